@@ -1,0 +1,55 @@
+"""What time it is, and how to wait: passed in wherever time matters, so that tests need not wait."""
+
+from __future__ import annotations
+
+import time
+from datetime import UTC, datetime
+from typing import Protocol
+
+
+class Clock(Protocol):
+    """Time as the rest of the program sees it."""
+
+    def now(self) -> datetime:
+        """Return the wall-clock time, in UTC."""
+
+    def monotonic_s(self) -> float:
+        """Return seconds that never go backwards."""
+
+    def sleep(self, seconds: float) -> None:
+        """Wait; a keyboard interrupt ends the wait."""
+
+
+class SystemClock:
+    """The machine's own time."""
+
+    def now(self) -> datetime:
+        """Return the wall-clock time, in UTC."""
+        return datetime.now(UTC)
+
+    def monotonic_s(self) -> float:
+        """Return seconds that never go backwards."""
+        return time.monotonic()
+
+    def sleep(self, seconds: float) -> None:
+        """Wait; a keyboard interrupt ends the wait."""
+        time.sleep(seconds)
+
+
+def timestamp(moment: datetime) -> str:
+    """Return `moment` as the Platform API writes times: UTC, milliseconds, `Z`."""
+    moment = moment.astimezone(UTC)
+    return f"{moment:%Y-%m-%dT%H:%M:%S}.{moment.microsecond // 1000:03d}Z"
+
+
+def parse_timestamp(text: str) -> datetime:
+    """Read a time as the Platform API writes it: ISO 8601 with 0 to 9 fractional digits, `Z` or an offset.
+
+    Raises ValueError for anything else. A time without an offset is taken as UTC.
+    """
+    head, dot, tail = text.strip().partition(".")
+    if dot:
+        digits = len(tail) - len(tail.lstrip("0123456789"))
+        head, tail = f"{head}.{tail[:digits][:6].ljust(6, '0')}", tail[digits:]
+    moment = datetime.fromisoformat(head + tail)
+    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)

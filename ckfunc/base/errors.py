@@ -1,0 +1,129 @@
+"""Which failures ckfunc expects: each is one sentence, a hint, and an exit code."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+EXIT_OK = 0
+EXIT_FAILED = 1
+EXIT_USAGE = 2
+EXIT_DIFFERENCES = 3
+EXIT_BUG = 4
+EXIT_INTERRUPTED = 130
+
+
+class CkfuncError(Exception):
+    """An expected failure, shown as `error: MESSAGE` and `hint: HINT`, never with a traceback."""
+
+    exit_code = EXIT_FAILED
+
+    def __init__(self, message: str, hint: str | None = None, exit_code: int | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+        if exit_code is not None:
+            self.exit_code = exit_code
+
+
+class UsageProblem(CkfuncError):
+    """The command was called in a way that it cannot mean anything."""
+
+    exit_code = EXIT_USAGE
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Problem:
+    """One mistake in a user's file; `line` and `column` count from 1, 0 means the file as a whole."""
+
+    path: str
+    line: int
+    column: int
+    message: str
+    hint: str | None = None
+
+    def __str__(self) -> str:
+        where = f"{self.path}:{self.line}:{self.column}" if self.line else self.path
+        return f"{where}: {self.message}" + (f" ({self.hint})" if self.hint else "")
+
+
+class InvalidFiles(CkfuncError):
+    """Files of the project that cannot be used: every mistake in them at once."""
+
+    def __init__(self, summary: str, problems: Sequence[Problem], hint: str | None = None) -> None:
+        super().__init__(summary, hint)
+        self.problems = tuple(sorted(problems))
+
+
+class InvalidManifest(InvalidFiles):
+    """`functions.yaml`, or a file that it names, has mistakes."""
+
+
+class InvalidScripts(InvalidFiles):
+    """Handlers or the init script do not parse."""
+
+
+class NoProject(CkfuncError):
+    """There is no `functions.yaml` here."""
+
+
+class ApiFailure(CkfuncError):
+    """The Platform API refused, broke, or could not be reached."""
+
+    def __init__(self, message: str, hint: str | None = None, *, status: int | None = None) -> None:
+        super().__init__(message, hint)
+        self.status = status
+
+
+class CredentialsMissing(ApiFailure):
+    """No client id or secret was given for this target."""
+
+
+class CredentialsRejected(ApiFailure):
+    """The authorization server or the API answered 401 or 403."""
+
+
+class NotFound(ApiFailure):
+    """The API answered 404."""
+
+
+class RequestRejected(ApiFailure):
+    """The API answered 400, 415 or another 4xx with an explanation."""
+
+
+class ServiceTrouble(ApiFailure):
+    """The API kept answering 429 or 5xx."""
+
+
+class Unreachable(ApiFailure):
+    """No connection could be made, or it was lost."""
+
+
+class UnreadableAnswer(ApiFailure):
+    """The answer is not what the Platform API sends (not JSON, or without the fields it must have)."""
+
+
+class WrongApplication(CkfuncError):
+    """The credentials belong to another application than the target names."""
+
+    def __init__(self, target: str, want: str, got: str) -> None:
+        super().__init__(
+            f"target {target!r} is bound to application {want}, but these credentials belong to {got}",
+            hint="check CHATKITTY_CLIENT_ID, or fix `application` in functions.yaml",
+        )
+
+
+class DeployFailed(CkfuncError):
+    """A part of a deploy failed; the report says which."""
+
+
+class DependenciesFailed(CkfuncError):
+    """npm could not install the runtime's dependencies."""
+
+
+class NodeMissing(CkfuncError):
+    """No Node that can run handlers was found."""
+
+
+class Busy(CkfuncError):
+    """Another process holds what this command needs (a data directory, a port, a lock)."""

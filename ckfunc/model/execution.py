@@ -1,0 +1,90 @@
+"""What the runtime host is asked to run, and what comes of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from ckfunc.model.invocation import ConsoleLine
+
+
+@dataclass(frozen=True, slots=True)
+class Compiled:
+    """JavaScript made from a TypeScript source. `module_kind` is "cjs" or "mjs"; `source_map` is JSON text."""
+
+    name: str
+    javascript: str
+    source_map: str
+    module_kind: str
+
+
+@dataclass(frozen=True, slots=True)
+class SyntaxProblem:
+    """Why a source does not parse; `line` and `column` count from 1."""
+
+    name: str
+    line: int
+    column: int
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class ApiAccess:
+    """How a handler's own API calls reach the platform. Addresses without a trailing slash."""
+
+    base_url: str
+    token_url: str
+    client_id: str
+    client_secret: str
+
+
+@dataclass(frozen=True, slots=True)
+class Environment:
+    """Everything but the handler that decides how a handler runs; equal ones can share installed packages.
+
+    `dependencies` maps npm names to version ranges, the platform's default packages included.
+    `variables` is all that a handler sees in process.env, but for what Node itself needs.
+    """
+
+    dependencies: Mapping[str, str]
+    variables: Mapping[str, str]
+    api: ApiAccess
+    initialization_script: Compiled | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class HandlerVersion:
+    """A version of a function, ready to run. `key` names the function (its process), `number` the version."""
+
+    key: str
+    number: int
+    script: Compiled
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What one run may use."""
+
+    time_s: float = 10.0
+    memory_bytes: int = 256 * 1024 * 1024
+    result_bytes: int = 6 * 1024 * 1024
+    console_bytes: int = 256 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class HandlerError:
+    """Why a run failed: `message` is a sentence, `stack` is mapped to the user's sources ("" if there is none)."""
+
+    name: str
+    message: str
+    stack: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a run came to. Exactly one of `payload_json` (JSON text, "null" for undefined) and `error` is set."""
+
+    payload_json: str | None
+    error: HandlerError | None
+    console: tuple[ConsoleLine, ...] = field(default=())
+    duration_ms: float = 0.0

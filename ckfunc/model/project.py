@@ -1,0 +1,58 @@
+"""What the user wants to be deployed: the manifest of one target with every file read and every variable resolved."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class Script:
+    """A source file of the project. `path` is relative to the project, with forward slashes."""
+
+    path: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class WantedFunction:
+    """A function of the manifest."""
+
+    type: str
+    handler: Script
+    name: str
+    description: str | None = None
+    initialize_asynchronously: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class WantedRuntime:
+    """The runtime of the manifest. None means unmanaged: never compared, never changed."""
+
+    dependencies: Mapping[str, str] | None = None
+    environment: Mapping[str, str] | None = None
+    initialization_script: Script | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Where to deploy to. `application` is a key or an id, as text; None binds the target to no application."""
+
+    name: str
+    emulator: bool = False
+    application: str | None = None
+    protected: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Project:
+    """Everything that one target of a project wants. `functions` is None when the section is absent."""
+
+    root: Path
+    target: Target
+    runtime: WantedRuntime
+    functions: tuple[WantedFunction, ...] | None
+    warnings: tuple[str, ...] = ()
+    watched: tuple[Path, ...] = ()
+    """Every file that the result depends on, existing or not (.env files that may appear): absolute paths."""

@@ -1,0 +1,38 @@
+"""What a NodeJS runtime is: the packages, environment and init script that an application's functions share."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+PLATFORM_PREFIX = "CHATKITTY_"
+"""Environment variables with this prefix are the platform's own: never compared, never sent."""
+
+
+@dataclass(frozen=True, slots=True)
+class Dependency:
+    """An npm package; `default` marks those that the platform installs itself."""
+
+    name: str
+    version: str
+    default: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Runtime:
+    """The runtime as the platform describes it, platform-owned entries included."""
+
+    id: int
+    version: str
+    dependencies: tuple[Dependency, ...] = ()
+    environment: Mapping[str, str] = field(default_factory=dict)
+    initialization_script: str | None = None
+    application_id: int | None = None
+
+    def own_dependencies(self) -> dict[str, str]:
+        """Return the packages that are not the platform's own: name to version range."""
+        return {one.name: one.version for one in self.dependencies if not one.default}
+
+    def own_environment(self) -> dict[str, str]:
+        """Return the variables that are not the platform's own."""
+        return {name: value for name, value in self.environment.items() if not name.startswith(PLATFORM_PREFIX)}

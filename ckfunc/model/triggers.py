@@ -1,0 +1,103 @@
+"""Which trigger types exist: the one table that the manifest, the emulator and the scaffolds read."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """One field of an event: its name, its TypeScript type, and whether it may be missing."""
+
+    name: str
+    type: str
+    optional: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Trigger:
+    """What makes a function run. `fired` is false for what the emulator never fires by itself."""
+
+    type: str
+    when: str
+    fields: tuple[Field, ...] = ()
+    blocking: bool = False
+    fired: bool = True
+
+    @property
+    def display_name(self) -> str:
+        """The default name of a function of this type, such as "User Attempted Start Session"."""
+        return display_name(self.type)
+
+    @property
+    def event_type(self) -> str:
+        """The TypeScript name of the event, such as UserAttemptedStartSessionEvent."""
+        return event_type(self.type)
+
+    @property
+    def file_stem(self) -> str:
+        """The file name that `ckfunc new` gives a handler, such as user-attempted-start-session."""
+        return self.type.replace(".", "-").replace("_", "-")
+
+
+def words(trigger_type: str) -> list[str]:
+    """Return the words of a dotted trigger type, capitalised."""
+    return [word.capitalize() for word in trigger_type.replace("_", ".").replace("-", ".").split(".") if word]
+
+
+def display_name(trigger_type: str) -> str:
+    """Return the default function name for any trigger type, known or not."""
+    return " ".join(words(trigger_type))
+
+
+def event_type(trigger_type: str) -> str:
+    """Return the TypeScript name of the event for any trigger type, known or not."""
+    name = "".join(words(trigger_type))
+    return name if name.endswith("Event") else f"{name}Event"
+
+
+_USER = Field("user", "User")
+_CHANNEL = Field("channel", "Channel")
+_MESSAGE = Field("message", "Message")
+_EVENT = Field("event", "ChannelEvent")
+
+# Source: the Platform API document (types 1 to 4 and the names), the vendor's plugin framework (event fields).
+# The fields of calls are not public; `reaction` is inferred.
+TRIGGERS: tuple[Trigger, ...] = (
+    Trigger(
+        "user.attempted.start_session",
+        "a client connects; a throw denies the session",
+        (Field("username", "string"), Field("authParams", "Record<string, any>")),
+        blocking=True,
+    ),
+    Trigger(
+        "user.received.notification",
+        "a notification is created for a user",
+        (_USER, Field("notification", "Notification"), Field("userHasActiveSession", "boolean")),
+    ),
+    Trigger("user.sent.message", "a user's message is created", (_USER, _CHANNEL, _MESSAGE)),
+    Trigger(
+        "user.started.chat_session",
+        "a client opens a channel",
+        (_USER, _CHANNEL, Field("channelUnread", "boolean"), Field("channelMessagesCount", "number")),
+    ),
+    Trigger("user.read.message", "a read receipt is created", (_USER, _MESSAGE, Field("receipt", "ReadReceipt"))),
+    Trigger("user.reacted_to.message", "a reaction is added", (_USER, _MESSAGE, Field("reaction", "Reaction"))),
+    Trigger(
+        "user.received.channel_invite",
+        "a channel invite is sent",
+        (_USER, _CHANNEL, Field("invitingUser", "User", optional=True)),
+    ),
+    Trigger("user.triggered.event", "a client triggers a custom channel event", (_USER, _CHANNEL, _EVENT)),
+    Trigger("system.triggered.event", "the Platform API sends a custom channel event", (_CHANNEL, _EVENT)),
+    Trigger("user.started.call", "a user starts a call", fired=False),
+    Trigger("call.active", "a call becomes active", fired=False),
+    Trigger("call.ended", "a call ends", fired=False),
+    Trigger("user.sent.call_invite", "a user invites another to a call", fired=False),
+    Trigger("user.accepted.call_invite", "a user accepts a call invite", fired=False),
+    Trigger("user.declined.call_invite", "a user declines a call invite", fired=False),
+    Trigger("call_participant.joined.call", "a participant joins a call", fired=False),
+    Trigger("call_participant.left.call", "a participant leaves a call", fired=False),
+)
+
+BY_TYPE = {trigger.type: trigger for trigger in TRIGGERS}

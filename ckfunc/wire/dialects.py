@@ -1,0 +1,94 @@
+"""How field names are spelled: camelCase is the platform's /v1 dialect, snake_case its vendor media type's.
+
+Inside ckfunc a document is always in camelCase ("canonical"); it is respelled at the edge. Names inside user data are
+never touched.
+"""
+
+from __future__ import annotations
+
+import re
+from enum import StrEnum
+from functools import lru_cache
+from typing import Any
+
+JSON = "application/json"
+VENDOR_JSON = "application/vnd.chatkitty+json"
+MERGE_PATCH = "application/json+merge-patch"
+
+_OPAQUE = frozenset(
+    {
+        "properties",
+        "environmentVariables",
+        "environment_variables",
+        "args",
+        "result",
+        "authParams",
+        "auth_params",
+        "secret",
+        "_links",
+        "_relays",
+    }
+)
+_UPPER = re.compile(r"(?<=[a-z0-9])([A-Z])")
+_LOWER = re.compile(r"(?<=[A-Za-z0-9])_([a-z0-9])")
+
+
+class Dialect(StrEnum):
+    """A spelling of field names."""
+
+    CAMEL = "camel"
+    SNAKE = "snake"
+
+    @property
+    def media_type(self) -> str:
+        """The media type that a JSON body in this spelling is sent as."""
+        return JSON if self is Dialect.CAMEL else VENDOR_JSON
+
+
+@lru_cache(maxsize=4096)
+def snake(name: str) -> str:
+    """Return createdTime as created_time."""
+    # The vendor's newest SDK reads isGuest in answers, alone among snake_case names.
+    return name if name == "isGuest" else _UPPER.sub(lambda match: "_" + match[1].lower(), name)
+
+
+@lru_cache(maxsize=4096)
+def camel(name: str) -> str:
+    """Return created_time as createdTime; a leading underscore stays."""
+    return _LOWER.sub(lambda match: match[1].upper(), name)
+
+
+def spelled(document: Any, dialect: Dialect) -> Any:
+    """Return a canonical document in `dialect`; user data inside it is left alone."""
+    return _respelled(document, snake) if dialect is Dialect.SNAKE else document
+
+
+def canonical(document: Any) -> Any:
+    """Return a document of either dialect (or a mixture) in camelCase; user data inside it is left alone."""
+    return _respelled(document, camel)
+
+
+def dialect_of(document: Any) -> Dialect | None:
+    """Tell which spelling a resource came in, or None when none of its names has two spellings."""
+    if isinstance(document, list):
+        return next((found for one in document if (found := dialect_of(one))), None)
+    if not isinstance(document, dict):
+        return None
+    for name, value in document.items():
+        if name != "isGuest" and snake(name) != name:
+            return Dialect.CAMEL
+        if camel(name) != name:
+            return Dialect.SNAKE
+        if name not in _OPAQUE and (found := dialect_of(value)):
+            return found
+    return None
+
+
+def _respelled(document: Any, respell: Any) -> Any:
+    if isinstance(document, dict):
+        return {
+            respell(name): value if name in _OPAQUE else _respelled(value, respell) for name, value in document.items()
+        }
+    if isinstance(document, list):
+        return [_respelled(one, respell) for one in document]
+    return document

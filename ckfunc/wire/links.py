@@ -1,0 +1,36 @@
+"""Where a resource's HAL links point: every one lies under its application's address."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+_APPLICATION = re.compile(r"/applications/(\d+)(?:/|$)")
+
+
+class Links:
+    """Makes the `_links` of resources of one application; `base` has no trailing slash."""
+
+    def __init__(self, base: str, application_id: int) -> None:
+        self.application = f"{base}/v1/applications/{application_id}"
+
+    def href(self, path: str) -> str:
+        """Return the address of `path` under the application."""
+        return f"{self.application}/{path}"
+
+    def to(self, **relations: str) -> dict[str, dict[str, str]]:
+        """Return links by relation name to paths under the application, and one to the application itself."""
+        made = {relation: {"href": self.href(path)} for relation, path in relations.items()}
+        made["application"] = {"href": self.application}
+        return made
+
+
+def application_id_in(document: Mapping[str, Any]) -> int | None:
+    """Read the id of the application that a resource belongs to from its links, or return None."""
+    links = document.get("_links")
+    for link in (links.values() if isinstance(links, dict) else links) if isinstance(links, dict | list) else ():
+        href = link.get("href") if isinstance(link, dict) else None
+        if isinstance(href, str) and (found := _APPLICATION.search(href)):
+            return int(found[1])
+    return None
