@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from typing import Any
+from urllib.parse import quote_plus
 
 _APPLICATION = re.compile(r"/applications/(\d+)(?:/|$)")
 
@@ -13,11 +14,16 @@ class Links:
     """Makes the `_links` of resources of one application; `base` has no trailing slash."""
 
     def __init__(self, base: str, application_id: int) -> None:
+        self.base = base
         self.application = f"{base}/v1/applications/{application_id}"
 
     def href(self, path: str) -> str:
         """Return the address of `path` under the application."""
         return f"{self.application}/{path}"
+
+    def picture(self, display_name: str) -> str:
+        """Return the address of the picture that the platform draws for a display name, encoded as a form has it."""
+        return f"{self.base}/v1/picture/{quote_plus(display_name)}"
 
     def to(self, **relations: str) -> dict[str, dict[str, str]]:
         """Return links by relation name to paths under the application, and one to the application itself."""

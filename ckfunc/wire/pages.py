@@ -1,13 +1,13 @@
-"""Offset pages, to and from JSON."""
+"""Pages of lists, by offset and by cursor, to and from JSON."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
-from urllib.parse import urlencode
+from urllib.parse import parse_qs, urlencode, urlsplit
 
-from ckfunc.model.page import Page
-from ckfunc.wire.reading import optional, required, resource
+from ckfunc.model.page import CursorPage, Page, Relation
+from ckfunc.wire.reading import Malformed, optional, required, resource
 
 T = TypeVar("T")
 
@@ -53,3 +53,51 @@ def read_page(document: Any, name: str, read: Callable[[Any], T]) -> Page[T]:
         total_elements=required(numbers, "totalElements", int),
         total_pages=required(numbers, "totalPages", int),
     )
+
+
+def write_cursor_page(
+    name: str, page: CursorPage[Any], items: list[Any], href: str, query: Sequence[tuple[str, str]] = ()
+) -> dict[str, Any]:
+    """Return a cursor page of already written `items` under `_embedded.name`; the last page has no `next` link.
+
+    `query` holds the list's own filters. The links share one cursor and differ in `relation`. The block `page` repeats
+    it as strings, as both of the vendor's clients declare it, for callers that do not take links apart.
+    """
+    cursor = [] if page.start is None else [("start", str(page.start)), ("next", str(page.next))]
+
+    def link(relation: Relation) -> dict[str, str]:
+        parts = [*cursor, ("size", str(page.size)), ("relation", relation.value), *query]
+        return {"href": f"{href}?{urlencode(parts)}"}
+
+    links = {"self": link(Relation.SELF)}
+    block: dict[str, Any] = {"size": page.size}
+    if page.start is not None:
+        block["start"] = str(page.start)
+    if page.has_next:
+        links["next"] = link(Relation.NEXT)
+        block["next"] = str(page.next)
+    return {"_embedded": {name: items}, "_links": links, "page": block}
+
+
+def read_cursor_page(document: Any, name: str, read: Callable[[Any], T]) -> CursorPage[T]:
+    """Read a cursor page in either spelling, each item with `read`; its cursor is taken from its links."""
+    found = resource(document, "page")
+    embedded = optional(found, "_embedded", dict) or {}
+    links = optional(found, "_links", dict) or {}
+    cursor = _cursor_of(links.get("next") or links.get("self"))
+    return CursorPage(
+        items=tuple(read(item) for item in embedded.get(name) or []),
+        size=required(resource(required(found, "page", dict), "page"), "size", int),
+        start=cursor.get("start"),
+        next=cursor.get("next"),
+        has_next="next" in links,
+    )
+
+
+def _cursor_of(link: Any) -> dict[str, int]:
+    href = link.get("href") if isinstance(link, dict) else None
+    found = parse_qs(urlsplit(href).query) if isinstance(href, str) else {}
+    try:
+        return {name: int(found[name][0]) for name in ("start", "next") if name in found}
+    except ValueError:
+        raise Malformed("a page link has a cursor that is no number") from None

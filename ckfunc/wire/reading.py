@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
+from datetime import datetime
+from enum import Enum
 from typing import Any, TypeVar
 
+from ckfunc.base.clock import parse_timestamp
 from ckfunc.wire.dialects import canonical
 
 T = TypeVar("T")
+E = TypeVar("E", bound=Enum)
+
+NAME_LIMIT = 1024
+"""How many characters a name, a label or a tag may have. The platform documents no limit; this one is ours."""
+
+_INT64 = range(-(2**63), 2**63)
+_SURROGATE = re.compile("[\ud800-\udfff]")
+_KINDS = {str: "a string", int: "an integer", bool: "a boolean", dict: "an object", list: "an array", float: "a number"}
 
 
 class Malformed(ValueError):
@@ -23,10 +35,19 @@ def resource(document: Any, what: str) -> Mapping[str, Any]:
 
 
 def required(document: Mapping[str, Any], name: str, kind: type[T]) -> T:
-    """Return the field `name`, which must be of type `kind` (true and false are no integers)."""
-    value = document.get(name)
+    """Return the field `name`, which must be of type `kind` (true and false are no integers).
+
+    Integers must fit 64 bits, and strings must be Unicode text (no half surrogate pairs).
+    """
+    if name not in document:
+        raise Malformed(f"field {name!r} is missing")
+    value = document[name]
     if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
-        raise Malformed(f"field {name!r} is {_kind(value) if name in document else 'missing'}, not {kind.__name__}")
+        raise Malformed(f"field {name!r} is {_kind(value)}, not {_KINDS.get(kind, kind.__name__)}")
+    if isinstance(value, int) and value not in _INT64:
+        raise Malformed(f"field {name!r} is an integer of more than 64 bits")
+    if isinstance(value, str) and _SURROGATE.search(value):
+        raise Malformed(f"field {name!r} holds half of a surrogate pair, which is no Unicode text")
     return value
 
 
@@ -35,5 +56,49 @@ def optional(document: Mapping[str, Any], name: str, kind: type[T]) -> T | None:
     return None if document.get(name) is None else required(document, name, kind)
 
 
+def label(document: Mapping[str, Any], name: str, *, limit: int = NAME_LIMIT) -> str:
+    """Return a text that must be there, not blank, and of at most `limit` characters."""
+    value = required(document, name, str)
+    if not value.strip():
+        raise Malformed(f"field {name!r} is empty")
+    if len(value) > limit:
+        raise Malformed(f"field {name!r} has {len(value)} characters; at most {limit} are allowed")
+    return value
+
+
+def optional_label(document: Mapping[str, Any], name: str, *, limit: int = NAME_LIMIT) -> str | None:
+    """Return a text as `label` does, or None when it is missing or null."""
+    return None if document.get(name) is None else label(document, name, limit=limit)
+
+
+def choice(document: Mapping[str, Any], name: str, kind: type[E]) -> E:
+    """Return the field `name` as a member of the enumeration `kind`."""
+    value = required(document, name, str)
+    try:
+        return kind(value)
+    except ValueError:
+        allowed = ", ".join(str(one.value) for one in kind)
+        raise Malformed(f"field {name!r} is {value[:50]!r}, not one of {allowed}") from None
+
+
+def moment(document: Mapping[str, Any], name: str) -> datetime:
+    """Return the field `name` as a time in UTC."""
+    value = required(document, name, str)
+    try:
+        return parse_timestamp(value)
+    except (ValueError, OverflowError):
+        raise Malformed(f"field {name!r} is {value[:50]!r}, not a time such as 2022-01-31T12:00:00.000Z") from None
+
+
+def optional_moment(document: Mapping[str, Any], name: str) -> datetime | None:
+    """Return the field `name` as a time in UTC, or None when it is missing or null."""
+    return None if document.get(name) is None else moment(document, name)
+
+
+def user_data(document: Mapping[str, Any], name: str = "properties") -> dict[str, Any]:
+    """Return free-form data, whose own names are never respelled; missing or null is empty."""
+    return optional(document, name, dict) or {}
+
+
 def _kind(value: Any) -> str:
-    return "null" if value is None else type(value).__name__
+    return "null" if value is None else _KINDS.get(type(value), type(value).__name__)

@@ -1,0 +1,66 @@
+"""What a user is: someone, or a bot, that reads and writes in channels."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+
+class UserType(StrEnum):
+    """What stands behind a user."""
+
+    PERSON = "PERSON"
+    BOT = "BOT"
+
+
+class CallStatus(StrEnum):
+    """Whether a user is in a call."""
+
+    AVAILABLE = "AVAILABLE"
+    IN_CALL = "IN_CALL"
+
+
+@dataclass(frozen=True, slots=True)
+class Presence:
+    """Whether a user has an open session, and the label that others see."""
+
+    status: str = "UNAVAILABLE"
+    online: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class User:
+    """A user. `name` is unique in an application.
+
+    Without a `display_picture_url` the platform draws a picture from the display name.
+    """
+
+    id: int
+    name: str
+    display_name: str
+    is_guest: bool = False
+    type: UserType = UserType.PERSON
+    presence: Presence = Presence()
+    properties: Mapping[str, Any] = field(default_factory=dict)
+    display_picture_url: str | None = None
+    call_status: CallStatus | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class NewUser:
+    """What is sent to create a user."""
+
+    name: str
+    display_name: str
+    is_guest: bool = False
+    properties: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class UserReference:
+    """How a request names a user: by exactly one of id and username."""
+
+    id: int | None = None
+    username: str | None = None

@@ -1,0 +1,161 @@
+"""Messages, to and from JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+from ckfunc.base.clock import timestamp
+from ckfunc.model.message import File, FileType, Message, MessageType, NewMessage
+from ckfunc.wire.links import Links
+from ckfunc.wire.patches import fields, patched_data
+from ckfunc.wire.reading import (
+    Malformed,
+    choice,
+    label,
+    moment,
+    optional,
+    optional_label,
+    optional_moment,
+    required,
+    resource,
+    user_data,
+)
+from ckfunc.wire.users import read_reference, read_user, write_embedded_user, write_reference
+
+BODY_LIMIT = 1024 * 1024
+"""How many characters a message may have. The platform documents no limit; this one is ours."""
+
+URL_LIMIT = 8192
+
+
+def write_message(message: Message, links: Links) -> dict[str, Any]:
+    """Return a message as the platform shows it on its own, in canonical spelling."""
+    at = {"self": f"messages/{message.id}"}
+    if message.user is not None:
+        at["user"] = f"users/{message.user.id}"
+    return {
+        **write_embedded_message(message, links),
+        "_links": links.to(**at, channel=f"channels/{message.channel_id}"),
+    }
+
+
+def write_embedded_message(message: Message, links: Links) -> dict[str, Any]:
+    """Return a message as the platform shows it inside other resources: without links."""
+    document: dict[str, Any] = {"id": message.id, "type": message.type.value, "channelId": message.channel_id}
+    if message.user is not None:
+        document["user"] = write_embedded_user(message.user, links)
+    if message.body is not None:
+        document["body"] = message.body
+    if message.file is not None:
+        document["file"] = write_file(message.file)
+    document |= {
+        "nestedLevel": message.nested_level,
+        "properties": dict(message.properties),
+        "createdTime": timestamp(message.created_time),
+    }
+    if message.group_tag is not None:
+        document["groupTag"] = message.group_tag
+    if message.last_edited_time is not None:
+        document["lastEditedTime"] = timestamp(message.last_edited_time)
+    if message.replies_count is not None:
+        document["repliesCount"] = message.replies_count
+    return document
+
+
+def read_message(document: Any) -> Message:
+    """Read a message in either spelling, embedded or not; raises Malformed."""
+    found = resource(document, "message")
+    kind = choice(found, "type", MessageType)
+    return Message(
+        id=required(found, "id", int),
+        type=kind,
+        channel_id=required(found, "channelId", int),
+        created_time=moment(found, "createdTime"),
+        user=None if kind.is_system else read_user(required(found, "user", dict)),
+        body=None if kind.is_file else required(found, "body", str),
+        file=read_file(found["file"]) if kind.is_file and "file" in found else None,
+        group_tag=optional(found, "groupTag", str),
+        last_edited_time=optional_moment(found, "lastEditedTime"),
+        nested_level=optional(found, "nestedLevel", int) or 0,
+        properties=user_data(found),
+        replies_count=optional(found, "repliesCount", int),
+    )
+
+
+def write_file(file: File) -> dict[str, Any]:
+    """Return a file in canonical spelling."""
+    return {
+        "type": file.type.value,
+        "url": file.url,
+        "name": file.name,
+        "contentType": file.content_type,
+        "size": file.size_bytes,
+    }
+
+
+def read_file(document: Any) -> File:
+    """Read a file, or the description of an external one; raises Malformed."""
+    found = resource(document, "file")
+    size = required(found, "size", int)
+    if size < 0:
+        raise Malformed("field 'size' is negative")
+    return File(
+        url=label(found, "url", limit=URL_LIMIT),
+        name=label(found, "name"),
+        content_type=label(found, "contentType"),
+        size_bytes=size,
+        type=choice(found, "type", FileType) if found.get("type") is not None else FileType.EXTERNAL,
+    )
+
+
+def write_new_message(message: NewMessage) -> dict[str, Any]:
+    """Return the body that sends a message, in canonical spelling."""
+    document: dict[str, Any] = {"type": "TEXT" if message.file is None else "FILE"}
+    if message.file is None:
+        document["body"] = message.body
+    else:
+        document["file"] = {name: value for name, value in write_file(message.file).items() if name != "type"}
+    if message.user is not None:
+        document["user"] = write_reference(message.user)
+    if message.group_tag is not None:
+        document["groupTag"] = message.group_tag
+    if message.properties:
+        document["properties"] = dict(message.properties)
+    return document
+
+
+def read_new_message(document: Any) -> NewMessage:
+    """Read the body that sends a message: TEXT with `body`, or FILE with `file`. Raises Malformed."""
+    found = resource(document, "message")
+    kind = required(found, "type", str)
+    if kind not in ("TEXT", "FILE"):
+        raise Malformed(f"field 'type' is {kind[:50]!r}, not one of TEXT, FILE")
+    return NewMessage(
+        body=_body(found) if kind == "TEXT" else None,
+        file=_external(required(found, "file", dict)) if kind == "FILE" else None,
+        user=None if found.get("user") is None else read_reference(found["user"], "field 'user'"),
+        group_tag=optional_label(found, "groupTag"),
+        properties=user_data(found),
+    )
+
+
+def patched_message(message: Message, patch: Any, edited: datetime) -> Message:
+    """Return `message` with the merge patch applied; a new body sets the time of the last edit. Raises Malformed."""
+    found = fields(patch, "message", keep=("body",))
+    body, last_edited = message.body, message.last_edited_time
+    if "body" in found:
+        if message.type.is_file:
+            raise Malformed("field 'body' cannot be set: the message is a file")
+        body, last_edited = _body(found), edited
+    return replace(message, body=body, last_edited_time=last_edited, properties=patched_data(message.properties, found))
+
+
+def _body(found: Mapping[str, Any]) -> str:
+    return label(found, "body", limit=BODY_LIMIT)
+
+
+def _external(document: Any) -> File:
+    return replace(read_file({**document, "type": None}), type=FileType.EXTERNAL)

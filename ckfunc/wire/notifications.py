@@ -1,0 +1,88 @@
+"""Notifications, to and from JSON."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ckfunc.base.clock import timestamp
+from ckfunc.model.notification import Notification, NotificationData, NotificationType
+from ckfunc.wire.channels import read_channel, write_channel
+from ckfunc.wire.links import Links
+from ckfunc.wire.messages import read_message, write_message
+from ckfunc.wire.reading import Malformed, choice, moment, optional, optional_moment, required, resource
+from ckfunc.wire.users import read_user, write_user
+
+
+def write_notification(notification: Notification, links: Links) -> dict[str, Any]:
+    """Return a notification as the platform shows it, in canonical spelling."""
+    document: dict[str, Any] = {"id": notification.id, "title": notification.title, "body": notification.body}
+    if notification.channel is not None:
+        # The schema embeds channels without links; every example has them, and clients follow them.
+        document["channel"] = write_channel(notification.channel, links)
+    document |= {
+        "data": write_data(notification.data, links),
+        "muted": notification.muted,
+        "createdTime": timestamp(notification.created_time),
+    }
+    if notification.read_time is not None:
+        document["readTime"] = timestamp(notification.read_time)
+    return {**document, "_links": links.to(recipient=f"users/{notification.recipient_id}")}
+
+
+def write_data(data: NotificationData, links: Links) -> dict[str, Any]:
+    """Return what a notification is about; `channelId` is deprecated, and still sent."""
+    document: dict[str, Any] = {
+        "type": data.type.value,
+        "channelId": data.message.channel_id,
+        "message": write_message(data.message, links),
+        "_relays": {"message": f"/application/v1/messages/{data.message.id}.relay"},
+    }
+    if data.mentioned_channel is not None:
+        document["mentionedChannel"] = write_channel(data.mentioned_channel, links)
+    if data.mentioned_user is not None:
+        document["mentionedUser"] = write_user(data.mentioned_user, links)
+    if data.parent is not None:
+        document["parent"] = write_message(data.parent, links)
+    return document
+
+
+def read_notification(document: Any) -> Notification:
+    """Read a notification in either spelling; raises Malformed."""
+    found = resource(document, "notification")
+    channel = optional(found, "channel", dict)
+    return Notification(
+        id=required(found, "id", int),
+        recipient_id=_recipient(found),
+        title=required(found, "title", str),
+        body=required(found, "body", str),
+        data=read_data(found.get("data")),
+        created_time=moment(found, "createdTime"),
+        channel=None if channel is None else read_channel(channel),
+        muted=optional(found, "muted", bool) or False,
+        read_time=optional_moment(found, "readTime"),
+    )
+
+
+def read_data(document: Any) -> NotificationData:
+    """Read what a notification is about; raises Malformed."""
+    found = resource(document, "notification data")
+    channel, user = optional(found, "mentionedChannel", dict), optional(found, "mentionedUser", dict)
+    parent = optional(found, "parent", dict)
+    return NotificationData(
+        type=choice(found, "type", NotificationType),
+        message=read_message(found.get("message")),
+        mentioned_channel=None if channel is None else read_channel(channel),
+        mentioned_user=None if user is None else read_user(user),
+        parent=None if parent is None else read_message(parent),
+    )
+
+
+def _recipient(found: Any) -> int:
+    """Read the id of the recipient, which a notification has in its links alone."""
+    links = optional(found, "_links", dict) or {}
+    link = links.get("recipient")
+    href = link.get("href") if isinstance(link, dict) else None
+    tail = href.rpartition("/")[2] if isinstance(href, str) else ""
+    if not (tail.isascii() and tail.isdecimal()):
+        raise Malformed("a notification has no link to its recipient")
+    return int(tail)

@@ -1,0 +1,115 @@
+"""Users and references to them, to and from JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from ckfunc.model.user import CallStatus, NewUser, Presence, User, UserReference, UserType
+from ckfunc.wire.links import Links
+from ckfunc.wire.patches import fields, patched_data
+from ckfunc.wire.reading import Malformed, choice, label, optional, required, resource, user_data
+
+
+def write_user(user: User, links: Links) -> dict[str, Any]:
+    """Return a user as the platform shows it on its own, in canonical spelling."""
+    at = f"users/{user.id}"
+    relations = {name: f"{at}/{path}" for name, path in _RELATIONS.items()}
+    return {**write_embedded_user(user, links), "_links": links.to(self=at, **relations)}
+
+
+_RELATIONS = {"channels": "channels", "notifications": "notifications", "displayPicture": "display-picture"}
+
+
+def write_embedded_user(user: User, links: Links) -> dict[str, Any]:
+    """Return a user as the platform shows it inside other resources: without links."""
+    document: dict[str, Any] = {
+        "id": user.id,
+        "type": user.type.value,
+        "name": user.name,
+        "displayName": user.display_name,
+        "displayPictureUrl": user.display_picture_url or links.picture(user.display_name),
+        "isGuest": user.is_guest,
+        "presence": {"status": user.presence.status, "online": user.presence.online},
+        "properties": dict(user.properties),
+    }
+    if user.call_status is not None:
+        document["callStatus"] = user.call_status.value
+    return document
+
+
+def read_user(document: Any) -> User:
+    """Read a user in either spelling, embedded or not; raises Malformed."""
+    found = resource(document, "user")
+    presence = resource(required(found, "presence", dict), "presence")
+    return User(
+        id=required(found, "id", int),
+        name=required(found, "name", str),
+        display_name=required(found, "displayName", str),
+        is_guest=_is_guest(found),
+        type=choice(found, "type", UserType),
+        presence=Presence(required(presence, "status", str), required(presence, "online", bool)),
+        properties=user_data(found),
+        display_picture_url=optional(found, "displayPictureUrl", str),
+        call_status=choice(found, "callStatus", CallStatus) if found.get("callStatus") is not None else None,
+    )
+
+
+def write_new_user(user: NewUser) -> dict[str, Any]:
+    """Return the body that creates a user, in canonical spelling."""
+    return {
+        "name": user.name,
+        "displayName": user.display_name,
+        "isGuest": user.is_guest,
+        "properties": dict(user.properties),
+    }
+
+
+def read_new_user(document: Any) -> NewUser:
+    """Read the body that creates a user; raises Malformed."""
+    found = resource(document, "user")
+    return NewUser(
+        name=label(found, "name"),
+        display_name=label(found, "displayName"),
+        is_guest=_is_guest(found),
+        properties=user_data(found),
+    )
+
+
+def patched_user(user: User, patch: Any) -> User:
+    """Return `user` with the merge patch `patch` applied; unknown fields are ignored. Raises Malformed."""
+    found = fields(patch, "user", keep=("displayName", "isGuest", "guest", "presence"))
+    status = user.presence.status
+    if "presence" in found:
+        presence = fields(found["presence"], "presence", keep=("status",))
+        status = label(presence, "status") if "status" in presence else status
+    return replace(
+        user,
+        display_name=label(found, "displayName") if "displayName" in found else user.display_name,
+        is_guest=_is_guest(found, user.is_guest),
+        presence=replace(user.presence, status=status),
+        properties=patched_data(user.properties, found),
+    )
+
+
+def write_reference(reference: UserReference) -> dict[str, Any]:
+    """Return how a request names a user."""
+    return {"id": reference.id} if reference.id is not None else {"username": reference.username}
+
+
+def read_reference(document: Any, what: str = "user reference") -> UserReference:
+    """Read how a request names a user: {id} or {username}; the id wins. Raises Malformed."""
+    found = resource(document, what)
+    if found.get("id") is not None:
+        return UserReference(id=required(found, "id", int))
+    if found.get("username") is not None:
+        return UserReference(username=required(found, "username", str))
+    raise Malformed(f"{what} has neither 'id' nor 'username'")
+
+
+def _is_guest(found: Mapping[str, Any], default: bool = False) -> bool:
+    # Imports and the oldest clients say `guest`. The contract calls the field required, but the API document's own
+    # handler creates users without it.
+    given = [required(found, name, bool) for name in ("isGuest", "guest") if found.get(name) is not None]
+    return given[0] if given else default
