@@ -25,7 +25,7 @@ class Links:
         """Return the address of the picture that the platform draws for a display name, encoded as a form has it."""
         return f"{self.base}/v1/picture/{quote_plus(display_name)}"
 
-    def to(self, **relations: str) -> dict[str, dict[str, str]]:
+    def to(self, /, **relations: str) -> dict[str, dict[str, str]]:
         """Return links by relation name to paths under the application, and one to the application itself."""
         made = {relation: {"href": self.href(path)} for relation, path in relations.items()}
         made["application"] = {"href": self.application}
