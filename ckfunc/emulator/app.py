@@ -1,0 +1,132 @@
+"""How a request finds its handler and an answer its way back: the one route registry, and the ASGI entry."""
+
+from __future__ import annotations
+
+import inspect
+import json
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+from http import HTTPStatus
+from typing import Any
+
+from ckfunc.emulator.http.calls import Call
+from ckfunc.emulator.http.guards import check_host, check_origin
+from ckfunc.emulator.http.negotiation import answer_format
+from ckfunc.emulator.http.problems import Broken, Problem, Refused
+from ckfunc.emulator.http.replies import Reply
+from ckfunc.emulator.http.routing import Access, Route, Router, segments_of
+from ckfunc.emulator.resources import application, controls, token
+from ckfunc.emulator.resources.services import Services
+from ckfunc.emulator.store.application import APPLICATION_ID
+from ckfunc.wire.dialects import JSON, Dialect, spelled
+from ckfunc.wire.links import Links
+from ckfunc.wire.reading import Malformed
+
+ROUTES: tuple[Route, ...] = (
+    *token.ROUTES,
+    *application.ROUTES,
+    *controls.ROUTES,
+)
+"""Every operation, control and page of the emulator: a family adds its ROUTES here."""
+
+Receive = Callable[[], Awaitable[Mapping[str, Any]]]
+Send = Callable[[Mapping[str, Any]], Awaitable[None]]
+
+_LOG = logging.getLogger("ckfunc.emulator")
+
+
+class App:
+    """The ASGI application. `loopback_only` refuses requests that name another host, so that no web page reaches it."""
+
+    def __init__(self, services: Services, *, loopback_only: bool) -> None:
+        self._services = services
+        self._loopback_only = loopback_only
+        self._router = Router(ROUTES)
+        self._marker = (b"x-ckfunc-emulator", services.database.id.encode())
+
+    async def __call__(self, scope: Mapping[str, Any], receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        if scope["type"] != "http":
+            return
+        headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+        dialect, media_type = Dialect.CAMEL, JSON
+        try:
+            versioned, segments = segments_of(scope["raw_path"].decode("latin-1"))
+            dialect, media_type = answer_format(headers.get("accept", ""), versioned)
+            reply = await self._answer(scope, headers, segments, receive)
+        except Problem as problem:
+            reply = Reply(problem.document(), problem.status, problem.headers)
+            media_type = JSON
+        except ConnectionError:
+            return
+        await self._send(reply, dialect, media_type, scope["method"] == "HEAD", send)
+
+    async def _answer(
+        self, scope: Mapping[str, Any], headers: dict[str, str], segments: list[str], receive: Receive
+    ) -> Reply:
+        host = headers.get("host", "")
+        if self._loopback_only:
+            check_host(host)
+        route, parameters = self._router.find(scope["method"], segments)
+        call = Call(
+            scope["method"],
+            "/" + "/".join(segments),
+            Links(f"{scope['scheme']}://{host}", APPLICATION_ID),
+            headers,
+            scope["query_string"],
+            parameters=parameters,
+        )
+        if route.access is Access.TOKEN:
+            call.caller = self._services.tokens.caller(headers.get("authorization"))
+        elif route.access is Access.CONTROL:
+            check_origin(headers.get("origin"), scope["scheme"], host)
+        if scope["method"] not in ("GET", "HEAD"):
+            call.body = await _body(receive, route.body_bytes)
+        try:
+            made = route.handler(call, self._services)
+            return await made if inspect.isawaitable(made) else made
+        except Malformed as error:
+            raise Refused(str(error)) from None
+        except Problem:
+            raise
+        except Exception as error:
+            _LOG.exception("%s %s failed", call.method, call.path)
+            raise Broken(f"{type(error).__name__}: {error}") from None
+
+    async def _send(self, reply: Reply, dialect: Dialect, media_type: str, head: bool, send: Send) -> None:
+        content = reply.content
+        if content is None:
+            document = spelled(reply.document, dialect)
+            text = "" if document is None else json.dumps(document, ensure_ascii=False, separators=(",", ":"))
+            content = text.encode("utf-8", "replace")
+        headers = [
+            (b"content-type", (reply.content_type or media_type).encode("latin-1")),
+            (b"content-length", str(len(content)).encode()),
+            self._marker,
+        ]
+        headers += [(name.encode("latin-1"), value.encode("latin-1")) for name, value in reply.headers.items()]
+        await send({"type": "http.response.start", "status": HTTPStatus(reply.status).value, "headers": headers})
+        await send({"type": "http.response.body", "body": b"" if head else content})
+
+
+async def _body(receive: Receive, limit_bytes: int) -> bytes:
+    """Return the request's body. Raises Refused when it is too large, after reading it to its end."""
+    message = await receive()
+    if message["type"] == "http.disconnect":
+        raise ConnectionResetError
+    if not message.get("more_body", False):
+        chunks = [message.get("body", b"")]
+        size = len(chunks[0])
+    else:
+        chunks, size = [message.get("body", b"")], len(message.get("body", b""))
+        while message.get("more_body", False):
+            message = await receive()
+            if message["type"] == "http.disconnect":
+                raise ConnectionResetError
+            size += len(message.get("body", b""))
+            # A client that is still sending would not read the refusal: take the rest, and forget it.
+            if size <= limit_bytes:
+                chunks.append(message.get("body", b""))
+    if size > limit_bytes:
+        raise Refused(f"the body is larger than {limit_bytes // 1024} KiB")
+    return b"".join(chunks)

@@ -1,0 +1,85 @@
+"""How a request's body is read: JSON in any of the platform's media types, and forms."""
+
+from __future__ import annotations
+
+import json
+import re
+from email.message import Message
+from email.parser import BytesParser
+from email.policy import HTTP
+from functools import lru_cache
+from typing import Any, NoReturn
+from urllib.parse import parse_qsl
+
+from ckfunc.emulator.http.problems import Refused
+
+# The types that the platform's documents and SDKs name, and any other `application/…+json`.
+_JSON_TYPE = re.compile(r"application/(json|[\w.-]+\+json|json\+merge-patch)")
+_ESCAPED_SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
+
+
+@lru_cache(maxsize=256)
+def _content_type(header: str | None) -> tuple[str, dict[str, str]]:
+    message = Message()
+    message["content-type"] = header or ""
+    return message.get_content_type() if header else "", dict(message.get_params(failobj=[])[1:])
+
+
+def read_json(body: bytes, content_type: str | None) -> Any:
+    """Return the JSON document in `body`, sent as `content_type`. Raises Refused, with the position of a mistake."""
+    kind, parameters = _content_type(content_type)
+    if kind and not _JSON_TYPE.fullmatch(kind):
+        raise Refused(
+            f"the body was sent as {kind[:80]}; send JSON as application/json or application/vnd.chatkitty+json"
+        )
+    if parameters.get("charset", "utf-8").lower() not in ("utf-8", "utf8", "us-ascii"):
+        raise Refused(f"the body is in {parameters['charset'][:40]}; JSON is sent in UTF-8")
+    if not body.strip():
+        raise Refused("the request has no body; send a JSON document")
+    try:
+        document = json.loads(body.decode("utf-8"), parse_constant=_no_constant)
+        if _ESCAPED_SURROGATE.search(body):
+            json.dumps(document, ensure_ascii=False).encode("utf-8")
+    except UnicodeDecodeError as error:
+        raise Refused(f"the body is not UTF-8 (byte {error.start})") from None
+    except UnicodeEncodeError:
+        raise Refused("the body holds half of a surrogate pair, which is no text") from None
+    except json.JSONDecodeError as error:
+        raise Refused(f"the body is not JSON: {error.msg} at line {error.lineno}, column {error.colno}") from None
+    except RecursionError:
+        raise Refused("the body is nested too deeply") from None
+    except ValueError as error:
+        raise Refused(f"the body is not JSON: {error}") from None
+    return document
+
+
+def read_form(body: bytes, content_type: str | None) -> dict[str, str]:
+    """Return the text fields of a form, the last of each name. Raises Refused."""
+    kind, _ = _content_type(content_type)
+    if kind == "multipart/form-data":
+        return {name: part.decode("utf-8", "replace") for name, (part, _) in read_multipart(body, content_type).items()}
+    if kind in ("application/x-www-form-urlencoded", ""):
+        try:
+            return dict(parse_qsl(body.decode("utf-8", "replace"), keep_blank_values=True, max_num_fields=100))
+        except ValueError:
+            raise Refused("the form has more than 100 fields") from None
+    raise Refused(f"the body was sent as {kind[:80]}; send a form")
+
+
+def read_multipart(body: bytes, content_type: str | None) -> dict[str, tuple[bytes, Message]]:
+    """Return a multipart form's parts: name to content and headers. Raises Refused."""
+    head = b"content-type: " + (content_type or "").encode("latin-1", "replace") + b"\r\n\r\n"
+    whole = BytesParser(policy=HTTP).parsebytes(head + body)
+    parts: dict[str, tuple[bytes, Message]] = {}
+    for part in whole.iter_parts() if whole.is_multipart() else ():
+        name = part.get_param("name", header="content-disposition")
+        content = part.get_payload(decode=True)
+        if isinstance(name, str) and isinstance(content, bytes):
+            parts[name] = (content, part)
+    if not parts:
+        raise Refused("the multipart form has no fields; is its boundary right?")
+    return parts
+
+
+def _no_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is no JSON value")

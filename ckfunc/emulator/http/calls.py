@@ -1,0 +1,78 @@
+"""What a request is, once it has been read: its path under the application, its parameters, its body."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import parse_qsl
+
+from ckfunc.emulator.http import bodies
+from ckfunc.emulator.http.problems import Refused
+from ckfunc.wire.links import Links
+
+_LARGEST_ID = 2**63 - 1
+_LARGEST_PAGE = 2**31
+
+
+@dataclass(slots=True)
+class Call:
+    """One request. `path` is without `/v1` and `/applications/1`; `links` make addresses on the host that was called.
+
+    `caller` is the id of the function whose handler sent the request, None for everyone else.
+    """
+
+    method: str
+    path: str
+    links: Links
+    headers: Mapping[str, str]
+    """Names in lower case."""
+    query_string: bytes = b""
+    body: bytes = b""
+    parameters: Mapping[str, str] = field(default_factory=dict)
+    """The path's own, decoded."""
+    caller: int | None = None
+    _query: list[tuple[str, str]] | None = None
+
+    def id(self, name: str = "id") -> int:
+        """Return a path parameter as a resource id. Raises Refused."""
+        text = self.parameters[name]
+        if not (text.isascii() and text.isdecimal()) or int(text[:20]) > _LARGEST_ID:
+            raise Refused(f"{name} {text[:60]!r} in the path is not a whole number")
+        return int(text)
+
+    def query(self) -> list[tuple[str, str]]:
+        """Return the query's parameters, in order, decoded."""
+        if self._query is None:
+            text = self.query_string.decode("latin-1")
+            try:
+                self._query = parse_qsl(text, keep_blank_values=True, max_num_fields=200)
+            except ValueError:
+                raise Refused("the query has more than 200 parameters") from None
+        return self._query
+
+    def first(self, name: str) -> str | None:
+        """Return the first query parameter of that name, or None."""
+        return next((value for key, value in self.query() if key == name), None)
+
+    def every(self, name: str) -> list[str]:
+        """Return all query parameters of that name."""
+        return [value for key, value in self.query() if key == name]
+
+    def number(self, name: str, default: int, *, least: int, most: int = _LARGEST_PAGE) -> int:
+        """Return a query parameter as a whole number within bounds. Raises Refused."""
+        text = self.first(name)
+        if text is None or text == "":
+            return default
+        digits = text.removeprefix("-")
+        if not (digits.isascii() and digits.isdecimal()) or len(digits) > 18 or not least <= int(text) <= most:
+            raise Refused(f"query parameter {name!r} is {text[:60]!r}, not a whole number from {least} to {most}")
+        return int(text)
+
+    def json(self) -> Any:
+        """Return the body as JSON; it must be there. Raises Refused."""
+        return bodies.read_json(self.body, self.headers.get("content-type"))
+
+    def form(self) -> dict[str, str]:
+        """Return the text fields of a form body, urlencoded or multipart. Raises Refused."""
+        return bodies.read_form(self.body, self.headers.get("content-type"))

@@ -1,0 +1,78 @@
+"""Which refusals the platform knows, and the bodies it sends with them.
+
+Source: the Platform API document and the vendor's OpenAPI document; no status but 400, 401, 403 and 404 is documented.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from ckfunc.base.clock import timestamp
+
+
+class Problem(Exception):
+    """A refusal; `explanation` is a sentence for the developer who sent the request."""
+
+    status = 400
+    error = "ClientError"
+    text = "A client error occurred, check your request"
+
+    def __init__(self, explanation: str, headers: Mapping[str, str] | None = None) -> None:
+        super().__init__(explanation)
+        self.explanation = explanation
+        self.headers = dict(headers or {})
+
+    def document(self) -> dict[str, Any]:
+        """Return the body, an ApiError."""
+        return {
+            "error": self.error,
+            "message": self.text,
+            "explanation": self.explanation,
+            "timestamp": timestamp(datetime.now(UTC)),
+        }
+
+
+class Refused(Problem):
+    """400: the request cannot be carried out as it is."""
+
+
+class Missing(Problem):
+    """404: there is no such resource, or no such path."""
+
+    status = 404
+    error = "ResourceNotFoundError"
+    text = "Resource not found"
+
+
+class Unauthorized(Problem):
+    """401: the token is missing, unknown or expired."""
+
+    status = 401
+    error = "unauthorized"
+    text = "Full authentication is required to access this resource"
+
+    def document(self) -> dict[str, Any]:
+        """Return the body, an AuthenticationError."""
+        return {"error": self.error, "error_description": self.text}
+
+
+class Denied(Unauthorized):
+    """403: the caller may not do this."""
+
+    status = 403
+    error = "access_denied"
+    text = "Access is denied"
+
+    def document(self) -> dict[str, Any]:
+        """Return the body, an AuthenticationError that says why."""
+        return {**super().document(), "explanation": self.explanation}
+
+
+class Broken(Problem):
+    """500: a bug of the emulator."""
+
+    status = 500
+    error = "InternalError"
+    text = "The emulator failed; this is a bug in ckfunc"

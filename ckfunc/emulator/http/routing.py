@@ -1,0 +1,114 @@
+"""Which handler answers a method and path, and what is allowed where nothing does."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Any
+from urllib.parse import unquote
+
+from ckfunc.emulator.http.calls import Call
+from ckfunc.emulator.http.problems import Missing, Refused
+from ckfunc.emulator.http.replies import Reply
+from ckfunc.emulator.store.application import APPLICATION_ID
+
+MEBIBYTE = 1024 * 1024
+
+
+class Access(Enum):
+    """Who may call a route."""
+
+    TOKEN = "token"  # noqa: S105 - a kind of access, not a token
+    """Whoever holds a token."""
+    PUBLIC = "public"
+    """Anyone."""
+    CONTROL = "control"
+    """Anyone on this machine, but no page of another site in a browser."""
+
+
+Handler = Callable[[Call, Any], Reply | Awaitable[Reply]]
+"""Takes the call and the emulator's Services. A handler that is no coroutine is atomic: nothing runs beside it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """One line of the route registry. `path` has `{name}` for a parameter and neither /v1 nor a trailing slash.
+
+    The handler's name is the operation's, in snake_case.
+    """
+
+    method: str
+    path: str
+    handler: Handler
+    access: Access = Access.TOKEN
+    body_bytes: int = 2 * MEBIBYTE
+    """The largest body that is read."""
+
+
+@dataclass(slots=True)
+class _Node:
+    literal: dict[str, _Node] = field(default_factory=dict)
+    parameter: tuple[str, _Node] | None = None
+    routes: dict[str, Route] = field(default_factory=dict)
+
+
+class Router:
+    """Finds routes by walking the path's segments; a literal segment is preferred to a parameter."""
+
+    def __init__(self, routes: Iterable[Route]) -> None:
+        self._root = _Node()
+        for route in routes:
+            node = self._root
+            for segment in route.path.split("/")[1:]:
+                if segment.startswith("{"):
+                    name = segment[1:-1]
+                    node.parameter = node.parameter or (name, _Node())
+                    if node.parameter[0] != name:
+                        raise ValueError(f"{route.path}: {segment} has another name in another route")
+                    node = node.parameter[1]
+                else:
+                    node = node.literal.setdefault(segment, _Node())
+            if route.method in node.routes:
+                raise ValueError(f"{route.method} {route.path} is there twice")
+            node.routes[route.method] = route
+
+    def find(self, method: str, segments: list[str]) -> tuple[Route, dict[str, str]]:
+        """Return the route for a path given as its encoded segments, and the path's parameters.
+
+        Raises Missing for an unknown path, and Refused (there is no documented 405) for a method it has not.
+        """
+        node = self._root
+        parameters: dict[str, str] = {}
+        for segment in segments:
+            below = node.literal.get(segment)
+            if below is None:
+                if node.parameter is None:
+                    raise Missing(f"there is no operation at /{'/'.join(segments)[:200]}")
+                name, below = node.parameter
+                parameters[name] = unquote(segment)
+            node = below
+        route = node.routes.get(method) or (node.routes.get("GET") if method == "HEAD" else None)
+        if route is None:
+            if not node.routes:
+                raise Missing(f"there is no operation at /{'/'.join(segments)[:200]}")
+            allowed = ", ".join(sorted(node.routes))
+            raise Refused(f"{method} is not possible here; {allowed} is", {"allow": allowed})
+        return route, parameters
+
+
+def segments_of(raw_path: str) -> tuple[bool, list[str]]:
+    """Return whether a path begins with /v1, and its segments below that and below /applications/{id}.
+
+    Doubled and trailing slashes do not count. Raises Missing for another application's id.
+    """
+    segments = [segment for segment in raw_path.split("/") if segment]
+    versioned = bool(segments) and segments[0] == "v1"
+    if versioned:
+        del segments[0]
+    if len(segments) > 1 and segments[0] == "applications":
+        if segments[1] != str(APPLICATION_ID):
+            raise Missing(f"there is no application {segments[1][:40]}; the emulator's application is {APPLICATION_ID}")
+        # A resource's links name the application; the operations do not.
+        segments = segments[2:] or ["application"]
+    return versioned, segments

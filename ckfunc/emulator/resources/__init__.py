@@ -1,0 +1,1 @@
+"""One module per family of operations: thin handlers and their ROUTES lines."""

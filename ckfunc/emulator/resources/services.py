@@ -1,0 +1,18 @@
+"""What a handler can use."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from ckfunc.emulator.http.auth import Tokens
+from ckfunc.emulator.store.database import Database
+
+
+@dataclass(slots=True)
+class Services:
+    """The parts of one emulator."""
+
+    database: Database
+    tokens: Tokens
+    data_dir: Path | None

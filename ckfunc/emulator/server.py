@@ -1,0 +1,202 @@
+"""How an emulator runs: its lock, its database, its port, and the thread with the event loop that serves them."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import AsyncExitStack, ExitStack, contextmanager, suppress
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING, Any
+
+from ckfunc.base.clock import SystemClock
+from ckfunc.base.errors import Busy
+from ckfunc.base.files import locked
+from ckfunc.emulator.address import read_address, remove_address, write_address
+from ckfunc.emulator.http.auth import DEFAULT_LIFETIME_S, Tokens
+from ckfunc.emulator.http.guards import is_loopback
+from ckfunc.model.execution import Limits
+
+if TYPE_CHECKING:
+    import uvicorn
+
+_DATABASE = "emulator.db"
+_LOCK = "lock"
+_ANY = ("", "0.0.0.0", "::")  # noqa: S104 - compared with, not bound to
+
+
+class Emulator:
+    """A platform of its own. `data_dir` None keeps everything in memory; `port` 0 takes any free one.
+
+    `on_event` gets a line whenever something happens that a developer may want to see; it is called on the
+    emulator's own thread.
+    """
+
+    def __init__(
+        self,
+        data_dir: Path | None,
+        *,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        limits: Limits | None = None,
+        cache: Path,
+        on_event: Callable[[str], None] | None = None,
+        token_lifetime_s: float = DEFAULT_LIFETIME_S,
+    ) -> None:
+        self._data_dir = data_dir
+        self._host = host
+        self._port = port
+        self._limits = limits or Limits()
+        self._cache = cache
+        self._on_event = on_event
+        self._token_lifetime_s = token_lifetime_s
+        self._thread: threading.Thread | None = None
+        self._ready = threading.Event()
+        self._failure: BaseException | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._end: asyncio.Event | None = None
+        self.url = ""
+        """The base URL, once started."""
+
+    def start(self) -> str:
+        """Serve in a background thread and return the base URL, once it answers.
+
+        Raises Busy when the port or the data directory is taken, and UnusableDatabase.
+        """
+        with ExitStack() as held:
+            listener = held.enter_context(self._listen())
+            if self._data_dir is not None:
+                held.enter_context(_owned(self._data_dir))
+            port = listener.getsockname()[1]
+            shown = "127.0.0.1" if self._host in _ANY else self._host
+            self.url = f"http://[{shown}]:{port}" if ":" in shown else f"http://{shown}:{port}"
+            kept = held.pop_all()
+        self._thread = threading.Thread(target=self._run, args=(listener, kept), name="ckfunc-emulator", daemon=True)
+        self._thread.start()
+        self._ready.wait()
+        if self._failure is not None:
+            self._thread.join()
+            self._thread = None
+            raise self._failure
+        return self.url
+
+    def stop(self) -> None:
+        """Stop serving and end every Node process; does nothing when it is not running."""
+        if self._thread is None:
+            return
+        if self._loop is not None and self._end is not None and self._thread.is_alive():
+            with suppress(RuntimeError):  # the loop has just ended by itself
+                self._loop.call_soon_threadsafe(self._end.set)
+        self._thread.join()
+        self._thread = None
+
+    def run_forever(self, on_ready: Callable[[str], None]) -> None:
+        """Serve until SIGINT or SIGTERM; `on_ready` gets the base URL. Call it on the main thread."""
+        ended = threading.Event()
+
+        def end(_number: int, _frame: FrameType | None) -> None:
+            ended.set()
+
+        before = {number: signal.signal(number, end) for number in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            on_ready(self.start())
+            # A wait without a time limit cannot be interrupted by Ctrl-C on Windows.
+            while not ended.wait(0.5) and self._thread is not None and self._thread.is_alive():
+                pass
+        finally:
+            self.stop()
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+    def _listen(self) -> socket.socket:
+        family = socket.AF_INET6 if ":" in self._host else socket.AF_INET
+        listener = socket.socket(family, socket.SOCK_STREAM)
+        try:
+            if hasattr(signal, "SIGHUP"):  # POSIX: a port in TIME_WAIT is free; on Windows this would share a taken one
+                listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listener.bind((self._host, self._port))
+            listener.listen(2048)
+        except (OSError, OverflowError) as error:
+            listener.close()
+            raise Busy(
+                f"cannot listen on {self._host}:{self._port}: {getattr(error, 'strerror', None) or error}",
+                hint="choose another --port (0 takes any free one), or stop what uses it",
+            ) from None
+        return listener
+
+    def _run(self, listener: socket.socket, held: ExitStack) -> None:
+        with held:
+            try:
+                asyncio.run(self._serve(listener))
+            except BaseException as error:
+                self._failure = error
+            finally:
+                self._ready.set()
+
+    async def _serve(self, listener: socket.socket) -> None:
+        from ckfunc.emulator.app import App
+        from ckfunc.emulator.resources.services import Services
+        from ckfunc.emulator.store import application
+        from ckfunc.emulator.store.database import open_database
+        from ckfunc.emulator.store.schema import SCHEMA
+
+        self._loop = asyncio.get_running_loop()
+        self._end = asyncio.Event()
+        async with AsyncExitStack() as opened:
+            database = open_database(None if self._data_dir is None else self._data_dir / _DATABASE, SCHEMA)
+            opened.callback(database.close)
+            application.create_if_missing(database)
+            tokens = Tokens(SystemClock(), self._token_lifetime_s)
+            services = Services(database, tokens, self._data_dir)
+            app = App(services, loopback_only=is_loopback(self._host))
+            server = _uvicorn(app)
+            serving = asyncio.create_task(server.serve(sockets=[listener]))
+            while not server.started and not serving.done():
+                await asyncio.sleep(0.001)
+            if self._data_dir is not None:
+                write_address(self._data_dir, self.url, database.id)
+                opened.callback(remove_address, self._data_dir)
+            self._ready.set()
+            ending = asyncio.create_task(self._end.wait())
+            await asyncio.wait((serving, ending), return_when=asyncio.FIRST_COMPLETED)
+            ending.cancel()
+            server.should_exit = True
+            await serving
+
+
+def _uvicorn(app: Any) -> uvicorn.Server:
+    import uvicorn
+
+    return uvicorn.Server(
+        uvicorn.Config(
+            app,
+            loop="none",
+            http="httptools",
+            ws="none",
+            lifespan="off",
+            interface="asgi3",
+            access_log=False,
+            log_config=None,
+            log_level="critical",
+            server_header=False,
+            proxy_headers=False,
+            timeout_graceful_shutdown=1,
+        )
+    )
+
+
+@contextmanager
+def _owned(data_dir: Path) -> Iterator[None]:
+    """Hold a data directory for one emulator. Raises Busy, saying who has it."""
+    with locked(data_dir / _LOCK, wait_s=0) as got:
+        if not got:
+            other = read_address(data_dir)
+            who = f"{other.url}, process {other.pid}" if other else "another process"
+            raise Busy(
+                f"the data directory {data_dir} is in use by a running emulator ({who})",
+                hint="use that one, stop it, or choose another --data-dir",
+            )
+        yield

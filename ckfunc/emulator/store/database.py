@@ -1,0 +1,119 @@
+"""How the emulator's SQLite file is opened, asked and changed: one connection, used by one thread."""
+
+from __future__ import annotations
+
+import sqlite3
+import uuid
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from ckfunc.base.errors import CkfuncError
+
+SCHEMA_VERSION = 1
+"""Raised whenever a table changes; a file of a newer version is refused, an older one is migrated or refused."""
+
+
+class UnusableDatabase(CkfuncError):
+    """The file is no database of this emulator, or one of another version of it."""
+
+
+class Database:
+    """A connection in autocommit mode. Rows come back as `sqlite3.Row`: by name, or by position."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+        self.execute = connection.execute
+        self._in_transaction = False
+        self.id = ""
+        """A UUID made with the file: names this database wherever something is remembered about it."""
+
+    def one(self, sql: str, *parameters: Any) -> sqlite3.Row | None:
+        """Return the first row, or None."""
+        row: sqlite3.Row | None = self.execute(sql, parameters).fetchone()
+        return row
+
+    def all(self, sql: str, *parameters: Any) -> list[sqlite3.Row]:
+        """Return every row."""
+        return self.execute(sql, parameters).fetchall()
+
+    def value(self, sql: str, *parameters: Any) -> Any:
+        """Return the first column of the first row; the row must exist."""
+        return self.execute(sql, parameters).fetchone()[0]
+
+    def insert(self, sql: str, *parameters: Any) -> int:
+        """Run an INSERT and return the new row's id."""
+        made = self.execute(sql, parameters).lastrowid
+        assert made is not None  # noqa: S101 - sqlite3 sets it for every INSERT
+        return made
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """Make everything inside happen or nothing; one inside another is part of the outer one. Never await inside."""
+        if self._in_transaction:
+            yield
+            return
+        self.execute("BEGIN IMMEDIATE")
+        self._in_transaction = True
+        try:
+            yield
+        except BaseException:
+            self.execute("ROLLBACK")
+            raise
+        else:
+            self.execute("COMMIT")
+        finally:
+            self._in_transaction = False
+
+    def close(self) -> None:
+        """Write everything into the file and let go of it."""
+        self._connection.close()
+
+
+def open_database(path: Path | None, schema: Sequence[str]) -> Database:
+    """Open the file at `path` (None: in memory), made with `schema` if it is new. Raises UnusableDatabase.
+
+    `schema` is SQL, one script per family. The connection belongs to the calling thread.
+    """
+    connection = sqlite3.connect(path or ":memory:", isolation_level=None, cached_statements=512)
+    try:
+        return _prepared(connection, path, schema)
+    except sqlite3.DatabaseError as error:
+        connection.close()
+        raise UnusableDatabase(
+            f"the emulator's database {path} cannot be used: {error}",
+            hint="choose another --data-dir, or delete the file to start afresh",
+        ) from None
+    except BaseException:
+        connection.close()
+        raise
+
+
+def _prepared(connection: sqlite3.Connection, path: Path | None, schema: Sequence[str]) -> Database:
+    connection.row_factory = sqlite3.Row
+    # NORMAL in WAL mode loses nothing when the process dies, however it dies; only a power cut can undo writes.
+    for pragma in ("busy_timeout = 5000", "journal_mode = WAL", "synchronous = NORMAL", "foreign_keys = ON"):
+        connection.execute(f"PRAGMA {pragma}")
+    database = Database(connection)
+    found = database.value("PRAGMA user_version")
+    if found > SCHEMA_VERSION:
+        raise UnusableDatabase(
+            f"the emulator's database {path} was made by a newer ckfunc "
+            f"(its format is {found}, this one knows {SCHEMA_VERSION})",
+            hint="upgrade ckfunc, or choose another --data-dir",
+        )
+    if found == 0:
+        _create(database, schema)
+    database.id = database.value("SELECT id FROM emulator")
+    return database
+
+
+def _create(database: Database, schema: Sequence[str]) -> None:
+    with database.transaction():
+        database.execute("CREATE TABLE emulator (id TEXT NOT NULL) STRICT")
+        database.execute("INSERT INTO emulator VALUES (?)", (str(uuid.uuid4()),))
+        for script in schema:
+            for statement in script.split(";"):  # no trigger or text of ours holds a semicolon
+                database.execute(statement)
+        database.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
