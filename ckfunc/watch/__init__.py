@@ -1,0 +1,1 @@
+"""What changed on disk: file events made into batches of paths whose content differs; knows nothing of deploying."""

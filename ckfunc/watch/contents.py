@@ -1,0 +1,59 @@
+"""Which of a set of files differ in content from when they were last looked at."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from pathlib import Path
+
+
+class Contents:
+    """Remembers the content of files by digest; a missing or unreadable file has none."""
+
+    def __init__(self, files: Iterable[Path] = ()) -> None:
+        self._known: dict[Path, bytes | None] = {}
+        self._stamps: dict[Path, tuple[int, int, int] | None] = {}
+        self.follow(files)
+
+    def follow(self, files: Iterable[Path]) -> None:
+        """Remember these files from now on, and forget all others."""
+        wanted = set(files)
+        for path in wanted - self._known.keys():
+            self._stamps[path] = _stamp(path)
+            self._known[path] = _content_digest(path)
+        for path in self._known.keys() - wanted:
+            del self._known[path], self._stamps[path]
+
+    def touched(self) -> bool:
+        """Tell whether any file's time, size or identity differs; cheap, and true of a mere touch too."""
+        return any(_stamp(path) != stamp for path, stamp in self._stamps.items())
+
+    def missing(self) -> frozenset[Path]:
+        """Return the files that had content when last looked at and are not there now."""
+        return frozenset(path for path, known in self._known.items() if known is not None and _stamp(path) is None)
+
+    def changed(self) -> frozenset[Path]:
+        """Return the files whose content differs, and remember what they hold now."""
+        found = set()
+        for path, known in list(self._known.items()):
+            self._stamps[path] = _stamp(path)
+            now = _content_digest(path)
+            if now != known:
+                self._known[path] = now
+                found.add(path)
+        return frozenset(found)
+
+
+def _stamp(path: Path) -> tuple[int, int, int] | None:
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_mtime_ns, status.st_size, status.st_ino
+
+
+def _content_digest(path: Path) -> bytes | None:
+    try:
+        return hashlib.sha256(path.read_bytes()).digest()
+    except OSError:
+        return None
