@@ -1,0 +1,71 @@
+# Everything happens in a virtual environment of this checkout; only python3 (3.11 or newer) and make must be there.
+# Another Python: make PYTHON=/path/to/python3 test
+
+.DEFAULT_GOAL := help
+SHELL := /bin/sh
+VENV := .venv
+PY := $(VENV)/bin/python
+# A moved or copied checkout gets its environment anew: the stamps hold a sum of its place.
+PLACE := $(shell pwd | cksum | cut -d ' ' -f 1)
+RUN_STAMP := $(VENV)/.run-$(PLACE)
+DEV_STAMP := $(VENV)/.dev-$(PLACE)
+PIP := $(PY) -m pip install --quiet --disable-pip-version-check
+WORKERS ?= 2
+COVERAGE_FLOOR ?= 0
+
+# Finds a Python that is new enough and can make environments, past shims that stand for a version that is not there.
+define ENSURE_VENV
+works() { "$$1" -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1; }
+if works $(PY) && $(PY) -m pip --version >/dev/null 2>&1; then exit 0; fi
+for python in "$$WANTED_PYTHON" python3 python3.14 python3.13 python3.12 python3.11 \
+    /usr/bin/python3 /usr/bin/python3.12 /usr/bin/python3.11 /usr/local/bin/python3 /opt/homebrew/bin/python3; do
+  if [ -n "$$python" ] && works "$$python"; then exec "$$python" -m venv --clear $(VENV); fi
+done
+echo "ckfunc needs Python 3.11 or newer with its venv module (on Debian and Ubuntu: apt install python3 python3-venv);" >&2
+echo "found: $$(command -v python3 || echo no python3) $$(python3 --version 2>&1 | tail -n 1). Another one: make PYTHON=/path/to/python3" >&2
+exit 1
+endef
+export ENSURE_VENV
+export WANTED_PYTHON := $(PYTHON)
+
+.NOTPARALLEL:
+.PHONY: help demo test lint bench bench-peers format clean
+
+help:  ## Print this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' Makefile
+
+demo: $(RUN_STAMP)  ## Deploy the example project to an embedded emulator and fire its functions
+	@$(PY) example-project/demo.py
+
+test: lint  ## Run every check: lint, types, floors, tests with branch coverage
+	@$(PY) -m pytest -n $(WORKERS) --dist loadgroup --cov --cov-report=term --cov-fail-under=$(COVERAGE_FLOOR) tests
+
+lint: $(DEV_STAMP)  ## Check style, types and the floors
+	@$(PY) -m ruff check --quiet .
+	@$(PY) -m ruff format --quiet --check . || { echo "badly formatted: run make format" >&2; exit 1; }
+	@$(PY) -m mypy --no-error-summary
+	@$(VENV)/bin/lint-imports --no-logo >/dev/null 2>&1 || $(VENV)/bin/lint-imports
+
+bench: $(RUN_STAMP)  ## Measure ckfunc and print one table
+	@$(PY) -m bench
+
+bench-peers: $(RUN_STAMP)  ## Install wrangler and miniflare beside it and measure all side by side
+	@$(PY) -m bench.peers
+
+format: $(DEV_STAMP)  ## Format the code
+	@$(PY) -m ruff check --quiet --fix-only .
+	@$(PY) -m ruff format --quiet .
+
+clean:  ## Remove the environment and everything that was made
+	rm -rf $(VENV) .cache .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .coverage .coverage.* build dist
+
+# The environment for running ckfunc alone, so that a first demo need not wait for the developers' tools.
+$(RUN_STAMP): pyproject.toml
+	@sh -c "$$ENSURE_VENV"
+	@$(PIP) --editable .
+	@touch "$@"
+
+$(DEV_STAMP): pyproject.toml
+	@sh -c "$$ENSURE_VENV"
+	@$(PIP) --editable '.[dev]'
+	@touch "$(RUN_STAMP)" "$@"

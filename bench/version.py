@@ -1,0 +1,23 @@
+"""What starting ckfunc costs: `ckfunc --version` beside a Python that imports click and does nothing."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from functools import partial
+
+from bench.harness import SCRATCH, Figure, alternate, clean_env, median, paired_ratio, wall_s
+from bench.subjects import Ckfunc, Subject
+
+
+def measure(subjects: Sequence[Subject], rounds: int = 15) -> list[Figure]:
+    env = clean_env(SCRATCH / "home")
+    commands = {one.name: (one.version_command(), one.env) for one in subjects if one.version_command()}
+    commands["import click"] = ([sys.executable, "-c", "import click"], env)
+    samples = alternate({name: partial(wall_s, *one) for name, one in commands.items()}, rounds)
+    ratio = paired_ratio(samples[Ckfunc.name], samples["import click"])
+    seconds = {name: median(taken) for name, taken in samples.items() if name != "import click"}
+    return [
+        Figure("--version", "s", seconds, note=f"import click: {median(samples['import click']) * 1000:.0f} ms"),
+        Figure("--version / import click", "x", {Ckfunc.name: ratio}, "at most 1.5", ratio <= 1.5),
+    ]
