@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench import load
-from bench.harness import CKFUNC, clean_env, wall_s
+from bench.harness import CKFUNC, ROOT, clean_env, wall_s
 from bench.processes import Running, running
 
 TYPES = ("user.attempted.start_session", "user.sent.message", "user.received.notification")
@@ -76,6 +76,12 @@ class Ckfunc(Subject):
     name = "ckfunc"
     functions = len(TYPES)
 
+    def __init__(self, home: Path) -> None:
+        super().__init__(home)
+        packages = {"CKFUNC_CACHE_DIR": str(ROOT / ".cache" / "ckfunc")}
+        self.env |= packages
+        self._installing_env = {**os.environ, **packages}
+
     def version_command(self) -> list[str]:
         return [CKFUNC, "--version"]
 
@@ -87,7 +93,9 @@ class Ckfunc(Subject):
             lines += [f"  {trigger_type}:", f"    handler: handlers/{trigger_type}.ts"]
             replace(handlers / f"{trigger_type}.ts", self._source(0))
         replace(self.home / "functions.yaml", "\n".join(lines) + "\n")
-        wall_s([*self._at_home, "deploy"], self.env)
+        # npm installs here, and needs what the developer's shell says of proxies and certificates.
+        wall_s([*self._at_home, "deploy"], self._installing_env)
+        wall_s([*self._at_home, "trigger", TYPES[0], "--data", json.dumps(EVENT)], self._installing_env)
 
     def save(self, number: int) -> None:
         replace(self.home / "handlers" / f"{TYPES[0]}.ts", self._source(number))

@@ -1,0 +1,45 @@
+"""`python -m bench [MEASUREMENT...]`: measure ckfunc and print one table."""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+from collections.abc import Callable, Sequence
+
+from bench import calls, memory, noop_deploy, reads, save, start, tail, version
+from bench.harness import SCRATCH, Figure, table, talk
+from bench.subjects import Ckfunc, Subject
+
+MEASURES: dict[str, Callable[[Sequence[Subject]], list[Figure]]] = {
+    "version": version.measure,
+    "noop-deploy": noop_deploy.measure,
+    "save": save.measure,
+    "start": start.measure,
+    "calls": calls.measure,
+    "reads": reads.measure,
+    "tail": tail.measure,
+    "memory": memory.measure,
+}
+
+
+def main() -> None:
+    """Run the named measurements, or all."""
+    parser = argparse.ArgumentParser(prog="bench", description="Measure ckfunc and print one table.")
+    parser.add_argument("names", nargs="*", metavar="MEASUREMENT", help=f"some of {', '.join(MEASURES)}; default: all")
+    names = parser.parse_args().names or list(MEASURES)
+    if unknown := set(names) - set(MEASURES):
+        parser.error(f"no such measurement: {', '.join(sorted(unknown))}")
+    home = SCRATCH / "project"
+    shutil.rmtree(home, ignore_errors=True)
+    subject = Ckfunc(home)
+    talk("preparing the project")
+    subject.prepare()
+    figures: list[Figure] = []
+    for name in names:
+        talk(f"measuring {name}")
+        figures += MEASURES[name]([subject])
+    print(table(figures))
+
+
+if __name__ == "__main__":
+    main()
