@@ -1,0 +1,53 @@
+"""What the first version of a handler looks like, and how `ckfunc new` adds one to a project."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable
+from pathlib import Path
+
+from ckfunc.base.errors import UsageProblem
+from ckfunc.model.triggers import BY_TYPE, Trigger
+from ckfunc.scaffold.render import render
+from ckfunc.scaffold.writing import Written, written_or_undone
+
+
+def handler_text(trigger: Trigger) -> str:
+    """Return the TypeScript source of a new handler for `trigger`; it compiles and does something harmless."""
+    return render(
+        "handler.ts",
+        type=trigger.type,
+        when=trigger.when,
+        blocking=trigger.blocking,
+        event_type=trigger.event_type,
+        body=f"bodies/{trigger.type}.ts.j2",
+    )
+
+
+def handler_path(trigger: Trigger) -> str:
+    """Return where a new handler for `trigger` goes, relative to the project."""
+    return f"handlers/{trigger.file_stem}.ts"
+
+
+def new_handler(
+    root: Path, trigger_type: str, *, register: Callable[[str, str], None], force: bool = False
+) -> tuple[Written, ...]:
+    """Write a handler for `trigger_type` and have it entered in the manifest; both are done, or neither.
+
+    `register(trigger_type, path)` adds the entry; when it raises, the handler is taken back and its error goes on.
+    Raises UsageProblem for a type that is not known, FilesExist, CannotWrite.
+    """
+    trigger = known_trigger(trigger_type)
+    path = handler_path(trigger)
+    with written_or_undone(root, {path: handler_text(trigger)}, force=force) as written:
+        register(trigger.type, path)
+    return written
+
+
+def known_trigger(trigger_type: str) -> Trigger:
+    """Return the trigger of this type. Raises UsageProblem, with the nearest known ones as a hint."""
+    if trigger := BY_TYPE.get(trigger_type):
+        return trigger
+    near = difflib.get_close_matches(trigger_type, BY_TYPE, n=3, cutoff=0.6)
+    hint = f"did you mean {' or '.join(near)}?" if near else f"known types: {', '.join(sorted(BY_TYPE))}"
+    raise UsageProblem(f"{trigger_type!r} is not a trigger type that ckfunc knows", hint=hint)

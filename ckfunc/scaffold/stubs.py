@@ -1,0 +1,93 @@
+"""What an editor and `tsc` need to know of a project: the ambient types of its handlers, and the manifest's schema."""
+
+from __future__ import annotations
+
+import posixpath
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from ckfunc import __version__
+from ckfunc.model.project import Project, Script
+from ckfunc.model.triggers import BY_TYPE, TRIGGERS, Field, Trigger
+from ckfunc.scaffold.exports import exported_names
+from ckfunc.scaffold.render import render
+from ckfunc.scaffold.writing import Written, write_all
+
+TYPES_DIR = ".ckfunc/types"
+SCHEMA_FILE = ".ckfunc/functions.schema.json"
+
+# Source: the Platform API document, the runtime resource (the packages with `defaultDependency: true`).
+PLATFORM_PACKAGES = ("axios", "axios-token-interceptor", "chatkitty-platform-sdk", "qs")
+
+NODE_MODULES = (
+    *("assert", "buffer", "child_process", "crypto", "events", "fs", "http", "https", "module", "net", "node:", "os"),
+    *("path", "querystring", "readline", "stream", "string_decoder", "timers", "url", "util", "zlib"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """What a project adds to the scope of its handlers: unknown trigger types, packages, an init script."""
+
+    types: tuple[str, ...] = ()
+    packages: tuple[str, ...] = ()
+    initialization_script: Script | None = None
+
+
+def scope_of(project: Project) -> Scope:
+    """Return what `project` adds to the scope of its handlers."""
+    return Scope(
+        types=tuple(one.type for one in project.functions or ()),
+        packages=tuple(project.runtime.dependencies or ()),
+        initialization_script=project.runtime.initialization_script,
+    )
+
+
+def write_stubs(root: Path, *, schema: str, scope: Scope | None = None) -> tuple[Written, ...]:
+    """Write the `.d.ts` files and the manifest's JSON schema below `.ckfunc/`, and return what became of each.
+
+    They are made, not edited: older ones are replaced without asking, equal ones are left alone (so that nothing that
+    watches them wakes up). `schema` is JSON text.
+    """
+    return write_all(root, stub_files(schema=schema, scope=scope), force=True)
+
+
+def stub_files(*, schema: str, scope: Scope | None = None) -> dict[str, str]:
+    """Return the files that `write_stubs` writes: path below the project to text."""
+    scope = scope or Scope()
+    return {
+        # The directory holds what can be made again: git need not be told by the user's own .gitignore.
+        ".ckfunc/.gitignore": "*\n",
+        SCHEMA_FILE: schema if schema.endswith("\n") else schema + "\n",
+        f"{TYPES_DIR}/chatkitty.d.ts": render(
+            "types/chatkitty.d.ts", version=__version__, events=[_event(one) for one in _triggers(scope.types)]
+        ),
+        f"{TYPES_DIR}/node.d.ts": render("types/node.d.ts", version=__version__),
+        f"{TYPES_DIR}/project.d.ts": _project_types(scope),
+    }
+
+
+def _triggers(types: Iterable[str]) -> list[Trigger]:
+    unknown = sorted({one for one in types if one not in BY_TYPE})
+    return [*TRIGGERS, *(Trigger(one, "a type that ckfunc does not know") for one in unknown)]
+
+
+def _event(trigger: Trigger) -> dict[str, object]:
+    fields: tuple[Field, ...] = trigger.fields
+    doc = f"`{trigger.type}`: {trigger.when}."
+    return {"name": trigger.event_type, "doc": doc, "fields": fields}
+
+
+def _project_types(scope: Scope) -> str:
+    script = scope.initialization_script
+    path = script.path if script else ""
+    stem = path.removesuffix(".ts")
+    return render(
+        "types/project.d.ts",
+        version=__version__,
+        exports=exported_names(script.text) if script else (),
+        initialization_script=path,
+        initialization_import=posixpath.relpath(stem, TYPES_DIR) if stem else "",
+        modules=sorted({*PLATFORM_PACKAGES, *NODE_MODULES, *scope.packages}),
+    )

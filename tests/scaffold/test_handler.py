@@ -1,0 +1,76 @@
+"""`ckfunc new`: a handler and its entry in the manifest, both or neither."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from ckfunc.base.errors import CkfuncError, UsageProblem
+from ckfunc.model.triggers import TRIGGERS
+from ckfunc.scaffold.handler import handler_path, handler_text, new_handler
+from ckfunc.scaffold.writing import Action, FilesExist
+
+
+def test_a_new_handler_is_written_and_then_registered(tmp_path: Path) -> None:
+    seen = []
+
+    def register(trigger_type: str, path: str) -> None:
+        assert (tmp_path / path).is_file()
+        seen.append((trigger_type, path))
+
+    [written] = new_handler(tmp_path, "user.sent.message", register=register)
+    assert seen == [("user.sent.message", "handlers/user-sent-message.ts")]
+    assert written.path == tmp_path / "handlers" / "user-sent-message.ts"
+    assert written.action is Action.CREATED
+    assert "event: UserSentMessageEvent" in written.path.read_text()
+
+
+def test_the_handler_is_taken_back_when_the_manifest_refuses_it(tmp_path: Path) -> None:
+    def refuse(trigger_type: str, path: str) -> None:
+        raise CkfuncError(f"{trigger_type} is there already")
+
+    with pytest.raises(CkfuncError, match="is there already"):
+        new_handler(tmp_path, "user.sent.message", register=refuse)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_handler_that_exists_is_kept_and_nothing_is_registered(tmp_path: Path) -> None:
+    path = tmp_path / "handlers" / "user-sent-message.ts"
+    path.parent.mkdir()
+    path.write_text("mine")
+    registered: list[str] = []
+    with pytest.raises(FilesExist, match=r"^handlers/user-sent-message\.ts exists already"):
+        new_handler(tmp_path, "user.sent.message", register=lambda *args: registered.extend(args))
+    assert path.read_text() == "mine"
+    assert registered == []
+    [written] = new_handler(tmp_path, "user.sent.message", register=lambda *_: None, force=True)
+    assert written.action is Action.OVERWRITTEN
+
+
+@pytest.mark.parametrize(
+    ("given", "hint"),
+    [
+        ("user.sent.mesage", "did you mean user.sent.message"),
+        ("../../etc/passwd", "known types: call.active, "),
+    ],
+)
+def test_an_unknown_type_is_refused_with_a_hint(tmp_path: Path, given: str, hint: str) -> None:
+    with pytest.raises(UsageProblem, match="is not a trigger type") as failure:
+        new_handler(tmp_path, given, register=lambda *_: None)
+    assert failure.value.hint is not None
+    assert failure.value.hint.startswith(hint)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_all_handlers_have_a_file_of_their_own() -> None:
+    assert len({handler_path(trigger) for trigger in TRIGGERS}) == len(TRIGGERS) == 17
+
+
+@pytest.mark.parametrize("trigger", TRIGGERS, ids=lambda trigger: trigger.type)
+def test_a_handler_says_when_it_runs(trigger) -> None:  # type: ignore[no-untyped-def] # a row of the table
+    text = handler_text(trigger)
+    assert text.startswith(f"// {trigger.type}: {trigger.when}.\n")
+    assert f"async function handleEvent(event: {trigger.event_type}, context: Context) {{\n" in text
+    assert text.endswith("\n}\n")
+    assert ("refuses it" in text) is trigger.blocking

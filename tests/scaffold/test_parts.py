@@ -1,0 +1,71 @@
+"""The small parts of the scaffolds: templates found and rendered, exports of an init script read."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import jinja2
+import pytest
+
+import ckfunc
+from ckfunc.base.errors import CkfuncError
+from ckfunc.model.project import Project, Target, WantedRuntime
+from ckfunc.scaffold.exports import exported_names
+from ckfunc.scaffold.locate import templates
+from ckfunc.scaffold.render import render
+from ckfunc.scaffold.stubs import Scope, scope_of
+
+
+def test_the_templates_of_a_checkout_are_beside_the_package() -> None:
+    assert templates() == Path(ckfunc.__file__).resolve().parent.parent / "templates"
+
+
+def test_the_templates_of_a_wheel_are_inside_the_package(tmp_path: Path) -> None:
+    shutil.copytree(templates(), tmp_path / "ckfunc" / "_templates")
+    assert templates(tmp_path / "ckfunc") == tmp_path / "ckfunc" / "_templates"
+
+
+def test_an_installation_without_templates_says_so(tmp_path: Path) -> None:
+    with pytest.raises(CkfuncError, match="templates are missing"):
+        templates(tmp_path / "ckfunc")
+
+
+def test_a_value_that_a_template_lacks_is_an_error() -> None:
+    with pytest.raises(jinja2.UndefinedError, match="version"):
+        render("types/node.d.ts")
+
+
+def test_nothing_is_escaped_in_what_is_rendered() -> None:
+    text = render("types/project.d.ts", version="<&>", exports=(), modules=())
+    assert "ckfunc <&>;" in text
+
+
+@pytest.mark.parametrize(
+    ("source", "names"),
+    [
+        ("const firebase = 1;\nexport { firebase };", ("firebase",)),
+        ("export { a, b as c, type D, e as default };", ("a", "c")),
+        ("export {\n  a,\n  b,\n};", ("a", "b")),
+        ("export const a = 1; export let $b = 2; export var _c = 3;", ("$b", "_c", "a")),
+        ("export async function a() {}\nexport function* b() {}\nexport function c() {}", ("a", "b", "c")),
+        (
+            "export class A {}\nexport abstract class B {}\nexport enum C { X }\nexport const enum D { Y }",
+            ("A", "B", "C", "D"),
+        ),
+        ("export type A = 1; export interface B {} export default 3;", ()),
+        ("export type { A };", ()),
+        ("// export const a = 1;\n/* export { b } */ const s = 'export const c = 1';", ()),
+        ("const t = `\nexport const a = 1;\n`;\nexport const b = 'it\\'s';", ("b",)),
+        ("export * from 'x';", ()),
+        ("var foo = 8;", ()),
+        ("", ()),
+    ],
+)
+def test_exports_of_an_init_script_are_found(source: str, names: tuple[str, ...]) -> None:
+    assert exported_names(source) == names
+
+
+def test_an_unmanaged_project_adds_nothing_to_the_scope() -> None:
+    project = Project(Path(), Target("local"), WantedRuntime(), functions=None)
+    assert scope_of(project) == Scope()

@@ -1,0 +1,154 @@
+"""`ckfunc init`: what a new project holds, and what happens to files that are there already."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+import yaml
+
+from ckfunc.base.errors import CkfuncError
+from ckfunc.scaffold.project import init
+from ckfunc.scaffold.writing import Action, CannotWrite, FilesExist, Written, write_all, written_or_undone
+
+OWN = ["functions.yaml", "handlers/start-session.ts", "tsconfig.json", ".env.example", ".gitignore"]
+
+
+def files_of(root: Path) -> dict[str, bytes]:
+    return {path.relative_to(root).as_posix(): path.read_bytes() for path in root.rglob("*") if path.is_file()}
+
+
+def actions(root: Path, written: tuple[Written, ...]) -> dict[str, Action]:
+    return {one.path.relative_to(root).as_posix(): one.action for one in written}
+
+
+def test_a_new_project_holds_a_manifest_a_handler_and_what_editors_need(tmp_path: Path) -> None:
+    root = tmp_path / "deep" / "project"
+    written = init(root, schema='{"a": 1}')
+    assert set(actions(root, written)) == set(files_of(root))
+    assert [one.path.relative_to(root).as_posix() for one in written][: len(OWN)] == OWN
+    assert {one.action for one in written} == {Action.CREATED}
+    assert json.loads((root / ".ckfunc" / "functions.schema.json").read_text()) == {"a": 1}
+
+
+def test_the_manifest_names_the_schema_the_handler_and_the_emulator(tmp_path: Path) -> None:
+    init(tmp_path, schema="{}")
+    text = (tmp_path / "functions.yaml").read_text()
+    assert text.startswith("# yaml-language-server: $schema=.ckfunc/functions.schema.json\n")
+    manifest = yaml.safe_load(text)
+    assert manifest["targets"][manifest["default_target"]] == {"emulator": True}
+    [(trigger_type, function)] = manifest["functions"].items()
+    assert trigger_type == "user.attempted.start_session"
+    assert (tmp_path / function["handler"]).is_file()
+    # A new project must not manage, and so empty, the runtime of an application that has one.
+    assert "runtime" not in manifest
+
+
+def test_making_the_same_project_again_changes_nothing(tmp_path: Path) -> None:
+    init(tmp_path, schema="{}")
+    again = actions(tmp_path, init(tmp_path, schema="{}"))
+    assert again.pop(".gitignore") is Action.KEPT
+    assert set(again.values()) == {Action.UNCHANGED}
+
+
+def test_existing_files_are_reported_all_at_once_and_nothing_is_written(tmp_path: Path) -> None:
+    (tmp_path / "functions.yaml").write_text("mine")
+    (tmp_path / "tsconfig.json").write_text("mine too")
+    before = files_of(tmp_path)
+    with pytest.raises(FilesExist, match=r"^functions\.yaml, tsconfig\.json exist already") as failure:
+        init(tmp_path, schema="{}")
+    assert failure.value.hint == "--force overwrites"
+    assert files_of(tmp_path) == before
+
+
+def test_force_overwrites_but_for_the_gitignore(tmp_path: Path) -> None:
+    (tmp_path / "functions.yaml").write_text("mine")
+    (tmp_path / ".gitignore").write_text("*.log\n.env\n")
+    written = init(tmp_path, schema="{}", force=True)
+    assert actions(tmp_path, written)["functions.yaml"] is Action.OVERWRITTEN
+    assert (tmp_path / "functions.yaml").read_text() != "mine"
+    assert (tmp_path / ".gitignore").read_text() == "*.log\n.env\n"
+    [kept] = [one for one in written if one.action is Action.KEPT]
+    assert kept.note == "add: .ckfunc/  .env.*  !.env.example  node_modules/"
+
+
+def test_a_gitignore_with_all_that_is_needed_is_kept_without_a_word(tmp_path: Path) -> None:
+    (tmp_path / ".gitignore").write_text(".ckfunc/\n.env\n.env.*\n!.env.example\nnode_modules/\nmore\n")
+    [kept] = [one for one in init(tmp_path, schema="{}") if one.action is Action.KEPT]
+    assert kept.note is None
+
+
+def test_a_gitignore_that_is_not_text_is_kept(tmp_path: Path) -> None:
+    (tmp_path / ".gitignore").write_bytes(b"\xff\xfe")
+    [kept] = [one for one in init(tmp_path, schema="{}") if one.action is Action.KEPT]
+    assert kept.note is not None
+
+
+def test_made_files_are_replaced_without_force(tmp_path: Path) -> None:
+    made = tmp_path / ".ckfunc" / "types" / "chatkitty.d.ts"
+    made.parent.mkdir(parents=True)
+    made.write_text("of an older ckfunc")
+    assert actions(tmp_path, init(tmp_path, schema="{}"))[".ckfunc/types/chatkitty.d.ts"] is Action.OVERWRITTEN
+
+
+def test_a_file_cannot_become_a_project(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(CkfuncError, match="is not a directory"):
+        init(tmp_path / "file", schema="{}")
+
+
+@pytest.mark.parametrize("force", [False, True])
+def test_a_directory_in_a_files_place_stops_everything(tmp_path: Path, force: bool) -> None:
+    (tmp_path / "tsconfig.json").mkdir()
+    with pytest.raises(CannotWrite, match=r"tsconfig\.json is a directory, nothing was written"):
+        init(tmp_path, schema="{}", force=force)
+    assert files_of(tmp_path) == {}
+
+
+def test_a_file_in_a_directorys_place_stops_everything(tmp_path: Path) -> None:
+    (tmp_path / "handlers").write_text("mine")
+    with pytest.raises(CannotWrite, match="handlers is not a directory"):
+        init(tmp_path, schema="{}")
+    assert files_of(tmp_path) == {"handlers": b"mine"}
+
+
+def test_a_link_that_leads_nowhere_counts_as_a_file(tmp_path: Path) -> None:
+    (tmp_path / "functions.yaml").symlink_to(tmp_path / "nowhere")
+    with pytest.raises(FilesExist, match=r"^functions\.yaml exists already"):
+        init(tmp_path, schema="{}")
+    init(tmp_path, schema="{}", force=True)
+    assert not (tmp_path / "functions.yaml").is_symlink()
+
+
+@pytest.mark.skipif(os.name == "nt", reason="symbolic links need a privilege there")
+def test_what_a_failing_block_left_is_put_back_as_it_was(tmp_path: Path) -> None:
+    (tmp_path / "old.txt").write_text("old")
+    (tmp_path / "old.txt").chmod(0o600)
+    (tmp_path / "link.txt").symlink_to("old.txt")
+    with (
+        pytest.raises(ZeroDivisionError),
+        written_or_undone(
+            tmp_path, {"old.txt": "new", "link.txt": "new", "a/b/new.txt": "new", "a/c.txt": "new"}, force=True
+        ),
+    ):
+        assert (tmp_path / "old.txt").read_text() == (tmp_path / "a" / "b" / "new.txt").read_text() == "new"
+        raise ZeroDivisionError
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["link.txt", "old.txt"]
+    assert (tmp_path / "old.txt").read_text() == "old"
+    assert (tmp_path / "old.txt").stat().st_mode & 0o777 == 0o600
+    assert (tmp_path / "link.txt").readlink() == Path("old.txt")
+
+
+def test_a_write_that_the_system_refuses_undoes_those_before_it(tmp_path: Path) -> None:
+    too_long = "x" * 250  # it fits, but the name of the file that is written beside it does not
+    with pytest.raises(CannotWrite, match=r"cannot write .*: ") as failure:
+        write_all(tmp_path, {"handlers/first.ts": "1", f"{too_long}.ts": "2"}, force=False)
+    assert failure.value.hint == "nothing was written"
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_name_that_the_system_cannot_hold_is_a_plain_failure(tmp_path: Path) -> None:
+    with pytest.raises(CannotWrite, match=r"cannot write .*: "):
+        init(tmp_path / ("x" * 300), schema="{}")

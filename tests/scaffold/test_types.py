@@ -1,0 +1,203 @@
+"""The types that `ckfunc types` writes, judged by the real compiler and the real SDK."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from support.typescript import SDK_PACKAGES, installed, tsc
+
+from ckfunc.model.project import Project, Script, Target, WantedFunction, WantedRuntime
+from ckfunc.model.triggers import TRIGGERS
+from ckfunc.scaffold.handler import handler_path, handler_text
+from ckfunc.scaffold.project import init
+from ckfunc.scaffold.stubs import Scope, scope_of, stub_files, write_stubs
+
+# The handler that the API document prints for versions 31 to 34 of a function, as it is deployed there.
+DOCUMENTED_HANDLER = """\
+const logs = [];
+
+async function handleEvent(event: UserAttemptedStartSessionEvent, context: Context) {
+  let email = event.username;
+  let displayName = event.authParams.displayName || email;
+
+  let userApi = context.getUserApi();
+
+  logs.push('Hello ' + event.username);
+
+  await userApi.getUserExists(email)
+    .catch(async () => {
+      let user = await userApi.createUser(
+        {
+          'name': email,
+          'displayName': displayName
+        }
+      );
+
+      let channelApi = context.getChannelApi();
+
+      await channelApi.createChannelMember(702, { 'id': user.data.id });
+    });
+
+  return logs;
+}
+"""
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    init(tmp_path, schema="{}")
+    return tmp_path
+
+
+def add(project: Path, name: str, text: str) -> None:
+    path = project / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, encoding="utf-8")
+
+
+def test_every_scaffolded_handler_type_checks_strictly_beside_all_others(project: Path) -> None:
+    for trigger in TRIGGERS:
+        add(project, handler_path(trigger), handler_text(trigger))
+    assert tsc(project) == []
+
+
+def test_mistakes_in_handlers_are_found(project: Path) -> None:
+    add(
+        project,
+        "handlers/wrong.ts",
+        """\
+async function handleEvent(event: UserSentMessageEvent, context: Context) {
+  console.log(event.sender);
+  if (event.message.type === "SYSTEM_TEXT") console.log(event.message.user);
+  await context.ChatKitty.Users.checkUserExist("jane");
+  await context.ChatKitty.Channels.sendChannelMessage("1", { type: "TEXT", body: "Hi" });
+  await context.ChatKitty.Channels.sendChannelMessage(1, { type: "TEXT" });
+  const name: string = process.env.NAME;
+  window.alert("no");
+}
+""",
+    )
+    problems = tsc(project)
+    assert [int(re.search(r"wrong\.ts\((\d+),", line)[1]) for line in problems if "wrong.ts" in line] == [  # type: ignore[index] # each has one
+        2, 3, 4, 5, 6, 7, 8,
+    ]  # fmt: skip
+
+
+def test_the_handler_of_the_api_document_type_checks_but_for_its_untyped_array(project: Path) -> None:
+    add(project, "handlers/start-session.ts", DOCUMENTED_HANDLER.replace("logs = []", "logs: string[] = []"))
+    assert tsc(project) == []
+
+
+def test_what_node_offers_is_in_scope(project: Path) -> None:
+    add(
+        project,
+        "handlers/node.ts",
+        """\
+import { createHash } from "node:crypto";
+import { readFile } from "fs/promises";
+import axios from "axios";
+const qs = require("qs");
+
+async function handleEvent(event: UserStartedCallEvent, context: Context) {
+  const answer = await fetch(new URL("/hook", process.env.BASE), { method: "POST", signal: AbortSignal.timeout(500) });
+  const timer = setTimeout(() => console.warn("late"), 100);
+  clearTimeout(timer);
+  const id = crypto.randomUUID() + Buffer.from("a").toString("base64") + event.anything;
+  return { id, ok: answer.ok, text: await answer.text(), hash: createHash("sha256"), readFile, axios, qs };
+}
+""",
+    )
+    assert tsc(project) == []
+
+
+def test_what_the_project_adds_is_in_scope(project: Path) -> None:
+    script = Script(
+        "lib/init.ts", "const limit = 3;\nexport function greet(name: string) { return name; }\nexport { limit };\n"
+    )
+    add(project, script.path, script.text)
+    add(
+        project,
+        "handlers/pizza.ts",
+        """\
+import deliver from "pizza-delivery";
+import { slice } from "pizza-delivery/slice";
+
+async function handleEvent(event: PizzaOrderedEvent, context: Context) {
+  const upper: string = greet("Jane");
+  const most: number = limit;
+  return { upper, most, eaten: slice(deliver(event.size)) };
+}
+""",
+    )
+    wanted = Project(
+        root=project,
+        target=Target("local", emulator=True),
+        runtime=WantedRuntime(dependencies={"pizza-delivery": "1.0.0"}, initialization_script=script),
+        functions=(WantedFunction("pizza.ordered", Script("handlers/pizza.ts", ""), "Pizza Ordered"),),
+    )
+    write_stubs(project, schema="{}", scope=scope_of(wanted))
+    assert tsc(project) == []
+
+    add(project, "handlers/misuse.ts", "async function handleEvent() { const a: number = greet(1); }\n")
+    assert len(tsc(project)) == 2
+
+
+def test_real_types_of_a_package_win_over_the_stand_in(project: Path) -> None:
+    add(project, "node_modules/pizza/package.json", '{"name": "pizza", "version": "1.0.0", "types": "index.d.ts"}')
+    add(project, "node_modules/pizza/index.d.ts", "export declare function slice(count: number): string;\n")
+    add(project, "handlers/eat.ts", 'import { slice } from "pizza";\nasync function handleEvent() { slice("2"); }\n')
+    write_stubs(project, schema="{}", scope=Scope(packages=("pizza",)))
+    [problem] = tsc(project)
+    assert problem.startswith("handlers/eat.ts(2,")
+
+
+def test_the_api_has_the_same_calls_and_answers_as_the_real_sdk(project: Path) -> None:
+    (project / "node_modules").symlink_to(installed(SDK_PACKAGES) / "node_modules", target_is_directory=True)
+    add(
+        project,
+        "check.ts",
+        """\
+import type { ChatKitty as Real } from "chatkitty-platform-sdk";
+
+type Family = keyof ChatKitty;
+type Families = { [Name in Family]: Real[Name] };
+type Calls<T> = keyof { [Name in keyof T as T[Name] extends (...args: any[]) => any ? Name : never]: any };
+type Missing = { [Name in Family]: Exclude<Calls<Real[Name]>, keyof ChatKitty[Name]> }[Family];
+type Invented = { [Name in Family]: Exclude<keyof ChatKitty[Name], Calls<Real[Name]>> }[Family];
+type Differences = [Missing, Invented, Exclude<keyof Real, Family>];
+
+// Ours may say more of an answer (which "type" has which fields), and must ask for nothing that the SDK does not take.
+type Data<F> = F extends (...args: any[]) => Promise<{ data: infer D }> ? D : "not a call";
+type Args<F> = F extends (...args: infer A) => any ? A : "not a call";
+// The SDK calls some lists a Set, which JSON cannot carry: an array is what comes and goes.
+type Plain<T> = T extends Set<infer X> ? Plain<X>[] : T extends object ? { [Name in keyof T]: Plain<T[Name]> } : T;
+type Wrong<O, R> = {
+  [Name in keyof O & keyof R]: [Args<O[Name]>, Data<O[Name]>] extends [Plain<Args<R[Name]>>, Plain<Data<R[Name]>>]
+    ? never
+    : Name;
+}[keyof O & keyof R];
+
+const sameCalls: Differences extends [never, never, never] ? true : Differences = true;
+type WrongCalls = { [Name in Family]: Wrong<ChatKitty[Name], Real[Name]> }[Family];
+// The API document knows a kind of job that is younger than the SDK.
+type Younger = keyof ImportsApi | keyof JobsApi;
+const rightCalls: Exclude<WrongCalls, Younger> extends never ? true : WrongCalls = true;
+""",
+    )
+    assert tsc(project) == []
+
+
+def test_stubs_are_left_alone_when_nothing_changed(project: Path) -> None:
+    before = {path: path.stat().st_mtime_ns for path in (project / ".ckfunc").rglob("*") if path.is_file()}
+    again = write_stubs(project, schema="{}")
+    assert {one.path for one in again} == set(before)
+    assert {one.action for one in again} == {"unchanged"}
+    assert {path: path.stat().st_mtime_ns for path in before} == before
+
+
+def test_every_known_event_has_a_type(tmp_path: Path) -> None:
+    types = stub_files(schema="{}")[".ckfunc/types/chatkitty.d.ts"]
+    for trigger in TRIGGERS:
+        assert f"interface {trigger.event_type} {{" in types
