@@ -26,6 +26,9 @@ from ckfunc.wire.users import read_reference, read_user, write_embedded_user, wr
 MEMBERS_LIMIT = 10_000
 """How many members a channel can be created with. The platform documents no limit; this one is ours."""
 
+DIRECT_MEMBERS_LIMIT = 10
+"""Source: https://chatkitty.com/docs/concepts/channels."""
+
 _RELATIONS = ("participants", "messages", "events")
 _GROUP_RELATIONS = ("memberships", "members", "moderators")
 
@@ -96,8 +99,9 @@ def read_new_channel(document: Any) -> NewChannel:
     members = required(found, "members", list) if direct else optional(found, "members", list) or []
     if direct and not members:
         raise Malformed("field 'members' is empty, but a direct channel is its members")
-    if len(members) > MEMBERS_LIMIT:
-        raise Malformed(f"field 'members' has {len(members)} entries; at most {MEMBERS_LIMIT} are allowed")
+    limit = DIRECT_MEMBERS_LIMIT if direct else MEMBERS_LIMIT
+    if len(members) > limit:
+        raise Malformed(f"field 'members' has {len(members)} entries; at most {limit} are allowed")
     return NewChannel(
         type=kind,
         name=None if direct else optional_label(found, "name"),

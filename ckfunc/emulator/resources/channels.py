@@ -1,0 +1,134 @@
+"""Channels and their members."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from ckfunc.base.clock import parse_timestamp
+from ckfunc.emulator.http.calls import Call
+from ckfunc.emulator.http.paging import page_request
+from ckfunc.emulator.http.problems import Missing, Refused
+from ckfunc.emulator.http.replies import Reply, page_reply
+from ckfunc.emulator.http.routing import Route
+from ckfunc.emulator.resources import references
+from ckfunc.emulator.resources.services import Services
+from ckfunc.emulator.store import channels, users
+from ckfunc.model.channel import ChannelType
+from ckfunc.wire.channels import DIRECT_MEMBERS_LIMIT, patched_channel, read_new_channel, write_channel
+from ckfunc.wire.users import read_reference, write_user
+
+_FILTERS = ("type", "members", "startTime", "endTime")
+
+
+def list_channels(call: Call, services: Services) -> Reply:
+    """Answer with a page of the channels: of a type, with certain members, created within a time."""
+    request = page_request(call, channels.SORTABLE, channels.DEFAULT_ORDER)
+    page = channels.page(
+        services.database,
+        request,
+        type=_type(call),
+        members=call.every("members"),
+        created_from=_time(call, "startTime"),
+        created_until=_time(call, "endTime"),
+    )
+    items = [write_channel(one, call.links) for one in page.items]
+    filters = tuple(pair for pair in call.query() if pair[0] in _FILTERS)
+    return page_reply(call, "channels", page, items, request=request, filters=filters)
+
+
+def create_channel(call: Call, services: Services) -> Reply:
+    """Create a channel, or answer with the equivalent one that exists. Whoever created it is a member of it."""
+    new = read_new_channel(call.json())
+    creator = None
+    if new.creator is not None:
+        creator = references.referred_user(services.database, new.creator, "field 'creator'")
+    members = [
+        references.referred_user(services.database, reference, f"entry {index} of 'members'")
+        for index, reference in enumerate(new.members)
+    ]
+    if creator is not None:
+        members.append(creator)
+    if new.type is ChannelType.DIRECT and len({one.id for one in members}) > DIRECT_MEMBERS_LIMIT:
+        raise Refused(f"a direct channel has at most {DIRECT_MEMBERS_LIMIT} members, whoever created it included")
+    return Reply(write_channel(channels.create(services.database, new, creator, members), call.links))
+
+
+def retrieve_channel(call: Call, services: Services) -> Reply:
+    """Answer with a channel."""
+    return Reply(write_channel(references.channel(services.database, call.id()), call.links))
+
+
+def update_channel(call: Call, services: Services) -> Reply:
+    """Change a channel by a merge patch."""
+    found = references.channel(services.database, call.id())
+    changed = patched_channel(found, call.json() if call.body else None)
+    channels.update(services.database, changed)
+    return Reply(write_channel(changed, call.links))
+
+
+def list_channel_members(call: Call, services: Services) -> Reply:
+    """Answer with a page of a channel's members."""
+    channel = references.channel(services.database, call.id())
+    request = page_request(call, users.SORTABLE, users.DEFAULT_ORDER)
+    page = users.members_page(services.database, channel.id, request)
+    items = [write_user(one, call.links) for one in page.items]
+    return page_reply(call, "users", page, items, request=request)
+
+
+def add_channel_member(call: Call, services: Services) -> Reply:
+    """Make a user a member of a channel, and answer with the channel; one who is a member stays it.
+
+    Nobody joins a direct channel. Source: https://chatkitty.com/docs/concepts/channels.
+    """
+    channel = references.channel(services.database, call.id())
+    user = references.referred_user(services.database, read_reference(call.json()), "the body")
+    if channel.type is ChannelType.DIRECT and not channels.is_member(services.database, channel.id, user.id):
+        raise Refused("users cannot be added to a direct channel; create another channel")
+    channels.add_member(services.database, channel.id, user.id)
+    return Reply(write_channel(channel, call.links))
+
+
+def remove_channel_member(call: Call, services: Services) -> Reply:
+    """Take a user out of a channel, and answer with the channel. A direct channel is its members, and keeps them."""
+    channel = references.channel(services.database, call.id())
+    user = references.user(services.database, call.id("user_id"))
+    if not channels.is_member(services.database, channel.id, user.id):
+        raise Missing(f"user {user.id} is not a member of channel {channel.id}")
+    if channel.type is ChannelType.DIRECT:
+        raise Refused("users cannot be removed from a direct channel")
+    channels.remove_member(services.database, channel.id, user.id)
+    return Reply(write_channel(channel, call.links))
+
+
+def _type(call: Call) -> ChannelType | None:
+    text = call.first("type")
+    if not text:
+        return None
+    try:
+        return ChannelType(text.upper())
+    except ValueError:
+        allowed = ", ".join(ChannelType)
+        raise Refused(f"query parameter 'type' is {text[:60]!r}, not one of {allowed}") from None
+
+
+def _time(call: Call, name: str) -> datetime | None:
+    text = call.first(name)
+    if not text:
+        return None
+    try:
+        return parse_timestamp(text)
+    except (ValueError, OverflowError):
+        raise Refused(
+            f"query parameter {name!r} is {text[:60]!r}, not a time such as 2022-01-31T12:00:00.000Z"
+        ) from None
+
+
+ROUTES = (
+    Route("GET", "/channels", list_channels),
+    Route("POST", "/channels", create_channel),
+    Route("GET", "/channels/{id}", retrieve_channel),
+    Route("PATCH", "/channels/{id}", update_channel),
+    Route("GET", "/channels/{id}/members", list_channel_members),
+    Route("POST", "/channels/{id}/members", add_channel_member),
+    Route("DELETE", "/channels/{id}/members/{user_id}", remove_channel_member),
+)

@@ -1,0 +1,81 @@
+"""Users, and what belongs to one of them."""
+
+from __future__ import annotations
+
+from ckfunc.emulator.http.calls import Call
+from ckfunc.emulator.http.paging import page_request
+from ckfunc.emulator.http.problems import Missing, Refused
+from ckfunc.emulator.http.replies import Reply, page_reply
+from ckfunc.emulator.http.routing import Route
+from ckfunc.emulator.resources import references
+from ckfunc.emulator.resources.services import Services
+from ckfunc.emulator.store import channels, users
+from ckfunc.wire.channels import write_channel
+from ckfunc.wire.users import patched_user, read_new_user, write_user
+
+
+def list_users(call: Call, services: Services) -> Reply:
+    """Answer with a page of the users, or of the one with the name that is asked for."""
+    request = page_request(call, users.SORTABLE, users.DEFAULT_ORDER)
+    name = call.first("name")
+    page = users.page(services.database, request, name)
+    items = [write_user(one, call.links) for one in page.items]
+    filters = () if name is None else (("name", name),)
+    return page_reply(call, "users", page, items, request=request, filters=filters)
+
+
+def check_user_exists(call: Call, services: Services) -> Reply:
+    """Answer 200 or 404, without a body: whether there is a user of that name."""
+    name = call.first("name")
+    if not name:
+        raise Refused("query parameter 'name' is missing")
+    if users.find_by_name(services.database, name) is None:
+        raise Missing(f"there is no user {name[:100]!r}")
+    return Reply()
+
+
+def create_user(call: Call, services: Services) -> Reply:
+    """Create a person; the name must be free."""
+    new = read_new_user(call.json())
+    if users.find_by_name(services.database, new.name) is not None:
+        raise Refused(f"field 'name' is {new.name[:100]!r}, which another user has already")
+    made = users.create(
+        services.database,
+        name=new.name,
+        display_name=new.display_name,
+        is_guest=new.is_guest,
+        properties=new.properties,
+    )
+    return Reply(write_user(made, call.links))
+
+
+def retrieve_user(call: Call, services: Services) -> Reply:
+    """Answer with a user."""
+    return Reply(write_user(references.user(services.database, call.id()), call.links))
+
+
+def update_user(call: Call, services: Services) -> Reply:
+    """Change a user by a merge patch."""
+    found = references.user(services.database, call.id())
+    changed = patched_user(found, call.json() if call.body else None)
+    users.update(services.database, changed)
+    return Reply(write_user(changed, call.links))
+
+
+def list_user_channels(call: Call, services: Services) -> Reply:
+    """Answer with a page of the channels that a user is a member of."""
+    user = references.user(services.database, call.id())
+    request = page_request(call, channels.SORTABLE, channels.DEFAULT_ORDER)
+    page = channels.page(services.database, request, member_id=user.id)
+    items = [write_channel(one, call.links) for one in page.items]
+    return page_reply(call, "channels", page, items, request=request)
+
+
+ROUTES = (
+    Route("GET", "/users", list_users),
+    Route("HEAD", "/users", check_user_exists),
+    Route("POST", "/users", create_user),
+    Route("GET", "/users/{id}", retrieve_user),
+    Route("PATCH", "/users/{id}", update_user),
+    Route("GET", "/users/{id}/channels", list_user_channels),
+)

@@ -1,0 +1,192 @@
+"""The channels of the application, and who is a member of which."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import uuid
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from ckfunc.base.clock import parse_timestamp, timestamp
+from ckfunc.emulator.store import messages, users
+from ckfunc.emulator.store.database import Database
+from ckfunc.emulator.store.paging import PageRequest, select_page
+from ckfunc.model.channel import Channel, ChannelType, NewChannel
+from ckfunc.model.page import Page
+from ckfunc.model.user import User
+
+# A direct channel is its members: `member_ids` holds their ids, sorted, and is NULL for all others.
+SCHEMA = """
+CREATE TABLE channels (
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  type TEXT NOT NULL,
+  name TEXT,
+  display_name TEXT,
+  member_ids TEXT,
+  creator_id INTEGER REFERENCES users ON DELETE SET NULL,
+  properties TEXT NOT NULL,
+  created_time TEXT NOT NULL
+) STRICT;
+CREATE UNIQUE INDEX channels_by_name ON channels (type, name) WHERE name IS NOT NULL;
+CREATE INDEX channels_by_member_ids ON channels (member_ids) WHERE member_ids IS NOT NULL;
+CREATE INDEX channels_by_creator ON channels (creator_id);
+CREATE TABLE channel_members (
+  channel_id INTEGER NOT NULL REFERENCES channels ON DELETE CASCADE,
+  user_id INTEGER NOT NULL REFERENCES users ON DELETE CASCADE,
+  created_time TEXT NOT NULL,
+  PRIMARY KEY (channel_id, user_id)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX channels_of_member ON channel_members (user_id, channel_id)
+"""
+
+SORTABLE = {
+    "id": "channels.id",
+    "type": "channels.type",
+    "name": "channels.name",
+    "displayName": "channels.display_name",
+    "createdTime": "channels.created_time",
+}
+"""What lists of channels can be sorted by, as SQL."""
+
+DEFAULT_ORDER = "channels.id ASC"
+
+
+def create(database: Database, new: NewChannel, creator: User | None, members: Sequence[User]) -> Channel:
+    """Store a channel with these members, or return the equivalent one that exists, unchanged.
+
+    Equivalent are direct channels with the same members, and others of the same type and name.
+    """
+    ids = sorted({one.id for one in members})
+    direct = new.type is ChannelType.DIRECT
+    name = None if direct else new.name or str(uuid.uuid4())
+    key = ",".join(map(str, ids)) if direct else None
+    found = database.one("SELECT id FROM channels WHERE member_ids = ? ORDER BY id", key) if direct else None
+    found = found or database.one("SELECT id FROM channels WHERE type = ? AND name = ?", new.type.value, name)
+    if found is not None:
+        return _existing(database, found["id"])
+    now = timestamp(datetime.now(UTC))
+    with database.transaction():
+        made = database.insert(
+            "INSERT INTO channels (type, name, display_name, member_ids, creator_id, properties, created_time)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?)",
+            new.type.value,
+            name,
+            None if direct else new.display_name or name,
+            key,
+            None if creator is None else creator.id,
+            json.dumps(dict(new.properties)),
+            now,
+        )
+        for one in ids:
+            database.execute("INSERT INTO channel_members VALUES (?, ?, ?)", (made, one, now))
+    return _existing(database, made)
+
+
+def get(database: Database, channel_id: int) -> Channel | None:
+    """Return a channel, or None."""
+    return by_ids(database, [channel_id]).get(channel_id)
+
+
+def by_ids(database: Database, ids: Iterable[int | None]) -> dict[int, Channel]:
+    """Return those of the channels that exist, by id; None is passed over."""
+    wanted = sorted({one for one in ids if one is not None})
+    if not wanted:
+        return {}
+    rows = database.all("SELECT * FROM channels WHERE id IN (SELECT value FROM json_each(?))", json.dumps(wanted))
+    return {channel.id: channel for channel in _read(database, rows)}
+
+
+def page(
+    database: Database,
+    request: PageRequest,
+    *,
+    type: ChannelType | None = None,  # noqa: A002 - the parameter's name on the wire
+    members: Sequence[str] = (),
+    created_from: datetime | None = None,
+    created_until: datetime | None = None,
+    member_id: int | None = None,
+) -> Page[Channel]:
+    """Return a page of the channels: of a type, with all these usernames among the members, created within a time."""
+    conditions: list[str] = ["TRUE"]
+    parameters: list[Any] = []
+    if type is not None:
+        conditions.append("channels.type = ?")
+        parameters.append(type.value)
+    for name in dict.fromkeys(members):
+        conditions.append(f"channels.id IN ({_CHANNELS_OF} {_ID_OF})")
+        parameters.append(name)
+    if member_id is not None:
+        conditions.append(f"channels.id IN ({_CHANNELS_OF} ?)")
+        parameters.append(member_id)
+    for moment, comparison in ((created_from, ">="), (created_until, "<=")):
+        if moment is not None:
+            conditions.append(f"channels.created_time {comparison} ?")
+            parameters.append(timestamp(moment))
+    source = f"channels WHERE {' AND '.join(conditions)}"
+    found = select_page(database, "channels.id", source, tuple(parameters), request=request, read=_id)
+    by_id = by_ids(database, found.items)
+    items = tuple(by_id[one] for one in found.items)
+    return Page(items, found.number, found.size, found.total_elements, found.total_pages)
+
+
+_CHANNELS_OF = "SELECT channel_id FROM channel_members WHERE user_id ="
+_ID_OF = "(SELECT users.id FROM users WHERE users.name = ?)"
+
+
+def update(database: Database, channel: Channel) -> None:
+    """Store what a patch can change of a channel."""
+    database.execute(
+        "UPDATE channels SET display_name = ?, properties = ? WHERE id = ?",
+        (channel.display_name, json.dumps(dict(channel.properties)), channel.id),
+    )
+
+
+def add_member(database: Database, channel_id: int, user_id: int) -> None:
+    """Make a user a member of a channel; one who is stays it."""
+    now = timestamp(datetime.now(UTC))
+    database.execute("INSERT OR IGNORE INTO channel_members VALUES (?, ?, ?)", (channel_id, user_id, now))
+
+
+def remove_member(database: Database, channel_id: int, user_id: int) -> bool:
+    """Take a user out of a channel; tell whether the user was a member."""
+    gone = database.execute(
+        "DELETE FROM channel_members WHERE channel_id = ? AND user_id = ?", (channel_id, user_id)
+    ).rowcount
+    return gone > 0
+
+
+def is_member(database: Database, channel_id: int, user_id: int) -> bool:
+    """Tell whether a user is a member of a channel."""
+    sql = "SELECT 1 FROM channel_members WHERE channel_id = ? AND user_id = ?"
+    return database.one(sql, channel_id, user_id) is not None
+
+
+def _id(row: sqlite3.Row) -> int:
+    found: int = row["id"]
+    return found
+
+
+def _existing(database: Database, channel_id: int) -> Channel:
+    return by_ids(database, [channel_id])[channel_id]
+
+
+def _read(database: Database, rows: Sequence[sqlite3.Row]) -> tuple[Channel, ...]:
+    creators = users.by_ids(database, (row["creator_id"] for row in rows))
+    newest = messages.latest_ids(database, (row["id"] for row in rows))
+    last = messages.by_ids(database, newest.values())
+    return tuple(
+        Channel(
+            id=row["id"],
+            type=ChannelType(row["type"]),
+            created_time=parse_timestamp(row["created_time"]),
+            name=row["name"],
+            display_name=row["display_name"],
+            creator=creators.get(row["creator_id"]),
+            last_received_message=last.get(newest.get(row["id"], 0)),
+            members=users.members(database, row["id"]) if row["member_ids"] is not None else (),
+            properties=json.loads(row["properties"]),
+        )
+        for row in rows
+    )

@@ -1,0 +1,137 @@
+"""The users of the application."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from ckfunc.base.clock import timestamp
+from ckfunc.emulator.store.database import Database
+from ckfunc.emulator.store.paging import PageRequest, select_page
+from ckfunc.model.page import Page
+from ckfunc.model.user import CallStatus, Presence, User, UserReference, UserType
+
+SCHEMA = """
+CREATE TABLE users (
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  type TEXT NOT NULL,
+  name TEXT NOT NULL UNIQUE,
+  display_name TEXT NOT NULL,
+  display_picture_url TEXT,
+  is_guest INTEGER NOT NULL,
+  presence_status TEXT NOT NULL,
+  properties TEXT NOT NULL,
+  created_time TEXT NOT NULL
+) STRICT
+"""
+
+SORTABLE = {
+    "id": "users.id",
+    "name": "users.name",
+    "displayName": "users.display_name",
+    "isGuest": "users.is_guest",
+    "type": "users.type",
+}
+"""What lists of users can be sorted by, as SQL."""
+
+DEFAULT_ORDER = "users.id ASC"
+
+
+def create(
+    database: Database,
+    *,
+    name: str,
+    display_name: str | None = None,
+    is_guest: bool = False,
+    properties: Mapping[str, Any] | None = None,
+) -> User:
+    """Store a person, shown under its name unless said otherwise. The name must be free."""
+    made = database.insert(
+        "INSERT INTO users (type, name, display_name, is_guest, presence_status, properties, created_time)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?)",
+        UserType.PERSON.value,
+        name,
+        display_name or name,
+        is_guest,
+        Presence().status,
+        json.dumps(dict(properties or {})),
+        timestamp(datetime.now(UTC)),
+    )
+    return by_ids(database, [made])[made]
+
+
+def get(database: Database, user_id: int) -> User | None:
+    """Return a user, or None."""
+    row = database.one("SELECT * FROM users WHERE id = ?", user_id)
+    return None if row is None else read(row)
+
+
+def find_by_name(database: Database, name: str) -> User | None:
+    """Return the user of that name, or None."""
+    row = database.one("SELECT * FROM users WHERE name = ?", name)
+    return None if row is None else read(row)
+
+
+def find(database: Database, reference: UserReference) -> User | None:
+    """Return the user that a request refers to, or None."""
+    if reference.id is not None:
+        return get(database, reference.id)
+    return None if reference.username is None else find_by_name(database, reference.username)
+
+
+def by_ids(database: Database, ids: Iterable[int | None]) -> dict[int, User]:
+    """Return those of the users that exist, by id; None is passed over."""
+    wanted = sorted({one for one in ids if one is not None})
+    if not wanted:
+        return {}
+    rows = database.all("SELECT * FROM users WHERE id IN (SELECT value FROM json_each(?))", json.dumps(wanted))
+    return {row["id"]: read(row) for row in rows}
+
+
+def page(database: Database, request: PageRequest, name: str | None = None) -> Page[User]:
+    """Return a page of all users, or of the one with that name."""
+    if name is None:
+        return select_page(database, "users.*", "users", (), request=request, read=read)
+    return select_page(database, "users.*", "users WHERE name = ?", (name,), request=request, read=read)
+
+
+def members_page(database: Database, channel_id: int, request: PageRequest) -> Page[User]:
+    """Return a page of a channel's members."""
+    source = "channel_members JOIN users ON users.id = channel_members.user_id WHERE channel_members.channel_id = ?"
+    return select_page(database, "users.*", source, (channel_id,), request=request, read=read)
+
+
+def members(database: Database, channel_id: int) -> tuple[User, ...]:
+    """Return all members of a channel, in the order of their ids."""
+    rows = database.all(
+        "SELECT users.* FROM channel_members JOIN users ON users.id = channel_members.user_id"
+        " WHERE channel_members.channel_id = ? ORDER BY users.id",
+        channel_id,
+    )
+    return tuple(read(row) for row in rows)
+
+
+def update(database: Database, user: User) -> None:
+    """Store what a patch can change of a user."""
+    database.execute(
+        "UPDATE users SET display_name = ?, is_guest = ?, presence_status = ?, properties = ? WHERE id = ?",
+        (user.display_name, user.is_guest, user.presence.status, json.dumps(dict(user.properties)), user.id),
+    )
+
+
+def read(row: sqlite3.Row) -> User:
+    """Return a row of the table `users` as a user."""
+    return User(
+        id=row["id"],
+        name=row["name"],
+        display_name=row["display_name"],
+        is_guest=bool(row["is_guest"]),
+        type=UserType(row["type"]),
+        presence=Presence(row["presence_status"], online=False),
+        properties=json.loads(row["properties"]),
+        display_picture_url=row["display_picture_url"],
+        call_status=CallStatus.AVAILABLE,
+    )
