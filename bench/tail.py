@@ -59,12 +59,11 @@ class _Tail:
 
     def __init__(self, subject: Ckfunc) -> None:
         command = [CKFUNC, "-C", str(subject.home), "--target", "local", "logs", "-f", "-n", "0", "--json"]
-        self.process = subprocess.Popen(
+        self.process: subprocess.Popen[bytes] = subprocess.Popen(
             command,
             env=subject.env,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
-            text=True,
             start_new_session=True,
         )
         self.ended: list[int] = []

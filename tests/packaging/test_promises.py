@@ -1,0 +1,139 @@
+"""What the project promises of its own files: documents name every command, floors hold, no machine shows."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import shutil
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import click
+import pytest
+
+from ckfunc import __version__
+from ckfunc.cli.main import COMMANDS
+
+ROOT = Path(__file__).resolve().parents[2]
+PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+
+# In halves, so that this file does not name them either.
+HOSTS = ("registry.npm" + "js.org", "pypi" + ".org", "files.python" + "hosted.org", "deb.debian" + ".org")
+PLACES = ("/wo" + "rk/", "/ro" + "ot/", "/opt/py" + "pi")
+
+
+def project_files() -> list[Path]:
+    """Return the files that belong to the project: what git has or would take, or all of them without git."""
+    if shutil.which("git") and (ROOT / ".git").exists():
+        command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+        listed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+        return [ROOT / name for name in listed.split("\0") if name and (ROOT / name).is_file()]
+    made = {".venv", ".cache", ".git", "node_modules", "__pycache__", "build", "dist"}
+    return [path for path in ROOT.rglob("*") if path.is_file() and not made & set(path.relative_to(ROOT).parts)]
+
+
+FILES = project_files()
+MODULES = [path for path in FILES if path.suffix == ".py"]
+
+
+@pytest.mark.parametrize("unwanted", HOSTS + PLACES)
+def test_no_file_names_a_registry_or_a_place_on_one_machine(unwanted: str) -> None:
+    holders = [path.relative_to(ROOT) for path in FILES if unwanted.encode() in path.read_bytes()]
+    assert holders == []
+
+
+def test_every_module_says_in_its_first_line_what_it_answers() -> None:
+    docstrings = {path.relative_to(ROOT).as_posix(): ast.get_docstring(_parsed(path)) for path in MODULES}
+    assert [name for name, text in docstrings.items() if not text] == []
+    assert [name for name, text in docstrings.items() if text and not text.splitlines()[0].endswith((".", ":"))] == []
+
+
+def test_no_module_is_called_utils_helpers_or_common() -> None:
+    assert [path for path in MODULES if path.stem in {"util", "utils", "helper", "helpers", "common", "misc"}] == []
+
+
+def test_no_test_replaces_a_part_of_the_program_by_a_mock() -> None:
+    banned = "from unittest import " + "mock\n"
+    command = [sys.executable, "-m", "ruff", "check", "--no-cache", "--stdin-filename", "tests/test_x.py", "-"]
+    done = subprocess.run(command, cwd=ROOT, input=banned, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert "TID251" in done.stdout
+
+
+@pytest.mark.parametrize("document", ["README.md", "CHANGELOG.md"])
+def test_the_documents_name_every_command(document: str) -> None:
+    text = (ROOT / document).read_text(encoding="utf-8")
+    assert [name for name in COMMANDS if f"`{name}" not in text and f"ckfunc {name}" not in text] == []
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_of_the_table_is_there_and_explains_itself(name: str) -> None:
+    command = getattr(importlib.import_module(f"ckfunc.cli.commands.{name}"), name)
+    assert isinstance(command, click.Command)
+    assert command.help
+    assert all(option.help for option in command.params if isinstance(option, click.Option))
+
+
+def test_every_file_of_commands_is_in_the_table() -> None:
+    files = {path.stem for path in (ROOT / "ckfunc/cli/commands").glob("*.py")} - {"__init__"}
+    assert files == set(COMMANDS)
+
+
+def test_the_pythons_that_are_promised_agree_everywhere() -> None:
+    project = PYPROJECT["project"]
+    oldest = project["requires-python"].removeprefix(">=")
+    prefix = "Programming Language :: Python :: 3."
+    promised = [line.removeprefix(prefix) for line in project["classifiers"] if line.startswith(prefix)]
+    assert promised == ["11", "12", "13"]
+    assert oldest == f"3.{promised[0]}"
+    assert PYPROJECT["tool"]["mypy"]["python_version"] == oldest
+    assert PYPROJECT["tool"]["ruff"]["target-version"] == f"py{oldest.replace('.', '')}"
+    assert sys.version_info >= (3, int(promised[0]))
+
+
+def test_the_version_is_said_once_and_the_changelog_knows_what_is_unreleased() -> None:
+    assert PYPROJECT["project"]["dynamic"] == ["version"]
+    assert PYPROJECT["tool"]["hatch"]["version"]["path"] == "ckfunc/__init__.py"
+    changelog = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    assert "## Unreleased" in changelog or f"## {__version__}" in changelog
+
+
+@pytest.mark.parametrize(
+    ("module", "statement"),
+    [
+        ("ckfunc/base/up.py", "import ckfunc.cli.main"),
+        ("ckfunc/model/web.py", "import httpx"),
+        ("ckfunc/wire/up.py", "from ckfunc.api import Client"),
+        ("ckfunc/manifest/aside.py", "import ckfunc.runtime"),
+        ("ckfunc/runtime/web.py", "import httpx"),
+        ("ckfunc/runtime/database.py", "import sqlite3"),
+        ("ckfunc/logs/aside.py", "import ckfunc.deploy"),
+        ("ckfunc/emulator/store/up.py", "import ckfunc.emulator.resources"),
+    ],
+)
+def test_an_import_between_rooms_that_goes_the_wrong_way_is_found(module: str, statement: str, tmp_path: Path) -> None:
+    shutil.copytree(ROOT / "ckfunc", tmp_path / "ckfunc", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(ROOT / "pyproject.toml", tmp_path)
+    (tmp_path / module).write_text(f'"""Looks where it must not."""\n\n{statement}\n', encoding="utf-8")
+    done = _lint_imports(tmp_path)
+    assert done.returncode == 1
+    assert module.removesuffix(".py").replace("/", ".") in done.stdout
+
+
+def test_the_floors_hold() -> None:
+    done = _lint_imports(ROOT)
+    assert done.returncode == 0, done.stdout
+
+
+def _lint_imports(directory: Path) -> subprocess.CompletedProcess[str]:
+    program = (
+        "import sys; sys.path.insert(0, ''); from importlinter.cli import lint_imports_command; lint_imports_command()"
+    )
+    command = [sys.executable, "-c", program, "--no-cache"]
+    return subprocess.run(command, cwd=directory, capture_output=True, text=True, check=False)
+
+
+def _parsed(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"))

@@ -1,0 +1,114 @@
+"""Whether ckfunc works where it is installed: from the checkout, and from a wheel in an environment of its own."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+import venv
+import zipfile
+from pathlib import Path
+
+import pytest
+from support.smoke import run, smoke
+
+from ckfunc import __version__
+
+ROOT = Path(__file__).resolve().parents[2]
+
+# One worker of a parallel run takes them all, so that the wheel is built and installed once.
+pytestmark = [pytest.mark.xdist_group("wheel"), pytest.mark.timeout(600)]
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A directory with the source archive, and the wheel that was built from the archive alone."""
+    directory = tmp_path_factory.mktemp("dist")
+    build = [sys.executable, "-m", "build", "--no-isolation", "--outdir", str(directory), str(ROOT)]
+    done = subprocess.run(build, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return directory
+
+
+@pytest.fixture(scope="module")
+def wheel(built: Path) -> Path:
+    (found,) = built.glob("*.whl")
+    return found
+
+
+@pytest.fixture(scope="module")
+def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The `ckfunc` of an environment into which nothing but the wheel was installed; its path holds a space."""
+    directory = tmp_path_factory.mktemp("else where") / "env"
+    venv.create(directory, with_pip=False)
+    binaries = directory / ("Scripts" if sys.platform == "win32" else "bin")
+    python = binaries / ("python.exe" if sys.platform == "win32" else "python")
+    pip = [sys.executable, "-m", "pip", "--python", str(python), "install", "--quiet", "--no-compile", str(wheel)]
+    done = subprocess.run(pip, capture_output=True, text=True, check=False, cwd=directory)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return binaries / "ckfunc"
+
+
+def test_the_checkout_passes_the_smoke_test(tmp_path: Path) -> None:
+    smoke(Path(sys.executable).with_name("ckfunc"), tmp_path, __version__)
+
+
+def test_the_wheel_passes_the_smoke_test_in_an_empty_environment(installed: Path, tmp_path: Path) -> None:
+    smoke(installed, tmp_path, __version__)
+
+
+def test_the_installed_ckfunc_runs_its_own_files_and_not_the_checkouts(installed: Path, tmp_path: Path) -> None:
+    python = next(installed.parent.glob("python*"))
+    done = subprocess.run(
+        [str(python), "-I", "-c", "import ckfunc; print(ckfunc.__file__)"],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=tmp_path,
+    )
+    assert Path(done.stdout.strip()).is_relative_to(installed.parent.parent)
+    assert run(installed, "--help", cwd=tmp_path).code == 0
+
+
+def test_the_wheel_holds_all_of_the_package_and_nothing_else(wheel: Path) -> None:
+    with zipfile.ZipFile(wheel) as archive:
+        names = {name for name in archive.namelist() if ".dist-info/" not in name}
+    package = {f"ckfunc/{path}" for path in _tracked("ckfunc")}
+    templates = {f"ckfunc/_templates/{path}" for path in _tracked("templates")}
+    assert names == package | templates
+    assert "ckfunc/py.typed" in names
+    assert any(name.endswith("host.mjs") for name in names)
+
+
+def test_the_wheel_names_its_licence_its_command_and_its_pythons(wheel: Path) -> None:
+    with zipfile.ZipFile(wheel) as archive:
+        infos = {
+            name.rpartition("/")[2]: archive.read(name).decode() for name in archive.namelist() if ".dist-info/" in name
+        }
+    assert "ckfunc = ckfunc.cli.main:main" in infos["entry_points.txt"]
+    assert "License-Expression: MIT" in infos["METADATA"]
+    assert "Requires-Python: >=3.11" in infos["METADATA"]
+    assert "LICENSE" in infos
+
+
+def test_the_wheel_is_for_every_platform(wheel: Path) -> None:
+    assert wheel.name == f"ckfunc-{__version__}-py3-none-any.whl"
+
+
+def _tracked(directory: str) -> set[str]:
+    """Return the files below a directory of the checkout that belong to it, relative to it."""
+    root = ROOT / directory
+    if shutil.which("git") and (ROOT / ".git").exists():
+        listed = subprocess.run(
+            ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard", "."],
+            cwd=root,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        return {name for name in listed.stdout.split("\0") if name and (root / name).exists()}
+    return {
+        path.relative_to(root).as_posix()
+        for path in root.rglob("*")
+        if path.is_file() and "__pycache__" not in path.parts
+    }
