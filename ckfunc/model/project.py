@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 
@@ -31,7 +31,7 @@ class WantedRuntime:
     """The runtime of the manifest. None means unmanaged: never compared, never changed."""
 
     dependencies: Mapping[str, str] | None = None
-    environment: Mapping[str, str] | None = None
+    environment: Mapping[str, str] | None = field(default=None, repr=False)
     initialization_script: Script | None = None
 
 

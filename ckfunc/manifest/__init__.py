@@ -1,0 +1,10 @@
+"""The manifest: what `functions.yaml` and the files it names want, and how the file is added to."""
+
+from __future__ import annotations
+
+from ckfunc.manifest.project import find_root, load, targets, watched_files
+
+__all__ = ["add_function", "find_root", "json_schema", "load", "targets", "watched_files"]
+
+from ckfunc.manifest.edit import add_function
+from ckfunc.manifest.schema import json_schema

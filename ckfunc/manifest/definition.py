@@ -1,0 +1,205 @@
+"""What a manifest may hold: the one table from which the validator and the editor schema are made."""
+
+from __future__ import annotations
+
+from ckfunc.manifest.interpolation import NAME, TEMPLATE
+from ckfunc.manifest.kinds import Entries, Field, Flag, Number, Record, Rule, Text
+from ckfunc.model.runtime import PLATFORM_PREFIX
+from ckfunc.model.triggers import TRIGGERS
+
+MANIFEST_NAME = "functions.yaml"
+
+PLATFORM_PACKAGES = ("axios", "axios-token-interceptor", "chatkitty-platform-sdk", "qs")
+"""Packages that the platform installs itself (`default_dependency: true`)."""
+
+SCRIPT_SUFFIXES = ("ts", "js", "mts", "cts", "mjs", "cjs")
+
+_NOT_BLANK = Rule(r"[\s\S]*\S[\s\S]*", "is blank", "give it a value")
+_ONE_LINE = Rule(r"[^\x00-\x1f\x7f]*", "holds a control character", "keep it to one line of plain text")
+
+HANDLER_PATH = (
+    _NOT_BLANK,
+    _ONE_LINE,
+    Rule(r".*\\.*", "uses backslashes", "write paths with forward slashes, on Windows too", forbidden=True),
+    Rule(r"(?:/|[A-Za-z]:).*", "is an absolute path", "write it relative to functions.yaml", forbidden=True),
+    Rule(r".*\.d\.[cm]?ts", "is a declaration file, not a script", "name the script itself", forbidden=True),
+    Rule(
+        rf".*\.(?:{'|'.join(SCRIPT_SUFFIXES)})",
+        "is neither TypeScript nor JavaScript",
+        f"use a file that ends in .{', .'.join(SCRIPT_SUFFIXES)}",
+    ),
+)
+
+FUNCTION_TYPE = (
+    Rule(
+        r"[A-Za-z][A-Za-z0-9_-]*(?:\.[A-Za-z0-9_-]+)*",
+        "is not a trigger type",
+        "words with dots between them, such as user.sent.message",
+    ),
+)
+
+_PACKAGE_NAME = (
+    Rule(
+        r"(?:@[A-Za-z0-9~_-][A-Za-z0-9._~-]*/)?[A-Za-z0-9~-][A-Za-z0-9._~-]{0,213}",
+        "is not an npm package name",
+        "such as firebase or @google-cloud/storage",
+    ),
+    Rule(
+        "|".join(PLATFORM_PACKAGES),
+        "is installed by the platform itself",
+        "remove it; its version is the platform's to choose",
+        forbidden=True,
+    ),
+)
+
+# Source: https://github.com/npm/node-semver#range-grammar, loosely.
+_PARTIAL = r"[v=]?(?:\d+|[xX*])(?:\.(?:\d+|[xX*])){0,2}(?:-[0-9A-Za-z.-]+)?(?:\+[0-9A-Za-z.-]+)?"
+_SIMPLE = rf"(?:(?:\^|~>?|[<>]=?|=) ?)?{_PARTIAL}"
+_RANGE = rf"(?:{_PARTIAL} - {_PARTIAL}|{_SIMPLE}(?: {_SIMPLE})*)"
+_TAG = r"[A-Za-z][A-Za-z0-9_-]*(?:\.[A-Za-z0-9_-]+)*"
+_VERSION = (
+    _NOT_BLANK,
+    Rule(
+        r"[\s\S]*[:/#][\s\S]*|[\s\S]*\.(?:tgz|tar|tar\.gz)",
+        "is not a version from the npm registry",
+        "only registry versions can be deployed: no files, folders, git repositories, aliases or addresses",
+        forbidden=True,
+    ),
+    Rule(
+        rf"{_RANGE}(?: ?\|\| ?{_RANGE})*|{_TAG}",
+        "is not a version range",
+        'such as "^9.8.2", "1.x", ">=1.2 <2" or "latest"',
+    ),
+)
+
+_ENVIRONMENT = Entries(
+    entry="environment variable",
+    key_rules=(
+        Rule(NAME, "is not a name for an environment variable", "use letters, digits and _, and no digit first"),
+        Rule(
+            rf"{PLATFORM_PREFIX}.*",
+            "belongs to the platform, which sets it itself",
+            f"remove it; no name may start with {PLATFORM_PREFIX}",
+            forbidden=True,
+        ),
+    ),
+    kind=Text(
+        secret=True,
+        rules=(
+            Rule(TEMPLATE, "has a ${ that is not followed by a name and }", "write ${NAME}, or $${ for a literal ${"),
+        ),
+    ),
+)
+
+APPLICATION_ID = r"[1-9][0-9]{0,18}|[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}"
+
+_RUNTIME = Record(
+    "runtime",
+    (
+        Field(
+            "dependencies",
+            Entries("dependency", _PACKAGE_NAME, Text(_VERSION)),
+            "npm packages that the functions share: name to version range. Absent means unmanaged.",
+        ),
+        Field(
+            "environment",
+            _ENVIRONMENT,
+            "Environment variables that the functions share. `${NAME}` is taken from the process, then "
+            "`.env.<target>`, then `.env`; `$$` is a literal `$`. Absent means unmanaged, `{}` manages an empty set.",
+        ),
+        Field(
+            "initialization_script",
+            Text(HANDLER_PATH),
+            "The script whose exports every handler sees as globals: a path inside the project. "
+            "Absent means unmanaged.",
+        ),
+    ),
+)
+
+_FUNCTION = Record(
+    "function",
+    (
+        Field("handler", Text(HANDLER_PATH), "The handler's script: a path inside the project.", required=True),
+        Field("name", Text((_NOT_BLANK, _ONE_LINE)), "The function's name. Default: the words of its trigger type."),
+        Field("description", Text(), "What the function does."),
+        Field(
+            "initialize_asynchronously",
+            Flag(),
+            "Whether the function is made ready in the background when it is created. Default: false.",
+        ),
+    ),
+)
+
+_TARGET = Record(
+    "target",
+    (
+        Field("emulator", Flag(), "Whether the target is the local emulator. Default: false."),
+        Field(
+            "application",
+            Text(
+                whole_numbers=True,
+                rules=(
+                    Rule(
+                        rf"{APPLICATION_ID}|\$\{{{NAME}\}}",
+                        "is neither an application's id nor its key",
+                        "an id is a number, a key is a UUID; ${NAME} is allowed",
+                    ),
+                ),
+            ),
+            "The id or key of the one application that this target may deploy to.",
+        ),
+        Field("protected", Flag(), "Whether to ask before deploying, and to need --yes where nobody can be asked."),
+        Field("environment", _ENVIRONMENT, "Environment variables of this target; they override those of `runtime`."),
+    ),
+)
+
+MANIFEST = Record(
+    "manifest",
+    (
+        Field(
+            "version",
+            Number(1, "is not a manifest version that this ckfunc reads", "write `version: 1`, or update ckfunc"),
+            "The version of the manifest's format.",
+            required=True,
+        ),
+        Field("default_target", Text((_NOT_BLANK,)), "The target that is meant without --target."),
+        Field("runtime", _RUNTIME, "What all functions share. Absent means unmanaged: never compared, never changed."),
+        Field(
+            "functions",
+            Entries(
+                entry="trigger type",
+                key_rules=FUNCTION_TYPE,
+                kind=_FUNCTION,
+                suggestions={trigger.type: trigger.when for trigger in TRIGGERS},
+                when_empty=(
+                    "functions is empty",
+                    "list at least one function, or remove the section to leave functions unmanaged",
+                ),
+            ),
+            "The chat functions, by trigger type. Absent means unmanaged.",
+        ),
+        Field(
+            "targets",
+            Entries(
+                entry="target",
+                key_rules=(
+                    Rule(
+                        r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}",
+                        "is not a name for a target",
+                        "use at most 64 letters, digits, - and _; the name is part of the file name .env.<target>",
+                    ),
+                    Rule(
+                        "[Ee][Xx][Aa][Mm][Pp][Ll][Ee]",
+                        "cannot be a target's name",
+                        "its variables would stand in .env.example, which is kept for documentation",
+                        forbidden=True,
+                    ),
+                ),
+                kind=_TARGET,
+                suggestions={"local": "The local emulator.", "staging": "", "production": ""},
+                when_empty=("targets is empty", "list at least one target, or remove the section"),
+            ),
+            "Where to deploy to. Without it, there is one target, `default`; `local`, the emulator, always exists.",
+        ),
+    ),
+)

@@ -1,0 +1,86 @@
+"""Which kinds of value a manifest is described with: small data that a validator and an editor schema both read."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """What a text must look like. `pattern` covers the whole text, in what Python and JavaScript expressions share.
+
+    `wrong` goes on after the value's name ("handler uses backslashes"). A `forbidden` pattern must not match.
+    """
+
+    pattern: str
+    wrong: str
+    hint: str
+    forbidden: bool = False
+
+    def allows(self, text: str) -> bool:
+        """Return whether `text` keeps the rule."""
+        return (re.fullmatch(self.pattern, text) is None) is self.forbidden
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """A text. `secret` ones are never quoted in a message. With `whole_numbers`, an unquoted 42 is the text "42"."""
+
+    rules: tuple[Rule, ...] = ()
+    secret: bool = False
+    whole_numbers: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Flag:
+    """true or false, as YAML writes them."""
+
+    default: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Number:
+    """This whole number and no other."""
+
+    value: int
+    wrong: str
+    hint: str
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """A key that a record knows."""
+
+    name: str
+    kind: Kind
+    doc: str
+    required: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """A mapping with known keys. `name` is what an editor schema calls it."""
+
+    name: str
+    fields: tuple[Field, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Entries:
+    """A mapping with the user's keys. `entry` says what one is ("an environment variable").
+
+    `suggestions` are keys that editors offer, with their descriptions. `when_empty` is the complaint about `{}`,
+    and its hint; None allows it.
+    """
+
+    entry: str
+    key_rules: tuple[Rule, ...]
+    kind: Kind
+    suggestions: Mapping[str, str] = field(default_factory=dict)
+    when_empty: tuple[str, str] | None = None
+
+
+Kind: TypeAlias = Text | Flag | Number | Record | Entries

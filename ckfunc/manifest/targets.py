@@ -1,0 +1,85 @@
+"""Which targets a manifest has, and which of them is meant."""
+
+from __future__ import annotations
+
+from ckfunc.base.errors import CkfuncError, Problem
+from ckfunc.manifest.definition import MANIFEST_NAME
+from ckfunc.manifest.validation import Branch, did_you_mean, one_of
+from ckfunc.model.project import Target
+
+LOCAL = "local"
+DEFAULT = "default"
+
+
+class NoSuchTarget(CkfuncError):
+    """The target that was asked for is not in the manifest."""
+
+    def __init__(self, name: str, names: tuple[str, ...]) -> None:
+        meant = did_you_mean(name, names)
+        hint = f"{meant} (targets: {', '.join(names)})" if meant else f"targets: {', '.join(names)}"
+        super().__init__(f"there is no target {name!r} in {MANIFEST_NAME}", hint)
+
+
+class TargetNeeded(CkfuncError):
+    """The manifest has several targets, and nothing says which one is meant."""
+
+    def __init__(self, names: tuple[str, ...]) -> None:
+        listed = ", ".join(names)
+        hint = f"give --target NAME, or set `default_target` in {MANIFEST_NAME} (targets: {listed})"
+        super().__init__("which target? there are several and no default", hint)
+
+
+def target_names(manifest: Branch) -> tuple[str, ...]:
+    """Return what --target takes: the manifest's targets (or `default`), and `local`, which always exists."""
+    names = _defined(manifest)
+    return names if LOCAL in names else (*names, LOCAL)
+
+
+def choose(manifest: Branch, name: str | None) -> str:
+    """Return the name of the target that is meant. Raises NoSuchTarget or TargetNeeded."""
+    names = target_names(manifest)
+    wanted = name if name is not None else manifest.text("default_target")
+    if wanted is not None:
+        if wanted not in names:
+            raise NoSuchTarget(wanted, names)
+        return wanted
+    defined = _defined(manifest)
+    if len(defined) > 1:
+        raise TargetNeeded(defined)
+    return defined[0]
+
+
+def section(manifest: Branch, name: str) -> Branch | None:
+    """Return what the manifest says of a target, None for one that exists without being defined."""
+    targets = manifest.branch("targets")
+    return targets.branch(name) if targets else None
+
+
+def target(manifest: Branch, name: str, application: str | None) -> Target:
+    """Return the target `name`, bound to `application`."""
+    said = section(manifest, name)
+    if said is None:
+        return Target(name, emulator=name == LOCAL)
+    return Target(name, said.flag("emulator"), application, said.flag("protected"))
+
+
+def problems(manifest: Branch) -> list[Problem]:
+    """Return what is wrong with targets beyond their form."""
+    found = []
+    default, names = manifest.leaf("default_target"), target_names(manifest)
+    unreadable = "targets" in manifest.keys and manifest.branch("targets") is None
+    if default and default.text not in names and not unreadable:
+        hint = did_you_mean(default.text, names) or one_of(names)
+        message = "default_target names no target"
+        found.append(Problem(MANIFEST_NAME, default.node.line, default.node.column, message, hint))
+    targets = manifest.branch("targets")
+    for name, said in targets.branches() if targets else ():
+        if said.flag("emulator") and (key := said.keys.get("application")):
+            message = f"target {name!r} is an emulator, which has an application of its own"
+            found.append(Problem(MANIFEST_NAME, key.line, key.column, message, "remove `application` or `emulator`"))
+    return found
+
+
+def _defined(manifest: Branch) -> tuple[str, ...]:
+    targets = manifest.branch("targets")
+    return tuple(targets.keys) if targets and targets.keys else (DEFAULT,)

@@ -1,0 +1,236 @@
+"""Where everything in a YAML document stands: a tree of positioned nodes whose scalars keep their exact text."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Generator, Iterator
+from contextlib import closing
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias, cast
+
+import yaml
+
+from ckfunc.base.errors import InvalidManifest, Problem
+from ckfunc.manifest.sources import MAX_FILE_BYTES
+
+MAX_DEPTH = 32
+"""How deep collections may nest; a manifest needs four levels."""
+
+# The parser of libyaml where PyYAML has it (all wheels do): ten times as fast as the one in Python.
+_LOADER: type[yaml.SafeLoader] | type[yaml.CSafeLoader] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+# Source: YAML 1.1, c-printable. Looked for here, since the two parsers report these differently.
+_NOT_ALLOWED = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+_TAGS = {None, "!", "tag:yaml.org,2002:str", "tag:yaml.org,2002:map", "tag:yaml.org,2002:seq"}
+
+
+@dataclass(frozen=True, slots=True)
+class Scalar:
+    """A text as it stands in the file. `plain` means neither quoted nor tagged; `line` and `column` count from 1.
+
+    `start` and `end` are offsets into the document, in characters.
+    """
+
+    text: str = field(repr=False)
+    plain: bool
+    line: int
+    column: int
+    start: int
+    end: int
+    block: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Mapping:
+    """Keys and values in the file's order, duplicate keys included. `flow` means written in braces.
+
+    A block mapping's `end` is where the next thing starts, as YAML parsers have it.
+    """
+
+    entries: tuple[tuple[Node, Node], ...]
+    flow: bool
+    line: int
+    column: int
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
+class Sequence:
+    """A list."""
+
+    items: tuple[Node, ...]
+    line: int
+    column: int
+    start: int
+    end: int
+
+
+Node: TypeAlias = Scalar | Mapping | Sequence
+
+
+def parse(text: str, path: str) -> Node | None:
+    """Return the tree of the one document in `text`, None when there is none.
+
+    `path` is what problems call the file. Aliases are written out, up to the size that a file may have. Raises
+    InvalidManifest with one problem, which never quotes the file: what does not parse may be a secret.
+    """
+    if bad := _NOT_ALLOWED.search(text):
+        line, column = position(text, bad.start())
+        message = f"the character U+{ord(bad[0]):04X} is not allowed in YAML"
+        raise refused(Problem(path, line, column, message, "remove it, or write it as an escape in double quotes"))
+    try:
+        with closing(cast("Generator[Any]", yaml.parse(text, Loader=_LOADER))) as events:
+            return _Composer(path, events).document()
+    except yaml.MarkedYAMLError as error:
+        raise refused(_explained(error, text, path)) from None
+    except yaml.YAMLError:
+        raise refused(Problem(path, 1, 1, "this is not YAML", "check the file's encoding")) from None
+
+
+def position(text: str, offset: int) -> tuple[int, int]:
+    """Return line and column, from 1, of the character at `offset`."""
+    before = text[:offset].replace("\r\n", "\n").replace("\r", "\n")
+    return before.count("\n") + 1, len(before) - (before.rfind("\n") + 1) + 1
+
+
+def refused(*problems: Problem) -> InvalidManifest:
+    """Return the error that reports `problems`."""
+    count = "a mistake" if len(problems) == 1 else f"{len(problems)} mistakes"
+    return InvalidManifest(f"functions.yaml has {count}", problems)
+
+
+class _Composer:
+    """Builds the tree from the parser's events, counting what it would take to write it out without aliases."""
+
+    def __init__(self, path: str, events: Iterator[Any]) -> None:
+        # Any: events of the two parsers, whose stubs leave every mark optional.
+        self._path = path
+        self._events = events
+        self._anchors: dict[str, tuple[Node, int] | None] = {}
+        self._size = 0
+
+    def document(self) -> Node | None:
+        root: Node | None = None
+        seen = False
+        for event in self._events:
+            if isinstance(event, yaml.DocumentStartEvent):
+                if seen:
+                    raise self._refuse(event, "a second document starts here", "one file holds one document")
+                seen = True
+            elif isinstance(event, yaml.NodeEvent):
+                root = self._node(event, 0)
+        # A file of nothing but comments and `---` is an empty plain scalar.
+        return None if isinstance(root, Scalar) and root.plain and not root.text else root
+
+    def _node(self, event: Any, depth: int) -> Node:
+        if depth > MAX_DEPTH:
+            raise self._refuse(event, "this is nested too deeply", f"at most {MAX_DEPTH} levels")
+        if isinstance(event, yaml.AliasEvent):
+            return self._alias(event)
+        if event.tag not in _TAGS:
+            raise self._refuse(event, "tags are not supported", "quote the value if it is a text that starts with !")
+        before = self._size
+        if event.anchor is not None:
+            self._anchors[event.anchor] = None
+        node = self._collection(event, depth) if isinstance(event, yaml.CollectionStartEvent) else self._scalar(event)
+        if event.anchor is not None:
+            self._anchors[event.anchor] = (node, self._size - before)
+        return node
+
+    def _scalar(self, event: Any) -> Scalar:
+        start, end = event.start_mark, event.end_mark
+        self._size += len(event.value) + 1
+        block = event.style in ("|", ">")
+        plain = event.tag is None and not event.style
+        return Scalar(event.value, plain, start.line + 1, start.column + 1, start.index, end.index, block)
+
+    def _collection(self, event: Any, depth: int) -> Mapping | Sequence:
+        start = event.start_mark
+        self._size += 1
+        items: list[Node] = []
+        inner = next(self._events)
+        while not isinstance(inner, yaml.CollectionEndEvent):
+            items.append(self._node(inner, depth + 1))
+            inner = next(self._events)
+        end = cast(Any, inner).end_mark.index
+        if isinstance(event, yaml.SequenceStartEvent):
+            return Sequence(tuple(items), start.line + 1, start.column + 1, start.index, end)
+        entries = tuple(zip(items[::2], items[1::2], strict=True))
+        return Mapping(entries, bool(event.flow_style), start.line + 1, start.column + 1, start.index, end)
+
+    def _alias(self, event: Any) -> Node:
+        if event.anchor not in self._anchors:
+            hint = "quote the value if it is a text that starts with *"
+            raise self._refuse(event, "this alias names no anchor above it", hint)
+        anchored = self._anchors[event.anchor]
+        if anchored is None:
+            raise self._refuse(event, "this alias is part of what it stands for", "an anchor cannot hold itself")
+        node, size = anchored
+        self._size += size
+        if self._size > MAX_FILE_BYTES:
+            hint = "written out, the file may hold at most 1 MiB"
+            raise self._refuse(event, "the aliases expand this file beyond all bounds", hint)
+        return node
+
+    def _refuse(self, event: Any, message: str, hint: str) -> InvalidManifest:
+        mark = event.start_mark
+        return refused(Problem(self._path, mark.line + 1, mark.column + 1, message, hint))
+
+
+def _explained(error: yaml.MarkedYAMLError, text: str, path: str) -> Problem:
+    """Turn a parser's complaint into a sentence. The complaint itself may quote the file, so only its kind is used."""
+    mark = error.problem_mark or error.context_mark
+    if mark is None:
+        return Problem(path, 1, 1, "this is not YAML")
+    at = text[mark.index : mark.index + 1]
+    told = f"{error.context or ''} {error.problem or ''}"
+    for one in _SENTENCES:
+        if any(at == needle or (len(needle) > 1 and needle in told) for needle in one.needles):
+            where = (error.context_mark if one.from_start else None) or mark
+            return Problem(path, where.line + 1, where.column + 1, one.message, one.hint)
+    hint = "check the indentation and the quotes around here"
+    return Problem(path, mark.line + 1, mark.column + 1, "this does not fit what stands before it", hint)
+
+
+@dataclass(frozen=True, slots=True)
+class _Sentence:
+    """What to say when a needle is the character at fault, or part of the parser's words.
+
+    `from_start` points at where the broken thing begins, instead of where the parser gave up.
+    """
+
+    needles: tuple[str, ...]
+    message: str
+    hint: str
+    from_start: bool = False
+
+
+_SENTENCES = (
+    _Sentence(("\t", "tab character"), "a tab cannot indent YAML", "use spaces"),
+    _Sentence(
+        ("quoted scalar",),
+        "this quoted text does not end properly",
+        "close the quote; in double quotes, write \\ as \\\\",
+        from_start=True,
+    ),
+    _Sentence(("block scalar",), "a text may not start with > or | here", "put it in quotes", from_start=True),
+    _Sentence(("@", "`", "%"), "a text may not start with @, ` or % unless it is quoted", "put it in quotes"),
+    _Sentence(
+        ("mapping values are not allowed",),
+        "a colon is not allowed here",
+        "check the indentation; quote a text that holds `: `",
+    ),
+    _Sentence(("could not find expected ':'",), "a colon is missing", "write `name: value`", from_start=True),
+    _Sentence(
+        ("flow mapping", "flow sequence"),
+        "this { or [ is not closed properly",
+        "check commas and closing brackets",
+        from_start=True,
+    ),
+    _Sentence(("tag",), "tags are not supported", "quote the value if it is a text that starts with !"),
+    _Sentence(
+        ("alias", "anchor"),
+        "this alias or anchor has no name",
+        "quote the value if it is a text that starts with * or &",
+    ),
+)

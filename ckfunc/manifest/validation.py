@@ -1,0 +1,263 @@
+"""Whether a tree is what the definition asks for: every mistake at once, and whatever is right, typed."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+from ckfunc.base.errors import Problem
+from ckfunc.manifest.definition import MANIFEST_NAME
+from ckfunc.manifest.kinds import Entries, Field, Flag, Kind, Number, Record, Rule, Text
+from ckfunc.manifest.scalars import boolean, retyped_as
+from ckfunc.manifest.tree import Mapping, Node, Scalar, Sequence
+
+
+@dataclass(frozen=True, slots=True)
+class Leaf:
+    """A valid text, boolean or number, and where it stands."""
+
+    node: Scalar
+    data: str | bool | int = field(repr=False)
+
+    @property
+    def text(self) -> str:
+        """The value as text."""
+        return str(self.data)
+
+
+@dataclass(frozen=True, slots=True)
+class Branch:
+    """The valid entries of a mapping, in the file's order; `keys` are where known keys stand, whatever the value."""
+
+    node: Mapping
+    keys: dict[str, Scalar] = field(default_factory=dict)
+    values: dict[str, Checked] = field(default_factory=dict)
+
+    def branch(self, name: str) -> Branch | None:
+        """Return the mapping under `name`, if there is a valid one."""
+        value = self.values.get(name)
+        return value if isinstance(value, Branch) else None
+
+    def leaf(self, name: str) -> Leaf | None:
+        """Return the text, boolean or number under `name`, if there is a valid one."""
+        value = self.values.get(name)
+        return value if isinstance(value, Leaf) else None
+
+    def text(self, name: str) -> str | None:
+        """Return the text under `name`, if there is a valid one."""
+        leaf = self.leaf(name)
+        return None if leaf is None else leaf.text
+
+    def flag(self, name: str) -> bool:
+        """Return the boolean under `name`; an absent one is false."""
+        leaf = self.leaf(name)
+        return leaf is not None and leaf.data is True
+
+    def branches(self) -> Iterator[tuple[str, Branch]]:
+        """Yield the names and mappings of a mapping of mappings."""
+        for name, value in self.values.items():
+            if isinstance(value, Branch):
+                yield name, value
+
+
+Checked: TypeAlias = Leaf | Branch
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """What a value is called in messages, and its key, which is where an absent value is reported."""
+
+    label: str
+    key: Scalar | None = None
+
+
+def validate(record: Record, root: Node, path: str = MANIFEST_NAME) -> tuple[Branch | None, tuple[Problem, ...]]:
+    """Return what is valid under `root`, and a problem for everything that is not."""
+    check = _Check(path)
+    checked = check.value(record, root, _Place("the file"))
+    return (checked if isinstance(checked, Branch) else None), tuple(dict.fromkeys(check.problems))
+
+
+def closest(word: str, known: Iterable[str]) -> str | None:
+    """Return the known word that was probably meant, or None."""
+    if len(word) > 80:
+        return None
+    names = list(known)
+    lowered = word.lower().replace("-", "_")
+    starting = [name for name in names if len(lowered) > 2 and name.startswith(lowered)]
+    matches = starting or difflib.get_close_matches(lowered, names, n=1) or difflib.get_close_matches(word, names, n=1)
+    return matches[0] if matches else None
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str | None:
+    """Return a hint that names the known word that was probably meant, or None."""
+    best = closest(word, known)
+    return f"did you mean {best!r}?" if best else None
+
+
+def one_of(names: Iterable[str]) -> str:
+    """Return a hint that lists all names."""
+    return f"known: {', '.join(names)}"
+
+
+class _Check:
+    """Walks definition and tree side by side, collecting problems."""
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        self.problems: list[Problem] = []
+
+    def value(self, kind: Kind, node: Node, place: _Place) -> Checked | None:
+        match kind:
+            case Record():
+                return self._record(kind, node, place)
+            case Entries():
+                return self._entries(kind, node, place)
+            case Text():
+                return self._text(kind, node, place)
+            case Flag():
+                return self._flag(node, place)
+            case Number():
+                return self._number(kind, node, place)
+
+    def _report(self, where: Node, message: str, hint: str | None = None) -> None:
+        self.problems.append(Problem(self._path, where.line, where.column, message, hint))
+
+    def _mapping(self, node: Node, place: _Place, of: str) -> Mapping | None:
+        if isinstance(node, Mapping):
+            return node
+        if isinstance(node, Scalar) and node.plain and retyped_as(node.text) == "null":
+            hint = f"write `{place.label}: {{}}`, or remove the key" if place.key else None
+            self._report(place.key or node, f"{place.label} has no value", hint)
+        else:
+            got = "a list" if isinstance(node, Sequence) else "a single value"
+            self._report(node, f"{place.label} must be a mapping of {of}, not {got}", "such as `name: value`")
+        return None
+
+    def _record(self, kind: Record, node: Node, place: _Place) -> Branch | None:
+        fields = {one.name: one for one in kind.fields}
+        mapping = self._mapping(node, place, "known keys")
+        if mapping is None:
+            return None
+        branch = Branch(mapping)
+        for key, value in self._unique(mapping, secret=False):
+            one = fields.get(key.text)
+            if one is None:
+                hint = did_you_mean(key.text, fields) or one_of(fields)
+                self._report(key, f"unknown key{_named(key.text)} in {place.label}", _merge_hint(key) or hint)
+                continue
+            self._keep(branch, key, self.value(one.kind, value, _Place(key.text, key)))
+        self._report_missing(kind.fields, mapping, place)
+        return branch
+
+    def _report_missing(self, fields: tuple[Field, ...], mapping: Mapping, place: _Place) -> None:
+        present = {key.text for key, _ in mapping.entries if isinstance(key, Scalar)}
+        for one in fields:
+            if one.required and one.name not in present:
+                example = f"{one.name}: {one.kind.value}" if isinstance(one.kind, Number) else f"{one.name}: …"
+                self._report(place.key or mapping, f"{place.label} has no `{one.name}`", f"add `{example}`")
+
+    def _entries(self, kind: Entries, node: Node, place: _Place) -> Branch | None:
+        mapping = self._mapping(node, place, f"{kind.entry} to value")
+        if mapping is None:
+            return None
+        if not mapping.entries and kind.when_empty:
+            self._report(place.key or mapping, *kind.when_empty)
+        branch = Branch(mapping)
+        secret = isinstance(kind.kind, Text) and kind.kind.secret
+        for key, value in self._unique(mapping, secret=secret):
+            broken = next((rule for rule in kind.key_rules if not rule.allows(key.text)), None)
+            if broken:
+                hint = _merge_hint(key) or broken.hint
+                self._report(key, f"{_named(key.text, kind.entry).lstrip()} {broken.wrong}", hint)
+            checked = self.value(kind.kind, value, _Place(key.text if not broken else f"this {kind.entry}", key))
+            if not broken:
+                self._keep(branch, key, checked)
+        return branch
+
+    def _unique(self, mapping: Mapping, *, secret: bool) -> Iterator[tuple[Scalar, Node]]:
+        """Yield the entries with a text as key, each key once; report all others."""
+        first: dict[str, Scalar] = {}
+        for key, value in mapping.entries:
+            if not isinstance(key, Scalar):
+                self._report(key, "a key must be a single text", "quote it if it starts with { or [")
+            elif (other := first.setdefault(key.text, key)) is not key:
+                name = _named(key.text) if not secret or re.fullmatch(r"[A-Za-z_]\w*", key.text) else ""
+                self._report(key, f"duplicate key{name}, first at line {other.line}, column {other.column}", "keep one")
+            else:
+                yield key, value
+
+    @staticmethod
+    def _keep(branch: Branch, key: Scalar, checked: Checked | None) -> None:
+        branch.keys[key.text] = key
+        if checked is not None:
+            branch.values[key.text] = checked
+
+    def _text(self, kind: Text, node: Node, place: _Place) -> Leaf | None:
+        scalar = self._scalar(node, place, "a text")
+        if scalar is None:
+            return None
+        retyped = retyped_as(scalar.text) if scalar.plain else None
+        if retyped == "null":
+            self._report(place.key or scalar, f"{place.label} has no value", f'an empty text is `{place.label}: ""`')
+            return None
+        if retyped and not (kind.whole_numbers and scalar.text.isdecimal()):
+            quoted = '"…"' if kind.secret else f'"{scalar.text}"'
+            hint = f"quote it: `{place.label}: {quoted}`"
+            self._report(scalar, f"{place.label} is {retyped}, and must be a text", hint)
+            return None
+        if broken := _broken(kind.rules, scalar.text):
+            self._report(scalar, f"{place.label} {broken.wrong}", broken.hint)
+            return None
+        return Leaf(scalar, scalar.text)
+
+    def _flag(self, node: Node, place: _Place) -> Leaf | None:
+        scalar = self._scalar(node, place, "true or false")
+        if scalar is None:
+            return None
+        value = boolean(scalar.text) if scalar.plain else None
+        if value is None:
+            meant = "true" if scalar.text.lower() in ("yes", "on", "true", "1", "y") else "false"
+            written = "true or false, unquoted" if scalar.text.lower() not in _ALMOST_FLAGS else meant + ", unquoted"
+            self._report(scalar, f"{place.label} must be true or false", f"write {written}")
+            return None
+        return Leaf(scalar, value)
+
+    def _number(self, kind: Number, node: Node, place: _Place) -> Leaf | None:
+        scalar = self._scalar(node, place, f"the number {kind.value}")
+        if scalar is None:
+            return None
+        if not scalar.plain or scalar.text != str(kind.value):
+            quoted = not scalar.plain and scalar.text == str(kind.value)
+            wrong = f"must be the number {kind.value}, without quotes" if quoted else kind.wrong
+            self._report(scalar, f"{place.label} {wrong}", kind.hint)
+            return None
+        return Leaf(scalar, kind.value)
+
+    def _scalar(self, node: Node, place: _Place, wanted: str) -> Scalar | None:
+        if isinstance(node, Scalar):
+            return node
+        got = "a mapping" if isinstance(node, Mapping) else "a list"
+        self._report(node, f"{place.label} must be {wanted}, not {got}", "quote it if it starts with { or [")
+        return None
+
+
+_ALMOST_FLAGS = {"yes", "no", "on", "off", "true", "false", "1", "0", "y", "n"}
+
+
+def _broken(rules: tuple[Rule, ...], text: str) -> Rule | None:
+    return next((rule for rule in rules if not rule.allows(text)), None)
+
+
+def _merge_hint(key: Scalar) -> str | None:
+    return "merge keys are not supported; write the entries out" if key.plain and key.text == "<<" else None
+
+
+def _named(text: str, entry: str | None = None) -> str:
+    """Return ` 'text'` when it can be nothing but a name; `NAME=secret` and the like are not repeated."""
+    if re.fullmatch(r"[\w.@/~-]{1,80}", text):
+        return f" {text!r}"
+    return "" if entry is None else f"this {entry}"

@@ -1,0 +1,60 @@
+"""What variables are worth: the process's own first, then `.env.<target>`, then `.env`."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from ckfunc.base.errors import Problem
+from ckfunc.manifest.sources import Complaint, read_text, without_bom
+
+
+def env_files(root: Path, target: str) -> tuple[Path, ...]:
+    """Return the files in which variables are looked for, the first to win first; they need not exist."""
+    return (root / f".env.{target}", root / ".env")
+
+
+def lookup(
+    names: Iterable[str], root: Path, target: str, environ: Mapping[str, str]
+) -> tuple[dict[str, str], tuple[Problem, ...]]:
+    """Return the values of those `names` that are defined, and what is wrong with the .env files.
+
+    The files are read only when `environ` lacks a name. An empty value counts as defined; so does no other.
+    """
+    wanted = set(names)
+    values = {name: environ[name] for name in wanted if name in environ}
+    problems: list[Problem] = []
+    for path in env_files(root, target):
+        if not (wanted - values.keys()) or not _exists(path):
+            continue
+        found, wrong = _read(path)
+        problems += wrong
+        values.update({name: found[name] for name in wanted - values.keys() if name in found})
+    return values, tuple(problems)
+
+
+def _exists(path: Path) -> bool:
+    try:
+        return path.exists()
+    except OSError:
+        return True  # Reading it says what is wrong.
+
+
+def _read(path: Path) -> tuple[dict[str, str], list[Problem]]:
+    # Imported late: most commands and CI runs have all variables in the process.
+    from dotenv.parser import parse_stream
+
+    text = read_text(path, path.name)
+    if isinstance(text, Complaint):
+        return {}, [Problem(path.name, text.line, text.column, text.message, text.hint)]
+    values: dict[str, str] = {}
+    problems = []
+    for binding in parse_stream(io.StringIO(without_bom(text))):
+        if binding.error:
+            # The line itself is not repeated: it may hold a secret.
+            line, hint = binding.original.line, "write NAME=VALUE, with quotes around a value that holds spaces or #"
+            problems.append(Problem(path.name, line, 1, "this line is not NAME=VALUE", hint))
+        elif binding.key is not None and binding.value is not None:
+            values[binding.key] = binding.value
+    return values, problems
