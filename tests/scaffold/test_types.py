@@ -90,6 +90,26 @@ def test_the_handler_of_the_api_document_type_checks_but_for_its_untyped_array(p
     assert tsc(project) == []
 
 
+def test_the_earlier_names_of_the_api_are_known(project: Path) -> None:
+    add(
+        project,
+        "handlers/older.ts",
+        """\
+async function handleEvent(event: UserSentMessageEvent, context: Context) {
+  const { data: user } = await context.getUserApi().getUser(event.user.id);
+  const { data: channel } = await context.getChannelApi().createChannelMember(1, { id: user.id });
+  await context.getChannelApi().deleteChannelMember(channel.id, user.id);
+  const { data: page } = await context.getMessageApi().getMessages(5);
+  return page._embedded?.messages?.map((message) => message.createdTime);
+}
+""",
+    )
+    assert tsc(project) == []
+    add(project, "handlers/wrong.ts", "function handleEvent(_: unknown, c: Context) { c.getUserApi().getNothing(); }")
+    [problem] = tsc(project)
+    assert "getNothing" in problem
+
+
 def test_what_node_offers_is_in_scope(project: Path) -> None:
     add(
         project,
