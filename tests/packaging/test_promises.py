@@ -12,26 +12,16 @@ from pathlib import Path
 
 import click
 import pytest
+from support.project_files import ROOT, project_files
 
 from ckfunc import __version__
 from ckfunc.cli.main import COMMANDS
 
-ROOT = Path(__file__).resolve().parents[2]
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 
 # In halves, so that this file does not name them either.
 HOSTS = ("registry.npm" + "js.org", "pypi" + ".org", "files.python" + "hosted.org", "deb.debian" + ".org")
 PLACES = ("/wo" + "rk/", "/ro" + "ot/", "/opt/py" + "pi")
-
-
-def project_files() -> list[Path]:
-    """Return the files that belong to the project: what git has or would take, or all of them without git."""
-    if shutil.which("git") and (ROOT / ".git").exists():
-        command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
-        listed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
-        return [ROOT / name for name in listed.split("\0") if name and (ROOT / name).is_file()]
-    made = {".venv", ".cache", ".git", "node_modules", "__pycache__", "build", "dist"}
-    return [path for path in ROOT.rglob("*") if path.is_file() and not made & set(path.relative_to(ROOT).parts)]
 
 
 FILES = project_files()

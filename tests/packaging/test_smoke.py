@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import subprocess
 import sys
 import venv
@@ -10,11 +9,10 @@ import zipfile
 from pathlib import Path
 
 import pytest
+from support.project_files import ROOT, project_files
 from support.smoke import run, smoke
 
 from ckfunc import __version__
-
-ROOT = Path(__file__).resolve().parents[2]
 
 # One worker of a parallel run takes them all, so that the wheel is built and installed once.
 pytestmark = [pytest.mark.xdist_group("wheel"), pytest.mark.timeout(600)]
@@ -73,8 +71,8 @@ def test_the_installed_ckfunc_runs_its_own_files_and_not_the_checkouts(installed
 def test_the_wheel_holds_all_of_the_package_and_nothing_else(wheel: Path) -> None:
     with zipfile.ZipFile(wheel) as archive:
         names = {name for name in archive.namelist() if ".dist-info/" not in name}
-    package = {f"ckfunc/{path}" for path in _tracked("ckfunc")}
-    templates = {f"ckfunc/_templates/{path}" for path in _tracked("templates")}
+    package = {path.relative_to(ROOT).as_posix() for path in project_files("ckfunc")}
+    templates = {f"ckfunc/_{path.relative_to(ROOT).as_posix()}" for path in project_files("templates")}
     assert names == package | templates
     assert "ckfunc/py.typed" in names
     assert any(name.endswith("host.mjs") for name in names)
@@ -93,22 +91,3 @@ def test_the_wheel_names_its_licence_its_command_and_its_pythons(wheel: Path) ->
 
 def test_the_wheel_is_for_every_platform(wheel: Path) -> None:
     assert wheel.name == f"ckfunc-{__version__}-py3-none-any.whl"
-
-
-def _tracked(directory: str) -> set[str]:
-    """Return the files below a directory of the checkout that belong to it, relative to it."""
-    root = ROOT / directory
-    if shutil.which("git") and (ROOT / ".git").exists():
-        listed = subprocess.run(
-            ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard", "."],
-            cwd=root,
-            capture_output=True,
-            text=True,
-            check=True,
-        )
-        return {name for name in listed.stdout.split("\0") if name and (root / name).exists()}
-    return {
-        path.relative_to(root).as_posix()
-        for path in root.rglob("*")
-        if path.is_file() and "__pycache__" not in path.parts
-    }
