@@ -117,6 +117,20 @@ class DeployFailed(CkfuncError):
     """A part of a deploy failed; the report says which."""
 
 
+class AmbiguousFunction(CkfuncError):
+    """The application has several functions of one trigger type."""
+
+    def __init__(self, trigger_type: str, ids: Sequence[int]) -> None:
+        super().__init__(
+            f"the application has {len(ids)} functions of type {trigger_type} (ids {', '.join(map(str, sorted(ids)))})",
+            hint="a deploy cannot tell which one is meant: remove all but one in the ChatKitty dashboard",
+        )
+
+
+class PlatformOwned(CkfuncError):
+    """The manifest names something that the platform sets itself."""
+
+
 class DependenciesFailed(CkfuncError):
     """npm could not install the runtime's dependencies."""
 

@@ -1,0 +1,89 @@
+"""What is known of an application for good: versions never change, so one that was read once is never read again.
+
+Files are `.ckfunc/cache/versions/<digest of the application's identity>/<function id>-<version number>.ts`: a comment
+line with the version's id and a digest, then the script exactly as the platform gave it. Whatever does not match its
+digest counts as absent. Environment values are never kept here.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from functools import lru_cache
+from pathlib import Path
+
+from ckfunc.base.digests import digest
+from ckfunc.base.files import write_atomically
+from ckfunc.model.function import FunctionVersion
+
+_MARK = "// ckfunc-version"
+_KEY_FILE = "application-key"
+
+
+class VersionCache:
+    """Immutable facts about applications, kept below a project. Failing to read or write it is never an error.
+
+    `identity` is what the API client names the application's store with; None (not known) keeps nothing.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self._cache = root / ".ckfunc" / "cache"
+
+    def version(self, identity: str | None, function_id: int, version_number: int) -> FunctionVersion | None:
+        """Return a version that was kept, or None when it was not, or is damaged."""
+        if identity is None:
+            return None
+        text = _read(self._directory(identity) / _name(function_id, version_number))
+        head, _, script = (text or "").partition("\n")
+        mark, _, rest = head.rpartition(f"{_MARK} ")
+        version_id, _, kept = rest.partition(" ")
+        if mark or not version_id.isdecimal() or kept != _digest(version_id, script):
+            return None
+        return FunctionVersion(int(version_id), version_number, script)
+
+    def keep_version(self, identity: str | None, function_id: int, version: FunctionVersion) -> None:
+        """Keep a version for the next run."""
+        head = f"{_MARK} {version.id} {_digest(str(version.id), version.handler_script)}\n"
+        self._keep(identity, _name(function_id, version.version_number), head + version.handler_script)
+
+    def application_key(self, identity: str | None) -> str | None:
+        """Return the key of the application, or None when it was never read."""
+        text = None if identity is None else _read(self._directory(identity) / _KEY_FILE)
+        key, _, kept = (text or "").strip().partition(" ")
+        return key if key and kept == digest(key) else None
+
+    def keep_application_key(self, identity: str | None, key: str) -> None:
+        """Keep the key of the application: an id is never given to another key."""
+        self._keep(identity, _KEY_FILE, f"{key} {digest(key)}\n")
+
+    def _keep(self, identity: str | None, name: str, text: str) -> None:
+        if identity is None:
+            return
+        with contextlib.suppress(OSError):
+            ignored = self._cache / ".gitignore"
+            if not ignored.exists():
+                write_atomically(ignored, "*\n")
+            write_atomically(self._directory(identity) / name, text.encode("utf-8", "surrogatepass"))
+
+    def _directory(self, identity: str) -> Path:
+        return self._cache / "versions" / _short(identity)
+
+
+@lru_cache(maxsize=64)
+def _short(identity: str) -> str:
+    # Half a SHA-256 keeps paths short enough for Windows.
+    return digest(identity)[:32]
+
+
+def _name(function_id: int, version_number: int) -> str:
+    return f"{function_id}-{version_number}.ts"
+
+
+def _digest(version_id: str, script: str) -> str:
+    return digest(f"{version_id}\n{script}")
+
+
+def _read(path: Path) -> str | None:
+    try:
+        return path.read_bytes().decode("utf-8", "surrogatepass")
+    except (OSError, ValueError):
+        return None

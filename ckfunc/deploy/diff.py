@@ -1,0 +1,41 @@
+"""What must change: the difference between two sets of named values, whatever the values are."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+
+class Action(StrEnum):
+    """What a change does."""
+
+    CREATE = "create"
+    UPDATE = "update"
+    REMOVE = "remove"
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One value that differs. `before` is None for what is created, `after` for what is removed."""
+
+    kind: str
+    name: str
+    action: Action
+    before: object = field(default=None, repr=False)
+    after: object = field(default=None, repr=False)
+
+
+def diff(kind: str, want: Mapping[str, object], have: Mapping[str, object]) -> tuple[Change, ...]:
+    """Return the changes that turn `have` into `want`, sorted by name."""
+    return tuple(
+        Change(kind, name, _action(name, want, have), before=have.get(name), after=want.get(name))
+        for name in sorted({*want, *have})
+        if name not in want or name not in have or want[name] != have[name]
+    )
+
+
+def _action(name: str, want: Mapping[str, object], have: Mapping[str, object]) -> Action:
+    if name not in have:
+        return Action.CREATE
+    return Action.UPDATE if name in want else Action.REMOVE

@@ -1,0 +1,206 @@
+"""What a deploy will do: which changes, in which order, and what the user should know before it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+from ckfunc.base.errors import PlatformOwned, WrongApplication
+from ckfunc.deploy.diff import Action, Change, diff
+from ckfunc.deploy.resources import FUNCTIONS, RESOURCES, Resource, Values, sources
+from ckfunc.deploy.snapshot import Snapshot
+from ckfunc.model.function import Function, NewFunction
+from ckfunc.model.project import Project, Script, Target, WantedFunction
+from ckfunc.model.triggers import display_name
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """Something that stays as it is; `version` is the deployed version number of a function."""
+
+    kind: str
+    name: str
+    version: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Put:
+    """Replace everything of one kind with `values`."""
+
+    kind: str
+    values: Mapping[str, str] = field(repr=False)
+    changes: tuple[Change, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class CreateFunction:
+    """Create a function that the application lacks."""
+
+    function: NewFunction
+
+
+@dataclass(frozen=True, slots=True)
+class CreateVersion:
+    """Create, and so deploy, a version. `function_id` is None when the function is created first.
+
+    `base_version` is the version number that the plan was made from.
+    """
+
+    type: str
+    script: str = field(repr=False)
+    function_id: int | None
+    base_version: int
+
+
+Step: TypeAlias = Put | CreateFunction | CreateVersion
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What to do to an application, in order, and what everything was compared with.
+
+    `want` holds the wanted values of every managed kind; `files` the source file of a kind and name; `versions` the
+    deployed version number of each wanted function that exists.
+    """
+
+    target: Target
+    application_id: int | None
+    changes: tuple[Change, ...]
+    unchanged: tuple[Entry, ...]
+    unmanaged: tuple[Entry, ...]
+    warnings: tuple[str, ...]
+    steps: tuple[Step, ...]
+    want: Mapping[str, Values] = field(repr=False)
+    files: Mapping[tuple[str, str], Script] = field(repr=False)
+    versions: Mapping[str, int]
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether the application matches the manifest."""
+        return not self.changes
+
+    @property
+    def removals(self) -> tuple[Change, ...]:
+        """What the application has, the manifest lacks, and the deploy removes."""
+        return tuple(one for one in self.changes if one.action is Action.REMOVE)
+
+
+def make(project: Project, seen: Snapshot) -> Plan:
+    """Return the plan that makes the application match the manifest; raises PlatformOwned."""
+    _require_own_dependencies(project, seen)
+    remote = {one.type: one for one in seen.functions}
+    wanted = {one.type: one for one in project.functions or ()}
+    versions = {name: one.current_version_number for name, one in remote.items() if name in wanted}
+    want: dict[str, Values] = {}
+    changes: list[Change] = []
+    unchanged: list[Entry] = []
+    unmanaged: list[Entry] = []
+    steps: list[Step] = []
+    for resource in RESOURCES:
+        values, have = resource.want(project), resource.have(seen)
+        if values is not None:
+            want[resource.kind] = values
+        if resource.keeps_others:
+            others = sorted(set(have) - set(values or ()))
+            unmanaged += (Entry(resource.kind, name, remote[name].current_version_number) for name in others)
+            have = {name: have[name] for name in have if name not in others}
+        if values is None:
+            continue
+        found = diff(resource.kind, values, have)
+        changed = {one.name for one in found}
+        changes += found
+        unchanged += (Entry(resource.kind, name, versions.get(name)) for name in sorted(set(values) - changed))
+        steps += _steps(resource, values, found, wanted, remote)
+    return Plan(
+        target=project.target,
+        application_id=seen.runtime.application_id,
+        changes=tuple(changes),
+        unchanged=tuple(unchanged),
+        unmanaged=tuple(unmanaged),
+        warnings=(*_disabled(wanted, remote), *_drifted(wanted, remote)),
+        steps=tuple(steps),
+        want=want,
+        files=sources(project),
+        versions=versions,
+    )
+
+
+def require_application(target: Target, got: str) -> None:
+    """Refuse another application than the one that the target is bound to; `got` is an id or a key, as the target's.
+
+    Raises WrongApplication.
+    """
+    want = target.application
+    if want is None:
+        return
+    same = int(want) == int(got) if want.isdecimal() and got.isdecimal() else want.casefold() == got.casefold()
+    if not same:
+        raise WrongApplication(target.name, want, got)
+
+
+def disabled_warning(trigger_type: str) -> str:
+    """Say that a function does not run."""
+    return f"{trigger_type} is disabled and does not run; the API cannot enable it, the ChatKitty dashboard can"
+
+
+def _steps(
+    resource: Resource,
+    values: Values,
+    changes: tuple[Change, ...],
+    wanted: Mapping[str, WantedFunction],
+    remote: Mapping[str, Function],
+) -> Iterator[Step]:
+    if not changes:
+        return
+    if resource.kind != FUNCTIONS:
+        yield Put(resource.kind, {name: value for name, value in values.items() if value is not None}, changes)
+        return
+    for change in changes:
+        if change.action is Action.CREATE:
+            new = wanted[change.name]
+            yield CreateFunction(NewFunction(new.type, new.name, new.description, new.initialize_asynchronously))
+    for change in changes:
+        known = remote.get(change.name)
+        script = values[change.name]
+        if script is not None:
+            yield CreateVersion(
+                change.name,
+                script,
+                function_id=known.id if known else None,
+                base_version=known.current_version_number if known else 0,
+            )
+
+
+def _require_own_dependencies(project: Project, seen: Snapshot) -> None:
+    theirs = {one.name: one.version for one in seen.runtime.dependencies if one.default}
+    clash = sorted(set(project.runtime.dependencies or ()) & set(theirs))
+    if clash:
+        raise PlatformOwned(
+            f"the platform installs {', '.join(f'{name} {theirs[name]}' for name in clash)} by itself",
+            hint="remove it from `runtime.dependencies` in functions.yaml: the API does not change these packages",
+        )
+
+
+def _disabled(wanted: Mapping[str, WantedFunction], remote: Mapping[str, Function]) -> Iterator[str]:
+    for name, function in remote.items():
+        # A function without a version is disabled until it gets one.
+        if name in wanted and not function.enabled and function.current_version_number:
+            yield disabled_warning(name)
+
+
+def _drifted(wanted: Mapping[str, WantedFunction], remote: Mapping[str, Function]) -> Iterator[str]:
+    for name, function in remote.items():
+        if (want := wanted.get(name)) is None:
+            continue
+        differing = [
+            f"{what} ({there!r} there, {here!r} here)"
+            for what, here, there in (
+                # The default name says nothing about what the user wants.
+                ("name", want.name if want.name != display_name(name) else function.name, function.name),
+                ("description", want.description or function.description, function.description),
+            )
+            if here != there
+        ]
+        if differing:
+            yield f"{name} has another {' and '.join(differing)}; the API cannot change it, the ChatKitty dashboard can"

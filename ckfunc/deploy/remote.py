@@ -1,0 +1,48 @@
+"""What a deploy needs of the Platform API: the part of the API client that this room calls.
+
+Stated here as a protocol so that `diff` and `plan` stay free of HTTP, directly and through their imports.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Protocol
+
+from ckfunc.model.application import Application
+from ckfunc.model.function import Function, FunctionVersion, NewFunction
+from ckfunc.model.runtime import Runtime
+
+
+class Remote(Protocol):
+    """An application, reached over the Platform API. Thread-safe; every method may raise ApiFailure."""
+
+    @property
+    def identity(self) -> str | None:
+        """Name the application's store for caches; None until the runtime was read."""
+
+    def application(self) -> Application:
+        """Read the application that the credentials belong to."""
+
+    def runtime(self) -> Runtime:
+        """Read the runtime."""
+
+    def functions(self) -> tuple[Function, ...]:
+        """Read every function."""
+
+    def current_version(self, function_id: int, /) -> FunctionVersion:
+        """Read the version that is deployed now."""
+
+    def update_dependencies(self, dependencies: Mapping[str, str], /) -> Runtime:
+        """Replace the packages that are not the platform's own."""
+
+    def update_environment(self, environment: Mapping[str, str], /) -> Runtime:
+        """Replace the variables that are not the platform's own."""
+
+    def update_initialization_script(self, script: str, /) -> Runtime:
+        """Replace the init script."""
+
+    def create_function(self, function: NewFunction, /) -> Function:
+        """Create a function; it has no version yet."""
+
+    def create_version(self, function_id: int, script: str, /) -> FunctionVersion:
+        """Create a version, which deploys it."""

@@ -1,0 +1,137 @@
+"""What a deploy came to: one item for each thing that the manifest or the application has."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from ckfunc.base.errors import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_OK
+from ckfunc.base.text import printable
+from ckfunc.deploy.diff import Action
+from ckfunc.deploy.plan import Plan
+from ckfunc.deploy.resources import RESOURCES
+
+
+class Result(StrEnum):
+    """What became of an item. SKIPPED was planned and not attempted."""
+
+    CREATED = "created"
+    UPDATED = "updated"
+    REMOVED = "removed"
+    UNCHANGED = "unchanged"
+    UNMANAGED = "unmanaged"
+    FAILED = "failed"
+    SKIPPED = "skipped"
+
+
+DONE = {Action.CREATE: Result.CREATED, Action.UPDATE: Result.UPDATED, Action.REMOVE: Result.REMOVED}
+
+
+class Ending(StrEnum):
+    """How a deploy came to its end. STOPPED: a failure made the rest pointless."""
+
+    COMPLETE = "complete"
+    STOPPED = "stopped"
+    INTERRUPTED = "interrupted"
+    DECLINED = "declined"
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """What became of one thing. Versions are a function's, before and after; `note` and `hint` explain a failure."""
+
+    kind: str
+    name: str
+    result: Result
+    old_version: int | None = None
+    new_version: int | None = None
+    note: str | None = None
+    hint: str | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the item for `--json`; what does not apply is left out."""
+        found = {
+            "kind": self.kind,
+            "name": printable(self.name),
+            "result": self.result.value,
+            "old_version": self.old_version,
+            "new_version": self.new_version,
+            "note": self.note and printable(self.note),
+            "hint": self.hint and printable(self.hint),
+        }
+        return {name: value for name, value in found.items() if value is not None}
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What a deploy came to. `verified` says that the application was read again and compared."""
+
+    target: str
+    application_id: int | None
+    items: tuple[Item, ...]
+    warnings: tuple[str, ...] = ()
+    ending: Ending = Ending.COMPLETE
+    verified: bool = False
+
+    @property
+    def ok(self) -> bool:
+        """Whether the application matches the manifest now."""
+        return self.ending is Ending.COMPLETE and not self.count(Result.FAILED, Result.SKIPPED)
+
+    @property
+    def exit_code(self) -> int:
+        """The exit code that says so."""
+        if self.ending is Ending.INTERRUPTED:
+            return EXIT_INTERRUPTED
+        return EXIT_OK if self.ok else EXIT_FAILED
+
+    @property
+    def changed(self) -> bool:
+        """Whether anything was written."""
+        return bool(self.count(*DONE.values()))
+
+    def count(self, *results: Result) -> int:
+        """Return how many items came to one of `results`."""
+        return sum(one.result in results for one in self.items)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the report for `--json`."""
+        counts = Counter(one.result for one in self.items)
+        return {
+            "target": self.target,
+            "application": self.application_id,
+            "ok": self.ok,
+            "ending": self.ending.value,
+            "verified": self.verified,
+            "summary": {result.value: counts[result] for result in Result},
+            "items": [one.to_json() for one in self.items],
+            "warnings": [printable(one) for one in self.warnings],
+        }
+
+
+def in_order(items: Iterable[Item]) -> tuple[Item, ...]:
+    """Sort items by kind, as they are written, and then by name."""
+    places = {resource.kind: place for place, resource in enumerate(RESOURCES)}
+    return tuple(sorted(items, key=lambda one: (places[one.kind], one.name)))
+
+
+def untouched(plan: Plan) -> tuple[Item, ...]:
+    """Return the items of a plan that a deploy does nothing about."""
+    return (
+        *(Item(one.kind, one.name, Result.UNCHANGED, one.version, one.version) for one in plan.unchanged),
+        *(Item(one.kind, one.name, Result.UNMANAGED, one.version, one.version) for one in plan.unmanaged),
+    )
+
+
+def nothing_done(plan: Plan, ending: Ending, note: str) -> Report:
+    """Return the report of a plan of which nothing was attempted (of an empty plan: that all is well)."""
+    skipped = (
+        Item(one.kind, one.name, Result.SKIPPED, old_version=plan.versions.get(one.name), note=note)
+        for one in plan.changes
+    )
+    return Report(
+        plan.target.name, plan.application_id, in_order((*skipped, *untouched(plan))), plan.warnings, ending=ending
+    )

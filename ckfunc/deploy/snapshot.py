@@ -1,0 +1,87 @@
+"""What an application looks like now, with as few requests as can be: two, and one for each version not seen before."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+
+from ckfunc.base.errors import AmbiguousFunction
+from ckfunc.deploy.cache import VersionCache
+from ckfunc.deploy.parallel import each
+from ckfunc.deploy.remote import Remote
+from ckfunc.model.function import Function, FunctionVersion
+from ckfunc.model.runtime import Runtime
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """An application as it was read.
+
+    `functions` is sorted by type. `versions` maps trigger types to the deployed version, for the functions that were
+    asked for and have one.
+    """
+
+    runtime: Runtime = field(repr=False)
+    functions: tuple[Function, ...]
+    versions: Mapping[str, FunctionVersion] = field(default_factory=dict, repr=False)
+
+
+def overview(remote: Remote) -> Snapshot:
+    """Read the runtime and the list of functions, side by side."""
+    with ThreadPoolExecutor(2, thread_name_prefix="ckfunc-deploy") as pool:
+        runtime, functions = pool.submit(remote.runtime), pool.submit(remote.functions)
+        return Snapshot(runtime.result(), tuple(sorted(functions.result(), key=lambda one: (one.type, one.id))))
+
+
+def with_versions(seen: Snapshot, types: Collection[str], remote: Remote, cache: VersionCache) -> Snapshot:
+    """Return the snapshot with the deployed versions of the functions of `types`, from the cache or the API.
+
+    When a version newer than the listed one comes back, someone deployed in between: the function is then taken to be
+    at that version. Raises AmbiguousFunction when one of the types has several functions.
+    """
+    wanted = set(types)
+    ours = [one for one in seen.functions if one.type in wanted]
+    _require_one_each(ours)
+    identity = remote.identity
+    versions: dict[str, FunctionVersion] = {}
+    unread: list[Function] = []
+    for function in ours:
+        if not function.current_version_number:
+            continue
+        kept = cache.version(identity, function.id, function.current_version_number)
+        if kept is None:
+            unread.append(function)
+        else:
+            versions[function.type] = kept
+
+    def read(function: Function) -> tuple[Function, FunctionVersion]:
+        version = remote.current_version(function.id)
+        cache.keep_version(identity, function.id, version)
+        return function, version
+
+    for function, version in each(unread, read):
+        versions[function.type] = version
+    functions = tuple(
+        replace(one, current_version_number=versions[one.type].version_number) if one.type in versions else one
+        for one in seen.functions
+    )
+    return replace(seen, functions=functions, versions=versions)
+
+
+def application_key(remote: Remote, cache: VersionCache) -> str:
+    """Return the key of the application, asked for once and then remembered."""
+    key = cache.application_key(remote.identity)
+    if key is None:
+        key = remote.application().key
+        cache.keep_application_key(remote.identity, key)
+    return key
+
+
+def _require_one_each(functions: Collection[Function]) -> None:
+    ids: dict[str, list[int]] = {}
+    for function in functions:
+        ids.setdefault(function.type, []).append(function.id)
+    for trigger_type, several in sorted(ids.items()):
+        if len(several) > 1:
+            raise AmbiguousFunction(trigger_type, several)

@@ -1,0 +1,89 @@
+"""How the outcome of a deploy looks: as lines of styled text."""
+
+from __future__ import annotations
+
+import textwrap
+from collections import Counter
+from collections.abc import Iterator
+
+from ckfunc.base.text import printable
+from ckfunc.deploy.render import UNMANAGED_SIGN, Line, Segment, label, warning_lines
+from ckfunc.deploy.report import Ending, Item, Report, Result
+
+_SIGNS = {
+    Result.CREATED: ("+", "create"),
+    Result.UPDATED: ("~", "update"),
+    Result.REMOVED: ("-", "remove"),
+    Result.UNCHANGED: (" ", "muted"),
+    Result.UNMANAGED: (UNMANAGED_SIGN, "muted"),
+    Result.FAILED: ("✗", "failure"),
+    Result.SKIPPED: ("○", "warning"),
+}
+_WIDEST_NAME = 40
+_VERSIONS_WIDTH = 11
+_MOST_UNCHANGED = 20
+
+
+def report_lines(report: Report, *, width: int = 80, all_items: bool = False) -> list[Line]:
+    """Return the report for people, in columns: sign, name, versions, outcome; the summary last.
+
+    `width` is in characters. Unchanged items are only counted when there are many, unless `all_items` is set.
+    """
+    quiet = not all_items and report.count(Result.UNCHANGED) > _MOST_UNCHANGED
+    items = [one for one in report.items if not (quiet and one.result is Result.UNCHANGED)]
+    names = [_one_line(label(one.kind, one.name)) for one in items]
+    column = min(max(map(len, names), default=0), _WIDEST_NAME)
+    lines: list[Line] = []
+    for item, name in zip(items, names, strict=True):
+        lines += _item_lines(item, name, column, width)
+    lines += warning_lines(report.warnings)
+    if lines:
+        lines.append(())
+    return [*lines, (Segment(report_summary(report), "title" if report.ok else "failure"),)]
+
+
+def report_summary(report: Report) -> str:
+    """Return the report in one line."""
+    counts = Counter(one.result for one in report.items)
+    parts = ", ".join(f"{counts[one]} {one.value}" for one in Result if counts[one]) or "nothing in functions.yaml"
+    return f"{_beginning(report)}: {parts}."
+
+
+def _beginning(report: Report) -> str:
+    where = f"{report.target} (application {report.application_id})" if report.application_id else report.target
+    if report.ok:
+        return f"Deployed to {where}" if report.changed else f"No changes on {where}"
+    return {
+        Ending.COMPLETE: f"Deployed to {where} in part only" if report.changed else f"Nothing deployed to {where}",
+        Ending.STOPPED: f"Stopped deploying to {where}",
+        Ending.INTERRUPTED: f"Interrupted while deploying to {where}, not read back",
+        Ending.DECLINED: f"Nothing deployed to {where}",
+    }[report.ending]
+
+
+def _item_lines(item: Item, name: str, column: int, width: int) -> Iterator[Line]:
+    sign, style = _SIGNS[item.result]
+    outcome = item.result.value + (f": {_one_line(item.note)}" if item.note else "")
+    if item.hint:
+        outcome += f" ({_one_line(item.hint)})"
+    indent = 4 + column + 2 + _VERSIONS_WIDTH + 2
+    wrapped = textwrap.wrap(outcome, max(width - indent, 20), break_on_hyphens=False) or [""]
+    head: Line = (Segment(f"  {sign} ", style), Segment(name.ljust(column), style))
+    if len(name) > column:
+        # A long name has a line to itself.
+        yield head
+        head = (Segment(" " * (4 + column)),)
+    yield (*head, Segment(f"  {_versions(item).ljust(_VERSIONS_WIDTH)}  "), Segment(wrapped[0], style))
+    for rest in wrapped[1:]:
+        yield (Segment(" " * indent), Segment(rest, style))
+
+
+def _versions(item: Item) -> str:
+    old, new = item.old_version, item.new_version
+    if new is None:
+        return "" if old is None else f"v{old}"
+    return f"v{new}" if old in (None, new) else f"v{old} → v{new}"
+
+
+def _one_line(text: str) -> str:
+    return " ".join(printable(text).split())

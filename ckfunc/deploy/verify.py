@@ -1,0 +1,133 @@
+"""Whether the application is what the deploy was to make of it: read again, and compared."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from ckfunc.base.errors import CkfuncError
+from ckfunc.deploy.diff import Change, diff
+from ckfunc.deploy.ledger import Ledger
+from ckfunc.deploy.plan import Plan, disabled_warning
+from ckfunc.deploy.remote import Remote
+from ckfunc.deploy.report import Ending, Item, Report, Result, in_order, untouched
+from ckfunc.deploy.resources import FUNCTIONS, RESOURCES
+from ckfunc.deploy.snapshot import Snapshot, overview
+from ckfunc.model.function import Function
+
+
+def read_back(plan: Plan, ledger: Ledger, remote: Remote) -> Report:
+    """Read the application again, compare, and return the final report.
+
+    Nothing is read when nothing can have been written, after an interrupt, or when the API is closed to us.
+    """
+    items = {(one.kind, one.name): one for one in untouched(plan)} | ledger.items
+    warnings = list(plan.warnings)
+    verified = False
+    if ledger.doubtful and not ledger.closed and ledger.ending is not Ending.INTERRUPTED:
+        try:
+            seen = overview(remote)
+        except CkfuncError as error:
+            return _report(plan, ledger, _unread(items, error), warnings, verified=False)
+        except KeyboardInterrupt:
+            ledger.ending = Ending.INTERRUPTED
+            return _report(plan, ledger, items, warnings, verified=False)
+        verified = True
+        items = compare(plan, items, seen)
+        warnings += _newly_disabled(items, seen, warnings)
+    return _report(plan, ledger, items, warnings, verified)
+
+
+def compare(plan: Plan, items: dict[tuple[str, str], Item], seen: Snapshot) -> dict[tuple[str, str], Item]:
+    """Return the items with those failed that the application, read again, does not bear out."""
+    found = dict(items)
+    for resource in RESOURCES:
+        if resource.kind == FUNCTIONS or resource.kind not in plan.want:
+            continue
+        for change in diff(resource.kind, plan.want[resource.kind], resource.have(seen)):
+            key = (change.kind, change.name)
+            item = found.get(key) or Item(*key, Result.UNCHANGED)
+            if item.result not in (Result.FAILED, Result.SKIPPED):
+                found[key] = replace(item, result=Result.FAILED, note=_still(change, item.result))
+    remote = {one.type: one for one in seen.functions}
+    for key, item in items.items():
+        if item.kind == FUNCTIONS and item.result is not Result.UNMANAGED:
+            found[key] = _compared(item, remote.get(item.name))
+    return found
+
+
+def _still(change: Change, result: Result) -> str:
+    """Say how a value that was read back is wrong."""
+    if result is Result.UNCHANGED:
+        return "someone else changed it while this deploy ran"
+    if result is Result.REMOVED:
+        return "it was removed, but the application still has it"
+    missing = change.before is None
+    return f"it was written, but the application {'does not have it' if missing else 'has another value'}"
+
+
+def _compared(item: Item, function: Function | None) -> Item:
+    if item.result is Result.SKIPPED and item.new_version is None:
+        return item
+    if function is None:
+        if item.result is Result.FAILED and item.new_version is None:
+            return item
+        return replace(item, result=Result.FAILED, note="the application does not list this function any more")
+    shown = function.current_version_number
+    if item.result is Result.FAILED:
+        return _doubted(item, shown)
+    expected = item.new_version or 0
+    if shown == expected:
+        return item
+    if shown < expected:
+        note = f"v{expected} was created, but the application still runs v{shown}"
+    else:
+        note = f"someone else deployed v{shown} while this deploy ran"
+    return replace(item, result=Result.FAILED, note=note, hint="look at `ckfunc diff` before you deploy again")
+
+
+def _doubted(item: Item, shown: int) -> Item:
+    """Add to a failed item what the application shows, where that tells that the write was done after all."""
+    if item.new_version is not None or shown == item.old_version:
+        return item
+    now = "has it now" if item.old_version is None else f"runs v{shown} now"
+    return replace(item, note=f"{item.note}; even so, the application {now}")
+
+
+def _newly_disabled(items: dict[tuple[str, str], Item], seen: Snapshot, known: list[str]) -> list[str]:
+    """Warn of functions that got a version and do not run all the same."""
+    written = {
+        one.name
+        for one in items.values()
+        if one.kind == FUNCTIONS and one.new_version and one.old_version != one.new_version
+    }
+    found = (disabled_warning(one.type) for one in seen.functions if one.type in written and not one.enabled)
+    return [warning for warning in found if warning not in known]
+
+
+def _unread(items: dict[tuple[str, str], Item], error: CkfuncError) -> dict[tuple[str, str], Item]:
+    """Fail what was written: whether it took effect could not be seen."""
+    written = (Result.CREATED, Result.UPDATED, Result.REMOVED)
+    return {
+        key: replace(
+            item,
+            result=Result.FAILED,
+            note=f"it was written, but could not be read back: {error.message}",
+            hint=error.hint,
+        )
+        if item.result in written
+        else item
+        for key, item in items.items()
+    }
+
+
+def _report(
+    plan: Plan, ledger: Ledger, items: dict[tuple[str, str], Item], warnings: list[str], verified: bool
+) -> Report:
+    return Report(
+        target=plan.target.name,
+        application_id=plan.application_id,
+        items=in_order(items.values()),
+        warnings=tuple(warnings),
+        ending=ledger.ending,
+        verified=verified,
+    )

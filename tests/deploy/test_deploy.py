@@ -1,0 +1,272 @@
+"""A deploy over HTTP, from an application to one that matches the manifest."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from deploy.application import KEY
+from deploy.world import World, by_name, results
+from support.loopback import Reply, Request
+
+from ckfunc.base.errors import AmbiguousFunction, InvalidScripts, PlatformOwned, WrongApplication
+from ckfunc.deploy import run
+from ckfunc.deploy.plan import CreateFunction, CreateVersion, Put
+from ckfunc.deploy.report import Ending
+from ckfunc.model.execution import SyntaxProblem
+
+SENT = "user.sent.message"
+READ = "user.read.message"
+START = "user.attempted.start_session"
+
+
+def test_the_first_deploy_creates_everything_in_the_order_in_which_it_is_needed(here: World) -> None:
+    project = here.project(
+        {SENT: "a\n", READ: "b\n"}, dependencies={"left-pad": "^1.0.0"}, environment={"KEY": "value"}, script="init\n"
+    )
+    report = here.deploy(project)
+    assert report.ok and report.verified and report.exit_code == 0
+    assert here.application.deployed() == {SENT: "a\n", READ: "b\n"}
+    assert here.application.dependencies == {"left-pad": "^1.0.0"}
+    assert here.application.environment == {"KEY": "value"}
+    assert here.application.script == "init\n"
+    writes = here.writes()
+    assert writes[:3] == [
+        "PUT /runtimes/nodejs/dependencies",
+        "PUT /runtimes/nodejs/environment-variables",
+        "PUT /runtimes/nodejs/initialization-script",
+    ]
+    assert writes[3:5] == ["POST /runtimes/nodejs/functions"] * 2
+    assert sorted(writes[5:]) == ["POST /functions/1/versions", "POST /functions/2/versions"]
+    assert results(report) == {
+        "left-pad": "created",
+        "KEY": "created",
+        "initialization_script": "created",
+        SENT: "created",
+        READ: "created",
+    }
+    assert (by_name(report)[SENT].old_version, by_name(report)[SENT].new_version) == (None, 1)
+
+
+def test_an_unchanged_project_costs_three_requests_and_no_syntax_check(here: World) -> None:
+    project = here.project(
+        {SENT: "a\n", READ: "b\n"}, dependencies={"left-pad": "1"}, environment={"KEY": "value"}, script="init\n"
+    )
+    here.deploy(project)
+    here.forget_calls()
+    here.checked.clear()
+    asked = []
+    with here.new_client() as client:
+        report = run.deploy(project, client, check=here.check, confirm=lambda plan: asked.append(plan) is None)
+    assert sorted(here.calls()) == ["GET /runtimes/nodejs", "GET /runtimes/nodejs/functions", "POST /oauth/token"]
+    assert report.ok and not report.changed and not here.checked and not asked
+    assert set(results(report).values()) == {"unchanged"}
+
+
+def test_what_another_machine_deployed_is_read_once_and_then_remembered(here: World) -> None:
+    here.application.add(SENT, "old", "a\n")
+    project = here.project({SENT: "a\n"})
+    assert here.plan(project).is_empty
+    assert here.calls().count("GET /functions/1/current-version") == 1
+    assert here.plan(project).is_empty
+    assert here.calls().count("GET /functions/1/current-version") == 1
+    here.application.publish(1, "b\n")
+    assert not here.plan(project).is_empty
+    assert here.calls().count("GET /functions/1/current-version") == 2
+
+
+def test_only_the_versions_of_functions_in_the_manifest_are_read(here: World) -> None:
+    here.application.add(SENT, "a\n")
+    here.application.add(READ, "b\n")
+    plan = here.plan(here.project({SENT: "a\n"}))
+    assert "GET /functions/2/current-version" not in here.calls()
+    assert [(one.name, one.version) for one in plan.unmanaged] == [(READ, 1)]
+    assert plan.is_empty
+
+
+def test_a_changed_handler_becomes_the_next_version(here: World) -> None:
+    here.application.add(SENT, "a\n", "b\n")
+    here.application.add(READ, "c\n")
+    report = here.deploy(here.project({SENT: "changed\n", READ: "c\n"}))
+    assert here.writes() == ["POST /functions/1/versions"]
+    assert here.checked == [[(f"handlers/{SENT}.ts", "changed\n")]]
+    item = by_name(report)[SENT]
+    assert (item.result, item.old_version, item.new_version) == ("updated", 2, 3)
+    assert results(report)[READ] == "unchanged"
+    assert report.exit_code == 0
+
+
+def test_a_function_that_exists_without_a_version_gets_its_first(here: World) -> None:
+    here.application.add(SENT)
+    report = here.deploy(here.project({SENT: "a\n"}))
+    assert here.writes() == ["POST /functions/1/versions"]
+    assert (by_name(report)[SENT].old_version, by_name(report)[SENT].new_version) == (0, 1)
+    assert report.ok and not report.warnings
+
+
+def test_absent_sections_are_neither_compared_nor_sent(here: World) -> None:
+    here.application.dependencies = {"lodash": "4"}
+    here.application.environment = {"KEPT": "value"}
+    here.application.script = "kept"
+    here.application.add(READ, "b\n")
+    report = here.deploy(here.project({SENT: "a\n"}))
+    assert here.writes() == ["POST /runtimes/nodejs/functions", "POST /functions/2/versions"]
+    assert results(report) == {SENT: "created", READ: "unmanaged"}
+    assert here.application.environment == {"KEPT": "value"}
+    assert here.plan(here.project()).is_empty
+
+
+def test_what_the_manifest_lacks_is_removed_and_the_platforms_own_is_never_touched(here: World) -> None:
+    here.application.dependencies = {"lodash": "4", "kept": "1"}
+    here.application.environment = {"OLD": "secret-value", "KEPT": "1"}
+    here.application.script = "old"
+    project = here.project(dependencies={"kept": "1"}, environment={"KEPT": "1"}, script="")
+    plan = here.plan(project)
+    assert [one.name for one in plan.removals] == ["lodash", "OLD", "initialization_script"]
+    report = here.deploy(project)
+    assert results(report) == {
+        "kept": "unchanged",
+        "lodash": "removed",
+        "KEPT": "unchanged",
+        "OLD": "removed",
+        "initialization_script": "removed",
+    }
+    assert here.application.environment == {"KEPT": "1"}
+    bodies = [one.body for one in here.server.requests if one.method == "PUT"]
+    assert bodies[1] == b'{"KEPT":"1"}' and b"chatkitty-platform-sdk" not in bodies[0]
+    assert report.ok
+    assert here.checked == []
+
+
+def test_an_empty_managed_environment_is_not_the_same_as_an_absent_one(here: World) -> None:
+    here.application.environment = {"OLD": "secret-value"}
+    here.deploy(here.project(environment={}))
+    assert here.application.environment == {}
+
+
+def test_line_endings_alone_make_no_change(here: World) -> None:
+    here.application.add(SENT, "a\r\nb\r\n")
+    here.application.script = "c\r\nd"
+    assert here.plan(here.project({SENT: "a\nb\n"}, script="c\nd")).is_empty
+
+
+def test_any_other_difference_in_text_is_a_change(here: World) -> None:
+    here.application.add(SENT, "a\nb\n")
+    assert not here.plan(here.project({SENT: "a\nb"})).is_empty
+    assert not here.plan(here.project({SENT: "a \nb\n"})).is_empty
+
+
+def test_syntax_problems_stop_everything_before_the_first_write(here: World) -> None:
+    here.application.add(SENT, "a\n")
+    here.problems = [SyntaxProblem("init.ts", 3, 7, "Unexpected token"), SyntaxProblem("handlers/x.ts", 1, 2, "Oops")]
+    with pytest.raises(InvalidScripts) as caught:
+        here.deploy(here.project({SENT: "b\n", READ: "c\n"}, script="i\n", environment={"A": "1"}))
+    assert [str(one) for one in caught.value.problems] == ["handlers/x.ts:1:2: Oops", "init.ts:3:7: Unexpected token"]
+    assert caught.value.exit_code == 1 and caught.value.message == "2 scripts do not parse"
+    assert here.writes() == []
+    assert here.checked == [[(f"handlers/{READ}.ts", "c\n"), (f"handlers/{SENT}.ts", "b\n"), ("init.ts", "i\n")]]
+
+
+def test_a_declined_plan_writes_nothing_and_fails(here: World) -> None:
+    report = here.deploy(here.project({SENT: "a\n"}, environment={"KEY": "value"}), agree=False)
+    assert here.writes() == []
+    assert report.ending is Ending.DECLINED and report.exit_code == 1
+    assert results(report) == {"KEY": "skipped", SENT: "skipped"}
+
+
+def test_another_application_id_is_refused_before_any_version_is_read(here: World) -> None:
+    here.application.add(SENT, "a\n")
+    with pytest.raises(WrongApplication, match="bound to application 7, but these credentials belong to 42"):
+        here.deploy(here.project({SENT: "b\n"}, application="7"))
+    assert sorted(here.calls()) == ["GET /runtimes/nodejs", "GET /runtimes/nodejs/functions", "POST /oauth/token"]
+    assert here.plan(here.project({SENT: "a\n"}, application="42")).is_empty
+
+
+def test_an_application_key_is_asked_for_once_and_then_remembered(here: World) -> None:
+    here.application.add(SENT, "a\n")
+    project = here.project({SENT: "a\n"}, application=KEY.upper())
+    assert here.plan(project).is_empty
+    assert here.calls().count("GET /application") == 1
+    here.forget_calls()
+    assert here.plan(project).is_empty
+    assert len(here.calls()) == 3
+    with pytest.raises(WrongApplication, match=KEY):
+        here.plan(here.project({SENT: "a\n"}, application="00000000-0000-0000-0000-000000000000"))
+
+
+def test_a_runtime_that_does_not_tell_its_application_costs_one_more_request(here: World) -> None:
+    def anonymous(request: Request, reply: Reply) -> Reply:
+        if request.path.endswith("/nodejs"):
+            reply.body.pop("_links")
+            reply.body["environmentVariables"].pop("CHATKITTY_APPLICATION_ID")
+        return reply
+
+    here.application.after = anonymous
+    assert here.plan(here.project({}, application="42")).is_empty
+    with pytest.raises(WrongApplication):
+        here.plan(here.project({}, application="43"))
+    # A function's version is read all the same; nothing can be kept for an application without a name.
+    here.application.add(SENT, "a\n")
+    assert here.plan(here.project({SENT: "a\n"})).is_empty
+
+
+def test_two_functions_of_a_type_in_the_manifest_are_refused_and_others_are_not(here: World) -> None:
+    here.application.add(SENT, "a\n")
+    here.application.add(SENT, "b\n")
+    with pytest.raises(AmbiguousFunction, match=re.escape(f"2 functions of type {SENT} (ids 1, 2)")):
+        here.plan(here.project({SENT: "a\n"}))
+    assert here.plan(here.project({})).is_empty
+
+
+def test_a_package_of_the_platforms_own_is_refused_in_the_manifest(here: World) -> None:
+    with pytest.raises(PlatformOwned, match=r"the platform installs chatkitty-platform-sdk 1\.0\.1 by itself"):
+        here.deploy(here.project(dependencies={"chatkitty-platform-sdk": "2.4.0"}))
+    assert here.writes() == []
+
+
+def test_a_disabled_function_is_warned_of_and_deployed(here: World) -> None:
+    here.application.add(SENT, "a\n", enabled=False)
+    here.application.add(READ, "b\n", enabled=False)
+    report = here.deploy(here.project({SENT: "changed\n"}))
+    assert report.ok
+    assert report.warnings == (
+        f"{SENT} is disabled and does not run; the API cannot enable it, the ChatKitty dashboard can",
+    )
+
+
+def test_a_function_that_its_first_version_does_not_enable_is_warned_of(here: World) -> None:
+    here.application.enables = False
+    report = here.deploy(here.project({SENT: "a\n"}))
+    assert report.ok and len(report.warnings) == 1 and "is disabled" in report.warnings[0]
+
+
+def test_a_name_or_description_that_cannot_be_changed_is_a_warning(here: World) -> None:
+    here.application.add(SENT, "a\n", name="Theirs")
+    here.application.add(READ, "b\n", name="Dashboard Name")
+    handlers = {SENT: "a\n", READ: "b\n"}
+    plan = here.plan(here.project(handlers, names={SENT: "Mine"}, descriptions={SENT: "What it does"}))
+    assert plan.is_empty
+    # The other's name is the default, which is no wish of the user's.
+    assert plan.warnings == (
+        f"{SENT} has another name ('Theirs' there, 'Mine' here) and description (None there, 'What it does' here); "
+        "the API cannot change it, the ChatKitty dashboard can",
+    )
+
+
+def test_functions_on_several_pages_are_all_found(here: World) -> None:
+    here.application.page_limit = 2
+    types = [f"custom.type_{number}" for number in range(5)]
+    for name in types:
+        here.application.add(name, "a\n")
+    report = here.deploy(here.project({name: "a\n" if name != types[4] else "b\n" for name in types}))
+    assert here.writes() == ["POST /functions/5/versions"]
+    assert report.ok and len(report.items) == 5
+
+
+def test_steps_and_items_are_announced_as_they_happen(here: World) -> None:
+    heard: list[str] = []
+    here.deploy(
+        here.project({SENT: "a\n"}, environment={"KEY": "value"}),
+        on_step=lambda one: heard.append(type(one).__name__),
+    )
+    assert heard == [Put.__name__, "Item", CreateFunction.__name__, CreateVersion.__name__, "Item"]

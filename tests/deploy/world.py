@@ -1,0 +1,127 @@
+"""What a deploy test needs at hand: an application behind a server, clients of it, and projects on disk."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+
+from deploy.application import RemoteApplication
+from support.loopback import Loopback, serve
+
+from ckfunc.api.client import Client
+from ckfunc.api.connection import Connection
+from ckfunc.base.clock import SystemClock
+from ckfunc.deploy import run
+from ckfunc.deploy.apply import OnStep
+from ckfunc.deploy.cache import VersionCache
+from ckfunc.deploy.plan import Plan
+from ckfunc.deploy.report import Item, Report
+from ckfunc.model.execution import SyntaxProblem
+from ckfunc.model.project import Project, Script, Target, WantedFunction, WantedRuntime
+from ckfunc.model.triggers import display_name
+
+
+class Hurried(SystemClock):
+    """The machine's clock, for people who do not wait between tries."""
+
+    def now(self) -> datetime:
+        return super().now()
+
+    def sleep(self, seconds: float) -> None:
+        pass
+
+
+@dataclass
+class World:
+    root: Path
+    application: RemoteApplication
+    server: Loopback
+    client: Client
+    checked: list[Sequence[tuple[str, str]]] = field(default_factory=list)
+    """Every batch of scripts that was handed to the syntax check."""
+    problems: list[SyntaxProblem] = field(default_factory=list)
+    """What the syntax check will find."""
+
+    def project(
+        self,
+        handlers: Mapping[str, str] | None = None,
+        *,
+        dependencies: Mapping[str, str] | None = None,
+        environment: Mapping[str, str] | None = None,
+        script: str | None = None,
+        application: str | None = None,
+        names: Mapping[str, str] | None = None,
+        descriptions: Mapping[str, str] | None = None,
+    ) -> Project:
+        """Return a project with handlers by trigger type; what is None is unmanaged."""
+        functions = None
+        if handlers is not None:
+            functions = tuple(
+                WantedFunction(
+                    type=name,
+                    handler=Script(f"handlers/{name}.ts", text),
+                    name=(names or {}).get(name, display_name(name)),
+                    description=(descriptions or {}).get(name),
+                )
+                for name, text in handlers.items()
+            )
+        return Project(
+            root=self.root,
+            target=Target("staging", application=application),
+            runtime=WantedRuntime(
+                dependencies=dependencies,
+                environment=environment,
+                initialization_script=None if script is None else Script("init.ts", script),
+            ),
+            functions=functions,
+        )
+
+    def plan(self, project: Project) -> Plan:
+        with self.new_client() as client:
+            return run.plan(project, client, VersionCache(self.root))
+
+    def deploy(self, project: Project, *, agree: bool = True, on_step: OnStep | None = None) -> Report:
+        """Deploy with a client of its own, as each run of the command has one."""
+        with self.new_client() as client:
+            return run.deploy(
+                project, client, check=self.check, confirm=lambda _: agree, on_step=on_step or (lambda _: None)
+            )
+
+    def new_client(self) -> Client:
+        url = self.server.url
+        return Client(Connection(url, f"{url}/oauth/token", "id", "client-secret"), clock=Hurried(), timeout_s=10)
+
+    def check(self, scripts: Sequence[tuple[str, str]]) -> Sequence[SyntaxProblem]:
+        self.checked.append(scripts)
+        return self.problems
+
+    def forget_calls(self) -> None:
+        self.server.requests.clear()
+
+    def calls(self) -> list[str]:
+        """Return the requests so far, without the API's prefix and query strings."""
+        return [re.sub(r"/v1|\?.*", "", call) for call in self.server.calls()]
+
+    def writes(self) -> list[str]:
+        return [call for call in self.calls() if not call.startswith("GET") and "oauth" not in call]
+
+
+@contextmanager
+def world(root: Path) -> Iterator[World]:
+    application = RemoteApplication()
+    with serve(application.answer) as server:
+        url = server.url
+        with Client(Connection(url, f"{url}/oauth/token", "id", "client-secret"), clock=Hurried()) as client:
+            yield World(root, application, server, client)
+
+
+def by_name(report: Report) -> dict[str, Item]:
+    return {one.name: one for one in report.items}
+
+
+def results(report: Report) -> dict[str, str]:
+    return {one.name: one.result.value for one in report.items}
