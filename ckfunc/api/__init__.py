@@ -1,0 +1,10 @@
+"""The third floor's way to the Platform API: one client, one method per operation.
+
+Importing this costs little: httpx is imported when a client is made.
+"""
+
+from ckfunc.api.client import Client
+from ckfunc.api.connection import Connection, connection_from_environment
+from ckfunc.api.retry import Wait
+
+__all__ = ["Client", "Connection", "Wait", "connection_from_environment"]

@@ -1,0 +1,217 @@
+"""What can be asked of the Platform API: one method per operation, model in, model out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from types import TracebackType
+from typing import Any, TypeVar
+
+from ckfunc.api.connection import Connection
+from ckfunc.api.paging import every
+from ckfunc.api.retry import Wait
+from ckfunc.api.session import Session
+from ckfunc.base.clock import Clock, SystemClock
+from ckfunc.base.errors import UnreadableAnswer
+from ckfunc.model.application import Application, Settings
+from ckfunc.model.function import Function, FunctionVersion, NewFunction
+from ckfunc.model.invocation import Invocation
+from ckfunc.model.page import Page
+from ckfunc.model.runtime import Runtime
+from ckfunc.wire.applications import read_application, read_settings, write_settings
+from ckfunc.wire.dialects import dialect_of
+from ckfunc.wire.functions import read_function, read_version, write_new_function
+from ckfunc.wire.invocations import read_invocation
+from ckfunc.wire.pages import read_page
+from ckfunc.wire.reading import Malformed
+from ckfunc.wire.runtimes import own, read_runtime, write_dependencies, write_script
+
+T = TypeVar("T")
+
+# So that even hundreds of functions are one request; versions hold scripts of up to 1 MiB each.
+_FUNCTIONS_PAGE = 500
+_VERSIONS_PAGE = 25
+_RUNTIME = "/v1/runtimes/nodejs"
+
+
+class Client:
+    """One application on the platform or an emulator. Thread-safe; a context manager that closes its connections.
+
+    Every method raises ApiFailure of one kind or another. Reading and PUTs are tried again over passing trouble;
+    what creates something is sent once.
+    """
+
+    def __init__(
+        self,
+        connection: Connection,
+        *,
+        clock: Clock | None = None,
+        timeout_s: float = 30.0,
+        on_wait: Callable[[Wait], None] | None = None,
+    ) -> None:
+        self.connection = connection
+        self.session = Session(connection, clock or SystemClock(), timeout_s, on_wait)
+        self._application_id: int | None = None
+
+    def __enter__(self) -> Client:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close every connection."""
+        self.session.close()
+
+    @property
+    def emulator_id(self) -> str | None:
+        """The emulator's database, or None for the platform; known once something was answered."""
+        return self.session.emulator_id
+
+    @property
+    def identity(self) -> str | None:
+        """Name the application's store for caches; None until the runtime or the application was read."""
+        if self._application_id is None:
+            return None
+        name = f"{self.connection.api_url}#{self._application_id}"
+        return f"{name}#{self.emulator_id}" if self.emulator_id else name
+
+    # -- the application -----------------------------------------------------------------------------------------
+
+    def application(self) -> Application:
+        """Read the application that the credentials belong to."""
+        what = "the application"
+        found = self._read(what, read_application, self.session.get("/v1/application", what))
+        self._application_id = found.id
+        return found
+
+    def settings(self) -> Settings:
+        """Read the application's settings."""
+        what = "the application's settings"
+        return self._read(what, read_settings, self.session.get("/v1/application/settings", what))
+
+    def update_settings(self, settings: Settings) -> Settings:
+        """Replace the application's settings and return them as they are now."""
+        what = "the application's settings"
+        # Flat, as every schema of the request has them; the nested form is the platform's own.
+        body = {name: state for name, state in write_settings(settings).items() if name != "features"}
+        return self._read(what, read_settings, self.session.write("PUT", "/v1/application/settings", body, what))
+
+    # -- the runtime ---------------------------------------------------------------------------------------------
+
+    def runtime(self) -> Runtime:
+        """Read the NodeJS runtime; its spelling decides how this client writes."""
+        found = self.session.get(_RUNTIME, "the runtime")
+        self.session.prefer(dialect_of(found))
+        return self._runtime(found, "the runtime")
+
+    def update_dependencies(self, dependencies: Mapping[str, str]) -> Runtime:
+        """Replace the packages that are not the platform's own: name to version range."""
+        what = "the runtime's dependencies"
+        body = write_dependencies(own(dependencies))
+        return self._runtime(self.session.write("PUT", f"{_RUNTIME}/dependencies", body, what), what)
+
+    def update_environment(self, environment: Mapping[str, str]) -> Runtime:
+        """Replace the variables that are not the platform's own; their names are sent as they are."""
+        what = "the runtime's environment variables"
+        path = f"{_RUNTIME}/environment-variables"
+        found = self.session.write(
+            "PUT", path, dict(environment), what, secrets=tuple(environment.values()), respell=False
+        )
+        return self._runtime(found, what)
+
+    def update_initialization_script(self, script: str) -> Runtime:
+        """Replace the init script."""
+        what = "the runtime's init script"
+        found = self.session.write("PUT", f"{_RUNTIME}/initialization-script", write_script(script), what)
+        return self._runtime(found, what)
+
+    # -- functions and versions ----------------------------------------------------------------------------------
+
+    def functions(self) -> tuple[Function, ...]:
+        """Read every function."""
+        what = "the functions"
+
+        def fetch(number: int) -> Page[Function]:
+            query = {"page": number, "size": _FUNCTIONS_PAGE}
+            return self._page(what, "functions", read_function, self.session.get(f"{_RUNTIME}/functions", what, query))
+
+        return tuple(every(fetch, what))
+
+    def create_function(self, function: NewFunction) -> Function:
+        """Create a function; it has no version yet. Sent once."""
+        what = f"the function {function.type}"
+        found = self.session.write("POST", f"{_RUNTIME}/functions", write_new_function(function), what)
+        return self._read(what, read_function, found)
+
+    def function(self, function_id: int) -> Function:
+        """Read one function."""
+        what = f"function {function_id}"
+        return self._read(what, read_function, self.session.get(f"/v1/functions/{function_id}", what))
+
+    def current_version(self, function_id: int) -> FunctionVersion:
+        """Read the version that is deployed now; NotFound when there is none."""
+        what = f"the current version of function {function_id}"
+        return self._read(what, read_version, self.session.get(f"/v1/functions/{function_id}/current-version", what))
+
+    def version(self, version_id: int) -> FunctionVersion:
+        """Read a version by its id (which is not its number)."""
+        what = f"function version {version_id}"
+        return self._read(what, read_version, self.session.get(f"/v1/function-versions/{version_id}", what))
+
+    def versions(self, function_id: int) -> Iterator[FunctionVersion]:
+        """Read the versions of a function one page at a time, the newest first."""
+        what = f"the versions of function {function_id}"
+
+        def fetch(number: int) -> Page[FunctionVersion]:
+            query = {"page": number, "size": _VERSIONS_PAGE, "sort": "id,desc"}
+            found = self.session.get(f"/v1/functions/{function_id}/versions", what, query)
+            return self._page(what, "versions", read_version, found)
+
+        return every(fetch, what)
+
+    def create_version(self, function_id: int, script: str) -> FunctionVersion:
+        """Create a version, which deploys it. Sent once."""
+        what = f"a version of function {function_id}"
+        found = self.session.write("POST", f"/v1/functions/{function_id}/versions", {"handlerScript": script}, what)
+        return self._read(what, read_version, found)
+
+    # -- invocations ---------------------------------------------------------------------------------------------
+
+    def invocations(
+        self, function_id: int, *, page: int = 0, size: int = 25, sort: str = "id,desc"
+    ) -> Page[Invocation]:
+        """Read one page of a function's runs."""
+        what = f"the invocations of function {function_id}"
+        query = {"page": page, "size": size, "sort": sort}
+        found = self.session.get(f"/v1/functions/{function_id}/invocations", what, query)
+        return self._page(what, "invocations", read_invocation, found)
+
+    # -- reading -------------------------------------------------------------------------------------------------
+
+    def _runtime(self, found: Any, what: str) -> Runtime:
+        runtime = self._read(what, read_runtime, found)
+        if runtime.application_id is not None:
+            self._application_id = runtime.application_id
+        return runtime
+
+    def _page(self, what: str, name: str, read: Callable[[Any], T], found: Any) -> Page[T]:
+        return self._read(what, lambda document: read_page(document, name, read), found)
+
+    def _read(self, what: str, read: Callable[[Any], T], found: Any) -> T:
+        return reading(what, self.session.where, read, found)
+
+
+def reading(what: str, where: str, read: Callable[[Any], T], found: Any) -> T:
+    """Return `read(found)`; a document that lacks something is an UnreadableAnswer."""
+    from ckfunc.api.answers import one_line, shortened
+
+    try:
+        return read(found)
+    except (Malformed, RecursionError) as error:
+        problem = shortened(one_line(str(error)), 200)
+        raise UnreadableAnswer(
+            f"{where} described {what} in a way that ckfunc does not understand: {problem}",
+            hint="check CHATKITTY_API_URL; if it is right, this ckfunc may be too old for the platform",
+        ) from error

@@ -1,0 +1,133 @@
+"""Where the Platform API is and who calls it: addresses that are checked before a secret is sent to them."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from urllib.parse import SplitResult, urlsplit
+
+from ckfunc.base.errors import ApiFailure, CredentialsMissing
+
+API_URL = "https://api.chatkitty.com"
+AUTHORIZATION_URL = "https://authorization.chatkitty.com/oauth/token"
+
+_UNFIT = re.compile(r"[\x00-\x20\x7f-\x9f\\\s]")
+
+
+class InvalidAddress(ApiFailure):
+    """An address to which credentials must not be sent, or that is none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Connection:
+    """An application's addresses and credentials. Raises InvalidAddress or CredentialsMissing when made.
+
+    Addresses lose trailing slashes and surrounding space, credentials lose surrounding space.
+    """
+
+    api_url: str
+    authorization_url: str
+    client_id: str
+    client_secret: str = field(repr=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "api_url", checked_address(self.api_url, "CHATKITTY_API_URL"))
+        object.__setattr__(
+            self, "authorization_url", checked_address(self.authorization_url, "CHATKITTY_AUTHORIZATION_URL")
+        )
+        object.__setattr__(self, "client_id", self.client_id.strip())
+        object.__setattr__(self, "client_secret", self.client_secret.strip())
+        _check_credentials(self.client_id, self.client_secret)
+
+
+def connection_from_environment(environ: Mapping[str, str]) -> Connection:
+    """Read CHATKITTY_CLIENT_ID, _CLIENT_SECRET, _API_URL and _AUTHORIZATION_URL; an empty one counts as not set.
+
+    Raises CredentialsMissing, or InvalidAddress.
+    """
+    return Connection(
+        api_url=environ.get("CHATKITTY_API_URL", "").strip() or API_URL,
+        authorization_url=environ.get("CHATKITTY_AUTHORIZATION_URL", "").strip() or AUTHORIZATION_URL,
+        client_id=environ.get("CHATKITTY_CLIENT_ID", ""),
+        client_secret=environ.get("CHATKITTY_CLIENT_SECRET", ""),
+    )
+
+
+def checked_address(text: str, name: str) -> str:
+    """Return the address `text` without trailing slashes; `name` says in errors where it came from.
+
+    https to any host, plain http to loopback addresses alone; no credentials, query or fragment. Raises InvalidAddress.
+    An address that may hold a password is never quoted.
+    """
+    text = text.strip()
+    parts = _split(text, name)
+    if parts.username is not None or parts.password is not None or "@" in parts.netloc:
+        raise InvalidAddress(
+            f"{name} holds a user name or a password",
+            hint="take it out of the address; credentials go into CHATKITTY_CLIENT_ID and CHATKITTY_CLIENT_SECRET",
+        )
+    if parts.query or parts.fragment or text.endswith(("?", "#")):
+        raise InvalidAddress(f"{name} has a query or a fragment", hint="give the address up to its path alone")
+    if parts.scheme not in ("http", "https"):
+        raise InvalidAddress(f"{name} is not an http or https address", hint=f"such as {API_URL}")
+    if parts.scheme == "http" and not is_loopback(parts.hostname or ""):
+        raise InvalidAddress(
+            f"{name} would send credentials unencrypted to {parts.hostname}",
+            hint="use https; plain http is for loopback addresses such as http://127.0.0.1:4310",
+        )
+    return text.rstrip("/")
+
+
+def is_loopback(host: str) -> bool:
+    """Tell whether `host` can only mean this machine: localhost, 127.0.0.0/8 or ::1, spelled out."""
+    if host.lower() == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def is_loopback_address(url: str) -> bool:
+    """Tell whether a checked address leads to this machine."""
+    return is_loopback(urlsplit(url).hostname or "")
+
+
+def place(url: str) -> str:
+    """Return host and port of an address, for messages."""
+    return urlsplit(url).netloc.rpartition("@")[2]
+
+
+def _split(text: str, name: str) -> SplitResult:
+    hint = f"such as {API_URL}"
+    if _UNFIT.search(text):
+        raise InvalidAddress(f"{name} holds a space, a backslash or a control character", hint=hint)
+    try:
+        parts = urlsplit(text)
+        port = parts.port
+    except ValueError:
+        raise InvalidAddress(f"{name} is not an address", hint=hint) from None
+    if not parts.hostname or port == 0:
+        raise InvalidAddress(f"{name} is not an address with a host", hint=hint)
+    return parts
+
+
+def _check_credentials(client_id: str, client_secret: str) -> None:
+    missing = [
+        name
+        for name, value in (("CHATKITTY_CLIENT_ID", client_id), ("CHATKITTY_CLIENT_SECRET", client_secret))
+        if not value
+    ]
+    if missing:
+        raise CredentialsMissing(
+            f"no credentials: {' and '.join(missing)} {'is' if len(missing) == 1 else 'are'} not set",
+            hint="set CHATKITTY_CLIENT_ID and CHATKITTY_CLIENT_SECRET; the dashboard shows both for each application",
+        )
+    # RFC 7617: a user id with a colon cannot be told from its password, and neither may hold control characters.
+    if ":" in client_id or not client_id.isprintable() or not client_secret.isprintable():
+        raise CredentialsMissing(
+            "the client id or secret holds characters that credentials cannot have",
+            hint="copy both again from the dashboard, each on one line",
+        )

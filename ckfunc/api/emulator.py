@@ -1,0 +1,65 @@
+"""What only an emulator can be asked: its health, what a run printed, to fire an event, to switch a function."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from ckfunc.api.client import Client, reading
+from ckfunc.model.invocation import InvocationDetail
+from ckfunc.wire.invocations import read_detail
+from ckfunc.wire.reading import required, resource
+
+AT_ONCE = 100
+"""How many runs are asked about in one request, at most."""
+
+# A first run may wait for packages to be installed.
+_TRIGGER_TIMEOUT_S = 300.0
+
+
+def health(client: Client) -> dict[str, Any]:
+    """Read how the emulator is."""
+    what = "the emulator's health"
+    found = client.session.control("GET", "/emulator/health", what)
+    return dict(_read(client, what, found))
+
+
+def invocation_details(client: Client, ids: Iterable[int]) -> dict[int, InvocationDetail]:
+    """Read console output and duration of runs, by id; a run that the emulator does not know is left out."""
+    wanted = sorted(set(ids))
+    what = "the console output of invocations"
+    found: dict[int, InvocationDetail] = {}
+    for start in range(0, len(wanted), AT_ONCE):
+        query = {"ids": ",".join(map(str, wanted[start : start + AT_ONCE]))}
+        document = client.session.control("GET", "/emulator/invocations", what, query=query)
+        for detail in reading(what, client.session.where, _details, document):
+            found[detail.id] = detail
+    return found
+
+
+def trigger(client: Client, trigger_type: str, data: Mapping[str, Any]) -> dict[str, Any]:
+    """Fire an event for real and wait until what it runs has ended. Sent once.
+
+    Returns the emulator's answer: `invocation` (or None), `detail`, `allowed` (of session attempts alone), `reason`.
+    """
+    what = f"the event {trigger_type}"
+    body = {"type": trigger_type, "data": dict(data)}
+    found = client.session.control("POST", "/emulator/trigger", what, body=body, timeout_s=_TRIGGER_TIMEOUT_S)
+    return dict(_read(client, what, found))
+
+
+def set_enabled(client: Client, function_id: int, enabled: bool) -> None:
+    """Switch a function on or off, which the platform allows in its dashboard alone."""
+    path = f"/emulator/functions/{function_id}/enabled"
+    client.session.control("PUT", path, f"the switch of function {function_id}", body={"enabled": enabled})
+
+
+def _read(client: Client, what: str, found: Any) -> Mapping[str, Any]:
+    # The names inside an invocation's args are user data, so nothing is respelled here.
+    reading(what, client.session.where, lambda document: resource(document, what), found)
+    answer: Mapping[str, Any] = found
+    return answer
+
+
+def _details(document: Any) -> list[InvocationDetail]:
+    return [read_detail(one) for one in required(resource(document, "the answer"), "invocations", list)]

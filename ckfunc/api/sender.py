@@ -1,0 +1,89 @@
+"""How one request is carried through trouble that passes: sent, waited for, sent again, a limited number of times."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from ckfunc.api.connection import place
+from ckfunc.api.retry import PATIENCE_S, RETRIED_STATUSES, TRIES, Wait, retry_delay_s
+from ckfunc.base.clock import Clock
+from ckfunc.base.errors import Unreachable
+
+if TYPE_CHECKING:
+    from ckfunc.api.transport import Answer
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One request. `repeatable` says whether sending it twice does no more than sending it once."""
+
+    method: str
+    url: str
+    headers: Mapping[str, str] = field(repr=False)
+    body: bytes | None = field(default=None, repr=False)
+    repeatable: bool = False
+    timeout_s: float | None = None
+
+
+class Sender:
+    """Sends requests over one pool of connections. Thread-safe; `on_wait` is called before each wait."""
+
+    def __init__(self, clock: Clock, timeout_s: float, on_wait: Callable[[Wait], None] | None) -> None:
+        # Here and not above: importing httpx costs more than the rest of ckfunc together.
+        from ckfunc.api.transport import Transport
+
+        self._transport = Transport(timeout_s)
+        self._clock = clock
+        self._on_wait = on_wait
+
+    def send(self, request: Request) -> Answer:
+        """Send `request` and return the last answer, whatever its status; raises Unreachable.
+
+        A repeatable request is tried again after 429, 502, 503, 504 and lost connections; any request is tried again
+        while no connection can be made, since it never left.
+        """
+        waited_s = 0.0
+        attempt = 1
+        while True:
+            result = self._try(request)
+            if isinstance(result, Unreachable):
+                reason, headers = result.message, {}
+            elif request.repeatable and result.status in RETRIED_STATUSES:
+                reason, headers = f"{place(request.url)} answered {result.status}", dict(result.headers)
+            else:
+                return result
+            delay_s = retry_delay_s(headers, attempt, now=self._clock.now())
+            if attempt >= TRIES or waited_s + delay_s > PATIENCE_S:
+                if isinstance(result, Unreachable):
+                    raise result
+                return result
+            if self._on_wait:
+                self._on_wait(Wait(reason, delay_s, attempt))
+            self._clock.sleep(delay_s)
+            waited_s += delay_s
+            attempt += 1
+
+    def _try(self, request: Request) -> Answer | Unreachable:
+        from ckfunc.api.transport import Hopeless, NotSent
+
+        try:
+            return self._transport.send(
+                request.method, request.url, request.headers, request.body, timeout_s=request.timeout_s
+            )
+        except Hopeless:
+            raise
+        except NotSent as error:
+            return error
+        except Unreachable as error:
+            if not request.repeatable:
+                raise Unreachable(
+                    f"{error.message}; whether it did what it was asked is not known",
+                    hint="look at the application before doing it again",
+                ) from error
+            return error
+
+    def close(self) -> None:
+        """Close every connection."""
+        self._transport.close()

@@ -1,0 +1,133 @@
+"""How a request of the Platform API is made: with a token, in the dialect of the application, answer or error read."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Collection, Mapping
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlencode
+
+from ckfunc.api import answers
+from ckfunc.api.auth import Auth
+from ckfunc.api.connection import Connection, place
+from ckfunc.api.retry import Wait, may_repeat
+from ckfunc.api.sender import Request, Sender
+from ckfunc.base.clock import Clock
+from ckfunc.wire.dialects import JSON, Dialect, spelled
+
+if TYPE_CHECKING:
+    from ckfunc.api.transport import Answer
+
+EMULATOR_HEADER = "x-ckfunc-emulator"
+_EMULATOR_ID = re.compile(r"[0-9A-Za-z-]{1,64}")
+
+
+class Session:
+    """A conversation with one application. Thread-safe."""
+
+    def __init__(
+        self, connection: Connection, clock: Clock, timeout_s: float, on_wait: Callable[[Wait], None] | None
+    ) -> None:
+        self.connection = connection
+        self.emulator_id: str | None = None
+        self._sender = Sender(clock, timeout_s, on_wait)
+        self._auth = Auth(connection, self._sender.send, clock)
+        self._dialect = Dialect.CAMEL
+        self._proven = False
+
+    def get(self, path: str, what: str, query: Mapping[str, object] | None = None) -> Any:
+        """Read `path` (which starts with a slash) and return its JSON; `what` names it in errors."""
+        answer = self._authorized("GET", path + _query(query), {})
+        return self._document(answer, "GET", what)
+
+    def write(
+        self, method: str, path: str, body: Any, what: str, *, secrets: Collection[str] = (), respell: bool = True
+    ) -> Any:
+        """Send a canonical document and return the JSON of the answer. `secrets` are values in it never to be shown.
+
+        `respell` false sends names as they are, since they are user data; the media type alone differs then.
+        Refused with 400 or 415, it is sent once more in the other dialect; that refusal is what is reported, unless the
+        second answer says more. The dialect that worked is kept.
+        """
+        dialect = self._dialect
+        first = answer = self._write(method, path, body, dialect, respell)
+        if answer.status in (400, 415):
+            dialect = Dialect.SNAKE if dialect is Dialect.CAMEL else Dialect.CAMEL
+            answer = self._write(method, path, body, dialect, respell)
+            if 300 <= answer.status < 500 and first.status == 400:
+                answer = first
+        if answer.ok:
+            self._dialect, self._proven = dialect, True
+        return self._document(answer, method, what, secrets)
+
+    def control(
+        self,
+        method: str,
+        path: str,
+        what: str,
+        *,
+        query: Mapping[str, object] | None = None,
+        body: Any = None,
+        timeout_s: float | None = None,
+    ) -> Any:
+        """Call one of the emulator's own controls and return the JSON of the answer; nothing is respelled."""
+        headers = {} if body is None else {"content-type": JSON}
+        data = None if body is None else _encoded(body)
+        answer = self._authorized(method, path + _query(query), headers, data, timeout_s)
+        return self._document(answer, method, what)
+
+    def prefer(self, dialect: Dialect | None) -> None:
+        """Write in the dialect that the application was seen to speak, until a write has proven one."""
+        if dialect is not None and not self._proven:
+            self._dialect = dialect
+
+    def close(self) -> None:
+        """Close every connection."""
+        self._sender.close()
+
+    @property
+    def where(self) -> str:
+        """Host and port of the API, for messages."""
+        return place(self.connection.api_url)
+
+    def _write(self, method: str, path: str, body: Any, dialect: Dialect, respell: bool) -> Answer:
+        data = _encoded(spelled(body, dialect) if respell else body)
+        return self._authorized(method, path, {"content-type": dialect.media_type}, data)
+
+    def _authorized(
+        self,
+        method: str,
+        path: str,
+        headers: Mapping[str, str],
+        body: bytes | None = None,
+        timeout_s: float | None = None,
+    ) -> Answer:
+        url = self.connection.api_url + path
+
+        def send(token: str) -> Answer:
+            complete = {"accept": JSON, "authorization": f"Bearer {token}", **headers}
+            return self._sender.send(Request(method, url, complete, body, may_repeat(method), timeout_s))
+
+        token = self._auth.token()
+        answer = send(token)
+        if answer.status == 401:
+            # Refused, hence not done: even a POST may be sent again, once, with a new token.
+            answer = send(self._auth.token(refused=token))
+        emulator_id = answer.headers.get(EMULATOR_HEADER, "")
+        if _EMULATOR_ID.fullmatch(emulator_id):
+            self.emulator_id = emulator_id
+        return answer
+
+    def _document(self, answer: Answer, method: str, what: str, secrets: Collection[str] = ()) -> Any:
+        if answer.ok:
+            return answers.document(answer, answers.doing(method, what), self.where)
+        raise answers.failure(answer, method, what, self.where, (*secrets, *self._auth.secrets()))
+
+
+def _query(query: Mapping[str, object] | None) -> str:
+    return f"?{urlencode(query)}" if query else ""
+
+
+def _encoded(document: Any) -> bytes:
+    return json.dumps(document, separators=(",", ":")).encode()

@@ -1,0 +1,194 @@
+"""How bytes get to the platform and back: httpx, with every error of its own turned into a sentence here."""
+
+from __future__ import annotations
+
+import socket
+import ssl
+import sys
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from ckfunc import __version__
+from ckfunc.api.connection import is_loopback_address, place
+from ckfunc.base.errors import ApiFailure, Unreachable
+
+
+@contextmanager
+def _without_command_line() -> Iterator[None]:
+    # httpx imports its own command line, and with it rich and pygments, whenever those are installed: half of its
+    # import time. It does without when that import fails, and None marks a module that cannot be imported.
+    name = "httpx._main"
+    absent = name not in sys.modules
+    modules: dict[str, Any] = sys.modules
+    if absent:
+        modules[name] = None
+    try:
+        yield
+    finally:
+        if absent:
+            del modules[name]
+
+
+with _without_command_line():
+    import httpx
+
+BODY_LIMIT = 64 * 1024 * 1024
+"""The largest answer that is read, in bytes."""
+CONNECTIONS = 16
+# Shorter than servers keep idle connections (uvicorn: 5 s), so that a request seldom meets one that just closes.
+_KEEP_ALIVE_S = 4.0
+# A server that sends an answer in drips may take this many times the timeout.
+_DRIP_FACTOR = 4
+_CONNECT_S = 10.0
+
+
+class NotSent(Unreachable):
+    """No connection was made, so the platform has not seen the request."""
+
+
+class Hopeless(NotSent):
+    """No connection was made, and trying again cannot help."""
+
+
+class TooLarge(ApiFailure):
+    """The answer is larger than anything that the platform sends."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What came back. Names of headers are in lower case; the body is decompressed."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+    @property
+    def ok(self) -> bool:
+        """Whether the platform did what it was asked."""
+        return 200 <= self.status < 300
+
+
+class Transport:
+    """A pool of connections. Thread-safe. Redirects are never followed, since requests carry credentials."""
+
+    def __init__(self, timeout_s: float) -> None:
+        self._timeout_s = timeout_s
+        self._clients: dict[bool, httpx.Client] = {}
+        self._lock = threading.Lock()
+
+    def send(
+        self,
+        method: str,
+        url: str,
+        headers: Mapping[str, str],
+        body: bytes | None = None,
+        *,
+        timeout_s: float | None = None,
+    ) -> Answer:
+        """Send one request and read its answer whole, whatever its status; raises Unreachable or TooLarge.
+
+        `timeout_s` bounds each wait for the other side, instead of the transport's own bound.
+        """
+        timeout_s = timeout_s or self._timeout_s
+        until = time.monotonic() + timeout_s * _DRIP_FACTOR
+        limits = httpx.Timeout(timeout_s, connect=min(timeout_s, _CONNECT_S))
+        try:
+            client = self._client(url)
+            with client.stream(method, url, headers=dict(headers), content=body, timeout=limits) as response:
+                content = bytearray()
+                for chunk in response.iter_bytes():
+                    content += chunk
+                    if len(content) > BODY_LIMIT:
+                        raise TooLarge(
+                            f"{place(url)} sent more than {BODY_LIMIT // 2**20} MiB in one answer",
+                            hint="ask for fewer items at a time",
+                        )
+                    if time.monotonic() > until:
+                        raise Unreachable(f"{place(url)} took too long to send its answer", hint=_CHECK)
+                return Answer(response.status_code, {k.lower(): v for k, v in response.headers.items()}, bytes(content))
+        except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError) as error:
+            raise _translated(error, place(url), timeout_s) from error
+
+    def close(self) -> None:
+        """Close every connection."""
+        with self._lock:
+            for client in self._clients.values():
+                client.close()
+            self._clients.clear()
+
+    def _client(self, url: str) -> httpx.Client:
+        local = is_loopback_address(url)
+        with self._lock:
+            if local not in self._clients:
+                self._clients[local] = _made(local, place(url))
+            return self._clients[local]
+
+
+def _made(local: bool, where: str) -> httpx.Client:
+    # Loopback: no proxy, and an empty set of certificates, since loading the real one takes tens of milliseconds.
+    try:
+        return httpx.Client(
+            verify=ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT) if local else httpx.create_ssl_context(),
+            trust_env=not local,
+            limits=httpx.Limits(
+                max_connections=CONNECTIONS, max_keepalive_connections=CONNECTIONS, keepalive_expiry=_KEEP_ALIVE_S
+            ),
+            follow_redirects=False,
+            headers={"user-agent": f"ckfunc/{__version__}"},
+        )
+    except (ValueError, ImportError, OSError, httpx.InvalidURL) as error:
+        # Their texts may quote a proxy's address with its password.
+        raise Hopeless(
+            f"the proxy or certificate settings of this shell cannot be used to reach {where}",
+            hint="check HTTPS_PROXY, HTTP_PROXY, ALL_PROXY, SSL_CERT_FILE and SSL_CERT_DIR",
+        ) from (error if isinstance(error, OSError) else None)
+
+
+_CHECK = "check the network, CHATKITTY_API_URL and CHATKITTY_AUTHORIZATION_URL"
+
+
+# What httpx calls it, what we call it, the sentence after the host's name, the hint; the first that fits counts.
+_SENTENCES: tuple[tuple[type[Exception], type[Unreachable], str, str], ...] = (
+    (httpx.ProxyError, NotSent, "cannot be reached through the proxy of this shell", "check HTTPS_PROXY and NO_PROXY"),
+    (httpx.ConnectTimeout, NotSent, "did not accept a connection in time", _CHECK),
+    (httpx.PoolTimeout, NotSent, "is busy with other requests of ours", _CHECK),
+    (httpx.TimeoutException, Unreachable, "did not answer within {timeout_s:g} s", _CHECK),
+    (httpx.UnsupportedProtocol, Hopeless, "is not an address that can be reached", _CHECK),
+    (httpx.InvalidURL, Hopeless, "is not an address that can be reached", _CHECK),
+    (httpx.DecodingError, Unreachable, "sent an answer whose compression is broken", _CHECK),
+    (httpx.RemoteProtocolError, Unreachable, "closed the connection, or does not speak HTTP", _CHECK),
+    (Exception, Unreachable, "was reached, but the connection was lost", _CHECK),
+)
+
+
+def _translated(error: Exception, where: str, timeout_s: float) -> Unreachable:
+    if isinstance(error, httpx.ConnectError):
+        return _unconnected(list(_causes(error)), where)
+    made, sentence, hint = next(row[1:] for row in _SENTENCES if isinstance(error, row[0]))
+    return made(f"{where} {sentence.format(timeout_s=timeout_s)}", hint=hint)
+
+
+def _unconnected(causes: list[BaseException], where: str) -> Unreachable:
+    if any(isinstance(one, ssl.SSLCertVerificationError) for one in causes):
+        return Hopeless(
+            f"{where} has a certificate that is not trusted here",
+            hint="check the address; for a company's own authority set SSL_CERT_FILE to its certificates",
+        )
+    if any(isinstance(one, ssl.SSLError) for one in causes):
+        return NotSent(f"no secure connection could be made to {where}", hint=_CHECK)
+    if any(isinstance(one, socket.gaierror) for one in causes):
+        return NotSent(f"the host name of {where} could not be resolved", hint=_CHECK)
+    if any(isinstance(one, ConnectionRefusedError) for one in causes):
+        return NotSent(f"{where} refused the connection: nothing listens there", hint=_CHECK)
+    return NotSent(f"no connection could be made to {where}", hint=_CHECK)
+
+
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    seen = 0
+    while error is not None and seen < 20:
+        yield error
+        error, seen = error.__cause__ or error.__context__, seen + 1

@@ -1,0 +1,1 @@
+"""What the functions did: their invocations, listed or followed, and how an invocation is written down."""

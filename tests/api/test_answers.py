@@ -1,0 +1,118 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from ckfunc.api.answers import document, explanation, failure, hide, shortened
+from ckfunc.api.transport import Answer
+from ckfunc.base.errors import (
+    ApiFailure,
+    CredentialsRejected,
+    NotFound,
+    RequestRejected,
+    ServiceTrouble,
+    UnreadableAnswer,
+)
+
+
+def answer(status: int, body: object, kind: str = "application/json") -> Answer:
+    data = body if isinstance(body, bytes) else json.dumps(body).encode()
+    return Answer(status, {"content-type": kind}, data)
+
+
+@pytest.mark.parametrize(
+    ("status", "kind"),
+    [
+        (302, UnreadableAnswer),
+        (400, RequestRejected),
+        (401, CredentialsRejected),
+        (403, CredentialsRejected),
+        (404, NotFound),
+        (409, RequestRejected),
+        (415, RequestRejected),
+        (429, ServiceTrouble),
+        (500, ServiceTrouble),
+        (503, ServiceTrouble),
+        (599, ServiceTrouble),
+    ],
+)
+def test_every_bad_status_is_a_sentence_with_a_hint(status: int, kind: type[ApiFailure]) -> None:
+    made = failure(answer(status, {"message": "Because."}), "GET", "function 12", "api.example")
+    assert type(made) is kind
+    assert made.status == status
+    assert "reading function 12" in made.message
+    assert made.hint
+    assert ("Because." in made.message) == (status != 302)
+
+
+def test_message_and_explanation_are_both_given_and_codes_only_when_there_is_nothing_better() -> None:
+    assert (
+        explanation(b'{"error":"ClientError","message":"No.","explanation":"The name is taken."}')
+        == "No.; The name is taken."
+    )
+    assert explanation(b'{"error":"access_denied","error_description":"Access is denied"}') == "Access is denied"
+    assert explanation(b'{"error":"ClientError","message":"Same","explanation":"Same"}') == "Same"
+    assert explanation(b'{"error":"ClientError"}') == "ClientError"
+
+
+@pytest.mark.parametrize("body", [b"", b"<html>", b"[1]", b'"x"', b'{"message": 5}', b"\xff", b"[" * 100_000])
+def test_a_body_without_words_explains_nothing(body: bytes) -> None:
+    assert explanation(body) == ""
+
+
+def test_the_platforms_words_cannot_move_the_cursor_and_are_bounded() -> None:
+    text = explanation(json.dumps({"message": "\x1b[2J\x1b]0;x\x07a\r\nb\u202e" + "c" * 10_000}).encode())
+    assert text.startswith("a b")
+    assert text.endswith("…")
+    assert len(text) == 500
+    assert text.replace("…", "").isprintable()
+
+
+def test_secrets_that_the_platform_quotes_are_masked() -> None:
+    quoted = answer(400, {"message": "variable KEY has a bad value sk-123 and sk-12"})
+    made = failure(quoted, "PUT", "the environment", "api", ("sk-12", "sk-123", ""))
+    assert "sk-1" not in made.message
+    assert "variable KEY has a bad value •••• " in made.message
+    assert hide("nothing", ()) == "nothing"
+
+
+def test_equal_secrets_look_equal() -> None:
+    first, second = hide("aa-aa", ("aa",)).split("-")
+    assert first == second
+
+
+def test_json_is_read_whatever_its_content_type_says() -> None:
+    assert document(answer(200, {"a": 1}, "text/plain"), "reading", "api") == {"a": 1}
+
+
+@pytest.mark.parametrize(
+    ("body", "kind", "shown"),
+    [
+        (b"<html>\x1b[31m<title>Sign in</title>", "text/html", "(text/html): <html><title>Sign in</title>"),
+        (b"", "application/json", "nothing (application/json)"),
+        (b"  \n", "", "nothing (no content type)"),
+        (b"\xff\xfe garbage", "a/b\x1b[0m", "(a/b): "),
+        (b"x" * 5000, "text/plain", "x" * 79 + "…"),
+    ],
+)
+def test_an_answer_that_is_not_json_shows_its_kind_and_its_first_safe_characters(
+    body: bytes, kind: str, shown: str
+) -> None:
+    with pytest.raises(UnreadableAnswer) as caught:
+        document(answer(200, body, kind), "reading the runtime", "api.example")
+    assert shown in caught.value.message
+    assert caught.value.message.isprintable()
+
+
+@pytest.mark.parametrize("body", [b'{"environmentVariables": {"KEY": "sk-123"', b"[" * 200_000, b'  {"a": sk-123}'])
+def test_broken_json_is_never_quoted_since_it_may_hold_environment_values(body: bytes) -> None:
+    with pytest.raises(UnreadableAnswer) as caught:
+        document(answer(200, body), "reading the runtime", "api.example")
+    assert "sk-123" not in caught.value.message
+    assert "JSON that is broken" in caught.value.message
+
+
+def test_text_is_shortened_with_a_mark() -> None:
+    assert shortened("abc", 3) == "abc"
+    assert shortened("abcd", 3) == "ab…"

@@ -1,0 +1,203 @@
+from __future__ import annotations
+
+import gzip
+import os
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+from support.loopback import Reply, serve
+
+from ckfunc import __version__
+from ckfunc.api.transport import BODY_LIMIT, Hopeless, NotSent, TooLarge, Transport
+from ckfunc.base.errors import Unreachable
+
+
+@pytest.fixture
+def transport() -> Iterator[Transport]:
+    made = Transport(5.0)
+    yield made
+    made.close()
+
+
+@contextmanager
+def raw_server(sent: bytes, *, hold: bool = False) -> Iterator[str]:
+    """Answer one connection with `sent`, byte for byte."""
+    listener = socket.create_server(("127.0.0.1", 0))
+    done = threading.Event()
+
+    def run() -> None:
+        connection, _ = listener.accept()
+        with connection:
+            connection.recv(65536)
+            connection.sendall(sent)
+            if hold:
+                done.wait(10)
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+    finally:
+        done.set()
+        thread.join()
+        listener.close()
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return int(listener.getsockname()[1])
+
+
+def test_an_answer_comes_back_whole_with_its_status_and_headers(transport: Transport) -> None:
+    with serve(lambda _: Reply(418, b"tea", {"X-Kind": "Pot"})) as server:
+        answer = transport.send("GET", server.url, {"x-asked": "yes"})
+        assert (answer.status, answer.body, answer.headers["x-kind"], answer.ok) == (418, b"tea", "Pot", False)
+        assert server.requests[0].headers["user-agent"] == f"ckfunc/{__version__}"
+        assert server.requests[0].headers["x-asked"] == "yes"
+        transport.close()
+
+
+def test_connections_are_kept_for_the_next_request(transport: Transport) -> None:
+    threads: set[int] = set()
+
+    def answer(_: object) -> Reply:
+        threads.add(threading.get_ident())
+        return Reply(body={})
+
+    with serve(answer) as server:
+        for _ in range(5):
+            transport.send("GET", server.url, {})
+        transport.close()
+    assert len(threads) == 1
+
+
+def test_redirects_are_not_followed(transport: Transport) -> None:
+    with serve(lambda request: Reply(302, None, {"location": "/elsewhere"})) as server:
+        assert transport.send("GET", f"{server.url}/here", {"authorization": "Bearer x"}).status == 302
+        assert server.calls() == ["GET /here"]
+        transport.close()
+
+
+def test_compressed_answers_are_unpacked(transport: Transport) -> None:
+    with serve(lambda _: Reply(body=gzip.compress(b"hello"), headers={"content-encoding": "gzip"})) as server:
+        assert transport.send("GET", server.url, {}).body == b"hello"
+        transport.close()
+
+
+def test_an_answer_that_unpacks_to_more_than_the_limit_is_refused(transport: Transport) -> None:
+    bomb = gzip.compress(bytes(BODY_LIMIT + 1), 1)
+    with serve(lambda _: Reply(body=bomb, headers={"content-encoding": "gzip"})) as server:
+        with pytest.raises(TooLarge, match="64 MiB") as caught:
+            transport.send("GET", server.url, {})
+        assert caught.value.hint
+        transport.close()
+
+
+def test_nothing_listening_is_a_refused_connection(transport: Transport) -> None:
+    port = free_port()
+    with pytest.raises(NotSent, match=f"127.0.0.1:{port} refused the connection") as caught:
+        transport.send("GET", f"http://127.0.0.1:{port}/x?secret=1", {"authorization": "Bearer t0ken"})
+    assert "t0ken" not in f"{caught.value.message}{caught.value.hint}"
+    assert "secret=1" not in caught.value.message
+
+
+def test_a_host_name_that_does_not_resolve_is_said_to_be_that(transport: Transport) -> None:
+    with pytest.raises(NotSent, match=r"nowhere\.invalid") as caught:
+        transport.send("GET", "https://nowhere.invalid/v1", {})
+    assert caught.value.hint
+
+
+def test_a_connection_dropped_without_an_answer_is_not_called_unsent(transport: Transport) -> None:
+    with serve(lambda _: Reply(drop=True)) as server:
+        with pytest.raises(Unreachable, match="closed the connection") as caught:
+            transport.send("GET", server.url, {})
+        assert not isinstance(caught.value, NotSent)
+
+
+@pytest.mark.parametrize(
+    ("sent", "reason"),
+    [
+        (b"HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\nshort", "closed the connection"),
+        (b"SSH-2.0-OpenSSH_9.6\r\n", "does not speak HTTP"),
+        (b"HTTP/1.1 200 OK\r\ncontent-encoding: gzip\r\ncontent-length: 4\r\n\r\nnope", "compression is broken"),
+    ],
+)
+def test_what_is_not_http_is_a_sentence(transport: Transport, sent: bytes, reason: str) -> None:
+    with raw_server(sent) as url, pytest.raises(Unreachable, match=reason):
+        transport.send("GET", url, {})
+
+
+def test_a_server_that_never_answers_runs_into_the_timeout(transport: Transport) -> None:
+    with raw_server(b"", hold=True) as url, pytest.raises(Unreachable, match=r"did not answer within 0\.1 s"):
+        transport.send("GET", url, {}, timeout_s=0.1)
+
+
+def test_plain_text_on_a_tls_port_is_a_sentence(transport: Transport) -> None:
+    with raw_server(b"HTTP/1.1 400 Bad Request\r\n\r\n") as url, pytest.raises(NotSent, match="no secure connection"):
+        transport.send("GET", url.replace("http:", "https:"), {})
+
+
+def in_own_process(script: str, **environ: str) -> str:
+    clean = {name: value for name, value in os.environ.items() if "proxy" not in name.lower() and "SSL_" not in name}
+    done = subprocess.run(
+        [sys.executable, "-c", script], env={**clean, **environ}, capture_output=True, text=True, check=True
+    )
+    return done.stdout.strip()
+
+
+SEND = """
+import sys
+from ckfunc.api.transport import Transport
+from ckfunc.base.errors import CkfuncError
+transport = Transport(5.0)
+try:
+    print(transport.send("GET", sys.argv[1] if len(sys.argv) > 1 else URL, {}).status)
+except CkfuncError as error:
+    print(type(error).__name__, error.message, error.hint)
+transport.close()
+"""
+
+
+def test_a_proxy_of_the_shell_is_not_used_for_loopback() -> None:
+    with serve(lambda _: Reply(body={})) as server, serve(lambda _: Reply(500)) as proxy:
+        script = f"URL = {server.url!r}\n{SEND}"
+        assert in_own_process(script, HTTP_PROXY=proxy.url, ALL_PROXY=proxy.url, http_proxy=proxy.url) == "200"
+        assert proxy.requests == []
+
+
+def test_a_proxy_of_the_shell_is_used_for_other_hosts_and_never_quoted() -> None:
+    with serve(lambda _: Reply(407)) as proxy:
+        address = proxy.url.replace("http://", "http://me:hunter2@")
+        said = in_own_process(f"URL = 'https://api.example.invalid/v1'\n{SEND}", HTTPS_PROXY=address)
+        assert "cannot be reached through the proxy" in said
+        assert "hunter2" not in said
+        assert [one.method for one in proxy.requests] == [] or proxy.requests[0].method == "CONNECT"
+
+
+@pytest.mark.parametrize(
+    "environ",
+    [{"HTTPS_PROXY": "gopher://me:hunter2@x"}, {"HTTPS_PROXY": "socks5://me:hunter2@x"}, {"SSL_CERT_FILE": "/nowhere"}],
+)
+def test_settings_of_the_shell_that_cannot_be_used_are_named(environ: dict[str, str]) -> None:
+    said = in_own_process(f"URL = 'https://api.example.invalid/v1'\n{SEND}", **environ)
+    assert "proxy or certificate settings" in said
+    assert "hunter2" not in said
+    assert "HTTPS_PROXY" in said and "SSL_CERT_FILE" in said
+
+
+def test_importing_the_api_does_not_import_httpx() -> None:
+    assert in_own_process("import sys, ckfunc.api, ckfunc.api.emulator; print('httpx' in sys.modules)") == "False"
+
+
+def test_httpx_is_imported_without_its_command_line() -> None:
+    script = "import sys, ckfunc.api.transport; print({'rich', 'pygments', 'httpx._main'} & set(sys.modules))"
+    assert in_own_process(script) == "set()"
+
+
+def test_errors_that_trying_again_cannot_cure_are_marked() -> None:
+    assert issubclass(Hopeless, NotSent)
