@@ -15,7 +15,17 @@ from ckfunc.emulator.http.negotiation import answer_format
 from ckfunc.emulator.http.problems import Broken, Problem, Refused
 from ckfunc.emulator.http.replies import Reply
 from ckfunc.emulator.http.routing import Access, Route, Router, segments_of
-from ckfunc.emulator.resources import application, controls, token
+from ckfunc.emulator.resources import (
+    application,
+    channels,
+    controls,
+    functions,
+    messages,
+    notifications,
+    runtime,
+    token,
+    users,
+)
 from ckfunc.emulator.resources.services import Services
 from ckfunc.emulator.store.application import APPLICATION_ID
 from ckfunc.wire.dialects import JSON, Dialect, spelled
@@ -25,7 +35,13 @@ from ckfunc.wire.reading import Malformed
 ROUTES: tuple[Route, ...] = (
     *token.ROUTES,
     *application.ROUTES,
+    *runtime.ROUTES,
+    *functions.ROUTES,
     *controls.ROUTES,
+    *users.ROUTES,
+    *channels.ROUTES,
+    *messages.ROUTES,
+    *notifications.ROUTES,
 )
 """Every operation, control and page of the emulator: a family adds its ROUTES here."""
 

@@ -111,6 +111,17 @@ class Emulator:
             for number, handler in before.items():
                 signal.signal(number, handler)
 
+    def _runtime(self, opened: AsyncExitStack) -> tuple[Any, Any]:
+        compiler = _runtime_class("Compiler")
+        hosts = _runtime_class("Hosts")
+        made = None if compiler is None else compiler()
+        host = None if hosts is None else hosts(limits=self._limits, cache=self._cache, on_event=self._on_event)
+        if made is not None:
+            opened.callback(made.close)
+        if host is not None:
+            opened.push_async_callback(host.close)
+        return host, made
+
     def _listen(self) -> socket.socket:
         family = socket.AF_INET6 if ":" in self._host else socket.AF_INET
         listener = socket.socket(family, socket.SOCK_STREAM)
@@ -138,8 +149,9 @@ class Emulator:
 
     async def _serve(self, listener: socket.socket) -> None:
         from ckfunc.emulator.app import App
+        from ckfunc.emulator.dispatch.dispatcher import STOPPED, Dispatcher
         from ckfunc.emulator.resources.services import Services
-        from ckfunc.emulator.store import application
+        from ckfunc.emulator.store import application, invocations, runtime
         from ckfunc.emulator.store.database import open_database
         from ckfunc.emulator.store.schema import SCHEMA
 
@@ -149,8 +161,20 @@ class Emulator:
             database = open_database(None if self._data_dir is None else self._data_dir / _DATABASE, SCHEMA)
             opened.callback(database.close)
             application.create_if_missing(database)
+            runtime.create_if_missing(database)
+            invocations.end_abandoned(database, STOPPED)
             tokens = Tokens(SystemClock(), self._token_lifetime_s)
-            services = Services(database, tokens, self._data_dir)
+            hosts, compiler = self._runtime(opened)
+            dispatcher = Dispatcher(
+                database,
+                hosts=hosts,
+                compiler=compiler,
+                tokens=tokens,
+                base_url=self.url,
+                on_event=self._on_event,
+            )
+            opened.push_async_callback(dispatcher.close)
+            services = Services(database, tokens, dispatcher, self._data_dir)
             app = App(services, loopback_only=is_loopback(self._host))
             server = _uvicorn(app)
             serving = asyncio.create_task(server.serve(sockets=[listener]))
@@ -165,6 +189,19 @@ class Emulator:
             ending.cancel()
             server.should_exit = True
             await serving
+
+
+def _runtime_class(name: str) -> Any:
+    import importlib
+
+    for module in ("", ".hosts", ".compiler", ".compiling", ".compile"):
+        try:
+            found = getattr(importlib.import_module("ckfunc.runtime" + module), name, None)
+        except ImportError:
+            continue
+        if found is not None:
+            return found
+    return None
 
 
 def _uvicorn(app: Any) -> uvicorn.Server:

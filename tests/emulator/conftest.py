@@ -23,7 +23,14 @@ def emulator(tmp_path: Path) -> Iterator[Emulator]:
 def sign_in(client: httpx.Client, secret: str = "emulator") -> str:
     answer = client.post("/oauth/token", auth=("emulator", secret), data={"grant_type": "client_credentials"})
     assert answer.status_code == 200, answer.text
-    return answer.json()["access_token"]
+    return str(answer.json()["access_token"])
+
+
+@pytest.fixture
+def anyone(emulator: Emulator) -> Iterator[httpx.Client]:
+    """Calls without a token."""
+    with httpx.Client(base_url=emulator.url, timeout=60, trust_env=False) as made:
+        yield made
 
 
 @pytest.fixture

@@ -56,6 +56,10 @@ class Tokens:
             raise Unauthorized("the token is unknown or has expired")
         return granted.caller
 
+    def revoke(self) -> None:
+        """Forget every token."""
+        self._granted.clear()
+
     def _issue(self, caller: int | None) -> str:
         now = self._clock.monotonic_s()
         if len(self._granted) >= self._sweep_at:

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from ckfunc.emulator.http.calls import Call
 from ckfunc.emulator.http.cursors import cursor_reply, cursor_request
 from ckfunc.emulator.http.replies import Reply
-from ckfunc.emulator.http.routing import Route
+from ckfunc.emulator.http.routing import MEBIBYTE, Route
 from ckfunc.emulator.resources import references
 from ckfunc.emulator.resources.services import Services
 from ckfunc.emulator.store import functions, messages, notifications, users
@@ -100,10 +100,13 @@ def _fire(
         services.dispatch.fire(_NOTIFIED, received, caller=call.caller)
 
 
+# As many characters as a message may have, each escaped as two halves of a surrogate pair, and as much for the rest.
+_BODY_BYTES = 16 * MEBIBYTE
+
 ROUTES = (
     Route("GET", "/messages", list_messages),
     Route("GET", "/messages/{id}", retrieve_message),
-    Route("PATCH", "/messages/{id}", update_message),
+    Route("PATCH", "/messages/{id}", update_message, body_bytes=_BODY_BYTES),
     Route("GET", "/channels/{id}/messages", list_channel_messages),
-    Route("POST", "/channels/{id}/messages", send_channel_message),
+    Route("POST", "/channels/{id}/messages", send_channel_message, body_bytes=_BODY_BYTES),
 )

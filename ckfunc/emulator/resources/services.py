@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from ckfunc.emulator.dispatch.dispatcher import Dispatcher
 from ckfunc.emulator.http.auth import Tokens
 from ckfunc.emulator.store.database import Database
 
@@ -15,4 +16,5 @@ class Services:
 
     database: Database
     tokens: Tokens
+    dispatch: Dispatcher
     data_dir: Path | None

@@ -2,6 +2,26 @@
 
 from __future__ import annotations
 
-from ckfunc.emulator.store import application
+from ckfunc.emulator.store import (
+    application,
+    channels,
+    functions,
+    invocations,
+    messages,
+    notifications,
+    runtime,
+    scripts,
+    users,
+)
 
-SCHEMA: tuple[str, ...] = (application.SCHEMA,)
+SCHEMA: tuple[str, ...] = (
+    application.SCHEMA,
+    runtime.SCHEMA,
+    scripts.SCHEMA,
+    functions.SCHEMA,
+    invocations.SCHEMA,
+    users.SCHEMA,
+    channels.SCHEMA,
+    messages.SCHEMA,
+    notifications.SCHEMA,
+)

@@ -1,0 +1,274 @@
+"""How an event becomes a run: finds the function of its type, runs its current version, and keeps what comes of it."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
+
+from ckfunc.base.errors import CkfuncError
+from ckfunc.emulator.dispatch import runtimes
+from ckfunc.emulator.dispatch.depth import DEEPEST, Depths
+from ckfunc.emulator.dispatch.scripts import INITIALIZATION_SCRIPT, Compiler, compiled, handler_name, syntax_error
+from ckfunc.emulator.http.auth import CLIENT_ID, Tokens
+from ckfunc.emulator.store import functions, invocations
+from ckfunc.emulator.store.database import Database
+from ckfunc.model.execution import ApiAccess, Compiled, Environment, HandlerError, HandlerVersion, Outcome
+from ckfunc.model.function import Function, FunctionVersion
+from ckfunc.model.invocation import ConsoleLine, Invocation, InvocationDetail, Status
+
+MOST_WAITING = 10_000
+"""Events that may wait for their run; further ones fail at once."""
+MOST_AT_ONCE = 64
+"""Runs of events in the background that are under way at the same time."""
+MOST_WARM = 8
+"""Functions whose hosts are started before their first event; the others start at it."""
+STOPPED = HandlerError("EmulatorStopped", "the emulator stopped before this run ended")
+
+_LOG = logging.getLogger("ckfunc.emulator")
+
+
+class Hosts(Protocol):
+    """What runs handlers; see `ckfunc.runtime`."""
+
+    async def invoke(
+        self,
+        environment: Environment,
+        version: HandlerVersion,
+        event: Mapping[str, Any],
+        on_console: Callable[[ConsoleLine], None] | None = None,
+    ) -> Outcome:
+        """Run a handler; never raises for what it does."""
+
+    async def prepare(self, environment: Environment, versions: Sequence[HandlerVersion]) -> None:
+        """Make the next invoke warm."""
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A run that has ended."""
+
+    invocation: Invocation
+    detail: InvocationDetail
+    outcome: Outcome
+
+
+@dataclass(frozen=True, slots=True)
+class _Started:
+    function: Function
+    invocation: Invocation
+    depth: int
+    console: list[ConsoleLine]
+
+
+class Dispatcher:
+    """Runs functions for events. Everything happens on the event loop's thread."""
+
+    def __init__(
+        self,
+        database: Database,
+        *,
+        hosts: Hosts,
+        compiler: Compiler,
+        tokens: Tokens,
+        base_url: str,
+        on_event: Callable[[str], None] | None = None,
+    ) -> None:
+        self.base_url = base_url
+        self._database = database
+        self._hosts = hosts
+        self._compiler = compiler
+        self._tokens = tokens
+        self._on_event = on_event or (lambda _line: None)
+        self._depths = Depths()
+        self._running: dict[int, _Started] = {}
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self._slots = asyncio.Semaphore(MOST_AT_ONCE)
+        self._warm: dict[int, None] = {}
+        self._warming = asyncio.Lock()
+        self._versions: dict[int, HandlerVersion] = {}
+        self._environments: dict[int, Environment] = {}
+
+    def fire(self, trigger_type: str, data: Mapping[str, Any], *, caller: int | None = None) -> Invocation | None:
+        """Run the function of this type in the background; return its run, or None when no function would run.
+
+        `data` is the event in canonical spelling. `caller` is the function whose handler caused it, None for a client.
+        """
+        started = self._begin(trigger_type, data, caller)
+        if started is None:
+            return None
+        if len(self._tasks) >= MOST_WAITING:
+            self._end(started, _failed("TooManyEvents", f"more than {MOST_WAITING} events were waiting for their run"))
+        else:
+            self._keep(asyncio.get_running_loop().create_task(self._in_turn(started)))
+        return started.invocation
+
+    async def run(self, trigger_type: str, data: Mapping[str, Any], *, caller: int | None = None) -> Run | None:
+        """Run the function of this type and wait for its end; None when no function would run."""
+        started = self._begin(trigger_type, data, caller)
+        if started is None:
+            return None
+        outcome = await self._execute(started)
+        result = invocations.result_of(outcome)
+        status = Status.SUCCEEDED if outcome.error is None else Status.FAILED
+        invocation = replace(started.invocation, status=status, result=result)
+        return Run(invocation, InvocationDetail(invocation.id, outcome.console, outcome.duration_ms), outcome)
+
+    def console_of(self, invocation_id: int) -> tuple[ConsoleLine, ...] | None:
+        """Return what a run has written so far, or None when it is not under way."""
+        started = self._running.get(invocation_id)
+        return None if started is None else tuple(started.console)
+
+    def runtime_changed(self) -> None:
+        """Take note of another runtime: new runs get the new one, and what was warm is made warm again."""
+        self._environments = {}
+        for function_id in list(self._warm):
+            self._keep(asyncio.get_running_loop().create_task(self._prepare(function_id)))
+        if not self._warm:
+            self._keep(asyncio.get_running_loop().create_task(self._prepare(None)))
+
+    async def version_created(self, function: Function, version: FunctionVersion) -> None:
+        """Compile a new current version, and start its host in the background."""
+        try:
+            name = handler_name(function.type, version.version_number)
+            await compiled(self._database, self._compiler, name, version.handler_script)
+        except CkfuncError as error:  # there is no Node: each run will say so
+            self._on_event(error.message)
+            return
+        if function.id in self._warm or len(self._warm) < MOST_WARM:
+            self._warm[function.id] = None
+            self._keep(asyncio.get_running_loop().create_task(self._prepare(function.id)))
+
+    async def initialization_script_changed(self, script: str) -> None:
+        """Compile a new init script and take note of it; one that does not parse fails the runs, not this."""
+        self.runtime_changed()
+        try:
+            await compiled(self._database, self._compiler, INITIALIZATION_SCRIPT, script)
+        except CkfuncError as error:
+            self._on_event(error.message)
+
+    async def close(self) -> None:
+        """Give up what is under way; its runs FAIL. Call it before the hosts are closed."""
+        for task in self._tasks:
+            task.cancel()
+        if self._tasks:
+            await asyncio.wait(self._tasks)
+        for started in list(self._running.values()):
+            self._end(started, Outcome(None, STOPPED, tuple(started.console)))
+
+    def _begin(self, trigger_type: str, data: Mapping[str, Any], caller: int | None) -> _Started | None:
+        function = functions.find_by_type(self._database, trigger_type)
+        if function is None or not function.enabled or function.current_version_number == 0:
+            return None
+        depth = self._depths.below(caller)
+        invocation = invocations.begin(self._database, function.id, function.current_version_number, data)
+        started = _Started(function, invocation, depth, [])
+        self._running[invocation.id] = started
+        self._depths.began(function.id, invocation.id, depth)
+        return started
+
+    async def _in_turn(self, started: _Started) -> None:
+        async with self._slots:
+            await self._execute(started)
+
+    async def _execute(self, started: _Started) -> Outcome:
+        try:
+            outcome = await self._outcome(started)
+        except asyncio.CancelledError:
+            self._end(started, Outcome(None, STOPPED, tuple(started.console)))
+            raise
+        except Exception as error:
+            _LOG.exception("run %s failed", started.invocation.id)
+            outcome = _failed("EmulatorError", f"the emulator failed to run this: {error}")
+        self._end(started, outcome)
+        return outcome
+
+    async def _outcome(self, started: _Started) -> Outcome:
+        if started.depth >= DEEPEST:
+            return _failed(
+                "EventLoop",
+                f"this event is the {DEEPEST}th of a chain in which handlers' own calls caused each next event;"
+                " it looks like an endless loop, so the handler was not run",
+            )
+        try:
+            version = await self._version(started.function)
+            environment = await self._environment(started.function.id)
+        except CkfuncError as error:
+            return _failed("RuntimeError", error.message)
+        if isinstance(version, HandlerError):
+            return Outcome(None, version)
+        if isinstance(environment, HandlerError):
+            return Outcome(None, environment)
+        return await self._hosts.invoke(environment, version, started.invocation.args, started.console.append)
+
+    def _end(self, started: _Started, outcome: Outcome) -> None:
+        invocation_id = started.invocation.id
+        if self._running.pop(invocation_id, None) is None:
+            return
+        self._depths.ended(started.function.id, invocation_id)
+        status = invocations.end(self._database, invocation_id, outcome)
+        self._on_event(
+            f"{started.function.type} v{started.invocation.version_number} {status.value}"
+            f" in {outcome.duration_ms:.0f} ms" + (f": {outcome.error.message}" if outcome.error else "")
+        )
+
+    async def _version(self, function: Function) -> HandlerVersion | HandlerError:
+        """Return the current version, ready to run, or why it cannot."""
+        kept = self._versions.get(function.id)
+        if kept is not None and kept.number == function.current_version_number:
+            return kept
+        stored = functions.version_by_number(self._database, function.id, function.current_version_number)
+        name = handler_name(function.type, stored.version_number)
+        result = await compiled(self._database, self._compiler, name, stored.handler_script)
+        if not isinstance(result, Compiled):
+            return syntax_error(result)
+        made = HandlerVersion(function.type, stored.version_number, result)
+        self._versions[function.id] = made
+        return made
+
+    async def _environment(self, function_id: int) -> Environment | HandlerError:
+        """Return what a function's handler runs in, or why it cannot run at all."""
+        if kept := self._environments.get(function_id):
+            return kept
+        # A change of the runtime replaces the dictionary: what is made from the older runtime ends up in the older one.
+        environments = self._environments
+        runtime = runtimes.current(self._database, self.base_url)
+        script: Compiled | None = None
+        if runtime.initialization_script is not None:
+            source = runtime.initialization_script
+            result = await compiled(self._database, self._compiler, INITIALIZATION_SCRIPT, source)
+            if not isinstance(result, Compiled):
+                return syntax_error(result)
+            script = result
+        made = Environment(
+            dependencies={one.name: one.version for one in runtime.dependencies},
+            variables=runtime.environment,
+            api=ApiAccess(
+                self.base_url, f"{self.base_url}/oauth/token", CLIENT_ID, self._tokens.secret_of(function_id)
+            ),
+            initialization_script=script,
+        )
+        environments[function_id] = made
+        return made
+
+    async def _prepare(self, function_id: int | None) -> None:
+        """Make a function's next run warm; without one, install the packages alone. One at a time, and best effort."""
+        async with self._warming:
+            try:
+                environment = await self._environment(function_id or 0)
+                function = functions.find(self._database, function_id or 0)
+                version = None if function is None else await self._version(function)
+                if not isinstance(environment, HandlerError) and not isinstance(version, HandlerError):
+                    await self._hosts.prepare(environment, [] if version is None else [version])
+            except CkfuncError as error:
+                self._on_event(error.message)
+
+    def _keep(self, task: asyncio.Task[Any]) -> None:
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+
+def _failed(name: str, message: str) -> Outcome:
+    return Outcome(None, HandlerError(name, message))

@@ -1,0 +1,58 @@
+"""The runtime that handlers run in: what its users have set, and what the platform adds."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from ckfunc.emulator.http.auth import CLIENT_ID, CLIENT_SECRET
+from ckfunc.emulator.store import runtime
+from ckfunc.emulator.store.application import APPLICATION_ID
+from ckfunc.emulator.store.database import Database
+from ckfunc.model.runtime import PLATFORM_PREFIX, Dependency, Runtime
+from ckfunc.wire.runtimes import own
+
+RUNTIME_ID = 1
+RUNTIME_VERSION = "v0.0.29"
+
+# The packages that the platform installs itself, in versions that the SDK of `context.ChatKitty` works with and shares.
+DEFAULT_PACKAGES = (
+    Dependency("axios", "^0.26.1", default=True),
+    Dependency("axios-token-interceptor", "^0.2.0", default=True),
+    Dependency("chatkitty-platform-sdk", "2.4.0", default=True),
+    Dependency("qs", "6.9.4", default=True),
+)
+_DEFAULT_NAMES = frozenset(one.name for one in DEFAULT_PACKAGES)
+
+
+def current(database: Database, base_url: str) -> Runtime:
+    """Return the whole runtime, platform-owned entries included; `base_url` is the emulator's own address."""
+    stored = runtime.get(database)
+    return Runtime(
+        id=RUNTIME_ID,
+        version=RUNTIME_VERSION,
+        dependencies=DEFAULT_PACKAGES + own(stored.dependencies),
+        environment={**stored.environment, **platform_variables(base_url)},
+        initialization_script=stored.initialization_script,
+        application_id=APPLICATION_ID,
+    )
+
+
+def platform_variables(base_url: str) -> dict[str, str]:
+    """Return the variables that the platform sets."""
+    return {
+        "CHATKITTY_CLIENT_ID": CLIENT_ID,
+        "CHATKITTY_CLIENT_SECRET": CLIENT_SECRET,
+        "CHATKITTY_APPLICATION_ID": str(APPLICATION_ID),
+        "CHATKITTY_CHAT_SERVICE_BASE_URL": base_url,
+        "CHATKITTY_AUTHORIZATION_SERVICE_BASE_URL": base_url,
+    }
+
+
+def users_own_dependencies(dependencies: tuple[Dependency, ...]) -> dict[str, str]:
+    """Return what a dependency list sets: everything but the platform's own packages, sent back as they were."""
+    return {one.name: one.version for one in dependencies if not one.default and one.name not in _DEFAULT_NAMES}
+
+
+def users_own_environment(environment: Mapping[str, str]) -> dict[str, str]:
+    """Return what a map of variables sets: everything but the platform's own."""
+    return {name: value for name, value in environment.items() if not name.startswith(PLATFORM_PREFIX)}

@@ -1,0 +1,43 @@
+"""Whether a client may start a session: asks the function for it, and else the guest setting."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ckfunc.emulator.dispatch.dispatcher import Dispatcher, Run
+from ckfunc.emulator.store import application, users
+from ckfunc.emulator.store.database import Database
+from ckfunc.model.user import User
+
+START_SESSION = "user.attempted.start_session"
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """Whether a session may start; `reason` says why not, `user` is who starts it, `run` is the function's, if any."""
+
+    allowed: bool
+    reason: str | None
+    user: User | None
+    run: Run | None
+
+
+async def attempt_start_session(
+    database: Database, dispatcher: Dispatcher, username: str, auth_params: Mapping[str, Any]
+) -> Decision:
+    """Decide about a session of `username`, before there is one.
+
+    A throw of the function denies it. Then the user must exist, or is made as a guest where guests are allowed
+    (after a function that did not make the user, that is inferred).
+    """
+    run = await dispatcher.run(START_SESSION, {"username": username, "authParams": dict(auth_params)})
+    if run is not None and run.outcome.error is not None:
+        return Decision(False, run.outcome.error.message, None, run)
+    user = users.find_by_name(database, username)
+    if user is None and application.settings(database).guest_users:
+        user = users.create(database, name=username, display_name=username, is_guest=True)
+    if user is None:
+        return Decision(False, f"there is no user {username!r}, and guest users are disabled", None, run)
+    return Decision(True, None, user, run)

@@ -1,0 +1,125 @@
+"""Functions, their versions and their invocations."""
+
+from __future__ import annotations
+
+from ckfunc.emulator.dispatch.runtimes import RUNTIME_ID, RUNTIME_VERSION
+from ckfunc.emulator.http.calls import Call
+from ckfunc.emulator.http.paging import page_request
+from ckfunc.emulator.http.problems import Missing, Refused
+from ckfunc.emulator.http.replies import Reply, page_reply
+from ckfunc.emulator.http.routing import MEBIBYTE, Route
+from ckfunc.emulator.resources.services import Services
+from ckfunc.emulator.store import functions, invocations
+from ckfunc.model.function import Function
+from ckfunc.wire.functions import read_new_function, write_function, write_version
+from ckfunc.wire.invocations import write_invocation
+from ckfunc.wire.reading import required, resource
+
+_FUNCTION_COLUMNS = {
+    "id": "id",
+    "type": "type",
+    "name": "name",
+    "enabled": "enabled",
+    "currentVersionNumber": "current_version_number",
+}
+_VERSION_COLUMNS = {"id": "id", "versionNumber": "version_number"}
+_INVOCATION_COLUMNS = {
+    "id": "id",
+    "versionNumber": "version_number",
+    "status": "status",
+    "createdTime": "created_time",
+}
+
+
+def found(call: Call, services: Services) -> Function:
+    """Return the function that the path names. Raises Missing."""
+    function = functions.find(services.database, call.id())
+    if function is None:
+        raise Missing(f"there is no function {call.id()}")
+    return function
+
+
+def list_nodejs_runtime_functions(call: Call, services: Services) -> Reply:
+    """Answer with a page of all functions."""
+    request = page_request(call, _FUNCTION_COLUMNS)
+    page = functions.page(services.database, request)
+    items = [write_function(one, RUNTIME_ID, RUNTIME_VERSION, call.links) for one in page.items]
+    return page_reply(call, "functions", page, items, request=request)
+
+
+def create_nodejs_runtime_function(call: Call, services: Services) -> Reply:
+    """Create a function, without a version and disabled. A type can have one function only."""
+    new = read_new_function(call.json())
+    if functions.find_by_type(services.database, new.type) is not None:
+        raise Refused(f"there is a function of type {new.type[:80]} already; create a version of that one")
+    return _function_reply(call, functions.create(services.database, new))
+
+
+def retrieve_function(call: Call, services: Services) -> Reply:
+    """Answer with a function."""
+    return _function_reply(call, found(call, services))
+
+
+def retrieve_function_current_version(call: Call, services: Services) -> Reply:
+    """Answer with the version that runs."""
+    function = found(call, services)
+    version = functions.current_version(services.database, function.id)
+    if version is None:
+        raise Missing(f"function {function.id} has no version yet")
+    return Reply(write_version(version, call.links))
+
+
+def retrieve_function_version(call: Call, services: Services) -> Reply:
+    """Answer with a version."""
+    version = functions.find_version(services.database, call.id())
+    if version is None:
+        raise Missing(f"there is no function version {call.id()}")
+    return Reply(write_version(version, call.links))
+
+
+def list_function_versions(call: Call, services: Services) -> Reply:
+    """Answer with a page of a function's versions, the newest first."""
+    function = found(call, services)
+    request = page_request(call, _VERSION_COLUMNS, "id DESC")
+    page = functions.version_page(services.database, function.id, request)
+    return page_reply(call, "versions", page, [write_version(one, call.links) for one in page.items], request=request)
+
+
+async def create_function_version(call: Call, services: Services) -> Reply:
+    """Create the next version and make it the current one. A script that does not parse is kept, and its runs fail."""
+    function = found(call, services)
+    script = required(resource(call.json(), "function version"), "handlerScript", str)
+    version = functions.add_version(services.database, function.id, script)
+    await services.dispatch.version_created(function, version)
+    return Reply(write_version(version, call.links))
+
+
+def list_function_invocations(call: Call, services: Services) -> Reply:
+    """Answer with a page of a function's runs, the newest first."""
+    function = found(call, services)
+    request = page_request(call, _INVOCATION_COLUMNS, "id DESC")
+    page = invocations.page(services.database, function.id, request)
+    return page_reply(
+        call, "invocations", page, [write_invocation(one, call.links) for one in page.items], request=request
+    )
+
+
+def _function_reply(call: Call, function: Function) -> Reply:
+    return Reply(write_function(function, RUNTIME_ID, RUNTIME_VERSION, call.links))
+
+
+ROUTES = (
+    Route("GET", "/runtimes/nodejs/functions", list_nodejs_runtime_functions),
+    Route("POST", "/runtimes/nodejs/functions", create_nodejs_runtime_function),
+    Route("GET", "/functions/{id}", retrieve_function),
+    Route("GET", "/functions/{id}/current-version", retrieve_function_current_version),
+    Route("GET", "/functions/{id}/versions", list_function_versions),
+    Route(
+        "POST",
+        "/functions/{id}/versions",
+        create_function_version,
+        body_bytes=8 * MEBIBYTE,  # a script of 1 MiB, however it is escaped
+    ),
+    Route("GET", "/functions/{id}/invocations", list_function_invocations),
+    Route("GET", "/function-versions/{id}", retrieve_function_version),
+)

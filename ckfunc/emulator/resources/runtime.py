@@ -1,0 +1,81 @@
+"""The NodeJS runtime: its packages, variables and init script."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+from ckfunc.emulator.dispatch import runtimes
+from ckfunc.emulator.http.calls import Call
+from ckfunc.emulator.http.problems import Refused
+from ckfunc.emulator.http.replies import Reply
+from ckfunc.emulator.http.routing import MEBIBYTE, Route
+from ckfunc.emulator.resources.services import Services
+from ckfunc.emulator.store import runtime
+from ckfunc.model.runtime import Dependency
+from ckfunc.wire.runtimes import read_dependencies, read_environment, read_script, write_runtime
+
+# Source: npm's rules for package names; old packages have capitals.
+_PACKAGE = re.compile(r"(@[a-z0-9~-][a-z0-9._~-]*/)?[a-z0-9~-][a-z0-9._~-]*", re.IGNORECASE)
+_LONGEST_PACKAGE_NAME = 214
+
+
+def retrieve_nodejs_runtime(call: Call, services: Services) -> Reply:
+    """Answer with the whole runtime."""
+    return Reply(write_runtime(runtimes.current(services.database, services.dispatch.base_url), call.links))
+
+
+def update_nodejs_runtime_dependencies(call: Call, services: Services) -> Reply:
+    """Replace the users' packages."""
+    wanted = read_dependencies(call.json())
+    _check_packages(wanted)
+    runtime.set_dependencies(services.database, runtimes.users_own_dependencies(wanted))
+    services.dispatch.runtime_changed()
+    return retrieve_nodejs_runtime(call, services)
+
+
+def update_nodejs_runtime_environment_variables(call: Call, services: Services) -> Reply:
+    """Replace the users' variables; the platform's own in the body do not count."""
+    wanted = runtimes.users_own_environment(read_environment(call.json()))
+    for name, value in wanted.items():
+        if not name or "=" in name or "\0" in name + value:
+            raise Refused(f"{name[:80]!r} cannot be an environment variable: no '=' and no zero byte, and not empty")
+    runtime.set_environment(services.database, wanted)
+    services.dispatch.runtime_changed()
+    return retrieve_nodejs_runtime(call, services)
+
+
+async def update_nodejs_runtime_initialization_script(call: Call, services: Services) -> Reply:
+    """Replace the init script; one that does not parse is kept, and fails the runs."""
+    script = read_script(call.json())
+    runtime.set_initialization_script(services.database, script)
+    await services.dispatch.initialization_script_changed(script)
+    return retrieve_nodejs_runtime(call, services)
+
+
+def _check_packages(wanted: Iterable[Dependency]) -> None:
+    seen: set[str] = set()
+    platforms = {one.name: one.version for one in runtimes.DEFAULT_PACKAGES}
+    for one in wanted:
+        if not _PACKAGE.fullmatch(one.name) or len(one.name) > _LONGEST_PACKAGE_NAME:
+            raise Refused(f"{one.name[:80]!r} is no npm package name")
+        if not one.version.strip():
+            raise Refused(f"package {one.name} has no version")
+        if one.name in seen:
+            raise Refused(f"package {one.name} is listed twice")
+        if one.name in platforms and not one.default and one.version != platforms[one.name]:
+            raise Refused(f"package {one.name} is the platform's own, at version {platforms[one.name]}")
+        seen.add(one.name)
+
+
+ROUTES = (
+    Route("GET", "/runtimes/nodejs", retrieve_nodejs_runtime),
+    Route("PUT", "/runtimes/nodejs/dependencies", update_nodejs_runtime_dependencies),
+    Route("PUT", "/runtimes/nodejs/environment-variables", update_nodejs_runtime_environment_variables),
+    Route(
+        "PUT",
+        "/runtimes/nodejs/initialization-script",
+        update_nodejs_runtime_initialization_script,
+        body_bytes=8 * MEBIBYTE,  # a script of 1 MiB, however it is escaped
+    ),
+)

@@ -1,0 +1,127 @@
+"""Functions and their versions."""
+
+from __future__ import annotations
+
+import sqlite3
+
+from ckfunc.emulator.store.database import Database
+from ckfunc.emulator.store.paging import PageRequest, select_page
+from ckfunc.model.function import Function, FunctionVersion, NewFunction
+from ckfunc.model.page import Page
+
+SCHEMA = """
+CREATE TABLE functions (
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  type TEXT NOT NULL UNIQUE,
+  name TEXT NOT NULL,
+  description TEXT,
+  enabled INTEGER NOT NULL,
+  current_version_number INTEGER NOT NULL,
+  initialize_asynchronously INTEGER NOT NULL
+) STRICT;
+CREATE TABLE function_versions (
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  function_id INTEGER NOT NULL REFERENCES functions (id),
+  version_number INTEGER NOT NULL,
+  handler_script TEXT NOT NULL,
+  UNIQUE (function_id, version_number)
+) STRICT
+"""
+
+_FUNCTION = "id, type, name, enabled, current_version_number, description"
+_VERSION = "id, version_number, handler_script"
+
+
+def create(database: Database, new: NewFunction) -> Function:
+    """Add a function, at version 0 and disabled. Its type must not be taken (see `find_by_type`)."""
+    made = database.insert(
+        "INSERT INTO functions (type, name, description, enabled, current_version_number, initialize_asynchronously)"
+        " VALUES (?, ?, ?, 0, 0, ?)",
+        new.type,
+        new.name,
+        new.description,
+        new.initialize_asynchronously,
+    )
+    return Function(made, new.type, new.name, False, 0, new.description)
+
+
+def find(database: Database, function_id: int) -> Function | None:
+    """Return a function, or None."""
+    row = database.one(f"SELECT {_FUNCTION} FROM functions WHERE id = ?", function_id)  # noqa: S608 - a constant
+    return None if row is None else _function(row)
+
+
+def find_by_type(database: Database, trigger_type: str) -> Function | None:
+    """Return the function of a trigger type, or None."""
+    row = database.one(f"SELECT {_FUNCTION} FROM functions WHERE type = ?", trigger_type)  # noqa: S608 - a constant
+    return None if row is None else _function(row)
+
+
+def page(database: Database, request: PageRequest) -> Page[Function]:
+    """Return a page of all functions."""
+    return select_page(database, _FUNCTION, "functions", (), request=request, read=_function)
+
+
+def set_enabled(database: Database, function_id: int, enabled: bool) -> None:
+    """Switch a function on or off."""
+    database.execute("UPDATE functions SET enabled = ? WHERE id = ?", (enabled, function_id))
+
+
+def add_version(database: Database, function_id: int, script: str) -> FunctionVersion:
+    """Add the next version and make it the current one; a function's first version enables it."""
+    with database.transaction():
+        number = database.value(
+            "UPDATE functions SET current_version_number = current_version_number + 1,"
+            " enabled = CASE current_version_number WHEN 0 THEN 1 ELSE enabled END"
+            " WHERE id = ? RETURNING current_version_number",
+            function_id,
+        )
+        made = database.insert(
+            "INSERT INTO function_versions (function_id, version_number, handler_script) VALUES (?, ?, ?)",
+            function_id,
+            number,
+            script,
+        )
+    return FunctionVersion(made, number, script)
+
+
+def find_version(database: Database, version_id: int) -> FunctionVersion | None:
+    """Return a version, or None."""
+    row = database.one(f"SELECT {_VERSION} FROM function_versions WHERE id = ?", version_id)  # noqa: S608 - a constant
+    return None if row is None else _version(row)
+
+
+def current_version(database: Database, function_id: int) -> FunctionVersion | None:
+    """Return a function's current version, or None when it has none yet."""
+    row = database.one(
+        "SELECT v.id, v.version_number, v.handler_script FROM functions f JOIN function_versions v"
+        " ON v.function_id = f.id AND v.version_number = f.current_version_number WHERE f.id = ?",
+        function_id,
+    )
+    return None if row is None else _version(row)
+
+
+def version_by_number(database: Database, function_id: int, number: int) -> FunctionVersion:
+    """Return a version that exists."""
+    row = database.one(
+        f"SELECT {_VERSION} FROM function_versions WHERE function_id = ? AND version_number = ?",  # noqa: S608 - a constant
+        function_id,
+        number,
+    )
+    assert row is not None  # noqa: S101 - the caller knows the number from the function itself
+    return _version(row)
+
+
+def version_page(database: Database, function_id: int, request: PageRequest) -> Page[FunctionVersion]:
+    """Return a page of a function's versions."""
+    return select_page(
+        database, _VERSION, "function_versions WHERE function_id = ?", (function_id,), request=request, read=_version
+    )
+
+
+def _function(row: sqlite3.Row) -> Function:
+    return Function(row[0], row[1], row[2], bool(row[3]), row[4], row[5])
+
+
+def _version(row: sqlite3.Row) -> FunctionVersion:
+    return FunctionVersion(row[0], row[1], row[2])

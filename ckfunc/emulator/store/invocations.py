@@ -1,0 +1,121 @@
+"""Runs of functions: what the platform lists of them, and beside it what only our own tools are told."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from ckfunc.base.clock import parse_timestamp, timestamp
+from ckfunc.emulator.store.database import Database
+from ckfunc.emulator.store.paging import PageRequest, select_page
+from ckfunc.model.execution import HandlerError, Outcome
+from ckfunc.model.invocation import ConsoleLine, Invocation, InvocationDetail, Status
+from ckfunc.model.page import Page
+
+SCHEMA = """
+CREATE TABLE invocations (
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  function_id INTEGER NOT NULL REFERENCES functions (id),
+  version_number INTEGER NOT NULL,
+  args TEXT NOT NULL,
+  status TEXT NOT NULL,
+  result TEXT NOT NULL,
+  created_time TEXT NOT NULL
+) STRICT;
+CREATE INDEX invocations_of_function ON invocations (function_id, id);
+CREATE INDEX invocations_running ON invocations (id) WHERE status = 'RUNNING';
+CREATE TABLE invocation_details (
+  invocation_id INTEGER PRIMARY KEY REFERENCES invocations (id),
+  console TEXT NOT NULL,
+  duration_ms REAL NOT NULL
+) STRICT
+"""
+
+_COLUMNS = "id, version_number, status, args, result, created_time"
+
+
+def begin(database: Database, function_id: int, version_number: int, args: Mapping[str, Any]) -> Invocation:
+    """Add a run that begins now."""
+    now = datetime.now(UTC)
+    made = database.insert(
+        "INSERT INTO invocations (function_id, version_number, args, status, result, created_time)"
+        " VALUES (?, ?, ?, 'RUNNING', '{}', ?)",
+        function_id,
+        version_number,
+        json.dumps(args, ensure_ascii=False),
+        timestamp(now),
+    )
+    return Invocation(made, version_number, Status.RUNNING, args, {}, now)
+
+
+def end(database: Database, invocation_id: int, outcome: Outcome) -> Status:
+    """Note what a run came to, and return its status."""
+    status = Status.SUCCEEDED if outcome.error is None else Status.FAILED
+    console = json.dumps([[line.level, line.text] for line in outcome.console]) if outcome.console else "[]"
+    with database.transaction():
+        database.execute(
+            "UPDATE invocations SET status = ?, result = ? WHERE id = ?",
+            (status.value, _result(outcome), invocation_id),
+        )
+        database.execute(
+            "INSERT INTO invocation_details VALUES (?, ?, ?)", (invocation_id, console, outcome.duration_ms)
+        )
+    return status
+
+
+def end_abandoned(database: Database, reason: HandlerError) -> int:
+    """Fail every run that an earlier process left RUNNING; return how many there were."""
+    outcome = Outcome(None, reason)
+    with database.transaction():
+        database.execute(
+            "INSERT INTO invocation_details SELECT id, '[]', 0.0 FROM invocations WHERE status = 'RUNNING'"
+        )
+        return database.execute(
+            "UPDATE invocations SET status = 'FAILED', result = ? WHERE status = 'RUNNING'", (_result(outcome),)
+        ).rowcount
+
+
+def find(database: Database, invocation_id: int) -> Invocation | None:
+    """Return a run, or None."""
+    row = database.one(f"SELECT {_COLUMNS} FROM invocations WHERE id = ?", invocation_id)  # noqa: S608 - a constant
+    return None if row is None else _invocation(row)
+
+
+def page(database: Database, function_id: int, request: PageRequest) -> Page[Invocation]:
+    """Return a page of a function's runs."""
+    return select_page(
+        database, _COLUMNS, "invocations WHERE function_id = ?", (function_id,), request=request, read=_invocation
+    )
+
+
+def details(database: Database, ids: list[int]) -> list[InvocationDetail]:
+    """Return what is kept of those runs that exist, in the order of their ids; one that runs has no duration."""
+    rows = database.all(
+        "SELECT id, console, duration_ms FROM invocations LEFT JOIN invocation_details ON invocation_id = id"
+        " WHERE id IN (SELECT value FROM json_each(?)) ORDER BY id",
+        json.dumps(ids),
+    )
+    return [
+        InvocationDetail(row[0], tuple(ConsoleLine(*line) for line in json.loads(row[1] or "[]")), row[2])
+        for row in rows
+    ]
+
+
+def result_of(outcome: Outcome) -> dict[str, Any]:
+    """Return an outcome as the platform shows it."""
+    result: dict[str, Any] = json.loads(_result(outcome))
+    return result
+
+
+def _result(outcome: Outcome) -> str:
+    if outcome.error is None:
+        return f'{{"payload": {outcome.payload_json or "null"}}}'
+    error = {"name": outcome.error.name, "message": outcome.error.message, "stack": outcome.error.stack}
+    return json.dumps({"error": error}, ensure_ascii=False)
+
+
+def _invocation(row: sqlite3.Row) -> Invocation:
+    return Invocation(row[0], row[1], Status(row[2]), json.loads(row[3]), json.loads(row[4]), parse_timestamp(row[5]))
