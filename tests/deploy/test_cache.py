@@ -1,0 +1,99 @@
+"""What is kept of an application between runs, and that damage to it is harmless."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from deploy.application import KEY
+from deploy.world import World
+
+from ckfunc.deploy.cache import VersionCache
+from ckfunc.model.function import FunctionVersion
+
+VERSION = FunctionVersion(id=13515, version_number=34, handler_script="a\r\nb\n\ud800 ünï\n")
+WHERE = "https://api.chatkitty.com#1"
+
+
+def files(root: Path) -> list[Path]:
+    return sorted(one for one in (root / ".ckfunc").rglob("*") if one.is_file() and one.name != ".gitignore")
+
+
+def test_a_version_comes_back_exactly_as_it_was_kept(tmp_path: Path) -> None:
+    cache = VersionCache(tmp_path)
+    cache.keep_version(WHERE, 7, VERSION)
+    assert VersionCache(tmp_path).version(WHERE, 7, 34) == VERSION
+    assert [one.name for one in files(tmp_path)] == ["7-34.ts"]
+
+
+def test_versions_of_other_functions_numbers_and_applications_are_not_mixed_up(tmp_path: Path) -> None:
+    cache = VersionCache(tmp_path)
+    cache.keep_version(WHERE, 7, VERSION)
+    assert cache.version(WHERE, 8, 34) is None
+    assert cache.version(WHERE, 7, 33) is None
+    assert cache.version(f"{WHERE}#e7b1", 7, 34) is None
+
+
+def test_an_application_without_a_name_keeps_nothing(tmp_path: Path) -> None:
+    cache = VersionCache(tmp_path)
+    cache.keep_version(None, 7, VERSION)
+    cache.keep_application_key(None, KEY)
+    assert cache.version(None, 7, 34) is None and cache.application_key(None) is None
+    assert not (tmp_path / ".ckfunc").exists()
+
+
+@pytest.mark.parametrize("damage", [b"", b"// ckfunc-version", b"\xff\xfe", b"// ckfunc-version 13515 00\na\n", None])
+def test_a_damaged_entry_counts_as_absent_and_is_replaced(tmp_path: Path, damage: bytes | None) -> None:
+    cache = VersionCache(tmp_path)
+    cache.keep_version(WHERE, 7, VERSION)
+    (path,) = files(tmp_path)
+    path.write_bytes(path.read_bytes()[:-1] if damage is None else damage)
+    assert cache.version(WHERE, 7, 34) is None
+    cache.keep_version(WHERE, 7, VERSION)
+    assert cache.version(WHERE, 7, 34) == VERSION
+
+
+def test_every_truncation_of_an_entry_counts_as_absent(tmp_path: Path) -> None:
+    cache = VersionCache(tmp_path)
+    cache.keep_version(WHERE, 7, FunctionVersion(1, 2, "short\n"))
+    (path,) = files(tmp_path)
+    whole = path.read_bytes()
+    for length in range(len(whole)):
+        path.write_bytes(whole[:length])
+        assert cache.version(WHERE, 7, 2) is None
+
+
+def test_a_damaged_application_key_counts_as_absent(tmp_path: Path) -> None:
+    cache = VersionCache(tmp_path)
+    cache.keep_application_key(WHERE, KEY)
+    assert cache.application_key(WHERE) == KEY
+    (path,) = files(tmp_path)
+    path.write_text(f"{KEY[:-1]}0 {path.read_text().split()[1]}\n")
+    assert cache.application_key(WHERE) is None
+
+
+def test_a_cache_that_cannot_be_written_is_no_error(tmp_path: Path) -> None:
+    (tmp_path / ".ckfunc").write_text("a file where the directory should be")
+    cache = VersionCache(tmp_path)
+    cache.keep_version(WHERE, 7, VERSION)
+    assert cache.version(WHERE, 7, 34) is None
+
+
+def test_a_corrupted_cache_costs_one_request_and_changes_no_result(here: World) -> None:
+    here.application.add("call.ended", "a\n")
+    project = here.project({"call.ended": "a\n"})
+    assert here.plan(project).is_empty
+    for path in files(here.root):
+        path.write_bytes(b"// ckfunc-version 1001 0123\nanother script\n")
+    assert here.plan(project).is_empty
+    assert here.calls().count("GET /functions/1/current-version") == 2
+
+
+def test_no_environment_value_is_ever_kept_on_disk(here: World) -> None:
+    here.application.environment = {"THEIRS": "canary-one"}
+    here.deploy(here.project({"call.ended": "a\n"}, environment={"OURS": "canary-two"}))
+    found = b"".join(one.read_bytes() for one in here.root.rglob("*") if one.is_file())
+    assert b"canary" not in found and b"client-secret" not in found
+    assert (here.root / ".ckfunc" / "cache" / ".gitignore").read_text() == "*\n"
+    assert not any(name.endswith(".tmp") for _, _, names in os.walk(here.root) for name in names)

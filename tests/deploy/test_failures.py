@@ -1,0 +1,399 @@
+"""What a deploy does when something goes wrong, and what it says about it."""
+
+from __future__ import annotations
+
+import signal
+import socket
+import sys
+import threading
+from collections.abc import Callable, Iterator
+
+import pytest
+from deploy.application import TOKEN
+from deploy.world import World, by_name, results
+from support.loopback import Reply, Request
+
+from ckfunc.base.errors import ApiFailure, CredentialsRejected, NotFound, Unreachable, UnreadableAnswer
+from ckfunc.deploy.plan import CreateVersion
+from ckfunc.deploy.report import Ending
+
+SENT = "user.sent.message"
+READ = "user.read.message"
+CALL = "call.ended"
+UNAUTHORIZED = Reply(401, {"error": "unauthorized", "error_description": "Full authentication is required"})
+
+
+def refusing(method: str, path_end: str, reply: Reply) -> Callable[[Request], Reply | None]:
+    """Answer `reply` to requests of this method whose path ends so."""
+
+    def before(request: Request) -> Reply | None:
+        path = request.path.partition("?")[0]
+        return reply if request.method == method and path.endswith(path_end) else None
+
+    return before
+
+
+@pytest.mark.parametrize(
+    ("path", "reply", "kind", "said"),
+    [
+        ("/oauth/token", UNAUTHORIZED, CredentialsRejected, "credentials"),
+        ("/nodejs", UNAUTHORIZED, CredentialsRejected, "credentials"),
+        ("/nodejs", Reply(403, {"error": "access_denied"}), CredentialsRejected, "do not allow"),
+        ("/nodejs", Reply(404, {"error": "ResourceNotFoundError"}), NotFound, "knows no such thing"),
+        ("/nodejs", Reply(200, b"<html>", {"content-type": "text/html"}), UnreadableAnswer, "not JSON"),
+        ("/nodejs", Reply(200, {"id": 1}), UnreadableAnswer, "does not understand"),
+        ("/functions", Reply(200, b'{"_embedded": {"fun'), UnreadableAnswer, "JSON that is broken"),
+        ("/functions", Reply(400, {"message": "page is odd"}), ApiFailure, "page is odd"),
+        ("/current-version", Reply(404, {}), NotFound, "knows no such thing"),
+    ],
+)
+def test_an_error_before_the_plan_is_one_sentence_with_a_hint_and_no_write(
+    here: World, path: str, reply: Reply, kind: type[ApiFailure], said: str
+) -> None:
+    here.application.add(SENT, "a\n")
+    here.application.before = lambda request: reply if request.path.partition("?")[0].endswith(path) else None
+    with pytest.raises(kind, match=said) as caught:
+        here.deploy(here.project({SENT: "b\n"}, environment={"KEY": "value"}))
+    assert caught.value.exit_code == 1 and caught.value.hint and "\n" not in caught.value.message
+    assert here.writes() == [] and here.checked == []
+    if path == "/oauth/token":
+        assert here.calls() == ["POST /oauth/token"]
+
+
+def test_an_unreachable_host_is_one_sentence(here: World) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        here.server.url = f"http://127.0.0.1:{taken.getsockname()[1]}"
+        with pytest.raises(Unreachable) as caught:
+            here.deploy(here.project({SENT: "b\n"}))
+    assert caught.value.hint
+
+
+def test_no_version_is_read_after_one_could_not_be(here: World) -> None:
+    for number in range(40):
+        here.application.add(f"custom.type_{number}", "a\n")
+    here.application.before = refusing("GET", "/current-version", Reply(404, {}))
+    with pytest.raises(NotFound):
+        here.plan(here.project({f"custom.type_{number}": "a\n" for number in range(40)}))
+    # Those that were under way beside it, and none of the others.
+    assert sum("current-version" in call for call in here.calls()) <= 15
+
+
+@pytest.mark.parametrize(
+    ("path", "done", "failed"),
+    [
+        ("dependencies", [], "left-pad"),
+        ("environment-variables", ["left-pad"], "KEY"),
+        ("script", ["left-pad", "KEY"], ""),
+    ],
+)
+def test_a_failed_runtime_step_stops_what_comes_after_it(here: World, path: str, done: list[str], failed: str) -> None:
+    here.application.before = refusing("PUT", path, Reply(400, {"message": "no room"}))
+    project = here.project({SENT: "a\n"}, dependencies={"left-pad": "1"}, environment={"KEY": "value"}, script="i\n")
+    report = here.deploy(project)
+    names = ["left-pad", "KEY", "initialization_script", SENT]
+    failed = failed or "initialization_script"
+    assert results(report) == {
+        name: "created" if name in done else "failed" if name == failed else "skipped" for name in names
+    }
+    assert report.exit_code == 1 and report.ending is Ending.STOPPED
+    assert "no room" in str(by_name(report)[failed].note)
+    assert "could not be written" in str(by_name(report)[SENT].note)
+    assert not any(call.startswith("POST /runtimes") for call in here.calls())
+    # With something written, the application is read again; with nothing written, there is nothing to look at.
+    assert here.calls().count("GET /runtimes/nodejs") == (2 if done else 1)
+    assert report.verified is bool(done)
+
+
+def test_a_failed_function_does_not_stop_the_others(here: World) -> None:
+    here.application.add(SENT, "a\n")
+    here.application.add(READ, "b\n")
+    here.application.before = refusing("POST", "/functions/1/versions", Reply(400, {"message": "handler too odd"}))
+    report = here.deploy(here.project({SENT: "A\n", READ: "B\n", CALL: "C\n"}))
+    assert results(report) == {SENT: "failed", READ: "updated", CALL: "created"}
+    assert "handler too odd" in str(by_name(report)[SENT].note)
+    assert (by_name(report)[SENT].old_version, by_name(report)[SENT].new_version) == (1, None)
+    assert report.exit_code == 1 and report.ending is Ending.COMPLETE and report.verified
+
+
+def test_a_function_that_cannot_be_created_gets_no_version(here: World) -> None:
+    here.application.before = refusing("POST", "/nodejs/functions", Reply(400, {"message": "too many functions"}))
+    here.application.add(READ, "b\n")
+    report = here.deploy(here.project({SENT: "a\n", READ: "B\n"}))
+    assert results(report) == {SENT: "failed", READ: "updated"}
+    assert here.application.history() == {READ: 2}
+
+
+def test_a_function_whose_first_version_fails_is_said_to_exist_and_is_completed_by_the_next_deploy(here: World) -> None:
+    here.application.before = refusing("POST", "/versions", Reply(400, {"message": "not now"}))
+    project = here.project({SENT: "a\n"})
+    item = by_name(here.deploy(project))[SENT]
+    assert item.result == "failed" and str(item.note).startswith("created, but its first version was not:")
+    here.application.before = None
+    report = here.deploy(project)
+    assert report.ok and results(report) == {SENT: "updated"}
+    assert here.application.history() == {SENT: 1}
+
+
+def test_a_token_that_expires_in_the_middle_is_renewed(here: World) -> None:
+    refused = threading.Event()
+
+    def once(request: Request) -> Reply | None:
+        if request.method == "PUT" and not refused.is_set():
+            refused.set()
+            return UNAUTHORIZED
+        return None
+
+    here.application.before = once
+    # The new token has to differ for the client to use it: the first is refused.
+    tokens = iter(["first", TOKEN])
+
+    def with_tokens(request: Request) -> Reply | None:
+        if request.path == "/oauth/token":
+            return Reply(body={"access_token": next(tokens), "expires_in": 3600})
+        request.headers["authorization"] = f"Bearer {TOKEN}"
+        return once(request)
+
+    here.application.before = with_tokens
+    report = here.deploy(here.project({SENT: "a\n"}, environment={"KEY": "value"}))
+    assert report.ok and here.calls().count("POST /oauth/token") == 2
+
+
+def test_credentials_rejected_in_the_middle_end_it_with_nothing_sent_after(here: World) -> None:
+    here.application.add(SENT, "a\n")
+    revoked = threading.Event()
+
+    def revoke(request: Request) -> Reply | None:
+        if request.path.endswith("environment-variables"):
+            revoked.set()
+        return UNAUTHORIZED if revoked.is_set() else None
+
+    here.application.before = revoke
+    report = here.deploy(here.project({SENT: "b\n"}, dependencies={"left-pad": "1"}, environment={"KEY": "value"}))
+    assert results(report) == {"left-pad": "created", "KEY": "failed", SENT: "skipped"}
+    assert report.exit_code == 1 and not report.verified
+    assert by_name(report)[SENT].note == "not attempted: the credentials were rejected"
+    last = [call for call in here.calls() if call != "POST /oauth/token"][-1]
+    assert last == "PUT /runtimes/nodejs/environment-variables"
+
+
+def test_a_platform_that_quotes_a_value_in_its_refusal_does_not_make_it_public(here: World) -> None:
+    here.application.before = refusing(
+        "PUT", "environment-variables", Reply(400, {"message": "KEY=canary-7f3a is not allowed"})
+    )
+    report = here.deploy(here.project(environment={"KEY": "canary-7f3a"}))
+    assert "canary" not in repr(report) and "canary" not in str(report.to_json())
+    assert "KEY=•••• " in str(by_name(report)["KEY"].note)
+
+
+def test_a_version_that_was_created_before_its_answer_was_lost_is_told_by_reading_back(here: World) -> None:
+    here.application.add(SENT, "a\n")
+    here.application.after = lambda request, reply: Reply(drop=True) if request.method == "POST" else reply
+    report = here.deploy(here.project({SENT: "b\n"}))
+    item = by_name(report)[SENT]
+    assert item.result == "failed" and str(item.note).endswith("; even so, the application runs v2 now")
+    assert report.exit_code == 1 and here.application.history() == {SENT: 2}
+    here.application.after = None
+    assert here.deploy(here.project({SENT: "b\n"})).ok
+    assert here.application.history() == {SENT: 2}
+
+
+def test_a_function_that_was_created_before_its_answer_was_lost_is_told_by_reading_back(here: World) -> None:
+    here.application.after = lambda request, reply: Reply(drop=True) if request.method == "POST" else reply
+    item = by_name(here.deploy(here.project({SENT: "b\n"})))[SENT]
+    assert item.result == "failed" and str(item.note).endswith("; even so, the application has it now")
+    here.application.after = None
+    assert here.deploy(here.project({SENT: "b\n"})).ok
+    assert here.application.history() == {SENT: 1}
+
+
+def test_a_host_that_goes_away_for_good_is_given_up_after_as_many_tries_as_run_at_once(here: World) -> None:
+    types = [f"custom.type_{number:02}" for number in range(60)]
+    for name in types:
+        here.application.add(name, "a\n")
+    here.application.before = lambda request: (
+        Reply(drop=True) if request.method == "POST" and TOKEN in str(request.headers) else None
+    )
+    report = here.deploy(here.project(dict.fromkeys(types, "b\n")))
+    assert report.ending is Ending.STOPPED and not report.verified
+    failed = [one for one in report.items if one.result == "failed"]
+    skipped = [one for one in report.items if one.result == "skipped"]
+    assert 8 <= len(failed) <= 16 and len(failed) + len(skipped) == 60
+    assert {one.note for one in skipped} == {"not attempted: the API stayed out of reach"}
+
+
+def test_a_version_by_someone_else_between_plan_and_write_is_detected(here: World) -> None:
+    here.application.add(SENT, "a\n")
+
+    def meddle(one: object) -> None:
+        if isinstance(one, CreateVersion):
+            here.application.publish(1, "theirs\n")
+            here.application.publish(1, "theirs too\n")
+
+    report = here.deploy(here.project({SENT: "ours\n"}), on_step=meddle)
+    item = by_name(report)[SENT]
+    assert report.exit_code == 1 and (item.result, item.old_version, item.new_version) == ("failed", 1, 4)
+    assert item.note == "someone else deployed v2 to v3 meanwhile; v4, of this project, replaced it"
+
+
+def test_a_version_by_someone_else_after_ours_is_detected(here: World) -> None:
+    here.application.add(SENT, "a\n")
+    here.application.add(READ, "a\n")
+
+    def meddle(request: Request, reply: Reply) -> Reply:
+        if request.method == "POST":
+            here.application.publish(1, "theirs\n")
+            here.application.publish(2, "theirs\n")
+        return reply
+
+    here.application.after = meddle
+    report = here.deploy(here.project({SENT: "ours\n", READ: "a\n"}))
+    assert results(report) == {SENT: "failed", READ: "failed"}
+    assert by_name(report)[SENT].note == "someone else deployed v3 while this deploy ran"
+    assert by_name(report)[READ].note == "someone else deployed v2 while this deploy ran"
+
+
+def test_values_that_the_application_does_not_show_afterwards_are_failures(here: World) -> None:
+    here.application.dependencies = {"gone": "1"}
+    here.application.script = "old"
+    here.application.environment = {"STAYS": "value"}
+    here.application.add(SENT, "a\n")
+    written = threading.Event()
+
+    def lie(request: Request) -> Reply | None:
+        if request.method == "GET" and written.is_set():
+            here.application.dependencies = {"gone": "1", "left-pad": "2"}
+            here.application.environment = {"STAYS": "other"}
+            here.application.script = "other"
+            here.application.functions.pop(1, None)
+        if request.method == "POST" and "versions" in request.path:
+            written.set()
+        return None
+
+    here.application.before = lie
+    project = here.project(
+        {SENT: "b\n"}, dependencies={"left-pad": "1"}, environment={"STAYS": "value", "KEY": "1"}, script="new"
+    )
+    report = here.deploy(project)
+    assert {name: item.note for name, item in by_name(report).items()} == {
+        "gone": "it was removed, but the application still has it",
+        "left-pad": "it was written, but the application has another value",
+        "KEY": "it was written, but the application does not have it",
+        "STAYS": "someone else changed it while this deploy ran",
+        "initialization_script": "it was written, but the application has another value",
+        SENT: "the application does not list this function any more",
+    }
+    assert report.exit_code == 1 and report.verified and set(results(report).values()) == {"failed"}
+
+
+def test_a_version_that_does_not_become_current_is_a_failure(here: World) -> None:
+    here.application.add(SENT, "a\n")
+    listed = here.application.functions[1]
+
+    def forget(request: Request, reply: Reply) -> Reply:
+        here.application.functions[1] = listed
+        return reply
+
+    here.application.after = forget
+    item = by_name(here.deploy(here.project({SENT: "b\n"})))[SENT]
+    assert item.result == "failed" and item.note == "v2 was created, but the application still runs v1"
+
+
+@pytest.mark.parametrize(
+    ("answer", "note"),
+    [
+        ({"handlerScript": "mangled"}, "the platform stored another script as v2 than was sent"),
+        ({"versionNumber": 1}, "the platform numbered the new version v1, after v1"),
+    ],
+)
+def test_an_answer_that_does_not_describe_what_was_sent_is_a_failure(
+    here: World, answer: dict[str, object], note: str
+) -> None:
+    here.application.add(SENT, "a\n")
+    here.application.after = lambda request, reply: (
+        Reply(body={**reply.body, **answer}) if request.method == "POST" else reply
+    )
+    item = by_name(here.deploy(here.project({SENT: "b\n"})))[SENT]
+    assert item.result == "failed"
+    assert item.note == note
+
+
+def test_what_was_written_and_cannot_be_read_back_is_not_called_done(here: World) -> None:
+    here.application.add(READ, "b\n")
+    written = threading.Event()
+
+    def deaf(request: Request) -> Reply | None:
+        if request.method == "POST" and "versions" in request.path:
+            written.set()
+        return Reply(404, {}) if written.is_set() and request.method == "GET" else None
+
+    here.application.before = deaf
+    report = here.deploy(here.project({SENT: "a\n", READ: "b\n"}))
+    assert results(report) == {SENT: "failed", READ: "unchanged"}
+    assert str(by_name(report)[SENT].note).startswith("it was written, but could not be read back: ")
+    assert report.exit_code == 1 and not report.verified
+
+
+def test_an_interrupt_between_steps_ends_with_a_true_report(here: World) -> None:
+    def interrupt(one: object) -> None:
+        if isinstance(one, CreateVersion):
+            raise KeyboardInterrupt
+
+    report = here.deploy(here.project({SENT: "a\n"}, environment={"KEY": "value"}), on_step=interrupt)
+    assert report.exit_code == 130 and report.ending is Ending.INTERRUPTED and not report.verified
+    assert results(report) == {"KEY": "created", SENT: "skipped"}
+    assert by_name(report)[SENT].note == "created, but without a version"
+    assert here.deploy(here.project({SENT: "a\n"}, environment={"KEY": "value"})).ok
+
+
+def test_an_interrupt_lets_requests_under_way_end_and_starts_no_more(here: World) -> None:
+    types = [f"custom.type_{number:02}" for number in range(20)]
+    for name in types:
+        here.application.add(name, "a\n")
+    started: list[object] = []
+
+    def interrupt(one: object) -> None:
+        started.append(one)
+        if len(started) == 5:
+            raise KeyboardInterrupt
+
+    report = here.deploy(here.project(dict.fromkeys(types, "b\n")), on_step=interrupt)
+    done = {name for name, result in results(report).items() if result == "updated"}
+    assert report.exit_code == 130
+    assert done == {name for name, script in here.application.deployed().items() if script == "b\n"}
+    assert {one.note for one in report.items if one.name not in done} == {"not attempted: interrupted"}
+
+
+@pytest.fixture
+def interrupt() -> Iterator[Callable[[], None]]:
+    """Press Ctrl-C: the main thread gets a real SIGINT."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield lambda: signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a signal cannot be sent to one thread")
+def test_ctrl_c_while_a_version_is_created_waits_for_it(here: World, interrupt: Callable[[], None]) -> None:
+    here.application.add(SENT, "a\n")
+
+    def press(request: Request) -> Reply | None:
+        if request.method == "POST" and "versions" in request.path:
+            interrupt()
+        return None
+
+    here.application.before = press
+    report = here.deploy(here.project({SENT: "b\n"}))
+    assert report.exit_code == 130 and results(report) == {SENT: "updated"}
+    assert here.application.deployed() == {SENT: "b\n"}
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a signal cannot be sent to one thread")
+def test_ctrl_c_while_reading_back_keeps_the_report(here: World, interrupt: Callable[[], None]) -> None:
+    def press(request: Request) -> Reply | None:
+        if request.method == "GET" and request.path.endswith("/nodejs") and here.writes():
+            interrupt()
+        return None
+
+    here.application.before = press
+    report = here.deploy(here.project(environment={"KEY": "value"}))
+    assert report.exit_code == 130 and results(report) == {"KEY": "created"} and not report.verified

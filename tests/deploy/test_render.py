@@ -1,0 +1,240 @@
+"""How plans and reports look."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from deploy.world import World
+
+from ckfunc.deploy.render import STYLES, Line, plain_text, plan_json, plan_lines, plan_summary
+from ckfunc.deploy.report import Ending, Item, Report, Result
+from ckfunc.deploy.sources import MOST_LINES, line_count, unified
+from ckfunc.deploy.summary import report_lines, report_summary
+
+SENT = "user.sent.message"
+READ = "user.read.message"
+
+
+def shown(lines: list[Line]) -> str:
+    assert {segment.style for line in lines for segment in line} <= set(STYLES)
+    text = plain_text(lines)
+    assert all(line == line.rstrip() for line in text.splitlines() if line.strip())
+    return text
+
+
+def test_a_plan_shows_every_change_with_its_diff_and_counts_them(here: World) -> None:
+    here.application.add(SENT, *(f"one\ntwo {number}\n" for number in range(34)))
+    here.application.add("call.ended", "x\n")
+    here.application.dependencies = {"lodash": "3.0.0", "gone": "1.0.0"}
+    here.application.script = "old\n"
+    project = here.project(
+        {SENT: "one\n2\n", READ: "a\nb\n"}, dependencies={"lodash": "4.0.0", "new": "^1"}, script="new\n"
+    )
+    plan = here.plan(project)
+    assert shown(plan_lines(plan)) == (
+        "  - dependency gone    will be removed, is 1.0.0\n"
+        "  ~ dependency lodash  3.0.0 → 4.0.0\n"
+        "  + dependency new     ^1\n"
+        "  ~ init script        init.ts\n"
+        "    --- deployed\n"
+        "    +++ init.ts\n"
+        "    @@ -1 +1 @@\n"
+        "    -old\n"
+        "    +new\n"
+        "\n"
+        "  + user.read.message  new, v1  handlers/user.read.message.ts\n"
+        "    2 lines\n"
+        "\n"
+        "  ~ user.sent.message  v34 → v35  handlers/user.sent.message.ts\n"
+        "    --- deployed v34\n"
+        "    +++ handlers/user.sent.message.ts\n"
+        "    @@ -1,2 +1,2 @@\n"
+        "     one\n"
+        "    -two 33\n"
+        "    +2\n"
+        "\n"
+        "  ? call.ended: not in functions.yaml, left alone\n"
+        "\n"
+        "Plan: 2 to create, 3 to update, 1 to remove, 0 unchanged.\n"
+    )
+    assert "---" not in shown(plan_lines(plan, with_sources=False))
+
+
+def test_a_plan_without_changes_says_so(here: World) -> None:
+    plan = here.plan(here.project({}))
+    assert shown(plan_lines(plan)) == "No changes.\n" and plan_summary(plan) == "No changes."
+
+
+def test_environment_values_are_masked_in_every_form_and_equal_ones_look_equal(here: World) -> None:
+    here.application.environment = {"CHANGED": "canary-old", "GONE": "canary-gone"}
+    plan = here.plan(here.project(environment={"CHANGED": "canary-new", "ADDED": "canary-gone"}))
+    lines = shown(plan_lines(plan)).splitlines()
+    document = plan_json(plan)
+    for form in ("\n".join(lines), json.dumps(document), repr(plan)):
+        assert "canary" not in form
+    assert lines[0].startswith("  + variable ADDED    •••• ")
+    assert " → •••• " in lines[1]
+    assert lines[2].startswith("  - variable GONE     will be removed, is •••• ")
+    added, changed, gone = document["changes"]
+    assert added["after"] == gone["before"] and changed["before"] != changed["after"]
+    assert added["before"] is None and gone["after"] is None
+
+
+def test_a_plan_as_json_holds_diffs_and_versions(here: World) -> None:
+    here.application.add(SENT, "a\n")
+    here.application.add("call.ended", "x\n", enabled=False)
+    plan = here.plan(here.project({SENT: "b\n", READ: "c"}, environment={}))
+    document = json.loads(json.dumps(plan_json(plan)))
+    assert document["target"] == "staging" and document["application"] == 42
+    assert document["summary"] == {"create": 1, "update": 1, "remove": 0, "unchanged": 0, "unmanaged": 1}
+    assert document["changes"] == [
+        {
+            "kind": "functions",
+            "name": READ,
+            "action": "create",
+            "old_version": None,
+            "new_version": 1,
+            "path": f"handlers/{READ}.ts",
+            "diff": f"--- nothing\n+++ handlers/{READ}.ts\n@@ -0,0 +1 @@\n+c\n\\ No newline at end of file\n",
+        },
+        {
+            "kind": "functions",
+            "name": SENT,
+            "action": "update",
+            "old_version": 1,
+            "new_version": 2,
+            "path": f"handlers/{SENT}.ts",
+            "diff": f"--- deployed v1\n+++ handlers/{SENT}.ts\n@@ -1 +1 @@\n-a\n+b\n",
+        },
+    ]
+    assert document["unmanaged"] == [{"kind": "functions", "name": "call.ended"}]
+
+
+def test_a_removed_init_script_is_shown_going(here: World) -> None:
+    here.application.script = "old\n"
+    text = shown(plan_lines(here.plan(here.project(script=""))))
+    assert text.startswith("  - init script  will be removed\n    --- deployed\n    +++ nothing\n")
+    assert text.endswith("Plan: 1 to remove, 0 unchanged.\n")
+
+
+def test_remote_text_cannot_drive_the_terminal(here: World) -> None:
+    here.application.add(SENT, "a\x1b]0;title\x07\x1b[2J\n")
+    here.application.add("odd\x1b[31m.type", "x\n")
+    here.application.dependencies = {"pkg\x1b[0m\nx": "\x9b31m1"}
+    plan = here.plan(here.project({SENT: "b\n"}, dependencies={}))
+    text = shown(plan_lines(plan))
+    assert not set(text) & {"\x1b", "\x07", "\x9b"} and "    -a\n" in text and "odd.type" in text
+    assert "\x1b" not in json.dumps(plan_json(plan), ensure_ascii=False)
+    report = here.deploy(here.project({SENT: "b\n"}, dependencies={}))
+    assert "\x1b" not in shown(report_lines(report)) + json.dumps(report.to_json(), ensure_ascii=False)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "lines"),
+    [
+        ("a\n", "a\n", []),
+        ("a\n", "a", ["@@ -1 +1 @@", "-a", "+a", "\\ No newline at end of file"]),
+        ("", "a\n", ["@@ -0,0 +1 @@", "+a"]),
+        ("a\x0cb\n", "a\x0cc\n", ["@@ -1 +1 @@", "-a\x0cb", "+a\x0cc"]),
+    ],
+)
+def test_source_diffs_follow_diff_u(before: str, after: str, lines: list[str]) -> None:
+    assert list(unified(before, after, "x", "y"))[2:] == lines
+
+
+def test_a_script_of_very_many_lines_is_not_compared_line_by_line() -> None:
+    long = "x\n" * (MOST_LINES + 1)
+    assert list(unified(long, "y", "a", "b")) == ["--- a", "+++ b", f"@@ {MOST_LINES + 1} lines became 1 @@"]
+    assert list(unified(long, long, "a", "b")) == []
+    assert (line_count(""), line_count("a"), line_count("a\nb\n")) == (0, 1, 2)
+
+
+def report(*items: Item, ending: Ending = Ending.COMPLETE, warnings: tuple[str, ...] = ()) -> Report:
+    return Report("staging", 42, items, warnings, ending)
+
+
+def test_a_report_lines_up_in_eighty_columns() -> None:
+    text = shown(
+        report_lines(
+            report(
+                Item("environment", "OPENAI_API_KEY", Result.UPDATED),
+                Item("functions", "user.attempted.start_session", Result.UPDATED, 33, 34),
+                Item("functions", SENT, Result.CREATED, None, 1),
+                Item("functions", READ, Result.UNCHANGED, 7, 7),
+                Item("functions", "call.ended", Result.UNMANAGED, 2, 2),
+                Item(
+                    "functions",
+                    "call.active",
+                    Result.FAILED,
+                    3,
+                    None,
+                    note="creating a version of function 9: api.chatkitty.com refused it with 400: no",
+                    hint="see what the platform says about it",
+                ),
+                Item(
+                    "functions", "user.reacted_to.message", Result.SKIPPED, 3, None, note="not attempted: interrupted"
+                ),
+                warnings=("call.active is disabled",),
+            )
+        )
+    )
+    assert text == (
+        "  ~ variable OPENAI_API_KEY                    updated\n"
+        "  ~ user.attempted.start_session  v33 → v34    updated\n"
+        "  + user.sent.message             v1           created\n"
+        "    user.read.message             v7           unchanged\n"
+        "  ? call.ended                    v2           unmanaged\n"
+        "  ✗ call.active                   v3           failed: creating a version of\n"
+        "                                               function 9: api.chatkitty.com\n"
+        "                                               refused it with 400: no (see what\n"
+        "                                               the platform says about it)\n"
+        "  ○ user.reacted_to.message       v3           skipped: not attempted:\n"
+        "                                               interrupted\n"
+        "  ! call.active is disabled\n"
+        "\n"
+        "Deployed to staging (application 42) in part only: 1 created, 2 updated, 1 unchanged, 1 unmanaged, "
+        "1 failed, 1 skipped.\n"
+    )
+
+
+def test_a_long_name_has_a_line_of_its_own() -> None:
+    name = "custom." + "x" * 60
+    assert shown(report_lines(report(Item("functions", name, Result.CREATED, None, 1)))).startswith(
+        f"  + {name}\n{' ' * 46}v1           created\n"
+    )
+
+
+def test_many_unchanged_items_are_only_counted_unless_asked_for() -> None:
+    many = report(*(Item("functions", f"t.{number}", Result.UNCHANGED, 1, 1) for number in range(21)))
+    assert shown(report_lines(many)) == "No changes on staging (application 42): 21 unchanged.\n"
+    assert len(report_lines(many, all_items=True)) == 23
+
+
+@pytest.mark.parametrize(
+    ("ending", "result", "beginning"),
+    [
+        (Ending.COMPLETE, Result.CREATED, "Deployed to staging (application 42): 1 created."),
+        (Ending.COMPLETE, Result.FAILED, "Nothing deployed to staging (application 42): 1 failed."),
+        (Ending.STOPPED, Result.FAILED, "Stopped deploying to staging (application 42): 1 failed."),
+        (
+            Ending.INTERRUPTED,
+            Result.UPDATED,
+            "Interrupted while deploying to staging (application 42), not read back: 1 updated.",
+        ),
+        (Ending.DECLINED, Result.SKIPPED, "Nothing deployed to staging (application 42): 1 skipped."),
+    ],
+)
+def test_the_summary_says_how_it_ended(ending: Ending, result: Result, beginning: str) -> None:
+    assert report_summary(report(Item("functions", SENT, result), ending=ending)) == beginning
+
+
+def test_a_deploy_of_nothing_is_said_to_be_that() -> None:
+    assert report_summary(Report("local", None, ())) == "No changes on local: nothing in functions.yaml."
+
+
+def test_a_report_as_json_leaves_out_what_does_not_apply() -> None:
+    document = report(Item("functions", SENT, Result.CREATED, None, 1), warnings=("odd",)).to_json()
+    assert document["items"] == [{"kind": "functions", "name": SENT, "result": "created", "new_version": 1}]
+    assert document["ok"] is True and document["ending"] == "complete" and document["warnings"] == ["odd"]
+    assert document["summary"]["created"] == 1

@@ -1,0 +1,71 @@
+"""How a deploy behaves with many functions: requests counted, at most eight under way."""
+
+from __future__ import annotations
+
+import threading
+import tracemalloc
+
+import pytest
+from deploy.world import World
+from support.loopback import Reply, Request
+
+MANY = [f"custom.type_{number:03}" for number in range(500)]
+SCRIPT = "export async function handleEvent(event, context) {\n  return event;\n}\n" * 30
+
+
+def test_five_hundred_functions_cost_what_they_must(here: World) -> None:
+    project = here.project({name: f"// {name}\n{SCRIPT}" for name in MANY})
+    report = here.deploy(project)
+    assert report.ok and len(report.items) == 500
+    # The token; runtime and list before and after; each function and its version.
+    assert len(here.calls()) == 1 + 2 + 500 + 500 + 2
+    assert set(here.application.history().values()) == {1}
+    here.forget_calls()
+    tracemalloc.start()
+    try:
+        assert here.plan(project).is_empty
+        _, peak_bytes = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert len(here.calls()) == 3
+    assert peak_bytes < 50 * 1024 * 1024
+
+
+def test_a_first_look_at_five_hundred_functions_reads_each_once(here: World) -> None:
+    for name in MANY:
+        here.application.add(name, SCRIPT)
+    assert here.plan(here.project(dict.fromkeys(MANY, SCRIPT))).is_empty
+    assert len(here.calls()) == 3 + 500
+
+
+@pytest.mark.parametrize("phase", ["read", "create", "publish"])
+def test_at_most_eight_requests_are_under_way(here: World, phase: str) -> None:
+    types = MANY[:40]
+    if phase != "create":
+        for name in types:
+            here.application.add(name, "a\n")
+    # Each request stays until eight are there, or long enough for a ninth to come.
+    gate = threading.Barrier(8)
+
+    def hold(request: Request) -> Reply | None:
+        if "current-version" in request.path or (request.method == "POST" and "oauth" not in request.path):
+            try:
+                gate.wait(timeout=0.2)
+            except threading.BrokenBarrierError:
+                threading.Event().wait(0.02)
+        return None
+
+    here.application.before = hold
+    script = "a\n" if phase == "read" else "b\n"
+    assert here.deploy(here.project(dict.fromkeys(types, script))).ok
+    assert here.application.most_at_once == 8
+
+
+def test_writes_go_out_in_order_runtime_then_functions_then_versions(here: World) -> None:
+    here.application.add(MANY[0], "a\n")
+    here.deploy(
+        here.project(dict.fromkeys(MANY[:30], "b\n"), dependencies={"a": "1"}, environment={"A": "1"}, script="i\n")
+    )
+    order = {"PUT": 0, "functions": 1, "versions": 2}
+    ranks = [order["PUT"] if call.startswith("PUT") else order[call.rpartition("/")[2]] for call in here.writes()]
+    assert ranks == sorted(ranks) and ranks.count(1) == 29 and ranks.count(2) == 30
