@@ -17,6 +17,11 @@ from ckfunc.emulator.http.problems import Refused
 _JSON_TYPE = re.compile(r"application/(json|[\w.-]+\+json|json\+merge-patch)")
 _ESCAPED_SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 
+DEEPEST = 200
+"""How many objects and arrays may lie inside one another. The platform documents no limit; this one is ours."""
+
+_TOO_DEEP = f"the body is nested too deeply; at most {DEEPEST} levels are allowed"
+
 
 @lru_cache(maxsize=256)
 def _content_type(header: str | None) -> tuple[str, dict[str, str]]:
@@ -47,9 +52,12 @@ def read_json(body: bytes, content_type: str | None) -> Any:
     except json.JSONDecodeError as error:
         raise Refused(f"the body is not JSON: {error.msg} at line {error.lineno}, column {error.colno}") from None
     except RecursionError:
-        raise Refused("the body is nested too deeply") from None
+        raise Refused(_TOO_DEEP) from None
     except ValueError as error:
         raise Refused(f"the body is not JSON: {error}") from None
+    # A body with few brackets cannot be deep; most have few.
+    if body.count(b"{") + body.count(b"[") > DEEPEST and _deeper_than(document, DEEPEST):
+        raise Refused(_TOO_DEEP)
     return document
 
 
@@ -79,6 +87,22 @@ def read_multipart(body: bytes, content_type: str | None) -> dict[str, tuple[byt
     if not parts:
         raise Refused("the multipart form has no fields; is its boundary right?")
     return parts
+
+
+def _deeper_than(document: Any, levels: int) -> bool:
+    """Tell whether a document has more levels than that, without recursion."""
+    level: list[Any] = [document]
+    for _ in range(levels + 1):
+        inner: list[Any] = []
+        for one in level:
+            if isinstance(one, dict):
+                inner.extend(one.values())
+            elif isinstance(one, list):
+                inner.extend(one)
+        if not inner:
+            return False
+        level = inner
+    return True
 
 
 def _no_constant(name: str) -> NoReturn:
