@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ckfunc import __version__
+from ckfunc.manifest.definition import PLATFORM_PACKAGES
 from ckfunc.model.project import Project, Script
 from ckfunc.model.triggers import BY_TYPE, TRIGGERS, Field, Trigger
 from ckfunc.scaffold.exports import exported_names
@@ -16,9 +17,6 @@ from ckfunc.scaffold.writing import Written, write_all
 
 TYPES_DIR = ".ckfunc/types"
 SCHEMA_FILE = ".ckfunc/functions.schema.json"
-
-# Source: the Platform API document, the runtime resource (the packages with `defaultDependency: true`).
-PLATFORM_PACKAGES = ("axios", "axios-token-interceptor", "chatkitty-platform-sdk", "qs")
 
 NODE_MODULES = (
     *("assert", "buffer", "child_process", "crypto", "events", "fs", "http", "https", "module", "net", "node:", "os"),
@@ -82,12 +80,19 @@ def _event(trigger: Trigger) -> dict[str, object]:
 def _project_types(scope: Scope) -> str:
     script = scope.initialization_script
     path = script.path if script else ""
-    stem = path.removesuffix(".ts")
     return render(
         "types/project.d.ts",
         version=__version__,
         exports=exported_names(script.text) if script else (),
         initialization_script=path,
-        initialization_import=posixpath.relpath(stem, TYPES_DIR) if stem else "",
+        initialization_import=_import_of(path),
         modules=sorted({*PLATFORM_PACKAGES, *NODE_MODULES, *scope.packages}),
     )
+
+
+def _import_of(path: str) -> str | None:
+    """Return what the types import an init script by, None for one in JavaScript: its exports can be anything."""
+    for suffix, imported in ((".mts", ".mjs"), (".cts", ".cjs"), (".ts", "")):
+        if path.endswith(suffix):
+            return posixpath.relpath(path.removesuffix(suffix) + imported, TYPES_DIR)
+    return None

@@ -164,6 +164,15 @@ async function handleEvent(event: PizzaOrderedEvent, context: Context) {
     assert len(tsc(project)) == 2
 
 
+@pytest.mark.parametrize("name", ["init.ts", "init.mts", "init.cts", "boot/init.js"])
+def test_an_init_script_may_be_in_any_dialect(project: Path, name: str) -> None:
+    text = "export const answer = 42;\n"
+    add(project, name, text)
+    add(project, "handlers/use.ts", "function handleEvent() { const a: number = answer; return a; }\n")
+    write_stubs(project, schema="{}", scope=Scope(initialization_script=Script(name, text)))
+    assert tsc(project) == []
+
+
 def test_real_types_of_a_package_win_over_the_stand_in(project: Path) -> None:
     add(project, "node_modules/pizza/package.json", '{"name": "pizza", "version": "1.0.0", "types": "index.d.ts"}')
     add(project, "node_modules/pizza/index.d.ts", "export declare function slice(count: number): string;\n")
