@@ -6,8 +6,8 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 from deploy.application import RemoteApplication
 from support.loopback import Loopback, serve
@@ -28,11 +28,43 @@ from ckfunc.model.triggers import display_name
 class Hurried(SystemClock):
     """The machine's clock, for people who do not wait between tries."""
 
-    def now(self) -> datetime:
-        return super().now()
-
     def sleep(self, seconds: float) -> None:
         pass
+
+
+def project_of(
+    root: Path,
+    handlers: Mapping[str, str] | None = None,
+    *,
+    dependencies: Mapping[str, str] | None = None,
+    environment: Mapping[str, str] | None = None,
+    script: str | None = None,
+    application: str | None = None,
+    names: Mapping[str, str] | None = None,
+    descriptions: Mapping[str, str] | None = None,
+) -> Project:
+    """Return a project with handlers by trigger type; what is None is unmanaged."""
+    functions = None
+    if handlers is not None:
+        functions = tuple(
+            WantedFunction(
+                type=name,
+                handler=Script(f"handlers/{name}.ts", text),
+                name=(names or {}).get(name, display_name(name)),
+                description=(descriptions or {}).get(name),
+            )
+            for name, text in handlers.items()
+        )
+    return Project(
+        root=root,
+        target=Target("staging", application=application),
+        runtime=WantedRuntime(
+            dependencies=dependencies,
+            environment=environment,
+            initialization_script=None if script is None else Script("init.ts", script),
+        ),
+        functions=functions,
+    )
 
 
 @dataclass
@@ -46,39 +78,9 @@ class World:
     problems: list[SyntaxProblem] = field(default_factory=list)
     """What the syntax check will find."""
 
-    def project(
-        self,
-        handlers: Mapping[str, str] | None = None,
-        *,
-        dependencies: Mapping[str, str] | None = None,
-        environment: Mapping[str, str] | None = None,
-        script: str | None = None,
-        application: str | None = None,
-        names: Mapping[str, str] | None = None,
-        descriptions: Mapping[str, str] | None = None,
-    ) -> Project:
-        """Return a project with handlers by trigger type; what is None is unmanaged."""
-        functions = None
-        if handlers is not None:
-            functions = tuple(
-                WantedFunction(
-                    type=name,
-                    handler=Script(f"handlers/{name}.ts", text),
-                    name=(names or {}).get(name, display_name(name)),
-                    description=(descriptions or {}).get(name),
-                )
-                for name, text in handlers.items()
-            )
-        return Project(
-            root=self.root,
-            target=Target("staging", application=application),
-            runtime=WantedRuntime(
-                dependencies=dependencies,
-                environment=environment,
-                initialization_script=None if script is None else Script("init.ts", script),
-            ),
-            functions=functions,
-        )
+    def project(self, handlers: Mapping[str, str] | None = None, **parts: Any) -> Project:
+        """Return a project in this world's directory; see project_of."""
+        return project_of(self.root, handlers, **parts)
 
     def plan(self, project: Project) -> Plan:
         with self.new_client() as client:

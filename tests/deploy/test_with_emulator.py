@@ -1,0 +1,133 @@
+"""Deploys to the emulator, with scripts parsed by the real Node."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import pytest
+from deploy.world import Hurried, project_of, results
+
+from ckfunc.api.client import Client
+from ckfunc.api.connection import Connection
+from ckfunc.api.emulator import set_enabled
+from ckfunc.base.errors import CredentialsRejected, InvalidScripts, RequestRejected, WrongApplication
+from ckfunc.base.files import cache_dir
+from ckfunc.deploy import run
+from ckfunc.deploy.cache import VersionCache
+from ckfunc.deploy.report import Report
+from ckfunc.emulator.server import Emulator
+from ckfunc.model.execution import SyntaxProblem
+from ckfunc.model.function import NewFunction
+from ckfunc.model.project import Project
+from ckfunc.runtime.compiler import Compiler
+
+SENT = "user.sent.message"
+READ = "user.read.message"
+HANDLER = "async function handleEvent(event: UserSentMessageEvent, context: Context) {\n  return event.message;\n}\n"
+
+
+@pytest.fixture
+def emulator() -> Iterator[str]:
+    one = Emulator(None, cache=cache_dir())
+    yield one.start()
+    one.stop()
+
+
+@pytest.fixture
+def client(emulator: str) -> Iterator[Client]:
+    with connect(emulator) as made:
+        yield made
+
+
+def connect(url: str, secret: str = "emulator") -> Client:
+    return Client(Connection(url, f"{url}/oauth/token", "emulator", secret), clock=Hurried())
+
+
+def deploy(project: Project, client: Client) -> Report:
+    with Compiler() as compiler:
+
+        def check(scripts: Sequence[tuple[str, str]]) -> list[SyntaxProblem]:
+            return [one for one in compiler.compile(scripts) if isinstance(one, SyntaxProblem)]
+
+        return run.deploy(project, client, check=check, confirm=lambda _: True)
+
+
+def test_everything_arrives_is_read_back_and_changes_nothing_the_second_time(tmp_path: Path, client: Client) -> None:
+    project = project_of(
+        tmp_path,
+        {SENT: HANDLER, READ: HANDLER},
+        dependencies={"left-pad": "^1.3.0"},
+        environment={"lower_case_Name": "0042", "EMPTY": ""},
+        script="export const answer = 42;\n",
+    )
+    report = deploy(project, client)
+    assert report.ok and report.verified and not report.warnings and set(results(report).values()) == {"created"}
+    assert all(one.enabled and one.current_version_number == 1 for one in client.functions())
+    assert client.runtime().own_environment() == {"lower_case_Name": "0042", "EMPTY": ""}
+    again = deploy(project, client)
+    assert again.ok and set(results(again).values()) == {"unchanged"}
+
+
+def test_what_changes_becomes_a_version_and_what_is_dropped_is_removed(tmp_path: Path, client: Client) -> None:
+    deploy(
+        project_of(tmp_path, {SENT: HANDLER, READ: HANDLER}, environment={"A": "1", "B": "2"}, script="1;\n"), client
+    )
+    report = deploy(project_of(tmp_path, {SENT: f"// changed\n{HANDLER}"}, environment={"B": "3"}, script=""), client)
+    assert report.ok and results(report) == {
+        "A": "removed",
+        "B": "updated",
+        "initialization_script": "removed",
+        SENT: "updated",
+        READ: "unmanaged",
+    }
+    assert run.plan(project_of(tmp_path, script=""), client, VersionCache(tmp_path)).is_empty
+
+
+def test_scripts_that_do_not_parse_are_reported_by_place_and_nothing_is_sent(tmp_path: Path, client: Client) -> None:
+    broken = "async function handleEvent(event) {\n  return event.;\n}\n"
+    with pytest.raises(InvalidScripts) as caught:
+        deploy(project_of(tmp_path, {SENT: broken, READ: HANDLER}, script="const = 1;\n"), client)
+    assert [(one.path, one.line) for one in caught.value.problems] == [(f"handlers/{SENT}.ts", 2), ("init.ts", 1)]
+    assert all(one.column for one in caught.value.problems)
+    assert client.functions() == ()
+
+
+def test_a_function_switched_off_is_warned_of(tmp_path: Path, client: Client) -> None:
+    project = project_of(tmp_path, {SENT: HANDLER})
+    deploy(project, client)
+    set_enabled(client, client.functions()[0].id, False)
+    (warning,) = run.plan(project, client, VersionCache(tmp_path)).warnings
+    assert warning.startswith(f"{SENT} is disabled")
+
+
+def test_the_emulators_application_is_bound_by_id_and_by_key(tmp_path: Path, client: Client) -> None:
+    cache = VersionCache(tmp_path)
+    key = client.application().key
+    for application in ("1", key, key.upper()):
+        assert run.plan(project_of(tmp_path, {}, application=application), client, cache).is_empty
+    with pytest.raises(WrongApplication):
+        run.plan(project_of(tmp_path, {}, application="2"), client, cache)
+
+
+def test_the_cache_of_one_database_is_not_used_for_another(tmp_path: Path) -> None:
+    first, second = Emulator(None, cache=cache_dir()), Emulator(None, cache=cache_dir())
+    try:
+        with connect(first.start()) as one, connect(second.start()) as other:
+            deploy(project_of(tmp_path, {SENT: HANDLER}), one)
+            function = other.create_function(NewFunction(SENT, "Theirs"))
+            other.create_version(function.id, "// another\n")
+            assert not run.plan(project_of(tmp_path, {SENT: HANDLER}), other, VersionCache(tmp_path)).is_empty
+    finally:
+        first.stop()
+        second.stop()
+
+
+def test_wrong_credentials_and_a_second_function_of_a_type_are_the_emulators_to_refuse(
+    tmp_path: Path, emulator: str, client: Client
+) -> None:
+    with connect(emulator, "wrong") as stranger, pytest.raises(CredentialsRejected):
+        run.plan(project_of(tmp_path, {}), stranger, VersionCache(tmp_path))
+    client.create_function(NewFunction(SENT, "One"))
+    with pytest.raises(RequestRejected):
+        client.create_function(NewFunction(SENT, "Two"))
