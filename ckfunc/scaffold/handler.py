@@ -18,7 +18,6 @@ def handler_text(trigger: Trigger) -> str:
         "handler.ts",
         type=trigger.type,
         when=trigger.when,
-        blocking=trigger.blocking,
         event_type=trigger.event_type,
         body=f"bodies/{trigger.type}.ts.j2",
     )

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from ckfunc.base.errors import CkfuncError, UsageProblem
-from ckfunc.model.triggers import TRIGGERS
+from ckfunc.model.triggers import BY_TYPE, TRIGGERS
 from ckfunc.scaffold.handler import handler_path, handler_text, new_handler
 from ckfunc.scaffold.writing import Action, FilesExist
 
@@ -73,4 +73,9 @@ def test_a_handler_says_when_it_runs(trigger) -> None:  # type: ignore[no-untype
     assert text.startswith(f"// {trigger.type}: {trigger.when}.\n")
     assert f"async function handleEvent(event: {trigger.event_type}, context: Context) {{\n" in text
     assert text.endswith("\n}\n")
-    assert ("refuses it" in text) is trigger.blocking
+
+
+def test_the_handler_that_can_deny_a_session_shows_how() -> None:
+    text = handler_text(BY_TYPE["user.attempted.start_session"])
+    assert "a throw denies the session" in text
+    assert "throw new Error(" in text

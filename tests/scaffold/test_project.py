@@ -10,6 +10,10 @@ import pytest
 import yaml
 
 from ckfunc.base.errors import CkfuncError
+from ckfunc.manifest import add_function, json_schema, load
+from ckfunc.model.project import Target
+from ckfunc.model.triggers import TRIGGERS
+from ckfunc.scaffold.handler import new_handler
 from ckfunc.scaffold.project import init
 from ckfunc.scaffold.writing import Action, CannotWrite, FilesExist, Written, write_all, written_or_undone
 
@@ -152,3 +156,33 @@ def test_a_write_that_the_system_refuses_undoes_those_before_it(tmp_path: Path) 
 def test_a_name_that_the_system_cannot_hold_is_a_plain_failure(tmp_path: Path) -> None:
     with pytest.raises(CannotWrite, match=r"cannot write .*: "):
         init(tmp_path / ("x" * 300), schema="{}")
+
+
+def test_a_new_project_is_valid_as_it_is_and_needs_no_variable(tmp_path: Path) -> None:
+    init(tmp_path, schema=json.dumps(json_schema()))
+    project = load(tmp_path, None, {})
+    assert project.target == Target("local", emulator=True)
+    assert [one.type for one in project.functions or ()] == ["user.attempted.start_session"]
+    assert project.warnings == ()
+
+
+def test_every_known_trigger_type_can_be_added_to_a_new_project(tmp_path: Path) -> None:
+    init(tmp_path, schema="{}")
+    others = [trigger.type for trigger in TRIGGERS if trigger.type != "user.attempted.start_session"]
+    for name in others:
+        new_handler(tmp_path, name, register=lambda name, path: add_function(tmp_path, name, path))
+    project = load(tmp_path, None, {})
+    assert {one.type for one in project.functions or ()} == {trigger.type for trigger in TRIGGERS}
+    assert "# production:" in (tmp_path / "functions.yaml").read_text()
+
+
+def test_a_second_handler_of_a_type_is_refused_and_leaves_no_file(tmp_path: Path) -> None:
+    init(tmp_path, schema="{}")
+    before = files_of(tmp_path)
+    with pytest.raises(CkfuncError, match=r"already has user\.attempted\.start_session"):
+        new_handler(
+            tmp_path,
+            "user.attempted.start_session",
+            register=lambda name, path: add_function(tmp_path, name, path),
+        )
+    assert files_of(tmp_path) == before
