@@ -1,0 +1,1 @@
+"""How handlers run: in real Node, with their npm packages, one process per function."""

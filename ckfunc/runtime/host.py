@@ -1,0 +1,374 @@
+"""How one Node process is driven: what it was told, what it answered, and why it ended."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ckfunc.model.execution import Compiled, Environment, HandlerError, HandlerVersion, Limits
+from ckfunc.model.invocation import ConsoleLine
+from ckfunc.runtime.frames import BrokenStream, Decoder, encode
+from ckfunc.runtime.links import HAS_SOCKETS, Link, connect
+from ckfunc.runtime.node import bare_environment, node_executable
+from ckfunc.runtime.processes import death, kill_group, resident_bytes
+from ckfunc.runtime.scripts import place
+from ckfunc.runtime.warden import Warden
+
+PROGRAMS = (Path(__file__).parent / "node").resolve()
+_TICK_S = 0.05
+_START_S = 30.0
+_KEPT_VERSIONS = 4
+_EARLY_LINES = 200
+_MIB = 1024 * 1024
+
+OnConsole = Callable[[ConsoleLine], None]
+
+
+class Failed(Exception):
+    """A request did not succeed; `error` tells the user why, `console` is what was printed until then."""
+
+    def __init__(self, error: HandlerError, console: tuple[ConsoleLine, ...] = ()) -> None:
+        super().__init__(error.message)
+        self.error = error
+        self.console = console
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """The directories of a host: installed packages, V8's cache, and where handlers may write."""
+
+    runtime: Path
+    compile_cache: Path
+    scratch: Path
+
+
+@dataclass(slots=True)
+class _Request:
+    answer: asyncio.Future[tuple[dict[str, Any], str]]
+    deadline: float
+    what: str
+    """The start of the sentence when it takes too long."""
+    console: list[ConsoleLine] = field(default_factory=list)
+    on_console: OnConsole | None = None
+
+
+class Host:
+    """One Node process. Everything runs in one event loop; nothing blocks it."""
+
+    def __init__(self, places: Places, limits: Limits, warden: Warden, *, sockets: bool = HAS_SOCKETS) -> None:
+        self.environment: Environment | None = None
+        self.last_used = 0.0
+        self.loads = 0
+        self._places = places
+        self._limits = limits
+        self._warden = warden
+        self._sockets = sockets
+        self._loop = asyncio.get_running_loop()
+        self._link: Link | None = None
+        self._decoder = Decoder()
+        self._requests: dict[int, _Request] = {}
+        self._last_id = 0
+        self._tokens: dict[HandlerVersion, int] = {}
+        self._early: deque[ConsoleLine] = deque(maxlen=_EARLY_LINES)
+        self._baseline: int | None = None
+        self._ticker: asyncio.TimerHandle | None = None
+        self._culprit: int | None = None
+        self._verdict: HandlerError | None = None
+        self._connecting: asyncio.Future[None] | None = None
+        self._burial: asyncio.Task[None] | None = None
+        self._waiting_for_room: deque[asyncio.Future[None]] = deque()
+
+    # What a host is told
+
+    async def start(self, environment: Environment) -> None:
+        """Boot Node and load the SDK. Raises Failed."""
+        _, ready = self._expect("Node did not start", _START_S)
+        self._connecting = self._loop.create_future()
+        try:
+            self._link = await connect(
+                self._command(),
+                cwd=self._places.runtime,
+                env={**bare_environment(), "TMPDIR": str(self._places.scratch)},
+                on_data=self._on_data,
+                on_end=self._on_end,
+                sockets=self._sockets,
+            )
+        except OSError as error:
+            raise Failed(HandlerError("HostError", f"Node could not be started: {error.strerror}")) from error
+        finally:
+            self._connecting.set_result(None)
+        self._warden.watch(self._link.process.pid)
+        await self._answered(ready)
+        api = environment.api
+        await self._ask(
+            {
+                "op": "init",
+                "runtime": str(self._places.runtime),
+                "environment": dict(environment.variables),
+                "access": {
+                    "basePath": api.base_url,
+                    "authorizationBasePath": api.token_url,
+                    "clientId": api.client_id,
+                    "clientSecret": api.client_secret,
+                },
+                "limits": {"resultBytes": self._limits.result_bytes, "consoleBytes": self._limits.console_bytes},
+            },
+            "the default packages did not load",
+            _START_S,
+        )
+        self.environment = environment
+        self.last_used = self._loop.time()
+
+    async def run_script(self, script: Compiled) -> None:
+        """Run the init script. Raises Failed."""
+        where = place(script, self._places.runtime)
+        await self._ask(
+            {"op": "script", "script": where}, "the initialization script did not finish", self._limits.time_s
+        )
+
+    async def load(self, version: HandlerVersion) -> int:
+        """Load a version beside those that run, unless it is loaded; return its token. Raises Failed."""
+        if (token := self._tokens.get(version)) is not None:
+            return token
+        self.loads += 1
+        token = self.loads
+        old = list(self._tokens)[: max(0, len(self._tokens) + 1 - _KEPT_VERSIONS)]
+        dropped = [self._tokens.pop(one) for one in old]
+        where = place(version.script, self._places.runtime)
+        request = {"op": "load", "token": token, "script": where, "drop": dropped}
+        await self._ask(request, f"{version.script.name} did not finish loading", self._limits.time_s)
+        self._tokens[version] = token
+        if self._baseline is None and self._link is not None:
+            self._baseline = resident_bytes(self._link.process.pid)
+        return token
+
+    async def invoke(
+        self, token: int, event_json: str, on_console: OnConsole | None
+    ) -> tuple[dict[str, Any], str, list[ConsoleLine]]:
+        """Call a loaded handler: the header of its answer, its result as JSON text, and what it printed.
+
+        The header's `op` is "done" or "failed" (then with `error`). A run whose caller is cancelled goes on.
+        """
+        identity, request = self._expect("the handler did not finish", self._limits.time_s, on_console)
+        for line in self._take_early():
+            self._print(request, line)
+        self._send(encode({"op": "invoke", "id": identity, "token": token}, event_json))
+        header, body = await request.answer
+        return header, body, request.console
+
+    def take_early(self) -> tuple[ConsoleLine, ...]:
+        """Return what was printed outside any run since the last one, and forget it."""
+        return tuple(self._take_early())
+
+    # What state it is in
+
+    @property
+    def alive(self) -> bool:
+        """Whether it takes requests."""
+        return self._burial is None and self._link is not None
+
+    @property
+    def gone(self) -> bool:
+        """Whether the process has ended and everybody who waited was told."""
+        return self._burial is not None and self._burial.done()
+
+    def serves(self, environment: Environment) -> bool:
+        """Return whether it takes requests and runs in this environment."""
+        return self.alive and (self.environment is environment or self.environment == environment)
+
+    @property
+    def running(self) -> int:
+        """How many requests have no answer yet."""
+        return len(self._requests)
+
+    def token(self, version: HandlerVersion) -> int | None:
+        """Return the token of a loaded version."""
+        return self._tokens.get(version)
+
+    async def room(self) -> None:
+        """Wait until a request is answered."""
+        waiter = self._loop.create_future()
+        self._waiting_for_room.append(waiter)
+        await waiter
+
+    # How it ends
+
+    def kill(self, verdict: HandlerError, culprit: int | None = None) -> None:
+        """End the process now; the `culprit` fails with `verdict`, the others because they shared its process."""
+        if self._burial is None:
+            self._verdict, self._culprit = verdict, culprit
+            self._bury_soon()
+
+    async def ended(self) -> None:
+        """Wait until the process is gone, after `kill`."""
+        if self._burial is not None:
+            await asyncio.shield(self._burial)
+
+    # Inside
+
+    def _command(self) -> list[str]:
+        places = self._places
+        reads = (PROGRAMS, places.runtime, places.scratch, places.compile_cache)
+        writes = (places.scratch, places.compile_cache)
+        return [
+            str(node_executable()),
+            "--disable-warning=ExperimentalWarning",
+            "--disable-warning=SecurityWarning",
+            f"--max-old-space-size={max(16, self._limits.memory_bytes // _MIB)}",
+            # No sandbox against malice, but a handler cannot read or change the developer's files by mistake, nor leave
+            # processes behind.
+            "--permission",
+            "--allow-addons",
+            "--allow-worker",
+            "--allow-wasi",
+            *(f"--allow-fs-read={one}" for one in reads),
+            *(f"--allow-fs-write={one}" for one in writes),
+            str(PROGRAMS / "host.mjs"),
+            "INPUT",
+            "OUTPUT",
+            str(places.compile_cache),
+        ]
+
+    async def _ask(self, header: Mapping[str, Any], what: str, limit_s: float) -> None:
+        identity, request = self._expect(what, limit_s)
+        self._send(encode({**header, "id": identity}))
+        await self._answered(request)
+
+    def _send(self, frame: bytes) -> None:
+        if self._link is not None:
+            self._link.write(frame)
+
+    async def _answered(self, request: _Request) -> None:
+        header, _ = await request.answer
+        if header["op"] == "failed":
+            raise Failed(HandlerError(**header["error"]))
+
+    def _expect(self, what: str, limit_s: float, on_console: OnConsole | None = None) -> tuple[int, _Request]:
+        identity = self._last_id
+        self._last_id += 1
+        now = self._loop.time()
+        self.last_used = now
+        what = f"{what} within {limit_s:g} s"
+        request = _Request(self._loop.create_future(), now + limit_s, what, on_console=on_console)
+        self._requests[identity] = request
+        if self._burial is not None:
+            self._settle(identity, _failed(self._verdict or _GONE), "")
+        elif self._ticker is None:
+            self._ticker = self._loop.call_later(_TICK_S, self._tick)
+        return identity, request
+
+    def _settle(self, identity: int, header: dict[str, Any], body: str) -> None:
+        request = self._requests.pop(identity, None)
+        if request is None:
+            return
+        if not request.answer.done():  # its caller may have been cancelled
+            request.answer.set_result((header, body))
+        self.last_used = self._loop.time()
+        while self._waiting_for_room:
+            waiter = self._waiting_for_room.popleft()
+            if not waiter.done():
+                waiter.set_result(None)
+                break
+
+    def _on_data(self, data: bytes) -> None:
+        try:
+            for header, body in self._decoder.feed(data):
+                if header["op"] == "log":
+                    line = ConsoleLine(header["level"], body)
+                    request = self._requests.get(header["id"])
+                    if request is None:
+                        self._early.append(line)
+                    else:
+                        self._print(request, line)
+                else:
+                    self._settle(header.get("id", 0), header, body)
+        except (BrokenStream, KeyError, TypeError):
+            self.kill(HandlerError("HostError", "the handler wrote to the channel that its host uses"))
+
+    def _print(self, request: _Request, line: ConsoleLine) -> None:
+        request.console.append(line)
+        if request.on_console is not None:
+            request.on_console(line)
+
+    def _take_early(self) -> list[ConsoleLine]:
+        lines = list(self._early)
+        self._early.clear()
+        return lines
+
+    def _tick(self) -> None:
+        self._ticker = None
+        if self._burial is not None or not self._requests:
+            return
+        now = self._loop.time()
+        for identity, request in self._requests.items():
+            if request.deadline <= now:
+                self.kill(HandlerError("TimeLimitError", request.what), identity)
+                return
+        if self._baseline is not None and self._link is not None:
+            used = (resident_bytes(self._link.process.pid) or 0) - self._baseline
+            if used > self._limits.memory_bytes:
+                self.kill(self._out_of_memory())
+                return
+        self._ticker = self._loop.call_later(_TICK_S, self._tick)
+
+    def _out_of_memory(self) -> HandlerError:
+        size = self._limits.memory_bytes // _MIB
+        return HandlerError("MemoryLimitError", f"the function's process used more than {size} MiB of memory")
+
+    def _on_end(self) -> None:
+        self._bury_soon()
+
+    def _bury_soon(self) -> None:
+        if self._burial is None:
+            self._burial = self._loop.create_task(self._bury())
+
+    async def _bury(self) -> None:
+        """Make sure that the process is gone, then tell everybody who waits for an answer of it."""
+        if self._ticker is not None:
+            self._ticker.cancel()
+        if self._connecting is not None:
+            await self._connecting
+        link = self._link
+        if link is not None:
+            process = link.process
+            if self._verdict is None:  # it ended by itself: give it a moment to tell how
+                await self._exited(process.poll, 0.25)
+            kill_group(process)
+            self._warden.release(process.pid)
+            await self._exited(process.poll, 10.0)
+            if self._verdict is None:
+                self._verdict = self._cause(process.returncode or 0, await link.last_words())
+                self._culprit = None
+            link.close()
+        verdict = self._verdict or _GONE
+        shared = HandlerError(verdict.name, f"stopped with another run of the same function: {verdict.message}")
+        for identity in list(self._requests):
+            innocent = self._culprit is not None and identity != self._culprit
+            self._settle(identity, _failed(shared if innocent else verdict), "")
+        while self._waiting_for_room:
+            waiter = self._waiting_for_room.popleft()
+            if not waiter.done():
+                waiter.set_result(None)
+
+    async def _exited(self, poll: Callable[[], int | None], patience_s: float) -> None:
+        delay = 0.001
+        until = self._loop.time() + patience_s
+        while poll() is None and self._loop.time() < until:
+            await asyncio.sleep(delay)
+            delay = min(delay * 2, 0.02)
+
+    def _cause(self, returncode: int, last_words: str) -> HandlerError:
+        if "heap out of memory" in last_words or "Allocation failed" in last_words:
+            return self._out_of_memory()
+        return HandlerError("ProcessEnded", f"the function's process {death(returncode)} before the handler finished")
+
+
+_GONE = HandlerError("ProcessEnded", "the function's process ended")
+
+
+def _failed(error: HandlerError) -> dict[str, Any]:
+    return {"op": "failed", "error": {"name": error.name, "message": error.message, "stack": error.stack}}

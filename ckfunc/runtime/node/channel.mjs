@@ -1,0 +1,50 @@
+// How the host talks to ckfunc: frames of u32 length, u32 header length, a JSON header and a body of UTF-8 text.
+// Writing is synchronous, so that what a handler logged is out before the loop or the crash that follows it.
+import net from 'node:net';
+import {
+  allocUnsafe, byteLength, concat, part, parseJson, readText, readUInt32, reallyExit, toJson, wait, writeSync, writeText,
+  writeUInt32,
+} from './intrinsics.mjs';
+
+const never = new Int32Array(new SharedArrayBuffer(4));
+
+function writeAll(descriptor, bytes) {
+  for (let at = 0; at < bytes.length;) {
+    try {
+      at += writeSync(descriptor, bytes, at);
+    } catch (error) {
+      if (error.code !== 'EAGAIN') reallyExit(0); // nobody listens any more
+      wait(never, 0, 0, 1);
+    }
+  }
+}
+
+export function openChannel({ input, output }, receive) {
+  let rest = null;
+  const take = (chunk) => {
+    let buffer = rest === null ? chunk : concat([rest, chunk]);
+    while (buffer.length >= 4) {
+      const length = readUInt32(buffer, 0);
+      if (buffer.length < 4 + length) break;
+      const bodyAt = 8 + readUInt32(buffer, 4);
+      receive(parseJson(readText(buffer, 'utf8', 8, bodyAt)), readText(buffer, 'utf8', bodyAt, 4 + length));
+      buffer = part(buffer, 4 + length);
+    }
+    rest = buffer.length ? buffer : null;
+  };
+  const socket = new net.Socket({ fd: input, readable: true, writable: false });
+  const end = () => reallyExit(0);
+  socket.on('data', take).on('end', end).on('error', end).on('close', end);
+
+  return function send(header, body = '') {
+    const head = toJson(header);
+    const headLength = byteLength(head);
+    const length = 4 + headLength + byteLength(body);
+    const frame = allocUnsafe(4 + length);
+    writeUInt32(frame, length, 0);
+    writeUInt32(frame, headLength, 4);
+    writeText(frame, head, 8, 'utf8');
+    if (body !== '') writeText(frame, body, 8 + headLength, 'utf8');
+    writeAll(output, frame);
+  };
+}

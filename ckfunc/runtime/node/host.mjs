@@ -1,0 +1,123 @@
+// The process that runs one function's handlers: takes frames from ckfunc, answers each with `done` or `failed`.
+// node host.mjs INPUT_FD OUTPUT_FD COMPILE_CACHE
+import { AsyncLocalStorage } from 'node:async_hooks';
+import { enableCompileCache, flushCompileCache } from 'node:module';
+import { openChannel } from './channel.mjs';
+import { Output, capture } from './consoles.mjs';
+import { contexts } from './context.mjs';
+import { HostError, describe } from './failures.mjs';
+import { byteLength, includes, mapDelete, mapGet, mapSet, now, parseJson, replace, toJson } from './intrinsics.mjs';
+import { loadHandler, requireFrom, runInitScript } from './modules.mjs';
+import { setRuntime } from './stacks.mjs';
+
+const [input, output, compileCache] = process.argv.splice(1, 4).slice(1);
+if (compileCache) enableCompileCache(compileCache);
+
+const runs = new AsyncLocalStorage();
+const getRun = runs.getStore.bind(runs);
+const enterRun = runs.run.bind(runs);
+const handlers = new Map(); // token of a version -> its handleEvent
+const exited = new HostError('ProcessExit', 'the handler ended its process');
+let limits = { resultBytes: 0, consoleBytes: 65_536 };
+let apiUrl = '';
+let require = null;
+let makeContext = null;
+
+const emit = (id, level, line) => send({ op: 'log', id, level }, line);
+let outside = new Output(0, limits.consoleBytes, emit); // what is printed outside any run
+const currentOutput = () => getRun()?.output ?? outside;
+
+function finish(run, header, body) {
+  if (run.done) return;
+  run.done = true;
+  run.output.flush();
+  send({ id: run.id, ms: now() - run.start, ...header }, body);
+}
+
+const fail = (run, thrown, lead) => finish(run, { op: 'failed', error: describe(thrown, { apiUrl, lead }) });
+
+function resultText(value) {
+  if (typeof value === 'function' || typeof value === 'symbol') {
+    throw new HostError('ResultError', `the handler returned a ${typeof value}, which JSON cannot hold`);
+  }
+  let text;
+  try {
+    text = toJson(value) ?? 'null';
+  } catch (error) {
+    const why = describe(error).message.split('\n')[0];
+    throw new HostError('ResultError', `the handler's result cannot be written as JSON: ${why}`);
+  }
+  if (includes(text, '\\ud')) text = replace(text, /\\(?:ud[0-9a-f]{3}|.)/g, (one) => (one.length > 2 ? '\ufffd' : one));
+  const size = byteLength(text);
+  if (size > limits.resultBytes) {
+    throw new HostError('ResultError', `the handler's result is ${size} bytes of JSON, more than the ${limits.resultBytes} allowed`);
+  }
+  return text;
+}
+
+async function handle(run, handler, event) {
+  try {
+    finish(run, { op: 'done' }, resultText(await handler(event, makeContext())));
+  } catch (error) {
+    fail(run, error);
+  }
+}
+
+function stray(thrown, lead) {
+  if (thrown === exited) return;
+  const run = getRun();
+  if (run && !run.done) return fail(run, thrown, lead);
+  const error = describe(thrown, { apiUrl, lead });
+  currentOutput().line('error', error.stack || `${error.name}: ${error.message}`);
+}
+
+const operations = {
+  async init({ runtime, environment, access, limits: given }) {
+    limits = given;
+    apiUrl = access.basePath;
+    outside = new Output(0, limits.consoleBytes, emit);
+    process.chdir(runtime);
+    Object.assign(process.env, environment);
+    setRuntime(runtime);
+    require = globalThis.require = requireFrom(runtime);
+    makeContext = contexts(require, access);
+  },
+  async script({ script }) {
+    await runInitScript(require, script);
+  },
+  async load({ token, script, drop }) {
+    for (const old of drop) mapDelete(handlers, old);
+    mapSet(handlers, token, await loadHandler(require, script));
+    outside.flush();
+    setImmediate(flushCompileCache); // a host that is killed writes no cache
+  },
+};
+
+async function operate(header) {
+  const run = { id: header.id, start: now(), done: false, output: outside };
+  try {
+    await operations[header.op](header);
+    finish(run, { op: 'done' });
+  } catch (error) {
+    fail(run, error);
+  }
+}
+
+function receive(header, body) {
+  if (header.op !== 'invoke') return operate(header);
+  const run = { id: header.id, start: now(), done: false, output: new Output(header.id, limits.consoleBytes, emit) };
+  return enterRun(run, handle, run, mapGet(handlers, header.token), parseJson(body));
+}
+
+process.on('unhandledRejection', (reason) => stray(reason, 'Unhandled rejection'));
+process.on('uncaughtException', (error) => stray(error, 'Uncaught exception'));
+process.exit = (code) => {
+  const run = getRun();
+  const error = new HostError('ProcessExit', `the handler called process.exit(${code ?? ''})`);
+  if (!run) throw error;
+  fail(run, error);
+  throw exited;
+};
+capture(currentOutput);
+const send = openChannel({ input: Number(input), output: Number(output) }, receive);
+send({ op: 'ready' });

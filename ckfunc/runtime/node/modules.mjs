@@ -1,0 +1,48 @@
+// How a compiled script becomes a module: loaded anew for each version, with npm packages and the init script's
+// exports in reach.
+import { createRequire } from 'node:module';
+import path from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { HostError } from './failures.mjs';
+import { register } from './stacks.mjs';
+
+let count = 0;
+
+export function requireFrom(directory) {
+  return createRequire(path.join(directory, 'package.json'));
+}
+
+/** Load a script {file, map, name, kind}: its exports, and `handler`, the top-level function that ckfunc appended a name for. */
+async function load(require, script) {
+  register(script);
+  if (script.kind === 'cjs') {
+    delete require.cache[script.file];
+    const exports = require(script.file);
+    return { exports, handler: require.cache[script.file]?.ckfuncHandler };
+  }
+  count += 1;
+  const exports = await import(`${pathToFileURL(script.file).href}?${count}`);
+  return { exports, handler: exports.ckfuncHandler };
+}
+
+export async function loadHandler(require, script) {
+  const { exports, handler } = await load(require, script);
+  const found = handler ?? exports?.handleEvent ?? exports?.default?.handleEvent;
+  if (typeof found === 'function') return found;
+  throw new HostError('HandlerMissing', `${script.name} does not define a function named handleEvent`);
+}
+
+/** Run the init script; what it exports can be used by name in every handler, which may shadow it. */
+export async function runInitScript(require, script) {
+  const { exports } = await load(require, script);
+  if (exports === null || (typeof exports !== 'object' && typeof exports !== 'function')) return;
+  for (const name of Object.keys(exports)) {
+    if (name === 'default' || name === 'ckfuncHandler') continue;
+    Object.defineProperty(globalThis, name, {
+      configurable: true,
+      enumerable: false,
+      get: () => exports[name],
+      set: (value) => Object.defineProperty(globalThis, name, { value, writable: true, configurable: true }),
+    });
+  }
+}

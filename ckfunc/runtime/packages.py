@@ -1,0 +1,63 @@
+"""How the event loop waits for npm: once per list of dependencies, and not again right after a failure."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from ckfunc.base.errors import CkfuncError
+from ckfunc.model.execution import HandlerError
+from ckfunc.runtime.host import Failed
+from ckfunc.runtime.install import install, is_installed, runtime_directory
+
+_FAILURE_HOLDS_S = 30.0
+
+
+class Packages:
+    """Installed packages, for code that must not block. Belongs to one event loop."""
+
+    def __init__(self, cache: Path, tell: Callable[[str], None]) -> None:
+        self._cache = cache
+        self._tell = tell
+        self._threads = ThreadPoolExecutor(max_workers=2, thread_name_prefix="ckfunc-npm")
+        self._failures: dict[str, tuple[float, HandlerError]] = {}
+        self._installing: dict[str, asyncio.Lock] = {}
+
+    async def directory(self, dependencies: Mapping[str, str]) -> Path:
+        """Return the directory that holds these packages, installing them if need be. Raises Failed."""
+        loop = asyncio.get_running_loop()
+        wanted = repr(sorted(dependencies.items()))
+        try:
+            runtime = await loop.run_in_executor(self._threads, runtime_directory, dependencies, self._cache)
+            if is_installed(runtime):
+                return runtime
+            async with self._installing.setdefault(wanted, asyncio.Lock()):
+                since, failure = self._failures.get(wanted, (0.0, None))
+                if failure is not None and loop.time() - since < _FAILURE_HOLDS_S:
+                    raise Failed(failure)
+                tell = _across_threads(loop, self._tell)
+                return await loop.run_in_executor(self._threads, install, dependencies, self._cache, tell)
+        except CkfuncError as error:
+            sentence = f"{error.message} ({error.hint})" if error.hint else error.message
+            problem = HandlerError(type(error).__name__, sentence)
+            self._failures[wanted] = (loop.time(), problem)
+            raise Failed(problem) from error
+        except OSError as error:
+            raise Failed(HandlerError("DependenciesFailed", f"the packages cannot be stored: {error}")) from error
+
+    def forget_failures(self) -> None:
+        """Let the next call try again what failed."""
+        self._failures.clear()
+
+    def close(self) -> None:
+        """Wait for what is being installed."""
+        self._threads.shutdown(wait=True, cancel_futures=True)
+
+
+def _across_threads(loop: asyncio.AbstractEventLoop, tell: Callable[[str], None]) -> Callable[[str], None]:
+    def call(text: str) -> None:
+        loop.call_soon_threadsafe(tell, text)
+
+    return call

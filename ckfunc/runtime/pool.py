@@ -1,0 +1,289 @@
+"""Which process runs which handler: one per function, booted ahead, kept warm, replaced when broken or out of date."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from ckfunc.model.execution import Environment, HandlerError, HandlerVersion, Limits, Outcome
+from ckfunc.model.invocation import ConsoleLine
+from ckfunc.runtime.host import Failed, Host, OnConsole, Places
+from ckfunc.runtime.links import HAS_SOCKETS
+from ckfunc.runtime.packages import Packages
+from ckfunc.runtime.scripts import forget_old
+from ckfunc.runtime.warden import Warden
+
+MOST_AT_ONCE = 100
+"""Runs of one function at a time; more wait, so that a queue before a busy handler is not taken for a slow handler."""
+
+MOST_PREPARED = 8
+"""Processes that `prepare` boots; the functions beyond get theirs when they are first called."""
+
+_MOST_LOADS = 200  # Node never forgets a module: after this many versions the process is replaced
+_CLOSED = HandlerError("HostsClosed", "the run was ended because ckfunc is stopping")
+
+_event_text = json.JSONEncoder(separators=(",", ":"), default=dict).encode
+
+
+@dataclass(slots=True)
+class _Slot:
+    """A function's place: its process, and who may change which one that is."""
+
+    host: Host | None = None
+    changing: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+
+class Hosts:
+    """Runs handlers. Belongs to one event loop, in whichever thread that runs."""
+
+    def __init__(
+        self,
+        *,
+        limits: Limits,
+        cache: Path,
+        on_event: Callable[[str], None] | None = None,
+        idle_s: float = 300.0,
+        sockets: bool = HAS_SOCKETS,
+    ) -> None:
+        """`cache` holds what can be made again (packages, compiled code).
+
+        `on_event` is told in a sentence what happens around the runs, such as installs. A process that was not used for
+        `idle_s` seconds is ended. `sockets` is how processes are talked to: by a socket pair, or by their own pipes.
+        """
+        self._limits = limits
+        self._cache = cache.resolve()
+        self._tell = on_event or (lambda _: None)
+        self._idle_s = idle_s
+        self._sockets = sockets
+        self._packages = Packages(self._cache, self._tell)
+        self._warden = Warden()
+        self._scratch: Path | None = None
+        self._slots: dict[str, _Slot] = {}
+        self._hosts: set[Host] = set()
+        self._spare: asyncio.Task[Host | None] | None = None
+        self._spare_environment: Environment | None = None
+        self._booting = asyncio.Semaphore(max(2, os.cpu_count() or 2))
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self._sweeper: asyncio.TimerHandle | None = None
+        self._closed = False
+
+    async def invoke(
+        self,
+        environment: Environment,
+        version: HandlerVersion,
+        event: Mapping[str, Any],
+        on_console: OnConsole | None = None,
+    ) -> Outcome:
+        """Run a handler once; `on_console` gets each line while it runs. Never raises for what a handler does.
+
+        When the caller is cancelled, the run goes on.
+        """
+        started = time.perf_counter()
+        watch = None if on_console is None else self._guarded(on_console)
+        try:
+            host, token = await self._ready(environment, version)
+        except Failed as failure:
+            if watch is not None:
+                for line in failure.console:
+                    watch(line)
+            return Outcome(None, failure.error, failure.console, _since(started))
+        sent = time.perf_counter()
+        header, body, console = await host.invoke(token, _event_text(event), watch)
+        duration_ms = header.get("ms") or _since(sent)
+        if header["op"] == "done":
+            return Outcome(body, None, tuple(console), duration_ms)
+        return Outcome(None, HandlerError(**header["error"]), tuple(console), duration_ms)
+
+    async def prepare(self, environment: Environment, versions: Sequence[HandlerVersion]) -> None:
+        """Install, boot and load, so that the next runs are warm; one process more is booted for what comes next.
+
+        What fails here is told by the run that needs it.
+        """
+        if self._closed:
+            return
+        self._packages.forget_failures()
+        chosen = versions[:MOST_PREPARED]
+        ready = await asyncio.gather(*(self._ready(environment, one) for one in chosen), return_exceptions=True)
+        for result in ready:
+            if isinstance(result, BaseException) and not isinstance(result, Failed):
+                raise result
+        self._boot_spare(environment)
+        if self._spare is not None:
+            await asyncio.shield(self._spare)
+
+    async def close(self) -> None:
+        """End every process, and let go of everything. What still runs fails with a sentence."""
+        self._closed = True
+        if self._sweeper is not None:
+            self._sweeper.cancel()
+        for task in self._tasks:
+            task.cancel()
+        while self._hosts or self._tasks:  # whoever was booting one meanwhile gives up
+            for host in self._hosts:
+                host.kill(_CLOSED)
+            await asyncio.gather(*self._tasks, *(host.ended() for host in self._hosts), return_exceptions=True)
+            self._hosts = {host for host in self._hosts if not host.gone}
+            self._tasks = {task for task in self._tasks if not task.done()}
+        await asyncio.get_running_loop().run_in_executor(None, self._packages.close)
+        self._warden.close()
+        if self._scratch is not None:
+            shutil.rmtree(self._scratch, ignore_errors=True)
+
+    # Getting a process that has the version loaded
+
+    async def _ready(self, environment: Environment, version: HandlerVersion) -> tuple[Host, int]:
+        slot = self._slots.get(version.key)
+        if slot is None:
+            slot = self._slots[version.key] = _Slot()
+        while True:
+            found = self._loaded(slot, environment, version)
+            if found is None:
+                async with slot.changing:
+                    found = self._loaded(slot, environment, version) or await self._change(slot, environment, version)
+            if found[0].running < MOST_AT_ONCE:
+                return found
+            await found[0].room()
+
+    def _loaded(self, slot: _Slot, environment: Environment, version: HandlerVersion) -> tuple[Host, int] | None:
+        host = slot.host
+        if host is None or not host.serves(environment) or (token := host.token(version)) is None:
+            return None
+        return host, token
+
+    async def _change(self, slot: _Slot, environment: Environment, version: HandlerVersion) -> tuple[Host, int]:
+        host = slot.host
+        if host is None or not host.serves(environment) or host.loads >= _MOST_LOADS:
+            slot.host = None
+            if host is not None:
+                self._spawn(self._retire(host))  # what runs in it may finish
+            host = slot.host = await self._boot(environment)
+        try:
+            return host, await host.load(version)
+        except Failed as failure:
+            raise Failed(failure.error, host.take_early()) from failure
+
+    async def _boot(self, environment: Environment) -> Host:
+        host = await self._take_spare(environment) or await self._start(environment)
+        if environment.initialization_script is not None:
+            try:
+                await host.run_script(environment.initialization_script)
+            except Failed as failure:
+                host.kill(_CLOSED)
+                message = f"the initialization script failed: {failure.error.message}"
+                raise Failed(replace(failure.error, message=message), host.take_early()) from failure
+        self._boot_spare(environment)
+        return host
+
+    async def _start(self, environment: Environment) -> Host:
+        runtime = await self._packages.directory(environment.dependencies)
+        async with self._booting:
+            if self._closed:
+                raise Failed(_CLOSED)
+            host = Host(self._places(runtime), self._limits, self._warden, sockets=self._sockets)
+            self._hosts.add(host)
+            try:
+                await host.start(environment)
+            except BaseException:
+                host.kill(_CLOSED)
+                raise
+        self._sweep_later()
+        return host
+
+    def _places(self, runtime: Path) -> Places:
+        if self._scratch is None:
+            self._scratch = Path(tempfile.mkdtemp(prefix="ckfunc-")).resolve()
+            forget_old(runtime)
+        compile_cache = self._cache / "compiled"
+        compile_cache.mkdir(parents=True, exist_ok=True)
+        return Places(runtime, compile_cache, self._scratch)
+
+    # The process booted ahead, which the next new function or the next restart takes
+
+    def _boot_spare(self, environment: Environment) -> None:
+        if self._closed or (self._spare is not None and self._spare_environment == environment):
+            return
+        self._drop_spare()
+        self._spare_environment = environment
+        self._spare = self._spawn(self._start_spare(environment))
+
+    async def _start_spare(self, environment: Environment) -> Host | None:
+        await asyncio.sleep(0.01)  # let the run that is waiting go first
+        try:
+            return await self._start(environment)
+        except Failed:
+            return None  # the next run will say why
+
+    async def _take_spare(self, environment: Environment) -> Host | None:
+        if self._spare is None or self._spare_environment != environment:
+            return None
+        task, self._spare = self._spare, None
+        host = await asyncio.shield(task)
+        return host if host is not None and host.alive else None
+
+    def _drop_spare(self) -> None:
+        task, self._spare = self._spare, None
+        if task is not None:
+            self._spawn(self._retire_spare(task))
+
+    async def _retire_spare(self, task: asyncio.Task[Host | None]) -> None:
+        host = await task
+        if host is not None:
+            await self._retire(host)
+
+    # Letting go of processes
+
+    async def _retire(self, host: Host) -> None:
+        while host.alive and host.running:
+            await host.room()
+        host.kill(_CLOSED)
+        await host.ended()
+        self._hosts.discard(host)
+
+    def _sweep_later(self) -> None:
+        if self._sweeper is None and not self._closed:
+            loop = asyncio.get_running_loop()
+            self._sweeper = loop.call_later(min(self._idle_s / 2, 30.0), self._sweep)
+
+    def _sweep(self) -> None:
+        """Retire what was idle for long; the spare last, when nothing else is left."""
+        self._sweeper = None
+        self._hosts = {host for host in self._hosts if not host.gone}
+        oldest = asyncio.get_running_loop().time() - self._idle_s
+        spare = self._spare.result() if self._spare is not None and self._spare.done() else None
+        idle = {host for host in self._hosts if not host.running and host.last_used < oldest}
+        for slot in self._slots.values():
+            if slot.host in idle:
+                slot.host = None
+        for host in idle - {spare}:
+            self._spawn(self._retire(host))
+        if spare in idle and len(self._hosts) == 1:
+            self._drop_spare()
+        if self._hosts:
+            self._sweep_later()
+
+    def _spawn(self, work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+    def _guarded(self, on_console: OnConsole) -> OnConsole:
+        def watch(line: ConsoleLine) -> None:
+            try:
+                on_console(line)
+            except Exception as error:
+                self._tell(f"console output could not be passed on: {error!r}")
+
+        return watch
+
+
+def _since(started: float) -> float:
+    return (time.perf_counter() - started) * 1000

@@ -1,0 +1,100 @@
+"""How child processes end when ckfunc does, even when it is killed: a tiny shell outlives it and kills what it left."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import subprocess
+import sys
+import threading
+from typing import Any, Self
+
+# Reads "+GROUP" and "-GROUP" lines; when its input ends, because ckfunc closed it or died, kills the groups left.
+# It holds 1.5 MB, starts in a millisecond and is on every POSIX system. A process that only waits needs no warden: the
+# host ends itself when its channel closes. The warden is for those that loop.
+_SCRIPT = """
+trap '' HUP INT TERM
+left=' '
+while read -r line; do
+  group=${line#?}
+  case $line in
+    +*) left="$left$group " ;;
+    -*) case $left in *" $group "*) left="${left%% $group *} ${left#* $group }" ;; esac ;;
+  esac
+done
+for group in $left; do kill -s KILL -- "-$group" 2>/dev/null; done
+exit 0
+"""
+
+
+class Warden:
+    """Names process groups that must not outlive this process. Thread-safe; started with the first group."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._process: subprocess.Popen[bytes] | None = None
+        self._groups: set[int] = set()
+        self._closed = False
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def watch(self, group: int) -> None:
+        """Kill this group, should this process die before `release`."""
+        with self._lock:
+            self._groups.add(group)
+            self._tell(f"+{group}\n")
+
+    def release(self, group: int) -> None:
+        """Forget a group. Call it before its leader is waited for: until then its number is nobody else's."""
+        with self._lock:
+            if group in self._groups:
+                self._groups.remove(group)
+                self._tell(f"-{group}\n")
+
+    def close(self) -> None:
+        """Kill what is left, and end the warden."""
+        with self._lock:
+            self._closed = True
+            process, self._process = self._process, None
+        if process is not None:
+            _end(process)
+
+    def _tell(self, line: str) -> None:
+        if sys.platform == "win32" or self._closed:
+            return
+        for _ in range(2):
+            if self._process is None:
+                self._process = _start()
+                line = "".join(f"+{group}\n" for group in sorted(self._groups))
+            try:
+                stdin: Any = self._process.stdin
+                stdin.write(line.encode())
+                stdin.flush()
+            except OSError:  # somebody ended it: start another
+                process, self._process = self._process, None
+                _end(process)
+            else:
+                return
+
+
+def _start() -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        ["/bin/sh", "-c", _SCRIPT],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        env={},
+        cwd=os.sep,
+        start_new_session=True,
+    )
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    stdin: Any = process.stdin
+    with contextlib.suppress(OSError):
+        stdin.close()
+    process.wait()
