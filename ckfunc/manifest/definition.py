@@ -19,6 +19,7 @@ _ONE_LINE = Rule(r"[^\x00-\x1f\x7f]*", "holds a control character", "keep it to 
 
 HANDLER_PATH = (
     _NOT_BLANK,
+    Rule(r"[\s\S]{0,1024}", "is too long", "a path may have at most 1024 characters"),
     _ONE_LINE,
     Rule(r".*\\.*", "uses backslashes", "write paths with forward slashes, on Windows too", forbidden=True),
     Rule(r"(?:/|[A-Za-z]:).*", "is an absolute path", "write it relative to functions.yaml", forbidden=True),

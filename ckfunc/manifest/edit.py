@@ -96,8 +96,8 @@ def _into_section(text: str, section: Mapping, step: int, entry: tuple[str, str,
         return _append(kept, point, [f"{' ' * step}{key}:", f"{' ' * 2 * step}handler: {path}"])
     if section.flow:
         return _into_flow(text, section, f"{key}: {{handler: {path}}}")
-    column = section.column - 1
-    inner = next((value.column - 1 - column for _, value in section.entries if _is_inner(value, column)), step)
+    column = _column(section)
+    inner = next((found - column for _, value in section.entries if (found := _column(value)) > column), step)
     lines = [f"{' ' * column}{key}:", f"{' ' * (column + inner)}handler: {path}"]
     return _append(text, _end_of(text, section, column), _spaced(text, section, lines))
 
@@ -162,11 +162,12 @@ def _step(root: Mapping) -> int:
     """Return how many spaces the file indents by."""
     if root.flow:
         return _DEFAULT_STEP
-    return next((value.column - 1 for _, value in root.entries if _is_inner(value, 0)), _DEFAULT_STEP)
+    return next((column for _, value in root.entries if (column := _column(value)) > 0), _DEFAULT_STEP)
 
 
-def _is_inner(value: Node, column: int) -> bool:
-    return isinstance(value, Mapping) and not value.flow and value.column - 1 > column
+def _column(node: Node) -> int:
+    """Return how far the keys of a block mapping are indented (the mapping itself may start at an anchor), else 0."""
+    return node.entries[0][0].column - 1 if isinstance(node, Mapping) and not node.flow else 0
 
 
 def _quoted(text: str) -> str:

@@ -2,33 +2,31 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from ckfunc.base.errors import CkfuncError, InvalidManifest, NoProject, Problem
 from ckfunc.manifest import targets as targeting
-from ckfunc.manifest.definition import APPLICATION_ID, MANIFEST, MANIFEST_NAME
-from ckfunc.manifest.interpolation import expand, references
-from ckfunc.manifest.kinds import Rule
+from ckfunc.manifest.definition import MANIFEST, MANIFEST_NAME
+from ckfunc.manifest.resolution import resolve
 from ckfunc.manifest.sources import Complaint, read_script, read_text, without_bom
-from ckfunc.manifest.tree import Scalar, parse, refused
+from ckfunc.manifest.tree import parse, refused
 from ckfunc.manifest.validation import Branch, Leaf, did_you_mean, validate
-from ckfunc.manifest.variables import env_files, lookup
+from ckfunc.manifest.variables import env_files
 from ckfunc.model.project import Project, Script, WantedFunction, WantedRuntime
 from ckfunc.model.triggers import BY_TYPE, display_name
 
-_LITERAL_APPLICATION = Rule(
-    APPLICATION_ID, "does not become an application's id or key", "an id is a number, a key a UUID"
-)
+_MAX_WARNINGS = 20
 
 
 def find_root(start: Path) -> Path:
     """Return the nearest directory at or above `start` that holds `functions.yaml`. Raises NoProject."""
     start = start.resolve()
     for directory in (start, *start.parents):
-        if (directory / MANIFEST_NAME).exists():
-            return directory
+        with contextlib.suppress(OSError):  # A directory that may not be entered holds no project of ours.
+            if (directory / MANIFEST_NAME).exists():
+                return directory
     hint = "run `ckfunc init` to make a project, or name its directory with -C"
     if (start / "functions.yml").exists():
         hint = f"rename functions.yml to {MANIFEST_NAME}"
@@ -56,7 +54,8 @@ def load(root: Path, target: str | None, environ: Mapping[str, str]) -> Project:
         if problems:
             raise refused(*problems) from None
         raise
-    values = _resolved(manifest, name, root, environ, problems)
+    values, unresolved = resolve(manifest, name, root, environ)
+    problems += unresolved
     if problems:
         raise refused(*dict.fromkeys(problems))
     runtime = WantedRuntime(_dependencies(manifest), values.environment, initialization)
@@ -105,7 +104,7 @@ def _read(root: Path) -> tuple[Branch | None, tuple[Problem, ...]]:
 
 def _nothing_managed(manifest: Branch) -> Iterator[Problem]:
     runtime = manifest.branch("runtime")
-    if "functions" in manifest.keys or ("runtime" in manifest.keys and (runtime is None or runtime.keys)):
+    if "functions" in manifest.keys or ("runtime" in manifest.keys and (runtime is None or runtime.node.entries)):
         return
     hint = "list at least one function under `functions`, or manage a part of `runtime`"
     yield Problem(MANIFEST_NAME, manifest.node.line, manifest.node.column, "there is nothing to deploy", hint)
@@ -158,76 +157,19 @@ def _functions(manifest: Branch, scripts: _Scripts) -> tuple[WantedFunction, ...
 def _dependencies(manifest: Branch) -> dict[str, str] | None:
     runtime = manifest.branch("runtime")
     section = runtime.branch("dependencies") if runtime else None
-    return {name: leaf.text for name, leaf in _leaves(section)} if section else None
-
-
-@dataclass(frozen=True, slots=True)
-class _Resolved:
-    environment: dict[str, str] | None
-    application: str | None
-
-
-def _resolved(
-    manifest: Branch, name: str, root: Path, environ: Mapping[str, str], problems: list[Problem]
-) -> _Resolved:
-    """Return the values that count for the target `name`, with variables put in; report those without a value."""
-    said = targeting.section(manifest, name)
-    environment = _environment(manifest, said)
-    application = said.leaf("application") if said else None
-    leaves = [*(environment or {}).values(), *([application] if application else [])]
-    values, wrong = lookup((one for leaf in leaves for one, _ in references(leaf.text)), root, name, environ)
-    problems += wrong
-    problems += [problem for leaf in leaves for problem in _unresolved(leaf, values, name)]
-    if any(one not in values for leaf in leaves for one, _ in references(leaf.text)):
-        return _Resolved(None, None)
-    key = expand(application.text, values) if application else None
-    if application and key is not None and not _LITERAL_APPLICATION.allows(key):
-        message = f"application {_LITERAL_APPLICATION.wrong}"
-        node = application.node
-        problems.append(Problem(MANIFEST_NAME, node.line, node.column, message, _LITERAL_APPLICATION.hint))
-    if environment is None:
-        return _Resolved(None, key)
-    return _Resolved({one: expand(leaf.text, values) for one, leaf in environment.items()}, key)
-
-
-def _environment(manifest: Branch, target: Branch | None) -> dict[str, Leaf] | None:
-    runtime = manifest.branch("runtime")
-    base = runtime.branch("environment") if runtime else None
-    override = target.branch("environment") if target else None
-    if base is None and override is None:
-        return None
-    return {**dict(_leaves(base)), **dict(_leaves(override))}
-
-
-def _leaves(section: Branch | None) -> Iterator[tuple[str, Leaf]]:
-    for name, value in section.values.items() if section else ():
-        if isinstance(value, Leaf):
-            yield name, value
-
-
-def _unresolved(leaf: Leaf, values: Mapping[str, str], target: str) -> Iterator[Problem]:
-    for name, offset in references(leaf.text):
-        if name not in values:
-            column = leaf.node.column + _shift(leaf.node, offset)
-            hint = f"define {name} in the process's environment, in .env.{target} or in .env"
-            yield Problem(MANIFEST_NAME, leaf.node.line, column, f"${{{name}}} has no value", hint)
-
-
-def _shift(node: Scalar, offset: int) -> int:
-    """Return how far into a scalar's source the character at `offset` of its text stands; 0 when it cannot be told."""
-    extra = node.end - node.start - len(node.text)
-    return offset + extra // 2 if extra in (0, 2) and not node.block and "\n" not in node.text else 0
+    return {name: leaf.text for name, leaf in section.leaves().items()} if section else None
 
 
 def _warnings(manifest: Branch) -> tuple[str, ...]:
     functions = manifest.branch("functions")
+    unknown = [one for one in functions.keys.items() if one[0] not in BY_TYPE] if functions else []
     found = []
-    for trigger_type, key in functions.keys.items() if functions else ():
-        if trigger_type not in BY_TYPE:
-            hint = did_you_mean(trigger_type, BY_TYPE) or "the platform may know it, ckfunc does not"
-            message = f"unknown trigger type {trigger_type!r}"
-            found.append(str(Problem(MANIFEST_NAME, key.line, key.column, message, hint)))
-    return tuple(found)
+    for trigger_type, key in unknown[:_MAX_WARNINGS]:
+        hint = did_you_mean(trigger_type, BY_TYPE) or "the platform may know it, ckfunc does not"
+        message = f"unknown trigger type {trigger_type!r}"
+        found.append(str(Problem(MANIFEST_NAME, key.line, key.column, message, hint)))
+    more = len(unknown) - len(found)
+    return (*found, f"{MANIFEST_NAME}: {more} more unknown trigger types") if more else tuple(found)
 
 
 def _watched(root: Path, manifest: Branch | None, target: str | None) -> tuple[Path, ...]:

@@ -48,12 +48,11 @@ def read_text(path: Path, name: str) -> str | Complaint:
 
 
 def read_script(root: Path, path: str) -> str | Complaint:
-    """Return the text of the script at `path`, given relative to the project `root`, or why it cannot be used.
+    """Return the text of the script at `path`, given relative to the resolved `root`, or why it cannot be used.
 
     The path must stay inside the project after resolving links. A byte order mark is dropped and every newline becomes
     `\\n`, so that checkouts with and without `core.autocrlf` deploy the same text.
     """
-    root = root.resolve()
     try:
         actual = (root / path).resolve()
     except (OSError, RuntimeError, ValueError):

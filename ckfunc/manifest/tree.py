@@ -16,8 +16,10 @@ from ckfunc.manifest.sources import MAX_FILE_BYTES
 MAX_DEPTH = 32
 """How deep collections may nest; a manifest needs four levels."""
 
+MAX_PROBLEMS = 200
+
 # The parser of libyaml where PyYAML has it (all wheels do): ten times as fast as the one in Python.
-_LOADER: type[yaml.SafeLoader] | type[yaml.CSafeLoader] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+LOADER: type[yaml.SafeLoader] | type[yaml.CSafeLoader] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 # Source: YAML 1.1, c-printable. Looked for here, since the two parsers report these differently.
 _NOT_ALLOWED = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _TAGS = {None, "!", "tag:yaml.org,2002:str", "tag:yaml.org,2002:map", "tag:yaml.org,2002:seq"}
@@ -68,7 +70,7 @@ class Sequence:
 Node: TypeAlias = Scalar | Mapping | Sequence
 
 
-def parse(text: str, path: str) -> Node | None:
+def parse(text: str, path: str, *, loader: type[yaml.SafeLoader] | type[yaml.CSafeLoader] = LOADER) -> Node | None:
     """Return the tree of the one document in `text`, None when there is none.
 
     `path` is what problems call the file. Aliases are written out, up to the size that a file may have. Raises
@@ -79,7 +81,7 @@ def parse(text: str, path: str) -> Node | None:
         message = f"the character U+{ord(bad[0]):04X} is not allowed in YAML"
         raise refused(Problem(path, line, column, message, "remove it, or write it as an escape in double quotes"))
     try:
-        with closing(cast("Generator[Any]", yaml.parse(text, Loader=_LOADER))) as events:
+        with closing(cast("Generator[Any]", yaml.parse(text, Loader=loader))) as events:
             return _Composer(path, events).document()
     except yaml.MarkedYAMLError as error:
         raise refused(_explained(error, text, path)) from None
@@ -94,9 +96,13 @@ def position(text: str, offset: int) -> tuple[int, int]:
 
 
 def refused(*problems: Problem) -> InvalidManifest:
-    """Return the error that reports `problems`."""
+    """Return the error that reports `problems`: all of them, unless there are more than anyone would read."""
     count = "a mistake" if len(problems) == 1 else f"{len(problems)} mistakes"
-    return InvalidManifest(f"functions.yaml has {count}", problems)
+    shown = sorted(problems)[:MAX_PROBLEMS]
+    if len(problems) > MAX_PROBLEMS:
+        message = f"only the first {MAX_PROBLEMS} of {len(problems)} mistakes are shown"
+        shown.append(Problem(shown[0].path, 0, 0, message))
+    return InvalidManifest(f"functions.yaml has {count}", shown)
 
 
 class _Composer:
@@ -182,6 +188,9 @@ def _explained(error: yaml.MarkedYAMLError, text: str, path: str) -> Problem:
     mark = error.problem_mark or error.context_mark
     if mark is None:
         return Problem(path, 1, 1, "this is not YAML")
+    if text[max(0, mark.index - 1) : mark.index + 1] == "${":
+        hint = 'write "${NAME}" with quotes inside { } and [ ]'
+        return Problem(path, mark.line + 1, mark.column, "this reference needs quotes", hint)
     at = text[mark.index : mark.index + 1]
     told = f"{error.context or ''} {error.problem or ''}"
     for one in _SENTENCES:

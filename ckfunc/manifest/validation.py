@@ -56,6 +56,10 @@ class Branch:
         leaf = self.leaf(name)
         return leaf is not None and leaf.data is True
 
+    def leaves(self) -> dict[str, Leaf]:
+        """Return the names and single values of a mapping of those."""
+        return {name: value for name, value in self.values.items() if isinstance(value, Leaf)}
+
     def branches(self) -> Iterator[tuple[str, Branch]]:
         """Yield the names and mappings of a mapping of mappings."""
         for name, value in self.values.items():
@@ -83,7 +87,7 @@ def validate(record: Record, root: Node, path: str = MANIFEST_NAME) -> tuple[Bra
 
 def closest(word: str, known: Iterable[str]) -> str | None:
     """Return the known word that was probably meant, or None."""
-    if len(word) > 80:
+    if len(word) > _MAX_WORD:
         return None
     names = list(known)
     lowered = word.lower().replace("-", "_")
@@ -101,6 +105,9 @@ def did_you_mean(word: str, known: Iterable[str]) -> str | None:
 def one_of(names: Iterable[str]) -> str:
     """Return a hint that lists all names."""
     return f"known: {', '.join(names)}"
+
+
+_MAX_WORD = 80  # Comparing longer ones is slow, and they are no misspelt keys.
 
 
 class _Check:
@@ -126,28 +133,30 @@ class _Check:
     def _report(self, where: Node, message: str, hint: str | None = None) -> None:
         self.problems.append(Problem(self._path, where.line, where.column, message, hint))
 
-    def _mapping(self, node: Node, place: _Place, of: str) -> Mapping | None:
+    def _mapping(self, node: Node, place: _Place, keys: str, example: str) -> Mapping | None:
+        """Return `node` if it is a mapping; `keys` says what of, and `example` is one with the least that it needs."""
         if isinstance(node, Mapping):
             return node
-        if isinstance(node, Scalar) and node.plain and retyped_as(node.text) == "null":
-            hint = f"write `{place.label}: {{}}`, or remove the key" if place.key else None
+        if _is_null(node):
+            hint = f"write `{place.label}: {example}`, or remove the key"
             self._report(place.key or node, f"{place.label} has no value", hint)
         else:
             got = "a list" if isinstance(node, Sequence) else "a single value"
-            self._report(node, f"{place.label} must be a mapping of {of}, not {got}", "such as `name: value`")
+            self._report(node, f"{place.label} must be a mapping, not {got}", f"keys: {keys}")
         return None
 
     def _record(self, kind: Record, node: Node, place: _Place) -> Branch | None:
         fields = {one.name: one for one in kind.fields}
-        mapping = self._mapping(node, place, "known keys")
+        required = ", ".join(f"{one.name}: …" for one in kind.fields if one.required)
+        mapping = self._mapping(node, place, ", ".join(fields), f"{{{required}}}")
         if mapping is None:
             return None
         branch = Branch(mapping)
         for key, value in self._unique(mapping, secret=False):
             one = fields.get(key.text)
             if one is None:
-                hint = did_you_mean(key.text, fields) or one_of(fields)
-                self._report(key, f"unknown key{_named(key.text)} in {place.label}", _merge_hint(key) or hint)
+                hint = _merge_hint(key) or did_you_mean(key.text, fields) or one_of(fields)
+                self._report(key, f"unknown key{_named(key.text)} in {place.label}", hint)
                 continue
             self._keep(branch, key, self.value(one.kind, value, _Place(key.text, key)))
         self._report_missing(kind.fields, mapping, place)
@@ -161,7 +170,10 @@ class _Check:
                 self._report(place.key or mapping, f"{place.label} has no `{one.name}`", f"add `{example}`")
 
     def _entries(self, kind: Entries, node: Node, place: _Place) -> Branch | None:
-        mapping = self._mapping(node, place, f"{kind.entry} to value")
+        if kind.when_empty and _is_null(node):
+            self._report(place.key or node, *kind.when_empty)
+            return None
+        mapping = self._mapping(node, place, f"one for each {kind.entry}", "{}")
         if mapping is None:
             return None
         if not mapping.entries and kind.when_empty:
@@ -172,10 +184,12 @@ class _Check:
             broken = next((rule for rule in kind.key_rules if not rule.allows(key.text)), None)
             if broken:
                 hint = _merge_hint(key) or broken.hint
-                self._report(key, f"{_named(key.text, kind.entry).lstrip()} {broken.wrong}", hint)
-            checked = self.value(kind.kind, value, _Place(key.text if not broken else f"this {kind.entry}", key))
-            if not broken:
-                self._keep(branch, key, checked)
+                name = "this" if secret and not key.text.isidentifier() else _named(key.text).lstrip() or "this"
+                self._report(key, f"{name} {broken.wrong}", hint)
+                if isinstance(kind.kind, Record):
+                    self.value(kind.kind, value, _Place(f"this {kind.entry}", key))
+            else:
+                self._keep(branch, key, self.value(kind.kind, value, _Place(key.text, key)))
         return branch
 
     def _unique(self, mapping: Mapping, *, secret: bool) -> Iterator[tuple[Scalar, Node]]:
@@ -185,7 +199,7 @@ class _Check:
             if not isinstance(key, Scalar):
                 self._report(key, "a key must be a single text", "quote it if it starts with { or [")
             elif (other := first.setdefault(key.text, key)) is not key:
-                name = _named(key.text) if not secret or re.fullmatch(r"[A-Za-z_]\w*", key.text) else ""
+                name = _named(key.text) if not secret or key.text.isidentifier() else ""
                 self._report(key, f"duplicate key{name}, first at line {other.line}, column {other.column}", "keep one")
             else:
                 yield key, value
@@ -202,7 +216,9 @@ class _Check:
             return None
         retyped = retyped_as(scalar.text) if scalar.plain else None
         if retyped == "null":
-            self._report(place.key or scalar, f"{place.label} has no value", f'an empty text is `{place.label}: ""`')
+            empty = f'an empty text is `{place.label}: ""`'
+            hint = "give it one, or remove the key" if _broken(kind.rules, "") else empty
+            self._report(place.key or scalar, f"{place.label} has no value", hint)
             return None
         if retyped and not (kind.whole_numbers and scalar.text.isdecimal()):
             quoted = '"…"' if kind.secret else f'"{scalar.text}"'
@@ -252,12 +268,14 @@ def _broken(rules: tuple[Rule, ...], text: str) -> Rule | None:
     return next((rule for rule in rules if not rule.allows(text)), None)
 
 
+def _is_null(node: Node) -> bool:
+    return isinstance(node, Scalar) and node.plain and retyped_as(node.text) == "null"
+
+
 def _merge_hint(key: Scalar) -> str | None:
     return "merge keys are not supported; write the entries out" if key.plain and key.text == "<<" else None
 
 
-def _named(text: str, entry: str | None = None) -> str:
+def _named(text: str) -> str:
     """Return ` 'text'` when it can be nothing but a name; `NAME=secret` and the like are not repeated."""
-    if re.fullmatch(r"[\w.@/~-]{1,80}", text):
-        return f" {text!r}"
-    return "" if entry is None else f"this {entry}"
+    return f" {text!r}" if re.fullmatch(r"[\w.@/~-]{1,80}", text) else ""

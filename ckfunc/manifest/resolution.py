@@ -1,0 +1,74 @@
+"""What the values of a target come to: its environment and application, overrides applied and variables put in."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from ckfunc.base.errors import Problem
+from ckfunc.manifest.definition import APPLICATION_ID, MANIFEST_NAME
+from ckfunc.manifest.interpolation import expand, references
+from ckfunc.manifest.kinds import Rule
+from ckfunc.manifest.targets import section
+from ckfunc.manifest.tree import Scalar
+from ckfunc.manifest.validation import Branch, Leaf
+from ckfunc.manifest.variables import lookup
+
+_LITERAL_APPLICATION = Rule(
+    APPLICATION_ID, "does not become an application's id or key", "an id is a number, a key is a UUID"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Values:
+    """What a target's values came to. `environment` is None when it is unmanaged, or when a variable has no value."""
+
+    environment: dict[str, str] | None = field(default=None, repr=False)
+    application: str | None = None
+
+
+def resolve(
+    manifest: Branch, target: str, root: Path, environ: Mapping[str, str]
+) -> tuple[Values, tuple[Problem, ...]]:
+    """Return the values that count for `target`, and a problem for each variable without a value.
+
+    What the target overrides, and what belongs to other targets alone, is not looked at. No problem holds a value.
+    """
+    said = section(manifest, target)
+    environment = _environment(manifest, said)
+    application = said.leaf("application") if said else None
+    leaves = [*(environment or {}).values(), *([application] if application else [])]
+    values, wrong = lookup((name for leaf in leaves for name, _ in references(leaf.text)), root, target, environ)
+    problems = [*wrong, *(problem for leaf in leaves for problem in _unresolved(leaf, values, target))]
+    if problems:
+        return Values(), tuple(problems)
+    key = expand(application.text, values) if application else None
+    if application and key is not None and not _LITERAL_APPLICATION.allows(key):
+        message, node = f"application {_LITERAL_APPLICATION.wrong}", application.node
+        problems.append(Problem(MANIFEST_NAME, node.line, node.column, message, _LITERAL_APPLICATION.hint))
+    expanded = None if environment is None else {name: expand(leaf.text, values) for name, leaf in environment.items()}
+    return Values(expanded, key), tuple(problems)
+
+
+def _environment(manifest: Branch, target: Branch | None) -> dict[str, Leaf] | None:
+    runtime = manifest.branch("runtime")
+    base = runtime.branch("environment") if runtime else None
+    override = target.branch("environment") if target else None
+    if base is None and override is None:
+        return None
+    return {**(base.leaves() if base else {}), **(override.leaves() if override else {})}
+
+
+def _unresolved(leaf: Leaf, values: Mapping[str, str], target: str) -> Iterator[Problem]:
+    for name, offset in references(leaf.text):
+        if name not in values:
+            column = leaf.node.column + _shift(leaf.node, offset)
+            hint = f"define {name} in the process's environment, in .env.{target} or in .env"
+            yield Problem(MANIFEST_NAME, leaf.node.line, column, f"${{{name}}} has no value", hint)
+
+
+def _shift(node: Scalar, offset: int) -> int:
+    """Return how far into a scalar's source the character at `offset` of its text stands; 0 when it cannot be told."""
+    extra = node.end - node.start - len(node.text)
+    return offset + extra // 2 if extra in (0, 2) and not node.block and "\n" not in node.text else 0

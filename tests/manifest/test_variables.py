@@ -1,0 +1,138 @@
+"""Where the values of variables come from, and where they are put in."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+from manifest.projects import MINIMAL, problems, project
+
+from ckfunc.base.errors import InvalidManifest
+from ckfunc.manifest import load
+from ckfunc.manifest.interpolation import expand, references
+
+MANIFEST = "version: 1\nruntime:\n  environment:\n    A: {value}\ntargets: {{staging: {{}}}}\n"
+
+
+def value(root: Path, written: str, environ: Mapping[str, str] | None = None) -> str:
+    project(root, MANIFEST.format(value=written))
+    environment = load(root, None, environ or {}).runtime.environment
+    assert environment is not None
+    return environment["A"]
+
+
+def test_the_process_wins_over_the_target_s_file_and_that_over_the_shared_one(tmp_path: Path) -> None:
+    assert value(project(tmp_path, files={".env": "X=shared"}), "${X}") == "shared"
+    assert value(project(tmp_path, files={".env.staging": "X=target"}), "${X}") == "target"
+    assert value(tmp_path, "${X}", {"X": "process"}) == "process"
+    assert value(tmp_path, "${X}", {"X": ""}) == ""
+
+
+@pytest.mark.parametrize(
+    ("written", "want"),
+    [
+        ("a$b", "a$b"),
+        ("$", "$"),
+        ("$$", "$"),
+        ("$$$$", "$$"),
+        ("$${X}", "${X}"),
+        ("$$${X}", "$1"),
+        ("${X}${Y}-${X}", "12-1"),
+        ("$X", "$X"),
+        ("100$ and $1", "100$ and $1"),
+        ("'${X} #'", "1 #"),
+    ],
+)
+def test_references_are_replaced_and_doubled_dollars_are_one(tmp_path: Path, written: str, want: str) -> None:
+    assert value(tmp_path, written, {"X": "1", "Y": "2"}) == want
+
+
+def test_values_are_put_in_as_they_are(tmp_path: Path) -> None:
+    assert value(tmp_path, "${X}", {"X": "${Y} $$ \\1"}) == "${Y} $$ \\1"
+    root = project(tmp_path, files={".env": "X='${Y} $$'\nY=no\n"})
+    assert value(root, "${X}") == "${Y} $$"
+
+
+def test_env_files_know_quotes_comments_export_and_crlf(tmp_path: Path) -> None:
+    env = "\ufeff# comment\r\nexport X=\"a b\\nc\" # more\r\nY='#'\r\nEMPTY=\r\n"
+    root = project(tmp_path, files={".env": env})
+    assert value(root, "${X}${Y}${EMPTY}") == "a b\nc#"
+
+
+def test_a_name_without_an_equals_sign_defines_nothing(tmp_path: Path) -> None:
+    root = project(tmp_path, MANIFEST.format(value="${X}"), {".env": "X\n"})
+    assert "${X} has no value" in problems(root)[0]
+
+
+def test_every_reference_without_a_value_is_reported_at_its_place(tmp_path: Path) -> None:
+    text = "version: 1\nruntime:\n  environment:\n    A: x${B}${C}\n    D: '${E}'\n    F: |\n      ${G}\n"
+    assert problems(project(tmp_path, text), "local") == [
+        f"functions.yaml:{where}: ${{{name}}} has no value "
+        f"(define {name} in the process's environment, in .env.local or in .env)"
+        for where, name in [("4:9", "B"), ("4:13", "C"), ("5:9", "E"), ("6:8", "G")]
+    ]
+
+
+def test_env_files_are_not_needed_when_the_process_has_it_all(tmp_path: Path) -> None:
+    root = project(tmp_path, files={".env": "not = a ' file\n"})
+    assert value(root, "${X}", {"X": "1"}) == "1"
+
+
+def test_a_broken_env_file_is_reported_without_its_content(tmp_path: Path) -> None:
+    text = "X=1\n'hunter2\n"
+    root = project(tmp_path, MANIFEST.format(value="${Z}"), {".env": text})
+    found = problems(root)
+    assert found[0].startswith(".env:2:1: this line is not NAME=VALUE (write NAME=VALUE, with quotes")
+    assert "hunter2" not in "".join(found)
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [(b"X=\xff", ".env:1:3: .env is not UTF-8 text"), (b"#" * 2_000_000, ".env: .env is too large: 1.9 MiB")],
+)
+def test_an_env_file_that_cannot_be_read_is_reported(tmp_path: Path, content: bytes, said: str) -> None:
+    root = project(tmp_path, MANIFEST.format(value="${X}"), {".env": content})
+    assert problems(root)[0].startswith(said)
+
+
+def test_an_env_file_that_is_a_directory_is_reported(tmp_path: Path) -> None:
+    root = project(tmp_path, MANIFEST.format(value="${X}"), {".env/x": ""})
+    assert problems(root)[0].startswith(".env: .env is a directory")
+
+
+def test_what_is_overridden_or_another_target_s_need_not_resolve(tmp_path: Path) -> None:
+    text = """\
+version: 1
+runtime: {environment: {A: "${MISSING}"}}
+targets:
+  a: {environment: {A: plain}}
+  b: {application: "${MISSING}", environment: {B: "${MISSING}"}}
+"""
+    assert problems(project(tmp_path, text), "a") == []
+    assert len(problems(tmp_path, "b")) == 3
+
+
+def test_the_application_may_come_from_a_variable(tmp_path: Path) -> None:
+    root = project(tmp_path, MINIMAL + "targets:\n  a: {application: '${APP}'}\n")
+    assert load(root, None, {"APP": "42"}).target.application == "42"
+    assert problems(root)[0].startswith("functions.yaml:5:21: ${APP} has no value")
+    with pytest.raises(InvalidManifest) as caught:
+        load(root, None, {"APP": "hunter2"})
+    assert str(caught.value.problems[0]) == (
+        "functions.yaml:5:20: application does not become an application's id or key "
+        "(an id is a number, a key is a UUID)"
+    )
+
+
+def test_nothing_is_put_into_scripts_names_or_descriptions(tmp_path: Path) -> None:
+    text = "version: 1\nfunctions:\n  call.ended: {handler: a.ts, name: '${X}', description: $$}\n"
+    script = "export default async () => `${X} $$`;\n"
+    functions = load(project(tmp_path, text, {"a.ts": script}), None, {"X": "1"}).functions
+    assert functions is not None
+    assert (functions[0].handler.text, functions[0].name, functions[0].description) == (script, "${X}", "$$")
+
+
+def test_references_are_found_with_their_offsets() -> None:
+    assert references("a${B} $${C} ${D}") == (("B", 1), ("D", 12))
+    assert expand("${B}$$", {"B": "x"}) == "x$"
