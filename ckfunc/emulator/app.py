@@ -48,6 +48,12 @@ ROUTES: tuple[Route, ...] = (
 Receive = Callable[[], Awaitable[Mapping[str, Any]]]
 Send = Callable[[Mapping[str, Any]], Awaitable[None]]
 
+CALLER_HEADER = "x-ckfunc-invocation"
+"""The invocation whose handler sent a request: the runtime adds it, so that loops of events are found."""
+
+_ALWAYS_CAMEL = (["emulator"], ["oauth"])
+"""Where a path without /v1 is no call of the Platform API in its other spelling."""
+
 _LOG = logging.getLogger("ckfunc.emulator")
 
 
@@ -68,7 +74,8 @@ class App:
         dialect, media_type = Dialect.CAMEL, JSON
         try:
             versioned, segments = segments_of(scope["raw_path"].decode("latin-1"))
-            dialect, media_type = answer_format(headers.get("accept", ""), versioned)
+            camel = versioned or segments[:1] in _ALWAYS_CAMEL
+            dialect, media_type = answer_format(headers.get("accept", ""), camel)
             reply = await self._answer(scope, headers, segments, receive)
         except Problem as problem:
             reply = Reply(problem.document(), problem.status, problem.headers)
@@ -91,9 +98,10 @@ class App:
             headers,
             scope["query_string"],
             parameters=parameters,
+            caller=_caller(headers),
         )
         if route.access is Access.TOKEN:
-            call.caller = self._services.tokens.caller(headers.get("authorization"))
+            self._services.tokens.check(headers.get("authorization"))
         elif route.access is Access.CONTROL:
             check_origin(headers.get("origin"), scope["scheme"], host)
         if scope["method"] not in ("GET", "HEAD"):
@@ -123,6 +131,11 @@ class App:
         headers += [(name.encode("latin-1"), value.encode("latin-1")) for name, value in reply.headers.items()]
         await send({"type": "http.response.start", "status": HTTPStatus(reply.status).value, "headers": headers})
         await send({"type": "http.response.body", "body": b"" if head else content})
+
+
+def _caller(headers: Mapping[str, str]) -> int | None:
+    text = headers.get(CALLER_HEADER, "")
+    return int(text) if text.isascii() and text.isdecimal() and len(text) < 19 else None
 
 
 async def _body(receive: Receive, limit_bytes: int) -> bytes:

@@ -111,20 +111,10 @@ class Emulator:
             for number, handler in before.items():
                 signal.signal(number, handler)
 
-    def _runtime(self, opened: AsyncExitStack) -> tuple[Any, Any]:
-        compiler = _runtime_class("Compiler")
-        hosts = _runtime_class("Hosts")
-        made = None if compiler is None else compiler()
-        host = None if hosts is None else hosts(limits=self._limits, cache=self._cache, on_event=self._on_event)
-        if made is not None:
-            opened.callback(made.close)
-        if host is not None:
-            opened.push_async_callback(host.close)
-        return host, made
-
     def _listen(self) -> socket.socket:
         family = socket.AF_INET6 if ":" in self._host else socket.AF_INET
-        listener = socket.socket(family, socket.SOCK_STREAM)
+        # With the protocol named, asyncio turns Nagle's algorithm off: an answer is not held back for 40 ms.
+        listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
         try:
             if hasattr(signal, "SIGHUP"):  # POSIX: a port in TIME_WAIT is free; on Windows this would share a taken one
                 listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -154,6 +144,8 @@ class Emulator:
         from ckfunc.emulator.store import application, invocations, runtime
         from ckfunc.emulator.store.database import open_database
         from ckfunc.emulator.store.schema import SCHEMA
+        from ckfunc.runtime.compiler import Compiler
+        from ckfunc.runtime.pool import Hosts
 
         self._loop = asyncio.get_running_loop()
         self._end = asyncio.Event()
@@ -164,12 +156,13 @@ class Emulator:
             runtime.create_if_missing(database)
             invocations.end_abandoned(database, STOPPED)
             tokens = Tokens(SystemClock(), self._token_lifetime_s)
-            hosts, compiler = self._runtime(opened)
+            compiler = opened.enter_context(Compiler())
+            hosts = Hosts(limits=self._limits, cache=self._cache, on_event=self._on_event)
+            opened.push_async_callback(hosts.close)
             dispatcher = Dispatcher(
                 database,
                 hosts=hosts,
                 compiler=compiler,
-                tokens=tokens,
                 base_url=self.url,
                 on_event=self._on_event,
             )
@@ -189,19 +182,6 @@ class Emulator:
             ending.cancel()
             server.should_exit = True
             await serving
-
-
-def _runtime_class(name: str) -> Any:
-    import importlib
-
-    for module in ("", ".hosts", ".compiler", ".compiling", ".compile"):
-        try:
-            found = getattr(importlib.import_module("ckfunc.runtime" + module), name, None)
-        except ImportError:
-            continue
-        if found is not None:
-            return found
-    return None
 
 
 def _uvicorn(app: Any) -> uvicorn.Server:

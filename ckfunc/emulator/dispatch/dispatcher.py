@@ -12,7 +12,7 @@ from ckfunc.base.errors import CkfuncError
 from ckfunc.emulator.dispatch import runtimes
 from ckfunc.emulator.dispatch.depth import DEEPEST, Depths
 from ckfunc.emulator.dispatch.scripts import INITIALIZATION_SCRIPT, Compiler, compiled, handler_name, syntax_error
-from ckfunc.emulator.http.auth import CLIENT_ID, Tokens
+from ckfunc.emulator.http.auth import CLIENT_ID, CLIENT_SECRET
 from ckfunc.emulator.store import functions, invocations
 from ckfunc.emulator.store.database import Database
 from ckfunc.model.execution import ApiAccess, Compiled, Environment, HandlerError, HandlerVersion, Outcome
@@ -72,7 +72,6 @@ class Dispatcher:
         *,
         hosts: Hosts,
         compiler: Compiler,
-        tokens: Tokens,
         base_url: str,
         on_event: Callable[[str], None] | None = None,
     ) -> None:
@@ -80,7 +79,6 @@ class Dispatcher:
         self._database = database
         self._hosts = hosts
         self._compiler = compiler
-        self._tokens = tokens
         self._on_event = on_event or (lambda _line: None)
         self._depths = Depths()
         self._running: dict[int, _Started] = {}
@@ -89,12 +87,12 @@ class Dispatcher:
         self._warm: dict[int, None] = {}
         self._warming = asyncio.Lock()
         self._versions: dict[int, HandlerVersion] = {}
-        self._environments: dict[int, Environment] = {}
+        self._made: list[Environment] = []
 
     def fire(self, trigger_type: str, data: Mapping[str, Any], *, caller: int | None = None) -> Invocation | None:
         """Run the function of this type in the background; return its run, or None when no function would run.
 
-        `data` is the event in canonical spelling. `caller` is the function whose handler caused it, None for a client.
+        `data` is the event in canonical spelling; `caller` is the invocation whose handler caused it, or None.
         """
         started = self._begin(trigger_type, data, caller)
         if started is None:
@@ -123,7 +121,7 @@ class Dispatcher:
 
     def runtime_changed(self) -> None:
         """Take note of another runtime: new runs get the new one, and what was warm is made warm again."""
-        self._environments = {}
+        self._made = []
         for function_id in list(self._warm):
             self._keep(asyncio.get_running_loop().create_task(self._prepare(function_id)))
         if not self._warm:
@@ -166,7 +164,7 @@ class Dispatcher:
         invocation = invocations.begin(self._database, function.id, function.current_version_number, data)
         started = _Started(function, invocation, depth, [])
         self._running[invocation.id] = started
-        self._depths.began(function.id, invocation.id, depth)
+        self._depths.note(invocation.id, depth)
         return started
 
     async def _in_turn(self, started: _Started) -> None:
@@ -194,7 +192,7 @@ class Dispatcher:
             )
         try:
             version = await self._version(started.function)
-            environment = await self._environment(started.function.id)
+            environment = await self._environment()
         except CkfuncError as error:
             return _failed("RuntimeError", error.message)
         if isinstance(version, HandlerError):
@@ -207,7 +205,6 @@ class Dispatcher:
         invocation_id = started.invocation.id
         if self._running.pop(invocation_id, None) is None:
             return
-        self._depths.ended(started.function.id, invocation_id)
         status = invocations.end(self._database, invocation_id, outcome)
         self._on_event(
             f"{started.function.type} v{started.invocation.version_number} {status.value}"
@@ -228,12 +225,12 @@ class Dispatcher:
         self._versions[function.id] = made
         return made
 
-    async def _environment(self, function_id: int) -> Environment | HandlerError:
-        """Return what a function's handler runs in, or why it cannot run at all."""
-        if kept := self._environments.get(function_id):
-            return kept
-        # A change of the runtime replaces the dictionary: what is made from the older runtime ends up in the older one.
-        environments = self._environments
+    async def _environment(self) -> Environment | HandlerError:
+        """Return what handlers run in, or why none can run."""
+        # A change of the runtime replaces the list: what is being made from the older one ends up in the older list.
+        made_so_far = self._made
+        if made_so_far:
+            return made_so_far[0]
         runtime = runtimes.current(self._database, self.base_url)
         script: Compiled | None = None
         if runtime.initialization_script is not None:
@@ -245,19 +242,17 @@ class Dispatcher:
         made = Environment(
             dependencies={one.name: one.version for one in runtime.dependencies},
             variables=runtime.environment,
-            api=ApiAccess(
-                self.base_url, f"{self.base_url}/oauth/token", CLIENT_ID, self._tokens.secret_of(function_id)
-            ),
+            api=ApiAccess(self.base_url, f"{self.base_url}/oauth/token", CLIENT_ID, CLIENT_SECRET),
             initialization_script=script,
         )
-        environments[function_id] = made
+        made_so_far.append(made)
         return made
 
     async def _prepare(self, function_id: int | None) -> None:
         """Make a function's next run warm; without one, install the packages alone. One at a time, and best effort."""
         async with self._warming:
             try:
-                environment = await self._environment(function_id or 0)
+                environment = await self._environment()
                 function = functions.find(self._database, function_id or 0)
                 version = None if function is None else await self._version(function)
                 if not isinstance(environment, HandlerError) and not isinstance(version, HandlerError):

@@ -19,7 +19,7 @@ _LARGEST_PAGE = 2**31
 class Call:
     """One request. `path` is without `/v1` and `/applications/1`; `links` make addresses on the host that was called.
 
-    `caller` is the id of the function whose handler sent the request, None for everyone else.
+    `caller` is the id of the invocation whose handler sent the request, None for everyone else.
     """
 
     method: str

@@ -1,0 +1,296 @@
+"""How events become runs, in real Node."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import sqlite3
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from ckfunc.base.files import cache_dir
+from ckfunc.emulator.server import Emulator
+from ckfunc.model.execution import Limits
+
+FUNCTIONS = "/v1/runtimes/nodejs/functions"
+GOLDEN = Path(__file__).parent.parent / "golden" / "emulator"
+
+
+def deploy(client: httpx.Client, trigger_type: str, *scripts: str) -> int:
+    made = client.post(FUNCTIONS, json={"type": trigger_type, "name": trigger_type})
+    function_id = int(made.json()["id"])
+    for script in scripts:
+        version = client.post(f"/v1/functions/{function_id}/versions", json={"handlerScript": script})
+        assert version.status_code == 200, version.text
+    return function_id
+
+
+def trigger(client: httpx.Client, trigger_type: str, **data: Any) -> dict[str, Any]:
+    answer = client.post("/emulator/trigger", json={"type": trigger_type, "data": data})
+    assert answer.status_code == 200, answer.text
+    found: dict[str, Any] = answer.json()
+    return found
+
+
+def invocations(client: httpx.Client, function_id: int, **query: Any) -> list[dict[str, Any]]:
+    page = client.get(f"/v1/functions/{function_id}/invocations", params=query).json()
+    found: list[dict[str, Any]] = page["_embedded"]["invocations"]
+    return found
+
+
+def eventually(look: Callable[[], Any]) -> Any:
+    """Return the first true answer of `look`."""
+    until = time.monotonic() + 60
+    while time.monotonic() < until:
+        if found := look():
+            return found
+        time.sleep(0.01)
+    raise AssertionError("it never happened")
+
+
+def test_a_run_is_stored_with_its_event_result_console_and_duration(client: httpx.Client) -> None:
+    script = """
+        interface Context {}
+        function handleEvent(event: any, context: Context) { console.log('got', event.snake_case); return event; }
+    """
+    function_id = deploy(client, "some.event", script)
+    event = {"snake_case": 1, "camelCase": {"a": [None, "ü"]}}
+    found = trigger(client, "some.event", **event)
+    invocation = found["invocation"]
+    assert (invocation["status"], invocation["versionNumber"]) == ("SUCCEEDED", 1)
+    assert invocation["args"] == event
+    assert invocation["result"] == {"payload": event}
+    assert found["detail"]["console"] == [{"level": "log", "text": "got 1"}]
+    assert found["detail"]["durationMs"] > 0
+    assert invocations(client, function_id) == [invocation]
+    details = client.get("/emulator/invocations", params={"ids": invocation["id"]}).json()
+    assert details == {"invocations": [found["detail"]]}
+
+
+def test_nothing_runs_without_a_function_or_a_version_or_while_it_is_disabled(client: httpx.Client) -> None:
+    nothing = {"invocation": None, "detail": None}
+    assert trigger(client, "some.event") == nothing
+    function_id = deploy(client, "some.event")
+    assert trigger(client, "some.event") == nothing
+    client.post(f"/v1/functions/{function_id}/versions", json={"handlerScript": "function handleEvent() {}"})
+    assert trigger(client, "some.event")["invocation"]["result"] == {"payload": None}
+    client.put(f"/emulator/functions/{function_id}/enabled", json={"enabled": False})
+    assert trigger(client, "some.event") == nothing
+    assert len(invocations(client, function_id)) == 1
+
+
+def test_a_throw_is_a_failed_run_with_the_users_own_line(client: httpx.Client) -> None:
+    script = "type A = { b: string };\n\nfunction handleEvent(a: A) {\n  throw new TypeError('no ' + a.b);\n}"
+    deploy(client, "some.event", script)
+    invocation = trigger(client, "some.event", b="luck")["invocation"]
+    assert invocation["status"] == "FAILED"
+    error = invocation["result"]["error"]
+    assert (error["name"], error["message"]) == ("TypeError", "no luck")
+    assert "some.event@1.ts:4" in error["stack"]
+
+
+def test_a_script_that_does_not_parse_fails_each_run_with_the_place(client: httpx.Client) -> None:
+    deploy(client, "some.event", "function handleEvent() {\n  return (;\n}")
+    error = trigger(client, "some.event")["invocation"]["result"]["error"]
+    assert error["name"] == "SyntaxError"
+    assert "some.event@1.ts:2:" in error["message"]
+
+
+def test_a_new_version_answers_the_next_event(client: httpx.Client) -> None:
+    function_id = deploy(client, "some.event", "function handleEvent() { return 1 }")
+    assert trigger(client, "some.event")["invocation"]["result"] == {"payload": 1}
+    client.post(f"/v1/functions/{function_id}/versions", json={"handlerScript": "function handleEvent() { return 2 }"})
+    invocation = trigger(client, "some.event")["invocation"]
+    assert (invocation["versionNumber"], invocation["result"]) == (2, {"payload": 2})
+
+
+def test_handlers_see_the_variables_and_the_init_scripts_exports_of_the_moment(client: httpx.Client) -> None:
+    deploy(
+        client,
+        "some.event",
+        "function handleEvent() { return [process.env.WHERE, greeting, Object.keys(process.env)] }",
+    )
+    error = trigger(client, "some.event")["invocation"]["result"]["error"]
+    assert "greeting" in error["message"]
+    client.put("/v1/runtimes/nodejs/environment-variables", json={"WHERE": "here"})
+    client.put("/v1/runtimes/nodejs/initialization-script", json={"script": "export const greeting: string = 'hello';"})
+    where, greeting, names = trigger(client, "some.event")["invocation"]["result"]["payload"]
+    assert (where, greeting) == ("here", "hello")
+    assert "CHATKITTY_APPLICATION_ID" in names
+    client.put("/v1/runtimes/nodejs/initialization-script", json={"script": "export const = 1"})
+    error = trigger(client, "some.event")["invocation"]["result"]["error"]
+    assert (error["name"], "initialization-script.ts:1" in error["message"]) == ("SyntaxError", True)
+
+
+def test_what_runs_can_be_read_while_it_runs(client: httpx.Client) -> None:
+    script = """
+        async function handleEvent() {
+          console.log('first');
+          await new Promise((resolve) => setTimeout(resolve, 1500));
+          console.warn('second');
+        }
+    """
+    function_id = deploy(client, "some.event", script)
+    caller = threading.Thread(target=trigger, args=(client, "some.event"))
+    caller.start()
+    (invocation,) = eventually(lambda: invocations(client, function_id))
+    assert (invocation["status"], invocation["result"]) == ("RUNNING", {})
+    ids = {"ids": f"{invocation['id']},999"}
+
+    def detail() -> dict[str, Any]:
+        (found,) = client.get("/emulator/invocations", params=ids).json()["invocations"]
+        return dict(found)
+
+    running = eventually(lambda: (found := detail())["console"] and found)
+    assert running == {"id": invocation["id"], "console": [{"level": "log", "text": "first"}], "durationMs": None}
+    caller.join()
+    assert [line["level"] for line in detail()["console"]] == ["log", "warn"]
+    assert detail()["durationMs"] > 1000
+
+
+def test_a_time_limit_ends_a_run_and_the_next_one_works(tmp_path: Path) -> None:
+    emulator = Emulator(tmp_path, cache=cache_dir(), limits=Limits(time_s=0.5))
+    with httpx.Client(base_url=emulator.start(), timeout=60, trust_env=False) as client:
+        try:
+            token = client.post(
+                "/oauth/token", auth=("emulator", "emulator"), data={"grant_type": "client_credentials"}
+            ).json()["access_token"]
+            client.headers["authorization"] = f"Bearer {token}"
+            deploy(client, "some.event", "function handleEvent(event) { while (event.loop) {} return 'fine' }")
+            assert trigger(client, "some.event", loop=True)["invocation"]["status"] == "FAILED"
+            assert trigger(client, "some.event", loop=False)["invocation"]["result"] == {"payload": "fine"}
+        finally:
+            emulator.stop()
+
+
+def test_an_emulator_that_stops_in_the_middle_of_a_run_fails_it(tmp_path: Path) -> None:
+    emulator = Emulator(tmp_path, cache=cache_dir())
+    with httpx.Client(base_url=emulator.start(), timeout=60, trust_env=False) as client:
+        token = client.post(
+            "/oauth/token", auth=("emulator", "emulator"), data={"grant_type": "client_credentials"}
+        ).json()["access_token"]
+        client.headers["authorization"] = f"Bearer {token}"
+        never = "async function handleEvent() { await new Promise(() => setTimeout(() => {}, 9e6)) }"
+        function_id = deploy(client, "user.sent.message", never)
+        user = client.post("/v1/users", json={"name": "ann", "displayName": "Ann"}).json()
+        channel = client.post("/v1/channels", json={"type": "PUBLIC", "name": "c"}).json()
+        sent = {"type": "TEXT", "body": "hello", "user": {"id": user["id"]}}
+        assert client.post(f"/v1/channels/{channel['id']}/messages", json=sent).status_code == 200
+        (invocation,) = invocations(client, function_id)
+        assert invocation["status"] == "RUNNING"
+        emulator.stop()
+    again = Emulator(tmp_path, cache=cache_dir())
+    with httpx.Client(base_url=again.start(), timeout=60, trust_env=False) as client:
+        try:
+            detail = client.get("/emulator/invocations", params={"ids": invocation["id"]}).json()["invocations"][0]
+            assert detail["durationMs"] is not None
+        finally:
+            again.stop()
+
+
+@pytest.mark.parametrize("body", [[], {"data": {}}, {"type": "a", "data": []}, {"type": 1}])
+def test_a_trigger_that_makes_no_sense_is_a_400(anyone: httpx.Client, body: object) -> None:
+    assert anyone.post("/emulator/trigger", json=body).status_code == 400
+
+
+@pytest.mark.parametrize("ids", ["x", "1,-2", "1;2", ",".join(map(str, range(1001)))])
+def test_ids_that_make_no_sense_are_a_400(anyone: httpx.Client, ids: str) -> None:
+    assert anyone.get("/emulator/invocations", params={"ids": ids}).status_code == 400
+
+
+def test_details_of_no_runs_are_none(anyone: httpx.Client) -> None:
+    assert anyone.get("/emulator/invocations").json() == {"invocations": []}
+
+
+def test_two_hundred_events_at_once_are_two_hundred_runs(client: httpx.Client) -> None:
+    function_id = deploy(client, "some.event", "function handleEvent(event) { return event.n }")
+    numbers = range(200)
+
+    def fire(part: int) -> None:
+        for number in numbers[part::8]:
+            assert trigger(client, "some.event", n=number)["invocation"]["result"] == {"payload": number}
+
+    threads = [threading.Thread(target=fire, args=(part,)) for part in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    stored = invocations(client, function_id, size=1000)
+    assert sorted(one["result"]["payload"] for one in stored) == list(numbers)
+    assert [one["id"] for one in stored] == sorted((one["id"] for one in stored), reverse=True)
+
+
+# Sessions
+
+
+def session(client: httpx.Client, username: str, **auth_params: Any) -> dict[str, Any]:
+    return trigger(client, "user.attempted.start_session", username=username, authParams=auth_params)
+
+
+def exists(client: httpx.Client, name: str) -> bool:
+    return client.head("/v1/users", params={"name": name}).status_code == 200
+
+
+def guests(client: httpx.Client, state: str) -> None:
+    client.put("/v1/application/settings", json={"guestUsers": state, "userCreatedChannels": "ENABLED"})
+
+
+def test_without_a_function_guests_are_made_where_they_are_allowed(client: httpx.Client) -> None:
+    found = session(client, "someone")
+    assert (found["allowed"], found["reason"], found["invocation"]) == (True, None, None)
+    (made,) = client.get("/v1/users").json()["_embedded"]["users"]
+    assert (made["name"], made["isGuest"]) == ("someone", True)
+
+
+def test_without_a_function_and_guests_a_user_must_exist(client: httpx.Client) -> None:
+    guests(client, "DISABLED")
+    found = session(client, "ann")
+    assert found["allowed"] is False
+    assert "no user 'ann'" in found["reason"]
+    client.post("/v1/users", json={"name": "ann", "displayName": "Ann"})
+    assert session(client, "ann")["allowed"] is True
+
+
+def test_a_function_that_throws_denies_the_session_with_its_reason(client: httpx.Client) -> None:
+    deploy(
+        client,
+        "user.attempted.start_session",
+        "function handleEvent(e) { if (!e.authParams.key) throw Error('no key') }",
+    )
+    denied = session(client, "ann")
+    assert (denied["allowed"], denied["reason"]) == (False, "no key")
+    assert denied["invocation"]["status"] == "FAILED"
+    assert not exists(client, "ann")
+    allowed = session(client, "ann", key="x")
+    assert (allowed["allowed"], allowed["invocation"]["status"]) == (True, "SUCCEEDED")
+
+
+def test_a_session_without_a_username_is_a_400(anyone: httpx.Client) -> None:
+    for data in ({}, {"username": ""}, {"username": 1}, {"username": "a", "authParams": []}):
+        answer = anyone.post("/emulator/trigger", json={"type": "user.attempted.start_session", "data": data})
+        assert answer.status_code == 400, data
+
+
+@pytest.mark.parametrize("version", [30, 31, 32, 33, 34])
+def test_the_platforms_own_sample_handler_runs_unchanged(client: httpx.Client, tmp_path: Path, version: int) -> None:
+    guests(client, "DISABLED")
+    sample = json.loads((GOLDEN / "sample-handlers.json").read_text("utf-8"))[str(version)]
+    with contextlib.closing(sqlite3.connect(tmp_path / "emulator" / "emulator.db")) as database:
+        database.execute("INSERT INTO sqlite_sequence VALUES ('channels', 701)")
+        database.commit()
+    channel = client.post("/v1/channels", json={"type": "PUBLIC", "name": "lobby"}).json()["id"]
+    assert channel == 702  # the sample names it
+    deploy(client, "user.attempted.start_session", sample["script"])
+    first, second = (session(client, "niyati@example.com", displayName="Niyati") for _ in range(2))
+    assert first["invocation"]["status"] == "SUCCEEDED", first
+    assert (first["allowed"], second["allowed"]) == (True, True)
+    assert first["invocation"]["result"] == {"payload": sample["first"]}
+    assert second["invocation"]["result"] == {"payload": sample["second"]}
+    (member,) = client.get(f"/v1/channels/{channel}/members").json()["_embedded"]["users"]
+    assert (member["name"], member["displayName"]) == ("niyati@example.com", "Niyati")

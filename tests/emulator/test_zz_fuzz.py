@@ -1,0 +1,72 @@
+"""Whatever is sent to users, channels, messages and notifications, the answer is an answer of the platform's."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import httpx
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+NAMES = [
+    "id", "name", "displayName", "display_name", "isGuest", "guest", "presence", "status", "properties", "type",
+    "members", "creator", "username", "body", "file", "url", "contentType", "size", "user", "groupTag", "_links",
+]  # fmt: skip
+VALUES = ["ann", "PUBLIC", "DIRECT", "TEXT", "FILE", "", "x" * 2000, "\0", "🌞", "\ud800", "%", "2022-01-31T12:00:00Z"]
+EARLIEST = "0001-01-01T00:00:00+23:59"
+NUMBERS = [0, 1, 2, -1, 2**31, 2**53, 2**63 - 1, 2**63, -(2**63) - 1, 10**400]
+
+scalars = (
+    st.none() | st.booleans() | st.sampled_from(NUMBERS) | st.sampled_from(VALUES) | st.floats() | st.text(max_size=5)
+)
+documents = st.recursive(
+    scalars,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(NAMES), inner, max_size=6),
+    max_leaves=12,
+)
+objects = st.dictionaries(st.sampled_from(NAMES), documents, max_size=8)
+paths = st.sampled_from(
+    [
+        "/users", "/users/{}", "/users/{}/channels", "/users/{}/notifications", "/channels", "/channels/{}",
+        "/channels/{}/members", "/channels/{}/members/{}", "/channels/{}/messages", "/messages", "/messages/{}",
+    ]
+)  # fmt: skip
+ids = st.sampled_from(["1", "2", "3", "0", "-1", "x", str(2**63), "%00", "%ff", "a%2Fb", "..", "1" * 400])
+queries = st.lists(
+    st.tuples(
+        st.sampled_from(
+            ["page", "size", "sort", "name", "type", "members", "start", "next", "relation", "query", "startTime"]
+        ),
+        st.sampled_from(
+            ["", "0", "1", "-1", "x", "id,desc", "name", "id; --", "PUBLIC", "NEXT", "9" * 30, "'", "\0", EARLIEST]
+        ),
+    ),
+    max_size=4,
+)  # fmt: skip
+
+
+@settings(
+    max_examples=5000, deadline=None, derandomize=False, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(
+    method=st.sampled_from(["GET", "POST", "PATCH", "DELETE", "HEAD", "PUT"]),
+    path=paths,
+    id1=ids,
+    id2=ids,
+    query=queries,
+    body=objects | documents,
+    prefix=st.sampled_from(["", "/v1", "/v1/applications/1"]),
+)
+def test_no_request_is_a_500(
+    client: httpx.Client, method: str, path: str, id1: str, id2: str, query: list[Any], body: Any, prefix: str
+) -> None:
+    if client.head("/v1/users", params={"name": "ann"}).status_code == 404:
+        client.post("/v1/users", json={"name": "ann", "displayName": "Ann"})
+        client.post("/v1/channels", json={"type": "PUBLIC", "name": "p", "members": [{"username": "ann"}]})
+    content = json.dumps(body) if method not in ("GET", "HEAD") else None
+    answer = client.request(method, prefix + path.format(id1, id2), params=query, content=content)
+    assert answer.status_code in (200, 400, 404), answer.text
+    if method != "HEAD":
+        document = answer.json()
+        assert answer.status_code == 200 or set(document) == {"error", "message", "explanation", "timestamp"}
