@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
-import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,6 +16,8 @@ def write_atomically(path: Path, content: str | bytes, *, mode: int = 0o644) -> 
 
     Parents are made; text is written as UTF-8 with its newlines as they are. Raises OSError.
     """
+    import tempfile  # costs 3 ms, which `ckfunc --version` need not pay
+
     path.parent.mkdir(parents=True, exist_ok=True)
     data = content.encode("utf-8") if isinstance(content, str) else content
     handle, beside = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")

@@ -1,0 +1,67 @@
+"""`ckfunc trigger`: make the emulator fire an event for real."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import Any
+
+import click
+
+from ckfunc.base.errors import CkfuncError, UsageProblem
+from ckfunc.cli.context import App
+from ckfunc.cli.options import common_options, pass_app
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  ckfunc trigger user.attempted.start_session --data '{"username": "jane", "authParams": {}}'
+  ckfunc trigger user.sent.message --data @event.json
+  echo '{"username": "jane"}' | ckfunc trigger user.attempted.start_session --data -"""
+)
+@click.argument("trigger_type", metavar="TYPE")
+@click.option("--data", metavar="JSON", default=None, help="The event: JSON, @FILE, or - for standard input.")
+@common_options
+@pass_app
+def trigger(app: App, trigger_type: str, data: str | None) -> int:
+    """Make the emulator fire an event of TYPE, and show what its function made of it.
+
+    For user.attempted.start_session it also tells whether the session would be allowed. The exit code is 1 when the
+    function fails.
+    """
+    from ckfunc.api.emulator import trigger as fire
+    from ckfunc.cli.invocations import show_triggered
+
+    event = event_from(data)
+    if not app.project().target.emulator:
+        raise CkfuncError(
+            f"target {app.project().target.name!r} is the real platform, which fires its events itself",
+            hint="use --target local, or any target with `emulator: true`",
+        )
+    with app.output.progress("running"):
+        answer = fire(app.client(), trigger_type, event)
+    return show_triggered(app, trigger_type, answer)
+
+
+def event_from(data: str | None) -> dict[str, Any]:
+    """Read an event as `--data` takes it; without one, an event that has no fields. Raises UsageProblem."""
+    if data is None:
+        return {}
+    try:
+        if data == "-":
+            data = sys.stdin.read()
+        elif data.startswith("@"):
+            with open(data[1:], encoding="utf-8") as file:  # noqa: PTH123 - a name from the command line
+                data = file.read()
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageProblem(f"cannot read the event: {error}", hint="--data @FILE names a JSON file") from None
+    try:
+        event = json.loads(data)
+    except ValueError as error:
+        raise UsageProblem(
+            f"--data is not JSON: {error}", hint="""for example --data '{"username": "jane"}'"""
+        ) from None
+    if not isinstance(event, dict):
+        raise UsageProblem("--data is not a JSON object", hint="""for example --data '{"username": "jane"}'""")
+    return event

@@ -1,0 +1,28 @@
+"""`ckfunc watch`: deploy what changes, while logs stream."""
+
+from __future__ import annotations
+
+import click
+
+from ckfunc.cli.context import App
+from ckfunc.cli.options import common_options, pass_app
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  ckfunc watch                        deploy on save, to the default target
+  ckfunc watch --no-logs              without the invocations"""
+)
+@click.option("--no-logs", is_flag=True, help="Do not stream the invocations of the project's functions.")
+@click.option("-y", "--yes", is_flag=True, help="Do not ask, not even for a protected target.")
+@common_options
+@pass_app
+def watch(app: App, no_logs: bool, yes: bool) -> None:
+    """Deploy what changes on disk, as soon as it changes, until Ctrl-C; invocations stream in between.
+
+    A manifest or handler that does not hold together is reported and not deployed; what was deployed last stays.
+    """
+    from ckfunc.cli.watching import watch_project
+
+    watch_project(app, logs=not no_logs, yes=yes)

@@ -1,0 +1,154 @@
+"""What a command works with, each part built when it is first asked for: project, client, emulator, output."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ckfunc.base.clock import SystemClock
+from ckfunc.base.errors import Busy, CkfuncError
+from ckfunc.base.files import cache_dir
+from ckfunc.cli.output import Output
+
+if TYPE_CHECKING:
+    from ckfunc.api import Client, Connection
+    from ckfunc.emulator.server import Emulator
+    from ckfunc.model.project import Project
+    from ckfunc.runtime.compiler import Compiler
+
+STATE_DIRECTORY = ".ckfunc"
+"""What ckfunc keeps in a project; nothing in it belongs in git."""
+
+
+@dataclass(slots=True)
+class Settings:
+    """What the options that every command takes were set to."""
+
+    directory: Path | None = None
+    target: str | None = None
+    json: bool = False
+    quiet: bool = False
+    verbose: bool = False
+    no_color: bool = False
+
+
+class App:
+    """One run of ckfunc."""
+
+    def __init__(self, environ: Mapping[str, str]) -> None:
+        self.environ = environ
+        self.settings = Settings()
+        self.clock = SystemClock()
+        self.output = Output(self.settings, environ)
+        self._closing = ExitStack()
+        self._project: Project | None = None
+        self._client: Client | None = None
+        self._compiler: Compiler | None = None
+
+    def __enter__(self) -> App:
+        return self
+
+    def __exit__(self, *problem: object) -> None:
+        self._closing.close()
+
+    # -- the project ---------------------------------------------------------------------------------------------
+
+    @property
+    def directory(self) -> Path:
+        """Where the command works: `-C`, or here."""
+        directory = self.settings.directory or Path.cwd()
+        if not directory.is_dir():
+            raise CkfuncError(f"there is no directory {str(directory)!r}", hint="check the path after -C")
+        return directory.resolve()
+
+    def root(self) -> Path:
+        """Return the directory of the project that the command works in; raises NoProject."""
+        from ckfunc.manifest import find_root
+
+        return find_root(self.directory)
+
+    def project(self) -> Project:
+        """Return the project as it was when first asked for; raises InvalidManifest."""
+        if self._project is None:
+            self._project = self.load_project()
+            for warning in self._project.warnings:
+                self.output.warn(warning)
+        return self._project
+
+    def load_project(self) -> Project:
+        """Read the project from disk, now."""
+        from ckfunc.manifest import load
+
+        return load(self.root(), self.settings.target, self.environ)
+
+    # -- the platform --------------------------------------------------------------------------------------------
+
+    def client(self) -> Client:
+        """Return a client of the project's target, which may be an emulator that runs for this command alone."""
+        if self._client is None:
+            from ckfunc.api import Client
+
+            connection = self._emulator_connection() if self.project().target.emulator else self._connection()
+            self._client = Client(connection, clock=self.clock, on_wait=self.output.waiting)
+            self._closing.callback(self._client.close)
+        return self._client
+
+    def _connection(self) -> Connection:
+        from ckfunc.api import connection_from_environment
+
+        return connection_from_environment(self.environ)
+
+    def _emulator_connection(self) -> Connection:
+        from ckfunc.api import Connection
+
+        url = self.running_emulator() or self.start_emulator()
+        return Connection(url, f"{url}/oauth/token", "emulator", "emulator")
+
+    @property
+    def emulator_data(self) -> Path:
+        """The directory of the project's emulator."""
+        return self.root() / STATE_DIRECTORY / "emulator"
+
+    def running_emulator(self) -> str | None:
+        """Return the address of this project's emulator if one runs."""
+        from ckfunc.emulator.address import find_running
+
+        return find_running(self.emulator_data)
+
+    def start_emulator(self) -> str:
+        """Run this project's emulator until the command ends, and return its address."""
+        emulator = self.emulator(self.emulator_data)
+        try:
+            url = emulator.start()
+        except Busy:
+            # Another command of ours started one between our look and our start: use that one.
+            if (running := self.running_emulator()) is None:
+                raise
+            return running
+        self._closing.callback(emulator.stop)
+        self.output.detail(f"emulator: embedded at {url}, data in {self.output.path(self.emulator_data)}")
+        return url
+
+    def emulator(self, data: Path | None, *, host: str = "127.0.0.1", port: int = 0) -> Emulator:
+        """Make an emulator that has not started yet; `data` None keeps nothing."""
+        from ckfunc.emulator.server import Emulator
+
+        return Emulator(data, host=host, port=port, cache=cache_dir(), on_event=self.output.detail)
+
+    # -- scripts -------------------------------------------------------------------------------------------------
+
+    def compiler(self) -> Compiler:
+        """Return the one Node process that checks and compiles scripts; it starts with the first script."""
+        if self._compiler is None:
+            from ckfunc.runtime.compiler import Compiler
+
+            self._compiler = Compiler()
+            self._closing.callback(self._compiler.close)
+        return self._compiler
+
+    def on_close(self, close: Callable[[], object]) -> None:
+        """Call `close` when the command ends, before what it uses is closed."""
+        self._closing.callback(close)

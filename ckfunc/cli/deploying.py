@@ -1,0 +1,95 @@
+"""How a plan is made, shown, agreed to and carried out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+from ckfunc.base.errors import CkfuncError, UsageProblem
+from ckfunc.cli.context import App
+from ckfunc.cli.output import Output
+
+if TYPE_CHECKING:
+    from ckfunc.deploy.plan import Plan
+    from ckfunc.deploy.report import Report
+    from ckfunc.model.execution import SyntaxProblem
+
+
+class NeedsYes(UsageProblem):
+    """A protected target, and nobody who can be asked."""
+
+
+def make_plan(app: App) -> Plan:
+    """Compare the project with its target."""
+    from ckfunc.deploy import run
+    from ckfunc.deploy.cache import VersionCache
+
+    project, client = app.project(), app.client()
+    with app.output.progress("comparing"):
+        return run.plan(project, client, VersionCache(project.root))
+
+
+def show_plan(output: Output, plan: Plan) -> None:
+    """Print a plan: as data with --json, else with its source diffs."""
+    from ckfunc.deploy.render import plan_json, plan_lines
+
+    if output.json:
+        output.document(plan_json(plan))
+        return
+    output.lines(plan_lines(plan))
+
+
+def deploy_project(app: App, *, yes: bool) -> int:
+    """Make the application match the manifest, and return the exit code."""
+    from ckfunc.deploy import run
+
+    project, client = app.project(), app.client()
+    with app.output.progress("deploying"):
+        report = run.deploy(project, client, check=checker(app), confirm=agreement(app, yes=yes))
+    show_report(app.output, report)
+    return report.exit_code
+
+
+def show_report(output: Output, report: Report) -> None:
+    """Print what a deploy came to."""
+    from ckfunc.deploy.summary import report_lines
+
+    if output.json:
+        output.document(report.to_json())
+        return
+    output.lines(report_lines(report, width=output.width()))
+
+
+def checker(app: App) -> Callable[[Sequence[tuple[str, str]]], Sequence[SyntaxProblem]]:
+    """Return what parses changed scripts; Node starts when it is first called."""
+
+    def check(scripts: Sequence[tuple[str, str]]) -> Sequence[SyntaxProblem]:
+        from ckfunc.model.execution import SyntaxProblem
+
+        return [found for found in app.compiler().compile(scripts) if isinstance(found, SyntaxProblem)]
+
+    return check
+
+
+def agreement(app: App, *, yes: bool) -> Callable[[Plan], bool]:
+    """Return what decides whether a plan is carried out: a protected target asks, or needs --yes."""
+
+    def agree(plan: Plan) -> bool:
+        if yes or not plan.target.protected:
+            return True
+        if not app.output.interactive:
+            raise NeedsYes(
+                f"target {plan.target.name!r} is protected, and there is no terminal to ask on",
+                hint="pass --yes to deploy to it all the same",
+            )
+        from ckfunc.deploy.render import plan_lines
+
+        app.output.talks(plan_lines(plan))
+        return app.output.confirm(f"Deploy this to {plan.target.name}?")
+
+    return agree
+
+
+def declined() -> CkfuncError:
+    """Return what is said when the user said no."""
+    return CkfuncError("nothing was deployed", hint="answer y, or pass --yes")

@@ -1,0 +1,34 @@
+"""How the emulator runs in the foreground."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ckfunc.base.errors import NoProject, UsageProblem
+from ckfunc.cli.context import STATE_DIRECTORY, App
+
+
+def data_directory(app: App, given: Path | None, ephemeral: bool) -> Path | None:
+    """Return where the emulator keeps its data, None for nowhere; raises UsageProblem and NoProject."""
+    if given and ephemeral:
+        raise UsageProblem("--data-dir and --ephemeral exclude each other")
+    if ephemeral:
+        return None
+    if given:
+        return app.directory / given
+    try:
+        return app.root() / STATE_DIRECTORY / "emulator"
+    except NoProject as problem:
+        raise NoProject(problem.message, hint="run it in a project, or give --data-dir DIR or --ephemeral") from None
+
+
+def run_in_foreground(app: App, host: str, port: int, data: Path | None) -> None:
+    """Serve until Ctrl-C or SIGTERM, which is how an emulator is meant to end: the exit code is 0."""
+
+    def ready(url: str) -> None:
+        app.output.line("ready ", url)
+        app.output.flush()
+        where = f"data in {app.output.path(data)}" if data else "data is forgotten at the end"
+        app.output.talk(("emulator: ", "title"), f"{where}; client id and secret are `emulator`; Ctrl-C ends it")
+
+    app.emulator(data, host=host, port=port).run_forever(ready)

@@ -1,0 +1,169 @@
+"""How invocations are listed, followed, and shown after a trigger."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Collection, Iterable, Mapping
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from ckfunc.base.errors import CkfuncError
+from ckfunc.cli.context import App
+from ckfunc.cli.output import Output
+from ckfunc.logs.entries import Entry, Gap, Item, Recovered, Trouble
+from ckfunc.logs.format import lines, notice, record
+from ckfunc.logs.since import parse_since
+from ckfunc.model.invocation import Status
+from ckfunc.wire.invocations import read_detail, read_invocation
+
+if TYPE_CHECKING:
+    from ckfunc.api import Client
+    from ckfunc.model.function import Function
+
+USUAL_COUNT = 25
+"""How many old invocations `ckfunc logs` shows unless told otherwise."""
+
+
+class UnknownFunction(CkfuncError):
+    """The application has no function of a type that was asked for."""
+
+
+def show_logs(
+    app: App,
+    types: Collection[str],
+    *,
+    follow: bool,
+    limit: int | None,
+    since: str | None,
+    status: str | None,
+    version: int | None,
+) -> None:
+    """Print the newest invocations that are wanted, oldest first, and with `follow` every later one."""
+    from ckfunc.logs.follow import follow as following
+    from ckfunc.logs.recent import recent
+
+    moment = parse_since(since, app.clock.now()) if since else None
+    wanted: dict[str, Any] = {
+        "limit": limit if limit is not None or moment is not None else USUAL_COUNT,
+        "since": moment,
+        "status": Status(status.upper()) if status else None,
+        "version": version,
+    }
+    client = app.client()
+    functions = _functions(client, types)
+    if types and not follow:
+        _require_known(types, functions)
+    if not follow:
+        found = 0
+        for listed in recent(client, functions, **wanted):
+            found += 1
+            show(app.output, listed, dated=True)
+        if not found:
+            app.output.talk(("no invocations", "muted"), *([] if functions else [": nothing is deployed"]))
+        return
+    if types:
+        _warn_of_unknown(app, types, functions)
+    app.output.talk(("following ", "title"), ", ".join(types) or "every function", ("; Ctrl-C ends", "muted"))
+    for item in following(client, types, clock=app.clock, **wanted):
+        show(app.output, item)
+        app.output.flush()
+
+
+def stream_logs(
+    app: App, client: Client, types: Callable[[], Collection[str]], stop: threading.Event
+) -> threading.Thread:
+    """Print the invocations of `types` as they come, on a thread of their own, until `stop` is set."""
+    from ckfunc.logs.follow import follow as following
+
+    def stream() -> None:
+        try:
+            for item in following(client, clock=_EndingClock(app, stop)):
+                if not isinstance(item, Entry) or item.type in types():
+                    show(app.output, item)
+                    app.output.flush()
+        except _Ended:
+            pass
+        except CkfuncError as problem:
+            app.output.failure(problem)
+        except BrokenPipeError:
+            stop.set()
+
+    thread = threading.Thread(target=stream, name="ckfunc-logs", daemon=True)
+    thread.start()
+    return thread
+
+
+def show(output: Output, item: Item, *, dated: bool = False) -> None:
+    """Print one item of a log: an invocation as data, what concerns the following itself as talk."""
+    if isinstance(item, Trouble | Recovered | Gap):
+        output.talk(*notice(item))
+    elif output.json:
+        output.record(record(item))
+    else:
+        output.lines(lines(item, width=output.width(), zone=None, dated=dated))
+
+
+def show_triggered(app: App, trigger_type: str, answer: Mapping[str, Any]) -> int:
+    """Print what a triggered event came to, and return the exit code: 1 when the run failed."""
+    if app.output.json:
+        app.output.document(answer)
+    run = answer.get("invocation")
+    failed = False
+    if run is None:
+        if not app.output.json:
+            app.output.talk(("nothing ran", "warning"), f": no function of type {trigger_type} is deployed and enabled")
+    else:
+        invocation = read_invocation(run)
+        failed = invocation.status is Status.FAILED
+        if not app.output.json:
+            detail = answer.get("detail")
+            entry = Entry(trigger_type, invocation, read_detail({"id": invocation.id, **detail}) if detail else None)
+            show(app.output, entry)
+    if "allowed" in answer and not app.output.json:
+        verdict, style = ("allowed", "success") if answer["allowed"] else ("denied", "failure")
+        why = f": {answer['reason']}" if answer.get("reason") else ""
+        app.output.line("session ", (verdict, style), why)
+    return 1 if failed else 0
+
+
+def _functions(client: Client, types: Collection[str]) -> list[Function]:
+    found = [one for one in client.functions() if not types or one.type in types]
+    return sorted(found, key=lambda one: one.type)
+
+
+def _warn_of_unknown(app: App, types: Iterable[str], functions: Collection[Function]) -> None:
+    known = {one.type for one in functions}
+    for name in types:
+        if name not in known:
+            app.output.warn(f"the application has no function of type {name!r} yet")
+
+
+def _require_known(types: Iterable[str], functions: Collection[Function]) -> None:
+    missing = sorted(set(types) - {one.type for one in functions})
+    if missing:
+        raise UnknownFunction(
+            f"the application has no function of type {', '.join(map(repr, missing))}",
+            hint="`ckfunc diff` shows what is deployed; with -f, one that appears later is picked up",
+        )
+
+
+class _Ended(Exception):
+    """The following is to end."""
+
+
+class _EndingClock:
+    """The app's clock, but a wait ends the following once `stop` is set."""
+
+    def __init__(self, app: App, stop: threading.Event) -> None:
+        self._clock = app.clock
+        self._stop = stop
+
+    def now(self) -> datetime:
+        return self._clock.now()
+
+    def monotonic_s(self) -> float:
+        return self._clock.monotonic_s()
+
+    def sleep(self, seconds: float) -> None:
+        if self._stop.wait(seconds):
+            raise _Ended

@@ -1,0 +1,59 @@
+"""Which options every command takes, before its name or after it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+if TYPE_CHECKING:
+    from ckfunc.cli.context import App
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+pass_app = click.pass_obj
+"""Passes the App as the command's first argument."""
+
+
+def _setting(name: str) -> Callable[[click.Context, click.Parameter, Any], Any]:
+    def keep(ctx: click.Context, _: click.Parameter, value: Any) -> None:
+        app: App | None = ctx.find_root().obj
+        if app is not None and value not in (None, False, 0):
+            setattr(app.settings, name, value)
+
+    return keep
+
+
+def _option(*names: str, sets: str, **attributes: Any) -> Callable[[F], F]:
+    # A name of its own: a command may have an argument `directory`.
+    return click.option(*names, f"common_{sets}", expose_value=False, callback=_setting(sets), **attributes)
+
+
+def common_options(function: F) -> F:
+    """Add the options that every command takes; they land in `App.settings`."""
+    for option in reversed(
+        (
+            _option(
+                "-C",
+                "--directory",
+                sets="directory",
+                type=click.Path(path_type=Path),
+                metavar="DIR",
+                help="Work in DIR instead of here.",
+            ),
+            _option(
+                "--target",
+                sets="target",
+                metavar="NAME",
+                help="Use this target of functions.yaml.",
+            ),
+            _option("--json", sets="json", is_flag=True, help="Print data as JSON."),
+            _option("-q", "--quiet", sets="quiet", is_flag=True, help="Say only what went wrong."),
+            _option("-v", "--verbose", sets="verbose", is_flag=True, help="Say more."),
+            _option("--no-color", sets="no_color", is_flag=True, help="Print without colour (as NO_COLOR does)."),
+        )
+    ):
+        function = option(function)
+    return function

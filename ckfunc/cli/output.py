@@ -1,0 +1,259 @@
+"""How anything reaches the terminal: data on stdout, talk on stderr, colour only where it is wanted."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import threading
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol, TextIO, TypeAlias
+
+import click
+
+from ckfunc import __version__
+from ckfunc.base.errors import CkfuncError, InvalidFiles
+from ckfunc.base.text import printable
+
+if TYPE_CHECKING:
+    from ckfunc.api import Wait
+    from ckfunc.cli.context import Settings
+
+
+class Styled(Protocol):
+    """A piece of text and the name of its style."""
+
+    @property
+    def text(self) -> str:
+        """The text."""
+
+    @property
+    def style(self) -> str:
+        """One of STYLES, or any other name for none."""
+
+
+Segment: TypeAlias = Styled | tuple[str, str] | str
+
+STYLES: dict[str, dict[str, Any]] = {
+    "create": {"fg": "green"},
+    "update": {"fg": "yellow"},
+    "remove": {"fg": "red"},
+    "success": {"fg": "green"},
+    "failure": {"fg": "red"},
+    "warning": {"fg": "yellow"},
+    "place": {"fg": "cyan"},
+    "title": {"bold": True},
+    "muted": {"dim": True},
+    "name": {"bold": True},
+    "good": {"fg": "green"},
+    "bad": {"fg": "red"},
+    "warn": {"fg": "yellow"},
+    "dim": {"dim": True},
+}
+
+
+class Output:
+    """What the user sees. Safe to use from several threads: a line is never cut by another."""
+
+    def __init__(self, settings: Settings, environ: Mapping[str, str]) -> None:
+        self._settings = settings
+        self._environ = environ
+        self._lock = threading.RLock()
+        self._status: str | None = None
+
+    @property
+    def json(self) -> bool:
+        """Whether data is wanted as JSON."""
+        return self._settings.json
+
+    @property
+    def interactive(self) -> bool:
+        """Whether somebody can be asked."""
+        return not self._environ.get("CI") and sys.stdin.isatty() and sys.stderr.isatty()
+
+    # -- data ----------------------------------------------------------------------------------------------------
+
+    def line(self, *segments: Segment) -> None:
+        """Print one line of data; remote text in it must have been through `printable`."""
+        self._write(sys.stdout, segments)
+
+    def lines(self, lines: Iterable[Iterable[Segment]]) -> None:
+        """Print several lines of data."""
+        for segments in lines:
+            self.line(*segments)
+
+    def document(self, value: Any) -> None:
+        """Print one JSON document, indented."""
+        self.line(json.dumps(value, indent=2, ensure_ascii=False))
+
+    def record(self, value: Any) -> None:
+        """Print one JSON object on one line, and hand it on at once: a reader may be following."""
+        self.line(json.dumps(value, ensure_ascii=False, separators=(",", ":")))
+        self.flush()
+
+    def flush(self) -> None:
+        """Hand on what is buffered; raises BrokenPipeError when nobody reads any more."""
+        sys.stdout.flush()
+
+    # -- talk ----------------------------------------------------------------------------------------------------
+
+    def talk(self, *segments: Segment) -> None:
+        """Say something that is not data; nothing with --quiet."""
+        if not self._settings.quiet:
+            self._write(sys.stderr, segments)
+
+    def talks(self, lines: Iterable[Iterable[Segment]]) -> None:
+        """Say several lines that are not data."""
+        for segments in lines:
+            self.talk(*segments)
+
+    def detail(self, text: str) -> None:
+        """Say what only --verbose wants; on a terminal it shows beside the spinner while it is news."""
+        if self._settings.verbose:
+            self.talk((printable(text), "muted"))
+        elif self._status is not None:
+            self._status = printable(text).splitlines()[0] if text else self._status
+
+    def warn(self, text: str) -> None:
+        """Say what may be wrong, --quiet or not."""
+        self._write(sys.stderr, (("warning: ", "warning"), printable(text)))
+
+    def waiting(self, wait: Wait) -> None:
+        """Say that a request is tried again after a while."""
+        self.talk(("retrying", "warning"), f" in {wait.seconds:.1f} s: {printable(wait.reason)}")
+
+    @contextmanager
+    def progress(self, text: str) -> Iterator[None]:
+        """Show on a terminal that something long is under way, from half a second on; elsewhere say nothing."""
+        if self._settings.quiet or self._settings.verbose or not sys.stderr.isatty() or self._environ.get("CI"):
+            yield
+            return
+        self._status = text
+        done = threading.Event()
+        thread = threading.Thread(target=self._spin, args=(done,), daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            done.set()
+            thread.join()
+            self._status = None
+
+    def _spin(self, done: threading.Event) -> None:
+        if done.wait(0.5):
+            return
+        began = time.monotonic()
+        frames = "|/-\\"
+        turn = 0
+        while not done.wait(0.12):
+            text = f"{frames[turn % 4]} {self._status}… {time.monotonic() - began:.0f} s"
+            turn += 1
+            with self._lock:
+                sys.stderr.write("\r\x1b[K" + text[: _columns() - 1])
+                sys.stderr.flush()
+        with self._lock:
+            sys.stderr.write("\r\x1b[K")
+            sys.stderr.flush()
+
+    def confirm(self, question: str) -> bool:
+        """Ask on the terminal; an interrupt or the end of input is a no."""
+        with self._lock:
+            return click.confirm(question, default=False, err=True)
+
+    # -- ends ----------------------------------------------------------------------------------------------------
+
+    def failure(self, error: CkfuncError) -> None:
+        """Say what went wrong: one sentence, every mistake of it, and a hint."""
+        self._write(sys.stderr, (("error: ", "failure"), printable(error.message)))
+        if isinstance(error, InvalidFiles):
+            for problem in error.problems:
+                self._write(sys.stderr, ("  ", printable(str(problem))))
+        if error.hint:
+            self._write(sys.stderr, (("hint: ", "muted"), printable(error.hint)))
+
+    def interrupted(self) -> None:
+        """End the line that Ctrl-C was echoed on."""
+        if sys.stderr.isatty():
+            click.echo(err=True)
+
+    def bug(self, error: BaseException, args: Sequence[str]) -> None:
+        """Keep the traceback in a file and say where: this is ours to mend, not the user's."""
+        import tempfile
+        import traceback
+
+        text = "".join(traceback.format_exception(error))
+        if secret := self._environ.get("CHATKITTY_CLIENT_SECRET"):
+            text = text.replace(secret, "••••")
+        shown = [arg if arg.startswith("-") or len(arg) < 40 else "…" for arg in args]
+        with tempfile.NamedTemporaryFile(
+            "w", prefix="ckfunc-bug-", suffix=".log", delete=False, encoding="utf-8", errors="backslashreplace"
+        ) as file:
+            file.write(
+                f"ckfunc {__version__}, Python {sys.version}, {sys.platform}\nckfunc {' '.join(shown)}\n\n{text}"
+            )
+        self._write(
+            sys.stderr,
+            (
+                ("error: ", "failure"),
+                f"this is a bug in ckfunc ({type(error).__name__}); the details are in {file.name}",
+            ),
+        )
+        self._write(sys.stderr, (("hint: ", "muted"), "please report it with that file"))
+
+    # -- how -----------------------------------------------------------------------------------------------------
+
+    def path(self, path: Path) -> str:
+        """Return a path as the user would type it from here."""
+        try:
+            relative = os.path.relpath(path)
+        except ValueError:  # another drive
+            return str(path)
+        return str(path) if Path(relative).parts[:2] == ("..", "..") else relative
+
+    def width(self) -> int:
+        """Return how many columns a line of data may take."""
+        return _columns()
+
+    def coloured(self, stream: TextIO) -> bool:
+        """Tell whether colour is wanted on a stream. Source of the variables: no-color.org, force-color.org."""
+        if self._settings.no_color or self._environ.get("NO_COLOR"):
+            return False
+        if self._environ.get("FORCE_COLOR"):
+            return True
+        return stream.isatty() and self._environ.get("TERM") != "dumb"
+
+    def _write(self, stream: TextIO, segments: Iterable[Segment]) -> None:
+        colour = self.coloured(stream)
+        text = "".join(_painted(one, colour) for one in segments)
+        with self._lock:
+            if self._status is not None and sys.stderr.isatty():
+                sys.stderr.write("\r\x1b[K")
+            _put(stream, text + "\n")
+            if stream is sys.stderr:
+                stream.flush()
+
+
+def _painted(segment: Segment, colour: bool) -> str:
+    if isinstance(segment, str):
+        return segment
+    text, style = segment if isinstance(segment, tuple) else (segment.text, segment.style)
+    looks = STYLES.get(style)
+    return click.style(text, **looks) if colour and looks and text else text
+
+
+def _put(stream: TextIO, text: str) -> None:
+    try:
+        stream.write(text)
+    except UnicodeEncodeError:
+        # A terminal in another encoding (Windows code pages, LANG=C) gets what it can show.
+        encoding = stream.encoding or "ascii"
+        stream.write(text.encode(encoding, "replace").decode(encoding))
+
+
+def _columns() -> int:
+    import shutil
+
+    return shutil.get_terminal_size((80, 24)).columns

@@ -1,0 +1,66 @@
+"""How `init`, `new` and `types` put files in place and say so."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ckfunc.base.errors import InvalidManifest
+from ckfunc.cli.context import App
+
+if TYPE_CHECKING:
+    from ckfunc.scaffold.writing import Written
+
+
+def init_project(app: App, directory: Path, *, force: bool) -> None:
+    """Start a project in `directory`; nothing is written when a file of it exists and `force` is not given."""
+    from ckfunc.scaffold.project import init
+
+    _say(app, directory, init(directory, schema=_schema(), force=force))
+    if not app.output.json:
+        here = app.output.path(directory)
+        app.output.talk()
+        app.output.talk(("next:", "title"), "" if here == "." else f" cd {here} &&", " ckfunc deploy")
+
+
+def new_function(app: App, trigger_type: str, *, force: bool) -> None:
+    """Add a handler and its manifest entry, both or neither."""
+    from ckfunc.manifest import add_function
+    from ckfunc.scaffold.handler import new_handler
+
+    root = app.root()
+    written = new_handler(root, trigger_type, register=lambda name, path: add_function(root, name, path), force=force)
+    _say(app, root, written, also=[("functions.yaml", "updated")])
+
+
+def write_types(app: App) -> None:
+    """Write the stubs and the schema; those of a manifest that is broken lack what the project itself adds."""
+    from ckfunc.scaffold.stubs import scope_of, write_stubs
+
+    root = app.root()
+    scope = None
+    try:
+        scope = scope_of(app.project())
+    except InvalidManifest as problem:
+        app.output.warn(f"{problem.message}: the types lack what the project adds to them")
+    _say(app, root, write_stubs(root, schema=_schema(), scope=scope))
+
+
+def _schema() -> str:
+    from ckfunc.manifest import json_schema
+
+    return json.dumps(json_schema(), indent=2, ensure_ascii=False)
+
+
+def _say(app: App, root: Path, written: Iterable[Written], also: Iterable[tuple[str, str]] = ()) -> None:
+    rows = [(one.path.relative_to(root).as_posix(), one.action.value, one.note) for one in written]
+    rows += [(name, action, None) for name, action in also]
+    if app.output.json:
+        found = [{"path": name, "action": action, **({"note": note} if note else {})} for name, action, note in rows]
+        app.output.document({"directory": str(root), "files": found})
+        return
+    for name, action, note in rows:
+        style = {"created": "good", "updated": "change", "overwritten": "change"}.get(action, "muted")
+        app.output.talk(("  ", ""), (f"{action:<12}", style), name, (f"  ({note})" if note else "", "muted"))

@@ -1,0 +1,181 @@
+"""How `ckfunc watch` turns batches of changed files into deploys, one at a time, and never gives up."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Collection
+from dataclasses import replace
+from pathlib import Path
+
+from ckfunc.base.errors import (
+    CkfuncError,
+    InvalidFiles,
+    InvalidScripts,
+    ServiceTrouble,
+    Unreachable,
+    UnreadableAnswer,
+)
+from ckfunc.cli.context import App
+from ckfunc.cli.deploying import agreement, checker
+from ckfunc.cli.invocations import stream_logs
+from ckfunc.deploy import run
+from ckfunc.deploy.report import DONE, Report, Result
+from ckfunc.model.project import Project
+from ckfunc.watch.batches import batches
+
+FIRST_RETRY_S = 1.0
+LONGEST_RETRY_S = 30.0
+SHOWN = {*DONE.values(), Result.FAILED, Result.SKIPPED}
+
+
+def watch_project(app: App, *, logs: bool, yes: bool) -> None:
+    """Deploy now and after every change, until interrupted."""
+    project, client = app.project(), app.client()
+    stop, wake = threading.Event(), threading.Event()
+    watcher = Watcher(app, project, wake, yes=yes)
+    app.output.talk(("watching ", "title"), f"{len(project.watched)} files, target {project.target.name}; Ctrl-C ends")
+    streaming = stream_logs(app, client, watcher.types, stop) if logs else None
+    wake.set()  # the first deploy comes before the first change, but after the watch began: nothing is missed
+    try:
+        for batch in batches(watcher.files, project.root, stop, wake=wake):
+            watcher.react(batch)
+    finally:
+        stop.set()
+        watcher.close()
+        if streaming is not None:
+            streaming.join()
+
+
+class Watcher:
+    """What was deployed last, and what to do about a change."""
+
+    def __init__(self, app: App, project: Project, wake: threading.Event, *, yes: bool) -> None:
+        self._app = app
+        self._project = project
+        self._wake = wake
+        self._yes = yes
+        self._retry_s = FIRST_RETRY_S
+        self._timer: threading.Timer | None = None
+        self._first = True
+        self._broken: tuple[str, ...] = ()
+
+    def files(self) -> Collection[Path]:
+        """Return the files that the project depends on now, as far as a broken manifest lets us know."""
+        from ckfunc.manifest import watched_files
+
+        return {*self._project.watched, *watched_files(self._project.root, self._project.target.name)}
+
+    def types(self) -> tuple[str, ...]:
+        """Return the trigger types of the project's functions."""
+        return tuple(one.type for one in self._project.functions or ())
+
+    def react(self, batch: Collection[Path]) -> None:
+        """Load, check and deploy; say what came of it. Only what no change of a file can mend is raised."""
+        self.close()
+        began = self._app.clock.monotonic_s()
+        try:
+            project = self._app.load_project()
+            self._require_same_place(project)
+        except InvalidFiles as problem:
+            self._say_broken(problem)
+            return
+        except CkfuncError as problem:
+            self._app.output.failure(problem)
+            return
+        self._project = project
+        try:
+            report = self._deploy(project)
+        except (Unreachable, ServiceTrouble, UnreadableAnswer) as problem:
+            self._try_later(problem)
+            return
+        self._retry_s = FIRST_RETRY_S
+        if report is not None:
+            self._say(report, batch, self._app.clock.monotonic_s() - began)
+        if report is not None and not report.ok and report.ending.value != "declined":
+            self._try_later(None)
+
+    def close(self) -> None:
+        """Forget a planned retry."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _deploy(self, project: Project) -> Report | None:
+        """Deploy what parses; return None when nothing can be deployed."""
+        try:
+            report = self._run(project)
+        except InvalidScripts as problem:
+            self._say_broken(problem)
+            whole = without(project, {one.path for one in problem.problems})
+            return None if whole is None else self._run(whole)
+        self._say_mended()
+        return report
+
+    def _run(self, project: Project) -> Report:
+        app = self._app
+        confirm = agreement(app, yes=self._yes or not self._first)
+        report = run.deploy(project, app.client(), check=checker(app), confirm=confirm)
+        self._first = False
+        return report
+
+    def _require_same_place(self, project: Project) -> None:
+        if project.target != self._project.target:
+            raise CkfuncError(
+                f"target {project.target.name!r} is no longer what it was when the watch began",
+                hint="nothing is deployed until you restart `ckfunc watch`, or undo that change",
+            )
+
+    def _try_later(self, problem: CkfuncError | None) -> None:
+        if problem is not None:
+            self._app.output.failure(problem)
+        self._app.output.talk(("retrying", "warning"), f" in {self._retry_s:.0f} s, or when a file changes")
+        self._timer = threading.Timer(self._retry_s, self._wake.set)
+        self._timer.daemon = True
+        self._timer.start()
+        self._retry_s = min(self._retry_s * 2, LONGEST_RETRY_S)
+
+    def _say_broken(self, problem: InvalidFiles) -> None:
+        found = tuple(map(str, problem.problems))
+        if found != self._broken:
+            self._app.output.failure(problem)
+            self._app.output.talk(("what was deployed last stays; waiting for a change", "muted"))
+        self._broken = found
+
+    def _say_mended(self) -> None:
+        if self._broken:
+            self._app.output.talk(("mended", "success"))
+        self._broken = ()
+
+    def _say(self, report: Report, batch: Collection[Path], took_s: float) -> None:
+        from ckfunc.deploy.summary import report_lines
+
+        output = self._app.output
+        shown = replace(report, items=tuple(one for one in report.items if one.result in SHOWN))
+        if output.json:
+            output.record(shown.to_json())
+            return
+        if not shown.items:
+            if batch or report.ok:
+                output.talk((f"{self._time()} up to date", "muted"), (f"  ({took_s * 1000:.0f} ms)", "muted"))
+            return
+        output.talk(
+            (f"{self._time()} ", "muted"),
+            ("deployed" if report.ok else "deploy failed", "title" if report.ok else "failure"),
+            (f"  ({took_s * 1000:.0f} ms)", "muted"),
+        )
+        output.lines(report_lines(shown, width=output.width()))
+
+    def _time(self) -> str:
+        return f"{self._app.clock.now().astimezone():%H:%M:%S}"
+
+
+def without(project: Project, broken: Collection[str]) -> Project | None:
+    """Return the project without the functions whose handler is among `broken`.
+
+    None when the init script is: every handler may need what the new one exports.
+    """
+    script = project.runtime.initialization_script
+    if script is not None and script.path in broken:
+        return None
+    kept = tuple(one for one in project.functions or () if one.handler.path not in broken)
+    return replace(project, functions=kept)

@@ -1,0 +1,61 @@
+"""A way to run a command as the shell would, within the test's own process."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from ckfunc.cli.main import run
+
+
+@dataclass(frozen=True)
+class Ran:
+    code: int
+    out: str
+    err: str
+
+
+Ckfunc = Callable[..., Ran]
+
+
+@pytest.fixture
+def ckfunc(capfd: pytest.CaptureFixture[str]) -> Ckfunc:
+    """Return what runs a command line and gives its exit code, stdout and stderr."""
+
+    def call(*args: str | Path) -> Ran:
+        capfd.readouterr()
+        code = run([str(arg) for arg in args])
+        out, err = capfd.readouterr()
+        return Ran(code, out, err)
+
+    return call
+
+
+MANIFEST = """\
+version: 1
+functions:
+  user.attempted.start_session:
+    handler: handlers/start.ts
+targets:
+  local: {emulator: true}
+  remote: {}
+default_target: remote
+"""
+
+HANDLER = """\
+async function handleEvent(event: UserAttemptedStartSessionEvent, context: Context) {
+  return 'Hello ' + event.username;
+}
+"""
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    """A project with one handler, whose default target is the real platform."""
+    (tmp_path / "handlers").mkdir()
+    (tmp_path / "functions.yaml").write_text(MANIFEST)
+    (tmp_path / "handlers/start.ts").write_text(HANDLER)
+    return tmp_path
