@@ -147,16 +147,17 @@ class Host:
         return token
 
     async def invoke(
-        self, token: int, event_json: str, on_console: OnConsole | None
+        self, token: int, event_json: str, on_console: OnConsole | None, *, label: str = ""
     ) -> tuple[dict[str, Any], str, list[ConsoleLine]]:
         """Call a loaded handler: the header of its answer, its result as JSON text, and what it printed.
 
         The header's `op` is "done" or "failed" (then with `error`). A run whose caller is cancelled goes on.
+        `label` goes with the run's requests to the API.
         """
         identity, request = self._expect("the handler did not finish", self._limits.time_s, on_console)
         for line in self._take_early():
             self._print(request, line)
-        self._send(encode({"op": "invoke", "id": identity, "token": token}, event_json))
+        self._send(encode({"op": "invoke", "id": identity, "token": token, "label": label}, event_json))
         header, body = await request.answer
         return header, body, request.console
 

@@ -81,10 +81,13 @@ class Hosts:
         version: HandlerVersion,
         event: Mapping[str, Any],
         on_console: OnConsole | None = None,
+        *,
+        label: str = "",
     ) -> Outcome:
         """Run a handler once; `on_console` gets each line while it runs. Never raises for what a handler does.
 
-        When the caller is cancelled, the run goes on.
+        `label` goes with the run's requests to the API, in the header x-ckfunc-invocation. When the caller is
+        cancelled, the run goes on.
         """
         started = time.perf_counter()
         watch = None if on_console is None else self._guarded(on_console)
@@ -96,7 +99,7 @@ class Hosts:
                     watch(line)
             return Outcome(None, failure.error, failure.console, _since(started))
         sent = time.perf_counter()
-        header, body, console = await host.invoke(token, _event_text(event), watch)
+        header, body, console = await host.invoke(token, _event_text(event), watch, label=label)
         duration_ms = header.get("ms") or _since(sent)
         if header["op"] == "done":
             return Outcome(body, None, tuple(console), duration_ms)

@@ -294,3 +294,50 @@ def test_the_platforms_own_sample_handler_runs_unchanged(client: httpx.Client, t
     assert second["invocation"]["result"] == {"payload": sample["second"]}
     (member,) = client.get(f"/v1/channels/{channel}/members").json()["_embedded"]["users"]
     assert (member["name"], member["displayName"]) == ("niyati@example.com", "Niyati")
+
+
+SENDERS = {
+    "the SDK": """
+        await context.ChatKitty.Channels.sendChannelMessage(event.channel.id, message);
+    """,
+    "the older clients": """
+        await context.getChannelApi().sendChannelMessage(event.channel.id, message);
+    """,
+    "fetch": """
+        const url = process.env.CHATKITTY_CHAT_SERVICE_BASE_URL;
+        const form = new URLSearchParams({
+          grant_type: 'client_credentials', client_id: process.env.CHATKITTY_CLIENT_ID,
+          client_secret: process.env.CHATKITTY_CLIENT_SECRET,
+        });
+        const { access_token } = await (await fetch(url + '/oauth/token', { method: 'POST', body: form })).json();
+        await fetch(url + '/v1/channels/' + event.channel.id + '/messages', {
+          method: 'POST', body: JSON.stringify(message),
+          headers: { authorization: 'Bearer ' + access_token, 'content-type': 'application/json' },
+        });
+    """,
+}
+
+
+@pytest.mark.parametrize("sender", SENDERS)
+def test_a_handler_that_answers_each_message_with_a_message_is_stopped(client: httpx.Client, sender: str) -> None:
+    script = f"""async function handleEvent(event, context) {{
+        const message = {{ type: 'TEXT', body: 'again', user: {{ id: event.user.id }} }};
+        {SENDERS[sender]}
+    }}"""
+    function_id = deploy(client, "user.sent.message", script)
+    user = client.post("/v1/users", json={"name": "bot", "displayName": "Bot"}).json()
+    channel = client.post("/v1/channels", json={"type": "PUBLIC", "name": "c"}).json()
+    sent = {"type": "TEXT", "body": "hello", "user": {"id": user["id"]}}
+    for _ in range(2):  # another chain begins at nothing
+        assert client.post(f"/v1/channels/{channel['id']}/messages", json=sent).status_code == 200
+
+    def stopped() -> list[dict[str, Any]]:
+        found = invocations(client, function_id, size=100)
+        failed = [one for one in found if one["status"] == "FAILED"]
+        assert len(found) <= 34
+        return failed if len(failed) == 2 else []
+
+    for failed in eventually(stopped):
+        assert failed["result"]["error"]["name"] == "EventLoop", failed
+        assert "endless loop" in failed["result"]["error"]["message"]
+    assert len(invocations(client, function_id, size=100)) == 34

@@ -39,8 +39,10 @@ class Hosts(Protocol):
         version: HandlerVersion,
         event: Mapping[str, Any],
         on_console: Callable[[ConsoleLine], None] | None = None,
+        *,
+        label: str = "",
     ) -> Outcome:
-        """Run a handler; never raises for what it does."""
+        """Run a handler; never raises for what it does. Its API requests carry `label`."""
 
     async def prepare(self, environment: Environment, versions: Sequence[HandlerVersion]) -> None:
         """Make the next invoke warm."""
@@ -199,7 +201,10 @@ class Dispatcher:
             return Outcome(None, version)
         if isinstance(environment, HandlerError):
             return Outcome(None, environment)
-        return await self._hosts.invoke(environment, version, started.invocation.args, started.console.append)
+        invocation = started.invocation
+        return await self._hosts.invoke(
+            environment, version, invocation.args, started.console.append, label=str(invocation.id)
+        )
 
     def _end(self, started: _Started, outcome: Outcome) -> None:
         invocation_id = started.invocation.id

@@ -2,6 +2,7 @@
 // node host.mjs INPUT_FD OUTPUT_FD COMPILE_CACHE
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { enableCompileCache, flushCompileCache } from 'node:module';
+import { labelRequests } from './calls.mjs';
 import { openChannel } from './channel.mjs';
 import { Output, capture } from './consoles.mjs';
 import { contexts } from './context.mjs';
@@ -80,6 +81,7 @@ const operations = {
     Object.assign(process.env, environment);
     setRuntime(runtime);
     require = globalThis.require = requireFrom(runtime);
+    labelRequests(apiUrl, getRun);
     makeContext = contexts(require, access);
   },
   async script({ script }) {
@@ -105,7 +107,8 @@ async function operate(header) {
 
 function receive(header, body) {
   if (header.op !== 'invoke') return operate(header);
-  const run = { id: header.id, start: now(), done: false, output: new Output(header.id, limits.consoleBytes, emit) };
+  const { id, label } = header;
+  const run = { id, label, start: now(), done: false, output: new Output(id, limits.consoleBytes, emit) };
   return enterRun(run, handle, run, mapGet(handlers, header.token), parseJson(body));
 }
 

@@ -1,0 +1,18 @@
+// Which run an API request belongs to: told to the platform in a header, so that the emulator recognises a loop of events.
+import { subscribe } from 'node:diagnostics_channel';
+
+const HEADER = 'x-ckfunc-invocation';
+
+/** Add the label of the run that is under way to every request for `apiUrl`, whatever library sends it. */
+export function labelRequests(apiUrl, getRun) {
+  const { host, origin } = URL.parse(apiUrl) ?? {};
+  if (!host) return;
+  subscribe('http.client.request.created', ({ request }) => {
+    const label = getRun()?.label;
+    if (label && !request.headersSent && request.getHeader('host') === host) request.setHeader(HEADER, label);
+  });
+  subscribe('undici:request:create', ({ request }) => {
+    const label = getRun()?.label;
+    if (label && request.origin === origin) request.addHeader(HEADER, label);
+  });
+}
