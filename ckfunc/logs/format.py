@@ -1,0 +1,219 @@
+"""How log items are written down: lines of styled segments for people, one JSON object for programs."""
+
+from __future__ import annotations
+
+import json
+import unicodedata
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import UTC, tzinfo
+from typing import Any
+
+from ckfunc.base.clock import timestamp
+from ckfunc.base.text import printable
+from ckfunc.logs.entries import Entry, Gap, Item, Recovered, Trouble
+from ckfunc.model.invocation import Invocation, Status
+
+Segment = tuple[str, str]
+"""A piece of text without newlines, and the name of its style: "", "dim", "name", "good", "bad" or "warn"."""
+Line = list[Segment]
+
+_INDENT = "  "
+_STATUS_STYLES = {Status.RUNNING: "warn", Status.SUCCEEDED: "good", Status.FAILED: "bad"}
+_CONSOLE_STYLES = {"error": "bad", "warn": "warn", "debug": "dim", "trace": "dim"}
+# Beyond this many lines of console output or stack, the rest is counted; --json has everything.
+_MOST_LINES = 200
+
+
+def lines(item: Item, *, width: int | None = 80, zone: tzinfo | None = UTC, dated: bool = False) -> list[Line]:
+    """Return an item as lines of segments; nothing in them can move the cursor.
+
+    `width` in columns bounds arguments and results, which are cut off; None leaves them whole. Messages, console
+    output and stacks are never cut. Times are shown in `zone` (None: the machine's own), with the date when `dated`.
+    """
+    if isinstance(item, Entry):
+        return [_head(item, width, zone, dated), *_body(item, width)]
+    return [notice(item)]
+
+
+def notice(item: Trouble | Recovered | Gap) -> Line:
+    """Return what there is to say about the following itself."""
+    if isinstance(item, Trouble):
+        return [("trouble: ", "warn"), (f"{_flat(item.reason)}; next try in {item.next_try_s:g} s", "")]
+    if isinstance(item, Recovered):
+        return [("recovered: ", "good"), (f"following again after {item.tries} failed tries", "")]
+    about = f"{_flat(item.type)}: " if item.type else ""
+    return [("gap: ", "warn"), (f"{about}{_flat(item.reason)}", "")]
+
+
+def plain(line: Iterable[Segment]) -> str:
+    """Return the text of a line without its styles."""
+    return "".join(text for text, _ in line)
+
+
+def record(entry: Entry) -> dict[str, Any]:
+    """Return an invocation for `--json`: id, type, version, status, createdTime, args, result, console, durationMs.
+
+    The last two are there only when they are known, which they are against an emulator.
+    """
+    row = entry.invocation
+    made: dict[str, Any] = {
+        "id": row.id,
+        "type": entry.type,
+        "version": row.version_number,
+        "status": row.status.value,
+        "createdTime": timestamp(row.created_time),
+        "args": row.args,
+        "result": row.result,
+    }
+    if entry.detail is not None:
+        made["console"] = [{"level": line.level, "text": line.text} for line in entry.detail.console]
+        if entry.detail.duration_ms is not None:
+            made["durationMs"] = entry.detail.duration_ms
+    return made
+
+
+def json_line(entry: Entry) -> str:
+    """Return `record` as one line of ASCII, so that neither a terminal nor an encoding can be upset by it."""
+    return json.dumps(record(entry), separators=(",", ":")).replace("\x7f", "\\u007f")
+
+
+# -- the first line ----------------------------------------------------------------------------------------------
+
+
+def _head(entry: Entry, width: int | None, zone: tzinfo | None, dated: bool) -> Line:
+    row = entry.invocation
+    moment = row.created_time.astimezone(zone)
+    clock = f"{moment:%Y-%m-%d %H:%M:%S}" if dated else f"{moment:%H:%M:%S}"
+    line: Line = [
+        (f"{clock}.{moment.microsecond // 1000:03d} ", "dim"),
+        (_flat(entry.type), "name"),
+        (f" v{row.version_number} ", "dim"),
+        (row.status.value, _STATUS_STYLES[row.status]),
+    ]
+    if entry.detail is not None and entry.detail.duration_ms is not None:
+        line.append((f" {_duration(entry.detail.duration_ms)}", "dim"))
+    if row.args and (told := _fitting(summary(row.args), _left(width, cells(plain(line)) + 2))):
+        line.append((f"  {told}", ""))
+    return line
+
+
+def summary(args: Mapping[str, Any]) -> str:
+    """Return what an event is about, on one line: who, where and what was said, else its JSON."""
+    parts: list[str] = []
+    user = args.get("user")
+    for name in (args.get("username"), _name(user)):
+        if isinstance(name, str) and name not in parts:
+            parts.append(name)
+    if channel := _name(args.get("channel")):
+        parts.append(f"#{channel}")
+    message = args.get("message")
+    if isinstance(message, dict) and isinstance(message.get("body"), str):
+        parts.append(json.dumps(message["body"], ensure_ascii=False))
+    event = args.get("event")
+    if isinstance(event, dict) and isinstance(event.get("type"), str):
+        parts.append(event["type"])
+    return _flat(" ".join(parts) or _compact(args))
+
+
+def _name(thing: Any) -> str:
+    if not isinstance(thing, dict):
+        return ""
+    return next((thing[key] for key in ("name", "displayName", "display_name") if isinstance(thing.get(key), str)), "")
+
+
+def _duration(milliseconds: float) -> str:
+    if milliseconds < 10:
+        return f"{milliseconds:.1f} ms"
+    return f"{milliseconds:.0f} ms" if milliseconds < 10_000 else f"{milliseconds / 1000:.1f} s"
+
+
+# -- what lies under it ------------------------------------------------------------------------------------------
+
+
+def _body(entry: Entry, width: int | None) -> Iterator[Line]:
+    row = entry.invocation
+    if entry.detail is not None:
+        yield from _console(entry)
+    error = row.result.get("error")
+    if row.status is Status.FAILED:
+        yield from _failure(error, row, width)
+    elif row.status is Status.SUCCEEDED and "payload" in row.result:
+        payload = row.result["payload"]
+        if payload is not None:
+            yield [(f"{_INDENT}→ ", "dim"), (_fitting(_flat(_compact(payload)), _left(width, len(_INDENT) + 2)), "")]
+
+
+def _console(entry: Entry) -> Iterator[Line]:
+    shown = 0
+    for said in entry.detail.console if entry.detail else ():
+        level = _flat(said.level)
+        style = _CONSOLE_STYLES.get(level, "")
+        for number, text in enumerate(_split(said.text)):
+            if shown == _MOST_LINES:
+                yield [(f"{_INDENT}… more console output; --json has all of it", "dim")]
+                return
+            shown += 1
+            yield [(f"{_INDENT}{level if number == 0 else '':<5} ", "dim"), (text, style)]
+
+
+def _failure(error: Any, row: Invocation, width: int | None) -> Iterator[Line]:
+    """Show name, message and stack; a failure of another shape is shown as JSON."""
+    if not isinstance(error, dict) or not isinstance(error.get("message"), str):
+        shown = error if isinstance(error, str) else _compact(row.result)
+        if row.result:
+            yield [(_INDENT + _fitting(_flat(shown), _left(width, len(_INDENT))), "bad")]
+        return
+    name = error.get("name")
+    message = f"{name}: {error['message']}" if isinstance(name, str) and name else error["message"]
+    told = _split(message)
+    for text in told:
+        yield [(_INDENT + text, "bad")]
+    stack = error.get("stack")
+    # V8 starts a stack with the name and the message, which were just shown.
+    frames = [text for text in _split(stack) if text.lstrip().startswith("at ")] if isinstance(stack, str) else []
+    for text in frames[:_MOST_LINES]:
+        yield [(f"{_INDENT}{_INDENT}{text.strip()}", "dim")]
+
+
+# -- text --------------------------------------------------------------------------------------------------------
+
+
+def cells(text: str) -> int:
+    """Return how many columns of a terminal `text` takes."""
+    if text.isascii():
+        return len(text)
+    return sum(_cell(one) for one in text)
+
+
+def _cell(one: str) -> int:
+    if unicodedata.combining(one) or unicodedata.category(one) in ("Mn", "Me", "Cf"):
+        return 0
+    return 2 if unicodedata.east_asian_width(one) in "WF" else 1
+
+
+def _fitting(text: str, width: int | None) -> str:
+    """Return `text`, cut off with a mark to `width` columns."""
+    if width is None or cells(text) <= width:
+        return text
+    taken = 0
+    for index, one in enumerate(text):
+        taken += _cell(one)
+        if taken > width - 1:
+            return f"{text[:index]}…" if width > 0 else ""
+    return text
+
+
+def _left(width: int | None, taken: int) -> int | None:
+    return None if width is None else max(width - taken, 0)
+
+
+def _compact(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, separators=(", ", ": "))
+
+
+def _flat(text: str) -> str:
+    return " ".join(printable(text).split())
+
+
+def _split(text: str) -> list[str]:
+    return printable(text).rstrip("\n").expandtabs(4).split("\n")

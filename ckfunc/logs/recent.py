@@ -1,0 +1,70 @@
+"""What happened lately: the newest invocations of some functions, in one order."""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime
+from functools import partial
+from typing import TYPE_CHECKING
+
+from ckfunc.base.errors import ApiFailure
+from ckfunc.logs.entries import Entry, Filter, Gap
+from ckfunc.logs.tail import DEEPEST, Tail
+from ckfunc.logs.together import together
+from ckfunc.model.function import Function
+from ckfunc.model.invocation import Invocation, Status
+
+if TYPE_CHECKING:
+    from ckfunc.api import Client
+
+DETAILED_AT_ONCE = 100
+"""For how many invocations an emulator is asked about console output at a time."""
+
+Found = tuple[str, Invocation, bool]
+"""A function's type, an invocation of it, and whether that was given before."""
+
+
+def recent(
+    client: Client,
+    functions: Iterable[Function],
+    *,
+    limit: int | None = None,
+    since: datetime | None = None,
+    status: Status | None = None,
+    version: int | None = None,
+) -> Iterator[Entry | Gap]:
+    """Yield the newest `limit` invocations that are wanted, over all `functions`, oldest first; raises ApiFailure."""
+    tails = [Tail(client, function) for function in functions]
+    found = backlog(tails, limit, Filter(status, version, since))
+    yield from cut_off(tails)
+    for start in range(0, len(found), DETAILED_AT_ONCE):
+        yield from detailed(client, found[start : start + DETAILED_AT_ONCE])
+
+
+def backlog(tails: Sequence[Tail], limit: int | None, wanted: Filter) -> list[Found]:
+    """Start every tail and return the newest `limit` rows of them all, by ascending id; raises ApiFailure."""
+    outcomes = together([partial(tail.start, limit, wanted) for tail in tails])
+    lists: list[list[Found]] = []
+    for tail, rows in zip(tails, outcomes, strict=True):
+        if isinstance(rows, ApiFailure):
+            raise rows
+        lists.append([(tail.function.type, row, False) for row in rows])
+    merged = list(heapq.merge(*lists, key=lambda one: one[1].id))
+    return merged if limit is None else merged[max(len(merged) - limit, 0) :]
+
+
+def cut_off(tails: Iterable[Tail]) -> Iterator[Gap]:
+    """Yield a gap for each tail that has more invocations than are looked through."""
+    for tail in tails:
+        if tail.cut_off:
+            yield Gap(tail.function.type, f"only the newest {DEEPEST} invocations were looked through")
+
+
+def detailed(client: Client, found: Sequence[Found]) -> list[Entry]:
+    """Make entries; against an emulator, those that have ended come with console output and duration."""
+    from ckfunc.api.emulator import invocation_details
+
+    ended = [row.id for _, row, _ in found if row.status is not Status.RUNNING] if client.emulator_id else []
+    details = invocation_details(client, ended) if ended else {}
+    return [Entry(trigger_type, row, details.get(row.id), again) for trigger_type, row, again in found]

@@ -1,0 +1,43 @@
+"""What `--since` means: a span of time before now, or a moment."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime, timedelta, tzinfo
+
+from ckfunc.base.clock import parse_timestamp
+from ckfunc.base.errors import UsageProblem
+
+_UNITS_S = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
+_PART = r"([0-9]{1,12}(?:\.[0-9]{1,6})?)\s*(ms|s|m|h|d|w)"
+_SPAN = re.compile(rf"(?:{_PART}\s*)+", re.ASCII)
+_DATED = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+_OFFSET = re.compile(r"(?:z|[+-][0-9]{2}:?[0-9]{2})$", re.IGNORECASE)
+
+
+def parse_since(text: str, now: datetime, zone: tzinfo | None = None) -> datetime:
+    """Return the moment that `text` names, in UTC: `10m`, `2h`, `1d`, `1h30m`, or an ISO date or time.
+
+    A time without an offset is in `zone` (None: the machine's own). Raises UsageProblem.
+    """
+    value = text.strip()
+    try:
+        if _SPAN.fullmatch(value.lower()):
+            seconds = sum(float(count) * _UNITS_S[unit] for count, unit in re.findall(_PART, value.lower()))
+            return now.astimezone(UTC) - timedelta(seconds=seconds)
+        if _DATED.match(value):
+            return _moment(value, zone)
+    except (ValueError, OverflowError):
+        pass
+    raise UsageProblem(
+        f"--since {text!r} is neither a span of time nor a moment",
+        hint="for example 10m, 2h, 1d, 2024-05-01 or 2024-05-01T12:00:00Z",
+    )
+
+
+def _moment(value: str, zone: tzinfo | None) -> datetime:
+    moment = parse_timestamp(value)
+    if len(value) > 10 and _OFFSET.search(value[10:]):
+        return moment
+    # parse_timestamp takes a bare time as UTC, but who types one means the clock on the wall.
+    return moment.replace(tzinfo=zone).astimezone(UTC)

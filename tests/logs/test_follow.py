@@ -1,0 +1,528 @@
+from __future__ import annotations
+
+import tracemalloc
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from support.invocations import BEGAN, Finished, ScriptedClock, Served, invocations, nothing
+from support.loopback import Reply, Request
+
+from ckfunc.base.errors import ApiFailure, CredentialsRejected
+from ckfunc.logs.entries import Entry, Gap, Item, Recovered, Trouble
+from ckfunc.logs.follow import follow
+from ckfunc.logs.pace import LOOPBACK, REMOTE, Pace, backoff_s
+from ckfunc.logs.tail import KEPT
+from ckfunc.model.invocation import Status
+
+EVERY_ROUND = Pace(quick_s=0.1, idle_s=0.4, functions_s=0.0, per_function_s=0.0)
+
+
+def followed(served: Served, *steps: Callable[[], object], types: tuple[str, ...] = (), **wanted: Any) -> list[Item]:
+    """Follow while `steps` happen, one before each round."""
+    items: list[Item] = []
+    with served.client() as client:
+        try:
+            for item in follow(client, types, clock=ScriptedClock(*steps), pace=EVERY_ROUND, **wanted):
+                items.append(item)
+        except Finished:
+            pass
+    return items
+
+
+def ids(items: list[Item]) -> list[int]:
+    assert all(isinstance(one, Entry) for one in items), items
+    return [one.invocation.id for one in items if isinstance(one, Entry)]
+
+
+def shown(items: list[Item]) -> list[tuple[int, str, bool]]:
+    return [(one.invocation.id, one.invocation.status.value, one.again) for one in items if isinstance(one, Entry)]
+
+
+# -- neither skipped nor repeated --------------------------------------------------------------------------------
+
+
+def test_only_what_comes_after_the_start_is_given_unless_a_backlog_is_wanted() -> None:
+    with invocations("a") as served:
+        served.add(1, 50)
+        assert ids(followed(served, lambda: served.add(1, 2))) == [51, 52]
+        assert ids(followed(served, lambda: served.add(1), limit=3)) == [50, 51, 52, 53]
+        since = BEGAN + timedelta(seconds=52)
+        assert ids(followed(served, lambda: served.add(1), limit=None, since=since)) == [52, 53, 54]
+
+
+def test_the_first_invocation_ever_is_given() -> None:
+    with invocations("a") as served:
+        assert ids(followed(served, nothing, lambda: served.add(1), nothing)) == [1]
+
+
+@pytest.mark.parametrize("sorts", [True, False])
+@pytest.mark.parametrize("burst", [1, 9, 10, 11, 99, 100, 101, 750, 2500])
+def test_a_burst_between_two_rounds_is_given_whole_and_in_order(burst: int, sorts: bool) -> None:
+    with invocations("a", sorts=sorts) as served:
+        served.add(1, 25)
+        items = followed(served, lambda: served.add(1, burst), nothing, lambda: served.add(1))
+        assert ids(items) == list(range(26, 25 + burst + 2))
+
+
+@pytest.mark.parametrize("sorts", [True, False])
+def test_rows_inserted_between_pages_are_neither_lost_nor_repeated(sorts: bool) -> None:
+    with invocations("a", "b", sorts=sorts) as served:
+        served.add(1, 30)
+        added = 0
+
+        def before(request: Request) -> None:
+            nonlocal added
+            if "/invocations" in request.path and added < 900:
+                added += 3
+                served.add(1, 2)
+                served.add(2, 1)
+
+        def begin() -> None:
+            served.add(1, KEPT + 400)
+            served.before = before
+
+        items = followed(served, begin, *[nothing] * 60)
+        assert added == 900
+        assert ids(items) == list(range(31, served.last_id + 1))
+
+
+def test_functions_are_merged_by_id_even_when_rows_come_while_others_are_asked() -> None:
+    with invocations(*"abcdefghij") as served:
+
+        def before(request: Request) -> None:
+            if "/invocations" in request.path and served.last_id < 300:
+                served.add(served.last_id % 10 + 1)
+
+        served.before = before
+        items = followed(served, *[nothing] * 40)
+        found = ids(items)
+        assert found == sorted(found)
+        assert found[-1] == 300
+        assert len(found) >= 290  # but for those that came before the first look had ended
+
+
+def test_a_row_that_becomes_visible_late_is_given_all_the_same() -> None:
+    with invocations("a") as served:
+        served.add(1, 5)
+        items = followed(served, lambda: served.put(1, 9), lambda: served.put(1, 8), nothing)
+        assert ids(items) == [9, 8]
+
+
+def test_ten_thousand_invocations_are_followed_in_flat_memory() -> None:
+    with invocations("a", "b") as served:
+        counts: list[int] = []
+        peaks: list[int] = []
+
+        def step() -> None:
+            # The served rows themselves are dropped, so that only what the follower keeps can grow.
+            for number in (1, 2):
+                served.rows[number] = served.rows[number][-300:]
+            served.server.requests.clear()
+            served.add(1, 250)
+            served.add(2, 250)
+            peaks.append(tracemalloc.get_traced_memory()[0])
+
+        with served.client() as client:
+            tracemalloc.start()
+            try:
+                last = 0
+                for item in follow(client, clock=ScriptedClock(*[step] * 20, nothing), pace=EVERY_ROUND):
+                    assert isinstance(item, Entry)
+                    assert item.invocation.id == last + 1
+                    last = item.invocation.id
+            except Finished:
+                counts.append(last)
+            finally:
+                tracemalloc.stop()
+        assert counts == [10_000]
+        assert max(peaks[10:]) < max(peaks[3:10]) * 1.5 + 500_000
+
+
+def test_ten_thousand_at_once_are_given_in_order_without_a_gap() -> None:
+    with invocations("a") as served:
+        served.add(1, 3)
+        assert ids(followed(served, lambda: served.add(1, 10_000))) == list(range(4, 10_004))
+        assert len(served.pages()) < 230
+
+
+def test_an_idle_round_costs_one_request_for_each_function() -> None:
+    with invocations("a", "b") as served:
+        served.add(1, 500)
+
+        def forget() -> None:
+            served.server.requests.clear()
+
+        with served.client() as client:
+            pace = Pace(0.1, 0.4, 1000.0, 0.0)
+            with pytest.raises(Finished):
+                list(follow(client, clock=ScriptedClock(forget, nothing, nothing), pace=pace))
+        assert len(served.server.requests) == 6
+
+
+# -- RUNNING -----------------------------------------------------------------------------------------------------
+
+
+def test_an_invocation_that_is_running_is_given_again_when_it_ends() -> None:
+    with invocations("a") as served:
+        items = followed(
+            served,
+            lambda: served.add(1, status="RUNNING"),
+            nothing,
+            lambda: served.add(1),
+            lambda: served.end(1, "FAILED"),
+            nothing,
+        )
+        assert shown(items) == [(1, "RUNNING", False), (2, "SUCCEEDED", False), (1, "FAILED", True)]
+
+
+@pytest.mark.parametrize("sorts", [True, False])
+def test_running_ones_are_found_again_far_back_in_the_list(sorts: bool) -> None:
+    with invocations("a", sorts=sorts) as served:
+        served.add(1, 40)
+
+        def begin() -> None:
+            served.add(1, status="RUNNING")
+            served.add(1, 700)
+            served.add(1, 3, status="RUNNING")
+            served.add(1, 1500)
+
+        def end() -> None:
+            for one in (41, 742, 743, 744):
+                served.end(one)
+
+        items = followed(served, begin, nothing, end, *[nothing] * 12)
+        assert [one for one in shown(items) if one[2]] == [(one, "SUCCEEDED", True) for one in (41, 742, 743, 744)]
+        assert len(items) == 1 + 700 + 3 + 1500 + 4
+
+
+def test_running_ones_of_the_backlog_are_given_again_too() -> None:
+    with invocations("a") as served:
+        served.add(1, status="RUNNING")
+        served.add(1, 60)
+        items = followed(served, lambda: served.end(1), *[nothing] * 3, limit=61)
+        assert shown(items)[0] == (1, "RUNNING", False)
+        assert shown(items)[-1] == (1, "SUCCEEDED", True)
+
+
+def test_one_that_stays_running_is_asked_for_less_and_less_often() -> None:
+    with invocations("a") as served:
+        served.add(1, status="RUNNING")
+        served.add(1, 500)
+        followed(served, *[nothing] * 300, limit=501)
+        searches = [page for page in served.pages() if "page=5" in page]
+        assert 3 <= len(searches) <= 12
+
+
+def test_a_running_one_that_is_removed_is_forgotten() -> None:
+    with invocations("a") as served:
+        served.add(1, status="RUNNING")
+        served.add(1, 50)
+        items = followed(served, lambda: served.remove(1), *[nothing] * 40, limit=51)
+        assert len(items) == 51
+        assert sum("size=100" in page for page in served.pages()) < 6
+
+
+def test_status_is_matched_when_an_invocation_has_ended() -> None:
+    with invocations("a") as served:
+
+        def steps() -> list[Callable[[], object]]:
+            return [lambda: served.add(1, 2, status="RUNNING"), lambda: served.end(served.last_id, "FAILED"), nothing]
+
+        assert shown(followed(served, *steps(), status=Status.FAILED)) == [(2, "FAILED", True)]
+        assert shown(followed(served, *steps(), status=Status.RUNNING)) == [
+            (3, "RUNNING", False),
+            (4, "RUNNING", False),
+        ]
+
+
+def test_other_versions_are_left_out() -> None:
+    with invocations("a") as served:
+
+        def add() -> None:
+            served.add(1, 2)
+            served.add(1, 1, versionNumber=2)
+
+        assert ids(followed(served, add, version=2)) == [3]
+
+
+# -- trouble -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        Reply(drop=True),
+        Reply(500, {"message": "broken"}),
+        Reply(429, headers={"Retry-After": "1"}),
+        Reply(200, b"<html>garbage"),
+        Reply(200, {"page": "garbage"}),
+        Reply(403),
+    ],
+)
+def test_errors_are_shown_with_the_next_try_and_survived(broken: Reply) -> None:
+    with invocations("a") as served:
+        served.add(1, 2)
+
+        def breaks() -> None:
+            served.add(1, 150)
+            served.before = lambda request: broken if "/invocations" in request.path else None
+
+        def heals() -> None:
+            served.before = None
+            served.add(1)
+
+        items = followed(served, breaks, nothing, heals, nothing)
+        troubles = [one for one in items if isinstance(one, Trouble)]
+        assert [one.next_try_s for one in troubles] == [1.0, 2.0]
+        assert all(one.reason for one in troubles)
+        assert items.index(Recovered(2)) > items.index(troubles[-1])
+        assert next(one for one in items if isinstance(one, Entry)).invocation.id == 3
+        assert ids([one for one in items if isinstance(one, Entry)]) == list(range(3, 154))
+
+
+def test_an_error_in_the_middle_of_a_burst_loses_nothing() -> None:
+    with invocations("a", "b") as served:
+        asked = 0
+
+        def before(request: Request) -> Reply | None:
+            nonlocal asked
+            if "/invocations" not in request.path:
+                return None
+            asked += 1
+            return Reply(500) if asked % 29 == 0 else None
+
+        def begin() -> None:
+            served.add(1, 1300)
+            served.add(2, 700)
+            served.before = before
+
+        items = followed(served, begin, *[nothing] * 60)
+        assert any(isinstance(one, Trouble) for one in items)
+        found = ids([one for one in items if isinstance(one, Entry)])
+        assert sorted(found) == list(range(1, 2001))
+        assert len(found) == 2000
+
+
+def test_console_output_is_not_lost_to_an_error_either() -> None:
+    with invocations("a", emulator_id="e1") as served:
+
+        def begin() -> None:
+            served.add(1)
+            served.details[1] = {"id": 1, "console": [{"level": "log", "text": "hello"}], "durationMs": 1.0}
+            served.before = lambda request: Reply(500) if "/emulator/" in request.path else None
+
+        def heals() -> None:
+            served.before = None
+
+        items = followed(served, begin, heals, nothing)
+        assert [type(one) for one in items] == [Trouble, Entry, Recovered]
+        assert isinstance(items[1], Entry)
+        assert items[1].detail is not None
+        assert items[1].detail.console[0].text == "hello"
+
+
+def test_one_function_in_trouble_does_not_hold_up_the_others() -> None:
+    with invocations("a", "b") as served:
+
+        def begin() -> None:
+            served.before = lambda request: Reply(500) if "functions/1/" in request.path else None
+            served.add(1)
+            served.add(2)
+
+        def heals() -> None:
+            served.before = None
+
+        items = followed(served, begin, heals, nothing)
+        assert [one.type if isinstance(one, Entry) else type(one) for one in items] == ["b", Trouble, "a", Recovered]
+
+
+def test_a_token_that_expires_in_the_middle_is_renewed_unseen() -> None:
+    with invocations("a") as served:
+
+        def begin() -> None:
+            served.expire_token()
+            served.add(1)
+
+        assert ids(followed(served, begin)) == [1]
+        assert served.tokens == 2
+
+
+def test_credentials_that_are_refused_at_the_start_end_it() -> None:
+    with invocations("a") as served:
+        served.before = lambda request: Reply(401) if "/oauth" in request.path else None
+        with pytest.raises(CredentialsRejected):
+            followed(served, nothing)
+
+
+def test_an_error_that_is_a_bug_of_ours_is_not_swallowed() -> None:
+    class Broken:
+        connection = None
+
+    with pytest.raises(AttributeError):
+        next(follow(Broken()))  # type: ignore[arg-type]  # on purpose
+
+
+def test_the_backoff_doubles_up_to_half_a_minute() -> None:
+    assert [backoff_s(failed) for failed in (1, 2, 3, 4, 5, 6, 100)] == [1, 2, 4, 8, 16, 30, 30]
+
+
+# -- functions and databases that come and go --------------------------------------------------------------------
+
+
+def test_a_function_created_while_following_is_picked_up_from_its_first_invocation() -> None:
+    with invocations("a") as served:
+
+        def create() -> None:
+            served.function(2, "b")
+            served.add(2, 120)
+
+        assert ids(followed(served, create, nothing, lambda: served.add(2))) == list(range(1, 122))
+
+
+def test_only_the_types_asked_for_are_followed_also_those_that_do_not_exist_yet() -> None:
+    with invocations("a") as served:
+
+        def create() -> None:
+            served.function(2, "b")
+            served.add(1)
+            served.add(2)
+
+        items = followed(served, create, nothing, types=("b",))
+        assert ids(items) == [2]
+        assert isinstance(items[0], Entry)
+        assert items[0].type == "b"
+
+
+def test_a_function_that_is_gone_is_said_to_be() -> None:
+    with invocations("a", "b") as served:
+
+        def remove() -> None:
+            del served.functions[2]
+            served.add(1)
+
+        items = followed(served, remove, nothing)
+        assert [one for one in items if isinstance(one, Gap)] == [Gap("b", "the function no longer exists")]
+        assert ids([one for one in items if isinstance(one, Entry)]) == [1]
+
+
+def test_a_function_that_is_gone_between_two_looks_at_the_list_is_noticed_by_its_404() -> None:
+    with invocations("a", "b") as served, served.client() as client:
+        clock = ScriptedClock(lambda: served.functions.pop(2), nothing, nothing)
+        items: list[Item] = []
+        with pytest.raises(Finished):
+            for item in follow(client, clock=clock, pace=Pace(0.1, 0.4, 1000.0, 0.0)):
+                items.append(item)
+        assert [type(one) for one in items] == [Trouble, Gap, Recovered]
+
+
+def test_rows_that_were_removed_before_they_could_be_read_are_a_gap() -> None:
+    with invocations("a") as served:
+        served.add(1, 50)
+
+        def purge() -> None:
+            served.add(1, 400)
+            served.rows[1] = served.rows[1][-200:]
+
+        items = followed(served, purge, nothing)
+        assert isinstance(items[0], Gap)
+        assert "no longer listed" in items[0].reason
+        assert ids(items[1:]) == list(range(251, 451))
+
+
+def test_a_log_that_starts_over_with_low_ids_is_followed_on() -> None:
+    with invocations("a") as served:
+        served.add(1, 500)
+
+        def again() -> None:
+            served.rows[1] = []
+            for number in (1, 2):
+                served.put(1, number, at=BEGAN + timedelta(hours=1, seconds=number))
+
+        items = followed(served, again, nothing)
+        assert items[0] == Gap("a", "the log has started over")
+        assert ids(items[1:]) == [1, 2]
+
+
+def test_a_copy_of_the_list_that_lags_behind_repeats_nothing() -> None:
+    with invocations("a") as served:
+        served.add(1, 20)
+        newest = served.rows[1][-3:]
+
+        def lag() -> None:
+            served.rows[1] = served.rows[1][:-3]
+
+        def catch_up() -> None:
+            served.rows[1] = served.rows[1] + newest
+            served.add(1)
+
+        assert ids(followed(served, lag, nothing, catch_up, nothing)) == [21]
+
+
+def test_an_emulator_that_comes_back_with_another_database_is_followed_on() -> None:
+    with invocations("a", emulator_id="e1") as served:
+        served.add(1, 20)
+
+        def other() -> None:
+            served.emulator_id = "e2"
+            served.functions = {7: "a"}
+            served.rows = {7: []}
+            for number in range(1, 6):
+                served.put(7, number, at=BEGAN - timedelta(hours=1))
+            served.put(7, 6, at=BEGAN + timedelta(hours=1))
+
+        items = followed(served, other, nothing, nothing)
+        assert items[0] == Gap(None, "the emulator now serves another database")
+        assert ids(items[1:]) == [6]
+
+
+def test_another_database_is_noticed_between_two_looks_at_the_functions_too() -> None:
+    with invocations("a", emulator_id="e1") as served, served.client() as client:
+
+        def other() -> None:
+            served.emulator_id = "e2"
+            served.rows[1] = []
+            served.add(1)
+
+        served.add(1, 20)
+        clock = ScriptedClock(other, nothing, nothing)
+        items: list[Item] = []
+        with pytest.raises(Finished):
+            for item in follow(client, clock=clock, pace=Pace(0.1, 0.4, 1000.0, 0.0)):
+                items.append(item)
+        assert items[0] == Gap(None, "the emulator now serves another database")
+        assert ids(items[1:]) == [21]
+
+
+# -- pace --------------------------------------------------------------------------------------------------------
+
+
+def test_rounds_are_quick_while_something_happens_and_slow_down_when_nothing_does() -> None:
+    with invocations("a") as served, served.client() as client:
+        clock = ScriptedClock(*[nothing] * 10, lambda: served.add(1), nothing)
+        with pytest.raises(Finished):
+            list(follow(client, clock=clock))
+        assert clock.slept[0] == LOOPBACK.quick_s
+        assert clock.slept[9] == LOOPBACK.idle_s
+        assert clock.slept[11] == LOOPBACK.quick_s
+        assert LOOPBACK.quick_s < clock.slept[12] < LOOPBACK.idle_s
+
+
+def test_a_running_invocation_keeps_the_pace_quick_for_a_while() -> None:
+    with invocations("a") as served, served.client() as client:
+        clock = ScriptedClock(lambda: served.add(1, status="RUNNING"), *[nothing] * 200)
+        with pytest.raises(Finished):
+            list(follow(client, clock=clock))
+        assert clock.slept[100] == LOOPBACK.quick_s
+        assert clock.slept[-1] == LOOPBACK.idle_s
+
+
+def test_many_functions_on_the_platform_are_asked_less_often() -> None:
+    assert REMOTE.next_s(1.0, active=True, functions=3) == 1.0
+    assert REMOTE.next_s(1.0, active=True, functions=100) == 5.0
+    assert REMOTE.next_s(2.9, active=False, functions=1) == 3.0
+
+
+def test_trouble_is_an_api_failure_in_words() -> None:
+    assert issubclass(CredentialsRejected, ApiFailure)

@@ -1,0 +1,114 @@
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from support.invocations import BEGAN, Served, invocations
+from support.loopback import Reply, Request
+
+from ckfunc.base.errors import ServiceTrouble
+from ckfunc.logs.entries import Entry, Gap
+from ckfunc.logs.recent import recent
+from ckfunc.model.invocation import Status
+
+
+def ids(served: Served, **wanted: Any) -> list[int]:
+    with served.client() as client:
+        found = list(recent(client, client.functions(), **wanted))
+    assert all(isinstance(one, Entry) for one in found)
+    return [one.invocation.id for one in found if isinstance(one, Entry)]
+
+
+def test_the_newest_over_all_functions_come_oldest_first() -> None:
+    with invocations("a", "b") as served:
+        for _ in range(5):
+            served.add(1)
+            served.add(2, 2)
+        assert ids(served, limit=4) == [12, 13, 14, 15]
+        assert ids(served, limit=100) == list(range(1, 16))
+        assert ids(served, limit=None) == list(range(1, 16))
+        assert ids(served, limit=0) == []
+
+
+def test_no_functions_and_no_invocations_are_an_empty_log() -> None:
+    with invocations() as served:
+        assert ids(served, limit=5) == []
+    with invocations("a") as served:
+        assert ids(served, limit=5) == []
+
+
+def test_what_is_wanted_is_searched_for_on_older_pages() -> None:
+    with invocations("a") as served:
+        served.add(1, 3, status="FAILED")
+        served.add(1, 250)
+        served.add(1, 2, status="FAILED", versionNumber=2)
+        assert ids(served, limit=4, status=Status.FAILED) == [2, 3, 254, 255]
+        assert ids(served, limit=9, version=2) == [254, 255]
+        assert ids(served, limit=9, version=1, status=Status.FAILED) == [1, 2, 3]
+
+
+def test_since_ends_the_search_where_the_rows_are_older() -> None:
+    with invocations("a") as served:
+        served.add(1, 1000)
+        assert ids(served, since=BEGAN + timedelta(seconds=996)) == [996, 997, 998, 999, 1000]
+        assert len(served.pages()) == 1
+
+
+def test_rows_added_while_pages_are_read_are_neither_repeated_nor_do_they_hide_others() -> None:
+    with invocations("a") as served:
+        served.add(1, 400)
+
+        def before(request: Request) -> None:
+            if "page=0" not in request.path and "/invocations" in request.path:
+                served.add(1, 7)
+
+        served.before = before
+        assert ids(served, limit=350) == list(range(51, 401))
+
+
+def test_a_platform_that_gives_the_oldest_first_is_read_from_its_end() -> None:
+    with invocations("a", sorts=False) as served:
+        served.add(1, 10_000)
+        assert ids(served, limit=5) == [9996, 9997, 9998, 9999, 10_000]
+        assert len(served.pages()) <= 3
+
+
+def test_a_platform_that_grants_small_pages_only_is_read_on() -> None:
+    for sorts in (True, False):
+        with invocations("a", granted=7, sorts=sorts) as served:
+            served.add(1, 100)
+            assert ids(served, limit=30) == list(range(71, 101))
+
+
+def test_an_emulator_adds_console_output_and_duration_of_what_has_ended() -> None:
+    with invocations("a", emulator_id="e1") as served:
+        served.add(1, 150)
+        served.add(1, status="RUNNING")
+        for one in range(1, 151):
+            served.details[one] = {"id": one, "console": [{"level": "log", "text": f"line {one}"}], "durationMs": 2.5}
+        with served.client() as client:
+            found = [one for one in recent(client, client.functions(), limit=200) if isinstance(one, Entry)]
+        assert [one.detail.console[0].text for one in found[:-1] if one.detail] == [
+            f"line {one}" for one in range(1, 151)
+        ]
+        assert found[-1].detail is None
+        assert sum("/emulator/invocations" in call for call in served.server.calls()) == 2
+
+
+def test_the_real_platform_is_not_asked_for_an_emulators_details() -> None:
+    with invocations("a") as served:
+        served.add(1, 3)
+        assert ids(served, limit=3) == [1, 2, 3]
+        assert not any("/emulator" in call for call in served.server.calls())
+
+
+def test_trouble_is_raised_when_only_listing() -> None:
+    with invocations("a", "b") as served:
+        served.before = lambda request: Reply(500) if "functions/2/" in request.path else None
+        with served.client() as client, pytest.raises(ServiceTrouble):
+            list(recent(client, client.functions(), limit=3))
+
+
+def test_a_gap_is_an_item_of_its_own() -> None:
+    assert Gap("a", "x") != Gap(None, "x")
