@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from ckfunc.base.errors import CkfuncError, UsageProblem
 from ckfunc.cli.context import App
-from ckfunc.cli.output import Output
+from ckfunc.cli.output import USUAL_COLUMNS, Output
 
 if TYPE_CHECKING:
     from ckfunc.deploy.plan import Plan
@@ -57,7 +57,7 @@ def show_report(output: Output, report: Report) -> None:
     if output.json:
         output.document(report.to_json())
         return
-    output.lines(report_lines(report, width=output.width()))
+    output.lines(report_lines(report, width=output.width() or USUAL_COLUMNS))
 
 
 def checker(app: App) -> Callable[[Sequence[tuple[str, str]]], Sequence[SyntaxProblem]]:

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from ckfunc.api import Wait
     from ckfunc.cli.context import Settings
 
+USUAL_COLUMNS = 80
+
 
 class Styled(Protocol):
     """A piece of text and the name of its style."""
@@ -213,9 +215,9 @@ class Output:
             return str(path)
         return str(path) if Path(relative).parts[:2] == ("..", "..") else relative
 
-    def width(self) -> int:
-        """Return how many columns a line of data may take."""
-        return _columns()
+    def width(self) -> int | None:
+        """Return how many columns a line of data may take; None where nobody looks at it on a terminal."""
+        return _columns() if sys.stdout.isatty() else None
 
     def coloured(self, stream: TextIO) -> bool:
         """Tell whether colour is wanted on a stream. Source of the variables: no-color.org, force-color.org."""
@@ -256,4 +258,4 @@ def _put(stream: TextIO, text: str) -> None:
 def _columns() -> int:
     import shutil
 
-    return shutil.get_terminal_size((80, 24)).columns
+    return shutil.get_terminal_size((USUAL_COLUMNS, 24)).columns

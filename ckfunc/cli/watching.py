@@ -18,6 +18,7 @@ from ckfunc.base.errors import (
 from ckfunc.cli.context import App
 from ckfunc.cli.deploying import agreement, checker
 from ckfunc.cli.invocations import stream_logs
+from ckfunc.cli.output import USUAL_COLUMNS
 from ckfunc.deploy import run
 from ckfunc.deploy.report import DONE, Report, Result
 from ckfunc.model.project import Project
@@ -163,7 +164,7 @@ class Watcher:
             ("deployed" if report.ok else "deploy failed", "title" if report.ok else "failure"),
             (f"  ({took_s * 1000:.0f} ms)", "muted"),
         )
-        output.lines(report_lines(shown, width=output.width()))
+        output.lines(report_lines(shown, width=output.width() or USUAL_COLUMNS))
 
     def _time(self) -> str:
         return f"{self._app.clock.now().astimezone():%H:%M:%S}"
