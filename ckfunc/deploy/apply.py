@@ -14,7 +14,7 @@ from ckfunc.deploy.parallel import AT_ONCE, each
 from ckfunc.deploy.plan import CreateFunction, CreateVersion, Plan, Put, Step
 from ckfunc.deploy.remote import Remote
 from ckfunc.deploy.report import DONE, Ending, Item, Result
-from ckfunc.deploy.resources import BY_KIND, FUNCTIONS, newlines
+from ckfunc.deploy.resources import BY_KIND, FUNCTIONS, WRITERS, newlines
 
 OnStep: TypeAlias = Callable[[Step | Item], object]
 """Hears of each step as it starts and each item as it ends, in the thread that deploys."""
@@ -62,7 +62,9 @@ class _Work:
 
     def all(self, steps: Sequence[AnyStep], do: Callable[[AnyStep], tuple[Item, ...]], at_once: int = AT_ONCE) -> None:
         """Do steps side by side, and report them."""
-        results = each(steps, do, at_once=at_once, starting=self.on_step, stopped=lambda: self.ledger.stopped)
+        results = each(
+            steps, do, at_once=at_once, starting=self.on_step, stopped=lambda: self.ledger.stopped, finish=True
+        )
         with closing(results):
             for items in results:
                 for item in items:
@@ -70,13 +72,11 @@ class _Work:
 
     def put(self, step: Put) -> tuple[Item, ...]:
         """Replace everything of one kind."""
-        resource = BY_KIND[step.kind]
         try:
-            if resource.write is not None:
-                resource.write(self.remote, step.values)
+            WRITERS[step.kind](self.remote, step.values)
         except CkfuncError as error:
             self.ledger.failed(error)
-            self.ledger.stop(f"the {resource.title} could not be written")
+            self.ledger.stop(f"the {BY_KIND[step.kind].title} could not be written")
             failed = (
                 Item(one.kind, one.name, Result.FAILED, note=error.message, hint=error.hint) for one in step.changes
             )

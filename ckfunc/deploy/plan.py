@@ -8,7 +8,7 @@ from typing import TypeAlias
 
 from ckfunc.base.errors import PlatformOwned, WrongApplication
 from ckfunc.deploy.diff import Action, Change, diff
-from ckfunc.deploy.resources import FUNCTIONS, RESOURCES, Resource, Values, sources
+from ckfunc.deploy.resources import RESOURCES, Resource, Wanted, sources
 from ckfunc.deploy.snapshot import Snapshot
 from ckfunc.model.function import Function, NewFunction
 from ckfunc.model.project import Project, Script, Target, WantedFunction
@@ -29,7 +29,7 @@ class Put:
     """Replace everything of one kind with `values`."""
 
     kind: str
-    values: Mapping[str, str] = field(repr=False)
+    values: Wanted = field(repr=False)
     changes: tuple[Change, ...]
 
 
@@ -71,7 +71,7 @@ class Plan:
     unmanaged: tuple[Entry, ...]
     warnings: tuple[str, ...]
     steps: tuple[Step, ...]
-    want: Mapping[str, Values] = field(repr=False)
+    want: Mapping[str, Wanted] = field(repr=False)
     files: Mapping[tuple[str, str], Script] = field(repr=False)
     versions: Mapping[str, int]
 
@@ -92,7 +92,7 @@ def make(project: Project, seen: Snapshot) -> Plan:
     remote = {one.type: one for one in seen.functions}
     wanted = {one.type: one for one in project.functions or ()}
     versions = {name: one.current_version_number for name, one in remote.items() if name in wanted}
-    want: dict[str, Values] = {}
+    want: dict[str, Wanted] = {}
     changes: list[Change] = []
     unchanged: list[Entry] = []
     unmanaged: list[Entry] = []
@@ -146,15 +146,15 @@ def disabled_warning(trigger_type: str) -> str:
 
 def _steps(
     resource: Resource,
-    values: Values,
+    values: Wanted,
     changes: tuple[Change, ...],
     wanted: Mapping[str, WantedFunction],
     remote: Mapping[str, Function],
 ) -> Iterator[Step]:
     if not changes:
         return
-    if resource.kind != FUNCTIONS:
-        yield Put(resource.kind, {name: value for name, value in values.items() if value is not None}, changes)
+    if resource.write is not None:
+        yield Put(resource.kind, values, changes)
         return
     for change in changes:
         if change.action is Action.CREATE:
@@ -162,14 +162,12 @@ def _steps(
             yield CreateFunction(NewFunction(new.type, new.name, new.description, new.initialize_asynchronously))
     for change in changes:
         known = remote.get(change.name)
-        script = values[change.name]
-        if script is not None:
-            yield CreateVersion(
-                change.name,
-                script,
-                function_id=known.id if known else None,
-                base_version=known.current_version_number if known else 0,
-            )
+        yield CreateVersion(
+            change.name,
+            values[change.name],
+            function_id=known.id if known else None,
+            base_version=known.current_version_number if known else 0,
+        )
 
 
 def _require_own_dependencies(project: Project, seen: Snapshot) -> None:

@@ -14,8 +14,11 @@ from ckfunc.deploy.snapshot import Snapshot
 from ckfunc.model.project import Project, Script
 from ckfunc.model.runtime import Runtime
 
+Wanted: TypeAlias = Mapping[str, str]
+"""Values by name."""
+
 Values: TypeAlias = Mapping[str, str | None]
-"""By name. None stands for a function that exists but was never deployed."""
+"""Values by name; None stands for a function that exists but was never deployed."""
 
 INIT_SCRIPT = "initialization_script"
 FUNCTIONS = "functions"
@@ -34,9 +37,9 @@ class Resource:
     kind: str
     title: str
     noun: str
-    want: Callable[[Project], Values | None]
+    want: Callable[[Project], Wanted | None]
     have: Callable[[Snapshot], Values]
-    write: Callable[[Remote, Mapping[str, str]], Runtime] | None = None
+    write: Callable[[Remote, Wanted], Runtime] | None = None
     secret: bool = False
     source: bool = False
     keeps_others: bool = False
@@ -59,7 +62,7 @@ def sources(project: Project) -> dict[tuple[str, str], Script]:
     return found
 
 
-def _wanted_script(project: Project) -> Values | None:
+def _wanted_script(project: Project) -> Wanted | None:
     script = project.runtime.initialization_script
     # An empty init script is the same as none: whether the platform keeps "" or nothing is not documented.
     return None if script is None else {INIT_SCRIPT: newlines(script.text)} if script.text else {}
@@ -70,7 +73,7 @@ def _script(snapshot: Snapshot) -> Values:
     return {INIT_SCRIPT: newlines(script)} if script else {}
 
 
-def _wanted_functions(project: Project) -> Values | None:
+def _wanted_functions(project: Project) -> Wanted | None:
     functions = project.functions
     return None if functions is None else {one.type: newlines(one.handler.text) for one in functions}
 
@@ -122,3 +125,4 @@ RESOURCES: tuple[Resource, ...] = (
 )
 
 BY_KIND = {resource.kind: resource for resource in RESOURCES}
+WRITERS = {resource.kind: resource.write for resource in RESOURCES if resource.write is not None}

@@ -9,15 +9,11 @@ from ckfunc.deploy.apply import OnStep, apply
 from ckfunc.deploy.cache import VersionCache
 from ckfunc.deploy.plan import Plan
 from ckfunc.deploy.remote import Remote
-from ckfunc.deploy.report import Ending, Item, Report, nothing_done
+from ckfunc.deploy.report import Ending, Report, nothing_done
 from ckfunc.deploy.scripts import Check, require_valid
 from ckfunc.deploy.snapshot import Snapshot, application_key, overview, with_versions
 from ckfunc.deploy.verify import read_back
 from ckfunc.model.project import Project
-
-
-def _unheard(_: planning.Step | Item) -> None:
-    pass
 
 
 def plan(project: Project, client: Remote, cache: VersionCache) -> Plan:
@@ -37,7 +33,7 @@ def deploy(
     *,
     check: Check,
     confirm: Callable[[Plan], bool],
-    on_step: OnStep = _unheard,
+    on_step: OnStep = lambda _: None,
     cache: VersionCache | None = None,
 ) -> Report:
     """Make the application match the manifest.

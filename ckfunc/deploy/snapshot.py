@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 
 from ckfunc.base.errors import AmbiguousFunction
@@ -29,9 +28,18 @@ class Snapshot:
 
 def overview(remote: Remote) -> Snapshot:
     """Read the runtime and the list of functions, side by side."""
-    with ThreadPoolExecutor(2, thread_name_prefix="ckfunc-deploy") as pool:
-        runtime, functions = pool.submit(remote.runtime), pool.submit(remote.functions)
-        return Snapshot(runtime.result(), tuple(sorted(functions.result(), key=lambda one: (one.type, one.id))))
+    runtimes: list[Runtime] = []
+    functions: list[Function] = []
+
+    def read(what: str) -> None:
+        if what == "runtime":
+            runtimes.append(remote.runtime())
+        else:
+            functions.extend(remote.functions())
+
+    for _ in each(("runtime", "functions"), read):
+        pass
+    return Snapshot(runtimes[0], tuple(sorted(functions, key=lambda one: (one.type, one.id))))
 
 
 def with_versions(seen: Snapshot, types: Collection[str], remote: Remote, cache: VersionCache) -> Snapshot:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import textwrap
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 
 from ckfunc.base.text import printable
 from ckfunc.deploy.render import UNMANAGED_SIGN, Line, Segment, label, warning_lines
@@ -27,6 +28,8 @@ _MOST_UNCHANGED = 20
 def report_lines(report: Report, *, width: int = 80, all_items: bool = False) -> list[Line]:
     """Return the report for people, in columns: sign, name, versions, outcome; the summary last.
 
+    A reason that several items in a row share is given once.
+
     `width` is in characters. Unchanged items are only counted when there are many, unless `all_items` is set.
     """
     quiet = not all_items and report.count(Result.UNCHANGED) > _MOST_UNCHANGED
@@ -34,8 +37,10 @@ def report_lines(report: Report, *, width: int = 80, all_items: bool = False) ->
     names = [_one_line(label(one.kind, one.name)) for one in items]
     column = min(max(map(len, names), default=0), _WIDEST_NAME)
     lines: list[Line] = []
+    said = None
     for item, name in zip(items, names, strict=True):
-        lines += _item_lines(item, name, column, width)
+        lines += _item_lines(item if item.note != said else replace(item, note=None, hint=None), name, column, width)
+        said = item.note
     lines += warning_lines(report.warnings)
     if lines:
         lines.append(())

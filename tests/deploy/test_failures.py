@@ -14,6 +14,8 @@ from deploy.world import World, by_name, results
 from support.loopback import Reply, Request
 
 from ckfunc.base.errors import ApiFailure, CredentialsRejected, NotFound, Unreachable, UnreadableAnswer
+from ckfunc.deploy import run
+from ckfunc.deploy.cache import VersionCache
 from ckfunc.deploy.plan import CreateVersion
 from ckfunc.deploy.report import Ending
 
@@ -364,6 +366,13 @@ def test_an_interrupt_lets_requests_under_way_end_and_starts_no_more(here: World
     assert {one.note for one in report.items if one.name not in done} == {"not attempted: interrupted"}
 
 
+def wait_for_abandoned_reads() -> None:
+    """Let reads that an interrupt left behind end before their client is closed, as only the end of a process may."""
+    for thread in threading.enumerate():
+        if thread.name == "ckfunc-deploy":
+            thread.join()
+
+
 @pytest.fixture
 def interrupt() -> Iterator[Callable[[], None]]:
     """Press Ctrl-C: the main thread gets a real SIGINT."""
@@ -395,5 +404,32 @@ def test_ctrl_c_while_reading_back_keeps_the_report(here: World, interrupt: Call
         return None
 
     here.application.before = press
-    report = here.deploy(here.project(environment={"KEY": "value"}))
+    with here.new_client() as client:
+        report = run.deploy(
+            here.project(environment={"KEY": "value"}), client, check=here.check, confirm=lambda _: True
+        )
+        wait_for_abandoned_reads()
     assert report.exit_code == 130 and results(report) == {"KEY": "created"} and not report.verified
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a signal cannot be sent to one thread")
+@pytest.mark.parametrize("path", ["/nodejs", "/current-version"])
+def test_ctrl_c_does_not_wait_for_a_host_that_does_not_answer(
+    here: World, interrupt: Callable[[], None], path: str
+) -> None:
+    here.application.add(SENT, "a\n")
+    answers = threading.Event()
+
+    def press(request: Request) -> Reply | None:
+        if request.path.endswith(path):
+            interrupt()
+            answers.wait(30)
+        return None
+
+    here.application.before = press
+    with here.new_client() as client:
+        with pytest.raises(KeyboardInterrupt):
+            run.plan(here.project({SENT: "b\n"}), client, VersionCache(here.root))
+        assert not answers.is_set() and sum(call.endswith(path) for call in here.calls()) == 1
+        answers.set()
+        wait_for_abandoned_reads()

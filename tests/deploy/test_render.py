@@ -238,3 +238,9 @@ def test_a_report_as_json_leaves_out_what_does_not_apply() -> None:
     assert document["items"] == [{"kind": "functions", "name": SENT, "result": "created", "new_version": 1}]
     assert document["ok"] is True and document["ending"] == "complete" and document["warnings"] == ["odd"]
     assert document["summary"]["created"] == 1
+
+
+def test_a_reason_that_several_items_share_is_given_once() -> None:
+    items = (Item("environment", name, Result.FAILED, note="no room", hint="make some") for name in "AB")
+    text = shown(report_lines(report(*items)))
+    assert text.count("no room (make some)") == 1 and text.count("failed") == 3

@@ -1,0 +1,143 @@
+"""The pure parts of a deploy, and how its requests run side by side."""
+
+from __future__ import annotations
+
+import ast
+import threading
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import ckfunc.deploy
+from ckfunc.base.errors import WrongApplication
+from ckfunc.deploy.diff import Action, diff
+from ckfunc.deploy.parallel import each
+from ckfunc.deploy.plan import require_application
+from ckfunc.deploy.render import STYLES
+from ckfunc.deploy.resources import RESOURCES, newlines
+from ckfunc.deploy.sources import unified
+from ckfunc.model.project import Target
+
+VALUES = st.dictionaries(st.text(max_size=3), st.text(max_size=3), max_size=5)
+TEXTS = st.lists(st.sampled_from(["a", "b", "", " "]), max_size=12).map("\n".join)
+
+
+@given(VALUES, VALUES)
+def test_the_changes_turn_what_is_there_into_what_is_wanted(want: dict[str, str], have: dict[str, str]) -> None:
+    changes = diff("environment", want, have)
+    result = dict(have)
+    for one in changes:
+        assert result.pop(one.name, None) == one.before
+        if one.action is not Action.REMOVE:
+            result[one.name] = str(one.after)
+    assert result == want
+    assert [one.name for one in changes] == sorted(one.name for one in changes)
+
+
+@given(VALUES)
+def test_equal_values_make_no_change(values: dict[str, str]) -> None:
+    assert diff("environment", values, dict(values)) == ()
+
+
+def test_a_value_of_none_is_there_and_differs() -> None:
+    (change,) = diff("functions", {"a": "x"}, {"a": None})
+    assert change.action is Action.UPDATE
+
+
+@given(TEXTS, TEXTS)
+def test_a_source_diff_is_empty_for_equal_texts_alone(before: str, after: str) -> None:
+    assert bool(list(unified(before, after, "a", "b"))) is (before != after)
+
+
+@given(st.text(alphabet="a\r\n", max_size=8))
+def test_normalised_newlines_stay_as_they_are(text: str) -> None:
+    assert newlines(newlines(text)) == newlines(text) and "\r" not in newlines(text)
+
+
+@pytest.mark.parametrize(
+    ("want", "got", "fine"),
+    [
+        (None, "42", True),
+        ("42", "42", True),
+        ("042", "42", True),
+        ("42", "43", False),
+        ("19B458D0-2B50", "19b458d0-2b50", True),
+        ("19b458d0-2b50", "42", False),
+    ],
+)
+def test_a_target_is_bound_to_its_application(want: str | None, got: str, fine: bool) -> None:
+    target = Target("production", application=want)
+    if fine:
+        require_application(target, got)
+    else:
+        with pytest.raises(WrongApplication) as caught:
+            require_application(target, got)
+        assert "'production'" in caught.value.message and caught.value.hint
+
+
+def test_what_is_written_is_written_in_the_order_in_which_it_is_needed() -> None:
+    assert [one.kind for one in RESOURCES] == ["dependencies", "environment", "initialization_script", "functions"]
+    assert [one.kind for one in RESOURCES if one.secret] == ["environment"]
+
+
+def test_every_style_that_is_used_is_declared() -> None:
+    directory = Path(ckfunc.deploy.__file__).parent
+    used = set()
+    for path in (directory / "render.py", directory / "summary.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "Segment" and len(node.args) == 2:
+                style = node.args[1]
+                used |= {style.value} if isinstance(style, ast.Constant) else set()
+    assert used and used <= set(STYLES)
+
+
+def test_results_come_from_jobs_that_run_side_by_side_up_to_the_limit() -> None:
+    together = threading.Barrier(3)
+    main = threading.get_ident()
+    started: list[int] = []
+
+    def work(job: int) -> int:
+        assert threading.get_ident() != main
+        together.wait(10)
+        return job
+
+    assert sorted(each(range(9), work, at_once=3, starting=started.append)) == list(range(9))
+    assert started == list(range(9))
+
+
+def test_a_job_that_takes_long_is_waited_for() -> None:
+    assert list(each([0.6], threading.Event().wait)) == [False]
+
+
+def test_no_job_starts_after_one_failed_or_a_stop() -> None:
+    started: list[int] = []
+
+    def fail(job: int) -> int:
+        raise ValueError(str(job))
+
+    with pytest.raises(ValueError, match="0"):
+        list(each(range(5), fail, at_once=1, starting=started.append))
+    assert started == [0]
+    done: list[int] = []
+    for one in each(range(5), lambda job: job, at_once=1, stopped=lambda: len(done) == 2):
+        done.append(one)
+    assert done == [0, 1]
+
+
+def test_what_must_finish_is_waited_for_when_the_caller_leaves_early() -> None:
+    finished: list[int] = []
+    gate = threading.Event()
+
+    def work(job: int) -> int:
+        if job:
+            gate.wait(10)
+        finished.append(job)
+        return job
+
+    threading.Timer(0.05, gate.set).start()
+    with closing(each(range(3), work, at_once=3, finish=True)) as results:
+        assert next(results) == 0
+    assert sorted(finished) == [0, 1, 2]
