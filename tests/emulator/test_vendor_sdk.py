@@ -26,7 +26,7 @@ SDKS = [
 
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize(("package", "version", "dialect"), SDKS)
-def test_every_operation_of_the_vendors_package_works(
+def test_calls_through_the_vendors_package_get_what_they_expect(
     emulator: Emulator, client: httpx.Client, package: str, version: str, dialect: Dialect
 ) -> None:
     directory = install({package: version}, cache_dir())
