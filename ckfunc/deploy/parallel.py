@@ -37,43 +37,54 @@ def each(
     ended. When the caller leaves early, or is interrupted, jobs that run are waited for with `finish` (writes: their
     outcome matters), and left to themselves without (reads: Ctrl-C need not wait for a host that does not answer).
     """
-    results: queue.SimpleQueue[tuple[threading.Thread, Result | None, BaseException | None]] = queue.SimpleQueue()
-
-    def run(job: Job) -> None:
-        result, raised = None, None
-        try:
-            result = work(job)
-        except BaseException as error:
-            raised = error
-        results.put((threading.current_thread(), result, raised))
-
-    waiting = iter(jobs)
-    running: set[threading.Thread] = set()
+    waiting = list(jobs)
+    inbox: queue.SimpleQueue[tuple[Job] | None] = queue.SimpleQueue()
+    outbox: queue.SimpleQueue[tuple[Result | None, BaseException | None]] = queue.SimpleQueue()
+    # Unlike a ThreadPoolExecutor's, daemon threads do not keep an interrupted process alive. They all run before the
+    # first job is handed out, so that an interrupt in the middle of a start loses no job.
+    threads = [
+        threading.Thread(target=_serve, args=(inbox, outbox, work), name="ckfunc-deploy", daemon=True)
+        for _ in range(min(at_once, len(waiting)))
+    ]
     try:
+        for thread in threads:
+            thread.start()
+        waiting.reverse()
+        running = 0
         while True:
-            while len(running) < at_once and not stopped():
-                try:
-                    job = next(waiting)
-                except StopIteration:
-                    break
+            while waiting and running < at_once and not stopped():
+                job = waiting.pop()
                 if starting is not None:
                     starting(job)
-                # Unlike a ThreadPoolExecutor's, daemon threads do not keep an interrupted process alive.
-                thread = threading.Thread(target=run, args=(job,), name="ckfunc-deploy", daemon=True)
-                running.add(thread)
-                thread.start()
+                inbox.put((job,))
+                running += 1
             if not running:
                 return
             try:
-                thread, result, error = results.get(timeout=_LOOK_S)
+                result, error = outbox.get(timeout=_LOOK_S)
             except queue.Empty:
                 continue
-            running.discard(thread)
+            running -= 1
             if error is not None:
                 finish = True
                 raise error
             yield result  # type: ignore[misc]  # a result, since there was no error
     finally:
-        for thread in running if finish else ():
+        for _ in threads:
+            inbox.put(None)
+        for thread in threads if finish else ():
             while thread.is_alive():
                 thread.join(_LOOK_S)
+
+
+def _serve(
+    inbox: queue.SimpleQueue[tuple[Job] | None],
+    outbox: queue.SimpleQueue[tuple[Result | None, BaseException | None]],
+    work: Callable[[Job], Result],
+) -> None:
+    """Do jobs until there is None."""
+    while (job := inbox.get()) is not None:
+        try:
+            outbox.put((work(*job), None))
+        except BaseException as error:
+            outbox.put((None, error))
