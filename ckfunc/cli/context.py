@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 STATE_DIRECTORY = ".ckfunc"
 """What ckfunc keeps in a project; nothing in it belongs in git."""
 
+STARTING_S = 5.0
+"""How long an emulator may take from taking its data directory to answering."""
+
 
 @dataclass(slots=True)
 class Settings:
@@ -124,13 +127,19 @@ class App:
         try:
             url = emulator.start()
         except Busy:
-            # Another command of ours started one between our look and our start: use that one.
-            if (running := self.running_emulator()) is None:
+            if (running := self._starting_emulator()) is None:
                 raise
             return running
         self._closing.callback(emulator.stop)
         self.output.detail(f"emulator: embedded at {url}, data in {self.output.path(self.emulator_data)}")
         return url
+
+    def _starting_emulator(self) -> str | None:
+        """Return the address of the emulator that took the data directory before us, once it answers."""
+        until = self.clock.monotonic_s() + STARTING_S
+        while (running := self.running_emulator()) is None and self.clock.monotonic_s() < until:
+            self.clock.sleep(0.05)
+        return running
 
     def emulator(self, data: Path | None, *, host: str = "127.0.0.1", port: int = 0) -> Emulator:
         """Make an emulator that has not started yet; `data` None keeps nothing."""

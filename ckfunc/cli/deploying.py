@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from ckfunc.deploy.plan import Plan
     from ckfunc.deploy.report import Report
     from ckfunc.model.execution import SyntaxProblem
+    from ckfunc.model.project import Project
 
 
 class NeedsYes(UsageProblem):
@@ -45,7 +46,7 @@ def deploy_project(app: App, *, yes: bool) -> int:
 
     project, client = app.project(), app.client()
     with app.output.progress("deploying"):
-        report = run.deploy(project, client, check=checker(app), confirm=agreement(app, yes=yes))
+        report = run.deploy(project, client, check=checker(app, project), confirm=agreement(app, yes=yes))
     show_report(app.output, report)
     return report.exit_code
 
@@ -60,13 +61,18 @@ def show_report(output: Output, report: Report) -> None:
     output.lines(report_lines(report, width=output.width() or USUAL_COLUMNS))
 
 
-def checker(app: App) -> Callable[[Sequence[tuple[str, str]]], Sequence[SyntaxProblem]]:
-    """Return what parses changed scripts; Node starts when it is first called."""
+def checker(app: App, project: Project) -> Callable[[Sequence[tuple[str, str]]], Sequence[SyntaxProblem]]:
+    """Return what parses changed scripts of a project; Node starts when it is first called."""
+    script = project.runtime.initialization_script
 
     def check(scripts: Sequence[tuple[str, str]]) -> Sequence[SyntaxProblem]:
         from ckfunc.model.execution import SyntaxProblem
 
-        return [found for found in app.compiler().compile(scripts) if isinstance(found, SyntaxProblem)]
+        handlers = [one for one in scripts if script is None or one[0] != script.path]
+        others = [one for one in scripts if one not in handlers]
+        compiler = app.compiler()
+        found = (*compiler.compile(others), *compiler.compile(handlers, handlers=True))
+        return [one for one in found if isinstance(one, SyntaxProblem)]
 
     return check
 

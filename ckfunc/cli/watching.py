@@ -115,7 +115,7 @@ class Watcher:
     def _run(self, project: Project) -> Report:
         app = self._app
         confirm = agreement(app, yes=self._yes or not self._first)
-        report = run.deploy(project, app.client(), check=checker(app), confirm=confirm)
+        report = run.deploy(project, app.client(), check=checker(app, project), confirm=confirm)
         self._first = False
         return report
 

@@ -1,0 +1,238 @@
+"""The whole way on the embedded emulator: deploy, trigger, logs, in real Node."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+TYPE = "user.attempted.start_session"
+
+
+@pytest.fixture
+def local(project: Path) -> Path:
+    """The project, with the emulator as its default target."""
+    manifest = project / "functions.yaml"
+    manifest.write_text(manifest.read_text().replace("default_target: remote", "default_target: local"))
+    return project
+
+
+def test_a_project_is_deployed_triggered_and_its_log_read(ckfunc: Callable[..., Any], local: Path) -> None:
+    planned = ckfunc("-C", local, "diff", "--exit-code")
+    assert planned.code == 3
+    assert "Plan: 1 to create" in planned.out
+    deployed = ckfunc("-C", local, "deploy")
+    assert deployed.code == 0
+    assert "1 created" in deployed.out
+    assert ckfunc("-C", local, "diff", "--exit-code").code == 0
+    ran = ckfunc("-C", local, "trigger", TYPE, "--data", '{"username": "jane", "authParams": {}}')
+    assert ran.code == 0
+    assert "Hello jane" in ran.out
+    assert "session allowed" in ran.out
+    logged = ckfunc("-C", local, "logs", "--json")
+    (line,) = logged.out.splitlines()
+    entry = json.loads(line)
+    assert (entry["type"], entry["status"], entry["result"]) == (TYPE, "SUCCEEDED", {"payload": "Hello jane"})
+
+
+def test_a_function_that_throws_denies_the_session_and_exits_1(ckfunc: Callable[..., Any], local: Path) -> None:
+    (local / "handlers/start.ts").write_text(
+        "function handleEvent(event: any) {\n  console.log('about to refuse');\n  throw new Error('not you');\n}\n"
+    )
+    assert ckfunc("-C", local, "deploy").code == 0
+    ran = ckfunc("-C", local, "trigger", TYPE, "--data", '{"username": "jane"}')
+    assert ran.code == 1
+    assert "session denied" in ran.out
+    assert "Error: not you" in ran.out
+    assert ":3:9" in ran.out
+    assert "about to refuse" in ran.out
+    failed = ckfunc("-C", local, "logs", "--status", "failed", "-n", "5")
+    assert "not you" in failed.out
+    assert ckfunc("-C", local, "logs", "--status", "succeeded").out == ""
+
+
+def test_a_syntax_error_is_shown_with_its_place_and_nothing_is_deployed(
+    ckfunc: Callable[..., Any], local: Path
+) -> None:
+    (local / "handlers/start.ts").write_text("function handleEvent(event: any) {\n  return 1 +;\n}\n")
+    ran = ckfunc("-C", local, "deploy")
+    assert ran.code == 1
+    assert "handlers/start.ts:2:13: " in ran.err
+    assert ckfunc("-C", local, "logs").code == 0
+    assert ckfunc("-C", local, "diff", "--exit-code").code == 3
+
+
+def test_an_event_may_come_from_a_file_or_standard_input(
+    ckfunc: Callable[..., Any], local: Path, tmp_path: Path
+) -> None:
+    assert ckfunc("-C", local, "deploy").code == 0
+    event = tmp_path / "event.json"
+    event.write_text('{"username": "from a file"}')
+    assert "Hello from a file" in ckfunc("-C", local, "trigger", TYPE, "--data", f"@{event}").out
+    answered = ckfunc("-C", local, "--json", "trigger", TYPE, "--data", f"@{event}")
+    assert json.loads(answered.out)["invocation"]["result"] == {"payload": "Hello from a file"}
+
+
+def test_an_event_that_no_function_handles_is_no_failure(ckfunc: Callable[..., Any], local: Path) -> None:
+    ran = ckfunc("-C", local, "trigger", "call.ended")
+    assert ran.code == 0
+    assert "nothing ran" in ran.err
+
+
+def test_the_real_platform_is_not_asked_to_fire_an_event(ckfunc: Callable[..., Any], project: Path) -> None:
+    ran = ckfunc("-C", project, "trigger", TYPE)
+    assert ran.code == 1
+    assert "--target local" in ran.err
+
+
+def test_a_protected_target_needs_yes_where_nobody_can_be_asked(ckfunc: Callable[..., Any], local: Path) -> None:
+    manifest = local / "functions.yaml"
+    manifest.write_text(manifest.read_text().replace("{emulator: true}", "{emulator: true, protected: true}"))
+    refused = ckfunc("-C", local, "deploy")
+    assert refused.code == 2
+    assert "--yes" in refused.err
+    assert ckfunc("-C", local, "diff", "--exit-code").code == 3
+    assert ckfunc("-C", local, "deploy", "--yes").code == 0
+    assert ckfunc("-C", local, "diff", "--exit-code").code == 0
+
+
+def test_the_plan_and_the_report_are_json_when_asked_for(ckfunc: Callable[..., Any], local: Path) -> None:
+    planned = json.loads(ckfunc("-C", local, "--json", "diff").out)
+    assert planned["summary"]["create"] == 1
+    report = json.loads(ckfunc("-C", local, "deploy", "--json").out)
+    assert report["ok"] is True
+    assert report["items"][0]["new_version"] == 1
+
+
+class Command:
+    """A command in a process of its own, whose output is read as it comes."""
+
+    def __init__(self, *args: str | Path) -> None:
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "ckfunc", *map(str, args)],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            bufsize=1,
+        )
+        self.said: list[str] = []
+
+    def until(self, text: str) -> str:
+        """Read lines until one holds `text`, and return it."""
+        assert self.process.stdout is not None
+        for line in self.process.stdout:
+            self.said.append(line)
+            if text in line:
+                return line
+        raise AssertionError(f"{text!r} never came:\n{''.join(self.said)}")
+
+    def interrupt(self) -> int:
+        self.process.send_signal(signal.SIGINT)
+        assert self.process.stdout is not None
+        self.said += self.process.stdout.readlines()
+        return self.process.wait(timeout=30)
+
+    def __enter__(self) -> Command:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self.process.poll() is None:
+            self.process.kill()
+        self.process.wait()
+        if self.process.stdout:
+            self.process.stdout.close()
+
+
+posix = pytest.mark.skipif(os.name != "posix", reason="Ctrl-C is sent as a signal")
+
+
+@posix
+def test_watch_deploys_what_is_saved_streams_logs_and_ends_cleanly(ckfunc: Callable[..., Any], local: Path) -> None:
+    handler = local / "handlers/start.ts"
+    good = handler.read_text()
+    with Command("-C", local, "emulator", "--port", "0") as emulator, Command("-C", local, "watch") as watch:
+        emulator.until("ready http://127.0.0.1:")
+        watch.until("1 created")
+        handler.write_text(good.replace("Hello", "Good day"))
+        watch.until("v1 → v2")
+        assert "Good day jane" in ckfunc("-C", local, "trigger", TYPE, "--data", '{"username": "jane"}').out
+        watch.until("Good day jane")
+        # A broken handler is reported with its place, and stays where it is.
+        handler.write_text("function handleEvent(event: any) {\n  return 1 +;\n}\n")
+        watch.until("handlers/start.ts:2:13")
+        assert "Good day" in ckfunc("-C", local, "trigger", TYPE, "--data", '{"username": "jane"}').out
+        # A broken manifest is reported, and the watch goes on once it is mended.
+        manifest = local / "functions.yaml"
+        text = manifest.read_text()
+        handler.write_text(good)
+        watch.until("v2 → v3")
+        manifest.write_text(text + "nonsense: 1\n")
+        watch.until("nonsense")
+        manifest.write_text(text.replace("handler: handlers/start.ts", "handler: handlers/other.ts"))
+        (local / "handlers/other.ts").write_text(good.replace("Hello", "Howdy"))
+        watch.until("v3 → v4")
+        assert "Howdy jane" in ckfunc("-C", local, "trigger", TYPE, "--data", '{"username": "jane"}').out
+        # A touch deploys nothing, nor does saving the same content.
+        (local / "handlers/other.ts").write_text(good.replace("Hello", "Howdy"))
+        assert watch.interrupt() == 130
+        assert "Traceback" not in "".join(watch.said)
+        assert "v4 → v5" not in "".join(watch.said)
+        assert emulator.interrupt() == 0
+        assert "Traceback" not in "".join(emulator.said)
+
+
+@posix
+def test_logs_follow_prints_what_comes_and_ends_with_130(ckfunc: Callable[..., Any], local: Path) -> None:
+    with Command("-C", local, "emulator", "--port", "0") as emulator:
+        emulator.until("ready")
+        assert ckfunc("-C", local, "deploy").code == 0
+        with Command("-C", local, "logs", "-f", TYPE) as logs:
+            logs.until("following")
+            time.sleep(0.3)  # the line comes before the first look, which settles what is old
+            ckfunc("-C", local, "trigger", TYPE, "--data", '{"username": "jane"}')
+            logs.until("Hello jane")
+            assert logs.interrupt() == 130
+            assert "Traceback" not in "".join(logs.said)
+
+
+@posix
+def test_a_closed_pipe_ends_quietly(ckfunc: Callable[..., Any], local: Path) -> None:
+    assert ckfunc("-C", local, "deploy").code == 0
+    for _ in range(3):
+        ckfunc("-C", local, "trigger", TYPE, "--data", '{"username": "jane"}')
+    line = f"{sys.executable} -m ckfunc -C {local} logs --json | head -n 1; echo ${{PIPESTATUS[0]}}"
+    done = subprocess.run(["bash", "-c", line], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "0"
+    assert done.stderr == ""
+
+
+@posix
+def test_an_emulator_on_a_taken_port_says_who_has_it(ckfunc: Callable[..., Any], local: Path, tmp_path: Path) -> None:
+    with Command("-C", local, "emulator", "--port", "0") as emulator:
+        port = emulator.until("ready").strip().rpartition(":")[2]
+        taken = ckfunc("-C", local, "emulator", "--ephemeral", "--port", port)
+        assert taken.code == 1
+        assert port in taken.err
+        again = ckfunc("-C", local, "emulator", "--port", "0")
+        assert again.code == 1
+        assert "http://127.0.0.1:" in again.err
+        assert "hint: " in again.err
+
+
+def test_a_handler_without_handle_event_is_refused_before_anything_is_written(
+    ckfunc: Callable[..., Any], local: Path
+) -> None:
+    (local / "handlers/start.ts").write_text("export const nothing = 1;\n")
+    ran = ckfunc("-C", local, "deploy")
+    assert ran.code == 1
+    assert "handlers/start.ts:1:1: " in ran.err
+    assert "handleEvent" in ran.err
