@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import json
 import os
-import urllib.error
-import urllib.request
 from contextlib import suppress
 from dataclasses import dataclass
-from http.client import HTTPException
 from pathlib import Path
 
 from ckfunc.base.files import write_atomically
@@ -51,11 +48,14 @@ def find_running(data_dir: Path) -> str | None:
     noted = read_address(data_dir)
     if noted is None:
         return None
+    import urllib.request  # costs 10 ms, which an emulator that starts need not pay
+    from http.client import HTTPException
+
     # Straight to the loopback address, whatever proxy the shell is set to.
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
         with opener.open(f"{noted.url}/emulator/health", timeout=2.0) as answer:
             document = json.load(answer)
-    except (OSError, ValueError, HTTPException, urllib.error.URLError):
+    except (OSError, ValueError, HTTPException):
         return None
     return noted.url if isinstance(document, dict) and document.get("id") == noted.database_id else None

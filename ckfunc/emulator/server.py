@@ -187,11 +187,13 @@ class Emulator:
 def _uvicorn(app: Any) -> uvicorn.Server:
     import uvicorn
 
+    from ckfunc.emulator.writes import Protocol
+
     return uvicorn.Server(
         uvicorn.Config(
             app,
             loop="none",
-            http="httptools",
+            http=Protocol,
             ws="none",
             lifespan="off",
             interface="asgi3",
@@ -200,6 +202,8 @@ def _uvicorn(app: Any) -> uvicorn.Server:
             log_level="critical",
             server_header=False,
             proxy_headers=False,
+            # Longer than clients keep idle connections: they, not we, close them, and no request is lost in between.
+            timeout_keep_alive=120,
             timeout_graceful_shutdown=1,
         )
     )

@@ -95,7 +95,7 @@ def test_runs_that_a_killed_emulator_left_are_failed_with_a_sentence(tmp_path: P
         made = client.post(f"{RUNTIME}/functions", json={"type": "a.b", "name": "A"}).json()["id"]
     with contextlib.closing(sqlite3.connect(tmp_path / "emulator.db")) as database:
         database.execute(
-            "INSERT INTO invocations VALUES (7, ?, 1, '{}', 'RUNNING', '{}', '2024-01-01T00:00:00.000Z')", (made,)
+            "INSERT INTO invocations VALUES (7, ?, 1, 1, '{}', 'RUNNING', '{}', '2024-01-01T00:00:00.000Z')", (made,)
         )
         database.commit()
     with running(tmp_path) as (_, client):

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from ckfunc.base.errors import CkfuncError
 from ckfunc.emulator.dispatch import runtimes
@@ -26,6 +26,8 @@ MOST_AT_ONCE = 64
 MOST_WARM = 8
 """Functions whose hosts are started before their first event; the others start at it."""
 STOPPED = HandlerError("EmulatorStopped", "the emulator stopped before this run ended")
+
+T = TypeVar("T")
 
 _LOG = logging.getLogger("ckfunc.emulator")
 
@@ -86,8 +88,9 @@ class Dispatcher:
         self._running: dict[int, _Started] = {}
         self._tasks: set[asyncio.Task[Any]] = set()
         self._slots = asyncio.Semaphore(MOST_AT_ONCE)
-        self._warm: dict[int, None] = {}
-        self._warming = asyncio.Lock()
+        self._warm: set[int] = set()
+        self._to_warm: set[int] = set()
+        self._warming: asyncio.Task[None] | None = None
         self._versions: dict[int, HandlerVersion] = {}
         self._made: list[Environment] = []
 
@@ -102,7 +105,7 @@ class Dispatcher:
         if len(self._tasks) >= MOST_WAITING:
             self._end(started, _failed("TooManyEvents", f"more than {MOST_WAITING} events were waiting for their run"))
         else:
-            self._keep(asyncio.get_running_loop().create_task(self._in_turn(started)))
+            self._keep(self._in_turn(started))
         return started.invocation
 
     async def run(self, trigger_type: str, data: Mapping[str, Any], *, caller: int | None = None) -> Run | None:
@@ -124,10 +127,7 @@ class Dispatcher:
     def runtime_changed(self) -> None:
         """Take note of another runtime: new runs get the new one, and what was warm is made warm again."""
         self._made = []
-        for function_id in list(self._warm):
-            self._keep(asyncio.get_running_loop().create_task(self._prepare(function_id)))
-        if not self._warm:
-            self._keep(asyncio.get_running_loop().create_task(self._prepare(None)))
+        self._warm_up(self._warm, delay_s=0.1)  # a deploy changes the runtime several times in a row
 
     async def version_created(self, function: Function, version: FunctionVersion) -> None:
         """Compile a new current version, and start its host in the background."""
@@ -138,8 +138,8 @@ class Dispatcher:
             self._on_event(error.message)
             return
         if function.id in self._warm or len(self._warm) < MOST_WARM:
-            self._warm[function.id] = None
-            self._keep(asyncio.get_running_loop().create_task(self._prepare(function.id)))
+            self._warm.add(function.id)
+            self._warm_up({function.id})
 
     async def initialization_script_changed(self, script: str) -> None:
         """Compile a new init script and take note of it; one that does not parse fails the runs, not this."""
@@ -253,21 +253,39 @@ class Dispatcher:
         made_so_far.append(made)
         return made
 
-    async def _prepare(self, function_id: int | None) -> None:
-        """Make a function's next run warm; without one, install the packages alone. One at a time, and best effort."""
-        async with self._warming:
-            try:
-                environment = await self._environment()
-                function = functions.find(self._database, function_id or 0)
-                version = None if function is None else await self._version(function)
-                if not isinstance(environment, HandlerError) and not isinstance(version, HandlerError):
-                    await self._hosts.prepare(environment, [] if version is None else [version])
-            except CkfuncError as error:
-                self._on_event(error.message)
+    def _warm_up(self, function_ids: Iterable[int], delay_s: float = 0.0) -> None:
+        """Make the next runs of these functions warm, in the background; without any, install the packages alone."""
+        self._to_warm.update(function_ids)
+        if self._warming is None or self._warming.done():
+            self._warming = self._keep(self._warm_all(delay_s))
 
-    def _keep(self, task: asyncio.Task[Any]) -> None:
+    async def _warm_all(self, delay_s: float) -> None:
+        await asyncio.sleep(delay_s)
+        again = True
+        while again:
+            wanted, self._to_warm = self._to_warm, set()
+            made = self._made
+            try:
+                await self._prepare(wanted)
+            except CkfuncError as error:  # each run will say so
+                self._on_event(error.message)
+            except Exception:
+                _LOG.exception("preparing functions failed")
+            again = bool(self._to_warm) or made is not self._made
+
+    async def _prepare(self, function_ids: Iterable[int]) -> None:
+        environment = await self._environment()
+        found = [functions.find(self._database, one) for one in sorted(function_ids)]
+        versions = [await self._version(one) for one in found if one is not None]
+        if not isinstance(environment, HandlerError):
+            ready = [one for one in versions if not isinstance(one, HandlerError)]
+            await self._hosts.prepare(environment, ready)
+
+    def _keep(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
+        task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        return task
 
 
 def _failed(name: str, message: str) -> Outcome:

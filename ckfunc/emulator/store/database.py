@@ -76,6 +76,8 @@ def open_database(path: Path | None, schema: Sequence[str]) -> Database:
 
     `schema` is SQL, one script per family. The connection belongs to the calling thread.
     """
+    if path is not None and not path.exists():
+        path.touch(mode=0o600)  # it will hold the environment's secrets
     connection = sqlite3.connect(path or ":memory:", isolation_level=None, cached_statements=512)
     try:
         return _prepared(connection, path, schema)

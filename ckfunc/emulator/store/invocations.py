@@ -19,6 +19,7 @@ SCHEMA = """
 CREATE TABLE invocations (
   id INTEGER PRIMARY KEY AUTOINCREMENT,
   function_id INTEGER NOT NULL REFERENCES functions (id),
+  ordinal INTEGER NOT NULL,
   version_number INTEGER NOT NULL,
   args TEXT NOT NULL,
   status TEXT NOT NULL,
@@ -26,6 +27,7 @@ CREATE TABLE invocations (
   created_time TEXT NOT NULL
 ) STRICT;
 CREATE INDEX invocations_of_function ON invocations (function_id, id);
+CREATE UNIQUE INDEX invocations_counted ON invocations (function_id, ordinal);
 CREATE INDEX invocations_running ON invocations (id) WHERE status = 'RUNNING';
 CREATE TABLE invocation_details (
   invocation_id INTEGER PRIMARY KEY REFERENCES invocations (id),
@@ -41,8 +43,9 @@ def begin(database: Database, function_id: int, version_number: int, args: Mappi
     """Add a run that begins now."""
     now = datetime.now(UTC)
     made = database.insert(
-        "INSERT INTO invocations (function_id, version_number, args, status, result, created_time)"
-        " VALUES (?, ?, ?, 'RUNNING', '{}', ?)",
+        "INSERT INTO invocations (function_id, ordinal, version_number, args, status, result, created_time) VALUES"
+        " (?, coalesce((SELECT max(ordinal) FROM invocations WHERE function_id = ?), 0) + 1, ?, ?, 'RUNNING', '{}', ?)",
+        function_id,
         function_id,
         version_number,
         json.dumps(args, ensure_ascii=False),
@@ -87,7 +90,14 @@ def find(database: Database, invocation_id: int) -> Invocation | None:
 def page(database: Database, function_id: int, request: PageRequest) -> Page[Invocation]:
     """Return a page of a function's runs."""
     return select_page(
-        database, _COLUMNS, "invocations WHERE function_id = ?", (function_id,), request=request, read=_invocation
+        database,
+        _COLUMNS,
+        "invocations WHERE function_id = ?",
+        (function_id,),
+        request=request,
+        read=_invocation,
+        # Runs are never deleted: the last one's ordinal is their number, and no index has to be walked for it.
+        total=database.value("SELECT coalesce(max(ordinal), 0) FROM invocations WHERE function_id = ?", function_id),
     )
 
 

@@ -34,9 +34,14 @@ def select_page(
     *,
     request: PageRequest,
     read: Callable[[sqlite3.Row], T],
+    total: int | None = None,
 ) -> Page[T]:
-    """Return a page of `SELECT columns FROM source`, each row with `read`; `source` is everything after FROM."""
-    total = database.value(f"SELECT count(*) FROM {source}", *parameters)  # noqa: S608 - SQL of our own modules
+    """Return a page of `SELECT columns FROM source`, each row with `read`; `source` is everything after FROM.
+
+    `total` is how many rows there are, for a table too long to be counted.
+    """
+    if total is None:
+        total = database.value(f"SELECT count(*) FROM {source}", *parameters)  # noqa: S608 - SQL of our own modules
     rows = database.all(
         f"SELECT {columns} FROM {source} ORDER BY {request.order_by} LIMIT ? OFFSET ?",  # noqa: S608 - the same
         *parameters,
