@@ -129,7 +129,7 @@ class Watcher:
     def _try_later(self, problem: CkfuncError | None) -> None:
         if problem is not None:
             self._app.output.failure(problem)
-        self._app.output.talk(("retrying", "warning"), f" in {self._retry_s:.0f} s, or when a file changes")
+        self._app.output.talk(("trying again", "warning"), f" in {self._retry_s:.0f} s, or when a file changes")
         self._timer = threading.Timer(self._retry_s, self._wake.set)
         self._timer.daemon = True
         self._timer.start()

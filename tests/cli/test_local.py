@@ -236,3 +236,37 @@ def test_a_handler_without_handle_event_is_refused_before_anything_is_written(
     assert ran.code == 1
     assert "handlers/start.ts:1:1: " in ran.err
     assert "handleEvent" in ran.err
+
+
+@posix
+def test_watch_waits_for_a_platform_that_went_away_and_deploys_when_it_is_back(local: Path) -> None:
+    handler = local / "handlers/start.ts"
+    good = handler.read_text()
+    with Command("-C", local, "emulator", "--port", "0") as first:
+        port = first.until("ready").strip().rpartition(":")[2]
+        with Command("-C", local, "watch", "--no-logs") as watch:
+            watch.until("1 created")
+            assert first.interrupt() == 0
+            handler.write_text(good.replace("Hello", "Later"))
+            watch.until("trying again in")
+            with Command("-C", local, "emulator", "--port", port) as second:
+                second.until("ready")
+                watch.until("v1 → v2")
+                assert watch.interrupt() == 130
+                assert second.interrupt() == 0
+
+
+@posix
+def test_a_handler_that_is_deleted_and_comes_back_is_waited_for(local: Path) -> None:
+    handler = local / "handlers/start.ts"
+    good = handler.read_text()
+    with Command("-C", local, "watch", "--no-logs") as watch:
+        watch.until("1 created")
+        handler.unlink()
+        watch.until("functions.yaml:4:14: ")
+        watch.until("waiting for a change")
+        beside = local / "handlers/start.ts.tmp"
+        beside.write_text(good.replace("Hello", "Back"))
+        beside.replace(handler)
+        watch.until("v1 → v2")
+        assert watch.interrupt() == 130
