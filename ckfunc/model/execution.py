@@ -35,7 +35,7 @@ class ApiAccess:
     base_url: str
     token_url: str
     client_id: str
-    client_secret: str
+    client_secret: str = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,7 @@ class Environment:
     """
 
     dependencies: Mapping[str, str]
-    variables: Mapping[str, str]
+    variables: Mapping[str, str] = field(repr=False)
     api: ApiAccess
     initialization_script: Compiled | None = None
 

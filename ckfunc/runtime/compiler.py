@@ -15,7 +15,8 @@ from ckfunc.runtime.node import bare_environment, node_executable
 from ckfunc.runtime.processes import death, kill_group, start_group
 
 PROGRAM = Path(__file__).parent / "node" / "compiler.mjs"
-_FLAGS = ("--no-warnings", "--expose-internals", "--experimental-vm-modules")
+_FLAGS = ("--no-warnings", "--experimental-vm-modules")
+_INTERNALS = "--expose-internals"
 
 
 class _Died(Exception):
@@ -28,7 +29,9 @@ class Compiler:
     Sync and thread-safe. Types are removed, never checked; imports that are used as types alone are dropped.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, internals: bool = True) -> None:
+        """Without `internals`, only Node's public functions are used: imports of types stay, positions are coarser."""
+        self._flags = (*_FLAGS, _INTERNALS) if internals else _FLAGS
         self._lock = threading.Lock()
         self._process: subprocess.Popen[bytes] | None = None
         self._decoder = Decoder()
@@ -85,7 +88,7 @@ class Compiler:
     def _start(self) -> subprocess.Popen[bytes]:
         self._decoder = Decoder()
         self._process = start_group(
-            [str(node_executable()), *_FLAGS, str(PROGRAM)],
+            [str(node_executable()), *self._flags, str(PROGRAM)],
             cwd=PROGRAM.parent,
             env=bare_environment(),
             stdin=subprocess.PIPE,

@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -65,10 +66,16 @@ def is_installed(directory: Path) -> bool:
     return (directory / _MARKER).is_file()
 
 
-def install(dependencies: Mapping[str, str], cache: Path, on_progress: Callable[[str], None] | None = None) -> Path:
+def install(
+    dependencies: Mapping[str, str],
+    cache: Path,
+    on_progress: Callable[[str], None] | None = None,
+    stop: threading.Event | None = None,
+) -> Path:
     """Return a directory whose node_modules holds `dependencies` (npm name to version range); installs if need be.
 
-    Safe to call from several threads and processes at once. Raises DependenciesFailed and NodeMissing.
+    Safe to call from several threads and processes at once; setting `stop` ends npm. Raises DependenciesFailed and
+    NodeMissing.
     """
     directory = runtime_directory(dependencies, cache)
     if is_installed(directory):
@@ -91,7 +98,7 @@ def install(dependencies: Mapping[str, str], cache: Path, on_progress: Callable[
             (beside / _PACKAGE_JSON).write_text(json.dumps(package, indent=2), encoding="utf-8")
             if dependencies:
                 tell(f"installing {_count(dependencies)} with npm")
-                _run_npm(beside, cache)
+                _run_npm(beside, cache, stop or threading.Event())
                 tell(f"installed {_count(dependencies)} in {time.monotonic() - started:.1f} s")
             (beside / _MARKER).touch()
             shutil.rmtree(directory, ignore_errors=True)
@@ -105,15 +112,17 @@ def _count(dependencies: Mapping[str, str]) -> str:
     return f"{len(dependencies)} package{'' if len(dependencies) == 1 else 's'}"
 
 
-def _run_npm(directory: Path, cache: Path) -> None:
-    status, output = _npm(directory, cache, ())
+def _run_npm(directory: Path, cache: Path, stop: threading.Event) -> None:
+    status, output = _npm(directory, cache, stop, ())
     if status and _failure(output).get("code") == "ETARGET":  # what npm remembers of the registry may be out of date
-        status, output = _npm(directory, cache, ("--prefer-online",))
+        status, output = _npm(directory, cache, stop, ("--prefer-online",))
+    if stop.is_set():
+        raise DependenciesFailed("the installation of the packages was ended")
     if status:
         raise _explained(_failure(output))
 
 
-def _npm(directory: Path, cache: Path, more: tuple[str, ...]) -> tuple[int, str]:
+def _npm(directory: Path, cache: Path, stop: threading.Event, more: tuple[str, ...]) -> tuple[int, str]:
     command = [str(node_executable()), str(npm_script()), "install", *_OPTIONS, *more]
     with tempfile.TemporaryFile() as output, Warden() as warden:
         process = start_group(
@@ -126,8 +135,8 @@ def _npm(directory: Path, cache: Path, more: tuple[str, ...]) -> tuple[int, str]
         )
         warden.watch(process.pid)
         try:
-            while process.poll() is None:  # a poll, so that Ctrl-C is noticed on every system
-                time.sleep(0.02)
+            while process.poll() is None and not stop.wait(0.02):  # a poll, so that Ctrl-C is noticed on every system
+                pass
         finally:
             kill_group(process)
             warden.release(process.pid)
@@ -192,7 +201,8 @@ def _explained(failure: Mapping[str, Any]) -> DependenciesFailed:
     elif code == "ETARGET" and package:
         sentence = f"npm has no version that matches {package}"
     elif code == "ERESOLVE":
-        sentence = f"npm cannot make these packages fit together: {summary or code}"
+        wish = re.search(r"peer \S+ from \S+", str(failure.get("detail") or ""))
+        sentence = f"npm cannot make these packages fit together: {wish[0] if wish else summary or code}"
     elif code in _OFFLINE:
         sentence, hint = f"npm could not reach its registry ({code})", _NETWORK
     elif code in {"E401", "E403"}:

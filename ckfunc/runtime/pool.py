@@ -17,7 +17,7 @@ from ckfunc.model.execution import Environment, HandlerError, HandlerVersion, Li
 from ckfunc.model.invocation import ConsoleLine
 from ckfunc.runtime.host import Failed, Host, OnConsole, Places
 from ckfunc.runtime.links import HAS_SOCKETS
-from ckfunc.runtime.packages import Packages
+from ckfunc.runtime.packages import STOPPED, Packages
 from ckfunc.runtime.scripts import forget_old
 from ckfunc.runtime.warden import Warden
 
@@ -28,7 +28,6 @@ MOST_PREPARED = 8
 """Processes that `prepare` boots; the functions beyond get theirs when they are first called."""
 
 _MOST_LOADS = 200  # Node never forgets a module: after this many versions the process is replaced
-_CLOSED = HandlerError("HostsClosed", "the run was ended because ckfunc is stopping")
 
 _event_text = json.JSONEncoder(separators=(",", ":"), default=dict).encode
 
@@ -127,15 +126,14 @@ class Hosts:
         self._closed = True
         if self._sweeper is not None:
             self._sweeper.cancel()
-        for task in self._tasks:
-            task.cancel()
+        self._packages.stop()
         while self._hosts or self._tasks:  # whoever was booting one meanwhile gives up
             for host in self._hosts:
-                host.kill(_CLOSED)
+                host.kill(STOPPED)
             await asyncio.gather(*self._tasks, *(host.ended() for host in self._hosts), return_exceptions=True)
             self._hosts = {host for host in self._hosts if not host.gone}
             self._tasks = {task for task in self._tasks if not task.done()}
-        await asyncio.get_running_loop().run_in_executor(None, self._packages.close)
+        self._packages.close()
         self._warden.close()
         if self._scratch is not None:
             shutil.rmtree(self._scratch, ignore_errors=True)
@@ -179,7 +177,7 @@ class Hosts:
             try:
                 await host.run_script(environment.initialization_script)
             except Failed as failure:
-                host.kill(_CLOSED)
+                host.kill(STOPPED)
                 message = f"the initialization script failed: {failure.error.message}"
                 raise Failed(replace(failure.error, message=message), host.take_early()) from failure
         self._boot_spare(environment)
@@ -189,13 +187,13 @@ class Hosts:
         runtime = await self._packages.directory(environment.dependencies)
         async with self._booting:
             if self._closed:
-                raise Failed(_CLOSED)
+                raise Failed(STOPPED)
             host = Host(self._places(runtime), self._limits, self._warden, sockets=self._sockets)
             self._hosts.add(host)
             try:
                 await host.start(environment)
             except BaseException:
-                host.kill(_CLOSED)
+                host.kill(STOPPED)
                 raise
         self._sweep_later()
         return host
@@ -246,7 +244,7 @@ class Hosts:
     async def _retire(self, host: Host) -> None:
         while host.alive and host.running:
             await host.room()
-        host.kill(_CLOSED)
+        host.kill(STOPPED)
         await host.ended()
         self._hosts.discard(host)
 

@@ -56,10 +56,7 @@ function withInternals(name, source) {
   } catch (error) {
     if (error instanceof Error) throw error; // swc itself broke, and would stay broken: let this process end
     if (typeof error?.startLine !== 'number') throw new Problem(sentence(String(error?.message ?? error)), 0, 0);
-    // swc counts columns in bytes; where the line has other characters, count those instead
-    const text = source.split(/\r\n|\r|\n/)[error.startLine - 1] ?? '';
-    const column = Buffer.from(text).subarray(0, error.startColumn).toString().length + 1;
-    throw new Problem(sentence(error.message), error.startLine, column);
+    throw new Problem(sentence(error.message), error.startLine, error.startColumn + 1);
   }
 }
 

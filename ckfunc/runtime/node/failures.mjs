@@ -42,7 +42,7 @@ function address(config, apiUrl) {
   const given = text(config.url ?? '');
   try {
     const url = new URL(given, config.baseURL || undefined);
-    return given.startsWith(apiUrl) ? url.pathname : `${url.origin}${url.pathname}`;
+    return text(apiUrl).startsWith(url.origin) ? url.pathname : `${url.origin}${url.pathname}`;
   } catch {
     return given.split('?')[0];
   }

@@ -9,7 +9,7 @@ const HOST = path.dirname(fileURLToPath(import.meta.url));
 const scripts = new Map(); // base name of the compiled file -> {name, mapFile, map}
 let runtime = '';
 
-const POSITION = /(\(|at (?:async )?|^)((?:file:\/\/)?[^()\n]*?[\\/]([^\\/()\n:?]+\.[cm]js))(?:\?\d+)?:(\d+)(?::(\d+))?/gm;
+const POSITION = /(\(|at (?:async )?|^(?!\s))((?:file:\/\/)?[^()\n]*?[\\/]([^\\/()\n:?]+\.[cm]js))(?:\?\d+)?:(\d+)(?::(\d+))?/gm;
 
 export function setRuntime(directory) {
   runtime = directory;

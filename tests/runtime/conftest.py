@@ -1,0 +1,106 @@
+"""What every test of the runtime shares: one compiler, one package cache, and a way to write a run in one line."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ckfunc.model.execution import ApiAccess, Compiled, Environment, HandlerVersion, Limits, Outcome
+from ckfunc.model.invocation import ConsoleLine
+from ckfunc.runtime.compiler import Compiler
+from ckfunc.runtime.pool import Hosts
+
+DEPENDENCIES = {
+    "axios": "^1.7.0",
+    "axios-token-interceptor": "^0.2.0",
+    "chatkitty-platform-sdk": "2.4.0",
+    "ms": "2.1.3",
+    "qs": "^6.12.0",
+}
+NOWHERE = ApiAccess("http://127.0.0.1:9", "http://127.0.0.1:9/oauth/token", "client-1", "s3cret-value")
+
+
+@pytest.fixture(scope="session")
+def compiler() -> Iterator[Compiler]:
+    with Compiler() as one:
+        yield one
+
+
+@pytest.fixture(scope="session")
+def cache() -> Path:
+    return Path(os.environ["CKFUNC_CACHE_DIR"])
+
+
+@dataclass
+class Bench:
+    """Compiles sources and runs them on one set of hosts."""
+
+    compiler: Compiler
+    hosts: Hosts
+    variables: Mapping[str, str] = field(default_factory=dict)
+    api: ApiAccess = NOWHERE
+    init: str | None = None
+    dependencies: Mapping[str, str] = field(default_factory=lambda: DEPENDENCIES)
+
+    def script(self, source: str, name: str = "handlers/handler.ts") -> Compiled:
+        (compiled,) = self.compiler.compile([(name, source)])
+        assert isinstance(compiled, Compiled), compiled
+        return compiled
+
+    def environment(self) -> Environment:
+        init = None if self.init is None else self.script(self.init, "init.ts")
+        return Environment(self.dependencies, dict(self.variables), self.api, init)
+
+    def version(self, source: str, number: int = 1, key: str = "function") -> HandlerVersion:
+        return HandlerVersion(key, number, self.script(source))
+
+    async def run(
+        self,
+        source: str,
+        event: Mapping[str, Any] | None = None,
+        *,
+        number: int = 1,
+        key: str = "function",
+        on_console: Callable[[ConsoleLine], None] | None = None,
+    ) -> Outcome:
+        return await self.hosts.invoke(self.environment(), self.version(source, number, key), event or {}, on_console)
+
+
+Play = Callable[..., Any]
+
+
+@pytest.fixture
+def play(compiler: Compiler, cache: Path) -> Play:
+    """Run a scenario (an async function of a Bench) with hosts that are closed afterwards."""
+
+    def run(scenario: Callable[[Bench], Awaitable[Any]], *, limits: Limits | None = None, **options: Any) -> Any:
+        names = {"idle_s", "on_event", "sockets", "cache"}
+        given = {name: options.pop(name) for name in names & options.keys()}
+
+        async def main() -> Any:
+            hosts = Hosts(limits=limits or Limits(), **{"cache": cache, **given})
+            try:
+                return await scenario(Bench(compiler, hosts, **options))
+            finally:
+                await hosts.close()
+
+        return asyncio.run(main())
+
+    return run
+
+
+@pytest.fixture
+def run(play: Play) -> Callable[..., Outcome]:
+    """Run one source once."""
+
+    def once(source: str, event: Mapping[str, Any] | None = None, **options: Any) -> Outcome:
+        on_console = options.pop("on_console", None)
+        return play(lambda bench: bench.run(source, event, on_console=on_console), **options)
+
+    return once

@@ -1,0 +1,148 @@
+"""What TypeScript becomes, and where it does not parse."""
+
+from __future__ import annotations
+
+import json
+import threading
+
+import pytest
+
+from ckfunc.model.execution import Compiled, SyntaxProblem
+from ckfunc.runtime.compiler import Compiler
+
+
+def one(compiler, source, name="handlers/handler.ts", **options):
+    (result,) = compiler.compile([(name, source)], **options)
+    return result
+
+
+@pytest.mark.parametrize(
+    ("source", "line", "column", "message"),
+    [
+        ("const a: number = ;\n", 1, 19, "Expression expected"),
+        ("type A = {\n  b: string;\n};\nfoo(a, b c);", 4, 10, "Expected ',', got 'ident'"),
+        ("const a = 1;\r\nconst b: = 2;\r\n", 2, 10, "Unexpected token `=`"),
+        ("const ä = 'öß', b = ;", 1, 21, "Expression expected"),
+        ("const a = `abc\n", 1, 11, "Unterminated template"),
+        ("interface A {\n  a: string;\n}\nlet x = 1;\n  let x = 2;", 5, 7, "Identifier 'x' has already been declared"),
+        ("import a from 'x';\n\n  const b = a, b = 2;", 3, 16, "Identifier 'b' has already been declared"),
+        ("type T = 1;\nconst a = /(/;", 2, 11, "Invalid regular expression: /(/: Unterminated group"),
+        ("function f() {\n  await 3;\n}", 2, 3, "await isn't allowed in non-async function"),
+        ("return 3;", 1, 1, "Return statement is not allowed here"),
+        ("function d(x: any) {}\nclass A { @d m() {} }", 2, 11, "decorators are not supported by Node"),
+        ("module Foo { export const a = 1; }", 1, 1, "`module` keyword is not supported. Use `namespace` instead."),
+        ("const a = <div>x</div>;", 1, 18, "Expression expected"),
+    ],
+)
+def test_a_mistake_is_reported_where_it_is_in_the_source(compiler, source, line, column, message):
+    problem = one(compiler, source)
+    assert isinstance(problem, SyntaxProblem)
+    assert (problem.name, problem.line, problem.column) == ("handlers/handler.ts", line, column)
+    assert problem.message.startswith(message)
+    assert "\n" not in problem.message
+
+
+def test_types_are_removed_and_enums_are_kept(compiler):
+    result = one(compiler, "enum E { A = 3 }\nconst a: number = <number>E.A;\nnamespace N { export const b = a; }\n")
+    assert isinstance(result, Compiled)
+    assert "number" not in result.javascript
+    assert "E" in result.javascript
+    assert json.loads(result.source_map)["sources"] == ["handlers/handler.ts"]
+
+
+@pytest.mark.parametrize(
+    ("source", "kind"),
+    [
+        ("function handleEvent() {}", "cjs"),
+        ("const x = require('x');", "cjs"),
+        ("import x = require('x');\nexport = x;", "cjs"),
+        ("import x from 'x';\nx();", "mjs"),
+        ("export const x = 1;", "mjs"),
+        ("await 1;", "mjs"),
+        ("import 'side-effect';", "mjs"),
+        ("", "cjs"),
+        ("\ufeff// only a comment", "cjs"),
+    ],
+)
+def test_the_kind_of_module_is_what_node_would_take(compiler, source, kind):
+    assert one(compiler, source).module_kind == kind
+
+
+def test_imports_used_as_types_alone_are_dropped(compiler):
+    source = (
+        "import { User, find } from 'users';\nimport { Only, Types } from 'types';\nimport Default from 'default';\n"
+        "import type { T } from 't';\nimport * as all from 'all';\nimport 'kept';\n"
+        "const u: User = find('Only');\nlet d: Default; let a: all.A; // Types\n"
+        "const text = `${/import {Types} from/}`;\n"
+    )
+    javascript = one(compiler, source).javascript
+    imports = [line.replace("'", '"') for line in javascript.splitlines() if line.startswith("import")]
+    assert imports == ['import { find } from "users";', 'import "kept";']
+
+
+def test_a_script_left_without_imports_is_commonjs_again(compiler):
+    result = one(compiler, "import { Only } from 'types';\nconst ms = require('ms');\nfunction handleEvent(o: Only) {}")
+    assert result.module_kind == "cjs"
+
+
+def test_every_import_of_a_javascript_file_is_kept(compiler):
+    assert "unused" in one(compiler, "import { unused } from 'x';\n", "handlers/a.mjs").javascript
+
+
+def test_a_handler_without_handle_event_is_a_problem_when_asked_for(compiler):
+    assert isinstance(one(compiler, "export const x = 1;"), Compiled)
+    problem = one(compiler, "export const x = 1;", handlers=True)
+    assert problem == SyntaxProblem("handlers/handler.ts", 1, 1, "there is no function named handleEvent")
+    assert isinstance(one(compiler, "exports.handleEvent = () => 1;", handlers=True), Compiled)
+
+
+def test_a_batch_is_answered_in_its_order(compiler):
+    scripts = [(f"{n}.ts", f"const a{n} = {n};" if n % 3 else "const = 1;") for n in range(60)]
+    results = compiler.compile(scripts)
+    assert [result.name for result in results] == [name for name, _ in scripts]
+    assert [isinstance(result, SyntaxProblem) for result in results] == [n % 3 == 0 for n in range(60)]
+
+
+def test_large_sources_and_strange_characters_pass_through(compiler):
+    source = "const text = '😀ü';\n" + "text.at(0);\n" * 60_000
+    assert "😀ü" in one(compiler, source).javascript
+    assert isinstance(one(compiler, "const a = '\ud800';"), Compiled)
+
+
+def test_a_source_that_breaks_node_is_a_problem_of_that_source_alone(compiler):
+    bad, good = compiler.compile([("deep.ts", "(" * 50_000), ("good.ts", "const a = 1;")])
+    assert isinstance(bad, SyntaxProblem)
+    assert bad.message.startswith("Node could not compile this: it ")
+    assert isinstance(good, Compiled)
+
+
+def test_a_compiler_can_be_used_again_after_close_and_from_several_threads():
+    with Compiler() as compiler:
+        one(compiler, "const a = 1;")
+        compiler.close()
+        results = []
+        threads = [threading.Thread(target=lambda: results.append(one(compiler, "let a: number;"))) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    assert [result.javascript.strip() for result in results] == ["let a;"] * 4
+
+
+def test_nodes_public_functions_serve_where_its_inside_cannot_be_reached():
+    with Compiler(internals=False) as compiler:
+        typescript = one(compiler, "type A = 1;\nconst a: number = ;")
+        javascript = one(compiler, "type A = 1;\nlet a;\n  let a;")
+        module = one(compiler, "import a from 'x';\nlet a;")
+        fine = one(compiler, "enum E { A }\nexport const e: E = E.A;")
+    assert (typescript.line, typescript.column, typescript.message) == (2, 19, "Expression expected")
+    assert (javascript.line, javascript.column) == (3, 7)
+    assert (module.line, module.message) == (1, "Identifier 'a' has already been declared")
+    assert fine.module_kind == "mjs"
+    assert json.loads(fine.source_map)["mappings"]
+
+
+def test_nothing_is_started_before_the_first_source():
+    with Compiler() as compiler:
+        assert compiler.compile([]) == ()
+        assert compiler._process is None

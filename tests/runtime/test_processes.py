@@ -1,0 +1,161 @@
+"""The parts below: frames, where Node is, the warden, scripts on disk, how a process ended."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from ckfunc.base.errors import NodeMissing
+from ckfunc.model.execution import Compiled
+from ckfunc.runtime.frames import BrokenStream, Decoder, encode
+from ckfunc.runtime.node import bare_environment, node_executable, node_version, npm_script, shim_directory
+from ckfunc.runtime.processes import death, kill_group, resident_bytes, start_group
+from ckfunc.runtime.scripts import forget_old, place
+from ckfunc.runtime.warden import Warden
+
+posix_only = pytest.mark.skipif(sys.platform == "win32", reason="process groups are POSIX")
+
+
+@pytest.mark.parametrize("size", [1, 3, 1000])
+def test_frames_survive_being_cut_anywhere(size):
+    messages = [({"op": "a", "text": "ü\ud800"}, ""), ({}, "body ü 😀"), ({"n": [1, None]}, "x" * 5000)]
+    data = b"".join(encode(*message) for message in messages)
+    decoder = Decoder()
+    found = [frame for at in range(0, len(data), size) for frame in decoder.feed(data[at : at + size])]
+    assert found == messages
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"xxxxxxxxxxxx",
+        b"\x00\x00\x00\x02\x00\x00\x00\x09",
+        encode({}, "")[:8].replace(b"\x00\x02", b"\x00\x02") + b"{]",
+        b"\x00\x00\x00\x06\x00\x00\x00\x02[]",
+        b"\x00\x00\x00\x07\x00\x00\x00\x02{}\xff",
+    ],
+)
+def test_what_is_no_frame_is_refused(data):
+    with pytest.raises(BrokenStream):
+        list(Decoder().feed(data))
+
+
+def test_node_is_the_one_that_ckfunc_brings():
+    assert node_version(node_executable()).startswith("v24.")
+    assert npm_script().is_file()
+
+
+def test_another_node_can_be_named(monkeypatch, tmp_path):
+    real = node_executable()
+    monkeypatch.setenv("CKFUNC_NODE", str(real))
+    assert node_executable() == real
+    assert npm_script().is_file()
+    monkeypatch.setenv("CKFUNC_NODE", str(tmp_path / "absent"))
+    with pytest.raises(NodeMissing, match="which is not a program"):
+        node_executable()
+
+
+@posix_only
+def test_a_program_that_is_no_node_is_missing(monkeypatch, tmp_path):
+    impostor = tmp_path / "node"
+    impostor.write_text("#!/bin/sh\nexit 3\n")
+    impostor.chmod(0o755)
+    monkeypatch.setenv("CKFUNC_NODE", str(impostor))
+    with pytest.raises(NodeMissing, match="does not run"):
+        node_version(node_executable())
+
+
+@posix_only
+def test_the_shim_directory_holds_a_node_and_nothing_else(tmp_path):
+    directory = shim_directory(tmp_path)
+    assert shim_directory(tmp_path) == directory
+    assert [one.name for one in directory.iterdir()] == ["node"]
+    assert (directory / "node").resolve() == node_executable().resolve()
+
+
+def test_the_bare_environment_has_nothing_of_the_developers():
+    kept = bare_environment({"HOME": "/home/x", "PATH": "/bin", "SystemRoot": "C:\\Windows", "SECRET": "x"})
+    assert kept == {"SystemRoot": "C:\\Windows", "TZ": "UTC", "LANG": "C.UTF-8"}
+
+
+@pytest.mark.parametrize(
+    ("code", "text"),
+    [(0, "ended with exit code 0"), (7, "ended with exit code 7"), (-9, "was ended by SIGKILL"), (-99, "signal 99")],
+)
+@posix_only
+def test_how_a_process_ended_is_said_in_words(code, text):
+    assert text in death(code)
+
+
+def sleeper() -> subprocess.Popen[bytes]:
+    null = subprocess.DEVNULL
+    command = [sys.executable, "-c", "import time; time.sleep(60)"]
+    return start_group(command, cwd=Path.cwd(), env=dict(os.environ), stdin=null, stdout=null, stderr=null)
+
+
+@posix_only
+def test_a_warden_kills_what_is_left_when_it_is_closed_and_spares_what_was_released():
+    left, released = sleeper(), sleeper()
+    try:
+        with Warden() as warden:
+            warden.watch(left.pid)
+            warden.watch(released.pid)
+            warden.release(released.pid)
+            warden.release(4_000_000)
+        assert left.wait(timeout=20) == -signal.SIGKILL
+        assert released.poll() is None
+    finally:
+        for process in (left, released):
+            kill_group(process)
+            process.wait()
+
+
+@posix_only
+def test_a_warden_that_was_killed_is_replaced():
+    process = sleeper()
+    try:
+        with Warden() as warden:
+            warden.watch(process.pid)
+            os.kill(warden._process.pid, signal.SIGKILL)
+            warden._process.wait()
+            warden.watch(process.pid)
+        assert process.wait(timeout=20) == -signal.SIGKILL
+    finally:
+        kill_group(process)
+        process.wait()
+    kill_group(process)  # a process that is gone is left alone
+
+
+@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="there is no /proc")
+def test_memory_is_measured_where_the_system_tells():
+    assert resident_bytes(os.getpid()) > 1_000_000
+    assert resident_bytes(4_000_000) is None
+
+
+def test_a_script_is_written_once_under_a_name_that_depends_on_its_content(tmp_path):
+    script = Compiled("handlers/on message.ts", "function handleEvent() {}", "{}", "cjs")
+    placed = place(script, tmp_path)
+    assert place(script, tmp_path) == placed
+    assert Path(placed["file"]).name.startswith("on-message-")
+    assert Path(placed["file"]).suffix == ".cjs"
+    other = place(Compiled("handlers/on message.ts", "function handleEvent() { }", "{}", "cjs"), tmp_path)
+    assert other["file"] != placed["file"]
+
+
+def test_scripts_that_nothing_uses_for_weeks_are_removed(tmp_path):
+    old, used = (place(Compiled(f"{name}.ts", "", "{}", "mjs"), tmp_path) for name in ("old", "used"))
+    month_ago = time.time() - 30 * 24 * 3600
+    for placed in (old, used):
+        for file in (placed["file"], placed["map"]):
+            os.utime(file, (month_ago, month_ago))
+    place(Compiled("used.ts", "", "{}", "mjs"), tmp_path)
+    forget_old(tmp_path)
+    assert not Path(old["file"]).exists()
+    assert Path(used["file"]).exists()
+    forget_old(tmp_path / "nothing")

@@ -1,0 +1,308 @@
+"""What a run comes to, whatever the handler does."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+
+import pytest
+
+from ckfunc.model.execution import Limits
+
+SHORT = Limits(time_s=1.0)
+
+
+def test_the_returned_value_is_the_payload(run):
+    outcome = run("async function handleEvent(event: { n: number }) { return { twice: event.n * 2 }; }", {"n": 21})
+    assert outcome.payload_json == '{"twice":42}'
+    assert outcome.error is None
+    assert outcome.duration_ms > 0
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "function handleEvent() { return 'yes'; }",
+        "const handleEvent = async () => 'yes';",
+        "export function handleEvent() { return 'yes'; }",
+        "function run() { return 'yes'; }\nexport { run as handleEvent };",
+        "exports.handleEvent = () => 'yes';",
+        "module.exports = { handleEvent() { return 'yes'; } };",
+        "export default { handleEvent: () => 'yes' };",
+        "const answer = await Promise.resolve('yes');\nfunction handleEvent() { return answer; }",
+        "enum Answer { Yes = 'yes' }\nclass One { constructor(private a: Answer) {} get() { return this.a; } }\n"
+        "function handleEvent() { return new One(Answer.Yes).get(); }",
+        "function handleEvent() { return 'yes'; } // a comment at the end",
+    ],
+)
+def test_every_way_to_write_a_handler_runs(run, source):
+    assert run(source).payload_json == '"yes"'
+
+
+def test_a_handler_that_returns_nothing_has_the_payload_null(run):
+    assert run("function handleEvent() {}").payload_json == "null"
+
+
+def test_an_event_arrives_exactly_as_it_was_sent(run):
+    event = {"text": "naïve 🎉 \u2028 \ud800", "deep": [{"a": None}], "__proto__": {"x": 1}, "n": 1e21}
+    outcome = run("function handleEvent(event) { return [Object.keys(event), event.text.length, event.n]; }", event)
+    assert json.loads(outcome.payload_json) == [["text", "deep", "__proto__", "n"], 12, 1e21]
+
+
+def test_lone_surrogates_become_replacement_characters(run):
+    outcome = run(r"function handleEvent() { console.log('log \ud800'); return ['\ud800', '\\ud800', '😀']; }")
+    assert json.loads(outcome.payload_json) == ["\ufffd", "\\ud800", "😀"]
+    assert outcome.console[0].text == "log \ufffd"
+
+
+def test_a_thrown_error_is_told_with_the_lines_of_the_typescript_source(run):
+    source = """
+interface Input {
+  name: string;
+}
+
+function inner(input: Input): never {
+  throw new TypeError(`no ${input.name}`);
+}
+
+async function handleEvent(event: Input) {
+  await Promise.resolve();
+  inner(event);
+}
+"""
+    error = run(source, {"name": "luck"}).error
+    assert (error.name, error.message) == ("TypeError", "no luck")
+    assert error.stack.split("\n") == [
+        "TypeError: no luck",
+        "    at inner (handlers/handler.ts:7:9)",
+        "    at handleEvent (handlers/handler.ts:12:3)",
+    ]
+
+
+def test_the_same_holds_for_an_es_module(run):
+    source = (
+        "import ms from 'ms';\ntype T = string;\n\nexport function handleEvent() {\n  throw new Error(ms(1000));\n}\n"
+    )
+    assert run(source).error.stack == "Error: 1s\n    at handleEvent (handlers/handler.ts:5:9)"
+
+
+def test_the_cause_of_an_error_is_told_too(run):
+    error = run("function handleEvent() { throw new Error('outer', { cause: new Error('inner') }); }").error
+    assert "Caused by: Error: inner\n    at handleEvent (handlers/handler.ts:1:" in error.stack
+
+
+@pytest.mark.parametrize(
+    ("thrown", "message"),
+    [
+        ("'just text'", "just text"),
+        ("null", "null"),
+        ("undefined", "undefined"),
+        ("42", "42"),
+        ("{ code: 7 }", "{ code: 7 }"),
+        ("{ message: 'like an error' }", "like an error"),
+        ("Symbol('s')", "Symbol(s)"),
+        ("() => 1", "[Function (anonymous)]"),
+        ("Object.create(null)", "[Object: null prototype] {}"),
+        ("new Proxy({}, { has() { throw 1; } })", "something that cannot be described was thrown"),
+        ("{ [Symbol.for('nodejs.util.inspect.custom')]() { throw 1; } }", "a value that cannot be shown"),
+        ("Object.defineProperty(new Error('x'), 'message', { get() { throw 1; } })", "Error"),
+    ],
+)
+def test_anything_can_be_thrown(run, thrown, message):
+    error = run(f"async function handleEvent() {{ throw {thrown}; }}").error
+    assert error.message == message
+    assert error.name == "Error"
+
+
+@pytest.mark.parametrize(
+    ("value", "reason"),
+    [
+        ("10n", "the handler's result cannot be written as JSON: Do not know how to serialize a BigInt"),
+        ("(() => { const a: any = {}; a.a = a; return a; })()", "Converting circular structure to JSON"),
+        ("{ toJSON() { throw new Error('not me'); } }", "the handler's result cannot be written as JSON: not me"),
+        ("() => 1", "the handler returned a function, which JSON cannot hold"),
+        ("Symbol('x')", "the handler returned a symbol, which JSON cannot hold"),
+        ("'x'.repeat(2000)", "the handler's result is 2002 bytes of JSON, more than the 1000 allowed"),
+    ],
+)
+def test_a_result_that_is_no_json_fails_with_a_sentence(run, value, reason):
+    error = run(f"function handleEvent() {{ return {value}; }}", limits=Limits(result_bytes=1000)).error
+    assert error.name == "ResultError"
+    assert reason in error.message
+    assert error.stack == "" or "host.mjs" not in error.stack
+
+
+@pytest.mark.parametrize(
+    ("body", "name", "message"),
+    [
+        ("while (true) {}", "TimeLimitError", "the handler did not finish within 1 s"),
+        ("return new Promise(() => {});", "TimeLimitError", "the handler did not finish within 1 s"),
+        ("return { toJSON() { for (;;); } };", "TimeLimitError", "the handler did not finish within 1 s"),
+        ("process.exit(3);", "ProcessExit", "the handler called process.exit(3)"),
+        ("process.exit();", "ProcessExit", "the handler called process.exit()"),
+        ("setTimeout(() => process.exit(1), 1); return new Promise(() => {});", "ProcessExit", "process.exit(1)"),
+        ("process.abort();", "ProcessEnded", "the function's process was ended by SIGABRT before the handler finished"),
+        (
+            "process.kill(process.pid); return new Promise(() => {});",
+            "ProcessEnded",
+            "was ended by SIGTERM before the handler finished",
+        ),
+        ("process.reallyExit(4);", "ProcessEnded", "ended with exit code 4 before the handler finished"),
+        (
+            "setTimeout(() => { throw new Error('late'); }, 1); return new Promise(() => {});",
+            "Error",
+            "Uncaught exception: late",
+        ),
+        (
+            "Promise.reject(new RangeError('lost')); return new Promise(() => {});",
+            "RangeError",
+            "Unhandled rejection: lost",
+        ),
+        (
+            "process.nextTick(() => { throw 'text'; }); return new Promise(() => {});",
+            "Error",
+            "Uncaught exception: text",
+        ),
+        ("(function f() { f(); })();", "RangeError", "Maximum call stack size exceeded"),
+        (
+            "for (let fd = 3; fd < 60; fd++) try { require('fs').closeSync(fd); } catch {} "
+            "return new Promise(() => {});",
+            "ProcessEnded",
+            "the function's process",
+        ),
+        (
+            "const fs = require('fs'); for (let fd = 3; fd < 60; fd++) "
+            "try { if (fs.fstatSync(fd).isSocket()) fs.writeSync(fd, 'x'.repeat(99)); } catch {} "
+            "return new Promise(() => {});",
+            "HostError",
+            "wrote to the channel",
+        ),
+        ("require('child_process').execSync('ls');", "Error", "handlers cannot start other processes here"),
+        ("require('fs').readFileSync('/etc/passwd');", "Error", "handlers can read their installed packages and"),
+        ("require('fs').writeFileSync('here.txt', '');", "Error", "handlers can write to the temporary directory"),
+        ("require('nowhere-to-be-found');", "Error", "the package nowhere-to-be-found is not installed"),
+        ("require('./beside');", "Error", "cannot find ./beside: a handler is one file"),
+        ("return fetch('http://127.0.0.1:1999/');", "TypeError", "fetch failed: "),
+    ],
+)
+def test_it_fails_with_a_sentence_and_the_next_run_works(play, body, name, message):
+    async def scenario(bench):
+        source = f"function handleEvent(event) {{ if (event.fine) return 'fine'; {body} }}"
+        return await bench.run(source), await bench.run(source, {"fine": True})
+
+    failed, after = play(scenario, limits=SHORT if name == "TimeLimitError" else Limits())
+    assert failed.payload_json is None
+    assert failed.error.name == name
+    assert message in failed.error.message
+    assert "host.mjs" not in failed.error.stack
+    assert "node:internal" not in failed.error.stack
+    assert after.payload_json == '"fine"'
+
+
+@pytest.mark.parametrize(
+    ("source", "message"),
+    [
+        ("throw new Error('at the top');\nfunction handleEvent() {}", "at the top"),
+        (
+            "await new Promise(() => {});\nfunction handleEvent() {}",
+            "handlers/handler.ts did not finish loading within 1 s",
+        ),
+        ("for (;;);\nfunction handleEvent() {}", "handlers/handler.ts did not finish loading within 1 s"),
+        ("process.exit(2);\nfunction handleEvent() {}", "the handler called process.exit(2)"),
+        ("process.abort();\nfunction handleEvent() {}", "was ended by SIGABRT"),
+        ("function handle() {}", "handlers/handler.ts does not define a function named handleEvent"),
+        ("const handleEvent = 3;", "handlers/handler.ts does not define a function named handleEvent"),
+        ("import { nope } from 'ms';\nexport function handleEvent() { return nope; }", "Named export 'nope' not found"),
+        (
+            "import x from 'nowhere-to-be-found';\nexport const handleEvent = () => x;",
+            "nowhere-to-be-found is not installed",
+        ),
+        ("import { x } from './other';\nexport const handleEvent = () => x;", "a handler is one file"),
+    ],
+)
+def test_what_fails_while_loading_fails_the_run_and_a_fixed_version_works(play, source, message):
+    async def scenario(bench):
+        return await bench.run(source), await bench.run("function handleEvent() { return 1; }", number=2)
+
+    failed, after = play(scenario, limits=SHORT if "within" in message else Limits())
+    assert message in failed.error.message
+    assert "\n" not in failed.error.message
+    assert after.payload_json == "1"
+
+
+@pytest.mark.parametrize(
+    "hoard",
+    [
+        "const kept = []; for (;;) kept.push({ x: [1, 2, 3] });",
+        "const kept = []; for (;;) { kept.push(Buffer.alloc(4e6, 1)); await new Promise((go) => setTimeout(go, 1)); }",
+    ],
+)
+def test_a_handler_that_hoards_memory_is_stopped(play, hoard):
+    async def scenario(bench):
+        first = await bench.run(f"async function handleEvent() {{ {hoard} }}")
+        return first, await bench.run("function handleEvent() { return 1; }", number=2)
+
+    failed, after = play(scenario, limits=Limits(memory_bytes=64 * 1024 * 1024, time_s=30))
+    assert failed.error.name == "MemoryLimitError"
+    assert failed.error.message == "the function's process used more than 64 MiB of memory"
+    assert after.payload_json == "1"
+
+
+def test_a_handler_that_overwrites_builtins_breaks_nothing_of_the_host(play):
+    vandal = """
+function handleEvent() {
+  JSON.stringify = () => { throw new Error('mine'); };
+  JSON.parse = null; Promise = null; Buffer = null; console = null;
+  Array.prototype.push = () => { throw new Error('mine'); };
+  String.prototype.slice = String.prototype.replace = null;
+  Object.keys = null; Map.prototype.get = null; Reflect.apply = null;
+  return { ok: 1 };
+}"""
+
+    async def scenario(bench):
+        return [await bench.run(vandal, {"n": n}) for n in range(3)]
+
+    assert [one.payload_json for one in play(scenario)] == ['{"ok":1}'] * 3
+
+
+def test_the_temporary_directory_can_be_written_and_read(run):
+    source = """
+import fs from 'node:fs';
+import os from 'node:os';
+export function handleEvent() {
+  const file = `${os.tmpdir()}/note.txt`;
+  fs.writeFileSync(file, 'kept');
+  return fs.readFileSync(file, 'utf8');
+}"""
+    assert run(source).payload_json == '"kept"'
+
+
+def test_a_worker_thread_can_be_used(run):
+    source = """
+const { Worker } = require('worker_threads');
+function handleEvent() {
+  return new Promise((resolve, reject) => {
+    const code = "require('worker_threads').parentPort.postMessage(6 * 7)";
+    new Worker(code, { eval: true }).on('message', resolve).on('error', reject);
+  });
+}"""
+    assert run(source).payload_json == "42"
+
+
+def test_a_run_that_is_stopped_stops_those_that_share_its_process_and_says_so(play):
+    source = """
+function handleEvent(event) {
+  if (event.spin) for (;;);
+  return new Promise(() => {});
+}"""
+
+    async def scenario(bench):
+        waiting = asyncio.ensure_future(bench.run(source))
+        await asyncio.sleep(0.3)
+        return await asyncio.gather(bench.run(source, {"spin": True}), waiting)
+
+    outcomes = [one.error.message for one in play(scenario, limits=SHORT)]
+    assert sorted(outcomes) == [
+        "stopped with another run of the same function: the handler did not finish within 1 s",
+        "the handler did not finish within 1 s",
+    ]
