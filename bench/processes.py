@@ -143,11 +143,11 @@ def tree_memory_bytes(pid: int) -> int:
     return sum(memory_bytes(one) for one in [pid, *descendants(pid)])
 
 
-def memory_bytes(pid: int) -> int:
-    """Return the memory of one process in bytes, 0 when it is gone."""
+def memory_bytes(pid: int, kind: str = "Pss") -> int:
+    """Return the memory of one process in bytes, 0 when it is gone; `kind` "Rss" counts shared pages in full."""
     try:
         for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
-            if line.startswith("Pss:"):
+            if line.startswith(f"{kind}:"):
                 return int(line.split()[1]) * 1024
     except OSError:
         pass

@@ -25,6 +25,8 @@ def _times(subject: Subject, saves: int) -> list[float]:
         number = time.time_ns() // 1_000_000_000
         while not _save(subject, served, number, patience_s=1):  # the watch itself may still be starting
             number += 1
+            if time.perf_counter() > served.running.ready + 30:
+                raise RuntimeError(f"{subject.name} does not watch: it never answered with what was saved")
         taken = []
         for _ in range(saves):
             time.sleep(0.3)  # a person's pause: nothing is under way any more

@@ -95,26 +95,27 @@ class Ckfunc(Subject):
         replace(self.home / "functions.yaml", "\n".join(lines) + "\n")
         # npm installs here, and needs what the developer's shell says of proxies and certificates.
         wall_s([*self._at_home, "deploy"], self._installing_env)
-        wall_s([*self._at_home, "trigger", TYPES[0], "--data", json.dumps(EVENT)], self._installing_env)
+        with self._emulator(self._installing_env) as served:
+            served.call()
 
     def save(self, number: int) -> None:
         replace(self.home / "handlers" / f"{TYPES[0]}.ts", self._source(number))
 
     @contextmanager
     def serve(self, *, watch: bool = False) -> Iterator[Served]:
-        with running([*self._at_home, "emulator", "--port", "0"], self.env, self.home) as server:
-            calls = [
-                load.request(
-                    f"{server.url}/emulator/trigger", "POST", json.dumps({"type": one, "data": EVENT}).encode()
-                )
-                for one in TYPES
-            ]
-            served = Served(server, server.url, calls)
+        with self._emulator(self.env) as served:
             if not watch:
                 yield served
                 return
             with running([*self._at_home, "watch"], self.env, self.home, ready=None):
                 yield served
+
+    @contextmanager
+    def _emulator(self, env: dict[str, str]) -> Iterator[Served]:
+        with running([*self._at_home, "emulator", "--port", "0"], env, self.home) as server:
+            address = f"{server.url}/emulator/trigger"
+            events = [json.dumps({"type": one, "data": EVENT}).encode() for one in TYPES]
+            yield Served(server, server.url, [load.request(address, "POST", event) for event in events])
 
     @property
     def _at_home(self) -> list[str]:

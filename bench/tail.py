@@ -28,12 +28,12 @@ def measure(subjects: Sequence[Subject]) -> list[Figure]:
             began = time.perf_counter()
             _fire(served, EARLY)
             tail.wait_for(EARLY)
-            early = memory_bytes(tail.process.pid)
+            early = memory_bytes(tail.process.pid, "Rss")
             _fire(served, INVOCATIONS - EARLY)
             fired = time.perf_counter()
             tail.wait_for(INVOCATIONS)
             last = time.perf_counter()
-            late = memory_bytes(tail.process.pid)
+            late = memory_bytes(tail.process.pid, "Rss")
         finally:
             tail.close()
     missing = max(tail.ended) - min(tail.ended) + 1 - len(set(tail.ended))
@@ -64,6 +64,7 @@ class _Tail:
             env=subject.env,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
             start_new_session=True,
         )
         self.ended: list[int] = []
