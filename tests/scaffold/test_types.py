@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 import pytest
-from support.typescript import SDK_PACKAGES, installed, tsc
+from support.typescript import NODE_TYPES, SDK_PACKAGES, installed, tsc
 
 from ckfunc.model.project import Project, Script, Target, WantedFunction, WantedRuntime
 from ckfunc.model.triggers import TRIGGERS
@@ -180,6 +180,28 @@ def test_real_types_of_a_package_win_over_the_stand_in(project: Path) -> None:
     write_stubs(project, schema="{}", scope=Scope(packages=("pizza",)))
     [problem] = tsc(project)
     assert problem.startswith("handlers/eat.ts(2,")
+
+
+def test_the_whole_of_node_can_be_had_beside_what_we_declare_of_it(project: Path) -> None:
+    (project / "node_modules").symlink_to(installed(NODE_TYPES) / "node_modules", target_is_directory=True)
+    settings = project / "tsconfig.json"
+    settings.write_text(settings.read_text().replace('"types": []', '"types": ["node"]'))
+    add(
+        project,
+        "handlers/node.ts",
+        """\
+import { createHash } from "node:crypto";
+
+async function handleEvent(event: UserSentMessageEvent, context: Context) {
+  clearTimeout(setTimeout(() => console.log(process.env.X, Buffer.from("x")), 1));
+  return createHash("sha256").update(await (await fetch(new URL("http://x"))).text()).digest("hex");
+}
+""",
+    )
+    assert tsc(project) == []
+    add(project, "handlers/wrong.ts", 'import { createHash } from "node:crypto";\ncreateHash(1);\n')
+    [problem] = tsc(project)
+    assert problem.startswith("handlers/wrong.ts(2,")
 
 
 def test_the_api_has_the_same_calls_and_answers_as_the_real_sdk(project: Path) -> None:

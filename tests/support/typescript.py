@@ -10,6 +10,7 @@ from ckfunc.runtime.install import install
 from ckfunc.runtime.node import bare_environment, node_executable
 
 PACKAGES = {"typescript": "5.9.3"}
+NODE_TYPES = {"@types/node": "24.1.0"}
 SDK_PACKAGES = {"axios": "0.26.1", "chatkitty-platform-sdk": "2.4.0"}
 
 
