@@ -75,6 +75,22 @@ def test_what_another_machine_deployed_is_read_once_and_then_remembered(here: Wo
     assert here.calls().count("GET /functions/1/current-version") == 2
 
 
+def test_a_version_deployed_while_the_plan_is_made_is_what_the_plan_starts_from(here: World) -> None:
+    here.application.add(SENT, "a\n")
+
+    def meddle(request: Request) -> Reply | None:
+        if "current-version" in request.path:
+            here.application.publish(1, "theirs\n")
+        return None
+
+    here.application.before = meddle
+    plan = here.plan(here.project({SENT: "ours\n"}))
+    assert plan.versions == {SENT: 2} and plan.changes[0].before == "theirs\n"
+    here.application.before = None
+    report = here.deploy(here.project({SENT: "ours\n"}))
+    assert report.ok and by_name(report)[SENT].new_version == 3
+
+
 def test_only_the_versions_of_functions_in_the_manifest_are_read(here: World) -> None:
     here.application.add(SENT, "a\n")
     here.application.add(READ, "b\n")
