@@ -77,7 +77,8 @@ class Transport:
 
     def __init__(self, timeout_s: float) -> None:
         self._timeout_s = timeout_s
-        self._clients: dict[bool, httpx.Client] = {}
+        self._clients: dict[tuple[bool, bool], httpx.Client] = {}
+        self._closed = False
         self._lock = threading.Lock()
 
     def send(
@@ -114,25 +115,28 @@ class Transport:
             raise _translated(error, place(url), timeout_s) from error
 
     def close(self) -> None:
-        """Close every connection."""
+        """Close every connection; nothing can be sent any more."""
         with self._lock:
+            self._closed = True
             for client in self._clients.values():
                 client.close()
             self._clients.clear()
 
     def _client(self, url: str) -> httpx.Client:
-        local = is_loopback_address(url)
+        kind = (is_loopback_address(url), url.lower().startswith("https:"))
         with self._lock:
-            if local not in self._clients:
-                self._clients[local] = _made(local, place(url))
-            return self._clients[local]
+            if self._closed:
+                raise Hopeless(f"the connections to {place(url)} are closed already")
+            if kind not in self._clients:
+                self._clients[kind] = _made(*kind, place(url))
+            return self._clients[kind]
 
 
-def _made(local: bool, where: str) -> httpx.Client:
-    # Loopback: no proxy, and an empty set of certificates, since loading the real one takes tens of milliseconds.
+def _made(local: bool, secure: bool, where: str) -> httpx.Client:
+    # Loopback needs no proxy. Plain http needs no certificates, and loading them takes tens of milliseconds.
     try:
         return httpx.Client(
-            verify=ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT) if local else httpx.create_ssl_context(),
+            verify=httpx.create_ssl_context() if secure else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT),
             trust_env=not local,
             limits=httpx.Limits(
                 max_connections=CONNECTIONS, max_keepalive_connections=CONNECTIONS, keepalive_expiry=_KEEP_ALIVE_S

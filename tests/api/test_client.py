@@ -416,6 +416,15 @@ def test_an_unreachable_host_is_a_sentence_after_a_few_tries() -> None:
         assert served.server.requests == []
 
 
+def test_what_trying_again_cannot_cure_is_not_tried_again() -> None:
+    with platform({}) as served:
+        client = served.client()
+        client.close()
+        with pytest.raises(Unreachable, match="closed already"):
+            client.runtime()
+        assert served.clock.slept == []
+
+
 # -- answers -----------------------------------------------------------------------------------------------------
 
 

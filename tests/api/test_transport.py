@@ -1,13 +1,17 @@
 from __future__ import annotations
 
+import contextlib
 import gzip
 import os
+import shutil
 import socket
+import ssl
 import subprocess
 import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 from support.loopback import Reply, serve
@@ -199,5 +203,69 @@ def test_httpx_is_imported_without_its_command_line() -> None:
     assert in_own_process(script) == "set()"
 
 
-def test_errors_that_trying_again_cannot_cure_are_marked() -> None:
-    assert issubclass(Hopeless, NotSent)
+def test_a_server_that_sends_its_answer_in_drips_is_left_at_last() -> None:
+    listener = socket.create_server(("127.0.0.1", 0))
+    left = threading.Event()
+
+    def drip() -> None:
+        connection, _ = listener.accept()
+        with connection:
+            connection.recv(65536)
+            connection.sendall(b"HTTP/1.1 200 OK\r\ncontent-length: 100000\r\n\r\n")
+            try:
+                while not left.wait(0.02):
+                    connection.sendall(b"x")
+            except OSError:
+                pass
+
+    thread = threading.Thread(target=drip)
+    thread.start()
+    transport = Transport(0.2)
+    try:
+        with pytest.raises(Unreachable, match="took too long"):
+            transport.send("GET", f"http://127.0.0.1:{listener.getsockname()[1]}/", {})
+    finally:
+        left.set()
+        transport.close()
+        thread.join()
+        listener.close()
+
+
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="openssl makes the certificate")
+def test_a_certificate_that_is_not_trusted_ends_it_at_once_and_one_that_is_made_trusted_does_not(
+    tmp_path: Path,
+) -> None:
+    key, certificate = tmp_path / "key.pem", tmp_path / "cert.pem"
+    names = ["-subj", "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1"]
+    made = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", *names]
+    subprocess.run([*made, "-keyout", key, "-out", certificate], check=True, capture_output=True)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key)
+    listener = socket.create_server(("127.0.0.1", 0))
+
+    def answer() -> None:
+        for _ in range(2):
+            connection, _ = listener.accept()
+            with connection, contextlib.suppress(OSError), context.wrap_socket(connection, server_side=True) as secure:
+                secure.recv(65536)
+                secure.sendall(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n")
+
+    thread = threading.Thread(target=answer)
+    thread.start()
+    script = f"URL = 'https://127.0.0.1:{listener.getsockname()[1]}/'\n{SEND}"
+    try:
+        said = in_own_process(script)
+        assert said.startswith("Hopeless")
+        assert "has a certificate that is not trusted here" in said
+        assert "SSL_CERT_FILE" in said
+        assert in_own_process(script, SSL_CERT_FILE=str(certificate)) == "200"
+    finally:
+        thread.join()
+        listener.close()
+
+
+def test_nothing_is_sent_once_it_is_closed() -> None:
+    transport = Transport(1.0)
+    transport.close()
+    with serve(lambda _: Reply(body={})) as server, pytest.raises(Hopeless, match="closed already"):
+        transport.send("GET", server.url, {})

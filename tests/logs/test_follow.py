@@ -12,6 +12,7 @@ from support.loopback import Reply, Request
 from ckfunc.base.errors import ApiFailure, CredentialsRejected
 from ckfunc.logs.entries import Entry, Gap, Item, Recovered, Trouble
 from ckfunc.logs.follow import follow
+from ckfunc.logs.listing import Listing
 from ckfunc.logs.pace import LOOPBACK, REMOTE, Pace, backoff_s
 from ckfunc.logs.tail import KEPT
 from ckfunc.model.invocation import Status
@@ -245,6 +246,43 @@ def test_other_versions_are_left_out() -> None:
             served.add(1, 1, versionNumber=2)
 
         assert ids(followed(served, add, version=2)) == [3]
+
+
+def test_searching_for_a_row_copes_with_a_list_that_shrank() -> None:
+    for sorts in (True, False):
+        with invocations("a", sorts=sorts) as served, served.client() as client:
+            served.add(1, 950)
+            listing = Listing(client, 1)
+            list(listing.windows(100))
+            served.rows[1] = served.rows[1][-120:]
+            found = dict(listing.find([5, 831, 900, 950], 949, 100))
+            assert found.pop(5) is None
+            assert {one: row and row.id for one, row in found.items()} == {831: 831, 900: 900, 950: 950}
+            served.rows[1] = []
+            assert dict(listing.find([900], 50, 100)) == {900: None}
+
+
+def test_a_row_newer_than_the_list_shows_is_left_for_later() -> None:
+    with invocations("a") as served, served.client() as client:
+        served.add(1, 30)
+        assert list(Listing(client, 1).find([29, 99], 1, 10))[1:] == []
+
+
+def test_a_row_that_keeps_moving_is_left_for_later() -> None:
+    with invocations("a") as served, served.client() as client:
+        served.add(1, 100)
+
+        def before(request: Request) -> None:
+            # Row 50 is on page 6 while page 5 is read, and on page 5 while page 6 is.
+            if "/invocations" in request.path:
+                served.rows[1] = [row for row in served.rows[1] if row["id"] <= 100]
+                if "page=5" in request.path:
+                    served.last_id = 100
+                    served.add(1, 10)
+
+        served.before = before
+        assert list(Listing(client, 1).find([50], 50, 10)) == []
+        assert len(served.pages()) < 30
 
 
 # -- trouble -----------------------------------------------------------------------------------------------------

@@ -1,0 +1,86 @@
+"""The client against the real emulator, whose answers nobody wrote for these tests."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from ckfunc.api import Client, Connection, emulator
+from ckfunc.base.errors import CredentialsRejected, NotFound, RequestRejected
+from ckfunc.base.files import cache_dir
+from ckfunc.emulator.server import Emulator
+from ckfunc.model.application import Settings
+from ckfunc.model.function import NewFunction
+from ckfunc.model.invocation import Status
+from ckfunc.wire.dialects import Dialect
+
+HELLO = "async function handleEvent(event: any, context: any) { console.log('hi', event.username); return [event.n]; }"
+
+
+@pytest.fixture
+def url() -> Iterator[str]:
+    running = Emulator(None, cache=cache_dir())
+    yield running.start()
+    running.stop()
+
+
+def connect(url: str, secret: str = "emulator") -> Client:
+    return Client(Connection(url, f"{url}/oauth/token", "emulator", secret))
+
+
+@pytest.mark.parametrize("dialect", list(Dialect))
+def test_every_operation_works_against_the_emulator_in_both_dialects(url: str, dialect: Dialect) -> None:
+    with connect(url) as client:
+        runtime = client.runtime()
+        client.session.prefer(dialect)
+        assert runtime.application_id == client.application().id == 1
+        assert client.identity == f"{url}#1#{client.emulator_id}"
+        assert client.emulator_id == emulator.health(client)["id"]
+        assert client.update_settings(Settings(guest_users=False)) == Settings(guest_users=False) == client.settings()
+        assert client.update_environment({"snake_name": "1", "camelName": "2"}).own_environment() == {
+            "snake_name": "1",
+            "camelName": "2",
+        }
+        assert client.update_dependencies({}).own_dependencies() == {}
+        assert client.update_initialization_script("export const n = 1;").initialization_script == "export const n = 1;"
+        assert client.functions() == ()
+        made = client.create_function(NewFunction("user.sent.message", "Sent", "Told"))
+        assert (made.enabled, made.current_version_number, made.description) == (False, 0, "Told")
+        first = client.create_version(made.id, HELLO)
+        second = client.create_version(made.id, HELLO + "//")
+        assert client.current_version(made.id) == client.version(second.id) == second
+        assert list(client.versions(made.id)) == [second, first]
+        assert client.function(made.id).enabled
+        emulator.set_enabled(client, made.id, False)
+        assert [one.enabled for one in client.functions()] == [False]
+        assert client.invocations(made.id).items == ()
+
+
+def test_a_second_function_of_a_type_is_refused_with_the_emulators_words(url: str) -> None:
+    with connect(url) as client:
+        client.create_function(NewFunction("user.sent.message", "Sent"))
+        with pytest.raises(RequestRejected, match=r"creating the function user\.sent\.message") as caught:
+            client.create_function(NewFunction("user.sent.message", "Sent"))
+        assert ": " in caught.value.message.split("400", 1)[1]
+        with pytest.raises(NotFound, match="function 999"):
+            client.function(999)
+
+
+def test_wrong_credentials_are_a_sentence(url: str) -> None:
+    with connect(url, "wrong-s3cret") as client, pytest.raises(CredentialsRejected) as caught:
+        client.runtime()
+    assert "wrong-s3cret" not in caught.value.message
+
+
+def test_an_event_runs_in_node_and_leaves_an_invocation_with_its_console_output(url: str) -> None:
+    with connect(url) as client:
+        made = client.create_function(NewFunction("user.sent.message", "Sent"))
+        client.create_version(made.id, HELLO)
+        answer = emulator.trigger(client, "user.sent.message", {"username": "jane", "n": 5})
+        assert answer["invocation"]["status"] == "SUCCEEDED"
+        row = client.invocations(made.id).items[0]
+        assert (row.status, row.result, row.args["username"]) == (Status.SUCCEEDED, {"payload": [5]}, "jane")
+        detail = emulator.invocation_details(client, [row.id, 12345])[row.id]
+        assert [one.text for one in detail.console] == ["hi jane"]
+        assert detail.duration_ms is not None

@@ -1,0 +1,95 @@
+"""Logs of the real emulator: handlers run in Node while they are followed."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+
+import pytest
+
+from ckfunc.api import Client, Connection
+from ckfunc.api.emulator import trigger
+from ckfunc.base.files import cache_dir
+from ckfunc.emulator.server import Emulator
+from ckfunc.logs.entries import Entry, Item
+from ckfunc.logs.follow import follow
+from ckfunc.logs.format import lines, plain
+from ckfunc.logs.pace import Pace
+from ckfunc.logs.recent import recent
+from ckfunc.model.function import NewFunction
+from ckfunc.model.invocation import Status
+
+HANDLER = """
+async function handleEvent(event: any) {
+    console.log('handling', event.n);
+    if (event.slow) await new Promise((done) => setTimeout(done, 700));
+    if (event.bad) throw new TypeError('no ' + event.n);
+    return event.n;
+}
+"""
+
+
+@pytest.fixture
+def client() -> Iterator[Client]:
+    running = Emulator(None, cache=cache_dir())
+    url = running.start()
+    with Client(Connection(url, f"{url}/oauth/token", "emulator", "emulator")) as made:
+        yield made
+    running.stop()
+
+
+def deploy(client: Client, *types: str) -> None:
+    for one in types:
+        client.create_version(client.create_function(NewFunction(one, one)).id, HANDLER)
+
+
+def test_what_handlers_did_is_listed_with_console_output_and_mapped_stack(client: Client) -> None:
+    deploy(client, "user.sent.message", "user.read.message")
+    trigger(client, "user.sent.message", {"n": 1})
+    trigger(client, "user.read.message", {"n": 2, "bad": True})
+    found = [one for one in recent(client, client.functions(), limit=10) if isinstance(one, Entry)]
+    assert [(one.type, one.invocation.status) for one in found] == [
+        ("user.sent.message", Status.SUCCEEDED),
+        ("user.read.message", Status.FAILED),
+    ]
+    shown = [plain(line) for line in lines(found[1])]
+    assert "  log   handling 2" in shown
+    assert "  TypeError: no 2" in shown
+    assert any(line.startswith("    at ") and ":5:" in line for line in shown), shown
+
+
+def test_invocations_are_followed_while_they_run(client: Client) -> None:
+    deploy(client, "user.sent.message", "user.read.message")
+    count = 40
+    began = threading.Event()
+
+    def fire(name: str, numbers: range) -> None:
+        began.wait(30)
+        for number in numbers:
+            trigger(client, name, {"n": number, "slow": number == 0})
+
+    threads = [
+        threading.Thread(target=fire, args=("user.sent.message", range(count))),
+        threading.Thread(target=fire, args=("user.read.message", range(1, count))),
+    ]
+    for one in threads:
+        one.start()
+    items: list[Item] = []
+    # A backlog of one, so that there is an item before anything is fired.
+    trigger(client, "user.read.message", {"n": -1})
+    for item in follow(client, limit=1, pace=Pace(0.02, 0.05, 0.5, 0.0)):
+        items.append(item)
+        began.set()
+        if sum(isinstance(one, Entry) and one.invocation.status is not Status.RUNNING for one in items) == 2 * count:
+            break
+    for one in threads:
+        one.join()
+    entries = [one for one in items if isinstance(one, Entry)]
+    assert len(entries) == len(items)
+    firsts = [one.invocation.id for one in entries if not one.again]
+    assert firsts == sorted(firsts)
+    assert len(set(firsts)) == len(firsts) == 2 * count
+    ended = {one.invocation.id: one for one in entries if one.invocation.status is not Status.RUNNING}
+    assert all(one.detail and one.detail.console[0].text.startswith("handling") for one in ended.values())
+    slow = [one for one in entries if one.invocation.args.get("slow")]
+    assert [(one.invocation.status, one.again) for one in slow] == [(Status.RUNNING, False), (Status.SUCCEEDED, True)]
