@@ -6,7 +6,6 @@ import inspect
 import json
 import logging
 from collections.abc import Awaitable, Callable, Mapping
-from http import HTTPStatus
 from typing import Any
 
 from ckfunc.emulator.http.calls import Call
@@ -129,7 +128,7 @@ class App:
             self._marker,
         ]
         headers += [(name.encode("latin-1"), value.encode("latin-1")) for name, value in reply.headers.items()]
-        await send({"type": "http.response.start", "status": HTTPStatus(reply.status).value, "headers": headers})
+        await send({"type": "http.response.start", "status": reply.status, "headers": headers})
         await send({"type": "http.response.body", "body": b"" if head else content})
 
 
@@ -140,22 +139,18 @@ def _caller(headers: Mapping[str, str]) -> int | None:
 
 async def _body(receive: Receive, limit_bytes: int) -> bytes:
     """Return the request's body. Raises Refused when it is too large, after reading it to its end."""
-    message = await receive()
-    if message["type"] == "http.disconnect":
-        raise ConnectionResetError
-    if not message.get("more_body", False):
-        chunks = [message.get("body", b"")]
-        size = len(chunks[0])
-    else:
-        chunks, size = [message.get("body", b"")], len(message.get("body", b""))
-        while message.get("more_body", False):
-            message = await receive()
-            if message["type"] == "http.disconnect":
-                raise ConnectionResetError
-            size += len(message.get("body", b""))
-            # A client that is still sending would not read the refusal: take the rest, and forget it.
-            if size <= limit_bytes:
-                chunks.append(message.get("body", b""))
+    chunks: list[bytes] = []
+    size, more = 0, True
+    while more:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise ConnectionResetError
+        chunk = message.get("body", b"")
+        size += len(chunk)
+        # A client that is still sending would not read the refusal: take the rest, and forget it.
+        if size <= limit_bytes:
+            chunks.append(chunk)
+        more = message.get("more_body", False)
     if size > limit_bytes:
         raise Refused(f"the body is larger than {limit_bytes // 1024} KiB")
     return b"".join(chunks)

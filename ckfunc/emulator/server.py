@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import signal
 import socket
 import threading
@@ -10,7 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AsyncExitStack, ExitStack, contextmanager, suppress
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from ckfunc.base.clock import SystemClock
 from ckfunc.base.errors import Busy
@@ -51,7 +52,7 @@ class Emulator:
         self._port = port
         self._limits = limits or Limits()
         self._cache = cache
-        self._on_event = on_event
+        self._on_event = _harmless(on_event)
         self._token_lifetime_s = token_lifetime_s
         self._thread: threading.Thread | None = None
         self._ready = threading.Event()
@@ -84,7 +85,10 @@ class Emulator:
         return self.url
 
     def stop(self) -> None:
-        """Stop serving and end every Node process; does nothing when it is not running."""
+        """Stop serving and end every Node process; does nothing when it is not running.
+
+        Raises what ended it before, if it did not end by this.
+        """
         if self._thread is None:
             return
         if self._loop is not None and self._end is not None and self._thread.is_alive():
@@ -92,6 +96,15 @@ class Emulator:
                 self._loop.call_soon_threadsafe(self._end.set)
         self._thread.join()
         self._thread = None
+        if self._failure is not None:
+            raise self._failure
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
 
     def run_forever(self, on_ready: Callable[[str], None]) -> None:
         """Serve until SIGINT or SIGTERM; `on_ready` gets the base URL. Call it on the main thread."""
@@ -182,6 +195,19 @@ class Emulator:
             ending.cancel()
             server.should_exit = True
             await serving
+
+
+def _harmless(tell: Callable[[str], None] | None) -> Callable[[str], None]:
+    """Return `tell` such that it never raises: a terminal that went away does not break a run."""
+
+    def told(text: str) -> None:
+        if tell is not None:
+            try:
+                tell(text)
+            except Exception:
+                logging.getLogger("ckfunc.emulator").exception("an event could not be shown")
+
+    return told
 
 
 def _uvicorn(app: Any) -> uvicorn.Server:

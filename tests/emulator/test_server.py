@@ -10,6 +10,7 @@ import socket
 import sqlite3
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import httpx
@@ -22,6 +23,7 @@ from ckfunc.emulator.server import Emulator
 
 SERVE = """
 import sys
+import time
 from pathlib import Path
 from ckfunc.base.files import cache_dir
 from ckfunc.emulator.server import Emulator
@@ -207,3 +209,27 @@ def test_the_loopback_of_ip_6_can_be_served_where_there_is_one() -> None:
     with running(None, host="::1") as (emulator, client):
         assert emulator.url.startswith("http://[::1]:")
         assert client.get("/v1/application").json()["_links"]["self"]["href"].startswith(emulator.url)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
+def test_no_handler_survives_an_emulator_however_it_ends(tmp_path: Path) -> None:
+    script = "function handleEvent(event: any) { while (event.loop) {} return process.pid }"
+    for end in (signal.SIGTERM, signal.SIGKILL):
+        process, url = started(tmp_path / end.name)
+        try:
+            with signed_in(url) as client:
+                made = client.post(f"{RUNTIME}/functions", json={"type": "a.b", "name": "A"}).json()["id"]
+                client.post(f"/v1/functions/{made}/versions", json={"handlerScript": script})
+                answer = client.post("/emulator/trigger", json={"type": "a.b", "data": {}}).json()
+                handler = Path("/proc") / str(answer["invocation"]["result"]["payload"])
+                assert handler.exists()
+                with pytest.raises(httpx.ReadTimeout):
+                    client.post("/emulator/trigger", json={"type": "a.b", "data": {"loop": True}}, timeout=0.3)
+        finally:
+            process.send_signal(end)
+            process.communicate()
+        for _ in range(1000):
+            if not handler.exists():
+                break
+            time.sleep(0.01)
+        assert not handler.exists(), end

@@ -78,12 +78,14 @@ class Dispatcher:
         compiler: Compiler,
         base_url: str,
         on_event: Callable[[str], None] | None = None,
+        most_waiting: int = MOST_WAITING,
     ) -> None:
         self.base_url = base_url
         self._database = database
         self._hosts = hosts
         self._compiler = compiler
         self._on_event = on_event or (lambda _line: None)
+        self._most_waiting = most_waiting
         self._depths = Depths()
         self._running: dict[int, _Started] = {}
         self._tasks: set[asyncio.Task[Any]] = set()
@@ -102,8 +104,9 @@ class Dispatcher:
         started = self._begin(trigger_type, data, caller)
         if started is None:
             return None
-        if len(self._tasks) >= MOST_WAITING:
-            self._end(started, _failed("TooManyEvents", f"more than {MOST_WAITING} events were waiting for their run"))
+        if len(self._tasks) >= self._most_waiting:
+            full = f"{self._most_waiting} events were waiting for their run already"
+            self._end(started, _failed("TooManyEvents", full))
         else:
             self._keep(self._in_turn(started))
         return started.invocation
