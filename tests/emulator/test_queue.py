@@ -4,9 +4,16 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Any
 
+import pytest
+
+from ckfunc.base.errors import NodeMissing
+from ckfunc.emulator.dispatch.depth import Depths
 from ckfunc.emulator.dispatch.dispatcher import MOST_AT_ONCE, Dispatcher
+from ckfunc.emulator.http.auth import Tokens
+from ckfunc.emulator.http.problems import Unauthorized
 from ckfunc.emulator.store import application, functions, invocations, runtime
 from ckfunc.emulator.store.database import Database, open_database
 from ckfunc.emulator.store.paging import PageRequest
@@ -131,3 +138,75 @@ def test_preparing_that_fails_is_noted_and_the_run_goes_on() -> None:
     asyncio.run(scenario(database))
     database.close()
     assert lines == ["some.event v1 SUCCEEDED in 0 ms"]
+
+
+class NoNode:
+    """Compiles nothing."""
+
+    def compile(self, scripts: Sequence[tuple[str, str]], /) -> tuple[Compiled, ...]:
+        raise NodeMissing("no Node was found", hint="set CKFUNC_NODE")
+
+
+def test_without_node_versions_are_stored_and_runs_say_what_is_missing() -> None:
+    lines: list[str] = []
+
+    async def scenario(database: Database) -> None:
+        dispatcher = Dispatcher(
+            database, hosts=Gate(), compiler=NoNode(), base_url="http://127.0.0.1", on_event=lines.append
+        )
+        function = functions.find(database, 1)
+        version = functions.current_version(database, 1)
+        assert function is not None
+        assert version is not None
+        await dispatcher.version_created(function, version)
+        runtime.set_initialization_script(database, "export const a = 1")
+        await dispatcher.initialization_script_changed("export const a = 1")
+        assert lines == ["no Node was found"] * 2
+        run = await dispatcher.run("some.event", {"n": 7})
+        assert run is not None
+        assert run.invocation.status is Status.FAILED
+        assert run.invocation.result["error"]["name"] == "NodeMissing"
+        assert run.invocation.result["error"]["message"] == "no Node was found (set CKFUNC_NODE)"
+        await dispatcher.close()
+
+    database = prepared()
+    asyncio.run(scenario(database))
+    database.close()
+
+
+class Stopped:
+    """A clock that stands still."""
+
+    at_s = 0.0
+
+    def now(self) -> datetime:
+        return datetime.now(UTC)
+
+    def monotonic_s(self) -> float:
+        return self.at_s
+
+    def sleep(self, seconds: float) -> None:
+        self.at_s += seconds
+
+
+def test_tokens_end_to_the_second_and_old_ones_are_not_kept() -> None:
+    clock = Stopped()
+    tokens = Tokens(clock, lifetime_s=10)
+    first = tokens.sign_in("emulator", "emulator")
+    clock.sleep(9.9)
+    tokens.check(f"Bearer {first}")
+    clock.sleep(0.1)
+    with pytest.raises(Unauthorized):
+        tokens.check(f"Bearer {first}")
+    for _ in range(1001):
+        last = tokens.sign_in("emulator", "emulator")
+    tokens.check(f"Bearer {last}")
+
+
+def test_the_depth_of_a_chain_is_forgotten_in_the_end() -> None:
+    depths = Depths()
+    depths.note(1, 5)
+    assert (depths.below(None), depths.below(1), depths.below(2)) == (0, 6, 1)
+    for number in range(2, 30_000):
+        depths.note(number, 0)
+    assert depths.below(1) == 1

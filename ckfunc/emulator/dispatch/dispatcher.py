@@ -199,7 +199,8 @@ class Dispatcher:
             version = await self._version(started.function)
             environment = await self._environment()
         except CkfuncError as error:
-            return _failed("RuntimeError", error.message)
+            hint = f" ({error.hint})" if error.hint else ""
+            return _failed(type(error).__name__, error.message + hint)
         if isinstance(version, HandlerError):
             return Outcome(None, version)
         if isinstance(environment, HandlerError):
