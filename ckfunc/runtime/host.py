@@ -6,19 +6,18 @@ import asyncio
 from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from ckfunc.model.execution import Compiled, Environment, HandlerError, HandlerVersion, Limits
 from ckfunc.model.invocation import ConsoleLine
 from ckfunc.runtime.frames import BrokenStream, Decoder, encode
+from ckfunc.runtime.launch import Places, host_command
 from ckfunc.runtime.links import HAS_SOCKETS, Link, connect
-from ckfunc.runtime.node import bare_environment, node_executable
+from ckfunc.runtime.node import bare_environment
 from ckfunc.runtime.processes import death, kill_group, resident_bytes
 from ckfunc.runtime.scripts import place
 from ckfunc.runtime.warden import Warden
 
-PROGRAMS = (Path(__file__).parent / "node").resolve()
 _TICK_S = 0.05
 _START_S = 30.0
 _KEPT_VERSIONS = 4
@@ -35,15 +34,6 @@ class Failed(Exception):
         super().__init__(error.message)
         self.error = error
         self.console = console
-
-
-@dataclass(frozen=True, slots=True)
-class Places:
-    """The directories of a host: installed packages, V8's cache, and where handlers may write."""
-
-    runtime: Path
-    compile_cache: Path
-    scratch: Path
 
 
 @dataclass(slots=True)
@@ -90,7 +80,7 @@ class Host:
         self._connecting = self._loop.create_future()
         try:
             self._link = await connect(
-                self._command(),
+                host_command(self._places, self._limits),
                 cwd=self._places.runtime,
                 env={**bare_environment(), "TMPDIR": str(self._places.scratch)},
                 on_data=self._on_data,
@@ -210,29 +200,6 @@ class Host:
             await asyncio.shield(self._burial)
 
     # Inside
-
-    def _command(self) -> list[str]:
-        places = self._places
-        reads = (PROGRAMS, places.runtime, places.scratch, places.compile_cache)
-        writes = (places.scratch, places.compile_cache)
-        return [
-            str(node_executable()),
-            "--disable-warning=ExperimentalWarning",
-            "--disable-warning=SecurityWarning",
-            f"--max-old-space-size={max(16, self._limits.memory_bytes // _MIB)}",
-            # No sandbox against malice, but a handler cannot read or change the developer's files by mistake, nor leave
-            # processes behind.
-            "--permission",
-            "--allow-addons",
-            "--allow-worker",
-            "--allow-wasi",
-            *(f"--allow-fs-read={one}" for one in reads),
-            *(f"--allow-fs-write={one}" for one in writes),
-            str(PROGRAMS / "host.mjs"),
-            "INPUT",
-            "OUTPUT",
-            str(places.compile_cache),
-        ]
 
     async def _ask(self, header: Mapping[str, Any], what: str, limit_s: float) -> None:
         identity, request = self._expect(what, limit_s)

@@ -13,9 +13,11 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from ckfunc.base.errors import CkfuncError
 from ckfunc.model.execution import Environment, HandlerError, HandlerVersion, Limits, Outcome
 from ckfunc.model.invocation import ConsoleLine
-from ckfunc.runtime.host import Failed, Host, OnConsole, Places
+from ckfunc.runtime.host import Failed, Host, OnConsole
+from ckfunc.runtime.launch import Places
 from ckfunc.runtime.links import HAS_SOCKETS
 from ckfunc.runtime.packages import STOPPED, Packages
 from ckfunc.runtime.scripts import forget_old
@@ -160,6 +162,12 @@ class Hosts:
         return host, token
 
     async def _change(self, slot: _Slot, environment: Environment, version: HandlerVersion) -> tuple[Host, int]:
+        try:
+            return await self._changed(slot, environment, version)
+        except (OSError, CkfuncError) as error:
+            raise Failed(HandlerError("HostError", f"the handler cannot be stored or started: {error}")) from error
+
+    async def _changed(self, slot: _Slot, environment: Environment, version: HandlerVersion) -> tuple[Host, int]:
         host = slot.host
         if host is None or not host.serves(environment) or host.loads >= _MOST_LOADS:
             slot.host = None
@@ -219,7 +227,7 @@ class Hosts:
         await asyncio.sleep(0.01)  # let the run that is waiting go first
         try:
             return await self._start(environment)
-        except Failed:
+        except (Failed, OSError, CkfuncError):
             return None  # the next run will say why
 
     async def _take_spare(self, environment: Environment) -> Host | None:

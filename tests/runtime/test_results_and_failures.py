@@ -277,6 +277,27 @@ export function handleEvent() {
     assert run(source).payload_json == '"kept"'
 
 
+def test_packages_may_look_which_system_they_are_on(run):
+    source = """
+const fs = require('fs');
+const places = ['/etc/alpine-release', '/etc/os-release', '/usr/bin/ldd'];
+function handleEvent() { return places.map((place) => fs.existsSync(place)).length; }"""
+    assert run(source).payload_json == "3"
+
+
+def test_the_files_of_the_developer_cannot_be_read(run, tmp_path):
+    (tmp_path / "secret.txt").write_text("mine")
+    places = [str(tmp_path / "secret.txt"), "/proc/1/environ", "../../secret", "/root", "/home"]
+    source = """
+const fs = require('fs');
+function handleEvent({ places }) {
+  const read = (place) => { try { return fs.readdirSync(place) } catch { return fs.readFileSync(place, 'utf8'); } };
+  return places.map((place) => { try { return read(place); } catch (error) { return error.code; } });
+}"""
+    outcome = run(source, {"places": places})
+    assert json.loads(outcome.payload_json) == ["ERR_ACCESS_DENIED"] * len(places)
+
+
 def test_a_worker_thread_can_be_used(run):
     source = """
 const { Worker } = require('worker_threads');

@@ -58,7 +58,7 @@ function resultText(value) {
 
 async function handle(run, handler, event) {
   try {
-    finish(run, { op: 'done' }, resultText(await handler(event, makeContext())));
+    finish(run, { op: 'done' }, resultText(await handler(parseJson(event), makeContext())));
   } catch (error) {
     fail(run, error);
   }
@@ -109,7 +109,7 @@ function receive(header, body) {
   if (header.op !== 'invoke') return operate(header);
   const { id, label } = header;
   const run = { id, label, start: now(), done: false, output: new Output(id, limits.consoleBytes, emit) };
-  return enterRun(run, handle, run, mapGet(handlers, header.token), parseJson(body));
+  return enterRun(run, handle, run, mapGet(handlers, header.token), body);
 }
 
 process.on('unhandledRejection', (reason) => stray(reason, 'Unhandled rejection'));

@@ -1,0 +1,68 @@
+"""How a host's Node is called: what it may read and write, and how much memory it may use."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from ckfunc.model.execution import Limits
+from ckfunc.runtime.node import node_executable
+
+PROGRAMS = (Path(__file__).parent / "node").resolve()
+_MIB = 1024 * 1024
+
+# Packages look here to find out which system they are on (which of their binaries to load, which certificates there
+# are), and a refusal breaks them. Nothing of a developer's is in these places.
+_SYSTEM_FILES = (
+    "/etc/alpine-release",
+    "/etc/hosts",
+    "/etc/localtime",
+    "/etc/mime.types",
+    "/etc/os-release",
+    "/etc/pki/tls",
+    "/etc/resolv.conf",
+    "/etc/ssl/certs",
+    "/etc/timezone",
+    "/lib",
+    "/lib64",
+    "/proc/cpuinfo",
+    "/proc/meminfo",
+    "/proc/version",
+    "/usr/bin/ldd",
+    "/usr/lib",
+    "/usr/lib64",
+    "/usr/share",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """The directories of a host: installed packages, V8's cache, and where handlers may write."""
+
+    runtime: Path
+    compile_cache: Path
+    scratch: Path
+
+
+def host_command(places: Places, limits: Limits) -> list[str]:
+    """Return the command, with the words INPUT and OUTPUT for the numbers of its descriptors. Raises NodeMissing."""
+    reads = (PROGRAMS, places.runtime, places.scratch, places.compile_cache, *_SYSTEM_FILES)
+    writes = (places.scratch, places.compile_cache)
+    return [
+        str(node_executable()),
+        "--disable-warning=ExperimentalWarning",
+        "--disable-warning=SecurityWarning",
+        f"--max-old-space-size={max(16, limits.memory_bytes // _MIB)}",
+        # No sandbox against malice, but a handler cannot read or change the developer's files by mistake, nor leave
+        # processes behind.
+        "--permission",
+        "--allow-addons",
+        "--allow-worker",
+        "--allow-wasi",
+        *(f"--allow-fs-read={one}" for one in reads),
+        *(f"--allow-fs-write={one}" for one in writes),
+        str(PROGRAMS / "host.mjs"),
+        "INPUT",
+        "OUTPUT",
+        str(places.compile_cache),
+    ]
