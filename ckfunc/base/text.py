@@ -1,8 +1,35 @@
-"""How text from elsewhere is made fit for a terminal."""
+"""How text from elsewhere is made fit for a terminal, and what a line of output is made of."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple, TypeAlias
+
+STYLES = ("plain", "title", "create", "update", "remove", "success", "failure", "warning", "place", "muted")
+"""What a piece of text is; colours are chosen where it is printed."""
+
+
+class Segment(NamedTuple):
+    """A piece of a line, without newlines. `style` is one of STYLES."""
+
+    text: str
+    style: str = "plain"
+
+
+Line: TypeAlias = Sequence[tuple[str, str]]
+"""Segments, or plain pairs of a text and a style."""
+
+
+def plain(line: Line) -> str:
+    """Return the text of a line without its styles."""
+    return "".join(text for text, _ in line)
+
+
+def plain_text(lines: Iterable[Line]) -> str:
+    """Return lines without their styles, each ended by a newline."""
+    return "".join(f"{plain(line)}\n" for line in lines)
+
 
 # C0 but tab and newline, DEL, C1, and the characters that reorder or hide text (bidi controls, line separators).
 _CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from ckfunc.base.errors import CkfuncError
 from ckfunc.cli.context import App
-from ckfunc.cli.output import Output
+from ckfunc.cli.output import Output, ReaderGone
 from ckfunc.logs.entries import Entry, Gap, Item, Recovered, Trouble
-from ckfunc.logs.format import lines, notice, record
+from ckfunc.logs.format import json_line, lines, notice
 from ckfunc.logs.since import parse_since
 from ckfunc.model.invocation import Status
 from ckfunc.wire.invocations import read_detail, read_invocation
@@ -85,7 +85,7 @@ def stream_logs(
             pass
         except CkfuncError as problem:
             app.output.failure(problem)
-        except BrokenPipeError:
+        except ReaderGone:
             stop.set()
 
     thread = threading.Thread(target=stream, name="ckfunc-logs", daemon=True)
@@ -98,7 +98,8 @@ def show(output: Output, item: Item, *, dated: bool = False) -> None:
     if isinstance(item, Trouble | Recovered | Gap):
         output.talk(*notice(item))
     elif output.json:
-        output.record(record(item))
+        output.line(json_line(item))
+        output.flush()  # a reader may be following
     else:
         output.lines(lines(item, width=output.width(), zone=None, dated=dated))
 

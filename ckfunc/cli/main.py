@@ -73,7 +73,7 @@ def cli() -> None:
     Start here:
       ckfunc init my-chat && cd my-chat
       ckfunc deploy                 # to the local emulator
-      ckfunc trigger user.attempted.start_session
+      ckfunc trigger user.attempted.start_session --data '{"username": "jane"}'
       ckfunc logs
     """
 
@@ -99,14 +99,16 @@ def run(args: list[str]) -> int:
 
 def _exit_code(output: Output, error: BaseException, args: list[str]) -> int:
     """Say what ended the command, and return the exit code that stands for it."""
+    from ckfunc.cli.output import ReaderGone
+
     if isinstance(error, CkfuncError):
         output.failure(error)
         return error.exit_code
     if isinstance(error, KeyboardInterrupt | click.Abort):
         output.interrupted()
         return EXIT_INTERRUPTED
-    if isinstance(error, BrokenPipeError):
-        # Whoever read our output has seen enough (`| head`): no failure. What is still buffered goes nowhere.
+    if isinstance(error, ReaderGone):
+        # Whoever reads has seen enough: no failure. What is still buffered goes nowhere.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return EXIT_OK
     if isinstance(error, click.exceptions.NoArgsIsHelpError):

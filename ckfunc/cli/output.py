@@ -10,7 +10,7 @@ import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, TextIO, TypeAlias
+from typing import TYPE_CHECKING, Any, TextIO, TypeAlias
 
 import click
 
@@ -25,21 +25,10 @@ if TYPE_CHECKING:
 USUAL_COLUMNS = 80
 
 
-class Styled(Protocol):
-    """A piece of text and the name of its style."""
+Segment: TypeAlias = tuple[str, str] | str
+"""A piece of text, with the name of its style or without one."""
 
-    @property
-    def text(self) -> str:
-        """The text."""
-
-    @property
-    def style(self) -> str:
-        """One of STYLES, or any other name for none."""
-
-
-Segment: TypeAlias = Styled | tuple[str, str] | str
-
-STYLES: dict[str, dict[str, Any]] = {
+LOOKS: dict[str, dict[str, Any]] = {
     "create": {"fg": "green"},
     "update": {"fg": "yellow"},
     "remove": {"fg": "red"},
@@ -49,12 +38,11 @@ STYLES: dict[str, dict[str, Any]] = {
     "place": {"fg": "cyan"},
     "title": {"bold": True},
     "muted": {"dim": True},
-    "name": {"bold": True},
-    "good": {"fg": "green"},
-    "bad": {"fg": "red"},
-    "warn": {"fg": "yellow"},
-    "dim": {"dim": True},
 }
+
+
+class ReaderGone(Exception):
+    """Whoever read our output has closed it (`| head`). Not an OSError: click would exit 1 on it by itself."""
 
 
 class Output:
@@ -88,17 +76,18 @@ class Output:
             self.line(*segments)
 
     def document(self, value: Any) -> None:
-        """Print one JSON document, indented."""
-        self.line(json.dumps(value, indent=2, ensure_ascii=False))
+        """Print one JSON document, indented; in ASCII, so that no terminal or encoding is upset by it."""
+        self.line(json.dumps(value, indent=2))
 
     def record(self, value: Any) -> None:
         """Print one JSON object on one line, and hand it on at once: a reader may be following."""
-        self.line(json.dumps(value, ensure_ascii=False, separators=(",", ":")))
+        self.line(json.dumps(value, separators=(",", ":")))
         self.flush()
 
     def flush(self) -> None:
-        """Hand on what is buffered; raises BrokenPipeError when nobody reads any more."""
-        sys.stdout.flush()
+        """Hand on what is buffered; raises ReaderGone when nobody reads any more."""
+        with _reader_needed():
+            sys.stdout.flush()
 
     # -- talk ----------------------------------------------------------------------------------------------------
 
@@ -233,16 +222,25 @@ class Output:
         with self._lock:
             if self._status is not None and sys.stderr.isatty():
                 sys.stderr.write("\r\x1b[K")
-            _put(stream, text + "\n")
-            if stream is sys.stderr:
-                stream.flush()
+            with _reader_needed():
+                _put(stream, text + "\n")
+                if stream is sys.stderr:
+                    stream.flush()
+
+
+@contextmanager
+def _reader_needed() -> Iterator[None]:
+    try:
+        yield
+    except BrokenPipeError:
+        raise ReaderGone from None
 
 
 def _painted(segment: Segment, colour: bool) -> str:
     if isinstance(segment, str):
         return segment
-    text, style = segment if isinstance(segment, tuple) else (segment.text, segment.style)
-    looks = STYLES.get(style)
+    text, style = segment
+    looks = LOOKS.get(style)
     return click.style(text, **looks) if colour and looks and text else text
 
 

@@ -73,7 +73,7 @@ class Watcher:
     def react(self, batch: Collection[Path]) -> None:
         """Load, check and deploy; say what came of it. Only what no change of a file can mend is raised."""
         self.close()
-        began = self._app.clock.monotonic_s()
+        began, first = self._app.clock.monotonic_s(), self._first
         try:
             project = self._app.load_project()
             self._require_same_place(project)
@@ -91,7 +91,7 @@ class Watcher:
             return
         self._retry_s = FIRST_RETRY_S
         if report is not None:
-            self._say(report, batch, self._app.clock.monotonic_s() - began)
+            self._say(report, batch, self._app.clock.monotonic_s() - began, first=first)
         if report is not None and not report.ok and report.ending.value != "declined":
             self._try_later(None)
 
@@ -147,27 +147,24 @@ class Watcher:
             self._app.output.talk(("mended", "success"))
         self._broken = ()
 
-    def _say(self, report: Report, batch: Collection[Path], took_s: float) -> None:
-        from ckfunc.deploy.summary import report_lines
+    def _say(self, report: Report, batch: Collection[Path], took_s: float, *, first: bool) -> None:
+        from ckfunc.deploy.summary import item_lines, report_summary
 
         output = self._app.output
         shown = replace(report, items=tuple(one for one in report.items if one.result in SHOWN))
         if output.json:
             output.record(shown.to_json())
             return
-        if not shown.items:
-            if batch or report.ok:
-                output.talk((f"{self._time()} up to date", "muted"), (f"  ({took_s * 1000:.0f} ms)", "muted"))
-            return
-        output.talk(
-            (f"{self._time()} ", "muted"),
-            ("deployed" if report.ok else "deploy failed", "title" if report.ok else "failure"),
-            (f"  ({took_s * 1000:.0f} ms)", "muted"),
-        )
-        output.lines(report_lines(shown, width=output.width() or USUAL_COLUMNS))
-
-    def _time(self) -> str:
-        return f"{self._app.clock.now().astimezone():%H:%M:%S}"
+        when = (f"{self._app.clock.now().astimezone():%H:%M:%S}  ", "muted")
+        took = (f"  ({took_s * 1000:.0f} ms)", "muted")
+        if shown.items:
+            output.lines(item_lines(shown.items, width=output.width() or USUAL_COLUMNS))
+            output.line(when, (report_summary(shown), "title" if report.ok else "failure"), took)
+            output.flush()
+        elif batch or first:
+            output.talk(when, ("no changes to deploy", "muted"), took)
+        for warning in report.warnings if first else ():
+            output.warn(warning)
 
 
 def without(project: Project, broken: Collection[str]) -> Project | None:

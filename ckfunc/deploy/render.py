@@ -4,40 +4,20 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any
 
 from ckfunc.base.secrets import masked
-from ckfunc.base.text import printable
+from ckfunc.base.text import Line, Segment, printable
 from ckfunc.deploy.diff import Action, Change
 from ckfunc.deploy.plan import Plan
 from ckfunc.deploy.resources import BY_KIND, FUNCTIONS
 from ckfunc.deploy.sources import line_count, unified
-
-
-@dataclass(frozen=True, slots=True)
-class Segment:
-    """A piece of a line. `style` is one of STYLES."""
-
-    text: str
-    style: str = "plain"
-
-
-Line: TypeAlias = tuple[Segment, ...]
-
-STYLES = ("plain", "title", "create", "update", "remove", "warning", "failure", "place", "muted")
-"""What a piece of text is; colours are chosen where it is printed."""
 
 SIGNS = {Action.CREATE: "+", Action.UPDATE: "~", Action.REMOVE: "-"}
 UNMANAGED_SIGN = "?"
 _NOUNS = {Action.CREATE: "to create", Action.UPDATE: "to update", Action.REMOVE: "to remove"}
 _DIFF_STYLES = {"+": "create", "-": "remove", "@": "place", " ": "plain"}
 _WIDEST_NAME = 44
-
-
-def plain_text(lines: list[Line]) -> str:
-    """Return lines without their styles, each ended by a newline."""
-    return "".join("".join(segment.text for segment in line) + "\n" for line in lines)
 
 
 def plan_summary(plan: Plan) -> str:

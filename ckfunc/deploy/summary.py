@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import textwrap
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from ckfunc.base.text import printable
-from ckfunc.deploy.render import UNMANAGED_SIGN, Line, Segment, label, warning_lines
+from ckfunc.base.text import Line, Segment, printable
+from ckfunc.deploy.render import UNMANAGED_SIGN, label, warning_lines
 from ckfunc.deploy.report import Ending, Item, Report, Result
 
 _SIGNS = {
@@ -28,12 +28,21 @@ _MOST_UNCHANGED = 20
 def report_lines(report: Report, *, width: int = 80, all_items: bool = False) -> list[Line]:
     """Return the report for people, in columns: sign, name, versions, outcome; the summary last.
 
-    A reason that several items in a row share is given once.
-
     `width` is in characters. Unchanged items are only counted when there are many, unless `all_items` is set.
     """
     quiet = not all_items and report.count(Result.UNCHANGED) > _MOST_UNCHANGED
     items = [one for one in report.items if not (quiet and one.result is Result.UNCHANGED)]
+    lines = [*item_lines(items, width=width), *warning_lines(report.warnings)]
+    if lines:
+        lines.append(())
+    return [*lines, (Segment(report_summary(report), "title" if report.ok else "failure"),)]
+
+
+def item_lines(items: Sequence[Item], *, width: int = 80) -> list[Line]:
+    """Return items for people, in columns: sign, name, versions, outcome.
+
+    A reason that several items in a row share is given once. `width` is in characters.
+    """
     names = [_one_line(label(one.kind, one.name)) for one in items]
     column = min(max(map(len, names), default=0), _WIDEST_NAME)
     lines: list[Line] = []
@@ -41,10 +50,7 @@ def report_lines(report: Report, *, width: int = 80, all_items: bool = False) ->
     for item, name in zip(items, names, strict=True):
         lines += _item_lines(item if item.note != said else replace(item, note=None, hint=None), name, column, width)
         said = item.note
-    lines += warning_lines(report.warnings)
-    if lines:
-        lines.append(())
-    return [*lines, (Segment(report_summary(report), "title" if report.ok else "failure"),)]
+    return lines
 
 
 def report_summary(report: Report) -> str:

@@ -4,22 +4,18 @@ from __future__ import annotations
 
 import json
 import unicodedata
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from datetime import UTC, tzinfo
 from typing import Any
 
 from ckfunc.base.clock import timestamp
-from ckfunc.base.text import printable
+from ckfunc.base.text import Line, plain, printable
 from ckfunc.logs.entries import Entry, Gap, Item, Recovered, Trouble
 from ckfunc.model.invocation import Invocation, Status
 
-Segment = tuple[str, str]
-"""A piece of text without newlines, and the name of its style: "", "dim", "name", "good", "bad" or "warn"."""
-Line = list[Segment]
-
 _INDENT = "  "
-_STATUS_STYLES = {Status.RUNNING: "warn", Status.SUCCEEDED: "good", Status.FAILED: "bad"}
-_CONSOLE_STYLES = {"error": "bad", "warn": "warn", "debug": "dim", "trace": "dim"}
+_STATUS_STYLES = {Status.RUNNING: "warning", Status.SUCCEEDED: "success", Status.FAILED: "failure"}
+_CONSOLE_STYLES = {"error": "failure", "warn": "warning", "debug": "muted", "trace": "muted"}
 # Beyond this many lines of console output or stack, the rest is counted; --json has everything.
 _MOST_LINES = 200
 
@@ -38,16 +34,11 @@ def lines(item: Item, *, width: int | None = 80, zone: tzinfo | None = UTC, date
 def notice(item: Trouble | Recovered | Gap) -> Line:
     """Return what there is to say about the following itself."""
     if isinstance(item, Trouble):
-        return [("trouble: ", "warn"), (f"{_flat(item.reason)}; next try in {item.next_try_s:g} s", "")]
+        return [("trouble: ", "warning"), (f"{_flat(item.reason)}; next try in {item.next_try_s:g} s", "plain")]
     if isinstance(item, Recovered):
-        return [("recovered: ", "good"), (f"following again after {item.tries} failed tries", "")]
+        return [("recovered: ", "success"), (f"following again after {item.tries} failed tries", "plain")]
     about = f"{_flat(item.type)}: " if item.type else ""
-    return [("gap: ", "warn"), (f"{about}{_flat(item.reason)}", "")]
-
-
-def plain(line: Iterable[Segment]) -> str:
-    """Return the text of a line without its styles."""
-    return "".join(text for text, _ in line)
+    return [("gap: ", "warning"), (f"{about}{_flat(item.reason)}", "plain")]
 
 
 def record(entry: Entry) -> dict[str, Any]:
@@ -84,16 +75,16 @@ def _head(entry: Entry, width: int | None, zone: tzinfo | None, dated: bool) -> 
     row = entry.invocation
     moment = row.created_time.astimezone(zone)
     clock = f"{moment:%Y-%m-%d %H:%M:%S}" if dated else f"{moment:%H:%M:%S}"
-    line: Line = [
-        (f"{clock}.{moment.microsecond // 1000:03d} ", "dim"),
-        (_flat(entry.type), "name"),
-        (f" v{row.version_number} ", "dim"),
+    line = [
+        (f"{clock}.{moment.microsecond // 1000:03d} ", "muted"),
+        (_flat(entry.type), "title"),
+        (f" v{row.version_number} ", "muted"),
         (row.status.value, _STATUS_STYLES[row.status]),
     ]
     if entry.detail is not None and entry.detail.duration_ms is not None:
-        line.append((f" {_duration(entry.detail.duration_ms)}", "dim"))
+        line.append((f" {_duration(entry.detail.duration_ms)}", "muted"))
     if row.args and (told := _fitting(summary(row.args), _left(width, cells(plain(line)) + 2))):
-        line.append((f"  {told}", ""))
+        line.append((f"  {told}", "plain"))
     return line
 
 
@@ -140,20 +131,23 @@ def _body(entry: Entry, width: int | None) -> Iterator[Line]:
     elif row.status is Status.SUCCEEDED and "payload" in row.result:
         payload = row.result["payload"]
         if payload is not None:
-            yield [(f"{_INDENT}→ ", "dim"), (_fitting(_flat(_compact(payload)), _left(width, len(_INDENT) + 2)), "")]
+            yield [
+                (f"{_INDENT}→ ", "muted"),
+                (_fitting(_flat(_compact(payload)), _left(width, len(_INDENT) + 2)), "plain"),
+            ]
 
 
 def _console(entry: Entry) -> Iterator[Line]:
     shown = 0
     for said in entry.detail.console if entry.detail else ():
         level = _flat(said.level)
-        style = _CONSOLE_STYLES.get(level, "")
+        style = _CONSOLE_STYLES.get(level, "plain")
         for number, text in enumerate(_split(said.text)):
             if shown == _MOST_LINES:
-                yield [(f"{_INDENT}… more console output; --json has all of it", "dim")]
+                yield [(f"{_INDENT}… more console output; --json has all of it", "muted")]
                 return
             shown += 1
-            yield [(f"{_INDENT}{level if number == 0 else '':<5} ", "dim"), (text, style)]
+            yield [(f"{_INDENT}{level if number == 0 else '':<5} ", "muted"), (text, style)]
 
 
 def _failure(error: Any, row: Invocation, width: int | None) -> Iterator[Line]:
@@ -161,18 +155,18 @@ def _failure(error: Any, row: Invocation, width: int | None) -> Iterator[Line]:
     if not isinstance(error, dict) or not isinstance(error.get("message"), str):
         shown = error if isinstance(error, str) else _compact(row.result)
         if row.result:
-            yield [(_INDENT + _fitting(_flat(shown), _left(width, len(_INDENT))), "bad")]
+            yield [(_INDENT + _fitting(_flat(shown), _left(width, len(_INDENT))), "failure")]
         return
     name = error.get("name")
     message = f"{name}: {error['message']}" if isinstance(name, str) and name else error["message"]
     told = _split(message)
     for text in told:
-        yield [(_INDENT + text, "bad")]
+        yield [(_INDENT + text, "failure")]
     stack = error.get("stack")
     # V8 starts a stack with the name and the message, which were just shown.
     frames = [text for text in _split(stack) if text.lstrip().startswith("at ")] if isinstance(stack, str) else []
     for text in frames[:_MOST_LINES]:
-        yield [(f"{_INDENT}{_INDENT}{text.strip()}", "dim")]
+        yield [(f"{_INDENT}{_INDENT}{text.strip()}", "muted")]
 
 
 # -- text --------------------------------------------------------------------------------------------------------

@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 
 import ckfunc.deploy
 from ckfunc.base.errors import WrongApplication
+from ckfunc.base.text import STYLES
 from ckfunc.deploy.diff import Action, diff
 from ckfunc.deploy.parallel import each
 from ckfunc.deploy.plan import require_application
-from ckfunc.deploy.render import STYLES
 from ckfunc.deploy.resources import RESOURCES, newlines
 from ckfunc.deploy.sources import unified
 from ckfunc.model.project import Target

@@ -7,7 +7,8 @@ import json
 import pytest
 from deploy.world import World
 
-from ckfunc.deploy.render import STYLES, Line, plain_text, plan_json, plan_lines, plan_summary
+from ckfunc.base.text import STYLES, Line, plain_text
+from ckfunc.deploy.render import plan_json, plan_lines, plan_summary
 from ckfunc.deploy.report import Ending, Item, Report, Result
 from ckfunc.deploy.sources import MOST_LINES, line_count, unified
 from ckfunc.deploy.summary import report_lines, report_summary

@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
+from ckfunc.base.text import plain
 from ckfunc.logs.entries import Entry, Gap, Item, Recovered, Trouble
-from ckfunc.logs.format import cells, json_line, lines, plain, record, summary
+from ckfunc.logs.format import cells, json_line, lines, record, summary
 from ckfunc.model.invocation import ConsoleLine, Invocation, InvocationDetail, Status
 
 AT = datetime(2024, 5, 1, 6, 37, 1, 766000, tzinfo=UTC)
@@ -70,7 +71,7 @@ def test_a_failure_shows_its_message_and_its_mapped_stack() -> None:
         "    at handleEvent (handlers/a.ts:3:9)",
         "    at run (host.mjs:1:1)",
     ]
-    assert made[1][0][1] == "bad"
+    assert made[1][0][1] == "failure"
 
 
 @pytest.mark.parametrize(

@@ -10,10 +10,11 @@ import pytest
 from ckfunc.api import Client, Connection
 from ckfunc.api.emulator import trigger
 from ckfunc.base.files import cache_dir
+from ckfunc.base.text import plain
 from ckfunc.emulator.server import Emulator
 from ckfunc.logs.entries import Entry, Item
 from ckfunc.logs.follow import follow
-from ckfunc.logs.format import lines, plain
+from ckfunc.logs.format import lines
 from ckfunc.logs.pace import Pace
 from ckfunc.logs.recent import recent
 from ckfunc.model.function import NewFunction

@@ -21,7 +21,7 @@ Examples:
 @common_options
 @pass_app
 def init(app: App, directory: Path | None, force: bool) -> None:
-    """Start a project in DIR (default: here): manifest, first handler, init script, types and editor settings.
+    """Start a project in DIR (default: here): manifest, first handler, types and editor settings.
 
     A file that exists is never overwritten without --force.
     """
