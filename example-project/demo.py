@@ -77,7 +77,7 @@ def change_while_watching(project: Path) -> None:
     with background(project, "emulator", "--port", "0") as emulator:
         url = emulator.wait_for(r"ready (http://\S+)")
         with background(project, "watch") as watch:
-            watch.wait_for(r"up to date|deployed")
+            watch.wait_for(r"no changes to deploy|Deployed to")
             platform = Platform(url)
             ask = ("trigger", SENT_MESSAGE, "--data", json.dumps(message("/hours", 1)))
             expect(ckfunc(project, *ask), "Somebody is here Monday to Friday")

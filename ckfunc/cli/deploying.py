@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from ckfunc.base.errors import CkfuncError, UsageProblem
+from ckfunc.base.errors import UsageProblem
 from ckfunc.cli.context import App
 from ckfunc.cli.output import USUAL_COLUMNS, Output
 
@@ -43,10 +43,17 @@ def show_plan(output: Output, plan: Plan) -> None:
 def deploy_project(app: App, *, yes: bool) -> int:
     """Make the application match the manifest, and return the exit code."""
     from ckfunc.deploy import run
+    from ckfunc.deploy.summary import step_text
 
     project, client = app.project(), app.client()
     with app.output.progress("deploying"):
-        report = run.deploy(project, client, check=checker(app, project), confirm=agreement(app, yes=yes))
+        report = run.deploy(
+            project,
+            client,
+            check=checker(app, project),
+            confirm=agreement(app, yes=yes),
+            on_step=lambda step: app.output.detail(step_text(step)),
+        )
     show_report(app.output, report)
     return report.exit_code
 
@@ -94,8 +101,3 @@ def agreement(app: App, *, yes: bool) -> Callable[[Plan], bool]:
         return app.output.confirm(f"Deploy this to {plan.target.name}?")
 
     return agree
-
-
-def declined() -> CkfuncError:
-    """Return what is said when the user said no."""
-    return CkfuncError("nothing was deployed", hint="answer y, or pass --yes")

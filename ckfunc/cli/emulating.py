@@ -25,6 +25,11 @@ def data_directory(app: App, given: Path | None, ephemeral: bool) -> Path | None
 def run_in_foreground(app: App, host: str, port: int, data: Path | None) -> None:
     """Serve until Ctrl-C or SIGTERM, which is how an emulator is meant to end: the exit code is 0."""
 
+    from ckfunc.api.connection import is_loopback
+
+    if not is_loopback(host):
+        app.output.warn(f"whoever reaches {host} can run code here: the emulator's credentials are no secret")
+
     def ready(url: str) -> None:
         app.output.line("ready ", url)
         app.output.flush()

@@ -6,7 +6,6 @@ import json
 import os
 import sys
 import threading
-import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,10 +18,14 @@ from ckfunc.base.errors import CkfuncError, InvalidFiles
 from ckfunc.base.text import printable
 
 if TYPE_CHECKING:
+    from rich.live import Live
+
     from ckfunc.api import Wait
     from ckfunc.cli.context import Settings
 
 USUAL_COLUMNS = 80
+LONG_S = 0.5
+"""From when on something is long enough to show that it is under way."""
 
 
 Segment: TypeAlias = tuple[str, str] | str
@@ -52,7 +55,8 @@ class Output:
         self._settings = settings
         self._environ = environ
         self._lock = threading.RLock()
-        self._status: str | None = None
+        self._news: str | None = None
+        self._spinner: Live | None = None
 
     @property
     def json(self) -> bool:
@@ -105,8 +109,8 @@ class Output:
         """Say what only --verbose wants; on a terminal it shows beside the spinner while it is news."""
         if self._settings.verbose:
             self.talk((printable(text), "muted"))
-        elif self._status is not None:
-            self._status = printable(text).splitlines()[0] if text else self._status
+        elif self._news is not None and text.strip():
+            self._news = " ".join(printable(text).split())
 
     def warn(self, text: str) -> None:
         """Say what may be wrong, --quiet or not."""
@@ -122,32 +126,38 @@ class Output:
         if self._settings.quiet or self._settings.verbose or not sys.stderr.isatty() or self._environ.get("CI"):
             yield
             return
-        self._status = text
-        done = threading.Event()
-        thread = threading.Thread(target=self._spin, args=(done,), daemon=True)
-        thread.start()
+        self._news = text
+        timer = threading.Timer(LONG_S, self._start_spinner)
+        timer.daemon = True
+        timer.start()
         try:
             yield
         finally:
-            done.set()
-            thread.join()
-            self._status = None
-
-    def _spin(self, done: threading.Event) -> None:
-        if done.wait(0.5):
-            return
-        began = time.monotonic()
-        frames = "|/-\\"
-        turn = 0
-        while not done.wait(0.12):
-            text = f"{frames[turn % 4]} {self._status}… {time.monotonic() - began:.0f} s"
-            turn += 1
+            timer.cancel()
+            timer.join()
             with self._lock:
-                sys.stderr.write("\r\x1b[K" + text[: _columns() - 1])
-                sys.stderr.flush()
+                if self._spinner is not None:
+                    self._spinner.stop()
+                self._spinner = None
+            self._news = None
+
+    def _start_spinner(self) -> None:
+        from rich.console import Console
+        from rich.live import Live
+        from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+        console = Console(stderr=True, no_color=not self.coloured(sys.stderr), highlight=False)
+        progress = Progress(SpinnerColumn("line"), TextColumn("{task.description}", markup=False), TimeElapsedColumn())
+        task = progress.add_task(self._news or "")
+
+        def current() -> Progress:
+            progress.update(task, description=(self._news or "")[: console.width - 16])
+            return progress
+
         with self._lock:
-            sys.stderr.write("\r\x1b[K")
-            sys.stderr.flush()
+            # Only talk is to go above the spinner: stdout is data, and may not even be this terminal.
+            self._spinner = Live(get_renderable=current, console=console, transient=True, redirect_stdout=False)
+            self._spinner.start()
 
     def confirm(self, question: str) -> bool:
         """Ask on the terminal; an interrupt or the end of input is a no."""
@@ -219,13 +229,10 @@ class Output:
     def _write(self, stream: TextIO, segments: Iterable[Segment]) -> None:
         colour = self.coloured(stream)
         text = "".join(_painted(one, colour) for one in segments)
-        with self._lock:
-            if self._status is not None and sys.stderr.isatty():
-                sys.stderr.write("\r\x1b[K")
-            with _reader_needed():
-                _put(stream, text + "\n")
-                if stream is sys.stderr:
-                    stream.flush()
+        with self._lock, _reader_needed():
+            _put(stream, text + "\n")
+            if stream is sys.stderr:
+                stream.flush()
 
 
 @contextmanager

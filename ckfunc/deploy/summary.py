@@ -8,8 +8,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from ckfunc.base.text import Line, Segment, printable
+from ckfunc.deploy.plan import CreateFunction, Put, Step
 from ckfunc.deploy.render import UNMANAGED_SIGN, label, warning_lines
 from ckfunc.deploy.report import Ending, Item, Report, Result
+from ckfunc.deploy.resources import BY_KIND
 
 _SIGNS = {
     Result.CREATED: ("+", "create"),
@@ -51,6 +53,17 @@ def item_lines(items: Sequence[Item], *, width: int = 80) -> list[Line]:
         lines += _item_lines(item if item.note != said else replace(item, note=None, hint=None), name, column, width)
         said = item.note
     return lines
+
+
+def step_text(step: Step | Item) -> str:
+    """Say in a few words what a deploy begins to do, or has just done."""
+    if isinstance(step, Item):
+        return f"{_one_line(label(step.kind, step.name))}: {step.result.value}"
+    if isinstance(step, Put):
+        return f"writing {BY_KIND[step.kind].noun if BY_KIND[step.kind].source else step.kind}"
+    if isinstance(step, CreateFunction):
+        return f"creating {_one_line(step.function.type)}"
+    return f"deploying {_one_line(step.type)} v{step.base_version + 1}"
 
 
 def report_summary(report: Report) -> str:
