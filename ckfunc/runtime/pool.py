@@ -208,7 +208,7 @@ class Hosts:
 
     def _places(self, runtime: Path) -> Places:
         if self._scratch is None:
-            self._scratch = Path(tempfile.mkdtemp(prefix="ckfunc-")).resolve()
+            self._scratch = self._warden.directory = Path(tempfile.mkdtemp(prefix="ckfunc-")).resolve()
             forget_old(runtime)
         compile_cache = self._cache / "compiled"
         compile_cache.mkdir(parents=True, exist_ok=True)

@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import threading
+from pathlib import Path
 from typing import Any, Self
 
 # Reads "+GROUP" and "-GROUP" lines; when its input ends, because ckfunc closed it or died, kills the groups left.
@@ -23,14 +24,19 @@ while read -r line; do
   esac
 done
 for group in $left; do kill -s KILL -- "-$group" 2>/dev/null; done
+if [ -n "$1" ]; then rm -rf -- "$1"; fi
 exit 0
 """
 
 
 class Warden:
-    """Names process groups that must not outlive this process. Thread-safe; started with the first group."""
+    """Names process groups that must not outlive this process, and a directory to remove after them.
+
+    Thread-safe; started with the first group.
+    """
 
     def __init__(self) -> None:
+        self.directory: Path | None = None
         self._lock = threading.Lock()
         self._process: subprocess.Popen[bytes] | None = None
         self._groups: set[int] = set()
@@ -68,7 +74,7 @@ class Warden:
             return
         for _ in range(2):
             if self._process is None:
-                self._process = _start()
+                self._process = _start(self.directory)
                 line = "".join(f"+{group}\n" for group in sorted(self._groups))
             try:
                 stdin: Any = self._process.stdin
@@ -81,13 +87,13 @@ class Warden:
                 return
 
 
-def _start() -> subprocess.Popen[bytes]:
+def _start(directory: Path | None) -> subprocess.Popen[bytes]:
     return subprocess.Popen(
-        ["/bin/sh", "-c", _SCRIPT],
+        ["/bin/sh", "-c", _SCRIPT, "ckfunc-warden", str(directory or "")],
         stdin=subprocess.PIPE,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
-        env={},
+        env={"PATH": "/usr/bin:/bin"},
         cwd=os.sep,
         start_new_session=True,
     )

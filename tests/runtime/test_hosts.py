@@ -303,7 +303,7 @@ def test_no_process_survives_ckfunc_even_if_it_is_killed(tmp_path, cache, body):
         from ckfunc.runtime.compiler import Compiler
         from ckfunc.runtime.pool import Hosts
 
-        source = "function handleEvent() {{ console.log(process.pid); {body} }}"
+        source = "function handleEvent() {{ console.log(process.pid, require('os').tmpdir()); {body} }}"
 
         async def main():
             with Compiler() as compiler:
@@ -320,12 +320,18 @@ def test_no_process_survives_ckfunc_even_if_it_is_killed(tmp_path, cache, body):
     )
     with subprocess.Popen([sys.executable, program], stdout=subprocess.PIPE, text=True) as parent:
         try:
-            pid = int(parent.stdout.readline())
+            number, scratch = parent.stdout.readline().split()
+            pid = int(number)
             assert running(pid)
+            assert Path(scratch).is_dir()
         finally:
             parent.send_signal(signal.SIGKILL)
             parent.wait()
     assert ends(pid)
+    until = time.monotonic() + 20
+    while Path(scratch).exists() and time.monotonic() < until:
+        time.sleep(0.02)
+    assert not Path(scratch).exists()
 
 
 def test_secrets_do_not_appear_in_an_environments_repr():
