@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from ckfunc.api import answers
-from ckfunc.api.connection import Connection, place
+from ckfunc.api.connection import EMULATOR_CREDENTIAL, Connection, place
 from ckfunc.api.sender import Request
 from ckfunc.base.clock import Clock
 from ckfunc.base.errors import ApiFailure, CredentialsRejected, UnreadableAnswer
@@ -77,7 +77,10 @@ class Auth:
     def secrets(self) -> tuple[str, ...]:
         """Return what must never be shown: the client secret, as it is and as it is sent, and the token."""
         token = self._token
-        return (self._connection.client_secret, self._basic(), *((token.value,) if token else ()))
+        secret = self._connection.client_secret
+        # The emulator's is no secret, and a word that messages about it need.
+        own = () if secret == EMULATOR_CREDENTIAL else (secret, self._basic())
+        return (*own, *((token.value,) if token else ()))
 
     def _usable(self, refused: str | None) -> str | None:
         token = self._token

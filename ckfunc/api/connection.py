@@ -12,6 +12,8 @@ from ckfunc.base.errors import ApiFailure, CredentialsMissing
 
 API_URL = "https://api.chatkitty.com"
 AUTHORIZATION_URL = "https://authorization.chatkitty.com/oauth/token"
+EMULATOR_CREDENTIAL = "emulator"
+"""The documented client id and secret of every emulator."""
 
 _UNFIT = re.compile(r"[\x00-\x20\x7f-\x9f\\\s]")
 

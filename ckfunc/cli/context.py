@@ -106,9 +106,10 @@ class App:
 
     def _emulator_connection(self) -> Connection:
         from ckfunc.api import Connection
+        from ckfunc.api.connection import EMULATOR_CREDENTIAL
 
         url = self.running_emulator() or self.start_emulator()
-        return Connection(url, f"{url}/oauth/token", "emulator", "emulator")
+        return Connection(url, f"{url}/oauth/token", EMULATOR_CREDENTIAL, EMULATOR_CREDENTIAL)
 
     @property
     def emulator_data(self) -> Path:

@@ -36,6 +36,8 @@ def watch_project(app: App, *, logs: bool, yes: bool) -> None:
     watcher = Watcher(app, project, wake, yes=yes)
     app.output.talk(("watching ", "title"), f"{len(project.watched)} files, target {project.target.name}; Ctrl-C ends")
     streaming = stream_logs(app, client, watcher.types, stop) if logs else None
+    # Node takes a moment to start: not at the first save, but while nobody waits for it.
+    threading.Thread(target=app.compiler().compile, args=([("warm-up.ts", "")],), daemon=True).start()
     wake.set()  # the first deploy comes before the first change, but after the watch began: nothing is missed
     try:
         for batch in batches(watcher.files, project.root, stop, wake=wake):
