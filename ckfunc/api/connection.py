@@ -125,7 +125,7 @@ def _check_credentials(client_id: str, client_secret: str) -> None:
     if missing:
         raise CredentialsMissing(
             f"no credentials: {' and '.join(missing)} {'is' if len(missing) == 1 else 'are'} not set",
-            hint="set CHATKITTY_CLIENT_ID and CHATKITTY_CLIENT_SECRET; the dashboard shows both for each application",
+            hint="set both in the environment or in .env; the dashboard shows them for each application",
         )
     # RFC 7617: a user id with a colon cannot be told from its password, and neither may hold control characters.
     if ":" in client_id or not client_id.isprintable() or not client_secret.isprintable():

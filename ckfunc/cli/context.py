@@ -101,8 +101,10 @@ class App:
 
     def _connection(self) -> Connection:
         from ckfunc.api import connection_from_environment
+        from ckfunc.manifest import connection_variables
 
-        return connection_from_environment(self.environ)
+        project = self.project()
+        return connection_from_environment(connection_variables(project.root, project.target.name, self.environ))
 
     def _emulator_connection(self) -> Connection:
         from ckfunc.api import Connection

@@ -6,8 +6,16 @@ import io
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from ckfunc.base.errors import Problem
+from ckfunc.base.errors import InvalidFiles, Problem
 from ckfunc.manifest.sources import Complaint, read_text, without_bom
+
+CONNECTION_NAMES = (
+    "CHATKITTY_CLIENT_ID",
+    "CHATKITTY_CLIENT_SECRET",
+    "CHATKITTY_API_URL",
+    "CHATKITTY_AUTHORIZATION_URL",
+)
+"""What commands need in order to reach an application."""
 
 
 def env_files(root: Path, target: str) -> tuple[Path, ...]:
@@ -32,6 +40,17 @@ def lookup(
         problems += wrong
         values.update({name: found[name] for name in wanted - values.keys() if name in found})
     return values, tuple(problems)
+
+
+def connection_variables(root: Path, target: str, environ: Mapping[str, str]) -> dict[str, str]:
+    """Return what is said of the platform's addresses and credentials, from the same places and in the same order.
+
+    Raises InvalidFiles for a .env file that cannot be read.
+    """
+    values, problems = lookup(CONNECTION_NAMES, root, target, environ)
+    if problems:
+        raise InvalidFiles("the credentials cannot be read", problems, hint="nothing was sent")
+    return values
 
 
 def _exists(path: Path) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import socket
+from base64 import b64decode
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
@@ -181,6 +182,23 @@ def test_missing_credentials_are_named_before_anything_is_sent(
     assert ran.code == 1
     assert "CHATKITTY_CLIENT_SECRET" in ran.err
     assert remote.server.requests == []
+
+
+def test_credentials_may_lie_in_the_env_file_of_their_target_and_the_process_wins(
+    ckfunc: Callable[..., Any], project: Path, remote: Platform, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("CHATKITTY_CLIENT_ID", "CHATKITTY_CLIENT_SECRET"):
+        monkeypatch.delenv(name)
+    (project / ".env").write_text("CHATKITTY_CLIENT_ID=anyone\nCHATKITTY_CLIENT_SECRET=for-any-target\n")
+    (project / ".env.remote").write_text("CHATKITTY_CLIENT_ID=the-remote\n")
+    assert ckfunc("-C", project, "diff").code == 0
+    monkeypatch.setenv("CHATKITTY_CLIENT_ID", "the-process")
+    assert ckfunc("-C", project, "diff").code == 0
+    sent = [one.headers["authorization"] for one in remote.asked("POST /oauth/token")]
+    assert [b64decode(one.removeprefix("Basic ")).decode() for one in sent] == [
+        "the-remote:for-any-target",
+        "the-process:for-any-target",
+    ]
 
 
 def test_another_application_than_the_target_names_is_refused(
