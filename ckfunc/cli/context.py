@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,6 +11,7 @@ from ckfunc.base.clock import SystemClock
 from ckfunc.base.errors import Busy, CkfuncError
 from ckfunc.base.files import cache_dir
 from ckfunc.cli.output import Output
+from ckfunc.cli.settings import Settings
 
 if TYPE_CHECKING:
     from ckfunc.api import Client, Connection
@@ -24,18 +24,6 @@ STATE_DIRECTORY = ".ckfunc"
 
 STARTING_S = 5.0
 """How long an emulator may take from taking its data directory to answering."""
-
-
-@dataclass(slots=True)
-class Settings:
-    """What the options that every command takes were set to."""
-
-    directory: Path | None = None
-    target: str | None = None
-    json: bool = False
-    quiet: bool = False
-    verbose: bool = False
-    no_color: bool = False
 
 
 class App:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from rich.live import Live
 
     from ckfunc.api import Wait
-    from ckfunc.cli.context import Settings
+    from ckfunc.cli.settings import Settings
 
 USUAL_COLUMNS = 80
 LONG_S = 0.5
