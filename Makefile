@@ -11,7 +11,7 @@ RUN_STAMP := $(VENV)/.run-$(PLACE)
 DEV_STAMP := $(VENV)/.dev-$(PLACE)
 PIP := $(PY) -m pip install --quiet --disable-pip-version-check
 WORKERS ?= 2
-COVERAGE_FLOOR ?= 0
+COVERAGE_FLOOR ?= 94
 
 # Finds a Python that is new enough and can make environments, past shims that stand for a version that is not there.
 define ENSURE_VENV
