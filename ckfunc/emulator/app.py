@@ -18,6 +18,7 @@ from ckfunc.emulator.resources import (
     application,
     channels,
     controls,
+    description,
     functions,
     messages,
     notifications,
@@ -31,7 +32,7 @@ from ckfunc.wire.dialects import JSON, Dialect, spelled
 from ckfunc.wire.links import Links
 from ckfunc.wire.reading import Malformed
 
-ROUTES: tuple[Route, ...] = (
+_OPERATIONS: tuple[Route, ...] = (
     *token.ROUTES,
     *application.ROUTES,
     *runtime.ROUTES,
@@ -42,7 +43,10 @@ ROUTES: tuple[Route, ...] = (
     *messages.ROUTES,
     *notifications.ROUTES,
 )
-"""Every operation, control and page of the emulator: a family adds its ROUTES here."""
+"""Every operation and control of the emulator: a family adds its ROUTES here."""
+
+ROUTES: tuple[Route, ...] = (*_OPERATIONS, *description.routes(_OPERATIONS))
+"""Those, and what describes them."""
 
 Receive = Callable[[], Awaitable[Mapping[str, Any]]]
 Send = Callable[[Mapping[str, Any]], Awaitable[None]]

@@ -1,0 +1,1 @@
+"""What the Platform API is, as data: its operations and schemas, the OpenAPI document made of them, and its page."""

@@ -1,0 +1,89 @@
+"""How the routes that exist become an OpenAPI 3.1 document: each is the operation that its handler is named after."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from ckfunc import __version__
+from ckfunc.emulator.description.contract import Operation, operations, schemas
+from ckfunc.emulator.http.routing import Access, Route
+from ckfunc.wire.dialects import JSON, camel
+
+_ERRORS = {
+    "400": ("Refused", "The request is not understood, or cannot be done.", "ApiError"),
+    "401": ("NotSignedIn", "There is no token, or it is not good.", "AuthenticationError"),
+    "403": ("NotAllowed", "The token may not do this.", "AuthenticationError"),
+    "404": ("NotFound", "Something that the request names does not exist.", "ApiError"),
+}
+_DESCRIPTION = (
+    "The ChatKitty Platform API as this emulator serves it, in its camelCase spelling. The same operations answer "
+    "in snake_case without /v1, or to `Accept: application/vnd.chatkitty+json`. Client id and client secret are both "
+    "`emulator`."
+)
+
+
+def operation_id(route: Route) -> str:
+    """Return the id of the operation that a route serves: its handler's name in camelCase."""
+    return camel(route.handler.__name__)
+
+
+def document(routes: Iterable[Route], server: str) -> dict[str, Any]:
+    """Return the OpenAPI 3.1 document of the Platform API's operations among `routes`, served at the URL `server`."""
+    known = {one.id: one for one in operations()}
+    paths: dict[str, dict[str, Any]] = {}
+    served: list[Operation] = []
+    for route in routes:
+        operation = known.get(operation_id(route))
+        if operation is not None and route.access is Access.TOKEN:
+            paths.setdefault(f"/v1{route.path}", {})[route.method.lower()] = _operation(operation)
+            served.append(operation)
+    return {
+        "openapi": "3.1.0",
+        "info": {"title": "ChatKitty Platform API", "version": __version__, "description": _DESCRIPTION},
+        "servers": [{"url": server}],
+        "security": [{"clientCredentials": []}],
+        "tags": [{"name": name} for name in sorted({one.family for one in served})],
+        "paths": dict(sorted(paths.items())),
+        "components": {
+            "schemas": schemas(),
+            "responses": {name: _answer(text, schema) for name, text, schema in _ERRORS.values()},
+            "securitySchemes": {"clientCredentials": _security(served)},
+        },
+    }
+
+
+def _operation(operation: Operation) -> dict[str, Any]:
+    made: dict[str, Any] = {
+        "operationId": operation.id,
+        "tags": [operation.family],
+        "summary": operation.summary,
+        "parameters": list(operation.parameters),
+    }
+    if operation.content:
+        content = {media: {"schema": _reference(name)} for media, name in operation.content.items()}
+        made["requestBody"] = {"required": operation.body_required, "content": content}
+    if operation.method == "HEAD":
+        # Such an answer has a status and headers alone.
+        errors: dict[str, Any] = {status: {"description": text} for status, (_, text, _) in _ERRORS.items()}
+    else:
+        errors = {status: {"$ref": f"#/components/responses/{name}"} for status, (name, _, _) in _ERRORS.items()}
+    made["responses"] = {str(operation.status): _answer("Done.", operation.response), **errors}
+    made["security"] = [{"clientCredentials": list(operation.scopes)}]
+    return made
+
+
+def _answer(text: str, schema: str | None) -> dict[str, Any]:
+    if schema is None:
+        return {"description": text}
+    return {"description": text, "content": {JSON: {"schema": _reference(schema)}}}
+
+
+def _reference(name: str) -> Mapping[str, str]:
+    return {"$ref": f"#/components/schemas/{name}"}
+
+
+def _security(served: Iterable[Operation]) -> dict[str, Any]:
+    scopes = sorted({scope for one in served for scope in one.scopes})
+    flow = {"tokenUrl": "/oauth/token", "scopes": {scope: scope.replace(":", " ", 1) for scope in scopes}}
+    return {"type": "oauth2", "flows": {"clientCredentials": flow}}
