@@ -8,6 +8,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
+from ckfunc.model.annotation import Mention, ReactionsSummary
 from ckfunc.model.user import User, UserReference
 
 
@@ -39,7 +40,7 @@ class FileType(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class File:
-    """A file attached to a message."""
+    """A file attached to a message. The address of a hosted one may be relative to the API that serves it."""
 
     url: str
     name: str
@@ -52,7 +53,8 @@ class File:
 class Message:
     """A message: `body` for the text types, `file` for the others, `user` for all but the system's.
 
-    `nested_level` is the depth in a tree of threads, 0 for a message of the channel itself.
+    `nested_level` is the depth in a tree of threads, 0 for a message that answers no other. `parent_id` is the message
+    that it answers, and `thread_id` the standalone thread that it was sent to.
     """
 
     id: int
@@ -67,6 +69,11 @@ class Message:
     nested_level: int = 0
     properties: Mapping[str, Any] = field(default_factory=dict)
     replies_count: int | None = None
+    report_count: int | None = None
+    mentions: tuple[Mention, ...] = ()
+    reactions: tuple[ReactionsSummary, ...] = ()
+    parent_id: int | None = None
+    thread_id: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,6 +35,16 @@ _GROUP_RELATIONS = ("memberships", "members", "moderators")
 
 def write_channel(channel: Channel, links: Links) -> dict[str, Any]:
     """Return a channel as the platform shows it, in canonical spelling: direct ones have members and no name."""
+    at = f"channels/{channel.id}"
+    relations = _RELATIONS if channel.type is ChannelType.DIRECT else _RELATIONS + _GROUP_RELATIONS
+    return {
+        **write_embedded_channel(channel, links),
+        "_links": links.to(self=at, **{name: f"{at}/{name}" for name in relations}),
+    }
+
+
+def write_embedded_channel(channel: Channel, links: Links) -> dict[str, Any]:
+    """Return a channel as the platform shows it inside other resources: without links."""
     direct = channel.type is ChannelType.DIRECT
     document: dict[str, Any] = {"id": channel.id, "type": channel.type.value}
     if not direct:
@@ -45,14 +55,7 @@ def write_channel(channel: Channel, links: Links) -> dict[str, Any]:
         document["members"] = [write_embedded_user(one, links) for one in channel.members]
     if channel.last_received_message is not None:
         document["lastReceivedMessage"] = write_embedded_message(channel.last_received_message, links)
-    at = f"channels/{channel.id}"
-    relations = _RELATIONS if direct else _RELATIONS + _GROUP_RELATIONS
-    return {
-        **document,
-        "properties": dict(channel.properties),
-        "createdTime": timestamp(channel.created_time),
-        "_links": links.to(self=at, **{name: f"{at}/{name}" for name in relations}),
-    }
+    return {**document, "properties": dict(channel.properties), "createdTime": timestamp(channel.created_time)}
 
 
 def read_channel(document: Any) -> Channel:

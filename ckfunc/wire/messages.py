@@ -9,6 +9,13 @@ from typing import Any
 
 from ckfunc.base.clock import timestamp
 from ckfunc.model.message import File, FileType, Message, MessageType, NewMessage
+from ckfunc.wire.annotations import (
+    read_mention,
+    read_reactions,
+    write_links_in,
+    write_mention,
+    write_reactions,
+)
 from ckfunc.wire.links import Links
 from ckfunc.wire.patches import fields, patched_data
 from ckfunc.wire.reading import (
@@ -50,7 +57,7 @@ def write_embedded_message(message: Message, links: Links) -> dict[str, Any]:
     if message.body is not None:
         document["body"] = message.body
     if message.file is not None:
-        document["file"] = write_file(message.file)
+        document["file"] = {**write_file(message.file), "url": links.absolute(message.file.url)}
     document |= {
         "nestedLevel": message.nested_level,
         "properties": dict(message.properties),
@@ -62,6 +69,10 @@ def write_embedded_message(message: Message, links: Links) -> dict[str, Any]:
         document["lastEditedTime"] = timestamp(message.last_edited_time)
     if message.replies_count is not None:
         document["repliesCount"] = message.replies_count
+    if message.reactions:
+        document["reactions"] = [write_reactions(one, links) for one in message.reactions]
+    if message.report_count is not None:
+        document["reportCount"] = message.report_count
     return document
 
 
@@ -82,6 +93,9 @@ def read_message(document: Any) -> Message:
         nested_level=optional(found, "nestedLevel", int) or 0,
         properties=user_data(found),
         replies_count=optional(found, "repliesCount", int),
+        report_count=optional(found, "reportCount", int),
+        mentions=tuple(read_mention(one) for one in optional(found, "mentions", list) or ()),
+        reactions=tuple(read_reactions(one) for one in optional(found, "reactions", list) or ()),
     )
 
 
