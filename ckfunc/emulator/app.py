@@ -13,12 +13,13 @@ from ckfunc.emulator.http.guards import check_host, check_origin
 from ckfunc.emulator.http.negotiation import answer_format
 from ckfunc.emulator.http.problems import Broken, Problem, Refused
 from ckfunc.emulator.http.replies import Reply
-from ckfunc.emulator.http.routing import Access, Route, Router, segments_of
+from ckfunc.emulator.http.routing import MEBIBYTE, Access, Route, Router, segments_of
 from ckfunc.emulator.resources import (
     application,
     channels,
     controls,
     description,
+    files,
     functions,
     messages,
     notifications,
@@ -42,6 +43,7 @@ _OPERATIONS: tuple[Route, ...] = (
     *channels.ROUTES,
     *messages.ROUTES,
     *notifications.ROUTES,
+    *files.ROUTES,
 )
 """Every operation and control of the emulator: a family adds its ROUTES here."""
 
@@ -156,5 +158,7 @@ async def _body(receive: Receive, limit_bytes: int) -> bytes:
             chunks.append(chunk)
         more = message.get("more_body", False)
     if size > limit_bytes:
-        raise Refused(f"the body is larger than {limit_bytes // 1024} KiB")
+        whole = limit_bytes % MEBIBYTE == 0
+        most = f"{limit_bytes // MEBIBYTE} MiB" if whole else f"{limit_bytes // 1024} KiB"
+        raise Refused(f"the body is larger than {most}")
     return b"".join(chunks)

@@ -29,7 +29,7 @@ def write_embedded_user(user: User, links: Links) -> dict[str, Any]:
         "type": user.type.value,
         "name": user.name,
         "displayName": user.display_name,
-        "displayPictureUrl": user.display_picture_url or links.picture(user.display_name),
+        "displayPictureUrl": links.absolute(user.display_picture_url or "") or links.picture(user.display_name),
         "isGuest": user.is_guest,
         "presence": {"status": user.presence.status, "online": user.presence.online},
         "properties": dict(user.properties),

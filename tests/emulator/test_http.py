@@ -128,7 +128,7 @@ def test_a_body_that_cannot_be_used_is_a_400_that_says_why(
 def test_a_body_that_is_too_large_is_refused_and_the_connection_goes_on(client: httpx.Client) -> None:
     answer = client.post(FUNCTIONS, content=b" " * (3 * 1024 * 1024), headers={"content-type": "application/json"})
     assert answer.status_code == 400
-    assert "2048 KiB" in answer.json()["explanation"]
+    assert "2 MiB" in answer.json()["explanation"]
     assert client.get("/v1/application").status_code == 200
 
 

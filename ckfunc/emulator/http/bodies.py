@@ -5,12 +5,11 @@ from __future__ import annotations
 import json
 import re
 from email.message import Message
-from email.parser import BytesParser
-from email.policy import HTTP
 from functools import lru_cache
 from typing import Any, NoReturn
 from urllib.parse import parse_qsl
 
+from ckfunc.emulator.http.multipart import Part, split
 from ckfunc.emulator.http.problems import Refused
 
 # The types that the platform's documents and SDKs name, and any other `application/…+json`.
@@ -65,7 +64,7 @@ def read_form(body: bytes, content_type: str | None) -> dict[str, str]:
     """Return the text fields of a form, the last of each name. Raises Refused."""
     kind, _ = _content_type(content_type)
     if kind == "multipart/form-data":
-        return {name: part.decode("utf-8", "replace") for name, (part, _) in read_multipart(body, content_type).items()}
+        return {name: part.text for name, part in read_multipart(body, content_type).items()}
     if kind in ("application/x-www-form-urlencoded", ""):
         try:
             return dict(parse_qsl(body.decode("utf-8", "replace"), keep_blank_values=True, max_num_fields=100))
@@ -74,19 +73,12 @@ def read_form(body: bytes, content_type: str | None) -> dict[str, str]:
     raise Refused(f"the body was sent as {kind[:80]}; send a form")
 
 
-def read_multipart(body: bytes, content_type: str | None) -> dict[str, tuple[bytes, Message]]:
-    """Return a multipart form's parts: name to content and headers. Raises Refused."""
-    head = b"content-type: " + (content_type or "").encode("latin-1", "replace") + b"\r\n\r\n"
-    whole = BytesParser(policy=HTTP).parsebytes(head + body)
-    parts: dict[str, tuple[bytes, Message]] = {}
-    for part in whole.iter_parts() if whole.is_multipart() else ():
-        name = part.get_param("name", header="content-disposition")
-        content = part.get_payload(decode=True)
-        if isinstance(name, str) and isinstance(content, bytes):
-            parts[name] = (content, part)
-    if not parts:
-        raise Refused("the multipart form has no fields; is its boundary right?")
-    return parts
+def read_multipart(body: bytes, content_type: str | None) -> dict[str, Part]:
+    """Return the parts of a multipart form by name, the last of each name. Raises Refused."""
+    kind, parameters = _content_type(content_type)
+    if kind != "multipart/form-data":
+        raise Refused(f"the body was sent as {kind[:80] or 'nothing in particular'}; send it as multipart/form-data")
+    return {part.name: part for part in split(body, parameters.get("boundary", ""))}
 
 
 def _deeper_than(document: Any, levels: int) -> bool:

@@ -8,6 +8,7 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 from ckfunc.emulator.http import bodies
+from ckfunc.emulator.http.multipart import Part
 from ckfunc.emulator.http.problems import Refused
 from ckfunc.wire.links import Links
 
@@ -69,6 +70,15 @@ class Call:
             raise Refused(f"query parameter {name!r} is {text[:60]!r}, not a whole number from {least} to {most}")
         return int(text)
 
+    def flag(self, name: str) -> bool | None:
+        """Return a query parameter as true or false, or None when it is missing or empty. Raises Refused."""
+        text = self.first(name)
+        if not text:
+            return None
+        if text.lower() not in ("true", "false"):
+            raise Refused(f"query parameter {name!r} is {text[:60]!r}, not true or false")
+        return text.lower() == "true"
+
     def json(self) -> Any:
         """Return the body as JSON; it must be there. Raises Refused."""
         return bodies.read_json(self.body, self.headers.get("content-type"))
@@ -76,3 +86,12 @@ class Call:
     def form(self) -> dict[str, str]:
         """Return the text fields of a form body, urlencoded or multipart. Raises Refused."""
         return bodies.read_form(self.body, self.headers.get("content-type"))
+
+    @property
+    def is_multipart(self) -> bool:
+        """Whether the body was sent as a multipart form."""
+        return self.headers.get("content-type", "").lower().lstrip().startswith("multipart/form-data")
+
+    def multipart(self) -> dict[str, Part]:
+        """Return the parts of a multipart form by name. Raises Refused."""
+        return bodies.read_multipart(self.body, self.headers.get("content-type"))

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from ckfunc.emulator.http.calls import Call
 from ckfunc.emulator.http.paging import page_request
 from ckfunc.emulator.http.problems import Missing, Refused
 from ckfunc.emulator.http.replies import Reply, page_reply
 from ckfunc.emulator.http.routing import Route
+from ckfunc.emulator.http.uploads import UPLOAD_BYTES, upload
 from ckfunc.emulator.resources import references
 from ckfunc.emulator.resources.services import Services
-from ckfunc.emulator.store import channels, users
+from ckfunc.emulator.store import channels, files, users
 from ckfunc.wire.channels import write_channel
+from ckfunc.wire.messages import read_file
+from ckfunc.wire.reading import resource
 from ckfunc.wire.users import patched_user, read_new_user, write_user
 
 
@@ -62,6 +67,20 @@ def update_user(call: Call, services: Services) -> Reply:
     return Reply(write_user(changed, call.links))
 
 
+def update_user_display_picture(call: Call, services: Services) -> Reply:
+    """Show a user with another picture: an uploaded one, or one that somebody else keeps."""
+    database = services.database
+    found = references.user(database, call.id())
+    if call.is_multipart:
+        with database.transaction():
+            url = users.PICTURES + files.add(database, upload(call))
+            users.set_display_picture(database, found, url)
+    else:
+        url = read_file({**resource(call.json(), "file"), "type": None}).url
+        users.set_display_picture(database, found, url)
+    return Reply(write_user(replace(found, display_picture_url=url), call.links))
+
+
 def list_user_channels(call: Call, services: Services) -> Reply:
     """Answer with a page of the channels that a user is a member of."""
     user = references.user(services.database, call.id())
@@ -77,5 +96,6 @@ ROUTES = (
     Route("POST", "/users", create_user),
     Route("GET", "/users/{id}", retrieve_user),
     Route("PATCH", "/users/{id}", update_user),
+    Route("POST", "/users/{id}/display-picture", update_user_display_picture, body_bytes=UPLOAD_BYTES),
     Route("GET", "/users/{id}/channels", list_user_channels),
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from ckfunc.emulator.store import (
     application,
     channels,
+    files,
     functions,
     invocations,
     messages,
@@ -20,6 +21,7 @@ SCHEMA: tuple[str, ...] = (
     scripts.SCHEMA,
     functions.SCHEMA,
     invocations.SCHEMA,
+    files.SCHEMA,
     users.SCHEMA,
     channels.SCHEMA,
     messages.SCHEMA,

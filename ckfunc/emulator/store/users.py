@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from ckfunc.base.clock import timestamp
+from ckfunc.emulator.store import files
 from ckfunc.emulator.store.database import Database
 from ckfunc.emulator.store.paging import PageRequest, select_page
 from ckfunc.model.page import Page
@@ -38,6 +39,9 @@ SORTABLE = {
 """What lists of users can be sorted by, as SQL."""
 
 DEFAULT_ORDER = "users.id ASC"
+
+PICTURES = "/v1/picture/"
+"""Where a stored picture is found, by its key."""
 
 
 def create(
@@ -120,6 +124,18 @@ def update(database: Database, user: User) -> None:
         "UPDATE users SET display_name = ?, is_guest = ?, presence_status = ?, properties = ? WHERE id = ?",
         (user.display_name, user.is_guest, user.presence.status, json.dumps(dict(user.properties)), user.id),
     )
+
+
+def set_display_picture(database: Database, user: User, url: str) -> None:
+    """Show a user with another picture. A stored one has a path as its address, and the one before it is forgotten."""
+    with database.transaction():
+        _forget_picture(database, user)
+        database.execute("UPDATE users SET display_picture_url = ? WHERE id = ?", (url, user.id))
+
+
+def _forget_picture(database: Database, user: User) -> None:
+    if (user.display_picture_url or "").startswith(PICTURES):
+        files.remove(database, (user.display_picture_url or "").removeprefix(PICTURES))
 
 
 def read(row: sqlite3.Row) -> User:

@@ -1,0 +1,51 @@
+"""The files that the application keeps: what was uploaded, and what exports have made.
+
+They lie in the database itself: a file and what refers to it are stored, copied and restored together.
+"""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from ckfunc.base.clock import timestamp
+from ckfunc.emulator.store.database import Database
+
+SCHEMA = """
+CREATE TABLE files (
+  key TEXT PRIMARY KEY,
+  name TEXT NOT NULL,
+  content_type TEXT NOT NULL,
+  created_time TEXT NOT NULL,
+  content BLOB NOT NULL
+) STRICT
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class StoredFile:
+    """A file. `name` is what it was called where it came from, without directories."""
+
+    name: str
+    content_type: str
+    content: bytes = field(repr=False)
+
+
+def add(database: Database, file: StoredFile) -> str:
+    """Store a file and return its key: random, so that whoever knows it was told."""
+    key = secrets.token_urlsafe(24)
+    now = timestamp(datetime.now(UTC))
+    database.execute("INSERT INTO files VALUES (?, ?, ?, ?, ?)", (key, file.name, file.content_type, now, file.content))
+    return key
+
+
+def get(database: Database, key: str) -> StoredFile | None:
+    """Return a file, or None."""
+    row = database.one("SELECT name, content_type, content FROM files WHERE key = ?", key)
+    return None if row is None else StoredFile(row["name"], row["content_type"], row["content"])
+
+
+def remove(database: Database, key: str) -> None:
+    """Forget a file, if it is there."""
+    database.execute("DELETE FROM files WHERE key = ?", (key,))

@@ -1,0 +1,205 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from ckfunc.base.files import cache_dir
+from ckfunc.emulator.http.multipart import split
+from ckfunc.emulator.http.problems import Refused
+from ckfunc.emulator.http.uploads import FILE_BYTES, safe_name, safe_type
+from ckfunc.emulator.server import Emulator
+
+PNG = b"\x89PNG\r\n\x1a\n" + bytes(range(256)) * 8 + b"\r\n--not a boundary\r\n"
+
+
+@pytest.fixture
+def user(client: httpx.Client) -> dict[str, Any]:
+    made: dict[str, Any] = client.post("/v1/users", json={"name": "jane", "displayName": "Jane Ann Doe"}).json()
+    return made
+
+
+def explanation(answer: httpx.Response, status: int = 400) -> str:
+    assert answer.status_code == status, answer.text
+    text: str = answer.json()["explanation"]
+    return text
+
+
+def upload(client: httpx.Client, name: str = "jane.png", kind: str = "image/png", content: bytes = PNG) -> Any:
+    return client.post("/v1/users/1/display-picture", files={"file": (name, content, kind)})
+
+
+def test_an_uploaded_picture_is_downloaded_byte_for_byte_without_a_token(
+    client: httpx.Client, anyone: httpx.Client, user: dict[str, Any]
+) -> None:
+    shown = upload(client).json()
+    assert shown == {**user, "displayPictureUrl": shown["displayPictureUrl"]}
+    assert shown["displayPictureUrl"].startswith(f"{str(client.base_url).rstrip('/')}/v1/picture/")
+    assert client.get("/v1/users/1").json() == shown
+    got = anyone.get(shown["displayPictureUrl"])
+    assert (got.content, got.headers["content-type"]) == (PNG, "image/png")
+    assert got.headers["content-disposition"] == "inline; filename=\"jane.png\"; filename*=UTF-8''jane.png"
+    assert got.headers["x-content-type-options"] == "nosniff"
+    assert "sandbox" in got.headers["content-security-policy"]
+    assert anyone.head(shown["displayPictureUrl"]).headers["content-length"] == str(len(PNG))
+
+
+def test_the_next_picture_replaces_the_one_before_it(client: httpx.Client, user: dict[str, Any]) -> None:
+    first = upload(client).json()["displayPictureUrl"]
+    second = upload(client, content=b"GIF89a").json()["displayPictureUrl"]
+    assert client.get(second).content == b"GIF89a"
+    assert client.get(first).headers["content-type"] == "image/svg+xml"  # nobody's picture any more
+    assert client.get(first.replace("/picture/", "/files/")).status_code == 404
+
+
+def test_a_picture_that_somebody_else_keeps_is_shown_by_its_own_address(
+    client: httpx.Client, user: dict[str, Any]
+) -> None:
+    stored = upload(client).json()["displayPictureUrl"].rpartition("/")[2]
+    body = {"url": "https://example.com/files/jane.png", "name": "jane.png", "contentType": "image/png", "size": 32768}
+    assert client.post("/v1/users/1/display-picture", json=body).json()["displayPictureUrl"] == body["url"]
+    assert client.get("/v1/users/1").json()["displayPictureUrl"] == body["url"]
+    assert client.get(f"/v1/files/{stored}").status_code == 404
+    snake = {"url": "https://example.com/2", "name": "2", "content_type": "image/png", "size": 2}
+    vendor = {"content-type": "application/vnd.chatkitty+json"}
+    assert client.post("/users/1/display-picture", json=snake, headers=vendor).json()["display_picture_url"] == (
+        "https://example.com/2"
+    )
+
+
+def test_a_picture_survives_a_restart_at_another_port(tmp_path: Path) -> None:
+    with Emulator(tmp_path, cache=cache_dir()) as first, httpx.Client(base_url=first.url, trust_env=False) as client:
+        token = client.post("/oauth/token", auth=("emulator", "emulator"), data={"grant_type": "client_credentials"})
+        client.headers["authorization"] = f"Bearer {token.json()['access_token']}"
+        client.post("/v1/users", json={"name": "jane", "displayName": "Jane"})
+        upload(client)
+    with Emulator(tmp_path, cache=cache_dir()) as second, httpx.Client(base_url=second.url, trust_env=False) as client:
+        token = client.post("/oauth/token", auth=("emulator", "emulator"), data={"grant_type": "client_credentials"})
+        client.headers["authorization"] = f"Bearer {token.json()['access_token']}"
+        url = client.get("/v1/users/1").json()["displayPictureUrl"]
+        assert url.startswith(second.url)
+        assert client.get(url).content == PNG
+
+
+@pytest.mark.parametrize("path", ["/v1/picture/Jane+Doe", "/picture/Jane%20Doe"])
+def test_the_picture_of_a_name_is_a_drawing_of_its_initials(anyone: httpx.Client, path: str) -> None:
+    drawn = anyone.get(path)
+    assert drawn.headers["content-type"] == "image/svg+xml"
+    assert ">JD</text>" in drawn.text
+
+
+@pytest.mark.parametrize("name", ["%3Cscript%3E", "%00", "%ED%A0%80", "%26", "🌞", "a" * 3000])
+def test_the_picture_of_any_name_is_a_well_formed_drawing(anyone: httpx.Client, name: str) -> None:
+    import xml.etree.ElementTree as ET
+
+    drawn = anyone.get(f"/v1/picture/{name}")
+    assert drawn.status_code == 200
+    assert ET.fromstring(drawn.content).tag.endswith("svg")
+
+
+def test_a_page_that_was_uploaded_is_saved_and_never_run(client: httpx.Client, user: dict[str, Any]) -> None:
+    for kind in ("text/html", "image/svg+xml", "application/javascript"):
+        got = client.get(upload(client, "x.html", kind).json()["displayPictureUrl"])
+        assert got.headers["content-disposition"].startswith("attachment;")
+        assert "sandbox" in got.headers["content-security-policy"]
+
+
+@pytest.mark.parametrize(
+    ("given", "kept"),
+    [
+        ("../../etc/passwd", "passwd"),
+        ("C:\\pictures\\me.png", "me.png"),
+        ("a\r\nset-cookie: x.png", "a__set-cookie_ x.png"),
+        ('quo"te.png', "quo_te.png"),
+        ("\u202egnp.exe", "_gnp.exe"),
+        ("größe 🌞.png", "größe 🌞.png"),
+        ("..", "file"),
+        (None, "file"),
+        ("x" * 5000, "x" * 200),
+    ],
+)
+def test_of_a_files_name_only_what_is_safe_is_kept(given: str | None, kept: str) -> None:
+    assert safe_name(given) == kept
+
+
+@pytest.mark.parametrize(
+    ("given", "kept"),
+    [
+        ("image/png", "image/png"),
+        ("Text/Plain; charset=utf-8", "text/plain; charset=utf-8"),
+        ("text/html\r\nx: y", "application/octet-stream"),
+        ("nonsense", "application/octet-stream"),
+        (None, "application/octet-stream"),
+    ],
+)
+def test_what_is_no_media_type_is_any_bytes(given: str | None, kept: str) -> None:
+    assert safe_type(given) == kept
+
+
+def test_a_name_in_any_script_comes_back(client: httpx.Client, user: dict[str, Any]) -> None:
+    got = client.get(upload(client, "größe 🌞.png").json()["displayPictureUrl"])
+    assert got.headers["content-disposition"] == (
+        "inline; filename=\"gr__e _.png\"; filename*=UTF-8''gr%C3%B6%C3%9Fe%20%F0%9F%8C%9E.png"
+    )
+
+
+def test_a_form_without_a_file_is_a_400_that_says_so(client: httpx.Client, user: dict[str, Any]) -> None:
+    other = client.post("/v1/users/1/display-picture", files={"picture": ("x.png", PNG, "image/png")})
+    assert explanation(other) == "the form has no field 'file'; send the file as that"
+    assert explanation(upload(client, content=b"")) == "the file in field 'file' is empty"
+    garbage = {"content-type": "multipart/form-data; boundary=x"}
+    assert "boundary" in explanation(client.post("/v1/users/1/display-picture", content=b"?", headers=garbage))
+    text = client.post("/v1/users/1/display-picture", content=b"{}", headers={"content-type": "image/png"})
+    assert "the body was sent as image/png" in explanation(text)
+    assert "field 'size' is missing" in explanation(client.post("/v1/users/1/display-picture", json={}))
+    assert client.post("/v1/users/9/display-picture", files={"file": ("x", PNG)}).status_code == 404
+    assert client.get("/v1/users/1").json() == user
+
+
+def test_a_file_of_32_mib_is_kept_and_a_larger_one_is_a_400(client: httpx.Client, user: dict[str, Any]) -> None:
+    content = bytes(FILE_BYTES)
+    assert client.get(upload(client, content=content).json()["displayPictureUrl"]).content == content
+    assert "at most 33554432 (32 MiB) are allowed" in explanation(upload(client, content=content + b"x"))
+    assert "larger than 33 MiB" in explanation(upload(client, content=content + bytes(2**20)))
+
+
+def test_a_file_full_of_what_looks_like_boundaries_is_one_part() -> None:
+    content = b"\r\n--b\n" * (FILE_BYTES // 6)
+    body = b'--bound\r\ncontent-disposition: form-data; name="file"\r\n\r\n' + content + b"\r\n--bound--\r\n"
+    (part,) = split(body, "bound")
+    assert part.content == content
+
+
+@pytest.mark.parametrize(
+    ("body", "parts"),
+    [
+        (b'--x\r\ncontent-disposition: form-data; name="a"\r\n\r\n1\r\n--x--', {"a": b"1"}),
+        (b'--x\ncontent-disposition: form-data; name="a"\n\n1\n--x--\n', {"a": b"1"}),
+        (b'preamble\r\n--x  \r\nContent-Disposition: form-data; name=a\r\n\r\n\r\n--x--epilogue', {"a": b""}),
+        (b'--x\r\ncontent-disposition: form-data; name="a"\r\n\r\n--y\r\n--x\r\nno: name\r\n\r\n--x--', {"a": b"--y"}),
+        (
+            b'--x\r\ncontent-disposition: form-data; name="\xc3\xa4"; filename*=UTF-8\'\'a%20b\r\n\r\n1\r\n--x--',
+            {"ä": b"1"},
+        ),
+    ],
+)  # fmt: skip
+def test_forms_are_read_as_clients_write_them(body: bytes, parts: dict[str, bytes]) -> None:
+    assert {part.name: part.content for part in split(body, "x")} == parts
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"--x",
+        b"--x--",
+        b"--x\r\n\r\n--x--",
+        b'--x\r\ncontent-disposition: form-data; name="a"\r\n\r\ncut off',
+        b'--x\r\ncontent-disposition: form-data; name="a"\r\n\r\n1\r\n' * 200 + b"--x--",
+    ],
+)
+def test_what_is_no_form_is_refused(body: bytes) -> None:
+    with pytest.raises(Refused):
+        split(body, "x")
