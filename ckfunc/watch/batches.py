@@ -60,6 +60,9 @@ def batches(
             if contents.missing():
                 stop.wait(GONE_S)
             if (found := contents.changed()) or forced:
+                # A change may have brought in files: they are known from before the caller reads them, so that an
+                # edit while it works is in the next batch.
+                contents.follow(files())
                 yield found
 
 

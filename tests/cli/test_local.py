@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -159,8 +161,10 @@ posix = pytest.mark.skipif(os.name != "posix", reason="Ctrl-C is sent as a signa
 def test_watch_deploys_what_is_saved_streams_logs_and_ends_cleanly(ckfunc: Callable[..., Any], local: Path) -> None:
     handler = local / "handlers/start.ts"
     good = handler.read_text()
-    with Command("-C", local, "emulator", "--port", "0") as emulator, Command("-C", local, "watch") as watch:
-        emulator.until("ready http://127.0.0.1:")
+    with ExitStack() as commands:
+        emulator = commands.enter_context(Command("-C", local, "emulator", "--port", "0"))
+        emulator.until("ready http://127.0.0.1:")  # else the watch might run one of its own
+        watch = commands.enter_context(Command("-C", local, "watch"))
         watch.until("1 created")
         handler.write_text(good.replace("Hello", "Good day"))
         watch.until("v1 → v2")
@@ -209,7 +213,8 @@ def test_a_closed_pipe_ends_quietly(ckfunc: Callable[..., Any], local: Path) -> 
     assert ckfunc("-C", local, "deploy").code == 0
     for _ in range(3):
         ckfunc("-C", local, "trigger", TYPE, "--data", '{"username": "jane"}')
-    line = f"{sys.executable} -m ckfunc -C {local} logs --json | head -n 1; echo ${{PIPESTATUS[0]}}"
+    logs = shlex.join([sys.executable, "-m", "ckfunc", "-C", str(local), "logs", "--json"])
+    line = f"{logs} | head -n 1; echo ${{PIPESTATUS[0]}}"
     done = subprocess.run(["bash", "-c", line], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1] == "0"
     assert done.stderr == ""

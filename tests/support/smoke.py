@@ -57,3 +57,11 @@ def smoke(ckfunc: Path, directory: Path, version: str) -> None:
     step(*here, "trigger", TYPE, "--data", event)
     lines = step(*here, "logs", "--json").out.splitlines()
     assert [json.loads(line)["status"] for line in lines] == ["SUCCEEDED"]
+    # Wherever ckfunc is installed, a stack shows the user's own lines alone.
+    handler = next((directory / "chat/handlers").glob("*sent*.ts"))
+    handler.write_text("function handleEvent(event) {\n  throw new Error('no such luck');\n}\n", encoding="utf-8")
+    step(*here, "deploy")
+    failed = step(*here, "trigger", "user.sent.message", "--data", "{}", code=1).out
+    assert "no such luck" in failed
+    assert ".ts:2:" in failed
+    assert ".mjs" not in failed

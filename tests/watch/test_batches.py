@@ -45,12 +45,6 @@ class Watching:
         self.wake.set()
         return self.next() == frozenset()
 
-    def follow(self, files: set[Path]) -> None:
-        """Change the set of files; on return it is followed: the second look begins after the first batch was taken."""
-        self.files = files
-        assert self.quiet()
-        assert self.quiet()
-
     def end(self) -> None:
         self.hold.set()
         self.stop.set()
@@ -142,7 +136,8 @@ def test_a_directory_that_is_replaced_is_still_watched(root: Path, watching: Wat
 
 
 def test_a_directory_that_did_not_exist_is_watched_once_it_does(root: Path, watching: Watching) -> None:
-    watching.follow({root / "lib/deep/c.ts"})
+    watching.files = {root / "lib/deep/c.ts"}
+    assert watching.quiet()
     (root / "lib/deep").mkdir(parents=True)
     (root / "lib/deep/c.ts").write_text("here")
     assert watching.names() == {"c.ts"}
@@ -153,17 +148,31 @@ def test_a_directory_that_did_not_exist_is_watched_once_it_does(root: Path, watc
 def test_the_set_of_files_may_change_between_batches(root: Path, watching: Watching) -> None:
     (root / "handlers/new.ts").write_text("not watched yet")
     assert watching.quiet()
-    watching.follow({root / "handlers/new.ts"})
+    watching.files = {root / "handlers/new.ts"}
+    assert watching.quiet()
     (root / "handlers/new.ts").write_text("watched")
     assert watching.names() == {"new.ts"}
     (root / "handlers/a.ts").write_text("no longer watched")
     assert watching.quiet()
 
 
+def test_an_edit_of_a_new_file_while_the_caller_works_on_its_batch_is_in_the_next_one(
+    root: Path, watching: Watching
+) -> None:
+    watching.hold.clear()
+    watching.files = {root / "functions.yaml", root / "handlers/new.ts"}
+    (root / "functions.yaml").write_text("names handlers/new.ts")
+    assert watching.names() == {"functions.yaml"}
+    (root / "handlers/new.ts").write_text("saved while the caller was busy")
+    watching.hold.set()
+    assert watching.names() == {"new.ts"}
+
+
 def test_a_linked_file_is_reported_when_what_it_points_to_changes(root: Path, watching: Watching) -> None:
     (root / "real.ts").write_text("one")
     (root / "handlers/link.ts").symlink_to(root / "real.ts")
-    watching.follow({root / "handlers/link.ts"})
+    watching.files = {root / "handlers/link.ts"}
+    assert watching.quiet()
     (root / "real.ts").write_text("two, and longer")
     assert watching.names() == {"link.ts"}
 
