@@ -25,11 +25,23 @@ def write_atomically(path: Path, content: str | bytes, *, mode: int = 0o644) -> 
         with os.fdopen(handle, "wb") as file:
             file.write(data)
         os.chmod(beside, mode)  # noqa: PTH101 - `beside` is a name from mkstemp
-        os.replace(beside, path)  # noqa: PTH105 - the same
+        _swap(beside, path)
     except BaseException:
         with contextlib.suppress(OSError):
             os.unlink(beside)  # noqa: PTH108 - the same
         raise
+
+
+def _swap(beside: str, path: Path) -> None:
+    """Put `beside` in the place of `path`; on Windows that fails for as long as somebody reads the old file."""
+    for pause_s in (0.01, 0.05, 0.2, 0.5) if sys.platform == "win32" else ():
+        try:
+            os.replace(beside, path)  # noqa: PTH105 - a name from mkstemp
+        except PermissionError:
+            time.sleep(pause_s)
+        else:
+            return
+    os.replace(beside, path)  # noqa: PTH105 - the same
 
 
 def cache_dir() -> Path:

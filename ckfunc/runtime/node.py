@@ -53,9 +53,10 @@ def npm_script() -> Path:
 def shim_directory(cache: Path) -> Path:
     """Return a directory that holds nothing but `node`: put first on PATH, so that packages' scripts find it."""
     node = node_executable()
-    if sys.platform == "win32":
-        return node.parent
-    directory = cache / "shims" / digest(str(node))[:16]
+    return node.parent if sys.platform == "win32" else _linked(node, cache / "shims" / digest(str(node))[:16])
+
+
+def _linked(node: Path, directory: Path) -> Path:
     link = directory / "node"
     directory.mkdir(parents=True, exist_ok=True)
     if not (link.is_symlink() and link.readlink() == node):

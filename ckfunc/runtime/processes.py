@@ -8,6 +8,34 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
+
+if sys.platform == "win32":
+    _NEW_GROUP = subprocess.CREATE_NEW_PROCESS_GROUP | subprocess.CREATE_NO_WINDOW
+
+    def _started(command: list[str], _pass_fds: tuple[int, ...], **rest: Any) -> subprocess.Popen[bytes]:
+        return subprocess.Popen(command, creationflags=_NEW_GROUP, **rest)
+
+    def _kill(process: subprocess.Popen[bytes]) -> None:
+        # There are no groups to kill: taskkill ends what the process started too, then the process itself.
+        with contextlib.suppress(OSError):
+            subprocess.run(
+                ["taskkill", "/T", "/F", "/PID", str(process.pid)],  # noqa: S607 - on PATH of every Windows
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                creationflags=subprocess.CREATE_NO_WINDOW,
+                check=False,
+            )
+        process.kill()
+
+else:
+
+    def _started(command: list[str], pass_fds: tuple[int, ...], **rest: Any) -> subprocess.Popen[bytes]:
+        return subprocess.Popen(command, pass_fds=pass_fds, start_new_session=True, **rest)
+
+    def _kill(process: subprocess.Popen[bytes]) -> None:
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(process.pid, signal.SIGKILL)
 
 
 def start_group(
@@ -20,26 +48,17 @@ def start_group(
     stderr: int,
     pass_fds: tuple[int, ...] = (),
 ) -> subprocess.Popen[bytes]:
-    """Start a process that leads its own group: a Ctrl-C in the terminal does not reach it. Raises OSError."""
-    if sys.platform == "win32":
-        flags = subprocess.CREATE_NEW_PROCESS_GROUP | subprocess.CREATE_NO_WINDOW
-        return subprocess.Popen(
-            command, cwd=cwd, env=env, stdin=stdin, stdout=stdout, stderr=stderr, creationflags=flags
-        )
-    return subprocess.Popen(
-        command, cwd=cwd, env=env, stdin=stdin, stdout=stdout, stderr=stderr, pass_fds=pass_fds, start_new_session=True
-    )
+    """Start a process that leads its own group: a Ctrl-C in the terminal does not reach it. Raises OSError.
+
+    `pass_fds` are inherited on POSIX alone.
+    """
+    return _started(command, pass_fds, cwd=cwd, env=env, stdin=stdin, stdout=stdout, stderr=stderr)
 
 
 def kill_group(process: subprocess.Popen[bytes]) -> None:
-    """Kill the process and all of its group, at once. Does nothing for one that was waited for already."""
-    if process.returncode is not None:
-        return
-    if sys.platform == "win32":
-        process.kill()
-        return
-    with contextlib.suppress(ProcessLookupError, PermissionError):
-        os.killpg(process.pid, signal.SIGKILL)
+    """Kill the process and all that it started, at once. Does nothing for one that was waited for already."""
+    if process.returncode is None:
+        _kill(process)
 
 
 def resident_bytes(pid: int) -> int | None:

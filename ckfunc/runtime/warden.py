@@ -10,6 +10,9 @@ import threading
 from pathlib import Path
 from typing import Any, Self
 
+HAS_GROUPS = sys.platform != "win32"
+"""Where there are none, a host still ends itself when its channel closes, unless a handler keeps it busy."""
+
 # Reads "+GROUP" and "-GROUP" lines; when its input ends, because ckfunc closed it or died, kills the groups left.
 # It holds 1.5 MB, starts in a millisecond and is on every POSIX system. A process that only waits needs no warden: the
 # host ends itself when its channel closes. The warden is for those that loop.
@@ -70,7 +73,7 @@ class Warden:
             _end(process)
 
     def _tell(self, line: str) -> None:
-        if sys.platform == "win32" or self._closed:
+        if not HAS_GROUPS or self._closed:
             return
         for _ in range(2):
             if self._process is None:
