@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from ckfunc.cli.completing import complete_targets
+
 if TYPE_CHECKING:
     from ckfunc.cli.context import App
 
@@ -47,6 +49,7 @@ def common_options(function: F) -> F:
                 "--target",
                 sets="target",
                 metavar="NAME",
+                shell_complete=complete_targets,
                 help="Use this target of functions.yaml.",
             ),
             _option("--json", sets="json", is_flag=True, help="Print data as JSON."),

@@ -79,6 +79,15 @@ class Output:
         for segments in lines:
             self.line(*segments)
 
+    def text(self, text: str) -> None:
+        """Print a whole text: as it is for a file or a program, harmless and with a last newline for a terminal."""
+        shown = text
+        if sys.stdout.isatty():
+            shown = printable(text)
+            shown += "" if shown.endswith("\n") else "\n"
+        with self._lock, _reader_needed():
+            _put(sys.stdout, shown)
+
     def document(self, value: Any) -> None:
         """Print one JSON document, indented; in ASCII, so that no terminal or encoding is upset by it."""
         self.line(json.dumps(value, indent=2))

@@ -22,7 +22,7 @@ def plan(project: Project, client: Remote, cache: VersionCache) -> Plan:
     Raises WrongApplication, AmbiguousFunction, PlatformOwned, ApiFailure.
     """
     seen = overview(client)
-    _guard(project, seen, client, cache)
+    guard(project, seen, client, cache)
     types = [one.type for one in project.functions or ()]
     return planning.make(project, with_versions(seen, types, client, cache))
 
@@ -52,8 +52,8 @@ def deploy(
     return read_back(made, apply(made, client, cache, on_step), client)
 
 
-def _guard(project: Project, seen: Snapshot, client: Remote, cache: VersionCache) -> None:
-    """Refuse credentials of another application than the target names."""
+def guard(project: Project, seen: Snapshot, client: Remote, cache: VersionCache) -> None:
+    """Refuse credentials of another application than the target names. Raises WrongApplication."""
     want = project.target.application
     if want is None:
         return

@@ -3,8 +3,17 @@
 from __future__ import annotations
 
 from ckfunc.manifest.edit import add_function
-from ckfunc.manifest.project import find_root, load, targets, watched_files
+from ckfunc.manifest.project import find_root, function_types, load, targets, watched_files
 from ckfunc.manifest.schema import json_schema
 from ckfunc.manifest.variables import connection_variables
 
-__all__ = ["add_function", "connection_variables", "find_root", "json_schema", "load", "targets", "watched_files"]
+__all__ = [
+    "add_function",
+    "connection_variables",
+    "find_root",
+    "function_types",
+    "json_schema",
+    "load",
+    "targets",
+    "watched_files",
+]

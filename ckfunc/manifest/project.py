@@ -72,6 +72,16 @@ def targets(root: Path) -> tuple[str, ...]:
     return targeting.target_names(manifest)
 
 
+def function_types(root: Path) -> tuple[str, ...]:
+    """Return the trigger types of the manifest, in its order. Raises NoProject, or InvalidManifest when the manifest is
+    not YAML; other mistakes in it do not matter here."""
+    manifest, found = _read(root.resolve())
+    if manifest is None:
+        raise refused(*found)
+    section = manifest.branch("functions")
+    return tuple(section.keys) if section else ()
+
+
 def watched_files(root: Path, target: str | None) -> tuple[Path, ...]:
     """Return every file that `load` depends on, existing or not, as absolute paths.
 

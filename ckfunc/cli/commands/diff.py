@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from ckfunc.base.errors import EXIT_DIFFERENCES, EXIT_OK
+from ckfunc.cli.completing import complete_types
 from ckfunc.cli.context import App
 from ckfunc.cli.options import common_options, pass_app
 
@@ -15,16 +16,25 @@ Examples:
   ckfunc diff                         the plan for the default target
   ckfunc diff --target production     the plan for another
   ckfunc diff --exit-code             for scripts: 3 when anything differs
-  ckfunc diff --json | jq .summary    the plan as data"""
+  ckfunc diff --json | jq .summary    the plan as data
+  ckfunc diff user.sent.message@3     version 3 and the working copy
+  ckfunc diff user.sent.message@3 user.sent.message
+                                      version 3 and what is deployed"""
 )
+@click.argument("versions", metavar="[TYPE[@N]]...", nargs=-1, shell_complete=complete_types)
 @click.option("--exit-code", is_flag=True, help="Exit 3 when anything differs, 0 when nothing does.")
 @common_options
 @pass_app
-def diff(app: App, exit_code: bool) -> int:
+def diff(app: App, versions: tuple[str, ...], exit_code: bool) -> int:
     """Show what a deploy would change, with source diffs; environment values are masked.
 
-    Nothing is written anywhere.
+    With one TYPE@N, compare that version with the working copy; with two, with each other. TYPE alone is the deployed
+    version. Nothing is written anywhere.
     """
+    if versions:
+        from ckfunc.cli.history import compare_versions
+
+        return compare_versions(app, versions, exit_code=exit_code)
     from ckfunc.cli.deploying import make_plan, show_plan
 
     plan = make_plan(app)

@@ -1,0 +1,250 @@
+"""How versions are listed, printed, compared and brought back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+from ckfunc.base.errors import EXIT_DIFFERENCES, EXIT_FAILED, EXIT_OK, UsageProblem
+from ckfunc.base.text import Segment, printable
+from ckfunc.cli.context import App
+from ckfunc.cli.deploying import NeedsYes
+from ckfunc.deploy.blame import blame, commits_of
+from ckfunc.deploy.cache import VersionCache
+from ckfunc.deploy.history import (
+    Reference,
+    function_of,
+    prepare_rollback,
+    reference,
+    roll_back,
+    script_digest,
+    version_of,
+    versions_of,
+)
+from ckfunc.deploy.resources import newlines
+from ckfunc.deploy.sources import line_count, unified
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from ckfunc.deploy.blame import Commit
+    from ckfunc.model.function import Function, FunctionVersion
+    from ckfunc.model.project import Script
+
+USUAL_COUNT = 20
+"""How many versions `ckfunc versions` lists unless told otherwise."""
+
+_STYLES = {"+": "create", "-": "remove", "@": "place"}
+
+
+@dataclass(frozen=True, slots=True)
+class _Side:
+    """One side of a comparison; `text` has plain newlines."""
+
+    name: str
+    text: str = field(repr=False)
+
+
+def show_versions(app: App, trigger_type: str, *, limit: int, blamed: bool) -> None:
+    """List the versions of a function, the newest first, and with `blamed` the commit that each came from."""
+    client, cache = app.client(), VersionCache(app.project().root)
+    function = function_of(client, trigger_type)
+    found = list(islice(versions_of(client, function, cache), limit))
+    here = _handler(app, trigger_type)
+    local = newlines(here.text) if here else None
+    commits = _blamed(app, here, found) if blamed else {}
+    if app.output.json:
+        app.output.document([_version_json(function, one, local, commits.get(one.version_number)) for one in found])
+        return
+    if not found:
+        app.output.talk((f"{printable(trigger_type)} was never deployed", "muted"))
+    width = len(str(function.current_version_number)) + 1
+    for version in found:
+        app.output.line(*_version_line(function, version, local, width, commits.get(version.version_number), blamed))
+    if len(found) == limit and found and found[-1].version_number > 1:
+        app.output.talk((f"older ones: -n {limit * 5}", "muted"))
+
+
+def show_script(app: App, text: str) -> None:
+    """Print the script of a version, exactly as it is deployed but for its line ends and control characters."""
+    wanted = reference(text)
+    client, cache = app.client(), VersionCache(app.project().root)
+    function = function_of(client, wanted.type)
+    version = version_of(client, function, wanted.number, cache)
+    if app.output.json:
+        app.output.document({**_version_json(function, version), "script": version.handler_script})
+        return
+    app.output.text(version.handler_script)
+
+
+def compare_versions(app: App, versions: Sequence[str], *, exit_code: bool) -> int:
+    """Print how two versions differ, or how the working copy differs from one, and return the exit code."""
+    if len(versions) > 2:
+        raise UsageProblem("at most two versions can be compared", hint="ckfunc diff TYPE@1 TYPE@2")
+    first, second = reference(versions[0]), reference(versions[1]) if len(versions) > 1 else None
+    left = _deployed(app, first)
+    right = _deployed(app, second) if second is not None else _working(app, first)
+    lines = list(unified(left.text, right.text, left.name, right.name))
+    if app.output.json:
+        text = "".join(f"{printable(line)}\n" for line in lines)
+        app.output.document({"before": left.name, "after": right.name, "equal": not lines, "diff": text})
+    elif lines:
+        _print_diff(app, lines, talk=False)
+    else:
+        app.output.talk((f"no differences between {left.name} and {right.name}", "muted"))
+    return EXIT_DIFFERENCES if exit_code and lines else EXIT_OK
+
+
+def roll_function_back(app: App, trigger_type: str, *, to: int | None, yes: bool) -> int:
+    """Deploy an older script again, after showing what that changes; return the exit code."""
+    if "@" in trigger_type:
+        raise UsageProblem("rollback takes the type alone", hint="ckfunc rollback TYPE --to NUMBER")
+    project, client = app.project(), app.client()
+    cache = VersionCache(project.root)
+    _require_application(app)
+    function = function_of(client, trigger_type)
+    wanted = prepare_rollback(client, function, to, cache)
+    old, new = wanted.target.version_number, wanted.current.version_number + 1
+    outcome: dict[str, Any] = {
+        "target": project.target.name,
+        "type": printable(trigger_type),
+        "from": wanted.current.version_number,
+        "to": old,
+    }
+    if wanted.changes_nothing:
+        app.output.talk(f"v{wanted.current.version_number} has the script of v{old} already: nothing to do")
+        if app.output.json:
+            app.output.document({**outcome, "result": "unchanged"})
+        return EXIT_OK
+    before, after = (_version_side(function, one) for one in (wanted.current, wanted.target))
+    _print_diff(app, unified(before.text, after.text, before.name, after.name), talk=True)
+    if not yes and not _agreed(app, f"Deploy v{old} again, as v{new} of {printable(trigger_type)}?"):
+        if app.output.json:
+            app.output.document({**outcome, "result": "declined"})
+        return EXIT_FAILED
+    made = roll_back(client, wanted, cache)
+    if app.output.json:
+        app.output.document({**outcome, "result": "updated", "version": made.version_number})
+    else:
+        where = f"{printable(trigger_type)}  v{wanted.current.version_number} → v{made.version_number}"
+        app.output.line(("  ~ ", "update"), where, (f"  the script of v{old}", "muted"))
+    _say_working_copy(app, trigger_type, after.text)
+    return EXIT_OK
+
+
+def _require_application(app: App) -> None:
+    from ckfunc.deploy.run import guard
+    from ckfunc.deploy.snapshot import Snapshot
+
+    project, client = app.project(), app.client()
+    guard(project, Snapshot(client.runtime(), ()), client, VersionCache(project.root))
+
+
+def _agreed(app: App, question: str) -> bool:
+    if not app.output.interactive:
+        raise NeedsYes("there is no terminal to ask on; nothing was written", hint="pass --yes to do it all the same")
+    return app.output.confirm(question)
+
+
+def _say_working_copy(app: App, trigger_type: str, deployed: str) -> None:
+    here = _handler(app, trigger_type)
+    if here is not None and newlines(here.text) != deployed:
+        app.output.talk(
+            ("note: ", "warning"), f"{here.path} still holds another script, which the next `ckfunc deploy` deploys"
+        )
+
+
+def _handler(app: App, trigger_type: str) -> Script | None:
+    return next((one.handler for one in app.project().functions or () if one.type == trigger_type), None)
+
+
+def _deployed(app: App, wanted: Reference) -> _Side:
+    client, cache = app.client(), VersionCache(app.project().root)
+    function = function_of(client, wanted.type)
+    return _version_side(function, version_of(client, function, wanted.number, cache))
+
+
+def _working(app: App, wanted: Reference) -> _Side:
+    here = _handler(app, wanted.type)
+    if here is None:
+        raise UsageProblem(
+            f"functions.yaml has no {wanted.type}, so there is no working copy to compare with",
+            hint=f"name a second version: ckfunc diff {wanted.type}@1 {wanted.type}@2",
+        )
+    return _Side(printable(here.path), newlines(here.text))
+
+
+def _version_side(function: Function, version: FunctionVersion) -> _Side:
+    return _Side(f"{printable(function.type)}@{version.version_number}", newlines(version.handler_script))
+
+
+def _print_diff(app: App, lines: Iterable[str], *, talk: bool) -> None:
+    say = app.output.talk if talk else app.output.line
+    for number, line in enumerate(lines):
+        say((printable(line), "title" if number < 2 else _STYLES.get(line[:1], "plain")))
+
+
+def _blamed(app: App, here: Script | None, found: list[FunctionVersion]) -> dict[int, Commit]:
+    if here is None:
+        app.output.warn(
+            "functions.yaml does not name a handler for it, so there is no file whose history could be read"
+        )
+        return {}
+    commits = commits_of(app.project().root, (here.path,))
+    return blame({one.version_number: script_digest(one) for one in found}, commits)
+
+
+def _version_line(
+    function: Function, version: FunctionVersion, local: str | None, width: int, commit: Commit | None, blamed: bool
+) -> list[Segment]:
+    text = newlines(version.handler_script)
+    current = version.version_number == function.current_version_number
+    marks = [
+        *(["deployed"] if current else []),
+        *(["disabled"] if current and not function.enabled else []),
+        *(["as here"] if local == text else []),
+    ]
+    segments = [
+        Segment(f"v{version.version_number}".rjust(width), "title" if current else "plain"),
+        Segment(f"  {script_digest(version)[:12]}", "muted"),
+        Segment(f"  {line_count(text):>5} lines"),
+    ]
+    if blamed:
+        segments.append(_commit_segment(commit))
+    return [*segments, Segment(f"  {', '.join(marks)}" if marks else "", "success")]
+
+
+def _commit_segment(commit: Commit | None) -> Segment:
+    if commit is None:
+        return Segment("  no commit has this script", "muted")
+    return Segment(f"  {commit.id[:10]}  {commit.time:%Y-%m-%d}  {_short(commit.author)}: {_short(commit.subject)}")
+
+
+def _short(text: str) -> str:
+    line = " ".join(printable(text).split())
+    return line if len(line) <= 60 else f"{line[:59]}…"
+
+
+def _version_json(
+    function: Function, version: FunctionVersion, local: str | None = None, commit: Commit | None = None
+) -> dict[str, Any]:
+    text = newlines(version.handler_script)
+    found: dict[str, Any] = {
+        "type": function.type,
+        "version": version.version_number,
+        "id": version.id,
+        "deployed": version.version_number == function.current_version_number,
+        "digest": script_digest(version),
+        "lines": line_count(text),
+    }
+    if local is not None:
+        found["as_here"] = local == text
+    if commit is not None:
+        found["commit"] = {
+            "id": commit.id,
+            "author": commit.author,
+            "time": commit.time.isoformat(),
+            "subject": commit.subject,
+        }
+    return found

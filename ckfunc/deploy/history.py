@@ -1,0 +1,181 @@
+"""What a function was before: its versions, one of them by number, and how an old one is deployed again."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from ckfunc.base.digests import digest
+from ckfunc.base.errors import AmbiguousFunction, ApiFailure, CkfuncError, UsageProblem
+from ckfunc.deploy.cache import VersionCache
+from ckfunc.deploy.remote import Remote
+from ckfunc.deploy.resources import newlines
+from ckfunc.model.function import Function, FunctionVersion
+
+_REFERENCE = re.compile(r"(?P<type>[^@]+)(?:@v?(?P<number>[1-9][0-9]{0,9}))?")
+
+
+class History(Remote, Protocol):
+    """A remote that can be asked for old versions too."""
+
+    def versions(self, function_id: int, /) -> Iterator[FunctionVersion]:
+        """Read the versions of a function, the newest first."""
+
+
+class UnknownVersion(CkfuncError):
+    """The application has no such function, or the function no such version."""
+
+
+class Overtaken(CkfuncError):
+    """Somebody else deployed between what was shown and what was to be written."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """`TYPE`, or `TYPE@NUMBER`; None is the deployed version."""
+
+    type: str
+    number: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Rollback:
+    """The deployed version and the older one whose script is to be deployed again, as the next number."""
+
+    function: Function
+    current: FunctionVersion = field(repr=False)
+    target: FunctionVersion = field(repr=False)
+
+    @property
+    def changes_nothing(self) -> bool:
+        """Whether both scripts are the same."""
+        return same(self.current, self.target)
+
+
+def reference(text: str) -> Reference:
+    """Read `TYPE`, `TYPE@3` or `TYPE@v3`. Raises UsageProblem."""
+    found = _REFERENCE.fullmatch(text)
+    if found is None:
+        raise UsageProblem(f"{text!r} is neither TYPE nor TYPE@NUMBER", hint="such as user.sent.message@3")
+    return Reference(found["type"], int(found["number"]) if found["number"] else None)
+
+
+def same(one: FunctionVersion, other: FunctionVersion) -> bool:
+    """Tell whether two versions have the same script, line ends aside."""
+    return newlines(one.handler_script) == newlines(other.handler_script)
+
+
+def script_digest(version: FunctionVersion) -> str:
+    """Return what names a script, line ends aside: 64 hexadecimal digits."""
+    return digest(newlines(version.handler_script))
+
+
+def function_of(remote: Remote, trigger_type: str) -> Function:
+    """Return the application's one function of a type. Raises UnknownVersion or AmbiguousFunction."""
+    functions = remote.functions()
+    found = [one for one in functions if one.type == trigger_type]
+    if len(found) > 1:
+        raise AmbiguousFunction(trigger_type, [one.id for one in found])
+    if not found:
+        known = ", ".join(sorted(one.type for one in functions))
+        hint = f"it has: {known}" if known else "nothing is deployed yet: `ckfunc deploy` does that"
+        raise UnknownVersion(f"the application has no function of type {trigger_type!r}", hint=hint)
+    return found[0]
+
+
+def versions_of(remote: History, function: Function, cache: VersionCache) -> Iterator[FunctionVersion]:
+    """Yield the versions of a function, the newest first, and keep each for later."""
+    for version in remote.versions(function.id):
+        cache.keep_version(remote.identity, function.id, version)
+        yield version
+
+
+def version_of(remote: History, function: Function, number: int | None, cache: VersionCache) -> FunctionVersion:
+    """Return a version by its number, None for the deployed one, from the cache if it is there.
+
+    Raises UnknownVersion.
+    """
+    wanted = function.current_version_number if number is None else number
+    latest = function.current_version_number
+    if not latest:
+        raise UnknownVersion(f"{function.type} was never deployed", hint="`ckfunc deploy` does that")
+    if wanted <= latest:
+        kept = cache.version(remote.identity, function.id, wanted)
+        if kept is not None:
+            return kept
+        if wanted == latest:
+            version = remote.current_version(function.id)
+            cache.keep_version(remote.identity, function.id, version)
+            # A newer one means that somebody deployed just now: it is the deployed one, but not the one asked for.
+            if number is None or version.version_number == number:
+                return version
+        for version in versions_of(remote, function, cache):
+            if version.version_number == wanted:
+                return version
+    raise UnknownVersion(f"{function.type} has no version {wanted}", hint=f"its versions are 1 to {latest}")
+
+
+def prepare_rollback(remote: History, function: Function, to: int | None, cache: VersionCache) -> Rollback:
+    """Return what a rollback means: to version `to`, or to the newest one whose script is another than the deployed.
+
+    Raises UnknownVersion.
+    """
+    # Asked for, not taken from the list or the cache: what follows is a write.
+    current = remote.current_version(function.id) if function.current_version_number else None
+    if current is None:
+        raise UnknownVersion(f"{function.type} was never deployed", hint="there is nothing to go back to")
+    cache.keep_version(remote.identity, function.id, current)
+    if to is not None:
+        return Rollback(function, current, version_of(remote, function, to, cache))
+    for version in versions_of(remote, function, cache):
+        if version.version_number < current.version_number and not same(version, current):
+            return Rollback(function, current, version)
+    raise UnknownVersion(
+        f"{function.type} has no earlier version with another script", hint="`ckfunc versions` lists what there is"
+    )
+
+
+def roll_back(remote: History, wanted: Rollback, cache: VersionCache) -> FunctionVersion:
+    """Deploy the old script as a new version, read it back, and return it.
+
+    The deployed version must still be the one that was shown. When the answer to the write is lost, the application is
+    asked what became of it, so that nothing is deployed twice. Raises Overtaken, ApiFailure.
+    """
+    function, base = wanted.function, wanted.current.version_number
+    _require_base(remote, function, base)
+    script = wanted.target.handler_script
+    try:
+        remote.create_version(function.id, script)
+    except ApiFailure as error:
+        if error.status is not None and error.status < 500 and error.status not in (408, 429):
+            raise
+        _require_done(lambda: remote.current_version(function.id), base, script, error)
+    found = remote.current_version(function.id)
+    cache.keep_version(remote.identity, function.id, found)
+    if found.version_number != base + 1 or newlines(found.handler_script) != newlines(script):
+        raise Overtaken(
+            f"the application now runs v{found.version_number} of {function.type}, not v{base + 1} as written",
+            hint=f"somebody else deploys: see `ckfunc versions {function.type}`",
+        )
+    return found
+
+
+def _require_base(remote: Remote, function: Function, base: int) -> None:
+    now = remote.current_version(function.id).version_number
+    if now != base:
+        raise Overtaken(
+            f"somebody else deployed v{now} of {function.type} meanwhile; nothing was written",
+            hint="run the command again to see the difference to what is deployed now",
+        )
+
+
+def _require_done(current: Callable[[], FunctionVersion], base: int, script: str, error: ApiFailure) -> None:
+    """Go on when a write whose answer was lost was done after all; else raise its error."""
+    try:
+        found = current()
+    except ApiFailure:
+        raise error from None
+    if found.version_number != base + 1 or newlines(found.handler_script) != newlines(script):
+        raise error

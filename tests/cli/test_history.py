@@ -1,0 +1,167 @@
+"""Versions, show, diff of versions and rollback, on the embedded emulator."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+TYPE = "user.attempted.start_session"
+
+
+@pytest.fixture
+def local(project: Path) -> Path:
+    """The project, with the emulator as its default target."""
+    manifest = project / "functions.yaml"
+    manifest.write_text(manifest.read_text().replace("default_target: remote", "default_target: local"))
+    return project
+
+
+def script(word: str) -> str:
+    return f"async function handleEvent(event: any) {{\n  return '{word}';\n}}\n"
+
+
+def deployed(ckfunc: Callable[..., Any], root: Path, *words: str) -> None:
+    for word in words:
+        (root / "handlers/start.ts").write_text(script(word))
+        assert ckfunc("-C", root, "deploy").code == 0
+
+
+def git(root: Path, *arguments: str, day: int = 1) -> str:
+    when = f"2024-05-{day:02d}T12:00:00+00:00"
+    environ = {
+        **os.environ,
+        "GIT_AUTHOR_DATE": when,
+        "GIT_COMMITTER_DATE": when,
+        "GIT_CONFIG_GLOBAL": os.devnull,
+        "GIT_CONFIG_NOSYSTEM": "1",
+    }
+    identity = ["-c", "user.name=Jane", "-c", "user.email=jane@example.com", "-c", "core.autocrlf=false"]
+    done = subprocess.run(
+        ["git", *identity, *arguments], cwd=root, env=environ, capture_output=True, text=True, check=True
+    )
+    return done.stdout.strip()
+
+
+def test_versions_are_listed_newest_first_with_what_is_deployed_and_what_is_here(
+    ckfunc: Callable[..., Any], local: Path
+) -> None:
+    deployed(ckfunc, local, "one", "two")
+    (local / "handlers/start.ts").write_text(script("one"))
+    listed = ckfunc("-C", local, "versions", TYPE)
+    assert listed.code == 0
+    newest, oldest = listed.out.splitlines()
+    assert newest.startswith("v2") and newest.endswith("deployed")
+    assert oldest.startswith("v1") and oldest.endswith("as here")
+    found = json.loads(ckfunc("-C", local, "versions", TYPE, "--json").out)
+    assert [(one["version"], one["deployed"], one["as_here"]) for one in found] == [(2, True, False), (1, False, True)]
+    assert len(ckfunc("-C", local, "versions", TYPE, "-n", "1").out.splitlines()) == 1
+
+
+def test_a_version_is_printed_as_it_was_deployed(ckfunc: Callable[..., Any], local: Path) -> None:
+    deployed(ckfunc, local, "one", "two")
+    assert ckfunc("-C", local, "show", TYPE).out == script("two")
+    assert ckfunc("-C", local, "show", f"{TYPE}@1").out == script("one")
+    assert json.loads(ckfunc("-C", local, "show", f"{TYPE}@v1", "--json").out)["script"] == script("one")
+
+
+def test_old_versions_are_asked_for_when_nothing_is_cached(ckfunc: Callable[..., Any], local: Path) -> None:
+    deployed(ckfunc, local, "one", "two", "three")
+    for kept in (local / ".ckfunc/cache/versions").glob("*/*.ts"):
+        kept.unlink()
+    assert ckfunc("-C", local, "show", f"{TYPE}@1").out == script("one")
+    assert ckfunc("-C", local, "show", f"{TYPE}@3").out == script("three")
+
+
+@pytest.mark.parametrize(
+    ("line", "code", "said"),
+    [
+        (["show", f"{TYPE}@9"], 1, "has no version 9"),
+        (["show", "call.ended"], 1, "no function of type 'call.ended'"),
+        (["show", f"{TYPE}@0"], 2, "neither TYPE nor TYPE@NUMBER"),
+        (["show", f"{TYPE}@latest"], 2, "neither TYPE nor TYPE@NUMBER"),
+        (["versions", "call.ended"], 1, TYPE),
+        (["rollback", f"{TYPE}@1", "--yes"], 2, "--to NUMBER"),
+        (["rollback", TYPE, "--yes"], 1, "no earlier version with another script"),
+        (["rollback", TYPE, "--to", "7", "--yes"], 1, "has no version 7"),
+        (["diff", f"{TYPE}@1", f"{TYPE}@1", f"{TYPE}@1"], 2, "at most two"),
+        (["versions", TYPE, "--blame"], 1, "git"),
+    ],
+)
+def test_what_is_not_there_is_said_with_a_hint(
+    ckfunc: Callable[..., Any], local: Path, line: list[str], code: int, said: str
+) -> None:
+    deployed(ckfunc, local, "one")
+    ran = ckfunc("-C", local, *line)
+    assert ran.code == code, ran.err
+    assert said in ran.err
+    assert "hint: " in ran.err
+    assert ran.out == ""
+
+
+def test_two_versions_are_compared_and_one_with_the_working_copy(ckfunc: Callable[..., Any], local: Path) -> None:
+    deployed(ckfunc, local, "one", "two")
+    (local / "handlers/start.ts").write_text(script("three"))
+    both = ckfunc("-C", local, "diff", f"{TYPE}@1", f"{TYPE}@2")
+    assert both.code == 0
+    assert f"--- {TYPE}@1\n+++ {TYPE}@2\n" in both.out
+    assert "-  return 'one';\n+  return 'two';\n" in both.out
+    here = ckfunc("-C", local, "diff", f"{TYPE}@1", "--exit-code")
+    assert here.code == 3
+    assert "+++ handlers/start.ts\n" in here.out
+    assert "+  return 'three';\n" in here.out
+    assert "-  return 'two';" in ckfunc("-C", local, "diff", TYPE).out
+    same = ckfunc("-C", local, "diff", f"{TYPE}@2", TYPE, "--exit-code")
+    assert (same.code, same.out) == (0, "")
+    assert json.loads(ckfunc("-C", local, "diff", TYPE, "--json").out)["equal"] is False
+
+
+def test_a_rollback_shows_the_difference_and_deploys_the_old_script_as_a_new_version(
+    ckfunc: Callable[..., Any], local: Path
+) -> None:
+    deployed(ckfunc, local, "one", "two", "three")
+    refused = ckfunc("-C", local, "rollback", TYPE, "--to", "1")
+    assert refused.code == 2
+    assert "--yes" in refused.err
+    assert "+  return 'one';" in refused.err
+    assert ckfunc("-C", local, "show", TYPE).out == script("three")
+    done = ckfunc("-C", local, "rollback", TYPE, "--to", "1", "--yes")
+    assert done.code == 0
+    assert "v3 → v4" in done.out
+    assert "handlers/start.ts still holds another script" in done.err
+    assert ckfunc("-C", local, "show", TYPE).out == script("one")
+    again = ckfunc("-C", local, "rollback", TYPE, "--to", "1", "--yes", "--json")
+    assert json.loads(again.out)["result"] == "unchanged"
+    back = json.loads(ckfunc("-C", local, "rollback", TYPE, "--yes", "--json").out)
+    assert (back["to"], back["version"], back["result"]) == (3, 5, "updated")
+
+
+def test_blame_finds_the_commit_of_each_version_through_renames_and_other_line_ends(
+    ckfunc: Callable[..., Any], local: Path
+) -> None:
+    git(local, "init", "-q")
+    ids = []
+    for day, word in enumerate(("one", "two", "three"), 1):
+        deployed(ckfunc, local, word)
+        if word == "two":  # as a checkout on Windows would commit it
+            (local / "handlers/start.ts").write_bytes(script(word).replace("\n", "\r\n").encode())
+        git(local, "add", "handlers", "functions.yaml")
+        git(local, "commit", "-q", "-m", f"Say {word}", day=day)
+        ids.append(git(local, "rev-parse", "HEAD"))
+    deployed(ckfunc, local, "never committed")
+    (local / "handlers/start.ts").write_text(script("three"))
+    git(local, "mv", "handlers/start.ts", "handlers/begin.ts")
+    manifest = local / "functions.yaml"
+    manifest.write_text(manifest.read_text().replace("start.ts", "begin.ts"))
+    git(local, "commit", "-q", "-a", "-m", "Rename", day=9)
+    found = json.loads(ckfunc("-C", local, "versions", TYPE, "--blame", "--json").out)
+    assert [one.get("commit", {}).get("id") for one in found] == [None, *reversed(ids)]
+    assert found[-1]["commit"]["author"] == "Jane"
+    shown = ckfunc("-C", local, "versions", TYPE, "--blame").out
+    assert "Jane: Say two" in shown
+    assert "no commit has this script" in shown

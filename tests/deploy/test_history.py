@@ -1,0 +1,120 @@
+"""Rolling back when others deploy too, and when answers get lost."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from deploy.world import World
+from support.loopback import Reply, Request
+
+from ckfunc.base.errors import ApiFailure, UsageProblem
+from ckfunc.deploy.blame import Commit, NoHistory, blame, commits_of
+from ckfunc.deploy.cache import VersionCache
+from ckfunc.deploy.history import Overtaken, Reference, Rollback, reference, roll_back
+from ckfunc.model.function import FunctionVersion
+
+TYPE = "user.sent.message"
+
+
+def prepared(here: World) -> Rollback:
+    function = here.application.add(TYPE, "one", "two")
+    return Rollback(function, *reversed(here.application.versions[function.id]))
+
+
+def writes(here: World) -> int:
+    return len(here.writes())
+
+
+def test_a_rollback_is_one_write_that_is_read_back(here: World) -> None:
+    made = roll_back(here.client, prepared(here), VersionCache(here.root))
+    assert (made.version_number, made.handler_script) == (3, "one")
+    assert here.application.deployed() == {TYPE: "one"}
+    assert writes(here) == 1
+
+
+def test_somebody_elses_version_stops_it_before_the_write(here: World) -> None:
+    wanted = prepared(here)
+    here.application.publish(wanted.function.id, "theirs")
+    with pytest.raises(Overtaken, match="v3"):
+        roll_back(here.client, wanted, VersionCache(here.root))
+    assert writes(here) == 0
+
+
+def test_a_lost_answer_is_looked_up_and_the_script_not_deployed_twice(here: World) -> None:
+    wanted = prepared(here)
+
+    def lose(request: Request, reply: Reply) -> Reply:
+        return Reply(drop=True) if request.method == "POST" else reply
+
+    here.application.after = lose
+    assert roll_back(here.client, wanted, VersionCache(here.root)).version_number == 3
+    assert here.application.history() == {TYPE: 3}
+
+
+@pytest.mark.parametrize("reply", [Reply(503, {"error": "down"}), Reply(drop=True), Reply(400, {"message": "no"})])
+def test_a_write_that_was_not_done_is_a_failure(here: World, reply: Reply) -> None:
+    wanted = prepared(here)
+    here.application.before = lambda request: reply if request.method == "POST" else None
+    with pytest.raises(ApiFailure):
+        roll_back(here.client, wanted, VersionCache(here.root))
+    assert here.application.history() == {TYPE: 2}
+
+
+def test_an_answer_that_cannot_be_looked_up_is_reported_as_the_loss_that_it_is(here: World) -> None:
+    wanted = prepared(here)
+    posted: list[Request] = []
+
+    def answer(request: Request) -> Reply | None:
+        if request.method == "POST" and "oauth" not in request.path:
+            posted.append(request)
+            return Reply(drop=True)
+        return Reply(500) if posted else None
+
+    here.application.before = answer
+    with pytest.raises(ApiFailure, match="whether it did what it was asked is not known"):
+        roll_back(here.client, wanted, VersionCache(here.root))
+
+
+def test_a_version_that_slips_in_after_the_write_is_reported(here: World) -> None:
+    wanted = prepared(here)
+
+    def overtake(request: Request, reply: Reply) -> Reply:
+        if request.method == "POST":
+            here.application.publish(wanted.function.id, "theirs")
+        return reply
+
+    here.application.after = overtake
+    with pytest.raises(Overtaken, match="runs v4"):
+        roll_back(here.client, wanted, VersionCache(here.root))
+
+
+def test_references_name_a_type_and_perhaps_a_version() -> None:
+    assert reference("call.ended") == Reference("call.ended")
+    assert reference("call.ended@12") == reference("call.ended@v12") == Reference("call.ended", 12)
+    for wrong in ("", "@3", "call.ended@", "call.ended@-1", "a@1@2"):
+        with pytest.raises(UsageProblem):
+            reference(wrong)
+
+
+def commit(name: str, content: str) -> Commit:
+    from datetime import UTC, datetime
+
+    return Commit(name, "Jane", datetime(2024, 5, 1, tzinfo=UTC), name, content)
+
+
+def test_blame_follows_history_when_content_comes_back() -> None:
+    commits = [commit("first", "A"), commit("second", "B"), commit("reverted", "A")]
+    found = blame({1: "A", 2: "B", 3: "A", 4: "C"}, commits)
+    assert {number: one.id for number, one in found.items()} == {1: "first", 2: "second", 3: "reverted"}
+    assert blame({1: "B", 2: "A", 3: "B"}, commits[:2])[3].id == "second"
+
+
+def test_a_directory_without_git_has_no_history(tmp_path: Path) -> None:
+    with pytest.raises(NoHistory):
+        commits_of(tmp_path, ["handlers/start.ts"])
+
+
+def test_versions_that_differ_in_line_ends_alone_are_the_same() -> None:
+    one, other = FunctionVersion(1, 1, "a\nb\n"), FunctionVersion(2, 2, "a\r\nb\r\n")
+    assert Rollback(None, one, other).changes_nothing  # type: ignore[arg-type]  # the function does not matter here
