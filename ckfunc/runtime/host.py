@@ -10,6 +10,7 @@ from typing import Any
 
 from ckfunc.model.execution import Compiled, Environment, HandlerError, HandlerVersion, Limits
 from ckfunc.model.invocation import ConsoleLine
+from ckfunc.runtime.answers import Answer, read_answer, read_line, request_of
 from ckfunc.runtime.frames import BrokenStream, Decoder, encode
 from ckfunc.runtime.launch import Places, host_command
 from ckfunc.runtime.links import HAS_SOCKETS, Link, connect
@@ -38,7 +39,7 @@ class Failed(Exception):
 
 @dataclass(slots=True)
 class _Request:
-    answer: asyncio.Future[tuple[dict[str, Any], str]]
+    answer: asyncio.Future[Answer]
     deadline: float
     what: str
     """The start of the sentence when it takes too long."""
@@ -138,18 +139,16 @@ class Host:
 
     async def invoke(
         self, token: int, event_json: str, on_console: OnConsole | None, *, label: str = ""
-    ) -> tuple[dict[str, Any], str, list[ConsoleLine]]:
-        """Call a loaded handler: the header of its answer, its result as JSON text, and what it printed.
+    ) -> tuple[Answer, list[ConsoleLine]]:
+        """Call a loaded handler: its answer, and what it printed. A run whose caller is cancelled goes on.
 
-        The header's `op` is "done" or "failed" (then with `error`). A run whose caller is cancelled goes on.
         `label` goes with the run's requests to the API.
         """
         identity, request = self._expect("the handler did not finish", self._limits.time_s, on_console)
         for line in self._take_early():
             self._print(request, line)
         self._send(encode({"op": "invoke", "id": identity, "token": token, "label": label}, event_json))
-        header, body = await request.answer
-        return header, body, request.console
+        return await request.answer, request.console
 
     def take_early(self) -> tuple[ConsoleLine, ...]:
         """Return what was printed outside any run since the last one, and forget it."""
@@ -211,9 +210,9 @@ class Host:
             self._link.write(frame)
 
     async def _answered(self, request: _Request) -> None:
-        header, _ = await request.answer
-        if header["op"] == "failed":
-            raise Failed(HandlerError(**header["error"]))
+        answer = await request.answer
+        if answer.error is not None:
+            raise Failed(answer.error)
 
     def _expect(self, what: str, limit_s: float, on_console: OnConsole | None = None) -> tuple[int, _Request]:
         identity = self._last_id
@@ -224,17 +223,17 @@ class Host:
         request = _Request(self._loop.create_future(), now + limit_s, what, on_console=on_console)
         self._requests[identity] = request
         if self._burial is not None:
-            self._settle(identity, _failed(self._verdict or _GONE), "")
+            self._settle(identity, Answer(self._verdict or _GONE))
         elif self._ticker is None:
             self._ticker = self._loop.call_later(_TICK_S, self._tick)
         return identity, request
 
-    def _settle(self, identity: int, header: dict[str, Any], body: str) -> None:
+    def _settle(self, identity: int, answer: Answer) -> None:
         request = self._requests.pop(identity, None)
         if request is None:
             return
         if not request.answer.done():  # its caller may have been cancelled
-            request.answer.set_result((header, body))
+            request.answer.set_result(answer)
         self.last_used = self._loop.time()
         while self._waiting_for_room:
             waiter = self._waiting_for_room.popleft()
@@ -245,16 +244,16 @@ class Host:
     def _on_data(self, data: bytes) -> None:
         try:
             for header, body in self._decoder.feed(data):
-                if header["op"] == "log":
-                    line = ConsoleLine(header["level"], body)
-                    request = self._requests.get(header["id"])
-                    if request is None:
-                        self._early.append(line)
-                    else:
-                        self._print(request, line)
+                if header.get("op") != "log":
+                    self._settle(request_of(header), read_answer(header, body))
+                    continue
+                line = read_line(header, body)
+                request = self._requests.get(request_of(header))
+                if request is None:
+                    self._early.append(line)
                 else:
-                    self._settle(header.get("id", 0), header, body)
-        except (BrokenStream, KeyError, TypeError):
+                    self._print(request, line)
+        except BrokenStream:
             self.kill(HandlerError("HostError", "the handler wrote to the channel that its host uses"))
 
     def _print(self, request: _Request, line: ConsoleLine) -> None:
@@ -316,7 +315,7 @@ class Host:
         shared = HandlerError(verdict.name, f"stopped with another run of the same function: {verdict.message}")
         for identity in list(self._requests):
             innocent = self._culprit is not None and identity != self._culprit
-            self._settle(identity, _failed(shared if innocent else verdict), "")
+            self._settle(identity, Answer(shared if innocent else verdict))
         while self._waiting_for_room:
             waiter = self._waiting_for_room.popleft()
             if not waiter.done():
@@ -336,7 +335,3 @@ class Host:
 
 
 _GONE = HandlerError("ProcessEnded", "the function's process ended")
-
-
-def _failed(error: HandlerError) -> dict[str, Any]:
-    return {"op": "failed", "error": {"name": error.name, "message": error.message, "stack": error.stack}}

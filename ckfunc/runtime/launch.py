@@ -59,6 +59,7 @@ def host_command(places: Places, limits: Limits) -> list[str]:
         "--allow-addons",
         "--allow-worker",
         "--allow-wasi",
+        "--no-experimental-sqlite",  # it opens any file, whatever is allowed here
         *(f"--allow-fs-read={one}" for one in reads),
         *(f"--allow-fs-write={one}" for one in writes),
         str(PROGRAMS / "host.mjs"),

@@ -100,11 +100,9 @@ class Hosts:
                     watch(line)
             return Outcome(None, failure.error, failure.console, _since(started))
         sent = time.perf_counter()
-        header, body, console = await host.invoke(token, _event_text(event), watch, label=label)
-        duration_ms = header.get("ms") or _since(sent)
-        if header["op"] == "done":
-            return Outcome(body, None, tuple(console), duration_ms)
-        return Outcome(None, HandlerError(**header["error"]), tuple(console), duration_ms)
+        answer, console = await host.invoke(token, _event_text(event), watch, label=label)
+        payload = answer.body if answer.error is None else None
+        return Outcome(payload, answer.error, tuple(console), answer.duration_ms or _since(sent))
 
     async def prepare(self, environment: Environment, versions: Sequence[HandlerVersion]) -> None:
         """Install, boot and load, so that the next runs are warm; one process more is booted for what comes next.
@@ -210,6 +208,7 @@ class Hosts:
         if self._scratch is None:
             self._scratch = self._warden.directory = Path(tempfile.mkdtemp(prefix="ckfunc-")).resolve()
             forget_old(runtime)
+        self._scratch.mkdir(mode=0o700, exist_ok=True)  # a handler may have removed it
         compile_cache = self._cache / "compiled"
         compile_cache.mkdir(parents=True, exist_ok=True)
         return Places(runtime, compile_cache, self._scratch)

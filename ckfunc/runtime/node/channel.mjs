@@ -37,7 +37,7 @@ export function openChannel({ input, output }, receive) {
   socket.on('data', take).on('end', end).on('error', end).on('close', end);
 
   return function send(header, body = '') {
-    const head = toJson(header);
+    const head = toJson({ __proto__: null, ...header }); // without a prototype, nobody can give it a toJSON
     const headLength = byteLength(head);
     const length = 4 + headLength + byteLength(body);
     const frame = allocUnsafe(4 + length);

@@ -1,6 +1,6 @@
 // What a handler prints: every console call becomes lines of its own invocation, formatted as Node does.
 import { Console } from 'node:console';
-import { byteLength, wellFormed } from './intrinsics.mjs';
+import { byteLength, slice, wellFormed } from './intrinsics.mjs';
 import { tidy } from './stacks.mjs';
 
 const LEVELS = {
@@ -9,7 +9,10 @@ const LEVELS = {
   count: 'log', countReset: 'warn', time: 'warn', timeEnd: 'log', timeLog: 'log',
 };
 
-/** One run's output. `emit(id, level, text)` sends a line; what exceeds `limit` bytes is dropped after one line that says so. */
+/**
+ * One run's output. `emit(id, level, text)` sends a line. What exceeds `limit` bytes, line ends counted, is dropped after
+ * one line that says so; of the line that crosses the limit the beginning is kept.
+ */
 export class Output {
   #emit;
   #limit;
@@ -26,10 +29,12 @@ export class Output {
 
   line(level, value) {
     if (this.#used > this.#limit) return;
-    const line = wellFormed(tidy(value));
-    this.#used += byteLength(line);
-    if (this.#used <= this.#limit) return this.#emit(this.id, level, line);
-    this.#emit(this.id, 'warn', `[console output beyond ${this.#limit} bytes is dropped]`);
+    const left = this.#limit - this.#used;
+    const whole = byteLength(value) < left;
+    const line = wellFormed(tidy(whole ? value : slice(value, 0, left)));
+    if (line !== '' || whole) this.#emit(this.id, level, line);
+    this.#used = whole ? this.#used + byteLength(line) + 1 : this.#limit + 1;
+    if (!whole) this.#emit(this.id, 'warn', `[console output beyond ${this.#limit} bytes is dropped]`);
   }
 
   /** Text written to process.stdout or process.stderr: whole lines are sent, the rest waits. */
@@ -42,10 +47,14 @@ export class Output {
   }
 
   flush() {
-    for (const level of ['log', 'error']) {
-      if (this.#partial[level] !== '') this.line(level, this.#partial[level]);
-      this.#partial[level] = '';
-    }
+    this.#flush('log');
+    this.#flush('error');
+  }
+
+  #flush(level) {
+    const rest = this.#partial[level];
+    this.#partial[level] = '';
+    if (rest !== '') this.line(level, rest);
   }
 
   call(method, args) {

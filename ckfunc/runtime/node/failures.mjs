@@ -1,6 +1,6 @@
 // What a failure says to the user: name, one sentence, and a stack in the user's own files.
 import { inspect, text, wellFormed } from './intrinsics.mjs';
-import { plainPaths, tidy } from './stacks.mjs';
+import { plainPaths, tidy, tidyFrames } from './stacks.mjs';
 
 const LONGEST = 16_384;
 const DENIED = {
@@ -73,10 +73,19 @@ function missing(error) {
     : `the package ${found[1]} is not installed: add it to the runtime's dependencies`;
 }
 
+const thrownTogether = (error) => error instanceof AggregateError && Array.isArray(error.errors) && error.errors.length > 0;
+
+/** What was thrown together, such as by Promise.any: its first three messages. */
+function together(errors) {
+  const messages = errors.slice(0, 3).map((one) => plainPaths((one && read(one, 'message')) || shown(one)));
+  return [...new Set(messages)].join('; ') + (errors.length > 3 ? ` … (${errors.length} in all)` : '');
+}
+
 function plain(error) {
   const message = plainPaths(read(error, 'message'));
   const cause = error.cause?.message;
   if (message === 'fetch failed' && typeof cause === 'string') return `${message}: ${cause}`;
+  if (thrownTogether(error)) return `${message}${message && ': '}${together(error.errors)}`;
   if (/^Named export '.*' not found/.test(message)) return message.split('\n')[0]; // advice and code follow
   return message;
 }
@@ -89,23 +98,28 @@ function sentence(error, apiUrl) {
   }
 }
 
+function because(error) {
+  try {
+    const { cause } = error;
+    if (cause === null || typeof cause !== 'object') return '';
+    return `\nCaused by: ${tidy(cut(read(cause, 'stack') || `${read(cause, 'name')}: ${read(cause, 'message')}`))}`;
+  } catch {
+    return '';
+  }
+}
+
 function stackOf(error, name, message) {
   const stack = read(error, 'stack');
-  const at = stack.search(/^\s+at /m);
-  const frames = at < 0 ? '' : tidy(stack.slice(at));
+  const at = stack.search(/^[ \t]+at /m);
+  const frames = at < 0 ? '' : tidyFrames(stack.slice(at));
   const head = message ? `${name}: ${message}` : name;
-  let whole = frames.trim() ? `${head}\n${frames}` : '';
-  const cause = error.cause;
-  if (whole && cause !== null && typeof cause === 'object') {
-    const inner = read(cause, 'stack') || `${read(cause, 'name')}: ${read(cause, 'message')}`;
-    whole += `\nCaused by: ${tidy(inner)}`;
-  }
-  return whole;
+  const whole = frames.trim() ? `${head}\n${frames}` : '';
+  return whole && whole + because(error);
 }
 
 function shown(value) {
   try {
-    return inspect(value, { depth: 2 });
+    return tidy(inspect(value, { depth: 2 }));
   } catch {
     return 'a value that cannot be shown';
   }
@@ -125,6 +139,6 @@ export function describe(thrown, { apiUrl = '\u0000', lead = '' } = {}) {
     const message = `${before}${sentence(thrown, apiUrl)}`;
     return { name, message: clean(message || name), stack: clean(stackOf(thrown, name, message)) };
   } catch {
-    return { name: 'Error', message: clean(`${before}something that cannot be described was thrown`), stack: '' };
+    return { name: 'Error', message: `${before}something that cannot be described was thrown`, stack: '' };
   }
 }

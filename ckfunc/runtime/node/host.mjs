@@ -15,6 +15,9 @@ const [input, output, compileCache] = process.argv.splice(1, 4).slice(1);
 if (compileCache) enableCompileCache(compileCache);
 
 const runs = new AsyncLocalStorage();
+// `run` calls these two: as properties of its own they stay, whatever a handler does to the class.
+runs.getStore = AsyncLocalStorage.prototype.getStore;
+runs.enterWith = AsyncLocalStorage.prototype.enterWith;
 const getRun = runs.getStore.bind(runs);
 const enterRun = runs.run.bind(runs);
 const handlers = new Map(); // token of a version -> its handleEvent
@@ -31,11 +34,15 @@ const currentOutput = () => getRun()?.output ?? outside;
 function finish(run, header, body) {
   if (run.done) return;
   run.done = true;
-  run.output.flush();
+  try {
+    run.output.flush();
+  } catch {
+    // a handler that broke what output needs still gets its answer
+  }
   send({ id: run.id, ms: now() - run.start, ...header }, body);
 }
 
-const fail = (run, thrown, lead) => finish(run, { op: 'failed', error: describe(thrown, { apiUrl, lead }) });
+const fail = (run, thrown, lead) => finish(run, { op: 'failed', error: { __proto__: null, ...describe(thrown, { apiUrl, lead }) } });
 
 function resultText(value) {
   if (typeof value === 'function' || typeof value === 'symbol') {

@@ -1,18 +1,26 @@
 // Where in the user's own files an error happened: compiled positions are mapped back, and frames that are not the
 // user's (the host, Node's inside) are left out.
 import { SourceMap } from 'node:module';
-import { fileURLToPath } from 'node:url';
+import { fileURLToPath, pathToFileURL } from 'node:url';
 import path from 'node:path';
 import { includes, mapGet, mapSet, parseJson, readFileSync, replace } from './intrinsics.mjs';
 
+// As a path and as an address: they differ where a name holds a space or anything else that addresses escape.
 const HOST = path.dirname(fileURLToPath(import.meta.url));
+const HOST_URL = pathToFileURL(HOST).href;
 const scripts = new Map(); // base name of the compiled file -> {name, mapFile, map}
 let runtime = '';
+let runtimeUrl = '';
 
-const POSITION = /(\(|at (?:async )?|^(?!\s))((?:file:\/\/)?[^()\n]*?[\\/]([^\\/()\n:?]+\.[cm]js))(?:\?\d+)?:(\d+)(?::(\d+))?/gm;
+let compiled = null; // matches a compiled script wherever it is named, with line and column if they follow
 
+// Every pattern here begins with text that is known: on long lines without spaces, such as base64, one that may begin
+// anywhere takes time that grows with the square of their length.
 export function setRuntime(directory) {
   runtime = directory;
+  runtimeUrl = pathToFileURL(directory).href;
+  const places = [runtimeUrl, runtime].map(RegExp.escape).join('|');
+  compiled = new RegExp(`(?:${places})[\\\\/]handlers[\\\\/]([^\\\\/()\\s:?'"]+\\.[cm]js)(?:\\?\\d+)?(?::(\\d+)(?::(\\d+))?)?`, 'g');
 }
 
 export function register(script) {
@@ -30,31 +38,33 @@ function sourceMap(script) {
   return script.map;
 }
 
-function locate(whole, lead, file, base, line, column) {
+function locate(whole, base, line, column) {
   const script = mapGet(scripts, base);
   if (script === undefined) return whole;
+  if (line === undefined) return script.name;
   const entry = sourceMap(script)?.findEntry(line - 1, (column ?? 1) - 1);
-  if (entry?.originalLine === undefined) return `${lead}${script.name}:${line}${column ? `:${column}` : ''}`;
-  return `${lead}${script.name}:${entry.originalLine + 1}${column ? `:${entry.originalColumn + 1}` : ''}`;
+  if (entry?.originalLine === undefined) return `${script.name}:${line}${column ? `:${column}` : ''}`;
+  return `${script.name}:${entry.originalLine + 1}${column ? `:${entry.originalColumn + 1}` : ''}`;
 }
 
-const named = (whole, url, base) => mapGet(scripts, base)?.name ?? whole;
-
 const isFrame = (line) => /^\s+at /.test(line);
-const isForeign = (line) => includes(line, HOST) || includes(line, 'node:internal') || includes(line, '(node:')
+const isForeign = (line) => includes(line, HOST) || includes(line, HOST_URL) || includes(line, 'node:internal') || includes(line, '(node:')
   || /^\s+at (?:async )?node:/.test(line) || /^\s+at (?:async )?(?:<anonymous>|new Promise \(<anonymous>\))$/.test(line);
 
 /** Text with compiled files named as the user knows them, and without the directory of the installed packages. */
 export function plainPaths(value) {
-  if (runtime === '' || !includes(value, runtime)) return value;
-  const names = /((?:file:\/\/)?[^\s()'"]*[\\/]([^\\/()\s:?'"]+\.[cm]js))(?:\?\d+)?/g;
-  let plain = replace(value, POSITION, locate);
-  plain = replace(plain, names, named);
-  return plain.replaceAll(`file://${runtime}`, '').replaceAll(`${runtime}${path.sep}`, '').replaceAll(runtime, '.');
+  if (runtime === '' || !(includes(value, runtime) || includes(value, runtimeUrl))) return value;
+  let plain = replace(value, compiled, locate);
+  for (const place of [`${runtimeUrl}/`, `${runtime}${path.sep}`]) plain = plain.replaceAll(place, '');
+  return plain.replaceAll(runtimeUrl, '.').replaceAll(runtime, '.');
+}
+
+/** Lines of a stack without those that are not the user's. */
+export function tidyFrames(value) {
+  return plainPaths(value.split('\n').filter((line) => !(isFrame(line) && isForeign(line))).join('\n'));
 }
 
 /** A stack, or any text that holds one, as the user should read it. */
 export function tidy(value) {
-  if (!includes(value, '\n')) return plainPaths(value);
-  return plainPaths(value.split('\n').filter((line) => !(isFrame(line) && isForeign(line))).join('\n'));
+  return includes(value, '\n') ? tidyFrames(value) : plainPaths(value);
 }
