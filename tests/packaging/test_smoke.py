@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
+import tarfile
+import tomllib
 import venv
 import zipfile
 from pathlib import Path
@@ -87,6 +90,27 @@ def test_the_wheel_names_its_licence_its_command_and_its_pythons(wheel: Path) ->
     assert "License-Expression: MIT" in infos["METADATA"]
     assert "Requires-Python: >=3.11" in infos["METADATA"]
     assert "LICENSE" in infos
+
+
+def test_the_wheel_asks_for_what_pyproject_declares_and_no_more(wheel: Path) -> None:
+    with zipfile.ZipFile(wheel) as archive:
+        (name,) = (name for name in archive.namelist() if name.endswith(".dist-info/METADATA"))
+        lines = archive.read(name).decode().splitlines()
+    asked = {line.removeprefix("Requires-Dist: ") for line in lines if line.startswith("Requires-Dist: ")}
+    needed = {re.split(r"[<>=]", one)[0].lower() for one in asked if "extra ==" not in one}
+    declared = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["dependencies"]
+    assert needed == {re.split(r"[<>=]", one)[0].lower() for one in declared}
+
+
+def test_the_source_archive_holds_what_building_and_testing_need_and_nothing_that_was_made(built: Path) -> None:
+    (found,) = built.glob("*.tar.gz")
+    with tarfile.open(found) as archive:
+        names = {name.partition("/")[2] for name in archive.getnames()}
+    folders = ("ckfunc", "templates", "tests", "example-project", "bench")
+    files = {path.relative_to(ROOT).as_posix() for folder in folders for path in project_files(folder)}
+    files |= {"README.md", "CHANGELOG.md", "CONTRIBUTING.md", "LICENSE", "Makefile", "pyproject.toml", ".gitignore"}
+    assert names - files == {"PKG-INFO"}
+    assert files - names == set()
 
 
 def test_the_wheel_is_for_every_platform(wheel: Path) -> None:
