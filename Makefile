@@ -5,8 +5,8 @@
 SHELL := /bin/sh
 VENV := .venv
 PY := $(VENV)/bin/python
-# A moved or copied checkout gets its environment anew: the stamps hold a sum of its place.
-PLACE := $(shell pwd | cksum | cut -d ' ' -f 1)
+# A moved or copied checkout gets its environment anew, and so does another PYTHON: the stamps hold a sum of both.
+PLACE := $(shell echo "$$(pwd) $(PYTHON)" | cksum | cut -d ' ' -f 1)
 RUN_STAMP := $(VENV)/.run-$(PLACE)
 DEV_STAMP := $(VENV)/.dev-$(PLACE)
 PIP := $(PY) -m pip install --quiet --disable-pip-version-check
@@ -16,7 +16,14 @@ COVERAGE_FLOOR ?= 94
 # Finds a Python that is new enough and can make environments, past shims that stand for a version that is not there.
 define ENSURE_VENV
 works() { "$$1" -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1; }
-if works $(PY) && $(PY) -m pip --version >/dev/null 2>&1; then exit 0; fi
+version() { "$$1" -c 'import sys; print(sys.version.split()[0])' 2>&1; }
+if [ -n "$$WANTED_PYTHON" ] && ! works "$$WANTED_PYTHON"; then
+  echo "$$WANTED_PYTHON is not Python 3.11 or newer with its venv module: $$(version "$$WANTED_PYTHON" | tail -n 1)" >&2
+  exit 1
+fi
+if works $(PY) && $(PY) -m pip --version >/dev/null 2>&1; then
+  if [ -z "$$WANTED_PYTHON" ] || [ "$$(version "$$WANTED_PYTHON")" = "$$(version $(PY))" ]; then exit 0; fi
+fi
 for python in "$$WANTED_PYTHON" python3 python3.14 python3.13 python3.12 python3.11 \
     /usr/bin/python3 /usr/bin/python3.12 /usr/bin/python3.11 /usr/local/bin/python3 /opt/homebrew/bin/python3; do
   if [ -n "$$python" ] && works "$$python"; then exec "$$python" -m venv --clear $(VENV); fi
@@ -43,7 +50,9 @@ test: lint  ## Run every check: lint, types, floors, tests with branch coverage
 lint: $(DEV_STAMP)  ## Check style, types and the floors
 	@$(PY) -m ruff check --quiet .
 	@$(PY) -m ruff format --quiet --check . || { echo "badly formatted: run make format" >&2; exit 1; }
-	@$(PY) -m mypy --no-error-summary
+	@for platform in linux win32 darwin; do \
+	  $(PY) -m mypy --no-error-summary --platform $$platform --cache-dir .mypy_cache/$$platform || exit 1; \
+	done
 	@$(VENV)/bin/lint-imports --no-logo >/dev/null 2>&1 || $(VENV)/bin/lint-imports
 
 bench: $(RUN_STAMP)  ## Measure ckfunc and print one table
