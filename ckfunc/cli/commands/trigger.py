@@ -12,6 +12,8 @@ from ckfunc.base.errors import CkfuncError, UsageProblem
 from ckfunc.cli.context import App
 from ckfunc.cli.options import common_options, pass_app
 
+_EXAMPLE = """for example --data '{"username": "jane"}'"""
+
 
 @click.command(
     epilog="""\b
@@ -49,19 +51,21 @@ def event_from(data: str | None) -> dict[str, Any]:
     if data is None:
         return {}
     try:
-        if data == "-":
-            data = sys.stdin.read()
-        elif data.startswith("@"):
-            with open(data[1:], encoding="utf-8") as file:  # noqa: PTH123 - a name from the command line
-                data = file.read()
-    except (OSError, UnicodeDecodeError) as error:
+        event = json.loads(_given(data))  # bytes in any UTF, with or without a byte order mark: what shells write
+    except OSError as error:
         raise UsageProblem(f"cannot read the event: {error}", hint="--data @FILE names a JSON file") from None
-    try:
-        event = json.loads(data)
-    except ValueError as error:
-        raise UsageProblem(
-            f"--data is not JSON: {error}", hint="""for example --data '{"username": "jane"}'"""
-        ) from None
+    except (ValueError, RecursionError) as error:
+        problem = "it is nested too deeply" if isinstance(error, RecursionError) else error
+        raise UsageProblem(f"--data is not JSON: {problem}", hint=_EXAMPLE) from None
     if not isinstance(event, dict):
-        raise UsageProblem("--data is not a JSON object", hint="""for example --data '{"username": "jane"}'""")
+        raise UsageProblem("--data is not a JSON object", hint=_EXAMPLE)
     return event
+
+
+def _given(data: str) -> str | bytes:
+    if data == "-":
+        return sys.stdin.buffer.read()
+    if data.startswith("@"):
+        with open(data[1:], "rb") as file:  # noqa: PTH123 - a name from the command line
+            return file.read()
+    return data

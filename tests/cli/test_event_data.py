@@ -1,0 +1,57 @@
+"""`--data` of `ckfunc trigger`: what shells, files and pipes of every system hand over."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from ckfunc.base.errors import UsageProblem
+from ckfunc.cli.commands.trigger import event_from
+
+EVENT = '{"username": "jané"}'
+READ = "from ckfunc.cli.commands.trigger import event_from; print(ascii(event_from('-')))"
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-32"])
+def test_an_event_in_a_file_or_a_pipe_may_be_in_any_utf_whatever_the_locale(encoding: str, tmp_path: Path) -> None:
+    (tmp_path / "event.json").write_bytes(EVENT.encode(encoding))
+    assert event_from(f"@{tmp_path / 'event.json'}") == {"username": "jané"}
+    piped = subprocess.run(
+        [sys.executable, "-X", "utf8=0", "-c", READ],
+        input=EVENT.encode(encoding),
+        env={"LC_ALL": "C", "PYTHONCOERCECLOCALE": "0"},
+        capture_output=True,
+        check=True,
+    )
+    assert piped.stdout.decode().strip() == r"{'username': 'jan\xe9'}"
+
+
+@pytest.mark.parametrize(
+    ("data", "problem"),
+    [
+        ("{", "--data is not JSON: "),
+        ("", "--data is not JSON: "),
+        ("[" * 100_000, "--data is not JSON: it is nested too deeply"),
+        ("[1]", "--data is not a JSON object"),
+        ("@", "cannot read the event: "),
+        ("@absent.json", "cannot read the event: "),
+    ],
+)
+def test_what_is_no_event_is_a_usage_problem(data: str, problem: str) -> None:
+    with pytest.raises(UsageProblem) as raised:
+        event_from(data)
+    assert raised.value.message.startswith(problem)
+    assert raised.value.hint
+
+
+def test_bytes_that_are_no_text_are_a_usage_problem(tmp_path: Path) -> None:
+    (tmp_path / "event.json").write_bytes(b'{"a": "\xff"}')
+    with pytest.raises(UsageProblem, match="is not JSON"):
+        event_from(f"@{tmp_path / 'event.json'}")
+
+
+def test_without_data_the_event_has_no_fields() -> None:
+    assert event_from(None) == {}
