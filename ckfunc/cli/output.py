@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import sys
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import lru_cache
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO, TypeAlias
 
@@ -248,7 +251,10 @@ class Output:
 def _reader_needed() -> Iterator[None]:
     try:
         yield
-    except BrokenPipeError:
+    except OSError as error:
+        # Windows says "invalid argument" where others say "broken pipe".
+        if error.errno not in ({errno.EPIPE, errno.EINVAL} if sys.platform == "win32" else {errno.EPIPE}):
+            raise
         raise ReaderGone from None
 
 
@@ -257,7 +263,17 @@ def _painted(segment: Segment, colour: bool) -> str:
         return segment
     text, style = segment
     looks = LOOKS.get(style)
-    return click.style(text, **looks) if colour and looks and text else text
+    if not (colour and looks and text):
+        return text
+    _teach_colours()
+    return click.style(text, **looks)
+
+
+@lru_cache
+def _teach_colours() -> None:
+    """Make an older Windows console read colours rather than print their codes; others do by themselves."""
+    if sys.platform == "win32":
+        import_module("colorama").just_fix_windows_console()  # which click brings along there
 
 
 def _put(stream: TextIO, text: str) -> None:
