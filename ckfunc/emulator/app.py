@@ -21,9 +21,14 @@ from ckfunc.emulator.resources import (
     description,
     files,
     functions,
+    jobs,
+    memberships,
     messages,
     notifications,
+    receipts,
     runtime,
+    sessions,
+    threads,
     token,
     users,
 )
@@ -41,9 +46,14 @@ _OPERATIONS: tuple[Route, ...] = (
     *controls.ROUTES,
     *users.ROUTES,
     *channels.ROUTES,
+    *memberships.ROUTES,
     *messages.ROUTES,
+    *threads.ROUTES,
+    *receipts.ROUTES,
     *notifications.ROUTES,
     *files.ROUTES,
+    *sessions.ROUTES,
+    *jobs.ROUTES,
 )
 """Every operation and control of the emulator: a family adds its ROUTES here."""
 

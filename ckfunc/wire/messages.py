@@ -9,6 +9,7 @@ from typing import Any
 
 from ckfunc.base.clock import timestamp
 from ckfunc.model.message import File, FileType, Message, MessageType, NewMessage
+from ckfunc.model.user import UserReference
 from ckfunc.wire.annotations import (
     read_mention,
     read_reactions,
@@ -56,6 +57,10 @@ def write_embedded_message(message: Message, links: Links) -> dict[str, Any]:
         document["user"] = write_embedded_user(message.user, links)
     if message.body is not None:
         document["body"] = message.body
+        if found := write_links_in(message.body):
+            document["links"] = found
+    if message.mentions:
+        document["mentions"] = [write_mention(one, links) for one in message.mentions]
     if message.file is not None:
         document["file"] = {**write_file(message.file), "url": links.absolute(message.file.url)}
     document |= {
@@ -151,6 +156,18 @@ def read_new_message(document: Any) -> NewMessage:
         body=_body(found) if kind == "TEXT" else None,
         file=_external(required(found, "file", dict)) if kind == "FILE" else None,
         user=None if found.get("user") is None else read_reference(found["user"], "field 'user'"),
+        group_tag=optional_label(found, "groupTag"),
+        properties=user_data(found),
+    )
+
+
+def read_new_file_message(form: Any, file: File) -> NewMessage:
+    """Read the fields of a form that sends `file`; without `username` it is the system's. Raises Malformed."""
+    found = resource(form, "form")
+    username = optional_label(found, "username")
+    return NewMessage(
+        file=file,
+        user=None if username is None else UserReference(username=username),
         group_tag=optional_label(found, "groupTag"),
         properties=user_data(found),
     )

@@ -6,22 +6,24 @@ from datetime import datetime
 
 from ckfunc.base.clock import parse_timestamp
 from ckfunc.emulator.http.calls import Call
+from ckfunc.emulator.http.filters import property_conditions
 from ckfunc.emulator.http.paging import page_request
 from ckfunc.emulator.http.problems import Missing, Refused
 from ckfunc.emulator.http.replies import Reply, page_reply
 from ckfunc.emulator.http.routing import Route
 from ckfunc.emulator.resources import references
 from ckfunc.emulator.resources.services import Services
-from ckfunc.emulator.store import channels, users
+from ckfunc.emulator.store import application, channels, users
 from ckfunc.model.channel import ChannelType
+from ckfunc.wire.applications import write_application
 from ckfunc.wire.channels import DIRECT_MEMBERS_LIMIT, patched_channel, read_new_channel, write_channel
 from ckfunc.wire.users import read_reference, write_user
 
-_FILTERS = ("type", "members", "startTime", "endTime")
+_FILTERS = ("type", "members", "startTime", "endTime", "properties")
 
 
 def list_channels(call: Call, services: Services) -> Reply:
-    """Answer with a page of the channels: of a type, with certain members, created within a time."""
+    """Answer with a page of the channels: of a type, with certain members or properties, created within a time."""
     request = page_request(call, channels.SORTABLE, channels.DEFAULT_ORDER)
     page = channels.page(
         services.database,
@@ -30,6 +32,7 @@ def list_channels(call: Call, services: Services) -> Reply:
         members=call.every("members"),
         created_from=_time(call, "startTime"),
         created_until=_time(call, "endTime"),
+        properties=property_conditions(call),
     )
     items = [write_channel(one, call.links) for one in page.items]
     filters = tuple(pair for pair in call.query() if pair[0] in _FILTERS)
@@ -64,6 +67,13 @@ def update_channel(call: Call, services: Services) -> Reply:
     changed = patched_channel(found, call.json() if call.body else None)
     channels.update(services.database, changed)
     return Reply(write_channel(changed, call.links))
+
+
+def delete_channel(call: Call, services: Services) -> Reply:
+    """Delete a channel with all that lies in it, and answer with the application."""
+    channel = references.channel(services.database, call.id())
+    channels.delete(services.database, channel.id)
+    return Reply(write_application(application.get(services.database), call.links))
 
 
 def list_channel_members(call: Call, services: Services) -> Reply:
@@ -127,6 +137,7 @@ ROUTES = (
     Route("GET", "/channels", list_channels),
     Route("POST", "/channels", create_channel),
     Route("GET", "/channels/{id}", retrieve_channel),
+    Route("DELETE", "/channels/{id}", delete_channel),
     Route("PATCH", "/channels/{id}", update_channel),
     Route("GET", "/channels/{id}/members", list_channel_members),
     Route("POST", "/channels/{id}/members", add_channel_member),

@@ -1,52 +1,56 @@
-"""Messages, and what follows from sending one: notifications and events."""
+"""Messages: sent as JSON, or with a file as a form."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
+from typing import Any
 
+from ckfunc.emulator.dispatch import sending
+from ckfunc.emulator.http.bodies import read_json
 from ckfunc.emulator.http.calls import Call
 from ckfunc.emulator.http.cursors import cursor_reply, cursor_request
-from ckfunc.emulator.http.replies import Reply
-from ckfunc.emulator.http.routing import MEBIBYTE, Route
+from ckfunc.emulator.http.paging import page_request
+from ckfunc.emulator.http.problems import Refused
+from ckfunc.emulator.http.replies import Reply, page_reply
+from ckfunc.emulator.http.routing import Route
+from ckfunc.emulator.http.uploads import UPLOAD_BYTES, uploaded_file
 from ckfunc.emulator.resources import references
 from ckfunc.emulator.resources.services import Services
-from ckfunc.emulator.store import functions, messages, notifications, users
+from ckfunc.emulator.store import application, files, messages, threads
+from ckfunc.emulator.store.files import StoredFile
 from ckfunc.model.channel import Channel
-from ckfunc.model.message import Message
-from ckfunc.model.notification import Notification
-from ckfunc.model.user import User
-from ckfunc.wire.channels import write_channel
-from ckfunc.wire.messages import patched_message, read_new_message, write_message
-from ckfunc.wire.notifications import write_notification
-from ckfunc.wire.users import write_user
+from ckfunc.model.message import File, FileType, NewMessage
+from ckfunc.model.thread import Thread
+from ckfunc.wire.applications import write_application
+from ckfunc.wire.messages import patched_message, read_new_file_message, read_new_message, write_message
+from ckfunc.wire.threads import write_thread
 
-_NOTIFIED = "user.received.notification"
+BODY_BYTES = UPLOAD_BYTES
+"""The largest body that sends a message: a file and its form, and more than enough for the longest text."""
 
 
 def list_messages(call: Call, services: Services) -> Reply:
     """Answer with a page of all messages, newest first."""
-    return _list(call, services, None)
+    return page_of(call, services)
 
 
 def list_channel_messages(call: Call, services: Services) -> Reply:
-    """Answer with a page of a channel's messages, newest first."""
-    return _list(call, services, references.channel(services.database, call.id()))
+    """Answer with a page of a channel's messages, newest first, replies included."""
+    return page_of(call, services, channel=references.channel(services.database, call.id()))
+
+
+def list_channel_reported_messages(call: Call, services: Services) -> Reply:
+    """Answer with a page of a channel's messages that somebody reported."""
+    channel = references.channel(services.database, call.id())
+    request = page_request(call, messages.SORTABLE, messages.DEFAULT_ORDER)
+    page = messages.reported_page(services.database, channel.id, request)
+    return page_reply(call, "messages", page, [write_message(one, call.links) for one in page.items], request=request)
 
 
 def send_channel_message(call: Call, services: Services) -> Reply:
     """Send a message to a channel, on behalf of a user or as the system."""
-    database = services.database
-    channel = references.channel(database, call.id())
-    new = read_new_message(call.json())
-    sender = None if new.user is None else references.referred_user(database, new.user, "field 'user'")
-    with database.transaction():
-        message = messages.create(database, channel.id, new, sender)
-        # As it is now: with this message as its last.
-        channel = references.channel(database, channel.id)
-        others = [one for one in users.members(database, channel.id) if sender is None or one.id != sender.id]
-        made = notifications.create_for_message(database, channel, message, [one.id for one in others])
-    _fire(call, services, channel, message, list(zip(others, made, strict=True)))
-    return Reply(write_message(message, call.links))
+    return send(call, services, references.channel(services.database, call.id()).id)
 
 
 def retrieve_message(call: Call, services: Services) -> Reply:
@@ -54,20 +58,35 @@ def retrieve_message(call: Call, services: Services) -> Reply:
     return Reply(write_message(references.message(services.database, call.id()), call.links))
 
 
+def delete_message(call: Call, services: Services) -> Reply:
+    """Delete a message with its replies, and answer with the thread that it was in."""
+    message = references.message(services.database, call.id())
+    thread = threads.of_message(services.database, message)
+    messages.delete(services.database, message.id)
+    return Reply(write_thread(thread, call.links))
+
+
+def delete_messages(call: Call, services: Services) -> Reply:
+    """Delete every message of the application, and answer with it."""
+    messages.delete_all(services.database)
+    return Reply(write_application(application.get(services.database), call.links))
+
+
 def update_message(call: Call, services: Services) -> Reply:
     """Change a message by a merge patch; a new body sets the time of its last edit."""
     found = references.message(services.database, call.id())
     changed = patched_message(found, call.json() if call.body else None, datetime.now(UTC))
-    messages.update(services.database, changed)
-    return Reply(write_message(changed, call.links))
+    return Reply(write_message(messages.update(services.database, changed), call.links))
 
 
-def _list(call: Call, services: Services, channel: Channel | None) -> Reply:
+def page_of(call: Call, services: Services, *, channel: Channel | None = None, thread: Thread | None = None) -> Reply:
+    """Answer with a page of messages: all, a channel's or a thread's."""
     username, query = call.first("username"), call.first("query")
     page = messages.page(
         services.database,
         cursor_request(call),
         channel_id=None if channel is None else channel.id,
+        thread=thread,
         username=username,
         query=query,
     )
@@ -77,36 +96,48 @@ def _list(call: Call, services: Services, channel: Channel | None) -> Reply:
     return cursor_reply(call, "messages", page, items, filters)
 
 
-def _fire(
-    call: Call, services: Services, channel: Channel, message: Message, notified: list[tuple[User, Notification]]
-) -> None:
-    """Fire the events of a message that was stored: of its sender, if it has one, and of everybody who was notified."""
-    links = call.links
-    if message.user is not None:
-        sent = {
-            "user": write_user(message.user, links),
-            "channel": write_channel(channel, links),
-            "message": write_message(message, links),
-        }
-        services.dispatch.fire("user.sent.message", sent, caller=call.caller)
-    if functions.find_by_type(services.database, _NOTIFIED) is None:
-        return  # a channel can have thousands of members: no event is made for nobody
-    for user, notification in notified:
-        received = {
-            "user": write_user(user, links),
-            "notification": write_notification(notification, links),
-            "userHasActiveSession": user.presence.online,
-        }
-        services.dispatch.fire(_NOTIFIED, received, caller=call.caller)
+def send(call: Call, services: Services, channel_id: int, thread: Thread | None = None) -> Reply:
+    """Send the message in a request's body to a channel, or to a thread of it, and answer with it."""
+    database = services.database
+    file = None
+    if call.is_multipart:
+        new, file = _uploaded(call)
+    else:
+        new = read_new_message(call.json())
+    field = "field 'user'" if file is None else "field 'username'"
+    sender = None if new.user is None else references.referred_user(database, new.user, field)
+    if file is not None:
+        new = replace(new, file=_hosted(file, files.add(database, file)))
+    message = sending.send(
+        database, services.dispatch, call.links, channel_id, new, sender, thread=thread, caller=call.caller
+    )
+    return Reply(write_message(message, call.links))
 
 
-# As many characters as a message may have, each escaped as two halves of a surrogate pair, and as much for the rest.
-_BODY_BYTES = 16 * MEBIBYTE
+def _uploaded(call: Call) -> tuple[NewMessage, StoredFile]:
+    """Return the message of a form, and its file, which is not stored yet."""
+    parts = call.multipart()
+    given: dict[str, Any] = {name: part.text for name, part in parts.items() if name != "file" and part.text.strip()}
+    if "properties" in given:
+        try:
+            given["properties"] = read_json(parts["properties"].content, None)
+        except Refused as error:
+            raise Refused(f"field 'properties': {error.explanation}") from None
+    file = uploaded_file(parts)
+    return read_new_file_message(given, _hosted(file, "")), file
+
+
+def _hosted(file: StoredFile, key: str) -> File:
+    return File(messages.FILE_URL + key, file.name, file.content_type, len(file.content), FileType.HOSTED)
+
 
 ROUTES = (
     Route("GET", "/messages", list_messages),
+    Route("DELETE", "/messages", delete_messages),
     Route("GET", "/messages/{id}", retrieve_message),
-    Route("PATCH", "/messages/{id}", update_message, body_bytes=_BODY_BYTES),
+    Route("DELETE", "/messages/{id}", delete_message),
+    Route("PATCH", "/messages/{id}", update_message, body_bytes=BODY_BYTES),
     Route("GET", "/channels/{id}/messages", list_channel_messages),
-    Route("POST", "/channels/{id}/messages", send_channel_message, body_bytes=_BODY_BYTES),
+    Route("POST", "/channels/{id}/messages", send_channel_message, body_bytes=BODY_BYTES),
+    Route("GET", "/channels/{id}/reported-messages", list_channel_reported_messages),
 )

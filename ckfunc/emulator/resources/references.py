@@ -1,12 +1,13 @@
-"""Which user, channel or message a request means."""
+"""Which user, channel, message or thread a request means."""
 
 from __future__ import annotations
 
 from ckfunc.emulator.http.problems import Missing
-from ckfunc.emulator.store import channels, messages, users
+from ckfunc.emulator.store import channels, messages, threads, users
 from ckfunc.emulator.store.database import Database
 from ckfunc.model.channel import Channel
 from ckfunc.model.message import Message
+from ckfunc.model.thread import Thread
 from ckfunc.model.user import User, UserReference
 
 
@@ -40,4 +41,12 @@ def message(database: Database, message_id: int) -> Message:
     found = messages.get(database, message_id)
     if found is None:
         raise Missing(f"there is no message {message_id}")
+    return found
+
+
+def thread(database: Database, thread_id: int) -> Thread:
+    """Return the thread of that id. Raises Missing."""
+    found = threads.get(database, thread_id)
+    if found is None:
+        raise Missing(f"there is no thread {thread_id}")
     return found

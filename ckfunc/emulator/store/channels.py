@@ -10,8 +10,9 @@ from datetime import UTC, datetime
 from typing import Any
 
 from ckfunc.base.clock import parse_timestamp, timestamp
-from ckfunc.emulator.store import messages, users
+from ckfunc.emulator.store import matching, messages, users
 from ckfunc.emulator.store.database import Database
+from ckfunc.emulator.store.matching import Condition
 from ckfunc.emulator.store.paging import PageRequest, select_page
 from ckfunc.model.channel import Channel, ChannelType, NewChannel
 from ckfunc.model.page import Page
@@ -107,8 +108,12 @@ def page(
     created_from: datetime | None = None,
     created_until: datetime | None = None,
     member_id: int | None = None,
+    properties: Sequence[Condition] = (),
 ) -> Page[Channel]:
-    """Return a page of the channels: of a type, with all these usernames among the members, created within a time."""
+    """Return a page of the channels: of a type, with all these usernames among the members, created within a time.
+
+    All conditions hold for the `properties` of each.
+    """
     conditions: list[str] = ["TRUE"]
     parameters: list[Any] = []
     if type is not None:
@@ -124,6 +129,9 @@ def page(
         if moment is not None:
             conditions.append(f"channels.created_time {comparison} ?")
             parameters.append(timestamp(moment))
+    if properties:
+        conditions.append(f"{matching.FUNCTION}(channels.properties, ?)")
+        parameters.append(matching.written(properties))
     source = f"channels WHERE {' AND '.join(conditions)}"
     found = select_page(database, "channels.id", source, tuple(parameters), request=request, read=_id)
     by_id = by_ids(database, found.items)
@@ -155,6 +163,19 @@ def remove_member(database: Database, channel_id: int, user_id: int) -> bool:
         "DELETE FROM channel_members WHERE channel_id = ? AND user_id = ?", (channel_id, user_id)
     ).rowcount
     return gone > 0
+
+
+def member_ids(database: Database, channel_id: int) -> tuple[int, ...]:
+    """Return who is a member of a channel."""
+    rows = database.all("SELECT user_id FROM channel_members WHERE channel_id = ? ORDER BY user_id", channel_id)
+    return tuple(row["user_id"] for row in rows)
+
+
+def delete(database: Database, channel_id: int) -> None:
+    """Forget a channel with all that lies in it."""
+    with database.transaction():
+        messages.remove_files(database, "channel_id = ?", channel_id)
+        database.execute("DELETE FROM channels WHERE id = ?", (channel_id,))
 
 
 def is_member(database: Database, channel_id: int, user_id: int) -> bool:

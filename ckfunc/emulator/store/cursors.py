@@ -34,7 +34,7 @@ def select_cursor_page(
 
     `source` is everything after FROM, ends in a WHERE condition, and has an index that ends in `id`.
     """
-    bound, value, order = _window(request.cursor)
+    bound, value, order = window(request.cursor)
     rows = database.all(
         f"SELECT {columns} FROM {source}{bound} ORDER BY id {order} LIMIT ?",  # noqa: S608 - SQL of our own modules
         *parameters,
@@ -57,7 +57,7 @@ def select_cursor_page(
     )
 
 
-def _window(cursor: Cursor) -> tuple[str, tuple[int, ...], str]:
+def window(cursor: Cursor) -> tuple[str, tuple[int, ...], str]:
     """Return which ids a page may hold, as SQL with its parameters, and the order in which to look for them."""
     if cursor.relation is Relation.NEXT and cursor.next is not None:
         return " AND id < ?", (cursor.next,), "DESC"

@@ -10,9 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ckfunc.base.errors import CkfuncError
-
-SCHEMA_VERSION = 1
-"""Raised whenever a table changes; a file of a newer version is refused, an older one is migrated or refused."""
+from ckfunc.emulator.store import matching
 
 
 class UnusableDatabase(CkfuncError):
@@ -25,6 +23,7 @@ class Database:
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
         self.execute = connection.execute
+        self.executemany = connection.executemany
         self._in_transaction = False
         self.id = ""
         """A UUID made with the file: names this database wherever something is remembered about it."""
@@ -71,16 +70,17 @@ class Database:
         self._connection.close()
 
 
-def open_database(path: Path | None, schema: Sequence[str]) -> Database:
+def open_database(path: Path | None, schema: Sequence[str], migrations: Sequence[str] = ()) -> Database:
     """Open the file at `path` (None: in memory), made with `schema` if it is new. Raises UnusableDatabase.
 
-    `schema` is SQL, one script per family. The connection belongs to the calling thread.
+    `schema` is SQL, one script per family, of the newest version; each of `migrations` takes a file one version on, the
+    first one from version 1. The connection belongs to the calling thread.
     """
     if path is not None and not path.exists():
         path.touch(mode=0o600)  # it will hold the environment's secrets
     connection = sqlite3.connect(path or ":memory:", isolation_level=None, cached_statements=512)
     try:
-        return _prepared(connection, path, schema)
+        return _prepared(connection, path, schema, migrations)
     except sqlite3.DatabaseError as error:
         connection.close()
         raise UnusableDatabase(
@@ -92,30 +92,60 @@ def open_database(path: Path | None, schema: Sequence[str]) -> Database:
         raise
 
 
-def _prepared(connection: sqlite3.Connection, path: Path | None, schema: Sequence[str]) -> Database:
+def connect(path: Path) -> Database:
+    """Return another connection to a database that is open already; it belongs to the calling thread."""
+    connection = sqlite3.connect(path, isolation_level=None)
     connection.row_factory = sqlite3.Row
+    _set_up(connection)
+    return Database(connection)
+
+
+def _set_up(connection: sqlite3.Connection) -> None:
     # NORMAL in WAL mode loses nothing when the process dies, however it dies; only a power cut can undo writes.
-    for pragma in ("busy_timeout = 5000", "journal_mode = WAL", "synchronous = NORMAL", "foreign_keys = ON"):
+    # An import writes for up to some seconds; nobody else can meanwhile.
+    for pragma in ("busy_timeout = 60000", "journal_mode = WAL", "synchronous = NORMAL", "foreign_keys = ON"):
         connection.execute(f"PRAGMA {pragma}")
+    connection.create_function(matching.FUNCTION, 2, matching.properties_match, deterministic=True)
+
+
+def _prepared(
+    connection: sqlite3.Connection, path: Path | None, schema: Sequence[str], migrations: Sequence[str]
+) -> Database:
+    connection.row_factory = sqlite3.Row
+    _set_up(connection)
     database = Database(connection)
     found = database.value("PRAGMA user_version")
-    if found > SCHEMA_VERSION:
+    newest = len(migrations) + 1
+    if found > newest:
         raise UnusableDatabase(
             f"the emulator's database {path} was made by a newer ckfunc "
-            f"(its format is {found}, this one knows {SCHEMA_VERSION})",
+            f"(its format is {found}, this one knows {newest})",
             hint="upgrade ckfunc, or choose another --data-dir",
         )
     if found == 0:
-        _create(database, schema)
+        _create(database, schema, newest)
+    elif found < newest:
+        _migrate(database, migrations[found - 1 :], newest)
     database.id = database.value("SELECT id FROM emulator")
     return database
 
 
-def _create(database: Database, schema: Sequence[str]) -> None:
+def _create(database: Database, schema: Sequence[str], version: int) -> None:
     with database.transaction():
         database.execute("CREATE TABLE emulator (id TEXT NOT NULL) STRICT")
         database.execute("INSERT INTO emulator VALUES (?)", (str(uuid.uuid4()),))
-        for script in schema:
-            for statement in script.split(";"):  # no trigger or text of ours holds a semicolon
-                database.execute(statement)
-        database.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+        _run(database, schema)
+        database.execute(f"PRAGMA user_version = {version}")
+
+
+def _migrate(database: Database, scripts: Sequence[str], version: int) -> None:
+    """Take an older file to `version`, all the way or not at all."""
+    with database.transaction():
+        _run(database, scripts)
+        database.execute(f"PRAGMA user_version = {version}")
+
+
+def _run(database: Database, scripts: Sequence[str]) -> None:
+    for script in scripts:
+        for statement in script.split(";"):  # no trigger or text of ours holds a semicolon
+            database.execute(statement)

@@ -5,27 +5,38 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
 from ckfunc.base.clock import parse_timestamp, timestamp
-from ckfunc.emulator.store import users
+from ckfunc.emulator.store import mentions, reactions, users
 from ckfunc.emulator.store.cursors import CursorRequest, select_cursor_page
 from ckfunc.emulator.store.database import Database
+from ckfunc.emulator.store.paging import PageRequest, select_page
+from ckfunc.emulator.store.threads import NEXT_ID
 from ckfunc.model.message import Message, MessageType, NewMessage
-from ckfunc.model.page import CursorPage
+from ckfunc.model.page import CursorPage, Page
+from ckfunc.model.thread import Thread, ThreadType
 from ckfunc.model.user import User
 from ckfunc.wire.messages import read_file, write_file
 
+FILE_URL = "/v1/files/"
+"""Where hosted files are served, before their key."""
+
+# Messages and threads share one sequence of ids: the thread of the replies to a message has the message's own.
 SCHEMA = """
 CREATE TABLE messages (
   id INTEGER PRIMARY KEY AUTOINCREMENT,
   channel_id INTEGER NOT NULL REFERENCES channels ON DELETE CASCADE,
   user_id INTEGER REFERENCES users ON DELETE CASCADE,
+  parent_id INTEGER REFERENCES messages ON DELETE CASCADE,
+  thread_id INTEGER REFERENCES threads ON DELETE CASCADE,
   type TEXT NOT NULL,
   body TEXT,
   file TEXT,
+  mentions TEXT,
   group_tag TEXT,
   nested_level INTEGER NOT NULL,
   properties TEXT NOT NULL,
@@ -33,40 +44,59 @@ CREATE TABLE messages (
   last_edited_time TEXT
 ) STRICT;
 CREATE INDEX messages_of_channel ON messages (channel_id, id);
-CREATE INDEX messages_of_user ON messages (user_id, id)
+CREATE INDEX messages_of_main_thread ON messages (channel_id, id) WHERE parent_id IS NULL AND thread_id IS NULL;
+CREATE INDEX messages_of_parent ON messages (parent_id, id) WHERE parent_id IS NOT NULL;
+CREATE INDEX messages_of_thread ON messages (thread_id, id) WHERE thread_id IS NOT NULL;
+CREATE INDEX messages_of_user ON messages (user_id, id);
+CREATE TABLE message_reports (
+  message_id INTEGER NOT NULL REFERENCES messages ON DELETE CASCADE,
+  user_id INTEGER NOT NULL REFERENCES users ON DELETE CASCADE,
+  created_time TEXT NOT NULL,
+  PRIMARY KEY (message_id, user_id)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX message_reports_of_user ON message_reports (user_id)
 """
 
+SORTABLE = {"id": "messages.id", "type": "messages.type", "createdTime": "messages.created_time"}
+"""What lists of messages that are no cursor lists can be sorted by, as SQL."""
 
-def create(database: Database, channel_id: int, new: NewMessage, user: User | None) -> Message:
-    """Store a message that `user`, or the system, sends to a channel."""
-    made = Message(
-        id=0,
-        type=new.type,
-        channel_id=channel_id,
-        created_time=datetime.now(UTC),
-        user=user,
-        body=new.body,
-        file=new.file,
-        group_tag=new.group_tag,
-        properties=new.properties,
-    )
+DEFAULT_ORDER = "messages.id DESC"
+
+_COLUMNS = (
+    "messages.*"
+    ", (SELECT count(*) FROM messages AS replies WHERE replies.parent_id = messages.id) AS replies_count"
+    ", (SELECT count(*) FROM message_reports WHERE message_id = messages.id) AS report_count"
+    ", EXISTS (SELECT 1 FROM reactions WHERE message_id = messages.id) AS has_reactions"
+)
+
+
+def create(
+    database: Database, channel_id: int, new: NewMessage, user: User | None, thread: Thread | None = None
+) -> Message:
+    """Store a message that `user`, or the system, sends to a channel, or to a thread of it."""
+    parent_id = thread.id if thread is not None and thread.type is ThreadType.MESSAGE else None
+    thread_id = thread.id if thread is not None and thread.type is ThreadType.STANDALONE else None
+    level = 0
+    if parent_id is not None:
+        level = database.value("SELECT nested_level FROM messages WHERE id = ?", parent_id) + 1
     row_id = database.insert(
-        "INSERT INTO messages"
-        " (channel_id, user_id, type, body, file, group_tag, nested_level, properties, created_time)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        "INSERT INTO messages"  # noqa: S608 - SQL of our own modules
+        " (id, channel_id, user_id, parent_id, thread_id, type, body, file, mentions, group_tag,"
+        f" nested_level, properties, created_time) VALUES ({NEXT_ID}, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         channel_id,
         None if user is None else user.id,
-        made.type.value,
-        made.body,
-        None if made.file is None else json.dumps(write_file(made.file)),
-        made.group_tag,
-        made.nested_level,
-        json.dumps(dict(made.properties)),
-        timestamp(made.created_time),
+        parent_id,
+        thread_id,
+        new.type.value,
+        new.body,
+        None if new.file is None else json.dumps(write_file(new.file)),
+        mentions.found_in(database, new.body),
+        new.group_tag,
+        level,
+        json.dumps(dict(new.properties)),
+        timestamp(datetime.now(UTC)),
     )
-    stored = get(database, row_id)
-    assert stored is not None  # noqa: S101 - it was inserted above
-    return stored
+    return by_ids(database, [row_id])[row_id]
 
 
 def get(database: Database, message_id: int) -> Message | None:
@@ -79,7 +109,8 @@ def by_ids(database: Database, ids: Iterable[int | None]) -> dict[int, Message]:
     wanted = sorted({one for one in ids if one is not None})
     if not wanted:
         return {}
-    rows = database.all("SELECT * FROM messages WHERE id IN (SELECT value FROM json_each(?))", json.dumps(wanted))
+    sql = f"SELECT {_COLUMNS} FROM messages WHERE id IN (SELECT value FROM json_each(?))"  # noqa: S608 - the same
+    rows = database.all(sql, json.dumps(wanted))
     return {message.id: message for message in _read(database, rows)}
 
 
@@ -97,15 +128,20 @@ def page(
     request: CursorRequest,
     *,
     channel_id: int | None = None,
+    thread: Thread | None = None,
     username: str | None = None,
     query: str | None = None,
 ) -> CursorPage[Message]:
-    """Return a page of the messages, newest first: of one channel, by one sender, holding a text (in any case)."""
+    """Return a page of the messages, newest first: of a channel, a thread, a sender, holding a text (in any case)."""
     conditions: list[str] = ["TRUE"]
     parameters: list[Any] = []
     if channel_id is not None:
         conditions.append("channel_id = ?")
         parameters.append(channel_id)
+    if thread is not None:
+        condition, value = _in_thread(thread)
+        conditions.append(condition)
+        parameters.append(value)
     if username is not None:
         conditions.append("user_id = (SELECT users.id FROM users WHERE users.name = ?)")
         parameters.append(username)
@@ -114,35 +150,97 @@ def page(
         escaped = query.replace("!", "!!").replace("%", "!%").replace("_", "!_")
         parameters.append(f"%{escaped}%")
     source = f"messages WHERE {' AND '.join(conditions)}"
-    return select_cursor_page(database, "*", source, tuple(parameters), request=request, read=partial(_read, database))
-
-
-def update(database: Database, message: Message) -> None:
-    """Store what a patch can change of a message."""
-    edited = None if message.last_edited_time is None else timestamp(message.last_edited_time)
-    database.execute(
-        "UPDATE messages SET body = ?, properties = ?, last_edited_time = ? WHERE id = ?",
-        (message.body, json.dumps(dict(message.properties)), edited, message.id),
+    return select_cursor_page(
+        database, _COLUMNS, source, tuple(parameters), request=request, read=partial(_read, database)
     )
+
+
+def reported_page(database: Database, channel_id: int, request: PageRequest) -> Page[Message]:
+    """Return a page of those of a channel's messages that were reported."""
+    source = "messages WHERE channel_id = ? AND id IN (SELECT message_id FROM message_reports)"
+    found = select_page(database, "messages.id", source, (channel_id,), request=request, read=lambda row: row["id"])
+    by_id = by_ids(database, found.items)
+    return replace(found, items=tuple(by_id[one] for one in found.items))
+
+
+def report(database: Database, message_id: int, user_id: int) -> None:
+    """Keep that a user reported a message; once is enough."""
+    now = timestamp(datetime.now(UTC))
+    database.execute("INSERT OR IGNORE INTO message_reports VALUES (?, ?, ?)", (message_id, user_id, now))
+
+
+def update(database: Database, message: Message) -> Message:
+    """Store what a patch can change of a message, and return it as it is then: a new text may mention others."""
+    edited = None if message.last_edited_time is None else timestamp(message.last_edited_time)
+    found = mentions.found_in(database, message.body)
+    database.execute(
+        "UPDATE messages SET body = ?, mentions = ?, properties = ?, last_edited_time = ? WHERE id = ?",
+        (message.body, found, json.dumps(dict(message.properties)), edited, message.id),
+    )
+    return by_ids(database, [message.id])[message.id]
+
+
+def delete(database: Database, message_id: int) -> None:
+    """Forget a message with all that hangs on it: replies, notifications, receipts, reactions and its file."""
+    with database.transaction():
+        remove_files(database, _AND_ITS_REPLIES, message_id)
+        database.execute("DELETE FROM messages WHERE id = ?", (message_id,))
+
+
+def delete_all(database: Database) -> None:
+    """Forget every message, with all that hangs on it."""
+    with database.transaction():
+        remove_files(database, "TRUE")
+        database.execute("DELETE FROM messages")
+
+
+def remove_files(database: Database, condition: str, *parameters: Any) -> None:
+    """Forget the hosted files of those messages for which the SQL `condition` is true."""
+    database.execute(
+        "DELETE FROM files WHERE key IN ("  # noqa: S608 - SQL of our own modules
+        f" SELECT substr(json_extract(file, '$.url'), {len(FILE_URL) + 1}) FROM messages"
+        f" WHERE file IS NOT NULL AND json_extract(file, '$.type') = 'HOSTED' AND {condition})",
+        parameters,
+    )
+
+
+_AND_ITS_REPLIES = (
+    "id IN (WITH RECURSIVE gone (id) AS (VALUES (?) UNION ALL"
+    " SELECT messages.id FROM messages JOIN gone ON messages.parent_id = gone.id) SELECT id FROM gone)"
+)
+
+
+def _in_thread(thread: Thread) -> tuple[str, int]:
+    if thread.type is ThreadType.MESSAGE:
+        return "parent_id = ?", thread.id
+    if thread.type is ThreadType.STANDALONE:
+        return "thread_id = ?", thread.id
+    return "parent_id IS NULL AND thread_id IS NULL AND channel_id = ?", thread.channel_id
 
 
 def _read(database: Database, rows: Sequence[sqlite3.Row]) -> tuple[Message, ...]:
     senders = users.by_ids(database, (row["user_id"] for row in rows))
-    return tuple(_message(row, senders) for row in rows)
-
-
-def _message(row: sqlite3.Row, senders: dict[int, User]) -> Message:
-    edited = row["last_edited_time"]
-    return Message(
-        id=row["id"],
-        type=MessageType(row["type"]),
-        channel_id=row["channel_id"],
-        created_time=parse_timestamp(row["created_time"]),
-        user=senders.get(row["user_id"]),
-        body=row["body"],
-        file=None if row["file"] is None else read_file(json.loads(row["file"])),
-        group_tag=row["group_tag"],
-        last_edited_time=None if edited is None else parse_timestamp(edited),
-        nested_level=row["nested_level"],
-        properties=json.loads(row["properties"]),
+    reacted = reactions.summaries(database, [row["id"] for row in rows if row["has_reactions"]])
+    mentioned = mentions.resolved(database, {row["id"]: row["mentions"] for row in rows if row["mentions"]})
+    return tuple(
+        Message(
+            id=row["id"],
+            type=MessageType(row["type"]),
+            channel_id=row["channel_id"],
+            created_time=parse_timestamp(row["created_time"]),
+            user=senders.get(row["user_id"]),
+            body=row["body"],
+            file=None if row["file"] is None else read_file(json.loads(row["file"])),
+            group_tag=row["group_tag"],
+            last_edited_time=None if row["last_edited_time"] is None else parse_timestamp(row["last_edited_time"]),
+            nested_level=row["nested_level"],
+            properties=json.loads(row["properties"]),
+            replies_count=row["replies_count"] or None,
+            report_count=row["report_count"] or None,
+            mentions=mentioned.get(row["id"], ()),
+            reactions=reacted.get(row["id"], ()),
+            parent_id=row["parent_id"],
+            thread_id=row["thread_id"],
+        )
+        for row in rows
     )

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from functools import partial
 
 from ckfunc.base.clock import parse_timestamp, timestamp
-from ckfunc.emulator.store import channels, messages
+from ckfunc.emulator.store import channels, messages, sessions, users
 from ckfunc.emulator.store.cursors import CursorRequest, select_cursor_page
 from ckfunc.emulator.store.database import Database
-from ckfunc.model.channel import Channel
+from ckfunc.model.channel import Channel, ChannelType
 from ckfunc.model.message import Message
 from ckfunc.model.notification import Notification, NotificationData, NotificationType
 from ckfunc.model.page import CursorPage
+from ckfunc.model.user import User
 
 SCHEMA = """
 CREATE TABLE notifications (
@@ -23,6 +24,7 @@ CREATE TABLE notifications (
   type TEXT NOT NULL,
   channel_id INTEGER NOT NULL REFERENCES channels ON DELETE CASCADE,
   message_id INTEGER NOT NULL REFERENCES messages ON DELETE CASCADE,
+  mentioned_channel_id INTEGER REFERENCES channels ON DELETE CASCADE,
   title TEXT NOT NULL,
   body TEXT NOT NULL,
   muted INTEGER NOT NULL,
@@ -31,38 +33,87 @@ CREATE TABLE notifications (
 ) STRICT;
 CREATE INDEX notifications_of_user ON notifications (user_id, id);
 CREATE INDEX notifications_of_channel ON notifications (channel_id);
-CREATE INDEX notifications_of_message ON notifications (message_id)
+CREATE INDEX notifications_of_message ON notifications (message_id);
+CREATE INDEX notifications_of_mentioned_channel ON notifications (mentioned_channel_id)
+  WHERE mentioned_channel_id IS NOT NULL
 """
 
 BODY_CHARACTERS = 1024
 """How much of a message a notification repeats; the whole of it is in its data."""
 
 
-def create_for_message(
-    database: Database, channel: Channel, message: Message, recipients: Iterable[int]
-) -> tuple[Notification, ...]:
-    """Store a notification of a new message for each of these users."""
-    sender = message.user
-    kind = NotificationType.SYSTEM_SENT_MESSAGE if sender is None else NotificationType.USER_SENT_MESSAGE
-    title = "System message sent" if sender is None else f"{sender.display_name} sent a message"
+def create_for_message(database: Database, channel: Channel, message: Message) -> tuple[tuple[User, Notification], ...]:
+    """Store a notification for everybody whom a new message concerns, and return them with whom they are for.
+
+    Each gets one, for the closest reason: to be mentioned, to be answered, to be a member of a channel that is
+    mentioned, or to be a member of this one. Nobody gets one who has a chat session open in the channel.
+    """
+    reasons = _reasons(database, channel, message)
+    present = sessions.present(database, channel.id)
+    wanted = {one: reason for one, reason in reasons.items() if one not in present}
+    who = users.by_ids(database, wanted)
     body = "File attachment" if message.body is None else message.body[:BODY_CHARACTERS]
-    now = datetime.now(UTC)
-    made = []
-    for recipient in recipients:
-        row_id = database.insert(
-            "INSERT INTO notifications (user_id, type, channel_id, message_id, title, body, muted, created_time)"
-            " VALUES (?, ?, ?, ?, ?, ?, 0, ?)",
-            recipient,
-            kind.value,
-            channel.id,
-            message.id,
-            title,
-            body,
-            timestamp(now),
-        )
-        data = NotificationData(kind, message)
-        made.append(Notification(row_id, recipient, title, body, data, now, channel))
-    return tuple(made)
+    return tuple((who[one], _create(database, channel, who[one], data, body)) for one, data in wanted.items())
+
+
+def _reasons(database: Database, channel: Channel, message: Message) -> dict[int, NotificationData]:
+    """Return why each of the users is to be notified; what comes later is closer to them."""
+    members = channels.member_ids(database, channel.id)
+    sender = message.user
+    if sender is None:
+        return dict.fromkeys(members, NotificationData(NotificationType.SYSTEM_SENT_MESSAGE, message))
+    reasons = dict.fromkeys(members, NotificationData(NotificationType.USER_SENT_MESSAGE, message))
+
+    def notify(user_id: int, data: NotificationData) -> None:
+        # Whoever cannot see the channel is not told of it.
+        if user_id in reasons or channel.type is ChannelType.PUBLIC:
+            reasons[user_id] = data
+
+    named = channels.by_ids(database, (one.channel.id for one in message.mentions if one.channel is not None))
+    for mentioned in named.values():
+        data = NotificationData(NotificationType.USER_MENTIONED_CHANNEL, message, mentioned_channel=mentioned)
+        for member in channels.member_ids(database, mentioned.id):
+            notify(member, data)
+    parent = None if message.parent_id is None else messages.get(database, message.parent_id)
+    if parent is not None and parent.user is not None:
+        notify(parent.user.id, NotificationData(NotificationType.USER_REPLIED_TO_MESSAGE, message, parent=parent))
+    for mention in message.mentions:
+        if mention.user is not None:
+            data = NotificationData(NotificationType.USER_MENTIONED_USER, message, mentioned_user=mention.user)
+            notify(mention.user.id, data)
+    reasons.pop(sender.id, None)
+    return reasons
+
+
+def _create(database: Database, channel: Channel, recipient: User, data: NotificationData, body: str) -> Notification:
+    title, now = _title(data), datetime.now(UTC)
+    made = database.insert(
+        "INSERT INTO notifications"
+        " (user_id, type, channel_id, message_id, mentioned_channel_id, title, body, muted, created_time)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, 0, ?)",
+        recipient.id,
+        data.type.value,
+        channel.id,
+        data.message.id,
+        None if data.mentioned_channel is None else data.mentioned_channel.id,
+        title,
+        body,
+        timestamp(now),
+    )
+    return Notification(made, recipient.id, title, body, data, now, channel)
+
+
+def _title(data: NotificationData) -> str:
+    sender = data.message.user
+    if sender is None:
+        return "System message sent"
+    if data.type is NotificationType.USER_MENTIONED_USER:
+        return f"{sender.display_name} mentioned you"
+    if data.mentioned_channel is not None:
+        return f"{sender.display_name} mentioned {data.mentioned_channel.display_name}"
+    if data.parent is not None:
+        return f"{sender.display_name} replied to your message"
+    return f"{sender.display_name} sent a message"
 
 
 def page(database: Database, user_id: int, request: CursorRequest) -> CursorPage[Notification]:
@@ -72,15 +123,28 @@ def page(database: Database, user_id: int, request: CursorRequest) -> CursorPage
 
 
 def _read(database: Database, rows: Sequence[sqlite3.Row]) -> tuple[Notification, ...]:
-    where = channels.by_ids(database, (row["channel_id"] for row in rows))
+    where = channels.by_ids(database, (row[name] for row in rows for name in ("channel_id", "mentioned_channel_id")))
     about = messages.by_ids(database, (row["message_id"] for row in rows))
+    parents = messages.by_ids(database, (one.parent_id for one in about.values()))
+    who = users.by_ids(database, (row["user_id"] for row in rows))
+
+    def data(row: sqlite3.Row) -> NotificationData:
+        kind, message = NotificationType(row["type"]), about[row["message_id"]]
+        return NotificationData(
+            type=kind,
+            message=message,
+            mentioned_channel=where.get(row["mentioned_channel_id"]),
+            mentioned_user=who[row["user_id"]] if kind is NotificationType.USER_MENTIONED_USER else None,
+            parent=parents[message.parent_id or 0] if kind is NotificationType.USER_REPLIED_TO_MESSAGE else None,
+        )
+
     return tuple(
         Notification(
             id=row["id"],
             recipient_id=row["user_id"],
             title=row["title"],
             body=row["body"],
-            data=NotificationData(NotificationType(row["type"]), about[row["message_id"]]),
+            data=data(row),
             created_time=parse_timestamp(row["created_time"]),
             channel=where[row["channel_id"]],
             muted=bool(row["muted"]),

@@ -8,10 +8,17 @@ from ckfunc.emulator.store import (
     files,
     functions,
     invocations,
+    jobs,
     messages,
+    moderation,
     notifications,
+    reactions,
+    receipts,
     runtime,
     scripts,
+    sessions,
+    staging,
+    threads,
     users,
 )
 
@@ -24,6 +31,16 @@ SCHEMA: tuple[str, ...] = (
     files.SCHEMA,
     users.SCHEMA,
     channels.SCHEMA,
+    moderation.SCHEMA,
+    threads.SCHEMA,
     messages.SCHEMA,
+    reactions.SCHEMA,
+    receipts.SCHEMA,
     notifications.SCHEMA,
+    sessions.SCHEMA,
+    jobs.SCHEMA,
+    staging.SCHEMA,
 )
+
+MIGRATIONS: tuple[str, ...] = ()
+"""SQL that takes a database from one version of its format to the next: the first script from 1 to 2, and so on."""

@@ -1,0 +1,102 @@
+"""How users belong to a channel: as members, moderators, invited, or present."""
+
+from __future__ import annotations
+
+from ckfunc.emulator.http.calls import Call
+from ckfunc.emulator.http.paging import page_request
+from ckfunc.emulator.http.problems import Missing, Refused
+from ckfunc.emulator.http.replies import Reply, page_reply
+from ckfunc.emulator.http.routing import Route
+from ckfunc.emulator.resources import references
+from ckfunc.emulator.resources.services import Services
+from ckfunc.emulator.store import channels, moderation, sessions, users
+from ckfunc.model.channel import Channel, ChannelType
+from ckfunc.wire.channels import write_channel
+from ckfunc.wire.memberships import write_invite, write_membership
+from ckfunc.wire.reading import required, resource
+from ckfunc.wire.users import read_reference, write_user
+
+_INVITED = "user.received.channel_invite"
+
+
+def list_channel_memberships(call: Call, services: Services) -> Reply:
+    """Answer with a page of a channel's memberships."""
+    channel = references.channel(services.database, call.id())
+    request = page_request(call, moderation.MEMBERSHIPS_SORTABLE, moderation.MEMBERSHIPS_ORDER)
+    page = moderation.memberships_page(services.database, channel.id, request)
+    items = [write_membership(one, call.links) for one in page.items]
+    return page_reply(call, "memberships", page, items, request=request)
+
+
+def list_channel_moderators(call: Call, services: Services) -> Reply:
+    """Answer with a page of a channel's moderators."""
+    channel = references.channel(services.database, call.id())
+    request = page_request(call, users.SORTABLE, users.DEFAULT_ORDER)
+    page = moderation.moderators_page(services.database, channel.id, request)
+    items = [write_user(one, call.links) for one in page.items]
+    return page_reply(call, "users", page, items, request=request)
+
+
+def add_channel_moderator(call: Call, services: Services) -> Reply:
+    """Make a member of a channel its moderator, and answer with the user; one who is a moderator stays it."""
+    channel = _group(references.channel(services.database, call.id()), "has no moderators")
+    user = references.referred_user(services.database, read_reference(call.json()), "the body")
+    if not channels.is_member(services.database, channel.id, user.id):
+        raise Refused(f"user {user.id} is not a member of channel {channel.id}; only members can moderate it")
+    moderation.add_moderator(services.database, channel.id, user.id)
+    return Reply(write_user(user, call.links))
+
+
+def remove_channel_moderator(call: Call, services: Services) -> Reply:
+    """Make a moderator a plain member, and answer with the channel."""
+    channel = references.channel(services.database, call.id())
+    user = references.user(services.database, call.id("user_id"))
+    if not moderation.remove_moderator(services.database, channel.id, user.id):
+        raise Missing(f"user {user.id} is not a moderator of channel {channel.id}")
+    return Reply(write_channel(channel, call.links))
+
+
+def list_channel_participants(call: Call, services: Services) -> Reply:
+    """Answer with a page of the users who have a channel open."""
+    channel = references.channel(services.database, call.id())
+    request = page_request(call, users.SORTABLE, users.DEFAULT_ORDER)
+    page = sessions.participants_page(services.database, channel.id, request)
+    items = [write_user(one, call.links) for one in page.items]
+    return page_reply(call, "users", page, items, request=request)
+
+
+def list_channel_invites(call: Call, services: Services) -> Reply:
+    """Answer with a page of the invites to a channel."""
+    channel = references.channel(services.database, call.id())
+    request = page_request(call, moderation.INVITES_SORTABLE, moderation.INVITES_ORDER)
+    page = moderation.invites_page(services.database, channel.id, request)
+    items = [write_invite(one, call.links) for one in page.items]
+    return page_reply(call, "invites", page, items, request=request)
+
+
+def send_channel_invite(call: Call, services: Services) -> Reply:
+    """Invite a user to a channel; nobody is invited to a direct one."""
+    channel = _group(references.channel(services.database, call.id()), "takes no new members")
+    reference = read_reference(required(resource(call.json(), "invite"), "user", dict), "field 'user'")
+    user = references.referred_user(services.database, reference, "field 'user'")
+    made = moderation.invite(services.database, channel.id, user.id)
+    event = {"user": write_user(user, call.links), "channel": write_channel(channel, call.links)}
+    services.dispatch.fire(_INVITED, event, caller=call.caller)
+    return Reply(write_invite(made, call.links))
+
+
+def _group(channel: Channel, what: str) -> Channel:
+    if channel.type is ChannelType.DIRECT:
+        raise Refused(f"channel {channel.id} is a direct channel, which {what}")
+    return channel
+
+
+ROUTES = (
+    Route("GET", "/channels/{id}/memberships", list_channel_memberships),
+    Route("GET", "/channels/{id}/moderators", list_channel_moderators),
+    Route("POST", "/channels/{id}/moderators", add_channel_moderator),
+    Route("DELETE", "/channels/{id}/moderators/{user_id}", remove_channel_moderator),
+    Route("GET", "/channels/{id}/participants", list_channel_participants),
+    Route("GET", "/channels/{id}/invites", list_channel_invites),
+    Route("POST", "/channels/{id}/invites", send_channel_invite),
+)

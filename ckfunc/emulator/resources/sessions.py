@@ -1,0 +1,107 @@
+"""User sessions and chat sessions, and the controls that stand in for a client that opens and closes a channel."""
+
+from __future__ import annotations
+
+from typing import TypeVar
+
+from ckfunc.emulator.http.calls import Call
+from ckfunc.emulator.http.paging import page_request
+from ckfunc.emulator.http.problems import Missing, Refused
+from ckfunc.emulator.http.replies import Reply
+from ckfunc.emulator.http.routing import Access, Route
+from ckfunc.emulator.resources import references
+from ckfunc.emulator.resources.services import Services
+from ckfunc.emulator.store import sessions, unread
+from ckfunc.emulator.store.paging import PageRequest
+from ckfunc.model.page import Page
+from ckfunc.model.session import SessionState
+from ckfunc.model.user import UserReference
+from ckfunc.wire.channels import write_channel
+from ckfunc.wire.pages import write_page
+from ckfunc.wire.reading import required, resource
+from ckfunc.wire.sessions import write_chat_session, write_user_session
+from ckfunc.wire.users import write_user
+
+T = TypeVar("T")
+
+CONTROLLED = "ckfunc"
+"""The user agent of a session that was opened by a control."""
+
+
+def list_user_sessions(call: Call, services: Services) -> Reply:
+    """Answer with a page of the user sessions, all or those in a state."""
+    request = page_request(call, sessions.USER_SESSIONS_SORTABLE, "user_sessions.id ASC")
+    page = sessions.user_sessions_page(services.database, request, _state(call))
+    return _page_reply(call, page, [write_user_session(one, call.links) for one in page.items], request)
+
+
+def list_chat_sessions(call: Call, services: Services) -> Reply:
+    """Answer with a page of the chat sessions, all or those in a state."""
+    request = page_request(call, sessions.CHAT_SESSIONS_SORTABLE, "chat_sessions.id ASC")
+    page = sessions.chat_sessions_page(services.database, request, _state(call))
+    return _page_reply(call, page, [write_chat_session(one, call.links) for one in page.items], request)
+
+
+def open_chat_session(call: Call, services: Services) -> Reply:
+    """Let a user open a channel, as a client does: the event is fired, and the user gets no notification from there.
+
+    The user connects for it, unless there is an open session already.
+    """
+    database = services.database
+    body = resource(call.json(), "session")
+    user = references.referred_user(database, UserReference(username=required(body, "username", str)), "'username'")
+    channel = references.channel(database, required(body, "channelId", int))
+    with database.transaction():
+        session_id = sessions.open_session_of(database, user.id)
+        if session_id is None:
+            session_id = sessions.open_session(database, user.id, CONTROLLED)
+        opened = sessions.start_chat(database, session_id, channel.id)
+    started = {
+        "user": write_user(opened.session.user, call.links),
+        "channel": write_channel(channel, call.links),
+        "channelUnread": unread.in_channel(database, channel.id, user.id),
+        "channelMessagesCount": unread.count_in_channel(database, channel.id),
+    }
+    services.dispatch.fire("user.started.chat_session", started, caller=call.caller)
+    return Reply(write_chat_session(opened, call.links))
+
+
+def close_chat_session(call: Call, services: Services) -> Reply:
+    """Let a user leave a channel; a connection that was opened by a control ends with its last channel."""
+    database = services.database
+    found = sessions.get_chat(database, call.id())
+    if found is None:
+        raise Missing(f"there is no chat session {call.id()}")
+    with database.transaction():
+        sessions.end_chat(database, found.id)
+        controlled = found.session.user_agent == CONTROLLED
+        if controlled and not sessions.has_chats(database, found.session.id):
+            sessions.close_session(database, found.session.id)
+    closed = sessions.get_chat(database, found.id)
+    assert closed is not None  # noqa: S101 - it was found above
+    return Reply(write_chat_session(closed, call.links))
+
+
+def _state(call: Call) -> SessionState | None:
+    text = call.first("state")
+    if not text:
+        return None
+    try:
+        return SessionState(text.upper())
+    except ValueError:
+        raise Refused(f"query parameter 'state' is {text[:60]!r}, not one of {', '.join(SessionState)}") from None
+
+
+def _page_reply(call: Call, page: Page[T], items: list[dict[str, object]], request: PageRequest) -> Reply:
+    # The page links of these two lists, alone among all, do not name the application.
+    href = f"{call.links.base}/v1{call.path}"
+    filters = tuple(pair for pair in call.query() if pair[0] == "state")
+    return Reply(write_page("sessions", page, items, href, (*filters, *request.query)))
+
+
+ROUTES = (
+    Route("GET", "/user-sessions", list_user_sessions),
+    Route("GET", "/chat-sessions", list_chat_sessions),
+    Route("POST", "/emulator/sessions", open_chat_session, Access.CONTROL),
+    Route("DELETE", "/emulator/sessions/{id}", close_chat_session, Access.CONTROL),
+)

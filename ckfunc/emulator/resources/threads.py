@@ -1,0 +1,71 @@
+"""Threads: replies to messages, and what is typed or happens in a channel without being a message."""
+
+from __future__ import annotations
+
+from ckfunc.emulator.http.calls import Call
+from ckfunc.emulator.http.problems import Refused
+from ckfunc.emulator.http.replies import Reply
+from ckfunc.emulator.http.routing import Route
+from ckfunc.emulator.resources import messages, references
+from ckfunc.emulator.resources.services import Services
+from ckfunc.emulator.store.threads import DEEPEST
+from ckfunc.model.thread import ThreadType
+from ckfunc.wire.channels import write_channel
+from ckfunc.wire.threads import read_event, read_new_keystrokes, write_event, write_keystrokes, write_thread
+
+_TRIGGERED = "system.triggered.event"
+
+
+def retrieve_thread(call: Call, services: Services) -> Reply:
+    """Answer with a thread; the id of a message is that of the thread of its replies."""
+    return Reply(write_thread(references.thread(services.database, call.id()), call.links))
+
+
+def list_thread_messages(call: Call, services: Services) -> Reply:
+    """Answer with a page of a thread's messages, newest first."""
+    return messages.page_of(call, services, thread=references.thread(services.database, call.id()))
+
+
+def send_thread_message(call: Call, services: Services) -> Reply:
+    """Reply in a thread, on behalf of a user or as the system."""
+    thread = references.thread(services.database, call.id())
+    if thread.type is ThreadType.MESSAGE:
+        level = references.message(services.database, thread.id).nested_level
+        if level >= DEEPEST:
+            raise Refused(f"message {thread.id} lies {level} replies deep; no deeper ones are possible")
+    return messages.send(call, services, thread.channel_id, thread)
+
+
+def send_thread_keystrokes(call: Call, services: Services) -> Reply:
+    """Send keystrokes in a thread on behalf of a user. They are passed on and not kept."""
+    return _keystrokes(call, services, references.thread(services.database, call.id()).channel_id)
+
+
+def send_channel_keystrokes(call: Call, services: Services) -> Reply:
+    """Send keystrokes in a channel on behalf of a user. They are passed on and not kept."""
+    return _keystrokes(call, services, references.channel(services.database, call.id()).id)
+
+
+def send_channel_event(call: Call, services: Services) -> Reply:
+    """Send a custom event into a channel. It is passed on and not kept."""
+    channel = references.channel(services.database, call.id())
+    document = write_event(read_event(call.json()), call.links)
+    event = {"channel": write_channel(channel, call.links), "event": document}
+    services.dispatch.fire(_TRIGGERED, event, caller=call.caller)
+    return Reply(document)
+
+
+def _keystrokes(call: Call, services: Services, channel_id: int) -> Reply:
+    new = read_new_keystrokes(call.json())
+    user = references.referred_user(services.database, new.user, "field 'user'")
+    return Reply(write_keystrokes(new.keys, user, channel_id, call.links))
+
+
+ROUTES = (
+    Route("POST", "/channels/{id}/events", send_channel_event),
+    Route("POST", "/channels/{id}/keystrokes", send_channel_keystrokes),
+    Route("GET", "/threads/{id}", retrieve_thread),
+    Route("GET", "/threads/{id}/messages", list_thread_messages),
+    Route("POST", "/threads/{id}/messages", send_thread_message, body_bytes=messages.BODY_BYTES),
+    Route("POST", "/threads/{id}/keystrokes", send_thread_keystrokes),
+)

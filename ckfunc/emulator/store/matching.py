@@ -1,0 +1,47 @@
+"""Whether a resource's custom properties are as a filter wants them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from functools import lru_cache
+from typing import Any
+
+FUNCTION = "properties_match"
+"""The name of the SQL function that every connection has: (properties, conditions), both JSON, to 1 or 0."""
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """The property `name` is one of `values`; objects may have more fields than the wanted ones."""
+
+    name: str
+    values: tuple[Any, ...]
+
+
+def written(conditions: Sequence[Condition]) -> str:
+    """Return conditions as the SQL function takes them."""
+    return json.dumps([asdict(one) for one in conditions])
+
+
+def properties_match(properties: str, conditions: str) -> bool:
+    """Tell whether all of the conditions hold; the SQL function."""
+    have = json.loads(properties)
+    return all(
+        one["name"] in have and any(_contains(have[one["name"]], value) for value in one["values"])
+        for one in _read(conditions)
+    )
+
+
+@lru_cache(maxsize=16)
+def _read(conditions: str) -> list[Any]:
+    read: list[Any] = json.loads(conditions)
+    return read
+
+
+def _contains(have: Any, want: Any) -> bool:
+    if isinstance(want, dict) and isinstance(have, dict):
+        return all(name in have and _contains(have[name], value) for name, value in want.items())
+    # For Python true equals 1.
+    return isinstance(have, bool) == isinstance(want, bool) and bool(have == want)

@@ -1,0 +1,82 @@
+"""Whom and what a text mentions: found when it is stored, and shown as the mentioned are when it is read."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Mapping
+from typing import Any
+
+from ckfunc.base.clock import parse_timestamp
+from ckfunc.emulator.store import users
+from ckfunc.emulator.store.database import Database
+from ckfunc.model.annotation import Mention, MentionType
+from ckfunc.model.channel import Channel, ChannelType
+from ckfunc.model.user import User
+from ckfunc.wire.annotations import mention_tags
+
+MOST = 100
+"""How many mentions of one text count. The platform documents no limit; this one is ours."""
+
+
+def found_in(database: Database, text: str | None) -> str | None:
+    """Return which users and channels a text mentions, as it is stored; None when nobody is.
+
+    What names nobody is plain text. A channel's name means the public one first.
+    """
+    found = []
+    for kind, name, tag, start, end in mention_tags(text or "")[: 10 * MOST]:
+        row = database.one(_BY_NAME[kind], name)
+        if row is not None:
+            found.append([kind.value, tag, start, end, row["id"]])
+        if len(found) == MOST:
+            break
+    return json.dumps(found) if found else None
+
+
+_BY_NAME = {
+    MentionType.USER: "SELECT id FROM users WHERE name = ?",
+    MentionType.CHANNEL: "SELECT id FROM channels WHERE type IN ('PUBLIC', 'PRIVATE') AND name = ? ORDER BY type DESC",
+}
+
+
+def resolved(database: Database, stored: Mapping[int, str]) -> dict[int, tuple[Mention, ...]]:
+    """Return the mentions of several texts, by the same keys; who was deleted since is no longer mentioned."""
+    if not stored:
+        return {}
+    found = {key: json.loads(text) for key, text in stored.items()}
+    every = [one for mentions in found.values() for one in mentions]
+    who = users.by_ids(database, (one[4] for one in every if one[0] == MentionType.USER))
+    where = _channels(database, {one[4] for one in every if one[0] == MentionType.CHANNEL})
+    return {
+        key: tuple(made for one in mentions if (made := _mention(one, who, where)) is not None)
+        for key, mentions in found.items()
+    }
+
+
+def _mention(stored: list[Any], who: Mapping[int, User], where: Mapping[int, Channel]) -> Mention | None:
+    kind, tag, start, end, found = MentionType(stored[0]), *stored[1:]
+    if kind is MentionType.USER:
+        return Mention(kind, tag, start, end, user=who[found]) if found in who else None
+    return Mention(kind, tag, start, end, channel=where[found]) if found in where else None
+
+
+def _channels(database: Database, ids: set[int]) -> dict[int, Channel]:
+    """Return channels without their messages, which would mention channels in turn."""
+    if not ids:
+        return {}
+    rows = database.all("SELECT * FROM channels WHERE id IN (SELECT value FROM json_each(?))", json.dumps(sorted(ids)))
+    creators = users.by_ids(database, (row["creator_id"] for row in rows))
+    return {row["id"]: _channel(row, creators.get(row["creator_id"])) for row in rows}
+
+
+def _channel(row: sqlite3.Row, creator: User | None) -> Channel:
+    return Channel(
+        id=row["id"],
+        type=ChannelType(row["type"]),
+        created_time=parse_timestamp(row["created_time"]),
+        name=row["name"],
+        display_name=row["display_name"],
+        creator=creator,
+        properties=json.loads(row["properties"]),
+    )

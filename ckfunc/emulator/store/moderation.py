@@ -1,0 +1,88 @@
+"""Who joined a channel and when, who moderates it, and who was invited to it."""
+
+from __future__ import annotations
+
+import sqlite3
+from datetime import UTC, datetime
+
+from ckfunc.base.clock import parse_timestamp, timestamp
+from ckfunc.emulator.store import users
+from ckfunc.emulator.store.database import Database
+from ckfunc.emulator.store.paging import PageRequest, select_page
+from ckfunc.model.membership import Invite, Membership
+from ckfunc.model.page import Page
+from ckfunc.model.user import User
+
+# A moderator is a member; one who is no longer a member no longer moderates.
+SCHEMA = """
+CREATE TABLE channel_moderators (
+  channel_id INTEGER NOT NULL,
+  user_id INTEGER NOT NULL,
+  created_time TEXT NOT NULL,
+  PRIMARY KEY (channel_id, user_id),
+  FOREIGN KEY (channel_id, user_id) REFERENCES channel_members (channel_id, user_id) ON DELETE CASCADE
+) STRICT, WITHOUT ROWID;
+CREATE TABLE channel_invites (
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  channel_id INTEGER NOT NULL REFERENCES channels ON DELETE CASCADE,
+  user_id INTEGER NOT NULL REFERENCES users ON DELETE CASCADE,
+  created_time TEXT NOT NULL
+) STRICT;
+CREATE UNIQUE INDEX channel_invites_of_user ON channel_invites (user_id, channel_id);
+CREATE INDEX channel_invites_of_channel ON channel_invites (channel_id, id)
+"""
+
+MEMBERSHIPS_SORTABLE = {"id": "channel_members.user_id", "createdTime": "channel_members.created_time"}
+MEMBERSHIPS_ORDER = "channel_members.user_id ASC"
+INVITES_SORTABLE = {"id": "channel_invites.id", "createdTime": "channel_invites.created_time"}
+INVITES_ORDER = "channel_invites.id ASC"
+
+
+def memberships_page(database: Database, channel_id: int, request: PageRequest) -> Page[Membership]:
+    """Return a page of a channel's memberships."""
+    source = "channel_members WHERE channel_members.channel_id = ?"
+    return select_page(database, "*", source, (channel_id,), request=request, read=_membership)
+
+
+def moderators_page(database: Database, channel_id: int, request: PageRequest) -> Page[User]:
+    """Return a page of a channel's moderators."""
+    source = "channel_moderators AS own JOIN users ON users.id = own.user_id WHERE own.channel_id = ?"
+    return select_page(database, "users.*", source, (channel_id,), request=request, read=users.read)
+
+
+def add_moderator(database: Database, channel_id: int, user_id: int) -> None:
+    """Make a member of a channel its moderator; one who is stays it."""
+    now = timestamp(datetime.now(UTC))
+    database.execute("INSERT OR IGNORE INTO channel_moderators VALUES (?, ?, ?)", (channel_id, user_id, now))
+
+
+def remove_moderator(database: Database, channel_id: int, user_id: int) -> bool:
+    """Make a moderator a plain member; tell whether the user was a moderator."""
+    sql = "DELETE FROM channel_moderators WHERE channel_id = ? AND user_id = ?"
+    return database.execute(sql, (channel_id, user_id)).rowcount > 0
+
+
+def invites_page(database: Database, channel_id: int, request: PageRequest) -> Page[Invite]:
+    """Return a page of the invites to a channel."""
+    source = "channel_invites WHERE channel_invites.channel_id = ?"
+    return select_page(database, "*", source, (channel_id,), request=request, read=_invite)
+
+
+def invite(database: Database, channel_id: int, user_id: int) -> Invite:
+    """Store that a user is invited to a channel; to be invited again renews the invite."""
+    now = timestamp(datetime.now(UTC))
+    with database.transaction():
+        database.execute("DELETE FROM channel_invites WHERE channel_id = ? AND user_id = ?", (channel_id, user_id))
+        database.execute(
+            "INSERT INTO channel_invites (channel_id, user_id, created_time) VALUES (?, ?, ?)",
+            (channel_id, user_id, now),
+        )
+    return Invite(channel_id, user_id, parse_timestamp(now))
+
+
+def _membership(row: sqlite3.Row) -> Membership:
+    return Membership(row["channel_id"], row["user_id"], parse_timestamp(row["created_time"]))
+
+
+def _invite(row: sqlite3.Row) -> Invite:
+    return Invite(row["channel_id"], row["user_id"], parse_timestamp(row["created_time"]))

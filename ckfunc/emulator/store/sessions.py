@@ -1,0 +1,201 @@
+"""Who is connected, and who is in which channel: now, and in the past."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+
+from ckfunc.base.clock import parse_timestamp, timestamp
+from ckfunc.emulator.store import users
+from ckfunc.emulator.store.database import Database
+from ckfunc.emulator.store.paging import PageRequest, select_page
+from ckfunc.model.page import Page
+from ckfunc.model.session import ChatSession, SessionState, UserSession
+from ckfunc.model.user import User
+
+# `users.online` repeats whether a user has an open session: every user that is shown needs it.
+SCHEMA = """
+CREATE TABLE user_sessions (
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  user_id INTEGER NOT NULL REFERENCES users ON DELETE CASCADE,
+  user_agent TEXT,
+  created_time TEXT NOT NULL,
+  end_time TEXT
+) STRICT;
+CREATE INDEX user_sessions_of_user ON user_sessions (user_id, end_time);
+CREATE INDEX user_sessions_open ON user_sessions (id) WHERE end_time IS NULL;
+CREATE TABLE chat_sessions (
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  session_id INTEGER NOT NULL REFERENCES user_sessions ON DELETE CASCADE,
+  user_id INTEGER NOT NULL REFERENCES users ON DELETE CASCADE,
+  channel_id INTEGER NOT NULL REFERENCES channels ON DELETE CASCADE,
+  created_time TEXT NOT NULL,
+  end_time TEXT
+) STRICT;
+CREATE INDEX chat_sessions_of_session ON chat_sessions (session_id, end_time);
+CREATE INDEX chat_sessions_of_user ON chat_sessions (user_id);
+CREATE INDEX chat_sessions_of_channel ON chat_sessions (channel_id, end_time, user_id);
+CREATE INDEX chat_sessions_open ON chat_sessions (id) WHERE end_time IS NULL
+"""
+
+_STATE = "CASE WHEN {0}.end_time IS NULL THEN 'ACTIVE' ELSE 'ENDED' END"
+_SORTABLE = {"id": "{0}.id", "state": _STATE, "createdTime": "{0}.created_time", "endTime": "{0}.end_time"}
+
+USER_SESSIONS_SORTABLE = {
+    **{name: sql.format("user_sessions") for name, sql in _SORTABLE.items()},
+    "userAgent": "user_sessions.user_agent",
+}
+"""What the list of user sessions can be sorted by, as SQL."""
+
+CHAT_SESSIONS_SORTABLE = {name: sql.format("chat_sessions") for name, sql in _SORTABLE.items()}
+"""What the list of chat sessions can be sorted by, as SQL."""
+
+
+def open_session(database: Database, user_id: int, user_agent: str | None) -> int:
+    """Store that a user has connected, and return the user session's id."""
+    with database.transaction():
+        database.execute("UPDATE users SET online = 1 WHERE id = ?", (user_id,))
+        return database.insert(
+            "INSERT INTO user_sessions (user_id, user_agent, created_time) VALUES (?, ?, ?)",
+            user_id,
+            user_agent,
+            _now(),
+        )
+
+
+def close_session(database: Database, session_id: int) -> None:
+    """Store that a connection has ended, and with it its chats. One that had ended stays as it was."""
+    with database.transaction():
+        now = _now()
+        database.execute(
+            "UPDATE chat_sessions SET end_time = ? WHERE session_id = ? AND end_time IS NULL", (now, session_id)
+        )
+        database.execute("UPDATE user_sessions SET end_time = ? WHERE id = ? AND end_time IS NULL", (now, session_id))
+        database.execute(
+            "UPDATE users SET online = EXISTS"
+            " (SELECT 1 FROM user_sessions WHERE user_id = users.id AND end_time IS NULL)"
+            " WHERE id = (SELECT user_id FROM user_sessions WHERE id = ?)",
+            (session_id,),
+        )
+
+
+def open_session_of(database: Database, user_id: int) -> int | None:
+    """Return the newest open session of a user, or None."""
+    sql = "SELECT max(id) FROM user_sessions WHERE user_id = ? AND end_time IS NULL"
+    found: int | None = database.value(sql, user_id)
+    return found
+
+
+def start_chat(database: Database, session_id: int, channel_id: int) -> ChatSession:
+    """Store that the user of an open session has opened a channel."""
+    made = database.insert(
+        "INSERT INTO chat_sessions (session_id, user_id, channel_id, created_time)"
+        " SELECT id, user_id, ?, ? FROM user_sessions WHERE id = ?",
+        channel_id,
+        _now(),
+        session_id,
+    )
+    found = get_chat(database, made)
+    assert found is not None  # noqa: S101 - it was inserted above
+    return found
+
+
+def end_chat(database: Database, chat_session_id: int) -> None:
+    """Store that a user has left a channel's conversation; one that had left stays as it was."""
+    sql = "UPDATE chat_sessions SET end_time = ? WHERE id = ? AND end_time IS NULL"
+    database.execute(sql, (_now(), chat_session_id))
+
+
+def get_chat(database: Database, chat_session_id: int) -> ChatSession | None:
+    """Return a chat session, or None."""
+    rows = database.all("SELECT * FROM chat_sessions WHERE id = ?", chat_session_id)
+    return next(iter(_read_chats(database, rows)), None)
+
+
+def has_chats(database: Database, session_id: int) -> bool:
+    """Tell whether a user is in any channel within a session."""
+    sql = "SELECT 1 FROM chat_sessions WHERE session_id = ? AND end_time IS NULL"
+    return database.one(sql, session_id) is not None
+
+
+def present(database: Database, channel_id: int) -> frozenset[int]:
+    """Return the ids of the users who are in a channel now."""
+    sql = "SELECT DISTINCT user_id FROM chat_sessions WHERE channel_id = ? AND end_time IS NULL"
+    return frozenset(row[0] for row in database.all(sql, channel_id))
+
+
+def participants_page(database: Database, channel_id: int, request: PageRequest) -> Page[User]:
+    """Return a page of the users who are in a channel now."""
+    source = "users WHERE id IN (SELECT user_id FROM chat_sessions WHERE channel_id = ? AND end_time IS NULL)"
+    return select_page(database, "users.*", source, (channel_id,), request=request, read=users.read)
+
+
+def user_sessions_page(database: Database, request: PageRequest, state: SessionState | None) -> Page[UserSession]:
+    """Return a page of all user sessions, or of those in a state."""
+    page = _ids(database, "user_sessions", request, state)
+    by_id = _user_sessions(database, page.items)
+    items = tuple(by_id[one] for one in page.items)
+    return Page(items, page.number, page.size, page.total_elements, page.total_pages)
+
+
+def chat_sessions_page(database: Database, request: PageRequest, state: SessionState | None) -> Page[ChatSession]:
+    """Return a page of all chat sessions, or of those in a state."""
+    page = _ids(database, "chat_sessions", request, state)
+    sql = "SELECT * FROM chat_sessions WHERE id IN (SELECT value FROM json_each(?))"
+    by_id = {one.id: one for one in _read_chats(database, database.all(sql, json.dumps(page.items)))}
+    items = tuple(by_id[one] for one in page.items)
+    return Page(items, page.number, page.size, page.total_elements, page.total_pages)
+
+
+def end_all(database: Database) -> None:
+    """Store that nobody is connected: at the start, whatever the end before it was."""
+    with database.transaction():
+        for table in ("chat_sessions", "user_sessions"):
+            database.execute(f"UPDATE {table} SET end_time = ? WHERE end_time IS NULL", (_now(),))  # noqa: S608 - ours
+        database.execute("UPDATE users SET online = 0 WHERE online = 1")
+
+
+def _ids(database: Database, table: str, request: PageRequest, state: SessionState | None) -> Page[int]:
+    conditions = {None: "TRUE", SessionState.ACTIVE: "end_time IS NULL", SessionState.ENDED: "end_time IS NOT NULL"}
+    source = f"{table} WHERE {conditions[state]}"
+    return select_page(database, f"{table}.id", source, (), request=request, read=lambda row: int(row[0]))
+
+
+def _user_sessions(database: Database, ids: Iterable[int]) -> dict[int, UserSession]:
+    sql = "SELECT * FROM user_sessions WHERE id IN (SELECT value FROM json_each(?))"
+    rows = database.all(sql, json.dumps(sorted(set(ids))))
+    whose = users.by_ids(database, (row["user_id"] for row in rows))
+    return {
+        row["id"]: UserSession(
+            id=row["id"],
+            user=whose[row["user_id"]],
+            created_time=parse_timestamp(row["created_time"]),
+            user_agent=row["user_agent"],
+            end_time=_time(row["end_time"]),
+        )
+        for row in rows
+    }
+
+
+def _read_chats(database: Database, rows: Sequence[sqlite3.Row]) -> list[ChatSession]:
+    within = _user_sessions(database, (row["session_id"] for row in rows))
+    return [
+        ChatSession(
+            id=row["id"],
+            session=within[row["session_id"]],
+            channel_id=row["channel_id"],
+            created_time=parse_timestamp(row["created_time"]),
+            end_time=_time(row["end_time"]),
+        )
+        for row in rows
+    ]
+
+
+def _time(text: str | None) -> datetime | None:
+    return None if text is None else parse_timestamp(text)
+
+
+def _now() -> str:
+    return timestamp(datetime.now(UTC))
