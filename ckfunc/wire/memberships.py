@@ -6,8 +6,10 @@ from typing import Any
 
 from ckfunc.base.clock import timestamp
 from ckfunc.model.membership import Invite, Membership
+from ckfunc.model.user import UserReference
 from ckfunc.wire.links import Links, linked_id
-from ckfunc.wire.reading import moment, resource
+from ckfunc.wire.reading import moment, required, resource
+from ckfunc.wire.users import read_reference
 
 
 def write_membership(membership: Membership, links: Links) -> dict[str, Any]:
@@ -34,3 +36,8 @@ def read_invite(document: Any) -> Invite:
     """Read an invite in either spelling; raises Malformed."""
     found = resource(document, "invite")
     return Invite(linked_id(found, "channel"), linked_id(found, "invitee"), moment(found, "createdTime"))
+
+
+def read_new_invite(document: Any) -> UserReference:
+    """Read the body that invites a user, and return who that is. Raises Malformed."""
+    return read_reference(required(resource(document, "invite"), "user", dict), "field 'user'")

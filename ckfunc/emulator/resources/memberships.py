@@ -12,8 +12,7 @@ from ckfunc.emulator.resources.services import Services
 from ckfunc.emulator.store import channels, moderation, sessions, users
 from ckfunc.model.channel import Channel, ChannelType
 from ckfunc.wire.channels import write_channel
-from ckfunc.wire.memberships import write_invite, write_membership
-from ckfunc.wire.reading import required, resource
+from ckfunc.wire.memberships import read_new_invite, write_invite, write_membership
 from ckfunc.wire.users import read_reference, write_user
 
 _INVITED = "user.received.channel_invite"
@@ -77,8 +76,7 @@ def list_channel_invites(call: Call, services: Services) -> Reply:
 def send_channel_invite(call: Call, services: Services) -> Reply:
     """Invite a user to a channel; nobody is invited to a direct one."""
     channel = _group(references.channel(services.database, call.id()), "takes no new members")
-    reference = read_reference(required(resource(call.json(), "invite"), "user", dict), "field 'user'")
-    user = references.referred_user(services.database, reference, "field 'user'")
+    user = references.referred_user(services.database, read_new_invite(call.json()), "field 'user'")
     made = moderation.invite(services.database, channel.id, user.id)
     event = {"user": write_user(user, call.links), "channel": write_channel(channel, call.links)}
     services.dispatch.fire(_INVITED, event, caller=call.caller)
