@@ -7,8 +7,10 @@ from typing import Any
 
 from ckfunc.api.client import Client, reading
 from ckfunc.model.invocation import InvocationDetail
+from ckfunc.model.seed import Seeded
 from ckfunc.wire.invocations import read_detail
 from ckfunc.wire.reading import required, resource
+from ckfunc.wire.seeds import read_seeded
 
 AT_ONCE = 100
 """How many runs are asked about in one request, at most."""
@@ -52,6 +54,13 @@ def set_enabled(client: Client, function_id: int, enabled: bool) -> None:
     """Switch a function on or off, which the platform allows in its dashboard alone."""
     path = f"/emulator/functions/{function_id}/enabled"
     client.session.control("PUT", path, f"the switch of function {function_id}", body={"enabled": enabled})
+
+
+def plant_seed(client: Client, document: Any) -> Seeded:
+    """Add what a seed holds and the emulator does not; returns how much that was."""
+    what = "the seed"
+    found = client.session.control("POST", "/emulator/seed", what, body=document, timeout_s=_TRIGGER_TIMEOUT_S)
+    return reading(what, client.session.where, read_seeded, found)
 
 
 def _read(client: Client, what: str, found: Any) -> Mapping[str, Any]:

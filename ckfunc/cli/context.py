@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from ckfunc.api import Client, Connection
     from ckfunc.emulator.server import Emulator
     from ckfunc.model.project import Project
+    from ckfunc.model.seed import Seed
     from ckfunc.runtime.compiler import Compiler
 
 STATE_DIRECTORY = ".ckfunc"
@@ -132,11 +133,13 @@ class App:
             self.clock.sleep(0.05)
         return running
 
-    def emulator(self, data: Path | None, *, host: str = "127.0.0.1", port: int = 0) -> Emulator:
-        """Make an emulator that has not started yet; `data` None keeps nothing."""
+    def emulator(
+        self, data: Path | None, *, host: str = "127.0.0.1", port: int = 0, seed: Seed | None = None
+    ) -> Emulator:
+        """Make an emulator that has not started yet; `data` None keeps nothing, `seed` is what it begins with."""
         from ckfunc.emulator.server import Emulator
 
-        return Emulator(data, host=host, port=port, cache=cache_dir(), on_event=self.output.detail)
+        return Emulator(data, host=host, port=port, cache=cache_dir(), on_event=self.output.detail, seed=seed)
 
     # -- scripts -------------------------------------------------------------------------------------------------
 

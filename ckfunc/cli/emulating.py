@@ -6,6 +6,7 @@ from pathlib import Path
 
 from ckfunc.base.errors import NoProject, UsageProblem
 from ckfunc.cli.context import STATE_DIRECTORY, App
+from ckfunc.cli.seeding import read_seed_file
 
 
 def data_directory(app: App, given: Path | None, ephemeral: bool) -> Path | None:
@@ -22,9 +23,11 @@ def data_directory(app: App, given: Path | None, ephemeral: bool) -> Path | None
         raise NoProject(problem.message, hint="run it in a project, or give --data-dir DIR or --ephemeral") from None
 
 
-def run_in_foreground(app: App, host: str, port: int, data: Path | None) -> None:
-    """Serve until Ctrl-C or SIGTERM, which is how an emulator is meant to end: the exit code is 0."""
+def run_in_foreground(app: App, host: str, port: int, data: Path | None, seed: Path | None = None) -> None:
+    """Serve until Ctrl-C or SIGTERM, which is how an emulator is meant to end: the exit code is 0.
 
+    `seed` names a file with what to begin with; raises InvalidFiles.
+    """
     from ckfunc.api.connection import is_loopback
 
     if not is_loopback(host):
@@ -36,4 +39,5 @@ def run_in_foreground(app: App, host: str, port: int, data: Path | None) -> None
         where = f"data in {app.output.path(data)}" if data else "data is forgotten at the end"
         app.output.talk(("emulator: ", "title"), f"{where}; client id and secret are `emulator`; Ctrl-C ends it")
 
-    app.emulator(data, host=host, port=port).run_forever(ready)
+    planted = read_seed_file(app, seed)[0] if seed else None
+    app.emulator(data, host=host, port=port, seed=planted).run_forever(ready)

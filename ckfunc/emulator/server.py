@@ -7,25 +7,24 @@ import logging
 import signal
 import socket
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import AsyncExitStack, ExitStack, contextmanager, suppress
+from collections.abc import Callable
+from contextlib import AsyncExitStack, ExitStack, suppress
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any, Self
 
 from ckfunc.base.clock import SystemClock
 from ckfunc.base.errors import Busy
-from ckfunc.base.files import locked
-from ckfunc.emulator.address import read_address, remove_address, write_address
+from ckfunc.emulator.address import remove_address, write_address
 from ckfunc.emulator.http.auth import DEFAULT_LIFETIME_S, Tokens
 from ckfunc.emulator.http.guards import is_loopback
+from ckfunc.emulator.owning import DATABASE, owned
 from ckfunc.model.execution import Limits
+from ckfunc.model.seed import Seed
 
 if TYPE_CHECKING:
     import uvicorn
 
-_DATABASE = "emulator.db"
-_LOCK = "lock"
 _ANY = ("", "0.0.0.0", "::")  # noqa: S104 - compared with, not bound to
 
 
@@ -33,7 +32,7 @@ class Emulator:
     """A platform of its own. `data_dir` None keeps everything in memory; `port` 0 takes any free one.
 
     `on_event` gets a line whenever something happens that a developer may want to see; it is called on the
-    emulator's own thread.
+    emulator's own thread. `seed` is what is added to the data, unless it is there, before anyone is answered.
     """
 
     def __init__(
@@ -46,6 +45,7 @@ class Emulator:
         cache: Path,
         on_event: Callable[[str], None] | None = None,
         token_lifetime_s: float = DEFAULT_LIFETIME_S,
+        seed: Seed | None = None,
     ) -> None:
         self._data_dir = data_dir
         self._host = host
@@ -54,6 +54,7 @@ class Emulator:
         self._cache = cache
         self._on_event = _harmless(on_event)
         self._token_lifetime_s = token_lifetime_s
+        self._seed = seed
         self._thread: threading.Thread | None = None
         self._ready = threading.Event()
         self._failure: BaseException | None = None
@@ -65,12 +66,12 @@ class Emulator:
     def start(self) -> str:
         """Serve in a background thread and return the base URL, once it answers.
 
-        Raises Busy when the port or the data directory is taken, and UnusableDatabase.
+        Raises Busy when the port or the data directory is taken, UnusableDatabase and SeedRefused.
         """
         with ExitStack() as held:
             listener = held.enter_context(self._listen())
             if self._data_dir is not None:
-                held.enter_context(_owned(self._data_dir))
+                held.enter_context(owned(self._data_dir))
             port = listener.getsockname()[1]
             shown = "127.0.0.1" if self._host in _ANY else self._host
             self.url = f"http://[{shown}]:{port}" if ":" in shown else f"http://{shown}:{port}"
@@ -154,19 +155,22 @@ class Emulator:
         from ckfunc.emulator.app import App
         from ckfunc.emulator.dispatch.dispatcher import STOPPED, Dispatcher
         from ckfunc.emulator.resources.services import Services
-        from ckfunc.emulator.store import application, invocations, runtime
+        from ckfunc.emulator.store import application, invocations, runtime, seeds
         from ckfunc.emulator.store.database import open_database
-        from ckfunc.emulator.store.schema import SCHEMA
+        from ckfunc.emulator.store.schema import MIGRATIONS, SCHEMA
         from ckfunc.runtime.compiler import Compiler
         from ckfunc.runtime.pool import Hosts
 
         self._loop = asyncio.get_running_loop()
         self._end = asyncio.Event()
         async with AsyncExitStack() as opened:
-            database = open_database(None if self._data_dir is None else self._data_dir / _DATABASE, SCHEMA)
+            path = None if self._data_dir is None else self._data_dir / DATABASE
+            database = open_database(path, SCHEMA, MIGRATIONS)
             opened.callback(database.close)
             application.create_if_missing(database)
             runtime.create_if_missing(database)
+            if self._seed is not None:
+                seeds.apply(database, self._seed)
             invocations.end_abandoned(database, STOPPED)
             tokens = Tokens(SystemClock(), self._token_lifetime_s)
             compiler = opened.enter_context(Compiler())
@@ -233,17 +237,3 @@ def _uvicorn(app: Any) -> uvicorn.Server:
             timeout_graceful_shutdown=1,
         )
     )
-
-
-@contextmanager
-def _owned(data_dir: Path) -> Iterator[None]:
-    """Hold a data directory for one emulator. Raises Busy, saying who has it."""
-    with locked(data_dir / _LOCK, wait_s=0) as got:
-        if not got:
-            other = read_address(data_dir)
-            who = f"{other.url}, process {other.pid}" if other else "another process"
-            raise Busy(
-                f"the data directory {data_dir} is in use by a running emulator ({who})",
-                hint="use that one, stop it, or choose another --data-dir",
-            )
-        yield

@@ -1,0 +1,75 @@
+"""What the subcommands of `ckfunc emulator` do with its data, and what they say of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from ckfunc.base.errors import CkfuncError
+from ckfunc.cli.context import App
+from ckfunc.cli.emulating import data_directory
+from ckfunc.cli.seeding import describe, plant
+
+
+def export_to(app: App, given: Path | None, file: Path) -> None:
+    """Write the data into a file."""
+    from ckfunc.emulator.data import export_data
+
+    data, target = _directory(app, given), app.directory / file
+    with _file_trouble(f"cannot write {app.output.path(target)}"):
+        export_data(data, target)
+    app.output.talk(("exported", "success"), f" {app.output.path(data)} to {app.output.path(target)}")
+    app.output.talk(("it holds the runtime's environment variables: treat it as a secret", "muted"))
+
+
+def import_from(app: App, given: Path | None, file: Path) -> None:
+    """Replace the data by a file's."""
+    from ckfunc.emulator.data import import_data
+
+    data, source = _directory(app, given), app.directory / file
+    with _file_trouble(f"cannot import {app.output.path(source)}"):
+        data.mkdir(parents=True, exist_ok=True)
+        import_data(source, data)
+    app.output.talk(("imported", "success"), f" {app.output.path(source)} into {app.output.path(data)}")
+
+
+def reset(app: App, given: Path | None) -> None:
+    """Forget the data."""
+    from ckfunc.emulator.data import reset_data
+
+    data = _directory(app, given)
+    with _file_trouble(f"cannot reset {app.output.path(data)}"):
+        there = reset_data(data)
+    if there:
+        app.output.talk(("reset: ", "success"), f"{app.output.path(data)} is empty")
+    else:
+        app.output.talk(f"nothing to reset: there is no data in {app.output.path(data)}")
+
+
+def seed_from(app: App, given: Path | None, file: Path) -> None:
+    """Add what a seed file holds."""
+    data = _directory(app, given)
+    with _file_trouble(f"cannot write {app.output.path(data)}"):
+        seeded = plant(app, data, file)
+    if app.output.json:
+        from ckfunc.wire.seeds import write_seeded
+
+        app.output.document(write_seeded(seeded))
+    else:
+        app.output.talk(("seeded: ", "success"), describe(seeded))
+
+
+def _directory(app: App, given: Path | None) -> Path:
+    found = data_directory(app, given, ephemeral=False)
+    assert found is not None  # noqa: S101 - only an ephemeral emulator has none
+    return found
+
+
+@contextmanager
+def _file_trouble(what: str) -> Iterator[None]:
+    """Say what could not be done when the system refuses it."""
+    try:
+        yield
+    except OSError as error:
+        raise CkfuncError(f"{what}: {error.strerror or error}") from None

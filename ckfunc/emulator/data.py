@@ -1,0 +1,128 @@
+"""What can be done with an emulator's data while it does not run: copy it out, put it back, forget it, fill it."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import tempfile
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager, suppress
+from pathlib import Path
+
+from ckfunc.base.errors import CkfuncError
+from ckfunc.emulator.owning import DATABASE, owned
+from ckfunc.emulator.store import application, runtime, seeds
+from ckfunc.emulator.store.database import UnusableDatabase, open_database
+from ckfunc.emulator.store.schema import MIGRATIONS, SCHEMA
+from ckfunc.model.seed import Seed, Seeded
+
+_BESIDE = ("-wal", "-shm", "-journal")
+"""What SQLite keeps beside a database, by the end of the name."""
+
+
+class NoData(CkfuncError):
+    """There is nothing to copy."""
+
+
+def export_data(data_dir: Path, file: Path) -> None:
+    """Write everything an emulator knows into one file, as it is at this moment; the emulator may be running.
+
+    The file is replaced whole or not at all. It holds the environment's secrets: its owner alone can read it. Raises
+    NoData, UnusableDatabase and OSError.
+    """
+    source = data_dir / DATABASE
+    if not source.is_file():
+        raise NoData(
+            f"there is no emulator's data in {data_dir}", hint="run `ckfunc emulator` or `ckfunc deploy` first"
+        )
+    with _written_beside(file) as beside:
+        _copy(source, beside)
+
+
+def import_data(file: Path, data_dir: Path) -> None:
+    """Replace an emulator's data by what `export_data` wrote; the older data is lost, but only once the new is there.
+
+    The copy is a database of its own, with another id: what is remembered about the older one does not hold for it.
+    Raises Busy, UnusableDatabase and OSError.
+    """
+    if not file.is_file():
+        raise NoData(f"there is no file {file}")
+    with owned(data_dir), _written_beside(data_dir / DATABASE, before=lambda: _settle(data_dir)) as beside:
+        _copy(file, beside)
+        with closing(sqlite3.connect(beside, isolation_level=None)) as copy, _told(file):
+            if copy.execute("PRAGMA quick_check").fetchone()[0] != "ok":
+                raise UnusableDatabase(f"the file {file} is damaged")
+            if not copy.execute("SELECT 1 FROM sqlite_master WHERE name = 'emulator'").fetchone():
+                raise UnusableDatabase(
+                    f"the file {file} is no emulator's data", hint="`ckfunc emulator export` writes it"
+                )
+            copy.execute("UPDATE emulator SET id = ?", (str(uuid.uuid4()),))
+        # Migrates an older one, and refuses a newer one, before anything is replaced.
+        open_database(beside, SCHEMA, MIGRATIONS).close()
+        with closing(sqlite3.connect(beside, isolation_level=None)) as copy:
+            copy.execute("PRAGMA journal_mode = DELETE")
+
+
+def reset_data(data_dir: Path) -> bool:
+    """Forget an emulator's data; tell whether there was any. Raises Busy and OSError."""
+    if not data_dir.is_dir():
+        return False
+    with owned(data_dir):
+        there = (data_dir / DATABASE).exists()
+        # The log first: left alone, it would be taken for part of the next database.
+        for end in (*_BESIDE, ""):
+            (data_dir / f"{DATABASE}{end}").unlink(missing_ok=True)
+        return there
+
+
+def seed_data(data_dir: Path, seed: Seed) -> Seeded:
+    """Fill the database of an emulator that does not run. Raises Busy, UnusableDatabase and SeedRefused."""
+    data_dir.mkdir(parents=True, exist_ok=True)
+    with owned(data_dir), closing(open_database(data_dir / DATABASE, SCHEMA, MIGRATIONS)) as database:
+        application.create_if_missing(database)
+        runtime.create_if_missing(database)
+        return seeds.apply(database, seed)
+
+
+def _copy(source: Path, target: Path) -> None:
+    """Copy a database as it is at one moment, into a file of its own that needs nothing beside it."""
+    with _told(source), closing(sqlite3.connect(source)) as origin, closing(sqlite3.connect(target)) as copy:
+        origin.execute("PRAGMA busy_timeout = 5000")
+        origin.backup(copy)
+        copy.execute("PRAGMA journal_mode = DELETE")
+
+
+def _settle(data_dir: Path) -> None:
+    """Put what lies beside the database into it, so that nothing of it is taken for part of the next one."""
+    database = data_dir / DATABASE
+    with suppress(sqlite3.DatabaseError):
+        if database.exists():
+            with closing(sqlite3.connect(database)) as older:
+                older.execute("PRAGMA journal_mode = DELETE")
+    for end in _BESIDE:
+        (data_dir / f"{DATABASE}{end}").unlink(missing_ok=True)
+
+
+@contextmanager
+def _written_beside(file: Path, before: Callable[[], None] = lambda: None) -> Iterator[Path]:
+    """Yield a new file that takes the place of `file` once all is well; `before` runs just before it does."""
+    handle, name = tempfile.mkstemp(dir=file.parent, prefix=f".{file.name}.", suffix=".tmp")
+    os.close(handle)
+    beside = Path(name)
+    try:
+        yield beside
+        before()
+        beside.replace(file)
+    finally:
+        for end in (*_BESIDE, ""):
+            Path(f"{beside}{end}").unlink(missing_ok=True)
+
+
+@contextmanager
+def _told(file: Path) -> Iterator[None]:
+    """Say which file it is that SQLite cannot use."""
+    try:
+        yield
+    except sqlite3.DatabaseError as error:
+        raise UnusableDatabase(f"the file {file} cannot be used as an emulator's data: {error}") from None

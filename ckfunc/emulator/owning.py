@@ -1,0 +1,30 @@
+"""Who may use a data directory: one emulator, or one command that changes its files, at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from ckfunc.base.errors import Busy
+from ckfunc.base.files import locked
+from ckfunc.emulator.address import read_address
+
+DATABASE = "emulator.db"
+"""The database's file in a data directory."""
+
+_LOCK = "lock"
+
+
+@contextmanager
+def owned(data_dir: Path) -> Iterator[None]:
+    """Hold a data directory for oneself. Raises Busy, saying who has it."""
+    with locked(data_dir / _LOCK, wait_s=0) as got:
+        if not got:
+            other = read_address(data_dir)
+            who = f"{other.url}, process {other.pid}" if other else "another process"
+            raise Busy(
+                f"the data directory {data_dir} is in use by a running emulator ({who})",
+                hint="use that one, stop it, or choose another --data-dir",
+            )
+        yield

@@ -1,0 +1,24 @@
+"""The control that fills a running emulator from a seed."""
+
+from __future__ import annotations
+
+from ckfunc.emulator.http.calls import Call
+from ckfunc.emulator.http.problems import Refused
+from ckfunc.emulator.http.replies import Reply
+from ckfunc.emulator.http.routing import MEBIBYTE, Access, Route
+from ckfunc.emulator.resources.services import Services
+from ckfunc.emulator.store import seeds
+from ckfunc.wire.seeds import read_seed, write_seeded
+
+_LARGEST = 64 * MEBIBYTE
+
+
+def plant_seed(call: Call, services: Services) -> Reply:
+    """Add what a seed holds and is not there yet, and answer with how much that was."""
+    try:
+        return Reply(write_seeded(seeds.apply(services.database, read_seed(call.json()))))
+    except seeds.SeedRefused as problem:
+        raise Refused(problem.message) from None
+
+
+ROUTES = (Route("POST", "/emulator/seed", plant_seed, Access.CONTROL, _LARGEST),)

@@ -1,0 +1,136 @@
+"""Seeds, from JSON (or from the same as YAML) and what became of them.
+
+    users:
+      - {name: jane@example.com, displayName: Jane, isGuest: false, properties: {}}
+    channels:
+      - type: PUBLIC
+        name: support
+        displayName: Support
+        members: [jane@example.com]
+        messages:
+          - {user: jane@example.com, body: Hello}
+          - {body: From the system}
+
+Both spellings are read. Only a user's name, and a channel's (or a direct one's members), must be there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
+
+from ckfunc.model.channel import ChannelType
+from ckfunc.model.seed import Seed, SeedChannel, Seeded
+from ckfunc.wire.channels import read_new_channel
+from ckfunc.wire.messages import read_new_message
+from ckfunc.wire.reading import Malformed, optional, required, resource
+from ckfunc.wire.users import read_new_user
+
+T = TypeVar("T")
+
+Place = tuple[str | int, ...]
+"""Where something stands in a seed: keys and positions, from the outside in."""
+
+_SEED = ("users", "channels")
+_USER = ("name", "displayName", "isGuest", "guest", "properties")
+_CHANNEL = ("type", "name", "displayName", "creator", "members", "properties", "messages")
+_MESSAGE = ("user", "body", "file", "groupTag", "properties")
+
+
+class MalformedSeed(Malformed):
+    """A seed has a mistake; `place` is where, `mistake` is what."""
+
+    def __init__(self, place: Place, mistake: str) -> None:
+        super().__init__(f"{shown(place)}: {mistake}" if place else mistake)
+        self.place = place
+        self.mistake = mistake
+
+
+def shown(place: Place) -> str:
+    """Return a place as people write it: channels[2].members."""
+    return "".join(f"[{one}]" if isinstance(one, int) else f".{one}" for one in place).removeprefix(".")
+
+
+def read_seed(document: Any) -> Seed:
+    """Read a seed; raises MalformedSeed for its first mistake."""
+    found = _fields(document, (), "the seed", _SEED)
+    users = _each(found, "users", (), _user)
+    channels = _each(found, "channels", (), _channel)
+    seen: set[str] = set()
+    for index, one in enumerate(users):
+        if one.name in seen:
+            raise MalformedSeed(("users", index), f"user {one.name!r} is there twice")
+        seen.add(one.name)
+    return Seed(users, channels)
+
+
+def write_seeded(seeded: Seeded) -> dict[str, int]:
+    """Return how many of what were added."""
+    return {
+        "users": seeded.users,
+        "channels": seeded.channels,
+        "members": seeded.members,
+        "messages": seeded.messages,
+    }
+
+
+def read_seeded(document: Any) -> Seeded:
+    """Read how many of what were added; raises Malformed."""
+    found = resource(document, "the answer")
+    return Seeded(*(required(found, name, int) for name in ("users", "channels", "members", "messages")))
+
+
+def _user(document: Any, place: Place) -> Any:
+    found = _fields(document, place, "a user", _USER)
+    return _at(place, read_new_user, {"displayName": found.get("name"), **found})
+
+
+def _channel(document: Any, place: Place) -> SeedChannel:
+    found = _fields(document, place, "a channel", _CHANNEL)
+    found = {"type": ChannelType.PUBLIC.value, **found}
+    for name in ("creator", "members"):
+        found[name] = _named(found.get(name))
+    messages = _each(found, "messages", place, _message)
+    channel = _at(place, read_new_channel, found)
+    if channel.type is not ChannelType.DIRECT and channel.name is None:
+        # A random name would make another channel every time.
+        raise MalformedSeed(place, "field 'name' is missing")
+    return SeedChannel(channel, messages)
+
+
+def _message(document: Any, place: Place) -> Any:
+    found = _fields(document, place, "a message", _MESSAGE)
+    if ("file" in found) == ("body" in found):
+        raise MalformedSeed(place, "a message has either 'body' or 'file'")
+    kind = "FILE" if "file" in found else "TEXT"
+    return _at(place, read_new_message, {**found, "type": kind, "user": _named(found.get("user"))})
+
+
+def _named(reference: Any) -> Any:
+    """Return a user's bare name, or several, as the references that they stand for."""
+    if isinstance(reference, list):
+        return [_named(one) for one in reference]
+    return {"username": reference} if isinstance(reference, str) else reference
+
+
+def _fields(document: Any, place: Place, what: str, known: tuple[str, ...]) -> dict[str, Any]:
+    found = dict(_at(place, lambda one: resource(one, what), document))
+    for name in found:
+        if name not in known:
+            raise MalformedSeed((*place, str(name)), f"{what} has no field {str(name)[:60]!r}, only {', '.join(known)}")
+    return found
+
+
+def _each(found: Mapping[str, Any], name: str, place: Place, read: Callable[[Any, Place], T]) -> tuple[T, ...]:
+    entries = _at(place, lambda one: optional(one, name, list), found) or []
+    return tuple(read(one, (*place, name, index)) for index, one in enumerate(entries))
+
+
+def _at(place: Place, read: Callable[[Any], T], document: Any) -> T:
+    """Read something; say of a mistake where it stands."""
+    try:
+        return read(document)
+    except MalformedSeed:
+        raise
+    except Malformed as error:
+        raise MalformedSeed(place, str(error)) from None

@@ -1,0 +1,146 @@
+"""`ckfunc emulator export`, `import`, `reset` and `seed`, as a user calls them."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from cli.conftest import Ckfunc
+
+from ckfunc.base.files import cache_dir
+from ckfunc.emulator.server import Emulator
+
+SEED = """\
+users:
+  - name: jane
+    display_name: Jane
+    properties: {born: 1970-01-01}
+channels:
+  - name: support
+    members: [jane]
+    messages:
+      - {user: jane, body: Hello}
+"""
+
+
+@pytest.fixture
+def seed(project: Path) -> Path:
+    path = project / "people.yaml"
+    path.write_text(SEED)
+    return path
+
+
+def names(data: Path) -> list[str]:
+    with closing(sqlite3.connect(data / "emulator.db")) as database:
+        return [row[0] for row in database.execute("SELECT name FROM users ORDER BY id")]
+
+
+def test_a_project_is_seeded_exported_reset_and_imported(ckfunc: Ckfunc, project: Path, seed: Path) -> None:
+    data = project / ".ckfunc" / "emulator"
+    ran = ckfunc("-C", project, "emulator", "seed", "people.yaml")
+    assert (ran.code, ran.out) == (0, "")
+    assert ran.err == "seeded: added 1 user, 1 channel, 1 member, 1 message\n"
+    assert "nothing to add" in ckfunc("-C", project, "emulator", "seed", "people.yaml").err
+    ran = ckfunc("-C", project, "emulator", "export", "copy.db")
+    assert ran.code == 0
+    assert "copy.db" in ran.err
+    assert "secret" in ran.err
+    assert "is empty" in ckfunc("-C", project, "emulator", "reset").err
+    assert "nothing to reset" in ckfunc("-C", project, "emulator", "reset").err
+    assert not (data / "emulator.db").exists()
+    assert ckfunc("-C", project, "emulator", "import", "copy.db").code == 0
+    assert names(data) == ["jane"]
+
+
+def test_the_data_directory_may_be_named_before_or_after_the_subcommand(
+    ckfunc: Ckfunc, tmp_path: Path, seed: Path
+) -> None:
+    first, second = tmp_path / "one", tmp_path / "two"
+    assert ckfunc("emulator", "--data-dir", first, "seed", seed).code == 0
+    assert ckfunc("emulator", "seed", seed, "--data-dir", second, "--json").code == 0
+    assert names(first) == names(second) == ["jane"]
+
+
+def test_what_was_added_can_be_had_as_json(ckfunc: Ckfunc, tmp_path: Path, seed: Path) -> None:
+    ran = ckfunc("--json", "emulator", "seed", seed, "--data-dir", tmp_path / "data")
+    assert json.loads(ran.out) == {"users": 1, "channels": 1, "members": 1, "messages": 1}
+
+
+def test_a_running_emulator_is_seeded_but_neither_reset_nor_replaced(ckfunc: Ckfunc, project: Path, seed: Path) -> None:
+    data = project / ".ckfunc" / "emulator"
+    with Emulator(data, cache=cache_dir()) as emulator:
+        assert "added 1 user" in ckfunc("-C", project, "emulator", "seed", seed).err
+        assert ckfunc("-C", project, "emulator", "export", "copy.db").code == 0
+        for command in (("reset",), ("import", "copy.db")):
+            ran = ckfunc("-C", project, "emulator", *command)
+            assert ran.code == 1
+            assert f"is in use by a running emulator ({emulator.url}" in ran.err
+    assert names(data) == ["jane"]
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("users:\n  - name: a\n  - naem: b\n", "people.yaml:3:5: users[1].naem: a user has no field 'naem'"),
+        ("users:\n  - name: a\n    display_name: 7\n", "people.yaml:2:5: users[0]: field 'displayName' is an integer"),
+        ("users: [{name: 5]\n", "people.yaml:1:17: this is not YAML"),
+        ("users: [&a [*a]]\n", "people.yaml: this cannot be read"),
+        ("- 1\n", "people.yaml:1:1: the seed is an array, not an object"),
+        ("users: [!!python/name:os.system '']\n", "people.yaml:1:9: this is not YAML"),
+        ("users: [{name: a, properties: {x: .nan}}]\n", "people.yaml: this cannot be read"),
+        ("users: [\x00]\n", "people.yaml: this cannot be read"),
+    ],
+)
+def test_a_mistake_in_a_seed_file_is_told_with_its_place(ckfunc: Ckfunc, project: Path, text: str, told: str) -> None:
+    (project / "people.yaml").write_text(text)
+    for command in (("emulator", "seed", "people.yaml"), ("emulator", "--seed", "people.yaml", "--ephemeral")):
+        ran = ckfunc("-C", project, *command)
+        assert ran.code == 1
+        assert told in ran.err
+    assert not (project / ".ckfunc").exists()
+
+
+def test_an_empty_seed_file_adds_nothing(ckfunc: Ckfunc, project: Path) -> None:
+    (project / "people.yaml").write_text("# nobody yet\n")
+    assert "nothing to add" in ckfunc("-C", project, "emulator", "seed", "people.yaml").err
+
+
+@pytest.mark.parametrize(
+    ("command", "told"),
+    [
+        (("seed", "nowhere.yaml"), "nowhere.yaml: No such file"),
+        (("export", "no/where.db"), "no/where.db: No such file"),
+        (("import", "nowhere.db"), "there is no file"),
+        (("import", "functions.yaml"), "cannot be used as an emulator's data: file is not a database"),
+    ],
+)
+def test_a_file_that_cannot_be_used_is_one_sentence(
+    ckfunc: Ckfunc, project: Path, seed: Path, command: tuple[str, str], told: str
+) -> None:
+    assert ckfunc("-C", project, "emulator", "seed", seed).code == 0
+    ran = ckfunc("-C", project, "emulator", *command)
+    assert ran.code == 1
+    assert told in ran.err
+
+
+def test_without_data_there_is_nothing_to_export(ckfunc: Ckfunc, project: Path) -> None:
+    ran = ckfunc("-C", project, "emulator", "export", "copy.db")
+    assert ran.code == 1
+    assert "there is no emulator's data" in ran.err
+
+
+@pytest.mark.parametrize("command", ["export", "import", "reset", "seed"])
+def test_outside_of_a_project_the_directory_must_be_named(ckfunc: Ckfunc, tmp_path: Path, command: str) -> None:
+    file = () if command == "reset" else ("file",)
+    ran = ckfunc("-C", tmp_path, "emulator", command, *file)
+    assert ran.code == 1
+    assert "--data-dir" in ran.err
+
+
+def test_an_unknown_subcommand_is_a_usage_error(ckfunc: Ckfunc, project: Path) -> None:
+    ran = ckfunc("-C", project, "emulator", "exprot")
+    assert ran.code == 2
+    assert "no such command 'exprot'" in ran.err

@@ -1,0 +1,342 @@
+"""An emulator's data is copied out, put back, forgotten and filled, and its format has a version."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from emulator.conftest import sign_in
+
+from ckfunc.base.errors import Busy
+from ckfunc.base.files import cache_dir
+from ckfunc.emulator.data import NoData, export_data, import_data, reset_data, seed_data
+from ckfunc.emulator.server import Emulator
+from ckfunc.emulator.store.database import UnusableDatabase, open_database
+from ckfunc.emulator.store.schema import SCHEMA
+from ckfunc.emulator.store.seeds import SeedRefused
+from ckfunc.model.seed import Seed, Seeded
+from ckfunc.wire.seeds import MalformedSeed, read_seed
+
+FILE = {"url": "https://example.com/a.txt", "name": "a.txt", "contentType": "text/plain", "size": 1}
+SEED: dict[str, Any] = {
+    "users": [
+        {"name": "jane", "display_name": "Jane Doe", "properties": {"plan_name": "free"}},
+        {"name": "agent", "isGuest": True},
+    ],
+    "channels": [
+        {
+            "name": "support",
+            "creator": "agent",
+            "members": ["jane"],
+            "messages": [
+                {"user": "jane", "body": "Hello"},
+                {"body": "Welcome", "groupTag": "g"},
+                {"user": {"username": "agent"}, "file": FILE},
+            ],
+        },
+        {"type": "DIRECT", "members": ["jane", "agent"]},
+    ],
+}
+
+
+@contextmanager
+def running(data_dir: Path | None, seed: Seed | None = None) -> Iterator[httpx.Client]:
+    with (
+        Emulator(data_dir, cache=cache_dir(), seed=seed) as emulator,
+        httpx.Client(base_url=emulator.url, timeout=60, trust_env=False) as client,
+    ):
+        client.headers["authorization"] = f"Bearer {sign_in(client)}"
+        yield client
+
+
+def names(client: httpx.Client) -> list[str]:
+    return [one["name"] for one in client.get("/v1/users").json()["_embedded"]["users"]]
+
+
+def add(client: httpx.Client, name: str) -> None:
+    assert client.post("/v1/users", json={"name": name, "displayName": name}).status_code == 200
+
+
+def identity(client: httpx.Client) -> str:
+    return client.get("/emulator/health").headers["x-ckfunc-emulator"]
+
+
+# -- export and import ------------------------------------------------------------------------------------------------
+
+
+def test_a_running_emulator_is_exported_and_its_data_imported_elsewhere(tmp_path: Path) -> None:
+    file = tmp_path / "copy.db"
+    with running(tmp_path / "one") as client:
+        add(client, "ann")
+        export_data(tmp_path / "one", file)
+        add(client, "bob")
+        first = identity(client)
+    assert os.name == "nt" or file.stat().st_mode & 0o077 == 0
+    import_data(file, tmp_path)
+    with running(tmp_path) as client:
+        assert names(client) == ["ann"]
+        assert identity(client) != first
+
+
+def test_an_import_replaces_what_was_there_whether_or_not_that_emulator_ended_well(tmp_path: Path) -> None:
+    data, file = tmp_path / "data", tmp_path / "copy.db"
+    with running(data) as client:
+        add(client, "ann")
+    export_data(data, file)
+    with running(data) as client:
+        add(client, "bob")
+    # What a killed emulator leaves: a log that belongs to the database before.
+    with closing(sqlite3.connect(data / "emulator.db")) as other:
+        other.execute("UPDATE users SET display_name = 'changed'")
+        other.commit()
+        (tmp_path / "log").write_bytes((data / "emulator.db-wal").read_bytes())
+    (data / "emulator.db-wal").write_bytes((tmp_path / "log").read_bytes())
+    import_data(file, data)
+    with running(data) as client:
+        assert names(client) == ["ann"]
+        assert client.get("/v1/users/1").json()["displayName"] == "ann"
+    assert sorted(one.name for one in data.iterdir()) == ["emulator.db", "lock"]
+
+
+def test_an_import_replaces_a_database_that_is_broken(tmp_path: Path) -> None:
+    data, file = tmp_path / "data", tmp_path / "copy.db"
+    seed_data(data, read_seed(SEED))
+    export_data(data, file)
+    (data / "emulator.db").write_bytes(b"no database at all" * 100)
+    import_data(file, data)
+    with running(data) as client:
+        assert names(client) == ["jane", "agent"]
+
+
+def foreign(path: Path) -> None:
+    with closing(sqlite3.connect(path)) as made:
+        made.execute("CREATE TABLE x (y)")
+
+
+def newer(path: Path) -> None:
+    open_database(path, SCHEMA).close()
+    with closing(sqlite3.connect(path)) as made:
+        made.execute("PRAGMA user_version = 99")
+
+
+def damaged(path: Path) -> None:
+    seed_data(path.parent / "source", read_seed({"users": [{"name": f"user{n}" * 20} for n in range(500)]}))
+    export_data(path.parent / "source", path)
+    content = bytearray(path.read_bytes())
+    for page in range(4, len(content) // 4096):
+        content[page * 4096 : page * 4096 + 64] = b"\xff" * 64
+    path.write_bytes(bytes(content))
+
+
+@pytest.mark.parametrize(
+    ("make", "told"),
+    [
+        (lambda path: path.write_text("users: []"), "file is not a database"),
+        (lambda path: path.write_bytes(b""), "is no emulator's data"),
+        (foreign, "is no emulator's data"),
+        (newer, "was made by a newer ckfunc"),
+        (damaged, "damaged|malformed"),
+    ],
+    ids=["text", "empty", "foreign", "newer", "damaged"],
+)
+def test_what_is_no_export_is_refused_and_the_data_stays(tmp_path: Path, make: Any, told: str) -> None:
+    data, file = tmp_path / "data", tmp_path / "file"
+    seed_data(data, read_seed(SEED))
+    make(file)
+    with pytest.raises(UnusableDatabase, match=told):
+        import_data(file, data)
+    with running(data) as client:
+        assert names(client) == ["jane", "agent"]
+    assert [one.name for one in data.iterdir() if one.name.startswith(".")] == []
+
+
+def test_there_must_be_something_to_export_and_to_import(tmp_path: Path) -> None:
+    with pytest.raises(NoData, match="there is no emulator's data"):
+        export_data(tmp_path, tmp_path / "copy.db")
+    with pytest.raises(NoData, match="there is no file"):
+        import_data(tmp_path / "copy.db", tmp_path)
+    assert list(tmp_path.glob("*.db")) == []
+
+
+def test_an_export_that_fails_leaves_the_older_file(tmp_path: Path) -> None:
+    file = tmp_path / "copy.db"
+    file.write_text("older")
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "emulator.db").write_text("no database")
+    with pytest.raises(UnusableDatabase):
+        export_data(tmp_path / "data", file)
+    assert file.read_text() == "older"
+    assert sorted(one.name for one in tmp_path.iterdir()) == ["copy.db", "data"]
+
+
+def test_the_data_of_a_running_emulator_is_neither_replaced_nor_forgotten(tmp_path: Path) -> None:
+    data, file = tmp_path / "data", tmp_path / "copy.db"
+    with running(data) as client:
+        export_data(data, file)
+        for change in (lambda: import_data(file, data), lambda: reset_data(data), lambda: seed_data(data, Seed())):
+            with pytest.raises(Busy, match=str(client.base_url).rstrip("/")):
+                change()
+
+
+# -- reset ------------------------------------------------------------------------------------------------------------
+
+
+def test_a_reset_forgets_everything_and_the_next_emulator_is_another_one(tmp_path: Path) -> None:
+    with running(tmp_path) as client:
+        add(client, "ann")
+        first = identity(client)
+    assert reset_data(tmp_path)
+    assert not reset_data(tmp_path)
+    assert not reset_data(tmp_path / "nowhere")
+    with running(tmp_path) as client:
+        assert names(client) == []
+        assert identity(client) != first
+
+
+# -- seed -------------------------------------------------------------------------------------------------------------
+
+
+def check_seeded(client: httpx.Client) -> None:
+    jane, agent = client.get("/v1/users").json()["_embedded"]["users"]
+    assert (jane["displayName"], jane["isGuest"], jane["properties"]) == ("Jane Doe", False, {"plan_name": "free"})
+    assert (agent["displayName"], agent["isGuest"]) == ("agent", True)
+    support, direct = client.get("/v1/channels").json()["_embedded"]["channels"]
+    assert (support["type"], support["name"], support["creator"]["name"]) == ("PUBLIC", "support", "agent")
+    assert [one["name"] for one in direct["members"]] == ["jane", "agent"]
+    members = client.get(f"/v1/channels/{support['id']}/members").json()["_embedded"]["users"]
+    assert [one["name"] for one in members] == ["jane", "agent"]
+    messages = client.get(f"/v1/channels/{support['id']}/messages").json()["_embedded"]["messages"]
+    assert [one["type"] for one in messages] == ["FILE", "SYSTEM_TEXT", "TEXT"]
+    assert [one.get("body") for one in messages] == [None, "Welcome", "Hello"]
+
+
+def test_a_seed_is_there_when_the_emulator_answers_and_the_same_one_twice_changes_nothing(tmp_path: Path) -> None:
+    for _ in range(2):
+        with running(tmp_path, read_seed(SEED)) as client:
+            check_seeded(client)
+
+
+def test_an_emulator_that_keeps_nothing_is_seeded_too() -> None:
+    with running(None, read_seed(SEED)) as client:
+        check_seeded(client)
+
+
+def test_a_seed_is_planted_in_a_running_emulator_without_an_event(client: httpx.Client) -> None:
+    function = client.post("/v1/runtimes/nodejs/functions", json={"type": "user.sent.message", "name": "x"}).json()
+    versions = f"/v1/functions/{function['id']}/versions"
+    assert client.post(versions, json={"handlerScript": "function handleEvent() {}"}).status_code == 200
+    answer = client.post("/emulator/seed", json=SEED)
+    assert answer.json() == {"users": 2, "channels": 2, "members": 4, "messages": 3}
+    assert client.post("/emulator/seed", json=SEED).json() == dict.fromkeys(answer.json(), 0)
+    check_seeded(client)
+    invocations = client.get(f"/v1/functions/{function['id']}/invocations").json()
+    assert invocations["_embedded"]["invocations"] == []
+
+
+def test_a_seed_adds_the_members_that_a_channel_lacks_and_leaves_its_messages(tmp_path: Path) -> None:
+    assert seed_data(tmp_path, read_seed(SEED)) == Seeded(2, 2, 4, 3)
+    more = read_seed(
+        {
+            "users": [{"name": "bob"}, {"name": "jane", "display_name": "Other"}],
+            "channels": [{"name": "support", "members": ["bob"], "messages": [{"body": "never sent"}]}],
+        }
+    )
+    assert seed_data(tmp_path, more) == Seeded(users=1, members=1)
+    with running(tmp_path) as client:
+        assert client.get("/v1/users/1").json()["displayName"] == "Jane Doe"
+
+
+@pytest.mark.parametrize(
+    "seed",
+    [
+        {"channels": [{"name": "a", "members": ["nobody"]}]},
+        {"channels": [{"name": "a", "creator": "nobody"}]},
+        {"channels": [{"name": "a", "messages": [{"user": "nobody", "body": "x"}]}]},
+        {"channels": [{"name": "a", "members": [{"id": 7}]}]},
+    ],
+)
+def test_a_seed_that_refers_to_nobody_adds_nothing(tmp_path: Path, client: httpx.Client, seed: dict[str, Any]) -> None:
+    seed = {"users": [{"name": "ann"}], **seed}
+    with pytest.raises(SeedRefused, match=r"'a' refers to user .*(nobody|7).*, who does not exist"):
+        seed_data(tmp_path / "data", read_seed(seed))
+    with pytest.raises(SeedRefused):
+        Emulator(tmp_path / "data", cache=cache_dir(), seed=read_seed(seed)).start()
+    answer = client.post("/emulator/seed", json=seed)
+    assert (answer.status_code, answer.json()["error"]) == (400, "ClientError")
+    assert names(client) == []
+    with running(tmp_path / "data") as other:
+        assert names(other) == []
+
+
+@pytest.mark.parametrize(
+    ("seed", "told"),
+    [
+        ([], "the seed is an array, not an object"),
+        ({"user": []}, "user: the seed has no field 'user', only users, channels"),
+        ({"users": {}}, "field 'users' is an object, not an array"),
+        ({"users": [{"name": 7}]}, "users[0]: field 'name' is an integer, not a string"),
+        ({"users": [{"name": "a"}, {"name": "a"}]}, "users[1]: user 'a' is there twice"),
+        ({"users": [{"name": "a", "mail": "x"}]}, "users[0].mail: a user has no field 'mail'"),
+        ({"users": ["ann"]}, "users[0]: a user is a string, not an object"),
+        ({"channels": [{}]}, "channels[0]: field 'name' is missing"),
+        ({"channels": [{"type": "DIRECT"}]}, "channels[0]: field 'members' is null, not an array"),
+        ({"channels": [{"type": "OPEN", "name": "a"}]}, "channels[0]: field 'type' is 'OPEN', not one of"),
+        ({"channels": [{"name": "a", "members": [7]}]}, "channels[0]: entry 0 of 'members' is an integer"),
+        ({"channels": [{"name": "a", "messages": [{}]}]}, "channels[0].messages[0]: a message has either 'body' or"),
+        ({"channels": [{"name": "a", "messages": [{"body": ""}]}]}, "channels[0].messages[0]: field 'body' is empty"),
+        ({"channels": [{"name": "a", "messages": [{"text": "x"}]}]}, "channels[0].messages[0].text: a message has no"),
+    ],
+)
+def test_a_mistake_in_a_seed_is_told_with_its_place(client: httpx.Client, seed: Any, told: str) -> None:
+    with pytest.raises(MalformedSeed) as caught:
+        read_seed(seed)
+    assert str(caught.value).startswith(told)
+    answer = client.post("/emulator/seed", json=seed)
+    assert answer.status_code == 400
+    assert answer.json()["explanation"].startswith(told)
+
+
+# -- versions of the format -------------------------------------------------------------------------------------------
+
+OLDER = ("CREATE TABLE things (id INTEGER PRIMARY KEY)",)
+NEWER = ("CREATE TABLE things (id INTEGER PRIMARY KEY, colour TEXT, size INTEGER)",)
+MIGRATIONS = ("ALTER TABLE things ADD COLUMN colour TEXT", "ALTER TABLE things ADD COLUMN size INTEGER")
+
+
+def test_an_older_database_is_migrated_step_by_step_with_its_data(tmp_path: Path) -> None:
+    path = tmp_path / "x.db"
+    older = open_database(path, OLDER)
+    older.execute("INSERT INTO things VALUES (7)")
+    older.close()
+    for migrations in (MIGRATIONS[:1], MIGRATIONS, MIGRATIONS):
+        database = open_database(path, NEWER, migrations)
+        assert database.value("PRAGMA user_version") == len(migrations) + 1
+        assert (database.id, database.value("SELECT id FROM things")) == (older.id, 7)
+        database.close()
+    database = open_database(path, NEWER, MIGRATIONS)
+    assert tuple(database.all("SELECT * FROM things")[0]) == (7, None, None)
+    database.close()
+
+
+def test_a_migration_that_fails_changes_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "x.db"
+    open_database(path, OLDER).close()
+    with pytest.raises(UnusableDatabase):
+        open_database(path, NEWER, (MIGRATIONS[0], "ALTER TABLE nothing ADD COLUMN size"))
+    database = open_database(path, OLDER)
+    assert [row["name"] for row in database.all("PRAGMA table_info(things)")] == ["id"]
+    database.close()
+
+
+def test_a_new_database_has_the_newest_version(tmp_path: Path) -> None:
+    database = open_database(tmp_path / "x.db", NEWER, MIGRATIONS)
+    assert database.value("PRAGMA user_version") == 3
+    database.close()
+    with pytest.raises(UnusableDatabase, match="its format is 3, this one knows 1"):
+        open_database(tmp_path / "x.db", OLDER)

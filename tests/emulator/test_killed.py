@@ -1,0 +1,89 @@
+"""Whatever moment an emulator is killed at, what it has answered is there the next time."""
+
+from __future__ import annotations
+
+import os
+import random
+import sqlite3
+import subprocess
+import sys
+import threading
+import time
+from contextlib import closing
+from pathlib import Path
+
+import httpx
+import pytest
+from emulator.conftest import sign_in
+
+ROUNDS = 20
+WRITERS = 3
+
+
+class Killable:
+    """An emulator in a process of its own."""
+
+    def __init__(self, data_dir: Path) -> None:
+        command = [sys.executable, "-m", "ckfunc", "-q", "emulator", "--port", "0", "--data-dir", str(data_dir)]
+        # Not measured by coverage: what it collected would be lost with it.
+        environ = {name: value for name, value in os.environ.items() if not name.startswith("COV")}
+        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=data_dir.parent, env=environ)
+        assert self.process.stdout is not None
+        word, _, self.url = self.process.stdout.readline().strip().partition(" ")
+        assert word == "ready"
+
+    def kill(self) -> None:
+        self.process.kill()
+        self.process.wait()
+        assert self.process.stdout is not None
+        self.process.stdout.close()
+
+
+def write(client: httpx.Client, writer: int, channel: int, answered: dict[str, set[int]]) -> None:
+    """Send messages and create users until the emulator is gone, noting what it has answered."""
+    number = 0
+    while True:
+        number += 1
+        try:
+            sent = client.post(f"/v1/channels/{channel}/messages", json={"type": "TEXT", "body": f"{writer} {number}"})
+            answered["messages"].add(sent.json()["id"])
+            name = f"user-{channel}-{writer}-{number}"
+            made = client.post("/v1/users", json={"name": name, "displayName": name})
+            answered["users"].add(made.json()["id"])
+        except httpx.HTTPError:
+            return
+
+
+@pytest.mark.timeout(300)
+def test_nothing_that_was_answered_is_lost_when_the_emulator_is_killed_twenty_times(tmp_path: Path) -> None:
+    chance = random.Random(20)
+    data = tmp_path / "data"
+    answered: dict[str, set[int]] = {"messages": set(), "users": set()}
+    for _ in range(ROUNDS):
+        emulator = Killable(data)
+        before = {name: len(ids) for name, ids in answered.items()}
+        with httpx.Client(base_url=emulator.url, timeout=60, trust_env=False) as client:
+            client.headers["authorization"] = f"Bearer {sign_in(client)}"
+            channel = client.post("/v1/channels", json={"type": "PUBLIC"}).json()["id"]
+            writers = [threading.Thread(target=write, args=(client, one, channel, answered)) for one in range(WRITERS)]
+            for one in writers:
+                one.start()
+            while any(len(ids) <= before[name] for name, ids in answered.items()):
+                time.sleep(0.001)
+            time.sleep(chance.uniform(0, 0.1))
+            emulator.kill()
+            for one in writers:
+                one.join()
+        with closing(sqlite3.connect(data / "emulator.db")) as database:
+            assert database.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+            assert database.execute("PRAGMA foreign_key_check").fetchall() == []
+            for table, ids in answered.items():
+                assert ids <= {row[0] for row in database.execute(f"SELECT id FROM {table}")}
+    emulator = Killable(data)
+    try:
+        with httpx.Client(base_url=emulator.url, timeout=60, trust_env=False) as client:
+            client.headers["authorization"] = f"Bearer {sign_in(client)}"
+            for one in chance.sample(sorted(answered["messages"]), 20):
+                assert client.get(f"/v1/messages/{one}").status_code == 200
+    finally:
+        emulator.kill()
