@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from platform import machine
-from typing import Any
+from typing import IO, Any
 
 from ckfunc.base.digests import digest
 from ckfunc.base.errors import DependenciesFailed
@@ -37,7 +37,7 @@ _OPTIONS = (
     "--omit=dev",
     "--no-global",
     "--location=project",
-    "--loglevel=error",
+    "--loglevel=warn",  # an entry that could not be unpacked is a warning to npm
     "--json",
     # npm waits 10 and 20 seconds between attempts by default: too long to find out that one is offline
     "--fetch-retry-mintimeout=500",
@@ -51,6 +51,7 @@ _KEPT = re.compile(
     r"|(HTTPS?|NO|ALL)_PROXY|NODE_EXTRA_CA_CERTS|SSL_CERT_(FILE|DIR)|SSH_AUTH_SOCK|GIT_SSL_CAINFO|GIT_SSH_COMMAND|XDG_\w+"
     r"|SYSTEMROOT|SYSTEMDRIVE|WINDIR|COMSPEC|USERPROFILE|APPDATA|LOCALAPPDATA|PROGRAM(FILES|DATA)(\(X86\))?|PROCESSOR_\w+)$"
 )
+_NOT_UNPACKED = re.compile(r"TAR_ENTRY_ERROR (.+)")
 _REFERENCE = re.compile(r"\$\{([^}?]+)\??\}")
 
 
@@ -113,25 +114,32 @@ def _count(dependencies: Mapping[str, str]) -> str:
 
 
 def _run_npm(directory: Path, cache: Path, stop: threading.Event) -> None:
-    status, output = _npm(directory, cache, stop, ())
+    status, output, warnings = _npm(directory, cache, stop, ())
     if status and _failure(output).get("code") == "ETARGET":  # what npm remembers of the registry may be out of date
-        status, output = _npm(directory, cache, stop, ("--prefer-online",))
+        status, output, warnings = _npm(directory, cache, stop, ("--prefer-online",))
     if stop.is_set():
         raise DependenciesFailed("the installation of the packages was ended")
     if status:
         raise _explained(_failure(output))
+    # When the disk is full npm ends well all the same, with files cut short: such packages would stay broken for good.
+    if unpacked_not := _NOT_UNPACKED.search(warnings):
+        raise DependenciesFailed(
+            f"npm could not unpack the packages: {' '.join(unpacked_not[1].split())}",
+            hint="make room on the disk that holds the cache, or set CKFUNC_CACHE_DIR to another place",
+        )
 
 
-def _npm(directory: Path, cache: Path, stop: threading.Event, more: tuple[str, ...]) -> tuple[int, str]:
+def _npm(directory: Path, cache: Path, stop: threading.Event, more: tuple[str, ...]) -> tuple[int, str, str]:
+    """Return npm's exit code, its account in JSON, and its warnings."""
     command = [str(node_executable()), str(npm_script()), "install", *_OPTIONS, *more]
-    with tempfile.TemporaryFile() as output, Warden() as warden:
+    with tempfile.TemporaryFile() as output, tempfile.TemporaryFile() as warnings, Warden() as warden:
         process = start_group(
             command,
             cwd=directory,
             env=_environment(os.environ, cache),
             stdin=subprocess.DEVNULL,
             stdout=output.fileno(),
-            stderr=subprocess.DEVNULL,
+            stderr=warnings.fileno(),
         )
         warden.watch(process.pid)
         try:
@@ -141,8 +149,12 @@ def _npm(directory: Path, cache: Path, stop: threading.Event, more: tuple[str, .
             kill_group(process)
             warden.release(process.pid)
             process.wait()
-        output.seek(0)
-        return process.returncode, output.read().decode("utf-8", "replace")
+        return process.returncode, _text(output), _text(warnings)
+
+
+def _text(file: IO[bytes]) -> str:
+    file.seek(0)
+    return file.read().decode("utf-8", "replace")
 
 
 def _environment(environ: Mapping[str, str], cache: Path) -> dict[str, str]:

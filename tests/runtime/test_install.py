@@ -21,7 +21,11 @@ from ckfunc.runtime.install import install, is_installed, runtime_directory
 def tarball(package: dict) -> bytes:
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w:gz") as archive:
-        for name, text in {"package.json": json.dumps(package), "index.js": "module.exports = 'tiny';"}.items():
+        for name, text in {
+            "package.json": json.dumps(package),
+            "index.js": "module.exports = 'tiny';",
+            **dict.fromkeys(package.get("files", ()), ""),
+        }.items():
             entry = tarfile.TarInfo(f"package/{name}")
             entry.size = len(text)
             archive.addfile(entry, io.BytesIO(text.encode()))
@@ -170,6 +174,16 @@ def test_being_offline_is_said_as_such(tmp_path, npm):
     npm("http://127.0.0.1:9")
     with pytest.raises(DependenciesFailed, match=r"npm could not reach its registry \(ECONNREFUSED\)"):
         install({"tiny": "1.2.3"}, tmp_path / "cache")
+
+
+def test_packages_of_which_a_file_could_not_be_unpacked_are_not_installed(tmp_path, npm):
+    # A name that no file system takes stands for a disk that is full: to npm both are warnings.
+    with registry({**TINY, "files": ["x" * 300]}) as server:
+        npm(server.url)
+        with pytest.raises(DependenciesFailed, match="npm could not unpack the packages: ENAMETOOLONG") as caught:
+            install({"tiny": "1.2.3"}, tmp_path / "cache")
+    assert caught.value.hint
+    assert [path.suffix for path in (tmp_path / "cache" / "runtimes").iterdir()] == [".lock"]
 
 
 def test_packages_that_do_not_fit_together_are_said_to_be(tmp_path, npm):
