@@ -10,6 +10,8 @@ import pytest
 
 from ckfunc.base.files import cache_dir
 from ckfunc.emulator.server import Emulator
+from ckfunc.emulator.store.database import Database, open_database
+from ckfunc.emulator.store.schema import SCHEMA
 
 
 @pytest.fixture
@@ -39,3 +41,23 @@ def client(emulator: Emulator) -> Iterator[httpx.Client]:
     with httpx.Client(base_url=emulator.url, timeout=60, trust_env=False) as made:
         made.headers["authorization"] = f"Bearer {sign_in(made)}"
         yield made
+
+
+@pytest.fixture
+def database(emulator: Emulator, tmp_path: Path) -> Iterator[Database]:
+    """The running emulator's own file, to put there what no operation of the Platform API does."""
+    opened = open_database(tmp_path / "emulator" / "emulator.db", SCHEMA)
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def room(client: httpx.Client) -> dict[str, int]:
+    """Return ids by name: channel 1, public, has the members ann, bob and cy; dee is no member."""
+    ids = {}
+    for name in ("ann", "bob", "cy", "dee"):
+        made = client.post("/v1/users", json={"name": name, "displayName": name.title(), "isGuest": False})
+        ids[name] = made.json()["id"]
+    body = {"type": "PUBLIC", "name": "p", "members": [{"username": name} for name in ("ann", "bob", "cy")]}
+    assert client.post("/v1/channels", json=body).json()["id"] == 1
+    return ids
