@@ -11,7 +11,7 @@ from typing import Any
 from ckfunc.emulator.http.calls import Call
 from ckfunc.emulator.http.guards import check_host, check_origin
 from ckfunc.emulator.http.negotiation import answer_format
-from ckfunc.emulator.http.problems import Broken, Problem, Refused
+from ckfunc.emulator.http.problems import Broken, Problem, Refused, Unstorable
 from ckfunc.emulator.http.replies import Reply
 from ckfunc.emulator.http.routing import MEBIBYTE, Access, Route, Router, segments_of
 from ckfunc.emulator.resources import (
@@ -35,6 +35,7 @@ from ckfunc.emulator.resources import (
 )
 from ckfunc.emulator.resources.services import Services
 from ckfunc.emulator.store.application import APPLICATION_ID
+from ckfunc.emulator.store.database import is_storage_failure
 from ckfunc.wire.dialects import JSON, Dialect, spelled
 from ckfunc.wire.links import Links
 from ckfunc.wire.reading import Malformed
@@ -131,6 +132,8 @@ class App:
         except Problem:
             raise
         except Exception as error:
+            if is_storage_failure(error):
+                raise Unstorable(f"{error}; is the disk full?") from None
             _LOG.exception("%s %s failed", call.method, call.path)
             raise Broken(f"{type(error).__name__}: {error}") from None
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from ckfunc.base.errors import Busy
+from ckfunc.base.errors import Busy, CkfuncError
 from ckfunc.base.files import locked
 from ckfunc.emulator.address import read_address
 
@@ -16,10 +16,21 @@ DATABASE = "emulator.db"
 _LOCK = "lock"
 
 
+class UnusableDirectory(CkfuncError):
+    """The data directory cannot be made or written."""
+
+
 @contextmanager
 def owned(data_dir: Path) -> Iterator[None]:
-    """Hold a data directory for oneself. Raises Busy, saying who has it."""
-    with locked(data_dir / _LOCK, wait_s=0) as got:
+    """Hold a data directory for oneself. Raises Busy, saying who has it, and UnusableDirectory."""
+    with ExitStack() as held:
+        try:
+            got = held.enter_context(locked(data_dir / _LOCK, wait_s=0))
+        except OSError as error:
+            raise UnusableDirectory(
+                f"the data directory {data_dir} cannot be used: {error.strerror or error}",
+                hint="choose another --data-dir, or keep nothing with --ephemeral",
+            ) from None
         if not got:
             other = read_address(data_dir)
             who = f"{other.url}, process {other.pid}" if other else "another process"

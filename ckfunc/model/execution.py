@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from ckfunc.model.invocation import ConsoleLine
+from ckfunc.model.invocation import ConsoleLine, Status
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,3 +88,8 @@ class Outcome:
     error: HandlerError | None
     console: tuple[ConsoleLine, ...] = field(default=())
     duration_ms: float = 0.0
+
+    @property
+    def status(self) -> Status:
+        """How the run ended, as the platform shows it."""
+        return Status.SUCCEEDED if self.error is None else Status.FAILED

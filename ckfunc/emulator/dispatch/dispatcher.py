@@ -11,13 +11,14 @@ from typing import Any, Protocol, TypeVar
 from ckfunc.base.errors import CkfuncError
 from ckfunc.emulator.dispatch import runtimes
 from ckfunc.emulator.dispatch.depth import DEEPEST, Depths
+from ckfunc.emulator.dispatch.endings import Endings
 from ckfunc.emulator.dispatch.scripts import INITIALIZATION_SCRIPT, Compiler, compiled, handler_name, syntax_error
 from ckfunc.emulator.http.auth import CLIENT_ID, CLIENT_SECRET
 from ckfunc.emulator.store import functions, invocations
 from ckfunc.emulator.store.database import Database
 from ckfunc.model.execution import ApiAccess, Compiled, Environment, HandlerError, HandlerVersion, Outcome
 from ckfunc.model.function import Function, FunctionVersion
-from ckfunc.model.invocation import ConsoleLine, Invocation, InvocationDetail, Status
+from ckfunc.model.invocation import ConsoleLine, Invocation, InvocationDetail
 
 MOST_WAITING = 10_000
 """Events that may wait for their run; further ones fail at once."""
@@ -87,6 +88,7 @@ class Dispatcher:
         self._on_event = on_event or (lambda _line: None)
         self._most_waiting = most_waiting
         self._depths = Depths()
+        self._endings = Endings(database, self._on_event)
         self._running: dict[int, _Started] = {}
         self._tasks: set[asyncio.Task[Any]] = set()
         self._slots = asyncio.Semaphore(MOST_AT_ONCE)
@@ -118,8 +120,7 @@ class Dispatcher:
             return None
         outcome = await self._execute(started)
         result = invocations.result_of(outcome)
-        status = Status.SUCCEEDED if outcome.error is None else Status.FAILED
-        invocation = replace(started.invocation, status=status, result=result)
+        invocation = replace(started.invocation, status=outcome.status, result=result)
         return Run(invocation, InvocationDetail(invocation.id, outcome.console, outcome.duration_ms), outcome)
 
     def console_of(self, invocation_id: int) -> tuple[ConsoleLine, ...] | None:
@@ -165,6 +166,7 @@ class Dispatcher:
         function = functions.find_by_type(self._database, trigger_type)
         if function is None or not function.enabled or function.current_version_number == 0:
             return None
+        self._endings.catch_up()
         depth = self._depths.below(caller)
         invocation = invocations.begin(self._database, function.id, function.current_version_number, data)
         started = _Started(function, invocation, depth, [])
@@ -214,9 +216,9 @@ class Dispatcher:
         invocation_id = started.invocation.id
         if self._running.pop(invocation_id, None) is None:
             return
-        status = invocations.end(self._database, invocation_id, outcome)
+        self._endings.store(invocation_id, outcome)
         self._on_event(
-            f"{started.function.type} v{started.invocation.version_number} {status.value}"
+            f"{started.function.type} v{started.invocation.version_number} {outcome.status.value}"
             f" in {outcome.duration_ms:.0f} ms" + (f": {outcome.error.message}" if outcome.error else "")
         )
 

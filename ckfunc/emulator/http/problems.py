@@ -70,6 +70,14 @@ class Denied(Unauthorized):
         return {**super().document(), "explanation": self.explanation}
 
 
+class Unstorable(Problem):
+    """500: the disk does not take it."""
+
+    status = 500
+    error = "StorageError"
+    text = "The emulator's database cannot be written"
+
+
 class Broken(Problem):
     """500: a bug of the emulator."""
 

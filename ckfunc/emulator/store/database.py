@@ -17,6 +17,16 @@ class UnusableDatabase(CkfuncError):
     """The file is no database of this emulator, or one of another version of it."""
 
 
+_CANNOT_STORE = frozenset(
+    {sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_BUSY}
+)
+
+
+def is_storage_failure(error: Exception) -> bool:
+    """Tell whether it is the disk that failed, and not the SQL."""
+    return isinstance(error, sqlite3.OperationalError) and error.sqlite_errorcode & 0xFF in _CANNOT_STORE
+
+
 class Database:
     """A connection in autocommit mode. Rows come back as `sqlite3.Row`: by name, or by position."""
 
@@ -57,11 +67,11 @@ class Database:
         self._in_transaction = True
         try:
             yield
-        except BaseException:
-            self.execute("ROLLBACK")
-            raise
-        else:
             self.execute("COMMIT")
+        except BaseException:
+            if self._connection.in_transaction:  # SQLite ends it by itself when the disk is full
+                self.execute("ROLLBACK")
+            raise
         finally:
             self._in_transaction = False
 

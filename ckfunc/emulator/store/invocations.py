@@ -54,19 +54,17 @@ def begin(database: Database, function_id: int, version_number: int, args: Mappi
     return Invocation(made, version_number, Status.RUNNING, args, {}, now)
 
 
-def end(database: Database, invocation_id: int, outcome: Outcome) -> Status:
-    """Note what a run came to, and return its status."""
-    status = Status.SUCCEEDED if outcome.error is None else Status.FAILED
+def end(database: Database, invocation_id: int, outcome: Outcome) -> None:
+    """Note what a run came to."""
     console = json.dumps([[line.level, line.text] for line in outcome.console]) if outcome.console else "[]"
     with database.transaction():
         database.execute(
             "UPDATE invocations SET status = ?, result = ? WHERE id = ?",
-            (status.value, _result(outcome), invocation_id),
+            (outcome.status.value, _result(outcome), invocation_id),
         )
         database.execute(
             "INSERT INTO invocation_details VALUES (?, ?, ?)", (invocation_id, console, outcome.duration_ms)
         )
-    return status
 
 
 def end_abandoned(database: Database, reason: HandlerError) -> int:

@@ -1,0 +1,143 @@
+"""What becomes of requests and runs while the database cannot be written, and afterwards."""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from ckfunc.base.files import cache_dir
+from ckfunc.emulator.dispatch.dispatcher import Dispatcher
+from ckfunc.emulator.owning import UnusableDirectory
+from ckfunc.emulator.server import Emulator
+from ckfunc.emulator.store import application, functions, invocations, runtime, users
+from ckfunc.emulator.store.database import Database, is_storage_failure, open_database
+from ckfunc.emulator.store.paging import PageRequest
+from ckfunc.emulator.store.schema import SCHEMA
+from ckfunc.model.execution import Compiled, Environment, HandlerVersion, Outcome
+from ckfunc.model.function import NewFunction
+from ckfunc.model.invocation import ConsoleLine, Status
+
+SERVE = """
+import resource
+import sys
+from pathlib import Path
+from ckfunc.base.files import cache_dir
+from ckfunc.emulator.server import Emulator
+resource.setrlimit(resource.RLIMIT_FSIZE, (1_000_000, 1_000_000))
+Emulator(Path(sys.argv[1]), cache=cache_dir()).run_forever(lambda url: print(url, flush=True))
+"""
+
+
+class Verbatim:
+    """Takes every script as JavaScript already."""
+
+    def compile(self, scripts: Sequence[tuple[str, str]], /) -> tuple[Compiled, ...]:
+        return tuple(Compiled(name, source, "{}", "cjs") for name, source in scripts)
+
+
+class Filling:
+    """Leaves no room in the database while it runs, and a result that does not fit."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def invoke(
+        self,
+        environment: Environment,
+        version: HandlerVersion,
+        event: Mapping[str, Any],
+        on_console: Callable[[ConsoleLine], None] | None = None,
+        *,
+        label: str = "",
+    ) -> Outcome:
+        if event.get("full"):
+            self._database.execute(f"PRAGMA max_page_count = {self._database.value('PRAGMA page_count')}")
+        return Outcome(f'"{"x" * 100_000}"', None)
+
+    async def prepare(self, environment: Environment, versions: Sequence[HandlerVersion]) -> None:
+        """Have nothing to prepare."""
+
+
+def statuses(database: Database) -> list[Status]:
+    return [one.status for one in invocations.page(database, 1, PageRequest(0, 100, "id ASC")).items]
+
+
+def test_a_run_that_ends_while_the_disk_is_full_is_stored_as_soon_as_there_is_room(tmp_path: Path) -> None:
+    lines: list[str] = []
+
+    async def scenario(database: Database) -> None:
+        hosts = Filling(database)
+        dispatcher = Dispatcher(
+            database, hosts=hosts, compiler=Verbatim(), base_url="http://127.0.0.1", on_event=lines.append
+        )
+        run = await dispatcher.run("some.event", {"full": True})
+        assert run is not None
+        assert run.invocation.status is Status.SUCCEEDED
+        assert statuses(database) == [Status.RUNNING]
+        assert "the end of run 1 cannot be stored yet: database or disk is full" in lines
+        database.execute("PRAGMA max_page_count = 1000000")
+        await dispatcher.run("some.event", {})
+        assert statuses(database) == [Status.SUCCEEDED, Status.SUCCEEDED]
+        await dispatcher.close()
+
+    database = open_database(tmp_path / "emulator.db", SCHEMA)
+    application.create_if_missing(database)
+    runtime.create_if_missing(database)
+    functions.create(database, NewFunction("some.event", "Some Event"))
+    functions.add_version(database, 1, "function handleEvent() {}")
+    asyncio.run(scenario(database))
+    database.close()
+
+
+def test_a_change_that_does_not_fit_leaves_nothing_and_the_next_one_works(tmp_path: Path) -> None:
+    database = open_database(tmp_path / "emulator.db", SCHEMA)
+    database.execute(f"PRAGMA max_page_count = {database.value('PRAGMA page_count')}")
+    with pytest.raises(Exception, match="full") as caught, database.transaction():
+        users.create(database, name="ann")
+        users.create(database, name="bob", properties={"x": "y" * 100_000})
+    assert is_storage_failure(caught.value)
+    database.execute("PRAGMA max_page_count = 1000000")
+    with database.transaction():
+        users.create(database, name="cid")
+    assert [one.name for one in users.page(database, PageRequest(0, 10, "id ASC")).items] == ["cid"]
+    database.close()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows cannot limit the size of a process's files")
+def test_what_cannot_be_stored_is_a_500_that_says_so_and_what_is_stored_can_be_read(tmp_path: Path) -> None:
+    process = subprocess.Popen([sys.executable, "-c", SERVE, str(tmp_path)], stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    url = process.stdout.readline().strip()
+    with httpx.Client(base_url=url, timeout=60, trust_env=False) as client:
+        grant = {"grant_type": "client_credentials"}
+        token = client.post("/oauth/token", auth=("emulator", "emulator"), data=grant).json()["access_token"]
+        client.headers["authorization"] = f"Bearer {token}"
+        made = 0
+        while (
+            answer := client.post(
+                "/v1/users",
+                json={"name": f"user {made}", "displayName": "x", "properties": {"text": "y" * 20_000}},
+            )
+        ).status_code == 200:
+            made += 1
+        assert answer.status_code == 500
+        assert answer.json()["error"] == "StorageError"
+        assert answer.json()["explanation"].endswith("is the disk full?")
+        assert client.get("/v1/users?size=1").json()["page"]["totalElements"] == made > 0
+    process.terminate()
+    process.communicate(timeout=30)
+    assert process.returncode == 0
+
+
+def test_a_data_directory_that_cannot_be_made_is_refused_with_a_hint(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(UnusableDirectory, match=r"the data directory .* cannot be used: ") as caught:
+        Emulator(tmp_path / "file" / "data", cache=cache_dir()).start()
+    assert caught.value.hint
