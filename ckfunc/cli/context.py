@@ -70,6 +70,11 @@ class App:
                 self.output.warn(warning)
         return self._project
 
+    def reload_project(self) -> Project:
+        """Read the project from disk again, after a change of ours; later calls of `project` return it."""
+        self._project = self.load_project()
+        return self._project
+
     def load_project(self) -> Project:
         """Read the project from disk, now."""
         from ckfunc.manifest import load
@@ -81,19 +86,25 @@ class App:
     def client(self) -> Client:
         """Return a client of the project's target, which may be an emulator that runs for this command alone."""
         if self._client is None:
-            from ckfunc.api import Client
-
-            connection = self._emulator_connection() if self.project().target.emulator else self._connection()
-            self._client = Client(connection, clock=self.clock, on_wait=self.output.waiting)
-            self._closing.callback(self._client.close)
+            self._client = self.connect(self.connection())
         return self._client
 
-    def _connection(self) -> Connection:
-        from ckfunc.api import connection_from_environment
-        from ckfunc.manifest import connection_variables
+    def connection(self) -> Connection:
+        """Return how to reach the project's target. Raises CredentialsMissing."""
+        from ckfunc.cli.credentials import connection_of
 
         project = self.project()
-        return connection_from_environment(connection_variables(project.root, project.target.name, self.environ))
+        if project.target.emulator:
+            return self._emulator_connection()
+        return connection_of(project.root, project.target, self.environ).connection
+
+    def connect(self, connection: Connection) -> Client:
+        """Return a client that is closed when the command ends."""
+        from ckfunc.api import Client
+
+        client = Client(connection, clock=self.clock, on_wait=self.output.waiting)
+        self._closing.callback(client.close)
+        return client
 
     def _emulator_connection(self) -> Connection:
         from ckfunc.api import Connection

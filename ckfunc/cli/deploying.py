@@ -54,8 +54,18 @@ def deploy_project(app: App, *, yes: bool) -> int:
             confirm=agreement(app, yes=yes),
             on_step=lambda step: app.output.detail(step_text(step)),
         )
+    remember(app, project, report)
     show_report(app.output, report)
     return report.exit_code
+
+
+def remember(app: App, project: Project, report: Report) -> None:
+    """Note what the application and the project agree on now: the base of later pulls."""
+    from ckfunc.cli.pulling import remember_deployed
+    from ckfunc.deploy.report import Ending
+
+    if report.ending is not Ending.DECLINED:
+        remember_deployed(app, project, {(one.kind, one.name): one.result.value for one in report.items})
 
 
 def show_report(output: Output, report: Report) -> None:

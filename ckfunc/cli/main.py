@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 COMMANDS: dict[str, str] = {
     "init": "Start a project: manifest, first handler, types.",
     "new": "Add a handler and its manifest entry.",
+    "pull": "Make a project of an application.",
     "types": "Write the type stubs and the manifest's schema.",
     "diff": "Show what a deploy would change.",
     "deploy": "Make the application match the manifest.",

@@ -18,7 +18,7 @@ def init_project(app: App, directory: Path, *, force: bool) -> None:
     """Start a project in `directory`; nothing is written when a file of it exists and `force` is not given."""
     from ckfunc.scaffold.project import init
 
-    _say(app, directory, init(directory, schema=_schema(), force=force))
+    _say(app, directory, init(directory, schema=schema(), force=force))
     if not app.output.json:
         here = app.output.path(directory)
         app.output.talk()
@@ -45,10 +45,11 @@ def write_types(app: App) -> None:
         scope = scope_of(app.project())
     except InvalidManifest as problem:
         app.output.warn(f"{problem.message}: the types lack what the project adds to them")
-    _say(app, root, write_stubs(root, schema=_schema(), scope=scope))
+    _say(app, root, write_stubs(root, schema=schema(), scope=scope))
 
 
-def _schema() -> str:
+def schema() -> str:
+    """Return the manifest's JSON schema as text."""
     from ckfunc.manifest import json_schema
 
     return json.dumps(json_schema(), indent=2, ensure_ascii=False)

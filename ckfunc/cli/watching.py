@@ -16,7 +16,7 @@ from ckfunc.base.errors import (
     UnreadableAnswer,
 )
 from ckfunc.cli.context import App
-from ckfunc.cli.deploying import agreement, checker
+from ckfunc.cli.deploying import agreement, checker, remember
 from ckfunc.cli.invocations import stream_logs
 from ckfunc.cli.output import USUAL_COLUMNS
 from ckfunc.deploy import run
@@ -118,6 +118,7 @@ class Watcher:
         app = self._app
         confirm = agreement(app, yes=self._yes or not self._first)
         report = run.deploy(project, app.client(), check=checker(app, project), confirm=confirm)
+        remember(app, project, report)
         self._first = False
         return report
 

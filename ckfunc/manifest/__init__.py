@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from ckfunc.manifest.edit import add_function
-from ckfunc.manifest.project import find_root, function_types, load, targets, watched_files
+from ckfunc.manifest.project import environment_texts, find_root, function_types, load, targets, watched_files
 from ckfunc.manifest.schema import json_schema
 from ckfunc.manifest.variables import connection_variables
 
 __all__ = [
     "add_function",
     "connection_variables",
+    "environment_texts",
     "find_root",
     "function_types",
     "json_schema",

@@ -39,7 +39,7 @@ FUNCTION_TYPE = (
     ),
 )
 
-_PACKAGE_NAME = (
+PACKAGE_NAME = (
     Rule(
         r"(?:@[A-Za-z0-9~_-][A-Za-z0-9._~-]*/)?[A-Za-z0-9~-][A-Za-z0-9._~-]{0,213}",
         "is not an npm package name",
@@ -58,7 +58,7 @@ _PARTIAL = r"[v=]?(?:\d+|[xX*])(?:\.(?:\d+|[xX*])){0,2}(?:-[0-9A-Za-z.-]+)?(?:\+
 _SIMPLE = rf"(?:(?:\^|~>?|[<>]=?|=) ?)?{_PARTIAL}"
 _RANGE = rf"(?:{_PARTIAL} - {_PARTIAL}|{_SIMPLE}(?: {_SIMPLE})*)"
 _TAG = r"[A-Za-z][A-Za-z0-9_-]*(?:\.[A-Za-z0-9_-]+)*"
-_VERSION = (
+VERSION = (
     _NOT_BLANK,
     Rule(
         r"[\s\S]*[:/#][\s\S]*|[\s\S]*\.(?:tgz|tar|tar\.gz)",
@@ -73,7 +73,9 @@ _VERSION = (
     ),
 )
 
-_ENVIRONMENT = Entries(
+FUNCTION_NAME = (_NOT_BLANK, _ONE_LINE)
+
+ENVIRONMENT = Entries(
     entry="environment variable",
     key_rules=(
         Rule(NAME, "is not a name for an environment variable", "use letters, digits and _, and no digit first"),
@@ -99,12 +101,12 @@ _RUNTIME = Record(
     (
         Field(
             "dependencies",
-            Entries("dependency", _PACKAGE_NAME, Text(_VERSION)),
+            Entries("dependency", PACKAGE_NAME, Text(VERSION)),
             "npm packages that the functions share: name to version range. Absent means unmanaged.",
         ),
         Field(
             "environment",
-            _ENVIRONMENT,
+            ENVIRONMENT,
             "Environment variables that the functions share. `${NAME}` is taken from the process, then "
             "`.env.<target>`, then `.env`; `$$` is a literal `$`. Absent means unmanaged, `{}` manages an empty set.",
         ),
@@ -121,7 +123,7 @@ _FUNCTION = Record(
     "function",
     (
         Field("handler", Text(HANDLER_PATH), "The handler's script: a path inside the project.", required=True),
-        Field("name", Text((_NOT_BLANK, _ONE_LINE)), "The function's name. Default: the words of its trigger type."),
+        Field("name", Text(FUNCTION_NAME), "The function's name. Default: the words of its trigger type."),
         Field("description", Text(), "What the function does."),
         Field(
             "initialize_asynchronously",
@@ -150,7 +152,7 @@ _TARGET = Record(
             "The id or key of the one application that this target may deploy to.",
         ),
         Field("protected", Flag(), "Whether to ask before deploying, and to need --yes where nobody can be asked."),
-        Field("environment", _ENVIRONMENT, "Environment variables of this target; they override those of `runtime`."),
+        Field("environment", ENVIRONMENT, "Environment variables of this target; they override those of `runtime`."),
     ),
 )
 

@@ -49,13 +49,13 @@ def with_function(text: str, trigger_type: str, handler: str) -> str:
         raise refused(Problem(MANIFEST_NAME, before.line, before.column, "the file must be a mapping of known keys"))
     newline = "\r\n" if "\r\n" in text else "\n"
     added = _inserted(text, before, trigger_type, handler).replace("\x00", newline)
-    want = _data(before) if before else {}
+    want = data(before) if before else {}
     want["functions"] = {**(want.get("functions") or {}), trigger_type: {"handler": handler}}
     try:
         after = parse(added, MANIFEST_NAME)
     except InvalidManifest:
         after = None
-    if after is None or _data(after) != want:
+    if after is None or data(after) != want:
         hint = f"add it by hand under `functions`: `{_quoted(trigger_type)}: {{handler: {_quoted(handler)}}}`"
         raise CannotAdd(f"{MANIFEST_NAME} is written in a way that ckfunc cannot add to", hint)
     return added
@@ -65,20 +65,20 @@ def _inserted(text: str, root: Mapping | None, trigger_type: str, handler: str) 
     """Return `text` with the entry put in; NUL, which no YAML holds, stands for the file's newline."""
     key, path = _quoted(trigger_type), _quoted(handler)
     if root is None:
-        return _append(text, len(text), [f"functions:\0  {key}:\0    handler: {path}"])
+        return append(text, len(text), [f"functions:\0  {key}:\0    handler: {path}"])
     found = next(((k, v) for k, v in root.entries if isinstance(k, Scalar) and k.text == "functions"), None)
-    step = _step(root)
+    step = step_of(root)
     if root.flow and (found is None or not isinstance(found[1], Mapping)):
-        return _into_flow(text, root, f"functions: {{{key}: {{handler: {path}}}}}")
+        return into_flow(text, root, f"functions: {{{key}: {{handler: {path}}}}}")
     if found is None:
         lines = ["functions:", f"{' ' * step}{key}:", f"{' ' * 2 * step}handler: {path}"]
-        return _append(text, _end_of(text, root, 0), _spaced(text, root, lines))
+        return append(text, end_of(text, root, 0), spaced(text, root, lines))
     name, section = found
     if isinstance(section, Mapping) and section.start > name.start:
         return _into_section(text, section, step, (trigger_type, key, path), root_is_flow=root.flow)
     if isinstance(section, Scalar) and section.plain and not section.text:
         lines = [f"{' ' * step}{key}:", f"{' ' * 2 * step}handler: {path}"]
-        return _append(text, _skip_comments(text, _next_line(text, name.end), 1), lines)
+        return append(text, _skip_comments(text, next_line(text, name.end), 1), lines)
     hint = "write the section out as a mapping, or remove it"
     raise refused(Problem(MANIFEST_NAME, name.line, name.column, "functions is not a mapping of its own", hint))
 
@@ -92,17 +92,17 @@ def _into_section(text: str, section: Mapping, step: int, entry: tuple[str, str,
     if section.flow and not section.entries and not root_is_flow:
         # `functions: {}` becomes a block; a comment after it stays where it is.
         kept = text[: section.start].rstrip(" ") + text[section.end :]
-        point = _next_line(kept, len(text[: section.start].rstrip(" ")))
-        return _append(kept, point, [f"{' ' * step}{key}:", f"{' ' * 2 * step}handler: {path}"])
+        point = next_line(kept, len(text[: section.start].rstrip(" ")))
+        return append(kept, point, [f"{' ' * step}{key}:", f"{' ' * 2 * step}handler: {path}"])
     if section.flow:
-        return _into_flow(text, section, f"{key}: {{handler: {path}}}")
+        return into_flow(text, section, f"{key}: {{handler: {path}}}")
     column = _column(section)
     inner = next((found - column for _, value in section.entries if (found := _column(value)) > column), step)
     lines = [f"{' ' * column}{key}:", f"{' ' * (column + inner)}handler: {path}"]
-    return _append(text, _end_of(text, section, column), _spaced(text, section, lines))
+    return append(text, end_of(text, section, column), spaced(text, section, lines))
 
 
-def _into_flow(text: str, mapping: Mapping, entry: str) -> str:
+def into_flow(text: str, mapping: Mapping, entry: str) -> str:
     """Put `entry` first between the braces: what stands last there may be a comma or a comment."""
     rest = text[mapping.start + 1 :]
     if not mapping.entries:
@@ -113,32 +113,33 @@ def _into_flow(text: str, mapping: Mapping, entry: str) -> str:
     return text[: mapping.start + 1] + lead + space + entry + trail + rest[len(space) :]
 
 
-def _append(text: str, point: int, lines: list[str]) -> str:
+def append(text: str, point: int, lines: list[str]) -> str:
+    """Return `text` with `lines` put in at `point`, NUL for newlines."""
     head, tail = text[:point], text[point:]
     start = "" if not head or head.endswith(("\n", "\r")) else "\0"
     return head + start + "\0".join(lines) + "\0" + tail
 
 
-def _spaced(text: str, mapping: Mapping, lines: list[str]) -> list[str]:
+def spaced(text: str, mapping: Mapping, lines: list[str]) -> list[str]:
     """Return `lines` after an empty one when the mapping's last two entries have one between them."""
     keys = [key.start for key, _ in mapping.entries][-2:]
     gap = len(keys) == 2 and re.search(r"\n[ \t]*\r?\n", text[keys[0] : keys[1]])
     return ["", *lines] if gap else lines
 
 
-def _end_of(text: str, mapping: Mapping, column: int) -> int:
+def end_of(text: str, mapping: Mapping, column: int) -> int:
     """Return the offset of the line after a block mapping, and after the comments that belong to it."""
-    end = _content_end(mapping)
+    end = content_end(mapping)
     at_line_start = end > 0 and text[end - 1] in "\r\n"
-    return _skip_comments(text, end if at_line_start else _next_line(text, end), column)
+    return _skip_comments(text, end if at_line_start else next_line(text, end), column)
 
 
-def _content_end(node: Node) -> int:
+def content_end(node: Node) -> int:
     """Return the offset behind the last character of `node` itself; aliased parts stand elsewhere, and before."""
     if not isinstance(node, Mapping) or node.flow:
         return node.start if isinstance(node, Scalar) and node.plain and not node.text else node.end
     return max(
-        (_content_end(part) if _has_text(part) else 0 for pair in node.entries for part in pair), default=node.end
+        (content_end(part) if _has_text(part) else 0 for pair in node.entries for part in pair), default=node.end
     )
 
 
@@ -146,7 +147,8 @@ def _has_text(node: Node) -> bool:
     return not (isinstance(node, Scalar) and node.plain and not node.text)
 
 
-def _next_line(text: str, offset: int) -> int:
+def next_line(text: str, offset: int) -> int:
+    """Return where the line after that of `offset` starts."""
     found = re.compile(r"\r\n|\n|\r|\Z").search(text, offset)
     return found.end() if found else len(text)
 
@@ -158,7 +160,7 @@ def _skip_comments(text: str, offset: int, column: int) -> int:
     return offset
 
 
-def _step(root: Mapping) -> int:
+def step_of(root: Mapping) -> int:
     """Return how many spaces the file indents by."""
     if root.flow:
         return _DEFAULT_STEP
@@ -175,15 +177,15 @@ def _quoted(text: str) -> str:
     return text if plain else json.dumps(text, ensure_ascii=False)
 
 
-def _data(node: Node) -> Any:
+def data(node: Node) -> Any:
     """Return the texts, lists and dicts of a tree; an empty value is None."""
     if isinstance(node, Scalar):
         return node.text if _has_text(node) else None
     if isinstance(node, Mapping):
         return {
-            repr(_data(key)) if not isinstance(key, Scalar) else key.text: _data(value) for key, value in node.entries
+            repr(data(key)) if not isinstance(key, Scalar) else key.text: data(value) for key, value in node.entries
         }
-    return [_data(item) for item in node.items]
+    return [data(item) for item in node.items]
 
 
 def _require(rules: tuple[Rule, ...], value: str, what: str) -> None:

@@ -22,3 +22,9 @@ def references(text: str) -> tuple[tuple[str, int], ...]:
 def expand(text: str, values: Mapping[str, str]) -> str:
     """Return `text` with its variables' values put in, as they are, and `$$` as `$`. `values` must have all of them."""
     return _PARTS.sub(lambda part: values[part[1]] if part[1] else "$", text)
+
+
+def whole_reference(text: str) -> str | None:
+    """Return the variable that `text` is a reference to and nothing else, or None."""
+    part = _PARTS.fullmatch(text)
+    return part[1] if part else None

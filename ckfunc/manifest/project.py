@@ -82,6 +82,20 @@ def function_types(root: Path) -> tuple[str, ...]:
     return tuple(section.keys) if section else ()
 
 
+def environment_texts(root: Path, target: str) -> tuple[dict[str, str] | None, dict[str, str] | None]:
+    """Return the environment as the manifest writes it, references not resolved: of all targets, and of `target` alone.
+
+    None where there is no such section. Raises NoProject, or InvalidManifest when the manifest is not YAML.
+    """
+    manifest, found = _read(root.resolve())
+    if manifest is None:
+        raise refused(*found)
+    sections = (manifest.branch("runtime"), targeting.section(manifest, target))
+    branches = [section.branch("environment") if section else None for section in sections]
+    runtime, own = ({name: leaf.text for name, leaf in one.leaves().items()} if one else None for one in branches)
+    return runtime, own
+
+
 def watched_files(root: Path, target: str | None) -> tuple[Path, ...]:
     """Return every file that `load` depends on, existing or not, as absolute paths.
 

@@ -1,0 +1,83 @@
+"""What the application and the project last agreed on: the base of a three-way merge, kept after deploys and pulls.
+
+One file for each target, `.ckfunc/base/<target>.json`: scripts, dependencies and the names of variables, never their
+values. Whatever cannot be read, or belongs to another application, counts as not known.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from ckfunc.base.files import write_atomically
+
+
+@dataclass(frozen=True, slots=True)
+class Base:
+    """What both sides had. None is not known; an init script that is known to be absent is "".
+
+    Texts have plain newlines.
+    """
+
+    scripts: Mapping[str, str] = field(default_factory=dict, repr=False)
+    initialization_script: str | None = field(default=None, repr=False)
+    dependencies: Mapping[str, str] | None = None
+    variables: tuple[str, ...] | None = None
+
+    def updated(self, newer: Base) -> Base:
+        """Return this base with what `newer` knows."""
+        known = {name: value for name, value in _fields(newer).items() if value is not None and name != "scripts"}
+        return replace(self, **known, scripts={**self.scripts, **newer.scripts})
+
+
+def read_base(root: Path, target: str, identity: str | None) -> Base:
+    """Return what is known of a target; an empty Base when nothing is."""
+    try:
+        found = json.loads(_path(root, target).read_bytes())
+        if identity is None or found["identity"] != identity:
+            return Base()
+        variables = found["variables"]
+        return Base(
+            scripts=_texts(found["scripts"]),
+            initialization_script=_text(found["initialization_script"]),
+            dependencies=None if found["dependencies"] is None else _texts(found["dependencies"]),
+            variables=None if variables is None else tuple(map(str, variables)),
+        )
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        return Base()
+
+
+def keep_base(root: Path, target: str, identity: str | None, base: Base) -> None:
+    """Keep what a target's application and the project agree on now. Failing to is no error."""
+    known = read_base(root, target, identity)
+    wanted = known.updated(base)
+    if identity is None or wanted == known:
+        return
+    document = {"identity": identity, **_fields(wanted)}
+    with contextlib.suppress(OSError):
+        write_atomically(root / ".ckfunc" / "base" / ".gitignore", "*\n")
+        write_atomically(_path(root, target), json.dumps(document, indent=1))
+
+
+def _fields(base: Base) -> dict[str, Any]:
+    return asdict(base)
+
+
+def _path(root: Path, target: str) -> Path:
+    return root / ".ckfunc" / "base" / f"{target}.json"
+
+
+def _text(value: Any) -> str | None:
+    if value is not None and not isinstance(value, str):
+        raise TypeError
+    return value
+
+
+def _texts(values: Any) -> dict[str, str]:
+    if not all(isinstance(one, str) for pair in values.items() for one in pair):
+        raise TypeError
+    return dict(values)

@@ -1,0 +1,79 @@
+"""What a project consists of that is made from an application: manifest, scripts, and names of variables."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+
+from ckfunc.manifest.quoting import scalar
+from ckfunc.pull.names import handler_paths
+from ckfunc.pull.remote import RemoteProject, file_text
+from ckfunc.pull.variables import env_text, example_text, reference_names
+
+INIT_SCRIPT = "init.ts"
+_SCHEMA = "# yaml-language-server: $schema=.ckfunc/functions.schema.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Fresh:
+    """The files of the project, by path. `values` are the environment's, by the names that the manifest refers to."""
+
+    files: Mapping[str, str] = field(repr=False)
+    values: Mapping[str, str] = field(repr=False)
+
+
+def fresh_project(
+    remote: RemoteProject, target: str, application: int | None, environ: Mapping[str, str], taken: Collection[str] = ()
+) -> Fresh:
+    """Return the files of a project that deploys nothing new to the application it was made from."""
+    names = reference_names(remote.environment or {}, environ)
+    paths = handler_paths((one.type for one in remote.functions), {*taken, INIT_SCRIPT})
+    files = {"functions.yaml": _manifest(remote, target, application, names, paths)}
+    files |= {paths[one.type]: file_text(one.script) for one in remote.functions}
+    if remote.initialization_script:
+        files[INIT_SCRIPT] = file_text(remote.initialization_script)
+    values = {names[name]: value for name, value in (remote.environment or {}).items()}
+    files[".env.example"] = example_text(None, ["CHATKITTY_CLIENT_ID", "CHATKITTY_CLIENT_SECRET", *values])
+    return Fresh(files, values)
+
+
+def env_file(text: str, values: Mapping[str, str]) -> tuple[str, tuple[str, ...]]:
+    """Return the `.env` file with the environment's values, and the names whose values it cannot hold."""
+    made = env_text(text, values)
+    return made.text, made.unwritable
+
+
+def _manifest(
+    remote: RemoteProject, target: str, application: int | None, names: Mapping[str, str], paths: Mapping[str, str]
+) -> str:
+    lines = [_SCHEMA, "version: 1", f"default_target: {scalar(target)}"]
+    runtime: list[str] = []
+    if remote.dependencies:
+        runtime += [
+            "  dependencies:",
+            *(f"    {scalar(k)}: {scalar(v)}" for k, v in sorted(remote.dependencies.items())),
+        ]
+    if remote.environment:
+        runtime += [
+            "  environment:",
+            *(f"    {scalar(name)}: ${{{names[name]}}}" for name in sorted(remote.environment)),
+        ]
+    if remote.initialization_script:
+        runtime.append(f"  initialization_script: {INIT_SCRIPT}")
+    if runtime or not remote.functions:
+        # A manifest must manage something: of an empty application, its dependencies.
+        lines += ["", "runtime:", *(runtime or ["  dependencies: {}"])]
+    if remote.functions:
+        lines += ["", "functions:"]
+    for one in remote.functions:
+        lines += [f"  {scalar(one.type)}:", f"    handler: {scalar(paths[one.type])}"]
+        lines += [f"    {key}: {scalar(text)}" for key, text in _said(one.name, one.description)]
+    bound = "" if application is None else f"application: {application}, "
+    lines += ["", "targets:"]
+    lines += ["  local: {emulator: true}"] if target != "local" else []
+    lines += [f"  {scalar(target)}: {{{bound}protected: true}}"]
+    return "\n".join(lines) + "\n"
+
+
+def _said(name: str | None, description: str | None) -> list[tuple[str, str]]:
+    return [(key, text) for key, text in (("name", name), ("description", description)) if text is not None]

@@ -1,0 +1,244 @@
+"""What an application's changes mean for a project that exists: local edits are kept, quarrels marked."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import dataclass, field
+
+from ckfunc.manifest.change import Change
+from ckfunc.manifest.interpolation import whole_reference
+from ckfunc.model.project import Project, Script
+from ckfunc.pull.base import Base
+from ckfunc.pull.merge import Merged, merge
+from ckfunc.pull.names import handler_paths
+from ckfunc.pull.remote import RemoteFunction, RemoteProject, file_text
+from ckfunc.pull.variables import reference_names
+
+DeployedBefore = Callable[[str, str], bool]
+"""Tells whether a function (by type) ever had a script (with plain newlines)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """The environment as the manifest writes it: of all targets, and of this one. None where it says nothing."""
+
+    runtime: Mapping[str, str] | None = field(default=None, repr=False)
+    target: Mapping[str, str] | None = field(default=None, repr=False)
+
+    @property
+    def texts(self) -> Mapping[str, str] | None:
+        """What counts for the target, references not resolved; None when the environment is not managed."""
+        if self.runtime is None and self.target is None:
+            return None
+        return {**(self.runtime or {}), **(self.target or {})}
+
+    def place(self, project: Project) -> tuple[str, ...]:
+        """Return where the manifest keeps variables that it does not have yet."""
+        if self.runtime is None and self.target is not None:
+            return ("targets", project.target.name, "environment")
+        return ("runtime", "environment")
+
+
+@dataclass(frozen=True, slots=True)
+class FileChange:
+    """A script that changes; `before` is None for a new one. `merged` holds local edits beside remote ones."""
+
+    path: str
+    before: str | None = field(repr=False)
+    after: str = field(repr=False)
+    conflicts: int = 0
+    merged: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Update:
+    """What a pull changes. `quarrels` are conflicts that cannot be marked in a file; `notes` need no attention.
+
+    `values` are the environment's, by the names that the manifest refers to.
+    """
+
+    files: tuple[FileChange, ...]
+    manifest: tuple[Change, ...]
+    quarrels: tuple[str, ...]
+    notes: tuple[str, ...]
+    values: Mapping[str, str] = field(repr=False)
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether no file of the project changes."""
+        return not self.files and not self.manifest
+
+    @property
+    def conflicts(self) -> int:
+        """How many places need somebody to decide."""
+        return len(self.quarrels) + sum(one.conflicts for one in self.files)
+
+
+def update(
+    project: Project,
+    said: Said,
+    remote: RemoteProject,
+    base: Base,
+    deployed_before: DeployedBefore,
+    environ: Mapping[str, str],
+    taken: Collection[str] = (),
+) -> Update:
+    """Return what pulling `remote` means for `project`.
+
+    Sections that the manifest leaves out stay out: they are not managed here.
+    """
+    work = _Work(remote, base, deployed_before)
+    work.functions(project, taken)
+    work.initialization_script(project)
+    work.dependencies(project.runtime.dependencies)
+    values = work.environment(said, project, environ)
+    return Update(tuple(work.files), tuple(work.manifest), tuple(work.quarrels), (*remote.notes, *work.notes), values)
+
+
+class _Work:
+    """Collects what changes, section by section."""
+
+    def __init__(self, remote: RemoteProject, base: Base, deployed_before: DeployedBefore) -> None:
+        self._remote = remote
+        self._base = base
+        self._deployed_before = deployed_before
+        self.files: list[FileChange] = []
+        self.manifest: list[Change] = []
+        self.quarrels: list[str] = []
+        self.notes: list[str] = []
+
+    def functions(self, project: Project, taken: Collection[str]) -> None:
+        if project.functions is None:
+            if self._remote.functions:
+                self.notes.append("functions are not managed by functions.yaml, and were left alone")
+            return
+        remote = {one.type: one for one in self._remote.functions}
+        by_path: dict[str, list[RemoteFunction]] = {}
+        scripts = {one.handler.path: one.handler for one in project.functions}
+        for wanted in project.functions:
+            if wanted.type in remote:
+                by_path.setdefault(wanted.handler.path, []).append(remote[wanted.type])
+        for path, found in by_path.items():
+            self._handler(scripts[path], found)
+        new = {name: one for name, one in remote.items() if name not in {own.type for own in project.functions}}
+        for name, path in handler_paths(new, {*taken, *scripts}).items():
+            entry = {"handler": path, "name": new[name].name, "description": new[name].description}
+            value = {key: text for key, text in entry.items() if text is not None}
+            self.manifest.append(Change(("functions", name), value))
+            self.files.append(FileChange(path, None, file_text(new[name].script)))
+
+    def _handler(self, script: Script, found: list[RemoteFunction]) -> None:
+        if len({one.script for one in found}) > 1:
+            types = ", ".join(one.type for one in found)
+            self.quarrels.append(f"{script.path} is the handler of {types}, which differ in the application")
+            return
+        one = found[0]
+        base = self._base.scripts.get(one.type)
+        if base is None and one.script != script.text and self._deployed_before(one.type, script.text):
+            base = script.text
+        self._merge(script, base, one.script, f"v{one.version} of {one.type}")
+
+    def initialization_script(self, project: Project) -> None:
+        script, there = project.runtime.initialization_script, self._remote.initialization_script
+        if there is None:
+            return
+        if script is not None:
+            self._merge(script, self._base.initialization_script, there, "deployed init script")
+        elif there:
+            self.notes.append("the init script is not managed by functions.yaml, and was left alone")
+
+    def _merge(self, script: Script, base: str | None, there: str, remote_name: str) -> None:
+        merged: Merged = merge(base, script.text, there, local_name=script.path, remote_name=remote_name)
+        if merged.text != script.text:
+            both = merged.text != there
+            self.files.append(FileChange(script.path, script.text, file_text(merged.text), merged.conflicts, both))
+
+    def dependencies(self, ours: Mapping[str, str] | None) -> None:
+        theirs, base = self._remote.dependencies, self._base.dependencies
+        if theirs is None:
+            return
+        if ours is None:
+            if theirs:
+                self.notes.append("`runtime.dependencies` is not managed by functions.yaml, and was left alone")
+            return
+        for name in sorted({*ours, *theirs}):
+            here, there = ours.get(name), theirs.get(name)
+            known = (base or {}).get(name)
+            if here == there or (base is not None and known == there):
+                continue
+            if here == known:
+                self.manifest.append(Change(("runtime", "dependencies", name), there))
+            elif there is not None or (base is not None and name in base):
+                gone = "gone" if there is None else there
+                self.quarrels.append(
+                    f"dependency {name} is {here} here and {gone} in the application; kept as it is here"
+                )
+
+    def environment(self, said: Said, project: Project, environ: Mapping[str, str]) -> dict[str, str]:
+        """Add and remove names, and return the values of those that the manifest only refers to."""
+        theirs, base = self._remote.environment, self._base.variables
+        if theirs is None:
+            return {}
+        texts, place = said.texts, said.place(project)
+        if texts is None:
+            if theirs:
+                self.notes.append("`runtime.environment` is not managed by functions.yaml, and was left alone")
+            return {}
+        ours = project.runtime.environment or {}
+        references = reference_names({name: one for name, one in theirs.items() if name not in texts}, environ)
+        values: dict[str, str] = {}
+        for name in sorted({*texts, *theirs}):
+            if name not in texts:
+                if base is None or name not in base:
+                    self.manifest.append(Change((*place, name), f"${{{references[name]}}}"))
+                    values[references[name]] = theirs[name]
+            elif name not in theirs:
+                if base is not None and name in base:
+                    self._remove(name, said, place)
+            elif refers_to := whole_reference(texts[name]):
+                values[refers_to] = theirs[name]
+            elif ours.get(name) != theirs[name]:
+                self.notes.append(f"{name} has another value in the application; functions.yaml keeps its own")
+        return values
+
+    def _remove(self, name: str, said: Said, place: tuple[str, ...]) -> None:
+        if name in ((said.runtime if place[0] == "runtime" else said.target) or {}):
+            self.manifest.append(Change((*place, name), None))
+        else:
+            self.notes.append(f"{name} is gone from the application; the target's own `environment` keeps it")
+
+
+def agreed(project: Project, remote: RemoteProject) -> Base:
+    """Return what a project and its application agree on once `remote` was pulled into it."""
+    functions = {one.type: one.script for one in remote.functions}
+    return Base(
+        scripts={one.type: functions[one.type] for one in project.functions or () if one.type in functions},
+        initialization_script=remote.initialization_script,
+        dependencies=remote.dependencies,
+        variables=None if remote.environment is None else tuple(sorted(remote.environment)),
+    )
+
+
+def deployed(project: Project, types: Collection[str], kinds: Collection[str]) -> Base:
+    """Return what a project and its application agree on after a deploy.
+
+    `types` are the functions that were deployed or found unchanged, `kinds` the parts of the runtime that were.
+    """
+    runtime = project.runtime
+    script = runtime.initialization_script
+    return Base(
+        scripts=dict(_scripts(project, types)),
+        initialization_script=script.text if script is not None and "initialization_script" in kinds else None,
+        dependencies=dict(runtime.dependencies)
+        if runtime.dependencies is not None and "dependencies" in kinds
+        else None,
+        variables=tuple(sorted(runtime.environment))
+        if runtime.environment is not None and "environment" in kinds
+        else None,
+    )
+
+
+def _scripts(project: Project, types: Collection[str]) -> Iterator[tuple[str, str]]:
+    for one in project.functions or ():
+        if one.type in types:
+            yield one.type, one.handler.text

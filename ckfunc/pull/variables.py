@@ -1,0 +1,89 @@
+"""How environment variables leave an application: as references in the manifest, as names or values in `.env` files."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from dotenv.parser import Binding, parse_stream
+
+_EXAMPLE_HEAD = "# Copy to .env (for every target) or .env.TARGET (for one). Neither belongs in git.\n"
+
+
+@dataclass(frozen=True, slots=True)
+class EnvFile:
+    """The text of a `.env` file, and the names whose values no such file can hold."""
+
+    text: str = field(repr=False)
+    unwritable: tuple[str, ...] = ()
+
+
+def reference_names(environment: Mapping[str, str], environ: Mapping[str, str]) -> dict[str, str]:
+    """Return by what name the manifest refers to each variable: its own, unless the shell has another value for that.
+
+    The shell wins over `.env` files, so `HOME: ${HOME}` would deploy the home directory of whoever deploys.
+    """
+    found: dict[str, str] = {}
+    for name, value in environment.items():
+        other = name
+        while environ.get(other, value) != value or (other != name and other in environment):
+            other = f"APP_{other}"
+        found[name] = other
+    return found
+
+
+def env_text(text: str, values: Mapping[str, str]) -> EnvFile:
+    """Return a `.env` file with `values` set in it, its other lines as they are."""
+    lines = {name: _line(name, value) for name, value in values.items()}
+    unwritable = tuple(sorted(name for name, line in lines.items() if line is None))
+    parts: list[str] = []
+    written: set[str] = set()
+    for binding in parse_stream(io.StringIO(text)):
+        line = lines.get(binding.key or "") if not binding.error else None
+        if line is None or binding.value == values[binding.key or ""]:
+            parts.append(binding.original.string)
+        else:
+            parts.append(_leading(binding) + line)
+        if binding.key and not binding.error:
+            written.add(binding.key)
+    made = "".join(parts)
+    added = "".join(line for name, line in lines.items() if line is not None and name not in written)
+    return EnvFile(f"{_ended(made)}{added}", unwritable)
+
+
+def example_text(text: str | None, names: Iterable[str]) -> str:
+    """Return `.env.example` with every name in it, without values; `text` is what it holds now."""
+    found = _EXAMPLE_HEAD if text is None else text
+    there = {line.lstrip("# \t").removeprefix("export ").partition("=")[0].strip() for line in found.splitlines()}
+    missing = [name for name in names if name not in there]
+    return _ended(found) + "".join(f"{name}=\n" for name in missing)
+
+
+def _leading(binding: Binding) -> str:
+    """Return the empty lines that the parser counts to the binding after them."""
+    string = binding.original.string
+    return string[: len(string) - len(string.lstrip("\r\n"))]
+
+
+def _ended(text: str) -> str:
+    return text if not text or text.endswith("\n") else f"{text}\n"
+
+
+def _line(name: str, value: str) -> str | None:
+    """Return `NAME=VALUE` in the first way of writing that reads back as it is; None when there is none."""
+    single = value.replace("\\", "\\\\").replace("'", "\\'")
+    double = value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n").replace("\r", "\\r")
+    for written in (value, f"'{single}'", f'"{double}"', f"'{value}'", f'"{value}"'):
+        line = f"{name}={written}\n"
+        # What follows shows whether a quote was left open.
+        if _bindings(line + "NEXT='x'\n") == [(name, value), ("NEXT", "x")]:
+            return line
+    return None
+
+
+def _bindings(text: str) -> list[tuple[str | None, str | None]]:
+    try:
+        return [(one.key, None if one.error else one.value) for one in parse_stream(io.StringIO(text, newline=""))]
+    except UnicodeError:
+        return []

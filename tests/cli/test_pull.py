@@ -1,0 +1,291 @@
+"""A project made from an application, and an application's changes merged into a project: against the emulator."""
+
+from __future__ import annotations
+
+import json
+import stat
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ckfunc.api import Client, Connection
+from ckfunc.base.files import cache_dir
+from ckfunc.emulator.server import Emulator
+from ckfunc.model.function import NewFunction
+
+START, SENT = "user.attempted.start_session", "user.sent.message"
+SECRET = "canary-0xC0FFEE"
+
+
+@dataclass
+class Remote:
+    client: Client
+
+    def create(self, trigger_type: str, *scripts: str, name: str | None = None, description: str | None = None) -> int:
+        made = self.client.create_function(NewFunction(trigger_type, name or trigger_type, description))
+        for script in scripts:
+            self.client.create_version(made.id, script)
+        return made.id
+
+    def edit(self, trigger_type: str, script: str) -> None:
+        (found,) = [one for one in self.client.functions() if one.type == trigger_type]
+        self.client.create_version(found.id, script)
+
+
+@pytest.fixture
+def remote(monkeypatch: pytest.MonkeyPatch) -> Iterator[Remote]:
+    """An application on a platform of its own, to which the environment's credentials lead."""
+    emulator = Emulator(None, cache=cache_dir())
+    url = emulator.start()
+    try:
+        monkeypatch.setenv("CHATKITTY_API_URL", url)
+        monkeypatch.setenv("CHATKITTY_AUTHORIZATION_URL", f"{url}/oauth/token")
+        monkeypatch.setenv("CHATKITTY_CLIENT_ID", "emulator")
+        monkeypatch.setenv("CHATKITTY_CLIENT_SECRET", "emulator")
+        with Client(Connection(url, f"{url}/oauth/token", "emulator", "emulator")) as client:
+            yield Remote(client)
+    finally:
+        emulator.stop()
+
+
+def lines(*changed: tuple[int, str], count: int = 9) -> str:
+    """Return a handler of `count` numbered lines, some of them changed."""
+    texts = {number: f"  // line {number}" for number in range(1, count + 1)} | dict(changed)
+    return "function handleEvent(event: any) {\n" + "".join(f"{text}\n" for text in texts.values()) + "}\n"
+
+
+def furnished(remote: Remote) -> None:
+    remote.client.update_dependencies({"ms": "^2.1.3", "@scope/pkg": ">=1 <2"})
+    remote.client.update_environment({"PLAIN": "702", "TRICKY": f"a'b\"c\\ #{SECRET} $HOME ${{X}}\nnext\\"})
+    remote.client.update_initialization_script("export const shared = 1;\n")
+    remote.create(START, lines(), name="User Attempted Start Session")
+    remote.create(
+        SENT, "// old\n", "function handleEvent() {}\r\n// ünïcode 😀", name="Mine: \u2028 #1", description="a\nb"
+    )
+    remote.create("own.kind", "function handleEvent() {}\n")
+    remote.create("user.read.message")
+
+
+@pytest.fixture
+def pulled(ckfunc: Callable[..., Any], remote: Remote, tmp_path: Path) -> Path:
+    """A project that was pulled from a furnished application, with the environment's values."""
+    furnished(remote)
+    root = tmp_path / "project"
+    root.mkdir()
+    ran = ckfunc("-C", root, "pull", "--with-values")
+    assert ran.code == 0, ran.err
+    return root
+
+
+def test_an_application_becomes_a_project_that_differs_in_nothing(
+    ckfunc: Callable[..., Any], remote: Remote, pulled: Path
+) -> None:
+    ran = ckfunc("-C", pulled, "diff", "--exit-code")
+    assert ran.code == 0, ran.out + ran.err
+    assert "No changes." in ran.out
+    assert "never deployed" not in ran.out
+    manifest = (pulled / "functions.yaml").read_text(encoding="utf-8")
+    assert "PLAIN: ${PLAIN}\n" in manifest
+    assert "production: {application: 1, protected: true}" in manifest
+    assert (pulled / "handlers/user-attempted-start-session.ts").read_text() == lines()
+    assert (pulled / "init.ts").read_text() == "export const shared = 1;\n"
+    example = (pulled / ".env.example").read_text()
+    assert "PLAIN=\n" in example and "TRICKY=\n" in example
+    assert (pulled / ".ckfunc/types/chatkitty.d.ts").is_file()
+
+
+def test_values_go_into_one_file_for_the_owner_alone_and_nowhere_else(
+    ckfunc: Callable[..., Any], remote: Remote, pulled: Path, tmp_path: Path
+) -> None:
+    holders = [path.name for path in pulled.rglob("*") if path.is_file() and SECRET.encode() in path.read_bytes()]
+    assert holders == [".env"]
+    if sys.platform != "win32":
+        assert stat.S_IMODE((pulled / ".env").stat().st_mode) == 0o600
+    assert ".env\n" in (pulled / ".gitignore").read_text()
+    other = tmp_path / "other"
+    other.mkdir()
+    ran = ckfunc("-C", other, "-v", "pull")
+    assert ran.code == 0
+    assert SECRET not in ran.out + ran.err
+    assert not (other / ".env").exists()
+    assert "PLAIN" in ran.err and "TRICKY" in ran.err
+    unset = ckfunc("-C", other, "diff")
+    assert unset.code == 1
+    assert "${PLAIN} has no value" in unset.err
+
+
+def test_what_no_manifest_can_hold_is_left_out_and_said(
+    ckfunc: Callable[..., Any], remote: Remote, tmp_path: Path
+) -> None:
+    remote.client.update_dependencies({"ms": "^2.1.3", "mine": "git+https://example.com/mine.git"})
+    remote.create("user.read.message")
+    remote.create(SENT, "   \n")
+    remote.create(START, lines())
+    ran = ckfunc("-C", tmp_path, "pull")
+    assert ran.code == 0
+    for said in ("'mine'", "'user.read.message' was left out: it was never deployed", f"'{SENT}' was left out"):
+        assert said in ran.err
+    assert ckfunc("-C", tmp_path, "diff", "--exit-code").code == 0
+
+
+def test_an_empty_application_becomes_a_project_too(ckfunc: Callable[..., Any], remote: Remote, tmp_path: Path) -> None:
+    assert ckfunc("-C", tmp_path, "pull", "--target", "staging").code == 0
+    assert "default_target: staging\n" in (tmp_path / "functions.yaml").read_text()
+    assert ckfunc("-C", tmp_path, "diff", "--exit-code").code == 0
+
+
+def test_a_variable_that_the_shell_has_with_another_value_gets_a_name_of_its_own(
+    ckfunc: Callable[..., Any], remote: Remote, tmp_path: Path
+) -> None:
+    remote.client.update_environment({"PATH": "/app/bin"})
+    remote.create(START, lines())
+    assert ckfunc("-C", tmp_path, "pull", "--with-values").code == 0
+    assert "PATH: ${APP_PATH}\n" in (tmp_path / "functions.yaml").read_text()
+    assert ckfunc("-C", tmp_path, "diff", "--exit-code").code == 0
+
+
+def test_files_in_the_way_stay_as_they_are(ckfunc: Callable[..., Any], remote: Remote, tmp_path: Path) -> None:
+    remote.client.update_initialization_script("export const shared = 1;\n")
+    (tmp_path / "init.ts").write_text("mine\n")
+    (tmp_path / ".gitignore").write_text("mine\n")
+    ran = ckfunc("-C", tmp_path, "pull")
+    assert ran.code == 1
+    assert "init.ts exists already" in ran.err
+    assert "-C DIR" in ran.err
+    assert sorted(path.name for path in tmp_path.iterdir() if path.is_file()) == [".gitignore", "init.ts"]
+
+
+@pytest.mark.parametrize(
+    ("line", "code", "said"),
+    [
+        (["pull", "--application", "7"], 1, "bound to application 7"),
+        (["pull", "--application", "19b458d0-2b50-491c-8f13-65ec12f3978e"], 1, "bound to application 19b458d0"),
+        (["pull", "--target", "local"], 2, "--target NAME"),
+    ],
+)
+def test_another_application_than_was_named_is_refused(
+    ckfunc: Callable[..., Any], remote: Remote, tmp_path: Path, line: list[str], code: int, said: str
+) -> None:
+    ran = ckfunc("-C", tmp_path, *line)
+    assert ran.code == code
+    assert said in ran.err
+    assert not (tmp_path / "functions.yaml").exists()
+
+
+def test_a_pull_without_changes_says_so_and_touches_nothing(ckfunc: Callable[..., Any], pulled: Path) -> None:
+    before = {path: path.stat().st_mtime_ns for path in pulled.rglob("*") if ".ckfunc" not in path.parts}
+    ran = ckfunc("-C", pulled, "pull", "--with-values")
+    assert ran.code == 0, ran.err
+    assert "nothing to pull" in ran.err
+    assert {path: path.stat().st_mtime_ns for path in pulled.rglob("*") if ".ckfunc" not in path.parts} == before
+    assert ckfunc("-C", pulled, "pull", "--application", "1").code == 2
+
+
+def test_changes_are_shown_and_need_an_answer_or_yes(ckfunc: Callable[..., Any], remote: Remote, pulled: Path) -> None:
+    handler = pulled / "handlers/user-attempted-start-session.ts"
+    remote.edit(START, lines((2, "  theirs();")))
+    refused = ckfunc("-C", pulled, "pull")
+    assert refused.code == 2
+    assert "+  theirs();" in refused.err
+    assert "--yes" in refused.err
+    assert handler.read_text() == lines()
+    assert ckfunc("-C", pulled, "pull", "--yes").code == 0
+    assert handler.read_text() == lines((2, "  theirs();"))
+    assert ckfunc("-C", pulled, "diff", "--exit-code").code == 0
+
+
+def test_local_edits_are_kept_beside_those_of_the_dashboard(
+    ckfunc: Callable[..., Any], remote: Remote, pulled: Path
+) -> None:
+    handler = pulled / "handlers/user-attempted-start-session.ts"
+    handler.write_bytes(lines((8, "  ours();")).replace("\n", "\r\n").encode())
+    remote.edit(START, lines((2, "  theirs();")))
+    ran = ckfunc("-C", pulled, "pull", "--yes", "--json")
+    assert (ran.code, json.loads(ran.out)["conflicts"]) == (0, 0)
+    assert handler.read_bytes() == lines((2, "  theirs();"), (8, "  ours();")).replace("\n", "\r\n").encode()
+    assert "nothing to pull" in ckfunc("-C", pulled, "pull").err
+
+
+def test_the_same_lines_changed_on_both_sides_are_marked_and_exit_1(
+    ckfunc: Callable[..., Any], remote: Remote, pulled: Path
+) -> None:
+    handler = pulled / "handlers/user-attempted-start-session.ts"
+    handler.write_text(lines((5, "  ours();")))
+    remote.edit(START, lines((5, "  theirs();")))
+    ran = ckfunc("-C", pulled, "pull", "--yes")
+    assert ran.code == 1
+    assert "<<<<<<<" in ran.err
+    marked = (
+        f"<<<<<<< handlers/user-attempted-start-session.ts\n  ours();\n=======\n  theirs();\n>>>>>>> v2 of {START}\n"
+    )
+    assert marked in handler.read_text()
+    refused = ckfunc("-C", pulled, "deploy", "--yes")
+    assert refused.code == 1
+    assert "does not parse" in refused.err
+    handler.write_text(lines((5, "  both();")))
+    assert "nothing to pull" in ckfunc("-C", pulled, "pull").err
+
+
+def test_a_deploy_is_the_base_of_the_next_pull(ckfunc: Callable[..., Any], remote: Remote, pulled: Path) -> None:
+    handler = pulled / "handlers/user-attempted-start-session.ts"
+    handler.write_text(lines((1, "  deployed();")))
+    assert ckfunc("-C", pulled, "deploy", "--yes").code == 0
+    handler.write_text(lines((1, "  deployed();"), (9, "  not yet();")))
+    remote.edit(START, lines((1, "  deployed();"), (4, "  theirs();")))
+    assert ckfunc("-C", pulled, "pull", "--yes").code == 0
+    assert handler.read_text() == lines((1, "  deployed();"), (4, "  theirs();"), (9, "  not yet();"))
+
+
+def test_a_fresh_clone_without_a_base_takes_what_is_newer_and_marks_what_it_cannot_tell(
+    ckfunc: Callable[..., Any], remote: Remote, pulled: Path
+) -> None:
+    handler = pulled / "handlers/user-attempted-start-session.ts"
+    for kept in (pulled / ".ckfunc/base").glob("*.json"):
+        kept.unlink()
+    remote.edit(START, lines((2, "  theirs();")))
+    assert ckfunc("-C", pulled, "pull", "--yes").code == 0
+    assert handler.read_text() == lines((2, "  theirs();"))
+    for kept in (pulled / ".ckfunc/base").glob("*.json"):
+        kept.unlink()
+    handler.write_text(lines((2, "  ours();")))
+    assert ckfunc("-C", pulled, "pull", "--yes").code == 1
+    assert handler.read_text().count("<<<<<<<") == 1
+
+
+def test_new_functions_variables_and_packages_join_the_manifest_whose_comments_stay(
+    ckfunc: Callable[..., Any], remote: Remote, pulled: Path
+) -> None:
+    manifest = pulled / "functions.yaml"
+    manifest.write_text(manifest.read_text(encoding="utf-8") + "# the end\n", encoding="utf-8")
+    remote.client.update_dependencies({"ms": "^2.1.4", "zod": "3.x"})
+    remote.client.update_environment({"PLAIN": "702", "NEWER": f"{SECRET}-2"})
+    remote.create("call.ended", "function handleEvent() {}\n", name="Bye", description="says so")
+    remote.client.update_initialization_script("export const shared = 2;\n")
+    ran = ckfunc("-C", pulled, "-v", "pull", "--with-values", "--yes")
+    assert ran.code == 0, ran.err
+    assert SECRET not in ran.out + ran.err
+    text = manifest.read_text(encoding="utf-8")
+    assert "    ms: ^2.1.4\n    zod: 3.x\n" in text
+    assert "@scope/pkg" not in text and "TRICKY" not in text
+    assert "    NEWER: ${NEWER}\n" in text
+    assert '  call.ended:\n    handler: handlers/call-ended.ts\n    name: Bye\n    description: "says so"\n' in text
+    assert text.endswith("# the end\n")
+    assert "NEWER=\n" in (pulled / ".env.example").read_text()
+    ran = ckfunc("-C", pulled, "diff", "--exit-code")
+    assert ran.code == 0, ran.out + ran.err
+
+
+def test_what_was_changed_here_and_there_in_the_manifest_stays_and_exits_1(
+    ckfunc: Callable[..., Any], remote: Remote, pulled: Path
+) -> None:
+    manifest = pulled / "functions.yaml"
+    manifest.write_text(manifest.read_text(encoding="utf-8").replace("ms: ^2.1.3", "ms: ^2.0.0"), encoding="utf-8")
+    remote.client.update_dependencies({"ms": "^3.0.0", "@scope/pkg": ">=1 <2"})
+    ran = ckfunc("-C", pulled, "pull")
+    assert ran.code == 1
+    assert "dependency ms is ^2.0.0 here and ^3.0.0 in the application" in ran.err
+    assert "ms: ^2.0.0" in manifest.read_text(encoding="utf-8")

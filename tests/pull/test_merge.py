@@ -1,0 +1,72 @@
+"""Three-way merging, on examples and on arbitrary texts."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ckfunc.pull.merge import Merged, merge
+
+LINES = st.lists(st.sampled_from(["a", "b", "c", "d", ""]), max_size=12).map("\n".join)
+
+
+def merged(base: str | None, local: str, remote: str) -> Merged:
+    return merge(base, local, remote, local_name="here", remote_name="there")
+
+
+@pytest.mark.parametrize(
+    ("base", "local", "remote", "wanted"),
+    [
+        ("a\nb\nc\n", "a\nb\nc\n", "a\nB\nc\n", "a\nB\nc\n"),
+        ("a\nb\nc\n", "A\nb\nc\n", "a\nb\nc\n", "A\nb\nc\n"),
+        ("a\nb\nc\nd\n", "A\nb\nc\nd\n", "a\nb\nc\nD\n", "A\nb\nc\nD\n"),
+        ("a\nb\n", "a\nx\nb\n", "a\nx\nb\n", "a\nx\nb\n"),
+        ("a\nb\nc\nd\ne\n", "b\nc\nd\ne\n", "a\nb\nc\nd\n", "b\nc\nd\n"),
+        ("a\nb\nc", "a\nb\nc\n", "A\nb\nc", "A\nb\nc\n"),
+    ],
+)
+def test_changes_in_different_places_are_all_kept(base: str, local: str, remote: str, wanted: str) -> None:
+    assert merged(base, local, remote) == Merged(wanted)
+
+
+def test_changes_in_the_same_place_are_marked_without_what_they_share() -> None:
+    found = merged("a\nb\nc\n", "a\nsame\nours\nc\n", "a\nsame\ntheirs\nc\n")
+    assert found == Merged("a\nsame\n<<<<<<< here\nours\n=======\ntheirs\n>>>>>>> there\nc\n", 1)
+
+
+def test_without_a_base_every_difference_is_marked() -> None:
+    assert merged(None, "a\nb\nc\n", "a\nB\nc\n") == Merged("a\n<<<<<<< here\nb\n=======\nB\n>>>>>>> there\nc\n", 1)
+    assert merged(None, "same\n", "same\n") == Merged("same\n")
+
+
+@given(LINES, LINES, LINES)
+def test_one_side_that_did_not_change_gives_way_and_equal_sides_agree(base: str, one: str, other: str) -> None:
+    assert merged(base, base, one) == Merged(one)
+    assert merged(base, one, base) == Merged(one)
+    assert merged(base, one, one) == Merged(one)
+    assert merged(None, one, one) == Merged(one)
+    found = merged(base, one, other)
+    assert found.text.count("<<<<<<< here") == found.text.count(">>>>>>> there") == found.conflicts
+
+
+@given(LINES, LINES, LINES)
+def test_no_line_of_either_side_that_is_new_gets_lost(base: str, one: str, other: str) -> None:
+    text = merged(base, f"{one}\nours-1", f"{other}\ntheirs-1").text
+    assert "ours-1" in text.split("\n")
+    assert "theirs-1" in text.split("\n")
+
+
+def test_git_merges_the_same_way(tmp_path: Path) -> None:
+    base = "\n".join(f"line {n}" for n in range(30)) + "\n"
+    local = base.replace("line 3\n", "ours\n").replace("line 20\n", "").replace("line 25\n", "both ours\n")
+    remote = base.replace("line 10\n", "line 10\nadded\n").replace("line 25\n", "both theirs\n")
+    for name, text in {"here": local, "base": base, "there": remote}.items():
+        (tmp_path / name).write_text(text)
+    command = ["git", "merge-file", "-p", "-q", "here", "base", "there"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.stdout == merged(base, local, remote).text
+    assert done.returncode == merged(base, local, remote).conflicts == 1

@@ -1,0 +1,196 @@
+"""The small parts of a pull: file names, variables, references, the base that is kept."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import pytest
+from dotenv.parser import parse_stream
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ckfunc.manifest.interpolation import expand
+from ckfunc.manifest.tree import Mapping, Scalar, parse
+from ckfunc.model.function import Function, FunctionVersion
+from ckfunc.model.project import Project, Script, Target, WantedFunction, WantedRuntime
+from ckfunc.model.runtime import Dependency, Runtime
+from ckfunc.pull.base import Base, keep_base, read_base
+from ckfunc.pull.fresh import fresh_project
+from ckfunc.pull.names import handler_paths
+from ckfunc.pull.remote import described, file_text
+from ckfunc.pull.update import Said, update
+from ckfunc.pull.variables import env_text, example_text, reference_names
+
+NAMES = st.from_regex(r"[A-Z_][A-Z0-9_]{0,8}", fullmatch=True)
+VALUES = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
+
+
+def test_every_type_gets_a_file_of_its_own_on_any_file_system() -> None:
+    types = ["call.ended", "call_ended", "Call.Ended", "con", "x" * 200, "x" * 201, "user.sent.message"]
+    paths = handler_paths(types, {"handlers/USER-sent-message.ts"})
+    assert len({path.casefold() for path in paths.values()}) == len(types)
+    assert paths["con"] == "handlers/con-handler.ts"
+    assert paths["user.sent.message"] == "handlers/user-sent-message-2.ts"
+    assert all(len(path) < 150 for path in paths.values())
+
+
+@given(st.dictionaries(NAMES, VALUES, max_size=5))
+def test_values_in_an_env_file_read_back_as_they_were_or_are_named(values: dict[str, str]) -> None:
+    made = env_text("# mine\nexport OTHER='x'\n", values)
+    read = {one.key: one.value for one in parse_stream(io.StringIO(made.text, newline="")) if one.key}
+    own = {name: value for name, value in values.items() if name not in made.unwritable}
+    assert read == {"OTHER": "x", **own}
+    assert made.text.startswith("# mine\n")
+    assert env_text(made.text, values).text == made.text
+
+
+@pytest.mark.parametrize(
+    "value", ["plain", "", "a b", " edges ", "#no", "a #b", "it's", '"', "\\", "a\\", "\n", "$X ${Y}", "'\"\\n"]
+)
+def test_values_that_shells_find_hard_are_written_all_the_same(value: str) -> None:
+    made = env_text("", {"KEY": value, "NEXT": "x"})
+    assert made.unwritable == ()
+    assert [(one.key, one.value) for one in parse_stream(io.StringIO(made.text))] == [("KEY", value), ("NEXT", "x")]
+
+
+def test_an_env_file_keeps_its_other_lines_and_a_value_that_changed_stays_in_its_place() -> None:
+    text = "# a\nA=1\n\n# b\nB='old'  # why\nC=3"
+    assert env_text(text, {"B": "new", "D": "4"}).text == "# a\nA=1\n\n# b\nB=new\nC=3\nD=4\n"
+    assert env_text(text, {"A": "1", "B": "old"}).text == f"{text}\n"
+
+
+def test_the_example_names_every_variable_once_and_no_value() -> None:
+    assert example_text("A=1\n# B=\n", ["A", "B", "C"]) == "A=1\n# B=\nC=\n"
+    assert example_text(None, ["A"]).endswith("A=\n")
+
+
+def test_a_name_that_the_shell_uses_otherwise_is_not_referred_to() -> None:
+    environment = {"HOME": "/app", "SAME": "x", "APP_HOME": "y"}
+    names = reference_names(environment, {"HOME": "/home/jane", "SAME": "x"})
+    assert names == {"HOME": "APP_APP_HOME", "SAME": "SAME", "APP_HOME": "APP_HOME"}
+
+
+def test_the_base_is_kept_for_its_application_alone_and_damage_is_no_error(tmp_path: Path) -> None:
+    base = Base({"call.ended": "x\n"}, "", {"ms": "1"}, ("A",))
+    keep_base(tmp_path, "staging", "here#1", base)
+    assert read_base(tmp_path, "staging", "here#1") == base
+    assert read_base(tmp_path, "staging", "here#2") == read_base(tmp_path, "staging", None) == Base()
+    keep_base(tmp_path, "staging", "here#1", Base({"call.active": "y"}, None, None, ("B",)))
+    assert read_base(tmp_path, "staging", "here#1") == Base(
+        {"call.ended": "x\n", "call.active": "y"}, "", {"ms": "1"}, ("B",)
+    )
+    file = tmp_path / ".ckfunc/base/staging.json"
+    for damage in ("", "[]", '{"identity": "here#1"}', file.read_text().replace('"x\\n"', "7")):
+        file.write_text(damage)
+        assert read_base(tmp_path, "staging", "here#1") == Base()
+
+
+def application(**parts: object) -> Runtime:
+    return Runtime(1, "v1", **parts)  # type: ignore[arg-type]  # what a test gives
+
+
+TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=30)
+
+
+@given(
+    st.dictionaries(
+        st.from_regex(r"[A-Za-z][A-Za-z0-9_.-]{0,12}[A-Za-z0-9]", fullmatch=True).filter(lambda one: ".." not in one),
+        st.tuples(TEXTS, TEXTS, TEXTS),
+        max_size=4,
+    ),
+    st.dictionaries(NAMES, VALUES, max_size=3),
+)
+def test_any_application_becomes_a_manifest_that_says_the_same(
+    functions: dict[str, tuple[str, str, str]], environment: dict[str, str]
+) -> None:
+    listed = [
+        Function(number, kind, name, True, 1, description or None)
+        for number, (kind, (name, description, _)) in enumerate(functions.items())
+    ]
+    versions = {kind: FunctionVersion(1, 1, script) for kind, (_, _, script) in functions.items()}
+    remote = described(application(environment=environment), listed, versions)
+    made = fresh_project(remote, "production", 1, {})
+    tree = parse(made.files["functions.yaml"], "functions.yaml")
+    assert isinstance(tree, Mapping)
+    sections = {key.text: value for key, value in tree.entries if isinstance(key, Scalar)}
+    for one in remote.functions:
+        entry = texts(texts_of(sections["functions"])[one.type])
+        assert entry.get("name") == one.name
+        assert entry.get("description") == one.description
+        assert made.files[entry["handler"]] == file_text(one.script)
+    if remote.environment:
+        said = texts(texts_of(texts_of(sections["runtime"])["environment"]))
+        assert {name: expand(text, made.values) for name, text in said.items()} == remote.environment
+
+
+def texts_of(node: object) -> dict[str, object]:
+    assert isinstance(node, Mapping)
+    return {key.text: value for key, value in node.entries if isinstance(key, Scalar)}
+
+
+def texts(node: object) -> dict[str, str]:
+    assert isinstance(node, (Mapping, dict))
+    found = texts_of(node) if isinstance(node, Mapping) else node
+    return {name: value.text for name, value in found.items() if isinstance(value, Scalar)}
+
+
+def project(root: Path, *functions: WantedFunction, runtime: WantedRuntime | None = None) -> Project:
+    return Project(root, Target("staging"), runtime or WantedRuntime(), functions or None)
+
+
+def never(trigger_type: str, script: str) -> bool:
+    return False
+
+
+def test_sections_that_the_manifest_leaves_out_stay_out(tmp_path: Path) -> None:
+    runtime = application(
+        dependencies=(Dependency("ms", "1"),), environment={"A": "1"}, initialization_script="export const x = 1;"
+    )
+    remote = described(runtime, [Function(1, "call.ended", "x", True, 1)], {"call.ended": FunctionVersion(1, 1, "x")})
+    found = update(project(tmp_path), Said(), remote, Base(), never, {})
+    assert found.is_empty
+    assert found.conflicts == 0
+    assert len([note for note in found.notes if "not managed" in note]) == 4
+
+
+def test_functions_that_share_a_file_and_differ_there_are_left_to_somebody(tmp_path: Path) -> None:
+    script = Script("handlers/both.ts", "mine")
+    functions = [WantedFunction(kind, script, kind) for kind in ("call.ended", "call.active")]
+    listed = [Function(n, one.type, one.type, True, 1) for n, one in enumerate(functions)]
+    versions = {one.type: FunctionVersion(1, 1, f"// {one.type}") for one in functions}
+    found = update(project(tmp_path, *functions), Said(), described(application(), listed, versions), Base(), never, {})
+    assert found.files == ()
+    assert "handlers/both.ts" in found.quarrels[0]
+
+
+def test_variables_of_a_target_alone_are_added_there_and_others_kept(tmp_path: Path) -> None:
+    runtime = WantedRuntime(environment={"A": "1", "B": "literal"})
+    said = Said(None, {"A": "${A}", "B": "literal"})
+    remote = described(application(environment={"A": "2", "B": "other", "C": "3"}), [], {})
+    found = update(project(tmp_path, runtime=runtime), said, remote, Base(), never, {})
+    assert [(one.name, one.value) for one in found.manifest] == [("targets.staging.environment.C", "${C}")]
+    assert found.values == {"A": "2", "C": "3"}
+    assert any(
+        note.startswith("B has another value") and "other" not in note.replace("another", "") for note in found.notes
+    )
+
+
+def test_a_variable_that_is_gone_is_removed_where_the_manifest_has_it(tmp_path: Path) -> None:
+    runtime = WantedRuntime(environment={"A": "1", "B": "2", "NEW": "3"})
+    said = Said({"A": "${A}", "NEW": "${NEW}"}, {"B": "2"})
+    found = update(
+        project(tmp_path, runtime=runtime),
+        said,
+        described(application(), [], {}),
+        Base(variables=("A", "B")),
+        never,
+        {},
+    )
+    assert [(one.name, one.value) for one in found.manifest] == [("runtime.environment.A", None)]
+    assert any("B is gone" in note for note in found.notes)
+
+
+def test_a_script_that_begins_with_a_byte_order_mark_comes_back_with_it() -> None:
+    assert file_text("\ufeffx").removeprefix("\ufeff") == "\ufeffx"
+    assert file_text("x") == "x"
