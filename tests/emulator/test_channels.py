@@ -197,7 +197,7 @@ def test_members_are_listed_in_pages_of_the_list_that_was_asked(client: httpx.Cl
     create(client, type="PUBLIC", name="p", members=[{"username": name} for name in people])
     page = client.get("/v1/channels/1/members", params={"size": 2, "sort": "name,desc"}).json()
     assert [one["name"] for one in page["_embedded"]["users"]] == ["cy", "bob"]
-    assert "/v1/applications/1/channels/1/members?page=1&size=2" in page["_links"]["next"]["href"]
+    assert "/v1/applications/1/channels/1/members?sort=name%2Cdesc&page=1&size=2" in page["_links"]["next"]["href"]
     after = client.get(page["_links"]["next"]["href"]).json()
     assert [one["name"] for one in after["_embedded"]["users"]] == ["ann"]
 
@@ -235,3 +235,60 @@ def test_channels_are_spoken_of_in_snake_case_too(client: httpx.Client, people: 
     assert made["display_name"] == "P"
     assert made["creator"]["display_name"] == "Ann"
     assert "created_time" in made
+
+
+@pytest.mark.parametrize(
+    ("asked", "found"),
+    [
+        (["team:red"], ["a", "b"]),
+        (["level:3"], ["a", "c"]),
+        (['level:"3"'], ["c"]),
+        (["open:true"], ["a"]),
+        (["open:1"], ["b"]),
+        (["team:red", "level:3"], ["a"]),
+        (['{"team": "red"}'], ["a", "b"]),
+        (['{"level": 3}'], ["a"]),
+        (['{"place": {"floor": 2}}'], ["b"]),
+        (['{"place": {"floor": 2, "room": 1}}'], []),
+        (['{"tags": ["x", "y"]}'], ["c"]),
+        (["{}"], ["a", "b", "c", "d"]),
+        (["url:https://x"], ["d"]),
+        (["none:null"], ["d"]),
+        (["other:1"], []),
+        ([""], ["a", "b", "c", "d"]),
+    ],
+)
+def test_channels_are_filtered_by_their_properties(client: httpx.Client, asked: list[str], found: list[str]) -> None:
+    create(client, type="PUBLIC", name="a", properties={"team": "red", "level": 3, "open": True})
+    create(client, type="PUBLIC", name="b", properties={"team": "red", "open": 1, "place": {"floor": 2, "door": "n"}})
+    create(client, type="PUBLIC", name="c", properties={"level": "3", "tags": ["x", "y"]})
+    create(client, type="PUBLIC", name="d", properties={"url": "https://x", "none": None})
+    page = client.get("/v1/channels", params={"properties": asked, "size": 10}).json()
+    assert [one["name"] for one in page["_embedded"]["channels"]] == found
+    assert client.get(page["_links"]["self"]["href"]).json() == page
+
+
+@pytest.mark.parametrize("asked", ["team", ":red", '{"team"', '{"a": NaN}', '{"a":' * 300 + "1" + "}" * 300])
+def test_properties_that_mean_nothing_are_a_400(client: httpx.Client, asked: str) -> None:
+    assert "query parameter 'properties'" in explanation(client.get("/v1/channels", params={"properties": asked}))
+
+
+def test_a_deleted_channel_is_answered_with_the_application_and_takes_everything_along(
+    client: httpx.Client, people: dict[str, int]
+) -> None:
+    create(client, type="PUBLIC", name="a", members=[{"username": "ann"}, {"username": "bob"}])
+    create(client, type="PUBLIC", name="b", members=[{"username": "ann"}])
+    for channel in (1, 2):
+        body = {"type": "TEXT", "body": "<#a>", "user": {"username": "cy"}}
+        assert client.post(f"/v1/channels/{channel}/messages", json=body).status_code == 200
+    client.post("/v1/channels/1/moderators", json={"username": "ann"})
+    client.post("/v1/channels/1/invites", json={"user": {"username": "cy"}})
+    answer = client.delete("/v1/channels/1")
+    assert answer.status_code == 200
+    assert answer.json() == client.get("/v1/application").json()
+    assert explanation(client.get("/v1/channels/1"), 404) == "there is no channel 1"
+    assert explanation(client.delete("/v1/channels/1"), 404) == "there is no channel 1"
+    assert [one["channelId"] for one in client.get("/v1/messages").json()["_embedded"]["messages"]] == [2]
+    left = client.get(f"/v1/users/{people['bob']}/notifications").json()["_embedded"]["notifications"]
+    assert left == []  # what it was told of, the mention of a channel included, is gone
+    assert create(client, type="PUBLIC", name="a")["id"] == 3

@@ -259,3 +259,27 @@ def test_an_edited_message_says_when(client: httpx.Client, room: dict[str, int])
 def test_the_body_of_a_file_cannot_be_set(client: httpx.Client, room: dict[str, int]) -> None:
     client.post("/v1/channels/1/messages", json={"type": "FILE", "file": FILE})
     assert "the message is a file" in explanation(client.patch("/v1/messages/1", json={"body": "x"}))
+
+
+def test_all_messages_are_deleted_at_once(client: httpx.Client, room: dict[str, int]) -> None:
+    for text in "abc":
+        send(client, text, user={"username": "ann"})
+    client.post("/v1/threads/1/messages", json={"type": "TEXT", "body": "reply"})
+    answer = client.delete("/v1/messages")
+    assert answer.status_code == 200
+    assert answer.json() == client.get("/v1/application").json()
+    assert bodies(client.get("/v1/messages").json()) == []
+    assert client.get(f"/v1/users/{room['bob']}/notifications").json()["_embedded"]["notifications"] == []
+    assert "lastReceivedMessage" not in client.get("/v1/channels/1").json()
+    assert client.delete("/v1/messages").status_code == 200
+    assert send(client)["id"] == 5
+
+
+def test_a_deleted_message_is_gone(client: httpx.Client, room: dict[str, int]) -> None:
+    send(client, "a")
+    send(client, "b")
+    assert client.delete("/v1/messages/2").json()["type"] == "MAIN"
+    assert bodies(client.get("/v1/channels/1/messages").json()) == ["a"]
+    assert client.get("/v1/channels/1").json()["lastReceivedMessage"]["body"] == "a"
+    assert explanation(client.get("/v1/messages/2"), 404) == "there is no message 2"
+    assert explanation(client.delete("/v1/messages/2"), 404) == "there is no message 2"
