@@ -21,7 +21,6 @@ from ckfunc.emulator.resources import (
     description,
     files,
     functions,
-    jobs,
     memberships,
     messages,
     notifications,
@@ -56,7 +55,6 @@ _OPERATIONS: tuple[Route, ...] = (
     *notifications.ROUTES,
     *files.ROUTES,
     *sessions.ROUTES,
-    *jobs.ROUTES,
 )
 """Every operation and control of the emulator: a family adds its ROUTES here."""
 
