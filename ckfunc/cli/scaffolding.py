@@ -63,5 +63,5 @@ def _say(app: App, root: Path, written: Iterable[Written], also: Iterable[tuple[
         app.output.document({"directory": str(root), "files": found})
         return
     for name, action, note in rows:
-        style = {"created": "good", "updated": "change", "overwritten": "change"}.get(action, "muted")
+        style = {"created": "create", "updated": "update", "overwritten": "update"}.get(action, "muted")
         app.output.talk(("  ", ""), (f"{action:<12}", style), name, (f"  ({note})" if note else "", "muted"))
