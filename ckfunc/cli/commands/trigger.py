@@ -41,8 +41,9 @@ def trigger(app: App, trigger_type: str, data: str | None) -> int:
             f"target {app.project().target.name!r} is the real platform, which fires its events itself",
             hint="use --target local, or any target with `emulator: true`",
         )
+    client = app.client()  # which may have to start an emulator: not what takes long here
     with app.output.progress("running"):
-        answer = fire(app.client(), trigger_type, event)
+        answer = fire(client, trigger_type, event)
     return show_triggered(app, trigger_type, answer)
 
 

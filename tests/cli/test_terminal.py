@@ -1,0 +1,132 @@
+"""What commands look like on a terminal: colours, questions, a spinner; and where there is none, or a lesser one."""
+
+from __future__ import annotations
+
+import os
+import re
+import select
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+if sys.platform == "win32":
+    pytest.skip("a terminal is a POSIX pseudo terminal here", allow_module_level=True)
+
+TYPE = "user.attempted.start_session"
+GREEN, COLOUR = "\x1b[32m", re.compile(r"\x1b\[\d+m")
+SPINNER = "\x1b[?25l"  # hides the cursor
+
+
+def on_terminal(*args: str | Path, answer: str | None = None, **environ: str) -> tuple[int, str]:
+    """Run ckfunc on a terminal of its own, answer its question, and return its exit code and all that it showed."""
+    ours, theirs = os.openpty()
+    kept = {name: value for name, value in os.environ.items() if name not in ("NO_COLOR", "FORCE_COLOR", "CI")}
+    process = subprocess.Popen(
+        [sys.executable, "-m", "ckfunc", *map(str, args)],
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+        env={**kept, "TERM": "xterm", **environ},
+        start_new_session=True,
+    )
+    os.close(theirs)
+    shown = b""
+    until = time.monotonic() + 60
+    try:
+        while time.monotonic() < until:
+            if not select.select([ours], [], [], 0.1)[0]:
+                continue
+            try:
+                data = os.read(ours, 65536)
+            except OSError:  # Linux says so when the last program has left the terminal
+                break
+            if not data:
+                break
+            shown += data
+            if answer is not None and b"[y/N]" in shown:
+                os.write(ours, answer.encode() + b"\n")
+                answer = None
+        return process.wait(timeout=30), shown.decode()
+    finally:
+        if process.poll() is None:
+            process.kill()
+            process.wait()
+        os.close(ours)
+
+
+@pytest.fixture
+def local(project: Path) -> Path:
+    """The project, with a protected emulator as its only target."""
+    manifest = project / "functions.yaml"
+    text = manifest.read_text(encoding="utf-8").replace("  remote: {}\ndefault_target: remote\n", "")
+    manifest.write_text(text.replace("{emulator: true}", "{emulator: true, protected: true}"), encoding="utf-8")
+    return project
+
+
+def test_a_terminal_gets_colours(tmp_path: Path) -> None:
+    code, shown = on_terminal("init", tmp_path / "new")
+    assert code == 0
+    assert f"{GREEN}created" in shown
+
+
+@pytest.mark.parametrize(
+    ("args", "environ"),
+    [
+        (["--no-color"], {}),
+        ([], {"NO_COLOR": "1"}),
+        ([], {"TERM": "dumb"}),
+        ([], {"NO_COLOR": "1", "FORCE_COLOR": "1"}),
+    ],
+)
+def test_a_terminal_gets_no_colours_that_are_not_wanted(
+    args: list[str], environ: dict[str, str], tmp_path: Path
+) -> None:
+    code, shown = on_terminal(*args, "init", tmp_path / "new", **environ)
+    assert code == 0
+    assert "created" in shown
+    assert not COLOUR.search(shown)
+
+
+def test_a_protected_target_is_asked_about_after_its_plan_is_shown(local: Path) -> None:
+    code, shown = on_terminal("-C", local, "deploy", answer="n")
+    assert code != 0
+    assert shown.index("new, v1") < shown.index("[y/N]")
+    assert "created" not in shown
+    code, shown = on_terminal("-C", local, "deploy", answer="y")
+    assert code == 0
+    assert "created" in shown
+
+
+def test_with_ci_set_nothing_is_asked_on_a_terminal_either(local: Path) -> None:
+    code, shown = on_terminal("-C", local, "deploy", CI="true")
+    assert code == 2
+    assert "--yes" in shown
+
+
+def test_something_long_shows_that_it_is_under_way(local: Path) -> None:
+    wait = "await new Promise((done) => setTimeout(done, 1500));"
+    slow = f"async function handleEvent() {{\n  {wait}\n  return 'at last';\n}}\n"
+    (local / "handlers/start.ts").write_text(slow, encoding="utf-8")
+    assert on_terminal("-C", local, "deploy", "--yes")[0] == 0
+    fire = ("trigger", TYPE, "--data", '{"username": "jane"}')
+    code, shown = on_terminal("-C", local, *fire)
+    assert code == 0
+    assert "running" in shown
+    assert "at last" in shown
+    quiet = on_terminal("-C", local, "-q", *fire)
+    assert quiet[0] == 0
+    assert "running" not in quiet[1]
+    assert SPINNER in shown
+    assert SPINNER not in quiet[1]
+
+
+def test_a_stream_in_a_lesser_encoding_gets_what_it_can_show(local: Path) -> None:
+    command = [sys.executable, "-X", "utf8=0", "-m", "ckfunc", "-C", str(local)]
+    environ = {**os.environ, "LC_ALL": "C", "PYTHONCOERCECLOCALE": "0", "PYTHONIOENCODING": "ascii:strict"}
+    subprocess.run([*command, "deploy", "--yes"], env=environ, check=True, capture_output=True)
+    event = ["--data", '{"username": "J\\u00e4ne"}']
+    done = subprocess.run([*command, "trigger", TYPE, *event], env=environ, check=True, capture_output=True)
+    assert "Hello J?ne" in done.stdout.decode("ascii")

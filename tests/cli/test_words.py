@@ -1,0 +1,112 @@
+"""The small promises of the command line: help, unknown commands, scaffolds as data, where bugs are written."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ckfunc import __version__
+from ckfunc.cli.context import App
+from ckfunc.cli.main import COMMANDS
+
+Ckfunc = Callable[..., Any]
+
+
+def test_help_lists_every_command_in_the_order_of_use(ckfunc: Ckfunc) -> None:
+    ran = ckfunc("--help")
+    assert ran.code == 0
+    listed = ran.out.partition("Commands:")[2].split("\n")
+    assert [line.split()[0] for line in listed if line.startswith("  ") and line[2] != " "] == list(COMMANDS)
+
+
+def test_called_with_nothing_it_explains_itself_and_exits_2(ckfunc: Ckfunc) -> None:
+    ran = ckfunc()
+    assert ran.code == 2
+    assert "Usage: ckfunc" in ran.err
+
+
+@pytest.mark.parametrize(
+    ("args", "said", "hint"),
+    [
+        (["deploi"], "there is no command 'deploi'", "did you mean `ckfunc deploy`?"),
+        (["xyzzy"], "there is no command 'xyzzy'", "`ckfunc --help` lists the commands"),
+        (["deploy", "--dry"], "no such option", "see `ckfunc deploy --help`"),
+        (["logs", "-n", "-1"], "-1 is not in the range", "see `ckfunc logs --help`"),
+        (["emulator", "--ephemeral", "--data-dir", "x"], "exclude each other", ""),
+    ],
+)
+def test_a_wrong_call_is_explained_and_exits_2(ckfunc: Ckfunc, args: list[str], said: str, hint: str) -> None:
+    ran = ckfunc(*args)
+    assert ran.code == 2
+    assert said in ran.err
+    assert hint in ran.err
+    assert ran.out == ""
+
+
+def test_an_emulator_outside_a_project_says_how_it_may_run_there(ckfunc: Ckfunc, tmp_path: Path) -> None:
+    ran = ckfunc("-C", tmp_path, "emulator")
+    assert ran.code == 1
+    assert "--ephemeral" in ran.err
+
+
+def test_scaffolds_are_told_in_words_or_as_data(ckfunc: Ckfunc, tmp_path: Path) -> None:
+    made = json.loads(ckfunc("--json", "init", tmp_path / "chat").out)
+    assert made["directory"] == str(tmp_path / "chat")
+    assert {"path": "functions.yaml", "action": "created"} in made["files"]
+    again = ckfunc("init", tmp_path / "chat")
+    assert again.code == 0
+    assert "unchanged" in again.err
+    (tmp_path / "chat/tsconfig.json").write_text("{}")
+    refused = ckfunc("init", tmp_path / "chat")
+    assert refused.code == 1
+    assert "tsconfig.json exists already, nothing was written" in refused.err
+    assert "overwritten" in ckfunc("init", tmp_path / "chat", "--force").err
+    new = ckfunc("-C", tmp_path / "chat", "new", "user.sent.message")
+    assert new.code == 0
+    assert "updated     functions.yaml" in new.err
+    assert ckfunc("-C", tmp_path / "chat", "-q", "types").err == ""
+
+
+def test_types_of_a_broken_manifest_are_written_with_a_warning(ckfunc: Ckfunc, project: Path) -> None:
+    (project / "functions.yaml").write_text("version: 2\n")
+    ran = ckfunc("-C", project, "types")
+    assert ran.code == 0
+    assert "warning: " in ran.err
+    assert (project / ".ckfunc/types/chatkitty.d.ts").is_file()
+
+
+def test_a_bug_is_kept_in_a_file_without_the_secret_and_without_long_arguments(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    app = App({**os.environ, "CHATKITTY_CLIENT_SECRET": "the-s3cret-of-the-test"})
+    try:
+        raise ZeroDivisionError("with the-s3cret-of-the-test in it")
+    except ZeroDivisionError as error:
+        app.output.bug(error, ["trigger", "--data", "x" * 100])
+    (kept,) = tmp_path.glob("ckfunc-bug-*.log")
+    text = kept.read_text(encoding="utf-8")
+    assert "ZeroDivisionError" in text
+    assert f"ckfunc {__version__}" in text
+    assert "s3cret" not in text
+    assert "x" * 100 not in text
+    said = capfd.readouterr().err
+    assert str(kept) in said
+    assert "this is a bug in ckfunc (ZeroDivisionError)" in said
+
+
+def test_a_path_is_shown_as_one_would_type_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "a/b/c").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path / "a/b/c")
+    shown = App({}).output.path
+    assert shown(tmp_path / "a/b/c/d") == "d"
+    assert shown(tmp_path / "a/b/x") == str(Path("..", "x"))
+    assert shown(tmp_path / "x") == str(tmp_path / "x")
