@@ -154,8 +154,9 @@ class Emulator:
     async def _serve(self, listener: socket.socket) -> None:
         from ckfunc.emulator.app import App
         from ckfunc.emulator.dispatch.dispatcher import STOPPED, Dispatcher
+        from ckfunc.emulator.jobs import runner
         from ckfunc.emulator.resources.services import Services
-        from ckfunc.emulator.store import application, invocations, runtime, seeds
+        from ckfunc.emulator.store import application, invocations, jobs, runtime, seeds, sessions
         from ckfunc.emulator.store.database import open_database
         from ckfunc.emulator.store.schema import MIGRATIONS, SCHEMA
         from ckfunc.runtime.compiler import Compiler
@@ -172,6 +173,8 @@ class Emulator:
             if self._seed is not None:
                 seeds.apply(database, self._seed)
             invocations.end_abandoned(database, STOPPED)
+            sessions.end_all(database)
+            jobs.fail_abandoned(database, runner.STOPPED)
             tokens = Tokens(SystemClock(), self._token_lifetime_s)
             compiler = opened.enter_context(Compiler())
             hosts = Hosts(limits=self._limits, cache=self._cache, on_event=self._on_event)
@@ -184,7 +187,9 @@ class Emulator:
                 on_event=self._on_event,
             )
             opened.push_async_callback(dispatcher.close)
-            services = Services(database, tokens, dispatcher, self._data_dir)
+            background = runner.Jobs(database, path, self._on_event)
+            opened.push_async_callback(background.close)
+            services = Services(database, tokens, dispatcher, background, self._data_dir)
             app = App(services, loopback_only=is_loopback(self._host))
             server = _uvicorn(app)
             serving = asyncio.create_task(server.serve(sockets=[listener]))

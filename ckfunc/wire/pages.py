@@ -20,7 +20,7 @@ def write_page(name: str, page: Page[Any], items: list[Any], href: str, query: S
     last = max(page.total_pages - 1, 0)
 
     def link(number: int) -> dict[str, str]:
-        return {"href": f"{href}?{urlencode([('page', str(number)), ('size', str(page.size)), *query])}"}
+        return {"href": f"{href}?{urlencode([*query, ('page', str(number)), ('size', str(page.size))])}"}
 
     links = {"self": link(page.number)}
     if page.total_pages > 1:

@@ -14,7 +14,7 @@ from ckfunc.emulator.http.problems import Refused
 
 # The types that the platform's documents and SDKs name, and any other `application/…+json`.
 _JSON_TYPE = re.compile(r"application/(json|[\w.-]+\+json|json\+merge-patch)")
-_ESCAPED_SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
+_ESCAPED_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 
 DEEPEST = 200
 """How many objects and arrays may lie inside one another. The platform documents no limit; this one is ours."""
@@ -41,23 +41,30 @@ def read_json(body: bytes, content_type: str | None) -> Any:
     if not body.strip():
         raise Refused("the request has no body; send a JSON document")
     try:
-        document = json.loads(body.decode("utf-8"), parse_constant=_no_constant)
-        if _ESCAPED_SURROGATE.search(body):
-            json.dumps(document, ensure_ascii=False).encode("utf-8")
+        text = body.decode("utf-8")
+        document = json.loads(text, parse_constant=_no_constant)
     except UnicodeDecodeError as error:
         raise Refused(f"the body is not UTF-8 (byte {error.start})") from None
-    except UnicodeEncodeError:
-        raise Refused("the body holds half of a surrogate pair, which is no text") from None
     except json.JSONDecodeError as error:
         raise Refused(f"the body is not JSON: {error.msg} at line {error.lineno}, column {error.colno}") from None
     except RecursionError:
         raise Refused(_TOO_DEEP) from None
     except ValueError as error:
         raise Refused(f"the body is not JSON: {error}") from None
-    # A body with few brackets cannot be deep; most have few.
-    if body.count(b"{") + body.count(b"[") > DEEPEST and _deeper_than(document, DEEPEST):
-        raise Refused(_TOO_DEEP)
+    check_values(document, text)
     return document
+
+
+def check_values(document: Any, text: str) -> None:
+    """Check that a document, read from `text`, is not too deep, and that its texts are texts. Raises Refused."""
+    # Text with few brackets cannot be deep; most has few.
+    if text.count("{") + text.count("[") > DEEPEST and _deeper_than(document, DEEPEST):
+        raise Refused(_TOO_DEEP)
+    if _ESCAPED_SURROGATE.search(text):
+        try:
+            json.dumps(document, ensure_ascii=False).encode("utf-8")
+        except UnicodeEncodeError:
+            raise Refused("the body holds half of a surrogate pair, which is no text") from None
 
 
 def read_form(body: bytes, content_type: str | None) -> dict[str, str]:
@@ -99,3 +106,7 @@ def _deeper_than(document: Any, levels: int) -> bool:
 
 def _no_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is no JSON value")
+
+
+DECODER = json.JSONDecoder(parse_constant=_no_constant)
+"""Reads JSON a value at a time."""

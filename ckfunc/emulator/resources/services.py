@@ -7,6 +7,7 @@ from pathlib import Path
 
 from ckfunc.emulator.dispatch.dispatcher import Dispatcher
 from ckfunc.emulator.http.auth import Tokens
+from ckfunc.emulator.jobs.runner import Jobs
 from ckfunc.emulator.store.database import Database
 
 
@@ -17,4 +18,5 @@ class Services:
     database: Database
     tokens: Tokens
     dispatch: Dispatcher
+    jobs: Jobs
     data_dir: Path | None

@@ -24,6 +24,7 @@ CREATE TABLE users (
   display_picture_url TEXT,
   is_guest INTEGER NOT NULL,
   presence_status TEXT NOT NULL,
+  online INTEGER NOT NULL DEFAULT 0,
   properties TEXT NOT NULL,
   created_time TEXT NOT NULL
 ) STRICT
@@ -146,7 +147,7 @@ def read(row: sqlite3.Row) -> User:
         display_name=row["display_name"],
         is_guest=bool(row["is_guest"]),
         type=UserType(row["type"]),
-        presence=Presence(row["presence_status"], online=False),
+        presence=Presence(row["presence_status"], online=bool(row["online"])),
         properties=json.loads(row["properties"]),
         display_picture_url=row["display_picture_url"],
         call_status=CallStatus.AVAILABLE,

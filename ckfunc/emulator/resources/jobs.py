@@ -1,0 +1,137 @@
+"""Jobs: the imports and exports that make them, and what became of them."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from ckfunc.emulator.http.calls import Call
+from ckfunc.emulator.http.paging import page_request
+from ckfunc.emulator.http.problems import Missing, Refused
+from ckfunc.emulator.http.replies import Reply, page_reply
+from ckfunc.emulator.http.routing import Access, Route
+from ckfunc.emulator.http.uploads import UPLOAD_BYTES, upload
+from ckfunc.emulator.jobs.entries import entries, is_array
+from ckfunc.emulator.jobs.exports import export
+from ckfunc.emulator.jobs.runner import Attempt, Work
+from ckfunc.emulator.resources import references
+from ckfunc.emulator.resources.services import Services
+from ckfunc.emulator.store import analytics, imports, jobs
+from ckfunc.model.channel import ChannelType
+from ckfunc.model.job import Job, JobType
+from ckfunc.wire.jobs import (
+    read_channel_import,
+    read_member_import,
+    read_message_import,
+    read_user_import,
+    write_job,
+)
+
+_ACCEPTED = 202
+
+
+def import_users(call: Call, services: Services) -> Reply:
+    """Begin to create the users of a file."""
+    content = _array(call)
+
+    def work(attempt: Attempt) -> None:
+        imports.add_users(attempt.database, entries(content, read_user_import), attempt.pause, attempt.finish)
+
+    return _begin(call, services, JobType.USER_IMPORT, work)
+
+
+def import_channels(call: Call, services: Services) -> Reply:
+    """Begin to create the channels of a file, with their members."""
+    content = _array(call)
+
+    def work(attempt: Attempt) -> None:
+        imports.add_channels(attempt.database, entries(content, read_channel_import), attempt.pause, attempt.finish)
+
+    return _begin(call, services, JobType.CHANNEL_IMPORT, work)
+
+
+def import_channel_members(call: Call, services: Services) -> Reply:
+    """Begin to make the users of a file members of a channel."""
+    channel = references.channel(services.database, call.id())
+    if channel.type is ChannelType.DIRECT:
+        raise Refused("users cannot be added to a direct channel; create another channel")
+    content = _array(call)
+
+    def work(attempt: Attempt) -> None:
+        found = entries(content, read_member_import)
+        imports.add_members(attempt.database, channel.id, found, attempt.pause, attempt.finish)
+
+    return _begin(call, services, JobType.CHANNEL_MEMBERS_IMPORT, work)
+
+
+def import_messages(call: Call, services: Services) -> Reply:
+    """Begin to create the messages of a file."""
+    content = _array(call)
+
+    def work(attempt: Attempt) -> None:
+        imports.add_messages(attempt.database, entries(content, read_message_import), attempt.pause, attempt.finish)
+
+    return _begin(call, services, JobType.MESSAGE_IMPORT, work)
+
+
+def export_message_analytics(call: Call, services: Services) -> Reply:
+    """Begin to write a file about all messages."""
+    work = partial(export, name="message-analytics", rows=analytics.messages)
+    return _begin(call, services, JobType.MESSAGE_ANALYTICS_EXPORT, work)
+
+
+def export_user_analytics(call: Call, services: Services) -> Reply:
+    """Begin to write a file about all users."""
+    work = partial(export, name="user-analytics", rows=analytics.users)
+    return _begin(call, services, JobType.MESSAGE_ANALYTICS_EXPORT, work)
+
+
+def list_jobs(call: Call, services: Services) -> Reply:
+    """Answer with a page of the jobs: of those that have ended, unless those under way are asked for."""
+    request = page_request(call, jobs.SORTABLE, "jobs.id ASC")
+    running = call.flag("running") or False
+    page = jobs.page(services.database, request, running=running)
+    items = [write_job(one, call.links) for one in page.items]
+    filters = (("running", "true" if running else "false"),)
+    return page_reply(call, "jobs", page, items, request=request, filters=filters)
+
+
+def retrieve_job(call: Call, services: Services) -> Reply:
+    """Answer with a job."""
+    return Reply(write_job(_job(call, services), call.links))
+
+
+def explain_job(call: Call, services: Services) -> Reply:
+    """Answer with a job and why it FAILED, which the platform does not tell."""
+    job = _job(call, services)
+    return Reply({**write_job(job, call.links), "failure": jobs.failure(services.database, job.id)})
+
+
+def _job(call: Call, services: Services) -> Job:
+    found = jobs.get(services.database, call.id())
+    if found is None:
+        raise Missing(f"there is no job {call.id()}")
+    return found
+
+
+def _array(call: Call) -> bytes:
+    content = upload(call).content
+    if not is_array(content):
+        raise Refused("the file in field 'file' does not hold a JSON array")
+    return content
+
+
+def _begin(call: Call, services: Services, kind: JobType, work: Work) -> Reply:
+    return Reply(write_job(services.jobs.start(kind, work), call.links), _ACCEPTED)
+
+
+ROUTES = (
+    Route("POST", "/imports/users", import_users, body_bytes=UPLOAD_BYTES),
+    Route("POST", "/imports/channels", import_channels, body_bytes=UPLOAD_BYTES),
+    Route("POST", "/imports/channels/{id}/members", import_channel_members, body_bytes=UPLOAD_BYTES),
+    Route("POST", "/imports/messages", import_messages, body_bytes=UPLOAD_BYTES),
+    Route("POST", "/analytics/messages", export_message_analytics),
+    Route("POST", "/analytics/users", export_user_analytics),
+    Route("GET", "/jobs", list_jobs),
+    Route("GET", "/jobs/{id}", retrieve_job),
+    Route("GET", "/emulator/jobs/{id}", explain_job, Access.CONTROL),
+)

@@ -1,0 +1,103 @@
+"""The jobs of the application: imports and exports that go on after their request was answered."""
+
+from __future__ import annotations
+
+import sqlite3
+from datetime import UTC, datetime
+
+from ckfunc.base.clock import parse_timestamp, timestamp
+from ckfunc.emulator.store.database import Database
+from ckfunc.emulator.store.paging import PageRequest, select_page
+from ckfunc.model.job import Job, JobState, JobType
+from ckfunc.model.page import Page
+
+# `failure` says why a job FAILED: the platform has no field for it, so only the emulator's controls show it.
+SCHEMA = """
+CREATE TABLE jobs (
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  type TEXT NOT NULL,
+  state TEXT NOT NULL,
+  file TEXT,
+  failure TEXT,
+  created_time TEXT NOT NULL,
+  ended_time TEXT
+) STRICT;
+CREATE INDEX jobs_running ON jobs (id) WHERE ended_time IS NULL
+"""
+
+SORTABLE = {
+    "id": "jobs.id",
+    "type": "jobs.type",
+    "state": "jobs.state",
+    "createdTime": "jobs.created_time",
+    "endedTime": "jobs.ended_time",
+}
+"""What the list of jobs can be sorted by, as SQL."""
+
+
+class JobFailed(Exception):
+    """A job cannot be done; the sentence says why, to whoever sent its file."""
+
+
+def create(database: Database, kind: JobType) -> Job:
+    """Store a job that waits for its turn."""
+    now = timestamp(datetime.now(UTC))
+    sql = "INSERT INTO jobs (type, state, created_time) VALUES (?, ?, ?)"
+    made = database.insert(sql, kind.value, JobState.PENDING.value, now)
+    return Job(made, kind, JobState.PENDING, parse_timestamp(now))
+
+
+def begin(database: Database, job_id: int) -> None:
+    """Store that a job's turn has come."""
+    database.execute("UPDATE jobs SET state = ? WHERE id = ?", (JobState.RUNNING.value, job_id))
+
+
+def finish(database: Database, job_id: int, file: str | None = None) -> None:
+    """Store that a job is done; do it within the transaction of what it did, so that either both are true or none."""
+    database.execute(
+        "UPDATE jobs SET state = ?, file = ?, ended_time = ? WHERE id = ?",
+        (JobState.FINISHED.value, file, timestamp(datetime.now(UTC)), job_id),
+    )
+
+
+def fail(database: Database, job_id: int, why: str) -> None:
+    """Store that a job could not be done."""
+    database.execute(
+        "UPDATE jobs SET state = ?, failure = ?, ended_time = ? WHERE id = ?",
+        (JobState.FAILED.value, why, timestamp(datetime.now(UTC)), job_id),
+    )
+
+
+def fail_abandoned(database: Database, why: str) -> None:
+    """Store that the jobs which the end of an emulator cut off could not be done."""
+    for row in database.all("SELECT id FROM jobs WHERE ended_time IS NULL"):
+        fail(database, row["id"], why)
+
+
+def get(database: Database, job_id: int) -> Job | None:
+    """Return a job, or None."""
+    row = database.one("SELECT * FROM jobs WHERE id = ?", job_id)
+    return None if row is None else _read(row)
+
+
+def failure(database: Database, job_id: int) -> str | None:
+    """Return why a job FAILED, or None when it did not. The job must exist."""
+    found: str | None = database.value("SELECT failure FROM jobs WHERE id = ?", job_id)
+    return found
+
+
+def page(database: Database, request: PageRequest, *, running: bool) -> Page[Job]:
+    """Return a page of the jobs that have ended, or of those that have not."""
+    source = f"jobs WHERE ended_time IS {'' if running else 'NOT '}NULL"
+    return select_page(database, "*", source, (), request=request, read=_read)
+
+
+def _read(row: sqlite3.Row) -> Job:
+    return Job(
+        id=row["id"],
+        type=JobType(row["type"]),
+        state=JobState(row["state"]),
+        created_time=parse_timestamp(row["created_time"]),
+        ended_time=None if row["ended_time"] is None else parse_timestamp(row["ended_time"]),
+        file=row["file"],
+    )

@@ -1,0 +1,87 @@
+"""What a job is: work that goes on after its request was answered; and what imports bring in."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from ckfunc.model.channel import ChannelType
+
+
+class JobType(StrEnum):
+    """What a job does. No type of the platform's is for exports of users: they have the other export's."""
+
+    CHANNEL_IMPORT = "CHANNEL_IMPORT"
+    CHANNEL_MEMBERS_IMPORT = "CHANNEL_MEMBERS_IMPORT"
+    MESSAGE_IMPORT = "MESSAGE_IMPORT"
+    USER_IMPORT = "USER_IMPORT"
+    MESSAGE_ANALYTICS_EXPORT = "MESSAGE_ANALYTICS_EXPORT"
+
+
+class JobState(StrEnum):
+    """Where a job stands."""
+
+    PENDING = "PENDING"
+    RUNNING = "RUNNING"
+    FINISHED = "FINISHED"
+    FAILED = "FAILED"
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A job; `file` is the address of what a finished export has made."""
+
+    id: int
+    type: JobType
+    state: JobState
+    created_time: datetime
+    ended_time: datetime | None = None
+    file: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class UserImport:
+    """A user to import. An entry with the idempotency `key` of one that was imported before is passed over."""
+
+    name: str
+    display_name: str
+    is_guest: bool = False
+    picture_url: str | None = None
+    properties: Mapping[str, Any] = field(default_factory=dict)
+    key: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelImport:
+    """A channel to import; `creator` and `members` are usernames."""
+
+    type: ChannelType
+    name: str | None = None
+    display_name: str | None = None
+    creator: str | None = None
+    members: tuple[str, ...] = ()
+    properties: Mapping[str, Any] = field(default_factory=dict)
+    key: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class MemberImport:
+    """A user, by name, to make a member of a channel."""
+
+    username: str
+    key: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class MessageImport:
+    """A text message to import, of the user with the name `username` or of the system."""
+
+    channel_id: int
+    body: str
+    username: str | None = None
+    group_tag: str | None = None
+    properties: Mapping[str, Any] = field(default_factory=dict)
+    key: str | None = None
