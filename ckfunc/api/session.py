@@ -14,7 +14,7 @@ from ckfunc.api.connection import Connection, place
 from ckfunc.api.retry import Wait, may_repeat
 from ckfunc.api.sender import Request, Sender
 from ckfunc.base.clock import Clock
-from ckfunc.wire.dialects import JSON, Dialect, spelled
+from ckfunc.wire.dialects import JSON, MERGE_PATCH, Dialect, spelled
 
 if TYPE_CHECKING:
     from ckfunc.api.transport import Answer
@@ -76,6 +76,23 @@ class Session:
         data = None if body is None else _encoded(body)
         answer = self._authorized(method, path + _query(query), headers, data, timeout_s)
         return self._document(answer, method, what)
+
+    def call(self, method: str, path: str, body: Any = None, *, secrets: Collection[str] = ()) -> Any:
+        """Send any request as it is and return the JSON of the answer: its text when it is none, None for nothing.
+
+        `secrets` are values in the body that are never to be shown.
+        """
+        patches = method == "PATCH" and path.partition("?")[0].endswith("/properties")
+        headers = {} if body is None else {"content-type": MERGE_PATCH if patches else JSON}
+        data = None if body is None else _encoded(body)
+        answer = self._authorized(method, path, headers, data)
+        if not answer.ok:
+            raise answers.failure(answer, method, path, self.where, (*secrets, *self._auth.secrets()))
+        if not answer.body.strip():
+            return None
+        if "json" not in answer.headers.get("content-type", ""):
+            return answer.body.decode("utf-8", "replace")
+        return answers.document(answer, answers.doing(method, path), self.where)
 
     def prefer(self, dialect: Dialect | None) -> None:
         """Write in the dialect that the application was seen to speak, until a write has proven one."""

@@ -16,7 +16,7 @@ from ckfunc.cli.settings import Settings
 if TYPE_CHECKING:
     from ckfunc.api import Client, Connection
     from ckfunc.emulator.server import Emulator
-    from ckfunc.model.project import Project
+    from ckfunc.model.project import Project, Target
     from ckfunc.model.seed import Seed
     from ckfunc.runtime.compiler import Compiler
 
@@ -86,17 +86,24 @@ class App:
     def client(self) -> Client:
         """Return a client of the project's target, which may be an emulator that runs for this command alone."""
         if self._client is None:
+            self.project()
             self._client = self.connect(self.connection())
         return self._client
 
+    def target(self) -> Target:
+        """Return the target that is meant, whatever else may be wrong with the project."""
+        from ckfunc.manifest import find_target
+
+        return find_target(self.root(), self.settings.target, self.environ)
+
     def connection(self) -> Connection:
-        """Return how to reach the project's target. Raises CredentialsMissing."""
+        """Return how to reach the target. Raises CredentialsMissing."""
         from ckfunc.cli.credentials import connection_of
 
-        project = self.project()
-        if project.target.emulator:
+        target = self.target()
+        if target.emulator:
             return self._emulator_connection()
-        return connection_of(project.root, project.target, self.environ).connection
+        return connection_of(self.root(), target, self.environ).connection
 
     def connect(self, connection: Connection) -> Client:
         """Return a client that is closed when the command ends."""

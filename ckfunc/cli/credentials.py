@@ -86,19 +86,32 @@ def application_entry(application: str, api_url: str, authorization_url: str) ->
 def keep_login(names: tuple[str, ...], login: Login) -> str:
     """Keep a login under `names` and return what the keyring is called. Raises NoKeyring."""
     backend = _backend()
-    password = json.dumps({"client_id": login.client_id, "client_secret": login.client_secret})
+    kept = {"client_id": login.client_id, "client_secret": login.client_secret, "entries": list(names)}
+    password = json.dumps(kept)
     for name in names:
         _asked(backend.set_password, SERVICE, name, password)
     return str(backend.name)
 
 
 def forget_login(names: tuple[str, ...]) -> bool:
-    """Remove a login, and tell whether there was one. Raises NoKeyring."""
+    """Remove a login, under whatever names it is kept, and tell whether there was one. Raises NoKeyring."""
     backend = _backend()
-    there = [name for name in names if _asked(backend.get_password, SERVICE, name) is not None]
+    there: dict[str, None] = {}
+    for name in names:
+        password = _asked(backend.get_password, SERVICE, name)
+        if password is not None:
+            there |= dict.fromkeys((name, *_entries(password)))
     for name in there:
-        _asked(backend.delete_password, SERVICE, name)
+        if _asked(backend.get_password, SERVICE, name) is not None:
+            _asked(backend.delete_password, SERVICE, name)
     return bool(there)
+
+
+def _entries(password: str) -> list[str]:
+    try:
+        return [str(one) for one in json.loads(password)["entries"]]
+    except (ValueError, KeyError, TypeError):
+        return []
 
 
 def keyring_name() -> str:

@@ -30,6 +30,10 @@ COMMANDS: dict[str, str] = {
     "watch": "Deploy what changes, while logs stream.",
     "logs": "List or follow invocations.",
     "trigger": "Make the emulator fire an event.",
+    "login": "Keep credentials in the system's keyring.",
+    "logout": "Remove them from it.",
+    "whoami": "Tell which application the credentials belong to.",
+    "api": "Send any request to the Platform API.",
     "emulator": "Run the local platform in the foreground.",
 }
 

@@ -176,6 +176,11 @@ class Output:
         with self._lock:
             return click.confirm(question, default=False, err=True)
 
+    def ask(self, question: str, *, hidden: bool = False) -> str:
+        """Ask for a text on the terminal; with `hidden`, what is typed is not shown."""
+        with self._lock:
+            return str(click.prompt(question, hide_input=hidden, err=True))
+
     # -- ends ----------------------------------------------------------------------------------------------------
 
     def failure(self, error: CkfuncError) -> None:

@@ -3,7 +3,15 @@
 from __future__ import annotations
 
 from ckfunc.manifest.edit import add_function
-from ckfunc.manifest.project import environment_texts, find_root, function_types, load, targets, watched_files
+from ckfunc.manifest.project import (
+    environment_texts,
+    find_root,
+    find_target,
+    function_types,
+    load,
+    targets,
+    watched_files,
+)
 from ckfunc.manifest.schema import json_schema
 from ckfunc.manifest.variables import connection_variables
 
@@ -12,6 +20,7 @@ __all__ = [
     "connection_variables",
     "environment_texts",
     "find_root",
+    "find_target",
     "function_types",
     "json_schema",
     "load",

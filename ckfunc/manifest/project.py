@@ -9,12 +9,12 @@ from pathlib import Path, PurePosixPath
 from ckfunc.base.errors import CkfuncError, InvalidManifest, NoProject, Problem
 from ckfunc.manifest import targets as targeting
 from ckfunc.manifest.definition import MANIFEST, MANIFEST_NAME
-from ckfunc.manifest.resolution import resolve
+from ckfunc.manifest.resolution import resolve, resolve_application
 from ckfunc.manifest.sources import Complaint, read_script, read_text, without_bom
 from ckfunc.manifest.tree import parse, refused
 from ckfunc.manifest.validation import Branch, Leaf, did_you_mean, validate
 from ckfunc.manifest.variables import env_files
-from ckfunc.model.project import Project, Script, WantedFunction, WantedRuntime
+from ckfunc.model.project import Project, Script, Target, WantedFunction, WantedRuntime
 from ckfunc.model.triggers import BY_TYPE, display_name
 
 _MAX_WARNINGS = 20
@@ -70,6 +70,23 @@ def targets(root: Path) -> tuple[str, ...]:
     if manifest is None:
         raise refused(*found)
     return targeting.target_names(manifest)
+
+
+def find_target(root: Path, target: str | None, environ: Mapping[str, str]) -> Target:
+    """Return the target that `load` would take, without reading what it is to deploy: for commands that only ask.
+
+    Raises NoProject, NoSuchTarget, TargetNeeded, and InvalidManifest when the manifest is not YAML or the target's
+    application is not known; other mistakes do not matter here.
+    """
+    root = root.resolve()
+    manifest, found = _read(root)
+    if manifest is None:
+        raise refused(*found)
+    name = targeting.choose(manifest, target)
+    application, problems = resolve_application(manifest, name, root, environ)
+    if problems:
+        raise refused(*problems)
+    return targeting.target(manifest, name, application)
 
 
 def function_types(root: Path) -> tuple[str, ...]:

@@ -51,6 +51,19 @@ def resolve(
     return Values(expanded, key), tuple(problems)
 
 
+def resolve_application(
+    manifest: Branch, target: str, root: Path, environ: Mapping[str, str]
+) -> tuple[str | None, tuple[Problem, ...]]:
+    """Return the application that `target` is bound to, and what stands in the way of knowing it."""
+    said = section(manifest, target)
+    leaf = said.leaf("application") if said else None
+    if leaf is None:
+        return None, ()
+    values, wrong = lookup((name for name, _ in references(leaf.text)), root, target, environ)
+    problems = (*wrong, *_unresolved(leaf, values, target))
+    return (None, problems) if problems else (expand(leaf.text, values), ())
+
+
 def _environment(manifest: Branch, target: Branch | None) -> dict[str, Leaf] | None:
     runtime = manifest.branch("runtime")
     base = runtime.branch("environment") if runtime else None

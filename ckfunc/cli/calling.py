@@ -1,0 +1,140 @@
+"""How any request goes to the Platform API, and its answer to stdout, with no environment value in it."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from ckfunc.base.errors import EXIT_FAILED, EXIT_OK, ApiFailure, NoProject, UnreadableAnswer, UsageProblem
+from ckfunc.base.secrets import masked
+from ckfunc.base.text import printable
+from ckfunc.cli.context import App
+
+if TYPE_CHECKING:
+    from ckfunc.api import Client
+
+_VARIABLES = ("environmentVariables", "environment_variables")
+_MOST_PAGES = 10_000
+
+
+def call(app: App, method: str, path: str, *, data: str | None, paginate: bool) -> int:
+    """Send one request, or with `paginate` one for each page, and print what comes back; return the exit code."""
+    path = checked_path(path)
+    if paginate and (method != "GET" or data is not None):
+        raise UsageProblem("--paginate is for GET", hint="ckfunc api GET /v1/users --paginate")
+    body = _body(data)
+    secret = path.partition("?")[0].rstrip("/").endswith("/environment-variables")
+    client = _client(app)
+    if paginate:
+        with app.output.progress("reading pages"):
+            items = [shown(one) for one in _pages(client, path)]
+        app.output.document(items)
+        return EXIT_OK
+    try:
+        found = client.session.call(method, path, body, secrets=_texts(body) if secret else ())
+    except ApiFailure as problem:
+        app.output.failure(problem)
+        return EXIT_FAILED
+    if isinstance(found, str):
+        app.output.text(printable(found))
+    elif found is not None:
+        app.output.document(shown(found))
+    return EXIT_OK
+
+
+def checked_path(path: str) -> str:
+    """Return a path that begins with a slash. Raises UsageProblem for an address: the token goes to its own host."""
+    parts = urlsplit(path)
+    if parts.scheme or parts.netloc or not path.isprintable() or " " in path or parts.fragment:
+        raise UsageProblem(
+            f"{path!r} is not a path of the API", hint="give what comes after the host: /v1/users?size=5"
+        )
+    return path if path.startswith("/") else f"/{path}"
+
+
+def shown(document: Any) -> Any:
+    """Return a document with every value of an environment variable masked."""
+    if isinstance(document, list):
+        return [shown(one) for one in document]
+    if not isinstance(document, dict):
+        return document
+    return {
+        name: {key: masked(str(one)) for key, one in value.items()}
+        if name in _VARIABLES and isinstance(value, dict)
+        else shown(value)
+        for name, value in document.items()
+    }
+
+
+def _pages(client: Client, path: str) -> Iterator[Any]:
+    """Yield the items of a list, page after page, as its links lead on."""
+    seen: set[str] = set()
+    while path not in seen and len(seen) < _MOST_PAGES:
+        seen.add(path)
+        found = client.session.call("GET", path)
+        embedded = found.get("_embedded") if isinstance(found, dict) else None
+        if not isinstance(embedded, dict):
+            if isinstance(found, dict) and "page" in found:
+                return
+            raise UnreadableAnswer("the answer is no list with pages", hint="leave --paginate out")
+        for items in embedded.values():
+            yield from items if isinstance(items, list) else ()
+        following = _next(found, client.connection.api_url)
+        if following is None:
+            return
+        path = following
+    raise UnreadableAnswer(
+        "the list leads back to a page that was read already", hint="the platform's paging is at fault"
+    )
+
+
+def _next(page: dict[str, Any], api_url: str) -> str | None:
+    """Return the path of the next page. Only the path of a link counts: the host stays the one that is trusted."""
+    links = page.get("_links")
+    link = links.get("next") if isinstance(links, dict) else None
+    href = link.get("href") if isinstance(link, dict) else None
+    if not isinstance(href, str):
+        return None
+    parts = urlsplit(href)
+    path = parts.path.removeprefix(urlsplit(api_url).path)
+    return f"{path}?{parts.query}" if parts.query else path
+
+
+def _body(data: str | None) -> Any:
+    if data is None:
+        return None
+    try:
+        if data == "-":
+            data = sys.stdin.read()
+        elif data.startswith("@"):
+            data = Path(data[1:]).read_text(encoding="utf-8")
+        return json.loads(data)
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageProblem(f"cannot read the body: {error}", hint="--data @FILE names a JSON file") from None
+    except (ValueError, RecursionError):
+        # Not quoted: it may hold secrets.
+        raise UsageProblem("--data is not JSON", hint="""for example --data '{"name": "jane"}'""") from None
+
+
+def _texts(document: Any) -> tuple[str, ...]:
+    if isinstance(document, dict):
+        return tuple(text for value in document.values() for text in _texts(value))
+    if isinstance(document, list):
+        return tuple(text for value in document for text in _texts(value))
+    return (document,) if isinstance(document, str) else ()
+
+
+def _client(app: App) -> Client:
+    """Return a client of the target; outside of a project, of the application that the environment names."""
+    from ckfunc.api import connection_from_environment
+
+    try:
+        return app.connect(app.connection())
+    except NoProject:
+        if app.settings.target is not None:
+            raise
+        return app.connect(connection_from_environment(app.environ))
