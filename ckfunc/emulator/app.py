@@ -17,10 +17,12 @@ from ckfunc.emulator.http.routing import MEBIBYTE, Access, Route, Router, segmen
 from ckfunc.emulator.resources import (
     application,
     channels,
+    clients,
     controls,
     description,
     files,
     functions,
+    jobs,
     memberships,
     messages,
     notifications,
@@ -30,6 +32,7 @@ from ckfunc.emulator.resources import (
     sessions,
     threads,
     token,
+    user_secrets,
     users,
 )
 from ckfunc.emulator.resources.services import Services
@@ -55,6 +58,9 @@ _OPERATIONS: tuple[Route, ...] = (
     *notifications.ROUTES,
     *files.ROUTES,
     *sessions.ROUTES,
+    *jobs.ROUTES,
+    *user_secrets.ROUTES,
+    *clients.ROUTES,
 )
 """Every operation and control of the emulator: a family adds its ROUTES here."""
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 from ckfunc.base.clock import timestamp
 from ckfunc.model.session import ChatSession, UserSession
-from ckfunc.wire.links import Links
-from ckfunc.wire.reading import Malformed, moment, optional, optional_moment, required, resource
+from ckfunc.wire.links import Links, linked_id
+from ckfunc.wire.reading import moment, optional, optional_moment, required, resource
 from ckfunc.wire.users import read_user, write_embedded_user
 
 
@@ -64,18 +63,7 @@ def read_chat_session(document: Any) -> ChatSession:
     return ChatSession(
         id=required(found, "id", int),
         session=read_user_session(required(found, "session", dict)),
-        channel_id=_channel_id(found),
+        channel_id=linked_id(found, "channel"),
         created_time=moment(found, "createdTime"),
         end_time=optional_moment(found, "endTime"),
     )
-
-
-def _channel_id(found: Mapping[str, Any]) -> int:
-    """Read the id of the channel, which a chat session has in its links alone."""
-    links = optional(found, "_links", dict) or {}
-    link = links.get("channel")
-    href = link.get("href") if isinstance(link, dict) else None
-    tail = href.rpartition("/")[2] if isinstance(href, str) else ""
-    if not (tail.isascii() and tail.isdecimal()):
-        raise Malformed("a chat session has no link to its channel")
-    return int(tail)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 from ckfunc.emulator.http.calls import Call
+from ckfunc.emulator.http.cursors import cursor_reply, cursor_request
+from ckfunc.emulator.http.filters import property_conditions
 from ckfunc.emulator.http.paging import page_request
 from ckfunc.emulator.http.problems import Missing, Refused
 from ckfunc.emulator.http.replies import Reply, page_reply
@@ -12,20 +14,29 @@ from ckfunc.emulator.http.routing import Route
 from ckfunc.emulator.http.uploads import UPLOAD_BYTES, upload
 from ckfunc.emulator.resources import references
 from ckfunc.emulator.resources.services import Services
-from ckfunc.emulator.store import channels, files, users
+from ckfunc.emulator.store import application, channels, deletion, files, messages, unread, users
+from ckfunc.wire.applications import write_application
 from ckfunc.wire.channels import write_channel
-from ckfunc.wire.messages import read_file
+from ckfunc.wire.messages import read_file, write_message
 from ckfunc.wire.reading import resource
 from ckfunc.wire.users import patched_user, read_new_user, write_user
 
+_FILTERS = ("name", "properties", "unread")
+_UNREAD = {None: "TRUE", True: unread.HAS_UNREAD, False: f"NOT {unread.HAS_UNREAD}"}
+
 
 def list_users(call: Call, services: Services) -> Reply:
-    """Answer with a page of the users, or of the one with the name that is asked for."""
+    """Answer with a page of the users: of that name, with such properties, with or without unread messages."""
     request = page_request(call, users.SORTABLE, users.DEFAULT_ORDER)
-    name = call.first("name")
-    page = users.page(services.database, request, name)
+    page = users.page(
+        services.database,
+        request,
+        name=call.first("name"),
+        properties=property_conditions(call),
+        condition=_UNREAD[call.flag("unread")],
+    )
     items = [write_user(one, call.links) for one in page.items]
-    filters = () if name is None else (("name", name),)
+    filters = tuple(pair for pair in call.query() if pair[0] in _FILTERS)
     return page_reply(call, "users", page, items, request=request, filters=filters)
 
 
@@ -67,6 +78,12 @@ def update_user(call: Call, services: Services) -> Reply:
     return Reply(write_user(changed, call.links))
 
 
+def delete_user(call: Call, services: Services) -> Reply:
+    """Delete a user with what the user has made, and answer with the application."""
+    deletion.delete_user(services.database, references.user(services.database, call.id()))
+    return Reply(write_application(application.get(services.database), call.links))
+
+
 def update_user_display_picture(call: Call, services: Services) -> Reply:
     """Show a user with another picture: an uploaded one, or one that somebody else keeps."""
     database = services.database
@@ -90,12 +107,37 @@ def list_user_channels(call: Call, services: Services) -> Reply:
     return page_reply(call, "channels", page, items, request=request)
 
 
+def list_user_messages(call: Call, services: Services) -> Reply:
+    """Answer with a page of the messages that a user has sent; with `unread`, of those that the user has not read.
+
+    The platform documents both halves and not how they go together. A user's own messages are never unread, so the
+    filter is taken to mean the messages that the unread count counts.
+    """
+    user = references.user(services.database, call.id())
+    wanted = call.flag("unread")
+    if wanted:
+        page = unread.page(services.database, user.id, cursor_request(call))
+    else:
+        page = messages.page(services.database, cursor_request(call), username=user.name)
+    items = [write_message(one, call.links) for one in page.items]
+    return cursor_reply(call, "messages", page, items, (("unread", "true"),) if wanted else ())
+
+
+def count_user_unread_messages(call: Call, services: Services) -> Reply:
+    """Answer with how many messages of a user's channels the user has not read."""
+    user = references.user(services.database, call.id())
+    return Reply({"count": unread.count(services.database, user.id)})
+
+
 ROUTES = (
     Route("GET", "/users", list_users),
     Route("HEAD", "/users", check_user_exists),
     Route("POST", "/users", create_user),
     Route("GET", "/users/{id}", retrieve_user),
     Route("PATCH", "/users/{id}", update_user),
+    Route("DELETE", "/users/{id}", delete_user),
     Route("POST", "/users/{id}/display-picture", update_user_display_picture, body_bytes=UPLOAD_BYTES),
     Route("GET", "/users/{id}/channels", list_user_channels),
+    Route("GET", "/users/{id}/messages", list_user_messages),
+    Route("GET", "/users/{id}/messages/unread/count", count_user_unread_messages),
 )

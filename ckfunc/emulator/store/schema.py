@@ -19,6 +19,7 @@ from ckfunc.emulator.store import (
     sessions,
     staging,
     threads,
+    user_secrets,
     users,
 )
 
@@ -38,6 +39,7 @@ SCHEMA: tuple[str, ...] = (
     receipts.SCHEMA,
     notifications.SCHEMA,
     sessions.SCHEMA,
+    user_secrets.SCHEMA,
     jobs.SCHEMA,
     staging.SCHEMA,
 )

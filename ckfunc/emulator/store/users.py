@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 from ckfunc.base.clock import timestamp
-from ckfunc.emulator.store import files
+from ckfunc.emulator.store import files, matching
 from ckfunc.emulator.store.database import Database
+from ckfunc.emulator.store.matching import Condition
 from ckfunc.emulator.store.paging import PageRequest, select_page
 from ckfunc.model.page import Page
 from ckfunc.model.user import CallStatus, Presence, User, UserReference, UserType
@@ -27,7 +28,8 @@ CREATE TABLE users (
   online INTEGER NOT NULL DEFAULT 0,
   properties TEXT NOT NULL,
   created_time TEXT NOT NULL
-) STRICT
+) STRICT;
+CREATE INDEX users_by_display_name ON users (display_name, id)
 """
 
 SORTABLE = {
@@ -36,6 +38,7 @@ SORTABLE = {
     "displayName": "users.display_name",
     "isGuest": "users.is_guest",
     "type": "users.type",
+    "createdTime": "users.created_time",
 }
 """What lists of users can be sorted by, as SQL."""
 
@@ -96,11 +99,23 @@ def by_ids(database: Database, ids: Iterable[int | None]) -> dict[int, User]:
     return {row["id"]: read(row) for row in rows}
 
 
-def page(database: Database, request: PageRequest, name: str | None = None) -> Page[User]:
-    """Return a page of all users, or of the one with that name."""
-    if name is None:
-        return select_page(database, "users.*", "users", (), request=request, read=read)
-    return select_page(database, "users.*", "users WHERE name = ?", (name,), request=request, read=read)
+def page(
+    database: Database,
+    request: PageRequest,
+    *,
+    name: str | None = None,
+    properties: Sequence[Condition] = (),
+    condition: str = "TRUE",
+) -> Page[User]:
+    """Return a page of the users: of that name, with such properties, and for whom the SQL `condition` is true."""
+    source, parameters = f"users WHERE {condition}", []
+    if name is not None:
+        source += " AND users.name = ?"
+        parameters.append(name)
+    if properties:
+        source += f" AND {matching.FUNCTION}(users.properties, ?)"
+        parameters.append(matching.written(properties))
+    return select_page(database, "users.*", source, tuple(parameters), request=request, read=read)
 
 
 def members_page(database: Database, channel_id: int, request: PageRequest) -> Page[User]:
@@ -130,11 +145,12 @@ def update(database: Database, user: User) -> None:
 def set_display_picture(database: Database, user: User, url: str) -> None:
     """Show a user with another picture. A stored one has a path as its address, and the one before it is forgotten."""
     with database.transaction():
-        _forget_picture(database, user)
+        forget_picture(database, user)
         database.execute("UPDATE users SET display_picture_url = ? WHERE id = ?", (url, user.id))
 
 
-def _forget_picture(database: Database, user: User) -> None:
+def forget_picture(database: Database, user: User) -> None:
+    """Forget a user's stored picture, if there is one."""
     if (user.display_picture_url or "").startswith(PICTURES):
         files.remove(database, (user.display_picture_url or "").removeprefix(PICTURES))
 
