@@ -57,3 +57,16 @@ def _manifest_types(app: App | None) -> tuple[str, ...]:
 
 def _beginning(names: Iterable[str], incomplete: str) -> list[str]:
     return [one for one in names if one.startswith(incomplete)]
+
+
+def completion_script(shell: str) -> str:
+    """Return what a shell ("bash", "zsh" or "fish") must read in order to complete `ckfunc`."""
+    from click.shell_completion import get_completion_class
+
+    from ckfunc.cli.main import cli
+
+    made = get_completion_class(shell)
+    assert made is not None  # noqa: S101 - click knows these three, and the command takes no other
+    completer = made(cli, {}, "ckfunc", "_CKFUNC_COMPLETE")
+    # Not source(): that runs bash to see its version, and what is printed may be for another machine.
+    return completer.source_template % completer.source_vars()

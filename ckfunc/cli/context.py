@@ -36,6 +36,7 @@ class App:
         self.clock = SystemClock()
         self.output = Output(self.settings, environ)
         self._closing = ExitStack()
+        self._interrupted = False
         self._project: Project | None = None
         self._client: Client | None = None
         self._compiler: Compiler | None = None
@@ -43,7 +44,8 @@ class App:
     def __enter__(self) -> App:
         return self
 
-    def __exit__(self, *problem: object) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        self._interrupted = kind is not None and issubclass(kind, KeyboardInterrupt)
         self._closing.close()
 
     # -- the project ---------------------------------------------------------------------------------------------
@@ -86,8 +88,7 @@ class App:
     def client(self) -> Client:
         """Return a client of the project's target, which may be an emulator that runs for this command alone."""
         if self._client is None:
-            self.project()
-            self._client = self.connect(self.connection())
+            self._client = self.connect(self.connection(self.project().target))
         return self._client
 
     def target(self) -> Target:
@@ -96,11 +97,11 @@ class App:
 
         return find_target(self.root(), self.settings.target, self.environ)
 
-    def connection(self) -> Connection:
-        """Return how to reach the target. Raises CredentialsMissing."""
+    def connection(self, target: Target | None = None) -> Connection:
+        """Return how to reach a target, which is the one that is meant unless given. Raises CredentialsMissing."""
         from ckfunc.cli.credentials import connection_of
 
-        target = self.target()
+        target = target or self.target()
         if target.emulator:
             return self._emulator_connection()
         return connection_of(self.root(), target, self.environ).connection
@@ -140,7 +141,8 @@ class App:
             if (running := self._starting_emulator()) is None:
                 raise
             return running
-        self._closing.callback(emulator.stop)
+        # What an event set off is not cut short because the command that fired it is done; but Ctrl-C is.
+        self._closing.callback(lambda: emulator.stop(finish=not self._interrupted))
         self.output.detail(f"emulator: embedded at {url}, data in {self.output.path(self.emulator_data)}")
         return url
 

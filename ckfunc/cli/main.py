@@ -34,6 +34,8 @@ COMMANDS: dict[str, str] = {
     "logout": "Remove them from it.",
     "whoami": "Tell which application the credentials belong to.",
     "api": "Send any request to the Platform API.",
+    "doctor": "Look whether everything that ckfunc needs is in order.",
+    "completion": "Print what makes a shell complete commands.",
     "emulator": "Run the local platform in the foreground.",
 }
 
@@ -57,7 +59,7 @@ class Commands(click.Group):
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """Find the command, or say which one may have been meant."""
-        if args and not args[0].startswith("-") and args[0] not in COMMANDS:
+        if args and not args[0].startswith("-") and args[0] not in COMMANDS and not ctx.resilient_parsing:
             import difflib
 
             close = difflib.get_close_matches(args[0], COMMANDS, n=1)

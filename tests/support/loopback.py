@@ -70,7 +70,8 @@ def serve(answer: Callable[[Request], Reply]) -> Iterator[Loopback]:
                 data = b""
             else:
                 data = reply.body if isinstance(reply.body, bytes) else json.dumps(reply.body).encode()
-            self.send_response(reply.status)
+            # The base class says the time by itself.
+            (self.send_response_only if "date" in reply.headers else self.send_response)(reply.status)
             for name, value in {"content-type": "application/json", **reply.headers}.items():
                 self.send_header(name, value)
             self.send_header("content-length", str(len(data)))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from ckfunc.cli.completing import complete_types
 from ckfunc.cli.context import App
 from ckfunc.cli.options import common_options, pass_app
 
@@ -17,7 +18,7 @@ Examples:
   ckfunc logs --since 10m --status FAILED      what failed lately
   ckfunc logs --json | jq .result              one object per line"""
 )
-@click.argument("trigger_types", metavar="[TYPE]...", nargs=-1)
+@click.argument("trigger_types", metavar="[TYPE]...", nargs=-1, shell_complete=complete_types)
 @click.option("-f", "--follow", is_flag=True, help="Wait for more until Ctrl-C.")
 @click.option("-n", "--lines", "limit", type=click.IntRange(0), default=None, metavar="N", help="At most N old ones.")
 @click.option("--since", metavar="WHEN", help="Not older than this: 10m, 2h, 1d, or an ISO time.")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from ckfunc.cli.completing import complete_known_types
 from ckfunc.cli.context import App
 from ckfunc.cli.options import common_options, pass_app
 
@@ -14,7 +15,7 @@ Examples:
   ckfunc new user.sent.message
   ckfunc new user.received.notification --force"""
 )
-@click.argument("trigger_type", metavar="TYPE")
+@click.argument("trigger_type", metavar="TYPE", shell_complete=complete_known_types)
 @click.option("--force", is_flag=True, help="Overwrite the handler file if it exists.")
 @common_options
 @pass_app

@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from ckfunc.base.errors import CkfuncError, UsageProblem
+from ckfunc.cli.completing import complete_types
 from ckfunc.cli.context import App
 from ckfunc.cli.options import common_options, pass_app
 
@@ -22,7 +23,7 @@ Examples:
   ckfunc trigger user.sent.message --data @event.json
   echo '{"username": "jane"}' | ckfunc trigger user.attempted.start_session --data -"""
 )
-@click.argument("trigger_type", metavar="TYPE")
+@click.argument("trigger_type", metavar="TYPE", shell_complete=complete_types)
 @click.option("--data", metavar="JSON", default=None, help="The event: JSON, @FILE, or - for standard input.")
 @common_options
 @pass_app

@@ -1,0 +1,139 @@
+"""What doctor finds: on machines in order and out of it."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+from pathlib import Path
+from typing import Any
+
+import keyring
+import pytest
+from keyring.backends import fail
+from support.loopback import Reply, Request
+from support.scripted import Platform, platform
+
+APPLICATION = {"id": 7, "key": "19b458d0-2b50-491c-8f13-65ec12f3978e", "createdTime": "2021-09-01T00:00:00Z"}
+
+
+@pytest.fixture
+def remote(monkeypatch: pytest.MonkeyPatch) -> Iterator[Platform]:
+    def application(request: Request) -> Reply:
+        return Reply(body=APPLICATION) if "authorization" in request.headers else Reply(401, {"error": "unauthorized"})
+
+    with platform({"GET /v1/application": application}) as made:
+        for name, value in {
+            "CHATKITTY_API_URL": made.server.url,
+            "CHATKITTY_AUTHORIZATION_URL": f"{made.server.url}/oauth/token",
+            "CHATKITTY_CLIENT_ID": "the-client",
+            "CHATKITTY_CLIENT_SECRET": "the-s3cret-of-the-test",
+        }.items():
+            monkeypatch.setenv(name, value)
+        yield made
+
+
+def found(ckfunc: Callable[..., Any], *line: str | Path) -> tuple[int, dict[str, dict[str, str]]]:
+    ran = ckfunc(*line, "doctor", "--json")
+    return ran.code, {one["check"]: one for one in json.loads(ran.out)}
+
+
+def test_a_machine_in_order_has_a_line_for_each_check_and_exits_0(
+    ckfunc: Callable[..., Any], project: Path, remote: Platform
+) -> None:
+    ran = ckfunc("-C", project, "doctor")
+    assert ran.code == 0, ran.out
+    names = [line.split()[1] for line in ran.out.splitlines() if not line.startswith(" ")]
+    assert [one for one in names if one != "keyring"] == [
+        *("ckfunc", "node", "npm", "cache", "project", "manifest", "target"),
+        *("credentials", "platform", "clock", "login"),
+    ]
+    assert "the-s3cret" not in ran.out + ran.err
+    code, checks = found(ckfunc, "-C", project)
+    assert code == 0
+    assert checks["login"]["text"].startswith("application 7")
+    assert checks["clock"]["verdict"] == "ok"
+
+
+@pytest.mark.parametrize(("minutes", "verdict", "code"), [(1, "warn", 0), (-20, "fail", 1)])
+def test_a_clock_that_is_wrong_is_told(
+    ckfunc: Callable[..., Any], project: Path, remote: Platform, minutes: int, verdict: str, code: int
+) -> None:
+    moment = format_datetime(datetime.now(UTC) + timedelta(minutes=minutes), usegmt=True)
+    remote.routes["GET /v1/application"] = Reply(body=APPLICATION, headers={"date": moment})
+    ended, checks = found(ckfunc, "-C", project)
+    assert (ended, checks["clock"]["verdict"]) == (code, verdict)
+    assert ("behind" if minutes > 0 else "ahead") in checks["clock"]["text"]
+    assert checks["login"]["verdict"] == "ok"
+
+
+def test_each_thing_out_of_order_is_a_failure_with_a_hint_and_the_rest_is_looked_at(
+    ckfunc: Callable[..., Any], project: Path, remote: Platform, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CKFUNC_NODE", str(project / "no-node"))
+    blocked = project / "a-file"
+    blocked.write_text("")
+    monkeypatch.setenv("CKFUNC_CACHE_DIR", str(blocked / "cache"))
+    (project / "handlers/start.ts").unlink()
+    remote.routes["POST /oauth/token"] = Reply(401, {"error": "invalid_client"})
+    code, checks = found(ckfunc, "-C", project)
+    assert code == 1
+    failed = {name for name, one in checks.items() if one["verdict"] == "fail"}
+    assert failed == {"node", "cache", "manifest", "login"} | ({"npm"} & failed)
+    assert "handlers/start.ts" in checks["manifest"]["text"]
+    assert checks["login"]["hint"]
+
+
+def test_a_platform_out_of_reach_is_told_without_trying_to_log_in(
+    ckfunc: Callable[..., Any], project: Path, remote: Platform
+) -> None:
+    remote.routes["GET /v1/application"] = Reply(drop=True)
+    code, checks = found(ckfunc, "-C", project)
+    assert (code, checks["platform"]["verdict"]) == (1, "fail")
+    assert "login" not in checks
+
+
+def test_another_application_than_the_target_names_is_found(
+    ckfunc: Callable[..., Any], project: Path, remote: Platform
+) -> None:
+    manifest = project / "functions.yaml"
+    manifest.write_text(manifest.read_text().replace("remote: {}", "remote: {application: 8}"))
+    code, checks = found(ckfunc, "-C", project)
+    assert (code, checks["login"]["verdict"]) == (1, "fail")
+    assert "bound to application 8" in checks["login"]["text"]
+
+
+def test_without_credentials_or_project_or_keyring_it_says_so(
+    ckfunc: Callable[..., Any], project: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    before = keyring.get_keyring()
+    keyring.set_keyring(fail.Keyring())
+    try:
+        code, checks = found(ckfunc, "-C", project)
+        assert (code, checks["credentials"]["verdict"]) == (1, "fail")
+        assert checks["keyring"]["verdict"] == "warn"
+        code, checks = found(ckfunc, "-C", tmp_path_factory.mktemp("outside"))
+        assert (code, checks["project"]["verdict"], checks["credentials"]["verdict"]) == (0, "warn", "warn")
+    finally:
+        keyring.set_keyring(before)
+
+
+def test_an_emulator_needs_nothing_of_the_platform(ckfunc: Callable[..., Any], project: Path) -> None:
+    code, checks = found(ckfunc, "-C", project, "--target", "local")
+    assert code == 0
+    assert "starts with each command" in checks["target"]["text"]
+    assert "platform" not in checks
+    code, checks = found(ckfunc, "-C", project, "--target", "nowhere")
+    assert (code, checks["target"]["verdict"]) == (1, "fail")
+
+
+def test_a_file_of_secrets_that_git_would_take_is_a_warning(ckfunc: Callable[..., Any], project: Path) -> None:
+    (project / ".env").write_text("KEY=x\n")
+    local = ("-C", project, "--target", "local")
+    assert "secrets" not in found(ckfunc, *local)[1]
+    subprocess.run(["git", "init", "-q"], cwd=project, check=True)
+    assert found(ckfunc, *local)[1]["secrets"]["verdict"] == "warn"
+    (project / ".gitignore").write_text(".env\n")
+    assert found(ckfunc, *local)[1]["secrets"]["verdict"] == "ok"
