@@ -93,6 +93,16 @@ def patched_user(user: User, patch: Any) -> User:
     )
 
 
+def write_secret(secret: Any) -> dict[str, Any]:
+    """Return a user's secret, any JSON value, as the platform shows it; its names are never respelled."""
+    return {"secret": secret}
+
+
+def read_secret(document: Any) -> Any:
+    """Read a user's secret; the field is not required: without it the secret is null. Raises Malformed."""
+    return resource(document, "secret").get("secret")
+
+
 def write_reference(reference: UserReference) -> dict[str, Any]:
     """Return how a request names a user."""
     return {"id": reference.id} if reference.id is not None else {"username": reference.username}

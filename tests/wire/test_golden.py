@@ -20,12 +20,14 @@ from ckfunc.wire import (
     dialects,
     functions,
     invocations,
+    jobs,
     memberships,
     messages,
     notifications,
     pages,
     receipts,
     runtimes,
+    sessions,
     threads,
     users,
 )
@@ -56,7 +58,12 @@ SINGLE: dict[str, tuple[Callable[[Any], Any], Callable[[Any, Links], Any]]] = {
     "membership": (memberships.read_membership, memberships.write_membership),
     "invite": (memberships.read_invite, memberships.write_invite),
     "receipt": (receipts.read_receipt, receipts.write_receipt),
+    "user_session": (sessions.read_user_session, sessions.write_user_session),
+    "chat_session": (sessions.read_chat_session, sessions.write_chat_session),
+    "job": (jobs.read_job, jobs.write_job),
+    "secret": (users.read_secret, lambda secret, _: users.write_secret(secret)),
 }
+EMBEDDED = {"user_sessions": "sessions", "chat_sessions": "sessions"}
 CURSOR_LISTS = ("messages", "notifications")
 
 
@@ -82,8 +89,9 @@ def written(resource: str, document: Any) -> Any:
         return pages.write_cursor_page(
             resource, cursor_page, [write(one, LINKS) for one in cursor_page.items], href, rest
         )
-    page = pages.read_page(document, resource, read)
-    return pages.write_page(resource, page, [write(one, LINKS) for one in page.items], href, rest)
+    name = EMBEDDED.get(resource, resource)
+    page = pages.read_page(document, name, read)
+    return pages.write_page(name, page, [write(one, LINKS) for one in page.items], href, rest)
 
 
 def always_sent(document: Any) -> Any:
@@ -146,8 +154,8 @@ def test_a_sample_is_respelled_as_the_schemas_say(path: Path) -> None:
 @pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.stem)
 def test_the_spelling_of_a_sample_is_recognised(path: Path, dialect: Dialect) -> None:
     golden = load(path)
-    if golden["resource"] in ("application", "settings", "event"):
-        pytest.skip("two of the samples mix the spellings, and one has no name with two of them")
+    if golden["resource"] in ("application", "settings", "event", "secret"):
+        pytest.skip("two of the samples mix the spellings, and two have no name with two of them")
     assert dialect_of(golden[dialect.value]) is dialect
 
 
@@ -179,6 +187,12 @@ def _request(body: str, document: Any) -> Any:
         return channels.write_new_channel(channels.read_new_channel(document))
     if body == "message":
         return messages.write_new_message(messages.read_new_message(document))
+    if body == "file":
+        return {
+            name: value for name, value in messages.write_file(messages.read_file(document)).items() if name != "type"
+        }
+    if body == "secret":
+        return users.write_secret(users.read_secret(document))
     if body == "reference":
         return users.write_reference(users.read_reference(document))
     if body == "event":

@@ -9,8 +9,8 @@ from ckfunc.emulator.http.routing import Route
 from ckfunc.emulator.resources import references
 from ckfunc.emulator.resources.services import Services
 from ckfunc.emulator.store import user_secrets
-from ckfunc.wire.reading import NAME_LIMIT, resource
-from ckfunc.wire.users import write_user
+from ckfunc.wire.reading import NAME_LIMIT
+from ckfunc.wire.users import read_secret, write_secret, write_user
 
 
 def retrieve_user_secret(call: Call, services: Services) -> Reply:
@@ -19,15 +19,13 @@ def retrieve_user_secret(call: Call, services: Services) -> Reply:
     found = user_secrets.get(services.database, user.id, _name(call))
     if found is None:
         raise Missing(f"user {user.id} has no secret {_name(call)[:100]!r}")
-    return Reply({"secret": found[0]})
+    return Reply(write_secret(found[0]))
 
 
 def set_user_secret(call: Call, services: Services) -> Reply:
     """Keep a user's secret, any JSON value, in place of the one before it; answer with the user."""
     user = references.user(services.database, call.id())
-    # The field is not required: without it the secret is null.
-    secret = resource(call.json(), "secret").get("secret")
-    user_secrets.put(services.database, user.id, _name(call), secret)
+    user_secrets.put(services.database, user.id, _name(call), read_secret(call.json()))
     return Reply(write_user(user, call.links))
 
 
