@@ -60,6 +60,7 @@ class Emulator:
         self._failure: BaseException | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._end: asyncio.Event | None = None
+        self._finish = False
         self.url = ""
         """The base URL, once started."""
 
@@ -85,14 +86,16 @@ class Emulator:
             raise self._failure
         return self.url
 
-    def stop(self) -> None:
+    def stop(self, *, finish: bool = False) -> None:
         """Stop serving and end every Node process; does nothing when it is not running.
 
+        Runs that are under way are given up, unless `finish` waits for them and for what they cause in turn.
         Raises what ended it before, if it did not end by this.
         """
         if self._thread is None:
             return
         if self._loop is not None and self._end is not None and self._thread.is_alive():
+            self._finish = finish
             with suppress(RuntimeError):  # the loop has just ended by itself
                 self._loop.call_soon_threadsafe(self._end.set)
         self._thread.join()
@@ -202,6 +205,8 @@ class Emulator:
             ending = asyncio.create_task(self._end.wait())
             await asyncio.wait((serving, ending), return_when=asyncio.FIRST_COMPLETED)
             ending.cancel()
+            if self._finish and not serving.done():
+                await dispatcher.finish()
             server.should_exit = True
             await serving
 

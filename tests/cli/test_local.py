@@ -45,6 +45,31 @@ def test_a_project_is_deployed_triggered_and_its_log_read(ckfunc: Callable[..., 
     assert (entry["type"], entry["status"], entry["result"]) == (TYPE, "SUCCEEDED", {"payload": "Hello jane"})
 
 
+def test_what_an_event_sets_off_ends_before_the_emulator_of_a_command_does(
+    ckfunc: Callable[..., Any], local: Path
+) -> None:
+    (local / "handlers/start.ts").write_text("""
+        async function handleEvent(event: any, context: any) {
+          const { data: user } = await context.ChatKitty.Users.createUser({ name: event.username, displayName: "J" });
+          const { data: channel } = await context.ChatKitty.Channels.createChannel({ type: "PUBLIC", name: "desk" });
+          await context.ChatKitty.Channels.addChannelMember(channel.id, { id: user.id });
+          await context.ChatKitty.Channels.sendChannelMessage(channel.id, { type: "TEXT", body: "welcome" });
+        }""")
+    (local / "handlers/notify.ts").write_text("""
+        async function handleEvent() {
+          await new Promise((done) => setTimeout(done, 1500));
+          return "told";
+        }""")
+    manifest = local / "functions.yaml"
+    entry = "  user.received.notification:\n    handler: handlers/notify.ts\n"
+    manifest.write_text(manifest.read_text().replace("targets:", entry + "targets:"))
+    assert ckfunc("-C", local, "deploy").code == 0
+    ran = ckfunc("-C", local, "trigger", TYPE, "--data", '{"username": "jane"}')
+    assert ran.code == 0, ran.out + ran.err
+    last = json.loads(ckfunc("-C", local, "logs", "--json", "user.received.notification").out)
+    assert (last["status"], last["result"]) == ("SUCCEEDED", {"payload": "told"})
+
+
 def test_a_function_that_throws_denies_the_session_and_exits_1(ckfunc: Callable[..., Any], local: Path) -> None:
     (local / "handlers/start.ts").write_text(
         "function handleEvent(event: any) {\n  console.log('about to refuse');\n  throw new Error('not you');\n}\n"

@@ -153,6 +153,11 @@ class Dispatcher:
         except CkfuncError as error:
             self._on_event(error.message)
 
+    async def finish(self) -> None:
+        """Wait for the end of every run, and of those that they cause; each has its time limit."""
+        while self._running:
+            await asyncio.sleep(0.005)
+
     async def close(self) -> None:
         """Give up what is under way; its runs FAIL. Call it before the hosts are closed."""
         for task in self._tasks:
