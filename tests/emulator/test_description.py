@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -26,6 +27,15 @@ def references(value: Any) -> set[str]:
 
 def test_the_platforms_66_operations_and_the_4_newer_ones_are_described() -> None:
     assert len(BY_ID) == len(operations()) == 70
+
+
+def test_every_operation_is_routed() -> None:
+    assert sorted(BY_ID.keys() - ROUTED.keys()) == []
+
+
+def test_every_operation_has_its_row_in_the_table_of_conformance() -> None:
+    table = (Path(__file__).parent.parent.parent / "docs" / "conformance.md").read_text(encoding="utf-8")
+    assert re.findall(r"^\| `(\w+)` ", table, re.MULTILINE) == list(BY_ID)
 
 
 def test_every_route_that_needs_a_token_is_an_operation_of_the_platform() -> None:

@@ -1,0 +1,146 @@
+"""The vendor's own clients: how each is installed, unmodified, and what its calls on an emulator came to."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from conformance.judging import error_problems, problems
+
+from ckfunc.base.files import cache_dir, locked
+from ckfunc.runtime.install import install
+from ckfunc.runtime.node import node_executable
+from ckfunc.wire.dialects import Dialect
+
+HERE = Path(__file__).parent
+REFUSED = {"taken": 400, "missing": 404}
+"""Labels of calls that must be refused, and how."""
+
+
+@dataclass(frozen=True)
+class Client:
+    """One client at one version. `methods` is how many it has, by its authors' own count."""
+
+    package: str
+    version: str
+    registry: str
+    dialect: Dialect
+    methods: int
+
+    def __str__(self) -> str:
+        return f"{self.package} {self.version}"
+
+
+CLIENTS = (
+    Client("chatkitty-platform-sdk", "2.4.0", "npm", Dialect.CAMEL, 65),
+    Client("chatkitty", "2.106.8", "npm", Dialect.SNAKE, 70),
+    Client("chatkitty-server-side-sdk", "1.0.0", "PyPI", Dialect.CAMEL, 58),
+)
+
+
+@dataclass(frozen=True)
+class Step:
+    """One call. `data` is the body as it was sent to the client.
+
+    `error` is what the client itself raised when it could not make the call, `note` what it could not do of its own.
+    """
+
+    operation: str
+    method: str
+    label: str
+    status: int
+    data: Any
+    error: str = ""
+    note: str = ""
+
+    @property
+    def name(self) -> str:
+        """What tells this call from the others."""
+        return f"{self.operation} {self.label}".strip()
+
+
+@dataclass(frozen=True)
+class Report:
+    """What one client did. `failures` is what went wrong between the calls."""
+
+    client: Client
+    server: str
+    methods: tuple[str, ...] = ()
+    steps: tuple[Step, ...] = ()
+    failures: tuple[str, ...] = field(default=())
+
+    def problems(self, step: Step) -> list[str]:
+        """Return what is wrong with the answer to a call."""
+        if not step.status:
+            return [step.error]
+        refused = REFUSED.get(step.label)
+        if refused or step.status >= 300:
+            wrong = [] if step.status == refused else [f"status {step.status}: {json.dumps(step.data)[:300]}"]
+            return wrong or ([] if step.data is None else error_problems(step.data, self.client.dialect))
+        return problems(step.operation, step.data, self.client.dialect, self.server)
+
+    def data(self) -> dict[str, Any]:
+        """Return the body of each answer, by the name of its call."""
+        return {step.name: step.data for step in self.steps}
+
+
+def report(client: Client, server: str) -> Report:
+    """Let a client make all of its calls on the emulator at `server`."""
+    lines = [json.loads(line) for line in _run(_command(client, server)).splitlines()]
+    return Report(
+        client,
+        server,
+        methods=tuple(name for line in lines for name in line.get("methods", ())),
+        steps=tuple(Step(**line) for line in lines if "operation" in line),
+        failures=tuple(line["failure"] for line in lines if "failure" in line),
+    )
+
+
+def _command(client: Client, server: str) -> list[str]:
+    if client.registry == "npm":
+        directory = install({client.package: client.version}, cache_dir())
+        program = [str(node_executable()), str(HERE / "client.cjs"), client.package]
+    else:
+        # It uses what its HTTP library is about to drop.
+        directory = _pip_install(f"{client.package}=={client.version}", "urllib3<3")
+        program = [sys.executable, "-I", "-W", "ignore", str(HERE / "client.py")]
+    return [*program, str(directory), server, client.dialect.value]
+
+
+def _run(command: Sequence[str]) -> str:
+    """Run a client in an environment of its own and return what it wrote."""
+    environ = {name: os.environ[name] for name in ("SYSTEMROOT", "TEMP", "TMP") if name in os.environ}
+    done = subprocess.run(command, capture_output=True, encoding="utf-8", env=environ, timeout=200, check=False)
+    assert (done.returncode, done.stderr) == (0, ""), done.stdout[-2000:]
+    return done.stdout
+
+
+def _pip_install(*requirements: str) -> Path:
+    """Return a directory of the cache that holds a package from PyPI and what it needs, apart from our own."""
+    name = f"{requirements[0]}-py{sys.version_info.major}.{sys.version_info.minor}"
+    directory = cache_dir() / "conformance" / name
+    with locked(directory.with_name(f"{directory.name}.lock")):
+        if not directory.exists():
+            beside = Path(tempfile.mkdtemp(dir=directory.parent))
+            pip = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--target"]
+            subprocess.run([*pip, str(beside), *requirements], check=True, capture_output=True, timeout=200)
+            shutil.move(beside, directory)
+    return directory
+
+
+def verdicts(reports: Iterable[Report]) -> dict[tuple[str, str], list[str]]:
+    """Return, for each operation and client that calls it, what went wrong: nothing, when it passes."""
+    found: dict[tuple[str, str], list[str]] = {}
+    for one in reports:
+        for step in one.steps:
+            wrong = [f"{step.label}: {text}".removeprefix(": ") for text in one.problems(step)]
+            found.setdefault((step.operation, str(one.client)), []).extend(wrong)
+    return found

@@ -1,0 +1,119 @@
+"""Whatever schemathesis makes of the OpenAPI document, right or wrong, the answer is one that it describes."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import requests
+import schemathesis
+from conformance.judging import OPERATIONS, strict
+from conformance.world import inhabited
+from hypothesis import HealthCheck, Phase, given, settings
+from schemathesis import GenerationMode
+from schemathesis.checks import CHECKS, load_all_checks
+
+from ckfunc.emulator.app import ROUTES
+from ckfunc.emulator.description.contract import Operation, operations
+from ckfunc.emulator.description.openapi import document, operation_id
+from ckfunc.wire.dialects import Dialect
+
+# One worker of a parallel run takes them all: they share an emulator.
+pytestmark = [pytest.mark.xdist_group("fuzzing"), pytest.mark.timeout(300)]
+
+EXAMPLES = 12
+"""How many requests of each kind an operation gets: 70 operations, right and wrong ones, within a minute."""
+
+ROUTED = {operation_id(route) for route in ROUTES}
+
+load_all_checks()
+# What the platform calls a merge patch.
+schemathesis.serializer.alias("application/json+merge-patch", "application/json")
+NAMES = (
+    "not_a_server_error",
+    "status_code_conformance",
+    "content_type_conformance",
+    "response_headers_conformance",
+    "response_schema_conformance",
+)
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with inhabited(tmp_path_factory.mktemp("fuzzing")) as url:
+        yield url
+
+
+@pytest.fixture(scope="module")
+def session(server: str) -> Iterator[requests.Session]:
+    with requests.Session() as made:
+        made.trust_env = False
+        form = {"grant_type": "client_credentials"}
+        answer = made.post(f"{server}/oauth/token", auth=("emulator", "emulator"), data=form, timeout=60)
+        made.headers["authorization"] = f"Bearer {answer.json()['access_token']}"
+        yield made
+
+
+def closed(made: dict[str, Any]) -> dict[str, Any]:
+    """Return the document with answers that may hold no field it does not name, and with ids that are often there."""
+    prefix = "#/components/schemas/"
+    made = json.loads(json.dumps(made))
+    components = made["components"]["schemas"]
+    todo = [one.response for one in operations() if one.response]
+    answers: set[str] = set()
+    while todo:
+        name = todo.pop()
+        if name not in answers:
+            answers.add(name)
+            todo += re.findall(rf'"{prefix}(\w+)"', json.dumps(components[name]))
+    for name in answers:
+        components[name] = strict(name, Dialect.CAMEL, references=prefix)
+    for methods in made["paths"].values():
+        for operation in methods.values():
+            for parameter in operation["parameters"]:
+                if parameter["in"] == "path" and parameter["schema"]["type"] == "integer":
+                    near = {"type": "integer", "minimum": 1, "maximum": 4}
+                    parameter["schema"] = {"anyOf": [near, {"type": "integer", "minimum": 1}]}
+    return made
+
+
+SCHEMA = schemathesis.openapi.from_dict(closed(document(ROUTES, "http://127.0.0.1")))
+# What deletes comes last, so that there is something to be asked for.
+ORDER = sorted((one for one in operations() if one.id in ROUTED), key=lambda one: one.method == "DELETE")
+
+
+PLANS = [
+    pytest.param(one, mode, id=f"{one.id}-{mode.value}")
+    for one in ORDER
+    for mode in GenerationMode
+    if mode is GenerationMode.POSITIVE or one.parameters or one.content
+]
+
+
+@pytest.mark.parametrize(("operation", "mode"), PLANS)
+def test_an_answer_is_one_that_the_document_describes(
+    server: str, session: requests.Session, operation: Operation, mode: GenerationMode
+) -> None:
+    strategy = SCHEMA.find_operation_by_id(operation.id).as_strategy(generation_mode=mode)
+    checks = CHECKS.get_by_names(NAMES)
+
+    @settings(
+        max_examples=EXAMPLES,
+        derandomize=True,
+        database=None,
+        deadline=None,
+        phases=[Phase.generate],
+        suppress_health_check=list(HealthCheck),
+    )
+    @given(case=strategy)
+    def run(case: schemathesis.Case) -> None:
+        case.call_and_validate(base_url=server, session=session, checks=checks, timeout=60)
+
+    run()
+
+
+def test_every_operation_is_fuzzed() -> None:
+    assert {one.id for one in ORDER} == ROUTED & set(OPERATIONS)

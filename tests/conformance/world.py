@@ -1,0 +1,51 @@
+"""What is in an emulator before a client calls it: all that only chat clients, and no operation, can bring about."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+import httpx
+
+from ckfunc.base.files import cache_dir
+from ckfunc.emulator.owning import DATABASE
+from ckfunc.emulator.server import Emulator
+from ckfunc.emulator.store import messages, reactions, receipts
+from ckfunc.emulator.store.database import connect
+from ckfunc.model.annotation import Emoji
+from ckfunc.wire.seeds import read_seed
+
+SEED = {
+    "users": [{"name": "dan"}, {"name": "eve"}],
+    "channels": [
+        {
+            "name": "lobby",
+            "creator": "eve",
+            "members": ["dan"],
+            "messages": [
+                {"user": "eve", "body": "Unread"},
+                {"user": "eve", "body": "Hi @dan, see https://example.com"},
+            ],
+        }
+    ],
+}
+
+
+@contextmanager
+def inhabited(data_dir: Path) -> Iterator[str]:
+    """Run an emulator where dan has opened the channel `lobby` and read, reported and reacted to its last message."""
+    with Emulator(data_dir, cache=cache_dir(), seed=read_seed(SEED)) as emulator:
+        with closing(connect(data_dir / DATABASE)) as database:
+            dan, message, lobby = (
+                database.value(f"SELECT max(id) FROM {table} WHERE {condition}")
+                for table, condition in (("users", "name = 'dan'"), ("messages", "TRUE"), ("channels", "TRUE"))
+            )
+            receipts.add(database, message, dan)
+            messages.report(database, message, dan)
+            reactions.add(database, message, dan, Emoji("😀", "grinning face", ("grinning",), ("smile", "happy")))
+        opened = httpx.post(
+            f"{emulator.url}/emulator/sessions", json={"username": "dan", "channelId": lobby}, trust_env=False
+        )
+        assert opened.status_code == 200, opened.text
+        yield emulator.url
