@@ -12,7 +12,7 @@ from ckfunc.emulator.store.database import Database
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(range(256)) * 8
 
 
-def upload(client: httpx.Client, to: str = "channels/1", content: bytes = PNG, **fields: str) -> httpx.Response:
+def upload(client: httpx.Client, to: str = "channels/1", content: bytes = PNG, **fields: Any) -> httpx.Response:
     return client.post(f"/v1/{to}/messages", files={"file": ("jane.png", content, "image/png")}, data=fields)
 
 
