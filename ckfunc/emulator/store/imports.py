@@ -48,7 +48,15 @@ def add_users(database: Database, entries: Iterable[UserImport], pause: Step, fi
 
 def add_channels(database: Database, entries: Iterable[ChannelImport], pause: Step, finish: Step) -> None:
     """Create channels with their members. An equivalent one that exists, or is earlier in the file, stays as it is."""
-    columns = ("type TEXT", "name TEXT", "display_name TEXT", "creator TEXT", "members TEXT", "properties TEXT")
+    columns = (
+        "type TEXT",
+        "name TEXT",
+        "display_name TEXT",
+        "creator TEXT",
+        "members TEXT",
+        "properties TEXT",
+        "member_ids TEXT",
+    )
     with staged(database, columns, (_channel_row(one) for one in entries), pause):
         database.execute("CREATE TEMP TABLE staged_members (position INTEGER, user_id INTEGER)")
         try:
@@ -61,39 +69,25 @@ def _channel_row(one: ChannelImport) -> tuple[str | None, ...]:
     direct = one.type is ChannelType.DIRECT
     name = None if direct else one.name or str(uuid.uuid4())
     shown = None if direct else one.display_name or name
-    return one.key, one.type.value, name, shown, one.creator, json.dumps(one.members), json.dumps(dict(one.properties))
+    properties = json.dumps(dict(one.properties))
+    return one.key, one.type.value, name, shown, one.creator, json.dumps(one.members), properties, None
 
 
 def _add_staged_channels(database: Database, pause: Step, finish: Step) -> None:
-    first = "SELECT min(position) FROM staged WHERE name IS NOT NULL GROUP BY type, name"
-    database.execute(f"DELETE FROM staged WHERE name IS NOT NULL AND position NOT IN ({first})")  # noqa: S608 - above
-    pause()
-    # All SQL below is made of this and of nothing else.
-    named = "FROM staged, json_each(staged.members) AS named"
+    _gather_members(database, pause)
     with database.transaction():
         drop_known(database, "channels")
-        unknown = f"SELECT position, named.value {named} WHERE named.value NOT IN (SELECT name FROM users)"  # noqa: S608
-        refuse(database, unknown, "there is no user {}")
+        gone = "SELECT position FROM staged_members WHERE user_id NOT IN (SELECT id FROM users)"
+        refuse(database, gone, "a member is no user any more")
         database.execute(
-            f"INSERT INTO staged_members SELECT position, users.id {named}"
-            " JOIN users ON users.name = named.value ORDER BY position, users.id"
-        )
-        database.execute("UPDATE staged SET members = NULL WHERE type <> 'DIRECT'")
-        database.execute(
-            "UPDATE staged SET members = ids FROM (SELECT position AS at, group_concat(user_id, ',') AS ids"
-            " FROM (SELECT * FROM staged_members ORDER BY position, user_id) GROUP BY position)"
-            " WHERE position = at AND type = 'DIRECT'"
-        )
-        database.execute(
-            "DELETE FROM staged WHERE members IN (SELECT member_ids FROM channels) OR (members IS NOT NULL"
-            " AND position NOT IN (SELECT min(position) FROM staged WHERE members IS NOT NULL GROUP BY members))"
+            "DELETE FROM staged WHERE member_ids IN (SELECT member_ids FROM channels)"
             " OR EXISTS (SELECT 1 FROM channels WHERE channels.type = staged.type AND channels.name = staged.name)"
         )
         base = database.value("SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = 'channels'")
         now = _now()
         database.execute(
             "INSERT INTO channels (id, type, name, display_name, member_ids, creator_id, properties, created_time)"
-            " SELECT ? + position, staged.type, staged.name, staged.display_name, members, users.id,"
+            " SELECT ? + position, staged.type, staged.name, staged.display_name, member_ids, users.id,"
             " staged.properties, ? FROM staged LEFT JOIN users ON users.name = creator ORDER BY position",
             (base, now),
         )
@@ -103,6 +97,28 @@ def _add_staged_channels(database: Database, pause: Step, finish: Step) -> None:
             (base, now),
         )
         finish()
+
+
+def _gather_members(database: Database, pause: Step) -> None:
+    """Find out whom the usernames mean and which direct channels are which; nobody waits for this."""
+    named = "FROM staged, json_each(staged.members) AS named"
+    unknown = f"SELECT position, named.value {named} WHERE named.value NOT IN (SELECT name FROM users)"  # noqa: S608
+    refuse(database, unknown, "there is no user {}")
+    pause()
+    database.execute(
+        f"INSERT INTO staged_members SELECT position, users.id {named}"
+        " JOIN users ON users.name = named.value ORDER BY position, users.id"
+    )
+    pause()
+    database.execute(
+        "UPDATE staged SET member_ids = ids FROM (SELECT position AS at, group_concat(user_id, ',') AS ids"
+        " FROM (SELECT * FROM staged_members ORDER BY position, user_id) GROUP BY position)"
+        " WHERE position = at AND type = 'DIRECT'"
+    )
+    pause()
+    first = "SELECT min(position) FROM staged GROUP BY type, name, member_ids"
+    database.execute(f"DELETE FROM staged WHERE position NOT IN ({first})")  # noqa: S608 - above
+    pause()
 
 
 def add_members(

@@ -38,8 +38,11 @@ def staged(
         marks = ", ".join("?" * (len(columns) + 2))
         numbered = ((position, *row) for position, row in enumerate(rows, 1))
         while batch := list(islice(numbered, BATCH_ROWS)):
-            with database.transaction():
+            database.execute("BEGIN")  # not the immediate one, which would keep other writers out
+            try:
                 database.executemany(f"INSERT INTO staged VALUES ({marks})", batch)  # noqa: S608 - of our own modules
+            finally:
+                database.execute("COMMIT")
             pause()
         database.execute(
             "DELETE FROM staged WHERE key IS NOT NULL"
