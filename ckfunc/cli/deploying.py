@@ -30,10 +30,15 @@ def make_plan(app: App) -> Plan:
         return run.plan(project, client, VersionCache(project.root))
 
 
-def show_plan(output: Output, plan: Plan) -> None:
-    """Print a plan: as data with --json, else with its source diffs."""
+def show_plan(output: Output, plan: Plan, *, markdown: bool = False) -> None:
+    """Print a plan: as data with --json, as a comment with `markdown`, else with its source diffs."""
     from ckfunc.deploy.render import plan_json, plan_lines
 
+    if markdown:
+        from ckfunc.deploy.markdown import plan_markdown
+
+        output.text(plan_markdown(plan))
+        return
     if output.json:
         output.document(plan_json(plan))
         return

@@ -14,15 +14,53 @@ if TYPE_CHECKING:
     from ckfunc.scaffold.writing import Written
 
 
-def init_project(app: App, directory: Path, *, force: bool) -> None:
-    """Start a project in `directory`; nothing is written when a file of it exists and `force` is not given."""
+def init_project(app: App, directory: Path, *, ci: str | None = None, force: bool) -> None:
+    """Start a project in `directory`, or with `ci` add a pipeline to one that is there.
+
+    Nothing is written when a file of it exists and `force` is not given.
+    """
     from ckfunc.scaffold.project import init
 
-    _say(app, directory, init(directory, schema=schema(), force=force))
-    if not app.output.json:
+    written: tuple[Written, ...] = ()
+    directory = directory.resolve()
+    if not (ci and (directory / "functions.yaml").is_file()):
+        written = init(directory, schema=schema(), force=force)
+    top = directory
+    if ci is not None:
+        top = _repository(directory)
+        written += _pipeline(app, top, directory, ci, force=force)
+    _say(app, top, written)
+    if not app.output.json and ci is None:
         here = app.output.path(directory)
         app.output.talk()
         app.output.talk(("next:", "title"), "" if here == "." else f" cd {here} &&", " ckfunc deploy")
+
+
+def _pipeline(app: App, top: Path, directory: Path, ci: str, *, force: bool) -> tuple[Written, ...]:
+    from ckfunc.cli.main import COMMANDS
+    from ckfunc.deploy.markdown import MARK
+    from ckfunc.manifest import referenced_variables, targets
+    from ckfunc.scaffold.ci import Pipeline, write_pipeline
+
+    names = targets(directory)
+    remote = [name for name in names if name != "local"]
+    target = app.settings.target or (remote[0] if len(remote) == 1 else "production")
+    pipeline = Pipeline(
+        target=target,
+        mark=MARK,
+        directory=directory.relative_to(top).as_posix(),
+        variables=referenced_variables(directory, target),
+        has_check="check" in COMMANDS,
+    )
+    written = write_pipeline(top, ci, pipeline, force=force)
+    if target not in names:
+        app.output.warn(f"functions.yaml has no target {target!r} yet: add it before the pipeline runs")
+    return written
+
+
+def _repository(directory: Path) -> Path:
+    """Return the top of the git repository that `directory` is in; without one, `directory`."""
+    return next((one for one in (directory, *directory.parents) if (one / ".git").exists()), directory)
 
 
 def new_function(app: App, trigger_type: str, *, force: bool) -> None:

@@ -9,6 +9,7 @@ from ckfunc.manifest.project import (
     find_target,
     function_types,
     load,
+    referenced_variables,
     targets,
     watched_files,
 )
@@ -24,6 +25,7 @@ __all__ = [
     "function_types",
     "json_schema",
     "load",
+    "referenced_variables",
     "targets",
     "watched_files",
 ]

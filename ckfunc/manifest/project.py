@@ -9,6 +9,7 @@ from pathlib import Path, PurePosixPath
 from ckfunc.base.errors import CkfuncError, InvalidManifest, NoProject, Problem
 from ckfunc.manifest import targets as targeting
 from ckfunc.manifest.definition import MANIFEST, MANIFEST_NAME
+from ckfunc.manifest.interpolation import references
 from ckfunc.manifest.resolution import resolve, resolve_application
 from ckfunc.manifest.sources import Complaint, read_script, read_text, without_bom
 from ckfunc.manifest.tree import parse, refused
@@ -111,6 +112,21 @@ def environment_texts(root: Path, target: str) -> tuple[dict[str, str] | None, d
     branches = [section.branch("environment") if section else None for section in sections]
     runtime, own = ({name: leaf.text for name, leaf in one.leaves().items()} if one else None for one in branches)
     return runtime, own
+
+
+def referenced_variables(root: Path, target: str) -> tuple[str, ...]:
+    """Return the variables that the manifest refers to for `target`, which need not exist yet, sorted.
+
+    Raises NoProject, or InvalidManifest when the manifest is not YAML.
+    """
+    manifest, found = _read(root.resolve())
+    if manifest is None:
+        raise refused(*found)
+    runtime, own = environment_texts(root, target)
+    said = targeting.section(manifest, target)
+    application = said.text("application") if said else None
+    texts = [*{**(runtime or {}), **(own or {})}.values(), application or ""]
+    return tuple(sorted({name for text in texts for name, _ in references(text)}))
 
 
 def watched_files(root: Path, target: str | None) -> tuple[Path, ...]:

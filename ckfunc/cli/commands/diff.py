@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from ckfunc.base.errors import EXIT_DIFFERENCES, EXIT_OK
+from ckfunc.base.errors import EXIT_DIFFERENCES, EXIT_OK, UsageProblem
 from ckfunc.cli.completing import complete_types
 from ckfunc.cli.context import App
 from ckfunc.cli.options import common_options, pass_app
@@ -17,20 +17,24 @@ Examples:
   ckfunc diff --target production     the plan for another
   ckfunc diff --exit-code             for scripts: 3 when anything differs
   ckfunc diff --json | jq .summary    the plan as data
+  ckfunc diff --markdown > plan.md    the plan as a comment
   ckfunc diff user.sent.message@3     version 3 and the working copy
   ckfunc diff user.sent.message@3 user.sent.message
                                       version 3 and what is deployed"""
 )
 @click.argument("versions", metavar="[TYPE[@N]]...", nargs=-1, shell_complete=complete_types)
+@click.option("--markdown", is_flag=True, help="Print the plan as Markdown, for a comment on a pull request.")
 @click.option("--exit-code", is_flag=True, help="Exit 3 when anything differs, 0 when nothing does.")
 @common_options
 @pass_app
-def diff(app: App, versions: tuple[str, ...], exit_code: bool) -> int:
+def diff(app: App, versions: tuple[str, ...], markdown: bool, exit_code: bool) -> int:
     """Show what a deploy would change, with source diffs; environment values are masked.
 
     With one TYPE@N, compare that version with the working copy; with two, with each other. TYPE alone is the deployed
     version. Nothing is written anywhere.
     """
+    if markdown and (versions or app.output.json):
+        raise UsageProblem("--markdown is for the plan, without --json", hint="ckfunc diff --markdown")
     if versions:
         from ckfunc.cli.history import compare_versions
 
@@ -38,5 +42,5 @@ def diff(app: App, versions: tuple[str, ...], exit_code: bool) -> int:
     from ckfunc.cli.deploying import make_plan, show_plan
 
     plan = make_plan(app)
-    show_plan(app.output, plan)
+    show_plan(app.output, plan, markdown=markdown)
     return EXIT_DIFFERENCES if exit_code and not plan.is_empty else EXIT_OK

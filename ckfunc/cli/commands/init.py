@@ -14,17 +14,20 @@ from ckfunc.cli.options import common_options, pass_app
     epilog="""\b
 Examples:
   ckfunc init                         in this directory
-  ckfunc init support-chat            in a new one"""
+  ckfunc init support-chat            in a new one
+  ckfunc init --ci github             in a project: a workflow that plans, deploys and looks for drift"""
 )
 @click.argument("directory", metavar="[DIR]", required=False, type=click.Path(path_type=Path, file_okay=False))
+@click.option("--ci", type=click.Choice(["github", "gitlab"]), help="Write a pipeline too; in a project, it alone.")
 @click.option("--force", is_flag=True, help="Overwrite files that exist.")
 @common_options
 @pass_app
-def init(app: App, directory: Path | None, force: bool) -> None:
+def init(app: App, directory: Path | None, ci: str | None, force: bool) -> None:
     """Start a project in DIR (default: here): manifest, first handler, types and editor settings.
 
-    A file that exists is never overwritten without --force.
+    A file that exists is never overwritten without --force. A pipeline (--ci) plans on pull requests, with the plan as
+    a comment, deploys the main branch to --target (default: production), and looks for drift every night.
     """
     from ckfunc.cli.scaffolding import init_project
 
-    init_project(app, app.directory / directory if directory else app.directory, force=force)
+    init_project(app, app.directory / directory if directory else app.directory, ci=ci, force=force)
