@@ -1,0 +1,52 @@
+"""What of a document is its form: which fields it has, of which type, and where its links lead."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any
+from urllib.parse import urlsplit
+
+from ckfunc.emulator.description.contract import schemas
+
+USER_DATA = frozenset({"properties", "args", "result", "environmentVariables", "secret"})
+"""Fields whose content is up to the user."""
+
+_VARIANTS = frozenset(value for one in schemas().values() for value in one.get("discriminator", {}).get("mapping", ()))
+
+Shape = frozenset[tuple[str, str]]
+"""Places, such as `_embedded/messages[]<TEXT>/user/id`, each with a type or, for a link, its path without numbers."""
+
+
+def shape(document: Any) -> Shape:
+    """Return the form of a document in camelCase."""
+    return frozenset(_places(document, ""))
+
+
+def _places(value: Any, place: str) -> Iterator[tuple[str, str]]:
+    if isinstance(value, list):
+        yield place, "array"
+        for one in value:
+            yield from _places(one, f"{place}[]")
+    elif isinstance(value, dict):
+        kind = value.get("type")
+        variant = f"<{kind}>" if kind in _VARIANTS else ""
+        yield f"{place}{variant}", "object"
+        for name, one in value.items():
+            below = f"{place}{variant}/{name}".removeprefix("/")
+            if name == "_links":
+                for relation, link in one.items():
+                    yield f"{below}/{relation}", _target(link["href"])
+            elif name in USER_DATA:
+                yield below, "user data"
+            else:
+                yield from _places(one, below)
+    else:
+        yield place, "boolean" if isinstance(value, bool) else type(value).__name__
+
+
+def _target(href: str) -> str:
+    address = urlsplit(href)
+    names = sorted(re.findall(r"(?:^|&)(\w+)=", address.query))
+    path = re.sub(r"/\d+(?=/|$)", "/{n}", address.path)
+    return f"{path}?{','.join(names)}" if names else path
