@@ -6,7 +6,7 @@ import argparse
 import shutil
 from collections.abc import Callable, Sequence
 
-from bench import calls, memory, noop_deploy, reads, save, start, tail, version
+from bench import calls, memory, messages, noop_deploy, reads, save, start, tail, version
 from bench.harness import SCRATCH, Figure, table, talk
 from bench.subjects import Ckfunc, Subject
 
@@ -17,6 +17,7 @@ MEASURES: dict[str, Callable[[Sequence[Subject]], list[Figure]]] = {
     "start": start.measure,
     "calls": calls.measure,
     "reads": reads.measure,
+    "messages": messages.measure,
     "tail": tail.measure,
     "memory": memory.measure,
 }

@@ -8,13 +8,13 @@ from urllib.parse import urlencode
 
 from bench import load
 from bench.harness import Figure, median
-from bench.subjects import Served, Subject
+from bench.subjects import Subject
 
 
 def measure(subjects: Sequence[Subject], rounds: int = 3, seconds: float = 3) -> list[Figure]:
     subject = next(one for one in subjects if one.name == "ckfunc")
     with subject.serve() as served:
-        headers = {"authorization": f"Bearer {_token(served)}"}
+        headers = {"authorization": f"Bearer {token(served.url)}"}
         page = json.loads(
             load.once(served.url, load.request(f"{served.url}/v1/runtimes/nodejs/functions", headers=headers))
         )
@@ -35,10 +35,11 @@ def measure(subjects: Sequence[Subject], rounds: int = 3, seconds: float = 3) ->
     ]
 
 
-def _token(served: Served) -> str:
+def token(url: str) -> str:
+    """Sign in to the emulator at `url`."""
     form = urlencode(
         {"grant_type": "client_credentials", "client_id": "emulator", "client_secret": "emulator"}
     ).encode()
-    request = load.request(f"{served.url}/oauth/token", "POST", form)
+    request = load.request(f"{url}/oauth/token", "POST", form)
     request = request.replace(b"content-type: application/json", b"content-type: application/x-www-form-urlencoded")
-    return str(json.loads(load.once(served.url, request))["access_token"])
+    return str(json.loads(load.once(url, request))["access_token"])
