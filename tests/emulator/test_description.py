@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +13,13 @@ import httpx
 import jsonschema
 import pytest
 
+from ckfunc.base.files import cache_dir
 from ckfunc.emulator.app import ROUTES
 from ckfunc.emulator.description.contract import Operation, operations, schemas
 from ckfunc.emulator.description.openapi import document, operation_id
 from ckfunc.emulator.http.routing import Access
+from ckfunc.runtime.install import install
+from ckfunc.runtime.node import node_executable
 from ckfunc.wire.dialects import snake
 
 ROUTED = {operation_id(route): route for route in ROUTES if route.access is Access.TOKEN}
@@ -94,3 +99,29 @@ def test_the_page_needs_no_other_address_and_runs_its_own_script_alone(anyone: h
     assert "default-src 'none'; script-src 'sha256-" in policy
     assert "unsafe-eval" not in policy
     assert re.findall(r"""(?:src|href)=["'](?!/openapi.json|#)|https?://|url\(|@import|innerHTML""", answer.text) == []
+
+
+@pytest.mark.timeout(300)
+def test_the_page_lists_every_operation_and_calls_them(anyone: httpx.Client) -> None:
+    server = str(anyone.base_url).rstrip("/")
+    directory = install({"jsdom": "31.0.1"}, cache_dir())
+    script = Path(__file__).parent / "docs_page.cjs"
+    ran = subprocess.run(
+        [str(node_executable()), str(script), str(directory), server],
+        capture_output=True,
+        encoding="utf-8",
+        env={name: os.environ[name] for name in ("SYSTEMROOT",) if name in os.environ},
+        timeout=240,
+        check=False,
+    )
+    assert (ran.returncode, ran.stderr) == (0, "")
+    page = json.loads(ran.stdout)
+    assert page["problems"] == []
+    assert sorted(page["operations"]) == sorted(ROUTED)
+    assert page["addressed"]
+    assert page["created"][0].startswith("POST /v1/users\n200 application/json")
+    assert json.loads(page["created"][1])["displayName"] == "Ann"
+    assert page["listed"][0].startswith("GET /v1/users?sort=name%2Cdesc&sort=id\n200")
+    assert page["retrieved"][0].startswith("GET /v1/users/1\n200")
+    assert page["filtered"] == ["listChannelMessages", "sendChannelMessage"] * 2
+    assert page["opened"] > 500
