@@ -29,14 +29,16 @@ objects = st.dictionaries(st.sampled_from(NAMES), documents, max_size=8)
 paths = st.sampled_from(
     [
         "/users", "/users/{}", "/users/{}/channels", "/users/{}/notifications", "/channels", "/channels/{}",
-        "/channels/{}/members", "/channels/{}/members/{}", "/channels/{}/messages", "/messages", "/messages/{}",
+        "/users/{}/messages", "/users/{}/messages/unread/count", "/users/{}/secrets/{}", "/user-sessions",
+        "/chat-sessions", "/jobs", "/jobs/{}", "/channels/{}/members", "/channels/{}/members/{}",
+        "/channels/{}/messages", "/messages", "/messages/{}",
     ]
 )  # fmt: skip
 ids = st.sampled_from(["1", "2", "3", "0", "-1", "x", str(2**63), "%00", "%ff", "a%2Fb", "..", "1" * 400])
 queries = st.lists(
     st.tuples(
         st.sampled_from(
-            ["page", "size", "sort", "name", "type", "members", "start", "next", "relation", "query", "startTime"]
+            "page size sort name type members start next relation query startTime unread state running properties".split()
         ),
         st.sampled_from(
             ["", "0", "1", "-1", "x", "id,desc", "name", "id; --", "PUBLIC", "NEXT", "9" * 30, "'", "\0", EARLIEST]

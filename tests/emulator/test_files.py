@@ -183,6 +183,7 @@ def test_a_file_full_of_what_looks_like_boundaries_is_one_part() -> None:
             b'--x\r\ncontent-disposition: form-data; name="\xc3\xa4"; filename*=UTF-8\'\'a%20b\r\n\r\n1\r\n--x--',
             {"ä": b"1"},
         ),
+        (b"--x\r\ncontent-disposition: form-data; name*=odd''a%20b\r\n\r\n1\r\n--x--", {"a b": b"1"}),
     ],
 )  # fmt: skip
 def test_forms_are_read_as_clients_write_them(body: bytes, parts: dict[str, bytes]) -> None:
@@ -197,6 +198,7 @@ def test_forms_are_read_as_clients_write_them(body: bytes, parts: dict[str, byte
         b"--x--",
         b"--x\r\n\r\n--x--",
         b'--x\r\ncontent-disposition: form-data; name="a"\r\n\r\ncut off',
+        b'--x\r\ncontent-disposition: form-data; name="a"\r\n--x--',
         b'--x\r\ncontent-disposition: form-data; name="a"\r\n\r\n1\r\n' * 200 + b"--x--",
     ],
 )

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import signal
@@ -7,7 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,12 @@ import httpx
 import pytest
 
 from ckfunc.base.files import cache_dir
+from ckfunc.emulator.jobs.runner import Attempt, Jobs
 from ckfunc.emulator.server import Emulator
+from ckfunc.emulator.store import jobs
+from ckfunc.emulator.store.database import open_database
+from ckfunc.emulator.store.schema import SCHEMA
+from ckfunc.model.job import JobType
 
 
 @contextmanager
@@ -374,6 +380,41 @@ def test_others_are_answered_while_a_large_file_is_imported(client: httpx.Client
     assert {count for one, count in seen if one != "FINISHED"} <= {0, 40_000}
     assert seen[-1] == ("FINISHED", 40_000)
     assert sum(one == "RUNNING" for one, _ in seen) > 3
+
+
+def test_an_export_of_many_rows_has_a_line_for_each(client: httpx.Client) -> None:
+    done(client, "/imports/users", [user(f"user{index}") for index in range(1200)])
+    job = ended(client, client.post("/v1/analytics/users").json())
+    text = client.get(job["file"]).text
+    assert len(json.loads(text)) == 1200
+    assert text.count("\n") == 1202
+
+
+def test_members_of_a_channel_that_is_deleted_meanwhile_are_not_imported(client: httpx.Client) -> None:
+    client.post("/v1/channels", json={"type": "PUBLIC", "name": "c"})
+    start(client, "/imports/users", [user(f"user{index}") for index in range(20_000)])
+    job = start(client, "/imports/channels/1/members", [{"username": "user1"}])
+    client.delete("/v1/channels/1")
+    assert ended(client, job)["failure"] == "there is no channel 1 any more"
+
+
+def test_a_mistake_of_ours_fails_the_job_and_the_next_one_is_done() -> None:
+    def broken(_attempt: Attempt) -> None:
+        raise ZeroDivisionError("oops")
+
+    told: list[str] = []
+
+    async def both() -> None:
+        background = Jobs(database, None, told.append)
+        background.start(JobType.USER_IMPORT, broken)
+        background.start(JobType.USER_IMPORT, lambda attempt: attempt.finish())
+        await background.close()
+
+    with closing(open_database(None, SCHEMA)) as database:
+        asyncio.run(both())
+        assert [jobs.get(database, one).state for one in (1, 2)] == ["FAILED", "FINISHED"]  # type: ignore[union-attr]
+        assert jobs.failure(database, 1) == "the emulator failed to do this: ZeroDivisionError: oops"
+    assert told[1] == "job 2 USER_IMPORT FINISHED"
 
 
 def test_no_more_jobs_than_can_be_kept_are_waiting(client: httpx.Client) -> None:

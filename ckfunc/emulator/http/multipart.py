@@ -6,6 +6,7 @@ file that this has in milliseconds.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from email.message import Message
@@ -15,6 +16,7 @@ from ckfunc.emulator.http.problems import Refused
 
 MOST_PARTS = 100
 _LONGEST_HEAD_BYTES = 16 * 1024
+_BLANK_LINE = re.compile(rb"\r\n\r\n|\n\n")
 _LONGEST_BOUNDARY = 200  # RFC 2046 allows 70; some clients make longer ones
 
 _NO_PARTS = "the multipart form has no fields; is its boundary right?"
@@ -78,18 +80,17 @@ def _line_end(body: bytes, at: int) -> int | None:
 
 
 def _part(body: bytes, start: int, end: int) -> Part | None:
-    head_end, content = start, start
-    for blank in (b"\r\n\r\n", b"\n\n"):
-        found = body.find(blank, start, min(end, start + _LONGEST_HEAD_BYTES) + len(blank))
-        if found >= 0:
-            head_end, content = found, found + len(blank)
-            break
-    head = body[start:head_end].decode("utf-8", "replace").replace("\r\n", "\n")
+    """Read the part between two boundaries; one without a name, or without an end of its head, is none."""
+    blank = _BLANK_LINE.search(body, start, min(end + 2, start + _LONGEST_HEAD_BYTES))
+    if blank is None:
+        return None
+    head = body[start : blank.start()].decode("utf-8", "replace").replace("\r\n", "\n")
     headers = HeaderParser().parsestr(head)
     name = _parameter(headers, "name")
     if name is None:
         return None
-    return Part(name, body[content : max(content, end)], _parameter(headers, "filename"), headers["content-type"])
+    content = body[blank.end() : max(blank.end(), end)]
+    return Part(name, content, _parameter(headers, "filename"), headers["content-type"])
 
 
 def _parameter(headers: Message, name: str) -> str | None:
