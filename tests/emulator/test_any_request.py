@@ -35,11 +35,13 @@ paths = st.sampled_from(
     ]
 )  # fmt: skip
 ids = st.sampled_from(["1", "2", "3", "0", "-1", "x", str(2**63), "%00", "%ff", "a%2Fb", "..", "1" * 400])
+PARAMETERS = [
+    "page", "size", "sort", "name", "type", "members", "start", "next", "relation", "query", "startTime", "unread",
+    "state", "running", "properties",
+]  # fmt: skip
 queries = st.lists(
     st.tuples(
-        st.sampled_from(
-            "page size sort name type members start next relation query startTime unread state running properties".split()
-        ),
+        st.sampled_from(PARAMETERS),
         st.sampled_from(
             ["", "0", "1", "-1", "x", "id,desc", "name", "id; --", "PUBLIC", "NEXT", "9" * 30, "'", "\0", EARLIEST]
         ),
