@@ -83,7 +83,7 @@ def failure(answer: Answer, method: str, what: str, where: str, hidden: Collecti
         )
     return RequestRejected(
         f"{action}: {where} refused it with {status}{because}",
-        hint="see what the platform says about it",
+        hint="change what it names and run the command again" if because else "try it in the dashboard, to learn why",
         status=status,
     )
 

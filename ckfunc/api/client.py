@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from types import TracebackType
 from typing import Any, TypeVar
 
-from ckfunc.api.connection import Connection
+from ckfunc.api.connection import Connection, is_loopback_address
 from ckfunc.api.paging import every
 from ckfunc.api.retry import Wait
 from ckfunc.api.session import Session
@@ -47,9 +47,10 @@ class Client:
         clock: Clock | None = None,
         timeout_s: float = 30.0,
         on_wait: Callable[[Wait], None] | None = None,
+        moved: Callable[[], Connection | None] | None = None,
     ) -> None:
-        self.connection = connection
-        self.session = Session(connection, clock or SystemClock(), timeout_s, on_wait)
+        """`moved` is asked where the application is now when no connection to it can be made; None: nowhere else."""
+        self.session = Session(connection, clock or SystemClock(), timeout_s, on_wait, moved)
         self._application_id: int | None = None
 
     def __enter__(self) -> Client:
@@ -59,6 +60,11 @@ class Client:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self.close()
+
+    @property
+    def connection(self) -> Connection:
+        """Where the application is, and who calls it."""
+        return self.session.connection
 
     def close(self) -> None:
         """Close every connection."""
@@ -74,8 +80,10 @@ class Client:
         """Name the application's store for caches; None until the runtime or the application was read."""
         if self._application_id is None:
             return None
-        name = f"{self.connection.api_url}#{self._application_id}"
-        return f"{name}#{self.emulator_id}" if self.emulator_id else name
+        if self.emulator_id and is_loopback_address(self.connection.api_url):
+            # Its port is another each time, its database is not.
+            return f"emulator#{self._application_id}#{self.emulator_id}"
+        return f"{self.connection.api_url}#{self._application_id}"
 
     # -- the application -----------------------------------------------------------------------------------------
 

@@ -27,6 +27,10 @@ class Request:
     timeout_s: float | None = None
 
 
+class Moved(Exception):
+    """The application is elsewhere now; the request was not sent."""
+
+
 class Sender:
     """Sends requests over one pool of connections. Thread-safe; `on_wait` is called before each wait."""
 
@@ -38,17 +42,23 @@ class Sender:
         self._clock = clock
         self._on_wait = on_wait
 
-    def send(self, request: Request) -> Answer:
+    def send(self, request: Request, moved: Callable[[], bool] | None = None) -> Answer:
         """Send `request` and return the last answer, whatever its status; raises Unreachable.
+
+        `moved` is asked when no connection can be made: Moved is raised when it says so.
 
         A repeatable request is tried again after 429, 502, 503, 504 and lost connections; any request is tried again
         while no connection can be made, since it never left.
         """
+        from ckfunc.api.transport import NotSent
+
         waited_s = 0.0
         attempt = 1
         while True:
             result = self._try(request)
             if isinstance(result, Unreachable):
+                if moved is not None and isinstance(result, NotSent) and moved():
+                    raise Moved
                 reason, headers = result.message, {}
             elif request.repeatable and result.status in RETRIED_STATUSES:
                 reason, headers = f"{place(request.url)} answered {result.status}", dict(result.headers)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import re
+import threading
 from collections.abc import Callable, Collection, Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
@@ -12,7 +14,7 @@ from ckfunc.api import answers
 from ckfunc.api.auth import Auth
 from ckfunc.api.connection import Connection, place
 from ckfunc.api.retry import Wait, may_repeat
-from ckfunc.api.sender import Request, Sender
+from ckfunc.api.sender import Moved, Request, Sender
 from ckfunc.base.clock import Clock
 from ckfunc.wire.dialects import JSON, MERGE_PATCH, Dialect, spelled
 
@@ -27,12 +29,19 @@ class Session:
     """A conversation with one application. Thread-safe."""
 
     def __init__(
-        self, connection: Connection, clock: Clock, timeout_s: float, on_wait: Callable[[Wait], None] | None
+        self,
+        connection: Connection,
+        clock: Clock,
+        timeout_s: float,
+        on_wait: Callable[[Wait], None] | None,
+        moved: Callable[[], Connection | None] | None = None,
     ) -> None:
-        self.connection = connection
+        self._clock = clock
+        self._moved = moved
+        self._moving = threading.Lock()
         self.emulator_id: str | None = None
         self._sender = Sender(clock, timeout_s, on_wait)
-        self._auth = Auth(connection, self._sender.send, clock)
+        self._reach(connection)
         self._dialect = Dialect.CAMEL
         self._proven = False
 
@@ -87,7 +96,7 @@ class Session:
         data = None if body is None else _encoded(body)
         answer = self._authorized(method, path, headers, data)
         if not answer.ok:
-            raise answers.failure(answer, method, path, self.where, (*secrets, *self._auth.secrets()))
+            raise answers.failure(answer, method, path, self.where, (*secrets, *self.secrets()))
         if not answer.body.strip():
             return None
         if "json" not in answer.headers.get("content-type", ""):
@@ -102,6 +111,32 @@ class Session:
     def close(self) -> None:
         """Close every connection."""
         self._sender.close()
+
+    @property
+    def connection(self) -> Connection:
+        """Where the application is, and who calls it."""
+        return self._reached[0]
+
+    def secrets(self) -> tuple[str, ...]:
+        """Return what must never be shown: the client secret and the token."""
+        return self._reached[1].secrets()
+
+    def _reach(self, connection: Connection) -> None:
+        send = partial(self._sender.send, moved=partial(self._has_moved, connection))
+        self._reached = connection, Auth(connection, send, self._clock)
+
+    def _has_moved(self, connection: Connection) -> bool:
+        """Tell whether the application, which could not be reached at `connection`, is elsewhere."""
+        if self._moved is None:
+            return False
+        with self._moving:
+            if self.connection is not connection:
+                return True  # another thread has found out already
+            found = self._moved()
+            if found is None or found == connection:
+                return False
+            self._reach(found)
+            return True
 
     @property
     def where(self) -> str:
@@ -120,17 +155,23 @@ class Session:
         body: bytes | None = None,
         timeout_s: float | None = None,
     ) -> Answer:
-        url = self.connection.api_url + path
-
-        def send(token: str) -> Answer:
+        def send(connection: Connection, token: str) -> Answer:
             complete = {"accept": JSON, "authorization": f"Bearer {token}", **headers}
-            return self._sender.send(Request(method, url, complete, body, may_repeat(method), timeout_s))
+            url = connection.api_url + path
+            request = Request(method, url, complete, body, may_repeat(method), timeout_s)
+            return self._sender.send(request, partial(self._has_moved, connection))
 
-        token = self._auth.token()
-        answer = send(token)
-        if answer.status == 401:
-            # Refused, hence not done: even a POST may be sent again, once, with a new token.
-            answer = send(self._auth.token(refused=token))
+        while True:
+            connection, auth = self._reached
+            try:
+                token = auth.token()
+                answer = send(connection, token)
+                if answer.status == 401:
+                    # Refused, hence not done: even a POST may be sent again, once, with a new token.
+                    answer = send(connection, auth.token(refused=token))
+                break
+            except Moved:
+                continue
         emulator_id = answer.headers.get(EMULATOR_HEADER, "")
         if _EMULATOR_ID.fullmatch(emulator_id):
             self.emulator_id = emulator_id
@@ -139,7 +180,7 @@ class Session:
     def _document(self, answer: Answer, method: str, what: str, secrets: Collection[str] = ()) -> Any:
         if answer.ok:
             return answers.document(answer, answers.doing(method, what), self.where)
-        raise answers.failure(answer, method, what, self.where, (*secrets, *self._auth.secrets()))
+        raise answers.failure(answer, method, what, self.where, (*secrets, *self.secrets()))
 
 
 def _query(query: Mapping[str, object] | None) -> str:

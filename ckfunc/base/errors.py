@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -137,6 +138,30 @@ class DependenciesFailed(CkfuncError):
 
 class NodeMissing(CkfuncError):
     """No Node that can run handlers was found."""
+
+
+class SystemRefusal(CkfuncError):
+    """The system did not let us read or write: no permission, a full disk, too many open files."""
+
+    @classmethod
+    def of(cls, error: OSError) -> SystemRefusal | None:
+        """Return the failure that `error` stands for; None when it may as well be a mistake of ours."""
+        path = error.filename if isinstance(error.filename, str) else None
+        hint = _REFUSALS.get(error.errno or 0)
+        if hint is None or (path is None and error.errno in (errno.EACCES, errno.EPERM)):
+            return None
+        return cls(f"{path or 'the command'}: {error.strerror}", hint)
+
+
+_REFUSALS = {
+    errno.EACCES: "check its permissions",
+    errno.EPERM: "check its permissions",
+    errno.EROFS: "ckfunc keeps its state in .ckfunc/ of the project, which must be writable",
+    errno.ENOSPC: "make room on the disk and run the command again",
+    getattr(errno, "EDQUOT", errno.ENOSPC): "make room on the disk and run the command again",
+    errno.EMFILE: "raise the limit with `ulimit -n`, or close other programs",
+    errno.ENFILE: "close other programs",
+}
 
 
 class Busy(CkfuncError):

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,7 +26,7 @@ STATE_DIRECTORY = ".ckfunc"
 """What ckfunc keeps in a project; nothing in it belongs in git."""
 
 STARTING_S = 5.0
-"""How long an emulator may take from taking its data directory to answering."""
+"""How long an emulator may hold its data directory without answering: before it is ready, and while it ends."""
 
 
 class App:
@@ -37,6 +39,8 @@ class App:
         self.output = Output(self.settings, environ)
         self._closing = ExitStack()
         self._interrupted = False
+        self._ending = threading.Lock()
+        self._ended = False
         self._project: Project | None = None
         self._client: Client | None = None
         self._compiler: Compiler | None = None
@@ -44,8 +48,12 @@ class App:
     def __enter__(self) -> App:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        self._interrupted = kind is not None and issubclass(kind, KeyboardInterrupt)
+    def __exit__(self, _: type[BaseException] | None, problem: BaseException | None, *__: object) -> None:
+        # click makes an Abort of it, on the way here.
+        causes = (problem, problem.__cause__) if problem else ()
+        self._interrupted = any(isinstance(one, KeyboardInterrupt) for one in causes)
+        with self._ending:
+            self._ended = True
         self._closing.close()
 
     # -- the project ---------------------------------------------------------------------------------------------
@@ -53,7 +61,10 @@ class App:
     @property
     def directory(self) -> Path:
         """Where the command works: `-C`, or here."""
-        directory = self.settings.directory or Path.cwd()
+        try:
+            directory = self.settings.directory or Path.cwd()
+        except FileNotFoundError:
+            raise CkfuncError("the current directory does not exist any more", hint="change to another") from None
         if not directory.is_dir():
             raise CkfuncError(f"there is no directory {str(directory)!r}", hint="check the path after -C")
         return directory.resolve()
@@ -85,10 +96,16 @@ class App:
 
     # -- the platform --------------------------------------------------------------------------------------------
 
-    def client(self) -> Client:
-        """Return a client of the project's target, which may be an emulator that runs for this command alone."""
+    def client(self, *, lasting: bool = False) -> Client:
+        """Return a client of the project's target, which may be an emulator that runs for this command alone.
+
+        An emulator that went away is looked for again: it may have been another command's, or restarted. Only a
+        command that is soon over runs one of its own then; one that lasts leaves the data to who starts the next.
+        """
         if self._client is None:
-            self._client = self.connect(self.connection(self.project().target))
+            target = self.project().target
+            moved = partial(self._emulator_again, lasting=lasting) if target.emulator else None
+            self._client = self.connect(self.connection(target), moved)
         return self._client
 
     def target(self) -> Target:
@@ -106,11 +123,11 @@ class App:
             return self._emulator_connection()
         return connection_of(self.root(), target, self.environ).connection
 
-    def connect(self, connection: Connection) -> Client:
+    def connect(self, connection: Connection, moved: Callable[[], Connection | None] | None = None) -> Client:
         """Return a client that is closed when the command ends."""
         from ckfunc.api import Client
 
-        client = Client(connection, clock=self.clock, on_wait=self.output.waiting)
+        client = Client(connection, clock=self.clock, on_wait=self.output.waiting, moved=moved)
         self._closing.callback(client.close)
         return client
 
@@ -120,6 +137,12 @@ class App:
 
         url = self.running_emulator() or self.start_emulator()
         return Connection(url, f"{url}/oauth/token", EMULATOR_CREDENTIAL, EMULATOR_CREDENTIAL)
+
+    def _emulator_again(self, *, lasting: bool) -> Connection | None:
+        with self._ending:
+            if self._ended or (lasting and self.running_emulator() is None):
+                return None
+            return self._emulator_connection()
 
     @property
     def emulator_data(self) -> Path:
@@ -135,23 +158,22 @@ class App:
     def start_emulator(self) -> str:
         """Run this project's emulator until the command ends, and return its address."""
         emulator = self.emulator(self.emulator_data)
-        try:
-            url = emulator.start()
-        except Busy:
-            if (running := self._starting_emulator()) is None:
-                raise
-            return running
+        until = self.clock.monotonic_s() + STARTING_S
+        while True:
+            try:
+                url = emulator.start()
+                break
+            except Busy:
+                # Who has the data directory is about to answer, or about to let it go.
+                if (running := self.running_emulator()) is not None:
+                    return running
+                if self.clock.monotonic_s() > until:
+                    raise
+                self.clock.sleep(0.05)
         # What an event set off is not cut short because the command that fired it is done; but Ctrl-C is.
         self._closing.callback(lambda: emulator.stop(finish=not self._interrupted))
         self.output.detail(f"emulator: embedded at {url}, data in {self.output.path(self.emulator_data)}")
         return url
-
-    def _starting_emulator(self) -> str | None:
-        """Return the address of the emulator that took the data directory before us, once it answers."""
-        until = self.clock.monotonic_s() + STARTING_S
-        while (running := self.running_emulator()) is None and self.clock.monotonic_s() < until:
-            self.clock.sleep(0.05)
-        return running
 
     def emulator(
         self, data: Path | None, *, host: str = "127.0.0.1", port: int = 0, seed: Seed | None = None
@@ -160,6 +182,16 @@ class App:
         from ckfunc.emulator.server import Emulator
 
         return Emulator(data, host=host, port=port, cache=cache_dir(), on_event=self.output.detail, seed=seed)
+
+    def secrets(self) -> tuple[str, ...]:
+        """Return what must not be kept in a report of a bug, as far as it was read; never raises."""
+        known: list[str] = []
+        if self._project is not None:
+            known += (self._project.runtime.environment or {}).values()
+        if self._client is not None:
+            known += self._client.session.secrets()
+        # Shorter ones would be found in the middle of any word.
+        return tuple(one for one in known if len(one) > 3)
 
     # -- scripts -------------------------------------------------------------------------------------------------
 

@@ -41,3 +41,4 @@ def run_in_foreground(app: App, host: str, port: int, data: Path | None, seed: P
 
     planted = read_seed_file(app, seed)[0] if seed else None
     app.emulator(data, host=host, port=port, seed=planted).run_forever(ready)
+    app.output.interrupted()

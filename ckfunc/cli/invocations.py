@@ -49,7 +49,7 @@ def show_logs(
         "status": Status(status.upper()) if status else None,
         "version": version,
     }
-    client = app.client()
+    client = app.client(lasting=follow)
     functions = _functions(client, types)
     if types and not follow:
         _require_known(types, functions)
@@ -58,13 +58,14 @@ def show_logs(
         for listed in recent(client, functions, **wanted):
             found += 1
             show(app.output, listed, dated=True)
+            app.output.flush()  # raises once the reader has seen enough
         if not found:
             app.output.talk(("no invocations", "muted"), *([] if functions else [": nothing is deployed"]))
         return
     if types:
         _warn_of_unknown(app, types, functions)
     app.output.talk(("following ", "title"), ", ".join(types) or "every function", ("; Ctrl-C ends", "muted"))
-    for item in following(client, types, clock=app.clock, **wanted):
+    for item in following(client, types, clock=_ReadClock(app), **wanted):
         show(app.output, item)
         app.output.flush()
 
@@ -84,7 +85,8 @@ def stream_logs(
         except _Ended:
             pass
         except CkfuncError as problem:
-            app.output.failure(problem)
+            if not stop.is_set():
+                app.output.failure(problem)
         except ReaderGone:
             stop.set()
 
@@ -99,7 +101,6 @@ def show(output: Output, item: Item, *, dated: bool = False) -> None:
         output.talk(*notice(item))
     elif output.json:
         output.line(json_line(item))
-        output.flush()  # a reader may be following
     else:
         output.lines(lines(item, width=output.width(), zone=None, dated=dated))
 
@@ -152,12 +153,12 @@ class _Ended(Exception):
     """The following is to end."""
 
 
-class _EndingClock:
-    """The app's clock, but a wait ends the following once `stop` is set."""
+class _ReadClock:
+    """The app's clock, but after a wait it looks whether anybody reads still: `| head` may have seen enough."""
 
-    def __init__(self, app: App, stop: threading.Event) -> None:
+    def __init__(self, app: App) -> None:
         self._clock = app.clock
-        self._stop = stop
+        self._output = app.output
 
     def now(self) -> datetime:
         return self._clock.now()
@@ -166,5 +167,18 @@ class _EndingClock:
         return self._clock.monotonic_s()
 
     def sleep(self, seconds: float) -> None:
+        self._clock.sleep(seconds)
+        self._output.require_reader()
+
+
+class _EndingClock(_ReadClock):
+    """A wait also ends the following once `stop` is set."""
+
+    def __init__(self, app: App, stop: threading.Event) -> None:
+        super().__init__(app)
+        self._stop = stop
+
+    def sleep(self, seconds: float) -> None:
         if self._stop.wait(seconds):
             raise _Ended
+        self._output.require_reader()

@@ -4,17 +4,27 @@ from __future__ import annotations
 
 import importlib
 import os
+import signal
 import sys
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
 from ckfunc import __version__
-from ckfunc.base.errors import EXIT_BUG, EXIT_INTERRUPTED, EXIT_OK, EXIT_USAGE, CkfuncError, UsageProblem
+from ckfunc.base.errors import (
+    EXIT_BUG,
+    EXIT_FAILED,
+    EXIT_INTERRUPTED,
+    EXIT_OK,
+    EXIT_USAGE,
+    CkfuncError,
+    SystemRefusal,
+    UsageProblem,
+)
 from ckfunc.cli.options import common_options
 
 if TYPE_CHECKING:
-    from ckfunc.cli.output import Output
+    from ckfunc.cli.context import App
 
 # name: what the list of commands says of it. The code is the command of that name in ckfunc/cli/commands/.
 COMMANDS: dict[str, str] = {
@@ -90,7 +100,22 @@ def cli() -> None:
 
 def main() -> NoReturn:
     """Run the command line; never returns."""
-    sys.exit(run(sys.argv[1:]))
+    _open_missing_streams()
+    code = run(sys.argv[1:])
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        # Nothing is left to tidy up: Ctrl-C while Python ends is to end it, without a traceback.
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+    sys.exit(code)
+
+
+def _open_missing_streams() -> None:
+    """Open the null device for standard streams that the caller closed (`>&-`).
+
+    Else the next file that is opened, a database perhaps, would get their number, and what is printed with it.
+    """
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, os.fdopen(os.open(os.devnull, os.O_RDWR), mode, encoding="utf-8"))
 
 
 def run(args: list[str]) -> int:
@@ -98,36 +123,41 @@ def run(args: list[str]) -> int:
     from ckfunc.cli.context import App
 
     app = App(os.environ)
+    result: Any = EXIT_OK
     try:
         with app:
-            result: Any = cli.main(args, prog_name="ckfunc", standalone_mode=False, obj=app)
+            result = cli.main(args, prog_name="ckfunc", standalone_mode=False, obj=app)
         app.output.flush()
+    except SystemExit:
+        return EXIT_OK  # click's way to end when nobody reads its help to the end
     except (Exception, KeyboardInterrupt) as error:
-        return _exit_code(app.output, error, args)
-    return result if isinstance(result, int) else 0
+        from ckfunc.cli.output import ReaderGone
+
+        if not isinstance(error, ReaderGone):  # who has seen enough is no failure
+            return _exit_code(app, error, args)
+    return result if isinstance(result, int) else EXIT_OK
 
 
-def _exit_code(output: Output, error: BaseException, args: list[str]) -> int:
+def _exit_code(app: App, error: BaseException, args: list[str]) -> int:
     """Say what ended the command, and return the exit code that stands for it."""
-    from ckfunc.cli.output import ReaderGone
-
+    output = app.output
     if isinstance(error, CkfuncError):
         output.failure(error)
         return error.exit_code
     if isinstance(error, KeyboardInterrupt | click.Abort):
-        output.interrupted()
+        if error.__cause__ is None:  # else click has ended the line already
+            output.interrupted()
         return EXIT_INTERRUPTED
-    if isinstance(error, ReaderGone):
-        # Whoever reads has seen enough: no failure. What is still buffered goes nowhere.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return EXIT_OK
     if isinstance(error, click.exceptions.NoArgsIsHelpError):
         error.show()
         return EXIT_USAGE
     if isinstance(error, click.ClickException):
         output.failure(_usage_problem(error))
         return EXIT_USAGE
-    output.bug(error, args)
+    if isinstance(error, OSError) and (refusal := SystemRefusal.of(error)):
+        output.failure(refusal)
+        return EXIT_FAILED
+    output.bug(error, args, app.secrets())
     return EXIT_BUG
 
 

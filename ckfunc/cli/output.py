@@ -8,7 +8,7 @@ import os
 import sys
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import lru_cache
 from importlib import import_module
 from pathlib import Path
@@ -51,6 +51,10 @@ class ReaderGone(Exception):
     """Whoever read our output has closed it (`| head`). Not an OSError: click would exit 1 on it by itself."""
 
 
+class UnwritableOutput(CkfuncError):
+    """Standard output takes no more: its disk is full."""
+
+
 class Output:
     """What the user sees. Safe to use from several threads: a line is never cut by another."""
 
@@ -58,6 +62,7 @@ class Output:
         self._settings = settings
         self._environ = environ
         self._lock = threading.RLock()
+        self._reader_gone = False
         self._news: str | None = None
         self._spinner: Live | None = None
 
@@ -74,7 +79,11 @@ class Output:
     # -- data ----------------------------------------------------------------------------------------------------
 
     def line(self, *segments: Segment) -> None:
-        """Print one line of data; remote text in it must have been through `printable`."""
+        """Print one line of data; remote text in it must have been through `printable`.
+
+        Once nobody reads any more it goes nowhere, so that a command still ends with the exit code it has earned;
+        what would go on for ever finds out by `flush`. Raises UnwritableOutput, as `flush` does.
+        """
         self._write(sys.stdout, segments)
 
     def lines(self, lines: Iterable[Iterable[Segment]]) -> None:
@@ -88,8 +97,7 @@ class Output:
         if sys.stdout.isatty():
             shown = printable(text)
             shown += "" if shown.endswith("\n") else "\n"
-        with self._lock, _reader_needed():
-            _put(sys.stdout, shown)
+        self._put_out(sys.stdout, shown)
 
     def document(self, value: Any) -> None:
         """Print one JSON document, indented; in ASCII, so that no terminal or encoding is upset by it."""
@@ -102,8 +110,19 @@ class Output:
 
     def flush(self) -> None:
         """Hand on what is buffered; raises ReaderGone when nobody reads any more."""
-        with _reader_needed():
-            sys.stdout.flush()
+        with self._lock:
+            try:
+                sys.stdout.flush()
+            except OSError as error:
+                self._cannot_write(sys.stdout, error)
+            if self._reader_gone:
+                raise ReaderGone
+
+    def require_reader(self) -> None:
+        """Raise ReaderGone when nobody reads our data any more; knows before the next line only where pipes tell."""
+        if self._reader_gone or _reader_left(sys.stdout):
+            self._cannot_write(sys.stdout, BrokenPipeError())
+            raise ReaderGone
 
     # -- talk ----------------------------------------------------------------------------------------------------
 
@@ -197,15 +216,20 @@ class Output:
         if sys.stderr.isatty():
             click.echo(err=True)
 
-    def bug(self, error: BaseException, args: Sequence[str]) -> None:
-        """Keep the traceback in a file and say where: this is ours to mend, not the user's."""
+    def bug(self, error: BaseException, args: Sequence[str], secrets: Iterable[str] = ()) -> None:
+        """Keep the traceback in a file and say where: this is ours to mend, not the user's.
+
+        Neither `secrets` nor what the arguments hold besides names of commands, options and types is kept.
+        """
+        import re
         import tempfile
         import traceback
 
         text = "".join(traceback.format_exception(error))
-        if secret := self._environ.get("CHATKITTY_CLIENT_SECRET"):
+        own = self._environ.get("CHATKITTY_CLIENT_SECRET", "")
+        for secret in sorted({*secrets, own} - {""}, key=len, reverse=True):
             text = text.replace(secret, "••••")
-        shown = [arg if arg.startswith("-") or len(arg) < 40 else "…" for arg in args]
+        shown = [found[0] if (found := re.match(r"--?[A-Za-z-]+|[a-z_.]{1,40}$", arg)) else "…" for arg in args]
         with tempfile.NamedTemporaryFile(
             "w", prefix="ckfunc-bug-", suffix=".log", delete=False, encoding="utf-8", errors="backslashreplace"
         ) as file:
@@ -246,21 +270,43 @@ class Output:
     def _write(self, stream: TextIO, segments: Iterable[Segment]) -> None:
         colour = self.coloured(stream)
         text = "".join(_painted(one, colour) for one in segments)
-        with self._lock, _reader_needed():
-            _put(stream, text + "\n")
-            if stream is sys.stderr:
-                stream.flush()
+        self._put_out(stream, text + "\n")
 
+    def _put_out(self, stream: TextIO, text: str) -> None:
+        with self._lock:
+            try:
+                _put(stream, text)
+                if stream is sys.stderr:
+                    stream.flush()
+            except OSError as error:
+                self._cannot_write(stream, error)
 
-@contextmanager
-def _reader_needed() -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
+    def _cannot_write(self, stream: TextIO, error: OSError) -> None:
+        # What is still buffered must not come up again when Python ends.
+        with suppress(OSError, ValueError):
+            null = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(null, stream.fileno())
+            os.close(null)
+        if stream is sys.stderr:
+            return  # A deploy does not stop half-way for want of somebody to talk to.
         # Windows says "invalid argument" where others say "broken pipe".
-        if error.errno not in ({errno.EPIPE, errno.EINVAL} if sys.platform == "win32" else {errno.EPIPE}):
-            raise
-        raise ReaderGone from None
+        if error.errno not in (None, errno.EPIPE, errno.EINVAL, errno.EBADF):
+            raise UnwritableOutput(f"the output cannot be written: {error.strerror}") from error
+        self._reader_gone = True
+
+
+def _reader_left(stream: TextIO) -> bool:
+    """Tell whether the other end of a pipe was closed, where the system says so without being written to."""
+    import select
+
+    if not hasattr(select, "poll"):
+        return False
+    try:
+        poll = select.poll()
+        poll.register(stream.fileno(), 0)
+        return any(event & (select.POLLERR | select.POLLHUP) for _, event in poll.poll(0))
+    except (OSError, ValueError):
+        return False
 
 
 def _painted(segment: Segment, colour: bool) -> str:

@@ -26,12 +26,13 @@ from ckfunc.watch.batches import batches
 
 FIRST_RETRY_S = 1.0
 LONGEST_RETRY_S = 30.0
+LOGS_END_S = 0.5
 SHOWN = {*DONE.values(), Result.FAILED, Result.SKIPPED}
 
 
 def watch_project(app: App, *, logs: bool, yes: bool) -> None:
     """Deploy now and after every change, until interrupted."""
-    project, client = app.project(), app.client()
+    project, client = app.project(), app.client(lasting=True)
     stop, wake = threading.Event(), threading.Event()
     watcher = Watcher(app, project, wake, yes=yes)
     app.output.talk(("watching ", "title"), f"{len(project.watched)} files, target {project.target.name}; Ctrl-C ends")
@@ -46,7 +47,8 @@ def watch_project(app: App, *, logs: bool, yes: bool) -> None:
         stop.set()
         watcher.close()
         if streaming is not None:
-            streaming.join()
+            # It may be waiting for an answer, which Ctrl-C is not to wait for.
+            streaming.join(LOGS_END_S)
 
 
 class Watcher:

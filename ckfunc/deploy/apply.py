@@ -7,7 +7,7 @@ from contextlib import closing
 from dataclasses import dataclass, replace
 from typing import TypeAlias, TypeVar
 
-from ckfunc.base.errors import CkfuncError
+from ckfunc.base.errors import CkfuncError, RequestRejected
 from ckfunc.deploy.cache import VersionCache
 from ckfunc.deploy.ledger import Ledger
 from ckfunc.deploy.parallel import AT_ONCE, each
@@ -18,6 +18,8 @@ from ckfunc.deploy.resources import BY_KIND, FUNCTIONS, WRITERS, newlines
 
 OnStep: TypeAlias = Callable[[Step | Item], object]
 """Hears of each step as it starts and each item as it ends, in the thread that deploys."""
+
+_PERHAPS_CREATED = "if another deploy has created it meanwhile, deploy again"
 
 AnyStep = TypeVar("AnyStep", Put, CreateFunction, CreateVersion)
 
@@ -91,7 +93,8 @@ class _Work:
             function = self.remote.create_function(step.function)
         except CkfuncError as error:
             self.ledger.failed(error)
-            return self.ledger.enter(Item(FUNCTIONS, name, Result.FAILED, note=error.message, hint=error.hint))
+            hint = _PERHAPS_CREATED if isinstance(error, RequestRejected) else error.hint
+            return self.ledger.enter(Item(FUNCTIONS, name, Result.FAILED, note=error.message, hint=hint))
         self.ledger.written()
         self.versions[name] = replace(
             self.versions[name], function_id=function.id, base_version=function.current_version_number

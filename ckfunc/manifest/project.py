@@ -182,7 +182,7 @@ class _Scripts:
         text = self._read[path]
         # An empty init script is how one that exists remotely is taken out of use.
         if isinstance(text, str) and not text.strip() and key == "handler":
-            text = Complaint(f"{path!r} is empty", "a handler exports a function by default")
+            text = Complaint(f"{path!r} is empty", "a handler has a top-level function handleEvent")
         if isinstance(text, str):
             return Script(path, text)
         file, line, column = (

@@ -519,7 +519,7 @@ def test_an_emulator_is_known_by_its_header_and_is_part_of_the_identity() -> Non
     with platform({f"GET {R}": reply}) as served, served.client() as client:
         client.runtime()
         assert client.emulator_id == "1b-2c"
-        assert client.identity == f"{served.server.url}#7#1b-2c"
+        assert client.identity == "emulator#7#1b-2c"
 
 
 def test_an_emulator_header_that_cannot_be_an_id_is_ignored() -> None:

@@ -35,7 +35,7 @@ def test_every_operation_works_against_the_emulator_in_both_dialects(url: str, d
         runtime = client.runtime()
         client.session.prefer(dialect)
         assert runtime.application_id == client.application().id == 1
-        assert client.identity == f"{url}#1#{client.emulator_id}"
+        assert client.identity == f"emulator#1#{client.emulator_id}"
         assert client.emulator_id == emulator.health(client)["id"]
         assert client.update_settings(Settings(guest_users=False)) == Settings(guest_users=False) == client.settings()
         assert client.update_environment({"snake_name": "1", "camelName": "2"}).own_environment() == {

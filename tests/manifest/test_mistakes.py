@@ -213,7 +213,7 @@ BEYOND_SCHEMA = {
     ),
     "an empty handler": (
         function("{handler: empty.ts}"),
-        "3:32: handler 'empty.ts' is empty (a handler exports a functi",
+        "3:32: handler 'empty.ts' is empty (a handler has a top-level",
     ),
     "a missing init script": (
         runtime("{initialization_script: b.ts}"),

@@ -86,7 +86,7 @@ def test_the_wheel_names_its_licence_its_command_and_its_pythons(wheel: Path) ->
         infos = {
             name.rpartition("/")[2]: archive.read(name).decode() for name in archive.namelist() if ".dist-info/" in name
         }
-    assert "ckfunc = ckfunc.cli.main:main" in infos["entry_points.txt"]
+    assert "ckfunc = ckfunc.__main__:main" in infos["entry_points.txt"]
     assert "License-Expression: MIT" in infos["METADATA"]
     assert "Requires-Python: >=3.11" in infos["METADATA"]
     assert "LICENSE" in infos

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import click
@@ -30,4 +31,5 @@ def init(app: App, directory: Path | None, ci: str | None, force: bool) -> None:
     """
     from ckfunc.cli.scaffolding import init_project
 
-    init_project(app, app.directory / directory if directory else app.directory, ci=ci, force=force)
+    where = Path(os.path.normpath(app.directory / directory)) if directory else app.directory
+    init_project(app, where, ci=ci, force=force)

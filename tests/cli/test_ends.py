@@ -1,0 +1,137 @@
+"""How a command ends when it is cut short: by Ctrl-C, by a reader that has gone, by streams or disks that refuse."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+CKFUNC = shlex.join([sys.executable, "-m", "ckfunc"])
+posix = pytest.mark.skipif(os.name != "posix", reason="needs a POSIX shell")
+full = pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
+
+
+def shell(line: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(["bash", "-c", line], check=False, cwd=cwd, capture_output=True, text=True, timeout=60)
+
+
+@pytest.fixture
+def local(project: Path) -> Path:
+    manifest = project / "functions.yaml"
+    manifest.write_text(manifest.read_text().replace("default_target: remote", "default_target: local"))
+    return project
+
+
+@posix
+def test_streams_that_are_closed_change_neither_the_work_nor_the_exit_code(local: Path) -> None:
+    assert shell(f"{CKFUNC} diff --exit-code >&-", local).returncode == 3
+    assert shell(f"{CKFUNC} deploy <&- >&- 2>&-", local).returncode == 0
+    assert shell(f"{CKFUNC} diff --exit-code 2>&-", local).stdout == "No changes.\n"
+    assert shell(f"{CKFUNC} nonsense >&- 2>&-", local).returncode == 2
+    assert shell(f"{CKFUNC} trigger user.sent.message --data - <&-", local).returncode == 2
+
+
+@posix
+def test_a_reader_that_has_gone_does_not_change_the_exit_code(local: Path) -> None:
+    ended = "echo ${PIPESTATUS[0]} >&2"
+    assert shell(f"{CKFUNC} diff --exit-code | true; {ended}", local).stderr == "3\n"
+    assert shell(f"{CKFUNC} --help | true; {ended}", local).stderr == "0\n"
+    (local / "handlers/start.ts").write_text("function handleEvent() { throw new Error('no'); }\n")
+    # Nobody hears what is said on the way; that stops no deploy.
+    assert shell(f"{CKFUNC} -v deploy 2>&1 | true; {ended}", local).stderr == "0\n"
+    triggered = f'{CKFUNC} trigger user.attempted.start_session --data \'{{"username": "jane"}}\''
+    assert shell(f"{triggered} | true; {ended}", local).stderr == "1\n"
+    assert shell(f"{CKFUNC} diff --exit-code", local).returncode == 0
+
+
+@posix
+def test_following_ends_when_its_reader_has_seen_enough_though_nothing_more_comes(local: Path) -> None:
+    assert shell(f"{CKFUNC} deploy", local).returncode == 0
+    assert shell(f'{CKFUNC} trigger user.attempted.start_session --data \'{{"username": "a"}}\'', local)
+    followed = shell(f"{CKFUNC} -q logs -f --json | head -n 1; echo ${{PIPESTATUS[0]}}", local)
+    assert followed.stdout.splitlines()[-1] == "0"
+    assert followed.stderr == ""
+
+
+@full
+def test_a_full_disk_is_one_sentence(local: Path) -> None:
+    for command in ("diff", "--help", "--version"):
+        ended = shell(f"{CKFUNC} {command} >/dev/full", local)
+        assert ended.returncode == 1
+        assert ended.stderr.startswith("error: the ")
+        assert "No space left on device" in ended.stderr
+        assert "Traceback" not in ended.stderr
+    assert shell(f"{CKFUNC} deploy 2>/dev/full", local).returncode == 0
+
+
+def test_a_directory_that_may_not_be_written_is_no_bug(ckfunc: Callable[..., Any], local: Path) -> None:
+    state = local / ".ckfunc"
+    state.write_text("in the way")
+    state.unlink()
+    state.mkdir(mode=0o500)
+    ran = ckfunc("-C", local, "diff")
+    if os.name == "posix" and os.geteuid() != 0:
+        assert ran.code == 1
+        assert "hint: check its permissions" in ran.err
+    else:
+        assert ran.code == 0  # root may write anywhere
+
+
+@posix
+def test_a_working_directory_that_was_removed_is_one_sentence(tmp_path: Path) -> None:
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    ended = shell(f"rmdir {shlex.quote(str(gone))}; {CKFUNC} diff", gone)
+    assert ended.returncode == 1
+    assert ended.stderr.startswith("error: the current directory does not exist any more")
+
+
+@posix
+@pytest.mark.parametrize("after_s", [0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 0.8])
+@pytest.mark.parametrize("command", ["deploy", "watch", "logs -f"])
+def test_an_interrupt_ends_a_command_without_a_traceback_whenever_it_comes(
+    local: Path, command: str, after_s: float
+) -> None:
+    entry = "from ckfunc.__main__ import main; print('begun', flush=True); main()"
+    arguments = [sys.executable, "-c", entry, *command.split()]
+    with subprocess.Popen(arguments, cwd=local, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "begun\n"
+        time.sleep(after_s)
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=60)
+    # A deploy may have been done by then; the end of Python itself may be interrupted too.
+    assert process.returncode in (130, -signal.SIGINT, *([0] if command == "deploy" else []))
+    assert "Traceback" not in err
+    assert "bug" not in err
+
+
+def test_a_report_of_a_bug_holds_no_secret(
+    ckfunc: Callable[..., Any], local: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    canary = "canary-4711"
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    monkeypatch.setenv("CANARY", canary)
+    manifest = local / "functions.yaml"
+    manifest.write_text(manifest.read_text() + 'runtime: {environment: {KEY: "${CANARY}"}}\n')
+
+    def broken(*_: object, **__: object) -> None:
+        raise ZeroDivisionError(f"with {canary}")
+
+    monkeypatch.setattr("ckfunc.deploy.run.plan", broken)
+    ran = ckfunc("-C", local, "diff", "--target=local")
+    assert ran.code == 4
+    assert canary not in ran.err
+    (log,) = tmp_path.glob("ckfunc-bug-*.log")
+    text = log.read_text()
+    assert "ZeroDivisionError: with ••••" in text
+    assert canary not in text
+    assert "ckfunc -C … diff --target" in text
