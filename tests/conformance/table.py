@@ -40,8 +40,9 @@ NOTES = """
   From Node it sends a file only with a `Configuration` whose `formDataCtor` is the class of the npm package
   `form-data`, and without the boundary of the form, which the caller must set in a header.
 - `chatkitty-server-side-sdk` 1.0.0 has no part that signs in. `openapi_client.models` cannot be imported: one of its
-  modules has a syntax error. A call with * is made with `ApiClient.call_api`, which takes plain objects, or its answer
-  is read as it came. What the package says, by method:
+  modules has a syntax error. Imports are sent as the text of Python objects, which is no JSON. A call with * is made
+  with `ApiClient.call_api`, which takes plain objects and files, or its answer is read as it came. What the package
+  says, by method:
 
 """
 
