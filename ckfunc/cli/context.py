@@ -41,6 +41,7 @@ class App:
         self._interrupted = False
         self._ending = threading.Lock()
         self._ended = False
+        self._root: Path | None = None
         self._project: Project | None = None
         self._client: Client | None = None
         self._compiler: Compiler | None = None
@@ -70,10 +71,16 @@ class App:
         return directory.resolve()
 
     def root(self) -> Path:
-        """Return the directory of the project that the command works in; raises NoProject."""
-        from ckfunc.manifest import find_root
+        """Return the directory of the project that the command works in; raises NoProject.
 
-        return find_root(self.directory)
+        It stays the same while the command runs: a manifest that is away for a moment must not make it another
+        project, one further up.
+        """
+        if self._root is None:
+            from ckfunc.manifest import find_root
+
+            self._root = find_root(self.directory)
+        return self._root
 
     def project(self) -> Project:
         """Return the project as it was when first asked for; raises InvalidManifest."""

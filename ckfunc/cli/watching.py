@@ -166,7 +166,7 @@ class Watcher:
             output.lines(item_lines(shown.items, width=output.width() or USUAL_COLUMNS))
             output.line(when, (report_summary(shown), "title" if report.ok else "failure"), took)
             output.flush()
-        elif batch or first:
+        elif (batch or first) and not self._broken:
             output.talk(when, ("no changes to deploy", "muted"), took)
         for warning in report.warnings if first else ():
             output.warn(warning)

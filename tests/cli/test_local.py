@@ -300,3 +300,19 @@ def test_a_handler_that_is_deleted_and_comes_back_is_waited_for(local: Path) -> 
         beside.replace(handler)
         watch.until("v1 → v2")
         assert watch.interrupt() == 130
+
+
+@posix
+def test_a_manifest_that_is_away_for_a_moment_does_not_make_watch_deploy_a_project_further_up(
+    ckfunc: Callable[..., Any], local: Path
+) -> None:
+    inner = local / "inner"
+    assert ckfunc("init", inner).code == 0
+    with Command("-C", inner, "watch", "--no-logs") as watch:
+        watch.until("1 created")
+        (inner / "functions.yaml").rename(inner / "away.yaml")
+        watch.until(f"there is no functions.yaml in {inner}")
+        (inner / "away.yaml").rename(inner / "functions.yaml")
+        watch.until("no changes to deploy")
+        assert watch.interrupt() == 130
+    assert "v1 → v2" not in "".join(watch.said)
