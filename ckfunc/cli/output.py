@@ -65,6 +65,7 @@ class Output:
         self._reader_gone = False
         self._news: str | None = None
         self._spinner: Live | None = None
+        self._timer: threading.Timer | None = None
 
     @property
     def json(self) -> bool:
@@ -157,20 +158,30 @@ class Output:
         if self._settings.quiet or self._settings.verbose or not sys.stderr.isatty() or self._environ.get("CI"):
             yield
             return
-        self._news = text
-        timer = threading.Timer(LONG_S, self._start_spinner)
-        timer.daemon = True
-        timer.start()
+        self._expect(text)
         try:
             yield
         finally:
-            timer.cancel()
-            timer.join()
-            with self._lock:
-                if self._spinner is not None:
-                    self._spinner.stop()
-                self._spinner = None
-            self._news = None
+            self._settle()
+
+    def _expect(self, news: str) -> None:
+        self._news = news
+        self._timer = threading.Timer(LONG_S, self._start_spinner)
+        self._timer.daemon = True
+        self._timer.start()
+
+    def _settle(self) -> str | None:
+        """Take the spinner away, or keep it from coming; return what it showed."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer.join()
+            self._timer = None
+        with self._lock:
+            if self._spinner is not None:
+                self._spinner.stop()
+            self._spinner = None
+        news, self._news = self._news, None
+        return news
 
     def _start_spinner(self) -> None:
         from rich.console import Console
@@ -192,13 +203,23 @@ class Output:
 
     def confirm(self, question: str) -> bool:
         """Ask on the terminal; an interrupt or the end of input is a no."""
-        with self._lock:
+        with self._asking():
             return click.confirm(question, default=False, err=True)
 
     def ask(self, question: str, *, hidden: bool = False) -> str:
         """Ask for a text on the terminal; with `hidden`, what is typed is not shown."""
-        with self._lock:
+        with self._asking():
             return str(click.prompt(question, hide_input=hidden, err=True))
+
+    @contextmanager
+    def _asking(self) -> Iterator[None]:
+        news = self._settle()  # a question is not seen beside a spinner
+        try:
+            with self._lock:
+                yield
+        finally:
+            if news is not None:
+                self._expect(news)
 
     # -- ends ----------------------------------------------------------------------------------------------------
 

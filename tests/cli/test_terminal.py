@@ -22,10 +22,14 @@ SPINNER = "\x1b[?25l"  # hides the cursor
 
 def on_terminal(*args: str | Path, answer: str | None = None, **environ: str) -> tuple[int, str]:
     """Run ckfunc on a terminal of its own, answer its question, and return its exit code and all that it showed."""
+    return program_on_terminal("-m", "ckfunc", *args, answer=answer, **environ)
+
+
+def program_on_terminal(*args: str | Path, answer: str | None = None, **environ: str) -> tuple[int, str]:
     ours, theirs = os.openpty()
     kept = {name: value for name, value in os.environ.items() if name not in ("NO_COLOR", "FORCE_COLOR", "CI")}
     process = subprocess.Popen(
-        [sys.executable, "-m", "ckfunc", *map(str, args)],
+        [sys.executable, *map(str, args)],
         stdin=theirs,
         stdout=theirs,
         stderr=theirs,
@@ -98,6 +102,23 @@ def test_a_protected_target_is_asked_about_after_its_plan_is_shown(local: Path) 
     code, shown = on_terminal("-C", local, "deploy", answer="y")
     assert code == 0
     assert "created" in shown
+
+
+def test_a_question_is_seen_when_something_long_comes_before_it_and_after_it() -> None:
+    program = """
+import os, time
+from ckfunc.cli.context import App
+output = App(os.environ).output
+with output.progress("working"):
+    time.sleep(1.2)
+    print("agreed" if output.confirm("Is it well?") else "declined")
+    time.sleep(1.2)
+"""
+    code, shown = program_on_terminal("-c", program, answer="y")
+    assert code == 0
+    assert "Is it well? [y/N]" in shown
+    assert "agreed" in shown
+    assert shown.count(SPINNER) == 2
 
 
 def test_with_ci_set_nothing_is_asked_on_a_terminal_either(local: Path) -> None:
