@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from ckfunc.api.client import Client, reading
+from ckfunc.base.errors import RequestRejected
 from ckfunc.model.invocation import InvocationDetail
 from ckfunc.model.seed import Seeded
 from ckfunc.wire.invocations import read_detail
@@ -46,7 +47,14 @@ def trigger(client: Client, trigger_type: str, data: Mapping[str, Any]) -> dict[
     """
     what = f"the event {trigger_type}"
     body = {"type": trigger_type, "data": dict(data)}
-    found = client.session.control("POST", "/emulator/trigger", what, body=body, timeout_s=_TRIGGER_TIMEOUT_S)
+    try:
+        found = client.session.control("POST", "/emulator/trigger", what, body=body, timeout_s=_TRIGGER_TIMEOUT_S)
+    except RequestRejected as error:
+        raise RequestRejected(
+            error.message.replace("creating", "firing", 1),
+            hint="""an event needs its fields, such as --data '{"username": "jane"}'""",
+            status=error.status,
+        ) from error
     return dict(_read(client, what, found))
 
 

@@ -75,12 +75,15 @@ def remember(app: App, project: Project, report: Report) -> None:
 
 def show_report(output: Output, report: Report) -> None:
     """Print what a deploy came to."""
+    from ckfunc.deploy.report import Result
     from ckfunc.deploy.summary import report_lines
 
     if output.json:
         output.document(report.to_json())
         return
-    output.lines(report_lines(report, width=output.width() or USUAL_COLUMNS))
+    wrong = (Result.FAILED, Result.SKIPPED)
+    said = [one for one in report.items if one.result in wrong or not output.quiet]
+    output.lines(report_lines(report, width=output.width() or USUAL_COLUMNS, items=said))
 
 
 def checker(app: App, project: Project) -> Callable[[Sequence[tuple[str, str]]], Sequence[SyntaxProblem]]:

@@ -42,7 +42,7 @@ def show_logs(
     from ckfunc.logs.follow import follow as following
     from ckfunc.logs.recent import recent
 
-    moment = parse_since(since, app.clock.now()) if since else None
+    moment = parse_since(since, app.clock.now()) if since is not None else None
     wanted: dict[str, Any] = {
         "limit": limit if limit is not None or moment is not None else USUAL_COUNT,
         "since": moment,
@@ -50,7 +50,8 @@ def show_logs(
         "version": version,
     }
     client = app.client(lasting=follow)
-    functions = _functions(client, types)
+    with app.output.progress("reading"):
+        functions = _functions(client, types)
     if types and not follow:
         _require_known(types, functions)
     if not follow:
@@ -114,6 +115,8 @@ def show_triggered(app: App, trigger_type: str, answer: Mapping[str, Any]) -> in
     if run is None:
         if not app.output.json:
             app.output.talk(("nothing ran", "warning"), f": no function of type {trigger_type} is deployed and enabled")
+            if meant := meant_type(trigger_type):
+                app.output.talk(("hint: ", "muted"), f"did you mean {meant}?")
     else:
         invocation = read_invocation(run)
         failed = invocation.status is Status.FAILED
@@ -126,6 +129,16 @@ def show_triggered(app: App, trigger_type: str, answer: Mapping[str, Any]) -> in
         why = f": {answer['reason']}" if answer.get("reason") else ""
         app.output.line("session ", (verdict, style), why)
     return 1 if failed else 0
+
+
+def meant_type(trigger_type: str) -> str | None:
+    """Return the trigger type that an unknown one was probably meant to be."""
+    import difflib
+
+    from ckfunc.model.triggers import BY_TYPE
+
+    close = [] if trigger_type in BY_TYPE else difflib.get_close_matches(trigger_type, BY_TYPE, n=1)
+    return close[0] if close else None
 
 
 def _functions(client: Client, types: Collection[str]) -> list[Function]:

@@ -144,7 +144,7 @@ def _exit_code(app: App, error: BaseException, args: list[str]) -> int:
     if isinstance(error, CkfuncError):
         output.failure(error)
         return error.exit_code
-    if isinstance(error, KeyboardInterrupt | click.Abort):
+    if isinstance(error, KeyboardInterrupt | click.Abort) or _interrupt_behind(error):
         if error.__cause__ is None:  # else click has ended the line already
             output.interrupted()
         return EXIT_INTERRUPTED
@@ -159,6 +159,13 @@ def _exit_code(app: App, error: BaseException, args: list[str]) -> int:
         return EXIT_FAILED
     output.bug(error, args, app.secrets())
     return EXIT_BUG
+
+
+def _interrupt_behind(error: BaseException | None) -> bool:
+    """Tell whether something made another exception of Ctrl-C on its way, as Python 3.11 does where a class is made."""
+    while error is not None and not isinstance(error, KeyboardInterrupt):
+        error = error.__cause__
+    return error is not None
 
 
 def _usage_problem(error: click.ClickException) -> UsageProblem:

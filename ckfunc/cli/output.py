@@ -7,6 +7,7 @@ import json
 import os
 import sys
 import threading
+import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from functools import lru_cache
@@ -63,6 +64,7 @@ class Output:
         self._environ = environ
         self._lock = threading.RLock()
         self._reader_gone = False
+        self._retry_said: tuple[tuple[str, int], float] = (("", 0), 0.0)
         self._news: str | None = None
         self._spinner: Live | None = None
         self._timer: threading.Timer | None = None
@@ -71,6 +73,11 @@ class Output:
     def json(self) -> bool:
         """Whether data is wanted as JSON."""
         return self._settings.json
+
+    @property
+    def quiet(self) -> bool:
+        """Whether only what went wrong is wanted."""
+        return self._settings.quiet
 
     @property
     def interactive(self) -> bool:
@@ -150,7 +157,12 @@ class Output:
 
     def waiting(self, wait: Wait) -> None:
         """Say that a request is tried again after a while."""
-        self.talk(("retrying", "warning"), f" in {wait.seconds:.1f} s: {printable(wait.reason)}")
+        with self._lock:
+            # Requests run side by side, and what keeps one waiting mostly keeps them all.
+            said, self._retry_said = self._retry_said, ((wait.reason, wait.attempt), time.monotonic())
+            if said[0] == self._retry_said[0] and self._retry_said[1] - said[1] < wait.seconds:
+                return
+            self.talk(("retrying", "warning"), f" in {wait.seconds:.1f} s: {printable(wait.reason)}")
 
     @contextmanager
     def progress(self, text: str) -> Iterator[None]:
@@ -284,7 +296,7 @@ class Output:
         """Tell whether colour is wanted on a stream. Source of the variables: no-color.org, force-color.org."""
         if self._settings.no_color or self._environ.get("NO_COLOR"):
             return False
-        if self._environ.get("FORCE_COLOR"):
+        if (forced := self._environ.get("FORCE_COLOR")) and forced.lower() not in ("0", "false"):
             return True
         return stream.isatty() and self._environ.get("TERM") != "dumb"
 

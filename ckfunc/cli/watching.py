@@ -11,6 +11,7 @@ from ckfunc.base.errors import (
     CkfuncError,
     InvalidFiles,
     InvalidScripts,
+    NoProject,
     ServiceTrouble,
     Unreachable,
     UnreadableAnswer,
@@ -20,7 +21,7 @@ from ckfunc.cli.deploying import agreement, checker, remember
 from ckfunc.cli.invocations import stream_logs
 from ckfunc.cli.output import USUAL_COLUMNS
 from ckfunc.deploy import run
-from ckfunc.deploy.report import DONE, Report, Result
+from ckfunc.deploy.report import DONE, Ending, Report, Result
 from ckfunc.model.project import Project
 from ckfunc.watch.batches import batches
 
@@ -84,6 +85,9 @@ class Watcher:
         except InvalidFiles as problem:
             self._say_broken(problem)
             return
+        except NoProject as problem:
+            self._say_broken(InvalidFiles(problem.message, ()))
+            return
         except CkfuncError as problem:
             self._app.output.failure(problem)
             return
@@ -96,7 +100,9 @@ class Watcher:
         self._retry_s = FIRST_RETRY_S
         if report is not None:
             self._say(report, batch, self._app.clock.monotonic_s() - began, first=first)
-        if report is not None and not report.ok and report.ending.value != "declined":
+            if report.ending is Ending.INTERRUPTED:
+                raise KeyboardInterrupt  # the deploy has kept it, to report what it had done by then
+        if report is not None and not report.ok and report.ending is not Ending.DECLINED:
             self._try_later(None)
 
     def close(self) -> None:
@@ -141,7 +147,7 @@ class Watcher:
         self._retry_s = min(self._retry_s * 2, LONGEST_RETRY_S)
 
     def _say_broken(self, problem: InvalidFiles) -> None:
-        found = tuple(map(str, problem.problems))
+        found = tuple(map(str, problem.problems)) or (problem.message,)
         if found != self._broken:
             self._app.output.failure(problem)
             self._app.output.talk(("what was deployed last stays; waiting for a change", "muted"))

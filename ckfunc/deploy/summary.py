@@ -27,13 +27,17 @@ _VERSIONS_WIDTH = 11
 _MOST_UNCHANGED = 20
 
 
-def report_lines(report: Report, *, width: int = 80, all_items: bool = False) -> list[Line]:
+def report_lines(
+    report: Report, *, width: int = 80, all_items: bool = False, items: Sequence[Item] | None = None
+) -> list[Line]:
     """Return the report for people, in columns: sign, name, versions, outcome; the summary last.
 
-    `width` is in characters. Unchanged items are only counted when there are many, unless `all_items` is set.
+    `width` is in characters, `items` are those to show (None: all there are). Unchanged ones are only
+    counted when there are many, unless `all_items` is set.
     """
     quiet = not all_items and report.count(Result.UNCHANGED) > _MOST_UNCHANGED
-    items = [one for one in report.items if not (quiet and one.result is Result.UNCHANGED)]
+    shown = report.items if items is None else items
+    items = [one for one in shown if not (quiet and one.result is Result.UNCHANGED)]
     lines = [*item_lines(items, width=width), *warning_lines(report.warnings)]
     if lines:
         lines.append(())

@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support.loopback import Reply
+from support.scripted import RUNTIME, Answering, page_of, platform
 
 CKFUNC = shlex.join([sys.executable, "-m", "ckfunc"])
 posix = pytest.mark.skipif(os.name != "posix", reason="needs a POSIX shell")
@@ -135,3 +137,48 @@ def test_a_report_of_a_bug_holds_no_secret(
     assert "ZeroDivisionError: with ••••" in text
     assert canary not in text
     assert "ckfunc -C … diff --target" in text
+
+
+@posix
+def test_an_interrupt_in_the_middle_of_a_deploy_ends_the_watch(project: Path) -> None:
+    routes: dict[str, Answering] = {
+        "GET /v1/runtimes/nodejs": Reply(body=RUNTIME),
+        "GET /v1/runtimes/nodejs/functions": Reply(body=page_of("functions", [])),
+        "POST /v1/runtimes/nodejs/functions": Reply(400, {"message": "no"}, delay_s=1.0),
+    }
+    with platform(routes) as remote:
+        there = {
+            "CHATKITTY_API_URL": remote.server.url,
+            "CHATKITTY_AUTHORIZATION_URL": f"{remote.server.url}/oauth/token",
+            "CHATKITTY_CLIENT_ID": "the-client",
+            "CHATKITTY_CLIENT_SECRET": "the-s3cret",
+        }
+        arguments = [sys.executable, "-m", "ckfunc", "watch", "--no-logs"]
+        with subprocess.Popen(
+            arguments,
+            cwd=project,
+            env={**os.environ, **there},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        ) as process:
+            while not remote.asked("POST /v1/runtimes/nodejs/functions"):
+                assert process.poll() is None
+                time.sleep(0.01)
+            process.send_signal(signal.SIGINT)
+            said, _ = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "Interrupted while deploying" in said
+    assert "trying again" not in said
+
+
+def test_an_interrupt_that_something_wrapped_is_still_one(
+    ckfunc: Callable[..., Any], local: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def wrapped(*_: object, **__: object) -> None:
+        raise RuntimeError("Error calling __set_name__") from KeyboardInterrupt()
+
+    monkeypatch.setattr("ckfunc.deploy.run.plan", wrapped)
+    ran = ckfunc("-C", local, "diff")
+    assert (ran.code, ran.out) == (130, "")
+    assert "bug" not in ran.err

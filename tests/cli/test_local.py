@@ -312,6 +312,7 @@ def test_a_manifest_that_is_away_for_a_moment_does_not_make_watch_deploy_a_proje
         watch.until("1 created")
         (inner / "functions.yaml").rename(inner / "away.yaml")
         watch.until(f"there is no functions.yaml in {inner}")
+        watch.until("waiting for a change")
         (inner / "away.yaml").rename(inner / "functions.yaml")
         watch.until("no changes to deploy")
         assert watch.interrupt() == 130

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import tempfile
@@ -12,10 +13,19 @@ from typing import Any
 import pytest
 
 from ckfunc import __version__
+from ckfunc.api import Wait
 from ckfunc.cli.context import App
 from ckfunc.cli.main import COMMANDS
 
 Ckfunc = Callable[..., Any]
+
+
+@pytest.fixture
+def local(project: Path) -> Path:
+    """The project, with the emulator as its default target."""
+    manifest = project / "functions.yaml"
+    manifest.write_text(manifest.read_text().replace("default_target: remote", "default_target: local"))
+    return project
 
 
 def test_help_lists_every_command_in_the_order_of_use(ckfunc: Ckfunc) -> None:
@@ -110,3 +120,37 @@ def test_a_path_is_shown_as_one_would_type_it(
     assert shown(tmp_path / "a/b/c/d") == "d"
     assert shown(tmp_path / "a/b/x") == str(Path("..", "x"))
     assert shown(tmp_path / "x") == str(tmp_path / "x")
+
+
+def test_a_deploy_that_is_to_be_quiet_says_in_one_line_what_it_came_to(ckfunc: Callable[..., Any], local: Path) -> None:
+    ran = ckfunc("-C", local, "-q", "deploy")
+    assert (ran.code, ran.err) == (0, "")
+    assert ran.out.strip() == "Deployed to local (application 1): 1 created."
+
+
+def test_an_event_without_its_fields_is_refused_with_a_hint_and_a_mistyped_type_with_the_right_one(
+    ckfunc: Callable[..., Any], local: Path
+) -> None:
+    assert ckfunc("-C", local, "deploy").code == 0
+    ran = ckfunc("-C", local, "trigger", "user.attempted.start_session")
+    assert ran.code == 1
+    assert ran.err.startswith("error: firing the event user.attempted.start_session: ")
+    assert "field 'username' is missing" in ran.err
+    assert "--data '{" in ran.err
+    assert "did you mean user.sent.message?" in ckfunc("-C", local, "trigger", "user.sent.mesage").err
+
+
+def test_an_empty_since_is_a_mistake_and_not_all_there_is(ckfunc: Callable[..., Any], local: Path) -> None:
+    assert ckfunc("-C", local, "logs", "--since", "").code == 2
+
+
+def test_requests_that_wait_for_the_same_reason_say_so_once(capfd: pytest.CaptureFixture[str]) -> None:
+    output = App({}).output
+    for attempt in (1, 1, 1, 2, 2):
+        output.waiting(Wait("api.example answered 429", 20.0, attempt))
+    assert capfd.readouterr().err.count("retrying in 20.0 s") == 2
+
+
+@pytest.mark.parametrize(("value", "coloured"), [("1", True), ("true", True), ("0", False), ("false", False)])
+def test_colour_can_be_forced_and_that_can_be_undone(value: str, coloured: bool) -> None:
+    assert App({"FORCE_COLOR": value}).output.coloured(io.StringIO()) is coloured

@@ -42,7 +42,14 @@ Examples:
   ckfunc emulator export backup.db    keep a copy of its data""",
 )
 @click.option("--host", default="127.0.0.1", show_default=True, metavar="ADDRESS", help="Listen on this address.")
-@click.option("--port", default=4310, show_default=True, type=click.IntRange(0, 65535), help="0 takes any free port.")
+@click.option(
+    "--port",
+    default=4310,
+    show_default=True,
+    type=click.IntRange(0, 65535),
+    metavar="PORT",
+    help="0 takes any free one.",
+)
 @click.option("--data-dir", type=click.Path(path_type=Path, file_okay=False), help="Keep data here.")
 @click.option("--ephemeral", is_flag=True, help="Keep nothing after the end.")
 @click.option("--seed", type=_FILE, metavar="FILE", help="Add what this file holds, unless it is there.")
