@@ -155,6 +155,7 @@ def _exit_code(app: App, error: BaseException, args: list[str]) -> int:
         output.failure(_usage_problem(error))
         return EXIT_USAGE
     if isinstance(error, OSError) and (refusal := SystemRefusal.of(error)):
+        output.discard()
         output.failure(refusal)
         return EXIT_FAILED
     output.bug(error, args, app.secrets())

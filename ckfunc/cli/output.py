@@ -314,12 +314,15 @@ class Output:
             except OSError as error:
                 self._cannot_write(stream, error)
 
+    def discard(self) -> None:
+        """Forget what stdout did not take: it must not come up again when Python ends."""
+        try:
+            sys.stdout.flush()
+        except OSError:
+            _lead_nowhere(sys.stdout)
+
     def _cannot_write(self, stream: TextIO, error: OSError) -> None:
-        # What is still buffered must not come up again when Python ends.
-        with suppress(OSError, ValueError):
-            null = os.open(os.devnull, os.O_WRONLY)
-            os.dup2(null, stream.fileno())
-            os.close(null)
+        _lead_nowhere(stream)
         if stream is sys.stderr:
             return  # A deploy does not stop half-way for want of somebody to talk to.
         # Windows says "invalid argument" where others say "broken pipe".
@@ -328,16 +331,26 @@ class Output:
         self._reader_gone = True
 
 
+def _lead_nowhere(stream: TextIO) -> None:
+    """Let what is still buffered go to the null device."""
+    with suppress(OSError, ValueError):
+        null = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(null, stream.fileno())
+        os.close(null)
+
+
 def _reader_left(stream: TextIO) -> bool:
     """Tell whether the other end of a pipe was closed, where the system says so without being written to."""
     import select
 
-    if not hasattr(select, "poll"):
+    poll = getattr(select, "poll", None)  # Windows has none
+    if poll is None:
         return False
+    gone = getattr(select, "POLLERR", 0) | getattr(select, "POLLHUP", 0)
     try:
-        poll = select.poll()
-        poll.register(stream.fileno(), 0)
-        return any(event & (select.POLLERR | select.POLLHUP) for _, event in poll.poll(0))
+        asked = poll()
+        asked.register(stream.fileno(), 0)
+        return any(event & gone for _, event in asked.poll(0))
     except (OSError, ValueError):
         return False
 
