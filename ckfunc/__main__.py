@@ -1,13 +1,17 @@
-"""Where the process begins: nothing is imported before Ctrl-C is looked after."""
+"""Where the process begins: next to nothing is imported before Ctrl-C is looked after."""
+
+from __future__ import annotations
 
 import sys
 
-EXIT_INTERRUPTED = 130
+from ckfunc.base.errors import EXIT_INTERRUPTED
+from ckfunc.base.interrupts import keep_interrupts
 
 
 def main() -> None:
     """Run the command line; never returns."""
     try:
+        keep_interrupts()
         from ckfunc.cli.main import main as run
 
         run()

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from ckfunc.base.errors import CkfuncError
+from ckfunc.base.interrupts import require_uninterrupted
 from ckfunc.cli.context import App
 from ckfunc.cli.output import Output, ReaderGone
 from ckfunc.logs.entries import Entry, Gap, Item, Recovered, Trouble
@@ -181,6 +182,7 @@ class _ReadClock:
 
     def sleep(self, seconds: float) -> None:
         self._clock.sleep(seconds)
+        require_uninterrupted()
         self._output.require_reader()
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib
 import os
-import signal
 import sys
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -21,6 +20,7 @@ from ckfunc.base.errors import (
     SystemRefusal,
     UsageProblem,
 )
+from ckfunc.base.interrupts import forget_interrupts
 from ckfunc.cli.options import common_options
 
 if TYPE_CHECKING:
@@ -102,9 +102,7 @@ def main() -> NoReturn:
     """Run the command line; never returns."""
     _open_missing_streams()
     code = run(sys.argv[1:])
-    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
-        # Nothing is left to tidy up: Ctrl-C while Python ends is to end it, without a traceback.
-        signal.signal(signal.SIGINT, signal.SIG_DFL)
+    forget_interrupts()
     sys.exit(code)
 
 

@@ -16,6 +16,7 @@ from ckfunc.base.errors import (
     Unreachable,
     UnreadableAnswer,
 )
+from ckfunc.base.interrupts import pressed, require_uninterrupted
 from ckfunc.cli.context import App
 from ckfunc.cli.deploying import agreement, checker, remember
 from ckfunc.cli.invocations import stream_logs
@@ -34,7 +35,7 @@ SHOWN = {*DONE.values(), Result.FAILED, Result.SKIPPED}
 def watch_project(app: App, *, logs: bool, yes: bool) -> None:
     """Deploy now and after every change, until interrupted."""
     project, client = app.project(), app.client(lasting=True)
-    stop, wake = threading.Event(), threading.Event()
+    stop, wake = _Stop(), threading.Event()
     watcher = Watcher(app, project, wake, yes=yes)
     app.output.talk(("watching ", "title"), f"{len(project.watched)} files, target {project.target.name}; Ctrl-C ends")
     streaming = stream_logs(app, client, watcher.types, stop) if logs else None
@@ -44,12 +45,20 @@ def watch_project(app: App, *, logs: bool, yes: bool) -> None:
     try:
         for batch in batches(watcher.files, project.root, stop, wake=wake):
             watcher.react(batch)
+        require_uninterrupted()
     finally:
         stop.set()
         watcher.close()
         if streaming is not None:
             # It may be waiting for an answer, which Ctrl-C is not to wait for.
             streaming.join(LOGS_END_S)
+
+
+class _Stop(threading.Event):
+    """Set by who wants the watch to end, and by a Ctrl-C that got lost."""
+
+    def is_set(self) -> bool:
+        return super().is_set() or pressed()
 
 
 class Watcher:

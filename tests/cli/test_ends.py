@@ -182,3 +182,24 @@ def test_an_interrupt_that_something_wrapped_is_still_one(
     ran = ckfunc("-C", local, "diff")
     assert (ran.code, ran.out) == (130, "")
     assert "bug" not in ran.err
+
+
+def test_an_interrupt_that_python_drops_in_a_callback_comes_again() -> None:
+    script = """
+import time
+from ckfunc.base.interrupts import keep_interrupts, pressed
+
+class Dropping:
+    def __del__(self):
+        raise KeyboardInterrupt
+
+keep_interrupts()
+Dropping()
+try:
+    for _ in range(600):
+        time.sleep(0.05)
+except KeyboardInterrupt:
+    print("came again", pressed())
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=60)
+    assert (done.stdout, done.stderr) == ("came again True\n", "")
