@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from ckfunc.api import Client, Connection, emulator
-from ckfunc.base.errors import CredentialsRejected, NotFound, RequestRejected
+from ckfunc.base.errors import CredentialsRejected, NotFound, RequestRejected, Unreachable
 from ckfunc.base.files import cache_dir
 from ckfunc.emulator.server import Emulator
 from ckfunc.model.application import Settings
@@ -84,3 +84,39 @@ def test_an_event_runs_in_node_and_leaves_an_invocation_with_its_console_output(
         detail = emulator.invocation_details(client, [row.id, 12345])[row.id]
         assert [one.text for one in detail.console] == ["hi jane"]
         assert detail.duration_ms is not None
+
+
+def test_an_application_that_moved_is_found_again_and_nothing_is_sent_twice() -> None:
+    first, second = Emulator(None, cache=cache_dir()), Emulator(None, cache=cache_dir())
+    asked: list[str] = []
+
+    def moved() -> Connection | None:
+        asked.append("where?")
+        return Connection(later, f"{later}/oauth/token", "emulator", "emulator")
+
+    before = first.start()
+    with Client(Connection(before, f"{before}/oauth/token", "emulator", "emulator"), moved=moved) as client:
+        known = client.emulator_id, client.runtime(), client.emulator_id
+        first.stop()
+        later = second.start()
+        try:
+            # What creates something moves along too: it was never sent.
+            made = client.create_function(
+                NewFunction("user.sent.message", "Said", None, initialize_asynchronously=False)
+            )
+            assert [one.id for one in client.functions()] == [made.id]
+            assert client.connection.api_url == later
+            assert client.emulator_id != known[2]
+            assert asked == ["where?"]
+        finally:
+            second.stop()
+
+
+def test_an_application_that_is_nowhere_else_is_out_of_reach() -> None:
+    gone = Emulator(None, cache=cache_dir())
+    url = gone.start()
+    with Client(Connection(url, f"{url}/oauth/token", "emulator", "emulator"), moved=lambda: None) as client:
+        client.runtime()
+        gone.stop()
+        with pytest.raises(Unreachable, match="nothing listens there"):
+            client.runtime()
