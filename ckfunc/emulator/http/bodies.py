@@ -9,6 +9,7 @@ from functools import lru_cache
 from typing import Any, NoReturn
 from urllib.parse import parse_qsl
 
+from ckfunc.base.nesting import DEEPEST, deeper_than
 from ckfunc.emulator.http.multipart import Part, split
 from ckfunc.emulator.http.problems import Refused
 
@@ -16,8 +17,6 @@ from ckfunc.emulator.http.problems import Refused
 _JSON_TYPE = re.compile(r"application/(json|[\w.-]+\+json|json\+merge-patch)")
 _ESCAPED_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 
-DEEPEST = 200
-"""How many objects and arrays may lie inside one another. The platform documents no limit; this one is ours."""
 
 _TOO_DEEP = f"the body is nested too deeply; at most {DEEPEST} levels are allowed"
 
@@ -58,7 +57,7 @@ def read_json(body: bytes, content_type: str | None) -> Any:
 def check_values(document: Any, text: str) -> None:
     """Check that a document, read from `text`, is not too deep, and that its texts are texts. Raises Refused."""
     # Text with few brackets cannot be deep; most has few.
-    if text.count("{") + text.count("[") > DEEPEST and _deeper_than(document, DEEPEST):
+    if text.count("{") + text.count("[") > DEEPEST and deeper_than(document, DEEPEST):
         raise Refused(_TOO_DEEP)
     if _ESCAPED_SURROGATE.search(text):
         try:
@@ -86,22 +85,6 @@ def read_multipart(body: bytes, content_type: str | None) -> dict[str, Part]:
     if kind != "multipart/form-data":
         raise Refused(f"the body was sent as {kind[:80] or 'nothing in particular'}; send it as multipart/form-data")
     return {part.name: part for part in split(body, parameters.get("boundary", ""))}
-
-
-def _deeper_than(document: Any, levels: int) -> bool:
-    """Tell whether a document has more levels than that, without recursion."""
-    level: list[Any] = [document]
-    for _ in range(levels + 1):
-        inner: list[Any] = []
-        for one in level:
-            if isinstance(one, dict):
-                inner.extend(one.values())
-            elif isinstance(one, list):
-                inner.extend(one)
-        if not inner:
-            return False
-        level = inner
-    return True
 
 
 def _no_constant(name: str) -> NoReturn:
