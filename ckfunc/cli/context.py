@@ -95,11 +95,11 @@ class App:
         self._project = self.load_project()
         return self._project
 
-    def load_project(self) -> Project:
-        """Read the project from disk, now."""
+    def load_project(self, *, lenient: bool = False) -> Project:
+        """Read the project from disk, now; `lenient` is for who deploys nothing (see ckfunc.manifest.load)."""
         from ckfunc.manifest import load
 
-        return load(self.root(), self.settings.target, self.environ)
+        return load(self.root(), self.settings.target, self.environ, lenient=lenient)
 
     # -- the platform --------------------------------------------------------------------------------------------
 

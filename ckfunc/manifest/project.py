@@ -34,12 +34,15 @@ def find_root(start: Path) -> Path:
     raise NoProject(f"there is no {MANIFEST_NAME} in {start} or above it", hint)
 
 
-def load(root: Path, target: str | None, environ: Mapping[str, str]) -> Project:
+def load(root: Path, target: str | None, environ: Mapping[str, str], *, lenient: bool = False) -> Project:
     """Return everything that the target `target` of the project at `root` wants.
 
     `target` None takes `default_target`, else the only target. `environ` is the process's environment. Scripts come
     with `\\n` newlines and without a byte order mark. Raises InvalidManifest with every mistake at once, NoProject when
     there is no manifest, NoSuchTarget or TargetNeeded when no one target is meant.
+
+    `lenient` is for looking at the project without deploying it: a variable that has no value is a warning and stays
+    as it is written, and the first target is taken when no one is meant.
     """
     root = root.resolve()
     manifest, found = _read(root)
@@ -50,18 +53,19 @@ def load(root: Path, target: str | None, environ: Mapping[str, str]) -> Project:
     functions = _functions(manifest, scripts)
     initialization = _script(manifest.branch("runtime"), "initialization_script", scripts)
     try:
-        name = targeting.choose(manifest, target)
+        name = targeting.choose(manifest, target, first=lenient)
     except CkfuncError:
         if problems:
             raise refused(*problems) from None
         raise
-    values, unresolved = resolve(manifest, name, root, environ)
-    problems += unresolved
+    values, wrong = resolve(manifest, name, root, environ, lenient=lenient)
+    problems += wrong
     if problems:
         raise refused(*dict.fromkeys(problems))
     runtime = WantedRuntime(_dependencies(manifest), values.environment, initialization)
     where = targeting.target(manifest, name, values.application)
-    return Project(root, where, runtime, functions, _warnings(manifest), _watched(root, manifest, name))
+    warnings = (*_warnings(manifest), *map(str, dict.fromkeys(values.unresolved)))
+    return Project(root, where, runtime, functions, warnings, _watched(root, manifest, name))
 
 
 def targets(root: Path) -> tuple[str, ...]:

@@ -26,29 +26,36 @@ class Values:
 
     environment: dict[str, str] | None = field(default=None, repr=False)
     application: str | None = None
+    unresolved: tuple[Problem, ...] = ()
+    """Variables without a value that were let pass."""
 
 
 def resolve(
-    manifest: Branch, target: str, root: Path, environ: Mapping[str, str]
+    manifest: Branch, target: str, root: Path, environ: Mapping[str, str], *, lenient: bool = False
 ) -> tuple[Values, tuple[Problem, ...]]:
     """Return the values that count for `target`, and a problem for each variable without a value.
 
     What the target overrides, and what belongs to other targets alone, is not looked at. No problem holds a value.
+    With `lenient`, a variable without a value stays as it is written, and an application that needs one is not known.
     """
     said = section(manifest, target)
     environment = _environment(manifest, said)
     application = said.leaf("application") if said else None
     leaves = [*(environment or {}).values(), *([application] if application else [])]
     values, wrong = lookup((name for leaf in leaves for name, _ in references(leaf.text)), root, target, environ)
-    problems = [*wrong, *(problem for leaf in leaves for problem in _unresolved(leaf, values, target))]
+    unresolved = tuple(problem for leaf in leaves for problem in _unresolved(leaf, values, target))
+    problems = [*wrong, *(() if lenient else unresolved)]
     if problems:
         return Values(), tuple(problems)
+    if application and any(name not in values for name, _ in references(application.text)):
+        application = None
+    values = {name: f"${{{name}}}" for leaf in leaves for name, _ in references(leaf.text)} | values
     key = expand(application.text, values) if application else None
     if application and key is not None and not _LITERAL_APPLICATION.allows(key):
         message, node = f"application {_LITERAL_APPLICATION.wrong}", application.node
         problems.append(Problem(MANIFEST_NAME, node.line, node.column, message, _LITERAL_APPLICATION.hint))
     expanded = None if environment is None else {name: expand(leaf.text, values) for name, leaf in environment.items()}
-    return Values(expanded, key), tuple(problems)
+    return Values(expanded, key, unresolved), tuple(problems)
 
 
 def resolve_application(

@@ -35,8 +35,11 @@ def target_names(manifest: Branch) -> tuple[str, ...]:
     return names if LOCAL in names else (*names, LOCAL)
 
 
-def choose(manifest: Branch, name: str | None) -> str:
-    """Return the name of the target that is meant. Raises NoSuchTarget or TargetNeeded."""
+def choose(manifest: Branch, name: str | None, *, first: bool = False) -> str:
+    """Return the name of the target that is meant, with `first` the first one when that is not said.
+
+    Raises NoSuchTarget or TargetNeeded.
+    """
     names = target_names(manifest)
     wanted = name if name is not None else manifest.text("default_target")
     if wanted is not None:
@@ -44,7 +47,7 @@ def choose(manifest: Branch, name: str | None) -> str:
             raise NoSuchTarget(wanted, names)
         return wanted
     defined = _defined(manifest)
-    if len(defined) > 1:
+    if len(defined) > 1 and not first:
         raise TargetNeeded(defined)
     return defined[0]
 

@@ -136,3 +136,22 @@ def test_nothing_is_put_into_scripts_names_or_descriptions(tmp_path: Path) -> No
 def test_references_are_found_with_their_offsets() -> None:
     assert references("a${B} $${C} ${D}") == (("B", 1), ("D", 12))
     assert expand("${B}$$", {"B": "x"}) == "x$"
+
+
+def test_who_only_looks_gets_a_warning_for_a_variable_without_a_value(tmp_path: Path) -> None:
+    manifest = (
+        "version: 1\nruntime:\n  environment: {A: 'x${X}-${Y}', B: $${X}}\n"
+        "targets: {staging: {application: '${APP}'}, live: {}}\n"
+    )
+    root = project(tmp_path, manifest)
+    found = load(root, None, {"Y": "2"}, lenient=True)
+    assert found.target.name == "staging"
+    assert found.target.application is None
+    assert found.runtime.environment == {"A": "x${X}-2", "B": "${X}"}
+    assert [one.partition(" has")[0].rpartition(" ")[2] for one in found.warnings] == ["${X}", "${APP}"]
+    assert load(root, "live", {"X": "1", "Y": "2"}, lenient=True).warnings == ()
+    with pytest.raises(InvalidManifest):
+        load(root, "staging", {"Y": "2"})
+    (root / ".env").write_text("no assignment\n")
+    with pytest.raises(InvalidManifest):
+        load(root, "staging", {}, lenient=True)
