@@ -140,7 +140,7 @@ def test_references_are_found_with_their_offsets() -> None:
 
 def test_who_only_looks_gets_a_warning_for_a_variable_without_a_value(tmp_path: Path) -> None:
     manifest = (
-        "version: 1\nruntime:\n  environment: {A: 'x${X}-${Y}', B: $${X}}\n"
+        "version: 1\nruntime:\n  environment: {A: 'x${X}-${Y}', B: '$${X}'}\n"
         "targets: {staging: {application: '${APP}'}, live: {}}\n"
     )
     root = project(tmp_path, manifest)
