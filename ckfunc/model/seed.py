@@ -10,18 +10,33 @@ from ckfunc.model.user import NewUser
 
 
 @dataclass(frozen=True, slots=True)
+class SeedUser(NewUser):
+    """A user with the id that it gets; None is the next free one."""
+
+    id: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SeedMessage(NewMessage):
+    """A message with the id that it gets; None is the next free one."""
+
+    id: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class SeedChannel:
-    """A channel with the messages that it begins with, the oldest first."""
+    """A channel with the messages that it begins with, the oldest first, and the id that it gets."""
 
     channel: NewChannel
-    messages: tuple[NewMessage, ...] = ()
+    messages: tuple[SeedMessage, ...] = ()
+    id: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Seed:
     """What a seed file holds. Users are referred to by name."""
 
-    users: tuple[NewUser, ...] = ()
+    users: tuple[SeedUser, ...] = ()
     channels: tuple[SeedChannel, ...] = ()
 
 

@@ -11,16 +11,17 @@
           - {user: jane@example.com, body: Hello}
           - {body: From the system}
 
-Both spellings are read. Only a user's name, and a channel's (or a direct one's members), must be there.
+Both spellings are read. Only a user's name, and a channel's (or a direct one's members), must be there. Users, channels
+and messages may have an `id`; the others get the next free ones.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeVar
 
 from ckfunc.model.channel import ChannelType
-from ckfunc.model.seed import Seed, SeedChannel, Seeded
+from ckfunc.model.seed import Seed, SeedChannel, Seeded, SeedMessage, SeedUser
 from ckfunc.wire.channels import read_new_channel
 from ckfunc.wire.messages import read_new_message
 from ckfunc.wire.reading import Malformed, optional, required, resource
@@ -32,9 +33,9 @@ Place = tuple[str | int, ...]
 """Where something stands in a seed: keys and positions, from the outside in."""
 
 _SEED = ("users", "channels")
-_USER = ("name", "displayName", "isGuest", "guest", "properties")
-_CHANNEL = ("type", "name", "displayName", "creator", "members", "properties", "messages")
-_MESSAGE = ("user", "body", "file", "groupTag", "properties")
+_USER = ("id", "name", "displayName", "isGuest", "guest", "properties")
+_CHANNEL = ("id", "type", "name", "displayName", "creator", "members", "properties", "messages")
+_MESSAGE = ("id", "user", "body", "file", "groupTag", "properties")
 
 
 class MalformedSeed(Malformed):
@@ -61,6 +62,13 @@ def read_seed(document: Any) -> Seed:
         if one.name in seen:
             raise MalformedSeed(("users", index), f"user {one.name!r} is there twice")
         seen.add(one.name)
+    _refuse_same_ids((("users", index), one.id) for index, one in enumerate(users))
+    _refuse_same_ids((("channels", index), one.id) for index, one in enumerate(channels))
+    _refuse_same_ids(
+        (("channels", place, "messages", index), one.id)
+        for place, channel in enumerate(channels)
+        for index, one in enumerate(channel.messages)
+    )
     return Seed(users, channels)
 
 
@@ -80,9 +88,10 @@ def read_seeded(document: Any) -> Seeded:
     return Seeded(*(required(found, name, int) for name in ("users", "channels", "members", "messages")))
 
 
-def _user(document: Any, place: Place) -> Any:
+def _user(document: Any, place: Place) -> SeedUser:
     found = _fields(document, place, "a user", _USER)
-    return _at(place, read_new_user, {"displayName": found.get("name"), **found})
+    new = _at(place, read_new_user, {"displayName": found.get("name"), **found})
+    return SeedUser(new.name, new.display_name, new.is_guest, new.properties, _id(found, place))
 
 
 def _channel(document: Any, place: Place) -> SeedChannel:
@@ -95,15 +104,31 @@ def _channel(document: Any, place: Place) -> SeedChannel:
     if channel.type is not ChannelType.DIRECT and channel.name is None:
         # A random name would make another channel every time.
         raise MalformedSeed(place, "field 'name' is missing")
-    return SeedChannel(channel, messages)
+    return SeedChannel(channel, messages, _id(found, place))
 
 
-def _message(document: Any, place: Place) -> Any:
+def _message(document: Any, place: Place) -> SeedMessage:
     found = _fields(document, place, "a message", _MESSAGE)
     if ("file" in found) == ("body" in found):
         raise MalformedSeed(place, "a message has either 'body' or 'file'")
     kind = "FILE" if "file" in found else "TEXT"
-    return _at(place, read_new_message, {**found, "type": kind, "user": _named(found.get("user"))})
+    new = _at(place, read_new_message, {**found, "type": kind, "user": _named(found.get("user"))})
+    return SeedMessage(new.body, new.file, new.user, new.group_tag, new.properties, _id(found, place))
+
+
+def _id(found: Mapping[str, Any], place: Place) -> int | None:
+    wanted = _at(place, lambda one: optional(one, "id", int), found)
+    if wanted is not None and wanted < 1:
+        raise MalformedSeed((*place, "id"), "an id is 1 or more")
+    return wanted
+
+
+def _refuse_same_ids(wanted: Iterable[tuple[Place, int | None]]) -> None:
+    seen: set[int] = set()
+    for place, one in wanted:
+        if one is not None and one in seen:
+            raise MalformedSeed((*place, "id"), f"id {one} is there twice")
+        seen.add(one or 0)
 
 
 def _named(reference: Any) -> Any:

@@ -283,6 +283,9 @@ def test_a_seed_that_refers_to_nobody_adds_nothing(tmp_path: Path, client: httpx
         ({"users": [{"name": 7}]}, "users[0]: field 'name' is an integer, not a string"),
         ({"users": [{"name": "a"}, {"name": "a"}]}, "users[1]: user 'a' is there twice"),
         ({"users": [{"name": "a", "mail": "x"}]}, "users[0].mail: a user has no field 'mail'"),
+        ({"users": [{"name": "a", "id": 1}, {"name": "b", "id": 1}]}, "users[1].id: id 1 is there twice"),
+        ({"users": [{"name": "a", "id": 0}]}, "users[0].id: an id is 1 or more"),
+        ({"channels": [{"name": "a", "id": "7"}]}, "channels[0]: field 'id' is a string, not an integer"),
         ({"users": ["ann"]}, "users[0]: a user is a string, not an object"),
         ({"channels": [{}]}, "channels[0]: field 'name' is missing"),
         ({"channels": [{"type": "DIRECT"}]}, "channels[0]: field 'members' is null, not an array"),
@@ -300,6 +303,39 @@ def test_a_mistake_in_a_seed_is_told_with_its_place(client: httpx.Client, seed: 
     answer = client.post("/emulator/seed", json=seed)
     assert answer.status_code == 400
     assert answer.json()["explanation"].startswith(told)
+
+
+def test_what_a_seed_gives_an_id_has_it_and_the_next_ids_go_on_from_there(client: httpx.Client) -> None:
+    messages = [{"id": 900, "user": "ann", "body": "a"}, {"body": "b"}]
+    seed = {
+        "users": [{"id": 70, "name": "ann"}, {"name": "ben"}],
+        "channels": [{"id": 500, "name": "desk", "members": ["ann"], "messages": messages}, {"name": "hall"}],
+    }
+    for _ in range(2):
+        assert client.post("/emulator/seed", json=seed).status_code == 200
+    assert [client.get(f"/v1/users/{one}").json()["name"] for one in (70, 71)] == ["ann", "ben"]
+    assert [client.get(f"/v1/channels/{one}").json()["name"] for one in (500, 501)] == ["desk", "hall"]
+    assert [client.get(f"/v1/messages/{one}").json()["body"] for one in (900, 901)] == ["a", "b"]
+
+
+@pytest.mark.parametrize(
+    ("seed", "told"),
+    [
+        ({"users": [{"id": 1, "name": "ben"}]}, "user 'ben' cannot have the id 1, which is taken"),
+        ({"channels": [{"id": 1, "name": "hall"}]}, "channel 'hall' cannot have the id 1, which is taken"),
+        (
+            {"channels": [{"name": "hall", "messages": [{"id": 1, "body": "x"}]}]},
+            "a message in channel 'hall' cannot have the id 1, which is taken",
+        ),
+    ],
+)
+def test_an_id_that_is_taken_is_refused_and_nothing_is_added(client: httpx.Client, seed: Any, told: str) -> None:
+    before = {"users": [{"name": "ann"}], "channels": [{"name": "desk", "messages": [{"body": "x"}]}]}
+    assert client.post("/emulator/seed", json=before).status_code == 200
+    answer = client.post("/emulator/seed", json={"users": [{"name": "new"}, *seed.get("users", [])], **seed})
+    assert answer.status_code == 400
+    assert told in answer.text
+    assert names(client) == ["ann"]
 
 
 # -- versions of the format -------------------------------------------------------------------------------------------

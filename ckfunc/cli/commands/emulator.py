@@ -122,6 +122,7 @@ def reset_command(app: App, data_dir: Path | None) -> None:
 A seed, in YAML:
   users:
     - name: jane@example.com
+      id: 7                         # default: the next free one; channels and messages too
       display_name: Jane            # default: the name
       is_guest: false               # default
       properties: {plan: free}      # default: none

@@ -54,10 +54,13 @@ SORTABLE = {
 DEFAULT_ORDER = "channels.id ASC"
 
 
-def create(database: Database, new: NewChannel, creator: User | None, members: Sequence[User]) -> Channel:
+def create(
+    database: Database, new: NewChannel, creator: User | None, members: Sequence[User], *, channel_id: int | None = None
+) -> Channel:
     """Store a channel with these members, or return the equivalent one that exists, unchanged.
 
-    Equivalent are direct channels with the same members, and others of the same type and name.
+    Equivalent are direct channels with the same members, and others of the same type and name. A new one gets
+    `channel_id`, which must be free, or the next id.
     """
     ids = sorted({one.id for one in members})
     direct = new.type is ChannelType.DIRECT
@@ -70,8 +73,9 @@ def create(database: Database, new: NewChannel, creator: User | None, members: S
     now = timestamp(datetime.now(UTC))
     with database.transaction():
         made = database.insert(
-            "INSERT INTO channels (type, name, display_name, member_ids, creator_id, properties, created_time)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?)",
+            "INSERT INTO channels (id, type, name, display_name, member_ids, creator_id, properties, created_time)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            channel_id,
             new.type.value,
             name,
             None if direct else new.display_name or name,

@@ -71,9 +71,18 @@ _COLUMNS = (
 
 
 def create(
-    database: Database, channel_id: int, new: NewMessage, user: User | None, thread: Thread | None = None
+    database: Database,
+    channel_id: int,
+    new: NewMessage,
+    user: User | None,
+    thread: Thread | None = None,
+    *,
+    message_id: int | None = None,
 ) -> Message:
-    """Store a message that `user`, or the system, sends to a channel, or to a thread of it."""
+    """Store a message that `user`, or the system, sends to a channel, or to a thread of it.
+
+    It gets `message_id`, which must be free, or the next id.
+    """
     parent_id = thread.id if thread is not None and thread.type is ThreadType.MESSAGE else None
     thread_id = thread.id if thread is not None and thread.type is ThreadType.STANDALONE else None
     level = 0
@@ -82,7 +91,8 @@ def create(
     row_id = database.insert(
         "INSERT INTO messages"  # noqa: S608 - SQL of our own modules
         " (id, channel_id, user_id, parent_id, thread_id, type, body, file, mentions, group_tag,"
-        f" nested_level, properties, created_time) VALUES ({NEXT_ID}, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        f" nested_level, properties, created_time) VALUES (coalesce(?, {NEXT_ID}), ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        message_id,
         channel_id,
         None if user is None else user.id,
         parent_id,

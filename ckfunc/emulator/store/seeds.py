@@ -11,7 +11,7 @@ from ckfunc.model.user import User, UserReference
 
 
 class SeedRefused(CkfuncError):
-    """A seed refers to somebody who is neither in it nor in the database."""
+    """A seed refers to somebody who is neither in it nor in the database, or wants an id that is taken."""
 
 
 def apply(database: Database, seed: Seed) -> Seeded:
@@ -24,12 +24,14 @@ def apply(database: Database, seed: Seed) -> Seeded:
         before = _counts(database)
         for one in seed.users:
             if users.find_by_name(database, one.name) is None:
+                _require_free(database, ("users",), one.id, f"user {one.name!r}")
                 users.create(
                     database,
                     name=one.name,
                     display_name=one.display_name,
                     is_guest=one.is_guest,
                     properties=one.properties,
+                    user_id=one.id,
                 )
         for planned in seed.channels:
             _add_channel(database, planned)
@@ -43,15 +45,27 @@ def _add_channel(database: Database, planned: SeedChannel) -> None:
     members = [_referred(database, one, where) for one in new.members]
     if creator is not None:
         members.append(creator)
-    newest = database.value("SELECT coalesce(max(id), 0) FROM channels")
-    channel = channels.create(database, new, creator, members)
-    if channel.id > newest:
+    count = database.value("SELECT count(*) FROM channels")
+    free = planned.id is None or database.one("SELECT id FROM channels WHERE id = ?", planned.id) is None
+    channel = channels.create(database, new, creator, members, channel_id=planned.id if free else None)
+    added = database.value("SELECT count(*) FROM channels") > count
+    if added:
+        if not free:
+            _require_free(database, ("channels",), planned.id, where)
         for message in planned.messages:
             sender = None if message.user is None else _referred(database, message.user, f"a message in {where}")
-            messages.create(database, channel.id, message, sender)
+            _require_free(database, ("messages", "threads"), message.id, f"a message in {where}")
+            messages.create(database, channel.id, message, sender, message_id=message.id)
     elif channel.type is not ChannelType.DIRECT:
         for one in members:
             channels.add_member(database, channel.id, one.id)
+
+
+def _require_free(database: Database, tables: tuple[str, ...], wanted: int | None, what: str) -> None:
+    """Raise SeedRefused when a row of one of the tables has this id; the transaction takes back what was added."""
+    for table in tables if wanted is not None else ():
+        if database.one(f"SELECT id FROM {table} WHERE id = ?", wanted) is not None:  # noqa: S608 - names from above
+            raise SeedRefused(f"{what} cannot have the id {wanted}, which is taken", hint="leave the id away, or reset")
 
 
 def _referred(database: Database, reference: UserReference, where: str) -> User:

@@ -55,11 +55,13 @@ def create(
     display_name: str | None = None,
     is_guest: bool = False,
     properties: Mapping[str, Any] | None = None,
+    user_id: int | None = None,
 ) -> User:
-    """Store a person, shown under its name unless said otherwise. The name must be free."""
+    """Store a person, shown under its name unless said otherwise. The name must be free, and the id if one is given."""
     made = database.insert(
-        "INSERT INTO users (type, name, display_name, is_guest, presence_status, properties, created_time)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?)",
+        "INSERT INTO users (id, type, name, display_name, is_guest, presence_status, properties, created_time)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+        user_id,
         UserType.PERSON.value,
         name,
         display_name or name,
