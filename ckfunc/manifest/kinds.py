@@ -1,4 +1,4 @@
-"""Which kinds of value a manifest is described with: small data that a validator and an editor schema both read."""
+"""Which kinds of value a file of ours is described with: small data that a validator and an editor schema both read."""
 
 from __future__ import annotations
 
@@ -27,11 +27,16 @@ class Rule:
 
 @dataclass(frozen=True, slots=True)
 class Text:
-    """A text. `secret` ones are never quoted in a message. With `whole_numbers`, an unquoted 42 is the text "42"."""
+    """A text. `secret` ones are never quoted in a message. With `whole_numbers`, an unquoted 42 is the text "42".
+
+    With `choices`, it is one of those. `suggestions` are texts that editors offer.
+    """
 
     rules: tuple[Rule, ...] = ()
     secret: bool = False
     whole_numbers: bool = False
+    choices: tuple[str, ...] = ()
+    suggestions: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,13 +56,42 @@ class Number:
 
 
 @dataclass(frozen=True, slots=True)
+class Whole:
+    """A whole number from `least` to `most`."""
+
+    least: int
+    most: int = 2**53 - 1
+
+
+@dataclass(frozen=True, slots=True)
+class Data:
+    """Whatever JSON can hold; with `mapping`, at its top a mapping."""
+
+    mapping: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Items:
+    """A list of one kind. `item` says what one is ("a case"); with `single`, one that is no list stands for itself.
+
+    `when_empty` is the complaint about `[]`, and its hint; None allows it.
+    """
+
+    item: str
+    kind: Kind
+    single: bool = False
+    when_empty: tuple[str, str] | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Field:
-    """A key that a record knows."""
+    """A key that a record knows; `also` is another spelling of it."""
 
     name: str
     kind: Kind
     doc: str
     required: bool = False
+    also: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,4 +117,4 @@ class Entries:
     when_empty: tuple[str, str] | None = None
 
 
-Kind: TypeAlias = Text | Flag | Number | Record | Entries
+Kind: TypeAlias = Text | Flag | Number | Whole | Data | Items | Record | Entries

@@ -8,12 +8,13 @@ from pathlib import Path, PurePosixPath
 
 from ckfunc.base.errors import CkfuncError, InvalidManifest, NoProject, Problem
 from ckfunc.manifest import targets as targeting
+from ckfunc.manifest.checked import Branch, Leaf
 from ckfunc.manifest.definition import MANIFEST, MANIFEST_NAME
 from ckfunc.manifest.interpolation import references
 from ckfunc.manifest.resolution import resolve, resolve_application
 from ckfunc.manifest.sources import Complaint, read_script, read_text, without_bom
 from ckfunc.manifest.tree import parse, refused
-from ckfunc.manifest.validation import Branch, Leaf, did_you_mean, validate
+from ckfunc.manifest.validation import did_you_mean, validate
 from ckfunc.manifest.variables import env_files
 from ckfunc.model.project import Project, Script, Target, WantedFunction, WantedRuntime
 from ckfunc.model.triggers import BY_TYPE, display_name

@@ -7,12 +7,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ckfunc.base.errors import Problem
+from ckfunc.manifest.checked import Branch, Leaf
 from ckfunc.manifest.definition import APPLICATION_ID, MANIFEST_NAME
 from ckfunc.manifest.interpolation import expand, references
 from ckfunc.manifest.kinds import Rule
 from ckfunc.manifest.targets import section
 from ckfunc.manifest.tree import Scalar
-from ckfunc.manifest.validation import Branch, Leaf
 from ckfunc.manifest.variables import lookup
 
 _LITERAL_APPLICATION = Rule(

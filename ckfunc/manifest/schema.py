@@ -1,11 +1,11 @@
-"""How editors check and complete a manifest: the definition as a JSON Schema (draft 7)."""
+"""How editors check and complete a file of ours: its definition as a JSON Schema (draft 7)."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from ckfunc.manifest.definition import MANIFEST
-from ckfunc.manifest.kinds import Entries, Flag, Kind, Number, Record, Rule, Text
+from ckfunc.manifest.kinds import Data, Entries, Flag, Items, Kind, Number, Record, Rule, Text, Whole
 
 
 def json_schema() -> dict[str, Any]:
@@ -14,39 +14,71 @@ def json_schema() -> dict[str, Any]:
     Draft 7, which every YAML language server knows. What a schema cannot say (files, variables, default_target) is
     checked by `load` alone.
     """
+    return schema_of(MANIFEST, "ckfunc manifest (functions.yaml)")
+
+
+def schema_of(record: Record, title: str) -> dict[str, Any]:
+    """Return the JSON Schema of files that `validate` checks with `record`."""
     definitions: dict[str, Any] = {}
-    root = _schema(MANIFEST, definitions)
+    root = _schema(record, definitions)
     return {
         "$schema": "http://json-schema.org/draft-07/schema#",
-        "title": "ckfunc manifest (functions.yaml)",
+        "title": title,
         **definitions.pop(root["$ref"].rsplit("/", 1)[1]),
         "definitions": definitions,
     }
 
 
 def _schema(kind: Kind, definitions: dict[str, Any]) -> dict[str, Any]:
+    schema: dict[str, Any]
     match kind:
         case Text():
-            text = {"type": "string", **_all(kind.rules)}
-            return {"anyOf": [{"type": "integer", "minimum": 1}, text]} if kind.whole_numbers else text
+            schema = _text(kind)
         case Flag():
-            return {"type": "boolean", "default": kind.default}
+            schema = {"type": "boolean", "default": kind.default}
         case Number():
-            return {"type": "integer", "const": kind.value}
+            schema = {"type": "integer", "const": kind.value}
+        case Whole():
+            schema = {"type": "integer", "minimum": kind.least, "maximum": kind.most}
+        case Data():
+            schema = {"type": "object"} if kind.mapping else {}
+        case Items():
+            schema = _items(kind, definitions)
         case Entries():
-            return _entries(kind, definitions)
+            schema = _entries(kind, definitions)
         case Record():
             if kind.name not in definitions:
                 definitions[kind.name] = {}
                 definitions[kind.name].update(_record(kind, definitions))
-            return {"$ref": f"#/definitions/{kind.name}"}
+            schema = {"$ref": f"#/definitions/{kind.name}"}
+    return schema
+
+
+def _text(kind: Text) -> dict[str, Any]:
+    text: dict[str, Any] = {"type": "string", **_all(kind.rules)}
+    if kind.choices:
+        text["enum"] = list(kind.choices)
+    if kind.suggestions:
+        text = {"anyOf": [{"enum": list(kind.suggestions)}, text]}
+    return {"anyOf": [{"type": "integer", "minimum": 1}, text]} if kind.whole_numbers else text
+
+
+def _items(kind: Items, definitions: dict[str, Any]) -> dict[str, Any]:
+    one = _schema(kind.kind, definitions)
+    listed = {"type": "array", "items": one, **({"minItems": 1} if kind.when_empty else {})}
+    return {"anyOf": [listed, one]} if kind.single else listed
 
 
 def _record(kind: Record, definitions: dict[str, Any]) -> dict[str, Any]:
     required = [one.name for one in kind.fields if one.required]
     return {
         "type": "object",
-        "properties": {one.name: _described(_schema(one.kind, definitions), one.doc) for one in kind.fields},
+        "properties": {
+            name: _described(_schema(one.kind, definitions), one.doc)
+            for one in kind.fields
+            for name in (one.name, one.also)
+            if name
+        },
         "additionalProperties": False,
         **({"required": required} if required else {}),
     }

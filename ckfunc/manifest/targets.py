@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from ckfunc.base.errors import CkfuncError, Problem
+from ckfunc.manifest.checked import Branch
 from ckfunc.manifest.definition import MANIFEST_NAME
-from ckfunc.manifest.validation import Branch, did_you_mean, one_of
+from ckfunc.manifest.validation import did_you_mean, one_of
 from ckfunc.model.project import Target
 
 LOCAL = "local"

@@ -5,69 +5,15 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
-from typing import TypeAlias
+from dataclasses import dataclass
 
 from ckfunc.base.errors import Problem
+from ckfunc.manifest.checked import Branch, Checked, Given, Leaf, Row
 from ckfunc.manifest.definition import MANIFEST_NAME
-from ckfunc.manifest.kinds import Entries, Field, Flag, Kind, Number, Record, Rule, Text
+from ckfunc.manifest.kinds import Data, Entries, Field, Flag, Items, Kind, Number, Record, Rule, Text, Whole
 from ckfunc.manifest.scalars import boolean, retyped_as
 from ckfunc.manifest.tree import Mapping, Node, Scalar, Sequence
-
-
-@dataclass(frozen=True, slots=True)
-class Leaf:
-    """A valid text, boolean or number, and where it stands."""
-
-    node: Scalar
-    data: str | bool | int = field(repr=False)
-
-    @property
-    def text(self) -> str:
-        """The value as text."""
-        return str(self.data)
-
-
-@dataclass(frozen=True, slots=True)
-class Branch:
-    """The valid entries of a mapping, in the file's order; `keys` are where known keys stand, whatever the value."""
-
-    node: Mapping
-    keys: dict[str, Scalar] = field(default_factory=dict)
-    values: dict[str, Checked] = field(default_factory=dict)
-
-    def branch(self, name: str) -> Branch | None:
-        """Return the mapping under `name`, if there is a valid one."""
-        value = self.values.get(name)
-        return value if isinstance(value, Branch) else None
-
-    def leaf(self, name: str) -> Leaf | None:
-        """Return the text, boolean or number under `name`, if there is a valid one."""
-        value = self.values.get(name)
-        return value if isinstance(value, Leaf) else None
-
-    def text(self, name: str) -> str | None:
-        """Return the text under `name`, if there is a valid one."""
-        leaf = self.leaf(name)
-        return None if leaf is None else leaf.text
-
-    def flag(self, name: str) -> bool:
-        """Return the boolean under `name`; an absent one is false."""
-        leaf = self.leaf(name)
-        return leaf is not None and leaf.data is True
-
-    def leaves(self) -> dict[str, Leaf]:
-        """Return the names and single values of a mapping of those."""
-        return {name: value for name, value in self.values.items() if isinstance(value, Leaf)}
-
-    def branches(self) -> Iterator[tuple[str, Branch]]:
-        """Yield the names and mappings of a mapping of mappings."""
-        for name, value in self.values.items():
-            if isinstance(value, Branch):
-                yield name, value
-
-
-Checked: TypeAlias = Leaf | Branch
+from ckfunc.manifest.values import json_value
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,17 +64,25 @@ class _Check:
         self.problems: list[Problem] = []
 
     def value(self, kind: Kind, node: Node, place: _Place) -> Checked | None:
+        checked: Checked | None
         match kind:
             case Record():
-                return self._record(kind, node, place)
+                checked = self._record(kind, node, place)
             case Entries():
-                return self._entries(kind, node, place)
+                checked = self._entries(kind, node, place)
             case Text():
-                return self._text(kind, node, place)
+                checked = self._text(kind, node, place)
             case Flag():
-                return self._flag(node, place)
+                checked = self._flag(node, place)
             case Number():
-                return self._number(kind, node, place)
+                checked = self._number(kind, node, place)
+            case Whole():
+                checked = self._whole(kind, node, place)
+            case Data():
+                checked = self._data(kind, node, place)
+            case Items():
+                checked = self._items(kind, node, place)
+        return checked
 
     def _report(self, where: Node, message: str, hint: str | None = None) -> None:
         self.problems.append(Problem(self._path, where.line, where.column, message, hint))
@@ -147,25 +101,29 @@ class _Check:
 
     def _record(self, kind: Record, node: Node, place: _Place) -> Branch | None:
         fields = {one.name: one for one in kind.fields}
+        others = {one.also: one for one in kind.fields if one.also}
         required = ", ".join(f"{one.name}: …" for one in kind.fields if one.required)
         mapping = self._mapping(node, place, ", ".join(fields), f"{{{required}}}")
         if mapping is None:
             return None
         branch = Branch(mapping)
         for key, value in self._unique(mapping, secret=False):
-            one = fields.get(key.text)
+            one = fields.get(key.text) or others.get(key.text)
             if one is None:
                 hint = _merge_hint(key) or did_you_mean(key.text, fields) or one_of(fields)
                 self._report(key, f"unknown key{_named(key.text)} in {place.label}", hint)
                 continue
-            self._keep(branch, key, self.value(one.kind, value, _Place(key.text, key)))
+            if one.name in branch.keys:
+                self._report(key, f"{one.name} is there in both spellings", "keep one")
+                continue
+            self._keep(branch, key, self.value(one.kind, value, _Place(key.text, key)), one.name)
         self._report_missing(kind.fields, mapping, place)
         return branch
 
     def _report_missing(self, fields: tuple[Field, ...], mapping: Mapping, place: _Place) -> None:
         present = {key.text for key, _ in mapping.entries if isinstance(key, Scalar)}
         for one in fields:
-            if one.required and one.name not in present:
+            if one.required and one.name not in present and one.also not in present:
                 example = f"{one.name}: {one.kind.value}" if isinstance(one.kind, Number) else f"{one.name}: …"
                 self._report(place.key or mapping, f"{place.label} has no `{one.name}`", f"add `{example}`")
 
@@ -205,10 +163,11 @@ class _Check:
                 yield key, value
 
     @staticmethod
-    def _keep(branch: Branch, key: Scalar, checked: Checked | None) -> None:
-        branch.keys[key.text] = key
+    def _keep(branch: Branch, key: Scalar, checked: Checked | None, name: str | None = None) -> None:
+        name = key.text if name is None else name
+        branch.keys[name] = key
         if checked is not None:
-            branch.values[key.text] = checked
+            branch.values[name] = checked
 
     def _text(self, kind: Text, node: Node, place: _Place) -> Leaf | None:
         scalar = self._scalar(node, place, "a text")
@@ -227,6 +186,10 @@ class _Check:
             return None
         if broken := _broken(kind.rules, scalar.text):
             self._report(scalar, f"{place.label} {broken.wrong}", broken.hint)
+            return None
+        if kind.choices and scalar.text not in kind.choices:
+            hint = did_you_mean(scalar.text, kind.choices) or one_of(kind.choices)
+            self._report(scalar, f"{place.label} must be one of {', '.join(kind.choices)}", hint)
             return None
         return Leaf(scalar, scalar.text)
 
@@ -252,6 +215,38 @@ class _Check:
             self._report(scalar, f"{place.label} {wrong}", kind.hint)
             return None
         return Leaf(scalar, kind.value)
+
+    def _whole(self, kind: Whole, node: Node, place: _Place) -> Leaf | None:
+        scalar = self._scalar(node, place, "a whole number")
+        if scalar is None:
+            return None
+        plain = scalar.plain and re.fullmatch(r"0|[1-9][0-9]{0,15}", scalar.text)
+        if not plain or not kind.least <= int(scalar.text) <= kind.most:
+            hint = f"from {kind.least} to {kind.most}, without quotes"
+            self._report(scalar, f"{place.label} must be a whole number", hint)
+            return None
+        return Leaf(scalar, int(scalar.text))
+
+    def _data(self, kind: Data, node: Node, place: _Place) -> Given | None:
+        if kind.mapping and self._mapping(node, place, "any", "{}") is None:
+            return None
+        return Given(node, json_value(node, self._report))
+
+    def _items(self, kind: Items, node: Node, place: _Place) -> Row | None:
+        if _is_null(node):
+            self._report(place.key or node, *(kind.when_empty or (f"{place.label} has no value", "none is `[]`")))
+            return None
+        if not isinstance(node, Sequence):
+            if not kind.single:
+                got = "a mapping" if isinstance(node, Mapping) else "a single value"
+                hint = f"write {kind.item} after each `- `"
+                self._report(node, f"{place.label} must be a list, not {got}", hint)
+                return None
+            node = Sequence((node,), node.line, node.column, node.start, node.end)
+        if not node.items and kind.when_empty:
+            self._report(place.key or node, *kind.when_empty)
+        checked = (self.value(kind.kind, one, _Place(kind.item)) for one in node.items)
+        return Row(node, tuple(one for one in checked if one is not None))
 
     def _scalar(self, node: Node, place: _Place, wanted: str) -> Scalar | None:
         if isinstance(node, Scalar):
