@@ -18,6 +18,15 @@ class Dependency:
     default: bool = False
 
 
+DEFAULT_PACKAGES = (
+    Dependency("axios", "^0.26.1", default=True),
+    Dependency("axios-token-interceptor", "^0.2.0", default=True),
+    Dependency("chatkitty-platform-sdk", "2.4.0", default=True),
+    Dependency("qs", "6.9.4", default=True),
+)
+"""What the platform installs itself, in versions that the SDK of `context.ChatKitty` works with and shares."""
+
+
 @dataclass(frozen=True, slots=True)
 class Runtime:
     """The runtime as the platform describes it, platform-owned entries included."""

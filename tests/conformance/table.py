@@ -22,7 +22,7 @@ HEAD = """\
 
 The vendor's own clients, unmodified, call a running emulator in the tests (`tests/conformance/`). Every method is
 called with real arguments, and every answer is compared with the
-[schemas](../ckfunc/emulator/description/schemas.json): each field known, of its type and in the client's spelling, none
+[schemas](../ckfunc/wire/contract/schemas.json): each field known, of its type and in the client's spelling, none
 that is required missing, every link where it belongs.
 
 **pass**: the answer is right. **pass***: it is, but the client can make the call, or take the answer, only in a

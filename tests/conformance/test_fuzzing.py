@@ -17,8 +17,8 @@ from schemathesis import GenerationMode
 from schemathesis.checks import CHECKS, load_all_checks
 
 from ckfunc.emulator.app import ROUTES
-from ckfunc.emulator.description.contract import Operation, operations
 from ckfunc.emulator.description.openapi import document, operation_id
+from ckfunc.wire.contract.operations import Operation, operations
 from ckfunc.wire.dialects import Dialect
 
 # One worker of a parallel run takes them all: they share an emulator.

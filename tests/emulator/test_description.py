@@ -15,11 +15,11 @@ import pytest
 
 from ckfunc.base.files import cache_dir
 from ckfunc.emulator.app import ROUTES
-from ckfunc.emulator.description.contract import Operation, operations, schemas
 from ckfunc.emulator.description.openapi import document, operation_id
 from ckfunc.emulator.http.routing import Access
 from ckfunc.runtime.install import install
 from ckfunc.runtime.node import node_executable
+from ckfunc.wire.contract.operations import Operation, operations, schemas
 from ckfunc.wire.dialects import snake
 
 ROUTED = {operation_id(route): route for route in ROUTES if route.access is Access.TOKEN}

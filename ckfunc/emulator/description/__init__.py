@@ -1,1 +1,1 @@
-"""What the Platform API is, as data: its operations and schemas, the OpenAPI document made of them, and its page."""
+"""How the emulator describes itself: the OpenAPI document made of what is routed, and its page."""

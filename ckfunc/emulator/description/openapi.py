@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from ckfunc import __version__
-from ckfunc.emulator.description.contract import Operation, operations, schemas
 from ckfunc.emulator.http.routing import Access, Route
+from ckfunc.wire.contract.operations import Operation, operations, schemas
 from ckfunc.wire.dialects import JSON, camel
 
 _ERRORS = {

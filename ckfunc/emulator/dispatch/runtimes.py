@@ -8,19 +8,12 @@ from ckfunc.emulator.http.auth import CLIENT_ID, CLIENT_SECRET
 from ckfunc.emulator.store import runtime
 from ckfunc.emulator.store.application import APPLICATION_ID
 from ckfunc.emulator.store.database import Database
-from ckfunc.model.runtime import PLATFORM_PREFIX, Dependency, Runtime
+from ckfunc.model.runtime import DEFAULT_PACKAGES, PLATFORM_PREFIX, Dependency, Runtime
 from ckfunc.wire.runtimes import own
 
 RUNTIME_ID = 1
 RUNTIME_VERSION = "v0.0.29"
 
-# The packages that the platform installs itself, in versions that the SDK of `context.ChatKitty` works with and shares.
-DEFAULT_PACKAGES = (
-    Dependency("axios", "^0.26.1", default=True),
-    Dependency("axios-token-interceptor", "^0.2.0", default=True),
-    Dependency("chatkitty-platform-sdk", "2.4.0", default=True),
-    Dependency("qs", "6.9.4", default=True),
-)
 _DEFAULT_NAMES = frozenset(one.name for one in DEFAULT_PACKAGES)
 
 

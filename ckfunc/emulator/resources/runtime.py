@@ -12,7 +12,7 @@ from ckfunc.emulator.http.replies import Reply
 from ckfunc.emulator.http.routing import MEBIBYTE, Route
 from ckfunc.emulator.resources.services import Services
 from ckfunc.emulator.store import runtime
-from ckfunc.model.runtime import Dependency
+from ckfunc.model.runtime import DEFAULT_PACKAGES, Dependency
 from ckfunc.wire.runtimes import read_dependencies, read_environment, read_script, write_runtime
 
 # Source: npm's rules for package names; old packages have capitals.
@@ -55,7 +55,7 @@ async def update_nodejs_runtime_initialization_script(call: Call, services: Serv
 
 def _check_packages(wanted: Iterable[Dependency]) -> None:
     seen: set[str] = set()
-    platforms = {one.name: one.version for one in runtimes.DEFAULT_PACKAGES}
+    platforms = {one.name: one.version for one in DEFAULT_PACKAGES}
     for one in wanted:
         if not _PACKAGE.fullmatch(one.name) or len(one.name) > _LONGEST_PACKAGE_NAME:
             raise Refused(f"{one.name[:80]!r} is no npm package name")
