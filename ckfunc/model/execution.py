@@ -39,17 +39,32 @@ class ApiAccess:
 
 
 @dataclass(frozen=True, slots=True)
+class Steady:
+    """The clock that a run sees, in ms since 1970, and the seed of its chances: the same again gives the same again.
+
+    The clock stands still but for the run's own timers. `seed` is from 0 to 2**53 - 1.
+    """
+
+    now_ms: int
+    seed: int
+
+
+@dataclass(frozen=True, slots=True)
 class Environment:
     """Everything but the handler that decides how a handler runs; equal ones can share installed packages.
 
     `dependencies` maps npm names to version ranges, the platform's default packages included.
     `variables` is all that a handler sees in process.env, but for what Node itself needs.
+    With `steady`, runs can be repeated: it is what they and the code outside of them see unless told otherwise, and the
+    answer of a run waits for the API requests that it did not await. Without `network`, the platform alone is reached.
     """
 
     dependencies: Mapping[str, str]
     variables: Mapping[str, str] = field(repr=False)
     api: ApiAccess
     initialization_script: Compiled | None = None
+    steady: Steady | None = None
+    network: bool = True
 
 
 @dataclass(frozen=True, slots=True)

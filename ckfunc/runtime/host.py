@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from ckfunc.model.execution import Compiled, Environment, HandlerError, HandlerVersion, Limits
+from ckfunc.model.execution import Compiled, Environment, HandlerError, HandlerVersion, Limits, Steady
 from ckfunc.model.invocation import ConsoleLine
 from ckfunc.runtime.answers import Answer, read_answer, read_line, request_of
 from ckfunc.runtime.frames import BrokenStream, Decoder, encode
@@ -107,6 +107,8 @@ class Host:
                     "clientSecret": api.client_secret,
                 },
                 "limits": {"resultBytes": self._limits.result_bytes, "consoleBytes": self._limits.console_bytes},
+                "steady": _steady(environment.steady),
+                "network": environment.network,
             },
             "the default packages did not load",
             _START_S,
@@ -118,7 +120,9 @@ class Host:
         """Run the init script. Raises Failed."""
         where = place(script, self._places.runtime)
         await self._ask(
-            {"op": "script", "script": where}, "the initialization script did not finish", self._limits.time_s
+            {"op": "script", "script": where, **self._begin()},
+            "the initialization script did not finish",
+            self._limits.time_s,
         )
 
     async def load(self, version: HandlerVersion) -> int:
@@ -130,7 +134,7 @@ class Host:
         old = list(self._tokens)[: max(0, len(self._tokens) + 1 - _KEPT_VERSIONS)]
         dropped = [self._tokens.pop(one) for one in old]
         where = place(version.script, self._places.runtime)
-        request = {"op": "load", "token": token, "script": where, "drop": dropped}
+        request = {"op": "load", "token": token, "script": where, "drop": dropped, **self._begin()}
         await self._ask(request, f"{version.script.name} did not finish loading", self._limits.time_s)
         self._tokens[version] = token
         if self._baseline is None and self._link is not None:
@@ -138,16 +142,25 @@ class Host:
         return token
 
     async def invoke(
-        self, token: int, event_json: str, on_console: OnConsole | None, *, label: str = ""
+        self,
+        token: int,
+        event_json: str,
+        on_console: OnConsole | None,
+        *,
+        label: str = "",
+        steady: Steady | None = None,
     ) -> tuple[Answer, list[ConsoleLine]]:
         """Call a loaded handler: its answer, and what it printed. A run whose caller is cancelled goes on.
 
-        `label` goes with the run's requests to the API.
+        `label` goes with the run's requests to the API; `steady` is its own clock, where the environment is steady.
         """
         identity, request = self._expect("the handler did not finish", self._limits.time_s, on_console)
         for line in self._take_early():
             self._print(request, line)
-        self._send(encode({"op": "invoke", "id": identity, "token": token, "label": label}, event_json))
+        header: dict[str, Any] = {"op": "invoke", "id": identity, "token": token, "label": label}
+        if steady is not None:
+            header["steady"] = _steady(steady)
+        self._send(encode(header, event_json))
         return await request.answer, request.console
 
     def take_early(self) -> tuple[ConsoleLine, ...]:
@@ -199,6 +212,10 @@ class Host:
             await asyncio.shield(self._burial)
 
     # Inside
+
+    def _begin(self) -> dict[str, Any]:
+        steady = self.environment.steady if self.environment is not None else None
+        return {} if steady is None else {"steady": _steady(steady)}
 
     async def _ask(self, header: Mapping[str, Any], what: str, limit_s: float) -> None:
         identity, request = self._expect(what, limit_s)
@@ -332,6 +349,10 @@ class Host:
         if "heap out of memory" in last_words or "Allocation failed" in last_words:
             return self._out_of_memory()
         return HandlerError("ProcessEnded", f"the function's process {death(returncode)} before the handler finished")
+
+
+def _steady(steady: Steady | None) -> dict[str, int] | None:
+    return None if steady is None else {"now": steady.now_ms, "seed": steady.seed}
 
 
 _GONE = HandlerError("ProcessEnded", "the function's process ended")

@@ -8,13 +8,13 @@ import os
 import shutil
 import tempfile
 import time
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Collection, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from ckfunc.base.errors import CkfuncError
-from ckfunc.model.execution import Environment, HandlerError, HandlerVersion, Limits, Outcome
+from ckfunc.model.execution import Environment, HandlerError, HandlerVersion, Limits, Outcome, Steady
 from ckfunc.model.invocation import ConsoleLine
 from ckfunc.runtime.host import Failed, Host, OnConsole
 from ckfunc.runtime.launch import Places
@@ -53,17 +53,20 @@ class Hosts:
         on_event: Callable[[str], None] | None = None,
         idle_s: float = 300.0,
         sockets: bool = HAS_SOCKETS,
+        spares: bool = True,
     ) -> None:
         """`cache` holds what can be made again (packages, compiled code).
 
         `on_event` is told in a sentence what happens around the runs, such as installs. A process that was not used for
         `idle_s` seconds is ended. `sockets` is how processes are talked to: by a socket pair, or by their own pipes.
+        Without `spares`, a process is booted ahead by `prepare` alone.
         """
         self._limits = limits
         self._cache = cache.resolve()
         self._tell = on_event or (lambda _: None)
         self._idle_s = idle_s
         self._sockets = sockets
+        self._spares = spares
         self._packages = Packages(self._cache, self._tell)
         self._warden = Warden()
         self._scratch: Path | None = None
@@ -84,11 +87,12 @@ class Hosts:
         on_console: OnConsole | None = None,
         *,
         label: str = "",
+        steady: Steady | None = None,
     ) -> Outcome:
         """Run a handler once; `on_console` gets each line while it runs. Never raises for what a handler does.
 
-        `label` goes with the run's requests to the API, in the header x-ckfunc-invocation. When the caller is
-        cancelled, the run goes on.
+        `label` goes with the run's requests to the API, in the header x-ckfunc-invocation. `steady` is the run's own
+        clock and chances, in an environment that is steady. When the caller is cancelled, the run goes on.
         """
         started = time.perf_counter()
         watch = None if on_console is None else self._guarded(on_console)
@@ -100,7 +104,7 @@ class Hosts:
                     watch(line)
             return Outcome(None, failure.error, failure.console, _since(started))
         sent = time.perf_counter()
-        answer, console = await host.invoke(token, _event_text(event), watch, label=label)
+        answer, console = await host.invoke(token, _event_text(event), watch, label=label, steady=steady)
         payload = answer.body if answer.error is None else None
         return Outcome(payload, answer.error, tuple(console), answer.duration_ms or _since(sent))
 
@@ -120,6 +124,13 @@ class Hosts:
         self._boot_spare(environment)
         if self._spare is not None:
             await asyncio.shield(self._spare)
+
+    def renew(self, keep: Collection[str] = ()) -> None:
+        """Let the next runs of all functions but those that `keep` names begin in new processes."""
+        for key, slot in self._slots.items():
+            if key not in keep and slot.host is not None:
+                self._spawn(self._retire(slot.host))
+                slot.host = None
 
     async def close(self) -> None:
         """End every process, and let go of everything. What still runs fails with a sentence."""
@@ -186,7 +197,8 @@ class Hosts:
                 host.kill(STOPPED)
                 message = f"the initialization script failed: {failure.error.message}"
                 raise Failed(replace(failure.error, message=message), host.take_early()) from failure
-        self._boot_spare(environment)
+        if self._spares:
+            self._boot_spare(environment)
         return host
 
     async def _start(self, environment: Environment) -> Host:

@@ -26,10 +26,13 @@ let limits = { resultBytes: 0, consoleBytes: 65_536 };
 let apiUrl = '';
 let require = null;
 let makeContext = null;
+let repeatable = null; // steady.mjs, where runs are to be repeatable
+let outsideSteady = null; // the clock and the chances of what runs outside any run; null: the machine's own, for all
 
 const emit = (id, level, line) => send({ op: 'log', id, level }, line);
 let outside = new Output(0, limits.consoleBytes, emit); // what is printed outside any run
 const currentOutput = () => getRun()?.output ?? outside;
+const currentSteady = () => getRun()?.steady ?? outsideSteady;
 
 function finish(run, header, body) {
   if (run.done) return;
@@ -39,7 +42,12 @@ function finish(run, header, body) {
   } catch {
     // a handler that broke what output needs still gets its answer
   }
-  send({ id: run.id, ms: now() - run.start, ...header }, body);
+  const answer = { id: run.id, ms: now() - run.start, ...header };
+  if (!run.steady) return send(answer, body);
+  return repeatable.quiet(run.steady).then(() => {
+    run.output.flush();
+    send(answer, body);
+  });
 }
 
 const fail = (run, thrown, lead) => finish(run, { op: 'failed', error: { __proto__: null, ...describe(thrown, { apiUrl, lead }) } });
@@ -80,21 +88,30 @@ function stray(thrown, lead) {
 }
 
 const operations = {
-  async init({ runtime, environment, access, limits: given }) {
+  async init({ runtime, environment, access, limits: given, steady, network }) {
     limits = given;
     apiUrl = access.basePath;
     outside = new Output(0, limits.consoleBytes, emit);
     process.chdir(runtime);
     Object.assign(process.env, environment);
     setRuntime(runtime);
+    if (steady || !network) repeatable = await import('./steady.mjs');
+    if (!network) repeatable.keepFromNetwork(apiUrl, (where) => currentOutput().line('warn', `kept from the network: ${where}`));
+    if (steady) {
+      outsideSteady = new repeatable.Steady(steady);
+      repeatable.beSteady(currentSteady);
+      repeatable.countRequests(currentSteady);
+    }
     require = globalThis.require = requireFrom(runtime);
     labelRequests(apiUrl, getRun);
     makeContext = contexts(require, access);
   },
-  async script({ script }) {
+  async script({ script, steady }) {
+    if (steady) outsideSteady = new repeatable.Steady(steady);
     await runInitScript(require, script);
   },
-  async load({ token, script, drop }) {
+  async load({ token, script, drop, steady }) {
+    if (steady) outsideSteady = new repeatable.Steady(steady); // modules begin alike in every process
     for (const old of drop) mapDelete(handlers, old);
     mapSet(handlers, token, await loadHandler(require, script));
     outside.flush();
@@ -116,6 +133,7 @@ function receive(header, body) {
   if (header.op !== 'invoke') return operate(header);
   const { id, label } = header;
   const run = { id, label, start: now(), done: false, output: new Output(id, limits.consoleBytes, emit) };
+  if (outsideSteady) run.steady = new repeatable.Steady(header.steady ?? outsideSteady.origin);
   return enterRun(run, handle, run, mapGet(handlers, header.token), body);
 }
 

@@ -1,0 +1,148 @@
+"""A steady environment: runs that are given the same clock and the same seed again do the same again."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from runtime.conftest import Bench
+
+from ckfunc.model.execution import Outcome, Steady
+
+SUNDAY = Steady(1_714_557_600_000, 7)  # 2024-05-01T10:00:00Z
+
+
+async def steady_run(bench: Bench, source: str, steady: Steady = SUNDAY, **options: Any) -> Outcome:
+    environment = replace(bench.environment(), steady=SUNDAY, **options)
+    return await bench.hosts.invoke(environment, bench.version(source), {}, steady=steady)
+
+
+def payload(outcome: Outcome) -> Any:
+    assert outcome.error is None, outcome.error
+    assert outcome.payload_json is not None
+    return json.loads(outcome.payload_json)
+
+
+EVERYTHING = """
+const crypto = require('node:crypto');
+const { randomUUID, randomFillSync } = require('crypto');
+const { setTimeout: sleep } = require('node:timers/promises');
+const { promisify } = require('node:util');
+const born = [Date.now(), Math.random(), crypto.randomUUID()];
+async function handleEvent() {
+  const started = performance.now();
+  const found = [born, Date.now(), new Date().toISOString(), Date(), typeof new Date(), new Date() instanceof Date];
+  found.push(Math.random(), crypto.randomBytes(5).toString('hex'), randomUUID(), globalThis.crypto.randomUUID());
+  found.push([...globalThis.crypto.getRandomValues(new Uint16Array(3))], crypto.randomInt(10), crypto.randomInt(5, 9));
+  found.push([...crypto.getRandomValues(new Uint8Array(3))]);
+  found.push([...randomFillSync(new Uint8Array(4), 1, 2)]);
+  found.push(await new Promise((done) => crypto.randomBytes(3, (error, bytes) => done(bytes.toString('hex')))));
+  found.push(await new Promise((done) => crypto.randomFill(new Uint8Array(3), (error, bytes) => done([...bytes]))));
+  found.push(await new Promise((done) => crypto.randomInt(1000, (error, value) => done(value))));
+  found.push(process.hrtime(), process.hrtime([1, 5]), String(process.hrtime.bigint()), performance.now() - started);
+  await new Promise((done) => setTimeout(done, 20));
+  found.push(Date.now());
+  await sleep(5);
+  await promisify(setTimeout)(5);
+  found.push(Date.now(), process.hrtime());
+  return found;
+}
+"""
+
+
+def test_a_repeated_run_sees_the_same_time_and_the_same_chances_in_another_process(play: Any) -> None:
+    async def once(bench: Bench) -> Any:
+        return payload(await steady_run(bench, EVERYTHING))
+
+    first, second = play(once), play(once)
+    assert first == second
+    assert first[1] == SUNDAY.now_ms
+    assert first[2] == "2024-05-01T10:00:00.000Z"
+    assert first[4:6] == ["object", True]
+    assert first[-3:-1] == [SUNDAY.now_ms + 20, SUNDAY.now_ms + 30]
+
+
+def test_another_seed_and_another_time_are_another_run(play: Any) -> None:
+    async def both(bench: Bench) -> Any:
+        other = Steady(SUNDAY.now_ms + 1, 8)
+        source = "function handleEvent() { return [Date.now(), Math.random(), crypto.randomUUID()]; }"
+        return [payload(await steady_run(bench, source, one)) for one in (SUNDAY, other, SUNDAY)]
+
+    first, other, again = play(both)
+    assert first == again
+    assert all(one != two for one, two in zip(first, other, strict=True))
+
+
+def test_chances_are_spread_evenly(play: Any) -> None:
+    async def scenario(bench: Bench) -> Any:
+        source = "function handleEvent() { return Array.from({ length: 4000 }, Math.random); }"
+        return payload(await steady_run(bench, source))
+
+    chances = play(scenario)
+    assert len(set(chances)) == 4000
+    assert all(0 <= one < 1 for one in chances)
+    counts = [sum(1 for one in chances if int(one * 8) == part) for part in range(8)]
+    assert all(400 < one < 600 for one in counts)
+
+
+def test_a_loop_that_waits_for_time_to_pass_ends(play: Any) -> None:
+    async def scenario(bench: Bench) -> Any:
+        source = """async function handleEvent() {
+            const until = Date.now() + 3000; while (Date.now() < until);
+            let ticks = 0;
+            await new Promise((done) => {
+              const timer = setInterval(() => { if (++ticks === 3) { clearInterval(timer); done(); } }, 5);
+            });
+            return [Date.now() >= until, ticks];
+        }"""
+        return payload(await steady_run(bench, source))
+
+    assert play(scenario) == [True, 3]
+
+
+def test_runs_side_by_side_have_clocks_of_their_own(play: Any) -> None:
+    async def scenario(bench: Bench) -> Any:
+        import asyncio
+
+        source = """async function handleEvent() {
+            const before = Date.now(); await new Promise((done) => setTimeout(done, 30));
+            return [before, Date.now(), Math.random()];
+        }"""
+        clocks = [Steady(1000 * number, number) for number in range(1, 6)]
+        found = await asyncio.gather(*(steady_run(bench, source, one) for one in clocks))
+        return [payload(one) for one in found]
+
+    found = play(scenario)
+    assert [one[:2] for one in found] == [[1000 * number, 1000 * number + 30] for number in range(1, 6)]
+    assert len({one[2] for one in found}) == 5
+
+
+@pytest.mark.parametrize("ask", ["fetch('{url}')", "require('axios').get('{url}')", "new WebSocket('{url}')"])
+def test_without_the_network_only_the_platform_is_reached(play: Any, ask: str) -> None:
+    async def scenario(bench: Bench) -> Any:
+        source = f"async function handleEvent() {{ {ask.format(url='http://127.0.0.1:4999/secret')}; await 0; }}"
+        source = source.replace("; await 0", ".then?.(() => 0); await new Promise((done) => setTimeout(done, 200))")
+        return await steady_run(bench, source, network=False)
+
+    outcome = play(scenario)
+    assert "kept from the network: 127.0.0.1:4999" in [line.text for line in outcome.console]
+
+
+def test_without_the_network_a_request_fails_with_a_reason(play: Any) -> None:
+    async def scenario(bench: Bench) -> Any:
+        source = """async function handleEvent() {
+            try { await fetch('http://example.com/'); } catch (error) { return error.cause.message; }
+        }"""
+        return payload(await steady_run(bench, source, network=False))
+
+    assert play(scenario) == "connect ENETUNREACH example.com:80: this run reaches no server but the platform"
+
+
+def test_an_environment_that_is_not_steady_has_the_time_of_the_machine(play: Any) -> None:
+    async def scenario(bench: Bench) -> Mapping[str, Any]:
+        return payload(await bench.run("function handleEvent() { return Date.now(); }"))
+
+    assert play(scenario) > SUNDAY.now_ms + 10_000_000
