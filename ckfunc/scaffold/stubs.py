@@ -12,6 +12,7 @@ from ckfunc.manifest.definition import PLATFORM_PACKAGES
 from ckfunc.model.project import Project, Script
 from ckfunc.model.triggers import BY_TYPE, TRIGGERS, Field, Trigger
 from ckfunc.scaffold.exports import exported_names
+from ckfunc.scaffold.platform import families, request_declarations, resource_declarations
 from ckfunc.scaffold.render import render
 from ckfunc.scaffold.writing import Written, write_all
 
@@ -59,7 +60,12 @@ def stub_files(*, schema: str, scope: Scope | None = None) -> dict[str, str]:
         ".ckfunc/.gitignore": "*\n",
         SCHEMA_FILE: schema if schema.endswith("\n") else schema + "\n",
         f"{TYPES_DIR}/chatkitty.d.ts": render(
-            "types/chatkitty.d.ts", version=__version__, events=[_event(one) for one in _triggers(scope.types)]
+            "types/chatkitty.d.ts",
+            version=__version__,
+            events=[_event(one) for one in _triggers(scope.types)],
+            resources=resource_declarations(),
+            requests=request_declarations(),
+            families=families(),
         ),
         f"{TYPES_DIR}/node.d.ts": render("types/node.d.ts", version=__version__),
         f"{TYPES_DIR}/project.d.ts": _project_types(scope),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
@@ -11,8 +12,12 @@ from support.typescript import NODE_TYPES, SDK_PACKAGES, installed, tsc
 from ckfunc.model.project import Project, Script, Target, WantedFunction, WantedRuntime
 from ckfunc.model.triggers import TRIGGERS
 from ckfunc.scaffold.handler import handler_path, handler_text
+from ckfunc.scaffold.platform import EMBEDDED, RESOURCES, YOUNGER, YOUNGER_PARAMETERS
 from ckfunc.scaffold.project import init
+from ckfunc.scaffold.samples import sample_event, sample_text
 from ckfunc.scaffold.stubs import Scope, scope_of, stub_files, write_stubs
+from ckfunc.scaffold.typescript import Writer
+from ckfunc.wire.contract.operations import operations, schemas
 
 # The handler that the API document prints for versions 31 to 34 of a function, as it is deployed there.
 DOCUMENTED_HANDLER = """\
@@ -248,7 +253,70 @@ def test_stubs_are_left_alone_when_nothing_changed(project: Path) -> None:
     assert {path: path.stat().st_mtime_ns for path in before} == before
 
 
+def test_every_resource_of_the_contract_has_a_type() -> None:
+    answers = {name for name in schemas() if name.endswith("Resource") and not re.match("Create|(Cursor)?Paged", name)}
+    assert answers <= RESOURCES.keys()
+    answered = {one.response for one in operations() if one.response and "PagedModel" not in one.response}
+    assert answered <= RESOURCES.keys()
+
+
+@pytest.mark.parametrize("schema", EMBEDDED)
+def test_what_is_embedded_is_like_the_resource_of_that_name_but_for_links(schema: str) -> None:
+    [resource] = [one for one, name in RESOURCES.items() if name == EMBEDDED[schema]]
+    names = RESOURCES | EMBEDDED
+
+    def shape(name: str) -> object:
+        writer, found = Writer(schemas(), names), schemas()[name]
+        if "properties" not in found:
+            return set(writer.alternatives(found))
+        fields = found["properties"].items()
+        return {key: (writer.type(said), key in found["required"]) for key, said in fields if key != "_links"}
+
+    assert shape(schema) == shape(resource)
+
+
+def test_every_call_that_the_sdk_lacks_is_an_operation() -> None:
+    known = {one.id: {said["name"] for said in one.parameters} for one in operations()}
+    assert known.keys() >= YOUNGER
+    assert all(parameter in known[operation] for operation, parameter in YOUNGER_PARAMETERS)
+
+
+def test_names_and_texts_that_typescript_would_not_take_are_written_so_that_it_does() -> None:
+    found = {
+        "A": {
+            "description": "ends */ here",
+            "properties": {
+                "a-b": {"type": "array", "items": {"enum": ["x", "y"]}},
+                "c": {"type": "array", "items": {"properties": {"d": {"type": "boolean"}}, "type": "object"}},
+            },
+            "required": ["a-b"],
+        }
+    }
+    assert Writer(found, {"A": "A"}).declaration("A") == (
+        '/** ends *\\/ here */\ninterface A {\n  "a-b": ("x" | "y")[];\n  c?: { d?: boolean }[];\n}'
+    )
+
+
 def test_every_known_event_has_a_type(tmp_path: Path) -> None:
     types = stub_files(schema="{}")[".ckfunc/types/chatkitty.d.ts"]
     for trigger in TRIGGERS:
         assert f"interface {trigger.event_type} {{" in types
+
+
+def test_every_sample_event_passes_its_own_declarations(project: Path) -> None:
+    # In the code itself, not imported: a literal is checked for fields that the type does not have, too.
+    samples = [f"const of{one.event_type}: {one.event_type} = {sample_text(one.type)};" for one in TRIGGERS]
+    add(project, "samples.ts", "\n".join(samples))
+    assert tsc(project) == []
+
+
+def test_a_sample_that_lacks_a_field_or_has_one_too_many_would_be_found(project: Path) -> None:
+    documented = [trigger for trigger in TRIGGERS if trigger.fields]
+    for trigger in documented:
+        event = sample_event(trigger.type)
+        del event[trigger.fields[0].name]
+        text = f"const a: {trigger.event_type} = {json.dumps(event)};\n"
+        text += f"const b: {trigger.event_type} = {json.dumps({**sample_event(trigger.type), 'unknown': 1})};\n"
+        add(project, f"{trigger.file_stem}.ts", text)
+    places = {line.partition(",")[0] for line in tsc(project) if not line.startswith(" ")}
+    assert places == {f"{trigger.file_stem}.ts({line}" for trigger in documented for line in (1, 2)}
