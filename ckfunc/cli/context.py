@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
@@ -17,6 +17,7 @@ from ckfunc.cli.settings import Settings
 
 if TYPE_CHECKING:
     from ckfunc.api import Client, Connection
+    from ckfunc.bundle.project import Bundler
     from ckfunc.emulator.server import Emulator
     from ckfunc.model.project import Project, Target
     from ckfunc.model.seed import Seed
@@ -42,6 +43,7 @@ class App:
         self._ending = threading.Lock()
         self._ended = False
         self._root: Path | None = None
+        self._sources: Project | None = None
         self._project: Project | None = None
         self._client: Client | None = None
         self._compiler: Compiler | None = None
@@ -82,24 +84,47 @@ class App:
             self._root = find_root(self.directory)
         return self._root
 
-    def project(self) -> Project:
-        """Return the project as it was when first asked for; raises InvalidManifest."""
-        if self._project is None:
-            self._project = self.load_project()
-            for warning in self._project.warnings:
+    def sources(self) -> Project:
+        """Return the project as it is written, no script bundled: for who deploys nothing. Raises InvalidManifest."""
+        if self._sources is None:
+            self._sources = self._read_project()
+            for warning in self._sources.warnings:
                 self.output.warn(warning)
+        return self._sources
+
+    def project(self) -> Project:
+        """Return the project as it was when first asked for; raises InvalidManifest and InvalidModules."""
+        if self._project is None:
+            self._project = self.bundler().project(self.sources())
         return self._project
 
     def reload_project(self) -> Project:
         """Read the project from disk again, after a change of ours; later calls of `project` return it."""
-        self._project = self.load_project()
+        self._project = self._sources = self.load_project()
         return self._project
 
     def load_project(self, *, lenient: bool = False) -> Project:
-        """Read the project from disk, now; `lenient` is for who deploys nothing (see ckfunc.manifest.load)."""
+        """Read the project from disk, now, its scripts as they are deployed.
+
+        `lenient` is for who deploys nothing (see ckfunc.manifest.load): scripts are then as they are written.
+        """
+        project = self._read_project(lenient=lenient)
+        return project if lenient else self.bundler().project(project)
+
+    def _read_project(self, *, lenient: bool = False) -> Project:
         from ckfunc.manifest import load
 
         return load(self.root(), self.settings.target, self.environ, lenient=lenient)
+
+    def bundler(self) -> Bundler:
+        """Return what bundles scripts with the local files that they import."""
+        from ckfunc.bundle.project import Bundler
+        from ckfunc.model.execution import SyntaxProblem
+
+        def check(scripts: Sequence[tuple[str, str]]) -> list[SyntaxProblem]:
+            return [one for one in self.compiler().compile(scripts) if isinstance(one, SyntaxProblem)]
+
+        return Bundler(cache_dir(), check, self.output.detail)
 
     # -- the platform --------------------------------------------------------------------------------------------
 
@@ -110,7 +135,7 @@ class App:
         command that is soon over runs one of its own then; one that lasts leaves the data to who starts the next.
         """
         if self._client is None:
-            target = self.project().target
+            target = self.sources().target
             moved = partial(self._emulator_again, lasting=lasting) if target.emulator else None
             self._client = self.connect(self.connection(target), moved)
         return self._client
@@ -193,8 +218,8 @@ class App:
     def secrets(self) -> tuple[str, ...]:
         """Return what must not be kept in a report of a bug, as far as it was read; never raises."""
         known: list[str] = []
-        if self._project is not None:
-            known += (self._project.runtime.environment or {}).values()
+        if self._sources is not None:
+            known += (self._sources.runtime.environment or {}).values()
         if self._client is not None:
             known += self._client.session.secrets()
         # Shorter ones would be found in the middle of any word.

@@ -9,10 +9,23 @@ from pathlib import Path
 
 @dataclass(frozen=True, slots=True)
 class Script:
-    """A source file of the project. `path` is relative to the project, with forward slashes."""
+    """A script of the project: the file at `path`, and `text`, which is deployed.
+
+    Paths are relative to the project, with forward slashes. A script that imports local files is bundled with them:
+    then `modules` are all the files that it was made of, sorted, `written` is what its own file says, and `source_map`
+    (JSON, sources named like paths) leads from `text` back to them.
+    """
 
     path: str
     text: str
+    modules: tuple[str, ...] = ()
+    written: str | None = field(default=None, repr=False)
+    source_map: str | None = field(default=None, repr=False)
+
+    @property
+    def source(self) -> str:
+        """What the file at `path` says."""
+        return self.text if self.written is None else self.written
 
 
 @dataclass(frozen=True, slots=True)

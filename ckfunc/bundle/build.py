@@ -1,0 +1,224 @@
+"""How esbuild is asked for bundles: many at once, of copies of nothing but the files that may matter.
+
+The copies have plain newlines, and no `package.json` or `tsconfig.json` is above them that could have a say: the same
+sources make the same bytes, wherever a project lies.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ckfunc.base.errors import CkfuncError, Problem
+from ckfunc.bundle import complaints, esbuild
+from ckfunc.bundle.complaints import KEPT
+from ckfunc.bundle.graph import EXTENSIONS, Graph
+from ckfunc.bundle.scan import is_module, specifiers
+
+FORMAT = 1
+"""Raised when the same sources and esbuild make another bundle, so that no older one is taken for it."""
+
+_HEADER = "// Bundled by ckfunc from the files named below: change those, not this."
+_OPTIONS = (
+    "--bundle",
+    "--platform=node",
+    "--packages=external",
+    "--target=esnext",
+    "--charset=utf8",
+    "--legal-comments=inline",
+    "--tsconfig-raw={}",
+    f"--resolve-extensions={','.join(EXTENSIONS)}",
+    "--log-level=error",
+    "--log-limit=0",
+    "--color=false",
+    "--sourcemap=external",
+    "--sources-content=false",
+    "--outdir=../out",
+    "--metafile=../meta.json",
+)
+# A script that is no module to Node any more, as all its imports are inside it, is as strict as one.
+_MODULE = ("--format=esm", f'--banner:js={_HEADER}\n"use strict";')
+# Nothing in such a script says what is used from outside, so all of it stays.
+_COMMON = ("--format=cjs", "--tree-shaking=false", f"--banner:js={_HEADER}")
+_MOST_AT_ONCE = 200
+_EXPORTS = re.compile(r"\nexport \{\n(?P<names>(?:  [^\n]*\n)+)\};\n$")
+_SOURCES = "../p/"
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A script to be bundled; `handler` is whether it must have a handleEvent."""
+
+    path: str
+    source: str = field(repr=False)
+    handler: bool
+    graph: Graph = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Bundle:
+    """What a script became; `text` is None when it needs none of the files that it names: types alone, or comments.
+
+    `modules` are the files it was made of, sorted, its own included; `source_map` is JSON.
+    """
+
+    text: str | None = field(repr=False)
+    modules: tuple[str, ...] = ()
+    source_map: str | None = field(default=None, repr=False)
+
+
+def build(program: Path, entries: Sequence[Entry]) -> list[Bundle | tuple[Problem, ...]]:
+    """Return what each script becomes, or its mistakes, in the same order; `program` is esbuild."""
+    found: dict[int, Bundle | tuple[Problem, ...]] = {}
+    for group in _groups(entries):
+        try:
+            made = _together(program, [entries[one] for one in group])
+            found.update(zip(group, made, strict=True))
+        except _Refused:
+            # One with a mistake keeps esbuild from the others, and even from looking for mistakes in them.
+            for one in group:
+                found[one] = _alone(program, entries[one])
+    return [found[one] for one in range(len(entries))]
+
+
+class _Refused(Exception):
+    """What esbuild said instead of making bundles."""
+
+
+def _groups(entries: Sequence[Entry]) -> Iterator[list[int]]:
+    """Yield which scripts can be bundled by one run, without one of them being changed by that.
+
+    A handler that others import is staged otherwise for itself than for them.
+    """
+    imported = {path for one in entries for path in one.graph.files if path != one.path}
+    paths = [one.path for one in entries]
+    groups: dict[bool, list[int]] = {True: [], False: []}
+    for number, one in enumerate(entries):
+        special = one.path in imported or paths.count(one.path) > 1
+        if special or any(path.endswith("package.json") for path in one.graph.files):
+            yield [number]
+        else:
+            groups[is_module(one.source)].append(number)
+    for group in groups.values():
+        yield from (group[at : at + _MOST_AT_ONCE] for at in range(0, len(group), _MOST_AT_ONCE))
+
+
+def _alone(program: Path, entry: Entry) -> Bundle | tuple[Problem, ...]:
+    try:
+        (made,) = _together(program, [entry])
+    except _Refused as refused:
+        found = tuple(dict.fromkeys(complaints.problems(str(refused), entry.path, entry.graph)))
+        if not found:
+            raise CkfuncError(f"esbuild failed on {entry.path}: {' '.join(str(refused).split())[:300]}") from None
+        return found
+    return made
+
+
+def _together(program: Path, entries: Sequence[Entry]) -> list[Bundle | tuple[Problem, ...]]:
+    with tempfile.TemporaryDirectory(prefix="ckfunc-") as name:
+        place = Path(name)
+        _stage(place, entries)
+        how = _MODULE if is_module(entries[0].source) else _COMMON
+        named = [f"{number}=./{one.path}" for number, one in enumerate(entries)]
+        said = esbuild.run(program, [*_OPTIONS, *how, *named], place / "p")
+        if said:
+            raise _Refused(said)
+        meta = json.loads((place / "meta.json").read_bytes())
+        return [
+            _bundle(one, meta, *((place / "out" / f"{number}{end}").read_text("utf-8") for end in (".js", ".js.map")))
+            for number, one in enumerate(entries)
+        ]
+
+
+def _stage(place: Path, entries: Sequence[Entry]) -> None:
+    files: dict[str, str] = {}
+    for one in entries:
+        files |= one.graph.files
+    for one in entries:
+        if one.handler and is_module(one.source):
+            files[one.path] = f"{one.source}\nexport {{ handleEvent as {KEPT} }};\n"
+    for path, text in files.items():
+        file = place / "p" / path
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(text.encode("utf-8", "replace"))
+    (place / "package.json").write_bytes(b"{}")
+
+
+# -- what came of it ---------------------------------------------------------------------------------------------------
+
+
+def _bundle(entry: Entry, meta: Mapping[str, Any], text: str, source_map: str) -> Bundle | tuple[Problem, ...]:
+    inputs: Mapping[str, Any] = meta["inputs"]
+    modules = _reachable(entry.path, inputs)
+    if wrong := tuple(_outside(entry, modules, inputs)) or tuple(_computed(entry, modules, text)):
+        return wrong
+    if modules == {entry.path}:
+        return Bundle(None)
+    if entry.handler and is_module(entry.source):
+        name, text = _without_kept(text)
+        if name is None:
+            return (complaints.no_handler(entry.path),)
+        if name != "handleEvent":
+            return (_two_handlers(entry, modules),)
+    elif entry.handler and re.search(r"\bhandleEvent2\b", text):
+        return (_two_handlers(entry, modules),)
+    return Bundle(text, tuple(sorted(modules)), _local(source_map))
+
+
+def _reachable(path: str, inputs: Mapping[str, Any]) -> set[str]:
+    found = {path}
+    left = [path]
+    while left:
+        for one in inputs[left.pop()]["imports"]:
+            if not one.get("external") and one["path"] not in found and one["path"] in inputs:
+                found.add(one["path"])
+                left.append(one["path"])
+    return found
+
+
+def _outside(entry: Entry, modules: Iterable[str], inputs: Mapping[str, Any]) -> Iterator[Problem]:
+    """Yield what was imported by a path of this machine."""
+    for path in sorted(modules):
+        names = {one.get("original", "") for one in inputs[path]["imports"] if one["path"] not in entry.graph.files}
+        for one in specifiers(entry.graph.files.get(path, "")):
+            if one.absolute and one.path in names:
+                yield complaints.outside(path, one.line, one.column, one.path)
+
+
+def _computed(entry: Entry, modules: Iterable[str], text: str) -> Iterator[Problem]:
+    if "= __glob({" not in text:
+        return
+    for path in sorted(modules):
+        for one in specifiers(entry.graph.files.get(path, "")):
+            if one.computed:
+                hint = "import each file by its name, and choose among them"
+                yield Problem(path, one.line, one.column, "a path that is computed cannot be bundled", hint)
+
+
+def _without_kept(text: str) -> tuple[str | None, str]:
+    """Return what handleEvent is called in a bundle, and the bundle without the export that kept it there."""
+    exports = _EXPORTS.search(text)
+    names = exports["names"].rstrip("\n").split(",\n") if exports else []
+    kept = [one for one in names if one.endswith(f" as {KEPT}")]
+    if exports is None or not kept:
+        return None, text
+    others = ",\n".join(one for one in names if one not in kept)
+    end = f"\nexport {{\n{others}\n}};\n" if others else "\n"
+    return kept[0].split()[0], text[: exports.start()] + end
+
+
+def _two_handlers(entry: Entry, modules: Iterable[str]) -> Problem:
+    also = [one for one in sorted(modules) if one != entry.path and "handleEvent" in entry.graph.files.get(one, "")]
+    message = f"there would be two functions named handleEvent in one script: {' and '.join(also)} has one too"
+    return Problem(entry.path, 1, 1, message, "give the other one another name, or do not export it")
+
+
+def _local(source_map: str) -> str:
+    document = json.loads(source_map)
+    sources = [str(one).removeprefix(_SOURCES) for one in document["sources"]]
+    return json.dumps({"version": 3, "sources": sources, "names": [], "mappings": document["mappings"]})

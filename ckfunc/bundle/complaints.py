@@ -1,0 +1,78 @@
+"""What esbuild says is wrong, as mistakes in the user's own files."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from ckfunc.base.errors import Problem
+from ckfunc.bundle.graph import EXTENSIONS, Graph, place_of
+
+KEPT = "ckfunc_kept"
+"""The name that a bundle exports handleEvent by, for as long as it is made: what is exported stays."""
+
+_ERROR = re.compile(
+    r"^✘ \[ERROR\] (?P<message>[^\n]*)\n(?:\n {4}(?P<path>[^\n]+):(?P<line>\d+):(?P<column>\d+):$)?", re.M
+)
+_UNRESOLVED = re.compile(r'Could not resolve "(?P<name>.*)"$')
+_APPENDED = re.compile(r'"?\b(?:export|handleEvent|ckfunc_kept)\b"?')
+
+
+def problems(said: str, entry: str, graph: Graph) -> Iterator[Problem]:
+    """Yield the mistakes that esbuild told of while it bundled the script at `entry`; `said` is its standard error."""
+    for one in _ERROR.finditer(said):
+        message = one["message"]
+        if one["path"] is None:
+            yield Problem(entry, 1, 1, f"this cannot be bundled: {message}")
+            continue
+        path = one["path"]
+        line, column, ended = _place(graph.files.get(path, ""), int(one["line"]), int(one["column"]))
+        if found := _UNRESOLVED.match(message):
+            yield _unresolved(Problem(path, line, column, ""), found["name"], graph)
+        elif ended and message.endswith("is not declared in this file"):
+            yield no_handler(path)
+        elif ended and _APPENDED.search(message):
+            yield Problem(path, line, column, "the file ends too early: something is not closed")
+        else:
+            yield Problem(path, line, column, _sentence(message))
+
+
+def no_handler(path: str) -> Problem:
+    """Say that a handler lacks the function that the platform calls."""
+    hint = "a handler that imports local files declares it, or imports it by that name"
+    return Problem(path, 1, 1, "there is no top-level function named handleEvent", hint)
+
+
+def outside(path: str, line: int, column: int, name: str) -> Problem:
+    """Say that a name leads out of the project."""
+    hint = "move the file into the project; links may not lead out of it either"
+    return Problem(path, line, column, f'"{name}" is outside the project', hint)
+
+
+def _unresolved(at: Problem, name: str, graph: Graph) -> Problem:
+    base = place_of(at.path, name)
+    if base is None:
+        return outside(at.path, at.line, at.column, name)
+    for path in (base, *(base + one for one in EXTENSIONS)):
+        if complaint := graph.unusable.get(path):
+            return Problem(at.path, at.line, at.column, complaint.message, complaint.hint)
+    if base.endswith(EXTENSIONS):
+        return Problem(at.path, at.line, at.column, f"there is no file {base}", "create it, or fix the path")
+    hint = "what can be imported ends in .ts, .mts, .cts, .js, .mjs, .cjs or .json"
+    return Problem(at.path, at.line, at.column, f"there is no file {base}.ts, and none with another ending", hint)
+
+
+def _place(text: str, line: int, column: int) -> tuple[int, int, bool]:
+    """Return line and column as editors count them, and whether they lie in what was appended to the file.
+
+    `column` is as esbuild counts it: in bytes, from 0.
+    """
+    lines = text.split("\n")
+    if line > len(lines):
+        last = len(text.rstrip().split("\n"))
+        return last, len(lines[last - 1]) + 1, True
+    return line, len(lines[line - 1].encode("utf-8", "replace")[:column].decode("utf-8", "ignore")) + 1, False
+
+
+def _sentence(message: str) -> str:
+    return message[:1].lower() + message[1:] if message[1:2].islower() else message

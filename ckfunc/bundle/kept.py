@@ -1,0 +1,60 @@
+"""Where bundles are kept, so that what did not change is not made again: by the digest of all that goes into one."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from ckfunc.base.digests import digest
+from ckfunc.base.files import write_atomically
+from ckfunc.bundle import build, esbuild
+from ckfunc.bundle.build import Bundle, Entry
+
+_KEPT_S = 30 * 24 * 3600.0
+_FRESH_S = 24 * 3600.0
+
+
+def key(entry: Entry, digest_of: Callable[[str], str] = digest) -> str:
+    """Return what names the bundle of a script: the same on every machine."""
+    files = sorted((path, digest_of(text)) for path, text in entry.graph.files.items())
+    return digest(json.dumps([build.FORMAT, esbuild.VERSION, entry.path, entry.handler, files]))
+
+
+class Bundles:
+    """The bundles that are kept below a cache directory. Whatever cannot be read or written counts as not there."""
+
+    def __init__(self, cache: Path) -> None:
+        self._directory = cache / "bundles"
+
+    def read(self, name: str) -> Bundle | None:
+        """Return the bundle of that key."""
+        file = self._file(name)
+        try:
+            found = json.loads(file.read_bytes())
+            bundle = Bundle(found["text"], tuple(found["modules"]), found["source_map"])
+            if time.time() - file.stat().st_mtime > _FRESH_S:
+                os.utime(file)  # used again: not to be forgotten soon
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
+        return bundle
+
+    def keep(self, name: str, bundle: Bundle) -> None:
+        """Keep a bundle."""
+        found = {"text": bundle.text, "modules": bundle.modules, "source_map": bundle.source_map}
+        with contextlib.suppress(OSError):
+            write_atomically(self._file(name), json.dumps(found))
+
+    def forget_old(self) -> None:
+        """Remove what nothing has used for a month."""
+        oldest = time.time() - _KEPT_S
+        with contextlib.suppress(OSError):
+            for file in self._directory.iterdir():
+                if file.stat().st_mtime < oldest:
+                    file.unlink(missing_ok=True)
+
+    def _file(self, name: str) -> Path:
+        return self._directory / f"{name}.json"

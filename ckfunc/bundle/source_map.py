@@ -1,0 +1,75 @@
+"""Where in the local files a place of a bundle came from. Source of the format: https://tc39.es/ecma426/"""
+
+from __future__ import annotations
+
+import json
+from bisect import bisect_right
+from dataclasses import dataclass
+
+_DIGITS = {one: value for value, one in enumerate("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/")}
+_MORE, _VALUE = 32, 31
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class _Segment:
+    column: int
+    source: int
+    line: int
+    original_column: int
+
+
+class SourceMap:
+    """A source map, read as far as it is asked: lines and columns count from 1."""
+
+    def __init__(self, text: str) -> None:
+        """`text` is JSON. Raises ValueError when it is no source map."""
+        try:
+            document = json.loads(text)
+            self._sources = [str(one) for one in document["sources"]]
+            self._lines = _decoded(document["mappings"])
+        except (KeyError, TypeError, AttributeError) as error:
+            raise ValueError("this is no source map") from error
+
+    def original(self, line: int, column: int) -> tuple[str, int, int] | None:
+        """Return path, line and column that a place came from; None when it came from no file."""
+        segments = self._lines[line - 1] if 0 < line <= len(self._lines) else []
+        index = bisect_right(segments, column - 1, key=lambda one: one.column) - 1
+        if not segments:
+            return None
+        # What stands before the first of them, indentation, belongs to it.
+        found = segments[max(index, 0)]
+        if found.source >= len(self._sources):
+            return None
+        return self._sources[found.source], found.line + 1, found.original_column + 1
+
+
+def _decoded(mappings: str) -> list[list[_Segment]]:
+    source = line = column = 0
+    lines = []
+    for told in mappings.split(";"):
+        segments = []
+        at = 0
+        for one in told.split(",") if told else ():
+            numbers = _numbers(one)
+            at += numbers[0]
+            if len(numbers) >= 4:
+                source, line, column = source + numbers[1], line + numbers[2], column + numbers[3]
+                segments.append(_Segment(at, source, line, column))
+        lines.append(segments)
+    return lines
+
+
+def _numbers(text: str) -> list[int]:
+    """Return the numbers of a segment, written in base 64 with the sign in the lowest bit."""
+    numbers: list[int] = []
+    value = shift = 0
+    for one in text:
+        digit = _DIGITS[one]
+        value += (digit & _VALUE) << shift
+        shift += 5
+        if not digit & _MORE:
+            numbers.append(-(value >> 1) if value & 1 else value >> 1)
+            value = shift = 0
+    if not numbers:
+        raise ValueError("this is no source map")
+    return numbers
