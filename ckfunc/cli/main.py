@@ -32,6 +32,7 @@ COMMANDS: dict[str, str] = {
     "new": "Add a handler and its manifest entry.",
     "pull": "Make a project of an application.",
     "types": "Write the type stubs and the manifest's schema.",
+    "check": "Check manifest, syntax and types.",
     "diff": "Show what a deploy would change.",
     "deploy": "Make the application match the manifest.",
     "versions": "List what a function was before.",

@@ -33,7 +33,7 @@ def commands_of(text: str) -> list[list[str]]:
 
 
 @pytest.mark.parametrize("system", FILES)
-def test_a_pipeline_plans_deploys_and_looks_for_drift(ckfunc: Callable[..., Any], project: Path, system: str) -> None:
+def test_a_pipeline_checks_plans_deploys_and_looks_for_drift(ckfunc: Callable[..., Any], project: Path, system: str) -> None:
     (project / "functions.yaml").write_text(MANIFEST)
     ran = ckfunc("-C", project, "init", "--ci", system)
     assert ran.code == 0, ran.err
@@ -42,6 +42,7 @@ def test_a_pipeline_plans_deploys_and_looks_for_drift(ckfunc: Callable[..., Any]
     assert yaml.safe_load(text)
     assert MARK in text
     lines = commands_of(text)
+    assert ["check", "--target", "live"] in lines
     assert ["diff", "--target", "live", "--markdown", ">", "plan.md"] in lines
     assert ["deploy", "--target", "live", "--yes"] in lines
     assert ["diff", "--target", "live", "--exit-code"] in lines

@@ -1,0 +1,183 @@
+"""Whether scripts parse and their types hold, found out with as little work as what changed allows."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from ckfunc import __version__
+from ckfunc.base.digests import digest
+from ckfunc.base.files import locked
+from ckfunc.check.diagnostics import Report
+from ckfunc.check.files import Listing, listing
+from ckfunc.check.findings import Finding
+from ckfunc.check.memory import Memory, Result, file_digest, recall, remember
+from ckfunc.check.settings import (
+    CONFIG,
+    at_its_option,
+    config_text,
+    has_settings,
+    settings_digest,
+    write_settings,
+)
+from ckfunc.check.subject import DIRECTORY, TYPESCRIPT_SUFFIXES, Parse, Subject
+from ckfunc.check.typescript import TYPESCRIPT, Run, start
+from ckfunc.model.project import Script
+from ckfunc.runtime.node import node_executable
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What is wrong with scripts, sorted by place.
+
+    `files` are those of the project whose types were judged: scripts and the modules that they import, below the root.
+    `remembered` tells that nothing had changed.
+    """
+
+    findings: tuple[Finding, ...]
+    files: tuple[str, ...] = ()
+    remembered: bool = False
+
+
+def judge(subject: Subject, *, parse: Parse, compiler: Callable[[], Path]) -> Verdict:
+    """Check the syntax and the types of scripts.
+
+    `parse` and `compiler` (which returns the compiler's program, installed if need be) are called only when something
+    changed since the last time. Writes nothing outside `.ckfunc/check` of the project. Raises what they raise, and
+    CompilerBroke.
+    """
+    scripts = subject.scripts
+    if not scripts:
+        return Verdict(())
+    with locked(subject.root / DIRECTORY / "lock"):
+        memory, around = recall(subject.root), listing(subject.root)
+        key = _key(subject, around)
+        syntax = {one.path: _syntax_key(one, handler=one != subject.initialization_script) for one in scripts}
+        unknown = [one for one in scripts if syntax[one.path] not in memory.syntax]
+        result = memory.fresh(key, subject.root)
+        if result is None or unknown:
+            # The compiler works while Node parses.
+            run = None if result else _started(subject, around, compiler)
+            try:
+                _parse(unknown, subject, parse, memory, syntax)
+            except BaseException:
+                if run is not None:
+                    run.close()
+                raise
+            if result is None:
+                result = _result(subject, run, around, compiler)
+                memory.keep(key, result)
+            remember(subject.root, memory, syntax.values())
+            remembered = False
+        else:
+            remembered = True
+    parsed = [replace(found, path=one.path) for one in scripts if (found := memory.syntax[syntax[one.path]])]
+    files = tuple(name for name in result.files if _is_own(name))
+    return Verdict(_together(result.findings, parsed), files, remembered)
+
+
+def _key(subject: Subject, around: Listing) -> str | None:
+    """Return what names everything that the verdict depends on, but for the contents of the files that are read."""
+    if around.digest is None:
+        return None
+    config = config_text(subject, around.declarations, ())
+    known = (TYPESCRIPT, config, subject.surroundings.identity, subject.surroundings.settings)
+    return digest(json.dumps([*known, settings_digest(subject.root), around.digest]))
+
+
+def _syntax_key(script: Script, *, handler: bool) -> str:
+    suffix = Path(script.path).suffix
+    return digest(json.dumps([__version__, str(node_executable()), suffix, handler, script.text]))
+
+
+def _parse(unknown: Sequence[Script], subject: Subject, parse: Parse, memory: Memory, keys: dict[str, str]) -> None:
+    first = subject.initialization_script
+    for handlers in (False, True):
+        scripts = [one for one in unknown if (one != first) is handlers]
+        if not scripts:
+            continue
+        memory.syntax.update((keys[one.path], None) for one in scripts)
+        for one in parse(scripts, handlers):
+            memory.syntax[keys[one.name]] = Finding(one.name, one.line, one.column, "syntax", one.message)
+
+
+def _started(subject: Subject, around: Listing, compiler: Callable[[], Path]) -> Run | None:
+    """Start the compiler; None when there is nothing whose types it could judge."""
+    typed = any(one.path.endswith(TYPESCRIPT_SUFFIXES) for one in subject.scripts)
+    if not typed and not has_settings(subject.root):  # which may say that JavaScript is checked too
+        return None
+    program = compiler()
+    stubs = subject.surroundings.stubs()
+    write_settings(subject, config_text(subject, around.declarations, stubs), stubs)
+    return start(program, subject.root, ("-p", CONFIG))
+
+
+def _result(subject: Subject, run: Run | None, around: Listing, compiler: Callable[[], Path]) -> Result:
+    reports = [run.report()] if run else []
+    if reports and (others := _unheard(subject, reports[0])):
+        again = _started(others, around, compiler)
+        reports += [again.report()] if again else []
+    found = {_placed(one, subject.root) for report in reports for one in report.findings}
+    files = {file for report in reports for file in report.files}
+    names = sorted(name for file in files if (name := _name(file, subject.root)))
+    return Result(
+        tuple(sorted(one for one in found if _is_own(one.path))),
+        {name: file_digest(subject.root / name) for name in names},
+    )
+
+
+def _unheard(subject: Subject, report: Report) -> Subject | None:
+    """Return the scripts whose types were not judged, since some do not parse: then the compiler says nothing else."""
+    broken = {one.path for one in report.findings}
+    if not report.findings or not all(_is_syntax(one) for one in report.findings):
+        return None
+    handlers = tuple(one for one in subject.handlers if one.path not in broken)
+    script = subject.initialization_script
+    if len(handlers) == len(subject.handlers) or not handlers:
+        return None
+    return replace(
+        subject, handlers=handlers, initialization_script=script if script and script.path not in broken else None
+    )
+
+
+def _is_syntax(finding: Finding) -> bool:
+    return len(finding.code) == len("TS1005") and finding.code.startswith("TS1")
+
+
+def _placed(finding: Finding, root: Path) -> Finding:
+    """Return a finding about settings that are not the user's own at the place where the user can do something."""
+    of_ours = finding.path.startswith(".ckfunc/") or "node_modules" in Path(finding.path).parts
+    if not finding.path or (of_ours and finding.path.endswith(".json")):
+        return at_its_option(finding, root)
+    return finding
+
+
+def _name(file: Path, root: Path) -> str | None:
+    """Return how a file is remembered; None for what is known already: of the compiler, packages and ckfunc."""
+    if "node_modules" in file.parts:
+        return None
+    try:
+        name = file.relative_to(root).as_posix()
+    except ValueError:
+        return file.as_posix()
+    return None if name.startswith(".ckfunc/") else name
+
+
+def _is_own(name: str) -> bool:
+    return not name.startswith(".ckfunc/") and "node_modules" not in Path(name).parts
+
+
+def _together(types: Iterable[Finding], syntax: Iterable[Finding]) -> tuple[Finding, ...]:
+    """Return both kinds; where the compiler complains of the same thing, its words are kept."""
+    types = tuple(types)
+    unparsed = {one.path for one in types if _is_syntax(one)}
+    lines = {(one.path, one.line) for one in types}
+
+    def unsaid() -> Iterator[Finding]:
+        for one in syntax:
+            if one.path not in unparsed and (one.path, one.line) not in lines:
+                yield one
+
+    return tuple(sorted({*types, *unsaid()}))

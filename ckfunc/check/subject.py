@@ -1,0 +1,56 @@
+"""What is checked: the scripts of a project, and what the compiler must be told of their surroundings."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeAlias
+
+from ckfunc.model.execution import SyntaxProblem
+from ckfunc.model.project import Project, Script
+
+TYPESCRIPT_SUFFIXES = (".ts", ".mts", ".cts", ".tsx")
+SCRIPT_SUFFIXES = (*TYPESCRIPT_SUFFIXES, ".js", ".mjs", ".cjs", ".jsx")
+DIRECTORY = ".ckfunc/check"
+"""Where a check keeps what is its own: as deep in the project as the stubs of the editor, which name its files."""
+
+Parse: TypeAlias = Callable[[Sequence[Script], bool], Sequence[SyntaxProblem]]
+"""Returns what Node does not parse of scripts; True when they are handlers."""
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What the types of scripts depend on beside themselves.
+
+    `stubs` makes the declarations of the project (name below DIRECTORY to text) and `identity` names what they are made
+    from, so that they need not be made to know that nothing changed. `settings` is the tsconfig.json of a project that
+    has none.
+    """
+
+    stubs: Callable[[], Mapping[str, str]]
+    identity: str
+    settings: str
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """Scripts to check. Paths are relative to `root`, with forward slashes."""
+
+    root: Path
+    handlers: tuple[Script, ...]
+    initialization_script: Script | None
+    surroundings: Surroundings
+
+    @property
+    def scripts(self) -> tuple[Script, ...]:
+        """All scripts, each once."""
+        first = (self.initialization_script,) if self.initialization_script else ()
+        return (*first, *(one for one in self.handlers if one not in first))
+
+
+def subject_of(project: Project, surroundings: Surroundings, types: Sequence[str] = ()) -> Subject:
+    """Return what there is to check of `project`: everything, or the functions of these trigger types alone."""
+    wanted = [one.handler for one in project.functions or () if not types or one.type in types]
+    handlers = tuple({one.path: one for one in wanted}.values())
+    return Subject(project.root, handlers, project.runtime.initialization_script, surroundings)

@@ -1,0 +1,104 @@
+"""Where the TypeScript compiler is, and what it says of a project: the native one, of one exact version."""
+
+from __future__ import annotations
+
+import subprocess
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+from ckfunc.base.errors import CkfuncError, DependenciesFailed
+from ckfunc.check.diagnostics import Report, parse
+from ckfunc.runtime.install import install
+from ckfunc.runtime.node import bare_environment
+from ckfunc.runtime.processes import kill_group, start_group
+
+TYPESCRIPT = "7.0.2"
+"""The version that judges, whatever the project has installed: the same verdict on every machine."""
+
+_MISTAKES = (0, 1, 2)
+"""Exit codes of a run that came to a verdict."""
+
+
+class CompilerMissing(CkfuncError):
+    """The TypeScript compiler is not in the cache and could not be fetched."""
+
+    def __init__(self, why: str) -> None:
+        super().__init__(
+            f"the types cannot be checked without TypeScript {TYPESCRIPT}: {why}",
+            hint="it is fetched once and then kept in the cache: check the network, or the registry in your ~/.npmrc",
+        )
+
+
+class CompilerBroke(CkfuncError):
+    """The TypeScript compiler ended without a verdict."""
+
+    def __init__(self, said: str) -> None:
+        first = next((line.strip() for line in said.splitlines() if line.strip()), "it said nothing")
+        super().__init__(
+            f"TypeScript {TYPESCRIPT} ended without a verdict: {first}",
+            hint="run it again; should it stay like this, `ckfunc doctor` may know more",
+        )
+
+
+def compiler(cache: Path, on_progress: Callable[[str], None] | None = None) -> Path:
+    """Return the compiler's program, installed if need be.
+
+    Raises CompilerMissing, also for a system that it does not run on, and NodeMissing.
+    """
+    try:
+        directory = install({"typescript": TYPESCRIPT}, cache, on_progress)
+    except DependenciesFailed as problem:
+        raise CompilerMissing(problem.message) from problem
+    packages = directory / "node_modules" / "@typescript"
+    # npm installs the one package that is for this system and processor; a program, it needs no Node to start.
+    for program in (*packages.glob("typescript-*/lib/tsc"), *packages.glob("typescript-*/lib/tsc.exe")):
+        return program
+    raise CompilerMissing("there is none for this system")
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A run of the compiler that is under way."""
+
+    process: subprocess.Popen[bytes]
+    output: IO[bytes]
+
+    def report(self) -> Report:
+        """Wait for the end and return what it said. Raises CompilerBroke. An interrupt ends the compiler too."""
+        try:
+            status = self.process.wait()
+        finally:
+            self.close()
+        self.output.seek(0)
+        text = self.output.read().decode("utf-8", "replace")
+        self.output.close()
+        found = parse(text)
+        if status not in _MISTAKES or bool(status) != bool(found.findings):
+            raise CompilerBroke(text)
+        return found
+
+    def close(self) -> None:
+        """End it, if it has not ended."""
+        kill_group(self.process)
+        self.process.wait()
+
+
+def start(program: Path, root: Path, options: Sequence[str]) -> Run:
+    """Start the compiler in the directory `root`; paths in its report are relative to that."""
+    output = tempfile.TemporaryFile()  # noqa: SIM115 - the run closes it
+    try:
+        process = start_group(
+            [str(program), *options, "--pretty", "true", "--listFiles", "--locale", "en"],
+            cwd=root,
+            env=bare_environment(),
+            stdin=subprocess.DEVNULL,
+            stdout=output.fileno(),
+            stderr=output.fileno(),
+        )
+    except OSError as error:
+        output.close()
+        raise CompilerBroke(error.strerror or str(error)) from error
+    return Run(process, output)

@@ -1,0 +1,247 @@
+"""How the code of a project is checked: manifest, syntax and types, once or after every save."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ckfunc.base.errors import EXIT_FAILED, EXIT_OK, CkfuncError, InvalidFiles, UsageProblem
+from ckfunc.base.files import cache_dir
+from ckfunc.base.interrupts import pressed, require_uninterrupted
+from ckfunc.check.findings import Finding, counted, of_problems
+from ckfunc.cli.context import App
+
+if TYPE_CHECKING:
+    from ckfunc.check.subject import Surroundings
+    from ckfunc.model.execution import SyntaxProblem
+    from ckfunc.model.project import Project, Script
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """What a check came to. `files` are the files whose types were judged, `watched` all that the result depends on."""
+
+    root: Path
+    problems: tuple[Finding, ...]
+    scripts: tuple[str, ...] = ()
+    files: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+    watched: tuple[Path, ...] = ()
+    remembered: bool = False
+
+    @property
+    def ok(self) -> bool:
+        """Whether nothing is wrong."""
+        return not self.problems
+
+    @property
+    def summary(self) -> str:
+        """What was found and what was looked at, in one line."""
+        errors = "no errors"
+        if self.problems:
+            places = {one.path for one in self.problems}
+            errors = f"{counted(len(self.problems), 'error')} in {counted(len(places), 'file')}"
+        if any(one.code == MANIFEST for one in self.problems):
+            return f"{errors}; the scripts are checked once the manifest holds"
+        if not self.scripts:
+            return f"{errors} in functions.yaml, which names no scripts" if self.ok else errors
+        return f"{errors}; checked {self._looked_at}"
+
+    @property
+    def _looked_at(self) -> str:
+        modules = [one for one in self.files if one not in self.scripts and not one.endswith(_DECLARATIONS)]
+        looked_at = counted(len(self.scripts), "script")
+        if modules:
+            looked_at += f" and {counted(len(modules), 'module')}"
+        untyped = [one for one in self.scripts if one not in self.files]
+        if len(untyped) == len(self.scripts):
+            return f"the syntax of {looked_at}; in JavaScript there are no types to check"
+        return looked_at + (f" ({len(untyped)} in JavaScript: syntax alone)" if untyped else "")
+
+
+MANIFEST = "manifest"
+"""The code of a mistake in functions.yaml."""
+_DECLARATIONS = (".d.ts", ".d.mts", ".d.cts")
+
+
+def check_project(app: App, types: Sequence[str] = ()) -> Checked:
+    """Check the project, or the functions of some trigger types alone; prints nothing.
+
+    Needs no credentials, and no value of a variable. Raises CkfuncError when it cannot come to a verdict: NoProject,
+    UsageProblem for a type that the project lacks, CompilerMissing.
+    """
+    from ckfunc.check.run import judge
+    from ckfunc.check.subject import subject_of
+    from ckfunc.check.typescript import compiler
+    from ckfunc.manifest import load
+
+    root = app.root()
+    try:
+        project = load(root, app.settings.target, app.environ, lenient=True)
+    except InvalidFiles as problem:
+        return Checked(root, of_problems(problem.problems, MANIFEST))
+    require_types(project, types)
+    subject = subject_of(project, surroundings(project), types)
+    verdict = judge(
+        subject,
+        parse=partial(_parse, app),
+        compiler=lambda: compiler(cache_dir(), app.output.detail),
+    )
+    return Checked(
+        root=root,
+        problems=verdict.findings,
+        scripts=tuple(one.path for one in subject.scripts),
+        files=verdict.files,
+        warnings=project.warnings,
+        watched=_watched(project, verdict.files, verdict.findings),
+        remembered=verdict.remembered,
+    )
+
+
+def require_types(project: Project, types: Sequence[str]) -> None:
+    """Raise UsageProblem for a trigger type that the project has no function of."""
+    known = [one.type for one in project.functions or ()]
+    for one in types:
+        if one not in known:
+            import difflib
+
+            close = difflib.get_close_matches(one, known, n=1)
+            hint = f"did you mean {close[0]}?" if close else f"functions: {', '.join(known) or 'none'}"
+            raise UsageProblem(f"functions.yaml has no function {one}", hint=hint)
+
+
+def surroundings(project: Project) -> Surroundings:
+    """Return what the types of the project's scripts depend on: its stubs, made only when they are needed."""
+    from ckfunc import __version__
+    from ckfunc.base.digests import digest
+    from ckfunc.check.subject import Surroundings
+    from ckfunc.scaffold.locate import templates
+    from ckfunc.scaffold.stubs import TYPES_DIR, scope_of, stub_files
+
+    scope, place = scope_of(project), templates()
+    made_from = [path.read_text(encoding="utf-8") for path in sorted((place / "types").iterdir())]
+
+    def stubs() -> Mapping[str, str]:
+        below = f"{TYPES_DIR}/"
+        files = stub_files(schema="", scope=scope)
+        return {name.removeprefix(below): text for name, text in files.items() if name.startswith(below)}
+
+    return Surroundings(
+        stubs=stubs,
+        identity=digest(repr((__version__, scope, made_from))),
+        settings=(place / "project" / "tsconfig.json.j2").read_text(encoding="utf-8"),
+    )
+
+
+def _parse(app: App, scripts: Sequence[Script], handlers: bool) -> Sequence[SyntaxProblem]:
+    from ckfunc.model.execution import SyntaxProblem
+
+    compiled = app.compiler().compile([(one.path, one.text) for one in scripts], handlers=handlers)
+    return [one for one in compiled if isinstance(one, SyntaxProblem)]
+
+
+def _watched(project: Project, files: Sequence[str], findings: Sequence[Finding]) -> tuple[Path, ...]:
+    from ckfunc.check.imports import sought
+    from ckfunc.check.settings import settings_files
+
+    named = [project.root / one for one in files]
+    return (*project.watched, *settings_files(project.root), *named, *(project.root / one for one in sought(findings)))
+
+
+def run_check(app: App, types: Sequence[str]) -> int:
+    """Check once, show what was found, and return the exit code."""
+    began = app.clock.monotonic_s()
+    with app.output.progress("checking"):
+        checked = check_project(app, types)
+    _show_warnings(app, checked)
+    if app.output.json:
+        app.output.document([one.to_json() for one in checked.problems])
+    else:
+        show_findings(app, checked)
+        _say_summary(app, checked, app.clock.monotonic_s() - began)
+    return EXIT_OK if checked.ok else EXIT_FAILED
+
+
+def show_findings(app: App, checked: Checked) -> None:
+    """Print findings: with their source lines on a terminal, else one line each."""
+    from ckfunc.check.render import compact_lines, full_lines
+
+    width = app.output.width()
+    if width is None:
+        app.output.lines(compact_lines(checked.problems))
+    else:
+        app.output.lines(full_lines(checked.problems, checked.root, width))
+
+
+def _show_warnings(app: App, checked: Checked) -> None:
+    for warning in checked.warnings:
+        app.output.warn(warning)
+
+
+def _say_summary(app: App, checked: Checked, took_s: float, when: str = "") -> None:
+    took = f"  ({took_s * 1000:.0f} ms{', unchanged' if checked.remembered else ''})"
+    app.output.talk((when, "muted"), (checked.summary, "success" if checked.ok else "failure"), (took, "muted"))
+
+
+def watch_checks(app: App, types: Sequence[str]) -> int:
+    """Check now and after every change, until interrupted."""
+    from ckfunc.watch.batches import batches
+
+    stop, wake = _Stop(), threading.Event()
+    watcher = _Watcher(app, types)
+    app.output.talk(("watching ", "title"), "the project's scripts; Ctrl-C ends")
+    wake.set()  # the first check comes before the first change, but after the watch began: nothing is missed
+    try:
+        for batch in batches(watcher.files, app.root(), stop, wake=wake):
+            watcher.react(batch)
+        require_uninterrupted()
+    finally:
+        stop.set()
+    return EXIT_OK
+
+
+class _Stop(threading.Event):
+    """Set by who wants the watch to end, and by a Ctrl-C that got lost."""
+
+    def is_set(self) -> bool:
+        return super().is_set() or pressed()
+
+
+class _Watcher:
+    """What was checked last, and what to do about a change."""
+
+    def __init__(self, app: App, types: Sequence[str]) -> None:
+        self._app = app
+        self._types = types
+        self._watched: tuple[Path, ...] = ()
+        self._warned: tuple[str, ...] = ()
+
+    def files(self) -> Collection[Path]:
+        """Return the files that the last result depends on, as far as a broken manifest lets us know."""
+        from ckfunc.manifest import watched_files
+
+        return {*self._watched, *watched_files(self._app.root(), self._app.settings.target)}
+
+    def react(self, _: Collection[Path]) -> None:
+        """Check and show what was found. What cannot be checked now may be so after the next change."""
+        output, began = self._app.output, self._app.clock.monotonic_s()
+        try:
+            checked = check_project(self._app, self._types)
+        except CkfuncError as problem:
+            output.failure(problem)
+            return
+        self._watched = checked.watched or self._watched
+        if checked.warnings != self._warned:
+            _show_warnings(self._app, checked)
+            self._warned = checked.warnings
+        if output.json:
+            output.record([one.to_json() for one in checked.problems])
+            return
+        show_findings(self._app, checked)
+        output.flush()
+        when = f"{self._app.clock.now().astimezone():%H:%M:%S}  "
+        _say_summary(self._app, checked, self._app.clock.monotonic_s() - began, when)
