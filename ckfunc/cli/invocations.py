@@ -11,6 +11,7 @@ from ckfunc.base.errors import CkfuncError
 from ckfunc.base.interrupts import require_uninterrupted
 from ckfunc.cli.context import App
 from ckfunc.cli.output import Output, ReaderGone
+from ckfunc.cli.stacks import Stacks
 from ckfunc.logs.entries import Entry, Gap, Item, Recovered, Trouble
 from ckfunc.logs.format import json_line, lines, notice
 from ckfunc.logs.since import parse_since
@@ -20,6 +21,7 @@ from ckfunc.wire.invocations import read_detail, read_invocation
 if TYPE_CHECKING:
     from ckfunc.api import Client
     from ckfunc.model.function import Function
+    from ckfunc.model.project import Project
 
 USUAL_COUNT = 25
 """How many old invocations `ckfunc logs` shows unless told otherwise."""
@@ -53,13 +55,14 @@ def show_logs(
     client = app.client(lasting=follow)
     with app.output.progress("reading"):
         functions = _functions(client, types)
+    stacks = Stacks(client, app.project, fresh=follow)
     if types and not follow:
         _require_known(types, functions)
     if not follow:
         found = 0
         for listed in recent(client, functions, **wanted):
             found += 1
-            show(app.output, listed, dated=True)
+            show(app.output, listed, dated=True, stacks=stacks)
             app.output.flush()  # raises once the reader has seen enough
         if not found:
             app.output.talk(("no invocations", "muted"), *([] if functions else [": nothing is deployed"]))
@@ -68,21 +71,31 @@ def show_logs(
         _warn_of_unknown(app, types, functions)
     app.output.talk(("following ", "title"), ", ".join(types) or "every function", ("; Ctrl-C ends", "muted"))
     for item in following(client, types, clock=_ReadClock(app), **wanted):
-        show(app.output, item)
+        show(app.output, item, stacks=stacks)
         app.output.flush()
 
 
 def stream_logs(
-    app: App, client: Client, types: Callable[[], Collection[str]], stop: threading.Event
+    app: App,
+    client: Client,
+    types: Callable[[], Collection[str]],
+    stop: threading.Event,
+    *,
+    project: Callable[[], Project] | None = None,
 ) -> threading.Thread:
-    """Print the invocations of `types` as they come, on a thread of their own, until `stop` is set."""
+    """Print the invocations of `types` as they come, on a thread of their own, until `stop` is set.
+
+    `project` gives the project as it is now, whose local files stacks are shown in; it is the app's unless given.
+    """
     from ckfunc.logs.follow import follow as following
+
+    stacks = Stacks(client, project or app.project, fresh=True)
 
     def stream() -> None:
         try:
             for item in following(client, clock=_EndingClock(app, stop)):
                 if not isinstance(item, Entry) or item.type in types():
-                    show(app.output, item)
+                    show(app.output, item, stacks=stacks)
                     app.output.flush()
         except _Ended:
             pass
@@ -97,14 +110,18 @@ def stream_logs(
     return thread
 
 
-def show(output: Output, item: Item, *, dated: bool = False) -> None:
-    """Print one item of a log: an invocation as data, what concerns the following itself as talk."""
+def show(output: Output, item: Item, *, dated: bool = False, stacks: Stacks | None = None) -> None:
+    """Print one item of a log: an invocation as data, what concerns the following itself as talk.
+
+    People see the places of local files that `stacks` knows; programs get what the platform says.
+    """
     if isinstance(item, Trouble | Recovered | Gap):
         output.talk(*notice(item))
     elif output.json:
         output.line(json_line(item))
     else:
-        output.lines(lines(item, width=output.width(), zone=None, dated=dated))
+        shown = item if stacks is None else stacks.mapped(item)
+        output.lines(lines(shown, width=output.width(), zone=None, dated=dated))
 
 
 def show_triggered(app: App, trigger_type: str, answer: Mapping[str, Any]) -> int:
@@ -124,7 +141,7 @@ def show_triggered(app: App, trigger_type: str, answer: Mapping[str, Any]) -> in
         if not app.output.json:
             detail = answer.get("detail")
             entry = Entry(trigger_type, invocation, read_detail({"id": invocation.id, **detail}) if detail else None)
-            show(app.output, entry)
+            show(app.output, entry, stacks=Stacks(app.client(), app.project, fresh=True))
     if "allowed" in answer and not app.output.json:
         verdict, style = ("allowed", "success") if answer["allowed"] else ("denied", "failure")
         why = f": {answer['reason']}" if answer.get("reason") else ""

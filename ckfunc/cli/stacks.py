@@ -1,0 +1,97 @@
+"""How the stacks of bundled handlers are shown: in the local files, when what ran is what those files make."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from ckfunc.base.errors import CkfuncError
+from ckfunc.logs.entries import Entry
+
+if TYPE_CHECKING:
+    from ckfunc.api import Client
+    from ckfunc.model.function import FunctionVersion
+    from ckfunc.model.project import Project, Script
+
+_INIT_SCRIPT = "initialization-script.ts"
+"""What frames of an emulator call the init script; a handler is TYPE@VERSION.ts to them."""
+
+
+class Stacks:
+    """Maps the stacks of runs back to local files; asks the application only when there is something to map.
+
+    `project` gives the project as it is now. With `fresh`, the runs happen while they are shown: only then is it known
+    that the init script of today is the one that ran.
+    """
+
+    def __init__(self, client: Client, project: Callable[[], Project], *, fresh: bool = False) -> None:
+        self._client = client
+        self._project = project
+        self._fresh = fresh
+        self._versions: dict[tuple[str, int], FunctionVersion] = {}
+
+    def mapped(self, entry: Entry) -> Entry:
+        """Return an entry whose stack and console output name places in local files, as far as they are known."""
+        row = entry.invocation
+        name = f"{entry.type}@{row.version_number}.ts"
+        said = _said(entry)
+        try:
+            if f"{name}:" in said and (script := self._handler(entry.type, row.version_number)):
+                entry = _with(entry, name, script.source_map or "")
+            if self._fresh and f"{_INIT_SCRIPT}:" in said and (script := self._initialization_script()):
+                entry = _with(entry, _INIT_SCRIPT, script.source_map or "")
+        except CkfuncError:
+            pass  # an application that cannot be asked, or a project that is broken: places in the bundle are true too
+        return entry
+
+    def _handler(self, trigger_type: str, number: int) -> Script | None:
+        """Return the local script when it is a bundle, and what that version is."""
+        from ckfunc.deploy.resources import newlines
+
+        script = next((one.handler for one in self._project().functions or () if one.type == trigger_type), None)
+        if script is None or not script.modules:
+            return None
+        deployed = self._version(trigger_type, number)
+        return script if newlines(deployed.handler_script) == newlines(script.text) else None
+
+    def _version(self, trigger_type: str, number: int) -> FunctionVersion:
+        from ckfunc.deploy.cache import VersionCache
+        from ckfunc.deploy.history import function_of, version_of
+
+        known = self._versions.get((trigger_type, number))
+        if known is None:
+            function, cache = function_of(self._client, trigger_type), VersionCache(self._project().root)
+            known = self._versions[trigger_type, number] = version_of(self._client, function, number, cache)
+        return known
+
+    def _initialization_script(self) -> Script | None:
+        from ckfunc.deploy.resources import newlines
+
+        script = self._project().runtime.initialization_script
+        if script is None or not script.modules:
+            return None
+        return script if newlines(self._client.runtime().initialization_script or "") == newlines(script.text) else None
+
+
+def _said(entry: Entry) -> str:
+    """Return all the text of a run that may hold places."""
+    error = entry.invocation.result.get("error")
+    found = [one for one in error.values() if isinstance(one, str)] if isinstance(error, Mapping) else []
+    return "\n".join([*found, *(line.text for line in (entry.detail.console if entry.detail else ()))])
+
+
+def _with(entry: Entry, name: str, source_map: str) -> Entry:
+    from ckfunc.bundle.stacks import map_stack
+
+    row, detail = entry.invocation, entry.detail
+    error = row.result.get("error")
+    if isinstance(error, Mapping):
+        mapped: dict[str, Any] = {
+            key: map_stack(one, name, source_map) if isinstance(one, str) else one for key, one in error.items()
+        }
+        row = replace(row, result={**row.result, "error": mapped})
+    if detail is not None:
+        console = tuple(replace(line, text=map_stack(line.text, name, source_map)) for line in detail.console)
+        detail = replace(detail, console=console)
+    return replace(entry, invocation=row, detail=detail)
