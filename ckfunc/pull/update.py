@@ -134,6 +134,10 @@ class _Work:
             return
         one = found[0]
         base = self._base.scripts.get(one.type)
+        if script.modules:
+            compare = f"`ckfunc diff {one.type}@{one.version}` shows how"
+            self._bundle(script, base, one.script, f"v{one.version} of {one.type}", compare)
+            return
         if base is None and one.script != script.text and self._deployed_before(one.type, script.text):
             base = script.text
         self._merge(script, base, one.script, f"v{one.version} of {one.type}")
@@ -142,10 +146,22 @@ class _Work:
         script, there = project.runtime.initialization_script, self._remote.initialization_script
         if there is None:
             return
-        if script is not None:
+        if script is not None and script.modules:
+            self._bundle(
+                script, self._base.initialization_script, there, "the deployed init script", "see `ckfunc diff`"
+            )
+        elif script is not None:
             self._merge(script, self._base.initialization_script, there, "deployed init script")
         elif there:
             self.notes.append("the init script is not managed by functions.yaml, and was left alone")
+
+    def _bundle(self, script: Script, base: str | None, there: str, remote_name: str, compare: str) -> None:
+        """A bundle cannot be taken apart again: what was changed in it must be brought home by hand."""
+        if there not in (script.text, base):
+            self.quarrels.append(
+                f"{remote_name} is not what {', '.join(script.modules)} make, and cannot be put back into these files; "
+                f"they were left alone ({compare})"
+            )
 
     def _merge(self, script: Script, base: str | None, there: str, remote_name: str) -> None:
         merged: Merged = merge(base, script.text, there, local_name=script.path, remote_name=remote_name)
@@ -209,14 +225,26 @@ class _Work:
 
 
 def agreed(project: Project, remote: RemoteProject) -> Base:
-    """Return what a project and its application agree on once `remote` was pulled into it."""
+    """Return what a project and its application agree on once `remote` was pulled into it.
+
+    Of bundles only those that are the same: others could not be pulled.
+    """
     functions = {one.type: one.script for one in remote.functions}
+    script, there = project.runtime.initialization_script, remote.initialization_script
     return Base(
-        scripts={one.type: functions[one.type] for one in project.functions or () if one.type in functions},
-        initialization_script=remote.initialization_script,
+        scripts={
+            one.type: functions[one.type]
+            for one in project.functions or ()
+            if one.type in functions and _pulled(one.handler, functions[one.type])
+        },
+        initialization_script=there if script is None or there is None or _pulled(script, there) else None,
         dependencies=remote.dependencies,
         variables=None if remote.environment is None else tuple(sorted(remote.environment)),
     )
+
+
+def _pulled(script: Script, there: str) -> bool:
+    return not script.modules or script.text == there
 
 
 def deployed(project: Project, types: Collection[str], kinds: Collection[str]) -> Base:
