@@ -11,13 +11,16 @@ from ckfunc import __version__
 from ckfunc.manifest.definition import PLATFORM_PACKAGES
 from ckfunc.model.project import Project, Script
 from ckfunc.model.triggers import BY_TYPE, TRIGGERS, Field, Trigger
-from ckfunc.scaffold.exports import exported_names
+from ckfunc.scaffold.exports import Exports, exports
 from ckfunc.scaffold.platform import families, request_declarations, resource_declarations
 from ckfunc.scaffold.render import render
 from ckfunc.scaffold.writing import Written, write_all
 
 TYPES_DIR = ".ckfunc/types"
 SCHEMA_FILE = ".ckfunc/functions.schema.json"
+
+# Source: the platform's documents; the runtime always has them.
+PLATFORM_VARIABLES = ("CHATKITTY_APPLICATION_ID", "CHATKITTY_CLIENT_ID", "CHATKITTY_CLIENT_SECRET")
 
 NODE_MODULES = (
     *("assert", "buffer", "child_process", "crypto", "events", "fs", "http", "https", "module", "net", "node:", "os"),
@@ -27,18 +30,21 @@ NODE_MODULES = (
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """What a project adds to the scope of its handlers: unknown trigger types, packages, an init script."""
+    """What a project adds to the scope of its handlers: unknown trigger types, packages, names of environment
+    variables, an init script."""
 
     types: tuple[str, ...] = ()
     packages: tuple[str, ...] = ()
+    variables: tuple[str, ...] = ()
     initialization_script: Script | None = None
 
 
 def scope_of(project: Project) -> Scope:
-    """Return what `project` adds to the scope of its handlers."""
+    """Return what `project` adds to the scope of its handlers. No value of a variable is in it."""
     return Scope(
         types=tuple(one.type for one in project.functions or ()),
         packages=tuple(project.runtime.dependencies or ()),
+        variables=tuple(project.runtime.environment or ()),
         initialization_script=project.runtime.initialization_script,
     )
 
@@ -89,11 +95,18 @@ def _project_types(scope: Scope) -> str:
     return render(
         "types/project.d.ts",
         version=__version__,
-        exports=exported_names(script.text) if script else (),
+        exports=_exports(script) if script else Exports(),
         initialization_script=path,
         initialization_import=_import_of(path),
+        variables=sorted({*PLATFORM_VARIABLES, *scope.variables}),
         modules=sorted({*PLATFORM_PACKAGES, *NODE_MODULES, *scope.packages}),
     )
+
+
+def _exports(script: Script) -> Exports:
+    """Return what an init script exports: what is deployed tells all values, and the file itself the types."""
+    written = exports(script.source)
+    return Exports(tuple(sorted({*exports(script.text).values, *written.values})), written.types)
 
 
 def _import_of(path: str) -> str | None:

@@ -11,7 +11,7 @@ import pytest
 import ckfunc
 from ckfunc.base.errors import CkfuncError
 from ckfunc.model.project import Project, Target, WantedRuntime
-from ckfunc.scaffold.exports import exported_names
+from ckfunc.scaffold.exports import Exports, exports
 from ckfunc.scaffold.locate import templates
 from ckfunc.scaffold.render import render
 from ckfunc.scaffold.stubs import Scope, scope_of
@@ -37,7 +37,7 @@ def test_a_value_that_a_template_lacks_is_an_error() -> None:
 
 
 def test_nothing_is_escaped_in_what_is_rendered() -> None:
-    text = render("types/project.d.ts", version="<&>", exports=(), modules=())
+    text = render("types/project.d.ts", version="<&>", exports=Exports(), variables=(), modules=())
     assert "ckfunc <&>;" in text
 
 
@@ -58,12 +58,29 @@ def test_nothing_is_escaped_in_what_is_rendered() -> None:
         ("// export const a = 1;\n/* export { b } */ const s = 'export const c = 1';", ()),
         ("const t = `\nexport const a = 1;\n`;\nexport const b = 'it\\'s';", ("b",)),
         ("export * from 'x';", ()),
+        ("export const { a, b: c, d = 1, ...e } = f();", ("a", "c", "d", "e")),
+        ("export const [g, , h]: number[] = [1, 2, 3];", ("g", "h")),
+        ("const notThis = 1;\nexport let { i } = f(), j = { k: 1 };", ("i",)),
+        ("interface A {}\nclass B {}\nexport { A, B };", ("B",)),
         ("var foo = 8;", ()),
         ("", ()),
     ],
 )
 def test_exports_of_an_init_script_are_found(source: str, names: tuple[str, ...]) -> None:
-    assert exported_names(source) == names
+    assert exports(source).values == names
+
+
+@pytest.mark.parametrize(
+    ("source", "names"),
+    [
+        ("export type A = 1; export interface B {} export class C extends D {} export enum E { X }", "ABCE"),
+        ("interface A { b: 1 }\nclass B implements A {}\nexport { A as C, B };", "BC"),
+        ("import type { A } from 'a';\nexport type { A, B as C };\nexport { type D, e };", "ACD"),
+        ("export type A<T> = T; export interface B<T> { t: T } class C {} // export class D {}", ""),
+    ],
+)
+def test_types_that_an_init_script_exports_are_found(source: str, names: str) -> None:
+    assert exports(source).types == tuple(names)
 
 
 def test_an_unmanaged_project_adds_nothing_to_the_scope() -> None:

@@ -62,6 +62,11 @@ def add(project: Path, name: str, text: str) -> None:
     path.write_text(text, encoding="utf-8")
 
 
+def places(project: Path) -> list[str]:
+    """Return where tsc finds something wrong, as `file(line`."""
+    return [line.partition(",")[0] for line in tsc(project) if not line.startswith(" ")]
+
+
 def test_every_scaffolded_handler_type_checks_strictly_beside_all_others(project: Path) -> None:
     for trigger in TRIGGERS:
         add(project, handler_path(trigger), handler_text(trigger))
@@ -167,6 +172,75 @@ async function handleEvent(event: PizzaOrderedEvent, context: Context) {
 
     add(project, "handlers/misuse.ts", "async function handleEvent() { const a: number = greet(1); }\n")
     assert len(tsc(project)) == 2
+
+
+def test_types_that_the_init_script_exports_are_in_scope_too(project: Path) -> None:
+    script = Script(
+        "init.ts",
+        """\
+export interface Ticket { id: number }
+export class Desk { open(): Ticket { return { id: 1 }; } }
+export const { desk, count: tickets } = { desk: new Desk(), count: 2 };
+""",
+    )
+    add(project, script.path, script.text)
+    add(
+        project,
+        "handlers/desk.ts",
+        """\
+async function handleEvent(event: UserSentMessageEvent, context: Context) {
+  const ticket: Ticket = new Desk().open();
+  const other: Desk = desk;
+  const wrong: string = tickets;
+  return [ticket.id, other.open().number];
+}
+""",
+    )
+    write_stubs(project, schema="{}", scope=Scope(initialization_script=script))
+    assert places(project) == ["handlers/desk.ts(4", "handlers/desk.ts(5"]
+
+
+def test_a_bundled_init_script_is_in_scope_with_the_names_that_only_its_modules_tell(project: Path) -> None:
+    add(project, "lib/greet.ts", "export const greet = (name: string) => name;\n")
+    written = 'export * from "./lib/greet";\n'
+    add(project, "init.ts", written)
+    add(project, "handlers/use.ts", "async function handleEvent() { greet(1); }\n")
+    bundle = "const greet = (name) => name;\nexport {\n  greet\n};\n"
+    script = Script("init.ts", bundle, modules=("init.ts", "lib/greet.ts"), written=written)
+    write_stubs(project, schema="{}", scope=Scope(initialization_script=script))
+    [problem] = tsc(project)
+    assert problem.startswith("handlers/use.ts(1,")
+    assert "'number' is not assignable to parameter of type 'string'" in problem
+
+
+@pytest.mark.parametrize("whole_node", [False, True])
+def test_declared_variables_are_text_and_others_may_be_missing(project: Path, whole_node: bool) -> None:
+    if whole_node:
+        (project / "node_modules").symlink_to(installed(NODE_TYPES) / "node_modules", target_is_directory=True)
+        settings = project / "tsconfig.json"
+        settings.write_text(settings.read_text().replace('"types": []', '"types": ["node"]'))
+    add(
+        project,
+        "handlers/env.ts",
+        """\
+async function handleEvent() {
+  const declared: string = process.env.SUPPORT_CHANNEL + process.env.CHATKITTY_APPLICATION_ID.length;
+  const maybe: string | undefined = process.env.OTHER;
+  const missing: string = process.env.OTHER;
+  const { SUPPORT_CHANNEL, ANOTHER } = process.env;
+  SUPPORT_CHANNEL.length;
+  ANOTHER.length;
+  return [declared, maybe, missing];
+}
+""",
+    )
+    environment = {"SUPPORT_CHANNEL": "a value that nobody sees"}
+    wanted = Project(project, Target("local"), WantedRuntime(environment=environment), None)
+    scope = scope_of(wanted)
+    files = stub_files(schema="{}", scope=scope)
+    assert "nobody sees" not in repr(scope) + "".join(files.values())
+    write_stubs(project, schema="{}", scope=scope)
+    assert places(project) == ["handlers/env.ts(4", "handlers/env.ts(7"]
 
 
 @pytest.mark.parametrize("name", ["init.ts", "init.mts", "init.cts", "boot/init.js"])
@@ -318,5 +392,4 @@ def test_a_sample_that_lacks_a_field_or_has_one_too_many_would_be_found(project:
         text = f"const a: {trigger.event_type} = {json.dumps(event)};\n"
         text += f"const b: {trigger.event_type} = {json.dumps({**sample_event(trigger.type), 'unknown': 1})};\n"
         add(project, f"{trigger.file_stem}.ts", text)
-    places = {line.partition(",")[0] for line in tsc(project) if not line.startswith(" ")}
-    assert places == {f"{trigger.file_stem}.ts({line}" for trigger in documented for line in (1, 2)}
+    assert set(places(project)) == {f"{trigger.file_stem}.ts({line}" for trigger in documented for line in (1, 2)}
