@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hmac
 from collections.abc import Callable, Iterator, Mapping
 from types import TracebackType
 from typing import Any, TypeVar
@@ -37,7 +38,7 @@ class Client:
     """One application on the platform or an emulator. Thread-safe; a context manager that closes its connections.
 
     Every method raises ApiFailure of one kind or another. Reading and PUTs are tried again over passing trouble;
-    what creates something is sent once.
+    what creates something is sent once. After a 429, fewer requests are under way at a time.
     """
 
     def __init__(
@@ -84,6 +85,12 @@ class Client:
             # Its port is another each time, its database is not.
             return f"emulator#{self._application_id}#{self.emulator_id}"
         return f"{self.connection.api_url}#{self._application_id}"
+
+    def fingerprint(self, text: str) -> str:
+        """Name a secret text by a digest that is of no use without the client secret: 64 hexadecimal digits."""
+        return hmac.new(
+            self.connection.client_secret.encode(), text.encode("utf-8", "surrogatepass"), "sha256"
+        ).hexdigest()
 
     # -- the application -----------------------------------------------------------------------------------------
 

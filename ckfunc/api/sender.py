@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from ckfunc.api.connection import place
+from ckfunc.api.pace import TOO_MANY, Pace
 from ckfunc.api.retry import PATIENCE_S, RETRIED_STATUSES, TRIES, Wait, retry_delay_s
 from ckfunc.base.clock import Clock
 from ckfunc.base.errors import Unreachable
@@ -36,17 +37,19 @@ class Sender:
 
     def __init__(self, clock: Clock, timeout_s: float, on_wait: Callable[[Wait], None] | None) -> None:
         # Here and not above: importing httpx costs more than the rest of ckfunc together.
-        from ckfunc.api.transport import Transport
+        from ckfunc.api.transport import CONNECTIONS, Transport
 
         self._transport = Transport(timeout_s)
         self._clock = clock
         self._on_wait = on_wait
+        self._pace = Pace(clock, CONNECTIONS, self._held)
 
     def send(self, request: Request, moved: Callable[[], bool] | None = None) -> Answer:
         """Send `request` and return the last answer, whatever its status; raises Unreachable.
 
         `moved` is asked when no connection can be made: Moved is raised when it says so.
 
+        Requests that wait for a turn, as there are too many under way already, are sent in no particular order.
         A repeatable request is tried again after 429, 502, 503, 504 and lost connections; any request is tried again
         while no connection can be made, since it never left.
         """
@@ -55,16 +58,18 @@ class Sender:
         waited_s = 0.0
         attempt = 1
         while True:
-            result = self._try(request)
+            with self._pace.turn() as heard:
+                result = self._try(request)
+                delay_s = self._delay_s(result, attempt)
+                heard(None if isinstance(result, Unreachable) else result.status, delay_s)
             if isinstance(result, Unreachable):
                 if moved is not None and isinstance(result, NotSent) and moved():
                     raise Moved
-                reason, headers = result.message, {}
+                reason = result.message
             elif request.repeatable and result.status in RETRIED_STATUSES:
-                reason, headers = f"{place(request.url)} answered {result.status}", dict(result.headers)
+                reason = f"{place(request.url)} answered {result.status}"
             else:
                 return result
-            delay_s = retry_delay_s(headers, attempt, now=self._clock.now())
             if attempt >= TRIES or waited_s + delay_s > PATIENCE_S:
                 if isinstance(result, Unreachable):
                     raise result
@@ -74,6 +79,14 @@ class Sender:
             self._clock.sleep(delay_s)
             waited_s += delay_s
             attempt += 1
+
+    def _delay_s(self, result: Answer | Unreachable, attempt: int) -> float:
+        headers = {} if isinstance(result, Unreachable) else result.headers
+        return retry_delay_s(headers, attempt, now=self._clock.now())
+
+    def _held(self, seconds: float) -> None:
+        if self._on_wait:
+            self._on_wait(Wait(f"the API answered {TOO_MANY}: too many requests", seconds, 1))
 
     def _try(self, request: Request) -> Answer | Unreachable:
         from ckfunc.api.transport import Hopeless, NotSent

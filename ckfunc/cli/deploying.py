@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ckfunc.base.errors import UsageProblem
+from ckfunc.base.errors import EXIT_OK, UsageProblem
 from ckfunc.cli.context import App
 from ckfunc.cli.output import USUAL_COLUMNS, Output
 
 if TYPE_CHECKING:
     from ckfunc.deploy.plan import Plan
     from ckfunc.deploy.report import Report
+    from ckfunc.deploy.run import Options
     from ckfunc.model.execution import SyntaxProblem
     from ckfunc.model.project import Project
 
@@ -20,14 +23,19 @@ class NeedsYes(UsageProblem):
     """A protected target, and nobody who can be asked."""
 
 
-def make_plan(app: App) -> Plan:
-    """Compare the project with its target."""
-    from ckfunc.deploy import run
+def make_plan(app: App, only: tuple[str, ...] = (), out: Path | None = None) -> Plan:
+    """Compare the project with its target, and keep the plan in a file if there is an `out`."""
+    from ckfunc.deploy import run, saved
     from ckfunc.deploy.cache import VersionCache
 
     project, client = app.project(), app.client()
     with app.output.progress("comparing"):
-        return run.plan(project, client, VersionCache(project.root))
+        plan = run.plan(project, client, VersionCache(project.root), run.Options(only=only))
+    if out is not None:
+        saved.save(out, plan, client, app.clock, only)
+        command = f"ckfunc deploy --plan {app.output.path(out)}"
+        app.output.talk(("saved ", "title"), f"{app.output.path(out)}; `{command}` carries it out")
+    return plan
 
 
 def show_plan(output: Output, plan: Plan, *, markdown: bool = False) -> None:
@@ -45,27 +53,156 @@ def show_plan(output: Output, plan: Plan, *, markdown: bool = False) -> None:
     output.lines(plan_lines(plan))
 
 
-def deploy_project(app: App, *, yes: bool) -> int:
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What the user asked of a deploy on the command line; see `ckfunc deploy --help`."""
+
+    yes: bool = False
+    dry_run: bool = False
+    resume: bool = False
+    saved: Path | None = None
+    only: tuple[str, ...] = ()
+    allow_removals: bool = False
+    allow_other_application: bool = False
+    allow_stale: bool = False
+    at_once: int | None = None
+
+
+def deploy_project(app: App, wish: Wish) -> int:
     """Make the application match the manifest, and return the exit code."""
     from ckfunc.deploy import run
+    from ckfunc.deploy.cache import VersionCache
     from ckfunc.deploy.summary import step_text
 
+    options = _options(app, wish)
     project, client = app.project(), app.client()
+    check = checker(app, project)
+    if wish.dry_run:
+        with app.output.progress("comparing"):
+            plan = run.prepare(project, client, check=check, cache=VersionCache(project.root), options=options)
+        show_plan(app.output, plan)
+        app.output.talk(("dry run: ", "title"), "nothing was written")
+        return EXIT_OK
     with app.output.progress("deploying"):
         report = run.deploy(
             project,
             client,
-            check=checker(app, project),
-            confirm=agreement(app, yes=yes),
+            check=check,
+            confirm=agreement(app, yes=wish.yes),
             on_step=lambda step: app.output.detail(step_text(step)),
+            options=options,
+            clock=app.clock,
         )
     remember(app, project, report)
     show_report(app.output, report)
     return report.exit_code
 
 
+def _options(app: App, wish: Wish) -> Options:
+    """Return what a deploy may do; a saved plan and a journal name their target and their parts themselves."""
+    from ckfunc.deploy import run, saved
+    from ckfunc.deploy.parallel import AT_ONCE
+    from ckfunc.deploy.resume import unfinished
+
+    if ((wish.saved or wish.resume) and wish.only) or (wish.saved and wish.resume):
+        raise UsageProblem("--plan, --resume and --only exclude each other", hint="a plan says itself what is in it")
+    options = run.Options(
+        only=wish.only,
+        allow_removals=wish.allow_removals,
+        allow_other_application=wish.allow_other_application,
+        allow_stale=wish.allow_stale,
+        at_once=wish.at_once or AT_ONCE,
+    )
+    if wish.saved is not None:
+        plan = saved.load(app.directory / wish.saved)
+        app.settings.target = app.settings.target or plan.target
+        return replace(options, saved=plan, only=plan.only)
+    if wish.resume:
+        project, client = app.project(), app.client()
+        client.runtime()  # tells which application it is
+        record = unfinished(project.root, project.target.name, client.identity)
+        app.output.talk(("resuming ", "title"), f"the deploy of {record.time}")
+        return replace(options, resume=record, only=record.only)
+    return options
+
+
+def undo_deploy(app: App, *, yes: bool, dry_run: bool, env_file: Path | None, keep_environment: bool) -> int:
+    """Bring back what was before the last deploy, after showing what that changes; return the exit code."""
+    from ckfunc.deploy import journal, run, undo
+    from ckfunc.deploy.cache import VersionCache
+    from ckfunc.deploy.plan import make
+    from ckfunc.deploy.report import Ending, nothing_done
+    from ckfunc.deploy.snapshot import overview, with_versions
+
+    project, client = app.project(), app.client()
+    cache, root, target = VersionCache(project.root), project.root, project.target
+    with app.output.progress("comparing"):
+        seen = overview(client)
+        run.guard(project, seen, client, cache)
+        record = journal.last(root, target.name, client.identity)
+        if record is None:
+            raise undo.NothingToUndo(
+                f"no deploy to {target.name} from this checkout is known",
+                hint="`ckfunc rollback TYPE` brings back an older version of one function",
+            )
+        former = undo.former(
+            record,
+            root,
+            target,
+            seen,
+            client,
+            cache,
+            supplied=_supplied(app, env_file),
+            keep_environment=keep_environment,
+        )
+        types = [one.type for one in former.project.functions or ()]
+        plan = make(former.project, with_versions(seen, types, client, cache))
+    for note in former.notes:
+        app.output.warn(note)
+    if plan.is_empty:
+        show_report(app.output, nothing_done(plan, Ending.COMPLETE, ""))
+        return EXIT_OK
+    if dry_run:
+        show_plan(app.output, plan)
+        app.output.talk(("dry run: ", "title"), "nothing was written")
+        return EXIT_OK
+    question = f"Bring back what {target.name} was before the {record.command} of {record.time}?"
+    if not yes and not _asked(app, plan, question):
+        report = nothing_done(plan, Ending.DECLINED, "not attempted: declined")
+    else:
+        with app.output.progress("undoing"):
+            report = run.carry_out(plan, client, run.Means(root, cache, clock=app.clock, command="undo"))
+    show_report(app.output, report)
+    return report.exit_code
+
+
+def _asked(app: App, plan: Plan, question: str) -> bool:
+    """Show a plan and ask. Raises NeedsYes where nobody can be asked."""
+    from ckfunc.deploy.render import plan_lines
+
+    if not app.output.interactive:
+        raise NeedsYes("there is no terminal to ask on; nothing was written", hint="pass --yes to do it all the same")
+    app.output.talks(plan_lines(plan))
+    return app.output.confirm(question)
+
+
+def _supplied(app: App, env_file: Path | None) -> dict[str, str]:
+    """Return the values in a file of NAME=value lines. Raises UsageProblem."""
+    from dotenv import dotenv_values
+
+    if env_file is None:
+        return {}
+    path = app.directory / env_file
+    if not path.is_file():
+        raise UsageProblem(f"there is no file {env_file}", hint="--env-file takes a file of NAME=value lines")
+    return {name: value for name, value in dotenv_values(path, interpolate=False).items() if value is not None}
+
+
 def remember(app: App, project: Project, report: Report) -> None:
-    """Note what the application and the project agree on now: the base of later pulls."""
+    """Note what the application and the project agree on now: the base of later pulls.
+
+    Not after an undo or a rollback: the working copy has no part in those, and a pull is to bring it what they did.
+    """
     from ckfunc.cli.pulling import remember_deployed
     from ckfunc.deploy.report import Ending
 
@@ -75,14 +212,13 @@ def remember(app: App, project: Project, report: Report) -> None:
 
 def show_report(output: Output, report: Report) -> None:
     """Print what a deploy came to."""
-    from ckfunc.deploy.report import Result
+    from ckfunc.deploy.report import WRONG
     from ckfunc.deploy.summary import report_lines
 
     if output.json:
         output.document(report.to_json())
         return
-    wrong = (Result.FAILED, Result.SKIPPED)
-    said = [one for one in report.items if one.result in wrong or not output.quiet]
+    said = [one for one in report.items if one.result in WRONG or not output.quiet]
     output.lines(report_lines(report, width=output.width() or USUAL_COLUMNS, items=said))
 
 

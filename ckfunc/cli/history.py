@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from ckfunc.base.errors import EXIT_DIFFERENCES, EXIT_FAILED, EXIT_OK, UsageProblem
+from ckfunc.base.errors import EXIT_DIFFERENCES, EXIT_FAILED, EXIT_OK, CkfuncError, UsageProblem
 from ckfunc.base.text import Segment, printable
 from ckfunc.cli.context import App
 from ckfunc.cli.deploying import NeedsYes
@@ -14,21 +14,27 @@ from ckfunc.deploy.blame import blame, commits_of
 from ckfunc.deploy.cache import VersionCache
 from ckfunc.deploy.history import (
     Reference,
+    Rollback,
     function_of,
     prepare_rollback,
     reference,
-    roll_back,
+    rolled_back,
     script_digest,
     version_of,
     versions_of,
 )
-from ckfunc.deploy.resources import newlines
+from ckfunc.deploy.plan import make
+from ckfunc.deploy.report import WRONG
+from ckfunc.deploy.resources import FUNCTIONS, newlines
+from ckfunc.deploy.run import Means, carry_out, guard
+from ckfunc.deploy.snapshot import Snapshot
 from ckfunc.deploy.sources import line_count, unified
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from ckfunc.deploy.blame import Commit
+    from ckfunc.deploy.report import Item
     from ckfunc.model.function import Function, FunctionVersion
     from ckfunc.model.project import Script
 
@@ -123,20 +129,32 @@ def roll_function_back(app: App, trigger_type: str, *, to: int | None, yes: bool
         if app.output.json:
             app.output.document({**outcome, "result": "declined"})
         return EXIT_FAILED
-    made = roll_back(client, wanted, cache)
+    item = _rolled_back(app, wanted)
+    if item.result in WRONG:
+        if app.output.json:
+            app.output.document({**outcome, "result": item.result.value, "note": item.note})
+        raise CkfuncError(item.note or "the version was not created", hint=item.hint)
     if app.output.json:
-        app.output.document({**outcome, "result": "updated", "version": made.version_number})
+        app.output.document({**outcome, "result": "updated", "version": item.new_version})
     else:
-        where = f"{printable(trigger_type)}  v{wanted.current.version_number} → v{made.version_number}"
+        where = f"{printable(trigger_type)}  v{wanted.current.version_number} → v{item.new_version}"
         app.output.line(("  ~ ", "update"), where, (f"  the script of v{old}", "muted"))
     _say_working_copy(app, trigger_type, after.text)
     return EXIT_OK
 
 
-def _require_application(app: App) -> None:
-    from ckfunc.deploy.run import guard
-    from ckfunc.deploy.snapshot import Snapshot
+def _rolled_back(app: App, wanted: Rollback) -> Item:
+    """Deploy an old script as a deploy is done, and return what became of it."""
+    project, client = app.project(), app.client()
+    cache, target = VersionCache(project.root), project.target
+    former = rolled_back(wanted, project.root, target)
+    function = replace(wanted.function, current_version_number=wanted.current.version_number)
+    seen = Snapshot(client.runtime(), (function,), {function.type: wanted.current})
+    report = carry_out(make(former, seen), client, Means(project.root, cache, clock=app.clock, command="rollback"))
+    return next(one for one in report.items if one.kind == FUNCTIONS and one.name == function.type)
 
+
+def _require_application(app: App) -> None:
     project, client = app.project(), app.client()
     guard(project, Snapshot(client.runtime(), ()), client, VersionCache(project.root))
 

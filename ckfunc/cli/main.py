@@ -38,6 +38,7 @@ COMMANDS: dict[str, str] = {
     "versions": "List what a function was before.",
     "show": "Print the script of a deployed version.",
     "rollback": "Deploy an older script again.",
+    "undo": "Bring back what was before the last deploy.",
     "watch": "Deploy what changes, while logs stream.",
     "logs": "List or follow invocations.",
     "trigger": "Make the emulator fire an event.",

@@ -18,6 +18,9 @@ F = TypeVar("F", bound=Callable[..., Any])
 pass_app = click.pass_obj
 """Passes the App as the command's first argument."""
 
+FILE = click.Path(path_type=Path, dir_okay=False)
+"""A file, which need not exist."""
+
 
 def _setting(name: str) -> Callable[[click.Context, click.Parameter, Any], Any]:
     def keep(ctx: click.Context, _: click.Parameter, value: Any) -> None:

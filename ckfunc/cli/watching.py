@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from ckfunc.base.errors import (
+    Busy,
     CkfuncError,
     InvalidFiles,
     InvalidScripts,
@@ -17,28 +18,30 @@ from ckfunc.base.errors import (
     UnreadableAnswer,
 )
 from ckfunc.base.interrupts import pressed, require_uninterrupted
+from ckfunc.bundle.project import InvalidModules
 from ckfunc.cli.context import App
 from ckfunc.cli.deploying import agreement, checker, remember
 from ckfunc.cli.invocations import stream_logs
 from ckfunc.cli.output import USUAL_COLUMNS
 from ckfunc.deploy import run
-from ckfunc.deploy.report import DONE, Ending, Report, Result
+from ckfunc.deploy.guards import NeedsFlag
+from ckfunc.deploy.report import DONE, WRONG, Ending, Report
 from ckfunc.model.project import Project
 from ckfunc.watch.batches import batches
 
 FIRST_RETRY_S = 1.0
 LONGEST_RETRY_S = 30.0
 LOGS_END_S = 0.5
-SHOWN = {*DONE.values(), Result.FAILED, Result.SKIPPED}
+SHOWN = {*DONE.values(), *WRONG}
 
 
-def watch_project(app: App, *, logs: bool, yes: bool) -> None:
+def watch_project(app: App, *, logs: bool, yes: bool, allow_removals: bool = False) -> None:
     """Deploy now and after every change, until interrupted."""
     project, client = app.project(), app.client(lasting=True)
     stop, wake = _Stop(), threading.Event()
-    watcher = Watcher(app, project, wake, yes=yes)
+    watcher = Watcher(app, project, wake, yes=yes, allow_removals=allow_removals)
     app.output.talk(("watching ", "title"), f"{len(project.watched)} files, target {project.target.name}; Ctrl-C ends")
-    streaming = stream_logs(app, client, watcher.types, stop) if logs else None
+    streaming = stream_logs(app, client, watcher.types, stop, project=watcher.project) if logs else None
     # Node takes a moment to start: not at the first save, but while nobody waits for it.
     threading.Thread(target=app.compiler().compile, args=([("warm-up.ts", "")],), daemon=True).start()
     wake.set()  # the first deploy comes before the first change, but after the watch began: nothing is missed
@@ -64,21 +67,29 @@ class _Stop(threading.Event):
 class Watcher:
     """What was deployed last, and what to do about a change."""
 
-    def __init__(self, app: App, project: Project, wake: threading.Event, *, yes: bool) -> None:
+    def __init__(self, app: App, project: Project, wake: threading.Event, *, yes: bool, allow_removals: bool) -> None:
         self._app = app
         self._project = project
         self._wake = wake
         self._yes = yes
+        # On an emulator, the manifest is all there is: what it lacks was in an earlier save of it.
+        self._options = run.Options(allow_removals=allow_removals or project.target.emulator)
         self._retry_s = FIRST_RETRY_S
         self._timer: threading.Timer | None = None
         self._first = True
         self._broken: tuple[str, ...] = ()
+        self._unread: tuple[Path, ...] = ()
+
+    def project(self) -> Project:
+        """Return the project as it was when it was last whole."""
+        return self._project
 
     def files(self) -> Collection[Path]:
         """Return the files that the project depends on now, as far as a broken manifest lets us know."""
         from ckfunc.manifest import watched_files
 
-        return {*self._project.watched, *watched_files(self._project.root, self._project.target.name)}
+        found = watched_files(self._project.root, self._project.target.name)
+        return {*self._project.watched, *self._unread, *found}
 
     def types(self) -> tuple[str, ...]:
         """Return the trigger types of the project's functions."""
@@ -88,8 +99,9 @@ class Watcher:
         """Load, check and deploy; say what came of it. Only what no change of a file can mend is raised."""
         self.close()
         began, first = self._app.clock.monotonic_s(), self._first
+        self._unread = ()
         try:
-            project = self._app.load_project()
+            project, broken = self._load()
             self._require_same_place(project)
         except InvalidFiles as problem:
             self._say_broken(problem)
@@ -102,8 +114,11 @@ class Watcher:
             return
         self._project = project
         try:
-            report = self._deploy(project)
-        except (Unreachable, ServiceTrouble, UnreadableAnswer) as problem:
+            report = self._deploy(project, broken)
+        except NeedsFlag as problem:
+            self._app.output.failure(problem)
+            return
+        except (Busy, Unreachable, ServiceTrouble, UnreadableAnswer) as problem:
             self._try_later(problem)
             return
         self._retry_s = FIRST_RETRY_S
@@ -114,27 +129,47 @@ class Watcher:
         if report is not None and not report.ok and report.ending is not Ending.DECLINED:
             self._try_later(None)
 
+    def _load(self) -> tuple[Project, InvalidModules | None]:
+        """Return the project, and what keeps scripts of it from being bundled. Raises InvalidFiles."""
+        try:
+            return self._app.load_project(), None
+        except InvalidModules as problem:
+            self._unread = problem.project.watched  # what is imported now, were it not there yet
+            return problem.project, problem
+
     def close(self) -> None:
         """Forget a planned retry."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
 
-    def _deploy(self, project: Project) -> Report | None:
-        """Deploy what parses; return None when nothing can be deployed."""
+    def _deploy(self, project: Project, broken: InvalidModules | None) -> Report | None:
+        """Deploy what can be bundled and parses; return None when nothing can be deployed."""
+        whole = project if broken is None else without(project, broken.broken)
         try:
-            report = self._run(project)
+            report = None if whole is None else self._run(whole)
         except InvalidScripts as problem:
-            self._say_broken(problem)
-            whole = without(project, {one.path for one in problem.problems})
-            return None if whole is None else self._run(whole)
-        self._say_mended()
+            known = broken.problems if broken else ()
+            self._say_broken(InvalidScripts(problem.message, (*known, *problem.problems), problem.hint))
+            parsing = whole and without(whole, {one.path for one in problem.problems})
+            return None if parsing is None else self._run(parsing)
+        if broken is None:
+            self._say_mended()
+        else:
+            self._say_broken(broken)
         return report
 
     def _run(self, project: Project) -> Report:
         app = self._app
         confirm = agreement(app, yes=self._yes or not self._first)
-        report = run.deploy(project, app.client(), check=checker(app, project), confirm=confirm)
+        report = run.deploy(
+            project,
+            app.client(),
+            check=checker(app, project),
+            confirm=confirm,
+            options=self._options,
+            clock=app.clock,
+        )
         remember(app, project, report)
         self._first = False
         return report

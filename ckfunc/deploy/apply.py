@@ -7,60 +7,83 @@ from contextlib import closing
 from dataclasses import dataclass, replace
 from typing import TypeAlias, TypeVar
 
-from ckfunc.base.errors import CkfuncError, RequestRejected
+from ckfunc.base.clock import Clock
+from ckfunc.base.errors import CkfuncError
+from ckfunc.deploy import once
 from ckfunc.deploy.cache import VersionCache
+from ckfunc.deploy.journal import Journal
 from ckfunc.deploy.ledger import Ledger
+from ckfunc.deploy.once import Overtaken
+from ckfunc.deploy.others import conflict, met
 from ckfunc.deploy.parallel import AT_ONCE, each
 from ckfunc.deploy.plan import CreateFunction, CreateVersion, Plan, Put, Step
 from ckfunc.deploy.remote import Remote
-from ckfunc.deploy.report import DONE, Ending, Item, Result
-from ckfunc.deploy.resources import BY_KIND, FUNCTIONS, WRITERS, newlines
+from ckfunc.deploy.report import DONE, WRONG, Ending, Item, Result
+from ckfunc.deploy.resources import BY_KIND, FUNCTIONS, WRITERS
+from ckfunc.deploy.snapshot import Snapshot
+from ckfunc.deploy.standing import Standing
+from ckfunc.model.function import Function
 
 OnStep: TypeAlias = Callable[[Step | Item], object]
 """Hears of each step as it starts and each item as it ends, in the thread that deploys."""
 
-_PERHAPS_CREATED = "if another deploy has created it meanwhile, deploy again"
+_BEFORE_REMOVALS = "a function that may still need it was not deployed"
 
 AnyStep = TypeVar("AnyStep", Put, CreateFunction, CreateVersion)
 
 
-def apply(plan: Plan, remote: Remote, cache: VersionCache, on_step: OnStep) -> Ledger:
+def apply(
+    plan: Plan,
+    remote: Remote,
+    cache: VersionCache,
+    on_step: OnStep,
+    *,
+    journal: Journal,
+    clock: Clock,
+    at_once: int = AT_ONCE,
+) -> Ledger:
     """Carry out the plan and return what became of every change.
 
-    A failed runtime step stops everything after it, as the versions may need it; a failed function stops no other.
-    Rejected credentials, and a host that stays out of reach, stop everything. An interrupt lets the requests under way
-    end, so that the ledger is true. Never raises CkfuncError.
+    Additions come first and removals last, so that a failure in the middle leaves no function without what it needs. A
+    failed runtime step stops everything after it, as the versions may need it; a failed function stops no other, but
+    the removals. Somebody else's deploy stops everything: two of them must not become a mixture. So do rejected
+    credentials, and a host that stays out of reach. An interrupt lets the requests under way end, so that the ledger is
+    true. Never raises CkfuncError.
     """
     ledger = Ledger()
-    versions = {one.type: one for one in plan.steps if isinstance(one, CreateVersion)}
-    work = _Work(plan, remote, cache, ledger, on_step, versions)
+    work = _Work(plan, remote, cache, ledger, on_step, journal, Standing(plan, remote, clock), clock)
+    versions = [one for one in plan.steps if isinstance(one, CreateVersion)]
+    puts = [one for one in plan.steps if isinstance(one, Put)]
     try:
-        work.all([one for one in plan.steps if isinstance(one, Put)], work.put, at_once=1)
-        work.all([one for one in plan.steps if isinstance(one, CreateFunction)], work.create_function)
-        work.all([one for one in versions.values() if one.function_id is not None], work.create_version)
+        if work.stands():
+            work.all([one for one in puts if not one.last], work.put, at_once=1)
+            work.all([one for one in plan.steps if isinstance(one, CreateFunction)], work.create_function, at_once)
+            # The first one goes alone: it tells who wins when two deploys, on two machines, begin at the same moment.
+            work.all(versions[:1], work.create_version, at_once=1)
+            work.all(versions[1:], work.create_version, at_once)
+            if any(one.result in WRONG for one in ledger.items.values()):
+                ledger.stop(_BEFORE_REMOVALS, Ending.COMPLETE)
+            work.all([one for one in puts if one.last], work.put, at_once=1)
     except KeyboardInterrupt:
         ledger.ending, ledger.reason = Ending.INTERRUPTED, "interrupted"
     for change in plan.changes:
         if (change.kind, change.name) not in ledger.items:
-            old = plan.versions.get(change.name) if change.kind == FUNCTIONS else None
-            note = f"not attempted: {ledger.reason}"
-            ledger.enter(Item(change.kind, change.name, Result.SKIPPED, old_version=old, note=note))
+            ledger.enter(_skipped(plan, change.kind, change.name, f"not attempted: {ledger.reason}"))
     return ledger
 
 
 @dataclass(frozen=True, slots=True)
 class _Work:
-    """What every step needs. Steps enter their items into the ledger themselves, so that an interrupt loses none.
-
-    `versions` holds the version steps by type; creating a function fills in its id.
-    """
+    """What every step needs. Steps enter their items into the ledger themselves, so that an interrupt loses none."""
 
     plan: Plan
     remote: Remote
     cache: VersionCache
     ledger: Ledger
     on_step: OnStep
-    versions: dict[str, CreateVersion]
+    journal: Journal
+    standing: Standing
+    clock: Clock
 
     def all(self, steps: Sequence[AnyStep], do: Callable[[AnyStep], tuple[Item, ...]], at_once: int = AT_ONCE) -> None:
         """Do steps side by side, and report them."""
@@ -68,67 +91,130 @@ class _Work:
             steps, do, at_once=at_once, starting=self.on_step, stopped=lambda: self.ledger.stopped, finish=True
         )
         with closing(results):
-            for items in results:
-                for item in items:
-                    self.on_step(item)
+            try:
+                for items in results:
+                    for item in items:
+                        self.on_step(item)
+            except KeyboardInterrupt:
+                # Known before the requests under way are waited for: none of them is to be tried again.
+                self.ledger.stop("interrupted", Ending.INTERRUPTED)
+                raise
+
+    def stands(self) -> bool:
+        """Look whether the application still is what the plan was made from; if not, nothing is begun."""
+        try:
+            self.standing.look()
+            theirs = [item for step in self.plan.steps for item in self._met(step)]
+        except CkfuncError as error:
+            self.ledger.failed(error)
+            self.ledger.doubtful = False
+            self.ledger.stop(f"the application could not be looked at again: {error.message}")
+            return False
+        if not any(one.result is Result.CONFLICT for one in theirs):
+            return True
+        for item in self.ledger.enter(*(one for one in theirs if one.result is Result.CONFLICT)):
+            self.on_step(item)
+        self.ledger.stop("someone else deploys to this application")
+        return False
 
     def put(self, step: Put) -> tuple[Item, ...]:
         """Replace everything of one kind."""
+        resource = BY_KIND[step.kind]
         try:
-            WRITERS[step.kind](self.remote, step.values)
+            if theirs := self._met(step):
+                return self._end(*theirs)
+            self.journal.start(step)
+            runtime = once.put(
+                self.remote,
+                WRITERS[step.kind],
+                step.values,
+                lambda runtime: resource.have(Snapshot(runtime, ())),
+                self._pause,
+            )
         except CkfuncError as error:
             self.ledger.failed(error)
-            self.ledger.stop(f"the {BY_KIND[step.kind].title} could not be written")
+            self.ledger.stop(f"the {resource.title} could not be written")
             failed = (
                 Item(one.kind, one.name, Result.FAILED, note=error.message, hint=error.hint) for one in step.changes
             )
-            return self.ledger.enter(*failed)
+            return self._end(*failed)
+        self.standing.wrote(step, runtime)
         self.ledger.written()
-        return self.ledger.enter(*(Item(one.kind, one.name, DONE[one.action]) for one in step.changes))
+        return self._end(*(Item(one.kind, one.name, DONE[one.action]) for one in step.changes))
 
     def create_function(self, step: CreateFunction) -> tuple[Item, ...]:
         """Create a function; its first version is a step of its own."""
         name = step.function.type
         try:
-            function = self.remote.create_function(step.function)
+            found = self.standing.moved(step)
+            if found is not None and not found.current_version_number:
+                self.ledger.created[name] = found
+                return ()
+            if found is not None:
+                return self._end(*self._met(step))
+            self.journal.start(step)
+            function = once.create_function(self.remote, step.function, self._pause)
+        except Overtaken as error:
+            return self._end(conflict(self.plan, name, error))
         except CkfuncError as error:
             self.ledger.failed(error)
-            hint = _PERHAPS_CREATED if isinstance(error, RequestRejected) else error.hint
-            return self.ledger.enter(Item(FUNCTIONS, name, Result.FAILED, note=error.message, hint=hint))
+            return self._end(Item(FUNCTIONS, name, Result.FAILED, note=error.message, hint=error.hint))
         self.ledger.written()
-        self.versions[name] = replace(
-            self.versions[name], function_id=function.id, base_version=function.current_version_number
-        )
+        self.ledger.created[name] = function
         # What is true of it until the first version is there; not worth a line of its own.
+        self.journal.created(name, function)
         self.ledger.enter(Item(FUNCTIONS, name, Result.SKIPPED, new_version=0, note="created, but without a version"))
         return ()
 
     def create_version(self, step: CreateVersion) -> tuple[Item, ...]:
         """Create a version, and look whether it is the one that the plan foresaw."""
+        new = self.ledger.created.get(step.type)
+        if step.function_id is None and new is None:
+            return ()  # the function could not be created, as the ledger says already
+        function = new or Function(step.function_id or 0, step.type, "", False, step.base_version)
         known = step.type in self.plan.versions
         item = Item(FUNCTIONS, step.type, Result.FAILED, old_version=step.base_version if known else None)
-        function_id = step.function_id or 0
         try:
-            version = self.remote.create_version(function_id, step.script)
+            if new is None and (theirs := self._met(step)):
+                return self._end(*theirs)
+            self.journal.start(step)
+            version = once.create_version(self.remote, function, step.base_version, step.script, self._pause)
+        except Overtaken as error:
+            self.ledger.doubtful = True
+            return self._end(conflict(self.plan, step.type, error))
         except CkfuncError as error:
             self.ledger.failed(error)
             note = error.message if known else f"created, but its first version was not: {error.message}"
-            return self.ledger.enter(replace(item, old_version=step.base_version, note=note, hint=error.hint))
+            return self._end(replace(item, old_version=step.base_version, note=note, hint=error.hint))
         self.ledger.written()
-        self.cache.keep_version(self.remote.identity, function_id, version)
-        number, base = version.version_number, step.base_version
-        item = replace(item, new_version=number)
-        if newlines(version.handler_script) != step.script:
-            item = replace(item, note=f"the platform stored another script as v{number} than was sent")
-        elif number != base + 1:
-            item = replace(item, note=_overtaken(base, number), hint="look at their version before you deploy again")
+        self.cache.keep_version(self.remote.identity, function.id, version)
+        item = replace(item, new_version=version.version_number)
+        if not once.same_script(version, step.script):
+            item = replace(item, note=f"the platform stored another script as v{item.new_version} than was sent")
+        elif version.version_number <= step.base_version:
+            item = replace(
+                item, note=f"the platform numbered the new version v{item.new_version}, after v{step.base_version}"
+            )
         else:
             item = replace(item, result=Result.UPDATED if known else Result.CREATED)
-        return self.ledger.enter(item)
+        return self._end(item)
+
+    def _end(self, *items: Item) -> tuple[Item, ...]:
+        if any(one.result is Result.CONFLICT for one in items):
+            self.ledger.stop("someone else deploys to this application")
+        self.journal.end_step(items)
+        return self.ledger.enter(*items)
+
+    def _met(self, step: Step) -> tuple[Item, ...]:
+        return met(step, self.plan, self.standing, self.remote)
+
+    def _pause(self, seconds: float) -> bool:
+        """Wait; False when the deploy has stopped meanwhile."""
+        if seconds and not self.ledger.stopped:
+            self.clock.sleep(seconds)
+        return not self.ledger.stopped
 
 
-def _overtaken(base: int, number: int) -> str:
-    if number <= base:
-        return f"the platform numbered the new version v{number}, after v{base}"
-    theirs = f"v{base + 1}" if number == base + 2 else f"v{base + 1} to v{number - 1}"
-    return f"someone else deployed {theirs} meanwhile; v{number}, of this project, replaced it"
+def _skipped(plan: Plan, kind: str, name: str, note: str) -> Item:
+    old = plan.versions.get(name) if kind == FUNCTIONS else None
+    return Item(kind, name, Result.SKIPPED, old_version=old, note=note)

@@ -1,35 +1,26 @@
-"""What a function was before: its versions, one of them by number, and how an old one is deployed again."""
+"""What a function was before: its versions, one of them by number, and the one to go back to."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Protocol
+from pathlib import Path
 
 from ckfunc.base.digests import digest
-from ckfunc.base.errors import AmbiguousFunction, ApiFailure, CkfuncError, UsageProblem
+from ckfunc.base.errors import AmbiguousFunction, CkfuncError, UsageProblem
 from ckfunc.deploy.cache import VersionCache
 from ckfunc.deploy.remote import Remote
 from ckfunc.deploy.resources import newlines
 from ckfunc.model.function import Function, FunctionVersion
+from ckfunc.model.project import Project, Script, Target, WantedFunction, WantedRuntime
+from ckfunc.model.triggers import display_name
 
 _REFERENCE = re.compile(r"(?P<type>[^@]+)(?:@v?(?P<number>[1-9][0-9]{0,9}))?")
 
 
-class History(Remote, Protocol):
-    """A remote that can be asked for old versions too."""
-
-    def versions(self, function_id: int, /) -> Iterator[FunctionVersion]:
-        """Read the versions of a function, the newest first."""
-
-
 class UnknownVersion(CkfuncError):
     """The application has no such function, or the function no such version."""
-
-
-class Overtaken(CkfuncError):
-    """Somebody else deployed between what was shown and what was to be written."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,14 +76,14 @@ def function_of(remote: Remote, trigger_type: str) -> Function:
     return found[0]
 
 
-def versions_of(remote: History, function: Function, cache: VersionCache) -> Iterator[FunctionVersion]:
+def versions_of(remote: Remote, function: Function, cache: VersionCache) -> Iterator[FunctionVersion]:
     """Yield the versions of a function, the newest first, and keep each for later."""
     for version in remote.versions(function.id):
         cache.keep_version(remote.identity, function.id, version)
         yield version
 
 
-def version_of(remote: History, function: Function, number: int | None, cache: VersionCache) -> FunctionVersion:
+def version_of(remote: Remote, function: Function, number: int | None, cache: VersionCache) -> FunctionVersion:
     """Return a version by its number, None for the deployed one, from the cache if it is there.
 
     Raises UnknownVersion.
@@ -117,7 +108,7 @@ def version_of(remote: History, function: Function, number: int | None, cache: V
     raise UnknownVersion(f"{function.type} has no version {wanted}", hint=f"its versions are 1 to {latest}")
 
 
-def prepare_rollback(remote: History, function: Function, to: int | None, cache: VersionCache) -> Rollback:
+def prepare_rollback(remote: Remote, function: Function, to: int | None, cache: VersionCache) -> Rollback:
     """Return what a rollback means: to version `to`, or to the newest one whose script is another than the deployed.
 
     Raises UnknownVersion.
@@ -137,45 +128,8 @@ def prepare_rollback(remote: History, function: Function, to: int | None, cache:
     )
 
 
-def roll_back(remote: History, wanted: Rollback, cache: VersionCache) -> FunctionVersion:
-    """Deploy the old script as a new version, read it back, and return it.
-
-    The deployed version must still be the one that was shown. When the answer to the write is lost, the application is
-    asked what became of it, so that nothing is deployed twice. Raises Overtaken, ApiFailure.
-    """
-    function, base = wanted.function, wanted.current.version_number
-    _require_base(remote, function, base)
-    script = wanted.target.handler_script
-    try:
-        remote.create_version(function.id, script)
-    except ApiFailure as error:
-        if error.status is not None and error.status < 500 and error.status not in (408, 429):
-            raise
-        _require_done(lambda: remote.current_version(function.id), base, script, error)
-    found = remote.current_version(function.id)
-    cache.keep_version(remote.identity, function.id, found)
-    if found.version_number != base + 1 or newlines(found.handler_script) != newlines(script):
-        raise Overtaken(
-            f"the application now runs v{found.version_number} of {function.type}, not v{base + 1} as written",
-            hint=f"somebody else deploys: see `ckfunc versions {function.type}`",
-        )
-    return found
-
-
-def _require_base(remote: Remote, function: Function, base: int) -> None:
-    now = remote.current_version(function.id).version_number
-    if now != base:
-        raise Overtaken(
-            f"somebody else deployed v{now} of {function.type} meanwhile; nothing was written",
-            hint="run the command again to see the difference to what is deployed now",
-        )
-
-
-def _require_done(current: Callable[[], FunctionVersion], base: int, script: str, error: ApiFailure) -> None:
-    """Go on when a write whose answer was lost was done after all; else raise its error."""
-    try:
-        found = current()
-    except ApiFailure:
-        raise error from None
-    if found.version_number != base + 1 or newlines(found.handler_script) != newlines(script):
-        raise error
+def rolled_back(wanted: Rollback, root: Path, target: Target) -> Project:
+    """Return the older script as a project that manages this function alone."""
+    script = Script(f"v{wanted.target.version_number}", wanted.target.handler_script)
+    name = wanted.function.type
+    return Project(root, target, WantedRuntime(), (WantedFunction(name, script, display_name(name)),))

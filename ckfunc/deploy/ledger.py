@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from ckfunc.base.errors import ApiFailure, CkfuncError, CredentialsRejected, Unreachable
+from ckfunc.base.errors import CkfuncError, CredentialsRejected, Unreachable
+from ckfunc.deploy.once import is_unclear
 from ckfunc.deploy.parallel import AT_ONCE
 from ckfunc.deploy.report import Ending, Item
-
-_UNCLEAR = (408, 429)
-"""Refusals that may come from something in front of the platform, after the platform got the request."""
+from ckfunc.model.function import Function
 
 
 @dataclass(slots=True)
@@ -17,10 +16,12 @@ class Ledger:
     """Written to by the threads that do the steps, each for its own items.
 
     `doubtful` is true once a write was done or may have been done: only then is reading back of use.
-    `closed` is set by a failure after which nothing more is sent, not even to read back.
+    `closed` is set by a failure after which nothing more is sent, not even to read back. `created` holds the functions
+    that have been created, by type.
     """
 
     items: dict[tuple[str, str], Item] = field(default_factory=dict)
+    created: dict[str, Function] = field(default_factory=dict)
     ending: Ending = Ending.COMPLETE
     reason: str | None = None
     doubtful: bool = False
@@ -48,11 +49,10 @@ class Ledger:
 
     def failed(self, error: CkfuncError) -> None:
         """Note what a failure means for the steps to come, and whether the write may have been done all the same."""
-        status = error.status if isinstance(error, ApiFailure) else None
         if isinstance(error, CredentialsRejected):
             self.closed = True
             self.stop("the credentials were rejected")
-        elif status is None or status not in range(400, 500) or status in _UNCLEAR:
+        elif is_unclear(error):
             self.doubtful = True
         # One lost connection is an accident; as many in a row as run at a time means that each further one would
         # only cost the user another wait.

@@ -8,7 +8,7 @@ from typing import TypeAlias
 
 from ckfunc.base.errors import PlatformOwned, WrongApplication
 from ckfunc.deploy.diff import Action, Change, diff
-from ckfunc.deploy.resources import RESOURCES, Resource, Wanted, sources
+from ckfunc.deploy.resources import RESOURCES, Resource, Values, Wanted, sources
 from ckfunc.deploy.snapshot import Snapshot
 from ckfunc.model.function import Function, NewFunction
 from ckfunc.model.project import Project, Script, Target, WantedFunction
@@ -26,11 +26,15 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Put:
-    """Replace everything of one kind with `values`."""
+    """Replace everything of one kind with `values`, which makes `changes` true.
+
+    What is removed comes in a step of its own, with `last`: after every version that may still have needed it.
+    """
 
     kind: str
     values: Wanted = field(repr=False)
     changes: tuple[Change, ...]
+    last: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,8 +64,8 @@ Step: TypeAlias = Put | CreateFunction | CreateVersion
 class Plan:
     """What to do to an application, in order, and what everything was compared with.
 
-    `want` holds the wanted values of every managed kind; `files` the source file of a kind and name; `versions` the
-    deployed version number of each wanted function that exists.
+    `want` and `have` hold the values of every managed kind as they are to be and as they are; `files` the source file
+    of a kind and name; `versions` the deployed version number of each wanted function that exists.
     """
 
     target: Target
@@ -72,6 +76,7 @@ class Plan:
     warnings: tuple[str, ...]
     steps: tuple[Step, ...]
     want: Mapping[str, Wanted] = field(repr=False)
+    have: Mapping[str, Values] = field(repr=False)
     files: Mapping[tuple[str, str], Script] = field(repr=False)
     versions: Mapping[str, int]
 
@@ -93,6 +98,7 @@ def make(project: Project, seen: Snapshot) -> Plan:
     wanted = {one.type: one for one in project.functions or ()}
     versions = {name: one.current_version_number for name, one in remote.items() if name in wanted}
     want: dict[str, Wanted] = {}
+    had: dict[str, Values] = {}
     changes: list[Change] = []
     unchanged: list[Entry] = []
     unmanaged: list[Entry] = []
@@ -107,11 +113,12 @@ def make(project: Project, seen: Snapshot) -> Plan:
             have = {name: have[name] for name in have if name not in others}
         if values is None:
             continue
+        had[resource.kind] = have
         found = diff(resource.kind, values, have)
         changed = {one.name for one in found}
         changes += found
         unchanged += (Entry(resource.kind, name, versions.get(name)) for name in sorted(set(values) - changed))
-        steps += _steps(resource, values, found, wanted, remote)
+        steps += _steps(resource, values, have, found, wanted, remote)
     return Plan(
         target=project.target,
         application_id=seen.runtime.application_id,
@@ -119,8 +126,9 @@ def make(project: Project, seen: Snapshot) -> Plan:
         unchanged=tuple(unchanged),
         unmanaged=tuple(unmanaged),
         warnings=(*_disabled(wanted, remote), *_drifted(wanted, remote)),
-        steps=tuple(steps),
+        steps=tuple(sorted(steps, key=lambda one: isinstance(one, Put) and one.last)),
         want=want,
+        have=had,
         files=sources(project),
         versions=versions,
     )
@@ -147,6 +155,7 @@ def disabled_warning(trigger_type: str) -> str:
 def _steps(
     resource: Resource,
     values: Wanted,
+    have: Values,
     changes: tuple[Change, ...],
     wanted: Mapping[str, WantedFunction],
     remote: Mapping[str, Function],
@@ -154,7 +163,13 @@ def _steps(
     if not changes:
         return
     if resource.write is not None:
-        yield Put(resource.kind, values, changes)
+        first = tuple(one for one in changes if one.action is not Action.REMOVE)
+        last = tuple(one for one in changes if one.action is Action.REMOVE)
+        kept = {one.name: str(have[one.name]) for one in last}
+        if first:
+            yield Put(resource.kind, {**kept, **values}, first)
+        if last:
+            yield Put(resource.kind, values, last, last=True)
         return
     for change in changes:
         if change.action is Action.CREATE:

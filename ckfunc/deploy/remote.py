@@ -5,7 +5,7 @@ Stated here as a protocol so that `diff` and `plan` stay free of HTTP, directly 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Protocol
 
 from ckfunc.model.application import Application
@@ -20,6 +20,9 @@ class Remote(Protocol):
     def identity(self) -> str | None:
         """Name the application's store for caches; None until the runtime was read."""
 
+    def fingerprint(self, text: str, /) -> str:
+        """Name a secret text, so that equal ones can be told, by something that may be kept in a file."""
+
     def application(self) -> Application:
         """Read the application that the credentials belong to."""
 
@@ -31,6 +34,9 @@ class Remote(Protocol):
 
     def current_version(self, function_id: int, /) -> FunctionVersion:
         """Read the version that is deployed now."""
+
+    def versions(self, function_id: int, /) -> Iterator[FunctionVersion]:
+        """Read the versions of a function, the newest first."""
 
     def update_dependencies(self, dependencies: Mapping[str, str], /) -> Runtime:
         """Replace the packages that are not the platform's own."""

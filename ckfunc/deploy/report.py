@@ -16,7 +16,7 @@ from ckfunc.deploy.resources import RESOURCES
 
 
 class Result(StrEnum):
-    """What became of an item. SKIPPED was planned and not attempted."""
+    """What became of an item. SKIPPED was planned and not attempted; CONFLICT: someone else deploys, too."""
 
     CREATED = "created"
     UPDATED = "updated"
@@ -24,8 +24,12 @@ class Result(StrEnum):
     UNCHANGED = "unchanged"
     UNMANAGED = "unmanaged"
     FAILED = "failed"
+    CONFLICT = "conflict"
     SKIPPED = "skipped"
 
+
+WRONG = (Result.FAILED, Result.CONFLICT, Result.SKIPPED)
+"""What keeps a deploy from being complete."""
 
 DONE = {Action.CREATE: Result.CREATED, Action.UPDATE: Result.UPDATED, Action.REMOVE: Result.REMOVED}
 
@@ -79,7 +83,7 @@ class Report:
     @property
     def ok(self) -> bool:
         """Whether the application matches the manifest now."""
-        return self.ending is Ending.COMPLETE and not self.count(Result.FAILED, Result.SKIPPED)
+        return self.ending is Ending.COMPLETE and not self.count(*WRONG)
 
     @property
     def exit_code(self) -> int:

@@ -3,28 +3,91 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
 
+from ckfunc.base.clock import Clock, SystemClock
+from ckfunc.deploy import journal as journals
 from ckfunc.deploy import plan as planning
+from ckfunc.deploy import saved as saving
 from ckfunc.deploy.apply import OnStep, apply
 from ckfunc.deploy.cache import VersionCache
+from ckfunc.deploy.guards import allow_removals
+from ckfunc.deploy.journal import Record
+from ckfunc.deploy.locking import deploying_alone
+from ckfunc.deploy.narrow import narrowed, require_known
+from ckfunc.deploy.parallel import AT_ONCE
 from ckfunc.deploy.plan import Plan
 from ckfunc.deploy.remote import Remote
 from ckfunc.deploy.report import Ending, Report, nothing_done
+from ckfunc.deploy.resume import require_resumable
+from ckfunc.deploy.saved import SavedPlan
 from ckfunc.deploy.scripts import Check, require_valid
 from ckfunc.deploy.snapshot import Snapshot, application_key, overview, with_versions
 from ckfunc.deploy.verify import read_back
 from ckfunc.model.project import Project
 
 
-def plan(project: Project, client: Remote, cache: VersionCache) -> Plan:
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What a deploy may do, and how. `only` names trigger types and "runtime"; nothing in it means everything.
+
+    `resume` is the journal of the deploy that this one finishes, `saved` the plan that it must come to.
+    """
+
+    only: tuple[str, ...] = ()
+    allow_removals: bool = False
+    allow_other_application: bool = False
+    allow_stale: bool = False
+    at_once: int = AT_ONCE
+    saved: SavedPlan | None = None
+    resume: Record | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Means:
+    """What a plan is carried out with. `command` is what the journal calls it."""
+
+    root: Path
+    cache: VersionCache
+    on_step: OnStep = lambda _: None
+    clock: Clock = field(default_factory=SystemClock)
+    at_once: int = AT_ONCE
+    command: str = "deploy"
+    only: tuple[str, ...] = ()
+
+
+def plan(project: Project, client: Remote, cache: VersionCache, options: Options = Options()) -> Plan:
     """Return what a deploy would do. Reads only: an unchanged project costs two requests and the token.
 
-    Raises WrongApplication, AmbiguousFunction, PlatformOwned, ApiFailure.
+    Raises WrongApplication, AmbiguousFunction, PlatformOwned, UsageProblem, ApiFailure.
     """
+    require_known(project, options.only)
     seen = overview(client)
-    guard(project, seen, client, cache)
-    types = [one.type for one in project.functions or ()]
-    return planning.make(project, with_versions(seen, types, client, cache))
+    if not options.allow_other_application:
+        guard(project, seen, client, cache)
+    types = [one.type for one in project.functions or () if not options.only or one.type in options.only]
+    made = planning.make(project, with_versions(seen, types, client, cache, at_once=options.at_once))
+    return narrowed(made, options.only)
+
+
+def prepare(
+    project: Project, client: Remote, *, check: Check, cache: VersionCache, options: Options = Options()
+) -> Plan:
+    """Return a plan that may be carried out: its scripts parse, and nothing that it does needs a further word.
+
+    `check` parses changed scripts and is not called without any. Raises what `plan` raises, InvalidScripts, StalePlan,
+    NeedsFlag and NotResumable.
+    """
+    made = plan(project, client, cache, options)
+    if options.saved is not None and not options.allow_stale:
+        saving.require_current(options.saved, made, client)
+    if options.resume is not None:
+        require_resumable(options.resume, made, client)
+    if not made.is_empty:
+        require_valid(made, check)
+        allow_removals(made, allowed=options.allow_removals)
+    return made
 
 
 def deploy(
@@ -35,21 +98,48 @@ def deploy(
     confirm: Callable[[Plan], bool],
     on_step: OnStep = lambda _: None,
     cache: VersionCache | None = None,
+    options: Options = Options(),
+    clock: Clock | None = None,
 ) -> Report:
     """Make the application match the manifest.
 
-    `check` parses changed scripts and is not called without any; `confirm` sees the plan after that and is not called
-    when nothing changes. Raises what `plan` raises and InvalidScripts, all before the first write; afterwards every
-    failure is in the report.
+    `confirm` sees the plan once nothing else speaks against it, and is not called when nothing changes. Raises what
+    `prepare` raises, and Busy while another process deploys to the application, all before the first write; afterwards
+    every failure is in the report.
     """
     cache = cache or VersionCache(project.root)
-    made = plan(project, client, cache)
+    made = prepare(project, client, check=check, cache=cache, options=options)
+    means = Means(project.root, cache, on_step, clock or SystemClock(), options.at_once, only=options.only)
     if made.is_empty:
-        return nothing_done(made, Ending.COMPLETE, "")
-    require_valid(made, check)
+        report = nothing_done(made, Ending.COMPLETE, "")
+        if not options.only and (killed := options.resume or _killed(project.root, made, client)):
+            journals.finish(killed, report)
+        return report
     if not confirm(made):
         return nothing_done(made, Ending.DECLINED, "not attempted: declined")
-    return read_back(made, apply(made, client, cache, on_step), client)
+    return carry_out(made, client, means, options.resume)
+
+
+def carry_out(made: Plan, client: Remote, means: Means, resumed: Record | None = None) -> Report:
+    """Do what a plan says, with a journal, as the only one on this machine; read the application back.
+
+    Raises Busy, and what keeps the journal from being written, before the first write.
+    """
+    with deploying_alone(client.identity, means.root, means.clock):
+        earlier = resumed or _killed(means.root, made, client)
+        with journals.begin(means.root, made, client, means.clock, means.command, means.only, earlier) as journal:
+            ledger = apply(
+                made,
+                client,
+                means.cache,
+                means.on_step,
+                journal=journal,
+                clock=means.clock,
+                at_once=means.at_once,
+            )
+            report = read_back(made, ledger, client)
+            journal.end(report)
+            return report
 
 
 def guard(project: Project, seen: Snapshot, client: Remote, cache: VersionCache) -> None:
@@ -64,3 +154,9 @@ def guard(project: Project, seen: Snapshot, client: Remote, cache: VersionCache)
     else:
         got = str(client.application().id)
     planning.require_application(project.target, got)
+
+
+def _killed(root: Path, made: Plan, client: Remote) -> Record | None:
+    """Return the last deploy's journal if that deploy was killed: this one goes on from what it has left."""
+    found = journals.last(root, made.target.name, client.identity)
+    return found if found is not None and found.ok is None else None

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from ckfunc.base.errors import AmbiguousFunction
 from ckfunc.deploy.cache import VersionCache
-from ckfunc.deploy.parallel import each
+from ckfunc.deploy.parallel import AT_ONCE, each
 from ckfunc.deploy.remote import Remote
 from ckfunc.model.function import Function, FunctionVersion
 from ckfunc.model.runtime import Runtime
@@ -42,7 +42,9 @@ def overview(remote: Remote) -> Snapshot:
     return Snapshot(runtimes[0], tuple(sorted(functions, key=lambda one: (one.type, one.id))))
 
 
-def with_versions(seen: Snapshot, types: Collection[str], remote: Remote, cache: VersionCache) -> Snapshot:
+def with_versions(
+    seen: Snapshot, types: Collection[str], remote: Remote, cache: VersionCache, *, at_once: int = AT_ONCE
+) -> Snapshot:
     """Return the snapshot with the deployed versions of the functions of `types`, from the cache or the API.
 
     When a version newer than the listed one comes back, someone deployed in between: the function is then taken to be
@@ -68,7 +70,7 @@ def with_versions(seen: Snapshot, types: Collection[str], remote: Remote, cache:
         cache.keep_version(identity, function.id, version)
         return function, version
 
-    for function, version in each(unread, read):
+    for function, version in each(unread, read, at_once=at_once):
         versions[function.type] = version
     functions = tuple(
         replace(one, current_version_number=versions[one.type].version_number) if one.type in versions else one

@@ -20,6 +20,7 @@ _SIGNS = {
     Result.UNCHANGED: (" ", "muted"),
     Result.UNMANAGED: (UNMANAGED_SIGN, "muted"),
     Result.FAILED: ("✗", "failure"),
+    Result.CONFLICT: ("✗", "failure"),
     Result.SKIPPED: ("○", "warning"),
 }
 _WIDEST_NAME = 40

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+from contextlib import suppress
 from dataclasses import replace
 
 from ckfunc.base.errors import CkfuncError
 from ckfunc.deploy.diff import Change, diff
 from ckfunc.deploy.ledger import Ledger
+from ckfunc.deploy.once import same_script
 from ckfunc.deploy.plan import Plan, disabled_warning
 from ckfunc.deploy.remote import Remote
-from ckfunc.deploy.report import Ending, Item, Report, Result, in_order, untouched
+from ckfunc.deploy.report import WRONG, Ending, Item, Report, Result, in_order, untouched
 from ckfunc.deploy.resources import FUNCTIONS, RESOURCES
 from ckfunc.deploy.snapshot import Snapshot, overview
 from ckfunc.model.function import Function
@@ -32,13 +35,18 @@ def read_back(plan: Plan, ledger: Ledger, remote: Remote) -> Report:
             ledger.ending = Ending.INTERRUPTED
             return _report(plan, ledger, items, warnings, verified=False)
         verified = True
-        items = compare(plan, items, seen)
+        items = compare(plan, items, seen, _scripts(plan, items, seen, remote))
         warnings += _newly_disabled(items, seen, warnings)
     return _report(plan, ledger, items, warnings, verified)
 
 
-def compare(plan: Plan, items: dict[tuple[str, str], Item], seen: Snapshot) -> dict[tuple[str, str], Item]:
-    """Return the items with those failed that the application, read again, does not bear out."""
+def compare(
+    plan: Plan, items: dict[tuple[str, str], Item], seen: Snapshot, same: Collection[str] = ()
+) -> dict[tuple[str, str], Item]:
+    """Return the items with those failed that the application, read again, does not bear out.
+
+    `same` are the functions that run another version than the item says, but with the script that is wanted.
+    """
     found = dict(items)
     for resource in RESOURCES:
         if resource.kind == FUNCTIONS or resource.kind not in plan.want:
@@ -46,12 +54,12 @@ def compare(plan: Plan, items: dict[tuple[str, str], Item], seen: Snapshot) -> d
         for change in diff(resource.kind, plan.want[resource.kind], resource.have(seen)):
             key = (change.kind, change.name)
             item = found.get(key) or Item(*key, Result.UNCHANGED)
-            if item.result not in (Result.FAILED, Result.SKIPPED):
+            if item.result not in WRONG:
                 found[key] = replace(item, result=Result.FAILED, note=_still(change, item.result))
     remote = {one.type: one for one in seen.functions}
     for key, item in items.items():
         if item.kind == FUNCTIONS and item.result is not Result.UNMANAGED:
-            found[key] = _compared(item, remote.get(item.name))
+            found[key] = _compared(item, remote.get(item.name), item.name in same)
     return found
 
 
@@ -65,14 +73,35 @@ def _still(change: Change, result: Result) -> str:
     return f"it was written, but the application {'does not have it' if missing else 'has another value'}"
 
 
-def _compared(item: Item, function: Function | None) -> Item:
-    if item.result is Result.SKIPPED and item.new_version is None:
-        return item
+def _scripts(plan: Plan, items: dict[tuple[str, str], Item], seen: Snapshot, remote: Remote) -> tuple[str, ...]:
+    """Return the functions that run another version than their items say, but with the script that is wanted."""
+    want = plan.want.get(FUNCTIONS, {})
+    same = []
+    for function in seen.functions:
+        item = items.get((FUNCTIONS, function.type))
+        if item is None or function.type not in want or item.result in (Result.SKIPPED, Result.CONFLICT):
+            continue
+        if function.current_version_number > (item.new_version or item.old_version or 0):
+            with suppress(CkfuncError):
+                if same_script(remote.current_version(function.id), want[function.type]):
+                    same.append(function.type)
+    return tuple(same)
+
+
+def _compared(item: Item, function: Function | None, same: bool) -> Item:
+    if item.result is Result.CONFLICT or (item.result in (Result.SKIPPED, Result.FAILED) and item.new_version is None):
+        return item if function is None or item.result is not Result.FAILED else _settled(item, function, same)
     if function is None:
-        if item.result is Result.FAILED and item.new_version is None:
-            return item
         return replace(item, result=Result.FAILED, note="the application does not list this function any more")
+    return _settled(item, function, same)
+
+
+def _settled(item: Item, function: Function, same: bool) -> Item:
     shown = function.current_version_number
+    if same:
+        # Its own write, whose answer was lost for good; or someone else's of the same script.
+        done = item.result if item.result not in WRONG else Result.UPDATED
+        return replace(item, result=done, new_version=shown, note=None, hint=None)
     if item.result is Result.FAILED:
         return _doubted(item, shown)
     expected = item.new_version or 0

@@ -128,7 +128,14 @@ class RemoteApplication:
             return Reply(404, {"error": "ResourceNotFoundError", "message": "Resource not found"})
         if request.method == "POST":
             return Reply(body=write_version(self.publish(function.id, request.json()["handlerScript"]), self._links))
-        return Reply(body=write_version(self.versions[function.id][-1], self._links))
+        versions = self.versions[function.id]
+        if found[2] == "versions":
+            page = Page(tuple(reversed(versions)), 0, len(versions), len(versions), 1)
+            items = [write_version(one, self._links) for one in page.items]
+            return Reply(body=write_page("versions", page, items, self._links.href(path), ()))
+        if not versions:
+            return Reply(404, {"error": "ResourceNotFoundError", "message": "Resource not found"})
+        return Reply(body=write_version(versions[-1], self._links))
 
     def _runtime(self, path: str, request: Request) -> Reply:
         if path.endswith("/dependencies"):

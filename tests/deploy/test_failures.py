@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import signal
 import socket
 import sys
@@ -102,8 +103,8 @@ def test_a_failed_runtime_step_stops_what_comes_after_it(here: World, path: str,
     assert "no room" in str(by_name(report)[failed].note)
     assert "could not be written" in str(by_name(report)[SENT].note)
     assert not any(call.startswith("POST /runtimes") for call in here.calls())
-    # With something written, the application is read again; with nothing written, there is nothing to look at.
-    assert here.calls().count("GET /runtimes/nodejs") == (2 if done else 1)
+    # Before the plan, and right before the first write; and once more when something was written.
+    assert here.calls().count("GET /runtimes/nodejs") == (3 if done else 2)
     assert report.verified is bool(done)
 
 
@@ -188,25 +189,21 @@ def test_a_platform_that_quotes_a_value_in_its_refusal_does_not_make_it_public(h
     assert "KEY=•••• " in str(by_name(report)["KEY"].note)
 
 
-def test_a_version_that_was_created_before_its_answer_was_lost_is_told_by_reading_back(here: World) -> None:
+def test_a_version_whose_answer_is_lost_is_looked_up_and_not_created_again(here: World) -> None:
     here.application.add(SENT, "a\n")
     here.application.after = lambda request, reply: Reply(drop=True) if request.method == "POST" else reply
     report = here.deploy(here.project({SENT: "b\n"}))
     item = by_name(report)[SENT]
-    assert item.result == "failed" and str(item.note).endswith("; even so, the application runs v2 now")
-    assert report.exit_code == 1 and here.application.history() == {SENT: 2}
-    here.application.after = None
-    assert here.deploy(here.project({SENT: "b\n"})).ok
-    assert here.application.history() == {SENT: 2}
+    assert (item.result, item.old_version, item.new_version) == ("updated", 1, 2)
+    assert report.ok and here.application.history() == {SENT: 2}
+    assert len(here.writes()) == 1
 
 
-def test_a_function_that_was_created_before_its_answer_was_lost_is_told_by_reading_back(here: World) -> None:
+def test_a_function_whose_answer_is_lost_is_looked_up_and_not_created_again(here: World) -> None:
     here.application.after = lambda request, reply: Reply(drop=True) if request.method == "POST" else reply
-    item = by_name(here.deploy(here.project({SENT: "b\n"})))[SENT]
-    assert item.result == "failed" and str(item.note).endswith("; even so, the application has it now")
-    here.application.after = None
-    assert here.deploy(here.project({SENT: "b\n"})).ok
-    assert here.application.history() == {SENT: 1}
+    report = here.deploy(here.project({SENT: "b\n"}))
+    assert report.ok and results(report) == {SENT: "created"}
+    assert here.application.history() == {SENT: 1} and len(here.writes()) == 2
 
 
 def test_a_host_that_goes_away_for_good_is_given_up_after_as_many_tries_as_run_at_once(here: World) -> None:
@@ -224,18 +221,66 @@ def test_a_host_that_goes_away_for_good_is_given_up_after_as_many_tries_as_run_a
     assert {one.note for one in skipped} == {"not attempted: the API stayed out of reach"}
 
 
-def test_a_version_by_someone_else_between_plan_and_write_is_detected(here: World) -> None:
+def test_a_version_by_someone_else_between_plan_and_write_is_not_written_over(here: World) -> None:
     here.application.add(SENT, "a\n")
-
-    def meddle(one: object) -> None:
-        if isinstance(one, CreateVersion):
-            here.application.publish(1, "theirs\n")
-            here.application.publish(1, "theirs too\n")
-
-    report = here.deploy(here.project({SENT: "ours\n"}), on_step=meddle)
+    here.application.add(READ, "a\n")
+    with here.new_client() as client:
+        report = run.deploy(
+            here.project({SENT: "ours\n", READ: "ours\n"}, environment={"KEY": "value"}),
+            client,
+            check=here.check,
+            confirm=lambda _: bool(here.application.publish(1, "theirs\n")),
+        )
     item = by_name(report)[SENT]
-    assert report.exit_code == 1 and (item.result, item.old_version, item.new_version) == ("failed", 1, 4)
-    assert item.note == "someone else deployed v2 to v3 meanwhile; v4, of this project, replaced it"
+    assert report.exit_code == 1 and (item.result, item.old_version, item.new_version) == ("conflict", 1, 2)
+    assert re.fullmatch(
+        r"someone else deployed v2 meanwhile \(theirs \w{12}, yours \w{12}\); nothing was written", str(item.note)
+    )
+    assert item.hint == f"`ckfunc diff {SENT}@2` shows theirs and yours; then deploy again"
+    assert results(report) == {"KEY": "skipped", SENT: "conflict", READ: "skipped"}
+    assert here.writes() == []
+
+
+def test_someone_elses_version_with_our_script_is_as_good_as_ours(here: World) -> None:
+    here.application.add(SENT, "a\n")
+    with here.new_client() as client:
+        report = run.deploy(
+            here.project({SENT: "ours\n"}),
+            client,
+            check=here.check,
+            confirm=lambda _: bool(here.application.publish(1, "ours\n")),
+        )
+    assert report.ok and here.writes() == [] and here.application.history() == {SENT: 2}
+
+
+def test_of_two_deploys_that_write_at_the_same_moment_the_first_wins(here: World) -> None:
+    here.application.add(SENT, "a\n")
+    here.application.add(READ, "a\n")
+
+    def overtake(request: Request) -> None:
+        if request.method == "POST" and "versions" in request.path and here.application.history()[READ] == 1:
+            here.application.publish(2, "theirs\n")
+
+    here.application.before = overtake
+    report = here.deploy(here.project({SENT: "ours\n", READ: "ours\n"}))
+    item = by_name(report)[READ]
+    assert results(report) == {READ: "conflict", SENT: "skipped"} and report.exit_code == 1
+    assert "v3, of this project, was taken back: v4 is theirs again" in str(item.note)
+    assert here.application.deployed() == {SENT: "a\n", READ: "theirs\n"}
+
+
+def test_values_that_someone_else_changed_since_the_plan_are_not_written_over(here: World) -> None:
+    here.application.environment = {"KEY": "old"}
+    with here.new_client() as client:
+        report = run.deploy(
+            here.project(environment={"KEY": "ours"}),
+            client,
+            check=here.check,
+            confirm=lambda _: not here.application.environment.update(KEY="theirs"),
+        )
+    item = by_name(report)["KEY"]
+    assert item.result == "conflict" and "someone else changed the environment meanwhile" in str(item.note)
+    assert here.writes() == [] and here.application.environment == {"KEY": "theirs"}
 
 
 def test_a_version_by_someone_else_after_ours_is_detected(here: World) -> None:
@@ -305,7 +350,6 @@ def test_a_version_that_does_not_become_current_is_a_failure(here: World) -> Non
     ("answer", "note"),
     [
         ({"handlerScript": "mangled"}, "the platform stored another script as v2 than was sent"),
-        ({"versionNumber": 1}, "the platform numbered the new version v1, after v1"),
     ],
 )
 def test_an_answer_that_does_not_describe_what_was_sent_is_a_failure(

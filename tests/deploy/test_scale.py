@@ -17,8 +17,10 @@ def test_five_hundred_functions_cost_what_they_must(here: World) -> None:
     project = here.project({name: f"// {name}\n{SCRIPT}" for name in MANY})
     report = here.deploy(project)
     assert report.ok and len(report.items) == 500
-    # The token; runtime and list before and after; each function and its version.
-    assert len(here.calls()) == 1 + 2 + 500 + 500 + 2
+    # The token; runtime and list before and after; each function and its version. Beyond that, looks whether someone
+    # else deploys, shared by the writes of a moment.
+    least = 1 + 2 + 500 + 500 + 2
+    assert least + 2 <= len(here.calls()) <= 1.1 * least
     assert set(here.application.history().values()) == {1}
     here.forget_calls()
     tracemalloc.start()

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
-from deploy.world import Hurried, project_of, results
+from deploy.world import REMOVING, Hurried, project_of, results
 
 from ckfunc.api.client import Client
 from ckfunc.api.connection import Connection
@@ -50,7 +50,7 @@ def deploy(project: Project, client: Client) -> Report:
         def check(scripts: Sequence[tuple[str, str]]) -> list[SyntaxProblem]:
             return [one for one in compiler.compile(scripts) if isinstance(one, SyntaxProblem)]
 
-        return run.deploy(project, client, check=check, confirm=lambda _: True)
+        return run.deploy(project, client, check=check, confirm=lambda _: True, options=REMOVING)
 
 
 def test_everything_arrives_is_read_back_and_changes_nothing_the_second_time(tmp_path: Path, client: Client) -> None:

@@ -24,6 +24,8 @@ from ckfunc.model.execution import SyntaxProblem
 from ckfunc.model.project import Project, Script, Target, WantedFunction, WantedRuntime
 from ckfunc.model.triggers import display_name
 
+REMOVING = run.Options(allow_removals=True)
+
 
 class Hurried(SystemClock):
     """The machine's clock, for people who do not wait between tries."""
@@ -86,11 +88,24 @@ class World:
         with self.new_client() as client:
             return run.plan(project, client, VersionCache(self.root))
 
-    def deploy(self, project: Project, *, agree: bool = True, on_step: OnStep | None = None) -> Report:
+    def deploy(
+        self,
+        project: Project,
+        *,
+        agree: bool = True,
+        on_step: OnStep | None = None,
+        options: run.Options = REMOVING,
+    ) -> Report:
         """Deploy with a client of its own, as each run of the command has one."""
         with self.new_client() as client:
             return run.deploy(
-                project, client, check=self.check, confirm=lambda _: agree, on_step=on_step or (lambda _: None)
+                project,
+                client,
+                check=self.check,
+                confirm=lambda _: agree,
+                on_step=on_step or (lambda _: None),
+                options=options,
+                clock=Hurried(),
             )
 
     def new_client(self) -> Client:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import click
 
 from ckfunc.base.errors import EXIT_DIFFERENCES, EXIT_OK, UsageProblem
 from ckfunc.cli.completing import complete_types
 from ckfunc.cli.context import App
-from ckfunc.cli.options import common_options, pass_app
+from ckfunc.cli.options import FILE, common_options, pass_app
 
 
 @click.command(
@@ -18,16 +20,21 @@ Examples:
   ckfunc diff --exit-code             for scripts: 3 when anything differs
   ckfunc diff --json | jq .summary    the plan as data
   ckfunc diff --markdown > plan.md    the plan as a comment
+  ckfunc diff --out plan.json         keep it for `ckfunc deploy --plan plan.json`
   ckfunc diff user.sent.message@3     version 3 and the working copy
   ckfunc diff user.sent.message@3 user.sent.message
                                       version 3 and what is deployed"""
 )
 @click.argument("versions", metavar="[TYPE[@N]]...", nargs=-1, shell_complete=complete_types)
 @click.option("--markdown", is_flag=True, help="Print the plan as Markdown, for a comment on a pull request.")
+@click.option("--out", type=FILE, metavar="FILE", help="Keep the plan in a file, without secrets or sources.")
+@click.option("--only", multiple=True, metavar="TYPE", shell_complete=complete_types, help="Only these, or `runtime`.")
 @click.option("--exit-code", is_flag=True, help="Exit 3 when anything differs, 0 when nothing does.")
 @common_options
 @pass_app
-def diff(app: App, versions: tuple[str, ...], markdown: bool, exit_code: bool) -> int:
+def diff(
+    app: App, versions: tuple[str, ...], markdown: bool, out: Path | None, only: tuple[str, ...], exit_code: bool
+) -> int:
     """Show what a deploy would change, with source diffs; environment values are masked.
 
     With one TYPE@N, compare that version with the working copy; with two, with each other. TYPE alone is the deployed
@@ -35,12 +42,14 @@ def diff(app: App, versions: tuple[str, ...], markdown: bool, exit_code: bool) -
     """
     if markdown and (versions or app.output.json):
         raise UsageProblem("--markdown is for the plan, without --json", hint="ckfunc diff --markdown")
+    if versions and (out or only):
+        raise UsageProblem("--out and --only are for the plan", hint="ckfunc diff --out plan.json")
     if versions:
         from ckfunc.cli.history import compare_versions
 
         return compare_versions(app, versions, exit_code=exit_code)
     from ckfunc.cli.deploying import make_plan, show_plan
 
-    plan = make_plan(app)
+    plan = make_plan(app, only, out)
     show_plan(app.output, plan, markdown=markdown)
     return EXIT_DIFFERENCES if exit_code and not plan.is_empty else EXIT_OK

@@ -1,0 +1,307 @@
+"""What a deploy is about to do and has done, line by line in a file: what is left of it when it was killed.
+
+Files are `.ckfunc/journal/<time>-<target>.jsonl`. The first line tells what everything was before and is to be: package
+versions, the init script's text, digests of handlers with the numbers of their versions, and of each variable a
+fingerprint that is of no use without the client secret. Values of variables are never in it.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import threading
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from ckfunc import __version__
+from ckfunc.base.clock import Clock, timestamp
+from ckfunc.base.digests import digest
+from ckfunc.base.errors import SystemRefusal
+from ckfunc.base.files import write_atomically
+from ckfunc.deploy.plan import CreateFunction, Plan, Put, Step
+from ckfunc.deploy.remote import Remote
+from ckfunc.deploy.report import Item, Report
+from ckfunc.deploy.resources import BY_KIND, FUNCTIONS, Values
+from ckfunc.model.function import Function
+
+FORMAT = 1
+KEPT = 50
+"""How many journals of a target stay, the newest."""
+
+_UNSAFE = re.compile(r"[^A-Za-z0-9_.-]")
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """What the parts of an application that a deploy touches were, or were to be; other parts are absent.
+
+    `kinds` maps a kind to its values: of variables to fingerprints. `functions` maps types to a version number (0: none
+    yet) and the script's digest ("" for none); before a deploy, None stands for a function that was not there.
+    """
+
+    kinds: Mapping[str, Mapping[str, str]] = field(default_factory=dict, repr=False)
+    functions: Mapping[str, tuple[int, str] | None] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """A journal that was read. `versions` are the numbers that the deploy created, by type; `started` the kinds that
+    it began to write, `attempted` the types. `ok` is None when it never came to an end. `only` is what it was told to
+    deploy alone.
+    """
+
+    path: Path
+    time: str
+    command: str
+    target: str
+    identity: str
+    only: tuple[str, ...]
+    before: State
+    after: State
+    versions: Mapping[str, int]
+    started: frozenset[str]
+    attempted: frozenset[str]
+    ok: bool | None
+
+    @property
+    def wrote(self) -> bool:
+        """Whether it may have changed anything."""
+        return bool(self.started or self.attempted)
+
+
+class Journal:
+    """The journal of one deploy, while it runs. Thread-safe; a context manager that closes the file."""
+
+    def __init__(self, path: Path, begin: Mapping[str, Any]) -> None:
+        """Begin a journal. Raises SystemRefusal and OSError."""
+        self._lock = threading.Lock()
+        self.path = path
+        write_atomically(path.parent / ".gitignore", "*\n")
+        # The init script and package names are nobody else's business either.
+        write_atomically(path, b"", mode=0o600)
+        self._file = path.open("ab", buffering=0)
+        try:
+            self._write({"event": "begin", "format": FORMAT, "ckfunc": __version__, **begin})
+        except BaseException:
+            self._file.close()
+            raise
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._file.close()
+
+    def start(self, step: Step) -> None:
+        """Note that a step is about to be done; raises SystemRefusal, as no step is done that is not noted."""
+        if isinstance(step, Put):
+            note: dict[str, Any] = {"step": "put", "kind": step.kind, "names": [one.name for one in step.changes]}
+        elif isinstance(step, CreateFunction):
+            note = {"step": "create_function", "type": step.function.type}
+        else:
+            note = {
+                "step": "create_version",
+                "type": step.type,
+                "base": step.base_version,
+                "script": digest(step.script),
+            }
+        try:
+            self._write({"event": "start", **note})
+        except OSError as error:
+            raise SystemRefusal.of(error) or SystemRefusal(f"the journal {self.path} cannot be written") from error
+
+    def created(self, trigger_type: str, function: Function) -> None:
+        """Note that a function was created."""
+        self._note({"event": "created", "type": trigger_type, "id": function.id})
+
+    def end_step(self, items: Sequence[Item]) -> None:
+        """Note what became of a step."""
+        self._note({"event": "items", "items": [one.to_json() for one in items]})
+
+    def end(self, report: Report) -> None:
+        """Note how the deploy ended."""
+        self._note({"event": "end", "ok": report.ok, "ending": report.ending.value})
+
+    def _note(self, line: Mapping[str, Any]) -> None:
+        # What has been done has been done: a full disk now must not hide it.
+        with suppress(OSError):
+            self._write(line)
+
+    def _write(self, line: Mapping[str, Any]) -> None:
+        data = json.dumps(line, separators=(",", ":")).encode() + b"\n"
+        with self._lock:
+            self._file.write(data)
+
+
+def begin(
+    root: Path,
+    plan: Plan,
+    remote: Remote,
+    clock: Clock,
+    command: str,
+    only: tuple[str, ...] = (),
+    earlier: Record | None = None,
+) -> Journal:
+    """Begin the journal of a deploy. `earlier` is one that this deploy finishes: what was before it, was before both.
+
+    Raises SystemRefusal and OSError.
+    """
+    before, after = _before(plan, remote), wanted(plan, remote)
+    if earlier is not None:
+        before = State({**before.kinds, **earlier.before.kinds}, {**before.functions, **earlier.before.functions})
+    now = clock.now()
+    name = f"{now:%Y%m%dT%H%M%S.%f}-{_safe(plan.target.name)}.jsonl"
+    _prune(root, plan.target.name)
+    return Journal(
+        root / ".ckfunc" / "journal" / name,
+        {
+            "time": timestamp(now),
+            "command": command,
+            "only": only,
+            "target": plan.target.name,
+            "application": plan.application_id,
+            "identity": remote.identity or "",
+            "continues": earlier.path.name if earlier else None,
+            "before": _written(before),
+            "after": _written(after),
+        },
+    )
+
+
+def wanted(plan: Plan, remote: Remote) -> State:
+    """Return what a plan makes of what it changes."""
+    kinds, types = _touched(plan)
+    return State(
+        wanted_kinds(plan, remote, kinds),
+        {name: (plan.versions.get(name, 0) + 1, digest(plan.want[FUNCTIONS][name])) for name in types},
+    )
+
+
+def wanted_kinds(plan: Plan, remote: Remote, kinds: Iterable[str]) -> dict[str, dict[str, str]]:
+    """Return what a plan wants of some kinds, as a journal holds it; kinds that it does not manage are left out."""
+    return {kind: _kept(kind, plan.want[kind], remote) for kind in kinds if kind in plan.want}
+
+
+def records(root: Path, target: str) -> Iterator[Record]:
+    """Yield the journals of a target, the newest first; damaged ones are left out."""
+    for path in _paths(root, target):
+        record = _read(path)
+        if record is not None and record.target == target:
+            yield record
+
+
+def last(root: Path, target: str, identity: str | None) -> Record | None:
+    """Return the newest journal of a target's application that may have changed anything."""
+    return next((one for one in records(root, target) if one.identity == identity and one.wrote), None)
+
+
+def strangers(record: Record, kind: str, have: Values, remote: Remote) -> tuple[str, ...]:
+    """Return the names of what is neither as it was before a deploy nor as that deploy was to make it."""
+    now, before, after = _kept(kind, have, remote), record.before.kinds.get(kind, {}), record.after.kinds.get(kind, {})
+    names = sorted({*now, *before, *after})
+    return tuple(name for name in names if now.get(name) not in (before.get(name), after.get(name)))
+
+
+def finish(record: Record, report: Report) -> None:
+    """Note that a deploy that was killed had done all it was to do. Failing to is no error."""
+    with suppress(OSError), record.path.open("ab") as file:
+        file.write(
+            b"\n" + json.dumps({"event": "end", "ok": report.ok, "ending": report.ending.value}).encode() + b"\n"
+        )
+
+
+def _before(plan: Plan, remote: Remote) -> State:
+    kinds, types = _touched(plan)
+    have = plan.have.get(FUNCTIONS, {})
+    functions: dict[str, tuple[int, str] | None] = {}
+    for name in types:
+        script = have.get(name)
+        known = (plan.versions[name], "" if script is None else digest(script)) if name in plan.versions else None
+        functions[name] = known
+    return State({kind: _kept(kind, plan.have[kind], remote) for kind in kinds}, functions)
+
+
+def _touched(plan: Plan) -> tuple[list[str], list[str]]:
+    kinds = sorted({one.kind for one in plan.changes} - {FUNCTIONS})
+    return kinds, sorted(one.name for one in plan.changes if one.kind == FUNCTIONS)
+
+
+def _kept(kind: str, values: Values, remote: Remote) -> dict[str, str]:
+    """Return values as a file may hold them."""
+    known = {name: value for name, value in values.items() if value is not None}
+    return {name: remote.fingerprint(value) for name, value in known.items()} if BY_KIND[kind].secret else known
+
+
+def _written(state: State) -> dict[str, Any]:
+    return {"kinds": state.kinds, "functions": {name: one and list(one) for name, one in state.functions.items()}}
+
+
+def _read(path: Path) -> Record | None:
+    versions: dict[str, int] = {}
+    started: set[str] = set()
+    attempted: set[str] = set()
+    ok: bool | None = None
+    try:
+        lines = path.read_bytes().split(b"\n")
+        head = json.loads(lines[0])
+        if head["event"] != "begin" or head["format"] != FORMAT:
+            return None
+        for line in lines[1:]:
+            try:
+                note = json.loads(line)
+            except ValueError:
+                continue  # the last one, of a deploy that was killed while it wrote it
+            if note["event"] == "start":
+                (started if note["step"] == "put" else attempted).add(note["kind" if note["step"] == "put" else "type"])
+            elif note["event"] == "end":
+                ok = bool(note["ok"])
+            for item in note.get("items", ()):
+                if item["kind"] == FUNCTIONS and item.get("new_version") and item["result"] in ("created", "updated"):
+                    versions[item["name"]] = int(item["new_version"])
+        return Record(
+            path,
+            str(head["time"]),
+            str(head["command"]),
+            str(head["target"]),
+            str(head["identity"]),
+            tuple(map(str, head["only"])),
+            _state(head["before"]),
+            _state(head["after"]),
+            versions,
+            frozenset(started),
+            frozenset(attempted),
+            ok,
+        )
+    except (OSError, ValueError, KeyError, TypeError, IndexError, AttributeError, RecursionError):
+        return None
+
+
+def _state(document: Mapping[str, Any]) -> State:
+    return State(
+        {str(kind): {str(name): str(value) for name, value in of.items()} for kind, of in document["kinds"].items()},
+        {str(name): None if one is None else (int(one[0]), str(one[1])) for name, one in document["functions"].items()},
+    )
+
+
+def _paths(root: Path, target: str) -> list[Path]:
+    try:
+        found = list((root / ".ckfunc" / "journal").glob(f"*-{_safe(target)}.jsonl"))
+    except OSError:
+        return []
+    return sorted(found, key=lambda one: one.name, reverse=True)
+
+
+def _prune(root: Path, target: str) -> None:
+    for path in _paths(root, target)[KEPT - 1 :]:
+        with suppress(OSError):
+            path.unlink()
+
+
+def _safe(name: str) -> str:
+    return _UNSAFE.sub("_", name)

@@ -1,0 +1,131 @@
+"""Plans in files: what was agreed on, without a secret or a line of source in it, and whether it still holds.
+
+A saved plan names what it was made from, on both sides, by digests. To carry it out, the plan is made again, and must
+come out the same: a plan cannot do anything to an application, or from sources, that nobody has looked at.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ckfunc import __version__
+from ckfunc.base.clock import Clock, timestamp
+from ckfunc.base.digests import digest
+from ckfunc.base.errors import CkfuncError, UsageProblem
+from ckfunc.base.files import write_atomically
+from ckfunc.deploy.plan import Plan
+from ckfunc.deploy.remote import Remote
+from ckfunc.deploy.resources import BY_KIND, FUNCTIONS, Values
+
+FORMAT = 1
+
+
+class StalePlan(CkfuncError):
+    """The application or the sources are not what a saved plan was made from."""
+
+
+@dataclass(frozen=True, slots=True)
+class SavedPlan:
+    """A plan as it was saved: digests by kind and name, of what the application had and of what it is to have."""
+
+    path: Path
+    target: str
+    application: int | None
+    identity: str
+    only: tuple[str, ...]
+    have: Mapping[str, Mapping[str, str]]
+    want: Mapping[str, Mapping[str, str]]
+
+
+def save(path: Path, plan: Plan, remote: Remote, clock: Clock, only: tuple[str, ...] = ()) -> None:
+    """Write a plan to a file, whole or not at all. Raises OSError."""
+    document = {
+        "ckfunc_plan": FORMAT,
+        "ckfunc": __version__,
+        "created": timestamp(clock.now()),
+        "target": plan.target.name,
+        "application": plan.application_id,
+        "identity": remote.identity or "",
+        "only": list(only),
+        "changes": [{"kind": one.kind, "name": one.name, "action": one.action.value} for one in plan.changes],
+        "have": _have(plan, remote),
+        "want": _want(plan, remote),
+    }
+    write_atomically(path, json.dumps(document, indent=1, ensure_ascii=True) + "\n")
+
+
+def load(path: Path) -> SavedPlan:
+    """Read a plan that was saved. Raises UsageProblem."""
+    hint = "`ckfunc diff --out FILE` writes plans"
+    try:
+        found = json.loads(path.read_bytes())
+    except OSError as error:
+        raise UsageProblem(f"the plan {path} cannot be read: {error.strerror}", hint=hint) from None
+    except (ValueError, RecursionError):
+        raise UsageProblem(f"{path} is no plan: it is not JSON", hint=hint) from None
+    try:
+        if found["ckfunc_plan"] != FORMAT:
+            raise UsageProblem(f"the plan {path} is of another version of ckfunc", hint="make it again: " + hint)
+        application = found["application"]
+        return SavedPlan(
+            path,
+            str(found["target"]),
+            None if application is None else int(application),
+            str(found["identity"]),
+            tuple(map(str, found["only"])),
+            {str(kind): dict(values) for kind, values in found["have"].items()},
+            {str(kind): dict(values) for kind, values in found["want"].items()},
+        )
+    except (KeyError, TypeError, ValueError, AttributeError):
+        raise UsageProblem(f"{path} is no plan of ckfunc", hint=hint) from None
+
+
+def require_current(saved: SavedPlan, plan: Plan, remote: Remote) -> None:
+    """Refuse a saved plan that would not come out the same now. Raises StalePlan."""
+    place = (saved.target, saved.application, saved.identity)
+    if place != (plan.target.name, plan.application_id, remote.identity or ""):
+        raise StalePlan(
+            f"the plan {saved.path} was made for target {saved.target!r} of "
+            f"{'an application' if saved.application is None else f'application {saved.application}'}, which is not "
+            "this one",
+            hint=f"pass --target {saved.target}, with the credentials that it was made with",
+        )
+    for side, then, now in (
+        ("the application has changed", saved.have, _have(plan, remote)),
+        ("the sources have changed", saved.want, _want(plan, remote)),
+    ):
+        if moved := sorted(_differing(then, now)):
+            shown = ", ".join(moved[:5]) + (f" and {len(moved) - 5} more" if len(moved) > 5 else "")
+            raise StalePlan(
+                f"the plan {saved.path} is stale: {side} since it was made ({shown})",
+                hint="make it again with `ckfunc diff --out`, or deploy what is current with --allow-stale",
+            )
+
+
+def _have(plan: Plan, remote: Remote) -> dict[str, dict[str, str]]:
+    found = {kind: _digests(kind, values, remote) for kind, values in plan.have.items()}
+    functions = found.get(FUNCTIONS, {})
+    # Two versions can hold one script: the number tells that somebody deployed in between.
+    return {**found, FUNCTIONS: {name: f"v{plan.versions.get(name, 0)} {one}" for name, one in functions.items()}}
+
+
+def _want(plan: Plan, remote: Remote) -> dict[str, dict[str, str]]:
+    return {kind: _digests(kind, values, remote) for kind, values in plan.want.items()}
+
+
+def _digests(kind: str, values: Values, remote: Remote) -> dict[str, str]:
+    name_of = remote.fingerprint if BY_KIND[kind].secret else digest
+    return {name: "" if value is None else name_of(value) for name, value in values.items()}
+
+
+def _differing(then: Mapping[str, Mapping[str, Any]], now: Mapping[str, Mapping[str, Any]]) -> set[str]:
+    return {
+        name
+        for kind in {*then, *now}
+        for name in {*then.get(kind, {}), *now.get(kind, {})}
+        if then.get(kind, {}).get(name) != now.get(kind, {}).get(name)
+    }

@@ -1,0 +1,133 @@
+"""What an application was before the last deploy, as a project that can be deployed to bring it back.
+
+Versions never go away: what ran before is posted again, as a new version. Package versions and the init script are in
+the journal. Values of variables are not: those that the deploy left alone are taken from the application, and the
+others must be supplied.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from ckfunc.base.errors import CkfuncError
+from ckfunc.deploy.cache import VersionCache
+from ckfunc.deploy.history import version_of
+from ckfunc.deploy.journal import Record, strangers
+from ckfunc.deploy.remote import Remote
+from ckfunc.deploy.resources import BY_KIND, INIT_SCRIPT
+from ckfunc.deploy.snapshot import Snapshot
+from ckfunc.model.project import Project, Script, Target, WantedFunction, WantedRuntime
+from ckfunc.model.triggers import display_name
+
+_Values = Mapping[str, str]
+
+
+class NothingToUndo(CkfuncError):
+    """No deploy is known, or it cannot be taken back as a whole."""
+
+
+class ValuesNeeded(CkfuncError):
+    """Variables had other values before, which no journal holds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Former:
+    """The former state as a project, and what cannot be brought back."""
+
+    project: Project = field(repr=False)
+    notes: tuple[str, ...] = ()
+
+
+def former(
+    record: Record,
+    root: Path,
+    target: Target,
+    seen: Snapshot,
+    remote: Remote,
+    cache: VersionCache,
+    *,
+    supplied: Mapping[str, str],
+    keep_environment: bool = False,
+) -> Former:
+    """Return what was before a deploy. `supplied` are values of variables that the deploy changed or removed.
+
+    Raises NothingToUndo when someone deployed since, ValuesNeeded, and ApiFailure.
+    """
+    functions, notes = _functions(record, seen, remote, cache)
+    kinds = {kind: values for kind, values in record.before.kinds.items() if kind in record.started}
+    have = {kind: {k: v for k, v in BY_KIND[kind].have(seen).items() if v is not None} for kind in kinds}
+    if keep_environment:
+        kinds.pop("environment", None)
+    for kind in kinds:
+        if moved := strangers(record, kind, have[kind], remote):
+            raise NothingToUndo(
+                f"someone has changed the {BY_KIND[kind].title} since that deploy ({', '.join(moved)})",
+                hint="look at `ckfunc diff`, and deploy what it is to be",
+            )
+    script = kinds.get(INIT_SCRIPT)
+    environment = None
+    if (were := kinds.get("environment")) is not None:
+        environment = _environment(were, have["environment"], supplied, remote.fingerprint)
+    runtime = WantedRuntime(
+        dependencies=kinds.get("dependencies"),
+        environment=environment,
+        initialization_script=None if script is None else Script("init script", script.get(INIT_SCRIPT, "")),
+    )
+    return Former(Project(root, target, runtime, functions), tuple(notes))
+
+
+def _functions(
+    record: Record, seen: Snapshot, remote: Remote, cache: VersionCache
+) -> tuple[tuple[WantedFunction, ...], list[str]]:
+    now = {one.type: one for one in seen.functions}
+    found, notes = [], []
+    for name in sorted(record.attempted):
+        before = record.before.functions.get(name)
+        function = now.get(name)
+        if function is None:
+            continue  # it was never created
+        number = function.current_version_number
+        if not before or not before[0]:
+            notes.append(f"{name} was new: the API cannot remove it, so it stays as it is, at v{number}")
+            continue
+        left = record.versions.get(name)
+        # A deploy that was killed in the middle of a write does not know what it left: its own script tells.
+        if number not in {before[0], left or before[0] + 1}:
+            raise NothingToUndo(
+                f"someone has deployed v{number} of {name} since: that deploy left v{left or before[0]}",
+                hint=f"`ckfunc rollback {name} --to {before[0]}` takes back this function alone",
+            )
+        old = version_of(remote, function, before[0], cache)
+        found.append(WantedFunction(name, Script(f"v{before[0]}", old.handler_script), display_name(name)))
+    return tuple(found), notes
+
+
+def _environment(were: _Values, now: _Values, supplied: _Values, name_of: Callable[[str], str]) -> dict[str, str]:
+    values: dict[str, str] = {}
+    missing: list[str] = []
+    wrong: list[str] = []
+    for name, fingerprint in were.items():
+        if name in now and name_of(now[name]) == fingerprint:
+            values[name] = now[name]
+        elif name not in supplied:
+            missing.append(name)
+        elif name_of(supplied[name]) != fingerprint:
+            wrong.append(name)
+        else:
+            values[name] = supplied[name]
+    if missing or wrong:
+        raise ValuesNeeded(
+            "; ".join(_complaints(missing, wrong)),
+            hint="put what they were, as NAME=value, into a file for --env-file; or pass --keep-environment",
+        )
+    return values
+
+
+def _complaints(missing: list[str], wrong: list[str]) -> Iterator[str]:
+    if missing:
+        names = ", ".join(sorted(missing))
+        yield f"no journal holds values, so those of {names} from before that deploy must be supplied"
+    if wrong:
+        yield f"what was supplied for {', '.join(sorted(wrong))} is not what was there before that deploy"

@@ -1,0 +1,340 @@
+"""What is left of a deploy that was cut off, how it is finished, and how a deploy is taken back."""
+
+from __future__ import annotations
+
+import json
+import stat
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from deploy.world import REMOVING, Hurried, World, by_name, results
+from support.loopback import Reply, Request
+
+from ckfunc.base.errors import SystemRefusal
+from ckfunc.deploy import journal, run, undo
+from ckfunc.deploy.cache import VersionCache
+from ckfunc.deploy.guards import NeedsFlag
+from ckfunc.deploy.plan import make
+from ckfunc.deploy.report import Report
+from ckfunc.deploy.resume import NotResumable, unfinished
+from ckfunc.deploy.run import Means, carry_out
+from ckfunc.deploy.snapshot import overview, with_versions
+from ckfunc.model.project import Project
+
+SENT, READ, NEW = "user.sent.message", "user.read.message", "user.started.chat_session"
+SECRET = "canary-5f1c"
+
+
+def publish(here: World, trigger_type: str, script: str) -> None:
+    here.application.publish(
+        next(one.id for one in here.application.functions.values() if one.type == trigger_type), script
+    )
+
+
+class Killed(BaseException):
+    """Stands for the end of the process."""
+
+
+def journals(here: World) -> list[Path]:
+    return sorted((here.root / ".ckfunc" / "journal").glob("*.jsonl"))
+
+
+def lines(here: World, number: int = -1) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in journals(here)[number].read_bytes().splitlines() if line]
+
+
+def cut_off(here: World, project: Project, at: int) -> None:
+    """Deploy, and end as by kill -9 when step number `at` begins."""
+    steps: list[object] = []
+
+    def count(one: object) -> None:
+        steps.append(one)
+        if len(steps) > at:
+            raise Killed
+
+    with pytest.raises(Killed):
+        here.deploy(project, on_step=count)
+
+
+def resume(here: World, project: Project) -> Report:
+    with here.new_client() as client:
+        client.runtime()
+        record = unfinished(here.root, "staging", client.identity)
+    return here.deploy(project, options=run.Options(allow_removals=True, resume=record))
+
+
+def take_back(here: World, supplied: dict[str, str] | None = None, *, keep: bool = False) -> tuple[Report, undo.Former]:
+    with here.new_client() as client:
+        cache, seen = VersionCache(here.root), overview(client)
+        record = journal.last(here.root, "staging", client.identity)
+        assert record is not None
+        former = undo.former(
+            record,
+            here.root,
+            here.project().target,
+            seen,
+            client,
+            cache,
+            supplied=supplied or {},
+            keep_environment=keep,
+        )
+        types = [one.type for one in former.project.functions or ()]
+        plan = make(former.project, with_versions(seen, types, client, cache))
+        return carry_out(plan, client, Means(here.root, cache, clock=Hurried(), command="undo")), former
+
+
+def before_and_after(here: World) -> tuple[Project, Project]:
+    """Deploy one state, and return it with another."""
+    first = here.project(
+        {SENT: "one\n", READ: "one\n"},
+        dependencies={"kept": "1", "gone": "1"},
+        environment={"KEPT": SECRET, "CHANGED": f"{SECRET}-old", "GONE": f"{SECRET}-gone"},
+        script="export const a = 1;\n",
+    )
+    second = here.project(
+        {SENT: "two\n", READ: "one\n", NEW: "new\n"},
+        dependencies={"kept": "2", "new": "1"},
+        environment={"KEPT": SECRET, "CHANGED": f"{SECRET}-new", "NEW": f"{SECRET}-added"},
+        script="export const a = 2;\n",
+    )
+    assert here.deploy(first).ok
+    return first, second
+
+
+def test_a_deploy_leaves_a_journal_of_every_step_without_a_secret(here: World) -> None:
+    _, second = before_and_after(here)
+    assert here.deploy(second).ok
+    told = lines(here)
+    head = told[0]
+    assert (head["event"], head["command"], head["target"], head["application"]) == ("begin", "deploy", "staging", 42)
+    assert head["before"]["kinds"]["dependencies"] == {"gone": "1", "kept": "1"}
+    assert head["before"]["functions"][SENT][0] == 1 and head["before"]["functions"][NEW] is None
+    assert set(head["before"]["kinds"]["environment"]) == {"KEPT", "CHANGED", "GONE"}
+    started = [one["step"] for one in told if one["event"] == "start"]
+    assert started == ["put"] * 3 + ["create_function"] + ["create_version"] * 2 + ["put"] * 2
+    assert told[-1] == {"event": "end", "ok": True, "ending": "complete"}
+    kept = b"".join(path.read_bytes() for path in (here.root / ".ckfunc").rglob("*") if path.is_file())
+    assert b"canary" not in kept and b"client-secret" not in kept
+    if sys.platform != "win32":
+        assert stat.S_IMODE(journals(here)[0].stat().st_mode) == 0o600
+
+
+def test_an_unchanged_project_leaves_no_journal(here: World) -> None:
+    project = here.project({SENT: "one\n"})
+    here.deploy(project)
+    here.deploy(project)
+    assert len(journals(here)) == 1
+
+
+def test_additions_come_first_and_removals_last(here: World) -> None:
+    _, second = before_and_after(here)
+    here.forget_calls()
+    here.deploy(second)
+    puts = [one.rpartition("/")[2] for one in here.writes()]
+    assert puts == [
+        "dependencies",
+        "environment-variables",
+        "initialization-script",
+        "functions",
+        "versions",
+        "versions",
+        "dependencies",
+        "environment-variables",
+    ]
+    bodies = [json.loads(one.body) for one in here.server.requests if one.method == "PUT"]
+    assert set(bodies[1]) == {"KEPT", "CHANGED", "NEW", "GONE"} and set(bodies[4]) == {"KEPT", "CHANGED", "NEW"}
+    assert bodies[1]["GONE"] == f"{SECRET}-gone"
+
+
+def test_nothing_is_removed_while_a_function_that_may_need_it_is_not_deployed(here: World) -> None:
+    _, second = before_and_after(here)
+
+    def refuse(request: Request) -> Reply | None:
+        mine = request.method == "POST" and b"two" in request.body
+        return Reply(400, {"message": "no"}) if mine else None
+
+    here.application.before = refuse
+    report = here.deploy(second)
+    found = by_name(report)
+    assert found[SENT].result == "failed" and found[NEW].result == "created"
+    assert found["gone"].result == "skipped" and found["GONE"].result == "skipped"
+    assert found["gone"].note == "not attempted: a function that may still need it was not deployed"
+    assert "gone" in here.application.dependencies and "GONE" in here.application.environment
+    here.application.before = None
+    assert here.deploy(second).ok
+    assert "gone" not in here.application.dependencies
+
+
+@pytest.mark.parametrize("at", range(1, 12))
+@pytest.mark.parametrize("again", ["resume", "deploy"])
+def test_a_deploy_that_was_cut_off_is_finished_by_the_next_one(here: World, at: int, again: str) -> None:
+    _, second = before_and_after(here)
+    cut_off(here, second, at)
+    report = resume(here, second) if again == "resume" else here.deploy(second)
+    assert report.ok
+    assert here.application.deployed() == {SENT: "two\n", READ: "one\n", NEW: "new\n"}
+    assert here.application.history() == {SENT: 2, READ: 1, NEW: 1}
+    assert here.plan(second).is_empty
+    # What was before is what was before the one that was cut off.
+    undone, _ = take_back(here, {"CHANGED": f"{SECRET}-old", "GONE": f"{SECRET}-gone"})
+    assert undone.ok
+    assert here.application.environment["CHANGED"] == f"{SECRET}-old"
+    assert here.application.dependencies == {"kept": "1", "gone": "1"}
+
+
+def test_there_is_nothing_to_resume_after_a_complete_deploy_or_without_one(here: World) -> None:
+    with pytest.raises(NotResumable, match="nothing has been deployed"):
+        resume(here, here.project({SENT: "one\n"}))
+    here.deploy(here.project({SENT: "one\n"}))
+    with pytest.raises(NotResumable, match="is complete"):
+        resume(here, here.project({SENT: "one\n"}))
+
+
+def test_a_resume_with_other_sources_is_refused(here: World) -> None:
+    _, second = before_and_after(here)
+    cut_off(here, second, 3)
+    here.forget_calls()
+    other = here.project({SENT: "three\n", READ: "one\n", NEW: "new\n"})
+    with pytest.raises(NotResumable, match=r"the sources have changed since that deploy \(dependencies, environ"):
+        resume(here, other)
+    assert here.writes() == []
+
+
+def test_a_resume_over_somebody_elses_version_is_refused(here: World) -> None:
+    _, second = before_and_after(here)
+    cut_off(here, second, 3)
+    publish(here, SENT, "theirs\n")
+    here.forget_calls()
+    with pytest.raises(NotResumable, match=f"someone else has deployed v2 of {SENT} since"):
+        resume(here, second)
+    assert here.writes() == []
+
+
+def test_a_resume_that_would_do_more_than_was_begun_is_refused(here: World) -> None:
+    _, second = before_and_after(here)
+    cut_off(here, second, 3)
+    publish(here, READ, "theirs\n")
+    with pytest.raises(NotResumable, match=f"someone else has deployed v2 of {READ} since"):
+        resume(here, second)
+    here.deploy(second)
+    cut_off(here, here.project({SENT: "three\n", NEW: "new\n"}, dependencies={"kept": "3", "new": "1"}), 1)
+    here.application.dependencies = {"theirs": "1"}
+    with pytest.raises(NotResumable, match=r"someone else has changed the dependencies since .*\(kept, new, theirs\)"):
+        resume(here, here.project({SENT: "three\n", NEW: "new\n"}, dependencies={"kept": "3", "new": "1"}))
+
+
+def test_an_undo_brings_back_scripts_packages_variables_and_the_init_script(here: World) -> None:
+    _, second = before_and_after(here)
+    assert here.deploy(second).ok
+    report, former = take_back(here, {"CHANGED": f"{SECRET}-old", "GONE": f"{SECRET}-gone"})
+    assert report.ok
+    assert here.application.deployed() == {SENT: "one\n", READ: "one\n", NEW: "new\n"}
+    assert here.application.history() == {SENT: 3, READ: 1, NEW: 1}
+    assert here.application.dependencies == {"kept": "1", "gone": "1"}
+    assert here.application.script == "export const a = 1;\n"
+    assert here.application.environment == {
+        "KEPT": SECRET,
+        "CHANGED": f"{SECRET}-old",
+        "GONE": f"{SECRET}-gone",
+    }
+    assert former.notes == (f"{NEW} was new: the API cannot remove it, so it stays as it is, at v1",)
+
+
+def test_an_undo_can_be_undone(here: World) -> None:
+    here.deploy(here.project({SENT: "one\n"}, dependencies={"a": "1"}))
+    second = here.project({SENT: "two\n"}, dependencies={"b": "1"})
+    here.deploy(second)
+    take_back(here)
+    assert here.application.deployed() == {SENT: "one\n"} and here.application.dependencies == {"a": "1"}
+    take_back(here)
+    assert here.plan(second).is_empty
+
+
+def test_an_undo_names_the_variables_whose_values_it_needs(here: World) -> None:
+    _, second = before_and_after(here)
+    here.deploy(second)
+    here.forget_calls()
+    with pytest.raises(undo.ValuesNeeded) as needed:
+        take_back(here)
+    assert needed.value.message == (
+        "no journal holds values, so those of CHANGED, GONE from before that deploy must be supplied"
+    )
+    with pytest.raises(undo.ValuesNeeded, match="what was supplied for GONE is not what was there") as wrong:
+        take_back(here, {"CHANGED": f"{SECRET}-old", "GONE": "something else"})
+    assert "something else" not in str(wrong.value) and here.writes() == []
+    report, _ = take_back(here, keep=True)
+    assert report.ok and here.application.environment["CHANGED"] == f"{SECRET}-new"
+    assert here.application.deployed()[SENT] == "one\n"
+
+
+def test_an_undo_after_somebody_elses_deploy_is_refused(here: World) -> None:
+    _, second = before_and_after(here)
+    here.deploy(second)
+    publish(here, SENT, "theirs\n")
+    with pytest.raises(undo.NothingToUndo, match=f"someone has deployed v3 of {SENT} since: that deploy left v2"):
+        take_back(here, keep=True)
+    here.application.functions.clear()
+    here.application.dependencies = {"theirs": "1"}
+    with pytest.raises(undo.NothingToUndo, match="someone has changed the dependencies since"):
+        take_back(here, keep=True)
+
+
+def test_a_deploy_that_cannot_keep_its_journal_writes_nothing(here: World) -> None:
+    (here.root / ".ckfunc").mkdir()
+    (here.root / ".ckfunc" / "journal").write_text("a file is in the way")
+    with pytest.raises(OSError):
+        here.deploy(here.project({SENT: "one\n"}))
+    assert here.writes() == []
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no full device here")
+def test_a_step_that_cannot_be_noted_is_not_done(tmp_path: Path, here: World) -> None:
+    project = here.project({SENT: "one\n"})
+    plan = here.plan(project)
+    with journal.Journal(tmp_path / "journal.jsonl", {}) as kept, Path("/dev/full").open("wb", buffering=0) as full:
+        kept._file.close()
+        kept._file = full
+        with pytest.raises(SystemRefusal, match="No space left"):
+            kept.start(plan.steps[0])
+        kept.created(SENT, here.application.add(SENT))  # what has been done is not hidden by a full disk
+
+
+def test_damaged_journals_are_left_out_and_only_the_newest_fifty_are_kept(here: World) -> None:
+    for number in range(3):
+        here.deploy(here.project({SENT: f"{number}\n"}))
+    first, second, third = journals(here)
+    first.write_bytes(b"{")
+    second.write_bytes(b'{"event":"begin","format":99}\n')
+    third.write_bytes(third.read_bytes() + b'{"event":"sta')
+    found = list(journal.records(here.root, "staging"))
+    assert [one.path for one in found] == [third] and found[0].ok
+    for number in range(60):
+        (third.parent / f"20200101T0000{number:02}.0-staging.jsonl").write_bytes(b"")
+    here.deploy(here.project({SENT: "more\n"}))
+    assert len(journals(here)) == 50
+
+
+def test_only_a_part_is_deployed_and_resumed(here: World) -> None:
+    _, second = before_and_after(here)
+    here.forget_calls()
+    report = here.deploy(second, options=run.Options(only=(NEW, SENT)))
+    assert results(report) == {NEW: "created", SENT: "updated"}
+    assert here.application.dependencies == {"kept": "1", "gone": "1"}
+    report = here.deploy(second, options=run.Options(only=("runtime",), allow_removals=True))
+    assert report.ok and SENT not in results(report)
+    assert here.plan(second).is_empty
+
+
+def test_a_removal_needs_to_be_allowed(here: World) -> None:
+    _, second = before_and_after(here)
+    here.forget_calls()
+    with pytest.raises(NeedsFlag) as refused:
+        here.deploy(second, options=run.Options())
+    assert refused.value.message == (
+        "the application has what functions.yaml lacks, and would lose it: dependency gone, variable GONE"
+    )
+    assert "--allow-removals" in str(refused.value.hint)
+    assert here.writes() == []
+    assert here.deploy(second, options=REMOVING).ok
