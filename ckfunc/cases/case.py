@@ -1,0 +1,113 @@
+"""What a test case is: an event, what is there when it happens, and what must come of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from ckfunc.model.invocation import ApiCall, ConsoleLine, Status
+from ckfunc.model.seed import Seed
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """A JSON value that is expected; with `subset`, mappings may hold more."""
+
+    value: Any
+    subset: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ExpectedCall:
+    """A call that a handler must make; what is None may be anything."""
+
+    method: str | None = None
+    path: str | None = None
+    body: Wanted | None = None
+    status: int | None = None
+
+    def __str__(self) -> str:
+        return f"{self.method or 'any method'} {self.path or 'any path'}"
+
+
+@dataclass(frozen=True, slots=True)
+class Expectation:
+    """What must come of a case. None is not looked at; `calls` () with `other_calls` false means that none is made."""
+
+    status: Status = Status.SUCCEEDED
+    result: Wanted | None = None
+    error: str | None = None
+    error_matches: str | None = None
+    console: tuple[str, ...] = ()
+    calls: tuple[ExpectedCall, ...] | None = None
+    other_calls: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One case. `file` is relative to the project, with forward slashes; `line` is where the case begins.
+
+    `skip` is why it is not run ("" without a reason), None for one that is.
+    """
+
+    file: str
+    line: int
+    name: str
+    type: str
+    event: Mapping[str, Any]
+    seed: Seed
+    expect: Expectation
+    environment: Mapping[str, str] = field(default_factory=dict, repr=False)
+    skip: str | None = None
+    only: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Observed:
+    """What came of a run. `error` is its message, None when it succeeded; `stack` shows the user's own files."""
+
+    status: Status
+    payload: Any = None
+    error_name: str = ""
+    error: str | None = None
+    stack: str = ""
+    console: tuple[ConsoleLine, ...] = ()
+    calls: tuple[ApiCall, ...] = ()
+    duration_ms: float = 0.0
+
+
+class Verdict(StrEnum):
+    """What is said of a case. `BROKEN` could not be tried; `LEFT_OUT` was not, for another has `only`."""
+
+    PASSED = "passed"
+    FAILED = "failed"
+    BROKEN = "broken"
+    SKIPPED = "skipped"
+    LEFT_OUT = "left out"
+
+
+@dataclass(frozen=True, slots=True)
+class Miss:
+    """One expectation that was not met. `expected` and `actual` are texts to be compared line by line, if any."""
+
+    what: str
+    message: str
+    expected: str | None = None
+    actual: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """A case and what came of it; `observed` is None for one that was not run."""
+
+    case: Case
+    verdict: Verdict
+    misses: tuple[Miss, ...] = ()
+    observed: Observed | None = None
+
+    @property
+    def bad(self) -> bool:
+        """Whether it makes the whole run fail."""
+        return self.verdict in (Verdict.FAILED, Verdict.BROKEN)

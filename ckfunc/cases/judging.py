@@ -1,0 +1,133 @@
+"""Whether a run is what its case expects: every expectation that was not met, with what was there instead."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from urllib.parse import parse_qsl, unquote, urlsplit
+
+from ckfunc.cases.case import Case, ExpectedCall, Miss, Observed, Result, Verdict, Wanted
+from ckfunc.cases.comparing import matches, shown_pair
+from ckfunc.model.invocation import ApiCall, Status
+
+_MOST_LISTED = 20
+
+
+def judge(case: Case, observed: Observed) -> Result:
+    """Return the case with its verdict."""
+    misses = tuple(_misses(case, observed))
+    return Result(case, Verdict.FAILED if misses else Verdict.PASSED, misses, observed)
+
+
+def _misses(case: Case, observed: Observed) -> Iterator[Miss]:
+    expect = case.expect
+    if observed.status is not expect.status:
+        yield Miss("status", _status_sentence(case, observed))
+    elif observed.status is Status.FAILED:
+        yield from _error_misses(expect.error, expect.error_matches, observed.error or "")
+    elif expect.result is not None:
+        yield from _result_misses(expect.result, observed)
+    yield from _console_misses(expect.console, observed)
+    if expect.calls is not None:
+        yield from _call_misses(expect.calls, observed.calls, others=expect.other_calls)
+
+
+def _status_sentence(case: Case, observed: Observed) -> str:
+    if observed.status is Status.FAILED:
+        return f"it was to succeed, and failed: {_error(observed)}"
+    wanted = case.expect.error or case.expect.error_matches
+    return "it was to fail, and succeeded" + (f" (expected error: {wanted})" if wanted else "")
+
+
+def _error(observed: Observed) -> str:
+    named = f"{observed.error_name}: " if observed.error_name not in ("", "Error") else ""
+    return f"{named}{observed.error}"
+
+
+def _error_misses(part: str | None, pattern: str | None, message: str) -> Iterator[Miss]:
+    if part is not None and part not in message:
+        yield Miss("error", "the error's message lacks what was expected", part, message)
+    if pattern is not None and not re.search(pattern, message):
+        yield Miss("error", "the error's message does not match the expression", pattern, message)
+
+
+def _result_misses(wanted: Wanted, observed: Observed) -> Iterator[Miss]:
+    if not matches(wanted.value, observed.payload, subset=wanted.subset):
+        pair = shown_pair(wanted.value, observed.payload, subset=wanted.subset)
+        yield Miss("result", "the result lacks what was expected" if wanted.subset else "the result differs", *pair)
+
+
+def _console_misses(wanted: Sequence[str], observed: Observed) -> Iterator[Miss]:
+    lines = [line.text for line in observed.console]
+    at = 0
+    for text in wanted:
+        found = next((index for index in range(at, len(lines)) if text in lines[index]), None)
+        if found is None:
+            late = "" if not any(text in line for line in lines[:at]) else " at this place, only earlier"
+            yield Miss("console", f"it did not print {text!r}{late}")
+        else:
+            at = found + 1
+
+
+def _call_misses(wanted: Sequence[ExpectedCall], made: Sequence[ApiCall], *, others: bool) -> Iterator[Miss]:
+    if not wanted and made:
+        yield Miss("calls", f"it was to make no call, and made {len(made)}", "", _listed(made))
+        return
+    used: set[int] = set()
+    at = 0
+    for call in wanted:
+        found = next((index for index in range(at, len(made)) if _is(call, made[index])), None)
+        if found is None:
+            yield _missing(call, made, at, used)
+        else:
+            used.add(found)
+            at = found + 1
+    extra = [one for index, one in enumerate(made) if index not in used]
+    if not others and extra and len(used) == len(wanted):
+        yield Miss("calls", f"it made {len(extra)} more than was expected", "", _listed(extra))
+
+
+def _missing(call: ExpectedCall, made: Sequence[ApiCall], at: int, used: set[int]) -> Miss:
+    """Say what is missing, beside the call that comes nearest to it."""
+    near = [one for index, one in enumerate(made) if index >= at and index not in used and _is_to(call, one)]
+    if near:
+        one = near[0]
+        if call.status is not None and one.status != call.status:
+            return Miss("calls", f"{call} was answered {one.status}, not {call.status}")
+        if call.body is not None:
+            pair = shown_pair(call.body.value, one.body, subset=True)
+            return Miss("calls", f"{call} was made with another body", *pair)
+    early = any(_is(call, one) for one in made[:at])
+    place = " at this place, only earlier" if early else ""
+    return Miss("calls", f"it did not call {call}{place}", str(call), _listed(made) if made else "no calls")
+
+
+def _is(call: ExpectedCall, made: ApiCall) -> bool:
+    return (
+        _is_to(call, made)
+        and (call.status is None or call.status == made.status)
+        and (call.body is None or matches(call.body.value, made.body, subset=call.body.subset))
+    )
+
+
+def _is_to(call: ExpectedCall, made: ApiCall) -> bool:
+    if call.method is not None and call.method != made.method:
+        return False
+    return call.path is None or same_path(call.path, made.path)
+
+
+def same_path(wanted: str, path: str) -> bool:
+    """Tell whether a path is the one that is wanted: `*` is any one segment, and without a query any query will do."""
+    want, have = urlsplit(wanted), urlsplit(path)
+    if want.query and sorted(parse_qsl(want.query, True)) != sorted(parse_qsl(have.query, True)):
+        return False
+    pairs = [one.path.rstrip("/").split("/") for one in (want, have)]
+    if len(pairs[0]) != len(pairs[1]):
+        return False
+    return all(one == "*" or unquote(one) == unquote(other) for one, other in zip(*pairs, strict=True))
+
+
+def _listed(made: Sequence[ApiCall]) -> str:
+    lines = [f"{one.method} {one.path} -> {one.status or 'no answer'}" for one in made[:_MOST_LISTED]]
+    more = len(made) - len(lines)
+    return "\n".join([*lines, f"and {more} more"] if more else lines)

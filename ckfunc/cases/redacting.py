@@ -1,0 +1,187 @@
+"""What in a recorded run looks like a secret, and the same run without it: equal secrets get equal placeholders."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+_OPAQUE = {"authparams"}
+_SECRETIVE = re.compile(
+    r"token|secret|passw(?:or)?d|passphrase|passcode|authorization|apikey|accesskey|privatekey|clientkey|credential"
+    r"|cookie|jwt|bearer|signature|^auth$|^otp$|^pin$"
+)
+# Numbers under other names are counts ("tokens: 12") more often than secrets.
+_NUMERIC = re.compile(r"secret|passw(?:or)?d|passcode|^otp$|^pin$|^authparams$")
+# Source of the form: RFC 7519; every header begins with `{"`, which is eyJ in base64url.
+_JWT = re.compile(r"eyJ[A-Za-z0-9_-]{5,}\.[A-Za-z0-9_-]{5,}\.[A-Za-z0-9_-]*")
+_UUID = re.compile(r"[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
+_IN_ADDRESS = re.compile(r"(?i)(?:token|secret|password|api_?key|sig(?:nature)?|access_key)=([^&\s#\"']{3,})")
+_USER_INFO = re.compile(r"://([^/@\s:]*:[^/@\s]+)@")
+_LONG = re.compile(r"[A-Za-z0-9+/_=-]{20,}")
+_HARMLESS = {"true", "false", "null", "undefined", "none"}
+_LEAST_EQUAL = 4
+"""From how many characters on a text that is an environment variable's value is taken for it."""
+_LEAST_PART = 6
+"""From how many characters on a secret is looked for inside longer texts."""
+
+
+@dataclass(frozen=True, slots=True)
+class Redaction:
+    """What was taken out: where it stood, why, and what stands there now."""
+
+    place: str
+    why: str
+    placeholder: str
+
+
+class Redactor:
+    """Takes secrets out of several documents. `environment` maps the names of known variables to their values."""
+
+    def __init__(self, environment: Mapping[str, str]) -> None:
+        self._environment = {
+            value: name
+            for name, value in environment.items()
+            if len(value) >= _LEAST_EQUAL and value.lower() not in _HARMLESS
+        }
+        self._placeholders: dict[str, str] = {}
+        self.redactions: list[Redaction] = []
+
+    @property
+    def variables(self) -> dict[str, str]:
+        """The variables whose values were found: their names, and the placeholders that stand for the values."""
+        found = {self._environment[one]: text for one, text in self._placeholders.items() if one in self._environment}
+        return dict(sorted(found.items()))
+
+    def learn(self, document: Any, place: str) -> None:
+        """Find the secrets of a document; `place` is what it is called."""
+        for where, why, secret in _secrets(document, place):
+            self._note(where, why, secret)
+        for where, text in _texts(document, place):
+            for value, name in self._environment.items():
+                if text == value or (len(value) >= _LEAST_PART and value in text):
+                    self._note(where, f"the value of {name}", value)
+
+    def redacted(self, document: Any, *, secretive: bool = False) -> Any:
+        """Return a document without the secrets that were learned, wherever they stand in it."""
+        if isinstance(document, dict):
+            return {
+                self._text(name): self.redacted(value, secretive=secretive or _is_numeric(name))
+                for name, value in document.items()
+            }
+        if isinstance(document, list):
+            return [self.redacted(one, secretive=secretive) for one in document]
+        if isinstance(document, str):
+            return self._text(document)
+        if secretive and isinstance(document, int | float) and not isinstance(document, bool):
+            return 0
+        return document
+
+    def _note(self, place: str, why: str, secret: str) -> None:
+        if secret not in self._placeholders:
+            self._placeholders[secret] = _placeholder(secret, len(self._placeholders) + 1)
+        found = Redaction(place, why, self._placeholders[secret])
+        if not any(one.place == place and one.placeholder == found.placeholder for one in self.redactions):
+            self.redactions.append(found)
+
+    def _text(self, text: str) -> str:
+        if text in self._placeholders:
+            return self._placeholders[text]
+        for secret in sorted(self._placeholders, key=len, reverse=True):
+            if len(secret) >= _LEAST_PART:
+                text = text.replace(secret, self._placeholders[secret])
+        return text
+
+
+def _secrets(
+    document: Any, place: str, why: str | None = None, *, numbers: bool = False
+) -> Iterator[tuple[str, str, str]]:
+    """Yield place, reason and text of what looks like a secret; with `why`, every text does, and with `numbers` too."""
+    if isinstance(document, dict):
+        for name, value in document.items():
+            inner = f"{place}.{name}"
+            reason = why or (f"it is called {name}" if _is_secretive(name) else None)
+            yield from _secrets(value, inner, reason, numbers=numbers or _is_numeric(name))
+    elif isinstance(document, list):
+        for index, one in enumerate(document):
+            yield from _secrets(one, f"{place}[{index}]", why, numbers=numbers)
+    elif isinstance(document, str):
+        if why is not None:
+            if len(document) > 1 and document.lower() not in _HARMLESS:
+                yield place, why, document
+            return
+        for kind, secret in _parts(document):
+            yield place, kind, secret
+    elif numbers and isinstance(document, int | float) and not isinstance(document, bool):
+        # Numbers are replaced where they stand, and nowhere else: too many others are equal to them.
+        yield place, why or "it is a number", f"\0{place}"
+
+
+def _parts(text: str) -> Iterator[tuple[str, str]]:
+    """Yield what looks like a secret inside a text, and why."""
+    for found in _JWT.finditer(text):
+        yield "a JSON web token", found[0]
+    for found in _USER_INFO.finditer(text):
+        yield "credentials in an address", found[1]
+    for found in _IN_ADDRESS.finditer(text):
+        yield "a secret in an address", found[1]
+    for found in _UUID.finditer(text):
+        yield "it looks like a key", found[0]
+    rest = _UUID.sub(" ", _JWT.sub(" ", text))
+    for found in _LONG.finditer(rest):
+        if _is_random(found[0]):
+            yield "it is long and random", found[0]
+
+
+def _is_random(text: str) -> bool:
+    """Tell whether a long run of characters is no word or path: digits among letters, and hardly any repetition."""
+    letters, digits = re.search(r"[A-Za-z]", text), re.search(r"[0-9]", text)
+    if re.fullmatch(r"[0-9a-fA-F]{20,}", text):
+        return letters is not None and digits is not None and _bits(text) >= 2.8
+    mixed = min(len(re.findall(one, text)) for one in ("[a-z]", "[A-Z]")) > 3
+    if not (letters and (digits or (mixed and len(text) >= 32))):
+        return False
+    longest = max(len(part) for part in re.split(r"[/_=+-]", text))
+    return longest >= 16 and _bits(text) >= 3.5
+
+
+def _bits(text: str) -> float:
+    """Return the entropy of a text, in bits for each character."""
+    size = len(text)
+    return -sum(count / size * math.log2(count / size) for count in Counter(text).values())
+
+
+def _is_secretive(name: str) -> bool:
+    plain = re.sub(r"[^a-z0-9]", "", name.lower())
+    return plain in _OPAQUE or bool(_SECRETIVE.search(plain))
+
+
+def _is_numeric(name: str) -> bool:
+    return bool(_NUMERIC.search(re.sub(r"[^a-z0-9]", "", name.lower())))
+
+
+def _texts(document: Any, place: str) -> Iterator[tuple[str, str]]:
+    if isinstance(document, dict):
+        for name, value in document.items():
+            yield from _texts(value, f"{place}.{name}")
+    elif isinstance(document, list):
+        for index, one in enumerate(document):
+            yield from _texts(one, f"{place}[{index}]")
+    elif isinstance(document, str):
+        yield place, document
+
+
+def _placeholder(secret: str, number: int) -> str:
+    """Return what stands for a secret: of its form, so that a handler that looks at the form sees the same."""
+    if secret.startswith("\0"):
+        return "0"
+    if _UUID.fullmatch(secret):
+        return f"00000000-0000-4000-8000-{number:012}"
+    if "@" in secret and "://" not in secret:
+        return f"redacted-{number}@example.com"
+    if secret.isascii() and secret.isdigit():
+        return str(number).zfill(len(secret))[-len(secret) :]
+    return f"redacted-{number}"

@@ -1,0 +1,157 @@
+"""How cases and what came of them are shown to people, and as data."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+from ckfunc.base.text import Line, printable
+from ckfunc.cases.case import Miss, Observed, Result, Verdict
+from ckfunc.cases.tally import Tally
+from ckfunc.model.invocation import ConsoleLine
+
+_MARKS = {
+    Verdict.PASSED: ("✓", "success"),
+    Verdict.FAILED: ("✗", "failure"),
+    Verdict.BROKEN: ("✗", "failure"),
+    Verdict.SKIPPED: ("○", "warning"),
+    Verdict.LEFT_OUT: ("○", "muted"),
+}
+_MOST_LINES = 60
+"""Lines of one difference, or of one console, that are shown."""
+_LONGEST = 500
+
+
+def result_line(result: Result) -> Line:
+    """Return the one line that a case has in the list of all."""
+    mark, style = _MARKS[result.verdict]
+    name = printable(result.case.name)
+    if result.verdict is Verdict.SKIPPED:
+        why = f": {printable(result.case.skip)}" if result.case.skip else ""
+        return [("  ", "plain"), (mark, style), (f" {name} (skipped{why})", "muted")]
+    if result.verdict is Verdict.LEFT_OUT:
+        return [("  ", "plain"), (mark, style), (f" {name} (left out)", "muted")]
+    took = f"  {_took(result.observed.duration_ms)}" if result.observed else ""
+    return [("  ", "plain"), (mark, style), (f" {name}", "plain"), (took, "muted")]
+
+
+def failure_lines(result: Result) -> Iterator[Line]:
+    """Yield what there is to say of a case that failed: what was expected, what was there, and what it printed."""
+    case = result.case
+    yield [("✗ ", "failure"), (f"{case.file}:{case.line}", "place"), (f" › {printable(case.name)}", "title")]
+    for miss in result.misses:
+        yield [("  ", "plain"), (printable(miss.message.replace("\n", " ")), "failure")]
+        yield from _compared(miss)
+    if result.observed is not None:
+        yield from _stack(result.observed, result.misses)
+        yield from _console(result.observed.console)
+
+
+def summary_line(counted: Tally, seconds: float) -> Line:
+    """Return the last line."""
+    parts: list[tuple[str, str]] = []
+    for count, word, style in (
+        (counted.passed, "passed", "success"),
+        (counted.failed, "failed", "failure"),
+        (counted.skipped, "skipped", "warning"),
+        (counted.left_out, "left out by `only`", "warning"),
+    ):
+        if count:
+            parts += [(", " if parts else "", "plain"), (f"{count} {word}", style)]
+    return [*parts, (f" in {_took(seconds * 1000)}", "muted")]
+
+
+def json_of(results: Sequence[Result], counted: Tally, seconds: float) -> dict[str, Any]:
+    """Return everything as data."""
+    return {
+        "ok": not counted.failed,
+        "passed": counted.passed,
+        "failed": counted.failed,
+        "skipped": counted.skipped,
+        "leftOut": counted.left_out,
+        "durationMs": round(seconds * 1000, 1),
+        "cases": [_case_json(one) for one in results],
+    }
+
+
+def _case_json(result: Result) -> dict[str, Any]:
+    case, observed = result.case, result.observed
+    document: dict[str, Any] = {
+        "file": case.file,
+        "line": case.line,
+        "name": case.name,
+        "type": case.type,
+        "verdict": result.verdict.value,
+    }
+    if case.skip:
+        document["reason"] = case.skip
+    if result.misses:
+        document["failures"] = [_miss_json(one) for one in result.misses]
+    if observed is not None:
+        document |= {
+            "status": observed.status.value,
+            "durationMs": round(observed.duration_ms, 2),
+            "console": [{"level": one.level, "text": one.text} for one in observed.console],
+            "calls": [
+                {"method": one.method, "path": one.path, "body": one.body, "status": one.status}
+                for one in observed.calls
+            ],
+        }
+        if observed.error is None:
+            document["result"] = observed.payload
+        else:
+            document["error"] = {"name": observed.error_name, "message": observed.error, "stack": observed.stack}
+    return document
+
+
+def _miss_json(miss: Miss) -> dict[str, Any]:
+    found = {"what": miss.what, "message": miss.message, "expected": miss.expected, "actual": miss.actual}
+    return {name: value for name, value in found.items() if value is not None}
+
+
+def plain_failure(result: Result) -> str:
+    """Return what `failure_lines` says, without its styles."""
+    return "\n".join("".join(text for text, _ in line) for line in failure_lines(result))
+
+
+def _compared(miss: Miss) -> Iterator[Line]:
+    if miss.expected is None or miss.actual is None:
+        return
+    expected, actual = ([_cut(line) for line in printable(one).splitlines()] for one in (miss.expected, miss.actual))
+    lines = list(difflib.unified_diff(expected, actual, lineterm="", n=3))[3:]
+    yield [("    ", "plain"), ("- expected", "remove"), ("  ", "plain"), ("+ actual", "create")]
+    for line in lines[:_MOST_LINES]:
+        style = {"-": "remove", "+": "create"}.get(line[:1], "muted")
+        yield [("    ", "plain"), ("…" if line.startswith("@@") else f"{line[:1]} {line[1:]}", style)]
+    if len(lines) > _MOST_LINES:
+        yield [("    ", "plain"), (f"and {len(lines) - _MOST_LINES} more lines", "muted")]
+
+
+def _stack(observed: Observed, misses: Iterable[Miss]) -> Iterator[Line]:
+    """Yield where a handler threw, unless that was expected."""
+    if observed.error is None or not any(miss.what in ("status", "error") for miss in misses):
+        return
+    frames = [line.strip() for line in observed.stack.splitlines() if line.strip().startswith("at ")]
+    for frame in frames[:_MOST_LINES]:
+        yield [("    ", "plain"), (printable(frame), "muted")]
+
+
+def _console(console: Sequence[ConsoleLine]) -> Iterator[Line]:
+    if not console:
+        return
+    yield [("  ", "plain"), ("console:", "muted")]
+    lines = [(one.level, text) for one in console for text in printable(one.text).splitlines() or [""]]
+    for level, text in lines[:_MOST_LINES]:
+        style = {"error": "failure", "warn": "warning"}.get(level, "plain")
+        yield [("    ", "plain"), (f"{level:<5} ", "muted"), (_cut(text), style)]
+    if len(lines) > _MOST_LINES:
+        yield [("    ", "plain"), (f"and {len(lines) - _MOST_LINES} more lines", "muted")]
+
+
+def _cut(line: str) -> str:
+    return line if len(line) <= _LONGEST else f"{line[:_LONGEST]} …"
+
+
+def _took(ms: float) -> str:
+    return f"{ms:.0f} ms" if ms < 1000 else f"{ms / 1000:.1f} s"

@@ -1,0 +1,50 @@
+"""Test files of a made-up project, and cases made by hand."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from ckfunc.base.errors import UsageProblem
+from ckfunc.cases.case import Case, Expectation, Observed
+from ckfunc.cases.reading import Scope, find_files, read_cases
+from ckfunc.model.invocation import ApiCall, ConsoleLine, Status
+from ckfunc.model.seed import Seed
+
+SENT = "user.sent.message"
+START = "user.attempted.start_session"
+
+SAMPLES: dict[str, dict[str, Any]] = {
+    SENT: {"user": {"id": 1, "name": "jane"}, "message": {"body": "hi", "type": "TEXT"}}
+}
+
+
+def sample(trigger_type: str) -> dict[str, Any]:
+    if trigger_type not in SAMPLES:
+        raise UsageProblem(f"unknown trigger type {trigger_type!r}")
+    return SAMPLES[trigger_type]
+
+
+SCOPE = Scope((SENT, START), sample)
+
+
+def read(root: Path, text: str, name: str = "a.yaml") -> tuple[Case, ...]:
+    """Write one test file and read it."""
+    file = root / "tests" / name
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(text, encoding="utf-8", newline="")
+    return read_cases(root, find_files(root), SCOPE)
+
+
+def case(expect: Expectation | None = None, **changes: Any) -> Case:
+    made: dict[str, Any] = {"file": "tests/a.yaml", "line": 3, "name": "a case", "type": SENT, "event": {}}
+    return Case(**{**made, "seed": Seed(), "expect": expect or Expectation(), **changes})
+
+
+def succeeded(payload: Any = None, *, console: tuple[str, ...] = (), calls: tuple[ApiCall, ...] = ()) -> Observed:
+    lines = tuple(ConsoleLine("log", text) for text in console)
+    return Observed(Status.SUCCEEDED, payload, console=lines, calls=calls, duration_ms=1.5)
+
+
+def failed(message: str, *, name: str = "Error", stack: str = "") -> Observed:
+    return Observed(Status.FAILED, error_name=name, error=message, stack=stack, duration_ms=1.5)

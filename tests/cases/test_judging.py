@@ -1,0 +1,134 @@
+"""Whether a run is what was expected, and what is said when it is not."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from cases.files import case, failed, succeeded
+
+from ckfunc.cases.case import Expectation, ExpectedCall, Miss, Observed, Verdict, Wanted
+from ckfunc.cases.comparing import matches
+from ckfunc.cases.judging import judge, same_path
+from ckfunc.model.invocation import ApiCall, Status
+
+
+def misses(observed: Observed, **expect: Any) -> tuple[Miss, ...]:
+    result = judge(case(Expectation(**expect)), observed)
+    assert result.verdict is (Verdict.FAILED if result.misses else Verdict.PASSED)
+    return result.misses
+
+
+@pytest.mark.parametrize(
+    ("expected", "actual", "exact", "subset"),
+    [
+        ({"a": 1}, {"a": 1}, True, True),
+        ({"a": 1}, {"a": 1, "b": 2}, False, True),
+        ({"a": {"b": 1}}, {"a": {"b": 1, "c": 2}}, False, True),
+        ([{"a": 1}], [{"a": 1, "b": 2}], False, True),
+        ([1], [1, 2], False, False),
+        ({"a": None}, {}, False, False),
+        (1, 1.0, True, True),
+        (1, True, False, False),
+        (0, False, False, False),
+        (None, None, True, True),
+        ("1", 1, False, False),
+        ({}, [], False, False),
+    ],
+)
+def test_json_is_compared_as_json(expected: Any, actual: Any, exact: bool, subset: bool) -> None:
+    assert matches(expected, actual, subset=False) is exact
+    assert matches(expected, actual, subset=True) is subset
+
+
+def test_a_run_that_ends_otherwise_than_expected_is_told_with_the_error() -> None:
+    (miss,) = misses(failed("boom", name="TypeError"))
+    assert (miss.what, miss.message) == ("status", "it was to succeed, and failed: TypeError: boom")
+    (miss,) = misses(succeeded(), status=Status.FAILED, error="boom")
+    assert miss.message == "it was to fail, and succeeded (expected error: boom)"
+    assert misses(failed("boom"), status=Status.FAILED) == ()
+
+
+def test_an_error_is_expected_by_a_part_of_its_message_or_an_expression() -> None:
+    assert misses(failed("code 42 is wrong"), status=Status.FAILED, error="42", error_matches=r"^code \d+") == ()
+    (first, second) = misses(failed("no"), status=Status.FAILED, error="42", error_matches=r"^code \d+")
+    assert (first.expected, first.actual) == ("42", "no")
+    assert (second.expected, second.actual) == (r"^code \d+", "no")
+
+
+def test_a_result_is_expected_exactly_or_in_part() -> None:
+    assert misses(succeeded({"a": 1}), result=Wanted({"a": 1})) == ()
+    assert misses(succeeded({"a": 1, "b": 2}), result=Wanted({"a": 1}, subset=True)) == ()
+    (miss,) = misses(succeeded({"b": 2, "a": 1}), result=Wanted({"a": 2}))
+    assert (miss.what, miss.message) == ("result", "the result differs")
+    assert (miss.expected, miss.actual) == ('{\n  "a": 2\n}', '{\n  "a": 1,\n  "b": 2\n}')
+    (miss,) = misses(succeeded({"x": [{"b": 2, "a": 1}]}), result=Wanted({"x": [{"a": 2}]}, subset=True))
+    assert (miss.actual or "").split() == ["{", '"x":', "[", "{", '"a":', "1", "}", "]", "}"]
+    assert misses(succeeded(), result=Wanted(None)) == ()
+
+
+def test_printed_lines_are_expected_in_their_order() -> None:
+    printed = ("hello jane", "bye jane", "hello again")
+    assert misses(succeeded(console=printed), console=("hello", "bye", "hello")) == ()
+    (miss,) = misses(succeeded(console=printed), console=("bye", "hello jane"))
+    assert miss.message == "it did not print 'hello jane' at this place, only earlier"
+    (miss,) = misses(succeeded(), console=("hello",))
+    assert miss.message == "it did not print 'hello'"
+
+
+SEND = ApiCall("POST", "/channels/1/messages", {"type": "TEXT", "body": "hi"}, 201)
+READ = ApiCall("GET", "/users?size=5&page=1", None, 200)
+
+
+def test_calls_are_expected_in_their_order_with_others_among_them() -> None:
+    made = succeeded(calls=(READ, SEND, READ))
+    body = Wanted({"body": "hi"}, subset=True)
+    assert misses(made, calls=(ExpectedCall("POST", "/channels/*/messages", body, 201),)) == ()
+    assert misses(made, calls=(ExpectedCall(path="/users"), ExpectedCall(path="/users?page=1&size=5"))) == ()
+    (miss,) = misses(made, calls=(ExpectedCall("POST"), ExpectedCall("POST")))
+    assert miss.message == "it did not call POST any path at this place, only earlier"
+    (miss,) = misses(made, calls=(ExpectedCall("DELETE", "/users/1"),))
+    assert miss.message == "it did not call DELETE /users/1"
+    assert (
+        miss.actual
+        == "GET /users?size=5&page=1 -> 200\nPOST /channels/1/messages -> 201\nGET /users?size=5&page=1 -> 200"
+    )
+    (miss,) = misses(succeeded(), calls=(ExpectedCall("GET"),))
+    assert miss.actual == "no calls"
+
+
+def test_a_call_with_another_body_or_answer_is_shown_beside_what_was_expected() -> None:
+    wanted = ExpectedCall("POST", "/channels/1/messages", Wanted({"body": "bye"}, subset=True))
+    (miss,) = misses(succeeded(calls=(SEND,)), calls=(wanted,))
+    assert miss.message == "POST /channels/1/messages was made with another body"
+    assert (miss.expected, miss.actual) == ('{\n  "body": "bye"\n}', '{\n  "body": "hi"\n}')
+    (miss,) = misses(succeeded(calls=(SEND,)), calls=(ExpectedCall("POST", None, None, 400),))
+    assert miss.message == "POST any path was answered 201, not 400"
+
+
+def test_no_calls_and_no_other_calls_can_be_expected() -> None:
+    assert misses(succeeded(), calls=()) == ()
+    (miss,) = misses(succeeded(calls=(SEND,)), calls=())
+    assert miss.message == "it was to make no call, and made 1"
+    assert misses(succeeded(calls=(SEND,)), calls=(ExpectedCall("POST"),), other_calls=False) == ()
+    (miss,) = misses(succeeded(calls=(SEND, READ)), calls=(ExpectedCall("POST"),), other_calls=False)
+    assert (miss.message, miss.actual) == ("it made 1 more than was expected", "GET /users?size=5&page=1 -> 200")
+    (miss,) = misses(succeeded(calls=(READ,) * 25), calls=())
+    assert (miss.actual or "").endswith("and 5 more")
+
+
+@pytest.mark.parametrize(
+    ("wanted", "path", "same"),
+    [
+        ("/users", "/users", True),
+        ("/users/", "/users", True),
+        ("/users/*", "/users/7", True),
+        ("/users/*", "/users", False),
+        ("/users/*", "/users/7/channels", False),
+        ("/users?name=a%20b", "/users?name=a+b", True),
+        ("/users?name=a", "/users?name=b", False),
+        ("/users/a b", "/users/a%20b", True),
+    ],
+)
+def test_a_path_may_leave_segments_and_the_query_open(wanted: str, path: str, same: bool) -> None:
+    assert same_path(wanted, path) is same

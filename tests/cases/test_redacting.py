@@ -1,0 +1,116 @@
+"""What is taken for a secret in a recorded run, and what is not."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from ckfunc.cases.redacting import Redactor
+
+JWT = "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJzdWIiOiIxMjM0NTY3ODkwIn0.dozjgNryP4J3jVmNHl0w5N_XgL0n3I9PlFUP0THsR8U"
+RANDOM = "q7Zk29XbT1mWc8RvLp4JhYs6"
+
+
+def redacted(document: Any, environment: dict[str, str] | None = None) -> Any:
+    redactor = Redactor(environment or {})
+    redactor.learn(document, "event")
+    return redactor.redacted(document)
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        {"authParams": {"anything": "at all", "deep": [{"x": "hidden away"}]}},
+        {"auth_params": {"anything": "hidden away"}},
+        {"token": "hidden away"},
+        {"clientSecret": "hidden away"},
+        {"Authorization": "hidden away"},
+        {"x-api-key": "hidden away"},
+        {"API_KEY": "hidden away"},
+        {"password": ["hidden away"]},
+        {"credentials": {"user": "hidden away"}},
+        {"sessionCookie": "hidden away"},
+        {"body": f"Bearer {JWT} is mine"},
+        {"body": f"use {RANDOM} today"},
+        {"body": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b"},
+        {"body": "sk-proj-q7Zk29XbT1mWc8RvLp4JhYs6"},
+        {"url": "https://user:hidden-away@example.com/x"},
+        {"url": "https://example.com/x?size=5&token=hidden-away&page=1"},
+        {"id": "19b458d0-2b50-491c-8f13-65ec12f3978e"},
+        {"authParams": {"pin": 4711}},
+        {"password": 4711},
+    ],
+)
+def test_what_looks_like_a_secret_is_taken_out(document: Any) -> None:
+    text = repr(redacted(document))
+    hidden = ("hidden", "at all", JWT, RANDOM, "9f86d0", "19b458d0", "4711")
+    assert not [one for one in hidden if one in text], text
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        {"username": "jane@example.com", "body": "How do I reset my password?", "id": 12345678901},
+        {
+            "url": "https://api.chatkitty.com/v1/applications/1/channels/17/messages",
+            "createdTime": "2026-01-15T09:30:00.125Z",
+        },
+        {"type": "user.attempted.start_session", "name": "a-rather-long-name-of-a-channel-in-english-words"},
+        {"usage": {"totalTokens": 12}, "authParams": {}, "token": "", "secret": None, "hasPassword": True},
+        {"path": "/support/questions/2026/january/answered", "word": "Donaudampfschifffahrtsgesellschaft"},
+        {"body": "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", "digits": "12345678901234567890"},
+    ],
+)
+def test_what_is_no_secret_stays(document: Any) -> None:
+    assert redacted(document) == document
+
+
+def test_equal_secrets_get_equal_placeholders_wherever_they_stand() -> None:
+    event = {"authParams": {"code": "open sesame", "name": "Jane"}, "username": "Jane"}
+    outcome = {"error": "open sesame is not the code", "a": {"open sesame": "Janet"}}
+    redactor = Redactor({})
+    redactor.learn(event, "event")
+    redactor.learn(outcome, "expect")
+    assert redactor.redacted(event) == {
+        "authParams": {"code": "redacted-1", "name": "redacted-2"},
+        "username": "redacted-2",
+    }
+    assert redactor.redacted(outcome) == {"error": "redacted-1 is not the code", "a": {"redacted-1": "Janet"}}
+    assert [(one.place, one.why) for one in redactor.redactions] == [
+        ("event.authParams.code", "it is called authParams"),
+        ("event.authParams.name", "it is called authParams"),
+    ]
+
+
+def test_placeholders_have_the_form_of_what_they_stand_for() -> None:
+    params = {
+        "mail": "jane@example.com",
+        "pin": "0042",
+        "key": "19b458d0-2b50-491c-8f13-65ec12f3978e",
+        "n": 7,
+        "on": True,
+    }
+    assert redacted({"authParams": params}) == {
+        "authParams": {
+            "mail": "redacted-1@example.com",
+            "pin": "0002",
+            "key": "00000000-0000-4000-8000-000000000003",
+            "n": 0,
+            "on": True,
+        }
+    }
+
+
+def test_values_of_environment_variables_are_taken_out_and_their_variables_named() -> None:
+    redactor = Redactor({"STAFF_CODE": "0042", "DESK": "front desk", "DEBUG": "true", "N": "1", "UNUSED": "not there"})
+    event = {"code": "0042", "text": "ask at the front desk", "debug": "true", "n": "1", "x": "00420"}
+    redactor.learn(event, "event")
+    assert redactor.redacted(event) == {
+        **{"code": "0001", "text": "ask at the redacted-2", "debug": "true", "n": "1", "x": "00420"},
+    }
+    assert redactor.variables == {"DESK": "redacted-2", "STAFF_CODE": "0001"}
+    assert [(one.place, one.why) for one in redactor.redactions] == [
+        ("event.code", "the value of STAFF_CODE"),
+        ("event.text", "the value of DESK"),
+    ]
