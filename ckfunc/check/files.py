@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
+import re
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,7 +13,8 @@ from ckfunc.base.digests import digest
 from ckfunc.check.subject import SCRIPT_SUFFIXES
 
 _MOST = 20_000
-"""How many entries are looked at; a project with more is checked anew each time."""
+"""How many files are looked at; a project with more is checked anew each time."""
+_READ = 1_000
 _DECLARATIONS = (".d.ts", ".d.mts", ".d.cts")
 
 
@@ -32,18 +34,37 @@ class Listing:
         return tuple(one for one in self.scripts if one.endswith(_DECLARATIONS))
 
 
-def listing(root: Path) -> Listing:
-    """Look through the project, without hidden directories and `node_modules`."""
+def listing(root: Path, *, most: int = _MOST) -> Listing:
+    """Look through the project, without hidden directories and `node_modules`, but at no more than `most` files."""
     found: list[str] = []
     complete = True
     for seen, (name, stamp) in enumerate(_walk(str(root), "")):
-        if seen >= _MOST:
+        if seen >= most:
             complete = False
             break
         found.append(f"{name}{stamp}")
     scripts = sorted(one for one in found if one.endswith(SCRIPT_SUFFIXES))
     whole = json.dumps([sorted(found), _packages(root)])
     return Listing(tuple(scripts), digest(whole) if complete else None)
+
+
+def mentions(root: Path, scripts: Sequence[str], packages: Iterable[str]) -> bool:
+    """Tell whether any of these scripts names one of these packages, as an import does.
+
+    Says yes without a look when there are too many scripts: then one of them does.
+    """
+    names = "|".join(re.escape(one) for one in packages)
+    if not names or len(scripts) > _READ:
+        return bool(names)
+    named = re.compile(rf"""["'`](?:{names})["'`/]""")
+    return any(named.search(_text(root / one)) for one in scripts)
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return ""
 
 
 def _walk(directory: str, prefix: str) -> Iterator[tuple[str, str]]:

@@ -3,29 +3,33 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ckfunc import __version__
 from ckfunc.base.digests import digest
 from ckfunc.base.files import locked
-from ckfunc.check.diagnostics import Report
 from ckfunc.check.files import Listing, listing
 from ckfunc.check.findings import Finding
 from ckfunc.check.memory import Memory, Result, file_digest, recall, remember
 from ckfunc.check.settings import (
     CONFIG,
+    TYPESCRIPT,
     at_its_option,
     config_text,
     has_settings,
     settings_digest,
     write_settings,
 )
-from ckfunc.check.subject import DIRECTORY, TYPESCRIPT_SUFFIXES, Parse, Subject
-from ckfunc.check.typescript import TYPESCRIPT, Run, start
+from ckfunc.check.subject import DIRECTORY, TYPESCRIPT_SUFFIXES, Bundle, Parse, Subject, Tools
 from ckfunc.model.project import Script
-from ckfunc.runtime.node import node_executable
+
+if TYPE_CHECKING:
+    from ckfunc.check.diagnostics import Report
+    from ckfunc.check.typescript import Run
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,11 +45,11 @@ class Verdict:
     remembered: bool = False
 
 
-def judge(subject: Subject, *, parse: Parse, compiler: Callable[[], Path]) -> Verdict:
+def judge(subject: Subject, *, parse: Parse, tools: Callable[[], Tools], bundle: Bundle = tuple) -> Verdict:
     """Check the syntax and the types of scripts.
 
-    `parse` and `compiler` (which returns the compiler's program, installed if need be) are called only when something
-    changed since the last time. Writes nothing outside `.ckfunc/check` of the project. Raises what they raise, and
+    `parse` and `tools` (which makes sure that they are there) are called only when something changed since the last
+    time, `bundle` always. Writes nothing outside `.ckfunc/check` of the project. Raises what they raise, and
     CompilerBroke.
     """
     scripts = subject.scripts
@@ -53,29 +57,38 @@ def judge(subject: Subject, *, parse: Parse, compiler: Callable[[], Path]) -> Ve
         return Verdict(())
     with locked(subject.root / DIRECTORY / "lock"):
         memory, around = recall(subject.root), listing(subject.root)
-        key = _key(subject, around)
         syntax = {one.path: _syntax_key(one, handler=one != subject.initialization_script) for one in scripts}
         unknown = [one for one in scripts if syntax[one.path] not in memory.syntax]
-        result = memory.fresh(key, subject.root)
-        if result is None or unknown:
-            # The compiler works while Node parses.
-            run = None if result else _started(subject, around, compiler)
-            try:
-                _parse(unknown, subject, parse, memory, syntax)
-            except BaseException:
-                if run is not None:
-                    run.close()
-                raise
-            if result is None:
-                result = _result(subject, run, around, compiler)
-                memory.keep(key, result)
+        result = memory.fresh(_key(subject, around), subject.root)
+        remembered = result is not None and not unknown
+        # The compiler works while Node parses.
+        work = None if result else _started(subject, around, tools)
+        try:
+            _parse(unknown, subject, parse, memory, syntax)
+            unbundled = bundle()
+        except BaseException:
+            if work is not None:
+                work.run.close()
+            raise
+        if result is None:
+            result = _result(subject, work)
+            if work is None or work.whole:
+                memory.keep(_key(subject, work.around if work else around), result)
+        if not remembered:
             remember(subject.root, memory, syntax.values())
-            remembered = False
-        else:
-            remembered = True
     parsed = [replace(found, path=one.path) for one in scripts if (found := memory.syntax[syntax[one.path]])]
     files = tuple(name for name in result.files if _is_own(name))
-    return Verdict(_together(result.findings, parsed), files, remembered)
+    return Verdict(_together(result.findings, (*parsed, *unbundled)), files, remembered)
+
+
+@dataclass(frozen=True, slots=True)
+class _Work:
+    """The compiler at work, on the project as it is since the tools are there."""
+
+    run: Run
+    compiler: Path
+    around: Listing
+    whole: bool
 
 
 def _key(subject: Subject, around: Listing) -> str | None:
@@ -89,7 +102,8 @@ def _key(subject: Subject, around: Listing) -> str | None:
 
 def _syntax_key(script: Script, *, handler: bool) -> str:
     suffix = Path(script.path).suffix
-    return digest(json.dumps([__version__, str(node_executable()), suffix, handler, script.text]))
+    node = os.environ.get("CKFUNC_NODE", "")
+    return digest(json.dumps([__version__, node, suffix, handler, script.text]))
 
 
 def _parse(unknown: Sequence[Script], subject: Subject, parse: Parse, memory: Memory, keys: dict[str, str]) -> None:
@@ -103,27 +117,34 @@ def _parse(unknown: Sequence[Script], subject: Subject, parse: Parse, memory: Me
             memory.syntax[keys[one.name]] = Finding(one.name, one.line, one.column, "syntax", one.message)
 
 
-def _started(subject: Subject, around: Listing, compiler: Callable[[], Path]) -> Run | None:
+def _started(subject: Subject, around: Listing, tools: Callable[[], Tools]) -> _Work | None:
     """Start the compiler; None when there is nothing whose types it could judge."""
     typed = any(one.path.endswith(TYPESCRIPT_SUFFIXES) for one in subject.scripts)
     if not typed and not has_settings(subject.root):  # which may say that JavaScript is checked too
         return None
-    program = compiler()
-    stubs = subject.surroundings.stubs()
-    write_settings(subject, config_text(subject, around.declarations, stubs), stubs)
-    return start(program, subject.root, ("-p", CONFIG))
+    known = tools()
+    around = listing(subject.root)  # again: packages may have come
+    return _Work(_run(subject, around, known.compiler), known.compiler, around, known.whole)
 
 
-def _result(subject: Subject, run: Run | None, around: Listing, compiler: Callable[[], Path]) -> Result:
-    reports = [run.report()] if run else []
-    if reports and (others := _unheard(subject, reports[0])):
-        again = _started(others, around, compiler)
-        reports += [again.report()] if again else []
+def _run(subject: Subject, around: Listing, compiler: Path) -> Run:
+    from ckfunc.check.typescript import start  # what starts processes is not needed when nothing has changed
+
+    write_settings(subject, around.declarations)
+    return start(compiler, subject.root, ("-p", CONFIG))
+
+
+def _result(subject: Subject, work: _Work | None) -> Result:
+    if work is None:
+        return Result((), {})
+    reports = [work.run.report()]
+    if others := _unheard(subject, reports[0]):
+        reports.append(_run(others, work.around, work.compiler).report())
     found = {_placed(one, subject.root) for report in reports for one in report.findings}
     files = {file for report in reports for file in report.files}
     names = sorted(name for file in files if (name := _name(file, subject.root)))
     return Result(
-        tuple(sorted(one for one in found if _is_own(one.path))),
+        tuple(sorted(one for one in found if _is_own(one.path) and not _is_called(one))),
         {name: file_digest(subject.root / name) for name in names},
     )
 
@@ -144,6 +165,11 @@ def _unheard(subject: Subject, report: Report) -> Subject | None:
 
 def _is_syntax(finding: Finding) -> bool:
     return len(finding.code) == len("TS1005") and finding.code.startswith("TS1")
+
+
+def _is_called(finding: Finding) -> bool:
+    """Tell whether the compiler takes a handler's function for unused: it cannot know who calls it."""
+    return finding.code == "TS6133" and finding.message.startswith("'handleEvent' is declared")
 
 
 def _placed(finding: Finding, root: Path) -> Finding:
@@ -170,7 +196,7 @@ def _is_own(name: str) -> bool:
 
 
 def _together(types: Iterable[Finding], syntax: Iterable[Finding]) -> tuple[Finding, ...]:
-    """Return both kinds; where the compiler complains of the same thing, its words are kept."""
+    """Return both kinds; what several complain of is said once, by the compiler if it is among them."""
     types = tuple(types)
     unparsed = {one.path for one in types if _is_syntax(one)}
     lines = {(one.path, one.line) for one in types}
@@ -178,6 +204,7 @@ def _together(types: Iterable[Finding], syntax: Iterable[Finding]) -> tuple[Find
     def unsaid() -> Iterator[Finding]:
         for one in syntax:
             if one.path not in unparsed and (one.path, one.line) not in lines:
+                lines.add((one.path, one.line))
                 yield one
 
     return tuple(sorted({*types, *unsaid()}))

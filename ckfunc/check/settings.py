@@ -18,9 +18,13 @@ from ckfunc.base.files import write_atomically
 from ckfunc.check.findings import Finding
 from ckfunc.check.subject import DIRECTORY, TYPESCRIPT_SUFFIXES, Subject
 
+TYPESCRIPT = "7.0.2"
+"""The version of the compiler, whatever the project has installed: the same verdict on every machine."""
+
 PROJECT_SETTINGS = "tsconfig.json"
 CONFIG = f"{DIRECTORY}/tsconfig.json"
 _DEFAULTS = f"{DIRECTORY}/defaults.json"
+_STUBS = f"{DIRECTORY}/stubs.json"
 _UP = "../../"
 
 _DECIDED: Mapping[str, Any] = {
@@ -74,22 +78,39 @@ def _literal(path: str) -> str:
     return re.sub(r"[*?]", "?", path)
 
 
-def write_settings(subject: Subject, config: str, stubs: Mapping[str, str]) -> None:
+def write_settings(subject: Subject, declarations: Iterable[str]) -> None:
     """Write what the compiler is to read into the check's own directory; what is there already stays untouched."""
-    files = {
-        ".ckfunc/.gitignore": "*\n",
-        CONFIG: config,
-        _DEFAULTS: subject.surroundings.settings,
-        **{f"{DIRECTORY}/{name}": text for name, text in stubs.items()},
-    }
-    for name, text in files.items():
-        path = subject.root / name
-        try:
-            same = path.read_bytes() == text.encode()
-        except OSError:
-            same = False
-        if not same:
-            write_atomically(path, text)
+    root = subject.root
+    _write(root / ".ckfunc" / ".gitignore", "*\n")
+    stubs = _written_stubs(subject)
+    _write(root / _DEFAULTS, subject.surroundings.settings)
+    _write(root / CONFIG, config_text(subject, declarations, stubs))
+
+
+def _written_stubs(subject: Subject) -> tuple[str, ...]:
+    """Return the names of the project's declarations, which are made when they are not there as they should be."""
+    root, identity = subject.root, subject.surroundings.identity
+    try:
+        kept = json.loads((root / _STUBS).read_bytes())
+        names = tuple(kept["names"])
+        if kept["identity"] == identity and all((root / DIRECTORY / name).is_file() for name in names):
+            return names
+    except (OSError, ValueError, TypeError, KeyError):
+        pass
+    stubs = subject.surroundings.stubs()
+    for name, text in stubs.items():
+        _write(root / DIRECTORY / name, text)
+    _write(root / _STUBS, json.dumps({"identity": identity, "names": list(stubs)}))
+    return tuple(stubs)
+
+
+def _write(path: Path, text: str) -> None:
+    try:
+        same = path.read_bytes() == text.encode()
+    except OSError:
+        same = False
+    if not same:
+        write_atomically(path, text)
 
 
 def settings_digest(root: Path) -> str:

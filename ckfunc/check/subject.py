@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
 
+from ckfunc.check.findings import Finding
 from ckfunc.model.execution import SyntaxProblem
 from ckfunc.model.project import Project, Script
 
@@ -17,6 +18,18 @@ DIRECTORY = ".ckfunc/check"
 
 Parse: TypeAlias = Callable[[Sequence[Script], bool], Sequence[SyntaxProblem]]
 """Returns what Node does not parse of scripts; True when they are handlers."""
+
+
+Bundle: TypeAlias = Callable[[], Sequence[Finding]]
+"""Returns what keeps scripts from being put together with the local files that they import."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tools:
+    """What the types are judged with. `whole` is False when packages are missing whose types may matter."""
+
+    compiler: Path
+    whole: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +62,7 @@ class Subject:
         return (*first, *(one for one in self.handlers if one not in first))
 
 
-def subject_of(project: Project, surroundings: Surroundings, types: Sequence[str] = ()) -> Subject:
-    """Return what there is to check of `project`: everything, or the functions of these trigger types alone."""
-    wanted = [one.handler for one in project.functions or () if not types or one.type in types]
-    handlers = tuple({one.path: one for one in wanted}.values())
+def subject_of(project: Project, surroundings: Surroundings) -> Subject:
+    """Return what there is to check of `project`, whose scripts are as they are written."""
+    handlers = tuple({one.handler.path: one.handler for one in project.functions or ()}.values())
     return Subject(project.root, handlers, project.runtime.initialization_script, surroundings)

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
 import subprocess
+import sys
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from platform import machine
 from typing import IO
 
 from ckfunc.base.errors import CkfuncError, DependenciesFailed
+from ckfunc.base.files import write_atomically
 from ckfunc.check.diagnostics import Report, parse
+from ckfunc.check.settings import TYPESCRIPT
 from ckfunc.runtime.install import install
 from ckfunc.runtime.node import bare_environment
 from ckfunc.runtime.processes import kill_group, start_group
-
-TYPESCRIPT = "7.0.2"
-"""The version that judges, whatever the project has installed: the same verdict on every machine."""
 
 _MISTAKES = (0, 1, 2)
 """Exit codes of a run that came to a verdict."""
@@ -48,6 +50,18 @@ def compiler(cache: Path, on_progress: Callable[[str], None] | None = None) -> P
 
     Raises CompilerMissing, also for a system that it does not run on, and NodeMissing.
     """
+    # Where it is, is noted: what installs packages asks Node for its version first, which takes as long as a check.
+    note = cache / f"typescript-{TYPESCRIPT}-{sys.platform}-{machine()}"
+    with contextlib.suppress(OSError, ValueError):
+        if (known := Path(note.read_text(encoding="utf-8"))).is_file():
+            return known
+    program = _installed(cache, on_progress)
+    with contextlib.suppress(OSError):
+        write_atomically(note, str(program))
+    return program
+
+
+def _installed(cache: Path, on_progress: Callable[[str], None] | None) -> Path:
     try:
         directory = install({"typescript": TYPESCRIPT}, cache, on_progress)
     except DependenciesFailed as problem:

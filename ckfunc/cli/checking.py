@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,10 +13,12 @@ from ckfunc.base.errors import EXIT_FAILED, EXIT_OK, CkfuncError, InvalidFiles, 
 from ckfunc.base.files import cache_dir
 from ckfunc.base.interrupts import pressed, require_uninterrupted
 from ckfunc.check.findings import Finding, counted, of_problems
+from ckfunc.check.imports import sought
+from ckfunc.check.settings import settings_files
 from ckfunc.cli.context import App
 
 if TYPE_CHECKING:
-    from ckfunc.check.subject import Surroundings
+    from ckfunc.check.subject import Surroundings, Tools
     from ckfunc.model.execution import SyntaxProblem
     from ckfunc.model.project import Project, Script
 
@@ -65,6 +67,8 @@ class Checked:
 
 MANIFEST = "manifest"
 """The code of a mistake in functions.yaml."""
+BUNDLE = "bundle"
+"""The code of what keeps a script from being put together with the files that it imports."""
 _DECLARATIONS = (".d.ts", ".d.mts", ".d.cts")
 
 
@@ -76,30 +80,32 @@ def check_project(app: App, types: Sequence[str] = ()) -> Checked:
     """
     from ckfunc.check.run import judge
     from ckfunc.check.subject import subject_of
-    from ckfunc.check.typescript import compiler
-    from ckfunc.manifest import load
 
-    root = app.root()
     try:
-        project = load(root, app.settings.target, app.environ, lenient=True)
+        project = app.load_project(lenient=True)
     except InvalidFiles as problem:
-        return Checked(root, of_problems(problem.problems, MANIFEST))
+        return Checked(app.root(), of_problems(problem.problems, MANIFEST))
     require_types(project, types)
-    subject = subject_of(project, surroundings(project), types)
-    verdict = judge(
-        subject,
-        parse=partial(_parse, app),
-        compiler=lambda: compiler(cache_dir(), app.output.detail),
-    )
+    project = _narrowed(project, types)
+    subject = subject_of(project, surroundings(project))
+    preparation, bundling = _Preparation(app, project), _Bundling(app, project)
+    verdict = judge(subject, parse=partial(_parse, app), tools=preparation.tools, bundle=bundling.problems)
+    named = (*verdict.files, *sought(verdict.findings))
     return Checked(
-        root=root,
+        root=project.root,
         problems=verdict.findings,
         scripts=tuple(one.path for one in subject.scripts),
         files=verdict.files,
-        warnings=project.warnings,
-        watched=_watched(project, verdict.files, verdict.findings),
+        warnings=(*project.warnings, *preparation.warnings),
+        watched=(*bundling.watched, *settings_files(project.root), *(project.root / one for one in named)),
         remembered=verdict.remembered,
     )
+
+
+def _narrowed(project: Project, types: Sequence[str]) -> Project:
+    if not types:
+        return project
+    return replace(project, functions=tuple(one for one in project.functions or () if one.type in types))
 
 
 def require_types(project: Project, types: Sequence[str]) -> None:
@@ -132,9 +138,67 @@ def surroundings(project: Project) -> Surroundings:
 
     return Surroundings(
         stubs=stubs,
-        identity=digest(repr((__version__, scope, made_from))),
+        identity=digest(repr((__version__, scope, made_from, sorted((project.runtime.dependencies or {}).items())))),
         settings=(place / "project" / "tsconfig.json.j2").read_text(encoding="utf-8"),
     )
+
+
+class _Preparation:
+    """Makes sure that the compiler is there, and the packages whose types scripts use."""
+
+    def __init__(self, app: App, project: Project) -> None:
+        self._app = app
+        self._project = project
+        self.warnings: tuple[str, ...] = ()
+
+    def tools(self) -> Tools:
+        """Return what the types are judged with. Raises CompilerMissing."""
+        from ckfunc.check.subject import Tools
+        from ckfunc.check.typescript import compiler
+
+        program = compiler(cache_dir(), self._app.output.detail)
+        return Tools(program, whole=self._link_packages())
+
+    def _link_packages(self) -> bool:
+        """Let imports of packages find them, where there are any; return whether all are there."""
+        from ckfunc.check.files import listing, mentions
+        from ckfunc.model.runtime import DEFAULT_PACKAGES
+        from ckfunc.scaffold.packages import installed_packages, known_packages, link_packages
+
+        root, wanted = self._project.root, self._project.runtime.dependencies or {}
+        if not mentions(root, listing(root).scripts, {*wanted, *(one.name for one in DEFAULT_PACKAGES)}):
+            return True
+        try:
+            packages = known_packages(wanted, cache_dir())
+            if packages is None:
+                packages = installed_packages(wanted, cache_dir(), self._app.output.detail)
+            link_packages(root, packages)
+            missing = packages.missing
+        except CkfuncError as problem:
+            missing = problem
+        if missing is not None:
+            self.warnings = (f"{missing.message}: the types of packages were not looked at",)
+        return missing is None
+
+
+class _Bundling:
+    """Puts scripts together with the local files that they import, as a deploy would."""
+
+    def __init__(self, app: App, project: Project) -> None:
+        self._app = app
+        self._project = project
+        self.watched = project.watched
+
+    def problems(self) -> tuple[Finding, ...]:
+        """Return what a deploy would refuse."""
+        from ckfunc.bundle.project import InvalidModules
+
+        try:
+            self.watched = self._app.bundler().project(self._project).watched
+        except InvalidModules as problem:
+            self.watched = problem.project.watched
+            return of_problems(problem.problems, BUNDLE)
+        return ()
 
 
 def _parse(app: App, scripts: Sequence[Script], handlers: bool) -> Sequence[SyntaxProblem]:
@@ -142,14 +206,6 @@ def _parse(app: App, scripts: Sequence[Script], handlers: bool) -> Sequence[Synt
 
     compiled = app.compiler().compile([(one.path, one.text) for one in scripts], handlers=handlers)
     return [one for one in compiled if isinstance(one, SyntaxProblem)]
-
-
-def _watched(project: Project, files: Sequence[str], findings: Sequence[Finding]) -> tuple[Path, ...]:
-    from ckfunc.check.imports import sought
-    from ckfunc.check.settings import settings_files
-
-    named = [project.root / one for one in files]
-    return (*project.watched, *settings_files(project.root), *named, *(project.root / one for one in sought(findings)))
 
 
 def run_check(app: App, types: Sequence[str]) -> int:

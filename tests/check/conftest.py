@@ -1,0 +1,83 @@
+"""Projects on disk, judged by the real compiler; Node parses in one process for all tests of a file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from ckfunc.base.files import cache_dir
+from ckfunc.check.run import Verdict, judge
+from ckfunc.check.subject import Subject, Surroundings, Tools
+from ckfunc.check.typescript import compiler
+from ckfunc.model.execution import SyntaxProblem
+from ckfunc.model.project import Script
+from ckfunc.runtime.compiler import Compiler
+
+STUBS = {
+    "stubs.d.ts": "interface Message { body: string }\ndeclare function send(message: Message): Promise<void>;\n"
+    'declare module "*";\n'
+}
+SETTINGS = '{"compilerOptions": {"target": "ES2022", "lib": ["ES2023"], "strict": true, "types": []}}'
+GOOD = "function handleEvent(message: Message) { return send(message); }\n"
+WRONG = "function handleEvent(message: Message) {\n  return message.size;\n}\n"
+
+
+@dataclass
+class World:
+    """A project whose handlers are the `.ts` and `.js` files of `handlers/`, and how often which tool was asked."""
+
+    root: Path
+    parser: Compiler
+    stubs: dict[str, str] = field(default_factory=lambda: dict(STUBS))
+    identity: str = "1"
+    whole: bool = True
+    asked: list[str] = field(default_factory=list)
+
+    def write(self, name: str, text: str) -> None:
+        path = self.root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+
+    def subject(self) -> Subject:
+        handlers = tuple(
+            Script(path.relative_to(self.root).as_posix(), path.read_text(encoding="utf-8"))
+            for path in sorted((self.root / "handlers").iterdir())
+        )
+        init = self.root / "init.ts"
+        script = Script("init.ts", init.read_text(encoding="utf-8")) if init.exists() else None
+        return Subject(self.root, handlers, script, Surroundings(self._made, self.identity, SETTINGS))
+
+    def judge(self) -> Verdict:
+        self.asked.clear()
+        return judge(self.subject(), parse=self._parse, tools=self._tools)
+
+    def places(self) -> list[str]:
+        """Return the place and code of every finding, as `handlers/x.ts:2:18 TS2339`."""
+        return [f"{one.place} {one.code}" for one in self.judge().findings]
+
+    def _made(self) -> dict[str, str]:
+        self.asked.append("stubs")
+        return self.stubs
+
+    def _parse(self, scripts: Sequence[Script], handlers: bool) -> Sequence[SyntaxProblem]:
+        self.asked += [one.path for one in scripts]
+        found = self.parser.compile([(one.path, one.text) for one in scripts], handlers=handlers)
+        return [one for one in found if isinstance(one, SyntaxProblem)]
+
+    def _tools(self) -> Tools:
+        self.asked.append("tsc")
+        return Tools(compiler(cache_dir()), whole=self.whole)
+
+
+@pytest.fixture(scope="session")
+def parser() -> Iterator[Compiler]:
+    with Compiler() as compiling:
+        yield compiling
+
+
+@pytest.fixture
+def world(tmp_path: Path, parser: Compiler) -> World:
+    return World(tmp_path, parser)

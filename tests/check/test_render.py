@@ -1,0 +1,90 @@
+"""What findings look like."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from ckfunc.base.errors import Problem
+from ckfunc.base.text import plain_text
+from ckfunc.check.diagnostics import parse
+from ckfunc.check.findings import Finding, of_problems
+from ckfunc.check.imports import sought
+from ckfunc.check.render import compact_lines, full_lines
+
+NESTED = "Argument of type 'A' is wrong.\n  Type 'A' is not 'B'.\n    Property 'c' is missing."
+
+
+def full(root: Path, *findings: Finding, width: int = 80) -> list[str]:
+    return plain_text(full_lines(findings, root, width)).splitlines()
+
+
+def test_elsewhere_than_on_a_terminal_a_finding_is_one_line() -> None:
+    lines = plain_text(compact_lines([Finding("a.ts", 1, 2, "TS1", NESTED), Finding("b.ts", 0, 0, "syntax", "No")]))
+    assert lines == "a.ts:1:2: Argument of type 'A' is wrong. Property 'c' is missing. (TS1)\nb.ts: No (syntax)\n"
+
+
+def test_a_terminal_shows_the_line_and_what_is_wrong_in_it(tmp_path: Path) -> None:
+    (tmp_path / "a.ts").write_text("one\n\tconst wrong = 1;\r\n")
+    assert full(tmp_path, Finding("a.ts", 2, 8, "TS1", NESTED, 5)) == [
+        "a.ts:2:8  TS1  Argument of type 'A' is wrong.",
+        "    Type 'A' is not 'B'.",
+        "      Property 'c' is missing.",
+        "  2 |     const wrong = 1;",
+        "    |           ^^^^^",
+        "",
+    ]
+
+
+def test_carets_stand_below_wide_characters_and_those_of_two_units(tmp_path: Path) -> None:
+    (tmp_path / "a.ts").write_text('"😀日本e\u0301" + wörng\n', encoding="utf-8")
+    *_, line, carets, _ = full(tmp_path, Finding("a.ts", 1, 12, "TS1", "No", 5))
+    assert line == '  1 | "😀日本e\u0301" + wörng'
+    assert carets == f"    | {' ' * 12}^^^^^"
+
+
+@pytest.mark.parametrize("width", [24, 40, 80])
+def test_a_long_line_is_cut_around_what_is_wrong(tmp_path: Path, width: int) -> None:
+    (tmp_path / "a.ts").write_text(f"{'x' * 300} wrong {'y' * 300}\n")
+    *_, line, carets, _ = full(tmp_path, Finding("a.ts", 1, 302, "TS1", "No", 5), width=width)
+    assert len(line) <= max(width, 26)
+    assert line[carets.index("^") :].startswith("wrong")
+    assert carets.count("^") == 5
+
+
+def test_what_cannot_be_shown_is_left_out(tmp_path: Path) -> None:
+    (tmp_path / "functions.yaml").write_text("secret: hunter2\n")
+    (tmp_path / "a.ts").write_text("short\n")
+    shown = full(
+        tmp_path,
+        Finding("a.ts", 9, 1, "TS1", "Beyond the end"),
+        Finding("a.ts", 1, 90, "TS1", "Beyond the line", 3),
+        Finding("missing.ts", 1, 1, "TS1", "Gone"),
+        Finding("functions.yaml", 1, 1, "manifest", "No \x1b[31mcolour\x07"),
+    )
+    assert [line for line in shown if "|" in line] == ["  1 | short", "    |      ^"]
+    assert shown[-2] == "functions.yaml:1:1  manifest  No colour"
+
+
+def test_findings_are_data_too() -> None:
+    assert [one.to_json() for one in of_problems([Problem("a", 1, 2, "Wrong", "mend it")], "manifest")] == [
+        {"path": "a", "line": 1, "column": 2, "code": "manifest", "message": "Wrong (mend it)"}
+    ]
+
+
+def test_imports_that_lead_nowhere_tell_what_would_mend_them() -> None:
+    found = sought(
+        [
+            Finding("handlers/a.ts", 1, 1, "TS2307", "Cannot find module '../lib/format.js' or its"),
+            Finding("handlers/a.ts", 1, 1, "TS2307", "Cannot find module 'pizza' or its"),
+        ]
+    )
+    assert {"lib/format.js", "lib/format.ts", "lib/format.js/index.ts"} <= set(found)
+    assert not any("pizza" in one for one in found)
+
+
+def test_a_report_without_a_finding_is_understood() -> None:
+    report = parse("/usr/lib/lib.d.ts\nC:/work/a.ts\n\nsomething else\n")
+    assert report.findings == ()
+    assert [path.as_posix() for path in report.files] == ["/usr/lib/lib.d.ts", "C:/work/a.ts"]

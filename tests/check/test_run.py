@@ -1,0 +1,222 @@
+"""What a check finds, and how little it does when little has changed."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from check.conftest import GOOD, STUBS, WRONG, World
+
+from ckfunc.check.files import listing
+from ckfunc.check.memory import Memory, Result
+from ckfunc.check.typescript import CompilerBroke, compiler, start
+
+
+def snapshot(root: Path) -> dict[str, bytes]:
+    return {
+        path.relative_to(root).as_posix(): path.read_bytes()
+        for path in root.rglob("*")
+        if path.is_file() and ".ckfunc" not in path.parts
+    }
+
+
+def test_errors_of_types_are_found_with_line_and_column(world: World) -> None:
+    world.write("handlers/good.ts", GOOD)
+    world.write("handlers/wrong.ts", WRONG)
+    verdict = world.judge()
+    [found] = verdict.findings
+    assert (found.path, found.line, found.column, found.code, found.length) == ("handlers/wrong.ts", 2, 18, "TS2339", 4)
+    assert found.message == "Property 'size' does not exist on type 'Message'."
+    assert verdict.files == ("handlers/good.ts", "handlers/wrong.ts")
+
+
+def test_every_mistake_is_found_at_once_whatever_its_kind(world: World) -> None:
+    world.write("handlers/broken.ts", "function handleEvent( {\n")
+    world.write("handlers/broken.js", "function handleEvent( {\n")
+    world.write("handlers/nothing.ts", "export const x = 1;\n")
+    world.write("handlers/wrong.ts", WRONG)
+    codes = {(one.path, one.code) for one in world.judge().findings}
+    assert codes == {
+        ("handlers/broken.ts", "TS1005"),
+        ("handlers/broken.js", "syntax"),
+        ("handlers/nothing.ts", "syntax"),
+        ("handlers/wrong.ts", "TS2339"),
+    }
+
+
+def test_local_modules_that_are_imported_are_checked_too_and_others_are_not(world: World) -> None:
+    world.write("lib/format.ts", "export const wide: string = 1;\n")
+    world.write("lib/unused.ts", "const never: string = 1;\n")
+    world.write("handlers/a.ts", f'import {{ wide }} from "../lib/format";\n{GOOD}wide;\n')
+    verdict = world.judge()
+    assert [one.place for one in verdict.findings] == ["lib/format.ts:1:14"]
+    assert verdict.files == ("handlers/a.ts", "lib/format.ts")
+
+
+def test_a_broken_module_is_found_however_it_is_imported(world: World) -> None:
+    world.write("lib/broken.ts", "export const = 1;\n")
+    world.write("handlers/a.ts", f'import "../lib/broken";\n{GOOD}')
+    world.write("handlers/b.ts", WRONG)
+    assert "lib/broken.ts" in {one.path for one in world.judge().findings}
+
+
+def test_errors_in_stubs_and_packages_are_not_the_user_s(world: World) -> None:
+    world.stubs["wrong.d.ts"] = "declare const a: Missing;\n"
+    world.write("node_modules/pizza/index.ts", "export const a: string = 1;\n")
+    world.write("node_modules/pizza/package.json", '{"name": "pizza", "types": "index.ts"}')
+    world.write("handlers/a.ts", f'import {{ a }} from "pizza";\na.length;\n{GOOD}')
+    assert world.places() == []
+
+
+def test_the_project_s_own_declarations_count(world: World) -> None:
+    world.write("types/own.d.ts", "interface Message { size: number }\n")
+    world.write("handlers/a.ts", WRONG)
+    assert world.places() == []
+
+
+def test_the_same_mistake_is_said_once(world: World) -> None:
+    world.write("handlers/a.ts", f"const a = 1;\nconst a = 2;\n{GOOD}")
+    assert world.places() == ["handlers/a.ts:1:7 TS2451", "handlers/a.ts:2:7 TS2451"]
+
+
+def test_nothing_outside_its_own_directory_is_touched(world: World) -> None:
+    world.write("handlers/a.ts", WRONG)
+    world.write("tsconfig.json", '{"compilerOptions": {"outDir": "out", "composite": true, "sourceMap": true}}')
+    before = snapshot(world.root)
+    assert world.judge().findings
+    assert snapshot(world.root) == before
+    assert [path.name for path in (world.root / ".ckfunc").iterdir() if path.is_dir()] == ["check"]
+
+
+def test_an_unchanged_project_is_answered_without_asking_anybody(world: World) -> None:
+    world.write("handlers/a.ts", WRONG)
+    world.write("handlers/b.js", "function handleEvent( {\n")
+    first = world.judge()
+    assert world.asked == ["tsc", "stubs", "handlers/a.ts", "handlers/b.js"]
+    second = world.judge()
+    assert world.asked == []
+    assert second.remembered
+    assert not first.remembered
+    assert (second.findings, second.files) == (first.findings, first.files)
+
+
+def test_only_what_changed_is_parsed_again_and_stubs_are_made_once(world: World) -> None:
+    world.write("handlers/a.ts", WRONG)
+    world.write("handlers/b.ts", GOOD)
+    world.judge()
+    world.write("handlers/b.ts", f"{WRONG}// more\n")
+    assert len(world.places()) == 2
+    assert world.asked == ["tsc", "handlers/b.ts"]
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("lib/format.ts", "export const wide = 1;\n"),
+        ("lib/format/index.ts", "export const wide = 2;\n"),
+        ("types/new.d.ts", "interface Message { size: number }\n"),
+        ("tsconfig.json", '{"compilerOptions": {"strict": true}}'),
+        ("base.json", '{"compilerOptions": {"strict": false}}'),
+        ("node_modules/pizza/package.json", "{}"),
+        ("node_modules/@scope/pizza/package.json", "{}"),
+        ("package.json", '{"imports": {}}'),
+    ],
+)
+def test_whatever_could_change_the_answer_is_noticed(world: World, name: str, text: str) -> None:
+    world.write("tsconfig.json", '{"extends": "./base"}')
+    world.write("base.json", '{"compilerOptions": {"strict": true}}')
+    world.write("lib/format.ts", "export const wide = '1';\n")
+    world.write("handlers/a.ts", f'import {{ wide }} from "../lib/format";\nwide;\n{GOOD}')
+    world.judge()
+    assert world.judge().remembered
+    world.write(name, text)
+    assert not world.judge().remembered
+
+
+def test_other_stubs_are_another_answer(world: World) -> None:
+    world.write("handlers/a.ts", WRONG)
+    assert world.judge().findings
+    world.identity, world.stubs = "2", {"stubs.d.ts": STUBS["stubs.d.ts"].replace("body", "size")}
+    assert not world.judge().findings
+    (world.root / ".ckfunc/check/stubs.d.ts").unlink()
+    world.write("handlers/a.ts", WRONG + "\n")
+    assert not world.judge().findings
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"format": 1}', '{"format": 1, "results": [], "syntax": 3}'])
+def test_a_damaged_memory_is_none(world: World, text: str) -> None:
+    world.write("handlers/a.ts", WRONG)
+    world.judge()
+    world.write(".ckfunc/check/results.json", text)
+    world.write(".ckfunc/check/stubs.json", text)
+    assert world.places() == ["handlers/a.ts:2:18 TS2339"]
+    assert world.judge().remembered
+
+
+def test_few_results_are_kept(world: World) -> None:
+    world.write("handlers/a.ts", GOOD)
+    for number in range(10):
+        world.write(f"more{number}.ts", "")
+        world.judge()
+    kept = json.loads((world.root / ".ckfunc/check/results.json").read_text())
+    assert len(kept["results"]) == 8
+    assert len(kept["syntax"]) == 1
+
+
+def test_a_project_with_very_many_files_is_checked_anew_each_time(world: World) -> None:
+    world.write("handlers/a.ts", GOOD)
+    world.write("handlers/b.ts", GOOD)
+    assert listing(world.root, most=2).digest
+    assert listing(world.root, most=1).digest is None
+    memory = Memory()
+    memory.keep(None, Result((), {}))
+    assert memory.fresh(None, world.root) is None
+
+
+def test_without_scripts_there_is_nothing_to_do(world: World) -> None:
+    (world.root / "handlers").mkdir()
+    assert world.judge().findings == ()
+    assert not (world.root / ".ckfunc").exists()
+
+
+def test_javascript_alone_needs_no_compiler_unless_the_settings_say_so(world: World) -> None:
+    world.write("handlers/a.js", "function handleEvent() { return Math.size; }\n")
+    assert world.judge().files == ()
+    assert world.asked == ["handlers/a.js"]
+    world.write("tsconfig.json", '{"compilerOptions": {"checkJs": true}}')
+    assert world.places() == ["handlers/a.js:1:38 TS2339"]
+
+
+def test_an_init_script_is_checked_but_needs_no_handle_event(world: World) -> None:
+    world.write("init.ts", "export const limit: string = 3;\n")
+    world.write("handlers/a.ts", GOOD)
+    assert world.places() == ["init.ts:1:14 TS2322"]
+
+
+def test_columns_count_as_editors_do(world: World) -> None:
+    world.write("handlers/a.ts", f'/* 😀 */ const a: number = "";\r\n\tconst é: number = "";\n{GOOD}')
+    assert world.places() == ["handlers/a.ts:1:16 TS2322", "handlers/a.ts:2:8 TS2322"]
+
+
+def test_a_compiler_that_breaks_says_so(tmp_path: Path) -> None:
+    with pytest.raises(CompilerBroke):
+        start(tmp_path / "missing", tmp_path, ())
+    program = tmp_path / "tsc"
+    program.write_text("#!/bin/sh\necho 'panic: out of luck'\nexit 2\n")
+    program.chmod(0o755)
+    with pytest.raises(CompilerBroke, match="out of luck"):
+        start(program, tmp_path, ()).report()
+
+
+def test_where_the_compiler_is_is_found_without_npm_the_second_time(tmp_path: Path) -> None:
+    cache = tmp_path / "cache"
+    cache.mkdir()
+    program = tmp_path / "tsc"
+    program.touch()
+    from ckfunc.base.files import cache_dir
+
+    compiler(cache_dir())
+    [note] = cache_dir().glob("typescript-*")
+    (cache / note.name).write_text(str(program))
+    assert compiler(cache) == program
