@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Collection
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote, quote_plus
 
 from ckfunc.base.errors import (
     ApiFailure,
@@ -23,6 +25,8 @@ if TYPE_CHECKING:
 
 EXPLANATION_LIMIT = 500
 EXCERPT_LIMIT = 80
+# Far more than is shown, so that no secret that is shown begins before its end is seen.
+_LOOKED_AT = 64 * 1024
 
 _EXPLAINING = ("message", "explanation", "error_description", "detail", "title", "error")
 _DOING = {"GET": "reading", "PUT": "updating", "POST": "creating"}
@@ -33,13 +37,13 @@ def doing(method: str, what: str) -> str:
     return f"{_DOING.get(method, method)} {what}"
 
 
-def document(answer: Answer, action: str, where: str) -> Any:
-    """Return the JSON of a good answer; raises UnreadableAnswer, which never quotes what may be JSON."""
+def document(answer: Answer, action: str, where: str, hidden: Collection[str] = ()) -> Any:
+    """Return the JSON of a good answer; raises UnreadableAnswer, which never quotes what may be JSON, nor `hidden`."""
     try:
         return json.loads(answer.body)
     except (ValueError, RecursionError):
         raise UnreadableAnswer(
-            f"{action}: {where} answered {answer.status} with {_described(answer)}",
+            f"{action}: {where} answered {answer.status} with {_described(answer, hidden)}",
             hint="check CHATKITTY_API_URL; a proxy or a sign-in page may answer in the platform's place",
             status=answer.status,
         ) from None
@@ -49,7 +53,7 @@ def failure(answer: Answer, method: str, what: str, where: str, hidden: Collecti
     """Return the error for an answer that is not 2xx. Nothing in `hidden` appears in it."""
     status = answer.status
     action = doing(method, what)
-    said = hide(explanation(answer.body), hidden)
+    said = explanation(answer.body, hidden)
     because = f": {said}" if said else ""
     if status == 401:
         return CredentialsRejected(
@@ -88,8 +92,11 @@ def failure(answer: Answer, method: str, what: str, where: str, hidden: Collecti
     )
 
 
-def explanation(body: bytes) -> str:
-    """Return the platform's own words in an error body, on one line and safe to show; "" if it has none."""
+def explanation(body: bytes, hidden: Collection[str] = ()) -> str:
+    """Return the platform's own words in an error body, on one line and safe to show; "" if it has none.
+
+    Nothing in `hidden` appears in it.
+    """
     try:
         found = json.loads(body)
     except (ValueError, RecursionError):
@@ -99,7 +106,8 @@ def explanation(body: bytes) -> str:
     words: list[str] = []
     for name in _EXPLAINING:
         value = found.get(name)
-        text = one_line(value) if isinstance(value, str) else ""
+        # Hidden first: what is shortened or respaced cannot be recognised any more.
+        text = one_line(hide(value, hidden)) if isinstance(value, str) else ""
         # `error` and `title` are bare codes; they serve when there is nothing better.
         if text and text not in words and not (words and name in ("error", "title")):
             words.append(text)
@@ -117,19 +125,31 @@ def shortened(text: str, limit: int) -> str:
 
 
 def hide(text: str, hidden: Collection[str]) -> str:
-    """Return `text` with every secret in it masked."""
-    known = sorted({one for one in hidden if one}, key=len, reverse=True)
+    """Return `text` with every secret in it masked, also where it is escaped, quoted for an address, or respaced."""
+    known = {form: one for one in hidden if one for form in _forms(one)}
     if not known:
         return text
-    return re.sub("|".join(map(re.escape, known)), lambda found: masked(found[0]), text)
+    longest_first = sorted(known, key=len, reverse=True)
+    return re.sub("|".join(map(re.escape, longest_first)), lambda found: masked(known[found[0]]), text)
 
 
-def _described(answer: Answer) -> str:
-    kind = shortened(one_line(answer.headers.get("content-type", "")), EXCERPT_LIMIT) or "no content type"
+def _forms(secret: str) -> set[str]:
+    """Return how a secret may be written by who quotes what it was sent."""
+    import html  # its table of entities is of use here alone
+
+    escaped = {json.dumps(secret)[1:-1], json.dumps(secret, ensure_ascii=False)[1:-1]}
+    with suppress(UnicodeEncodeError):  # half a surrogate pair has no other form
+        escaped |= {quote(secret), quote(secret, safe=""), quote_plus(secret)}
+    written = {secret, html.escape(secret), *escaped}
+    return written | {one_line(one) for one in written} - {""}
+
+
+def _described(answer: Answer, hidden: Collection[str]) -> str:
+    kind = shortened(one_line(hide(answer.headers.get("content-type", ""), hidden)), EXCERPT_LIMIT) or "no content type"
     if not answer.body.strip():
         return f"nothing ({kind})"
     if answer.body.lstrip()[:1] in (b"{", b"["):
         # Broken JSON of a runtime holds environment values.
         return f"JSON that is broken or cut off ({kind}, {len(answer.body)} bytes)"
-    start = one_line(answer.body[:4096].decode("utf-8", "replace"))
+    start = one_line(hide(answer.body[:_LOOKED_AT].decode("utf-8", "replace"), hidden))
     return f"something that is not JSON ({kind}): {shortened(start, EXCERPT_LIMIT)}"

@@ -101,7 +101,7 @@ class Auth:
         where = place(self._connection.authorization_url)
         if not answer.ok:
             raise self._refusal(answer, where)
-        found = answers.document(answer, "getting a token", where)
+        found = answers.document(answer, "getting a token", where, self.secrets())
         value = found.get("access_token") if isinstance(found, dict) else None
         if not isinstance(value, str) or not value.isascii() or not value.isprintable() or not value:
             raise UnreadableAnswer(
@@ -124,7 +124,7 @@ class Auth:
     def _refusal(self, answer: Answer, where: str) -> ApiFailure:
         if answer.status not in (400, 401, 403):
             return answers.failure(answer, "GET", "a token", where, self.secrets())
-        said = answers.hide(answers.explanation(answer.body), self.secrets())
+        said = answers.explanation(answer.body, self.secrets())
         return CredentialsRejected(
             f"{where} does not accept these credentials" + (f": {said}" if said else ""),
             hint="check CHATKITTY_CLIENT_ID and CHATKITTY_CLIENT_SECRET, and that the client was not deleted",

@@ -17,7 +17,7 @@ from ckfunc.model.application import Application, Settings
 from ckfunc.model.function import Function, FunctionVersion, NewFunction
 from ckfunc.model.invocation import Invocation
 from ckfunc.model.page import Page
-from ckfunc.model.runtime import Runtime
+from ckfunc.model.runtime import PLATFORM_PREFIX, Runtime
 from ckfunc.wire.applications import read_application, read_settings, write_settings
 from ckfunc.wire.dialects import dialect_of
 from ckfunc.wire.functions import read_function, read_version, write_new_function
@@ -131,6 +131,7 @@ class Client:
         """Replace the variables that are not the platform's own; their names are sent as they are."""
         what = "the runtime's environment variables"
         path = f"{_RUNTIME}/environment-variables"
+        self.session.learn(environment.values())
         found = self.session.write(
             "PUT", path, dict(environment), what, secrets=tuple(environment.values()), respell=False
         )
@@ -209,6 +210,7 @@ class Client:
         runtime = self._read(what, read_runtime, found)
         if runtime.application_id is not None:
             self._application_id = runtime.application_id
+        self.session.learn(value for name, value in runtime.environment.items() if _is_secret(name))
         return runtime
 
     def _page(self, what: str, name: str, read: Callable[[Any], T], found: Any) -> Page[T]:
@@ -216,6 +218,11 @@ class Client:
 
     def _read(self, what: str, read: Callable[[Any], T], found: Any) -> T:
         return reading(what, self.session.where, read, found)
+
+
+def _is_secret(name: str) -> bool:
+    """Tell whether a variable's value is never to be shown: the user's own are not, the platform's seldom matter."""
+    return not name.startswith(PLATFORM_PREFIX) or "SECRET" in name
 
 
 def reading(what: str, where: str, read: Callable[[Any], T], found: Any) -> T:

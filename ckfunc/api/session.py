@@ -5,14 +5,14 @@ from __future__ import annotations
 import json
 import re
 import threading
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
 from ckfunc.api import answers
 from ckfunc.api.auth import Auth
-from ckfunc.api.connection import Connection, place
+from ckfunc.api.connection import EMULATOR_CREDENTIAL, Connection, place
 from ckfunc.api.retry import Wait, may_repeat
 from ckfunc.api.sender import Moved, Request, Sender
 from ckfunc.base.clock import Clock
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from ckfunc.api.transport import Answer
 
 EMULATOR_HEADER = "x-ckfunc-emulator"
+_SHORT = 3
 _EMULATOR_ID = re.compile(r"[0-9A-Za-z-]{1,64}")
 
 
@@ -44,6 +45,7 @@ class Session:
         self._reach(connection)
         self._dialect = Dialect.CAMEL
         self._proven = False
+        self._learned: frozenset[str] = frozenset()
 
     def get(self, path: str, what: str, query: Mapping[str, object] | None = None) -> Any:
         """Read `path` (which starts with a slash) and return its JSON; `what` names it in errors."""
@@ -95,13 +97,14 @@ class Session:
         headers = {} if body is None else {"content-type": MERGE_PATCH if patches else JSON}
         data = None if body is None else _encoded(body)
         answer = self._authorized(method, path, headers, data)
+        hidden = (*secrets, *self.secrets())
         if not answer.ok:
-            raise answers.failure(answer, method, path, self.where, (*secrets, *self.secrets()))
+            raise answers.failure(answer, method, path, self.where, hidden)
         if not answer.body.strip():
             return None
         if "json" not in answer.headers.get("content-type", ""):
-            return answer.body.decode("utf-8", "replace")
-        return answers.document(answer, answers.doing(method, path), self.where)
+            return answers.hide(answer.body.decode("utf-8", "replace"), hidden)
+        return answers.document(answer, answers.doing(method, path), self.where, hidden)
 
     def prefer(self, dialect: Dialect | None) -> None:
         """Write in the dialect that the application was seen to speak, until a write has proven one."""
@@ -118,8 +121,14 @@ class Session:
         return self._reached[0]
 
     def secrets(self) -> tuple[str, ...]:
-        """Return what must never be shown: the client secret and the token."""
-        return self._reached[1].secrets()
+        """Return what must never be shown: the client secret, the token, and what `learn` was told."""
+        return (*self._reached[1].secrets(), *self._learned)
+
+    def learn(self, secrets: Iterable[str]) -> None:
+        """Keep values of the application's out of everything that is shown from now on."""
+        # Shorter ones would be found in the middle of any word.
+        with self._moving:
+            self._learned |= {one for one in secrets if len(one) > _SHORT and one != EMULATOR_CREDENTIAL}
 
     def _reach(self, connection: Connection) -> None:
         send = partial(self._sender.send, moved=partial(self._has_moved, connection))
@@ -178,9 +187,10 @@ class Session:
         return answer
 
     def _document(self, answer: Answer, method: str, what: str, secrets: Collection[str] = ()) -> Any:
+        hidden = (*secrets, *self.secrets())
         if answer.ok:
-            return answers.document(answer, answers.doing(method, what), self.where)
-        raise answers.failure(answer, method, what, self.where, (*secrets, *self.secrets()))
+            return answers.document(answer, answers.doing(method, what), self.where, hidden)
+        raise answers.failure(answer, method, what, self.where, hidden)
 
 
 def _query(query: Mapping[str, object] | None) -> str:

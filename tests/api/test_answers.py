@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from urllib.parse import quote
 
 import pytest
 
@@ -75,6 +76,30 @@ def test_secrets_that_the_platform_quotes_are_masked() -> None:
     assert "sk-1" not in made.message
     assert "variable KEY has a bad value •••• " in made.message
     assert hide("nothing", ()) == "nothing"
+
+
+@pytest.mark.parametrize(
+    "quoted",
+    [
+        "{secret}",
+        '{{"KEY": {json}}}',
+        "x" * 490 + "{secret}",
+        "/path?key={url}",
+        "  {secret}  \t {json}",
+    ],
+)
+@pytest.mark.parametrize("secret", ['a "quoted" <é>\\ s3cret', "-----BEGIN-----\n s3cret  s3cret\n-----END-----\n"])
+def test_secrets_are_masked_however_they_are_written(quoted: str, secret: str) -> None:
+    text = quoted.format(secret=secret, json=json.dumps(secret), url=quote(secret))
+    for made in (
+        failure(answer(400, {"message": text}), "PUT", "the environment", "api", (secret,)).message,
+        hide(text, (secret,)),
+        hide(" ".join(text.split()), (secret,)),
+    ):
+        assert "s3cret" not in made and "••••" in made
+    with pytest.raises(UnreadableAnswer) as caught:
+        document(answer(200, f"<{text}".encode(), f"text/{secret}"), "reading", "api", (secret,))
+    assert "s3cret" not in caught.value.message
 
 
 def test_equal_secrets_look_equal() -> None:
