@@ -196,8 +196,7 @@ def _computed(entry: Entry, modules: Iterable[str], text: str) -> Iterator[Probl
     for path in sorted(modules):
         for one in specifiers(entry.graph.files.get(path, "")):
             if one.computed:
-                hint = "import each file by its name, and choose among them"
-                yield Problem(path, one.line, one.column, "a path that is computed cannot be bundled", hint)
+                yield complaints.computed(path, one.line, one.column)
 
 
 def _without_kept(text: str) -> tuple[str | None, str]:

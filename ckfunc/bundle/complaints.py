@@ -15,6 +15,7 @@ _ERROR = re.compile(
     r"^✘ \[ERROR\] (?P<message>[^\n]*)\n(?:\n {4}(?P<path>[^\n]+):(?P<line>\d+):(?P<column>\d+):$)?", re.M
 )
 _UNRESOLVED = re.compile(r'Could not resolve "(?P<name>.*)"$')
+_COMPUTED = re.compile(r'Could not resolve (?:import|require)\(".*\*.*"\)$')
 _APPENDED = re.compile(r'"?\b(?:export|handleEvent|ckfunc_kept)\b"?')
 
 
@@ -29,6 +30,8 @@ def problems(said: str, entry: str, graph: Graph) -> Iterator[Problem]:
         line, column, ended = _place(graph.files.get(path, ""), int(one["line"]), int(one["column"]))
         if found := _UNRESOLVED.match(message):
             yield _unresolved(Problem(path, line, column, ""), found["name"], graph)
+        elif _COMPUTED.match(message):
+            yield computed(path, line, column)
         elif ended and message.endswith("is not declared in this file"):
             yield no_handler(path)
         elif ended and _APPENDED.search(message):
@@ -47,6 +50,12 @@ def outside(path: str, line: int, column: int, name: str) -> Problem:
     """Say that a name leads out of the project."""
     hint = "move the file into the project; links may not lead out of it either"
     return Problem(path, line, column, f'"{name}" is outside the project', hint)
+
+
+def computed(path: str, line: int, column: int) -> Problem:
+    """Say that a name is not known before run time."""
+    hint = "import each file by its name, and choose among them"
+    return Problem(path, line, column, "a path that is computed cannot be bundled", hint)
 
 
 def _unresolved(at: Problem, name: str, graph: Graph) -> Problem:

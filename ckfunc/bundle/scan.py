@@ -8,10 +8,11 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-_GAP = r"(?:\s|/\*[^*]*\*+(?:[^/*][^*]*\*+)*/|//[^\n]*\n)*"
+# Possessive: what was taken for a gap is not looked at again, however long it is.
+_GAP = r"(?:\s|/\*[^*]*\*+(?:[^/*][^*]*\*+)*/|//[^\n]*\n)*+"
 _PLACE = r"""\.\.?(?:/[^"'`\n$]*)?|/[^"'`\n$]*|[A-Za-z]:[\\/][^"'`\n$]*|file:[^"'`\n$]*"""
 _IMPORT = re.compile(
-    rf"""\b(?P<how>from|import|require)\b{_GAP}(?P<call>\(?){_GAP}(?P<quote>["'`])(?P<path>{_PLACE})(?P<end>["'`]|\$\{{)"""
+    rf"""\b(?P<how>from|import|require)\b{_GAP}(?P<call>\({_GAP})?(?P<quote>["'`])(?P<path>{_PLACE})(?P<end>["'`]|\$\{{)"""
 )
 # What a compiler drops before anything is looked up.
 _OF_TYPES = re.compile(

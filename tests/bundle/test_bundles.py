@@ -1,0 +1,354 @@
+"""What a handler and the local files that it imports become."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from bundle.sources import FORMAT, HANDLER, Make, handler
+
+from ckfunc.bundle import esbuild
+from ckfunc.bundle.build import Entry, build
+from ckfunc.bundle.graph import Files, Scanned, graph_of
+from ckfunc.bundle.project import Bundler
+from ckfunc.model.project import Script
+from ckfunc.runtime.compiler import Compiler
+
+SOURCES = {"handlers/start.ts": HANDLER, "lib/format.ts": FORMAT}
+BUNDLE = """\
+// Bundled by ckfunc from the files named below: change those, not this.
+"use strict";
+
+// lib/format.ts
+import ms from "ms";
+function greeting(name) {
+  if (!name) {
+    throw new Error("nobody is there");
+  }
+  return `hello ${name}, within ${ms(1e3)}`;
+}
+
+// handlers/start.ts
+async function handleEvent(event, context) {
+  return greeting(event.username);
+}
+"""
+
+
+def test_a_handler_and_what_it_imports_become_one_readable_script(make: Make, bundler: Bundler) -> None:
+    written = make(SOURCES)
+    project = bundler.project(written)
+    script = handler(project)
+    assert script.text == BUNDLE
+    assert script.path == "handlers/start.ts"
+    assert script.source == HANDLER
+    assert script.modules == ("handlers/start.ts", "lib/format.ts")
+    assert {project.root / one for one in script.modules} <= set(project.watched)
+
+
+def test_a_handler_without_local_imports_stays_as_it_is_and_starts_nothing(make: Make, tmp_path: Path) -> None:
+    source = 'import ms from "ms";\n\n// a comment\nasync function handleEvent() { return ms(1); }\n'
+    written = make({"handlers/start.ts": source, "init.ts": "export const a = 1;\n"}, init="init.ts")
+    nothing = tmp_path / "empty"
+    assert Bundler(nothing).project(written) is written
+    assert not nothing.exists()
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        'import { Name } from "../lib/types";\nfunction handleEvent(event: { name: Name }) { return event; }\n',
+        'import type { Name } from "../lib/types";\nfunction handleEvent(event: { name: Name }) { return event; }\n',
+        'function handleEvent(event: import("../lib/types").Name) { return event; }\n',
+        'function handleEvent() { return 1; } // it was: import { a } from "../lib/nowhere"\n',
+    ],
+)
+def test_what_needs_types_alone_is_deployed_as_written(make: Make, bundler: Bundler, source: str) -> None:
+    written = make({"handlers/start.ts": source, "lib/types.ts": "export type Name = string;\n"})
+    for _ in range(2):  # made, and kept
+        assert handler(bundler.project(written)) == Script("handlers/start.ts", source)
+
+
+def test_the_same_sources_make_the_same_bytes_in_every_directory(make: Make, cache: Path, tmp_path: Path) -> None:
+    told = {**SOURCES, "handlers/other.ts": HANDLER.replace("greeting(", "greeting('x' + ")}
+    first = make(told, at="one")
+    second = make({path: f"\ufeff{text}".replace("\n", "\r\n") for path, text in told.items()}, at="two/below")
+    # What others say of how to bundle must not matter: neither above the project nor in it.
+    for place in (tmp_path / "two", second.root, second.root / "lib"):
+        (place / "package.json").write_text('{"sideEffects": false, "type": "commonjs", "imports": {"ms": "./x.ts"}}')
+        (place / "tsconfig.json").write_text('{"compilerOptions": {"target": "ES5", "paths": {"ms": ["./x.ts"]}}}')
+    made = []
+    for number, project in enumerate((first, second)):
+        mine = tmp_path / f"cache{number}"
+        mine.mkdir()
+        (mine / "runtimes").symlink_to(cache / "runtimes")
+        made.append(Bundler(mine).project(project))
+    one, two = made
+    for name in ("start", "other"):
+        assert handler(one, name) == handler(two, name).__class__(
+            handler(two, name).path,
+            handler(two, name).text,
+            handler(two, name).modules,
+            handler(one, name).written,
+            handler(two, name).source_map,
+        )
+    kept = [sorted(path.read_bytes() for path in (tmp_path / f"cache{number}/bundles").iterdir()) for number in (0, 1)]
+    assert kept[0] == kept[1]
+    assert str(tmp_path).encode() not in b"".join(kept[0])
+
+
+def test_every_python_makes_the_same_bytes(make: Make, bundler: Bundler, tmp_path: Path) -> None:
+    others = [path for name in ("python3.11", "python3.12", "python3.13") if (path := _python(name))]
+    if not others:
+        pytest.skip("there is no other Python here")
+    project = make(SOURCES)
+    expected = handler(bundler.project(project)).text
+    program = esbuild.executable(bundler.cache)
+    script = tmp_path / "bundle.py"
+    script.write_text(
+        "import sys\nfrom pathlib import Path\n"
+        "from ckfunc.bundle.build import Entry, build\nfrom ckfunc.bundle.graph import Files, Scanned, graph_of\n"
+        "root, program = map(Path, sys.argv[1:])\n"
+        "source = (root / 'handlers/start.ts').read_text()\n"
+        "graph = graph_of('handlers/start.ts', source, Files(root), Scanned())\n"
+        "(made,) = build(program, [Entry('handlers/start.ts', source, True, graph)])\n"
+        "sys.stdout.buffer.write(made.text.encode())\n"
+    )
+    # Python packages without compiled parts are the same for each of them.
+    paths = [str(Path(__file__).parents[2]), *(one for one in sys.path if "site-packages" in one)]
+    for python in others:
+        done = subprocess.run(
+            [python, script, project.root, program],
+            env={"PYTHONPATH": os.pathsep.join(paths), "PATH": os.environ["PATH"]},
+            capture_output=True,
+            check=False,
+        )
+        if b"ModuleNotFoundError" in done.stderr or b"ImportError" in done.stderr:
+            pytest.skip(f"{python} cannot use the packages of this one")
+        assert done.stdout.decode() == expected, done.stderr.decode()
+
+
+def _python(name: str) -> Path | None:
+    versions = Path(os.environ.get("PYENV_ROOT") or Path.home() / ".pyenv") / "versions"
+    found = sorted(versions.glob(f"{name.removeprefix('python')}.*/bin/{name}"))
+    if found:
+        return found[-1]
+    there = shutil.which(name)
+    if there is None or subprocess.run([there, "-V"], capture_output=True, check=False).returncode:
+        return None
+    return Path(there)
+
+
+def test_a_bundle_does_not_depend_on_what_is_bundled_beside_it(make: Make, bundler: Bundler) -> None:
+    files = {
+        **SOURCES,
+        "handlers/all.ts": 'import * as start from "./start";\n'
+        "async function handleEvent() { return Object.keys(start); }\n",
+        "handlers/again.js": 'import { handleEvent as other } from "./all";\nfunction handleEvent() { return 2; }\n',
+        "handlers/common.js": 'const { greeting } = require("../lib/format");\n'
+        "function handleEvent(event) { return greeting(event.username); }\n",
+        "handlers/data.ts": 'import { version } from "../package.json";\nfunction handleEvent() { return version; }\n',
+        "package.json": '{"version": "1.2.3", "sideEffects": false}',
+    }
+    project = make(files)
+    together = bundler.project(project)
+    program = esbuild.executable(bundler.cache)
+    scan, read = Scanned(), Files(project.root)
+    assert len(together.functions or ()) == 5
+    for one in together.functions or ():
+        path = one.handler.path
+        (alone,) = build(program, [Entry(path, files[path], True, graph_of(path, files[path], read, scan))])
+        assert not isinstance(alone, tuple)
+        assert one.handler.text == alone.text, path
+        assert "ckfunc_kept" not in one.handler.text
+
+
+def test_javascript_with_require_keeps_its_handler_at_the_top(make: Make, bundler: Bundler) -> None:
+    source = (
+        'const { greeting } = require("../lib/format");\nconst ms = require("ms");\n'
+        "async function handleEvent(event) {\n  return greeting(event.username) + ms(1);\n}\n"
+    )
+    text = handler(bundler.project(make({"handlers/start.js": source, "lib/format.ts": FORMAT}))).text
+    assert "\nasync function handleEvent(event) {\n" in text
+    assert 'require("ms");\nasync' in text
+    assert '"use strict"' not in text
+
+
+def test_an_init_script_keeps_its_exports(make: Make, bundler: Bundler) -> None:
+    files = {
+        "handlers/start.ts": "function handleEvent() { return desk; }\n",
+        "init.ts": 'import { greeting } from "./lib/format";\nexport const desk = greeting("desk");\n'
+        'export { greeting as hello } from "./lib/format";\n',
+        "lib/format.ts": FORMAT,
+    }
+    script = bundler.project(make(files, init="init.ts")).runtime.initialization_script
+    assert script is not None
+    assert script.modules == ("init.ts", "lib/format.ts")
+    assert script.text.endswith("\nexport {\n  desk,\n  greeting as hello\n};\n")
+
+
+def test_what_a_handler_exports_stays_exported(make: Make, bundler: Bundler) -> None:
+    source = HANDLER.replace("async function", "export async function") + "export const Zero = 0;\n"
+    text = handler(bundler.project(make({**SOURCES, "handlers/start.ts": source}))).text
+    assert text.endswith("\nexport {\n  Zero,\n  handleEvent\n};\n")
+
+
+def test_a_handler_may_be_a_constant_or_come_from_another_file(make: Make, bundler: Bundler) -> None:
+    files = {
+        "handlers/constant.ts": 'import { both } from "../lib/both";\nconst handleEvent = both;\n',
+        "handlers/imported.ts": 'import { handleEvent } from "../lib/event";\nvoid handleEvent;\n',
+        "lib/both.ts": "export const both = async (event: any) => event;\n",
+        "lib/event.ts": "export async function handleEvent(event: any) { return event; }\n",
+    }
+    project = bundler.project(make(files))
+    assert "\nvar handleEvent = both;\n" in handler(project, "constant").text
+    assert "\nasync function handleEvent(event) {\n" in handler(project, "imported").text
+
+
+def test_names_that_several_files_have_are_told_apart(make: Make, bundler: Bundler) -> None:
+    source = 'import { a } from "../lib/a";\nconst format = 1;\nfunction handleEvent() { return a() + format; }\n'
+    library = "const format = 2;\nexport const a = () => format;\nfunction handleEvent() {}\n"
+    text = handler(bundler.project(make({"handlers/start.ts": source, "lib/a.ts": library}))).text
+    assert ("var format = 2;" in text, "var format2 = 1;" in text) == (True, True)
+    assert text.count("function handleEvent(") == 1
+
+
+def test_files_that_import_each_other_are_no_mistake(make: Make, bundler: Bundler) -> None:
+    files = {
+        "handlers/start.ts": 'import { even } from "../lib/even";\nexport const limit = 9;\n'
+        "function handleEvent(event: any) { return even(event.n); }\n",
+        "lib/even.ts": 'import { odd } from "./odd";\nimport { limit } from "../handlers/start";\n'
+        "export const even = (n: number): boolean => n === 0 || (n < limit && odd(n - 1));\n",
+        "lib/odd.ts": 'import { even } from "./even";\nexport const odd = (n: number): boolean => even(n - 1);\n',
+    }
+    script = handler(bundler.project(make(files)))
+    assert script.modules == ("handlers/start.ts", "lib/even.ts", "lib/odd.ts")
+    assert "\nfunction handleEvent(event) {\n" in script.text
+
+
+@pytest.mark.parametrize(
+    ("name", "file"),
+    [
+        ("../lib/a", "lib/a.ts"),
+        ("../lib/a.ts", "lib/a.ts"),
+        ("../lib/a.js", "lib/a.ts"),
+        ("../lib/a", "lib/a.mjs"),
+        ("../lib/a.mjs", "lib/a.mts"),
+        ("../lib", "lib/index.ts"),
+        ("../lib/", "lib/index.js"),
+        ("..", "index.ts"),
+        ("../lib/a.b", "lib/a.b.ts"),
+        ("../lib/../lib/ä b", "lib/ä b.ts"),
+    ],
+)
+def test_a_name_stands_for_the_file_that_typescript_takes(make: Make, bundler: Bundler, name: str, file: str) -> None:
+    source = f'import {{ a }} from "{name}";\nfunction handleEvent() {{ return a; }}\n'
+    script = handler(bundler.project(make({"handlers/start.ts": source, file: "export const a = 42;\n"})))
+    assert script.modules == tuple(sorted(("handlers/start.ts", file)))
+    assert "var a = 42;" in script.text
+
+
+def test_data_is_bundled_too(make: Make, bundler: Bundler) -> None:
+    files = {
+        "handlers/start.ts": 'import words from "../shared/words.json";\n'
+        'import no from "../shared/words.json" with { type: "json" };\n'
+        "function handleEvent() { return [words, no]; }\n",
+        "shared/words.json": '{"yes": "ja → ✓", "no": 1}',
+    }
+    text = handler(bundler.project(make(files))).text
+    assert '"ja → ✓"' in text
+
+
+def test_unfinished_syntax_reaches_node_as_it_is_written(make: Make, bundler: Bundler) -> None:
+    files = {
+        "handlers/start.ts": 'import { open } from "../lib/open";\nconst first = await open();\n'
+        "async function handleEvent() { using file = first; return file?.name ?? 1_000n; }\n",
+        "lib/open.ts": "export const open = async () => ({ name: 1, [Symbol.dispose]() {} });\n",
+    }
+    text = handler(bundler.project(make(files))).text
+    for part in ("var first = await open();", "using file = first;", "file?.name ?? 1000n"):
+        assert part in text
+
+
+# -- the cache ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_bundle_that_is_kept_needs_no_esbuild(make: Make, bundler: Bundler) -> None:
+    written = make(SOURCES)
+    first = bundler.project(written)
+    (bundler.cache / "runtimes").unlink()
+    with Compiler() as compiler:
+        again = Bundler(bundler.cache, lambda scripts: compiler.compile(scripts) and [])
+        assert again.project(written) == first
+        assert compiler._process is None
+
+
+def test_every_file_that_matters_makes_another_bundle(make: Make, bundler: Bundler) -> None:
+    texts = {handler(bundler.project(make(SOURCES))).text}
+    changes = {
+        "lib/format.ts": FORMAT.replace("hello", "bye"),
+        "handlers/start.ts": HANDLER.replace("event.username", "event.name"),
+        "lib/format.mts": "nobody asks for this one",
+    }
+    for path, text in changes.items():
+        texts.add(handler(bundler.project(make({**SOURCES, path: text}))).text)
+    assert len(texts) == 3
+    assert len(list((bundler.cache / "bundles").iterdir())) == 4
+
+
+def test_a_change_that_a_handler_does_not_use_leaves_its_bundle_as_it_is(make: Make, bundler: Bundler) -> None:
+    first = handler(bundler.project(make(SOURCES)))
+    more = f"{FORMAT}\nexport function another() {{ return 1; }} // and a comment\n"
+    assert handler(bundler.project(make({**SOURCES, "lib/format.ts": more}))).text == first.text
+
+
+@pytest.mark.parametrize("damage", ["", "{", "[]", '{"text": 1}', '{"text": null}'])
+def test_a_damaged_bundle_is_made_again(make: Make, bundler: Bundler, damage: str) -> None:
+    written = make(SOURCES)
+    first = bundler.project(written)
+    (kept,) = (bundler.cache / "bundles").iterdir()
+    kept.write_text(damage)
+    assert bundler.project(written) == first
+    assert json.loads(kept.read_text())["text"] == BUNDLE
+
+
+def test_bundles_that_nothing_used_for_a_month_are_forgotten(make: Make, bundler: Bundler) -> None:
+    bundler.project(make(SOURCES))
+    (old,) = (bundler.cache / "bundles").iterdir()
+    os.utime(old, (1, 1))
+    bundler.project(make({**SOURCES, "lib/format.ts": FORMAT + "export {};\n"}))
+    (left,) = (bundler.cache / "bundles").iterdir()
+    assert left != old
+
+
+def test_a_cache_that_cannot_be_written_is_no_mistake(make: Make, bundler: Bundler) -> None:
+    (bundler.cache / "bundles").write_text("in the way")
+    assert handler(bundler.project(make(SOURCES))).text == BUNDLE
+
+
+@pytest.mark.parametrize(
+    ("system", "processor", "name"),
+    [
+        ("linux", "x86_64", "@esbuild/linux-x64"),
+        ("linux", "aarch64", "@esbuild/linux-arm64"),
+        ("darwin", "arm64", "@esbuild/darwin-arm64"),
+        ("win32", "AMD64", "@esbuild/win32-x64"),
+    ],
+)
+def test_each_machine_has_its_own_esbuild(system: str, processor: str, name: str) -> None:
+    assert esbuild.package(system, processor) == name
+
+
+def test_a_machine_without_esbuild_is_told_so() -> None:
+    with pytest.raises(esbuild.NoBundler, match="no esbuild for plan9 vax"):
+        esbuild.package("plan9", "vax")
+
+
+def test_an_esbuild_that_does_not_run_is_no_riddle(tmp_path: Path) -> None:
+    with pytest.raises(esbuild.NoBundler, match="does not run"):
+        esbuild.run(tmp_path / "nothing", [], tmp_path)

@@ -1,0 +1,93 @@
+"""Which names of local files a source is seen to have."""
+
+from __future__ import annotations
+
+import pytest
+
+from ckfunc.bundle.scan import is_module, specifiers
+
+
+@pytest.mark.parametrize(
+    ("source", "path"),
+    [
+        ('import { a } from "./lib/a";', "./lib/a"),
+        ("import './setup.js'", "./setup.js"),
+        ('import a, { b } from "../a"', "../a"),
+        ('import * as a from ".."', ".."),
+        ('export * from "./a"', "./a"),
+        ('export { a } from "./a.json"', "./a.json"),
+        ('const a = require("./a")', "./a"),
+        ('import a = require("./a");', "./a"),
+        ("const a = await import(`./a`)", "./a"),
+        ('import{a}from"./a"', "./a"),
+        ('import {\n  a,\n  b,\n} from "./a";', "./a"),
+        ('import { a } from /* where: */ "./a"', "./a"),
+        ('import { a } from // where\n  "./a"', "./a"),
+        ('import(/* lazily */ "./a")', "./a"),
+        ('import type a, { b } from "./a"', "./a"),
+        ('import type from "./a"', "./a"),
+        ('import { type A, b } from "./a"', "./a"),
+        ('import a from "/home/jane/a"', "/home/jane/a"),
+        ('import a from "C:/jane/a"', "C:/jane/a"),
+        ('import a from "file:///home/jane/a"', "file:///home/jane/a"),
+    ],
+)
+def test_a_local_import_is_seen(source: str, path: str) -> None:
+    (found,) = specifiers(source)
+    assert found.path == path
+    assert not found.computed
+    assert found.absolute is not path.startswith(".")
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        'import axios from "axios";',
+        'import a from "@scope/a/lib/b.js"',
+        'const a = require("node:fs")',
+        'import type { A } from "./a"',
+        "import type A from './a'",
+        'import type * as A from "./a"',
+        'export type { A } from "./a"',
+        'export type * from "./a"',
+        'fetch("./a"); read("../b");',
+        'Array.from("./a")',
+        'const text = "imports from ./a";',
+        "import(`${name}`); import(name)",
+        "function handleEvent() { return 1; }",
+        "",
+    ],
+)
+def test_what_is_no_local_import_costs_nothing(source: str) -> None:
+    assert specifiers(source) == ()
+
+
+def test_the_place_of_a_name_is_that_of_its_quote() -> None:
+    first, second = specifiers('// é\nimport a from "./a";\n\n  const b = require(\n    "./b");\n')
+    assert (first.line, first.column) == (2, 15)
+    assert (second.line, second.column) == (5, 5)
+
+
+def test_a_path_that_goes_on_at_run_time_is_marked() -> None:
+    (found,) = specifiers("const load = (name) => import(`./plugins/${name}.ts`);")
+    assert (found.path, found.computed) == ("./plugins/", True)
+
+
+def test_a_long_source_takes_time_in_proportion_to_its_length() -> None:
+    assert specifiers("import " + " " * 300_000 + "x" + "/*" * 200_000 + " from " * 50_000) == ()
+
+
+@pytest.mark.parametrize(
+    ("source", "module"),
+    [
+        ('import a from "a"', True),
+        ("  export const a = 1", True),
+        ("// first\nexport default {}", True),
+        ('const a = require("./a")', False),
+        ('  import("./a")', False),
+        ("import.meta.url", False),
+        ("const important = 1; exported()", False),
+    ],
+)
+def test_statements_tell_whether_a_source_is_a_module(source: str, module: bool) -> None:
+    assert is_module(source) is module

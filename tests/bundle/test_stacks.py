@@ -1,0 +1,79 @@
+"""Places in a bundle lead back to the local files."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from bundle.sources import FORMAT, HANDLER, Make, handler
+
+from ckfunc.bundle.project import Bundler
+from ckfunc.bundle.source_map import SourceMap
+from ckfunc.bundle.stacks import map_stack
+
+NAME = "user.attempted.start_session@3.ts"
+
+
+@pytest.fixture
+def source_map(make: Make, bundler: Bundler) -> str:
+    found = handler(bundler.project(make({"handlers/start.ts": HANDLER, "lib/format.ts": FORMAT}))).source_map
+    assert found is not None
+    return found
+
+
+def test_frames_name_the_local_files(source_map: str) -> None:
+    stack = (
+        "Error: nobody is there\n"
+        f"    at greeting ({NAME}:8:11)\n"
+        f"    at async handleEvent ({NAME}:15:10)\n"
+        f"    at {NAME}:8:5\n"
+        "    at ms (node_modules/ms/index.js:8:11)"
+    )
+    assert map_stack(stack, NAME, source_map) == (
+        "Error: nobody is there\n"
+        "    at greeting (lib/format.ts:6:11)\n"
+        "    at async handleEvent (handlers/start.ts:4:10)\n"
+        "    at lib/format.ts:6:5\n"
+        "    at ms (node_modules/ms/index.js:8:11)"
+    )
+
+
+def test_other_versions_and_longer_names_stay_as_they_are(source_map: str) -> None:
+    for stack in (
+        "at handleEvent (user.attempted.start_session@4.ts:8:11)",
+        f"at handleEvent (some.{NAME}:8:11)",
+        f"at handleEvent (some/{NAME}:8:11)",
+        f"at handleEvent ({NAME})",
+        f"at handleEvent ({NAME}:8)",
+        "no stack at all",
+        "",
+    ):
+        assert map_stack(stack, NAME, source_map) == stack
+
+
+def test_a_place_that_came_from_no_file_stays_as_it_is(source_map: str) -> None:
+    for place in ("1:1", "3:1", "999:1", "0:0"):
+        assert map_stack(f"at ({NAME}:{place})", NAME, source_map) == f"at ({NAME}:{place})"
+
+
+@pytest.mark.parametrize(
+    "text", ["", "{", "[]", "{}", '{"sources": [], "mappings": "é"}', '{"sources": 1, "mappings": ""}']
+)
+def test_without_a_map_that_can_be_read_everything_stays_as_it_is(text: str) -> None:
+    assert map_stack(f"at ({NAME}:8:11)", NAME, text) == f"at ({NAME}:8:11)"
+
+
+def test_the_map_that_is_kept_knows_no_directory_of_this_machine(source_map: str) -> None:
+    document = json.loads(source_map)
+    assert document["sources"] == ["lib/format.ts", "handlers/start.ts"]
+    assert set(document) == {"version", "sources", "names", "mappings"}
+
+
+def test_maps_are_read_as_their_standard_says() -> None:
+    # Two sources; a segment without a source; a negative delta; a value of two digits.
+    known = SourceMap('{"sources": ["a.ts", "b.ts"], "mappings": "AAAA,IAAI,E;;AACgBC,CCDhB"}')
+    assert known.original(1, 1) == ("a.ts", 1, 1)
+    assert known.original(1, 6) == ("a.ts", 1, 5)
+    assert known.original(2, 1) is None
+    assert known.original(3, 1) == ("a.ts", 2, 21)
+    assert known.original(3, 9) == ("b.ts", 1, 5)
