@@ -110,7 +110,8 @@ class WrongApplication(CkfuncError):
     def __init__(self, target: str, want: str, got: str) -> None:
         super().__init__(
             f"target {target!r} is bound to application {want}, but these credentials belong to {got}",
-            hint="check CHATKITTY_CLIENT_ID, or fix `application` in functions.yaml",
+            hint="check CHATKITTY_CLIENT_ID, or fix `application` in functions.yaml; "
+            "`ckfunc deploy --allow-other-application` deploys all the same",
         )
 
 
@@ -134,6 +135,10 @@ class PlatformOwned(CkfuncError):
 
 class DependenciesFailed(CkfuncError):
     """npm could not install the runtime's dependencies."""
+
+
+class PackageUnknown(DependenciesFailed):
+    """There is no such package, or no such version of it."""
 
 
 class NodeMissing(CkfuncError):

@@ -32,9 +32,8 @@ def make_plan(app: App, only: tuple[str, ...] = (), out: Path | None = None) -> 
     with app.output.progress("comparing"):
         plan = run.plan(project, client, VersionCache(project.root), run.Options(only=only))
     if out is not None:
-        saved.save(out, plan, client, app.clock, only)
-        command = f"ckfunc deploy --plan {app.output.path(out)}"
-        app.output.talk(("saved ", "title"), f"{app.output.path(out)}; `{command}` carries it out")
+        saved.save(app.directory / out, plan, client, app.clock, only)
+        app.output.talk(("saved ", "title"), f"{out}; `ckfunc deploy --plan {out}` carries it out")
     return plan
 
 

@@ -1,8 +1,9 @@
 from __future__ import annotations
 
 import threading
+
 from support.loopback import Reply, Request, serve
-from support.scripted import ScriptedClock
+from support.scripted import StepClock
 
 from ckfunc.api.client import Client
 from ckfunc.api.connection import Connection
@@ -36,7 +37,7 @@ def test_a_429_halves_the_number_that_was_under_way_and_good_answers_bring_it_ba
 
 
 def test_every_request_waits_until_the_time_that_a_429_names() -> None:
-    clock, held = ScriptedClock(), list[float]()
+    clock, held = StepClock(), list[float]()
     pace = Pace(clock, 8, held.append)
     answered(pace, 429, 7.0)
     answered(pace, 200)
