@@ -57,6 +57,27 @@ def cache_dir() -> Path:
     return Path(base) / "ckfunc"
 
 
+def link_directory(link: Path, target: Path) -> None:
+    """Make `link` lead to the directory `target`, which may be missing. Raises OSError, FileExistsError among them.
+
+    On Windows that is a junction, since a symbolic link would need rights that few users have.
+    """
+    if sys.platform == "win32":
+        import _winapi
+
+        _winapi.CreateJunction(str(target), str(link))
+    else:
+        link.symlink_to(target, target_is_directory=True)
+
+
+def link_target(link: Path) -> Path | None:
+    """Return where a link leads, as it says itself; None for what is no link, or cannot be read."""
+    try:
+        return Path(str(link.readlink()).removeprefix("\\\\?\\"))
+    except OSError:
+        return None
+
+
 @contextlib.contextmanager
 def locked(path: Path, *, wait_s: float | None = None) -> Iterator[bool]:
     """Hold the lock file `path`; yield whether it was got. The system frees it when the process ends, however it ends.

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ckfunc.base.errors import InvalidManifest
+from ckfunc.base.errors import EXIT_FAILED, EXIT_OK, InvalidManifest
+from ckfunc.base.files import cache_dir
 from ckfunc.cli.context import App
 
 if TYPE_CHECKING:
+    from ckfunc.model.project import Project
     from ckfunc.scaffold.writing import Written
 
 
@@ -73,17 +75,79 @@ def new_function(app: App, trigger_type: str, *, force: bool) -> None:
     _say(app, root, written, also=[("functions.yaml", "updated")])
 
 
-def write_types(app: App) -> None:
-    """Write the stubs and the schema; those of a manifest that is broken lack what the project itself adds."""
+def write_types(app: App, *, install: bool = True) -> None:
+    """Write the stubs and the schema, and link packages; a manifest that is broken lacks what the project itself adds.
+
+    Without `install`, packages that are not installed yet are left out.
+    """
+    from ckfunc.scaffold.editor import advice
     from ckfunc.scaffold.stubs import scope_of, write_stubs
 
     root = app.root()
-    scope = None
+    scope = project = None
     try:
-        scope = scope_of(app.project())
+        project = app.load_project(lenient=True)
+        scope = scope_of(project)
     except InvalidManifest as problem:
         app.output.warn(f"{problem.message}: the types lack what the project adds to them")
-    _say(app, root, write_stubs(root, schema=schema(), scope=scope))
+    written = write_stubs(root, schema=schema(), scope=scope)
+    links = _linked(app, project, install=install) if project else ()
+    if not app.output.json:
+        links = tuple(one for one in links if one.action != "unchanged")
+    _say(app, root, (*written, *links))
+    for one in advice(root):
+        app.output.warn(one)
+
+
+def _linked(app: App, project: Project, *, install: bool) -> tuple[Written, ...]:
+    from ckfunc.scaffold.packages import installed_packages, known_packages, link_packages
+
+    wanted = project.runtime.dependencies or {}
+    if install and wanted:
+        with app.output.progress("fetching packages for their types"):
+            packages = installed_packages(wanted, cache_dir(), app.output.detail)
+        if (missing := packages.missing) is not None:
+            app.output.warn(f"{missing.message}: packages without types are `any` to the editor")
+        return link_packages(project.root, packages)
+    # The platform's own packages alone are not worth a wait: they are linked once handlers have run here.
+    known = known_packages(wanted, cache_dir())
+    if known is None and wanted:
+        app.output.warn("packages are not installed: they are `any` to the editor until `ckfunc types` is run")
+    return link_packages(project.root, known) if known else ()
+
+
+def check_types(app: App) -> int:
+    """Tell which files are not as `write_types` would leave them, write nothing, and return the exit code."""
+    from ckfunc.scaffold.editor import advice
+    from ckfunc.scaffold.packages import PLACE, has_links, known_packages, stale_links
+    from ckfunc.scaffold.stubs import scope_of, stale_stubs
+
+    project = app.load_project(lenient=True)
+    stale = stale_stubs(project.root, schema=schema(), scope=scope_of(project))
+    wanted = project.runtime.dependencies or {}
+    if wanted or has_links(project.root):
+        known = known_packages(wanted, cache_dir())
+        links = stale_links(project.root, known) if known else ()
+        stale |= {one.relative_to(project.root).as_posix(): "does not lead to the package" for one in links}
+        if known is None or (known.missing and wanted):
+            stale[PLACE] = known.missing.message if known and known.missing else "packages are not installed"
+    _say_stale(app, stale)
+    for one in advice(project.root):
+        app.output.warn(one)
+    return EXIT_FAILED if stale else EXIT_OK
+
+
+def _say_stale(app: App, stale: Mapping[str, str]) -> None:
+    if app.output.json:
+        found = [{"path": name, "reason": why} for name, why in stale.items()]
+        app.output.document({"current": not stale, "stale": found})
+        return
+    for name, why in stale.items():
+        app.output.line(name, (f"  ({why})", "muted"))
+    if stale:
+        app.output.talk(("the types are not current", "failure"), ": run `ckfunc types`")
+    else:
+        app.output.talk(("the types are current", "success"))
 
 
 def schema() -> str:

@@ -17,7 +17,7 @@ from platform import machine
 from typing import IO, Any
 
 from ckfunc.base.digests import digest
-from ckfunc.base.errors import DependenciesFailed
+from ckfunc.base.errors import DependenciesFailed, PackageUnknown
 from ckfunc.base.files import locked
 from ckfunc.runtime.node import node_executable, node_version, npm_script, shim_directory
 from ckfunc.runtime.processes import kill_group, start_group
@@ -219,7 +219,8 @@ def _explained(failure: Mapping[str, Any]) -> DependenciesFailed:
         sentence, hint = f"npm could not reach its registry ({code})", _NETWORK
     elif code in {"E401", "E403"}:
         sentence, hint = f"the npm registry refused access ({code[1:]})", "check the credentials in your ~/.npmrc"
-    return DependenciesFailed(sentence, hint=hint)
+    kind = PackageUnknown if code in {"E404", "ETARGET"} else DependenciesFailed
+    return kind(sentence, hint=hint)
 
 
 def _package_of(text: str) -> str:

@@ -58,6 +58,20 @@ def write_stubs(root: Path, *, schema: str, scope: Scope | None = None) -> tuple
     return write_all(root, stub_files(schema=schema, scope=scope), force=True)
 
 
+def stale_stubs(root: Path, *, schema: str, scope: Scope | None = None) -> dict[str, str]:
+    """Return the files that `write_stubs` would write, each with what is wrong with the one that is there."""
+    found = {}
+    for name, text in stub_files(schema=schema, scope=scope).items():
+        try:
+            if (root / name).read_bytes() != text.encode("utf-8"):
+                found[name] = "out of date"
+        except FileNotFoundError:
+            found[name] = "missing"
+        except OSError as error:
+            found[name] = f"cannot be read: {error.strerror}"
+    return found
+
+
 def stub_files(*, schema: str, scope: Scope | None = None) -> dict[str, str]:
     """Return the files that `write_stubs` writes: path below the project to text."""
     scope = scope or Scope()

@@ -21,6 +21,7 @@ class Action(StrEnum):
     OVERWRITTEN = "overwritten"
     UNCHANGED = "unchanged"
     KEPT = "kept"
+    REMOVED = "removed"
 
 
 @dataclass(frozen=True, slots=True)

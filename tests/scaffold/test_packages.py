@@ -1,0 +1,208 @@
+"""The packages of a project, found by a real compiler from the tsconfig.json that is scaffolded."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from support.loopback import Reply, Request, serve
+from support.typescript import tsc
+
+from ckfunc.base.errors import DependenciesFailed
+from ckfunc.base.files import cache_dir, link_directory, link_target
+from ckfunc.model.runtime import DEFAULT_PACKAGES
+from ckfunc.runtime.install import install
+from ckfunc.scaffold.packages import (
+    Packages,
+    has_links,
+    installed_packages,
+    known_packages,
+    link_packages,
+    stale_links,
+)
+from ckfunc.scaffold.project import init
+from ckfunc.scaffold.stubs import Scope, write_stubs
+from ckfunc.scaffold.writing import Action, CannotWrite
+
+# One tells of its types by `exports` alone, one by a file for each part, one ships none, and one nobody has types for.
+DEPENDENCIES = {"got": "14.4.5", "date-fns": "2.30.0", "ms": "2.1.3"}
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    root = tmp_path / "project"
+    init(root, schema="{}")
+    return root
+
+
+def package(directory: Path, name: str, **more: object) -> Path:
+    directory.mkdir(parents=True)
+    (directory / "package.json").write_text(json.dumps({"name": name, "version": "1.2.3", **more}))
+    (directory / "index.js").write_text("module.exports = {};\n")
+    return directory
+
+
+def cached(tmp_path: Path, *names: str, runtime: str = "a" * 32) -> Packages:
+    """Return packages as they lie in a cache, without npm."""
+    place = tmp_path / "cache" / "runtimes" / runtime / "node_modules"
+    return Packages({name: package(place / name, name) for name in names})
+
+
+def actions(project: Path, packages: Packages) -> dict[str, Action]:
+    place = project / "node_modules"
+    return {one.path.relative_to(place).as_posix(): one.action for one in link_packages(project, packages)}
+
+
+def test_types_of_the_runtimes_packages_are_found_however_a_package_tells_of_them(project: Path) -> None:
+    packages = installed_packages(DEPENDENCIES, cache_dir())
+    assert packages.missing is None
+    link_packages(project, packages)
+    write_stubs(project, schema="{}", scope=Scope(packages=tuple(DEPENDENCIES)))
+    (project / "handlers" / "wrong.ts").write_text(
+        """\
+import got from "got";
+import addDays from "date-fns/addDays";
+import ms from "ms";
+import axios from "axios";
+import { stringify } from "qs";
+import { UsersApi } from "chatkitty-platform-sdk";
+
+export async function handleEvent() {
+  const page: string = got("http://x");
+  addDays("today");
+  const time: string = ms("1 day");
+  axios.nothing();
+  stringify({}, { nothing: 1 });
+  new UsersApi().nothing();
+}
+"""
+    )
+    lines = [line for line in tsc(project) if not line.startswith(" ")]
+    assert [line.partition(",")[0] for line in lines] == [f"handlers/wrong.ts({line}" for line in range(9, 15)]
+    assert known_packages(DEPENDENCIES, cache_dir()) == packages
+    assert list(stale_links(project, packages)) == []
+
+
+def test_packages_without_types_and_packages_that_are_not_there_are_any(project: Path, tmp_path: Path) -> None:
+    link_packages(project, cached(tmp_path, "pizza"))
+    write_stubs(project, schema="{}", scope=Scope(packages=("pizza", "pasta")))
+    (project / "handlers" / "eat.ts").write_text(
+        'import pizza from "pizza";\nimport { boil } from "pasta/boil";\n'
+        "export const handleEvent = () => [pizza.slice(1).crust, boil()];\n"
+    )
+    assert tsc(project) == []
+
+
+def test_links_follow_the_packages_and_leave_alone_what_the_user_installed(project: Path, tmp_path: Path) -> None:
+    own = package(project / "node_modules" / "own", "own")
+    package(project / "node_modules" / "@mine" / "own", "@mine/own")
+    elsewhere = package(tmp_path / "linked", "linked")
+    link_directory(project / "node_modules" / "linked", elsewhere)
+    first = cached(tmp_path, "a", "b", "@s/c", "own", "linked")
+    assert list(stale_links(project, first)) == [project / "node_modules" / name for name in ("a", "b", "@s/c")]
+    assert actions(project, first) == {
+        "a": Action.CREATED,
+        "b": Action.CREATED,
+        "@s/c": Action.CREATED,
+        "own": Action.KEPT,
+        "linked": Action.KEPT,
+    }
+    assert set(actions(project, first).values()) == {Action.UNCHANGED, Action.KEPT}
+    assert not (project / "node_modules" / ".gitignore").exists()  # the directory was there: it is not ours
+
+    second = cached(tmp_path, "a", "own", runtime="b" * 32)
+    stale = [project / "node_modules" / name for name in ("a", "b", "@s/c")]
+    assert list(stale_links(project, second)) == stale
+    assert actions(project, second) == {
+        "a": Action.OVERWRITTEN,
+        "own": Action.KEPT,
+        "b": Action.REMOVED,
+        "@s/c": Action.REMOVED,
+    }
+    assert list(stale_links(project, second)) == []
+    assert link_target(own) is None
+    assert link_target(project / "node_modules" / "linked") == elsewhere
+
+
+def test_a_node_modules_that_is_made_is_kept_out_of_git_by_itself(project: Path, tmp_path: Path) -> None:
+    assert not has_links(project)
+    link_packages(project, cached(tmp_path, "a"))
+    assert (project / "node_modules" / ".gitignore").read_text() == "*\n"
+    assert has_links(project)
+
+
+def test_a_node_modules_that_is_a_link_itself_is_left_alone(project: Path, tmp_path: Path) -> None:
+    shared = tmp_path / "shared"
+    shared.mkdir()
+    link_directory(project / "node_modules", shared)
+    packages = cached(tmp_path, "a")
+    [kept] = link_packages(project, packages)
+    assert kept.action is Action.KEPT
+    assert list(stale_links(project, packages)) == []
+    assert list(shared.iterdir()) == []
+
+
+def test_links_into_a_cache_that_is_gone_are_still_ours_and_are_replaced(project: Path, tmp_path: Path) -> None:
+    gone = Packages({"a": tmp_path / "old" / "runtimes" / ("c" * 32) / "node_modules" / "a"})
+    link_packages(project, gone)
+    assert actions(project, cached(tmp_path, "a")) == {"a": Action.OVERWRITTEN}
+    assert (project / "node_modules" / "a" / "index.js").is_file()
+
+
+def test_a_file_in_the_place_of_node_modules_is_a_clear_failure(project: Path, tmp_path: Path) -> None:
+    (project / "node_modules").write_text("not a directory")
+    with pytest.raises(CannotWrite, match="cannot link packages into"):
+        link_packages(project, cached(tmp_path, "a"))
+
+
+def test_what_cannot_be_installed_is_told_and_the_links_stay(
+    project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    link_packages(project, cached(tmp_path, "a"))
+    monkeypatch.setenv("npm_config_registry", "http://127.0.0.1:9")
+    monkeypatch.setenv("npm_config_cache", str(tmp_path / "npm"))
+    packages = installed_packages({"a": "1"}, tmp_path / "empty")
+    assert isinstance(packages.missing, DependenciesFailed)
+    assert link_packages(project, packages) == ()
+    assert has_links(project)
+    assert known_packages({"a": "1"}, tmp_path / "empty") is None
+
+
+def test_that_nobody_wrote_types_for_a_package_is_asked_once_and_remembered(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    untyped = package(tmp_path / "untyped", "pizza-untyped")
+    typed = package(tmp_path / "typed", "pizza-typed", main="lib")
+    (typed / "lib.d.ts").write_text("export {};\n")
+    dependencies = {"pizza-untyped": f"file:{untyped.as_posix()}", "pizza-typed": f"file:{typed.as_posix()}"}
+    # The platform's own packages come from npm; what is asked for afterwards is asked of the server below.
+    cache = tmp_path / "cache"
+    install({**{one.name: one.version for one in DEFAULT_PACKAGES}, **dependencies}, cache)
+    asked: list[str] = []
+
+    def nothing(request: Request) -> Reply:
+        asked.append(request.path)
+        return Reply(404, {"error": "Not found"})
+
+    early = known_packages(dependencies, cache)
+    assert early is not None
+    assert "not fetched yet" in str(early.missing)
+    with serve(nothing) as registry:
+        monkeypatch.setenv("npm_config_registry", registry.url)
+        monkeypatch.setenv("npm_config_cache", str(tmp_path / "npm"))
+        packages = installed_packages(dependencies, cache)
+        first = len(asked)
+        assert packages.missing is None
+        assert {"pizza-untyped", "pizza-typed"} <= packages.targets.keys()
+        assert installed_packages(dependencies, cache) == known_packages(dependencies, cache) == packages
+    assert any("pizza-untyped" in path for path in asked)
+    assert not any("pizza-typed" in path for path in asked)
+    assert len(asked) == first
+
+
+def test_types_that_the_manifest_names_itself_are_not_looked_for_again(tmp_path: Path) -> None:
+    dependencies = {"ms": "2.1.3", "@types/ms": "0.7.34"}
+    packages = installed_packages(dependencies, cache_dir())
+    installed = json.loads((packages.targets["@types/ms"] / "package.json").read_text())
+    assert installed["version"] == "0.7.34"
