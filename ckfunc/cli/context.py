@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from ckfunc.model.project import Project, Target
     from ckfunc.model.seed import Seed
     from ckfunc.runtime.compiler import Compiler
+    from ckfunc.runtime.kept import KeptCompiler
 
 STATE_DIRECTORY = ".ckfunc"
 """What ckfunc keeps in a project; nothing in it belongs in git."""
@@ -47,6 +48,7 @@ class App:
         self._project: Project | None = None
         self._client: Client | None = None
         self._compiler: Compiler | None = None
+        self._kept_compiler: KeptCompiler | None = None
 
     def __enter__(self) -> App:
         return self
@@ -187,9 +189,9 @@ class App:
 
         return find_running(self.emulator_data)
 
-    def start_emulator(self) -> str:
+    def start_emulator(self, *, port: int = 0, seed: Seed | None = None) -> str:
         """Run this project's emulator until the command ends, and return its address."""
-        emulator = self.emulator(self.emulator_data)
+        emulator = self.emulator(self.emulator_data, port=port, seed=seed)
         until = self.clock.monotonic_s() + STARTING_S
         while True:
             try:
@@ -235,6 +237,15 @@ class App:
             self._compiler = Compiler()
             self._closing.callback(self._compiler.close)
         return self._compiler
+
+    def kept_compiler(self) -> KeptCompiler:
+        """Return what compiles scripts that were not compiled before; from any thread."""
+        with self._ending:
+            if self._kept_compiler is None:
+                from ckfunc.runtime.kept import KeptCompiler
+
+                self._kept_compiler = KeptCompiler(self.compiler, cache_dir())
+        return self._kept_compiler
 
     def on_close(self, close: Callable[[], object]) -> None:
         """Call `close` when the command ends, before what it uses is closed."""

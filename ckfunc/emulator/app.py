@@ -8,6 +8,7 @@ import logging
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
+from ckfunc.emulator.dispatch.recording import Asked, Calls
 from ckfunc.emulator.http.calls import Call
 from ckfunc.emulator.http.guards import check_host, check_origin
 from ckfunc.emulator.http.negotiation import answer_format
@@ -73,8 +74,8 @@ Send = Callable[[Mapping[str, Any]], Awaitable[None]]
 CALLER_HEADER = "x-ckfunc-invocation"
 """The invocation whose handler sent a request: the runtime adds it, so that loops of events are found."""
 
-_ALWAYS_CAMEL = (["emulator"], ["oauth"])
-"""Where a path without /v1 is no call of the Platform API in its other spelling."""
+_NOT_THE_API = (["emulator"], ["oauth"])
+"""Where a path without /v1 is no call of the Platform API in its other spelling, but something of ours."""
 
 _LOG = logging.getLogger("ckfunc.emulator")
 
@@ -86,7 +87,6 @@ class App:
         self._services = services
         self._loopback_only = loopback_only
         self._router = Router(ROUTES)
-        self._marker = (b"x-ckfunc-emulator", services.database.id.encode())
 
     async def __call__(self, scope: Mapping[str, Any], receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -94,20 +94,51 @@ class App:
             return
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
         dialect, media_type = Dialect.CAMEL, JSON
+        noted = None
         try:
             versioned, segments = segments_of(scope["raw_path"].decode("latin-1"))
-            camel = versioned or segments[:1] in _ALWAYS_CAMEL
-            dialect, media_type = answer_format(headers.get("accept", ""), camel)
-            reply = await self._answer(scope, headers, segments, receive)
+            own = segments[:1] in _NOT_THE_API
+            dialect, media_type = answer_format(headers.get("accept", ""), versioned or own)
+            caller = self._caller(headers)
+            if caller is not None and not own:
+                noted = self._note(caller, scope, headers, segments)
+            reply = await self._answer(scope, headers, segments, receive, caller, noted)
         except Problem as problem:
             reply = Reply(problem.document(), problem.status, problem.headers)
             media_type = JSON
         except ConnectionError:
+            if noted is not None:
+                self._services.dispatch.recorder.answered(*noted, 0)
             return
+        if noted is not None:
+            self._services.dispatch.recorder.answered(*noted, reply.status)
         await self._send(reply, dialect, media_type, scope["method"] == "HEAD", send)
 
+    def _caller(self, headers: Mapping[str, str]) -> int | None:
+        label = headers.get(CALLER_HEADER)
+        return None if label is None else self._services.dispatch.recorder.caller(label)
+
+    def _note(
+        self, caller: int, scope: Mapping[str, Any], headers: Mapping[str, str], segments: list[str]
+    ) -> tuple[Calls, Asked] | None:
+        """Note that a run's handler asks something, unless the run is long over."""
+        calls = self._services.dispatch.recorder.of(caller)
+        if calls is None:
+            return None
+        query = scope["query_string"].decode("latin-1")
+        path = f"/{'/'.join(segments)}{'?' if query else ''}{query}"
+        asked = Asked(scope["method"], path, headers.get("content-type"))
+        calls.add(asked)
+        return calls, asked
+
     async def _answer(
-        self, scope: Mapping[str, Any], headers: dict[str, str], segments: list[str], receive: Receive
+        self,
+        scope: Mapping[str, Any],
+        headers: dict[str, str],
+        segments: list[str],
+        receive: Receive,
+        caller: int | None,
+        noted: tuple[Calls, Asked] | None,
     ) -> Reply:
         host = headers.get("host", "")
         if self._loopback_only:
@@ -120,7 +151,7 @@ class App:
             headers,
             scope["query_string"],
             parameters=parameters,
-            caller=_caller(headers),
+            caller=caller,
         )
         if route.access is Access.TOKEN:
             self._services.tokens.check(headers.get("authorization"))
@@ -128,6 +159,8 @@ class App:
             check_origin(headers.get("origin"), scope["scheme"], host)
         if scope["method"] not in ("GET", "HEAD"):
             call.body = await _body(receive, route.body_bytes)
+            if noted is not None:
+                noted[0].take_body(noted[1], call.body)
         try:
             made = route.handler(call, self._services)
             return await made if inspect.isawaitable(made) else made
@@ -150,16 +183,11 @@ class App:
         headers = [
             (b"content-type", (reply.content_type or media_type).encode("latin-1")),
             (b"content-length", str(len(content)).encode()),
-            self._marker,
+            (b"x-ckfunc-emulator", self._services.database.id.encode()),
         ]
         headers += [(name.encode("latin-1"), value.encode("latin-1")) for name, value in reply.headers.items()]
         await send({"type": "http.response.start", "status": reply.status, "headers": headers})
         await send({"type": "http.response.body", "body": b"" if head else content})
-
-
-def _caller(headers: Mapping[str, str]) -> int | None:
-    text = headers.get(CALLER_HEADER, "")
-    return int(text) if text.isascii() and text.isdecimal() and len(text) < 19 else None
 
 
 async def _body(receive: Receive, limit_bytes: int) -> bytes:

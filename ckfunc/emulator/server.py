@@ -7,11 +7,11 @@ import logging
 import signal
 import socket
 import threading
-from collections.abc import Callable
-from contextlib import AsyncExitStack, ExitStack, suppress
+from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack, ExitStack, closing, suppress
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from ckfunc.base.clock import SystemClock
 from ckfunc.base.errors import Busy
@@ -25,6 +25,12 @@ from ckfunc.model.seed import Seed
 if TYPE_CHECKING:
     import uvicorn
 
+    from ckfunc.emulator.dispatch.scripts import Compiler
+    from ckfunc.emulator.resources.services import Services
+    from ckfunc.emulator.store.database import Database
+
+T = TypeVar("T")
+
 _ANY = ("", "0.0.0.0", "::")  # noqa: S104 - compared with, not bound to
 
 
@@ -33,6 +39,9 @@ class Emulator:
 
     `on_event` gets a line whenever something happens that a developer may want to see; it is called on the
     emulator's own thread. `seed` is what is added to the data, unless it is there, before anyone is answered.
+    `copy_of` is the data directory of another emulator, running or not, whose data one in memory begins with; nothing
+    changes there. `compiler` is used, and left open, in place of one of its own. Without `spares`, no process is booted
+    ahead of the function that will need it.
     """
 
     def __init__(
@@ -46,6 +55,9 @@ class Emulator:
         on_event: Callable[[str], None] | None = None,
         token_lifetime_s: float = DEFAULT_LIFETIME_S,
         seed: Seed | None = None,
+        copy_of: Path | None = None,
+        compiler: Compiler | None = None,
+        spares: bool = True,
     ) -> None:
         self._data_dir = data_dir
         self._host = host
@@ -55,6 +67,10 @@ class Emulator:
         self._on_event = _harmless(on_event)
         self._token_lifetime_s = token_lifetime_s
         self._seed = seed
+        self._copy_of = copy_of
+        self._compiler = compiler
+        self._spares = spares
+        self._services: Services | None = None
         self._thread: threading.Thread | None = None
         self._ready = threading.Event()
         self._failure: BaseException | None = None
@@ -128,6 +144,46 @@ class Emulator:
             for number, handler in before.items():
                 signal.signal(number, handler)
 
+    def within(self, work: Callable[[Services], Awaitable[T]]) -> T:
+        """Do something on the emulator's own thread, with its parts at hand, and wait for the result; from any other.
+
+        An interrupt gives the work up.
+        """
+        if self._services is None or self._loop is None:
+            raise RuntimeError("the emulator does not run")
+        services = self._services
+
+        async def done() -> T:
+            return await work(services)
+
+        doing = asyncio.run_coroutine_threadsafe(done(), self._loop)
+        try:
+            return doing.result()
+        finally:
+            doing.cancel()
+
+    def snapshot(self) -> bytes:
+        """Return all data of an emulator in memory, as it is between two runs: those under way are waited for."""
+
+        async def taken(services: Services) -> bytes:
+            await _idle(services)
+            return services.database.snapshot()
+
+        return self.within(taken)
+
+    def restore(self, snapshot: bytes) -> None:
+        """Put all data back to what it was, as if what came after had never been: ids are given again.
+
+        Processes of functions stay warm, tokens stay good. Requests that a handler of before still sends are refused.
+        """
+
+        async def put_back(services: Services) -> None:
+            await _idle(services)
+            services.database.restore(snapshot)
+            services.dispatch.data_replaced()
+
+        self.within(put_back)
+
     def _listen(self) -> socket.socket:
         family = socket.AF_INET6 if ":" in self._host else socket.AF_INET
         # With the protocol named, asyncio turns Nagle's algorithm off: an answer is not held back for 40 ms.
@@ -154,33 +210,50 @@ class Emulator:
             finally:
                 self._ready.set()
 
+    def _open(self, path: Path | None) -> Database:
+        from ckfunc.emulator.store import application, runtime, seeds
+        from ckfunc.emulator.store.database import copied, open_database
+        from ckfunc.emulator.store.schema import MIGRATIONS, SCHEMA
+
+        if self._copy_of is None:
+            database = open_database(path, SCHEMA, MIGRATIONS)
+        else:
+            database = copied(self._copy_of / DATABASE, SCHEMA, MIGRATIONS)
+        try:
+            application.create_if_missing(database)
+            runtime.create_if_missing(database)
+            if self._seed is not None:
+                seeds.apply(database, self._seed)
+        except BaseException:
+            database.close()
+            raise
+        return database
+
     async def _serve(self, listener: socket.socket) -> None:
         from ckfunc.emulator.app import App
         from ckfunc.emulator.dispatch.dispatcher import STOPPED, Dispatcher
         from ckfunc.emulator.jobs import runner
         from ckfunc.emulator.resources.services import Services
-        from ckfunc.emulator.store import application, invocations, jobs, runtime, seeds, sessions
-        from ckfunc.emulator.store.database import open_database
-        from ckfunc.emulator.store.schema import MIGRATIONS, SCHEMA
-        from ckfunc.runtime.compiler import Compiler
+        from ckfunc.emulator.store import invocations, jobs, sessions
+        from ckfunc.runtime.compiler import Compiler as OwnCompiler
         from ckfunc.runtime.pool import Hosts
 
         self._loop = asyncio.get_running_loop()
         self._end = asyncio.Event()
         async with AsyncExitStack() as opened:
             path = None if self._data_dir is None else self._data_dir / DATABASE
-            database = open_database(path, SCHEMA, MIGRATIONS)
-            opened.callback(database.close)
-            application.create_if_missing(database)
-            runtime.create_if_missing(database)
-            if self._seed is not None:
-                seeds.apply(database, self._seed)
+            database = opened.enter_context(closing(self._open(path)))
             invocations.end_abandoned(database, STOPPED)
             sessions.end_all(database)
             jobs.fail_abandoned(database, runner.STOPPED)
             tokens = Tokens(SystemClock(), self._token_lifetime_s)
-            compiler = opened.enter_context(Compiler())
-            hosts = Hosts(limits=self._limits, cache=self._cache, on_event=self._on_event)
+            compiler = self._compiler or opened.enter_context(OwnCompiler())
+            hosts = Hosts(
+                limits=self._limits,
+                cache=self._cache,
+                on_event=self._on_event,
+                spares=self._spares,
+            )
             opened.push_async_callback(hosts.close)
             dispatcher = Dispatcher(
                 database,
@@ -192,7 +265,7 @@ class Emulator:
             opened.push_async_callback(dispatcher.close)
             background = runner.Jobs(database, path, self._on_event)
             opened.push_async_callback(background.close)
-            services = Services(database, tokens, dispatcher, background, self._data_dir)
+            services = Services(database, tokens, dispatcher, background, hosts, self._data_dir)
             app = App(services, loopback_only=is_loopback(self._host))
             server = _uvicorn(app)
             serving = asyncio.create_task(server.serve(sockets=[listener]))
@@ -201,6 +274,7 @@ class Emulator:
             if self._data_dir is not None:
                 write_address(self._data_dir, self.url, database.id)
                 opened.callback(remove_address, self._data_dir)
+            self._services = services
             self._ready.set()
             ending = asyncio.create_task(self._end.wait())
             await asyncio.wait((serving, ending), return_when=asyncio.FIRST_COMPLETED)
@@ -209,6 +283,12 @@ class Emulator:
                 await dispatcher.finish()
             server.should_exit = True
             await serving
+
+
+async def _idle(services: Services) -> None:
+    """Wait until nothing is under way that would change the data."""
+    while services.dispatch.busy or services.jobs.busy:
+        await asyncio.sleep(0.002)
 
 
 def _harmless(tell: Callable[[str], None] | None) -> Callable[[str], None]:

@@ -56,7 +56,8 @@ class Environment:
     `dependencies` maps npm names to version ranges, the platform's default packages included.
     `variables` is all that a handler sees in process.env, but for what Node itself needs.
     With `steady`, runs can be repeated: it is what they and the code outside of them see unless told otherwise, and the
-    answer of a run waits for the API requests that it did not await. Without `network`, the platform alone is reached.
+    answer of a run waits for the API requests that it did not await; so it does with `settle`. Without `network`, the
+    platform alone is reached.
     """
 
     dependencies: Mapping[str, str]
@@ -65,6 +66,7 @@ class Environment:
     initialization_script: Compiled | None = None
     steady: Steady | None = None
     network: bool = True
+    settle: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,9 +38,30 @@ class Invocation:
 
 
 @dataclass(frozen=True, slots=True)
+class ApiCall:
+    """A request that a handler sent to the Platform API.
+
+    `path` has neither the host nor /v1, and is encoded as it was asked, with its query: "/channels/1/messages?size=5".
+    `body` is parsed JSON; None without a body; for a form its fields, a file in it being `{"$file": name, …}`; text for
+    anything else; and `{"$cut": bytes}` for one that is too large to be kept. `status` is 0 without an answer as yet.
+    """
+
+    method: str
+    path: str
+    body: Any = None
+    status: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class InvocationDetail:
-    """What the emulator alone knows of a run. `duration_ms` is None while it runs."""
+    """What the emulator alone knows of a run. `duration_ms` is None while it runs.
+
+    `calls` is what its handler asked of the Platform API, in the order of asking; `calls_omitted` counts those beyond
+    what is kept of one run.
+    """
 
     id: int
     console: tuple[ConsoleLine, ...] = ()
     duration_ms: float | None = None
+    calls: tuple[ApiCall, ...] = ()
+    calls_omitted: int = 0

@@ -109,6 +109,7 @@ class Host:
                 "limits": {"resultBytes": self._limits.result_bytes, "consoleBytes": self._limits.console_bytes},
                 "steady": _steady(environment.steady),
                 "network": environment.network,
+                "settle": environment.settle,
             },
             "the default packages did not load",
             _START_S,

@@ -22,6 +22,7 @@ _OPAQUE = frozenset(
         "environment_variables",
         "args",
         "result",
+        "calls",
         "authParams",
         "auth_params",
         "secret",

@@ -11,7 +11,7 @@ import pytest
 from ckfunc.base.files import cache_dir
 from ckfunc.emulator.server import Emulator
 from ckfunc.emulator.store.database import Database, open_database
-from ckfunc.emulator.store.schema import SCHEMA
+from ckfunc.emulator.store.schema import MIGRATIONS, SCHEMA
 
 
 @pytest.fixture
@@ -46,7 +46,7 @@ def client(emulator: Emulator) -> Iterator[httpx.Client]:
 @pytest.fixture
 def database(emulator: Emulator, tmp_path: Path) -> Iterator[Database]:
     """The running emulator's own file, to put there what no operation of the Platform API does."""
-    opened = open_database(tmp_path / "emulator" / "emulator.db", SCHEMA)
+    opened = open_database(tmp_path / "emulator" / "emulator.db", SCHEMA, MIGRATIONS)
     yield opened
     opened.close()
 

@@ -148,7 +148,13 @@ def test_what_runs_can_be_read_while_it_runs(client: httpx.Client) -> None:
         return dict(found)
 
     running = eventually(lambda: (found := detail())["console"] and found)
-    assert running == {"id": invocation["id"], "console": [{"level": "log", "text": "first"}], "durationMs": None}
+    assert running == {
+        "id": invocation["id"],
+        "console": [{"level": "log", "text": "first"}],
+        "durationMs": None,
+        "calls": [],
+        "callsOmitted": 0,
+    }
     caller.join()
     assert [line["level"] for line in detail()["console"]] == ["log", "warn"]
     assert detail()["durationMs"] > 1000

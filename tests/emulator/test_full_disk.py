@@ -20,7 +20,7 @@ from ckfunc.emulator.store import application, functions, invocations, runtime, 
 from ckfunc.emulator.store.database import Database, is_storage_failure, open_database
 from ckfunc.emulator.store.paging import PageRequest
 from ckfunc.emulator.store.schema import SCHEMA
-from ckfunc.model.execution import Compiled, Environment, HandlerVersion, Outcome
+from ckfunc.model.execution import Compiled, Environment, HandlerVersion, Outcome, Steady
 from ckfunc.model.function import NewFunction
 from ckfunc.model.invocation import ConsoleLine, Status
 
@@ -56,6 +56,7 @@ class Filling:
         on_console: Callable[[ConsoleLine], None] | None = None,
         *,
         label: str = "",
+        steady: Steady | None = None,
     ) -> Outcome:
         if event.get("full"):
             self._database.execute(f"PRAGMA max_page_count = {self._database.value('PRAGMA page_count')}")

@@ -105,7 +105,7 @@ def test_runs_that_a_killed_emulator_left_are_failed_with_a_sentence(tmp_path: P
         assert found["status"] == "FAILED"
         assert found["result"]["error"]["message"] == "the emulator stopped before this run ended"
         detail = client.get("/emulator/invocations?ids=7").json()["invocations"]
-        assert detail == [{"id": 7, "console": [], "durationMs": 0.0}]
+        assert detail == [{"id": 7, "console": [], "durationMs": 0.0, "calls": [], "callsOmitted": 0}]
 
 
 def test_two_emulators_never_share_a_directory_and_the_second_says_who_has_it(tmp_path: Path) -> None:

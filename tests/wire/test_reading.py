@@ -131,7 +131,19 @@ def test_each_kind_of_notification_keeps_what_it_is_about(kind: str, more: dict[
 def test_an_invocation_detail_may_have_no_duration_yet() -> None:
     for duration in (None, 12.5):
         document = {"id": 1, "console": [{"level": "info", "text": "x"}], "durationMs": duration}
-        assert invocations.write_detail(invocations.read_detail(document)) == document
+        written = {**document, "calls": [], "callsOmitted": 0}
+        assert invocations.write_detail(invocations.read_detail(document)) == written
+
+
+def test_what_a_run_asked_is_read_with_its_bodies_as_they_are() -> None:
+    call = {"method": "POST", "path": "/users", "body": {"display_name": "x", "someThing": None}, "status": 201}
+    document = {"id": 1, "console": [], "durationMs": 1.0, "calls": [call], "callsOmitted": 3}
+    read = invocations.read_detail(document)
+    assert (read.calls[0].body, read.calls_omitted) == (call["body"], 3)
+    assert invocations.write_detail(read) == document
+    for wrong in ("text", {"method": "GET", "path": "/x"}):
+        with pytest.raises(Malformed):
+            invocations.read_detail({**document, "calls": [wrong]})
 
 
 def test_a_function_without_a_name_is_called_by_its_type_and_keeps_its_description() -> None:

@@ -12,11 +12,12 @@ from ckfunc.base.errors import CkfuncError
 from ckfunc.emulator.dispatch import runtimes
 from ckfunc.emulator.dispatch.depth import DEEPEST, Depths
 from ckfunc.emulator.dispatch.endings import Endings
+from ckfunc.emulator.dispatch.recording import Calls, Recorder
 from ckfunc.emulator.dispatch.scripts import INITIALIZATION_SCRIPT, Compiler, compiled, handler_name, syntax_error
 from ckfunc.emulator.http.auth import CLIENT_ID, CLIENT_SECRET
 from ckfunc.emulator.store import functions, invocations
 from ckfunc.emulator.store.database import Database
-from ckfunc.model.execution import ApiAccess, Compiled, Environment, HandlerError, HandlerVersion, Outcome
+from ckfunc.model.execution import ApiAccess, Compiled, Environment, HandlerError, HandlerVersion, Outcome, Steady
 from ckfunc.model.function import Function, FunctionVersion
 from ckfunc.model.invocation import ConsoleLine, Invocation, InvocationDetail
 
@@ -44,6 +45,7 @@ class Hosts(Protocol):
         on_console: Callable[[ConsoleLine], None] | None = None,
         *,
         label: str = "",
+        steady: Steady | None = None,
     ) -> Outcome:
         """Run a handler; never raises for what it does. Its API requests carry `label`."""
 
@@ -66,6 +68,15 @@ class _Started:
     invocation: Invocation
     depth: int
     console: list[ConsoleLine]
+    calls: Calls
+    steady: Steady | None = None
+    on_console: Callable[[ConsoleLine], None] | None = None
+
+    def tell(self, line: ConsoleLine) -> None:
+        """Note what the handler prints."""
+        self.console.append(line)
+        if self.on_console is not None:
+            self.on_console(line)
 
 
 class Dispatcher:
@@ -82,13 +93,16 @@ class Dispatcher:
         most_waiting: int = MOST_WAITING,
     ) -> None:
         self.base_url = base_url
+        self.recorder = Recorder(database)
+        self.chained = True
+        """Whether events run functions; switched off, only what `run` is asked for runs."""
         self._database = database
         self._hosts = hosts
         self._compiler = compiler
         self._on_event = on_event or (lambda _line: None)
         self._most_waiting = most_waiting
         self._depths = Depths()
-        self._endings = Endings(database, self._on_event)
+        self._endings = Endings(database, self.recorder, self._on_event)
         self._running: dict[int, _Started] = {}
         self._tasks: set[asyncio.Task[Any]] = set()
         self._slots = asyncio.Semaphore(MOST_AT_ONCE)
@@ -96,14 +110,15 @@ class Dispatcher:
         self._to_warm: set[int] = set()
         self._warming: asyncio.Task[None] | None = None
         self._versions: dict[int, HandlerVersion] = {}
-        self._made: list[Environment] = []
+        self._made: list[Environment | HandlerError] = []
+        self._pinned: dict[str, HandlerVersion | HandlerError] = {}
 
     def fire(self, trigger_type: str, data: Mapping[str, Any], *, caller: int | None = None) -> Invocation | None:
         """Run the function of this type in the background; return its run, or None when no function would run.
 
         `data` is the event in canonical spelling; `caller` is the invocation whose handler caused it, or None.
         """
-        started = self._begin(trigger_type, data, caller)
+        started = self._begin(trigger_type, data, caller) if self.chained else None
         if started is None:
             return None
         if len(self._tasks) >= self._most_waiting:
@@ -113,20 +128,36 @@ class Dispatcher:
             self._keep(self._in_turn(started))
         return started.invocation
 
-    async def run(self, trigger_type: str, data: Mapping[str, Any], *, caller: int | None = None) -> Run | None:
-        """Run the function of this type and wait for its end; None when no function would run."""
-        started = self._begin(trigger_type, data, caller)
+    async def run(
+        self,
+        trigger_type: str,
+        data: Mapping[str, Any],
+        *,
+        caller: int | None = None,
+        on_console: Callable[[ConsoleLine], None] | None = None,
+        steady: Steady | None = None,
+    ) -> Run | None:
+        """Run the function of this type and wait for its end; None when no function would run.
+
+        `on_console` gets each line as it is written. `steady` is for runs in an environment that is steady.
+        """
+        started = self._begin(trigger_type, data, caller, steady, on_console)
         if started is None:
             return None
         outcome = await self._execute(started)
         result = invocations.result_of(outcome)
         invocation = replace(started.invocation, status=outcome.status, result=result)
-        return Run(invocation, InvocationDetail(invocation.id, outcome.console, outcome.duration_ms), outcome)
+        calls = started.calls
+        detail = InvocationDetail(invocation.id, outcome.console, outcome.duration_ms, calls.shown(), calls.omitted)
+        return Run(invocation, detail, outcome)
 
-    def console_of(self, invocation_id: int) -> tuple[ConsoleLine, ...] | None:
-        """Return what a run has written so far, or None when it is not under way."""
+    def so_far(self, invocation_id: int) -> InvocationDetail | None:
+        """Return what a run has done so far, or None when it is not under way."""
         started = self._running.get(invocation_id)
-        return None if started is None else tuple(started.console)
+        if started is None:
+            return None
+        calls = started.calls
+        return InvocationDetail(invocation_id, tuple(started.console), None, calls.shown(), calls.omitted)
 
     def runtime_changed(self) -> None:
         """Take note of another runtime: new runs get the new one, and what was warm is made warm again."""
@@ -153,6 +184,26 @@ class Dispatcher:
         except CkfuncError as error:
             self._on_event(error.message)
 
+    def pin(self, trigger_type: str, version: HandlerVersion | HandlerError) -> None:
+        """Run this for the function of a type, whatever the database holds of it."""
+        self._pinned[trigger_type] = version
+
+    def pin_environment(self, environment: Environment | HandlerError) -> None:
+        """Run handlers in this, whatever the database holds of the runtime, until that changes."""
+        self._made = [environment]
+
+    def data_replaced(self) -> None:
+        """Take note that the database holds something else now; nothing may be under way."""
+        self.recorder.undo()
+        self._depths = Depths()
+        self._versions.clear()
+        self._made = []
+
+    @property
+    def busy(self) -> bool:
+        """Whether a run is under way, or a request of one that has ended."""
+        return bool(self._running) or self.recorder.busy
+
     async def finish(self) -> None:
         """Wait for the end of every run, and of those that they cause; each has its time limit."""
         while self._running:
@@ -167,14 +218,21 @@ class Dispatcher:
         for started in list(self._running.values()):
             self._end(started, Outcome(None, STOPPED, tuple(started.console)))
 
-    def _begin(self, trigger_type: str, data: Mapping[str, Any], caller: int | None) -> _Started | None:
+    def _begin(
+        self,
+        trigger_type: str,
+        data: Mapping[str, Any],
+        caller: int | None,
+        steady: Steady | None = None,
+        on_console: Callable[[ConsoleLine], None] | None = None,
+    ) -> _Started | None:
         function = functions.find_by_type(self._database, trigger_type)
         if function is None or not function.enabled or function.current_version_number == 0:
             return None
         self._endings.catch_up()
         depth = self._depths.below(caller)
         invocation = invocations.begin(self._database, function.id, function.current_version_number, data)
-        started = _Started(function, invocation, depth, [])
+        started = _Started(function, invocation, depth, [], self.recorder.begin(invocation.id), steady, on_console)
         self._running[invocation.id] = started
         self._depths.note(invocation.id, depth)
         return started
@@ -213,15 +271,16 @@ class Dispatcher:
         if isinstance(environment, HandlerError):
             return Outcome(None, environment)
         invocation = started.invocation
+        label = self.recorder.label(invocation.id)
         return await self._hosts.invoke(
-            environment, version, invocation.args, started.console.append, label=str(invocation.id)
+            environment, version, invocation.args, started.tell, label=label, steady=started.steady
         )
 
     def _end(self, started: _Started, outcome: Outcome) -> None:
         invocation_id = started.invocation.id
         if self._running.pop(invocation_id, None) is None:
             return
-        self._endings.store(invocation_id, outcome)
+        self._endings.store(outcome, started.calls)
         self._on_event(
             f"{started.function.type} v{started.invocation.version_number} {outcome.status.value}"
             f" in {outcome.duration_ms:.0f} ms" + (f": {outcome.error.message}" if outcome.error else "")
@@ -229,6 +288,8 @@ class Dispatcher:
 
     async def _version(self, function: Function) -> HandlerVersion | HandlerError:
         """Return the current version, ready to run, or why it cannot."""
+        if function.type in self._pinned:
+            return self._pinned[function.type]
         kept = self._versions.get(function.id)
         if kept is not None and kept.number == function.current_version_number:
             return kept

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from ckfunc.emulator.dispatch.dispatcher import Dispatcher, Run
 from ckfunc.emulator.store import application, users
 from ckfunc.emulator.store.database import Database
+from ckfunc.model.execution import Steady
+from ckfunc.model.invocation import ConsoleLine
 from ckfunc.model.user import User
 
 START_SESSION = "user.attempted.start_session"
@@ -25,14 +27,22 @@ class Decision:
 
 
 async def attempt_start_session(
-    database: Database, dispatcher: Dispatcher, username: str, auth_params: Mapping[str, Any]
+    database: Database,
+    dispatcher: Dispatcher,
+    event: Mapping[str, Any],
+    *,
+    on_console: Callable[[ConsoleLine], None] | None = None,
+    steady: Steady | None = None,
 ) -> Decision:
-    """Decide about a session of `username`, before there is one.
+    """Decide about a session of the event's `username`, before there is one.
+
+    `on_console` and `steady` are as the dispatcher's `run` takes them.
 
     A throw of the function denies it. Then the user must exist, or is made as a guest where guests are allowed
     (after a function that did not make the user, that is inferred).
     """
-    run = await dispatcher.run(START_SESSION, {"username": username, "authParams": dict(auth_params)})
+    run = await dispatcher.run(START_SESSION, event, on_console=on_console, steady=steady)
+    username = event["username"]
     if run is not None and run.outcome.error is not None:
         return Decision(False, run.outcome.error.message, None, run)
     user = users.find_by_name(database, username)

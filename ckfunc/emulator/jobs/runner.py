@@ -80,6 +80,11 @@ class Jobs:
             self._working = asyncio.get_running_loop().create_task(self._work())
         return job
 
+    @property
+    def busy(self) -> bool:
+        """Whether a job waits or is being done."""
+        return self._working is not None and not self._working.done()
+
     async def close(self) -> None:
         """Stop; jobs that are not done FAIL."""
         self._stopping.set()

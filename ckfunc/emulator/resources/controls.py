@@ -48,7 +48,9 @@ async def trigger(call: Call, services: Services) -> Reply:
         if not username:
             raise Refused("field 'username' is empty")
         auth_params = optional(data, "authParams", dict) or {}
-        decision = await attempt_start_session(services.database, services.dispatch, username, auth_params)
+        decision = await attempt_start_session(
+            services.database, services.dispatch, {"username": username, "authParams": auth_params}
+        )
         verdict = {"allowed": decision.allowed, "reason": decision.reason}
         return Reply({**_run_document(call, decision.run), **verdict})
     run = await services.dispatch.run(trigger_type, data)
@@ -95,8 +97,7 @@ def _run_document(call: Call, run: Run | None) -> dict[str, Any]:
 
 
 def _live(detail: InvocationDetail, services: Services) -> InvocationDetail:
-    console = services.dispatch.console_of(detail.id)
-    return detail if console is None else replace(detail, console=console)
+    return services.dispatch.so_far(detail.id) or detail
 
 
 def _object(document: Any) -> dict[str, Any]:

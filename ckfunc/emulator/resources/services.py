@@ -9,6 +9,7 @@ from ckfunc.emulator.dispatch.dispatcher import Dispatcher
 from ckfunc.emulator.http.auth import Tokens
 from ckfunc.emulator.jobs.runner import Jobs
 from ckfunc.emulator.store.database import Database
+from ckfunc.runtime.pool import Hosts
 
 
 @dataclass(slots=True)
@@ -19,4 +20,5 @@ class Services:
     tokens: Tokens
     dispatch: Dispatcher
     jobs: Jobs
+    hosts: Hosts
     data_dir: Path | None

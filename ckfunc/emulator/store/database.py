@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 import uuid
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -75,6 +75,19 @@ class Database:
         finally:
             self._in_transaction = False
 
+    def snapshot(self) -> bytes:
+        """Return everything that a database in memory holds."""
+        return self._connection.serialize()
+
+    def restore(self, snapshot: bytes) -> None:
+        """Make a database in memory hold what it, or another one, held when `snapshot` was taken."""
+        # Not deserialized into this connection itself: that frees the schema which prepared statements (those on STRICT
+        # tables) and table-valued functions (json_each) still point into, and SQLite crashes.
+        with closing(sqlite3.connect(":memory:")) as source:
+            source.deserialize(snapshot)
+            source.backup(self._connection)
+        self.id = self.value("SELECT id FROM emulator")
+
     def close(self) -> None:
         """Write everything into the file and let go of it."""
         self._connection.close()
@@ -97,6 +110,39 @@ def open_database(path: Path | None, schema: Sequence[str], migrations: Sequence
             f"the emulator's database {path} cannot be used: {error}",
             hint="choose another --data-dir, or delete the file to start afresh",
         ) from None
+    except BaseException:
+        connection.close()
+        raise
+
+
+def copied(path: Path, schema: Sequence[str], migrations: Sequence[str] = ()) -> Database:
+    """Return a database in memory that begins with what the file holds at this moment, under an id of its own.
+
+    The file may be in use, and is not changed. Raises UnusableDatabase.
+    """
+    with closing(sqlite3.connect(":memory:", isolation_level=None)) as copy:
+        try:
+            with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as origin:
+                origin.execute("PRAGMA busy_timeout = 5000")
+                origin.backup(copy)
+            content = bytearray(copy.serialize())
+        except sqlite3.DatabaseError as error:
+            raise UnusableDatabase(f"the emulator's database {path} cannot be read: {error}") from None
+    if not content:
+        return open_database(None, schema, migrations)  # a file that was made a moment ago
+    # The two bytes say how the file was written to; in memory there is no write-ahead log.
+    # Source: https://www.sqlite.org/c3ref/deserialize.html
+    content[18:20] = b"\1\1"
+    connection = sqlite3.connect(":memory:", isolation_level=None, cached_statements=512)
+    try:
+        connection.deserialize(content)
+        database = _prepared(connection, path, schema, migrations)
+        database.id = str(uuid.uuid4())
+        database.execute("UPDATE emulator SET id = ?", (database.id,))
+        return database
+    except sqlite3.DatabaseError as error:
+        connection.close()
+        raise UnusableDatabase(f"the emulator's database {path} cannot be used: {error}") from None
     except BaseException:
         connection.close()
         raise

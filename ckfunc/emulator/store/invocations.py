@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -12,7 +12,7 @@ from ckfunc.base.clock import parse_timestamp, timestamp
 from ckfunc.emulator.store.database import Database
 from ckfunc.emulator.store.paging import PageRequest, select_page
 from ckfunc.model.execution import HandlerError, Outcome
-from ckfunc.model.invocation import ConsoleLine, Invocation, InvocationDetail, Status
+from ckfunc.model.invocation import ApiCall, ConsoleLine, Invocation, InvocationDetail, Status
 from ckfunc.model.page import Page
 
 SCHEMA = """
@@ -32,9 +32,17 @@ CREATE INDEX invocations_running ON invocations (id) WHERE status = 'RUNNING';
 CREATE TABLE invocation_details (
   invocation_id INTEGER PRIMARY KEY REFERENCES invocations (id),
   console TEXT NOT NULL,
-  duration_ms REAL NOT NULL
+  duration_ms REAL NOT NULL,
+  calls TEXT NOT NULL DEFAULT '[]',
+  calls_omitted INTEGER NOT NULL DEFAULT 0
 ) STRICT
 """
+
+CALLS_ADDED = """
+ALTER TABLE invocation_details ADD COLUMN calls TEXT NOT NULL DEFAULT '[]';
+ALTER TABLE invocation_details ADD COLUMN calls_omitted INTEGER NOT NULL DEFAULT 0
+"""
+"""Takes a database of the first format to the second."""
 
 _COLUMNS = "id, version_number, status, args, result, created_time"
 
@@ -54,8 +62,10 @@ def begin(database: Database, function_id: int, version_number: int, args: Mappi
     return Invocation(made, version_number, Status.RUNNING, args, {}, now)
 
 
-def end(database: Database, invocation_id: int, outcome: Outcome) -> None:
-    """Note what a run came to."""
+def end(
+    database: Database, invocation_id: int, outcome: Outcome, calls: Sequence[ApiCall] = (), calls_omitted: int = 0
+) -> None:
+    """Note what a run came to, and what it asked of the platform."""
     console = json.dumps([[line.level, line.text] for line in outcome.console]) if outcome.console else "[]"
     with database.transaction():
         database.execute(
@@ -63,8 +73,17 @@ def end(database: Database, invocation_id: int, outcome: Outcome) -> None:
             (outcome.status.value, _result(outcome), invocation_id),
         )
         database.execute(
-            "INSERT INTO invocation_details VALUES (?, ?, ?)", (invocation_id, console, outcome.duration_ms)
+            "INSERT INTO invocation_details VALUES (?, ?, ?, ?, ?)",
+            (invocation_id, console, outcome.duration_ms, _calls_text(calls) if calls else "[]", calls_omitted),
         )
+
+
+def set_calls(database: Database, invocation_id: int, calls: Sequence[ApiCall], calls_omitted: int) -> None:
+    """Note what a run that has ended asked of the platform, what came after its end included."""
+    database.execute(
+        "UPDATE invocation_details SET calls = ?, calls_omitted = ? WHERE invocation_id = ?",
+        (_calls_text(calls), calls_omitted, invocation_id),
+    )
 
 
 def end_abandoned(database: Database, reason: HandlerError) -> int:
@@ -72,7 +91,7 @@ def end_abandoned(database: Database, reason: HandlerError) -> int:
     outcome = Outcome(None, reason)
     with database.transaction():
         database.execute(
-            "INSERT INTO invocation_details SELECT id, '[]', 0.0 FROM invocations WHERE status = 'RUNNING'"
+            "INSERT INTO invocation_details SELECT id, '[]', 0.0, '[]', 0 FROM invocations WHERE status = 'RUNNING'"
         )
         return database.execute(
             "UPDATE invocations SET status = 'FAILED', result = ? WHERE status = 'RUNNING'", (_result(outcome),)
@@ -102,12 +121,19 @@ def page(database: Database, function_id: int, request: PageRequest) -> Page[Inv
 def details(database: Database, ids: list[int]) -> list[InvocationDetail]:
     """Return what is kept of those runs that exist, in the order of their ids; one that runs has no duration."""
     rows = database.all(
-        "SELECT id, console, duration_ms FROM invocations LEFT JOIN invocation_details ON invocation_id = id"
+        "SELECT id, console, duration_ms, calls, calls_omitted"
+        " FROM invocations LEFT JOIN invocation_details ON invocation_id = id"
         " WHERE id IN (SELECT value FROM json_each(?)) ORDER BY id",
         json.dumps(ids),
     )
     return [
-        InvocationDetail(row[0], tuple(ConsoleLine(*line) for line in json.loads(row[1] or "[]")), row[2])
+        InvocationDetail(
+            row[0],
+            tuple(ConsoleLine(*line) for line in json.loads(row[1] or "[]")),
+            row[2],
+            tuple(ApiCall(*call) for call in json.loads(row[3] or "[]")),
+            row[4] or 0,
+        )
         for row in rows
     ]
 
@@ -116,6 +142,10 @@ def result_of(outcome: Outcome) -> dict[str, Any]:
     """Return an outcome as the platform shows it."""
     result: dict[str, Any] = json.loads(_result(outcome))
     return result
+
+
+def _calls_text(calls: Sequence[ApiCall]) -> str:
+    return json.dumps([[one.method, one.path, one.body, one.status] for one in calls])
 
 
 def _result(outcome: Outcome) -> str:

@@ -47,6 +47,6 @@ def set_environment(database: Database, environment: Mapping[str, str]) -> None:
     database.execute("UPDATE runtime SET environment = ?", (json.dumps(dict(environment)),))
 
 
-def set_initialization_script(database: Database, script: str) -> None:
-    """Replace the init script."""
+def set_initialization_script(database: Database, script: str | None) -> None:
+    """Replace the init script, or remove it."""
     database.execute("UPDATE runtime SET initialization_script = ?", (script,))

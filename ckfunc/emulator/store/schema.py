@@ -44,5 +44,5 @@ SCHEMA: tuple[str, ...] = (
     staging.SCHEMA,
 )
 
-MIGRATIONS: tuple[str, ...] = ()
+MIGRATIONS: tuple[str, ...] = (invocations.CALLS_ADDED,)
 """SQL that takes a database from one version of its format to the next: the first script from 1 to 2, and so on."""

@@ -27,6 +27,7 @@ let apiUrl = '';
 let require = null;
 let makeContext = null;
 let repeatable = null; // steady.mjs, where runs are to be repeatable
+let settle = false; // whether a run's answer waits for the requests that the run did not wait for
 let outsideSteady = null; // the clock and the chances of what runs outside any run; null: the machine's own, for all
 
 const emit = (id, level, line) => send({ op: 'log', id, level }, line);
@@ -43,8 +44,9 @@ function finish(run, header, body) {
     // a handler that broke what output needs still gets its answer
   }
   const answer = { id: run.id, ms: now() - run.start, ...header };
-  if (!run.steady) return send(answer, body);
-  return repeatable.quiet(run.steady).then(() => {
+  const counted = run.steady ?? (settle ? run : null);
+  if (!counted || counted.open === undefined) return send(answer, body);
+  return repeatable.quiet(counted).then(() => {
     run.output.flush();
     send(answer, body);
   });
@@ -88,19 +90,22 @@ function stray(thrown, lead) {
 }
 
 const operations = {
-  async init({ runtime, environment, access, limits: given, steady, network }) {
+  async init({ runtime, environment, access, limits: given, steady, network, settle: settling }) {
     limits = given;
     apiUrl = access.basePath;
     outside = new Output(0, limits.consoleBytes, emit);
     process.chdir(runtime);
     Object.assign(process.env, environment);
     setRuntime(runtime);
-    if (steady || !network) repeatable = await import('./steady.mjs');
+    settle = settling;
+    if (steady || settle || !network) repeatable = await import('./steady.mjs');
     if (!network) repeatable.keepFromNetwork(apiUrl, (where) => currentOutput().line('warn', `kept from the network: ${where}`));
     if (steady) {
       outsideSteady = new repeatable.Steady(steady);
       repeatable.beSteady(currentSteady);
       repeatable.countRequests(currentSteady);
+    } else if (settle) {
+      repeatable.countRequests(() => getRun() ?? { open: 0 });
     }
     require = globalThis.require = requireFrom(runtime);
     labelRequests(apiUrl, getRun);
@@ -132,7 +137,7 @@ async function operate(header) {
 function receive(header, body) {
   if (header.op !== 'invoke') return operate(header);
   const { id, label } = header;
-  const run = { id, label, start: now(), done: false, output: new Output(id, limits.consoleBytes, emit) };
+  const run = { id, label, open: 0, start: now(), done: false, output: new Output(id, limits.consoleBytes, emit) };
   if (outsideSteady) run.steady = new repeatable.Steady(header.steady ?? outsideSteady.origin);
   return enterRun(run, handle, run, mapGet(handlers, header.token), body);
 }

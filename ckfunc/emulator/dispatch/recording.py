@@ -1,0 +1,165 @@
+"""Which requests to the platform a run's handler sent: noted while they are answered, and kept with the run."""
+
+from __future__ import annotations
+
+import hashlib
+import sqlite3
+from collections import deque
+from contextlib import suppress
+from typing import Any
+
+from ckfunc.emulator.http import bodies
+from ckfunc.emulator.http.multipart import Part
+from ckfunc.emulator.http.problems import Refused
+from ckfunc.emulator.store import invocations
+from ckfunc.emulator.store.database import Database
+from ckfunc.model.invocation import ApiCall
+
+MOST_CALLS = 200
+"""Requests that are kept of one run; further ones are counted."""
+MOST_BODY_BYTES = 256 * 1024
+"""How large the bodies of one run's requests may be together; of one beyond that, only the size is kept."""
+
+_LONGEST_PATH = 2000
+_MOST_ENDED = 64
+
+
+class Asked:
+    """A request of a run, which may not be answered yet."""
+
+    __slots__ = ("body", "body_bytes", "content_type", "method", "path", "status")
+
+    def __init__(self, method: str, path: str, content_type: str | None) -> None:
+        self.method = method
+        self.path = path[:_LONGEST_PATH]
+        self.content_type = content_type
+        self.body: bytes | None = None
+        self.body_bytes = 0
+        self.status = 0
+
+
+class Calls:
+    """The requests of one run, in the order of asking."""
+
+    __slots__ = ("_bytes_left", "_kept", "ended", "invocation_id", "omitted", "open")
+
+    def __init__(self, invocation_id: int) -> None:
+        self.invocation_id = invocation_id
+        self.omitted = 0
+        self.open = 0
+        """How many have no answer yet."""
+        self.ended = False
+        """Whether the run has ended and was stored."""
+        self._kept: list[Asked] = []
+        self._bytes_left = MOST_BODY_BYTES
+
+    def add(self, asked: Asked) -> None:
+        """Note a request that begins."""
+        self.open += 1
+        if len(self._kept) < MOST_CALLS:
+            self._kept.append(asked)
+        else:
+            self.omitted += 1
+
+    def take_body(self, asked: Asked, body: bytes) -> None:
+        """Note what a request brings."""
+        asked.body_bytes = len(body)
+        if asked.body_bytes <= self._bytes_left:
+            self._bytes_left -= asked.body_bytes
+            asked.body = body
+
+    def shown(self) -> tuple[ApiCall, ...]:
+        """Return them as they are kept."""
+        return tuple(ApiCall(one.method, one.path, _document(one), one.status) for one in self._kept)
+
+
+class Recorder:
+    """Notes requests by the label that they carry. Belongs to the event loop's thread."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._of: dict[int, Calls] = {}
+        self._ended: deque[int] = deque()
+        self._undone = 0
+
+    def label(self, invocation_id: int) -> str:
+        """Return what the requests of a run are to carry."""
+        return f"{invocation_id}.{self._undone}" if self._undone else str(invocation_id)
+
+    def caller(self, label: str) -> int | None:
+        """Return the run that a request belongs to; None for a label that is none of ours.
+
+        Raises Refused when the data was put back since that run: its handler must not change what came after.
+        """
+        number, _, undone = label.partition(".")
+        if not (_is_number(number) and (_is_number(undone) or not undone)):
+            return None
+        if int(undone or 0) != self._undone:
+            raise Refused("the run that sent this is over, and the emulator's data was put back since")
+        return int(number)
+
+    def begin(self, invocation_id: int) -> Calls:
+        """Note the requests of a run from now on."""
+        calls = self._of[invocation_id] = Calls(invocation_id)
+        return calls
+
+    def end(self, calls: Calls) -> None:
+        """Take note that a run has ended and was stored; what its handler did not wait for may still come."""
+        calls.ended = True
+        self._ended.append(calls.invocation_id)
+        if len(self._ended) > _MOST_ENDED:
+            self._of.pop(self._ended.popleft(), None)
+
+    @property
+    def busy(self) -> bool:
+        """Whether a request is being answered."""
+        return any(calls.open for calls in self._of.values())
+
+    def of(self, invocation_id: int) -> Calls | None:
+        """Return the requests of a run that is under way, or was lately."""
+        return self._of.get(invocation_id)
+
+    def answered(self, calls: Calls, asked: Asked, status: int) -> None:
+        """Note the answer to a request."""
+        calls.open -= 1
+        asked.status = status
+        if calls.ended and self._of.get(calls.invocation_id) is calls:
+            with suppress(sqlite3.OperationalError):  # a full disk: the request itself has been answered
+                invocations.set_calls(self._database, calls.invocation_id, calls.shown(), calls.omitted)
+
+    def undo(self) -> None:
+        """Forget every run: the data is put back to what it was, and ids will be given again."""
+        self._undone += 1
+        self._of.clear()
+        self._ended.clear()
+
+
+def _document(asked: Asked) -> Any:
+    """Return a body as JSON, whatever was sent."""
+    body = asked.body
+    if body is None:
+        return {"$cut": asked.body_bytes} if asked.body_bytes else None
+    if not body:
+        return None
+    try:
+        if "multipart/form-data" in (asked.content_type or "").lower():
+            return {name: _field(part) for name, part in bodies.read_multipart(body, asked.content_type).items()}
+        return bodies.read_json(body, asked.content_type)
+    except Refused:
+        return body.decode("utf-8", "replace")
+
+
+def _field(part: Part) -> Any:
+    if part.file_name is None:
+        return part.text
+    content = part.content
+    return {
+        "$file": part.file_name,
+        "type": part.content_type,
+        "bytes": len(content),
+        "sha256": hashlib.sha256(content).hexdigest(),
+    }
+
+
+def _is_number(text: str) -> bool:
+    return text.isascii() and text.isdecimal() and len(text) < 19

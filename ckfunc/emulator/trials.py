@@ -1,0 +1,97 @@
+"""How one handler is tried out in an emulator of its own: set up without a deploy, run once, and watched."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from ckfunc.emulator.dispatch import runtimes
+from ckfunc.emulator.dispatch.scripts import syntax_error
+from ckfunc.emulator.dispatch.sessions import START_SESSION, attempt_start_session
+from ckfunc.emulator.http.auth import CLIENT_ID, CLIENT_SECRET
+from ckfunc.emulator.resources.services import Services
+from ckfunc.emulator.store import functions, runtime, seeds
+from ckfunc.model.execution import (
+    ApiAccess,
+    Compiled,
+    Environment,
+    HandlerError,
+    HandlerVersion,
+    Steady,
+    SyntaxProblem,
+)
+from ckfunc.model.function import NewFunction
+from ckfunc.model.invocation import ConsoleLine
+from ckfunc.model.seed import Seed
+from ckfunc.model.trial import Ran, Scripts
+
+
+async def set_up(services: Services, scripts: Scripts, seed: Seed | None) -> None:
+    """Make the database hold these functions, enabled, and their runtime, as if they had been deployed.
+
+    `seed` is added to the data. Raises SeedRefused.
+    """
+    database = services.database
+    with database.transaction():
+        runtime.set_dependencies(database, scripts.dependencies)
+        runtime.set_environment(database, runtimes.users_own_environment(scripts.environment))
+        initial = scripts.initialization_script
+        runtime.set_initialization_script(database, None if initial is None else initial.text)
+        for trigger_type, script in scripts.handlers.items():
+            known = functions.find_by_type(database, trigger_type)
+            function = known or functions.create(database, NewFunction(trigger_type, trigger_type))
+            functions.add_version(database, function.id, script.text)
+            functions.set_enabled(database, function.id, True)
+        if seed is not None:
+            seeds.apply(database, seed)
+
+
+async def environment_of(
+    services: Services, initial: Compiled | SyntaxProblem | None, steady: Steady | None, *, network: bool
+) -> Environment | HandlerError:
+    """Return what the functions of this database run in, or why none can. `initial` is the init script, compiled."""
+    if isinstance(initial, SyntaxProblem):
+        return syntax_error(initial)
+    url = services.dispatch.base_url
+    current = runtimes.current(services.database, url)
+    return Environment(
+        dependencies={one.name: one.version for one in current.dependencies},
+        variables=current.environment,
+        api=ApiAccess(url, f"{url}/oauth/token", CLIENT_ID, CLIENT_SECRET),
+        initialization_script=initial,
+        steady=steady,
+        network=network,
+        settle=True,
+    )
+
+
+async def run(
+    services: Services,
+    trigger_type: str,
+    event: Mapping[str, Any],
+    *,
+    script: Compiled | SyntaxProblem,
+    environment: Environment | HandlerError,
+    generation: int = 0,
+    on_console: Callable[[ConsoleLine], None] | None = None,
+    steady: Steady | None = None,
+) -> Ran:
+    """Run a function that was set up, and wait until it has ended, and what it asked has been answered.
+
+    A module is loaded anew for each `generation`.
+    """
+    dispatch = services.dispatch
+    dispatch.pin_environment(environment)
+    if isinstance(script, SyntaxProblem):
+        dispatch.pin(trigger_type, syntax_error(script))
+    else:
+        dispatch.pin(trigger_type, HandlerVersion(trigger_type, generation, script))
+    allowed, reason = None, None
+    username = event.get("username")
+    if trigger_type == START_SESSION and isinstance(username, str) and username:
+        decision = await attempt_start_session(services.database, dispatch, event, on_console=on_console, steady=steady)
+        ran, allowed, reason = decision.run, decision.allowed, decision.reason
+    else:
+        ran = await dispatch.run(trigger_type, event, on_console=on_console, steady=steady)
+    assert ran is not None  # noqa: S101 - it was set up, and enabled
+    return Ran(ran.invocation, ran.detail, allowed, reason)
