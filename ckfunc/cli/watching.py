@@ -6,6 +6,7 @@ import threading
 from collections.abc import Collection
 from dataclasses import replace
 from pathlib import Path
+from typing import Protocol
 
 from ckfunc.base.errors import (
     Busy,
@@ -26,6 +27,7 @@ from ckfunc.cli.output import USUAL_COLUMNS
 from ckfunc.deploy import run
 from ckfunc.deploy.guards import NeedsFlag
 from ckfunc.deploy.report import DONE, WRONG, Ending, Report
+from ckfunc.logs.entries import Entry
 from ckfunc.model.project import Project
 from ckfunc.watch.batches import batches
 
@@ -35,13 +37,40 @@ LOGS_END_S = 0.5
 SHOWN = {*DONE.values(), *WRONG}
 
 
-def watch_project(app: App, *, logs: bool, yes: bool, allow_removals: bool = False) -> None:
-    """Deploy now and after every change, until interrupted."""
+class Follower(Protocol):
+    """Who wants to know how a watch goes. Called on several threads."""
+
+    def deployed(self, report: Report, /) -> object:
+        """Hear of a deploy."""
+
+    def broken(self, problem: CkfuncError, /) -> object:
+        """Hear that what is on disk could not be deployed."""
+
+    def ran(self, entry: Entry, /) -> object:
+        """Hear of an invocation."""
+
+
+def watch_project(
+    app: App,
+    *,
+    logs: bool,
+    yes: bool,
+    allow_removals: bool = False,
+    follower: Follower | None = None,
+    quit_on: threading.Event | None = None,
+) -> None:
+    """Deploy now and after every change, until interrupted, or until `quit_on` is set."""
     project, client = app.project(), app.client(lasting=True)
-    stop, wake = _Stop(), threading.Event()
-    watcher = Watcher(app, project, wake, yes=yes, allow_removals=allow_removals)
+    stop, wake = _Stop(quit_on), threading.Event()
+    watcher = Watcher(app, project, wake, yes=yes, allow_removals=allow_removals, follower=follower)
     app.output.talk(("watching ", "title"), f"{len(project.watched)} files, target {project.target.name}; Ctrl-C ends")
-    streaming = stream_logs(app, client, watcher.types, stop, project=watcher.project) if logs else None
+    streaming = (
+        stream_logs(
+            app, client, watcher.types, stop, project=watcher.project, ran=follower.ran if follower else _unheard
+        )
+        if logs
+        else None
+    )
     # Node takes a moment to start: not at the first save, but while nobody waits for it.
     threading.Thread(target=app.compiler().compile, args=([("warm-up.ts", "")],), daemon=True).start()
     wake.set()  # the first deploy comes before the first change, but after the watch began: nothing is missed
@@ -60,18 +89,36 @@ def watch_project(app: App, *, logs: bool, yes: bool, allow_removals: bool = Fal
 class _Stop(threading.Event):
     """Set by who wants the watch to end, and by a Ctrl-C that got lost."""
 
+    def __init__(self, other: threading.Event | None = None) -> None:
+        super().__init__()
+        self._other = other or threading.Event()
+
     def is_set(self) -> bool:
-        return super().is_set() or pressed()
+        return super().is_set() or self._other.is_set() or pressed()
+
+
+def _unheard(_: Entry) -> None:
+    """Stand for a follower that is not there."""
 
 
 class Watcher:
     """What was deployed last, and what to do about a change."""
 
-    def __init__(self, app: App, project: Project, wake: threading.Event, *, yes: bool, allow_removals: bool) -> None:
+    def __init__(
+        self,
+        app: App,
+        project: Project,
+        wake: threading.Event,
+        *,
+        yes: bool,
+        allow_removals: bool = False,
+        follower: Follower | None = None,
+    ) -> None:
         self._app = app
         self._project = project
         self._wake = wake
         self._yes = yes
+        self._follower = follower
         # On an emulator, the manifest is all there is: what it lacks was in an earlier save of it.
         self._options = run.Options(allow_removals=allow_removals or project.target.emulator)
         self._retry_s = FIRST_RETRY_S
@@ -79,6 +126,7 @@ class Watcher:
         self._first = True
         self._broken: tuple[str, ...] = ()
         self._unread: tuple[Path, ...] = ()
+        self._followed: set[Path] = set()
 
     def project(self) -> Project:
         """Return the project as it was when it was last whole."""
@@ -89,7 +137,8 @@ class Watcher:
         from ckfunc.manifest import watched_files
 
         found = watched_files(self._project.root, self._project.target.name)
-        return {*self._project.watched, *self._unread, *found}
+        self._followed = {*self._project.watched, *self._unread, *found}
+        return self._followed
 
     def types(self) -> tuple[str, ...]:
         """Return the trigger types of the project's functions."""
@@ -110,19 +159,21 @@ class Watcher:
             self._say_broken(InvalidFiles(problem.message, ()))
             return
         except CkfuncError as problem:
-            self._app.output.failure(problem)
+            self._fail(problem)
             return
         self._project = project
         try:
             report = self._deploy(project, broken)
         except NeedsFlag as problem:
-            self._app.output.failure(problem)
+            self._fail(problem)
             return
         except (Busy, Unreachable, ServiceTrouble, UnreadableAnswer) as problem:
             self._try_later(problem)
             return
         self._retry_s = FIRST_RETRY_S
         if report is not None:
+            if self._follower is not None and not self._broken:
+                self._follower.deployed(report)
             self._say(report, batch, self._app.clock.monotonic_s() - began, first=first)
             if report.ending is Ending.INTERRUPTED:
                 raise KeyboardInterrupt  # the deploy has kept it, to report what it had done by then
@@ -131,11 +182,15 @@ class Watcher:
 
     def _load(self) -> tuple[Project, InvalidModules | None]:
         """Return the project, and what keeps scripts of it from being bundled. Raises InvalidFiles."""
+        problem: InvalidModules | None = None
         try:
-            return self._app.load_project(), None
-        except InvalidModules as problem:
-            self._unread = problem.project.watched  # what is imported now, were it not there yet
-            return problem.project, problem
+            project = self._app.load_project()
+        except InvalidModules as found:
+            project, problem = found.project, found
+            self._unread = project.watched  # what is imported now, were it not there yet
+        if not self._followed.issuperset(project.watched):
+            self._wake.set()  # a file that was read before it is watched may change in between: look again then
+        return project, problem
 
     def close(self) -> None:
         """Forget a planned retry."""
@@ -183,17 +238,22 @@ class Watcher:
 
     def _try_later(self, problem: CkfuncError | None) -> None:
         if problem is not None:
-            self._app.output.failure(problem)
+            self._fail(problem)
         self._app.output.talk(("trying again", "warning"), f" in {self._retry_s:.0f} s, or when a file changes")
         self._timer = threading.Timer(self._retry_s, self._wake.set)
         self._timer.daemon = True
         self._timer.start()
         self._retry_s = min(self._retry_s * 2, LONGEST_RETRY_S)
 
+    def _fail(self, problem: CkfuncError) -> None:
+        self._app.output.failure(problem)
+        if self._follower is not None:
+            self._follower.broken(problem)
+
     def _say_broken(self, problem: InvalidFiles) -> None:
         found = tuple(map(str, problem.problems)) or (problem.message,)
         if found != self._broken:
-            self._app.output.failure(problem)
+            self._fail(problem)
             self._app.output.talk(("what was deployed last stays; waiting for a change", "muted"))
         self._broken = found
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import shlex
-import signal
 import subprocess
 import sys
 import time
@@ -15,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support.commands import Command
 
 TYPE = "user.attempted.start_session"
 
@@ -137,46 +137,6 @@ def test_the_plan_and_the_report_are_json_when_asked_for(ckfunc: Callable[..., A
     report = json.loads(ckfunc("-C", local, "deploy", "--json").out)
     assert report["ok"] is True
     assert report["items"][0]["new_version"] == 1
-
-
-class Command:
-    """A command in a process of its own, whose output is read as it comes."""
-
-    def __init__(self, *args: str | Path) -> None:
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "ckfunc", *map(str, args)],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            bufsize=1,
-        )
-        self.said: list[str] = []
-
-    def until(self, text: str) -> str:
-        """Read lines until one holds `text`, and return it."""
-        assert self.process.stdout is not None
-        for line in self.process.stdout:
-            self.said.append(line)
-            if text in line:
-                return line
-        raise AssertionError(f"{text!r} never came:\n{''.join(self.said)}")
-
-    def interrupt(self) -> int:
-        self.process.send_signal(signal.SIGINT)
-        assert self.process.stdout is not None
-        self.said += self.process.stdout.readlines()
-        return self.process.wait(timeout=30)
-
-    def __enter__(self) -> Command:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self.process.poll() is None:
-            self.process.kill()
-        self.process.wait()
-        if self.process.stdout:
-            self.process.stdout.close()
 
 
 posix = pytest.mark.skipif(os.name != "posix", reason="Ctrl-C is sent as a signal")

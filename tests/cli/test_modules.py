@@ -1,0 +1,284 @@
+"""Handlers that share local files: deployed, run, watched, pulled, and shown in the files that they were made of."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support.commands import Command
+
+from ckfunc.api import Client, Connection
+from ckfunc.base.files import cache_dir
+from ckfunc.emulator.server import Emulator
+
+TYPE, SENT = "user.attempted.start_session", "user.sent.message"
+MANIFEST = f"""\
+version: 1
+runtime:
+  dependencies: {{ms: 2.1.3}}
+  initialization_script: init.ts
+functions:
+  {TYPE}: {{handler: handlers/start.ts}}
+  {SENT}: {{handler: handlers/sent.ts}}
+targets:
+  local: {{emulator: true}}
+"""
+FILES = {
+    "functions.yaml": MANIFEST,
+    "init.ts": 'import { shout } from "./lib/words";\n\nexport const desk = (name: string) => shout(name);\n',
+    "handlers/start.ts": """\
+import words from "../lib/words.json";
+import { greeting } from "../lib/greeting";
+import type { Person } from "../lib/types";
+
+async function handleEvent(event: Person & { username: string }, context: Context) {
+  return `${greeting(event.username)} ${words.end} ${desk(event.username)}`;
+}
+""",
+    "handlers/sent.ts": "function handleEvent(event: any) {\n  return 'as written'; // with this comment\n}\n",
+    "lib/greeting.ts": """\
+import ms from "ms";
+
+/** Says hello to somebody. */
+export function greeting(name: string): string {
+  if (name === "nobody") {
+    console.error(new Error("seen"));
+    throw new Error("nobody is there");
+  }
+  return `hello ${name} within ${ms(60_000)}`;
+}
+""",
+    "lib/words.ts": """\
+export function shout(word: string): string {
+  if (word === "mute") throw new Error("no voice");
+  return word.toUpperCase();
+}
+""",
+    "lib/words.json": '{"end": "→ 👋"}',
+    "lib/types.ts": "export interface Person { name: string }\n",
+}
+Ckfunc = Callable[..., Any]
+
+
+@pytest.fixture
+def shared(tmp_path: Path) -> Path:
+    """A project whose start handler and init script import local files."""
+    root = tmp_path / "shared"
+    for path, text in FILES.items():
+        (root / path).parent.mkdir(parents=True, exist_ok=True)
+        (root / path).write_text(text, encoding="utf-8")
+    return root
+
+
+def start(ckfunc: Ckfunc, root: Path, username: str) -> Any:
+    return ckfunc("-C", root, "trigger", TYPE, "--data", json.dumps({"username": username}))
+
+
+def test_a_bundled_handler_runs_with_its_npm_package_beside_it(ckfunc: Ckfunc, shared: Path) -> None:
+    assert ckfunc("-C", shared, "deploy").code == 0
+    ran = start(ckfunc, shared, "jane")
+    assert ran.code == 0, ran.out + ran.err
+    assert '"hello jane within 1m → 👋 JANE"' in ran.out
+    assert ckfunc("-C", shared, "diff", "--exit-code").code == 0
+    deployed = ckfunc("-C", shared, "show", TYPE).out
+    assert 'import ms from "ms";' in deployed
+    assert "async function handleEvent(event, context) {" in deployed
+    assert str(shared) not in deployed
+    assert ckfunc("-C", shared, "show", SENT).out == FILES["handlers/sent.ts"]
+    assert "as here" in ckfunc("-C", shared, "versions", TYPE).out
+
+
+def test_a_failure_is_shown_in_the_local_files(ckfunc: Ckfunc, shared: Path) -> None:
+    assert ckfunc("-C", shared, "deploy").code == 0
+    ran = start(ckfunc, shared, "nobody")
+    assert ran.code == 1
+    logged = ckfunc("-C", shared, "logs", "--status", "failed")
+    for text in (ran.out, logged.out):
+        assert "at greeting (lib/greeting.ts:6:19)" in text  # what it printed
+        assert "at greeting (lib/greeting.ts:7:11)" in text  # what it threw
+        assert "at handleEvent (handlers/start.ts:6:13)" in text
+        assert f"{TYPE}@1.ts" not in text
+    # Programs get what the platform says.
+    (entry,) = map(json.loads, ckfunc("-C", shared, "logs", "--json").out.splitlines())
+    assert f"at greeting ({TYPE}@1.ts:" in entry["result"]["error"]["stack"]
+
+
+def test_places_in_a_bundled_init_script_are_shown_while_it_is_the_one_that_ran(ckfunc: Ckfunc, shared: Path) -> None:
+    assert ckfunc("-C", shared, "deploy").code == 0
+    ran = start(ckfunc, shared, "mute")
+    assert "at shout (lib/words.ts:2:30)" in ran.out
+    assert "at desk (init.ts:3:" in ran.out
+    # Nobody knows which one ran once it is an old story.
+    assert "initialization-script.ts:" in ckfunc("-C", shared, "logs").out
+
+
+def test_places_stay_those_of_the_deployed_script_when_the_files_make_another(ckfunc: Ckfunc, shared: Path) -> None:
+    assert ckfunc("-C", shared, "deploy").code == 0
+    library = shared / "lib/greeting.ts"
+    library.write_text("// one more line\n" + library.read_text().replace("hello", "goodbye"))
+    for ran in (start(ckfunc, shared, "nobody"), ckfunc("-C", shared, "logs")):
+        assert f"at greeting ({TYPE}@1.ts:" in ran.out
+    # Whatever keeps the files from being bundled keeps no log from being read.
+    library.write_text("export const = 1;\n")
+    assert f"at greeting ({TYPE}@1.ts:" in ckfunc("-C", shared, "logs").out
+    assert start(ckfunc, shared, "jane").code == 0
+
+
+def test_mistakes_in_local_files_are_told_at_once_and_nothing_is_sent(ckfunc: Ckfunc, shared: Path) -> None:
+    assert ckfunc("-C", shared, "deploy").code == 0
+    (shared / "lib/greeting.ts").write_text("export function greeting(name: string) {\n  return name +;\n}\n")
+    (shared / "handlers/sent.ts").write_text('import { a } from "../lib/a";\nfunction handleEvent() { return a; }\n')
+    for command in ("deploy", "diff"):
+        ran = ckfunc("-C", shared, command)
+        assert ran.code == 1
+        assert "lib/greeting.ts:2:16: unexpected" in ran.err
+        assert "handlers/sent.ts:1:19: there is no file lib/a.ts" in ran.err
+    assert len(ckfunc("-C", shared, "versions", TYPE).out.splitlines()) == 0
+    for path in ("lib/greeting.ts", "handlers/sent.ts"):
+        (shared / path).write_text(FILES[path])
+    assert len(ckfunc("-C", shared, "versions", TYPE).out.splitlines()) == 1
+
+
+def test_a_place_that_node_refuses_is_one_in_the_local_file(ckfunc: Ckfunc, shared: Path) -> None:
+    library = shared / "lib/greeting.ts"
+    library.write_text(library.read_text().replace('name === "nobody"', "/(/.test(name)"))
+    ran = ckfunc("-C", shared, "deploy")
+    assert ran.code == 1
+    assert "lib/greeting.ts:5:" in ran.err
+    assert "nvalid regular expression" in ran.err
+
+
+@pytest.mark.skipif(os.name != "posix", reason="Ctrl-C is sent as a signal")
+def test_watch_deploys_what_imports_a_file_that_is_saved(ckfunc: Ckfunc, shared: Path) -> None:
+    library = shared / "lib/greeting.ts"
+    good = library.read_text()
+    with ExitStack() as commands:
+        commands.enter_context(Command("-C", shared, "emulator", "--port", "0")).until("ready http://127.0.0.1:")
+        watch = commands.enter_context(Command("-C", shared, "watch"))
+        watch.until("created")
+        watch.until("created")
+        library.write_text(good.replace("hello", "good day"))
+        assert TYPE in watch.until("v1 → v2")
+        # A broken file stays where it is, and keeps no other function from being deployed.
+        library.write_text("export const greeting = ;\n")
+        watch.until("lib/greeting.ts:1:25: ")
+        (shared / "handlers/sent.ts").write_text("function handleEvent() { return 'anew'; }\n")
+        assert SENT in watch.until("v1 → v2")
+        # An import of a file that is not there yet waits for it, in a directory that is not there yet.
+        library.write_text(good.replace('"ms"', '"./more/time"'))
+        watch.until("lib/greeting.ts:1:16: there is no file lib/more/time.ts")
+        (shared / "lib/more").mkdir()
+        (shared / "lib/more/time.ts").write_text("export default (n: number) => `${n} ticks`;\n")
+        assert TYPE in watch.until("v2 → v3")
+        assert "hello jane within 60000 ticks" in start(ckfunc, shared, "jane").out
+        start(ckfunc, shared, "nobody")
+        watch.until("at greeting (lib/greeting.ts:7:11)")
+        assert watch.interrupt() == 130
+
+
+def say(root: Path, word: str) -> None:
+    (root / "lib/greeting.ts").write_text(FILES["lib/greeting.ts"].replace("hello", word))
+
+
+def offline(root: Path, cache: Path, *args: str) -> subprocess.CompletedProcess[str]:
+    """Run a command line that reaches nothing but this machine."""
+    environ = {
+        **os.environ,
+        "CKFUNC_CACHE_DIR": str(cache),
+        "npm_config_registry": "http://127.0.0.1:9",
+        "npm_config_cache": str(root / "npm"),
+        "npm_config_fetch_retries": "0",
+        **dict.fromkeys(("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"), "http://127.0.0.1:9"),
+        **dict.fromkeys(("no_proxy", "NO_PROXY"), "127.0.0.1"),
+    }
+    command = [sys.executable, "-m", "ckfunc", "-C", str(root), *args]
+    return subprocess.run(command, env=environ, capture_output=True, text=True, check=False)
+
+
+def test_what_was_installed_once_needs_no_network(ckfunc: Ckfunc, shared: Path) -> None:
+    assert ckfunc("-C", shared, "deploy").code == 0  # installs what was never installed
+    assert start(ckfunc, shared, "jane").code == 0
+    say(shared, f"welcome to {shared}")  # never bundled before
+    assert (told := offline(shared, cache_dir(), "deploy")).returncode == 0, told.stderr
+    told = offline(shared, cache_dir(), "trigger", TYPE, "--data", '{"username": "jane"}')
+    assert f"welcome to {shared} jane within 1m" in told.stdout, told.stderr
+
+
+@pytest.mark.skipif(os.name != "posix", reason="the cache is made of a link")
+def test_what_was_bundled_once_does_not_even_need_esbuild(ckfunc: Ckfunc, shared: Path, tmp_path: Path) -> None:
+    assert ckfunc("-C", shared, "deploy").code == 0
+    cache = tmp_path / "cache"
+    cache.mkdir()
+    (cache / "runtimes").symlink_to(cache_dir() / "runtimes")
+    assert "No changes." in (told := offline(shared, cache, "diff")).stdout, told.stderr
+    (cache / "runtimes").unlink()
+    assert "No changes." in (told := offline(shared, cache, "diff")).stdout, told.stderr
+    say(shared, "again")
+    told = offline(shared, cache, "diff")
+    assert (told.returncode, "could not reach its registry" in told.stderr) == (1, True)
+    # What has nothing to do with bundles works all the same.
+    assert offline(shared, cache, "logs").returncode == 0
+
+
+@pytest.fixture
+def elsewhere(monkeypatch: pytest.MonkeyPatch, shared: Path) -> Any:
+    """A client of a platform that the project's remote target leads to."""
+    manifest = shared / "functions.yaml"
+    manifest.write_text(manifest.read_text() + "  remote: {}\ndefault_target: remote\n")
+    emulator = Emulator(None, cache=cache_dir())
+    url = emulator.start()
+    try:
+        monkeypatch.setenv("CHATKITTY_API_URL", url)
+        monkeypatch.setenv("CHATKITTY_AUTHORIZATION_URL", f"{url}/oauth/token")
+        monkeypatch.setenv("CHATKITTY_CLIENT_ID", "emulator")
+        monkeypatch.setenv("CHATKITTY_CLIENT_SECRET", "emulator")
+        with Client(Connection(url, f"{url}/oauth/token", "emulator", "emulator")) as client:
+            yield client
+    finally:
+        emulator.stop()
+
+
+def test_a_pull_leaves_the_files_of_a_bundle_alone(ckfunc: Ckfunc, shared: Path, elsewhere: Client) -> None:
+    assert ckfunc("-C", shared, "deploy").code == 0
+    before = {path: (shared / path).read_bytes() for path in FILES}
+    ran = ckfunc("-C", shared, "pull", "--yes")
+    assert (ran.code, "nothing to pull" in ran.err) == (0, True)
+    assert ckfunc("-C", shared, "diff", "--exit-code").code == 0
+    # What was changed here alone is no conflict.
+    (shared / "lib/greeting.ts").write_text(FILES["lib/greeting.ts"].replace("hello", "bye"))
+    assert ckfunc("-C", shared, "pull", "--yes").code == 0
+    (shared / "lib/greeting.ts").write_bytes(before["lib/greeting.ts"])
+    # What was changed there cannot be brought home, and is said until somebody decided.
+    (function,) = [one for one in elsewhere.functions() if one.type == TYPE]
+    script = elsewhere.current_version(function.id).handler_script
+    elsewhere.create_version(function.id, script.replace("hello", "hi there"))
+    elsewhere.update_initialization_script("export const desk = () => 'desk';\n")
+    for _ in range(2):
+        ran = ckfunc("-C", shared, "pull", "--yes")
+        assert ran.code == 1
+        said = " ".join(ran.err.split())
+        assert f"v2 of {TYPE} is not what handlers/start.ts, lib/greeting.ts, lib/words.json make" in said
+        assert f"ckfunc diff {TYPE}@2" in said
+        assert "the deployed init script is not what init.ts, lib/words.ts make" in said
+    assert {path: (shared / path).read_bytes() for path in FILES} == before
+    assert "hi there" in ckfunc("-C", shared, "diff", f"{TYPE}@2").out
+    assert ckfunc("-C", shared, "deploy").code == 0
+    assert ckfunc("-C", shared, "pull", "--yes").code == 0
+
+
+def test_a_new_project_can_be_pulled_from_bundles(
+    ckfunc: Ckfunc, shared: Path, elsewhere: Client, tmp_path: Path
+) -> None:
+    assert ckfunc("-C", shared, "deploy").code == 0
+    fresh = tmp_path / "fresh"
+    fresh.mkdir()
+    assert ckfunc("-C", fresh, "pull").code == 0
+    assert ckfunc("-C", fresh, "diff", "--exit-code").code == 0
+    assert (fresh / "handlers/user-attempted-start-session.ts").read_text().startswith("// Bundled by ckfunc from")
