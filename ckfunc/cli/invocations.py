@@ -82,10 +82,12 @@ def stream_logs(
     stop: threading.Event,
     *,
     project: Callable[[], Project] | None = None,
+    ran: Callable[[Entry], object] = lambda _: None,
 ) -> threading.Thread:
     """Print the invocations of `types` as they come, on a thread of their own, until `stop` is set.
 
     `project` gives the project as it is now, whose local files stacks are shown in; it is the app's unless given.
+    `ran` hears of each invocation that was printed.
     """
     from ckfunc.logs.follow import follow as following
 
@@ -97,6 +99,8 @@ def stream_logs(
                 if not isinstance(item, Entry) or item.type in types():
                     show(app.output, item, stacks=stacks)
                     app.output.flush()
+                    if isinstance(item, Entry):
+                        ran(item)
         except _Ended:
             pass
         except CkfuncError as problem:

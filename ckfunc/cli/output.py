@@ -20,6 +20,7 @@ import click
 from ckfunc import __version__
 from ckfunc.base.errors import CkfuncError, InvalidFiles
 from ckfunc.base.text import printable
+from ckfunc.cli.status import StatusLine
 
 if TYPE_CHECKING:
     from rich.live import Live
@@ -68,6 +69,7 @@ class Output:
         self._news: str | None = None
         self._spinner: Live | None = None
         self._timer: threading.Timer | None = None
+        self._status = StatusLine(self._lock)
 
     @property
     def json(self) -> bool:
@@ -233,6 +235,27 @@ class Output:
             if news is not None:
                 self._expect(news)
 
+    # -- how things stand ----------------------------------------------------------------------------------------
+
+    @property
+    def pinnable(self) -> bool:
+        """Whether a line can stay at the bottom of the terminal."""
+        plain = self._settings.quiet or self._settings.json or self._environ.get("TERM") == "dumb"
+        return not plain and not self._environ.get("CI") and sys.stdout.isatty() and sys.stderr.isatty()
+
+    def pin(self, segments: Sequence[Segment]) -> None:
+        """Keep a line at the bottom of the terminal, as much of it as fits; elsewhere nothing happens."""
+        if self.pinnable:
+            self._status.show("".join(_painted(one, self.coloured(sys.stderr)) for one in _fitting(segments)))
+
+    def unpin(self) -> None:
+        """Take that line away."""
+        self._status.close()
+
+    def clear(self) -> None:
+        """Clear the terminal, but for the line at the bottom."""
+        self._status.clear_screen()
+
     # -- ends ----------------------------------------------------------------------------------------------------
 
     def failure(self, error: CkfuncError) -> None:
@@ -306,7 +329,7 @@ class Output:
         self._put_out(stream, text + "\n")
 
     def _put_out(self, stream: TextIO, text: str) -> None:
-        with self._lock:
+        with self._lock, self._status.aside(stream):
             try:
                 _put(stream, text)
                 if stream is sys.stderr:
@@ -353,6 +376,19 @@ def _reader_left(stream: TextIO) -> bool:
         return any(event & gone for _, event in asked.poll(0))
     except (OSError, ValueError):
         return False
+
+
+def _fitting(segments: Iterable[Segment]) -> Iterator[Segment]:
+    """Yield as much of a line as a terminal's line takes, one column less: the cursor stays on it."""
+    left = _columns() - 1
+    for segment in segments:
+        text, style = (segment, "plain") if isinstance(segment, str) else segment
+        text = " ".join(printable(text).split("\n"))
+        if len(text) > left:
+            yield (text[: max(left - 1, 0)] + "…", style)
+            return
+        yield (text, style)
+        left -= len(text)
 
 
 def _painted(segment: Segment, colour: bool) -> str:

@@ -1,0 +1,184 @@
+"""`ckfunc dev`: emulator, watch and logs together, on a terminal with its keys, and in a pipe."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import select
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from cli.conftest import Ckfunc
+
+TYPE = "user.attempted.start_session"
+HANDLER = "async function handleEvent(event: any) {{ console.log('{word} ' + event.username); return 'ok'; }}\n"
+
+
+@pytest.fixture
+def project(project: Path) -> Path:
+    (project / "handlers/start.ts").write_text(HANDLER.format(word="hello"))
+    return project
+
+
+class Running:
+    """A command that runs, and what it has shown so far."""
+
+    def __init__(self, process: subprocess.Popen[bytes], handle: int) -> None:
+        self.process = process
+        self.handle = handle
+        self.shown = ""
+
+    def until(self, pattern: str, seconds: float = 60) -> re.Match[str]:
+        """Read until what was shown since the last call matches."""
+        ends = time.monotonic() + seconds
+        while time.monotonic() < ends:
+            if found := re.search(pattern, self.shown, re.DOTALL):
+                self.shown = self.shown[found.end() :]
+                return found
+            if not select.select([self.handle], [], [], 0.1)[0]:
+                continue
+            try:
+                data = os.read(self.handle, 65536)
+            except OSError:
+                data = b""
+            if not data:
+                break
+            self.shown += data.decode("utf-8", "replace")
+        raise AssertionError(f"{pattern!r} is not in {self.shown!r}")
+
+    def press(self, keys: str) -> None:
+        os.write(self.handle, keys.encode())
+
+
+def started(arguments: list[str | Path], **options: Any) -> subprocess.Popen[bytes]:
+    kept = {name: value for name, value in os.environ.items() if name not in ("NO_COLOR", "CI")}
+    return subprocess.Popen(
+        [sys.executable, "-m", "ckfunc", *map(str, arguments)],
+        env={**kept, "TERM": "xterm", "COLUMNS": "100"},
+        start_new_session=True,
+        **options,
+    )
+
+
+@contextmanager
+def on_terminal(*arguments: str | Path) -> Iterator[Running]:
+    ours, theirs = os.openpty()
+    process = started([*arguments], stdin=theirs, stdout=theirs, stderr=theirs)
+    os.close(theirs)
+    try:
+        yield Running(process, ours)
+    finally:
+        if process.poll() is None:
+            process.kill()
+        process.wait()
+        os.close(ours)
+
+
+@contextmanager
+def in_pipe(*arguments: str | Path) -> Iterator[Running]:
+    process = started([*arguments], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert process.stdout and process.stderr
+    try:
+        yield Running(process, process.stdout.fileno())
+    finally:
+        if process.poll() is None:
+            process.kill()
+        process.wait()
+        process.stdout.close()
+        process.stderr.close()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a terminal is a POSIX pseudo terminal here")
+def test_on_a_terminal_it_deploys_on_save_and_fires_the_last_event_again_with_a_key(project: Path) -> None:
+    with on_terminal("-C", project, "dev", "--port", "0") as dev:
+        url = dev.until(r"ready (http://127\.0\.0\.1:\d+)")[1]
+        dev.until(r"local .{0,20}1 function at \d\d:\d\d:\d\d.*r again · c clear · q quit")
+        dev.press("r")  # nothing has run yet: a sample
+        dev.until(r"firing .{0,12}user\.attempted\.start_session \(a sample\)")
+        dev.until(r"hello \S+@")
+        dev.until(rf"✓.{{0,8}} {re.escape(TYPE)} \d+ ms")
+        event = {"type": TYPE, "data": {"username": "jane", "authParams": {}}}
+        assert httpx.post(f"{url}/emulator/trigger", json=event, timeout=30).is_success
+        dev.until(r"hello jane")
+        (project / "handlers/start.ts").write_text(HANDLER.format(word="goodbye"))
+        dev.until(r"v1 → v2")
+        dev.until("q quit")
+        time.sleep(0.3)
+        dev.press("r")
+        dev.until(r"goodbye jane")
+        (project / "handlers/start.ts").write_text("async function handleEvent( {")
+        dev.until(r"error: ")
+        dev.until(r"✗ [^\n]*(parse|script)")
+        dev.press("c")
+        dev.until(r"\x1b\[2J")
+        dev.press("q")
+        assert dev.process.wait(timeout=30) == 0
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a terminal is a POSIX pseudo terminal here")
+def test_ctrl_c_ends_it_cleanly_and_the_terminal_is_as_it_was(project: Path) -> None:
+    import termios
+
+    ours, theirs = os.openpty()
+    before = termios.tcgetattr(theirs)
+    process = started(["-C", project, "dev", "--port", "0"], stdin=theirs, stdout=theirs, stderr=theirs)
+    try:
+        dev = Running(process, ours)
+        dev.until(r"q quit")
+        assert termios.tcgetattr(theirs)[3] != before[3]
+        process.send_signal(signal.SIGINT)
+        assert process.wait(timeout=30) == 130
+        assert termios.tcgetattr(theirs) == before
+        assert "Traceback" not in dev.shown
+    finally:
+        process.kill()
+        process.wait()
+        os.close(ours)
+        os.close(theirs)
+
+
+def test_in_a_pipe_it_prints_plain_lines(project: Path) -> None:
+    with in_pipe("-C", project, "dev", "--port", "0") as dev:
+        url = dev.until(r"^ready (http://127\.0\.0\.1:\d+)\n")[1]
+        dev.until(r"1 created")
+        event = {"type": TYPE, "data": {"username": "jane", "authParams": {}}}
+        assert httpx.post(f"{url}/emulator/trigger", json=event, timeout=30).is_success
+        said = dev.until(r".*hello jane")[0]
+        assert "\x1b" not in said and "q quit" not in said
+        dev.process.send_signal(signal.SIGINT)
+        assert dev.process.wait(timeout=30) == 130
+
+
+def test_as_json_it_prints_one_object_for_each_thing_that_happens(project: Path) -> None:
+    with in_pipe("-C", project, "dev", "--port", "0", "--json") as dev:
+        lines = iter(lambda: json.loads(dev.until(r"[^\n]*\n")[0]), None)
+        url = next(lines)["ready"]
+        assert next(lines)["ok"] is True
+        event = {"type": TYPE, "data": {"username": "jane", "authParams": {}}}
+        assert httpx.post(f"{url}/emulator/trigger", json=event, timeout=30).is_success
+        assert next(lines)["result"] == {"payload": "ok"}
+
+
+def test_an_emulator_that_runs_already_is_used_as_it_is(ckfunc: Ckfunc, project: Path) -> None:
+    with in_pipe("-C", project, "emulator", "--port", "0") as emulator:
+        url = emulator.until(r"ready (\S+)\n")[1]
+        with in_pipe("-C", project, "dev") as dev:
+            assert dev.until(r"ready (\S+)\n")[1] == url
+            dev.until(r"1 created")
+        (project / "seed.yaml").write_text("users: []\n")
+        refused = ckfunc("-C", project, "dev", "--seed", project / "seed.yaml")
+        assert refused.code == 2 and "runs already" in refused.err
+
+
+def test_a_target_on_the_real_platform_is_refused(ckfunc: Callable[..., Any], project: Path) -> None:
+    refused = ckfunc("-C", project, "dev", "--target", "remote")
+    assert refused.code == 2 and "target 'remote' is the real platform" in refused.err
