@@ -170,7 +170,7 @@ class _Preparation:
             return True
         try:
             packages = known_packages(wanted, cache_dir())
-            if packages is None:
+            if packages is None or packages.missing is not None:
                 packages = installed_packages(wanted, cache_dir(), self._app.output.detail)
             link_packages(root, packages)
             missing = packages.missing
@@ -248,7 +248,7 @@ def watch_checks(app: App, types: Sequence[str]) -> int:
     from ckfunc.watch.batches import batches
 
     stop, wake = _Stop(), threading.Event()
-    watcher = _Watcher(app, types)
+    watcher = _Watcher(app, types, wake)
     app.output.talk(("watching ", "title"), "the project's scripts; Ctrl-C ends")
     wake.set()  # the first check comes before the first change, but after the watch began: nothing is missed
     try:
@@ -270,11 +270,12 @@ class _Stop(threading.Event):
 class _Watcher:
     """What was checked last, and what to do about a change."""
 
-    def __init__(self, app: App, types: Sequence[str]) -> None:
+    def __init__(self, app: App, types: Sequence[str], wake: threading.Event) -> None:
         self._app = app
         self._types = types
-        self._watched: tuple[Path, ...] = ()
-        self._warned: tuple[str, ...] = ()
+        self._wake = wake
+        self._watched: frozenset[Path] = frozenset()
+        self._last: Checked | None = None
 
     def files(self) -> Collection[Path]:
         """Return the files that the last result depends on, as far as a broken manifest lets us know."""
@@ -282,7 +283,7 @@ class _Watcher:
 
         return {*self._watched, *watched_files(self._app.root(), self._app.settings.target)}
 
-    def react(self, _: Collection[Path]) -> None:
+    def react(self, batch: Collection[Path]) -> None:
         """Check and show what was found. What cannot be checked now may be so after the next change."""
         output, began = self._app.output, self._app.clock.monotonic_s()
         try:
@@ -290,10 +291,15 @@ class _Watcher:
         except CkfuncError as problem:
             output.failure(problem)
             return
-        self._watched = checked.watched or self._watched
-        if checked.warnings != self._warned:
+        if added := frozenset(checked.watched) - self._watched:
+            # They were not watched while they were read: what has changed meanwhile is found by another look.
+            self._watched |= added
+            self._wake.set()
+        last, self._last = self._last, checked
+        if last is not None and not batch and (last.problems, last.warnings) == (checked.problems, checked.warnings):
+            return
+        if last is None or last.warnings != checked.warnings:
             _show_warnings(self._app, checked)
-            self._warned = checked.warnings
         if output.json:
             output.record([one.to_json() for one in checked.problems])
             return

@@ -27,7 +27,8 @@ function answer(text: string): string | null {
     case "/hours":
       return `Somebody is here ${desk.openingHours}`;
     case "/remind": {
-      const delay = ms(words.join(" "));
+      // Whatever else than such a text somebody writes becomes undefined.
+      const delay: number | undefined = ms(words.join(" ") as "2h");
       return delay === undefined ? "Try /remind 2h" : `You will hear from us in ${ms(delay, { long: true })}`;
     }
     default:

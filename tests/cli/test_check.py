@@ -1,0 +1,280 @@
+"""`ckfunc check` as a user meets it, with the real compiler."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from queue import Empty, Queue
+from typing import Any
+
+import pytest
+
+from ckfunc.base.files import cache_dir
+from ckfunc.cli.checking import check_project
+from ckfunc.cli.context import App
+
+Ckfunc = Callable[..., Any]
+
+WRONG = """\
+async function handleEvent(event: UserAttemptedStartSessionEvent, context: Context) {
+  await context.ChatKitty.Users.nobody();
+  return event.user;
+}
+"""
+EXAMPLE = Path(__file__).parent.parent.parent / "example-project"
+
+
+def test_a_good_project_has_no_errors(ckfunc: Ckfunc, project: Path) -> None:
+    ran = ckfunc("-C", project, "check")
+    assert (ran.code, ran.out) == (0, "")
+    assert ran.err.startswith("no errors; checked 1 script  (")
+    assert "unchanged" in ckfunc("-C", project, "check").err
+    assert ckfunc("-C", project, "-q", "check").err == ""
+    assert ckfunc("-C", project, "--json", "check").out == "[]\n"
+
+
+def test_errors_are_lines_with_their_places_and_a_count(ckfunc: Ckfunc, project: Path) -> None:
+    (project / "handlers/start.ts").write_text(WRONG)
+    ran = ckfunc("-C", project, "check")
+    assert ran.code == 1
+    assert ran.out.splitlines() == [
+        "handlers/start.ts:2:33: Property 'nobody' does not exist on type 'UsersApi'. (TS2339)",
+        "handlers/start.ts:3:16: Property 'user' does not exist on type 'UserAttemptedStartSessionEvent'. (TS2339)",
+    ]
+    assert ran.err.startswith("2 errors in 1 file; checked 1 script  (")
+    data = ckfunc("-C", project, "check", "--json")
+    assert data.code == 1
+    assert json.loads(data.out)[0] == {
+        "path": "handlers/start.ts",
+        "line": 2,
+        "column": 33,
+        "code": "TS2339",
+        "message": "Property 'nobody' does not exist on type 'UsersApi'.",
+    }
+
+
+def test_every_mistake_of_the_manifest_is_told_before_anything_else(ckfunc: Ckfunc, project: Path) -> None:
+    (project / "functions.yaml").write_text("version: 2\nfunctions:\n  user.sent.message: {handlr: a.ts, name: 1}\n")
+    ran = ckfunc("-C", project, "check", "--json")
+    assert ran.code == 1
+    found = json.loads(ran.out)
+    assert {one["code"] for one in found} == {"manifest"}
+    assert len(found) == 4
+    assert "4 errors in 1 file; the scripts are checked once" in ckfunc("-C", project, "check").err
+
+
+def test_a_broken_script_hides_no_error_of_another(ckfunc: Ckfunc, project: Path) -> None:
+    manifest = project / "functions.yaml"
+    manifest.write_text(manifest.read_text().replace("targets:", "  user.sent.message: {handler: b.ts}\ntargets:"))
+    (project / "b.ts").write_text("function handleEvent( {\n")
+    (project / "handlers/start.ts").write_text(WRONG)
+    ran = ckfunc("-C", project, "check")
+    assert [line.partition(": ")[0] for line in ran.out.splitlines()] == [
+        "b.ts:2:1",
+        "handlers/start.ts:2:33",
+        "handlers/start.ts:3:16",
+    ]
+    one = ckfunc("-C", project, "check", "user.sent.message")
+    assert len(one.out.splitlines()) == 1
+    wrong = ckfunc("-C", project, "check", "user.sent.mesage")
+    assert wrong.code == 2
+    assert "did you mean user.sent.message?" in wrong.err
+
+
+def test_neither_credentials_nor_values_of_variables_are_needed(ckfunc: Ckfunc, project: Path) -> None:
+    manifest = project / "functions.yaml"
+    text = manifest.read_text().replace("default_target: remote", "")
+    manifest.write_text(
+        text.replace("remote: {}", "remote: {application: '${APP}'}")
+        + 'runtime:\n  environment: {SECRET: "${NOT_HERE}", HOUSE: "5"}\n'
+    )
+    (project / "handlers/start.ts").write_text(
+        "function handleEvent() {\n  const house: string = process.env.HOUSE;\n"
+        "  const secret: string = process.env.SECRET;\n  const other: string = process.env.OTHER;\n"
+        "  return house + secret + other;\n}\n"
+    )
+    ran = ckfunc("-C", project, "check", "--target", "remote")
+    assert ran.code == 1
+    assert [line.partition(": ")[0] for line in ran.out.splitlines()] == ["handlers/start.ts:4:9"]
+    assert ran.err.count("warning: ") == 2
+    assert "${NOT_HERE} has no value" in ran.err
+    assert ckfunc("-C", project, "check").code == 1  # no target is meant, and none is needed
+
+
+def test_exports_of_the_init_script_are_typed_and_its_own_errors_found(ckfunc: Ckfunc, project: Path) -> None:
+    manifest = project / "functions.yaml"
+    manifest.write_text(f"{manifest.read_text()}runtime: {{initialization_script: lib/init.ts}}\n")
+    (project / "lib").mkdir()
+    (project / "lib/init.ts").write_text("export const limit = 3;\nconst wrong: string = limit;\n")
+    (project / "handlers/start.ts").write_text("function handleEvent() {\n  const a: string = limit;\n  return a;\n}\n")
+    ran = ckfunc("-C", project, "check")
+    assert [line.partition(": ")[0] for line in ran.out.splitlines()] == ["handlers/start.ts:2:9", "lib/init.ts:2:7"]
+
+
+def test_local_modules_are_checked_and_what_cannot_be_bundled_is_said(ckfunc: Ckfunc, project: Path) -> None:
+    (project / "lib").mkdir()
+    (project / "lib/format.ts").write_text("export const bold = (text: string): number => `*${text}*`;\n")
+    (project.parent / "outside.ts").write_text("export const far = 1;\n")
+    (project / "handlers/start.ts").write_text(
+        'import { bold } from "../lib/format";\nimport { far } from "../../outside";\n'
+        "function handleEvent() { return bold('x') + far; }\n"
+    )
+    ran = ckfunc("-C", project, "check")
+    assert ran.out.splitlines() == [
+        'handlers/start.ts:2:21: "../../outside" is outside the project'
+        " (move the file into the project; links may not lead out of it either) (bundle)",
+        "lib/format.ts:1:47: Type 'string' is not assignable to type 'number'. (TS2322)",
+    ]
+    (project / "handlers/start.ts").write_text('import { no } from "../lib/nothing";\nfunction handleEvent() { no; }\n')
+    ran = ckfunc("-C", project, "check")
+    assert ran.out.splitlines()[0].startswith("handlers/start.ts:1:20: Cannot find module '../lib/nothing'")
+    assert len(ran.out.splitlines()) == 1
+
+
+def test_without_typescript_or_functions_it_says_what_it_did(ckfunc: Ckfunc, project: Path) -> None:
+    (project / "functions.yaml").write_text("version: 1\nruntime: {environment: {}}\n")
+    ran = ckfunc("-C", project, "check")
+    assert (ran.code, ran.out) == (0, "")
+    assert ran.err.startswith("no errors in functions.yaml, which names no scripts")
+    (project / "functions.yaml").write_text("version: 1\nfunctions: {user.sent.message: {handler: a.js}}\n")
+    (project / "a.js").write_text("function handleEvent() { return 1; }\n")
+    ran = ckfunc("-C", project, "check")
+    assert ran.code == 0
+    assert "checked the syntax of 1 script; in JavaScript there are no types to check" in ran.err
+
+
+def test_the_example_project_and_packages_that_it_uses_are_checked(ckfunc: Ckfunc, tmp_path: Path) -> None:
+    for path in (*EXAMPLE.glob("*.ts"), *EXAMPLE.glob("*/*.ts"), *EXAMPLE.glob("*.json"), *EXAMPLE.glob("*.yaml")):
+        (tmp_path / path.relative_to(EXAMPLE)).parent.mkdir(exist_ok=True)
+        (tmp_path / path.relative_to(EXAMPLE)).write_text(path.read_text(encoding="utf-8"), encoding="utf-8")
+    ran = ckfunc("-C", tmp_path, "check")
+    assert (ran.code, ran.out) == (0, "")
+    handler = tmp_path / "handlers/answer-message.ts"
+    handler.write_text(handler.read_text(encoding="utf-8").replace("{ long: true }", "{ long: 1 }"), encoding="utf-8")
+    assert "is not assignable to type 'boolean'" in ckfunc("-C", tmp_path, "check").out
+
+
+def test_a_check_prints_nothing_for_who_only_wants_to_know(project: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    (project / "handlers/start.ts").write_text(WRONG)
+    app = App(os.environ)
+    app.settings.directory = project
+    with app:
+        checked = check_project(app)
+    assert not checked.ok
+    assert len(checked.problems) == 2
+    assert checked.summary == "2 errors in 1 file; checked 1 script"
+    assert capfd.readouterr() == ("", "")
+
+
+def offline(project: Path, cache: Path, *args: str) -> subprocess.CompletedProcess[str]:
+    """Run a check where npm has nowhere to go: its registry is a port that nobody listens on."""
+    kept = {name: value for name, value in os.environ.items() if not name.lower().startswith(("npm_config", "http"))}
+    environ = {
+        **kept,
+        "CKFUNC_CACHE_DIR": str(cache),
+        "HOME": str(project),
+        "npm_config_registry": "http://127.0.0.1:9",
+        "npm_config_cache": str(project / ".npm"),
+        "npm_config_fetch_retries": "0",
+    }
+    command = [sys.executable, "-m", "ckfunc", "-C", str(project), "check", *args]
+    return subprocess.run(command, env=environ, capture_output=True, encoding="utf-8", check=False)
+
+
+def test_without_a_network_a_filled_cache_is_enough_and_an_empty_one_says_what_to_do(
+    ckfunc: Ckfunc, project: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    (project / "handlers/start.ts").write_text(WRONG)
+    assert ckfunc("-C", project, "check").code == 1
+    known = offline(project, cache_dir())
+    assert known.returncode == 1
+    assert len(known.stdout.splitlines()) == 2
+    empty = tmp_path_factory.mktemp("cache")
+    assert offline(project, empty).stdout == known.stdout  # nothing changed: no compiler is needed at all
+    (project / "handlers/start.ts").write_text(f"{WRONG}// more\n")
+    ran = offline(project, empty)
+    assert ran.returncode == 1
+    assert "error: the types cannot be checked without TypeScript" in ran.stderr
+    assert "hint: it is fetched once" in ran.stderr
+    assert len(offline(project, cache_dir()).stdout.splitlines()) == 2
+
+
+@contextmanager
+def watching(project: Path, *args: str) -> Iterator[tuple[subprocess.Popen[str], Queue[str]]]:
+    command = [sys.executable, "-m", "ckfunc", "-C", str(project), *args, "check", "--watch"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, encoding="utf-8")
+    lines: Queue[str] = Queue()
+    assert process.stdout is not None
+    stream = process.stdout
+
+    def read() -> None:
+        for line in stream:
+            lines.put(line.rstrip("\n"))
+
+    reader = threading.Thread(target=read, daemon=True)
+    reader.start()
+    try:
+        yield process, lines
+    finally:
+        if process.poll() is None:
+            process.kill()
+        process.wait()
+        reader.join()
+        stream.close()
+
+
+def until(lines: Queue[str], wanted: str) -> list[str]:
+    """Return the lines up to the one that holds `wanted`."""
+    seen: list[str] = []
+    while not seen or wanted not in seen[-1]:
+        try:
+            seen.append(lines.get(timeout=30))
+        except Empty:
+            pytest.fail(f"{wanted!r} did not come, but {seen}")
+    return seen
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="sends the signal of Ctrl-C")
+def test_a_watch_checks_after_every_save_and_ends_with_ctrl_c(project: Path) -> None:
+    handler = project / "handlers/start.ts"
+    good = handler.read_text()
+    with watching(project) as (process, lines):
+        until(lines, "no errors; checked 1 script")
+        handler.write_text(WRONG)
+        assert [line.partition(": ")[0] for line in until(lines, "2 errors")[:2]] == [
+            "handlers/start.ts:2:33",
+            "handlers/start.ts:3:16",
+        ]
+        handler.write_text(f'import {{ bold }} from "../lib/bold";\nbold;\n{good}')
+        until(lines, "1 error in 1 file")
+        (project / "lib").mkdir()
+        (project / "lib/bold.ts").write_text("export const bold: string = 1;\n")
+        assert "lib/bold.ts:1:14" in until(lines, "1 error in 1 file")[0]
+        (project / "lib/bold.ts").write_text("export const bold = '1';\n")
+        until(lines, "no errors; checked 1 script and 1 module")
+        (project / "functions.yaml").rename(project / "functions.yml")
+        until(lines, "error: there is no functions.yaml")
+        (project / "functions.yml").rename(project / "functions.yaml")
+        until(lines, "no errors")
+        (project / "tsconfig.json").write_text('{"compilerOptions": {"noUnusedParameters": true}}')
+        until(lines, "'context' is declared")
+        process.send_signal(signal.SIGINT)
+        assert process.wait(timeout=30) == 130
+    assert "Traceback" not in "".join(lines.queue)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="sends the signal of Ctrl-C")
+def test_a_watch_gives_a_program_one_list_for_each_check(project: Path) -> None:
+    with watching(project, "--json") as (process, lines):
+        assert until(lines, "[]")[-1] == "[]"
+        (project / "handlers/start.ts").write_text(WRONG)
+        assert [one["line"] for one in json.loads(until(lines, "[{")[-1])] == [2, 3]
+        process.send_signal(signal.SIGINT)
+        assert process.wait(timeout=30) == 130
