@@ -10,18 +10,15 @@ import json
 import re
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from ckfunc.base.errors import CkfuncError, Problem
 from ckfunc.bundle import complaints, esbuild
 from ckfunc.bundle.complaints import KEPT
-from ckfunc.bundle.graph import EXTENSIONS, Graph
+from ckfunc.bundle.entries import Bundle, Entry
+from ckfunc.bundle.graph import EXTENSIONS
 from ckfunc.bundle.scan import is_module, specifiers
-
-FORMAT = 1
-"""Raised when the same sources and esbuild make another bundle, so that no older one is taken for it."""
 
 _HEADER = "// Bundled by ckfunc from the files named below: change those, not this."
 _OPTIONS = (
@@ -48,28 +45,6 @@ _COMMON = ("--format=cjs", "--tree-shaking=false", f"--banner:js={_HEADER}")
 _MOST_AT_ONCE = 200
 _EXPORTS = re.compile(r"\nexport \{\n(?P<names>(?:  [^\n]*\n)+)\};\n$")
 _SOURCES = "../p/"
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """A script to be bundled; `handler` is whether it must have a handleEvent."""
-
-    path: str
-    source: str = field(repr=False)
-    handler: bool
-    graph: Graph = field(repr=False)
-
-
-@dataclass(frozen=True, slots=True)
-class Bundle:
-    """What a script became; `text` is None when it needs none of the files that it names: types alone, or comments.
-
-    `modules` are the files it was made of, sorted, its own included; `source_map` is JSON.
-    """
-
-    text: str | None = field(repr=False)
-    modules: tuple[str, ...] = ()
-    source_map: str | None = field(default=None, repr=False)
 
 
 def build(program: Path, entries: Sequence[Entry]) -> list[Bundle | tuple[Problem, ...]]:

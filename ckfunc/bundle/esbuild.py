@@ -1,4 +1,4 @@
-"""Which esbuild bundles, and how it is run: this exact version, as bundles must be the same bytes on every machine."""
+"""Where esbuild is, and how it is run."""
 
 from __future__ import annotations
 
@@ -9,10 +9,9 @@ from pathlib import Path
 from platform import machine
 
 from ckfunc.base.errors import CkfuncError
+from ckfunc.bundle.entries import ESBUILD
 from ckfunc.runtime.install import install
 from ckfunc.runtime.node import bare_environment
-
-VERSION = "0.28.2"
 
 # Platforms' packages, by what Python calls system and processor. Source: https://esbuild.github.io/getting-started
 _SYSTEMS = {"linux": "linux", "darwin": "darwin", "win32": "win32", "freebsd": "freebsd"}
@@ -51,7 +50,7 @@ def package(system: str, processor: str) -> str:
 def executable(cache: Path, on_progress: Callable[[str], None] | None = None) -> Path:
     """Return esbuild, installed with npm if it is not yet. Raises NoBundler, DependenciesFailed, NodeMissing."""
     name = package(sys.platform, machine())
-    directory = install({name: VERSION}, cache, on_progress) / "node_modules" / name
+    directory = install({name: ESBUILD}, cache, on_progress) / "node_modules" / name
     return directory / "esbuild.exe" if sys.platform == "win32" else directory / "bin" / "esbuild"
 
 

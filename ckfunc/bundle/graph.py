@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeAlias
@@ -46,42 +46,62 @@ class Files:
         return self._read[path]
 
 
-class Scanned:
-    """The names of local files in sources, looked for once in each."""
+@dataclass(frozen=True, slots=True)
+class _Links:
+    """What the names in one source lead to."""
 
-    def __init__(self) -> None:
-        self._found: dict[tuple[str, str], tuple[Specifier, ...]] = {}
-
-    def __call__(self, path: str, source: str) -> tuple[Specifier, ...]:
-        """Return what the source at `path` names."""
-        if path.endswith(".json"):
-            return ()
-        if (path, source) not in self._found:
-            self._found[path, source] = specifiers(source)
-        return self._found[path, source]
+    found: Mapping[str, str] = field(default_factory=dict)
+    unusable: Mapping[str, Complaint] = field(default_factory=dict)
+    absent: frozenset[str] = frozenset()
 
 
-def graph_of(path: str, source: str, read: Reader, scan: Scanned) -> Graph:
-    """Return what the script at `path` may be made of."""
-    files = {path: source}
-    unusable: dict[str, Complaint] = {}
-    absent: set[str] = set()
-    left = [path]
-    while left:
-        importer = left.pop()
-        for named in scan(importer, files[importer]):
-            there = False
-            for candidate in candidates(importer, named.path):
-                text = files.get(candidate) or read(candidate)
-                there = there or text is not None
+class Tree:
+    """The sources of a project and what they import; each is looked at once, however many scripts are made of it."""
+
+    def __init__(self, read: Reader) -> None:
+        self._read = read
+        self._links: dict[tuple[str, str], _Links] = {}
+
+    def names_local_files(self, path: str, source: str) -> bool:
+        """Return whether the source at `path` may import any local file."""
+        return not path.endswith(".json") and bool(specifiers(source))
+
+    def graph(self, path: str, source: str) -> Graph:
+        """Return what the script at `path` may be made of."""
+        files = {path: source}
+        unusable: dict[str, Complaint] = {}
+        absent: set[str] = set()
+        left = [path]
+        while left:
+            importer = left.pop()
+            links = self._links_of(importer, files[importer])
+            left += [one for one in links.found if one not in files]
+            files = {**links.found, **files}
+            unusable |= links.unusable
+            absent |= links.absent
+        return Graph(files, unusable, frozenset(absent))
+
+    def _links_of(self, path: str, source: str) -> _Links:
+        known = self._links.get((path, source))
+        if known is None:
+            named = () if path.endswith(".json") else specifiers(source)
+            known = self._links[path, source] = self._followed(path, named) if named else _Links()
+        return known
+
+    def _followed(self, importer: str, named: Iterable[Specifier]) -> _Links:
+        found: dict[str, str] = {}
+        unusable: dict[str, Complaint] = {}
+        absent: set[str] = set()
+        for name in {one.path for one in named}:
+            there = {one: text for one in candidates(importer, name) if (text := self._read(one)) is not None}
+            for path, text in there.items():
                 if isinstance(text, Complaint):
-                    unusable[candidate] = text
-                elif text is not None and candidate not in files:
-                    files[candidate] = text
-                    left.append(candidate)
+                    unusable[path] = text
+                else:
+                    found[path] = text
             if not there:
-                absent.update(candidates(importer, named.path))
-    return Graph(files, unusable, frozenset(absent))
+                absent.update(candidates(importer, name))
+        return _Links(found, unusable, frozenset(absent))
 
 
 def candidates(importer: str, named: str) -> Iterator[str]:

@@ -6,22 +6,31 @@ import contextlib
 import json
 import os
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 from ckfunc.base.digests import digest
 from ckfunc.base.files import write_atomically
-from ckfunc.bundle import build, esbuild
-from ckfunc.bundle.build import Bundle, Entry
+from ckfunc.bundle.entries import ESBUILD, FORMAT, Bundle, Entry
 
 _KEPT_S = 30 * 24 * 3600.0
 _FRESH_S = 24 * 3600.0
 
 
-def key(entry: Entry, digest_of: Callable[[str], str] = digest) -> str:
-    """Return what names the bundle of a script: the same on every machine."""
-    files = sorted((path, digest_of(text)) for path, text in entry.graph.files.items())
-    return digest(json.dumps([build.FORMAT, esbuild.VERSION, entry.path, entry.handler, files]))
+class Keys:
+    """Names bundles by all that goes into them: the same on every machine."""
+
+    def __init__(self) -> None:
+        self._digests: dict[str, str] = {}
+
+    def key(self, entry: Entry) -> str:
+        """Return what names the bundle of a script."""
+        files = sorted((path, self._digest(text)) for path, text in entry.graph.files.items())
+        return digest(json.dumps([FORMAT, ESBUILD, entry.path, entry.handler, files]))
+
+    def _digest(self, text: str) -> str:
+        if text not in self._digests:
+            self._digests[text] = digest(text)
+        return self._digests[text]
 
 
 class Bundles:

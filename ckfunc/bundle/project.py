@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
 from ckfunc.base.errors import InvalidScripts, Problem
-from ckfunc.bundle.graph import Files, Graph, Reader, Scanned, graph_of
+from ckfunc.bundle.graph import Files, Graph, Reader, Tree
 from ckfunc.model.project import Project, Script
 
 if TYPE_CHECKING:
-    from ckfunc.bundle.build import Bundle, Entry
+    from ckfunc.bundle.entries import Bundle, Entry
     from ckfunc.model.execution import SyntaxProblem
 
 Check: TypeAlias = "Callable[[Sequence[tuple[str, str]]], Sequence[SyntaxProblem]]"
@@ -53,11 +53,11 @@ class Bundler:
         A script that imports no local file stays as it is, and costs a look at its text. Raises InvalidModules with
         every mistake, NoBundler, and what installing esbuild raises.
         """
-        scan, read = Scanned(), Files(project.root)
+        tree = Tree(Files(project.root))
         graphs = {
-            key: graph_of(one.path, one.text, read, scan)
+            key: tree.graph(one.path, one.text)
             for key, one in _scripts(project).items()
-            if scan(one.path, one.text)
+            if tree.names_local_files(one.path, one.text)
         }
         if not graphs:
             return project
@@ -71,20 +71,20 @@ class Bundler:
 
     def script(self, path: str, source: str, read: Reader) -> str | None:
         """Return what a handler at `path` was deployed as, its imports read by `read`; None when it has mistakes."""
-        scan = Scanned()
-        if not scan(path, source):
+        tree = Tree(read)
+        if not tree.names_local_files(path, source):
             return source
-        (made,) = self.bundles({(path, True): graph_of(path, source, read, scan)}).values()
+        (made,) = self.bundles({(path, True): tree.graph(path, source)}).values()
         return None if isinstance(made, tuple) else source if made.text is None else made.text
 
     def bundles(self, graphs: Mapping[_Key, Graph]) -> dict[_Key, Bundle | tuple[Problem, ...]]:
         """Return the bundle of each script, or its mistakes: from the cache, as far as it is there."""
-        from ckfunc.bundle.build import Entry
-        from ckfunc.bundle.kept import Bundles, key
+        from ckfunc.bundle.entries import Entry
+        from ckfunc.bundle.kept import Bundles, Keys
 
-        kept = Bundles(self.cache)
+        kept, keys = Bundles(self.cache), Keys()
         entries = {one: Entry(one[0], graph.files[one[0]], one[1], graph) for one, graph in graphs.items()}
-        names = {one: key(entry) for one, entry in entries.items()}
+        names = {one: keys.key(entry) for one, entry in entries.items()}
         found = {one: kept.read(name) for one, name in names.items()}
         missing = {one: entries[one] for one, bundle in found.items() if bundle is None}
         made = self._built(missing) if missing else {}

@@ -13,8 +13,9 @@ import pytest
 from bundle.sources import FORMAT, HANDLER, Make, handler
 
 from ckfunc.bundle import esbuild
-from ckfunc.bundle.build import Entry, build
-from ckfunc.bundle.graph import Files, Scanned, graph_of
+from ckfunc.bundle.build import build
+from ckfunc.bundle.entries import Entry
+from ckfunc.bundle.graph import Files, Tree
 from ckfunc.bundle.project import Bundler
 from ckfunc.model.project import Script
 from ckfunc.runtime.compiler import Compiler
@@ -112,10 +113,11 @@ def test_every_python_makes_the_same_bytes(make: Make, bundler: Bundler, tmp_pat
     script = tmp_path / "bundle.py"
     script.write_text(
         "import sys\nfrom pathlib import Path\n"
-        "from ckfunc.bundle.build import Entry, build\nfrom ckfunc.bundle.graph import Files, Scanned, graph_of\n"
+        "from ckfunc.bundle.build import build\nfrom ckfunc.bundle.entries import Entry\n"
+        "from ckfunc.bundle.graph import Files, Tree\n"
         "root, program = map(Path, sys.argv[1:])\n"
         "source = (root / 'handlers/start.ts').read_text()\n"
-        "graph = graph_of('handlers/start.ts', source, Files(root), Scanned())\n"
+        "graph = Tree(Files(root)).graph('handlers/start.ts', source)\n"
         "(made,) = build(program, [Entry('handlers/start.ts', source, True, graph)])\n"
         "sys.stdout.buffer.write(made.text.encode())\n"
     )
@@ -158,11 +160,11 @@ def test_a_bundle_does_not_depend_on_what_is_bundled_beside_it(make: Make, bundl
     project = make(files)
     together = bundler.project(project)
     program = esbuild.executable(bundler.cache)
-    scan, read = Scanned(), Files(project.root)
+    tree = Tree(Files(project.root))
     assert len(together.functions or ()) == 5
     for one in together.functions or ():
         path = one.handler.path
-        (alone,) = build(program, [Entry(path, files[path], True, graph_of(path, files[path], read, scan))])
+        (alone,) = build(program, [Entry(path, files[path], True, tree.graph(path, files[path]))])
         assert not isinstance(alone, tuple)
         assert one.handler.text == alone.text, path
         assert "ckfunc_kept" not in one.handler.text

@@ -9,7 +9,8 @@ import pytest
 from bundle.sources import FORMAT, HANDLER, Make, handler
 
 from ckfunc.base.errors import CkfuncError
-from ckfunc.bundle.build import Entry, build
+from ckfunc.bundle.build import build
+from ckfunc.bundle.entries import Entry
 from ckfunc.bundle.graph import Graph
 from ckfunc.bundle.project import Bundler, InvalidModules
 from ckfunc.model.execution import SyntaxProblem
