@@ -172,7 +172,7 @@ def test_what_cannot_be_installed_is_told_and_the_links_stay(
 def test_that_nobody_wrote_types_for_a_package_is_asked_once_and_remembered(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    untyped = package(tmp_path / "untyped", "pizza-untyped")
+    untyped = package(tmp_path / "untyped", "pizza-untyped", exports={".": "./index.js"})
     typed = package(tmp_path / "typed", "pizza-typed", main="lib")
     (typed / "lib.d.ts").write_text("export {};\n")
     dependencies = {"pizza-untyped": f"file:{untyped.as_posix()}", "pizza-typed": f"file:{typed.as_posix()}"}
@@ -188,9 +188,14 @@ def test_that_nobody_wrote_types_for_a_package_is_asked_once_and_remembered(
     early = known_packages(dependencies, cache)
     assert early is not None
     assert "not fetched yet" in str(early.missing)
+    monkeypatch.setenv("npm_config_cache", str(tmp_path / "npm"))
+    monkeypatch.setenv("npm_config_registry", "http://127.0.0.1:9")
+    offline = installed_packages(dependencies, cache)
+    assert "could not reach" in str(offline.missing)
+    assert {"pizza-untyped", "pizza-typed"} <= offline.targets.keys()
+
     with serve(nothing) as registry:
         monkeypatch.setenv("npm_config_registry", registry.url)
-        monkeypatch.setenv("npm_config_cache", str(tmp_path / "npm"))
         packages = installed_packages(dependencies, cache)
         first = len(asked)
         assert packages.missing is None

@@ -15,7 +15,7 @@ from ckfunc.scaffold.handler import handler_path, handler_text
 from ckfunc.scaffold.platform import EMBEDDED, RESOURCES, YOUNGER, YOUNGER_PARAMETERS
 from ckfunc.scaffold.project import init
 from ckfunc.scaffold.samples import sample_event, sample_text
-from ckfunc.scaffold.stubs import Scope, scope_of, stub_files, write_stubs
+from ckfunc.scaffold.stubs import Scope, scope_of, stale_stubs, stub_files, write_stubs
 from ckfunc.scaffold.typescript import Writer
 from ckfunc.wire.contract.operations import operations, schemas
 
@@ -362,13 +362,21 @@ def test_names_and_texts_that_typescript_would_not_take_are_written_so_that_it_d
             "properties": {
                 "a-b": {"type": "array", "items": {"enum": ["x", "y"]}},
                 "c": {"type": "array", "items": {"properties": {"d": {"type": "boolean"}}, "type": "object"}},
+                "e": {"anyOf": [{"type": "integer"}, {"const": "all"}]},
             },
             "required": ["a-b"],
         }
     }
     assert Writer(found, {"A": "A"}).declaration("A") == (
-        '/** ends *\\/ here */\ninterface A {\n  "a-b": ("x" | "y")[];\n  c?: { d?: boolean }[];\n}'
+        "/** ends *\\/ here */\n"
+        'interface A {\n  "a-b": ("x" | "y")[];\n  c?: { d?: boolean }[];\n  e?: number | "all";\n}'
     )
+
+
+def test_a_stub_that_cannot_be_read_is_stale(project: Path) -> None:
+    (project / ".ckfunc/types/node.d.ts").unlink()
+    (project / ".ckfunc/types/node.d.ts").mkdir()
+    assert stale_stubs(project, schema="{}") == {".ckfunc/types/node.d.ts": "cannot be read: Is a directory"}
 
 
 def test_every_known_event_has_a_type(tmp_path: Path) -> None:
