@@ -1,0 +1,171 @@
+"""How a replay looks to people: the first differences, where the others are, what is doubtful, and the counts."""
+
+from __future__ import annotations
+
+import difflib
+import json
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any
+
+from ckfunc.base.text import Line, Segment, printable
+from ckfunc.model.invocation import Status
+from ckfunc.replay.changes import ABSENT, ORDER, Change
+from ckfunc.replay.redaction import Hide, Redaction
+from ckfunc.replay.report import Compared, Replay, place, summary
+from ckfunc.replay.verdict import Verdict
+
+MOST_SHOWN = 3
+"""How many of the invocations that differ are shown with their differences."""
+_MOST_CHANGES = 12
+_MOST_LINES = 24
+_MOST_PLACES = 8
+_WIDEST = 100
+
+
+def replay_lines(replay: Replay, redaction: Redaction) -> Iterator[Line]:
+    """Yield the whole of it, secrets masked, the counts last."""
+    different = replay.different
+    for one in different[:MOST_SHOWN]:
+        yield from _compared_lines(one, redaction.of(one.row.args))
+        yield ()
+    if len(different) > MOST_SHOWN:
+        yield from _other_lines(different[MOST_SHOWN:])
+        yield ()
+    yield from _note_lines(replay, redaction)
+    style = "failure" if different else "success" if replay.compared else "muted"
+    yield (Segment(summary(replay), style),)
+
+
+def _compared_lines(one: Compared, hide: Hide) -> Iterator[Line]:
+    when = f"{one.row.created_time:%Y-%m-%d %H:%M:%S}"
+    yield Segment(f"#{one.row.id}", "title"), Segment(f"  {when}  v{one.row.version_number}", "muted")
+    for change in one.changes[:_MOST_CHANGES]:
+        for line in _change_lines(change, one, hide):
+            yield Segment("  "), *line
+    if len(one.changes) > _MOST_CHANGES:
+        yield (Segment(f"  and {len(one.changes) - _MOST_CHANGES} more", "muted"),)
+
+
+def _change_lines(change: Change, one: Compared, hide: Hide) -> Iterator[Line]:
+    if change.path[0] == "calls":
+        if change.path[-1] == ORDER:
+            yield Segment("~ ", "update"), Segment("the API calls come in another order")
+            return
+        if len(change.path) == 2:
+            yield from _call_lines(change, hide)
+            return
+    where = _where(change, one, hide)
+    before, after = hide(change.before), hide(change.after)
+    if before is ABSENT or after is ABSENT:
+        sign, style, value = ("+", "create", after) if before is ABSENT else ("-", "remove", before)
+        yield from _valued(f"{sign} {where}: ", style, value)
+        return
+    short = [_compact(value) for value in (before, after)]
+    if sum(map(len, short)) <= _WIDEST:
+        yield (
+            Segment("~ ", "update"),
+            Segment(f"{where}: "),
+            Segment(short[0], "remove"),
+            Segment(" → "),
+            Segment(short[1], "create"),
+        )
+        return
+    yield Segment("~ ", "update"), Segment(where)
+    for line in _diff(_text(before), _text(after)):
+        yield Segment("    "), line
+
+
+def _call_lines(change: Change, hide: Hide) -> Iterator[Line]:
+    added = change.before is ABSENT
+    call = change.after if added else change.before
+    sign, style = ("+", "create") if added else ("-", "remove")
+    query = "&".join(f"{name}={value}" for name, value in call["query"])
+    path = f"{call['path']}?{query}" if query else call["path"]
+    lead = printable(hide(f"{sign} {call['method']} {path}"))
+    if call["body"] is None:
+        yield (Segment(lead, style),)
+    else:
+        yield from _valued(f"{lead} ", style, hide(call["body"]))
+
+
+def _where(change: Change, one: Compared, hide: Hide) -> str:
+    path = change.path
+    if path[0] == "calls" and isinstance(path[1], int):
+        call = one.deployed.calls[path[1]]
+        return printable(hide(f"{call.method} {call.path}: {place(path[2:])}"))
+    return printable(hide(place(path)))
+
+
+def _valued(lead: str, style: str, value: Any) -> Iterator[Line]:
+    first, *rest = [_compact(value)] if len(_compact(value)) <= _WIDEST else _text(value).split("\n")
+    yield (Segment(f"{lead}{first}", style),)
+    for line in rest[:_MOST_LINES]:
+        yield (Segment(f"    {line}", style),)
+    if len(rest) > _MOST_LINES:
+        yield (Segment(f"    and {len(rest) - _MOST_LINES} lines more", "muted"),)
+
+
+def _diff(before: str, after: str) -> Iterator[Segment]:
+    styles = {"+": "create", "-": "remove", "@": "place"}
+    lines = list(difflib.unified_diff(before.split("\n"), after.split("\n"), n=2, lineterm=""))[2:]
+    for line in lines[:_MOST_LINES]:
+        yield Segment(line, styles.get(line[:1], "plain"))
+    if len(lines) > _MOST_LINES:
+        yield Segment(f"and {len(lines) - _MOST_LINES} lines more", "muted")
+
+
+def _other_lines(others: tuple[Compared, ...]) -> Iterator[Line]:
+    counts = Counter(pattern for one in others for pattern in {change.pattern for change in one.changes})
+    yield (Segment(f"{len(others)} more differ, at:", "title"),)
+    for pattern, count in counts.most_common(_MOST_PLACES):
+        yield Segment(f"  {count:>5} ", "muted"), Segment(printable(place(pattern)))
+    if len(counts) > _MOST_PLACES:
+        yield (Segment(f"  and {len(counts) - _MOST_PLACES} other places", "muted"),)
+
+
+def _note_lines(replay: Replay, redaction: Redaction) -> Iterator[Line]:
+    if replay.count(Verdict.NOISY) or replay.different:
+        hide = redaction.of({})
+        places = [printable(hide(place(one))) for one in replay.noise[:_MOST_PLACES]]
+        if places:
+            more = f" and {len(replay.noise) - _MOST_PLACES} more" if len(replay.noise) > _MOST_PLACES else ""
+            yield Segment("noise: ", "muted"), Segment(", ".join(places) + more, "muted")
+    for host, count in replay.blocked[:_MOST_PLACES]:
+        runs = "1 invocation" if count == 1 else f"{count} invocations"
+        yield (
+            Segment("note: ", "warning"),
+            Segment(f"{runs} wanted to reach {printable(host)}, which only --network allows"),
+        )
+    failing = replay.failing_here
+    if failing:
+        one = failing[0]
+        message = _message(one.deployed.result)
+        yield (
+            Segment("note: ", "warning"),
+            Segment(
+                f"{len(failing)} that had succeeded fail here on the deployed version too, such as #{one.row.id}: "
+            ),
+            Segment(_cut(printable(redaction.of(one.row.args)(message)))),
+        )
+    ended = sum(1 for one in replay.compared if one.row.status is not Status.RUNNING)
+    if ended:
+        yield (Segment(f"{replay.as_recorded} of {ended} went as recorded", "muted"),)
+
+
+def _message(result: Any) -> str:
+    error = result.get("error")
+    return str(error.get("message", "")) if isinstance(error, dict) else ""
+
+
+def _compact(value: Any) -> str:
+    return printable(json.dumps(value, ensure_ascii=False))
+
+
+def _text(value: Any) -> str:
+    return printable(value if isinstance(value, str) else json.dumps(value, indent=2, ensure_ascii=False))
+
+
+def _cut(text: str) -> str:
+    line = " ".join(text.split())
+    return line if len(line) <= _WIDEST else f"{line[: _WIDEST - 1]}…"

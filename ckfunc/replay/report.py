@@ -1,0 +1,167 @@
+"""What a replay came to: a verdict for each invocation, and how many there are of each."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from ckfunc.base.clock import timestamp
+from ckfunc.model.invocation import Invocation, Status
+from ckfunc.replay.changes import ABSENT, ORDER, Change, Pattern, changes
+from ckfunc.replay.documents import Observed, outcome_of
+from ckfunc.replay.redaction import Redaction
+from ckfunc.replay.verdict import Runs, Verdict, judge, samples
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """What the first runs of both sides came to for one recorded invocation, and all runs as documents."""
+
+    row: Invocation
+    runs: Runs
+    deployed: Observed
+    working: Observed
+
+
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """One recorded invocation, with the differences that are no noise.
+
+    `as_recorded`: the deployed version did what was recorded, noise aside; None when nothing was recorded of its end.
+    """
+
+    row: Invocation
+    verdict: Verdict
+    changes: tuple[Change, ...]
+    deployed: Observed
+    working: Observed
+    as_recorded: bool | None = None
+    blocked: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Replay:
+    """All of them, in the order in which they were recorded, and the places where runs of one script differ."""
+
+    compared: tuple[Compared, ...] = ()
+    noise: tuple[Pattern, ...] = field(default=())
+
+    def count(self, verdict: Verdict) -> int:
+        """Return how many came to this."""
+        return sum(1 for one in self.compared if one.verdict is verdict)
+
+    @property
+    def ok(self) -> bool:
+        """Whether the working copy did what the deployed version does, every time."""
+        return self.count(Verdict.DIFFERENT) == 0
+
+    @property
+    def different(self) -> tuple[Compared, ...]:
+        """Those on which the sides differ."""
+        return tuple(one for one in self.compared if one.verdict is Verdict.DIFFERENT)
+
+    @property
+    def as_recorded(self) -> int:
+        """How many the deployed version did as it was recorded: for information alone."""
+        return sum(1 for one in self.compared if one.as_recorded)
+
+    @property
+    def failing_here(self) -> tuple[Compared, ...]:
+        """Those that had succeeded, and that the deployed version fails on here."""
+        return tuple(
+            one for one in self.compared if one.row.status is Status.SUCCEEDED and one.deployed.status is Status.FAILED
+        )
+
+    @property
+    def blocked(self) -> list[tuple[str, int]]:
+        """Which servers runs were kept from, with the number of invocations, the most first."""
+        return Counter(host for one in self.compared for host in one.blocked).most_common()
+
+
+def report(runs: Sequence[Run]) -> Replay:
+    """Judge all invocations by what all of them together teach about noise."""
+    learned = samples([one.runs for one in runs])
+    found = []
+    for one in runs:
+        verdict, real = judge(one.runs, learned)
+        blocked = tuple(sorted({*one.deployed.blocked, *one.working.blocked}))
+        found.append(Compared(one.row, verdict, real, one.deployed, one.working, _as_recorded(one), blocked))
+    return Replay(tuple(found), tuple(learned.places()))
+
+
+def summary(replay: Replay) -> str:
+    """Return the counts in one line."""
+    if not replay.compared:
+        return "nothing recorded to replay"
+    counts = [
+        f"{len(replay.compared)} replayed",
+        f"{replay.count(Verdict.EQUAL)} equal",
+        f"{replay.count(Verdict.DIFFERENT)} different",
+    ]
+    for verdict, words in ((Verdict.NOISY, "noisy"), (Verdict.FAILED_BOTH, "failed on both sides")):
+        if replay.count(verdict):
+            counts.append(f"{replay.count(verdict)} {words}")
+    return ", ".join(counts)
+
+
+def replay_json(replay: Replay, redaction: Redaction) -> dict[str, Any]:
+    """Return the whole as JSON, secrets masked."""
+    return {
+        "replayed": len(replay.compared),
+        "equal": replay.count(Verdict.EQUAL),
+        "different": replay.count(Verdict.DIFFERENT),
+        "noisy": replay.count(Verdict.NOISY),
+        "failedBoth": replay.count(Verdict.FAILED_BOTH),
+        "asRecorded": replay.as_recorded,
+        "ok": replay.ok,
+        "noise": [redaction.of({})(place(pattern)) for pattern in replay.noise],
+        "keptFromNetwork": [{"host": host, "invocations": count} for host, count in replay.blocked],
+        "invocations": [_compared_json(one, redaction) for one in replay.compared],
+    }
+
+
+def place(parts: Sequence[str | int]) -> str:
+    """Return a path or a pattern as people write it: result.items[0].name, calls[2].body.text."""
+    text = ""
+    for part in parts:
+        if isinstance(part, int) or part == "*" or " " in part:
+            text += f"[{part}]"
+        else:
+            text += f".{part}" if text else part
+    return text
+
+
+def _compared_json(one: Compared, redaction: Redaction) -> dict[str, Any]:
+    shown: dict[str, Any] = {
+        "id": one.row.id,
+        "version": one.row.version_number,
+        "createdTime": timestamp(one.row.created_time),
+        "verdict": one.verdict.value,
+        "asRecorded": one.as_recorded,
+    }
+    if one.verdict is Verdict.DIFFERENT:
+        hide = redaction.of(one.row.args)
+        shown["changes"] = [_change_json(change, one, hide) for change in one.changes]
+    return shown
+
+
+def _change_json(change: Change, one: Compared, hide: Any) -> dict[str, Any]:
+    shown: dict[str, Any] = {"path": hide(place(change.path))}
+    if change.path[:1] == ("calls",) and change.path[-1] != ORDER and isinstance(change.path[1], int):
+        added = change.before is ABSENT and len(change.path) == 2
+        calls = one.working.calls if added else one.deployed.calls
+        shown["call"] = hide(f"{calls[change.path[1]].method} {calls[change.path[1]].path}")
+    for name, value in (("before", change.before), ("after", change.after)):
+        if value is not ABSENT:
+            shown[name] = hide(value)
+    return shown
+
+
+def _as_recorded(one: Run) -> bool | None:
+    if one.row.status is Status.RUNNING:
+        return None
+    recorded = {"status": one.row.status.value, **outcome_of(one.row.status, one.row.result)}
+    here = {name: value for name, value in one.runs.deployed[0].items() if name in ("status", "result", "error")}
+    return next(changes(recorded, here), None) is None

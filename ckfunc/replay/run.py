@@ -1,0 +1,149 @@
+"""How recorded invocations are run again, on both sides, and again where the sides disagree."""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from ckfunc.base.interrupts import require_uninterrupted
+from ckfunc.model.execution import Steady
+from ckfunc.model.invocation import Invocation
+from ckfunc.replay.documents import Observed, document_of
+from ckfunc.replay.report import Replay, Run, report
+from ckfunc.replay.verdict import Runs
+
+VARIATIONS_MS = (61_001, 3_725_250)
+"""How much later it is in each further run of the deployed version: enough for every part of a time to be another."""
+
+_TURN_S = 0.2
+"""How often Ctrl-C is looked for."""
+
+
+class Lane(Protocol):
+    """Runs one version of a function, each time from the same snapshot and with nothing left of the run before."""
+
+    def run(self, event: Mapping[str, Any], steady: Steady) -> Observed:
+        """Run the handler for an event, at the time and with the chances that `steady` says."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """A lane of each version; `stop`, from any thread, ends what runs in them."""
+
+    deployed: Lane
+    working: Lane
+    stop: Callable[[], None] = lambda: None
+
+
+Open = Callable[[], AbstractContextManager[Pair]]
+
+
+def replay(
+    rows: Sequence[Invocation], open_pair: Open, *, jobs: int = 1, on_progress: Callable[[int], None] | None = None
+) -> Replay:
+    """Run every row on both sides and compare, with `jobs` pairs of lanes side by side.
+
+    First each side runs each row once, at the same time and with the same chances. A row on which they disagree is run
+    again, as before, then at other times with other chances.
+    `on_progress` gets how many rows are done, on any thread. Raises what a lane raises, and KeyboardInterrupt.
+    """
+    work = _Work(rows, on_progress or (lambda _done: None))
+    jobs = max(1, min(jobs, len(rows))) if rows else 0
+    with ThreadPoolExecutor(max_workers=max(1, jobs), thread_name_prefix="ckfunc-replay") as pool:
+        futures: list[Future[None]] = [pool.submit(work.take_part, open_pair) for _ in range(jobs)]
+        try:
+            while any(not one.done() for one in futures):
+                done = wait(futures, _TURN_S, FIRST_EXCEPTION).done
+                require_uninterrupted()
+                for one in done:
+                    one.result()
+        except BaseException:
+            work.stop()
+            raise
+        for one in futures:
+            one.result()
+    return report(work.runs())
+
+
+def steady_of(row: Invocation) -> Steady:
+    """Return the clock and the chances with which a row is run: the time is that at which it was recorded."""
+    digest = hashlib.blake2s(f"replay of {row.id}".encode(), digest_size=6).digest()
+    return Steady(int(row.created_time.timestamp() * 1000), int.from_bytes(digest, "big"))
+
+
+def variations(steady: Steady) -> Iterator[Steady]:
+    """Yield other times and chances, the same ones each time."""
+    for number, later_ms in enumerate(VARIATIONS_MS, start=1):
+        yield Steady(steady.now_ms + later_ms, steady.seed ^ (0x5DEECE66D * number))
+
+
+class _Work:
+    """What is left to do, and what was found."""
+
+    def __init__(self, rows: Sequence[Invocation], on_progress: Callable[[int], None]) -> None:
+        self._rows = iter(enumerate(rows))
+        self._on_progress = on_progress
+        self._lock = threading.Lock()
+        self._found: dict[int, Run] = {}
+        self._pairs: list[Pair] = []
+        self._stopped = False
+
+    def runs(self) -> list[Run]:
+        """Return what was found, in the order of the rows."""
+        return [self._found[index] for index in sorted(self._found)]
+
+    def stop(self) -> None:
+        """Begin nothing more, and end what runs."""
+        with self._lock:
+            self._stopped = True
+            pairs = list(self._pairs)
+        for pair in pairs:
+            pair.stop()
+
+    def take_part(self, open_pair: Open) -> None:
+        """Work off rows until there are none."""
+        with ThreadPoolExecutor(1, "ckfunc-replay-deployed") as beside, open_pair() as pair:
+            with self._lock:
+                self._pairs.append(pair)
+            while (taken := self._next()) is not None:
+                index, row = taken
+                run = _run(pair, row, beside)
+                with self._lock:
+                    self._found[index] = run
+                    done = len(self._found)
+                self._on_progress(done)
+
+    def _next(self) -> tuple[int, Invocation] | None:
+        with self._lock:
+            return None if self._stopped else next(self._rows, None)
+
+
+def _run(pair: Pair, row: Invocation, beside: ThreadPoolExecutor) -> Run:
+    """Run a row on both sides at once, and again when they disagree."""
+    steady = steady_of(row)
+
+    def both(*times: Steady) -> tuple[list[Observed], list[Observed]]:
+        deployed = beside.submit(_observed, pair.deployed, row, times)
+        working = _observed(pair.working, row, times)
+        return deployed.result(), working
+
+    was, now = both(steady)
+    runs = _compared(was, now)
+    if not runs.alike:
+        # As often on both sides: what an init script counts stays in step for the rows to come.
+        was_again, now_again = both(steady, *variations(steady))
+        runs = _compared(was + was_again, now + now_again[:1])
+    return Run(row, runs, was[0], now[0])
+
+
+def _observed(lane: Lane, row: Invocation, times: Sequence[Steady]) -> list[Observed]:
+    return [lane.run(row.args, one) for one in times]
+
+
+def _compared(deployed: Sequence[Observed], working: Sequence[Observed]) -> Runs:
+    return Runs(tuple(map(document_of, deployed)), tuple(map(document_of, working)))

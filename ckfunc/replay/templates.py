@@ -1,0 +1,79 @@
+"""What several texts that differ from run to run have in common, and whether another text has it too."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Sequence
+from typing import TypeAlias
+
+_TIME = r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(?::\d\d(?:[.,]\d+)?)?(?:Z|[+-]\d\d:?\d\d)?"
+_UUID = r"[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}"
+_TOKENS = re.compile(rf"{_TIME}|{_UUID}|[^\W_]+|.", re.DOTALL)
+_FORMS = {"time": re.compile(_TIME), "uuid": re.compile(_UUID)}
+MOST_CHARACTERS = 20_000
+"""In longer texts nothing is looked for: the whole of them may differ."""
+
+Template: TypeAlias = tuple[tuple[str, ...], ...]
+"""Runs of tokens that every text has, in this order; between them is what differs, and it may be empty."""
+
+
+def template(texts: Sequence[str]) -> Template | None:
+    """Return what the texts have in common; None when they are too long to be looked at.
+
+    The first run is how each begins and the last is how each ends, both perhaps empty.
+    """
+    if any(len(one) > MOST_CHARACTERS for one in texts):
+        return None
+    parts: list[str | None] = list(_tokens(texts[0]))  # None is a gap
+    for text in texts[1:]:
+        tokens = _tokens(text)
+        merged: list[str | None] = []
+        for tag, i1, i2, _, _ in difflib.SequenceMatcher(None, parts, tokens, autojunk=False).get_opcodes():
+            if tag == "equal":
+                merged += parts[i1:i2]
+            elif not merged or merged[-1] is not None:
+                merged.append(None)
+        parts = merged
+    runs: list[tuple[str, ...]] = []
+    current: list[str] = []
+    for part in parts:
+        if part is None:
+            runs.append(tuple(current))
+            current = []
+        else:
+            current.append(part)
+    return (*runs, tuple(current))
+
+
+def fits(found: Template | None, text: str) -> bool:
+    """Tell whether a text is made as the template says."""
+    if found is None or len(text) > MOST_CHARACTERS:
+        return True
+    tokens = tuple(_tokens(text))
+    first, *middle = found
+    if not middle:
+        return tokens == first
+    last = middle.pop()
+    if len(tokens) < len(first) + len(last) or tokens[: len(first)] != first:
+        return False
+    end = len(tokens) - len(last)
+    if tokens[end:] != last:
+        return False
+    at = len(first)
+    for run in middle:
+        while at + len(run) <= end and tokens[at : at + len(run)] != run:
+            at += 1
+        if at + len(run) > end:
+            return False
+        at += len(run)
+    return True
+
+
+def form(text: str) -> str | None:
+    """Return what a whole text is, if it is a time or a generated id; else None."""
+    return next((name for name, pattern in _FORMS.items() if pattern.fullmatch(text)), None)
+
+
+def _tokens(text: str) -> list[str]:
+    return _TOKENS.findall(text)

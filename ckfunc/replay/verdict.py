@@ -1,0 +1,83 @@
+"""Whether the working copy did what the deployed version does, for one recorded invocation."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from ckfunc.model.invocation import Status
+from ckfunc.replay.changes import Change, Pattern, changes
+from ckfunc.replay.documents import Document
+from ckfunc.replay.noise import Noise
+
+
+class Verdict(StrEnum):
+    """What comes of the comparison."""
+
+    EQUAL = "equal"
+    DIFFERENT = "different"
+    NOISY = "noisy"
+    """Different only where runs of the deployed version differ among themselves."""
+    FAILED_BOTH = "failed_both"
+
+
+@dataclass(frozen=True, slots=True)
+class Runs:
+    """The runs on one invocation's arguments, as documents; the first ones of both sides are those that are compared.
+
+    Of the deployed version, the second is the first repeated; any further ones had another time and other chances.
+    """
+
+    deployed: tuple[Document, ...]
+    working: tuple[Document, ...]
+
+    @property
+    def alike(self) -> bool:
+        """Whether the first runs of both came to the same."""
+        return next(changes(self.deployed[0], self.working[0]), None) is None
+
+    def noise(self) -> Noise:
+        """Return where runs of the deployed version differ among themselves."""
+        noise = Noise(same_arguments=True)
+        noise.learn(self.deployed)
+        return noise
+
+
+def judge(runs: Runs, learned: Noise) -> tuple[Verdict, tuple[Change, ...]]:
+    """Return the verdict and the differences that are no noise; `learned` comes from all invocations."""
+    found = list(changes(runs.deployed[0], runs.working[0]))
+    if not found:
+        failed = runs.deployed[0]["status"] == Status.FAILED.value
+        return (Verdict.FAILED_BOTH if failed else Verdict.EQUAL), ()
+    own = runs.noise()
+    passing = _passing(runs, own, learned)
+    real = tuple(one for one in found if not own.covers(one) and not learned.covers(one) and one.pattern not in passing)
+    return (Verdict.DIFFERENT if real else Verdict.NOISY), real
+
+
+def _passing(runs: Runs, own: Noise, learned: Noise) -> set[Pattern]:
+    """Return where the working copy did as the deployed version does when it ran again.
+
+    That leaves nothing to blame on the script: the machine was slow, or requests overtook each other.
+    """
+    first = {one.pattern for one in changes(runs.deployed[0], runs.working[0])}
+    passing: set[Pattern] = set()
+    for again in runs.working[1:]:
+        left = [one for one in changes(runs.deployed[0], again) if not own.covers(one) and not learned.covers(one)]
+        passing |= {one for one in first if not any(_touch(one, other.pattern) for other in left)}
+    return passing
+
+
+def _touch(one: Pattern, other: Pattern) -> bool:
+    """Tell whether one place lies within the other."""
+    shorter = min(len(one), len(other))
+    return one[:shorter] == other[:shorter]
+
+
+def samples(runs: Sequence[Runs]) -> Noise:
+    """Return what all runs together teach about noise."""
+    noise = Noise(same_arguments=False)
+    for one in runs:
+        noise.learn(one.deployed)
+    return noise

@@ -1,0 +1,331 @@
+"""`ckfunc replay`: recorded invocations, run again by the deployed version and by the working copy."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support.loopback import Reply, serve
+from support.recorded import Recorded, recorded, rows_of
+
+from ckfunc.cli.context import App
+from ckfunc.cli.replaying import replay_functions
+from ckfunc.model.triggers import TRIGGERS
+from ckfunc.replay.verdict import Verdict
+from ckfunc.scaffold.samples import sample_event
+
+TYPE = "user.sent.message"
+Ckfunc = Callable[..., Any]
+
+
+@pytest.fixture
+def at(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
+    """Return what makes a project whose target has recorded something; yields its directory and the target."""
+
+    @contextmanager
+    def made(
+        deployed: Mapping[str, str] | str,
+        working: Mapping[str, str] | str,
+        rows: Mapping[str, Sequence[Mapping[str, Any]]] | Sequence[Mapping[str, Any]],
+        *,
+        manifest: str = "",
+        **options: Any,
+    ) -> Iterator[tuple[Path, Recorded]]:
+        scripts = {TYPE: deployed} if isinstance(deployed, str) else deployed
+        here = {TYPE: working} if isinstance(working, str) else working
+        lists = rows if isinstance(rows, Mapping) else {TYPE: rows}
+        (tmp_path / "handlers").mkdir(exist_ok=True)
+        lines = ["version: 1", "functions:"]
+        for name, script in here.items():
+            (tmp_path / f"handlers/{name}.ts").write_text(script)
+            lines += [f"  {name}:", f"    handler: handlers/{name}.ts"]
+        (tmp_path / "functions.yaml").write_text("\n".join(lines) + f"\n{manifest}")
+        with recorded(scripts, lists, **options) as target:
+            for name, value in target.environ().items():
+                monkeypatch.setenv(name, value)
+            yield tmp_path, target
+
+    return made
+
+
+def read_only(target: Recorded) -> bool:
+    calls = target.server.calls()
+    return all(one == "POST /oauth/token" or one.startswith("GET /v1/") for one in calls) and len(calls) > 3
+
+
+def messages(count: int) -> list[dict[str, Any]]:
+    """Return events with ids that no sandbox would give by itself."""
+    text = json.dumps(sample_event(TYPE)).replace('"channelId": 1', '"channelId": 702')
+    events = [json.loads(text) for _ in range(count)]
+    for number, event in enumerate(events):
+        event["message"] |= {"id": 880_000 + number, "body": f"message {number}"}
+        event["channel"] |= {"id": 702, "lastReceivedMessage": event["message"]}
+        for user in (event["user"], event["message"]["user"], event["channel"]["creator"]):
+            user["id"] = 5501
+    return events
+
+
+PLAIN = """\
+async function handleEvent(event: any, context: any) {
+  const { data: channel } = await context.ChatKitty.Channels.retrieveChannel(event.channel.id);
+  const { data: user } = await context.ChatKitty.Users.retrieveUser(event.user.id);
+  const { data: sent } = await context.ChatKitty.Channels.sendChannelMessage(channel.id, {
+    type: 'TEXT', body: 'Thank you!',
+  });
+  return { channel: channel.name, user: user.displayName, sent: sent.id, body: event.message.body };
+}
+"""
+
+TIMELY = """\
+const crypto = require('node:crypto');
+const instance = crypto.randomUUID();
+const started = Date.now();
+let count = 0;
+async function handleEvent(event: any, context: any) {
+  count += 1;
+  const words = ['Hello', 'Hi', 'Good day', 'Welcome'];
+  const word = words[Math.floor(Math.random() * words.length)];
+  const [{ data: channel }, { data: user }] = await Promise.all([
+    context.ChatKitty.Channels.retrieveChannel(event.channel.id),
+    context.ChatKitty.Users.retrieveUser(event.user.id),
+  ]);
+  if (Math.random() < 0.5) {
+    await context.ChatKitty.Channels.sendChannelMessage(channel.id, {
+      type: 'TEXT', body: `${word}, it is ${new Date().toISOString().slice(0, 19)}`, groupTag: crypto.randomUUID(),
+    });
+  }
+  if (Math.random() < 0.2) throw new Error(`no luck at ${Date.now()}`);
+  const name = `guest-${Math.random()}`;
+  const { data: made } = await context.ChatKitty.Users.createUser({ name, displayName: word });
+  if (Math.random() < 0.05) return null;
+  context.ChatKitty.Channels.addChannelMember(channel.id, { id: made.id });
+  const at = Math.floor(Date.now() / 1000);
+  return { instance, up: Date.now() - started, word, made: made.id, at, id: user.id, count };
+}
+"""
+
+
+@pytest.mark.parametrize("handler", [PLAIN, TIMELY])
+def test_an_unchanged_handler_is_not_reported_over_200_invocations(ckfunc: Ckfunc, at: Any, handler: str) -> None:
+    with at(handler, handler, rows_of(messages(200))) as (root, target):
+        ran = ckfunc("-C", root, "replay", TYPE, "--last", "200", "--exit-code", "--json")
+        assert ran.code == 0, ran.out
+        assert read_only(target)
+    found = json.loads(ran.out)
+    assert (found["replayed"], found["different"], found["ok"]) == (200, 0, True)
+    assert found["equal"] + found["failedBoth"] + found["noisy"] == 200
+    assert found["equal"] > 100
+
+
+PLANTED = """\
+async function handleEvent(event: any, context: any) {
+  const { planted } = event;
+  await context.ChatKitty.Users.createUser({ name: `u${Date.now()}`, displayName: 'U' });
+  const at = `${new Date().toISOString()} ${Math.random()}`;
+  CALL
+  THROW
+  return { keys: Object.keys(event).sort(), at, RESULT };
+}
+"""
+BEFORE = PLANTED.replace("CALL", "").replace("THROW", "").replace("RESULT", "is: 'as ever'")
+AFTER = (
+    PLANTED.replace("CALL", "if (planted === 'call') await context.ChatKitty.Users.listUsers();")
+    .replace("THROW", "if (planted === 'throw') event.nothing.there = 1;")
+    .replace("RESULT", "is: planted === 'result' ? 'another' : 'as ever'")
+)
+
+
+def test_each_planted_regression_is_found_in_every_type_that_has_a_sample(at: Any) -> None:
+    types = [one.type for one in TRIGGERS]
+    rows = {name: rows_of([{**sample_event(name), "planted": one} for one in KINDS]) for name in types}
+    with at(dict.fromkeys(types, BEFORE), dict.fromkeys(types, AFTER), rows) as (root, target):
+        with App(os.environ) as app:
+            app.settings.directory = root
+            found = replay_functions(app)
+        assert read_only(target)
+    assert set(found.replays) == set(types)
+    for name, one in found.replays.items():
+        verdicts = [each.verdict for each in one.compared]
+        assert verdicts == [Verdict.EQUAL, *[Verdict.DIFFERENT] * 3], (name, one)
+        places = [{change.pattern[:2] for change in each.changes} for each in one.compared]
+        assert places[1] == {("result", "is")}
+        assert places[2] == {("calls", "GET /users")}
+        assert places[3] == {("status",), ("result",), ("error",)}
+    assert not found.ok
+    assert found.summary.startswith("68 replayed, 17 equal, 51 different: user.attempted.start_session, ")
+
+
+KINDS = ("none", "result", "call", "throw")
+
+
+def test_differences_are_shown_and_are_exit_code_3_when_asked_for(ckfunc: Ckfunc, at: Any) -> None:
+    with at(PLAIN, PLAIN.replace("Thank you!", "Thanks."), rows_of(messages(3))) as (root, target):
+        shown = ckfunc("-C", root, "replay", TYPE)
+        coded = ckfunc("-C", root, "replay", TYPE, "--exit-code", "--json", "--jobs", "2")
+        assert read_only(target)
+    assert (shown.code, coded.code) == (0, 3)
+    assert '~ POST /channels/702/messages: body.body: "Thank you!" → "Thanks."' in shown.out
+    assert shown.out.endswith("3 replayed, 0 equal, 3 different\n")
+    assert f"{TYPE}: v12, which is deployed, against handlers/{TYPE}.ts\n" in shown.err
+    document = json.loads(coded.out)
+    assert {
+        "target": "default",
+        "type": TYPE,
+        "deployed": 12,
+        "handler": f"handlers/{TYPE}.ts",
+    }.items() <= document.items()
+    assert document["invocations"][0]["changes"] == [
+        {
+            "path": "calls[2].body.body",
+            "call": "POST /channels/702/messages",
+            "before": "Thank you!",
+            "after": "Thanks.",
+        }
+    ]
+
+
+SIMPLE = "function handleEvent(event: any) { return event.n; }"
+
+
+@pytest.mark.parametrize(
+    ("options", "ids"),
+    [
+        ([], [4001, 4003, 4004, 4006]),
+        (["--last", "2"], [4004, 4006]),
+        (["--failed"], [4003, 4006]),
+        (["--failed", "--last", "1"], [4006]),
+        (["--since", "2024-05-01T13:06:44Z"], [4004, 4006]),
+        (["--since", "1m"], []),
+    ],
+)
+def test_the_newest_that_have_ended_are_chosen(ckfunc: Ckfunc, at: Any, options: list[str], ids: list[int]) -> None:
+    rows = rows_of([{"n": number} for number in range(6)])
+    failed = rows_of([{"n": number} for number in range(6)], status="FAILED")
+    running = rows_of([{"n": number} for number in range(6)], status="RUNNING")
+    mixed = [rows[0], running[1], failed[2], rows[3], running[4], failed[5]]
+    with at(SIMPLE, SIMPLE, mixed) as (root, _):
+        ran = ckfunc("-C", root, "replay", TYPE, "--json", *options)
+    assert ran.code == 0, ran.err
+    assert [one["id"] for one in json.loads(ran.out)["invocations"]] == ids
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "said"),
+    [
+        (["call.ended"], 2, "functions.yaml has no call.ended"),
+        ([TYPE, "--since", "yesterday"], 2, "--since 'yesterday' is neither"),
+        ([TYPE, "--last", "0"], 2, "0 is not in the range"),
+        (["user.read.message"], 1, "the application has no function of type 'user.read.message'"),
+    ],
+)
+def test_what_cannot_be_replayed_is_said(ckfunc: Ckfunc, at: Any, arguments: list[str], code: int, said: str) -> None:
+    with at({TYPE: SIMPLE}, {TYPE: SIMPLE, "user.read.message": SIMPLE}, []) as (root, _):
+        ran = ckfunc("-C", root, "replay", *arguments)
+    assert ran.code == code
+    assert said in ran.err
+
+
+def test_each_side_has_its_own_packages_environment_and_init_script(ckfunc: Ckfunc, at: Any) -> None:
+    source = "function handleEvent() { return [process.env.WORD, process.env.CHATKITTY_APPLICATION_ID, prefix()]; }"
+    rows = rows_of([{"n": 1}])
+    options = {"environment": {"WORD": "deployed-word"}, "initialization_script": "exports.prefix = () => 'old';"}
+    manifest = 'runtime:\n  environment: {WORD: "working-word"}\n'
+    with at(source, source, rows, manifest=manifest, **options) as (root, _):
+        ran = ckfunc("-C", root, "replay", TYPE)
+        assert ran.code == 0, ran.err
+        document = json.loads(ckfunc("-C", root, "replay", TYPE, "--json").out)
+    assert "1 different" in ran.out
+    assert [one["path"] for one in document["invocations"][0]["changes"]] == ["result[0]"]
+    for text in (ran.out, ran.err, json.dumps(document)):
+        assert "deployed-word" not in text
+        assert "working-word" not in text
+    assert "••••" in ran.out
+
+
+def test_secrets_of_the_environment_and_of_clients_are_never_shown(ckfunc: Ckfunc, at: Any) -> None:
+    start = "user.attempted.start_session"
+    leak = """async function handleEvent(event: any, context: any) {
+      const { SECRET } = process.env;
+      await context.ChatKitty.Users.createUser({ name: SECRET + 'x', displayName: event.authParams.password });
+      throw new Error(`${SECRET}: ${JSON.stringify(event)}`);
+    }"""
+    rows = {start: rows_of([{"username": "jane", "authParams": {"password": "hunter-2-hunter"}}] * 2)}
+    scripts = {start: "function handleEvent() { return 1; }"}
+    for deployed, working in ((scripts, {start: leak}), ({start: leak}, scripts)):
+        with at(deployed, working, rows, environment={"SECRET": "canary/secret value"}) as (root, _):
+            for options in ([], ["--json"], ["-v"], ["-q"]):
+                ran = ckfunc("-C", root, "replay", start, *options)
+                assert ran.code == 0
+                for secret in ("canary", "hunter-2", "the-s3cret", "the-token"):
+                    assert secret not in ran.out + ran.err
+                assert "2 different" in ran.out or '"different": 2' in ran.out
+
+
+def test_handlers_are_kept_from_other_servers_unless_told_otherwise(ckfunc: Ckfunc, at: Any) -> None:
+    with serve(lambda _request: Reply(body={"ok": True})) as other:
+        source = f"""async function handleEvent() {{
+          const found = await fetch('{other.url}/charge', {{ method: 'POST' }});
+          return (await found.json()).ok;
+        }}"""
+        with at(source, source, rows_of([{"n": 1}] * 2)) as (root, _):
+            kept = ckfunc("-C", root, "replay", TYPE)
+            assert other.requests == []
+            let = ckfunc("-C", root, "replay", TYPE, "--network")
+            assert len(other.requests) == 4
+    where = other.url.removeprefix("http://")
+    assert f"2 invocations wanted to reach {where}, which only --network allows" in kept.out
+    assert "2 failed on both sides" in kept.out
+    assert "2 replayed, 2 equal" in let.out
+
+
+def test_a_handler_that_does_not_parse_is_a_difference(ckfunc: Ckfunc, at: Any) -> None:
+    with at(SIMPLE, "function handleEvent( { return 1 }", rows_of([{"n": 1}])) as (root, _):
+        ran = ckfunc("-C", root, "replay", TYPE, "--exit-code")
+    assert ran.code == 3
+    assert "SyntaxError" in ran.out
+
+
+def test_the_emulator_can_be_replayed_too(ckfunc: Ckfunc, at: Any) -> None:
+    start = "user.attempted.start_session"
+    manifest = "targets:\n  local: {emulator: true}\n"
+    source = "function handleEvent(event: any) { return 'Hello ' + event.username; }"
+    with at({start: source}, {start: source}, [], manifest=manifest) as (root, _):
+        assert ckfunc("-C", root, "deploy").code == 0
+        for name in ("jane", "john"):
+            assert ckfunc("-C", root, "trigger", start, "--data", json.dumps({"username": name})).code == 0
+        same = ckfunc("-C", root, "replay", start, "--exit-code")
+        (root / f"handlers/{start}.ts").write_text(source.replace("Hello", "Hi"))
+        other = ckfunc("-C", root, "replay", start, "--exit-code")
+        logged = ckfunc("-C", root, "logs", "--json").out.splitlines()
+    assert same.code == 0
+    assert "2 of 2 went as recorded" in same.out
+    assert other.code == 3
+    assert '~ result: "Hello jane" → "Hi jane"' in other.out
+    assert len(logged) == 2
+
+
+def test_ctrl_c_ends_it_at_once_with_130(at: Any) -> None:
+    source = "async function handleEvent() { await new Promise((done) => setTimeout(done, 300)); }"
+    with at(source, source, rows_of([{"n": 1}] * 100)) as (root, _):
+        command = [sys.executable, "-m", "ckfunc", "-C", str(root), "-v", "replay", TYPE, "--last", "100"]
+        with subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=dict(os.environ)
+        ) as process:
+            assert process.stderr is not None
+            for line in process.stderr:
+                if "5 of 100" in line:
+                    break
+            process.send_signal(signal.SIGINT)
+            out, err = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert out == ""
+    assert "Traceback" not in err
+    assert "100 of 100" not in err

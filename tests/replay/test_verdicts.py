@@ -1,0 +1,209 @@
+"""What is a difference, and what is noise."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from replay.lanes import Handler, World, opening, recorded, replayed
+
+from ckfunc.replay.report import Replay, place, summary
+from ckfunc.replay.run import replay
+from ckfunc.replay.verdict import Verdict
+
+
+def differences(found: Replay) -> set[tuple[str, Any, Any]]:
+    return {(place(one.path), one.before, one.after) for row in found.compared for one in row.changes}
+
+
+def places(found: Replay) -> set[str]:
+    return {place(one.pattern) for row in found.compared for one in row.changes}
+
+
+def steady(event: Any, world: World) -> Any:
+    world.call("POST", f"/channels/{event['n']}/messages", {"body": f"Hello {event['n']}"})
+    return {"n": event["n"], "list": [1, 2, {"a": None}]}
+
+
+def timely(event: Any, world: World) -> Any:
+    identity = "".join(world.random.choices("abcdef0123456789", k=16))
+    world.call("POST", f"/channels/{event['n']}/messages", {"body": f"It is {world.now_ms}", "key": identity})
+    world.call("GET", f"/users/{identity}?since={world.now_ms}")
+    if world.random.random() < 0.5:
+        raise ValueError(f"no luck at {world.now_ms}")
+    return {"at": world.now_ms, "lucky": world.random.random() < 0.1, "id": identity, "n": event["n"]}
+
+
+def wild(event: Any, world: World) -> Any:
+    """Nothing of this is under control, and most of it differs rarely."""
+    order = [("GET", "/users/1"), ("GET", "/channels/1")]
+    if world.wild.random() < 0.3:
+        order.reverse()
+    for method, path in order:
+        world.call(method, path)
+    found = {"n": event["n"], "ms": int(world.wild.random() * 3), "slow": world.wild.random() < 0.3}
+    if world.wild.random() < 0.3:
+        found["warning"] = "slow"
+    return found | {"id": f"id-{world.wild.random()}", "greeting": world.wild.choice(["Hello", "Hi", "Hey there"])}
+
+
+@pytest.mark.parametrize("handler", [steady, timely])
+def test_an_unchanged_handler_is_never_reported(handler: Handler) -> None:
+    found = replayed(handler, handler, 200)
+    assert found.ok
+    assert found.count(Verdict.EQUAL) + found.count(Verdict.FAILED_BOTH) == 200
+
+
+@pytest.mark.parametrize("wild_seed", range(5))
+def test_an_unchanged_handler_with_noise_that_nobody_controls_is_never_reported(wild_seed: int) -> None:
+    found = replay(recorded(200), opening(wild, wild, wild_seed), jobs=2)
+    assert found.ok, differences(found)
+    assert found.count(Verdict.NOISY) > 100
+
+
+def test_a_changed_result_is_a_difference_at_its_place() -> None:
+    found = replayed(steady, lambda event, world: {**steady(event, world), "n": -1}, 3)
+    assert found.count(Verdict.DIFFERENT) == 3
+    assert differences(found) == {("result.n", number, -1) for number in (1, 2, 3)}
+
+
+def test_another_type_another_presence_and_another_length_are_differences() -> None:
+    def other(event: Any, world: World) -> Any:
+        steady(event, world)
+        return {"n": str(event["n"]), "list": [1, {"a": None}], "more": None}
+
+    found = replayed(steady, other, 1)
+    assert places(found) == {"result.n", "result.list[*]", "result.more"}
+
+
+def test_a_new_throw_is_a_difference_of_status_and_error() -> None:
+    def throws(event: Any, world: World) -> Any:
+        steady(event, world)
+        if event["n"] == 3:
+            raise KeyError("x")
+        return steady(event, World(0, world.random, world.wild))
+
+    found = replayed(steady, throws, 5)
+    assert [one.row.id for one in found.different] == [3]
+    assert places(found) == {"status", "result", "error"}
+
+
+def test_the_same_failure_on_both_sides_is_counted_apart_and_another_failure_is_a_difference() -> None:
+    def fails(event: Any, world: World) -> Any:
+        raise ValueError("a")
+
+    def otherwise(event: Any, world: World) -> Any:
+        raise ValueError("b" if event["n"] == 1 else "a")
+
+    found = replayed(fails, otherwise, 3)
+    assert summary(found) == "3 replayed, 0 equal, 1 different, 2 failed on both sides"
+    assert differences(found) == {("error.message", "a", "b")}
+
+
+def test_an_extra_a_missing_and_a_changed_call_are_differences() -> None:
+    def other(event: Any, world: World) -> Any:
+        world.call("POST", f"/channels/{event['n']}/messages", {"body": "Bye"})
+        world.call("DELETE", "/users/1")
+        return {"n": event["n"], "list": [1, 2, {"a": None}]}
+
+    found = replayed(steady, other, 2)
+    assert places(found) == {"calls[POST /channels/*/messages].body.body", "calls[DELETE /users/*]"}
+    assert places(replayed(other, steady, 2)) == places(found)
+
+
+def test_calls_in_another_order_are_a_difference_when_the_order_is_always_the_same() -> None:
+    def first(event: Any, world: World) -> Any:
+        world.call("DELETE", "/users/1")
+        world.call("POST", "/users", {"name": "x"})
+
+    def second(event: Any, world: World) -> Any:
+        world.call("POST", "/users", {"name": "x"})
+        world.call("DELETE", "/users/1")
+
+    assert places(replayed(first, second, 2)) == {"calls.order"}
+
+
+@pytest.mark.parametrize("base", [timely, wild])
+def test_regressions_are_found_beside_noise(base: Handler) -> None:
+    def extra(event: Any, world: World) -> Any:
+        world.call("PATCH", "/users/1", {"properties": {}})
+        return base(event, world)
+
+    def changed(event: Any, world: World) -> Any:
+        return {**base(event, world), "n": 0}
+
+    def typed(event: Any, world: World) -> Any:
+        found = base(event, world)
+        return {name: str(value) if name in ("at", "ms") else value for name, value in found.items()}
+
+    def absent(event: Any, world: World) -> Any:
+        return {name: value for name, value in base(event, world).items() if name != "id"}
+
+    def throws(event: Any, world: World) -> Any:
+        base(event, world)
+        raise TypeError("cannot read properties of undefined")
+
+    for planted, where in ((extra, "calls[PATCH /users/*]"), (changed, "result.n"), (absent, "result.id")):
+        assert where in places(replayed(base, planted)), (planted, where)
+    assert {"result.at", "result.ms"} & places(replayed(base, typed))
+    assert "error" in {one.split(".")[0] for one in places(replayed(base, throws))}
+
+
+def test_the_constant_part_of_a_text_with_a_time_in_it_still_counts() -> None:
+    def other(event: Any, world: World) -> Any:
+        world.call("POST", "/channels/1/messages", {"body": f"Now it is {world.now_ms}"})
+
+    def before(event: Any, world: World) -> Any:
+        world.call("POST", "/channels/1/messages", {"body": f"It is {world.now_ms}"})
+
+    assert places(replayed(before, other, 2)) == {"calls[POST /channels/*/messages].body.body"}
+
+
+def test_a_handler_that_uses_its_chances_in_another_order_is_only_noisy() -> None:
+    def before(event: Any, world: World) -> Any:
+        first, second = world.random.random(), world.random.random()
+        return {"a": f"a-{first}", "b": second < 0.5, "items": [{"id": world.random.random()} for _ in range(3)]}
+
+    def after(event: Any, world: World) -> Any:
+        items = [{"id": world.random.random()} for _ in range(3)]
+        first, second = world.random.random(), world.random.random()
+        return {"a": f"a-{first}", "b": second < 0.5, "items": items}
+
+    found = replayed(before, after, 100)
+    assert found.ok, differences(found)
+    assert found.count(Verdict.NOISY) == 100
+
+
+def test_keys_that_are_made_up_anew_each_time_are_noise() -> None:
+    def handler(event: Any, world: World) -> Any:
+        return {"tokens": {f"t{world.wild.random()}": 1}, "uuids": {str(world.wild.getrandbits(60)): True}}
+
+    found = replayed(handler, handler, 10)
+    assert found.count(Verdict.NOISY) == 10
+
+
+def test_agreeing_sides_are_run_once_each_and_others_again() -> None:
+    lanes = []
+
+    def counting(event: Any, world: World) -> Any:
+        lanes.append("deployed")
+        return event["n"]
+
+    def working(event: Any, world: World) -> Any:
+        lanes.append("working")
+        return event["n"] if event["n"] < 3 else -1
+
+    replayed(counting, working, 3)
+    assert (lanes.count("deployed"), lanes.count("working")) == (3 + 3, 3 + 3)
+
+
+def test_what_was_recorded_is_compared_for_information_alone() -> None:
+    found = replayed(lambda event, world: None, lambda event, world: None, 4)
+    assert found.as_recorded == 4
+    assert replayed(steady, steady, 4).as_recorded == 0
+
+
+def test_nothing_to_replay_is_fine() -> None:
+    found = replay([], opening(steady, steady))
+    assert found.ok
+    assert summary(found) == "nothing recorded to replay"
