@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
 
 from ckfunc.model.invocation import ApiCall, ConsoleLine, Status
 from ckfunc.model.seed import Seed
+
+DEFAULT_NOW = datetime(2026, 1, 15, 9, 30, tzinfo=UTC)
+"""What a handler's clock shows unless a case says otherwise: just before the message of the sample events."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +53,8 @@ class Expectation:
 class Case:
     """One case. `file` is relative to the project, with forward slashes; `line` is where the case begins.
 
-    `skip` is why it is not run ("" without a reason), None for one that is.
+    `skip` is why it is not run ("" without a reason), None for one that is. `now` is what the handler's clock shows;
+    without `network` it reaches the platform alone.
     """
 
     file: str
@@ -60,6 +65,8 @@ class Case:
     seed: Seed
     expect: Expectation
     environment: Mapping[str, str] = field(default_factory=dict, repr=False)
+    now: datetime = DEFAULT_NOW
+    network: bool = False
     skip: str | None = None
     only: bool = False
 

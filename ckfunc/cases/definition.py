@@ -105,6 +105,21 @@ _ENVIRONMENT = Field(
     "Environment variables, as they stand; they override those of functions.yaml.",
 )
 
+_NOW = Field(
+    "now",
+    Text(
+        (
+            Rule(
+                r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}(?::[0-9]{2}(?:\.[0-9]{1,6})?)?(?:Z|[-+][0-9]{2}:[0-9]{2})",
+                "is not a time",
+                'such as "2026-01-15T09:30:00Z", in quotes',
+            ),
+        )
+    ),
+    "The time that the handler's clock shows; it stands still but for its timers. Default: 2026-01-15T09:30:00Z.",
+)
+_NETWORK = Field("network", Flag(), "Whether handlers reach other servers than the platform. Default: false.")
+
 _CASE = Record(
     "case",
     (
@@ -115,6 +130,8 @@ _CASE = Record(
         Field("file", Text((_NOT_BLANK,)), "A JSON file with the event, relative to this one."),
         Field("data", _DATA, "Users and channels; added to those of the file."),
         _ENVIRONMENT,
+        _NOW,
+        _NETWORK,
         Field("expect", _EXPECT, "What must come of it. Default: it succeeds."),
         Field("skip", Data(), "Why the case is not run, or true."),
         Field("only", Data(), "true, or why: while any case has it, the others are left out."),
@@ -127,6 +144,8 @@ CASES = Record(
         Field("type", _TYPE, "The trigger type of all cases that name no other."),
         Field("data", _DATA, "Users and channels that every case begins with."),
         _ENVIRONMENT,
+        _NOW,
+        _NETWORK,
         Field(
             "cases",
             Items("a case", _CASE, when_empty=("cases is empty", "list at least one case, or remove the file")),

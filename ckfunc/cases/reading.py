@@ -6,11 +6,13 @@ import json
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from ckfunc.base.clock import parse_timestamp
 from ckfunc.base.errors import CkfuncError, InvalidFiles, InvalidManifest, Problem
-from ckfunc.cases.case import Case, Expectation, ExpectedCall, Wanted
+from ckfunc.cases.case import DEFAULT_NOW, Case, Expectation, ExpectedCall, Wanted
 from ckfunc.cases.definition import CASES
 from ckfunc.cases.world import joined, mentioned
 from ckfunc.manifest.checked import Branch, Given, Leaf
@@ -74,6 +76,15 @@ def read_cases(root: Path, files: Iterable[Path], scope: Scope) -> tuple[Case, .
     return tuple(cases)
 
 
+def read_text_cases(root: Path, file: Path, text: str, scope: Scope) -> tuple[Case, ...]:
+    """Return the cases that `file` would have if it held `text`. Raises InvalidCases."""
+    reader = _Reader(root.resolve(), file, scope)
+    cases = reader.cases_of(text)
+    if reader.problems:
+        raise refused(reader.problems)
+    return tuple(cases)
+
+
 def refused(problems: Iterable[Problem]) -> InvalidCases:
     """Return the error that reports `problems`."""
     found = tuple(dict.fromkeys(problems))
@@ -106,6 +117,9 @@ class _Reader:
         if isinstance(text, Complaint):
             self.problems.append(Problem(self.path, text.line, text.column, text.message, text.hint))
             return []
+        return self.cases_of(text)
+
+    def cases_of(self, text: str) -> list[Case]:
         try:
             tree = parse(without_bom(text), self.path)
         except InvalidManifest as error:
@@ -148,6 +162,8 @@ class _Reader:
             seed=self._seed(file, said, event),
             expect=expect,
             environment={**_environment(file), **_environment(said)},
+            now=self._now(said.leaf("now") or file.leaf("now")),
+            network=(said if "network" in said.values else file).flag("network"),
             skip=skip,
             only=only is not None,
         )
@@ -249,6 +265,15 @@ class _Reader:
         except (re.error, RecursionError, OverflowError) as error:
             self._report(leaf.node, f"error_matches is not a regular expression: {error}", "`error` takes plain text")
         return leaf.text
+
+    def _now(self, leaf: Leaf | None) -> datetime:
+        if leaf is None:
+            return DEFAULT_NOW
+        try:
+            return parse_timestamp(leaf.text)
+        except (ValueError, OverflowError):
+            self._report(leaf.node, "now is not a time", 'such as "2026-01-15T09:30:00Z", in quotes')
+            return DEFAULT_NOW
 
     def _reason(self, said: Branch, name: str) -> str | None:
         given = said.given(name)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from ckfunc.base.clock import timestamp
 from ckfunc.base.errors import CkfuncError
 from ckfunc.base.nesting import deeper_than
 from ckfunc.cases.redacting import Redaction, Redactor
@@ -31,11 +32,12 @@ def recorded(
     detail: InvocationDetail | None,
     *,
     name: str,
-    environment: Mapping[str, str],
+    environment: Iterable[tuple[str, str]],
 ) -> Recorded:
     """Return the case of a run that has ended.
 
-    `environment` is what values count as secrets; where one was found, the case sets its variable to the placeholder.
+    `environment` holds the variables whose values count as secrets; where one was found, the case sets its variable to
+    the placeholder.
     `detail` is what an emulator knows of the run. Raises CannotRecord.
     """
     if invocation.status is Status.RUNNING:
@@ -56,7 +58,8 @@ def recorded(
         expect["calls"] = redactor.redacted(calls)
         if detail is not None and not detail.calls_omitted:
             expect["other_calls"] = False
-    case = {"name": name, "type": trigger_type, "event": redactor.redacted(event)}
+    case: dict[str, Any] = {"name": name, "type": trigger_type, "now": timestamp(invocation.created_time)}
+    case["event"] = redactor.redacted(event)
     if redactor.variables:
         case["environment"] = redactor.variables
     return Recorded({**case, "expect": expect}, tuple(redactor.redactions))

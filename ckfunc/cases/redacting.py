@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -39,13 +39,11 @@ class Redaction:
 
 
 class Redactor:
-    """Takes secrets out of several documents. `environment` maps the names of known variables to their values."""
+    """Takes secrets out of several documents. `environment` holds names and values of known variables."""
 
-    def __init__(self, environment: Mapping[str, str]) -> None:
+    def __init__(self, environment: Iterable[tuple[str, str]]) -> None:
         self._environment = {
-            value: name
-            for name, value in environment.items()
-            if len(value) >= _LEAST_EQUAL and value.lower() not in _HARMLESS
+            value: name for name, value in environment if len(value) >= _LEAST_EQUAL and value.lower() not in _HARMLESS
         }
         self._placeholders: dict[str, str] = {}
         self.redactions: list[Redaction] = []

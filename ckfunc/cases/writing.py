@@ -54,6 +54,18 @@ def with_case(text: str, case: Mapping[str, Any], path: str) -> str:
     return added
 
 
+def names_in(text: str) -> tuple[str, ...]:
+    """Return the names of the cases in a test file, whatever else may be wrong with it."""
+    try:
+        root = parse(text.removeprefix("\ufeff"), "")
+    except InvalidManifest:
+        return ()
+    document = data(root) if root is not None else None
+    cases = document.get("cases") if isinstance(document, dict) else None
+    found = [one.get("name") for one in cases if isinstance(one, dict)] if isinstance(cases, list) else []
+    return tuple(one for one in found if isinstance(one, str))
+
+
 def case_text(case: Mapping[str, Any]) -> str:
     """Return a case as it looks in a file."""
     return "\n".join(_item(case, 2)) + "\n"

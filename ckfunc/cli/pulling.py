@@ -94,7 +94,7 @@ def _pull_new(app: App, application: str | None, *, with_values: bool) -> int:
 
 def _finish_new(app: App, root: Path, remote: RemoteProject, identity: str | None) -> None:
     """Write what editors need, and remember what was pulled; a missing value of a variable is no obstacle to either."""
-    from ckfunc.cli.scaffolding import schema
+    from ckfunc.cli.scaffolding import schema, tests_schema
     from ckfunc.manifest import load
     from ckfunc.pull.base import keep_base
     from ckfunc.pull.update import agreed
@@ -102,7 +102,7 @@ def _finish_new(app: App, root: Path, remote: RemoteProject, identity: str | Non
 
     environ = {**(dict.fromkeys(_references(root), "")), **app.environ}
     project = load(root, app.settings.target, environ)
-    write_stubs(root, schema=schema(), scope=scope_of(project))
+    write_stubs(root, schema=schema(), scope=scope_of(project), tests_schema=tests_schema())
     keep_base(root, project.target.name, identity, agreed(project, remote))
 
 

@@ -26,7 +26,7 @@ def init_project(app: App, directory: Path, *, ci: str | None = None, force: boo
     written: tuple[Written, ...] = ()
     directory = directory.resolve()
     if not (ci and (directory / "functions.yaml").is_file()):
-        written = init(directory, schema=schema(), force=force)
+        written = init(directory, schema=schema(), tests_schema=tests_schema(), force=force)
     top = directory
     if ci is not None:
         top = _repository(directory)
@@ -90,7 +90,7 @@ def write_types(app: App, *, install: bool = True) -> None:
         scope = scope_of(project)
     except InvalidManifest as problem:
         app.output.warn(f"{problem.message}: the types lack what the project adds to them")
-    written = write_stubs(root, schema=schema(), scope=scope)
+    written = write_stubs(root, schema=schema(), scope=scope, tests_schema=tests_schema())
     links = _linked(app, project, install=install) if project else ()
     if not app.output.json:
         links = tuple(one for one in links if one.action != "unchanged")
@@ -123,7 +123,7 @@ def check_types(app: App) -> int:
     from ckfunc.scaffold.stubs import scope_of, stale_stubs
 
     project = app.load_project(lenient=True)
-    stale = stale_stubs(project.root, schema=schema(), scope=scope_of(project))
+    stale = stale_stubs(project.root, schema=schema(), scope=scope_of(project), tests_schema=tests_schema())
     wanted = project.runtime.dependencies or {}
     if wanted or has_links(project.root):
         known = known_packages(wanted, cache_dir())
@@ -155,6 +155,14 @@ def schema() -> str:
     from ckfunc.manifest import json_schema
 
     return json.dumps(json_schema(), indent=2, ensure_ascii=False)
+
+
+def tests_schema() -> str:
+    """Return the JSON schema of test files as text."""
+    from ckfunc.cases.definition import CASES
+    from ckfunc.manifest.schema import schema_of
+
+    return json.dumps(schema_of(CASES, "ckfunc tests (tests/*.yaml)"), indent=2, ensure_ascii=False)
 
 
 def _say(app: App, root: Path, written: Iterable[Written], also: Iterable[tuple[str, str]] = ()) -> None:

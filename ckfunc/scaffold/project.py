@@ -13,11 +13,11 @@ from ckfunc.scaffold.stubs import stub_files
 from ckfunc.scaffold.writing import Action, Written, is_directory, write_all
 
 
-def init(directory: Path, *, schema: str, force: bool = False) -> tuple[Written, ...]:
+def init(directory: Path, *, schema: str, tests_schema: str = "", force: bool = False) -> tuple[Written, ...]:
     """Make a project in `directory`, which may exist, and return what became of each file.
 
-    `schema` is the manifest's JSON schema as text. An existing file with other content is never overwritten without
-    `force`: all of them are reported at once (FilesExist) and nothing is written. A `.gitignore` that is there is
+    `schema` is the manifest's JSON schema as text, `tests_schema` that of test files. An existing file with other
+    content is never overwritten without `force`: all of them are reported at once (FilesExist) and nothing is written. A `.gitignore` that is there is
     left alone always; its note names the lines that it lacks. Raises CannotWrite.
     """
     if os.path.lexists(directory) and not is_directory(directory):
@@ -26,7 +26,7 @@ def init(directory: Path, *, schema: str, force: bool = False) -> tuple[Written,
     kept = _kept_gitignore(directory / ".gitignore", files[".gitignore"])
     if kept:
         del files[".gitignore"]
-    made = stub_files(schema=schema)
+    made = stub_files(schema=schema, tests_schema=tests_schema)
     own = write_all(directory, files | made, force=force, replaceable=made)
     return (*own[: len(files)], *((kept,) if kept else ()), *own[len(files) :])
 

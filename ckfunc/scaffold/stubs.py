@@ -18,6 +18,7 @@ from ckfunc.scaffold.writing import Written, write_all
 
 TYPES_DIR = ".ckfunc/types"
 SCHEMA_FILE = ".ckfunc/functions.schema.json"
+TESTS_SCHEMA_FILE = ".ckfunc/tests.schema.json"
 
 # Source: the platform's documents; the runtime always has them.
 PLATFORM_VARIABLES = ("CHATKITTY_APPLICATION_ID", "CHATKITTY_CLIENT_ID", "CHATKITTY_CLIENT_SECRET")
@@ -49,19 +50,20 @@ def scope_of(project: Project) -> Scope:
     )
 
 
-def write_stubs(root: Path, *, schema: str, scope: Scope | None = None) -> tuple[Written, ...]:
+def write_stubs(root: Path, *, schema: str, scope: Scope | None = None, tests_schema: str = "") -> tuple[Written, ...]:
     """Write the `.d.ts` files and the manifest's JSON schema below `.ckfunc/`, and return what became of each.
 
     They are made, not edited: older ones are replaced without asking, equal ones are left alone (so that nothing that
-    watches them wakes up). `schema` is JSON text.
+    watches them wakes up). `schema` is JSON text, and so is `tests_schema`, of test files; without it that file is
+    left alone.
     """
-    return write_all(root, stub_files(schema=schema, scope=scope), force=True)
+    return write_all(root, stub_files(schema=schema, scope=scope, tests_schema=tests_schema), force=True)
 
 
-def stale_stubs(root: Path, *, schema: str, scope: Scope | None = None) -> dict[str, str]:
+def stale_stubs(root: Path, *, schema: str, scope: Scope | None = None, tests_schema: str = "") -> dict[str, str]:
     """Return the files that `write_stubs` would write, each with what is wrong with the one that is there."""
     found = {}
-    for name, text in stub_files(schema=schema, scope=scope).items():
+    for name, text in stub_files(schema=schema, scope=scope, tests_schema=tests_schema).items():
         try:
             if (root / name).read_bytes() != text.encode("utf-8"):
                 found[name] = "out of date"
@@ -72,13 +74,14 @@ def stale_stubs(root: Path, *, schema: str, scope: Scope | None = None) -> dict[
     return found
 
 
-def stub_files(*, schema: str, scope: Scope | None = None) -> dict[str, str]:
+def stub_files(*, schema: str, scope: Scope | None = None, tests_schema: str = "") -> dict[str, str]:
     """Return the files that `write_stubs` writes: path below the project to text."""
     scope = scope or Scope()
     return {
         # The directory holds what can be made again: git need not be told by the user's own .gitignore.
         ".ckfunc/.gitignore": "*\n",
         SCHEMA_FILE: schema if schema.endswith("\n") else schema + "\n",
+        **({TESTS_SCHEMA_FILE: tests_schema + "\n"} if tests_schema else {}),
         f"{TYPES_DIR}/chatkitty.d.ts": render(
             "types/chatkitty.d.ts",
             version=__version__,

@@ -13,7 +13,7 @@ RANDOM = "q7Zk29XbT1mWc8RvLp4JhYs6"
 
 
 def redacted(document: Any, environment: dict[str, str] | None = None) -> Any:
-    redactor = Redactor(environment or {})
+    redactor = Redactor((environment or {}).items())
     redactor.learn(document, "event")
     return redactor.redacted(document)
 
@@ -69,7 +69,7 @@ def test_what_is_no_secret_stays(document: Any) -> None:
 def test_equal_secrets_get_equal_placeholders_wherever_they_stand() -> None:
     event = {"authParams": {"code": "open sesame", "name": "Jane"}, "username": "Jane"}
     outcome = {"error": "open sesame is not the code", "a": {"open sesame": "Janet"}}
-    redactor = Redactor({})
+    redactor = Redactor(())
     redactor.learn(event, "event")
     redactor.learn(outcome, "expect")
     assert redactor.redacted(event) == {
@@ -103,7 +103,9 @@ def test_placeholders_have_the_form_of_what_they_stand_for() -> None:
 
 
 def test_values_of_environment_variables_are_taken_out_and_their_variables_named() -> None:
-    redactor = Redactor({"STAFF_CODE": "0042", "DESK": "front desk", "DEBUG": "true", "N": "1", "UNUSED": "not there"})
+    redactor = Redactor(
+        {"STAFF_CODE": "0042", "DESK": "front desk", "DEBUG": "true", "N": "1", "UNUSED": "not there"}.items()
+    )
     event = {"code": "0042", "text": "ask at the front desk", "debug": "true", "n": "1", "x": "00420"}
     redactor.learn(event, "event")
     assert redactor.redacted(event) == {

@@ -137,14 +137,17 @@ def test_half_a_surrogate_pair_becomes_what_yaml_can_hold() -> None:
 
 
 def test_a_run_becomes_a_case_with_its_outcome() -> None:
-    made = recorded(invocation(), SENT, None, name="a", environment={})
-    assert made.case == {"name": "a", "type": SENT, "event": {"user": {"id": 7}}, "expect": {"result": {"a": 1}}}
-    nothing = recorded(invocation(result={}), SENT, None, name="a", environment={})
+    made = recorded(invocation(), SENT, None, name="a", environment=())
+    assert made.case == {
+        **{"name": "a", "type": SENT, "now": "2026-01-15T00:00:00.000Z", "event": {"user": {"id": 7}}},
+        "expect": {"result": {"a": 1}},
+    }
+    nothing = recorded(invocation(result={}), SENT, None, name="a", environment=())
     assert nothing.case["expect"] == {"result": None}
     thrown = invocation(Status.FAILED, result={"error": {"name": "Error", "message": "boom", "stack": ""}})
-    assert recorded(thrown, SENT, None, name="a", environment={}).case["expect"] == {"error": "boom"}
+    assert recorded(thrown, SENT, None, name="a", environment=()).case["expect"] == {"error": "boom"}
     mute = invocation(Status.FAILED, result={})
-    assert recorded(mute, SENT, None, name="a", environment={}).case["expect"] == {"status": "FAILED"}
+    assert recorded(mute, SENT, None, name="a", environment=()).case["expect"] == {"status": "FAILED"}
 
 
 def test_calls_that_an_emulator_recorded_are_expected() -> None:
@@ -154,7 +157,7 @@ def test_calls_that_an_emulator_recorded_are_expected() -> None:
         ApiCall("POST", "/x", {"$cut": 9}, 200),
         ApiCall("POST", "/y", {"file": {"$file": "a.png"}}, 200),
     )
-    made = recorded(invocation(), SENT, InvocationDetail(7, calls=calls), name="a", environment={})
+    made = recorded(invocation(), SENT, InvocationDetail(7, calls=calls), name="a", environment=())
     assert made.case["expect"] == {
         "result": {"a": 1},
         "calls": [
@@ -165,13 +168,13 @@ def test_calls_that_an_emulator_recorded_are_expected() -> None:
         ],
         "other_calls": False,
     }
-    more = recorded(invocation(), SENT, InvocationDetail(7, calls=calls, calls_omitted=1), name="a", environment={})
+    more = recorded(invocation(), SENT, InvocationDetail(7, calls=calls, calls_omitted=1), name="a", environment=())
     assert "other_calls" not in more.case["expect"]
 
 
 def test_what_the_handler_read_from_the_environment_is_set_by_the_case() -> None:
     run = invocation(args={"authParams": {"code": "0042"}}, result={"payload": {"greeting": "good morning"}})
-    made = recorded(run, SENT, None, name="a", environment={"CODE": "0042", "GREETING": "good morning"})
+    made = recorded(run, SENT, None, name="a", environment=(("CODE", "0042"), ("GREETING", "good morning")))
     assert made.case["environment"] == {"CODE": "0001", "GREETING": "redacted-2"}
     assert made.case["expect"] == {"result": {"greeting": "redacted-2"}}
     assert [one.placeholder for one in made.redactions] == ["0001", "redacted-2"]
@@ -179,12 +182,12 @@ def test_what_the_handler_read_from_the_environment_is_set_by_the_case() -> None
 
 def test_a_run_that_is_not_over_or_too_deep_is_no_case() -> None:
     with pytest.raises(CannotRecord, match="still running"):
-        recorded(invocation(Status.RUNNING), SENT, None, name="a", environment={})
+        recorded(invocation(Status.RUNNING), SENT, None, name="a", environment=())
     deep: Any = 1
     for _ in range(40):
         deep = {"a": deep}
     with pytest.raises(CannotRecord, match="too deeply"):
-        recorded(invocation(args=deep), SENT, None, name="a", environment={})
+        recorded(invocation(args=deep), SENT, None, name="a", environment=())
 
 
 def test_a_name_that_is_taken_gets_a_number() -> None:

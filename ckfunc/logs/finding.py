@@ -1,0 +1,47 @@
+"""Which invocation has an id: the platform only lists those of a function, so its list is searched by halves."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from ckfunc.api import Client
+from ckfunc.model.function import Function
+from ckfunc.model.invocation import Invocation
+
+_SIZE = 100
+
+
+def find_invocation(
+    client: Client, functions: Iterable[Function], invocation_id: int
+) -> tuple[Function, Invocation] | None:
+    """Return the invocation of one of `functions` and that function, or None. Only reads.
+
+    It takes one request for a recent one, and for others about as many as its list can be halved.
+    """
+    for function in functions:
+        newest = client.invocations(function.id, size=_SIZE).items
+        found = _among(newest, invocation_id)
+        if found is None and newest and invocation_id < newest[-1].id:
+            found = _search(client, function.id, invocation_id)
+        if found is not None:
+            return function, found
+    return None
+
+
+def _search(client: Client, function_id: int, invocation_id: int) -> Invocation | None:
+    # The oldest first: pages keep their places while new invocations come.
+    first, last = 0, client.invocations(function_id, size=_SIZE, sort="id,asc").total_pages - 1
+    while first <= last:
+        middle = (first + last) // 2
+        items = client.invocations(function_id, page=middle, size=_SIZE, sort="id,asc").items
+        if not items or invocation_id < items[0].id:
+            last = middle - 1
+        elif invocation_id > items[-1].id:
+            first = middle + 1
+        else:
+            return _among(items, invocation_id)
+    return None
+
+
+def _among(items: Iterable[Invocation], invocation_id: int) -> Invocation | None:
+    return next((one for one in items if one.id == invocation_id), None)
