@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from ckfunc.manifest.interpolation import NAME, TEMPLATE
-from ckfunc.manifest.kinds import Entries, Field, Flag, Number, Record, Rule, Text
+from ckfunc.manifest.kinds import Entries, Field, Flag, Items, Number, Record, Rule, Text
+from ckfunc.model.project import GATE
 from ckfunc.model.runtime import PLATFORM_PREFIX
 from ckfunc.model.triggers import TRIGGERS
 
@@ -133,6 +134,14 @@ _FUNCTION = Record(
     ),
 )
 
+GATES = Items(
+    "an entry of gates",
+    Text(
+        rules=(Rule(GATE, "is not a gate", "check, test, or replay:50 with a number of recorded invocations"),),
+        suggestions=("check", "test", "replay:50"),
+    ),
+)
+
 _TARGET = Record(
     "target",
     (
@@ -153,6 +162,7 @@ _TARGET = Record(
         ),
         Field("protected", Flag(), "Whether to ask before deploying, and to need --yes where nobody can be asked."),
         Field("environment", ENVIRONMENT, "Environment variables of this target; they override those of `runtime`."),
+        Field("gates", GATES, "What a deploy to this target has to pass; instead of the manifest's `gates`."),
     ),
 )
 
@@ -181,6 +191,7 @@ MANIFEST = Record(
             ),
             "The chat functions, by trigger type. Absent means unmanaged.",
         ),
+        Field("gates", GATES, "What has to pass before a deploy writes anything: `check`, `test`, `replay:50`."),
         Field(
             "targets",
             Entries(

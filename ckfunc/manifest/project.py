@@ -66,7 +66,8 @@ def load(root: Path, target: str | None, environ: Mapping[str, str], *, lenient:
     runtime = WantedRuntime(_dependencies(manifest), values.environment, initialization)
     where = targeting.target(manifest, name, values.application)
     warnings = (*_warnings(manifest), *map(str, dict.fromkeys(values.unresolved)))
-    return Project(root, where, runtime, functions, warnings, _watched(root, manifest, name))
+    gates = _gates(targeting.section(manifest, name), manifest)
+    return Project(root, where, runtime, functions, warnings, gates, _watched(root, manifest, name))
 
 
 def targets(root: Path) -> tuple[str, ...]:
@@ -162,6 +163,13 @@ def _read(root: Path) -> tuple[Branch | None, tuple[Problem, ...]]:
     if tree is None:
         return None, (Problem(MANIFEST_NAME, 1, 1, "the file is empty", "start with `version: 1`"),)
     return validate(MANIFEST, tree)
+
+
+def _gates(target: Branch | None, manifest: Branch) -> tuple[str, ...]:
+    """Return the gates of a target, which are the manifest's unless it has its own."""
+    own = target.items("gates") if target else None
+    found = own if own is not None else manifest.items("gates") or ()
+    return tuple(dict.fromkeys(one.text for one in found if isinstance(one, Leaf)))
 
 
 def _nothing_managed(manifest: Branch) -> Iterator[Problem]:

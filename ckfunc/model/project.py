@@ -6,6 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+GATE = r"check|test|replay(?::[1-9][0-9]{0,3})?"
+"""What a gate of a deploy looks like, as a regular expression: `replay:50` has the number of invocations."""
+
 
 @dataclass(frozen=True, slots=True)
 class Script:
@@ -67,5 +70,7 @@ class Project:
     runtime: WantedRuntime
     functions: tuple[WantedFunction, ...] | None
     warnings: tuple[str, ...] = ()
+    gates: tuple[str, ...] = ()
+    """What has to pass before a deploy, in order; each matches GATE."""
     watched: tuple[Path, ...] = ()
     """Every file that the result depends on, existing or not (.env files that may appear): absolute paths."""
