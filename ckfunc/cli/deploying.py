@@ -5,10 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from ckfunc.base.errors import EXIT_OK, UsageProblem
+from ckfunc.base.errors import EXIT_DIFFERENCES, EXIT_OK, UsageProblem
 from ckfunc.cli.context import App
+from ckfunc.cli.gating import (
+    MANIFEST,
+    Verdict,
+    require_open,
+    try_gates,
+    verdict_lines,
+    verdicts_markdown,
+    wanted_gates,
+)
 from ckfunc.cli.output import USUAL_COLUMNS, Output
 
 if TYPE_CHECKING:
@@ -37,19 +46,36 @@ def make_plan(app: App, only: tuple[str, ...] = (), out: Path | None = None) -> 
     return plan
 
 
-def show_plan(output: Output, plan: Plan, *, markdown: bool = False) -> None:
-    """Print a plan: as data with --json, as a comment with `markdown`, else with its source diffs."""
+def show_difference(
+    app: App, only: tuple[str, ...], out: Path | None, *, markdown: bool, gate: str, exit_code: bool
+) -> int:
+    """Print what a deploy would change, and what its gates would say, and return the exit code."""
+    gates = wanted_gates(app, gate)
+    plan = make_plan(app, only, out)
+    verdicts = try_gates(app, gates, plan) if gates else None
+    show_plan(app.output, plan, markdown=markdown, verdicts=verdicts)
+    require_open(verdicts or ())
+    return EXIT_DIFFERENCES if exit_code and not plan.is_empty else EXIT_OK
+
+
+def show_plan(output: Output, plan: Plan, *, markdown: bool = False, verdicts: Sequence[Verdict] | None = None) -> None:
+    """Print a plan, and what came of the gates: as data with --json, as a comment with `markdown`, else for people."""
     from ckfunc.deploy.render import plan_json, plan_lines
 
     if markdown:
         from ckfunc.deploy.markdown import plan_markdown
 
-        output.text(plan_markdown(plan))
+        output.text(plan_markdown(plan, verdict=verdicts_markdown(verdicts or ())))
         return
     if output.json:
-        output.document(plan_json(plan))
+        output.document({**plan_json(plan), **_gates_json(verdicts)})
         return
     output.lines(plan_lines(plan))
+    output.lines(verdict_lines(verdicts or ()))
+
+
+def _gates_json(verdicts: Sequence[Verdict] | None) -> dict[str, Any]:
+    return {} if verdicts is None else {"gates": [one.to_json() for one in verdicts]}
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +91,7 @@ class Wish:
     allow_other_application: bool = False
     allow_stale: bool = False
     at_once: int | None = None
+    gate: str = MANIFEST
 
 
 def deploy_project(app: App, wish: Wish) -> int:
@@ -75,26 +102,49 @@ def deploy_project(app: App, wish: Wish) -> int:
 
     options = _options(app, wish)
     project, client = app.project(), app.client()
-    check = checker(app, project)
+    check, gates = checker(app, project), wanted_gates(app, wish.gate)
     if wish.dry_run:
         with app.output.progress("comparing"):
             plan = run.prepare(project, client, check=check, cache=VersionCache(project.root), options=options)
-        show_plan(app.output, plan)
+        tried = try_gates(app, gates, plan) if gates and not plan.is_empty else None
+        show_plan(app.output, plan, verdicts=tried)
+        require_open(tried or ())
         app.output.talk(("dry run: ", "title"), "nothing was written")
         return EXIT_OK
+    verdicts: list[Verdict] = []
     with app.output.progress("deploying"):
         report = run.deploy(
             project,
             client,
             check=check,
-            confirm=agreement(app, yes=wish.yes),
+            confirm=_gated(app, gates, verdicts, agreement(app, yes=wish.yes)),
             on_step=lambda step: app.output.detail(step_text(step)),
             options=options,
             clock=app.clock,
         )
     remember(app, project, report)
-    show_report(app.output, report)
+    show_report(app.output, report, verdicts=verdicts if gates else None)
     return report.exit_code
+
+
+def _gated(
+    app: App, gates: Sequence[str], verdicts: list[Verdict], agree: Callable[[Plan], bool]
+) -> Callable[[Plan], bool]:
+    """Return what lets a plan through once its gates have, and somebody agrees; `verdicts` gets what came of them."""
+
+    def agreed(plan: Plan) -> bool:
+        if not gates:
+            return agree(plan)
+        verdicts.extend(try_gates(app, gates, plan))
+        closed = any(not one.ok for one in verdicts)
+        if not app.output.json:
+            app.output.lines(verdict_lines(verdicts))
+        elif closed:
+            app.output.document({"target": plan.target.name, "ok": False, **_gates_json(verdicts)})
+        require_open(verdicts)
+        return agree(plan)
+
+    return agreed
 
 
 def _options(app: App, wish: Wish) -> Options:
@@ -209,13 +259,13 @@ def remember(app: App, project: Project, report: Report) -> None:
         remember_deployed(app, project, {(one.kind, one.name): one.result.value for one in report.items})
 
 
-def show_report(output: Output, report: Report) -> None:
-    """Print what a deploy came to."""
+def show_report(output: Output, report: Report, *, verdicts: Sequence[Verdict] | None = None) -> None:
+    """Print what a deploy came to; with --json, what came of the gates too."""
     from ckfunc.deploy.report import WRONG
     from ckfunc.deploy.summary import report_lines
 
     if output.json:
-        output.document(report.to_json())
+        output.document({**report.to_json(), **_gates_json(verdicts)})
         return
     said = [one for one in report.items if one.result in WRONG or not output.quiet]
     output.lines(report_lines(report, width=output.width() or USUAL_COLUMNS, items=said))

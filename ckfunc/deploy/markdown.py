@@ -22,18 +22,28 @@ LIMIT = 60_000
 _SPECIAL = re.compile(r"([\\`*_{}\[\]<>()#+!|~@&$:-])")
 
 
-def plan_markdown(plan: Plan, *, limit: int = LIMIT) -> str:
-    """Return the plan as GitHub and GitLab Markdown, with no secret in it; source diffs are left out past `limit`."""
+def plan_markdown(plan: Plan, *, limit: int = LIMIT, verdict: str = "") -> str:
+    """Return the plan as GitHub and GitLab Markdown, with no secret in it; source diffs are left out past `limit`.
+
+    `verdict` is Markdown that comes first.
+    """
     application = f" (application {plan.application_id})" if plan.application_id is not None else ""
-    head = [MARK, f"### ckfunc: {_text(plan.target.name)}{application}", "", f"**{plan_summary(plan)}**", ""]
+    head = [
+        MARK,
+        f"### ckfunc: {escaped(plan.target.name)}{application}",
+        "",
+        f"**{plan_summary(plan)}**",
+        "",
+        *([verdict] if verdict else []),
+    ]
     if plan.changes:
         head += ["| | what | change |", "|---|---|---|", *(_row(plan, one) for one in plan.changes), ""]
     if plan.removals:
         count = len(plan.removals)
         head += [f"**{count} {'value' if count == 1 else 'values'} will be removed** from the application.", ""]
-    head += [f"> ⚠ {_text(one)}\n" for one in plan.warnings]
+    head += [f"> ⚠ {escaped(one)}\n" for one in plan.warnings]
     if plan.unmanaged:
-        names = ", ".join(_text(one.name) for one in plan.unmanaged)
+        names = ", ".join(escaped(one.name) for one in plan.unmanaged)
         head += [f"Not in functions.yaml, left alone: {names}", ""]
     return _within("\n".join(head), list(_folded(plan)), limit)
 
@@ -56,7 +66,7 @@ def _within(head: str, folded: list[str], limit: int) -> str:
 
 
 def _row(plan: Plan, change: Change) -> str:
-    return f"| {_text(SIGNS[change.action])} | {_text(label(change.kind, change.name))} | {_what(plan, change)} |"
+    return f"| {escaped(SIGNS[change.action])} | {escaped(label(change.kind, change.name))} | {_what(plan, change)} |"
 
 
 def _what(plan: Plan, change: Change) -> str:
@@ -72,7 +82,7 @@ def _what(plan: Plan, change: Change) -> str:
 
 
 def _shown(change: Change, value: object) -> str:
-    return masked(str(value)) if BY_KIND[change.kind].secret else _text(str(value))
+    return masked(str(value)) if BY_KIND[change.kind].secret else escaped(str(value))
 
 
 def _folded(plan: Plan) -> Iterator[str]:
@@ -88,7 +98,7 @@ def _folded(plan: Plan) -> Iterator[str]:
         yield f"<details><summary>{title}</summary>\n\n{fence}diff\n{lines}\n{fence}\n\n</details>\n"
 
 
-def _text(text: str) -> str:
+def escaped(text: str) -> str:
     """Return text from elsewhere as Markdown that shows it and does nothing else: no link, no mention, no new line."""
     return _SPECIAL.sub(r"\\\1", " ".join(printable(text).split())).replace("\\@", "@\u200b")
 

@@ -21,6 +21,8 @@ Examples:
   ckfunc deploy --dry-run             every check, and no write
   ckfunc diff --out plan.json         what was looked at and agreed on ...
   ckfunc deploy --plan plan.json      ... and nothing else
+  ckfunc deploy --gate check,test,replay:50
+                                      nothing is written unless these pass
   ckfunc deploy --resume              after a crash: finish what was begun
   ckfunc deploy --json                the report as data, for scripts"""
 )
@@ -34,6 +36,12 @@ Examples:
 @click.option("--plan", "saved", type=FILE, metavar="FILE", help="Carry out a plan that `ckfunc diff --out` saved.")
 @click.option("--resume", is_flag=True, help="Finish the last deploy, which was cut off.")
 @click.option("--dry-run", is_flag=True, help="Check and show everything; write nothing.")
+@click.option(
+    "--gate",
+    default="manifest",
+    metavar="GATES",
+    help="check, test, replay:50, with commas; or none. Unless told: the manifest's.",
+)
 @click.option("-y", "--yes", is_flag=True, help="Do not ask, not even for a protected target.")
 @click.option("--allow-removals", is_flag=True, help="Remove packages and variables that functions.yaml lacks.")
 @click.option("--allow-other-application", is_flag=True, help="Deploy to an application that the target does not name.")

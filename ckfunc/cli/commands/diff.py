@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from ckfunc.base.errors import EXIT_DIFFERENCES, EXIT_OK, UsageProblem
+from ckfunc.base.errors import UsageProblem
 from ckfunc.cli.completing import complete_types
 from ckfunc.cli.context import App
 from ckfunc.cli.options import FILE, common_options, pass_app
@@ -20,6 +20,8 @@ Examples:
   ckfunc diff --exit-code             for scripts: 3 when anything differs
   ckfunc diff --json | jq .summary    the plan as data
   ckfunc diff --markdown > plan.md    the plan as a comment
+  ckfunc diff --markdown --gate check,test,replay:50
+                                      with a verdict: exits 1 when one does not pass
   ckfunc diff --out plan.json         keep it for `ckfunc deploy --plan plan.json`
   ckfunc diff user.sent.message@3     version 3 and the working copy
   ckfunc diff user.sent.message@3 user.sent.message
@@ -29,11 +31,18 @@ Examples:
 @click.option("--markdown", is_flag=True, help="Print the plan as Markdown, for a comment on a pull request.")
 @click.option("--out", type=FILE, metavar="FILE", help="Keep the plan in a file, without secrets or sources.")
 @click.option("--only", multiple=True, metavar="TYPE", shell_complete=complete_types, help="Only these, or `runtime`.")
+@click.option("--gate", default="none", metavar="GATES", help="Try gates too: check, test, replay:50, or manifest.")
 @click.option("--exit-code", is_flag=True, help="Exit 3 when anything differs, 0 when nothing does.")
 @common_options
 @pass_app
 def diff(
-    app: App, versions: tuple[str, ...], markdown: bool, out: Path | None, only: tuple[str, ...], exit_code: bool
+    app: App,
+    versions: tuple[str, ...],
+    markdown: bool,
+    out: Path | None,
+    only: tuple[str, ...],
+    gate: str,
+    exit_code: bool,
 ) -> int:
     """Show what a deploy would change, with source diffs; environment values are masked.
 
@@ -48,8 +57,6 @@ def diff(
         from ckfunc.cli.history import compare_versions
 
         return compare_versions(app, versions, exit_code=exit_code)
-    from ckfunc.cli.deploying import make_plan, show_plan
+    from ckfunc.cli.deploying import show_difference
 
-    plan = make_plan(app, only, out)
-    show_plan(app.output, plan, markdown=markdown)
-    return EXIT_DIFFERENCES if exit_code and not plan.is_empty else EXIT_OK
+    return show_difference(app, only, out, markdown=markdown, gate=gate, exit_code=exit_code)
