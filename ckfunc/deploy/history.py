@@ -130,6 +130,6 @@ def prepare_rollback(remote: Remote, function: Function, to: int | None, cache: 
 
 def rolled_back(wanted: Rollback, root: Path, target: Target) -> Project:
     """Return the older script as a project that manages this function alone."""
-    script = Script(f"v{wanted.target.version_number}", wanted.target.handler_script)
+    script = Script(f"the script of v{wanted.target.version_number}", wanted.target.handler_script)
     name = wanted.function.type
     return Project(root, target, WantedRuntime(), (WantedFunction(name, script, display_name(name)),))

@@ -100,7 +100,7 @@ def _functions(
                 hint=f"`ckfunc rollback {name} --to {before[0]}` takes back this function alone",
             )
         old = version_of(remote, function, before[0], cache)
-        found.append(WantedFunction(name, Script(f"v{before[0]}", old.handler_script), display_name(name)))
+        found.append(WantedFunction(name, Script(f"the script of v{before[0]}", old.handler_script), display_name(name)))
     return tuple(found), notes
 
 
