@@ -6,19 +6,21 @@ import argparse
 import shutil
 from collections.abc import Callable, Sequence
 
-from bench import calls, memory, messages, noop_deploy, reads, save, start, tail, version
+from bench import calls, check, memory, messages, noop_deploy, reads, replay, save, start, tail, version
 from bench.harness import SCRATCH, Figure, table, talk
 from bench.subjects import Ckfunc, Subject
 
 MEASURES: dict[str, Callable[[Sequence[Subject]], list[Figure]]] = {
     "version": version.measure,
     "noop-deploy": noop_deploy.measure,
+    "check": check.measure,
     "save": save.measure,
     "start": start.measure,
     "calls": calls.measure,
     "reads": reads.measure,
     "messages": messages.measure,
     "tail": tail.measure,
+    "replay": replay.measure,
     "memory": memory.measure,
 }
 

@@ -29,7 +29,6 @@ from ckfunc.model.project import Script
 
 if TYPE_CHECKING:
     from ckfunc.check.diagnostics import Report
-    from ckfunc.check.typescript import Run
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,35 +59,67 @@ def judge(subject: Subject, *, parse: Parse, tools: Callable[[], Tools], bundle:
         syntax = {one.path: _syntax_key(one, handler=one != subject.initialization_script) for one in scripts}
         unknown = [one for one in scripts if syntax[one.path] not in memory.syntax]
         result = memory.fresh(_key(subject, around), subject.root)
-        remembered = result is not None and not unknown
-        # The compiler works while Node parses.
-        work = None if result else _started(subject, around, tools)
-        try:
-            _parse(unknown, subject, parse, memory, syntax)
+        remembered = not unknown and result is not None
+        if result is not None and not unknown:
             unbundled = bundle()
-        except BaseException:
-            if work is not None:
-                work.run.close()
-            raise
-        if result is None:
-            result = _result(subject, work)
-            if work is None or work.whole:
-                memory.keep(_key(subject, work.around if work else around), result)
-        if not remembered:
+        else:
+            unbundled, result = _found_out(subject, around, memory, unknown, result, (parse, tools, bundle))
             remember(subject.root, memory, syntax.values())
     parsed = [replace(found, path=one.path) for one in scripts if (found := memory.syntax[syntax[one.path]])]
     files = tuple(name for name in result.files if _is_own(name))
     return Verdict(_together(result.findings, (*parsed, *unbundled)), files, remembered)
 
 
-@dataclass(frozen=True, slots=True)
-class _Work:
-    """The compiler at work, on the project as it is since the tools are there."""
+def _found_out(
+    subject: Subject,
+    around: Listing,
+    memory: Memory,
+    unknown: Sequence[Script],
+    result: Result | None,
+    how: tuple[Parse, Callable[[], Tools], Bundle],
+) -> tuple[Sequence[Finding], Result]:
+    """Parse and judge what is not known yet, both at the same time; what was found is in `memory` then."""
+    from concurrent.futures import ThreadPoolExecutor
 
-    run: Run
-    compiler: Path
-    around: Listing
-    whole: bool
+    parse, tools, bundle = how
+
+    def parsed() -> Sequence[Finding]:
+        _parse(unknown, subject, parse, memory)
+        return bundle()
+
+    with ThreadPoolExecutor(1) as pool:
+        parsing = pool.submit(parsed)
+        if result is None:
+            result, key = _judged(subject, around, tools)
+            memory.keep(key, result)
+        return parsing.result(), result
+
+
+def _judged(subject: Subject, around: Listing, tools: Callable[[], Tools]) -> tuple[Result, str | None]:
+    """Return what the compiler finds, and the key to remember it by; None when it is not to be relied on."""
+    typed = any(one.path.endswith(TYPESCRIPT_SUFFIXES) for one in subject.scripts)
+    if not typed and not has_settings(subject.root):  # which may say that JavaScript is checked too
+        return Result((), {}), _key(subject, around)
+    known = tools()
+    around = listing(subject.root)  # again: packages may have come
+    reports = [_report(subject, around, known.compiler)]
+    if others := _unheard(subject, reports[0]):
+        reports.append(_report(others, around, known.compiler))
+    found = {_placed(one, subject.root) for report in reports for one in report.findings}
+    files = {file for report in reports for file in report.files}
+    names = sorted(name for file in files if (name := _name(file, subject.root)))
+    result = Result(
+        tuple(sorted(one for one in found if _is_own(one.path) and not _is_called(one))),
+        {name: file_digest(subject.root / name) for name in names},
+    )
+    return result, _key(subject, around) if known.whole else None
+
+
+def _report(subject: Subject, around: Listing, compiler: Path) -> Report:
+    from ckfunc.check.typescript import run  # what starts processes is not needed when nothing has changed
+
+    write_settings(subject, around.declarations)
+    return run(compiler, subject.root, ("-p", CONFIG))
 
 
 def _key(subject: Subject, around: Listing) -> str | None:
@@ -106,47 +137,16 @@ def _syntax_key(script: Script, *, handler: bool) -> str:
     return digest(json.dumps([__version__, node, suffix, handler, script.text]))
 
 
-def _parse(unknown: Sequence[Script], subject: Subject, parse: Parse, memory: Memory, keys: dict[str, str]) -> None:
+def _parse(unknown: Sequence[Script], subject: Subject, parse: Parse, memory: Memory) -> None:
     first = subject.initialization_script
     for handlers in (False, True):
-        scripts = [one for one in unknown if (one != first) is handlers]
-        if not scripts:
+        keys = {one.path: _syntax_key(one, handler=handlers) for one in unknown if (one != first) is handlers}
+        if not keys:
             continue
-        memory.syntax.update((keys[one.path], None) for one in scripts)
-        for one in parse(scripts, handlers):
+        problems = parse([one for one in unknown if one.path in keys], handlers)
+        memory.syntax.update(dict.fromkeys(keys.values()))
+        for one in problems:
             memory.syntax[keys[one.name]] = Finding(one.name, one.line, one.column, "syntax", one.message)
-
-
-def _started(subject: Subject, around: Listing, tools: Callable[[], Tools]) -> _Work | None:
-    """Start the compiler; None when there is nothing whose types it could judge."""
-    typed = any(one.path.endswith(TYPESCRIPT_SUFFIXES) for one in subject.scripts)
-    if not typed and not has_settings(subject.root):  # which may say that JavaScript is checked too
-        return None
-    known = tools()
-    around = listing(subject.root)  # again: packages may have come
-    return _Work(_run(subject, around, known.compiler), known.compiler, around, known.whole)
-
-
-def _run(subject: Subject, around: Listing, compiler: Path) -> Run:
-    from ckfunc.check.typescript import start  # what starts processes is not needed when nothing has changed
-
-    write_settings(subject, around.declarations)
-    return start(compiler, subject.root, ("-p", CONFIG))
-
-
-def _result(subject: Subject, work: _Work | None) -> Result:
-    if work is None:
-        return Result((), {})
-    reports = [work.run.report()]
-    if others := _unheard(subject, reports[0]):
-        reports.append(_run(others, work.around, work.compiler).report())
-    found = {_placed(one, subject.root) for report in reports for one in report.findings}
-    files = {file for report in reports for file in report.files}
-    names = sorted(name for file in files if (name := _name(file, subject.root)))
-    return Result(
-        tuple(sorted(one for one in found if _is_own(one.path) and not _is_called(one))),
-        {name: file_digest(subject.root / name) for name in names},
-    )
 
 
 def _unheard(subject: Subject, report: Report) -> Subject | None:

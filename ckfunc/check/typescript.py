@@ -7,10 +7,8 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from platform import machine
-from typing import IO
 
 from ckfunc.base.errors import CkfuncError, DependenciesFailed
 from ckfunc.base.files import write_atomically
@@ -20,7 +18,7 @@ from ckfunc.runtime.install import install
 from ckfunc.runtime.node import bare_environment
 from ckfunc.runtime.processes import kill_group, start_group
 
-_MISTAKES = (0, 1, 2)
+_VERDICTS = (0, 1, 2)
 """Exit codes of a run that came to a verdict."""
 
 
@@ -73,46 +71,31 @@ def _installed(cache: Path, on_progress: Callable[[str], None] | None) -> Path:
     raise CompilerMissing("there is none for this system")
 
 
-@dataclass(frozen=True, slots=True)
-class Run:
-    """A run of the compiler that is under way."""
+def run(program: Path, root: Path, options: Sequence[str]) -> Report:
+    """Run the compiler in the directory `root` and return what it says; paths in that are relative to `root`.
 
-    process: subprocess.Popen[bytes]
-    output: IO[bytes]
-
-    def report(self) -> Report:
-        """Wait for the end and return what it said. Raises CompilerBroke. An interrupt ends the compiler too."""
+    Raises CompilerBroke. An interrupt ends the compiler too.
+    """
+    with tempfile.TemporaryFile() as output:
         try:
-            status = self.process.wait()
+            process = start_group(
+                [str(program), *options, "--pretty", "true", "--listFiles", "--locale", "en"],
+                cwd=root,
+                env=bare_environment(),
+                stdin=subprocess.DEVNULL,
+                stdout=output.fileno(),
+                stderr=output.fileno(),
+            )
+        except OSError as error:
+            raise CompilerBroke(error.strerror or str(error)) from error
+        try:
+            status = process.wait()
         finally:
-            self.close()
-        self.output.seek(0)
-        text = self.output.read().decode("utf-8", "replace")
-        self.output.close()
-        found = parse(text)
-        if status not in _MISTAKES or bool(status) != bool(found.findings):
-            raise CompilerBroke(text)
-        return found
-
-    def close(self) -> None:
-        """End it, if it has not ended."""
-        kill_group(self.process)
-        self.process.wait()
-
-
-def start(program: Path, root: Path, options: Sequence[str]) -> Run:
-    """Start the compiler in the directory `root`; paths in its report are relative to that."""
-    output = tempfile.TemporaryFile()  # noqa: SIM115 - the run closes it
-    try:
-        process = start_group(
-            [str(program), *options, "--pretty", "true", "--listFiles", "--locale", "en"],
-            cwd=root,
-            env=bare_environment(),
-            stdin=subprocess.DEVNULL,
-            stdout=output.fileno(),
-            stderr=output.fileno(),
-        )
-    except OSError as error:
-        output.close()
-        raise CompilerBroke(error.strerror or str(error)) from error
-    return Run(process, output)
+            kill_group(process)
+            process.wait()
+        output.seek(0)
+        text = output.read().decode("utf-8", "replace")
+    found = parse(text)
+    if status not in _VERDICTS or bool(status) != bool(found.findings):
+        raise CompilerBroke(text)
+    return found

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from ckfunc.base.files import cache_dir
+from ckfunc.check.findings import Finding
 from ckfunc.check.run import Verdict, judge
 from ckfunc.check.subject import Subject, Surroundings, Tools
 from ckfunc.check.typescript import compiler
@@ -34,6 +35,7 @@ class World:
     stubs: dict[str, str] = field(default_factory=lambda: dict(STUBS))
     identity: str = "1"
     whole: bool = True
+    unbundled: tuple[Finding, ...] = ()
     asked: list[str] = field(default_factory=list)
 
     def write(self, name: str, text: str) -> None:
@@ -52,7 +54,7 @@ class World:
 
     def judge(self) -> Verdict:
         self.asked.clear()
-        return judge(self.subject(), parse=self._parse, tools=self._tools)
+        return judge(self.subject(), parse=self._parse, tools=self._tools, bundle=lambda: self.unbundled)
 
     def places(self) -> list[str]:
         """Return the place and code of every finding, as `handlers/x.ts:2:18 TS2339`."""

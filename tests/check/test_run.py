@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 from check.conftest import GOOD, STUBS, WRONG, World
 
 from ckfunc.check.files import listing
+from ckfunc.check.findings import Finding
 from ckfunc.check.memory import Memory, Result
-from ckfunc.check.typescript import CompilerBroke, compiler, start
+from ckfunc.check.typescript import CompilerBroke, compiler, run
 
 
 def snapshot(root: Path) -> dict[str, bytes]:
@@ -93,7 +95,7 @@ def test_an_unchanged_project_is_answered_without_asking_anybody(world: World) -
     world.write("handlers/a.ts", WRONG)
     world.write("handlers/b.js", "function handleEvent( {\n")
     first = world.judge()
-    assert world.asked == ["tsc", "stubs", "handlers/a.ts", "handlers/b.js"]
+    assert sorted(world.asked) == ["handlers/a.ts", "handlers/b.js", "stubs", "tsc"]
     second = world.judge()
     assert world.asked == []
     assert second.remembered
@@ -107,7 +109,7 @@ def test_only_what_changed_is_parsed_again_and_stubs_are_made_once(world: World)
     world.judge()
     world.write("handlers/b.ts", f"{WRONG}// more\n")
     assert len(world.places()) == 2
-    assert world.asked == ["tsc", "handlers/b.ts"]
+    assert sorted(world.asked) == ["handlers/b.ts", "tsc"]
 
 
 @pytest.mark.parametrize(
@@ -201,12 +203,12 @@ def test_columns_count_as_editors_do(world: World) -> None:
 
 def test_a_compiler_that_breaks_says_so(tmp_path: Path) -> None:
     with pytest.raises(CompilerBroke):
-        start(tmp_path / "missing", tmp_path, ())
+        run(tmp_path / "missing", tmp_path, ())
     program = tmp_path / "tsc"
     program.write_text("#!/bin/sh\necho 'panic: out of luck'\nexit 2\n")
     program.chmod(0o755)
     with pytest.raises(CompilerBroke, match="out of luck"):
-        start(program, tmp_path, ()).report()
+        run(program, tmp_path, ())
 
 
 def test_where_the_compiler_is_is_found_without_npm_the_second_time(tmp_path: Path) -> None:
@@ -220,3 +222,32 @@ def test_where_the_compiler_is_is_found_without_npm_the_second_time(tmp_path: Pa
     [note] = cache_dir().glob("typescript-*")
     (cache / note.name).write_text(str(program))
     assert compiler(cache) == program
+
+
+def test_what_was_judged_without_packages_is_judged_again(world: World) -> None:
+    world.write("handlers/a.ts", WRONG)
+    world.whole = False
+    assert not world.judge().remembered
+    assert not world.judge().remembered
+    world.whole = True
+    world.judge()
+    assert world.judge().remembered
+
+
+def test_two_checks_at_once_both_come_to_the_verdict(world: World) -> None:
+    world.write("handlers/a.ts", WRONG)
+    other = World(world.root, world.parser)
+    with ThreadPoolExecutor(2) as pool:
+        verdicts = list(pool.map(World.judge, (world, other)))
+    assert [len(one.findings) for one in verdicts] == [1, 1]
+
+
+def test_what_cannot_be_bundled_is_found_each_time_and_said_once(world: World) -> None:
+    world.write("handlers/a.ts", WRONG)
+    world.unbundled = (
+        Finding("handlers/a.ts", 2, 1, "bundle", "the same line"),
+        Finding("lib/b.js", 1, 1, "bundle", "not closed"),
+        Finding("lib/b.js", 1, 1, "bundle", "not closed, said another script"),
+    )
+    for _ in range(2):
+        assert world.places() == ["handlers/a.ts:2:18 TS2339", "lib/b.js:1:1 bundle"]

@@ -22,9 +22,7 @@ def test_how_strict_is_the_project_s_to_say(world: World) -> None:
     assert world.places() == []
     settings(world, {"strict": True, "noUnusedLocals": True})
     assert world.places() == ["handlers/a.ts:1:22 TS7006", "handlers/a.ts:1:39 TS6133"]
-    settings(
-        world, '// one\n{"extends": "./strict.json", /* two */ "compilerOptions": {"strict": false,},}\n'
-    )
+    settings(world, '// one\n{"extends": "./strict.json", /* two */ "compilerOptions": {"strict": false,},}\n')
     world.write("strict.json", '{"compilerOptions": {"noUnusedLocals": true}}')
     assert world.places() == ["handlers/a.ts:1:39 TS6133"]
 

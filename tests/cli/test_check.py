@@ -206,6 +206,23 @@ def test_without_a_network_a_filled_cache_is_enough_and_an_empty_one_says_what_t
     assert len(offline(project, cache_dir()).stdout.splitlines()) == 2
 
 
+def test_packages_that_cannot_be_fetched_are_a_warning_and_looked_at_later(
+    ckfunc: Ckfunc, project: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    assert ckfunc("-C", project, "check").code == 0
+    empty = tmp_path_factory.mktemp("cache")
+    [note] = [one for one in cache_dir().glob("typescript-*") if one.is_file()]  # says where the compiler is
+    (empty / note.name).write_text(note.read_text())
+    (project / "handlers/start.ts").write_text(
+        'import axios from "axios";\nfunction handleEvent() { return axios.nothing; }\n'
+    )
+    for _ in range(2):
+        ran = offline(project, empty)
+        assert (ran.returncode, ran.stdout) == (0, "")
+        assert "the types of packages were not looked at" in ran.stderr
+    assert "handlers/start.ts:2:39: Property 'nothing'" in ckfunc("-C", project, "check").out
+
+
 @contextmanager
 def watching(project: Path, *args: str) -> Iterator[tuple[subprocess.Popen[str], Queue[str]]]:
     command = [sys.executable, "-m", "ckfunc", "-C", str(project), *args, "check", "--watch"]
