@@ -1,4 +1,7 @@
-"""Where in the local files a place of a bundle came from. Source of the format: https://tc39.es/ecma426/"""
+"""Where in the local files a place of a bundle came from.
+
+Source of the format: https://tc39.es/ecma426/
+"""
 
 from __future__ import annotations
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
+from ckfunc.base.digests import digest
 from ckfunc.base.errors import EXIT_DIFFERENCES, EXIT_FAILED, EXIT_OK, CkfuncError, UsageProblem
 from ckfunc.base.text import Segment, printable
 from ckfunc.cli.context import App
@@ -40,6 +41,9 @@ if TYPE_CHECKING:
 
 USUAL_COUNT = 20
 """How many versions `ckfunc versions` lists unless told otherwise."""
+
+MOST_BUNDLED = 200
+"""Of how many commits bundles are made, to find the one that a version came from."""
 
 _STYLES = {"+": "create", "-": "remove", "@": "place"}
 
@@ -190,7 +194,7 @@ def _working(app: App, wanted: Reference) -> _Side:
             f"functions.yaml has no {wanted.type}, so there is no working copy to compare with",
             hint=f"name a second version: ckfunc diff {wanted.type}@1 {wanted.type}@2",
         )
-    return _Side(printable(here.path), newlines(here.text))
+    return _Side(f"{printable(here.path)}{' (bundled)' if here.modules else ''}", newlines(here.text))
 
 
 def _version_side(function: Function, version: FunctionVersion) -> _Side:
@@ -210,7 +214,29 @@ def _blamed(app: App, here: Script | None, found: list[FunctionVersion]) -> dict
         )
         return {}
     commits = commits_of(app.project().root, (here.path,))
+    if here.modules:
+        commits = tuple(sorted((*commits, *_bundled_commits(app, here)), key=lambda one: one.time))
     return blame({one.version_number: script_digest(one) for one in found}, commits)
+
+
+def _bundled_commits(app: App, here: Script) -> list[Commit]:
+    """Return the commits that changed any file of a bundle, each with the digest of the bundle as it left that."""
+    from ckfunc.bundle.past import Past
+
+    changes = {one.id: one for one in commits_of(app.project().root, here.modules)}
+    newest = sorted(changes.values(), key=lambda one: one.time)[-MOST_BUNDLED:]
+    if len(newest) < len(changes):
+        app.output.warn(f"only the newest {MOST_BUNDLED} of {len(changes)} commits to its files were looked at")
+    past, bundler = Past(app.project().root), app.bundler()
+    found = []
+    with app.output.progress("bundling what each commit had"):
+        for one in newest:
+            read = past.at(one.id)
+            source = read(here.path)
+            text = bundler.script(here.path, source, read) if isinstance(source, str) else None
+            if text is not None:
+                found.append(replace(one, digest=digest(newlines(text))))
+    return found
 
 
 def _version_line(

@@ -282,3 +282,36 @@ def test_a_new_project_can_be_pulled_from_bundles(
     assert ckfunc("-C", fresh, "pull").code == 0
     assert ckfunc("-C", fresh, "diff", "--exit-code").code == 0
     assert (fresh / "handlers/user-attempted-start-session.ts").read_text().startswith("// Bundled by ckfunc from")
+
+
+def git(root: Path, *arguments: str, day: int = 1) -> str:
+    when = f"2024-05-{day:02d}T12:00:00+00:00"
+    environ = {**os.environ, "GIT_AUTHOR_DATE": when, "GIT_COMMITTER_DATE": when, "GIT_CONFIG_GLOBAL": os.devnull}
+    command = ["git", "-c", "user.name=Jane", "-c", "user.email=jane@example.com", *arguments]
+    return subprocess.run(command, cwd=root, env=environ, capture_output=True, text=True, check=True).stdout.strip()
+
+
+def test_blame_finds_the_commit_whose_files_make_a_version(ckfunc: Ckfunc, shared: Path) -> None:
+    git(shared.parent, "init", "-q")  # the project is a directory of its repository
+    handler, ids = shared / "handlers/start.ts", []
+    before = "function handleEvent() {\n  return 'before there were modules';\n}\n"
+    stages = (
+        (handler, before),
+        (handler, FILES["handlers/start.ts"]),
+        (shared / "lib/greeting.ts", FILES["lib/greeting.ts"].replace("hello", "welcome")),
+        (shared / "lib/greeting.ts", "export const greeting = ;\n"),
+        (shared / "lib/words.json", '{"end": "!"}'),
+    )
+    for day, (path, text) in enumerate(stages, 1):
+        path.write_text(text)
+        git(shared, "add", "functions.yaml", "init.ts", "handlers", "lib")
+        git(shared, "commit", "-q", "-m", f"Stage {day}", day=day)
+        if day != 4:
+            if day == 5:
+                say(shared, "never committed")
+            assert ckfunc("-C", shared, "deploy").code == 0
+            ids.append(git(shared, "rev-parse", "HEAD"))
+    found = json.loads(ckfunc("-C", shared, "versions", TYPE, "--blame", "--json").out)
+    # What was deployed last was never committed like that.
+    assert [one.get("commit", {}).get("id") for one in found] == [None, *reversed(ids[:3])]
+    assert "Jane: Stage 3" in ckfunc("-C", shared, "versions", TYPE, "--blame").out

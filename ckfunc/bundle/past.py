@@ -1,0 +1,57 @@
+"""The files of a project as a commit left them, for bundles that were deployed then."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+from ckfunc.manifest.sources import MAX_FILE_BYTES, Complaint
+
+_TIMEOUT_S = 60.0
+
+
+class Past:
+    """Reads a project's files from its git repository. What git cannot tell counts as not there."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        self._texts: dict[str, str] = {}
+
+    def at(self, commit: str) -> Commit:
+        """Return the files as `commit` left them."""
+        listed = self._git("ls-tree", "-r", "-z", commit, "--", ".").decode("utf-8", "replace")
+        blobs: dict[str, str] = {}
+        for entry in listed.split("\0"):
+            head, _, path = entry.partition("\t")
+            mode, _, rest = head.partition(" ")
+            if path and mode.startswith("100"):  # a file: neither a link nor a submodule
+                blobs[path] = rest.split(" ")[1]
+        return Commit(self, blobs)
+
+    def text(self, blob: str) -> str:
+        """Return the text of a blob as a deploy reads it."""
+        if blob not in self._texts:
+            data = self._git("cat-file", "blob", blob)[: MAX_FILE_BYTES + 1]
+            text = data.decode("utf-8", "replace").removeprefix("\ufeff")
+            self._texts[blob] = text.replace("\r\n", "\n").replace("\r", "\n")
+        return self._texts[blob]
+
+    def _git(self, *arguments: str) -> bytes:
+        command = ["git", "-C", str(self._root), "--no-optional-locks", *arguments]
+        try:
+            return subprocess.run(command, capture_output=True, check=True, timeout=_TIMEOUT_S).stdout
+        except (OSError, subprocess.SubprocessError):
+            return b""
+
+
+class Commit:
+    """The files of one commit; a `Reader` of them."""
+
+    def __init__(self, past: Past, blobs: dict[str, str]) -> None:
+        self._past = past
+        self._blobs = blobs
+
+    def __call__(self, path: str) -> str | Complaint | None:
+        """Return a file's text with plain newlines; None when the commit has none at `path`."""
+        blob = self._blobs.get(path)
+        return None if blob is None else self._past.text(blob)
