@@ -85,6 +85,6 @@ def test_imports_that_lead_nowhere_tell_what_would_mend_them() -> None:
 
 
 def test_a_report_without_a_finding_is_understood() -> None:
-    report = parse("/usr/lib/lib.d.ts\nC:/work/a.ts\n\nsomething else\n")
+    report = parse("/usr/lib/lib.d.ts\nC:/here/a.ts\n\nsomething else\n")
     assert report.findings == ()
-    assert [path.as_posix() for path in report.files] == ["/usr/lib/lib.d.ts", "C:/work/a.ts"]
+    assert [path.as_posix() for path in report.files] == ["/usr/lib/lib.d.ts", "C:/here/a.ts"]
