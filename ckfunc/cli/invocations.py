@@ -125,7 +125,7 @@ def show(output: Output, item: Item, *, dated: bool = False, stacks: Stacks | No
         output.line(json_line(item))
     else:
         shown = item if stacks is None else stacks.mapped(item)
-        output.lines(lines(shown, width=output.width(), zone=None, dated=dated))
+        output.lines(lines(shown, width=output.width(), zone=None, dated=dated, calls=output.verbose))
 
 
 def show_triggered(app: App, trigger_type: str, answer: Mapping[str, Any]) -> int:

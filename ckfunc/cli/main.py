@@ -44,6 +44,7 @@ COMMANDS: dict[str, str] = {
     "dev": "Run the emulator, deploy on save, show what runs.",
     "watch": "Deploy what changes, while logs stream.",
     "logs": "List or follow invocations.",
+    "invoke": "Run the working copy of a handler once.",
     "trigger": "Make the emulator fire an event.",
     "login": "Keep credentials in the system's keyring.",
     "logout": "Remove them from it.",

@@ -77,6 +77,11 @@ class Output:
         return self._settings.json
 
     @property
+    def verbose(self) -> bool:
+        """Whether more is wanted."""
+        return self._settings.verbose
+
+    @property
     def quiet(self) -> bool:
         """Whether only what went wrong is wanted."""
         return self._settings.quiet

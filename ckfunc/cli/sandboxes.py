@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -45,7 +46,8 @@ class Sandbox:
     The data begins empty, or with what the emulator of the directory `data` holds, which does not notice; `seed` is
     added. Only the function that `run` names runs: with `chain`, those that its own calls set off run too, later.
     `steady` is the clock and the chances that runs begin with; without `network`, they reach the sandbox alone.
-    `once` is for a single run: nothing is kept for `begin_again`, and no process is booted ahead.
+    `once` is for a single run: nothing is kept for `begin_again`, and no process is booted ahead. With `inspect_port`,
+    the run waits for a debugger there.
     """
 
     def __init__(
@@ -60,6 +62,7 @@ class Sandbox:
         steady: Steady | None = None,
         network: bool = True,
         once: bool = False,
+        inspect_port: int | None = None,
     ) -> None:
         self._app = app
         self._scripts = scripts
@@ -70,6 +73,7 @@ class Sandbox:
         self._steady = steady
         self._network = network
         self._once = once
+        self._inspect_port = inspect_port
         self._planted: Seed | None = None
         self._emulator: Emulator | None = None
         self._blank = b""
@@ -95,6 +99,7 @@ class Sandbox:
             copy_of=self._data,
             compiler=self._app.kept_compiler(),
             spares=not self._once,
+            inspect_port=self._inspect_port,
         )
         self._emulator.start()
         try:
@@ -180,6 +185,19 @@ class Sandbox:
         self._planted = seed
         self._set_up()
 
+    def add(self, seed: Seed) -> bool:
+        """Add this to the data as it is now, all of it; tell whether it went together with what is there."""
+        from ckfunc.emulator.store.seeds import SeedRefused, apply
+
+        async def added(services: Any) -> bool:
+            try:
+                apply(services.database, seed)
+            except SeedRefused:
+                return False
+            return True
+
+        return self._running().within(added)
+
     def _set_up(self) -> None:
         from ckfunc.emulator import trials
 
@@ -209,6 +227,8 @@ class Sandbox:
 
     def _compiled(self, script: Script) -> Compiled | SyntaxProblem:
         (result,) = self._app.kept_compiler().compile([(script.path, script.text)])
+        if self._inspect_port is not None and isinstance(result, Compiled):
+            return _debuggable(result, script, self._app.root())
         return result
 
     def _make_room(self, trigger_type: str) -> None:
@@ -229,6 +249,23 @@ class Sandbox:
         if self._emulator is None:
             raise RuntimeError("the sandbox was not entered")
         return self._emulator
+
+
+def _debuggable(compiled: Compiled, script: Script, root: Path) -> Compiled:
+    """Return a script that tells a debugger which file it was made of, so that breakpoints in an editor hold.
+
+    A bundle was made of several: it is shown as itself.
+    """
+    import base64
+
+    known = json.loads(compiled.source_map)
+    if script.source_map is None:
+        known |= {"sources": [(root / script.path).as_uri()], "sourceRoot": ""}
+    else:
+        known |= {"sources": [f"{script.path} (bundled)"], "sourcesContent": [script.text]}
+    encoded = base64.b64encode(json.dumps(known).encode()).decode()
+    told = f"\n//# sourceMappingURL=data:application/json;base64,{encoded}\n"
+    return replace(compiled, javascript=compiled.javascript + told)
 
 
 class _Mapped:

@@ -8,6 +8,7 @@ import signal
 import socket
 import threading
 from collections.abc import Awaitable, Callable
+from concurrent.futures import wait
 from contextlib import AsyncExitStack, ExitStack, closing, suppress
 from pathlib import Path
 from types import FrameType
@@ -41,7 +42,7 @@ class Emulator:
     emulator's own thread. `seed` is what is added to the data, unless it is there, before anyone is answered.
     `copy_of` is the data directory of another emulator, running or not, whose data one in memory begins with; nothing
     changes there. `compiler` is used, and left open, in place of one of its own. Without `spares`, no process is booted
-    ahead of the function that will need it.
+    ahead of the function that will need it. With `inspect_port`, a run waits for a debugger at that port.
     """
 
     def __init__(
@@ -58,6 +59,7 @@ class Emulator:
         copy_of: Path | None = None,
         compiler: Compiler | None = None,
         spares: bool = True,
+        inspect_port: int | None = None,
     ) -> None:
         self._data_dir = data_dir
         self._host = host
@@ -70,6 +72,7 @@ class Emulator:
         self._copy_of = copy_of
         self._compiler = compiler
         self._spares = spares
+        self._inspect_port = inspect_port
         self._services: Services | None = None
         self._thread: threading.Thread | None = None
         self._ready = threading.Event()
@@ -158,6 +161,9 @@ class Emulator:
 
         doing = asyncio.run_coroutine_threadsafe(done(), self._loop)
         try:
+            # A wait without a time limit cannot be interrupted by Ctrl-C on Windows.
+            while not wait((doing,), 0.5).done:
+                pass
             return doing.result()
         finally:
             doing.cancel()
@@ -253,6 +259,7 @@ class Emulator:
                 cache=self._cache,
                 on_event=self._on_event,
                 spares=self._spares,
+                inspect_port=self._inspect_port,
             )
             opened.push_async_callback(hosts.close)
             dispatcher = Dispatcher(

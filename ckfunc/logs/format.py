@@ -11,23 +11,29 @@ from typing import Any
 from ckfunc.base.clock import timestamp
 from ckfunc.base.text import Line, plain, printable
 from ckfunc.logs.entries import Entry, Gap, Item, Recovered, Trouble
-from ckfunc.model.invocation import Invocation, Status
+from ckfunc.model.invocation import ConsoleLine, Invocation, InvocationDetail, Status
+from ckfunc.wire.invocations import write_call
 
 _INDENT = "  "
 _STATUS_STYLES = {Status.RUNNING: "warning", Status.SUCCEEDED: "success", Status.FAILED: "failure"}
 _CONSOLE_STYLES = {"error": "failure", "warn": "warning", "debug": "muted", "trace": "muted"}
 # Beyond this many lines of console output or stack, the rest is counted; --json has everything.
 _MOST_LINES = 200
+_CLIENT_ERROR = 400
 
 
-def lines(item: Item, *, width: int | None = 80, zone: tzinfo | None = UTC, dated: bool = False) -> list[Line]:
+def lines(
+    item: Item, *, width: int | None = 80, zone: tzinfo | None = UTC, dated: bool = False, calls: bool = False
+) -> list[Line]:
     """Return an item as lines of segments; nothing in them can move the cursor.
 
     `width` in columns bounds arguments and results, which are cut off; None leaves them whole. Messages, console
     output and stacks are never cut. Times are shown in `zone` (None: the machine's own), with the date when `dated`.
+    With `calls`, what a run asked of the platform is shown too, where it is known.
     """
     if isinstance(item, Entry):
-        return [_head(item, width, zone, dated), *_body(item, width)]
+        asked = call_lines(item.detail, width) if calls and item.detail is not None else ()
+        return [_head(item, width, zone, dated), *_body(item, width), *asked]
     return [notice(item)]
 
 
@@ -42,9 +48,9 @@ def notice(item: Trouble | Recovered | Gap) -> Line:
 
 
 def record(entry: Entry) -> dict[str, Any]:
-    """Return an invocation for `--json`: id, type, version, status, createdTime, args, result, console, durationMs.
+    """Return an invocation for `--json`: id, type, version, status, createdTime, args, result.
 
-    The last two are there only when they are known, which they are against an emulator.
+    Where they are known, which they are against an emulator, console, calls and durationMs come with it.
     """
     row = entry.invocation
     made: dict[str, Any] = {
@@ -58,6 +64,9 @@ def record(entry: Entry) -> dict[str, Any]:
     }
     if entry.detail is not None:
         made["console"] = [{"level": line.level, "text": line.text} for line in entry.detail.console]
+        made["calls"] = [write_call(one) for one in entry.detail.calls]
+        if entry.detail.calls_omitted:
+            made["callsOmitted"] = entry.detail.calls_omitted
         if entry.detail.duration_ms is not None:
             made["durationMs"] = entry.detail.duration_ms
     return made
@@ -125,9 +134,8 @@ def _body(entry: Entry, width: int | None) -> Iterator[Line]:
     row = entry.invocation
     if entry.detail is not None:
         yield from _console(entry)
-    error = row.result.get("error")
     if row.status is Status.FAILED:
-        yield from _failure(error, row, width)
+        yield from failure_lines(row, width)
     elif row.status is Status.SUCCEEDED and "payload" in row.result:
         payload = row.result["payload"]
         if payload is not None:
@@ -140,18 +148,43 @@ def _body(entry: Entry, width: int | None) -> Iterator[Line]:
 def _console(entry: Entry) -> Iterator[Line]:
     shown = 0
     for said in entry.detail.console if entry.detail else ():
-        level = _flat(said.level)
-        style = _CONSOLE_STYLES.get(level, "plain")
-        for number, text in enumerate(_split(said.text)):
+        for line in console_lines(said):
             if shown == _MOST_LINES:
                 yield [(f"{_INDENT}… more console output; --json has all of it", "muted")]
                 return
             shown += 1
-            yield [(f"{_INDENT}{level if number == 0 else '':<5} ", "muted"), (text, style)]
+            yield line
 
 
-def _failure(error: Any, row: Invocation, width: int | None) -> Iterator[Line]:
-    """Show name, message and stack; a failure of another shape is shown as JSON."""
+def console_lines(said: ConsoleLine) -> Iterator[Line]:
+    """Return what a handler printed at once as lines of segments."""
+    level = _flat(said.level)
+    style = _CONSOLE_STYLES.get(level, "plain")
+    for number, text in enumerate(_split(said.text)):
+        yield [(f"{_INDENT}{level if number == 0 else '':<5} ", "muted"), (text, style)]
+
+
+def call_lines(detail: InvocationDetail, width: int | None = None) -> Iterator[Line]:
+    """Return what a run asked of the platform as lines of segments, each cut off to `width` columns."""
+    for one in detail.calls:
+        good = 0 < one.status < _CLIENT_ERROR
+        status = str(one.status) if one.status else "no answer"
+        line = [
+            (f"{_INDENT}⇢ ", "muted"),
+            (f"{_flat(one.method)} {_flat(one.path)}", "plain"),
+            (f" {status}", "muted" if good else "failure"),
+        ]
+        if one.body is not None:
+            left = _left(width, cells(plain(line)) + 1)
+            line.append((f" {_fitting(_flat(_compact(one.body)), left)}", "muted"))
+        yield line
+    if detail.calls_omitted:
+        yield [(f"{_INDENT}… {detail.calls_omitted} more", "muted")]
+
+
+def failure_lines(row: Invocation, width: int | None = None) -> Iterator[Line]:
+    """Return name, message and stack of a run that failed as lines; a failure of another shape is shown as JSON."""
+    error = row.result.get("error")
     if not isinstance(error, dict) or not isinstance(error.get("message"), str):
         shown = error if isinstance(error, str) else _compact(row.result)
         if row.result:

@@ -50,7 +50,15 @@ class _Request:
 class Host:
     """One Node process. Everything runs in one event loop; nothing blocks it."""
 
-    def __init__(self, places: Places, limits: Limits, warden: Warden, *, sockets: bool = HAS_SOCKETS) -> None:
+    def __init__(
+        self,
+        places: Places,
+        limits: Limits,
+        warden: Warden,
+        *,
+        sockets: bool = HAS_SOCKETS,
+        inspect_port: int | None = None,
+    ) -> None:
         self.environment: Environment | None = None
         self.last_used = 0.0
         self.loads = 0
@@ -58,6 +66,7 @@ class Host:
         self._limits = limits
         self._warden = warden
         self._sockets = sockets
+        self._inspect_port = inspect_port
         self._loop = asyncio.get_running_loop()
         self._link: Link | None = None
         self._decoder = Decoder()
@@ -81,7 +90,7 @@ class Host:
         self._connecting = self._loop.create_future()
         try:
             self._link = await connect(
-                host_command(self._places, self._limits),
+                host_command(self._places, self._limits, self._inspect_port),
                 cwd=self._places.runtime,
                 env={**bare_environment(), "TMPDIR": str(self._places.scratch)},
                 on_data=self._on_data,

@@ -44,8 +44,11 @@ class Places:
     scratch: Path
 
 
-def host_command(places: Places, limits: Limits) -> list[str]:
-    """Return the command, with the words INPUT and OUTPUT for the numbers of its descriptors. Raises NodeMissing."""
+def host_command(places: Places, limits: Limits, inspect_port: int | None = None) -> list[str]:
+    """Return the command, with the words INPUT and OUTPUT for the numbers of its descriptors. Raises NodeMissing.
+
+    At `inspect_port`, on the loopback address, debuggers can attach.
+    """
     reads = (PROGRAMS, places.runtime, places.scratch, places.compile_cache, *_SYSTEM_FILES)
     writes = (places.scratch, places.compile_cache)
     return [
@@ -60,6 +63,7 @@ def host_command(places: Places, limits: Limits) -> list[str]:
         "--allow-worker",
         "--allow-wasi",
         "--no-experimental-sqlite",  # it opens any file, whatever is allowed here
+        *_inspector(inspect_port),
         *(f"--allow-fs-read={one}" for one in reads),
         *(f"--allow-fs-write={one}" for one in writes),
         str(PROGRAMS / "host.mjs"),
@@ -67,3 +71,7 @@ def host_command(places: Places, limits: Limits) -> list[str]:
         "OUTPUT",
         str(places.compile_cache),
     ]
+
+
+def _inspector(port: int | None) -> tuple[str, ...]:
+    return () if port is None else ("--allow-inspector", f"--inspect=127.0.0.1:{port}")

@@ -54,12 +54,14 @@ class Hosts:
         idle_s: float = 300.0,
         sockets: bool = HAS_SOCKETS,
         spares: bool = True,
+        inspect_port: int | None = None,
     ) -> None:
         """`cache` holds what can be made again (packages, compiled code).
 
         `on_event` is told in a sentence what happens around the runs, such as installs. A process that was not used for
         `idle_s` seconds is ended. `sockets` is how processes are talked to: by a socket pair, or by their own pipes.
-        Without `spares`, a process is booted ahead by `prepare` alone.
+        Without `spares`, a process is booted ahead by `prepare` alone. With `inspect_port`, each run waits for a
+        debugger there: for a single process, and limits that allow for it.
         """
         self._limits = limits
         self._cache = cache.resolve()
@@ -67,6 +69,7 @@ class Hosts:
         self._idle_s = idle_s
         self._sockets = sockets
         self._spares = spares
+        self._inspect_port = inspect_port
         self._packages = Packages(self._cache, self._tell)
         self._warden = Warden()
         self._scratch: Path | None = None
@@ -124,6 +127,10 @@ class Hosts:
         self._boot_spare(environment)
         if self._spare is not None:
             await asyncio.shield(self._spare)
+
+    def boot_ahead(self, environment: Environment) -> None:
+        """Begin to boot the process that the next function takes."""
+        self._boot_spare(environment)
 
     def renew(self, keep: Collection[str] = ()) -> None:
         """Let the next runs of all functions but those that `keep` names begin in new processes."""
@@ -206,7 +213,13 @@ class Hosts:
         async with self._booting:
             if self._closed:
                 raise Failed(STOPPED)
-            host = Host(self._places(runtime), self._limits, self._warden, sockets=self._sockets)
+            host = Host(
+                self._places(runtime),
+                self._limits,
+                self._warden,
+                sockets=self._sockets,
+                inspect_port=self._inspect_port,
+            )
             self._hosts.add(host)
             try:
                 await host.start(environment)

@@ -22,6 +22,7 @@ const getRun = runs.getStore.bind(runs);
 const enterRun = runs.run.bind(runs);
 const handlers = new Map(); // token of a version -> its handleEvent
 const exited = new HostError('ProcessExit', 'the handler ended its process');
+const inspected = process.execArgv.some((one) => one.startsWith('--inspect=')); // each run waits for a debugger
 let limits = { resultBytes: 0, consoleBytes: 65_536 };
 let apiUrl = '';
 let require = null;
@@ -75,10 +76,21 @@ function resultText(value) {
 
 async function handle(run, handler, event) {
   try {
-    finish(run, { op: 'done' }, resultText(await handler(parseJson(event), makeContext())));
+    const call = inspected ? await debugged(run, handler) : handler;
+    finish(run, { op: 'done' }, resultText(await call(parseJson(event), makeContext())));
   } catch (error) {
     fail(run, error);
   }
+}
+
+async function debugged(run, handler) {
+  const { waitForDebugger } = await import('node:inspector');
+  waitForDebugger();
+  run.start = now();
+  return (event, context) => {
+    debugger; // the next line calls your handler: step into it
+    return handler(event, context);
+  };
 }
 
 function stray(thrown, lead) {
