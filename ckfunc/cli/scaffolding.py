@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -97,6 +98,24 @@ def write_types(app: App, *, install: bool = True) -> None:
     _say(app, root, (*written, *links))
     for one in advice(root):
         app.output.warn(one)
+
+
+def refresh_types(project: Project) -> None:
+    """Write the stubs of a project that has some again, silently; packages are linked if they are installed.
+
+    Failing to is no error: `ckfunc types` says what is in the way.
+    """
+    from ckfunc.scaffold.packages import known_packages, link_packages
+    from ckfunc.scaffold.stubs import TYPES_DIR, scope_of, write_stubs
+
+    if not (project.root / TYPES_DIR).is_dir():
+        return
+    with suppress(OSError):
+        write_stubs(project.root, schema=schema(), scope=scope_of(project), tests_schema=tests_schema())
+        if wanted := project.runtime.dependencies:
+            known = known_packages(wanted, cache_dir())
+            if known is not None:
+                link_packages(project.root, known)
 
 
 def _linked(app: App, project: Project, *, install: bool) -> tuple[Written, ...]:

@@ -6,7 +6,7 @@ import threading
 from collections.abc import Collection
 from dataclasses import replace
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from ckfunc.base.errors import (
     Busy,
@@ -24,12 +24,16 @@ from ckfunc.cli.context import App
 from ckfunc.cli.deploying import agreement, checker, remember
 from ckfunc.cli.invocations import stream_logs
 from ckfunc.cli.output import USUAL_COLUMNS
+from ckfunc.cli.scaffolding import refresh_types
 from ckfunc.deploy import run
 from ckfunc.deploy.guards import NeedsFlag
 from ckfunc.deploy.report import DONE, WRONG, Ending, Report
 from ckfunc.logs.entries import Entry
 from ckfunc.model.project import Project
 from ckfunc.watch.batches import batches
+
+if TYPE_CHECKING:
+    from ckfunc.scaffold.stubs import Scope
 
 FIRST_RETRY_S = 1.0
 LONGEST_RETRY_S = 30.0
@@ -119,6 +123,7 @@ class Watcher:
         self._wake = wake
         self._yes = yes
         self._follower = follower
+        self._scope: Scope | None = None
         # On an emulator, the manifest is all there is: what it lacks was in an earlier save of it.
         self._options = run.Options(allow_removals=allow_removals or project.target.emulator)
         self._retry_s = FIRST_RETRY_S
@@ -179,6 +184,7 @@ class Watcher:
                 raise KeyboardInterrupt  # the deploy has kept it, to report what it had done by then
         if report is not None and not report.ok and report.ending is not Ending.DECLINED:
             self._try_later(None)
+        self._refresh_types(project)
 
     def _load(self) -> tuple[Project, InvalidModules | None]:
         """Return the project, and what keeps scripts of it from being bundled. Raises InvalidFiles."""
@@ -191,6 +197,15 @@ class Watcher:
         if not self._followed.issuperset(project.watched):
             self._wake.set()  # a file that was read before it is watched may change in between: look again then
         return project, problem
+
+    def _refresh_types(self, project: Project) -> None:
+        """Let editors know what a changed manifest or init script brings into the scope of handlers."""
+        from ckfunc.scaffold.stubs import scope_of
+
+        scope = scope_of(project)
+        if scope != self._scope:
+            self._scope = scope
+            threading.Thread(target=refresh_types, args=(project,), daemon=True).start()
 
     def close(self) -> None:
         """Forget a planned retry."""

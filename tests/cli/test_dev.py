@@ -158,6 +158,19 @@ def test_in_a_pipe_it_prints_plain_lines(project: Path) -> None:
         assert dev.process.wait(timeout=30) == 130
 
 
+def test_the_types_follow_the_manifest(ckfunc: Ckfunc, project: Path) -> None:
+    assert ckfunc("-C", project, "types").code == 0
+    manifest, types = project / "functions.yaml", project / ".ckfunc/types"
+    with in_pipe("-C", project, "dev", "--port", "0") as dev:
+        dev.until(r"1 created")
+        manifest.write_text(f"{manifest.read_text()}runtime:\n  environment: {{GREETING: hello}}\n")
+        dev.until(r"variable GREETING")
+        until = time.monotonic() + 30
+        while not any("GREETING" in one.read_text() for one in types.glob("*.d.ts")):
+            assert time.monotonic() < until
+            time.sleep(0.05)
+
+
 def test_as_json_it_prints_one_object_for_each_thing_that_happens(project: Path) -> None:
     with in_pipe("-C", project, "dev", "--port", "0", "--json") as dev:
         lines = iter(lambda: json.loads(dev.until(r"[^\n]*\n")[0]), None)
