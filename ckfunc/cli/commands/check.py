@@ -27,6 +27,6 @@ def check(app: App, types: tuple[str, ...], watch: bool) -> int:
     The project's tsconfig.json decides how strictly. Needs no credentials, no values of variables, and no network once
     the compiler is in the cache. Exits 1 when there are errors.
     """
-    from ckfunc.cli.checking import run_check, watch_checks
+    from ckfunc.cli.verdicts import run_check, watch_checks
 
     return watch_checks(app, types) if watch else run_check(app, types)
