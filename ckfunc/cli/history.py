@@ -58,10 +58,10 @@ class _Side:
 
 def show_versions(app: App, trigger_type: str, *, limit: int, blamed: bool) -> None:
     """List the versions of a function, the newest first, and with `blamed` the commit that each came from."""
-    client, cache = app.client(), VersionCache(app.project().root)
+    client, cache = app.client(), VersionCache(app.sources().root)
     function = function_of(client, trigger_type)
     found = list(islice(versions_of(client, function, cache), limit))
-    here = _handler(app, trigger_type)
+    here = _handler(app, trigger_type) if blamed else _whole_handler(app, trigger_type)
     local = newlines(here.text) if here else None
     commits = _blamed(app, here, found) if blamed else {}
     if app.output.json:
@@ -79,7 +79,7 @@ def show_versions(app: App, trigger_type: str, *, limit: int, blamed: bool) -> N
 def show_script(app: App, text: str) -> None:
     """Print the script of a version, exactly as it is deployed but for its line ends and control characters."""
     wanted = reference(text)
-    client, cache = app.client(), VersionCache(app.project().root)
+    client, cache = app.client(), VersionCache(app.sources().root)
     function = function_of(client, wanted.type)
     version = version_of(client, function, wanted.number, cache)
     if app.output.json:
@@ -110,7 +110,7 @@ def roll_function_back(app: App, trigger_type: str, *, to: int | None, yes: bool
     """Deploy an older script again, after showing what that changes; return the exit code."""
     if "@" in trigger_type:
         raise UsageProblem("rollback takes the type alone", hint="ckfunc rollback TYPE --to NUMBER")
-    project, client = app.project(), app.client()
+    project, client = app.sources(), app.client()
     cache = VersionCache(project.root)
     _require_application(app)
     function = function_of(client, trigger_type)
@@ -149,7 +149,7 @@ def roll_function_back(app: App, trigger_type: str, *, to: int | None, yes: bool
 
 def _rolled_back(app: App, wanted: Rollback) -> Item:
     """Deploy an old script as a deploy is done, and return what became of it."""
-    project, client = app.project(), app.client()
+    project, client = app.sources(), app.client()
     cache, target = VersionCache(project.root), project.target
     former = rolled_back(wanted, project.root, target)
     function = replace(wanted.function, current_version_number=wanted.current.version_number)
@@ -159,7 +159,7 @@ def _rolled_back(app: App, wanted: Rollback) -> Item:
 
 
 def _require_application(app: App) -> None:
-    project, client = app.project(), app.client()
+    project, client = app.sources(), app.client()
     guard(project, Snapshot(client.runtime(), ()), client, VersionCache(project.root))
 
 
@@ -170,7 +170,7 @@ def _agreed(app: App, question: str) -> bool:
 
 
 def _say_working_copy(app: App, trigger_type: str, deployed: str) -> None:
-    here = _handler(app, trigger_type)
+    here = _whole_handler(app, trigger_type)
     if here is not None and newlines(here.text) != deployed:
         app.output.talk(
             ("note: ", "warning"), f"{here.path} still holds another script, which the next `ckfunc deploy` deploys"
@@ -181,8 +181,17 @@ def _handler(app: App, trigger_type: str) -> Script | None:
     return next((one.handler for one in app.project().functions or () if one.type == trigger_type), None)
 
 
+def _whole_handler(app: App, trigger_type: str) -> Script | None:
+    """Return the working copy, or None when it cannot be bundled: what is deployed is there all the same."""
+    try:
+        return _handler(app, trigger_type)
+    except CkfuncError as problem:
+        app.output.warn(f"the working copy is not compared: {problem.message}")
+        return None
+
+
 def _deployed(app: App, wanted: Reference) -> _Side:
-    client, cache = app.client(), VersionCache(app.project().root)
+    client, cache = app.client(), VersionCache(app.sources().root)
     function = function_of(client, wanted.type)
     return _version_side(function, version_of(client, function, wanted.number, cache))
 
@@ -213,7 +222,7 @@ def _blamed(app: App, here: Script | None, found: list[FunctionVersion]) -> dict
             "functions.yaml does not name a handler for it, so there is no file whose history could be read"
         )
         return {}
-    commits = commits_of(app.project().root, (here.path,))
+    commits = commits_of(app.sources().root, (here.path,))
     if here.modules:
         commits = tuple(sorted((*commits, *_bundled_commits(app, here)), key=lambda one: one.time))
     return blame({one.version_number: script_digest(one) for one in found}, commits)
@@ -223,11 +232,11 @@ def _bundled_commits(app: App, here: Script) -> list[Commit]:
     """Return the commits that changed any file of a bundle, each with the digest of the bundle as it left that."""
     from ckfunc.bundle.past import Past
 
-    changes = {one.id: one for one in commits_of(app.project().root, here.modules)}
+    changes = {one.id: one for one in commits_of(app.sources().root, here.modules)}
     newest = sorted(changes.values(), key=lambda one: one.time)[-MOST_BUNDLED:]
     if len(newest) < len(changes):
         app.output.warn(f"only the newest {MOST_BUNDLED} of {len(changes)} commits to its files were looked at")
-    past, bundler = Past(app.project().root), app.bundler()
+    past, bundler = Past(app.sources().root), app.bundler()
     found = []
     with app.output.progress("bundling what each commit had"):
         for one in newest:
