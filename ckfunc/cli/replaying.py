@@ -19,7 +19,7 @@ from ckfunc.model.invocation import Invocation, Status
 from ckfunc.model.project import Script, WantedFunction
 from ckfunc.model.trial import Scripts
 from ckfunc.replay.documents import Observed
-from ckfunc.replay.report import Replay, replay_json, summary
+from ckfunc.replay.report import Replay, places, replay_json, summary
 from ckfunc.replay.run import Pair, replay
 
 if TYPE_CHECKING:
@@ -64,6 +64,16 @@ class Replayed:
         whole = Replay(tuple(one for each in self.replays.values() for one in each.compared))
         different = [name for name, each in self.replays.items() if not each.ok]
         return summary(whole) + (f": {', '.join(map(printable, different))}" if different else "")
+
+    @property
+    def details(self) -> list[str]:
+        """Where they differ, a line for each place, secrets masked."""
+        hide = self.redaction.of({})
+        return [
+            printable(f"{name}: {hide(where)} differs in {count} of {len(each.compared)}")
+            for name, each in self.replays.items()
+            for where, count in places(each.different)
+        ]
 
 
 def chosen(app: App, *, last: int | None, since: str | None, failed: bool) -> Chosen:

@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
+from itertools import islice
 from typing import Any, TypeAlias
 
 from ckfunc.replay.calls import paired, shape
@@ -20,6 +21,9 @@ ANY = "*"
 ORDER = "order"
 """The last part of the path of a change that is only another order of the same calls."""
 
+MOST = 2_000
+"""How many differences of two documents are looked at."""
+_MOST_ALIGNED = 1_000
 _GENERATED = re.compile(r"\d+|[0-9a-fA-F]{12,}|[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}")
 
 
@@ -40,6 +44,11 @@ class Change:
     pattern: Pattern
     before: Any
     after: Any
+
+
+def differences(before: Any, after: Any) -> list[Change]:
+    """Return where two documents differ, the first MOST places at most."""
+    return list(islice(changes(before, after), MOST))
 
 
 def changes(before: Any, after: Any, path: Path = (), pattern: Pattern = ()) -> Iterator[Change]:
@@ -85,9 +94,11 @@ def _call_changes(before: Sequence[Any], after: Sequence[Any]) -> Iterator[Chang
 
 
 def aligned(before: Sequence[Any], after: Sequence[Any]) -> Iterator[tuple[int | None, int | None]]:
-    """Yield the indices of items that stand for each other; None where there is none."""
-    if len(before) == len(after):
-        yield from ((index, index) for index in range(len(before)))
+    """Yield the indices of items that stand for each other; None where there is none. Long arrays go by position."""
+    both, longest = min(len(before), len(after)), max(len(before), len(after))
+    if len(before) == len(after) or longest > _MOST_ALIGNED:
+        yield from ((index, index) for index in range(both))
+        yield from ((index, None) if index < len(before) else (None, index) for index in range(both, longest))
         return
     old, new = [_text(one) for one in before], [_text(one) for one in after]
     for _, i1, i2, j1, j2 in difflib.SequenceMatcher(None, old, new, autojunk=False).get_opcodes():

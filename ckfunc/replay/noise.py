@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from ckfunc.replay.changes import ANY, Change, Path, Pattern, changes, kind
+from ckfunc.replay.changes import ANY, Change, Path, Pattern, changes, differences, kind
 from ckfunc.replay.documents import Document
 from ckfunc.replay.templates import fits, form, template
 
@@ -40,7 +40,7 @@ class Noise:
         """Take note of how some runs of one script on the same arguments differ, each from the first."""
         first, *others = runs
         for other in others:
-            found = list(changes(first, other))
+            found = differences(first, other)
             for one in found:
                 self._note(one)
             for one in _renamed_keys(found):

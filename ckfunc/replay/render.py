@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import difflib
 import json
-from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
@@ -12,7 +11,7 @@ from ckfunc.base.text import Line, Segment, printable
 from ckfunc.model.invocation import Status
 from ckfunc.replay.changes import ABSENT, ORDER, Change
 from ckfunc.replay.redaction import Hide, Redaction
-from ckfunc.replay.report import Compared, Replay, place, summary
+from ckfunc.replay.report import Compared, Replay, place, places, summary
 from ckfunc.replay.verdict import Verdict
 
 MOST_SHOWN = 3
@@ -30,7 +29,7 @@ def replay_lines(replay: Replay, redaction: Redaction) -> Iterator[Line]:
         yield from _compared_lines(one, redaction.of(one.row.args))
         yield ()
     if len(different) > MOST_SHOWN:
-        yield from _other_lines(different[MOST_SHOWN:])
+        yield from _other_lines(different[MOST_SHOWN:], redaction.of({}))
         yield ()
     yield from _note_lines(replay, redaction)
     style = "failure" if different else "success" if replay.compared else "muted"
@@ -115,11 +114,11 @@ def _diff(before: str, after: str) -> Iterator[Segment]:
         yield Segment(f"and {len(lines) - _MOST_LINES} lines more", "muted")
 
 
-def _other_lines(others: tuple[Compared, ...]) -> Iterator[Line]:
-    counts = Counter(pattern for one in others for pattern in {change.pattern for change in one.changes})
+def _other_lines(others: tuple[Compared, ...], hide: Hide) -> Iterator[Line]:
+    counts = places(others)
     yield (Segment(f"{len(others)} more differ, at:", "title"),)
-    for pattern, count in counts.most_common(_MOST_PLACES):
-        yield Segment(f"  {count:>5} ", "muted"), Segment(printable(place(pattern)))
+    for where, count in counts[:_MOST_PLACES]:
+        yield Segment(f"  {count:>5} ", "muted"), Segment(printable(hide(where)))
     if len(counts) > _MOST_PLACES:
         yield (Segment(f"  and {len(counts) - _MOST_PLACES} other places", "muted"),)
 
@@ -127,10 +126,10 @@ def _other_lines(others: tuple[Compared, ...]) -> Iterator[Line]:
 def _note_lines(replay: Replay, redaction: Redaction) -> Iterator[Line]:
     if replay.count(Verdict.NOISY) or replay.different:
         hide = redaction.of({})
-        places = [printable(hide(place(one))) for one in replay.noise[:_MOST_PLACES]]
-        if places:
+        noisy = [printable(hide(place(one))) for one in replay.noise[:_MOST_PLACES]]
+        if noisy:
             more = f" and {len(replay.noise) - _MOST_PLACES} more" if len(replay.noise) > _MOST_PLACES else ""
-            yield Segment("noise: ", "muted"), Segment(", ".join(places) + more, "muted")
+            yield Segment("noise: ", "muted"), Segment(", ".join(noisy) + more, "muted")
     for host, count in replay.blocked[:_MOST_PLACES]:
         runs = "1 invocation" if count == 1 else f"{count} invocations"
         yield (

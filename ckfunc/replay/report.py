@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -120,6 +120,12 @@ def replay_json(replay: Replay, redaction: Redaction) -> dict[str, Any]:
         "keptFromNetwork": [{"host": host, "invocations": count} for host, count in replay.blocked],
         "invocations": [_compared_json(one, redaction) for one in replay.compared],
     }
+
+
+def places(different: Iterable[Compared]) -> list[tuple[str, int]]:
+    """Return the places where invocations differ, those of one kind as one, with the number of invocations."""
+    counts = Counter(pattern for one in different for pattern in {change.pattern for change in one.changes})
+    return [(place(pattern), count) for pattern, count in counts.most_common()]
 
 
 def place(parts: Sequence[str | int]) -> str:

@@ -11,7 +11,7 @@ _TIME = r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(?::\d\d(?:[.,]\d+)?)?(?:Z|[+-]\d\d:?\d\d)
 _UUID = r"[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}"
 _TOKENS = re.compile(rf"{_TIME}|{_UUID}|[^\W_]+|.", re.DOTALL)
 _FORMS = {"time": re.compile(_TIME), "uuid": re.compile(_UUID)}
-MOST_CHARACTERS = 20_000
+MOST_CHARACTERS = 5_000
 """In longer texts nothing is looked for: the whole of them may differ."""
 
 Template: TypeAlias = tuple[tuple[str, ...], ...]

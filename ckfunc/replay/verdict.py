@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from ckfunc.model.invocation import Status
-from ckfunc.replay.changes import Change, Pattern, changes
+from ckfunc.replay.changes import Change, Pattern, changes, differences
 from ckfunc.replay.documents import Document
 from ckfunc.replay.noise import Noise
 
@@ -46,7 +46,7 @@ class Runs:
 
 def judge(runs: Runs, learned: Noise) -> tuple[Verdict, tuple[Change, ...]]:
     """Return the verdict and the differences that are no noise; `learned` comes from all invocations."""
-    found = list(changes(runs.deployed[0], runs.working[0]))
+    found = differences(runs.deployed[0], runs.working[0])
     if not found:
         failed = runs.deployed[0]["status"] == Status.FAILED.value
         return (Verdict.FAILED_BOTH if failed else Verdict.EQUAL), ()
@@ -61,10 +61,10 @@ def _passing(runs: Runs, own: Noise, learned: Noise) -> set[Pattern]:
 
     That leaves nothing to blame on the script: the machine was slow, or requests overtook each other.
     """
-    first = {one.pattern for one in changes(runs.deployed[0], runs.working[0])}
+    first = {one.pattern for one in differences(runs.deployed[0], runs.working[0])}
     passing: set[Pattern] = set()
     for again in runs.working[1:]:
-        left = [one for one in changes(runs.deployed[0], again) if not own.covers(one) and not learned.covers(one)]
+        left = [one for one in differences(runs.deployed[0], again) if not own.covers(one) and not learned.covers(one)]
         passing |= {one for one in first if not any(_touch(one, other.pattern) for other in left)}
     return passing
 

@@ -160,7 +160,20 @@ def test_each_planted_regression_is_found_in_every_type_that_has_a_sample(at: An
         assert places[2] == {("calls", "GET /users")}
         assert places[3] == {("status",), ("result",), ("error",)}
     assert not found.ok
+    assert f"{TYPE}: result.is differs in 1 of 4" in found.details
+    assert len(found.details) == 17 * 5
     assert found.summary.startswith("68 replayed, 17 equal, 51 different: user.attempted.start_session, ")
+
+
+def test_functions_that_were_never_deployed_and_those_not_asked_for_are_left_out(at: Any) -> None:
+    types = (TYPE, "user.read.message", "call.ended")
+    rows = {name: rows_of([{"n": 1}]) for name in types}
+    with at(dict.fromkeys(types[:2], SIMPLE), dict.fromkeys(types, SIMPLE), rows) as (root, _), App(os.environ) as app:
+        app.settings.directory = root
+        every, some = replay_functions(app), replay_functions(app, ["call.ended", TYPE], last=5)
+    assert set(every.replays) == set(types[:2])
+    assert set(some.replays) == {TYPE}
+    assert (some.ok, some.summary, some.details) == (True, "1 replayed, 1 equal, 0 different", [])
 
 
 KINDS = ("none", "result", "call", "throw")
