@@ -31,6 +31,6 @@ def undo(app: App, yes: bool, dry_run: bool, env_file: Path | None, keep_environ
     variables are kept nowhere: those that the deploy changed must be supplied. A function that the deploy created
     stays, as the API cannot remove it. Refused when someone has deployed since. To take back an undo, undo again.
     """
-    from ckfunc.cli.deploying import undo_deploy
+    from ckfunc.cli.undoing import undo_deploy
 
     return undo_deploy(app, yes=yes, dry_run=dry_run, env_file=env_file, keep_environment=keep_environment)

@@ -1,0 +1,85 @@
+"""How the last deploy is taken back."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ckfunc.base.errors import EXIT_OK, UsageProblem
+from ckfunc.cli.context import App
+from ckfunc.cli.deploying import NeedsYes, show_plan, show_report
+
+if TYPE_CHECKING:
+    from ckfunc.deploy.plan import Plan
+
+
+def undo_deploy(app: App, *, yes: bool, dry_run: bool, env_file: Path | None, keep_environment: bool) -> int:
+    """Bring back what was before the last deploy, after showing what that changes; return the exit code."""
+    from ckfunc.deploy import journal, run, undo
+    from ckfunc.deploy.cache import VersionCache
+    from ckfunc.deploy.plan import make
+    from ckfunc.deploy.report import Ending, nothing_done
+    from ckfunc.deploy.snapshot import overview, with_versions
+
+    project, client = app.project(), app.client()
+    cache, root, target = VersionCache(project.root), project.root, project.target
+    with app.output.progress("comparing"):
+        seen = overview(client)
+        run.guard(project, seen, client, cache)
+        record = journal.last(root, target.name, client.identity)
+        if record is None:
+            raise undo.NothingToUndo(
+                f"no deploy to {target.name} from this checkout is known",
+                hint="`ckfunc rollback TYPE` brings back an older version of one function",
+            )
+        former = undo.former(
+            record,
+            root,
+            target,
+            seen,
+            client,
+            cache,
+            supplied=_supplied(app, env_file),
+            keep_environment=keep_environment,
+        )
+        types = [one.type for one in former.project.functions or ()]
+        plan = make(former.project, with_versions(seen, types, client, cache))
+    for note in former.notes:
+        app.output.warn(note)
+    if plan.is_empty:
+        show_report(app.output, nothing_done(plan, Ending.COMPLETE, ""))
+        return EXIT_OK
+    if dry_run:
+        show_plan(app.output, plan)
+        app.output.talk(("dry run: ", "title"), "nothing was written")
+        return EXIT_OK
+    question = f"Bring back what {target.name} was before the {record.command} of {record.time}?"
+    if not yes and not _asked(app, plan, question):
+        report = nothing_done(plan, Ending.DECLINED, "not attempted: declined")
+    else:
+        with app.output.progress("undoing"):
+            report = run.carry_out(plan, client, run.Means(root, cache, clock=app.clock, command="undo"))
+    show_report(app.output, report)
+    return report.exit_code
+
+
+def _asked(app: App, plan: Plan, question: str) -> bool:
+    """Show a plan and ask. Raises NeedsYes where nobody can be asked."""
+    from ckfunc.deploy.render import plan_lines
+
+    if not app.output.interactive:
+        raise NeedsYes("there is no terminal to ask on; nothing was written", hint="pass --yes to do it all the same")
+    app.output.talks(plan_lines(plan))
+    return app.output.confirm(question)
+
+
+def _supplied(app: App, env_file: Path | None) -> dict[str, str]:
+    """Return the values in a file of NAME=value lines. Raises UsageProblem."""
+    from dotenv import dotenv_values
+
+    if env_file is None:
+        return {}
+    path = app.directory / env_file
+    if not path.is_file():
+        raise UsageProblem(f"there is no file {env_file}", hint="--env-file takes a file of NAME=value lines")
+    return {name: value for name, value in dotenv_values(path, interpolate=False).items() if value is not None}
