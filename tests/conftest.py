@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -24,3 +25,16 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 def shared_data() -> Path:
     """The directory with golden documents that ships with the tests."""
     return Path(__file__).parent / "golden"
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    """Print what tests have counted with `record_property`: numbers are added up, other things listed."""
+    counted: dict[str, float] = {}
+    for report in (one for those in terminalreporter.stats.values() for one in those):
+        for name, value in getattr(report, "user_properties", ()) if getattr(report, "when", "") == "call" else ():
+            if isinstance(value, int | float):
+                counted[name] = counted.get(name, 0) + value
+            else:
+                terminalreporter.write_line(f"{name}: {value}")
+    for name, value in counted.items():
+        terminalreporter.write_line(f"{name}: {value:g}")

@@ -1,0 +1,98 @@
+"""How ckfunc is run as a user runs it: as a process of its own, which can be killed."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from faults.proxy import Exchange, Proxy
+
+LONGEST_S = 60.0
+
+
+@dataclass(frozen=True)
+class Ran:
+    code: int
+    out: str
+    err: str
+
+
+def start(root: Path, environ: Mapping[str, str], *arguments: str) -> subprocess.Popen[str]:
+    """Start a command in a project, without a terminal."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "ckfunc", *arguments],
+        cwd=root,
+        env=dict(environ),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        encoding="utf-8",
+    )
+
+
+def finish(process: subprocess.Popen[str]) -> Ran:
+    """Wait for its end."""
+    try:
+        out, err = process.communicate(timeout=LONGEST_S)
+    except BaseException:
+        process.kill()
+        process.communicate()
+        raise
+    return Ran(process.returncode, out, err)
+
+
+def run(root: Path, environ: Mapping[str, str], *arguments: str) -> Ran:
+    """Run a command to its end."""
+    return finish(start(root, environ, *arguments))
+
+
+class Killer:
+    """Kills a process when its write of a number (from 1) was done, and lets no later write through.
+
+    With `unanswered`, it never learns that the write was done. Install it before the process starts.
+    """
+
+    def __init__(self, proxy: Proxy, number: int, *, unanswered: bool) -> None:
+        self._number = number
+        self._writing = threading.Lock()
+        self._done = 0
+        self._reached = threading.Event()
+        self._dead = threading.Event()
+        proxy.before = self._before
+        proxy.done = self._stop if unanswered else None
+        proxy.after = None if unanswered else self._stop
+
+    def kill(self, process: subprocess.Popen[str]) -> bool:
+        """Wait for the moment and kill; return whether the moment came."""
+        while not self._reached.wait(0.05):
+            if process.poll() is not None:
+                break
+        process.kill()
+        process.communicate()
+        self._dead.set()
+        return self._reached.is_set()
+
+    def _before(self, exchange: Exchange) -> None:
+        # One write at a time, so that what was done is certain.
+        if exchange.is_write:
+            self._writing.acquire()
+            if self._reached.is_set():
+                self._writing.release()
+                self._dead.wait(LONGEST_S)
+                raise ConnectionAbortedError
+
+    def _stop(self, exchange: Exchange) -> None:
+        if not exchange.is_write:
+            return
+        self._done += 1
+        if self._done == self._number:
+            self._reached.set()
+        self._writing.release()
+        if self._reached.is_set():
+            self._dead.wait(LONGEST_S)
+            raise ConnectionAbortedError

@@ -1,0 +1,69 @@
+"""Each request of a deploy meets each fault, one at a time: at most one more deploy, and everything is there once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from faults.proxy import FAULTS, End, Fault
+from faults.truth import lies
+from faults.world import SCENES, Content, World, loaded, moved, wanted
+
+from ckfunc.model.project import Project
+
+NEW = wanted()
+SILENCE_S = 0.2
+
+
+def once(world: World, scene: Content, project: Project, fault: Fault | None, label: str) -> tuple[list[str], bool]:
+    """Return what was wrong in one case, and whether the deploy with the fault came through by itself."""
+    world.reset(scene)
+    root = world.project(NEW)
+    if fault is not None:
+        world.proxy.inject(fault, label)
+    silent = fault is not None and fault.end is End.HOLD
+    first = world.deploy(moved(project, root), timeout_s=SILENCE_S if silent else 20.0)
+    after = world.holds()
+    wrong = lies(first, scene, after, NEW)
+    world.proxy.forget()
+    second = world.deploy(moved(project, root))
+    wrong += [f"then: {one}" for one in lies(second, after, world.holds(), NEW)]
+    if second.code != 0:
+        said = (
+            second.error or [(one.name, one.note) for one in second.report.items if one.note] if second.report else ""
+        )
+        wrong.append(f"the deploy after it exited {second.code}: {said}")
+    if first.code == 0 and world.proxy.writes():
+        wrong.append(f"the deploy after it wrote, though nothing was left to do: {world.proxy.labels()}")
+    once_more = {name: (*scene.scripts.get(name, ()), *NEW.scripts[name]) for name in NEW.scripts}
+    if world.holds().scripts != once_more:
+        counts = {name: len(those) for name, those in world.holds().scripts.items()}
+        wrong.append(f"not exactly one new version of each function: {counts}")
+    world.remove(root)
+    return wrong, first.code == 0
+
+
+@pytest.fixture(scope="module")
+def project(shared: World) -> Project:
+    return loaded(shared.project(NEW))
+
+
+@pytest.mark.parametrize("scene", SCENES)
+@pytest.mark.parametrize("fault", FAULTS, ids=lambda one: one.name)
+def test_a_fault_at_any_one_request_is_survived_and_told_truly(
+    shared: World, project: Project, scene: str, fault: Fault, record_property: Callable[[str, object], None]
+) -> None:
+    shared.reset(SCENES[scene])
+    root = shared.project(NEW)
+    assert shared.deploy(moved(project, root)).code == 0
+    labels = shared.proxy.labels()
+    shared.remove(root)
+    assert len(labels) >= 18
+    wrong, healed = [], 0
+    for label in labels:
+        found, alone = once(shared, SCENES[scene], project, fault, label)
+        wrong += [f"{label}: {one}" for one in found]
+        healed += alone
+    record_property("fault cases", len(labels))
+    record_property("fault cases that needed no second deploy", healed)
+    assert wrong == []

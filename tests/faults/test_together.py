@@ -1,0 +1,110 @@
+"""Ten deploys of two different contents at the same time: one content wins as a whole, the others say so."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import threading
+from collections import Counter
+from dataclasses import dataclass
+
+import pytest
+from faults.processes import LONGEST_S, Ran, finish, start
+from faults.proxy import Exchange, Proxy
+from faults.world import ALLOWED, SCENES, Content, World, wanted
+
+MANY = 10
+CONFLICT = re.compile(r"someone else|another ckfunc", re.IGNORECASE)
+CONTENTS = {"ours": wanted("ours"), "theirs": wanted("theirs")}
+
+
+class Barrier:
+    """Holds the first write back until every process that still runs has read what it plans from."""
+
+    def __init__(self, proxy: Proxy) -> None:
+        self._open = threading.Event()
+        self._lock = threading.Lock()
+        self._reads: Counter[str] = Counter()
+        proxy.before, proxy.after = self._before, self._after
+
+    def lift_when_planned(self, processes: list[subprocess.Popen[str]]) -> int:
+        """Wait until each process has planned, or ended; return how many have planned."""
+        clock = threading.Event()
+        for _ in range(int(LONGEST_S / 0.02)):
+            if self.planned() >= len(processes) or all(one.poll() is not None for one in processes):
+                break
+            clock.wait(0.02)
+        planned = self.planned()
+        self._open.set()
+        return planned
+
+    def planned(self) -> int:
+        """Return how many processes have read the runtime and the functions."""
+        with self._lock:
+            return sum(count >= 2 for count in self._reads.values())
+
+    def _before(self, exchange: Exchange) -> None:
+        if exchange.is_write:
+            self._open.wait(LONGEST_S)
+
+    def _after(self, exchange: Exchange) -> None:
+        if exchange.method == "GET" and "/runtimes/nodejs" in exchange.path:
+            with self._lock:
+                self._reads[exchange.token] += 1
+
+
+@dataclass(frozen=True)
+class Race:
+    """How ten deploys ended, by content, and how many had planned before anybody wrote."""
+
+    ended: dict[str, list[Ran]]
+    planned: int
+
+    def codes(self, name: str) -> list[int]:
+        return [one.code for one in self.ended[name]]
+
+    def losers(self, winner: str) -> list[Ran]:
+        return [one for name, those in self.ended.items() if name != winner for one in those]
+
+
+def race(world: World, *, machines: int) -> Race:
+    """Run ten deploys of the two contents in turn, on one machine or on ten: each with its own checkout and cache."""
+    barrier = Barrier(world.proxy)
+    names = [list(CONTENTS)[number % 2] for number in range(MANY)]
+    shared = {name: world.project(content) for name, content in CONTENTS.items()}
+    roots = [shared[name] if machines == 1 else world.project(CONTENTS[name]) for name in names]
+    homes = [world.directory / f"home-{number % machines}" for number in range(MANY)]
+    processes = [start(root, world.environ(home), "deploy", *ALLOWED) for root, home in zip(roots, homes, strict=True)]
+    planned = barrier.lift_when_planned(processes)
+    ended: dict[str, list[Ran]] = {name: [] for name in CONTENTS}
+    for name, process in zip(names, processes, strict=True):
+        ended[name].append(finish(process))
+    return Race(ended, planned)
+
+
+def the_winner(holds: Content) -> str:
+    """Return whose content the application holds as a whole."""
+    (winner,) = [name for name, content in CONTENTS.items() if holds.runs(content)] or [f"a mixture: {holds}"]
+    assert winner in CONTENTS, winner
+    return winner
+
+
+@pytest.mark.parametrize("scene", SCENES)
+def test_of_ten_deploys_at_once_on_one_machine_one_wins_and_the_others_report_a_conflict(
+    here: World, scene: str
+) -> None:
+    here.reset(SCENES[scene])
+    seen = race(here, machines=1)
+    assert seen.planned == MANY
+    holds = here.holds()
+    winner = the_winner(holds)
+    before = SCENES[scene].scripts
+    assert holds.scripts == {name: (*before.get(name, ()), *CONTENTS[winner].scripts[name]) for name in holds.scripts}
+    assert 0 in seen.codes(winner)
+    # Who brings the same as the winner may find that all is done.
+    assert set(seen.codes(winner)) <= {0, 1}
+    for one in seen.losers(winner):
+        assert one.code == 1, one
+        assert CONFLICT.search(one.err + one.out), one
+    for one in seen.ended[winner]:
+        assert one.code == 0 or CONFLICT.search(one.err + one.out), one

@@ -1,0 +1,67 @@
+"""Whether what a deploy says of itself is so: its exit code and its report against what the application holds."""
+
+from __future__ import annotations
+
+from faults.world import Content, Outcome
+
+from ckfunc.deploy.report import Item, Result
+
+UNREAD = "could not be read back"
+"""What an item says of itself when it may well have been done: nobody can tell."""
+
+DONE = (Result.CREATED, Result.UPDATED, Result.REMOVED, Result.UNCHANGED)
+
+
+def lies(outcome: Outcome, before: Content, after: Content, wanted: Content) -> list[str]:
+    """Return what is not true of an outcome, in sentences."""
+    found = []
+    if outcome.code == 0 and not after.runs(wanted):
+        found.append("it exited 0, but the application is not what the manifest says")
+    if outcome.error is not None and after != before:
+        found.append(f"it stopped before the plan ({outcome.error.message}), but the application changed")
+    if outcome.report is None:
+        return found
+    items = outcome.report.items
+    managed = len(wanted.scripts) + len({**wanted.environment, **before.environment})
+    managed += len({**wanted.dependencies, **before.dependencies}) + 1
+    if len(items) != managed:
+        found.append(f"it reports {len(items)} items of {managed}")
+    unread = [one for one in items if one.result is Result.FAILED and UNREAD in (one.note or "")]
+    if unread and outcome.report.verified:
+        found.append("it says that the application was read back, and that it could not be")
+    judged = [one for one in items if one not in unread]
+    return found + [f"{one.name}: {lie}" for one in judged if (lie := _lie(one, before, after, wanted))]
+
+
+def _lie(item: Item, before: Content, after: Content, wanted: Content) -> str | None:
+    if item.kind == "functions":
+        return _function_lie(item, before, after, wanted)
+    now, then, goal = (_value(one, item) for one in (after, before, wanted))
+    if item.result in DONE and now != goal:
+        return f"said to be {item.result}, but is not as the manifest says"
+    if item.result is Result.SKIPPED and now != then:
+        return "said not to have been attempted, but it changed"
+    if item.result is Result.FAILED and now == goal and now != then:
+        return f"said to have failed ({item.note}), but it was done"
+    return None
+
+
+def _function_lie(item: Item, before: Content, after: Content, wanted: Content) -> str | None:
+    now, then, goal = (one.scripts.get(item.name, ()) for one in (after, before, wanted))
+    if item.result in DONE and now[-1:] != goal:
+        return f"said to be {item.result}, but does not run the manifest's script"
+    if item.result in DONE and item.new_version != len(now):
+        return f"said to run v{item.new_version}, but runs v{len(now)}"
+    if item.result is Result.SKIPPED and now != then:
+        return "said not to have been attempted, but it has another version"
+    if item.result is Result.FAILED and now[-1:] == goal and now != then:
+        return f"said to have failed ({item.note}), but it was done"
+    return None
+
+
+def _value(content: Content, item: Item) -> str | None:
+    if item.kind == "dependencies":
+        return content.dependencies.get(item.name)
+    if item.kind == "environment":
+        return content.environment.get(item.name)
+    return content.script

@@ -1,0 +1,231 @@
+"""What the fault tests deploy, where to, and what the application really holds afterwards."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from faults.proxy import CLIENT_ID, CLIENT_SECRET, Proxy
+
+from ckfunc.api.client import Client
+from ckfunc.api.connection import Connection
+from ckfunc.base.errors import CkfuncError
+from ckfunc.deploy import run
+from ckfunc.deploy.cache import VersionCache
+from ckfunc.deploy.report import Report
+from ckfunc.emulator.server import Emulator
+from ckfunc.emulator.store import functions, runtime
+from ckfunc.emulator.store.database import Database, connect
+from ckfunc.manifest import load
+from ckfunc.model.function import NewFunction
+from ckfunc.model.project import Project
+
+TYPES = (
+    "call.ended",
+    "user.attempted.start_session",
+    "user.read.message",
+    "user.sent.message",
+    "user.triggered.event",
+)
+ENVIRONMENT = {"API_KEY": "a secret =&", "SUPPORT_CHANNEL": "0042"}
+DEPENDENCIES = {"left-pad": "^1.3.0", "ms": "2.1.3"}
+
+
+@dataclass(frozen=True)
+class Content:
+    """What an application holds, or is to hold: `scripts` are every function's versions, the oldest first, by type."""
+
+    dependencies: Mapping[str, str] = field(default_factory=dict)
+    environment: Mapping[str, str] = field(default_factory=dict)
+    script: str | None = None
+    scripts: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+    def runs(self, wanted: Content) -> bool:
+        """Whether it is what `wanted` says, whatever was there before."""
+        return (
+            (self.dependencies, self.environment, self.script)
+            == (wanted.dependencies, wanted.environment, wanted.script)
+        ) and {name: those[-1:] for name, those in self.scripts.items()} == dict(wanted.scripts)
+
+
+def wanted(mark: str = "new") -> Content:
+    """Return what the project is to make of an application; another mark is another content."""
+    handlers = {name: (f"async function handleEvent(event) {{\n  return '{mark} {name}';\n}}\n",) for name in TYPES}
+    environment = {name: f"{value} {mark}" for name, value in ENVIRONMENT.items()}
+    return Content({**DEPENDENCIES, "ms": mark}, environment, f"const mark = '{mark}';\n", handlers)
+
+
+ALLOWED = ("--allow-removals",)
+"""What `ckfunc deploy` needs to be told to bring the application of any scene to what is wanted."""
+
+NOTHING = Content()
+OLD = Content(
+    # One of each is changed, one removed, one added.
+    {"ms": "2.0.0", "gone": "1.0.0"},
+    {"SUPPORT_CHANNEL": "0041", "GONE": "1"},
+    "const mark = 'old';\n",
+    {name: (f"async function handleEvent(event) {{\n  return 'old {name}';\n}}\n",) for name in TYPES},
+)
+SCENES = {"nothing is there yet": NOTHING, "everything is there at v1": OLD}
+
+
+def write_project(root: Path, content: Content, *, extra: str = "") -> Path:
+    """Write a project whose default target is the platform that the environment names; values come from `.env`."""
+    (root / "handlers").mkdir(parents=True)
+    lines = ["version: 1", "default_target: remote", "targets:", "  remote: {}", "runtime:", "  dependencies:"]
+    lines += [f"    {name}: {version!r}" for name, version in content.dependencies.items()]
+    lines += ["  environment:"] + [f"    {name}: ${{{name}}}" for name in content.environment]
+    lines += ["  initialization_script: init.ts", "functions:"]
+    for name in content.scripts:
+        lines += [f"  {name}:", f"    handler: handlers/{name}.ts"]
+        (root / f"handlers/{name}.ts").write_text(content.scripts[name][-1], encoding="utf-8")
+    (root / "functions.yaml").write_text("\n".join(lines) + f"\n{extra}", encoding="utf-8")
+    (root / "init.ts").write_text(content.script or "", encoding="utf-8")
+    (root / ".env").write_text("".join(f'{k}="{v}"\n' for k, v in content.environment.items()), encoding="utf-8")
+    return root
+
+
+class Brisk:
+    """The machine's clock, on which waiting takes next to no time and yet passes."""
+
+    def __init__(self) -> None:
+        self._ahead_s = 0.0
+
+    def now(self) -> datetime:
+        return datetime.now(UTC) + timedelta(seconds=self._ahead_s)
+
+    def monotonic_s(self) -> float:
+        return time.monotonic() + self._ahead_s
+
+    def sleep(self, seconds: float) -> None:
+        self._ahead_s += seconds
+        time.sleep(min(seconds, 0.001))
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a deploy ended. `error` is what it raised instead of a report."""
+
+    code: int
+    report: Report | None = None
+    error: CkfuncError | None = None
+
+
+@dataclass
+class World:
+    """An emulator's application behind a proxy. Handlers never run in it: its emulator finds no Node."""
+
+    proxy: Proxy
+    database: Database
+    directory: Path
+    projects: int = 0
+
+    def reset(self, content: Content = NOTHING) -> None:
+        """Let the application hold `content`, and forget what happened. Ids go on, so that no cache can be wrong."""
+        self.proxy.hang_up()
+        self.proxy.forget()
+        with self.database.transaction():
+            for table in ("function_versions", "functions"):
+                self.database.execute(f"DELETE FROM {table}")
+            self.database.execute("UPDATE runtime SET initialization_script = NULL")
+            runtime.set_dependencies(self.database, content.dependencies)
+            runtime.set_environment(self.database, content.environment)
+            if content.script is not None:
+                runtime.set_initialization_script(self.database, content.script)
+            for name, scripts in content.scripts.items():
+                function = functions.create(self.database, NewFunction(name, name))
+                for script in scripts:
+                    functions.add_version(self.database, function.id, script)
+
+    def holds(self) -> Content:
+        """Return what the application really holds."""
+        stored = runtime.get(self.database)
+        rows = self.database.all(
+            "SELECT f.type, v.handler_script FROM functions f LEFT JOIN function_versions v ON v.function_id = f.id"
+            " ORDER BY f.type, v.version_number"
+        )
+        scripts: dict[str, tuple[str, ...]] = {}
+        for name, script in rows:
+            scripts[name] = (*scripts.get(name, ()), *(() if script is None else (script,)))
+        return Content(stored.dependencies, stored.environment, stored.initialization_script, scripts)
+
+    def project(self, content: Content) -> Path:
+        """Write a project in a directory of its own."""
+        self.projects += 1
+        return write_project(self.directory / f"project-{self.projects}", content)
+
+    def remove(self, root: Path) -> None:
+        shutil.rmtree(root)
+
+    def deploy(self, project: Project, *, timeout_s: float = 20.0) -> Outcome:
+        """Deploy as the command does, but within this process and in a hurry."""
+        url = self.proxy.url
+        connection = Connection(url, f"{url}/oauth/token", CLIENT_ID, CLIENT_SECRET)
+        clock = Brisk()
+        with Client(connection, clock=clock, timeout_s=timeout_s) as client:
+            try:
+                report = run.deploy(
+                    project,
+                    client,
+                    check=lambda _: (),
+                    confirm=lambda _: True,
+                    cache=VersionCache(project.root),
+                    options=run.Options(allow_removals=True),
+                    clock=clock,
+                )
+            except CkfuncError as error:
+                return Outcome(error.exit_code, error=error)
+        return Outcome(report.exit_code, report)
+
+    def environ(self, home: Path | None = None) -> dict[str, str]:
+        """Return the variables that real processes of ckfunc get: this platform's address, and a home of their own."""
+        home = home or self.directory / "home"
+        home.mkdir(parents=True, exist_ok=True)
+        kept = {
+            name: value for name, value in os.environ.items() if not name.startswith(("CHATKITTY_", "CKFUNC_", "XDG_"))
+        }
+        return {
+            **kept,
+            "HOME": str(home),
+            "CKFUNC_CACHE_DIR": str(home / "cache"),
+            "CHATKITTY_API_URL": self.proxy.url,
+            "CHATKITTY_AUTHORIZATION_URL": f"{self.proxy.url}/oauth/token",
+            "CHATKITTY_CLIENT_ID": CLIENT_ID,
+            "CHATKITTY_CLIENT_SECRET": CLIENT_SECRET,
+        }
+
+
+@contextmanager
+def world(directory: Path) -> Iterator[World]:
+    """Run an emulator with a proxy before it, which hides that it is one."""
+    data = directory / "emulator"
+    with pytest.MonkeyPatch.context() as patched:
+        # Without Node nothing is compiled, installed or kept warm: what is under test is what arrives.
+        patched.setenv("CKFUNC_NODE", str(directory / "no-node"))
+        patched.setenv("CKFUNC_CACHE_DIR", str(directory / "cache"))
+        with (
+            Emulator(data, cache=directory / "cache") as emulator,
+            Proxy(emulator.url) as proxy,
+        ):
+            database = connect(data / "emulator.db")
+            try:
+                yield World(proxy, database, directory)
+            finally:
+                database.close()
+
+
+def loaded(root: Path) -> Project:
+    """Read a project from disk."""
+    return load(root, None, {})
+
+
+def moved(project: Project, root: Path) -> Project:
+    """Return a project as it would be read from another directory with the same files."""
+    return replace(project, root=root)
