@@ -20,6 +20,9 @@ from ckfunc.replay.verdict import Runs
 VARIATIONS_MS = (61_001, 3_725_250)
 """How much later it is in each further run of the deployed version: enough for every part of a time to be another."""
 
+_MOST_CONFIRMED = 3
+"""After so many rows on which the working copy reached its time limit twice, once is enough."""
+
 _TURN_S = 0.2
 """How often Ctrl-C is looked for."""
 
@@ -92,6 +95,7 @@ class _Work:
         self._found: dict[int, Run] = {}
         self._pairs: list[Pair] = []
         self._stopped = False
+        self._slow = _Slow()
 
     def runs(self) -> list[Run]:
         """Return what was found, in the order of the rows."""
@@ -112,7 +116,7 @@ class _Work:
                 self._pairs.append(pair)
             while (taken := self._next()) is not None:
                 index, row = taken
-                run = _run(pair, row, beside)
+                run = _run(pair, row, beside, self._slow)
                 with self._lock:
                     self._found[index] = run
                     done = len(self._found)
@@ -123,26 +127,49 @@ class _Work:
             return None if self._stopped else next(self._rows, None)
 
 
-def _run(pair: Pair, row: Invocation, beside: ThreadPoolExecutor) -> Run:
+def _run(pair: Pair, row: Invocation, beside: ThreadPoolExecutor, slow: _Slow) -> Run:
     """Run a row on both sides at once, and again when they disagree."""
     steady = steady_of(row)
+    again = (steady, *variations(steady))
 
-    def both(*times: Steady) -> tuple[list[Observed], list[Observed]]:
-        deployed = beside.submit(_observed, pair.deployed, row, times)
-        working = _observed(pair.working, row, times)
-        return deployed.result(), working
+    def both(deployed: Sequence[Steady], working: Sequence[Steady]) -> tuple[list[Observed], list[Observed]]:
+        other = beside.submit(_observed, pair.deployed, row, deployed)
+        return _observed(pair.working, row, working), other.result()
 
-    was, now = both(steady)
+    now, was = both([steady], [steady])
     runs = _compared(was, now)
     if not runs.alike:
         # As often on both sides: what an init script counts stays in step for the rows to come.
-        was_again, now_again = both(steady, *variations(steady))
+        now_again, was_again = both(again, slow.times(now[0], again))
+        slow.note(now_again)
         runs = _compared(was + was_again, now + now_again[:1])
     return Run(row, runs, was[0], now[0])
 
 
 def _observed(lane: Lane, row: Invocation, times: Sequence[Steady]) -> list[Observed]:
     return [lane.run(row.args, one) for one in times]
+
+
+class _Slow:
+    """Keeps a working copy that reaches its time limit every time from doing so several times for each row."""
+
+    def __init__(self) -> None:
+        self._confirmed = 0
+
+    def times(self, first: Observed, again: Sequence[Steady]) -> Sequence[Steady]:
+        """Return how to run the working copy again after its first run."""
+        if not _timed_out(first):
+            return again
+        return again[:1] if self._confirmed < _MOST_CONFIRMED else ()
+
+    def note(self, again: Sequence[Observed]) -> None:
+        """Take note of the further runs."""
+        self._confirmed += bool(again) and _timed_out(again[0])
+
+
+def _timed_out(run: Observed) -> bool:
+    error = run.result.get("error")
+    return isinstance(error, Mapping) and error.get("name") == "TimeLimitError"
 
 
 def _compared(deployed: Sequence[Observed], working: Sequence[Observed]) -> Runs:

@@ -197,6 +197,21 @@ def test_agreeing_sides_are_run_once_each_and_others_again() -> None:
     assert (lanes.count("deployed"), lanes.count("working")) == (3 + 3, 3 + 3)
 
 
+def test_a_working_copy_that_always_reaches_its_time_limit_is_not_run_again_and_again() -> None:
+    runs = []
+
+    class TimeLimitError(Exception):
+        """Named as the runtime's is."""
+
+    def endless(event: Any, world: World) -> Any:
+        runs.append(event["n"])
+        raise TimeLimitError("the handler did not finish within 10 s")
+
+    found = replayed(steady, endless, 6)
+    assert found.count(Verdict.DIFFERENT) == 6
+    assert runs == [1, 1, 2, 2, 3, 3, 4, 5, 6]
+
+
 def test_what_was_recorded_is_compared_for_information_alone() -> None:
     found = replayed(lambda event, world: None, lambda event, world: None, 4)
     assert found.as_recorded == 4
