@@ -17,8 +17,8 @@ def init(directory: Path, *, schema: str, tests_schema: str = "", force: bool = 
     """Make a project in `directory`, which may exist, and return what became of each file.
 
     `schema` is the manifest's JSON schema as text, `tests_schema` that of test files. An existing file with other
-    content is never overwritten without `force`: all of them are reported at once (FilesExist) and nothing is written. A `.gitignore` that is there is
-    left alone always; its note names the lines that it lacks. Raises CannotWrite.
+    content is never overwritten without `force`: all of them are reported at once (FilesExist) and nothing is written.
+    A `.gitignore` that is there is left alone always; its note names the lines that it lacks. Raises CannotWrite.
     """
     if os.path.lexists(directory) and not is_directory(directory):
         raise CkfuncError(f"{directory} is not a directory", hint="choose another name for the project")
@@ -36,6 +36,7 @@ def project_files() -> dict[str, str]:
     return {
         "functions.yaml": render("project/functions.yaml"),
         "handlers/start-session.ts": handler_text(BY_TYPE["user.attempted.start_session"]),
+        "tests/start-session.yaml": render("project/tests-start-session.yaml"),
         "tsconfig.json": render("project/tsconfig.json"),
         ".env.example": render("project/env.example"),
         ".gitignore": render("project/gitignore"),

@@ -17,7 +17,14 @@ from ckfunc.scaffold.handler import new_handler
 from ckfunc.scaffold.project import init
 from ckfunc.scaffold.writing import Action, CannotWrite, FilesExist, Written, write_all, written_or_undone
 
-OWN = ["functions.yaml", "handlers/start-session.ts", "tsconfig.json", ".env.example", ".gitignore"]
+OWN = [
+    "functions.yaml",
+    "handlers/start-session.ts",
+    "tests/start-session.yaml",
+    "tsconfig.json",
+    ".env.example",
+    ".gitignore",
+]
 
 
 def files_of(root: Path) -> dict[str, bytes]:

@@ -1,0 +1,173 @@
+"""How many cases run side by side, and how what came of them is told."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from xml.etree import ElementTree as ET
+
+import pytest
+from cases.files import case, failed, succeeded
+
+from ckfunc.base.errors import CkfuncError
+from ckfunc.base.text import plain_text
+from ckfunc.cases.case import Case, Expectation, Miss, Observed, Result, Verdict, Wanted
+from ckfunc.cases.judging import judge
+from ckfunc.cases.junit import junit
+from ckfunc.cases.rendering import failure_lines, json_of, result_line, summary_line
+from ckfunc.cases.running import Try, chosen, run_all
+from ckfunc.cases.tally import tally
+from ckfunc.model.invocation import ConsoleLine, Status
+
+
+def cases(count: int) -> list[Case]:
+    return [case(name=f"case {index}", expect=Expectation(result=Wanted(index))) for index in range(count)]
+
+
+def number(one: Case) -> int:
+    return int(one.name.split()[-1])
+
+
+@pytest.mark.parametrize("jobs", [1, 4, 50])
+def test_results_come_in_the_order_of_the_cases_whoever_is_done_first(jobs: int) -> None:
+    open_places: list[int] = []
+    late = threading.Event()
+
+    @contextmanager
+    def place() -> Iterator[Try]:
+        def attempt(one: Case) -> Observed:
+            if number(one) == 0 and jobs > 1:
+                assert late.wait(10)  # the first is the last to end
+            if number(one) == 19:
+                late.set()
+            return succeeded(number(one))
+
+        open_places.append(1)
+        yield attempt
+        open_places.pop()
+
+    results = list(run_all(cases(20), place, jobs=jobs))
+    assert [number(one.case) for one in results] == list(range(20))
+    assert {one.verdict for one in results} == {Verdict.PASSED}
+    assert open_places == []
+
+
+def test_a_case_that_cannot_be_tried_is_broken_and_the_others_go_on() -> None:
+    @contextmanager
+    def place() -> Iterator[Try]:
+        def attempt(one: Case) -> Observed:
+            if number(one) == 1:
+                raise CkfuncError("user 'ann' is nobody", hint="add her")
+            return succeeded(number(one))
+
+        yield attempt
+
+    first, second, third = run_all(cases(3), place, jobs=2)
+    assert (first.bad, second.bad, third.bad) == (False, True, False)
+    assert second.misses[0].message == "it could not be tried: user 'ann' is nobody (add her)"
+
+
+@pytest.mark.parametrize("error", [CkfuncError("no Node"), ValueError("a bug"), KeyboardInterrupt()])
+def test_what_keeps_a_place_from_being_made_ends_the_run(error: BaseException) -> None:
+    @contextmanager
+    def place() -> Iterator[Try]:
+        raise error
+        yield  # pragma: no cover
+
+    with pytest.raises(type(error)):
+        list(run_all(cases(5), place, jobs=2))
+
+
+def test_who_has_seen_enough_ends_the_run() -> None:
+    tried: list[int] = []
+
+    @contextmanager
+    def place() -> Iterator[Try]:
+        def attempt(one: Case) -> Observed:
+            tried.append(number(one))
+            return succeeded()
+
+        yield attempt
+
+    running = run_all(cases(1000), place, jobs=1)
+    next(running)
+    running.close()  # type: ignore[attr-defined]  # it is a generator
+    assert threading.active_count() < 50
+
+
+def test_skipped_and_left_out_cases_are_not_tried() -> None:
+    @contextmanager
+    def place() -> Iterator[Try]:
+        yield lambda one: succeeded()
+
+    several = [
+        case(name="a", only=True),
+        case(name="b"),
+        case(name="c", skip="later"),
+        case(name="d", only=True, skip=""),
+    ]
+    verdicts = [one.verdict for one in run_all(several, place, jobs=1)]
+    assert verdicts == [Verdict.PASSED, Verdict.LEFT_OUT, Verdict.SKIPPED, Verdict.SKIPPED]
+    assert list(run_all([], place, jobs=1)) == []
+
+
+def test_cases_are_chosen_by_file_name_or_type() -> None:
+    several = [case(name="Greets"), case(name="b", file="tests/greeting.yaml"), case(name="c", type="call.ended")]
+    assert [one.name for one in chosen(several, "greet")] == ["Greets", "b"]
+    assert [one.name for one in chosen(several, "CALL.")] == ["c"]
+    assert chosen(several, None) == tuple(several)
+    assert chosen(several, "x") == ()
+
+
+def results() -> Sequence[Result]:
+    console = tuple(ConsoleLine("warn", f"line {index}\x1b[31m") for index in range(80))
+    return [
+        judge(case(name="fine"), succeeded()),
+        judge(case(name="wrong", expect=Expectation(result=Wanted({"a": "x" * 900}))), succeeded({"a": 1})),
+        judge(
+            case(name="thrown"),
+            failed("boom\x00", name="TypeError", stack="TypeError: boom\n    at f (handlers/x.ts:3:5)"),
+        ),
+        Result(case(name="broken"), Verdict.BROKEN, (Miss("case", "it could not be tried"),)),
+        Result(case(name="later", skip="why \x07not"), Verdict.SKIPPED),
+        Result(case(name="unwanted"), Verdict.LEFT_OUT),
+        judge(case(name="loud", expect=Expectation(console=("x",))), Observed(Status.SUCCEEDED, console=console)),
+        judge(case(name="long", expect=Expectation(result=Wanted(list(range(300))))), succeeded(list(range(300, 600)))),
+    ]
+
+
+def test_a_list_of_lines_tells_how_each_case_went() -> None:
+    shown = plain_text(result_line(one) for one in results()).splitlines()
+    assert shown[0].startswith("  ✓ fine  ")
+    assert shown[3:6] == ["  ✗ broken", "  ○ later (skipped: why not)", "  ○ unwanted (left out)"]
+    counted = tally(results())
+    assert (
+        plain_text([summary_line(counted, 1.234)]) == "1 passed, 5 failed, 1 skipped, 1 left out by `only` in 1.2 s\n"
+    )
+    assert str(tally([])) == "no cases"
+
+
+def test_failures_are_shown_cut_to_what_can_be_read_and_harmless() -> None:
+    shown = [plain_text(failure_lines(one)) for one in results() if one.bad]
+    wrong, thrown, broken, loud, long = shown
+    assert wrong.startswith("✗ tests/a.yaml:3 › wrong\n  the result differs\n    - expected  + actual\n")
+    assert max(map(len, wrong.splitlines())) < 520
+    assert "it was to succeed, and failed: TypeError: boom\n    at f (handlers/x.ts:3:5)" in thrown
+    assert broken == "✗ tests/a.yaml:3 › broken\n  it could not be tried\n"
+    assert loud.count("line ") == 60 and "and 20 more lines" in loud
+    assert long.count("\n") < 70 and "more lines" in long
+    assert "\x1b" not in "".join(shown) and "\x00" not in "".join(shown)
+
+
+def test_data_and_junit_tell_the_same() -> None:
+    data = json_of(results(), tally(results()), 1.5)
+    assert (data["ok"], data["failed"], data["leftOut"], data["durationMs"]) == (False, 5, 1, 1500.0)
+    assert [one["verdict"] for one in data["cases"]] == [
+        *("passed", "failed", "failed", "broken", "skipped", "left out", "failed", "failed")
+    ]
+    top = ET.fromstring(junit(results(), 1.5))
+    assert (top.get("tests"), top.get("failures"), top.get("errors"), top.get("skipped")) == ("8", "4", "1", "2")
+    (suite,) = top
+    kinds = [one[0].tag if len(one) else "" for one in suite]
+    assert kinds == ["", "failure", "failure", "error", "skipped", "skipped", "failure", "failure"]
