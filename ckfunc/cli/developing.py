@@ -161,7 +161,7 @@ def _again(app: App, stand: Stand) -> None:
     if last is not None:
         kind, event = last.type, dict(last.invocation.args)
     else:
-        types = [one.type for one in app.project().functions or ()]
+        types = [one.type for one in app.sources().functions or ()]
         if not types:
             app.output.talk(("nothing to fire", "muted"), ": functions.yaml has no functions yet")
             return

@@ -64,7 +64,7 @@ def watch_project(
     quit_on: threading.Event | None = None,
 ) -> None:
     """Deploy now and after every change, until interrupted, or until `quit_on` is set."""
-    project, client = app.project(), app.client(lasting=True)
+    project, client = _begun(app), app.client(lasting=True)
     stop, wake = _Stop(quit_on), threading.Event()
     watcher = Watcher(app, project, wake, yes=yes, allow_removals=allow_removals, follower=follower)
     app.output.talk(("watching ", "title"), f"{len(project.watched)} files, target {project.target.name}; Ctrl-C ends")
@@ -88,6 +88,14 @@ def watch_project(
         if streaming is not None:
             # It may be waiting for an answer, which Ctrl-C is not to wait for.
             streaming.join(LOGS_END_S)
+
+
+def _begun(app: App) -> Project:
+    """Return the project to begin with: what cannot be bundled yet is waited for."""
+    try:
+        return app.project()
+    except InvalidModules as problem:
+        return problem.project
 
 
 class _Stop(threading.Event):

@@ -163,9 +163,12 @@ def test_watch_deploys_what_imports_a_file_that_is_saved(ckfunc: Ckfunc, shared:
     good = library.read_text()
     with ExitStack() as commands:
         commands.enter_context(Command("-C", shared, "emulator", "--port", "0")).until("ready http://127.0.0.1:")
+        library.write_text("export const = 1;\n")
         watch = commands.enter_context(Command("-C", shared, "watch"))
-        watch.until("created")
-        watch.until("created")
+        watch.until("lib/greeting.ts:1:")
+        assert SENT in watch.until("v1 ")
+        library.write_text(good)
+        assert TYPE in watch.until("v1 ")
         library.write_text(good.replace("hello", "good day"))
         assert TYPE in watch.until("v1 → v2")
         # A broken file stays where it is, and keeps no other function from being deployed.
