@@ -145,7 +145,7 @@ def _replay(app: App, types: Collection[str], number: int) -> tuple[bool, str, l
     from ckfunc.cli.replaying import replay_functions
 
     found = replay_functions(app, types, number)
-    return found.ok, found.summary, []
+    return found.ok, found.summary, list(found.details)
 
 
 _GATES: dict[str, Callable[[App, Collection[str], int], tuple[bool, str, list[str]]]] = {
