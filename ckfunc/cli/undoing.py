@@ -21,7 +21,7 @@ def undo_deploy(app: App, *, yes: bool, dry_run: bool, env_file: Path | None, ke
     from ckfunc.deploy.report import Ending, nothing_done
     from ckfunc.deploy.snapshot import overview, with_versions
 
-    project, client = app.project(), app.client()
+    project, client = app.sources(), app.client()
     cache, root, target = VersionCache(project.root), project.root, project.target
     with app.output.progress("comparing"):
         seen = overview(client)
