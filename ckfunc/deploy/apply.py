@@ -60,6 +60,7 @@ def apply(
             work.all([one for one in plan.steps if isinstance(one, CreateFunction)], work.create_function, at_once)
             # The first one goes alone: it tells who wins when two deploys, on two machines, begin at the same moment.
             work.all(versions[:1], work.create_version, at_once=1)
+            ledger.first = any(_made_next(ledger, one) for one in versions[:1])
             work.all(versions[1:], work.create_version, at_once)
             if any(one.result in WRONG for one in ledger.items.values()):
                 ledger.stop(_BEFORE_REMOVALS, Ending.COMPLETE)
@@ -121,7 +122,8 @@ class _Work:
         """Replace everything of one kind."""
         resource = BY_KIND[step.kind]
         try:
-            if theirs := self._met(step):
+            # Who was first writes over what a later one wrote before it found out.
+            if (theirs := self._met(step)) and not (self.ledger.first and theirs[0].result is Result.CONFLICT):
                 return self._end(*theirs)
             self.journal.start(step)
             runtime = once.put(
@@ -139,6 +141,8 @@ class _Work:
             )
             return self._end(*failed)
         self.standing.wrote(step, runtime)
+        if resource.have(Snapshot(runtime, ())) == step.values:  # else the platform makes something else of them
+            self.ledger.values[step.kind] = step.values
         self.ledger.written()
         return self._end(*(Item(one.kind, one.name, DONE[one.action]) for one in step.changes))
 
@@ -213,6 +217,12 @@ class _Work:
         if seconds and not self.ledger.stopped:
             self.clock.sleep(seconds)
         return not self.ledger.stopped
+
+
+def _made_next(ledger: Ledger, step: CreateVersion) -> bool:
+    """Tell whether this deploy itself made the version that follows the one that was planned from."""
+    item = ledger.items.get((FUNCTIONS, step.type))
+    return item is not None and item.result not in WRONG and not item.note and item.new_version == step.base_version + 1
 
 
 def _skipped(plan: Plan, kind: str, name: str, note: str) -> Item:

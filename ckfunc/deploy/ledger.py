@@ -8,6 +8,7 @@ from ckfunc.base.errors import CkfuncError, CredentialsRejected, Unreachable
 from ckfunc.deploy.once import is_unclear
 from ckfunc.deploy.parallel import AT_ONCE
 from ckfunc.deploy.report import Ending, Item
+from ckfunc.deploy.resources import Wanted
 from ckfunc.model.function import Function
 
 
@@ -17,15 +18,18 @@ class Ledger:
 
     `doubtful` is true once a write was done or may have been done: only then is reading back of use.
     `closed` is set by a failure after which nothing more is sent, not even to read back. `created` holds the functions
-    that have been created, by type.
+    that have been created, by type, and `values` what was written of the runtime, by kind. `first` says that whoever
+    else deploys at the same time came later: their deploys stop, and what this one wrote is to stay.
     """
 
     items: dict[tuple[str, str], Item] = field(default_factory=dict)
     created: dict[str, Function] = field(default_factory=dict)
+    values: dict[str, Wanted] = field(default_factory=dict, repr=False)
     ending: Ending = Ending.COMPLETE
     reason: str | None = None
     doubtful: bool = False
     closed: bool = False
+    first: bool = False
     lost_in_a_row: int = 0
 
     @property

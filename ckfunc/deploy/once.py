@@ -7,6 +7,7 @@ script under it tell whether a lost request was done; a function is told by its 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from functools import partial
 from itertools import count
 from typing import TypeAlias, TypeVar
@@ -64,7 +65,7 @@ def create_version(remote: Remote, function: Function, base: int, script: str, p
                 raise
             continue
         if made.version_number > base + 1:
-            _make_way(remote, function, base, made, script)
+            _make_way(remote, function, base, made, script, pause, repeated=attempt > 1)
         return made
     raise AssertionError("unreachable")
 
@@ -169,23 +170,32 @@ def overtaken(function: Function, theirs: FunctionVersion, script: str) -> Overt
     )
 
 
-def _make_way(remote: Remote, function: Function, base: int, made: FunctionVersion, script: str) -> None:
+def _make_way(
+    remote: Remote, function: Function, base: int, made: FunctionVersion, script: str, pause: Pause, *, repeated: bool
+) -> None:
     """See to it that whoever was first wins: raises Overtaken when that is not us.
 
     Two deploys that both found version N make N+1 and N+2. Only the platform knows who came first, and everybody can
-    see it by the numbers; so the later one puts the script of N+1 back, unless somebody has deployed since.
+    see it by the numbers; so the later one puts the script of N+1 back, unless somebody has deployed since. A request
+    that was `repeated` may have met its own first try.
     """
     first = _first_after(remote, function, base)
+    number = made.version_number
     if first is None:
         raise Overtaken(
-            f"someone else deployed at the same time; v{made.version_number}, of this project, replaced theirs",
+            f"someone else deployed at the same time; v{number}, of this project, replaced theirs",
             hint=f"look at `ckfunc versions {function.type}` before you deploy again",
-            number=made.version_number,
+            number=number,
         )
     if same_script(first, script):
-        return
-    sides, number = _sides(first, script), made.version_number
-    message = f"someone else deployed v{first.version_number} at the same time ({sides})"
+        if repeated:
+            return
+        raise Overtaken(
+            f"someone else deployed the same script as v{first.version_number} at the same time; v{number} repeats it",
+            hint="look at `ckfunc diff` when they are done",
+            number=number,
+        )
+    message = f"someone else deployed v{first.version_number} at the same time ({_sides(first, script)})"
     now = current(remote, function)
     if now is not None and now.version_number != number:
         raise Overtaken(
@@ -193,12 +203,34 @@ def _make_way(remote: Remote, function: Function, base: int, made: FunctionVersi
             hint=_look(function, now.version_number),
             number=now.version_number,
         )
-    restored = remote.create_version(function.id, first.handler_script)
+    restored = _put_back(remote, function, first, message, number, pause)
     raise Overtaken(
         f"{message}; v{number}, of this project, was taken back: v{restored.version_number} is theirs again",
         hint=_look(function, restored.version_number),
         number=restored.version_number,
     )
+
+
+def _put_back(
+    remote: Remote, function: Function, first: FunctionVersion, message: str, number: int, pause: Pause
+) -> FunctionVersion:
+    """Deploy the script of `first` again, and return the version that runs it. Raises Overtaken when that fails."""
+    for attempt in count(1):
+        try:
+            return remote.create_version(function.id, first.handler_script)
+        except ApiFailure as error:
+            if is_unclear(error) and attempt < TRIES and pause(SETTLE_S * 2 ** (attempt - 1)):
+                with suppress(ApiFailure):
+                    now = current(remote, function)
+                    if now is not None and same_script(now, first.handler_script):
+                        return now
+                continue
+            raise Overtaken(
+                f"{message}; v{number}, of this project, replaced theirs, and could not be taken back: {error.message}",
+                hint=f"bring theirs back with `ckfunc rollback {function.type} --to {first.version_number}`",
+                number=number,
+            ) from error
+    raise AssertionError("unreachable")
 
 
 def _first_after(remote: Remote, function: Function, base: int) -> FunctionVersion | None:

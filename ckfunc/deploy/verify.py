@@ -9,11 +9,11 @@ from dataclasses import replace
 from ckfunc.base.errors import CkfuncError
 from ckfunc.deploy.diff import Change, diff
 from ckfunc.deploy.ledger import Ledger
-from ckfunc.deploy.once import same_script
+from ckfunc.deploy.once import TRIES, same_script
 from ckfunc.deploy.plan import Plan, disabled_warning
 from ckfunc.deploy.remote import Remote
 from ckfunc.deploy.report import WRONG, Ending, Item, Report, Result, in_order, untouched
-from ckfunc.deploy.resources import FUNCTIONS, RESOURCES
+from ckfunc.deploy.resources import BY_KIND, FUNCTIONS, RESOURCES, WRITERS
 from ckfunc.deploy.snapshot import Snapshot, overview
 from ckfunc.model.function import Function
 
@@ -29,6 +29,8 @@ def read_back(plan: Plan, ledger: Ledger, remote: Remote) -> Report:
     if ledger.doubtful and not ledger.closed and ledger.ending is not Ending.INTERRUPTED:
         try:
             seen = overview(remote)
+            if ledger.first:
+                seen = _kept(ledger, remote, seen, warnings)
         except CkfuncError as error:
             return _report(plan, ledger, _unread(items, error), warnings, verified=False)
         except KeyboardInterrupt:
@@ -38,6 +40,25 @@ def read_back(plan: Plan, ledger: Ledger, remote: Remote) -> Report:
         items = compare(plan, items, seen, _scripts(plan, items, seen, remote))
         warnings += _newly_disabled(items, seen, warnings)
     return _report(plan, ledger, items, warnings, verified)
+
+
+def _kept(ledger: Ledger, remote: Remote, seen: Snapshot, warnings: list[str]) -> Snapshot:
+    """Put the runtime back that this deploy, the first, wrote, where one that came later wrote over it.
+
+    That one stops as soon as it finds out, but may have written a part of the runtime by then: it is not to stay beside
+    versions that were made for another. Returns the application as it is then.
+    """
+    for _ in range(TRIES):
+        lost = [kind for kind, values in ledger.values.items() if BY_KIND[kind].have(seen) != values]
+        if not lost:
+            break
+        for kind in lost:
+            WRITERS[kind](remote, ledger.values[kind])
+            warning = f"someone else changed the {BY_KIND[kind].title} while this deploy ran; it was put back"
+            if warning not in warnings:
+                warnings.append(warning)
+        seen = overview(remote)
+    return seen
 
 
 def compare(

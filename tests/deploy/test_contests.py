@@ -1,0 +1,137 @@
+"""Who wins when several deploys, on several machines, write at the same moment: the first, and as a whole."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+from deploy.world import World, by_name, results
+from support.loopback import Reply, Request
+
+from ckfunc.deploy import run
+
+SENT = "user.sent.message"
+READ = "user.read.message"
+
+
+def after_first_version(here: World, meddle: dict[str, str]) -> None:
+    """Have somebody else replace the environment as soon as a version was created: once."""
+    done = threading.Event()
+
+    def after(request: Request, reply: Reply) -> Reply:
+        if request.method == "POST" and request.path.endswith("/versions") and not done.is_set():
+            done.set()
+            here.application.environment = dict(meddle)
+        return reply
+
+    here.application.after = after
+
+
+def test_the_first_puts_back_what_a_later_deploy_wrote_of_the_runtime_before_it_stopped(here: World) -> None:
+    here.application.add(SENT, "a\n")
+    after_first_version(here, {"KEY": "theirs"})
+    report = here.deploy(here.project({SENT: "ours\n"}, environment={"KEY": "ours"}))
+    assert here.application.environment == {"KEY": "ours"}
+    assert report.ok and results(report) == {"KEY": "created", SENT: "updated"}
+    assert report.warnings == ("someone else changed the environment while this deploy ran; it was put back",)
+
+
+def test_the_first_removes_at_the_end_although_a_later_deploy_wrote_meanwhile(here: World) -> None:
+    here.application.add(SENT, "a\n")
+    here.application.environment = {"GONE": "1"}
+    after_first_version(here, {"GONE": "1", "KEY": "theirs"})
+    options = run.Options(allow_removals=True)
+    report = here.deploy(here.project({SENT: "ours\n"}, environment={"KEY": "ours"}), options=options)
+    assert here.application.environment == {"KEY": "ours"}
+    assert report.ok and results(report) == {"GONE": "removed", "KEY": "created", SENT: "updated"}
+
+
+def test_what_is_put_back_is_what_was_written_and_no_removal_that_was_held_back(here: World) -> None:
+    here.application.add(SENT, "a\n")
+    here.application.add(READ, "a\n")
+    here.application.environment = {"GONE": "1"}
+    after_first_version(here, {"GONE": "1"})
+    here.application.before = lambda request: (
+        Reply(400, {"message": "no"}) if request.method == "POST" and "/functions/1/" in request.path else None
+    )
+    options = run.Options(allow_removals=True)
+    project = here.project({SENT: "ours\n", READ: "ours\n"}, environment={"KEY": "ours"})
+    report = here.deploy(project, options=options)
+    assert results(report) == {"GONE": "skipped", "KEY": "created", READ: "updated", SENT: "failed"}
+    assert here.application.environment == {"GONE": "1", "KEY": "ours"}
+
+
+def test_values_that_the_platform_itself_changes_are_not_fought_for(here: World) -> None:
+    here.application.add(SENT, "a\n")
+
+    def shout(request: Request, reply: Reply) -> Reply:
+        written = here.application.environment
+        if request.method == "PUT" and "KEY" in written and "environmentVariables" in reply.body:
+            written["KEY"] = reply.body["environmentVariables"]["KEY"] = written["KEY"].upper()
+        return reply
+
+    here.application.after = shout
+    report = here.deploy(here.project({SENT: "ours\n"}, environment={"KEY": "ours"}))
+    assert by_name(report)["KEY"].note == "it was written, but the application has another value"
+    assert report.warnings == () and sum("PUT" in call for call in here.writes()) == 1
+
+
+def test_who_comes_second_with_the_same_script_stops_and_leaves_the_rest_to_the_first(here: World) -> None:
+    here.application.add(SENT, "a\n")
+    here.application.add(READ, "a\n")
+
+    def overtake(request: Request) -> None:
+        if request.method == "POST" and "versions" in request.path and here.application.history()[READ] == 1:
+            here.application.publish(2, "ours\n")
+
+    here.application.before = overtake
+    report = here.deploy(here.project({SENT: "ours\n", READ: "ours\n"}))
+    assert results(report) == {READ: "conflict", SENT: "skipped"} and report.exit_code == 1
+    note = str(by_name(report)[READ].note)
+    assert note == "someone else deployed the same script as v2 at the same time; v3 repeats it"
+    assert here.application.history() == {SENT: 1, READ: 3}
+
+
+@pytest.mark.parametrize("lost", ["before", "after", "both"])
+def test_taking_back_over_a_network_that_loses_requests_is_done_once(here: World, lost: str) -> None:
+    here.application.add(READ, "a\n")
+    drops = {"before": [False], "after": [True], "both": [False, True]}[lost]
+
+    def overtake(request: Request) -> Reply | None:
+        if request.method != "POST" or "versions" not in request.path:
+            return None
+        if here.application.history()[READ] == 1:
+            here.application.publish(1, "theirs\n")
+        elif here.application.history()[READ] == 3 and drops and not drops[0]:
+            drops.pop(0)
+            return Reply(drop=True)
+        return None
+
+    def lose(request: Request, reply: Reply) -> Reply:
+        if request.method == "POST" and here.application.history().get(READ) == 4 and drops:
+            drops.pop(0)
+            return Reply(drop=True)
+        return reply
+
+    here.application.before, here.application.after = overtake, lose
+    item = by_name(here.deploy(here.project({READ: "ours\n"})))[READ]
+    assert item.result == "conflict" and "v3, of this project, was taken back: v4 is theirs again" in str(item.note)
+    assert [one.handler_script for one in here.application.versions[1]] == ["a\n", "theirs\n", "ours\n", "theirs\n"]
+
+
+def test_what_cannot_be_taken_back_is_said_with_the_way_to_do_it(here: World) -> None:
+    here.application.add(READ, "a\n")
+
+    def overtake(request: Request) -> Reply | None:
+        if request.method != "POST" or "versions" not in request.path:
+            return None
+        if here.application.history()[READ] == 1:
+            here.application.publish(1, "theirs\n")
+            return None
+        return Reply(400, {"message": "no more versions"})
+
+    here.application.before = overtake
+    item = by_name(here.deploy(here.project({READ: "ours\n"})))[READ]
+    assert item.result == "conflict"
+    assert "could not be taken back" in str(item.note) and "no more versions" in str(item.note)
+    assert item.hint == f"bring theirs back with `ckfunc rollback {READ} --to 2`"
