@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -26,7 +27,7 @@ def undo_deploy(app: App, *, yes: bool, dry_run: bool, env_file: Path | None, ke
     with app.output.progress("comparing"):
         seen = overview(client)
         run.guard(project, seen, client, cache)
-        record = journal.last(root, target.name, client.identity)
+        record, begun = journal.to_undo(root, target.name, client.identity)
         if record is None:
             raise undo.NothingToUndo(
                 f"no deploy to {target.name} from this checkout is known",
@@ -43,7 +44,8 @@ def undo_deploy(app: App, *, yes: bool, dry_run: bool, env_file: Path | None, ke
             keep_environment=keep_environment,
         )
         types = [one.type for one in former.project.functions or ()]
-        plan = make(former.project, with_versions(seen, types, client, cache))
+        # What the deploy did not touch is not unmanaged: it is none of this command's business.
+        plan = replace(make(former.project, with_versions(seen, types, client, cache)), unmanaged=())
     for note in former.notes:
         app.output.warn(note)
     if plan.is_empty:
@@ -58,7 +60,8 @@ def undo_deploy(app: App, *, yes: bool, dry_run: bool, env_file: Path | None, ke
         report = nothing_done(plan, Ending.DECLINED, "not attempted: declined")
     else:
         with app.output.progress("undoing"):
-            report = run.carry_out(plan, client, run.Means(root, cache, clock=app.clock, command="undo"))
+            means = run.Means(root, cache, clock=app.clock, command="undo", undoes=record)
+            report = run.carry_out(plan, client, means, begun)
     show_report(app.output, report)
     return report.exit_code
 

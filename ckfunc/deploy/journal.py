@@ -12,7 +12,8 @@ import re
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -32,6 +33,8 @@ FORMAT = 1
 KEPT = 50
 """How many journals of a target stay, the newest."""
 
+_STAMP = r"\d{8}T\d{6}\.\d+"
+_STAMP_FORMAT = "%Y%m%dT%H%M%S.%f"
 _UNSAFE = re.compile(r"[^A-Za-z0-9_.-]")
 
 
@@ -51,7 +54,9 @@ class State:
 class Record:
     """A journal that was read. `versions` are the numbers that the deploy created, by type; `started` the kinds that
     it began to write, `attempted` the types. `ok` is None when it never came to an end. `only` is what it was told to
-    deploy alone.
+    deploy alone. When it went on from another that was cut off, `before`, `started`, `attempted` and `versions` are of
+    both, and `between` is what that one was to make. `undoes` names the file of the deploy that an undo takes back;
+    `later` are the numbers of versions that undos of this deploy may have left which did not come to their end.
     """
 
     path: Path
@@ -66,6 +71,9 @@ class Record:
     started: frozenset[str]
     attempted: frozenset[str]
     ok: bool | None
+    between: State = field(default_factory=State)
+    undoes: str | None = None
+    later: Mapping[str, frozenset[int]] = field(default_factory=dict)
 
     @property
     def wrote(self) -> bool:
@@ -147,8 +155,11 @@ def begin(
     command: str,
     only: tuple[str, ...] = (),
     earlier: Record | None = None,
+    undoes: Record | None = None,
 ) -> Journal:
     """Begin the journal of a deploy. `earlier` is one that this deploy finishes: what was before it, was before both.
+
+    `undoes` is the one that it takes back.
 
     Raises SystemRefusal and OSError.
     """
@@ -156,7 +167,7 @@ def begin(
     if earlier is not None:
         before = State({**before.kinds, **earlier.before.kinds}, {**before.functions, **earlier.before.functions})
     now = clock.now()
-    name = f"{now:%Y%m%dT%H%M%S.%f}-{_safe(plan.target.name)}.jsonl"
+    name = f"{_stamp(root, plan.target.name, now)}-{_safe(plan.target.name)}.jsonl"
     _prune(root, plan.target.name)
     return Journal(
         root / ".ckfunc" / "journal" / name,
@@ -167,7 +178,8 @@ def begin(
             "target": plan.target.name,
             "application": plan.application_id,
             "identity": remote.identity or "",
-            "continues": earlier.path.name if earlier else None,
+            "continues": earlier and _continued(earlier),
+            "undoes": undoes and undoes.path.name,
             "before": _written(before),
             "after": _written(after),
         },
@@ -201,11 +213,28 @@ def last(root: Path, target: str, identity: str | None) -> Record | None:
     return next((one for one in records(root, target) if one.identity == identity and one.wrote), None)
 
 
+def to_undo(root: Path, target: str, identity: str | None) -> tuple[Record | None, Record | None]:
+    """Return the deploy that an undo takes back, and the undo of it, if one was begun, that did not come to its end."""
+    newest = last(root, target, identity)
+    if newest is None or newest.command != "undo" or newest.ok or newest.undoes is None:
+        return newest, None
+    left: dict[str, set[int]] = {}
+    for one in records(root, target):
+        if one.path.name == newest.undoes and one.identity == identity:
+            later = {name: frozenset(numbers) for name, numbers in left.items()}
+            return replace(one, later=later), newest
+        for name in one.attempted if one.undoes == newest.undoes else ():
+            before = one.before.functions.get(name) or (0, "")
+            left.setdefault(name, set()).add(one.versions.get(name, before[0] + 1))
+    return newest, None
+
+
 def strangers(record: Record, kind: str, have: Values, remote: Remote) -> tuple[str, ...]:
     """Return the names of what is neither as it was before a deploy nor as that deploy was to make it."""
-    now, before, after = _kept(kind, have, remote), record.before.kinds.get(kind, {}), record.after.kinds.get(kind, {})
-    names = sorted({*now, *before, *after})
-    return tuple(name for name in names if now.get(name) not in (before.get(name), after.get(name)))
+    now, states = _kept(kind, have, remote), (record.before, record.after, record.between)
+    known = [one.kinds[kind] for one in states if kind in one.kinds]
+    names = sorted(set(now).union(*known))
+    return tuple(name for name in names if now.get(name) not in [one.get(name) for one in known])
 
 
 def finish(record: Record, report: Report) -> None:
@@ -242,28 +271,35 @@ def _written(state: State) -> dict[str, Any]:
     return {"kinds": state.kinds, "functions": {name: one and list(one) for name, one in state.functions.items()}}
 
 
+def _continued(earlier: Record) -> dict[str, Any]:
+    """Return what a later journal has to know of a deploy that it goes on from."""
+    between = State(
+        {**earlier.between.kinds, **earlier.after.kinds}, {**earlier.between.functions, **earlier.after.functions}
+    )
+    return {
+        "journal": earlier.path.name,
+        "started": sorted(earlier.started),
+        "attempted": sorted(earlier.attempted),
+        "versions": dict(earlier.versions),
+        "after": _written(between),
+    }
+
+
 def _read(path: Path) -> Record | None:
-    versions: dict[str, int] = {}
-    started: set[str] = set()
-    attempted: set[str] = set()
-    ok: bool | None = None
     try:
         lines = path.read_bytes().split(b"\n")
         head = json.loads(lines[0])
         if head["event"] != "begin" or head["format"] != FORMAT:
             return None
+        earlier = head["continues"] if isinstance(head["continues"], dict) else {}
+        told = _Told(
+            {str(name): int(number) for name, number in earlier.get("versions", {}).items()},
+            set(map(str, earlier.get("started", ()))),
+            set(map(str, earlier.get("attempted", ()))),
+        )
         for line in lines[1:]:
-            try:
-                note = json.loads(line)
-            except ValueError:
-                continue  # the last one, of a deploy that was killed while it wrote it
-            if note["event"] == "start":
-                (started if note["step"] == "put" else attempted).add(note["kind" if note["step"] == "put" else "type"])
-            elif note["event"] == "end":
-                ok = bool(note["ok"])
-            for item in note.get("items", ()):
-                if item["kind"] == FUNCTIONS and item.get("new_version") and item["result"] in ("created", "updated"):
-                    versions[item["name"]] = int(item["new_version"])
+            with suppress(*_DAMAGED):  # the last one, of a deploy that was killed while it wrote it
+                told.hear(json.loads(line))
         return Record(
             path,
             str(head["time"]),
@@ -273,13 +309,39 @@ def _read(path: Path) -> Record | None:
             tuple(map(str, head["only"])),
             _state(head["before"]),
             _state(head["after"]),
-            versions,
-            frozenset(started),
-            frozenset(attempted),
-            ok,
+            told.versions,
+            frozenset(told.started),
+            frozenset(told.attempted),
+            told.ok,
+            between=_state(earlier.get("after", {"kinds": {}, "functions": {}})),
+            undoes=head.get("undoes"),
         )
-    except (OSError, ValueError, KeyError, TypeError, IndexError, AttributeError, RecursionError):
+    except (OSError, *_DAMAGED):
         return None
+
+
+_DAMAGED = (ValueError, KeyError, TypeError, IndexError, AttributeError, RecursionError, OverflowError)
+
+
+@dataclass(slots=True)
+class _Told:
+    """What the lines of a journal after the first come to."""
+
+    versions: dict[str, int]
+    started: set[str]
+    attempted: set[str]
+    ok: bool | None = None
+
+    def hear(self, note: Mapping[str, Any]) -> None:
+        """Take a line in. Raises one of _DAMAGED."""
+        if note["event"] == "start":
+            put = note["step"] == "put"
+            (self.started if put else self.attempted).add(str(note["kind" if put else "type"]))
+        elif note["event"] == "end":
+            self.ok = bool(note["ok"])
+        for item in note.get("items", ()):
+            if item["kind"] == FUNCTIONS and item.get("new_version") and item["result"] in ("created", "updated"):
+                self.versions[str(item["name"])] = int(item["new_version"])
 
 
 def _state(document: Mapping[str, Any]) -> State:
@@ -290,11 +352,23 @@ def _state(document: Mapping[str, Any]) -> State:
 
 
 def _paths(root: Path, target: str) -> list[Path]:
+    ours = re.compile(rf"({_STAMP})-{re.escape(_safe(target))}\.jsonl")
     try:
-        found = list((root / ".ckfunc" / "journal").glob(f"*-{_safe(target)}.jsonl"))
+        # Not by the end of the name alone: targets may be called `prod` and `us-prod`.
+        found = [one for one in (root / ".ckfunc" / "journal").iterdir() if ours.fullmatch(one.name)]
     except OSError:
         return []
     return sorted(found, key=lambda one: one.name, reverse=True)
+
+
+def _stamp(root: Path, target: str, now: datetime) -> str:
+    """Return what a journal's name begins with: its time, but after all others, even when the clock has gone back."""
+    stamp = f"{now:{_STAMP_FORMAT}}"
+    newest = next((one.name.partition("-")[0] for one in _paths(root, target)), "")
+    if newest >= stamp:
+        with suppress(ValueError, OverflowError):
+            return f"{datetime.strptime(newest, _STAMP_FORMAT) + timedelta(microseconds=1):{_STAMP_FORMAT}}"
+    return stamp
 
 
 def _prune(root: Path, target: str) -> None:

@@ -29,6 +29,12 @@ def unfinished(root: Path, target: str, identity: str | None) -> Record:
             else f"nothing has been deployed to {target} from here: there is nothing to resume",
             hint="`ckfunc deploy` deploys what differs",
         )
+    if last.command != "deploy":
+        again = "ckfunc undo" if last.command == "undo" else "ckfunc rollback TYPE"
+        raise NotResumable(
+            f"what did not come to its end on {target} was the {last.command} of {last.time}, which is no deploy",
+            hint=f"`{again}` goes on with it; `ckfunc deploy` deploys the project",
+        )
     return last
 
 
@@ -55,5 +61,5 @@ def require_resumable(record: Record, plan: Plan, remote: Remote) -> None:
     for name in sorted(one.name for one in plan.changes if one.kind == FUNCTIONS):
         before = record.before.functions.get(name, (-1, ""))
         number = plan.versions.get(name, 0)
-        if number != (before[0] if before else 0):
+        if number not in {before[0] if before else 0, record.versions.get(name)}:
             raise NotResumable(f"someone else has deployed v{number} of {name} since that deploy", _HINT)

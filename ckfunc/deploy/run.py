@@ -46,7 +46,7 @@ class Options:
 
 @dataclass(frozen=True, slots=True)
 class Means:
-    """What a plan is carried out with. `command` is what the journal calls it."""
+    """What a plan is carried out with. `command` is what the journal calls it, `undoes` the deploy it takes back."""
 
     root: Path
     cache: VersionCache
@@ -55,6 +55,7 @@ class Means:
     at_once: int = AT_ONCE
     command: str = "deploy"
     only: tuple[str, ...] = ()
+    undoes: Record | None = None
 
 
 def plan(project: Project, client: Remote, cache: VersionCache, options: Options = Options()) -> Plan:
@@ -126,8 +127,11 @@ def carry_out(made: Plan, client: Remote, means: Means, resumed: Record | None =
     Raises Busy, and what keeps the journal from being written, before the first write.
     """
     with deploying_alone(client.identity, means.root, means.clock):
-        earlier = resumed or _killed(means.root, made, client)
-        with journals.begin(means.root, made, client, means.clock, means.command, means.only, earlier) as journal:
+        # An undo or a rollback after a deploy that was killed is something else than what that deploy was to come to.
+        earlier = resumed or (_killed(means.root, made, client) if means.command == "deploy" else None)
+        with journals.begin(
+            means.root, made, client, means.clock, means.command, means.only, earlier, means.undoes
+        ) as journal:
             ledger = apply(
                 made,
                 client,

@@ -94,13 +94,15 @@ def _functions(
             continue
         left = record.versions.get(name)
         # A deploy that was killed in the middle of a write does not know what it left: its own script tells.
-        if number not in {before[0], left or before[0] + 1}:
+        if number not in {before[0], left or before[0] + 1, *record.later.get(name, ())}:
             raise NothingToUndo(
                 f"someone has deployed v{number} of {name} since: that deploy left v{left or before[0]}",
                 hint=f"`ckfunc rollback {name} --to {before[0]}` takes back this function alone",
             )
         old = version_of(remote, function, before[0], cache)
-        found.append(WantedFunction(name, Script(f"the script of v{before[0]}", old.handler_script), display_name(name)))
+        found.append(
+            WantedFunction(name, Script(f"the script of v{before[0]}", old.handler_script), display_name(name))
+        )
     return tuple(found), notes
 
 

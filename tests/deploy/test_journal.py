@@ -68,7 +68,7 @@ def resume(here: World, project: Project) -> Report:
 def take_back(here: World, supplied: dict[str, str] | None = None, *, keep: bool = False) -> tuple[Report, undo.Former]:
     with here.new_client() as client:
         cache, seen = VersionCache(here.root), overview(client)
-        record = journal.last(here.root, "staging", client.identity)
+        record, begun = journal.to_undo(here.root, "staging", client.identity)
         assert record is not None
         former = undo.former(
             record,
@@ -82,7 +82,8 @@ def take_back(here: World, supplied: dict[str, str] | None = None, *, keep: bool
         )
         types = [one.type for one in former.project.functions or ()]
         plan = make(former.project, with_versions(seen, types, client, cache))
-        return carry_out(plan, client, Means(here.root, cache, clock=Hurried(), command="undo")), former
+        means = Means(here.root, cache, clock=Hurried(), command="undo", undoes=record)
+        return carry_out(plan, client, means, begun), former
 
 
 def before_and_after(here: World) -> tuple[Project, Project]:
@@ -182,6 +183,61 @@ def test_a_deploy_that_was_cut_off_is_finished_by_the_next_one(here: World, at: 
     assert undone.ok
     assert here.application.environment["CHANGED"] == f"{SECRET}-old"
     assert here.application.dependencies == {"kept": "1", "gone": "1"}
+    assert here.application.script == "export const a = 1;\n"
+    assert here.application.deployed()[SENT] == "one\n"
+
+
+def test_an_undo_takes_back_a_deploy_that_went_on_with_other_sources_too(here: World) -> None:
+    first = here.project({SENT: "one\n", READ: "one\n"}, dependencies={"a": "1"})
+    here.deploy(first)
+    cut_off(here, here.project({SENT: "two\n", READ: "two\n"}, dependencies={"a": "2"}), 4)
+    assert here.application.history() == {SENT: 1, READ: 2} and here.application.dependencies == {"a": "2"}
+    third = here.project({SENT: "two\n", READ: "three\n"}, dependencies={"a": "2", "b": "1"})
+    cut_off(here, third, 1)
+    assert resume(here, third).ok and here.plan(third).is_empty
+    report, _ = take_back(here)
+    assert report.ok and here.plan(first).changes == here.plan(first).removals == ()
+
+
+def test_a_resume_goes_on_after_a_deploy_with_other_sources_was_cut_off_twice(here: World) -> None:
+    here.deploy(here.project(environment={"A": "1"}))
+    cut_off(here, here.project({SENT: "two\n"}, environment={"A": "2"}), 2)
+    third = here.project({SENT: "two\n"}, environment={"A": "3"})
+    cut_off(here, third, 0)
+    assert resume(here, third).ok and here.application.environment == {"A": "3"}
+
+
+def test_an_undo_that_was_cut_off_is_gone_on_with_and_can_then_be_undone_as_a_whole(here: World) -> None:
+    here.deploy(here.project({SENT: "one, sent\n", READ: "one\n"}, dependencies={"a": "1"}))
+    second = here.project({SENT: "two\n", READ: "two\n"}, dependencies={"b": "1"})
+    here.deploy(second)
+
+    def refuse(request: Request) -> Reply | None:
+        mine = request.method == "POST" and b"one, sent" in request.body
+        return Reply(400, {"message": "no"}) if mine else None
+
+    for _ in range(2):
+        here.application.before = refuse
+        assert not take_back(here)[0].ok
+        assert here.application.deployed() == {SENT: "two\n", READ: "one\n"}
+    with pytest.raises(NotResumable, match=r"was the undo of .*, which is no deploy"):
+        resume(here, second)
+    here.application.before = None
+    assert take_back(here)[0].ok
+    assert here.application.deployed() == {SENT: "one, sent\n", READ: "one\n"}
+    assert here.application.dependencies == {"a": "1"}
+    assert take_back(here)[0].ok and here.plan(second).is_empty
+
+
+def test_an_undo_of_a_rollback_leaves_the_deploy_before_it_alone(here: World) -> None:
+    here.deploy(here.project({SENT: "one\n"}))
+    cut_off(here, here.project({SENT: "one\n", READ: "new\n"}, dependencies={"a": "1"}), 2)
+    with here.new_client() as client:
+        back = here.project({SENT: "older\n"})
+        plan = make(back, with_versions(overview(client), [SENT], client, VersionCache(here.root)))
+        carry_out(plan, client, Means(here.root, VersionCache(here.root), clock=Hurried(), command="rollback"))
+    assert take_back(here)[0].ok
+    assert here.application.deployed()[SENT] == "one\n" and here.application.dependencies == {"a": "1"}
 
 
 def test_there_is_nothing_to_resume_after_a_complete_deploy_or_without_one(here: World) -> None:
@@ -314,6 +370,48 @@ def test_damaged_journals_are_left_out_and_only_the_newest_fifty_are_kept(here: 
         (third.parent / f"20200101T0000{number:02}.0-staging.jsonl").write_bytes(b"")
     here.deploy(here.project({SENT: "more\n"}))
     assert len(journals(here)) == 50
+
+
+def test_the_journals_of_a_target_whose_name_ends_the_same_are_not_counted(here: World) -> None:
+    here.deploy(here.project({SENT: "one\n"}))
+    kept = journals(here)[0]
+    for number in range(60):
+        (kept.parent / f"20300101T0000{number:02}.0-us-staging.jsonl").write_bytes(b"")
+    here.deploy(here.project({SENT: "two\n"}))
+    assert len(journals(here)) == 62 and len(list(journal.records(here.root, "staging"))) == 2
+
+
+@pytest.mark.parametrize("stamp", ["29990101T000000.5", "99991231T235959.999999", "29991399T999999.1"])
+def test_the_last_deploy_is_the_last_one_even_when_the_clock_went_back(here: World, stamp: str) -> None:
+    here.deploy(here.project({SENT: "one\n"}))
+    here.deploy(here.project({SENT: "two\n"}))
+    journals(here)[-1].rename(journals(here)[0].parent / f"{stamp}-staging.jsonl")
+    if stamp.startswith("2999010"):
+        here.deploy(here.project({SENT: "three\n"}))
+        assert take_back(here)[0].ok and here.application.deployed() == {SENT: "two\n"}
+    else:
+        assert here.deploy(here.project({SENT: "three\n"})).ok
+
+
+def test_a_journal_is_read_whatever_a_line_of_it_has_become(here: World) -> None:
+    here.deploy(here.project({SENT: "one\n"}))
+    here.deploy(here.project({SENT: "two\n"}))
+    path = journals(here)[-1]
+    first, _, rest = path.read_bytes().partition(b"\n")
+    junk = b'5\n[]\nnull\n{}\n{"event":"start"}\n{"event":"items","items":[{"kind":1}]}\n\xff\n' + b"[" * 100000
+    path.write_bytes(first + b"\n" + junk + b"\n" + rest)
+    assert take_back(here)[0].ok and here.application.deployed() == {SENT: "one\n"}
+
+
+def test_a_journal_that_ends_anywhere_is_read_or_left_out(here: World) -> None:
+    here.deploy(here.project({SENT: "one\n"}, environment={"A": "1"}, script="// a\n"))
+    path = journals(here)[-1]
+    whole = path.read_bytes()
+    for length in range(len(whole)):
+        path.write_bytes(whole[:length])
+        found = list(journal.records(here.root, "staging"))
+        assert len(found) == (length >= whole.index(b"\n"))
+        assert length >= len(whole) - 1 or all(one.ok is None for one in found)
 
 
 def test_only_a_part_is_deployed_and_resumed(here: World) -> None:
