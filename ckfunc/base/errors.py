@@ -152,16 +152,25 @@ class SystemRefusal(CkfuncError):
     def of(cls, error: OSError) -> SystemRefusal | None:
         """Return the failure that `error` stands for; None when it may as well be a mistake of ours."""
         path = error.filename if isinstance(error.filename, str) else None
-        hint = _REFUSALS.get(error.errno or 0)
-        if hint is None or (path is None and error.errno in (errno.EACCES, errno.EPERM)):
+        hint = _REFUSALS.get(error.errno or 0) or _OF_PATHS.get(error.errno or 0)
+        if hint is None or (path is None and error.errno in _OF_PATHS):
             return None
         return cls(f"{path or 'the command'}: {error.strerror}", hint)
 
 
-_REFUSALS = {
+_OF_PATHS = {
     errno.EACCES: "check its permissions",
     errno.EPERM: "check its permissions",
-    errno.EROFS: "ckfunc keeps its state in .ckfunc/ of the project, which must be writable",
+    errno.ENOTDIR: "there is a file where a directory is needed: move it away, or choose another path",
+    errno.EEXIST: "something else is in the way: move it away, or choose another path",
+    errno.EISDIR: "there is a directory where a file is needed: move it away, or choose another path",
+    errno.ENAMETOOLONG: "choose a shorter path",
+    errno.ELOOP: "its links lead in a circle: mend them, or choose another path",
+}
+"""What the system says of a path; without one, it is more likely a mistake of ours."""
+
+_REFUSALS = {
+    errno.EROFS: "ckfunc writes to .ckfunc/ of the project and to its cache (CKFUNC_CACHE_DIR): let it",
     errno.ENOSPC: "make room on the disk and run the command again",
     getattr(errno, "EDQUOT", errno.ENOSPC): "make room on the disk and run the command again",
     errno.EMFILE: "raise the limit with `ulimit -n`, or close other programs",

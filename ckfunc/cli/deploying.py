@@ -164,7 +164,8 @@ def _options(app: App, wish: Wish) -> Options:
     )
     if wish.saved is not None:
         plan = saved.load(app.directory / wish.saved)
-        app.settings.target = app.settings.target or plan.target
+        saved.require_target(plan, app.settings.target or plan.target)
+        app.settings.target = plan.target
         return replace(options, saved=plan, only=plan.only)
     if wish.resume:
         project, client = app.project(), app.client()

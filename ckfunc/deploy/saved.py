@@ -9,8 +9,9 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from ckfunc import __version__
 from ckfunc.base.clock import Clock, timestamp
@@ -22,6 +23,7 @@ from ckfunc.deploy.remote import Remote
 from ckfunc.deploy.resources import BY_KIND, FUNCTIONS, Values
 
 FORMAT = 1
+_Kind = TypeVar("_Kind")
 
 
 class StalePlan(CkfuncError):
@@ -73,37 +75,60 @@ def load(path: Path) -> SavedPlan:
         application = found["application"]
         return SavedPlan(
             path,
-            str(found["target"]),
-            None if application is None else int(application),
-            str(found["identity"]),
-            tuple(map(str, found["only"])),
-            {str(kind): dict(values) for kind, values in found["have"].items()},
-            {str(kind): dict(values) for kind, values in found["want"].items()},
+            _text(found["target"]),
+            None if application is None else _number(application),
+            _text(found["identity"]),
+            tuple(map(_text, _of(list, found["only"]))),
+            _digests_of(found["have"]),
+            _digests_of(found["want"]),
         )
-    except (KeyError, TypeError, ValueError, AttributeError):
+    except (KeyError, TypeError):
         raise UsageProblem(f"{path} is no plan of ckfunc", hint=hint) from None
+
+
+def require_target(saved: SavedPlan, target: str) -> None:
+    """Refuse a plan that was made for another target, which no --allow-stale allows. Raises UsageProblem."""
+    if saved.target != target:
+        raise UsageProblem(
+            f"the plan {saved.path} was made for target {saved.target!r}, not for {target!r}",
+            hint="leave out --target: a plan says itself what it is for",
+        )
 
 
 def require_current(saved: SavedPlan, plan: Plan, remote: Remote) -> None:
     """Refuse a saved plan that would not come out the same now. Raises StalePlan."""
-    place = (saved.target, saved.application, saved.identity)
-    if place != (plan.target.name, plan.application_id, remote.identity or ""):
+    if (saved.application, saved.identity) != (plan.application_id, remote.identity or ""):
         raise StalePlan(
             f"the plan {saved.path} was made for target {saved.target!r} of "
             f"{'an application' if saved.application is None else f'application {saved.application}'}, which is not "
             "this one",
-            hint=f"pass --target {saved.target}, with the credentials that it was made with",
+            hint="use the credentials and addresses that it was made with, or make it again with `ckfunc diff --out`",
         )
     for side, then, now in (
         ("the application has changed", saved.have, _have(plan, remote)),
         ("the sources have changed", saved.want, _want(plan, remote)),
     ):
         if moved := sorted(_differing(then, now)):
-            shown = ", ".join(moved[:5]) + (f" and {len(moved) - 5} more" if len(moved) > 5 else "")
+            shown = ", ".join(one[:60] for one in moved[:5]) + (f" and {len(moved) - 5} more" if len(moved) > 5 else "")
             raise StalePlan(
                 f"the plan {saved.path} is stale: {side} since it was made ({shown})",
                 hint="make it again with `ckfunc diff --out`, or deploy what is current with --allow-stale",
             )
+
+
+def _of(kind: type[_Kind], value: object) -> _Kind:
+    if type(value) is not kind:
+        raise TypeError
+    return value
+
+
+_text, _number = partial(_of, str), partial(_of, int)
+
+
+def _digests_of(value: object) -> dict[str, dict[str, str]]:
+    return {
+        kind: {name: _text(one) for name, one in _of(dict, values).items()} for kind, values in _of(dict, value).items()
+    }
 
 
 def _have(plan: Plan, remote: Remote) -> dict[str, dict[str, str]]:

@@ -106,6 +106,31 @@ def test_a_plan_that_was_agreed_on_is_carried_out_and_nothing_else(
     assert ckfunc("-C", project, "deploy", "--plan", plan, "--allow-stale").code == 0
 
 
+def test_a_plan_for_another_target_is_refused_however_stale_it_may_be(
+    ckfunc: Ckfunc, project: Path, application: Any
+) -> None:
+    write(project, "one", target="}\n  other: {")
+    assert ckfunc("-C", project, "--target", "remote", "diff", "--out", "plan.json").code == 0
+    refused = ckfunc("-C", project, "--target", "other", "deploy", "--plan", "plan.json", "--allow-stale", "--yes")
+    assert refused.code == 2 and "was made for target 'remote', not for 'other'" in refused.err
+    assert writes(application) == []
+    assert ckfunc("-C", project, "deploy", "--plan", "plan.json").code == 0
+
+
+@pytest.mark.parametrize("what", [".ckfunc", ".ckfunc/journal", "plan.json/x", "x" * 300])
+def test_what_is_in_the_way_of_a_file_is_one_sentence_with_a_hint(
+    ckfunc: Ckfunc, project: Path, application: Any, what: str
+) -> None:
+    way = project / what.partition("/x")[0]
+    if not what.startswith("x"):
+        way.parent.mkdir(exist_ok=True)
+        way.write_text("")
+    command = ("deploy",) if what.startswith(".") else ("diff", "--out", what)
+    refused = ckfunc("-C", project, *command)
+    assert refused.code == 1 and refused.err.startswith("error: ") and "bug" not in refused.err
+    assert "hint: " in refused.err and writes(application) == []
+
+
 def test_options_that_exclude_each_other_are_refused(ckfunc: Ckfunc, project: Path, application: Any) -> None:
     assert ckfunc("-C", project, "deploy", "--plan", "p.json", "--only", SENT).code == 2
     assert ckfunc("-C", project, "deploy", "--resume", "--only", SENT).code == 2

@@ -78,6 +78,9 @@ def test_a_plan_of_another_application_is_refused(here: World, project: Project)
         carried_out(here, project, path)
 
 
+EDITED = '{"ckfunc_plan": 1, "target": "t", "identity": "i", "application": %s, "only": %s, "have": %s, "want": {}}'
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
     [
@@ -86,6 +89,12 @@ def test_a_plan_of_another_application_is_refused(here: World, project: Project)
         ("{}", "is no plan of ckfunc"),
         ('{"ckfunc_plan": 2}', "of another version of ckfunc"),
         ('{"ckfunc_plan": 1, "application": "x"}', "is no plan of ckfunc"),
+        (EDITED % ("1e999", "[]", "{}"), "is no plan of ckfunc"),
+        (EDITED % ("true", "[]", "{}"), "is no plan of ckfunc"),
+        (EDITED % ("1", '"runtime"', "{}"), "is no plan of ckfunc"),
+        (EDITED % ("1", '[["runtime"]]', "{}"), "is no plan of ckfunc"),
+        (EDITED % ("1", "[]", '{"environment": [[1, 2], ["a", 3]]}'), "is no plan of ckfunc"),
+        (EDITED % ("1", "[]", '{"environment": {"A": null}}'), "is no plan of ckfunc"),
     ],
 )
 def test_a_file_that_is_no_plan_is_one_sentence(tmp_path: Path, text: str, words: str) -> None:
