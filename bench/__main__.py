@@ -6,7 +6,7 @@ import argparse
 import shutil
 from collections.abc import Callable, Sequence
 
-from bench import calls, check, memory, messages, noop_deploy, reads, replay, save, start, tail, version
+from bench import calls, check, memory, messages, noop_deploy, reads, replay, save, start, tail, test, version
 from bench.harness import SCRATCH, Figure, table, talk
 from bench.subjects import Ckfunc, Subject
 
@@ -14,6 +14,7 @@ MEASURES: dict[str, Callable[[Sequence[Subject]], list[Figure]]] = {
     "version": version.measure,
     "noop-deploy": noop_deploy.measure,
     "check": check.measure,
+    "test": test.measure,
     "save": save.measure,
     "start": start.measure,
     "calls": calls.measure,

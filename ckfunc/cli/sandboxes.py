@@ -47,7 +47,7 @@ class Sandbox:
     added. Only the function that `run` names runs: with `chain`, those that its own calls set off run too, later.
     `steady` is the clock and the chances that runs begin with; without `network`, they reach the sandbox alone.
     `once` is for a single run: nothing is kept for `begin_again`, and no process is booted ahead. With `inspect_port`,
-    the run waits for a debugger there.
+    the run waits for a debugger there. `renewable` is for `begin_anew`.
     """
 
     def __init__(
@@ -62,6 +62,7 @@ class Sandbox:
         steady: Steady | None = None,
         network: bool = True,
         once: bool = False,
+        renewable: bool = False,
         inspect_port: int | None = None,
     ) -> None:
         self._app = app
@@ -73,6 +74,7 @@ class Sandbox:
         self._steady = steady
         self._network = network
         self._once = once
+        self._renewable = renewable
         self._inspect_port = inspect_port
         self._planted: Seed | None = None
         self._emulator: Emulator | None = None
@@ -175,6 +177,14 @@ class Sandbox:
 
         self._running().within(renew)
 
+    def begin_anew(self) -> None:
+        """Let the next runs begin as in new Node processes; one in which nothing is left over is used again."""
+
+        async def renew(services: Any) -> None:
+            await services.hosts.begin_anew()
+
+        self._running().within(renew)
+
     def use(self, scripts: Scripts) -> None:
         """Try out other scripts from now on, on the data as it was before these; what was planted is planted again."""
         self._scripts = scripts
@@ -221,7 +231,9 @@ class Sandbox:
             initial = self._scripts.initialization_script
             compiled = None if initial is None else self._compiled(initial)
             self._environment = self._running().within(
-                lambda services: trials.environment_of(services, compiled, self._steady, network=self._network)
+                lambda services: trials.environment_of(
+                    services, compiled, self._steady, network=self._network, renewable=self._renewable
+                )
             )
         return self._environment
 

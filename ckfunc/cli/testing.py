@@ -7,12 +7,13 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ckfunc.base.errors import EXIT_FAILED, EXIT_OK, CkfuncError, Problem
 from ckfunc.base.files import write_atomically
-from ckfunc.cases.case import Case, Observed, Result, Verdict
+from ckfunc.cases.case import DEFAULT_NOW, Case, Observed, Result, Verdict
 from ckfunc.cases.reading import DIRECTORY, Scope, find_files, read_cases, refused
 from ckfunc.cases.running import Try, chosen, run_all
 from ckfunc.cases.tally import Tally, tally
@@ -22,6 +23,7 @@ from ckfunc.model.execution import Steady
 if TYPE_CHECKING:
     from ckfunc.cli.sandboxes import Sandbox
     from ckfunc.model.project import Project
+    from ckfunc.model.seed import Seed
     from ckfunc.model.trial import Ran, Scripts
 
 LOCAL = "local"
@@ -128,7 +130,7 @@ def scope_of(project: Project) -> Scope:
 
 @contextmanager
 def _places(app: App, project: Project) -> Iterator[Try]:
-    """Make a place where cases are tried: an emulator, and a Node process that is new for each case."""
+    """Make a place where cases are tried: an emulator, and a Node process that is as new for each case."""
     with ExitStack() as opened:
         bench = Bench(app, project, opened)
         yield bench.attempt
@@ -144,24 +146,39 @@ class Bench:
         self._scripts = scripts_of(project)
         self._opened = opened
         self._sandboxes: dict[bool, tuple[Sandbox, Scripts]] = {}
+        self._planted: dict[bool, Seed] = {}
 
     def attempt(self, case: Case) -> Observed:
         """Run one case. Raises CkfuncError when it cannot begin."""
         scripts = replace(self._scripts, environment={**self._scripts.environment, **case.environment})
         sandbox = self._sandbox(case, scripts)
-        sandbox.plant(case.seed)
-        return observed(sandbox.run(case.type, case.event, steady=_steady(case)))
+        if self._planted.get(case.network) == case.seed:
+            sandbox.begin_again()
+        else:
+            self._plant(sandbox, case)
+        return observed(sandbox.run(case.type, case.event, steady=_steady(case.now)))
+
+    def _plant(self, sandbox: Sandbox, case: Case) -> None:
+        try:
+            sandbox.plant(case.seed)
+        except CkfuncError:
+            del self._sandboxes[case.network]  # the next case shall not find half of it
+            self._planted.pop(case.network, None)
+            raise
+        self._planted[case.network] = case.seed
 
     def _sandbox(self, case: Case, scripts: Scripts) -> Sandbox:
         from ckfunc.cli.sandboxes import Sandbox
 
         known = self._sandboxes.get(case.network)
         if known is None:
-            made = Sandbox(self._app, scripts, steady=_steady(case), network=case.network)
+            # What runs outside of handlers must not see the time of whichever case came first.
+            steady = _steady(DEFAULT_NOW)
+            made = Sandbox(self._app, scripts, steady=steady, network=case.network, renewable=True)
             sandbox = self._opened.enter_context(made)
         else:
             sandbox = known[0]
-            sandbox.fresh_hosts()
+            sandbox.begin_anew()
             if known[1] != scripts:
                 sandbox.use(scripts)
         self._sandboxes[case.network] = (sandbox, scripts)
@@ -183,8 +200,8 @@ def observed(ran: Ran) -> Observed:
     )
 
 
-def _steady(case: Case) -> Steady:
-    return Steady(round(case.now.timestamp() * 1000), 1)
+def _steady(now: datetime) -> Steady:
+    return Steady(round(now.timestamp() * 1000), 1)
 
 
 def _processors() -> int:

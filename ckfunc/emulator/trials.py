@@ -47,7 +47,12 @@ async def set_up(services: Services, scripts: Scripts, seed: Seed | None) -> Non
 
 
 async def environment_of(
-    services: Services, initial: Compiled | SyntaxProblem | None, steady: Steady | None, *, network: bool
+    services: Services,
+    initial: Compiled | SyntaxProblem | None,
+    steady: Steady | None,
+    *,
+    network: bool,
+    renewable: bool = False,
 ) -> Environment | HandlerError:
     """Return what the functions of this database run in, or why none can. `initial` is the init script, compiled."""
     if isinstance(initial, SyntaxProblem):
@@ -62,6 +67,7 @@ async def environment_of(
         steady=steady,
         network=network,
         settle=True,
+        renewable=renewable,
     )
 
 

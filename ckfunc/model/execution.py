@@ -57,7 +57,7 @@ class Environment:
     `variables` is all that a handler sees in process.env, but for what Node itself needs.
     With `steady`, runs can be repeated: it is what they and the code outside of them see unless told otherwise, and the
     answer of a run waits for the API requests that it did not await; so it does with `settle`. Without `network`, the
-    platform alone is reached.
+    platform alone is reached. A `renewable` process can be asked to forget what runs have left behind in it.
     """
 
     dependencies: Mapping[str, str]
@@ -67,6 +67,7 @@ class Environment:
     steady: Steady | None = None
     network: bool = True
     settle: bool = False
+    renewable: bool = False
 
 
 @dataclass(frozen=True, slots=True)

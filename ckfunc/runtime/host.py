@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -21,6 +22,7 @@ from ckfunc.runtime.warden import Warden
 
 _TICK_S = 0.05
 _START_S = 30.0
+_RENEW_S = 5.0
 _KEPT_VERSIONS = 4
 _EARLY_LINES = 200
 _MIB = 1024 * 1024
@@ -73,6 +75,7 @@ class Host:
         self._requests: dict[int, _Request] = {}
         self._last_id = 0
         self._tokens: dict[HandlerVersion, int] = {}
+        self._imports = False
         self._early: deque[ConsoleLine] = deque(maxlen=_EARLY_LINES)
         self._baseline: int | None = None
         self._ticker: asyncio.TimerHandle | None = None
@@ -119,6 +122,7 @@ class Host:
                 "steady": _steady(environment.steady),
                 "network": environment.network,
                 "settle": environment.settle,
+                "renewable": environment.renewable,
             },
             "the default packages did not load",
             _START_S,
@@ -128,12 +132,30 @@ class Host:
 
     async def run_script(self, script: Compiled) -> None:
         """Run the init script. Raises Failed."""
+        self._imports |= _imports(script)
         where = place(script, self._places.runtime)
         await self._ask(
             {"op": "script", "script": where, **self._begin()},
             "the initialization script did not finish",
             self._limits.time_s,
         )
+
+    async def renew(self) -> bool:
+        """Take out what runs have left behind; tell whether the next one begins as in a new process.
+
+        What was loaded is forgotten. Only processes with a renewable environment can do this.
+        """
+        self._tokens.clear()
+        self._early.clear()
+        if self._imports or self._requests or not self.alive:
+            return False
+        try:
+            await self._ask({"op": "renew"}, "the process did not become as new", _RENEW_S)
+            if self.environment is not None and self.environment.initialization_script is not None:
+                await self.run_script(self.environment.initialization_script)
+        except Failed:
+            return False
+        return True
 
     async def load(self, version: HandlerVersion) -> int:
         """Load a version beside those that run, unless it is loaded; return its token. Raises Failed."""
@@ -143,6 +165,7 @@ class Host:
         token = self.loads
         old = list(self._tokens)[: max(0, len(self._tokens) + 1 - _KEPT_VERSIONS)]
         dropped = [self._tokens.pop(one) for one in old]
+        self._imports |= _imports(version.script)
         where = place(version.script, self._places.runtime)
         request = {"op": "load", "token": token, "script": where, "drop": dropped, **self._begin()}
         await self._ask(request, f"{version.script.name} did not finish loading", self._limits.time_s)
@@ -359,6 +382,12 @@ class Host:
         if "heap out of memory" in last_words or "Allocation failed" in last_words:
             return self._out_of_memory()
         return HandlerError("ProcessEnded", f"the function's process {death(returncode)} before the handler finished")
+
+
+def _imports(script: Compiled) -> bool:
+    """Tell whether a script may load ES modules of others, which Node never loads anew."""
+    pattern = r"\bimport\b" if script.module_kind == "mjs" else r"\bimport\s*\("
+    return re.search(pattern, script.javascript) is not None
 
 
 def _steady(steady: Steady | None) -> dict[str, int] | None:

@@ -139,6 +139,21 @@ class Hosts:
                 self._spawn(self._retire(slot.host))
                 slot.host = None
 
+    async def begin_anew(self) -> None:
+        """Let the next runs begin as in new processes: those in which nothing is left of earlier runs stay.
+
+        Nothing may be running. Files that handlers wrote are removed.
+        """
+        for slot in self._slots.values():
+            async with slot.changing:
+                host = slot.host
+                if host is not None and not await host.renew():
+                    slot.host = None
+                    self._spawn(self._retire(host))
+        if self._scratch is not None:
+            for one in self._scratch.glob("*"):
+                shutil.rmtree(one, ignore_errors=True) if one.is_dir() else one.unlink(missing_ok=True)
+
     async def close(self) -> None:
         """End every process, and let go of everything. What still runs fails with a sentence."""
         self._closed = True

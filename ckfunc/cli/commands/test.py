@@ -55,7 +55,7 @@ A test file, tests/start-session.yaml:
 @common_options
 @pass_app
 def test(app: App, paths: tuple[Path, ...], wanted: str | None, jobs: int | None, junit: Path | None) -> int:
-    """Run the cases of test files (default: tests/), each on an emulator and in a Node process of its own.
+    """Run the cases of test files (default: tests/), each on data of its own and as in a new Node process.
 
     A case is an event, what is there when it happens, and what must come of it: status, result, error, printed lines,
     calls to the platform. The environment is that of the target `local` unless --target says otherwise. Exits 1 when a

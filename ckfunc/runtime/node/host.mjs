@@ -29,6 +29,8 @@ let require = null;
 let makeContext = null;
 let repeatable = null; // steady.mjs, where runs are to be repeatable
 let settle = false; // whether a run's answer waits for the requests that the run did not wait for
+let leftovers = null; // leftovers.mjs, where a process may be used for runs that must not know of each other
+const scripts = new Set(); // the files of handlers and init scripts
 let outsideSteady = null; // the clock and the chances of what runs outside any run; null: the machine's own, for all
 
 const emit = (id, level, line) => send({ op: 'log', id, level }, line);
@@ -102,7 +104,7 @@ function stray(thrown, lead) {
 }
 
 const operations = {
-  async init({ runtime, environment, access, limits: given, steady, network, settle: settling }) {
+  async init({ runtime, environment, access, limits: given, steady, network, settle: settling, renewable }) {
     limits = given;
     apiUrl = access.basePath;
     outside = new Output(0, limits.consoleBytes, emit);
@@ -122,14 +124,23 @@ const operations = {
     require = globalThis.require = requireFrom(runtime);
     labelRequests(apiUrl, getRun);
     makeContext = contexts(require, access);
+    if (!renewable) return;
+    const { ChatKitty } = makeContext();
+    leftovers = new (await import('./leftovers.mjs')).Leftovers(require, ChatKitty ? [ChatKitty] : []);
+  },
+  async renew() {
+    const why = leftovers ? leftovers.takeOut(scripts) : 'nothing that was kept to compare with';
+    if (why) throw new HostError('LeftOver', `an earlier run left ${why} behind`);
   },
   async script({ script, steady }) {
     if (steady) outsideSteady = new repeatable.Steady(steady);
+    scripts.add(script.file);
     await runInitScript(require, script);
   },
   async load({ token, script, drop, steady }) {
     if (steady) outsideSteady = new repeatable.Steady(steady); // modules begin alike in every process
     for (const old of drop) mapDelete(handlers, old);
+    scripts.add(script.file);
     mapSet(handlers, token, await loadHandler(require, script));
     outside.flush();
     setImmediate(flushCompileCache); // a host that is killed writes no cache
