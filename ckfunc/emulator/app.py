@@ -121,15 +121,12 @@ class App:
     def _note(
         self, caller: int, scope: Mapping[str, Any], headers: Mapping[str, str], segments: list[str]
     ) -> tuple[Calls, Asked] | None:
-        """Note that a run's handler asks something, unless the run is long over."""
-        calls = self._services.dispatch.recorder.of(caller)
-        if calls is None:
-            return None
+        """Note that a run's handler asks something."""
         query = scope["query_string"].decode("latin-1")
         path = f"/{'/'.join(segments)}{'?' if query else ''}{query}"
         asked = Asked(scope["method"], path, headers.get("content-type"))
-        calls.add(asked)
-        return calls, asked
+        calls = self._services.dispatch.recorder.asked(caller, asked)
+        return None if calls is None else (calls, asked)
 
     async def _answer(
         self,

@@ -170,6 +170,7 @@ class Emulator:
 
     def snapshot(self) -> bytes:
         """Return all data of an emulator in memory, as it is between two runs: those under way are waited for."""
+        self._require_memory()
 
         async def taken(services: Services) -> bytes:
             await _idle(services)
@@ -182,6 +183,7 @@ class Emulator:
 
         Processes of functions stay warm, tokens stay good. Requests that a handler of before still sends are refused.
         """
+        self._require_memory()
 
         async def put_back(services: Services) -> None:
             await _idle(services)
@@ -189,6 +191,10 @@ class Emulator:
             services.dispatch.data_replaced()
 
         self.within(put_back)
+
+    def _require_memory(self) -> None:
+        if self._data_dir is not None:
+            raise ValueError("only an emulator in memory has snapshots")
 
     def _listen(self) -> socket.socket:
         family = socket.AF_INET6 if ":" in self._host else socket.AF_INET

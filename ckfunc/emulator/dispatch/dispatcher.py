@@ -12,7 +12,7 @@ from ckfunc.base.errors import CkfuncError
 from ckfunc.emulator.dispatch import runtimes
 from ckfunc.emulator.dispatch.depth import DEEPEST, Depths
 from ckfunc.emulator.dispatch.endings import Endings
-from ckfunc.emulator.dispatch.recording import Calls, Recorder
+from ckfunc.emulator.dispatch.recording import Recorder
 from ckfunc.emulator.dispatch.scripts import INITIALIZATION_SCRIPT, Compiler, compiled, handler_name, syntax_error
 from ckfunc.emulator.http.auth import CLIENT_ID, CLIENT_SECRET
 from ckfunc.emulator.store import functions, invocations
@@ -68,7 +68,6 @@ class _Started:
     invocation: Invocation
     depth: int
     console: list[ConsoleLine]
-    calls: Calls
     steady: Steady | None = None
     on_console: Callable[[ConsoleLine], None] | None = None
 
@@ -93,9 +92,10 @@ class Dispatcher:
         most_waiting: int = MOST_WAITING,
     ) -> None:
         self.base_url = base_url
-        self.recorder = Recorder(database)
         self.chained = True
         """Whether events run functions; switched off, only what `run` is asked for runs."""
+        self._running: dict[int, _Started] = {}
+        self.recorder = Recorder(database, self._running)
         self._database = database
         self._hosts = hosts
         self._compiler = compiler
@@ -103,7 +103,6 @@ class Dispatcher:
         self._most_waiting = most_waiting
         self._depths = Depths()
         self._endings = Endings(database, self.recorder, self._on_event)
-        self._running: dict[int, _Started] = {}
         self._tasks: set[asyncio.Task[Any]] = set()
         self._slots = asyncio.Semaphore(MOST_AT_ONCE)
         self._warm: set[int] = set()
@@ -147,8 +146,8 @@ class Dispatcher:
         outcome = await self._execute(started)
         result = invocations.result_of(outcome)
         invocation = replace(started.invocation, status=outcome.status, result=result)
-        calls = started.calls
-        detail = InvocationDetail(invocation.id, outcome.console, outcome.duration_ms, calls.shown(), calls.omitted)
+        calls = self.recorder.shown(invocation.id)
+        detail = InvocationDetail(invocation.id, outcome.console, outcome.duration_ms, *calls)
         return Run(invocation, detail, outcome)
 
     def so_far(self, invocation_id: int) -> InvocationDetail | None:
@@ -156,8 +155,7 @@ class Dispatcher:
         started = self._running.get(invocation_id)
         if started is None:
             return None
-        calls = started.calls
-        return InvocationDetail(invocation_id, tuple(started.console), None, calls.shown(), calls.omitted)
+        return InvocationDetail(invocation_id, tuple(started.console), None, *self.recorder.shown(invocation_id))
 
     def runtime_changed(self) -> None:
         """Take note of another runtime: new runs get the new one, and what was warm is made warm again."""
@@ -232,7 +230,7 @@ class Dispatcher:
         self._endings.catch_up()
         depth = self._depths.below(caller)
         invocation = invocations.begin(self._database, function.id, function.current_version_number, data)
-        started = _Started(function, invocation, depth, [], self.recorder.begin(invocation.id), steady, on_console)
+        started = _Started(function, invocation, depth, [], steady, on_console)
         self._running[invocation.id] = started
         self._depths.note(invocation.id, depth)
         return started
@@ -280,7 +278,7 @@ class Dispatcher:
         invocation_id = started.invocation.id
         if self._running.pop(invocation_id, None) is None:
             return
-        self._endings.store(outcome, started.calls)
+        self._endings.store(invocation_id, outcome)
         self._on_event(
             f"{started.function.type} v{started.invocation.version_number} {outcome.status.value}"
             f" in {outcome.duration_ms:.0f} ms" + (f": {outcome.error.message}" if outcome.error else "")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable
 
-from ckfunc.emulator.dispatch.recording import Calls, Recorder
+from ckfunc.emulator.dispatch.recording import Recorder
 from ckfunc.emulator.store import invocations
 from ckfunc.emulator.store.database import Database
 from ckfunc.model.execution import Outcome
@@ -18,21 +18,21 @@ class Endings:
         self._database = database
         self._recorder = recorder
         self._on_event = on_event
-        self._waiting: dict[int, tuple[Outcome, Calls]] = {}
+        self._waiting: dict[int, Outcome] = {}
 
-    def store(self, outcome: Outcome, calls: Calls) -> None:
+    def store(self, invocation_id: int, outcome: Outcome) -> None:
         """Note what a run came to, now or as soon as the database takes it. Never raises for a full disk."""
-        self._waiting[calls.invocation_id] = outcome, calls
+        self._waiting[invocation_id] = outcome
         self.catch_up()
 
     def catch_up(self) -> None:
         """Store what could not be stored before."""
         while self._waiting:
-            invocation_id, (outcome, calls) = next(iter(self._waiting.items()))
+            invocation_id, outcome = next(iter(self._waiting.items()))
             try:
-                invocations.end(self._database, invocation_id, outcome, calls.shown(), calls.omitted)
+                invocations.end(self._database, invocation_id, outcome, *self._recorder.shown(invocation_id))
             except sqlite3.OperationalError as error:
                 self._on_event(f"the end of run {invocation_id} cannot be stored yet: {error}")
                 return
             del self._waiting[invocation_id]
-            self._recorder.end(calls)
+            self._recorder.end(invocation_id)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import sqlite3
 from collections import deque
+from collections.abc import Container
 from contextlib import suppress
 from typing import Any
 
@@ -74,10 +75,14 @@ class Calls:
 
 
 class Recorder:
-    """Notes requests by the label that they carry. Belongs to the event loop's thread."""
+    """Notes requests by the label that they carry. Belongs to the event loop's thread.
 
-    def __init__(self, database: Database) -> None:
+    `running` holds the runs that are under way. Most runs ask nothing, and cost nothing here.
+    """
+
+    def __init__(self, database: Database, running: Container[int]) -> None:
         self._database = database
+        self._running = running
         self._of: dict[int, Calls] = {}
         self._ended: deque[int] = deque()
         self._undone = 0
@@ -98,26 +103,17 @@ class Recorder:
             raise Refused("the run that sent this is over, and the emulator's data was put back since")
         return int(number)
 
-    def begin(self, invocation_id: int) -> Calls:
-        """Note the requests of a run from now on."""
-        calls = self._of[invocation_id] = Calls(invocation_id)
+    def asked(self, invocation_id: int, asked: Asked) -> Calls | None:
+        """Note that a run asks something; None when the run is not known, or was over long ago."""
+        calls = self._of.get(invocation_id)
+        if calls is None:
+            if invocation_id not in self._running and not invocations.asked_nothing(self._database, invocation_id):
+                return None
+            calls = self._of[invocation_id] = Calls(invocation_id)
+            if invocation_id not in self._running:
+                self.end(invocation_id)
+        calls.add(asked)
         return calls
-
-    def end(self, calls: Calls) -> None:
-        """Take note that a run has ended and was stored; what its handler did not wait for may still come."""
-        calls.ended = True
-        self._ended.append(calls.invocation_id)
-        if len(self._ended) > _MOST_ENDED:
-            self._of.pop(self._ended.popleft(), None)
-
-    @property
-    def busy(self) -> bool:
-        """Whether a request is being answered."""
-        return any(calls.open for calls in self._of.values())
-
-    def of(self, invocation_id: int) -> Calls | None:
-        """Return the requests of a run that is under way, or was lately."""
-        return self._of.get(invocation_id)
 
     def answered(self, calls: Calls, asked: Asked, status: int) -> None:
         """Note the answer to a request."""
@@ -126,6 +122,25 @@ class Recorder:
         if calls.ended and self._of.get(calls.invocation_id) is calls:
             with suppress(sqlite3.OperationalError):  # a full disk: the request itself has been answered
                 invocations.set_calls(self._database, calls.invocation_id, calls.shown(), calls.omitted)
+
+    def end(self, invocation_id: int) -> None:
+        """Take note that a run has ended and was stored; what its handler did not wait for may still come."""
+        calls = self._of.get(invocation_id)
+        if calls is not None:
+            calls.ended = True
+            self._ended.append(invocation_id)
+            if len(self._ended) > _MOST_ENDED:
+                self._of.pop(self._ended.popleft(), None)
+
+    def shown(self, invocation_id: int) -> tuple[tuple[ApiCall, ...], int]:
+        """Return the requests of a run that is under way or has just ended, and how many more there were."""
+        calls = self._of.get(invocation_id)
+        return ((), 0) if calls is None else (calls.shown(), calls.omitted)
+
+    @property
+    def busy(self) -> bool:
+        """Whether a request is being answered."""
+        return any(calls.open for calls in self._of.values())
 
     def undo(self) -> None:
         """Forget every run: the data is put back to what it was, and ids will be given again."""

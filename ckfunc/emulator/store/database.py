@@ -122,7 +122,8 @@ def copied(path: Path, schema: Sequence[str], migrations: Sequence[str] = ()) ->
     """
     with closing(sqlite3.connect(":memory:", isolation_level=None)) as copy:
         try:
-            with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as origin:
+            # Not read-only: that would leave files beside a database that nobody else has open.
+            with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=rw", uri=True)) as origin:
                 origin.execute("PRAGMA busy_timeout = 5000")
                 origin.backup(copy)
             content = bytearray(copy.serialize())

@@ -86,6 +86,12 @@ def set_calls(database: Database, invocation_id: int, calls: Sequence[ApiCall], 
     )
 
 
+def asked_nothing(database: Database, invocation_id: int) -> bool:
+    """Tell whether a run has ended without having asked anything of the platform."""
+    row = database.one("SELECT calls = '[]' FROM invocation_details WHERE invocation_id = ?", invocation_id)
+    return row is not None and bool(row[0])
+
+
 def end_abandoned(database: Database, reason: HandlerError) -> int:
     """Fail every run that an earlier process left RUNNING; return how many there were."""
     outcome = Outcome(None, reason)
