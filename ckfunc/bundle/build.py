@@ -139,7 +139,8 @@ def _bundle(entry: Entry, meta: Mapping[str, Any], text: str, source_map: str) -
         if name is None:
             return (complaints.no_handler(entry.path),)
         if name != "handleEvent":
-            return (_two_handlers(entry, modules),)
+            numbered = re.fullmatch(r"handleEvent\d+", name)
+            return (_two_handlers(entry, modules) if numbered else complaints.renamed(entry.path, name),)
     elif entry.handler and re.search(r"\bhandleEvent2\b", text):
         return (_two_handlers(entry, modules),)
     return Bundle(text, tuple(sorted(modules)), _local(source_map))

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from ckfunc.base.errors import Problem
 from ckfunc.bundle.graph import EXTENSIONS, Graph, place_of
+from ckfunc.bundle.scan import Specifier, specifiers
 
 KEPT = "ckfunc_kept"
 """The name that a bundle exports handleEvent by, for as long as it is made: what is exported stays."""
@@ -27,6 +28,9 @@ def problems(said: str, entry: str, graph: Graph) -> Iterator[Problem]:
             yield Problem(entry, 1, 1, f"this cannot be bundled: {message}")
             continue
         path = one["path"]
+        if path not in graph.files:  # esbuild went there by a path of this machine
+            yield from _led_to(path, graph)
+            continue
         line, column, ended = _place(graph.files.get(path, ""), int(one["line"]), int(one["column"]))
         if found := _UNRESOLVED.match(message):
             yield _unresolved(Problem(path, line, column, ""), found["name"], graph)
@@ -40,10 +44,31 @@ def problems(said: str, entry: str, graph: Graph) -> Iterator[Problem]:
             yield Problem(path, line, column, _sentence(message))
 
 
+def absolute(graph: Graph) -> Iterator[tuple[str, Specifier]]:
+    """Yield how files name places of this machine rather than of the project, and which files do."""
+    for path, text in sorted(graph.files.items()):
+        yield from ((path, one) for one in specifiers(text) if one.absolute)
+
+
+def _led_to(file: str, graph: Graph) -> Iterator[Problem]:
+    """Yield the names that lead to a file outside of the project; all such names when none is seen to."""
+    names = tuple(absolute(graph))
+    stem = file.replace("\\", "/").lstrip("./")
+    seen = [one for one in names if stem.startswith(one[1].path.replace("\\", "/").lstrip("./"))]
+    for path, one in seen or names:
+        yield outside(path, one.line, one.column, one.path)
+
+
 def no_handler(path: str) -> Problem:
     """Say that a handler lacks the function that the platform calls."""
     hint = "a handler that imports local files declares it, or imports it by that name"
     return Problem(path, 1, 1, "there is no top-level function named handleEvent", hint)
+
+
+def renamed(path: str, name: str) -> Problem:
+    """Say that a handler imports its function under another name than the one that it has."""
+    message = f"the script's function would be called {name}, not handleEvent"
+    return Problem(path, 1, 1, message, "import it as it is called, and declare a function handleEvent that calls it")
 
 
 def outside(path: str, line: int, column: int, name: str) -> Problem:

@@ -200,7 +200,13 @@ class _Bundling:
 
 
 def _parse(app: App, scripts: Sequence[Script], handlers: bool) -> Sequence[SyntaxProblem]:
+    from ckfunc.bundle.scan import is_module, specifiers
     from ckfunc.model.execution import SyntaxProblem
 
-    compiled = app.compiler().compile([(one.path, one.text) for one in scripts], handlers=handlers)
-    return [one for one in compiled if isinstance(one, SyntaxProblem)]
+    # Where handleEvent may come from another file, the bundle tells whether it is there.
+    imported = [one for one in scripts if handlers and is_module(one.text) and specifiers(one.text)]
+    found: list[SyntaxProblem] = []
+    for group, complete in ((imported, False), ([one for one in scripts if one not in imported], handlers)):
+        compiled = app.compiler().compile([(one.path, one.text) for one in group], handlers=complete) if group else ()
+        found += [one for one in compiled if isinstance(one, SyntaxProblem)]
+    return found

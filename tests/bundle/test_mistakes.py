@@ -65,6 +65,24 @@ def test_a_path_of_this_machine_is_refused_even_if_it_leads_somewhere(
     assert found.startswith(f'handlers/start.ts:1:19: "{name}" is outside the project')
 
 
+def test_what_a_path_of_this_machine_leads_to_is_not_told_even_if_it_is_broken(
+    make: Make, bundler: Bundler, tmp_path: Path
+) -> None:
+    (tmp_path / "secrets").write_text("root:x:0:0\n")
+    (tmp_path / "a.ts").write_text(f'import "{(tmp_path / "secrets").as_posix()}";\nexport const a = 1;\n')
+    for name in ((tmp_path / "secrets").as_posix(), (tmp_path / "a").as_posix()):
+        (found,) = mistakes(bundler, make, {"handlers/start.ts": importing(name)})
+        assert found.startswith(f'handlers/start.ts:1:19: "{name}" is outside the project')
+
+
+def test_a_handler_that_is_called_otherwise_where_it_is_declared_is_refused(make: Make, bundler: Bundler) -> None:
+    start = 'import { a as handleEvent } from "../lib/a";\n'
+    for source in (start, start + "export { handleEvent };\n"):
+        files = {"handlers/start.ts": source, "lib/a.ts": "export function a() { return 1; }\n"}
+        (found,) = mistakes(bundler, make, files)
+        assert found.startswith("handlers/start.ts:1:1: the script's function would be called a, not handleEvent (")
+
+
 def test_a_path_that_is_computed_is_refused(make: Make, bundler: Bundler) -> None:
     source = (
         "const load = (name: string) => import(`../lib/${name}.ts`);\nfunction handleEvent() { return load('a'); }\n"

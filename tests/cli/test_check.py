@@ -138,6 +138,16 @@ def test_local_modules_are_checked_and_what_cannot_be_bundled_is_said(ckfunc: Ck
     assert len(ran.out.splitlines()) == 1
 
 
+def test_a_handler_whose_function_is_imported_is_whole(ckfunc: Ckfunc, project: Path) -> None:
+    (project / "lib").mkdir()
+    (project / "lib/start.ts").write_text("export const handleEvent = async (event: { username: string }) => event;\n")
+    for source, code in (('import { handleEvent } from "../lib/start";\n', 0), ('export * from "../lib/start";\n', 1)):
+        (project / "handlers/start.ts").write_text(source)
+        ran = ckfunc("-C", project, "check")
+        assert ran.code == code, ran.out
+    assert ran.out.startswith("handlers/start.ts:1:1: there is no top-level function named handleEvent (")
+
+
 def test_without_typescript_or_functions_it_says_what_it_did(ckfunc: Ckfunc, project: Path) -> None:
     (project / "functions.yaml").write_text("version: 1\nruntime: {environment: {}}\n")
     ran = ckfunc("-C", project, "check")
