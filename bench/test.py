@@ -1,4 +1,4 @@
-"""How many test cases run in a second: 200 of a handler that calls the platform, and of one that needs new processes."""
+"""How many test cases run in a second: 200 of a handler that calls the platform, and 200 that need new processes."""
 
 from __future__ import annotations
 

@@ -12,6 +12,8 @@ from xml.etree import ElementTree as ET
 import pytest
 import yaml
 from support.loopback import Reply, serve
+from support.recorded import recorded as recorded_by
+from support.recorded import rows_of
 
 from ckfunc.cli.context import App
 from ckfunc.cli.testing import run_tests
@@ -349,3 +351,39 @@ def test_what_cannot_be_added_is_told(ckfunc: Callable[..., Any], recorded: Path
     write(recorded, "cases: [", "broken.yaml")
     broken = ckfunc(*local, "test", "add", "--invocation", ids(ckfunc, recorded)["eve"], "--file", "tests/broken.yaml")
     assert (broken.code, "tests/broken.yaml" in broken.err) == (1, True)
+
+
+def test_a_run_of_a_real_application_is_found_by_reading_alone_and_no_secret_comes_along(
+    ckfunc: Callable[..., Any], root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    secret = "canary-5f2c"
+    event = {
+        "user": {"id": 70, "name": "ann", "displayName": "Ann"},
+        "channel": {"id": 900, "type": "PUBLIC", "name": "desk"},
+        "message": {
+            "id": 5000,
+            "type": "TEXT",
+            "body": f"tell nobody: {secret}",
+            "properties": {"token": "canary-token"},
+        },
+    }
+    payload = {"body": f"TELL NOBODY: {secret.upper()}", "token": "canary-token"}
+    rows = rows_of([event] * 950, payload=payload)
+    with recorded_by({SENT: ANSWER}, {SENT: rows}, environment={"SHOUTED": secret.upper(), "SAID": secret}) as target:
+        for name, value in target.environ().items():
+            monkeypatch.setenv(name, value)
+        monkeypatch.setenv("MISSING", "a canary too")
+        wanted = rows[123]["id"]
+        ran = ckfunc("-C", root, "test", "add", "--invocation", wanted, "--yes", "-v")
+        assert ckfunc("-C", root, "test", "add", "--invocation", rows[-1]["id"] + 1).code == 1
+        calls = target.server.calls()
+    assert ran.code == 0, ran.err
+    assert all(one == "POST /oauth/token" or one.startswith("GET /v1/") for one in calls)
+    assert 3 < len(calls) < 20
+    text = (root / "tests/user-sent-message.yaml").read_text()
+    everything = text + ran.out + ran.err
+    assert "canary" not in everything.lower()
+    (case,) = yaml.safe_load(text)["cases"]
+    assert case["event"]["message"]["body"] == "tell nobody: redacted-2"
+    assert case["expect"]["result"]["token"] == "redacted-1"
+    assert case["name"] == f"invocation {wanted}"

@@ -47,8 +47,9 @@ class Recorded:
             script = self.scripts[types[int(parts[1]) - 1]]
             return Reply(body={"id": 900, "versionNumber": self.version, "handlerScript": script})
         if parts[0] == "functions" and parts[2:] == ["invocations"]:
-            query = {name: int(values[0]) for name, values in parse_qs(address.query).items() if name != "sort"}
-            rows = list(self.rows.get(types[int(parts[1]) - 1], ()))[::-1]
+            said = parse_qs(address.query)
+            query = {name: int(values[0]) for name, values in said.items() if name != "sort"}
+            rows = list(self.rows.get(types[int(parts[1]) - 1], ()))[:: 1 if said.get("sort") == ["id,asc"] else -1]
             first, size = query["page"] * query["size"], query["size"]
             found = rows[first : first + size]
             return Reply(body=page_of("invocations", found, number=query["page"], size=size, total=len(rows)))
