@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -11,6 +10,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from ckfunc.base.clock import parse_timestamp
+from ckfunc.base.documents import read_document
 from ckfunc.base.errors import CkfuncError, InvalidFiles, InvalidManifest, Problem
 from ckfunc.cases.case import DEFAULT_NOW, Case, Expectation, ExpectedCall, Wanted
 from ckfunc.cases.definition import CASES
@@ -207,8 +207,8 @@ class _Reader:
             self._report(leaf.node, f"file {text.message}", text.hint)
             return None
         try:
-            event = json.loads(text)
-        except (ValueError, RecursionError) as error:
+            event = read_document(text)
+        except ValueError as error:
             line, column = getattr(error, "lineno", 0), getattr(error, "colno", 0)
             self.problems.append(Problem(name, line, column, f"this is not JSON: {getattr(error, 'msg', error)}"))
             return None

@@ -11,6 +11,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ckfunc.base.documents import read_document
 from ckfunc.base.errors import EXIT_FAILED, EXIT_OK, Busy, CkfuncError, UsageProblem
 from ckfunc.base.text import printable
 from ckfunc.cli.context import App
@@ -123,12 +124,11 @@ def _read(app: App, event: str) -> Any:
     shown = "standard input" if event == "-" else app.output.path(app.directory / event)
     try:
         # Bytes in any UTF, with or without a byte order mark: what shells write.
-        return json.loads(sys.stdin.buffer.read() if event == "-" else (app.directory / event).read_bytes())
+        return read_document(sys.stdin.buffer.read() if event == "-" else (app.directory / event).read_bytes())
     except OSError as error:
-        raise UsageProblem(f"cannot read the event: {shown}: {error.strerror}", hint="--event FILE, or - ") from None
-    except (ValueError, RecursionError) as error:
-        problem = "it is nested too deeply" if isinstance(error, RecursionError) else error
-        raise UsageProblem(f"{shown} is not JSON: {problem}", hint="an event is a JSON object") from None
+        raise UsageProblem(f"cannot read the event: {shown}: {error.strerror}", hint="--event FILE, or -") from None
+    except ValueError as error:
+        raise UsageProblem(f"{shown} is not JSON: {error}", hint="an event is a JSON object") from None
 
 
 def event_of(document: Any, trigger_type: str) -> Mapping[str, Any]:

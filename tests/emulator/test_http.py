@@ -100,6 +100,7 @@ def test_bodies_are_taken_in_every_media_type_of_the_platform(client: httpx.Clie
         (b"", "application/json", r"no body"),
         (b"  ", None, r"no body"),
         (b"[1", "application/json", r"not JSON"),
+        (b'{"type": 1e999}', "application/json", r"1e999 is too large a number"),
         (b'{"type": NaN}', "application/json", r"NaN is no JSON value"),
         (b"\xff\xfe", "application/json", r"not UTF-8"),
         (b'{"type": "\\ud800"}', "application/json", r"surrogate"),

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from typing import Any
 
 import click
 
+from ckfunc.base.documents import read_document
 from ckfunc.base.errors import CkfuncError, UsageProblem
 from ckfunc.cli.completing import complete_types
 from ckfunc.cli.context import App
@@ -53,12 +53,11 @@ def event_from(data: str | None) -> dict[str, Any]:
     if data is None:
         return {}
     try:
-        event = json.loads(_given(data))  # bytes in any UTF, with or without a byte order mark: what shells write
+        event = read_document(_given(data))  # bytes in any UTF, with or without a byte order mark: what shells write
     except OSError as error:
         raise UsageProblem(f"cannot read the event: {error}", hint="--data @FILE names a JSON file") from None
-    except (ValueError, RecursionError) as error:
-        problem = "it is nested too deeply" if isinstance(error, RecursionError) else error
-        raise UsageProblem(f"--data is not JSON: {problem}", hint=_EXAMPLE) from None
+    except ValueError as error:
+        raise UsageProblem(f"--data is not JSON: {error}", hint=_EXAMPLE) from None
     if not isinstance(event, dict):
         raise UsageProblem("--data is not a JSON object", hint=_EXAMPLE)
     return event

@@ -6,9 +6,10 @@ import json
 import re
 from email.message import Message
 from functools import lru_cache
-from typing import Any, NoReturn
+from typing import Any
 from urllib.parse import parse_qsl
 
+from ckfunc.base.documents import finite, no_constant
 from ckfunc.base.nesting import DEEPEST, deeper_than
 from ckfunc.emulator.http.multipart import Part, split
 from ckfunc.emulator.http.problems import Refused
@@ -41,7 +42,7 @@ def read_json(body: bytes, content_type: str | None) -> Any:
         raise Refused("the request has no body; send a JSON document")
     try:
         text = body.decode("utf-8")
-        document = json.loads(text, parse_constant=_no_constant)
+        document = json.loads(text, parse_constant=no_constant, parse_float=finite)
     except UnicodeDecodeError as error:
         raise Refused(f"the body is not UTF-8 (byte {error.start})") from None
     except json.JSONDecodeError as error:
@@ -87,9 +88,5 @@ def read_multipart(body: bytes, content_type: str | None) -> dict[str, Part]:
     return {part.name: part for part in split(body, parameters.get("boundary", ""))}
 
 
-def _no_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is no JSON value")
-
-
-DECODER = json.JSONDecoder(parse_constant=_no_constant)
+DECODER = json.JSONDecoder(parse_constant=no_constant, parse_float=finite)
 """Reads JSON a value at a time."""

@@ -1,0 +1,41 @@
+"""How JSON that somebody wrote is read: only what every other reader takes for the same."""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import Any, NoReturn
+
+from ckfunc.base.nesting import DEEPEST, deeper_than
+
+
+def read_document(data: str | bytes) -> Any:
+    """Return the JSON document in `data`; bytes may be in any UTF, with or without a byte order mark.
+
+    Raises ValueError, with a reason, for what Python alone takes for JSON too: NaN, numbers beyond all bounds, halves
+    of surrogate pairs; and for what is nested too deeply.
+    """
+    try:
+        document = json.loads(data, parse_constant=no_constant, parse_float=finite)
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
+    if deeper_than(document, DEEPEST):
+        raise ValueError(f"it is nested too deeply: at most {DEEPEST} levels are allowed")
+    try:
+        json.dumps(document, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        raise ValueError("it holds half of a surrogate pair, which is no text") from None
+    return document
+
+
+def no_constant(name: str) -> NoReturn:
+    """Refuse what is not JSON, but read by Python; raises ValueError."""
+    raise ValueError(f"{name} is no JSON value")
+
+
+def finite(digits: str) -> float:
+    """Return a number. Raises ValueError for one that is too large to be one: it would be written as Infinity."""
+    number = float(digits)
+    if math.isinf(number):
+        raise ValueError(f"{digits[:40]} is too large a number")
+    return number
