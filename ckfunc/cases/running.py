@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import AbstractContextManager
 
 from ckfunc.base.errors import CkfuncError
@@ -26,11 +26,14 @@ def chosen(cases: Sequence[Case], wanted: str | None) -> tuple[Case, ...]:
     return tuple(one for one in cases if text in f"{one.file} › {one.name} › {one.type}".casefold())
 
 
-def run_all(cases: Sequence[Case], place: Place, *, jobs: int) -> Iterator[Result]:
+def run_all(
+    cases: Sequence[Case], place: Place, *, jobs: int, cut_short: Callable[[], None] = lambda: None
+) -> Generator[Result]:
     """Yield what comes of each case, in their order, as soon as it is known.
 
-    `jobs` cases are tried at a time, each in a place of its own that is made when it is first needed. Raises what
-    making a place raises.
+    `jobs` cases are tried at a time, each in a place of its own that is made when it is first needed. Who does not take
+    all results ends it: `cut_short` is called, so that nobody waits for what is being tried. Raises what making a place
+    raises.
     """
     told = [_untried(one, any_only=any(case.only for case in cases)) for one in cases]
     waiting: queue.SimpleQueue[int] = queue.SimpleQueue()
@@ -49,11 +52,19 @@ def run_all(cases: Sequence[Case], place: Place, *, jobs: int) -> Iterator[Resul
     try:
         for index in range(len(told)):
             while (result := told[index]) is None:
-                at, outcome = done.get()
+                try:
+                    # A wait without a time limit cannot be interrupted by Ctrl-C on Windows.
+                    at, outcome = done.get(timeout=0.5)
+                except queue.Empty:
+                    continue
                 if isinstance(outcome, BaseException):
                     raise outcome
                 told[at] = outcome
             yield result
+    except BaseException:
+        stop.set()
+        cut_short()
+        raise
     finally:
         stop.set()
         for worker in workers:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -97,10 +98,18 @@ def run_tests(
         hint = "it is for the desk: in CI it would hide that the other cases were not run"
         raise refused(Problem(one.file, one.line, 1, f"the case {one.name!r} has `only`", hint) for one in only)
     results = []
-    for result in run_all(picked, lambda: _places(app, project), jobs=jobs or _processors()):
-        results.append(result)
-        if on_result is not None:
-            on_result(result)
+    benches: list[Bench] = []
+
+    def cut_short() -> None:
+        for bench in list(benches):
+            bench.stop()
+
+    places = partial(_places, app, project, benches)
+    with closing(run_all(picked, places, jobs=jobs or _processors(), cut_short=cut_short)) as running:
+        for result in running:
+            results.append(result)
+            if on_result is not None:
+                on_result(result)
     return Tested(tuple(results), time.monotonic() - begin, project.warnings)
 
 
@@ -129,10 +138,11 @@ def scope_of(project: Project) -> Scope:
 
 
 @contextmanager
-def _places(app: App, project: Project) -> Iterator[Try]:
+def _places(app: App, project: Project, benches: list[Bench]) -> Iterator[Try]:
     """Make a place where cases are tried: an emulator, and a Node process that is as new for each case."""
     with ExitStack() as opened:
         bench = Bench(app, project, opened)
+        benches.append(bench)
         yield bench.attempt
 
 
@@ -147,6 +157,7 @@ class Bench:
         self._opened = opened
         self._sandboxes: dict[bool, tuple[Sandbox, Scripts]] = {}
         self._planted: dict[bool, Seed] = {}
+        self._stopped = False
 
     def attempt(self, case: Case) -> Observed:
         """Run one case. Raises CkfuncError when it cannot begin."""
@@ -157,6 +168,12 @@ class Bench:
         else:
             self._plant(sandbox, case)
         return observed(sandbox.run(case.type, case.event, steady=_steady(case.now)))
+
+    def stop(self) -> None:
+        """End what is being tried, from any thread; nothing more can be tried."""
+        self._stopped = True
+        for sandbox, _ in list(self._sandboxes.values()):
+            sandbox.stop()
 
     def _plant(self, sandbox: Sandbox, case: Case) -> None:
         try:
@@ -176,6 +193,9 @@ class Bench:
             steady = _steady(DEFAULT_NOW)
             made = Sandbox(self._app, scripts, steady=steady, network=case.network, renewable=True)
             sandbox = self._opened.enter_context(made)
+            self._sandboxes[case.network] = (sandbox, scripts)
+            if self._stopped:  # while it was set up
+                raise CkfuncError("the tests were ended")
         else:
             sandbox = known[0]
             sandbox.begin_anew()

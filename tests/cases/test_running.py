@@ -90,10 +90,12 @@ def test_who_has_seen_enough_ends_the_run() -> None:
 
         yield attempt
 
-    running = run_all(cases(1000), place, jobs=1)
+    cut: list[str] = []
+    running = run_all(cases(1000), place, jobs=1, cut_short=lambda: cut.append("short"))
     next(running)
-    running.close()  # type: ignore[attr-defined]  # it is a generator
-    assert threading.active_count() < 50
+    running.close()
+    assert cut == ["short"]
+    assert not [one for one in threading.enumerate() if one.name.startswith("ckfunc-test")]
 
 
 def test_skipped_and_left_out_cases_are_not_tried() -> None:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import re
+import signal
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -261,6 +264,23 @@ def test_other_servers_are_out_of_reach_unless_a_case_asks_for_them(ckfunc: Call
         write(root, f"type: {TYPE}\ncases: [{', '.join(cases)}]\n")
         ran = ckfunc("-C", root, "test")
     assert ran.code == 0, ran.out
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Ctrl-C is a signal")
+def test_ctrl_c_ends_what_is_being_tried(root: Path) -> None:
+    (root / "handlers/start.ts").write_text(
+        "async function handleEvent() { console.log('now'); await new Promise((done) => setTimeout(done, 9000)); }\n"
+    )
+    slow = f"type: {TYPE}\ncases:\n  - {{name: quick, event: {{}}, skip: true}}\n"
+    write(root, slow + "".join(f"  - {{name: slow {number}, event: {{}}}}\n" for number in range(4)))
+    command = [sys.executable, "-m", "ckfunc", "-C", str(root), "test"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None and process.stderr is not None
+        assert process.stdout.readline() == b"tests/start.yaml\n"
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=8)  # a case takes longer
+    assert process.returncode == 130, err
+    assert b"Traceback" not in err and b"slow" not in out
 
 
 # -- test add ----------------------------------------------------------------------------------------------------------

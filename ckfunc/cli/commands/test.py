@@ -75,7 +75,13 @@ Examples:
   ckfunc test add --invocation 4711 --file tests/incidents.yaml --yes""",
 )
 @click.argument("trigger_type", metavar="[TYPE]", required=False, shell_complete=complete_types)
-@click.option("--invocation", type=click.IntRange(1), required=True, metavar="ID", help="The run, as `logs` shows it.")
+@click.option(
+    "--invocation",
+    type=click.IntRange(1),
+    required=True,
+    metavar="ID",
+    help="The run, by the id that `logs --json` shows.",
+)
 @click.option("--name", metavar="TEXT", help="What the case is called (default: after the invocation).")
 @click.option(
     "--file", type=click.Path(path_type=Path), metavar="FILE", help="Where it goes (default: tests/ and the type)."
