@@ -153,6 +153,7 @@ def _made(local: bool, secure: bool, where: str) -> httpx.Client:
 
 
 _CHECK = "check the network, CHATKITTY_API_URL and CHATKITTY_AUTHORIZATION_URL"
+_START = f"start what is to listen there (an emulator: `ckfunc emulator`), or {_CHECK}"
 
 
 # What httpx calls it, what we call it, the sentence after the host's name, the hint; the first that fits counts.
@@ -187,7 +188,7 @@ def _unconnected(causes: list[BaseException], where: str) -> Unreachable:
     if any(isinstance(one, socket.gaierror) for one in causes):
         return NotSent(f"the host name of {where} could not be resolved", hint=_CHECK)
     if any(isinstance(one, ConnectionRefusedError) for one in causes):
-        return NotSent(f"{where} refused the connection: nothing listens there", hint=_CHECK)
+        return NotSent(f"{where} refused the connection: nothing listens there", hint=_START)
     return NotSent(f"no connection could be made to {where}", hint=_CHECK)
 
 

@@ -26,6 +26,7 @@ _KEYS = "r again · c clear · q quit"
 def develop(app: App, port: int, seed: Path | None) -> None:
     """Run an emulator, deploy to it on every save and show what runs, until told to end."""
     target = _target(app)
+    app.sources()  # what is wrong with the manifest is said before anything starts
     running = app.running_emulator()
     if running is not None and seed is not None:
         raise UsageProblem(
@@ -42,12 +43,16 @@ def develop(app: App, port: int, seed: Path | None) -> None:
     app.output.talk(
         ("emulator: ", "title"), f"{'already running' if running else 'client id and secret are `emulator`'}; /docs"
     )
-    stand = Stand(app, target.name)
     if not (app.output.interactive and app.output.pinnable):
-        watch_project(app, logs=True, yes=True, follower=stand)
+        stand = Stand(app, target.name)
+        try:
+            watch_project(app, logs=True, yes=True, follower=stand)
+        finally:
+            app.output.unpin()
         return
+    stand = Stand(app, target.name, keys=_KEYS)
     stop = threading.Event()
-    with key_by_key():
+    with key_by_key(stand.show):
         keys = threading.Thread(target=_obey, args=(app, stand, stop), name="ckfunc-keys", daemon=True)
         keys.start()
         try:
@@ -61,8 +66,9 @@ def develop(app: App, port: int, seed: Path | None) -> None:
 class Stand:
     """How things stand: what is deployed, what ran last, what is wrong. Written to by several threads."""
 
-    def __init__(self, app: App, target: str) -> None:
+    def __init__(self, app: App, target: str, *, keys: str = "") -> None:
         self._app = app
+        self._keys = keys
         self._lock = threading.Lock()
         self._target = target
         self._deployed = "nothing deployed yet"
@@ -121,7 +127,7 @@ class Stand:
                 found += ["  ", (f"{self._failures} of {self._runs} runs failed", "failure")]
             if self._broken:
                 found += ["  ", (f"✗ {self._broken}", "failure")]
-            return [*found, "  ", (_KEYS, "muted")]
+            return [*found, "  ", (self._keys, "muted")]
 
 
 def _target(app: App) -> Target:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
 LOOK_S = 0.2
@@ -14,7 +14,7 @@ if sys.platform == "win32":
     import msvcrt
 
     @contextmanager
-    def key_by_key() -> Iterator[None]:
+    def key_by_key(again: Callable[[], object]) -> Iterator[None]:  # noqa: ARG001 - there is no Ctrl-Z to come back from
         """Let keys be read as they are pressed."""
         yield
 
@@ -27,21 +27,50 @@ if sys.platform == "win32":
 else:
     import os
     import select
+    import signal
     import termios
 
     @contextmanager
-    def key_by_key() -> Iterator[None]:
-        """Let keys be read as they are pressed, and not be echoed; the terminal is put back afterwards."""
+    def key_by_key(again: Callable[[], object]) -> Iterator[None]:
+        """Let keys be read as they are pressed, and not be echoed, while the command is in the foreground.
+
+        The terminal is put back afterwards, were it by SIGTERM. A shell has put it back when we come to the foreground
+        again, after Ctrl-Z: `again` is called then. On the main thread only.
+        """
         handle = sys.stdin.fileno()
-        before = termios.tcgetattr(handle)
-        changed = termios.tcgetattr(handle)
+        before, changed = termios.tcgetattr(handle), termios.tcgetattr(handle)
         changed[3] &= ~(termios.ICANON | termios.ECHO)
+
+        def begin() -> None:
+            if _in_front(handle):
+                with suppress(termios.error):
+                    termios.tcsetattr(handle, termios.TCSANOW, changed)
+
+        def put_back(when: int) -> None:
+            if _in_front(handle):
+                with suppress(termios.error):
+                    termios.tcsetattr(handle, when, before)
+
+        def go_on(_number: int, _frame: object) -> None:
+            begin()
+            again()
+
+        def end(number: int, _frame: object) -> None:
+            put_back(termios.TCSANOW)
+            signal.signal(number, signal.SIG_DFL)
+            os.kill(os.getpid(), number)
+
+        does = {signal.SIGCONT: go_on, signal.SIGTERM: end, signal.SIGHUP: end}
+        ours = [one for one in does if signal.getsignal(one) is signal.SIG_DFL]
         try:
-            termios.tcsetattr(handle, termios.TCSANOW, changed)
+            begin()
+            for one in ours:
+                signal.signal(one, does[one])
             yield
         finally:
-            with suppress(termios.error):
-                termios.tcsetattr(handle, termios.TCSADRAIN, before)
+            for one in ours:
+                signal.signal(one, signal.SIG_DFL)
+            put_back(termios.TCSADRAIN)
 
     def pressed_keys(stop: threading.Event) -> Iterator[str]:
         """Yield keys until `stop` is set, or standard input ends."""
@@ -50,7 +79,20 @@ else:
             ready, _, _ = select.select([handle], [], [], LOOK_S)
             if not ready:
                 continue
-            data = os.read(handle, 64)
+            if not _in_front(handle):  # the keys are somebody else's, and to read them would stop us
+                stop.wait(LOOK_S)
+                continue
+            try:
+                data = os.read(handle, 64)
+            except OSError:  # the terminal is gone
+                return
             if not data:
                 return
             yield from data.decode("utf-8", "ignore")
+
+    def _in_front(handle: int) -> bool:
+        """Tell whether the terminal may be changed: what is in the background would be stopped for it."""
+        try:
+            return os.tcgetpgrp(handle) == os.getpgrp()
+        except OSError:
+            return True  # it does not control us, so it does not stop us either

@@ -254,7 +254,7 @@ class Output:
             self._status.show("".join(_painted(one, self.coloured(sys.stderr)) for one in _fitting(segments)))
 
     def unpin(self) -> None:
-        """Take that line away."""
+        """Take that line away for good."""
         self._status.close()
 
     def clear(self) -> None:

@@ -18,10 +18,13 @@ class StatusLine:
     def __init__(self, lock: threading.RLock) -> None:
         self._lock = lock
         self._text = ""
+        self._closed = False
 
     def show(self, text: str) -> None:
         """Replace the line; `text` may hold colours, and no newline."""
         with self._lock:
+            if self._closed:
+                return
             self._text = text
             self._draw(_ERASE + text)
 
@@ -31,10 +34,11 @@ class StatusLine:
             self._draw(_CLEAR + self._text)
 
     def close(self) -> None:
-        """Take the line away."""
+        """Take the line away for good: a thread that ends later must not bring it back."""
         with self._lock:
-            self._text = ""
-            self._draw(_ERASE)
+            shown, self._text, self._closed = self._text, "", True
+            if shown:
+                self._draw(_ERASE)
 
     @contextmanager
     def aside(self, stream: TextIO) -> Iterator[None]:

@@ -132,6 +132,7 @@ class Watcher:
         self._yes = yes
         self._follower = follower
         self._scope: Scope | None = None
+        self._writing = threading.Lock()
         # On an emulator, the manifest is all there is: what it lacks was in an earlier save of it.
         self._options = run.Options(allow_removals=allow_removals or project.target.emulator)
         self._retry_s = FIRST_RETRY_S
@@ -213,7 +214,12 @@ class Watcher:
         scope = scope_of(project)
         if scope != self._scope:
             self._scope = scope
-            threading.Thread(target=refresh_types, args=(project,), daemon=True).start()
+            threading.Thread(target=self._write_types, args=(project, scope), daemon=True).start()
+
+    def _write_types(self, project: Project, scope: Scope) -> None:
+        with self._writing:  # one after the other, and the last one stays
+            if scope == self._scope:
+                refresh_types(project)
 
     def close(self) -> None:
         """Forget a planned retry."""

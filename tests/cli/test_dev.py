@@ -146,6 +146,60 @@ def test_ctrl_c_ends_it_cleanly_and_the_terminal_is_as_it_was(project: Path) -> 
         os.close(theirs)
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="a terminal is a POSIX pseudo terminal here")
+@pytest.mark.parametrize("number", [15, 1])
+def test_the_terminal_is_put_back_by_a_signal_and_taken_again_when_it_comes_back_from_the_background(
+    project: Path, number: int
+) -> None:
+    import termios
+
+    ours, theirs = os.openpty()
+    before = termios.tcgetattr(theirs)
+    process = started(["-C", project, "dev", "--port", "0"], stdin=theirs, stdout=theirs, stderr=theirs)
+    try:
+        dev = Running(process, ours)
+        dev.until(r"no changes|created")
+        dev.until(r"q quit")
+        process.send_signal(signal.SIGSTOP)
+        termios.tcsetattr(theirs, termios.TCSANOW, before)  # as a shell does when Ctrl-Z was pressed
+        dev.shown = ""
+        process.send_signal(signal.SIGCONT)
+        dev.until(r"q quit")
+        assert termios.tcgetattr(theirs)[3] != before[3]
+        process.send_signal(number)
+        assert process.wait(timeout=30) == -number
+        assert termios.tcgetattr(theirs) == before
+    finally:
+        process.kill()
+        process.wait()
+        os.close(ours)
+        os.close(theirs)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a terminal is a POSIX pseudo terminal here")
+def test_where_no_key_can_be_pressed_the_status_line_names_none_and_goes_in_the_end(project: Path) -> None:
+    ours, theirs = os.openpty()
+    process = started(["-C", project, "dev", "--port", "0"], stdin=subprocess.DEVNULL, stdout=theirs, stderr=theirs)
+    try:
+        dev = Running(process, ours)
+        said = dev.until(r"created.*1 function at \d\d:\d\d:\d\d[^\n]*$")[0]
+        assert "quit" not in said
+        process.send_signal(signal.SIGINT)
+        dev.until(r"\r\x1b\[2K\s*$")
+        assert process.wait(timeout=30) == 130
+    finally:
+        process.kill()
+        process.wait()
+        os.close(ours)
+        os.close(theirs)
+
+
+def test_a_manifest_with_mistakes_is_told_before_anything_starts(ckfunc: Ckfunc, project: Path) -> None:
+    (project / "functions.yaml").write_text("version: 1\n")
+    refused = ckfunc("-C", project, "dev", "--port", "0")
+    assert refused.code == 1 and "there is nothing to deploy" in refused.err and refused.out == ""
+
+
 def test_in_a_pipe_it_prints_plain_lines(project: Path) -> None:
     with in_pipe("-C", project, "dev", "--port", "0") as dev:
         url = dev.until(r"^ready (http://127\.0\.0\.1:\d+)\n")[1]
