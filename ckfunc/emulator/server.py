@@ -7,6 +7,7 @@ import logging
 import signal
 import socket
 import threading
+import time
 from collections.abc import Awaitable, Callable
 from concurrent.futures import wait
 from contextlib import AsyncExitStack, ExitStack, closing, suppress
@@ -31,6 +32,9 @@ if TYPE_CHECKING:
     from ckfunc.emulator.store.database import Database
 
 T = TypeVar("T")
+
+_REQUESTS_END_S = 5.0
+"""How long a request that a handler began may take to be all here."""
 
 _ANY = ("", "0.0.0.0", "::")  # noqa: S104 - compared with, not bound to
 
@@ -300,7 +304,10 @@ class Emulator:
 
 async def _idle(services: Services) -> None:
     """Wait until nothing is under way that would change the data."""
-    while services.dispatch.busy or services.jobs.busy:
+    while services.dispatch.running or services.jobs.busy:
+        await asyncio.sleep(0.002)
+    until = time.monotonic() + _REQUESTS_END_S
+    while services.dispatch.recorder.busy and time.monotonic() < until:
         await asyncio.sleep(0.002)
 
 

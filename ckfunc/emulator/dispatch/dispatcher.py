@@ -198,9 +198,9 @@ class Dispatcher:
         self._made = []
 
     @property
-    def busy(self) -> bool:
-        """Whether a run is under way, or a request of one that has ended."""
-        return bool(self._running) or self.recorder.busy
+    def running(self) -> bool:
+        """Whether a run is under way."""
+        return bool(self._running)
 
     async def finish(self) -> None:
         """Wait for the end of every run, and of those that they cause; each has its time limit."""
