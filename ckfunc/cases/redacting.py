@@ -2,25 +2,30 @@
 
 from __future__ import annotations
 
+import base64
 import math
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import quote
 
 _OPAQUE = {"authparams"}
 _SECRETIVE = re.compile(
     r"token|secret|passw(?:or)?d|passphrase|passcode|authorization|apikey|accesskey|privatekey|clientkey|credential"
-    r"|cookie|jwt|bearer|signature|^auth$|^otp$|^pin$"
+    r"|cookie|jwt|bearer|signature|pwd|sessionid|auth$|^pass$|^sid$|^otp$|^pin$"
 )
 # Numbers under other names are counts ("tokens: 12") more often than secrets.
-_NUMERIC = re.compile(r"secret|passw(?:or)?d|passcode|^otp$|^pin$|^authparams$")
+_NUMERIC = re.compile(r"secret|passw(?:or)?d|passcode|pwd|^pass$|^otp$|^pin$|^authparams$")
 # Source of the form: RFC 7519; every header begins with `{"`, which is eyJ in base64url.
 _JWT = re.compile(r"eyJ[A-Za-z0-9_-]{5,}\.[A-Za-z0-9_-]{5,}\.[A-Za-z0-9_-]*")
 _UUID = re.compile(r"[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
-_IN_ADDRESS = re.compile(r"(?i)(?:token|secret|password|api_?key|sig(?:nature)?|access_key)=([^&\s#\"']{3,})")
-_USER_INFO = re.compile(r"://([^/@\s:]*:[^/@\s]+)@")
+_IN_ADDRESS = re.compile(
+    r"(?i)((?:token|secret|passw(?:or)?d|api[_-]?key|access_?key|signature|pwd|jwt|(?<![a-z])(?:sig|key|auth|pass|sid))=)"
+    r"([^&\s#\"']{3,})"
+)
+_USER_INFO = re.compile(r"(://)([^/@\s:]*:[^/@\s]+)(?=@)")
 _LONG = re.compile(r"[A-Za-z0-9+/_=-]{20,}")
 _HARMLESS = {"true", "false", "null", "undefined", "none"}
 _LEAST_EQUAL = 4
@@ -45,6 +50,7 @@ class Redactor:
         self._environment = {
             value: name for name, value in environment if len(value) >= _LEAST_EQUAL and value.lower() not in _HARMLESS
         }
+        self._disguised = {text: name for value, name in self._environment.items() for text in _disguises(value)}
         self._placeholders: dict[str, str] = {}
         self.redactions: list[Redaction] = []
 
@@ -62,6 +68,9 @@ class Redactor:
             for value, name in self._environment.items():
                 if text == value or (len(value) >= _LEAST_PART and value in text):
                     self._note(where, f"the value of {name}", value)
+            for disguise, name in self._disguised.items():
+                if disguise in text:
+                    self._note(where, f"the value of {name}, encoded", disguise)
 
     def redacted(self, document: Any, *, secretive: bool = False) -> Any:
         """Return a document without the secrets that were learned, wherever they stand in it."""
@@ -88,6 +97,8 @@ class Redactor:
     def _text(self, text: str) -> str:
         if text in self._placeholders:
             return self._placeholders[text]
+        for form in (_USER_INFO, _IN_ADDRESS):  # there, however short: it is known where they begin and end
+            text = form.sub(lambda found: found[1] + self._placeholders.get(found[2], found[2]), text)
         for secret in sorted(self._placeholders, key=len, reverse=True):
             if len(secret) >= _LEAST_PART:
                 text = text.replace(secret, self._placeholders[secret])
@@ -123,15 +134,23 @@ def _parts(text: str) -> Iterator[tuple[str, str]]:
     for found in _JWT.finditer(text):
         yield "a JSON web token", found[0]
     for found in _USER_INFO.finditer(text):
-        yield "credentials in an address", found[1]
+        yield "credentials in an address", found[2]
     for found in _IN_ADDRESS.finditer(text):
-        yield "a secret in an address", found[1]
+        yield "a secret in an address", found[2]
     for found in _UUID.finditer(text):
         yield "it looks like a key", found[0]
     rest = _UUID.sub(" ", _JWT.sub(" ", text))
     for found in _LONG.finditer(rest):
         if _is_random(found[0]):
             yield "it is long and random", found[0]
+
+
+def _disguises(value: str) -> Iterator[str]:
+    """Yield what a value becomes in addresses and headers, where that is something else and long enough to be found."""
+    if len(value) >= _LEAST_PART:
+        coded = base64.b64encode(value.encode()).decode().rstrip("=")
+        forms = (quote(value, safe=""), coded, coded.translate(str.maketrans("+/", "-_")))
+        yield from (one for one in dict.fromkeys(forms) if one != value)
 
 
 def _is_random(text: str) -> bool:

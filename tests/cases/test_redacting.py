@@ -37,6 +37,9 @@ def redacted(document: Any, environment: dict[str, str] | None = None) -> Any:
         {"body": "sk-proj-q7Zk29XbT1mWc8RvLp4JhYs6"},
         {"url": "https://user:hidden-away@example.com/x"},
         {"url": "https://example.com/x?size=5&token=hidden-away&page=1"},
+        {"url": "postgres://a:4711@db.example.com/x and then https://example.com/?page=2&sig=4711"},
+        {"body": "curl https://example.com/hook?key=4711&X-Amz-Signature=4711 -d pwd=4711"},
+        {"pass": "hidden away", "X-Auth": "hidden away", "dbPwd": "hidden away", "sid": "hidden away"},
         {"id": "19b458d0-2b50-491c-8f13-65ec12f3978e"},
         {"authParams": {"pin": 4711}},
         {"password": 4711},
@@ -57,6 +60,7 @@ def test_what_looks_like_a_secret_is_taken_out(document: Any) -> None:
             "createdTime": "2026-01-15T09:30:00.125Z",
         },
         {"type": "user.attempted.start_session", "name": "a-rather-long-name-of-a-channel-in-english-words"},
+        {"url": "https://example.com/?monkey=banana&page=4711", "passenger": "Jane", "compass": "north", "author": "J"},
         {"usage": {"totalTokens": 12}, "authParams": {}, "token": "", "secret": None, "hasPassword": True},
         {"path": "/support/questions/2026/january/answered", "word": "Donaudampfschifffahrtsgesellschaft"},
         {"body": "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", "digits": "12345678901234567890"},
@@ -64,6 +68,21 @@ def test_what_looks_like_a_secret_is_taken_out(document: Any) -> None:
 )
 def test_what_is_no_secret_stays(document: Any) -> None:
     assert redacted(document) == document
+
+
+def test_a_value_of_the_environment_is_found_as_addresses_and_headers_have_it() -> None:
+    document = {
+        "a": "x?code=sesame%2B1%20x&y",
+        "b": "c2VzYW1lKzEgeA==",
+        "c": ["is sesame+1 x"],
+        "short": "YWJj",
+    }
+    assert redacted(document, {"CODE": "sesame+1 x", "SHORT": "abc"}) == {
+        "a": "x?code=redacted-1&y",
+        "b": "redacted-2==",
+        "c": ["is redacted-3"],
+        "short": "YWJj",
+    }
 
 
 def test_equal_secrets_get_equal_placeholders_wherever_they_stand() -> None:
