@@ -61,6 +61,8 @@ def apply(
             # The first one goes alone: it tells who wins when two deploys, on two machines, begin at the same moment.
             work.all(versions[:1], work.create_version, at_once=1)
             ledger.first = any(_made_next(ledger, one) for one in versions[:1])
+            if ledger.met and not ledger.first:
+                work.wait_for_the_first()
             work.all(versions[1:], work.create_version, at_once)
             if any(one.result in WRONG for one in ledger.items.values()):
                 ledger.stop(_BEFORE_REMOVALS, Ending.COMPLETE)
@@ -118,13 +120,24 @@ class _Work:
         self.ledger.stop("someone else deploys to this application")
         return False
 
+    def wait_for_the_first(self) -> None:
+        """Leave the rest to someone else who deploys the same: what they have not done by then is done here."""
+        if not self.ledger.stopped:
+            self.clock.sleep(2 * once.SETTLE_S)
+
     def put(self, step: Put) -> tuple[Item, ...]:
         """Replace everything of one kind."""
         resource = BY_KIND[step.kind]
         try:
             # Who was first writes over what a later one wrote before it found out.
-            if (theirs := self._met(step)) and not (self.ledger.first and theirs[0].result is Result.CONFLICT):
-                return self._end(*theirs)
+            if theirs := self._met(step):
+                self.ledger.met = True
+                if theirs[0].result is not Result.CONFLICT:
+                    self.standing.agrees(step)
+                    self.ledger.values[step.kind] = step.values
+                    return self._end(*theirs)
+                if not self.ledger.first:
+                    return self._end(*theirs)
             self.journal.start(step)
             runtime = once.put(
                 self.remote,
@@ -141,8 +154,7 @@ class _Work:
             )
             return self._end(*failed)
         self.standing.wrote(step, runtime)
-        if resource.have(Snapshot(runtime, ())) == step.values:  # else the platform makes something else of them
-            self.ledger.values[step.kind] = step.values
+        self.ledger.values[step.kind] = step.values
         self.ledger.written()
         return self._end(*(Item(one.kind, one.name, DONE[one.action]) for one in step.changes))
 
@@ -155,6 +167,7 @@ class _Work:
                 self.ledger.created[name] = found
                 return ()
             if found is not None:
+                self.ledger.met = True
                 return self._end(*self._met(step))
             self.journal.start(step)
             function = once.create_function(self.remote, step.function, self._pause)
@@ -179,7 +192,8 @@ class _Work:
         known = step.type in self.plan.versions
         item = Item(FUNCTIONS, step.type, Result.FAILED, old_version=step.base_version if known else None)
         try:
-            if new is None and (theirs := self._met(step)):
+            if (new is None or self.ledger.met) and (theirs := self._met(step)):
+                self.ledger.met = True
                 return self._end(*theirs)
             self.journal.start(step)
             version = once.create_version(self.remote, function, step.base_version, step.script, self._pause)

@@ -19,7 +19,8 @@ class Ledger:
     `doubtful` is true once a write was done or may have been done: only then is reading back of use.
     `closed` is set by a failure after which nothing more is sent, not even to read back. `created` holds the functions
     that have been created, by type, and `values` what was written of the runtime, by kind. `first` says that whoever
-    else deploys at the same time came later: their deploys stop, and what this one wrote is to stay.
+    else deploys at the same time came later: their deploys stop, and what this one wrote is to stay. `met` says that
+    there was someone else.
     """
 
     items: dict[tuple[str, str], Item] = field(default_factory=dict)
@@ -30,6 +31,7 @@ class Ledger:
     doubtful: bool = False
     closed: bool = False
     first: bool = False
+    met: bool = False
     lost_in_a_row: int = 0
 
     @property

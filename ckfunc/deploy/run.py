@@ -141,7 +141,7 @@ def carry_out(made: Plan, client: Remote, means: Means, resumed: Record | None =
                 clock=means.clock,
                 at_once=means.at_once,
             )
-            report = read_back(made, ledger, client)
+            report = read_back(made, ledger, client, means.clock)
             journal.end(report)
             return report
 

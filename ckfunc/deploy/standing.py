@@ -47,6 +47,11 @@ class Standing:
             self._expected[step.kind] = step.values
             self._runtime, self._read_s = runtime, self._clock.monotonic_s()
 
+    def agrees(self, step: Put) -> None:
+        """Note that someone else has written what a step was to write."""
+        with self._lock:
+            self._expected[step.kind] = step.values
+
     def moved(self, step: CreateVersion | CreateFunction) -> Function | None:
         """Return the function as it is, when it is not as the plan saw it: another version, or there at all."""
         with self._lock:

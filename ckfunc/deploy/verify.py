@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from contextlib import suppress
 from dataclasses import replace
+from sys import maxsize
 
+from ckfunc.base.clock import Clock
 from ckfunc.base.errors import CkfuncError
 from ckfunc.deploy.diff import Change, diff
 from ckfunc.deploy.ledger import Ledger
-from ckfunc.deploy.once import TRIES, same_script
+from ckfunc.deploy.once import SETTLE_S, same_script
 from ckfunc.deploy.plan import Plan, disabled_warning
 from ckfunc.deploy.remote import Remote
 from ckfunc.deploy.report import WRONG, Ending, Item, Report, Result, in_order, untouched
@@ -17,8 +19,11 @@ from ckfunc.deploy.resources import BY_KIND, FUNCTIONS, RESOURCES, WRITERS
 from ckfunc.deploy.snapshot import Snapshot, overview
 from ckfunc.model.function import Function
 
+_LOOKS = 5
+"""How often the first of several deploys looks at the runtime until it stays as it is."""
 
-def read_back(plan: Plan, ledger: Ledger, remote: Remote) -> Report:
+
+def read_back(plan: Plan, ledger: Ledger, remote: Remote, clock: Clock) -> Report:
     """Read the application again, compare, and return the final report.
 
     Nothing is read when nothing can have been written, after an interrupt, or when the API is closed to us.
@@ -30,7 +35,7 @@ def read_back(plan: Plan, ledger: Ledger, remote: Remote) -> Report:
         try:
             seen = overview(remote)
             if ledger.first:
-                seen = _kept(ledger, remote, seen, warnings)
+                seen = _kept(ledger, remote, seen, warnings, clock.sleep)
         except CkfuncError as error:
             return _report(plan, ledger, _unread(items, error), warnings, verified=False)
         except KeyboardInterrupt:
@@ -42,23 +47,40 @@ def read_back(plan: Plan, ledger: Ledger, remote: Remote) -> Report:
     return _report(plan, ledger, items, warnings, verified)
 
 
-def _kept(ledger: Ledger, remote: Remote, seen: Snapshot, warnings: list[str]) -> Snapshot:
+def _kept(
+    ledger: Ledger, remote: Remote, seen: Snapshot, warnings: list[str], sleep: Callable[[float], None]
+) -> Snapshot:
     """Put the runtime back that this deploy, the first, wrote, where one that came later wrote over it.
 
     That one stops as soon as it finds out, but may have written a part of the runtime by then: it is not to stay beside
-    versions that were made for another. Returns the application as it is then.
+    versions that were made for another. Where there are signs of one, the runtime is looked at until it stays as it is.
+    Returns the application as it is then.
     """
-    for _ in range(TRIES):
-        lost = [kind for kind, values in ledger.values.items() if BY_KIND[kind].have(seen) != values]
-        if not lost:
-            break
-        for kind in lost:
-            WRITERS[kind](remote, ledger.values[kind])
+    contested = ledger.met or _others(ledger, seen)
+    kept = dict(ledger.values)
+    for _ in range(_LOOKS):
+        lost = {kind: have for kind, values in kept.items() if (have := BY_KIND[kind].have(seen)) != values}
+        for kind, have in lost.items():
+            runtime = WRITERS[kind](remote, kept[kind])
+            if BY_KIND[kind].have(Snapshot(runtime, ())) == have:
+                del kept[kind]  # nobody's: that is what the platform itself makes of it
+                continue
+            contested = True
             warning = f"someone else changed the {BY_KIND[kind].title} while this deploy ran; it was put back"
             if warning not in warnings:
                 warnings.append(warning)
+        if not contested:
+            break
+        contested = bool(lost)  # then a calm look ends it
+        sleep(SETTLE_S * 2)
         seen = overview(remote)
     return seen
+
+
+def _others(ledger: Ledger, seen: Snapshot) -> bool:
+    """Tell whether there are versions after those of this deploy."""
+    numbers = {one.name: one.new_version or 0 for one in ledger.items.values() if one.kind == FUNCTIONS}
+    return any(one.current_version_number > numbers.get(one.type, maxsize) for one in seen.functions)
 
 
 def compare(

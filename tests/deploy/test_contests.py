@@ -46,6 +46,44 @@ def test_the_first_removes_at_the_end_although_a_later_deploy_wrote_meanwhile(he
     assert report.ok and results(report) == {"GONE": "removed", "KEY": "created", SENT: "updated"}
 
 
+def test_what_someone_else_has_just_written_the_same_is_gone_on_from(here: World) -> None:
+    here.application.add(SENT, "a\n")
+    here.application.environment = {"GONE": "1"}
+
+    def agree(request: Request) -> None:
+        if request.method == "PUT" and request.path.endswith("dependencies"):
+            here.application.environment = {"GONE": "1", "KEY": "ours"}
+
+    here.application.before = agree
+    after_first_version(here, {"GONE": "1", "KEY": "theirs"})
+    report = here.deploy(here.project({SENT: "ours\n"}, dependencies={"a": "1"}, environment={"KEY": "ours"}))
+    assert here.application.environment == {"KEY": "ours"}
+    assert report.ok and results(report) == {"a": "created", "GONE": "removed", "KEY": "created", SENT: "updated"}
+
+
+def test_the_first_looks_again_where_there_are_signs_of_others_until_all_is_calm(here: World) -> None:
+    here.application.add(SENT, "a\n")
+    late = iter([False, False, True, False])
+    looks = 0
+
+    def meddle(request: Request, reply: Reply) -> Reply:
+        nonlocal looks
+        if request.method == "POST" and request.path.endswith("/versions"):
+            here.application.publish(1, "theirs\n")
+            here.application.publish(1, "ours\n")
+        elif request.method == "GET" and request.path.endswith("/nodejs"):
+            looks += 1
+            if next(late, False):  # after the first look that follows the writes
+                here.application.environment = {"KEY": "theirs"}
+        return reply
+
+    here.application.after = meddle
+    report = here.deploy(here.project({SENT: "ours\n"}, environment={"KEY": "ours"}))
+    assert here.application.environment == {"KEY": "ours"} and report.ok
+    # The plan, the look before the first write, and then: calm, written over, and twice calm.
+    assert looks == 6
+
+
 def test_what_is_put_back_is_what_was_written_and_no_removal_that_was_held_back(here: World) -> None:
     here.application.add(SENT, "a\n")
     here.application.add(READ, "a\n")
@@ -73,7 +111,8 @@ def test_values_that_the_platform_itself_changes_are_not_fought_for(here: World)
     here.application.after = shout
     report = here.deploy(here.project({SENT: "ours\n"}, environment={"KEY": "ours"}))
     assert by_name(report)["KEY"].note == "it was written, but the application has another value"
-    assert report.warnings == () and sum("PUT" in call for call in here.writes()) == 1
+    # Once more, to see whether it was the platform.
+    assert report.warnings == () and sum("PUT" in call for call in here.writes()) == 2
 
 
 def test_who_comes_second_with_the_same_script_stops_and_leaves_the_rest_to_the_first(here: World) -> None:

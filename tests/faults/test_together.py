@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import pytest
 from faults.processes import LONGEST_S, Ran, finish, start
 from faults.proxy import Exchange, Proxy
-from faults.world import ALLOWED, SCENES, Content, World, wanted
+from faults.world import ALLOWED, SCENES, TYPES, Content, World, wanted
 
 MANY = 10
 CONFLICT = re.compile(r"someone else|another ckfunc", re.IGNORECASE)
@@ -108,3 +108,19 @@ def test_of_ten_deploys_at_once_on_one_machine_one_wins_and_the_others_report_a_
         assert CONFLICT.search(one.err + one.out), one
     for one in seen.ended[winner]:
         assert one.code == 0 or CONFLICT.search(one.err + one.out), one
+
+
+@pytest.mark.parametrize("scene", SCENES)
+def test_of_ten_deploys_at_once_on_ten_machines_one_content_wins_as_a_whole(here: World, scene: str) -> None:
+    here.reset(SCENES[scene])
+    seen = race(here, machines=MANY)
+    assert seen.planned == MANY
+    holds = here.holds()
+    winner = the_winner(holds)
+    for one in seen.losers(winner):
+        assert one.code == 1, one
+        assert CONFLICT.search(one.err + one.out), one
+    # Where nobody can lock, the first function shows who came first: there, and there alone, losers leave versions.
+    before = SCENES[scene].scripts
+    for name in TYPES[1:]:
+        assert holds.scripts[name] == (*before.get(name, ()), *CONTENTS[winner].scripts[name])
