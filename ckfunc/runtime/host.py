@@ -93,7 +93,7 @@ class Host:
         self._connecting = self._loop.create_future()
         try:
             self._link = await connect(
-                host_command(self._places, self._limits, self._inspect_port),
+                host_command(self._places, self._limits, inspected=self._inspect_port is not None),
                 cwd=self._places.runtime,
                 env={**bare_environment(), "TMPDIR": str(self._places.scratch)},
                 on_data=self._on_data,
@@ -193,6 +193,8 @@ class Host:
         header: dict[str, Any] = {"op": "invoke", "id": identity, "token": token, "label": label}
         if steady is not None:
             header["steady"] = _steady(steady)
+        if self._inspect_port is not None:
+            header["inspect"] = self._inspect_port
         self._send(encode(header, event_json))
         return await request.answer, request.console
 

@@ -44,10 +44,10 @@ class Places:
     scratch: Path
 
 
-def host_command(places: Places, limits: Limits, inspect_port: int | None = None) -> list[str]:
+def host_command(places: Places, limits: Limits, *, inspected: bool = False) -> list[str]:
     """Return the command, with the words INPUT and OUTPUT for the numbers of its descriptors. Raises NodeMissing.
 
-    At `inspect_port`, on the loopback address, debuggers can attach.
+    One that is `inspected` may let debuggers attach.
     """
     reads = (PROGRAMS, places.runtime, places.scratch, places.compile_cache, *_SYSTEM_FILES)
     writes = (places.scratch, places.compile_cache)
@@ -63,7 +63,7 @@ def host_command(places: Places, limits: Limits, inspect_port: int | None = None
         "--allow-worker",
         "--allow-wasi",
         "--no-experimental-sqlite",  # it opens any file, whatever is allowed here
-        *_inspector(inspect_port),
+        *(["--allow-inspector"] if inspected else ()),
         *(f"--allow-fs-read={one}" for one in reads),
         *(f"--allow-fs-write={one}" for one in writes),
         str(PROGRAMS / "host.mjs"),
@@ -71,7 +71,3 @@ def host_command(places: Places, limits: Limits, inspect_port: int | None = None
         "OUTPUT",
         str(places.compile_cache),
     ]
-
-
-def _inspector(port: int | None) -> tuple[str, ...]:
-    return () if port is None else ("--allow-inspector", f"--inspect=127.0.0.1:{port}")

@@ -22,7 +22,6 @@ const getRun = runs.getStore.bind(runs);
 const enterRun = runs.run.bind(runs);
 const handlers = new Map(); // token of a version -> its handleEvent
 const exited = new HostError('ProcessExit', 'the handler ended its process');
-const inspected = process.execArgv.some((one) => one.startsWith('--inspect=')); // each run waits for a debugger
 let limits = { resultBytes: 0, consoleBytes: 65_536 };
 let apiUrl = '';
 let require = null;
@@ -78,7 +77,7 @@ function resultText(value) {
 
 async function handle(run, handler, event) {
   try {
-    const call = inspected ? await debugged(run, handler) : handler;
+    const call = run.inspect ? await debugged(run, handler) : handler;
     finish(run, { op: 'done' }, resultText(await call(parseJson(event), makeContext())));
   } catch (error) {
     fail(run, error);
@@ -86,8 +85,10 @@ async function handle(run, handler, event) {
 }
 
 async function debugged(run, handler) {
-  const { waitForDebugger } = await import('node:inspector');
-  waitForDebugger();
+  const inspector = await import('node:inspector');
+  // Not opened before: for a debugger that attached earlier, it would be waited all the same.
+  if (inspector.url()) inspector.waitForDebugger();
+  else inspector.open(run.inspect, '127.0.0.1', true);
   run.start = now();
   return (event, context) => {
     debugger; // the next line calls your handler: step into it
@@ -159,8 +160,8 @@ async function operate(header) {
 
 function receive(header, body) {
   if (header.op !== 'invoke') return operate(header);
-  const { id, label } = header;
-  const run = { id, label, open: 0, start: now(), done: false, output: new Output(id, limits.consoleBytes, emit) };
+  const { id, label, inspect } = header;
+  const run = { id, label, inspect, open: 0, start: now(), done: false, output: new Output(id, limits.consoleBytes, emit) };
   if (outsideSteady) run.steady = new repeatable.Steady(header.steady ?? outsideSteady.origin);
   return enterRun(run, handle, run, mapGet(handlers, header.token), body);
 }
