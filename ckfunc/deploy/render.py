@@ -32,7 +32,8 @@ def plan_summary(plan: Plan) -> str:
 def plan_lines(plan: Plan, *, with_sources: bool = True) -> list[Line]:
     """Return the plan for people: changes with their diffs, what is unmanaged, warnings, and the summary last."""
     lines: list[Line] = []
-    width = min(max((len(_label(one)) for one in plan.changes), default=0), _WIDEST_NAME)
+    labels = (len(_label(one)) for one in plan.changes)
+    width = max((one for one in labels if one <= _WIDEST_NAME), default=0)
     for change in plan.changes:
         lines.append(_change_line(plan, change, width))
         if with_sources and BY_KIND[change.kind].source:

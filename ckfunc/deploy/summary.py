@@ -25,6 +25,8 @@ _SIGNS = {
 }
 _WIDEST_NAME = 40
 _VERSIONS_WIDTH = 11
+_LEAST_ROOM = 30
+_REASON_INDENT = 6
 _MOST_UNCHANGED = 20
 
 
@@ -51,7 +53,8 @@ def item_lines(items: Sequence[Item], *, width: int = 80) -> list[Line]:
     A reason that several items in a row share is given once. `width` is in characters.
     """
     names = [_one_line(label(one.kind, one.name)) for one in items]
-    column = min(max(map(len, names), default=0), _WIDEST_NAME)
+    # Long names have a line to themselves, so they do not push the others' outcomes to the right.
+    column = max((len(one) for one in names if len(one) <= _WIDEST_NAME), default=0)
     lines: list[Line] = []
     said = None
     for item, name in zip(items, names, strict=True):
@@ -92,11 +95,15 @@ def _beginning(report: Report) -> str:
 
 def _item_lines(item: Item, name: str, column: int, width: int) -> Iterator[Line]:
     sign, style = _SIGNS[item.result]
-    outcome = item.result.value + (f": {_one_line(item.note)}" if item.note else "")
-    if item.hint:
-        outcome += f" ({_one_line(item.hint)})"
+    reason = " ".join([_one_line(item.note or ""), *([f"({_one_line(item.hint)})"] if item.hint else [])]).strip()
+    outcome = item.result.value + (f": {reason}" if reason else "")
     indent = 4 + column + 2 + _VERSIONS_WIDTH + 2
-    wrapped = textwrap.wrap(outcome, max(width - indent, 20), break_on_hyphens=False) or [""]
+    if width - indent < _LEAST_ROOM and len(outcome) > width - indent and reason:
+        # A column of three words a line is hard to read: the reason goes below, across the whole width.
+        below = textwrap.wrap(reason, max(width - _REASON_INDENT, 20), break_on_hyphens=False)
+        wrapped, indent = [f"{item.result.value}:", *below], _REASON_INDENT
+    else:
+        wrapped = textwrap.wrap(outcome, max(width - indent, 20), break_on_hyphens=False)
     head: Line = (Segment(f"  {sign} ", style), Segment(name.ljust(column), style))
     if len(name) > column:
         # A long name has a line to itself.

@@ -199,11 +199,22 @@ def test_a_report_lines_up_in_eighty_columns() -> None:
     )
 
 
-def test_a_long_name_has_a_line_of_its_own() -> None:
+def test_a_long_name_has_a_line_of_its_own_and_leaves_the_others_their_place() -> None:
     name = "custom." + "x" * 60
-    assert shown(report_lines(report(Item("functions", name, Result.CREATED, None, 1)))).startswith(
-        f"  + {name}\n{' ' * 46}v1           created\n"
+    long = Item("functions", name, Result.CREATED, None, 1)
+    short = Item("environment", "A", Result.UPDATED)
+    assert shown(report_lines(report(long))).startswith(f"  + {name}\n{' ' * 6}v1           created\n")
+    assert shown(report_lines(report(short, long))).startswith(
+        f"  ~ variable A               updated\n  + {name}\n{' ' * 16}v1           created\n"
     )
+
+
+def test_where_a_reason_has_no_room_beside_the_name_it_goes_below() -> None:
+    item = Item("functions", "f" * 30, Result.CONFLICT, 1, 2, note="someone else deployed v2 meanwhile", hint="look")
+    assert shown(report_lines(report(item), width=60)).startswith(
+        f"  ✗ {'f' * 30}  v1 → v2      conflict:\n      someone else deployed v2 meanwhile (look)\n\n"
+    )
+    assert "conflict: someone else" in shown(report_lines(report(item), width=80))
 
 
 def test_many_unchanged_items_are_only_counted_unless_asked_for() -> None:
