@@ -58,7 +58,11 @@ def add_case(
     before = _before(app, path)
     wanted = name or f"invocation {invocation.id}"
     made = recorded(invocation, function.type, detail, name=free_name(wanted, _names(before)), environment=variables)
-    text = new_file(made.case, _schema_from(app, path)) if before is None else _added(before, made.case, app.output.path(path))
+    text = (
+        new_file(made.case, _schema_from(app, path))
+        if before is None
+        else _added(before, made.case, app.output.path(path))
+    )
     addition = Addition(path, text, made.case, made.redactions, _tried(app, project, path, text))
     if app.output.json:
         app.output.document(_json(addition, written=yes))
