@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
@@ -14,6 +15,13 @@ Document: TypeAlias = Mapping[str, Any]
 """`status`, then `result` or `error` (its name and message), and `calls`."""
 
 PLATFORM_URL = "https://api.chatkitty.com"
+_PLACES = (
+    # Where a script was put, as a handler finds it in stacks: every version has another name, and every line may move.
+    (re.compile(r"handlers[\\/]+([a-z_.-]+?)(?:-\d+)?-[0-9a-f]{20}\.[cm]js(?:\?\d+)?(?::\d+)*"), r"handlers/\1"),
+    (re.compile(r"runtimes[\\/]+[0-9a-f]{32}\b"), "runtimes/0"),
+    # The temporary directory of a process.
+    (re.compile(r"([\\/])ckfunc-[a-z0-9_]{8}\b"), r"\1ckfunc"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +46,7 @@ def document_of(run: Observed) -> dict[str, Any]:
     made["calls"] = [_call(one) for one in run.calls]
     if run.calls_omitted:
         made["callsOmitted"] = run.calls_omitted
-    return _moved(made, run.url) if run.url else made
+    return _moved(made, run.url)
 
 
 def outcome_of(status: Status, result: Mapping[str, Any]) -> dict[str, Any]:
@@ -61,9 +69,12 @@ def _call(call: ApiCall) -> dict[str, Any]:
 
 
 def _moved(document: dict[str, Any], url: str) -> dict[str, Any]:
-    """Return a document in which the sandbox's address is the platform's."""
+    """Return a document in which the sandbox's address is the platform's, and its files are called as in any other."""
     text = json.dumps(document)
-    if url not in text:
+    moved = text.replace(url, PLATFORM_URL) if url else text
+    for form, plain in _PLACES:
+        moved = form.sub(plain, moved)
+    if moved == text:
         return document
-    moved: dict[str, Any] = json.loads(text.replace(url, PLATFORM_URL))
-    return moved
+    found: dict[str, Any] = json.loads(moved)
+    return found

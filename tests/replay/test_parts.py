@@ -97,6 +97,20 @@ def test_the_address_of_the_sandbox_and_the_stack_are_no_difference() -> None:
     assert document_of(errors[0]) == document_of(errors[1])
 
 
+def test_where_a_script_and_its_process_lie_is_no_difference_wherever_a_handler_tells_it() -> None:
+    def told(runtime: str, file: str, place: str) -> Observed:
+        stack = f"Error: no\n    at handleEvent (file:///c/runtimes/{runtime * 32}/handlers/{file}{place})"
+        windows = stack.replace("/", "\\")
+        result = {"payload": {"stack": stack, "other": windows, "tmp": f"/tmp/ckfunc-{runtime * 8}/x"}}
+        call = ApiCall("POST", "/channels/1/messages", {"body": stack}, 200)
+        return Observed(Status.SUCCEEDED, result, (call,))
+
+    deployed = told("a", "user-sent-message-12-6547d4b1467f800e5db4.mjs", "?21:58:18")
+    working = told("b", "user-sent-message-268ad0c59703d8ad6318.mjs", "?3:61:9")
+    assert document_of(deployed) == document_of(working)
+    assert document_of(deployed) != document_of(told("b", "user-read-message-268ad0c59703d8ad6318.mjs", ":1:1"))
+
+
 def test_the_time_of_a_run_is_when_it_was_recorded_and_its_chances_are_its_own() -> None:
     first, second = recorded(2)
     assert steady_of(first).now_ms == int(first.created_time.timestamp() * 1000)
