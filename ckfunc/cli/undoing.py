@@ -30,8 +30,9 @@ def undo_deploy(app: App, *, yes: bool, dry_run: bool, env_file: Path | None, ke
         record, begun = journal.to_undo(root, target.name, client.identity)
         if record is None:
             raise undo.NothingToUndo(
-                f"no deploy to {target.name} from this checkout is known",
-                hint="`ckfunc rollback TYPE` brings back an older version of one function",
+                f"no deploy to this application as {target.name} is known in this checkout",
+                hint="`ckfunc rollback TYPE` brings back an older version of one function"
+                + ("; an emulator whose data was reset or imported is another application" if target.emulator else ""),
             )
         former = undo.former(
             record,
@@ -48,6 +49,11 @@ def undo_deploy(app: App, *, yes: bool, dry_run: bool, env_file: Path | None, ke
         plan = replace(make(former.project, with_versions(seen, types, client, cache)), unmanaged=())
     for note in former.notes:
         app.output.warn(note)
+    if plan.is_empty and not app.output.json:
+        app.output.line(
+            f"there is nothing to bring back on {target.name} from before the {record.command} of {record.time}"
+        )
+        return EXIT_OK
     if plan.is_empty:
         show_report(app.output, nothing_done(plan, Ending.COMPLETE, ""))
         return EXIT_OK

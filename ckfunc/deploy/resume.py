@@ -26,7 +26,7 @@ def unfinished(root: Path, target: str, identity: str | None) -> Record:
         raise NotResumable(
             f"the last deploy to {target} is complete: there is nothing to resume"
             if last
-            else f"nothing has been deployed to {target} from here: there is nothing to resume",
+            else f"nothing has been deployed to this application as {target} from here: there is nothing to resume",
             hint="`ckfunc deploy` deploys what differs",
         )
     if last.command != "deploy":

@@ -170,6 +170,23 @@ def test_an_undo_shows_what_it_does_and_does_it(ckfunc: Ckfunc, project: Path, a
     assert "'sent one'" in str(application.deployed()[SENT])
 
 
+def test_an_undo_of_what_cannot_be_taken_back_says_so_and_leaves_other_functions_unmentioned(
+    ckfunc: Ckfunc, project: Path, application: RemoteApplication
+) -> None:
+    none = ckfunc("-C", project, "undo", "--yes")
+    assert none.code == 1 and "no deploy to this application as remote is known in this checkout" in none.err
+    assert ckfunc("-C", project, "deploy", "--only", SENT).code == 0
+    done = ckfunc("-C", project, "undo", "--yes")
+    assert done.code == 0 and f"{SENT} was new: the API cannot remove it" in done.err
+    assert "there is nothing to bring back on remote from before the deploy of " in done.out and "unmanaged" not in done.out
+    assert json.loads(ckfunc("-C", project, "undo", "--yes", "--json").out)["ok"]
+    assert ckfunc("-C", project, "deploy").code == 0
+    write(project, "two")
+    assert ckfunc("-C", project, "deploy", "--only", SENT).code == 0
+    done = ckfunc("-C", project, "undo", "--yes")
+    assert "v2 → v3" in done.out and START not in done.out
+
+
 def test_an_undo_can_leave_the_variables_as_they_are(
     ckfunc: Ckfunc, project: Path, application: RemoteApplication
 ) -> None:
