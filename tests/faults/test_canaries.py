@@ -65,6 +65,12 @@ CASES: dict[str, tuple[tuple[str, ...], ...]] = {
         ("--resume",),
         ("--plan", "functions.yaml"),
     ),
+    "invoke": (
+        (SENT,),
+        (SENT, "--event", "event.json"),
+        (SENT, "--event", "functions.yaml"),
+        (START, "--from-invocation", "1"),
+    ),
     "test": ((), ("--junit", "junit.xml", "-j", "1"), ("no-such-file.yaml",), ("add", "--invocation", "1", "--yes")),
     "replay": ((SENT,), (SENT, "--failed", "--exit-code", "--last", "3"), ("no.such.type",)),
     "versions": ((SENT,), ("--blame", SENT)),
@@ -100,13 +106,13 @@ CASES: dict[str, tuple[tuple[str, ...], ...]] = {
 LASTING: dict[str, tuple[tuple[str, ...], str]] = {
     "watch": (("--allow-removals",), "watching"),
     "dev": (("--port", "0"), "watching"),
-    "check": (("--watch",), "wrong"),
+    "check": (("--watch",), ""),
     "logs": (("--follow",), ""),
     "emulator": (("--port", "0"), "ready"),
 }
 
 
-LOCAL = ("init", "completion", "new", "types", "check", "doctor", "emulator")
+LOCAL = ("init", "completion", "new", "types", "check", "doctor", "emulator", "replay")
 """What works without the platform, or nearly so."""
 
 
@@ -234,6 +240,7 @@ def furnish(top: Path, cache: Path) -> Place:
         "body.json": json.dumps({"ONE": ONE, "PEM": PEM, "GONE": REMOTE}),
         "broken.json": json.dumps({"ONE": ONE, "PEM": PEM})[:-1],
         "tests/sent.yaml": CASE,
+        "event.json": '{"username": "jane"}',
         "seed.yaml": "users:\n  - name: jane@example.com\n",
     }
     for name, text in texts.items():
@@ -298,6 +305,13 @@ def lines_of(verbosity: tuple[str, ...], *target: str, but: tuple[str, ...] = ()
             yield from ((name, *arguments, *target, *verbosity) for arguments in those)
 
 
+def remote_lines_of(verbosity: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
+    """Yield what needs the platform."""
+    for line in lines_of(verbosity, but=LOCAL):
+        if line[0] not in ("invoke", "test") or {"add", "--from-invocation"} & set(line):
+            yield line
+
+
 def name_of(verbosity: tuple[str, ...]) -> str:
     return " ".join(verbosity) or "plain"
 
@@ -306,7 +320,13 @@ def name_of(verbosity: tuple[str, ...]) -> str:
 
 
 @pytest.mark.parametrize("verbosity", VERBOSITIES, ids=name_of)
-def test_nothing_leaks_when_all_is_well(tmp_path: Path, cache: Path, runs: Runner, verbosity: tuple[str, ...]) -> None:
+def test_nothing_leaks_when_all_is_well(
+    tmp_path: Path,
+    cache: Path,
+    runs: Runner,
+    verbosity: tuple[str, ...],
+    record_property: Callable[[str, object], None],
+) -> None:
     with world(tmp_path / "platform") as here:
         here.reset(THEIRS)
         place = furnish(tmp_path / "user", cache)
@@ -315,6 +335,7 @@ def test_nothing_leaks_when_all_is_well(tmp_path: Path, cache: Path, runs: Runne
             runs(place, line)
         assert {one.method for one in here.proxy.requests} == {"GET", "PUT", "POST"}
         place.judge_files()
+    record_property("command lines searched for secrets", place.ran)
     assert place.leaked == []
 
 
@@ -325,7 +346,7 @@ def test_nothing_leaks_when_the_credentials_are_wrong(
     with world(tmp_path / "platform") as here:
         place = furnish(tmp_path / "user", cache)
         place.environ.update(address(here.proxy.url), CHATKITTY_CLIENT_SECRET=WRONG)
-        for line in lines_of(verbosity, but=LOCAL):
+        for line in remote_lines_of(verbosity):
             runs(place, line)
         assert here.proxy.requests and not here.proxy.writes()
         place.judge_files()
@@ -337,8 +358,21 @@ def test_nothing_leaks_on_the_emulator_nor_when_handlers_fail(
     tmp_path: Path, cache: Path, runs: Runner, verbosity: tuple[str, ...]
 ) -> None:
     place = furnish(tmp_path, cache)
-    local = ("deploy", "diff", "trigger", "logs", "versions", "api", "undo", "emulator", "doctor", "replay", "test")
-    failing = ("deploy", "trigger", "logs", "replay", "test")
+    local = (
+        "deploy",
+        "diff",
+        "trigger",
+        "logs",
+        "versions",
+        "api",
+        "undo",
+        "emulator",
+        "doctor",
+        "replay",
+        "test",
+        "invoke",
+    )
+    failing = ("deploy", "trigger", "logs", "replay", "test", "invoke")
     others = tuple(name for name in CASES if name not in local)
     for line in lines_of(verbosity, "--target", "local", but=others):
         runs(place, line)
@@ -375,7 +409,7 @@ def test_nothing_leaks_when_the_network_is_down(
 ) -> None:
     place = furnish(tmp_path, cache)
     place.environ.update(address("http://127.0.0.1:9"))
-    for line in lines_of(verbosity, but=LOCAL):
+    for line in remote_lines_of(verbosity):
         runs(place, line)
     place.judge_files()
     assert place.leaked == []
@@ -419,7 +453,7 @@ def test_nothing_leaks_through_a_platform_that_quotes_what_it_was_sent(
     place = furnish(tmp_path, cache)
     with serve(quoting(style)) as server:
         place.environ.update(address(server.url))
-        for line in lines_of(verbosity, but=LOCAL):
+        for line in remote_lines_of(verbosity):
             runs(place, line)
     place.judge_files()
     assert place.leaked == []
