@@ -27,7 +27,9 @@ from ckfunc.cli.output import USUAL_COLUMNS
 from ckfunc.cli.scaffolding import refresh_types
 from ckfunc.deploy import run
 from ckfunc.deploy.guards import NeedsFlag
+from ckfunc.deploy.plan import Plan
 from ckfunc.deploy.report import DONE, WRONG, Ending, Report
+from ckfunc.deploy.resources import FUNCTIONS
 from ckfunc.logs.entries import Entry
 from ckfunc.model.project import Project
 from ckfunc.watch.batches import batches
@@ -132,6 +134,7 @@ class Watcher:
         self._yes = yes
         self._follower = follower
         self._scope: Scope | None = None
+        self._left: dict[str, int] = {}
         self._writing = threading.Lock()
         # On an emulator, the manifest is all there is: what it lacks was in an earlier save of it.
         self._options = run.Options(allow_removals=allow_removals or project.target.emulator)
@@ -245,7 +248,12 @@ class Watcher:
 
     def _run(self, project: Project) -> Report:
         app = self._app
-        confirm = agreement(app, yes=self._yes or not self._first)
+        agree = agreement(app, yes=self._yes or not self._first)
+
+        def confirm(plan: Plan) -> bool:
+            self._warn_of_others(plan)
+            return agree(plan)
+
         report = run.deploy(
             project,
             app.client(),
@@ -256,7 +264,20 @@ class Watcher:
         )
         remember(app, project, report)
         self._first = False
+        for one in report.items:
+            if one.kind == FUNCTIONS and one.new_version and one.result not in WRONG:
+                self._left[one.name] = one.new_version
         return report
+
+    def _warn_of_others(self, plan: Plan) -> None:
+        """Say whose work goes: nobody is shown what a watch is about to deploy. On an emulator it is one's own."""
+        for name in sorted({one.name for one in plan.changes if one.kind == FUNCTIONS} & set(self._left)):
+            now, left = plan.versions.get(name, 0), self._left[name]
+            if now != left and not plan.target.emulator:
+                self._app.output.warn(
+                    f"{name} was left at v{left} and is v{now} by now: what somebody else deployed is replaced "
+                    f"(`ckfunc rollback {name} --to {now}` brings it back)"
+                )
 
     def _require_same_place(self, project: Project) -> None:
         if project.target != self._project.target:

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from cli.conftest import Ckfunc
 from deploy.application import RemoteApplication
+from support.commands import Command
 from support.loopback import serve
 
 START, SENT = "user.attempted.start_session", "user.sent.message"
@@ -178,7 +179,10 @@ def test_an_undo_of_what_cannot_be_taken_back_says_so_and_leaves_other_functions
     assert ckfunc("-C", project, "deploy", "--only", SENT).code == 0
     done = ckfunc("-C", project, "undo", "--yes")
     assert done.code == 0 and f"{SENT} was new: the API cannot remove it" in done.err
-    assert "there is nothing to bring back on remote from before the deploy of " in done.out and "unmanaged" not in done.out
+    assert (
+        "there is nothing to bring back on remote from before the deploy of " in done.out
+        and "unmanaged" not in done.out
+    )
     assert json.loads(ckfunc("-C", project, "undo", "--yes", "--json").out)["ok"]
     assert ckfunc("-C", project, "deploy").code == 0
     write(project, "two")
@@ -233,3 +237,16 @@ def test_an_undo_is_refused_after_somebody_elses_deploy(
     refused = ckfunc("-C", project, "undo", "--yes")
     assert refused.code == 1 and f"someone has deployed v3 of {SENT} since" in refused.err
     assert f"ckfunc rollback {SENT} --to 1" in refused.err
+
+
+def test_a_watch_says_whose_version_it_replaces(project: Path, application: RemoteApplication) -> None:
+    with Command("-C", project, "watch", "--no-logs") as watch:
+        watch.until("Deployed to remote")
+        theirs = next(one.id for one in application.functions.values() if one.type == SENT)
+        application.publish(theirs, "theirs\n")
+        (project / "handlers/start.ts").write_text("async function handleEvent() { return 'saved'; }\n")
+        watch.until(f"warning: {SENT} was left at v1 and is v2 by now: what somebody else deployed is replaced")
+        watch.until("Deployed to remote")
+        assert f"{START} was left" not in "".join(watch.said)
+        assert watch.interrupt() == 130
+    assert application.history()[SENT] == 3
