@@ -29,8 +29,8 @@ def undo(app: App, yes: bool, dry_run: bool, env_file: Path | None, keep_environ
 
     Functions get their former scripts again, as new versions; dependencies and init script are put back. Values of
     variables are kept nowhere: those that the deploy changed must be supplied. A function that the deploy created
-    stays, as the API cannot remove it. Refused when someone has deployed since. To take back an undo, undo again; one that was cut
-    off or failed in part goes on.
+    stays, as the API cannot remove it. Refused when someone has deployed since. To take back an undo,
+    undo again; one that was cut off or failed in part goes on.
     """
     from ckfunc.cli.undoing import undo_deploy
 
