@@ -17,7 +17,9 @@ Path: TypeAlias = tuple[str | int, ...]
 Pattern: TypeAlias = tuple[str, ...]
 
 ANY = "*"
-"""Stands in a pattern for any index of an array, and for any key that looks generated."""
+"""Stands in a pattern for any key that looks generated."""
+INDEX = "[*]"
+"""Stands in a pattern for any index of an array."""
 ORDER = "order"
 """The last part of the path of a change that is only another order of the same calls."""
 
@@ -63,7 +65,7 @@ def changes(before: Any, after: Any, path: Path = (), pattern: Pattern = ()) -> 
             assert index is not None  # noqa: S101 - a pair has at least one side
             value_before = ABSENT if old is None else before[old]
             value_after = ABSENT if new is None else after[new]
-            yield from _changes_at(value_before, value_after, (*path, index), (*pattern, ANY))
+            yield from _changes_at(value_before, value_after, (*path, index), (*pattern, INDEX))
     elif kind(before) != kind(after) or before != after:
         yield Change(path, pattern, before, after)
 

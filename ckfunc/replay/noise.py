@@ -52,7 +52,9 @@ class Noise:
 
     def covers(self, change: Change) -> bool:
         """Tell whether a difference is one that runs of the same script have too."""
-        seen = self._find(change.pattern)
+        seen = self._seen.get(change.pattern)
+        if seen is None and "absent" in (kind(change.before), kind(change.after)):
+            seen = self._seen.get((*change.pattern[:-1], ANY))  # a key that is made up anew in each run
         return seen is not None and kind(change.after) in seen.kinds and self._takes(seen, change)
 
     def _takes(self, seen: _Seen, change: Change) -> bool:
@@ -81,9 +83,6 @@ class Noise:
             for known in (here, seen.samples):
                 if len(known) < _MOST_SAMPLES and value not in known:
                     known.append(value)
-
-    def _find(self, pattern: Pattern) -> _Seen | None:
-        return self._seen.get(pattern) or (self._seen.get((*pattern[:-1], ANY)) if pattern else None)
 
 
 def _is_made_like(samples: list[Any], value: str) -> bool:

@@ -9,7 +9,7 @@ from typing import Any
 
 from ckfunc.base.clock import timestamp
 from ckfunc.model.invocation import Invocation, Status
-from ckfunc.replay.changes import ABSENT, ORDER, Change, Pattern, changes
+from ckfunc.replay.changes import ABSENT, ANY, INDEX, ORDER, Change, Pattern, changes
 from ckfunc.replay.documents import Observed, outcome_of
 from ckfunc.replay.redaction import Redaction
 from ckfunc.replay.verdict import Runs, Verdict, judge, samples
@@ -132,7 +132,9 @@ def place(parts: Sequence[str | int]) -> str:
     """Return a path or a pattern as people write it: result.items[0].name, calls[2].body.text."""
     text = ""
     for part in parts:
-        if isinstance(part, int) or part == "*" or " " in part:
+        if part == INDEX:
+            text += INDEX
+        elif isinstance(part, int) or part == ANY or " " in part:
             text += f"[{part}]"
         else:
             text += f".{part}" if text else part

@@ -67,6 +67,31 @@ def test_a_changed_result_is_a_difference_at_its_place() -> None:
     assert differences(found) == {("result.n", number, -1) for number in (1, 2, 3)}
 
 
+def test_noise_in_an_array_is_none_in_an_object_that_stands_there_otherwise() -> None:
+    def made(event: Any, world: World) -> Any:
+        return [world.random.random()] * event["n"] if event["n"] % 2 else {"n": event["n"], "at": world.now_ms}
+
+    def other(event: Any, world: World) -> Any:
+        found = made(event, world)
+        return {**found, "n": -1} if isinstance(found, dict) else found[:-1] or [0.5]
+
+    found = replayed(made, other, 6)
+    assert places(found) == {"result.n", "result[*]"}
+    assert {row.row.id for row in found.compared if row.verdict is Verdict.DIFFERENT} == {2, 3, 4, 5, 6}
+
+
+def test_a_key_beside_keys_that_are_made_up_anew_is_compared_all_the_same() -> None:
+    def made(_event: Any, world: World) -> Any:
+        return {f"k-{world.random.random()}": 1, "total": 5}
+
+    def other(event: Any, world: World) -> Any:
+        return {**made(event, world), "total": 6}
+
+    found = replayed(made, other, 3)
+    assert differences(found) == {("result.total", 5, 6)}
+    assert replayed(made, lambda event, world: {f"k-{world.random.random() + 1}": 1, "total": 5}, 3).ok
+
+
 def test_another_type_another_presence_and_another_length_are_differences() -> None:
     def other(event: Any, world: World) -> Any:
         steady(event, world)
