@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from cli.conftest import ckfunc
 from faults.world import World, world
 
 
@@ -21,3 +22,6 @@ def here(tmp_path: Path) -> Iterator[World]:
     """An emulator and proxy of the test's own."""
     with world(tmp_path) as made:
         yield made
+
+
+__all__ = ["ckfunc", "here", "shared"]

@@ -1,0 +1,247 @@
+"""What went wrong with deploys elsewhere, and does not here: each a thing that users of other tools have suffered."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from cli.conftest import Ckfunc, Ran
+from deploy.application import RemoteApplication
+from support.loopback import Loopback, Reply, Request, serve
+
+SENT, START, READ = "user.sent.message", "user.attempted.start_session", "user.read.message"
+MANIFEST = """\
+version: 1
+runtime:
+  dependencies: {ms: 2.1.3}
+  environment:
+    GREETING: ${GREETING}
+    CODE: "0042"
+    SCIENCE: "1e3"
+    PHONE: "4155552671"
+    LIST: a,b,c
+functions:
+  user.sent.message: {handler: handlers/sent.ts}
+  user.attempted.start_session: {handler: handlers/start.ts}
+  user.read.message: {handler: handlers/read.ts}
+targets:
+  remote: {}
+"""
+HANDLER = "async function handleEvent(event: any) {\n  return `${GREETING} {{ NAME }} $HOME %PATH% ${event.name}`;\n}\n"
+ENVIRONMENT = {"GREETING": "hello", "CODE": "0042", "SCIENCE": "1e3", "PHONE": "4155552671", "LIST": "a,b,c"}
+
+
+@dataclass
+class Remote:
+    application: RemoteApplication
+    server: Loopback
+
+    def writes(self) -> list[str]:
+        return [call for call in self.server.calls() if not call.startswith("GET") and "oauth" not in call]
+
+
+@pytest.fixture
+def remote(monkeypatch: pytest.MonkeyPatch) -> Iterator[Remote]:
+    """The application that the shell's variables lead to."""
+    application = RemoteApplication()
+    with serve(application.answer) as server:
+        for name, value in {
+            "API_URL": server.url,
+            "AUTHORIZATION_URL": f"{server.url}/oauth/token",
+            "CLIENT_ID": "id",
+            "CLIENT_SECRET": "client-secret",
+        }.items():
+            monkeypatch.setenv(f"CHATKITTY_{name}", value)
+        monkeypatch.setenv("GREETING", "hello")
+        yield Remote(application, server)
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    root = tmp_path / "project"
+    (root / "handlers").mkdir(parents=True)
+    (root / "functions.yaml").write_text(MANIFEST)
+    for name in ("sent", "start", "read"):
+        (root / f"handlers/{name}.ts").write_text(f"// {name}\n{HANDLER}")
+    return root
+
+
+@pytest.fixture
+def deploy(ckfunc: Ckfunc, project: Path) -> Callable[..., Ran]:
+    def run(*arguments: str) -> Ran:
+        return ckfunc("-C", project, "deploy", *arguments)
+
+    return run
+
+
+Deploy = Callable[..., Ran]
+
+
+def test_functions_that_were_accepted_and_are_not_there_afterwards_make_the_deploy_fail(
+    deploy: Deploy, remote: Remote
+) -> None:
+    def forget(request: Request, reply: Reply) -> Reply:
+        if request.method == "POST" and request.path.endswith("/versions"):
+            remote.application.functions.pop(2, None)
+        return reply
+
+    remote.application.after = forget
+    ran = deploy("--json")
+    items = {one["name"]: one for one in json.loads(ran.out)["items"]}
+    assert ran.code == 1 and len(remote.application.functions) == 2
+    (missing,) = set(items) & {SENT, START, READ} - {one.type for one in remote.application.functions.values()}
+    assert items[missing]["result"] == "failed"
+
+
+def test_a_function_that_the_platform_is_too_busy_for_is_a_failure_and_the_others_are_done(
+    deploy: Deploy, remote: Remote, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("time.sleep", lambda _: None)
+    remote.application.before = lambda request: (
+        Reply(429, {"error": "TooManyRequests"}, {"retry-after": "0"})
+        if request.method == "POST" and request.path.startswith("/v1/functions/1/")
+        else None
+    )
+    ran = deploy("--json")
+    results = {one["name"]: one["result"] for one in json.loads(ran.out)["items"]}
+    assert ran.code == 1
+    busy = remote.application.functions[1].type
+    assert results[busy] == "failed"
+    assert {results[name] for name in {SENT, START, READ} - {busy}} == {"created"}
+    assert remote.application.history()[busy] == 0
+
+
+@pytest.mark.parametrize("variables", [{"CI": "true"}, {"CI": "1", "GITHUB_ACTIONS": "true"}, {"TERM": "dumb"}])
+def test_nothing_is_skipped_in_ci(
+    deploy: Deploy, remote: Remote, monkeypatch: pytest.MonkeyPatch, variables: dict[str, str]
+) -> None:
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    assert deploy().code == 0
+    assert remote.application.history() == {SENT: 1, START: 1, READ: 1}
+
+
+def test_what_ci_may_not_do_unasked_is_a_failure_and_no_silent_success(
+    deploy: Deploy, remote: Remote, project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CI", "true")
+    (project / "functions.yaml").write_text(MANIFEST.replace("remote: {}", "remote: {protected: true}"))
+    ran = deploy()
+    assert ran.code != 0 and "--yes" in ran.err and remote.writes() == []
+
+
+def test_nothing_to_do_is_no_error_and_writes_nothing(deploy: Deploy, remote: Remote) -> None:
+    assert deploy().code == 0
+    remote.server.requests.clear()
+    ran = deploy()
+    assert ran.code == 0 and remote.writes() == []
+
+
+def test_drift_failure_and_agreement_have_exit_codes_of_their_own(
+    ckfunc: Ckfunc, deploy: Deploy, project: Path, remote: Remote, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert ckfunc("-C", project, "diff", "--exit-code").code == 3
+    assert deploy().code == 0
+    assert ckfunc("-C", project, "diff", "--exit-code").code == 0
+    remote.application.publish(1, "// changed in the dashboard\n")
+    assert ckfunc("-C", project, "diff", "--exit-code").code == 3
+    remote.application.before = lambda request: Reply(400, {"message": "no"}) if request.method == "GET" else None
+    assert ckfunc("-C", project, "diff", "--exit-code").code == 1
+    assert ckfunc("-C", project, "diff", "--no-such-option").code == 2
+
+
+def test_another_checkout_with_other_times_newlines_and_no_cache_finds_nothing_to_do(
+    ckfunc: Ckfunc, deploy: Deploy, project: Path, remote: Remote, tmp_path: Path
+) -> None:
+    assert deploy().code == 0
+    elsewhere = tmp_path / "elsewhere"
+    shutil.copytree(project, elsewhere, ignore=shutil.ignore_patterns(".ckfunc"))
+    for path in elsewhere.rglob("*.ts"):
+        path.write_bytes(path.read_bytes().replace(b"\n", b"\r\n"))
+        os.utime(path, (1, 1))
+    remote.server.requests.clear()
+    assert ckfunc("-C", elsewhere, "deploy").code == 0
+    assert ckfunc("-C", elsewhere, "diff", "--exit-code").code == 0
+    assert remote.writes() == [] and set(remote.application.history().values()) == {1}
+
+
+@pytest.mark.parametrize("flag", ["--dry_run", "--dryrun", "--force", "--no-dry-run", "--only-plan"])
+def test_a_flag_that_does_not_exist_sends_nothing(deploy: Deploy, remote: Remote, flag: str) -> None:
+    ran = deploy(flag)
+    assert ran.code == 2 and remote.server.requests == []
+
+
+def test_a_variable_without_a_value_stops_everything_before_the_first_request(
+    deploy: Deploy, remote: Remote, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    remote.application.environment = {"GREETING": "live"}
+    monkeypatch.delenv("GREETING")
+    ran = deploy()
+    assert ran.code == 1 and "GREETING" in ran.err
+    assert remote.server.requests == [] and remote.application.environment == {"GREETING": "live"}
+
+
+def test_sources_arrive_as_they_are_with_all_that_looks_like_a_placeholder(
+    deploy: Deploy, remote: Remote, project: Path
+) -> None:
+    assert deploy().code == 0
+    assert remote.application.deployed()[SENT] == (project / "handlers/sent.ts").read_text()
+
+
+def test_values_arrive_as_they_were_written_and_never_as_they_are_shown(
+    ckfunc: Ckfunc, deploy: Deploy, project: Path, remote: Remote, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for value in ("[REDACTED]", "•••• 7c0ffe", "0042", "true", " spaces ", "a,b", '{"json": [1]}', "line\nline", "é$$"):
+        monkeypatch.setenv("GREETING", value)
+        assert ckfunc("-C", project, "diff", "--out", str(project / "plan.json")).code == 0
+        assert deploy("--plan", str(project / "plan.json")).code == 0
+        assert remote.application.environment == {**ENVIRONMENT, "GREETING": value}
+        assert ckfunc("-C", project, "diff", "--exit-code").code == 0
+
+
+def test_variables_that_were_set_in_the_dashboard_are_named_and_kept(deploy: Deploy, remote: Remote) -> None:
+    theirs = {"SET_IN_THE_DASHBOARD": "value", "ANOTHER_ONE": "value"}
+    remote.application.environment = dict(theirs)
+    ran = deploy("--yes")
+    assert ran.code == 1 and all(name in ran.err for name in theirs) and "--allow-removals" in ran.err
+    assert remote.writes() == [] and remote.application.environment == theirs
+
+
+def test_each_danger_has_a_flag_of_its_own_which_allows_nothing_else(
+    ckfunc: Ckfunc, deploy: Deploy, project: Path, remote: Remote
+) -> None:
+    dangers = ("--yes", "--allow-removals", "--allow-other-application")
+    remote.application.environment = {"GONE": "1"}
+    target = "remote: {protected: true, application: 7}"
+    (project / "functions.yaml").write_text(MANIFEST.replace("remote: {}", target))
+    for missing in dangers:
+        ran = deploy(*(one for one in dangers if one != missing))
+        assert ran.code != 0 and missing in ran.err, (missing, ran)
+        assert not [one for one in dangers if one != missing and one in ran.err]
+        assert remote.writes() == []
+    assert ckfunc("-C", project, "diff", "--out", str(project / "plan.json")).code != 0  # of another application
+    assert deploy(*dangers).code == 0
+
+
+def test_a_deploy_that_failed_halfway_is_finished_or_taken_back(
+    ckfunc: Ckfunc, deploy: Deploy, project: Path, remote: Remote
+) -> None:
+    assert deploy().code == 0
+    before = remote.application.deployed()
+    for path in (project / "handlers").iterdir():
+        path.write_text(f"// changed\n{path.read_text()}")
+    remote.application.before = lambda request: (
+        Reply(400, {"message": "not now"}) if request.method == "POST" and "/functions/2/" in request.path else None
+    )
+    assert deploy().code == 1
+    assert sorted(remote.application.history().values()) == [1, 2, 2]
+    remote.application.before = None
+    assert ckfunc("-C", project, "undo", "--yes").code == 0
+    assert remote.application.deployed() == before
+    assert deploy().code == 0
+    assert {text.splitlines()[0] for text in remote.application.deployed().values() if text} == {"// changed"}
