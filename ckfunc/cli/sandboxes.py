@@ -102,6 +102,7 @@ class Sandbox:
             compiler=self._app.kept_compiler(),
             spares=not self._once,
             inspect_port=self._inspect_port,
+            ahead=self._environment_at,
         )
         self._emulator.start()
         try:
@@ -141,7 +142,7 @@ class Sandbox:
             there = ", ".join(self._scripts.handlers) or "no functions"
             raise NoHandler(f"there is no function of type {trigger_type!r}", hint=f"there is: {there}")
         compiled = self._compiled(script)
-        environment = self._environment_now()
+        environment = self._environment = self._environment or self._environment_at(self.url)
         mapped = _Mapped((script, self._scripts.initialization_script))
         told = None if on_console is None else mapped.telling(on_console)
         self._make_room(trigger_type)
@@ -224,18 +225,19 @@ class Sandbox:
         if not self._once:
             self._start = emulator.snapshot()
 
-    def _environment_now(self) -> Environment | HandlerError:
-        from ckfunc.emulator import trials
+    def _environment_at(self, url: str) -> Environment | HandlerError:
+        """Return what the handlers of a sandbox at this URL run in, or why none can run."""
+        from ckfunc.emulator.dispatch.runtimes import environment_of, users_own_environment
+        from ckfunc.emulator.dispatch.scripts import syntax_error
+        from ckfunc.emulator.store.runtime import StoredRuntime
 
-        if self._environment is None:
-            initial = self._scripts.initialization_script
-            compiled = None if initial is None else self._compiled(initial)
-            self._environment = self._running().within(
-                lambda services: trials.environment_of(
-                    services, compiled, self._steady, network=self._network, renewable=self._renewable
-                )
-            )
-        return self._environment
+        given = self._scripts
+        initial = None if given.initialization_script is None else self._compiled(given.initialization_script)
+        if isinstance(initial, SyntaxProblem):
+            return syntax_error(initial)
+        stored = StoredRuntime(given.dependencies, users_own_environment(given.environment), None)
+        made = environment_of(stored, url, initial)
+        return replace(made, steady=self._steady, network=self._network, settle=True, renewable=self._renewable)
 
     def _compiled(self, script: Script) -> Compiled | SyntaxProblem:
         (result,) = self._app.kept_compiler().compile([(script.path, script.text)])

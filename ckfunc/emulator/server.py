@@ -10,32 +10,33 @@ import threading
 import time
 from collections.abc import Awaitable, Callable
 from concurrent.futures import wait
-from contextlib import AsyncExitStack, ExitStack, closing, suppress
+from contextlib import AsyncExitStack, ExitStack, suppress
+from importlib import import_module
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING, Any, Self, TypeVar
+from typing import TYPE_CHECKING, Self, TypeVar
 
-from ckfunc.base.clock import SystemClock
 from ckfunc.base.errors import Busy
 from ckfunc.emulator.address import remove_address, write_address
-from ckfunc.emulator.http.auth import DEFAULT_LIFETIME_S, Tokens
+from ckfunc.emulator.http.auth import DEFAULT_LIFETIME_S
 from ckfunc.emulator.http.guards import is_loopback
-from ckfunc.emulator.owning import DATABASE, owned
-from ckfunc.model.execution import Limits
+from ckfunc.emulator.owning import owned
+from ckfunc.model.execution import HandlerError, Limits
 from ckfunc.model.seed import Seed
 
 if TYPE_CHECKING:
-    import uvicorn
-
     from ckfunc.emulator.dispatch.scripts import Compiler
     from ckfunc.emulator.resources.services import Services
-    from ckfunc.emulator.store.database import Database
+    from ckfunc.emulator.serving import Server
+    from ckfunc.model.execution import Environment
+    from ckfunc.runtime.pool import Hosts
 
 T = TypeVar("T")
 
 _REQUESTS_END_S = 5.0
 """How long a request that a handler began may take to be all here."""
 
+_PARTS = "ckfunc.emulator.parts"
 _ANY = ("", "0.0.0.0", "::")  # noqa: S104 - compared with, not bound to
 
 
@@ -47,6 +48,7 @@ class Emulator:
     `copy_of` is the data directory of another emulator, running or not, whose data one in memory begins with; nothing
     changes there. `compiler` is used, and left open, in place of one of its own. Without `spares`, no process is booted
     ahead of the function that will need it. With `inspect_port`, a run waits for a debugger at that port.
+    `ahead` tells, for the base URL, in which environment the first function will run: its process is booted at once.
     """
 
     def __init__(
@@ -64,6 +66,7 @@ class Emulator:
         compiler: Compiler | None = None,
         spares: bool = True,
         inspect_port: int | None = None,
+        ahead: Callable[[str], Environment | HandlerError] | None = None,
     ) -> None:
         self._data_dir = data_dir
         self._host = host
@@ -77,6 +80,7 @@ class Emulator:
         self._compiler = compiler
         self._spares = spares
         self._inspect_port = inspect_port
+        self._ahead = ahead
         self._services: Services | None = None
         self._thread: threading.Thread | None = None
         self._ready = threading.Event()
@@ -226,44 +230,12 @@ class Emulator:
             finally:
                 self._ready.set()
 
-    def _open(self, path: Path | None) -> Database:
-        from ckfunc.emulator.store import application, runtime, seeds
-        from ckfunc.emulator.store.database import copied, open_database
-        from ckfunc.emulator.store.schema import MIGRATIONS, SCHEMA
-
-        if self._copy_of is None:
-            database = open_database(path, SCHEMA, MIGRATIONS)
-        else:
-            database = copied(self._copy_of / DATABASE, SCHEMA, MIGRATIONS)
-        try:
-            application.create_if_missing(database)
-            runtime.create_if_missing(database)
-            if self._seed is not None:
-                seeds.apply(database, self._seed)
-        except BaseException:
-            database.close()
-            raise
-        return database
-
     async def _serve(self, listener: socket.socket) -> None:
-        from ckfunc.emulator.app import App
-        from ckfunc.emulator.dispatch.dispatcher import STOPPED, Dispatcher
-        from ckfunc.emulator.jobs import runner
-        from ckfunc.emulator.resources.services import Services
-        from ckfunc.emulator.store import invocations, jobs, sessions
-        from ckfunc.runtime.compiler import Compiler as OwnCompiler
         from ckfunc.runtime.pool import Hosts
 
         self._loop = asyncio.get_running_loop()
         self._end = asyncio.Event()
         async with AsyncExitStack() as opened:
-            path = None if self._data_dir is None else self._data_dir / DATABASE
-            database = opened.enter_context(closing(self._open(path)))
-            invocations.end_abandoned(database, STOPPED)
-            sessions.end_all(database)
-            jobs.fail_abandoned(database, runner.STOPPED)
-            tokens = Tokens(SystemClock(), self._token_lifetime_s)
-            compiler = self._compiler or opened.enter_context(OwnCompiler())
             hosts = Hosts(
                 limits=self._limits,
                 cache=self._cache,
@@ -272,24 +244,18 @@ class Emulator:
                 inspect_port=self._inspect_port,
             )
             opened.push_async_callback(hosts.close)
-            dispatcher = Dispatcher(
-                database,
-                hosts=hosts,
-                compiler=compiler,
-                base_url=self.url,
-                on_event=self._on_event,
-            )
-            opened.push_async_callback(dispatcher.close)
-            background = runner.Jobs(database, path, self._on_event)
-            opened.push_async_callback(background.close)
-            services = Services(database, tokens, dispatcher, background, hosts, self._data_dir)
-            app = App(services, loopback_only=is_loopback(self._host))
-            server = _uvicorn(app)
+            if self._ahead is not None:
+                environment = await asyncio.to_thread(self._ahead, self.url)
+                if not isinstance(environment, HandlerError):
+                    hosts.boot_ahead(environment)
+                # Node needs the loop to boot, and we need as long to import the rest.
+                await asyncio.to_thread(import_module, _PARTS)
+            services, server = self._parts(opened, hosts)
             serving = asyncio.create_task(server.serve(sockets=[listener]))
             while not server.started and not serving.done():
                 await asyncio.sleep(0.001)
             if self._data_dir is not None:
-                write_address(self._data_dir, self.url, database.id)
+                write_address(self._data_dir, self.url, services.database.id)
                 opened.callback(remove_address, self._data_dir)
             self._services = services
             self._ready.set()
@@ -297,9 +263,25 @@ class Emulator:
             await asyncio.wait((serving, ending), return_when=asyncio.FIRST_COMPLETED)
             ending.cancel()
             if self._finish and not serving.done():
-                await dispatcher.finish()
-            server.should_exit = True
+                await services.dispatch.finish()
+            server.end()
             await serving
+
+    def _parts(self, opened: AsyncExitStack, hosts: Hosts) -> tuple[Services, Server]:
+        from ckfunc.emulator.parts import open_services, server_of
+
+        services = open_services(
+            opened,
+            self._data_dir,
+            url=self.url,
+            hosts=hosts,
+            compiler=self._compiler,
+            token_lifetime_s=self._token_lifetime_s,
+            seed=self._seed,
+            copy_of=self._copy_of,
+            on_event=self._on_event,
+        )
+        return services, server_of(services, loopback_only=is_loopback(self._host))
 
 
 async def _idle(services: Services) -> None:
@@ -322,28 +304,3 @@ def _harmless(tell: Callable[[str], None] | None) -> Callable[[str], None]:
                 logging.getLogger("ckfunc.emulator").exception("an event could not be shown")
 
     return told
-
-
-def _uvicorn(app: Any) -> uvicorn.Server:
-    import uvicorn
-
-    from ckfunc.emulator.writes import Protocol
-
-    return uvicorn.Server(
-        uvicorn.Config(
-            app,
-            loop="none",
-            http=Protocol,
-            ws="none",
-            lifespan="off",
-            interface="asgi3",
-            access_log=False,
-            log_config=None,
-            log_level="critical",
-            server_header=False,
-            proxy_headers=False,
-            # Longer than clients keep idle connections: they, not we, close them, and no request is lost in between.
-            timeout_keep_alive=120,
-            timeout_graceful_shutdown=1,
-        )
-    )

@@ -8,11 +8,9 @@ from typing import Any
 from ckfunc.emulator.dispatch import runtimes
 from ckfunc.emulator.dispatch.scripts import syntax_error
 from ckfunc.emulator.dispatch.sessions import START_SESSION, attempt_start_session
-from ckfunc.emulator.http.auth import CLIENT_ID, CLIENT_SECRET
 from ckfunc.emulator.resources.services import Services
 from ckfunc.emulator.store import functions, runtime, seeds
 from ckfunc.model.execution import (
-    ApiAccess,
     Compiled,
     Environment,
     HandlerError,
@@ -44,31 +42,6 @@ async def set_up(services: Services, scripts: Scripts, seed: Seed | None) -> Non
             functions.set_enabled(database, function.id, True)
         if seed is not None:
             seeds.apply(database, seed)
-
-
-async def environment_of(
-    services: Services,
-    initial: Compiled | SyntaxProblem | None,
-    steady: Steady | None,
-    *,
-    network: bool,
-    renewable: bool = False,
-) -> Environment | HandlerError:
-    """Return what the functions of this database run in, or why none can. `initial` is the init script, compiled."""
-    if isinstance(initial, SyntaxProblem):
-        return syntax_error(initial)
-    url = services.dispatch.base_url
-    current = runtimes.current(services.database, url)
-    return Environment(
-        dependencies={one.name: one.version for one in current.dependencies},
-        variables=current.environment,
-        api=ApiAccess(url, f"{url}/oauth/token", CLIENT_ID, CLIENT_SECRET),
-        initialization_script=initial,
-        steady=steady,
-        network=network,
-        settle=True,
-        renewable=renewable,
-    )
 
 
 async def run(

@@ -14,10 +14,10 @@ from ckfunc.emulator.dispatch.depth import DEEPEST, Depths
 from ckfunc.emulator.dispatch.endings import Endings
 from ckfunc.emulator.dispatch.recording import Recorder
 from ckfunc.emulator.dispatch.scripts import INITIALIZATION_SCRIPT, Compiler, compiled, handler_name, syntax_error
-from ckfunc.emulator.http.auth import CLIENT_ID, CLIENT_SECRET
 from ckfunc.emulator.store import functions, invocations
+from ckfunc.emulator.store import runtime as stored_runtime
 from ckfunc.emulator.store.database import Database
-from ckfunc.model.execution import ApiAccess, Compiled, Environment, HandlerError, HandlerVersion, Outcome, Steady
+from ckfunc.model.execution import Compiled, Environment, HandlerError, HandlerVersion, Outcome, Steady
 from ckfunc.model.function import Function, FunctionVersion
 from ckfunc.model.invocation import ConsoleLine, Invocation, InvocationDetail
 
@@ -306,7 +306,7 @@ class Dispatcher:
         made_so_far = self._made
         if made_so_far:
             return made_so_far[0]
-        runtime = runtimes.current(self._database, self.base_url)
+        runtime = stored_runtime.get(self._database)
         script: Compiled | None = None
         if runtime.initialization_script is not None:
             source = runtime.initialization_script
@@ -314,12 +314,7 @@ class Dispatcher:
             if not isinstance(result, Compiled):
                 return syntax_error(result)
             script = result
-        made = Environment(
-            dependencies={one.name: one.version for one in runtime.dependencies},
-            variables=runtime.environment,
-            api=ApiAccess(self.base_url, f"{self.base_url}/oauth/token", CLIENT_ID, CLIENT_SECRET),
-            initialization_script=script,
-        )
+        made = runtimes.environment_of(runtime, self.base_url, script)
         made_so_far.append(made)
         return made
 

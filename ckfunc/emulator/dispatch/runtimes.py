@@ -8,6 +8,8 @@ from ckfunc.emulator.http.auth import CLIENT_ID, CLIENT_SECRET
 from ckfunc.emulator.store import runtime
 from ckfunc.emulator.store.application import APPLICATION_ID
 from ckfunc.emulator.store.database import Database
+from ckfunc.emulator.store.runtime import StoredRuntime
+from ckfunc.model.execution import ApiAccess, Compiled, Environment
 from ckfunc.model.runtime import DEFAULT_PACKAGES, PLATFORM_PREFIX, Dependency, Runtime
 from ckfunc.wire.runtimes import own
 
@@ -19,7 +21,21 @@ _DEFAULT_NAMES = frozenset(one.name for one in DEFAULT_PACKAGES)
 
 def current(database: Database, base_url: str) -> Runtime:
     """Return the whole runtime, platform-owned entries included; `base_url` is the emulator's own address."""
-    stored = runtime.get(database)
+    return _composed(runtime.get(database), base_url)
+
+
+def environment_of(stored: StoredRuntime, base_url: str, initialization_script: Compiled | None) -> Environment:
+    """Return what handlers run in; the init script is given as it was compiled."""
+    composed = _composed(stored, base_url)
+    return Environment(
+        dependencies={one.name: one.version for one in composed.dependencies},
+        variables=composed.environment,
+        api=ApiAccess(base_url, f"{base_url}/oauth/token", CLIENT_ID, CLIENT_SECRET),
+        initialization_script=initialization_script,
+    )
+
+
+def _composed(stored: StoredRuntime, base_url: str) -> Runtime:
     return Runtime(
         id=RUNTIME_ID,
         version=RUNTIME_VERSION,

@@ -1,0 +1,69 @@
+"""What one emulator consists of: its data, what runs handlers, and the application before them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AsyncExitStack, closing
+from pathlib import Path
+
+from ckfunc.base.clock import SystemClock
+from ckfunc.emulator.app import App
+from ckfunc.emulator.dispatch.dispatcher import STOPPED, Dispatcher
+from ckfunc.emulator.dispatch.scripts import Compiler
+from ckfunc.emulator.http.auth import Tokens
+from ckfunc.emulator.jobs import runner
+from ckfunc.emulator.owning import DATABASE
+from ckfunc.emulator.resources.services import Services
+from ckfunc.emulator.serving import Server
+from ckfunc.emulator.store import application, invocations, jobs, runtime, seeds, sessions
+from ckfunc.emulator.store.database import Database, copied, open_database
+from ckfunc.emulator.store.schema import MIGRATIONS, SCHEMA
+from ckfunc.model.seed import Seed
+from ckfunc.runtime.compiler import Compiler as OwnCompiler
+from ckfunc.runtime.pool import Hosts
+
+
+def open_services(
+    opened: AsyncExitStack,
+    data_dir: Path | None,
+    *,
+    url: str,
+    hosts: Hosts,
+    compiler: Compiler | None,
+    token_lifetime_s: float,
+    seed: Seed | None,
+    copy_of: Path | None,
+    on_event: Callable[[str], None],
+) -> Services:
+    """Open the data of `data_dir` (None: in memory, a copy of that of `copy_of` if given) and put to work what uses it.
+
+    All of it is closed with `opened`, the hosts too. Raises UnusableDatabase and SeedRefused.
+    """
+    path = None if data_dir is None else data_dir / DATABASE
+    database = opened.enter_context(closing(_opened(path, copy_of)))
+    application.create_if_missing(database)
+    runtime.create_if_missing(database)
+    if seed is not None:
+        seeds.apply(database, seed)
+    invocations.end_abandoned(database, STOPPED)
+    sessions.end_all(database)
+    jobs.fail_abandoned(database, runner.STOPPED)
+    tokens = Tokens(SystemClock(), token_lifetime_s)
+    compiler = compiler or opened.enter_context(OwnCompiler())
+    opened.push_async_callback(hosts.close)  # before the database
+    dispatcher = Dispatcher(database, hosts=hosts, compiler=compiler, base_url=url, on_event=on_event)
+    opened.push_async_callback(dispatcher.close)
+    background = runner.Jobs(database, path, on_event)
+    opened.push_async_callback(background.close)
+    return Services(database, tokens, dispatcher, background, hosts, data_dir)
+
+
+def server_of(services: Services, *, loopback_only: bool) -> Server:
+    """Return what answers requests, once it is served."""
+    return Server(App(services, loopback_only=loopback_only))
+
+
+def _opened(path: Path | None, copy_of: Path | None) -> Database:
+    if copy_of is None:
+        return open_database(path, SCHEMA, MIGRATIONS)
+    return copied(copy_of / DATABASE, SCHEMA, MIGRATIONS)
