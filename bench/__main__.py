@@ -6,7 +6,7 @@ import argparse
 import shutil
 from collections.abc import Callable, Sequence
 
-from bench import calls, check, memory, messages, noop_deploy, reads, replay, save, start, tail, test, version
+from bench import calls, check, invoke, memory, messages, noop_deploy, reads, replay, save, start, tail, test, version
 from bench.harness import SCRATCH, Figure, table, talk
 from bench.subjects import Ckfunc, Subject
 
@@ -15,6 +15,7 @@ MEASURES: dict[str, Callable[[Sequence[Subject]], list[Figure]]] = {
     "noop-deploy": noop_deploy.measure,
     "check": check.measure,
     "test": test.measure,
+    "invoke": invoke.measure,
     "save": save.measure,
     "start": start.measure,
     "calls": calls.measure,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 import uuid
 from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +35,7 @@ class Database:
         self.execute = connection.execute
         self.executemany = connection.executemany
         self._in_transaction = False
+        self._kept: tuple[bytes, sqlite3.Connection] | None = None
         self.id = ""
         """A UUID made with the file: names this database wherever something is remembered about it."""
 
@@ -83,14 +84,25 @@ class Database:
         """Make a database in memory hold what it, or another one, held when `snapshot` was taken."""
         # Not deserialized into this connection itself: that frees the schema which prepared statements (those on STRICT
         # tables) and table-valued functions (json_each) still point into, and SQLite crashes.
-        with closing(sqlite3.connect(":memory:")) as source:
-            source.deserialize(snapshot)
-            source.backup(self._connection)
+        if self._kept is None or self._kept[0] is not snapshot:
+            self._forget()
+            with ExitStack() as opened:
+                source = opened.enter_context(closing(sqlite3.connect(":memory:")))
+                source.deserialize(snapshot)
+                opened.pop_all()  # most are restored more than once, and this is most of the work
+            self._kept = snapshot, source
+        self._kept[1].backup(self._connection)
         self.id = self.value("SELECT id FROM emulator")
 
     def close(self) -> None:
         """Write everything into the file and let go of it."""
+        self._forget()
         self._connection.close()
+
+    def _forget(self) -> None:
+        if self._kept is not None:
+            self._kept[1].close()
+            self._kept = None
 
 
 def open_database(path: Path | None, schema: Sequence[str], migrations: Sequence[str] = ()) -> Database:
