@@ -14,7 +14,7 @@ from ckfunc.deploy.ledger import Ledger
 from ckfunc.deploy.once import SETTLE_S, same_script
 from ckfunc.deploy.plan import Plan, disabled_warning
 from ckfunc.deploy.remote import Remote
-from ckfunc.deploy.report import WRONG, Ending, Item, Report, Result, in_order, untouched
+from ckfunc.deploy.report import DONE, WRONG, Ending, Item, Report, Result, in_order, untouched
 from ckfunc.deploy.resources import BY_KIND, FUNCTIONS, RESOURCES, WRITERS
 from ckfunc.deploy.snapshot import Snapshot, overview
 from ckfunc.model.function import Function
@@ -91,11 +91,18 @@ def compare(
     `same` are the functions that run another version than the item says, but with the script that is wanted.
     """
     found = dict(items)
+    planned = {(one.kind, one.name): one.action for one in plan.changes}
     for resource in RESOURCES:
         if resource.kind == FUNCTIONS or resource.kind not in plan.want:
             continue
-        for change in diff(resource.kind, plan.want[resource.kind], resource.have(seen)):
-            key = (change.kind, change.name)
+        missing = {
+            (one.kind, one.name): one for one in diff(resource.kind, plan.want[resource.kind], resource.have(seen))
+        }
+        for key, item in items.items():
+            if key[0] == resource.kind and key not in missing and item.result is Result.FAILED:
+                # Its answer was lost, and so was every other that could have told.
+                found[key] = replace(item, result=DONE[planned[key]], note=None, hint=None)
+        for key, change in missing.items():
             item = found.get(key) or Item(*key, Result.UNCHANGED)
             if item.result not in WRONG:
                 found[key] = replace(item, result=Result.FAILED, note=_still(change, item.result))

@@ -206,6 +206,18 @@ def test_a_function_whose_answer_is_lost_is_looked_up_and_not_created_again(here
     assert here.application.history() == {SENT: 1} and len(here.writes()) == 2
 
 
+def test_a_value_whose_answer_is_lost_with_all_that_could_tell_is_found_by_reading_back(here: World) -> None:
+    written = iter([Reply(200, b"<html>"), Reply(400, {"message": "not now"})])
+
+    def lose(request: Request, reply: Reply) -> Reply:
+        put = request.method == "PUT" and here.application.environment
+        return next(written, reply) if put or (request.method == "GET" and here.application.environment) else reply
+
+    here.application.after = lose
+    report = here.deploy(here.project({SENT: "b\n"}, environment={"KEY": "value"}))
+    assert results(report) == {"KEY": "created", SENT: "skipped"} and report.exit_code == 1
+
+
 def test_a_host_that_goes_away_for_good_is_given_up_after_as_many_tries_as_run_at_once(here: World) -> None:
     types = [f"custom.type_{number:02}" for number in range(60)]
     for name in types:
