@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 from collections.abc import Callable
 
 import pytest
@@ -17,13 +18,16 @@ NEW = wanted()
 SILENCE_S = 0.2
 
 
-def once(world: World, scene: Content, project: Project, fault: Fault | None, label: str) -> tuple[list[str], bool]:
-    """Return what was wrong in one case, and whether the deploy with the fault came through by itself."""
+def once(world: World, scene: Content, project: Project, *faults: tuple[Fault, str]) -> tuple[list[str], bool]:
+    """Return what was wrong in one case, and whether the deploy with the faults came through by itself.
+
+    Each fault happens to the request of its label.
+    """
     world.reset(scene)
     root = world.project(NEW)
-    if fault is not None:
+    for fault, label in faults:
         world.proxy.inject(fault, label)
-    silent = fault is not None and fault.end is End.HOLD
+    silent = any(fault.end is End.HOLD for fault, _ in faults)
     first = world.deploy(moved(project, root), timeout_s=SILENCE_S if silent else 20.0)
     after = world.holds()
     wrong = lies(first, scene, after, NEW)
@@ -63,11 +67,32 @@ def test_a_fault_at_any_one_request_is_survived_and_told_truly(
     assert len(labels) >= 18
     wrong, healed = [], 0
     for label in labels:
-        found, alone = once(shared, SCENES[scene], project, fault, label)
+        found, alone = once(shared, SCENES[scene], project, (fault, label))
         wrong += [f"{label}: {one}" for one in found]
         healed += alone
     record_property("fault cases", len(labels))
     record_property("fault cases that needed no second deploy", healed)
+    assert wrong == []
+
+
+@pytest.mark.parametrize("scene", SCENES)
+def test_several_faults_in_one_deploy_are_survived_and_told_truly_too(
+    shared: World, project: Project, scene: str, record_property: Callable[[str, object], None]
+) -> None:
+    chances = random.Random(scene)
+    shared.reset(SCENES[scene])
+    root = shared.project(NEW)
+    assert shared.deploy(moved(project, root)).code == 0
+    # Those that come again are met when they do.
+    labels = shared.proxy.labels()
+    labels += [f"{label.partition('#')[0]}#{number}" for label in labels[1:] for number in (2, 3, 4)]
+    shared.remove(root)
+    wrong = []
+    for _ in range(50):
+        faults = [(chances.choice(FAULTS), chances.choice(labels)) for _ in range(chances.choice((2, 3, 5, 8)))]
+        found, _ = once(shared, SCENES[scene], project, *faults)
+        wrong += [f"{[(fault.name, label) for fault, label in faults]}: {one}" for one in found]
+    record_property("cases of several faults", 50)
     assert wrong == []
 
 
