@@ -12,6 +12,8 @@ from runtime.conftest import Bench
 from ckfunc.model.execution import Environment, Steady
 
 NOW = Steady(1_714_557_600_000, 7)
+PROCESS = "performance.nodeTiming.bootstrapComplete"
+"""What tells one process from another, where all have the same number."""
 
 # What a handler sees at first, and what it leaves behind; whether the process can be used again.
 LEFTOVERS = {
@@ -112,7 +114,7 @@ def test_the_next_run_sees_nothing_of_the_one_before(play: Any, name: str) -> No
         declare const require: any, kept: any, counter: any;
         let count = 0;
         async function handleEvent(event: any, context: any) {{
-          const found = [process.pid, {look}];
+          const found = [{PROCESS}, {look}];
           {leave}
           return found;
         }}
@@ -138,7 +140,7 @@ def test_the_next_run_sees_nothing_of_the_one_before(play: Any, name: str) -> No
 
 
 def test_a_module_that_imports_is_never_loaded_into_the_same_process_again(play: Any) -> None:
-    source = "import ms from 'ms'; export const handleEvent = async () => [process.pid, ms('1s')];"
+    source = "import ms from 'ms'; export const handleEvent = async () => [" + PROCESS + ", ms('1s')];"
 
     async def scenario(bench: Bench) -> None:
         environment = steady(bench)
@@ -182,7 +184,7 @@ def test_what_a_run_did_to_the_console_and_the_clock_is_gone_too(play: Any) -> N
 def test_a_process_that_was_killed_is_replaced(play: Any) -> None:
     async def scenario(bench: Bench) -> None:
         environment = steady(bench)
-        source = "async function handleEvent(e: any) { if (e.die) process.reallyExit(3); return process.pid; }"
+        source = "async function handleEvent(e: any) { if (e.die) process.reallyExit(3); return " + PROCESS + "; }"
         first = await seen(bench, environment, source)
         died = await bench.hosts.invoke(environment, bench.version(source), {"die": True}, steady=NOW)
         assert died.error is not None

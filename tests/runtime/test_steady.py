@@ -65,6 +65,43 @@ def test_a_repeated_run_sees_the_same_time_and_the_same_chances_in_another_proce
     assert first[-3:-1] == [SUNDAY.now_ms + 20, SUNDAY.now_ms + 30]
 
 
+MACHINE = """
+const os = require('node:os');
+function handleEvent() {
+  const format = new Intl.DateTimeFormat('en', { dateStyle: 'short', timeStyle: 'long', timeZone: 'UTC' });
+  const parts = format.formatToParts().map((one) => one.value).join('').replace('\\u202f', ' ');
+  const found = [format.format(), [new Date(0)].map(format.format)[0], parts];
+  found.push(format.format === format.format, new Intl.DateTimeFormat('en').format(undefined));
+  found.push(process.pid, process.ppid, process.uptime(), process.memoryUsage(), process.memoryUsage.rss());
+  found.push(process.availableMemory(), process.cpuUsage(process.cpuUsage()), process.resourceUsage());
+  found.push(performance.timeOrigin + performance.now() - Date.now(), performance.timeOrigin);
+  found.push(os.freemem(), os.loadavg(), os.uptime(), os.cpus()[0].times);
+  return found;
+}
+"""
+
+
+def test_process_and_machine_are_the_same_everywhere(play: Any) -> None:
+    async def once(bench: Bench) -> Any:
+        return payload(await steady_run(bench, MACHINE))
+
+    first, second = play(once), play(once)
+    assert first == second
+    now = "5/1/24, 10:00:00 AM UTC"
+    assert first[:5] == [now, "1/1/70, 12:00:00 AM UTC", now, True, "5/1/2024"]
+    assert first[-6] == 0
+
+
+def test_a_process_can_end_itself_by_the_number_that_it_is_told(play: Any) -> None:
+    async def scenario(bench: Bench) -> Any:
+        source = "async function handleEvent() { process.kill(process.pid, 'SIGKILL'); await new Promise(() => {}); }"
+        return await steady_run(bench, source)
+
+    outcome = play(scenario)
+    assert outcome.error is not None
+    assert outcome.error.name == "ProcessEnded"
+
+
 def test_another_seed_and_another_time_are_another_run(play: Any) -> None:
     async def both(bench: Bench) -> Any:
         other = Steady(SUNDAY.now_ms + 1, 8)

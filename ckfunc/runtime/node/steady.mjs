@@ -8,12 +8,14 @@ import { performance } from 'node:perf_hooks';
 import timers from 'node:timers';
 import timersPromises from 'node:timers/promises';
 import { promisify } from 'node:util';
+import { beAnyMachine, formatSteadily } from './machine.mjs';
 
 const PATIENT_READS = 10_000; // a loop that waits for the time to pass gets to see it pass
 const LONGEST_WAIT_MS = 1000;
 const RealDate = Date;
 const realTimeout = setTimeout;
 const realImmediate = setImmediate;
+const realUptime = process.uptime.bind(process);
 const { apply, construct } = Reflect;
 
 /** The clock and the chances of one run, from {now, seed}: times in ms since 1970. */
@@ -72,6 +74,8 @@ export function beSteady(current) {
   steadyTimers(current);
   put(Math, 'random', { random: () => current().chance() }.random);
   steadyCrypto(current);
+  formatSteadily(current);
+  beAnyMachine(current);
   syncBuiltinESMExports();
 }
 
@@ -221,8 +225,8 @@ const turn = () => new Promise((resolve) => { realImmediate(resolve); });
 
 /** Wait until requests that nobody waited for have been answered, and those that they led to. */
 export async function quiet(steady) {
-  const until = process.uptime() + LONGEST_WAIT_MS / 1000;
-  for (let idle = 0; idle < 4 && process.uptime() < until;) {
+  const until = realUptime() + LONGEST_WAIT_MS / 1000;
+  for (let idle = 0; idle < 4 && realUptime() < until;) {
     await (steady.open ? new Promise((resolve) => { realTimeout(resolve, 1); }) : turn());
     idle = steady.open ? 0 : idle + 1;
   }
