@@ -25,21 +25,19 @@ _VERDICTS = (0, 1, 2)
 class CompilerMissing(CkfuncError):
     """The TypeScript compiler is not in the cache and could not be fetched."""
 
-    def __init__(self, why: str) -> None:
-        super().__init__(
-            f"the types cannot be checked without TypeScript {TYPESCRIPT}: {why}",
-            hint="it is fetched once and then kept in the cache: check the network, or the registry in your ~/.npmrc",
-        )
+    def __init__(self, why: str, hint: str | None = None) -> None:
+        fetched = "it is fetched once and then kept in the cache: check the network, or the registry in your ~/.npmrc"
+        super().__init__(f"the types cannot be checked without TypeScript {TYPESCRIPT}: {why}", hint=hint or fetched)
 
 
 class CompilerBroke(CkfuncError):
     """The TypeScript compiler ended without a verdict."""
 
-    def __init__(self, said: str) -> None:
+    def __init__(self, said: str, program: Path) -> None:
         first = next((line.strip() for line in said.splitlines() if line.strip()), "it said nothing")
         super().__init__(
             f"TypeScript {TYPESCRIPT} ended without a verdict: {first}",
-            hint="run it again; should it stay like this, `ckfunc doctor` may know more",
+            hint=f"run it again; should it stay like this, {_again(_home(program))}",
         )
 
 
@@ -68,7 +66,18 @@ def _installed(cache: Path, on_progress: Callable[[str], None] | None) -> Path:
     # npm installs the one package that is for this system and processor; a program, it needs no Node to start.
     for program in (*packages.glob("typescript-*/lib/tsc"), *packages.glob("typescript-*/lib/tsc.exe")):
         return program
-    raise CompilerMissing("there is none for this system")
+    if any(packages.glob("typescript-*")):
+        raise CompilerMissing("a part of it is gone from the cache", hint=_again(directory))
+    raise CompilerMissing("there is none for this system", hint="check from another machine")
+
+
+def _home(program: Path) -> Path:
+    """Return the directory that holds all of an installation."""
+    return next((one.parent for one in program.parents if one.name == "node_modules"), program)
+
+
+def _again(directory: Path) -> str:
+    return f"remove {directory}: it is fetched again then"
 
 
 def run(program: Path, root: Path, options: Sequence[str]) -> Report:
@@ -87,7 +96,7 @@ def run(program: Path, root: Path, options: Sequence[str]) -> Report:
                 stderr=output.fileno(),
             )
         except OSError as error:
-            raise CompilerBroke(error.strerror or str(error)) from error
+            raise CompilerBroke(error.strerror or str(error), program) from error
         try:
             status = process.wait()
         finally:
@@ -97,5 +106,5 @@ def run(program: Path, root: Path, options: Sequence[str]) -> Report:
         text = output.read().decode("utf-8", "replace")
     found = parse(text)
     if status not in _VERDICTS or bool(status) != bool(found.findings):
-        raise CompilerBroke(text)
+        raise CompilerBroke(text, program)
     return found

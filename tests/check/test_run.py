@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import json
+import shutil
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 from check.conftest import GOOD, STUBS, WRONG, World
 
+from ckfunc.base.files import cache_dir
 from ckfunc.check.files import listing
 from ckfunc.check.findings import Finding
 from ckfunc.check.memory import Memory, Result
-from ckfunc.check.typescript import CompilerBroke, compiler, run
+from ckfunc.check.settings import TYPESCRIPT
+from ckfunc.check.typescript import CompilerBroke, CompilerMissing, compiler, run
+from ckfunc.runtime.install import install
 
 
 def snapshot(root: Path) -> dict[str, bytes]:
@@ -251,3 +255,18 @@ def test_what_cannot_be_bundled_is_found_each_time_and_said_once(world: World) -
     )
     for _ in range(2):
         assert world.places() == ["handlers/a.ts:2:18 TS2339", "lib/b.js:1:1 bundle"]
+
+
+def test_a_damaged_installation_is_named_so_that_it_can_be_fetched_again(tmp_path: Path) -> None:
+    directory = install({"typescript": TYPESCRIPT}, cache_dir())
+    copy = tmp_path / "runtimes" / directory.name
+    shutil.copytree(directory, copy, symlinks=True)
+    program = next((copy / "node_modules/@typescript").glob("typescript-*/lib/tsc*"))
+    program.write_bytes(b"\x7fELF")
+    with pytest.raises(CompilerBroke) as broke:
+        run(program, tmp_path, ["-p", "tsconfig.json"])
+    assert (broke.value.hint or "").endswith(f"remove {copy}: it is fetched again then")
+    program.unlink()
+    with pytest.raises(CompilerMissing, match="a part of it is gone from the cache") as missing:
+        compiler(tmp_path)
+    assert missing.value.hint == f"remove {copy}: it is fetched again then"
