@@ -261,7 +261,7 @@ def test_a_damaged_installation_is_named_so_that_it_can_be_fetched_again(tmp_pat
     directory = install({"typescript": TYPESCRIPT}, cache_dir())
     copy = tmp_path / "runtimes" / directory.name
     shutil.copytree(directory, copy, symlinks=True)
-    program = next((copy / "node_modules/@typescript").glob("typescript-*/lib/tsc*"))
+    program = copy / compiler(cache_dir()).relative_to(directory)
     program.write_bytes(b"\x7fELF")
     with pytest.raises(CompilerBroke) as broke:
         run(program, tmp_path, ["-p", "tsconfig.json"])
