@@ -106,8 +106,8 @@ class _Work:
     def stands(self) -> bool:
         """Look whether the application still is what the plan was made from; if not, nothing is begun."""
         try:
-            self.standing.look()
-            theirs = [item for step in self.plan.steps for item in self._met(step)]
+            with self.standing.look():
+                theirs = [item for step in self.plan.steps for item in self._met(step)]
         except CkfuncError as error:
             self.ledger.failed(error)
             self.ledger.doubtful = False
@@ -124,6 +124,7 @@ class _Work:
         """Leave the rest to someone else who deploys the same: what they have not done by then is done here."""
         if not self.ledger.stopped:
             self.clock.sleep(2 * once.SETTLE_S)
+            self.standing.expire()
 
     def put(self, step: Put) -> tuple[Item, ...]:
         """Replace everything of one kind."""

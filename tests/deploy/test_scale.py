@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
 import tracemalloc
 
 import pytest
 from deploy.world import World
 from support.loopback import Reply, Request
+
+from ckfunc.base.clock import SystemClock
+from ckfunc.deploy import run
 
 MANY = [f"custom.type_{number:03}" for number in range(500)]
 SCRIPT = "export async function handleEvent(event, context) {\n  return event;\n}\n" * 30
@@ -31,6 +35,43 @@ def test_five_hundred_functions_cost_what_they_must(here: World) -> None:
         tracemalloc.stop()
     assert len(here.calls()) == 3
     assert peak_bytes < 50 * 1024 * 1024
+
+
+class Crawling(SystemClock):
+    """A clock on which a second passes whenever somebody looks at it: that of a slow network."""
+
+    def __init__(self) -> None:
+        self._passed = itertools.count()
+
+    def monotonic_s(self) -> float:
+        return float(next(self._passed))
+
+    def sleep(self, seconds: float) -> None:
+        pass
+
+
+def test_a_slow_network_does_not_make_five_hundred_functions_cost_more(here: World) -> None:
+    def deploy(script: str) -> int:
+        here.forget_calls()
+        project = here.project({name: f"// {name}\n{script}" for name in MANY}, environment={"KEY": script})
+        with here.new_client() as client:
+            report = run.deploy(project, client, check=here.check, confirm=lambda _: True, clock=Crawling())
+        assert report.ok
+        return len(here.calls())
+
+    assert deploy("a\n") <= 1.1 * (1 + 2 + 1 + 500 + 500 + 2)
+    assert deploy("b\n") <= 1.1 * (1 + 2 + 1 + 500 + 2)
+
+
+@pytest.mark.parametrize("functions", [1, 5, 32])
+def test_over_a_slow_network_a_deploy_of_a_few_functions_looks_before_every_write(here: World, functions: int) -> None:
+    for name in MANY[:functions]:
+        here.application.add(name, "a\n")
+    with here.new_client() as client:
+        project = here.project(dict.fromkeys(MANY[:functions], "b\n"))
+        assert run.deploy(project, client, check=here.check, confirm=lambda _: True, clock=Crawling()).ok
+    # Besides those of the plan, of the first look, and of reading back.
+    assert here.calls().count("GET /runtimes/nodejs/functions") == 3 + functions
 
 
 def test_a_first_look_at_five_hundred_functions_reads_each_once(here: World) -> None:
