@@ -34,7 +34,8 @@ def mentioned(events: Iterable[Mapping[str, Any]]) -> Seed:
     A channel's members are those who are seen in it. A name that somebody else has by now is left to that one.
     """
     found = _Found()
-    for event in events:
+    told = list(events)
+    for event in (*filter(None, map(_completed, told)), *told):  # what is told in full counts more
         _take(event, found)
     users = {one.name: one for one in found.users.values()}
     known = {one.id for one in users.values()}
@@ -49,6 +50,38 @@ def mentioned(events: Iterable[Mapping[str, Any]]) -> Seed:
         said = tuple(_message(one, by_id) for one in sorted(messages, key=lambda one: one.id) if _sayable(one, known))
         channels[_identity(made)] = replace(made, messages=said)
     return Seed(tuple(_user(one) for one in users.values()), tuple(channels.values()))
+
+
+def _completed(event: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Return the event with all that the platform tells of its user and channel; None when it has that already.
+
+    Who fires an event by hand leaves most of it out.
+    """
+    more_of: dict[str, Any] = {}
+    for name, read, missing in (("user", read_user, _of_user), ("channel", read_channel, _of_channel)):
+        told = event.get(name)
+        if isinstance(told, dict) and _read(read, told) is None:
+            more = missing(told)
+            if _read(read, {**more, **told}) is not None:
+                more_of[name] = {**more, **told}
+    return {**event, **more_of} if more_of else None
+
+
+def _of_user(told: Mapping[str, Any]) -> dict[str, Any]:
+    name = told.get("name", f"user-{told.get('id')}")
+    presence = {"status": "UNAVAILABLE", "online": False}
+    return {"type": "PERSON", "name": name, "displayName": name, "isGuest": False, "presence": presence}
+
+
+def _of_channel(told: Mapping[str, Any]) -> dict[str, Any]:
+    name = told.get("name", f"channel-{told.get('id')}")
+    return {
+        "type": "PUBLIC",
+        "name": name,
+        "displayName": name,
+        "createdTime": "2000-01-01T00:00:00.000Z",
+        "members": [],
+    }
 
 
 def _take(event: Mapping[str, Any], found: _Found) -> None:

@@ -247,6 +247,20 @@ def test_what_events_mention_is_there_with_the_ids_of_production() -> None:
     assert [one.id for one in by_id[66].messages] == [9002]
 
 
+def test_an_event_that_was_fired_by_hand_mentions_too() -> None:
+    events = [
+        {"user": user(702, "jane"), "channel": channel(55, name="desk")},
+        {"user": {"id": 702}, "channel": {"id": 55}},
+        {"user": {"id": 8, "name": "eve"}, "channel": {"id": 9, "type": "PRIVATE"}, "message": {"body": "hi"}},
+        {"user": {"name": "nobody"}, "channel": {"id": "x"}, "message": "hi"},
+    ]
+    seed = mentioned(events)
+    assert {one.id: one.name for one in seed.users} == {702: "jane", 8: "eve"}
+    assert {one.id: one.channel.name for one in seed.channels} == {55: "desk", 9: "channel-9"}
+    members = {one.id: [who.username for who in one.channel.members] for one in seed.channels}
+    assert members == {55: ["jane"], 9: ["eve"]}
+
+
 def test_a_name_that_went_to_somebody_else_and_odd_data_do_no_harm() -> None:
     deep: Any = {}
     for _ in range(5000):
