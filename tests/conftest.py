@@ -16,9 +16,12 @@ for _name in [name for name in os.environ if name.startswith("CHATKITTY_")]:
 os.environ["NO_COLOR"] = "1"
 # Streams are buffered on a user's machine: what only comes up when Python ends must come up here too.
 os.environ.pop("PYTHONUNBUFFERED", None)
-# A run in the background of a shell ignores Ctrl-C, and hands that on to every process it starts.
+# A run in the background of a shell ignores Ctrl-C, and one under nohup the end of its terminal; both hand that on to
+# every process they start.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 @pytest.fixture
