@@ -35,7 +35,7 @@ else:
         """Let keys be read as they are pressed, and not be echoed, while the command is in the foreground.
 
         The terminal is put back afterwards, were it by SIGTERM. A shell has put it back when we come to the foreground
-        again, after Ctrl-Z: `again` is called then. On the main thread only.
+        again, after Ctrl-Z: `again` is called then, on a thread of its own. To be used on the main thread only.
         """
         handle = sys.stdin.fileno()
         before, changed = termios.tcgetattr(handle), termios.tcgetattr(handle)
@@ -53,7 +53,8 @@ else:
 
         def go_on(_number: int, _frame: object) -> None:
             begin()
-            again()
+            # Not here: the signal may have come in the middle of a line that is being printed.
+            threading.Thread(target=again, daemon=True).start()
 
         def end(number: int, _frame: object) -> None:
             put_back(termios.TCSANOW)

@@ -353,7 +353,7 @@ def test_nothing_leaks_when_the_credentials_are_wrong(
     assert place.leaked == []
 
 
-@pytest.mark.parametrize("verbosity", VERBOSITIES, ids=name_of)
+@pytest.mark.parametrize("verbosity", LOUD, ids=name_of)
 def test_nothing_leaks_on_the_emulator_nor_when_handlers_fail(
     tmp_path: Path, cache: Path, runs: Runner, verbosity: tuple[str, ...]
 ) -> None:

@@ -88,7 +88,7 @@ def test_several_faults_in_one_deploy_are_survived_and_told_truly_too(
     labels += [f"{label.partition('#')[0]}#{number}" for label in labels[1:] for number in (2, 3, 4)]
     shared.remove(root)
     wrong = []
-    for _ in range(50):
+    for _ in range(25):
         faults = [(chances.choice(FAULTS), chances.choice(labels)) for _ in range(chances.choice((2, 3, 5, 8)))]
         found, _ = once(shared, SCENES[scene], project, *faults)
         wrong += [f"{[(fault.name, label) for fault, label in faults]}: {one}" for one in found]
