@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from ckfunc.base.errors import CkfuncError, InvalidFiles, UsageProblem
 from ckfunc.base.files import cache_dir
+from ckfunc.base.nearest import nearest
 from ckfunc.check.findings import Finding, counted, of_problems
 from ckfunc.check.imports import sought
 from ckfunc.check.settings import settings_files
@@ -111,10 +112,8 @@ def require_types(project: Project, types: Sequence[str]) -> None:
     known = [one.type for one in project.functions or ()]
     for one in types:
         if one not in known:
-            import difflib
-
-            close = difflib.get_close_matches(one, known, n=1)
-            hint = f"did you mean {close[0]}?" if close else f"functions: {', '.join(known) or 'none'}"
+            close = nearest(one, known)
+            hint = f"did you mean {close}?" if close else f"functions: {', '.join(known) or 'none'}"
             raise UsageProblem(f"functions.yaml has no function {one}", hint=hint)
 
 

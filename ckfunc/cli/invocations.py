@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from ckfunc.base.errors import CkfuncError
 from ckfunc.base.interrupts import require_uninterrupted
+from ckfunc.base.nearest import nearest
 from ckfunc.cli.context import App
 from ckfunc.cli.output import Output, ReaderGone
 from ckfunc.cli.stacks import Stacks
@@ -155,12 +156,9 @@ def show_triggered(app: App, trigger_type: str, answer: Mapping[str, Any]) -> in
 
 def meant_type(trigger_type: str) -> str | None:
     """Return the trigger type that an unknown one was probably meant to be."""
-    import difflib
-
     from ckfunc.model.triggers import BY_TYPE
 
-    close = [] if trigger_type in BY_TYPE else difflib.get_close_matches(trigger_type, BY_TYPE, n=1)
-    return close[0] if close else None
+    return None if trigger_type in BY_TYPE else nearest(trigger_type, BY_TYPE)
 
 
 def _functions(client: Client, types: Collection[str]) -> list[Function]:

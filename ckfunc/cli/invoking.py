@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from ckfunc.base.documents import read_document
 from ckfunc.base.errors import EXIT_FAILED, EXIT_OK, Busy, CkfuncError, UsageProblem
+from ckfunc.base.nearest import nearest
 from ckfunc.base.text import printable
 from ckfunc.cli.context import App
 from ckfunc.cli.output import USUAL_COLUMNS, Segment
@@ -57,15 +58,13 @@ def invoke(
 
 
 def _require_handler(scripts: Scripts, trigger_type: str) -> None:
-    import difflib
-
     if trigger_type in scripts.handlers:
         return
-    close = difflib.get_close_matches(trigger_type, scripts.handlers, n=1)
+    close = nearest(trigger_type, scripts.handlers)
     there = ", ".join(scripts.handlers) or f"no functions; `ckfunc new {trigger_type}` adds one"
     raise UsageProblem(
         f"functions.yaml has no function of type {trigger_type!r}",
-        hint=f"did you mean {close[0]}?" if close else f"it has: {there}",
+        hint=f"did you mean {close}?" if close else f"it has: {there}",
     )
 
 

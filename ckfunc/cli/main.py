@@ -21,6 +21,7 @@ from ckfunc.base.errors import (
     UsageProblem,
 )
 from ckfunc.base.interrupts import forget_interrupts
+from ckfunc.base.nearest import nearest
 from ckfunc.cli.options import common_options
 
 if TYPE_CHECKING:
@@ -76,10 +77,8 @@ class Commands(click.Group):
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """Find the command, or say which one may have been meant."""
         if args and not args[0].startswith("-") and args[0] not in COMMANDS and not ctx.resilient_parsing:
-            import difflib
-
-            close = difflib.get_close_matches(args[0], COMMANDS, n=1)
-            hint = f"did you mean `ckfunc {close[0]}`?" if close else "`ckfunc --help` lists the commands"
+            close = nearest(args[0], COMMANDS)
+            hint = f"did you mean `ckfunc {close}`?" if close else "`ckfunc --help` lists the commands"
             raise UsageProblem(f"there is no command {args[0]!r}", hint=hint)
         return super().resolve_command(ctx, args)
 

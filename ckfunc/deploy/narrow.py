@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Collection
 from dataclasses import replace
 
 from ckfunc.base.errors import UsageProblem
+from ckfunc.base.nearest import nearest
 from ckfunc.deploy.plan import CreateFunction, CreateVersion, Plan, Step
 from ckfunc.deploy.resources import FUNCTIONS
 from ckfunc.model.project import Project
@@ -20,10 +20,10 @@ def require_known(project: Project, only: Collection[str]) -> None:
     known = [RUNTIME, *(one.type for one in project.functions or ())]
     for name in only:
         if name not in known:
-            close = difflib.get_close_matches(name, known, n=1)
+            close = nearest(name, known)
             raise UsageProblem(
                 f"functions.yaml has no function of type {name!r}",
-                hint=f"did you mean {close[0]}?" if close else f"it has: {', '.join(known[1:]) or 'none'}",
+                hint=f"did you mean {close}?" if close else f"it has: {', '.join(known[1:]) or 'none'}",
             )
 
 
