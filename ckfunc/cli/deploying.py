@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ckfunc.base.errors import EXIT_DIFFERENCES, EXIT_OK, UsageProblem
+from ckfunc.cli.asking import confirmed
 from ckfunc.cli.context import App
 from ckfunc.cli.gating import (
     MANIFEST,
@@ -26,10 +27,6 @@ if TYPE_CHECKING:
     from ckfunc.deploy.run import Options
     from ckfunc.model.execution import SyntaxProblem
     from ckfunc.model.project import Project
-
-
-class NeedsYes(UsageProblem):
-    """A protected target, and nobody who can be asked."""
 
 
 def make_plan(app: App, only: tuple[str, ...] = (), out: Path | None = None) -> Plan:
@@ -222,14 +219,14 @@ def agreement(app: App, *, yes: bool) -> Callable[[Plan], bool]:
     def agree(plan: Plan) -> bool:
         if yes or not plan.target.protected:
             return True
-        if not app.output.interactive:
-            raise NeedsYes(
-                f"target {plan.target.name!r} is protected, and there is no terminal to ask on",
-                hint="pass --yes to deploy to it all the same",
-            )
         from ckfunc.deploy.render import plan_lines
 
-        app.output.talks(plan_lines(plan))
-        return app.output.confirm(f"Deploy this to {plan.target.name}?")
+        return confirmed(
+            app,
+            f"Deploy this to {plan.target.name}?",
+            shown=plan_lines(plan),
+            refusal=f"target {plan.target.name!r} is protected, and there is no terminal to ask on",
+            hint="pass --yes to deploy to it all the same",
+        )
 
     return agree

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 from ckfunc.base.digests import digest
 from ckfunc.base.errors import EXIT_DIFFERENCES, EXIT_FAILED, EXIT_OK, CkfuncError, UsageProblem
 from ckfunc.base.text import Segment, printable
+from ckfunc.cli.asking import confirmed
 from ckfunc.cli.context import App
-from ckfunc.cli.deploying import NeedsYes
 from ckfunc.deploy.blame import blame, commits_of
 from ckfunc.deploy.cache import VersionCache
 from ckfunc.deploy.history import (
@@ -129,7 +129,7 @@ def roll_function_back(app: App, trigger_type: str, *, to: int | None, yes: bool
         return EXIT_OK
     before, after = (_version_side(function, one) for one in (wanted.current, wanted.target))
     _print_diff(app, unified(before.text, after.text, before.name, after.name), talk=True)
-    if not yes and not _agreed(app, f"Deploy v{old} again, as v{new} of {printable(trigger_type)}?"):
+    if not yes and not confirmed(app, f"Deploy v{old} again, as v{new} of {printable(trigger_type)}?"):
         if app.output.json:
             app.output.document({**outcome, "result": "declined"})
         return EXIT_FAILED
@@ -161,12 +161,6 @@ def _rolled_back(app: App, wanted: Rollback) -> Item:
 def _require_application(app: App) -> None:
     project, client = app.sources(), app.client()
     guard(project, Snapshot(client.runtime(), ()), client, VersionCache(project.root))
-
-
-def _agreed(app: App, question: str) -> bool:
-    if not app.output.interactive:
-        raise NeedsYes("there is no terminal to ask on; nothing was written", hint="pass --yes to do it all the same")
-    return app.output.confirm(question)
 
 
 def _say_working_copy(app: App, trigger_type: str, deployed: str) -> None:

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 from ckfunc.base.errors import EXIT_FAILED, EXIT_OK, CkfuncError, NoProject, UsageProblem
 from ckfunc.base.files import write_atomically
 from ckfunc.base.text import Line, printable
+from ckfunc.cli.asking import confirmed
 from ckfunc.cli.context import App
-from ckfunc.cli.deploying import NeedsYes
 
 if TYPE_CHECKING:
     from ckfunc.api import Client
@@ -142,11 +142,8 @@ def _pull_into(app: App, *, with_values: bool, yes: bool) -> int:
             app.output.talk(("nothing to pull", "muted"))
         return EXIT_FAILED if found.conflicts else EXIT_OK
     app.output.talks(_update_lines(found, env is not None, env_path.name))
-    if not yes:
-        if not app.output.interactive:
-            raise NeedsYes("there is no terminal to ask on; nothing was written", hint="pass --yes to write it")
-        if not app.output.confirm("Write this?"):
-            return EXIT_FAILED
+    if not yes and not confirmed(app, "Write this?", hint="pass --yes to write it"):
+        return EXIT_FAILED
     _write(root, files, env_path, env)
     both = agreed(app.reload_project(), remote)
     # What is not decided yet is no common ground: the next pull asks again.

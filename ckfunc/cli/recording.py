@@ -69,11 +69,9 @@ def add_case(
     else:
         _show(app, addition)
     if not yes:
-        from ckfunc.cli.deploying import NeedsYes
+        from ckfunc.cli.asking import confirmed
 
-        if not app.output.interactive:
-            raise NeedsYes("there is no terminal to ask on; nothing was written", hint="look at it, then pass --yes")
-        if not app.output.confirm("Write this?"):
+        if not confirmed(app, "Write this?", hint="look at it, then pass --yes"):
             return EXIT_FAILED
     write_atomically(path, text)
     app.output.talk(("written", "success"), f" to {app.output.path(path)}")

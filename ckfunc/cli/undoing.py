@@ -4,14 +4,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from ckfunc.base.errors import EXIT_OK, UsageProblem
+from ckfunc.base.errors import EXIT_OK, InvalidFiles, UsageProblem
+from ckfunc.cli.asking import confirmed
 from ckfunc.cli.context import App
-from ckfunc.cli.deploying import NeedsYes, show_plan, show_report
-
-if TYPE_CHECKING:
-    from ckfunc.deploy.plan import Plan
+from ckfunc.cli.deploying import show_plan, show_report
 
 
 def undo_deploy(app: App, *, yes: bool, dry_run: bool, env_file: Path | None, keep_environment: bool) -> int:
@@ -19,6 +16,7 @@ def undo_deploy(app: App, *, yes: bool, dry_run: bool, env_file: Path | None, ke
     from ckfunc.deploy import journal, run, undo
     from ckfunc.deploy.cache import VersionCache
     from ckfunc.deploy.plan import make
+    from ckfunc.deploy.render import plan_lines
     from ckfunc.deploy.report import Ending, nothing_done
     from ckfunc.deploy.snapshot import overview, with_versions
 
@@ -62,7 +60,7 @@ def undo_deploy(app: App, *, yes: bool, dry_run: bool, env_file: Path | None, ke
         app.output.talk(("dry run: ", "title"), "nothing was written")
         return EXIT_OK
     question = f"Bring back what {target.name} was before the {record.command} of {record.time}?"
-    if not yes and not _asked(app, plan, question):
+    if not yes and not confirmed(app, question, shown=plan_lines(plan)):
         report = nothing_done(plan, Ending.DECLINED, "not attempted: declined")
     else:
         with app.output.progress("undoing"):
@@ -72,23 +70,16 @@ def undo_deploy(app: App, *, yes: bool, dry_run: bool, env_file: Path | None, ke
     return report.exit_code
 
 
-def _asked(app: App, plan: Plan, question: str) -> bool:
-    """Show a plan and ask. Raises NeedsYes where nobody can be asked."""
-    from ckfunc.deploy.render import plan_lines
-
-    if not app.output.interactive:
-        raise NeedsYes("there is no terminal to ask on; nothing was written", hint="pass --yes to do it all the same")
-    app.output.talks(plan_lines(plan))
-    return app.output.confirm(question)
-
-
 def _supplied(app: App, env_file: Path | None) -> dict[str, str]:
-    """Return the values in a file of NAME=value lines. Raises UsageProblem."""
-    from dotenv import dotenv_values
+    """Return the values in a file of NAME=value lines. Raises UsageProblem and InvalidFiles."""
+    from ckfunc.manifest.variables import read_env_file
 
     if env_file is None:
         return {}
     path = app.directory / env_file
     if not path.is_file():
         raise UsageProblem(f"there is no file {env_file}", hint="--env-file takes a file of NAME=value lines")
-    return {name: value for name, value in dotenv_values(path, interpolate=False).items() if value is not None}
+    values, problems = read_env_file(path)
+    if problems:
+        raise InvalidFiles("the former values cannot be read", problems, hint="nothing was written")
+    return values

@@ -36,7 +36,7 @@ def lookup(
     for path in env_files(root, target):
         if not (wanted - values.keys()) or not _exists(path):
             continue
-        found, wrong = _read(path)
+        found, wrong = read_env_file(path)
         problems += wrong
         values.update({name: found[name] for name in wanted - values.keys() if name in found})
     return values, tuple(problems)
@@ -60,7 +60,8 @@ def _exists(path: Path) -> bool:
         return True  # Reading it says what is wrong.
 
 
-def _read(path: Path) -> tuple[dict[str, str], list[Problem]]:
+def read_env_file(path: Path) -> tuple[dict[str, str], list[Problem]]:
+    """Return the variables of a file of NAME=value lines, nothing in them replaced, and what is wrong with it."""
     # Imported late: most commands and CI runs have all variables in the process.
     from dotenv.parser import parse_stream
 

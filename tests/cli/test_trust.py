@@ -191,6 +191,19 @@ def test_an_undo_of_what_cannot_be_taken_back_says_so_and_leaves_other_functions
     assert "v2 → v3" in done.out and START not in done.out
 
 
+def test_a_file_of_former_values_that_cannot_be_read_is_told_by_its_line_and_not_quoted(
+    ckfunc: Ckfunc, project: Path, application: Any
+) -> None:
+    assert ckfunc("-C", project, "deploy").code == 0
+    written = len(writes(application))
+    for content in (f"GREETING={CANARY}\n= {CANARY}\n".encode(), b"GREETING=\xff\n"):
+        (project / "old.env").write_bytes(content)
+        refused = ckfunc("-C", project, "undo", "--yes", "--env-file", "old.env")
+        assert refused.code == 1 and "the former values cannot be read" in refused.err and "old.env:" in refused.err
+        assert CANARY not in refused.err
+    assert len(writes(application)) == written
+
+
 def test_an_undo_can_leave_the_variables_as_they_are(
     ckfunc: Ckfunc, project: Path, application: RemoteApplication
 ) -> None:

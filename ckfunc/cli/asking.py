@@ -1,0 +1,28 @@
+"""Confirmation on the terminal before something is written."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from ckfunc.base.errors import UsageProblem
+from ckfunc.base.text import Line
+from ckfunc.cli.context import App
+
+
+class NeedsYes(UsageProblem):
+    """A confirmation is required, and there is no terminal to ask on."""
+
+
+def confirmed(
+    app: App,
+    question: str,
+    *,
+    shown: Iterable[Line] = (),
+    refusal: str = "there is no terminal to ask on; nothing was written",
+    hint: str = "pass --yes to do it all the same",
+) -> bool:
+    """Show lines, ask, and return whether the answer is yes. Raises NeedsYes, before anything is shown."""
+    if not app.output.interactive:
+        raise NeedsYes(refusal, hint=hint)
+    app.output.talks(shown)
+    return app.output.confirm(question)
