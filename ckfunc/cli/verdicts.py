@@ -7,7 +7,7 @@ from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from ckfunc.base.errors import EXIT_FAILED, EXIT_OK, CkfuncError
-from ckfunc.base.interrupts import pressed, require_uninterrupted
+from ckfunc.base.interrupts import require_uninterrupted
 from ckfunc.cli.checking import Checked, check_project
 from ckfunc.cli.context import App
 
@@ -50,8 +50,9 @@ def _say_summary(app: App, checked: Checked, took_s: float, when: str = "") -> N
 def watch_checks(app: App, types: Sequence[str]) -> int:
     """Check now and after every change, until interrupted."""
     from ckfunc.watch.batches import batches
+    from ckfunc.watch.stopping import Stop
 
-    stop, wake = _Stop(), threading.Event()
+    stop, wake = Stop(), threading.Event()
     watcher = _Watcher(app, types, wake)
     app.output.talk(("watching ", "title"), "the project's scripts; Ctrl-C ends")
     wake.set()  # the first check comes before the first change, but after the watch began: nothing is missed
@@ -62,13 +63,6 @@ def watch_checks(app: App, types: Sequence[str]) -> int:
     finally:
         stop.set()
     return EXIT_OK
-
-
-class _Stop(threading.Event):
-    """Set by who wants the watch to end, and by a Ctrl-C that got lost."""
-
-    def is_set(self) -> bool:
-        return super().is_set() or pressed()
 
 
 class _Watcher:

@@ -18,7 +18,7 @@ from ckfunc.base.errors import (
     Unreachable,
     UnreadableAnswer,
 )
-from ckfunc.base.interrupts import pressed, require_uninterrupted
+from ckfunc.base.interrupts import require_uninterrupted
 from ckfunc.bundle.project import InvalidModules
 from ckfunc.cli.context import App
 from ckfunc.cli.deploying import agreement, checker, remember
@@ -33,6 +33,7 @@ from ckfunc.deploy.resources import FUNCTIONS
 from ckfunc.logs.entries import Entry
 from ckfunc.model.project import Project
 from ckfunc.watch.batches import batches
+from ckfunc.watch.stopping import Stop
 
 if TYPE_CHECKING:
     from ckfunc.scaffold.stubs import Scope
@@ -67,7 +68,7 @@ def watch_project(
 ) -> None:
     """Deploy now and after every change, until interrupted, or until `quit_on` is set."""
     project, client = _begun(app), app.client(lasting=True)
-    stop, wake = _Stop(quit_on), threading.Event()
+    stop, wake = Stop(quit_on), threading.Event()
     watcher = Watcher(app, project, wake, yes=yes, allow_removals=allow_removals, follower=follower)
     app.output.talk(("watching ", "title"), f"{len(project.watched)} files, target {project.target.name}; Ctrl-C ends")
     streaming = (
@@ -98,17 +99,6 @@ def _begun(app: App) -> Project:
         return app.project()
     except InvalidModules as problem:
         return problem.project
-
-
-class _Stop(threading.Event):
-    """Set by who wants the watch to end, and by a Ctrl-C that got lost."""
-
-    def __init__(self, other: threading.Event | None = None) -> None:
-        super().__init__()
-        self._other = other or threading.Event()
-
-    def is_set(self) -> bool:
-        return super().is_set() or self._other.is_set() or pressed()
 
 
 def _unheard(_: Entry) -> None:
