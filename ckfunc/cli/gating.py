@@ -120,7 +120,7 @@ def verdicts_markdown(verdicts: Sequence[Verdict]) -> str:
 def _tried(app: App, gate: str, types: Collection[str]) -> tuple[bool, str, list[str]]:
     """Try one gate: whether it passes, a line about it, and lines that tell why not. Raises CkfuncError."""
     name, _, number = gate.partition(":")
-    return _GATES[name](app, types, int(number or 50))
+    return _GATES[name](app, types, int(number or 0))
 
 
 def _check(app: App, _types: Collection[str], _number: int) -> tuple[bool, str, list[str]]:
@@ -142,9 +142,9 @@ def _test(app: App, _types: Collection[str], _number: int) -> tuple[bool, str, l
 
 
 def _replay(app: App, types: Collection[str], number: int) -> tuple[bool, str, list[str]]:
-    from ckfunc.cli.replaying import replay_functions
+    from ckfunc.cli.replaying import USUAL_COUNT, replay_functions
 
-    found = replay_functions(app, types, number)
+    found = replay_functions(app, types, number or USUAL_COUNT)
     return found.ok, found.summary, list(found.details)
 
 

@@ -27,6 +27,7 @@ from ckfunc.model.function import Function
 OnStep: TypeAlias = Callable[[Step | Item], object]
 """Hears of each step as it starts and each item as it ends, in the thread that deploys."""
 
+_OTHERS = "someone else deploys to this application"
 _BEFORE_REMOVALS = "a function that may still need it was not deployed"
 
 AnyStep = TypeVar("AnyStep", Put, CreateFunction, CreateVersion)
@@ -117,7 +118,7 @@ class _Work:
             return True
         for item in self.ledger.enter(*(one for one in theirs if one.result is Result.CONFLICT)):
             self.on_step(item)
-        self.ledger.stop("someone else deploys to this application")
+        self.ledger.stop(_OTHERS)
         return False
 
     def wait_for_the_first(self) -> None:
@@ -220,7 +221,7 @@ class _Work:
 
     def _end(self, *items: Item) -> tuple[Item, ...]:
         if any(one.result is Result.CONFLICT for one in items):
-            self.ledger.stop("someone else deploys to this application")
+            self.ledger.stop(_OTHERS)
         self.journal.end_step(items)
         return self.ledger.enter(*items)
 

@@ -134,7 +134,7 @@ class Journal:
 
     def end(self, report: Report) -> None:
         """Note how the deploy ended."""
-        self._note({"event": "end", "ok": report.ok, "ending": report.ending.value})
+        self._note(_ending(report))
 
     def _note(self, line: Mapping[str, Any]) -> None:
         # What has been done has been done: a full disk now must not hide it.
@@ -142,7 +142,7 @@ class Journal:
             self._write(line)
 
     def _write(self, line: Mapping[str, Any]) -> None:
-        data = json.dumps(line, separators=(",", ":")).encode() + b"\n"
+        data = _line(line)
         with self._lock:
             self._file.write(data)
 
@@ -240,9 +240,15 @@ def strangers(record: Record, kind: str, have: Values, remote: Remote) -> tuple[
 def finish(record: Record, report: Report) -> None:
     """Note that a deploy that was killed had done all it was to do. Failing to is no error."""
     with suppress(OSError), record.path.open("ab") as file:
-        file.write(
-            b"\n" + json.dumps({"event": "end", "ok": report.ok, "ending": report.ending.value}).encode() + b"\n"
-        )
+        file.write(b"\n" + _line(_ending(report)))
+
+
+def _ending(report: Report) -> dict[str, Any]:
+    return {"event": "end", "ok": report.ok, "ending": report.ending.value}
+
+
+def _line(note: Mapping[str, Any]) -> bytes:
+    return json.dumps(note, separators=(",", ":")).encode() + b"\n"
 
 
 def _before(plan: Plan, remote: Remote) -> State:
