@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from ckfunc.base.errors import Busy, CkfuncError, InvalidFiles, Problem
+from ckfunc.base.errors import Busy, CkfuncError, InvalidFiles, InvalidManifest, Problem
+from ckfunc.base.nesting import DEEPEST
 from ckfunc.cli.context import App
 from ckfunc.model.seed import Seed, Seeded
+
+if TYPE_CHECKING:
+    from ckfunc.manifest.tree import Node
 
 
 def read_seed_file(app: App, file: Path) -> tuple[Seed, Any]:
@@ -67,48 +71,56 @@ def describe(seeded: Seeded) -> str:
     return f"added {', '.join(added)}" if added else "nothing to add: all of it is there"
 
 
-def _parsed(text: str, shown: str) -> tuple[Any, Any]:
-    """Return the tree of nodes of a YAML document and the document, which JSON could hold too. Raises InvalidFiles."""
+def _parsed(text: str, shown: str) -> tuple[Node | None, Any]:
+    """Return the tree of nodes of a YAML document and the JSON document that it is. Raises InvalidFiles."""
     import yaml
 
+    from ckfunc.manifest.tree import parse
+
     try:
-        loader = _loader(yaml)(text)
-        root = loader.get_single_node()
-        document = None if root is None else loader.construct_document(root)
+        root = parse(text, shown, max_depth=DEEPEST)
+        document = yaml.load(text, _loader())  # noqa: S506 - a kind of SafeLoader
         json.dumps(document, allow_nan=False)
-    except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        line, column = (mark.line + 1, mark.column + 1) if mark else (0, 0)
-        raise _refused(Problem(shown, line, column, f"this is not YAML: {error.problem or error.context}")) from None
+    except InvalidManifest as error:
+        raise _refused(*error.problems) from None
     except (yaml.YAMLError, TypeError, ValueError, RecursionError) as error:
-        raise _refused(Problem(shown, 0, 0, f"this cannot be read: {_why(error)}")) from None
+        mark = getattr(error, "problem_mark", None)
+        line, column = (mark.line + 1, mark.column + 1) if mark else (0, 0)
+        raise _refused(Problem(shown, line, column, "this cannot be read", "JSON has no such value or key")) from None
     return root, document
 
 
-def _loader(yaml: Any) -> Any:
+def _loader() -> Any:
     """Return a loader for which a date is a text, as in JSON."""
+    from ckfunc.manifest.tree import LOADER
+
     resolvers = {
         first: [pair for pair in pairs if pair[0] != "tag:yaml.org,2002:timestamp"]
-        for first, pairs in yaml.SafeLoader.yaml_implicit_resolvers.items()
+        for first, pairs in LOADER.yaml_implicit_resolvers.items()
     }
-    return type("Loader", (yaml.SafeLoader,), {"yaml_implicit_resolvers": resolvers})
+    return type("Loader", (LOADER,), {"yaml_implicit_resolvers": resolvers})
 
 
-def _position(root: Any, place: tuple[str | int, ...]) -> tuple[int, int]:
+def _position(root: Node | None, place: tuple[str | int, ...]) -> tuple[int, int]:
     """Return line and column, from 1, of what stands at `place`, or of the last thing on the way that is there."""
-    node, mark = root, None if root is None else root.start_mark
+    from ckfunc.manifest.tree import Mapping, Scalar, Sequence
+
+    node, last = root, root
     for step in place:
-        entries = node.value if node is not None and isinstance(node.value, list) else []
-        if isinstance(step, int):
-            node = entries[step] if step < len(entries) else None
-            mark = node.start_mark if node is not None else mark
+        if isinstance(node, Sequence) and isinstance(step, int):
+            node = last = node.items[step]
+        elif isinstance(node, Mapping):
+            found = [
+                (key, value)
+                for key, value in node.entries
+                if isinstance(key, Scalar) and _spelled(key.text) == _spelled(step)
+            ]
+            if not found:
+                break
+            last, node = found[-1]
         else:
-            pairs = [pair for pair in entries if isinstance(pair, tuple) and _spelled(pair[0].value) == _spelled(step)]
-            node = pairs[-1][1] if pairs else None
-            mark = pairs[-1][0].start_mark if pairs else mark
-        if node is None:
             break
-    return (mark.line + 1, mark.column + 1) if mark else (0, 0)
+    return (last.line, last.column) if last is not None else (0, 0)
 
 
 def _spelled(name: Any) -> str:
@@ -117,9 +129,11 @@ def _spelled(name: Any) -> str:
     return camel(str(name))
 
 
-def _refused(problem: Problem) -> InvalidFiles:
+def _refused(*problems: Problem) -> InvalidFiles:
     return InvalidFiles(
-        "the seed has a mistake", [problem], hint="`ckfunc emulator seed --help` shows what it may hold"
+        "the seed has a mistake",
+        problems,
+        hint="`ckfunc emulator seed --help` shows what it may hold",
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Generator, Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias, cast
 
@@ -70,23 +70,50 @@ class Sequence:
 Node: TypeAlias = Scalar | Mapping | Sequence
 
 
-def parse(text: str, path: str, *, loader: type[yaml.SafeLoader] | type[yaml.CSafeLoader] = LOADER) -> Node | None:
+def parse(
+    text: str,
+    path: str,
+    *,
+    loader: type[yaml.SafeLoader] | type[yaml.CSafeLoader] = LOADER,
+    max_depth: int = MAX_DEPTH,
+) -> Node | None:
     """Return the tree of the one document in `text`, None when there is none.
 
-    `path` is what problems call the file. Aliases are written out, up to the size that a file may have. Raises
-    InvalidManifest with one problem, which never quotes the file: what does not parse may be a secret.
+    `path` is what problems call the file. Aliases are written out, as far as they add no more than the size that a
+    manifest may have. Raises InvalidManifest with one problem, which never quotes the file: what does not parse may be
+    a secret.
     """
     if bad := _NOT_ALLOWED.search(text):
         line, column = position(text, bad.start())
         message = f"the character U+{ord(bad[0]):04X} is not allowed in YAML"
         raise refused(Problem(path, line, column, message, "remove it, or write it as an escape in double quotes"))
     try:
-        with closing(cast("Generator[Any]", yaml.parse(text, Loader=loader))) as events:
-            return _Composer(path, events).document()
+        return _composed(text, path, loader, max_depth)
     except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        if mark is not None and text.count("[") + text.count("{") > max_depth:
+            _refuse_what_is_too_deep(text[: mark.index], path, max_depth)
         raise refused(_explained(error, text, path)) from None
     except yaml.YAMLError:
         raise refused(Problem(path, 1, 1, "this is not YAML", "check the file's encoding")) from None
+
+
+def _composed(
+    text: str, path: str, loader: type[yaml.SafeLoader] | type[yaml.CSafeLoader], max_depth: int
+) -> Node | None:
+    with closing(cast("Generator[Any]", yaml.parse(text, Loader=loader))) as events:
+        return _Composer(path, events, max_depth).document()
+
+
+def _refuse_what_is_too_deep(text: str, path: str, max_depth: int) -> None:
+    """Raise InvalidManifest if `text`, up to where a parser gave up, is refused by a limit of ours.
+
+    libyaml reads ahead of the events that it returns, and some of its releases have a limit on nesting (1000 levels in
+    PyYAML 6.0.4), so it can fail before our lower limit is seen. The parser in Python has no such limit. It refuses
+    tabs in more places than libyaml does, hence the spaces, which leave every position as it is.
+    """
+    with suppress(yaml.YAMLError):
+        _composed(text.replace("\t", " "), path, yaml.SafeLoader, max_depth)
 
 
 def position(text: str, offset: int) -> tuple[int, int]:
@@ -108,12 +135,14 @@ def refused(*problems: Problem) -> InvalidManifest:
 class _Composer:
     """Builds the tree from the parser's events, counting what it would take to write it out without aliases."""
 
-    def __init__(self, path: str, events: Iterator[Any]) -> None:
+    def __init__(self, path: str, events: Iterator[Any], max_depth: int) -> None:
         # Any: events of the two parsers, whose stubs leave every mark optional.
         self._path = path
         self._events = events
+        self._max_depth = max_depth
         self._anchors: dict[str, tuple[Node, int] | None] = {}
         self._size = 0
+        self._added_by_aliases = 0
 
     def document(self) -> Node | None:
         root: Node | None = None
@@ -129,8 +158,8 @@ class _Composer:
         return None if isinstance(root, Scalar) and root.plain and not root.text else root
 
     def _node(self, event: Any, depth: int) -> Node:
-        if depth > MAX_DEPTH:
-            raise self._refuse(event, "this is nested too deeply", f"at most {MAX_DEPTH} levels")
+        if depth > self._max_depth:
+            raise self._refuse(event, "this is nested too deeply", f"at most {self._max_depth} levels")
         if isinstance(event, yaml.AliasEvent):
             return self._alias(event)
         if event.tag not in _TAGS:
@@ -173,8 +202,9 @@ class _Composer:
             raise self._refuse(event, "this alias is part of what it stands for", "an anchor cannot hold itself")
         node, size = anchored
         self._size += size
-        if self._size > MAX_FILE_BYTES:
-            hint = "written out, the file may hold at most 1 MiB"
+        self._added_by_aliases += size
+        if self._added_by_aliases > MAX_FILE_BYTES:
+            hint = "written out, aliases may add at most 1 MiB"
             raise self._refuse(event, "the aliases expand this file beyond all bounds", hint)
         return node
 

@@ -152,6 +152,7 @@ MISTAKES = [
     ),
     (HEAD + "  - {name: a, event: {}, data: {channels: [{type: DIRECT}]}}\n", "this cannot be there to begin with"),
     (HEAD + "  - {name: a, event: {}\n", "3:5: this { or [ is not closed properly"),
+    (HEAD + "  - {name: a, event: " + "{a: " * 2_000 + "\n", "3:139: this is nested too deeply (at most 32 levels)"),
 ]
 
 

@@ -319,6 +319,9 @@ targets: {x: {protected: 1}}
         ("---\n", "1:1: the file is empty"),
         ("a: " + "[" * 40, "1:36: this is nested too deeply (at most 32 levels)"),
         ("[" * 100_000, "1:34: this is nested too deeply"),
+        ("a:\t" + "[{a: \t" * 1_000, "1:96: this is nested too deeply"),
+        ("- " * 3_000 + "x\n", "1:67: this is nested too deeply"),
+        ("[" * 20 + "'" + "[" * 2_000 + "\n", "1:21: this quoted text does not end properly"),
     ],
 )
 def test_what_is_not_yaml_is_explained(tmp_path: Path, text: str, where: str) -> None:
