@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 from ckfunc.base.errors import EXIT_FAILED, EXIT_OK, ApiFailure, NoProject, UnreadableAnswer, UsageProblem
 from ckfunc.base.secrets import masked
 from ckfunc.base.text import printable
+from ckfunc.cli.asking import confirmed
 from ckfunc.cli.context import App
 
 if TYPE_CHECKING:
@@ -21,13 +22,15 @@ _VARIABLES = ("environmentVariables", "environment_variables")
 _MOST_PAGES = 10_000
 
 
-def call(app: App, method: str, path: str, *, data: str | None, paginate: bool) -> int:
+def call(app: App, method: str, path: str, *, data: str | None, paginate: bool, yes: bool = False) -> int:
     """Send one request, or with `paginate` one for each page, and print what comes back; return the exit code."""
     path = checked_path(path)
     if paginate and (method != "GET" or data is not None):
         raise UsageProblem("--paginate is for GET", hint="ckfunc api GET /v1/users --paginate")
     body = _body(data)
     secret = path.partition("?")[0].rstrip("/").endswith("/environment-variables")
+    if method != "GET" and not yes and not _write_confirmed(app, method, path):
+        return EXIT_FAILED
     client = _client(app)
     if paginate:
         with app.output.progress("reading pages"):
@@ -44,6 +47,20 @@ def call(app: App, method: str, path: str, *, data: str | None, paginate: bool) 
     elif found is not None:
         app.output.document(shown(found))
     return EXIT_OK
+
+
+def _write_confirmed(app: App, method: str, path: str) -> bool:
+    """Return whether a request that may write can be sent: a protected target asks. Raises NeedsYes."""
+    try:
+        target = app.target()
+    except NoProject:  # no manifest, so nothing says that the application is protected
+        return True
+    return not target.protected or confirmed(
+        app,
+        f"Send {method} {path} to {target.name}?",
+        refusal=f"target {target.name!r} is protected, and there is no terminal to ask on",
+        hint="pass --yes to send the request",
+    )
 
 
 def checked_path(path: str) -> str:

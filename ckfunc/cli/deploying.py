@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ckfunc.base.errors import EXIT_DIFFERENCES, EXIT_OK, UsageProblem
+from ckfunc.base.errors import EXIT_DIFFERENCES, EXIT_OK, CkfuncError, UsageProblem
 from ckfunc.cli.asking import confirmed
 from ckfunc.cli.context import App
 from ckfunc.cli.gating import (
@@ -139,6 +139,11 @@ def _gated(
         elif closed:
             app.output.document({"target": plan.target.name, "ok": False, **_gates_json(verdicts)})
         require_open(verdicts)
+        # Gates read the files again: what passed must be what is deployed.
+        if app.load_project() != app.project():
+            raise CkfuncError(
+                "the project was changed while its gates ran; nothing was written", hint="run the command again"
+            )
         return agree(plan)
 
     return agreed
@@ -226,7 +231,7 @@ def agreement(app: App, *, yes: bool) -> Callable[[Plan], bool]:
             f"Deploy this to {plan.target.name}?",
             shown=plan_lines(plan),
             refusal=f"target {plan.target.name!r} is protected, and there is no terminal to ask on",
-            hint="pass --yes to deploy to it all the same",
+            hint="pass --yes to deploy to it",
         )
 
     return agree

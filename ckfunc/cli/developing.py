@@ -7,12 +7,12 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ckfunc.base.errors import CkfuncError, UsageProblem
+from ckfunc.base.errors import EXIT_FAILED, EXIT_OK, CkfuncError, UsageProblem
 from ckfunc.cli.context import App
 from ckfunc.cli.keys import key_by_key, pressed_keys
 from ckfunc.cli.output import Segment
 from ckfunc.cli.seeding import read_seed_file
-from ckfunc.cli.watching import watch_project
+from ckfunc.cli.watching import watch_confirmed, watch_project
 from ckfunc.logs.entries import Entry
 from ckfunc.model.invocation import Status
 
@@ -23,10 +23,12 @@ if TYPE_CHECKING:
 _KEYS = "r again · c clear · q quit"
 
 
-def develop(app: App, port: int, seed: Path | None) -> None:
-    """Run an emulator, deploy to it on every save and show what runs, until told to end."""
+def develop(app: App, port: int, seed: Path | None, *, yes: bool) -> int:
+    """Run an emulator, deploy to it on every save and show what runs, until told to end; return the exit code."""
     target = _target(app)
-    app.sources()  # what is wrong with the manifest is said before anything starts
+    project = app.sources()  # what is wrong with the manifest is said before anything starts
+    if not yes and not watch_confirmed(app, project.target):
+        return EXIT_FAILED
     running = app.running_emulator()
     if running is not None and seed is not None:
         raise UsageProblem(
@@ -49,7 +51,7 @@ def develop(app: App, port: int, seed: Path | None) -> None:
             watch_project(app, logs=True, yes=True, follower=stand)
         finally:
             app.output.unpin()
-        return
+        return EXIT_OK
     stand = Stand(app, target.name, keys=_KEYS)
     stop = threading.Event()
     with key_by_key(stand.show):
@@ -61,6 +63,7 @@ def develop(app: App, port: int, seed: Path | None) -> None:
             stop.set()
             app.output.unpin()
             keys.join(1.0)
+    return EXIT_OK
 
 
 class Stand:

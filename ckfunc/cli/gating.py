@@ -66,6 +66,7 @@ def try_gates(app: App, gates: Sequence[str], plan: Plan) -> tuple[Verdict, ...]
     verdicts = []
     for gate in gates:
         begin = app.clock.monotonic_s()
+        app.output.detail(f"gate {gate}")
         with app.output.progress(f"gate {gate}"):
             try:
                 ok, summary, details = _tried(app, gate, types)

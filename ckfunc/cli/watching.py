@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from ckfunc.base.errors import (
+    EXIT_FAILED,
+    EXIT_OK,
     Busy,
     CkfuncError,
     InvalidFiles,
@@ -20,8 +22,9 @@ from ckfunc.base.errors import (
 )
 from ckfunc.base.interrupts import require_uninterrupted
 from ckfunc.bundle.project import InvalidModules
+from ckfunc.cli.asking import confirmed
 from ckfunc.cli.context import App
-from ckfunc.cli.deploying import agreement, checker, remember
+from ckfunc.cli.deploying import checker, remember
 from ckfunc.cli.invocations import stream_logs
 from ckfunc.cli.output import USUAL_COLUMNS
 from ckfunc.cli.scaffolding import refresh_types
@@ -31,7 +34,7 @@ from ckfunc.deploy.plan import Plan
 from ckfunc.deploy.report import DONE, WRONG, Ending, Report
 from ckfunc.deploy.resources import FUNCTIONS
 from ckfunc.logs.entries import Entry
-from ckfunc.model.project import Project
+from ckfunc.model.project import Project, Target
 from ckfunc.watch.batches import batches
 from ckfunc.watch.stopping import Stop
 
@@ -65,11 +68,18 @@ def watch_project(
     allow_removals: bool = False,
     follower: Follower | None = None,
     quit_on: threading.Event | None = None,
-) -> None:
-    """Deploy now and after every change, until interrupted, or until `quit_on` is set."""
-    project, client = _begun(app), app.client(lasting=True)
+) -> int:
+    """Deploy now and after every change, until interrupted, or until `quit_on` is set; return the exit code.
+
+    A protected target needs one confirmation, before anything is deployed: it covers every deploy of the watch. Raises
+    NeedsYes.
+    """
+    project = _begun(app)
+    if not yes and not watch_confirmed(app, project.target):
+        return EXIT_FAILED
+    client = app.client(lasting=True)
     stop, wake = Stop(quit_on), threading.Event()
-    watcher = Watcher(app, project, wake, yes=yes, allow_removals=allow_removals, follower=follower)
+    watcher = Watcher(app, project, wake, allow_removals=allow_removals, follower=follower)
     app.output.talk(("watching ", "title"), f"{len(project.watched)} files, target {project.target.name}; Ctrl-C ends")
     streaming = (
         stream_logs(
@@ -91,6 +101,22 @@ def watch_project(
         if streaming is not None:
             # It may be waiting for an answer, which Ctrl-C is not to wait for.
             streaming.join(LOGS_END_S)
+    return EXIT_OK
+
+
+def watch_confirmed(app: App, target: Target) -> bool:
+    """Return whether every change may be deployed to `target`: a protected one asks. Raises NeedsYes."""
+    if not target.protected:
+        return True
+    agreed = confirmed(
+        app,
+        f"Deploy every change to {target.name} until you stop this command?",
+        refusal=f"target {target.name!r} is protected, and there is no terminal to ask on",
+        hint="pass --yes to deploy every change to it",
+    )
+    if not agreed:
+        app.output.talk(f"Cancelled. Nothing was deployed to {target.name}.")
+    return agreed
 
 
 def _begun(app: App) -> Project:
@@ -114,14 +140,12 @@ class Watcher:
         project: Project,
         wake: threading.Event,
         *,
-        yes: bool,
         allow_removals: bool = False,
         follower: Follower | None = None,
     ) -> None:
         self._app = app
         self._project = project
         self._wake = wake
-        self._yes = yes
         self._follower = follower
         self._scope: Scope | None = None
         self._left: dict[str, int] = {}
@@ -184,7 +208,7 @@ class Watcher:
             self._say(report, batch, self._app.clock.monotonic_s() - began, first=first)
             if report.ending is Ending.INTERRUPTED:
                 raise KeyboardInterrupt  # the deploy has kept it, to report what it had done by then
-        if report is not None and not report.ok and report.ending is not Ending.DECLINED:
+        if report is not None and not report.ok:
             self._try_later(None)
         self._refresh_types(project)
 
@@ -238,11 +262,10 @@ class Watcher:
 
     def _run(self, project: Project) -> Report:
         app = self._app
-        agree = agreement(app, yes=self._yes or not self._first)
 
         def confirm(plan: Plan) -> bool:
             self._warn_of_others(plan)
-            return agree(plan)
+            return True  # the watch itself was agreed to, and its target is still the same
 
         report = run.deploy(
             project,

@@ -20,14 +20,15 @@ Examples:
 @click.argument("path", metavar="PATH")
 @click.option("--data", metavar="JSON", help="The body: JSON, @FILE, or - for standard input.")
 @click.option("--paginate", is_flag=True, help="Read every page of a list, as one JSON array.")
+@click.option("-y", "--yes", is_flag=True, help="Do not ask before a write to a protected target.")
 @common_options
 @pass_app
-def api(app: App, method: str, path: str, data: str | None, paginate: bool) -> int:
+def api(app: App, method: str, path: str, data: str | None, paginate: bool, yes: bool) -> int:
     """Send a request to the Platform API with the target's credentials, and print the JSON of the answer.
 
-    PATH is the part after the host, with its query. Values of environment variables are masked. Exits 1 when the
-    platform refuses.
+    PATH is the part after the host, with its query. Values of environment variables are masked. Every
+    method but GET asks first on a protected target. Exits 1 when the platform refuses.
     """
     from ckfunc.cli.calling import call
 
-    return call(app, method.upper(), path, data=data, paginate=paginate)
+    return call(app, method.upper(), path, data=data, paginate=paginate, yes=yes)

@@ -22,9 +22,10 @@ Examples:
     "--port", default=4310, show_default=True, type=click.IntRange(0, 65535), metavar="PORT", help="0 takes a free one."
 )
 @click.option("--seed", type=FILE, metavar="FILE", help="Add what this file holds, unless it is there.")
+@click.option("-y", "--yes", is_flag=True, help="Do not ask, even if the emulator target is protected.")
 @common_options
 @pass_app
-def dev(app: App, port: int, seed: Path | None) -> None:
+def dev(app: App, port: int, seed: Path | None, yes: bool) -> int:
     """Run the local platform, deploy to it on every save, and show every invocation, until q or Ctrl-C.
 
     On a terminal, the last line says how things stand: r fires the last event again (a sample if there was none), c
@@ -33,4 +34,4 @@ def dev(app: App, port: int, seed: Path | None) -> None:
     """
     from ckfunc.cli.developing import develop
 
-    develop(app, port, seed)
+    return develop(app, port, seed, yes=yes)
