@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
@@ -10,8 +12,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ckfunc.base.clock import SystemClock
-from ckfunc.base.errors import Busy, CkfuncError
+from ckfunc.base.errors import Busy, CkfuncError, NoProject
 from ckfunc.base.files import cache_dir
+from ckfunc.base.inside import STATE_DIRECTORY, require_inside, require_own_state
 from ckfunc.cli.output import Output
 from ckfunc.cli.settings import Settings
 
@@ -23,9 +26,6 @@ if TYPE_CHECKING:
     from ckfunc.model.seed import Seed
     from ckfunc.runtime.compiler import Compiler
     from ckfunc.runtime.kept import KeptCompiler
-
-STATE_DIRECTORY = ".ckfunc"
-"""What ckfunc keeps in a project; nothing in it belongs in git."""
 
 STARTING_S = 5.0
 """How long an emulator may hold its data directory without answering: before it is ready, and while it ends."""
@@ -75,7 +75,7 @@ class App:
         return directory.resolve()
 
     def root(self) -> Path:
-        """Return the directory of the project that the command works in; raises NoProject.
+        """Return the directory of the project that the command works in; raises NoProject and LeadsOutside.
 
         It stays the same while the command runs: a manifest that is away for a moment must not make it another
         project, one further up.
@@ -83,8 +83,23 @@ class App:
         if self._root is None:
             from ckfunc.manifest import find_root
 
-            self._root = find_root(self.directory)
+            root = find_root(self.directory)
+            require_own_state(root)
+            self._root = root
         return self._root
+
+    def named(self, path: Path) -> Path:
+        """Return the place that a command's argument names for writing; raises LeadsOutside.
+
+        A place in the project must not be reached through a link that leads out of the project.
+        """
+        place = self.directory / path
+        with contextlib.suppress(NoProject):
+            root = self.root()
+            plain = Path(os.path.normpath(place))
+            if plain.is_relative_to(root) and plain != root:
+                require_inside(root, plain)
+        return place
 
     def sources(self) -> Project:
         """Return the project as it is written, no script bundled: for who deploys nothing. Raises InvalidManifest."""

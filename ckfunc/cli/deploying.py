@@ -34,11 +34,12 @@ def make_plan(app: App, only: tuple[str, ...] = (), out: Path | None = None) -> 
     from ckfunc.deploy import run, saved
     from ckfunc.deploy.cache import VersionCache
 
+    place = None if out is None else app.named(out)
     project, client = app.project(), app.client()
     with app.output.progress("comparing"):
         plan = run.plan(project, client, VersionCache(project.root), run.Options(only=only))
-    if out is not None:
-        saved.save(app.directory / out, plan, client, app.clock, only)
+    if place is not None:
+        saved.save(place, plan, client, app.clock, only)
         app.output.talk(("saved ", "title"), f"{out}; `ckfunc deploy --plan {out}` carries it out")
     return plan
 

@@ -13,8 +13,9 @@ from pathlib import Path
 from ckfunc import __version__
 from ckfunc.base.errors import EXIT_FAILED, EXIT_OK, CkfuncError, CredentialsMissing, InvalidFiles, NoProject
 from ckfunc.base.files import cache_dir
+from ckfunc.base.inside import STATE_DIRECTORY, LeadsOutside
 from ckfunc.base.text import printable
-from ckfunc.cli.context import STATE_DIRECTORY, App
+from ckfunc.cli.context import App
 from ckfunc.cli.credentials import Found, NoKeyring, connection_of, keyring_name
 from ckfunc.model.project import Target
 
@@ -119,6 +120,9 @@ def _project(app: App) -> Iterator[Finding]:
     except NoProject as problem:
         yield Finding("project", WARN, problem.message, problem.hint)
         yield from _platform(app, app.directory, Target("default"))
+        return
+    except LeadsOutside as problem:
+        yield Finding("project", FAIL, problem.message, problem.hint)
         return
     yield _writable("project", root / STATE_DIRECTORY, "check the permissions of the project")
     yield _checked("manifest", lambda: _manifest(app))

@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from ckfunc.base.errors import NoProject, UsageProblem
-from ckfunc.cli.context import STATE_DIRECTORY, App
+from ckfunc.base.inside import STATE_DIRECTORY
+from ckfunc.cli.context import App
 from ckfunc.cli.seeding import read_seed_file
 
 
@@ -16,7 +17,7 @@ def data_directory(app: App, given: Path | None, ephemeral: bool) -> Path | None
     if ephemeral:
         return None
     if given:
-        return app.directory / given
+        return app.named(given / "data").parent
     try:
         return app.root() / STATE_DIRECTORY / "emulator"
     except NoProject as problem:

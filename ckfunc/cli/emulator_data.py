@@ -16,7 +16,7 @@ def export_to(app: App, given: Path | None, file: Path) -> None:
     """Write the data into a file."""
     from ckfunc.emulator.data import export_data
 
-    data, target = _directory(app, given), app.directory / file
+    data, target = _directory(app, given), app.named(file)
     with _file_trouble(f"cannot write {app.output.path(target)}"):
         export_data(data, target)
     app.output.talk(("exported", "success"), f" {app.output.path(data)} to {app.output.path(target)}")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from ckfunc.base.errors import EXIT_FAILED, EXIT_OK, CkfuncError, NoProject, UsageProblem
 from ckfunc.base.files import write_atomically
+from ckfunc.base.inside import require_own_state
 from ckfunc.base.text import Line, printable
 from ckfunc.cli.asking import confirmed
 from ckfunc.cli.context import App
@@ -55,9 +56,10 @@ def _pull_new(app: App, application: str | None, *, with_values: bool) -> int:
     from ckfunc.model.project import Target
     from ckfunc.pull.fresh import env_file, fresh_project
     from ckfunc.scaffold.render import render
-    from ckfunc.scaffold.writing import FilesExist, written_or_undone
+    from ckfunc.scaffold.writing import FilesExist, require_file_place, written_or_undone
 
     root, name = app.directory, app.settings.target or NEW_TARGET
+    require_own_state(root)
     if name == "local":
         raise UsageProblem("`local` is the emulator's name", hint="give the application another one with --target NAME")
     target = Target(name, application=application)
@@ -72,6 +74,7 @@ def _pull_new(app: App, application: str | None, *, with_values: bool) -> int:
     unwritable: tuple[str, ...] = ()
     env, env_path = "", root / ".env"
     if with_values:
+        require_file_place(env_path)
         env, unwritable = env_file(_text(env_path), made.values)
     try:
         with written_or_undone(root, files, force=False):
@@ -221,9 +224,11 @@ def _env(path: Path, found: Update, *, with_values: bool) -> tuple[str | None, t
 
 
 def _write(root: Path, files: Mapping[str, str | bytes], env_path: Path, env: str | None) -> None:
-    from ckfunc.scaffold.writing import written_or_undone
+    from ckfunc.scaffold.writing import require_file_place, written_or_undone
 
     texts = {path: text if isinstance(text, str) else text.decode("utf-8") for path, text in files.items()}
+    if env is not None:
+        require_file_place(env_path)
     with written_or_undone(root, texts, force=True):
         if env is not None:
             write_atomically(env_path, env, mode=0o600)

@@ -109,10 +109,10 @@ def _own(app: App) -> Iterator[tuple[str, str]]:
 
 def _path(app: App, trigger_type: str, file: Path | None) -> Path:
     if file is None:
-        return app.root() / DIRECTORY / f"{Trigger(trigger_type, '').file_stem}.yaml"
+        return app.named(app.root() / DIRECTORY / f"{Trigger(trigger_type, '').file_stem}.yaml")
     if file.suffix not in SUFFIXES:
         raise UsageProblem(f"{str(file)!r} is no test file", hint="its name ends in .yaml")
-    return app.directory / file
+    return app.named(file)
 
 
 def _before(app: App, path: Path) -> str | None:

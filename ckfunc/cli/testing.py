@@ -239,12 +239,13 @@ def test_project(app: App, paths: Sequence[Path], *, wanted: str | None, jobs: i
 
     output = app.output
     shown = _Shown(app)
+    report = None if junit is None else app.named(junit)
     with shown.waiting():
         tested = run_tests(app, paths, wanted=wanted, jobs=jobs, target=app.settings.target, on_result=shown.result)
     for warning in tested.warnings:
         output.warn(warning)
-    if junit is not None:
-        write_atomically(app.directory / junit, junit_of(tested.results, tested.seconds))
+    if report is not None:
+        write_atomically(report, junit_of(tested.results, tested.seconds))
     if output.json:
         output.document(rendering.json_of(tested.results, tested.tally, tested.seconds))
         return EXIT_OK if tested.ok else EXIT_FAILED

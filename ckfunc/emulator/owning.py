@@ -8,7 +8,8 @@ from pathlib import Path
 
 from ckfunc.base.errors import Busy, CkfuncError
 from ckfunc.base.files import locked
-from ckfunc.emulator.address import read_address
+from ckfunc.base.inside import require_plain
+from ckfunc.emulator.address import FILE, read_address
 
 DATABASE = "emulator.db"
 """The database's file in a data directory."""
@@ -22,7 +23,9 @@ class UnusableDirectory(CkfuncError):
 
 @contextmanager
 def owned(data_dir: Path) -> Iterator[None]:
-    """Hold a data directory for oneself. Raises Busy, saying who has it, and UnusableDirectory."""
+    """Hold a data directory for oneself. Raises Busy, saying who has it, UnusableDirectory and LeadsOutside."""
+    # SQLite follows links.
+    require_plain(data_dir, _LOCK, FILE, *(f"{DATABASE}{end}" for end in ("", "-wal", "-shm", "-journal")))
     with ExitStack() as held:
         try:
             got = held.enter_context(locked(data_dir / _LOCK, wait_s=0))

@@ -9,6 +9,7 @@ from typing import Any
 
 from ckfunc.base.errors import CkfuncError, InvalidManifest, NoProject, Problem
 from ckfunc.base.files import write_atomically
+from ckfunc.base.inside import require_inside
 from ckfunc.manifest.definition import FUNCTION_TYPE, HANDLER_PATH, MANIFEST_NAME
 from ckfunc.manifest.kinds import Rule
 from ckfunc.manifest.scalars import retyped_as
@@ -31,6 +32,7 @@ def add_function(root: Path, trigger_type: str, handler: str) -> None:
     """
     for rules, value, what in ((FUNCTION_TYPE, trigger_type, "trigger type"), (HANDLER_PATH, handler, "handler")):
         _require(rules, value, what)
+    require_inside(root, root / MANIFEST_NAME, followed=True)
     path = (root / MANIFEST_NAME).resolve()
     if not path.exists():
         raise NoProject(f"there is no {MANIFEST_NAME} in {root}", "run `ckfunc init` to make a project")

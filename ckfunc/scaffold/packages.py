@@ -138,6 +138,8 @@ def _link(place: Path, name: str, target: Path) -> Written:
         action = Action.OVERWRITTEN
     elif link.exists() or link.is_symlink():
         return Written(link, Action.KEPT, note="installed by you: its types may be another version's")
+    if link_target(link.parent) is not None:
+        return Written(link, Action.KEPT, note=f"{link.parent.name} is a link: what is behind it is not ours to change")
     link.parent.mkdir(exist_ok=True)
     link_directory(link, target)
     return Written(link, action)

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from ckfunc.base.errors import CkfuncError
 from ckfunc.base.files import write_atomically
+from ckfunc.base.inside import require_inside
 
 
 class Action(StrEnum):
@@ -80,6 +81,12 @@ def written_or_undone(
         undo.pop_all()
 
 
+def require_file_place(path: Path) -> None:
+    """Refuse a pipe or a device in a file's place: it can be neither read nor put back. Raises CannotWrite."""
+    if os.path.exists(path) and not os.path.isfile(path):  # noqa: PTH110, PTH113 - False for a name that is too long
+        raise CannotWrite(f"{path} is not a regular file, nothing was written", hint="move it, or choose another place")
+
+
 def is_directory(path: Path) -> bool:
     """Return whether `path` is a directory; one that cannot even be asked about (its name is too long) is none."""
     try:
@@ -98,10 +105,16 @@ def _action(path: Path, content: bytes) -> Action:
 
 
 def _refuse_obstacles(root: Path, wanted: Mapping[Path, bytes]) -> None:
-    """Refuse what `force` cannot mean either: a directory in a file's place, a file in a directory's place."""
+    """Refuse what `force` cannot mean either: a directory in a file's place, a file in a directory's place.
+
+    Also a pipe or a device in a file's place, and a directory that is a link out of `root`. Raises CannotWrite and
+    LeadsOutside.
+    """
     for path in wanted:
+        require_inside(root, path)
         if is_directory(path):
             raise CannotWrite(f"{path} is a directory, nothing was written", hint="move it, or choose another place")
+        require_file_place(path)
         for parent in path.relative_to(root).parents:
             place = root / parent
             if os.path.lexists(place) and not is_directory(place):

@@ -1,0 +1,103 @@
+"""Refusal of links that lead out of a project.
+
+A cloned repository can hold symbolic links. Files are written beside their place and swapped in, which replaces a link
+and never follows it; directories on the way, lock files and databases are followed by the system, and are checked here.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+from ckfunc.base.errors import CkfuncError
+from ckfunc.base.files import link_target
+
+STATE_DIRECTORY = ".ckfunc"
+"""What ckfunc keeps in a project; nothing in it belongs in git."""
+
+
+class LeadsOutside(CkfuncError):
+    """A place that ckfunc writes to is a link out of the project, or no file."""
+
+
+def require_inside(root: Path, path: Path, *, followed: bool = False) -> None:
+    """Refuse `path`, which is below `root`, when a directory on the way to it is a link out of `root`.
+
+    `path` itself may be a link, which is replaced; not so when it is `followed`. Raises LeadsOutside.
+    """
+    real = _real(root)
+    last = path if followed else path.parent
+    if _is_below(_real(last), real):
+        return
+    place = root
+    for part in last.relative_to(root).parts:
+        place /= part
+        if not _is_below(_real(place), real):
+            raise _leads_out(root, place)
+
+
+def require_own_state(root: Path) -> None:
+    """Refuse a project whose state directory, or anything in it, is a link out of the project, a pipe or a device.
+
+    Links to other places of the project are allowed. Raises LeadsOutside.
+    """
+    state = root / STATE_DIRECTORY
+    if not os.path.lexists(state):
+        return
+    real = _real(root)
+    if not _is_below(_real(state), real):
+        raise _leads_out(root, state)
+    pending = [state]
+    while pending:
+        try:
+            with os.scandir(pending.pop()) as entries:
+                for entry in entries:
+                    if entry.is_dir(follow_symlinks=False):
+                        pending.append(Path(entry.path))
+                        if sys.platform == "win32" and not _is_below(_real(Path(entry.path)), real):  # a junction
+                            raise _leads_out(root, Path(entry.path))
+                    elif entry.is_symlink():
+                        if not _is_below(_real(Path(entry.path)), real):
+                            raise _leads_out(root, Path(entry.path))
+                    elif not entry.is_file(follow_symlinks=False):
+                        raise _not_a_file(root, Path(entry.path))
+        except OSError:  # who uses the directory says why it cannot be read
+            continue
+
+
+def require_plain(directory: Path, *names: str) -> None:
+    """Refuse `names` in `directory` that are there and are no regular files, links included. Raises LeadsOutside."""
+    for name in names:
+        path = directory / name
+        if not os.path.lexists(path):
+            continue
+        if path.is_symlink():
+            raise _leads_out(directory, path)
+        if not path.is_file():
+            raise _not_a_file(directory, path)
+
+
+def _leads_out(root: Path, place: Path) -> LeadsOutside:
+    target = link_target(place)
+    where = f", to {target}" if target is not None else ""
+    return LeadsOutside(
+        f"{_name(root, place)} is a symbolic link that leads out of {root}{where}: nothing was written",
+        hint="remove the link; ckfunc writes inside the project only",
+    )
+
+
+def _not_a_file(root: Path, place: Path) -> LeadsOutside:
+    return LeadsOutside(f"{_name(root, place)} in {root} is not a regular file: nothing was written", hint="remove it")
+
+
+def _name(root: Path, place: Path) -> str:
+    return place.relative_to(root).as_posix()
+
+
+def _real(path: Path) -> str:
+    return os.path.realpath(path)
+
+
+def _is_below(path: str, root: str) -> bool:
+    return path == root or path.startswith(root.rstrip(os.sep) + os.sep)
