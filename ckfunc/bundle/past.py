@@ -1,13 +1,11 @@
-"""The files of a project as a commit left them, for bundles that were deployed then."""
+"""Files of a project at a commit, for bundles that were deployed then."""
 
 from __future__ import annotations
 
-import subprocess
 from pathlib import Path
 
+from ckfunc.base.git import GitMissing, GitRefused, git
 from ckfunc.manifest.sources import MAX_FILE_BYTES, Complaint
-
-_TIMEOUT_S = 60.0
 
 
 class Past:
@@ -37,10 +35,9 @@ class Past:
         return self._texts[blob]
 
     def _git(self, *arguments: str) -> bytes:
-        command = ["git", "-C", str(self._root), "--no-optional-locks", *arguments]
         try:
-            return subprocess.run(command, capture_output=True, check=True, timeout=_TIMEOUT_S).stdout
-        except (OSError, subprocess.SubprocessError):
+            return git(self._root, *arguments)
+        except (GitMissing, GitRefused):
             return b""
 
 

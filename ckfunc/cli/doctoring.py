@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import platform
-import subprocess
 import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from pathlib import Path
 from ckfunc import __version__
 from ckfunc.base.errors import EXIT_FAILED, EXIT_OK, CkfuncError, CredentialsMissing, InvalidFiles, NoProject
 from ckfunc.base.files import cache_dir
+from ckfunc.base.git import GitMissing, GitRefused, git, trust_command
 from ckfunc.base.inside import STATE_DIRECTORY, LeadsOutside
 from ckfunc.base.text import printable
 from ckfunc.cli.context import App
@@ -155,14 +155,18 @@ def _secrets(root: Path) -> Iterator[Finding]:
     files = [path.name for path in sorted(root.glob(".env*")) if path.is_file() and path.name != ".env.example"]
     if not files:
         return
-    command = ["git", "-C", str(root), "check-ignore", "--", *files]
     try:
-        asked = subprocess.run(command, capture_output=True, text=True, check=False, timeout=20)
-    except (OSError, subprocess.TimeoutExpired):
+        ignored = git(root, "check-ignore", "-z", "--stdin", given="\0".join(files).encode()).decode().split("\0")
+    except GitMissing:
         return
-    if asked.returncode > 1:  # no repository
-        return
-    open_ones = [name for name in files if name not in asked.stdout.splitlines()]
+    except GitRefused as refusal:
+        if refusal.dubious_ownership:
+            problem = "git does not read this repository, because it belongs to another user"
+            yield Finding("secrets", WARN, problem, f"if you trust it: {trust_command(root)}")
+        if refusal.returncode != 1:  # 1: none of them is ignored
+            return
+        ignored = []
+    open_ones = [name for name in files if name not in ignored]
     if open_ones:
         yield Finding("secrets", WARN, f"git does not ignore {', '.join(open_ones)}", "add it to .gitignore")
     else:

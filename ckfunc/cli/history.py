@@ -219,7 +219,14 @@ def _blamed(app: App, here: Script | None, found: list[FunctionVersion]) -> dict
     commits = commits_of(app.sources().root, (here.path,))
     if here.modules:
         commits = tuple(sorted((*commits, *_bundled_commits(app, here)), key=lambda one: one.time))
-    return blame({one.version_number: script_digest(one) for one in found}, commits)
+    blamed = blame({one.version_number: script_digest(one) for one in found}, commits)
+    known = {number: one for number, one in blamed.items() if not one.cut}
+    if len(known) < len(found) and any(one.cut for one in commits):
+        app.output.warn(
+            "this clone is shallow: versions from before its first commit have no commit here "
+            "(`git fetch --unshallow` fetches the rest of the history)"
+        )
+    return known
 
 
 def _bundled_commits(app: App, here: Script) -> list[Commit]:
@@ -264,7 +271,7 @@ def _version_line(
 
 def _commit_segment(commit: Commit | None) -> Segment:
     if commit is None:
-        return Segment("  no commit has this script", "muted")
+        return Segment("  not found in git", "muted")
     return Segment(f"  {commit.id[:10]}  {commit.time:%Y-%m-%d}  {_short(commit.author)}: {_short(commit.subject)}")
 
 

@@ -1,20 +1,19 @@
-"""Which commit a deployed script came from: found by its content, since the platform keeps no such note."""
+"""Commits that deployed scripts came from, found by content."""
 
 from __future__ import annotations
 
 import re
-import subprocess
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
 from ckfunc.base.digests import digest
 from ckfunc.base.errors import CkfuncError
+from ckfunc.base.git import GitMissing, GitRefused, git, trust_command
 from ckfunc.deploy.resources import newlines
 
 _MOST_BYTES = 1024 * 1024
-_TIMEOUT_S = 60.0
 _COMMIT = "\x01"
 _FIELD = "\x02"
 _RAW = re.compile(r":\d+ \d+ [0-9a-f]+ (?P<blob>[0-9a-f]{40,64}) [A-Z]\d*\t")
@@ -27,13 +26,17 @@ class NoHistory(CkfuncError):
 
 @dataclass(frozen=True, slots=True)
 class Commit:
-    """A commit, and the digest of the handler as it left it."""
+    """A commit, and the digest of the handler after it.
+
+    `cut` marks a commit at the edge of a shallow clone: git shows all its files as new, whether it changed them or not.
+    """
 
     id: str
     author: str
     time: datetime
     subject: str
     digest: str
+    cut: bool = False
 
 
 def commits_of(root: Path, paths: Collection[str]) -> tuple[Commit, ...]:
@@ -46,8 +49,9 @@ def commits_of(root: Path, paths: Collection[str]) -> tuple[Commit, ...]:
         for fields, blob in _log(root, path):
             found[fields[0], blob] = (fields, blob)
     digests = _digests(root, sorted({blob for _, blob in found.values()}))
+    edge = _shallow_edge(root)
     commits = [
-        Commit(fields[0], fields[1], datetime.fromisoformat(fields[2]), fields[3], digests[blob])
+        Commit(fields[0], fields[1], datetime.fromisoformat(fields[2]), fields[3], digests[blob], fields[0] in edge)
         for fields, blob in found.values()
         if blob in digests
     ]
@@ -73,7 +77,10 @@ def blame(digests: Mapping[int, str], commits: Sequence[Commit]) -> dict[int, Co
 def _log(root: Path, path: str) -> list[tuple[list[str], str]]:
     """Return the fields and the blob of every commit that left content at `path`."""
     layout = f"--format={_COMMIT}%H{_FIELD}%an{_FIELD}%aI{_FIELD}%s"
-    told = _git(root, "log", "--follow", "-m", "--raw", "--no-abbrev", layout, "--", path).decode("utf-8", "replace")
+    # Literal, because a handler may be called [id].ts.
+    told = _git(
+        root, "--literal-pathspecs", "log", "--follow", "-m", "--raw", "--no-abbrev", layout, "--", path
+    ).decode("utf-8", "replace")
     found = []
     for entry in told.split(_COMMIT)[1:]:
         head, _, rest = entry.partition("\n")
@@ -85,12 +92,30 @@ def _log(root: Path, path: str) -> list[tuple[list[str], str]]:
     return found
 
 
+def _shallow_edge(root: Path) -> frozenset[str]:
+    """Return the ids of the commits whose parents a shallow clone lacks. Source: gitrepository-layout(5), `shallow`."""
+    place = _git(root, "rev-parse", "--git-path", "shallow").decode("utf-8", "replace").rstrip("\n")
+    try:
+        edge = (root / place).read_text("ascii", "replace").split()
+    except OSError:
+        return frozenset()
+    # A clone exactly as deep as its history lists the very first commit too, though nothing of it was cut off.
+    return frozenset(one for one, _, content in _objects(root, edge) if b"\nparent " in content.partition(b"\n\n")[0])
+
+
 def _digests(root: Path, blobs: Sequence[str]) -> dict[str, str]:
     """Return the digest of each blob that is a text, as a deploy would have sent it."""
-    if not blobs:
-        return {}
-    told = _git(root, "cat-file", "--batch", given="".join(f"{one}\n" for one in blobs).encode())
     found: dict[str, str] = {}
+    for name, kind, content in _objects(root, blobs):
+        if kind == "blob" and len(content) <= _MOST_BYTES:
+            text = content.decode("utf-8", "replace").removeprefix("\ufeff")
+            found[name] = digest(newlines(text))
+    return found
+
+
+def _objects(root: Path, names: Sequence[str]) -> Iterator[tuple[str, str, bytes]]:
+    """Yield name, kind and content of each git object that the repository has."""
+    told = _git(root, "cat-file", "--batch", given="".join(f"{one}\n" for one in names).encode()) if names else b""
     place = 0
     while place < len(told):
         end = told.index(b"\n", place)
@@ -99,26 +124,24 @@ def _digests(root: Path, blobs: Sequence[str]) -> dict[str, str]:
             place = end + 1
             continue
         size = int(head[2])
-        content = told[end + 1 : end + 1 + size]
+        yield head[0], head[1], told[end + 1 : end + 1 + size]
         place = end + 1 + size + 1
-        if head[1] == "blob" and size <= _MOST_BYTES:
-            text = content.decode("utf-8", "replace").removeprefix("\ufeff")
-            found[head[0]] = digest(newlines(text))
-    return found
 
 
-def _git(root: Path, *arguments: str, given: bytes | None = None) -> bytes:
-    command = ["git", "-C", str(root), "--no-optional-locks", "-c", "core.quotePath=false", *arguments]
+def _git(root: Path, *arguments: str, given: bytes = b"") -> bytes:
     try:
-        done = subprocess.run(command, input=given or b"", capture_output=True, check=False, timeout=_TIMEOUT_S)
-    except (OSError, subprocess.TimeoutExpired):
+        return git(root, *arguments, given=given)
+    except GitMissing:
         raise NoHistory("git cannot be run here", hint="--blame needs git and the project's history") from None
-    if done.returncode != 0:
-        said = done.stderr.decode("utf-8", "replace")
-        if "does not have any commits" in said:
+    except GitRefused as refusal:
+        if refusal.no_commits:
             return b""
+        if refusal.dubious_ownership:
+            raise NoHistory(
+                "git does not read this repository, because it belongs to another user",
+                hint=f"if you trust it: {trust_command(root)}",
+            ) from None
         raise NoHistory(
-            "git knows nothing of this project's handlers",
-            hint="--blame needs a git repository with the handlers in it",
-        )
-    return done.stdout
+            "the project is not in a git repository, or git cannot read it",
+            hint="--blame needs a git repository that contains the handlers",
+        ) from None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -164,4 +165,89 @@ def test_blame_finds_the_commit_of_each_version_through_renames_and_other_line_e
     assert found[-1]["commit"]["author"] == "Jane"
     shown = ckfunc("-C", local, "versions", TYPE, "--blame").out
     assert "Jane: Say two" in shown
-    assert "no commit has this script" in shown
+    assert "not found in git" in shown
+
+
+def committed(directory: Path, file: Path, *words: str) -> list[str]:
+    """Commit `file` with each script in turn; return the commits' ids."""
+    ids = []
+    for day, word in enumerate(words, 1):
+        file.write_text(script(word))
+        git(directory, "add", "handlers", "functions.yaml")
+        git(directory, "commit", "-q", "-m", f"Say {word}", day=day)
+        ids.append(git(directory, "rev-parse", "HEAD"))
+    return ids
+
+
+def blamed(ckfunc: Callable[..., Any], directory: Path) -> list[str | None]:
+    ran = ckfunc("-C", directory, "versions", TYPE, "--blame", "--json")
+    assert ran.code == 0, ran.err
+    return [one.get("commit", {}).get("id") for one in json.loads(ran.out)]
+
+
+def test_a_shallow_clone_names_no_commit_for_what_came_before_its_edge(
+    ckfunc: Callable[..., Any], local: Path, tmp_path: Path
+) -> None:
+    deployed(ckfunc, local, "one", "two", "three")
+    git(local, "init", "-q")
+    ids = committed(local, local / "handlers/start.ts", "one", "two")
+    (local / "README").write_text("unrelated")
+    git(local, "add", "README")
+    git(local, "commit", "-q", "-m", "Only the readme", day=3)
+    ids += committed(local, local / "handlers/start.ts", "three")
+    for depth, expected in ((1, [None] * 3), (2, [ids[2], None, None]), (4, list(reversed(ids)))):
+        shallow = tmp_path / f"depth-{depth}"
+        git(tmp_path, "clone", "-q", "--depth", str(depth), local.resolve().as_uri(), str(shallow))
+        shutil.copytree(local / ".ckfunc/emulator", shallow / ".ckfunc/emulator")
+        assert blamed(ckfunc, shallow) == expected
+        told = ckfunc("-C", shallow, "versions", TYPE, "--blame").err
+        assert ("git fetch --unshallow" in told) == (None in expected)
+
+
+def test_settings_and_variables_of_git_do_not_change_who_is_blamed(
+    ckfunc: Callable[..., Any], local: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    deployed(ckfunc, local, "one", "two")
+    git(local, "init", "-q")
+    ids = committed(local, local / "handlers/start.ts", "one", "two")
+    for name, value in {
+        "log.showRoot": "false",
+        "log.showSignature": "true",
+        "log.diffMerges": "off",
+        "log.date": "relative",
+        "format.pretty": "oneline",
+        "color.ui": "always",
+        "diff.external": "false",
+        "diff.renames": "false",
+        "diff.noprefix": "true",
+        "core.pager": "false",
+        "core.fsmonitor": "false",
+    }.items():
+        git(local, "config", name, value)
+    assert blamed(ckfunc, local) == list(reversed(ids))
+    # A git hook, or a shell, may point git at another repository.
+    monkeypatch.setenv("GIT_DIR", str(local / "nowhere"))
+    monkeypatch.setenv("LC_ALL", "de_DE.UTF-8")
+    assert blamed(ckfunc, local) == list(reversed(ids))
+    monkeypatch.delenv("GIT_DIR")
+    # Nor does a replacement, which is of one machine alone.
+    git(local, "replace", ids[0], ids[1])
+    assert blamed(ckfunc, local) == list(reversed(ids))
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root can give a checkout away")
+def test_a_checkout_of_another_user_is_told_as_that(
+    ckfunc: Callable[..., Any], local: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", os.devnull)
+    monkeypatch.setenv("GIT_CONFIG_NOSYSTEM", "1")
+    deployed(ckfunc, local, "one")
+    git(local, "init", "-q")
+    committed(local, local / "handlers/start.ts", "one")
+    (local / ".env").write_text("A=b\n")
+    for one in (local / ".git", local):
+        os.chown(one, 65534, 65534)
+    ran = ckfunc("-C", local, "versions", TYPE, "--blame")
+    assert ran.code == 1
+    assert "belongs to another user" in ran.err and f"safe.directory '{local.resolve()}'" in ran.err
+    assert "safe.directory" in ckfunc("-C", local, "doctor").out
