@@ -17,48 +17,76 @@ if TYPE_CHECKING:
     from ckfunc.scaffold.writing import Written
 
 
-def init_project(app: App, directory: Path, *, ci: str | None = None, force: bool) -> None:
-    """Start a project in `directory`, or with `ci` add a pipeline to one that is there.
+def init_project(
+    app: App,
+    directory: Path,
+    *,
+    ci: str | None = None,
+    branch: str | None = None,
+    install: str | None = None,
+    force: bool,
+) -> None:
+    """Start a project in `directory`, or with `ci` add a pipeline to an existing one.
 
     Nothing is written when a file of it exists and `force` is not given.
     """
     from ckfunc.scaffold.project import init
 
     written: tuple[Written, ...] = ()
+    steps: tuple[str, ...] = ()
     directory = directory.resolve()
     if not (ci and (directory / "functions.yaml").is_file()):
         written = init(directory, schema=schema(), tests_schema=tests_schema(), force=force)
     top = directory
     if ci is not None:
         top = _repository(directory)
-        written += _pipeline(app, top, directory, ci, force=force)
+        pipeline, steps = _pipeline(app, top, directory, ci, branch, install, force=force)
+        written += pipeline
     _say(app, top, written)
-    if not app.output.json and ci is None:
+    if app.output.json:
+        return
+    if ci is not None:
+        app.output.talk()
+        app.output.talk(("next:", "title"))
+        for one in steps:
+            app.output.talk(f"  {one}")
+    else:
         here = app.output.path(directory)
         app.output.talk()
         app.output.talk(("next:", "title"), "" if here == "." else f" cd {here} &&", " ckfunc deploy")
 
 
-def _pipeline(app: App, top: Path, directory: Path, ci: str, *, force: bool) -> tuple[Written, ...]:
-    from ckfunc.cli.main import COMMANDS
+def _pipeline(
+    app: App, top: Path, directory: Path, ci: str, branch: str | None, install: str | None, *, force: bool
+) -> tuple[tuple[Written, ...], tuple[str, ...]]:
+    """Write the pipeline; return the file, and what is left for the user to set up."""
+    from ckfunc import __version__
     from ckfunc.deploy.markdown import MARK
-    from ckfunc.manifest import referenced_variables, targets
-    from ckfunc.scaffold.ci import Pipeline, write_pipeline
+    from ckfunc.manifest import is_protected, referenced_variables, targets
+    from ckfunc.scaffold.ci import Pipeline, deployed_branch, installed_from, next_steps, write_pipeline
 
     names = targets(directory)
     remote = [name for name in names if name != "local"]
     target = app.settings.target or (remote[0] if len(remote) == 1 else "production")
+    found = install or installed_from()
     pipeline = Pipeline(
         target=target,
         mark=MARK,
         directory=directory.relative_to(top).as_posix(),
         variables=referenced_variables(directory, target),
-        has_check="check" in COMMANDS,
+        branch=branch or deployed_branch(top),
+        install=found or f"ckfunc=={__version__}",
+        manual=target not in names or is_protected(directory, target),
     )
     written = write_pipeline(top, ci, pipeline, force=force)
     if target not in names:
         app.output.warn(f"functions.yaml has no target {target!r} yet: add it before the pipeline runs")
-    return written
+    if found is None:
+        app.output.warn(
+            f"the pipeline installs ckfunc=={__version__} from the package index, but this ckfunc comes from a local "
+            "directory (--install SPEC names another source, such as a git address)"
+        )
+    return written, tuple(next_steps(ci, pipeline))
 
 
 def _repository(directory: Path) -> Path:

@@ -135,6 +135,15 @@ def referenced_variables(root: Path, target: str) -> tuple[str, ...]:
     return tuple(sorted({name for text in texts for name, _ in references(text)}))
 
 
+def is_protected(root: Path, target: str) -> bool:
+    """Return whether the manifest protects `target`. Raises as `referenced_variables` does."""
+    manifest, found = _read(root.resolve())
+    if manifest is None:
+        raise refused(*found)
+    said = targeting.section(manifest, target)
+    return said is not None and said.flag("protected")
+
+
 def watched_files(root: Path, target: str | None) -> tuple[Path, ...]:
     """Return every file that `load` depends on, existing or not, as absolute paths.
 

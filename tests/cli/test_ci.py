@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
+import json
+import os
 import re
+import shlex
 import subprocess
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from deploy.application import RemoteApplication
+from support.loopback import serve
 
+import ckfunc as ckfunc_package
+from ckfunc import __version__
 from ckfunc.cli.main import COMMANDS
 from ckfunc.deploy.markdown import MARK
+from ckfunc.scaffold.ci import _checkout as installed_checkout
 
 FILES = {"github": ".github/workflows/ckfunc.yml", "gitlab": ".gitlab-ci.yml"}
 MANIFEST = """\
@@ -28,51 +37,288 @@ targets:
 """
 
 
+def pipeline(ckfunc: Callable[..., Any], project: Path, system: str, *options: str) -> str:
+    (project / "functions.yaml").write_text(MANIFEST)
+    ran = ckfunc("-C", project, "init", "--ci", system, *options)
+    assert ran.code == 0, ran.err
+    return (project / FILES[system]).read_text(encoding="utf-8")
+
+
 def commands_of(text: str) -> list[list[str]]:
-    return [found.split() for found in re.findall(r"^ +- (?:run: )?ckfunc (.+)$", text, re.MULTILINE)]
+    return [found.split() for found in re.findall(r"^[ -]*(?:run: )?ckfunc (.+)$", text, re.MULTILINE)]
 
 
 @pytest.mark.parametrize("system", FILES)
-def test_a_pipeline_checks_plans_deploys_and_looks_for_drift(
+def test_a_pipeline_checks_tests_plans_deploys_the_plan_and_looks_for_drift(
     ckfunc: Callable[..., Any], project: Path, system: str
 ) -> None:
     (project / "functions.yaml").write_text(MANIFEST)
-    ran = ckfunc("-C", project, "init", "--ci", system)
+    ran = ckfunc("-C", project, "init", "--ci", system, "--install", "ckfunc==9.9")
     assert ran.code == 0, ran.err
     assert "warning" not in ran.err
     text = (project / FILES[system]).read_text(encoding="utf-8")
     assert yaml.safe_load(text)
     assert MARK in text
-    lines = commands_of(text)
-    assert ["check", "--target", "live"] in lines
-    assert ["diff", "--target", "live", "--markdown", ">", "plan.md"] in lines
-    assert ["deploy", "--target", "live", "--yes"] in lines
-    assert ["diff", "--target", "live", "--exit-code"] in lines
-    assert {line[0] for line in lines} <= set(COMMANDS)
-    for name in ("OPENAI_API_KEY", "NAME", "CHATKITTY_CLIENT_SECRET"):
+    lines = [" ".join(line) for line in commands_of(text)]
+    for wanted in (
+        "check --target live",
+        "test --junit junit.xml",
+        "diff --target live --markdown > plan.md",
+        "deploy --plan plan.json --yes",
+        "diff --target live --exit-code",
+    ):
+        assert wanted in lines
+    assert any(line.startswith("diff --target live") and "--out plan.json" in line for line in lines)
+    assert {line.split()[0] for line in lines if not line.endswith(":")} <= set(COMMANDS)
+    for name in ("OPENAI_API_KEY", "NAME", "CHATKITTY_CLIENT_SECRET", "CHATKITTY_APPLICATION"):
         assert name in text
+    assert 'pip install "ckfunc==9.9"' in text.replace("--quiet ", "")
     assert not (project / "tsconfig.json").exists()
-    again = ckfunc("-C", project, "init", "--ci", system)
+    again = ckfunc("-C", project, "init", "--ci", system, "--install", "ckfunc==9.9")
     assert again.code == 0
     assert "unchanged" in again.err
 
 
-def test_the_scripts_of_pipelines_are_sound(ckfunc: Callable[..., Any], project: Path) -> None:
-    (project / "functions.yaml").write_text(MANIFEST)
-    for system in FILES:
-        ckfunc("-C", project, "init", "--ci", system)
-    github = yaml.safe_load((project / FILES["github"]).read_text(encoding="utf-8"))
-    assert github["jobs"]["check"]["if"] == "github.event_name == 'pull_request'"  # from forks too: it needs no secret
-    scripts = [step["run"] for job in github["jobs"].values() for step in job["steps"] if "run" in step]
-    for script in scripts:
+def test_only_steps_that_reach_the_application_get_secrets(ckfunc: Callable[..., Any], project: Path) -> None:
+    github = yaml.safe_load(pipeline(ckfunc, project, "github"))
+    assert github["permissions"] == {"contents": "read"} and "env" not in github
+    for name, job in github["jobs"].items():
+        assert "env" not in job
+        for step in job["steps"]:
+            said = step.get("run", "")
+            needs = " diff " in said or " deploy " in said
+            assert ("secrets." in str(step)) == needs, (name, step)
+            assert "${{" not in said  # nothing that others write, such as a branch's name, becomes part of a script
+    assert "secrets." not in str(github["jobs"]["check"])
+    assert github["jobs"]["plan"]["permissions"]["pull-requests"] == "write"
+    gitlab = yaml.safe_load(pipeline(ckfunc, project, "gitlab"))
+    assert "environment" not in gitlab["ckfunc check"]
+    assert "unset CHATKITTY_CLIENT_ID CHATKITTY_CLIENT_SECRET" in gitlab["ckfunc check"]["script"][0]
+    for job in ("plan", "prepare", "drift"):
+        assert gitlab[f"ckfunc {job}"]["environment"]["name"] == "live"
+
+
+def test_pull_requests_without_secrets_are_left_out(ckfunc: Callable[..., Any], project: Path) -> None:
+    jobs = yaml.safe_load(pipeline(ckfunc, project, "github"))["jobs"]
+    assert "pull_request" in jobs["check"]["if"] and "fork" not in jobs["check"]["if"]
+    assert "full_name" in jobs["plan"]["if"] and "dependabot[bot]" in jobs["plan"]["if"]
+
+
+def scripts_of(system: str, text: str) -> dict[str, list[str]]:
+    """Return the shell scripts of each job, in order."""
+    document = yaml.safe_load(text)
+    if system == "github":
+        jobs = document["jobs"].items()
+        return {name: [step["run"] for step in job["steps"] if "run" in step] for name, job in jobs}
+    begin = document[".ckfunc"]["before_script"]
+    return {
+        name.removeprefix("ckfunc "): ["\n".join([*begin, *job["script"]])]
+        for name, job in document.items()
+        if "script" in job
+    }
+
+
+@pytest.mark.parametrize("system", FILES)
+def test_the_scripts_of_pipelines_are_sound(ckfunc: Callable[..., Any], project: Path, system: str) -> None:
+    text = pipeline(ckfunc, project, system)
+    for script in (one for those in scripts_of(system, text).values() for one in those):
         subprocess.run(["sh", "-n", "-c", script], check=True)
-    assert github["permissions"] == {"contents": "read"}
-    assert "fork" not in str(github["jobs"]["plan"]["if"]) and "full_name" in github["jobs"]["plan"]["if"]
-    assert github["env"]["OPENAI_API_KEY"] == "${{ secrets.OPENAI_API_KEY }}"
-    gitlab = yaml.safe_load((project / FILES["gitlab"]).read_text(encoding="utf-8"))
-    heredoc = next(line for line in gitlab["ckfunc plan"]["script"] if line.startswith("python"))
-    program = heredoc.partition("<<'END'\n")[2].rpartition("\nEND")[0]
-    compile(program, "gitlab", "exec")
+    if system == "gitlab":
+        heredoc = next(line for line in yaml.safe_load(text)["ckfunc plan"]["script"] if line.startswith("python"))
+        program = heredoc.partition("<<'END'\n")[2].rpartition("\nEND")[0]
+        compile(program, "gitlab", "exec")
+
+
+SECRETS = {"CHATKITTY_CLIENT_ID": "emulator", "CHATKITTY_CLIENT_SECRET": "emulator", "GREETING": "hello"}
+
+
+class Runner:
+    """Runs a pipeline's jobs as far as a shell can, in a repository with an empty home."""
+
+    def __init__(self, repository: Path, where: Path, url: str) -> None:
+        self.where = where
+        bin_directory = repository / "bin"
+        bin_directory.mkdir()
+        for name, body in {
+            "ckfunc": f'exec {shlex.quote(sys.executable)} -m ckfunc "$@"',
+            "pip": "exit 0",
+            "gh": "cat > /dev/null < /dev/null",
+        }.items():
+            (bin_directory / name).write_text(f"#!/bin/sh\n{body}\n")
+            (bin_directory / name).chmod(0o755)
+        (repository / "home").mkdir()
+        self.summary, self.output = repository / "summary", repository / "output"
+        self.environ = {
+            **os.environ,
+            "PATH": f"{bin_directory}{os.pathsep}{os.environ['PATH']}",
+            "HOME": str(repository / "home"),
+            "CI": "true",
+            "GITHUB_REPOSITORY": "acme/chat",
+            "GITHUB_STEP_SUMMARY": str(self.summary),
+            "GITHUB_OUTPUT": str(self.output),
+            "NUMBER": "7",
+            "CI_API_V4_URL": f"{url}/gitlab",
+            "CI_PROJECT_ID": "1",
+            "CI_MERGE_REQUEST_IID": "7",
+            "CI_PROJECT_DIR": str(repository),
+            "CHATKITTY_API_URL": url,
+            "CHATKITTY_AUTHORIZATION_URL": f"{url}/oauth/token",
+        }
+
+    def run(self, scripts: list[str], secrets: Mapping[str, str]) -> list[subprocess.CompletedProcess[str]]:
+        """Run a job's scripts, each in a new shell that stops at the first failure; stop after one that fails."""
+        done: list[subprocess.CompletedProcess[str]] = []
+        for script in scripts:
+            self.output.write_text("")
+            shell = ["bash", "--noprofile", "--norc", "-eo", "pipefail", "-c", script]
+            ran = subprocess.run(
+                shell, cwd=self.where, env={**self.environ, **secrets}, capture_output=True, text=True, check=False
+            )
+            done.append(ran)
+            if ran.returncode or "No plan" in ran.stdout:
+                break
+        return done
+
+
+@pytest.mark.parametrize("system", FILES)
+def test_the_steps_of_a_pipeline_do_what_they_say(ckfunc: Callable[..., Any], tmp_path: Path, system: str) -> None:
+    application = RemoteApplication()
+    with serve(application.answer) as server:
+        run_pipeline(ckfunc, tmp_path, system, application, server.url)
+
+
+def run_pipeline(
+    ckfunc: Callable[..., Any], tmp_path: Path, system: str, application: RemoteApplication, url: str
+) -> None:
+    top = tmp_path / "repository"
+    (top / ".git").mkdir(parents=True)
+    where = top / "chat bot"
+    assert ckfunc("-C", top, "init", "chat bot").code == 0
+    manifest = where / "functions.yaml"
+    manifest.write_text(
+        "version: 1\nruntime:\n  environment: {GREETING: '${GREETING}'}\nfunctions:\n"
+        "  user.attempted.start_session: {handler: handlers/start-session.ts}\n"
+        "targets:\n  live: {application: 42, protected: true}\n"
+    )
+    assert ckfunc("-C", where, "init", "--ci", system, "--install", "ckfunc").code == 0
+    jobs = scripts_of(system, (top / FILES[system]).read_text(encoding="utf-8"))
+    # GitLab's jobs begin at the top of the repository, GitHub's in the project, by `defaults`.
+    runner = Runner(tmp_path, where if system == "github" else top, url)
+
+    checked = runner.run(jobs["check"], {})
+    assert [one.returncode for one in checked] == [0] * len(checked), checked[-1].stderr
+    assert (where / "junit.xml").is_file()
+
+    without = runner.run(jobs["plan"], {"CHATKITTY_CLIENT_ID": "", "GREETING": "hello"})[-1]
+    assert without.returncode == 0
+    assert "No plan: these" in without.stdout and "CHATKITTY_CLIENT_ID CHATKITTY_CLIENT_SECRET" in without.stdout
+    for name in ("prepare", "deploy", "drift"):
+        assert runner.run(jobs[name], {**SECRETS, "GREETING": ""})[-1].returncode == 1
+    assert application.deployed() == {}
+
+    planned = runner.run(jobs["plan"], SECRETS)[-1]
+    assert planned.returncode == 0, planned.stderr
+    assert (where / "plan.md").read_text(encoding="utf-8").startswith(MARK)
+    prepared = runner.run(jobs["prepare"], SECRETS)[-1]
+    assert prepared.returncode == 0, prepared.stderr
+    assert (where / "plan.json").is_file() and "hello" not in (where / "plan.json").read_text()
+    if system == "github":
+        assert runner.output.read_text() == "changes=true\n"
+    drifted = runner.run(jobs["drift"], SECRETS)[-1]
+    assert drifted.returncode == 3, drifted.stderr
+    deployed = runner.run(jobs["deploy"], SECRETS)[-1]
+    assert deployed.returncode == 0, deployed.stderr
+    assert list(application.deployed()) == ["user.attempted.start_session"]
+    assert runner.run(jobs["drift"], SECRETS)[-1].returncode == 0
+    again = runner.run(jobs["prepare"], SECRETS)[-1]
+    assert again.returncode == 0, again.stderr
+    if system == "github":
+        assert runner.output.read_text() == "" and "Nothing to deploy." in again.stdout
+
+
+def git(root: Path, *arguments: str) -> None:
+    identity = ["-c", "user.name=Jane", "-c", "user.email=jane@example.com"]
+    environ = {**os.environ, "GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_NOSYSTEM": "1"}
+    subprocess.run(["git", *identity, *arguments], cwd=root, env=environ, check=True, capture_output=True)
+
+
+def test_the_branch_is_the_one_that_git_names(
+    ckfunc: Callable[..., Any], project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", os.devnull)
+
+    def branches(directory: Path, *options: str) -> list[str]:
+        text = pipeline(ckfunc, directory, "github", "--force", *options)
+        assert yaml.safe_load(pipeline(ckfunc, directory, "gitlab", "--force", *options))
+        assert f'$CI_COMMIT_BRANCH == "{branch}"' in (directory / FILES["gitlab"]).read_text()
+        return yaml.safe_load(text)[True]["push"]["branches"]  # type: ignore[no-any-return]
+
+    git(project, "init", "-q", "-b", branch := "develop")
+    assert branches(project) == [branch]
+    git(project, "add", "functions.yaml")
+    git(project, "commit", "-qm", "first")
+    git(project, "branch", branch := "master")
+    assert branches(project) == [branch]  # a usual name is likelier than the one that is worked on
+    git(project, "branch", branch := "release/2")
+    git(project, "clone", "-q", "-b", branch, ".", str(tmp_path / "clone"))
+    git(project, "checkout", "-q", branch)
+    git(tmp_path / "clone", "remote", "set-head", "origin", branch)
+    git(tmp_path / "clone", "checkout", "-q", "-b", "feature")
+    assert branches(tmp_path / "clone") == [branch]
+    branch = "production"
+    assert branches(project, "--branch", branch) == [branch]
+    refused = ckfunc("-C", project, "init", "--ci", "github", "--force", "--branch", 'a"b')
+    assert refused.code == 2 and "--branch" in refused.err
+    assert ckfunc("-C", project, "init", "--branch", "main").code == 2
+
+
+@pytest.mark.parametrize(
+    ("direct_url", "expected"),
+    [
+        (None, f"ckfunc=={__version__}"),
+        (
+            {"url": "https://me:token@git.example/acme/ckfunc.git", "vcs_info": {"vcs": "git", "commit_id": "abc123"}},
+            "git+https://git.example/acme/ckfunc.git@abc123",
+        ),
+        (
+            {"url": "https://files.example/ckfunc-0.1.0.whl", "archive_info": {}},
+            "https://files.example/ckfunc-0.1.0.whl",
+        ),
+        ({"url": "file:///nowhere/ckfunc", "dir_info": {"editable": True}}, None),
+    ],
+)
+def test_a_pipeline_installs_what_this_ckfunc_was_installed_from(
+    tmp_path: Path, direct_url: dict[str, Any] | None, expected: str | None
+) -> None:
+    metadata = tmp_path / f"ckfunc-{__version__}.dist-info"
+    metadata.mkdir()
+    (metadata / "METADATA").write_text(f"Metadata-Version: 2.1\nName: ckfunc\nVersion: {__version__}\n")
+    if direct_url is not None:
+        (metadata / "direct_url.json").write_text(json.dumps(direct_url))
+    program = "from ckfunc.scaffold.ci import installed_from; print(installed_from())"
+    package = Path(ckfunc_package.__file__).parents[1]
+    environ = {**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), str(package)])}
+    done = subprocess.run([sys.executable, "-c", program], env=environ, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == str(expected)
+
+
+def test_a_checkout_with_a_remote_is_installed_from_there(tmp_path: Path) -> None:
+    git(tmp_path, "init", "-q")
+    (tmp_path / "file").write_text("x")
+    git(tmp_path, "add", ".")
+    git(tmp_path, "commit", "-qm", "first")
+    assert installed_checkout(tmp_path) is None
+    git(tmp_path, "remote", "add", "origin", "https://me:token@git.example/acme/ckfunc.git")
+    found = installed_checkout(tmp_path)
+    assert found is not None and re.fullmatch(r"git\+https://git\.example/acme/ckfunc\.git@[0-9a-f]{40}", found)
+
+
+def test_what_is_left_to_set_up_is_said(ckfunc: Callable[..., Any], project: Path) -> None:
+    (project / "functions.yaml").write_text(MANIFEST)
+    github = ckfunc("-C", project, "init", "--ci", "github").err
+    assert "CHATKITTY_CLIENT_ID, CHATKITTY_CLIENT_SECRET, CHATKITTY_APPLICATION, NAME, OPENAI_API_KEY" in github
+    gitlab = ckfunc("-C", project, "init", "--ci", "gitlab").err
+    assert "Pipeline schedules" in gitlab and 'environment scope "live"' in gitlab
 
 
 def test_a_project_below_the_top_of_its_repository_is_named_and_a_new_one_is_made_whole(
@@ -83,8 +329,11 @@ def test_a_project_below_the_top_of_its_repository_is_named_and_a_new_one_is_mad
     assert ran.code == 0, ran.err
     assert "no target 'production'" in ran.err
     assert (tmp_path / "chat/support/functions.yaml").is_file()
-    text = (tmp_path / ".github/workflows/ckfunc.yml").read_text(encoding="utf-8")
-    assert "ckfunc -C 'chat/support' deploy --target production --yes" in text
+    found = yaml.safe_load((tmp_path / ".github/workflows/ckfunc.yml").read_text(encoding="utf-8"))
+    assert found["defaults"]["run"]["working-directory"] == "chat/support"
+    uploads = [one["with"] for one in found["jobs"]["prepare"]["steps"] if "upload" in str(one.get("uses"))]
+    assert uploads[0]["path"] == "chat/support/plan.json"
+    assert "'chat/support/functions.yaml'" in str(found["jobs"]["check"]["steps"])
 
 
 def test_a_pipeline_of_ones_own_is_not_overwritten(ckfunc: Callable[..., Any], project: Path) -> None:
