@@ -11,6 +11,7 @@ RUN_STAMP := $(VENV)/.run-$(PLACE)
 DEV_STAMP := $(VENV)/.dev-$(PLACE)
 PIP := $(PY) -m pip install --quiet --disable-pip-version-check
 WORKERS ?= 2
+PYTEST = $(PY) -m pytest -n $(WORKERS) --dist loadgroup
 COVERAGE_FLOOR ?= 94
 
 # Finds a Python that is new enough and can make environments, past shims that stand for a version that is not there.
@@ -36,7 +37,7 @@ export ENSURE_VENV
 export WANTED_PYTHON := $(PYTHON)
 
 .NOTPARALLEL:
-.PHONY: help demo test lint bench bench-peers format clean
+.PHONY: help demo test test-slow lint bench bench-peers format clean
 
 help:  ## Print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' Makefile
@@ -44,8 +45,11 @@ help:  ## Print this list
 demo: $(RUN_STAMP)  ## Deploy the example project to an embedded emulator and fire its functions
 	@$(PY) example-project/demo.py
 
-test: lint  ## Run every check: lint, types, floors, tests with branch coverage
-	@$(PY) -m pytest -n $(WORKERS) --dist loadgroup --cov --cov-report=term --cov-fail-under=$(COVERAGE_FLOOR) tests
+test: lint  ## Run every check: lint, types, floors, tests with branch coverage (without the slow tests)
+	@$(PYTEST) -m "not slow" --cov --cov-report=term --cov-fail-under=$(COVERAGE_FLOOR) tests
+
+test-slow: $(DEV_STAMP)  ## Run the slow tests: whole matrices of faults, large amounts of data
+	@$(PYTEST) -m slow tests
 
 lint: $(DEV_STAMP)  ## Check style, types and the floors
 	@$(PY) -m ruff check --quiet .

@@ -37,7 +37,11 @@ from ckfunc.cli.main import COMMANDS, run
 
 SENT, START, READ = "user.sent.message", "user.attempted.start_session", "user.read.message"
 VERBOSITIES: tuple[tuple[str, ...], ...] = (("-q",), (), ("-v",), ("--json",), ("-v", "--json"))
-LOUD = VERBOSITIES[2:4]
+# `make test` tries the two that print the most.
+LOUD_FIRST = tuple(
+    pytest.param(one, marks=() if one in VERBOSITIES[2:4] else pytest.mark.slow, id=" ".join(one) or "plain")
+    for one in VERBOSITIES
+)
 MARK = "SECRET-STDIN"
 
 # Every command with arguments that make it do something, in an order in which one leads to the next.
@@ -312,14 +316,10 @@ def remote_lines_of(verbosity: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
             yield line
 
 
-def name_of(verbosity: tuple[str, ...]) -> str:
-    return " ".join(verbosity) or "plain"
-
-
 # -- situations ----------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("verbosity", VERBOSITIES, ids=name_of)
+@pytest.mark.parametrize("verbosity", LOUD_FIRST)
 def test_nothing_leaks_when_all_is_well(
     tmp_path: Path,
     cache: Path,
@@ -339,7 +339,7 @@ def test_nothing_leaks_when_all_is_well(
     assert place.leaked == []
 
 
-@pytest.mark.parametrize("verbosity", LOUD, ids=name_of)
+@pytest.mark.parametrize("verbosity", LOUD_FIRST)
 def test_nothing_leaks_when_the_credentials_are_wrong(
     tmp_path: Path, cache: Path, runs: Runner, verbosity: tuple[str, ...]
 ) -> None:
@@ -353,7 +353,7 @@ def test_nothing_leaks_when_the_credentials_are_wrong(
     assert place.leaked == []
 
 
-@pytest.mark.parametrize("verbosity", LOUD, ids=name_of)
+@pytest.mark.parametrize("verbosity", LOUD_FIRST)
 def test_nothing_leaks_on_the_emulator_nor_when_handlers_fail(
     tmp_path: Path, cache: Path, runs: Runner, verbosity: tuple[str, ...]
 ) -> None:
@@ -384,7 +384,7 @@ def test_nothing_leaks_on_the_emulator_nor_when_handlers_fail(
     assert place.leaked == []
 
 
-@pytest.mark.parametrize("verbosity", LOUD, ids=name_of)
+@pytest.mark.parametrize("verbosity", LOUD_FIRST)
 def test_nothing_leaks_when_the_manifest_is_broken(
     tmp_path: Path, cache: Path, runs: Runner, verbosity: tuple[str, ...]
 ) -> None:
@@ -403,7 +403,7 @@ def test_nothing_leaks_when_the_manifest_is_broken(
     assert place.leaked == []
 
 
-@pytest.mark.parametrize("verbosity", LOUD, ids=name_of)
+@pytest.mark.parametrize("verbosity", LOUD_FIRST)
 def test_nothing_leaks_when_the_network_is_down(
     tmp_path: Path, cache: Path, runs: Runner, verbosity: tuple[str, ...]
 ) -> None:
@@ -445,7 +445,7 @@ def quoting(style: str) -> Callable[[Request], Reply]:
     return answer
 
 
-@pytest.mark.parametrize("verbosity", LOUD, ids=name_of)
+@pytest.mark.parametrize("verbosity", LOUD_FIRST)
 @pytest.mark.parametrize("style", ["a message", "a long message", "a page", "a refused token", "everything"])
 def test_nothing_leaks_through_a_platform_that_quotes_what_it_was_sent(
     tmp_path: Path, cache: Path, runs: Runner, style: str, verbosity: tuple[str, ...]
