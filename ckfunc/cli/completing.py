@@ -22,6 +22,43 @@ def complete_known_types(ctx: click.Context, _: click.Parameter, incomplete: str
     return _beginning((one for one in _known_types() if one not in there), incomplete)
 
 
+def complete_only(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
+    """Return what `--only` takes: trigger types and `runtime`."""
+    return [*complete_types(ctx, param, incomplete), *_beginning(["runtime"], incomplete)]
+
+
+def complete_data(_ctx: click.Context, _: click.Parameter, incomplete: str) -> list[str]:
+    """Return the files that begin with what follows an `@`, each with its `@`; directories end with a slash."""
+    if not incomplete.startswith("@"):
+        return []
+    head, slash, tail = incomplete[1:].rpartition("/")
+    found = _files(f"{head}{slash}", tail)
+    if len(found) == 1 and found[0].endswith("/"):
+        found += _files(found[0], "")  # otherwise the shell ends the word after the directory
+    return [f"@{one}" for one in found]
+
+
+def _files(directory: str, beginning: str) -> list[str]:
+    import os
+
+    try:
+        with os.scandir(directory or ".") as entries:
+            names = [f"{one.name}/" if one.is_dir() else one.name for one in entries]
+    except OSError:
+        return []
+    hidden = beginning.startswith(".")
+    # Shells would split a name with white space.
+    fitting = [one for one in names if one.startswith(beginning) and (hidden or one[:1] != ".") and not one.split()[1:]]
+    return sorted(f"{directory}{one}" for one in fitting)
+
+
+def complete_commands(ctx: click.Context, _: click.Parameter, incomplete: str) -> list[str]:
+    """Return the commands that begin with `incomplete`, or those of the command that was named before it."""
+    from ckfunc.cli.usage import commands_of
+
+    return _beginning(commands_of(ctx.find_root(), ctx.params.get("names") or ()), incomplete)
+
+
 def complete_targets(ctx: click.Context, _: click.Parameter, incomplete: str) -> list[str]:
     """Return the targets of the manifest that begin with `incomplete`."""
     from ckfunc.base.errors import CkfuncError

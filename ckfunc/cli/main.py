@@ -54,6 +54,7 @@ COMMANDS: dict[str, str] = {
     "doctor": "Look whether everything that ckfunc needs is in order.",
     "completion": "Print what makes a shell complete commands.",
     "emulator": "Run the local platform in the foreground.",
+    "help": "Show the help of a command.",
 }
 
 
@@ -155,7 +156,9 @@ def _exit_code(app: App, error: BaseException, args: list[str]) -> int:
         error.show()
         return EXIT_USAGE
     if isinstance(error, click.ClickException):
-        output.failure(_usage_problem(error))
+        from ckfunc.cli.usage import usage_problem
+
+        output.failure(usage_problem(error, args))
         return EXIT_USAGE
     if isinstance(error, OSError) and (refusal := SystemRefusal.of(error)):
         output.discard()
@@ -170,11 +173,3 @@ def _interrupt_behind(error: BaseException | None) -> bool:
     while error is not None and not isinstance(error, KeyboardInterrupt):
         error = error.__cause__
     return error is not None
-
-
-def _usage_problem(error: click.ClickException) -> UsageProblem:
-    """Give click's own complaints the shape of ours."""
-    ctx = error.ctx if isinstance(error, click.UsageError) else None
-    message = error.format_message().rstrip(".")
-    message = message[:1].lower() + message[1:]
-    return UsageProblem(message, hint=f"see `{ctx.command_path if ctx else 'ckfunc'} --help`")

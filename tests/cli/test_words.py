@@ -46,17 +46,35 @@ def test_called_with_nothing_it_explains_itself_and_exits_2(ckfunc: Ckfunc) -> N
     [
         (["deploi"], "there is no command 'deploi'", "did you mean `ckfunc deploy`?"),
         (["xyzzy"], "there is no command 'xyzzy'", "`ckfunc --help` lists the commands"),
-        (["deploy", "--dry"], "no such option", "see `ckfunc deploy --help`"),
-        (["logs", "-n", "-1"], "-1 is not in the range", "see `ckfunc logs --help`"),
+        (["deploy", "--dry"], "there is no option --dry", "did you mean --dry-run? see `ckfunc deploy --help`"),
+        (["logs", "-n", "-1"], "-n/--lines takes a whole number from 0 on", "see `ckfunc logs --help`"),
+        (["emulator", "--port", "x"], "--port takes a whole number from 0 to 65535", "see `ckfunc emulator --help`"),
+        (["deploy", "--only"], "--only needs a value", "see `ckfunc deploy --help`"),
+        (["deploy", "--yes=no"], "--yes takes no value", "see `ckfunc deploy --help`"),
+        (["show"], "TYPE is missing", "see `ckfunc show --help`"),
+        (["show", "a", "b"], "unexpected argument: b", "see `ckfunc show --help`"),
+        (["test", "add"], "--invocation is missing", "see `ckfunc test add --help`"),
+        (["completion", "tcsh"], "SHELL takes bash, zsh or fish", "see `ckfunc completion --help`"),
+        (["emulator", "sed"], "there is no command 'emulator sed'", "did you mean `ckfunc emulator seed`?"),
+        (["help", "deploi"], "there is no command 'deploi'", "did you mean `ckfunc help deploy`?"),
+        (["help", "emulator", "xyzzy"], "there is no command 'emulator xyzzy'", "see `ckfunc emulator --help`"),
         (["emulator", "--ephemeral", "--data-dir", "x"], "exclude each other", ""),
     ],
 )
 def test_a_wrong_call_is_explained_and_exits_2(ckfunc: Ckfunc, args: list[str], said: str, hint: str) -> None:
     ran = ckfunc(*args)
     assert ran.code == 2
+    assert ran.err.startswith("error: ")
     assert said in ran.err
     assert hint in ran.err
     assert ran.out == ""
+
+
+def test_help_is_a_command_too(ckfunc: Ckfunc) -> None:
+    for names in ([], ["deploy"], ["emulator", "seed"], ["test", "add"]):
+        shown, asked = ckfunc("help", *names), ckfunc(*names, "--help")
+        assert shown.code == asked.code == 0
+        assert shown.out.split() == asked.out.split()
 
 
 def test_an_emulator_outside_a_project_says_how_it_may_run_there(ckfunc: Ckfunc, tmp_path: Path) -> None:
@@ -120,12 +138,6 @@ def test_a_path_is_shown_as_one_would_type_it(
     assert shown(tmp_path / "a/b/c/d") == "d"
     assert shown(tmp_path / "a/b/x") == str(Path("..", "x"))
     assert shown(tmp_path / "x") == str(tmp_path / "x")
-
-
-def test_a_deploy_that_is_to_be_quiet_says_in_one_line_what_it_came_to(ckfunc: Callable[..., Any], local: Path) -> None:
-    ran = ckfunc("-C", local, "-q", "deploy")
-    assert (ran.code, ran.err) == (0, "")
-    assert ran.out.strip() == "Deployed to local (application 1): 1 created."
 
 
 def test_an_event_without_its_fields_is_refused_with_a_hint_and_a_mistyped_type_with_the_right_one(

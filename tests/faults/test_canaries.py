@@ -94,6 +94,7 @@ CASES: dict[str, tuple[tuple[str, ...], ...]] = {
     "login": (("--client-id", CLIENT_ID, "--secret-stdin", MARK),),
     "logout": ((),),
     "completion": (("bash",),),
+    "help": ((), ("deploy",)),
     "pull": (("--yes",), ("-C", "pulled"), ("-C", "with-values", "--with-values"), ("--with-values", "--yes")),
     "new": ((READ,), (READ,)),
     "emulator": (
@@ -116,7 +117,7 @@ LASTING: dict[str, tuple[tuple[str, ...], str]] = {
 }
 
 
-LOCAL = ("init", "completion", "new", "types", "check", "doctor", "emulator", "replay")
+LOCAL = ("init", "completion", "help", "new", "types", "check", "doctor", "emulator", "replay")
 """What works without the platform, or nearly so."""
 
 
@@ -393,11 +394,13 @@ def test_nothing_leaks_when_the_manifest_is_broken(
     for before, after in MANIFEST_MISTAKES:
         assert before in MANIFEST
         (place.root / "functions.yaml").write_text(MANIFEST.replace(before, after), encoding="utf-8")
-        for line in lines_of(verbosity, but=("init", "completion", "api", "doctor", "whoami", "logout", "login")):
+        for line in lines_of(
+            verbosity, but=("init", "completion", "help", "api", "doctor", "whoami", "logout", "login")
+        ):
             runs(place, line)
     (place.root / "functions.yaml").write_text(MANIFEST, encoding="utf-8")
     (place.root / ".env").write_text(f"FILE='{FILE}\nexport {FILE}\n={FILE}\n", encoding="utf-8")
-    for line in lines_of(verbosity, but=("init", "completion", "emulator")):
+    for line in lines_of(verbosity, but=("init", "completion", "help", "emulator")):
         runs(place, line)
     place.judge_files()
     assert place.leaked == []

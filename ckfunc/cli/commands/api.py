@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from ckfunc.cli.completing import complete_data
 from ckfunc.cli.context import App
 from ckfunc.cli.options import common_options, pass_app
 
@@ -18,7 +19,9 @@ Examples:
 )
 @click.argument("method", type=click.Choice(["GET", "POST", "PUT", "PATCH", "DELETE"], case_sensitive=False))
 @click.argument("path", metavar="PATH")
-@click.option("--data", metavar="JSON", help="The body: JSON, @FILE, or - for standard input.")
+@click.option(
+    "--data", metavar="JSON", shell_complete=complete_data, help="The body: JSON, @FILE, or - for standard input."
+)
 @click.option("--paginate", is_flag=True, help="Read every page of a list, as one JSON array.")
 @click.option("-y", "--yes", is_flag=True, help="Do not ask before a write to a protected target.")
 @common_options

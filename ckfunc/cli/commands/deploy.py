@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from ckfunc.cli.completing import complete_types
+from ckfunc.cli.completing import complete_only
 from ckfunc.cli.context import App
 from ckfunc.cli.options import FILE, common_options, pass_app
 
@@ -30,7 +30,7 @@ Examples:
     "--only",
     multiple=True,
     metavar="TYPE",
-    shell_complete=complete_types,
+    shell_complete=complete_only,
     help="Deploy these functions alone, or `runtime`.",
 )
 @click.option("--plan", "saved", type=FILE, metavar="FILE", help="Carry out a plan that `ckfunc diff --out` saved.")

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from ckfunc.base.errors import UsageProblem
-from ckfunc.cli.completing import complete_types
+from ckfunc.cli.completing import complete_only, complete_types
 from ckfunc.cli.context import App
 from ckfunc.cli.options import FILE, common_options, pass_app
 
@@ -30,7 +30,7 @@ Examples:
 @click.argument("versions", metavar="[TYPE[@N]]...", nargs=-1, shell_complete=complete_types)
 @click.option("--markdown", is_flag=True, help="Print the plan as Markdown, for a comment on a pull request.")
 @click.option("--out", type=FILE, metavar="FILE", help="Keep the plan in a file, without secrets or sources.")
-@click.option("--only", multiple=True, metavar="TYPE", shell_complete=complete_types, help="Only these, or `runtime`.")
+@click.option("--only", multiple=True, metavar="TYPE", shell_complete=complete_only, help="Only these, or `runtime`.")
 @click.option("--gate", default="none", metavar="GATES", help="Try gates too: check, test, replay:50, or manifest.")
 @click.option("--exit-code", is_flag=True, help="Exit 3 when anything differs, 0 when nothing does.")
 @common_options

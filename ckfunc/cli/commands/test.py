@@ -15,6 +15,11 @@ from ckfunc.cli.options import common_options, pass_app
 class _Test(click.Command):
     """A command that takes paths, but for the word `add`, which is a command of its own."""
 
+    @property
+    def commands(self) -> dict[str, click.Command]:
+        """The commands within it, as a group has them."""
+        return {"add": add}
+
     def make_context(
         self, info_name: str | None, args: list[str], parent: click.Context | None = None, **extra: Any
     ) -> click.Context:

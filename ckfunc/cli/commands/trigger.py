@@ -9,7 +9,7 @@ import click
 
 from ckfunc.base.documents import read_document
 from ckfunc.base.errors import CkfuncError, UsageProblem
-from ckfunc.cli.completing import complete_types
+from ckfunc.cli.completing import complete_data, complete_types
 from ckfunc.cli.context import App
 from ckfunc.cli.options import common_options, pass_app
 
@@ -24,7 +24,13 @@ Examples:
   echo '{"username": "jane"}' | ckfunc trigger user.attempted.start_session --data -"""
 )
 @click.argument("trigger_type", metavar="TYPE", shell_complete=complete_types)
-@click.option("--data", metavar="JSON", default=None, help="The event: JSON, @FILE, or - for standard input.")
+@click.option(
+    "--data",
+    metavar="JSON",
+    default=None,
+    shell_complete=complete_data,
+    help="The event: JSON, @FILE, or - for standard input.",
+)
 @common_options
 @pass_app
 def trigger(app: App, trigger_type: str, data: str | None) -> int:
