@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from datetime import UTC, datetime
+from datetime import UTC, datetime, tzinfo
 from typing import Protocol
 
 
@@ -34,6 +34,20 @@ class SystemClock:
     def sleep(self, seconds: float) -> None:
         """Wait; a keyboard interrupt ends the wait."""
         time.sleep(seconds)
+
+
+def ago(moment: datetime, now: datetime, zone: tzinfo | None = None) -> str:
+    """Return how long before `now` a moment was, with its time in `zone` (None: the machine's own).
+
+    Such as "12 minutes ago (05:23)", or "3 days ago (2026-11-24 05:23)" when it was on another day.
+    """
+    seconds = max((now - moment).total_seconds(), 0.0)
+    there, here = moment.astimezone(zone), now.astimezone(zone)
+    at = f"{there:%H:%M}" if there.date() == here.date() else f"{there:%Y-%m-%d %H:%M}"
+    for unit, size_s in (("day", 86400), ("hour", 3600), ("minute", 60), ("second", 1)):
+        if count := int(seconds // size_s):
+            return f"{count} {unit}{'' if count == 1 else 's'} ago ({at})"
+    return f"just now ({at})"
 
 
 def timestamp(moment: datetime) -> str:

@@ -18,11 +18,17 @@ def confirmed(
     question: str,
     *,
     shown: Iterable[Line] = (),
+    cancelled: str = "Nothing was written.",
     refusal: str = "there is no terminal to ask on; nothing was written",
-    hint: str = "pass --yes to do it all the same",
+    hint: str = "pass --yes to do it without a question",
 ) -> bool:
-    """Show lines, ask, and return whether the answer is yes. Raises NeedsYes, before anything is shown."""
+    """Show lines, ask, and return whether the answer is yes; after a no, print that it was cancelled.
+
+    Raises NeedsYes, before anything is shown.
+    """
     if not app.output.interactive:
         raise NeedsYes(refusal, hint=hint)
-    app.output.talks(shown)
-    return app.output.confirm(question)
+    agreed = app.output.confirm(question, shown)
+    if not agreed:
+        app.output.talk(f"Cancelled. {cancelled}")
+    return agreed

@@ -58,6 +58,7 @@ def _write_confirmed(app: App, method: str, path: str) -> bool:
     return not target.protected or confirmed(
         app,
         f"Send {method} {path} to {target.name}?",
+        cancelled="Nothing was sent.",
         refusal=f"target {target.name!r} is protected, and there is no terminal to ask on",
         hint="pass --yes to send the request",
     )

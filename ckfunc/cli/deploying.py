@@ -52,7 +52,7 @@ def show_difference(
     plan = make_plan(app, only, out)
     verdicts = try_gates(app, gates, plan) if gates else None
     show_plan(app.output, plan, markdown=markdown, verdicts=verdicts)
-    require_open(verdicts or ())
+    require_open(verdicts or (), deploys=False)
     return EXIT_DIFFERENCES if exit_code and not plan.is_empty else EXIT_OK
 
 
@@ -136,7 +136,7 @@ def _gated(
         verdicts.extend(try_gates(app, gates, plan))
         closed = any(not one.ok for one in verdicts)
         if not app.output.json:
-            app.output.lines(verdict_lines(verdicts))
+            app.output.lines(verdict_lines([one for one in verdicts if not (one.ok and app.output.quiet)]))
         elif closed:
             app.output.document({"target": plan.target.name, "ok": False, **_gates_json(verdicts)})
         require_open(verdicts)
@@ -174,7 +174,7 @@ def _options(app: App, wish: Wish) -> Options:
         project, client = app.project(), app.client()
         client.runtime()  # tells which application it is
         record = unfinished(project.root, project.target.name, client.identity)
-        app.output.talk(("resuming ", "title"), f"the deploy of {record.time}")
+        app.output.talk(("resuming ", "title"), f"the {record.described(app.clock.now())}")
         return replace(options, resume=record, only=record.only)
     return options
 
@@ -191,16 +191,25 @@ def remember(app: App, project: Project, report: Report) -> None:
         remember_deployed(app, project, {(one.kind, one.name): one.result.value for one in report.items})
 
 
-def show_report(output: Output, report: Report, *, verdicts: Sequence[Verdict] | None = None) -> None:
-    """Print what a deploy came to; with --json, what came of the gates too."""
-    from ckfunc.deploy.report import WRONG
+def show_report(
+    output: Output, report: Report, *, verdicts: Sequence[Verdict] | None = None, undone: str | None = None
+) -> None:
+    """Print the result of a deploy; with --json, the gates too. With --quiet, print only what went wrong.
+
+    `undone` is what an undo reverted.
+    """
+    from ckfunc.deploy.report import WRONG, Ending
     from ckfunc.deploy.summary import report_lines
 
     if output.json:
         output.document({**report.to_json(), **_gates_json(verdicts)})
         return
+    if (output.quiet and report.ok) or report.ending is Ending.DECLINED:
+        return
+    if output.quiet:
+        report = replace(report, warnings=())
     said = [one for one in report.items if one.result in WRONG or not output.quiet]
-    output.lines(report_lines(report, width=output.width() or USUAL_COLUMNS, items=said))
+    output.lines(report_lines(report, width=output.width() or USUAL_COLUMNS, items=said, undone=undone))
 
 
 def checker(app: App, project: Project) -> Callable[[Sequence[tuple[str, str]]], Sequence[SyntaxProblem]]:
@@ -231,6 +240,7 @@ def agreement(app: App, *, yes: bool) -> Callable[[Plan], bool]:
             app,
             f"Deploy this to {plan.target.name}?",
             shown=plan_lines(plan),
+            cancelled=f"Nothing was deployed to {plan.target.name}.",
             refusal=f"target {plan.target.name!r} is protected, and there is no terminal to ask on",
             hint="pass --yes to deploy to it",
         )

@@ -43,7 +43,7 @@ def examine(app: App) -> int:
     findings: list[Finding] = []
     for finding in _findings(app):
         findings.append(finding)
-        if not app.output.json:
+        if not (app.output.json or (app.output.quiet and finding.verdict != FAIL)):
             app.output.line(
                 (f"{finding.verdict:<4}  ", _STYLES[finding.verdict]), f"{finding.name:<12}  ", printable(finding.text)
             )

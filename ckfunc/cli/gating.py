@@ -79,15 +79,16 @@ def try_gates(app: App, gates: Sequence[str], plan: Plan) -> tuple[Verdict, ...]
     return tuple(verdicts)
 
 
-def require_open(verdicts: Sequence[Verdict]) -> None:
-    """Raise GatesClosed unless every gate passed."""
+def require_open(verdicts: Sequence[Verdict], *, deploys: bool = True) -> None:
+    """Raise GatesClosed unless every gate passed. `deploys` is whether the command would deploy without gates."""
     closed = [one.gate for one in verdicts if not one.ok]
     if closed:
-        commands = dict.fromkeys(f"`ckfunc {one.partition(':')[0]}`" for one in closed)
+        names = dict.fromkeys(one.partition(":")[0] for one in closed)
+        commands = [f"`ckfunc {one}{' TYPE' if one == 'replay' else ''}`" for one in names]
+        shows = f"{' and '.join(commands)} {'show' if len(commands) > 1 else 'shows'} more"
         raise GatesClosed(
             f"{'the gates' if len(closed) > 1 else 'the gate'} {', '.join(closed)} did not pass; nothing was written",
-            hint=f"{' and '.join(commands)} {'show' if len(commands) > 1 else 'shows'} more; "
-            "--gate none deploys all the same",
+            hint=f"{shows}; --gate none deploys without gates" if deploys else shows,
         )
 
 

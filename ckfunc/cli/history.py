@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from ckfunc.base.digests import digest
 from ckfunc.base.errors import EXIT_DIFFERENCES, EXIT_FAILED, EXIT_OK, CkfuncError, UsageProblem
-from ckfunc.base.text import Segment, printable
+from ckfunc.base.text import Line, Segment, printable
 from ckfunc.cli.asking import confirmed
 from ckfunc.cli.context import App
 from ckfunc.deploy.blame import blame, commits_of
@@ -32,7 +32,7 @@ from ckfunc.deploy.snapshot import Snapshot
 from ckfunc.deploy.sources import line_count, unified
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from ckfunc.deploy.blame import Commit
     from ckfunc.deploy.report import Item
@@ -100,7 +100,7 @@ def compare_versions(app: App, versions: Sequence[str], *, exit_code: bool) -> i
         text = "".join(f"{printable(line)}\n" for line in lines)
         app.output.document({"before": left.name, "after": right.name, "equal": not lines, "diff": text})
     elif lines:
-        _print_diff(app, lines, talk=False)
+        app.output.lines(_diff_lines(lines))
     else:
         app.output.talk((f"no differences between {left.name} and {right.name}", "muted"))
     return EXIT_DIFFERENCES if exit_code and lines else EXIT_OK
@@ -128,8 +128,15 @@ def roll_function_back(app: App, trigger_type: str, *, to: int | None, yes: bool
             app.output.document({**outcome, "result": "unchanged"})
         return EXIT_OK
     before, after = (_version_side(function, one) for one in (wanted.current, wanted.target))
-    _print_diff(app, unified(before.text, after.text, before.name, after.name), talk=True)
-    if not yes and not confirmed(app, f"Deploy v{old} again, as v{new} of {printable(trigger_type)}?"):
+    shown = list(_diff_lines(unified(before.text, after.text, before.name, after.name)))
+    if yes or not app.output.interactive:
+        app.output.talks(shown)
+    if not yes and not confirmed(
+        app,
+        f"Deploy v{old} again, as v{new} of {printable(trigger_type)}?",
+        shown=shown,
+        cancelled=f"Nothing was deployed to {project.target.name}.",
+    ):
         if app.output.json:
             app.output.document({**outcome, "result": "declined"})
         return EXIT_FAILED
@@ -140,7 +147,7 @@ def roll_function_back(app: App, trigger_type: str, *, to: int | None, yes: bool
         raise CkfuncError(item.note or "the version was not created", hint=item.hint)
     if app.output.json:
         app.output.document({**outcome, "result": "updated", "version": item.new_version})
-    else:
+    elif not app.output.quiet:
         where = f"{printable(trigger_type)}  v{wanted.current.version_number} → v{item.new_version}"
         app.output.line(("  ~ ", "update"), where, (f"  the script of v{old}", "muted"))
     _say_working_copy(app, trigger_type, after.text)
@@ -204,10 +211,9 @@ def _version_side(function: Function, version: FunctionVersion) -> _Side:
     return _Side(f"{printable(function.type)}@{version.version_number}", newlines(version.handler_script))
 
 
-def _print_diff(app: App, lines: Iterable[str], *, talk: bool) -> None:
-    say = app.output.talk if talk else app.output.line
+def _diff_lines(lines: Iterable[str]) -> Iterator[Line]:
     for number, line in enumerate(lines):
-        say((printable(line), "title" if number < 2 else _STYLES.get(line[:1], "plain")))
+        yield [(printable(line), "title" if number < 2 else _STYLES.get(line[:1], "plain"))]
 
 
 def _blamed(app: App, here: Script | None, found: list[FunctionVersion]) -> dict[int, Commit]:

@@ -56,8 +56,8 @@ def common_options(function: F) -> F:
                 help="Use this target of functions.yaml.",
             ),
             _option("--json", sets="json", is_flag=True, help="Print data as JSON."),
-            _option("-q", "--quiet", sets="quiet", is_flag=True, help="Say only what went wrong."),
-            _option("-v", "--verbose", sets="verbose", is_flag=True, help="Say more."),
+            _option("-q", "--quiet", sets="quiet", is_flag=True, help="Only print errors and results."),
+            _option("-v", "--verbose", sets="verbose", is_flag=True, help="Print more."),
             _option("--no-color", sets="no_color", is_flag=True, help="Print without colour (as NO_COLOR does)."),
         )
     ):

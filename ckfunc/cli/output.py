@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, TextIO, TypeAlias
 import click
 
 from ckfunc import __version__
-from ckfunc.base.errors import CkfuncError, InvalidFiles
+from ckfunc.base.errors import CkfuncError, InvalidFiles, UsageProblem
 from ckfunc.base.text import printable
 from ckfunc.cli.status import StatusLine
 
@@ -32,6 +32,8 @@ USUAL_COLUMNS = 80
 LONG_S = 0.5
 """From when on something is long enough to show that it is under way."""
 
+
+_ANSWERS = {"y": True, "yes": True, "n": False, "no": False, "": False}
 
 Segment: TypeAlias = tuple[str, str] | str
 """A piece of text, with the name of its style or without one."""
@@ -159,8 +161,8 @@ class Output:
             self._news = " ".join(printable(text).split())
 
     def warn(self, text: str) -> None:
-        """Say what may be wrong, --quiet or not."""
-        self._write(sys.stderr, (("warning: ", "warning"), printable(text)))
+        """Print what may be wrong; nothing with --quiet."""
+        self.talk(("warning: ", "warning"), printable(text))
 
     def waiting(self, wait: Wait) -> None:
         """Say that a request is tried again after a while."""
@@ -220,10 +222,19 @@ class Output:
             self._spinner = Live(get_renderable=current, console=console, transient=True, redirect_stdout=False)
             self._spinner.start()
 
-    def confirm(self, question: str) -> bool:
-        """Ask on the terminal; an interrupt or the end of input is a no."""
+    def confirm(self, question: str, shown: Iterable[Iterable[Segment]] = ()) -> bool:
+        """Print what the question is about, even with --quiet, and ask until the answer is yes or no.
+
+        An empty answer is a no. Raises click.Abort for an interrupt or the end of input.
+        """
         with self._asking():
-            return click.confirm(question, default=False, err=True)
+            for segments in shown:
+                self._write(sys.stderr, segments)
+            while True:
+                typed = str(click.prompt(f"{question} [y/N]", default="", show_default=False, err=True))
+                if (answer := typed.strip().lower()) in _ANSWERS:
+                    return _ANSWERS[answer]
+                self.failure(UsageProblem("the answer is neither yes nor no", hint="type y or n"))
 
     def ask(self, question: str, *, hidden: bool = False) -> str:
         """Ask for a text on the terminal; with `hidden`, what is typed is not shown."""

@@ -144,8 +144,10 @@ def _pull_into(app: App, *, with_values: bool, yes: bool) -> int:
         if not app.output.json and not found.quarrels:
             app.output.talk(("nothing to pull", "muted"))
         return EXIT_FAILED if found.conflicts else EXIT_OK
-    app.output.talks(_update_lines(found, env is not None, env_path.name))
-    if not yes and not confirmed(app, "Write this?", hint="pass --yes to write it"):
+    shown = list(_update_lines(found, env is not None, env_path.name))
+    if yes or not app.output.interactive:
+        app.output.talks(shown)
+    if not yes and not confirmed(app, "Write this?", shown=shown, hint="pass --yes to write it"):
         return EXIT_FAILED
     _write(root, files, env_path, env)
     both = agreed(app.reload_project(), remote)

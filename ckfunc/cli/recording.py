@@ -66,7 +66,7 @@ def add_case(
     addition = Addition(path, text, made.case, made.redactions, _tried(app, project, path, text))
     if app.output.json:
         app.output.document(_json(addition, written=yes))
-    else:
+    elif not (yes and app.output.quiet):
         _show(app, addition)
     if not yes:
         from ckfunc.cli.asking import confirmed

@@ -249,11 +249,11 @@ def test_project(app: App, paths: Sequence[Path], *, wanted: str | None, jobs: i
     if output.json:
         output.document(rendering.json_of(tested.results, tested.tally, tested.seconds))
         return EXIT_OK if tested.ok else EXIT_FAILED
-    for result in tested.results:
-        if result.bad:
+    for number, result in enumerate(one for one in tested.results if one.bad):
+        if number or not output.quiet:
             output.line()
-            output.lines(rendering.failure_lines(result))
-    if not output.quiet or not tested.ok:
+        output.lines(rendering.failure_lines(result))
+    if not output.quiet:
         output.line()
         output.line(*rendering.summary_line(tested.tally, tested.seconds))
     return EXIT_OK if tested.ok else EXIT_FAILED
@@ -279,7 +279,7 @@ class _Shown:
         from ckfunc.cases.rendering import result_line
 
         self._waiting.close()
-        if self._output.json or (self._output.quiet and not result.bad) or result.verdict is Verdict.LEFT_OUT:
+        if self._output.json or self._output.quiet or result.verdict is Verdict.LEFT_OUT:
             return
         if result.case.file != self._file:
             self._file = result.case.file

@@ -47,10 +47,10 @@ def undo_deploy(app: App, *, yes: bool, dry_run: bool, env_file: Path | None, ke
         plan = replace(make(former.project, with_versions(seen, types, client, cache)), unmanaged=())
     for note in former.notes:
         app.output.warn(note)
+    undone = f"the {record.described(app.clock.now())}"
     if plan.is_empty and not app.output.json:
-        app.output.line(
-            f"there is nothing to bring back on {target.name} from before the {record.command} of {record.time}"
-        )
+        if not app.output.quiet:
+            app.output.line(f"Nothing to revert on {target.name}: it is as it was before {undone}.")
         return EXIT_OK
     if plan.is_empty:
         show_report(app.output, nothing_done(plan, Ending.COMPLETE, ""))
@@ -59,14 +59,15 @@ def undo_deploy(app: App, *, yes: bool, dry_run: bool, env_file: Path | None, ke
         show_plan(app.output, plan)
         app.output.talk(("dry run: ", "title"), "nothing was written")
         return EXIT_OK
-    question = f"Bring back what {target.name} was before the {record.command} of {record.time}?"
-    if not yes and not confirmed(app, question, shown=plan_lines(plan)):
+    question = f"Bring back what {target.name} was before {undone}?"
+    cancelled = f"Nothing was reverted on {target.name}."
+    if not yes and not confirmed(app, question, shown=plan_lines(plan), cancelled=cancelled):
         report = nothing_done(plan, Ending.DECLINED, "not attempted: declined")
     else:
         with app.output.progress("undoing"):
             means = run.Means(root, cache, clock=app.clock, command="undo", undoes=record)
             report = run.carry_out(plan, client, means, begun)
-    show_report(app.output, report)
+    show_report(app.output, report, undone=undone)
     return report.exit_code
 
 

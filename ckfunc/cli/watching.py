@@ -108,15 +108,13 @@ def watch_confirmed(app: App, target: Target) -> bool:
     """Return whether every change may be deployed to `target`: a protected one asks. Raises NeedsYes."""
     if not target.protected:
         return True
-    agreed = confirmed(
+    return confirmed(
         app,
         f"Deploy every change to {target.name} until you stop this command?",
+        cancelled=f"Nothing was deployed to {target.name}.",
         refusal=f"target {target.name!r} is protected, and there is no terminal to ask on",
         hint="pass --yes to deploy every change to it",
     )
-    if not agreed:
-        app.output.talk(f"Cancelled. Nothing was deployed to {target.name}.")
-    return agreed
 
 
 def _begun(app: App) -> Project:
@@ -332,6 +330,8 @@ class Watcher:
         shown = replace(report, items=tuple(one for one in report.items if one.result in SHOWN))
         if output.json:
             output.record(shown.to_json())
+            return
+        if report.ending is Ending.DECLINED or (report.ok and output.quiet):
             return
         when = (f"{self._app.clock.now().astimezone():%H:%M:%S}  ", "muted")
         took = (f"  ({took_s * 1000:.0f} ms)", "muted")

@@ -13,16 +13,17 @@ import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import datetime, timedelta, tzinfo
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 from ckfunc import __version__
-from ckfunc.base.clock import Clock, timestamp
+from ckfunc.base.clock import Clock, ago, parse_timestamp, timestamp
 from ckfunc.base.digests import digest
 from ckfunc.base.errors import SystemRefusal
 from ckfunc.base.files import write_atomically
+from ckfunc.base.text import printable
 from ckfunc.deploy.plan import CreateFunction, Plan, Put, Step
 from ckfunc.deploy.remote import Remote
 from ckfunc.deploy.report import Item, Report
@@ -79,6 +80,13 @@ class Record:
     def wrote(self) -> bool:
         """Whether it may have changed anything."""
         return bool(self.started or self.attempted)
+
+    def described(self, now: datetime, zone: tzinfo | None = None) -> str:
+        """Return what it was and when, such as "rollback 12 minutes ago (05:23)", with times in `zone`."""
+        try:
+            return f"{self.command} {ago(parse_timestamp(self.time), now, zone)}"
+        except (ValueError, OverflowError):  # a damaged time
+            return f"{self.command} of {printable(self.time)}"
 
 
 class Journal:

@@ -31,12 +31,17 @@ _MOST_UNCHANGED = 20
 
 
 def report_lines(
-    report: Report, *, width: int = 80, all_items: bool = False, items: Sequence[Item] | None = None
+    report: Report,
+    *,
+    width: int = 80,
+    all_items: bool = False,
+    items: Sequence[Item] | None = None,
+    undone: str | None = None,
 ) -> list[Line]:
     """Return the report for people, in columns: sign, name, versions, outcome; the summary last.
 
     `width` is in characters, `items` are those to show (None: all there are). Unchanged ones are only
-    counted when there are many, unless `all_items` is set.
+    counted when there are many, unless `all_items` is set. `undone` is as for `report_summary`.
     """
     quiet = not all_items and report.count(Result.UNCHANGED) > _MOST_UNCHANGED
     shown = report.items if items is None else items
@@ -44,7 +49,7 @@ def report_lines(
     lines = [*item_lines(items, width=width), *warning_lines(report.warnings)]
     if lines:
         lines.append(())
-    return [*lines, (Segment(report_summary(report), "title" if report.ok else "failure"),)]
+    return [*lines, (Segment(report_summary(report, undone), "title" if report.ok else "failure"),)]
 
 
 def item_lines(items: Sequence[Item], *, width: int = 80) -> list[Line]:
@@ -74,14 +79,14 @@ def step_text(step: Step | Item) -> str:
     return f"deploying {_one_line(step.type)} v{step.base_version + 1}"
 
 
-def report_summary(report: Report) -> str:
-    """Return the report in one line."""
+def report_summary(report: Report, undone: str | None = None) -> str:
+    """Return the report in one line; `undone` is what an undo reverted, such as "the rollback 12 minutes ago"."""
     counts = Counter(one.result for one in report.items)
     parts = ", ".join(f"{counts[one]} {one.value}" for one in Result if counts[one]) or "nothing in functions.yaml"
-    return f"{_beginning(report)}: {parts}."
+    return f"{_reverting(report, undone) if undone else _deploying(report)}: {parts}."
 
 
-def _beginning(report: Report) -> str:
+def _deploying(report: Report) -> str:
     where = f"{report.target} (application {report.application_id})" if report.application_id else report.target
     if report.ok:
         return f"Deployed to {where}" if report.changed else f"No changes on {where}"
@@ -90,6 +95,20 @@ def _beginning(report: Report) -> str:
         Ending.STOPPED: f"Stopped deploying to {where}",
         Ending.INTERRUPTED: f"Interrupted while deploying to {where}, not read back",
         Ending.DECLINED: f"Nothing deployed to {where}",
+    }[report.ending]
+
+
+def _reverting(report: Report, undone: str) -> str:
+    where = f"{report.target} (application {report.application_id})" if report.application_id else report.target
+    if report.ok:
+        return f"Reverted {undone} on {where}" if report.changed else f"Nothing to revert on {where}"
+    return {
+        Ending.COMPLETE: f"Reverted {undone} on {where} in part only"
+        if report.changed
+        else f"Did not revert {undone} on {where}",
+        Ending.STOPPED: f"Stopped reverting {undone} on {where}",
+        Ending.INTERRUPTED: f"Interrupted while reverting {undone} on {where}, not read back",
+        Ending.DECLINED: f"Did not revert {undone} on {where}",
     }[report.ending]
 
 

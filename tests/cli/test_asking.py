@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -33,6 +34,7 @@ def test_a_rollback_asks_and_takes_no_for_an_answer(
     ended, shown = on_terminal("-C", twice, "rollback", TYPE, answer=answer)
     assert ended == code
     assert "Deploy v1 again, as v3" in shown
+    assert ("Cancelled. Nothing was deployed to local." in shown) == (answer == "n")
     assert deployed in ckfunc("-C", twice, "show", TYPE).out
 
 
@@ -44,4 +46,43 @@ def test_a_pull_asks_and_takes_no_for_an_answer(
     ended, shown = on_terminal("-C", twice, "pull", answer=answer)
     assert ended == code
     assert "Write this?" in shown
+    assert ("Cancelled. Nothing was written." in shown) == (answer == "n")
     assert written in (twice / "handlers/start.ts").read_text()
+
+
+def test_an_undo_of_a_rollback_asks_with_its_time_and_says_what_was_done(
+    ckfunc: Callable[..., Any], twice: Path
+) -> None:
+    assert ckfunc("-C", twice, "rollback", TYPE, "--yes").code == 0
+    ended, shown = on_terminal("-C", twice, "undo", answer="n")
+    assert ended == 1
+    assert re.search(r"Bring back what local was before the rollback [^\n]+ \(\d\d:\d\d\)\? \[y/N\]", shown)
+    assert "Cancelled. Nothing was reverted on local." in shown
+    assert "Deployed" not in shown and "skipped" not in shown
+    ended, shown = on_terminal("-C", twice, "undo", answer="y")
+    assert ended == 0
+    assert re.search(r"Reverted the rollback [^\n]+ \(\d\d:\d\d\) on local \(application 1\): 1 updated\.", shown)
+    assert "Deployed" not in shown
+
+
+@pytest.mark.parametrize("quiet", [[], ["-q"]])
+def test_a_declined_deploy_is_cancelled_and_what_it_asks_about_is_shown_even_when_quiet(
+    ckfunc: Callable[..., Any], twice: Path, quiet: list[str]
+) -> None:
+    manifest, handler = twice / "functions.yaml", twice / "handlers/start.ts"
+    manifest.write_text(manifest.read_text().replace("{emulator: true}", "{emulator: true, protected: true}"))
+    handler.write_text(handler.read_text().replace("Goodbye", "Hello again"))
+    ended, shown = on_terminal("-C", twice, *quiet, "deploy", answer="n")
+    assert ended == 1
+    assert shown.index("Hello again") < shown.index("Deploy this to local? [y/N]")
+    assert ("Cancelled. Nothing was deployed to local." in shown) == (not quiet)
+    assert "skipped" not in shown and "Deployed" not in shown
+
+
+def test_an_answer_that_is_neither_yes_nor_no_is_asked_for_again(twice: Path, ckfunc: Callable[..., Any]) -> None:
+    ended, shown = on_terminal("-C", twice, "rollback", TYPE, answer="maybe\nYES")
+    assert ended == 0
+    assert "the answer is neither yes nor no" in shown and "type y or n" in shown
+    assert "Error: " not in shown
+    assert shown.count("[y/N]") == 2
+    assert "Hello" in ckfunc("-C", twice, "show", TYPE).out

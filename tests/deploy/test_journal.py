@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import stat
 import sys
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import pytest
 from deploy.world import REMOVING, Hurried, World, by_name, results
 from support.loopback import Reply, Request
 
+from ckfunc.base.clock import ago
 from ckfunc.base.errors import SystemRefusal
 from ckfunc.deploy import journal, run, undo
 from ckfunc.deploy.cache import VersionCache
@@ -436,3 +438,19 @@ def test_a_removal_needs_to_be_allowed(here: World) -> None:
     assert "--allow-removals" in str(refused.value.hint)
     assert here.writes() == []
     assert here.deploy(second, options=REMOVING).ok
+
+
+@pytest.mark.parametrize(
+    ("passed", "told"),
+    [
+        (timedelta(seconds=0.4), "just now (11:59)"),
+        (timedelta(seconds=-90), "just now (12:01)"),
+        (timedelta(seconds=1), "1 second ago (11:59)"),
+        (timedelta(minutes=12, seconds=59), "12 minutes ago (11:47)"),
+        (timedelta(hours=13), "13 hours ago (2026-11-26 23:00)"),
+        (timedelta(days=3), "3 days ago (2026-11-24 12:00)"),
+    ],
+)
+def test_a_moment_is_told_by_how_long_ago_it_was(passed: timedelta, told: str) -> None:
+    now = datetime(2026, 11, 27, 12, 0, tzinfo=UTC)
+    assert ago(now - passed, now, UTC) == told
