@@ -40,3 +40,27 @@ _SEQUENCES = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b
 def printable(text: str) -> str:
     """Return `text` without terminal control sequences and control characters; tabs and newlines stay."""
     return _CONTROLS.sub("", _SEQUENCES.sub("", text.replace("\r\n", "\n")))
+
+
+def beneath_message(stack: str, message: str) -> list[str]:
+    """Return the lines of a JavaScript stack without those that repeat `message`, which is shown above them.
+
+    Frames, causes and properties of the error stay, with their indentation.
+    """
+    lines, shown = stack.rstrip().split("\n"), message.rstrip().split("\n")
+    if [one.strip() for one in lines[: len(shown)]] == [one.strip() for one in shown]:
+        return lines[len(shown) :]
+    # V8 starts a stack with the name and the message as they were when the error was made.
+    while lines and not is_frame(lines[0]) and _repeats(lines[0].strip(), message):
+        del lines[0]
+    return lines
+
+
+def is_frame(line: str) -> bool:
+    """Tell whether a line of a JavaScript stack names a place in the code."""
+    return line.lstrip().startswith("at ")
+
+
+def _repeats(line: str, message: str) -> bool:
+    _, colon, rest = line.partition(": ")
+    return line in message or bool(colon and rest in message)

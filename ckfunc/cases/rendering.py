@@ -6,7 +6,7 @@ import difflib
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-from ckfunc.base.text import Line, printable
+from ckfunc.base.text import Line, beneath_message, is_frame, printable
 from ckfunc.cases.case import Miss, Observed, Result, Verdict
 from ckfunc.cases.tally import Tally
 from ckfunc.model.invocation import ConsoleLine
@@ -132,9 +132,11 @@ def _stack(observed: Observed, misses: Iterable[Miss]) -> Iterator[Line]:
     """Yield where a handler threw, unless that was expected."""
     if observed.error is None or not any(miss.what in ("status", "error") for miss in misses):
         return
-    frames = [line.strip() for line in observed.stack.splitlines() if line.strip().startswith("at ")]
-    for frame in frames[:_MOST_LINES]:
-        yield [("    ", "plain"), (printable(frame), "muted")]
+    lines = beneath_message(printable(observed.stack), printable(f"{observed.error_name}: {observed.error}"))
+    for text in lines[:_MOST_LINES]:
+        yield [("    ", "plain"), (text.removeprefix("    "), "muted" if is_frame(text) else "failure")]
+    if len(lines) > _MOST_LINES:
+        yield [("    ", "plain"), (f"and {len(lines) - _MOST_LINES} more lines", "muted")]
 
 
 def _console(console: Sequence[ConsoleLine]) -> Iterator[Line]:
@@ -150,7 +152,8 @@ def _console(console: Sequence[ConsoleLine]) -> Iterator[Line]:
 
 
 def _cut(line: str) -> str:
-    return line if len(line) <= _LONGEST else f"{line[:_LONGEST]} …"
+    kept = _LONGEST - 30
+    return line if len(line) <= _LONGEST else f"{line[:kept]} … {len(line) - kept} more characters"
 
 
 def _took(ms: float) -> str:

@@ -9,12 +9,13 @@ from datetime import UTC, tzinfo
 from typing import Any
 
 from ckfunc.base.clock import timestamp
-from ckfunc.base.text import Line, plain, printable
+from ckfunc.base.text import Line, beneath_message, is_frame, plain, printable
 from ckfunc.logs.entries import Entry, Gap, Item, Recovered, Trouble
 from ckfunc.model.invocation import ConsoleLine, Invocation, InvocationDetail, Status
 from ckfunc.wire.invocations import write_call
 
 _INDENT = "  "
+_FRAME_INDENT = "    "
 _STATUS_STYLES = {Status.RUNNING: "warning", Status.SUCCEEDED: "success", Status.FAILED: "failure"}
 _CONSOLE_STYLES = {"error": "failure", "warn": "warning", "debug": "muted", "trace": "muted"}
 # Beyond this many lines of console output or stack, the rest is counted; --json has everything.
@@ -146,21 +147,19 @@ def _body(entry: Entry, width: int | None) -> Iterator[Line]:
 
 
 def _console(entry: Entry) -> Iterator[Line]:
-    shown = 0
-    for said in entry.detail.console if entry.detail else ():
-        for line in console_lines(said):
-            if shown == _MOST_LINES:
-                yield [(f"{_INDENT}… more console output; --json has all of it", "muted")]
-                return
-            shown += 1
-            yield line
+    said = entry.detail.console if entry.detail else ()
+    every = [line for one in said for line in console_lines(one)]
+    yield from every[:_MOST_LINES]
+    if len(every) > _MOST_LINES:
+        more = _counted(len(every) - _MOST_LINES)
+        yield [(f"{_INDENT}… {more} of console output; --json has all of it", "muted")]
 
 
 def console_lines(said: ConsoleLine) -> Iterator[Line]:
     """Return what a handler printed at once as lines of segments."""
     level = _flat(said.level)
     style = _CONSOLE_STYLES.get(level, "plain")
-    for number, text in enumerate(_split(said.text)):
+    for number, text in enumerate(_rows(said.text)):
         yield [(f"{_INDENT}{level if number == 0 else '':<5} ", "muted"), (text, style)]
 
 
@@ -191,15 +190,26 @@ def failure_lines(row: Invocation, width: int | None = None) -> Iterator[Line]:
             yield [(_INDENT + _fitting(_flat(shown), _left(width, len(_INDENT))), "failure")]
         return
     name = error.get("name")
-    message = f"{name}: {error['message']}" if isinstance(name, str) and name else error["message"]
-    told = _split(message)
-    for text in told:
+    message = error["message"]
+    if isinstance(name, str) and name and name != message:  # an error without a message has its name in that place
+        message = f"{name}: {message}"
+    for text in _split(message):
         yield [(_INDENT + text, "failure")]
-    stack = error.get("stack")
-    # V8 starts a stack with the name and the message, which were just shown.
-    frames = [text for text in _split(stack) if text.lstrip().startswith("at ")] if isinstance(stack, str) else []
-    for text in frames[:_MOST_LINES]:
-        yield [(f"{_INDENT}{_INDENT}{text.strip()}", "muted")]
+    if isinstance(stack := error.get("stack"), str) and stack:
+        yield from stack_lines(stack, message)
+
+
+def stack_lines(stack: str, message: str) -> Iterator[Line]:
+    """Return the stack of an error as lines: frames, causes and properties, without `message`, which is shown above."""
+    beneath = beneath_message("\n".join(_split(stack)), printable(message))
+    for text in beneath[:_MOST_LINES]:
+        if is_frame(text):
+            deeper = max(len(text) - len(text.lstrip()) - len(_FRAME_INDENT), 0)
+            yield [(f"{_INDENT}{_INDENT}{' ' * deeper}{text.strip()}", "muted")]
+        else:
+            yield [(_INDENT + text, "muted" if text.startswith(_FRAME_INDENT) else "failure")]
+    if len(beneath) > _MOST_LINES:
+        yield [(f"{_INDENT}… {_counted(len(beneath) - _MOST_LINES)} of the stack; --json has all of it", "muted")]
 
 
 # -- text --------------------------------------------------------------------------------------------------------
@@ -234,6 +244,10 @@ def _left(width: int | None, taken: int) -> int | None:
     return None if width is None else max(width - taken, 0)
 
 
+def _counted(count: int) -> str:
+    return f"{count} more line{'s' if count != 1 else ''}"
+
+
 def _compact(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False, separators=(", ", ": "))
 
@@ -243,4 +257,10 @@ def _flat(text: str) -> str:
 
 
 def _split(text: str) -> list[str]:
-    return printable(text).rstrip("\n").expandtabs(4).split("\n")
+    return _rows(text.rstrip("\n"))
+
+
+def _rows(text: str) -> list[str]:
+    """Return text as lines; a carriage return, with which a progress bar overwrites itself, begins another line."""
+    plain_ends = text.replace("\r\n", "\n").replace("\r", "\n")
+    return printable(plain_ends).expandtabs(4).split("\n")

@@ -162,6 +162,14 @@ def test_failures_are_shown_cut_to_what_can_be_read_and_harmless() -> None:
     assert "\x1b" not in "".join(shown) and "\x00" not in "".join(shown)
 
 
+def test_a_failure_shows_causes_and_properties_of_the_error_once() -> None:
+    stack = "Error: boom\n    at f (a.ts:3:5)\n    { code: 'E_X' }\nCaused by: TypeError: why\n    at g (a.ts:4:5)"
+    shown = plain_text(failure_lines(judge(case(name="thrown"), failed("boom", name="Error", stack=stack))))
+    assert shown.endswith(
+        "failed: boom\n    at f (a.ts:3:5)\n    { code: 'E_X' }\n    Caused by: TypeError: why\n    at g (a.ts:4:5)\n"
+    )
+
+
 def test_data_and_junit_tell_the_same() -> None:
     data = json_of(results(), tally(results()), 1.5)
     assert (data["ok"], data["failed"], data["leftOut"], data["durationMs"]) == (False, 5, 1, 1500.0)

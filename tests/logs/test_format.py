@@ -74,6 +74,62 @@ def test_a_failure_shows_its_message_and_its_mapped_stack() -> None:
     assert made[1][0][1] == "failure"
 
 
+def test_causes_and_properties_stand_where_the_stack_has_them() -> None:
+    stack = """Error: outer
+    at handleEvent (handlers/a.ts:3:9)
+    { code: 'E_X' }
+  Error 1 of 2: TypeError: inner
+      at read (handlers/a.ts:1:1)
+Caused by: SyntaxError: bad
+    at JSON.parse (<anonymous>)"""
+    made = lines(entry(Status.FAILED, result={"error": {"name": "Error", "message": "outer", "stack": stack}}))
+    assert [(plain(line), line[0][1]) for line in made[1:]] == [
+        ("  Error: outer", "failure"),
+        ("    at handleEvent (handlers/a.ts:3:9)", "muted"),
+        ("      { code: 'E_X' }", "muted"),
+        ("    Error 1 of 2: TypeError: inner", "failure"),
+        ("      at read (handlers/a.ts:1:1)", "muted"),
+        ("  Caused by: SyntaxError: bad", "failure"),
+        ("    at JSON.parse (<anonymous>)", "muted"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "message", "head", "shown"),
+    [
+        ("NotFound", "gone", "Error: gone", ["  NotFound: gone"]),  # a name that was set later
+        ("Error", "while reading: gone", "Error: gone", ["  Error: while reading: gone"]),  # so was the message
+        ("TypeError", "TypeError", "TypeError", ["  TypeError"]),
+        ("Error", "gone", "Error: other words", ["  Error: gone", "  Error: other words"]),
+    ],
+)
+def test_the_head_of_a_stack_is_shown_when_the_message_lacks_it(
+    name: str, message: str, head: str, shown: list[str]
+) -> None:
+    error = {"name": name, "message": message, "stack": f"{head}\n    at f (a.ts:1:1)"}
+    made = text(entry(Status.FAILED, result={"error": error}))
+    assert made[1:] == [*shown, "    at f (a.ts:1:1)"]
+
+
+def test_a_stack_of_very_many_lines_is_counted() -> None:
+    stack = "\n".join(f"    at f (a.ts:{number}:1)" for number in range(250))
+    made = text(entry(Status.FAILED, result={"error": {"name": "Error", "message": "x", "stack": stack}}))
+    assert made[-1] == "  … 50 more lines of the stack; --json has all of it"
+
+
+def test_blank_lines_and_carriage_returns_of_console_output_are_lines() -> None:
+    said = (ConsoleLine("log", ""), ConsoleLine("log", "a\n\n"), ConsoleLine("log", "10%\r20%\r\nend"))
+    assert text(entry(console=said))[1:-1] == [
+        "  log   ",
+        "  log   a",
+        "        ",
+        "        ",
+        "  log   10%",
+        "        20%",
+        "        end",
+    ]
+
+
 @pytest.mark.parametrize(
     ("result", "shown"),
     [

@@ -171,6 +171,66 @@ async function handleEvent({ url }) {
     assert "xyz" not in repr(outcome)
 
 
+@pytest.mark.parametrize(
+    ("status", "body", "said"),
+    [
+        (400, {"error": "ClientError", "message": "A client error occurred", "explanation": "'size' is '0'"},
+         "A client error occurred: 'size' is '0'"),
+        (401, {"error": "unauthorized", "error_description": "Full authentication is required"},
+         "Full authentication is required"),
+        (403, {"error": "access_denied", "error_description": "Access is denied", "explanation": "no scope"},
+         "Access is denied: no scope"),
+        (404, {"error": "ResourceNotFoundError", "message": "Resource not found", "explanation": "no user 9"},
+         "Resource not found: no user 9"),
+        (409, {"title": "Conflict", "detail": "somebody else was first"}, "somebody else was first"),
+        (429, {"error": "Too Many Requests"}, "Too Many Requests"),
+        (500, {"errors": [{"field": "name", "reason": "taken"}]}, "{ errors: [ { field: 'name', reason: 'taken' } ] }"),
+        (502, "plain words", "plain words"),
+        (503, "<html>busy</html>", ""),
+    ],
+)  # fmt: skip
+def test_a_refused_request_says_its_explanation(play, status, body, said):
+    def answer(request: Request) -> Reply:
+        if request.path == "/oauth/token":
+            return Reply(200, {"access_token": "t0ken-value", "expires_in": 3600, "token_type": "bearer"})
+        return Reply(status, body)
+
+    source = """
+async function handleEvent(event, context) {
+  try {
+    return await context.ChatKitty.Users.retrieveUser(9);
+  } catch (error) {
+    throw event.wrapped ? new Error('no user', { cause: error }) : error;
+  }
+}"""
+
+    async def scenario(bench):
+        return await bench.run(source), await bench.run(source, {"wrapped": True})
+
+    with serve(answer) as server:
+        plain, wrapped = play(scenario, api=access(server))
+    sentence = f"GET /v1/users/9 answered {status}" + (f": {said}" if said else "")
+    assert plain.error.message == sentence
+    assert wrapped.error.message == "no user"
+    assert f"\nCaused by: Error: {sentence}\n" in wrapped.error.stack
+    assert "t0ken" not in repr((plain, wrapped))
+
+
+def test_a_refusal_that_was_read_as_text_or_bytes_says_its_explanation_too(play):
+    source = """
+const axios = require('axios');
+async function handleEvent({ url, responseType }) {
+  await axios.get(url, { responseType, transformResponse: (data) => data });
+}"""
+
+    async def scenario(bench):
+        return [await bench.run(source, {"url": server.url, "responseType": one}) for one in ("text", "arraybuffer")]
+
+    with serve(lambda _: Reply(400, {"message": "no", "explanation": "because"})) as server:
+        outcomes = play(scenario)
+    assert [one.error.message.partition("/ ")[2] for one in outcomes] == ["answered 400: no: because"] * 2
+
+
 def test_a_token_in_a_message_is_masked(run):
     error = run("function handleEvent() { throw new Error('sent Bearer abc.def-123 there'); }").error
     assert error.message == "sent Bearer •••• there"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 
 import pytest
 
@@ -89,6 +90,119 @@ def test_the_same_holds_for_an_es_module(run):
 def test_the_cause_of_an_error_is_told_too(run):
     error = run("function handleEvent() { throw new Error('outer', { cause: new Error('inner') }); }").error
     assert "Caused by: Error: inner\n    at handleEvent (handlers/handler.ts:1:" in error.stack
+
+
+def stack_of(run, thrown):
+    """The stack of what is thrown, with every place of the handler shortened to PLACE."""
+    stack = run(f"function handleEvent() {{ {thrown} }}").error.stack
+    return re.sub(r"handleEvent \(handlers/handler.ts:1:\d+\)", "PLACE", stack).split("\n")
+
+
+def test_causes_are_told_one_after_another_each_with_its_own_frames(run):
+    thrown = "throw new Error('a', { cause: new TypeError('b', { cause: new RangeError('c', { cause: 'text' }) }) });"
+    assert stack_of(run, thrown) == [
+        "Error: a",
+        "    at PLACE",
+        "Caused by: TypeError: b",
+        "    at PLACE",
+        "Caused by: RangeError: c",
+        "    at PLACE",
+        "Caused by: text",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("cause", "shown"),
+    [("null", "null"), ("{ code: 7 }", "{ code: 7 }"), ("42", "42"), ("undefined", None), ("['a']", "[ 'a' ]")],
+)
+def test_a_cause_that_is_no_error_is_shown_as_it_is(run, cause, shown):
+    lines = stack_of(run, f"throw new Error('x', {{ cause: {cause} }});")
+    assert lines[2:] == ([] if shown is None else [f"Caused by: {shown}"])
+
+
+def test_causes_that_lead_back_to_an_error_end_there(run):
+    lines = stack_of(run, "const a = new Error('a'); a.cause = new Error('b', { cause: a }); throw a;")
+    assert lines[2:] == ["Caused by: Error: b", "    at PLACE", "Caused by: Error: a [described above]"]
+
+
+def test_errors_that_were_thrown_together_are_told_each_and_what_is_left_out_is_counted(run):
+    thrown = (
+        "throw new AggregateError([new Error('a', { cause: 'why' }), 'b', ...Array.from({ length: 20 }, () => 'c')],"
+        " 'many', { cause: new Error('d') });"
+    )
+    lines = stack_of(run, thrown)
+    assert lines[:6] == [
+        "AggregateError: many: a; 'b'; 'c' … (22 in all)",
+        "    at PLACE",
+        "  Error 1 of 22: Error: a",
+        "      at PLACE",
+        "  Caused by: why",
+        "  Error 2 of 22: b",
+    ]
+    assert lines[-3:] == ["  … 12 more errors", "Caused by: Error: d", "    at PLACE"]
+
+
+def test_an_error_and_the_one_that_it_suppressed_are_both_told(run):
+    assert stack_of(run, "throw new SuppressedError(new Error('closing'), new Error('reading'), 'both');") == [
+        "SuppressedError: both",
+        "    at PLACE",
+        "  Thrown: Error: closing",
+        "      at PLACE",
+        "  Suppressed: Error: reading",
+        "      at PLACE",
+    ]
+
+
+def test_properties_of_an_error_are_shown_but_what_a_request_was_sent_with(run):
+    thrown = (
+        "throw Object.assign(new Error('x'), { code: 'E_X', errno: -2, details: [{ field: 'a' }],"
+        " response: { status: 418, body: 'tea', headers: { 'set-cookie': 'hidden' } }, config: { auth: 'hidden' } });"
+    )
+    assert stack_of(run, thrown) == [
+        "Error: x",
+        "    at PLACE",
+        "    {",
+        "      code: 'E_X',",
+        "      errno: -2,",
+        "      details: [ { field: 'a' } ],",
+        "      response: { status: 418, body: 'tea' }",
+        "    }",
+    ]
+    assert stack_of(run, "throw { message: 'x', code: 5 };") == ["Error: x", "    { code: 5 }"]
+
+
+def test_the_source_that_a_syntax_error_shows_is_kept(run):
+    assert stack_of(run, "new (require('vm').Script)('foo bar');") == [
+        "SyntaxError: Unexpected identifier 'bar'",
+        "evalmachine.<anonymous>:1",
+        "foo bar",
+        "    ^^^",
+        "    at PLACE",
+    ]
+
+
+def test_a_message_that_looks_like_a_stack_stays_a_message(run):
+    error = run(r"function handleEvent() { throw new Error('one\n    at fake (x.js:1:1)\ntwo'); }").error
+    assert error.message == "one\n    at fake (x.js:1:1)\ntwo"
+    assert error.stack.startswith(f"Error: {error.message}\n    at handleEvent (")
+
+
+def test_an_error_without_frames_still_has_its_cause(run):
+    lines = stack_of(run, "Error.stackTraceLimit = 0; throw new Error('x', { cause: new Error('y') });")
+    assert lines == ["Error: x", "Caused by: Error: y"]
+
+
+def test_what_is_cut_from_a_long_message_is_counted(run):
+    error = run("function handleEvent() { throw new Error('x'.repeat(20_000)); }").error
+    assert error.message == f"{'x' * 16_384}… 3616 more characters"
+
+
+def test_printed_errors_keep_what_follows_the_frames_of_the_host(run):
+    thrown = "console.error(Object.assign(new Error('x'), { code: 5 }), new Error('y', { cause: new Error('z') }));"
+    (line,) = run(f"function handleEvent() {{ {thrown} }}").console
+    text = re.sub(r"handleEvent \(handlers/handler.ts:1:\d+\)", "PLACE", line.text)
+    assert text.startswith("Error: x\n    at PLACE {\n  code: 5\n} Error: y\n    at PLACE")
+    assert text.endswith(" {\n  [cause]: Error: z\n      at PLACE\n}")
 
 
 @pytest.mark.parametrize(

@@ -1,8 +1,12 @@
-// What a failure says to the user: name, one sentence, and a stack in the user's own files.
-import { inspect, text, wellFormed } from './intrinsics.mjs';
+// Describes a failure: name, one sentence, and a stack in the user's own files with everything that the error carries.
+import { includes, inspect, text, wellFormed } from './intrinsics.mjs';
 import { plainPaths, tidy, tidyFrames } from './stacks.mjs';
 
-const LONGEST = 16_384;
+const LONGEST = 16_384; // characters of a message
+const LONGEST_STACK = 65_536;
+const MOST_TOGETHER = 10; // errors of one AggregateError that are described
+const MOST_ERRORS = 100; // errors that are described in all: causes, causes of causes, …
+const LONGEST_EXPLANATION = 500;
 const DENIED = {
   ChildProcess: 'handlers cannot start other processes here',
   FileSystemRead: 'handlers can read their installed packages and the temporary directory alone',
@@ -16,9 +20,10 @@ export class HostError extends Error {
   }
 }
 
-const cut = (value) => (value.length > LONGEST ? `${value.slice(0, LONGEST)}…` : value);
+const cut = (value, longest) =>
+  (value.length > longest ? `${value.slice(0, longest)}… ${value.length - longest} more characters` : value);
 const withoutTokens = (value) => value.replace(/\b(Bearer|Basic)\s+[\w.~+/=-]+/gi, '$1 ••••');
-const clean = (value) => wellFormed(cut(withoutTokens(value)));
+const clean = (value, longest = LONGEST) => wellFormed(cut(withoutTokens(value), longest));
 
 function read(value, field) {
   try {
@@ -29,13 +34,30 @@ function read(value, field) {
   }
 }
 
-function explanation(data) {
-  if (typeof data === 'string') return data.length > 300 || /^\s*</.test(data) ? '' : data.trim();
-  if (data === null || typeof data !== 'object') return '';
-  for (const field of ['message', 'error_description', 'detail', 'title', 'error']) {
-    if (typeof data[field] === 'string' && data[field] !== '') return data[field];
+function parsed(data) {
+  const body = ArrayBuffer.isView(data) || data instanceof ArrayBuffer ? Buffer.from(data).toString() : data;
+  if (typeof body !== 'string') return body;
+  try {
+    return JSON.parse(body);
+  } catch {
+    return body;
   }
-  return '';
+}
+
+/** What a refused request was answered, in the server's own words, or ''. */
+function explanation(data) {
+  const body = parsed(data);
+  if (typeof body === 'string') return body.length > 300 || /^\s*</.test(body) ? '' : body.trim();
+  if (body === null || typeof body !== 'object' || typeof body.pipe === 'function') return '';
+  const words = [];
+  for (const field of ['message', 'error_description', 'detail', 'explanation', 'title', 'error']) {
+    const value = body[field];
+    if (typeof value !== 'string' || value === '' || words.includes(value)) continue;
+    // `error` and `title` are bare codes; they serve when there is nothing better.
+    if (words.length === 0 || (field !== 'error' && field !== 'title')) words.push(value);
+  }
+  if (words.length) return words.join(': ');
+  return Object.keys(body).length ? cut(inspect(body, { depth: 4, breakLength: Infinity }), LONGEST_EXPLANATION) : '';
 }
 
 function address(config, apiUrl) {
@@ -98,23 +120,109 @@ function sentence(error, apiUrl) {
   }
 }
 
-function because(error) {
-  try {
-    const { cause } = error;
-    if (cause === null || typeof cause !== 'object') return '';
-    return `\nCaused by: ${tidy(cut(read(cause, 'stack') || `${read(cause, 'name')}: ${read(cause, 'message')}`))}`;
-  } catch {
-    return '';
-  }
+const isObject = (value) => value !== null && (typeof value === 'object' || typeof value === 'function');
+const isError = (value) => isObject(value) && (value instanceof Error || ('message' in value && 'stack' in value));
+
+/** The frames of an error, and whatever else its stack holds that is neither its name nor its message. */
+function framesOf(error) {
+  const stack = read(error, 'stack');
+  const message = read(error, 'message');
+  const first = stack.search(/^[ \t]+at /m);
+  const said = message === '' ? -1 : stack.indexOf(message);
+  const known = said >= 0 && (first < 0 || said <= first);
+  const head = known ? stack.slice(0, said) : stack.slice(0, first < 0 ? stack.length : first);
+  const rest = known ? stack.slice(said + message.length) : stack.slice(head.length);
+  const above = head.split('\n');
+  if (known) above.pop(); // the name; a SyntaxError has the place and the source above it
+  else if (message === '' || includes(message, head.trim().replace(/^[^\n]*?: /, ''))) above.length = 0; // the former message
+  return tidyFrames([...above, ...rest.split('\n')].filter((line) => line.trim() !== '').join('\n'));
 }
 
-function stackOf(error, name, message) {
-  const stack = read(error, 'stack');
-  const at = stack.search(/^[ \t]+at /m);
-  const frames = at < 0 ? '' : tidyFrames(stack.slice(at));
-  const head = message ? `${name}: ${message}` : name;
-  const whole = frames.trim() ? `${head}\n${frames}` : '';
-  return whole && whole + because(error);
+const DESCRIBED = new Set(['name', 'message', 'stack', 'cause']);
+const OF_REQUESTS = new Set(['config', 'request', 'options', 'headers', 'isAxiosError']); // large, and full of credentials
+
+/** Which properties of an error hold other errors: [[how they are introduced, error], …], and their names. */
+function partsOf(error) {
+  const parts = [];
+  const names = new Set();
+  if (thrownTogether(error)) {
+    names.add('errors');
+    const count = error.errors.length;
+    error.errors.slice(0, MOST_TOGETHER).forEach((one, at) => parts.push([`Error ${at + 1} of ${count}: `, one]));
+    if (count > MOST_TOGETHER) parts.push([`… ${count - MOST_TOGETHER} more errors`]);
+  }
+  if (typeof SuppressedError === 'function' && error instanceof SuppressedError) {
+    for (const [name, lead] of [['error', 'Thrown: '], ['suppressed', 'Suppressed: ']]) {
+      names.add(name);
+      parts.push([lead, error[name]]);
+    }
+  }
+  return { parts, names };
+}
+
+function answerOf(response) {
+  const told = {};
+  for (const key of ['status', 'statusCode', 'data', 'body']) {
+    if (response[key] !== undefined) told[key] = response[key];
+  }
+  return told;
+}
+
+/** The other properties of an error, such as `code`, as one object literal, or ''. */
+function propertiesOf(error, others) {
+  const found = {};
+  for (const key of Object.keys(error)) {
+    if (DESCRIBED.has(key) || OF_REQUESTS.has(key) || others.has(key)) continue;
+    const property = Object.getOwnPropertyDescriptor(error, key);
+    if (!('value' in property) || property.value === undefined || typeof property.value === 'function') continue;
+    if (key === 'response' && isObject(property.value)) {
+      if (!isObject(error.config) || !('url' in error.config)) found.response = answerOf(property.value); // else the message says it
+    } else {
+      found[key] = property.value;
+    }
+  }
+  return Object.keys(found).length ? tidy(inspect(found, { depth: 3 })) : '';
+}
+
+const indented = (value, by) => value.split('\n').map((line) => (line === '' ? line : by + line)).join('\n');
+
+/** What an error carries besides its name and message: frames, properties, the errors in it, and its causes. */
+function carried(error, apiUrl, seen) {
+  const sections = [];
+  const section = (make) => {
+    try {
+      const made = make();
+      if (made) sections.push(made);
+    } catch {
+      // an error that cannot be read in one way may be in another
+    }
+  };
+  seen.add(error);
+  section(() => (isError(error) ? framesOf(error) : ''));
+  let found = { parts: [], names: new Set() };
+  section(() => { found = partsOf(error); });
+  section(() => indented(propertiesOf(error, found.names), '    '));
+  for (const [lead, one] of found.parts) section(() => indented(block(lead, one, apiUrl, seen), '  '));
+  section(() => (error.cause !== undefined ? block('Caused by: ', error.cause, apiUrl, seen) : ''));
+  return sections.join('\n');
+}
+
+/** One of the errors in another, or whatever was thrown in place of one; `lead` introduces it. */
+function block(lead, thrown, apiUrl, seen) {
+  if (thrown === undefined && lead.startsWith('…')) return lead;
+  if (!isError(thrown)) return `${lead}${typeof thrown === 'string' ? plainPaths(thrown) : shown(thrown)}`;
+  const name = read(thrown, 'name') || 'Error';
+  const message = sentence(thrown, apiUrl);
+  const head = `${lead}${message ? `${name}: ${message}` : name}`;
+  if (seen.has(thrown)) return `${head} [described above]`;
+  if (seen.size >= MOST_ERRORS) return `${head}\n… further errors are left out`;
+  const more = carried(thrown, apiUrl, seen);
+  return more ? `${head}\n${more}` : head;
+}
+
+function stackOf(error, name, message, apiUrl) {
+  const more = carried(error, apiUrl, new Set());
+  return more.trim() ? `${message ? `${name}: ${message}` : name}\n${more}` : '';
 }
 
 function shown(value) {
@@ -133,11 +241,11 @@ export function describe(thrown, { apiUrl = '\u0000', lead = '' } = {}) {
       const what = typeof thrown === 'string' ? thrown : shown(thrown);
       return { name: 'Error', message: clean(`${before}${what}`), stack: '' };
     }
-    const isError = thrown instanceof Error || ('message' in thrown && 'stack' in thrown);
-    if (!isError) return { name: 'Error', message: clean(`${before}${read(thrown, 'message') || shown(thrown)}`), stack: '' };
-    const name = clean(read(thrown, 'name') || 'Error');
-    const message = `${before}${sentence(thrown, apiUrl)}`;
-    return { name, message: clean(message || name), stack: clean(stackOf(thrown, name, message)) };
+    const name = clean((isError(thrown) && read(thrown, 'name')) || 'Error');
+    const said = isError(thrown) ? sentence(thrown, apiUrl) : read(thrown, 'message');
+    if (!isError(thrown) && !said) return { name, message: clean(`${before}${shown(thrown)}`), stack: '' };
+    const message = `${before}${said}`;
+    return { name, message: clean(message || name), stack: clean(stackOf(thrown, name, message, apiUrl), LONGEST_STACK) };
   } catch {
     return { name: 'Error', message: `${before}something that cannot be described was thrown`, stack: '' };
   }

@@ -59,9 +59,17 @@ export function plainPaths(value) {
   return plain.replaceAll(runtimeUrl, '.').replaceAll(runtime, '.');
 }
 
+// What Node's inspect puts behind the last frame: " {" before further properties, "," between errors of a list.
+const AFTER_FRAME = /:\d+\)?([ ,{}[\]]+)$/;
+
 /** Lines of a stack without those that are not the user's. */
 export function tidyFrames(value) {
-  return plainPaths(value.split('\n').filter((line) => !(isFrame(line) && isForeign(line))).join('\n'));
+  const lines = [];
+  for (const line of value.split('\n')) {
+    if (!(isFrame(line) && isForeign(line))) lines.push(line);
+    else if (lines.length) lines[lines.length - 1] += AFTER_FRAME.exec(line)?.[1] ?? '';
+  }
+  return plainPaths(lines.join('\n'));
 }
 
 /** A stack, or any text that holds one, as the user should read it. */
