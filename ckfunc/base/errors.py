@@ -152,6 +152,8 @@ class SystemRefusal(CkfuncError):
     def of(cls, error: OSError) -> SystemRefusal | None:
         """Return the failure that `error` stands for; None when it may as well be a mistake of ours."""
         path = error.filename if isinstance(error.filename, str) else None
+        if isinstance(error, UnusableFile):
+            return cls(f"{path} {error.strerror}", "use a regular file")
         hint = _REFUSALS.get(error.errno or 0) or _OF_PATHS.get(error.errno or 0)
         if hint is None or (path is None and error.errno in _OF_PATHS):
             return None
@@ -176,6 +178,10 @@ _REFUSALS = {
     errno.EMFILE: "raise the limit with `ulimit -n`, or close other programs",
     errno.ENFILE: "close other programs",
 }
+
+
+class UnusableFile(OSError):
+    """A file that is not read: of the wrong kind, too large, or a pipe to which nothing was written in time."""
 
 
 class Busy(CkfuncError):

@@ -1,14 +1,114 @@
-"""How files are written whole or not at all, and how processes keep out of each other's way."""
+"""Read files within limits, write them atomically, and lock them between processes."""
 
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
+import stat
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
+
+from ckfunc.base.errors import UnusableFile
+
+LARGEST_BYTES = 64 * 1024 * 1024
+"""The most that is read of a file unless a reader sets another limit."""
+
+PIPE_WAIT_S = 10.0
+"""How long a named pipe may take to deliver its content."""
+
+
+def read_file(path: Path, *, limit_bytes: int = LARGEST_BYTES, pipe: bool = False) -> bytes:
+    """Return the content of a regular file, and with `pipe` also that of a pipe (a mounted .env, `<(command)`).
+
+    Never waits for longer than PIPE_WAIT_S. A pipe is read once: later calls in this process return the same bytes.
+    Raises UnusableFile for anything else and beyond `limit_bytes`, and OSError.
+    """
+    # Checked before opening: opening a pipe wakes its writer, and opening a device may have effects of its own.
+    status = path.stat()
+    if pipe and stat.S_ISFIFO(status.st_mode):
+        return _piped(path, status, limit_bytes)
+    _require_regular(path, status)
+    with os.fdopen(_opened(path), "rb") as file:
+        status = os.fstat(file.fileno())
+        _require_regular(path, status)  # another file may have taken its place
+        if status.st_size > limit_bytes:
+            raise _too_large(path, limit_bytes)
+        data = file.read(status.st_size + 1)
+        while len(data) > status.st_size and len(data) <= limit_bytes and (more := file.read(65536)):
+            data += more  # it grows while it is read, or the system does not know its size
+    if len(data) > limit_bytes:
+        raise _too_large(path, limit_bytes)
+    return data
+
+
+def _opened(path: Path) -> int:
+    flags = os.O_RDONLY
+    for name in ("O_NONBLOCK", "O_NOCTTY", "O_CLOEXEC", "O_BINARY"):  # each exists on some systems alone
+        flags |= getattr(os, name, 0)
+    return os.open(path, flags)
+
+
+def _require_regular(path: Path, status: os.stat_result) -> None:
+    if stat.S_ISREG(status.st_mode):
+        return
+    if stat.S_ISDIR(status.st_mode):
+        raise UnusableFile(errno.EISDIR, "is a directory", str(path))
+    kinds = ((stat.S_ISFIFO, "a named pipe"), (stat.S_ISSOCK, "a socket"))
+    kind = next((kind for tells, kind in kinds if tells(status.st_mode)), "a device")
+    raise UnusableFile(errno.EINVAL, f"is {kind}, not a regular file", str(path))
+
+
+def _too_large(path: Path, limit_bytes: int) -> UnusableFile:
+    return UnusableFile(errno.EFBIG, f"is too large: more than {limit_bytes // 1024**2} MiB", str(path))
+
+
+_pipes: dict[tuple[str, int, int], bytes | UnusableFile] = {}
+_reading_pipes = threading.Lock()
+
+
+def _piped(path: Path, status: os.stat_result, limit_bytes: int) -> bytes:
+    key = (str(path), status.st_dev, status.st_ino)
+    with _reading_pipes:
+        if key not in _pipes:
+            try:
+                _pipes[key] = _drained(path, limit_bytes)
+            except UnusableFile as problem:
+                _pipes[key] = problem
+        found = _pipes[key]
+    if isinstance(found, UnusableFile):
+        raise UnusableFile(*found.args, str(path))
+    return found
+
+
+def _drained(path: Path, limit_bytes: int) -> bytes:
+    """Return what is written to a pipe until its writers close it. Raises UnusableFile."""
+    data, until, pause_s = b"", time.monotonic() + PIPE_WAIT_S, 0.001
+    with contextlib.ExitStack() as opened:
+        handle = _opened(path)
+        opened.callback(os.close, handle)
+        if not stat.S_ISFIFO(os.fstat(handle).st_mode):
+            raise UnusableFile(errno.EINVAL, "was replaced while it was read", str(path))
+        while time.monotonic() < until:
+            try:
+                chunk = os.read(handle, 65536)
+            except BlockingIOError:  # a writer has it open, and has not written yet
+                chunk = None
+            if chunk:
+                data += chunk
+                if len(data) > limit_bytes:
+                    raise _too_large(path, limit_bytes)
+            elif data and chunk is not None:
+                return data
+            else:
+                time.sleep(pause_s)
+                pause_s = min(pause_s * 1.2, 0.02)
+    what = "its writer did not close it" if data else "nothing was written to it"
+    raise UnusableFile(errno.ETIMEDOUT, f"is a named pipe, and {what} within {PIPE_WAIT_S:.0f} s", str(path))
 
 
 def write_atomically(path: Path, content: str | bytes, *, mode: int = 0o644) -> None:

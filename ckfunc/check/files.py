@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ckfunc.base.digests import digest
+from ckfunc.base.files import read_file
 from ckfunc.check.subject import SCRIPT_SUFFIXES
 
 _MOST = 20_000
@@ -62,7 +63,7 @@ def mentions(root: Path, scripts: Sequence[str], packages: Iterable[str]) -> boo
 
 def _text(path: Path) -> str:
     try:
-        return path.read_text(encoding="utf-8", errors="replace")
+        return read_file(path).decode("utf-8", "replace")
     except OSError:
         return ""
 
@@ -78,7 +79,7 @@ def _walk(directory: str, prefix: str) -> Iterator[tuple[str, str]]:
             if entry.is_dir(follow_symlinks=False):
                 if not entry.name.startswith(".") and entry.name != "node_modules":
                     yield from _walk(entry.path, f"{name}/")
-            elif entry.name.endswith((*SCRIPT_SUFFIXES, ".json")):
+            elif entry.name.endswith((*SCRIPT_SUFFIXES, ".json")) and entry.is_file():
                 # What a package.json says decides how imports are understood.
                 yield name, _stamp(entry) if entry.name == "package.json" else ""
         except OSError:

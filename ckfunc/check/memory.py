@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ckfunc.base.files import write_atomically
+from ckfunc.base.files import read_file, write_atomically
 from ckfunc.check.findings import Finding
 from ckfunc.check.subject import DIRECTORY
 
@@ -52,7 +52,7 @@ class Memory:
 def file_digest(path: Path) -> str:
     """Return a digest of a file's bytes; "" when it cannot be read."""
     try:
-        return hashlib.sha256(path.read_bytes()).hexdigest()
+        return hashlib.sha256(read_file(path)).hexdigest()
     except OSError:
         return ""
 
@@ -60,7 +60,7 @@ def file_digest(path: Path) -> str:
 def recall(root: Path) -> Memory:
     """Return what is remembered of a project; nothing when that cannot be read or is another version's."""
     try:
-        kept = json.loads((root / _FILE).read_bytes())
+        kept = json.loads(read_file(root / _FILE))
         if kept["format"] != _FORMAT:
             return Memory()
         results = {key: Result(_findings(one["findings"]), one["files"]) for key, one in kept["results"].items()}

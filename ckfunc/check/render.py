@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
 from pathlib import Path
 
+from ckfunc.base.files import read_file
 from ckfunc.base.text import Line, Segment, printable
 from ckfunc.check.findings import Finding
 from ckfunc.check.subject import SCRIPT_SUFFIXES
@@ -106,7 +107,7 @@ def _last(text: str, columns: int) -> str:
 
 def _source(path: Path) -> list[str]:
     try:
-        text = path.read_bytes().decode("utf-8", "replace")
+        text = read_file(path).decode("utf-8", "replace")
     except OSError:
         return []
     return text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n").split("\n")

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from ckfunc.base.digests import digest
-from ckfunc.base.files import write_atomically
+from ckfunc.base.files import read_file, write_atomically
 from ckfunc.check.findings import Finding
 from ckfunc.check.subject import DIRECTORY, TYPESCRIPT_SUFFIXES, Subject
 
@@ -91,7 +91,7 @@ def _written_stubs(subject: Subject) -> tuple[str, ...]:
     """Return the names of the project's declarations, which are made when they are not there as they should be."""
     root, identity = subject.root, subject.surroundings.identity
     try:
-        kept = json.loads((root / _STUBS).read_bytes())
+        kept = json.loads(read_file(root / _STUBS))
         names = tuple(kept["names"])
         if kept["identity"] == identity and all((root / DIRECTORY / name).is_file() for name in names):
             return names
@@ -106,7 +106,7 @@ def _written_stubs(subject: Subject) -> tuple[str, ...]:
 
 def _write(path: Path, text: str) -> None:
     try:
-        same = path.read_bytes() == text.encode()
+        same = read_file(path) == text.encode()
     except OSError:
         same = False
     if not same:
@@ -123,7 +123,7 @@ def settings_digest(root: Path) -> str:
         if path in seen:
             continue
         try:
-            text = path.read_text(encoding="utf-8", errors="replace")
+            text = read_file(path).decode("utf-8", "replace")
         except OSError:
             continue
         seen[path] = digest(text)
@@ -147,7 +147,7 @@ def at_its_option(finding: Finding, root: Path) -> Finding:
     """
     option = _OPTION.search(finding.message)
     try:
-        lines = (root / PROJECT_SETTINGS).read_text(encoding="utf-8", errors="replace").splitlines()
+        lines = read_file(root / PROJECT_SETTINGS).decode("utf-8", "replace").splitlines()
     except OSError:
         lines = []
     for number, line in enumerate(lines, 1):

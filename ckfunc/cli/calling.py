@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from ckfunc.base.errors import EXIT_FAILED, EXIT_OK, ApiFailure, NoProject, UnreadableAnswer, UsageProblem
+from ckfunc.base.files import read_file
 from ckfunc.base.secrets import masked
 from ckfunc.base.text import printable
 from ckfunc.cli.asking import confirmed
@@ -129,13 +130,17 @@ def _body(data: str | None) -> Any:
         if data == "-":
             data = sys.stdin.read()
         elif data.startswith("@"):
-            data = Path(data[1:]).read_text(encoding="utf-8")
+            data = read_file(Path(data[1:]), pipe=True).decode()
         return json.loads(data)
     except (OSError, UnicodeDecodeError) as error:
-        raise UsageProblem(f"cannot read the body: {error}", hint="--data @FILE names a JSON file") from None
+        raise UsageProblem(f"cannot read the body: {_why(error)}", hint="--data @FILE names a JSON file") from None
     except (ValueError, RecursionError):
         # Not quoted: it may hold secrets.
         raise UsageProblem("--data is not JSON", hint="""for example --data '{"name": "jane"}'""") from None
+
+
+def _why(error: OSError | UnicodeDecodeError) -> str:
+    return "it is not UTF-8 text" if isinstance(error, UnicodeDecodeError) else f"{error.filename}: {error.strerror}"
 
 
 def _texts(document: Any) -> tuple[str, ...]:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from ckfunc.base.documents import read_document
 from ckfunc.base.errors import EXIT_FAILED, EXIT_OK, Busy, CkfuncError, UsageProblem
+from ckfunc.base.files import read_file
 from ckfunc.base.nearest import nearest
 from ckfunc.base.text import printable
 from ckfunc.cli.context import App
@@ -123,7 +124,7 @@ def _read(app: App, event: str) -> Any:
     shown = "standard input" if event == "-" else app.output.path(app.directory / event)
     try:
         # Bytes in any UTF, with or without a byte order mark: what shells write.
-        return read_document(sys.stdin.buffer.read() if event == "-" else (app.directory / event).read_bytes())
+        return read_document(sys.stdin.buffer.read() if event == "-" else read_file(app.directory / event, pipe=True))
     except OSError as error:
         raise UsageProblem(f"cannot read the event: {shown}: {error.strerror}", hint="--event FILE, or -") from None
     except ValueError as error:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ckfunc.base.errors import EXIT_FAILED, EXIT_OK, CkfuncError, NoProject, UsageProblem
-from ckfunc.base.files import write_atomically
+from ckfunc.base.files import read_file, write_atomically
 from ckfunc.base.inside import require_own_state
 from ckfunc.base.text import Line, printable
 from ckfunc.cli.asking import confirmed
@@ -217,9 +217,11 @@ def _env_path(root: Path, target: str) -> Path:
 def _env(path: Path, found: Update, *, with_values: bool) -> tuple[str | None, tuple[str, ...]]:
     """Return the text of the `.env` file if it changes, and the names whose values it cannot hold."""
     from ckfunc.pull.fresh import env_file
+    from ckfunc.scaffold.writing import require_file_place
 
     if not with_values or not found.values:
         return None, ()
+    require_file_place(path)
     text = _text(path)
     made, unwritable = env_file(text, found.values)
     return (made if made != text else None), unwritable
@@ -319,7 +321,7 @@ def _say_files(
 
 def _bytes(path: Path) -> bytes | None:
     try:
-        return path.read_bytes()
+        return read_file(path)
     except OSError:
         return None
 

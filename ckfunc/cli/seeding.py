@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ckfunc.base.errors import Busy, CkfuncError, InvalidFiles, InvalidManifest, Problem
+from ckfunc.base.files import read_file
 from ckfunc.base.nesting import DEEPEST
 from ckfunc.cli.context import App
 from ckfunc.model.seed import Seed, Seeded
@@ -21,7 +22,7 @@ def read_seed_file(app: App, file: Path) -> tuple[Seed, Any]:
 
     shown = app.output.path(app.directory / file)
     try:
-        text = (app.directory / file).read_text(encoding="utf-8-sig")
+        text = read_file(app.directory / file, pipe=True).decode("utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise CkfuncError(f"cannot read the seed {shown}: {_why(error)}") from None
     root, document = _parsed(text, shown)

@@ -78,7 +78,7 @@ def _supplied(app: App, env_file: Path | None) -> dict[str, str]:
     if env_file is None:
         return {}
     path = app.directory / env_file
-    if not path.is_file():
+    if not path.exists():
         raise UsageProblem(f"there is no file {env_file}", hint="--env-file takes a file of NAME=value lines")
     values, problems = read_env_file(path)
     if problems:

@@ -12,7 +12,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from ckfunc.base.digests import digest
-from ckfunc.base.files import write_atomically
+from ckfunc.base.files import read_file, write_atomically
 from ckfunc.model.function import FunctionVersion
 
 _MARK = "// ckfunc-version"
@@ -84,6 +84,6 @@ def _digest(version_id: str, script: str) -> str:
 
 def _read(path: Path) -> str | None:
     try:
-        return path.read_bytes().decode("utf-8", "surrogatepass")
+        return read_file(path).decode("utf-8", "surrogatepass")
     except (OSError, ValueError):
         return None

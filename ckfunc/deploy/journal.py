@@ -22,7 +22,7 @@ from ckfunc import __version__
 from ckfunc.base.clock import Clock, ago, parse_timestamp, timestamp
 from ckfunc.base.digests import digest
 from ckfunc.base.errors import SystemRefusal
-from ckfunc.base.files import write_atomically
+from ckfunc.base.files import read_file, write_atomically
 from ckfunc.base.text import printable
 from ckfunc.deploy.plan import CreateFunction, Plan, Put, Step
 from ckfunc.deploy.remote import Remote
@@ -301,7 +301,7 @@ def _continued(earlier: Record) -> dict[str, Any]:
 
 def _read(path: Path) -> Record | None:
     try:
-        lines = path.read_bytes().split(b"\n")
+        lines = read_file(path).split(b"\n")
         head = json.loads(lines[0])
         if head["event"] != "begin" or head["format"] != FORMAT:
             return None

@@ -11,7 +11,7 @@ from pathlib import Path
 from ckfunc.base.clock import Clock, timestamp
 from ckfunc.base.digests import digest
 from ckfunc.base.errors import Busy
-from ckfunc.base.files import cache_dir, locked, write_atomically
+from ckfunc.base.files import cache_dir, locked, read_file, write_atomically
 
 
 @contextmanager
@@ -43,7 +43,7 @@ def deploying_alone(identity: str | None, root: Path, clock: Clock) -> Iterator[
 
 def _who(holder: Path) -> str:
     try:
-        about = json.loads(holder.read_bytes())
+        about = json.loads(read_file(holder))
         return f" (process {int(about['pid'])}, in {about['project']!s}, since {about['since']!s})"
     except (OSError, ValueError, KeyError, TypeError):
         return ""

@@ -17,7 +17,7 @@ from ckfunc import __version__
 from ckfunc.base.clock import Clock, timestamp
 from ckfunc.base.digests import digest
 from ckfunc.base.errors import CkfuncError, UsageProblem
-from ckfunc.base.files import write_atomically
+from ckfunc.base.files import read_file, write_atomically
 from ckfunc.deploy.plan import Plan
 from ckfunc.deploy.remote import Remote
 from ckfunc.deploy.resources import BY_KIND, FUNCTIONS, Values
@@ -64,7 +64,7 @@ def load(path: Path) -> SavedPlan:
     """Read a plan that was saved. Raises UsageProblem."""
     hint = "`ckfunc diff --out FILE` writes plans"
     try:
-        found = json.loads(path.read_bytes())
+        found = json.loads(read_file(path, pipe=True))
     except OSError as error:
         raise UsageProblem(f"the plan {path} cannot be read: {error.strerror}", hint=hint) from None
     except (ValueError, RecursionError):

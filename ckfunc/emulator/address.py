@@ -8,7 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from ckfunc.base.files import write_atomically
+from ckfunc.base.files import read_file, write_atomically
 
 FILE = "address.json"
 
@@ -31,7 +31,7 @@ def write_address(data_dir: Path, url: str, database_id: str) -> None:
 def read_address(data_dir: Path) -> Address | None:
     """Return what the last emulator of `data_dir` noted, true or not; None when there is nothing readable."""
     try:
-        document = json.loads((data_dir / FILE).read_text("utf-8"))
+        document = json.loads(read_file(data_dir / FILE))
         return Address(str(document["url"]), int(document["pid"]), str(document["databaseId"]))
     except (OSError, ValueError, TypeError, KeyError):
         return None

@@ -44,7 +44,8 @@ def resolve(
     leaves = [*(environment or {}).values(), *([application] if application else [])]
     values, wrong = lookup((name for leaf in leaves for name, _ in references(leaf.text)), root, target, environ)
     unresolved = tuple(problem for leaf in leaves for problem in _unresolved(leaf, values, target))
-    problems = [*wrong, *(() if lenient else unresolved)]
+    # What a .env file that cannot be read would have supplied is not missing.
+    problems = [*wrong, *(() if lenient or wrong else unresolved)]
     if problems:
         return Values(), tuple(problems)
     if application and any(name not in values for name, _ in references(application.text)):
@@ -67,7 +68,7 @@ def resolve_application(
     if leaf is None:
         return None, ()
     values, wrong = lookup((name for name, _ in references(leaf.text)), root, target, environ)
-    problems = (*wrong, *_unresolved(leaf, values, target))
+    problems = wrong or tuple(_unresolved(leaf, values, target))
     return (None, problems) if problems else (expand(leaf.text, values), ())
 
 

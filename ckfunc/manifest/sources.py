@@ -1,10 +1,13 @@
-"""What stands in a project's files: read whole, as UTF-8, within bounds, and only from inside the project."""
+"""Read a project's text files: UTF-8, within limits, from inside the project."""
 
 from __future__ import annotations
 
-import stat
+import errno
 from dataclasses import dataclass
 from pathlib import Path
+
+from ckfunc.base.errors import UnusableFile
+from ckfunc.base.files import read_file
 
 MAX_FILE_BYTES = 1024 * 1024
 """The most that a manifest, handler, init script or .env file may hold."""
@@ -22,28 +25,24 @@ class Complaint:
     column: int = 0
 
 
-def read_text(path: Path, name: str) -> str | Complaint:
+def read_text(path: Path, name: str, *, pipe: bool = False) -> str | Complaint:
     """Return the text of a regular UTF-8 file with its newlines as they are, or why it cannot be read.
 
-    A byte order mark stays. `name` is what messages call the file.
+    With `pipe`, a named pipe is read too (see read_file). A byte order mark stays. `name` is what messages call the
+    file.
     """
     try:
-        status = path.stat()
-        # Asked before opening: opening a named pipe would wait for a writer for ever.
-        if not stat.S_ISREG(status.st_mode):
-            kind = "a directory" if stat.S_ISDIR(status.st_mode) else "not a regular file"
-            return Complaint(f"{name} is {kind}", "a text file must be there")
-        if status.st_size > MAX_FILE_BYTES:
-            return _too_large(name, status.st_size)
-        with path.open("rb") as file:
-            data = file.read(MAX_FILE_BYTES + 1)
+        data = read_file(path, limit_bytes=MAX_FILE_BYTES, pipe=pipe)
+    except UnusableFile as problem:
+        if problem.errno == errno.EFBIG:
+            return _too_large(name, path)
+        hint = "start what fills it, or use a regular file" if problem.errno == errno.ETIMEDOUT else None
+        return Complaint(f"{name} {problem.strerror}", hint or "a text file must be there")
     except FileNotFoundError:
         return Complaint(f"{name} does not exist", "create it, or fix the path")
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else "the path is not usable"
         return Complaint(f"{name} cannot be read: {reason}", "check the path and its permissions")
-    if len(data) > MAX_FILE_BYTES:
-        return _too_large(name, len(data))
     return _decoded(data, name)
 
 
@@ -63,7 +62,12 @@ def read_script(root: Path, path: str) -> str | Complaint:
     text = read_text(actual, repr(path))
     if isinstance(text, Complaint):
         return text
-    return text.removeprefix(_BOM).replace("\r\n", "\n").replace("\r", "\n")
+    return newlines(without_bom(text))
+
+
+def newlines(text: str) -> str:
+    """Return `text` with every line ending as `\\n`, so that a checkout with `core.autocrlf` means the same."""
+    return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
 def without_bom(text: str) -> str:
@@ -71,7 +75,11 @@ def without_bom(text: str) -> str:
     return text.removeprefix(_BOM)
 
 
-def _too_large(name: str, size_bytes: int) -> Complaint:
+def _too_large(name: str, path: Path) -> Complaint:
+    try:
+        size_bytes = path.stat().st_size
+    except OSError:
+        size_bytes = 0
     size = f"{size_bytes / MAX_FILE_BYTES:.1f}" if size_bytes >= MAX_FILE_BYTES * 1.1 else "more than 1"
     return Complaint(f"{name} is too large: {size} MiB", "a file may hold at most 1 MiB")
 

@@ -129,7 +129,9 @@ def refused(*problems: Problem) -> InvalidManifest:
     if len(problems) > MAX_PROBLEMS:
         message = f"only the first {MAX_PROBLEMS} of {len(problems)} mistakes are shown"
         shown.append(Problem(shown[0].path, 0, 0, message))
-    return InvalidManifest(f"functions.yaml has {count}", shown)
+    names = list(dict.fromkeys(one.path for one in sorted(problems)))
+    where = " and ".join(names) if len(names) < 3 else f"{len(names)} files"
+    return InvalidManifest(f"{where} {'has' if len(names) == 1 else 'have'} {count}", shown)
 
 
 class _Composer:

@@ -1,4 +1,4 @@
-"""What variables are worth: the process's own first, then `.env.<target>`, then `.env`."""
+"""Values of variables: the process's own first, then `.env.<target>`, then `.env`."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from ckfunc.base.errors import InvalidFiles, Problem
-from ckfunc.manifest.sources import Complaint, read_text, without_bom
+from ckfunc.manifest.sources import Complaint, newlines, read_text, without_bom
 
 CONNECTION_NAMES = (
     "CHATKITTY_CLIENT_ID",
@@ -61,16 +61,19 @@ def _exists(path: Path) -> bool:
 
 
 def read_env_file(path: Path) -> tuple[dict[str, str], list[Problem]]:
-    """Return the variables of a file of NAME=value lines, nothing in them replaced, and what is wrong with it."""
+    """Return the variables of a file of NAME=value lines, nothing in them replaced, and what is wrong with it.
+
+    The file may be a named pipe, as password managers mount it. Of a name that is there twice the last value counts.
+    """
     # Imported late: most commands and CI runs have all variables in the process.
     from dotenv.parser import parse_stream
 
-    text = read_text(path, path.name)
+    text = read_text(path, path.name, pipe=True)
     if isinstance(text, Complaint):
         return {}, [Problem(path.name, text.line, text.column, text.message, text.hint)]
     values: dict[str, str] = {}
     problems = []
-    for binding in parse_stream(io.StringIO(without_bom(text))):
+    for binding in parse_stream(io.StringIO(newlines(without_bom(text)))):
         if binding.error:
             # The line itself is not repeated: it may hold a secret.
             line, hint = binding.original.line, "write NAME=VALUE, with quotes around a value that holds spaces or #"

@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from ckfunc.base.files import write_atomically
+from ckfunc.base.files import read_file, write_atomically
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,7 @@ class Base:
 def read_base(root: Path, target: str, identity: str | None) -> Base:
     """Return what is known of a target; an empty Base when nothing is."""
     try:
-        found = json.loads(_path(root, target).read_bytes())
+        found = json.loads(read_file(_path(root, target)))
         if identity is None or found["identity"] != identity:
             return Base()
         variables = found["variables"]

@@ -41,7 +41,7 @@ def env_text(text: str, values: Mapping[str, str]) -> EnvFile:
     written: set[str] = set()
     for binding in parse_stream(io.StringIO(text)):
         line = lines.get(binding.key or "") if not binding.error else None
-        if line is None or binding.value == values[binding.key or ""]:
+        if line is None or (binding.value or "").replace("\r\n", "\n") == values[binding.key or ""]:
             parts.append(binding.original.string)
         else:
             parts.append(_leading(binding) + line)

@@ -9,6 +9,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
+from ckfunc.base.files import read_file
 from ckfunc.scaffold.stubs import TYPES_DIR
 
 SETTINGS = "tsconfig.json"
@@ -25,7 +26,7 @@ _READS_EXPORTS = {"bundler", "node16", "node18", "node20", "nodenext", "preserve
 def advice(root: Path) -> tuple[str, ...]:
     """Return what to change so that an editor sees the project as handlers run, one sentence each; () for nothing."""
     try:
-        text = (root / SETTINGS).read_text(encoding="utf-8-sig")
+        text = read_file(root / SETTINGS).decode("utf-8-sig")
     except FileNotFoundError:
         return (f"there is no {SETTINGS}: editors need one that includes {_STUBS}; `ckfunc init` elsewhere makes one",)
     except (OSError, UnicodeDecodeError):

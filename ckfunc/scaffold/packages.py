@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from ckfunc.base.errors import CkfuncError, DependenciesFailed, PackageUnknown
-from ckfunc.base.files import link_directory, link_target
+from ckfunc.base.files import link_directory, link_target, read_file
 from ckfunc.model.runtime import DEFAULT_PACKAGES
 from ckfunc.runtime.install import install, is_installed, runtime_directory
 from ckfunc.scaffold.writing import Action, CannotWrite, Written
@@ -176,7 +176,7 @@ def _untyped(targets: Mapping[str, Path]) -> list[tuple[str, str]]:
 
 def _package(directory: Path) -> dict[str, Any]:
     try:
-        found = json.loads((directory / "package.json").read_text(encoding="utf-8"))
+        found = json.loads(read_file(directory / "package.json"))
     except (OSError, ValueError):
         return {}
     return found if isinstance(found, dict) else {}

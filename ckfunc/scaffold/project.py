@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 from ckfunc.base.errors import CkfuncError
+from ckfunc.base.files import read_file
 from ckfunc.model.triggers import BY_TYPE
 from ckfunc.scaffold.handler import handler_text
 from ckfunc.scaffold.render import render
@@ -48,7 +49,7 @@ def _kept_gitignore(path: Path, wanted: str) -> Written | None:
     if not os.path.lexists(path):
         return None
     try:
-        have = {line.strip() for line in path.read_text(encoding="utf-8").splitlines()}
+        have = {line.strip() for line in read_file(path).decode().splitlines()}
     except (OSError, UnicodeDecodeError):
         return Written(path, Action.KEPT, note="it could not be read: see that .env is ignored")
     missing = [line for line in wanted.splitlines() if line not in have]

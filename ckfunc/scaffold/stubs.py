@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ckfunc import __version__
+from ckfunc.base.files import read_file
 from ckfunc.manifest.definition import PLATFORM_PACKAGES
 from ckfunc.model.project import Project, Script
 from ckfunc.model.triggers import BY_TYPE, TRIGGERS, Field, Trigger
@@ -65,7 +66,7 @@ def stale_stubs(root: Path, *, schema: str, scope: Scope | None = None, tests_sc
     found = {}
     for name, text in stub_files(schema=schema, scope=scope, tests_schema=tests_schema).items():
         try:
-            if (root / name).read_bytes() != text.encode("utf-8"):
+            if read_file(root / name) != text.encode("utf-8"):
                 found[name] = "out of date"
         except FileNotFoundError:
             found[name] = "missing"

@@ -11,7 +11,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from ckfunc.base.errors import CkfuncError
-from ckfunc.base.files import write_atomically
+from ckfunc.base.files import read_file, write_atomically
 from ckfunc.base.inside import require_inside
 
 
@@ -99,7 +99,7 @@ def _action(path: Path, content: bytes) -> Action:
     if not os.path.lexists(path):
         return Action.CREATED
     try:
-        return Action.UNCHANGED if path.read_bytes() == content else Action.OVERWRITTEN
+        return Action.UNCHANGED if read_file(path) == content else Action.OVERWRITTEN
     except OSError:  # a link that leads nowhere, a file that may not be read: not ours to replace unasked
         return Action.OVERWRITTEN
 
@@ -139,7 +139,7 @@ def _restore_later(undo: contextlib.ExitStack, path: Path) -> None:
         undo.callback(_best_effort, functools.partial(_restore_link, path, path.readlink()))
     elif path.exists():
         mode = path.stat().st_mode & 0o777
-        undo.callback(_best_effort, functools.partial(write_atomically, path, path.read_bytes(), mode=mode))
+        undo.callback(_best_effort, functools.partial(write_atomically, path, read_file(path), mode=mode))
     else:
         undo.callback(_best_effort, functools.partial(path.unlink, missing_ok=True))
 

@@ -6,9 +6,11 @@ import hashlib
 from collections.abc import Iterable
 from pathlib import Path
 
+from ckfunc.base.files import read_file
+
 
 class Contents:
-    """Remembers the content of files by digest; a missing or unreadable file has none."""
+    """Remembers the content of files by digest; a missing or unreadable file has none, nor has a pipe or device."""
 
     def __init__(self, files: Iterable[Path] = ()) -> None:
         self._known: dict[Path, bytes | None] = {}
@@ -54,6 +56,6 @@ def _stamp(path: Path) -> tuple[int, int, int] | None:
 
 def _content_digest(path: Path) -> bytes | None:
     try:
-        return hashlib.sha256(path.read_bytes()).digest()
+        return hashlib.sha256(read_file(path)).digest()
     except OSError:
         return None

@@ -405,7 +405,7 @@ def test_a_named_pipe_is_refused_without_waiting_for_it(tmp_path: Path) -> None:
         pytest.skip("this system has no named pipes")
     root = project(tmp_path, function("{handler: pipe.ts}"))
     os.mkfifo(root / "pipe.ts")
-    assert "'pipe.ts' is not a regular file" in problems(root)[0]
+    assert "'pipe.ts' is a named pipe, not a regular file" in problems(root)[0]
 
 
 def test_a_path_that_the_system_refuses_is_reported(tmp_path: Path) -> None:

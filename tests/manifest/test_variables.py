@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import sys
+import threading
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -9,7 +12,7 @@ import pytest
 from manifest.projects import MINIMAL, problems, project
 
 from ckfunc.base.errors import InvalidManifest
-from ckfunc.manifest import load
+from ckfunc.manifest import connection_variables, load
 from ckfunc.manifest.interpolation import expand, references
 
 MANIFEST = "version: 1\nruntime:\n  environment:\n    A: {value}\ntargets: {{staging: {{}}}}\n"
@@ -155,3 +158,47 @@ def test_who_only_looks_gets_a_warning_for_a_variable_without_a_value(tmp_path: 
     (root / ".env").write_text("no assignment\n")
     with pytest.raises(InvalidManifest):
         load(root, "staging", {}, lenient=True)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="named pipes have no place in directories there")
+def test_an_env_file_that_is_a_pipe_is_read_once_for_all_who_ask(tmp_path: Path) -> None:
+    root = project(tmp_path, MANIFEST.format(value="${X}"))
+    os.mkfifo(root / ".env")
+    writer = threading.Thread(target=(root / ".env").write_text, args=("X=1\nCHATKITTY_CLIENT_ID=id\n",), daemon=True)
+    writer.start()
+    assert load(root, "local", {}).runtime.environment == {"A": "1"}
+    writer.join()
+    assert load(root, "local", {}).runtime.environment == {"A": "1"}
+    assert connection_variables(root, "local", {}) == {"CHATKITTY_CLIENT_ID": "id"}
+
+
+@pytest.mark.parametrize("text", ["X: 1\nY=2\n", "X='1\nY=2\n", "=3\nY=2\n"])
+def test_a_mistake_in_an_env_file_is_told_without_its_consequences(tmp_path: Path, text: str) -> None:
+    manifest = "version: 1\nruntime:\n  environment: {A: '${X}', B: '${Y}', C: '${Z}'}\n"
+    root = project(tmp_path, manifest, {".env": text})
+    with pytest.raises(InvalidManifest, match=r"^\.env has (a mistake|\d mistakes)$") as caught:
+        load(root, "local", {})
+    assert {one.path for one in caught.value.problems} == {".env"}
+
+
+def test_a_heading_names_the_files_that_have_mistakes(tmp_path: Path) -> None:
+    manifest = "version: 1\nruntime:\n  environment: {A: '${X}'}\nnonsense: 1\n"
+    root = project(tmp_path, manifest, {".env": "X: 1\n"})
+    with pytest.raises(InvalidManifest, match=r"^\.env and functions\.yaml have 2 mistakes$"):
+        load(root, "local", {})
+
+
+@pytest.mark.parametrize("quote", ['"', "'"])
+def test_a_quoted_value_of_several_lines_is_the_same_with_crlf(tmp_path: Path, quote: str) -> None:
+    text = f"\ufeff# a comment\nexport X={quote}one\ntwo\n{quote}  # more\nY=last\nZ={quote}a b{quote}\n"
+    values = []
+    for number, written in enumerate((text, text.replace("\n", "\r\n"), text.replace("\n", "\r"))):
+        root = project(tmp_path / str(number), files={".env": written})
+        values.append([value(root, f"${{{name}}}") for name in ("X", "Y", "Z")])
+    assert values[0] == ["one\ntwo\n", "last", "a b"]
+    assert values[1] == values[2] == values[0]
+
+
+def test_the_last_of_two_values_counts_and_an_escaped_carriage_return_stays(tmp_path: Path) -> None:
+    root = project(tmp_path, files={".env": 'X=1\r\nX="2\\r\\n"\r\n'})
+    assert value(root, "${X}") == "2\r\n"

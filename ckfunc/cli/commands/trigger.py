@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 from typing import Any
 
 import click
 
 from ckfunc.base.documents import read_document
 from ckfunc.base.errors import CkfuncError, UsageProblem
+from ckfunc.base.files import read_file
 from ckfunc.cli.completing import complete_data, complete_types
 from ckfunc.cli.context import App
 from ckfunc.cli.options import common_options, pass_app
@@ -61,7 +63,8 @@ def event_from(data: str | None) -> dict[str, Any]:
     try:
         event = read_document(_given(data))  # bytes in any UTF, with or without a byte order mark: what shells write
     except OSError as error:
-        raise UsageProblem(f"cannot read the event: {error}", hint="--data @FILE names a JSON file") from None
+        why = f"{error.filename}: {error.strerror}"
+        raise UsageProblem(f"cannot read the event: {why}", hint="--data @FILE names a JSON file") from None
     except ValueError as error:
         raise UsageProblem(f"--data is not JSON: {error}", hint=_EXAMPLE) from None
     if not isinstance(event, dict):
@@ -73,6 +76,5 @@ def _given(data: str) -> str | bytes:
     if data == "-":
         return sys.stdin.buffer.read()
     if data.startswith("@"):
-        with open(data[1:], "rb") as file:  # noqa: PTH123 - a name from the command line
-            return file.read()
+        return read_file(Path(data[1:]), pipe=True)
     return data

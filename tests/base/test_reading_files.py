@@ -1,0 +1,123 @@
+"""Files are read within limits of kind, size and time, whatever stands in their place."""
+
+from __future__ import annotations
+
+import os
+import socket
+import sys
+import threading
+import time
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from ckfunc.base import files
+from ckfunc.base.errors import UnusableFile
+from ckfunc.base.files import read_file
+
+if sys.platform == "win32":
+    pytest.skip("pipes, sockets and devices have no names in directories there", allow_module_level=True)
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(files, "PIPE_WAIT_S", 0.05)
+
+
+def pipe(path: Path, *parts: bytes) -> Path:
+    """Make a named pipe that a thread writes to once, part by part."""
+    os.mkfifo(path)
+
+    def write() -> None:
+        with suppress(BrokenPipeError), path.open("wb", buffering=0) as file:
+            for part in parts:
+                file.write(part)
+                time.sleep(0.01)
+
+    if parts:
+        threading.Thread(target=write, daemon=True).start()
+    return path
+
+
+def test_a_regular_file_is_read_whole(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"text" * 50_000)
+    assert read_file(tmp_path / "file") == b"text" * 50_000
+    (tmp_path / "empty").touch()
+    assert read_file(tmp_path / "empty") == b""
+
+
+def test_a_file_whose_size_the_system_does_not_know_is_read_whole() -> None:
+    if not Path("/proc/self/status").exists():
+        pytest.skip("there is no /proc")
+    assert b"Name:" in read_file(Path("/proc/self/status"))
+
+
+def test_a_pipe_is_read_once_and_remembered(tmp_path: Path) -> None:
+    path = pipe(tmp_path / "pipe", b"one ", b"two")
+    assert read_file(path, pipe=True) == b"one two"
+    assert read_file(path, pipe=True) == b"one two"  # nobody writes any more
+
+
+def test_a_pipe_without_a_writer_is_given_up_and_not_waited_for_again(tmp_path: Path, impatient: None) -> None:
+    path = pipe(tmp_path / "pipe")
+    with pytest.raises(UnusableFile, match="nothing was written to it"):
+        read_file(path, pipe=True)
+    files.PIPE_WAIT_S = 3600.0
+    with pytest.raises(UnusableFile, match="nothing was written to it"):
+        read_file(path, pipe=True)
+
+
+def test_a_pipe_that_is_never_closed_is_given_up(tmp_path: Path, impatient: None) -> None:
+    path = pipe(tmp_path / "pipe")
+    handle = os.open(path, os.O_RDWR)
+    try:
+        os.write(handle, b"part")
+        with pytest.raises(UnusableFile, match="did not close it"):
+            read_file(path, pipe=True)
+    finally:
+        os.close(handle)
+
+
+def test_an_endless_pipe_is_cut_off(tmp_path: Path) -> None:
+    path = pipe(tmp_path / "pipe", *[b"x" * 65536] * 40)
+    with pytest.raises(UnusableFile, match="too large: more than 1 MiB"):
+        read_file(path, limit_bytes=1024**2, pipe=True)
+
+
+def test_a_pipe_is_refused_where_none_is_expected_and_its_writer_is_not_woken(tmp_path: Path) -> None:
+    path = pipe(tmp_path / "pipe", b"secret")
+    with pytest.raises(UnusableFile, match="is a named pipe"):
+        read_file(path)
+    assert read_file(path, pipe=True) == b"secret"
+
+
+def test_other_kinds_are_refused_by_name(tmp_path: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as server:
+        os.chdir(tmp_path)  # paths of sockets are short
+        server.bind("socket")
+        for path, said in (
+            (tmp_path / "socket", "is a socket"),
+            (Path("/dev/zero"), "is a device"),
+            (tmp_path, "is a directory"),
+        ):
+            with pytest.raises(UnusableFile, match=said):
+                read_file(path, pipe=True)
+    (tmp_path / "link").symlink_to("/dev/zero")
+    with pytest.raises(UnusableFile, match="is a device"):
+        read_file(tmp_path / "link", pipe=True)
+
+
+def test_a_huge_sparse_file_is_refused_unread(tmp_path: Path) -> None:
+    with (tmp_path / "huge").open("wb") as file:
+        file.truncate(1 << 40)
+    with pytest.raises(UnusableFile, match="too large"):
+        read_file(tmp_path / "huge")
+
+
+def test_links_in_a_circle_and_missing_files_are_the_system_s_errors(tmp_path: Path) -> None:
+    (tmp_path / "loop").symlink_to("loop")
+    with pytest.raises(OSError, match="ymbolic links"):
+        read_file(tmp_path / "loop")
+    with pytest.raises(FileNotFoundError):
+        read_file(tmp_path / "missing")
