@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ckfunc.base.clock import SystemClock
-from ckfunc.base.errors import Busy, CkfuncError, NoProject
+from ckfunc.base.errors import Busy, CkfuncError, NoProject, Problem
 from ckfunc.base.files import cache_dir
 from ckfunc.base.inside import STATE_DIRECTORY, require_inside, require_own_state
 from ckfunc.cli.output import Output
@@ -26,6 +26,9 @@ if TYPE_CHECKING:
     from ckfunc.model.seed import Seed
     from ckfunc.runtime.compiler import Compiler
     from ckfunc.runtime.kept import KeptCompiler
+
+MOST_IGNORED = 3
+"""How many mistakes in the manifest are named by commands that go on in spite of them."""
 
 STARTING_S = 5.0
 """How long an emulator may hold its data directory without answering: before it is ready, and while it ends."""
@@ -46,6 +49,8 @@ class App:
         self._root: Path | None = None
         self._sources: Project | None = None
         self._project: Project | None = None
+        self._scripts: Project | None = None
+        self._targets: dict[str | None, tuple[Target, tuple[Problem, ...]]] = {}
         self._client: Client | None = None
         self._compiler: Compiler | None = None
         self._kept_compiler: KeptCompiler | None = None
@@ -115,10 +120,21 @@ class App:
             self._project = self.bundler().project(self.sources())
         return self._project
 
-    def reload_project(self) -> Project:
-        """Read the project from disk again, after a change of ours; later calls of `project` return it."""
-        self._project = self._sources = self.load_project()
-        return self._project
+    def scripts(self) -> Project:
+        """Return the project with its scripts as they are deployed, for commands that neither send nor run its values.
+
+        A variable without a value is a warning and stays as it is written. Raises InvalidManifest and InvalidModules.
+        """
+        if self._project is not None:
+            return self._project
+        if self._scripts is None:
+            self._scripts = self.bundler().project(self._read_project(lenient=True))
+        return self._scripts
+
+    def reload_scripts(self) -> Project:
+        """Read the project from disk again, after a change of ours; later calls of `scripts` return it."""
+        self._project = self._sources = self._scripts = None
+        return self.scripts()
 
     def load_project(self, *, lenient: bool = False) -> Project:
         """Read the project from disk, now, its scripts as they are deployed.
@@ -152,16 +168,31 @@ class App:
         command that is soon over runs one of its own then; one that lasts leaves the data to who starts the next.
         """
         if self._client is None:
-            target = self.sources().target
+            target = self._sources.target if self._sources else self._target_despite_mistakes()
             moved = partial(self._emulator_again, lasting=lasting) if target.emulator else None
             self._client = self.connect(self.connection(target), moved)
         return self._client
 
     def target(self) -> Target:
         """Return the target that is meant, whatever else may be wrong with the project."""
+        return self._found_target()[0]
+
+    def _found_target(self) -> tuple[Target, tuple[Problem, ...]]:
         from ckfunc.manifest import find_target
 
-        return find_target(self.root(), self.settings.target, self.environ)
+        wanted = self.settings.target
+        if wanted not in self._targets:
+            self._targets[wanted] = find_target(self.root(), wanted, self.environ)
+        return self._targets[wanted]
+
+    def _target_despite_mistakes(self) -> Target:
+        """Return the target, and warn of what is ignored: for commands that do not need the rest of the project."""
+        target, ignored = self._found_target()
+        for problem in ignored[:MOST_IGNORED]:
+            self.output.warn(f"ignored: {problem}")
+        if len(ignored) > MOST_IGNORED:
+            self.output.warn(f"ignored: {len(ignored) - MOST_IGNORED} more mistakes; `ckfunc check` shows them")
+        return target
 
     def connection(self, target: Target | None = None) -> Connection:
         """Return how to reach a target, which is the one that is meant unless given. Raises CredentialsMissing."""
@@ -235,8 +266,8 @@ class App:
     def secrets(self) -> tuple[str, ...]:
         """Return what must not be kept in a report of a bug, as far as it was read; never raises."""
         known: list[str] = []
-        if self._sources is not None:
-            known += (self._sources.runtime.environment or {}).values()
+        for project in (self._sources, self._scripts):
+            known += (project.runtime.environment or {}).values() if project else ()
         if self._client is not None:
             known += self._client.session.secrets()
         # Shorter ones would be found in the middle of any word.

@@ -29,13 +29,19 @@ if TYPE_CHECKING:
     from ckfunc.model.project import Project
 
 
-def make_plan(app: App, only: tuple[str, ...] = (), out: Path | None = None) -> Plan:
-    """Compare the project with its target, and keep the plan in a file if there is an `out`."""
+def make_plan(app: App, only: tuple[str, ...] = (), out: Path | None = None, *, whole: bool = True) -> Plan:
+    """Compare the project with its target, and keep the plan in a file if there is an `out`.
+
+    Unless it is to be the `whole` plan, variables that have no value here are not compared.
+    """
     from ckfunc.deploy import run, saved
     from ckfunc.deploy.cache import VersionCache
 
     place = None if out is None else app.named(out)
-    project, client = app.project(), app.client()
+    project = app.project() if whole else replace(app.scripts(), target=app.target())
+    for warning in () if whole else project.warnings:
+        app.output.warn(warning)
+    client = app.client()
     with app.output.progress("comparing"):
         plan = run.plan(project, client, VersionCache(project.root), run.Options(only=only))
     if place is not None:
@@ -49,7 +55,7 @@ def show_difference(
 ) -> int:
     """Print what a deploy would change, and what its gates would say, and return the exit code."""
     gates = wanted_gates(app, gate)
-    plan = make_plan(app, only, out)
+    plan = make_plan(app, only, out, whole=exit_code or out is not None)
     verdicts = try_gates(app, gates, plan) if gates else None
     show_plan(app.output, plan, markdown=markdown, verdicts=verdicts)
     require_open(verdicts or (), deploys=False)

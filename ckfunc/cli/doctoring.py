@@ -142,7 +142,7 @@ def _project(app: App) -> Iterator[Finding]:
 
 
 def _manifest(app: App) -> Finding:
-    project = app.load_project()
+    project = app.scripts()
     count = len(project.functions or ())
     said = f"functions.yaml: {count} function{'' if count == 1 else 's'}"
     if project.warnings:

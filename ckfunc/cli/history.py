@@ -58,7 +58,7 @@ class _Side:
 
 def show_versions(app: App, trigger_type: str, *, limit: int, blamed: bool) -> None:
     """List the versions of a function, the newest first, and with `blamed` the commit that each came from."""
-    client, cache = app.client(), VersionCache(app.sources().root)
+    client, cache = app.client(), VersionCache(app.root())
     function = function_of(client, trigger_type)
     found = list(islice(versions_of(client, function, cache), limit))
     here = _handler(app, trigger_type) if blamed else _whole_handler(app, trigger_type)
@@ -79,7 +79,7 @@ def show_versions(app: App, trigger_type: str, *, limit: int, blamed: bool) -> N
 def show_script(app: App, text: str) -> None:
     """Print the script of a version, exactly as it is deployed but for its line ends and control characters."""
     wanted = reference(text)
-    client, cache = app.client(), VersionCache(app.sources().root)
+    client, cache = app.client(), VersionCache(app.root())
     function = function_of(client, wanted.type)
     version = version_of(client, function, wanted.number, cache)
     if app.output.json:
@@ -110,14 +110,14 @@ def roll_function_back(app: App, trigger_type: str, *, to: int | None, yes: bool
     """Deploy an older script again, after showing what that changes; return the exit code."""
     if "@" in trigger_type:
         raise UsageProblem("rollback takes the type alone", hint="ckfunc rollback TYPE --to NUMBER")
-    project, client = app.sources(), app.client()
-    cache = VersionCache(project.root)
+    client = app.client()
+    cache = VersionCache(app.root())
     _require_application(app)
     function = function_of(client, trigger_type)
     wanted = prepare_rollback(client, function, to, cache)
     old, new = wanted.target.version_number, wanted.current.version_number + 1
     outcome: dict[str, Any] = {
-        "target": project.target.name,
+        "target": app.target().name,
         "type": printable(trigger_type),
         "from": wanted.current.version_number,
         "to": old,
@@ -135,7 +135,7 @@ def roll_function_back(app: App, trigger_type: str, *, to: int | None, yes: bool
         app,
         f"Deploy v{old} again, as v{new} of {printable(trigger_type)}?",
         shown=shown,
-        cancelled=f"Nothing was deployed to {project.target.name}.",
+        cancelled=f"Nothing was deployed to {app.target().name}.",
     ):
         if app.output.json:
             app.output.document({**outcome, "result": "declined"})
@@ -156,18 +156,18 @@ def roll_function_back(app: App, trigger_type: str, *, to: int | None, yes: bool
 
 def _rolled_back(app: App, wanted: Rollback) -> Item:
     """Deploy an old script as a deploy is done, and return what became of it."""
-    project, client = app.sources(), app.client()
-    cache, target = VersionCache(project.root), project.target
-    former = rolled_back(wanted, project.root, target)
+    root, target, client = app.root(), app.target(), app.client()
+    cache = VersionCache(root)
+    former = rolled_back(wanted, root, target)
     function = replace(wanted.function, current_version_number=wanted.current.version_number)
     seen = Snapshot(client.runtime(), (function,), {function.type: wanted.current})
-    report = carry_out(make(former, seen), client, Means(project.root, cache, clock=app.clock, command="rollback"))
+    report = carry_out(make(former, seen), client, Means(root, cache, clock=app.clock, command="rollback"))
     return next(one for one in report.items if one.kind == FUNCTIONS and one.name == function.type)
 
 
 def _require_application(app: App) -> None:
-    project, client = app.sources(), app.client()
-    guard(project, Snapshot(client.runtime(), ()), client, VersionCache(project.root))
+    client = app.client()
+    guard(app.target(), Snapshot(client.runtime(), ()), client, VersionCache(app.root()))
 
 
 def _say_working_copy(app: App, trigger_type: str, deployed: str) -> None:
@@ -179,7 +179,7 @@ def _say_working_copy(app: App, trigger_type: str, deployed: str) -> None:
 
 
 def _handler(app: App, trigger_type: str) -> Script | None:
-    return next((one.handler for one in app.project().functions or () if one.type == trigger_type), None)
+    return next((one.handler for one in app.scripts().functions or () if one.type == trigger_type), None)
 
 
 def _whole_handler(app: App, trigger_type: str) -> Script | None:
@@ -192,7 +192,7 @@ def _whole_handler(app: App, trigger_type: str) -> Script | None:
 
 
 def _deployed(app: App, wanted: Reference) -> _Side:
-    client, cache = app.client(), VersionCache(app.sources().root)
+    client, cache = app.client(), VersionCache(app.root())
     function = function_of(client, wanted.type)
     return _version_side(function, version_of(client, function, wanted.number, cache))
 
@@ -222,7 +222,7 @@ def _blamed(app: App, here: Script | None, found: list[FunctionVersion]) -> dict
             "functions.yaml does not name a handler for it, so there is no file whose history could be read"
         )
         return {}
-    commits = commits_of(app.sources().root, (here.path,))
+    commits = commits_of(app.root(), (here.path,))
     if here.modules:
         commits = tuple(sorted((*commits, *_bundled_commits(app, here)), key=lambda one: one.time))
     blamed = blame({one.version_number: script_digest(one) for one in found}, commits)
@@ -239,11 +239,11 @@ def _bundled_commits(app: App, here: Script) -> list[Commit]:
     """Return the commits that changed any file of a bundle, each with the digest of the bundle as it left that."""
     from ckfunc.bundle.past import Past
 
-    changes = {one.id: one for one in commits_of(app.sources().root, here.modules)}
+    changes = {one.id: one for one in commits_of(app.root(), here.modules)}
     newest = sorted(changes.values(), key=lambda one: one.time)[-MOST_BUNDLED:]
     if len(newest) < len(changes):
         app.output.warn(f"only the newest {MOST_BUNDLED} of {len(changes)} commits to its files were looked at")
-    past, bundler = Past(app.sources().root), app.bundler()
+    past, bundler = Past(app.root()), app.bundler()
     found = []
     with app.output.progress("bundling what each commit had"):
         for one in newest:

@@ -56,7 +56,7 @@ def show_logs(
     client = app.client(lasting=follow)
     with app.output.progress("reading"):
         functions = _functions(client, types)
-    stacks = Stacks(client, app.project, fresh=follow)
+    stacks = Stacks(client, app.scripts, fresh=follow)
     if types and not follow:
         _require_known(types, functions)
     if not follow:
@@ -92,7 +92,7 @@ def stream_logs(
     """
     from ckfunc.logs.follow import follow as following
 
-    stacks = Stacks(client, project or app.project, fresh=True)
+    stacks = Stacks(client, project or app.scripts, fresh=True)
 
     def stream() -> None:
         try:
@@ -146,7 +146,7 @@ def show_triggered(app: App, trigger_type: str, answer: Mapping[str, Any]) -> in
         if not app.output.json:
             detail = answer.get("detail")
             entry = Entry(trigger_type, invocation, read_detail({"id": invocation.id, **detail}) if detail else None)
-            show(app.output, entry, stacks=Stacks(app.client(), app.project, fresh=True))
+            show(app.output, entry, stacks=Stacks(app.client(), app.scripts, fresh=True))
     if "allowed" in answer and not app.output.json:
         verdict, style = ("allowed", "success") if answer["allowed"] else ("denied", "failure")
         why = f": {answer['reason']}" if answer.get("reason") else ""

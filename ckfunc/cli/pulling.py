@@ -125,8 +125,9 @@ def _pull_into(app: App, *, with_values: bool, yes: bool) -> int:
     from ckfunc.pull.base import keep_base, read_base
     from ckfunc.pull.update import Said, agreed, update
 
-    project, client = app.project(), app.client()
-    root, target = project.root, project.target
+    client, target = app.client(), app.target()
+    project = replace(app.scripts(), target=target)
+    root = project.root
     with app.output.progress("comparing"):
         remote, _ = _read(client, target, root)
         base = read_base(root, target.name, client.identity)
@@ -150,7 +151,7 @@ def _pull_into(app: App, *, with_values: bool, yes: bool) -> int:
     if not yes and not confirmed(app, "Write this?", shown=shown, hint="pass --yes to write it"):
         return EXIT_FAILED
     _write(root, files, env_path, env)
-    both = agreed(app.reload_project(), remote)
+    both = agreed(app.reload_scripts(), remote)
     # What is not decided yet is no common ground: the next pull asks again.
     keep_base(root, target.name, client.identity, replace(both, dependencies=None) if found.quarrels else both)
     rows = [(path, "updated") for path in files] + ([(env_path.name, "written")] if env is not None else [])

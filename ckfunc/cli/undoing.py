@@ -20,11 +20,11 @@ def undo_deploy(app: App, *, yes: bool, dry_run: bool, env_file: Path | None, ke
     from ckfunc.deploy.report import Ending, nothing_done
     from ckfunc.deploy.snapshot import overview, with_versions
 
-    project, client = app.sources(), app.client()
-    cache, root, target = VersionCache(project.root), project.root, project.target
+    root, target, client = app.root(), app.target(), app.client()
+    cache = VersionCache(root)
     with app.output.progress("comparing"):
         seen = overview(client)
-        run.guard(project, seen, client, cache)
+        run.guard(target, seen, client, cache)
         record, begun = journal.to_undo(root, target.name, client.identity)
         if record is None:
             raise undo.NothingToUndo(

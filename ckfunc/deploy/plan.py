@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from ckfunc.base.errors import PlatformOwned, WrongApplication
 from ckfunc.deploy.diff import Action, Change, diff
@@ -105,6 +105,8 @@ def make(project: Project, seen: Snapshot) -> Plan:
     steps: list[Step] = []
     for resource in RESOURCES:
         values, have = resource.want(project), resource.have(seen)
+        if values is not None and resource.secret and project.runtime.unknown:
+            values, have = (_without(one, project.runtime.unknown) for one in (values, have))
         if values is not None:
             want[resource.kind] = values
         if resource.keeps_others:
@@ -125,7 +127,7 @@ def make(project: Project, seen: Snapshot) -> Plan:
         changes=tuple(changes),
         unchanged=tuple(unchanged),
         unmanaged=tuple(unmanaged),
-        warnings=(*_disabled(wanted, remote), *_drifted(wanted, remote)),
+        warnings=(*_disabled(wanted, remote), *_drifted(wanted, remote), *_unknown(project)),
         steps=tuple(sorted(steps, key=lambda one: isinstance(one, Put) and one.last)),
         want=want,
         have=had,
@@ -200,6 +202,15 @@ def _disabled(wanted: Mapping[str, WantedFunction], remote: Mapping[str, Functio
         # A function without a version is disabled until it gets one.
         if name in wanted and not function.enabled and function.current_version_number:
             yield disabled_warning(name)
+
+
+def _without(values: Mapping[str, Any], names: Collection[str]) -> dict[str, Any]:
+    return {name: value for name, value in values.items() if name not in names}
+
+
+def _unknown(project: Project) -> Iterator[str]:
+    for name in sorted(project.runtime.unknown):
+        yield f"variable {name} is not compared: it has no value here"
 
 
 def _drifted(wanted: Mapping[str, WantedFunction], remote: Mapping[str, Function]) -> Iterator[str]:

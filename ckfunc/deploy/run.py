@@ -25,7 +25,7 @@ from ckfunc.deploy.saved import SavedPlan
 from ckfunc.deploy.scripts import Check, require_valid
 from ckfunc.deploy.snapshot import Snapshot, application_key, overview, with_versions
 from ckfunc.deploy.verify import read_back
-from ckfunc.model.project import Project
+from ckfunc.model.project import Project, Target
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +66,7 @@ def plan(project: Project, client: Remote, cache: VersionCache, options: Options
     require_known(project, options.only)
     seen = overview(client)
     if not options.allow_other_application:
-        guard(project, seen, client, cache)
+        guard(project.target, seen, client, cache)
     types = [one.type for one in project.functions or () if not options.only or one.type in options.only]
     made = planning.make(project, with_versions(seen, types, client, cache, at_once=options.at_once))
     return narrowed(made, options.only)
@@ -80,6 +80,7 @@ def prepare(
     `check` parses changed scripts and is not called without any. Raises what `plan` raises, InvalidScripts, StalePlan,
     NeedsFlag and NotResumable.
     """
+    assert not project.runtime.unknown  # noqa: S101 - such a plan can be shown, and would remove what it does not know
     made = plan(project, client, cache, options)
     if options.saved is not None and not options.allow_stale:
         saving.require_current(options.saved, made, client)
@@ -146,9 +147,9 @@ def carry_out(made: Plan, client: Remote, means: Means, resumed: Record | None =
             return report
 
 
-def guard(project: Project, seen: Snapshot, client: Remote, cache: VersionCache) -> None:
+def guard(target: Target, seen: Snapshot, client: Remote, cache: VersionCache) -> None:
     """Refuse credentials of another application than the target names. Raises WrongApplication."""
-    want = project.target.application
+    want = target.application
     if want is None:
         return
     if not want.isdecimal():
@@ -157,7 +158,7 @@ def guard(project: Project, seen: Snapshot, client: Remote, cache: VersionCache)
         got = str(seen.runtime.application_id)
     else:
         got = str(client.application().id)
-    planning.require_application(project.target, got)
+    planning.require_application(target, got)
 
 
 def _killed(root: Path, made: Plan, client: Remote) -> Record | None:

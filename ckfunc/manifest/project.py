@@ -63,7 +63,7 @@ def load(root: Path, target: str | None, environ: Mapping[str, str], *, lenient:
     problems += wrong
     if problems:
         raise refused(*dict.fromkeys(problems))
-    runtime = WantedRuntime(_dependencies(manifest), values.environment, initialization)
+    runtime = WantedRuntime(_dependencies(manifest), values.environment, initialization, values.unknown)
     where = targeting.target(manifest, name, values.application)
     warnings = (*_warnings(manifest), *map(str, dict.fromkeys(values.unresolved)))
     gates = _gates(targeting.section(manifest, name), manifest)
@@ -79,21 +79,28 @@ def targets(root: Path) -> tuple[str, ...]:
     return targeting.target_names(manifest)
 
 
-def find_target(root: Path, target: str | None, environ: Mapping[str, str]) -> Target:
-    """Return the target that `load` would take, without reading what it is to deploy: for commands that only ask.
+def find_target(root: Path, target: str | None, environ: Mapping[str, str]) -> tuple[Target, tuple[Problem, ...]]:
+    """Return the target that `load` would take, and the mistakes in the manifest that do not concern it.
 
-    Raises NoProject, NoSuchTarget, TargetNeeded, and InvalidManifest when the manifest is not YAML or the target's
-    application is not known; other mistakes do not matter here.
+    For commands that neither send nor run what the manifest describes: no script is read, and no variable of the
+    environment needs a value. Raises NoProject, NoSuchTarget, TargetNeeded, and InvalidManifest when the manifest is
+    not YAML or it is uncertain what the target is.
     """
     root = root.resolve()
     manifest, found = _read(root)
     if manifest is None:
         raise refused(*found)
-    name = targeting.choose(manifest, target)
-    application, problems = resolve_application(manifest, name, root, environ)
-    if problems:
-        raise refused(*problems)
-    return targeting.target(manifest, name, application)
+    found = (*found, *targeting.problems(manifest))
+    try:
+        name = targeting.choose(manifest, target)
+    except CkfuncError:
+        if found:
+            raise refused(*found) from None
+        raise
+    application, unknown = resolve_application(manifest, name, root, environ)
+    if serious := (*targeting.concerning(manifest, name, found, chosen=target is not None), *unknown):
+        raise refused(*serious)
+    return targeting.target(manifest, name, application), found
 
 
 def function_types(root: Path) -> tuple[str, ...]:

@@ -28,6 +28,8 @@ class Values:
     application: str | None = None
     unresolved: tuple[Problem, ...] = ()
     """Variables without a value that were let pass."""
+    unknown: frozenset[str] = frozenset()
+    """The names in `environment` whose values refer to such variables."""
 
 
 def resolve(
@@ -50,13 +52,16 @@ def resolve(
         return Values(), tuple(problems)
     if application and any(name not in values for name, _ in references(application.text)):
         application = None
+    unknown = [
+        name for name, leaf in (environment or {}).items() if any(one not in values for one, _ in references(leaf.text))
+    ]
     values = {name: f"${{{name}}}" for leaf in leaves for name, _ in references(leaf.text)} | values
     key = expand(application.text, values) if application else None
     if application and key is not None and not _LITERAL_APPLICATION.allows(key):
         message, node = f"application {_LITERAL_APPLICATION.wrong}", application.node
         problems.append(Problem(MANIFEST_NAME, node.line, node.column, message, _LITERAL_APPLICATION.hint))
     expanded = None if environment is None else {name: expand(leaf.text, values) for name, leaf in environment.items()}
-    return Values(expanded, key, unresolved), tuple(problems)
+    return Values(expanded, key, unresolved, frozenset(unknown)), tuple(problems)
 
 
 def resolve_application(

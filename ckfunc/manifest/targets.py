@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterable
+from typing import TypeAlias
+
 from ckfunc.base.errors import CkfuncError, Problem
 from ckfunc.manifest.checked import Branch
 from ckfunc.manifest.definition import MANIFEST_NAME
+from ckfunc.manifest.tree import Mapping, Scalar
 from ckfunc.manifest.validation import did_you_mean, one_of
 from ckfunc.model.project import Target
 
@@ -82,6 +87,38 @@ def problems(manifest: Branch) -> list[Problem]:
             message = f"target {name!r} is an emulator, which has an application of its own"
             found.append(Problem(MANIFEST_NAME, key.line, key.column, message, "remove `application` or `emulator`"))
     return found
+
+
+def concerning(manifest: Branch, name: str, found: Iterable[Problem], *, chosen: bool) -> list[Problem]:
+    """Return those mistakes in the manifest that make it uncertain what the target `name` is.
+
+    They are mistakes in `targets` but for those in other targets; and in `default_target`, unless the target was
+    `chosen` by name. Without a section `targets`, any mistake counts: its key may be misspelt.
+    """
+    top = _regions(manifest.node)
+    targets = manifest.branch("targets")
+    others = [region for key, region in (_regions(targets.node) if targets else {}).items() if key != name]
+    regions = [top[key] for key in ("targets", *(() if chosen else ("default_target",))) if key in top]
+    return [
+        one
+        for one in found
+        if one.path == MANIFEST_NAME and ("targets" not in top or _within(one, regions)) and not _within(one, others)
+    ]
+
+
+_Region: TypeAlias = tuple[tuple[int, int], tuple[float, float]]
+"""Line and column where an entry of a mapping begins, and where the next one does."""
+
+
+def _regions(mapping: Mapping) -> dict[str, _Region]:
+    keys = [key for key, _ in mapping.entries if isinstance(key, Scalar)]
+    begins = [(key.line, key.column) for key in keys]
+    ends: list[tuple[float, float]] = [*begins[1:], (math.inf, math.inf)]
+    return {key.text: (begin, end) for key, begin, end in zip(keys, begins, ends, strict=True)}
+
+
+def _within(problem: Problem, regions: Iterable[_Region]) -> bool:
+    return any(begin <= (problem.line, problem.column) < end for begin, end in regions)
 
 
 def _defined(manifest: Branch) -> tuple[str, ...]:

@@ -49,6 +49,8 @@ class WantedRuntime:
     dependencies: Mapping[str, str] | None = None
     environment: Mapping[str, str] | None = field(default=None, repr=False)
     initialization_script: Script | None = None
+    unknown: frozenset[str] = frozenset()
+    """Variables of the environment that have no value here: they are neither compared nor deployed."""
 
 
 @dataclass(frozen=True, slots=True)

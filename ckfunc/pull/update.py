@@ -213,7 +213,7 @@ class _Work:
                     self._remove(name, said, place)
             elif refers_to := whole_reference(texts[name]):
                 values[refers_to] = theirs[name]
-            elif ours.get(name) != theirs[name]:
+            elif ours.get(name) != theirs[name] and name not in project.runtime.unknown:
                 self.notes.append(f"{name} has another value in the application; functions.yaml keeps its own")
         return values
 

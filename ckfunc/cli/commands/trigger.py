@@ -45,9 +45,9 @@ def trigger(app: App, trigger_type: str, data: str | None) -> int:
     from ckfunc.cli.invocations import show_triggered
 
     event = event_from(data)
-    if not app.sources().target.emulator:
+    if not app.target().emulator:
         raise CkfuncError(
-            f"target {app.sources().target.name!r} is the real platform, which fires its events itself",
+            f"target {app.target().name!r} is the real platform, which fires its events itself",
             hint="use --target local, or any target with `emulator: true`",
         )
     client = app.client()  # which may have to start an emulator: not what takes long here

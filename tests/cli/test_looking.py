@@ -1,0 +1,179 @@
+"""Looking at an application and going back need neither values of variables nor a manifest without mistakes."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from cli.conftest import Ckfunc
+from support.commands import Command
+
+TYPE = "user.attempted.start_session"
+MANIFEST = """\
+version: 1
+default_target: local
+runtime:
+  environment:
+    API_KEY: ${API_KEY}
+    PREFIXED: key-${API_KEY}
+    GREETING: hello
+functions:
+  user.attempted.start_session: {handler: handlers/start.ts}
+targets:
+  local: {emulator: true}
+  production: {application: 42, protected: true}
+"""
+
+
+@pytest.fixture
+def project(ckfunc: Ckfunc, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A project with two deploys behind it, whose variable has no value here."""
+    (tmp_path / "handlers").mkdir()
+    (tmp_path / "functions.yaml").write_text(MANIFEST)
+    with monkeypatch.context() as patched:
+        patched.setenv("API_KEY", "value-of-the-key")
+        for word in ("one", "two"):
+            (tmp_path / "handlers/start.ts").write_text(f"async function handleEvent() {{ return '{word}'; }}\n")
+            assert ckfunc("-C", tmp_path, "deploy", "-q").code == 0
+    monkeypatch.delenv("API_KEY", raising=False)
+    return tmp_path
+
+
+def edit(project: Path, before: str, after: str) -> None:
+    manifest = project / "functions.yaml"
+    assert before in manifest.read_text()
+    manifest.write_text(manifest.read_text().replace(before, after))
+
+
+LOOKING: dict[str, tuple[tuple[str, ...], str]] = {
+    "trigger": ((TYPE, "--data", '{"username": "jane"}'), "two"),
+    "logs": ((), ""),
+    "versions": ((TYPE,), "v2"),
+    "show": ((f"{TYPE}@1",), "'one'"),
+    "diff": ((f"{TYPE}@1", TYPE), "'two'"),
+    "api": (("GET", "/v1/runtimes/nodejs"), "API_KEY"),
+    "whoami": ((), "application"),
+    "undo": (("--dry-run",), "'one'"),
+}
+
+
+@pytest.mark.parametrize("command", LOOKING)
+def test_commands_that_look_need_no_values(ckfunc: Ckfunc, project: Path, command: str) -> None:
+    arguments, said = LOOKING[command]
+    ran = ckfunc("-C", project, command, *arguments)
+    assert ran.code == 0, ran
+    assert said in ran.out
+    assert "has no value" not in ran.err
+
+
+def test_the_working_copy_is_compared_without_values(ckfunc: Ckfunc, project: Path) -> None:
+    ran = ckfunc("-C", project, "versions", TYPE)
+    assert "as here" in ran.out
+    assert "not compared" not in ran.err
+
+
+@pytest.mark.parametrize("arguments", [("undo", "--yes"), ("rollback", TYPE, "--yes")], ids=" ".join)
+def test_going_back_needs_no_values(ckfunc: Ckfunc, project: Path, arguments: tuple[str, ...]) -> None:
+    assert ckfunc("-C", project, *arguments).code == 0
+    assert "'one'" in ckfunc("-C", project, "show", TYPE).out
+
+
+def test_logs_are_followed_without_values(ckfunc: Ckfunc, project: Path) -> None:
+    with Command("-C", project, "emulator", "--port", "0") as emulator:
+        emulator.until("ready")
+        with Command("-C", project, "logs", "-f") as logs:
+            logs.until("following")
+            assert ckfunc("-C", project, "trigger", TYPE, "--data", '{"username": "jane"}').code == 0
+            logs.until("two")
+            assert logs.interrupt() == 130
+        emulator.interrupt()
+
+
+@pytest.mark.parametrize(
+    ("command", "code"),
+    [(("deploy",), 1), (("deploy", "--dry-run"), 1), (("diff", "--exit-code"), 1), (("diff", "--out", "p.json"), 1),
+     (("invoke", TYPE), 1), (("watch",), 1), (("dev", "--port", "0"), 1)],
+    ids=str,
+)  # fmt: skip
+def test_commands_that_send_or_run_values_need_them(
+    ckfunc: Ckfunc, project: Path, command: tuple[str, ...], code: int
+) -> None:
+    ran = ckfunc("-C", project, *command)
+    assert ran.code == code
+    assert "functions.yaml:5:14: ${API_KEY} has no value" in ran.err
+
+
+def test_a_difference_leaves_out_what_has_no_value_and_says_so(ckfunc: Ckfunc, project: Path) -> None:
+    edit(project, "GREETING: hello", "GREETING: goodbye")
+    ran = ckfunc("-C", project, "diff")
+    assert ran.code == 0
+    assert "variable API_KEY is not compared: it has no value here" in ran.out
+    assert "variable PREFIXED is not compared" in ran.out
+    assert "Plan: 1 to update" in ran.out
+    plan = json.loads(ckfunc("-C", project, "diff", "--json").out)
+    assert [one["name"] for one in plan["changes"]] == ["GREETING"]
+
+
+def test_a_pull_needs_no_values(ckfunc: Ckfunc, project: Path) -> None:
+    script = "async function handleEvent() { return 'theirs'; }\\n"
+    found = json.loads(ckfunc("-C", project, "api", "GET", "/v1/runtimes/nodejs/functions").out)
+    number = found["_embedded"]["functions"][0]["id"]
+    body = json.dumps({"handlerScript": script})
+    assert ckfunc("-C", project, "api", "POST", f"/v1/functions/{number}/versions", "--data", body).code == 0
+    ran = ckfunc("-C", project, "pull", "--yes")
+    assert ran.code == 0, ran
+    assert "theirs" in (project / "handlers/start.ts").read_text()
+    assert "another value" not in ran.err
+
+
+MISTAKES = (
+    ("handler: handlers/start.ts", "handler: handlers/missing.ts"),
+    ("GREETING: hello", "GREETING: 0042"),
+    ("version: 1", "version: 1\nnonsense: {}"),
+    ("protected: true", "protected: maybe"),  # of the other target
+)
+
+
+@pytest.mark.parametrize(("before", "after"), MISTAKES, ids=lambda one: one.split("\n")[-1])
+def test_mistakes_that_do_not_concern_the_target_stop_neither_looking_nor_going_back(
+    ckfunc: Ckfunc, project: Path, before: str, after: str
+) -> None:
+    edit(project, before, after)
+    ran = ckfunc("-C", project, "show", TYPE)
+    assert ran.code == 0 and "'two'" in ran.out
+    if "missing" not in after:  # which only a command that reads scripts finds
+        assert "warning: ignored: functions.yaml:" in ran.err
+    assert ckfunc("-C", project, "undo", "--yes").code == 0
+    assert "'one'" in ckfunc("-C", project, "show", TYPE).out
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("local: {emulator: true}", "local: {emulator: true, protekted: true}"),
+        ("local: {emulator: true}", "local: {emulator: true, protected: maybe}"),
+        ("default_target: local", "default_target: lokal"),
+        ("targets:", "targetz:"),
+    ],
+)
+def test_mistakes_that_concern_the_target_stop_everything(
+    ckfunc: Ckfunc, project: Path, before: str, after: str
+) -> None:
+    edit(project, before, after)
+    for arguments in (("show", TYPE), ("undo", "--yes"), ("rollback", TYPE, "--yes"), ("logs",)):
+        ran = ckfunc("-C", project, *arguments)
+        assert ran.code == 1
+        assert "error: functions.yaml has a mistake" in ran.err
+
+
+def test_a_mistake_in_another_target_does_not_matter_to_the_one_that_is_named(ckfunc: Ckfunc, project: Path) -> None:
+    edit(project, "default_target: local", "default_target: lokal")
+    ran = ckfunc("-C", project, "show", TYPE, "--target", "local")
+    assert ran.code == 0
+    assert "ignored: functions.yaml:2:17: default_target names no target" in ran.err
+
+
+def test_doctor_warns_of_a_variable_without_a_value(ckfunc: Ckfunc, project: Path) -> None:
+    found = json.loads(ckfunc("-C", project, "doctor", "--json").out)
+    assert [one["verdict"] for one in found if one["check"] == "manifest"] == ["warn"]
