@@ -13,6 +13,7 @@ from ckfunc.model.invocation import ConsoleLine
 from ckfunc.runtime.frames import BrokenStream
 
 _LEVELS = frozenset({"log", "info", "debug", "warn", "error", "trace"})
+_STREAMS = frozenset({"log", "error"})
 _LONGEST_MS = 1e9
 _TOO_DEEP = HandlerError(
     "ResultError", f"the handler's result is nested too deeply; at most {DEEPEST} levels are allowed"
@@ -45,6 +46,12 @@ def read_line(header: Mapping[str, Any], body: str) -> ConsoleLine:
     if not isinstance(level, str) or level not in _LEVELS:
         raise BrokenStream("a line has no level")
     return ConsoleLine(level, body)
+
+
+def stream_of(header: Mapping[str, Any], role: str) -> str | None:
+    """Return the stream whose unfinished line a `log` frame adds to ("part") or completes ("ends"), or None."""
+    stream = header.get(role)
+    return stream if isinstance(stream, str) and stream in _STREAMS else None
 
 
 def read_answer(header: Mapping[str, Any], body: str) -> Answer:

@@ -5,17 +5,18 @@ from __future__ import annotations
 import asyncio
 import re
 from collections import deque
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from ckfunc.model.execution import Compiled, Environment, HandlerError, HandlerVersion, Limits, Steady
 from ckfunc.model.invocation import ConsoleLine
-from ckfunc.runtime.answers import Answer, read_answer, read_line, request_of
+from ckfunc.runtime.answers import Answer, read_answer, read_line, request_of, stream_of
 from ckfunc.runtime.frames import BrokenStream, Decoder, encode
 from ckfunc.runtime.launch import Places, host_command
 from ckfunc.runtime.links import HAS_SOCKETS, Link, connect
 from ckfunc.runtime.node import bare_environment
+from ckfunc.runtime.output import Lines, Written
 from ckfunc.runtime.processes import death, kill_group, resident_bytes
 from ckfunc.runtime.scripts import place
 from ckfunc.runtime.warden import Warden
@@ -24,7 +25,6 @@ _TICK_S = 0.05
 _START_S = 30.0
 _RENEW_S = 5.0
 _KEPT_VERSIONS = 4
-_EARLY_LINES = 200
 _MIB = 1024 * 1024
 
 OnConsole = Callable[[ConsoleLine], None]
@@ -45,8 +45,10 @@ class _Request:
     deadline: float
     what: str
     """The start of the sentence when it takes too long."""
-    console: list[ConsoleLine] = field(default_factory=list)
+    lines: Lines
     on_console: OnConsole | None = None
+    runs: bool = False
+    """Whether it is a run of a handler."""
 
 
 class Host:
@@ -76,7 +78,8 @@ class Host:
         self._last_id = 0
         self._tokens: dict[HandlerVersion, int] = {}
         self._imports = False
-        self._early: deque[ConsoleLine] = deque(maxlen=_EARLY_LINES)
+        self._early = Lines(limits.console_bytes)
+        self._written = {1: Written("log"), 2: Written("error")}
         self._baseline: int | None = None
         self._ticker: asyncio.TimerHandle | None = None
         self._culprit: int | None = None
@@ -98,6 +101,7 @@ class Host:
                 env={**bare_environment(), "TMPDIR": str(self._places.scratch)},
                 on_data=self._on_data,
                 on_end=self._on_end,
+                on_output=self._on_output,
                 sockets=self._sockets,
             )
         except OSError as error:
@@ -146,7 +150,7 @@ class Host:
         What was loaded is forgotten. Only processes with a renewable environment can do this.
         """
         self._tokens.clear()
-        self._early.clear()
+        self._early.take()
         if self._imports or self._requests or not self.alive:
             return False
         try:
@@ -187,8 +191,8 @@ class Host:
 
         `label` goes with the run's requests to the API; `steady` is its own clock, where the environment is steady.
         """
-        identity, request = self._expect("the handler did not finish", self._limits.time_s, on_console)
-        for line in self._take_early():
+        identity, request = self._expect("the handler did not finish", self._limits.time_s, on_console, runs=True)
+        for line in self._early.take():
             self._print(request, line)
         header: dict[str, Any] = {"op": "invoke", "id": identity, "token": token, "label": label}
         if steady is not None:
@@ -196,11 +200,11 @@ class Host:
         if self._inspect_port is not None:
             header["inspect"] = self._inspect_port
         self._send(encode(header, event_json))
-        return await request.answer, request.console
+        return await request.answer, request.lines.kept
 
     def take_early(self) -> tuple[ConsoleLine, ...]:
         """Return what was printed outside any run since the last one, and forget it."""
-        return tuple(self._take_early())
+        return tuple(self._early.take())
 
     # What state it is in
 
@@ -266,13 +270,16 @@ class Host:
         if answer.error is not None:
             raise Failed(answer.error)
 
-    def _expect(self, what: str, limit_s: float, on_console: OnConsole | None = None) -> tuple[int, _Request]:
+    def _expect(
+        self, what: str, limit_s: float, on_console: OnConsole | None = None, *, runs: bool = False
+    ) -> tuple[int, _Request]:
         identity = self._last_id
         self._last_id += 1
         now = self._loop.time()
         self.last_used = now
         what = f"{what} within {limit_s:g} s"
-        request = _Request(self._loop.create_future(), now + limit_s, what, on_console=on_console)
+        lines = Lines(self._limits.console_bytes)
+        request = _Request(self._loop.create_future(), now + limit_s, what, lines, on_console, runs)
         self._requests[identity] = request
         if self._burial is not None:
             self._settle(identity, Answer(self._verdict or _GONE))
@@ -281,9 +288,13 @@ class Host:
         return identity, request
 
     def _settle(self, identity: int, answer: Answer) -> None:
-        request = self._requests.pop(identity, None)
+        request = self._requests.get(identity)
         if request is None:
             return
+        if request.runs:
+            for line in (*request.lines.unfinished(), *self._unfinished()):
+                self._print(request, line)
+        del self._requests[identity]
         if not request.answer.done():  # its caller may have been cancelled
             request.answer.set_result(answer)
         self.last_used = self._loop.time()
@@ -294,29 +305,58 @@ class Host:
                 break
 
     def _on_data(self, data: bytes) -> None:
+        if self._link is not None:
+            self._link.drain()  # what was written before an answer belongs before it
         try:
             for header, body in self._decoder.feed(data):
                 if header.get("op") != "log":
                     self._settle(request_of(header), read_answer(header, body))
-                    continue
-                line = read_line(header, body)
-                request = self._requests.get(request_of(header))
-                if request is None:
-                    self._early.append(line)
                 else:
-                    self._print(request, line)
+                    self._on_line(header, body)
         except BrokenStream:
             self.kill(HandlerError("HostError", "the handler wrote to the channel that its host uses"))
 
-    def _print(self, request: _Request, line: ConsoleLine) -> None:
-        request.console.append(line)
-        if request.on_console is not None:
-            request.on_console(line)
+    def _on_line(self, header: Mapping[str, Any], body: str) -> None:
+        line, identity = read_line(header, body), request_of(header)
+        request = self._requests.get(identity) if identity else None
+        lines = self._early if request is None else request.lines
+        if stream := stream_of(header, "part"):
+            lines.begin(stream, body)
+            return
+        if stream := stream_of(header, "ends"):
+            lines.end(stream)
+        if request is not None:
+            self._print(request, line)
+        elif identity:
+            self._early.add(line)  # of a run that is over: the next one shows it
+        else:
+            self._print_stray(line)
 
-    def _take_early(self) -> list[ConsoleLine]:
-        lines = list(self._early)
-        self._early.clear()
-        return lines
+    def _on_output(self, descriptor: int, data: bytes) -> None:
+        """Take what was written to descriptor 1 or 2 past JavaScript: by native code, by another thread."""
+        for line in self._written[descriptor].take(data):
+            self._print_stray(line)
+
+    def _unfinished(self) -> Iterator[ConsoleLine]:
+        """Yield the beginnings of lines that a run which ends has written to descriptors 1 and 2, if it was it."""
+        if sum(one.runs for one in self._requests.values()) == 1:
+            for written in self._written.values():
+                yield from written.rest()
+
+    def _print_stray(self, line: ConsoleLine) -> None:
+        """Print a line that is not known to belong to any run."""
+        if all(one.runs for one in self._requests.values()):  # a version that loads may have printed it
+            for request in self._requests.values():
+                several = len(self._requests) > 1
+                line = ConsoleLine(line.level, f"[process] {line.text}") if several else line
+                self._print(request, line, limited=True)
+                return
+        self._early.add(line)
+
+    def _print(self, request: _Request, line: ConsoleLine, *, limited: bool = False) -> None:
+        for shown in request.lines.add(line, limited=limited):
+            if request.on_console is not None:
+                request.on_console(shown)
 
     def _tick(self) -> None:
         self._ticker = None
@@ -362,6 +402,7 @@ class Host:
             if self._verdict is None:
                 self._verdict = self._cause(process.returncode or 0, await link.last_words())
                 self._culprit = None
+            link.drain()
             link.close()
         verdict = self._verdict or _GONE
         shared = HandlerError(verdict.name, f"stopped with another run of the same function: {verdict.message}")

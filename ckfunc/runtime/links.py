@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import queue
 import socket
 import subprocess
@@ -11,13 +12,17 @@ import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Protocol, cast
+from typing import IO, Any, Protocol, TypeAlias, cast
 
-from ckfunc.runtime.processes import kill_group, start_group
+from ckfunc.runtime.processes import start_group
 
 HAS_SOCKETS = sys.platform != "win32"
 _TAIL = 8192
 _BUFFER = 1024 * 1024
+_CHUNK = 65536
+
+OnOutput: TypeAlias = Callable[[int, bytes], None]
+"""Takes what was written to a standard descriptor, 1 or 2."""
 
 
 class Link(Protocol):
@@ -28,8 +33,11 @@ class Link(Protocol):
     def write(self, data: bytes) -> None:
         """Send; never blocks, and does nothing once the link is closed."""
 
+    def drain(self) -> None:
+        """Hand on what the process has written to its standard descriptors so far, where that can be known."""
+
     async def last_words(self) -> str:
-        """Return the end of what the ended process wrote to its standard error, "" where that is not kept."""
+        """Return the end of what the ended process wrote to its standard error, after handing on all of it."""
 
     def close(self) -> None:
         """Let go of every descriptor."""
@@ -42,15 +50,17 @@ async def connect(
     env: dict[str, str],
     on_data: Callable[[bytes], None],
     on_end: Callable[[], None],
+    on_output: OnOutput = lambda _descriptor, _data: None,
     sockets: bool = HAS_SOCKETS,
 ) -> Link:
     """Start `command INPUT_FD OUTPUT_FD …` and return its link; the callbacks run in the loop. Raises OSError.
 
+    `on_output` takes what the process writes to its standard descriptors, but for those that are the channel.
     `command` holds the two words "INPUT" and "OUTPUT" where the numbers of the descriptors go.
     """
     if sockets:
-        return await _connect_by_socket(command, cwd, env, on_data, on_end)
-    return _PipeLink(_numbered(command, 0, 1), cwd, env, on_data, on_end)
+        return await _connect_by_socket(command, cwd, env, on_data, on_end, on_output)
+    return _PipeLink(_numbered(command, 0, 1), cwd, env, on_data, on_end, on_output)
 
 
 def _numbered(command: list[str], given: int, taken: int) -> list[str]:
@@ -63,12 +73,13 @@ class _SocketLink(asyncio.Protocol):
 
     process: subprocess.Popen[bytes]
 
-    def __init__(self, on_data: Callable[[bytes], None], on_end: Callable[[], None]) -> None:
+    def __init__(self, on_data: Callable[[bytes], None], on_end: Callable[[], None], on_output: OnOutput) -> None:
         self.data_received = on_data  # type: ignore[assignment]  # one call less for each message
         self._on_end = on_end
         self._transport: asyncio.Transport | None = None
-        self.tail = _Tail()
-        self.errors: asyncio.BaseTransport | None = None
+        self._loop = asyncio.get_running_loop()
+        self._tail = _Tail(on_output)
+        self._open: dict[int, IO[bytes]] = {}
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
@@ -80,37 +91,82 @@ class _SocketLink(asyncio.Protocol):
         if self._transport is not None and not self._transport.is_closing():
             self._transport.write(data)
 
+    def listen(self) -> None:
+        """Begin to read what the process writes to its standard descriptors."""
+        for descriptor, stream in ((1, self.process.stdout), (2, self.process.stderr)):
+            if sys.platform != "win32" and stream is not None:
+                os.set_blocking(stream.fileno(), False)
+                self._open[descriptor] = stream
+                self._loop.add_reader(stream.fileno(), self._read, descriptor, stream)
+
+    def drain(self) -> None:
+        for descriptor, stream in list(self._open.items()):
+            while self._read(descriptor, stream):
+                pass
+
     async def last_words(self) -> str:
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self.tail.ended.wait(), 0.2)
-        return bytes(self.tail.kept).decode("utf-8", "replace")
+        until = self._loop.time() + 0.2
+        self.drain()
+        while self._open and self._loop.time() < until:  # something that the process started may hold them
+            await asyncio.sleep(0.005)
+            self.drain()
+        return self._tail.text()
 
     def close(self) -> None:
-        for transport in (self._transport, self.errors):
-            if transport is not None:
-                transport.close()
+        if self._transport is not None:
+            self._transport.close()
+        for descriptor in list(self._open):
+            self._forget(descriptor)
+
+    def _read(self, descriptor: int, stream: IO[bytes]) -> bool:
+        """Hand on one chunk; tell whether there may be more at once."""
+        try:
+            data = os.read(stream.fileno(), _CHUNK)
+        except BlockingIOError:
+            return False
+        except OSError:
+            data = b""
+        if not data:
+            self._forget(descriptor)
+            return False
+        self._tail.take(descriptor, data)
+        return len(data) == _CHUNK
+
+    def _forget(self, descriptor: int) -> None:
+        if (stream := self._open.pop(descriptor, None)) is not None:
+            self._loop.remove_reader(stream.fileno())
+            stream.close()
 
 
-class _Tail(asyncio.Protocol):
-    """Keeps the last few kilobytes, however much there is."""
+class _Tail:
+    """Hands on output, and keeps the last few kilobytes of standard error, however much there is."""
 
-    def __init__(self) -> None:
-        self.kept = bytearray()
-        self.ended = asyncio.Event()
+    def __init__(self, on_output: OnOutput) -> None:
+        self._on_output = on_output
+        self._kept = bytearray()
 
-    def data_received(self, data: bytes) -> None:
-        self.kept += data
-        del self.kept[:-_TAIL]
+    def take(self, descriptor: int, data: bytes) -> None:
+        """Hand on some output."""
+        if descriptor == 2:
+            self._kept += data
+            del self._kept[:-_TAIL]
+        self._on_output(descriptor, data)
 
-    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - the base class's name
-        self.ended.set()
+    def text(self) -> str:
+        """Return what was kept."""
+        return bytes(self._kept).decode("utf-8", "replace")
 
 
 async def _connect_by_socket(
-    command: list[str], cwd: Path, env: dict[str, str], on_data: Callable[[bytes], None], on_end: Callable[[], None]
+    command: list[str],
+    cwd: Path,
+    env: dict[str, str],
+    on_data: Callable[[bytes], None],
+    on_end: Callable[[], None],
+    on_output: OnOutput,
 ) -> _SocketLink:
     loop = asyncio.get_running_loop()
-    link = _SocketLink(on_data, on_end)
+    link = _SocketLink(on_data, on_end, on_output)
     ours, theirs = socket.socketpair()
     try:
         for end in (ours, theirs):
@@ -123,7 +179,7 @@ async def _connect_by_socket(
             cwd=cwd,
             env=env,
             stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             pass_fds=(theirs.fileno(),),
         )
@@ -133,13 +189,7 @@ async def _connect_by_socket(
         raise
     finally:
         theirs.close()
-    try:
-        link.errors, _ = await loop.connect_read_pipe(lambda: link.tail, link.process.stderr)
-    except BaseException:
-        kill_group(link.process)
-        link.process.wait()
-        link.close()
-        raise
+    link.listen()
     return link
 
 
@@ -153,35 +203,51 @@ class _PipeLink:
         env: dict[str, str],
         on_data: Callable[[bytes], None],
         on_end: Callable[[], None],
+        on_output: OnOutput,
     ) -> None:
         self._loop = asyncio.get_running_loop()
+        self._tail = _Tail(on_output)
         self._on_data = on_data
         self._on_end = on_end
         self._queue: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
         self.process = start_group(
-            command, cwd=cwd, env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+            command, cwd=cwd, env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
         )
-        self._threads = [threading.Thread(target=target, daemon=True) for target in (self._read, self._send)]
+        self._errors_ended = asyncio.Event()
+        targets = (self._read, self._read_errors, self._send)
+        self._threads = [threading.Thread(target=target, daemon=True) for target in targets]
         for thread in self._threads:
             thread.start()
 
     def write(self, data: bytes) -> None:
         self._queue.put(data)
 
+    def drain(self) -> None:
+        """The threads do that; what they are about to hand on cannot be known."""
+
     async def last_words(self) -> str:
-        return ""
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._errors_ended.wait(), 0.2)
+        return self._tail.text()
 
     def close(self) -> None:
         self._queue.put(None)
-        for thread in self._threads:  # both end at once when the process has
+        for thread in self._threads:  # all end at once when the process has
             thread.join()
 
     def _read(self) -> None:
         stream: Any = self.process.stdout
         with contextlib.suppress(OSError, ValueError), stream:
-            while data := stream.read1(65536):
+            while data := stream.read1(_CHUNK):
                 self._tell(self._on_data, data)
         self._tell(self._on_end)
+
+    def _read_errors(self) -> None:
+        stream: Any = self.process.stderr
+        with contextlib.suppress(OSError, ValueError), stream:
+            while data := stream.read1(_CHUNK):
+                self._tell(self._tail.take, 2, data)
+        self._tell(self._errors_ended.set)
 
     def _send(self) -> None:
         stream: Any = self.process.stdin
@@ -190,6 +256,6 @@ class _PipeLink:
                 stream.write(data)
                 stream.flush()
 
-    def _tell(self, callback: Callable[..., None], *arguments: bytes) -> None:
+    def _tell(self, callback: Callable[..., None], *arguments: Any) -> None:
         with contextlib.suppress(RuntimeError):  # the loop was closed
             self._loop.call_soon_threadsafe(callback, *arguments)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 
+import pytest
+
 from ckfunc.model.execution import Limits
 from ckfunc.model.invocation import ConsoleLine
 
@@ -63,6 +65,182 @@ async function handleEvent() {
   await new Promise((done) => process.stdout.write('', 'utf8', done));
 }""")
     assert lines(outcome) == [("error", "problem"), ("log", "one line"), ("log", "and the rest")]
+
+
+def test_what_is_written_to_descriptors_1_and_2_becomes_lines_in_order(run):
+    outcome = run("""
+const fs = require('fs');
+async function handleEvent() {
+  console.log('first');
+  fs.writeSync(1, 'second\\n');
+  fs.writeSync(2, Buffer.from('xxthird\\nxx'), 2, 6);
+  fs.writeFileSync(1, 'fourth\\n');
+  fs.writevSync(1, [Buffer.from('fif'), Buffer.from('th\\n')]);
+  await new Promise((done) => fs.write(1, 'sixth\\n', (error, size) => { console.log(error, size); done(); }));
+  const { promisify } = require('util');
+  console.log(await promisify(fs.write)(2, 'seventh\\n'));
+  await new Promise((done) => fs.createWriteStream(null, { fd: 1, autoClose: false }).write('eighth\\n', done));
+  process._rawDebug('%s', 'ninth');
+  fs.writeSync(1, 'no newline');
+}""")
+    assert lines(outcome) == [
+        ("log", "first"),
+        ("log", "second"),
+        ("error", "third"),
+        ("log", "fourth"),
+        ("log", "fifth"),
+        ("log", "sixth"),
+        ("log", "null 6"),
+        ("error", "seventh"),
+        ("log", "{ bytesWritten: 8, buffer: 'seventh\\n' }"),
+        ("log", "eighth"),
+        ("error", "ninth"),
+        ("log", "no newline"),
+    ]
+
+
+def test_es_modules_that_import_a_function_of_fs_are_captured_too(run):
+    outcome = run(
+        "import { writeSync } from 'node:fs';\nexport const handleEvent = () => { writeSync(1, 'seen\\n'); };"
+    )
+    assert lines(outcome) == [("log", "seen")]
+
+
+def test_writes_to_files_and_their_mistakes_are_nodes_own(run):
+    outcome = run("""
+const fs = require('fs');
+function handleEvent() {
+  const file = `${require('os').tmpdir()}/note.txt`;
+  fs.writeFileSync(file, 'a');
+  fs.appendFileSync(file, 'b');
+  const open = fs.openSync(file, 'a');
+  fs.writeSync(open, 'c');
+  const codes = [() => fs.writeSync(1, 5), () => fs.writeSync(1, Buffer.from('x'), 9), () => fs.write(1, 'x')];
+  const refused = codes.map((one) => { try { one(); } catch (error) { return error.code; } });
+  return [fs.readFileSync(file, 'utf8'), ...refused];
+}""")
+    assert outcome.payload_json == '["abc","ERR_INVALID_ARG_TYPE","ERR_OUT_OF_RANGE","ERR_INVALID_ARG_TYPE"]'
+    assert lines(outcome) == []
+
+
+def test_a_line_that_is_written_in_parts_is_one_line_whatever_completes_it(run):
+    outcome = run("""
+function handleEvent() {
+  process.stdout.write('Loading… ');
+  console.log('done');
+  for (const byte of Buffer.from('naïve 😀\\r\\n')) process.stdout.write(Buffer.from([byte]));
+  process.stdout.write('6869', 'hex');
+}""")
+    assert lines(outcome) == [("log", "Loading… done"), ("log", "naïve 😀"), ("log", "hi")]
+
+
+def test_an_unfinished_line_is_kept_when_the_process_ends(play):
+    async def scenario(bench):
+        write = "process.stdout.write('whole\\nhalf '); process.stdout.write('a line');"
+        hangs = await bench.run(f"function handleEvent() {{ {write} for (;;); }}")
+        crashes = await bench.run(f"function handleEvent() {{ {write} process.abort(); }}", number=2)
+        exits = await bench.run(f"function handleEvent() {{ {write} process.reallyExit(1); }}", number=3)
+        return hangs, crashes, exits
+
+    for outcome in play(scenario, limits=Limits(time_s=0.5)):
+        assert lines(outcome) == [("log", "whole"), ("log", "half a line")]
+
+
+def test_what_threads_print_and_write_appears_under_the_run(run):
+    outcome = run("""
+const { Worker } = require('worker_threads');
+async function handleEvent() {
+  const code = "console.log('printed'); require('fs').writeSync(1, 'written\\\\nrest')";
+  await new Promise((done) => new Worker(code, { eval: true }).on('exit', done));
+}""")
+    assert sorted(lines(outcome)) == [("log", "printed"), ("log", "rest"), ("log", "written")]
+
+
+def test_what_threads_write_is_limited_and_stops_nobody(run):
+    outcome = run(
+        """
+const { Worker } = require('worker_threads');
+async function handleEvent() {
+  const code = "for (let i = 0; i < 5000; i++) require('fs').writeSync(1, 'x'.repeat(99) + '\\\\n')";
+  await new Promise((done) => new Worker(code, { eval: true }).on('exit', done));
+  return 'done';
+}""",
+        limits=Limits(console_bytes=1000),
+    )
+    assert outcome.payload_json == '"done"'
+    assert len(outcome.console) == 11
+    assert outcome.console[-1] == ConsoleLine("warn", "[console output beyond 1000 bytes is dropped]")
+
+
+def test_what_belongs_to_no_run_in_particular_says_so_while_several_are_under_way(play):
+    source = """
+const { Worker } = require('worker_threads');
+let worker, ready;
+const both = new Promise((resolve) => { ready = resolve; });
+async function handleEvent({ n }) {
+  if (n === 2) ready();
+  await both;
+  const code = "require('fs').writeSync(1, 'from a thread\\\\n')";
+  worker ??= new Promise((done) => new Worker(code, { eval: true }).on('exit', done));
+  await worker;
+}"""
+
+    async def scenario(bench):
+        return await asyncio.gather(*(bench.run(source, {"n": n}) for n in (1, 2)))
+
+    printed = [lines(outcome) for outcome in play(scenario)]
+    assert sorted(printed) == [[], [("log", "[process] from a thread")]]
+
+
+def test_warnings_of_node_are_lines_of_the_run_that_caused_them(run):
+    outcome = run("""
+async function handleEvent() {
+  process.emitWarning('use another', { type: 'DeprecationWarning', code: 'X1', detail: 'because' });
+  console.timeEnd('never started');
+  await null;
+}""")
+    assert lines(outcome) == [
+        ("warn", "[X1] DeprecationWarning: use another\nbecause"),
+        ("warn", "Warning: No such label 'never started' for console.timeEnd()"),
+    ]
+
+
+@pytest.mark.parametrize("sockets", [True, False])
+def test_the_report_of_a_process_without_memory_is_no_output_of_the_handler(play, sockets):
+    source = "function handleEvent() { console.log('so far'); const a = []; for (;;) a.push({ x: [1, 2, 3] }); }"
+    limits = Limits(memory_bytes=32 * 1024 * 1024, time_s=30)
+    outcome = play(lambda bench: bench.run(source), limits=limits, sockets=sockets)
+    assert outcome.error.name == "MemoryLimitError"
+    assert [one for one in lines(outcome) if not one[1].startswith("FATAL ERROR: ")] == [("log", "so far")]
+
+
+def test_where_the_channel_is_stdout_writes_by_javascript_do_not_disturb_it(play):
+    source = (
+        "function handleEvent() { require('fs').writeSync(1, 'a\\n'); require('fs').writeSync(2, 'b\\n'); return 1; }"
+    )
+    outcome = play(lambda bench: bench.run(source), sockets=False)
+    assert (outcome.payload_json, lines(outcome)) == ("1", [("log", "a"), ("error", "b")])
+
+
+def test_much_output_before_the_first_run_is_limited_with_a_line_that_says_so(play):
+    source = "for (let i = 0; i < 300; i++) console.log(i);\nfunction handleEvent() {}"
+    assert len(play(lambda bench: bench.run(source)).console) == 300
+    cut = play(lambda bench: bench.run(source), limits=Limits(console_bytes=200)).console
+    assert cut[0].text == "0"
+    assert cut[-1].text == "[console output beyond 200 bytes is dropped]"
+
+
+def test_output_outside_of_runs_is_limited_anew_for_each_run(play):
+    source = "setInterval(() => console.log('x'.repeat(90)), 1);\nfunction handleEvent() {}"
+
+    async def scenario(bench):
+        for _ in range(3):
+            await bench.run(source)
+            await asyncio.sleep(0.15)
+        return await bench.run(source)
+
+    outcome = play(scenario, limits=Limits(console_bytes=1000))
+    assert outcome.console[0].text == "x" * 90
 
 
 def test_lines_arrive_while_the_handler_runs(play):

@@ -1,6 +1,10 @@
-// What a handler prints: every console call becomes lines of its own invocation, formatted as Node does.
+// What a handler prints: every console call, and every write to descriptors 1 and 2 by JavaScript, becomes lines of its
+// own invocation, formatted as Node does. What native code and threads write there reaches ckfunc through pipes.
 import { Console } from 'node:console';
-import { byteLength, slice, wellFormed } from './intrinsics.mjs';
+import fs from 'node:fs';
+import { syncBuiltinESMExports } from 'node:module';
+import { StringDecoder } from 'node:string_decoder';
+import { apply, byteLength, formatWithOptions, slice, wellFormed } from './intrinsics.mjs';
 import { tidy } from './stacks.mjs';
 
 const LEVELS = {
@@ -9,9 +13,14 @@ const LEVELS = {
   count: 'log', countReset: 'warn', time: 'warn', timeEnd: 'log', timeLog: 'log',
 };
 
+const DESCRIPTORS = { __proto__: null, 1: 'log', 2: 'error' };
+const UNSHOWN_WARNINGS = ['ExperimentalWarning', 'SecurityWarning']; // of the options that ckfunc starts Node with
+
 /**
- * One run's output. `emit(id, level, text)` sends a line. What exceeds `limit` bytes, line ends counted, is dropped after
- * one line that says so; of the line that crosses the limit the beginning is kept.
+ * One run's output. `emit(id, level, text, extra)` sends a line. What exceeds `limit` bytes, line ends counted, is dropped
+ * after one line that says so; of the line that crosses the limit the beginning is kept. A line that is not complete yet is
+ * sent in parts too (`extra.part`), so that it is not lost if the process ends; the line that completes it says so
+ * (`extra.ends`). Both name the stream: log or error.
  */
 export class Output {
   #emit;
@@ -20,6 +29,7 @@ export class Output {
   #used = 0;
   #console = null;
   #partial = { log: '', error: '' };
+  #decoders = { log: null, error: null };
 
   constructor(id, limit, emit) {
     this.id = id;
@@ -27,23 +37,44 @@ export class Output {
     this.#emit = emit;
   }
 
-  line(level, value) {
+  /** Begin to count again, for output that belongs to no run. */
+  renew() {
+    this.#used = 0;
+  }
+
+  line(level, value, stream = '') {
+    const extra = stream === '' ? null : { ends: stream };
     if (this.#used > this.#limit) return;
     const left = this.#limit - this.#used;
     const whole = byteLength(value) < left;
     const line = wellFormed(tidy(whole ? value : slice(value, 0, left)));
-    if (line !== '' || whole) this.#emit(this.id, level, line);
+    if (line !== '' || whole || extra) this.#emit(this.id, level, line, extra);
     this.#used = whole ? this.#used + byteLength(line) + 1 : this.#limit + 1;
     if (!whole) this.#emit(this.id, 'warn', `[console output beyond ${this.#limit} bytes is dropped]`);
   }
 
-  /** Text written to process.stdout or process.stderr: whole lines are sent, the rest waits. */
-  write(level, value) {
+  /** Text or bytes written to stdout or stderr: whole lines are sent, the rest waits. */
+  write(stream, chunk, encoding) {
     if (this.#used > this.#limit) return;
-    const lines = (this.#partial[level] + value).split('\n');
-    this.#partial[level] = lines.pop();
-    for (const line of lines) this.line(level, line);
-    if (this.#partial[level].length > this.#limit) this.flush();
+    const lines = this.#decoded(stream, chunk, encoding).split('\n');
+    const before = this.#partial[stream];
+    const rest = lines.pop();
+    if (lines.length) {
+      this.#partial[stream] = '';
+      lines[0] = before + lines[0];
+      lines.forEach((line, at) => this.line(stream, withoutReturn(line), at === 0 && before !== '' ? stream : ''));
+    }
+    if (rest === '' || this.#used > this.#limit) return;
+    this.#partial[stream] += rest;
+    if (this.#partial[stream].length > this.#limit) this.#flush(stream);
+    else this.#emit(this.id, stream, wellFormed(rest), { part: stream });
+  }
+
+  /** A character may be cut in two by writes of bytes. */
+  #decoded(stream, chunk, encoding) {
+    if (typeof chunk === 'string' && (encoding === undefined || /^utf-?8$/i.test(encoding))) return chunk;
+    const decoder = (this.#decoders[stream] ??= new StringDecoder('utf8'));
+    return decoder.write(typeof chunk === 'string' ? Buffer.from(chunk, encoding) : chunk);
   }
 
   flush() {
@@ -51,10 +82,11 @@ export class Output {
     this.#flush('error');
   }
 
-  #flush(level) {
-    const rest = this.#partial[level];
-    this.#partial[level] = '';
-    if (rest !== '') this.line(level, rest);
+  #flush(stream) {
+    const rest = this.#partial[stream] + (this.#decoders[stream]?.end() ?? '');
+    const sent = this.#partial[stream] !== '';
+    this.#partial[stream] = '';
+    if (rest !== '') this.line(stream, withoutReturn(rest), sent ? stream : '');
   }
 
   call(method, args) {
@@ -65,25 +97,91 @@ export class Output {
   }
 
   #make() {
-    const stream = {
-      write: (chunk) => this.line(this.#level, chunk.endsWith('\n') ? chunk.slice(0, -1) : chunk),
-    };
-    return new Console({ stdout: stream, stderr: stream, colorMode: false, ignoreErrors: false });
+    // A line that process.stdout.write began is completed, as it is in a terminal.
+    const to = (stream) => ({
+      write: (chunk) => {
+        const begun = this.#partial[stream];
+        this.#partial[stream] = '';
+        this.line(this.#level, begun + (chunk.endsWith('\n') ? chunk.slice(0, -1) : chunk), begun === '' ? '' : stream);
+      },
+    });
+    return new Console({ stdout: to('log'), stderr: to('error'), colorMode: false, ignoreErrors: false });
   }
 }
 
-/** Turn `console`, process.stdout and process.stderr into lines of `current()`, the Output of the run that calls. */
+const withoutReturn = (line) => (line.endsWith('\r') ? slice(line, 0, -1) : line);
+
+/** Turn all that JavaScript prints into lines of `current()`, the Output of the run that calls. */
 export function capture(current) {
   for (const method of Object.keys(LEVELS)) {
     console[method] = { [method]: (...args) => current().call(method, args) }[method];
   }
-  for (const [name, level] of [['stdout', 'log'], ['stderr', 'error']]) {
+  for (const [name, stream] of [['stdout', 'log'], ['stderr', 'error']]) {
+    process[name]._handle?.setBlocking?.(true); // native code does not expect to be told to try again
     process[name].write = (chunk, encoding, done) => {
-      const value = typeof chunk === 'string' ? chunk : Buffer.from(chunk).toString('utf8');
-      current().write(level, value);
+      current().write(stream, chunk, typeof encoding === 'string' ? encoding : undefined);
       const callback = typeof encoding === 'function' ? encoding : done;
       if (typeof callback === 'function') process.nextTick(callback);
       return true;
     };
   }
+  process._rawDebug = (...args) => current().write('error', `${formatWithOptions({}, ...args)}\n`);
+  captureDescriptors(current);
+  captureWarnings(current);
+}
+
+/** What a call of fs.write or fs.writeSync writes, or null when its arguments are for Node to refuse. */
+function written([, data, from, length, encoding]) {
+  if (typeof data === 'string') return Buffer.from(data, Buffer.isEncoding(length) ? length : undefined);
+  if (!ArrayBuffer.isView(data)) return null;
+  const { offset = 0, length: size = data.byteLength - offset } =
+    from !== null && typeof from === 'object' ? from : { offset: from ?? 0, length: typeof length === 'number' ? length : undefined };
+  return offset >= 0 && size >= 0 && offset + size <= data.byteLength ? Buffer.from(data.buffer, data.byteOffset + offset, size) : null;
+}
+
+const writtenTogether = ([, chunks]) => (Array.isArray(chunks) && chunks.every(ArrayBuffer.isView) ? Buffer.concat(chunks.map((one) => Buffer.from(one.buffer, one.byteOffset, one.byteLength))) : null);
+
+function writtenAsFile([, data, options]) {
+  if (typeof data === 'string') return Buffer.from(data, typeof options === 'string' ? options : options?.encoding ?? 'utf8');
+  return ArrayBuffer.isView(data) ? Buffer.from(data.buffer, data.byteOffset, data.byteLength) : null;
+}
+
+/** Loggers such as pino write to descriptors 1 and 2 themselves. */
+function captureDescriptors(current) {
+  const capturing = (name, bytesOf, answer) => {
+    fs[name] = new Proxy(fs[name], {
+      apply(original, self, args) {
+        const stream = DESCRIPTORS[args[0]];
+        const bytes = stream === undefined || typeof args[0] !== 'number' ? null : bytesOf(args);
+        if (bytes === null) return apply(original, self, args);
+        current().write(stream, bytes);
+        return answer(bytes.length, args);
+      },
+    });
+  };
+  const later = (result) => (size, args) => {
+    const done = args.at(-1);
+    process.nextTick(() => done(null, ...result(size, args)));
+  };
+  const withCallback = (bytesOf) => (args) => (typeof args.at(-1) === 'function' ? bytesOf(args.slice(0, -1)) : null);
+  capturing('writeSync', written, (size) => size);
+  capturing('writevSync', writtenTogether, (size) => size);
+  capturing('writeFileSync', writtenAsFile, () => undefined);
+  capturing('appendFileSync', writtenAsFile, () => undefined);
+  capturing('write', withCallback(written), later((size, args) => [size, args[1]]));
+  capturing('writev', withCallback(writtenTogether), later((size, args) => [size, args[1]]));
+  capturing('writeFile', withCallback(writtenAsFile), later(() => []));
+  capturing('appendFile', withCallback(writtenAsFile), later(() => []));
+  syncBuiltinESMExports();
+}
+
+/** Node would write its warnings, such as deprecations, to descriptor 2 with the number of the process. */
+function captureWarnings(current) {
+  process.removeAllListeners('warning');
+  process.on('warning', (warning) => {
+    if (UNSHOWN_WARNINGS.includes(warning.name)) return;
+    const code = warning.code ? `[${warning.code}] ` : '';
+    const detail = typeof warning.detail === 'string' ? `\n${warning.detail}` : '';
+    current().line('warn', `${code}${warning.name}: ${warning.message}${detail}`);
+  });
 }

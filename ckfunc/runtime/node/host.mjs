@@ -32,7 +32,7 @@ let leftovers = null; // leftovers.mjs, where a process may be used for runs tha
 const scripts = new Set(); // the files of handlers and init scripts
 let outsideSteady = null; // the clock and the chances of what runs outside any run; null: the machine's own, for all
 
-const emit = (id, level, line) => send({ op: 'log', id, level }, line);
+const emit = (id, level, line, extra) => send({ op: 'log', id, level, ...extra }, line);
 let outside = new Output(0, limits.consoleBytes, emit); // what is printed outside any run
 const currentOutput = () => getRun()?.output ?? outside;
 const currentSteady = () => getRun()?.steady ?? outsideSteady;
@@ -161,6 +161,7 @@ async function operate(header) {
 function receive(header, body) {
   if (header.op !== 'invoke') return operate(header);
   const { id, label, inspect } = header;
+  outside.renew();
   const run = { id, label, inspect, open: 0, start: now(), done: false, output: new Output(id, limits.consoleBytes, emit) };
   if (outsideSteady) run.steady = new repeatable.Steady(header.steady ?? outsideSteady.origin);
   return enterRun(run, handle, run, mapGet(handlers, header.token), body);

@@ -1,0 +1,96 @@
+"""The console lines of a run, and what reaches descriptors 1 and 2 of its process past JavaScript."""
+
+from __future__ import annotations
+
+import codecs
+from collections.abc import Iterator
+
+from ckfunc.model.invocation import ConsoleLine
+
+# Where the report of a dying Node begins: addresses of machine code, of use to nobody who writes handlers.
+_REPORTS = ("<--- Last few GCs --->", "----- Native stack trace -----")
+_FATAL = "FATAL ERROR: "
+
+
+class Lines:
+    """Console lines, at most `limit_bytes` of those that are not limited where they come from."""
+
+    __slots__ = ("_begun", "_limit", "_used", "kept")
+
+    def __init__(self, limit_bytes: int) -> None:
+        self.kept: list[ConsoleLine] = []
+        self._limit = limit_bytes
+        self._used = 0
+        self._begun: dict[str, str] = {}
+
+    def add(self, line: ConsoleLine, *, limited: bool = True) -> tuple[ConsoleLine, ...]:
+        """Keep a line; return the lines that were added: none beyond the limit, after one that says so."""
+        if limited:
+            if self._used > self._limit:
+                return ()
+            self._used += len(line.text.encode("utf-8", "replace")) + 1
+            if self._used > self._limit:
+                line = ConsoleLine("warn", f"[console output beyond {self._limit} bytes is dropped]")
+        self.kept.append(line)
+        return (line,)
+
+    def take(self) -> list[ConsoleLine]:
+        """Return all lines, and begin again."""
+        lines = [*self.kept, *self.unfinished()]
+        self.kept, self._used = [], 0
+        return lines
+
+    def begin(self, stream: str, text: str) -> None:
+        """Remember more of a line that is not complete yet; `stream` is "log" or "error"."""
+        self._begun[stream] = (self._begun.get(stream, "") + text)[: self._limit]
+
+    def end(self, stream: str) -> None:
+        """Forget the unfinished line of a stream, which is complete now."""
+        self._begun.pop(stream, None)
+
+    def unfinished(self) -> list[ConsoleLine]:
+        """Return the lines that were never completed, and forget them."""
+        lines = [ConsoleLine(stream, text) for stream, text in self._begun.items()]
+        self._begun.clear()
+        return lines
+
+
+class Written:
+    """Cuts the bytes that arrive from one descriptor into lines of `level`."""
+
+    _LONGEST = 65536
+
+    def __init__(self, level: str) -> None:
+        self._level = level
+        self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
+        self._rest = ""
+        self._blank = 0
+        self._reporting = False
+
+    def take(self, data: bytes) -> Iterator[ConsoleLine]:
+        """Yield the lines that `data` completes; one that becomes very long is cut."""
+        *lines, self._rest = (self._rest + self._decoder.decode(data)).split("\n")
+        for text in lines:
+            yield from self._line(text)
+        if len(self._rest) > self._LONGEST:
+            yield from self.rest()
+
+    def rest(self) -> Iterator[ConsoleLine]:
+        """Yield the beginning of a line that is not complete."""
+        text, self._rest = self._rest, ""
+        if text:
+            yield from self._line(text)
+
+    def _line(self, text: str) -> Iterator[ConsoleLine]:
+        text = text.removesuffix("\r")
+        if self._reporting or text.startswith(_REPORTS):
+            self._reporting = True
+            if text.startswith(_FATAL):
+                yield ConsoleLine(self._level, text)
+            return
+        if not text:
+            self._blank += 1  # a report begins with one
+            return
+        yield from (ConsoleLine(self._level, "") for _ in range(self._blank))
+        self._blank = 0
+        yield ConsoleLine(self._level, text)
