@@ -9,9 +9,16 @@ PY := $(VENV)/bin/python
 PLACE := $(shell echo "$$(pwd) $(PYTHON)" | cksum | cut -d ' ' -f 1)
 RUN_STAMP := $(VENV)/.run-$(PLACE)
 DEV_STAMP := $(VENV)/.dev-$(PLACE)
-PIP := $(PY) -m pip install --quiet --disable-pip-version-check
+PIP_INSTALL := -m pip install --quiet --disable-pip-version-check
+# Exactly what a lock file lists, and nothing that would have to be built with tools that no lock file lists.
+LOCKED := $(PIP_INSTALL) --require-hashes --no-deps --only-binary :all:
+CHECKOUT := $(PIP_INSTALL) --no-deps --no-build-isolation --editable .
 WORKERS ?= 2
+TESTS ?= tests
 PYTEST = $(PY) -m pytest -n $(WORKERS) --dist loadgroup
+UV := .cache/uv/bin/uv
+COMPILE = $(UV) pip compile --quiet --upgrade --generate-hashes --no-annotate --no-emit-index-url \
+  --custom-compile-command "make lock"
 COVERAGE_FLOOR ?= 94
 
 # Finds a Python that is new enough and can make environments, past shims that stand for a version that is not there.
@@ -37,7 +44,7 @@ export ENSURE_VENV
 export WANTED_PYTHON := $(PYTHON)
 
 .NOTPARALLEL:
-.PHONY: help demo test test-slow lint bench bench-peers format clean
+.PHONY: help demo test test-slow test-newest test-oldest lint lock bench bench-peers format clean
 
 help:  ## Print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' Makefile
@@ -46,10 +53,10 @@ demo: $(RUN_STAMP)  ## Deploy the example project to an embedded emulator and fi
 	@$(PY) example-project/demo.py
 
 test: lint  ## Run every check: lint, types, floors, tests with branch coverage (without the slow tests)
-	@$(PYTEST) -m "not slow" --cov --cov-report=term --cov-fail-under=$(COVERAGE_FLOOR) tests
+	@$(PYTEST) -m "not slow" --cov --cov-report=term --cov-fail-under=$(COVERAGE_FLOOR) $(TESTS)
 
 test-slow: $(DEV_STAMP)  ## Run the slow tests: whole matrices of faults, large amounts of data
-	@$(PYTEST) -m slow tests
+	@$(PYTEST) -m slow $(TESTS)
 
 lint: $(DEV_STAMP)  ## Check style, types and the floors
 	@$(PY) -m ruff check --quiet .
@@ -73,12 +80,41 @@ clean:  ## Remove the environment and everything that was made
 	rm -rf $(VENV) .cache .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .coverage .coverage.* build dist
 
 # The environment for running ckfunc alone, so that a first demo need not wait for the developers' tools.
-$(RUN_STAMP): pyproject.toml
+$(RUN_STAMP): pyproject.toml requirements/run.txt
 	@sh -c "$$ENSURE_VENV"
-	@$(PIP) --editable .
+	@$(PY) $(LOCKED) -r requirements/run.txt
+	@$(PY) $(CHECKOUT)
 	@touch "$@"
 
-$(DEV_STAMP): pyproject.toml
+$(DEV_STAMP): pyproject.toml requirements/dev.txt
 	@sh -c "$$ENSURE_VENV"
-	@$(PIP) --editable '.[dev]'
+	@$(PY) $(LOCKED) -r requirements/dev.txt
+	@$(PY) $(CHECKOUT)
 	@touch "$(RUN_STAMP)" "$@"
+
+# uv resolves versions; pip, which follows the user's own configuration of indexes, installs them.
+$(UV): requirements/uv.txt
+	@sh -c "$$ENSURE_VENV"
+	@$(PY) -m venv --clear .cache/uv
+	@.cache/uv/bin/python $(LOCKED) -r requirements/uv.txt
+	@touch "$@"
+
+lock: $(UV)  ## Renew the lock files in requirements/: the newest versions that the declared ranges allow
+	@$(COMPILE) --universal --python-version 3.11 --output-file requirements/run.txt --group build pyproject.toml
+	@$(COMPILE) --universal --python-version 3.11 --output-file requirements/dev.txt --group build --extra dev \
+	  --constraint requirements/run.txt pyproject.toml
+	@$(COMPILE) --universal --python-version 3.11 --output-file requirements/conformance.txt --group conformance
+	@$(COMPILE) --universal --python-version 3.11 --output-file requirements/uv.txt --group lock
+
+test-newest: RESOLUTION = highest
+test-newest:  ## Run the tests with the newest versions that the declared ranges allow
+test-oldest: RESOLUTION = lowest-direct
+test-oldest:  ## Run the tests with the oldest versions that the declared ranges allow
+test-newest test-oldest: test-%: $(UV)
+	@$(PY) -m venv --clear .cache/$*
+	@$(COMPILE) --python .cache/$*/bin/python --resolution $(RESOLUTION) --output-file .cache/$*-run.txt pyproject.toml
+	@$(COMPILE) --python .cache/$*/bin/python --output-file .cache/$*.txt --group build --extra dev \
+	  --constraint .cache/$*-run.txt pyproject.toml
+	@.cache/$*/bin/python $(PIP_INSTALL) --require-hashes --no-deps -r .cache/$*.txt
+	@.cache/$*/bin/python $(CHECKOUT)
+	@.cache/$*/bin/python -m pytest -n $(WORKERS) --dist loadgroup -m "not slow" $(TESTS)

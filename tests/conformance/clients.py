@@ -14,7 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from conformance.judging import error_problems, problems
+from support.project_files import ROOT
 
+from ckfunc.base.digests import digest
 from ckfunc.base.files import cache_dir, locked
 from ckfunc.runtime.install import install
 from ckfunc.runtime.node import node_executable
@@ -109,8 +111,7 @@ def _command(client: Client, server: str) -> list[str]:
         directory = install({client.package: client.version}, cache_dir())
         program = [str(node_executable()), str(HERE / "client.cjs"), client.package]
     else:
-        # It uses what its HTTP library is about to drop.
-        directory = _pip_install(f"{client.package}=={client.version}", "urllib3<3")
+        directory = _pip_install(ROOT / "requirements/conformance.txt")
         program = [sys.executable, "-I", "-W", "ignore", str(HERE / "client.py")]
     return [*program, str(directory), server, client.dialect.value]
 
@@ -123,15 +124,16 @@ def _run(command: Sequence[str]) -> str:
     return done.stdout
 
 
-def _pip_install(*requirements: str) -> Path:
-    """Return a directory of the cache that holds a package from PyPI and what it needs, apart from our own."""
-    name = f"{requirements[0]}-py{sys.version_info.major}.{sys.version_info.minor}"
-    directory = cache_dir() / "conformance" / name
+def _pip_install(lock_file: Path) -> Path:
+    """Return a directory of the cache that holds the packages of a lock file, apart from our own."""
+    content = digest(lock_file.read_text(encoding="utf-8"))[:16]
+    directory = cache_dir() / "conformance" / f"{content}-py{sys.version_info.major}.{sys.version_info.minor}"
     with locked(directory.with_name(f"{directory.name}.lock")):
         if not directory.exists():
             beside = Path(tempfile.mkdtemp(dir=directory.parent))
             pip = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--target"]
-            subprocess.run([*pip, str(beside), *requirements], check=True, capture_output=True, timeout=200)
+            exactly = ["--require-hashes", "--no-deps", "--only-binary", ":all:", "-r", str(lock_file)]
+            subprocess.run([*pip, str(beside), *exactly], check=True, capture_output=True, timeout=200)
             shutil.move(beside, directory)
     return directory
 

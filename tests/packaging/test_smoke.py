@@ -9,6 +9,7 @@ import tarfile
 import tomllib
 import venv
 import zipfile
+from importlib.metadata import distributions
 from pathlib import Path
 
 import pytest
@@ -44,7 +45,12 @@ def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     venv.create(directory, with_pip=False)
     binaries = directory / ("Scripts" if sys.platform == "win32" else "bin")
     python = binaries / ("python.exe" if sys.platform == "win32" else "python")
-    pip = [sys.executable, "-m", "pip", "--python", str(python), "install", "--quiet", "--no-compile", str(wheel)]
+    # The versions that the tests run with: those of the lock file, or the newest or oldest ones.
+    versions = {one.name: one.version for one in distributions() if one.name != "ckfunc"}
+    constraints = directory / "constraints.txt"
+    constraints.write_text("".join(f"{name}=={version}\n" for name, version in versions.items()), encoding="utf-8")
+    pip = [sys.executable, "-m", "pip", "--python", str(python), "install", "--quiet", "--no-compile"]
+    pip += ["--constraint", str(constraints), str(wheel)]
     done = subprocess.run(pip, capture_output=True, text=True, check=False, cwd=directory)
     assert done.returncode == 0, done.stdout + done.stderr
     return binaries / "ckfunc"
@@ -106,7 +112,7 @@ def test_the_source_archive_holds_what_building_and_testing_need_and_nothing_tha
     (found,) = built.glob("*.tar.gz")
     with tarfile.open(found) as archive:
         names = {name.partition("/")[2] for name in archive.getnames()}
-    folders = ("ckfunc", "templates", "tests", "example-project", "bench", "docs")
+    folders = ("ckfunc", "templates", "tests", "example-project", "bench", "docs", "requirements")
     files = {path.relative_to(ROOT).as_posix() for folder in folders for path in project_files(folder)}
     files |= {"README.md", "CHANGELOG.md", "CONTRIBUTING.md", "LICENSE", "Makefile", "pyproject.toml", ".gitignore"}
     assert names - files == {"PKG-INFO"}

@@ -1,0 +1,91 @@
+"""What the lock files promise: exact versions with hashes, no registry, and everything that is declared."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
+from packaging.utils import canonicalize_name
+from support.project_files import ROOT
+
+PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+PROJECT, GROUPS = PYPROJECT["project"], PYPROJECT["dependency-groups"]
+RUN = [*PROJECT["dependencies"], *PYPROJECT["build-system"]["requires"], *GROUPS["build"]]
+DECLARED = {
+    "run.txt": RUN,
+    "dev.txt": [*RUN, *PROJECT["optional-dependencies"]["dev"]],
+    "conformance.txt": GROUPS["conformance"],
+    "uv.txt": GROUPS["lock"],
+}
+RENEW = "run `make lock`"
+
+
+@dataclass(frozen=True)
+class Locked:
+    """One entry of a lock file."""
+
+    requirement: Requirement
+    hashes: tuple[str, ...]
+
+    @property
+    def version(self) -> str:
+        (one,) = self.requirement.specifier
+        return one.version
+
+
+def locked(path: Path) -> dict[str, list[Locked]]:
+    """Return the entries of a lock file by name; a name has several where they differ between systems or Pythons."""
+    text = re.sub(r"^ *#.*$", "", path.read_text(encoding="utf-8"), flags=re.MULTILINE).replace("\\\n", " ")
+    found: dict[str, list[Locked]] = {}
+    for line in filter(str.strip, text.splitlines()):
+        said, *hashes = line.split(" --hash=")
+        one = Locked(Requirement(said.strip()), tuple(each.strip() for each in hashes))
+        found.setdefault(canonicalize_name(one.requirement.name), []).append(one)
+    return found
+
+
+LOCKS = {path.name: locked(path) for path in sorted((ROOT / "requirements").glob("*.txt"))}
+
+
+def test_each_lock_file_has_its_declarations_and_each_declaration_its_lock_file() -> None:
+    assert LOCKS.keys() == DECLARED.keys()
+
+
+@pytest.mark.parametrize("name", DECLARED)
+def test_every_entry_is_one_exact_version_with_hashes_from_no_address(name: str) -> None:
+    for entry in (one for those in LOCKS[name].values() for one in those):
+        (exactly,) = entry.requirement.specifier
+        assert exactly.operator == "==" and "*" not in exactly.version
+        assert entry.requirement.url is None
+        assert entry.hashes and all(re.fullmatch(r"sha256:[0-9a-f]{64}", one) for one in entry.hashes)
+    text = (ROOT / "requirements" / name).read_text(encoding="utf-8")
+    assert "://" not in text and "index" not in text.partition("==")[0]
+
+
+@pytest.mark.parametrize("name", DECLARED)
+def test_everything_that_is_declared_is_locked_within_its_range(name: str) -> None:
+    for requirement in map(Requirement, DECLARED[name]):
+        entries = LOCKS[name].get(canonicalize_name(requirement.name), [])
+        assert entries, f"{requirement.name} is not in requirements/{name}: {RENEW}"
+        wrong = [one.version for one in entries if not requirement.specifier.contains(one.version, prereleases=True)]
+        assert wrong == [], f"{requirement.name} {wrong} in requirements/{name} is not {requirement.specifier}: {RENEW}"
+
+
+def test_running_and_developing_take_the_same_versions() -> None:
+    for name, entries in LOCKS["run.txt"].items():
+        assert {one.version for one in entries} == {one.version for one in LOCKS["dev.txt"][name]}, f"{name}: {RENEW}"
+
+
+@pytest.mark.parametrize("python", ["3.11", "3.12", "3.13"])
+@pytest.mark.parametrize("system", ["linux", "darwin", "win32"])
+def test_on_every_python_and_system_a_name_has_at_most_one_version(python: str, system: str) -> None:
+    assert SpecifierSet(PROJECT["requires-python"]).contains(python)
+    here = {"python_version": python, "python_full_version": f"{python}.0", "sys_platform": system}
+    for entries in LOCKS["dev.txt"].values():
+        fitting = [one for one in entries if one.requirement.marker is None or one.requirement.marker.evaluate(here)]
+        assert len(fitting) <= 1
