@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from ckfunc.base.errors import CkfuncError
+from ckfunc.base.errors import CkfuncError, UsageProblem
 from ckfunc.base.interrupts import require_uninterrupted
 from ckfunc.base.nearest import nearest
 from ckfunc.cli.context import App
 from ckfunc.cli.output import Output, ReaderGone
 from ckfunc.cli.stacks import Stacks
 from ckfunc.logs.entries import Entry, Gap, Item, Recovered, Trouble
-from ckfunc.logs.format import json_line, lines, notice
+from ckfunc.logs.format import json_line, lines, notice, whole
 from ckfunc.logs.since import parse_since
 from ckfunc.model.invocation import Status
 from ckfunc.wire.invocations import read_detail, read_invocation
@@ -28,6 +28,10 @@ USUAL_COUNT = 25
 """How many old invocations `ckfunc logs` shows unless told otherwise."""
 
 
+class NoSuchInvocation(CkfuncError):
+    """The target has no invocation of this id."""
+
+
 class UnknownFunction(CkfuncError):
     """The application has no function of a type that was asked for."""
 
@@ -39,6 +43,7 @@ def show_logs(
     follow: bool,
     limit: int | None,
     since: str | None,
+    until: str | None,
     status: str | None,
     version: int | None,
 ) -> None:
@@ -46,7 +51,11 @@ def show_logs(
     from ckfunc.logs.follow import follow as following
     from ckfunc.logs.recent import recent
 
-    moment = parse_since(since, app.clock.now()) if since is not None else None
+    now = app.clock.now()
+    moment = parse_since(since, now) if since is not None else None
+    end = parse_since(until, now, option="--until") if until is not None else None
+    if moment is not None and end is not None and end < moment:
+        raise UsageProblem("--until is before --since", hint="such as --since 2h --until 1h")
     wanted: dict[str, Any] = {
         "limit": limit if limit is not None or moment is not None else USUAL_COUNT,
         "since": moment,
@@ -61,8 +70,13 @@ def show_logs(
         _require_known(types, functions)
     if not follow:
         found = 0
-        for listed in recent(client, functions, **wanted):
-            found += 1
+
+        def left_out() -> None:
+            older = f"older invocations are not shown: use -n {wanted['limit'] * 4}, or --since and --until"
+            app.output.talk((older, "muted"))
+
+        for listed in recent(client, functions, until=end, left_out=left_out, **wanted):
+            found += isinstance(listed, Entry)
             show(app.output, listed, dated=True, stacks=stacks)
             app.output.flush()  # raises once the reader has seen enough
         if not found:
@@ -74,6 +88,41 @@ def show_logs(
     for item in following(client, types, clock=_ReadClock(app), **wanted):
         show(app.output, item, stacks=stacks)
         app.output.flush()
+
+
+def show_invocations(app: App, ids: Sequence[int]) -> None:
+    """Print invocations of the target whole, in the order asked for. Raises NoSuchInvocation."""
+    client = app.client()
+    with app.output.progress("reading"):
+        found = [read_invocation_of(app, one) for one in ids]
+    stacks = Stacks(client, app.project)
+    for entry in found:
+        if app.output.json:
+            app.output.line(json_line(entry))
+        else:
+            app.output.lines(whole(stacks.mapped(entry), zone=None))
+
+
+def read_invocation_of(app: App, invocation_id: int, trigger_type: str | None = None) -> Entry:
+    """Read an invocation of the target, with GET alone, and what an emulator knows of it. Raises NoSuchInvocation.
+
+    With a `trigger_type`, only the function of that type is looked at.
+    """
+    from ckfunc.logs.finding import find_invocation
+    from ckfunc.logs.recent import detailed
+
+    client = app.client()
+    functions = [one for one in client.functions() if trigger_type in (None, one.type)]
+    found = find_invocation(client, functions, invocation_id)
+    if found is None:
+        of = f" of {trigger_type}" if trigger_type else ""
+        none = f": no function of type {trigger_type} is deployed" if trigger_type and not functions else ""
+        raise NoSuchInvocation(
+            f"target {app.target().name!r} has no invocation {invocation_id}{of}{none}",
+            hint="`ckfunc logs` shows the ids; --target chooses where to look",
+        )
+    function, row = found
+    return detailed(client, [(function.type, row, False)])[0]
 
 
 def stream_logs(

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ckfunc.base.documents import read_document
-from ckfunc.base.errors import EXIT_FAILED, EXIT_OK, Busy, CkfuncError, UsageProblem
+from ckfunc.base.errors import EXIT_FAILED, EXIT_OK, Busy, UsageProblem
 from ckfunc.base.files import read_file
 from ckfunc.base.nearest import nearest
 from ckfunc.base.text import printable
@@ -30,10 +30,6 @@ if TYPE_CHECKING:
 
 _FOR_EVER_S = 365 * 24 * 3600.0
 _RECORD_FIELDS = ("versionNumber", "version_number", "version", "status")
-
-
-class NoSuchInvocation(CkfuncError):
-    """The target has no invocation of this id."""
 
 
 def invoke(
@@ -106,18 +102,10 @@ def _event(app: App, trigger_type: str, event: str | None, from_invocation: int 
 
 
 def _recorded(app: App, trigger_type: str, invocation_id: int) -> Invocation:
-    """Read a run from the target, with GET alone."""
-    from ckfunc.logs.finding import find_invocation
+    from ckfunc.cli.invocations import read_invocation_of
 
-    client = app.client()
     with app.output.progress("reading"):
-        found = find_invocation(client, [one for one in client.functions() if one.type == trigger_type], invocation_id)
-    if found is None:
-        raise NoSuchInvocation(
-            f"target {app.target().name!r} has no invocation {invocation_id} of {trigger_type}",
-            hint="`ckfunc logs --json` shows the ids; --target chooses where to look",
-        )
-    return found[1]
+        return read_invocation_of(app, invocation_id, trigger_type).invocation
 
 
 def _read(app: App, event: str) -> Any:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ckfunc.base.errors import EXIT_FAILED, EXIT_OK, CkfuncError, Problem, UsageProblem
+from ckfunc.base.errors import EXIT_FAILED, EXIT_OK, Problem, UsageProblem
 from ckfunc.base.files import write_atomically
 from ckfunc.base.text import printable
 from ckfunc.cases.case import Result, Verdict
@@ -24,13 +24,8 @@ from ckfunc.model.triggers import Trigger
 
 if TYPE_CHECKING:
     from ckfunc.cases.redacting import Redaction
-    from ckfunc.model.function import Function
-    from ckfunc.model.invocation import Invocation, InvocationDetail
+    from ckfunc.logs.entries import Entry
     from ckfunc.model.project import Project
-
-
-class NoSuchInvocation(CkfuncError):
-    """The target has no invocation of this id."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,12 +47,13 @@ def add_case(
     Returns the exit code: 1 when it was not. Raises NoSuchInvocation, CannotRecord, CannotAddCase and InvalidCases.
     """
     project = working_copy(app, None)
-    function, invocation, detail, variables = _read(app, trigger_type, invocation_id)
+    entry, variables = _read(app, trigger_type, invocation_id)
+    invocation = entry.invocation
     variables += list((project.runtime.environment or {}).items())
-    path = _path(app, function.type, file)
+    path = _path(app, entry.type, file)
     before = _before(app, path)
     wanted = name or f"invocation {invocation.id}"
-    made = recorded(invocation, function.type, detail, name=free_name(wanted, _names(before)), environment=variables)
+    made = recorded(invocation, entry.type, entry.detail, name=free_name(wanted, _names(before)), environment=variables)
     text = (
         new_file(made.case, _schema_from(app, path))
         if before is None
@@ -78,27 +74,13 @@ def add_case(
     return EXIT_OK
 
 
-def _read(
-    app: App, trigger_type: str | None, invocation_id: int
-) -> tuple[Function, Invocation, InvocationDetail | None, list[tuple[str, str]]]:
-    """Read from the target, with GET alone: the run, what an emulator knows of it, and the environment's values."""
-    from ckfunc.api.emulator import invocation_details
-    from ckfunc.logs.finding import find_invocation
+def _read(app: App, trigger_type: str | None, invocation_id: int) -> tuple[Entry, list[tuple[str, str]]]:
+    """Read from the target, with GET alone: the invocation, and the environment's values."""
+    from ckfunc.cli.invocations import read_invocation_of
 
-    client = app.client()
     with app.output.progress("reading"):
-        functions = [one for one in client.functions() if trigger_type in (None, one.type)]
-        found = find_invocation(client, functions, invocation_id)
-        if found is None:
-            where = f"no function of type {trigger_type}" if trigger_type and not functions else "none of that id"
-            raise NoSuchInvocation(
-                f"there is no invocation {invocation_id} on target {app.target().name!r}: {where}",
-                hint="`ckfunc logs --json` shows the ids; --target chooses where to look",
-            )
-        detail = None
-        if client.emulator_id is not None:
-            detail = invocation_details(client, [invocation_id]).get(invocation_id)
-        return *found, detail, [*client.runtime().environment.items(), *_own(app)]
+        entry = read_invocation_of(app, invocation_id, trigger_type)
+        return entry, [*app.client().runtime().environment.items(), *_own(app)]
 
 
 def _own(app: App) -> Iterator[tuple[str, str]]:

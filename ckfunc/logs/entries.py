@@ -54,11 +54,14 @@ class Filter:
     status: Status | None = None
     version: int | None = None
     since: datetime | None = None
+    until: datetime | None = None
 
     def could_match(self, invocation: Invocation) -> bool:
         """Tell whether an invocation is wanted now, or may be once it has ended."""
-        return (self.version is None or invocation.version_number == self.version) and (
-            self.since is None or invocation.created_time >= self.since
+        return (
+            (self.version is None or invocation.version_number == self.version)
+            and (self.since is None or invocation.created_time >= self.since)
+            and (self.until is None or invocation.created_time <= self.until)
         )
 
     def matches(self, invocation: Invocation) -> bool:

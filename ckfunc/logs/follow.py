@@ -13,7 +13,7 @@ from ckfunc.base.clock import Clock, SystemClock
 from ckfunc.base.errors import ApiFailure, NotFound
 from ckfunc.logs.entries import Entry, Filter, Gap, Item, Recovered, Trouble
 from ckfunc.logs.pace import LOOPBACK, REMOTE, Pace, backoff_s
-from ckfunc.logs.recent import DETAILED_AT_ONCE, Found, backlog, cut_off, detailed
+from ckfunc.logs.recent import DETAILED_AT_ONCE, Found, cut_off, detailed, newest, started
 from ckfunc.logs.tail import Batch, Tail
 from ckfunc.logs.together import together
 from ckfunc.model.invocation import Invocation, Status
@@ -105,7 +105,7 @@ class _Follower:
         """Settle what exists and yield what is wanted of it."""
         list(self._refresh())
         tails = list(self._tails.values())
-        self._pending = backlog(tails, limit, wanted)
+        self._pending = newest(started(tails, limit, wanted), limit)
         yield from cut_off(tails)
         yield from self._give()
 

@@ -86,7 +86,7 @@ def _head(entry: Entry, width: int | None, zone: tzinfo | None, dated: bool) -> 
     moment = row.created_time.astimezone(zone)
     clock = f"{moment:%Y-%m-%d %H:%M:%S}" if dated else f"{moment:%H:%M:%S}"
     line = [
-        (f"{clock}.{moment.microsecond // 1000:03d} ", "muted"),
+        (f"{clock}.{moment.microsecond // 1000:03d} [{row.id}] ", "muted"),
         (_flat(entry.type), "title"),
         (f" v{row.version_number} ", "muted"),
         (row.status.value, _STATUS_STYLES[row.status]),
@@ -129,6 +129,24 @@ def _duration(milliseconds: float) -> str:
 
 
 # -- what lies under it ------------------------------------------------------------------------------------------
+
+
+def whole(entry: Entry, *, zone: tzinfo | None = UTC) -> list[Line]:
+    """Return an invocation as lines with nothing cut off or left out: its event and result as indented JSON."""
+    row, detail = entry.invocation, entry.detail
+    found = [_head(entry, 0, zone, dated=True), *_json_lines("event", row.args)]
+    if detail is not None:
+        found += [line for said in detail.console for line in console_lines(said)]
+    if row.status is Status.FAILED:
+        found += failure_lines(row)
+    elif row.status is Status.SUCCEEDED:
+        found += _json_lines("result", row.result.get("payload"))
+    return [*found, *(call_lines(detail) if detail is not None else ())]
+
+
+def _json_lines(name: str, value: Any) -> Iterator[Line]:
+    for number, text in enumerate(_split(json.dumps(value, ensure_ascii=False, indent=2))):
+        yield [(f"{_INDENT}{name} " if number == 0 else _INDENT, "muted"), (text, "plain")]
 
 
 def _body(entry: Entry, width: int | None) -> Iterator[Line]:

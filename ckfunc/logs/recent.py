@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING
@@ -31,27 +31,39 @@ def recent(
     *,
     limit: int | None = None,
     since: datetime | None = None,
+    until: datetime | None = None,
     status: Status | None = None,
     version: int | None = None,
+    left_out: Callable[[], object] = lambda: None,
 ) -> Iterator[Entry | Gap]:
-    """Yield the newest `limit` invocations that are wanted, over all `functions`, oldest first; raises ApiFailure."""
+    """Yield the newest `limit` invocations that are wanted, over all `functions`, oldest first; raises ApiFailure.
+
+    `left_out` is called after the last one when there are older ones that the limit left out.
+    """
     tails = [Tail(client, function) for function in functions]
-    found = backlog(tails, limit, Filter(status, version, since))
+    rows = started(tails, limit, Filter(status, version, since, until))
+    found = newest(rows, limit)
     yield from cut_off(tails)
     for start in range(0, len(found), DETAILED_AT_ONCE):
         yield from detailed(client, found[start : start + DETAILED_AT_ONCE])
+    if limit and (len(rows) > len(found) or any(tail.left_off for tail in tails)):
+        left_out()
 
 
-def backlog(tails: Sequence[Tail], limit: int | None, wanted: Filter) -> list[Found]:
-    """Start every tail and return the newest `limit` rows of them all, by ascending id; raises ApiFailure."""
+def started(tails: Sequence[Tail], limit: int | None, wanted: Filter) -> list[Found]:
+    """Start every tail and return the newest `limit` rows of each, by ascending id; raises ApiFailure."""
     outcomes = together([partial(tail.start, limit, wanted) for tail in tails])
     lists: list[list[Found]] = []
     for tail, rows in zip(tails, outcomes, strict=True):
         if isinstance(rows, ApiFailure):
             raise rows
         lists.append([(tail.function.type, row, False) for row in rows])
-    merged = list(heapq.merge(*lists, key=lambda one: one[1].id))
-    return merged if limit is None else merged[max(len(merged) - limit, 0) :]
+    return list(heapq.merge(*lists, key=lambda one: one[1].id))
+
+
+def newest(rows: list[Found], limit: int | None) -> list[Found]:
+    """Return the last `limit` rows, all of them when it is None."""
+    return rows if limit is None else rows[max(len(rows) - limit, 0) :]
 
 
 def cut_off(tails: Iterable[Tail]) -> Iterator[Gap]:

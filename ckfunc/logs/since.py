@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta, tzinfo
 from ckfunc.base.clock import parse_timestamp
 from ckfunc.base.errors import UsageProblem
 
+_DAYS = {"today": 0, "yesterday": 1}
 _UNITS_S = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 _PART = r"([0-9]{1,12}(?:\.[0-9]{1,6})?)\s*(ms|s|m|h|d|w)"
 _SPAN = re.compile(rf"(?:{_PART}\s*)+", re.ASCII)
@@ -15,13 +16,16 @@ _DATED = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _OFFSET = re.compile(r"(?:z|[+-][0-9]{2}:?[0-9]{2})$", re.IGNORECASE)
 
 
-def parse_since(text: str, now: datetime, zone: tzinfo | None = None) -> datetime:
-    """Return the moment that `text` names, in UTC: `10m`, `2h`, `1d`, `1h30m`, or an ISO date or time.
+def parse_since(text: str, now: datetime, zone: tzinfo | None = None, *, option: str = "--since") -> datetime:
+    """Return the moment that `text` names, in UTC: `10m`, `2h`, `1h30m` ago, `today`, `yesterday`, an ISO date or time.
 
-    A time without an offset is in `zone` (None: the machine's own). Raises UsageProblem.
+    A day begins at midnight. A time without an offset is in `zone` (None: the machine's own). Raises UsageProblem,
+    which names the `option`.
     """
     value = text.strip()
     try:
+        if (days := _DAYS.get(value.lower())) is not None:
+            return _moment(f"{now.astimezone(zone).date() - timedelta(days=days)}", zone)
         if _SPAN.fullmatch(value.lower()):
             seconds = sum(float(count) * _UNITS_S[unit] for count, unit in re.findall(_PART, value.lower()))
             return now.astimezone(UTC) - timedelta(seconds=seconds)
@@ -30,8 +34,7 @@ def parse_since(text: str, now: datetime, zone: tzinfo | None = None) -> datetim
     except (ValueError, OverflowError):
         pass
     raise UsageProblem(
-        f"--since {text!r} is neither a span of time nor a moment",
-        hint="for example 10m, 2h, 1d, 2024-05-01 or 2024-05-01T12:00:00Z",
+        f"invalid {option} value {text!r}", hint="examples: 10m, 2h, 1d, yesterday, 2026-11-27, 2026-11-27T10:00"
     )
 
 

@@ -68,6 +68,8 @@ class Tail:
         self.newest: Invocation | None = None
         self.cut_off = False
         """Whether `start` gave up before it had looked at everything."""
+        self.left_off = False
+        """Whether `start` had found enough before it had looked at everything."""
         self._listing = Listing(client, function.id)
         self._not_before = not_before
         self._forget()
@@ -103,13 +105,17 @@ class Tail:
             looked_at += len(window)
             self.cut_off = looked_at >= DEEPEST
             too_old = wanted.since is not None and window[-1].created_time < wanted.since
-            if too_old or self.cut_off or (limit is not None and len(found) >= limit):
+            enough = limit is not None and len(found) >= limit
+            if too_old or self.cut_off or enough:
+                # What is left in the window may be older than `since`.
+                left = any(wanted.matches(row) and row.id not in found for row in window)
+                self.left_off = enough and (left or not (too_old or looked_at >= self._listing.total))
                 break
         return [found[one] for one in sorted(found)]
 
     @staticmethod
     def _first_size(limit: int | None, wanted: Filter) -> int:
-        if limit is None or wanted.status is not None or wanted.version is not None:
+        if limit is None or any(one is not None for one in (wanted.status, wanted.version, wanted.until)):
             return PAGE
         return min(max(limit, PROBE), PAGE)
 

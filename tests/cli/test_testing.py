@@ -361,9 +361,9 @@ def test_a_case_that_does_not_pass_is_shown_as_such(ckfunc: Callable[..., Any], 
 def test_what_cannot_be_added_is_told(ckfunc: Callable[..., Any], recorded: Path) -> None:
     local = ("-C", recorded, "--target", "local")
     missing = ckfunc(*local, "test", "add", "--invocation", 999)
-    assert (missing.code, "there is no invocation 999 on target 'local'" in missing.err) == (1, True)
+    assert (missing.code, "target 'local' has no invocation 999" in missing.err) == (1, True)
     of_other = ckfunc(*local, "test", "add", SENT, "--invocation", ids(ckfunc, recorded)["eve"])
-    assert (of_other.code, "there is no invocation" in of_other.err) == (1, True)
+    assert (of_other.code, "has no invocation" in of_other.err) == (1, True)
     unknown = ckfunc(*local, "test", "add", "user.read.message", "--invocation", 1)
     assert "no function of type user.read.message" in unknown.err
     no_yaml = ckfunc(*local, "test", "add", "--invocation", 1, "--file", "x.json")

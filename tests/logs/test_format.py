@@ -42,15 +42,15 @@ def text(item: Item, **how: Any) -> list[str]:
 
 def test_an_invocation_is_a_line_with_its_result_under_it() -> None:
     assert text(entry()) == [
-        "06:37:01.766 user.attempted.start_session v34 SUCCEEDED  jane@x.org",
+        "06:37:01.766 [468510] user.attempted.start_session v34 SUCCEEDED  jane@x.org",
         '  → ["Hello jane@x.org"]',
     ]
 
 
 def test_console_output_and_duration_are_shown_when_they_are_known() -> None:
     said = (ConsoleLine("log", "one\ntwo"), ConsoleLine("error", "three"))
-    assert text(entry(console=said)) == [
-        "06:37:01.766 user.attempted.start_session v34 SUCCEEDED 12 ms  jane@x.org",
+    assert text(entry(console=said), width=100) == [
+        "06:37:01.766 [468510] user.attempted.start_session v34 SUCCEEDED 12 ms  jane@x.org",
         "  log   one",
         "        two",
         "  error three",
@@ -146,7 +146,7 @@ def test_a_failure_of_another_shape_is_shown_as_it_is(result: Any, shown: list[s
 
 def test_one_that_is_running_and_one_without_a_result_are_one_line() -> None:
     assert text(entry(Status.RUNNING, result={})) == [
-        "06:37:01.766 user.attempted.start_session v34 RUNNING  jane@x.org"
+        "06:37:01.766 [468510] user.attempted.start_session v34 RUNNING  jane@x.org"
     ]
     assert len(text(entry(result={"payload": None}))) == 1
     assert text(entry(result={"payload": False}))[1] == "  → false"
@@ -171,7 +171,7 @@ def test_arguments_and_results_are_cut_to_the_width_in_columns(width: int) -> No
     for letter in ("x", "字", "e\u0301"):
         made = text(entry(args={"username": letter * 500}, result={"payload": letter * 500}), width=width)
         head = cells(made[0])
-        assert head <= max(width, len("06:37:01.766 user.attempted.start_session v34 SUCCEEDED"))
+        assert head <= max(width, len("06:37:01.766 [468510] user.attempted.start_session v34 SUCCEEDED"))
         assert cells(made[1]) <= width
         assert made[1].endswith("…")
 

@@ -58,7 +58,7 @@ def test_the_machines_own_zone_is_the_default() -> None:
         "10x",
         "-10m",
         "10m ago",
-        "yesterday",
+        "tomorrow",
         "2024-13-01",
         "2024-05-01T25:00",
         "999999999999w",
@@ -68,7 +68,19 @@ def test_the_machines_own_zone_is_the_default() -> None:
     ],
 )
 def test_anything_else_is_a_usage_error_with_examples(text: str) -> None:
-    with pytest.raises(UsageProblem, match="neither a span") as caught:
+    with pytest.raises(UsageProblem, match="invalid --since value") as caught:
         parse_since(text, NOW)
     assert caught.value.exit_code == EXIT_USAGE
     assert caught.value.hint and "10m" in caught.value.hint
+
+
+def test_today_and_yesterday_begin_at_midnight_on_the_local_clock() -> None:
+    zone = timezone(timedelta(hours=-13))  # where it is still the day before
+    assert parse_since("today", NOW) == NOW.astimezone().replace(hour=0, minute=0).astimezone(UTC)
+    assert parse_since("today", NOW, zone) == datetime(2024, 4, 30, 13, tzinfo=UTC)
+    assert parse_since(" Yesterday ", NOW, zone) == datetime(2024, 4, 29, 13, tzinfo=UTC)
+
+
+def test_another_option_is_named_in_its_own_error() -> None:
+    with pytest.raises(UsageProblem, match="invalid --until value 'soon'"):
+        parse_since("soon", NOW, option="--until")

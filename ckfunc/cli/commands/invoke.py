@@ -26,7 +26,7 @@ Examples:
     "--from-invocation",
     type=click.IntRange(1),
     metavar="ID",
-    help="The event of this run of the target, as logs has it.",
+    help="Use the event of a recorded invocation (`ckfunc logs` shows the ids).",
 )
 @click.option(
     "--inspect",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from ckfunc.base.errors import UsageProblem
 from ckfunc.cli.completing import complete_types
 from ckfunc.cli.context import App
 from ckfunc.cli.options import common_options, pass_app
@@ -14,14 +15,25 @@ from ckfunc.cli.options import common_options, pass_app
 Examples:
   ckfunc logs                                  the newest invocations of every function
   ckfunc logs user.sent.message -n 100         of one, more of them
+  ckfunc logs 4711                             all of one invocation: event, result, console, calls
   ckfunc logs -f                               follow until Ctrl-C
+  ckfunc logs --since yesterday --until today  what ran yesterday
   ckfunc logs --since 10m --status FAILED      what failed lately
   ckfunc logs --json | jq .result              one object per line"""
 )
-@click.argument("trigger_types", metavar="[TYPE]...", nargs=-1, shell_complete=complete_types)
+@click.argument("names", metavar="[TYPE | ID]...", nargs=-1, shell_complete=complete_types)
 @click.option("-f", "--follow", is_flag=True, help="Wait for more until Ctrl-C.")
-@click.option("-n", "--lines", "limit", type=click.IntRange(0), default=None, metavar="N", help="At most N old ones.")
-@click.option("--since", metavar="WHEN", help="Not older than this: 10m, 2h, 1d, or an ISO time.")
+@click.option(
+    "-n",
+    "--lines",
+    "limit",
+    type=click.IntRange(0),
+    default=None,
+    metavar="N",
+    help="At most N old ones (default: 25, or all with --since).",
+)
+@click.option("--since", metavar="WHEN", help="Not older than this: 10m, 2h, 1d, today, yesterday, or an ISO time.")
+@click.option("--until", metavar="WHEN", help="Not newer than this; as --since.")
 @click.option(
     "--status",
     type=click.Choice(["RUNNING", "SUCCEEDED", "FAILED"], case_sensitive=False),
@@ -32,18 +44,27 @@ Examples:
 @pass_app
 def logs(
     app: App,
-    trigger_types: tuple[str, ...],
+    names: tuple[str, ...],
     follow: bool,
     limit: int | None,
     since: str | None,
+    until: str | None,
     status: str | None,
     version: int | None,
 ) -> None:
     """List the invocations of the functions of TYPE (default: all), oldest first; with -f, follow them.
 
-    An invocation that is still running is printed again when it ends. Against the emulator, console output is shown
-    under its invocation.
+    Each line begins with its time and the ID of the invocation in brackets. With IDs instead of TYPEs, print these
+    invocations with nothing left out. An invocation that is still running is printed again when it ends. Against the
+    emulator, console output is shown under its invocation.
     """
-    from ckfunc.cli.invocations import show_logs
+    from ckfunc.cli.invocations import show_invocations, show_logs
 
-    show_logs(app, trigger_types, follow=follow, limit=limit, since=since, status=status, version=version)
+    if names and all(one.isdecimal() for one in names):
+        if follow or any(one is not None for one in (limit, since, until, status, version)):
+            raise UsageProblem("the options of lists do not apply to an ID", hint=f"ckfunc logs {names[0]}")
+        show_invocations(app, [int(one) for one in names])
+        return
+    if follow and until is not None:
+        raise UsageProblem("--follow and --until can't be used together", hint="ckfunc logs --since 1d --until 1h")
+    show_logs(app, names, follow=follow, limit=limit, since=since, until=until, status=status, version=version)

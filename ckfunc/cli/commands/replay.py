@@ -19,7 +19,7 @@ Examples:
 )
 @click.argument("trigger_type", metavar="TYPE", shell_complete=complete_types)
 @click.option("--last", type=click.IntRange(1), default=None, metavar="N", help="The newest N (default: 50).")
-@click.option("--since", metavar="WHEN", help="Not older than this: 10m, 2h, 1d, or an ISO time.")
+@click.option("--since", metavar="WHEN", help="Not older than this: 10m, 2h, 1d, yesterday, or an ISO time.")
 @click.option("--failed", is_flag=True, help="Only those that failed.")
 @click.option("--exit-code", is_flag=True, help="Exit with 3 when anything differs.")
 @click.option("--jobs", type=click.IntRange(1, 64), default=None, metavar="N", help="Run N of them side by side.")

@@ -85,7 +85,7 @@ Examples:
     type=click.IntRange(1),
     required=True,
     metavar="ID",
-    help="The run, by the id that `logs --json` shows.",
+    help="The invocation, by the id that `ckfunc logs` shows.",
 )
 @click.option("--name", metavar="TEXT", help="What the case is called (default: after the invocation).")
 @click.option(
