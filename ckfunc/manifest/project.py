@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator, Mapping
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from ckfunc.base.errors import CkfuncError, InvalidManifest, NoProject, Problem
 from ckfunc.manifest import targets as targeting
 from ckfunc.manifest.checked import Branch, Leaf
 from ckfunc.manifest.definition import MANIFEST, MANIFEST_NAME
 from ckfunc.manifest.interpolation import references
+from ckfunc.manifest.paths import Spelling, normal_path, same_letters
 from ckfunc.manifest.resolution import resolve, resolve_application
 from ckfunc.manifest.sources import Complaint, read_script, read_text, without_bom
 from ckfunc.manifest.tree import parse, refused
@@ -203,11 +204,12 @@ class _Scripts:
         self._root = root
         self._problems = problems
         self._read: dict[str, str | Complaint] = {}
+        self._spelling = Spelling(root)
 
     def script(self, key: str, leaf: Leaf) -> Script | None:
-        path = str(PurePosixPath(leaf.text))
+        path = self._spelling.of(leaf.text)
         if path not in self._read:
-            self._read[path] = read_script(self._root, path)
+            self._read[path] = self._text(path, leaf.text)
         text = self._read[path]
         # An empty init script is how one that exists remotely is taken out of use.
         if isinstance(text, str) and not text.strip() and key == "handler":
@@ -219,6 +221,14 @@ class _Scripts:
         )
         self._problems.append(Problem(file, line, column, f"{key} {text.message}", text.hint))
         return None
+
+    def _text(self, path: str, written: str) -> str | Complaint:
+        """Return the text of a script. A path counts as its directories spell it, on every system."""
+        if path != normal_path(written) and not same_letters(path, written):
+            return Complaint(
+                f"{written!r} is spelled {path!r} on disk", "write it the same: other systems tell them apart"
+            )
+        return read_script(self._root, path)
 
 
 def _script(section: Branch | None, key: str, scripts: _Scripts) -> Script | None:
@@ -265,7 +275,8 @@ def _watched(root: Path, manifest: Branch | None, target: str | None) -> tuple[P
         scripts = [path for _, said in (functions.branches() if functions else ()) if (path := said.text("handler"))]
         scripts += [path] if runtime and (path := runtime.text("initialization_script")) else []
     paths = [root / MANIFEST_NAME]
-    paths += [actual for path in scripts for actual in _places(root, path)]
+    spelling = Spelling(root)
+    paths += [actual for path in scripts for actual in _places(root, spelling.of(path))]
     # A target's name that is not one might lead anywhere.
     paths += (
         env_files(root, target) if target and target.replace("-", "").replace("_", "").isalnum() else [root / ".env"]
