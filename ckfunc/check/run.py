@@ -31,6 +31,11 @@ if TYPE_CHECKING:
     from ckfunc.check.diagnostics import Report
 
 
+REQUIREMENT = "runtime"
+"""The code of what a script needs to run, and lacks: a package, or the function handleEvent."""
+_NO_MODULE = frozenset({"TS2307", "TS2792", "TS2882", "TS7016"})
+
+
 @dataclass(frozen=True, slots=True)
 class Verdict:
     """What is wrong with scripts, sorted by place.
@@ -56,7 +61,7 @@ def judge(subject: Subject, *, parse: Parse, tools: Callable[[], Tools], bundle:
         return Verdict(())
     with locked(subject.root / DIRECTORY / "lock"):
         memory, around = recall(subject.root), listing(subject.root)
-        syntax = {one.path: _syntax_key(one, handler=one != subject.initialization_script) for one in scripts}
+        syntax = {one.path: _syntax_key(one) for one in scripts}
         unknown = [one for one in scripts if syntax[one.path] not in memory.syntax]
         result = memory.fresh(_key(subject, around), subject.root)
         remembered = not unknown and result is not None
@@ -84,7 +89,7 @@ def _found_out(
     parse, tools, bundle = how
 
     def parsed() -> Sequence[Finding]:
-        _parse(unknown, subject, parse, memory)
+        _parse(unknown, parse, memory)
         return bundle()
 
     with ThreadPoolExecutor(1) as pool:
@@ -131,22 +136,18 @@ def _key(subject: Subject, around: Listing) -> str | None:
     return digest(json.dumps([*known, settings_digest(subject.root), around.digest]))
 
 
-def _syntax_key(script: Script, *, handler: bool) -> str:
+def _syntax_key(script: Script) -> str:
     suffix = Path(script.path).suffix
     node = os.environ.get("CKFUNC_NODE", "")
-    return digest(json.dumps([__version__, node, suffix, handler, script.text]))
+    return digest(json.dumps([__version__, node, suffix, script.text]))
 
 
-def _parse(unknown: Sequence[Script], subject: Subject, parse: Parse, memory: Memory) -> None:
-    first = subject.initialization_script
-    for handlers in (False, True):
-        keys = {one.path: _syntax_key(one, handler=handlers) for one in unknown if (one != first) is handlers}
-        if not keys:
-            continue
-        problems = parse([one for one in unknown if one.path in keys], handlers)
-        memory.syntax.update(dict.fromkeys(keys.values()))
-        for one in problems:
-            memory.syntax[keys[one.name]] = Finding(one.name, one.line, one.column, "syntax", one.message)
+def _parse(unknown: Sequence[Script], parse: Parse, memory: Memory) -> None:
+    keys = {one.path: _syntax_key(one) for one in unknown}
+    problems = parse(unknown) if unknown else ()
+    memory.syntax.update(dict.fromkeys(keys.values()))
+    for one in problems:
+        memory.syntax[keys[one.name]] = Finding(one.name, one.line, one.column, "syntax", one.message)
 
 
 def _unheard(subject: Subject, report: Report) -> Subject | None:
@@ -196,8 +197,13 @@ def _is_own(name: str) -> bool:
 
 
 def _together(types: Iterable[Finding], syntax: Iterable[Finding]) -> tuple[Finding, ...]:
-    """Return both kinds; what several complain of is said once, by the compiler if it is among them."""
-    types = tuple(types)
+    """Return both kinds; what several complain of is reported once, by the compiler if it is among them.
+
+    Only of a module that is not there the compiler knows less: not what handlers can import, and what to do.
+    """
+    syntax = tuple(syntax)
+    places = {(one.path, one.line, one.column) for one in syntax if one.code == REQUIREMENT}
+    types = [one for one in types if one.code not in _NO_MODULE or (one.path, one.line, one.column) not in places]
     unparsed = {one.path for one in types if _is_syntax(one)}
     lines = {(one.path, one.line) for one in types}
 

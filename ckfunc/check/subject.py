@@ -16,8 +16,8 @@ SCRIPT_SUFFIXES = (*TYPESCRIPT_SUFFIXES, ".js", ".mjs", ".cjs", ".jsx")
 DIRECTORY = ".ckfunc/check"
 """Where a check keeps what is its own: as deep in the project as the stubs of the editor, which name its files."""
 
-Parse: TypeAlias = Callable[[Sequence[Script], bool], Sequence[SyntaxProblem]]
-"""Returns what Node does not parse of scripts; True when they are handlers."""
+Parse: TypeAlias = Callable[[Sequence[Script]], Sequence[SyntaxProblem]]
+"""Returns what Node does not parse of scripts."""
 
 
 Bundle: TypeAlias = Callable[[], Sequence[Finding]]

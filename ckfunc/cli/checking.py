@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -87,16 +87,16 @@ def check_project(app: App, types: Sequence[str] = ()) -> Checked:
     require_types(project, types)
     project = _narrowed(project, types)
     subject = subject_of(project, surroundings(project))
-    preparation, bundling = _Preparation(app, project), _Bundling(app, project)
-    verdict = judge(subject, parse=partial(_parse, app), tools=preparation.tools, bundle=bundling.problems)
+    preparation, scripts = _Preparation(app, project), _Scripts(app, project)
+    verdict = judge(subject, parse=partial(_parse, app), tools=preparation.tools, bundle=scripts.problems)
     named = (*verdict.files, *sought(verdict.findings))
     return Checked(
         root=project.root,
         problems=verdict.findings,
         scripts=tuple(one.path for one in subject.scripts),
         files=verdict.files,
-        warnings=(*project.warnings, *preparation.warnings),
-        watched=(*bundling.watched, *settings_files(project.root), *(project.root / one for one in named)),
+        warnings=(*project.warnings, *preparation.warnings, *scripts.warnings),
+        watched=(*scripts.watched, *settings_files(project.root), *(project.root / one for one in named)),
         remembered=verdict.remembered,
     )
 
@@ -178,34 +178,50 @@ class _Preparation:
         return missing is None
 
 
-class _Bundling:
-    """Puts scripts together with the local files that they import, as a deploy would."""
+class _Scripts:
+    """The scripts as a deploy would send them: put together with the local files that they import."""
 
     def __init__(self, app: App, project: Project) -> None:
         self._app = app
         self._project = project
         self.watched = project.watched
+        self.warnings: tuple[str, ...] = ()
 
     def problems(self) -> tuple[Finding, ...]:
-        """Return what a deploy would refuse."""
+        """Return what a deploy would refuse, but for syntax errors in scripts as they are written."""
         from ckfunc.bundle.project import InvalidModules
 
         try:
-            self.watched = self._app.bundler().project(self._project).watched
+            project, broken = self._app.bundler().project(self._project), frozenset[str]()
+            found: tuple[Finding, ...] = ()
         except InvalidModules as problem:
-            self.watched = problem.project.watched
-            return of_problems(problem.problems, BUNDLE)
-        return ()
+            project, broken = problem.project, problem.broken
+            found = of_problems(problem.problems, BUNDLE)
+        self.watched = project.watched
+        return (*found, *self._lacking(project, broken))
+
+    def _lacking(self, project: Project, broken: Collection[str]) -> tuple[Finding, ...]:
+        """Return what keeps scripts from running; those that are broken are left out."""
+        from ckfunc.bundle.requirements import Requirements
+        from ckfunc.check.run import REQUIREMENT
+        from ckfunc.model.execution import SyntaxProblem
+        from ckfunc.model.runtime import DEFAULT_PACKAGES
+
+        runtime = project.runtime
+        packages = {*(runtime.dependencies or ()), *(one.name for one in DEFAULT_PACKAGES)}
+        required = Requirements(project.root, packages, complete=runtime.dependencies is not None)
+        first = runtime.initialization_script
+        handlers = {one.handler.path: one.handler for one in project.functions or ()}
+        compile_all = self._app.kept_compiler().compile
+        scripts = [one for one in (*((first,) if first else ()), *handlers.values()) if one.path not in broken]
+        parsing = [one for one in scripts if not isinstance(compile_all([(one.path, one.text)])[0], SyntaxProblem)]
+        lacks = required.lacks(parsing, compile_all, first)
+        self.warnings = tuple(map(str, lacks.warnings))
+        return of_problems(lacks.errors, REQUIREMENT)
 
 
-def _parse(app: App, scripts: Sequence[Script], handlers: bool) -> Sequence[SyntaxProblem]:
-    from ckfunc.bundle.scan import is_module, specifiers
+def _parse(app: App, scripts: Sequence[Script]) -> Sequence[SyntaxProblem]:
     from ckfunc.model.execution import SyntaxProblem
 
-    # Where handleEvent may come from another file, the bundle tells whether it is there.
-    imported = [one for one in scripts if handlers and is_module(one.text) and specifiers(one.text)]
-    found: list[SyntaxProblem] = []
-    for group, complete in ((imported, False), ([one for one in scripts if one not in imported], handlers)):
-        compiled = app.compiler().compile([(one.path, one.text) for one in group], handlers=complete) if group else ()
-        found += [one for one in compiled if isinstance(one, SyntaxProblem)]
-    return found
+    compiled = app.kept_compiler().compile([(one.path, one.text) for one in scripts])
+    return [one for one in compiled if isinstance(one, SyntaxProblem)]

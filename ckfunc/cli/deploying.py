@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ckfunc.base.errors import EXIT_DIFFERENCES, EXIT_OK, CkfuncError, UsageProblem
+from ckfunc.base.errors import EXIT_DIFFERENCES, EXIT_OK, CkfuncError, Problem, UsageProblem
 from ckfunc.cli.asking import confirmed
 from ckfunc.cli.context import App
 from ckfunc.cli.gating import (
@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from ckfunc.deploy.plan import Plan
     from ckfunc.deploy.report import Report
     from ckfunc.deploy.run import Options
-    from ckfunc.model.execution import SyntaxProblem
-    from ckfunc.model.project import Project
+    from ckfunc.deploy.scripts import Check
+    from ckfunc.model.project import Project, Script
 
 
 def make_plan(app: App, only: tuple[str, ...] = (), out: Path | None = None, *, whole: bool = True) -> Plan:
@@ -218,18 +218,14 @@ def show_report(
     output.lines(report_lines(report, width=output.width() or USUAL_COLUMNS, items=said, undone=undone))
 
 
-def checker(app: App, project: Project) -> Callable[[Sequence[tuple[str, str]]], Sequence[SyntaxProblem]]:
-    """Return what parses changed scripts of a project; Node starts when it is first called."""
-    script = project.runtime.initialization_script
+def checker(app: App, project: Project) -> Check:
+    """Return what finds out why scripts of a project cannot run; Node starts for one that was not compiled before."""
 
-    def check(scripts: Sequence[tuple[str, str]]) -> Sequence[SyntaxProblem]:
-        from ckfunc.model.execution import SyntaxProblem
+    def check(scripts: Sequence[Script], packages: Collection[str]) -> Sequence[Problem]:
+        from ckfunc.bundle.requirements import Requirements
 
-        handlers = [one for one in scripts if script is None or one[0] != script.path]
-        others = [one for one in scripts if one not in handlers]
-        compiler = app.compiler()
-        found = (*compiler.compile(others), *compiler.compile(handlers, handlers=True))
-        return [one for one in found if isinstance(one, SyntaxProblem)]
+        required = Requirements(project.root, packages)
+        return required.lacks(scripts, app.kept_compiler().compile, project.runtime.initialization_script).errors
 
     return check
 

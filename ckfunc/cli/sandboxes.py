@@ -15,6 +15,7 @@ from ckfunc.cli.context import App
 from ckfunc.model.execution import Compiled, Environment, HandlerError, Limits, Steady, SyntaxProblem
 from ckfunc.model.invocation import ConsoleLine, Invocation, InvocationDetail
 from ckfunc.model.project import Project, Script
+from ckfunc.model.runtime import DEFAULT_PACKAGES
 from ckfunc.model.seed import Seed
 from ckfunc.model.trial import Ran, Scripts
 
@@ -240,7 +241,16 @@ class Sandbox:
         return replace(made, steady=self._steady, network=self._network, settle=True, renewable=self._renewable)
 
     def _compiled(self, script: Script) -> Compiled | SyntaxProblem:
-        (result,) = self._app.kept_compiler().compile([(script.path, script.text)])
+        compile_all = self._app.kept_compiler().compile
+        (result,) = compile_all([(script.path, script.text)])
+        if isinstance(result, Compiled) and (result.imports or result.no_handler):
+            from ckfunc.bundle.requirements import Requirements
+
+            packages = {*self._scripts.dependencies, *(one.name for one in DEFAULT_PACKAGES)}
+            required = Requirements(self._app.root(), packages)
+            for one in required.lacks([script], compile_all, self._scripts.initialization_script).errors:
+                message = f"{one.message} ({one.hint})" if one.hint else one.message
+                return SyntaxProblem(one.path, one.line, one.column, message, "CannotRun")
         if self._inspect_port is not None and isinstance(result, Compiled):
             return _debuggable(result, script, self._app.root())
         return result

@@ -34,7 +34,7 @@ from ckfunc.deploy.plan import Plan
 from ckfunc.deploy.report import DONE, WRONG, Ending, Report
 from ckfunc.deploy.resources import FUNCTIONS
 from ckfunc.logs.entries import Entry
-from ckfunc.model.project import Project, Target
+from ckfunc.model.project import Project, Script, Target
 from ckfunc.watch.batches import batches
 from ckfunc.watch.stopping import Stop
 
@@ -346,12 +346,16 @@ class Watcher:
 
 
 def without(project: Project, broken: Collection[str]) -> Project | None:
-    """Return the project without the functions whose handler is among `broken`.
+    """Return the project without the functions whose handler is made of a file that is among `broken`.
 
     None when the init script is: every handler may need what the new one exports.
     """
+
+    def is_broken(script: Script) -> bool:
+        return not {script.path, *script.modules}.isdisjoint(broken)
+
     script = project.runtime.initialization_script
-    if script is not None and script.path in broken:
+    if script is not None and is_broken(script):
         return None
-    kept = tuple(one for one in project.functions or () if one.handler.path not in broken)
+    kept = tuple(one for one in project.functions or () if not is_broken(one.handler))
     return replace(project, functions=kept)

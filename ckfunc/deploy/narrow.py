@@ -55,6 +55,7 @@ def narrowed(plan: Plan, only: Collection[str]) -> Plan:
         want=want,
         have=have,
         versions={name: number for name, number in plan.versions.items() if name in only},
+        packages=plan.packages if RUNTIME in only else plan.packages_now,
     )
 
 

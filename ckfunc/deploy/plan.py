@@ -65,7 +65,8 @@ class Plan:
     """What to do to an application, in order, and what everything was compared with.
 
     `want` and `have` hold the values of every managed kind as they are to be and as they are; `files` the source file
-    of a kind and name; `versions` the deployed version number of each wanted function that exists.
+    of a kind and name; `versions` the deployed version number of each wanted function that exists; `packages` the npm
+    packages that handlers can import afterwards, and `packages_now` those that they can import now.
     """
 
     target: Target
@@ -79,6 +80,8 @@ class Plan:
     have: Mapping[str, Values] = field(repr=False)
     files: Mapping[tuple[str, str], Script] = field(repr=False)
     versions: Mapping[str, int]
+    packages: frozenset[str] = frozenset()
+    packages_now: frozenset[str] = frozenset()
 
     @property
     def is_empty(self) -> bool:
@@ -103,6 +106,9 @@ def make(project: Project, seen: Snapshot) -> Plan:
     unchanged: list[Entry] = []
     unmanaged: list[Entry] = []
     steps: list[Step] = []
+    now = {one.name for one in seen.runtime.dependencies}
+    own = project.runtime.dependencies
+    then = now if own is None else {*own, *(one.name for one in seen.runtime.dependencies if one.default)}
     for resource in RESOURCES:
         values, have = resource.want(project), resource.have(seen)
         if values is not None and resource.secret and project.runtime.unknown:
@@ -133,6 +139,8 @@ def make(project: Project, seen: Snapshot) -> Plan:
         have=had,
         files=sources(project),
         versions=versions,
+        packages=frozenset(then),
+        packages_now=frozenset(now),
     )
 
 

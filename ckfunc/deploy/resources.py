@@ -20,6 +20,7 @@ Wanted: TypeAlias = Mapping[str, str]
 Values: TypeAlias = Mapping[str, str | None]
 """Values by name; None stands for a function that exists but was never deployed."""
 
+DEPENDENCIES = "dependencies"
 INIT_SCRIPT = "initialization_script"
 FUNCTIONS = "functions"
 
@@ -88,7 +89,7 @@ def _functions(snapshot: Snapshot) -> Values:
 # In the order of writing: a version may need the packages and variables, and what the init script exports.
 RESOURCES: tuple[Resource, ...] = (
     Resource(
-        "dependencies",
+        DEPENDENCIES,
         "dependencies",
         "dependency",
         want=lambda project: project.runtime.dependencies,

@@ -1,36 +1,38 @@
-"""Whether the scripts that a plan would send parse."""
+"""Check the scripts of a plan before anything is written."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import TypeAlias
 
 from ckfunc.base.errors import InvalidScripts, Problem
 from ckfunc.deploy.diff import Action
 from ckfunc.deploy.plan import Plan
-from ckfunc.deploy.resources import BY_KIND
-from ckfunc.model.execution import SyntaxProblem
+from ckfunc.deploy.resources import BY_KIND, DEPENDENCIES
+from ckfunc.model.project import Script
 
-Check: TypeAlias = Callable[[Sequence[tuple[str, str]]], Sequence[SyntaxProblem]]
-"""Takes file names with their TypeScript sources, all at once; returns what does not parse."""
+Check: TypeAlias = Callable[[Sequence[Script], Collection[str]], Sequence[Problem]]
+"""Takes scripts, and the packages that they can import; returns why they cannot run."""
 
 
 def require_valid(plan: Plan, check: Check) -> None:
-    """Refuse scripts that do not parse, before anything is written: the changed ones alone, all in one call.
+    """Refuse scripts that cannot run, before anything is written.
 
-    Raises InvalidScripts with every problem.
+    These are looked at, in one call: the scripts that change; all scripts when a package is removed. Raises
+    InvalidScripts with every problem.
     """
-    changed = [
-        plan.files[one.kind, one.name]
-        for one in plan.changes
-        if BY_KIND[one.kind].source and one.action is not Action.REMOVE
-    ]
+    removes = any(one.kind == DEPENDENCIES and one.action is Action.REMOVE for one in plan.changes)
+    changed = {
+        (one.kind, one.name) for one in plan.changes if BY_KIND[one.kind].source and one.action is not Action.REMOVE
+    }
+    scripts = [script for key, script in plan.files.items() if (removes and script.text) or key in changed]
     # Several functions may share a file.
-    problems = check(sorted({script.path: script.text for script in changed}.items())) if changed else ()
+    unique = list({one.path: one for one in sorted(scripts, key=lambda one: one.path)}.values())
+    problems = check(unique, plan.packages) if unique else ()
     if problems:
-        files = len({one.name for one in problems})
+        files = len({one.path for one in problems})
         raise InvalidScripts(
-            "a script does not parse" if files == 1 else f"{files} scripts do not parse",
-            [Problem(one.name, one.line, one.column, one.message) for one in problems],
+            "a script cannot run" if files == 1 else f"{files} scripts cannot run",
+            problems,
             hint="nothing was written; correct the lines named above",
         )

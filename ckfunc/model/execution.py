@@ -9,23 +9,44 @@ from ckfunc.model.invocation import ConsoleLine, Status
 
 
 @dataclass(frozen=True, slots=True)
-class Compiled:
-    """JavaScript made from a TypeScript source. `module_kind` is "cjs" or "mjs"; `source_map` is JSON text."""
-
-    name: str
-    javascript: str
-    source_map: str
-    module_kind: str
-
-
-@dataclass(frozen=True, slots=True)
 class SyntaxProblem:
-    """Why a source does not parse; `line` and `column` count from 1."""
+    """Why a source cannot be run; `line` and `column` count from 1. `kind` is what an error of that sort is called."""
 
     name: str
     line: int
     column: int
     message: str
+    kind: str = "SyntaxError"
+
+
+@dataclass(frozen=True, slots=True)
+class Import:
+    """A module that a script imports by a literal name; `line` and `column` of the quote count from 1.
+
+    `how` is "import" or "require". A `guarded` import handles its own failure to find the module.
+    """
+
+    name: str
+    line: int
+    column: int
+    how: str = "import"
+    guarded: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Compiled:
+    """JavaScript made from a TypeScript source. `module_kind` is "cjs" or "mjs"; `source_map` is JSON text.
+
+    `imports` are the modules that it needs, in the order of the script. `no_handler` tells why the script cannot be a
+    handler: it has no function handleEvent that can be called.
+    """
+
+    name: str
+    javascript: str
+    source_map: str
+    module_kind: str
+    imports: tuple[Import, ...] = ()
+    no_handler: SyntaxProblem | None = None
 
 
 @dataclass(frozen=True, slots=True)

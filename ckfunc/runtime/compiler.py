@@ -5,17 +5,18 @@ from __future__ import annotations
 import contextlib
 import subprocess
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
-from ckfunc.model.execution import Compiled, SyntaxProblem
+from ckfunc.model.execution import Compiled, Import, SyntaxProblem
 from ckfunc.runtime.frames import BrokenStream, Decoder, encode
 from ckfunc.runtime.node import bare_environment, node_executable
 from ckfunc.runtime.processes import death, kill_group, start_group
 
 PROGRAM = Path(__file__).parent / "node" / "compiler.mjs"
-_FLAGS = ("--no-warnings", "--experimental-vm-modules")
+# Node has the modules here that it has for handlers.
+_FLAGS = ("--no-warnings", "--experimental-vm-modules", "--no-experimental-sqlite")
 _INTERNALS = "--expose-internals"
 
 
@@ -47,28 +48,40 @@ class Compiler:
     ) -> tuple[Compiled | SyntaxProblem, ...]:
         """Compile (name, source) pairs; the answers come in the same order.
 
-        With `handlers`, a source in which the name handleEvent does not occur is a problem too. Names that end in .js
-        are taken as JavaScript: none of their imports is dropped. Raises NodeMissing.
+        With `handlers`, a source without a function handleEvent that the host can call is a problem too. Names that
+        end in .js are taken as JavaScript: none of their imports is dropped. Raises NodeMissing.
         """
         with self._lock:
-            return tuple(self._compile(name, source, handlers) for name, source in scripts)
+            found = [self._compile(name, source) for name, source in scripts]
+        return tuple(one.no_handler or one if handlers and isinstance(one, Compiled) else one for one in found)
+
+    def is_javascript(self, source: str) -> bool:
+        """Return whether a source parses as JavaScript, without anything of TypeScript in it. Raises NodeMissing."""
+        with self._lock:
+            try:
+                answer, _ = self._ask({"op": "plain"}, source)
+            except _Died:
+                return False
+        return bool(answer["plain"])
 
     def close(self) -> None:
         """End the process; the next `compile` starts another."""
         with self._lock:
             self._stop()
 
-    def _compile(self, name: str, source: str, handler: bool) -> Compiled | SyntaxProblem:
+    def _compile(self, name: str, source: str) -> Compiled | SyntaxProblem:
         for last in (False, True):
             try:
-                answer, javascript = self._ask({"name": name, "handler": handler}, source)
+                answer, javascript = self._ask({"name": name}, source)
             except _Died as died:
                 if last:  # twice: it is this source that Node cannot digest
                     return SyntaxProblem(name, 1, 1, f"Node could not compile this: it {died}")
                 continue
             if answer["op"] == "problem":
-                return SyntaxProblem(name, max(answer["line"], 1), max(answer["column"], 1), answer["message"])
-            return Compiled(name, javascript, answer["map"], answer["kind"])
+                return _problem(name, answer)
+            imports = tuple(Import(**one) for one in answer["imports"])
+            no_handler = _problem(name, answer["handler"]) if answer["handler"] else None
+            return Compiled(name, javascript, answer["map"], answer["kind"], imports, no_handler)
         raise AssertionError("unreachable")
 
     def _ask(self, header: dict[str, Any], source: str) -> tuple[dict[str, Any], str]:
@@ -112,3 +125,7 @@ class Compiler:
             process.wait()
         stdout.close()
         return process.returncode
+
+
+def _problem(name: str, answer: Mapping[str, Any]) -> SyntaxProblem:
+    return SyntaxProblem(name, max(answer["line"], 1), max(answer["column"], 1), answer["message"])

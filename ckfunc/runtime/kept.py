@@ -8,12 +8,13 @@ import os
 import threading
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from pathlib import Path
 
 from ckfunc import __version__
 from ckfunc.base.digests import digest
 from ckfunc.base.files import write_atomically
-from ckfunc.model.execution import Compiled, SyntaxProblem
+from ckfunc.model.execution import Compiled, Import, SyntaxProblem
 from ckfunc.runtime.compiler import Compiler
 from ckfunc.runtime.node import node_executable
 
@@ -35,6 +36,7 @@ class KeptCompiler:
         self._known: dict[tuple[str, str], Compiled | SyntaxProblem] = {}
         self._lock = threading.Lock()
         self._node = ""
+        self._tidied = False
 
     def compile(self, scripts: Sequence[tuple[str, str]]) -> tuple[Compiled | SyntaxProblem, ...]:
         """Compile (name, source) pairs; the answers come in the same order. Raises NodeMissing."""
@@ -51,6 +53,9 @@ class KeptCompiler:
                 (result,) = self._compiler().compile([(name, source)])
                 if isinstance(result, Compiled):
                     _write(file, result)
+                    if not self._tidied:  # once is enough, however many scripts are compiled
+                        self._tidied = True
+                        _forget_old(self._directory)
             if len(self._known) >= _MOST_IN_MEMORY:
                 self._known.clear()
             self._known[name, source] = result
@@ -69,7 +74,14 @@ def _read(file: Path, name: str) -> Compiled | None:
     """Return what is kept; whatever cannot be read counts as not there."""
     try:
         found = json.loads(file.read_bytes())
-        result = Compiled(name, *(str(found[key]) for key in ("javascript", "source_map", "module_kind")))
+        result = Compiled(
+            name,
+            javascript=str(found["javascript"]),
+            source_map=str(found["source_map"]),
+            module_kind=str(found["module_kind"]),
+            imports=tuple(Import(**one) for one in found["imports"]),
+            no_handler=SyntaxProblem(**found["no_handler"]) if found["no_handler"] else None,
+        )
         if time.time() - file.stat().st_mtime > _FRESH_S:
             os.utime(file)  # used again: not to be forgotten soon
     except (OSError, ValueError, KeyError, TypeError):
@@ -78,14 +90,13 @@ def _read(file: Path, name: str) -> Compiled | None:
 
 
 def _write(file: Path, result: Compiled) -> None:
-    kept = {
-        "javascript": result.javascript,
-        "source_map": result.source_map,
-        "module_kind": result.module_kind,
-    }
+    with contextlib.suppress(OSError):
+        write_atomically(file, json.dumps(asdict(result)))
+
+
+def _forget_old(directory: Path) -> None:
     oldest = time.time() - _KEPT_S
     with contextlib.suppress(OSError):
-        write_atomically(file, json.dumps(kept))
-        for other in file.parent.iterdir():
-            if other.stat().st_mtime < oldest:
-                other.unlink(missing_ok=True)
+        for one in directory.iterdir():
+            if one.stat().st_mtime < oldest:
+                one.unlink(missing_ok=True)

@@ -2,24 +2,18 @@
 
 from __future__ import annotations
 
-import json
-import re
 from collections.abc import Iterator, Mapping
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
 from ckfunc.base.files import read_file
+from ckfunc.base.jsonc import read_jsonc
 from ckfunc.scaffold.stubs import TYPES_DIR
 
 SETTINGS = "tsconfig.json"
 
 _STUBS = f"{TYPES_DIR}/*.d.ts"
-# A text is kept as it is; comments, and commas before a closing bracket, go.
-_JSONC = re.compile(
-    r"""("(?:\\.|[^"\\])*") | //[^\n]* | /\*.*?\*/ | ,(?=(?: \s | //[^\n]*+ | (?>/\*.*?\*/) )*+[}\]])""",
-    re.DOTALL | re.VERBOSE,
-)
 _READS_EXPORTS = {"bundler", "node16", "node18", "node20", "nodenext", "preserve"}
 
 
@@ -32,7 +26,7 @@ def advice(root: Path) -> tuple[str, ...]:
     except (OSError, UnicodeDecodeError):
         return (f"{SETTINGS} cannot be read: see that it includes {_STUBS}",)
     try:
-        settings = json.loads(_JSONC.sub(lambda found: found[1] or " ", text))
+        settings = read_jsonc(text)
     except ValueError:
         return (f"{SETTINGS} is not JSON with comments: see that it includes {_STUBS}",)
     return tuple(_advice(settings)) if isinstance(settings, dict) else ()

@@ -64,9 +64,9 @@ class World:
         self.asked.append("stubs")
         return self.stubs
 
-    def _parse(self, scripts: Sequence[Script], handlers: bool) -> Sequence[SyntaxProblem]:
+    def _parse(self, scripts: Sequence[Script]) -> Sequence[SyntaxProblem]:
         self.asked += [one.path for one in scripts]
-        found = self.parser.compile([(one.path, one.text) for one in scripts], handlers=handlers)
+        found = self.parser.compile([(one.path, one.text) for one in scripts])
         return [one for one in found if isinstance(one, SyntaxProblem)]
 
     def _tools(self) -> Tools:

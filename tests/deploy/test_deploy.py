@@ -9,11 +9,10 @@ from deploy.application import KEY
 from deploy.world import World, by_name, results
 from support.loopback import Reply, Request
 
-from ckfunc.base.errors import AmbiguousFunction, InvalidScripts, PlatformOwned, WrongApplication
+from ckfunc.base.errors import AmbiguousFunction, InvalidScripts, PlatformOwned, Problem, WrongApplication
 from ckfunc.deploy import run
 from ckfunc.deploy.plan import CreateFunction, CreateVersion, Put
 from ckfunc.deploy.report import Ending
-from ckfunc.model.execution import SyntaxProblem
 
 SENT = "user.sent.message"
 READ = "user.read.message"
@@ -172,13 +171,13 @@ def test_any_other_difference_in_text_is_a_change(here: World) -> None:
     assert not here.plan(here.project({SENT: "a \nb\n"})).is_empty
 
 
-def test_syntax_problems_stop_everything_before_the_first_write(here: World) -> None:
+def test_scripts_that_cannot_run_stop_everything_before_the_first_write(here: World) -> None:
     here.application.add(SENT, "a\n")
-    here.problems = [SyntaxProblem("init.ts", 3, 7, "Unexpected token"), SyntaxProblem("handlers/x.ts", 1, 2, "Oops")]
+    here.problems = [Problem("init.ts", 3, 7, "Unexpected token"), Problem("handlers/x.ts", 1, 2, "Oops")]
     with pytest.raises(InvalidScripts) as caught:
         here.deploy(here.project({SENT: "b\n", READ: "c\n"}, script="i\n", environment={"A": "1"}))
     assert [str(one) for one in caught.value.problems] == ["handlers/x.ts:1:2: Oops", "init.ts:3:7: Unexpected token"]
-    assert caught.value.exit_code == 1 and caught.value.message == "2 scripts do not parse"
+    assert caught.value.exit_code == 1 and caught.value.message == "2 scripts cannot run"
     assert here.writes() == []
     assert here.checked == [[(f"handlers/{READ}.ts", "c\n"), (f"handlers/{SENT}.ts", "b\n"), ("init.ts", "i\n")]]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -11,15 +11,15 @@ from deploy.world import REMOVING, Hurried, project_of, results
 from ckfunc.api.client import Client
 from ckfunc.api.connection import Connection
 from ckfunc.api.emulator import set_enabled
-from ckfunc.base.errors import CredentialsRejected, InvalidScripts, RequestRejected, WrongApplication
+from ckfunc.base.errors import CredentialsRejected, InvalidScripts, Problem, RequestRejected, WrongApplication
 from ckfunc.base.files import cache_dir
+from ckfunc.bundle.requirements import Requirements
 from ckfunc.deploy import run
 from ckfunc.deploy.cache import VersionCache
 from ckfunc.deploy.report import Report
 from ckfunc.emulator.server import Emulator
-from ckfunc.model.execution import SyntaxProblem
 from ckfunc.model.function import NewFunction
-from ckfunc.model.project import Project
+from ckfunc.model.project import Project, Script
 from ckfunc.runtime.compiler import Compiler
 
 SENT = "user.sent.message"
@@ -47,8 +47,12 @@ def connect(url: str, secret: str = "emulator") -> Client:
 def deploy(project: Project, client: Client) -> Report:
     with Compiler() as compiler:
 
-        def check(scripts: Sequence[tuple[str, str]]) -> list[SyntaxProblem]:
-            return [one for one in compiler.compile(scripts) if isinstance(one, SyntaxProblem)]
+        def check(scripts: Sequence[Script], packages: Collection[str]) -> Sequence[Problem]:
+            return (
+                Requirements(project.root, packages)
+                .lacks(scripts, compiler.compile, project.runtime.initialization_script)
+                .errors
+            )
 
         return run.deploy(project, client, check=check, confirm=lambda _: True, options=REMOVING)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,12 +15,12 @@ from support.loopback import Loopback, serve
 from ckfunc.api.client import Client
 from ckfunc.api.connection import Connection
 from ckfunc.base.clock import SystemClock
+from ckfunc.base.errors import Problem
 from ckfunc.deploy import run
 from ckfunc.deploy.apply import OnStep
 from ckfunc.deploy.cache import VersionCache
 from ckfunc.deploy.plan import Plan
 from ckfunc.deploy.report import Item, Report
-from ckfunc.model.execution import SyntaxProblem
 from ckfunc.model.project import Project, Script, Target, WantedFunction, WantedRuntime
 from ckfunc.model.triggers import display_name
 
@@ -76,9 +76,11 @@ class World:
     server: Loopback
     client: Client
     checked: list[Sequence[tuple[str, str]]] = field(default_factory=list)
-    """Every batch of scripts that was handed to the syntax check."""
-    problems: list[SyntaxProblem] = field(default_factory=list)
-    """What the syntax check will find."""
+    """Every batch of scripts that was handed to the check, by path and text."""
+    packages: list[Collection[str]] = field(default_factory=list)
+    """The packages that each batch can import."""
+    problems: list[Problem] = field(default_factory=list)
+    """What the check will find."""
 
     def project(self, handlers: Mapping[str, str] | None = None, **parts: Any) -> Project:
         """Return a project in this world's directory; see project_of."""
@@ -112,8 +114,9 @@ class World:
         url = self.server.url
         return Client(Connection(url, f"{url}/oauth/token", "id", "client-secret"), clock=Hurried(), timeout_s=10)
 
-    def check(self, scripts: Sequence[tuple[str, str]]) -> Sequence[SyntaxProblem]:
-        self.checked.append(scripts)
+    def check(self, scripts: Sequence[Script], packages: Collection[str]) -> Sequence[Problem]:
+        self.checked.append([(one.path, one.text) for one in scripts])
+        self.packages.append(packages)
         return self.problems
 
     def forget_calls(self) -> None:

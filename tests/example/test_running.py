@@ -13,10 +13,11 @@ import pytest
 
 from ckfunc.api import Client, Connection
 from ckfunc.base.files import cache_dir
+from ckfunc.bundle.requirements import Requirements
 from ckfunc.deploy import run
 from ckfunc.emulator.server import Emulator
 from ckfunc.manifest import load
-from ckfunc.model.execution import Compiled, SyntaxProblem
+from ckfunc.model.execution import Compiled
 from ckfunc.model.triggers import TRIGGERS
 from ckfunc.runtime.compiler import Compiler
 from ckfunc.scaffold.handler import handler_path, handler_text
@@ -37,11 +38,12 @@ def platform() -> Iterator[str]:
 
 def deploy(root: Path, url: str) -> None:
     with Client(Connection(url, f"{url}/oauth/token", "emulator", "emulator")) as client, Compiler() as compiler:
-
-        def check(scripts: Any) -> list[SyntaxProblem]:
-            return [one for one in compiler.compile(scripts) if isinstance(one, SyntaxProblem)]
-
         project = load(root, None, {})
+
+        def check(scripts: Any, packages: Any) -> Any:
+            first = project.runtime.initialization_script
+            return Requirements(root, packages).lacks(scripts, compiler.compile, first).errors
+
         report = run.deploy(project, client, check=check, confirm=lambda _: True, on_step=lambda _: None)
     assert report.ok
 

@@ -174,7 +174,7 @@ class World:
                 report = run.deploy(
                     project,
                     client,
-                    check=lambda _: (),
+                    check=lambda *_: (),
                     confirm=lambda _: True,
                     cache=VersionCache(project.root),
                     options=run.Options(allow_removals=True),

@@ -92,7 +92,7 @@ def test_every_import_of_a_javascript_file_is_kept(compiler):
 def test_a_handler_without_handle_event_is_a_problem_when_asked_for(compiler):
     assert isinstance(one(compiler, "export const x = 1;"), Compiled)
     problem = one(compiler, "export const x = 1;", handlers=True)
-    assert problem == SyntaxProblem("handlers/handler.ts", 1, 1, "there is no function named handleEvent")
+    assert problem == SyntaxProblem("handlers/handler.ts", 1, 1, "there is no top-level function named handleEvent")
     assert isinstance(one(compiler, "exports.handleEvent = () => 1;", handlers=True), Compiled)
 
 

@@ -38,8 +38,7 @@ async def compiled(database: Database, compiler: Compiler, name: str, source: st
 
 
 def syntax_error(problem: SyntaxProblem) -> HandlerError:
-    """Return why a run of a script that does not parse fails."""
+    """Return why a run of a script fails that does not parse, or lacks what it needs."""
     where = f"{problem.name}:{problem.line}:{problem.column}"
-    return HandlerError(
-        "SyntaxError", f"{problem.message} ({where})", f"SyntaxError: {problem.message}\n    at {where}"
-    )
+    message = f"{problem.message} ({where})"
+    return HandlerError(problem.kind, message, f"{problem.kind}: {problem.message}\n    at {where}")

@@ -3,8 +3,9 @@
 //
 // Node's own TypeScript stripper keeps imports that are used as types alone, and tells columns only in prose. The swc
 // build inside Node can do better, so it is asked directly where it can be reached; else the public function serves.
-import { createRequire, SourceMap, stripTypeScriptTypes } from 'node:module';
+import { createRequire, isBuiltin, SourceMap, stripTypeScriptTypes } from 'node:module';
 import vm from 'node:vm';
+import { analyse } from './analysis.mjs';
 import { openChannel } from './channel.mjs';
 
 const require = createRequire(import.meta.url);
@@ -19,6 +20,7 @@ function internal(load) {
   }
 }
 const swc = internal(() => require('internal/deps/amaro/dist/index').transformSync);
+const acorn = internal(() => require('internal/deps/acorn/acorn/dist/acorn'));
 const arrow = internal(() => require('internal/test/binding').internalBinding('util').privateSymbols.arrow_message_private_symbol);
 
 class Problem extends Error {
@@ -101,22 +103,57 @@ function explained(problem, source) {
   return problem.message;
 }
 
-function compile({ name, handler }, given) {
+/** Return where a place of the JavaScript was in the source; both count from 1. */
+function placed(original, { line, column }) {
+  const { originalLine, originalColumn } = original.findEntry(line - 1, column);
+  return originalLine === undefined ? { line, column: column + 1 } : { line: originalLine + 1, column: originalColumn + 1 };
+}
+
+/** Return where the text of an import is, when the source map led to the statement that it is part of. */
+function quoted(source, name, at) {
+  const lines = source.split(/\r\n|\r|\n/);
+  for (let line = at.line; line < Math.min(lines.length + 1, at.line + 50); line += 1) {
+    const from = line === at.line ? at.column - 1 : 0;
+    const found = ['"', "'", '`'].map((quote) => lines[line - 1].indexOf(quote + name + quote, from)).filter((one) => one >= 0);
+    if (found.length) return { line, column: Math.min(...found) + 1 };
+  }
+  return at;
+}
+
+/** Return what the script needs: `imports` of what Node itself lacks, and `handler`, which says why it is no handler. */
+function needs(source, code, kind, original) {
+  const found = acorn ? analyse(acorn, code, kind) : null;
+  if (!found) {
+    const named = /\bhandleEvent\b/.test(code);
+    return { imports: [], handler: named ? null : { message: 'there is no top-level function named handleEvent', line: 1, column: 1 } };
+  }
+  const { handler } = found;
+  return {
+    imports: found.imports.filter(({ name }) => !isBuiltin(name)).map(({ name, how, guarded, at }) => ({ name, how, guarded, ...quoted(source, name, placed(original, at)) })),
+    handler: handler && { message: handler.message, ...(handler.at.line === 1 && handler.at.column === 0 ? { line: 1, column: 1 } : placed(original, handler.at)) },
+  };
+}
+
+function compile({ name }, given) {
   const source = given.replace(/^\ufeff/, '');
   try {
     const { code, map } = (swc ? withInternals : withoutInternals)(name, source);
-    const kind = kindOf(code, new SourceMap(JSON.parse(map)));
-    if (handler && !/\bhandleEvent\b/.test(code)) {
-      throw new Problem('there is no function named handleEvent', 1, 1);
-    }
-    return [{ op: 'compiled', kind, map }, code];
+    const original = new SourceMap(JSON.parse(map));
+    const kind = kindOf(code, original);
+    return [{ op: 'compiled', kind, map, ...needs(source, code, kind, original) }, code];
   } catch (error) {
     if (!(error instanceof Problem)) throw error;
     return [{ op: 'problem', message: explained(error, source), ...error.at }, ''];
   }
 }
 
+/** Whether a source is JavaScript as it is. */
+function isPlain(source) {
+  const script = parses(() => vm.compileFunction(source, WRAPPER, { filename: 'script' }));
+  return !script || !parses(() => new vm.SourceTextModule(source, { identifier: 'script' }));
+}
+
 const send = openChannel({ input: 0, output: 1 }, (header, source) => {
-  const [answer, body] = compile(header, source);
+  const [answer, body] = header.op === 'plain' ? [{ op: 'plain', plain: isPlain(source) }, ''] : compile(header, source);
   send(answer, body);
 });

@@ -25,10 +25,19 @@ async function load(require, script) {
   return { exports, handler: exports.ckfuncHandler };
 }
 
+const GENERATORS = [function* () {}, async function* () {}].map((one) => one.constructor);
+const classText = /^class\b/;
+
+/** Whether a call would run the body: not of a generator, nor of a class. analysis.mjs tells it before a deploy. */
+function isHandler(value) {
+  if (typeof value !== 'function' || GENERATORS.some((one) => value instanceof one)) return false;
+  return !classText.test(Function.prototype.toString.call(value));
+}
+
 export async function loadHandler(require, script) {
   const { exports, handler } = await load(require, script);
   const found = handler ?? exports?.handleEvent ?? exports?.default?.handleEvent;
-  if (typeof found === 'function') return found;
+  if (isHandler(found)) return found;
   throw new HostError('HandlerMissing', `${script.name} does not define a function named handleEvent`);
 }
 

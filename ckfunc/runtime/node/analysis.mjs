@@ -1,0 +1,297 @@
+// What a compiled script needs in order to run: the modules that it imports, and a function named handleEvent that
+// the host can call. Found in its syntax tree; modules.mjs decides the same at run time.
+
+const FUNCTIONS = new Set(['FunctionDeclaration', 'FunctionExpression', 'ArrowFunctionExpression']);
+const NAME = 'handleEvent';
+const MISSING = `there is no top-level function named ${NAME}`;
+const NESTED = `${NAME} is not at the top level of the script, where it would be called`;
+const UNNAMED = `the default export is not called: name the function ${NAME}`;
+const WRONG = {
+  generator: `${NAME} is a generator, so that a call would not run its body: declare it as an async function`,
+  class: `${NAME} is a class, not a function`,
+  other: `${NAME} is not a function`,
+};
+
+/** Call `visit(node, ancestors)` for every node, the outermost first. */
+function walk(node, visit, ancestors = []) {
+  visit(node, ancestors);
+  ancestors.push(node);
+  for (const key of Object.keys(node)) {
+    const value = node[key];
+    if (Array.isArray(value)) {
+      for (const one of value) if (typeof one?.type === 'string') walk(one, visit, ancestors);
+    } else if (typeof value?.type === 'string') {
+      walk(value, visit, ancestors);
+    }
+  }
+  ancestors.pop();
+}
+
+/** Yield the identifiers that a pattern declares. */
+function* declaredBy(pattern) {
+  switch (pattern?.type) {
+    case 'Identifier': yield pattern; break;
+    case 'ObjectPattern': for (const one of pattern.properties) yield* declaredBy(one.value ?? one.argument); break;
+    case 'ArrayPattern': for (const one of pattern.elements) yield* declaredBy(one); break;
+    case 'AssignmentPattern': yield* declaredBy(pattern.left); break;
+    case 'RestElement': yield* declaredBy(pattern.argument); break;
+  }
+}
+
+const isFunction = (node) => FUNCTIONS.has(node.type) || node.type === 'StaticBlock';
+const isBlock = (node) => node.type === 'Program' || node.type.endsWith('Statement') || isFunction(node);
+const nearest = (ancestors, wanted) => ancestors.findLast(wanted) ?? ancestors[0];
+
+/** Text of a literal, or of a template without expressions; undefined for anything else. */
+function textOf(node) {
+  if (node?.type === 'Literal' && typeof node.value === 'string') return node.value;
+  if (node?.type === 'TemplateLiteral' && node.expressions.length === 0) return node.quasis[0].value.cooked ?? undefined;
+  return undefined;
+}
+
+const keyOf = (node) => (node.computed ? textOf(node.property ?? node.key) : (node.property ?? node.key)?.name ?? textOf(node.key));
+const isNamed = (node, ...names) => node?.type === 'Identifier' && names.includes(node.name);
+const isExports = (node) => isNamed(node, 'exports') || (node?.type === 'MemberExpression' && isNamed(node.object, 'module') && keyOf(node) === 'exports');
+
+/** Every declaration: `declare(name identifier, scope, value)`; the value is a node, or undefined when it is not known. */
+function declarations(program, sloppy, declare) {
+  walk(program, (node, ancestors) => {
+    switch (node.type) {
+      case 'VariableDeclaration': {
+        const scope = nearest(ancestors, node.kind === 'var' ? (one) => one.type === 'Program' || isFunction(one) : isBlock);
+        for (const one of node.declarations) {
+          const simple = one.id.type === 'Identifier';
+          for (const id of declaredBy(one.id)) declare(id, scope, simple ? (one.init ?? null) : undefined);
+        }
+        break;
+      }
+      case 'FunctionDeclaration':
+      case 'ClassDeclaration': {
+        const plain = node.type === 'FunctionDeclaration' && !node.async && !node.generator;
+        const hoisted = plain && sloppy; // out of its block, as `var` is
+        const scope = nearest(ancestors, hoisted ? (one) => one.type === 'Program' || isFunction(one) : isBlock);
+        if (node.id) declare(node.id, scope, node);
+        break;
+      }
+      case 'FunctionExpression':
+      case 'ClassExpression':
+        if (node.id) declare(node.id, node, node);
+        break;
+      case 'CatchClause':
+        for (const id of declaredBy(node.param)) declare(id, node, undefined);
+        break;
+      case 'ImportDeclaration':
+        for (const one of node.specifiers) declare(one.local, program, one.type === 'ImportNamespaceSpecifier' ? one : undefined);
+        break;
+    }
+    if (isFunction(node)) for (const one of node.params ?? []) for (const id of declaredBy(one)) declare(id, node, undefined);
+  });
+}
+
+// -- imports -----------------------------------------------------------------------------------------------------------
+
+/** Whether a failure of this call to find its module is caught where it happens. */
+function isGuarded(node, ancestors) {
+  let inner = node;
+  for (let at = ancestors.length - 1; at >= 0; at -= 1) {
+    const outer = ancestors[at];
+    if (outer.type === 'TryStatement' && outer.handler && inner === outer.block) return true;
+    const call = ancestors[at - 1];
+    if (outer.type === 'MemberExpression' && inner === outer.object && call?.type === 'CallExpression' && call.callee === outer) {
+      const name = keyOf(outer);
+      if (name === 'catch' || (name === 'then' && call.arguments.length > 1)) return true;
+    }
+    if (isFunction(outer)) return false;
+    inner = outer;
+  }
+  return false;
+}
+
+/** `createRequire(…)`: what it makes looks for modules where the handler does. */
+const makesRequire = (value) =>
+  value?.type === 'CallExpression' && (isNamed(value.callee, 'createRequire') || (value.callee.type === 'MemberExpression' && keyOf(value.callee) === 'createRequire'));
+
+function importsOf(program, sloppy) {
+  const shadowed = new Set(); // the scopes in which `require` is something else
+  declarations(program, sloppy, (id, scope, value) => {
+    if (id.name === 'require' && !makesRequire(value)) shadowed.add(scope);
+  });
+  const found = [];
+  const add = (source, how, guarded = false) => {
+    const name = textOf(source);
+    if (name !== undefined) found.push({ name, how, guarded, at: source.loc.start });
+  };
+  walk(program, (node, ancestors) => {
+    switch (node.type) {
+      case 'ImportDeclaration':
+      case 'ExportAllDeclaration':
+      case 'ExportNamedDeclaration':
+        if (node.source) add(node.source, 'import');
+        break;
+      case 'ImportExpression':
+        add(node.source, 'import', isGuarded(node, ancestors));
+        break;
+      case 'CallExpression': {
+        const { callee } = node;
+        const resolves = callee.type === 'MemberExpression' && isNamed(callee.object, 'require') && keyOf(callee) === 'resolve';
+        // __require is what a bundle calls it.
+        if (!isNamed(callee, 'require', '__require') && !resolves) break;
+        if (!shadowed.has(program) && !ancestors.some((one) => shadowed.has(one))) add(node.arguments[0], 'require', isGuarded(node, ancestors));
+        break;
+      }
+    }
+  });
+  return found;
+}
+
+// -- the handler -------------------------------------------------------------------------------------------------------
+
+/** Collects what the host could take for the handler, and what else has its name. */
+class Search {
+  constructor(program, kind, sloppy) {
+    this.program = program;
+    this.commonJs = kind === 'cjs';
+    this.bindings = new Map(); // top-level name -> the values that it may have; undefined: not known
+    this.elsewhere = null; // a function that is probably meant, but cannot be called: {message, node}
+    this.mentioned = false; // whether the name is used at all, outside of comments
+    this.offers = []; // [value, place]
+    declarations(program, sloppy, (id, scope, value) => this.declared(id, scope, value));
+    walk(program, (node, ancestors) => this.visit(node, ancestors));
+    for (const value of this.bindings.get(NAME) ?? []) this.offers.push([value, this.place]);
+    // An assignment to a name that nobody declared makes a global variable, unless the script is strict.
+    if (!this.bindings.has(NAME) && sloppy) for (const value of this.assigned ?? []) this.offers.push([value, value]);
+  }
+
+  declared(id, scope, value) {
+    if (scope === this.program) {
+      this.bindings.set(id.name, [...(this.bindings.get(id.name) ?? []), value]);
+      if (id.name === NAME) this.place = id;
+    } else if (id.name === NAME && value && isFunction(value)) {
+      this.elsewhere ??= { message: NESTED, node: id };
+    }
+  }
+
+  visit(node, ancestors) {
+    if (isNamed(node, NAME) || textOf(node) === NAME) this.mentioned = true;
+    switch (node.type) {
+      case 'MethodDefinition':
+      case 'Property':
+      case 'PropertyDefinition':
+        if (keyOf(node) === NAME && node.value && isFunction(node.value)) this.elsewhere ??= { message: NESTED, node: node.key };
+        break;
+      case 'AssignmentExpression':
+        if (isNamed(node.left, NAME)) {
+          (this.assigned ??= []).push(node.right);
+          this.bindings.get(NAME)?.push(node.right);
+        } else if (node.left.type === 'Identifier') {
+          this.bindings.get(node.left.name)?.push(node.right);
+        }
+        if (node.left.type === 'MemberExpression') this.member(node, ancestors);
+        if (this.commonJs && isExports(node.left)) this.object(node.right);
+        break;
+      case 'CallExpression':
+        if (this.commonJs && node.arguments.some(isExports)) this.unsure ??= node;
+        break;
+      case 'ExportNamedDeclaration':
+        for (const one of node.specifiers) if ((one.exported.name ?? one.exported.value) === NAME) this.offers.push([node.source ? undefined : one.local, one]);
+        break;
+      case 'ExportAllDeclaration':
+        if (node.exported && (node.exported.name ?? node.exported.value) === NAME) this.offers.push([{ type: 'ImportNamespaceSpecifier' }, node]);
+        break;
+      case 'ExportDefaultDeclaration':
+        if (!isFunction(node.declaration) && node.declaration.type !== 'ClassDeclaration') this.object(node.declaration);
+        else if (!node.declaration.id) this.elsewhere ??= { message: UNNAMED, node };
+        break;
+    }
+  }
+
+  /** `exports.handleEvent = …` and its like. */
+  member({ left, right }, ancestors) {
+    const top = left.object.type === 'ThisExpression' && !ancestors.some((one) => isFunction(one) && one.type !== 'ArrowFunctionExpression');
+    const ours = this.commonJs && (isExports(left.object) || top);
+    if (keyOf(left) === NAME && (ours || isNamed(left.object, 'globalThis', 'global'))) this.offers.push([right, left]);
+    if (ours && keyOf(left) === 'default') this.object(right);
+  }
+
+  /** An object that is exported: its property of that name is an offer. */
+  object(node) {
+    if (node.type === 'AssignmentExpression') return this.object(node.right);
+    if (node.type === 'Identifier') {
+      for (const value of this.bindings.get(node.name) ?? [undefined]) value?.type === 'ObjectExpression' ? this.object(value) : value !== null && (this.unsure ??= node);
+      return undefined;
+    }
+    if (node.type !== 'ObjectExpression') {
+      if (!['Literal', 'TemplateLiteral', 'ArrayExpression'].includes(node.type) && !FUNCTIONS.has(node.type)) this.unsure ??= node;
+      return undefined;
+    }
+    for (const one of node.properties) {
+      if (one.type === 'SpreadElement') this.unsure ??= one;
+      else if (keyOf(one) === NAME) this.offers.push([one.kind === 'get' ? undefined : one.value, one.key]);
+      else if (keyOf(one) === 'default') this.object(one.value);
+    }
+    return undefined;
+  }
+
+  /** "function", "unknown" (it may be one), or a key of WRONG. */
+  kind(value, seen = new Set()) {
+    if (value === undefined) return 'unknown';
+    if (value === null) return 'other'; // declared without a value
+    switch (value.type) {
+      case 'FunctionDeclaration':
+      case 'FunctionExpression': return value.generator ? 'generator' : 'function';
+      case 'ArrowFunctionExpression': return 'function';
+      case 'ClassDeclaration':
+      case 'ClassExpression': return 'class';
+      case 'Literal':
+      case 'TemplateLiteral':
+      case 'ObjectExpression':
+      case 'ArrayExpression':
+      case 'BinaryExpression':
+      case 'UnaryExpression':
+      case 'UpdateExpression':
+      case 'ImportNamespaceSpecifier': return 'other';
+      case 'AssignmentExpression': return value.operator === '=' ? this.kind(value.right, seen) : 'unknown';
+      case 'Identifier': {
+        if (value.name === 'undefined') return 'other';
+        const values = this.bindings.get(value.name);
+        if (!values || seen.has(value.name)) return 'unknown';
+        return best(values.map((one) => this.kind(one, new Set([...seen, value.name]))));
+      }
+      default: return 'unknown';
+    }
+  }
+
+  /** Why the host will not find a handler: {message, at}; null when it will, or may. */
+  verdict() {
+    const kinds = this.offers.map(([value, place]) => [this.kind(value), place]);
+    if (kinds.some(([kind]) => kind === 'function' || kind === 'unknown')) return null;
+    if (this.unsure && this.mentioned) return null;
+    if (kinds.length) return { message: WRONG[best(kinds.map(([kind]) => kind))], at: (kinds.at(-1)[1].loc ?? this.program.loc).start };
+    if (this.elsewhere) return { message: this.elsewhere.message, at: this.elsewhere.node.loc.start };
+    return { message: MISSING, at: { line: 1, column: 0 } };
+  }
+}
+
+const best = (kinds) => ['function', 'unknown', 'generator', 'class', 'other'].find((one) => kinds.includes(one)) ?? 'other';
+
+/**
+ * Return {imports, handler} of JavaScript, or null when acorn does not know its syntax. Places are acorn's: lines from
+ * 1, columns from 0. `handler` is null, or says why there is none.
+ */
+export function analyse(acorn, code, kind) {
+  try {
+    const program = acorn.parse(code, {
+      ecmaVersion: 'latest',
+      sourceType: kind === 'mjs' ? 'module' : 'script',
+      locations: true,
+      allowReturnOutsideFunction: kind === 'cjs',
+      allowHashBang: true,
+    });
+    const sloppy = kind === 'cjs' && !program.body.some((one) => one.directive === 'use strict');
+    return { imports: importsOf(program, sloppy), handler: new Search(program, kind, sloppy).verdict() };
+  } catch (error) {
+    // V8 has parsed it: this is syntax that is newer than acorn, or nested too deeply for it.
+    if (error instanceof SyntaxError || error instanceof RangeError) return null;
+    throw error;
+  }
+}

@@ -1,0 +1,159 @@
+"""What keeps scripts from running: modules that are not there where they run, and a missing function."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+
+import pytest
+from bundle.sources import Make
+
+from ckfunc.bundle.project import Bundler
+from ckfunc.bundle.requirements import Lacks, Requirements, package_of
+from ckfunc.runtime.compiler import Compiler
+
+START = "handlers/start.ts"
+FUNCTION = "\nfunction handleEvent() {}\n"
+Judge = Callable[..., Lacks]
+
+
+@pytest.fixture(scope="module")
+def compiler() -> Iterator[Compiler]:
+    with Compiler() as one:
+        yield one
+
+
+@pytest.fixture
+def judge(make: Make, compiler: Compiler, bundler: Bundler) -> Judge:
+    """Return what judges the scripts of a project that has these files and packages."""
+
+    def lacks(files: Mapping[str, str], *packages: str, init: str | None = None, complete: bool = True) -> Lacks:
+        project = bundler.project(make(files, init=init))
+        first = project.runtime.initialization_script
+        scripts = [*([first] if first else []), *(one.handler for one in project.functions or ())]
+        return Requirements(project.root, packages, complete=complete).lacks(scripts, compiler.compile, first)
+
+    return lacks
+
+
+def errors(found: Lacks) -> list[str]:
+    return [str(one) for one in found.errors]
+
+
+def test_packages_that_are_declared_are_there_with_all_that_is_in_them(judge: Judge) -> None:
+    text = "import a from 'ms';\nimport 'ms/deep/er.js';\nimport b from '@scope/pkg/sub';\na(b, require('@scope/pkg'));"
+    assert judge({START: text + FUNCTION}, "ms", "@scope/pkg") == Lacks()
+
+
+@pytest.mark.parametrize(
+    ("text", "place", "said"),
+    [
+        ("import a from 'left-pad';\na();", "1:15", "left-pad is not in runtime.dependencies (add `left-pad: latest`"),
+        ("const a = require('left-pad/x');\na();", "1:19", "left-pad is not in runtime.dependencies"),
+        ("const a = () => import('@scope/pkg/sub');\na();", "1:24", "@scope/pkg is not in runtime.dependencies"),
+        ("export * from 'left-pad';", "1:15", "left-pad is not in runtime.dependencies"),
+        ("import a = require('left-pad');\na();", "1:20", "left-pad is not in runtime.dependencies"),
+        ("import a from 'lodahs';\na();", "1:15", "lodahs is not in runtime.dependencies (did you mean lodash?)"),
+        (
+            "import a from 'node:cripto';\na();",
+            "1:15",
+            "handlers have no module node:cripto (did you mean node:crypto?)",
+        ),
+        ("import a from 'test';\na();", "1:15", "test is not in runtime.dependencies (write node:test for"),
+        ("import a from 'node:sqlite';\na();", "1:15", "handlers have no module node:sqlite"),
+        ("import a from '#lib/words';\na();", "1:15", '"#lib/words" is not an npm package (`imports` of package.json'),
+        ("import a from '@/lib/words';\na();", "1:15", '"@/lib/words" is not an npm package (`paths` of'),
+        ("import a from '~/lib/words';\na();", "1:15", 'have no say in a bundle: write "../lib/words")'),
+        ("import a from 'lib/words';\na();", "1:15", 'lib is not in runtime.dependencies (write "../lib/words" for'),
+        ("import a from 'npm:left-pad';\na();", "1:15", '"npm:left-pad" cannot be imported'),
+        ("import a from 'https://esm.sh/left-pad';\na();", "1:15", '"https://esm.sh/left-pad" cannot be imported'),
+    ],
+)
+def test_what_is_not_there_is_refused_where_it_is_imported(judge: Judge, text: str, place: str, said: str) -> None:
+    (found,) = errors(judge({START: text + FUNCTION, "lib/words.ts": "export default 1;\n"}, "lodash", "ms"))
+    assert found.startswith(f"{START}:{place}: ")
+    assert said in found
+
+
+@pytest.mark.parametrize(
+    ("alias", "settings"),
+    [
+        ("@lib/words", '{"compilerOptions": {"paths": {"@lib/*": ["./lib/*"]}}}'),
+        ("words", '{"compilerOptions": {"paths": {"words": ["./lib/words.ts"]}}} // exactly'),
+        ("@lib/words", '{"compilerOptions": {"baseUrl": "./lib", "paths": {"@lib/*": ["*"],}}}'),
+        ("@lib/words", '{"extends": "./base"}'),
+    ],
+)
+def test_an_alias_of_tsconfig_is_named_with_the_path_to_write(judge: Judge, alias: str, settings: str) -> None:
+    base = '{"compilerOptions": {"paths": {"@lib/*": ["./lib/*"]}}}'
+    files = {"tsconfig.json": settings, "base.json": base, "lib/words.ts": "export default 1;\n"}
+    (found,) = errors(judge({START: f"import a from '{alias}';\na();{FUNCTION}", **files}, "ms"))
+    assert "`paths` of tsconfig.json have no say in a bundle: write " in found
+    assert '"../lib/words' in found
+
+
+def test_a_package_that_is_only_here_is_not_there(judge: Judge, tmp_path: Path) -> None:
+    place = tmp_path / "project" / "node_modules"
+    (place / "left-pad").mkdir(parents=True)
+    (place / "left-pad" / "package.json").write_text(json.dumps({"version": "1.3.0"}))
+    (tmp_path / "workspace").mkdir()
+    (tmp_path / "workspace" / "package.json").write_text(json.dumps({"version": "0.1.0"}))
+    (place / "ours").symlink_to(tmp_path / "workspace", target_is_directory=True)
+    installed, linked = errors(judge({START: f"require('left-pad');\nrequire('ours');{FUNCTION}"}))
+    assert "(add `left-pad: ^1.3.0` under runtime.dependencies in functions.yaml)" in installed
+    assert "ours is not in runtime.dependencies (it is only linked here: publish it" in linked
+
+
+def test_places_are_those_of_the_local_file_that_imports(judge: Judge) -> None:
+    files = {
+        START: 'import { pad } from "../lib/pad";\n\nfunction handleEvent() {\n  return pad;\n}\n',
+        "lib/pad.ts": 'import { other } from "./other";\nimport a from "left-pad";\n\nexport const pad = [a, other];\n',
+        "lib/other.ts": '// "left-pad"\nexport const other = () => {\n  return require("right-pad");\n};\n',
+    }
+    found = judge(files, "ms")
+    assert sorted(str(one).partition(" ")[0] for one in found.errors) == ["lib/other.ts:3:18:", "lib/pad.ts:2:15:"]
+
+
+def test_types_alone_cost_nothing(judge: Judge) -> None:
+    files = {
+        START: "import type { A } from 'left-pad';\nimport { B } from 'right-pad';\nimport { C } from '../lib/types';\n"
+        "function handleEvent(a: A, b: B, c: C) {}\n",
+        "lib/types.ts": "import { D } from 'left-pad';\nexport type C = D;\n",
+    }
+    assert judge(files, "ms") == Lacks()
+
+
+def test_what_a_script_handles_itself_is_a_warning(judge: Judge) -> None:
+    found = judge({START: f"let fast;\ntry {{\n  fast = require('fast');\n}} catch {{}}{FUNCTION}"})
+    assert found.errors == ()
+    (warning,) = map(str, found.warnings)
+    assert warning.startswith(f"{START}:3:18: fast is not in runtime.dependencies (the script handles that itself")
+
+
+def test_packages_that_the_manifest_leaves_to_the_application_are_a_warning(judge: Judge) -> None:
+    text = f"import a from 'left-pad';\nimport b from 'node:nothing';\nimport c from '@lib/x';\na(b, c);{FUNCTION}"
+    settings = '{"compilerOptions": {"paths": {"@lib/*": ["./lib/*"]}}}'
+    found = judge({START: text, "tsconfig.json": settings}, "axios", complete=False)
+    assert [str(one).split(" ")[0] for one in found.errors] == [f"{START}:2:15:", f"{START}:3:15:"]
+    assert str(found.warnings[0]).startswith(f"{START}:1:15: left-pad has to be installed in the application")
+
+
+def test_an_init_script_needs_packages_but_no_handler(judge: Judge) -> None:
+    files = {
+        START: "const handleEvent = 5;\n",
+        "handlers/sent.ts": 'import "../lib/a";\nexport default function* handleEvent() {}\n',
+        "lib/a.ts": "console.log(1);\n",
+        "init.ts": "import leftPad from 'left-pad';\nexport const pad = leftPad;\n",
+    }
+    assert sorted(errors(judge(files, init="init.ts"))) == [
+        "handlers/sent.ts:2:8: handleEvent is a generator, so that a call would not run its body: declare it as an "
+        "async function",
+        "handlers/start.ts:1:7: handleEvent is not a function",
+        "init.ts:1:21: left-pad is not in runtime.dependencies (add `left-pad: latest` under runtime.dependencies in "
+        "functions.yaml)",
+    ]
+
+
+def test_the_package_of_a_module_is_the_start_of_its_name() -> None:
+    assert [package_of(one) for one in ("a", "a/b/c", "@a/b", "@a/b/c", "@a")] == ["a", "a", "@a/b", "@a/b", "@a"]

@@ -1,0 +1,131 @@
+"""What a compiled script says that it needs, compared with what the host really runs."""
+
+from __future__ import annotations
+
+import pytest
+
+from ckfunc.model.execution import Compiled
+
+RUN = [
+    "async function handleEvent() { return 1; }",
+    "const handleEvent = async () => 1;",
+    "const handleEvent = function () { return 1; };",
+    "let handleEvent;\nhandleEvent = () => 1;",
+    "const one = () => 1;\nconst handleEvent = one;",
+    "const wrap = (inner) => () => inner();\nconst handleEvent = wrap(() => 1);",
+    "const { handleEvent } = { handleEvent: () => 1 };",
+    "if (true) {\n  function handleEvent() { return 1; }\n}",
+    "handleEvent = () => 1;",
+    "globalThis.handleEvent = () => 1;",
+    "exports.handleEvent = async () => 1;",
+    "module.exports = { async handleEvent() { return 1; } };",
+    "const all = { handleEvent: () => 1 };\nmodule.exports = all;",
+    "Object.defineProperty(exports, 'handleEvent', { enumerable: true, get: () => () => 1 });",
+    "module.exports = new (class { handleEvent() { return 1; } })();",
+    "export const handleEvent = () => 1;",
+    "export default function handleEvent() { return 1; }",
+    "export default { handleEvent: () => 1 };",
+    "const one = () => 1;\nexport { one as handleEvent };",
+    "const { handleEvent } = await import('data:text/javascript,export const handleEvent = () => 1');",
+]
+
+REFUSED = {
+    "// handleEvent is to come\nfunction handle() {}": (1, 1, "there is no top-level function named handleEvent"),
+    "console.log('handleEvent');": (1, 1, "there is no top-level function named handleEvent"),
+    "type handleEvent = () => void;\nlet a: handleEvent;": (1, 1, "there is no top-level function named handleEvent"),
+    "declare function handleEvent(): void;": (1, 1, "there is no top-level function named handleEvent"),
+    "'use strict';\n[].map(() => { handleEvent = () => 1; });": (1, 1, "there is no top-level function named"),
+    "function outer() {\n  async function handleEvent() {}\n}": (2, 18, "handleEvent is not at the top level"),
+    "'use strict';\n{\n  function handleEvent() {}\n}": (3, 12, "handleEvent is not at the top level"),
+    "class Handlers {\n  async handleEvent() {}\n}": (2, 9, "handleEvent is not at the top level"),
+    "const all = {\n  handleEvent() {},\n};": (2, 3, "handleEvent is not at the top level"),
+    "export default async function () {}": (1, 1, "the default export is not called: name the function handleEvent"),
+    "const handleEvent = 5;": (1, 7, "handleEvent is not a function"),
+    "let handleEvent;": (1, 5, "handleEvent is not a function"),
+    "const one = 'text';\nconst handleEvent = one;": (2, 7, "handleEvent is not a function"),
+    "class handleEvent {}": (1, 7, "handleEvent is a class, not a function"),
+    "function* handleEvent() {}": (1, 11, "handleEvent is a generator"),
+    "const handleEvent = async function* () {};": (1, 7, "handleEvent is a generator"),
+    "exports.handleEvent = { a: 1 };": (1, 1, "handleEvent is not a function"),
+    "module.exports = { handleEvent: 1 };": (1, 20, "handleEvent is not a function"),
+    "import * as handleEvent from 'node:path';\nhandleEvent.sep;": (1, 13, "handleEvent is not a function"),
+}
+
+
+def test_the_host_runs_what_counts_as_a_handler_and_nothing_else(play):
+    async def scenario(bench):
+        # In two processes: what a script leaves in the global scope is there for the next one.
+        return [
+            [await bench.run(source, number=number, key=key) for number, source in enumerate(sources)]
+            for key, sources in (("run", RUN), ("refused", REFUSED))
+        ]
+
+    run, refused = play(scenario)
+    assert [one.payload_json for one in run] == ["1"] * len(RUN)
+    for source, outcome in zip(REFUSED, refused, strict=True):
+        assert outcome.error is not None and outcome.error.name == "HandlerMissing", (source, outcome)
+
+
+@pytest.mark.parametrize("source", RUN)
+def test_a_function_that_the_host_finds_makes_a_handler(compiler, source):
+    (result,) = compiler.compile([("handlers/a.ts", source)], handlers=True)
+    assert isinstance(result, Compiled), result
+
+
+@pytest.mark.parametrize(("source", "expected"), REFUSED.items())
+def test_a_script_without_such_a_function_is_refused_at_its_place(compiler, source, expected):
+    (problem,) = compiler.compile([("handlers/a.ts", source)], handlers=True)
+    assert (problem.line, problem.column) == expected[:2], problem
+    assert problem.message.startswith(expected[2])
+
+
+def imports(compiler, source, name="handlers/a.ts"):
+    (result,) = compiler.compile([(name, source)])
+    assert isinstance(result, Compiled), result
+    return [(one.name, one.how, one.line, one.column) for one in result.imports]
+
+
+@pytest.mark.parametrize(
+    ("source", "expected"),
+    [
+        ("import { a } from 'one';\na();", [("one", "import", 1, 19)]),
+        ("import 'one/sub';", [("one/sub", "import", 1, 8)]),
+        ("type T = 1;\nexport * from '@two/one';", [("@two/one", "import", 2, 15)]),
+        ("export { a } from 'one';", [("one", "import", 1, 19)]),
+        ("const a: any = 1,\n  b = require('one');", [("one", "require", 2, 15)]),
+        ("import one = require('one');\none();", [("one", "require", 1, 22)]),
+        ("const a = async () => await import(`one`);", [("one", "import", 1, 36)]),
+        ("require.resolve('one');", [("one", "require", 1, 17)]),
+        (
+            "import { createRequire as r } from 'node:module';\nconst require = r(import.meta.url);\nrequire('one');",
+            [],
+        ),
+        ("import {\n  a,\n  b,\n} from 'one';\na(b);", [("one", "import", 4, 8)]),
+        ("import type { A } from 'one';\nimport { B } from 'two';\nlet a: A, b: B;", []),
+        ("import fs from 'fs';\nimport 'node:test';\nrequire('path/posix');\nfs;", []),
+        ("import a from 'node:nothing';\na;", [("node:nothing", "import", 1, 15)]),
+        ("import a from 'test';\na;", [("test", "import", 1, 15)]),
+        ("// require('one')\nconst a = 'import(\"two\")', b = a;\nrequire(a + b);", []),
+        ("(function (require) { require('./inside'); })(() => 1);", []),
+        ("function load() { const require = (name) => name; return require('inside'); }", []),
+    ],
+)
+def test_imports_are_found_where_they_are_written(compiler, source, expected):
+    assert imports(compiler, source) == expected
+
+
+def test_an_import_that_handles_its_own_failure_is_guarded(compiler):
+    source = (
+        "try { require('a'); } catch {}\ntry { require('b'); } finally {}\nimport('c').catch(() => 1);\n"
+        "import('d').then(() => 1, () => 2);\nimport('e').then(() => 1);\n"
+        "try { setTimeout(() => require('f')); } catch {}\ntry {} catch { require('g'); }\n"
+    )
+    (result,) = compiler.compile([("a.ts", source)])
+    assert [one.name for one in result.imports if one.guarded] == ["a", "c", "d"]
+    assert [one.name for one in result.imports if not one.guarded] == ["b", "e", "f", "g"]
+
+
+def test_long_expressions_are_no_mistake(compiler):
+    (result,) = compiler.compile([("a.ts", f"const a = 1{' + 1' * 3000};\nfunction handleEvent() {{}}")], handlers=True)
+    assert isinstance(result, Compiled)
+    assert result.imports == ()
