@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -67,7 +67,7 @@ def _pull_new(app: App, application: str | None, *, with_values: bool) -> int:
     with app.output.progress("reading"):
         remote, bound = _read(client, target, root)
     taken = [path.relative_to(root).as_posix() for path in (root / "handlers").glob("*")]
-    made = fresh_project(remote, name, bound, app.environ, taken)
+    made = fresh_project(remote, name, bound, app.environ, taken, is_javascript=_is_javascript(app))
     files = {**made.files, "tsconfig.json": render("project/tsconfig.json"), ".gitignore": render("project/gitignore")}
     kept = [path for path in (".gitignore", "tsconfig.json", ".env.example") if (root / path).exists()]
     files = {path: text for path, text in files.items() if path not in kept}
@@ -133,7 +133,8 @@ def _pull_into(app: App, *, with_values: bool, yes: bool) -> int:
         base = read_base(root, target.name, client.identity)
         said = Said(*environment_texts(root, target.name))
         taken = [path.relative_to(root).as_posix() for path in (root / "handlers").glob("*")]
-        found = update(project, said, remote, base, _Past(client, root), app.environ, taken)
+        past = _Past(client, root)
+        found = update(project, said, remote, base, past, app.environ, taken, is_javascript=_is_javascript(app))
     files = _texts(project, found)
     env_path = _env_path(root, target.name)
     env, unwritable = _env(env_path, found, with_values=with_values)
@@ -157,6 +158,11 @@ def _pull_into(app: App, *, with_values: bool, yes: bool) -> int:
     rows = [(path, "updated") for path in files] + ([(env_path.name, "written")] if env is not None else [])
     _say_files(app, root, rows, notes=notes, conflicts=found.conflicts, quarrels=found.quarrels)
     return EXIT_FAILED if found.conflicts else EXIT_OK
+
+
+def _is_javascript(app: App) -> Callable[[str], bool]:
+    """Return what tells JavaScript from TypeScript; Node starts when it is first called."""
+    return lambda script: app.compiler().is_javascript(script)
 
 
 class _Past:

@@ -6,11 +6,11 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
 from ckfunc.manifest.quoting import scalar
-from ckfunc.pull.names import handler_paths
+from ckfunc.pull.names import IsJavaScript, handler_paths, script_suffix
 from ckfunc.pull.remote import RemoteProject, file_text
 from ckfunc.pull.variables import env_text, example_text, reference_names
 
-INIT_SCRIPT = "init.ts"
+_INIT_SCRIPT = "init"
 _SCHEMA = "# yaml-language-server: $schema=.ckfunc/functions.schema.json"
 
 
@@ -23,15 +23,24 @@ class Fresh:
 
 
 def fresh_project(
-    remote: RemoteProject, target: str, application: int | None, environ: Mapping[str, str], taken: Collection[str] = ()
+    remote: RemoteProject,
+    target: str,
+    application: int | None,
+    environ: Mapping[str, str],
+    taken: Collection[str] = (),
+    *,
+    is_javascript: IsJavaScript,
 ) -> Fresh:
     """Return the files of a project that deploys nothing new to the application it was made from."""
     names = reference_names(remote.environment or {}, environ)
-    paths = handler_paths((one.type for one in remote.functions), {*taken, INIT_SCRIPT})
-    files = {"functions.yaml": _manifest(remote, target, application, names, paths)}
-    files |= {paths[one.type]: file_text(one.script) for one in remote.functions}
-    if remote.initialization_script:
-        files[INIT_SCRIPT] = file_text(remote.initialization_script)
+    scripts = {one.type: one.script for one in remote.functions}
+    paths = handler_paths(scripts, taken, is_javascript)
+    first = remote.initialization_script or ""
+    init_path = _INIT_SCRIPT + script_suffix(first, is_javascript) if first else None
+    files = {"functions.yaml": _manifest(remote, target, application, names, paths, init_path)}
+    files |= {paths[name]: file_text(script) for name, script in scripts.items()}
+    if init_path:
+        files[init_path] = file_text(first)
     values = {names[name]: value for name, value in (remote.environment or {}).items()}
     files[".env.example"] = example_text(None, ["CHATKITTY_CLIENT_ID", "CHATKITTY_CLIENT_SECRET", *values])
     return Fresh(files, values)
@@ -44,7 +53,12 @@ def env_file(text: str, values: Mapping[str, str]) -> tuple[str, tuple[str, ...]
 
 
 def _manifest(
-    remote: RemoteProject, target: str, application: int | None, names: Mapping[str, str], paths: Mapping[str, str]
+    remote: RemoteProject,
+    target: str,
+    application: int | None,
+    names: Mapping[str, str],
+    paths: Mapping[str, str],
+    init_path: str | None,
 ) -> str:
     lines = [_SCHEMA, "version: 1", f"default_target: {scalar(target)}"]
     runtime: list[str] = []
@@ -58,8 +72,8 @@ def _manifest(
             "  environment:",
             *(f"    {scalar(name)}: ${{{names[name]}}}" for name in sorted(remote.environment)),
         ]
-    if remote.initialization_script:
-        runtime.append(f"  initialization_script: {INIT_SCRIPT}")
+    if init_path:
+        runtime.append(f"  initialization_script: {init_path}")
     if runtime or not remote.functions:
         # A manifest must manage something: of an empty application, its dependencies.
         lines += ["", "runtime:", *(runtime or ["  dependencies: {}"])]

@@ -10,7 +10,7 @@ from ckfunc.manifest.interpolation import whole_reference
 from ckfunc.model.project import Project, Script
 from ckfunc.pull.base import Base
 from ckfunc.pull.merge import Merged, merge
-from ckfunc.pull.names import handler_paths
+from ckfunc.pull.names import JAVASCRIPT_SUFFIXES, IsJavaScript, handler_paths, is_bundle
 from ckfunc.pull.remote import RemoteFunction, RemoteProject, file_text
 from ckfunc.pull.variables import reference_names
 
@@ -82,13 +82,15 @@ def update(
     deployed_before: DeployedBefore,
     environ: Mapping[str, str],
     taken: Collection[str] = (),
+    *,
+    is_javascript: IsJavaScript,
 ) -> Update:
     """Return what pulling `remote` means for `project`.
 
     Sections that the manifest leaves out stay out: they are not managed here.
     """
     work = _Work(remote, base, deployed_before)
-    work.functions(project, taken)
+    work.functions(project, taken, is_javascript)
     work.initialization_script(project)
     work.dependencies(project.runtime.dependencies)
     values = work.environment(said, project, environ)
@@ -106,12 +108,14 @@ class _Work:
         self.manifest: list[Change] = []
         self.quarrels: list[str] = []
         self.notes: list[str] = []
+        self._taken: set[str] = set()
 
-    def functions(self, project: Project, taken: Collection[str]) -> None:
+    def functions(self, project: Project, taken: Collection[str], is_javascript: IsJavaScript) -> None:
         if project.functions is None:
             if self._remote.functions:
                 self.notes.append("functions are not managed by functions.yaml, and were left alone")
             return
+        self._taken |= {*taken, *(one.handler.path for one in project.functions)}
         remote = {one.type: one for one in self._remote.functions}
         by_path: dict[str, list[RemoteFunction]] = {}
         scripts = {one.handler.path: one.handler for one in project.functions}
@@ -121,7 +125,8 @@ class _Work:
         for path, found in by_path.items():
             self._handler(scripts[path], found)
         new = {name: one for name, one in remote.items() if name not in {own.type for own in project.functions}}
-        for name, path in handler_paths(new, {*taken, *scripts}).items():
+        texts = {name: one.script for name, one in new.items()}
+        for name, path in handler_paths(texts, self._taken, is_javascript).items():
             entry = {"handler": path, "name": new[name].name, "description": new[name].description}
             value = {key: text for key, text in entry.items() if text is not None}
             self.manifest.append(Change(("functions", name), value))
@@ -140,7 +145,24 @@ class _Work:
             return
         if base is None and one.script != script.text and self._deployed_before(one.type, script.text):
             base = script.text
+        if is_bundle(one.script) and not is_bundle(script.text) and not script.path.endswith(JAVASCRIPT_SUFFIXES):
+            self._to_javascript(script, base, found)
+            return
         self._merge(script, base, one.script, f"v{one.version} of {one.type}")
+
+    def _to_javascript(self, script: Script, base: str | None, found: list[RemoteFunction]) -> None:
+        """Take a bundle in place of a TypeScript file: into a file of its own, unless the other was edited here."""
+        one = found[0]
+        if base is None or script.text != base:
+            self.quarrels.append(
+                f"v{one.version} of {one.type} is a bundle made by ckfunc and cannot be merged into {script.path}, "
+                "which was left alone"
+            )
+            return
+        (path,) = handler_paths({one.type: one.script}, self._taken, lambda _: True).values()
+        self.files.append(FileChange(path, None, file_text(one.script)))
+        self.manifest += (Change(("functions", function.type, "handler"), path) for function in found)
+        self.notes.append(f"{script.path} is not used any more: {one.type} is a bundle made by ckfunc, now in {path}")
 
     def initialization_script(self, project: Project) -> None:
         script, there = project.runtime.initialization_script, self._remote.initialization_script

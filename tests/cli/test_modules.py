@@ -286,7 +286,10 @@ def test_a_new_project_can_be_pulled_from_bundles(
     fresh.mkdir()
     assert ckfunc("-C", fresh, "pull").code == 0
     assert ckfunc("-C", fresh, "diff", "--exit-code").code == 0
-    assert (fresh / "handlers/user-attempted-start-session.ts").read_text().startswith("// Bundled by ckfunc from")
+    assert (fresh / "handlers/user-attempted-start-session.js").read_text().startswith("// Bundled by ckfunc from")
+    assert (fresh / "init.js").is_file()
+    checked = ckfunc("-C", fresh, "check", "--target", "local")
+    assert (checked.code, checked.out) == (0, ""), checked.out
 
 
 def git(root: Path, *arguments: str, day: int = 1) -> str:

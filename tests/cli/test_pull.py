@@ -92,7 +92,7 @@ def test_an_application_becomes_a_project_that_differs_in_nothing(
     assert "PLAIN: ${PLAIN}\n" in manifest
     assert "production: {application: 1, protected: true}" in manifest
     assert (pulled / "handlers/user-attempted-start-session.ts").read_text() == lines()
-    assert (pulled / "init.ts").read_text() == "export const shared = 1;\n"
+    assert (pulled / "init.js").read_text() == "export const shared = 1;\n"
     example = (pulled / ".env.example").read_text()
     assert "PLAIN=\n" in example and "TRICKY=\n" in example
     assert (pulled / ".ckfunc/types/chatkitty.d.ts").is_file()
@@ -152,13 +152,13 @@ def test_a_variable_that_the_shell_has_with_another_value_gets_a_name_of_its_own
 
 def test_files_in_the_way_stay_as_they_are(ckfunc: Callable[..., Any], remote: Remote, tmp_path: Path) -> None:
     remote.client.update_initialization_script("export const shared = 1;\n")
-    (tmp_path / "init.ts").write_text("mine\n")
+    (tmp_path / "init.js").write_text("mine\n")
     (tmp_path / ".gitignore").write_text("mine\n")
     ran = ckfunc("-C", tmp_path, "pull")
     assert ran.code == 1
-    assert "init.ts exists already" in ran.err
+    assert "init.js exists already" in ran.err
     assert "-C DIR" in ran.err
-    assert sorted(path.name for path in tmp_path.iterdir() if path.is_file()) == [".gitignore", "init.ts"]
+    assert sorted(path.name for path in tmp_path.iterdir() if path.is_file()) == [".gitignore", "init.js"]
 
 
 @pytest.mark.parametrize(
@@ -227,7 +227,7 @@ def test_the_same_lines_changed_on_both_sides_are_marked_and_exit_1(
     assert marked in handler.read_text()
     refused = ckfunc("-C", pulled, "deploy", "--yes")
     assert refused.code == 1
-    assert "does not parse" in refused.err
+    assert "Merge conflict marker" in refused.err
     handler.write_text(lines((5, "  both();")))
     assert "nothing to pull" in ckfunc("-C", pulled, "pull").err
 
@@ -274,7 +274,7 @@ def test_new_functions_variables_and_packages_join_the_manifest_whose_comments_s
     assert "    ms: ^2.1.4\n    zod: 3.x\n" in text
     assert "@scope/pkg" not in text and "TRICKY" not in text
     assert "    NEWER: ${NEWER}\n" in text
-    assert '  call.ended:\n    handler: handlers/call-ended.ts\n    name: Bye\n    description: "says so"\n' in text
+    assert '  call.ended:\n    handler: handlers/call-ended.js\n    name: Bye\n    description: "says so"\n' in text
     assert text.endswith("# the end\n")
     assert "NEWER=\n" in (pulled / ".env.example").read_text()
     ran = ckfunc("-C", pulled, "diff", "--exit-code")

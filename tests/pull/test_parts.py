@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -28,10 +29,11 @@ VALUES = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
 
 def test_every_type_gets_a_file_of_its_own_on_any_file_system() -> None:
     types = ["call.ended", "call_ended", "Call.Ended", "con", "x" * 200, "x" * 201, "user.sent.message"]
-    paths = handler_paths(types, {"handlers/USER-sent-message.ts"})
+    scripts = {one: "typed" if one == "con" else "" for one in types}
+    paths = handler_paths(scripts, {"handlers/USER-sent-message.ts"}, lambda script: not script)
     assert len({path.casefold() for path in paths.values()}) == len(types)
     assert paths["con"] == "handlers/con-handler.ts"
-    assert paths["user.sent.message"] == "handlers/user-sent-message-2.ts"
+    assert paths["user.sent.message"] == "handlers/user-sent-message-2.js"
     assert all(len(path) < 150 for path in paths.values())
 
 
@@ -110,7 +112,7 @@ def test_any_application_becomes_a_manifest_that_says_the_same(
     ]
     versions = {kind: FunctionVersion(1, 1, script) for kind, (_, _, script) in functions.items()}
     remote = described(application(environment=environment), listed, versions)
-    made = fresh_project(remote, "production", 1, {})
+    made = fresh_project(remote, "production", 1, {}, is_javascript=javascript)
     tree = parse(made.files["functions.yaml"], "functions.yaml")
     assert isinstance(tree, Mapping)
     sections = {key.text: value for key, value in tree.entries if isinstance(key, Scalar)}
@@ -139,6 +141,10 @@ def project(root: Path, *functions: WantedFunction, runtime: WantedRuntime | Non
     return Project(root, Target("staging"), runtime or WantedRuntime(), functions or None)
 
 
+def javascript(script: str) -> bool:
+    return True
+
+
 def never(trigger_type: str, script: str) -> bool:
     return False
 
@@ -148,7 +154,7 @@ def test_sections_that_the_manifest_leaves_out_stay_out(tmp_path: Path) -> None:
         dependencies=(Dependency("ms", "1"),), environment={"A": "1"}, initialization_script="export const x = 1;"
     )
     remote = described(runtime, [Function(1, "call.ended", "x", True, 1)], {"call.ended": FunctionVersion(1, 1, "x")})
-    found = update(project(tmp_path), Said(), remote, Base(), never, {})
+    found = update(project(tmp_path), Said(), remote, Base(), never, {}, is_javascript=javascript)
     assert found.is_empty
     assert found.conflicts == 0
     assert len([note for note in found.notes if "not managed" in note]) == 4
@@ -159,7 +165,8 @@ def test_functions_that_share_a_file_and_differ_there_are_left_to_somebody(tmp_p
     functions = [WantedFunction(kind, script, kind) for kind in ("call.ended", "call.active")]
     listed = [Function(n, one.type, one.type, True, 1) for n, one in enumerate(functions)]
     versions = {one.type: FunctionVersion(1, 1, f"// {one.type}") for one in functions}
-    found = update(project(tmp_path, *functions), Said(), described(application(), listed, versions), Base(), never, {})
+    remote = described(application(), listed, versions)
+    found = update(project(tmp_path, *functions), Said(), remote, Base(), never, {}, is_javascript=javascript)
     assert found.files == ()
     assert "handlers/both.ts" in found.quarrels[0]
 
@@ -168,7 +175,7 @@ def test_variables_of_a_target_alone_are_added_there_and_others_kept(tmp_path: P
     runtime = WantedRuntime(environment={"A": "1", "B": "literal"})
     said = Said(None, {"A": "${A}", "B": "literal"})
     remote = described(application(environment={"A": "2", "B": "other", "C": "3"}), [], {})
-    found = update(project(tmp_path, runtime=runtime), said, remote, Base(), never, {})
+    found = update(project(tmp_path, runtime=runtime), said, remote, Base(), never, {}, is_javascript=javascript)
     assert [(one.name, one.value) for one in found.manifest] == [("targets.staging.environment.C", "${C}")]
     assert found.values == {"A": "2", "C": "3"}
     assert any(
@@ -186,6 +193,7 @@ def test_a_variable_that_is_gone_is_removed_where_the_manifest_has_it(tmp_path: 
         Base(variables=("A", "B")),
         never,
         {},
+        is_javascript=javascript,
     )
     assert [(one.name, one.value) for one in found.manifest] == [("runtime.environment.A", None)]
     assert any("B is gone" in note for note in found.notes)
@@ -194,3 +202,25 @@ def test_a_variable_that_is_gone_is_removed_where_the_manifest_has_it(tmp_path: 
 def test_a_script_that_begins_with_a_byte_order_mark_comes_back_with_it() -> None:
     assert file_text("\ufeffx").removeprefix("\ufeff") == "\ufeffx"
     assert file_text("x") == "x"
+
+
+BUNDLE = "// Bundled by ckfunc from the files named below: change those, not this.\nfunction handleEvent() {}\n"
+
+
+def test_a_bundle_takes_a_file_of_its_own_in_place_of_a_typescript_file(tmp_path: Path) -> None:
+    script = Script("handlers/both.ts", "let a: number;")
+    functions = [WantedFunction(kind, script, kind) for kind in ("call.ended", "call.active")]
+    listed = [Function(n, one.type, one.type, True, 2) for n, one in enumerate(functions)]
+    remote = described(application(), listed, {one.type: FunctionVersion(1, 2, BUNDLE) for one in functions})
+    base = Base(scripts={"call.ended": script.text, "call.active": script.text})
+    found = update(project(tmp_path, *functions), Said(), remote, base, never, {}, is_javascript=javascript)
+    assert [(one.path, one.before, one.after) for one in found.files] == [("handlers/call-ended.js", None, BUNDLE)]
+    assert sorted((one.name, one.value) for one in found.manifest) == [
+        ("functions.call.active.handler", "handlers/call-ended.js"),
+        ("functions.call.ended.handler", "handlers/call-ended.js"),
+    ]
+    assert any(one.startswith("handlers/both.ts is not used any more") for one in found.notes)
+    edited = replace(base, scripts={**base.scripts, "call.ended": "let a: string;"})
+    kept = update(project(tmp_path, *functions), Said(), remote, edited, never, {}, is_javascript=javascript)
+    assert kept.files == ()
+    assert "cannot be merged into handlers/both.ts" in kept.quarrels[0]
