@@ -13,8 +13,8 @@ from ckfunc.base.errors import Problem
 class Finding:
     """A mistake. `line` and `column` count from 1, columns in UTF-16 units as editors do; line 0 is the whole file.
 
-    `code` is the compiler's ("TS2322"), "syntax" for what Node does not parse, "runtime" for what a script lacks where it
-    runs, "manifest" for `functions.yaml`.
+    `code` is the compiler's ("TS2322"), "syntax" for what Node does not parse, "runtime" for what a script lacks where
+    it runs, "manifest" for `functions.yaml`.
     `message` may have several lines; `length` is how much of the line is meant, at least 1.
     """
 

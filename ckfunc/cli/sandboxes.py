@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-from ckfunc.base.errors import CkfuncError
+from ckfunc.base.errors import CkfuncError, NoProject
 from ckfunc.base.files import cache_dir
 from ckfunc.cli.context import App
 from ckfunc.model.execution import Compiled, Environment, HandlerError, Limits, Steady, SyntaxProblem
@@ -247,13 +247,19 @@ class Sandbox:
             from ckfunc.bundle.requirements import Requirements
 
             packages = {*self._scripts.dependencies, *(one.name for one in DEFAULT_PACKAGES)}
-            required = Requirements(self._app.root(), packages)
+            required = Requirements(self._root(), packages)
             for one in required.lacks([script], compile_all, self._scripts.initialization_script).errors:
                 message = f"{one.message} ({one.hint})" if one.hint else one.message
                 return SyntaxProblem(one.path, one.line, one.column, message, "CannotRun")
         if self._inspect_port is not None and isinstance(result, Compiled):
             return _debuggable(result, script, self._app.root())
         return result
+
+    def _root(self) -> Path:
+        try:
+            return self._app.root()
+        except NoProject:
+            return self._app.directory
 
     def _make_room(self, trigger_type: str) -> None:
         """Keep few processes: each function has its own, and a project can have many functions."""
