@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from ckfunc.base.errors import Problem
+from ckfunc.base.files import read_file
 from ckfunc.base.jsonc import read_jsonc
 from ckfunc.base.nearest import nearest
 from ckfunc.bundle.graph import candidates
@@ -136,7 +137,7 @@ class Requirements:
         place = self._root / "node_modules" / package
         try:
             linked = place.is_symlink() and "node_modules" not in place.resolve().parts
-            version = json.loads((place / "package.json").read_bytes())["version"]
+            version = json.loads(read_file(place / "package.json"))["version"]
         except (OSError, ValueError, KeyError, TypeError):
             return False, "latest"
         return linked, f"^{version}" if re.fullmatch(r"[\w.+-]+", str(version)) else "latest"
@@ -249,7 +250,7 @@ def _paths(root: Path, settings: Path) -> Iterator[tuple[str, str]]:
 
 def _document(path: Path) -> dict[str, Any]:
     try:
-        found = read_jsonc(path.read_text(encoding="utf-8-sig"))
+        found = read_jsonc(read_file(path).decode("utf-8-sig"))
     except (OSError, ValueError):
         return {}
     return found if isinstance(found, dict) else {}
@@ -257,6 +258,6 @@ def _document(path: Path) -> dict[str, Any]:
 
 def _text(path: Path) -> str:
     try:
-        return path.read_bytes().decode("utf-8", "replace").removeprefix("\ufeff")
+        return read_file(path).decode("utf-8", "replace").removeprefix("\ufeff")
     except OSError:
         return ""
