@@ -18,6 +18,7 @@ from ckfunc.bundle import complaints, esbuild
 from ckfunc.bundle.complaints import KEPT
 from ckfunc.bundle.entries import Bundle, Entry
 from ckfunc.bundle.graph import EXTENSIONS
+from ckfunc.bundle.names import renames, with_class_names
 from ckfunc.bundle.scan import is_module, specifiers
 
 _HEADER = "// Bundled by ckfunc from the files named below: change those, not this."
@@ -94,20 +95,39 @@ def _alone(program: Path, entry: Entry) -> Bundle | tuple[Problem, ...]:
     return made
 
 
-def _together(program: Path, entries: Sequence[Entry]) -> list[Bundle | tuple[Problem, ...]]:
+def _together(program: Path, entries: Sequence[Entry], *, named: bool = False) -> list[Bundle | tuple[Problem, ...]]:
+    """Return what comes of scripts. With `named`, functions and classes are told their names when the bundle begins."""
     with tempfile.TemporaryDirectory(prefix="ckfunc-") as name:
         place = Path(name)
         _stage(place, entries)
         how = _MODULE if is_module(entries[0].source) else _COMMON
-        named = [f"{number}=./{one.path}" for number, one in enumerate(entries)]
-        said = esbuild.run(program, [*_OPTIONS, *how, *named], place / "p")
+        how = (*how, "--keep-names") if named else how
+        outputs = [f"{number}=./{one.path}" for number, one in enumerate(entries)]
+        said = esbuild.run(program, [*_OPTIONS, *how, *outputs], place / "p")
         if said:
             raise _Refused(said)
         meta = json.loads((place / "meta.json").read_bytes())
-        return [
+        made = [
             _bundle(one, meta, *((place / "out" / f"{number}{end}").read_text("utf-8") for end in (".js", ".js.map")))
             for number, one in enumerate(entries)
         ]
+    if named:
+        return made
+    # Most bundles need no more code for names, and stay easier to read without.
+    return [
+        _together(program, [entry], named=True)[0] if _renamed(entry, bundle) else bundle
+        for entry, bundle in zip(entries, made, strict=True)
+    ]
+
+
+def _renamed(entry: Entry, made: Bundle | tuple[Problem, ...]) -> bool:
+    if isinstance(made, tuple) or made.text is None:
+        return False
+    return renames(made.text, _sources(entry, made.modules))
+
+
+def _sources(entry: Entry, modules: Iterable[str]) -> list[str]:
+    return [entry.graph.files[path] for path in modules if path in entry.graph.files]
 
 
 def _stage(place: Path, entries: Sequence[Entry]) -> None:
@@ -143,7 +163,8 @@ def _bundle(entry: Entry, meta: Mapping[str, Any], text: str, source_map: str) -
             return (_two_handlers(entry, modules) if numbered else complaints.renamed(entry.path, name),)
     elif entry.handler and re.search(r"\bhandleEvent2\b", text):
         return (_two_handlers(entry, modules),)
-    return Bundle(text, tuple(sorted(modules)), _local(source_map))
+    text, local_map = with_class_names(text, _local(source_map), _sources(entry, modules))
+    return Bundle(text, tuple(sorted(modules)), local_map)
 
 
 def _reachable(path: str, inputs: Mapping[str, Any]) -> set[str]:

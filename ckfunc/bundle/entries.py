@@ -9,7 +9,7 @@ from ckfunc.bundle.graph import Graph
 ESBUILD = "0.28.2"
 """The version of esbuild, exactly: bundles must be the same bytes on every machine."""
 
-FORMAT = 1
+FORMAT = 2
 """Raised when the same sources and esbuild make another bundle, so that no older one is taken for it."""
 
 

@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import json
 from bisect import bisect_right
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-_DIGITS = {one: value for value, one in enumerate("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/")}
+_LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
+_DIGITS = {one: value for value, one in enumerate(_LETTERS)}
 _MORE, _VALUE = 32, 31
 
 
@@ -44,6 +46,33 @@ class SourceMap:
         if found.source >= len(self._sources):
             return None
         return self._sources[found.source], found.line + 1, found.original_column + 1
+
+
+def narrowed(mappings: str, cuts: Mapping[int, Sequence[int]]) -> str:
+    """Return mappings after one character was taken out at each place of `cuts`: columns by line, both from 0."""
+    lines = mappings.split(";")
+    for line, columns in cuts.items():
+        at = before = 0
+        segments = lines[line].split(",") if line < len(lines) and lines[line] else []
+        for index, one in enumerate(segments):
+            at += _numbers(one)[0]
+            now = at - sum(column < at for column in columns)
+            first = next(end for end, digit in enumerate(one, 1) if not _DIGITS[digit] & _MORE)
+            segments[index] = _encoded(now - before) + one[first:]
+            before = now
+        if segments:
+            lines[line] = ",".join(segments)
+    return ";".join(lines)
+
+
+def _encoded(number: int) -> str:
+    """Return a number in base 64, the sign in the lowest bit."""
+    value, text = (-number << 1 | 1) if number < 0 else number << 1, ""
+    while True:
+        value, digit = value >> 5, value & _VALUE
+        text += _LETTERS[digit | (_MORE if value else 0)]
+        if not value:
+            return text
 
 
 def _decoded(mappings: str) -> list[list[_Segment]]:
