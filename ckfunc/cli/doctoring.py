@@ -69,6 +69,7 @@ def _findings(app: App) -> Iterator[Finding]:
     python = f"Python {platform.python_version()} on {platform.system()} {platform.machine()}"
     yield Finding("ckfunc", OK, f"ckfunc {__version__}, {python}")
     yield _checked("node", _node)
+    yield _checked("isolation", _isolation)
     yield _checked("npm", _npm)
     yield _checked("cache", lambda: _writable("cache", cache_dir(), "CKFUNC_CACHE_DIR names another directory"))
     yield _checked("keyring", lambda: Finding("keyring", OK, keyring_name()), expected=NoKeyring)
@@ -95,6 +96,19 @@ def _node() -> Finding:
     if not version.startswith(f"v{NODE_MAJOR}."):
         return Finding("node", WARN, f"Node {version} at {path}", f"handlers are tested on Node {NODE_MAJOR}")
     return Finding("node", OK, f"Node {version}")
+
+
+def _isolation() -> Finding:
+    from ckfunc.runtime.confinement import isolation
+
+    found = isolation()
+    parts = {"files": found.files, "signals": found.signals, "sockets": found.sockets}
+    kept = [name for name, there in parts.items() if there]
+    if not kept:
+        return Finding("isolation", OK, "handlers are limited by Node's permissions; this system offers no more")
+    without = [name for name, there in parts.items() if not there]
+    rest = f"; it does not enforce limits on {' and '.join(without)}" if without else ""
+    return Finding("isolation", OK, f"the kernel limits the {', '.join(kept)} that handlers can use{rest}")
 
 
 def _npm() -> Finding:

@@ -32,6 +32,10 @@ class Answer:
     duration_ms: float = 0.0
 
 
+AGAIN = Answer()
+"""The answer to a request that the process did not begin."""
+
+
 def request_of(header: Mapping[str, Any]) -> int:
     """Return the number of the request that a frame belongs to. Raises BrokenStream."""
     identity = header.get("id", 0)
@@ -62,6 +66,8 @@ def read_answer(header: Mapping[str, Any], body: str) -> Answer:
     match header.get("op"):
         case "ready":
             return Answer()
+        case "again":
+            return AGAIN
         case "done":
             return Answer(_problem(body), body, took) if body else Answer(duration_ms=took)
         case "failed":

@@ -1,4 +1,7 @@
-"""How ckfunc and Node cut a byte stream into messages: u32 length, u32 header length, JSON header, UTF-8 body."""
+"""Messages between ckfunc and Node: u32 length, u32 header length, JSON header, UTF-8 body.
+
+What a host sends begins with its seal in each frame: bytes that only its own code knows.
+"""
 
 from __future__ import annotations
 
@@ -26,27 +29,33 @@ def encode(header: Mapping[str, Any], body: str = "") -> bytes:
 class Decoder:
     """Collects bytes as they come and gives back whole frames."""
 
-    def __init__(self) -> None:
+    def __init__(self, seal: bytes = b"") -> None:
+        self._seal = seal
         self._bytes = bytearray()
 
     def feed(self, data: bytes) -> Iterator[tuple[dict[str, Any], str]]:
         """Yield (header, body) of each frame that `data` completes. Raises BrokenStream."""
         buffer = self._bytes
         buffer += data
-        start = 0
+        seal, start = self._seal, 0
         try:
-            while len(buffer) - start >= _PREFIX.size:
-                length, head_length = _PREFIX.unpack_from(buffer, start)
+            while len(buffer) > start:
+                head_at = start + len(seal) + _PREFIX.size
+                if not seal.startswith(bytes(buffer[start : start + len(seal)])):
+                    raise BrokenStream("a frame does not begin with the seal")
+                if len(buffer) < head_at:
+                    break
+                length, head_length = _PREFIX.unpack_from(buffer, start + len(seal))
                 if length > LONGEST or head_length + 4 > length:
                     raise BrokenStream("a frame's length makes no sense")
-                end = start + 4 + length
+                body_at = head_at + head_length
+                end = head_at + length - 4
                 if len(buffer) < end:
                     break
-                body_at = start + _PREFIX.size + head_length
                 try:
-                    header = json.loads(buffer[start + _PREFIX.size : body_at])
+                    header = json.loads(buffer[head_at:body_at])
                     body = buffer[body_at:end].decode()
-                except ValueError as error:
+                except (ValueError, RecursionError) as error:
                     raise BrokenStream("a frame does not hold JSON") from error
                 if not isinstance(header, dict):
                     raise BrokenStream("a frame's header is not an object")

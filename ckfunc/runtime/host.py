@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import re
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
@@ -11,9 +12,9 @@ from typing import Any
 
 from ckfunc.model.execution import Compiled, Environment, HandlerError, HandlerVersion, Limits, Steady
 from ckfunc.model.invocation import ConsoleLine
-from ckfunc.runtime.answers import Answer, read_answer, read_line, request_of, stream_of
+from ckfunc.runtime.answers import AGAIN, Answer, read_answer, read_line, request_of, stream_of
 from ckfunc.runtime.frames import BrokenStream, Decoder, encode
-from ckfunc.runtime.launch import Places, host_command
+from ckfunc.runtime.launch import SEAL_BYTES, Places, host_command, host_reach
 from ckfunc.runtime.links import HAS_SOCKETS, Link, connect
 from ckfunc.runtime.node import bare_environment
 from ckfunc.runtime.output import Lines, Written
@@ -26,6 +27,10 @@ _START_S = 30.0
 _RENEW_S = 5.0
 _KEPT_VERSIONS = 4
 _MIB = 1024 * 1024
+_UNREAD_S = 2.0
+"""How long a process in which nothing runs may leave a request unread: one that is kept busy by earlier runs does."""
+
+ENDED = "ProcessEnded"
 
 OnConsole = Callable[[ConsoleLine], None]
 
@@ -46,9 +51,16 @@ class _Request:
     what: str
     """The start of the sentence when it takes too long."""
     lines: Lines
+    limit_s: float
+    begun: bool
+    """Whether the process has read it; for what need not say so, True from the start."""
     on_console: OnConsole | None = None
     runs: bool = False
     """Whether it is a run of a handler."""
+
+
+class NotBegun(Exception):
+    """The process did not begin a request, because of what earlier runs left in it: another process can have it."""
 
 
 class Host:
@@ -62,7 +74,9 @@ class Host:
         *,
         sockets: bool = HAS_SOCKETS,
         inspect_port: int | None = None,
+        confined: bool = False,
     ) -> None:
+        """`confined` tells that the kernel can confine the process, and is to."""
         self.environment: Environment | None = None
         self.last_used = 0.0
         self.loads = 0
@@ -73,7 +87,11 @@ class Host:
         self._inspect_port = inspect_port
         self._loop = asyncio.get_running_loop()
         self._link: Link | None = None
-        self._decoder = Decoder()
+        self._confined = confined
+        self._seal = os.urandom(SEAL_BYTES)
+        self._decoder = Decoder(self._seal)
+        self._spoiled = False
+        self._booted = False
         self._requests: dict[int, _Request] = {}
         self._last_id = 0
         self._tokens: dict[HandlerVersion, int] = {}
@@ -95,21 +113,25 @@ class Host:
         _, ready = self._expect("Node did not start", _START_S)
         self._connecting = self._loop.create_future()
         try:
+            inspected = self._inspect_port is not None
             self._link = await connect(
-                host_command(self._places, self._limits, inspected=self._inspect_port is not None),
+                host_command(self._places, self._limits, confined=self._confined, inspected=inspected),
                 cwd=self._places.runtime,
                 env={**bare_environment(), "TMPDIR": str(self._places.scratch)},
                 on_data=self._on_data,
                 on_end=self._on_end,
                 on_output=self._on_output,
                 sockets=self._sockets,
+                reach=host_reach(self._places, inspected=inspected) if self._confined else None,
             )
         except OSError as error:
             raise Failed(HandlerError("HostError", f"Node could not be started: {error.strerror}")) from error
         finally:
             self._connecting.set_result(None)
         self._warden.watch(self._link.process.pid)
+        self._send(self._seal)
         await self._answered(ready)
+        self._booted = True
         api = environment.api
         await self._ask(
             {
@@ -162,7 +184,7 @@ class Host:
         return True
 
     async def load(self, version: HandlerVersion) -> int:
-        """Load a version beside those that run, unless it is loaded; return its token. Raises Failed."""
+        """Load a version beside those that run, unless it is loaded; return its token. Raises Failed and NotBegun."""
         if (token := self._tokens.get(version)) is not None:
             return token
         self.loads += 1
@@ -172,7 +194,7 @@ class Host:
         self._imports |= _imports(version.script)
         where = place(version.script, self._places.runtime)
         request = {"op": "load", "token": token, "script": where, "drop": dropped, **self._begin()}
-        await self._ask(request, f"{version.script.name} did not finish loading", self._limits.time_s)
+        await self._ask(request, f"{version.script.name} did not finish loading", self._limits.time_s, begun=False)
         self._tokens[version] = token
         if self._baseline is None and self._link is not None:
             self._baseline = resident_bytes(self._link.process.pid)
@@ -190,8 +212,10 @@ class Host:
         """Call a loaded handler: its answer, and what it printed. A run whose caller is cancelled goes on.
 
         `label` goes with the run's requests to the API; `steady` is its own clock, where the environment is steady.
+        Raises NotBegun.
         """
-        identity, request = self._expect("the handler did not finish", self._limits.time_s, on_console, runs=True)
+        what, limit_s = "the handler did not finish", self._limits.time_s
+        identity, request = self._expect(what, limit_s, on_console, runs=True, begun=False)
         for line in self._early.take():
             self._print(request, line)
         header: dict[str, Any] = {"op": "invoke", "id": identity, "token": token, "label": label}
@@ -200,7 +224,10 @@ class Host:
         if self._inspect_port is not None:
             header["inspect"] = self._inspect_port
         self._send(encode(header, event_json))
-        return await request.answer, request.lines.kept
+        answer = await request.answer
+        if answer is AGAIN:
+            raise NotBegun
+        return answer, request.lines.kept
 
     def take_early(self) -> tuple[ConsoleLine, ...]:
         """Return what was printed outside any run since the last one, and forget it."""
@@ -218,9 +245,13 @@ class Host:
         """Whether the process has ended and everybody who waited was told."""
         return self._burial is not None and self._burial.done()
 
+    def ended_before_ready(self, failure: Failed) -> bool:
+        """Return whether `failure`, of `start`, is Node's end before any code of a user or a package ran."""
+        return not self._booted and failure.error.name == ENDED
+
     def serves(self, environment: Environment) -> bool:
-        """Return whether it takes requests and runs in this environment."""
-        return self.alive and (self.environment is environment or self.environment == environment)
+        """Return whether it takes requests, runs in this environment and has all built-ins as they were."""
+        return self.alive and not self._spoiled and (self.environment is environment or self.environment == environment)
 
     @property
     def running(self) -> int:
@@ -256,8 +287,8 @@ class Host:
         steady = self.environment.steady if self.environment is not None else None
         return {} if steady is None else {"steady": _steady(steady)}
 
-    async def _ask(self, header: Mapping[str, Any], what: str, limit_s: float) -> None:
-        identity, request = self._expect(what, limit_s)
+    async def _ask(self, header: Mapping[str, Any], what: str, limit_s: float, *, begun: bool = True) -> None:
+        identity, request = self._expect(what, limit_s, begun=begun)
         self._send(encode({**header, "id": identity}))
         await self._answered(request)
 
@@ -267,11 +298,19 @@ class Host:
 
     async def _answered(self, request: _Request) -> None:
         answer = await request.answer
+        if answer is AGAIN:
+            raise NotBegun
         if answer.error is not None:
             raise Failed(answer.error)
 
     def _expect(
-        self, what: str, limit_s: float, on_console: OnConsole | None = None, *, runs: bool = False
+        self,
+        what: str,
+        limit_s: float,
+        on_console: OnConsole | None = None,
+        *,
+        runs: bool = False,
+        begun: bool = True,
     ) -> tuple[int, _Request]:
         identity = self._last_id
         self._last_id += 1
@@ -279,10 +318,11 @@ class Host:
         self.last_used = now
         what = f"{what} within {limit_s:g} s"
         lines = Lines(self._limits.console_bytes)
-        request = _Request(self._loop.create_future(), now + limit_s, what, lines, on_console, runs)
+        deadline = now + (limit_s if begun else _UNREAD_S)
+        request = _Request(self._loop.create_future(), deadline, what, lines, limit_s, begun, on_console, runs)
         self._requests[identity] = request
         if self._burial is not None:
-            self._settle(identity, Answer(self._verdict or _GONE))
+            self._settle(identity, Answer(self._verdict or _GONE) if begun else AGAIN)
         elif self._ticker is None:
             self._ticker = self._loop.call_later(_TICK_S, self._tick)
         return identity, request
@@ -310,7 +350,7 @@ class Host:
         try:
             for header, body in self._decoder.feed(data):
                 if header.get("op") != "log":
-                    self._settle(request_of(header), read_answer(header, body))
+                    self._take(header, body)
                 else:
                     self._on_line(header, body)
         except BrokenStream:
@@ -331,6 +371,17 @@ class Host:
             self._early.add(line)  # of a run that is over: the next one shows it
         else:
             self._print_stray(line)
+
+    def _take(self, header: Mapping[str, Any], body: str) -> None:
+        match header.get("op"):
+            case "begun":
+                if (request := self._requests.get(request_of(header))) is not None:
+                    request.begun = True
+                    request.deadline = self._loop.time() + request.limit_s
+            case "spoiled":
+                self._spoiled = True
+            case _:
+                self._settle(request_of(header), read_answer(header, body))
 
     def _on_output(self, descriptor: int, data: bytes) -> None:
         """Take what was written to descriptor 1 or 2 past JavaScript: by native code, by another thread."""
@@ -363,8 +414,11 @@ class Host:
         if self._burial is not None or not self._requests:
             return
         now = self._loop.time()
+        busy = any(request.begun for request in self._requests.values())
         for identity, request in self._requests.items():
-            if request.deadline <= now:
+            if not request.begun and busy:
+                request.deadline = now + _UNREAD_S  # what runs may keep the process to itself, within its own limit
+            elif request.deadline <= now:
                 self.kill(HandlerError("TimeLimitError", request.what), identity)
                 return
         if self._baseline is not None and self._link is not None:
@@ -408,7 +462,8 @@ class Host:
         shared = HandlerError(verdict.name, f"stopped with another run of the same function: {verdict.message}")
         for identity in list(self._requests):
             innocent = self._culprit is not None and identity != self._culprit
-            self._settle(identity, Answer(shared if innocent else verdict))
+            begun = self._requests[identity].begun
+            self._settle(identity, Answer(shared if innocent else verdict) if begun else AGAIN)
         while self._waiting_for_room:
             waiter = self._waiting_for_room.popleft()
             if not waiter.done():
@@ -424,7 +479,7 @@ class Host:
     def _cause(self, returncode: int, last_words: str) -> HandlerError:
         if "heap out of memory" in last_words or "Allocation failed" in last_words:
             return self._out_of_memory()
-        return HandlerError("ProcessEnded", f"the function's process {death(returncode)} before the handler finished")
+        return HandlerError(ENDED, f"the function's process {death(returncode)} before the handler finished")
 
 
 def _imports(script: Compiled) -> bool:
@@ -437,4 +492,4 @@ def _steady(steady: Steady | None) -> dict[str, int] | None:
     return None if steady is None else {"now": steady.now_ms, "seed": steady.seed}
 
 
-_GONE = HandlerError("ProcessEnded", "the function's process ended")
+_GONE = HandlerError(ENDED, "the function's process ended")

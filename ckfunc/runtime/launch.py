@@ -6,10 +6,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ckfunc.model.execution import Limits
+from ckfunc.runtime.confinement import Reach
 from ckfunc.runtime.node import node_executable
 
 PROGRAMS = (Path(__file__).parent / "node").resolve()
 _MIB = 1024 * 1024
+
+SEAL_BYTES = 16
+"""How many bytes a host is sent first, with which all its frames begin."""
 
 # Packages look here to find out which system they are on (which of their binaries to load, which certificates there
 # are), and a refusal breaks them. Nothing of a developer's is in these places.
@@ -44,10 +48,16 @@ class Places:
     scratch: Path
 
 
-def host_command(places: Places, limits: Limits, *, inspected: bool = False) -> list[str]:
+def host_reach(places: Places, *, inspected: bool = False) -> Reach:
+    """Return what the kernel lets a host use, where it can confine it. Raises NodeMissing."""
+    own = (node_executable().resolve(), PROGRAMS, places.runtime, *map(Path, _SYSTEM_FILES))
+    return Reach(own, (places.scratch, places.compile_cache), listens=inspected)
+
+
+def host_command(places: Places, limits: Limits, *, confined: bool, inspected: bool = False) -> list[str]:
     """Return the command, with the words INPUT and OUTPUT for the numbers of its descriptors. Raises NodeMissing.
 
-    One that is `inspected` may let debuggers attach.
+    One that is `inspected` may let debuggers attach. `confined` tells that the kernel enforces `host_reach`.
     """
     reads = (PROGRAMS, places.runtime, places.scratch, places.compile_cache, *_SYSTEM_FILES)
     writes = (places.scratch, places.compile_cache)
@@ -56,12 +66,12 @@ def host_command(places: Places, limits: Limits, *, inspected: bool = False) -> 
         "--disable-warning=ExperimentalWarning",
         "--disable-warning=SecurityWarning",
         f"--max-old-space-size={max(16, limits.memory_bytes // _MIB)}",
-        # No sandbox against malice, but a handler cannot read or change the developer's files by mistake, nor leave
-        # processes behind.
+        # Alone it is no sandbox against malice, since native code is not asked; where the kernel confines the process
+        # too, it gives the better messages.
         "--permission",
         "--allow-addons",
         "--allow-worker",
-        "--allow-wasi",
+        *(["--allow-wasi"] if confined else ()),  # WASI opens any file, whatever is allowed here
         "--no-experimental-sqlite",  # it opens any file, whatever is allowed here
         *(["--allow-inspector"] if inspected else ()),
         *(f"--allow-fs-read={one}" for one in reads),
@@ -69,5 +79,6 @@ def host_command(places: Places, limits: Limits, *, inspected: bool = False) -> 
         str(PROGRAMS / "host.mjs"),
         "INPUT",
         "OUTPUT",
+        str(SEAL_BYTES),
         str(places.compile_cache),
     ]

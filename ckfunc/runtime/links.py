@@ -14,6 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import IO, Any, Protocol, TypeAlias, cast
 
+from ckfunc.runtime.confinement import Reach
 from ckfunc.runtime.processes import start_group
 
 HAS_SOCKETS = sys.platform != "win32"
@@ -52,15 +53,16 @@ async def connect(
     on_end: Callable[[], None],
     on_output: OnOutput = lambda _descriptor, _data: None,
     sockets: bool = HAS_SOCKETS,
+    reach: Reach | None = None,
 ) -> Link:
     """Start `command INPUT_FD OUTPUT_FD …` and return its link; the callbacks run in the loop. Raises OSError.
 
     `on_output` takes what the process writes to its standard descriptors, but for those that are the channel.
-    `command` holds the two words "INPUT" and "OUTPUT" where the numbers of the descriptors go.
+    `command` holds the two words "INPUT" and "OUTPUT" where the numbers of the descriptors go. `reach` confines it.
     """
     if sockets:
-        return await _connect_by_socket(command, cwd, env, on_data, on_end, on_output)
-    return _PipeLink(_numbered(command, 0, 1), cwd, env, on_data, on_end, on_output)
+        return await _connect_by_socket(command, cwd, env, on_data, on_end, on_output, reach)
+    return _PipeLink(_numbered(command, 0, 1), cwd, env, on_data, on_end, on_output, reach)
 
 
 def _numbered(command: list[str], given: int, taken: int) -> list[str]:
@@ -164,6 +166,7 @@ async def _connect_by_socket(
     on_data: Callable[[bytes], None],
     on_end: Callable[[], None],
     on_output: OnOutput,
+    reach: Reach | None,
 ) -> _SocketLink:
     loop = asyncio.get_running_loop()
     link = _SocketLink(on_data, on_end, on_output)
@@ -182,6 +185,7 @@ async def _connect_by_socket(
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             pass_fds=(theirs.fileno(),),
+            reach=reach,
         )
     except BaseException:
         link.close()
@@ -204,6 +208,7 @@ class _PipeLink:
         on_data: Callable[[bytes], None],
         on_end: Callable[[], None],
         on_output: OnOutput,
+        reach: Reach | None,
     ) -> None:
         self._loop = asyncio.get_running_loop()
         self._tail = _Tail(on_output)
@@ -211,7 +216,13 @@ class _PipeLink:
         self._on_end = on_end
         self._queue: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
         self.process = start_group(
-            command, cwd=cwd, env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+            command,
+            cwd=cwd,
+            env=env,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            reach=reach,
         )
         self._errors_ended = asyncio.Event()
         targets = (self._read, self._read_errors, self._send)

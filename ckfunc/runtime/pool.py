@@ -16,7 +16,8 @@ from typing import Any
 from ckfunc.base.errors import CkfuncError
 from ckfunc.model.execution import Environment, HandlerError, HandlerVersion, Limits, Outcome, Steady
 from ckfunc.model.invocation import ConsoleLine
-from ckfunc.runtime.host import Failed, Host, OnConsole
+from ckfunc.runtime.confinement import isolation
+from ckfunc.runtime.host import ENDED, Failed, Host, NotBegun, OnConsole
 from ckfunc.runtime.launch import Places
 from ckfunc.runtime.links import HAS_SOCKETS
 from ckfunc.runtime.packages import STOPPED, Packages
@@ -28,6 +29,8 @@ MOST_AT_ONCE = 100
 
 MOST_PREPARED = 8
 """Processes that `prepare` boots; the functions beyond get theirs when they are first called."""
+
+_MOST_ATTEMPTS = 3  # processes that are asked for one run before it fails for not being begun
 
 _MOST_LOADS = 200  # Node never forgets a module: after this many versions the process is replaced
 
@@ -72,6 +75,7 @@ class Hosts:
         self._inspect_port = inspect_port
         self._packages = Packages(self._cache, self._tell)
         self._warden = Warden()
+        self._confined = True  # as far as the system can; False once a confined Node did not start
         self._scratch: Path | None = None
         self._slots: dict[str, _Slot] = {}
         self._hosts: set[Host] = set()
@@ -99,15 +103,23 @@ class Hosts:
         """
         started = time.perf_counter()
         watch = None if on_console is None else self._guarded(on_console)
-        try:
-            host, token = await self._ready(environment, version)
-        except Failed as failure:
-            if watch is not None:
-                for line in failure.console:
-                    watch(line)
-            return Outcome(None, failure.error, failure.console, _since(started))
-        sent = time.perf_counter()
-        answer, console = await host.invoke(token, _event_text(event), watch, label=label, steady=steady)
+        text = _event_text(event)
+        for _ in range(_MOST_ATTEMPTS):
+            try:
+                host, token = await self._ready(environment, version)
+            except Failed as failure:
+                if watch is not None:
+                    for line in failure.console:
+                        watch(line)
+                return Outcome(None, failure.error, failure.console, _since(started))
+            sent = time.perf_counter()
+            try:
+                answer, console = await host.invoke(token, text, watch, label=label, steady=steady)
+                break
+            except NotBegun:
+                continue
+        else:
+            return Outcome(None, _NEVER_BEGUN, (), _since(started))
         payload = answer.body if answer.error is None else None
         return Outcome(payload, answer.error, tuple(console), answer.duration_ms or _since(sent))
 
@@ -152,7 +164,7 @@ class Hosts:
                     self._spawn(self._retire(host))
         if self._scratch is not None:
             for one in self._scratch.glob("*"):
-                shutil.rmtree(one, ignore_errors=True) if one.is_dir() else one.unlink(missing_ok=True)
+                _remove(one)
 
     async def close(self) -> None:
         """End every process, and let go of everything. What still runs fails with a sentence."""
@@ -199,16 +211,20 @@ class Hosts:
             raise Failed(HandlerError("HostError", f"the handler cannot be stored or started: {error}")) from error
 
     async def _changed(self, slot: _Slot, environment: Environment, version: HandlerVersion) -> tuple[Host, int]:
-        host = slot.host
-        if host is None or not host.serves(environment) or host.loads >= _MOST_LOADS:
-            slot.host = None
-            if host is not None:
-                self._spawn(self._retire(host))  # what runs in it may finish
-            host = slot.host = await self._boot(environment)
-        try:
-            return host, await host.load(version)
-        except Failed as failure:
-            raise Failed(failure.error, host.take_early()) from failure
+        for _ in range(_MOST_ATTEMPTS):
+            host = slot.host
+            if host is None or not host.serves(environment) or host.loads >= _MOST_LOADS:
+                slot.host = None
+                if host is not None:
+                    self._spawn(self._retire(host))  # what runs in it may finish
+                host = slot.host = await self._boot(environment)
+            try:
+                return host, await host.load(version)
+            except NotBegun:
+                continue
+            except Failed as failure:
+                raise Failed(failure.error, host.take_early()) from failure
+        raise Failed(_NEVER_BEGUN)
 
     async def _boot(self, environment: Environment) -> Host:
         host = await self._take_spare(environment) or await self._start(environment)
@@ -225,6 +241,7 @@ class Hosts:
 
     async def _start(self, environment: Environment) -> Host:
         runtime = await self._packages.directory(environment.dependencies)
+        confined = self._confined and isolation().files
         async with self._booting:
             if self._closed:
                 raise Failed(STOPPED)
@@ -234,15 +251,22 @@ class Hosts:
                 self._warden,
                 sockets=self._sockets,
                 inspect_port=self._inspect_port,
+                confined=confined,
             )
             self._hosts.add(host)
             try:
                 await host.start(environment)
+                self._sweep_later()
+                return host
+            except Failed as failure:
+                host.kill(STOPPED)
+                if not (confined and host.ended_before_ready(failure)):
+                    raise
+                self._confined = False  # a Node that needs files which are not allowed, on a system that we do not know
             except BaseException:
                 host.kill(STOPPED)
                 raise
-        self._sweep_later()
-        return host
+        return await self._start(environment)
 
     def _places(self, runtime: Path) -> Places:
         if self._scratch is None:
@@ -331,6 +355,16 @@ class Hosts:
                 self._tell(f"console output could not be passed on: {error!r}")
 
         return watch
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
+
+
+_NEVER_BEGUN = HandlerError(ENDED, "no process of the function began the run: earlier runs keep them busy")
 
 
 def _since(started: float) -> float:

@@ -10,6 +10,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from ckfunc.runtime.confinement import Reach, call_confined
+
 if sys.platform == "win32":
     _NEW_GROUP = subprocess.CREATE_NEW_PROCESS_GROUP | subprocess.CREATE_NO_WINDOW
 
@@ -47,12 +49,17 @@ def start_group(
     stdout: int,
     stderr: int,
     pass_fds: tuple[int, ...] = (),
+    reach: Reach | None = None,
 ) -> subprocess.Popen[bytes]:
     """Start a process that leads its own group: a Ctrl-C in the terminal does not reach it. Raises OSError.
 
-    `pass_fds` are inherited on POSIX alone.
+    `pass_fds` are inherited on POSIX alone. With a `reach`, the process is confined as far as the system can do it.
     """
-    return _started(command, pass_fds, cwd=cwd, env=env, stdin=stdin, stdout=stdout, stderr=stderr)
+
+    def start() -> subprocess.Popen[bytes]:
+        return _started(command, pass_fds, cwd=cwd, env=env, stdin=stdin, stdout=stdout, stderr=stderr)
+
+    return start() if reach is None else call_confined(start, reach)
 
 
 def kill_group(process: subprocess.Popen[bytes]) -> None:

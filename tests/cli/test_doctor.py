@@ -47,7 +47,7 @@ def test_a_machine_in_order_has_a_line_for_each_check_and_exits_0(
     assert ran.code == 0, ran.out
     names = [line.split()[1] for line in ran.out.splitlines() if not line.startswith(" ")]
     assert [one for one in names if one != "keyring"] == [
-        *("ckfunc", "node", "npm", "cache", "project", "manifest", "target"),
+        *("ckfunc", "node", "isolation", "npm", "cache", "project", "manifest", "target"),
         *("credentials", "platform", "clock", "login"),
     ]
     assert "the-s3cret" not in ran.out + ran.err

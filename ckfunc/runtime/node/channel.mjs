@@ -1,8 +1,9 @@
 // How the host talks to ckfunc: frames of u32 length, u32 header length, a JSON header and a body of UTF-8 text.
 // Writing is synchronous, so that what a handler logged is out before the loop or the crash that follows it.
+import { readSync } from 'node:fs';
 import net from 'node:net';
 import {
-  allocUnsafe, byteLength, concat, part, parseJson, readText, readUInt32, reallyExit, toJson, wait, writeSync, writeText,
+  allocUnsafe, byteLength, concat, defineProperty, part, parseJson, readText, readUInt32, reallyExit, toJson, wait, writeSync, writeText,
   writeUInt32,
 } from './intrinsics.mjs';
 
@@ -19,7 +20,23 @@ function writeAll(descriptor, bytes) {
   }
 }
 
-export function openChannel({ input, output }, receive) {
+/**
+ * The bytes that every frame of ours begins with, taken from the channel before anything else: whoever writes to the
+ * descriptor without them is found out. Nothing of the buffer is shared, nor read through what a handler can replace.
+ */
+function readSeal(descriptor, size) {
+  const seal = Buffer.allocUnsafeSlow(size);
+  for (let at = 0; at < size;) {
+    const count = readSync(descriptor, seal, at, size - at);
+    if (count === 0) reallyExit(0);
+    at += count;
+  }
+  for (const [name, value] of Object.entries({ length: size, byteLength: size, byteOffset: 0 })) defineProperty(seal, name, { value });
+  return seal;
+}
+
+export function openChannel({ input, output, sealBytes = 0 }, receive) {
+  const seal = sealBytes ? readSeal(input, sealBytes) : null;
   let rest = null;
   const take = (chunk) => {
     let buffer = rest === null ? chunk : concat([rest, chunk]);
@@ -45,6 +62,7 @@ export function openChannel({ input, output }, receive) {
     writeUInt32(frame, headLength, 4);
     writeText(frame, head, 8, 'utf8');
     if (body !== '') writeText(frame, body, 8 + headLength, 'utf8');
+    if (seal !== null) writeAll(output, seal);
     writeAll(output, frame);
   };
 }

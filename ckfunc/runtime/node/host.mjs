@@ -1,7 +1,8 @@
 // The process that runs one function's handlers: takes frames from ckfunc, answers each with `done` or `failed`.
-// node host.mjs INPUT_FD OUTPUT_FD COMPILE_CACHE
+// node host.mjs INPUT_FD OUTPUT_FD SEAL_BYTES COMPILE_CACHE
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { enableCompileCache, flushCompileCache } from 'node:module';
+import { BuiltIns } from './builtins.mjs';
 import { labelRequests } from './calls.mjs';
 import { openChannel } from './channel.mjs';
 import { Output, capture } from './consoles.mjs';
@@ -11,9 +12,11 @@ import { byteLength, includes, mapDelete, mapGet, mapSet, now, parseJson, replac
 import { loadHandler, requireFrom, runInitScript } from './modules.mjs';
 import { setRuntime } from './stacks.mjs';
 
-const [input, output, compileCache] = process.argv.splice(1, 4).slice(1);
+const [input, output, sealBytes, compileCache] = process.argv.splice(1, 5).slice(1);
 if (compileCache) enableCompileCache(compileCache);
 
+const RECHECK_MS = 50; // what runs left to happen later may have replaced something meanwhile
+const later = setImmediate;
 const runs = new AsyncLocalStorage();
 // `run` calls these two: as properties of its own they stay, whatever a handler does to the class.
 runs.getStore = AsyncLocalStorage.prototype.getStore;
@@ -28,6 +31,11 @@ let require = null;
 let makeContext = null;
 let repeatable = null; // steady.mjs, where runs are to be repeatable
 let settle = false; // whether a run's answer waits for the requests that the run did not wait for
+let builtIns = null; // builtins.mjs, to notice what a run replaced
+let noted = false; // whether there is something to compare with
+let checkedAt = 0; // when that was last looked at
+let unchecked = false; // whether a run has ended since
+let spoiled = false; // whether a built-in is not as it was: then nothing more begins here
 let leftovers = null; // leftovers.mjs, where a process may be used for runs that must not know of each other
 const scripts = new Set(); // the files of handlers and init scripts
 let outsideSteady = null; // the clock and the chances of what runs outside any run; null: the machine's own, for all
@@ -37,9 +45,22 @@ let outside = new Output(0, limits.consoleBytes, emit); // what is printed outsi
 const currentOutput = () => getRun()?.output ?? outside;
 const currentSteady = () => getRun()?.steady ?? outsideSteady;
 
+/** Look whether everything is as it was before the runs, and tell ckfunc once when it is not. */
+function check() {
+  unchecked = false;
+  checkedAt = now();
+  if (spoiled || !noted || builtIns.changed() === '') return;
+  spoiled = true;
+  send({ op: 'spoiled' });
+}
+
 function finish(run, header, body) {
   if (run.done) return;
   run.done = true;
+  if (run.output !== outside && !unchecked) {
+    unchecked = true;
+    later(() => unchecked && check());
+  }
   try {
     run.output.flush();
   } catch {
@@ -125,7 +146,10 @@ const operations = {
     require = globalThis.require = requireFrom(runtime);
     labelRequests(apiUrl, getRun);
     makeContext = contexts(require, access);
-    if (!renewable) return;
+    if (!renewable) {
+      builtIns = new BuiltIns();
+      return;
+    }
     const { ChatKitty } = makeContext();
     leftovers = new (await import('./leftovers.mjs')).Leftovers(require, ChatKitty ? [ChatKitty] : []);
   },
@@ -143,8 +167,10 @@ const operations = {
     for (const old of drop) mapDelete(handlers, old);
     scripts.add(script.file);
     mapSet(handlers, token, await loadHandler(require, script));
+    builtIns?.note(); // what a script does to built-ins while it loads is meant for its runs
+    noted = builtIns !== null;
     outside.flush();
-    setImmediate(flushCompileCache); // a host that is killed writes no cache
+    later(flushCompileCache); // a host that is killed writes no cache
   },
 };
 
@@ -159,6 +185,11 @@ async function operate(header) {
 }
 
 function receive(header, body) {
+  if (header.op === 'invoke' || header.op === 'load') {
+    if (unchecked || now() - checkedAt > RECHECK_MS) check();
+    if (spoiled) return send({ op: 'again', id: header.id });
+    send({ op: 'begun', id: header.id });
+  }
   if (header.op !== 'invoke') return operate(header);
   const { id, label, inspect } = header;
   outside.renew();
@@ -176,6 +207,10 @@ process.exit = (code) => {
   fail(run, error);
   throw exited;
 };
+// Where the kernel does not keep signals in (see confinement.py), this does for what JavaScript sends from this thread.
+const { _kill: kill, pid } = process;
+const EPERM = process.platform === 'win32' ? -4048 : -1; // as libuv numbers it
+process._kill = (target, signal) => (target === pid || target === 0 || target === -pid ? kill(target, signal) : EPERM);
 capture(currentOutput);
-const send = openChannel({ input: Number(input), output: Number(output) }, receive);
+const send = openChannel({ input: Number(input), output: Number(output), sealBytes: Number(sealBytes) }, receive);
 send({ op: 'ready' });

@@ -1,0 +1,377 @@
+"""Handlers that reach for what is the developer's: files, sockets, processes, and the host's own channel."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import socket
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from runtime.conftest import Bench
+
+from ckfunc.model.execution import Limits
+from ckfunc.runtime.confinement import Isolation, Reach, call_confined, isolation
+from ckfunc.runtime.frames import BrokenStream, Decoder, encode
+
+IN_FORCE = isolation() if sys.platform == "linux" else Isolation()
+needs_files = pytest.mark.skipif(not IN_FORCE.files, reason="this kernel does not confine files")
+needs_sockets = pytest.mark.skipif(not IN_FORCE.sockets, reason="this kernel does not confine sockets")
+
+# Calls WASI's functions as a module would, with a memory of its own; 0 is success.
+WASI = """
+const { WASI } = require('node:wasi');
+function wasi(preopens) {
+  const memory = new WebAssembly.Memory({ initial: 1 });
+  const one = new WASI({ version: 'preview1', preopens });
+  one.initialize({ exports: { memory } });
+  return (name, creates) => {
+    const path = Buffer.from(name);
+    new Uint8Array(memory.buffer).set(path, 100);
+    return one.wasiImport.path_open(3, 0, 100, path.length, creates ? 1 : 0, creates ? 64n : 2n, 0n, 0, 0);
+  };
+}
+"""
+
+
+@pytest.fixture
+def secrets(tmp_path: Path) -> Path:
+    """A project of the developer."""
+    (tmp_path / ".env").write_text("KEY=canary\n")
+    return tmp_path
+
+
+@pytest.fixture
+def agent(tmp_path: Path) -> Iterator[str]:
+    """A Unix socket such as ssh-agent's."""
+    path = f"/tmp/ckfunc-test-{os.getpid()}-{tmp_path.name[-8:]}.sock"
+    with socket.socket(socket.AF_UNIX) as server, contextlib.closing(server):
+        server.bind(path)
+        server.listen()
+        yield path
+    Path(path).unlink()
+
+
+def result(outcome: Any) -> Any:
+    assert outcome.error is None, outcome.error
+    return json.loads(outcome.payload_json)
+
+
+@pytest.mark.parametrize("place", [".env", "made.txt"])
+def test_webassembly_opens_no_file_of_the_developer(run: Any, secrets: Path, place: str) -> None:
+    source = f"""{WASI}
+        function handleEvent({{ root, place }}) {{ return wasi({{ '/': root }})(place, place !== '.env'); }}"""
+    assert run(source, {"root": str(secrets), "place": place}).error.message == (
+        "UVWASI_EACCES, uvwasi_init" if IN_FORCE.files else "this is not allowed to handlers here"
+    )
+    assert sorted(one.name for one in secrets.iterdir()) == [".env"]
+
+
+@needs_files
+def test_webassembly_still_has_the_temporary_directory(run: Any) -> None:
+    source = f"{WASI} function handleEvent() {{ return wasi({{ '/': require('os').tmpdir() }})('note', true); }}"
+    assert result(run(source)) == 0
+
+
+@needs_files
+@pytest.mark.parametrize("name", ["environ", "mem", "maps", "cwd/functions.yaml", "root/etc/hosts"])
+def test_nothing_of_the_process_that_started_a_handler_is_read(run: Any, name: str) -> None:
+    source = f"{WASI} function handleEvent({{ name }}) {{ return wasi({{ '/': '/proc/' + process.ppid }})(name); }}"
+    assert result(run(source, {"name": name})) != 0
+
+
+@needs_files
+def test_a_link_that_a_handler_makes_leads_nowhere(run: Any, secrets: Path) -> None:
+    source = f"""{WASI}
+        function handleEvent({{ root }}) {{
+          const place = require('os').tmpdir();
+          try {{ require('fs').symlinkSync(root, place + '/link'); }} catch {{}}
+          return [wasi({{ '/': place }})('link/.env'), wasi({{ '/': '/proc/self/cwd' }})('../' + root + '/.env')];
+        }}"""
+    assert 0 not in result(run(source, {"root": str(secrets)}))
+
+
+CONNECT = """
+const connect = (path) => new Promise((resolve) => require('net').connect(path)
+  .on('connect', () => resolve('connected')).on('error', (error) => resolve(error.code)));
+"""
+
+
+@needs_sockets
+@pytest.mark.parametrize("where", ["main", "worker"])
+def test_no_unix_socket_is_connected_to(run: Any, agent: str, where: str) -> None:
+    inside = f"{CONNECT} const path = {json.dumps(agent)};"
+    if where == "main":
+        source = f"{inside} function handleEvent() {{ return connect(path); }}"
+    else:
+        script = f"{inside} connect(path).then((it) => require('worker_threads').parentPort.postMessage(it));"
+        source = f"""function handleEvent() {{
+          const {{ Worker }} = require('worker_threads');
+          const worker = new Worker({json.dumps(script)}, {{ eval: true }});
+          return new Promise((resolve) => worker.on('message', resolve).on('error', (error) => resolve(error.message)));
+        }}"""
+    assert result(run(source)) == "EACCES"
+
+
+@needs_files
+def test_no_abstract_socket_is_connected_to(run: Any) -> None:
+    name = f"\0ckfunc-test-{os.getpid()}"
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(name)
+        server.listen()
+        source = f"{CONNECT} function handleEvent({{ name }}) {{ return connect(name); }}"
+        assert result(run(source, {"name": name})) in ("EACCES", "EPERM")
+
+
+@needs_sockets
+@pytest.mark.parametrize("place", ["0", "0, '127.0.0.1'", "require('os').tmpdir() + '/socket'"])
+def test_nothing_listens(run: Any, place: str) -> None:
+    source = f"""function handleEvent() {{
+      const server = require('net').createServer();
+      return new Promise((resolve) => {{
+        server.on('error', (error) => resolve(error.code)).listen({place}, () => resolve('listens'));
+      }});
+    }}"""
+    assert result(run(source)) == "EACCES"
+
+
+def test_requests_names_and_datagrams_still_go_out(run: Any) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as stats:
+        stats.bind(("127.0.0.1", 0))
+        stats.settimeout(10)
+        source = """async function handleEvent({ port, stats }) {
+          const found = await require('dns').promises.lookup('localhost', { family: 4 });
+          const connected = await new Promise((resolve) => require('net').connect(port, found.address)
+            .on('connect', function () { this.destroy(); resolve(true); }).on('error', resolve));
+          const socket = require('dgram').createSocket('udp4');
+          await new Promise((resolve) => socket.send('count:1', stats, '127.0.0.1', resolve));
+          socket.close();
+          const usage = process.memoryUsage().rss > 0 && process.availableMemory() > 0;
+          return [found.address, connected, usage, require('os').cpus().length > 0];
+        }"""
+        event = {"port": server.getsockname()[1], "stats": stats.getsockname()[1]}
+        assert result(run(source, event)) == ["127.0.0.1", True, True, True]
+        assert stats.recv(100) == b"count:1"
+
+
+@pytest.mark.parametrize("signal", ["0", "'SIGTERM'", "'SIGKILL'"])
+@pytest.mark.parametrize("target", ["process.ppid", "1"])
+def test_no_signal_reaches_another_process(run: Any, signal: str, target: str) -> None:
+    source = f"""function handleEvent() {{
+      try {{ return process.kill({target}, {signal}); }} catch (error) {{ return error.code; }}
+    }}"""
+    assert result(run(source)) == "EPERM"
+
+
+def test_a_process_may_still_signal_itself(run: Any) -> None:
+    assert result(run("function handleEvent() { return process.kill(process.pid, 0); }")) is True
+
+
+@needs_files
+def test_no_signal_of_a_worker_reaches_another_process(run: Any) -> None:
+    source = """function handleEvent() {
+      const { Worker } = require('worker_threads');
+      const script = "let it; try { it = process.kill(process.ppid, 0); } catch (e) { it = e.code; }"
+        + "require('worker_threads').parentPort.postMessage(it);";
+      return new Promise((resolve) => new Worker(script, { eval: true }).on('message', resolve).on('error', resolve));
+    }"""
+    assert IN_FORCE.signals is False or result(run(source)) == "EPERM"
+
+
+@pytest.mark.parametrize(
+    "write",
+    [
+        "require('fs').writeFileSync(file, 'x')",
+        "require('v8').writeHeapSnapshot(file)",
+        "process.report.writeReport(file)",
+        "require('v8').setHeapSnapshotNearHeapLimit(1)",
+        "require('inspector').open(0)",
+        "process.binding('fs').open(file, 65, 438)",
+        "require('child_process').execFileSync('/bin/sh', ['-c', 'echo x > ' + file])",
+    ],
+)
+def test_other_ways_to_write_a_file_are_closed(run: Any, tmp_path: Path, write: str) -> None:
+    source = f"function handleEvent({{ file }}) {{ try {{ {write}; }} catch {{}} return 1; }}"
+    run(source, {"file": str(tmp_path / "written")})
+    assert list(tmp_path.iterdir()) == []
+
+
+@needs_files
+def test_only_the_thread_that_starts_a_process_is_confined(tmp_path: Path) -> None:
+    def inside() -> str:
+        try:
+            return (tmp_path / "x").write_text("x") and "written"
+        except OSError as error:
+            return error.strerror
+
+    assert call_confined(inside, Reach()) == "Permission denied"
+    assert call_confined(inside, Reach(writes=(tmp_path,))) == "written"
+    assert inside() == "written"
+
+
+# -- the channel -------------------------------------------------------------------------------------------------------
+
+FORGE = """
+const fs = require('fs');
+function forge(header, body = '') {
+  const head = Buffer.from(header), tail = Buffer.from(body);
+  const frame = Buffer.alloc(8 + head.length + tail.length);
+  frame.writeUInt32BE(4 + head.length + tail.length, 0);
+  frame.writeUInt32BE(head.length, 4);
+  head.copy(frame, 8);
+  tail.copy(frame, 8 + head.length);
+  for (let fd = 3; fd < 500; fd++) try { if (fs.fstatSync(fd).isSocket()) fs.writeSync(fd, frame); } catch {}
+}
+"""
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        "'{\"x\":'.repeat(100_000) + '1' + '}'.repeat(100_000)",
+        "'['.repeat(100_000)",
+        "JSON.stringify({ op: 'done', id: 3 })",
+        "JSON.stringify({ op: 'spoiled' })",
+        "JSON.stringify({ op: 'log', id: 0, level: 'log' })",
+        "''",
+    ],
+)
+def test_a_forged_frame_ends_the_process_with_a_sentence(play: Any, header: str) -> None:
+    source = f"""{FORGE} function handleEvent({{ fine }}) {{
+      if (fine) return 'fine';
+      forge({header}, '"forged"');
+      return new Promise(() => {{}});
+    }}"""
+
+    async def scenario(bench: Bench) -> Any:
+        return await bench.run(source), await bench.run(source, {"fine": True})
+
+    failed, after = play(scenario, limits=Limits(time_s=5.0))
+    assert failed.error.message == "the handler wrote to the channel that its host uses"
+    assert result(after) == "fine"
+
+
+def test_frames_need_their_seal_however_they_are_cut() -> None:
+    seal = b"0123456789abcdef"
+    whole = seal + encode({"op": "ready"}) + seal + encode({"op": "done", "id": 1}, "1")
+    for size in (1, 5, 17, len(whole)):
+        decoder = Decoder(seal)
+        found = [one for at in range(0, len(whole), size) for one in decoder.feed(whole[at : at + size])]
+        assert found == [({"op": "ready"}, ""), ({"op": "done", "id": 1}, "1")]
+    for forged in (encode({"op": "ready"}), seal[:-1] + b"x", b"1"):
+        with pytest.raises(BrokenStream):
+            list(Decoder(seal).feed(forged))
+
+
+def test_a_header_without_end_is_a_broken_stream() -> None:
+    with pytest.raises(BrokenStream):
+        list(Decoder().feed(b"\0\x0f\x42\x44" + b"\0\x0f\x42\x40" + b"[" * 1_000_000))
+
+
+# -- what a run leaves to the next -------------------------------------------------------------------------------------
+
+REPLACED = {
+    "JSON": "JSON.parse = () => 'mine';",
+    "an iterator": "Array.prototype[Symbol.iterator] = function* () {};",
+    "promises": "Promise.prototype.then = function () { return this; };",
+    "a timer": "globalThis.setTimeout = () => {};",
+    "a getter of maps": "Object.defineProperty(Map.prototype, 'size', { get: () => 9, configurable: true });",
+    "all objects": "Object.prototype.injected = 1;",
+    "strings": "String.prototype.split = () => [];",
+    "a built-in module": "require('http').request = () => {};",
+    "stacks": "Error.prepareStackTrace = () => 'mine';",
+    "the console": "console.log = () => {};",
+    "the working directory": "process.chdir(require('os').tmpdir());",
+    "the host's listeners": "process.removeAllListeners('unhandledRejection');",
+    "what checks": "Reflect.ownKeys = Object.getOwnPropertyDescriptor = () => []; JSON.parse = () => 'mine';",
+}
+LOOK = """
+  return [JSON.parse('1'), [...[1, 2]].length, 'a,b'.split(',').length, new Map().size, typeof ({}).injected,
+    setTimeout.name, require('http').request.name, typeof new Error('x').stack, console.log.name,
+    process.listenerCount('unhandledRejection'), process.cwd() === require('os').tmpdir(),
+    Promise.prototype.then.name];
+"""
+
+
+@pytest.mark.parametrize("name", REPLACED)
+def test_the_next_run_finds_built_ins_as_they_were(play: Any, name: str) -> None:
+    source = f"""
+      const pid = process.pid;
+      async function handleEvent({{ leave }}) {{
+        if (leave) {{ {REPLACED[name]} return; }}
+        {LOOK}
+      }}"""
+
+    async def scenario(bench: Bench) -> Any:
+        before = await bench.run(source)
+        await bench.run(source, {"leave": True})
+        return before, await bench.run(source), bench
+
+    before, after, _ = play(scenario, limits=Limits(time_s=5.0))
+    assert result(after) == result(before)
+
+
+def test_what_is_replaced_after_the_answer_counts_too(play: Any) -> None:
+    source = """function handleEvent({ leave }) {
+      if (leave) setTimeout(() => { JSON.parse = () => 'mine'; }, 20);
+      return JSON.parse.name;
+    }"""
+
+    async def scenario(bench: Bench) -> Any:
+        await bench.run(source, {"leave": True})
+        await asyncio.sleep(0.2)
+        return await bench.run(source)
+
+    assert result(play(scenario)) == "parse"
+
+
+@pytest.mark.parametrize(
+    "spin",
+    [
+        "setImmediate(() => { for (;;); });",
+        "setTimeout(() => { for (;;); }, 10);",
+        "process.nextTick(() => setImmediate(() => Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0)));",
+    ],
+)
+def test_a_process_that_a_run_keeps_busy_is_replaced_before_the_next(play: Any, spin: str) -> None:
+    source = f"function handleEvent({{ leave }}) {{ if (leave) {{ {spin} }} return 1; }}"
+
+    async def scenario(bench: Bench) -> Any:
+        first = await bench.run(source, {"leave": True})
+        await asyncio.sleep(0.05)
+        return first, await bench.run(source), await bench.run(source)
+
+    assert [result(one) for one in play(scenario)] == [1, 1, 1]
+
+
+def test_a_new_version_is_not_loaded_into_a_process_that_is_kept_busy(play: Any) -> None:
+    async def scenario(bench: Bench) -> Any:
+        await bench.run("function handleEvent() { setImmediate(() => { for (;;); }); return 1; }", number=1)
+        await asyncio.sleep(0.05)
+        return await bench.run("function handleEvent() { return 2; }", number=2)
+
+    assert result(play(scenario)) == 2
+
+
+def test_what_scripts_add_while_they_load_stays_and_costs_no_process(play: Any) -> None:
+    source = """
+      BigInt.prototype.toJSON = function () { return String(this); };
+      globalThis.calls = { count: 0 };
+      const started = process.hrtime.bigint();
+      function handleEvent() {
+        globalThis.calls = { count: globalThis.calls.count + 1 };
+        return [globalThis.calls.count, started];
+      }
+    """
+
+    async def scenario(bench: Bench) -> Any:
+        return [result(await bench.run(source)) for _ in range(3)]
+
+    found = play(scenario)
+    assert [count for count, _ in found] == [1, 2, 3]
+    assert len({started for _, started in found}) == 1
