@@ -64,3 +64,43 @@ def is_frame(line: str) -> bool:
 def _repeats(line: str, message: str) -> bool:
     _, colon, rest = line.partition(": ")
     return line in message or bool(colon and rest in message)
+
+
+def cells(text: str) -> int:
+    """Return how many columns of a terminal `text` takes."""
+    return len(text) if text.isascii() else sum(map(_cell, text))
+
+
+def _cell(one: str) -> int:
+    import unicodedata
+
+    if unicodedata.combining(one) or unicodedata.category(one) in ("Mn", "Me", "Cf"):
+        return 0
+    return 2 if unicodedata.east_asian_width(one) in "WF" else 1
+
+
+def cut(text: str, width: int | None) -> str:
+    """Return `text`, cut off with a mark to `width` columns; None leaves it whole."""
+    if width is None or cells(text) <= width:
+        return text
+    taken = 0
+    for index, one in enumerate(text):
+        taken += _cell(one)
+        if taken > width - 1:
+            return f"{text[:index]}…" if width > 0 else ""
+    return text
+
+
+def table(header: Sequence[str], rows: Sequence[Line]) -> list[Line]:
+    """Return lines with aligned columns; a row has a cell for each name in `header`. Empty columns are left out."""
+    columns = [number for number in range(len(header)) if any(row[number][0] for row in rows)]
+    found: list[Line] = []
+    for row in ([(name, "muted") for name in header], *rows):
+        line: list[tuple[str, str]] = []
+        for number in columns:
+            text, style = row[number]
+            width = max(cells(header[number]), *(cells(one[number][0]) for one in rows))
+            line.append((text + " " * (width - cells(text)) + "  ", style))
+        last, style = line[-1]
+        found.append([*line[:-1], (last.rstrip(), style)])
+    return found

@@ -1,17 +1,40 @@
-"""Which keys are pressed, one by one, without Enter; Ctrl-C stays what it is."""
+"""Keys as they are pressed, without Enter, and changes of the terminal's size; Ctrl-C stays what it is."""
 
 from __future__ import annotations
 
+import re
 import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
+ESCAPE = "\x1b"
+# What arrows and function keys send: it must not count as the letters in it.
+_SEQUENCES = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|O.|[^\x1b])")
 LOOK_S = 0.2
 """How often it is looked whether to stop."""
 
 if sys.platform == "win32":
     import msvcrt
+    import shutil
+
+    @contextmanager
+    def on_resize(redraw: Callable[[], object]) -> Iterator[None]:
+        """Call `redraw` on a thread of its own after the terminal's size has changed."""
+        ended = threading.Event()
+
+        def look() -> None:
+            before = shutil.get_terminal_size()
+            while not ended.wait(LOOK_S):
+                if (now := shutil.get_terminal_size()) != before:
+                    before = now
+                    redraw()
+
+        threading.Thread(target=look, daemon=True).start()
+        try:
+            yield
+        finally:
+            ended.set()
 
     @contextmanager
     def key_by_key(again: Callable[[], object]) -> Iterator[None]:  # noqa: ARG001 - there is no Ctrl-Z to come back from
@@ -22,13 +45,31 @@ if sys.platform == "win32":
         """Yield keys until `stop` is set."""
         while not stop.wait(LOOK_S):
             while msvcrt.kbhit():
-                yield msvcrt.getwch()
+                key = msvcrt.getwch()
+                if key in "\x00\xe0":  # an arrow or a function key, whose code follows
+                    msvcrt.getwch()
+                    key = ESCAPE
+                yield key
 
 else:
     import os
     import select
     import signal
     import termios
+
+    @contextmanager
+    def on_resize(redraw: Callable[[], object]) -> Iterator[None]:
+        """Call `redraw` on a thread of its own after the terminal's size has changed. For the main thread only."""
+
+        def resized(_number: int, _frame: object) -> None:
+            # Not here: the signal may have come in the middle of a line that is being printed.
+            threading.Thread(target=redraw, daemon=True).start()
+
+        before = signal.signal(signal.SIGWINCH, resized)
+        try:
+            yield
+        finally:
+            signal.signal(signal.SIGWINCH, before)
 
     @contextmanager
     def key_by_key(again: Callable[[], object]) -> Iterator[None]:
@@ -89,7 +130,7 @@ else:
                 return
             if not data:
                 return
-            yield from data.decode("utf-8", "ignore")
+            yield from _SEQUENCES.sub(ESCAPE, data.decode("utf-8", "ignore"))
 
     def _in_front(handle: int) -> bool:
         """Tell whether the terminal may be changed: what is in the background would be stopped for it."""

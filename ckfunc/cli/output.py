@@ -19,7 +19,7 @@ import click
 
 from ckfunc import __version__
 from ckfunc.base.errors import CkfuncError, InvalidFiles, UsageProblem
-from ckfunc.base.text import printable
+from ckfunc.base.text import cells, cut, printable
 from ckfunc.cli.status import StatusLine
 
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ class Output:
         self._news: str | None = None
         self._spinner: Live | None = None
         self._timer: threading.Timer | None = None
-        self._status = StatusLine(self._lock)
+        self._status = StatusLine(self._lock, _terminal_columns)
 
     @property
     def json(self) -> bool:
@@ -259,10 +259,21 @@ class Output:
         plain = self._settings.quiet or self._settings.json or self._environ.get("TERM") == "dumb"
         return not plain and not self._environ.get("CI") and sys.stdout.isatty() and sys.stderr.isatty()
 
-    def pin(self, segments: Sequence[Segment]) -> None:
-        """Keep a line at the bottom of the terminal, as much of it as fits; elsewhere nothing happens."""
-        if self.pinnable:
-            self._status.show("".join(_painted(one, self.coloured(sys.stderr)) for one in _fitting(segments)))
+    def pin(self, segments: Sequence[Segment], keys: Sequence[str] = ()) -> None:
+        """Keep a line at the bottom of the terminal, as much of it as fits; elsewhere nothing happens.
+
+        Its end is the first of `keys`, which are given longest first, that leaves room for all the rest, or that takes
+        at most a third of the line.
+        """
+        if not self.pinnable:
+            return
+        width = _terminal_columns() - 1  # one column less: the cursor stays on the line
+        status = sum(map(_width, segments))
+        fits = (one for one in keys if status + 2 + cells(one) <= width or cells(one) * 3 <= width)
+        end = next(fits, keys[-1] if keys else "")
+        line = list(_fitting(segments, width - cells(end) - 2 if end else width))
+        line += [("  " if line else "", "plain"), (end, "muted")] if end else []
+        self._status.show("".join(_painted(one, self.coloured(sys.stderr)) for one in line), sum(map(_width, line)))
 
     def unpin(self) -> None:
         """Take that line away for good."""
@@ -394,17 +405,22 @@ def _reader_left(stream: TextIO) -> bool:
         return False
 
 
-def _fitting(segments: Iterable[Segment]) -> Iterator[Segment]:
-    """Yield as much of a line as a terminal's line takes, one column less: the cursor stays on it."""
-    left = _columns() - 1
+def _fitting(segments: Iterable[Segment], width: int) -> Iterator[Segment]:
+    """Yield as much of a line as `width` columns take."""
+    left = width
     for segment in segments:
         text, style = (segment, "plain") if isinstance(segment, str) else segment
         text = " ".join(printable(text).split("\n"))
-        if len(text) > left:
-            yield (text[: max(left - 1, 0)] + "…", style)
+        if cells(text) > left:
+            if left > 0:
+                yield (cut(text, left), style)
             return
         yield (text, style)
-        left -= len(text)
+        left -= cells(text)
+
+
+def _width(segment: Segment) -> int:
+    return cells(segment if isinstance(segment, str) else segment[0])
 
 
 def _painted(segment: Segment, colour: bool) -> str:
@@ -432,6 +448,14 @@ def _put(stream: TextIO, text: str) -> None:
         # A terminal in another encoding (Windows code pages, LANG=C) gets what it can show.
         encoding = stream.encoding or "ascii"
         stream.write(text.encode(encoding, "replace").decode(encoding))
+
+
+def _terminal_columns() -> int:
+    """Return how wide the terminal is now, whatever COLUMNS said when the command began."""
+    try:
+        return os.get_terminal_size(sys.stderr.fileno()).columns or _columns()
+    except (OSError, ValueError):
+        return _columns()
 
 
 def _columns() -> int:

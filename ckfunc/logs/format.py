@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-import unicodedata
 from collections.abc import Iterator, Mapping
 from datetime import UTC, tzinfo
 from typing import Any
 
 from ckfunc.base.clock import timestamp
-from ckfunc.base.text import Line, beneath_message, is_frame, plain, printable
+from ckfunc.base.text import Line, beneath_message, cells, cut, is_frame, plain, printable
 from ckfunc.logs.entries import Entry, Gap, Item, Recovered, Trouble
 from ckfunc.model.invocation import ConsoleLine, Invocation, InvocationDetail, Status
 from ckfunc.wire.invocations import write_call
@@ -93,7 +92,7 @@ def _head(entry: Entry, width: int | None, zone: tzinfo | None, dated: bool) -> 
     ]
     if entry.detail is not None and entry.detail.duration_ms is not None:
         line.append((f" {_duration(entry.detail.duration_ms)}", "muted"))
-    if row.args and (told := _fitting(summary(row.args), _left(width, cells(plain(line)) + 2))):
+    if row.args and (told := cut(summary(row.args), _left(width, cells(plain(line)) + 2))):
         line.append((f"  {told}", "plain"))
     return line
 
@@ -160,7 +159,7 @@ def _body(entry: Entry, width: int | None) -> Iterator[Line]:
         if payload is not None:
             yield [
                 (f"{_INDENT}→ ", "muted"),
-                (_fitting(_flat(_compact(payload)), _left(width, len(_INDENT) + 2)), "plain"),
+                (cut(_flat(_compact(payload)), _left(width, len(_INDENT) + 2)), "plain"),
             ]
 
 
@@ -193,7 +192,7 @@ def call_lines(detail: InvocationDetail, width: int | None = None) -> Iterator[L
         ]
         if one.body is not None:
             left = _left(width, cells(plain(line)) + 1)
-            line.append((f" {_fitting(_flat(_compact(one.body)), left)}", "muted"))
+            line.append((f" {cut(_flat(_compact(one.body)), left)}", "muted"))
         yield line
     if detail.calls_omitted:
         yield [(f"{_INDENT}… {detail.calls_omitted} more", "muted")]
@@ -205,7 +204,7 @@ def failure_lines(row: Invocation, width: int | None = None) -> Iterator[Line]:
     if not isinstance(error, dict) or not isinstance(error.get("message"), str):
         shown = error if isinstance(error, str) else _compact(row.result)
         if row.result:
-            yield [(_INDENT + _fitting(_flat(shown), _left(width, len(_INDENT))), "failure")]
+            yield [(_INDENT + cut(_flat(shown), _left(width, len(_INDENT))), "failure")]
         return
     name = error.get("name")
     message = error["message"]
@@ -231,31 +230,6 @@ def stack_lines(stack: str, message: str) -> Iterator[Line]:
 
 
 # -- text --------------------------------------------------------------------------------------------------------
-
-
-def cells(text: str) -> int:
-    """Return how many columns of a terminal `text` takes."""
-    if text.isascii():
-        return len(text)
-    return sum(_cell(one) for one in text)
-
-
-def _cell(one: str) -> int:
-    if unicodedata.combining(one) or unicodedata.category(one) in ("Mn", "Me", "Cf"):
-        return 0
-    return 2 if unicodedata.east_asian_width(one) in "WF" else 1
-
-
-def _fitting(text: str, width: int | None) -> str:
-    """Return `text`, cut off with a mark to `width` columns."""
-    if width is None or cells(text) <= width:
-        return text
-    taken = 0
-    for index, one in enumerate(text):
-        taken += _cell(one)
-        if taken > width - 1:
-            return f"{text[:index]}…" if width > 0 else ""
-    return text
 
 
 def _left(width: int | None, taken: int) -> int | None:

@@ -125,6 +125,59 @@ def test_on_a_terminal_it_deploys_on_save_and_fires_the_last_event_again_with_a_
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="a terminal is a POSIX pseudo terminal here")
+def test_the_status_line_follows_the_size_of_the_terminal_and_keeps_its_keys(project: Path) -> None:
+    import fcntl
+    import struct
+    import termios
+
+    with on_terminal("-C", project, "dev", "--port", "0") as dev:
+
+        def resize(columns: int) -> None:
+            fcntl.ioctl(dev.handle, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
+            dev.process.send_signal(signal.SIGWINCH)  # the terminal would, if it were the process's own
+
+        dev.until(r"1 function at \d\d:\d\d:\d\d.*\? keys · t choose · r again · c clear · q quit")
+        for columns, keys in ((60, "? keys · r again · q quit"), (50, "? keys · q quit"), (20, "? keys"), (4, "?")):
+            resize(columns)
+            found = dev.until(rf"\x1b\[(?:2K|J)([^\r\n]*{re.escape(keys)}[^\r\n]*)")[1]
+            shown = re.sub(r"\x1b\[[0-9;]*m", "", found)
+            assert len(shown) < columns and shown.endswith(keys)
+        resize(120)
+        dev.until(r"t choose · r again · c clear · q quit")
+        dev.press("q")
+        assert dev.process.wait(timeout=30) == 0
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a terminal is a POSIX pseudo terminal here")
+def test_its_keys_are_explained_and_one_chooses_an_event(project: Path) -> None:
+    manifest = project / "functions.yaml"
+    manifest.write_text(
+        manifest.read_text().replace("targets:", "  user.sent.message: {handler: handlers/sent.ts}\ntargets:")
+    )
+    (project / "handlers/sent.ts").write_text("async function handleEvent() { console.log('was sent'); }\n")
+    with on_terminal("-C", project, "dev", "--port", "0") as dev:
+        dev.until(r"2 functions at")
+        dev.press("?")
+        dev.until(r"t\S*  choose an event to fire")
+        dev.press("t")
+        dev.until(
+            rf"1\S*  {re.escape(TYPE)}\S*  \S*a sample.*2\S*  user\.sent\.message.*a sample.*1-2 choose · Esc cancel"
+        )
+        dev.press("\x1b[C")  # an arrow is no key of ours: neither c nor a choice
+        dev.until(r"nothing fired")
+        dev.press("t2")
+        dev.until(r"firing \S*user\.sent\.message")
+        dev.until(r"was sent")
+        dev.until(r"✓\S* user\.sent\.message")
+        dev.press("t")
+        dev.until(r"1\S*  user\.sent\.message.*2\S*  user\.attempted.*3\S*  user\.sent\.message.*1-3 choose")
+        dev.press("1")
+        dev.until(r"was sent")
+        dev.press("q")
+        assert dev.process.wait(timeout=30) == 0
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a terminal is a POSIX pseudo terminal here")
 def test_ctrl_c_ends_it_cleanly_and_the_terminal_is_as_it_was(project: Path) -> None:
     import termios
 

@@ -28,8 +28,9 @@ Examples:
 def dev(app: App, port: int, seed: Path | None, yes: bool) -> int:
     """Run the local platform, deploy to it on every save, and show every invocation, until q or Ctrl-C.
 
-    On a terminal, the last line says how things stand: r fires the last event again (a sample if there was none), c
-    clears the screen, q quits. Elsewhere everything is plain lines; the first on stdout is `ready http://ADDRESS:PORT`.
+    On a terminal, the last line is the status: r fires the last event again (a sample if there was none), t chooses a
+    recent event or a sample, c clears the screen, ? lists the keys, q quits. Elsewhere everything is plain lines; the
+    first on stdout is `ready http://ADDRESS:PORT`.
     An emulator of the project that runs already is used as it is.
     """
     from ckfunc.cli.developing import develop
