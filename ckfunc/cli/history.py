@@ -6,9 +6,10 @@ from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
+from ckfunc.base.clock import timestamp
 from ckfunc.base.digests import digest
 from ckfunc.base.errors import EXIT_DIFFERENCES, EXIT_FAILED, EXIT_OK, CkfuncError, UsageProblem
-from ckfunc.base.text import Line, Segment, printable
+from ckfunc.base.text import Line, Segment, printable, table
 from ckfunc.cli.asking import confirmed
 from ckfunc.cli.context import App
 from ckfunc.deploy.blame import blame, commits_of
@@ -24,15 +25,18 @@ from ckfunc.deploy.history import (
     version_of,
     versions_of,
 )
+from ckfunc.deploy.journal import deployed_at
 from ckfunc.deploy.plan import make
 from ckfunc.deploy.report import WRONG
 from ckfunc.deploy.resources import FUNCTIONS, newlines
 from ckfunc.deploy.run import Means, carry_out, guard
 from ckfunc.deploy.snapshot import Snapshot
 from ckfunc.deploy.sources import line_count, unified
+from ckfunc.logs.finding import first_seen
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from datetime import datetime
 
     from ckfunc.deploy.blame import Commit
     from ckfunc.deploy.report import Item
@@ -64,16 +68,37 @@ def show_versions(app: App, trigger_type: str, *, limit: int, blamed: bool) -> N
     here = _handler(app, trigger_type) if blamed else _whole_handler(app, trigger_type)
     local = newlines(here.text) if here else None
     commits = _blamed(app, here, found) if blamed else {}
+    noted = deployed_at(app.sources().root, app.sources().target.name, trigger_type)
+    keys = {one.version_number: (one.version_number, script_digest(one)) for one in found}
+    times = {number: noted[key] for number, key in keys.items() if key in noted}
     if app.output.json:
-        app.output.document([_version_json(function, one, local, commits.get(one.version_number)) for one in found])
+        app.output.document(
+            [
+                _version_json(
+                    function, one, local, commits.get(one.version_number), deployed=times.get(one.version_number)
+                )
+                for one in found
+            ]
+        )
         return
     if not found:
         app.output.talk((f"{printable(trigger_type)} was never deployed", "muted"))
-    width = len(str(function.current_version_number)) + 1
-    for version in found:
-        app.output.line(*_version_line(function, version, local, width, commits.get(version.version_number), blamed))
-    if len(found) == limit and found and found[-1].version_number > 1:
-        app.output.talk((f"older ones: -n {limit * 5}", "muted"))
+        return
+    seen = {} if times.keys() == keys.keys() else first_seen(client, function)
+    app.output.lines(
+        table(
+            ("VERSION", "DEPLOYED", "SCRIPT", "LINES", "STATE", "COMMIT"),
+            [
+                (
+                    *_version_cells(function, one, local, _when(times, seen, one.version_number)),
+                    _commit_cell(commits.get(one.version_number)) if blamed else Segment(""),
+                )
+                for one in found
+            ],
+        )
+    )
+    if len(found) == limit and found[-1].version_number > 1:
+        app.output.talk((f"older versions are not shown: use -n {limit * 5}", "muted"))
 
 
 def show_script(app: App, text: str) -> None:
@@ -255,9 +280,15 @@ def _bundled_commits(app: App, here: Script) -> list[Commit]:
     return found
 
 
-def _version_line(
-    function: Function, version: FunctionVersion, local: str | None, width: int, commit: Commit | None, blamed: bool
-) -> list[Segment]:
+def _when(deployed: Mapping[int, datetime], seen: Mapping[int, datetime], number: int) -> str:
+    """Return when a version was deployed; when nobody noted it, by when it was there; "" when neither is known."""
+    moment = deployed.get(number) or seen.get(number)
+    if moment is None:
+        return ""
+    return f"{'' if number in deployed else 'by '}{moment.astimezone():%Y-%m-%d %H:%M}"
+
+
+def _version_cells(function: Function, version: FunctionVersion, local: str | None, when: str) -> list[Segment]:
     text = newlines(version.handler_script)
     current = version.version_number == function.current_version_number
     marks = [
@@ -265,20 +296,19 @@ def _version_line(
         *(["disabled"] if current and not function.enabled else []),
         *(["as here"] if local == text else []),
     ]
-    segments = [
-        Segment(f"v{version.version_number}".rjust(width), "title" if current else "plain"),
-        Segment(f"  {script_digest(version)[:12]}", "muted"),
-        Segment(f"  {line_count(text):>5} lines"),
+    return [
+        Segment(f"v{version.version_number}", "title" if current else "plain"),
+        Segment(when),
+        Segment(script_digest(version)[:12], "muted"),
+        Segment(f"{line_count(text):>5}"),
+        Segment(", ".join(marks), "success"),
     ]
-    if blamed:
-        segments.append(_commit_segment(commit))
-    return [*segments, Segment(f"  {', '.join(marks)}" if marks else "", "success")]
 
 
-def _commit_segment(commit: Commit | None) -> Segment:
+def _commit_cell(commit: Commit | None) -> Segment:
     if commit is None:
-        return Segment("  not found in git", "muted")
-    return Segment(f"  {commit.id[:10]}  {commit.time:%Y-%m-%d}  {_short(commit.author)}: {_short(commit.subject)}")
+        return Segment("not found in git", "muted")
+    return Segment(f"{commit.id[:10]}  {commit.time:%Y-%m-%d}  {_short(commit.author)}: {_short(commit.subject)}")
 
 
 def _short(text: str) -> str:
@@ -287,7 +317,11 @@ def _short(text: str) -> str:
 
 
 def _version_json(
-    function: Function, version: FunctionVersion, local: str | None = None, commit: Commit | None = None
+    function: Function,
+    version: FunctionVersion,
+    local: str | None = None,
+    commit: Commit | None = None,
+    deployed: datetime | None = None,
 ) -> dict[str, Any]:
     text = newlines(version.handler_script)
     found: dict[str, Any] = {
@@ -298,6 +332,8 @@ def _version_json(
         "digest": script_digest(version),
         "lines": line_count(text),
     }
+    if deployed is not None:
+        found["deployed_time"] = timestamp(deployed)
     if local is not None:
         found["as_here"] = local == text
     if commit is not None:

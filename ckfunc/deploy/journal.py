@@ -216,6 +216,17 @@ def records(root: Path, target: str) -> Iterator[Record]:
             yield record
 
 
+def deployed_at(root: Path, target: str, trigger_type: str) -> dict[tuple[int, str], datetime]:
+    """Return when versions of a function were deployed from here, by number and the digest of the script."""
+    found: dict[tuple[int, str], datetime] = {}
+    for one in records(root, target):  # the newest first: a resumed deploy has the versions of the first one too
+        number, wanted = one.versions.get(trigger_type), one.after.functions.get(trigger_type)
+        if number is not None and wanted is not None:
+            with suppress(ValueError, OverflowError):
+                found[number, wanted[1]] = parse_timestamp(one.time)
+    return found
+
+
 def last(root: Path, target: str, identity: str | None) -> Record | None:
     """Return the newest journal of a target's application that may have changed anything."""
     return next((one for one in records(root, target) if one.identity == identity and one.wrote), None)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import datetime
 
 from ckfunc.api import Client
 from ckfunc.model.function import Function
@@ -26,6 +27,12 @@ def find_invocation(
         if found is not None:
             return function, found
     return None
+
+
+def first_seen(client: Client, function: Function) -> dict[int, datetime]:
+    """Return the time of the first invocation of each version, by number, among the newest of the function."""
+    rows = client.invocations(function.id, size=_SIZE).items
+    return {row.version_number: row.created_time for row in sorted(rows, key=lambda one: one.id, reverse=True)}
 
 
 def _search(client: Client, function_id: int, invocation_id: int) -> Invocation | None:

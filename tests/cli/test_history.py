@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 from collections.abc import Callable
@@ -56,12 +57,31 @@ def test_versions_are_listed_newest_first_with_what_is_deployed_and_what_is_here
     (local / "handlers/start.ts").write_text(script("one"))
     listed = ckfunc("-C", local, "versions", TYPE)
     assert listed.code == 0
-    newest, oldest = listed.out.splitlines()
+    header, newest, oldest = listed.out.splitlines()
+    assert header.split() == ["VERSION", "DEPLOYED", "SCRIPT", "LINES", "STATE"]
+    for line in (newest, oldest):
+        assert re.match(r"\d{4}-\d\d-\d\d \d\d:\d\d  [0-9a-f]{12} ", line[header.index("DEPLOYED") :])
     assert newest.startswith("v2") and newest.endswith("deployed")
     assert oldest.startswith("v1") and oldest.endswith("as here")
     found = json.loads(ckfunc("-C", local, "versions", TYPE, "--json").out)
     assert [(one["version"], one["deployed"], one["as_here"]) for one in found] == [(2, True, False), (1, False, True)]
-    assert len(ckfunc("-C", local, "versions", TYPE, "-n", "1").out.splitlines()) == 1
+    assert len(ckfunc("-C", local, "versions", TYPE, "-n", "1").out.splitlines()) == 2
+    assert "older versions are not shown: use -n 5" in ckfunc("-C", local, "versions", TYPE, "-n", "1").err
+    assert [one["deployed_time"] for one in found] == sorted((one["deployed_time"] for one in found), reverse=True)
+
+
+def test_a_version_that_was_deployed_elsewhere_has_the_time_of_its_first_known_invocation(
+    ckfunc: Callable[..., Any], local: Path
+) -> None:
+    deployed(ckfunc, local, "one", "two")
+    for journal in (local / ".ckfunc/journal").glob("*.jsonl"):
+        journal.unlink()
+    listed = ckfunc("-C", local, "versions", TYPE).out.splitlines()
+    assert listed[0].split() == ["VERSION", "SCRIPT", "LINES", "STATE"]
+    assert ckfunc("-C", local, "trigger", TYPE, "--data", '{"username": "jane"}').code == 0
+    header, newest, oldest = ckfunc("-C", local, "versions", TYPE).out.splitlines()
+    assert re.match(r"by \d{4}-\d\d-\d\d \d\d:\d\d ", newest[header.index("DEPLOYED") :])
+    assert oldest[header.index("DEPLOYED") : header.index("SCRIPT")].isspace()
 
 
 def test_a_version_is_printed_as_it_was_deployed(ckfunc: Callable[..., Any], local: Path) -> None:

@@ -22,9 +22,10 @@ Examples:
 @common_options
 @pass_app
 def versions(app: App, trigger_type: str, limit: int, blamed: bool) -> None:
-    """List the versions of the function of TYPE: number, digest of the script, and which one is deployed.
+    """List the versions of the function of TYPE: number, time, digest of the script, and which one is deployed.
 
-    `as here` marks those whose script is that of the working copy.
+    The time is that of the deploy when it was made from this checkout; `by` stands before the time of the first known
+    invocation of another one. `as here` marks those whose script is that of the working copy.
     """
     from ckfunc.cli.history import show_versions
 
