@@ -99,12 +99,13 @@ $(UV): requirements/uv.txt
 	@.cache/uv/bin/python $(LOCKED) -r requirements/uv.txt
 	@touch "$@"
 
-lock: $(UV)  ## Renew the lock files in requirements/: the newest versions that the declared ranges allow
+lock: $(UV) $(DEV_STAMP)  ## Renew the lock files: the newest versions that the declared ranges allow
 	@$(COMPILE) --universal --python-version 3.11 --output-file requirements/run.txt --group build pyproject.toml
 	@$(COMPILE) --universal --python-version 3.11 --output-file requirements/dev.txt --group build --extra dev \
 	  --constraint requirements/run.txt pyproject.toml
 	@$(COMPILE) --universal --python-version 3.11 --output-file requirements/conformance.txt --group conformance
 	@$(COMPILE) --universal --python-version 3.11 --output-file requirements/uv.txt --group lock
+	@PYTHONPATH=tests $(PY) -m support.npm_packages
 
 test-newest: RESOLUTION = highest
 test-newest:  ## Run the tests with the newest versions that the declared ranges allow

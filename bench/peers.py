@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import shutil
 import subprocess
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -14,7 +15,7 @@ from bench.harness import ROOT, Figure, table, talk
 from bench.subjects import Ckfunc, Miniflare, Subject, Wrangler, node_directory
 
 PEERS = ROOT / ".cache" / "peers"
-PACKAGES = {"wrangler": "4.86.0", "miniflare": "4.20260426.0"}  # miniflare: the release that this wrangler holds
+LOCKED = ROOT / "requirements" / "npm" / "peers"  # miniflare: the release that this wrangler holds
 MEASURES: dict[str, Callable[[Sequence[Subject]], list[Figure]]] = {
     "version": version.measure,
     "start": start.measure,
@@ -25,27 +26,28 @@ MEASURES: dict[str, Callable[[Sequence[Subject]], list[Figure]]] = {
 
 
 def install(directory: Path) -> None:
-    """Install the peers with npm, once; the directory is ignored by git."""
-    wanted = json.dumps({"private": True, "dependencies": PACKAGES})
-    manifest = directory / "package.json"
-    if manifest.exists() and manifest.read_text() == wanted and (directory / "installed").exists():
+    """Install the peers with npm as they are locked, once; the directory is ignored by git."""
+    lock = (LOCKED / "package-lock.json").read_text()
+    done = directory / "installed"
+    if done.exists() and done.read_text() == lock:
         return
-    talk(f"installing {', '.join(f'{name} {number}' for name, number in PACKAGES.items())}")
+    talk(f"installing {', '.join(json.loads((LOCKED / 'package.json').read_text())['dependencies'])}")
     directory.mkdir(parents=True, exist_ok=True)
-    manifest.write_text(wanted)
+    for file in ("package.json", "package-lock.json"):
+        shutil.copy(LOCKED / file, directory)
     node = node_directory()
     npm = next(path for path in (node.parent / "lib/node_modules/npm", node / "node_modules/npm") if path.exists())
     env = {**os.environ, "PATH": os.pathsep.join([str(node), os.environ.get("PATH", os.defpath)])}
     command = [
         str(node / "node"),
         str(npm / "bin/npm-cli.js"),
-        "install",
+        "ci",
         "--no-audit",
         "--no-fund",
         "--loglevel=error",
     ]
     subprocess.run(command, cwd=directory, env=env, check=True, stdin=subprocess.DEVNULL)
-    (directory / "installed").touch()
+    done.write_text(lock)
 
 
 def main() -> None:

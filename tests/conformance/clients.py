@@ -14,11 +14,11 @@ from pathlib import Path
 from typing import Any
 
 from conformance.judging import error_problems, problems
+from support.npm_packages import locked_packages
 from support.project_files import ROOT
 
 from ckfunc.base.digests import digest
 from ckfunc.base.files import cache_dir, locked
-from ckfunc.runtime.install import install
 from ckfunc.runtime.node import node_executable
 from ckfunc.wire.dialects import Dialect
 
@@ -108,7 +108,7 @@ def report(client: Client, server: str) -> Report:
 
 def _command(client: Client, server: str) -> list[str]:
     if client.registry == "npm":
-        directory = install({client.package: client.version}, cache_dir())
+        directory = locked_packages("clients")
         program = [str(node_executable()), str(HERE / "client.cjs"), client.package]
     else:
         directory = _pip_install(ROOT / "requirements/conformance.txt")

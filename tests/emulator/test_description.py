@@ -12,12 +12,11 @@ from typing import Any
 import httpx
 import jsonschema
 import pytest
+from support.npm_packages import locked_packages
 
-from ckfunc.base.files import cache_dir
 from ckfunc.emulator.app import ROUTES
 from ckfunc.emulator.description.openapi import document, operation_id
 from ckfunc.emulator.http.routing import Access
-from ckfunc.runtime.install import install
 from ckfunc.runtime.node import node_executable
 from ckfunc.wire.contract.operations import Operation, operations, schemas
 from ckfunc.wire.dialects import snake
@@ -104,7 +103,7 @@ def test_the_page_needs_no_other_address_and_runs_its_own_script_alone(anyone: h
 @pytest.mark.timeout(300)
 def test_the_page_lists_every_operation_and_calls_them(anyone: httpx.Client) -> None:
     server = str(anyone.base_url).rstrip("/")
-    directory = install({"jsdom": "31.0.1"}, cache_dir())
+    directory = locked_packages("jsdom")
     script = Path(__file__).parent / "docs_page.cjs"
     ran = subprocess.run(
         [str(node_executable()), str(script), str(directory), server],

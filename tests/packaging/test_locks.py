@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import tomllib
 from dataclasses import dataclass
@@ -89,3 +90,18 @@ def test_on_every_python_and_system_a_name_has_at_most_one_version(python: str, 
     for entries in LOCKS["dev.txt"].values():
         fitting = [one for one in entries if one.requirement.marker is None or one.requirement.marker.evaluate(here)]
         assert len(fitting) <= 1
+
+
+NPM = sorted((ROOT / "requirements" / "npm").iterdir())
+
+
+@pytest.mark.parametrize("directory", NPM, ids=lambda path: path.name)
+def test_npm_packages_are_locked_with_hashes_from_no_address(directory: Path) -> None:
+    declared = json.loads((directory / "package.json").read_text(encoding="utf-8"))["dependencies"]
+    lock = json.loads((directory / "package-lock.json").read_text(encoding="utf-8"))["packages"]
+    assert lock.pop("")["dependencies"] == declared, RENEW
+    for name, version in declared.items():
+        assert lock[f"node_modules/{name}"]["version"] == version, RENEW
+    for name, entry in lock.items():
+        assert entry["integrity"].startswith("sha512-"), name
+        assert "resolved" not in entry, name

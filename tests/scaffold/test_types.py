@@ -7,7 +7,8 @@ import re
 from pathlib import Path
 
 import pytest
-from support.typescript import NODE_TYPES, SDK_PACKAGES, installed, tsc
+from support.npm_packages import locked_packages
+from support.typescript import tsc
 
 from ckfunc.model.project import Project, Script, Target, WantedFunction, WantedRuntime
 from ckfunc.model.triggers import TRIGGERS
@@ -216,7 +217,7 @@ def test_a_bundled_init_script_is_in_scope_with_the_names_that_only_its_modules_
 @pytest.mark.parametrize("whole_node", [False, True])
 def test_declared_variables_are_text_and_others_may_be_missing(project: Path, whole_node: bool) -> None:
     if whole_node:
-        (project / "node_modules").symlink_to(installed(NODE_TYPES) / "node_modules", target_is_directory=True)
+        (project / "node_modules").symlink_to(locked_packages("node-types") / "node_modules", target_is_directory=True)
         settings = project / "tsconfig.json"
         settings.write_text(settings.read_text().replace('"types": []', '"types": ["node"]'))
     add(
@@ -262,7 +263,7 @@ def test_real_types_of_a_package_win_over_the_stand_in(project: Path) -> None:
 
 
 def test_the_whole_of_node_can_be_had_beside_what_we_declare_of_it(project: Path) -> None:
-    (project / "node_modules").symlink_to(installed(NODE_TYPES) / "node_modules", target_is_directory=True)
+    (project / "node_modules").symlink_to(locked_packages("node-types") / "node_modules", target_is_directory=True)
     settings = project / "tsconfig.json"
     settings.write_text(settings.read_text().replace('"types": []', '"types": ["node"]'))
     add(
@@ -284,7 +285,7 @@ async function handleEvent(event: UserSentMessageEvent, context: Context) {
 
 
 def test_the_api_has_the_same_calls_and_answers_as_the_real_sdk(project: Path) -> None:
-    (project / "node_modules").symlink_to(installed(SDK_PACKAGES) / "node_modules", target_is_directory=True)
+    (project / "node_modules").symlink_to(locked_packages("sdk") / "node_modules", target_is_directory=True)
     add(
         project,
         "check.ts",
