@@ -74,9 +74,10 @@ def failure(answer: Answer, method: str, what: str, where: str, hidden: Collecti
             status=status,
         )
     if status == 429 or status >= 500:
+        stored = _storage_failure(answer.body)
         return ServiceTrouble(
-            f"{action}: {where} answered {status}{because}",
-            hint="wait a little and run the command again: what is done stays done",
+            f"{action}: {stored}" if stored else f"{action}: {where} answered {status}{because}",
+            hint=None if stored else "wait a little and run the command again: what is done stays done",
             status=status,
         )
     if status < 400:
@@ -112,6 +113,15 @@ def explanation(body: bytes, hidden: Collection[str] = ()) -> str:
         if text and text not in words and not (words and name in ("error", "title")):
             words.append(text)
     return shortened("; ".join(words), EXPLANATION_LIMIT)
+
+
+def _storage_failure(body: bytes) -> str | None:
+    """Return why the emulator cannot use its database, and what to do, if that is what an error body says."""
+    with suppress(ValueError, RecursionError):
+        found = json.loads(body)
+        if isinstance(found, dict) and found.get("error") == "StorageError" and found.get("explanation"):
+            return shortened(one_line(str(found["explanation"])), EXPLANATION_LIMIT)
+    return None
 
 
 def one_line(text: str) -> str:

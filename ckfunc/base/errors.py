@@ -154,10 +154,15 @@ class SystemRefusal(CkfuncError):
         path = error.filename if isinstance(error.filename, str) else None
         if isinstance(error, UnusableFile):
             return cls(f"{path} {error.strerror}", "use a regular file")
-        hint = _REFUSALS.get(error.errno or 0) or _OF_PATHS.get(error.errno or 0)
+        hint = cls.advice(error.errno or 0)
         if hint is None or (path is None and error.errno in _OF_PATHS):
             return None
         return cls(f"{path or 'the command'}: {error.strerror}", hint)
+
+    @staticmethod
+    def advice(number: int) -> str | None:
+        """Return what helps against a refusal with this `errno`, if it is known."""
+        return _REFUSALS.get(number) or _OF_PATHS.get(number)
 
 
 _OF_PATHS = {

@@ -237,12 +237,20 @@ class App:
 
     def start_emulator(self, *, port: int = 0, seed: Seed | None = None) -> str:
         """Run this project's emulator until the command ends, and return its address."""
+        from ckfunc.emulator.owning import UnusableDirectory
+        from ckfunc.emulator.store.trouble import UnwritableDatabase
+
         emulator = self.emulator(self.emulator_data, port=port, seed=seed)
         until = self.clock.monotonic_s() + STARTING_S
         while True:
             try:
                 url = emulator.start()
                 break
+            except (UnusableDirectory, UnwritableDatabase) as problem:
+                if port or seed is not None or not problem.unwritable:
+                    raise
+                # Reading needs no writing: what would change something is refused when it comes.
+                emulator = self._reading_emulator(problem)
             except Busy:
                 # Who has the data directory is about to answer, or about to let it go.
                 if (running := self.running_emulator()) is not None:
@@ -254,6 +262,22 @@ class App:
         self._closing.callback(lambda: emulator.stop(finish=not self._interrupted))
         self.output.detail(f"emulator: embedded at {url}, data in {self.output.path(self.emulator_data)}")
         return url
+
+    def _reading_emulator(self, problem: CkfuncError) -> Emulator:
+        """Make an emulator that shows the project's data and refuses every change, for the reason in `problem`."""
+        from ckfunc.emulator.owning import DATABASE
+        from ckfunc.emulator.server import Emulator
+
+        there = (self.emulator_data / DATABASE).is_file()
+        told = problem.message + (f"; {problem.hint}" if problem.hint else "")
+        self.output.detail(f"emulator: reading only: {problem.message}")
+        return Emulator(
+            None,
+            cache=cache_dir(),
+            on_event=self.output.detail,
+            copy_of=self.emulator_data if there else None,
+            unwritable=told,
+        )
 
     def emulator(
         self, data: Path | None, *, host: str = "127.0.0.1", port: int = 0, seed: Seed | None = None

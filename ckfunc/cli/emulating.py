@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ckfunc.base.errors import NoProject, UsageProblem
+from ckfunc.base.errors import CkfuncError, NoProject, UsageProblem
 from ckfunc.base.inside import STATE_DIRECTORY
 from ckfunc.cli.context import App
 from ckfunc.cli.seeding import read_seed_file
@@ -30,6 +30,8 @@ def run_in_foreground(app: App, host: str, port: int, data: Path | None, seed: P
     `seed` names a file with what to begin with; raises InvalidFiles.
     """
     from ckfunc.api.connection import is_loopback
+    from ckfunc.emulator.owning import UnusableDirectory
+    from ckfunc.emulator.store.trouble import UnwritableDatabase
 
     if not is_loopback(host):
         app.output.warn(f"whoever reaches {host} can run code here: the emulator's credentials are no secret")
@@ -41,5 +43,11 @@ def run_in_foreground(app: App, host: str, port: int, data: Path | None, seed: P
         app.output.talk(("emulator: ", "title"), f"{where}; client id and secret are `emulator`; Ctrl-C ends it")
 
     planted = read_seed_file(app, seed)[0] if seed else None
-    app.emulator(data, host=host, port=port, seed=planted).run_forever(ready)
+    try:
+        app.emulator(data, host=host, port=port, seed=planted).run_forever(ready)
+    except (UnusableDirectory, UnwritableDatabase) as problem:
+        if not problem.unwritable:
+            raise
+        hint = "choose another --data-dir, or keep nothing with --ephemeral"
+        raise CkfuncError(problem.message, hint=hint) from None
     app.output.interrupted()

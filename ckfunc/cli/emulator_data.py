@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from ckfunc.base.errors import CkfuncError
+from ckfunc.cli.asking import confirmed
 from ckfunc.cli.context import App
 from ckfunc.cli.emulating import data_directory
 from ckfunc.cli.seeding import describe, plant
@@ -23,25 +24,29 @@ def export_to(app: App, given: Path | None, file: Path) -> None:
     app.output.talk(("it holds the runtime's environment variables: treat it as a secret", "muted"))
 
 
-def import_from(app: App, given: Path | None, file: Path) -> None:
-    """Replace the data by a file's."""
+def import_from(app: App, given: Path | None, file: Path, *, yes: bool) -> None:
+    """Replace the data by a file's, after a question if there is any."""
     from ckfunc.emulator.data import import_data
 
     data, source = _directory(app, given), app.directory / file
     with _file_trouble(f"cannot import {app.output.path(source)}"):
         data.mkdir(parents=True, exist_ok=True)
-        import_data(source, data)
+        if not import_data(source, data, lambda: yes or _agreed(app, "Replace", data)):
+            app.output.talk("Nothing imported.")
+            return
     app.output.talk(("imported", "success"), f" {app.output.path(source)} into {app.output.path(data)}")
 
 
-def reset(app: App, given: Path | None) -> None:
-    """Forget the data."""
+def reset(app: App, given: Path | None, *, yes: bool) -> None:
+    """Forget the data, after a question if there is any."""
     from ckfunc.emulator.data import reset_data
 
     data = _directory(app, given)
     with _file_trouble(f"cannot reset {app.output.path(data)}"):
-        there = reset_data(data)
-    if there:
+        there = reset_data(data, lambda: yes or _agreed(app, "Delete", data))
+    if there is None:
+        app.output.talk("Nothing deleted.")
+    elif there:
         app.output.talk(("reset: ", "success"), f"{app.output.path(data)} is empty")
     else:
         app.output.talk(f"nothing to reset: there is no data in {app.output.path(data)}")
@@ -58,6 +63,17 @@ def seed_from(app: App, given: Path | None, file: Path) -> None:
         app.output.document(write_seeded(seeded))
     else:
         app.output.talk(("seeded: ", "success"), describe(seeded))
+
+
+def _agreed(app: App, verb: str, data: Path) -> bool:
+    """Ask before data is lost. Raises NeedsYes."""
+    return confirmed(
+        app,
+        f"{verb} all data of the emulator in {app.output.path(data)}?",
+        shown=[(("`ckfunc emulator export FILE` keeps a copy of it", "muted"),)],
+        refusal=f"{verb.lower().removesuffix('e')}ing the emulator's data requires confirmation; nothing was changed",
+        hint="rerun with --yes; `ckfunc emulator export FILE` keeps a copy of the data",
+    )
 
 
 def _directory(app: App, given: Path | None) -> Path:

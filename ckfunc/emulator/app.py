@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import json
 import logging
+import sqlite3
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
@@ -38,7 +39,7 @@ from ckfunc.emulator.resources import (
 )
 from ckfunc.emulator.resources.services import Services
 from ckfunc.emulator.store.application import APPLICATION_ID
-from ckfunc.emulator.store.database import is_storage_failure
+from ckfunc.emulator.store.trouble import damage, misread, trouble_with
 from ckfunc.wire.dialects import JSON, Dialect, spelled
 from ckfunc.wire.links import Links
 from ckfunc.wire.reading import Malformed
@@ -77,6 +78,9 @@ CALLER_HEADER = "x-ckfunc-invocation"
 _NOT_THE_API = (["emulator"], ["oauth"])
 """Where a path without /v1 is no call of the Platform API in its other spelling, but something of ours."""
 
+_MOST_DROPPED_BYTES = 64 * MEBIBYTE
+"""How much of a body that is too large is read and dropped before it is refused."""
+
 _LOG = logging.getLogger("ckfunc.emulator")
 
 
@@ -104,7 +108,10 @@ class App:
                 noted = self._note(caller, scope, headers, segments)
             reply = await self._answer(scope, headers, segments, receive, caller, noted)
         except Problem as problem:
-            reply = Reply(problem.document(), problem.status, problem.headers)
+            reply = self._problem_reply(problem)
+            media_type = JSON
+        except sqlite3.DatabaseError as error:
+            reply = self._problem_reply(self._failed(error, f"{scope['method']} {scope['path']}"))
             media_type = JSON
         except ConnectionError:
             if noted is not None:
@@ -141,6 +148,8 @@ class App:
         if self._loopback_only:
             check_host(host)
         route, parameters = self._router.find(scope["method"], segments)
+        if self._services.unwritable is not None and route.method not in ("GET", "HEAD") and segments[0] != "oauth":
+            raise Unstorable(self._services.unwritable)
         call = Call(
             scope["method"],
             "/" + "/".join(segments),
@@ -162,14 +171,25 @@ class App:
             made = route.handler(call, self._services)
             return await made if inspect.isawaitable(made) else made
         except Malformed as error:
-            raise Refused(str(error)) from None
+            raise self._failed(error, "") if misread(error) else Refused(str(error)) from None
         except Problem:
             raise
         except Exception as error:
-            if is_storage_failure(error):
-                raise Unstorable(f"{error}; is the disk full?") from None
-            _LOG.exception("%s %s failed", call.method, call.path)
-            raise Broken(f"{type(error).__name__}: {error}") from None
+            raise self._failed(error, f"{call.method} {call.path}") from None
+
+    def _failed(self, error: Exception, what: str) -> Problem:
+        """Return the answer for what was not expected: the database's state, or a mistake of ours."""
+        trouble = trouble_with(self._services.database.path, error)
+        if trouble is None and misread(error):
+            trouble = damage(f"a stored value cannot be read: {error}"[:200])
+        if trouble is not None:
+            return Unstorable(trouble.sentence)
+        _LOG.error("%s failed", what, exc_info=error)
+        return Broken(f"{type(error).__name__}: {error}")
+
+    @staticmethod
+    def _problem_reply(problem: Problem) -> Reply:
+        return Reply(problem.document(), problem.status, problem.headers)
 
     async def _send(self, reply: Reply, dialect: Dialect, media_type: str, head: bool, send: Send) -> None:
         content = reply.content
@@ -188,7 +208,7 @@ class App:
 
 
 async def _body(receive: Receive, limit_bytes: int) -> bytes:
-    """Return the request's body. Raises Refused when it is too large, after reading it to its end."""
+    """Return the request's body. Raises Refused when it is too large, after reading the rest of it."""
     chunks: list[bytes] = []
     size, more = 0, True
     while more:
@@ -197,6 +217,8 @@ async def _body(receive: Receive, limit_bytes: int) -> bytes:
             raise ConnectionResetError
         chunk = message.get("body", b"")
         size += len(chunk)
+        if size > limit_bytes + _MOST_DROPPED_BYTES:
+            break
         # A client that is still sending would not read the refusal: take the rest, and forget it.
         if size <= limit_bytes:
             chunks.append(chunk)

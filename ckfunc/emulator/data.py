@@ -13,8 +13,9 @@ from pathlib import Path
 from ckfunc.base.errors import CkfuncError
 from ckfunc.emulator.owning import DATABASE, owned
 from ckfunc.emulator.store import application, runtime, seeds
-from ckfunc.emulator.store.database import UnusableDatabase, open_database
+from ckfunc.emulator.store.database import open_database, set_aside
 from ckfunc.emulator.store.schema import MIGRATIONS, SCHEMA
+from ckfunc.emulator.store.trouble import UnusableDatabase, trouble_with
 from ckfunc.model.seed import Seed, Seeded
 
 _BESIDE = ("-wal", "-shm", "-journal")
@@ -23,6 +24,14 @@ _BESIDE = ("-wal", "-shm", "-journal")
 
 class NoData(CkfuncError):
     """There is nothing to copy."""
+
+
+class _Declined(Exception):
+    """The data is to stay."""
+
+
+def _agreed() -> bool:
+    return True
 
 
 def export_data(data_dir: Path, file: Path) -> None:
@@ -40,15 +49,22 @@ def export_data(data_dir: Path, file: Path) -> None:
         _copy(source, beside)
 
 
-def import_data(file: Path, data_dir: Path) -> None:
+def import_data(file: Path, data_dir: Path, agreed: Callable[[], bool] = _agreed) -> bool:
     """Replace an emulator's data by what `export_data` wrote; the older data is lost, but only once the new is there.
+
+    If there is data, and `file` can be used, `agreed` is asked first. Tell whether the data was replaced.
 
     The copy is a database of its own, with another id: what is remembered about the older one does not hold for it.
     Raises Busy, UnusableDatabase and OSError.
     """
     if not file.is_file():
         raise NoData(f"there is no file {file}")
-    with owned(data_dir), _written_beside(data_dir / DATABASE, before=lambda: _settle(data_dir)) as beside:
+    replaced = False
+    with (
+        suppress(_Declined),
+        owned(data_dir),
+        _written_beside(data_dir / DATABASE, before=lambda: _settle(data_dir)) as beside,
+    ):
         _copy(file, beside)
         with closing(sqlite3.connect(beside, isolation_level=None)) as copy, _told(file):
             if copy.execute("PRAGMA quick_check").fetchone()[0] != "ok":
@@ -62,14 +78,23 @@ def import_data(file: Path, data_dir: Path) -> None:
         open_database(beside, SCHEMA, MIGRATIONS).close()
         with closing(sqlite3.connect(beside, isolation_level=None)) as copy:
             copy.execute("PRAGMA journal_mode = DELETE")
+        if (data_dir / DATABASE).exists() and not agreed():
+            raise _Declined
+        replaced = True
+    return replaced
 
 
-def reset_data(data_dir: Path) -> bool:
-    """Forget an emulator's data; tell whether there was any. Raises Busy and OSError."""
+def reset_data(data_dir: Path, agreed: Callable[[], bool] = _agreed) -> bool | None:
+    """Forget an emulator's data; return False if there was none, and None if `agreed`, which is asked before, says no.
+
+    Raises Busy and OSError.
+    """
     if not data_dir.is_dir():
         return False
     with owned(data_dir):
         there = (data_dir / DATABASE).exists()
+        if there and not agreed():
+            return None
         # The log first: left alone, it would be taken for part of the next database.
         for end in (*_BESIDE, ""):
             (data_dir / f"{DATABASE}{end}").unlink(missing_ok=True)
@@ -87,7 +112,19 @@ def seed_data(data_dir: Path, seed: Seed) -> Seeded:
 
 def _copy(source: Path, target: Path) -> None:
     """Copy a database as it is at one moment, into a file of its own that needs nothing beside it."""
-    with _told(source), closing(sqlite3.connect(source)) as origin, closing(sqlite3.connect(target)) as copy:
+    with _told(source):
+        try:
+            _back_up(source, target)
+        except sqlite3.OperationalError as error:
+            trouble = trouble_with(source, error)
+            if trouble is None or not trouble.unwritable:
+                raise
+            with set_aside(source) as aside:
+                _back_up(aside, target)
+
+
+def _back_up(source: Path, target: Path) -> None:
+    with closing(sqlite3.connect(source)) as origin, closing(sqlite3.connect(target)) as copy:
         origin.execute("PRAGMA busy_timeout = 5000")
         origin.backup(copy)
         copy.execute("PRAGMA journal_mode = DELETE")
@@ -125,4 +162,10 @@ def _told(file: Path) -> Iterator[None]:
     try:
         yield
     except sqlite3.DatabaseError as error:
-        raise UnusableDatabase(f"the file {file} cannot be used as an emulator's data: {error}") from None
+        trouble = trouble_with(file, error)
+        # For a file that is damaged, nothing helps but another one.
+        known = trouble is not None and not trouble.damaged
+        raise UnusableDatabase(
+            f"the file {file} cannot be used as an emulator's data: {trouble.reason if trouble and known else error}",
+            hint=trouble.hint if trouble and known else None,
+        ) from None

@@ -10,6 +10,7 @@ from ckfunc.base.errors import Busy, CkfuncError
 from ckfunc.base.files import locked
 from ckfunc.base.inside import require_plain
 from ckfunc.emulator.address import FILE, read_address
+from ckfunc.emulator.store.trouble import Trouble, refused_by
 
 DATABASE = "emulator.db"
 """The database's file in a data directory."""
@@ -18,7 +19,11 @@ _LOCK = "lock"
 
 
 class UnusableDirectory(CkfuncError):
-    """The data directory cannot be made or written."""
+    """The data directory cannot be made or written; `unwritable` when reading it may be possible all the same."""
+
+    def __init__(self, data_dir: Path, trouble: Trouble) -> None:
+        super().__init__(f"the data directory {data_dir} cannot be used: {trouble.reason}", hint=trouble.hint)
+        self.unwritable = trouble.unwritable
 
 
 @contextmanager
@@ -30,15 +35,12 @@ def owned(data_dir: Path) -> Iterator[None]:
         try:
             got = held.enter_context(locked(data_dir / _LOCK, wait_s=0))
         except OSError as error:
-            raise UnusableDirectory(
-                f"the data directory {data_dir} cannot be used: {error.strerror or error}",
-                hint="choose another --data-dir, or keep nothing with --ephemeral",
-            ) from None
+            raise UnusableDirectory(data_dir, refused_by(error)) from None
         if not got:
             other = read_address(data_dir)
             who = f"{other.url}, process {other.pid}" if other else "another process"
             raise Busy(
                 f"the data directory {data_dir} is in use by a running emulator ({who})",
-                hint="use that one, stop it, or choose another --data-dir",
+                hint="use that one, or stop it",
             )
         yield

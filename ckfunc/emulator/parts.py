@@ -18,6 +18,7 @@ from ckfunc.emulator.serving import Server
 from ckfunc.emulator.store import application, invocations, jobs, runtime, seeds, sessions
 from ckfunc.emulator.store.database import Database, copied, open_database
 from ckfunc.emulator.store.schema import MIGRATIONS, SCHEMA
+from ckfunc.emulator.store.trouble import UNREADABLE, failure_of
 from ckfunc.model.seed import Seed
 from ckfunc.runtime.compiler import Compiler as OwnCompiler
 from ckfunc.runtime.pool import Hosts
@@ -33,6 +34,7 @@ def open_services(
     token_lifetime_s: float,
     seed: Seed | None,
     copy_of: Path | None,
+    unwritable: str | None,
     on_event: Callable[[str], None],
 ) -> Services:
     """Open the data of `data_dir` (None: in memory, a copy of that of `copy_of` if given) and put to work what uses it.
@@ -41,13 +43,16 @@ def open_services(
     """
     path = None if data_dir is None else data_dir / DATABASE
     database = opened.enter_context(closing(_opened(path, copy_of)))
-    application.create_if_missing(database)
-    runtime.create_if_missing(database)
-    if seed is not None:
-        seeds.apply(database, seed)
-    invocations.end_abandoned(database, STOPPED)
-    sessions.end_all(database)
-    jobs.fail_abandoned(database, runner.STOPPED)
+    try:
+        application.create_if_missing(database)
+        runtime.create_if_missing(database)
+        if seed is not None:
+            seeds.apply(database, seed)
+        invocations.end_abandoned(database, STOPPED)
+        sessions.end_all(database)
+        jobs.fail_abandoned(database, runner.STOPPED)
+    except UNREADABLE as error:
+        raise failure_of(path, error) from None
     tokens = Tokens(SystemClock(), token_lifetime_s)
     compiler = compiler or opened.enter_context(OwnCompiler())
     opened.push_async_callback(hosts.close)  # before the database
@@ -55,7 +60,7 @@ def open_services(
     opened.push_async_callback(dispatcher.close)
     background = runner.Jobs(database, path, on_event)
     opened.push_async_callback(background.close)
-    return Services(database, tokens, dispatcher, background, hosts, data_dir)
+    return Services(database, tokens, dispatcher, background, hosts, data_dir, unwritable)
 
 
 def server_of(services: Services, *, loopback_only: bool) -> Server:

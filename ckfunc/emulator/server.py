@@ -46,8 +46,9 @@ class Emulator:
     `on_event` gets a line whenever something happens that a developer may want to see; it is called on the
     emulator's own thread. `seed` is what is added to the data, unless it is there, before anyone is answered.
     `copy_of` is the data directory of another emulator, running or not, whose data one in memory begins with; nothing
-    changes there. `compiler` is used, and left open, in place of one of its own. Without `spares`, no process is booted
-    ahead of the function that will need it. With `inspect_port`, a run waits for a debugger at that port.
+    changes there. With `unwritable`, requests that would change anything are refused for that reason. `compiler` is
+    used, and left open, in place of one of its own. Without `spares`, no process is booted ahead of the function that
+    will need it. With `inspect_port`, a run waits for a debugger at that port.
     `ahead` tells, for the base URL, in which environment the first function will run: its process is booted at once.
     """
 
@@ -63,6 +64,7 @@ class Emulator:
         token_lifetime_s: float = DEFAULT_LIFETIME_S,
         seed: Seed | None = None,
         copy_of: Path | None = None,
+        unwritable: str | None = None,
         compiler: Compiler | None = None,
         spares: bool = True,
         inspect_port: int | None = None,
@@ -77,6 +79,7 @@ class Emulator:
         self._token_lifetime_s = token_lifetime_s
         self._seed = seed
         self._copy_of = copy_of
+        self._unwritable = unwritable
         self._compiler = compiler
         self._spares = spares
         self._inspect_port = inspect_port
@@ -279,6 +282,7 @@ class Emulator:
             token_lifetime_s=self._token_lifetime_s,
             seed=self._seed,
             copy_of=self._copy_of,
+            unwritable=self._unwritable,
             on_event=self._on_event,
         )
         return services, server_of(services, loopback_only=is_loopback(self._host))

@@ -9,9 +9,10 @@ from typing import Any
 
 import uvicorn
 
-from ckfunc.emulator.writes import Protocol
+from ckfunc.emulator.connections import LimitedConnection
 
 _TICK_S = 0.1
+_TICKS_BETWEEN_CHECKS = 10
 _GRACE_S = 1.0
 _LOOK_S = 0.002
 
@@ -24,7 +25,7 @@ class Server(uvicorn.Server):
             uvicorn.Config(
                 app,
                 loop="none",
-                http=Protocol,
+                http=LimitedConnection,
                 ws="none",
                 lifespan="off",
                 interface="asgi3",
@@ -49,8 +50,17 @@ class Server(uvicorn.Server):
         count = 0
         while not await self.on_tick(count):
             count += 1
+            if count % _TICKS_BETWEEN_CHECKS == 0:
+                self._check_times()
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._ended.wait(), _TICK_S)
+
+    def _check_times(self) -> None:
+        """Look for requests that arrive too slowly."""
+        now_s = asyncio.get_running_loop().time()
+        for connection in list(self.server_state.connections):
+            if isinstance(connection, LimitedConnection):
+                connection.check_time(now_s)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Take no more connections, and give requests that are being answered a moment."""

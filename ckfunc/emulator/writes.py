@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
-
 
 class JoinedWrites:
     """A transport that sends at the end of the loop's turn what was written during it; all else it passes on.
@@ -39,11 +37,3 @@ class JoinedWrites:
         if self._waiting:
             data, self._waiting = b"".join(self._waiting), []
             self._transport.write(data)
-
-
-class Protocol(HttpToolsProtocol):
-    """uvicorn's HTTP, with joined writes."""
-
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
-        """Begin to serve a connection."""
-        super().connection_made(JoinedWrites(transport))  # type: ignore[arg-type]  # it does what uvicorn asks of one

@@ -48,11 +48,19 @@ def test_a_project_is_seeded_exported_reset_and_imported(ckfunc: Ckfunc, project
     assert ran.code == 0
     assert "copy.db" in ran.err
     assert "secret" in ran.err
-    assert "is empty" in ckfunc("-C", project, "emulator", "reset").err
+    ran = ckfunc("-C", project, "emulator", "reset")
+    assert (ran.code, names(data)) == (2, ["jane"])
+    assert "requires confirmation; nothing was changed" in ran.err
+    assert "rerun with --yes; `ckfunc emulator export FILE` keeps a copy" in ran.err
+    assert "is empty" in ckfunc("-C", project, "emulator", "reset", "--yes").err
     assert "nothing to reset" in ckfunc("-C", project, "emulator", "reset").err
     assert not (data / "emulator.db").exists()
     assert ckfunc("-C", project, "emulator", "import", "copy.db").code == 0
     assert names(data) == ["jane"]
+    ran = ckfunc("-C", project, "emulator", "import", "copy.db")
+    assert ran.code == 2
+    assert "requires confirmation; nothing was changed" in ran.err
+    assert ckfunc("-C", project, "emulator", "import", "copy.db", "-y").code == 0
 
 
 def test_the_data_directory_may_be_named_before_or_after_the_subcommand(
@@ -146,4 +154,4 @@ def test_outside_of_a_project_the_directory_must_be_named(ckfunc: Ckfunc, tmp_pa
 def test_an_unknown_subcommand_is_a_usage_error(ckfunc: Ckfunc, project: Path) -> None:
     ran = ckfunc("-C", project, "emulator", "exprot")
     assert ran.code == 2
-    assert "no such command 'exprot'" in ran.err
+    assert "there is no command 'emulator exprot'" in ran.err

@@ -17,9 +17,10 @@ from ckfunc.base.errors import Busy
 from ckfunc.base.files import cache_dir
 from ckfunc.emulator.data import NoData, export_data, import_data, reset_data, seed_data
 from ckfunc.emulator.server import Emulator
-from ckfunc.emulator.store.database import UnusableDatabase, open_database
+from ckfunc.emulator.store.database import open_database
 from ckfunc.emulator.store.schema import SCHEMA
 from ckfunc.emulator.store.seeds import SeedRefused
+from ckfunc.emulator.store.trouble import UnusableDatabase
 from ckfunc.model.seed import Seed, Seeded
 from ckfunc.wire.seeds import MalformedSeed, read_seed
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -17,9 +18,10 @@ from ckfunc.emulator.dispatch.dispatcher import Dispatcher
 from ckfunc.emulator.owning import UnusableDirectory
 from ckfunc.emulator.server import Emulator
 from ckfunc.emulator.store import application, functions, invocations, runtime, users
-from ckfunc.emulator.store.database import Database, is_storage_failure, open_database
+from ckfunc.emulator.store.database import Database, open_database
 from ckfunc.emulator.store.paging import PageRequest
 from ckfunc.emulator.store.schema import SCHEMA
+from ckfunc.emulator.store.trouble import trouble_with
 from ckfunc.model.execution import Compiled, Environment, HandlerVersion, Outcome, Steady
 from ckfunc.model.function import NewFunction
 from ckfunc.model.invocation import ConsoleLine, Status
@@ -103,7 +105,9 @@ def test_a_change_that_does_not_fit_leaves_nothing_and_the_next_one_works(tmp_pa
     with pytest.raises(Exception, match="full") as caught, database.transaction():
         users.create(database, name="ann")
         users.create(database, name="bob", properties={"x": "y" * 100_000})
-    assert is_storage_failure(caught.value)
+    trouble = trouble_with(tmp_path / "emulator.db", caught.value)
+    assert trouble is not None
+    assert trouble.sentence == "No space left on device; make room on the disk and run the command again"
     database.execute("PRAGMA max_page_count = 1000000")
     with database.transaction():
         users.create(database, name="cid")
@@ -130,7 +134,8 @@ def test_what_cannot_be_stored_is_a_500_that_says_so_and_what_is_stored_can_be_r
             made += 1
         assert answer.status_code == 500
         assert answer.json()["error"] == "StorageError"
-        assert answer.json()["explanation"].endswith("is the disk full?")
+        assert re.search("disk", answer.json()["explanation"])
+        assert "reset" not in answer.json()["explanation"]
         assert client.get("/v1/users?size=1").json()["page"]["totalElements"] == made > 0
     process.terminate()
     process.communicate(timeout=30)

@@ -148,9 +148,23 @@ def test_another_application_is_a_404(client: httpx.Client) -> None:
     assert "there is no application 2" in answer.json()["explanation"]
 
 
-@pytest.mark.parametrize("identifier", ["x", "1.5", "-1", "9223372036854775808", "%31%00", "٣"])
+@pytest.mark.parametrize(
+    "identifier", ["x", "1.5", "-1", "9223372036854775808", "%31%00", "٣", "1" * 50, "0" * 20 + "9" * 30, "9" * 5000]
+)
 def test_an_id_that_is_no_number_is_a_400(client: httpx.Client, identifier: str) -> None:
     assert client.get(f"/v1/functions/{identifier}").status_code == 400
+
+
+def test_leading_zeros_do_not_change_an_id(client: httpx.Client) -> None:
+    made = new_function(client, "some.event")
+    assert client.get(f"/v1/functions/{made:050}").json()["id"] == made
+
+
+@pytest.mark.parametrize("query", ["x" * 60_000, "!" * 60_000, "%25" * 5_000, "%F0%9F%8C%9E" * 5_000])
+def test_a_search_for_a_text_that_is_too_long_is_a_400(client: httpx.Client, query: str) -> None:
+    answer = client.get(f"/v1/messages?query={query}")
+    assert answer.status_code == 400
+    assert "at most 4096" in answer.json()["explanation"]
 
 
 def test_head_answers_like_get_without_a_body(client: httpx.Client) -> None:
@@ -190,20 +204,41 @@ def test_lists_are_sorted_by_several_criteria_in_either_spelling(client: httpx.C
 
 
 @pytest.mark.parametrize(
-    "query",
+    ("query", "size", "number"),
     [
-        "page=-1",
-        "page=x",
-        "size=0",
-        "size=2001",
-        "size=1e3",
-        "sort=script",
-        "sort=id;drop",
-        "page=99999999999999999999",
+        ("size=0", 25, 0),
+        ("size=-1", 25, 0),
+        ("size=abc", 25, 0),
+        ("size=", 25, 0),
+        ("size=1e3", 25, 0),
+        ("size=99999999999999999999", 25, 0),
+        ("size=2001", 2000, 0),
+        ("size=007", 7, 0),
+        ("page=-1", 25, 0),
+        ("page=abc&size=2", 2, 0),
+        ("page=99999999999999999999", 25, 0),
+        ("page=2147483647&size=2000", 2000, 2147483647),
+        ("sort=,,", 25, 0),
+        ("sort=desc", 25, 0),
     ],
 )
-def test_paging_that_makes_no_sense_is_a_400(client: httpx.Client, query: str) -> None:
-    answer = client.get(f"{FUNCTIONS}?{query}")
+def test_a_page_that_makes_no_sense_is_the_one_that_spring_takes(
+    client: httpx.Client, query: str, size: int, number: int
+) -> None:
+    new_function(client, "some.event")
+    page = client.get(f"{FUNCTIONS}?{query}").json()["page"]
+    assert (page["size"], page["number"], page["totalElements"]) == (size, number, 1)
+
+
+@pytest.mark.parametrize(("query", "size"), [("size=0", 25), ("size=-3", 25), ("size=x", 25), ("size=5000", 2000)])
+def test_a_cursor_list_reads_its_size_in_the_same_way(client: httpx.Client, query: str, size: int) -> None:
+    assert client.get(f"/v1/messages?{query}").json()["page"]["size"] == size
+
+
+@pytest.mark.parametrize("query", ["sort=script", "sort=id;drop", "start=x", "next=9223372036854775808"])
+def test_a_list_that_cannot_be_sorted_or_entered_as_asked_is_a_400(client: httpx.Client, query: str) -> None:
+    path = "/v1/messages" if "sort" not in query else FUNCTIONS
+    answer = client.get(f"{path}?{query}")
     assert answer.status_code == 400
     assert answer.json()["explanation"]
 

@@ -26,6 +26,10 @@ def _data_dir(function: F) -> F:
     )(function)
 
 
+def _yes(function: F) -> F:
+    return click.option("-y", "--yes", is_flag=True, help="Do not ask.")(function)
+
+
 def _of_the_group(name: str) -> Any:
     parent = click.get_current_context().parent
     return None if parent is None else parent.params.get(name)
@@ -90,30 +94,32 @@ def export_command(app: App, file: Path, data_dir: Path | None) -> None:
 @emulator.command(name="import")
 @click.argument("file", type=_FILE)
 @_data_dir
+@_yes
 @common_options
 @pass_app
-def import_command(app: App, file: Path, data_dir: Path | None) -> None:
+def import_command(app: App, file: Path, data_dir: Path | None, yes: bool) -> None:
     """Replace the emulator's data by what `export` wrote into FILE.
 
-    The emulator must not be running. The data before is lost, but only once the whole of FILE has been read.
+    The emulator must not be running. If there is data, you are asked first; it is lost once all of FILE has been read.
     """
     from ckfunc.cli.emulator_data import import_from
 
-    import_from(app, data_dir, file)
+    import_from(app, data_dir, file, yes=yes)
 
 
 @emulator.command(name="reset")
 @_data_dir
+@_yes
 @common_options
 @pass_app
-def reset_command(app: App, data_dir: Path | None) -> None:
-    """Forget everything the emulator knows.
+def reset_command(app: App, data_dir: Path | None, yes: bool) -> None:
+    """Delete everything the emulator knows, after a question.
 
-    It must not be running. The next one begins with an empty application.
+    It must not be running. The next one begins with an empty application. `ckfunc emulator export FILE` keeps a copy.
     """
     from ckfunc.cli.emulator_data import reset
 
-    reset(app, data_dir)
+    reset(app, data_dir, yes=yes)
 
 
 @emulator.command(

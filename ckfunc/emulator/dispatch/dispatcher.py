@@ -17,6 +17,7 @@ from ckfunc.emulator.dispatch.scripts import INITIALIZATION_SCRIPT, Compiler, co
 from ckfunc.emulator.store import functions, invocations
 from ckfunc.emulator.store import runtime as stored_runtime
 from ckfunc.emulator.store.database import Database
+from ckfunc.emulator.store.trouble import trouble_with
 from ckfunc.model.execution import Compiled, Environment, HandlerError, HandlerVersion, Outcome, Steady
 from ckfunc.model.function import Function, FunctionVersion
 from ckfunc.model.invocation import ConsoleLine, Invocation, InvocationDetail
@@ -246,8 +247,11 @@ class Dispatcher:
             self._end(started, Outcome(None, STOPPED, tuple(started.console)))
             raise
         except Exception as error:
-            _LOG.exception("run %s failed", started.invocation.id)
-            outcome = _failed("EmulatorError", f"the emulator failed to run this: {error}")
+            trouble = trouble_with(self._database.path, error)
+            if trouble is None:
+                _LOG.exception("run %s failed", started.invocation.id)
+            told = str(error) if trouble is None else f"its database cannot be used: {trouble.sentence}"
+            outcome = _failed("EmulatorError", f"the emulator failed to run this: {told}")
         self._end(started, outcome)
         return outcome
 

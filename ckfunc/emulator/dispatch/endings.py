@@ -31,7 +31,7 @@ class Endings:
             invocation_id, outcome = next(iter(self._waiting.items()))
             try:
                 invocations.end(self._database, invocation_id, outcome, *self._recorder.shown(invocation_id))
-            except sqlite3.OperationalError as error:
+            except sqlite3.DatabaseError as error:
                 self._on_event(f"the end of run {invocation_id} cannot be stored yet: {error}")
                 return
             del self._waiting[invocation_id]

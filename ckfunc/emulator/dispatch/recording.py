@@ -120,7 +120,7 @@ class Recorder:
         calls.open -= 1
         asked.status = status
         if calls.ended and self._of.get(calls.invocation_id) is calls:
-            with suppress(sqlite3.OperationalError):  # a full disk: the request itself has been answered
+            with suppress(sqlite3.DatabaseError):  # a full disk: the request itself has been answered
                 invocations.set_calls(self._database, calls.invocation_id, calls.shown(), calls.omitted)
 
     def end(self, invocation_id: int) -> None:

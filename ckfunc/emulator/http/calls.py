@@ -16,6 +16,14 @@ _LARGEST_ID = 2**63 - 1
 _LARGEST_PAGE = 2**31
 
 
+def whole_number(text: str) -> int | None:
+    """Return the number that decimal digits stand for; None for anything else, and for more than 64 bits by far."""
+    if not (text.isascii() and text.isdecimal()):
+        return None
+    digits = text.lstrip("0")
+    return int(digits or "0") if len(digits) <= 19 else None
+
+
 @dataclass(slots=True)
 class Call:
     """One request. `path` is without `/v1` and `/applications/1`; `links` make addresses on the host that was called.
@@ -38,9 +46,10 @@ class Call:
     def id(self, name: str = "id") -> int:
         """Return a path parameter as a resource id. Raises Refused."""
         text = self.parameters[name]
-        if not (text.isascii() and text.isdecimal()) or int(text[:20]) > _LARGEST_ID:
-            raise Refused(f"{name} {text[:60]!r} in the path is not a whole number")
-        return int(text)
+        found = whole_number(text)
+        if found is None or found > _LARGEST_ID:
+            raise Refused(f"{name} {text[:60]!r} in the path is not a whole number of at most 64 bits")
+        return found
 
     def query(self) -> list[tuple[str, str]]:
         """Return the query's parameters, in order, decoded."""
@@ -65,10 +74,10 @@ class Call:
         text = self.first(name)
         if text is None or text == "":
             return default
-        digits = text.removeprefix("-")
-        if not (digits.isascii() and digits.isdecimal()) or len(digits) > 18 or not least <= int(text) <= most:
+        found = whole_number(text.removeprefix("-"))
+        if found is None or not least <= (found := -found if text.startswith("-") else found) <= most:
             raise Refused(f"query parameter {name!r} is {text[:60]!r}, not a whole number from {least} to {most}")
-        return int(text)
+        return found
 
     def flag(self, name: str) -> bool | None:
         """Return a query parameter as true or false, or None when it is missing or empty. Raises Refused."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ckfunc.emulator.http.calls import Call
-from ckfunc.emulator.http.paging import DEFAULT_SIZE, LARGEST_SIZE
+from ckfunc.emulator.http.paging import page_size
 from ckfunc.emulator.http.problems import Refused
 from ckfunc.emulator.http.replies import Reply
 from ckfunc.emulator.store.cursors import CursorRequest
@@ -28,8 +28,7 @@ def cursor_request(call: Call) -> CursorRequest:
         except ValueError:
             allowed = ", ".join(Relation)
             raise Refused(f"query parameter 'relation' is {relation[:60]!r}, not one of {allowed}") from None
-    size = call.number("size", DEFAULT_SIZE, least=1, most=LARGEST_SIZE)
-    return CursorRequest(Cursor(start, after, wanted), size)
+    return CursorRequest(Cursor(start, after, wanted), page_size(call))
 
 
 def cursor_reply(

@@ -71,11 +71,11 @@ class Denied(Unauthorized):
 
 
 class Unstorable(Problem):
-    """500: the disk does not take it."""
+    """500: the disk does not take it, or the database is damaged; the explanation says what to do."""
 
     status = 500
     error = "StorageError"
-    text = "The emulator's database cannot be written"
+    text = "The emulator's database cannot be used"
 
 
 class Broken(Problem):

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import sqlite3
 import threading
 import time
 from collections import deque
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from ckfunc.emulator.http.problems import Refused
 from ckfunc.emulator.store import jobs
 from ckfunc.emulator.store.database import Database, connect
 from ckfunc.emulator.store.jobs import JobFailed
+from ckfunc.emulator.store.trouble import trouble_with
 from ckfunc.model.job import Job, JobType
 
 STOPPED = "the emulator stopped before this job ended"
@@ -94,16 +96,18 @@ class Jobs:
     async def _work(self) -> None:
         while self._waiting:
             job, work = self._waiting.popleft()
-            jobs.begin(self._database, job.id)
             failure = await self._attempt(job, work)
             if failure is not None:
-                jobs.fail(self._database, job.id, failure)
+                # What cannot be stored stays RUNNING until the next start.
+                with suppress(sqlite3.DatabaseError):
+                    jobs.fail(self._database, job.id, failure)
             told = "FINISHED" if failure is None else f"FAILED: {failure}"
             self._on_event(f"job {job.id} {job.type.value} {told}")
 
     async def _attempt(self, job: Job, work: Work) -> str | None:
         """Do a job; return why it failed, or None."""
         try:
+            jobs.begin(self._database, job.id)
             if self._path is None:
                 await asyncio.sleep(0)  # the request is answered first
                 work(Attempt(job.id, self._database, self._stopping, beside=False))
@@ -112,6 +116,9 @@ class Jobs:
         except JobFailed as error:
             return str(error)
         except Exception as error:
+            trouble = trouble_with(self._path, error)
+            if trouble is not None:
+                return f"the emulator's database cannot be used: {trouble.sentence}"
             _LOG.exception("job %s failed", job.id)
             return f"the emulator failed to do this: {type(error).__name__}: {error}"
         return None

@@ -29,6 +29,9 @@ from ckfunc.wire.threads import write_thread
 BODY_BYTES = UPLOAD_BYTES
 """The largest body that sends a message: a file and its form, and more than enough for the longest text."""
 
+QUERY_LIMIT = 4096
+"""How many characters a searched text may have. The platform documents no limit; SQLite has one of 50,000 bytes."""
+
 
 def list_messages(call: Call, services: Services) -> Reply:
     """Answer with a page of all messages, newest first."""
@@ -82,6 +85,8 @@ def update_message(call: Call, services: Services) -> Reply:
 def page_of(call: Call, services: Services, *, channel: Channel | None = None, thread: Thread | None = None) -> Reply:
     """Answer with a page of messages: all, a channel's or a thread's."""
     username, query = call.first("username"), call.first("query")
+    if query is not None and len(query) > QUERY_LIMIT:
+        raise Refused(f"query parameter 'query' has {len(query)} characters; at most {QUERY_LIMIT} are allowed")
     page = messages.page(
         services.database,
         cursor_request(call),

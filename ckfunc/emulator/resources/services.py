@@ -22,3 +22,5 @@ class Services:
     jobs: Jobs
     hosts: Hosts
     data_dir: Path | None
+    unwritable: str | None = None
+    """Why nothing may be changed: requests that would are refused with this."""

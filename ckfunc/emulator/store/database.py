@@ -3,28 +3,26 @@
 from __future__ import annotations
 
 import sqlite3
+import tempfile
 import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import Any
 
-from ckfunc.base.errors import CkfuncError
 from ckfunc.emulator.store import matching
-
-
-class UnusableDatabase(CkfuncError):
-    """The file is no database of this emulator, or one of another version of it."""
-
-
-_CANNOT_STORE = frozenset(
-    {sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_BUSY}
+from ckfunc.emulator.store.trouble import (
+    UNREADABLE,
+    UnusableDatabase,
+    damage,
+    failure_of,
+    refused_by,
+    trouble_with,
+    unusable,
 )
 
-
-def is_storage_failure(error: Exception) -> bool:
-    """Tell whether it is the disk that failed, and not the SQL."""
-    return isinstance(error, sqlite3.OperationalError) and error.sqlite_errorcode & 0xFF in _CANNOT_STORE
+_CHECKED_BYTES = 4 * 1024 * 1024
+"""A database up to this size is checked as a whole when it is opened, which takes some milliseconds."""
 
 
 class Database:
@@ -36,6 +34,8 @@ class Database:
         self.executemany = connection.executemany
         self._in_transaction = False
         self._kept: tuple[bytes, sqlite3.Connection] | None = None
+        self.path: Path | None = None
+        """The file; None in memory."""
         self.id = ""
         """A UUID made with the file: names this database wherever something is remembered about it."""
 
@@ -111,36 +111,37 @@ def open_database(path: Path | None, schema: Sequence[str], migrations: Sequence
     `schema` is SQL, one script per family, of the newest version; each of `migrations` takes a file one version on, the
     first one from version 1. The connection belongs to the calling thread.
     """
-    if path is not None and not path.exists():
-        path.touch(mode=0o600)  # it will hold the environment's secrets
-    connection = sqlite3.connect(path or ":memory:", isolation_level=None, cached_statements=512)
     try:
-        return _prepared(connection, path, schema, migrations)
-    except sqlite3.DatabaseError as error:
+        if path is not None and not path.exists():
+            path.touch(mode=0o600)  # it will hold the environment's secrets
+        connection = sqlite3.connect(path or ":memory:", isolation_level=None, cached_statements=512)
+    except OSError as error:
+        raise unusable(path, refused_by(error)) from None
+    except UNREADABLE as error:
+        raise failure_of(path, error) from None
+    try:
+        database = _prepared(connection, path, schema, migrations)
+    except UNREADABLE as error:
         connection.close()
-        raise UnusableDatabase(
-            f"the emulator's database {path} cannot be used: {error}",
-            hint="choose another --data-dir, or delete the file to start afresh",
-        ) from None
+        raise failure_of(path, error) from None
     except BaseException:
         connection.close()
         raise
+    database.path = path
+    return database
 
 
 def copied(path: Path, schema: Sequence[str], migrations: Sequence[str] = ()) -> Database:
     """Return a database in memory that begins with what the file holds at this moment, under an id of its own.
 
-    The file may be in use, and is not changed. Raises UnusableDatabase.
+    The file may be in use, and is not changed; it need not be writable. Raises UnusableDatabase.
     """
-    with closing(sqlite3.connect(":memory:", isolation_level=None)) as copy:
-        try:
-            # Not read-only: that would leave files beside a database that nobody else has open.
-            with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=rw", uri=True)) as origin:
-                origin.execute("PRAGMA busy_timeout = 5000")
-                origin.backup(copy)
-            content = bytearray(copy.serialize())
-        except sqlite3.DatabaseError as error:
-            raise UnusableDatabase(f"the emulator's database {path} cannot be read: {error}") from None
+    try:
+        content = _content(path)
+    except OSError as error:
+        raise unusable(path, refused_by(error)) from None
+    except UNREADABLE as error:
+        raise failure_of(path, error) from None
     if not content:
         return open_database(None, schema, migrations)  # a file that was made a moment ago
     # The two bytes say how the file was written to; in memory there is no write-ahead log.
@@ -153,12 +154,46 @@ def copied(path: Path, schema: Sequence[str], migrations: Sequence[str] = ()) ->
         database.id = str(uuid.uuid4())
         database.execute("UPDATE emulator SET id = ?", (database.id,))
         return database
-    except sqlite3.DatabaseError as error:
+    except UNREADABLE as error:
         connection.close()
-        raise UnusableDatabase(f"the emulator's database {path} cannot be used: {error}") from None
+        raise failure_of(path, error) from None
     except BaseException:
         connection.close()
         raise
+
+
+def _content(path: Path) -> bytearray:
+    """Return what a database holds at this moment. Raises sqlite3.DatabaseError and OSError."""
+    try:
+        # Not read-only: that would leave files beside a database that nobody else has open.
+        return _read(f"{path.absolute().as_uri()}?mode=rw")
+    except sqlite3.OperationalError as error:
+        trouble = trouble_with(path, error)
+        if trouble is None or not trouble.unwritable:
+            raise
+    with set_aside(path) as copy:
+        return _read(f"{copy.as_uri()}?mode=rw")
+
+
+@contextmanager
+def set_aside(path: Path) -> Iterator[Path]:
+    """Yield a copy of a database that cannot be written, whose log cannot be read where it is. Raises OSError."""
+    with tempfile.TemporaryDirectory(prefix="ckfunc-") as directory:
+        copy = Path(directory) / path.name
+        for end in ("", "-wal"):
+            if (source := Path(f"{path}{end}")).exists():
+                Path(f"{copy}{end}").write_bytes(source.read_bytes())
+        yield copy
+
+
+def _read(address: str) -> bytearray:
+    with (
+        closing(sqlite3.connect(":memory:", isolation_level=None)) as copy,
+        closing(sqlite3.connect(address, uri=True)) as origin,
+    ):
+        origin.execute("PRAGMA busy_timeout = 5000")
+        origin.backup(copy)
+        return bytearray(copy.serialize())
 
 
 def connect(path: Path) -> Database:
@@ -166,7 +201,9 @@ def connect(path: Path) -> Database:
     connection = sqlite3.connect(path, isolation_level=None)
     connection.row_factory = sqlite3.Row
     _set_up(connection)
-    return Database(connection)
+    database = Database(connection)
+    database.path = path
+    return database
 
 
 def _set_up(connection: sqlite3.Connection) -> None:
@@ -189,14 +226,30 @@ def _prepared(
         raise UnusableDatabase(
             f"the emulator's database {path} was made by a newer ckfunc "
             f"(its format is {found}, this one knows {newest})",
-            hint="upgrade ckfunc, or choose another --data-dir",
+            hint="upgrade ckfunc",
         )
+    if found == 0 and database.one("SELECT 1 FROM sqlite_master") is not None:
+        raise unusable(path, damage("it is another program's, or its format was lost"))
+    if path is not None and found:
+        _check(database, path)
     if found == 0:
         _create(database, schema, newest)
     elif found < newest:
         _migrate(database, migrations[found - 1 :], newest)
-    database.id = database.value("SELECT id FROM emulator")
+    row = database.one("SELECT id FROM emulator")
+    if row is None:
+        raise unusable(path, damage("it has no id"))
+    database.id = row[0]
     return database
+
+
+def _check(database: Database, path: Path) -> None:
+    """Look for damage, where that is quick. Raises DamagedDatabase."""
+    pages, size = database.value("PRAGMA page_count"), database.value("PRAGMA page_size")
+    if pages * size <= _CHECKED_BYTES:
+        told = database.value("PRAGMA quick_check(1)")
+        if told != "ok":
+            raise unusable(path, damage(" ".join(str(told).split())))
 
 
 def _create(database: Database, schema: Sequence[str], version: int) -> None:

@@ -1,0 +1,260 @@
+"""HTTP connections with limits on what a client may send, and how slowly."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+
+from httptools import HttpParserError
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+
+from ckfunc.emulator.http.problems import Problem, Refused
+from ckfunc.emulator.writes import JoinedWrites
+
+MOST_TARGET_BYTES = 64 * 1024
+"""The longest path with its query."""
+MOST_HEADER_BYTES = 64 * 1024
+"""How large all headers of a request may be together. More is noticed before twice as much has been read."""
+MOST_HEADERS = 128
+MOST_PIPELINED = 128
+"""Requests that wait on one connection for the answer to an earlier one; further ones are not read yet."""
+MOST_FRAMING_BYTES = 64 * 1024
+"""What chunk sizes, chunk extensions and trailers may take, beyond as many bytes as the body itself has."""
+MOST_CONNECTIONS = 512
+HEAD_TIMEOUT_S = 30.0
+"""How long the head of a request may take to arrive."""
+SILENCE_TIMEOUT_S = 60.0
+"""How long nothing may arrive of a body that is not complete."""
+IDLE_TIMEOUT_S = 120.0
+"""How long a new connection may stay silent; uvicorn closes those that had a request."""
+
+_HEAD_SLICE_BYTES = 4 * 1024
+_BODY_SLICE_BYTES = 64 * 1024
+_LINGER_S = 2.0
+_LINGER_BYTES = 8 * 1024 * 1024
+
+
+class TargetTooLong(Problem):
+    """414: the path with its query is too long."""
+
+    status = 414
+
+
+class HeadTooLarge(Problem):
+    """431: the headers are too large, or too many."""
+
+    status = 431
+
+
+class TooSlow(Problem):
+    """408: the rest of the request did not arrive in time."""
+
+    status = 408
+
+
+class TooManyConnections(Problem):
+    """503: every connection that the emulator allows is in use."""
+
+    status = 503
+
+
+def most_connections() -> int:
+    """Return how many connections are served at once: at most half of the files that this process may open."""
+    return min(MOST_CONNECTIONS, max(_most_files() // 2, 16))
+
+
+if sys.platform == "win32":
+
+    def _most_files() -> int:
+        return 2 * MOST_CONNECTIONS
+
+else:
+    import resource
+
+    def _most_files() -> int:
+        files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+        return 2 * MOST_CONNECTIONS if files == resource.RLIM_INFINITY else files
+
+
+class LimitedConnection(HttpToolsProtocol):
+    """uvicorn's HTTP with joined writes and limits.
+
+    A request beyond a limit is answered with a problem document, and its connection is closed.
+    """
+
+    _most: int | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
+        """Begin to serve a connection. If there are too many, the one that was idle for the longest is closed."""
+        self._refusal: Problem | None = None
+        self._discarded_bytes: int | None = None
+        self._unparsed = b""
+        self._in_head = self._in_body = self._asked = False
+        self._head_bytes = self._body_bytes = self._framed_bytes = 0
+        self._heard_s = self._began_s = self.loop.time()
+        super().connection_made(JoinedWrites(transport))  # type: ignore[arg-type]  # it does what uvicorn asks of one
+        if LimitedConnection._most is None:
+            LimitedConnection._most = most_connections()
+        if len(self.connections) > LimitedConnection._most:
+            self._make_room(LimitedConnection._most)
+
+    def _make_room(self, most: int) -> None:
+        others = (
+            one for one in self.connections if isinstance(one, LimitedConnection) and one is not self and one.idle
+        )
+        longest = min(others, key=lambda one: one._heard_s, default=None)
+        if longest is not None:
+            self.connections.discard(longest)
+            longest.transport.close()
+        else:
+            self.refuse(TooManyConnections(f"{most} connections are in use"))
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing is being received, answered or refused."""
+        if self._in_head or self._in_body or self._refusal is not None:
+            return False
+        return (self.cycle is None or self.cycle.response_complete) and not self.pipeline and not self._unparsed
+
+    def data_received(self, data: bytes) -> None:
+        """Take what the client sends."""
+        if self._discarded_bytes is not None:
+            self._discarded_bytes += len(data)
+            if self._discarded_bytes > _LINGER_BYTES:
+                self.transport.close()
+            return
+        self._heard_s = self.loop.time()
+        if len(data) <= _HEAD_SLICE_BYTES and not self._unparsed:
+            self._take(data)
+        else:
+            self._unparsed += data
+            self._go_on()
+
+    def _go_on(self) -> None:
+        """Parse what has arrived, until too many requests wait for their answers."""
+        data, at = self._unparsed, 0
+        while at < len(data) and self._discarded_bytes is None and not self.transport.is_closing():
+            if len(self.pipeline) >= MOST_PIPELINED:
+                break
+            end = at + (_BODY_SLICE_BYTES if self._in_body else _HEAD_SLICE_BYTES)
+            self._take(data[at:end])
+            at = end
+        self._unparsed = data[at:]
+        if self._unparsed and self._discarded_bytes is None:
+            self.flow.pause_reading()
+
+    def on_response_complete(self) -> None:
+        """Go on with the next request of the connection. No more is read while one waits."""
+        super().on_response_complete()
+        if self.pipeline or self._unparsed:
+            self.flow.pause_reading()
+        if self._unparsed and not self.pipeline:
+            self.loop.call_soon(self._go_on)
+
+    def _take(self, data: bytes) -> None:
+        in_head, in_body = self._in_head, self._in_body
+        if in_head:
+            self._head_bytes += len(data)
+        elif in_body:
+            self._framed_bytes += len(data)
+        super().data_received(data)
+        if self._discarded_bytes is not None:
+            return
+        if (
+            self._in_head
+            and in_head
+            and (self._head_bytes > len(self.url) + MOST_HEADER_BYTES or len(self.headers) > MOST_HEADERS)
+        ):
+            self.refuse(self._too_large())
+        elif self._in_body and in_body and self._framed_bytes - 2 * self._body_bytes > MOST_FRAMING_BYTES:
+            self.refuse(Refused("the chunks of the body are too small, or their extensions and trailers too long"))
+
+    def _too_large(self) -> Problem:
+        if len(self.headers) > MOST_HEADERS:
+            return HeadTooLarge(f"the request has more than {MOST_HEADERS} headers")
+        return HeadTooLarge(f"the headers of the request are larger than {MOST_HEADER_BYTES // 1024} KiB")
+
+    def on_message_begin(self) -> None:
+        """Note that a request begins."""
+        self._in_head = self._asked = True
+        self._head_bytes = 0
+        self._began_s = self._heard_s
+        super().on_message_begin()
+
+    def on_url(self, url: bytes) -> None:
+        """Take a piece of the request's target."""
+        super().on_url(url)
+        if len(self.url) > MOST_TARGET_BYTES:
+            self._stop(TargetTooLong(f"the path and its query are longer than {MOST_TARGET_BYTES // 1024} KiB"))
+
+    def on_headers_complete(self) -> None:
+        """Answer a request whose head is complete, unless it is too large."""
+        # A head that came in one piece is no larger than that.
+        if len(self.headers) > MOST_HEADERS or (
+            self._head_bytes and sum(len(name) + len(value) + 4 for name, value in self.headers) > MOST_HEADER_BYTES
+        ):
+            self._stop(self._too_large())
+        self._in_head, self._in_body = False, True
+        self._body_bytes = self._framed_bytes = 0
+        super().on_headers_complete()
+        self.headers = []  # trailers would be added to the headers of a request that is being answered
+
+    def on_body(self, body: bytes) -> None:
+        """Take a piece of the body."""
+        self._body_bytes += len(body)
+        super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        """Note that a request is complete."""
+        self._in_body = False
+        super().on_message_complete()
+
+    def _stop(self, problem: Problem) -> None:
+        """Refuse what is being parsed. Raises HttpParserError, which ends the parser."""
+        self._refusal = problem
+        raise HttpParserError(problem.explanation)
+
+    def send_400_response(self, msg: str) -> None:  # noqa: ARG002 - uvicorn's own sentence
+        """Answer what is no HTTP, or was stopped."""
+        self.refuse(self._refusal or Refused("the request is not valid HTTP/1.1"))
+
+    def refuse(self, problem: Problem) -> None:
+        """Answer with a problem, unless an earlier answer is under way, and close the connection.
+
+        What the client is still sending is read and dropped for a moment: a connection that is reset takes the answer
+        along.
+        """
+        self._refusal = problem
+        self._discarded_bytes = 0
+        waiting = self.cycle is not None and not self.cycle.response_complete
+        own = waiting and self._in_body and not self.pipeline and not self.cycle.response_started
+        if waiting:
+            self.cycle.disconnected = True
+            self.cycle.message_event.set()
+        self.pipeline.clear()
+        self._unparsed = b""
+        self._unset_keepalive_if_required()
+        if waiting and not own:
+            self.transport.close()
+            return
+        content = json.dumps(problem.document(), ensure_ascii=False).encode("utf-8", "replace")
+        self.transport.write(
+            b"%scontent-type: application/json\r\ncontent-length: %d\r\nconnection: close\r\n\r\n%s"
+            % (STATUS_LINE[problem.status], len(content), content)
+        )
+        self.flow.resume_reading()
+        self.loop.call_later(_LINGER_S, self.transport.close)
+
+    def check_time(self, now_s: float) -> None:
+        """Refuse a request that arrives too slowly, and close a connection that never had one."""
+        if self._discarded_bytes is not None or self.transport.is_closing():
+            return
+        if self._in_head:
+            if now_s - self._began_s > HEAD_TIMEOUT_S:
+                self.refuse(TooSlow(f"the head of the request did not arrive within {HEAD_TIMEOUT_S:.0f} seconds"))
+        elif self._in_body:
+            if now_s - self._heard_s > SILENCE_TIMEOUT_S and not self.flow.read_paused:
+                self.refuse(TooSlow(f"nothing of the body arrived for {SILENCE_TIMEOUT_S:.0f} seconds"))
+        elif not self._asked and now_s - self._heard_s > IDLE_TIMEOUT_S:
+            self.transport.close()

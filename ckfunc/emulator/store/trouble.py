@@ -1,0 +1,145 @@
+"""Causes of database failures, and what a user can do about each."""
+
+from __future__ import annotations
+
+import errno
+import os
+import sqlite3
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from ckfunc.base.errors import CkfuncError, SystemRefusal
+
+RESTORE = "restore a copy with `ckfunc emulator import FILE`, or start over with `ckfunc emulator reset`"
+"""What helps against damage. Healthy data is never a reason for it."""
+
+_PROBE_BYTES = 64 * 1024
+
+_DAMAGED = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_FORMAT})
+_LOCKED = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
+_OF_THE_SYSTEM = frozenset(
+    {
+        sqlite3.SQLITE_FULL,
+        sqlite3.SQLITE_IOERR,
+        sqlite3.SQLITE_READONLY,
+        sqlite3.SQLITE_CANTOPEN,
+        sqlite3.SQLITE_PERM,
+        sqlite3.SQLITE_AUTH,
+    }
+)
+_UNWRITABLE = frozenset({errno.EROFS, errno.EACCES, errno.EPERM})
+
+
+class UnusableDatabase(CkfuncError):
+    """The file is no database of this emulator, or one of another version of it, or the system refuses it."""
+
+
+class DamagedDatabase(UnusableDatabase):
+    """The file is no database any more, or holds what no emulator has written."""
+
+
+class UnwritableDatabase(UnusableDatabase):
+    """The file, or the directory it is in, cannot be written; it may be possible to read it."""
+
+    unwritable = True
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """Why a database cannot be used: a reason to be put after a colon, and a hint."""
+
+    reason: str
+    hint: str | None
+    damaged: bool = False
+    unwritable: bool = False
+
+    @property
+    def sentence(self) -> str:
+        """The reason and the hint in one."""
+        return self.reason + (f"; {self.hint}" if self.hint else "")
+
+
+def trouble_with(path: Path | None, error: BaseException) -> Trouble | None:
+    """Return what `error` says of the database at `path` (None: in memory); None if it says nothing of it."""
+    if isinstance(error, UnicodeDecodeError) or (isinstance(error, sqlite3.Error) and _undecodable(error)):
+        return damage("it holds text that is no UTF-8")
+    code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_OK) & 0xFF
+    if code in _DAMAGED:
+        return damage(str(error))
+    if code in _LOCKED:
+        return Trouble(
+            "another process has locked it", "close the program that has it open, for example a database browser"
+        )
+    return _system_trouble(path, error, code) if code in _OF_THE_SYSTEM else None
+
+
+def _system_trouble(path: Path | None, error: BaseException, code: int) -> Trouble:
+    refused = None if path is None else refusal(path)
+    if refused is None and code == sqlite3.SQLITE_FULL:
+        refused = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    if refused is None:
+        return Trouble(str(error), "check the disk, and its limits for files of this size")
+    return refused_by(refused)
+
+
+def refused_by(error: OSError) -> Trouble:
+    """Return what a refusal of the system means for the data."""
+    number = error.errno or 0
+    return Trouble(error.strerror or str(error), SystemRefusal.advice(number), unwritable=number in _UNWRITABLE)
+
+
+def damage(how: str) -> Trouble:
+    """Return what to say of a damaged database."""
+    return Trouble(f"it is damaged ({how})", RESTORE, damaged=True)
+
+
+def unusable(path: Path | None, trouble: Trouble) -> UnusableDatabase:
+    """Return the failure that stands for a trouble."""
+    kind = DamagedDatabase if trouble.damaged else UnwritableDatabase if trouble.unwritable else UnusableDatabase
+    return kind(f"the emulator's database {path or 'in memory'} cannot be used: {trouble.reason}", hint=trouble.hint)
+
+
+UNREADABLE = (sqlite3.DatabaseError, UnicodeDecodeError)
+"""What is raised for a database that cannot be used."""
+
+
+def failure_of(path: Path | None, error: Exception) -> Exception:
+    """Return the failure that `error` stands for while a database is opened; `error` itself for one in memory."""
+    trouble = trouble_with(path, error)
+    if trouble is None and path is not None:
+        # No statement of ours is wrong here: what is there is not what an emulator has made.
+        trouble = damage(str(error))
+    return error if trouble is None else unusable(path, trouble)
+
+
+def misread(error: BaseException) -> bool:
+    """Tell whether `error` was raised because a stored value is not what an emulator stores."""
+    if not isinstance(error, ValueError) or isinstance(error, UnicodeEncodeError):
+        return False
+    room, step = "", error.__traceback__
+    while step is not None:
+        name = str(step.tb_frame.f_globals.get("__name__", ""))
+        room = name if name.startswith("ckfunc.emulator.") else room
+        step = step.tb_next
+    return room.startswith("ckfunc.emulator.store.")
+
+
+def refusal(path: Path) -> OSError | None:
+    """Return why the system does not let a database at `path` be written, found by trying; None if it does."""
+    if path.is_dir():
+        return IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+    try:
+        if path.exists():
+            with path.open("r+b"):
+                pass
+        with tempfile.TemporaryFile(dir=path.parent) as probe:
+            probe.write(b"\0" * _PROBE_BYTES)
+    except OSError as error:
+        return error
+    return None
+
+
+def _undecodable(error: sqlite3.Error) -> bool:
+    # Python raises this itself: it has no code of SQLite's.
+    return not hasattr(error, "sqlite_errorcode") and "decode to UTF-8" in str(error)

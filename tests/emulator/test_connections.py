@@ -1,0 +1,152 @@
+"""What a client may send, and how slowly: limits on heads, bodies, pipelines and connections."""
+
+from __future__ import annotations
+
+import json
+import socket
+from collections.abc import Iterator
+from contextlib import closing, suppress
+from typing import Any
+
+import pytest
+
+from ckfunc.base.files import cache_dir
+from ckfunc.emulator import connections
+from ckfunc.emulator.connections import LimitedConnection, most_connections
+from ckfunc.emulator.server import Emulator
+
+HEALTH = b"GET /emulator/health HTTP/1.1\r\nhost: 127.0.0.1\r\n\r\n"
+CHUNKED = b"POST /oauth/token HTTP/1.1\r\nhost: 127.0.0.1\r\ntransfer-encoding: chunked\r\n\r\n"
+
+
+@pytest.fixture
+def emulator() -> Iterator[Emulator]:
+    with Emulator(None, cache=cache_dir()) as running:
+        yield running
+
+
+def connected(emulator: Emulator) -> socket.socket:
+    host, _, port = emulator.url.removeprefix("http://").rpartition(":")
+    return socket.create_connection((host, int(port)), timeout=60)
+
+
+def answer(connection: socket.socket) -> tuple[int, Any]:
+    """Read one answer whole; its status is 0 when the connection ends without one."""
+    received = b""
+    with suppress(ConnectionError):
+        while data := connection.recv(65536):
+            received += data
+            head, blank, body = received.partition(b"\r\n\r\n")
+            lengths = [line for line in head.lower().split(b"\r\n") if line.startswith(b"content-length:")]
+            if blank and len(body) >= int(lengths[0].split(b":")[1]):
+                return int(head[9:12]), json.loads(body)
+    return 0, None
+
+
+def sent(emulator: Emulator, data: bytes) -> tuple[int, Any]:
+    with closing(connected(emulator)) as connection:
+        connection.sendall(data)
+        return answer(connection)
+
+
+@pytest.mark.parametrize(
+    ("data", "status", "told"),
+    [
+        (b"GET / HTTP/1.1\r\nhost: a\r\nx: " + b"a" * 200_000, 431, "larger than 64 KiB"),
+        (b"GET / HTTP/1.1\r\nhost: a\r\nx: " + b"a" * 70_000 + b"\r\n\r\n", 431, "larger than 64 KiB"),
+        (b"GET / HTTP/1.1\r\nhost: a\r\n" + b"a: b\r\n" * 200 + b"\r\n", 431, "more than 128 headers"),
+        (b"GET / HTTP/1.1\r\n" + b"a" * 200_000, 431, "larger than 64 KiB"),
+        (b"GET /" + b"x" * 100_000 + b" HTTP/1.1\r\nhost: a\r\n\r\n", 414, "longer than 64 KiB"),
+        (b"GET /?" + b"x" * 1_000_000, 414, "longer than 64 KiB"),
+        (b"nonsense\r\n\r\n", 400, "not valid HTTP/1.1"),
+        (CHUNKED + b"1;" + b"a" * 300_000, 400, "chunks of the body"),
+        (CHUNKED + b"1\r\nx\r\n" * 50_000, 400, "chunks of the body"),
+        (CHUNKED + b"1\r\nx\r\n0\r\n" + b"a: b\r\n" * 50_000, 400, "chunks of the body"),
+    ],
+    ids=["value", "whole", "many", "name", "path", "query", "nonsense", "extension", "tiny-chunks", "trailers"],
+)
+def test_a_request_beyond_a_limit_is_refused_with_a_document(
+    emulator: Emulator, data: bytes, status: int, told: str
+) -> None:
+    found, document = sent(emulator, data)
+    assert (found, set(document)) == (status, {"error", "message", "explanation", "timestamp"})
+    assert told in document["explanation"]
+    assert sent(emulator, HEALTH)[0] == 200
+
+
+def test_a_head_without_an_end_is_refused_after_little_of_it_was_taken(emulator: Emulator) -> None:
+    taken = 0
+    with closing(connected(emulator)) as connection:
+        connection.sendall(b"GET / HTTP/1.1\r\nhost: a\r\nx: ")
+        with suppress(ConnectionError):
+            while taken < 300_000_000:
+                connection.sendall(b"a" * 1_000_000)
+                taken += 1_000_000
+    assert taken < 100_000_000
+    assert sent(emulator, HEALTH)[0] == 200
+
+
+def test_trailers_do_not_become_headers(emulator: Emulator) -> None:
+    form = b"19\r\ngrant_type=authorization&a=1\r\n0\r\nauthorization: Basic eDp5\r\n\r\n"
+    status, document = sent(emulator, CHUNKED + form.replace(b"19\r\n", b"1c\r\n"))
+    assert (status, document["error"]) == (400, "unsupported_grant_type")
+
+
+def test_many_requests_that_do_not_wait_for_answers_are_all_answered_in_order(emulator: Emulator) -> None:
+    count = 1000
+    with closing(connected(emulator)) as connection:
+        connection.sendall(HEALTH * count + HEALTH.replace(b"\r\n\r\n", b"\r\nconnection: close\r\n\r\n"))
+        received = b""
+        while data := connection.recv(1_000_000):
+            received += data
+    assert received.count(b"HTTP/1.1 200 OK\r\n") == count + 1
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "told"),
+    [
+        ("HEAD_TIMEOUT_S", b"GET / HTTP/1.1\r\nho", "the head of the request did not arrive"),
+        ("SILENCE_TIMEOUT_S", CHUNKED + b"5\r\nab", "nothing of the body arrived"),
+    ],
+)
+def test_a_request_that_arrives_too_slowly_is_a_408(
+    emulator: Emulator, monkeypatch: pytest.MonkeyPatch, name: str, data: bytes, told: str
+) -> None:
+    with closing(connected(emulator)) as connection:
+        connection.sendall(data)
+        monkeypatch.setattr(connections, name, -1.0)
+        status, document = answer(connection)
+    assert status == 408
+    assert told in document["explanation"]
+
+
+def test_a_connection_that_says_nothing_is_closed(emulator: Emulator, monkeypatch: pytest.MonkeyPatch) -> None:
+    with closing(connected(emulator)) as connection:
+        monkeypatch.setattr(connections, "IDLE_TIMEOUT_S", -1.0)
+        assert connection.recv(1) == b""
+
+
+def test_idle_connections_make_room_for_new_ones(emulator: Emulator, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(LimitedConnection, "_most", 5)
+    idle = [connected(emulator) for _ in range(20)]
+    assert sent(emulator, HEALTH)[0] == 200
+    assert idle[0].recv(1) == b""
+    for connection in idle:
+        connection.close()
+
+
+def test_connections_that_are_all_busy_are_a_503_for_the_next_one(
+    emulator: Emulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(LimitedConnection, "_most", 3)
+    busy = [connected(emulator) for _ in range(3)]
+    for connection in busy:
+        connection.sendall(CHUNKED.replace(b"\r\n\r\n", b"\r\nexpect: 100-continue\r\n\r\n"))
+        assert connection.recv(1000).startswith(b"HTTP/1.1 100 ")
+    assert sent(emulator, HEALTH)[0] == 503
+    for connection in busy:
+        connection.close()
+
+
+def test_the_limit_leaves_room_for_other_files() -> None:
+    assert 16 <= most_connections() <= connections.MOST_CONNECTIONS
