@@ -26,6 +26,7 @@ from ckfunc.check.settings import (
 )
 from ckfunc.check.subject import DIRECTORY, TYPESCRIPT_SUFFIXES, Bundle, Parse, Subject, Tools
 from ckfunc.model.project import Script
+from ckfunc.runtime.node_types import NODE_TYPES
 
 if TYPE_CHECKING:
     from ckfunc.check.diagnostics import Report
@@ -107,9 +108,9 @@ def _judged(subject: Subject, around: Listing, tools: Callable[[], Tools]) -> tu
         return Result((), {}), _key(subject, around)
     known = tools()
     around = listing(subject.root)  # again: packages may have come
-    reports = [_report(subject, around, known.compiler)]
+    reports = [_report(subject, around, known)]
     if others := _unheard(subject, reports[0]):
-        reports.append(_report(others, around, known.compiler))
+        reports.append(_report(others, around, known))
     found = {_placed(one, subject.root) for report in reports for one in report.findings}
     files = {file for report in reports for file in report.files}
     names = sorted(name for file in files if (name := _name(file, subject.root)))
@@ -120,11 +121,11 @@ def _judged(subject: Subject, around: Listing, tools: Callable[[], Tools]) -> tu
     return result, _key(subject, around) if known.whole else None
 
 
-def _report(subject: Subject, around: Listing, compiler: Path) -> Report:
+def _report(subject: Subject, around: Listing, tools: Tools) -> Report:
     from ckfunc.check.typescript import run  # what starts processes is not needed when nothing has changed
 
-    write_settings(subject, around.declarations)
-    return run(compiler, subject.root, ("-p", CONFIG))
+    write_settings(subject, around.declarations, (tools.declarations,))
+    return run(tools.compiler, subject.root, ("-p", CONFIG))
 
 
 def _key(subject: Subject, around: Listing) -> str | None:
@@ -132,7 +133,7 @@ def _key(subject: Subject, around: Listing) -> str | None:
     if around.digest is None:
         return None
     config = config_text(subject, around.declarations, ())
-    known = (TYPESCRIPT, config, subject.surroundings.identity, subject.surroundings.settings)
+    known = (TYPESCRIPT, NODE_TYPES, config, subject.surroundings.identity, subject.surroundings.settings)
     return digest(json.dumps([*known, settings_digest(subject.root), around.digest]))
 
 

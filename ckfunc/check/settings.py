@@ -59,14 +59,18 @@ def has_settings(root: Path) -> bool:
     return (root / PROJECT_SETTINGS).is_file()
 
 
-def config_text(subject: Subject, declarations: Iterable[str], stubs: Iterable[str]) -> str:
-    """Return the tsconfig.json of a check. `declarations` are the project's own `.d.ts` files."""
+def config_text(subject: Subject, declarations: Iterable[str], stubs: Iterable[str], given: Iterable[Path] = ()) -> str:
+    """Return the tsconfig.json of a check. `declarations` are the project's own `.d.ts` files, `given` any others."""
     paths = [one.path for one in subject.scripts]
     typed = [one for one in paths if one.endswith(TYPESCRIPT_SUFFIXES)]
     config = {
         "extends": _UP + PROJECT_SETTINGS if has_settings(subject.root) else f"./{Path(_DEFAULTS).name}",
         "compilerOptions": {**_DECIDED, **dict.fromkeys(_TAKEN_BACK)},
-        "files": [*(_UP + one for one in (*typed, *declarations)), *(f"./{one}" for one in stubs)],
+        "files": [
+            *(_UP + one for one in (*typed, *declarations)),
+            *(f"./{one}" for one in stubs),
+            *(one.as_posix() for one in given),
+        ],
         # Named like this, JavaScript counts only where the project's settings allow it.
         "include": [_UP + _literal(one) for one in paths if one not in typed],
         "exclude": [],
@@ -78,13 +82,13 @@ def _literal(path: str) -> str:
     return re.sub(r"[*?]", "?", path)
 
 
-def write_settings(subject: Subject, declarations: Iterable[str]) -> None:
+def write_settings(subject: Subject, declarations: Iterable[str], given: Iterable[Path] = ()) -> None:
     """Write what the compiler is to read into the check's own directory; what is there already stays untouched."""
     root = subject.root
     _write(root / ".ckfunc" / ".gitignore", "*\n")
     stubs = _written_stubs(subject)
     _write(root / _DEFAULTS, subject.surroundings.settings)
-    _write(root / CONFIG, config_text(subject, declarations, stubs))
+    _write(root / CONFIG, config_text(subject, declarations, stubs, given))
 
 
 def _written_stubs(subject: Subject) -> tuple[str, ...]:

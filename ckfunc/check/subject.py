@@ -26,9 +26,13 @@ Bundle: TypeAlias = Callable[[], Sequence[Finding]]
 
 @dataclass(frozen=True, slots=True)
 class Tools:
-    """What the types are judged with. `whole` is False when packages are missing whose types may matter."""
+    """What the types are judged with. `whole` is False when packages are missing whose types may matter.
+
+    `declarations` are of Node itself, and stand for all that they refer to.
+    """
 
     compiler: Path
+    declarations: Path
     whole: bool = True
 
 

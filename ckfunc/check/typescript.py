@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import subprocess
 import sys
 import tempfile
@@ -11,11 +10,12 @@ from pathlib import Path
 from platform import machine
 
 from ckfunc.base.errors import CkfuncError, DependenciesFailed
-from ckfunc.base.files import write_atomically
 from ckfunc.check.diagnostics import Report, parse
 from ckfunc.check.settings import TYPESCRIPT
 from ckfunc.runtime.install import install
 from ckfunc.runtime.node import bare_environment
+from ckfunc.runtime.node_types import NODE_TYPES, PACKAGE, node_types, own_node_types
+from ckfunc.runtime.noted import found_once
 from ckfunc.runtime.processes import kill_group, start_group
 
 _VERDICTS = (0, 1, 2)
@@ -23,11 +23,11 @@ _VERDICTS = (0, 1, 2)
 
 
 class CompilerMissing(CkfuncError):
-    """The TypeScript compiler is not in the cache and could not be fetched."""
+    """The TypeScript compiler, or the declarations that it needs, is not in the cache and could not be fetched."""
 
-    def __init__(self, why: str, hint: str | None = None) -> None:
+    def __init__(self, why: str, hint: str | None = None, *, without: str = f"TypeScript {TYPESCRIPT}") -> None:
         fetched = "it is fetched once and then kept in the cache: check the network, or the registry in your ~/.npmrc"
-        super().__init__(f"the types cannot be checked without TypeScript {TYPESCRIPT}: {why}", hint=hint or fetched)
+        super().__init__(f"the types cannot be checked without {without}: {why}", hint=hint or fetched)
 
 
 class CompilerBroke(CkfuncError):
@@ -48,13 +48,17 @@ def compiler(cache: Path, on_progress: Callable[[str], None] | None = None) -> P
     """
     # Where it is, is noted: what installs packages asks Node for its version first, which takes as long as a check.
     note = cache / f"typescript-{TYPESCRIPT}-{sys.platform}-{machine()}"
-    with contextlib.suppress(OSError, ValueError):
-        if (known := Path(note.read_text(encoding="utf-8"))).is_file():
-            return known
-    program = _installed(cache, on_progress)
-    with contextlib.suppress(OSError):
-        write_atomically(note, str(program))
-    return program
+    return found_once(note, lambda: _installed(cache, on_progress))
+
+
+def declarations_of_node(root: Path, cache: Path, on_progress: Callable[[str], None] | None = None) -> Path:
+    """Return the declarations of Node for scripts of the project at `root`: those that the user's packages bring, or
+    ours, installed if need be. Raises CompilerMissing and NodeMissing."""
+    try:
+        directory = own_node_types(root) or node_types(cache, on_progress)
+    except DependenciesFailed as problem:
+        raise CompilerMissing(problem.message, without=f"{PACKAGE} {NODE_TYPES}") from problem
+    return directory / "index.d.ts"
 
 
 def _installed(cache: Path, on_progress: Callable[[str], None] | None) -> Path:

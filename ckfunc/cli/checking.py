@@ -123,14 +123,14 @@ def surroundings(project: Project) -> Surroundings:
     from ckfunc.base.digests import digest
     from ckfunc.check.subject import Surroundings
     from ckfunc.scaffold.locate import templates
-    from ckfunc.scaffold.stubs import TYPES_DIR, scope_of, stub_files
+    from ckfunc.scaffold.stubs import TYPES_DIR, NodeStub, scope_of, stub_files
 
     scope, place = scope_of(project), templates()
     made_from = [path.read_text(encoding="utf-8") for path in sorted((place / "types").iterdir())]
 
     def stubs() -> Mapping[str, str]:
         below = f"{TYPES_DIR}/"
-        files = stub_files(schema="", scope=scope)
+        files = stub_files(schema="", scope=scope, node=NodeStub.GIVEN)
         return {name.removeprefix(below): text for name, text in files.items() if name.startswith(below)}
 
     return Surroundings(
@@ -151,16 +151,20 @@ class _Preparation:
     def tools(self) -> Tools:
         """Return what the types are judged with. Raises CompilerMissing."""
         from ckfunc.check.subject import Tools
-        from ckfunc.check.typescript import compiler
+        from ckfunc.check.typescript import compiler, declarations_of_node
 
-        program = compiler(cache_dir(), self._app.output.detail)
-        return Tools(program, whole=self._link_packages())
+        tell = self._app.output.detail
+        program = compiler(cache_dir(), tell)
+        whole = self._link_packages()
+        # Only now: packages of the user may bring their own.
+        return Tools(program, declarations_of_node(self._project.root, cache_dir(), tell), whole)
 
     def _link_packages(self) -> bool:
         """Let imports of packages find them, where there are any; return whether all are there."""
         from ckfunc.check.files import listing, mentions
         from ckfunc.model.runtime import DEFAULT_PACKAGES
-        from ckfunc.scaffold.packages import installed_packages, known_packages, link_packages
+        from ckfunc.runtime.node_types import known_node_types
+        from ckfunc.scaffold.packages import installed_packages, known_packages, link_packages, with_node_types
 
         root, wanted = self._project.root, self._project.runtime.dependencies or {}
         if not mentions(root, listing(root).scripts, {*wanted, *(one.name for one in DEFAULT_PACKAGES)}):
@@ -169,7 +173,7 @@ class _Preparation:
             packages = known_packages(wanted, cache_dir())
             if packages is None or packages.missing is not None:
                 packages = installed_packages(wanted, cache_dir(), self._app.output.detail)
-            link_packages(root, packages)
+            link_packages(root, with_node_types(packages, known_node_types(cache_dir())))
             missing = packages.missing
         except CkfuncError as problem:
             missing = problem

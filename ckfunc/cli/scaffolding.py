@@ -8,7 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ckfunc.base.errors import EXIT_FAILED, EXIT_OK, InvalidManifest
+from ckfunc.base.errors import EXIT_FAILED, EXIT_OK, CkfuncError, DependenciesFailed, InvalidManifest
 from ckfunc.base.files import cache_dir
 from ckfunc.cli.context import App
 
@@ -119,8 +119,9 @@ def write_types(app: App, *, install: bool = True) -> None:
         scope = scope_of(project)
     except InvalidManifest as problem:
         app.output.warn(f"{problem.message}: the types lack what the project adds to them")
-    written = write_stubs(root, schema=schema(), scope=scope, tests_schema=tests_schema())
+    # Links come first: whether they lead to the declarations of Node decides what the stubs say of it.
     links = _linked(app, project, install=install) if project else ()
+    written = write_stubs(root, schema=schema(), scope=scope, tests_schema=tests_schema())
     if not app.output.json:
         links = tuple(one for one in links if one.action != "unchanged")
     _say(app, root, (*written, *links))
@@ -133,40 +134,59 @@ def refresh_types(project: Project) -> None:
 
     Failing to is no error: `ckfunc types` says what is in the way.
     """
-    from ckfunc.scaffold.packages import known_packages, link_packages
+    from ckfunc.runtime.node_types import known_node_types
+    from ckfunc.scaffold.packages import known_packages, link_packages, with_node_types
     from ckfunc.scaffold.stubs import TYPES_DIR, scope_of, write_stubs
 
     if not (project.root / TYPES_DIR).is_dir():
         return
     with suppress(OSError):
-        write_stubs(project.root, schema=schema(), scope=scope_of(project), tests_schema=tests_schema())
         if wanted := project.runtime.dependencies:
             known = known_packages(wanted, cache_dir())
             if known is not None:
-                link_packages(project.root, known)
+                link_packages(project.root, with_node_types(known, known_node_types(cache_dir())))
+        write_stubs(project.root, schema=schema(), scope=scope_of(project), tests_schema=tests_schema())
 
 
 def _linked(app: App, project: Project, *, install: bool) -> tuple[Written, ...]:
-    from ckfunc.scaffold.packages import installed_packages, known_packages, link_packages
+    from ckfunc.runtime.node_types import known_node_types
+    from ckfunc.scaffold.packages import Packages, installed_packages, known_packages, link_packages, with_node_types
 
     wanted = project.runtime.dependencies or {}
+    node = _node_types(app) if install else known_node_types(cache_dir())
     if install and wanted:
         with app.output.progress("fetching packages for their types"):
             packages = installed_packages(wanted, cache_dir(), app.output.detail)
         if (missing := packages.missing) is not None:
             app.output.warn(f"{missing.message}: packages without types are `any` to the editor")
-        return link_packages(project.root, packages)
+        return link_packages(project.root, with_node_types(packages, node))
     # The platform's own packages alone are not worth a wait: they are linked once handlers have run here.
     known = known_packages(wanted, cache_dir())
     if known is None and wanted:
         app.output.warn("packages are not installed: they are `any` to the editor until `ckfunc types` is run")
-    return link_packages(project.root, known) if known else ()
+    unknown = Packages({}, DependenciesFailed("packages are not installed"))
+    return link_packages(project.root, with_node_types(known or unknown, node))
+
+
+def _node_types(app: App) -> Path | None:
+    """Return where the declarations of Node are, fetched if need be; None when they cannot be."""
+    from ckfunc.runtime.node_types import node_types
+
+    try:
+        with app.output.progress("fetching the types of Node"):
+            return node_types(cache_dir(), app.output.detail)
+    except CkfuncError as problem:
+        app.output.warn(
+            f"{problem.message}: the editor knows only a part of Node until `ckfunc types` can fetch its types"
+        )
+        return None
 
 
 def check_types(app: App) -> int:
     """Tell which files are not as `write_types` would leave them, write nothing, and return the exit code."""
+    from ckfunc.runtime.node_types import known_node_types
     from ckfunc.scaffold.editor import advice
-    from ckfunc.scaffold.packages import PLACE, has_links, known_packages, stale_links
+    from ckfunc.scaffold.packages import PLACE, has_links, known_packages, stale_links, with_node_types
     from ckfunc.scaffold.stubs import scope_of, stale_stubs
 
     project = app.load_project(lenient=True)
@@ -174,7 +194,8 @@ def check_types(app: App) -> int:
     wanted = project.runtime.dependencies or {}
     if wanted or has_links(project.root):
         known = known_packages(wanted, cache_dir())
-        links = stale_links(project.root, known) if known else ()
+        linked = with_node_types(known, known_node_types(cache_dir())) if known else None
+        links = stale_links(project.root, linked) if linked else ()
         stale |= {one.relative_to(project.root).as_posix(): "does not lead to the package" for one in links}
         if known is None or (known.missing and wanted):
             stale[PLACE] = known.missing.message if known and known.missing else "packages are not installed"

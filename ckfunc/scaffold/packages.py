@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from ckfunc.base.errors import CkfuncError, DependenciesFailed, PackageUnknown
 from ckfunc.base.files import link_directory, link_target, read_file
 from ckfunc.model.runtime import DEFAULT_PACKAGES
 from ckfunc.runtime.install import install, is_installed, runtime_directory
+from ckfunc.runtime.node_types import PACKAGE as NODE_TYPES_PACKAGE
 from ckfunc.scaffold.writing import Action, CannotWrite, Written
 
 PLACE = "node_modules"
@@ -47,7 +48,8 @@ def installed_packages(
         directory = install(wanted, cache, on_progress)
     except (CkfuncError, OSError) as error:
         return Packages({}, error if isinstance(error, CkfuncError) else DependenciesFailed(str(error)))
-    targets = _targets(wanted, directory)
+    # What a package needs itself lies beside it: of that, the declarations of Node are everybody's.
+    targets = _targets((*wanted, NODE_TYPES_PACKAGE), directory)
     missing: CkfuncError | None = None
     for name, version in _untyped(targets):
         try:
@@ -63,7 +65,8 @@ def known_packages(dependencies: Mapping[str, str], cache: Path) -> Packages | N
     directory = runtime_directory(wanted, cache)
     if not is_installed(directory):
         return None
-    targets = _targets(wanted, directory)
+    # What a package needs itself lies beside it: of that, the declarations of Node are everybody's.
+    targets = _targets((*wanted, NODE_TYPES_PACKAGE), directory)
     missing: CkfuncError | None = None
     for name, version in _untyped(targets):
         types = runtime_directory(_types_of(name, version), cache)
@@ -72,6 +75,13 @@ def known_packages(dependencies: Mapping[str, str], cache: Path) -> Packages | N
         elif not _nobodys(name, version, cache).is_file():
             missing = DependenciesFailed(f"the types of {name} were not fetched yet")
     return Packages(dict(sorted(targets.items())), missing)
+
+
+def with_node_types(packages: Packages, directory: Path | None) -> Packages:
+    """Add the directory of @types/node, if there is one, unless packages bring their own."""
+    if directory is None or NODE_TYPES_PACKAGE in packages.targets:
+        return packages
+    return replace(packages, targets=dict(sorted({**packages.targets, NODE_TYPES_PACKAGE: directory}.items())))
 
 
 def link_packages(root: Path, packages: Packages) -> tuple[Written, ...]:
@@ -123,7 +133,7 @@ def _all(dependencies: Mapping[str, str]) -> dict[str, str]:
     return {**{one.name: one.version for one in DEFAULT_PACKAGES}, **dependencies}
 
 
-def _targets(wanted: Mapping[str, str], directory: Path) -> dict[str, Path]:
+def _targets(wanted: Iterable[str], directory: Path) -> dict[str, Path]:
     found = {name: directory / PLACE / name for name in wanted}
     return {name: target for name, target in found.items() if target.is_dir()}
 

@@ -10,7 +10,7 @@ from ckfunc.base.files import read_file
 from ckfunc.model.triggers import BY_TYPE
 from ckfunc.scaffold.handler import handler_text
 from ckfunc.scaffold.render import render
-from ckfunc.scaffold.stubs import stub_files
+from ckfunc.scaffold.stubs import node_stub, stub_files
 from ckfunc.scaffold.writing import Action, Written, is_directory, write_all
 
 
@@ -27,7 +27,7 @@ def init(directory: Path, *, schema: str, tests_schema: str = "", force: bool = 
     kept = _kept_gitignore(directory / ".gitignore", files[".gitignore"])
     if kept:
         del files[".gitignore"]
-    made = stub_files(schema=schema, tests_schema=tests_schema)
+    made = stub_files(schema=schema, tests_schema=tests_schema, node=node_stub(directory))
     own = write_all(directory, files | made, force=force, replaceable=made)
     return (*own[: len(files)], *((kept,) if kept else ()), *own[len(files) :])
 

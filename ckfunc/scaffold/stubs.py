@@ -5,6 +5,7 @@ from __future__ import annotations
 import posixpath
 from collections.abc import Iterable
 from dataclasses import dataclass
+from enum import Enum
 from pathlib import Path
 
 from ckfunc import __version__
@@ -12,6 +13,7 @@ from ckfunc.base.files import read_file
 from ckfunc.manifest.definition import PLATFORM_PACKAGES
 from ckfunc.model.project import Project, Script
 from ckfunc.model.triggers import BY_TYPE, TRIGGERS, Field, Trigger
+from ckfunc.runtime.node_types import own_node_types
 from ckfunc.scaffold.exports import Exports, exports
 from ckfunc.scaffold.platform import families, request_declarations, resource_declarations
 from ckfunc.scaffold.render import render
@@ -24,10 +26,24 @@ TESTS_SCHEMA_FILE = ".ckfunc/tests.schema.json"
 # Source: the platform's documents; the runtime always has them.
 PLATFORM_VARIABLES = ("CHATKITTY_APPLICATION_ID", "CHATKITTY_CLIENT_ID", "CHATKITTY_CLIENT_SECRET")
 
-NODE_MODULES = (
+_BASIC_MODULES = (
     *("assert", "buffer", "child_process", "crypto", "events", "fs", "http", "https", "module", "net", "node:", "os"),
     *("path", "querystring", "readline", "stream", "string_decoder", "timers", "url", "util", "zlib"),
 )
+
+
+class NodeStub(Enum):
+    """Where the declarations of Node come from: our own few, an @types/node that TypeScript finds from the project, or
+    one that the compiler is told of."""
+
+    BASIC = "basic"
+    FOUND = "found"
+    GIVEN = "given"
+
+
+def node_stub(root: Path) -> NodeStub:
+    """Return where the declarations of Node come from for an editor in the project at `root`."""
+    return NodeStub.BASIC if own_node_types(root) is None else NodeStub.FOUND
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,13 +74,15 @@ def write_stubs(root: Path, *, schema: str, scope: Scope | None = None, tests_sc
     watches them wakes up). `schema` is JSON text, and so is `tests_schema`, of test files; without it that file is
     left alone.
     """
-    return write_all(root, stub_files(schema=schema, scope=scope, tests_schema=tests_schema), force=True)
+    files = stub_files(schema=schema, scope=scope, tests_schema=tests_schema, node=node_stub(root))
+    return write_all(root, files, force=True)
 
 
 def stale_stubs(root: Path, *, schema: str, scope: Scope | None = None, tests_schema: str = "") -> dict[str, str]:
     """Return the files that `write_stubs` would write, each with what is wrong with the one that is there."""
     found = {}
-    for name, text in stub_files(schema=schema, scope=scope, tests_schema=tests_schema).items():
+    files = stub_files(schema=schema, scope=scope, tests_schema=tests_schema, node=node_stub(root))
+    for name, text in files.items():
         try:
             if read_file(root / name) != text.encode("utf-8"):
                 found[name] = "out of date"
@@ -75,9 +93,12 @@ def stale_stubs(root: Path, *, schema: str, scope: Scope | None = None, tests_sc
     return found
 
 
-def stub_files(*, schema: str, scope: Scope | None = None, tests_schema: str = "") -> dict[str, str]:
+def stub_files(
+    *, schema: str, scope: Scope | None = None, tests_schema: str = "", node: NodeStub = NodeStub.BASIC
+) -> dict[str, str]:
     """Return the files that `write_stubs` writes: path below the project to text."""
     scope = scope or Scope()
+    basic = node is NodeStub.BASIC
     return {
         # The directory holds what can be made again: git need not be told by the user's own .gitignore.
         ".ckfunc/.gitignore": "*\n",
@@ -91,8 +112,10 @@ def stub_files(*, schema: str, scope: Scope | None = None, tests_schema: str = "
             requests=request_declarations(),
             families=families(),
         ),
-        f"{TYPES_DIR}/node.d.ts": render("types/node.d.ts", version=__version__),
-        f"{TYPES_DIR}/project.d.ts": _project_types(scope),
+        f"{TYPES_DIR}/node.d.ts": render("types/node-basic.d.ts", version=__version__)
+        if basic
+        else render("types/node.d.ts", version=__version__, reference=node is NodeStub.FOUND),
+        f"{TYPES_DIR}/project.d.ts": _project_types(scope, _BASIC_MODULES if basic else ()),
     }
 
 
@@ -107,7 +130,7 @@ def _event(trigger: Trigger) -> dict[str, object]:
     return {"name": trigger.event_type, "doc": doc, "fields": fields}
 
 
-def _project_types(scope: Scope) -> str:
+def _project_types(scope: Scope, modules: Iterable[str]) -> str:
     script = scope.initialization_script
     path = script.path if script else ""
     return render(
@@ -117,7 +140,7 @@ def _project_types(scope: Scope) -> str:
         initialization_script=path,
         initialization_import=_import_of(path),
         variables=sorted({*PLATFORM_VARIABLES, *scope.variables}),
-        modules=sorted({*PLATFORM_PACKAGES, *NODE_MODULES, *scope.packages}),
+        modules=sorted({*PLATFORM_PACKAGES, *modules, *scope.packages}),
     )
 
 

@@ -12,7 +12,7 @@ from ckfunc.base.files import cache_dir
 from ckfunc.check.findings import Finding
 from ckfunc.check.run import Verdict, judge
 from ckfunc.check.subject import Subject, Surroundings, Tools
-from ckfunc.check.typescript import compiler
+from ckfunc.check.typescript import compiler, declarations_of_node
 from ckfunc.model.execution import SyntaxProblem
 from ckfunc.model.project import Script
 from ckfunc.runtime.compiler import Compiler
@@ -71,7 +71,7 @@ class World:
 
     def _tools(self) -> Tools:
         self.asked.append("tsc")
-        return Tools(compiler(cache_dir()), whole=self.whole)
+        return Tools(compiler(cache_dir()), declarations_of_node(self.root, cache_dir()), self.whole)
 
 
 @pytest.fixture(scope="session")

@@ -221,8 +221,9 @@ def test_packages_that_cannot_be_fetched_are_a_warning_and_looked_at_later(
 ) -> None:
     assert ckfunc("-C", project, "check").code == 0
     empty = tmp_path_factory.mktemp("cache")
-    [note] = [one for one in cache_dir().glob("typescript-*") if one.is_file()]  # says where the compiler is
-    (empty / note.name).write_text(note.read_text())
+    for name in ("typescript-*", "node-types-*"):  # say where the compiler and the declarations of Node are
+        [note] = [one for one in cache_dir().glob(name) if one.is_file()]
+        (empty / note.name).write_text(note.read_text())
     (project / "handlers/start.ts").write_text(
         'import axios from "axios";\nfunction handleEvent() { return axios.nothing; }\n'
     )
@@ -231,6 +232,52 @@ def test_packages_that_cannot_be_fetched_are_a_warning_and_looked_at_later(
         assert (ran.returncode, ran.stdout) == (0, "")
         assert "the types of packages were not looked at" in ran.stderr
     assert "handlers/start.ts:2:39: Property 'nothing'" in ckfunc("-C", project, "check").out
+
+
+EVERYDAY = """\
+import { AsyncLocalStorage } from "async_hooks";
+import { promises as dns } from "node:dns";
+import { performance } from "perf_hooks";
+import tls from "node:tls";
+
+async function handleEvent(event: UserAttemptedStartSessionEvent) {
+  const key: Buffer = Buffer.from(event.username);
+  console.time("work");
+  console.table([{ bytes: key.length }]);
+  const form = new FormData();
+  form.append("file", new Blob([atob(btoa("x"))]));
+  const timer: NodeJS.Timeout = setTimeout(() => {}, 1);
+  clearTimeout(timer);
+  const answer = await fetch(new URL("http://127.0.0.1"), { method: "POST", body: form });
+  const { data } = await answer.json();
+  const place = [__dirname, import.meta.dirname, typeof global, typeof module, typeof exports];
+  const machine = { rss: process.memoryUsage().rss, os: process.platform };
+  return { machine, data, place, dns, tls, performance, AsyncLocalStorage };
+}
+"""
+
+
+def test_what_node_has_is_known_and_what_browsers_have_is_not(ckfunc: Ckfunc, project: Path) -> None:
+    (project / "handlers/start.ts").write_text(EVERYDAY)
+    ran = ckfunc("-C", project, "check")
+    assert (ran.code, ran.out) == (0, "")
+    wrong = "\nexport const a = document, b = window, c: number = Buffer.from('x');\nprocess.nothing;\n"
+    (project / "handlers/start.ts").write_text(EVERYDAY + wrong)
+    found = ckfunc("-C", project, "check").out
+    for said in ("'document'", "'window'", "'nothing'", "is not assignable to type 'number'"):
+        assert said in found
+
+
+def test_types_of_node_that_the_user_installed_win(ckfunc: Ckfunc, project: Path) -> None:
+    place = project / "node_modules/@types/node"
+    place.mkdir(parents=True)
+    (place / "package.json").write_text('{"name": "@types/node", "version": "1.0.0", "types": "index.d.ts"}')
+    (place / "index.d.ts").write_text("declare var console: { mine(text: string): void };\ninterface Response {}\n")
+    (project / "handlers/start.ts").write_text("function handleEvent() {\n  console.mine('a');\n  console.log(1);\n}\n")
+    ran = ckfunc("-C", project, "check")
+    assert ran.out.splitlines() == [
+        "handlers/start.ts:3:11: Property 'log' does not exist on type '{ mine(text: string): void; }'. (TS2339)"
+    ]
 
 
 @contextmanager

@@ -64,6 +64,18 @@ def test_the_scaffolded_settings_and_the_written_types_are_all_that_a_compiler_n
     assert tsc(written) == []
 
 
+def test_an_editor_knows_all_of_node_once_its_types_are_linked(ckfunc: Ckfunc, written: Path, tmp_path: Path) -> None:
+    assert (written / "node_modules/@types/node/index.d.ts").is_file()
+    assert '/// <reference types="node" />' in (written / ".ckfunc/types/node.d.ts").read_text()
+    (written / "handlers/message.ts").write_text(
+        "import tls from 'node:tls';\nconst data: Buffer = Buffer.from(tls.DEFAULT_CIPHERS);\n"
+        "function handleEvent() {\n  console.table([data]);\n}\n"
+    )
+    assert tsc(written) == []
+    ckfunc("init", tmp_path / "new")  # fetches nothing
+    assert "reference" not in (tmp_path / "new/.ckfunc/types/node.d.ts").read_text()
+
+
 def test_types_are_current_after_they_were_written_and_a_check_writes_nothing(ckfunc: Ckfunc, written: Path) -> None:
     before = state(written)
     ran = ckfunc("-C", written, "types", "--check")

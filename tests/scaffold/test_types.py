@@ -377,7 +377,7 @@ def test_names_and_texts_that_typescript_would_not_take_are_written_so_that_it_d
 def test_a_stub_that_cannot_be_read_is_stale(project: Path) -> None:
     (project / ".ckfunc/types/node.d.ts").unlink()
     (project / ".ckfunc/types/node.d.ts").mkdir()
-    assert stale_stubs(project, schema="{}") == {".ckfunc/types/node.d.ts": "cannot be read: Is a directory"}
+    assert stale_stubs(project, schema="{}") == {".ckfunc/types/node.d.ts": "cannot be read: is a directory"}
 
 
 def test_every_known_event_has_a_type(tmp_path: Path) -> None:
