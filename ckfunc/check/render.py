@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
@@ -13,6 +14,7 @@ from ckfunc.check.findings import Finding
 from ckfunc.check.subject import SCRIPT_SUFFIXES
 
 _TAB = "    "
+_WORD = re.compile(r"""[\w$]+|(["'`])[^"'`]*\1""")
 
 
 def compact_lines(findings: Iterable[Finding]) -> Iterator[Line]:
@@ -45,6 +47,21 @@ def _finding(finding: Finding, source: Sequence[str], width: int) -> Iterator[Li
     )
     for line in more:
         yield (Segment("  " + line),)
+    yield from _frame(finding, source, width)
+
+
+def frame(root: Path, place: tuple[str, int, int], width: int) -> Iterator[Line]:
+    """Yield the source line of a script at a path, line and column below `root`, with a mark; nothing for other files.
+
+    The mark is as wide as the word that begins there.
+    """
+    path, line, column = place
+    source = _source(root / path) if path.endswith(SCRIPT_SUFFIXES) else []
+    word = _WORD.match(source[line - 1], column - 1) if 0 < line <= len(source) else None
+    yield from _frame(Finding(path, line, column, "", "", len(word[0]) if word else 1), source, width)
+
+
+def _frame(finding: Finding, source: Sequence[str], width: int) -> Iterator[Line]:
     if not 0 < finding.line <= len(source):
         return
     gutter = len(str(finding.line))

@@ -90,7 +90,7 @@ class App:
 
             root = find_root(self.directory)
             require_own_state(root)
-            self._root = root
+            self._root = self.output.root = root
         return self._root
 
     def named(self, path: Path) -> Path:

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, TextIO, TypeAlias
 import click
 
 from ckfunc import __version__
-from ckfunc.base.errors import CkfuncError, InvalidFiles, UsageProblem
+from ckfunc.base.errors import CkfuncError, InvalidFiles, InvalidScripts, Problem, UsageProblem
 from ckfunc.base.text import cells, cut, printable
 from ckfunc.cli.status import StatusLine
 
@@ -63,6 +63,8 @@ class Output:
     """What the user sees. Safe to use from several threads: a line is never cut by another."""
 
     def __init__(self, settings: Settings, environ: Mapping[str, str]) -> None:
+        self.root: Path | None = None
+        """The directory of the project, once it is known."""
         self._settings = settings
         self._environ = environ
         self._lock = threading.RLock()
@@ -291,8 +293,18 @@ class Output:
         if isinstance(error, InvalidFiles):
             for problem in error.problems:
                 self._write(sys.stderr, ("  ", printable(str(problem))))
+                self._frame(error, problem)
         if error.hint:
             self._write(sys.stderr, (("hint: ", "muted"), printable(error.hint)))
+
+    def _frame(self, error: InvalidFiles, problem: Problem) -> None:
+        """Show the line of a script that is wrong, on a terminal. Lines of other files may hold secrets."""
+        if self.root is None or not isinstance(error, InvalidScripts) or not sys.stderr.isatty():
+            return
+        from ckfunc.check.render import frame
+
+        for line in frame(self.root, (problem.path, problem.line, problem.column), _columns() - 2):
+            self._write(sys.stderr, ("  ", *line))
 
     def interrupted(self) -> None:
         """End the line that Ctrl-C was echoed on."""

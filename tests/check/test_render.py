@@ -11,7 +11,7 @@ from ckfunc.base.text import plain_text
 from ckfunc.check.diagnostics import parse
 from ckfunc.check.findings import Finding, of_problems
 from ckfunc.check.imports import sought
-from ckfunc.check.render import compact_lines, full_lines
+from ckfunc.check.render import compact_lines, frame, full_lines
 
 NESTED = "Argument of type 'A' is wrong.\n  Type 'A' is not 'B'.\n    Property 'c' is missing."
 
@@ -88,3 +88,16 @@ def test_a_report_without_a_finding_is_understood() -> None:
     report = parse("/usr/lib/lib.d.ts\nC:/here/a.ts\n\nsomething else\n")
     assert report.findings == ()
     assert [path.as_posix() for path in report.files] == ["/usr/lib/lib.d.ts", "C:/here/a.ts"]
+
+
+def test_a_frame_marks_the_word_that_begins_at_a_place(tmp_path: Path) -> None:
+    (tmp_path / "a.ts").write_text('import { a } from "left-pad";\nconst number: = 5;\n')
+    (tmp_path / "functions.yaml").write_text("secret: value\n")
+
+    def shown(*place: object) -> list[str]:
+        return ["".join(segment.text for segment in line) for line in frame(tmp_path, place, 80)]
+
+    assert shown("a.ts", 1, 19) == ['  1 | import { a } from "left-pad";', "    |                   ^^^^^^^^^^"]
+    assert shown("a.ts", 2, 15) == ["  2 | const number: = 5;", "    |               ^"]
+    assert shown("a.ts", 2, 7)[1] == "    |       ^^^^^^"
+    assert shown("a.ts", 9, 1) == shown("none.ts", 1, 1) == shown("functions.yaml", 1, 1) == []

@@ -100,7 +100,15 @@ function explained(problem, source) {
   const { line, column } = problem.at;
   const at = source.split(/\r\n|\r|\n/)[line - 1]?.[column - 1];
   if (problem.message === 'Invalid or unexpected token' && at === '@') return 'decorators are not supported by Node';
-  return problem.message;
+  // swc lists every token that could follow: what is meant says it better.
+  const unexpected = /^Unexpected token `(.*?)`\. Expected ([^]*)$/.exec(problem.message);
+  if (unexpected) {
+    const [, token, expected] = unexpected;
+    const found = token === '<eof>' ? 'Unexpected end of the file' : `Unexpected token \`${token}\``;
+    if (expected.startsWith('an identifier, void, yield')) return `${found}: a type is expected`;
+    return expected.split(',').length > 4 ? found : `${found}: expected ${expected}`;
+  }
+  return problem.message.replace(/, got '<eof>'$/, ', but the file ends').replace(/, got 'ident'$/, ', got a name');
 }
 
 /** Return where a place of the JavaScript was in the source; both count from 1. */
