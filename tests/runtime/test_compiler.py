@@ -21,7 +21,7 @@ def one(compiler, source, name="handlers/handler.ts", **options):
     [
         ("const a: number = ;\n", 1, 19, "Expression expected"),
         ("type A = {\n  b: string;\n};\nfoo(a, b c);", 4, 10, "Expected ',', got a name"),
-        ("function f() {\n  return 1;\n", 2, 12, "Expected '}', but the file ends"),
+        ("function f() {\n  return 1;\n", 2, 13, "Expected '}', but the file ends"),
         ("type A = ;", 1, 10, "Unexpected token `;`: a type is expected"),
         ("const o = { a: 1, b 2 };", 1, 21, "Unexpected token `numeric literal`"),
         ("const a = 1;\r\nconst b: = 2;\r\n", 2, 10, "Unexpected token `=`: a type is expected"),
