@@ -1,10 +1,23 @@
-"""How a stack of a bundled script reads in terms of the local files that it was made of."""
+"""Stacks of deployed scripts in terms of the local files that the scripts were made of."""
 
 from __future__ import annotations
 
 import re
 
 from ckfunc.bundle.source_map import SourceMap
+
+
+def in_files(text: str, name: str, path: str, source_map: str | None) -> str:
+    """Return `text` with the script `name` called `path`, and the places in a bundle as places in local files.
+
+    Without a `source_map`, the script is its file as it is written. A place of a bundle that came from no file stays.
+    """
+    if name not in text:
+        return text
+    if source_map is not None:
+        text = map_stack(text, name, source_map)
+    place_of_bundle = r"(?!:\d)" if source_map is not None else ""
+    return re.sub(rf"(?<![\w.@/-]){re.escape(name)}(?![\w.@-]){place_of_bundle}", lambda _: path, text)
 
 
 def map_stack(stack: str, name: str, source_map: str) -> str:

@@ -1,4 +1,4 @@
-"""How the stacks of bundled handlers are shown: in the local files, when what ran is what those files make."""
+"""Show the stacks of deployed handlers in the local files, when those files make what ran."""
 
 from __future__ import annotations
 
@@ -37,20 +37,20 @@ class Stacks:
         name = f"{entry.type}@{row.version_number}.ts"
         said = _said(entry)
         try:
-            if f"{name}:" in said and (script := self._handler(entry.type, row.version_number)):
-                entry = _with(entry, name, script.source_map or "")
-            if self._fresh and f"{_INIT_SCRIPT}:" in said and (script := self._initialization_script()):
-                entry = _with(entry, _INIT_SCRIPT, script.source_map or "")
+            if name in said and (script := self._handler(entry.type, row.version_number)):
+                entry = _with(entry, name, script)
+            if self._fresh and _INIT_SCRIPT in said and (script := self._initialization_script()):
+                entry = _with(entry, _INIT_SCRIPT, script)
         except CkfuncError:
-            pass  # an application that cannot be asked, or a project that is broken: places in the bundle are true too
+            pass  # an application that cannot be asked, or a project that is broken: places in the script are true too
         return entry
 
     def _handler(self, trigger_type: str, number: int) -> Script | None:
-        """Return the local script when it is a bundle, and what that version is."""
+        """Return the local script when it is what that version is."""
         from ckfunc.deploy.resources import newlines
 
         script = next((one.handler for one in self._project().functions or () if one.type == trigger_type), None)
-        if script is None or not script.modules:
+        if script is None:
             return None
         deployed = self._version(trigger_type, number)
         return script if newlines(deployed.handler_script) == newlines(script.text) else None
@@ -69,7 +69,7 @@ class Stacks:
         from ckfunc.deploy.resources import newlines
 
         script = self._project().runtime.initialization_script
-        if script is None or not script.modules:
+        if script is None:
             return None
         return script if newlines(self._client.runtime().initialization_script or "") == newlines(script.text) else None
 
@@ -81,17 +81,18 @@ def _said(entry: Entry) -> str:
     return "\n".join([*found, *(line.text for line in (entry.detail.console if entry.detail else ()))])
 
 
-def _with(entry: Entry, name: str, source_map: str) -> Entry:
-    from ckfunc.bundle.stacks import map_stack
+def _with(entry: Entry, name: str, script: Script) -> Entry:
+    from ckfunc.bundle.stacks import in_files
+
+    def mapped(text: str) -> str:
+        return in_files(text, name, script.path, script.source_map)
 
     row, detail = entry.invocation, entry.detail
     error = row.result.get("error")
     if isinstance(error, Mapping):
-        mapped: dict[str, Any] = {
-            key: map_stack(one, name, source_map) if isinstance(one, str) else one for key, one in error.items()
-        }
-        row = replace(row, result={**row.result, "error": mapped})
+        told: dict[str, Any] = {key: mapped(one) if isinstance(one, str) else one for key, one in error.items()}
+        row = replace(row, result={**row.result, "error": told})
     if detail is not None:
-        console = tuple(replace(line, text=map_stack(line.text, name, source_map)) for line in detail.console)
+        console = tuple(replace(line, text=mapped(line.text)) for line in detail.console)
         detail = replace(detail, console=console)
     return replace(entry, invocation=row, detail=detail)

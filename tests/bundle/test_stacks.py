@@ -9,7 +9,7 @@ from bundle.sources import FORMAT, HANDLER, Make, handler
 
 from ckfunc.bundle.project import Bundler
 from ckfunc.bundle.source_map import SourceMap
-from ckfunc.bundle.stacks import map_stack
+from ckfunc.bundle.stacks import in_files, map_stack
 
 NAME = "user.attempted.start_session@3.ts"
 
@@ -77,3 +77,23 @@ def test_maps_are_read_as_their_standard_says() -> None:
     assert known.original(2, 1) is None
     assert known.original(3, 1) == ("a.ts", 2, 21)
     assert known.original(3, 9) == ("b.ts", 1, 5)
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        (f"at f ({NAME}:4:2)", "at f (handlers/start.ts:4:2)"),
+        (f"{NAME} does not define it", "handlers/start.ts does not define it"),
+        (f"at f (some.{NAME}:4:2)", f"at f (some.{NAME}:4:2)"),
+        (f"at f ({NAME}x:4:2)", f"at f ({NAME}x:4:2)"),
+    ],
+)
+def test_a_script_that_is_its_file_is_called_as_the_file(text: str, shown: str) -> None:
+    assert in_files(text, NAME, "handlers/start.ts", None) == shown
+
+
+def test_a_bundle_is_called_as_its_file_where_no_place_follows(source_map: str) -> None:
+    text = f"{NAME} does not define it\n    at f ({NAME}:8:11)\n    at g ({NAME}:1:1)"
+    assert in_files(text, NAME, "handlers/start.ts", source_map) == (
+        f"handlers/start.ts does not define it\n    at f (lib/format.ts:6:11)\n    at g ({NAME}:1:1)"
+    )

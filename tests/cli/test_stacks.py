@@ -1,0 +1,106 @@
+"""Stacks of deployed handlers that import no local files name the files, as long as these are what ran."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support.commands import Command
+
+TYPE = "user.attempted.start_session"
+FILES = {
+    "functions.yaml": f"""\
+version: 1
+runtime:
+  initialization_script: init.ts
+functions:
+  {TYPE}: {{handler: handlers/start.ts}}
+targets:
+  local: {{emulator: true}}
+""",
+    "init.ts": "export const check = (name: string) => {\n  if (name === 'mute') throw new Error('no voice');\n};\n",
+    "handlers/start.ts": """\
+function find(name: string): never {
+  console.error(new Error(`looking for ${name}`));
+  throw new Error("nobody is there", { cause: new Error("gone") });
+}
+
+async function handleEvent(event: { username: string }) {
+  check(event.username);
+  if (event.username === "nobody") find(event.username);
+}
+""",
+}
+Ckfunc = Callable[..., Any]
+
+
+@pytest.fixture
+def plain(tmp_path: Path) -> Path:
+    """A project whose scripts import nothing."""
+    root = tmp_path / "plain"
+    for path, text in FILES.items():
+        (root / path).parent.mkdir(parents=True, exist_ok=True)
+        (root / path).write_text(text, encoding="utf-8")
+    return root
+
+
+def start(ckfunc: Ckfunc, root: Path, username: str) -> Any:
+    return ckfunc("-C", root, "trigger", TYPE, "--data", json.dumps({"username": username}))
+
+
+def test_frames_name_the_file_that_is_what_ran(ckfunc: Ckfunc, plain: Path) -> None:
+    assert ckfunc("-C", plain, "deploy").code == 0
+    ran = start(ckfunc, plain, "nobody")
+    for text in (ran.out, ckfunc("-C", plain, "logs").out):
+        lines = text.splitlines()
+        assert "    at find (handlers/start.ts:3:9)" in lines  # thrown
+        assert "            at find (handlers/start.ts:2:17)" in lines  # printed
+        at = lines.index("  Caused by: Error: gone")
+        assert lines[at + 1] == "    at find (handlers/start.ts:3:47)"
+        assert f"{TYPE}@1" not in text
+    # Programs get what the platform says.
+    (entry,) = map(json.loads, ckfunc("-C", plain, "logs", "--json").out.splitlines())
+    assert f"at find ({TYPE}@1.ts:3:9)" in entry["result"]["error"]["stack"]
+
+
+def test_frames_of_the_init_script_name_its_file_while_it_is_the_one_that_ran(ckfunc: Ckfunc, plain: Path) -> None:
+    assert ckfunc("-C", plain, "deploy").code == 0
+    ran = start(ckfunc, plain, "mute")
+    assert "at check (init.ts:2:30)" in ran.out
+    assert "at handleEvent (handlers/start.ts:7:3)" in ran.out
+    assert "initialization-script.ts:2:30" in ckfunc("-C", plain, "logs").out
+
+
+def test_frames_of_another_version_than_the_file_say_the_version(ckfunc: Ckfunc, plain: Path) -> None:
+    assert ckfunc("-C", plain, "deploy").code == 0
+    start(ckfunc, plain, "nobody")
+    handler = plain / "handlers/start.ts"
+    handler.write_text("// one more line\n" + handler.read_text())
+    assert f"at find ({TYPE}@1.ts:3:9)" in ckfunc("-C", plain, "logs").out
+    assert ckfunc("-C", plain, "deploy").code == 0
+    start(ckfunc, plain, "nobody")
+    text = ckfunc("-C", plain, "logs").out
+    assert f"at find ({TYPE}@1.ts:3:9)" in text
+    assert "at find (handlers/start.ts:4:9)" in text
+
+
+def test_a_message_that_names_the_script_names_the_file(ckfunc: Ckfunc, plain: Path) -> None:
+    (plain / "handlers/start.ts").write_text("function handleEvent() { throw new Error(__filename); }\n")
+    assert ckfunc("-C", plain, "deploy").code == 0
+    assert "  Error: handlers/start.ts" in start(ckfunc, plain, "jane").out.splitlines()
+
+
+@pytest.mark.skipif(os.name != "posix", reason="Ctrl-C is sent as a signal")
+def test_watch_shows_the_file_too(ckfunc: Ckfunc, plain: Path) -> None:
+    with ExitStack() as commands:
+        commands.enter_context(Command("-C", plain, "emulator", "--port", "0")).until("ready http://127.0.0.1:")
+        watch = commands.enter_context(Command("-C", plain, "watch"))
+        watch.until("v1")
+        start(ckfunc, plain, "nobody")
+        watch.until("at find (handlers/start.ts:3:9)")
+        assert watch.interrupt() == 130
