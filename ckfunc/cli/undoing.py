@@ -44,7 +44,7 @@ def undo_deploy(app: App, *, yes: bool, dry_run: bool, env_file: Path | None, ke
         )
         types = [one.type for one in former.project.functions or ()]
         # What the deploy did not touch is not unmanaged: it is none of this command's business.
-        plan = replace(make(former.project, with_versions(seen, types, client, cache)), unmanaged=())
+        plan = replace(make(former.project, with_versions(seen, types, client, cache), former.literals), unmanaged=())
     for note in former.notes:
         app.output.warn(note)
     undone = f"the {record.described(app.clock.now())}"

@@ -5,11 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from ckfunc.base.secrets import masked
 from ckfunc.base.text import printable
 from ckfunc.deploy.diff import Action, Change
 from ckfunc.deploy.plan import Plan
-from ckfunc.deploy.render import SIGNS, label, plan_summary
+from ckfunc.deploy.render import SIGNS, label, plan_summary, shown_values
 from ckfunc.deploy.resources import BY_KIND, FUNCTIONS
 from ckfunc.deploy.sources import unified
 
@@ -75,14 +74,10 @@ def _what(plan: Plan, change: Change) -> str:
         return "new function, v1" if old is None else f"v{old} → v{old + 1}"
     if BY_KIND[change.kind].source:
         return {Action.CREATE: "new", Action.UPDATE: "changed", Action.REMOVE: "**removed**"}[change.action]
-    before, after = _shown(change, change.before), _shown(change, change.after)
+    before, after = (escaped(one or "") for one in shown_values(plan, change))
     if change.action is Action.REMOVE:
         return f"**removed**, is {before}"
     return after if change.action is Action.CREATE else f"{before} → {after}"
-
-
-def _shown(change: Change, value: object) -> str:
-    return masked(str(value)) if BY_KIND[change.kind].secret else escaped(str(value))
 
 
 def _folded(plan: Plan) -> Iterator[str]:

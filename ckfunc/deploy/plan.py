@@ -8,6 +8,7 @@ from typing import Any, TypeAlias
 
 from ckfunc.base.errors import PlatformOwned, WrongApplication
 from ckfunc.deploy.diff import Action, Change, diff
+from ckfunc.deploy.literals import Literals
 from ckfunc.deploy.resources import RESOURCES, Resource, Values, Wanted, sources
 from ckfunc.deploy.snapshot import Snapshot
 from ckfunc.model.function import Function, NewFunction
@@ -66,7 +67,8 @@ class Plan:
 
     `want` and `have` hold the values of every managed kind as they are to be and as they are; `files` the source file
     of a kind and name; `versions` the deployed version number of each wanted function that exists; `packages` the npm
-    packages that handlers can import afterwards, and `packages_now` those that they can import now.
+    packages that handlers can import afterwards, and `packages_now` those that they can import now. `literals` are the
+    variables whose wanted values are public, `deployed_literals` the values that they were given as literals before.
     """
 
     target: Target
@@ -82,6 +84,8 @@ class Plan:
     versions: Mapping[str, int]
     packages: frozenset[str] = frozenset()
     packages_now: frozenset[str] = frozenset()
+    literals: frozenset[str] = frozenset()
+    deployed_literals: Literals = field(default_factory=dict, repr=False)
 
     @property
     def is_empty(self) -> bool:
@@ -94,7 +98,7 @@ class Plan:
         return tuple(one for one in self.changes if one.action is Action.REMOVE)
 
 
-def make(project: Project, seen: Snapshot) -> Plan:
+def make(project: Project, seen: Snapshot, deployed_literals: Literals | None = None) -> Plan:
     """Return the plan that makes the application match the manifest; raises PlatformOwned."""
     _require_own_dependencies(project, seen)
     remote = {one.type: one for one in seen.functions}
@@ -141,6 +145,8 @@ def make(project: Project, seen: Snapshot) -> Plan:
         versions=versions,
         packages=frozenset(then),
         packages_now=frozenset(now),
+        literals=project.runtime.literals,
+        deployed_literals=deployed_literals or {},
     )
 
 

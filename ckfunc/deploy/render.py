@@ -79,7 +79,8 @@ def _change_json(plan: Plan, change: Change) -> dict[str, Any]:
     if BY_KIND[change.kind].source:
         lines = unified(_text(change.before), _text(change.after), *_names(plan, change))
         return {**found, "path": _path(plan, change), "diff": "".join(f"{printable(line)}\n" for line in lines)}
-    return {**found, "before": _shown(change, change.before), "after": _shown(change, change.after)}
+    before, after = shown_values(plan, change)
+    return {**found, "before": before, "after": after}
 
 
 def _change_line(plan: Plan, change: Change, width: int) -> Line:
@@ -94,7 +95,7 @@ def _change_line(plan: Plan, change: Change, width: int) -> Line:
 
 
 def _what_changes(plan: Plan, change: Change) -> Line:
-    before, after = _shown(change, change.before), _shown(change, change.after)
+    before, after = shown_values(plan, change)
     if change.kind == FUNCTIONS:
         old, path = plan.versions.get(change.name), _path(plan, change)
         numbers = f"new, v{_next_version(plan, change)}" if old is None else f"v{old} → v{_next_version(plan, change)}"
@@ -131,10 +132,23 @@ def label(kind: str, name: str) -> str:
     return noun if name == kind else f"{noun} {name}"
 
 
-def _shown(change: Change, value: object) -> str | None:
+def shown_values(plan: Plan, change: Change) -> tuple[str | None, str | None]:
+    """Return what a change is from and to, in one line each; None for nothing.
+
+    A secret is masked. A literal of functions.yaml is none, nor is the value that the application has if the project
+    deployed it as a literal.
+    """
+    before, after = change.before, change.after
+    secret = BY_KIND[change.kind].secret
+    was_literal = before in plan.deployed_literals.get(change.name, ())
+    is_literal = change.name in plan.literals
+    return _shown(before, secret=secret and not was_literal), _shown(after, secret=secret and not is_literal)
+
+
+def _shown(value: object, *, secret: bool) -> str | None:
     if value is None:
         return None
-    return masked(str(value)) if BY_KIND[change.kind].secret else printable(str(value)).replace("\n", " ")
+    return masked(str(value)) if secret else printable(str(value)).replace("\n", " ")
 
 
 def _text(value: object) -> str:

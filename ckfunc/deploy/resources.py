@@ -21,6 +21,7 @@ Values: TypeAlias = Mapping[str, str | None]
 """Values by name; None stands for a function that exists but was never deployed."""
 
 DEPENDENCIES = "dependencies"
+ENVIRONMENT = "environment"
 INIT_SCRIPT = "initialization_script"
 FUNCTIONS = "functions"
 
@@ -30,9 +31,9 @@ class Resource:
     """One kind of thing. `title` names all of it in a sentence, `noun` one of them.
 
     `want` gives None where the manifest leaves the kind unmanaged. `write` replaces the whole kind with the wanted
-    values; it is None for functions, which are written one by one, in numbered versions. `secret` values are shown
-    masked only. `source` values are program text. With `keeps_others`, what the manifest lacks is left alone and
-    reported as unmanaged, as the API cannot remove it.
+    values; it is None for functions, which are written one by one, in numbered versions. `secret` values are masked
+    unless they are known to be literals. `source` values are program text. With `keeps_others`, what the manifest lacks
+    is left alone and reported as unmanaged, as the API cannot remove it.
     """
 
     kind: str
@@ -97,7 +98,7 @@ RESOURCES: tuple[Resource, ...] = (
         write=lambda remote, values: remote.update_dependencies(values),
     ),
     Resource(
-        "environment",
+        ENVIRONMENT,
         "environment",
         "variable",
         want=lambda project: project.runtime.environment,

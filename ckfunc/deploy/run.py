@@ -14,12 +14,14 @@ from ckfunc.deploy.apply import OnStep, apply
 from ckfunc.deploy.cache import VersionCache
 from ckfunc.deploy.guards import allow_removals
 from ckfunc.deploy.journal import Record
+from ckfunc.deploy.literals import deployed_literals, keep_literals
 from ckfunc.deploy.locking import deploying_alone
 from ckfunc.deploy.narrow import narrowed, require_known
 from ckfunc.deploy.parallel import AT_ONCE
 from ckfunc.deploy.plan import Plan
 from ckfunc.deploy.remote import Remote
-from ckfunc.deploy.report import Ending, Report, nothing_done
+from ckfunc.deploy.report import WRONG, Ending, Report, nothing_done
+from ckfunc.deploy.resources import ENVIRONMENT
 from ckfunc.deploy.resume import require_resumable
 from ckfunc.deploy.saved import SavedPlan
 from ckfunc.deploy.scripts import Check, require_valid
@@ -68,7 +70,8 @@ def plan(project: Project, client: Remote, cache: VersionCache, options: Options
     if not options.allow_other_application:
         guard(project.target, seen, client, cache)
     types = [one.type for one in project.functions or () if not options.only or one.type in options.only]
-    made = planning.make(project, with_versions(seen, types, client, cache, at_once=options.at_once))
+    literals = deployed_literals(project.root, project.target.name, client.identity)
+    made = planning.make(project, with_versions(seen, types, client, cache, at_once=options.at_once), literals)
     return narrowed(made, options.only)
 
 
@@ -116,10 +119,21 @@ def deploy(
         report = nothing_done(made, Ending.COMPLETE, "")
         if not options.only and (killed := options.resume or _killed(project.root, made, client)):
             journals.finish(killed, report)
+        _keep_literals(project, made, report, client)
         return report
     if not confirm(made):
         return nothing_done(made, Ending.DECLINED, "not attempted: declined")
-    return carry_out(made, client, means, options.resume)
+    report = carry_out(made, client, means, options.resume)
+    _keep_literals(project, made, report, client)
+    return report
+
+
+def _keep_literals(project: Project, made: Plan, report: Report, client: Remote) -> None:
+    """Remember the literals of a deploy that the application is known to have."""
+    good = {one.name for one in report.items if one.kind == ENVIRONMENT and one.result not in WRONG}
+    values = made.want.get(ENVIRONMENT, {})
+    literals = {name: values[name] for name in good & made.literals if name in values}
+    keep_literals(project.root, project.target.name, client.identity, literals)
 
 
 def carry_out(made: Plan, client: Remote, means: Means, resumed: Record | None = None) -> Report:

@@ -1,8 +1,8 @@
 """What an application was before the last deploy, as a project that can be deployed to bring it back.
 
 Versions never go away: what ran before is posted again, as a new version. Package versions and the init script are in
-the journal. Values of variables are not: those that the deploy left alone are taken from the application, and the
-others must be supplied.
+the journal. Values of variables are not: those that the deploy left alone are taken from the application, literals of
+functions.yaml from the record of deployed literals, and the others must be supplied.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from ckfunc.base.errors import CkfuncError
 from ckfunc.deploy.cache import VersionCache
 from ckfunc.deploy.history import version_of
 from ckfunc.deploy.journal import Record, strangers
+from ckfunc.deploy.literals import Literals, deployed_literals
 from ckfunc.deploy.remote import Remote
 from ckfunc.deploy.resources import BY_KIND, INIT_SCRIPT
 from ckfunc.deploy.snapshot import Snapshot
@@ -34,10 +35,11 @@ class ValuesNeeded(CkfuncError):
 
 @dataclass(frozen=True, slots=True)
 class Former:
-    """The former state as a project, and what cannot be brought back."""
+    """The former state as a project, what cannot be brought back, and the literals that were deployed."""
 
     project: Project = field(repr=False)
     notes: tuple[str, ...] = ()
+    literals: Literals = field(default_factory=dict, repr=False)
 
 
 def former(
@@ -68,14 +70,16 @@ def former(
             )
     script = kinds.get(INIT_SCRIPT)
     environment = None
+    literals = deployed_literals(root, target.name, remote.identity)
     if (were := kinds.get("environment")) is not None:
-        environment = _environment(were, have["environment"], supplied, remote.fingerprint)
+        environment = _environment(were, have["environment"], supplied, literals, remote.fingerprint)
     runtime = WantedRuntime(
         dependencies=kinds.get("dependencies"),
         environment=environment,
         initialization_script=None if script is None else Script("init script", script.get(INIT_SCRIPT, "")),
+        literals=frozenset(name for name, value in (environment or {}).items() if value in literals.get(name, ())),
     )
-    return Former(Project(root, target, runtime, functions), tuple(notes))
+    return Former(Project(root, target, runtime, functions), tuple(notes), literals)
 
 
 def _functions(
@@ -106,13 +110,19 @@ def _functions(
     return tuple(found), notes
 
 
-def _environment(were: _Values, now: _Values, supplied: _Values, name_of: Callable[[str], str]) -> dict[str, str]:
+def _environment(
+    were: _Values, now: _Values, supplied: _Values, literals: Literals, name_of: Callable[[str], str]
+) -> dict[str, str]:
     values: dict[str, str] = {}
     missing: list[str] = []
     wrong: list[str] = []
     for name, fingerprint in were.items():
         if name in now and name_of(now[name]) == fingerprint:
             values[name] = now[name]
+        elif (
+            literal := next((one for one in literals.get(name, ()) if name_of(one) == fingerprint), None)
+        ) is not None:
+            values[name] = literal
         elif name not in supplied:
             missing.append(name)
         elif name_of(supplied[name]) != fingerprint:

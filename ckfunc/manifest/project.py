@@ -64,7 +64,9 @@ def load(root: Path, target: str | None, environ: Mapping[str, str], *, lenient:
     problems += wrong
     if problems:
         raise refused(*dict.fromkeys(problems))
-    runtime = WantedRuntime(_dependencies(manifest), values.environment, initialization, values.unknown)
+    runtime = WantedRuntime(
+        _dependencies(manifest), values.environment, initialization, values.literals, values.unknown
+    )
     where = targeting.target(manifest, name, values.application)
     warnings = (*_warnings(manifest), *map(str, dict.fromkeys(values.unresolved)))
     gates = _gates(targeting.section(manifest, name), manifest)

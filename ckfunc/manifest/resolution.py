@@ -28,6 +28,8 @@ class Values:
     application: str | None = None
     unresolved: tuple[Problem, ...] = ()
     """Variables without a value that were let pass."""
+    literals: frozenset[str] = frozenset()
+    """The names in `environment` whose values refer to no variable."""
     unknown: frozenset[str] = frozenset()
     """The names in `environment` whose values refer to such variables."""
 
@@ -61,7 +63,8 @@ def resolve(
         message, node = f"application {_LITERAL_APPLICATION.wrong}", application.node
         problems.append(Problem(MANIFEST_NAME, node.line, node.column, message, _LITERAL_APPLICATION.hint))
     expanded = None if environment is None else {name: expand(leaf.text, values) for name, leaf in environment.items()}
-    return Values(expanded, key, unresolved, frozenset(unknown)), tuple(problems)
+    literals = frozenset(name for name, leaf in (environment or {}).items() if not references(leaf.text))
+    return Values(expanded, key, unresolved, literals, frozenset(unknown)), tuple(problems)
 
 
 def resolve_application(

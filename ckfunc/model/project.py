@@ -49,6 +49,8 @@ class WantedRuntime:
     dependencies: Mapping[str, str] | None = None
     environment: Mapping[str, str] | None = field(default=None, repr=False)
     initialization_script: Script | None = None
+    literals: frozenset[str] = frozenset()
+    """Variables of the environment whose values stand in functions.yaml: these are public, all others are secret."""
     unknown: frozenset[str] = frozenset()
     """Variables of the environment that have no value here: they are neither compared nor deployed."""
 

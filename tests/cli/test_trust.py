@@ -151,10 +151,15 @@ def test_another_application_needs_a_word_of_its_own(
     assert ckfunc("-C", project, "deploy", "--allow-other-application").code == 0
 
 
-def test_an_undo_shows_what_it_does_and_does_it(ckfunc: Ckfunc, project: Path, application: RemoteApplication) -> None:
+def test_an_undo_shows_what_it_does_and_does_it(
+    ckfunc: Ckfunc, project: Path, application: RemoteApplication, monkeypatch: pytest.MonkeyPatch
+) -> None:
     assert ckfunc("-C", project, "undo").code == 1  # nothing was deployed from here
+    monkeypatch.setenv("GREETING", CANARY)
+    write(project, "one", greeting="'${GREETING}'")
     assert ckfunc("-C", project, "deploy").code == 0
-    write(project, "two", package=", left-pad: 1.3.0", greeting=f"{CANARY}-new")
+    monkeypatch.setenv("GREETING", f"{CANARY}-new")
+    write(project, "two", package=", left-pad: 1.3.0", greeting="'${GREETING}'")
     assert ckfunc("-C", project, "deploy").code == 0
     needed = ckfunc("-C", project, "undo", "--yes")
     assert needed.code == 1 and "those of GREETING" in needed.err and "--env-file" in needed.err

@@ -159,6 +159,8 @@ runtime:
     PEM: ${PEM}
     FILE: ${FILE}
     NUMBER: ${NUMBER}
+    PARTLY: a literal and ${NUMBER}
+    GREETING: a literal
   initialization_script: init.ts
 functions:
   user.sent.message: {handler: handlers/sent.ts}
@@ -178,7 +180,7 @@ cases:
 FAILING = "async function handleEvent(event: any, context: any) {\n  throw new Error('no such luck');\n}\n"
 THEIRS = Content(
     {"gone": "1.0.0"},
-    {"ONE": REMOTE, "GONE": f"{REMOTE} too"},
+    {"ONE": REMOTE, "GONE": f"{REMOTE} too", "GREETING": f"{REMOTE} hello"},
     "const old = 1;\n",
     {SENT: ("// v1\n" + HANDLER,), START: ("// v1\n" + HANDLER, "// v2\n" + HANDLER)},
 )

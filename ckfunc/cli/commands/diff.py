@@ -44,7 +44,9 @@ def diff(
     gate: str,
     exit_code: bool,
 ) -> int:
-    """Show what a deploy would change, with source diffs; environment values are masked.
+    """Show what a deploy would change, with source diffs.
+
+    Environment values are masked, except literals of functions.yaml.
 
     With one TYPE@N, compare that version with the working copy; with two, with each other. TYPE alone is the deployed
     version. Nothing is written anywhere.
