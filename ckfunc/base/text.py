@@ -31,15 +31,31 @@ def plain_text(lines: Iterable[Line]) -> str:
     return "".join(f"{plain(line)}\n" for line in lines)
 
 
-# C0 but tab and newline, DEL, C1, and the characters that reorder or hide text (bidi controls, line separators).
-_CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+# Controls of terminals, but for tab and newline; what reorders text or hides in it: bidirectional controls, spaces of
+# no width, fillers, tags and other characters that Unicode gives no glyph; halves of surrogate pairs.
+_CONTROLS = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\xad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b\u200e\u200f\u2028-\u202e"
+    "\u2060-\u206f\u3164\ufe00-\ufe0d\ufeff\uffa0\ufff0-\ufffb\ufffe\uffff\ud800-\udfff\U00013430-\U0001345f"
+    "\U0001bca0-\U0001bcaf\U0001d159\U0001d173-\U0001d17a\U000e0000-\U000e0fff]"
+)
+# Joiners are a part of emoji, and of words in Arabic and Indic scripts: they stay between two characters of these.
+_JOINED = "\u0590-\u18af\u2190-\u2bff\ufb50-\ufdff\ufe0f\ufe70-\ufefc\U0001f000-\U0001faff"
+_JOINERS = re.compile(f"[\u200c\u200d](?:(?<![{_JOINED}].)|(?![{_JOINED}]))")
+# The choice between text and emoji stays behind a character that can be either; a keycap needs one, too.
+_SELECTORS = re.compile(
+    "[\ufe0e\ufe0f](?:(?<![#*0-9\xa9\xae\u203c-\u3299\U0001f000-\U0001faff].)|(?<=[#*0-9].)(?!\u20e3))"
+)
 # Whole escape sequences first, so that no parameters of theirs are left standing.
-_SEQUENCES = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)|\x1b[@-Z\\-_]")
+_SEQUENCES = re.compile(r"(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)|\x1b[@-Z\\-_]")
 
 
 def printable(text: str) -> str:
-    """Return `text` without terminal control sequences and control characters; tabs and newlines stay."""
-    return _CONTROLS.sub("", _SEQUENCES.sub("", text.replace("\r\n", "\n")))
+    """Return `text` without terminal control sequences, control characters and invisible ones.
+
+    Tabs and newlines stay, and so do the joiners that emoji and some scripts are written with.
+    """
+    text = _CONTROLS.sub("", _SEQUENCES.sub("", text.replace("\r\n", "\n")))
+    return text if text.isascii() else _SELECTORS.sub("", _JOINERS.sub("", text))
 
 
 def beneath_message(stack: str, message: str) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,6 +18,20 @@ if TYPE_CHECKING:
 
 SERVICE = "ckfunc"
 ENVIRONMENT_HINT = "set CHATKITTY_CLIENT_ID and CHATKITTY_CLIENT_SECRET in the environment instead"
+TRUSTED_KEYRING = "CKFUNC_KEYRING"
+"""Names the class of a further keyring that may have secrets."""
+
+_ENCRYPTING = (
+    "keyring.backends.macOS.Keyring",
+    "keyring.backends.Windows.WinVaultKeyring",
+    "keyring.backends.SecretService.Keyring",
+    "keyring.backends.libsecret.Keyring",
+    "keyring.backends.kwallet.DBusKeyring",
+    "keyring.backends.kwallet.DBusKeyringKWallet4",
+)
+"""The backends of the package `keyring` that leave encryption to the system."""
+
+_DEEPEST_CHAIN = 8
 _ID, _SECRET = "CHATKITTY_CLIENT_ID", "CHATKITTY_CLIENT_SECRET"
 
 
@@ -134,7 +149,7 @@ def _kept(names: tuple[str, ...]) -> Login | None:
 
 
 def _backend() -> Any:
-    """Return the keyring's backend. Raises NoKeyring for none, and for those that write plain files."""
+    """Return the backend that secrets go to: the first one that is known to encrypt them. Raises NoKeyring."""
     try:
         import keyring
         from keyring.backends import fail, null
@@ -143,12 +158,38 @@ def _backend() -> Any:
     backend: Any = None
     with contextlib.suppress(Exception):  # backends are plug-ins: one that raises cannot be used, whatever it says
         backend = keyring.get_keyring()
-    # A chain of backends may be empty.
-    if backend is None or isinstance(backend, fail.Keyring | null.Keyring) or not getattr(backend, "backends", True):
+    found = [one for one in _chained(backend) if not isinstance(one, fail.Keyring | null.Keyring)]
+    trusted = {*_ENCRYPTING, os.environ.get(TRUSTED_KEYRING, "")}
+    for one in found:
+        if _type_name(one) in trusted:
+            return one
+    if not found:
         raise NoKeyring("this system has no keyring that ckfunc can use", hint=ENVIRONMENT_HINT)
-    if type(backend).__module__.startswith("keyrings.alt."):
-        raise NoKeyring(f"the keyring {backend.name!r} keeps secrets in a file that is not safe", hint=ENVIRONMENT_HINT)
-    return backend
+    raise NoKeyring(
+        f"the keyring {_type_name(found[0])} is not known to encrypt what it stores",
+        hint=f"{ENVIRONMENT_HINT}; {TRUSTED_KEYRING}=MODULE.CLASS names a keyring that you trust",
+    )
+
+
+def _chained(backend: Any, depth: int = 0) -> list[Any]:
+    """Return the backends that a chain passes secrets on to, however deep, in their order; else the backend itself."""
+    if backend is None or depth > _DEEPEST_CHAIN:
+        return []
+    inner = None
+    with contextlib.suppress(Exception):  # looks for backends as it is asked, and these are plug-ins
+        inner = getattr(backend, "backends", None)
+    if inner is None and not _is_chain(backend):
+        return [backend]
+    return [one for each in inner or () for one in _chained(each, depth + 1)]
+
+
+def _is_chain(backend: Any) -> bool:
+    return _type_name(backend) == "keyring.backends.chainer.ChainerBackend"
+
+
+def _type_name(backend: Any) -> str:
+    # Not isinstance: a backend that is derived from a safe one may store elsewhere.
+    return f"{type(backend).__module__}.{type(backend).__qualname__}"
 
 
 def _asked(call: Any, *arguments: str) -> Any:

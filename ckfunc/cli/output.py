@@ -436,9 +436,9 @@ def _width(segment: Segment) -> int:
 
 
 def _painted(segment: Segment, colour: bool) -> str:
-    if isinstance(segment, str):
-        return segment
-    text, style = segment
+    text, style = (segment, "plain") if isinstance(segment, str) else segment
+    if not (text.isascii() and text.isprintable()):
+        text = printable(text)  # whatever a command forgot
     looks = LOOKS.get(style)
     if not (colour and looks and text):
         return text

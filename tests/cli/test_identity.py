@@ -14,7 +14,7 @@ from typing import Any
 import keyring
 import pytest
 from keyring.backends import fail
-from support.keyring_file import FileKeyring
+from support.keyring_file import TRUSTED, FileKeyring
 from support.loopback import Reply, Request
 from support.scripted import RUNTIME, Platform, page_of, platform
 
@@ -46,6 +46,7 @@ def remote(monkeypatch: pytest.MonkeyPatch) -> Iterator[Platform]:
 @pytest.fixture
 def ring(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[FileKeyring]:
     monkeypatch.setenv("CKFUNC_TEST_KEYRING", str(tmp_path / "keyring.json"))
+    monkeypatch.setenv("CKFUNC_KEYRING", TRUSTED)
     before, made = keyring.get_keyring(), FileKeyring()
     keyring.set_keyring(made)
     yield made
@@ -234,7 +235,7 @@ def test_on_a_terminal_the_secret_is_asked_for_and_not_shown(
     leader, follower = os.openpty()
     environ = {
         **{name: value for name, value in os.environ.items() if name != "CI"},
-        "PYTHON_KEYRING_BACKEND": "support.keyring_file.FileKeyring",
+        "PYTHON_KEYRING_BACKEND": TRUSTED,
         "PYTHONPATH": str(Path(__file__).parent.parent),
     }
     command = [sys.executable, "-m", "ckfunc", "-C", str(project), "login"]

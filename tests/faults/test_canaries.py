@@ -29,7 +29,7 @@ from deploy.application import RemoteApplication
 from faults.proxy import CLIENT_ID, CLIENT_SECRET, TOKEN
 from faults.secrets_put_in import FILE, NUMBER, ONE, PEM, REMOTE, WRONG, leaking_files, leaks
 from faults.world import Content, World, world
-from support.keyring_file import FileKeyring
+from support.keyring_file import TRUSTED, FileKeyring
 from support.loopback import Reply, Request, serve
 
 from ckfunc.base.files import cache_dir
@@ -263,6 +263,7 @@ def furnish(top: Path, cache: Path) -> Place:
         "TMPDIR": str(top / "tmp"),
         "CKFUNC_CACHE_DIR": str(cache),
         "CKFUNC_TEST_KEYRING": str(top / "keyring.json"),
+        "CKFUNC_KEYRING": TRUSTED,
         "CHATKITTY_CLIENT_ID": CLIENT_ID,
         "CHATKITTY_CLIENT_SECRET": CLIENT_SECRET,
         "ONE": ONE,

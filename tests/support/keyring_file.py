@@ -9,6 +9,9 @@ from pathlib import Path
 from keyring.backend import KeyringBackend
 from keyring.errors import PasswordDeleteError
 
+TRUSTED = "support.keyring_file.FileKeyring"
+"""The value of CKFUNC_KEYRING that makes ckfunc use it."""
+
 
 class FileKeyring(KeyringBackend):
     """Keeps passwords as JSON; `refuses` makes every call fail as a locked keyring does."""

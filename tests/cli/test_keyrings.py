@@ -1,0 +1,122 @@
+"""Secrets go only to keyrings that are known to encrypt them, however these are wrapped."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import keyring
+import pytest
+from keyring.backend import KeyringBackend
+from keyring.backends import SecretService, fail, null
+from support.keyring_file import TRUSTED, FileKeyring
+
+from ckfunc.cli.credentials import Login, NoKeyring, forget_login, keep_login, keyring_name
+
+
+class Chain(KeyringBackend):
+    """A chain of backends that are given, as keyring makes one of those that it finds."""
+
+    viable = False  # or keyring would try it by itself
+
+    def __init__(self, *backends: Any) -> None:
+        super().__init__()
+        self.backends = list(backends)
+
+    def get_password(self, service: str, username: str) -> str | None:
+        return next((found for one in self.backends if (found := one.get_password(service, username))), None)
+
+    def set_password(self, service: str, username: str, password: str) -> None:
+        self.backends[0].set_password(service, username, password)
+
+
+class Wrapper(KeyringBackend):
+    """Hides another backend."""
+
+    viable = False
+
+    def __init__(self, inner: KeyringBackend) -> None:
+        super().__init__()
+        self._inner = inner
+
+    def get_password(self, service: str, username: str) -> str | None:
+        return self._inner.get_password(service, username)
+
+    def set_password(self, service: str, username: str, password: str) -> None:
+        self._inner.set_password(service, username, password)
+
+
+class DerivedFromSafe(SecretService.Keyring):
+    """Has the ancestors of a safe backend."""
+
+    viable = False
+
+
+@pytest.fixture
+def plain() -> Iterator[Any]:
+    """A backend of `keyrings.alt`, which need not be installed: it is known by its name."""
+    module = ModuleType("keyrings.alt.file")
+    made = type("PlaintextKeyring", (FileKeyring,), {"__module__": "keyrings.alt.file", "viable": False})
+    module.PlaintextKeyring = made  # type: ignore[attr-defined]
+    sys.modules[module.__name__] = module
+    yield made()
+    del sys.modules[module.__name__]
+
+
+@pytest.fixture(autouse=True)
+def restored(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
+    monkeypatch.setenv("CKFUNC_TEST_KEYRING", str(tmp_path / "keyring.json"))
+    monkeypatch.delenv("CKFUNC_KEYRING", raising=False)
+    before = keyring.get_keyring()
+    yield
+    keyring.set_keyring(before)
+
+
+@pytest.mark.parametrize(
+    "wrapped",
+    [
+        lambda plain: plain,
+        Chain,
+        lambda plain: Chain(null.Keyring(), Chain(fail.Keyring(), Chain(plain))),
+        Wrapper,
+        lambda plain: Chain(Wrapper(plain)),
+        lambda _: FileKeyring(),
+        lambda _: DerivedFromSafe(),
+    ],
+)
+def test_what_is_not_known_to_encrypt_gets_no_secret(plain: Any, wrapped: Any, tmp_path: Path) -> None:
+    keyring.set_keyring(wrapped(plain))
+    with pytest.raises(NoKeyring, match="is not known to encrypt what it stores") as caught:
+        keep_login(("name",), Login("id", "secret"))
+    assert caught.value.hint is not None and "CHATKITTY_CLIENT_SECRET" in caught.value.hint
+    assert not (tmp_path / "keyring.json").exists()
+
+
+@pytest.mark.parametrize(
+    "backend", [fail.Keyring(), null.Keyring(), Chain(), Chain(Chain(), null.Keyring()), Chain(fail.Keyring())]
+)
+def test_what_stores_nothing_is_no_keyring(backend: Any) -> None:
+    keyring.set_keyring(backend)
+    with pytest.raises(NoKeyring, match="this system has no keyring"):
+        keyring_name()
+
+
+def test_a_chain_in_a_circle_is_no_keyring() -> None:
+    chain = Chain()
+    chain.backends.append(chain)
+    keyring.set_keyring(chain)
+    with pytest.raises(NoKeyring):
+        keyring_name()
+
+
+def test_of_a_chain_the_first_that_encrypts_is_used_and_no_other(plain: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CKFUNC_KEYRING", TRUSTED)
+    trusted = FileKeyring()
+    keyring.set_keyring(Chain(fail.Keyring(), plain, Chain(trusted)))
+    assert keep_login(("name",), Login("id", "secret")) == trusted.name
+    assert len(trusted.entries()) == 1
+    assert forget_login(("name",))
+    assert trusted.entries() == {}
