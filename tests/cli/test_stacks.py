@@ -95,6 +95,45 @@ def test_a_message_that_names_the_script_names_the_file(ckfunc: Ckfunc, plain: P
     assert "  Error: handlers/start.ts" in start(ckfunc, plain, "jane").out.splitlines()
 
 
+def test_everything_that_a_run_prints_and_throws_is_shown_by_every_command(ckfunc: Ckfunc, plain: Path) -> None:
+    (plain / "handlers/start.ts").write_text("""\
+import { writeSync } from "node:fs";
+
+async function handleEvent(event: any, context: any) {
+  process.stdout.write("begun, ");
+  console.log("completed");
+  writeSync(2, "to descriptor 2\\n");
+  process.emitWarning("use another", "DeprecationWarning");
+  try {
+    await context.ChatKitty.Users.retrieveUser(99);
+  } catch (error) {
+    throw new AggregateError([error, new TypeError("second")], "both", { cause: "the reason" });
+  }
+}
+""")
+    (plain / "tests").mkdir()
+    case = f"cases:\n  - {{name: fails, type: {TYPE}, event: {{username: jane}}}}\n"
+    (plain / "tests/a.yaml").write_text(case)
+    assert ckfunc("-C", plain, "deploy").code == 0
+    for ran in (
+        ckfunc("-C", plain, "invoke", TYPE),
+        start(ckfunc, plain, "jane"),
+        ckfunc("-C", plain, "logs"),
+        ckfunc("-C", plain, "test"),
+    ):
+        expected = [
+            "log   begun, completed",
+            "error to descriptor 2",
+            "warn  DeprecationWarning: use another",
+            "Error 1 of 2: Error: GET /v1/users/99 answered 404: Resource not found: ",
+            "at handleEvent (handlers/start.ts:9:35)",
+            "Error 2 of 2: TypeError: second",
+            "at handleEvent (handlers/start.ts:11:",
+            "Caused by: the reason",
+        ]
+        assert [one for one in expected if one not in ran.out] == [], ran.out
+
+
 @pytest.mark.skipif(os.name != "posix", reason="Ctrl-C is sent as a signal")
 def test_watch_shows_the_file_too(ckfunc: Ckfunc, plain: Path) -> None:
     with ExitStack() as commands:
