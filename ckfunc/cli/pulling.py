@@ -189,7 +189,7 @@ def _texts(project: Project, found: Update) -> dict[str, str | bytes]:
     """Return what is to be written, by path: scripts with the newlines that their files have, and the manifest."""
     from ckfunc.manifest.change import with_changes
     from ckfunc.manifest.definition import MANIFEST_NAME
-    from ckfunc.pull.variables import example_text
+    from ckfunc.manifest.example import example_text
 
     root = project.root
     files: dict[str, str | bytes] = {}

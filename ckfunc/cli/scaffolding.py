@@ -101,7 +101,7 @@ def new_function(app: App, trigger_type: str, *, force: bool) -> None:
 
     root = app.root()
     written = new_handler(root, trigger_type, register=lambda name, path: add_function(root, name, path), force=force)
-    _say(app, root, written, also=[("functions.yaml", "updated")])
+    _say(app, root, (*written, *_update_example(root)), also=[("functions.yaml", "updated")])
 
 
 def write_types(app: App, *, install: bool = True) -> None:
@@ -121,12 +121,23 @@ def write_types(app: App, *, install: bool = True) -> None:
         app.output.warn(f"{problem.message}: the types lack what the project adds to them")
     # Links come first: whether they lead to the declarations of Node decides what the stubs say of it.
     links = _linked(app, project, install=install) if project else ()
-    written = write_stubs(root, schema=schema(), scope=scope, tests_schema=tests_schema())
+    written = write_stubs(root, schema=schema(), scope=scope, tests_schema=tests_schema()) + _update_example(root)
     if not app.output.json:
         links = tuple(one for one in links if one.action != "unchanged")
     _say(app, root, (*written, *links))
     for one in advice(root):
         app.output.warn(one)
+
+
+def _update_example(root: Path) -> tuple[Written, ...]:
+    """Add the variables that `.env.example` lacks; of a manifest that is not YAML, none are known."""
+    from ckfunc.manifest.example import EXAMPLE_NAME, missing_example
+    from ckfunc.scaffold.writing import write_all
+
+    with suppress(InvalidManifest):
+        if (text := missing_example(root)) is not None:
+            return write_all(root, {EXAMPLE_NAME: text}, force=True)
+    return ()
 
 
 def refresh_types(project: Project) -> None:
@@ -184,6 +195,7 @@ def _node_types(app: App) -> Path | None:
 
 def check_types(app: App) -> int:
     """Tell which files are not as `write_types` would leave them, write nothing, and return the exit code."""
+    from ckfunc.manifest.example import EXAMPLE_NAME, missing_example
     from ckfunc.runtime.node_types import known_node_types
     from ckfunc.scaffold.editor import advice
     from ckfunc.scaffold.packages import PLACE, has_links, known_packages, stale_links, with_node_types
@@ -191,6 +203,8 @@ def check_types(app: App) -> int:
 
     project = app.load_project(lenient=True)
     stale = stale_stubs(project.root, schema=schema(), scope=scope_of(project), tests_schema=tests_schema())
+    if missing_example(project.root) is not None:
+        stale[EXAMPLE_NAME] = "lacks variables of functions.yaml"
     wanted = project.runtime.dependencies or {}
     if wanted or has_links(project.root):
         known = known_packages(wanted, cache_dir())

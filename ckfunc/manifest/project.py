@@ -154,6 +154,14 @@ def is_protected(root: Path, target: str) -> bool:
     return said is not None and said.flag("protected")
 
 
+def all_referenced_variables(root: Path) -> tuple[str, ...]:
+    """Return the variables that the manifest refers to for any target, sorted. Raises as `targets` does."""
+    found: set[str] = set()
+    for name in targets(root):
+        found |= set(referenced_variables(root, name))
+    return tuple(sorted(found))
+
+
 def watched_files(root: Path, target: str | None) -> tuple[Path, ...]:
     """Return every file that `load` depends on, existing or not, as absolute paths.
 

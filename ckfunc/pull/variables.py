@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from dotenv.parser import Binding, parse_stream
-
-_EXAMPLE_HEAD = "# Copy to .env (for every target) or .env.TARGET (for one). Neither belongs in git.\n"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,14 +48,6 @@ def env_text(text: str, values: Mapping[str, str]) -> EnvFile:
     made = "".join(parts)
     added = "".join(line for name, line in lines.items() if line is not None and name not in written)
     return EnvFile(f"{_ended(made)}{added}", unwritable)
-
-
-def example_text(text: str | None, names: Iterable[str]) -> str:
-    """Return `.env.example` with every name in it, without values; `text` is what it holds now."""
-    found = _EXAMPLE_HEAD if text is None else text
-    there = {line.lstrip("# \t").removeprefix("export ").partition("=")[0].strip() for line in found.splitlines()}
-    missing = [name for name in names if name not in there]
-    return _ended(found) + "".join(f"{name}=\n" for name in missing)
 
 
 def _leading(binding: Binding) -> str:

@@ -11,6 +11,7 @@ from dotenv.parser import parse_stream
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ckfunc.manifest.example import example_text
 from ckfunc.manifest.interpolation import expand
 from ckfunc.manifest.tree import Mapping, Scalar, parse
 from ckfunc.model.function import Function, FunctionVersion
@@ -21,7 +22,7 @@ from ckfunc.pull.fresh import fresh_project
 from ckfunc.pull.names import handler_paths
 from ckfunc.pull.remote import described, file_text
 from ckfunc.pull.update import Said, update
-from ckfunc.pull.variables import env_text, example_text, reference_names
+from ckfunc.pull.variables import env_text, reference_names
 
 NAMES = st.from_regex(r"[A-Z_][A-Z0-9_]{0,8}", fullmatch=True)
 VALUES = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
