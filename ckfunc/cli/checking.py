@@ -8,13 +8,14 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ckfunc.base.errors import CkfuncError, InvalidFiles, UsageProblem
+from ckfunc.base.errors import CkfuncError, InvalidFiles, PackageUnknown, UsageProblem
 from ckfunc.base.files import cache_dir
 from ckfunc.base.nearest import nearest
 from ckfunc.check.findings import Finding, counted, of_problems
 from ckfunc.check.imports import sought
 from ckfunc.check.settings import settings_files
 from ckfunc.cli.context import App
+from ckfunc.cli.registry import UNCHECKED, installable
 
 if TYPE_CHECKING:
     from ckfunc.check.subject import Surroundings, Tools
@@ -77,7 +78,7 @@ def check_project(app: App, types: Sequence[str] = ()) -> Checked:
     Needs no credentials, and no value of a variable. Raises CkfuncError when it cannot come to a verdict: NoProject,
     UsageProblem for a type that the project lacks, CompilerMissing.
     """
-    from ckfunc.check.run import judge
+    from ckfunc.check.run import REQUIREMENT, judge
     from ckfunc.check.subject import subject_of
 
     try:
@@ -87,12 +88,13 @@ def check_project(app: App, types: Sequence[str] = ()) -> Checked:
     require_types(project, types)
     project = _narrowed(project, types)
     subject = subject_of(project, surroundings(project))
-    preparation, scripts = _Preparation(app, project), _Scripts(app, project)
+    packages = installable(app, project)
+    preparation, scripts = _Preparation(app, project, packages.failure), _Scripts(app, project)
     verdict = judge(subject, parse=partial(_parse, app), tools=preparation.tools, bundle=scripts.problems)
     named = (*verdict.files, *sought(verdict.findings))
     return Checked(
         root=project.root,
-        problems=verdict.findings,
+        problems=(*of_problems([packages.problem] if packages.problem else [], REQUIREMENT), *verdict.findings),
         scripts=tuple(one.path for one in subject.scripts),
         files=verdict.files,
         warnings=(*project.warnings, *preparation.warnings, *scripts.warnings),
@@ -143,10 +145,13 @@ def surroundings(project: Project) -> Surroundings:
 class _Preparation:
     """Makes sure that the compiler is there, and the packages whose types scripts use."""
 
-    def __init__(self, app: App, project: Project) -> None:
+    def __init__(self, app: App, project: Project, failure: CkfuncError | None) -> None:
+        """`failure` is why the packages are known not to be there."""
         self._app = app
         self._project = project
-        self.warnings: tuple[str, ...] = ()
+        self._failure = failure
+        told = failure is not None and not isinstance(failure, PackageUnknown)
+        self.warnings: tuple[str, ...] = (f"{failure.message}: {UNCHECKED}",) if failure and told else ()
 
     def tools(self) -> Tools:
         """Return what the types are judged with. Raises CompilerMissing."""
@@ -170,6 +175,8 @@ class _Preparation:
         if not mentions(root, listing(root).scripts, {*wanted, *(one.name for one in DEFAULT_PACKAGES)}):
             return True
         try:
+            if self._failure is not None:
+                raise self._failure
             packages = known_packages(wanted, cache_dir())
             if packages is None or packages.missing is not None:
                 packages = installed_packages(wanted, cache_dir(), self._app.output.detail)

@@ -20,6 +20,7 @@ from ckfunc.cli.gating import (
     wanted_gates,
 )
 from ckfunc.cli.output import USUAL_COLUMNS, Output
+from ckfunc.cli.registry import require_installable
 
 if TYPE_CHECKING:
     from ckfunc.deploy.plan import Plan
@@ -110,6 +111,7 @@ def deploy_project(app: App, wish: Wish) -> int:
     if wish.dry_run:
         with app.output.progress("comparing"):
             plan = run.prepare(project, client, check=check, cache=VersionCache(project.root), options=options)
+        require_installable(app, project, plan)
         tried = try_gates(app, gates, plan) if gates and not plan.is_empty else None
         show_plan(app.output, plan, verdicts=tried)
         require_open(tried or ())
@@ -134,9 +136,13 @@ def deploy_project(app: App, wish: Wish) -> int:
 def _gated(
     app: App, gates: Sequence[str], verdicts: list[Verdict], agree: Callable[[Plan], bool]
 ) -> Callable[[Plan], bool]:
-    """Return what lets a plan through once its gates have, and somebody agrees; `verdicts` gets what came of them."""
+    """Return what lets a plan through once its packages exist, its gates pass and somebody agrees.
+
+    `verdicts` gets what came of the gates.
+    """
 
     def agreed(plan: Plan) -> bool:
+        require_installable(app, app.project(), plan)
         if not gates:
             return agree(plan)
         verdicts.extend(try_gates(app, gates, plan))

@@ -27,6 +27,7 @@ from ckfunc.cli.context import App
 from ckfunc.cli.deploying import checker, remember
 from ckfunc.cli.invocations import stream_logs
 from ckfunc.cli.output import USUAL_COLUMNS
+from ckfunc.cli.registry import require_installable
 from ckfunc.cli.scaffolding import refresh_types
 from ckfunc.deploy import run
 from ckfunc.deploy.guards import NeedsFlag
@@ -196,6 +197,9 @@ class Watcher:
         except NeedsFlag as problem:
             self._fail(problem)
             return
+        except InvalidFiles as problem:
+            self._say_broken(problem)
+            return
         except (Busy, Unreachable, ServiceTrouble, UnreadableAnswer) as problem:
             self._try_later(problem)
             return
@@ -262,6 +266,7 @@ class Watcher:
         app = self._app
 
         def confirm(plan: Plan) -> bool:
+            require_installable(app, project, plan)
             self._warn_of_others(plan)
             return True  # the watch itself was agreed to, and its target is still the same
 

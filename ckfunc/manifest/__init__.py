@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ckfunc.manifest.edit import add_function
 from ckfunc.manifest.project import (
+    dependency_places,
     environment_texts,
     find_root,
     find_target,
@@ -20,6 +21,7 @@ from ckfunc.manifest.variables import connection_variables
 __all__ = [
     "add_function",
     "connection_variables",
+    "dependency_places",
     "environment_texts",
     "find_root",
     "find_target",

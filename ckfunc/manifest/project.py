@@ -116,6 +116,21 @@ def function_types(root: Path) -> tuple[str, ...]:
     return tuple(section.keys) if section else ()
 
 
+def dependency_places(root: Path) -> dict[str, tuple[int, int]]:
+    """Return line and column of each entry of `runtime.dependencies`, and under "" those of the section.
+
+    Raises NoProject, or InvalidManifest when the manifest is not YAML.
+    """
+    manifest, found = _read(root.resolve())
+    if manifest is None:
+        raise refused(*found)
+    runtime = manifest.branch("runtime")
+    section = runtime.branch("dependencies") if runtime else None
+    key = runtime.keys.get("dependencies") if runtime else None
+    places = {"": (key.line, key.column) if key else (1, 1)}
+    return places | {name: (one.line, one.column) for name, one in (section.keys if section else {}).items()}
+
+
 def environment_texts(root: Path, target: str) -> tuple[dict[str, str] | None, dict[str, str] | None]:
     """Return the environment as the manifest writes it, references not resolved: of all targets, and of `target` alone.
 

@@ -124,6 +124,53 @@ def test_what_a_deploy_takes_away_and_what_it_leaves_out_counts(ckfunc: Ckfunc, 
     assert refused.code == 1 and "handlers/start.ts:1:16: ms is not in runtime.dependencies" in refused.err
 
 
+@pytest.mark.parametrize(
+    ("entry", "said"),
+    [
+        ("ms: ^99.0.0", "functions.yaml:4:26: npm has no version that matches ms@^99.0.0"),
+        (
+            'ms: 2.1.3, "@ckfunc-tests/no-such": 1.x',
+            "functions.yaml:4:37: npm knows no package @ckfunc-tests/no-such@1.x",
+        ),
+    ],
+)
+def test_a_package_that_the_registry_lacks_is_refused_at_its_entry(
+    ckfunc: Ckfunc, local: Path, entry: str, said: str
+) -> None:
+    (local / "handlers/start.ts").write_text(GOOD)
+    manifest(local, f"{{{entry}}}")
+    checked = ckfunc("-C", local, "check")
+    assert checked.code == 1 and checked.out.startswith(said)
+    for arguments in ([], ["--dry-run"]):
+        refused = ckfunc("-C", local, "deploy", *arguments)
+        assert refused.code == 1
+        assert "error: functions.yaml names a package that cannot be installed" in refused.err
+        assert f"  {said}" in refused.err
+    assert ckfunc("-C", local, "versions", TYPE).code == 1
+
+
+def test_without_a_network_packages_are_not_checked_but_warned_of(
+    ckfunc: Ckfunc, local: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (local / "handlers/start.ts").unlink()
+    (local / "handlers/start.js").write_text(GOOD)
+    manifest(local, "{ms: 2.1.2}")
+    text = (local / "functions.yaml").read_text()
+    (local / "functions.yaml").write_text(text.replace("start.ts", "start.js"))
+    (local / "tsconfig.json").unlink()
+    with monkeypatch.context() as offline:
+        offline.setenv("CKFUNC_CACHE_DIR", str(tmp_path / "empty"))
+        offline.setenv("npm_config_registry", "http://127.0.0.1:9")
+        offline.setenv("npm_config_cache", str(tmp_path / "npm"))
+        offline.setenv("npm_config_fetch_retries", "0")
+        for command in ("check", "deploy"):
+            ran = ckfunc("-C", local, command)
+            assert ran.code == 0, ran.err
+            assert "it was not checked that the packages can be installed" in ran.err
+        again = ckfunc("-C", local, "deploy")  # nothing changes: npm is not asked
+        assert again.code == 0 and "not checked" not in again.err
+
+
 def test_a_watch_keeps_what_was_deployed_last(ckfunc: Ckfunc, local: Path) -> None:
     (local / "handlers/start.ts").write_text(GOOD)
     (local / "handlers/sent.ts").write_text(GOOD)
