@@ -181,6 +181,21 @@ def test_the_source_that_a_syntax_error_shows_is_kept(run):
     ]
 
 
+def test_an_error_of_another_realm_is_told_like_any_other(run):
+    code = "throw new RangeError('far', { cause: new Error('inner') })"
+    assert stack_of(run, f"require('vm').runInNewContext(`{code}`);") == [
+        "RangeError: far",
+        "evalmachine.<anonymous>:1",
+        code,
+        "^",
+        "    at evalmachine.<anonymous>:1:7",
+        "    at PLACE",
+        "Caused by: Error: inner",
+        "    at evalmachine.<anonymous>:1:38",
+        "    at PLACE",
+    ]
+
+
 def test_a_message_that_looks_like_a_stack_stays_a_message(run):
     error = run(r"function handleEvent() { throw new Error('one\n    at fake (x.js:1:1)\ntwo'); }").error
     assert error.message == "one\n    at fake (x.js:1:1)\ntwo"

@@ -128,8 +128,9 @@ function framesOf(error) {
   const stack = read(error, 'stack');
   const message = read(error, 'message');
   const first = stack.search(/^[ \t]+at /m);
-  const said = message === '' ? -1 : stack.indexOf(message);
-  const known = said >= 0 && (first < 0 || said <= first);
+  // The source that a stack may begin with can hold the message too.
+  const said = message === '' ? -1 : first < 0 ? stack.indexOf(message) : stack.lastIndexOf(message, first);
+  const known = said >= 0;
   const head = known ? stack.slice(0, said) : stack.slice(0, first < 0 ? stack.length : first);
   const rest = known ? stack.slice(said + message.length) : stack.slice(head.length);
   const above = head.split('\n');
