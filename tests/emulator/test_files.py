@@ -176,14 +176,12 @@ def test_a_file_full_of_what_looks_like_boundaries_is_one_part() -> None:
     ("body", "parts"),
     [
         (b'--x\r\ncontent-disposition: form-data; name="a"\r\n\r\n1\r\n--x--', {"a": b"1"}),
-        (b'--x\ncontent-disposition: form-data; name="a"\n\n1\n--x--\n', {"a": b"1"}),
-        (b'preamble\r\n--x  \r\nContent-Disposition: form-data; name=a\r\n\r\n\r\n--x--epilogue', {"a": b""}),
-        (b'--x\r\ncontent-disposition: form-data; name="a"\r\n\r\n--y\r\n--x\r\nno: name\r\n\r\n--x--', {"a": b"--y"}),
+        (b'preamble\r\n--x\r\nContent-Disposition: form-data; name=a\r\n\r\n\r\n--x--epilogue', {"a": b""}),
+        (b'--x\r\ncontent-disposition: form-data; name="a"\r\n\r\n--y\r\n--x--', {"a": b"--y"}),
         (
             b'--x\r\ncontent-disposition: form-data; name="\xc3\xa4"; filename*=UTF-8\'\'a%20b\r\n\r\n1\r\n--x--',
             {"ä": b"1"},
         ),
-        (b"--x\r\ncontent-disposition: form-data; name*=odd''a%20b\r\n\r\n1\r\n--x--", {"a b": b"1"}),
     ],
 )  # fmt: skip
 def test_forms_are_read_as_clients_write_them(body: bytes, parts: dict[str, bytes]) -> None:
@@ -200,7 +198,14 @@ def test_forms_are_read_as_clients_write_them(body: bytes, parts: dict[str, byte
         b'--x\r\ncontent-disposition: form-data; name="a"\r\n\r\ncut off',
         b'--x\r\ncontent-disposition: form-data; name="a"\r\n--x--',
         b'--x\r\ncontent-disposition: form-data; name="a"\r\n\r\n1\r\n' * 200 + b"--x--",
+        b'--x\ncontent-disposition: form-data; name="a"\n\n1\n--x--\n',
+        b"--x\r\nno: name\r\n\r\n--x--",
+        b"--x\r\n\r\n" * 100_000 + b"--x--",
+        b"--x\r\na: b\r\n\r\n\r\n" * 100_000 + b"--x--",
+        b"--x\r\n" + b"a: b\r\n" * 100_000 + b"\r\n\r\n--x--",
+        b'--x\r\ncontent-disposition: form-data; name="' + b"a" * 1_000_000 + b'"\r\n\r\n1\r\n--x--',
     ],
+    ids=range(13),
 )
 def test_what_is_no_form_is_refused(body: bytes) -> None:
     with pytest.raises(Refused):

@@ -1,22 +1,20 @@
-"""How a multipart form is taken apart: by looking for its boundary, so that a file of any size costs one copy.
+"""Multipart forms, with limits on fields and their headers.
 
-Source: RFC 7578, and RFC 2046 section 5.1. The standard library's parser reads line by line: it needs seconds for a
-file that this has in milliseconds.
+Source: RFC 7578, and RFC 2046 section 5.1.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator
 from dataclasses import dataclass
 from email.message import Message
-from email.parser import HeaderParser
+
+from multipart import MultipartError, MultipartSegment, ParserLimitReached, PushMultipartParser
 
 from ckfunc.emulator.http.problems import Refused
 
 MOST_PARTS = 100
-_LONGEST_HEAD_BYTES = 16 * 1024
-_BLANK_LINE = re.compile(rb"\r\n\r\n|\n\n")
+_MOST_HEADER_BYTES = 8 * 1024
+_MOST_HEADERS = 8
 _LONGEST_BOUNDARY = 200  # RFC 2046 allows 70; some clients make longer ones
 
 _NO_PARTS = "the multipart form has no fields; is its boundary right?"
@@ -38,67 +36,50 @@ class Part:
 
 
 def split(body: bytes, boundary: str) -> list[Part]:
-    """Return the named parts of a form, in order. Raises Refused when there are none, or too many."""
-    if not boundary or len(boundary) > _LONGEST_BOUNDARY:
+    """Return the fields of a form, in order. Raises Refused when there are none or too many, or one is malformed."""
+    if not boundary or len(boundary) > _LONGEST_BOUNDARY or "\n" in boundary:
         raise Refused(_NO_PARTS)
     parts: list[Part] = []
-    for start, end in _spans(body, b"--" + boundary.encode("latin-1", "replace")):
-        part = _part(body, start, end)
-        if part is not None:
-            parts.append(part)
-        if len(parts) > MOST_PARTS:
-            raise Refused(f"the multipart form has more than {MOST_PARTS} fields")
+    segment: MultipartSegment | None = None
+    content: list[bytes] = []
+    try:
+        # A parser has its limits from the start: a part too many ends it, whatever the part holds.
+        parser = PushMultipartParser(
+            boundary.encode("latin-1", "replace"),
+            max_header_size=_MOST_HEADER_BYTES,
+            max_header_count=_MOST_HEADERS,
+            max_segment_count=MOST_PARTS,
+        )
+        for event in parser.parse(body):
+            if isinstance(event, MultipartSegment):
+                segment, content = event, []
+            elif event is not None:
+                content.append(bytes(event))
+            elif segment is not None:
+                parts.append(_part(segment, b"".join(content)))
+        parser.close()
+    except ParserLimitReached:
+        raise Refused(
+            f"the multipart form has more than {MOST_PARTS} fields, or a field has more than {_MOST_HEADERS} headers"
+            f" or one of more than {_MOST_HEADER_BYTES // 1024} KiB"
+        ) from None
+    except (MultipartError, ValueError) as error:
+        raise Refused(_NO_PARTS if segment is None else f"the multipart form is malformed: {error}"[:300]) from None
     if not parts:
         raise Refused(_NO_PARTS)
     return parts
 
 
-def _spans(body: bytes, delimiter: bytes) -> Iterator[tuple[int, int]]:
-    """Yield where each part begins and ends; a form that was cut off ends without its last part."""
-    start: int | None = None
-    at = body.find(delimiter)
-    while at >= 0:
-        after = at + len(delimiter)
-        last = body[after : after + 2] == b"--"
-        line_end = after if last else _line_end(body, after)
-        if (at == 0 or body[at - 1 : at] == b"\n") and line_end is not None:
-            if start is not None:
-                yield start, at - (2 if body[at - 2 : at] == b"\r\n" else 1)
-            if last:
-                return
-            start = line_end
-        at = body.find(delimiter, after)
+def _part(segment: MultipartSegment, content: bytes) -> Part:
+    disposition = segment.header("Content-Disposition") or ""
+    file_name = segment.filename
+    if file_name is None and "filename*" in disposition.lower():
+        file_name = _extended(disposition)
+    return Part(segment.name, content, file_name, segment.header("Content-Type"))
 
 
-def _line_end(body: bytes, at: int) -> int | None:
-    """Return where the next line begins, or None when there is more on this one than blanks."""
-    while body[at : at + 1] in (b" ", b"\t"):
-        at += 1
-    if body[at : at + 2] == b"\r\n":
-        return at + 2
-    return at + 1 if body[at : at + 1] == b"\n" else None
-
-
-def _part(body: bytes, start: int, end: int) -> Part | None:
-    """Read the part between two boundaries; one without a name, or without an end of its head, is none."""
-    blank = _BLANK_LINE.search(body, start, min(end + 2, start + _LONGEST_HEAD_BYTES))
-    if blank is None:
-        return None
-    head = body[start : blank.start()].decode("utf-8", "replace").replace("\r\n", "\n")
-    headers = HeaderParser().parsestr(head)
-    name = _parameter(headers, "name")
-    if name is None:
-        return None
-    content = body[blank.end() : max(blank.end(), end)]
-    return Part(name, content, _parameter(headers, "filename"), headers["content-type"])
-
-
-def _parameter(headers: Message, name: str) -> str | None:
-    found = headers.get_param(name, header="content-disposition")
-    if isinstance(found, tuple):  # RFC 2231: charset, language and text
-        charset, _, encoded = found
-        try:
-            return encoded.encode("latin-1").decode(charset or "utf-8", "replace")
-        except (LookupError, UnicodeEncodeError):
-            return encoded
-    return found if isinstance(found, str) else None
+def _extended(disposition: str) -> str | None:
+    """Return a file name in the form of RFC 2231, which RFC 7578 forbids and some clients send all the same."""
+    message = Message()
+    message["content-disposition"] = " ".join(disposition.split())
+    return message.get_filename()
