@@ -33,7 +33,7 @@ def run_in_foreground(app: App, host: str, port: int, data: Path | None, seed: P
     from ckfunc.emulator.owning import UnusableDirectory
     from ckfunc.emulator.store.trouble import UnwritableDatabase
 
-    if not is_loopback(host):
+    if not is_loopback(host.strip("[]")):
         app.output.warn(f"whoever reaches {host} can run code here: the emulator's credentials are no secret")
 
     def ready(url: str) -> None:

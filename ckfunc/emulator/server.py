@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import logging
 import signal
 import socket
@@ -71,7 +72,7 @@ class Emulator:
         ahead: Callable[[str], Environment | HandlerError] | None = None,
     ) -> None:
         self._data_dir = data_dir
-        self._host = host
+        self._host = host[1:-1] if host.startswith("[") and host.endswith("]") else host
         self._port = port
         self._limits = limits or Limits()
         self._cache = cache
@@ -216,13 +217,28 @@ class Emulator:
                 listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             listener.bind((self._host, self._port))
             listener.listen(2048)
-        except (OSError, OverflowError) as error:
+        except (OSError, OverflowError, UnicodeError) as error:
             listener.close()
-            raise Busy(
-                f"cannot listen on {self._host}:{self._port}: {getattr(error, 'strerror', None) or error}",
-                hint="choose another --port (0 takes any free one), or stop what uses it",
-            ) from None
+            raise self._cannot_listen(error) from None
         return listener
+
+    def _cannot_listen(self, error: Exception) -> Busy:
+        """Return the failure to listen, with a hint at what is wrong: the host, or the port."""
+        host, number = self._host, getattr(error, "errno", None)
+        if isinstance(error, socket.gaierror | UnicodeError):
+            told, hint = f"{host!r} is no address of this machine", "choose another host, such as 127.0.0.1 or ::1"
+        elif number in (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT):
+            told = getattr(error, "strerror", None) or str(error)
+            hint = "choose an address of this machine, such as 127.0.0.1"
+        elif number == errno.EACCES:
+            told, hint = "Permission denied", "choose another port, from 1024 on (0 takes any free one)"
+        elif isinstance(error, OverflowError):
+            told, hint = "there is no such port", "choose a port from 0 to 65535"
+        else:
+            told = getattr(error, "strerror", None) or str(error)
+            hint = "choose another --port (0 takes any free one), or stop what uses it"
+        shown = f"[{host}]" if ":" in host else host
+        return Busy(f"cannot listen on {shown}:{self._port}: {told}", hint=hint)
 
     def _run(self, listener: socket.socket, held: ExitStack) -> None:
         with held:

@@ -200,13 +200,37 @@ def test_an_open_connection_does_not_hold_up_the_end(tmp_path: Path) -> None:
             client.get("/v1/application")
 
 
-def test_the_loopback_of_ip_6_can_be_served_where_there_is_one() -> None:
+@pytest.mark.parametrize(
+    ("host", "told", "hint"),
+    [
+        ("no.such.host.invalid", "'no.such.host.invalid' is no address of this machine", "choose another host"),
+        ("a" * 70, "is no address of this machine", "choose another host"),
+        ("192.0.2.1", "cannot listen on 192.0.2.1:0: ", "choose an address of this machine"),
+        ("[2001:db8::1]", r"cannot listen on \[2001:db8::1\]:0: ", "choose an address of this machine"),
+    ],
+)
+def test_a_host_that_is_not_this_machine_is_refused_with_a_hint_at_the_host(host: str, told: str, hint: str) -> None:
+    with pytest.raises(CkfuncError, match=told) as caught:
+        Emulator(None, host=host, cache=cache_dir()).start()
+    assert hint in (caught.value.hint or "")
+
+
+def test_a_port_that_is_taken_is_refused_with_a_hint_at_the_port() -> None:
+    with contextlib.closing(socket.create_server(("127.0.0.1", 0))) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(CkfuncError, match=f"cannot listen on 127.0.0.1:{port}: Address already in use") as caught:
+            Emulator(None, port=port, cache=cache_dir()).start()
+    assert "another --port" in (caught.value.hint or "")
+
+
+@pytest.mark.parametrize("host", ["::1", "[::1]"])
+def test_the_loopback_of_ip_6_can_be_served_where_there_is_one(host: str) -> None:
     try:
         with contextlib.closing(socket.create_server(("::1", 0), family=socket.AF_INET6)):
             pass
     except OSError:
         pytest.skip("this machine has no IPv6 loopback")
-    with running(None, host="::1") as (emulator, client):
+    with running(None, host=host) as (emulator, client):
         assert emulator.url.startswith("http://[::1]:")
         assert client.get("/v1/application").json()["_links"]["self"]["href"].startswith(emulator.url)
 
