@@ -17,6 +17,7 @@ from ckfunc.base.files import cache_dir
 from ckfunc.base.inside import STATE_DIRECTORY, require_inside, require_own_state
 from ckfunc.cli.output import Output
 from ckfunc.cli.settings import Settings
+from ckfunc.model.limits import KEPT_INVOCATIONS
 
 if TYPE_CHECKING:
     from ckfunc.api import Client, Connection
@@ -235,12 +236,14 @@ class App:
 
         return find_running(self.emulator_data)
 
-    def start_emulator(self, *, port: int = 0, seed: Seed | None = None) -> str:
+    def start_emulator(
+        self, *, port: int = 0, seed: Seed | None = None, keep_invocations: int = KEPT_INVOCATIONS
+    ) -> str:
         """Run this project's emulator until the command ends, and return its address."""
         from ckfunc.emulator.owning import UnusableDirectory
         from ckfunc.emulator.store.trouble import UnwritableDatabase
 
-        emulator = self.emulator(self.emulator_data, port=port, seed=seed)
+        emulator = self.emulator(self.emulator_data, port=port, seed=seed, keep_invocations=keep_invocations)
         until = self.clock.monotonic_s() + STARTING_S
         while True:
             try:
@@ -280,12 +283,26 @@ class App:
         )
 
     def emulator(
-        self, data: Path | None, *, host: str = "127.0.0.1", port: int = 0, seed: Seed | None = None
+        self,
+        data: Path | None,
+        *,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        seed: Seed | None = None,
+        keep_invocations: int = KEPT_INVOCATIONS,
     ) -> Emulator:
         """Make an emulator that has not started yet; `data` None keeps nothing, `seed` is what it begins with."""
         from ckfunc.emulator.server import Emulator
 
-        return Emulator(data, host=host, port=port, cache=cache_dir(), on_event=self.output.detail, seed=seed)
+        return Emulator(
+            data,
+            host=host,
+            port=port,
+            cache=cache_dir(),
+            on_event=self.output.detail,
+            seed=seed,
+            keep_invocations=keep_invocations,
+        )
 
     def secrets(self) -> tuple[str, ...]:
         """Return what must not be kept in a report of a bug, as far as it was read; never raises."""

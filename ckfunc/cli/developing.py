@@ -46,7 +46,7 @@ _RECENT = 5
 """How many recent events can be chosen."""
 
 
-def develop(app: App, port: int, seed: Path | None, *, yes: bool) -> int:
+def develop(app: App, port: int, seed: Path | None, *, yes: bool, keep_invocations: int) -> int:
     """Run an emulator, deploy to it on every save and show what runs, until told to end; return the exit code."""
     target = _target(app)
     project = app.sources()  # what is wrong with the manifest is said before anything starts
@@ -59,7 +59,7 @@ def develop(app: App, port: int, seed: Path | None, *, yes: bool) -> int:
             hint=f"ckfunc emulator seed {seed}",
         )
     planted = read_seed_file(app, seed)[0] if seed else None
-    url = running or app.start_emulator(port=port, seed=planted)
+    url = running or app.start_emulator(port=port, seed=planted, keep_invocations=keep_invocations)
     if app.output.json:
         app.output.record({"ready": url})
     else:

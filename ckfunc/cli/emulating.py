@@ -24,7 +24,9 @@ def data_directory(app: App, given: Path | None, ephemeral: bool) -> Path | None
         raise NoProject(problem.message, hint="run it in a project, or give --data-dir DIR or --ephemeral") from None
 
 
-def run_in_foreground(app: App, host: str, port: int, data: Path | None, seed: Path | None = None) -> None:
+def run_in_foreground(
+    app: App, host: str, port: int, data: Path | None, seed: Path | None, keep_invocations: int
+) -> None:
     """Serve until Ctrl-C or SIGTERM, which is how an emulator is meant to end: the exit code is 0.
 
     `seed` names a file with what to begin with; raises InvalidFiles.
@@ -44,7 +46,8 @@ def run_in_foreground(app: App, host: str, port: int, data: Path | None, seed: P
 
     planted = read_seed_file(app, seed)[0] if seed else None
     try:
-        app.emulator(data, host=host, port=port, seed=planted).run_forever(ready)
+        emulator = app.emulator(data, host=host, port=port, seed=planted, keep_invocations=keep_invocations)
+        emulator.run_forever(ready)
     except (UnusableDirectory, UnwritableDatabase) as problem:
         if not problem.unwritable:
             raise

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from ckfunc.cli.completing import complete_targets
+from ckfunc.model.limits import KEPT_INVOCATIONS
 
 if TYPE_CHECKING:
     from ckfunc.cli.context import App
@@ -34,6 +35,18 @@ def _setting(name: str) -> Callable[[click.Context, click.Parameter, Any], Any]:
 def _option(*names: str, sets: str, **attributes: Any) -> Callable[[F], F]:
     # A name of its own: a command may have an argument `directory`.
     return click.option(*names, f"common_{sets}", expose_value=False, callback=_setting(sets), **attributes)
+
+
+def keep_invocations_option(function: F) -> F:
+    """Add the option of how many invocations an emulator keeps."""
+    return click.option(
+        "--keep-invocations",
+        type=click.IntRange(min=1),
+        default=KEPT_INVOCATIONS,
+        show_default=True,
+        metavar="N",
+        help="Keep the last N invocations.",
+    )(function)
 
 
 def common_options(function: F) -> F:

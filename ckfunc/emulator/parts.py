@@ -35,6 +35,7 @@ def open_services(
     seed: Seed | None,
     copy_of: Path | None,
     unwritable: str | None,
+    keep_invocations: int,
     on_event: Callable[[str], None],
 ) -> Services:
     """Open the data of `data_dir` (None: in memory, a copy of that of `copy_of` if given) and put to work what uses it.
@@ -56,7 +57,14 @@ def open_services(
     tokens = Tokens(SystemClock(), token_lifetime_s)
     compiler = compiler or opened.enter_context(OwnCompiler())
     opened.push_async_callback(hosts.close)  # before the database
-    dispatcher = Dispatcher(database, hosts=hosts, compiler=compiler, base_url=url, on_event=on_event)
+    dispatcher = Dispatcher(
+        database,
+        hosts=hosts,
+        compiler=compiler,
+        base_url=url,
+        on_event=on_event,
+        keep_invocations=keep_invocations,
+    )
     opened.push_async_callback(dispatcher.close)
     background = runner.Jobs(database, path, on_event)
     opened.push_async_callback(background.close)

@@ -23,6 +23,7 @@ from ckfunc.emulator.http.auth import DEFAULT_LIFETIME_S
 from ckfunc.emulator.http.guards import is_loopback
 from ckfunc.emulator.owning import owned
 from ckfunc.model.execution import HandlerError, Limits
+from ckfunc.model.limits import KEPT_INVOCATIONS
 from ckfunc.model.seed import Seed
 
 if TYPE_CHECKING:
@@ -50,6 +51,7 @@ class Emulator:
     changes there. With `unwritable`, requests that would change anything are refused for that reason. `compiler` is
     used, and left open, in place of one of its own. Without `spares`, no process is booted ahead of the function that
     will need it. With `inspect_port`, a run waits for a debugger at that port.
+    Of the invocations of all functions, the last `keep_invocations` are kept.
     `ahead` tells, for the base URL, in which environment the first function will run: its process is booted at once.
     """
 
@@ -66,6 +68,7 @@ class Emulator:
         seed: Seed | None = None,
         copy_of: Path | None = None,
         unwritable: str | None = None,
+        keep_invocations: int = KEPT_INVOCATIONS,
         compiler: Compiler | None = None,
         spares: bool = True,
         inspect_port: int | None = None,
@@ -81,6 +84,7 @@ class Emulator:
         self._seed = seed
         self._copy_of = copy_of
         self._unwritable = unwritable
+        self._keep_invocations = keep_invocations
         self._compiler = compiler
         self._spares = spares
         self._inspect_port = inspect_port
@@ -299,6 +303,7 @@ class Emulator:
             seed=self._seed,
             copy_of=self._copy_of,
             unwritable=self._unwritable,
+            keep_invocations=self._keep_invocations,
             on_event=self._on_event,
         )
         return services, server_of(services, loopback_only=is_loopback(self._host))

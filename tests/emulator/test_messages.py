@@ -217,11 +217,6 @@ def test_messages_are_filtered_by_sender_and_text(client: httpx.Client, room: di
 @pytest.mark.parametrize(
     "params",
     [
-        {"size": "0"},
-        {"size": "-1"},
-        {"size": "x"},
-        {"size": "2001"},
-        {"size": "9" * 30},
         {"start": "x"},
         {"next": "1.5"},
         {"next": "9" * 30},

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from ckfunc.cli.context import App
-from ckfunc.cli.options import FILE, common_options, pass_app
+from ckfunc.cli.options import FILE, common_options, keep_invocations_option, pass_app
 
 
 @click.command(
@@ -23,9 +23,10 @@ Examples:
 )
 @click.option("--seed", type=FILE, metavar="FILE", help="Add what this file holds, unless it is there.")
 @click.option("-y", "--yes", is_flag=True, help="Do not ask, even if the emulator target is protected.")
+@keep_invocations_option
 @common_options
 @pass_app
-def dev(app: App, port: int, seed: Path | None, yes: bool) -> int:
+def dev(app: App, port: int, seed: Path | None, yes: bool, keep_invocations: int) -> int:
     """Run the local platform, deploy to it on every save, and show every invocation, until q or Ctrl-C.
 
     On a terminal, the last line is the status: r fires the last event again (a sample if there was none), t chooses a
@@ -35,4 +36,4 @@ def dev(app: App, port: int, seed: Path | None, yes: bool) -> int:
     """
     from ckfunc.cli.developing import develop
 
-    return develop(app, port, seed, yes=yes)
+    return develop(app, port, seed, yes=yes, keep_invocations=keep_invocations)

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import click
 
 from ckfunc.cli.context import App
-from ckfunc.cli.options import common_options, pass_app
+from ckfunc.cli.options import common_options, keep_invocations_option, pass_app
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -57,11 +57,19 @@ Examples:
 @click.option("--data-dir", type=click.Path(path_type=Path, file_okay=False), help="Keep data here.")
 @click.option("--ephemeral", is_flag=True, help="Keep nothing after the end.")
 @click.option("--seed", type=_FILE, metavar="FILE", help="Add what this file holds, unless it is there.")
+@keep_invocations_option
 @common_options
 @pass_app
 @click.pass_context
 def emulator(
-    ctx: click.Context, app: App, host: str, port: int, data_dir: Path | None, ephemeral: bool, seed: Path | None
+    ctx: click.Context,
+    app: App,
+    host: str,
+    port: int,
+    data_dir: Path | None,
+    ephemeral: bool,
+    seed: Path | None,
+    keep_invocations: int,
 ) -> None:
     """Run the local platform until Ctrl-C.
 
@@ -73,7 +81,7 @@ def emulator(
         return
     from ckfunc.cli.emulating import data_directory, run_in_foreground
 
-    run_in_foreground(app, host, port, data_directory(app, data_dir, ephemeral), seed)
+    run_in_foreground(app, host, port, data_directory(app, data_dir, ephemeral), seed, keep_invocations)
 
 
 @emulator.command(name="export")

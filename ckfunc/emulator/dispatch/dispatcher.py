@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import sqlite3
 from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any, Protocol, TypeVar
 
@@ -21,6 +23,7 @@ from ckfunc.emulator.store.trouble import trouble_with
 from ckfunc.model.execution import Compiled, Environment, HandlerError, HandlerVersion, Outcome, Steady
 from ckfunc.model.function import Function, FunctionVersion
 from ckfunc.model.invocation import ConsoleLine, Invocation, InvocationDetail
+from ckfunc.model.limits import KEPT_INVOCATIONS
 
 MOST_WAITING = 10_000
 """Events that may wait for their run; further ones fail at once."""
@@ -28,6 +31,7 @@ MOST_AT_ONCE = 64
 """Runs of events in the background that are under way at the same time."""
 MOST_WARM = 8
 """Functions whose hosts are started before their first event; the others start at it."""
+_ENDS_BETWEEN_PRUNES = 64
 STOPPED = HandlerError("EmulatorStopped", "the emulator stopped before this run ended")
 
 T = TypeVar("T")
@@ -91,6 +95,7 @@ class Dispatcher:
         base_url: str,
         on_event: Callable[[str], None] | None = None,
         most_waiting: int = MOST_WAITING,
+        keep_invocations: int = KEPT_INVOCATIONS,
     ) -> None:
         self.base_url = base_url
         self.chained = True
@@ -102,6 +107,9 @@ class Dispatcher:
         self._compiler = compiler
         self._on_event = on_event or (lambda _line: None)
         self._most_waiting = most_waiting
+        self._keep_invocations = keep_invocations
+        self._ended = 0
+        self._pruning: asyncio.Task[None] | None = None
         self._depths = Depths()
         self._endings = Endings(database, self.recorder, self._on_event)
         self._tasks: set[asyncio.Task[Any]] = set()
@@ -283,10 +291,19 @@ class Dispatcher:
         if self._running.pop(invocation_id, None) is None:
             return
         self._endings.store(invocation_id, outcome)
+        self._ended += 1
+        if self._ended % _ENDS_BETWEEN_PRUNES == 1 and (self._pruning is None or self._pruning.done()):
+            self._pruning = self._keep(self._prune())
         self._on_event(
             f"{started.function.type} v{started.invocation.version_number} {outcome.status.value}"
             f" in {outcome.duration_ms:.0f} ms" + (f": {outcome.error.message}" if outcome.error else "")
         )
+
+    async def _prune(self) -> None:
+        """Forget the oldest runs, in steps between which others are answered."""
+        with suppress(sqlite3.DatabaseError):  # tried again later
+            while invocations.prune(self._database, self._keep_invocations):
+                await asyncio.sleep(0)
 
     async def _version(self, function: Function) -> HandlerVersion | HandlerError:
         """Return the current version, ready to run, or why it cannot."""

@@ -13,6 +13,7 @@ from ckfunc.emulator.http.replies import Reply, page_reply
 from ckfunc.emulator.http.routing import Route
 from ckfunc.emulator.resources import references
 from ckfunc.emulator.resources.services import Services
+from ckfunc.emulator.resources.turns import taken
 from ckfunc.emulator.store import application, channels, users
 from ckfunc.model.channel import ChannelType
 from ckfunc.wire.applications import write_application
@@ -69,10 +70,10 @@ def update_channel(call: Call, services: Services) -> Reply:
     return Reply(write_channel(changed, call.links))
 
 
-def delete_channel(call: Call, services: Services) -> Reply:
+async def delete_channel(call: Call, services: Services) -> Reply:
     """Delete a channel with all that lies in it, and answer with the application."""
     channel = references.channel(services.database, call.id())
-    channels.delete(services.database, channel.id)
+    await taken(services.database, channels.delete(services.database, channel.id))
     return Reply(write_application(application.get(services.database), call.links))
 
 

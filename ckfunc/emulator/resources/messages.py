@@ -17,6 +17,7 @@ from ckfunc.emulator.http.routing import Route
 from ckfunc.emulator.http.uploads import UPLOAD_BYTES, uploaded_file
 from ckfunc.emulator.resources import references
 from ckfunc.emulator.resources.services import Services
+from ckfunc.emulator.resources.turns import taken
 from ckfunc.emulator.store import application, files, messages, threads
 from ckfunc.emulator.store.files import StoredFile
 from ckfunc.model.channel import Channel
@@ -61,17 +62,17 @@ def retrieve_message(call: Call, services: Services) -> Reply:
     return Reply(write_message(references.message(services.database, call.id()), call.links))
 
 
-def delete_message(call: Call, services: Services) -> Reply:
+async def delete_message(call: Call, services: Services) -> Reply:
     """Delete a message with its replies, and answer with the thread that it was in."""
     message = references.message(services.database, call.id())
     thread = threads.of_message(services.database, message)
-    messages.delete(services.database, message.id)
+    await taken(services.database, messages.delete(services.database, message.id))
     return Reply(write_thread(thread, call.links))
 
 
-def delete_messages(call: Call, services: Services) -> Reply:
+async def delete_messages(call: Call, services: Services) -> Reply:
     """Delete every message of the application, and answer with it."""
-    messages.delete_all(services.database)
+    await taken(services.database, messages.delete_all(services.database))
     return Reply(write_application(application.get(services.database), call.links))
 
 

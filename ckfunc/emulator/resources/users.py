@@ -14,6 +14,7 @@ from ckfunc.emulator.http.routing import Route
 from ckfunc.emulator.http.uploads import UPLOAD_BYTES, upload
 from ckfunc.emulator.resources import references
 from ckfunc.emulator.resources.services import Services
+from ckfunc.emulator.resources.turns import taken
 from ckfunc.emulator.store import application, channels, deletion, files, messages, unread, users
 from ckfunc.wire.applications import write_application
 from ckfunc.wire.channels import write_channel
@@ -78,9 +79,10 @@ def update_user(call: Call, services: Services) -> Reply:
     return Reply(write_user(changed, call.links))
 
 
-def delete_user(call: Call, services: Services) -> Reply:
+async def delete_user(call: Call, services: Services) -> Reply:
     """Delete a user with what the user has made, and answer with the application."""
-    deletion.delete_user(services.database, references.user(services.database, call.id()))
+    user = references.user(services.database, call.id())
+    await taken(services.database, deletion.delete_user(services.database, user))
     return Reply(write_application(application.get(services.database), call.links))
 
 

@@ -14,6 +14,8 @@ from ckfunc.emulator.store import matching, messages, users
 from ckfunc.emulator.store.database import Database
 from ckfunc.emulator.store.matching import Condition
 from ckfunc.emulator.store.paging import PageRequest, select_page
+from ckfunc.emulator.store.steps import Steps
+from ckfunc.emulator.store.steps import delete as delete_rows
 from ckfunc.model.channel import Channel, ChannelType, NewChannel
 from ckfunc.model.page import Page
 from ckfunc.model.user import User
@@ -175,10 +177,16 @@ def member_ids(database: Database, channel_id: int) -> tuple[int, ...]:
     return tuple(row["user_id"] for row in rows)
 
 
-def delete(database: Database, channel_id: int) -> None:
+def delete(database: Database, channel_id: int) -> Steps:
     """Forget a channel with all that lies in it."""
+    yield from messages.delete_in_channel(database, channel_id)
+    yield from delete_rows(database, "notifications", "mentioned_channel_id = ?", channel_id)
+    yield from delete_rows(database, "chat_sessions", "channel_id = ?", channel_id)
+    yield from delete_rows(database, "threads", "channel_id = ?", channel_id)
+    yield from delete_rows(database, "channel_invites", "channel_id = ?", channel_id)
+    yield from delete_rows(database, "channel_members", "channel_id = ?", channel_id, key="channel_id, user_id")
     with database.transaction():
-        messages.remove_files(database, "channel_id = ?", channel_id)
+        messages.remove_files(database, "channel_id = ?", channel_id)  # of what was sent meanwhile
         database.execute("DELETE FROM channels WHERE id = ?", (channel_id,))
 
 

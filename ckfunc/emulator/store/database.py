@@ -206,10 +206,20 @@ def connect(path: Path) -> Database:
     return database
 
 
+_PRAGMAS = (
+    "busy_timeout = 60000",
+    "auto_vacuum = INCREMENTAL",
+    "journal_mode = WAL",
+    "synchronous = NORMAL",
+    "foreign_keys = ON",
+)
+
+
 def _set_up(connection: sqlite3.Connection) -> None:
     # NORMAL in WAL mode loses nothing when the process dies, however it dies; only a power cut can undo writes.
     # An import writes for up to some seconds; nobody else can meanwhile.
-    for pragma in ("busy_timeout = 60000", "journal_mode = WAL", "synchronous = NORMAL", "foreign_keys = ON"):
+    # Deleted space can be given back in small steps (see `steps`); this holds for a file that is being made.
+    for pragma in _PRAGMAS:
         connection.execute(f"PRAGMA {pragma}")
     connection.create_function(matching.FUNCTION, 2, matching.properties_match, deterministic=True)
 

@@ -119,9 +119,34 @@ def page(database: Database, function_id: int, request: PageRequest) -> Page[Inv
         (function_id,),
         request=request,
         read=_invocation,
-        # Runs are never deleted: the last one's ordinal is their number, and no index has to be walked for it.
-        total=database.value("SELECT coalesce(max(ordinal), 0) FROM invocations WHERE function_id = ?", function_id),
+        # Only the oldest runs are deleted: the first and the last ordinal tell their number without walking an index.
+        total=database.value(_COUNT, function_id, function_id),
     )
+
+
+_COUNT = (
+    "SELECT coalesce((SELECT max(ordinal) FROM invocations WHERE function_id = ?)"
+    " - (SELECT min(ordinal) FROM invocations WHERE function_id = ?) + 1, 0)"
+)
+
+
+def prune(database: Database, keep: int, most: int = 250) -> bool:
+    """Forget at most `most` of the runs that are older than the last `keep`; tell whether there may be more."""
+    with database.transaction():
+        old = database.all(
+            "SELECT id FROM invocations WHERE id <= (SELECT max(id) FROM invocations) - ? AND status <> 'RUNNING'"
+            " ORDER BY id LIMIT ?",
+            keep,
+            most,
+        )
+        if old:
+            ids = json.dumps([row[0] for row in old])
+            for sql in (
+                "DELETE FROM invocation_details WHERE invocation_id IN (SELECT value FROM json_each(?))",
+                "DELETE FROM invocations WHERE id IN (SELECT value FROM json_each(?))",
+            ):
+                database.execute(sql, (ids,))
+    return len(old) == most
 
 
 def details(database: Database, ids: list[int]) -> list[InvocationDetail]:

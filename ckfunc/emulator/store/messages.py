@@ -15,6 +15,8 @@ from ckfunc.emulator.store import mentions, reactions, users
 from ckfunc.emulator.store.cursors import CursorRequest, select_cursor_page
 from ckfunc.emulator.store.database import Database
 from ckfunc.emulator.store.paging import PageRequest, select_page
+from ckfunc.emulator.store.steps import ROWS, Steps, batches, listed
+from ckfunc.emulator.store.steps import delete as delete_rows
 from ckfunc.emulator.store.threads import NEXT_ID
 from ckfunc.model.message import Message, MessageType, NewMessage
 from ckfunc.model.page import CursorPage, Page
@@ -190,18 +192,63 @@ def update(database: Database, message: Message) -> Message:
     return by_ids(database, [message.id])[message.id]
 
 
-def delete(database: Database, message_id: int) -> None:
+def delete(database: Database, message_id: int) -> Steps:
     """Forget a message with all that hangs on it: replies, notifications, receipts, reactions and its file."""
-    with database.transaction():
-        remove_files(database, _AND_ITS_REPLIES, message_id)
-        database.execute("DELETE FROM messages WHERE id = ?", (message_id,))
+    levels = [[message_id]]
+    while levels[-1]:
+        below: list[int] = []
+        for at in range(0, len(levels[-1]), ROWS):
+            parents = listed(levels[-1][at : at + ROWS])
+            for found in batches(database, _REPLIES, parents):
+                below += found
+                yield
+        levels.append(below)
+    for level in reversed(levels):  # a reply before what it answers: no deletion takes others along
+        for at in range(0, len(level), ROWS):
+            yield from _delete_these(database, level[at : at + ROWS])
 
 
-def delete_all(database: Database) -> None:
-    """Forget every message, with all that hangs on it."""
+_REPLIES = "SELECT id FROM messages WHERE id < ? AND parent_id IN (SELECT value FROM json_each(?)) ORDER BY id DESC"
+
+
+def delete_all(database: Database) -> Steps:
+    """Forget every message that is there now, with all that hangs on it."""
+    return _delete_where(database, "id <= ?", database.value("SELECT coalesce(max(id), 0) FROM messages"))
+
+
+def delete_in_channel(database: Database, channel_id: int) -> Steps:
+    """Forget every message of a channel, with all that hangs on it."""
+    return _delete_where(database, "channel_id = ?", channel_id)
+
+
+def delete_of_user(database: Database, user_id: int) -> Steps:
+    """Forget every message that a user has sent, with the replies to it."""
+    for ids in batches(database, "SELECT id FROM messages WHERE id < ? AND user_id = ? ORDER BY id DESC", user_id):
+        for one in ids:
+            yield from delete(database, one)
+
+
+def _delete_where(database: Database, condition: str, value: int) -> Steps:
+    # The newest first: a reply is newer than what it answers.
+    sql = f"SELECT id FROM messages WHERE id < ? AND {condition} ORDER BY id DESC"  # noqa: S608 - from above
+    for ids in batches(database, sql, value):
+        yield from _delete_these(database, ids)
+
+
+def _delete_these(database: Database, ids: Sequence[int]) -> Steps:
+    """Forget messages that nothing answers, as many as one step may delete."""
+    these = listed(ids)
+    among = "IN (SELECT value FROM json_each(?))"
+    for table, key in (
+        ("notifications", "rowid"),
+        ("read_receipts", "message_id, user_id"),
+        ("reactions", "message_id, character, user_id"),
+    ):
+        yield from delete_rows(database, table, f"message_id {among}", these, key=key)
     with database.transaction():
-        remove_files(database, "TRUE")
-        database.execute("DELETE FROM messages")
+        remove_files(database, f"id {among}", these)
+        database.execute(f"DELETE FROM messages WHERE id {among}", (these,))  # noqa: S608 - from above
+    yield
 
 
 def remove_files(database: Database, condition: str, *parameters: Any) -> None:
@@ -212,12 +259,6 @@ def remove_files(database: Database, condition: str, *parameters: Any) -> None:
         f" WHERE file IS NOT NULL AND json_extract(file, '$.type') = 'HOSTED' AND {condition})",
         parameters,
     )
-
-
-_AND_ITS_REPLIES = (
-    "id IN (WITH RECURSIVE gone (id) AS (VALUES (?) UNION ALL"
-    " SELECT messages.id FROM messages JOIN gone ON messages.parent_id = gone.id) SELECT id FROM gone)"
-)
 
 
 def _in_thread(thread: Thread) -> tuple[str, int]:

@@ -1,0 +1,59 @@
+"""Long changes in small steps, between which others are answered.
+
+A generator of steps does a little each time, in a transaction of its own. Others get their turn after each step.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from ckfunc.emulator.store.database import Database
+
+ROWS = 250
+"""Rows that one step changes: some milliseconds."""
+
+_PAGES = 200
+_SLACK_PAGES = 256
+
+Steps = Iterator[None]
+
+
+def run(steps: Steps) -> None:
+    """Take all steps at once."""
+    for _ in steps:
+        pass
+
+
+def delete(database: Database, table: str, condition: str, *parameters: Any, key: str = "rowid") -> Steps:
+    """Delete the rows of a table for which the SQL `condition` is true; `key` is what identifies a row."""
+    sql = f"DELETE FROM {table} WHERE ({key}) IN (SELECT {key} FROM {table} WHERE {condition} LIMIT {ROWS})"  # noqa: S608
+    while database.execute(sql, parameters).rowcount >= ROWS:
+        yield
+
+
+def batches(database: Database, sql: str, *parameters: Any) -> Iterator[list[int]]:
+    """Yield the ids that `sql` selects, in batches.
+
+    It selects one column in descending order, without a LIMIT. Its first `?` is what they must be below.
+    """
+    last = 2**63 - 1
+    while found := [row[0] for row in database.all(f"{sql} LIMIT {ROWS}", last, *parameters)]:
+        yield found
+        last = found[-1]
+
+
+def give_back(database: Database) -> Steps:
+    """Give the space of deleted rows back to the disk; a database in memory, or made by an older version, keeps it."""
+    if database.path is None or database.value("PRAGMA auto_vacuum") != 2:
+        return
+    while database.value("PRAGMA freelist_count") > _SLACK_PAGES:
+        database.all(f"PRAGMA incremental_vacuum({_PAGES})")
+        yield
+    database.all("PRAGMA wal_checkpoint(PASSIVE)")
+
+
+def listed(ids: Sequence[int]) -> str:
+    """Return ids as the parameter of `json_each`."""
+    return json.dumps(ids)
