@@ -24,8 +24,8 @@ from ckfunc.wire.dialects import Dialect
 # One worker of a parallel run takes them all: they share an emulator.
 pytestmark = [pytest.mark.xdist_group("fuzzing"), pytest.mark.timeout(300)]
 
-EXAMPLES = 15
-"""How many requests of each kind an operation gets: 70 operations, right and wrong ones, within a minute."""
+EXAMPLES, MANY_EXAMPLES = 5, 60
+"""How many requests of each kind, right and wrong ones, each of the 70 operations gets."""
 
 ROUTED = {operation_id(route) for route in ROUTES}
 
@@ -112,15 +112,16 @@ PLANS = [
 ]
 
 
+@pytest.mark.parametrize("examples", [EXAMPLES, pytest.param(MANY_EXAMPLES, marks=pytest.mark.slow)])
 @pytest.mark.parametrize(("operation", "mode"), PLANS)
 def test_an_answer_is_one_that_the_document_describes(
-    server: str, session: requests.Session, operation: Operation, mode: GenerationMode
+    server: str, session: requests.Session, operation: Operation, mode: GenerationMode, examples: int
 ) -> None:
     strategy = SCHEMA.find_operation_by_id(operation.id).as_strategy(generation_mode=mode)
     checks = CHECKS.get_by_names(NAMES)
 
     @settings(
-        max_examples=EXAMPLES,
+        max_examples=examples,
         derandomize=True,
         database=None,
         deadline=None,

@@ -453,8 +453,19 @@ def quoting(style: str) -> Callable[[Request], Reply]:
     return answer
 
 
-@pytest.mark.parametrize("verbosity", LOUD_FIRST)
-@pytest.mark.parametrize("style", ["a message", "a long message", "a page", "a refused token", "everything"])
+@pytest.mark.parametrize(
+    ("style", "verbosity"),
+    [
+        pytest.param(
+            style,
+            verbosity,
+            id=f"{style}, {' '.join(verbosity) or 'plain'}",
+            marks=() if verbosity == VERBOSITIES[2 + number % 2] else pytest.mark.slow,
+        )
+        for number, style in enumerate(("a message", "a long message", "a page", "a refused token", "everything"))
+        for verbosity in VERBOSITIES
+    ],
+)
 def test_nothing_leaks_through_a_platform_that_quotes_what_it_was_sent(
     tmp_path: Path, cache: Path, runs: Runner, style: str, verbosity: tuple[str, ...]
 ) -> None:

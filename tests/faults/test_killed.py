@@ -34,8 +34,19 @@ def once(world: World, scene: str, number: int, *, unanswered: bool, resumes: bo
     return wrong
 
 
-@pytest.mark.parametrize("scene", SCENES)
-@pytest.mark.parametrize("unanswered", [False, True], ids=["after the answer", "before the answer"])
+@pytest.mark.parametrize(
+    ("scene", "unanswered"),
+    [
+        pytest.param(
+            scene,
+            unanswered,
+            id=f"{scene}, {'before' if unanswered else 'after'} the answer",
+            marks=() if (scene in list(SCENES)[1:]) is unanswered else pytest.mark.slow,
+        )
+        for scene in SCENES
+        for unanswered in (False, True)
+    ],
+)
 def test_a_deploy_killed_after_any_write_is_brought_to_its_end_by_the_next(
     shared: World, scene: str, unanswered: bool, record_property: Callable[[str, object], None]
 ) -> None:

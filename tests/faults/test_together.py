@@ -15,6 +15,7 @@ from faults.world import ALLOWED, SCENES, TYPES, Content, World, wanted
 
 MANY = 10
 CONFLICT = re.compile(r"someone else|another ckfunc", re.IGNORECASE)
+FIRST, LAST = SCENES
 CONTENTS = {"ours": wanted("ours"), "theirs": wanted("theirs")}
 
 
@@ -89,7 +90,7 @@ def the_winner(holds: Content) -> str:
     return winner
 
 
-@pytest.mark.parametrize("scene", SCENES)
+@pytest.mark.parametrize("scene", [pytest.param(FIRST, marks=pytest.mark.slow), LAST])
 def test_of_ten_deploys_at_once_on_one_machine_one_wins_and_the_others_report_a_conflict(
     here: World, scene: str
 ) -> None:
@@ -110,7 +111,7 @@ def test_of_ten_deploys_at_once_on_one_machine_one_wins_and_the_others_report_a_
         assert one.code == 0 or CONFLICT.search(one.err + one.out), one
 
 
-@pytest.mark.parametrize("scene", SCENES)
+@pytest.mark.parametrize("scene", [FIRST, pytest.param(LAST, marks=pytest.mark.slow)])
 def test_of_ten_deploys_at_once_on_ten_machines_one_content_wins_as_a_whole(here: World, scene: str) -> None:
     here.reset(SCENES[scene])
     seen = race(here, machines=MANY)
