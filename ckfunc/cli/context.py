@@ -302,6 +302,7 @@ class App:
             on_event=self.output.detail,
             seed=seed,
             keep_invocations=keep_invocations,
+            owner=self._root,
         )
 
     def secrets(self) -> tuple[str, ...]:

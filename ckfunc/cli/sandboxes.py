@@ -104,6 +104,7 @@ class Sandbox:
             spares=not self._once,
             inspect_port=self._inspect_port,
             ahead=self._environment_at,
+            owner=self._root(),
         )
         self._emulator.start()
         try:

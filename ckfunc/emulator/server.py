@@ -52,6 +52,7 @@ class Emulator:
     used, and left open, in place of one of its own. Without `spares`, no process is booted ahead of the function that
     will need it. With `inspect_port`, a run waits for a debugger at that port.
     Of the invocations of all functions, the last `keep_invocations` are kept.
+    `owner` is the project whose handlers run, unless it is `data_dir` that tells one emulator's from another's.
     `ahead` tells, for the base URL, in which environment the first function will run: its process is booted at once.
     """
 
@@ -73,6 +74,7 @@ class Emulator:
         spares: bool = True,
         inspect_port: int | None = None,
         ahead: Callable[[str], Environment | HandlerError] | None = None,
+        owner: Path | None = None,
     ) -> None:
         self._data_dir = data_dir
         self._host = host[1:-1] if host.startswith("[") and host.endswith("]") else host
@@ -85,6 +87,7 @@ class Emulator:
         self._copy_of = copy_of
         self._unwritable = unwritable
         self._keep_invocations = keep_invocations
+        self._owner = owner or data_dir
         self._compiler = compiler
         self._spares = spares
         self._inspect_port = inspect_port
@@ -265,6 +268,7 @@ class Emulator:
                 on_event=self._on_event,
                 spares=self._spares,
                 inspect_port=self._inspect_port,
+                owner=None if self._owner is None else str(self._owner.resolve()),
             )
             opened.push_async_callback(hosts.close)
             if self._ahead is not None:

@@ -108,8 +108,8 @@ class Host:
 
     # What a host is told
 
-    async def start(self, environment: Environment) -> None:
-        """Boot Node and load the SDK. Raises Failed."""
+    async def start(self, environment: Environment, *, keep_code: bool = False) -> None:
+        """Boot Node and load the SDK; with `keep_code`, V8 writes down what it compiled for that. Raises Failed."""
         _, ready = self._expect("Node did not start", _START_S)
         self._connecting = self._loop.create_future()
         try:
@@ -149,6 +149,7 @@ class Host:
                 "network": environment.network,
                 "settle": environment.settle,
                 "renewable": environment.renewable,
+                "keepCode": keep_code,
             },
             "the default packages did not load",
             _START_S,
@@ -159,7 +160,7 @@ class Host:
     async def run_script(self, script: Compiled) -> None:
         """Run the init script. Raises Failed."""
         self._imports |= _imports(script)
-        where = place(script, self._places.runtime)
+        where = place(script, self._places.scripts)
         await self._ask(
             {"op": "script", "script": where, **self._begin()},
             "the initialization script did not finish",
@@ -192,7 +193,7 @@ class Host:
         old = list(self._tokens)[: max(0, len(self._tokens) + 1 - _KEPT_VERSIONS)]
         dropped = [self._tokens.pop(one) for one in old]
         self._imports |= _imports(version.script)
-        where = place(version.script, self._places.runtime)
+        where = place(version.script, self._places.scripts)
         request = {"op": "load", "token": token, "script": where, "drop": dropped, **self._begin()}
         await self._ask(request, f"{version.script.name} did not finish loading", self._limits.time_s, begun=False)
         self._tokens[version] = token

@@ -41,16 +41,23 @@ _SYSTEM_FILES = (
 
 @dataclass(frozen=True, slots=True)
 class Places:
-    """The directories of a host: installed packages, V8's cache, and where handlers may write."""
+    """The directories of a host: installed packages, compiled scripts, V8's cache, and where handlers may write."""
 
     runtime: Path
+    scripts: Path
     compile_cache: Path
     scratch: Path
+
+    @property
+    def read(self) -> tuple[Path, ...]:
+        """What a host reads of its own. The scripts of other projects lie below `runtime` too."""
+        packages = self.runtime / "node_modules", self.runtime / "package.json"
+        return (PROGRAMS, *packages, self.scripts, self.scratch, self.compile_cache)
 
 
 def host_reach(places: Places, *, inspected: bool = False) -> Reach:
     """Return what the kernel lets a host use, where it can confine it. Raises NodeMissing."""
-    own = (node_executable().resolve(), PROGRAMS, places.runtime, *map(Path, _SYSTEM_FILES))
+    own = (node_executable().resolve(), *places.read, *map(Path, _SYSTEM_FILES))
     return Reach(own, (places.scratch, places.compile_cache), listens=inspected)
 
 
@@ -59,7 +66,7 @@ def host_command(places: Places, limits: Limits, *, confined: bool, inspected: b
 
     One that is `inspected` may let debuggers attach. `confined` tells that the kernel enforces `host_reach`.
     """
-    reads = (PROGRAMS, places.runtime, places.scratch, places.compile_cache, *_SYSTEM_FILES)
+    reads = (*places.read, *_SYSTEM_FILES)
     writes = (places.scratch, places.compile_cache)
     return [
         str(node_executable()),

@@ -16,12 +16,13 @@ from typing import Any
 from ckfunc.base.errors import CkfuncError
 from ckfunc.model.execution import Environment, HandlerError, HandlerVersion, Limits, Outcome, Steady
 from ckfunc.model.invocation import ConsoleLine
+from ckfunc.runtime.compiled import CompiledCode
 from ckfunc.runtime.confinement import isolation
 from ckfunc.runtime.host import ENDED, Failed, Host, NotBegun, OnConsole
 from ckfunc.runtime.launch import Places
 from ckfunc.runtime.links import HAS_SOCKETS
 from ckfunc.runtime.packages import STOPPED, Packages
-from ckfunc.runtime.scripts import forget_old
+from ckfunc.runtime.scripts import forget_old, scripts_directory
 from ckfunc.runtime.warden import Warden
 
 MOST_AT_ONCE = 100
@@ -58,13 +59,15 @@ class Hosts:
         sockets: bool = HAS_SOCKETS,
         spares: bool = True,
         inspect_port: int | None = None,
+        owner: str | None = None,
     ) -> None:
         """`cache` holds what can be made again (packages, compiled code).
 
         `on_event` is told in a sentence what happens around the runs, such as installs. A process that was not used for
         `idle_s` seconds is ended. `sockets` is how processes are talked to: by a socket pair, or by their own pipes.
         Without `spares`, a process is booted ahead by `prepare` alone. With `inspect_port`, each run waits for a
-        debugger there: for a single process, and limits that allow for it.
+        debugger there: for a single process, and limits that allow for it. `owner` names whose handlers run: what is
+        stored of them is kept from the processes of others, and without an owner removed at the end.
         """
         self._limits = limits
         self._cache = cache.resolve()
@@ -76,6 +79,7 @@ class Hosts:
         self._packages = Packages(self._cache, self._tell)
         self._warden = Warden()
         self._confined = True  # as far as the system can; False once a confined Node did not start
+        self._code = CompiledCode(self._cache, owner)
         self._scratch: Path | None = None
         self._slots: dict[str, _Slot] = {}
         self._hosts: set[Host] = set()
@@ -180,6 +184,7 @@ class Hosts:
             self._tasks = {task for task in self._tasks if not task.done()}
         self._packages.close()
         self._warden.close()
+        self._code.close()
         if self._scratch is not None:
             shutil.rmtree(self._scratch, ignore_errors=True)
 
@@ -245,8 +250,10 @@ class Hosts:
         async with self._booting:
             if self._closed:
                 raise Failed(STOPPED)
+            places = self._places(runtime)
+            clean = self._code.is_clean(places.compile_cache, runtime)
             host = Host(
-                self._places(runtime),
+                places,
                 self._limits,
                 self._warden,
                 sockets=self._sockets,
@@ -255,7 +262,9 @@ class Hosts:
             )
             self._hosts.add(host)
             try:
-                await host.start(environment)
+                await host.start(environment, keep_code=clean)
+                if clean:
+                    await asyncio.to_thread(self._code.keep_clean, places.compile_cache, runtime)
                 self._sweep_later()
                 return host
             except Failed as failure:
@@ -273,9 +282,9 @@ class Hosts:
             self._scratch = self._warden.directory = Path(tempfile.mkdtemp(prefix="ckfunc-")).resolve()
             forget_old(runtime)
         self._scratch.mkdir(mode=0o700, exist_ok=True)  # a handler may have removed it
-        compile_cache = self._cache / "compiled"
-        compile_cache.mkdir(parents=True, exist_ok=True)
-        return Places(runtime, compile_cache, self._scratch)
+        scripts = scripts_directory(runtime, self._code.owner)
+        scripts.mkdir(parents=True, exist_ok=True)
+        return Places(runtime, scripts, self._code.directory(runtime), self._scratch)
 
     # The process booted ahead, which the next new function or the next restart takes
 

@@ -1,4 +1,4 @@
-"""Where a compiled script lies for Node to load: beside the installed packages, named by its content."""
+"""Files of compiled scripts for Node to load: beside the installed packages, named by content."""
 
 from __future__ import annotations
 
@@ -21,14 +21,19 @@ _EPILOGUES = {
 }
 
 
-def place(script: Compiled, runtime: Path) -> dict[str, str]:
+def scripts_directory(runtime: Path, owner: str) -> Path:
+    """Return where the scripts of an owner lie, below the packages that they find: nobody else's processes read it."""
+    return runtime / DIRECTORY / owner
+
+
+def place(script: Compiled, directory: Path) -> dict[str, str]:
     """Write the script and its source map where they are not yet; return what the host is told: file, map, name, kind.
 
     The same content always gets the same file, so that V8's compile cache knows it. Raises OSError.
     """
     stem = re.sub(r"\W+", "-", Path(script.name).stem)[:40]
     identity = digest("\0".join((script.name, script.module_kind, script.javascript, script.source_map)))[:20]
-    file = runtime / DIRECTORY / f"{stem}-{identity}.{script.module_kind}"
+    file = directory / f"{stem}-{identity}.{script.module_kind}"
     mapping = file.with_name(f"{file.name}.map")
     try:
         for one in (file, mapping):
@@ -44,6 +49,6 @@ def forget_old(runtime: Path) -> None:
     """Remove scripts that nothing has used for two weeks."""
     oldest = time.time() - _KEPT_S
     with contextlib.suppress(OSError):
-        for file in (runtime / DIRECTORY).iterdir():
+        for file in (runtime / DIRECTORY).rglob("*.*js*"):
             if file.stat().st_mtime < oldest:
                 file.unlink(missing_ok=True)

@@ -18,6 +18,7 @@ from runtime.conftest import Bench
 from ckfunc.model.execution import Limits
 from ckfunc.runtime.confinement import Isolation, Reach, call_confined, isolation
 from ckfunc.runtime.frames import BrokenStream, Decoder, encode
+from ckfunc.runtime.pool import Hosts
 
 IN_FORCE = isolation() if sys.platform == "linux" else Isolation()
 needs_files = pytest.mark.skipif(not IN_FORCE.files, reason="this kernel does not confine files")
@@ -91,7 +92,7 @@ def test_a_link_that_a_handler_makes_leads_nowhere(run: Any, secrets: Path) -> N
         function handleEvent({{ root }}) {{
           const place = require('os').tmpdir();
           try {{ require('fs').symlinkSync(root, place + '/link'); }} catch {{}}
-          return [wasi({{ '/': place }})('link/.env'), wasi({{ '/': '/proc/self/cwd' }})('../' + root + '/.env')];
+          return [wasi({{ '/': place }})('link/.env'), wasi({{ '/': '/proc/self' }})('root/' + root + '/.env')];
         }}"""
     assert 0 not in result(run(source, {"root": str(secrets)}))
 
@@ -212,6 +213,49 @@ def test_only_the_thread_that_starts_a_process_is_confined(tmp_path: Path) -> No
     assert call_confined(inside, Reach()) == "Permission denied"
     assert call_confined(inside, Reach(writes=(tmp_path,))) == "written"
     assert inside() == "written"
+
+
+# -- other projects ----------------------------------------------------------------------------------------------------
+
+
+def test_scripts_and_compiled_code_of_other_projects_are_out_of_reach(
+    compiler: Any, cache: Path, tmp_path: Path
+) -> None:
+    other = tmp_path.name
+    look = f"""{WASI}
+        const {{ readdirSync, readFileSync }} = require('fs');
+        function handleEvent({{ names }}) {{
+          return names.map((name) => {{
+            try {{ return readdirSync(name).length; }} catch {{}}
+            try {{ return readFileSync(name).length; }} catch {{}}
+            try {{ return wasi({{ '/': name }})('.'); }} catch (error) {{ return 'refused'; }}
+          }});
+        }}"""
+
+    async def run(owner: str | None, source: str, event: dict[str, Any]) -> tuple[Any, Hosts]:
+        hosts = Hosts(limits=Limits(), cache=cache, owner=owner)
+        try:
+            return await Bench(compiler, hosts).run(source, event), hosts
+        finally:
+            await hosts.close()
+
+    async def scenario() -> None:
+        _, theirs = await run(other, "function handleEvent() { return 'theirs'; }", {})
+        scope = theirs._code.owner
+        places = [*cache.glob(f"runtimes/*/handlers/{scope}"), *cache.glob(f"compiled/*-{scope}")]
+        assert places
+        places += [file for place in places for file in place.rglob("*") if file.is_file()]
+        names = [str(one) for one in (*places, cache / "compiled", places[0].parent)]
+        seen, _ = await run(f"{other}-2", look, {"names": names})
+        assert set(result(seen)) == {"refused"}
+
+    asyncio.run(scenario())
+
+
+def test_what_belongs_to_no_project_is_removed_at_the_end(run: Any, tmp_path: Path) -> None:
+    for _ in range(2):
+        run("function handleEvent() {}", cache=tmp_path, dependencies={})
+        assert [one.name.partition("-")[2] for one in (tmp_path / "compiled").iterdir()] == ["clean"]
 
 
 # -- the channel -------------------------------------------------------------------------------------------------------

@@ -126,11 +126,10 @@ function stray(thrown, lead) {
 }
 
 const operations = {
-  async init({ runtime, environment, access, limits: given, steady, network, settle: settling, renewable }) {
+  async init({ runtime, environment, access, limits: given, steady, network, settle: settling, renewable, keepCode }) {
     limits = given;
     apiUrl = access.basePath;
     outside = new Output(0, limits.consoleBytes, emit);
-    process.chdir(runtime);
     Object.assign(process.env, environment);
     setRuntime(runtime);
     settle = settling;
@@ -146,6 +145,7 @@ const operations = {
     require = globalThis.require = requireFrom(runtime);
     labelRequests(apiUrl, getRun);
     makeContext = contexts(require, access);
+    if (keepCode) flushCompileCache();
     if (!renewable) {
       builtIns = new BuiltIns();
       return;

@@ -20,7 +20,7 @@ export function setRuntime(directory) {
   runtime = directory;
   runtimeUrl = pathToFileURL(directory).href;
   const places = [runtimeUrl, runtime].map(RegExp.escape).join('|');
-  compiled = new RegExp(`(?:${places})[\\\\/]handlers[\\\\/]([^\\\\/()\\s:?'"]+\\.[cm]js)(?:\\?\\d+)?(?::(\\d+)(?::(\\d+))?)?`, 'g');
+  compiled = new RegExp(`(?:${places})[\\\\/]handlers[\\\\/](?:[0-9a-f]{16}[\\\\/])?([^\\\\/()\\s:?'"]+\\.[cm]js)(?:\\?\\d+)?(?::(\\d+)(?::(\\d+))?)?`, 'g');
 }
 
 export function register(script) {
