@@ -96,6 +96,50 @@ def _beginning(names: Iterable[str], incomplete: str) -> list[str]:
     return [one for one in names if one.startswith(incomplete)]
 
 
+# A line up to the cursor, as bash has it: its own words end at an `@` and at other characters too.
+_BASH = """\
+_ckfunc_completion() {
+    local IFS=$'\\n' line="${COMP_LINE:0:COMP_POINT}" one typed
+    COMPREPLY=()
+    for one in $(env COMP_LINE="$line" COMP_WORDS= COMP_CWORD=0 _CKFUNC_COMPLETE=bash_complete "$1"); do
+        COMPREPLY+=("${one#*,}")
+    done
+    typed="${line##*[[:space:]]}"
+    case "$typed" in
+        *[@=:]*)
+            # Bash replaces only what follows the last of these.
+            typed="${typed%"${typed##*[@=:]}"}"
+            case "$typed" in *=*) typed="${typed##*=}" ;; esac
+            COMPREPLY=("${COMPREPLY[@]#"$typed"}")
+            ;;
+    esac
+}
+complete -o nosort -F _ckfunc_completion ckfunc 2>/dev/null || complete -F _ckfunc_completion ckfunc
+"""
+_COMPINIT = """\
+if (( ! $+functions[compdef] )); then
+    autoload -Uz compinit && compinit -i
+fi
+"""
+"""What gives zsh its completion system, where nothing else has."""
+
+
+def read_bash_line() -> None:
+    """Set the words of the line that bash completes, as click reads them from the environment."""
+    import os
+
+    from click.shell_completion import split_arg_string
+
+    line = os.environ.get("COMP_LINE")
+    if line is not None and os.environ.get("_CKFUNC_COMPLETE") == "bash_complete":
+        words = split_arg_string(line)
+        if not line or line[-1:].isspace():
+            words.append("")
+        import shlex
+
+        os.environ["COMP_WORDS"], os.environ["COMP_CWORD"] = shlex.join(words), str(len(words) - 1)
+
+
 def completion_script(shell: str) -> str:
     """Return what a shell ("bash", "zsh" or "fish") must read in order to complete `ckfunc`."""
     from click.shell_completion import get_completion_class
@@ -105,5 +149,8 @@ def completion_script(shell: str) -> str:
     made = get_completion_class(shell)
     assert made is not None  # noqa: S101 - click knows these three, and the command takes no other
     completer = made(cli, {}, "ckfunc", "_CKFUNC_COMPLETE")
-    # Not source(): that runs bash to see its version, and what is printed may be for another machine.
-    return completer.source_template % completer.source_vars()
+    if shell == "bash":
+        return _BASH
+    # Not source(): what is printed may be for another machine.
+    script = str(completer.source_template % completer.source_vars())
+    return script.replace("#compdef ckfunc\n", f"#compdef ckfunc\n{_COMPINIT}", 1) if shell == "zsh" else script

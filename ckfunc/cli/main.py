@@ -126,6 +126,10 @@ def run(args: list[str]) -> int:
     """Run one command and return its exit code; everything that goes wrong is said on stderr."""
     from ckfunc.cli.context import App
 
+    if "_CKFUNC_COMPLETE" in os.environ:
+        from ckfunc.cli.completing import read_bash_line
+
+        read_bash_line()
     app = App(os.environ)
     result: Any = EXIT_OK
     try:

@@ -1,8 +1,9 @@
-"""What shells offer: commands, trigger types and targets."""
+"""What shells offer: commands, trigger types, targets and files; in real shells where they are installed."""
 
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support.project_files import ROOT
 
 from ckfunc.cli.main import COMMANDS
 from ckfunc.model.triggers import TRIGGERS
@@ -70,3 +72,109 @@ def test_a_script_is_printed_that_the_shell_accepts(ckfunc: Callable[..., Any], 
 
 def test_another_shell_is_refused(ckfunc: Callable[..., Any]) -> None:
     assert ckfunc("completion", "tcsh").code == 2
+
+
+# -- in real shells ------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def shells(project: Path, tmp_path: Path, ckfunc: Callable[..., Any]) -> Path:
+    """A directory with `ckfunc` as a program and a completion script for each shell, and a project with events."""
+    program = tmp_path / "bin/ckfunc"
+    program.parent.mkdir()
+    program.write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} -m ckfunc "$@"\n')
+    program.chmod(0o755)
+    for shell in ("bash", "zsh", "fish"):
+        (tmp_path / f"completion.{shell}").write_text(ckfunc("completion", shell).out)
+    (project / "events").mkdir()
+    for name in ("event.json", "events/first.json", "events/second.json"):
+        (project / name).write_text("{}")
+    return tmp_path
+
+
+def in_shell(shells: Path, shell: str, script: str, *options: str) -> list[str]:
+    """Run a script in a shell that has read its completion script and none of its user's files."""
+    program = shutil.which(shell)
+    if program is None:
+        pytest.skip(f"{shell} is not installed")
+    environ = {
+        **os.environ,
+        "PATH": f"{shells / 'bin'}{os.pathsep}{os.environ['PATH']}",
+        "HOME": str(shells),
+        "XDG_CONFIG_HOME": str(shells / "config"),
+        "PYTHONPATH": str(ROOT),
+    }
+    done = subprocess.run(
+        [program, *options, "-c", f"source {shlex.quote(str(shells / f'completion.{shell}'))}\n{script}"],
+        env=environ,
+        cwd=shells,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=100,
+    )
+    assert done.stderr == ""
+    return done.stdout.split("\n")[:-1]
+
+
+LINES = [
+    ("ckfunc depl", ["deploy"]),
+    ("ckfunc help emulator se", ["seed"]),
+    ("ckfunc deploy --only runt", ["runtime"]),
+    ("ckfunc diff --only user.", [TYPE]),
+    (f"ckfunc trigger {TYPE} --data @event.", ["@event.json"]),
+    (f"ckfunc trigger {TYPE} --data @events", ["@events/", "@events/first.json", "@events/second.json"]),
+    ("ckfunc api POST /v1/users --data @events/s", ["@events/second.json"]),
+    ("ckfunc rollback user.att", [TYPE]),
+]
+
+
+@pytest.mark.parametrize(("line", "wanted"), LINES)
+def test_bash_completes_words_and_files_after_an_at_sign(shells: Path, line: str, wanted: list[str]) -> None:
+    call = f"COMP_LINE={shlex.quote(line)} COMP_POINT={len(line)}; _ckfunc_completion ckfunc"
+    found = in_shell(shells, "bash", f'{call}; printf "%s\\n" "${{COMPREPLY[@]}}"', "--norc")
+    # Bash puts what is offered in the place of what follows the `@`.
+    assert sorted(found) == sorted(one.removeprefix("@") for one in wanted)
+
+
+@pytest.mark.parametrize(("line", "wanted"), LINES)
+def test_fish_completes_them_too(shells: Path, line: str, wanted: list[str]) -> None:
+    found = in_shell(shells, "fish", f"complete -C {shlex.quote(line)}", "--no-config")
+    assert sorted(one.partition("\t")[0] for one in found) == sorted(wanted)
+
+
+def test_a_fresh_zsh_takes_the_script(shells: Path) -> None:
+    assert in_shell(shells, "zsh", "print -r -- $_comps[ckfunc]", "-f") == ["_ckfunc_completion"]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a terminal is a POSIX pseudo terminal here")
+def test_a_fresh_zsh_completes_a_word_when_tab_is_pressed(shells: Path) -> None:
+    from cli.test_dev import Running
+
+    program = shutil.which("zsh")
+    if program is None:
+        pytest.skip("zsh is not installed")
+    ours, theirs = os.openpty()
+    kept = {name: value for name, value in os.environ.items() if name != "COLUMNS"}
+    path = f"{shells / 'bin'}{os.pathsep}{os.environ['PATH']}"
+    process = subprocess.Popen(
+        [program, "-f", "-i"],
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+        cwd=shells,
+        env={**kept, "PATH": path, "TERM": "xterm", "HOME": str(shells), "PYTHONPATH": str(ROOT), "PS1": "$ "},
+        start_new_session=True,
+    )
+    os.close(theirs)
+    try:
+        zsh = Running(process, ours)
+        zsh.until(r"\$ ")
+        zsh.press(f"source {shells / 'completion.zsh'}; print rea''dy\n")
+        assert "not found" not in zsh.until(r"[\s\S]*\nready")[0]
+        zsh.press(f"ckfunc trigger {TYPE} --data @event.\t")
+        zsh.until(r"@event\.json")
+    finally:
+        process.kill()
+        process.wait()
+        os.close(ours)

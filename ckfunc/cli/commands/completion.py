@@ -13,6 +13,7 @@ from ckfunc.cli.options import common_options, pass_app
 Examples:
   ckfunc completion bash >> ~/.bashrc
   ckfunc completion zsh >> ~/.zshrc
+  mkdir -p ~/.config/fish/completions
   ckfunc completion fish > ~/.config/fish/completions/ckfunc.fish"""
 )
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
