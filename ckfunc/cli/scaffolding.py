@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from ckfunc.base.errors import EXIT_FAILED, EXIT_OK, CkfuncError, DependenciesFailed, InvalidManifest
 from ckfunc.base.files import cache_dir
+from ckfunc.base.nearest import nearest
 from ckfunc.cli.context import App
 
 if TYPE_CHECKING:
@@ -97,9 +98,14 @@ def _repository(directory: Path) -> Path:
 def new_function(app: App, trigger_type: str, *, force: bool) -> None:
     """Add a handler and its manifest entry, both or neither."""
     from ckfunc.manifest import add_function
+    from ckfunc.model.triggers import BY_TYPE
     from ckfunc.scaffold.handler import new_handler
 
     root = app.root()
+    if trigger_type not in BY_TYPE:
+        meant = nearest(trigger_type, BY_TYPE)
+        advice = f"did you mean {meant}?" if meant else "the platform may know it, ckfunc does not"
+        app.output.warn(f"unknown trigger type {trigger_type!r} ({advice})")
     written = new_handler(root, trigger_type, register=lambda name, path: add_function(root, name, path), force=force)
     _say(app, root, (*written, *_update_example(root)), also=[("functions.yaml", "updated")])
 

@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
+
+from ckfunc.base.digests import digest
+
+_LONGEST = 100
+# Source: https://learn.microsoft.com/windows/win32/fileio/naming-a-file
+_DEVICES = frozenset({"con", "prn", "aux", "nul", *(f"{one}{n}" for one in ("com", "lpt") for n in range(10))})
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,13 +43,21 @@ class Trigger:
 
     @property
     def file_stem(self) -> str:
-        """The file name that `ckfunc new` gives a handler, such as user-attempted-start-session."""
-        return self.type.replace(".", "-").replace("_", "-")
+        """The name of a handler's file, such as user-attempted-start-session."""
+        return file_stem(self.type)
 
 
 def words(trigger_type: str) -> list[str]:
     """Return the words of a dotted trigger type, capitalised."""
     return [word.capitalize() for word in trigger_type.replace("_", ".").replace("-", ".").split(".") if word]
+
+
+def file_stem(trigger_type: str) -> str:
+    """Return the name, without its ending, of the files of any trigger type: what `init`, `new` and `pull` write."""
+    stem = re.sub(r"[^A-Za-z0-9]+", "-", trigger_type).strip("-") or "handler"
+    if len(stem) > _LONGEST:
+        stem = f"{stem[:_LONGEST]}-{digest(trigger_type)[:8]}"
+    return f"{stem}-handler" if stem.casefold() in _DEVICES else stem
 
 
 def display_name(trigger_type: str) -> str:

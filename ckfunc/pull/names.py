@@ -3,16 +3,10 @@
 from __future__ import annotations
 
 import posixpath
-import re
 from collections.abc import Callable, Collection, Mapping
 from typing import TypeAlias
 
-from ckfunc.base.digests import digest
-
-_LONGEST = 100
-# Source: https://learn.microsoft.com/windows/win32/fileio/naming-a-file
-_DEVICES = frozenset({"con", "prn", "aux", "nul", *(f"{one}{n}" for one in ("com", "lpt") for n in range(10))})
-
+from ckfunc.model.triggers import file_stem
 
 JAVASCRIPT_SUFFIXES = (".js", ".mjs", ".cjs")
 _BUNDLED = "// Bundled by ckfunc "
@@ -40,7 +34,7 @@ def handler_paths(scripts: Mapping[str, str], taken: Collection[str], is_javascr
     used = {posixpath.splitext(one)[0].casefold() for one in taken}
     found: dict[str, str] = {}
     for trigger_type in sorted(scripts):
-        stem = _stem(trigger_type)
+        stem = file_stem(trigger_type)
         path, number = f"handlers/{stem}", 1
         while path.casefold() in used:
             number += 1
@@ -48,10 +42,3 @@ def handler_paths(scripts: Mapping[str, str], taken: Collection[str], is_javascr
         used.add(path.casefold())
         found[trigger_type] = path + script_suffix(scripts[trigger_type], is_javascript)
     return found
-
-
-def _stem(trigger_type: str) -> str:
-    stem = re.sub(r"[^A-Za-z0-9]+", "-", trigger_type).strip("-") or "handler"
-    if len(stem) > _LONGEST:
-        stem = f"{stem[:_LONGEST]}-{digest(trigger_type)[:8]}"
-    return f"{stem}-handler" if stem.casefold() in _DEVICES else stem

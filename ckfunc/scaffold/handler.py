@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from ckfunc.base.errors import UsageProblem
+from ckfunc.manifest.fitting import fits_type
 from ckfunc.model.triggers import BY_TYPE, Trigger
 from ckfunc.scaffold.render import render
 from ckfunc.scaffold.writing import Written, written_or_undone
@@ -18,7 +19,7 @@ def handler_text(trigger: Trigger) -> str:
         "handler.ts",
         type=trigger.type,
         when=trigger.when,
-        event_type=trigger.event_type,
+        event_type=trigger.event_type if trigger.type in BY_TYPE else "any",
         body=f"bodies/{trigger.type}.ts.j2",
     )
 
@@ -34,13 +35,22 @@ def new_handler(
     """Write a handler for `trigger_type` and have it entered in the manifest; both are done, or neither.
 
     `register(trigger_type, path)` adds the entry; when it raises, the handler is taken back and its error goes on.
-    Raises UsageProblem for a type that is not known, FilesExist, CannotWrite.
+    Raises UsageProblem for what cannot be a type, FilesExist, CannotWrite.
     """
-    trigger = known_trigger(trigger_type)
+    trigger = BY_TYPE.get(trigger_type) or _unknown(trigger_type)
     path = handler_path(trigger)
     with written_or_undone(root, {path: handler_text(trigger)}, force=force) as written:
         register(trigger.type, path)
     return written
+
+
+def _unknown(trigger_type: str) -> Trigger:
+    """Return a trigger that the platform may know though ckfunc does not. Raises UsageProblem."""
+    if not fits_type(trigger_type):
+        raise UsageProblem(
+            f"{trigger_type!r} is not a trigger type", hint="words with dots between them, such as user.sent.message"
+        )
+    return Trigger(trigger_type, "ckfunc does not know this type")
 
 
 def known_trigger(trigger_type: str) -> Trigger:

@@ -8,7 +8,7 @@ from pathlib import Path
 from ckfunc.base.errors import CkfuncError
 from ckfunc.base.files import read_file
 from ckfunc.model.triggers import BY_TYPE
-from ckfunc.scaffold.handler import handler_text
+from ckfunc.scaffold.handler import handler_path, handler_text
 from ckfunc.scaffold.render import render
 from ckfunc.scaffold.stubs import node_stub, stub_files
 from ckfunc.scaffold.writing import Action, Written, is_directory, write_all
@@ -34,10 +34,11 @@ def init(directory: Path, *, schema: str, tests_schema: str = "", force: bool = 
 
 def project_files() -> dict[str, str]:
     """Return the files of a new project, but for what can be made again: path below it to text."""
+    first = BY_TYPE["user.attempted.start_session"]
     return {
-        "functions.yaml": render("project/functions.yaml"),
-        "handlers/start-session.ts": handler_text(BY_TYPE["user.attempted.start_session"]),
-        "tests/start-session.yaml": render("project/tests-start-session.yaml"),
+        "functions.yaml": render("project/functions.yaml", handler=handler_path(first)),
+        handler_path(first): handler_text(first),
+        f"tests/{first.file_stem}.yaml": render("project/tests-start-session.yaml"),
         "tsconfig.json": render("project/tsconfig.json"),
         ".env.example": render("project/env.example"),
         ".gitignore": render("project/gitignore"),

@@ -197,7 +197,7 @@ def run_pipeline(
     manifest = where / "functions.yaml"
     manifest.write_text(
         "version: 1\nruntime:\n  environment: {GREETING: '${GREETING}'}\nfunctions:\n"
-        "  user.attempted.start_session: {handler: handlers/start-session.ts}\n"
+        "  user.attempted.start_session: {handler: handlers/user-attempted-start-session.ts}\n"
         "targets:\n  live: {application: 42, protected: true}\n"
     )
     assert ckfunc("-C", where, "init", "--ci", system, "--install", "ckfunc").code == 0

@@ -19,8 +19,8 @@ from ckfunc.scaffold.writing import Action, CannotWrite, FilesExist, Written, wr
 
 OWN = [
     "functions.yaml",
-    "handlers/start-session.ts",
-    "tests/start-session.yaml",
+    "handlers/user-attempted-start-session.ts",
+    "tests/user-attempted-start-session.yaml",
     "tsconfig.json",
     ".env.example",
     ".gitignore",

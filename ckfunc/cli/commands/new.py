@@ -20,7 +20,10 @@ Examples:
 @common_options
 @pass_app
 def new(app: App, trigger_type: str, force: bool) -> None:
-    """Add a handler for TYPE: handlers/….ts and its entry in functions.yaml, whose comments and formatting stay."""
+    """Add a handler for TYPE: handlers/….ts and its entry in functions.yaml, whose comments and formatting stay.
+
+    A TYPE that ckfunc does not know gets a warning, as in the manifest.
+    """
     from ckfunc.cli.scaffolding import new_function
 
     new_function(app, trigger_type, force=force)

@@ -33,13 +33,13 @@ class _Test(click.Command):
     epilog="""\b
 Examples:
   ckfunc test                               every case in tests/
-  ckfunc test tests/start-session.yaml      those of one file
+  ckfunc test tests/start.yaml              those of one file
   ckfunc test --filter greets               those whose file, name or type holds a text
   ckfunc test --junit report.xml            for CI
   ckfunc test add --invocation 4711         make a case of what happened (see `ckfunc test add --help`)
 
 \b
-A test file, tests/start-session.yaml:
+A test file, tests/start.yaml:
   type: user.attempted.start_session
   cases:
     - name: a known user is let in
