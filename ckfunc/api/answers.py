@@ -23,6 +23,9 @@ from ckfunc.base.text import printable
 if TYPE_CHECKING:
     from ckfunc.api.transport import Answer
 
+EMULATOR_HEADER = "x-ckfunc-emulator"
+"""What every answer of an emulator has."""
+
 EXPLANATION_LIMIT = 500
 EXCERPT_LIMIT = 80
 # Far more than is shown, so that no secret that is shown begins before its end is seen.
@@ -69,8 +72,10 @@ def failure(answer: Answer, method: str, what: str, where: str, hidden: Collecti
         )
     if status == 404:
         return NotFound(
-            f"{action}: {where} knows no such thing{because}",
-            hint="check CHATKITTY_API_URL, and that the credentials belong to the application you mean",
+            f"{action}: not found (404) at {where}{because}",
+            hint="it may be gone: the emulator's data was changed or reset"
+            if EMULATOR_HEADER in answer.headers
+            else "check CHATKITTY_API_URL, and that the credentials belong to the application you mean",
             status=status,
         )
     if status == 429 or status >= 500:

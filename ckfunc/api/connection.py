@@ -60,7 +60,8 @@ def connection_from_environment(environ: Mapping[str, str]) -> Connection:
 def checked_address(text: str, name: str) -> str:
     """Return the address `text` without trailing slashes; `name` says in errors where it came from.
 
-    https to any host, plain http to loopback addresses alone; no credentials, query or fragment. Raises InvalidAddress.
+    A version at the end of the API's address is left out, as every path of it begins with one. https to any host, plain
+    http to loopback addresses alone; no credentials, query or fragment. Raises InvalidAddress.
     An address that may hold a password is never quoted.
     """
     text = text.strip()
@@ -79,7 +80,8 @@ def checked_address(text: str, name: str) -> str:
             f"{name} would send credentials unencrypted to {parts.hostname}",
             hint="use https; plain http is for loopback addresses such as http://127.0.0.1:4310",
         )
-    return text.rstrip("/")
+    text = text.rstrip("/")
+    return text.removesuffix("/v1").rstrip("/") if name == "CHATKITTY_API_URL" else text
 
 
 def is_loopback(host: str) -> bool:
@@ -103,14 +105,16 @@ def place(url: str) -> str:
 
 
 def _split(text: str, name: str) -> SplitResult:
-    hint = f"such as {API_URL}"
+    hint = f"such as {AUTHORIZATION_URL if name == 'CHATKITTY_AUTHORIZATION_URL' else API_URL}"
     if _UNFIT.search(text):
         raise InvalidAddress(f"{name} holds a space, a backslash or a control character", hint=hint)
     try:
         parts = urlsplit(text)
-        port = parts.port
+        port = parts.port if "://" in text else None
     except ValueError:
         raise InvalidAddress(f"{name} is not an address", hint=hint) from None
+    if "://" not in text and "@" not in text:
+        raise InvalidAddress(f"{name} does not begin with https://", hint=hint)
     if not parts.hostname or port == 0:
         raise InvalidAddress(f"{name} is not an address with a host", hint=hint)
     return parts

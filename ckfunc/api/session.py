@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
 from ckfunc.api import answers
+from ckfunc.api.answers import EMULATOR_HEADER
 from ckfunc.api.auth import Auth
 from ckfunc.api.connection import EMULATOR_CREDENTIAL, Connection, place
 from ckfunc.api.retry import Wait, may_repeat
@@ -21,7 +22,6 @@ from ckfunc.wire.dialects import JSON, MERGE_PATCH, Dialect, spelled
 if TYPE_CHECKING:
     from ckfunc.api.transport import Answer
 
-EMULATOR_HEADER = "x-ckfunc-emulator"
 _SHORT = 3
 _EMULATOR_ID = re.compile(r"[0-9A-Za-z-]{1,64}")
 

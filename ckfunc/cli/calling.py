@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from ckfunc.base.errors import EXIT_FAILED, EXIT_OK, ApiFailure, NoProject, UnreadableAnswer, UsageProblem
+from ckfunc.base.errors import EXIT_FAILED, EXIT_OK, ApiFailure, NoProject, NotFound, UnreadableAnswer, UsageProblem
 from ckfunc.base.files import read_file
+from ckfunc.base.nearest import nearest
 from ckfunc.base.secrets import masked
 from ckfunc.base.text import printable
 from ckfunc.cli.asking import confirmed
@@ -41,6 +43,8 @@ def call(app: App, method: str, path: str, *, data: str | None, paginate: bool, 
     try:
         found = client.session.call(method, path, body, secrets=_texts(body) if secret else ())
     except ApiFailure as problem:
+        if isinstance(problem, NotFound):
+            problem.hint = _found_nothing(client, method, path) or problem.hint
         app.output.failure(problem)
         return EXIT_FAILED
     if isinstance(found, str):
@@ -63,6 +67,24 @@ def _write_confirmed(app: App, method: str, path: str) -> bool:
         refusal=f"target {target.name!r} is protected, and there is no terminal to ask on",
         hint="pass --yes to send the request",
     )
+
+
+def _found_nothing(client: Client, method: str, path: str) -> str | None:
+    """Return a hint for a path at which there is nothing: which one was meant, None for one that the API has."""
+    from ckfunc.wire.contract.operations import operations
+
+    asked = f"/{path.partition('?')[0].strip('/').removeprefix('v1/')}"
+    known = {one.path: re.compile(re.sub(r"\\{[^}]*\\}", "[^/]+", re.escape(one.path))) for one in operations()}
+    taking = [one.method for one in operations() if known[one.path].fullmatch(asked)]
+    if method in taking:
+        return None
+    if taking:
+        return f"this path takes {' and '.join(dict.fromkeys(taking))}"
+    close = nearest(re.sub(r"(?<=/)\d+(?=/|$)", "{id}", asked), known)
+    every = "`ckfunc emulator` lists every path at its /docs"
+    if client.emulator_id is not None and (url := client.connection.api_url):
+        every = f"{every}, now {url}/docs"
+    return f"did you mean /v1{close}? {every}" if close else every
 
 
 def checked_path(path: str) -> str:

@@ -203,10 +203,10 @@ def _asked(call: Any, *arguments: str) -> Any:
 def _variables(root: Path, target: str, environ: Mapping[str, str]) -> tuple[dict[str, str], str]:
     from ckfunc.manifest import connection_variables
 
-    found = connection_variables(root, target, environ)
-    shell = [name for name in (_ID, _SECRET) if environ.get(name)]
-    source = {2: "the environment", 1: "the environment and a .env file"}.get(len(shell), "a .env file")
-    return found, source
+    origins: dict[str, str] = {}
+    found = connection_variables(root, target, environ, origins)
+    places = dict.fromkeys(origins.get(name, "the environment") for name in (_ID, _SECRET) if found.get(name))
+    return found, " and ".join(places)
 
 
 def _addresses(variables: Mapping[str, str]) -> tuple[str, str]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from ckfunc.base.errors import CkfuncError, UsageProblem
 from ckfunc.base.interrupts import require_uninterrupted
 from ckfunc.base.nearest import nearest
+from ckfunc.base.text import printable
 from ckfunc.cli.context import App
 from ckfunc.cli.output import Output, ReaderGone
 from ckfunc.cli.stacks import Stacks
@@ -186,9 +187,9 @@ def show_triggered(app: App, trigger_type: str, answer: Mapping[str, Any]) -> in
     failed = False
     if run is None:
         if not app.output.json:
-            app.output.talk(("nothing ran", "warning"), f": no function of type {trigger_type} is deployed and enabled")
-            if meant := meant_type(trigger_type):
-                app.output.talk(("hint: ", "muted"), f"did you mean {meant}?")
+            sentence, hint = _why_nothing_ran(app, trigger_type)
+            app.output.talk(("nothing ran", "warning"), f": {printable(sentence)}")
+            app.output.talk(("hint: ", "muted"), printable(hint))
     else:
         invocation = read_invocation(run)
         failed = invocation.status is Status.FAILED
@@ -201,6 +202,19 @@ def show_triggered(app: App, trigger_type: str, answer: Mapping[str, Any]) -> in
         why = f": {answer['reason']}" if answer.get("reason") else ""
         app.output.line("session ", (verdict, style), why)
     return 1 if failed else 0
+
+
+def _why_nothing_ran(app: App, trigger_type: str) -> tuple[str, str]:
+    """Return why no function handled an event, and what to do about it."""
+    from ckfunc.manifest import function_types
+
+    if any(one.type == trigger_type and one.current_version_number for one in app.client().functions()):
+        return f"the function of {trigger_type} is disabled", "enable it on the emulator's page"
+    if trigger_type in function_types(app.root()):
+        return f"no function handles {trigger_type}", "run `ckfunc deploy`"
+    if meant := meant_type(trigger_type):
+        return f"no function handles {trigger_type}", f"did you mean {meant}?"
+    return f"no function handles {trigger_type}", f"add one with `ckfunc new {trigger_type}`, then run `ckfunc deploy`"
 
 
 def meant_type(trigger_type: str) -> str | None:

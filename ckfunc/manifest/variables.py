@@ -24,11 +24,16 @@ def env_files(root: Path, target: str) -> tuple[Path, ...]:
 
 
 def lookup(
-    names: Iterable[str], root: Path, target: str, environ: Mapping[str, str]
+    names: Iterable[str],
+    root: Path,
+    target: str,
+    environ: Mapping[str, str],
+    origins: dict[str, str] | None = None,
 ) -> tuple[dict[str, str], tuple[Problem, ...]]:
     """Return the values of those `names` that are defined, and what is wrong with the .env files.
 
-    The files are read only when `environ` lacks a name. An empty value counts as defined; so does no other.
+    The files are read only when `environ` lacks a name. An empty value counts as defined; so does no other. `origins`
+    gets the name of the file that each value of one comes from.
     """
     wanted = set(names)
     values = {name: environ[name] for name in wanted if name in environ}
@@ -38,16 +43,21 @@ def lookup(
             continue
         found, wrong = read_env_file(path)
         problems += wrong
-        values.update({name: found[name] for name in wanted - values.keys() if name in found})
+        new = {name: found[name] for name in wanted - values.keys() if name in found}
+        values.update(new)
+        if origins is not None:
+            origins.update(dict.fromkeys(new, path.name))
     return values, tuple(problems)
 
 
-def connection_variables(root: Path, target: str, environ: Mapping[str, str]) -> dict[str, str]:
+def connection_variables(
+    root: Path, target: str, environ: Mapping[str, str], origins: dict[str, str] | None = None
+) -> dict[str, str]:
     """Return what is said of the platform's addresses and credentials, from the same places and in the same order.
 
-    Raises InvalidFiles for a .env file that cannot be read.
+    `origins` is as for `lookup`. Raises InvalidFiles for a .env file that cannot be read.
     """
-    values, problems = lookup(CONNECTION_NAMES, root, target, environ)
+    values, problems = lookup(CONNECTION_NAMES, root, target, environ, origins)
     if problems:
         raise InvalidFiles("the credentials cannot be read", problems, hint="nothing was sent")
     return values

@@ -173,7 +173,7 @@ def test_variables_win_over_the_keyring_and_are_never_mixed_with_it(
     assert "CHATKITTY_CLIENT_SECRET is not set" in half.err
     (project / ".env").write_text(f"CHATKITTY_CLIENT_SECRET={SECRET}\n")
     me = json.loads(ckfunc("-C", project, "whoami", "--json").out)
-    assert (me["client_id"], me["credentials"]) == ("other", "the environment and a .env file")
+    assert (me["client_id"], me["credentials"]) == ("other", "the environment and .env")
     assert "win over the keyring" in log_in(ckfunc, monkeypatch, "-C", project).err
 
 

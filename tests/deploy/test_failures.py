@@ -42,12 +42,12 @@ def refusing(method: str, path_end: str, reply: Reply) -> Callable[[Request], Re
         ("/oauth/token", UNAUTHORIZED, CredentialsRejected, "credentials"),
         ("/nodejs", UNAUTHORIZED, CredentialsRejected, "credentials"),
         ("/nodejs", Reply(403, {"error": "access_denied"}), CredentialsRejected, "do not allow"),
-        ("/nodejs", Reply(404, {"error": "ResourceNotFoundError"}), NotFound, "knows no such thing"),
+        ("/nodejs", Reply(404, {"error": "ResourceNotFoundError"}), NotFound, r"not found \(404\)"),
         ("/nodejs", Reply(200, b"<html>", {"content-type": "text/html"}), UnreadableAnswer, "not JSON"),
         ("/nodejs", Reply(200, {"id": 1}), UnreadableAnswer, "does not understand"),
         ("/functions", Reply(200, b'{"_embedded": {"fun'), UnreadableAnswer, "JSON that is broken"),
         ("/functions", Reply(400, {"message": "page is odd"}), ApiFailure, "page is odd"),
-        ("/current-version", Reply(404, {}), NotFound, "knows no such thing"),
+        ("/current-version", Reply(404, {}), NotFound, r"not found \(404\)"),
     ],
 )
 def test_an_error_before_the_plan_is_one_sentence_with_a_hint_and_no_write(

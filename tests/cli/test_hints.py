@@ -1,0 +1,110 @@
+"""Hints: each names what helps with this command, and never leads the wrong way."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ckfunc.api.connection import InvalidAddress, checked_address
+
+TYPE = "user.attempted.start_session"
+
+
+@pytest.fixture
+def local(project: Path) -> Path:
+    manifest = project / "functions.yaml"
+    manifest.write_text(manifest.read_text().replace("default_target: remote", "default_target: local"))
+    return project
+
+
+@pytest.mark.parametrize(
+    ("path", "hint"),
+    [
+        ("/v1/usrs", "did you mean /v1/users? `ckfunc emulator` lists every path at its /docs"),
+        ("/v1/user/7", "did you mean /v1/users/{id}?"),
+        ("/v1/zzzzzzzz", "`ckfunc emulator` lists every path at its /docs"),
+        ("/v1/users/999", "it may be gone: the emulator's data was changed or reset"),
+    ],
+)
+def test_a_wrong_path_on_the_emulator_is_explained(
+    ckfunc: Callable[..., Any], local: Path, path: str, hint: str
+) -> None:
+    ran = ckfunc("-C", local, "api", "GET", path)
+    assert ran.code == 1
+    assert "not found (404)" in ran.err and f"hint: {hint}" in ran.err
+    assert "CHATKITTY_API_URL" not in ran.err
+
+
+def test_an_event_that_no_function_handles_says_what_to_run(ckfunc: Callable[..., Any], local: Path) -> None:
+    event = ("--data", '{"username": "jane"}')
+    ran = ckfunc("-C", local, "trigger", TYPE, *event)
+    assert f"no function handles {TYPE}" in ran.err and "hint: run `ckfunc deploy`" in ran.err
+    ran = ckfunc("-C", local, "trigger", "bogus.thing", "--data", "{}")
+    assert "hint: add one with `ckfunc new bogus.thing`, then run `ckfunc deploy`" in ran.err
+
+
+def test_a_type_that_is_not_known_is_added_with_a_warning(ckfunc: Callable[..., Any], local: Path) -> None:
+    ran = ckfunc("-C", local, "new", "user.sent.mesage")
+    assert ran.code == 0
+    assert "warning: unknown trigger type 'user.sent.mesage' (did you mean user.sent.message?)" in ran.err
+    assert "  user.sent.mesage:" in (local / "functions.yaml").read_text()
+    assert ckfunc("-C", local, "check").code == 0
+    refused = ckfunc("-C", local, "new", "../evil")
+    assert refused.code == 2 and "is not a trigger type" in refused.err
+
+
+def test_init_and_new_name_files_by_one_rule(ckfunc: Callable[..., Any], tmp_path: Path) -> None:
+    assert ckfunc("init", tmp_path / "chat").code == 0
+    assert ckfunc("-C", tmp_path / "chat", "new", "user.sent.message").code == 0
+    names = sorted(path.name for path in (tmp_path / "chat/handlers").iterdir())
+    assert names == ["user-attempted-start-session.ts", "user-sent-message.ts"]
+    assert (tmp_path / "chat/tests/user-attempted-start-session.yaml").is_file()
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        "https://api.example.com",
+        "https://api.example.com/",
+        "https://api.example.com/v1",
+        "https://api.example.com//v1//",
+    ],
+)
+def test_a_version_and_slashes_at_the_end_of_the_address_do_not_matter(given: str) -> None:
+    assert checked_address(given, "CHATKITTY_API_URL") == "https://api.example.com"
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ("api.chatkitty.com", "CHATKITTY_API_URL does not begin with https://"),
+        ("localhost:4310", "CHATKITTY_API_URL does not begin with https://"),
+        ("https://jane:s3cret@api.chatkitty.com", "CHATKITTY_API_URL holds a user name or a password"),
+        ("jane:s3cret@api.chatkitty.com", "CHATKITTY_API_URL"),
+    ],
+)
+def test_an_address_that_cannot_be_used_is_explained_without_what_it_holds(given: str, said: str) -> None:
+    with pytest.raises(InvalidAddress) as caught:
+        checked_address(given, "CHATKITTY_API_URL")
+    assert caught.value.message.startswith(said)
+    assert "s3cret" not in f"{caught.value.message} {caught.value.hint}"
+
+
+def test_the_file_that_credentials_come_from_is_named(
+    ckfunc: Callable[..., Any], project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (project / ".env").write_text("CHATKITTY_CLIENT_ID=one\nCHATKITTY_CLIENT_SECRET=two\n")
+    monkeypatch.setenv("CHATKITTY_API_URL", "http://127.0.0.1:9")
+    monkeypatch.setenv("CHATKITTY_AUTHORIZATION_URL", "http://127.0.0.1:9/oauth/token")
+    found = {one["check"]: one["text"] for one in json.loads(ckfunc("-C", project, "--json", "doctor").out)}
+    assert found["credentials"] == "from .env"
+    (project / ".env.remote").write_text("CHATKITTY_CLIENT_SECRET=three\n")
+    found = {one["check"]: one["text"] for one in json.loads(ckfunc("-C", project, "--json", "doctor").out)}
+    assert found["credentials"] == "from .env and .env.remote"
+    monkeypatch.setenv("CHATKITTY_CLIENT_ID", "four")
+    found = {one["check"]: one["text"] for one in json.loads(ckfunc("-C", project, "--json", "doctor").out)}
+    assert found["credentials"] == "from the environment and .env.remote"
