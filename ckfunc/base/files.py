@@ -11,7 +11,7 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 from ckfunc.base.errors import UnusableFile
 
@@ -144,6 +144,29 @@ def _swap(beside: str, path: Path) -> None:
     os.replace(beside, path)  # noqa: PTH105 - the same
 
 
+def write_checked(path: Path, document: Any) -> None:
+    """Write a JSON document with a digest, for `read_checked`. Raises OSError."""
+    import json
+
+    from ckfunc.base.digests import digest
+
+    text = json.dumps(document, separators=(",", ":"))
+    write_atomically(path, f"{digest(text)}\n{text}")
+
+
+def read_checked(path: Path) -> Any:
+    """Return what `write_checked` wrote; None for a file that is not there, cannot be read, or was changed since."""
+    import json
+
+    from ckfunc.base.digests import digest
+
+    try:
+        kept, _, text = read_file(path).decode("utf-8").partition("\n")
+        return json.loads(text) if kept == digest(text) else None
+    except (OSError, ValueError):
+        return None
+
+
 def cache_dir() -> Path:
     """Return the directory for what can be made again: CKFUNC_CACHE_DIR, else the user's cache directory."""
     if given := os.environ.get("CKFUNC_CACHE_DIR"):
@@ -198,8 +221,72 @@ def locked(path: Path, *, wait_s: float | None = None) -> Iterator[bool]:
                 _unlock(file)
 
 
+def hold_shared(path: Path) -> None:
+    """Hold the lock file `path` until this process ends, as any number of processes may. Raises OSError.
+
+    Waits for as long as `lock_alone` has it.
+    """
+    if path in _held:
+        return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    while True:
+        # No file object: the descriptor stays open on purpose, and child processes do not inherit it.
+        handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+        try:
+            _share(handle)
+            if os.fstat(handle).st_ino == path.stat().st_ino:  # else it was removed meanwhile
+                _held.add(path)
+                return
+        except FileNotFoundError:
+            pass
+        except BaseException:
+            os.close(handle)
+            raise
+        os.close(handle)
+
+
+@contextlib.contextmanager
+def lock_alone(path: Path) -> Iterator[bool]:
+    """Hold the lock file `path` if nobody holds it, this process included; yield whether it was got.
+
+    The file is removed afterwards if it was. Raises OSError.
+    """
+    if path in _held:
+        yield False
+        return
+    handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+    try:
+        got = _take_alone(handle)
+        try:
+            yield got
+        finally:
+            if got and sys.platform != "win32":
+                path.unlink(missing_ok=True)
+    finally:
+        os.close(handle)
+
+
+_held: set[Path] = set()
+"""Lock files that this process holds until it ends."""
+
+
 if sys.platform == "win32":
     import msvcrt
+
+    _MOST = 0x7FFF0000
+
+    def _share(handle: int) -> None:
+        # There are no shared locks: each process locks a byte of its own.
+        os.lseek(handle, os.getpid() % _MOST, os.SEEK_SET)
+        msvcrt.locking(handle, msvcrt.LK_LOCK, 1)
+
+    def _take_alone(handle: int) -> bool:
+        os.lseek(handle, 0, os.SEEK_SET)
+        try:
+            msvcrt.locking(handle, msvcrt.LK_NBLCK, _MOST)
+        except OSError:
+            return False
+        return True
 
     def _try_lock(file: IO[bytes]) -> bool:
         file.seek(0)
@@ -215,6 +302,16 @@ if sys.platform == "win32":
 
 else:
     import fcntl
+
+    def _share(handle: int) -> None:
+        fcntl.flock(handle, fcntl.LOCK_SH)
+
+    def _take_alone(handle: int) -> bool:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            return False
+        return True
 
     def _try_lock(file: IO[bytes]) -> bool:
         try:

@@ -10,8 +10,9 @@ from platform import machine
 
 from ckfunc.base.errors import CkfuncError
 from ckfunc.bundle.entries import ESBUILD
-from ckfunc.runtime.install import install
 from ckfunc.runtime.node import bare_environment
+from ckfunc.runtime.policy import NO_POLICY, InstallPolicy
+from ckfunc.runtime.tools import install_tool, make_runnable
 
 # Platforms' packages, by what Python calls system and processor. Source: https://esbuild.github.io/getting-started
 _SYSTEMS = {"linux": "linux", "darwin": "darwin", "win32": "win32", "freebsd": "freebsd"}
@@ -47,11 +48,16 @@ def package(system: str, processor: str) -> str:
     return "@esbuild/{}-{}".format(*known)
 
 
-def executable(cache: Path, on_progress: Callable[[str], None] | None = None) -> Path:
-    """Return esbuild, installed with npm if it is not yet. Raises NoBundler, DependenciesFailed, NodeMissing."""
+def executable(
+    cache: Path, on_progress: Callable[[str], None] | None = None, policy: InstallPolicy = NO_POLICY
+) -> Path:
+    """Return esbuild, installed with npm if it is not yet.
+
+    Raises NoBundler, DependenciesFailed, CacheRefused and NodeMissing.
+    """
     name = package(sys.platform, machine())
-    directory = install({name: ESBUILD}, cache, on_progress) / "node_modules" / name
-    return directory / "esbuild.exe" if sys.platform == "win32" else directory / "bin" / "esbuild"
+    directory = install_tool({name: ESBUILD}, cache, on_progress, policy) / "node_modules" / name
+    return make_runnable(directory / ("esbuild.exe" if sys.platform == "win32" else "bin/esbuild"))
 
 
 def run(program: Path, arguments: Sequence[str], directory: Path) -> str:

@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 
 from ckfunc.base.digests import digest
-from ckfunc.base.files import write_atomically
+from ckfunc.base.files import read_checked, write_checked
 from ckfunc.bundle.entries import ESBUILD, FORMAT, Bundle, Entry
 
 _KEPT_S = 30 * 24 * 3600.0
@@ -43,7 +43,7 @@ class Bundles:
         """Return the bundle of that key."""
         file = self._file(name)
         try:
-            found = json.loads(file.read_bytes())
+            found = read_checked(file)
             bundle = Bundle(found["text"], tuple(found["modules"]), found["source_map"])
             if time.time() - file.stat().st_mtime > _FRESH_S:
                 os.utime(file)  # used again: not to be forgotten soon
@@ -55,7 +55,7 @@ class Bundles:
         """Keep a bundle."""
         found = {"text": bundle.text, "modules": bundle.modules, "source_map": bundle.source_map}
         with contextlib.suppress(OSError):
-            write_atomically(self._file(name), json.dumps(found))
+            write_checked(self._file(name), found)
 
     def forget_old(self) -> None:
         """Remove what nothing has used for a month."""

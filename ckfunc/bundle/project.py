@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, TypeAlias
 from ckfunc.base.errors import InvalidScripts, Problem
 from ckfunc.bundle.graph import Files, Graph, Reader, Tree
 from ckfunc.model.project import Project, Script
+from ckfunc.runtime.policy import Policy, no_policy
 
 if TYPE_CHECKING:
     from ckfunc.bundle.entries import Bundle, Entry
@@ -41,11 +42,12 @@ class InvalidModules(InvalidScripts):
 
 @dataclass(frozen=True, slots=True)
 class Bundler:
-    """What bundling needs: a cache directory, what parses scripts as Node does, and where news go."""
+    """What bundling needs: a cache directory, what parses scripts as Node does, where news go, and how to install."""
 
     cache: Path
     check: Check = field(default=lambda _: ())
     on_progress: Callable[[str], None] | None = None
+    policy: Policy = no_policy
 
     def project(self, project: Project) -> Project:
         """Return a project with every script as it is deployed, and the files it was made of among the watched ones.
@@ -99,7 +101,7 @@ class Bundler:
         from ckfunc.bundle import esbuild
         from ckfunc.bundle.build import build
 
-        program = esbuild.executable(self.cache, self.on_progress)
+        program = esbuild.executable(self.cache, self.on_progress, self.policy())
         made = dict(zip(entries, build(program, list(entries.values())), strict=True))
         return {one: self._checked(one[0], bundle) for one, bundle in made.items()}
 

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import json
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ckfunc.base.files import read_file, write_atomically
+from ckfunc.base.files import read_checked, read_file, write_checked
 from ckfunc.check.findings import Finding
 from ckfunc.check.subject import DIRECTORY
 
@@ -60,7 +59,7 @@ def file_digest(path: Path) -> str:
 def recall(root: Path) -> Memory:
     """Return what is remembered of a project; nothing when that cannot be read or is another version's."""
     try:
-        kept = json.loads(read_file(root / _FILE))
+        kept = read_checked(root / _FILE)
         if kept["format"] != _FORMAT:
             return Memory()
         results = {key: Result(_findings(one["findings"]), one["files"]) for key, one in kept["results"].items()}
@@ -83,7 +82,7 @@ def remember(root: Path, memory: Memory, scripts: Iterable[str]) -> None:
         },
     }
     with contextlib.suppress(OSError):
-        write_atomically(root / _FILE, json.dumps(document, separators=(",", ":")))
+        write_checked(root / _FILE, document)
 
 
 def _findings(kept: Iterable[Mapping[str, Any]]) -> tuple[Finding, ...]:

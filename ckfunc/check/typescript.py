@@ -12,11 +12,13 @@ from platform import machine
 from ckfunc.base.errors import CkfuncError, DependenciesFailed
 from ckfunc.check.diagnostics import Report, parse
 from ckfunc.check.settings import TYPESCRIPT
-from ckfunc.runtime.install import install
 from ckfunc.runtime.node import bare_environment
 from ckfunc.runtime.node_types import NODE_TYPES, PACKAGE, node_types, own_node_types
 from ckfunc.runtime.noted import found_once
+from ckfunc.runtime.npm_failures import NETWORK
+from ckfunc.runtime.policy import NO_POLICY, InstallPolicy
 from ckfunc.runtime.processes import kill_group, start_group
+from ckfunc.runtime.tools import install_tool, make_runnable
 
 _VERDICTS = (0, 1, 2)
 """Exit codes of a run that came to a verdict."""
@@ -26,7 +28,7 @@ class CompilerMissing(CkfuncError):
     """The TypeScript compiler, or the declarations that it needs, is not in the cache and could not be fetched."""
 
     def __init__(self, why: str, hint: str | None = None, *, without: str = f"TypeScript {TYPESCRIPT}") -> None:
-        fetched = "it is fetched once and then kept in the cache: check the network, or the registry in your ~/.npmrc"
+        fetched = "it is fetched once and then kept in the cache: check the network, or the registry in .npmrc"
         super().__init__(f"the types cannot be checked without {without}: {why}", hint=hint or fetched)
 
 
@@ -37,51 +39,51 @@ class CompilerBroke(CkfuncError):
         first = next((line.strip() for line in said.splitlines() if line.strip()), "it said nothing")
         super().__init__(
             f"TypeScript {TYPESCRIPT} ended without a verdict: {first}",
-            hint=f"run it again; should it stay like this, {_again(_home(program))}",
+            hint=f"run it again; if it fails again, remove {_home(program)}, and it is fetched again",
         )
 
 
-def compiler(cache: Path, on_progress: Callable[[str], None] | None = None) -> Path:
+def compiler(cache: Path, on_progress: Callable[[str], None] | None = None, policy: InstallPolicy = NO_POLICY) -> Path:
     """Return the compiler's program, installed if need be.
 
-    Raises CompilerMissing, also for a system that it does not run on, and NodeMissing.
+    Raises CompilerMissing, also for a system that it does not run on, CacheRefused and NodeMissing.
     """
     # Where it is, is noted: what installs packages asks Node for its version first, which takes as long as a check.
     note = cache / f"typescript-{TYPESCRIPT}-{sys.platform}-{machine()}"
-    return found_once(note, lambda: _installed(cache, on_progress))
+    return make_runnable(found_once(note, lambda: _installed(cache, on_progress, policy)))
 
 
-def declarations_of_node(root: Path, cache: Path, on_progress: Callable[[str], None] | None = None) -> Path:
+def declarations_of_node(
+    root: Path, cache: Path, on_progress: Callable[[str], None] | None = None, policy: InstallPolicy = NO_POLICY
+) -> Path:
     """Return the declarations of Node for scripts of the project at `root`: those that the user's packages bring, or
     ours, installed if need be. Raises CompilerMissing and NodeMissing."""
     try:
-        directory = own_node_types(root) or node_types(cache, on_progress)
+        directory = own_node_types(root) or node_types(cache, on_progress, policy)
     except DependenciesFailed as problem:
-        raise CompilerMissing(problem.message, without=f"{PACKAGE} {NODE_TYPES}") from problem
+        raise CompilerMissing(
+            problem.message, None if problem.hint == NETWORK else problem.hint, without=f"{PACKAGE} {NODE_TYPES}"
+        ) from problem
     return directory / "index.d.ts"
 
 
-def _installed(cache: Path, on_progress: Callable[[str], None] | None) -> Path:
+def _installed(cache: Path, on_progress: Callable[[str], None] | None, policy: InstallPolicy) -> Path:
     try:
-        directory = install({"typescript": TYPESCRIPT}, cache, on_progress)
+        directory = install_tool({"typescript": TYPESCRIPT}, cache, on_progress, policy)
     except DependenciesFailed as problem:
-        raise CompilerMissing(problem.message) from problem
+        raise CompilerMissing(problem.message, None if problem.hint == NETWORK else problem.hint) from problem
     packages = directory / "node_modules" / "@typescript"
     # npm installs the one package that is for this system and processor; a program, it needs no Node to start.
     for program in (*packages.glob("typescript-*/lib/tsc"), *packages.glob("typescript-*/lib/tsc.exe")):
         return program
     if any(packages.glob("typescript-*")):
-        raise CompilerMissing("a part of it is gone from the cache", hint=_again(directory))
+        raise CompilerMissing("a part of it is missing", hint=f"remove {directory}, and it is fetched again")
     raise CompilerMissing("there is none for this system", hint="check from another machine")
 
 
 def _home(program: Path) -> Path:
     """Return the directory that holds all of an installation."""
     return next((one.parent for one in program.parents if one.name == "node_modules"), program)
-
-
-def _again(directory: Path) -> str:
-    return f"remove {directory}: it is fetched again then"
 
 
 def run(program: Path, root: Path, options: Sequence[str]) -> Report:

@@ -158,18 +158,26 @@ class _Preparation:
         from ckfunc.check.subject import Tools
         from ckfunc.check.typescript import compiler, declarations_of_node
 
+        policy = self._app.install_policy()
         tell = self._app.output.detail
-        program = compiler(cache_dir(), tell)
+        program = compiler(cache_dir(), tell, policy)
         whole = self._link_packages()
         # Only now: packages of the user may bring their own.
-        return Tools(program, declarations_of_node(self._project.root, cache_dir(), tell), whole)
+        return Tools(program, declarations_of_node(self._project.root, cache_dir(), tell, policy), whole)
 
     def _link_packages(self) -> bool:
         """Let imports of packages find them, where there are any; return whether all are there."""
         from ckfunc.check.files import listing, mentions
         from ckfunc.model.runtime import DEFAULT_PACKAGES
+        from ckfunc.runtime.install import scripts_warning
         from ckfunc.runtime.node_types import known_node_types
-        from ckfunc.scaffold.packages import installed_packages, known_packages, link_packages, with_node_types
+        from ckfunc.scaffold.packages import (
+            all_packages,
+            installed_packages,
+            known_packages,
+            link_packages,
+            with_node_types,
+        )
 
         root, wanted = self._project.root, self._project.runtime.dependencies or {}
         if not mentions(root, listing(root).scripts, {*wanted, *(one.name for one in DEFAULT_PACKAGES)}):
@@ -177,15 +185,18 @@ class _Preparation:
         try:
             if self._failure is not None:
                 raise self._failure
-            packages = known_packages(wanted, cache_dir())
+            policy = self._app.install_policy()
+            packages = known_packages(wanted, cache_dir(), policy)
             if packages is None or packages.missing is not None:
-                packages = installed_packages(wanted, cache_dir(), self._app.output.detail)
+                packages = installed_packages(wanted, cache_dir(), self._app.output.detail, policy)
             link_packages(root, with_node_types(packages, known_node_types(cache_dir())))
             missing = packages.missing
+            if (note := scripts_warning(all_packages(wanted), cache_dir(), policy)) is not None:
+                self.warnings = ("{} ({})".format(*note),)
         except CkfuncError as problem:
             missing = problem
         if missing is not None:
-            self.warnings = (f"{missing.message}: the types of packages were not looked at",)
+            self.warnings += (f"{missing.message}: the types of packages were not looked at",)
         return missing is None
 
 

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from ckfunc.model.seed import Seed
     from ckfunc.runtime.compiler import Compiler
     from ckfunc.runtime.kept import KeptCompiler
+    from ckfunc.runtime.policy import InstallPolicy
 
 MOST_IGNORED = 3
 """How many mistakes in the manifest are named by commands that go on in spite of them."""
@@ -158,7 +159,22 @@ class App:
         def check(scripts: Sequence[tuple[str, str]]) -> list[SyntaxProblem]:
             return [one for one in self.compiler().compile(scripts) if isinstance(one, SyntaxProblem)]
 
-        return Bundler(cache_dir(), check, self.output.detail)
+        return Bundler(cache_dir(), check, self.output.detail, self.install_policy)
+
+    def install_policy(self) -> InstallPolicy:
+        """Return the project's say in installs, as the manifest is now; without a project, nobody has any."""
+        from ckfunc.manifest import wanted_packages
+        from ckfunc.runtime.policy import NO_POLICY, InstallPolicy
+
+        try:
+            root = self.root()
+        except CkfuncError:
+            return NO_POLICY
+        try:
+            dependencies, allowed = wanted_packages(root)
+        except CkfuncError:  # a manifest with mistakes, perhaps while it is being edited: no script is allowed then
+            return InstallPolicy(root)
+        return InstallPolicy(root, dependencies, allowed)
 
     # -- the platform --------------------------------------------------------------------------------------------
 
@@ -303,6 +319,7 @@ class App:
             seed=seed,
             keep_invocations=keep_invocations,
             owner=self._root,
+            policy=self.install_policy,
         )
 
     def secrets(self) -> tuple[str, ...]:

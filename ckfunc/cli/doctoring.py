@@ -70,7 +70,7 @@ def _findings(app: App) -> Iterator[Finding]:
     yield Finding("ckfunc", OK, f"ckfunc {__version__}, {python}")
     yield _checked("node", _node)
     yield _checked("isolation", _isolation)
-    yield _checked("npm", _npm)
+    yield _checked("npm", lambda: _npm(app))
     yield _checked("cache", lambda: _writable("cache", cache_dir(), "CKFUNC_CACHE_DIR names another directory"))
     yield _checked("keyring", lambda: Finding("keyring", OK, keyring_name()), expected=NoKeyring)
     yield from _project(app)
@@ -111,10 +111,13 @@ def _isolation() -> Finding:
     return Finding("isolation", OK, f"the kernel limits the {', '.join(kept)} that handlers can use{rest}")
 
 
-def _npm() -> Finding:
+def _npm(app: App) -> Finding:
     from ckfunc.runtime.node import npm_script
+    from ckfunc.runtime.npmrc import npm_settings
 
     npm_script()
+    if unset := npm_settings(app.install_policy().project).unset:
+        return Finding("npm", WARN, f"credentials are left out: {'; '.join(unset)}", "set it in the environment")
     return Finding("npm", OK, "npm installs packages for the emulator")
 
 
@@ -140,6 +143,7 @@ def _project(app: App) -> Iterator[Finding]:
         return
     yield _writable("project", root / STATE_DIRECTORY, "check the permissions of the project")
     yield _checked("manifest", lambda: _manifest(app))
+    yield from _packages(app)
     yield from _secrets(root)
     try:
         target = app.target()
@@ -162,6 +166,21 @@ def _manifest(app: App) -> Finding:
     if project.warnings:
         return Finding("manifest", WARN, f"{said}; {project.warnings[0]}")
     return Finding("manifest", OK, said)
+
+
+def _packages(app: App) -> Iterator[Finding]:
+    """Yield a warning about installed packages whose install scripts did not run."""
+    from ckfunc.cli.scaffolding import policy_of
+    from ckfunc.runtime.install import scripts_warning
+    from ckfunc.scaffold.packages import all_packages
+
+    try:
+        project = app.load_project(lenient=True)
+        warning = scripts_warning(all_packages(project.runtime.dependencies or {}), cache_dir(), policy_of(project))
+    except CkfuncError:
+        return  # said by another check
+    if warning:
+        yield Finding("packages", WARN, *warning)
 
 
 def _secrets(root: Path) -> Iterator[Finding]:

@@ -52,6 +52,7 @@ COMMANDS: dict[str, str] = {
     "whoami": "Tell which application the credentials belong to.",
     "api": "Send any request to the Platform API.",
     "doctor": "Look whether everything that ckfunc needs is in order.",
+    "cache": "Show and clean the cache.",
     "completion": "Print what makes a shell complete commands.",
     "emulator": "Run the local platform in the foreground.",
     "help": "Show the help of a command.",
@@ -164,12 +165,21 @@ def _exit_code(app: App, error: BaseException, args: list[str]) -> int:
 
         output.failure(usage_problem(error, args))
         return EXIT_USAGE
-    if isinstance(error, OSError) and (refusal := SystemRefusal.of(error)):
+    if isinstance(error, OSError) and (refusal := _refusal(error)):
         output.discard()
         output.failure(refusal)
         return EXIT_FAILED
     output.bug(error, args, app.secrets())
     return EXIT_BUG
+
+
+def _refusal(error: OSError) -> CkfuncError | None:
+    """Return the expected failure that the system's refusal is; None when it may as well be a bug."""
+    from ckfunc.base.files import cache_dir
+    from ckfunc.runtime.cache import CacheRefused
+
+    in_cache = CacheRefused.of(error, cache_dir()) if error.filename else None
+    return in_cache or SystemRefusal.of(error)
 
 
 def _interrupt_behind(error: BaseException | None) -> bool:

@@ -105,6 +105,7 @@ class Sandbox:
             inspect_port=self._inspect_port,
             ahead=self._environment_at,
             owner=self._root(),
+            policy=self._app.install_policy,
         )
         self._emulator.start()
         try:

@@ -15,6 +15,7 @@ from ckfunc.cli.context import App
 
 if TYPE_CHECKING:
     from ckfunc.model.project import Project
+    from ckfunc.runtime.policy import InstallPolicy
     from ckfunc.scaffold.writing import Written
 
 
@@ -159,7 +160,7 @@ def refresh_types(project: Project) -> None:
         return
     with suppress(OSError):
         if wanted := project.runtime.dependencies:
-            known = known_packages(wanted, cache_dir())
+            known = known_packages(wanted, cache_dir(), policy_of(project))
             if known is not None:
                 link_packages(project.root, with_node_types(known, known_node_types(cache_dir())))
         write_stubs(project.root, schema=schema(), scope=scope_of(project), tests_schema=tests_schema())
@@ -173,12 +174,12 @@ def _linked(app: App, project: Project, *, install: bool) -> tuple[Written, ...]
     node = _node_types(app) if install else known_node_types(cache_dir())
     if install and wanted:
         with app.output.progress("fetching packages for their types"):
-            packages = installed_packages(wanted, cache_dir(), app.output.detail)
+            packages = installed_packages(wanted, cache_dir(), app.output.detail, policy_of(project))
         if (missing := packages.missing) is not None:
             app.output.warn(f"{missing.message}: packages without types are `any` to the editor")
         return link_packages(project.root, with_node_types(packages, node))
     # The platform's own packages alone are not worth a wait: they are linked once handlers have run here.
-    known = known_packages(wanted, cache_dir())
+    known = known_packages(wanted, cache_dir(), policy_of(project))
     if known is None and wanted:
         app.output.warn("packages are not installed: they are `any` to the editor until `ckfunc types` is run")
     unknown = Packages({}, DependenciesFailed("packages are not installed"))
@@ -191,12 +192,20 @@ def _node_types(app: App) -> Path | None:
 
     try:
         with app.output.progress("fetching the types of Node"):
-            return node_types(cache_dir(), app.output.detail)
+            return node_types(cache_dir(), app.output.detail, app.install_policy())
     except CkfuncError as problem:
         app.output.warn(
             f"{problem.message}: the editor knows only a part of Node until `ckfunc types` can fetch its types"
         )
         return None
+
+
+def policy_of(project: Project) -> InstallPolicy:
+    """Return the say of a project that was read already in installs."""
+    from ckfunc.runtime.policy import InstallPolicy
+
+    runtime = project.runtime
+    return InstallPolicy(project.root, runtime.dependencies or {}, runtime.allow_scripts)
 
 
 def check_types(app: App) -> int:
@@ -213,7 +222,7 @@ def check_types(app: App) -> int:
         stale[EXAMPLE_NAME] = "lacks variables of functions.yaml"
     wanted = project.runtime.dependencies or {}
     if wanted or has_links(project.root):
-        known = known_packages(wanted, cache_dir())
+        known = known_packages(wanted, cache_dir(), policy_of(project))
         linked = with_node_types(known, known_node_types(cache_dir())) if known else None
         links = stale_links(project.root, linked) if linked else ()
         stale |= {one.relative_to(project.root).as_posix(): "does not lead to the package" for one in links}

@@ -25,6 +25,7 @@ from ckfunc.emulator.owning import owned
 from ckfunc.model.execution import HandlerError, Limits
 from ckfunc.model.limits import KEPT_INVOCATIONS
 from ckfunc.model.seed import Seed
+from ckfunc.runtime.policy import Policy, no_policy
 
 if TYPE_CHECKING:
     from ckfunc.emulator.dispatch.scripts import Compiler
@@ -54,6 +55,7 @@ class Emulator:
     Of the invocations of all functions, the last `keep_invocations` are kept.
     `owner` is the project whose handlers run, unless it is `data_dir` that tells one emulator's from another's.
     `ahead` tells, for the base URL, in which environment the first function will run: its process is booted at once.
+    `policy` is the project's say in installs of packages.
     """
 
     def __init__(
@@ -75,6 +77,7 @@ class Emulator:
         inspect_port: int | None = None,
         ahead: Callable[[str], Environment | HandlerError] | None = None,
         owner: Path | None = None,
+        policy: Policy = no_policy,
     ) -> None:
         self._data_dir = data_dir
         self._host = host[1:-1] if host.startswith("[") and host.endswith("]") else host
@@ -92,6 +95,7 @@ class Emulator:
         self._spares = spares
         self._inspect_port = inspect_port
         self._ahead = ahead
+        self._policy = policy
         self._services: Services | None = None
         self._thread: threading.Thread | None = None
         self._ready = threading.Event()
@@ -269,6 +273,7 @@ class Emulator:
                 spares=self._spares,
                 inspect_port=self._inspect_port,
                 owner=None if self._owner is None else str(self._owner.resolve()),
+                policy=self._policy,
             )
             opened.push_async_callback(hosts.close)
             if self._ahead is not None:

@@ -16,6 +16,14 @@ _DATED = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _OFFSET = re.compile(r"(?:z|[+-][0-9]{2}:?[0-9]{2})$", re.IGNORECASE)
 
 
+def span_s(text: str) -> float | None:
+    """Return the seconds of a span of time such as `10m`, `2h` or `1h30m`; None when it is not one."""
+    value = text.strip().lower()
+    if not _SPAN.fullmatch(value):
+        return None
+    return sum(float(count) * _UNITS_S[unit] for count, unit in re.findall(_PART, value))
+
+
 def parse_since(text: str, now: datetime, zone: tzinfo | None = None, *, option: str = "--since") -> datetime:
     """Return the moment that `text` names, in UTC: `10m`, `2h`, `1h30m` ago, `today`, `yesterday`, an ISO date or time.
 
@@ -26,8 +34,7 @@ def parse_since(text: str, now: datetime, zone: tzinfo | None = None, *, option:
     try:
         if (days := _DAYS.get(value.lower())) is not None:
             return _moment(f"{now.astimezone(zone).date() - timedelta(days=days)}", zone)
-        if _SPAN.fullmatch(value.lower()):
-            seconds = sum(float(count) * _UNITS_S[unit] for count, unit in re.findall(_PART, value.lower()))
+        if (seconds := span_s(value)) is not None:
             return now.astimezone(UTC) - timedelta(seconds=seconds)
         if _DATED.match(value):
             return _moment(value, zone)

@@ -13,6 +13,7 @@ from ckfunc.manifest.project import (
     load,
     referenced_variables,
     targets,
+    wanted_packages,
     watched_files,
 )
 from ckfunc.manifest.schema import json_schema
@@ -31,5 +32,6 @@ __all__ = [
     "load",
     "referenced_variables",
     "targets",
+    "wanted_packages",
     "watched_files",
 ]

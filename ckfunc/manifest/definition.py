@@ -62,7 +62,7 @@ _TAG = r"[A-Za-z][A-Za-z0-9_-]*(?:\.[A-Za-z0-9_-]+)*"
 VERSION = (
     _NOT_BLANK,
     Rule(
-        r"[\s\S]*[:/#][\s\S]*|[\s\S]*\.(?:tgz|tar|tar\.gz)",
+        r"[\s\S]*[:/#][\s\S]*|[\s\S]*\.(?:[tT][gG][zZ]|[tT][aA][rR](?:\.[gG][zZ])?)",
         "is not a version from the npm registry",
         "only registry versions can be deployed: no files, folders, git repositories, aliases or addresses",
         forbidden=True,
@@ -71,6 +71,14 @@ VERSION = (
         rf"{_RANGE}(?: ?\|\| ?{_RANGE})*|{_TAG}",
         "is not a version range",
         'such as "^9.8.2", "1.x", ">=1.2 <2" or "latest"',
+    ),
+)
+
+SCRIPT_OF_PACKAGE = (
+    Rule(
+        r"(?:@[A-Za-z0-9~_-][A-Za-z0-9._~-]*/)?[A-Za-z0-9~-][A-Za-z0-9._~-]{0,213}(?:@\d+\.\d+\.\d+[0-9A-Za-z.+-]*)?",
+        "is not an npm package",
+        'a name such as sharp, or "sharp@0.34.5" for one version alone',
     ),
 )
 
@@ -116,6 +124,12 @@ _RUNTIME = Record(
             Text(HANDLER_PATH),
             "The script whose exports every handler sees as globals: a path inside the project. "
             "Absent means unmanaged.",
+        ),
+        Field(
+            "allow_scripts",
+            Items("an entry of allow_scripts", Text(SCRIPT_OF_PACKAGE)),
+            "npm packages whose install scripts ckfunc may run on this machine: NAME or NAME@VERSION. "
+            "No other package runs one. It is not deployed.",
         ),
     ),
 )

@@ -65,7 +65,12 @@ def load(root: Path, target: str | None, environ: Mapping[str, str], *, lenient:
     if problems:
         raise refused(*dict.fromkeys(problems))
     runtime = WantedRuntime(
-        _dependencies(manifest), values.environment, initialization, values.literals, values.unknown
+        _dependencies(manifest),
+        values.environment,
+        initialization,
+        values.literals,
+        values.unknown,
+        _allowed_scripts(manifest),
     )
     where = targeting.target(manifest, name, values.application)
     warnings = (*_warnings(manifest), *map(str, dict.fromkeys(values.unresolved)))
@@ -129,6 +134,15 @@ def dependency_places(root: Path) -> dict[str, tuple[int, int]]:
     key = runtime.keys.get("dependencies") if runtime else None
     places = {"": (key.line, key.column) if key else (1, 1)}
     return places | {name: (one.line, one.column) for name, one in (section.keys if section else {}).items()}
+
+
+def wanted_packages(root: Path) -> tuple[Mapping[str, str], tuple[str, ...]]:
+    """Return `runtime.dependencies` and `runtime.allow_scripts` as far as they have no mistakes; mistakes elsewhere do
+    not matter here. Raises NoProject, or InvalidManifest when the manifest is not YAML."""
+    manifest, found = _read(root.resolve())
+    if manifest is None:
+        raise refused(*found)
+    return _dependencies(manifest) or {}, _allowed_scripts(manifest)
 
 
 def environment_texts(root: Path, target: str) -> tuple[dict[str, str] | None, dict[str, str] | None]:
@@ -279,6 +293,12 @@ def _dependencies(manifest: Branch) -> dict[str, str] | None:
     runtime = manifest.branch("runtime")
     section = runtime.branch("dependencies") if runtime else None
     return {name: leaf.text for name, leaf in section.leaves().items()} if section else None
+
+
+def _allowed_scripts(manifest: Branch) -> tuple[str, ...]:
+    runtime = manifest.branch("runtime")
+    found = runtime.items("allow_scripts") if runtime else None
+    return tuple(dict.fromkeys(one.text for one in found or () if isinstance(one, Leaf)))
 
 
 def _warnings(manifest: Branch) -> tuple[str, ...]:

@@ -44,7 +44,10 @@ class WantedFunction:
 
 @dataclass(frozen=True, slots=True)
 class WantedRuntime:
-    """The runtime of the manifest. None means unmanaged: never compared, never changed."""
+    """The runtime of the manifest. None means unmanaged: never compared, never changed.
+
+    `allow_scripts` names packages whose install scripts may run on this machine; it is not deployed.
+    """
 
     dependencies: Mapping[str, str] | None = None
     environment: Mapping[str, str] | None = field(default=None, repr=False)
@@ -53,6 +56,7 @@ class WantedRuntime:
     """Variables of the environment whose values stand in functions.yaml: these are public, all others are secret."""
     unknown: frozenset[str] = frozenset()
     """Variables of the environment that have no value here: they are neither compared nor deployed."""
+    allow_scripts: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""Which npm packages handlers can use: installed once for each list of dependencies, then only looked up."""
+"""Install npm packages once for each list of dependencies, and find them again."""
 
 from __future__ import annotations
 
@@ -6,65 +6,68 @@ import json
 import os
 import re
 import shutil
-import subprocess
 import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from platform import machine
-from typing import IO, Any
 
 from ckfunc.base.digests import digest
-from ckfunc.base.errors import DependenciesFailed, PackageUnknown
+from ckfunc.base.errors import DependenciesFailed
 from ckfunc.base.files import locked
-from ckfunc.runtime.node import node_executable, node_version, npm_script, shim_directory
-from ckfunc.runtime.processes import kill_group, start_group
-from ckfunc.runtime.warden import Warden
+from ckfunc.runtime.cache import CacheRefused, hold, prune_old
+from ckfunc.runtime.contents import (
+    MARKER,
+    altered_packages,
+    is_complete,
+    missing_packages,
+    packages_of,
+    skipped_scripts,
+    write_marker,
+)
+from ckfunc.runtime.node import node_executable, node_version
+from ckfunc.runtime.npm import NpmRun, run_install, run_scripts
+from ckfunc.runtime.npm_failures import explained, failure_of, not_unpacked
+from ckfunc.runtime.npmrc import NpmSettings, npm_settings
+from ckfunc.runtime.policy import NO_POLICY, InstallPolicy
 
-_FORMAT = 1
-_MARKER = ".ckfunc-installed"
+_FORMAT = 2
+_SHOWN = 3
+_EDIT = "check runtime.dependencies in functions.yaml"
 _PACKAGE_JSON = "package.json"
-_OPTIONS = (
-    "--prefer-offline",
-    "--no-audit",
-    "--no-fund",
-    "--no-update-notifier",
-    "--no-progress",
-    "--no-package-lock",
-    "--no-save",
-    "--omit=dev",
-    "--no-global",
-    "--location=project",
-    "--loglevel=warn",  # an entry that could not be unpacked is a warning to npm
-    "--json",
-    # npm waits 10 and 20 seconds between attempts by default: too long to find out that one is offline
-    "--fetch-retry-mintimeout=500",
-    "--fetch-retry-maxtimeout=2000",
-)
-
-# What npm and the packages' build scripts need of the developer's environment. Registries, mirrors and their tokens
-# come from the user's own npm configuration: ~/.npmrc, npm_config_* and whatever variables that file names.
-_KEPT = re.compile(
-    r"(?i)^(PATH|PATHEXT|HOME|USER|USERNAME|LOGNAME|SHELL|LANG|LC_\w+|TMP|TEMP|TMPDIR|npm_config_.+|NPM_TOKEN|NODE_AUTH_TOKEN"
-    r"|(HTTPS?|NO|ALL)_PROXY|NODE_EXTRA_CA_CERTS|SSL_CERT_(FILE|DIR)|SSH_AUTH_SOCK|GIT_SSL_CAINFO|GIT_SSH_COMMAND|XDG_\w+"
-    r"|SYSTEMROOT|SYSTEMDRIVE|WINDIR|COMSPEC|USERPROFILE|APPDATA|LOCALAPPDATA|PROGRAM(FILES|DATA)(\(X86\))?|PROCESSOR_\w+)$"
-)
 _NOT_UNPACKED = re.compile(r"TAR_ENTRY_ERROR (.+)")
-_REFERENCE = re.compile(r"\$\{([^}?]+)\??\}")
+# A name, and a version, range or tag of a registry. What npm would take for a file, a folder, an address, an alias or a
+# git repository runs code of its own choice, whoever asked for it. The manifest's rules are stricter.
+_NAME = re.compile(r"(?:@[\w.~-]+/)?[\w.~-]+", re.ASCII)
+_VERSION = re.compile(r"(?!\.)(?!.*\.(?:tgz|tar|tar\.gz)$)[^:/#\\]*", re.ASCII | re.IGNORECASE)
 
 
-def runtime_directory(dependencies: Mapping[str, str], cache: Path) -> Path:
-    """Return where these dependencies are, or would be, installed. Raises NodeMissing."""
+def runtime_directory(dependencies: Mapping[str, str], cache: Path, policy: InstallPolicy = NO_POLICY) -> Path:
+    """Return where these dependencies are, or would be, installed: named by all that changes the result.
+
+    Raises NodeMissing and NpmrcProblem.
+    """
+    return _directory(dependencies, cache, policy, npm_settings(policy.project))
+
+
+def _directory(
+    dependencies: Mapping[str, str], cache: Path, policy: InstallPolicy, settings: NpmSettings, *, tool: bool = False
+) -> Path:
     major = node_version(node_executable()).partition(".")[0]
-    identity = [_FORMAT, major, sys.platform, machine(), sorted(dependencies.items())]
+    machines = [major, sys.platform, machine(), _libc()]
+    allowed = policy.scripts_for(dependencies)
+    # The contents of a tool are fixed, wherever they come from.
+    chosen = settings.identity if dependencies and not tool else ()
+    identity = [_FORMAT, machines, sorted(dependencies.items()), chosen, allowed, tool]
     return cache.resolve() / "runtimes" / digest(json.dumps(identity))[:32]
 
 
 def is_installed(directory: Path) -> bool:
-    """Return whether a runtime directory is complete."""
-    return (directory / _MARKER).is_file()
+    """Return whether a runtime directory is there with all of its files."""
+    return is_complete(directory)
 
 
 def install(
@@ -72,163 +75,158 @@ def install(
     cache: Path,
     on_progress: Callable[[str], None] | None = None,
     stop: threading.Event | None = None,
+    policy: InstallPolicy = NO_POLICY,
+    integrity: Mapping[str, str] | None = None,
 ) -> Path:
     """Return a directory whose node_modules holds `dependencies` (npm name to version range); installs if need be.
 
-    Safe to call from several threads and processes at once; setting `stop` ends npm. Raises DependenciesFailed and
+    One that is incomplete is made again. With `integrity` (of NAME@VERSION), other contents are refused. Safe to call
+    from several threads and processes at once; setting `stop` ends npm. Raises DependenciesFailed, CacheRefused and
     NodeMissing.
     """
-    directory = runtime_directory(dependencies, cache)
-    if is_installed(directory):
-        return directory
-    tell = on_progress or (lambda _: None)
-    with locked(directory.with_name(f"{directory.name}.lock")):
+    settings = npm_settings(policy.project)
+    directory = _directory(dependencies, cache, policy, settings, tool=integrity is not None)
+    with CacheRefused.told(cache):
+        hold(directory)
         if is_installed(directory):
             return directory
+        with locked(directory.with_name(f"{directory.name}.lock")):
+            if is_installed(directory):
+                return directory
+            tell = on_progress or (lambda _: None)
+            if (directory / MARKER).exists():
+                tell("installed packages are incomplete: installing them again")
+            work = _Work(dependencies, cache, policy, settings, tell, stop or threading.Event(), integrity)
+            work.install_into(directory)
+        prune_old(cache)
+    return directory
+
+
+@dataclass(frozen=True, slots=True)
+class _Work:
+    """An install that is to be done now."""
+
+    dependencies: Mapping[str, str]
+    cache: Path
+    policy: InstallPolicy
+    settings: NpmSettings
+    tell: Callable[[str], None]
+    stop: threading.Event
+    integrity: Mapping[str, str] | None
+
+    def install_into(self, directory: Path) -> None:
+        """Put the finished installation in the place of `directory`."""
         for leftover in directory.parent.glob(f"{directory.name}.new-*"):  # of an install that was killed
             shutil.rmtree(leftover, ignore_errors=True)
         started = time.monotonic()
-        beside = Path(tempfile.mkdtemp(dir=directory.parent, prefix=f"{directory.name}.new-"))
+        fresh = Path(tempfile.mkdtemp(dir=directory.parent, prefix=f"{directory.name}.new-"))
         try:
             package = {
                 "private": True,
                 "name": "handlers",
                 "version": "1.0.0",
-                "dependencies": dict(sorted(dependencies.items())),
+                "dependencies": dict(sorted(self.dependencies.items())),
             }
-            (beside / _PACKAGE_JSON).write_text(json.dumps(package, indent=2), encoding="utf-8")
-            if dependencies:
-                tell(f"installing {_count(dependencies)} with npm")
-                _run_npm(beside, cache, stop or threading.Event())
-                tell(f"installed {_count(dependencies)} in {time.monotonic() - started:.1f} s")
-            (beside / _MARKER).touch()
+            (fresh / _PACKAGE_JSON).write_text(json.dumps(package, indent=2), encoding="utf-8")
+            skipped: tuple[str, ...] = ()
+            if self.dependencies:
+                self.tell(f"installing {_count(self.dependencies)} with npm")
+                self._run_npm(fresh)
+                skipped = self._run_scripts(fresh)
+                self.tell(f"installed {_count(self.dependencies)} in {time.monotonic() - started:.1f} s")
+                if skipped and self.integrity is None:
+                    self.tell("{}: {}".format(*scripts_note(skipped)))
+            write_marker(fresh, skipped)
             shutil.rmtree(directory, ignore_errors=True)
-            beside.rename(directory)
+            fresh.rename(directory)
         finally:
-            shutil.rmtree(beside, ignore_errors=True)
-    return directory
+            shutil.rmtree(fresh, ignore_errors=True)
+
+    def _run_npm(self, directory: Path) -> None:
+        for name, version in self.dependencies.items():
+            if not (_NAME.fullmatch(name) and _VERSION.fullmatch(version)):
+                raise DependenciesFailed(f"{name[:80]}@{version[:80]} is not a package of a registry", hint=_EDIT)
+        ran = run_install(directory, self.cache, self.settings, self.stop)
+        if ran.status and failure_of(ran.output).get("code") == "ETARGET":  # what npm remembers may be out of date
+            ran = run_install(directory, self.cache, self.settings, self.stop, ("--prefer-online",))
+        self._require_going_on()
+        if ran.status or ran.hopeless:
+            failure = {"code": ran.hopeless} if ran.hopeless else failure_of(ran.output)
+            raise explained(failure, self.settings.unset)
+        # When the disk is full npm ends well all the same, with files cut short.
+        if found := _NOT_UNPACKED.search(ran.log):
+            raise not_unpacked(found[1])
+        if missing := missing_packages(directory, self.dependencies):
+            more = " …" if len(missing) > _SHOWN else ""
+            raise DependenciesFailed(
+                f"npm reported success, but did not install {', '.join(missing[:_SHOWN])}{more}",
+                hint="run the command again",
+            )
+        if self.integrity is not None and (wrong := altered_packages(directory, self.integrity)):
+            raise DependenciesFailed(
+                f"the registry has other contents for {wrong[0]} than its author published",
+                hint="check the registry in .npmrc: ckfunc runs this package and accepts the published contents only",
+            )
+
+    def _run_scripts(self, directory: Path) -> tuple[str, ...]:
+        """Run the install scripts that are allowed, and return the packages whose scripts did not run."""
+        allowed = self.policy.scripts_for(self.dependencies) if self.integrity is None else ()
+        with_scripts = [one for one in packages_of(directory) if one.has_script]
+        to_run = [one for one in with_scripts if one.name in allowed or f"{one.name}@{one.version}" in allowed]
+        if to_run:
+            names = sorted({f"{one.name}@{one.version}" for one in to_run})
+            ran = run_scripts(directory, self.cache, names, self.stop)
+            self._require_going_on()
+            if ran.status:
+                raise _script_failed(ran)
+        return tuple(sorted({one.name for one in with_scripts} - {one.name for one in to_run}))
+
+    def _require_going_on(self) -> None:
+        if self.stop.is_set():
+            raise DependenciesFailed("the installation of the packages was stopped")
+
+
+def scripts_note(skipped: Collection[str]) -> tuple[str, str]:
+    """Return a sentence about packages whose install scripts did not run, and the hint with the line to add."""
+    names = ", ".join(json.dumps(one) if one.startswith("@") else one for one in skipped)
+    which = "the install script" if len(skipped) == 1 else "the install scripts"
+    return (
+        f"{which} of {', '.join(skipped)} did not run",
+        f"if handlers need what they make, add `allow_scripts: [{names}]` under `runtime` in functions.yaml",
+    )
+
+
+def scripts_warning(dependencies: Mapping[str, str], cache: Path, policy: InstallPolicy) -> tuple[str, str] | None:
+    """Return the note about install scripts that did not run in what is installed for these; None without any.
+
+    Raises NodeMissing and NpmrcProblem.
+    """
+    skipped = skipped_scripts(runtime_directory(dependencies, cache, policy))
+    return scripts_note(skipped) if skipped else None
 
 
 def _count(dependencies: Mapping[str, str]) -> str:
     return f"{len(dependencies)} package{'' if len(dependencies) == 1 else 's'}"
 
 
-def _run_npm(directory: Path, cache: Path, stop: threading.Event) -> None:
-    status, output, warnings = _npm(directory, cache, stop, ())
-    if status and _failure(output).get("code") == "ETARGET":  # what npm remembers of the registry may be out of date
-        status, output, warnings = _npm(directory, cache, stop, ("--prefer-online",))
-    if stop.is_set():
-        raise DependenciesFailed("the installation of the packages was ended")
-    if status:
-        raise _explained(_failure(output))
-    # When the disk is full npm ends well all the same, with files cut short: such packages would stay broken for good.
-    if unpacked_not := _NOT_UNPACKED.search(warnings):
-        raise DependenciesFailed(
-            f"npm could not unpack the packages: {' '.join(unpacked_not[1].split())}",
-            hint="make room on the disk that holds the cache, or set CKFUNC_CACHE_DIR to another place",
-        )
-
-
-def _npm(directory: Path, cache: Path, stop: threading.Event, more: tuple[str, ...]) -> tuple[int, str, str]:
-    """Return npm's exit code, its account in JSON, and its warnings."""
-    command = [str(node_executable()), str(npm_script()), "install", *_OPTIONS, *more]
-    with tempfile.TemporaryFile() as output, tempfile.TemporaryFile() as warnings, Warden() as warden:
-        process = start_group(
-            command,
-            cwd=directory,
-            env=_environment(os.environ, cache),
-            stdin=subprocess.DEVNULL,
-            stdout=output.fileno(),
-            stderr=warnings.fileno(),
-        )
-        warden.watch(process.pid)
-        try:
-            while process.poll() is None and not stop.wait(0.02):  # a poll, so that Ctrl-C is noticed on every system
-                pass
-        finally:
-            kill_group(process)
-            warden.release(process.pid)
-            process.wait()
-        return process.returncode, _text(output), _text(warnings)
-
-
-def _text(file: IO[bytes]) -> str:
-    file.seek(0)
-    return file.read().decode("utf-8", "replace")
-
-
-def _environment(environ: Mapping[str, str], cache: Path) -> dict[str, str]:
-    kept = {name: value for name, value in environ.items() if _KEPT.match(name)}
-    for name in _named_in_npmrc(environ):
-        if name in environ:
-            kept[name] = environ[name]
-    kept["PATH"] = os.pathsep.join([str(shim_directory(cache)), environ.get("PATH", os.defpath)])
-    return kept
-
-
-def _named_in_npmrc(environ: Mapping[str, str]) -> set[str]:
-    given = environ.get("npm_config_userconfig") or environ.get("NPM_CONFIG_USERCONFIG")
-    file = Path(given) if given else Path(environ.get("HOME") or environ.get("USERPROFILE") or os.sep) / ".npmrc"
-    try:
-        return set(_REFERENCE.findall(file.read_text("utf-8", "replace")))
-    except OSError:
-        return set()
-
-
-def _failure(output: str) -> dict[str, Any]:
-    """Return npm's own account of a failure: code, summary, detail."""
-    start = output.find("{")
-    try:
-        found = json.loads(output[start:])["error"] if start >= 0 else None
-    except (ValueError, KeyError):
-        found = None
-    return found if isinstance(found, dict) else {"code": None, "summary": output.strip()[-500:]}
-
-
-_OFFLINE = {
-    "ENOTFOUND",
-    "ECONNREFUSED",
-    "ECONNRESET",
-    "ETIMEDOUT",
-    "EAI_AGAIN",
-    "ENETUNREACH",
-    "EHOSTUNREACH",
-    "ENOTCACHED",
-    "ERR_SOCKET_TIMEOUT",
-    "FETCH_ERROR",
-}
-
-
-_EDIT = "check runtime.dependencies in functions.yaml"
-_NETWORK = "check the network, or the registry in your ~/.npmrc; packages that were installed once need no network"
-
-
-def _explained(failure: Mapping[str, Any]) -> DependenciesFailed:
-    code = str(failure.get("code") or "")
-    summary = " ".join(_without_addresses(str(failure.get("summary") or "")).split())
-    package = _package_of(f"{failure.get('summary', '')} {failure.get('detail', '')}")
-    sentence, hint = f"npm install failed: {summary or code or 'no reason given'}", _EDIT
-    if code == "E404" and package:
-        sentence = f"npm knows no package {package}"
-    elif code == "ETARGET" and package:
-        sentence = f"npm has no version that matches {package}"
-    elif code == "ERESOLVE":
-        wish = re.search(r"peer \S+ from \S+", str(failure.get("detail") or ""))
-        sentence = f"npm cannot make these packages fit together: {wish[0] if wish else summary or code}"
-    elif code in _OFFLINE:
-        sentence, hint = f"npm could not reach its registry ({code})", _NETWORK
-    elif code in {"E401", "E403"}:
-        sentence, hint = f"the npm registry refused access ({code[1:]})", "check the credentials in your ~/.npmrc"
-    kind = PackageUnknown if code in {"E404", "ETARGET"} else DependenciesFailed
-    return kind(sentence, hint=hint)
-
-
-def _package_of(text: str) -> str:
-    found = re.search(r"No matching version found for (\S+?)\.?(?:\s|$)", text) or re.search(
-        r"'((?:@[^/'\s]+/)?[^@'\s]+@[^'\s]*)'", text
+def _script_failed(ran: NpmRun) -> DependenciesFailed:
+    failure = failure_of(ran.output)
+    said = f"{failure.get('detail') or ''}\n{failure.get('summary') or ''}\n{ran.log}"
+    package = re.search(r"node_modules[/\\]((?:@[^/\\\s]+[/\\])?[^/\\\s]+)", said)
+    reasons = [line.strip() for line in said.splitlines() if re.search(r"\b[A-Za-z]*Error\b|not found", line)]
+    name = f" of {package[1]}" if package else ""
+    return DependenciesFailed(
+        f"the install script{name} failed{f': {reasons[0][:300]}' if reasons else ''}",
+        hint="scripts get no secrets and have a home directory of their own; "
+        "remove the package from runtime.allow_scripts if handlers work without its script",
     )
-    return found[1] if found else ""
 
 
-def _without_addresses(text: str) -> str:
-    return re.sub(r"https?://\S+", "the registry", text)
+def _libc() -> str:
+    """Return which C library programs use: npm installs other packages for musl than for glibc."""
+    if sys.platform != "linux":
+        return ""
+    try:
+        return (os.confstr("CS_GNU_LIBC_VERSION") or "").partition(" ")[0]
+    except (ValueError, OSError):
+        return "other"

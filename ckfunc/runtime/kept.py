@@ -13,7 +13,7 @@ from pathlib import Path
 
 from ckfunc import __version__
 from ckfunc.base.digests import digest
-from ckfunc.base.files import write_atomically
+from ckfunc.base.files import read_checked, write_checked
 from ckfunc.model.execution import Compiled, Import, SyntaxProblem
 from ckfunc.runtime.compiler import Compiler
 from ckfunc.runtime.node import node_executable
@@ -73,7 +73,7 @@ class KeptCompiler:
 def _read(file: Path, name: str) -> Compiled | None:
     """Return what is kept; whatever cannot be read counts as not there."""
     try:
-        found = json.loads(file.read_bytes())
+        found = read_checked(file)
         result = Compiled(
             name,
             javascript=str(found["javascript"]),
@@ -91,7 +91,7 @@ def _read(file: Path, name: str) -> Compiled | None:
 
 def _write(file: Path, result: Compiled) -> None:
     with contextlib.suppress(OSError):
-        write_atomically(file, json.dumps(asdict(result)))
+        write_checked(file, asdict(result))
 
 
 def _forget_old(directory: Path) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from ckfunc.runtime.install import install
 from ckfunc.runtime.noted import found_once, noted
+from ckfunc.runtime.policy import NO_POLICY, InstallPolicy
 
 PACKAGE = "@types/node"
 NODE_TYPES = "24.19.2"
@@ -16,11 +17,13 @@ NODE_TYPES = "24.19.2"
 _INDEX = "index.d.ts"
 
 
-def node_types(cache: Path, on_progress: Callable[[str], None] | None = None) -> Path:
+def node_types(
+    cache: Path, on_progress: Callable[[str], None] | None = None, policy: InstallPolicy = NO_POLICY
+) -> Path:
     """Return the directory of the package, installed if need be. Raises DependenciesFailed and NodeMissing."""
 
     def installed() -> Path:
-        return install({PACKAGE: NODE_TYPES}, cache, on_progress) / "node_modules" / PACKAGE / _INDEX
+        return install({PACKAGE: NODE_TYPES}, cache, on_progress, policy=policy) / "node_modules" / PACKAGE / _INDEX
 
     return found_once(_note(cache), installed).parent
 

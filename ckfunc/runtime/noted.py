@@ -6,13 +6,18 @@ import contextlib
 from collections.abc import Callable
 from pathlib import Path
 
-from ckfunc.base.files import write_atomically
+from ckfunc.base.files import read_file, write_atomically
+from ckfunc.runtime.cache import hold
+from ckfunc.runtime.contents import is_complete
 
 
 def noted(note: Path) -> Path | None:
-    """Return the file that a note names, None when there is no such note or file."""
+    """Return the file that a note names; None when there is no such note, or its installation is not complete."""
     with contextlib.suppress(OSError, ValueError):
-        if (known := Path(note.read_text(encoding="utf-8"))).is_file():
+        known = Path(read_file(note).decode("utf-8"))
+        home = next((one.parent for one in known.parents if one.name == "node_modules"), known)
+        if known.is_file() and is_complete(home):
+            hold(home)
             return known
     return None
 

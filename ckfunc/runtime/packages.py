@@ -1,4 +1,4 @@
-"""How the event loop waits for npm: once per list of dependencies, and not again right after a failure."""
+"""Wait for npm without blocking the event loop; a failure is not tried again right away."""
 
 from __future__ import annotations
 
@@ -7,11 +7,16 @@ import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import TypeVar
 
 from ckfunc.base.errors import CkfuncError
 from ckfunc.model.execution import HandlerError
+from ckfunc.runtime.cache import hold
 from ckfunc.runtime.host import Failed
 from ckfunc.runtime.install import install, is_installed, runtime_directory
+from ckfunc.runtime.policy import InstallPolicy, Policy, no_policy
+
+T = TypeVar("T")
 
 _FAILURE_HOLDS_S = 30.0
 STOPPED = HandlerError("HostsClosed", "the run was ended because ckfunc is stopping")
@@ -20,9 +25,10 @@ STOPPED = HandlerError("HostsClosed", "the run was ended because ckfunc is stopp
 class Packages:
     """Installed packages, for code that must not block. Belongs to one event loop."""
 
-    def __init__(self, cache: Path, tell: Callable[[str], None]) -> None:
+    def __init__(self, cache: Path, tell: Callable[[str], None], policy: Policy = no_policy) -> None:
         self._cache = cache
         self._tell = tell
+        self._policy = policy
         self._threads = ThreadPoolExecutor(max_workers=2, thread_name_prefix="ckfunc-npm")
         self._failures: dict[str, tuple[float, HandlerError]] = {}
         self._installing: dict[str, asyncio.Lock] = {}
@@ -33,24 +39,31 @@ class Packages:
         loop = asyncio.get_running_loop()
         wanted = repr(sorted(dependencies.items()))
         try:
-            runtime = await self._in_thread(runtime_directory, dependencies, self._cache)
-            if is_installed(runtime):
+            runtime, policy = await self._in_thread(self._found, dependencies)
+            if runtime is not None:
                 return runtime
             async with self._installing.setdefault(wanted, asyncio.Lock()):
                 since, failure = self._failures.get(wanted, (0.0, None))
                 if failure is not None and loop.time() - since < _FAILURE_HOLDS_S:
                     raise Failed(failure)
                 tell = _across_threads(loop, self._tell)
-                return await self._in_thread(install, dependencies, self._cache, tell, self._stop)
+                return await self._in_thread(install, dependencies, self._cache, tell, self._stop, policy)
         except CkfuncError as error:
             sentence = f"{error.message} ({error.hint})" if error.hint else error.message
             problem = HandlerError(type(error).__name__, sentence)
             self._failures[wanted] = (loop.time(), problem)
             raise Failed(problem) from error
         except OSError as error:
-            raise Failed(HandlerError("DependenciesFailed", f"the packages cannot be stored: {error}")) from error
+            raise Failed(HandlerError("CacheRefused", f"the packages cannot be stored: {error}")) from error
 
-    async def _in_thread(self, work: Callable[..., Path], *arguments: object) -> Path:
+    def _found(self, dependencies: Mapping[str, str]) -> tuple[Path | None, InstallPolicy]:
+        """Return the directory of packages that are installed already, and the policy that holds now."""
+        policy = self._policy()
+        directory = runtime_directory(dependencies, self._cache, policy)
+        hold(directory)
+        return directory if is_installed(directory) else None, policy
+
+    async def _in_thread(self, work: Callable[..., T], *arguments: object) -> T:
         if self._stop.is_set():
             raise Failed(STOPPED)
         return await asyncio.get_running_loop().run_in_executor(self._threads, work, *arguments)

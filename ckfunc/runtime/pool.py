@@ -16,12 +16,14 @@ from typing import Any
 from ckfunc.base.errors import CkfuncError
 from ckfunc.model.execution import Environment, HandlerError, HandlerVersion, Limits, Outcome, Steady
 from ckfunc.model.invocation import ConsoleLine
+from ckfunc.runtime.cache import CacheRefused
 from ckfunc.runtime.compiled import CompiledCode
 from ckfunc.runtime.confinement import isolation
 from ckfunc.runtime.host import ENDED, Failed, Host, NotBegun, OnConsole
 from ckfunc.runtime.launch import Places
 from ckfunc.runtime.links import HAS_SOCKETS
 from ckfunc.runtime.packages import STOPPED, Packages
+from ckfunc.runtime.policy import Policy, no_policy
 from ckfunc.runtime.scripts import forget_old, scripts_directory
 from ckfunc.runtime.warden import Warden
 
@@ -60,6 +62,7 @@ class Hosts:
         spares: bool = True,
         inspect_port: int | None = None,
         owner: str | None = None,
+        policy: Policy = no_policy,
     ) -> None:
         """`cache` holds what can be made again (packages, compiled code).
 
@@ -68,6 +71,7 @@ class Hosts:
         Without `spares`, a process is booted ahead by `prepare` alone. With `inspect_port`, each run waits for a
         debugger there: for a single process, and limits that allow for it. `owner` names whose handlers run: what is
         stored of them is kept from the processes of others, and without an owner removed at the end.
+        `policy` is the project's say in installs.
         """
         self._limits = limits
         self._cache = cache.resolve()
@@ -76,7 +80,7 @@ class Hosts:
         self._sockets = sockets
         self._spares = spares
         self._inspect_port = inspect_port
-        self._packages = Packages(self._cache, self._tell)
+        self._packages = Packages(self._cache, self._tell, policy)
         self._warden = Warden()
         self._confined = True  # as far as the system can; False once a confined Node did not start
         self._code = CompiledCode(self._cache, owner)
@@ -211,9 +215,11 @@ class Hosts:
 
     async def _change(self, slot: _Slot, environment: Environment, version: HandlerVersion) -> tuple[Host, int]:
         try:
-            return await self._changed(slot, environment, version)
+            with CacheRefused.told(self._cache):
+                return await self._changed(slot, environment, version)
         except (OSError, CkfuncError) as error:
-            raise Failed(HandlerError("HostError", f"the handler cannot be stored or started: {error}")) from error
+            why = f"{error} ({error.hint})" if isinstance(error, CkfuncError) and error.hint else str(error)
+            raise Failed(HandlerError("HostError", f"the handler cannot be stored or started: {why}")) from error
 
     async def _changed(self, slot: _Slot, environment: Environment, version: HandlerVersion) -> tuple[Host, int]:
         for _ in range(_MOST_ATTEMPTS):

@@ -35,14 +35,22 @@ def place(script: Compiled, directory: Path) -> dict[str, str]:
     identity = digest("\0".join((script.name, script.module_kind, script.javascript, script.source_map)))[:20]
     file = directory / f"{stem}-{identity}.{script.module_kind}"
     mapping = file.with_name(f"{file.name}.map")
-    try:
-        for one in (file, mapping):
-            os.utime(one)  # used again: not to be forgotten soon
-    except OSError:
-        write_atomically(mapping, script.source_map)
-        code = script.javascript + _EPILOGUES[script.module_kind]
-        write_atomically(file, code.encode("utf-8", "replace"))
+    code = (script.javascript + _EPILOGUES[script.module_kind]).encode("utf-8", "replace")
+    for one, content in ((mapping, script.source_map.encode()), (file, code)):
+        if _holds(one, content):
+            with contextlib.suppress(OSError):
+                os.utime(one)  # used again: not to be forgotten soon
+        else:
+            write_atomically(one, content)
     return {"file": str(file), "map": str(mapping), "name": script.name, "kind": script.module_kind}
+
+
+def _holds(file: Path, content: bytes) -> bool:
+    """Tell whether a file is whole: one that was cut short or changed is not used."""
+    try:
+        return file.read_bytes() == content
+    except OSError:
+        return False
 
 
 def forget_old(runtime: Path) -> None:

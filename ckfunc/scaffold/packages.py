@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from ckfunc.base.files import link_directory, link_target, read_file
 from ckfunc.model.runtime import DEFAULT_PACKAGES
 from ckfunc.runtime.install import install, is_installed, runtime_directory
 from ckfunc.runtime.node_types import PACKAGE as NODE_TYPES_PACKAGE
+from ckfunc.runtime.policy import NO_POLICY, InstallPolicy
 from ckfunc.scaffold.writing import Action, CannotWrite, Written
 
 PLACE = "node_modules"
@@ -37,15 +39,18 @@ class Packages:
 
 
 def installed_packages(
-    dependencies: Mapping[str, str], cache: Path, on_progress: Callable[[str], None] | None = None
+    dependencies: Mapping[str, str],
+    cache: Path,
+    on_progress: Callable[[str], None] | None = None,
+    policy: InstallPolicy = NO_POLICY,
 ) -> Packages:
     """Return the packages that handlers run with, the platform's own among them, and types for those without any.
 
     What is not there is installed, into the directory that handlers run with. Never raises for what npm cannot do.
     """
-    wanted = _all(dependencies)
+    wanted = all_packages(dependencies)
     try:
-        directory = install(wanted, cache, on_progress)
+        directory = install(wanted, cache, on_progress, policy=policy)
     except (CkfuncError, OSError) as error:
         return Packages({}, error if isinstance(error, CkfuncError) else DependenciesFailed(str(error)))
     # What a package needs itself lies beside it: of that, the declarations of Node are everybody's.
@@ -53,23 +58,23 @@ def installed_packages(
     missing: CkfuncError | None = None
     for name, version in _untyped(targets):
         try:
-            targets |= _types(name, version, cache, on_progress)
+            targets |= _types(name, version, cache, on_progress, policy)
         except CkfuncError as error:  # such a package is `any` then, as one is whose types nobody wrote
             missing = error
     return Packages(dict(sorted(targets.items())), missing)
 
 
-def known_packages(dependencies: Mapping[str, str], cache: Path) -> Packages | None:
+def known_packages(dependencies: Mapping[str, str], cache: Path, policy: InstallPolicy = NO_POLICY) -> Packages | None:
     """Return what `installed_packages` would, as far as it is there already; None when no package is."""
-    wanted = _all(dependencies)
-    directory = runtime_directory(wanted, cache)
+    wanted = all_packages(dependencies)
+    directory = runtime_directory(wanted, cache, policy)
     if not is_installed(directory):
         return None
     # What a package needs itself lies beside it: of that, the declarations of Node are everybody's.
     targets = _targets((*wanted, NODE_TYPES_PACKAGE), directory)
     missing: CkfuncError | None = None
     for name, version in _untyped(targets):
-        types = runtime_directory(_types_of(name, version), cache)
+        types = runtime_directory(_types_of(name, version), cache, policy)
         if is_installed(types):
             targets |= _targets(_types_of(name, version), types)
         elif not _nobodys(name, version, cache).is_file():
@@ -129,7 +134,8 @@ def has_links(root: Path) -> bool:
     return bool(_ours(root / PLACE))
 
 
-def _all(dependencies: Mapping[str, str]) -> dict[str, str]:
+def all_packages(dependencies: Mapping[str, str]) -> dict[str, str]:
+    """Return the packages that handlers run with: these, and the platform's own."""
     return {**{one.name: one.version for one in DEFAULT_PACKAGES}, **dependencies}
 
 
@@ -208,17 +214,20 @@ def _types_of(name: str, major: str) -> dict[str, str]:
     return {f"@types/{_mangled(name)}": major or "*"}
 
 
-def _types(name: str, major: str, cache: Path, on_progress: Callable[[str], None] | None) -> dict[str, Path]:
+def _types(
+    name: str, major: str, cache: Path, on_progress: Callable[[str], None] | None, policy: InstallPolicy
+) -> dict[str, Path]:
     """Return where the types are of a package that ships none, as a part of `targets`. Raises what npm cannot do."""
     nobodys = _nobodys(name, major, cache)
     if nobodys.is_file():
         return {}
     wanted = _types_of(name, major)
     try:
-        return _targets(wanted, install(wanted, cache, on_progress))
+        return _targets(wanted, install(wanted, cache, on_progress, policy=policy))
     except PackageUnknown:
-        nobodys.parent.mkdir(parents=True, exist_ok=True)
-        nobodys.touch()
+        with suppress(OSError):
+            nobodys.parent.mkdir(parents=True, exist_ok=True)
+            nobodys.touch()
         return {}
 
 

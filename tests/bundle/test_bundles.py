@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import subprocess
@@ -12,6 +11,7 @@ from pathlib import Path
 import pytest
 from bundle.sources import FORMAT, HANDLER, Make, handler
 
+from ckfunc.base.files import read_checked
 from ckfunc.bundle import esbuild
 from ckfunc.bundle.build import build
 from ckfunc.bundle.entries import Entry
@@ -316,7 +316,7 @@ def test_a_damaged_bundle_is_made_again(make: Make, bundler: Bundler, damage: st
     (kept,) = (bundler.cache / "bundles").iterdir()
     kept.write_text(damage)
     assert bundler.project(written) == first
-    assert json.loads(kept.read_text())["text"] == BUNDLE
+    assert read_checked(kept)["text"] == BUNDLE
 
 
 def test_bundles_that_nothing_used_for_a_month_are_forgotten(make: Make, bundler: Bundler) -> None:

@@ -51,6 +51,7 @@ CASES: dict[str, tuple[tuple[str, ...], ...]] = {
     "check": ((), (SENT,), ("no.such.type",)),
     "doctor": ((),),
     "whoami": ((),),
+    "cache": (("info",), ("clean", "--older-than", "9999w"), ("clean", "--dry-run"), ("clean", "--older-than", "soon")),
     "diff": (
         (),
         ("--markdown",),
@@ -119,7 +120,7 @@ LASTING: dict[str, tuple[tuple[str, ...], str]] = {
 }
 
 
-LOCAL = ("init", "completion", "help", "new", "types", "check", "doctor", "emulator", "replay")
+LOCAL = ("init", "completion", "help", "new", "types", "check", "doctor", "cache", "emulator", "replay")
 """What works without the platform, or nearly so."""
 
 

@@ -2,59 +2,14 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
-import io
-import json
-import tarfile
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from support.loopback import Reply, Request, serve
+from support.npm_registry import TINY, registry
 
 from ckfunc.base.errors import DependenciesFailed
 from ckfunc.runtime.install import install, is_installed, runtime_directory
-
-
-def tarball(package: dict) -> bytes:
-    buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w:gz") as archive:
-        for name, text in {
-            "package.json": json.dumps(package),
-            "index.js": "module.exports = 'tiny';",
-            **dict.fromkeys(package.get("files", ()), ""),
-        }.items():
-            entry = tarfile.TarInfo(f"package/{name}")
-            entry.size = len(text)
-            archive.addfile(entry, io.BytesIO(text.encode()))
-    return buffer.getvalue()
-
-
-@contextmanager
-def registry(*packages: dict, status: int = 200):
-    """A registry on loopback that has one version of each package."""
-    files = {package["name"]: (package, tarball(package)) for package in packages}
-
-    def answer(request: Request) -> Reply:
-        if status != 200:
-            return Reply(status, {"error": "refused"})
-        name, _, file = request.path.strip("/").partition("/-/")
-        if name not in files:
-            return Reply(404, {"error": "not found"})
-        package, data = files[name]
-        if file:
-            return Reply(200, data, {"content-type": "application/octet-stream"})
-        integrity = "sha512-" + base64.b64encode(hashlib.sha512(data).digest()).decode()
-        version = package["version"]
-        dist = {"tarball": f"{server.url}/{name}/-/{name}-{version}.tgz", "integrity": integrity}
-        return Reply(
-            200, {"name": name, "dist-tags": {"latest": version}, "versions": {version: {**package, "dist": dist}}}
-        )
-
-    with serve(answer) as server:
-        yield server
 
 
 @pytest.fixture
@@ -69,9 +24,6 @@ def npm(tmp_path, monkeypatch):
         (tmp_path / "npmrc").write_text("\n".join([f"registry={url}/", "fetch-retries=0", *more]))
 
     return use
-
-
-TINY = {"name": "tiny", "version": "1.2.3", "main": "index.js"}
 
 
 def test_packages_come_from_the_registry_in_the_users_npmrc_with_its_token(tmp_path, npm, monkeypatch):
@@ -119,33 +71,70 @@ def test_installs_at_once_make_one_directory(tmp_path, npm):
     assert sum(request.path.endswith(".tgz") for request in server.requests) == 1
 
 
-def test_an_install_that_was_killed_is_swept_up_and_done_again(tmp_path, npm):
-    directory = runtime_directory({"tiny": "1.2.3"}, tmp_path)
-    leftover = directory.with_name(f"{directory.name}.new-abc")
-    (leftover / "node_modules").mkdir(parents=True)
-    (directory / "node_modules" / "half").mkdir(parents=True)
-    assert not is_installed(directory)
+@pytest.mark.parametrize("setting", ["ignore-scripts", "dry-run", "package-lock-only", "omit", "install-strategy"])
+def test_npm_settings_that_would_leave_something_out_do_not_count(tmp_path, npm, monkeypatch, setting):
+    value = {"omit": "peer", "install-strategy": "linked"}.get(setting, "true")
+    monkeypatch.setenv(f"npm_config_{setting.replace('-', '_')}", value)
+    with registry(TINY, {**TINY, "name": "user", "dependencies": {"tiny": "1"}}) as server:
+        npm(server.url, f"{setting}={value}")
+        directory = install({"user": "1.2.3"}, tmp_path / "cache")
+    assert (directory / "node_modules" / "tiny" / "index.js").is_file()
+    assert not (directory / "node_modules" / "user").is_symlink()
+
+
+@pytest.mark.parametrize("damage", ["deleted", "cut short", "marker", "directory"])
+def test_a_damaged_installation_is_made_again(tmp_path, npm, damage):
     with registry(TINY) as server:
         npm(server.url)
+        directory = install({"tiny": "1.2.3"}, tmp_path / "cache")
+        file = directory / "node_modules" / "tiny" / "index.js"
+        if damage == "deleted":
+            file.unlink()
+        elif damage == "cut short":
+            file.write_text("module")
+        elif damage == "marker":
+            (directory / ".ckfunc-installed").write_text("")
+        else:
+            file.parent.rename(directory / "elsewhere")
+        assert not is_installed(directory)
+        assert install({"tiny": "1.2.3"}, tmp_path / "cache") == directory
+    assert file.read_text() == "module.exports = 'tiny';"
+    assert is_installed(directory)
+
+
+def test_another_registry_is_another_installation_and_another_token_is_not(tmp_path, npm):
+    def directory(*lines: str) -> Path:
+        npm("http://127.0.0.1:9", *lines)
+        return runtime_directory({"tiny": "1.2.3"}, tmp_path)
+
+    plain = directory()
+    assert directory("//127.0.0.1:9/:_authToken=other") == plain
+    assert directory("@acme:registry=http://127.0.0.1:8/") != plain
+    assert directory("legacy-peer-deps=true") != plain
+    assert directory("registry=http://127.0.0.1:8/") != plain
+    assert directory("registry=http://me:secret@127.0.0.1:9/") == plain
+
+
+def test_a_tool_with_other_contents_than_the_published_ones_is_refused(tmp_path, npm):
+    with registry(TINY) as server:
+        npm(server.url)
+        with pytest.raises(DependenciesFailed, match=r"other contents for tiny@1\.2\.3") as caught:
+            install({"tiny": "1.2.3"}, tmp_path / "cache", integrity={"tiny@1.2.3": "sha512-other"})
+    assert caught.value.hint
+
+
+def test_an_install_that_was_killed_is_swept_up_and_done_again(tmp_path, npm):
+    with registry(TINY) as server:
+        npm(server.url)
+        directory = runtime_directory({"tiny": "1.2.3"}, tmp_path)
+        leftover = directory.with_name(f"{directory.name}.new-abc")
+        (leftover / "node_modules").mkdir(parents=True)
+        (directory / "node_modules" / "half").mkdir(parents=True)
+        assert not is_installed(directory)
         install({"tiny": "1.2.3"}, tmp_path)
     assert is_installed(directory)
     assert not leftover.exists()
     assert not (directory / "node_modules" / "half").exists()
-
-
-def test_a_packages_own_script_finds_the_node_that_runs_handlers_and_no_secret_of_the_developer(
-    tmp_path, npm, monkeypatch
-):
-    monkeypatch.setenv("PATH", "/usr/bin:/bin")
-    monkeypatch.setenv("DEVELOPER_SECRET", "hidden")
-    code = "require('fs').writeFileSync('built.json', JSON.stringify([process.version, process.env.DEVELOPER_SECRET]))"
-    package = {**TINY, "name": "built", "scripts": {"install": f'node -e "{code}"'}, "hasInstallScript": True}
-    with registry(package) as server:
-        npm(server.url)
-        directory = install({"built": "1.2.3"}, tmp_path / "cache")
-    version, secret = json.loads((directory / "node_modules" / "built" / "built.json").read_text())
-    assert version.startswith("v24.")
-    assert secret is None
 
 
 @pytest.mark.parametrize(
@@ -153,8 +142,11 @@ def test_a_packages_own_script_finds_the_node_that_runs_handlers_and_no_secret_o
     [
         ({"absent": "1.0.0"}, 200, "npm knows no package absent@1.0.0"),
         ({"tiny": "^9.0.0"}, 200, "npm has no version that matches tiny@^9.0.0"),
-        ({"Not A Name": "1.0.0"}, 200, 'npm install failed: Invalid package name "Not A Name"'),
-        ({"tiny": "1.2.3"}, 401, "the npm registry refused access (401)"),
+        ({"@acme/absent": "1.0.0"}, 200, "npm knows no package @acme/absent@1.0.0"),
+        ({"Not A Name": "1.0.0"}, 200, "Not A Name@1.0.0 is not a package of a registry"),
+        ({"tiny": "http://127.0.0.1:9/x"}, 200, "tiny@http://127.0.0.1:9/x is not a package of a registry"),
+        ({"tiny": "x.TGZ"}, 200, "tiny@x.TGZ is not a package of a registry"),
+        ({"tiny": "1.2.3"}, 401, "the npm registry refused access"),
         ({"tiny": "1.2.3"}, 500, "npm install failed: 500 Internal Server Error - GET the registry"),
     ],
 )
@@ -167,7 +159,7 @@ def test_a_failure_is_one_sentence_with_a_hint_and_leaves_nothing(tmp_path, npm,
     assert "\n" not in caught.value.message
     assert server.url not in caught.value.message
     assert caught.value.hint
-    assert [path.suffix for path in (tmp_path / "cache" / "runtimes").iterdir()] == [".lock"]
+    assert {path.suffix for path in (tmp_path / "cache" / "runtimes").iterdir()} == {".lock", ".used"}
 
 
 def test_being_offline_is_said_as_such(tmp_path, npm):
@@ -183,7 +175,7 @@ def test_packages_of_which_a_file_could_not_be_unpacked_are_not_installed(tmp_pa
         with pytest.raises(DependenciesFailed, match="npm could not unpack the packages: ENAMETOOLONG") as caught:
             install({"tiny": "1.2.3"}, tmp_path / "cache")
     assert caught.value.hint
-    assert [path.suffix for path in (tmp_path / "cache" / "runtimes").iterdir()] == [".lock"]
+    assert {path.suffix for path in (tmp_path / "cache" / "runtimes").iterdir()} == {".lock", ".used"}
 
 
 def test_packages_that_do_not_fit_together_are_said_to_be(tmp_path, npm):

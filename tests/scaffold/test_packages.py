@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from support.loopback import Reply, Request, serve
+from support.npm_registry import answers
 from support.typescript import tsc
 
 from ckfunc.base.errors import DependenciesFailed
@@ -15,6 +16,7 @@ from ckfunc.model.runtime import DEFAULT_PACKAGES
 from ckfunc.runtime.install import install
 from ckfunc.scaffold.packages import (
     Packages,
+    all_packages,
     has_links,
     installed_packages,
     known_packages,
@@ -172,38 +174,40 @@ def test_what_cannot_be_installed_is_told_and_the_links_stay(
 def test_that_nobody_wrote_types_for_a_package_is_asked_once_and_remembered(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    untyped = package(tmp_path / "untyped", "pizza-untyped", exports={".": "./index.js"})
-    typed = package(tmp_path / "typed", "pizza-typed", main="lib")
-    (typed / "lib.d.ts").write_text("export {};\n")
-    dependencies = {"pizza-untyped": f"file:{untyped.as_posix()}", "pizza-typed": f"file:{typed.as_posix()}"}
-    # The platform's own packages come from npm; what is asked for afterwards is asked of the server below.
+    platforms = [
+        {"name": one.name, "version": one.version.lstrip("^"), "types": "index.d.ts"} for one in DEFAULT_PACKAGES
+    ]
+    untyped = {"name": "pizza-untyped", "version": "1.0.0", "exports": {".": "./index.js"}}
+    typed = {"name": "pizza-typed", "version": "1.0.0", "main": "lib"}
+    answer = answers(*platforms, untyped, typed, files={"pizza-typed": {"lib.d.ts": "export {};\n"}})
+    dependencies = {"pizza-untyped": "1.0.0", "pizza-typed": "1.0.0"}
     cache = tmp_path / "cache"
-    install({**{one.name: one.version for one in DEFAULT_PACKAGES}, **dependencies}, cache)
-    asked: list[str] = []
+    refused = True
 
-    def nothing(request: Request) -> Reply:
-        asked.append(request.path)
-        return Reply(404, {"error": "Not found"})
+    def registry(request: Request) -> Reply:
+        return Reply(401, {}) if refused and "@types" in request.path else answer(request)
 
-    early = known_packages(dependencies, cache)
-    assert early is not None
-    assert "not fetched yet" in str(early.missing)
-    monkeypatch.setenv("npm_config_cache", str(tmp_path / "npm"))
-    monkeypatch.setenv("npm_config_registry", "http://127.0.0.1:9")
-    offline = installed_packages(dependencies, cache)
-    assert "could not reach" in str(offline.missing)
-    assert {"pizza-untyped", "pizza-typed"} <= offline.targets.keys()
+    with serve(registry) as server:
+        monkeypatch.setenv("npm_config_cache", str(tmp_path / "npm"))
+        monkeypatch.setenv("npm_config_registry", server.url)
+        install(all_packages(dependencies), cache)
+        early = known_packages(dependencies, cache)
+        assert early is not None
+        assert "not fetched yet" in str(early.missing)
+        without = installed_packages(dependencies, cache)
+        assert "refused access" in str(without.missing)
+        assert {"pizza-untyped", "pizza-typed"} <= without.targets.keys()
 
-    with serve(nothing) as registry:
-        monkeypatch.setenv("npm_config_registry", registry.url)
+        refused = False
         packages = installed_packages(dependencies, cache)
-        first = len(asked)
+        first = len(server.requests)
         assert packages.missing is None
         assert {"pizza-untyped", "pizza-typed"} <= packages.targets.keys()
         assert installed_packages(dependencies, cache) == known_packages(dependencies, cache) == packages
+        asked = [one.path for one in server.requests if "@types" in one.path]
     assert any("pizza-untyped" in path for path in asked)
     assert not any("pizza-typed" in path for path in asked)
-    assert len(asked) == first
+    assert len(server.requests) == first
 
 
 def test_types_that_the_manifest_names_itself_are_not_looked_for_again(tmp_path: Path) -> None:

@@ -14,11 +14,13 @@ _FLAGS_OF_AN_INTERFACE, _UP_AND_RUNNING = 0x8914, 0x41  # SIOCSIFFLAGS, IFF_UP |
 
 
 def environment() -> dict[str, str]:
-    """Return variables with which npm and everything else asks servers that are not there."""
+    """Return variables with which npm and everything else asks a proxy that is not there.
+
+    The registry stays: another one would be another installation.
+    """
     nobody = "http://127.0.0.1:9"
     return {
         **os.environ,
-        "npm_config_registry": nobody,
         "HTTP_PROXY": nobody,
         "HTTPS_PROXY": nobody,
         "NO_PROXY": "127.0.0.1,localhost",

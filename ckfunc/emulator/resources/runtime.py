@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 
 from ckfunc.emulator.dispatch import runtimes
@@ -12,12 +11,9 @@ from ckfunc.emulator.http.replies import Reply
 from ckfunc.emulator.http.routing import MEBIBYTE, Route
 from ckfunc.emulator.resources.services import Services
 from ckfunc.emulator.store import runtime
+from ckfunc.manifest.fitting import dependency_mistake
 from ckfunc.model.runtime import DEFAULT_PACKAGES, Dependency
 from ckfunc.wire.runtimes import read_dependencies, read_environment, read_script, write_runtime
-
-# Source: npm's rules for package names; old packages have capitals.
-_PACKAGE = re.compile(r"(@[a-z0-9~-][a-z0-9._~-]*/)?[a-z0-9~-][a-z0-9._~-]*", re.IGNORECASE)
-_LONGEST_PACKAGE_NAME = 214
 
 
 def retrieve_nodejs_runtime(call: Call, services: Services) -> Reply:
@@ -57,10 +53,8 @@ def _check_packages(wanted: Iterable[Dependency]) -> None:
     seen: set[str] = set()
     platforms = {one.name: one.version for one in DEFAULT_PACKAGES}
     for one in wanted:
-        if not _PACKAGE.fullmatch(one.name) or len(one.name) > _LONGEST_PACKAGE_NAME:
-            raise Refused(f"{one.name[:80]!r} is no npm package name")
-        if not one.version.strip():
-            raise Refused(f"package {one.name} has no version")
+        if (mistake := dependency_mistake(one.name, one.version)) is not None:
+            raise Refused(mistake)
         if one.name in seen:
             raise Refused(f"package {one.name} is listed twice")
         if one.name in platforms and not one.default and one.version != platforms[one.name]:

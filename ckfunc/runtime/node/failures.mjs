@@ -1,6 +1,6 @@
 // Describes a failure: name, one sentence, and a stack in the user's own files with everything that the error carries.
 import { includes, inspect, text, wellFormed } from './intrinsics.mjs';
-import { plainPaths, tidy, tidyFrames } from './stacks.mjs';
+import { packageOf, plainPaths, skippedScripts, tidy, tidyFrames } from './stacks.mjs';
 
 const LONGEST = 16_384; // characters of a message
 const LONGEST_STACK = 65_536;
@@ -90,9 +90,36 @@ function missing(error) {
   if (error.code !== 'MODULE_NOT_FOUND' && error.code !== 'ERR_MODULE_NOT_FOUND') return '';
   const found = /Cannot find (?:module|package) '([^']+)'/.exec(read(error, 'message'));
   if (!found) return '';
-  return /^[./]|^file:/.test(found[1])
-    ? `cannot find ${plainPaths(found[1])}: a handler is one file, and can import installed packages alone`
-    : `the package ${found[1]} is not installed: add it to the runtime's dependencies`;
+  if (!/^[./]|^file:|^[A-Za-z]:\\/.test(found[1])) return `the package ${found[1]} is not installed: add it to the runtime's dependencies`;
+  const owner = packageOf(requirer(error));
+  return owner
+    ? `the package ${owner} has no file ${plainPaths(found[1])}${unscripted(owner)}`
+    : `cannot find ${plainPaths(found[1])}: a handler is one file, and can import installed packages alone`;
+}
+
+/** The file that asked for a module which was not found. */
+function requirer(error) {
+  const stack = error.requireStack;
+  if (Array.isArray(stack) && stack.length > 0) return text(stack[0]);
+  const file = / imported from (.+)/.exec(read(error, 'message'))?.[1] ?? '';
+  return file.startsWith('file:') ? decodeURI(file) : file;
+}
+
+/** What to do about a package whose install script did not run, as the end of a sentence; or ''. */
+function unscripted(name) {
+  if (!skippedScripts().includes(name)) return '';
+  const entry = name.startsWith('@') ? `"${name}"` : name;
+  return `: its install script did not run; add \`allow_scripts: [${entry}]\` under \`runtime\` in functions.yaml to run it`;
+}
+
+const ABOUT_BUILDS = /bindings|prebuil|\.node\b|native|binar|\bbuil[dt]|install|dlopen/i;
+
+/** The message of an error; one about something that was not built names the package whose script did not run. */
+function advised(error, message) {
+  if (!ABOUT_BUILDS.test(message)) return message;
+  const owners = read(error, 'stack').split('\n').map((line) => (/^\s+at /.test(line) ? packageOf(line) : ''));
+  const name = skippedScripts().find((one) => owners.includes(one));
+  return name === undefined ? message : `${message.split('\n')[0]} (package ${name}${unscripted(name)})`;
 }
 
 const thrownTogether = (error) => error instanceof AggregateError && Array.isArray(error.errors) && error.errors.length > 0;
@@ -114,7 +141,7 @@ function plain(error) {
 
 function sentence(error, apiUrl) {
   try {
-    return denied(error) || missing(error) || request(error, apiUrl) || plain(error);
+    return denied(error) || missing(error) || request(error, apiUrl) || advised(error, plain(error));
   } catch {
     return read(error, 'message');
   }

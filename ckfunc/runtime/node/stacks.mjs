@@ -59,6 +59,21 @@ export function plainPaths(value) {
   return plain.replaceAll(runtimeUrl, '.').replaceAll(runtime, '.');
 }
 
+/** The installed package that a file belongs to, or ''. */
+export function packageOf(file) {
+  const found = /^.*[\\/]node_modules[\\/]((?:@[^\\/]+[\\/])?[^\\/]+)[\\/]/.exec(file);
+  return found ? found[1].replaceAll('\\', '/') : '';
+}
+
+/** The installed packages whose install scripts did not run. */
+export function skippedScripts() {
+  try {
+    return parseJson(readFileSync(path.join(runtime, '.ckfunc-installed'), 'utf8')).skipped;
+  } catch {
+    return [];
+  }
+}
+
 // What Node's inspect puts behind the last frame: " {" before further properties, "," between errors of a list.
 const AFTER_FRAME = /:\d+\)?([ ,{}[\]]+)$/;
 

@@ -1,0 +1,225 @@
+"""The cache directory: what is in use, what is old, what is there, and how it is removed."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import re
+import shutil
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+from ckfunc.base.errors import CkfuncError
+from ckfunc.base.files import hold_shared, lock_alone, locked
+from ckfunc.runtime.contents import MARKER
+
+UNUSED_S = 60 * 24 * 3600.0
+"""Installed packages that nothing has used for so long are removed when others are installed."""
+
+_FRESH_S = 24 * 3600.0
+_RUNTIME = re.compile(r"[0-9a-f]{32}")
+_LEFTOVER = re.compile(r"[0-9a-f]{32}\.new-.+")
+PACKAGES, _SCRIPTS, _BUNDLES, _COMPILED, _DOWNLOADS, _OTHER = (
+    *("packages", "scripts", "bundles", "compiled code", "npm downloads", "other"),
+)
+_DIRECTORIES = {"scripts": _SCRIPTS, "bundles": _BUNDLES, "compiled": _COMPILED, "npm": _DOWNLOADS, "no-types": _OTHER}
+_NOTE = re.compile(r"typescript-[\w.-]+")
+
+
+class CacheRefused(CkfuncError):
+    """The system did not let ckfunc write to its cache."""
+
+    @classmethod
+    def of(cls, error: OSError, cache: Path) -> CacheRefused | None:
+        """Return the failure that `error` stands for; None when it is not about writing to `cache`."""
+        hint = _HINTS.get(error.errno or 0)
+        place = Path(error.filename) if isinstance(error.filename, str) else cache
+        if hint is None or not any(place.is_relative_to(one) for one in (cache, cache.resolve())):
+            return None
+        return cls(f"the cache {cache} cannot be written to: {os.strerror(error.errno or 0)}", hint=hint)
+
+    @classmethod
+    @contextlib.contextmanager
+    def told(cls, cache: Path) -> Iterator[None]:
+        """Raise CacheRefused for what the system says about writing to `cache`; other problems pass."""
+        try:
+            yield
+        except OSError as error:
+            if (refused := cls.of(error, cache)) is None:
+                raise
+            raise refused from error
+
+
+_ELSEWHERE = "set CKFUNC_CACHE_DIR to a directory that can be written to"
+_ROOM = (
+    "make room on its disk (`ckfunc cache clean` removes what is not in use), or set CKFUNC_CACHE_DIR to another disk"
+)
+_HINTS = {
+    **dict.fromkeys((errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR, errno.EEXIST, errno.ELOOP), _ELSEWHERE),
+    **dict.fromkeys((errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)), _ROOM),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """Something in the cache. `used` is when it was last used or made, in seconds since 1970."""
+
+    kind: str
+    name: str
+    path: Path
+    size_bytes: int
+    used: float
+    in_use: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Total:
+    """The entries of one kind, added up."""
+
+    kind: str
+    count: int
+    size_bytes: int
+
+    @classmethod
+    def of(cls, found: Sequence[Entry]) -> tuple[Self, ...]:
+        """Return a total for each kind, in the order in which the kinds come."""
+        kinds = dict.fromkeys(one.kind for one in found)
+        grouped = [[one for one in found if one.kind == kind] for kind in kinds]
+        return tuple(cls(those[0].kind, len(those), sum(one.size_bytes for one in those)) for those in grouped)
+
+
+def hold(directory: Path) -> None:
+    """Keep an installation from being removed for as long as this process runs, and note that it is used."""
+    with contextlib.suppress(OSError):  # one that cannot be written to cannot be cleaned either
+        hold_shared(_use_file(directory))
+        if time.time() - (directory / MARKER).stat().st_mtime > _FRESH_S:
+            os.utime(directory / MARKER)
+
+
+def entries(cache: Path) -> list[Entry]:
+    """Return what is in the cache; what ckfunc does not know of, and locks of deploys, are not listed."""
+    found = list(_runtimes(cache))
+    for name, kind in _DIRECTORIES.items():
+        found += [_file_entry(kind, file) for file in _tree(cache / name)]
+    found += [_file_entry(_OTHER, file) for file in _children(cache) if _NOTE.fullmatch(file.name) and file.is_file()]
+    return found
+
+
+def remove(entry: Entry) -> bool:
+    """Remove an entry unless a process uses it, and tell whether it is gone. Raises OSError."""
+    if entry.kind != PACKAGES:
+        entry.path.unlink(missing_ok=True)
+        return True
+    if _LEFTOVER.fullmatch(entry.path.name):
+        with locked(entry.path.with_name(f"{entry.path.name[:32]}.lock"), wait_s=0) as free:
+            return free and _remove_tree(entry.path)
+    with lock_alone(_use_file(entry.path)) as free:
+        return free and _remove_tree(entry.path)
+
+
+def clean(
+    cache: Path, *, older_than_s: float = 0.0, dry_run: bool = False, now: Callable[[], float] = time.time
+) -> tuple[list[Entry], list[Entry]]:
+    """Remove what was not used for so long; return what was removed, and what stays because a process uses it.
+
+    With `dry_run`, nothing is removed. Raises OSError.
+    """
+    old = [one for one in entries(cache) if now() - one.used >= older_than_s]
+    used = [one for one in old if one.in_use]
+    removed = [one for one in old if not one.in_use and (dry_run or remove(one))]
+    if not dry_run:
+        for name in _DIRECTORIES:
+            _remove_empty(cache / name)
+    return removed, used
+
+
+def prune_old(cache: Path) -> None:
+    """Remove installations that were not used for UNUSED_S; that one cannot be removed is no failure."""
+    oldest = time.time() - UNUSED_S
+    with contextlib.suppress(OSError):
+        for directory in _children(cache.resolve() / "runtimes"):
+            if _RUNTIME.fullmatch(directory.name) and directory.is_dir() and _used(directory) < oldest:
+                with lock_alone(_use_file(directory)) as free:
+                    if free:
+                        _remove_tree(directory)
+
+
+def _use_file(directory: Path) -> Path:
+    return directory.with_name(f"{directory.name}.used")
+
+
+def _runtimes(cache: Path) -> Iterator[Entry]:
+    for directory in _children(cache / "runtimes"):
+        leftover = _LEFTOVER.fullmatch(directory.name)
+        if directory.is_symlink() or not directory.is_dir() or not (leftover or _RUNTIME.fullmatch(directory.name)):
+            continue
+        lock = directory.with_name(f"{directory.name[:32]}.lock") if leftover else _use_file(directory)
+        size = sum(file.lstat().st_size for file in _tree(directory))
+        yield Entry(PACKAGES, _title(directory), directory, size, _used(directory), _is_held(lock))
+
+
+def _is_held(lock: Path) -> bool:
+    if not lock.exists():
+        return False
+    try:
+        with lock_alone(lock) as free:
+            return not free
+    except OSError:
+        return False
+
+
+def _used(directory: Path) -> float:
+    for file in (directory / MARKER, directory):
+        with contextlib.suppress(OSError):
+            return file.stat().st_mtime
+    return 0.0
+
+
+def _title(directory: Path) -> str:
+    import json
+
+    try:
+        wanted = json.loads((directory / "package.json").read_bytes())["dependencies"]
+        return ", ".join(f"{name}@{version}" for name, version in wanted.items()) or "no packages"
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return "an unfinished install"
+
+
+def _file_entry(kind: str, file: Path) -> Entry:
+    found = file.lstat()
+    return Entry(kind, file.name, file, found.st_size, found.st_mtime)
+
+
+def _children(directory: Path) -> list[Path]:
+    try:
+        return sorted(directory.iterdir())
+    except OSError:
+        return []
+
+
+def _tree(directory: Path) -> Iterator[Path]:
+    for place, _, names in os.walk(directory):
+        for name in names:
+            yield Path(place, name)
+
+
+def _remove_tree(directory: Path) -> bool:
+    if sys.platform == "win32":
+        shutil.rmtree(directory, ignore_errors=True)
+    else:
+        # Renamed first: nobody finds half of it.
+        gone = directory.with_name(f"{directory.name[:32]}.new-gone-{os.getpid()}")
+        directory.rename(gone)
+        shutil.rmtree(gone, ignore_errors=True)
+    return not directory.exists()
+
+
+def _remove_empty(directory: Path) -> None:
+    for place, _, _ in os.walk(directory, topdown=False):
+        with contextlib.suppress(OSError):
+            Path(place).rmdir()

@@ -1,0 +1,81 @@
+"""`ckfunc cache`: what it shows, and what it removes."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from pathlib import Path
+
+import pytest
+
+from ckfunc.runtime.contents import write_marker
+
+
+@pytest.fixture
+def cache(tmp_path, monkeypatch) -> Path:
+    """A cache with an installation that was last used ten days ago, and a bundle."""
+    cache = tmp_path / "cache"
+    directory = cache / "runtimes" / ("a" * 32)
+    (directory / "node_modules" / "tiny").mkdir(parents=True)
+    (directory / "package.json").write_text('{"dependencies": {"tiny": "1.2.3"}}')
+    (directory / "node_modules" / "tiny" / "index.js").write_text("x" * 20_000)
+    write_marker(directory, ())
+    when = time.time() - 10 * 24 * 3600
+    os.utime(directory / ".ckfunc-installed", (when, when))
+    (cache / "bundles").mkdir()
+    (cache / "bundles" / "one.json").write_text("{}")
+    monkeypatch.setenv("CKFUNC_CACHE_DIR", str(cache))
+    return cache
+
+
+def test_info_lists_sizes_by_kind_and_each_installation(ckfunc, cache):
+    ran = ckfunc("cache", "info")
+    assert ran.code == 0
+    assert ran.out.startswith(f"{cache}\n")
+    assert "kB  packages  (1)" in ran.out
+    assert "bundles  (1)" in ran.out
+    assert "total" in ran.out
+    assert "tiny@1.2.3  (last used " in ran.out
+
+
+def test_info_as_json_has_every_entry(ckfunc, cache):
+    document = json.loads(ckfunc("cache", "info", "--json").out)
+    assert document["directory"] == str(cache)
+    assert {one["kind"] for one in document["entries"]} == {"packages", "bundles"}
+    assert document["bytes"] == sum(one["bytes"] for one in document["entries"])
+    assert all(one["lastUsed"].endswith("Z") and not one["inUse"] for one in document["entries"])
+
+
+def test_clean_removes_what_was_not_used_for_so_long(ckfunc, cache):
+    ran = ckfunc("cache", "clean", "--older-than", "7d")
+    assert ran.code == 0
+    assert "tiny@1.2.3" in ran.out
+    assert "Removed 20" in ran.err
+    assert not (cache / "runtimes" / ("a" * 32)).exists()
+    assert (cache / "bundles" / "one.json").exists()
+
+
+def test_a_dry_run_removes_nothing_and_says_so(ckfunc, cache):
+    ran = ckfunc("cache", "clean", "--dry-run")
+    assert "Would remove" in ran.err
+    assert (cache / "runtimes" / ("a" * 32)).exists()
+    document = json.loads(ckfunc("cache", "clean", "--dry-run", "--json").out)
+    assert document["dryRun"] is True
+    assert len(document["removed"]) == 2
+    assert document["inUse"] == []
+
+
+def test_an_empty_or_absent_cache_is_nothing_to_complain_about(ckfunc, tmp_path, monkeypatch):
+    monkeypatch.setenv("CKFUNC_CACHE_DIR", str(tmp_path / "absent"))
+    assert ckfunc("cache", "info").code == 0
+    assert ckfunc("cache", "clean").code == 0
+    assert not (tmp_path / "absent").exists()
+
+
+def test_an_age_that_is_none_is_a_usage_error_with_examples(ckfunc, cache):
+    ran = ckfunc("cache", "clean", "--older-than", "soon")
+    assert ran.code == 2
+    assert "invalid --older-than value 'soon'" in ran.err
+    assert "hint: examples: 12h, 30d, 8w" in ran.err
+    assert (cache / "bundles" / "one.json").exists()

@@ -1,0 +1,137 @@
+"""The cache directory: what is listed, what is removed, what stays because it is used, and what stops it."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from ckfunc.base.files import read_checked, write_checked
+from ckfunc.runtime.cache import CacheRefused, Total, clean, entries, hold, prune_old
+from ckfunc.runtime.contents import write_marker
+from ckfunc.runtime.install import install
+
+DAY_S = 24 * 3600.0
+
+
+def installation(cache: Path, letter: str, *, age_days: float = 0.0) -> Path:
+    """An installation as `install` leaves it, last used some days ago."""
+    directory = cache / "runtimes" / (letter * 32)
+    (directory / "node_modules" / "tiny").mkdir(parents=True)
+    (directory / "package.json").write_text('{"dependencies": {"tiny": "1.2.3"}}')
+    (directory / "node_modules" / "tiny" / "index.js").write_text("x" * 100)
+    write_marker(directory, ())
+    when = time.time() - age_days * DAY_S
+    os.utime(directory / ".ckfunc-installed", (when, when))
+    return directory
+
+
+@pytest.fixture
+def other_process():
+    """Let another process hold an installation until the test is over."""
+    started = []
+
+    def use(directory: Path) -> None:
+        code = f"from pathlib import Path\nfrom ckfunc.runtime.cache import hold\nhold(Path({str(directory)!r}))\n"
+        code += "print('held', flush=True)\ninput()"
+        process = subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        started.append(process)
+        assert process.stdout.readline() == b"held\n"
+
+    yield use
+    for one in started:
+        one.communicate(b"\n")
+
+
+def test_what_is_there_is_listed_by_kind_with_its_size(tmp_path):
+    installation(tmp_path, "a")
+    (tmp_path / "bundles").mkdir()
+    (tmp_path / "bundles" / "one.json").write_text("{}")
+    (tmp_path / "locks").mkdir()
+    (tmp_path / "locks" / "deploy.lock").touch()
+    (tmp_path / "somebody's file").touch()
+    found = entries(tmp_path)
+    assert [(one.kind, one.count) for one in Total.of(found)] == [("packages", 1), ("bundles", 1)]
+    assert found[0].name == "tiny@1.2.3"
+    assert found[0].size_bytes > 100
+    assert not found[0].in_use
+
+
+def test_cleaning_removes_what_is_old_and_leaves_locks_and_unknown_files(tmp_path):
+    old, new = installation(tmp_path, "a", age_days=40), installation(tmp_path, "b", age_days=1)
+    (tmp_path / "locks").mkdir()
+    (tmp_path / "locks" / "deploy.lock").touch()
+    (tmp_path / "mine").write_text("not ckfunc's")
+    clean(tmp_path, older_than_s=30 * DAY_S, dry_run=True)
+    assert old.is_dir()
+    removed, _ = clean(tmp_path, older_than_s=30 * DAY_S)
+    assert [one.path for one in removed] == [old]
+    assert not old.exists()
+    assert new.is_dir()
+    clean(tmp_path)
+    assert not new.exists()
+    assert (tmp_path / "locks" / "deploy.lock").exists()
+    assert (tmp_path / "mine").exists()
+
+
+def test_what_a_running_process_uses_is_never_removed(tmp_path, other_process):
+    used, free = installation(tmp_path, "a", age_days=400), installation(tmp_path, "b", age_days=400)
+    other_process(used)
+    when = time.time() - 400 * DAY_S  # using it made it new; its lock alone must keep it
+    os.utime(used / ".ckfunc-installed", (when, when))
+    prune_old(tmp_path)
+    assert used.is_dir()
+    assert not free.exists()
+    removed, kept = clean(tmp_path)
+    assert removed == []
+    assert [one.path for one in kept] == [used]
+
+
+def test_what_this_process_uses_is_never_removed_and_counts_as_used_now(tmp_path):
+    used = installation(tmp_path, "c", age_days=400)
+    hold(used)
+    prune_old(tmp_path)
+    assert clean(tmp_path)[0] == []
+    assert time.time() - (used / ".ckfunc-installed").stat().st_mtime < DAY_S
+
+
+def test_leftovers_of_an_install_that_was_killed_are_removed(tmp_path):
+    leftover = tmp_path / "runtimes" / f"{'d' * 32}.new-abc"
+    leftover.mkdir(parents=True)
+    (leftover / "package.json").write_text("{")
+    assert [one.name for one in entries(tmp_path)] == ["an unfinished install"]
+    clean(tmp_path)
+    assert not leftover.exists()
+
+
+def test_an_old_installation_goes_when_another_is_made(tmp_path):
+    old = installation(tmp_path, "e", age_days=61)
+    new = installation(tmp_path, "f", age_days=59)
+    install({}, tmp_path)
+    assert not old.exists()
+    assert new.is_dir()
+
+
+def test_a_cache_that_cannot_be_written_to_is_said_with_what_helps(tmp_path):
+    (tmp_path / "cache").write_text("a file in the way")
+    with pytest.raises(CacheRefused, match=r"the cache .* cannot be written to") as caught:
+        install({}, tmp_path / "cache")
+    assert "CKFUNC_CACHE_DIR" in caught.value.hint
+
+
+def test_other_refusals_are_not_taken_for_the_caches(tmp_path):
+    with pytest.raises(OSError, match="elsewhere"), CacheRefused.told(tmp_path / "cache"):
+        raise OSError(28, "No space left on device", str(tmp_path / "elsewhere"))
+
+
+@pytest.mark.parametrize("damage", [lambda text: text[:-2], lambda text: text.replace("right", "wrong"), lambda _: ""])
+def test_a_file_that_was_changed_or_cut_short_counts_as_absent(tmp_path, damage):
+    file = tmp_path / "deep" / "one.json"
+    write_checked(file, {"text": "right"})
+    assert read_checked(file) == {"text": "right"}
+    file.write_text(damage(file.read_text()))
+    assert read_checked(file) is None

@@ -1,0 +1,83 @@
+"""Every way in which npm fails has a sentence and a hint that helps."""
+
+from __future__ import annotations
+
+import pytest
+
+from ckfunc.base.errors import DependenciesFailed, PackageUnknown
+from ckfunc.runtime.npm_failures import HOPELESS, explained, failure_of, not_unpacked
+
+
+@pytest.mark.parametrize(
+    ("code", "summary", "sentence", "hint"),
+    [
+        (
+            "SELF_SIGNED_CERT_IN_CHAIN",
+            "request to https://r/x failed",
+            "does not trust the registry's",
+            "NODE_EXTRA_CA",
+        ),
+        ("UNABLE_TO_GET_ISSUER_CERT_LOCALLY", "", "does not trust the registry's", "cafile"),
+        ("ERR_TLS_CERT_ALTNAME_INVALID", "", "does not trust the registry's", "NODE_USE_SYSTEM_CA=1"),
+        ("CERT_HAS_EXPIRED", "", "(CERT_HAS_EXPIRED)", "clock"),
+        ("ERR_INVALID_URL", "Invalid URL", "proxy or registry address", "scheme"),
+        (None, "Invalid URL", "proxy or registry address", "HTTPS_PROXY"),
+        ("E407", "407 Proxy Authentication Required", "proxy asks for credentials", "password"),
+        ("ENOSPC", "ENOSPC: no space left on device, write", "the disk is full", "CKFUNC_CACHE_DIR"),
+        ("EDQUOT", "EDQUOT: disk quota exceeded, write", "the disk is full", "make room"),
+        ("EACCES", "EACCES: permission denied, mkdir '/home/x/.npm'", "may not write /home/x/.npm", "permissions"),
+        ("EROFS", "EROFS: read-only file system, open '/c/x'", "may not write /c/x", "CKFUNC_CACHE_DIR"),
+        ("EINTEGRITY", "sha512-a integrity checksum failed", "not what the registry promised", "again"),
+        ("EBADENGINE", "Unsupported engine", "does not support this Node", "engine-strict"),
+        ("EBADPLATFORM", "Unsupported platform for x", "does not support this system", "runtime.dependencies"),
+        ("EALLOWGIT", "Refusing to fetch x", "comes from git", "another version"),
+        ("EUSAGE", "Invalid option", "refused its settings", ".npmrc"),
+        ("E401", "401 Unauthorized - GET https://r/@acme%2fx", "refused access to @acme/x (401)", "credentials"),
+        ("E403", "403 Forbidden - GET https://r/x", "refused access (403)", "credentials"),
+        ("E404", "'@acme/x@1' is not in this registry.", "no package @acme/x@1", "@acme:registry"),
+        ("E404", "'plain@1' is not in this registry.", "no package plain@1", "runtime.dependencies"),
+        ("ETARGET", "No matching version found for x@9.", "no version that matches x@9", "runtime.dependencies"),
+        ("E503", "503 Service Unavailable", "503 Service Unavailable", "try again later"),
+        ("EAI_AGAIN", "getaddrinfo", "could not reach its registry (EAI_AGAIN)", "network"),
+        ("EWHATEVER", "something new", "npm install failed: something new", "runtime.dependencies"),
+    ],
+)
+def test_a_failure_has_its_sentence_and_hint(code, summary, sentence, hint):
+    problem = explained({"code": code, "summary": summary})
+    assert sentence in problem.message
+    assert hint in problem.hint
+    assert "https://" not in problem.message
+    assert "\n" not in problem.message
+
+
+def test_a_private_package_whose_token_is_not_set_says_so_and_is_not_unknown():
+    failure = {"code": "E404", "summary": "'@acme/x@1' is not in this registry."}
+    problem = explained(failure, ("line 2 of .npmrc uses ${NPM_TOKEN}, which is not set",))
+    assert "line 2 of .npmrc uses ${NPM_TOKEN}, which is not set" in problem.message
+    assert not isinstance(problem, PackageUnknown)
+    assert isinstance(explained(failure), PackageUnknown)
+
+
+def test_what_npm_says_that_is_not_json_is_shown():
+    assert explained(failure_of("npm exploded")).message == "npm install failed: npm exploded"
+    assert explained(failure_of('{"error": [1]}')).message.startswith("npm install failed")
+
+
+def test_a_full_disk_while_unpacking_says_to_make_room():
+    full, other = not_unpacked("ENOSPC: no space left\n on device"), not_unpacked("ENAMETOOLONG: name too long")
+    assert isinstance(full, DependenciesFailed)
+    assert "make room" in full.hint
+    assert "make room" not in other.hint
+
+
+@pytest.mark.parametrize(
+    ("line", "hopeless"),
+    [
+        ("npm http fetch GET https://r/x attempt 1 failed with DEPTH_ZERO_SELF_SIGNED_CERT", True),
+        ("npm http fetch GET https://r/x attempt 1 failed with ERR_INVALID_URL", True),
+        ("npm http fetch GET https://r/x attempt 1 failed with ECONNRESET", False),
+        ("npm http fetch GET 200 https://r/CERT_x 12ms", False),
+    ],
+)
+def test_a_request_that_cannot_succeed_is_not_repeated(line, hopeless):
+    assert bool(HOPELESS.search(line)) is hopeless

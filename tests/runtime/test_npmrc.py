@@ -1,0 +1,109 @@
+"""Settings of npm: the project's over the user's over the global ones, and only those that may count."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from ckfunc.runtime.npmrc import NpmrcProblem, npm_settings
+
+
+@pytest.fixture
+def place(tmp_path):
+    """Write .npmrc files, and read the settings of the project."""
+    project, home = tmp_path / "repository" / "project", tmp_path / "home"
+    for one in (project, home, tmp_path / "repository" / ".git"):
+        one.mkdir(parents=True)
+
+    def read(mine: str = "", users: str = "", everyones: str = "", **environ: str):
+        (project / ".npmrc").write_text(mine)
+        (home / ".npmrc").write_text(users)
+        (home / "global").write_text(everyones)
+        return npm_settings(
+            project, {"HOME": str(home), "npm_config_globalconfig": str(home / "global"), "PATH": "", **environ}
+        )
+
+    read.project, read.home = project, home
+    return read
+
+
+def test_the_project_wins_over_the_user_and_the_user_over_the_global_file(place):
+    found = place(
+        "@acme:registry=http://one/\n", "@acme:registry=http://two/\nproxy=http://p:1\n", "proxy=http://q:1\ntag=next"
+    )
+    assert found.lines == ("@acme:registry = http://one/", "proxy = http://p:1", "tag = next")
+    assert found.identity == (("@acme:registry", "http://one"), ("tag", "next"))
+
+
+def test_the_environment_wins_over_every_file(place):
+    found = place("registry=http://one/", npm_config_registry="http://two/", NPM_CONFIG_IGNORE_SCRIPTS="true")
+    assert found.lines == ()
+    assert found.variables == {"npm_config_registry": "http://two/"}
+    assert dict(found.identity) == {"registry": "http://two"}
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "ignore-scripts=true",
+        "omit[]=optional",
+        "dry-run=true",
+        "cpu=arm64",
+        "script-shell=/bin/evil",
+        "prefix=/x",
+        "; a=b",
+    ],
+)
+def test_settings_that_would_change_what_is_installed_are_left_out(place, line):
+    assert place(f"{line}\n# registry=http://x/\n").lines == ()
+
+
+def test_a_file_further_up_in_the_repository_counts_and_one_above_it_does_not(place):
+    place()
+    (place.project / ".npmrc").unlink()
+    environ = {"HOME": str(place.home), "PATH": ""}
+    (place.project.parent.parent / ".npmrc").write_text("tag=above")
+    assert npm_settings(place.project, environ).lines == ()
+    (place.project.parent / ".npmrc").write_text("tag=top")
+    assert npm_settings(place.project, environ).lines == ("tag = top",)
+
+
+def test_variables_are_handed_on_and_their_values_are_in_no_line(place):
+    found = place("//host/:_authToken=${MY_TOKEN}\n", MY_TOKEN="s3cret", OTHER="x")
+    assert found.lines == ("//host/:_authToken = ${MY_TOKEN}",)
+    assert found.variables == {"MY_TOKEN": "s3cret"}
+    assert "s3cret" not in repr(found)
+    assert found.identity == ()
+
+
+def test_credentials_whose_variable_is_not_set_are_left_out_and_said(place):
+    found = place("registry=http://one/\n//one/:_authToken=${NPM_TOKEN}\n")
+    assert found.lines == ("registry = http://one/",)
+    assert found.unset == ("line 2 of .npmrc uses ${NPM_TOKEN}, which is not set",)
+    assert place("//one/:_authToken=${NPM_TOKEN?}\n").unset == ()
+
+
+def test_a_registry_whose_variable_is_not_set_is_an_error_at_its_line(place):
+    with pytest.raises(NpmrcProblem, match=r"line 1 of ~/\.npmrc uses \$\{HOST\}, which is not set") as caught:
+        place(users="registry=https://${HOST}/npm/")
+    assert caught.value.hint == "set HOST in the environment; npm settings do not use .env files"
+
+
+def test_files_of_certificates_are_meant_where_they_are_written(place):
+    found = place("cafile=certificates/own.pem\n", "//host/:certfile=~/mine.pem\n")
+    assert found.lines == (
+        f"//host/:certfile = {place.home / 'mine.pem'}",
+        f"cafile = {place.project / 'certificates/own.pem'}",
+    )
+
+
+@pytest.mark.parametrize("content", [b"\xff\xfe\x00", b"", b"=\n==\n[section]\n"])
+def test_what_is_no_npmrc_has_no_settings(tmp_path, content):
+    (tmp_path / ".npmrc").write_bytes(content)
+    assert npm_settings(tmp_path, {"PATH": ""}).lines == ()
+
+
+def test_no_home_and_no_project_have_no_settings():
+    assert npm_settings(None, {"PATH": ""}).lines == ()
+    assert npm_settings(Path("/"), {"HOME": "relative", "PATH": ""}).lines == ()
