@@ -183,7 +183,7 @@ class _Work:
 
     def _require_going_on(self) -> None:
         if self.stop.is_set():
-            raise DependenciesFailed("the installation of the packages was stopped")
+            raise DependenciesFailed("the installation of the packages was ended")
 
 
 def scripts_note(skipped: Collection[str]) -> tuple[str, str]:

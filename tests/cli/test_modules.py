@@ -197,7 +197,6 @@ def offline(root: Path, cache: Path, *args: str) -> subprocess.CompletedProcess[
     environ = {
         **os.environ,
         "CKFUNC_CACHE_DIR": str(cache),
-        "npm_config_registry": "http://127.0.0.1:9",
         "npm_config_cache": str(root / "npm"),
         "npm_config_fetch_retries": "0",
         **dict.fromkeys(("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"), "http://127.0.0.1:9"),
