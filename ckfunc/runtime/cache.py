@@ -28,7 +28,7 @@ PACKAGES, _SCRIPTS, _BUNDLES, _COMPILED, _DOWNLOADS, _OTHER = (
     *("packages", "scripts", "bundles", "compiled code", "npm downloads", "other"),
 )
 _DIRECTORIES = {"scripts": _SCRIPTS, "bundles": _BUNDLES, "compiled": _COMPILED, "npm": _DOWNLOADS, "no-types": _OTHER}
-_NOTE = re.compile(r"typescript-[\w.-]+")
+_NOTE = re.compile(r"(?:typescript|node-types)-[\w.-]+")
 
 
 class CacheRefused(CkfuncError):
