@@ -15,7 +15,7 @@ from ckfunc.emulator.jobs import runner
 from ckfunc.emulator.owning import DATABASE
 from ckfunc.emulator.resources.services import Services
 from ckfunc.emulator.serving import Server
-from ckfunc.emulator.store import application, invocations, jobs, runtime, seeds, sessions
+from ckfunc.emulator.store import application, invocations, jobs, runtime, seeds, sessions, staging, steps
 from ckfunc.emulator.store.database import Database, copied, open_database
 from ckfunc.emulator.store.schema import MIGRATIONS, SCHEMA
 from ckfunc.emulator.store.trouble import UNREADABLE, failure_of
@@ -51,6 +51,7 @@ def open_services(
             seeds.apply(database, seed)
         invocations.end_abandoned(database, STOPPED)
         sessions.end_all(database)
+        steps.run(staging.take_back(database, database.transaction))
         jobs.fail_abandoned(database, runner.STOPPED)
     except UNREADABLE as error:
         raise failure_of(path, error) from None

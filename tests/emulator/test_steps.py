@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from itertools import pairwise
 from pathlib import Path
 
@@ -12,10 +16,15 @@ from support.calls import answered, ended, function, send
 
 from ckfunc.base.files import cache_dir
 from ckfunc.emulator.data import seed_data
+from ckfunc.emulator.jobs.runner import Attempt, Jobs
 from ckfunc.emulator.server import Emulator
-from ckfunc.emulator.store import channels, deletion, messages, steps, users
+from ckfunc.emulator.store import channels, deletion, imports, jobs, messages, seeds, staging, steps, users
 from ckfunc.emulator.store.database import Database, connect, open_database
 from ckfunc.emulator.store.schema import MIGRATIONS, SCHEMA
+from ckfunc.emulator.store.staging import Turn
+from ckfunc.emulator.store.steps import Steps, run
+from ckfunc.model.channel import ChannelType
+from ckfunc.model.job import ChannelImport, JobType, MemberImport, MessageImport, UserImport
 from ckfunc.wire.seeds import read_seed
 
 MANY = 3000
@@ -110,3 +119,143 @@ def test_a_new_database_can_give_space_back_and_an_older_one_is_left_as_it_is(tm
     database = open_database(tmp_path / "new.db", SCHEMA, MIGRATIONS)
     assert database.value("PRAGMA auto_vacuum") == 2
     database.close()
+
+
+USERS = [UserImport(f"user{index}", "U", key=f"key{index}") for index in range(MANY)]
+CHANNELS = [ChannelImport(ChannelType.PUBLIC, f"c{index}", members=("ann", "bob")) for index in range(MANY)]
+LONG = [MessageImport(1, "x" * 10_000, "ann") for _ in range(200)]
+
+
+def imported(database: Database, what: str) -> tuple[str, Callable[[int, Turn], Steps]]:
+    """What an import of many rows writes to, and its steps."""
+    if what == "members":
+        run(imports.add_users(database, USERS, new_job(database), database.transaction))
+        members = [MemberImport(one.name) for one in USERS]
+        return "channel_members", lambda job, turn: imports.add_members(database, 1, members, job, turn)
+    if what == "users":
+        return "users", lambda job, turn: imports.add_users(database, USERS, job, turn)
+    if what == "channels":
+        return "channels", lambda job, turn: imports.add_channels(database, CHANNELS, job, turn)
+    sent = LONG if what == "long messages" else [MessageImport(1, f"{index}", "ann") for index in range(MANY)]
+    return "messages", lambda job, turn: imports.add_messages(database, sent, job, turn)
+
+
+def new_job(database: Database) -> int:
+    return jobs.create(database, JobType.USER_IMPORT).id
+
+
+IMPORTS = ["users", "channels", "members", "messages", "long messages"]
+
+
+@pytest.fixture
+def empty(tmp_path: Path) -> Iterator[Database]:
+    """A database with two users and a channel."""
+    seed_data(tmp_path, read_seed(PEOPLE))
+    with closing(connect(tmp_path / "emulator.db")) as database:
+        yield database
+
+
+@pytest.mark.parametrize("what", IMPORTS)
+def test_no_step_of_an_import_writes_more_than_a_few_hundred_rows(empty: Database, what: str) -> None:
+    table, steps_of = imported(empty, what)
+    job = new_job(empty)
+    written: list[int] = []
+
+    @contextmanager
+    def turn() -> Iterator[None]:
+        before = empty.value(f"SELECT count(*) FROM {table}")
+        with empty.transaction():
+            yield
+        written.append(empty.value(f"SELECT count(*) FROM {table}") - before)
+
+    run(steps_of(job, turn))
+    found = jobs.get(empty, job)
+    assert found is not None
+    assert found.state == "FINISHED"
+    assert sum(written) == (len(LONG) if what == "long messages" else MANY)
+    assert max(written) <= (14 if what == "long messages" else steps.ROWS)
+    assert empty.value("SELECT count(*) FROM import_steps") == 0
+
+
+@pytest.mark.parametrize("what", IMPORTS)
+def test_what_an_import_had_written_is_taken_back_at_the_next_start(empty: Database, tmp_path: Path, what: str) -> None:
+    table, steps_of = imported(empty, what)
+    before = empty.value(f"SELECT count(*) FROM {table}")
+    keys = empty.value("SELECT count(*) FROM import_keys")
+    job = new_job(empty)
+    importing = steps_of(job, empty.transaction)
+    while empty.value("SELECT count(*) FROM import_steps") < 3:
+        next(importing)
+    assert empty.value(f"SELECT count(*) FROM {table}") > before
+    importing.close()
+    with Emulator(tmp_path, cache=cache_dir()):
+        pass
+    assert empty.value(f"SELECT count(*) FROM {table}") == before
+    assert empty.value("SELECT count(*) FROM import_keys") == keys
+    found = jobs.get(empty, job)
+    assert found is not None
+    assert found.state == "FAILED"
+    run(steps_of(new_job(empty), empty.transaction))
+    assert empty.value(f"SELECT count(*) FROM {table}") > before
+
+
+@pytest.mark.parametrize("data", ["file", "memory"])
+def test_an_import_that_fails_on_its_way_takes_back_what_it_wrote(tmp_path: Path, data: str) -> None:
+    path = tmp_path / "emulator.db" if data == "file" else None
+
+    def work(attempt: Attempt) -> Steps:
+        writing = imports.add_messages(
+            attempt.database, [MessageImport(1, "x", "ann", key=str(one)) for one in range(MANY)], attempt.job_id, turn
+        )
+        at.append(attempt)
+        return writing
+
+    @contextmanager
+    def turn() -> Iterator[None]:
+        with at[0].turn():
+            yield
+        if at[0].database.value("SELECT count(*) FROM messages") > MANY / 2:
+            # Somebody deletes the sender, whom the rest of the file needs.
+            run(deletion.delete_user(at[0].database, users.find_by_name(at[0].database, "ann")))  # type: ignore[arg-type]
+
+    async def done(database: Database) -> None:
+        background = Jobs(database, path, told.append)
+        background.start(JobType.MESSAGE_IMPORT, work)
+        while background.busy:
+            await asyncio.sleep(0.001)
+        await background.close()
+
+    at: list[Attempt] = []
+    told: list[str] = []
+    with closing(open_database(path, SCHEMA, MIGRATIONS)) as database:
+        seeds.apply(database, read_seed(PEOPLE))
+        asyncio.run(done(database))
+        assert told == ["job 1 MESSAGE_IMPORT FAILED: entry 1751: there is no user 'ann'"]
+        for table in ("messages", "import_keys", "import_steps"):
+            assert database.value(f"SELECT count(*) FROM {table}") == 0
+
+
+def test_what_others_hang_on_imported_rows_goes_with_them(empty: Database) -> None:
+    importing = imports.add_users(empty, USERS, new_job(empty), empty.transaction)
+    while empty.value("SELECT count(*) FROM import_steps") < 1:
+        next(importing)
+    importing.close()
+    seeds.apply(empty, read_seed({"channels": [{"type": "DIRECT", "members": ["ann", "user0"]}]}))
+    run(staging.take_back(empty, empty.transaction))
+    assert [row[0] for row in empty.all("SELECT name FROM users")] == ["ann", "bob"]
+    assert empty.all("PRAGMA foreign_key_check") == []
+
+
+def test_others_are_answered_while_an_import_in_memory_goes_on() -> None:
+    with (
+        Emulator(None, cache=cache_dir()) as emulator,
+        httpx.Client(base_url=emulator.url, trust_env=False, timeout=60) as client,
+    ):
+        client.headers["authorization"] = f"Bearer {sign_in(client)}"
+        entries = [{"name": f"user{index}", "displayName": "U", "properties": {}} for index in range(MANY * 3)]
+        job = client.post("/v1/imports/users", files={"file": json.dumps(entries).encode()}).json()["id"]
+        states = []
+        while not states or states[-1] in ("PENDING", "RUNNING"):
+            states.append(client.get(f"/v1/jobs/{job}").json()["state"])
+        assert states[-1] == "FINISHED"
+        assert states.count("RUNNING") > 1

@@ -1,6 +1,6 @@
-"""How jobs are done: in the order in which they came, each on a thread and a connection of its own.
+"""Jobs, done step by step in the order in which they came, on a thread and a connection of its own each.
 
-A database in memory has one connection. There a job is done at once, on the event loop, and the rest waits for it.
+A database in memory has one connection. There the steps are taken on the event loop, between other requests.
 """
 
 from __future__ import annotations
@@ -11,15 +11,16 @@ import sqlite3
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
-from contextlib import closing, suppress
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from ckfunc.emulator.http.problems import Refused
-from ckfunc.emulator.store import jobs
+from ckfunc.emulator.store import jobs, staging
 from ckfunc.emulator.store.database import Database, connect
 from ckfunc.emulator.store.jobs import JobFailed
+from ckfunc.emulator.store.steps import Steps
 from ckfunc.emulator.store.trouble import trouble_with
 from ckfunc.model.job import Job, JobType
 
@@ -39,26 +40,39 @@ class Attempt:
 
     job_id: int
     database: Database
-    stopping: threading.Event
-    beside: bool
-    """Whether it runs beside the event loop."""
+    loop: asyncio.AbstractEventLoop | None
+    """The event loop, if the work is done on a thread next to it."""
 
-    def pause(self) -> None:
-        """Let others have their turn; call it every few milliseconds, and never within a transaction.
+    @contextmanager
+    def turn(self) -> Iterator[None]:
+        """Return a transaction during which the event loop stands still; keep it to some milliseconds.
 
-        Raises JobFailed when the emulator stops.
+        Otherwise the loop would meet a locked database, and SQLite sleeps for up to 100 ms between two tries.
         """
-        if self.stopping.is_set():
-            raise JobFailed(STOPPED)
-        if self.beside:
-            time.sleep(_PAUSE_S)
+        if self.loop is None:
+            with self.database.transaction():
+                yield
+            return
+        begun, over = threading.Event(), threading.Event()
+
+        def stand_still() -> None:
+            begun.set()
+            over.wait()
+
+        self.loop.call_soon_threadsafe(stand_still)
+        begun.wait()
+        try:
+            with self.database.transaction():
+                yield
+        finally:
+            over.set()
 
     def finish(self, file: str | None = None) -> None:
         """Say that the job is done; call it within the transaction that makes its work real."""
         jobs.finish(self.database, self.job_id, file)
 
 
-Work = Callable[[Attempt], None]
+Work = Callable[[Attempt], Steps]
 
 
 class Jobs:
@@ -109,10 +123,9 @@ class Jobs:
         try:
             jobs.begin(self._database, job.id)
             if self._path is None:
-                await asyncio.sleep(0)  # the request is answered first
-                work(Attempt(job.id, self._database, self._stopping, beside=False))
+                await self._on_the_loop(job, work)
             else:
-                await asyncio.to_thread(self._beside, self._path, job, work)
+                await asyncio.to_thread(self._beside, self._path, job, work, asyncio.get_running_loop())
         except JobFailed as error:
             return str(error)
         except Exception as error:
@@ -123,6 +136,31 @@ class Jobs:
             return f"the emulator failed to do this: {type(error).__name__}: {error}"
         return None
 
-    def _beside(self, path: Path, job: Job, work: Work) -> None:
+    async def _on_the_loop(self, job: Job, work: Work) -> None:
+        await asyncio.sleep(0)  # the request is answered first
+        for _ in self._steps(Attempt(job.id, self._database, None), work):
+            await asyncio.sleep(0)
+
+    def _beside(self, path: Path, job: Job, work: Work, loop: asyncio.AbstractEventLoop) -> None:
         with closing(connect(path)) as database:
-            work(Attempt(job.id, database, self._stopping, beside=True))
+            for _ in self._steps(Attempt(job.id, database, loop), work):
+                time.sleep(_PAUSE_S)
+
+    def _steps(self, attempt: Attempt, work: Work) -> Steps:
+        """Take the steps of a job; when one fails, take back what the others have written."""
+        yield from staging.take_back(attempt.database, attempt.turn)  # what could not be taken back before
+        with closing(work(attempt)) as steps:
+            try:
+                for _ in steps:
+                    self._continue()
+                    yield
+            except Exception:
+                steps.close()
+                for _ in staging.take_back(attempt.database, attempt.turn):
+                    self._continue()  # the next start takes back the rest
+                    yield
+                raise
+
+    def _continue(self) -> None:
+        if self._stopping.is_set():
+            raise JobFailed(STOPPED)

@@ -16,6 +16,7 @@ from ckfunc.emulator.jobs.runner import Attempt, Work
 from ckfunc.emulator.resources import references
 from ckfunc.emulator.resources.services import Services
 from ckfunc.emulator.store import analytics, imports, jobs
+from ckfunc.emulator.store.steps import Steps
 from ckfunc.model.channel import ChannelType
 from ckfunc.model.job import Job, JobType
 from ckfunc.wire.jobs import (
@@ -33,8 +34,9 @@ def import_users(call: Call, services: Services) -> Reply:
     """Begin to create the users of a file."""
     content = _array(call)
 
-    def work(attempt: Attempt) -> None:
-        imports.add_users(attempt.database, entries(content, read_user_import), attempt.pause, attempt.finish)
+    def work(attempt: Attempt) -> Steps:
+        found = entries(content, read_user_import)
+        return imports.add_users(attempt.database, found, attempt.job_id, attempt.turn)
 
     return _begin(call, services, JobType.USER_IMPORT, work)
 
@@ -43,8 +45,10 @@ def import_channels(call: Call, services: Services) -> Reply:
     """Begin to create the channels of a file, with their members."""
     content = _array(call)
 
-    def work(attempt: Attempt) -> None:
-        imports.add_channels(attempt.database, entries(content, read_channel_import), attempt.pause, attempt.finish)
+    def work(attempt: Attempt) -> Steps:
+        return imports.add_channels(
+            attempt.database, entries(content, read_channel_import), attempt.job_id, attempt.turn
+        )
 
     return _begin(call, services, JobType.CHANNEL_IMPORT, work)
 
@@ -56,9 +60,9 @@ def import_channel_members(call: Call, services: Services) -> Reply:
         raise Refused("users cannot be added to a direct channel; create another channel")
     content = _array(call)
 
-    def work(attempt: Attempt) -> None:
+    def work(attempt: Attempt) -> Steps:
         found = entries(content, read_member_import)
-        imports.add_members(attempt.database, channel.id, found, attempt.pause, attempt.finish)
+        return imports.add_members(attempt.database, channel.id, found, attempt.job_id, attempt.turn)
 
     return _begin(call, services, JobType.CHANNEL_MEMBERS_IMPORT, work)
 
@@ -67,8 +71,10 @@ def import_messages(call: Call, services: Services) -> Reply:
     """Begin to create the messages of a file."""
     content = _array(call)
 
-    def work(attempt: Attempt) -> None:
-        imports.add_messages(attempt.database, entries(content, read_message_import), attempt.pause, attempt.finish)
+    def work(attempt: Attempt) -> Steps:
+        return imports.add_messages(
+            attempt.database, entries(content, read_message_import), attempt.job_id, attempt.turn
+        )
 
     return _begin(call, services, JobType.MESSAGE_IMPORT, work)
 

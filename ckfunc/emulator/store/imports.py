@@ -1,52 +1,75 @@
-"""How what was read from an import's file gets into the database: all of it, or nothing.
+"""Import what was read from a file in small steps: all of it, or nothing.
 
-Each function takes the entries in the file's order, calls `pause` now and then, and `finish` within the transaction
-that makes them real. An entry with the idempotency key of one that was imported before, or earlier in the file, is
-passed over. Imports are of the past: they notify nobody and fire no events (no source says so). All raise JobFailed.
+Each function takes the entries in the file's order. First all are staged and checked, then they are written, a batch in
+each `turn`, and with the last one the job `job_id` is finished. When a step raises, or the emulator ends, what was
+written is taken back by `staging.take_back`. An entry with the idempotency key of one that was imported before, or
+earlier in the file, is passed over. Imports are of the past: they notify nobody and fire no events (no source says
+so). All raise JobFailed.
 """
 
 from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 
 from ckfunc.base.clock import timestamp
 from ckfunc.emulator.store.database import Database
 from ckfunc.emulator.store.jobs import JobFailed
-from ckfunc.emulator.store.staging import drop_known, refuse, staged
+from ckfunc.emulator.store.staging import (
+    CHANNELS,
+    MESSAGES,
+    USERS,
+    Batch,
+    Turn,
+    members_of,
+    refuse,
+    staged,
+    staging,
+    write,
+)
+from ckfunc.emulator.store.steps import Steps, listed
 from ckfunc.model.channel import ChannelType
 from ckfunc.model.job import ChannelImport, MemberImport, MessageImport, UserImport
 from ckfunc.model.user import Presence, UserType
 
-Step = Callable[[], None]
 
-
-def add_users(database: Database, entries: Iterable[UserImport], pause: Step, finish: Step) -> None:
+def add_users(database: Database, entries: Iterable[UserImport], job_id: int, turn: Turn) -> Steps:
     """Create users. A name that is taken fails the import: nobody's data is written over."""
-    columns = ("name TEXT", "display_name TEXT", "is_guest INTEGER", "picture TEXT", "properties TEXT")
+
+    def check(batch: Batch) -> None:
+        refuse(database, _REPEATED_NAME, batch, "the name {} is there twice")
+        refuse(database, _TAKEN_NAME, batch, "there is a user {} already")
+
+    def insert(batch: Batch) -> list[int]:
+        refuse(database, _TAKEN_NAME, batch, "there is a user {} already")
+        base = _last_id(database, "users")
+        database.execute(
+            "INSERT INTO users (type, name, display_name, display_picture_url, is_guest, presence_status,"
+            " properties, created_time)"
+            " SELECT ?, name, display_name, picture, is_guest, ?, properties, ? FROM staged"
+            " WHERE position BETWEEN ? AND ? ORDER BY position",
+            (UserType.PERSON.value, Presence().status, _now(), *batch),
+        )
+        return _ids(database, "SELECT id FROM users WHERE id > ?", base)
+
     rows = (
         (one.key, one.name, one.display_name, one.is_guest, one.picture_url, json.dumps(dict(one.properties)))
         for one in entries
     )
-    with staged(database, columns, rows, pause):
-        refuse(database, _REPEATED_NAME, "the name {} is there twice")
-        pause()
-        with database.transaction():
-            drop_known(database, "users")
-            taken = "SELECT position, staged.name FROM staged JOIN users ON users.name = staged.name"
-            refuse(database, taken, "there is a user {} already")
-            database.execute(
-                "INSERT INTO users (type, name, display_name, display_picture_url, is_guest, presence_status,"
-                " properties, created_time)"
-                " SELECT ?, name, display_name, picture, is_guest, ?, properties, ? FROM staged ORDER BY position",
-                (UserType.PERSON.value, Presence().status, _now()),
-            )
-            finish()
+    columns = ("name TEXT", "display_name TEXT", "is_guest INTEGER", "picture TEXT", "properties TEXT")
+    with staging(database, *columns, index="name"):
+        batches = []
+        for batch in staged(database, USERS, rows):
+            check(batch)
+            batches.append(batch)
+            yield
+        yield from write(database, job_id, USERS, batches, turn, insert)
 
 
-def add_channels(database: Database, entries: Iterable[ChannelImport], pause: Step, finish: Step) -> None:
+def add_channels(database: Database, entries: Iterable[ChannelImport], job_id: int, turn: Turn) -> Steps:
     """Create channels with their members. An equivalent one that exists, or is earlier in the file, stays as it is."""
     columns = (
         "type TEXT",
@@ -57,12 +80,25 @@ def add_channels(database: Database, entries: Iterable[ChannelImport], pause: St
         "properties TEXT",
         "member_ids TEXT",
     )
-    with staged(database, columns, (_channel_row(one) for one in entries), pause):
-        database.execute("CREATE TEMP TABLE staged_members (position INTEGER, user_id INTEGER)")
-        try:
-            _add_staged_channels(database, pause, finish)
-        finally:
-            database.execute("DROP TABLE staged_members")
+    with staging(database, *columns), _staged_members(database):
+        batches = []
+        for batch in staged(database, CHANNELS, (_channel_row(one) for one in entries)):
+            _gather_members(database, batch)
+            batches.append(batch)
+            yield
+        yield from write(database, job_id, CHANNELS, batches, turn, lambda batch: _insert_channels(database, batch))
+
+
+@contextmanager
+def _staged_members(database: Database) -> Iterator[None]:
+    database.execute(
+        "CREATE TEMP TABLE staged_members"
+        " (position INTEGER, user_id INTEGER, PRIMARY KEY (position, user_id)) WITHOUT ROWID"
+    )
+    try:
+        yield
+    finally:
+        database.execute("DROP TABLE staged_members")
 
 
 def _channel_row(one: ChannelImport) -> tuple[str | None, ...]:
@@ -73,103 +109,145 @@ def _channel_row(one: ChannelImport) -> tuple[str | None, ...]:
     return one.key, one.type.value, name, shown, one.creator, json.dumps(one.members), properties, None
 
 
-def _add_staged_channels(database: Database, pause: Step, finish: Step) -> None:
-    _gather_members(database, pause)
-    with database.transaction():
-        drop_known(database, "channels")
-        gone = "SELECT position FROM staged_members WHERE user_id NOT IN (SELECT id FROM users)"
-        refuse(database, gone, "a member is no user any more")
-        database.execute(
-            "DELETE FROM staged WHERE member_ids IN (SELECT member_ids FROM channels)"
-            " OR EXISTS (SELECT 1 FROM channels WHERE channels.type = staged.type AND channels.name = staged.name)"
-        )
-        base = database.value("SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = 'channels'")
-        now = _now()
-        database.execute(
-            "INSERT INTO channels (id, type, name, display_name, member_ids, creator_id, properties, created_time)"
-            " SELECT ? + position, staged.type, staged.name, staged.display_name, member_ids, users.id,"
-            " staged.properties, ? FROM staged LEFT JOIN users ON users.name = creator ORDER BY position",
-            (base, now),
-        )
-        database.execute(
-            "INSERT INTO channel_members (channel_id, user_id, created_time) SELECT ? + position, user_id, ?"
-            " FROM staged_members WHERE position IN (SELECT position FROM staged)",
-            (base, now),
-        )
-        finish()
-
-
-def _gather_members(database: Database, pause: Step) -> None:
-    """Find out whom the usernames mean and which direct channels are which; nobody waits for this."""
+def _gather_members(database: Database, batch: Batch) -> None:
+    """Find out whom the usernames mean and which direct channels are which."""
     named = "FROM staged, json_each(staged.members) AS named"
-    unknown = f"SELECT position, named.value {named} WHERE named.value NOT IN (SELECT name FROM users)"  # noqa: S608
-    refuse(database, unknown, "there is no user {}")
-    pause()
+    unknown = (
+        f"SELECT position, named.value {named} WHERE position BETWEEN ? AND ?"  # noqa: S608 - above
+        " AND NOT EXISTS (SELECT 1 FROM users WHERE users.name = named.value)"
+    )
+    refuse(database, unknown, batch, "there is no user {}")
     database.execute(
         f"INSERT INTO staged_members SELECT position, users.id {named}"
-        " JOIN users ON users.name = named.value ORDER BY position, users.id"
+        " JOIN users ON users.name = named.value WHERE position BETWEEN ? AND ?",
+        batch,
     )
-    pause()
     database.execute(
-        "UPDATE staged SET member_ids = ids FROM (SELECT position AS at, group_concat(user_id, ',') AS ids"
-        " FROM (SELECT * FROM staged_members ORDER BY position, user_id) GROUP BY position)"
-        " WHERE position = at AND type = 'DIRECT'"
+        "UPDATE staged SET member_ids = (SELECT group_concat(user_id, ',') FROM"
+        " (SELECT user_id FROM staged_members WHERE staged_members.position = staged.position ORDER BY user_id))"
+        " WHERE position BETWEEN ? AND ? AND type = 'DIRECT'",
+        batch,
     )
-    pause()
-    first = "SELECT min(position) FROM staged GROUP BY type, name, member_ids"
-    database.execute(f"DELETE FROM staged WHERE position NOT IN ({first})")  # noqa: S608 - above
-    pause()
 
 
-def add_members(
-    database: Database, channel_id: int, entries: Iterable[MemberImport], pause: Step, finish: Step
-) -> None:
-    """Make users members of a channel; those who are stay it."""
-    rows = ((one.key, one.username) for one in entries)
-    with staged(database, ("username TEXT",), rows, pause), database.transaction():
-        drop_known(database, f"members of {channel_id}")
-        refuse(database, _UNKNOWN_USER, "there is no user {}")
+def _insert_channels(database: Database, batch: Batch) -> list[int]:
+    gone = (
+        "SELECT position FROM staged_members WHERE position BETWEEN ? AND ?"
+        " AND NOT EXISTS (SELECT 1 FROM users WHERE users.id = user_id)"
+    )
+    refuse(database, gone, batch, "a member is no user any more")
+    base = _last_id(database, "channels")
+    now = _now()
+    database.execute(
+        "INSERT INTO channels (id, type, name, display_name, member_ids, creator_id, properties, created_time)"
+        " SELECT ? + position, staged.type, staged.name, staged.display_name, staged.member_ids, users.id,"
+        " staged.properties, ? FROM staged LEFT JOIN users ON users.name = creator WHERE position IN"
+        " (SELECT min(position) FROM staged WHERE position BETWEEN ? AND ? GROUP BY type, name, member_ids)"
+        " AND NOT EXISTS (SELECT 1 FROM channels WHERE channels.member_ids = staged.member_ids)"
+        " AND NOT EXISTS (SELECT 1 FROM channels WHERE channels.type = staged.type AND channels.name = staged.name)"
+        " ORDER BY position",
+        (base + 1 - batch[0], now, *batch),
+    )
+    made = _ids(database, "SELECT id FROM channels WHERE id > ?", base)
+    database.execute(
+        "INSERT INTO channel_members (channel_id, user_id, created_time)"
+        " SELECT value, user_id, ? FROM json_each(?) JOIN staged_members ON position = value - ?",
+        (now, listed(made), base + 1 - batch[0]),
+    )
+    return made
+
+
+def add_members(database: Database, channel_id: int, entries: Iterable[MemberImport], job_id: int, turn: Turn) -> Steps:
+    """Make users members of a channel; one who is stays it."""
+
+    def insert(batch: Batch) -> list[int]:
+        refuse(database, _UNKNOWN_USER, batch, "there is no user {}")
         if database.one("SELECT 1 FROM channels WHERE id = ?", channel_id) is None:
             raise JobFailed(f"there is no channel {channel_id} any more")
-        database.execute(
-            "INSERT OR IGNORE INTO channel_members (channel_id, user_id, created_time)"
-            " SELECT ?, users.id, ? FROM staged JOIN users ON users.name = username",
-            (channel_id, _now()),
+        made = _ids(
+            database,
+            "SELECT DISTINCT users.id FROM staged JOIN users ON users.name = username"
+            " WHERE position BETWEEN ? AND ? AND NOT EXISTS"
+            " (SELECT 1 FROM channel_members WHERE channel_id = ? AND user_id = users.id)",
+            *batch,
+            channel_id,
         )
-        finish()
+        database.execute(
+            "INSERT INTO channel_members (channel_id, user_id, created_time) SELECT ?, value, ? FROM json_each(?)",
+            (channel_id, _now(), listed(made)),
+        )
+        return made
+
+    scope = members_of(channel_id)
+    with staging(database, "username TEXT"):
+        batches = []
+        for batch in staged(database, scope, ((one.key, one.username) for one in entries)):
+            refuse(database, _UNKNOWN_USER, batch, "there is no user {}")
+            batches.append(batch)
+            yield
+        yield from write(database, job_id, scope, batches, turn, insert)
 
 
-def add_messages(database: Database, entries: Iterable[MessageImport], pause: Step, finish: Step) -> None:
+def add_messages(database: Database, entries: Iterable[MessageImport], job_id: int, turn: Turn) -> Steps:
     """Create messages, in the file's order."""
-    columns = ("channel_id INTEGER", "username TEXT", "body TEXT", "group_tag TEXT", "properties TEXT")
-    rows = (
-        (one.key, one.channel_id, one.username, one.body, one.group_tag, json.dumps(dict(one.properties)))
-        for one in entries
-    )
-    with staged(database, columns, rows, pause), database.transaction():
-        drop_known(database, "messages")
-        refuse(database, _UNKNOWN_USER, "there is no user {}")
-        unknown = "SELECT position, channel_id FROM staged WHERE channel_id NOT IN (SELECT id FROM channels)"
-        refuse(database, unknown, "there is no channel {}")
-        # Messages share their ids with threads.
-        base = database.value("SELECT max(seq) FROM sqlite_sequence WHERE name IN ('messages', 'threads')")
+
+    def check(batch: Batch) -> None:
+        refuse(database, _UNKNOWN_USER, batch, "there is no user {}")
+        refuse(database, _UNKNOWN_CHANNEL, batch, "there is no channel {}")
+
+    def insert(batch: Batch) -> list[int]:
+        check(batch)
+        base = _last_id(database, "messages", "threads")  # which share their ids
         database.execute(
             "INSERT INTO messages"
             " (id, channel_id, user_id, type, body, group_tag, nested_level, properties, created_time)"
             " SELECT ? + position, channel_id, users.id,"
             " CASE WHEN username IS NULL THEN 'SYSTEM_TEXT' ELSE 'TEXT' END, body, group_tag, 0,"
-            " staged.properties, ? FROM staged LEFT JOIN users ON users.name = username ORDER BY position",
-            (base or 0, _now()),
+            " staged.properties, ? FROM staged LEFT JOIN users ON users.name = username"
+            " WHERE position BETWEEN ? AND ? ORDER BY position",
+            (base + 1 - batch[0], _now(), *batch),
         )
-        finish()
+        return _ids(database, "SELECT id FROM messages WHERE id > ?", base)
+
+    rows = (
+        (one.key, one.channel_id, one.username, one.body, one.group_tag, json.dumps(dict(one.properties)))
+        for one in entries
+    )
+    columns = ("channel_id INTEGER", "username TEXT", "body TEXT", "group_tag TEXT", "properties TEXT")
+    with staging(database, *columns):
+        batches = []
+        for batch in staged(database, MESSAGES, rows):
+            check(batch)
+            batches.append(batch)
+            yield
+        yield from write(database, job_id, MESSAGES, batches, turn, insert)
 
 
+_IN_BATCH = "position BETWEEN ? AND ?"
 _REPEATED_NAME = (
-    "SELECT position, name FROM staged WHERE position NOT IN (SELECT min(position) FROM staged GROUP BY name)"
+    f"SELECT position, name FROM staged WHERE {_IN_BATCH} AND EXISTS"  # noqa: S608 - above
+    " (SELECT 1 FROM staged AS earlier WHERE earlier.name = staged.name AND earlier.position < staged.position)"
 )
+_TAKEN_NAME = f"SELECT position, staged.name FROM staged JOIN users ON users.name = staged.name WHERE {_IN_BATCH}"  # noqa: S608
 _UNKNOWN_USER = (
-    "SELECT position, username FROM staged WHERE username IS NOT NULL AND username NOT IN (SELECT name FROM users)"
+    f"SELECT position, username FROM staged WHERE {_IN_BATCH} AND username IS NOT NULL"  # noqa: S608 - above
+    " AND NOT EXISTS (SELECT 1 FROM users WHERE users.name = username)"
 )
+_UNKNOWN_CHANNEL = (
+    f"SELECT position, channel_id FROM staged WHERE {_IN_BATCH}"  # noqa: S608 - above
+    " AND NOT EXISTS (SELECT 1 FROM channels WHERE channels.id = channel_id)"
+)
+
+
+def _last_id(database: Database, *tables: str) -> int:
+    """Return the highest id that the tables have ever had."""
+    sql = "SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name IN (SELECT value FROM json_each(?))"
+    found: int = database.value(sql, json.dumps(tables))
+    return found
+
+
+def _ids(database: Database, sql: str, *parameters: object) -> list[int]:
+    return [row[0] for row in database.all(sql, *parameters)]
 
 
 def _now() -> str:

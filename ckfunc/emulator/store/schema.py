@@ -42,7 +42,8 @@ SCHEMA: tuple[str, ...] = (
     user_secrets.SCHEMA,
     jobs.SCHEMA,
     staging.SCHEMA,
+    staging.STEPS_ADDED,
 )
 
-MIGRATIONS: tuple[str, ...] = (invocations.CALLS_ADDED,)
+MIGRATIONS: tuple[str, ...] = (invocations.CALLS_ADDED, staging.STEPS_ADDED)
 """SQL that takes a database from one version of its format to the next: the first script from 1 to 2, and so on."""

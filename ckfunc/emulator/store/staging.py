@@ -1,19 +1,23 @@
-"""How rows are gathered before they are written at once: in a table of the connection's own, so that nobody waits.
+"""Stage the rows of an import, write them in small steps, take them back.
 
-Only the last step, SQL from there into the real tables, keeps other writers out, and it is one transaction.
+Rows are staged and checked in a table of the connection's own, so that nobody waits. They are written into the real
+tables a few at a time, each batch in a transaction that also notes what it has made. Until the last batch is written,
+the notes are what takes an import back: after a failure, or at the next start after the end of the emulator.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
-from itertools import islice
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
+from ckfunc.emulator.store import channels, deletion, jobs, messages, users
 from ckfunc.emulator.store.database import Database
 from ckfunc.emulator.store.jobs import JobFailed
+from ckfunc.emulator.store.steps import ROWS, Steps, run
 
-BATCH_ROWS = 200
+_BATCH_CHARACTERS = 128 * 1024
 
 # Entries that were imported before, by their idempotency key; `scope` says what they are, and in which channel.
 SCHEMA = """
@@ -24,47 +28,141 @@ CREATE TABLE import_keys (
 ) STRICT, WITHOUT ROWID
 """
 
+# What the import under way has written: `ids` are those of the new rows (for members: of the users). Empty otherwise.
+STEPS_ADDED = """
+CREATE TABLE IF NOT EXISTS import_steps (
+  id INTEGER PRIMARY KEY,
+  scope TEXT NOT NULL,
+  ids TEXT NOT NULL,
+  keys TEXT NOT NULL
+) STRICT
+"""
+"""Takes a database of the second format to the third."""
+
+Turn = Callable[[], AbstractContextManager[None]]
+"""A transaction that waits for nobody and that nobody waits for long."""
+
+Batch = tuple[int, int]
+"""The first and the last position of some staged rows."""
+
+USERS = "users"
+CHANNELS = "channels"
+MESSAGES = "messages"
+_MEMBERS = "members of "
+
+
+def members_of(channel_id: int) -> str:
+    """Return the scope of a channel's members."""
+    return f"{_MEMBERS}{channel_id}"
+
 
 @contextmanager
-def staged(
-    database: Database, columns: Sequence[str], rows: Iterable[Sequence[Any]], pause: Callable[[], None]
-) -> Iterator[None]:
-    """Gather `rows` in the table `staged` (position, key, columns…), without those that repeat an earlier one's key.
-
-    Each row begins with its key (None: no key); positions count from 1. `pause` is called now and then.
-    """
+def staging(database: Database, *columns: str, index: str = "") -> Iterator[None]:
+    """Have the table `staged` (position, key, columns…); `index` names the columns by which equal rows are found."""
     database.execute(f"CREATE TEMP TABLE staged (position INTEGER PRIMARY KEY, key TEXT, {', '.join(columns)})")
     try:
-        marks = ", ".join("?" * (len(columns) + 2))
-        numbered = ((position, *row) for position, row in enumerate(rows, 1))
-        while batch := list(islice(numbered, BATCH_ROWS)):
-            database.execute("BEGIN")  # not the immediate one, which would keep other writers out
-            try:
-                database.executemany(f"INSERT INTO staged VALUES ({marks})", batch)  # noqa: S608 - of our own modules
-            finally:
-                database.execute("COMMIT")
-            pause()
-        database.execute(
-            "DELETE FROM staged WHERE key IS NOT NULL"
-            " AND position NOT IN (SELECT min(position) FROM staged WHERE key IS NOT NULL GROUP BY key)"
-        )
-        pause()
+        database.execute("CREATE INDEX temp.staged_by_key ON staged (key) WHERE key IS NOT NULL")
+        if index:
+            database.execute(f"CREATE INDEX temp.staged_by_value ON staged ({index})")
         yield
     finally:
         database.execute("DROP TABLE staged")
 
 
-def drop_known(database: Database, scope: str) -> None:
-    """Forget the staged rows whose keys were imported before, and remember the keys of the others."""
-    database.execute("DELETE FROM staged WHERE key IN (SELECT key FROM import_keys WHERE scope = ?)", (scope,))
-    database.execute("INSERT INTO import_keys SELECT ?, key FROM staged WHERE key IS NOT NULL", (scope,))
+def staged(database: Database, scope: str, rows: Iterable[Sequence[Any]]) -> Iterator[Batch]:
+    """Stage `rows` and yield each batch, without the rows whose key was imported before or is earlier in the file.
 
-
-def refuse(database: Database, sql: str, sentence: str) -> None:
-    """Fail with `sentence` when `sql` finds a staged row: its columns are the position and what goes into `{}`.
-
-    Raises JobFailed.
+    Each row begins with its key (None: no key); positions count from 1.
     """
-    row = database.one(f"{sql} ORDER BY 1 LIMIT 1")
+    last = 0
+    for batch in _batches(rows):
+        first, last = last + 1, last + len(batch)
+        marks = ", ".join("?" * (len(batch[0]) + 1))
+        database.execute("BEGIN")  # not the immediate one, which would keep other writers out
+        try:
+            numbered = [(position, *row) for position, row in enumerate(batch, first)]
+            database.executemany(f"INSERT INTO staged VALUES ({marks})", numbered)  # noqa: S608 - of our own modules
+        finally:
+            database.execute("COMMIT")
+        database.execute(
+            "DELETE FROM staged WHERE position BETWEEN ? AND ? AND key IS NOT NULL"
+            " AND (key IN (SELECT key FROM import_keys WHERE scope = ?) OR EXISTS"
+            " (SELECT 1 FROM staged AS earlier WHERE earlier.key = staged.key AND earlier.position < staged.position))",
+            (first, last, scope),
+        )
+        yield first, last
+
+
+def _batches(rows: Iterable[Sequence[Any]]) -> Iterator[list[Sequence[Any]]]:
+    """Yield rows together, as many as one step may write."""
+    batch: list[Sequence[Any]] = []
+    characters = 0
+    for row in rows:
+        batch.append(row)
+        characters += sum(len(one) for one in row if isinstance(one, str))
+        if len(batch) == ROWS or characters >= _BATCH_CHARACTERS:
+            yield batch
+            batch, characters = [], 0
+    if batch:
+        yield batch
+
+
+def write(
+    database: Database,
+    job_id: int,
+    scope: str,
+    batches: Iterable[Batch],
+    turn: Turn,
+    insert: Callable[[Batch], Sequence[int]],
+) -> Steps:
+    """Write the staged rows, each batch with `insert`, which returns the ids of what it made; then finish the job."""
+    for batch in batches:
+        with turn():
+            made = insert(batch)
+            found = database.all("SELECT key FROM staged WHERE position BETWEEN ? AND ? AND key IS NOT NULL", *batch)
+            keys = json.dumps([row[0] for row in found])
+            database.execute("INSERT INTO import_keys SELECT ?, value FROM json_each(?)", (scope, keys))
+            database.execute(
+                "INSERT INTO import_steps (scope, ids, keys) VALUES (?, ?, ?)", (scope, json.dumps(list(made)), keys)
+            )
+        yield
+    with turn():
+        database.execute("DELETE FROM import_steps")
+        jobs.finish(database, job_id)
+
+
+def take_back(database: Database, turn: Turn) -> Steps:
+    """Take back what an import has written that did not finish, the last first, with what hangs on it by now."""
+    while (row := database.one("SELECT * FROM import_steps ORDER BY id DESC LIMIT 1")) is not None:
+        with turn():
+            for one in reversed(json.loads(row["ids"])):
+                _remove(database, row["scope"], one)
+            database.execute(
+                "DELETE FROM import_keys WHERE scope = ? AND key IN (SELECT value FROM json_each(?))",
+                (row["scope"], row["keys"]),
+            )
+            database.execute("DELETE FROM import_steps WHERE id = ?", (row["id"],))
+        yield
+
+
+def _remove(database: Database, scope: str, one: int) -> None:
+    if scope == USERS:
+        user = users.get(database, one)
+        if user is not None:
+            run(deletion.delete_user(database, user))
+    elif scope == CHANNELS:
+        run(channels.delete(database, one))
+    elif scope == MESSAGES:
+        run(messages.delete(database, one))
+    else:
+        channels.remove_member(database, int(scope.removeprefix(_MEMBERS)), one)
+
+
+def refuse(database: Database, sql: str, batch: Batch, sentence: str) -> None:
+    """Fail with `sentence` when `sql` finds a row of the batch.
+
+    Its first two `?` are the batch; its columns are the position and what goes into `{}`. Raises JobFailed.
+    """
+    row = database.one(f"{sql} ORDER BY 1 LIMIT 1", *batch)
     if row is not None:
         raise JobFailed(f"entry {row[0]}: " + sentence.format(*(repr(value)[:100] for value in tuple(row)[1:])))

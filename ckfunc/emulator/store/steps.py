@@ -6,7 +6,7 @@ A generator of steps does a little each time, in a transaction of its own. Other
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from typing import Any
 
 from ckfunc.emulator.store.database import Database
@@ -17,7 +17,7 @@ ROWS = 250
 _PAGES = 200
 _SLACK_PAGES = 256
 
-Steps = Iterator[None]
+Steps = Generator[None, None, None]
 
 
 def run(steps: Steps) -> None:
