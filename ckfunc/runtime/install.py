@@ -224,9 +224,10 @@ def _script_failed(ran: NpmRun) -> DependenciesFailed:
 
 def _libc() -> str:
     """Return which C library programs use: npm installs other packages for musl than for glibc."""
-    if sys.platform != "linux":
+    if sys.platform == "linux":
+        try:
+            return (os.confstr("CS_GNU_LIBC_VERSION") or "").partition(" ")[0]
+        except (ValueError, OSError):
+            return "other"
+    else:
         return ""
-    try:
-        return (os.confstr("CS_GNU_LIBC_VERSION") or "").partition(" ")[0]
-    except (ValueError, OSError):
-        return "other"
