@@ -7,6 +7,7 @@ from pathlib import Path
 
 from ckfunc.model.execution import Limits
 from ckfunc.runtime.confinement import Reach
+from ckfunc.runtime.contents import MARKER
 from ckfunc.runtime.node import node_executable
 
 PROGRAMS = (Path(__file__).parent / "node").resolve()
@@ -51,7 +52,7 @@ class Places:
     @property
     def read(self) -> tuple[Path, ...]:
         """What a host reads of its own. The scripts of other projects lie below `runtime` too."""
-        packages = self.runtime / "node_modules", self.runtime / "package.json"
+        packages = self.runtime / "node_modules", self.runtime / "package.json", self.runtime / MARKER
         return (PROGRAMS, *packages, self.scripts, self.scratch, self.compile_cache)
 
 
