@@ -68,7 +68,7 @@ def show_versions(app: App, trigger_type: str, *, limit: int, blamed: bool) -> N
     here = _handler(app, trigger_type) if blamed else _whole_handler(app, trigger_type)
     local = newlines(here.text) if here else None
     commits = _blamed(app, here, found) if blamed else {}
-    noted = deployed_at(app.sources().root, app.sources().target.name, trigger_type)
+    noted = deployed_at(app.root(), app.target().name, trigger_type)
     keys = {one.version_number: (one.version_number, script_digest(one)) for one in found}
     times = {number: noted[key] for number, key in keys.items() if key in noted}
     if app.output.json:
