@@ -177,6 +177,12 @@ def test_a_file_full_of_what_looks_like_boundaries_is_one_part() -> None:
     [
         (b'--x\r\ncontent-disposition: form-data; name="a"\r\n\r\n1\r\n--x--', {"a": b"1"}),
         (b'preamble\r\n--x\r\nContent-Disposition: form-data; name=a\r\n\r\n\r\n--x--epilogue', {"a": b""}),
+        (b'--x  \r\nContent-Disposition: form-data; name=a\r\n\r\n\r\n--x--\t\r\n', {"a": b""}),
+        (
+            b'p\r\n--x\t \r\ncontent-disposition: form-data; name="a"\r\n\r\n--xx \r\n--x \r\n'
+            b'content-disposition: form-data; name="b"\r\n\r\n--xy\r\n--x--',
+            {"a": b"--xx ", "b": b"--xy"},
+        ),
         (b'--x\r\ncontent-disposition: form-data; name="a"\r\n\r\n--y\r\n--x--', {"a": b"--y"}),
         (
             b'--x\r\ncontent-disposition: form-data; name="\xc3\xa4"; filename*=UTF-8\'\'a%20b\r\n\r\n1\r\n--x--',
@@ -210,3 +216,10 @@ def test_forms_are_read_as_clients_write_them(body: bytes, parts: dict[str, byte
 def test_what_is_no_form_is_refused(body: bytes) -> None:
     with pytest.raises(Refused):
         split(body, "x")
+
+
+@pytest.mark.parametrize("disposition", ["form-data; name*=utf-8''a", "form-data", 'form-data; name=""'])
+def test_a_field_without_a_name_is_refused_and_the_reason_given(disposition: str) -> None:
+    # RFC 7578 section 4.2: each part has a name, and the encoding of RFC 5987 is not allowed for it.
+    with pytest.raises(Refused, match="a field of the multipart form has no `name`"):
+        split(f"--x\r\ncontent-disposition: {disposition}\r\n\r\n1\r\n--x--".encode(), "x")

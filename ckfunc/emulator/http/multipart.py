@@ -5,6 +5,7 @@ Source: RFC 7578, and RFC 2046 section 5.1.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from email.message import Message
 
@@ -50,7 +51,7 @@ def split(body: bytes, boundary: str) -> list[Part]:
             max_header_count=_MOST_HEADERS,
             max_segment_count=MOST_PARTS,
         )
-        for event in parser.parse(body):
+        for event in parser.parse(_without_padding(body, boundary)):
             if isinstance(event, MultipartSegment):
                 segment, content = event, []
             elif event is not None:
@@ -70,8 +71,16 @@ def split(body: bytes, boundary: str) -> list[Part]:
     return parts
 
 
+def _without_padding(body: bytes, boundary: str) -> bytes:
+    """Return the form without blanks after its boundaries, which RFC 2046 allows and the parser does not."""
+    padded = rb"((?:\A|\r\n)--" + re.escape(boundary.encode("latin-1", "replace")) + rb")[ \t]+(?=\r\n)"
+    return re.sub(padded, rb"\1", body)
+
+
 def _part(segment: MultipartSegment, content: bytes) -> Part:
     disposition = segment.header("Content-Disposition") or ""
+    if not segment.name:
+        raise Refused("a field of the multipart form has no `name` in its Content-Disposition (`name*` is not allowed)")
     file_name = segment.filename
     if file_name is None and "filename*" in disposition.lower():
         file_name = _extended(disposition)
