@@ -6,7 +6,22 @@ import argparse
 import shutil
 from collections.abc import Callable, Sequence
 
-from bench import calls, check, invoke, memory, messages, noop_deploy, reads, replay, save, start, tail, test, version
+from bench import (
+    calls,
+    check,
+    invoke,
+    memory,
+    messages,
+    noop_deploy,
+    reads,
+    replay,
+    save,
+    start,
+    tail,
+    test,
+    version,
+    waits,
+)
 from bench.harness import SCRATCH, Figure, table, talk
 from bench.subjects import Ckfunc, Subject
 
@@ -24,6 +39,7 @@ MEASURES: dict[str, Callable[[Sequence[Subject]], list[Figure]]] = {
     "tail": tail.measure,
     "replay": replay.measure,
     "memory": memory.measure,
+    "waits": waits.measure,
 }
 
 

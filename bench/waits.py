@@ -1,0 +1,124 @@
+"""The longest wait of another request while much data is deleted, imported, exported, seeded or searched."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import threading
+import time
+from collections.abc import Callable, Sequence
+from contextlib import closing
+from typing import Any
+
+import httpx
+
+from bench.harness import CKFUNC, SCRATCH, Figure, talk
+from bench.processes import running
+from bench.reads import token
+from bench.subjects import Subject
+from ckfunc.emulator.data import seed_data
+from ckfunc.emulator.owning import DATABASE
+from ckfunc.emulator.store.database import connect
+from ckfunc.wire.seeds import read_seed
+
+MANY = 100_000
+ALLOWED_S = 0.1
+PEOPLE: dict[str, Any] = {
+    "users": [{"name": "jane"}, {"name": "john"}],
+    "channels": [{"name": "quiet"}, {"name": "lively", "members": ["jane", "john"]}],
+}
+
+
+def measure(subjects: Sequence[Subject]) -> list[Figure]:
+    subject = next(one for one in subjects if one.name == "ckfunc")
+    data = SCRATCH / "waits"
+    shutil.rmtree(data, ignore_errors=True)
+    seed_data(data, read_seed(PEOPLE))
+    with closing(connect(data / DATABASE)) as database:
+        database.execute(
+            "INSERT INTO messages (channel_id, user_id, type, body, nested_level, properties, created_time)"
+            " WITH RECURSIVE n (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < ?)"
+            " SELECT 2, 1, 'TEXT', 'Hello, number ' || n, 0, '{}', '2022-01-31T00:00:00Z' FROM n",
+            (MANY,),
+        )
+    command = [CKFUNC, "emulator", "--port", "0", "--data-dir", str(data)]
+    with running(command, subject.env, SCRATCH) as server:
+        url = server.url
+        headers = {"authorization": f"Bearer {token(url)}"}
+        with httpx.Client(base_url=url, headers=headers, timeout=300, trust_env=False) as client:
+            figures: list[Figure] = []
+            for what, work in _works(client):
+                talk(what)
+                figures += _waits(url, headers, what, work)
+            return figures
+
+
+def _works(client: httpx.Client) -> list[tuple[str, Callable[[], None]]]:
+    messages = [{"type": "TEXT", "channelId": 1, "user": "jane", "body": f"number {one}"} for one in range(MANY)]
+    users = [
+        {"name": f"user{one}", "displayName": "User", "properties": {"place": {"floor": one % 9}}}
+        for one in range(MANY)
+    ]
+    seed = {"channels": [{"name": "seeded", "messages": [{"user": "jane", "body": "x"}] * (MANY // 5)}]}
+    event = {"type": "some.event", "data": {"all": ["x" * 20] * 300_000}}
+    search = {"properties": json.dumps({"place": {"floor": 3}})}
+
+    def job(path: str, entries: Any = None) -> None:
+        files = None if entries is None else {"file": ("entries.json", json.dumps(entries).encode())}
+        answer = client.post(f"/v1{path}", files=files).raise_for_status().json()
+        while (state := client.get(f"/v1/jobs/{answer['id']}").json()["state"]) in ("PENDING", "RUNNING"):
+            time.sleep(0.2)
+        if state != "FINISHED":
+            raise RuntimeError(client.get(f"/emulator/jobs/{answer['id']}").text)
+
+    return [
+        ("nothing", lambda: time.sleep(2)),
+        (f"an export of {MANY} messages", lambda: job("/analytics/messages")),
+        (f"a deletion of {MANY} messages", lambda: _done(client.delete("/v1/channels/2"))),
+        (f"an import of {MANY} messages", lambda: job("/imports/messages", messages)),
+        (f"an import of {MANY} users", lambda: job("/imports/users", users)),
+        (f"a search of {MANY} users by properties", lambda: _done(client.get("/v1/users", params=search))),
+        (f"a seed of {MANY // 5} messages", lambda: _done(client.post("/emulator/seed", json=seed))),
+        ("an event of 7 MB", lambda: _done(client.post("/emulator/trigger", json=event))),
+    ]
+
+
+def _done(answer: httpx.Response) -> None:
+    answer.raise_for_status()
+
+
+def _waits(url: str, headers: dict[str, str], what: str, work: Callable[[], None]) -> list[Figure]:
+    """Return how long others wait while `work` goes on: one that reads, and one that writes."""
+    waits: list[float] = []
+    over = threading.Event()
+
+    def ask() -> None:
+        with httpx.Client(base_url=url, headers=headers, timeout=300, trust_env=False) as client:
+            while not over.is_set():
+                for send in (
+                    lambda: client.get("/v1/users/1"),
+                    lambda: client.patch("/v1/users/2", json={"displayName": "John"}),
+                ):
+                    begin = time.perf_counter()
+                    _done(send())
+                    waits.append(time.perf_counter() - begin)
+                time.sleep(0.005)
+
+    asking = threading.Thread(target=ask)
+    asking.start()
+    try:
+        work()
+    finally:
+        over.set()
+        asking.join()
+    longest, late = max(waits), sum(one > ALLOWED_S for one in waits)
+    return [
+        Figure(
+            f"longest wait during {what}, of {ALLOWED_S:g} s",
+            "x",
+            {"ckfunc": longest / ALLOWED_S},
+            aim="≤ 1",
+            met=longest <= ALLOWED_S,
+            note=f"{late} of {len(waits)} requests waited longer",
+        )
+    ]
