@@ -56,6 +56,7 @@ async function main() {
   const retrieved = await send('retrieveUser', (form) => {
     form.querySelector('input').value = '1';
   });
+  const controlled = await send('readMessage');
   const filter = document.getElementById('filter');
   filter.value = 'CHANNELmess';
   filter.dispatchEvent(new window.Event('input'));
@@ -67,7 +68,7 @@ async function main() {
     await new Promise((resolve) => setTimeout(resolve, 50));
   }
   const opened = document.querySelectorAll('details[open]').length;
-  console.log(JSON.stringify({ operations, addressed, created, listed, retrieved, filtered, opened, problems }));
+  console.log(JSON.stringify({ operations, addressed, created, listed, retrieved, controlled, filtered, opened, problems }));
   window.close();
 }
 

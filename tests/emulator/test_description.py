@@ -12,9 +12,11 @@ from typing import Any
 import httpx
 import jsonschema
 import pytest
+from support.calls import function
 from support.npm_packages import locked_packages
 
 from ckfunc.emulator.app import ROUTES
+from ckfunc.emulator.description.controls import control_operations, control_schemas
 from ckfunc.emulator.description.openapi import document, operation_id
 from ckfunc.emulator.http.routing import Access
 from ckfunc.runtime.node import node_executable
@@ -23,6 +25,8 @@ from ckfunc.wire.dialects import snake
 
 ROUTED = {operation_id(route): route for route in ROUTES if route.access is Access.TOKEN}
 BY_ID = {one.id: one for one in operations()}
+CONTROLS = {operation_id(route): route for route in ROUTES if route.access is Access.CONTROL}
+ALL_SCHEMAS = {**schemas(), **control_schemas()}
 
 
 def references(value: Any) -> set[str]:
@@ -48,7 +52,62 @@ def test_every_route_that_needs_a_token_is_an_operation_of_the_platform() -> Non
         assert (route.method, route.path) == (BY_ID[name].method, BY_ID[name].path), name
 
 
-@pytest.mark.parametrize("operation", operations(), ids=lambda one: one.id)
+def test_every_control_is_described_and_nothing_else() -> None:
+    described = {one.id: one for one in control_operations()}
+    assert described.keys() == CONTROLS.keys()
+    for name, route in CONTROLS.items():
+        assert (route.method, route.path) == (described[name].method, described[name].path), name
+    assert not described.keys() & BY_ID.keys()
+    assert not control_schemas().keys() & schemas().keys()
+    made = document(ROUTES, "http://127.0.0.1:1")["paths"]["/emulator/health"]["get"]
+    assert (made["security"], list(made["responses"])) == ([], ["200", "400", "404"])
+
+
+def test_controls_answer_and_read_as_they_are_described(client: httpx.Client) -> None:
+    validators = {
+        name: jsonschema.Draft202012Validator(
+            {"$ref": f"#/components/schemas/{name}", "components": {"schemas": ALL_SCHEMAS}}
+        )
+        for name in ALL_SCHEMAS
+    }
+    seed = {
+        "users": [{"name": "ann", "properties": {"a": 1}}],
+        "channels": [{"name": "c", "members": ["ann"], "messages": [{"user": "ann", "body": "x"}, {"body": "y"}]}],
+    }
+    both = {"username": "ann", "messageId": 1}
+    event = {"type": "user.attempted.start_session", "data": {"username": "ann"}}
+    made = function(client, "user.attempted.start_session")
+    values: dict[str, tuple[str, Any]] = {
+        "health": ("/emulator/health", None),
+        "plantSeed": ("/emulator/seed", seed),
+        "openChatSession": ("/emulator/sessions", {"username": "ann", "channelId": 1}),
+        "closeChatSession": ("/emulator/sessions/1", None),
+        "readMessage": ("/emulator/read-receipts", both),
+        "reportMessage": ("/emulator/reports", both),
+        "trigger": ("/emulator/trigger", event),
+        "listInvocationDetails": ("/emulator/invocations?ids=1,2", None),
+        "enableFunction": (f"/emulator/functions/{made}/enabled", {"enabled": False}),
+        "updateTokenLifetime": ("/emulator/token-lifetime", {"seconds": 60, "revoke": False}),
+        "explainJob": ("/emulator/jobs/1", None),
+    }
+    assert values.keys() == CONTROLS.keys()
+    client.post("/v1/analytics/users").raise_for_status()
+    described = {one.id: one for one in control_operations()}
+    for name, (path, body) in values.items():
+        one = described[name]
+        for schema in one.content.values():
+            validators[schema].validate(body)
+            for field in ALL_SCHEMAS[schema]["required"]:
+                less = {key: value for key, value in body.items() if key != field}
+                assert client.request(one.method, path, json=less).status_code == 400, (name, field)
+        answer = client.request(one.method, path, json=body).raise_for_status().json()
+        assert one.response is not None
+        validators[one.response].validate(answer)
+        if one.response.startswith("Emulator") and one.response != "EmulatorJob":
+            assert answer.keys() <= ALL_SCHEMAS[one.response]["properties"].keys(), name
+
+
+@pytest.mark.parametrize("operation", [*operations(), *control_operations()], ids=lambda one: one.id)
 def test_an_operation_is_documented_with_all_of_its_parameters(operation: Operation) -> None:
     assert operation.summary.endswith(".")
     assert all(one["description"] for one in operation.parameters)
@@ -56,9 +115,9 @@ def test_an_operation_is_documented_with_all_of_its_parameters(operation: Operat
     assert in_path == re.findall(r"{(\w+)}", operation.path)
 
 
-@pytest.mark.parametrize("name", schemas())
+@pytest.mark.parametrize("name", ALL_SCHEMAS)
 def test_a_schema_is_valid_and_says_what_its_fields_are(name: str) -> None:
-    schema = schemas()[name]
+    schema = ALL_SCHEMAS[name]
     jsonschema.Draft202012Validator.check_schema(schema)
     assert schema["description"]
     fields = schema.get("properties", {})
@@ -87,7 +146,7 @@ def test_the_document_is_served_with_the_address_that_was_called_and_never_respe
     made = answer.json()
     assert made["openapi"] == "3.1.0"
     listed = {one["operationId"] for methods in made["paths"].values() for one in methods.values()}
-    assert listed == set(ROUTED)
+    assert listed == {*ROUTED, *CONTROLS}
     assert made["paths"]["/v1/users/{id}"]["get"]["responses"]["404"] == {"$ref": "#/components/responses/NotFound"}
 
 
@@ -116,7 +175,8 @@ def test_the_page_lists_every_operation_and_calls_them(anyone: httpx.Client) -> 
     assert (ran.returncode, ran.stderr) == (0, "")
     page = json.loads(ran.stdout)
     assert page["problems"] == []
-    assert sorted(page["operations"]) == sorted(ROUTED)
+    assert sorted(page["operations"]) == sorted([*ROUTED, *CONTROLS])
+    assert page["controlled"][0].startswith("POST /emulator/read-receipts\n404 application/json")
     assert page["addressed"]
     assert page["created"][0].startswith("POST /v1/users\n200 application/json")
     assert json.loads(page["created"][1])["displayName"] == "Ann"

@@ -1,4 +1,4 @@
-"""How the routes that exist become an OpenAPI 3.1 document: each is the operation that its handler is named after."""
+"""The OpenAPI 3.1 document of the routes: each is the operation that its handler is named after."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from ckfunc import __version__
+from ckfunc.emulator.description.controls import control_operations, control_schemas
 from ckfunc.emulator.http.routing import Access, Route
 from ckfunc.wire.contract.operations import Operation, operations, schemas
 from ckfunc.wire.dialects import JSON, camel
@@ -19,8 +20,9 @@ _ERRORS = {
 _DESCRIPTION = (
     "The ChatKitty Platform API as this emulator serves it, in its camelCase spelling. The same operations answer "
     "in snake_case without /v1, or to `Accept: application/vnd.chatkitty+json`. Client id and client secret are both "
-    "`emulator`."
+    "`emulator`. The emulator's own controls, under /emulator, need no token."
 )
+_CONTROL_ERRORS = ("400", "404")
 
 
 def operation_id(route: Route) -> str:
@@ -29,14 +31,19 @@ def operation_id(route: Route) -> str:
 
 
 def document(routes: Iterable[Route], server: str) -> dict[str, Any]:
-    """Return the OpenAPI 3.1 document of the Platform API's operations among `routes`, served at the URL `server`."""
-    known = {one.id: one for one in operations()}
+    """Return the OpenAPI 3.1 document of the operations and controls among `routes`, served at the URL `server`."""
+    known = {
+        Access.TOKEN: {one.id: one for one in operations()},
+        Access.CONTROL: {one.id: one for one in control_operations()},
+    }
     paths: dict[str, dict[str, Any]] = {}
     served: list[Operation] = []
     for route in routes:
-        operation = known.get(operation_id(route))
-        if operation is not None and route.access is Access.TOKEN:
-            paths.setdefault(f"/v1{route.path}", {})[route.method.lower()] = _operation(operation)
+        operation = known.get(route.access, {}).get(operation_id(route))
+        if operation is not None:
+            control = route.access is Access.CONTROL
+            path = route.path if control else f"/v1{route.path}"
+            paths.setdefault(path, {})[route.method.lower()] = _operation(operation, control=control)
             served.append(operation)
     return {
         "openapi": "3.1.0",
@@ -46,14 +53,14 @@ def document(routes: Iterable[Route], server: str) -> dict[str, Any]:
         "tags": [{"name": name} for name in sorted({one.family for one in served})],
         "paths": dict(sorted(paths.items())),
         "components": {
-            "schemas": schemas(),
+            "schemas": {**schemas(), **control_schemas()},
             "responses": {name: _answer(text, schema) for name, text, schema in _ERRORS.values()},
             "securitySchemes": {"clientCredentials": _security(served)},
         },
     }
 
 
-def _operation(operation: Operation) -> dict[str, Any]:
+def _operation(operation: Operation, *, control: bool) -> dict[str, Any]:
     made: dict[str, Any] = {
         "operationId": operation.id,
         "tags": [operation.family],
@@ -63,13 +70,14 @@ def _operation(operation: Operation) -> dict[str, Any]:
     if operation.content:
         content = {media: {"schema": _reference(name)} for media, name in operation.content.items()}
         made["requestBody"] = {"required": operation.body_required, "content": content}
+    known = {status: one for status, one in _ERRORS.items() if not control or status in _CONTROL_ERRORS}
     if operation.method == "HEAD":
         # Such an answer has a status and headers alone.
-        errors: dict[str, Any] = {status: {"description": text} for status, (_, text, _) in _ERRORS.items()}
+        errors: dict[str, Any] = {status: {"description": text} for status, (_, text, _) in known.items()}
     else:
-        errors = {status: {"$ref": f"#/components/responses/{name}"} for status, (name, _, _) in _ERRORS.items()}
+        errors = {status: {"$ref": f"#/components/responses/{name}"} for status, (name, _, _) in known.items()}
     made["responses"] = {str(operation.status): _answer("Done.", operation.response), **errors}
-    made["security"] = [{"clientCredentials": list(operation.scopes)}]
+    made["security"] = [] if control else [{"clientCredentials": list(operation.scopes)}]
     return made
 
 

@@ -40,7 +40,7 @@ class Operation:
 @cache
 def operations() -> tuple[Operation, ...]:
     """Return every operation of the Platform API."""
-    return tuple(_operation(one) for one in json.loads((_HERE / "operations.json").read_text("utf-8")))
+    return tuple(read_operation(one) for one in json.loads((_HERE / "operations.json").read_text("utf-8")))
 
 
 @cache
@@ -50,7 +50,8 @@ def schemas() -> Mapping[str, Any]:
     return found
 
 
-def _operation(document: Mapping[str, Any]) -> Operation:
+def read_operation(document: Mapping[str, Any]) -> Operation:
+    """Read an entry of `operations.json`, or of a file like it."""
     request = document.get("request", {})
     return Operation(
         id=document["id"],
