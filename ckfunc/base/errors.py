@@ -151,6 +151,8 @@ class SystemRefusal(CkfuncError):
     @classmethod
     def of(cls, error: OSError) -> SystemRefusal | None:
         """Return the failure that `error` stands for; None when it may as well be a mistake of ours."""
+        if str(error.strerror).startswith("No usable temporary directory"):
+            return cls("no directory for temporary files can be written to", "set TMPDIR to one that can")
         path = error.filename if isinstance(error.filename, str) else None
         if isinstance(error, UnusableFile):
             return cls(f"{path} {error.strerror}", "use a regular file")

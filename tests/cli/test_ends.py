@@ -203,3 +203,14 @@ except KeyboardInterrupt:
 """
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=60)
     assert (done.stdout, done.stderr) == ("came again True\n", "")
+
+
+def test_no_directory_for_temporary_files_is_no_bug(
+    ckfunc: Callable[..., Any], local: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def none(*_: object, **__: object) -> None:
+        raise FileNotFoundError(2, "No usable temporary directory found in ['/tmp']")
+
+    monkeypatch.setattr("ckfunc.deploy.run.plan", none)
+    ran = ckfunc("-C", local, "diff")
+    assert ran.code == 1 and "set TMPDIR" in ran.err and "bug" not in ran.err
