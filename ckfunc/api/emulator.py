@@ -52,7 +52,7 @@ def trigger(client: Client, trigger_type: str, data: Mapping[str, Any]) -> dict[
     except RequestRejected as error:
         raise RequestRejected(
             error.message.replace("creating", "firing", 1),
-            hint="""an event needs its fields, such as --data '{"username": "jane"}'""",
+            hint=f"""an event needs its fields: `ckfunc trigger {trigger_type} --data '{{"username": "jane"}}'`""",
             status=error.status,
         ) from error
     return dict(_read(client, what, found))

@@ -10,8 +10,12 @@ from ckfunc.cli.context import App
 from ckfunc.cli.seeding import read_seed_file
 
 
-def data_directory(app: App, given: Path | None, ephemeral: bool) -> Path | None:
-    """Return where the emulator keeps its data, None for nowhere; raises UsageProblem and NoProject."""
+def data_directory(app: App, given: Path | None, ephemeral: bool | None = None) -> Path | None:
+    """Return where the emulator keeps its data, None for nowhere; raises UsageProblem and NoProject.
+
+    `ephemeral` is None for commands that have no such option.
+    """
+    app.settings.data_dir = given
     if given and ephemeral:
         raise UsageProblem("--data-dir and --ephemeral exclude each other")
     if ephemeral:
@@ -21,7 +25,8 @@ def data_directory(app: App, given: Path | None, ephemeral: bool) -> Path | None
     try:
         return app.root() / STATE_DIRECTORY / "emulator"
     except NoProject as problem:
-        raise NoProject(problem.message, hint="run it in a project, or give --data-dir DIR or --ephemeral") from None
+        hint = "run it in a project, or give --data-dir DIR" + ("" if ephemeral is None else " or --ephemeral")
+        raise NoProject(problem.message, hint=hint) from None
 
 
 def run_in_foreground(

@@ -77,7 +77,7 @@ def _agreed(app: App, verb: str, data: Path) -> bool:
 
 
 def _directory(app: App, given: Path | None) -> Path:
-    found = data_directory(app, given, ephemeral=False)
+    found = data_directory(app, given)
     assert found is not None  # noqa: S101 - only an ephemeral emulator has none
     return found
 

@@ -295,7 +295,9 @@ class Output:
                 self._write(sys.stderr, ("  ", printable(str(problem))))
                 self._frame(error, problem)
         if error.hint:
-            self._write(sys.stderr, (("hint: ", "muted"), printable(error.hint)))
+            from ckfunc.cli.hinting import completed
+
+            self._write(sys.stderr, (("hint: ", "muted"), printable(completed(error.hint, self._settings))))
 
     def _frame(self, error: InvalidFiles, problem: Problem) -> None:
         """Show the line of a script that is wrong, on a terminal. Lines of other files may hold secrets."""

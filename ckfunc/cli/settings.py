@@ -12,6 +12,8 @@ class Settings:
 
     directory: Path | None = None
     target: str | None = None
+    data_dir: Path | None = None
+    """Where the emulator's data is, when `ckfunc emulator` was told."""
     json: bool = False
     quiet: bool = False
     verbose: bool = False

@@ -1,0 +1,161 @@
+"""Commands and options in messages and hints: each exists, and where the message is printed."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+import pytest
+
+import ckfunc as package
+from ckfunc.cli.hinting import completed
+from ckfunc.cli.main import COMMANDS, cli
+from ckfunc.cli.settings import Settings
+
+ROOT = Path(package.__file__).parent
+
+RAISED_BY = {
+    "cases/writing.py": ["test add"],
+    "cli/asking.py": ["api", "deploy", "rollback", "undo", "emulator import", "emulator reset"],
+    "cli/caching.py": ["cache clean"],
+    "cli/calling.py": ["api"],
+    "cli/deploying.py": ["deploy"],
+    "cli/developing.py": ["dev"],
+    "cli/emulating.py": ["emulator"],
+    "cli/emulator_data.py": ["emulator import", "emulator reset"],
+    "cli/gating.py": ["deploy"],
+    "cli/identity.py": ["login"],
+    "cli/invocations.py": ["logs"],
+    "cli/invoking.py": ["invoke"],
+    "cli/pulling.py": ["pull"],
+    "cli/recording.py": ["test add"],
+    "cli/scaffolding.py": ["init"],
+    "cli/undoing.py": ["undo"],
+    "cli/watching.py": ["watch", "dev"],
+    "deploy/blame.py": ["versions"],
+    "deploy/guards.py": ["deploy", "watch"],
+    "deploy/saved.py": ["deploy"],
+    "deploy/undo.py": ["undo"],
+    "emulator/server.py": ["emulator", "dev"],
+    "manifest/definition.py": ["deploy", "rollback", "undo", "watch"],
+    "replay/render.py": ["replay"],
+    "scaffold/ci.py": ["init"],
+    "scaffold/writing.py": ["init", "new"],
+}
+"""The commands that print the messages of a module which name an option without its command."""
+
+ONLY = {("cli/identity.py", "--application"): ["logout"], ("cli/emulating.py", "--data-dir"): ["emulator export"]}
+"""Options of one message among others in a module, with the commands that print it."""
+
+_QUOTED = re.compile(r"`([^`]*)`")
+_OPTION = re.compile(r"(?<![\w-])(--?[a-zA-Z][\w-]*)")
+_OTHERS = ("git ", "pip ", "npm ", "node ", "cargo ", "ssh ")
+
+
+def messages() -> Iterator[tuple[str, int, str]]:
+    """Yield module, line and text of every literal with words in it that is no docstring."""
+    for file in sorted(ROOT.rglob("*.py")):
+        tree = ast.parse(file.read_text(encoding="utf-8"))
+        skipped: set[int] = set()
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Expr):
+                skipped.add(id(node.value))  # docstrings, and notes below constants
+            elif isinstance(node, ast.JoinedStr) and id(node) not in skipped:
+                skipped |= {id(one) for one in ast.walk(node) if one is not node}
+        for node in ast.walk(tree):
+            if id(node) in skipped:
+                continue
+            if isinstance(node, ast.Constant) and isinstance(node.value, str):
+                text = node.value
+            elif isinstance(node, ast.JoinedStr):
+                text = "".join(str(one.value) if isinstance(one, ast.Constant) else "{}" for one in node.values)
+            else:
+                continue
+            if " " in text.strip():
+                yield file.relative_to(ROOT).as_posix(), node.lineno, text
+
+
+def found(words: list[str]) -> tuple[click.Command, list[str]]:
+    """Return the command that a line begins with, and what follows; fails when there is none."""
+    assert words[0] in COMMANDS, f"there is no command {words[0]}"
+    command = cli.get_command(click.Context(cli), words[0])
+    assert command is not None
+    rest = words[1:]
+    inner = getattr(command, "commands", {})
+    while rest and rest[0] in inner:
+        command, rest = inner[rest[0]], rest[1:]
+        inner = getattr(command, "commands", {})
+    return command, rest
+
+
+def options(command: click.Command) -> set[str]:
+    own = {name for one in command.params if isinstance(one, click.Option) for name in (*one.opts, *one.secondary_opts)}
+    return own | {"--help", "-h"}
+
+
+def lines(text: str) -> Iterator[str]:
+    """Yield what a message tells to run: quoted, or the whole of a line of help or of a hint."""
+    for quoted in _QUOTED.findall(text):
+        if quoted.startswith("ckfunc "):
+            yield quoted
+    for line in _QUOTED.sub("", text).split("\n"):
+        if at := re.search(r"(?:^|\| |: )\s*(ckfunc ([a-z]+).*)", line):
+            shown = re.split(r"\s{3,}|\s&& ", at[1])[0]
+            if at[2] in COMMANDS or "  ckfunc" in line:  # else a sentence about ckfunc
+                yield shown
+
+
+def test_every_command_line_in_a_message_can_be_run() -> None:
+    seen = 0
+    for module, number, text in messages():
+        for line in lines(text):
+            words = line.split()[1:]
+            if not words or words[0].startswith(("{", "-", "=")) or not re.fullmatch("[a-z]+", words[0]):
+                continue
+            command, rest = found(words)
+            for one in _OPTION.findall(" ".join(rest)):
+                assert one in options(command), f"{module}:{number}: `ckfunc {words[0]}` has no option {one}"
+            seen += 1
+    assert seen > 80  # else the search does not find them any more
+
+
+def test_every_option_in_a_message_is_one_of_the_commands_that_print_it() -> None:
+    common = options(found(["doctor"])[0])
+    for module, number, text in messages():
+        if module.startswith("cli/commands/") and "\n" in text:
+            continue  # examples, which are whole lines
+        plain = _QUOTED.sub(lambda quoted: "" if quoted[1].startswith(("ckfunc ", *_OTHERS)) else quoted[1], text)
+        if plain.lstrip().startswith(("ckfunc ", *_OTHERS)) or "ckfunc " in plain:
+            continue  # a whole line, which the other test reads
+        for one in re.findall(r"(?<![\w-])(--[a-z][a-z-]+)(?![\w=:])", plain):
+            if one in common or module.startswith("bundle/"):
+                continue
+            if module.startswith("cli/commands/"):
+                own = module.removeprefix("cli/commands/").removesuffix(".py")
+                commands = [own, *(f"{own} {name}" for name in getattr(found([own])[0], "commands", {}))]
+                assert any(one in options(found(name.split())[0]) for name in commands), f"{module}:{number}: {one}"
+                continue
+            commands = ONLY.get((module, one), RAISED_BY.get(module, []))
+            assert commands, f"{module}:{number}: name the commands that print {one}"
+            for name in commands:
+                assert one in options(found(name.split())[0]), f"{module}:{number}: `ckfunc {name}` has no {one}"
+
+
+@pytest.mark.parametrize(
+    ("hint", "shown"),
+    [
+        ("run `ckfunc deploy`", "run `ckfunc deploy --target staging`"),
+        ("`ckfunc rollback a.b --to 3` brings it back", "`ckfunc rollback --target staging a.b --to 3` brings it back"),
+        ("`ckfunc deploy --target x`", "`ckfunc deploy --target x`"),
+        ("`ckfunc deploy --plan p.json`", "`ckfunc deploy --plan p.json`"),
+        ("`ckfunc check`, then `ckfunc init`", "`ckfunc check`, then `ckfunc init`"),
+        ("`ckfunc emulator reset`", "`ckfunc emulator reset --data-dir 'my data'`"),
+        ("`ckfunc emulator import FILE`", "`ckfunc emulator import --data-dir 'my data' FILE`"),
+    ],
+)
+def test_a_hint_names_the_target_and_the_data_that_the_command_works_on(hint: str, shown: str) -> None:
+    assert completed(hint, Settings(target="staging", data_dir=Path("my data"))) == shown
+    assert completed(hint, Settings()) == hint
