@@ -9,8 +9,10 @@ import click
 
 from ckfunc.base.errors import UsageProblem
 from ckfunc.base.nearest import nearest
-from ckfunc.base.text import printable
+from ckfunc.base.text import cut, printable
 
+_LONGEST_VALUE = 60
+_GIVEN = re.compile("(.+?) is not (?:a valid|in the range|one of) ", re.DOTALL)
 _EXTRA = re.compile(r"unexpected extra arguments? \((.*)\)", re.DOTALL)
 _NO_COMMAND = re.compile(r"No such command '([^']*)'")
 
@@ -61,14 +63,13 @@ def _name(param: click.Parameter | None) -> str:
 def _wanted(error: click.BadParameter) -> str:
     """Return what is wrong with a value: what its type takes, or else click's own words."""
     kind = error.param.type if error.param is not None else None
+    given = f", not {cut(found[1], _LONGEST_VALUE)}" if (found := _GIVEN.match(error.message)) else ""
     if isinstance(kind, click.Choice):
         *others, last = map(str, kind.choices)
-        return f"takes {', '.join(others)} or {last}"
+        return f"takes {', '.join(others)} or {last}{given}"
     if isinstance(kind, click.IntRange):
         lowest, highest = kind.min, kind.max
-        if highest is None:
-            return f"takes a whole number from {lowest} on"
-        return f"takes a whole number from {lowest} to {highest}"
+        return f"takes a whole number from {lowest} {'on' if highest is None else f'to {highest}'}{given}"
     return f"has a wrong value: {error.message[:1].lower()}{error.message[1:].rstrip('.')}"
 
 
