@@ -145,6 +145,10 @@ class NodeMissing(CkfuncError):
     """No Node that can run handlers was found."""
 
 
+class NoHome(CkfuncError):
+    """The user has no home directory that could hold a cache."""
+
+
 class SystemRefusal(CkfuncError):
     """The system did not let us read or write: no permission, a full disk, too many open files."""
 

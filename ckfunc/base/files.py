@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any
 
-from ckfunc.base.errors import UnusableFile
+from ckfunc.base.errors import NoHome, UnusableFile
 
 LARGEST_BYTES = 64 * 1024 * 1024
 """The most that is read of a file unless a reader sets another limit."""
@@ -168,16 +168,29 @@ def read_checked(path: Path) -> Any:
 
 
 def cache_dir() -> Path:
-    """Return the directory for what can be made again: CKFUNC_CACHE_DIR, else the user's cache directory."""
+    """Return the directory for what can be made again: CKFUNC_CACHE_DIR, else the user's cache directory.
+
+    Always absolute: npm and Node run in other directories. A relative XDG_CACHE_HOME is ignored, as the XDG Base
+    Directory Specification says. Raises NoHome.
+    """
     if given := os.environ.get("CKFUNC_CACHE_DIR"):
-        return Path(given)
+        return Path(given).absolute()
     if sys.platform == "win32":
-        base = os.environ.get("LOCALAPPDATA") or str(Path.home() / "AppData" / "Local")
+        base = os.environ.get("LOCALAPPDATA") or str(_home() / "AppData" / "Local")
     elif sys.platform == "darwin":
-        base = str(Path.home() / "Library" / "Caches")
+        base = str(_home() / "Library" / "Caches")
     else:
-        base = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
+        base = os.environ.get("XDG_CACHE_HOME", "")
+        base = base if os.path.isabs(base) else str(_home() / ".cache")  # noqa: PTH117 - a string, perhaps empty
     return Path(base) / "ckfunc"
+
+
+def _home() -> Path:
+    with contextlib.suppress(RuntimeError):  # no HOME, and a user whom the system does not know
+        home = Path.home()
+        if home.is_absolute():
+            return home
+    raise NoHome("the home directory cannot be determined", hint="set HOME, or CKFUNC_CACHE_DIR for the cache alone")
 
 
 def link_directory(link: Path, target: Path) -> None:

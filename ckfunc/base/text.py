@@ -38,6 +38,7 @@ _CONTROLS = re.compile(
     "\u2060-\u206f\u3164\ufe00-\ufe0d\ufeff\uffa0\ufff0-\ufffb\ufffe\uffff\ud800-\udfff\U00013430-\U0001345f"
     "\U0001bca0-\U0001bcaf\U0001d159\U0001d173-\U0001d17a\U000e0000-\U000e0fff]"
 )
+_UNDECODED = re.compile("[\udc80-\udcff]")
 # Joiners are a part of emoji, and of words in Arabic and Indic scripts: they stay between two characters of these.
 _JOINED = "\u0590-\u18af\u2190-\u2bff\ufb50-\ufdff\ufe0f\ufe70-\ufefc\U0001f000-\U0001faff"
 _JOINERS = re.compile(f"[\u200c\u200d](?:(?<![{_JOINED}].)|(?![{_JOINED}]))")
@@ -52,8 +53,11 @@ _SEQUENCES = re.compile(r"(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:
 def printable(text: str) -> str:
     """Return `text` without terminal control sequences, control characters and invisible ones.
 
-    Tabs and newlines stay, and so do the joiners that emoji and some scripts are written with.
+    Tabs and newlines stay, and so do the joiners that emoji and some scripts are written with. Bytes of file names and
+    arguments that are no UTF-8, which Python keeps as surrogates (PEP 383), are shown as `\\xff`.
     """
+    if not text.isascii():
+        text = _UNDECODED.sub(lambda found: f"\\x{ord(found[0]) - 0xDC00:02x}", text)
     text = _CONTROLS.sub("", _SEQUENCES.sub("", text.replace("\r\n", "\n")))
     return text if text.isascii() else _SELECTORS.sub("", _JOINERS.sub("", text))
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from ckfunc import __version__
 from ckfunc.base.digests import digest
+from ckfunc.base.errors import CkfuncError
 from ckfunc.base.files import locked
 from ckfunc.check.files import Listing, listing
 from ckfunc.check.findings import Finding
@@ -106,6 +107,12 @@ def _judged(subject: Subject, around: Listing, tools: Callable[[], Tools]) -> tu
     typed = any(one.path.endswith(TYPESCRIPT_SUFFIXES) for one in subject.scripts)
     if not typed and not has_settings(subject.root):  # which may say that JavaScript is checked too
         return Result((), {}), _key(subject, around)
+    try:
+        str(subject.root).encode()
+    except UnicodeEncodeError:
+        raise CkfuncError(
+            f"the TypeScript compiler cannot open {subject.root}: the name is no UTF-8", hint="rename the directory"
+        ) from None
     known = tools()
     around = listing(subject.root)  # again: packages may have come
     reports = [_report(subject, around, known)]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import os
 import sys
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
@@ -17,6 +18,7 @@ from ckfunc.base.errors import (
     EXIT_OK,
     EXIT_USAGE,
     CkfuncError,
+    NoHome,
     SystemRefusal,
     UsageProblem,
 )
@@ -178,8 +180,10 @@ def _refusal(error: OSError) -> CkfuncError | None:
     from ckfunc.base.files import cache_dir
     from ckfunc.runtime.cache import CacheRefused
 
-    in_cache = CacheRefused.of(error, cache_dir()) if error.filename else None
-    return in_cache or SystemRefusal.of(error)
+    with suppress(NoHome):
+        if error.filename and (in_cache := CacheRefused.of(error, cache_dir())):
+            return in_cache
+    return SystemRefusal.of(error)
 
 
 def _interrupt_behind(error: BaseException | None) -> bool:

@@ -314,7 +314,7 @@ class Output:
             click.echo(err=True)
 
     def bug(self, error: BaseException, args: Sequence[str], secrets: Iterable[str] = ()) -> None:
-        """Keep the traceback in a file and say where: this is ours to mend, not the user's.
+        """Keep the traceback in a file, or else print it, and say where: this is ours to fix, not the user's.
 
         Neither `secrets` nor what the arguments hold besides names of commands, options and types is kept.
         """
@@ -327,19 +327,19 @@ class Output:
         for secret in sorted({*secrets, own} - {""}, key=len, reverse=True):
             text = text.replace(secret, "••••")
         shown = [found[0] if (found := re.match(r"--?[A-Za-z-]+|[a-z_.]{1,40}$", arg)) else "…" for arg in args]
-        with tempfile.NamedTemporaryFile(
-            "w", prefix="ckfunc-bug-", suffix=".log", delete=False, encoding="utf-8", errors="backslashreplace"
-        ) as file:
-            file.write(
-                f"ckfunc {__version__}, Python {sys.version}, {sys.platform}\nckfunc {' '.join(shown)}\n\n{text}"
-            )
-        self._write(
-            sys.stderr,
-            (
-                ("error: ", "failure"),
-                f"this is a bug in ckfunc ({type(error).__name__}); the details are in {file.name}",
-            ),
-        )
+        report = f"ckfunc {__version__}, Python {sys.version}, {sys.platform}\nckfunc {' '.join(shown)}\n\n{text}"
+        what = f"this is a bug in ckfunc ({type(error).__name__})"
+        try:
+            with tempfile.NamedTemporaryFile(
+                "w", prefix="ckfunc-bug-", suffix=".log", delete=False, encoding="utf-8", errors="backslashreplace"
+            ) as file:
+                file.write(report)
+        except OSError:  # a full disk, or no directory for temporary files: the terminal has to hold it
+            self._put_out(sys.stderr, printable(report))
+            self._write(sys.stderr, (("error: ", "failure"), f"{what}; the details are above"))
+            self._write(sys.stderr, (("hint: ", "muted"), "please report it with these lines"))
+            return
+        self._write(sys.stderr, (("error: ", "failure"), f"{what}; the details are in {file.name}"))
         self._write(sys.stderr, (("hint: ", "muted"), "please report it with that file"))
 
     # -- how -----------------------------------------------------------------------------------------------------
@@ -348,7 +348,7 @@ class Output:
         """Return a path as the user would type it from here."""
         try:
             relative = os.path.relpath(path)
-        except ValueError:  # another drive
+        except (ValueError, FileNotFoundError):  # another drive; the current directory was removed
             return str(path)
         return str(path) if Path(relative).parts[:2] == ("..", "..") else relative
 

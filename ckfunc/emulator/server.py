@@ -17,7 +17,7 @@ from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Self, TypeVar
 
-from ckfunc.base.errors import Busy
+from ckfunc.base.errors import Busy, SystemRefusal
 from ckfunc.emulator.address import remove_address, write_address
 from ckfunc.emulator.http.auth import DEFAULT_LIFETIME_S
 from ckfunc.emulator.http.guards import is_loopback
@@ -228,7 +228,7 @@ class Emulator:
                 listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             listener.bind((self._host, self._port))
             listener.listen(2048)
-        except (OSError, OverflowError, UnicodeError) as error:
+        except (OSError, OverflowError, UnicodeError, TypeError) as error:  # TypeError: a host that is no text
             listener.close()
             raise self._cannot_listen(error) from None
         return listener
@@ -236,7 +236,7 @@ class Emulator:
     def _cannot_listen(self, error: Exception) -> Busy:
         """Return the failure to listen, with a hint at what is wrong: the host, or the port."""
         host, number = self._host, getattr(error, "errno", None)
-        if isinstance(error, socket.gaierror | UnicodeError):
+        if isinstance(error, socket.gaierror | UnicodeError | TypeError):
             told, hint = f"{host!r} is no address of this machine", "choose another host, such as 127.0.0.1 or ::1"
         elif number in (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT):
             told = getattr(error, "strerror", None) or str(error)
@@ -247,7 +247,9 @@ class Emulator:
             told, hint = "there is no such port", "choose a port from 0 to 65535"
         else:
             told = getattr(error, "strerror", None) or str(error)
-            hint = "choose another --port (0 takes any free one), or stop what uses it"
+            hint = SystemRefusal.advice(number or 0)
+            if hint is None and self._port:  # else it was the system's choice
+                hint = "choose another --port (0 takes any free one), or stop what uses it"
         shown = f"[{host}]" if ":" in host else host
         return Busy(f"cannot listen on {shown}:{self._port}: {told}", hint=hint)
 

@@ -37,9 +37,13 @@ class CacheRefused(CkfuncError):
     @classmethod
     def of(cls, error: OSError, cache: Path) -> CacheRefused | None:
         """Return the failure that `error` stands for; None when it is not about writing to `cache`."""
-        hint = _HINTS.get(error.errno or 0)
         place = Path(error.filename) if isinstance(error.filename, str) else cache
-        if hint is None or not any(place.is_relative_to(one) for one in (cache, cache.resolve())):
+        caches = (cache, cache.resolve())
+        # The directory that cannot be made may be one above it (a home without `.cache`). That something is not there
+        # is said of these by file systems that hold no files of users, such as /proc; inside, it is a mistake of ours.
+        above = any(place == one or place in one.parents for one in caches)
+        hint = _ELSEWHERE if above and error.errno == errno.ENOENT else _HINTS.get(error.errno or 0)
+        if hint is None or not (above or any(place.is_relative_to(one) for one in caches)):
             return None
         return cls(f"the cache {cache} cannot be written to: {os.strerror(error.errno or 0)}", hint=hint)
 

@@ -83,7 +83,7 @@ def npm_settings(project: Path | None, environ: Mapping[str, str] | None = None)
     for name, value in from_environment.items():
         key = _key_of(name)
         chosen.pop(f"{key}[]", None)
-        chosen[key] = [_Setting(key, value, name, Path.cwd())]
+        chosen[key] = [_Setting(key, value, name, Path())]
     unset: list[str] = []
     lines: list[str] = []
     variables = from_environment
