@@ -236,6 +236,7 @@ class Emulator:
     def _cannot_listen(self, error: Exception) -> Busy:
         """Return the failure to listen, with a hint at what is wrong: the host, or the port."""
         host, number = self._host, getattr(error, "errno", None)
+        hint: str | None
         if isinstance(error, socket.gaierror | UnicodeError | TypeError):
             told, hint = f"{host!r} is no address of this machine", "choose another host, such as 127.0.0.1 or ::1"
         elif number in (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT):
