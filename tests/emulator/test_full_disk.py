@@ -21,6 +21,7 @@ from ckfunc.emulator.store import application, functions, invocations, runtime, 
 from ckfunc.emulator.store.database import Database, open_database
 from ckfunc.emulator.store.paging import PageRequest
 from ckfunc.emulator.store.schema import SCHEMA
+from ckfunc.emulator.store.steps import run
 from ckfunc.emulator.store.trouble import trouble_with
 from ckfunc.model.execution import Compiled, Environment, HandlerVersion, Outcome, Steady
 from ckfunc.model.function import NewFunction
@@ -111,7 +112,7 @@ def test_a_change_that_does_not_fit_leaves_nothing_and_the_next_one_works(tmp_pa
     database.execute("PRAGMA max_page_count = 1000000")
     with database.transaction():
         users.create(database, name="cid")
-    assert [one.name for one in users.page(database, PageRequest(0, 10, "id ASC")).items] == ["cid"]
+    assert [one.name for one in run(users.page(database, PageRequest(0, 10, "id ASC"))).items] == ["cid"]
     database.close()
 
 

@@ -20,6 +20,8 @@ from ckfunc.emulator.jobs.runner import Attempt, Jobs
 from ckfunc.emulator.server import Emulator
 from ckfunc.emulator.store import channels, deletion, imports, jobs, messages, seeds, staging, steps, users
 from ckfunc.emulator.store.database import Database, connect, open_database
+from ckfunc.emulator.store.matching import Condition
+from ckfunc.emulator.store.paging import PageRequest
 from ckfunc.emulator.store.schema import MIGRATIONS, SCHEMA
 from ckfunc.emulator.store.staging import Turn
 from ckfunc.emulator.store.steps import Steps, run
@@ -259,3 +261,73 @@ def test_others_are_answered_while_an_import_in_memory_goes_on() -> None:
             states.append(client.get(f"/v1/jobs/{job}").json()["state"])
         assert states[-1] == "FINISHED"
         assert states.count("RUNNING") > 1
+
+
+def messages_of(*senders: str) -> dict[str, object]:
+    return {
+        "channels": [
+            {"name": "seeded", "members": ["ann"], "messages": [{"user": one, "body": "x"} for one in senders]}
+        ]
+    }
+
+
+def everything(database: Database) -> list[int]:
+    tables = ("users", "channels", "channel_members", "messages", "import_steps")
+    return [database.value(f"SELECT count(*) FROM {one}") for one in tables]
+
+
+def test_no_step_of_a_seed_adds_more_than_some_rows(empty: Database) -> None:
+    seeding = seeds.in_steps(empty, read_seed(messages_of(*["ann"] * 500)))
+    counts = [everything(empty)[3]]
+    try:
+        while True:
+            next(seeding)
+            counts.append(everything(empty)[3])
+    except StopIteration as end:
+        assert (end.value.channels, end.value.members, end.value.messages) == (1, 1, 500)
+    assert everything(empty) == [2, 2, 3, 500, 0]
+    assert max(other - one for one, other in pairwise(counts)) == seeds.STEP_ROWS
+
+
+@pytest.mark.parametrize("end", ["refused", "killed"])
+def test_a_seed_that_does_not_get_to_its_end_leaves_nothing(empty: Database, tmp_path: Path, end: str) -> None:
+    before = everything(empty)
+    seeding = seeds.in_steps(empty, read_seed(messages_of(*["ann"] * 500, "nobody")))
+    if end == "refused":
+        with pytest.raises(seeds.SeedRefused):
+            run(seeding)
+    else:
+        while everything(empty)[3] < 200:
+            next(seeding)
+        seeding.close()
+        with Emulator(tmp_path, cache=cache_dir()):
+            pass
+    assert everything(empty) == before
+
+
+@pytest.mark.parametrize("what", ["users", "channels"])
+def test_a_search_by_properties_goes_in_steps_and_finds_what_it_found(empty: Database, what: str) -> None:
+    empty.execute(
+        "INSERT INTO users (type, name, display_name, is_guest, presence_status, properties, created_time)"
+        " WITH RECURSIVE n (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < ?)"
+        " SELECT 'PERSON', 'u' || n, 'U', 0, 'AVAILABLE', json_object('floor', n % 10), '2022-01-31' FROM n",
+        (MANY,),
+    )
+    empty.execute(
+        "INSERT INTO channels (type, name, display_name, properties, created_time)"
+        " SELECT 'PUBLIC', name, name, properties, '2022-01-31T00:00:00Z' FROM users WHERE id > 2"
+    )
+    page = users.page if what == "users" else channels.page
+    request = PageRequest(1, 25, f"{what}.id DESC")
+    count = 0
+    searching = page(empty, request, properties=[Condition("floor", (3, 4))])  # type: ignore[operator]
+    try:
+        while True:
+            next(searching)
+            count += 1
+    except StopIteration as end:
+        found = end.value
+    assert count >= MANY / 500
+    assert found.total_elements == MANY / 5
+    assert [one.id for one in found.items] == sorted((one.id for one in found.items), reverse=True)
+    assert {one.properties["floor"] for one in found.items} == {3, 4}

@@ -85,6 +85,8 @@ class Jobs:
         self._waiting: deque[tuple[Job, Work]] = deque()
         self._working: asyncio.Task[None] | None = None
         self._stopping = threading.Event()
+        self.alone = asyncio.Lock()
+        """Held by whoever adds much data: a job, or a seed."""
 
     def start(self, kind: JobType, work: Work) -> Job:
         """Store a job that will be done in its turn. Raises Refused when too many are waiting."""
@@ -110,7 +112,8 @@ class Jobs:
     async def _work(self) -> None:
         while self._waiting:
             job, work = self._waiting.popleft()
-            failure = await self._attempt(job, work)
+            async with self.alone:
+                failure = await self._attempt(job, work)
             if failure is not None:
                 # What cannot be stored stays RUNNING until the next start.
                 with suppress(sqlite3.DatabaseError):

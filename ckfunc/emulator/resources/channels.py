@@ -13,7 +13,7 @@ from ckfunc.emulator.http.replies import Reply, page_reply
 from ckfunc.emulator.http.routing import Route
 from ckfunc.emulator.resources import references
 from ckfunc.emulator.resources.services import Services
-from ckfunc.emulator.resources.turns import taken
+from ckfunc.emulator.resources.turns import result, taken
 from ckfunc.emulator.store import application, channels, users
 from ckfunc.model.channel import ChannelType
 from ckfunc.wire.applications import write_application
@@ -23,10 +23,10 @@ from ckfunc.wire.users import read_reference, write_user
 _FILTERS = ("type", "members", "startTime", "endTime", "properties")
 
 
-def list_channels(call: Call, services: Services) -> Reply:
+async def list_channels(call: Call, services: Services) -> Reply:
     """Answer with a page of the channels: of a type, with certain members or properties, created within a time."""
     request = page_request(call, channels.SORTABLE, channels.DEFAULT_ORDER)
-    page = channels.page(
+    searching = channels.page(
         services.database,
         request,
         type=_type(call),
@@ -35,6 +35,7 @@ def list_channels(call: Call, services: Services) -> Reply:
         created_until=_time(call, "endTime"),
         properties=property_conditions(call),
     )
+    page = await result(searching)
     items = [write_channel(one, call.links) for one in page.items]
     filters = tuple(pair for pair in call.query() if pair[0] in _FILTERS)
     return page_reply(call, "channels", page, items, request=request, filters=filters)

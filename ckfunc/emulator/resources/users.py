@@ -14,8 +14,9 @@ from ckfunc.emulator.http.routing import Route
 from ckfunc.emulator.http.uploads import UPLOAD_BYTES, upload
 from ckfunc.emulator.resources import references
 from ckfunc.emulator.resources.services import Services
-from ckfunc.emulator.resources.turns import taken
+from ckfunc.emulator.resources.turns import result, taken
 from ckfunc.emulator.store import application, channels, deletion, files, messages, unread, users
+from ckfunc.emulator.store.steps import run
 from ckfunc.wire.applications import write_application
 from ckfunc.wire.channels import write_channel
 from ckfunc.wire.messages import read_file, write_message
@@ -26,16 +27,17 @@ _FILTERS = ("name", "properties", "unread")
 _UNREAD = {None: "TRUE", True: unread.HAS_UNREAD, False: f"NOT {unread.HAS_UNREAD}"}
 
 
-def list_users(call: Call, services: Services) -> Reply:
+async def list_users(call: Call, services: Services) -> Reply:
     """Answer with a page of the users: of that name, with such properties, with or without unread messages."""
     request = page_request(call, users.SORTABLE, users.DEFAULT_ORDER)
-    page = users.page(
+    searching = users.page(
         services.database,
         request,
         name=call.first("name"),
         properties=property_conditions(call),
         condition=_UNREAD[call.flag("unread")],
     )
+    page = await result(searching)
     items = [write_user(one, call.links) for one in page.items]
     filters = tuple(pair for pair in call.query() if pair[0] in _FILTERS)
     return page_reply(call, "users", page, items, request=request, filters=filters)
@@ -104,7 +106,7 @@ def list_user_channels(call: Call, services: Services) -> Reply:
     """Answer with a page of the channels that a user is a member of."""
     user = references.user(services.database, call.id())
     request = page_request(call, channels.SORTABLE, channels.DEFAULT_ORDER)
-    page = channels.page(services.database, request, member_id=user.id)
+    page = run(channels.page(services.database, request, member_id=user.id))
     items = [write_channel(one, call.links) for one in page.items]
     return page_reply(call, "channels", page, items, request=request)
 

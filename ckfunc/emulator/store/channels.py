@@ -5,16 +5,16 @@ from __future__ import annotations
 import json
 import sqlite3
 import uuid
-from collections.abc import Iterable, Sequence
+from collections.abc import Generator, Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 from ckfunc.base.clock import parse_timestamp, timestamp
-from ckfunc.emulator.store import matching, messages, users
+from ckfunc.emulator.store import messages, users
 from ckfunc.emulator.store.database import Database
 from ckfunc.emulator.store.matching import Condition
-from ckfunc.emulator.store.paging import PageRequest, select_page
-from ckfunc.emulator.store.steps import Steps
+from ckfunc.emulator.store.paging import PageRequest, matching_ids, select_page
+from ckfunc.emulator.store.steps import Steps, listed
 from ckfunc.emulator.store.steps import delete as delete_rows
 from ckfunc.model.channel import Channel, ChannelType, NewChannel
 from ckfunc.model.page import Page
@@ -115,10 +115,10 @@ def page(
     created_until: datetime | None = None,
     member_id: int | None = None,
     properties: Sequence[Condition] = (),
-) -> Page[Channel]:
+) -> Generator[None, None, Page[Channel]]:
     """Return a page of the channels: of a type, with all these usernames among the members, created within a time.
 
-    All conditions hold for the `properties` of each.
+    All conditions hold for the `properties` of each; channels with such properties are searched for in small steps.
     """
     conditions: list[str] = ["TRUE"]
     parameters: list[Any] = []
@@ -135,10 +135,10 @@ def page(
         if moment is not None:
             conditions.append(f"channels.created_time {comparison} ?")
             parameters.append(timestamp(moment))
-    if properties:
-        conditions.append(f"{matching.FUNCTION}(channels.properties, ?)")
-        parameters.append(matching.written(properties))
     source = f"channels WHERE {' AND '.join(conditions)}"
+    if properties:
+        ids = yield from matching_ids(database, "channels", source, parameters, properties)
+        source, parameters = "channels WHERE channels.id IN (SELECT value FROM json_each(?))", [listed(ids)]
     found = select_page(database, "channels.id", source, tuple(parameters), request=request, read=_id)
     by_id = by_ids(database, found.items)
     items = tuple(by_id[one] for one in found.items)

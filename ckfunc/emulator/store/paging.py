@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+from ckfunc.emulator.store import matching
 from ckfunc.emulator.store.database import Database
+from ckfunc.emulator.store.matching import Condition
 from ckfunc.model.page import Page
 
 T = TypeVar("T")
+
+_STEP_ROWS = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,3 +53,22 @@ def select_page(
         request.number * request.size,
     )
     return Page(tuple(read(row) for row in rows), request.number, request.size, total, -(-total // request.size))
+
+
+def matching_ids(
+    database: Database, table: str, source: str, parameters: Sequence[Any], conditions: Sequence[Condition]
+) -> Generator[None, None, list[int]]:
+    """Return the ids of those rows of `table` in `source` for which all of the conditions hold, found in small steps.
+
+    `source` is SQL after FROM, with a WHERE.
+    """
+    sql = (
+        f"SELECT {table}.id, {matching.FUNCTION}({table}.properties, ?) FROM {source} AND {table}.id > ?"  # noqa: S608 - ours
+        f" ORDER BY {table}.id LIMIT {_STEP_ROWS}"
+    )
+    wanted, found, last = matching.written(conditions), list[int](), 0
+    while rows := database.all(sql, wanted, *parameters, last):
+        found += [row[0] for row in rows if row[1]]
+        last = rows[-1][0]
+        yield
+    return found

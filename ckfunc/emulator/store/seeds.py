@@ -1,13 +1,21 @@
-"""How a seed gets into the database: what is missing is added, what is there stays as it is."""
+"""Put a seed into the database: what is missing is added, what is there stays as it is."""
 
 from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Generator, Iterator
+from itertools import groupby, islice
 
 from ckfunc.base.errors import CkfuncError
 from ckfunc.emulator.store import channels, messages, users
 from ckfunc.emulator.store.database import Database
+from ckfunc.emulator.store.staging import CHANNELS, MESSAGES, USERS, keep, members_of, note, take_back
 from ckfunc.model.channel import ChannelType
 from ckfunc.model.seed import Seed, SeedChannel, Seeded
 from ckfunc.model.user import User, UserReference
+
+STEP_ROWS = 50
+"""Rows that one step adds."""
 
 
 class SeedRefused(CkfuncError):
@@ -21,24 +29,56 @@ def apply(database: Database, seed: Seed) -> Seeded:
     that is there keeps what was said in it. So the same seed twice changes nothing.
     """
     with database.transaction():
-        before = _counts(database)
-        for one in seed.users:
-            if users.find_by_name(database, one.name) is None:
-                _require_free(database, ("users",), one.id, f"user {one.name!r}")
-                users.create(
-                    database,
-                    name=one.name,
-                    display_name=one.display_name,
-                    is_guest=one.is_guest,
-                    properties=one.properties,
-                    user_id=one.id,
-                )
-        for planned in seed.channels:
-            _add_channel(database, planned)
-        return Seeded(*(now - then for now, then in zip(_counts(database), before, strict=True)))
+        return _seeded(Counter(scope for scope, _ in _additions(database, seed)))
 
 
-def _add_channel(database: Database, planned: SeedChannel) -> None:
+def in_steps(database: Database, seed: Seed) -> Generator[None, None, Seeded]:
+    """Do as `apply` in small steps. No import may go on meanwhile, with which a seed shares its notes."""
+    yield from take_back(database, database.transaction)
+    counts: Counter[str] = Counter()
+    additions = _additions(database, seed)
+    try:
+        while True:
+            with database.transaction():
+                made = list(islice(additions, STEP_ROWS))
+                for scope, rows in groupby(made, key=lambda one: one[0]):
+                    note(database, scope, [row_id for _, row_id in rows])
+            counts.update(scope for scope, _ in made)
+            if not made:
+                break
+            yield
+    except Exception:
+        yield from take_back(database, database.transaction)
+        raise
+    keep(database)
+    return _seeded(counts)
+
+
+def _seeded(counts: Counter[str]) -> Seeded:
+    others = (USERS, CHANNELS, MESSAGES)
+    members = counts.total() - sum(counts[one] for one in others)
+    return Seeded(counts[USERS], counts[CHANNELS], members, counts[MESSAGES])
+
+
+def _additions(database: Database, seed: Seed) -> Iterator[tuple[str, int]]:
+    """Add what is missing, a little with each step of the iterator; yield the scope and id of each row."""
+    for one in seed.users:
+        if users.find_by_name(database, one.name) is None:
+            _require_free(database, ("users",), one.id, f"user {one.name!r}")
+            made = users.create(
+                database,
+                name=one.name,
+                display_name=one.display_name,
+                is_guest=one.is_guest,
+                properties=one.properties,
+                user_id=one.id,
+            )
+            yield USERS, made.id
+    for planned in seed.channels:
+        yield from _add_channel(database, planned)
+
+
+def _add_channel(database: Database, planned: SeedChannel) -> Iterator[tuple[str, int]]:
     new = planned.channel
     where = f"channel {new.name!r}" if new.name else "a direct channel"
     creator = None if new.creator is None else _referred(database, new.creator, where)
@@ -48,17 +88,23 @@ def _add_channel(database: Database, planned: SeedChannel) -> None:
     count = database.value("SELECT count(*) FROM channels")
     free = planned.id is None or database.one("SELECT id FROM channels WHERE id = ?", planned.id) is None
     channel = channels.create(database, new, creator, members, channel_id=planned.id if free else None)
-    added = database.value("SELECT count(*) FROM channels") > count
-    if added:
+    scope = members_of(channel.id)
+    if database.value("SELECT count(*) FROM channels") > count:
         if not free:
             _require_free(database, ("channels",), planned.id, where)
+        yield CHANNELS, channel.id
+        for member_id in channels.member_ids(database, channel.id):
+            yield scope, member_id
         for message in planned.messages:
             sender = None if message.user is None else _referred(database, message.user, f"a message in {where}")
             _require_free(database, ("messages", "threads"), message.id, f"a message in {where}")
-            messages.create(database, channel.id, message, sender, message_id=message.id)
+            sent = messages.create(database, channel.id, message, sender, message_id=message.id)
+            yield MESSAGES, sent.id
     elif channel.type is not ChannelType.DIRECT:
-        for one in members:
-            channels.add_member(database, channel.id, one.id)
+        for member in members:
+            if not channels.is_member(database, channel.id, member.id):
+                channels.add_member(database, channel.id, member.id)
+                yield scope, member.id
 
 
 def _require_free(database: Database, tables: tuple[str, ...], wanted: int | None, what: str) -> None:
@@ -74,8 +120,3 @@ def _referred(database: Database, reference: UserReference, where: str) -> User:
         who = reference.id if reference.username is None else repr(reference.username[:100])
         raise SeedRefused(f"{where} refers to user {who}, who does not exist", hint="list all of them under `users`")
     return found
-
-
-def _counts(database: Database) -> tuple[int, ...]:
-    tables = ("users", "channels", "channel_members", "messages")
-    return tuple(database.value(f"SELECT count(*) FROM {table}") for table in tables)  # noqa: S608 - the names above

@@ -15,7 +15,7 @@ from typing import Any
 from ckfunc.emulator.store import channels, deletion, jobs, messages, users
 from ckfunc.emulator.store.database import Database
 from ckfunc.emulator.store.jobs import JobFailed
-from ckfunc.emulator.store.steps import ROWS, Steps, run
+from ckfunc.emulator.store.steps import ROWS, Steps, listed, run
 
 _BATCH_CHARACTERS = 128 * 1024
 
@@ -28,7 +28,8 @@ CREATE TABLE import_keys (
 ) STRICT, WITHOUT ROWID
 """
 
-# What the import under way has written: `ids` are those of the new rows (for members: of the users). Empty otherwise.
+# What the import or seed under way has written, empty otherwise: `ids` are those of the new rows, for members of the
+# users.
 STEPS_ADDED = """
 CREATE TABLE IF NOT EXISTS import_steps (
   id INTEGER PRIMARY KEY,
@@ -122,17 +123,25 @@ def write(
             found = database.all("SELECT key FROM staged WHERE position BETWEEN ? AND ? AND key IS NOT NULL", *batch)
             keys = json.dumps([row[0] for row in found])
             database.execute("INSERT INTO import_keys SELECT ?, value FROM json_each(?)", (scope, keys))
-            database.execute(
-                "INSERT INTO import_steps (scope, ids, keys) VALUES (?, ?, ?)", (scope, json.dumps(list(made)), keys)
-            )
+            note(database, scope, made, keys)
         yield
     with turn():
-        database.execute("DELETE FROM import_steps")
+        keep(database)
         jobs.finish(database, job_id)
 
 
+def note(database: Database, scope: str, ids: Sequence[int], keys: str = "[]") -> None:
+    """Note what a step has made; do it within the step's transaction."""
+    database.execute("INSERT INTO import_steps (scope, ids, keys) VALUES (?, ?, ?)", (scope, listed(ids), keys))
+
+
+def keep(database: Database) -> None:
+    """Forget the notes: all was written."""
+    database.execute("DELETE FROM import_steps")
+
+
 def take_back(database: Database, turn: Turn) -> Steps:
-    """Take back what an import has written that did not finish, the last first, with what hangs on it by now."""
+    """Take back what an unfinished import or seed has written, the last first, with what hangs on it by now."""
     while (row := database.one("SELECT * FROM import_steps ORDER BY id DESC LIMIT 1")) is not None:
         with turn():
             for one in reversed(json.loads(row["ids"])):

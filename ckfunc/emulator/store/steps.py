@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Generator, Iterator, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 from ckfunc.emulator.store.database import Database
 
@@ -17,13 +17,19 @@ ROWS = 250
 _PAGES = 200
 _SLACK_PAGES = 256
 
+T = TypeVar("T")
+
 Steps = Generator[None, None, None]
 
 
-def run(steps: Steps) -> None:
-    """Take all steps at once."""
-    for _ in steps:
-        pass
+def run(steps: Generator[None, None, T]) -> T:
+    """Take all steps at once, and return their result."""
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            result: T = end.value
+            return result
 
 
 def delete(database: Database, table: str, condition: str, *parameters: Any, key: str = "rowid") -> Steps:

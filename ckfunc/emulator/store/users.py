@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 from ckfunc.base.clock import timestamp
-from ckfunc.emulator.store import files, matching
+from ckfunc.emulator.store import files
 from ckfunc.emulator.store.database import Database
 from ckfunc.emulator.store.matching import Condition
-from ckfunc.emulator.store.paging import PageRequest, select_page
+from ckfunc.emulator.store.paging import PageRequest, matching_ids, select_page
+from ckfunc.emulator.store.steps import listed
 from ckfunc.model.page import Page
 from ckfunc.model.user import CallStatus, Presence, User, UserReference, UserType
 
@@ -108,15 +109,18 @@ def page(
     name: str | None = None,
     properties: Sequence[Condition] = (),
     condition: str = "TRUE",
-) -> Page[User]:
-    """Return a page of the users: of that name, with such properties, and for whom the SQL `condition` is true."""
+) -> Generator[None, None, Page[User]]:
+    """Return a page of the users: of that name, with such properties, and for whom the SQL `condition` is true.
+
+    Users with such properties are searched for in small steps.
+    """
     source, parameters = f"users WHERE {condition}", []
     if name is not None:
         source += " AND users.name = ?"
         parameters.append(name)
     if properties:
-        source += f" AND {matching.FUNCTION}(users.properties, ?)"
-        parameters.append(matching.written(properties))
+        found = yield from matching_ids(database, "users", source, parameters, properties)
+        source, parameters = "users WHERE users.id IN (SELECT value FROM json_each(?))", [listed(found)]
     return select_page(database, "users.*", source, tuple(parameters), request=request, read=read)
 
 
