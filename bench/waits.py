@@ -23,6 +23,7 @@ from ckfunc.wire.seeds import read_seed
 
 MANY = 100_000
 ALLOWED_S = 0.1
+NOTHING = "nothing"
 PEOPLE: dict[str, Any] = {
     "users": [{"name": "jane"}, {"name": "john"}],
     "channels": [{"name": "quiet"}, {"name": "lively", "members": ["jane", "john"]}],
@@ -46,11 +47,14 @@ def measure(subjects: Sequence[Subject]) -> list[Figure]:
         url = server.url
         headers = {"authorization": f"Bearer {token(url)}"}
         with httpx.Client(base_url=url, headers=headers, timeout=300, trust_env=False) as client:
-            figures: list[Figure] = []
+            waits = {}
             for what, work in _works(client):
                 talk(what)
-                figures += _waits(url, headers, what, work)
-            return figures
+                waits[what] = _waits(url, headers, work)
+    shutil.rmtree(data, ignore_errors=True)
+    # A machine on which requests wait this long while nothing else is done says nothing about the emulator.
+    quiet = max(waits[NOTHING]) <= ALLOWED_S
+    return [_figure(what, found, judged=quiet) for what, found in waits.items()]
 
 
 def _works(client: httpx.Client) -> list[tuple[str, Callable[[], None]]]:
@@ -72,7 +76,7 @@ def _works(client: httpx.Client) -> list[tuple[str, Callable[[], None]]]:
             raise RuntimeError(client.get(f"/emulator/jobs/{answer['id']}").text)
 
     return [
-        ("nothing", lambda: time.sleep(2)),
+        (NOTHING, lambda: time.sleep(2)),
         (f"an export of {MANY} messages", lambda: job("/analytics/messages")),
         (f"a deletion of {MANY} messages", lambda: _done(client.delete("/v1/channels/2"))),
         (f"an import of {MANY} messages", lambda: job("/imports/messages", messages)),
@@ -87,8 +91,8 @@ def _done(answer: httpx.Response) -> None:
     answer.raise_for_status()
 
 
-def _waits(url: str, headers: dict[str, str], what: str, work: Callable[[], None]) -> list[Figure]:
-    """Return how long others wait while `work` goes on: one that reads, and one that writes."""
+def _waits(url: str, headers: dict[str, str], work: Callable[[], None]) -> list[float]:
+    """Return how long others wait while `work` goes on: requests that read, and requests that write."""
     waits: list[float] = []
     over = threading.Event()
 
@@ -111,14 +115,16 @@ def _waits(url: str, headers: dict[str, str], what: str, work: Callable[[], None
     finally:
         over.set()
         asking.join()
+    return waits
+
+
+def _figure(what: str, waits: list[float], *, judged: bool) -> Figure:
     longest, late = max(waits), sum(one > ALLOWED_S for one in waits)
-    return [
-        Figure(
-            f"longest wait during {what}, of {ALLOWED_S:g} s",
-            "x",
-            {"ckfunc": longest / ALLOWED_S},
-            aim="≤ 1",
-            met=longest <= ALLOWED_S,
-            note=f"{late} of {len(waits)} requests waited longer",
-        )
-    ]
+    return Figure(
+        f"longest wait during {what}, of {ALLOWED_S:g} s",
+        "x",
+        {"ckfunc": longest / ALLOWED_S},
+        aim="1 x",
+        met=longest <= ALLOWED_S if judged else None,
+        note=f"{late} of {len(waits)} requests waited longer",
+    )
