@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from itertools import pairwise
 from pathlib import Path
@@ -331,3 +332,15 @@ def test_a_search_by_properties_goes_in_steps_and_finds_what_it_found(empty: Dat
     assert found.total_elements == MANY / 5
     assert [one.id for one in found.items] == sorted((one.id for one in found.items), reverse=True)
     assert {one.properties["floor"] for one in found.items} == {3, 4}
+
+
+def test_others_are_answered_while_a_seed_is_added(client: httpx.Client) -> None:
+    seed = {"users": [{"name": "ann"}], "channels": [{"name": "c", "messages": [{"body": "x" * 1000}] * 1500}]}
+    seen: list[int] = []
+    with ThreadPoolExecutor(1) as elsewhere:
+        seeding = elsewhere.submit(client.post, "/emulator/seed", json=seed)
+        while not seeding.done():
+            seen.append(client.get("/v1/users?size=1").json()["page"]["totalElements"])
+    assert seeding.result().json() == {"users": 1, "channels": 1, "members": 0, "messages": 1500}
+    assert set(seen) == {0, 1}
+    assert len(seen) > 5

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from ckfunc.emulator.http.calls import Call
 from ckfunc.emulator.http.problems import Refused
 from ckfunc.emulator.http.replies import Reply
@@ -16,7 +18,7 @@ _LARGEST = 64 * MEBIBYTE
 
 async def plant_seed(call: Call, services: Services) -> Reply:
     """Add what a seed holds and is not there yet, and answer with how much that was."""
-    seed = read_seed(call.json())
+    seed = await asyncio.to_thread(lambda: read_seed(call.json()))
     try:
         async with services.jobs.alone:
             return Reply(write_seeded(await result(seeds.in_steps(services.database, seed))))
