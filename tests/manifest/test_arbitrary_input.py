@@ -6,7 +6,7 @@ import tempfile
 from pathlib import Path
 
 import yaml
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from jsonschema import Draft7Validator
 from manifest.projects import EXAMPLE, HANDLER, project
@@ -51,8 +51,6 @@ _SNIPPETS = st.lists(
     st.sampled_from([*"\n\t :-{}[]'\"|>&*!%@#,?", "\n  ", ": ", "a", "1", "é", "*a", "&a ", "---\n", "\r\n"])
 )
 
-_quiet = settings(suppress_health_check=[HealthCheck.too_slow], deadline=None)
-
 
 def check(manifest: str | bytes) -> None:
     with tempfile.TemporaryDirectory() as directory:
@@ -68,38 +66,32 @@ def check(manifest: str | bytes) -> None:
 
 
 @given(st.text())
-@_quiet
 def test_any_text_is_read_or_refused(text: str) -> None:
     check(text.encode("utf-8", "replace"))
 
 
 @given(st.binary())
-@_quiet
 def test_any_bytes_are_read_or_refused(data: bytes) -> None:
     check(data)
 
 
 @given(_SNIPPETS.map("".join))
-@_quiet
 def test_any_snippets_of_yaml_are_read_or_refused(text: str) -> None:
     check(text)
 
 
 @given(_TREES)
-@_quiet
 def test_any_tree_is_read_or_refused(tree: object) -> None:
     check(yaml.safe_dump(tree, allow_unicode=True))
 
 
 @given(st.integers(0, len(EXAMPLE)), st.integers(0, 30), st.text(max_size=5))
-@_quiet
 def test_any_change_of_a_good_manifest_is_read_or_refused(start: int, length: int, text: str) -> None:
     changed = EXAMPLE[:start] + text + EXAMPLE[start + length :]
     check(changed.encode("utf-8", "replace"))
 
 
 @given(_SNIPPETS.map("".join) | _TREES.map(lambda tree: str(yaml.safe_dump(tree))))
-@_quiet
 def test_adding_to_any_text_adds_or_is_refused(text: str) -> None:
     try:
         added = with_function(text, "call.ended", "b.ts")
@@ -109,7 +101,6 @@ def test_adding_to_any_text_adds_or_is_refused(text: str) -> None:
 
 
 @given(_TREES)
-@_quiet
 def test_what_the_editor_schema_accepts_has_no_mistakes_of_form(tree: object) -> None:
     text = yaml.safe_dump({"version": 1, "functions": {"call.ended": {"handler": "a.ts"}}, "targets": {"a": tree}})
     if not Draft7Validator(json_schema()).is_valid(yaml.safe_load(text)):
@@ -123,7 +114,6 @@ def test_what_the_editor_schema_accepts_has_no_mistakes_of_form(tree: object) ->
 
 
 @given(st.text("0123456789abefox+-._:TZ eEinyYsnNOo~", max_size=12))
-@_quiet
 def test_what_yaml_would_retype_must_be_quoted(text: str) -> None:
     try:
         read = yaml.safe_load(text)
