@@ -41,7 +41,7 @@ class CacheRefused(CkfuncError):
         caches = (cache, cache.resolve())
         # The directory that cannot be made may be one above it (a home without `.cache`). That something is not there
         # is said of these by file systems that hold no files of users, such as /proc; inside, it is a mistake of ours.
-        above = any(place == one or place in one.parents for one in caches)
+        above = error.filename is not None and any(place == one or place in one.parents for one in caches)
         hint = _ELSEWHERE if above and error.errno == errno.ENOENT else _HINTS.get(error.errno or 0)
         if hint is None or not (above or any(place.is_relative_to(one) for one in caches)):
             return None

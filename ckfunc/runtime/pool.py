@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from ckfunc.base.errors import CkfuncError
+from ckfunc.base.errors import CkfuncError, SystemRefusal
 from ckfunc.model.execution import Environment, HandlerError, HandlerVersion, Limits, Outcome, Steady
 from ckfunc.model.invocation import ConsoleLine
 from ckfunc.runtime.cache import CacheRefused
@@ -218,7 +218,8 @@ class Hosts:
             with CacheRefused.told(self._cache):
                 return await self._changed(slot, environment, version)
         except (OSError, CkfuncError) as error:
-            why = f"{error} ({error.hint})" if isinstance(error, CkfuncError) and error.hint else str(error)
+            refused = SystemRefusal.of(error) if isinstance(error, OSError) else error
+            why = f"{refused} ({refused.hint})" if refused is not None and refused.hint else str(error)
             raise Failed(HandlerError("HostError", f"the handler cannot be stored or started: {why}")) from error
 
     async def _changed(self, slot: _Slot, environment: Environment, version: HandlerVersion) -> tuple[Host, int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import subprocess
 import sys
@@ -126,6 +127,15 @@ def test_a_cache_that_cannot_be_written_to_is_said_with_what_helps(tmp_path):
 def test_other_refusals_are_not_taken_for_the_caches(tmp_path):
     with pytest.raises(OSError, match="elsewhere"), CacheRefused.told(tmp_path / "cache"):
         raise OSError(28, "No space left on device", str(tmp_path / "elsewhere"))
+
+
+def test_a_missing_directory_for_temporary_files_is_not_taken_for_the_cache(tmp_path):
+    none = FileNotFoundError(errno.ENOENT, "No usable temporary directory found in ['/tmp']")
+    assert CacheRefused.of(none, tmp_path / "cache") is None
+    above = FileNotFoundError(errno.ENOENT, "No such file or directory", str(tmp_path))
+    assert CacheRefused.of(above, tmp_path / "cache") is not None
+    within = FileNotFoundError(errno.ENOENT, "No such file or directory", str(tmp_path / "cache" / "packages"))
+    assert CacheRefused.of(within, tmp_path / "cache") is None
 
 
 @pytest.mark.parametrize("damage", [lambda text: text[:-2], lambda text: text.replace("right", "wrong"), lambda _: ""])
