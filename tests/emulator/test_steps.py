@@ -19,7 +19,8 @@ from ckfunc.base.files import cache_dir
 from ckfunc.emulator.data import seed_data
 from ckfunc.emulator.jobs.runner import Attempt, Jobs
 from ckfunc.emulator.server import Emulator
-from ckfunc.emulator.store import channels, deletion, imports, jobs, messages, seeds, staging, steps, users
+from ckfunc.emulator.store import channels, cursors, deletion, imports, jobs, messages, seeds, staging, steps, users
+from ckfunc.emulator.store.cursors import CursorRequest
 from ckfunc.emulator.store.database import Database, connect, open_database
 from ckfunc.emulator.store.matching import Condition
 from ckfunc.emulator.store.paging import PageRequest
@@ -28,6 +29,7 @@ from ckfunc.emulator.store.staging import Turn
 from ckfunc.emulator.store.steps import Steps, run
 from ckfunc.model.channel import ChannelType
 from ckfunc.model.job import ChannelImport, JobType, MemberImport, MessageImport, UserImport
+from ckfunc.model.page import Cursor, Relation
 from ckfunc.wire.seeds import read_seed
 
 MANY = 3000
@@ -344,3 +346,34 @@ def test_others_are_answered_while_a_seed_is_added(client: httpx.Client) -> None
     assert seeding.result().json() == {"users": 1, "channels": 1, "members": 0, "messages": 1500}
     assert set(seen) == {0, 1}
     assert len(seen) > 5
+
+
+@pytest.mark.parametrize("text", ["1%", "2999", "nothing like it"])
+def test_a_search_for_a_text_goes_in_steps_and_pages_as_one_without(
+    full: Database, monkeypatch: pytest.MonkeyPatch, text: str
+) -> None:
+    full.execute("UPDATE messages SET body = id || '%'")
+    matching = [row[0] for row in full.all("SELECT id FROM messages ORDER BY id DESC") if text in f"{row[0]}%"]
+    monkeypatch.setattr(cursors, "_STEP_ROWS", 100)
+    found: list[int] = []
+    count = 0
+    cursor, more = Cursor(), True
+    while more:
+        searching = messages.page(full, CursorRequest(cursor, 25), query=text)
+        try:
+            while True:
+                next(searching)
+                count += 1
+        except StopIteration as end:
+            page = end.value
+        ids = [one.id for one in page.items]
+        if found and ids:
+            back = Cursor(page.start, page.next, Relation.PREVIOUS)
+            before = run(messages.page(full, CursorRequest(back, 25), query=text))
+            assert [one.id for one in before.items] == found[-25:]
+        found += ids
+        more = page.has_next
+        cursor = Cursor(page.start, page.next, Relation.NEXT)
+    assert found == matching
+    assert count >= MANY / 100 - 1
+    full.close()

@@ -17,7 +17,7 @@ from ckfunc.emulator.http.routing import Route
 from ckfunc.emulator.http.uploads import UPLOAD_BYTES, uploaded_file
 from ckfunc.emulator.resources import references
 from ckfunc.emulator.resources.services import Services
-from ckfunc.emulator.resources.turns import taken
+from ckfunc.emulator.resources.turns import result, taken
 from ckfunc.emulator.store import application, files, messages, threads
 from ckfunc.emulator.store.files import StoredFile
 from ckfunc.model.channel import Channel
@@ -34,14 +34,14 @@ QUERY_LIMIT = 4096
 """How many characters a searched text may have. The platform documents no limit; SQLite has one of 50,000 bytes."""
 
 
-def list_messages(call: Call, services: Services) -> Reply:
+async def list_messages(call: Call, services: Services) -> Reply:
     """Answer with a page of all messages, newest first."""
-    return page_of(call, services)
+    return await page_of(call, services)
 
 
-def list_channel_messages(call: Call, services: Services) -> Reply:
+async def list_channel_messages(call: Call, services: Services) -> Reply:
     """Answer with a page of a channel's messages, newest first, replies included."""
-    return page_of(call, services, channel=references.channel(services.database, call.id()))
+    return await page_of(call, services, channel=references.channel(services.database, call.id()))
 
 
 def list_channel_reported_messages(call: Call, services: Services) -> Reply:
@@ -83,12 +83,14 @@ def update_message(call: Call, services: Services) -> Reply:
     return Reply(write_message(messages.update(services.database, changed), call.links))
 
 
-def page_of(call: Call, services: Services, *, channel: Channel | None = None, thread: Thread | None = None) -> Reply:
+async def page_of(
+    call: Call, services: Services, *, channel: Channel | None = None, thread: Thread | None = None
+) -> Reply:
     """Answer with a page of messages: all, a channel's or a thread's."""
     username, query = call.first("username"), call.first("query")
     if query is not None and len(query) > QUERY_LIMIT:
         raise Refused(f"query parameter 'query' has {len(query)} characters; at most {QUERY_LIMIT} are allowed")
-    page = messages.page(
+    searching = messages.page(
         services.database,
         cursor_request(call),
         channel_id=None if channel is None else channel.id,
@@ -96,6 +98,7 @@ def page_of(call: Call, services: Services, *, channel: Channel | None = None, t
         username=username,
         query=query,
     )
+    page = await result(searching)
     items = [write_message(one, call.links) for one in page.items]
     given = (("username", username), ("query", query))
     filters = tuple((name, value) for name, value in given if value is not None)

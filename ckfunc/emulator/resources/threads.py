@@ -21,9 +21,9 @@ def retrieve_thread(call: Call, services: Services) -> Reply:
     return Reply(write_thread(references.thread(services.database, call.id()), call.links))
 
 
-def list_thread_messages(call: Call, services: Services) -> Reply:
+async def list_thread_messages(call: Call, services: Services) -> Reply:
     """Answer with a page of a thread's messages, newest first."""
-    return messages.page_of(call, services, thread=references.thread(services.database, call.id()))
+    return await messages.page_of(call, services, thread=references.thread(services.database, call.id()))
 
 
 def send_thread_message(call: Call, services: Services) -> Reply:

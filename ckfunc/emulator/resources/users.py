@@ -122,7 +122,7 @@ def list_user_messages(call: Call, services: Services) -> Reply:
     if wanted:
         page = unread.page(services.database, user.id, cursor_request(call))
     else:
-        page = messages.page(services.database, cursor_request(call), username=user.name)
+        page = run(messages.page(services.database, cursor_request(call), username=user.name))
     items = [write_message(one, call.links) for one in page.items]
     return cursor_reply(call, "messages", page, items, (("unread", "true"),) if wanted else ())
 

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from ckfunc.emulator.store.database import Database
+from ckfunc.emulator.store.steps import listed
 from ckfunc.model.page import Cursor, CursorPage, Relation
 
 T = TypeVar("T")
+
+_STEP_ROWS = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +58,48 @@ def select_cursor_page(
         next=ids[-1] if ids else None,
         has_next=more and bool(ids),
     )
+
+
+def search_cursor_page(
+    database: Database,
+    columns: str,
+    source: str,
+    parameters: tuple[Any, ...],
+    *,
+    condition: str,
+    value: Any,
+    request: CursorRequest,
+    read: Callable[[Sequence[sqlite3.Row]], tuple[T, ...]],
+) -> Generator[None, None, CursorPage[T]]:
+    """Return such a page of the rows for which the SQL `condition`, with the parameter `value`, is true.
+
+    No index helps to find them: they are searched for in small steps.
+    """
+    bound, at, order = window(request.cursor)
+    beyond, until = ("<", ">=") if order == "DESC" else (">", "<=")
+    ids: list[int] = []
+    while len(ids) <= request.size:
+        reach = f"FROM {source}{bound}"
+        last = database.one(
+            f"SELECT id {reach} ORDER BY id {order} LIMIT 1 OFFSET {_STEP_ROWS}",
+            *parameters,
+            *at,
+        )
+        edge = "" if last is None else f" AND id {until} {last[0]}"
+        rows = database.all(
+            f"SELECT id {reach}{edge} AND {condition} ORDER BY id {order} LIMIT ?",
+            *parameters,
+            *at,
+            value,
+            request.size + 1,
+        )
+        ids += [row[0] for row in rows]
+        if last is None:
+            break
+        bound, at = f" AND id {beyond} ?", (last[0],)
+        yield
+    found = f"{source} AND id IN (SELECT value FROM json_each(?))"  # noqa: S608 - the same
+    return select_cursor_page(database, columns, found, (*parameters, listed(ids)), request=request, read=read)
 
 
 def window(cursor: Cursor) -> tuple[str, tuple[int, ...], str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterable, Sequence
+from collections.abc import Generator, Iterable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
@@ -12,7 +12,7 @@ from typing import Any
 
 from ckfunc.base.clock import parse_timestamp, timestamp
 from ckfunc.emulator.store import mentions, reactions, users
-from ckfunc.emulator.store.cursors import CursorRequest, select_cursor_page
+from ckfunc.emulator.store.cursors import CursorRequest, search_cursor_page, select_cursor_page
 from ckfunc.emulator.store.database import Database
 from ckfunc.emulator.store.paging import PageRequest, select_page
 from ckfunc.emulator.store.steps import ROWS, Steps, batches, listed
@@ -143,8 +143,11 @@ def page(
     thread: Thread | None = None,
     username: str | None = None,
     query: str | None = None,
-) -> CursorPage[Message]:
-    """Return a page of the messages, newest first: of a channel, a thread, a sender, holding a text (in any case)."""
+) -> Generator[None, None, CursorPage[Message]]:
+    """Return a page of the messages, newest first: of a channel, a thread, a sender, holding a text (in any case).
+
+    A text is searched for in small steps.
+    """
     conditions: list[str] = ["TRUE"]
     parameters: list[Any] = []
     if channel_id is not None:
@@ -157,14 +160,22 @@ def page(
     if username is not None:
         conditions.append("user_id = (SELECT users.id FROM users WHERE users.name = ?)")
         parameters.append(username)
-    if query is not None:
-        conditions.append("body LIKE ? ESCAPE '!'")
-        escaped = query.replace("!", "!!").replace("%", "!%").replace("_", "!_")
-        parameters.append(f"%{escaped}%")
     source = f"messages WHERE {' AND '.join(conditions)}"
-    return select_cursor_page(
-        database, _COLUMNS, source, tuple(parameters), request=request, read=partial(_read, database)
+    read = partial(_read, database)
+    if query is None:
+        return select_cursor_page(database, _COLUMNS, source, tuple(parameters), request=request, read=read)
+    escaped = query.replace("!", "!!").replace("%", "!%").replace("_", "!_")
+    searching = search_cursor_page(
+        database,
+        _COLUMNS,
+        source,
+        tuple(parameters),
+        condition="body LIKE ? ESCAPE '!'",
+        value=f"%{escaped}%",
+        request=request,
+        read=read,
     )
+    return (yield from searching)
 
 
 def reported_page(database: Database, channel_id: int, request: PageRequest) -> Page[Message]:
