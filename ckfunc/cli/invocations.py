@@ -189,7 +189,8 @@ def show_triggered(app: App, trigger_type: str, answer: Mapping[str, Any]) -> in
         if not app.output.json:
             sentence, hint = _why_nothing_ran(app, trigger_type)
             app.output.talk(("nothing ran", "warning"), f": {printable(sentence)}")
-            app.output.talk(("hint: ", "muted"), printable(hint))
+            if not app.output.quiet:
+                app.output.hint(hint)
     else:
         invocation = read_invocation(run)
         failed = invocation.status is Status.FAILED

@@ -164,7 +164,9 @@ class Output:
 
     def warn(self, text: str) -> None:
         """Print what may be wrong; nothing with --quiet."""
-        self.talk(("warning: ", "warning"), printable(text))
+        from ckfunc.cli.hinting import completed
+
+        self.talk(("warning: ", "warning"), printable(completed(text, self._settings)))
 
     def waiting(self, wait: Wait) -> None:
         """Say that a request is tried again after a while."""
@@ -295,9 +297,13 @@ class Output:
                 self._write(sys.stderr, ("  ", printable(str(problem))))
                 self._frame(error, problem)
         if error.hint:
-            from ckfunc.cli.hinting import completed
+            self.hint(error.hint)
 
-            self._write(sys.stderr, (("hint: ", "muted"), printable(completed(error.hint, self._settings))))
+    def hint(self, text: str) -> None:
+        """Print what helps; its commands work on what this one works on."""
+        from ckfunc.cli.hinting import completed
+
+        self._write(sys.stderr, (("hint: ", "muted"), printable(completed(text, self._settings))))
 
     def _frame(self, error: InvalidFiles, problem: Problem) -> None:
         """Show the line of a script that is wrong, on a terminal. Lines of other files may hold secrets."""

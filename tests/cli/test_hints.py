@@ -43,6 +43,8 @@ def test_an_event_that_no_function_handles_says_what_to_run(ckfunc: Callable[...
     event = ("--data", '{"username": "jane"}')
     ran = ckfunc("-C", local, "trigger", TYPE, *event)
     assert f"no function handles {TYPE}" in ran.err and "hint: run `ckfunc deploy`" in ran.err
+    ran = ckfunc("-C", local, "--target", "local", "trigger", TYPE, *event)
+    assert "hint: run `ckfunc deploy --target local`" in ran.err
     ran = ckfunc("-C", local, "trigger", "bogus.thing", "--data", "{}")
     assert "hint: add one with `ckfunc new bogus.thing`, then run `ckfunc deploy`" in ran.err
 
