@@ -234,7 +234,7 @@ def test_the_newest_that_have_ended_are_chosen(ckfunc: Ckfunc, at: Any, options:
     ("arguments", "code", "said"),
     [
         (["call.ended"], 2, "functions.yaml has no call.ended"),
-        ([TYPE, "--since", "yesterday"], 2, "--since 'yesterday' is neither"),
+        ([TYPE, "--since", "someday"], 2, "invalid --since value 'someday'"),
         ([TYPE, "--last", "0"], 2, "takes a whole number from 1 on, not 0"),
         (["user.read.message"], 1, "the application has no function of type 'user.read.message'"),
     ],
