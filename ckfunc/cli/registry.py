@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -36,7 +37,7 @@ def installable(app: App, project: Project) -> Installable:
     wanted = project.runtime.dependencies
     if not wanted:
         return Installable()
-    note = _note(wanted)
+    note = note_of(wanted, cache_dir())
     if note.exists():
         return Installable()
     # Installed into the directory that handlers run with, where it is needed next.
@@ -80,5 +81,6 @@ def _placed(root: Path, failure: DependenciesFailed) -> Problem:
     return Problem("functions.yaml", line, column, failure.message, failure.hint)
 
 
-def _note(wanted: object) -> Path:
-    return cache_dir() / "installable" / digest(json.dumps(sorted(dict(wanted).items())))  # type: ignore[call-overload]
+def note_of(wanted: Mapping[str, str], cache: Path) -> Path:
+    """Return the file in `cache` that exists once npm has installed these packages."""
+    return cache / "installable" / digest(json.dumps(sorted(wanted.items())))

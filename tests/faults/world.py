@@ -17,6 +17,7 @@ from faults.proxy import CLIENT_ID, CLIENT_SECRET, Proxy
 from ckfunc.api.client import Client
 from ckfunc.api.connection import Connection
 from ckfunc.base.errors import CkfuncError
+from ckfunc.cli.registry import note_of
 from ckfunc.deploy import run
 from ckfunc.deploy.cache import VersionCache
 from ckfunc.deploy.report import Report
@@ -53,6 +54,9 @@ class Content:
             (self.dependencies, self.environment, self.script)
             == (wanted.dependencies, wanted.environment, wanted.script)
         ) and {name: those[-1:] for name, those in self.scripts.items()} == dict(wanted.scripts)
+
+
+MARKS = ("new", "ours", "theirs")
 
 
 def wanted(mark: str = "new") -> Content:
@@ -188,6 +192,10 @@ class World:
         """Return the variables that real processes of ckfunc get: this platform's address, and a home of their own."""
         home = home or self.directory / "home"
         home.mkdir(parents=True, exist_ok=True)
+        for mark in MARKS:  # packages that no registry has: npm is not what these tests are about
+            note = note_of(wanted(mark).dependencies, home / "cache")
+            note.parent.mkdir(parents=True, exist_ok=True)
+            note.touch()
         kept = {
             name: value for name, value in os.environ.items() if not name.startswith(("CHATKITTY_", "CKFUNC_", "XDG_"))
         }
