@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 
@@ -61,11 +61,7 @@ def add_users(database: Database, entries: Iterable[UserImport], job_id: int, tu
     )
     columns = ("name TEXT", "display_name TEXT", "is_guest INTEGER", "picture TEXT", "properties TEXT")
     with staging(database, *columns, index="name"):
-        batches = []
-        for batch in staged(database, USERS, rows):
-            check(batch)
-            batches.append(batch)
-            yield
+        batches = yield from _looked_at(staged(database, USERS, rows), check)
         yield from write(database, job_id, USERS, batches, turn, insert)
 
 
@@ -81,11 +77,8 @@ def add_channels(database: Database, entries: Iterable[ChannelImport], job_id: i
         "member_ids TEXT",
     )
     with staging(database, *columns), _staged_members(database):
-        batches = []
-        for batch in staged(database, CHANNELS, (_channel_row(one) for one in entries)):
-            _gather_members(database, batch)
-            batches.append(batch)
-            yield
+        found = staged(database, CHANNELS, (_channel_row(one) for one in entries))
+        batches = yield from _looked_at(found, lambda batch: _gather_members(database, batch))
         yield from write(database, job_id, CHANNELS, batches, turn, lambda batch: _insert_channels(database, batch))
 
 
@@ -180,11 +173,10 @@ def add_members(database: Database, channel_id: int, entries: Iterable[MemberImp
 
     scope = members_of(channel_id)
     with staging(database, "username TEXT"):
-        batches = []
-        for batch in staged(database, scope, ((one.key, one.username) for one in entries)):
-            refuse(database, _UNKNOWN_USER, batch, "there is no user {}")
-            batches.append(batch)
-            yield
+        found = staged(database, scope, ((one.key, one.username) for one in entries))
+        batches = yield from _looked_at(
+            found, lambda batch: refuse(database, _UNKNOWN_USER, batch, "there is no user {}")
+        )
         yield from write(database, job_id, scope, batches, turn, insert)
 
 
@@ -215,12 +207,18 @@ def add_messages(database: Database, entries: Iterable[MessageImport], job_id: i
     )
     columns = ("channel_id INTEGER", "username TEXT", "body TEXT", "group_tag TEXT", "properties TEXT")
     with staging(database, *columns):
-        batches = []
-        for batch in staged(database, MESSAGES, rows):
-            check(batch)
-            batches.append(batch)
-            yield
+        batches = yield from _looked_at(staged(database, MESSAGES, rows), check)
         yield from write(database, job_id, MESSAGES, batches, turn, insert)
+
+
+def _looked_at(found: Iterable[Batch], look: Callable[[Batch], None]) -> Generator[None, None, list[Batch]]:
+    """Call `look` with each staged batch, a step for each, and return all of them."""
+    batches = []
+    for batch in found:
+        look(batch)
+        batches.append(batch)
+        yield
+    return batches
 
 
 _IN_BATCH = "position BETWEEN ? AND ?"
