@@ -294,13 +294,13 @@ def test_a_result_that_is_no_json_fails_with_a_sentence(run, value, reason):
         ),
         ("(function f() { f(); })();", "RangeError", "Maximum call stack size exceeded"),
         (
-            "for (let fd = 3; fd < 60; fd++) try { require('fs').closeSync(fd); } catch {} "
+            "for (let fd = 3; fd < 4096; fd++) try { require('fs').closeSync(fd); } catch {} "
             "return new Promise(() => {});",
             "ProcessEnded",
             "the function's process",
         ),
         (
-            "const fs = require('fs'); for (let fd = 3; fd < 60; fd++) "
+            "const fs = require('fs'); for (let fd = 3; fd < 4096; fd++) "
             "try { if (fs.fstatSync(fd).isSocket()) fs.writeSync(fd, 'x'.repeat(99)); } catch {} "
             "return new Promise(() => {});",
             "HostError",
