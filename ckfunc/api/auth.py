@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from ckfunc.api import answers
+from ckfunc.api.answers import document, explanation, failure
 from ckfunc.api.connection import EMULATOR_CREDENTIAL, Connection, place
 from ckfunc.api.sender import Request
 from ckfunc.base.clock import Clock
@@ -101,7 +101,7 @@ class Auth:
         where = place(self._connection.authorization_url)
         if not answer.ok:
             raise self._refusal(answer, where)
-        found = answers.document(answer, "getting a token", where, self.secrets())
+        found = document(answer, "getting a token", where, self.secrets())
         value = found.get("access_token") if isinstance(found, dict) else None
         if not isinstance(value, str) or not value.isascii() or not value.isprintable() or not value:
             raise UnreadableAnswer(
@@ -123,8 +123,8 @@ class Auth:
 
     def _refusal(self, answer: Answer, where: str) -> ApiFailure:
         if answer.status not in (400, 401, 403):
-            return answers.failure(answer, "GET", "a token", where, self.secrets())
-        said = answers.explanation(answer.body, self.secrets())
+            return failure(answer, "GET", "a token", where, self.secrets())
+        said = explanation(answer.body, self.secrets())
         return CredentialsRejected(
             f"{where} does not accept these credentials" + (f": {said}" if said else ""),
             hint="check CHATKITTY_CLIENT_ID and CHATKITTY_CLIENT_SECRET, and that the client was not deleted",

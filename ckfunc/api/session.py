@@ -10,8 +10,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
-from ckfunc.api import answers
-from ckfunc.api.answers import EMULATOR_HEADER
+from ckfunc.api.answers import EMULATOR_HEADER, document, doing, failure, hide
 from ckfunc.api.auth import Auth
 from ckfunc.api.connection import EMULATOR_CREDENTIAL, Connection, place
 from ckfunc.api.retry import Wait, may_repeat
@@ -99,12 +98,12 @@ class Session:
         answer = self._authorized(method, path, headers, data)
         hidden = (*secrets, *self.secrets())
         if not answer.ok:
-            raise answers.failure(answer, method, path, self.where, hidden)
+            raise failure(answer, method, path, self.where, hidden)
         if not answer.body.strip():
             return None
         if "json" not in answer.headers.get("content-type", ""):
-            return answers.hide(answer.body.decode("utf-8", "replace"), hidden)
-        return answers.document(answer, answers.doing(method, path), self.where, hidden)
+            return hide(answer.body.decode("utf-8", "replace"), hidden)
+        return document(answer, doing(method, path), self.where, hidden)
 
     def prefer(self, dialect: Dialect | None) -> None:
         """Write in the dialect that the application was seen to speak, until a write has proven one."""
@@ -189,8 +188,8 @@ class Session:
     def _document(self, answer: Answer, method: str, what: str, secrets: Collection[str] = ()) -> Any:
         hidden = (*secrets, *self.secrets())
         if answer.ok:
-            return answers.document(answer, answers.doing(method, what), self.where, hidden)
-        raise answers.failure(answer, method, what, self.where, hidden)
+            return document(answer, doing(method, what), self.where, hidden)
+        raise failure(answer, method, what, self.where, hidden)
 
 
 def _query(query: Mapping[str, object] | None) -> str:

@@ -115,10 +115,6 @@ class WrongApplication(CkfuncError):
         )
 
 
-class DeployFailed(CkfuncError):
-    """A part of a deploy failed; the report says which."""
-
-
 class AmbiguousFunction(CkfuncError):
     """The application has several functions of one trigger type."""
 

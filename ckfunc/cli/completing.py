@@ -140,15 +140,13 @@ def read_bash_line() -> None:
         os.environ["COMP_WORDS"], os.environ["COMP_CWORD"] = shlex.join(words), str(len(words) - 1)
 
 
-def completion_script(shell: str) -> str:
-    """Return what a shell ("bash", "zsh" or "fish") must read in order to complete `ckfunc`."""
+def completion_script(command: click.Command, shell: str) -> str:
+    """Return what a shell ("bash", "zsh" or "fish") must read in order to complete `command`."""
     from click.shell_completion import get_completion_class
-
-    from ckfunc.cli.main import cli
 
     made = get_completion_class(shell)
     assert made is not None  # noqa: S101 - click knows these three, and the command takes no other
-    completer = made(cli, {}, "ckfunc", "_CKFUNC_COMPLETE")
+    completer = made(command, {}, "ckfunc", "_CKFUNC_COMPLETE")
     if shell == "bash":
         return _BASH
     # Not source(): what is printed may be for another machine.

@@ -351,7 +351,3 @@ class App:
 
                 self._kept_compiler = KeptCompiler(self.compiler, cache_dir())
         return self._kept_compiler
-
-    def on_close(self, close: Callable[[], object]) -> None:
-        """Call `close` when the command ends, before what it uses is closed."""
-        self._closing.callback(close)

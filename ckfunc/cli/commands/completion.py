@@ -23,4 +23,4 @@ def completion(app: App, shell: str) -> None:
     """Print a script for SHELL that completes commands, options, trigger types and targets."""
     from ckfunc.cli.completing import completion_script
 
-    app.output.text(completion_script(shell))
+    app.output.text(completion_script(click.get_current_context().find_root().command, shell))
