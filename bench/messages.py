@@ -15,7 +15,7 @@ from bench.processes import running
 from bench.reads import token
 from bench.subjects import Served, Subject
 from ckfunc.emulator.data import seed_data
-from ckfunc.emulator.owning import DATABASE
+from ckfunc.emulator.data_directory import DATABASE
 from ckfunc.emulator.store.database import connect
 from ckfunc.wire.seeds import read_seed
 

@@ -22,7 +22,7 @@ from ckfunc.model.limits import KEPT_INVOCATIONS
 if TYPE_CHECKING:
     from ckfunc.api import Client, Connection
     from ckfunc.bundle.project import Bundler
-    from ckfunc.emulator.server import Emulator
+    from ckfunc.emulator.emulator import Emulator
     from ckfunc.model.project import Project, Target
     from ckfunc.model.seed import Seed
     from ckfunc.runtime.compiler import Compiler
@@ -248,7 +248,7 @@ class App:
 
     def running_emulator(self) -> str | None:
         """Return the address of this project's emulator if one runs."""
-        from ckfunc.emulator.address import find_running
+        from ckfunc.emulator.data_directory import find_running
 
         return find_running(self.emulator_data)
 
@@ -256,7 +256,7 @@ class App:
         self, *, port: int = 0, seed: Seed | None = None, keep_invocations: int = KEPT_INVOCATIONS
     ) -> str:
         """Run this project's emulator until the command ends, and return its address."""
-        from ckfunc.emulator.owning import UnusableDirectory
+        from ckfunc.emulator.data_directory import UnusableDirectory
         from ckfunc.emulator.store.trouble import UnwritableDatabase
 
         emulator = self.emulator(self.emulator_data, port=port, seed=seed, keep_invocations=keep_invocations)
@@ -284,8 +284,8 @@ class App:
 
     def _reading_emulator(self, problem: CkfuncError) -> Emulator:
         """Make an emulator that shows the project's data and refuses every change, for the reason in `problem`."""
-        from ckfunc.emulator.owning import DATABASE
-        from ckfunc.emulator.server import Emulator
+        from ckfunc.emulator.data_directory import DATABASE
+        from ckfunc.emulator.emulator import Emulator
 
         there = (self.emulator_data / DATABASE).is_file()
         told = problem.message + (f"; {problem.hint}" if problem.hint else "")
@@ -308,7 +308,7 @@ class App:
         keep_invocations: int = KEPT_INVOCATIONS,
     ) -> Emulator:
         """Make an emulator that has not started yet; `data` None keeps nothing, `seed` is what it begins with."""
-        from ckfunc.emulator.server import Emulator
+        from ckfunc.emulator.emulator import Emulator
 
         return Emulator(
             data,

@@ -37,7 +37,7 @@ def run_in_foreground(
     `seed` names a file with what to begin with; raises InvalidFiles.
     """
     from ckfunc.api.connection import is_loopback
-    from ckfunc.emulator.owning import UnusableDirectory
+    from ckfunc.emulator.data_directory import UnusableDirectory
     from ckfunc.emulator.store.trouble import UnwritableDatabase
 
     if not is_loopback(host.strip("[]")):

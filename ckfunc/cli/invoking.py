@@ -67,7 +67,7 @@ def _require_handler(scripts: Scripts, trigger_type: str) -> None:
 
 def _data(app: App) -> Path | None:
     """Return where the data of the project's emulator is, if there is any."""
-    from ckfunc.emulator.owning import DATABASE
+    from ckfunc.emulator.data_directory import DATABASE
 
     return app.emulator_data if (app.emulator_data / DATABASE).is_file() else None
 

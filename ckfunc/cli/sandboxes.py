@@ -20,7 +20,7 @@ from ckfunc.model.seed import Seed
 from ckfunc.model.trial import Ran, Scripts
 
 if TYPE_CHECKING:
-    from ckfunc.emulator.server import Emulator
+    from ckfunc.emulator.emulator import Emulator
 
 MOST_PROCESSES = 3
 """Functions of a sandbox whose Node processes are kept warm; one more ends the process that was unused the longest."""
@@ -91,7 +91,7 @@ class Sandbox:
         return self._running().url
 
     def __enter__(self) -> Self:
-        from ckfunc.emulator.server import Emulator
+        from ckfunc.emulator.emulator import Emulator
 
         self._emulator = Emulator(
             None,

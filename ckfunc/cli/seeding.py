@@ -35,8 +35,8 @@ def read_seed_file(app: App, file: Path) -> tuple[Seed, Any]:
 
 def plant(app: App, data: Path, file: Path) -> Seeded:
     """Fill the emulator of the directory `data`, running or not. Raises InvalidFiles, CkfuncError and ApiFailure."""
-    from ckfunc.emulator.address import find_running
     from ckfunc.emulator.data import seed_data
+    from ckfunc.emulator.data_directory import find_running
 
     seed, document = read_seed_file(app, file)
     if (url := find_running(data)) is not None:

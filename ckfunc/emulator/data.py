@@ -11,7 +11,7 @@ from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 from ckfunc.base.errors import CkfuncError
-from ckfunc.emulator.owning import DATABASE, owned
+from ckfunc.emulator.data_directory import DATABASE, owned
 from ckfunc.emulator.store import application, runtime, seeds
 from ckfunc.emulator.store.database import open_database, set_aside
 from ckfunc.emulator.store.schema import MIGRATIONS, SCHEMA

@@ -1,343 +1,361 @@
-"""How an emulator runs: its lock, its database, its port, and the thread with the event loop that serves them."""
+"""The HTTP server: uvicorn with limits on connections, requests and waits."""
 
 from __future__ import annotations
 
 import asyncio
-import errno
-import logging
-import signal
+import json
 import socket
-import threading
-import time
-from collections.abc import Awaitable, Callable
-from concurrent.futures import wait
-from contextlib import AsyncExitStack, ExitStack, suppress
-from importlib import import_module
-from pathlib import Path
-from types import FrameType
-from typing import TYPE_CHECKING, Self, TypeVar
+import sys
+from contextlib import suppress
+from typing import Any
 
-from ckfunc.base.errors import Busy, SystemRefusal
-from ckfunc.emulator.address import remove_address, write_address
-from ckfunc.emulator.http.auth import DEFAULT_LIFETIME_S
-from ckfunc.emulator.http.guards import is_loopback
-from ckfunc.emulator.owning import owned
-from ckfunc.model.execution import HandlerError, Limits
-from ckfunc.model.limits import KEPT_INVOCATIONS
-from ckfunc.model.seed import Seed
-from ckfunc.runtime.policy import Policy, no_policy
+import uvicorn
+from httptools import HttpParserError
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
-if TYPE_CHECKING:
-    from ckfunc.emulator.dispatch.scripts import Compiler
-    from ckfunc.emulator.resources.services import Services
-    from ckfunc.emulator.serving import Server
-    from ckfunc.model.execution import Environment
-    from ckfunc.runtime.pool import Hosts
+from ckfunc.emulator.http.problems import Problem, Refused
 
-T = TypeVar("T")
+MOST_TARGET_BYTES = 64 * 1024
+"""The longest path with its query."""
+MOST_HEADER_BYTES = 64 * 1024
+"""How large all headers of a request may be together. More is noticed before twice as much has been read."""
+MOST_HEADERS = 128
+MOST_PIPELINED = 128
+"""Requests that wait on one connection for the answer to an earlier one; further ones are not read yet."""
+MOST_FRAMING_BYTES = 64 * 1024
+"""What chunk sizes, chunk extensions and trailers may take, beyond as many bytes as the body itself has."""
+MOST_CONNECTIONS = 512
+HEAD_TIMEOUT_S = 30.0
+"""How long the head of a request may take to arrive."""
+SILENCE_TIMEOUT_S = 60.0
+"""How long nothing may arrive of a body that is not complete."""
+IDLE_TIMEOUT_S = 120.0
+"""How long a new connection may stay silent; uvicorn closes those that had a request."""
 
-_REQUESTS_END_S = 5.0
-"""How long a request that a handler began may take to be all here."""
+_HEAD_SLICE_BYTES = 4 * 1024
+_BODY_SLICE_BYTES = 64 * 1024
+_LINGER_S = 2.0
+_LINGER_BYTES = 8 * 1024 * 1024
+_TICK_S = 0.1
+_TICKS_BETWEEN_CHECKS = 10
+_GRACE_S = 1.0
+_LOOK_S = 0.002
 
-_PARTS = "ckfunc.emulator.parts"
-_ANY = ("", "0.0.0.0", "::")  # noqa: S104 - compared with, not bound to
+
+class TargetTooLong(Problem):
+    """414: the path with its query is too long."""
+
+    status = 414
 
 
-class Emulator:
-    """A platform of its own. `data_dir` None keeps everything in memory; `port` 0 takes any free one.
+class HeadTooLarge(Problem):
+    """431: the headers are too large, or too many."""
 
-    `on_event` gets a line whenever something happens that a developer may want to see; it is called on the
-    emulator's own thread. `seed` is what is added to the data, unless it is there, before anyone is answered.
-    `copy_of` is the data directory of another emulator, running or not, whose data one in memory begins with; nothing
-    changes there. With `unwritable`, requests that would change anything are refused for that reason. `compiler` is
-    used, and left open, in place of one of its own. Without `spares`, no process is booted ahead of the function that
-    will need it. With `inspect_port`, a run waits for a debugger at that port.
-    Of the invocations of all functions, the last `keep_invocations` are kept.
-    `owner` is the project whose handlers run, unless it is `data_dir` that tells one emulator's from another's.
-    `ahead` tells, for the base URL, in which environment the first function will run: its process is booted at once.
-    `policy` is the project's say in installs of packages.
+    status = 431
+
+
+class TooSlow(Problem):
+    """408: the rest of the request did not arrive in time."""
+
+    status = 408
+
+
+class TooManyConnections(Problem):
+    """503: every connection that the emulator allows is in use."""
+
+    status = 503
+
+
+def most_connections() -> int:
+    """Return how many connections are served at once: at most half of the files that this process may open."""
+    return min(MOST_CONNECTIONS, max(_most_files() // 2, 16))
+
+
+if sys.platform == "win32":
+
+    def _most_files() -> int:
+        return 2 * MOST_CONNECTIONS
+
+else:
+    import resource
+
+    def _most_files() -> int:
+        files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+        return 2 * MOST_CONNECTIONS if files == resource.RLIM_INFINITY else files
+
+
+class LimitedConnection(HttpToolsProtocol):
+    """uvicorn's HTTP with joined writes and limits.
+
+    A request beyond a limit is answered with a problem document, and its connection is closed.
     """
 
-    def __init__(
-        self,
-        data_dir: Path | None,
-        *,
-        host: str = "127.0.0.1",
-        port: int = 0,
-        limits: Limits | None = None,
-        cache: Path,
-        on_event: Callable[[str], None] | None = None,
-        token_lifetime_s: float = DEFAULT_LIFETIME_S,
-        seed: Seed | None = None,
-        copy_of: Path | None = None,
-        unwritable: str | None = None,
-        keep_invocations: int = KEPT_INVOCATIONS,
-        compiler: Compiler | None = None,
-        spares: bool = True,
-        inspect_port: int | None = None,
-        ahead: Callable[[str], Environment | HandlerError] | None = None,
-        owner: Path | None = None,
-        policy: Policy = no_policy,
-    ) -> None:
-        self._data_dir = data_dir
-        self._host = host[1:-1] if host.startswith("[") and host.endswith("]") else host
-        self._port = port
-        self._limits = limits or Limits()
-        self._cache = cache
-        self._on_event = _harmless(on_event)
-        self._token_lifetime_s = token_lifetime_s
-        self._seed = seed
-        self._copy_of = copy_of
-        self._unwritable = unwritable
-        self._keep_invocations = keep_invocations
-        self._owner = owner or data_dir
-        self._compiler = compiler
-        self._spares = spares
-        self._inspect_port = inspect_port
-        self._ahead = ahead
-        self._policy = policy
-        self._services: Services | None = None
-        self._thread: threading.Thread | None = None
-        self._ready = threading.Event()
-        self._failure: BaseException | None = None
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._end: asyncio.Event | None = None
-        self._finish = False
-        self.url = ""
-        """The base URL, once started."""
+    _most: int | None = None
 
-    def start(self) -> str:
-        """Serve in a background thread and return the base URL, once it answers.
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
+        """Begin to serve a connection. If there are too many, the one that was idle for the longest is closed."""
+        self._refusal: Problem | None = None
+        self._discarded_bytes: int | None = None
+        self._unparsed = b""
+        self._in_head = self._in_body = self._asked = False
+        self._head_bytes = self._body_bytes = self._framed_bytes = 0
+        self._heard_s = self._began_s = self.loop.time()
+        super().connection_made(JoinedWrites(transport))  # type: ignore[arg-type]  # it does what uvicorn asks of one
+        if LimitedConnection._most is None:
+            LimitedConnection._most = most_connections()
+        if len(self.connections) > LimitedConnection._most:
+            self._make_room(LimitedConnection._most)
 
-        Raises Busy when the port or the data directory is taken, UnusableDatabase and SeedRefused.
-        """
-        with ExitStack() as held:
-            listener = held.enter_context(self._listen())
-            if self._data_dir is not None:
-                held.enter_context(owned(self._data_dir))
-            port = listener.getsockname()[1]
-            shown = "127.0.0.1" if self._host in _ANY else self._host
-            self.url = f"http://[{shown}]:{port}" if ":" in shown else f"http://{shown}:{port}"
-            kept = held.pop_all()
-        self._thread = threading.Thread(target=self._run, args=(listener, kept), name="ckfunc-emulator", daemon=True)
-        self._thread.start()
-        self._ready.wait()
-        if self._failure is not None:
-            self._thread.join()
-            self._thread = None
-            raise self._failure
-        return self.url
-
-    def stop(self, *, finish: bool = False) -> None:
-        """Stop serving and end every Node process; does nothing when it is not running.
-
-        Runs that are under way are given up, unless `finish` waits for them and for what they cause in turn.
-        Raises what ended it before, if it did not end by this.
-        """
-        if self._thread is None:
-            return
-        if self._loop is not None and self._end is not None and self._thread.is_alive():
-            self._finish = finish
-            with suppress(RuntimeError):  # the loop has just ended by itself
-                self._loop.call_soon_threadsafe(self._end.set)
-        self._thread.join()
-        self._thread = None
-        if self._failure is not None:
-            raise self._failure
-
-    def __enter__(self) -> Self:
-        self.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.stop()
-
-    def run_forever(self, on_ready: Callable[[str], None]) -> None:
-        """Serve until SIGINT or SIGTERM; `on_ready` gets the base URL. Call it on the main thread."""
-        ended = threading.Event()
-
-        def end(_number: int, _frame: FrameType | None) -> None:
-            ended.set()
-
-        before = {number: signal.signal(number, end) for number in (signal.SIGINT, signal.SIGTERM)}
-        try:
-            on_ready(self.start())
-            # A wait without a time limit cannot be interrupted by Ctrl-C on Windows.
-            while not ended.wait(0.5) and self._thread is not None and self._thread.is_alive():
-                pass
-        finally:
-            self.stop()
-            for number, handler in before.items():
-                signal.signal(number, handler)
-
-    def within(self, work: Callable[[Services], Awaitable[T]]) -> T:
-        """Do something on the emulator's own thread, with its parts at hand, and wait for the result; from any other.
-
-        An interrupt gives the work up.
-        """
-        if self._services is None or self._loop is None:
-            raise RuntimeError("the emulator does not run")
-        services = self._services
-
-        async def done() -> T:
-            return await work(services)
-
-        doing = asyncio.run_coroutine_threadsafe(done(), self._loop)
-        try:
-            # A wait without a time limit cannot be interrupted by Ctrl-C on Windows.
-            while not wait((doing,), 0.5).done:
-                pass
-            return doing.result()
-        finally:
-            doing.cancel()
-
-    def snapshot(self) -> bytes:
-        """Return all data of an emulator in memory, as it is between two runs: those under way are waited for."""
-        self._require_memory()
-
-        async def taken(services: Services) -> bytes:
-            await _idle(services)
-            return services.database.snapshot()
-
-        return self.within(taken)
-
-    def restore(self, snapshot: bytes) -> None:
-        """Put all data back to what it was, as if what came after had never been: ids are given again.
-
-        Processes of functions stay warm, tokens stay good. Requests that a handler of before still sends are refused.
-        """
-        self._require_memory()
-
-        async def put_back(services: Services) -> None:
-            await _idle(services)
-            services.database.restore(snapshot)
-            services.dispatch.data_replaced()
-
-        self.within(put_back)
-
-    def _require_memory(self) -> None:
-        if self._data_dir is not None:
-            raise ValueError("only an emulator in memory has snapshots")
-
-    def _listen(self) -> socket.socket:
-        family = socket.AF_INET6 if ":" in self._host else socket.AF_INET
-        # With the protocol named, asyncio turns Nagle's algorithm off: an answer is not held back for 40 ms.
-        listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-        try:
-            if hasattr(signal, "SIGHUP"):  # POSIX: a port in TIME_WAIT is free; on Windows this would share a taken one
-                listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            listener.bind((self._host, self._port))
-            listener.listen(2048)
-        except (OSError, OverflowError, UnicodeError, TypeError) as error:  # TypeError: a host that is no text
-            listener.close()
-            raise self._cannot_listen(error) from None
-        return listener
-
-    def _cannot_listen(self, error: Exception) -> Busy:
-        """Return the failure to listen, with a hint at what is wrong: the host, or the port."""
-        host, number = self._host, getattr(error, "errno", None)
-        hint: str | None
-        if isinstance(error, socket.gaierror | UnicodeError | TypeError):
-            told, hint = f"{host!r} is no address of this machine", "choose another host, such as 127.0.0.1 or ::1"
-        elif number in (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT):
-            told = getattr(error, "strerror", None) or str(error)
-            hint = "choose an address of this machine, such as 127.0.0.1"
-        elif number == errno.EACCES:
-            told, hint = "Permission denied", "choose another port, from 1024 on (0 takes any free one)"
-        elif isinstance(error, OverflowError):
-            told, hint = "there is no such port", "choose a port from 0 to 65535"
-        else:
-            told = getattr(error, "strerror", None) or str(error)
-            hint = SystemRefusal.advice(number or 0)
-            if hint is None and self._port:  # else it was the system's choice
-                hint = "choose another --port (0 takes any free one), or stop what uses it"
-        shown = f"[{host}]" if ":" in host else host
-        return Busy(f"cannot listen on {shown}:{self._port}: {told}", hint=hint)
-
-    def _run(self, listener: socket.socket, held: ExitStack) -> None:
-        with held:
-            try:
-                asyncio.run(self._serve(listener))
-            except BaseException as error:
-                self._failure = error
-            finally:
-                self._ready.set()
-
-    async def _serve(self, listener: socket.socket) -> None:
-        from ckfunc.runtime.pool import Hosts
-
-        self._loop = asyncio.get_running_loop()
-        self._end = asyncio.Event()
-        async with AsyncExitStack() as opened:
-            hosts = Hosts(
-                limits=self._limits,
-                cache=self._cache,
-                on_event=self._on_event,
-                spares=self._spares,
-                inspect_port=self._inspect_port,
-                owner=None if self._owner is None else str(self._owner.resolve()),
-                policy=self._policy,
-            )
-            opened.push_async_callback(hosts.close)
-            if self._ahead is not None:
-                environment = await asyncio.to_thread(self._ahead, self.url)
-                if not isinstance(environment, HandlerError):
-                    hosts.boot_ahead(environment)
-                # Node needs the loop to boot, and we need as long to import the rest.
-                await asyncio.to_thread(import_module, _PARTS)
-            services, server = self._parts(opened, hosts)
-            serving = asyncio.create_task(server.serve(sockets=[listener]))
-            while not server.started and not serving.done():
-                await asyncio.sleep(0.001)
-            if self._data_dir is not None:
-                write_address(self._data_dir, self.url, services.database.id)
-                opened.callback(remove_address, self._data_dir)
-            self._services = services
-            self._ready.set()
-            ending = asyncio.create_task(self._end.wait())
-            await asyncio.wait((serving, ending), return_when=asyncio.FIRST_COMPLETED)
-            ending.cancel()
-            if self._finish and not serving.done():
-                await services.dispatch.finish()
-            server.end()
-            await serving
-
-    def _parts(self, opened: AsyncExitStack, hosts: Hosts) -> tuple[Services, Server]:
-        from ckfunc.emulator.parts import open_services, server_of
-
-        services = open_services(
-            opened,
-            self._data_dir,
-            url=self.url,
-            hosts=hosts,
-            compiler=self._compiler,
-            token_lifetime_s=self._token_lifetime_s,
-            seed=self._seed,
-            copy_of=self._copy_of,
-            unwritable=self._unwritable,
-            keep_invocations=self._keep_invocations,
-            on_event=self._on_event,
+    def _make_room(self, most: int) -> None:
+        others = (
+            one for one in self.connections if isinstance(one, LimitedConnection) and one is not self and one.idle
         )
-        return services, server_of(services, loopback_only=is_loopback(self._host))
+        longest = min(others, key=lambda one: one._heard_s, default=None)
+        if longest is not None:
+            self.connections.discard(longest)
+            longest.transport.close()
+        else:
+            self.refuse(TooManyConnections(f"{most} connections are in use"))
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing is being received, answered or refused."""
+        if self._in_head or self._in_body or self._refusal is not None:
+            return False
+        return (self.cycle is None or self.cycle.response_complete) and not self.pipeline and not self._unparsed
+
+    def data_received(self, data: bytes) -> None:
+        """Take what the client sends."""
+        if self._discarded_bytes is not None:
+            self._discarded_bytes += len(data)
+            if self._discarded_bytes > _LINGER_BYTES:
+                self.transport.close()
+            return
+        self._heard_s = self.loop.time()
+        if len(data) <= _HEAD_SLICE_BYTES and not self._unparsed:
+            self._take(data)
+        else:
+            self._unparsed += data
+            self._go_on()
+
+    def _go_on(self) -> None:
+        """Parse what has arrived, until too many requests wait for their answers."""
+        data, at = self._unparsed, 0
+        while at < len(data) and self._discarded_bytes is None and not self.transport.is_closing():
+            if len(self.pipeline) >= MOST_PIPELINED:
+                break
+            end = at + (_BODY_SLICE_BYTES if self._in_body else _HEAD_SLICE_BYTES)
+            self._take(data[at:end])
+            at = end
+        self._unparsed = data[at:]
+        if self._unparsed and self._discarded_bytes is None:
+            self.flow.pause_reading()
+
+    def on_response_complete(self) -> None:
+        """Go on with the next request of the connection. No more is read while one waits."""
+        super().on_response_complete()
+        if self.pipeline or self._unparsed:
+            self.flow.pause_reading()
+        if self._unparsed and not self.pipeline:
+            self.loop.call_soon(self._go_on)
+
+    def _take(self, data: bytes) -> None:
+        in_head, in_body = self._in_head, self._in_body
+        if in_head:
+            self._head_bytes += len(data)
+        elif in_body:
+            self._framed_bytes += len(data)
+        super().data_received(data)
+        if self._discarded_bytes is not None:
+            return
+        if (
+            self._in_head
+            and in_head
+            and (self._head_bytes > len(self.url) + MOST_HEADER_BYTES or len(self.headers) > MOST_HEADERS)
+        ):
+            self.refuse(self._too_large())
+        elif self._in_body and in_body and self._framed_bytes - 2 * self._body_bytes > MOST_FRAMING_BYTES:
+            self.refuse(Refused("the chunks of the body are too small, or their extensions and trailers too long"))
+
+    def _too_large(self) -> Problem:
+        if len(self.headers) > MOST_HEADERS:
+            return HeadTooLarge(f"the request has more than {MOST_HEADERS} headers")
+        return HeadTooLarge(f"the headers of the request are larger than {MOST_HEADER_BYTES // 1024} KiB")
+
+    def on_message_begin(self) -> None:
+        """Note that a request begins."""
+        self._in_head = self._asked = True
+        self._head_bytes = 0
+        self._began_s = self._heard_s
+        super().on_message_begin()
+
+    def on_url(self, url: bytes) -> None:
+        """Take a piece of the request's target."""
+        super().on_url(url)
+        if len(self.url) > MOST_TARGET_BYTES:
+            self._stop(TargetTooLong(f"the path and its query are longer than {MOST_TARGET_BYTES // 1024} KiB"))
+
+    def on_headers_complete(self) -> None:
+        """Answer a request whose head is complete, unless it is too large."""
+        # A head that came in one piece is no larger than that.
+        if len(self.headers) > MOST_HEADERS or (
+            self._head_bytes and sum(len(name) + len(value) + 4 for name, value in self.headers) > MOST_HEADER_BYTES
+        ):
+            self._stop(self._too_large())
+        self._in_head, self._in_body = False, True
+        self._body_bytes = self._framed_bytes = 0
+        super().on_headers_complete()
+        self.headers = []  # trailers would be added to the headers of a request that is being answered
+
+    def on_body(self, body: bytes) -> None:
+        """Take a piece of the body."""
+        self._body_bytes += len(body)
+        super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        """Note that a request is complete."""
+        self._in_body = False
+        super().on_message_complete()
+
+    def _stop(self, problem: Problem) -> None:
+        """Refuse what is being parsed. Raises HttpParserError, which ends the parser."""
+        self._refusal = problem
+        raise HttpParserError(problem.explanation)
+
+    def send_400_response(self, msg: str) -> None:  # noqa: ARG002 - uvicorn's own sentence
+        """Answer what is no HTTP, or was stopped."""
+        self.refuse(self._refusal or Refused("the request is not valid HTTP/1.1"))
+
+    def refuse(self, problem: Problem) -> None:
+        """Answer with a problem, unless an earlier answer is under way, and close the connection.
+
+        What the client is still sending is read and dropped for a moment: a connection that is reset takes the answer
+        along.
+        """
+        self._refusal = problem
+        self._discarded_bytes = 0
+        waiting = self.cycle is not None and not self.cycle.response_complete
+        own = waiting and self._in_body and not self.pipeline and not self.cycle.response_started
+        if waiting:
+            self.cycle.disconnected = True
+            self.cycle.message_event.set()
+        self.pipeline.clear()
+        self._unparsed = b""
+        self._unset_keepalive_if_required()
+        if waiting and not own:
+            self.transport.close()
+            return
+        content = json.dumps(problem.document(), ensure_ascii=False).encode("utf-8", "replace")
+        self.transport.write(
+            b"%scontent-type: application/json\r\ncontent-length: %d\r\nconnection: close\r\n\r\n%s"
+            % (STATUS_LINE[problem.status], len(content), content)
+        )
+        self.flow.resume_reading()
+        self.loop.call_later(_LINGER_S, self.transport.close)
+
+    def check_time(self, now_s: float) -> None:
+        """Refuse a request that arrives too slowly, and close a connection that never had one."""
+        if self._discarded_bytes is not None or self.transport.is_closing():
+            return
+        if self._in_head:
+            if now_s - self._began_s > HEAD_TIMEOUT_S:
+                self.refuse(TooSlow(f"the head of the request did not arrive within {HEAD_TIMEOUT_S:.0f} seconds"))
+        elif self._in_body:
+            if now_s - self._heard_s > SILENCE_TIMEOUT_S and not self.flow.read_paused:
+                self.refuse(TooSlow(f"nothing of the body arrived for {SILENCE_TIMEOUT_S:.0f} seconds"))
+        elif not self._asked and now_s - self._heard_s > IDLE_TIMEOUT_S:
+            self.transport.close()
 
 
-async def _idle(services: Services) -> None:
-    """Wait until nothing is under way that would change the data."""
-    while services.dispatch.running or services.jobs.busy:
-        await asyncio.sleep(0.002)
-    until = time.monotonic() + _REQUESTS_END_S
-    while services.dispatch.recorder.busy and time.monotonic() < until:
-        await asyncio.sleep(0.002)
+class JoinedWrites:
+    """A transport that sends at the end of the loop's turn what was written during it; all else it passes on.
+
+    For small answers the system calls are most of the work: this doubles what one core answers.
+    """
+
+    def __init__(self, transport: asyncio.Transport) -> None:
+        self._transport = transport
+        self._waiting: list[bytes] = []
+        self._call_soon = asyncio.get_running_loop().call_soon
+        for name in ("get_extra_info", "is_closing", "pause_reading", "resume_reading", "set_protocol"):
+            setattr(self, name, getattr(transport, name))
+
+    def write(self, data: bytes) -> None:
+        """Send `data` soon, after what was written before it."""
+        if not self._waiting:
+            self._call_soon(self._flush)
+        self._waiting.append(data)
+
+    def close(self) -> None:
+        """Send what was written, then close."""
+        self._flush()
+        self._transport.close()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._transport, name)
+
+    def _flush(self) -> None:
+        if self._waiting:
+            data, self._waiting = b"".join(self._waiting), []
+            self._transport.write(data)
 
 
-def _harmless(tell: Callable[[str], None] | None) -> Callable[[str], None]:
-    """Return `tell` such that it never raises: a terminal that went away does not break a run."""
+class HttpServer(uvicorn.Server):
+    """Serves until `end` is called."""
 
-    def told(text: str) -> None:
-        if tell is not None:
-            try:
-                tell(text)
-            except Exception:
-                logging.getLogger("ckfunc.emulator").exception("an event could not be shown")
+    def __init__(self, app: Any) -> None:
+        super().__init__(
+            uvicorn.Config(
+                app,
+                loop="none",
+                http=LimitedConnection,
+                ws="none",
+                lifespan="off",
+                interface="asgi3",
+                access_log=False,
+                log_config=None,
+                log_level="critical",
+                server_header=False,
+                proxy_headers=False,
+                # Longer than clients keep idle connections: they, not we, close them; no request is lost in between.
+                timeout_keep_alive=120,
+            )
+        )
+        self._ended = asyncio.Event()
 
-    return told
+    def end(self) -> None:
+        """Stop serving soon."""
+        self.should_exit = True
+        self._ended.set()
+
+    async def main_loop(self) -> None:
+        """Do uvicorn's chores ten times a second, until the end."""
+        count = 0
+        while not await self.on_tick(count):
+            count += 1
+            if count % _TICKS_BETWEEN_CHECKS == 0:
+                self._check_times()
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._ended.wait(), _TICK_S)
+
+    def _check_times(self) -> None:
+        """Look for requests that arrive too slowly."""
+        now_s = asyncio.get_running_loop().time()
+        for connection in list(self.server_state.connections):
+            if isinstance(connection, LimitedConnection):
+                connection.check_time(now_s)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Take no more connections, and give requests that are being answered a moment."""
+        for server in self.servers:
+            server.close()
+        for listener in sockets or ():
+            listener.close()
+        state = self.server_state
+        for connection in list(state.connections):
+            connection.shutdown()
+        until = asyncio.get_running_loop().time() + _GRACE_S
+        while (state.connections or state.tasks) and asyncio.get_running_loop().time() < until:
+            await asyncio.sleep(_LOOK_S)
+        for task in state.tasks:
+            task.cancel()

@@ -9,7 +9,7 @@ import pytest
 from ckfunc.api import Client, Connection, emulator
 from ckfunc.base.errors import CredentialsRejected, NotFound, RequestRejected, Unreachable
 from ckfunc.base.files import cache_dir
-from ckfunc.emulator.server import Emulator
+from ckfunc.emulator.emulator import Emulator
 from ckfunc.model.application import Settings
 from ckfunc.model.function import NewFunction
 from ckfunc.model.invocation import Status

@@ -11,7 +11,7 @@ import pytest
 from cli.conftest import Ckfunc
 
 from ckfunc.base.files import cache_dir
-from ckfunc.emulator.server import Emulator
+from ckfunc.emulator.emulator import Emulator
 
 SEED = """\
 users:

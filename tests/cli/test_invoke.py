@@ -18,7 +18,7 @@ from support.commands import Command
 
 from ckfunc.base.files import cache_dir
 from ckfunc.cli.invoking import event_of
-from ckfunc.emulator.server import Emulator
+from ckfunc.emulator.emulator import Emulator
 from ckfunc.runtime.node import bare_environment, node_executable
 
 START = "user.attempted.start_session"

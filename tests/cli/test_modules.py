@@ -16,7 +16,7 @@ from support.commands import Command
 
 from ckfunc.api import Client, Connection
 from ckfunc.base.files import cache_dir
-from ckfunc.emulator.server import Emulator
+from ckfunc.emulator.emulator import Emulator
 
 TYPE, SENT = "user.attempted.start_session", "user.sent.message"
 MANIFEST = f"""\

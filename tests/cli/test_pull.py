@@ -14,7 +14,7 @@ import pytest
 
 from ckfunc.api import Client, Connection
 from ckfunc.base.files import cache_dir
-from ckfunc.emulator.server import Emulator
+from ckfunc.emulator.emulator import Emulator
 from ckfunc.emulator.store import runtime
 from ckfunc.emulator.store.database import connect
 from ckfunc.model.function import NewFunction

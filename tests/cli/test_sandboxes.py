@@ -12,7 +12,7 @@ import pytest
 
 from ckfunc.cli.context import App
 from ckfunc.cli.sandboxes import MOST_PROCESSES, NoHandler, Sandbox
-from ckfunc.emulator.server import Emulator
+from ckfunc.emulator.emulator import Emulator
 from ckfunc.emulator.store.seeds import SeedRefused
 from ckfunc.model.execution import Limits, Steady
 from ckfunc.model.invocation import ConsoleLine, Status

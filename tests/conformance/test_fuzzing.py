@@ -16,7 +16,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from schemathesis import GenerationMode
 from schemathesis.checks import CHECKS, load_all_checks
 
-from ckfunc.emulator.app import ROUTES
+from ckfunc.emulator.asgi import ROUTES
 from ckfunc.emulator.description.openapi import document, operation_id
 from ckfunc.wire.contract.operations import Operation, operations
 from ckfunc.wire.dialects import Dialect

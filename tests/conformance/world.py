@@ -9,8 +9,8 @@ from pathlib import Path
 import httpx
 
 from ckfunc.base.files import cache_dir
-from ckfunc.emulator.owning import DATABASE
-from ckfunc.emulator.server import Emulator
+from ckfunc.emulator.data_directory import DATABASE
+from ckfunc.emulator.emulator import Emulator
 from ckfunc.emulator.store import messages, reactions, receipts
 from ckfunc.emulator.store.database import connect
 from ckfunc.model.annotation import Emoji

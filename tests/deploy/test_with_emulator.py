@@ -17,7 +17,7 @@ from ckfunc.bundle.requirements import Requirements
 from ckfunc.deploy import run
 from ckfunc.deploy.cache import VersionCache
 from ckfunc.deploy.report import Report
-from ckfunc.emulator.server import Emulator
+from ckfunc.emulator.emulator import Emulator
 from ckfunc.model.function import NewFunction
 from ckfunc.model.project import Project, Script
 from ckfunc.runtime.compiler import Compiler

@@ -16,7 +16,7 @@ from emulator.conftest import sign_in
 from ckfunc.base.errors import CkfuncError
 from ckfunc.base.files import cache_dir
 from ckfunc.emulator.data import reset_data, seed_data
-from ckfunc.emulator.server import Emulator
+from ckfunc.emulator.emulator import Emulator
 from ckfunc.emulator.store.database import connect, copied
 from ckfunc.emulator.store.schema import MIGRATIONS, SCHEMA
 from ckfunc.emulator.store.trouble import DamagedDatabase

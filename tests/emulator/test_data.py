@@ -16,7 +16,7 @@ from emulator.conftest import sign_in
 from ckfunc.base.errors import Busy
 from ckfunc.base.files import cache_dir
 from ckfunc.emulator.data import NoData, export_data, import_data, reset_data, seed_data
-from ckfunc.emulator.server import Emulator
+from ckfunc.emulator.emulator import Emulator
 from ckfunc.emulator.store.database import open_database
 from ckfunc.emulator.store.schema import SCHEMA
 from ckfunc.emulator.store.seeds import SeedRefused

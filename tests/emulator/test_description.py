@@ -15,7 +15,7 @@ import pytest
 from support.calls import function
 from support.npm_packages import locked_packages
 
-from ckfunc.emulator.app import ROUTES
+from ckfunc.emulator.asgi import ROUTES
 from ckfunc.emulator.description.controls import control_operations, control_schemas
 from ckfunc.emulator.description.openapi import document, operation_id
 from ckfunc.emulator.http.routing import Access

@@ -15,7 +15,7 @@ import httpx
 import pytest
 
 from ckfunc.base.files import cache_dir
-from ckfunc.emulator.server import Emulator
+from ckfunc.emulator.emulator import Emulator
 from ckfunc.model.execution import Limits
 
 FUNCTIONS = "/v1/runtimes/nodejs/functions"

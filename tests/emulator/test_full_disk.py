@@ -14,9 +14,9 @@ import httpx
 import pytest
 
 from ckfunc.base.files import cache_dir
+from ckfunc.emulator.data_directory import UnusableDirectory
 from ckfunc.emulator.dispatch.dispatcher import Dispatcher
-from ckfunc.emulator.owning import UnusableDirectory
-from ckfunc.emulator.server import Emulator
+from ckfunc.emulator.emulator import Emulator
 from ckfunc.emulator.store import application, functions, invocations, runtime, users
 from ckfunc.emulator.store.database import Database, open_database
 from ckfunc.emulator.store.paging import PageRequest
@@ -32,7 +32,7 @@ import resource
 import sys
 from pathlib import Path
 from ckfunc.base.files import cache_dir
-from ckfunc.emulator.server import Emulator
+from ckfunc.emulator.emulator import Emulator
 resource.setrlimit(resource.RLIMIT_FSIZE, (1_000_000, 1_000_000))
 Emulator(Path(sys.argv[1]), cache=cache_dir()).run_forever(lambda url: print(url, flush=True))
 """

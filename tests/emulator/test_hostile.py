@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
-from ckfunc.emulator.app import ROUTES
+from ckfunc.emulator.asgi import ROUTES
 
 NAMES = [
     "type",

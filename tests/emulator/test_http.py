@@ -9,9 +9,9 @@ import re
 import httpx
 import pytest
 
-from ckfunc.emulator.app import ROUTES
+from ckfunc.emulator.asgi import ROUTES
+from ckfunc.emulator.emulator import Emulator
 from ckfunc.emulator.http.routing import Access
-from ckfunc.emulator.server import Emulator
 
 SNAKE = "application/vnd.chatkitty+json"
 CAMEL = "application/vnd.chatkitty.v1+json"

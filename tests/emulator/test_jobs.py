@@ -16,8 +16,8 @@ import httpx
 import pytest
 
 from ckfunc.base.files import cache_dir
+from ckfunc.emulator.emulator import Emulator
 from ckfunc.emulator.jobs.runner import Attempt, Jobs
-from ckfunc.emulator.server import Emulator
 from ckfunc.emulator.store import jobs
 from ckfunc.emulator.store.database import open_database
 from ckfunc.emulator.store.schema import SCHEMA
@@ -436,7 +436,7 @@ _SERVE = """
 import sys
 from pathlib import Path
 from ckfunc.base.files import cache_dir
-from ckfunc.emulator.server import Emulator
+from ckfunc.emulator.emulator import Emulator
 Emulator(Path(sys.argv[1]), cache=cache_dir()).run_forever(lambda url: print(url, flush=True))
 """
 

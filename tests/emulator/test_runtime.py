@@ -3,7 +3,7 @@ from __future__ import annotations
 import httpx
 import pytest
 
-from ckfunc.emulator.server import Emulator
+from ckfunc.emulator.emulator import Emulator
 
 RUNTIME = "/v1/runtimes/nodejs"
 

@@ -1,259 +1,152 @@
-"""How an emulator starts, stops, keeps its data, and keeps others out."""
+"""What a client may send, and how slowly: limits on heads, bodies, pipelines and connections."""
 
 from __future__ import annotations
 
-import contextlib
 import json
-import os
-import signal
 import socket
-import sqlite3
-import subprocess
-import sys
-import time
-from pathlib import Path
+from collections.abc import Iterator
+from contextlib import closing, suppress
+from typing import Any
 
-import httpx
 import pytest
 
-from ckfunc.base.errors import Busy, CkfuncError
 from ckfunc.base.files import cache_dir
-from ckfunc.emulator.address import find_running
-from ckfunc.emulator.server import Emulator
+from ckfunc.emulator import server
+from ckfunc.emulator.emulator import Emulator
+from ckfunc.emulator.server import LimitedConnection, most_connections
 
-SERVE = """
-import sys
-import time
-from pathlib import Path
-from ckfunc.base.files import cache_dir
-from ckfunc.emulator.server import Emulator
-Emulator(Path(sys.argv[1]), cache=cache_dir()).run_forever(lambda url: print(url, flush=True))
-print("ended", flush=True)
-"""
-RUNTIME = "/v1/runtimes/nodejs"
+HEALTH = b"GET /emulator/health HTTP/1.1\r\nhost: 127.0.0.1\r\n\r\n"
+CHUNKED = b"POST /oauth/token HTTP/1.1\r\nhost: 127.0.0.1\r\ntransfer-encoding: chunked\r\n\r\n"
 
 
-def started(data_dir: Path) -> tuple[subprocess.Popen[str], str]:
-    process = subprocess.Popen([sys.executable, "-c", SERVE, str(data_dir)], stdout=subprocess.PIPE, text=True)
-    assert process.stdout is not None
-    url = process.stdout.readline().strip()
-    assert url.startswith("http://127.0.0.1:"), url
-    return process, url
+@pytest.fixture
+def emulator() -> Iterator[Emulator]:
+    with Emulator(None, cache=cache_dir()) as running:
+        yield running
 
 
-def signed_in(url: str) -> httpx.Client:
-    client = httpx.Client(base_url=url, timeout=60, trust_env=False)
-    token = httpx.post(
-        f"{url}/oauth/token", auth=("emulator", "emulator"), data={"grant_type": "client_credentials"}, trust_env=False
-    ).json()["access_token"]
-    client.headers["authorization"] = f"Bearer {token}"
-    return client
+def connected(emulator: Emulator) -> socket.socket:
+    host, _, port = emulator.url.removeprefix("http://").rpartition(":")
+    return socket.create_connection((host, int(port)), timeout=60)
 
 
-@contextlib.contextmanager
-def running(data_dir: Path | None, **options: object):  # type: ignore[no-untyped-def]  # a generator for tests
-    emulator = Emulator(data_dir, cache=cache_dir(), **options)  # type: ignore[arg-type]  # options of the test's own
-    emulator.start()
-    try:
-        with signed_in(emulator.url) as client:
-            yield emulator, client
-    finally:
-        emulator.stop()
+def answer(connection: socket.socket) -> tuple[int, Any]:
+    """Read one answer whole; its status is 0 when the connection ends without one."""
+    received = b""
+    with suppress(ConnectionError):
+        while data := connection.recv(65536):
+            received += data
+            head, blank, body = received.partition(b"\r\n\r\n")
+            lengths = [line for line in head.lower().split(b"\r\n") if line.startswith(b"content-length:")]
+            if blank and len(body) >= int(lengths[0].split(b":")[1]):
+                return int(head[9:12]), json.loads(body)
+    return 0, None
 
 
-def test_data_and_identity_survive_a_restart_and_tokens_do_not(tmp_path: Path) -> None:
-    with running(tmp_path) as (_, client):
-        named = client.get("/emulator/health").json()["id"]
-        client.put(f"{RUNTIME}/environment-variables", json={"A": "1"})
-        key = client.get("/v1/application").json()["key"]
-        token = client.headers["authorization"]
-    with running(tmp_path) as (_, client):
-        assert client.get("/emulator/health").json()["id"] == named
-        assert client.get("/v1/application").json()["key"] == key
-        assert client.get(RUNTIME).json()["environmentVariables"]["A"] == "1"
-        assert client.get("/v1/application", headers={"authorization": token}).status_code == 401
-
-
-def test_a_killed_emulator_leaves_its_data_whole_and_its_directory_free(tmp_path: Path) -> None:
-    process, url = started(tmp_path)
-    try:
-        with signed_in(url) as client:
-            for number in range(20):
-                client.put(f"{RUNTIME}/environment-variables", json={"N": str(number)})
-            named = client.get("/emulator/health").json()["id"]
-        assert find_running(tmp_path) == url
-    finally:
-        process.kill()
-        process.communicate()
-    assert find_running(tmp_path) is None
-    with running(tmp_path) as (emulator, client):
-        assert client.get(RUNTIME).json()["environmentVariables"]["N"] == "19"
-        assert client.get("/emulator/health").json()["id"] == named
-        assert find_running(tmp_path) == emulator.url
-
-
-def test_runs_that_a_killed_emulator_left_are_failed_with_a_sentence(tmp_path: Path) -> None:
-    with running(tmp_path) as (_, client):
-        made = client.post(f"{RUNTIME}/functions", json={"type": "a.b", "name": "A"}).json()["id"]
-    with contextlib.closing(sqlite3.connect(tmp_path / "emulator.db")) as database:
-        database.execute(
-            "INSERT INTO invocations VALUES (7, ?, 1, 1, '{}', 'RUNNING', '{}', '2024-01-01T00:00:00.000Z')", (made,)
-        )
-        database.commit()
-    with running(tmp_path) as (_, client):
-        (found,) = client.get(f"/v1/functions/{made}/invocations").json()["_embedded"]["invocations"]
-        assert found["status"] == "FAILED"
-        assert found["result"]["error"]["message"] == "the emulator stopped before this run ended"
-        detail = client.get("/emulator/invocations?ids=7").json()["invocations"]
-        assert detail == [{"id": 7, "console": [], "durationMs": 0.0, "calls": [], "callsOmitted": 0}]
-
-
-def test_two_emulators_never_share_a_directory_and_the_second_says_who_has_it(tmp_path: Path) -> None:
-    with running(tmp_path) as (emulator, client):
-        with pytest.raises(Busy) as refused:
-            Emulator(tmp_path, cache=cache_dir()).start()
-        assert emulator.url in refused.value.message
-        assert str(os.getpid()) in refused.value.message
-        assert client.get("/v1/application").status_code == 200
-        assert find_running(tmp_path) == emulator.url
-
-
-def test_a_taken_port_is_refused_with_a_hint_and_frees_the_directory(tmp_path: Path) -> None:
-    with contextlib.closing(socket.create_server(("127.0.0.1", 0))) as taken:
-        port = taken.getsockname()[1]
-        with pytest.raises(Busy, match=str(port)) as refused:
-            Emulator(tmp_path, port=port, cache=cache_dir()).start()
-    assert "--port" in (refused.value.hint or "")
-    with running(tmp_path):
-        pass
-    with pytest.raises(Busy, match="cannot listen"):
-        Emulator(None, port=70_000, cache=cache_dir()).start()
-
-
-def test_without_a_directory_everything_is_forgotten() -> None:
-    with running(None) as (_, client):
-        first = client.get("/emulator/health").json()
-        assert first["dataDir"] is None
-    with running(None) as (_, client):
-        assert client.get("/emulator/health").json()["id"] != first["id"]
-
-
-def test_a_stopped_emulator_takes_its_address_back_and_can_be_stopped_again(tmp_path: Path) -> None:
-    emulator = Emulator(tmp_path, cache=cache_dir())
-    emulator.start()
-    assert find_running(tmp_path) == emulator.url
-    emulator.stop()
-    emulator.stop()
-    assert find_running(tmp_path) is None
-    assert not (tmp_path / "address.json").exists()
+def sent(emulator: Emulator, data: bytes) -> tuple[int, Any]:
+    with closing(connected(emulator)) as connection:
+        connection.sendall(data)
+        return answer(connection)
 
 
 @pytest.mark.parametrize(
-    "noted", ["", "[]", '{"url": 1}', '{"url": "http://127.0.0.1:1", "pid": 1, "databaseId": "x"}']
-)
-def test_an_address_that_leads_nowhere_is_not_believed(tmp_path: Path, noted: str) -> None:
-    (tmp_path / "address.json").write_text(noted)
-    assert find_running(tmp_path) is None
-
-
-def test_the_address_of_another_database_is_not_believed(tmp_path: Path) -> None:
-    with running(tmp_path) as (emulator, _):
-        noted = {"url": emulator.url, "pid": 1, "databaseId": "another"}
-        (tmp_path / "address.json").write_text(json.dumps(noted))
-        assert find_running(tmp_path) is None
-
-
-def test_a_database_of_a_newer_version_is_refused_untouched(tmp_path: Path) -> None:
-    with running(tmp_path):
-        pass
-    with contextlib.closing(sqlite3.connect(tmp_path / "emulator.db")) as database:
-        database.execute("PRAGMA user_version = 999")
-    with pytest.raises(CkfuncError, match="newer ckfunc") as refused:
-        Emulator(tmp_path, cache=cache_dir()).start()
-    assert "upgrade" in (refused.value.hint or "")
-    with contextlib.closing(sqlite3.connect(tmp_path / "emulator.db")) as database:
-        assert database.execute("PRAGMA user_version").fetchone() == (999,)
-
-
-def test_a_file_that_is_no_database_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "emulator.db").write_bytes(b"not a database, whatever its name says" * 100)
-    with pytest.raises(CkfuncError, match="cannot be used"):
-        Emulator(tmp_path, cache=cache_dir()).start()
-
-
-@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no signals that a process can be sent")
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_ends_the_foreground_cleanly(tmp_path: Path, number: signal.Signals) -> None:
-    process, _ = started(tmp_path)
-    process.send_signal(number)
-    output, _ = process.communicate(timeout=30)
-    assert output == "ended\n"
-    assert process.returncode == 0
-    assert not (tmp_path / "address.json").exists()
-
-
-def test_an_open_connection_does_not_hold_up_the_end(tmp_path: Path) -> None:
-    with running(tmp_path) as (emulator, client):
-        assert client.get("/v1/application").status_code == 200
-        emulator.stop()
-        with pytest.raises(httpx.TransportError):
-            client.get("/v1/application")
-
-
-@pytest.mark.parametrize(
-    ("host", "told", "hint"),
+    ("data", "status", "told"),
     [
-        ("no.such.host.invalid", "'no.such.host.invalid' is no address of this machine", "choose another host"),
-        ("a" * 70, "is no address of this machine", "choose another host"),
-        ("192.0.2.1", "cannot listen on 192.0.2.1:0: ", "choose an address of this machine"),
-        ("[2001:db8::1]", r"cannot listen on \[2001:db8::1\]:0: ", "choose an address of this machine"),
+        (b"GET / HTTP/1.1\r\nhost: a\r\nx: " + b"a" * 200_000, 431, "larger than 64 KiB"),
+        (b"GET / HTTP/1.1\r\nhost: a\r\nx: " + b"a" * 70_000 + b"\r\n\r\n", 431, "larger than 64 KiB"),
+        (b"GET / HTTP/1.1\r\nhost: a\r\n" + b"a: b\r\n" * 200 + b"\r\n", 431, "more than 128 headers"),
+        (b"GET / HTTP/1.1\r\n" + b"a" * 200_000, 431, "larger than 64 KiB"),
+        (b"GET /" + b"x" * 100_000 + b" HTTP/1.1\r\nhost: a\r\n\r\n", 414, "longer than 64 KiB"),
+        (b"GET /?" + b"x" * 1_000_000, 414, "longer than 64 KiB"),
+        (b"nonsense\r\n\r\n", 400, "not valid HTTP/1.1"),
+        (CHUNKED + b"1;" + b"a" * 300_000, 400, "chunks of the body"),
+        (CHUNKED + b"1\r\nx\r\n" * 50_000, 400, "chunks of the body"),
+        (CHUNKED + b"1\r\nx\r\n0\r\n" + b"a: b\r\n" * 50_000, 400, "chunks of the body"),
+    ],
+    ids=["value", "whole", "many", "name", "path", "query", "nonsense", "extension", "tiny-chunks", "trailers"],
+)
+def test_a_request_beyond_a_limit_is_refused_with_a_document(
+    emulator: Emulator, data: bytes, status: int, told: str
+) -> None:
+    found, document = sent(emulator, data)
+    assert (found, set(document)) == (status, {"error", "message", "explanation", "timestamp"})
+    assert told in document["explanation"]
+    assert sent(emulator, HEALTH)[0] == 200
+
+
+def test_a_head_without_an_end_is_refused_after_little_of_it_was_taken(emulator: Emulator) -> None:
+    taken = 0
+    with closing(connected(emulator)) as connection:
+        connection.sendall(b"GET / HTTP/1.1\r\nhost: a\r\nx: ")
+        with suppress(ConnectionError):
+            while taken < 300_000_000:
+                connection.sendall(b"a" * 1_000_000)
+                taken += 1_000_000
+    assert taken < 100_000_000
+    assert sent(emulator, HEALTH)[0] == 200
+
+
+def test_trailers_do_not_become_headers(emulator: Emulator) -> None:
+    form = b"19\r\ngrant_type=authorization&a=1\r\n0\r\nauthorization: Basic eDp5\r\n\r\n"
+    status, document = sent(emulator, CHUNKED + form.replace(b"19\r\n", b"1c\r\n"))
+    assert (status, document["error"]) == (400, "unsupported_grant_type")
+
+
+def test_many_requests_that_do_not_wait_for_answers_are_all_answered_in_order(emulator: Emulator) -> None:
+    count = 1000
+    with closing(connected(emulator)) as connection:
+        connection.sendall(HEALTH * count + HEALTH.replace(b"\r\n\r\n", b"\r\nconnection: close\r\n\r\n"))
+        received = b""
+        while data := connection.recv(1_000_000):
+            received += data
+    assert received.count(b"HTTP/1.1 200 OK\r\n") == count + 1
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "told"),
+    [
+        ("HEAD_TIMEOUT_S", b"GET / HTTP/1.1\r\nho", "the head of the request did not arrive"),
+        ("SILENCE_TIMEOUT_S", CHUNKED + b"5\r\nab", "nothing of the body arrived"),
     ],
 )
-def test_a_host_that_is_not_this_machine_is_refused_with_a_hint_at_the_host(host: str, told: str, hint: str) -> None:
-    with pytest.raises(CkfuncError, match=told) as caught:
-        Emulator(None, host=host, cache=cache_dir()).start()
-    assert hint in (caught.value.hint or "")
+def test_a_request_that_arrives_too_slowly_is_a_408(
+    emulator: Emulator, monkeypatch: pytest.MonkeyPatch, name: str, data: bytes, told: str
+) -> None:
+    with closing(connected(emulator)) as connection:
+        connection.sendall(data)
+        monkeypatch.setattr(server, name, -1.0)
+        status, document = answer(connection)
+    assert status == 408
+    assert told in document["explanation"]
 
 
-def test_a_port_that_is_taken_is_refused_with_a_hint_at_the_port() -> None:
-    with contextlib.closing(socket.create_server(("127.0.0.1", 0))) as taken:
-        port = taken.getsockname()[1]
-        with pytest.raises(CkfuncError, match=f"cannot listen on 127.0.0.1:{port}: Address already in use") as caught:
-            Emulator(None, port=port, cache=cache_dir()).start()
-    assert "another --port" in (caught.value.hint or "")
+def test_a_connection_that_says_nothing_is_closed(emulator: Emulator, monkeypatch: pytest.MonkeyPatch) -> None:
+    with closing(connected(emulator)) as connection:
+        monkeypatch.setattr(server, "IDLE_TIMEOUT_S", -1.0)
+        assert connection.recv(1) == b""
 
 
-@pytest.mark.parametrize("host", ["::1", "[::1]"])
-def test_the_loopback_of_ip_6_can_be_served_where_there_is_one(host: str) -> None:
-    try:
-        with contextlib.closing(socket.create_server(("::1", 0), family=socket.AF_INET6)):
-            pass
-    except OSError:
-        pytest.skip("this machine has no IPv6 loopback")
-    with running(None, host=host) as (emulator, client):
-        assert emulator.url.startswith("http://[::1]:")
-        assert client.get("/v1/application").json()["_links"]["self"]["href"].startswith(emulator.url)
+def test_idle_connections_make_room_for_new_ones(emulator: Emulator, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(LimitedConnection, "_most", 5)
+    idle = [connected(emulator) for _ in range(20)]
+    assert sent(emulator, HEALTH)[0] == 200
+    assert idle[0].recv(1) == b""
+    for connection in idle:
+        connection.close()
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
-def test_no_handler_survives_an_emulator_however_it_ends(tmp_path: Path) -> None:
-    script = "function handleEvent(event: any) { while (event.loop) {} return process.pid }"
-    for end in (signal.SIGTERM, signal.SIGKILL):
-        process, url = started(tmp_path / end.name)
-        try:
-            with signed_in(url) as client:
-                made = client.post(f"{RUNTIME}/functions", json={"type": "a.b", "name": "A"}).json()["id"]
-                client.post(f"/v1/functions/{made}/versions", json={"handlerScript": script})
-                answer = client.post("/emulator/trigger", json={"type": "a.b", "data": {}}).json()
-                handler = Path("/proc") / str(answer["invocation"]["result"]["payload"])
-                assert handler.exists()
-                with pytest.raises(httpx.ReadTimeout):
-                    client.post("/emulator/trigger", json={"type": "a.b", "data": {"loop": True}}, timeout=0.3)
-        finally:
-            process.send_signal(end)
-            process.communicate()
-        for _ in range(1000):
-            if not handler.exists():
-                break
-            time.sleep(0.01)
-        assert not handler.exists(), end
+def test_connections_that_are_all_busy_are_a_503_for_the_next_one(
+    emulator: Emulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(LimitedConnection, "_most", 3)
+    busy = [connected(emulator) for _ in range(3)]
+    for connection in busy:
+        connection.sendall(CHUNKED.replace(b"\r\n\r\n", b"\r\nexpect: 100-continue\r\n\r\n"))
+        assert connection.recv(1000).startswith(b"HTTP/1.1 100 ")
+    assert sent(emulator, HEALTH)[0] == 503
+    for connection in busy:
+        connection.close()
+
+
+def test_the_limit_leaves_room_for_other_files() -> None:
+    assert 16 <= most_connections() <= server.MOST_CONNECTIONS

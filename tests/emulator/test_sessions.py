@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from ckfunc.base.files import cache_dir
-from ckfunc.emulator.server import Emulator
+from ckfunc.emulator.emulator import Emulator
 
 
 def enter(client: httpx.Client, username: str = "ann", channel: int = 1) -> dict[str, Any]:

@@ -17,8 +17,8 @@ from support.calls import answered, ended, function, send
 
 from ckfunc.base.files import cache_dir
 from ckfunc.emulator.data import seed_data
+from ckfunc.emulator.emulator import Emulator
 from ckfunc.emulator.jobs.runner import Attempt, Jobs
-from ckfunc.emulator.server import Emulator
 from ckfunc.emulator.store import channels, cursors, deletion, imports, jobs, messages, seeds, staging, steps, users
 from ckfunc.emulator.store.cursors import CursorRequest
 from ckfunc.emulator.store.database import Database, connect, open_database

@@ -15,7 +15,7 @@ from ckfunc.api import Client, Connection
 from ckfunc.base.files import cache_dir
 from ckfunc.bundle.requirements import Requirements
 from ckfunc.deploy import run
-from ckfunc.emulator.server import Emulator
+from ckfunc.emulator.emulator import Emulator
 from ckfunc.manifest import load
 from ckfunc.model.execution import Compiled
 from ckfunc.model.triggers import TRIGGERS

@@ -21,7 +21,7 @@ from ckfunc.cli.registry import note_of
 from ckfunc.deploy import run
 from ckfunc.deploy.cache import VersionCache
 from ckfunc.deploy.report import Report
-from ckfunc.emulator.server import Emulator
+from ckfunc.emulator.emulator import Emulator
 from ckfunc.emulator.store import functions, runtime
 from ckfunc.emulator.store.database import Database, connect
 from ckfunc.manifest import load

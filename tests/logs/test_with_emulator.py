@@ -11,7 +11,7 @@ from ckfunc.api import Client, Connection
 from ckfunc.api.emulator import trigger
 from ckfunc.base.files import cache_dir
 from ckfunc.base.text import plain
-from ckfunc.emulator.server import Emulator
+from ckfunc.emulator.emulator import Emulator
 from ckfunc.logs.entries import Entry, Item
 from ckfunc.logs.follow import follow
 from ckfunc.logs.format import lines

@@ -1,4 +1,4 @@
-"""How a request finds its handler and an answer its way back: the one route registry, and the ASGI entry."""
+"""The ASGI application: routes, access, answers and errors."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ _MOST_DROPPED_BYTES = 64 * MEBIBYTE
 _LOG = logging.getLogger("ckfunc.emulator")
 
 
-class App:
+class AsgiApp:
     """The ASGI application. `loopback_only` refuses requests that name another host, so that no web page reaches it."""
 
     def __init__(self, services: Services, *, loopback_only: bool) -> None:

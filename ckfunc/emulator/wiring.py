@@ -1,4 +1,4 @@
-"""What one emulator consists of: its data, what runs handlers, and the application before them."""
+"""Wiring of one emulator: its data, its services and its HTTP server."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from contextlib import AsyncExitStack, closing
 from pathlib import Path
 
 from ckfunc.base.clock import SystemClock
-from ckfunc.emulator.app import App
+from ckfunc.emulator.asgi import AsgiApp
+from ckfunc.emulator.data_directory import DATABASE
 from ckfunc.emulator.dispatch.dispatcher import STOPPED, Dispatcher
 from ckfunc.emulator.dispatch.scripts import Compiler
 from ckfunc.emulator.http.auth import Tokens
 from ckfunc.emulator.jobs import runner
-from ckfunc.emulator.owning import DATABASE
 from ckfunc.emulator.resources.services import Services
-from ckfunc.emulator.serving import Server
+from ckfunc.emulator.server import HttpServer
 from ckfunc.emulator.store import application, invocations, jobs, runtime, seeds, sessions, staging, steps
 from ckfunc.emulator.store.database import Database, copied, open_database
 from ckfunc.emulator.store.schema import MIGRATIONS, SCHEMA
@@ -72,9 +72,9 @@ def open_services(
     return Services(database, tokens, dispatcher, background, hosts, data_dir, unwritable)
 
 
-def server_of(services: Services, *, loopback_only: bool) -> Server:
+def server_of(services: Services, *, loopback_only: bool) -> HttpServer:
     """Return what answers requests, once it is served."""
-    return Server(App(services, loopback_only=loopback_only))
+    return HttpServer(AsgiApp(services, loopback_only=loopback_only))
 
 
 def _opened(path: Path | None, copy_of: Path | None) -> Database:

@@ -1,0 +1,342 @@
+"""Run an emulator: its lock, its port, and the thread that serves it."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import logging
+import signal
+import socket
+import threading
+import time
+from collections.abc import Awaitable, Callable
+from concurrent.futures import wait
+from contextlib import AsyncExitStack, ExitStack, suppress
+from importlib import import_module
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING, Self, TypeVar
+
+from ckfunc.base.errors import Busy, SystemRefusal
+from ckfunc.emulator.data_directory import owned, remove_address, write_address
+from ckfunc.emulator.http.auth import DEFAULT_LIFETIME_S
+from ckfunc.emulator.http.guards import is_loopback
+from ckfunc.model.execution import HandlerError, Limits
+from ckfunc.model.limits import KEPT_INVOCATIONS
+from ckfunc.model.seed import Seed
+from ckfunc.runtime.policy import Policy, no_policy
+
+if TYPE_CHECKING:
+    from ckfunc.emulator.dispatch.scripts import Compiler
+    from ckfunc.emulator.resources.services import Services
+    from ckfunc.emulator.server import HttpServer
+    from ckfunc.model.execution import Environment
+    from ckfunc.runtime.pool import Hosts
+
+T = TypeVar("T")
+
+_REQUESTS_END_S = 5.0
+"""How long a request that a handler began may take to be all here."""
+
+_WIRING = "ckfunc.emulator.wiring"
+_ANY = ("", "0.0.0.0", "::")  # noqa: S104 - compared with, not bound to
+
+
+class Emulator:
+    """A platform of its own. `data_dir` None keeps everything in memory; `port` 0 takes any free one.
+
+    `on_event` gets a line whenever something happens that a developer may want to see; it is called on the
+    emulator's own thread. `seed` is what is added to the data, unless it is there, before anyone is answered.
+    `copy_of` is the data directory of another emulator, running or not, whose data one in memory begins with; nothing
+    changes there. With `unwritable`, requests that would change anything are refused for that reason. `compiler` is
+    used, and left open, in place of one of its own. Without `spares`, no process is booted ahead of the function that
+    will need it. With `inspect_port`, a run waits for a debugger at that port.
+    Of the invocations of all functions, the last `keep_invocations` are kept.
+    `owner` is the project whose handlers run, unless it is `data_dir` that tells one emulator's from another's.
+    `ahead` tells, for the base URL, in which environment the first function will run: its process is booted at once.
+    `policy` is the project's say in installs of packages.
+    """
+
+    def __init__(
+        self,
+        data_dir: Path | None,
+        *,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        limits: Limits | None = None,
+        cache: Path,
+        on_event: Callable[[str], None] | None = None,
+        token_lifetime_s: float = DEFAULT_LIFETIME_S,
+        seed: Seed | None = None,
+        copy_of: Path | None = None,
+        unwritable: str | None = None,
+        keep_invocations: int = KEPT_INVOCATIONS,
+        compiler: Compiler | None = None,
+        spares: bool = True,
+        inspect_port: int | None = None,
+        ahead: Callable[[str], Environment | HandlerError] | None = None,
+        owner: Path | None = None,
+        policy: Policy = no_policy,
+    ) -> None:
+        self._data_dir = data_dir
+        self._host = host[1:-1] if host.startswith("[") and host.endswith("]") else host
+        self._port = port
+        self._limits = limits or Limits()
+        self._cache = cache
+        self._on_event = _harmless(on_event)
+        self._token_lifetime_s = token_lifetime_s
+        self._seed = seed
+        self._copy_of = copy_of
+        self._unwritable = unwritable
+        self._keep_invocations = keep_invocations
+        self._owner = owner or data_dir
+        self._compiler = compiler
+        self._spares = spares
+        self._inspect_port = inspect_port
+        self._ahead = ahead
+        self._policy = policy
+        self._services: Services | None = None
+        self._thread: threading.Thread | None = None
+        self._ready = threading.Event()
+        self._failure: BaseException | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._end: asyncio.Event | None = None
+        self._finish = False
+        self.url = ""
+        """The base URL, once started."""
+
+    def start(self) -> str:
+        """Serve in a background thread and return the base URL, once it answers.
+
+        Raises Busy when the port or the data directory is taken, UnusableDatabase and SeedRefused.
+        """
+        with ExitStack() as held:
+            listener = held.enter_context(self._listen())
+            if self._data_dir is not None:
+                held.enter_context(owned(self._data_dir))
+            port = listener.getsockname()[1]
+            shown = "127.0.0.1" if self._host in _ANY else self._host
+            self.url = f"http://[{shown}]:{port}" if ":" in shown else f"http://{shown}:{port}"
+            kept = held.pop_all()
+        self._thread = threading.Thread(target=self._run, args=(listener, kept), name="ckfunc-emulator", daemon=True)
+        self._thread.start()
+        self._ready.wait()
+        if self._failure is not None:
+            self._thread.join()
+            self._thread = None
+            raise self._failure
+        return self.url
+
+    def stop(self, *, finish: bool = False) -> None:
+        """Stop serving and end every Node process; does nothing when it is not running.
+
+        Runs that are under way are given up, unless `finish` waits for them and for what they cause in turn.
+        Raises what ended it before, if it did not end by this.
+        """
+        if self._thread is None:
+            return
+        if self._loop is not None and self._end is not None and self._thread.is_alive():
+            self._finish = finish
+            with suppress(RuntimeError):  # the loop has just ended by itself
+                self._loop.call_soon_threadsafe(self._end.set)
+        self._thread.join()
+        self._thread = None
+        if self._failure is not None:
+            raise self._failure
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def run_forever(self, on_ready: Callable[[str], None]) -> None:
+        """Serve until SIGINT or SIGTERM; `on_ready` gets the base URL. Call it on the main thread."""
+        ended = threading.Event()
+
+        def end(_number: int, _frame: FrameType | None) -> None:
+            ended.set()
+
+        before = {number: signal.signal(number, end) for number in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            on_ready(self.start())
+            # A wait without a time limit cannot be interrupted by Ctrl-C on Windows.
+            while not ended.wait(0.5) and self._thread is not None and self._thread.is_alive():
+                pass
+        finally:
+            self.stop()
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+    def within(self, work: Callable[[Services], Awaitable[T]]) -> T:
+        """Do something on the emulator's own thread, with its parts at hand, and wait for the result; from any other.
+
+        An interrupt gives the work up.
+        """
+        if self._services is None or self._loop is None:
+            raise RuntimeError("the emulator does not run")
+        services = self._services
+
+        async def done() -> T:
+            return await work(services)
+
+        doing = asyncio.run_coroutine_threadsafe(done(), self._loop)
+        try:
+            # A wait without a time limit cannot be interrupted by Ctrl-C on Windows.
+            while not wait((doing,), 0.5).done:
+                pass
+            return doing.result()
+        finally:
+            doing.cancel()
+
+    def snapshot(self) -> bytes:
+        """Return all data of an emulator in memory, as it is between two runs: those under way are waited for."""
+        self._require_memory()
+
+        async def taken(services: Services) -> bytes:
+            await _idle(services)
+            return services.database.snapshot()
+
+        return self.within(taken)
+
+    def restore(self, snapshot: bytes) -> None:
+        """Put all data back to what it was, as if what came after had never been: ids are given again.
+
+        Processes of functions stay warm, tokens stay good. Requests that a handler of before still sends are refused.
+        """
+        self._require_memory()
+
+        async def put_back(services: Services) -> None:
+            await _idle(services)
+            services.database.restore(snapshot)
+            services.dispatch.data_replaced()
+
+        self.within(put_back)
+
+    def _require_memory(self) -> None:
+        if self._data_dir is not None:
+            raise ValueError("only an emulator in memory has snapshots")
+
+    def _listen(self) -> socket.socket:
+        family = socket.AF_INET6 if ":" in self._host else socket.AF_INET
+        # With the protocol named, asyncio turns Nagle's algorithm off: an answer is not held back for 40 ms.
+        listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+        try:
+            if hasattr(signal, "SIGHUP"):  # POSIX: a port in TIME_WAIT is free; on Windows this would share a taken one
+                listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listener.bind((self._host, self._port))
+            listener.listen(2048)
+        except (OSError, OverflowError, UnicodeError, TypeError) as error:  # TypeError: a host that is no text
+            listener.close()
+            raise self._cannot_listen(error) from None
+        return listener
+
+    def _cannot_listen(self, error: Exception) -> Busy:
+        """Return the failure to listen, with a hint at what is wrong: the host, or the port."""
+        host, number = self._host, getattr(error, "errno", None)
+        hint: str | None
+        if isinstance(error, socket.gaierror | UnicodeError | TypeError):
+            told, hint = f"{host!r} is no address of this machine", "choose another host, such as 127.0.0.1 or ::1"
+        elif number in (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT):
+            told = getattr(error, "strerror", None) or str(error)
+            hint = "choose an address of this machine, such as 127.0.0.1"
+        elif number == errno.EACCES:
+            told, hint = "Permission denied", "choose another port, from 1024 on (0 takes any free one)"
+        elif isinstance(error, OverflowError):
+            told, hint = "there is no such port", "choose a port from 0 to 65535"
+        else:
+            told = getattr(error, "strerror", None) or str(error)
+            hint = SystemRefusal.advice(number or 0)
+            if hint is None and self._port:  # else it was the system's choice
+                hint = "choose another --port (0 takes any free one), or stop what uses it"
+        shown = f"[{host}]" if ":" in host else host
+        return Busy(f"cannot listen on {shown}:{self._port}: {told}", hint=hint)
+
+    def _run(self, listener: socket.socket, held: ExitStack) -> None:
+        with held:
+            try:
+                asyncio.run(self._serve(listener))
+            except BaseException as error:
+                self._failure = error
+            finally:
+                self._ready.set()
+
+    async def _serve(self, listener: socket.socket) -> None:
+        from ckfunc.runtime.pool import Hosts
+
+        self._loop = asyncio.get_running_loop()
+        self._end = asyncio.Event()
+        async with AsyncExitStack() as opened:
+            hosts = Hosts(
+                limits=self._limits,
+                cache=self._cache,
+                on_event=self._on_event,
+                spares=self._spares,
+                inspect_port=self._inspect_port,
+                owner=None if self._owner is None else str(self._owner.resolve()),
+                policy=self._policy,
+            )
+            opened.push_async_callback(hosts.close)
+            if self._ahead is not None:
+                environment = await asyncio.to_thread(self._ahead, self.url)
+                if not isinstance(environment, HandlerError):
+                    hosts.boot_ahead(environment)
+                # Node needs the loop to boot, and we need as long to import the rest.
+                await asyncio.to_thread(import_module, _WIRING)
+            services, server = self._parts(opened, hosts)
+            serving = asyncio.create_task(server.serve(sockets=[listener]))
+            while not server.started and not serving.done():
+                await asyncio.sleep(0.001)
+            if self._data_dir is not None:
+                write_address(self._data_dir, self.url, services.database.id)
+                opened.callback(remove_address, self._data_dir)
+            self._services = services
+            self._ready.set()
+            ending = asyncio.create_task(self._end.wait())
+            await asyncio.wait((serving, ending), return_when=asyncio.FIRST_COMPLETED)
+            ending.cancel()
+            if self._finish and not serving.done():
+                await services.dispatch.finish()
+            server.end()
+            await serving
+
+    def _parts(self, opened: AsyncExitStack, hosts: Hosts) -> tuple[Services, HttpServer]:
+        from ckfunc.emulator.wiring import open_services, server_of
+
+        services = open_services(
+            opened,
+            self._data_dir,
+            url=self.url,
+            hosts=hosts,
+            compiler=self._compiler,
+            token_lifetime_s=self._token_lifetime_s,
+            seed=self._seed,
+            copy_of=self._copy_of,
+            unwritable=self._unwritable,
+            keep_invocations=self._keep_invocations,
+            on_event=self._on_event,
+        )
+        return services, server_of(services, loopback_only=is_loopback(self._host))
+
+
+async def _idle(services: Services) -> None:
+    """Wait until nothing is under way that would change the data."""
+    while services.dispatch.running or services.jobs.busy:
+        await asyncio.sleep(0.002)
+    until = time.monotonic() + _REQUESTS_END_S
+    while services.dispatch.recorder.busy and time.monotonic() < until:
+        await asyncio.sleep(0.002)
+
+
+def _harmless(tell: Callable[[str], None] | None) -> Callable[[str], None]:
+    """Return `tell` such that it never raises: a terminal that went away does not break a run."""
+
+    def told(text: str) -> None:
+        if tell is not None:
+            try:
+                tell(text)
+            except Exception:
+                logging.getLogger("ckfunc.emulator").exception("an event could not be shown")
+
+    return told

@@ -1,0 +1,259 @@
+"""How an emulator starts, stops, keeps its data, and keeps others out."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import socket
+import sqlite3
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import httpx
+import pytest
+
+from ckfunc.base.errors import Busy, CkfuncError
+from ckfunc.base.files import cache_dir
+from ckfunc.emulator.data_directory import find_running
+from ckfunc.emulator.emulator import Emulator
+
+SERVE = """
+import sys
+import time
+from pathlib import Path
+from ckfunc.base.files import cache_dir
+from ckfunc.emulator.emulator import Emulator
+Emulator(Path(sys.argv[1]), cache=cache_dir()).run_forever(lambda url: print(url, flush=True))
+print("ended", flush=True)
+"""
+RUNTIME = "/v1/runtimes/nodejs"
+
+
+def started(data_dir: Path) -> tuple[subprocess.Popen[str], str]:
+    process = subprocess.Popen([sys.executable, "-c", SERVE, str(data_dir)], stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    url = process.stdout.readline().strip()
+    assert url.startswith("http://127.0.0.1:"), url
+    return process, url
+
+
+def signed_in(url: str) -> httpx.Client:
+    client = httpx.Client(base_url=url, timeout=60, trust_env=False)
+    token = httpx.post(
+        f"{url}/oauth/token", auth=("emulator", "emulator"), data={"grant_type": "client_credentials"}, trust_env=False
+    ).json()["access_token"]
+    client.headers["authorization"] = f"Bearer {token}"
+    return client
+
+
+@contextlib.contextmanager
+def running(data_dir: Path | None, **options: object):  # type: ignore[no-untyped-def]  # a generator for tests
+    emulator = Emulator(data_dir, cache=cache_dir(), **options)  # type: ignore[arg-type]  # options of the test's own
+    emulator.start()
+    try:
+        with signed_in(emulator.url) as client:
+            yield emulator, client
+    finally:
+        emulator.stop()
+
+
+def test_data_and_identity_survive_a_restart_and_tokens_do_not(tmp_path: Path) -> None:
+    with running(tmp_path) as (_, client):
+        named = client.get("/emulator/health").json()["id"]
+        client.put(f"{RUNTIME}/environment-variables", json={"A": "1"})
+        key = client.get("/v1/application").json()["key"]
+        token = client.headers["authorization"]
+    with running(tmp_path) as (_, client):
+        assert client.get("/emulator/health").json()["id"] == named
+        assert client.get("/v1/application").json()["key"] == key
+        assert client.get(RUNTIME).json()["environmentVariables"]["A"] == "1"
+        assert client.get("/v1/application", headers={"authorization": token}).status_code == 401
+
+
+def test_a_killed_emulator_leaves_its_data_whole_and_its_directory_free(tmp_path: Path) -> None:
+    process, url = started(tmp_path)
+    try:
+        with signed_in(url) as client:
+            for number in range(20):
+                client.put(f"{RUNTIME}/environment-variables", json={"N": str(number)})
+            named = client.get("/emulator/health").json()["id"]
+        assert find_running(tmp_path) == url
+    finally:
+        process.kill()
+        process.communicate()
+    assert find_running(tmp_path) is None
+    with running(tmp_path) as (emulator, client):
+        assert client.get(RUNTIME).json()["environmentVariables"]["N"] == "19"
+        assert client.get("/emulator/health").json()["id"] == named
+        assert find_running(tmp_path) == emulator.url
+
+
+def test_runs_that_a_killed_emulator_left_are_failed_with_a_sentence(tmp_path: Path) -> None:
+    with running(tmp_path) as (_, client):
+        made = client.post(f"{RUNTIME}/functions", json={"type": "a.b", "name": "A"}).json()["id"]
+    with contextlib.closing(sqlite3.connect(tmp_path / "emulator.db")) as database:
+        database.execute(
+            "INSERT INTO invocations VALUES (7, ?, 1, 1, '{}', 'RUNNING', '{}', '2024-01-01T00:00:00.000Z')", (made,)
+        )
+        database.commit()
+    with running(tmp_path) as (_, client):
+        (found,) = client.get(f"/v1/functions/{made}/invocations").json()["_embedded"]["invocations"]
+        assert found["status"] == "FAILED"
+        assert found["result"]["error"]["message"] == "the emulator stopped before this run ended"
+        detail = client.get("/emulator/invocations?ids=7").json()["invocations"]
+        assert detail == [{"id": 7, "console": [], "durationMs": 0.0, "calls": [], "callsOmitted": 0}]
+
+
+def test_two_emulators_never_share_a_directory_and_the_second_says_who_has_it(tmp_path: Path) -> None:
+    with running(tmp_path) as (emulator, client):
+        with pytest.raises(Busy) as refused:
+            Emulator(tmp_path, cache=cache_dir()).start()
+        assert emulator.url in refused.value.message
+        assert str(os.getpid()) in refused.value.message
+        assert client.get("/v1/application").status_code == 200
+        assert find_running(tmp_path) == emulator.url
+
+
+def test_a_taken_port_is_refused_with_a_hint_and_frees_the_directory(tmp_path: Path) -> None:
+    with contextlib.closing(socket.create_server(("127.0.0.1", 0))) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(Busy, match=str(port)) as refused:
+            Emulator(tmp_path, port=port, cache=cache_dir()).start()
+    assert "--port" in (refused.value.hint or "")
+    with running(tmp_path):
+        pass
+    with pytest.raises(Busy, match="cannot listen"):
+        Emulator(None, port=70_000, cache=cache_dir()).start()
+
+
+def test_without_a_directory_everything_is_forgotten() -> None:
+    with running(None) as (_, client):
+        first = client.get("/emulator/health").json()
+        assert first["dataDir"] is None
+    with running(None) as (_, client):
+        assert client.get("/emulator/health").json()["id"] != first["id"]
+
+
+def test_a_stopped_emulator_takes_its_address_back_and_can_be_stopped_again(tmp_path: Path) -> None:
+    emulator = Emulator(tmp_path, cache=cache_dir())
+    emulator.start()
+    assert find_running(tmp_path) == emulator.url
+    emulator.stop()
+    emulator.stop()
+    assert find_running(tmp_path) is None
+    assert not (tmp_path / "address.json").exists()
+
+
+@pytest.mark.parametrize(
+    "noted", ["", "[]", '{"url": 1}', '{"url": "http://127.0.0.1:1", "pid": 1, "databaseId": "x"}']
+)
+def test_an_address_that_leads_nowhere_is_not_believed(tmp_path: Path, noted: str) -> None:
+    (tmp_path / "address.json").write_text(noted)
+    assert find_running(tmp_path) is None
+
+
+def test_the_address_of_another_database_is_not_believed(tmp_path: Path) -> None:
+    with running(tmp_path) as (emulator, _):
+        noted = {"url": emulator.url, "pid": 1, "databaseId": "another"}
+        (tmp_path / "address.json").write_text(json.dumps(noted))
+        assert find_running(tmp_path) is None
+
+
+def test_a_database_of_a_newer_version_is_refused_untouched(tmp_path: Path) -> None:
+    with running(tmp_path):
+        pass
+    with contextlib.closing(sqlite3.connect(tmp_path / "emulator.db")) as database:
+        database.execute("PRAGMA user_version = 999")
+    with pytest.raises(CkfuncError, match="newer ckfunc") as refused:
+        Emulator(tmp_path, cache=cache_dir()).start()
+    assert "upgrade" in (refused.value.hint or "")
+    with contextlib.closing(sqlite3.connect(tmp_path / "emulator.db")) as database:
+        assert database.execute("PRAGMA user_version").fetchone() == (999,)
+
+
+def test_a_file_that_is_no_database_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "emulator.db").write_bytes(b"not a database, whatever its name says" * 100)
+    with pytest.raises(CkfuncError, match="cannot be used"):
+        Emulator(tmp_path, cache=cache_dir()).start()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no signals that a process can be sent")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_the_foreground_cleanly(tmp_path: Path, number: signal.Signals) -> None:
+    process, _ = started(tmp_path)
+    process.send_signal(number)
+    output, _ = process.communicate(timeout=30)
+    assert output == "ended\n"
+    assert process.returncode == 0
+    assert not (tmp_path / "address.json").exists()
+
+
+def test_an_open_connection_does_not_hold_up_the_end(tmp_path: Path) -> None:
+    with running(tmp_path) as (emulator, client):
+        assert client.get("/v1/application").status_code == 200
+        emulator.stop()
+        with pytest.raises(httpx.TransportError):
+            client.get("/v1/application")
+
+
+@pytest.mark.parametrize(
+    ("host", "told", "hint"),
+    [
+        ("no.such.host.invalid", "'no.such.host.invalid' is no address of this machine", "choose another host"),
+        ("a" * 70, "is no address of this machine", "choose another host"),
+        ("192.0.2.1", "cannot listen on 192.0.2.1:0: ", "choose an address of this machine"),
+        ("[2001:db8::1]", r"cannot listen on \[2001:db8::1\]:0: ", "choose an address of this machine"),
+    ],
+)
+def test_a_host_that_is_not_this_machine_is_refused_with_a_hint_at_the_host(host: str, told: str, hint: str) -> None:
+    with pytest.raises(CkfuncError, match=told) as caught:
+        Emulator(None, host=host, cache=cache_dir()).start()
+    assert hint in (caught.value.hint or "")
+
+
+def test_a_port_that_is_taken_is_refused_with_a_hint_at_the_port() -> None:
+    with contextlib.closing(socket.create_server(("127.0.0.1", 0))) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(CkfuncError, match=f"cannot listen on 127.0.0.1:{port}: Address already in use") as caught:
+            Emulator(None, port=port, cache=cache_dir()).start()
+    assert "another --port" in (caught.value.hint or "")
+
+
+@pytest.mark.parametrize("host", ["::1", "[::1]"])
+def test_the_loopback_of_ip_6_can_be_served_where_there_is_one(host: str) -> None:
+    try:
+        with contextlib.closing(socket.create_server(("::1", 0), family=socket.AF_INET6)):
+            pass
+    except OSError:
+        pytest.skip("this machine has no IPv6 loopback")
+    with running(None, host=host) as (emulator, client):
+        assert emulator.url.startswith("http://[::1]:")
+        assert client.get("/v1/application").json()["_links"]["self"]["href"].startswith(emulator.url)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
+def test_no_handler_survives_an_emulator_however_it_ends(tmp_path: Path) -> None:
+    script = "function handleEvent(event: any) { while (event.loop) {} return process.pid }"
+    for end in (signal.SIGTERM, signal.SIGKILL):
+        process, url = started(tmp_path / end.name)
+        try:
+            with signed_in(url) as client:
+                made = client.post(f"{RUNTIME}/functions", json={"type": "a.b", "name": "A"}).json()["id"]
+                client.post(f"/v1/functions/{made}/versions", json={"handlerScript": script})
+                answer = client.post("/emulator/trigger", json={"type": "a.b", "data": {}}).json()
+                handler = Path("/proc") / str(answer["invocation"]["result"]["payload"])
+                assert handler.exists()
+                with pytest.raises(httpx.ReadTimeout):
+                    client.post("/emulator/trigger", json={"type": "a.b", "data": {"loop": True}}, timeout=0.3)
+        finally:
+            process.send_signal(end)
+            process.communicate()
+        for _ in range(1000):
+            if not handler.exists():
+                break
+            time.sleep(0.01)
+        assert not handler.exists(), end
