@@ -113,7 +113,7 @@ async function handleEvent(event: any, context: any) {
 """
 
 
-@pytest.mark.parametrize("handler", [PLAIN, TIMELY])
+@pytest.mark.parametrize("handler", [pytest.param(PLAIN, marks=pytest.mark.slow), TIMELY])
 def test_an_unchanged_handler_is_not_reported_over_200_invocations(ckfunc: Ckfunc, at: Any, handler: str) -> None:
     with at(handler, handler, rows_of(messages(200))) as (root, target):
         ran = ckfunc("-C", root, "replay", TYPE, "--last", "200", "--exit-code", "--json")
@@ -143,6 +143,7 @@ AFTER = (
 )
 
 
+@pytest.mark.slow
 def test_each_planted_regression_is_found_in_every_type_that_has_a_sample(at: Any) -> None:
     types = [one.type for one in TRIGGERS]
     rows = {name: rows_of([{**sample_event(name), "planted": one} for one in KINDS]) for name in types}

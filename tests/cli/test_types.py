@@ -117,6 +117,7 @@ def test_packages_that_are_not_installed_are_stale_and_without_a_network_a_warni
 ) -> None:
     monkeypatch.setenv("CKFUNC_CACHE_DIR", str(tmp_path / "cache"))
     monkeypatch.setenv("npm_config_registry", "http://127.0.0.1:9")
+    monkeypatch.setenv("npm_config_fetch_retries", "0")
     monkeypatch.setenv("npm_config_cache", str(tmp_path / "npm"))
     checked = ckfunc("-C", written, "types", "--check")
     assert (checked.code, checked.out) == (1, "node_modules  (packages are not installed)\n")

@@ -17,6 +17,7 @@ MANY = [f"custom.type_{number:03}" for number in range(500)]
 SCRIPT = "export async function handleEvent(event, context) {\n  return event;\n}\n" * 30
 
 
+@pytest.mark.slow
 def test_five_hundred_functions_cost_what_they_must(here: World) -> None:
     project = here.project({name: f"// {name}\n{SCRIPT}" for name in MANY})
     report = here.deploy(project)
@@ -50,6 +51,7 @@ class Crawling(SystemClock):
         pass
 
 
+@pytest.mark.slow
 def test_a_slow_network_does_not_make_five_hundred_functions_cost_more(here: World) -> None:
     def deploy(script: str) -> int:
         here.forget_calls()

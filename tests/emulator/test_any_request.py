@@ -7,6 +7,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 import httpx
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -98,6 +99,7 @@ queries = st.lists(
     body=objects | documents,
     prefix=st.sampled_from(["", "/v1", "/v1/applications/1"]),
 )
+@pytest.mark.slow
 def test_no_request_is_a_500(
     client: httpx.Client, method: str, path: str, id1: str, id2: str, query: list[Any], body: Any, prefix: str
 ) -> None:

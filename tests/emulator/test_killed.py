@@ -15,6 +15,7 @@ from pathlib import Path
 import httpx
 import pytest
 from emulator.conftest import sign_in
+from support.loopback import http_client
 
 ROUNDS = 20
 WRITERS = 3
@@ -55,6 +56,7 @@ def write(client: httpx.Client, writer: int, channel: int, answered: dict[str, s
 
 
 @pytest.mark.timeout(300)
+@pytest.mark.slow
 def test_nothing_that_was_answered_is_lost_when_the_emulator_is_killed_twenty_times(tmp_path: Path) -> None:
     chance = random.Random(20)
     data = tmp_path / "data"
@@ -62,7 +64,7 @@ def test_nothing_that_was_answered_is_lost_when_the_emulator_is_killed_twenty_ti
     for _ in range(ROUNDS):
         emulator = Killable(data)
         before = {name: len(ids) for name, ids in answered.items()}
-        with httpx.Client(base_url=emulator.url, timeout=60, trust_env=False) as client:
+        with http_client(emulator.url) as client:
             client.headers["authorization"] = f"Bearer {sign_in(client)}"
             channel = client.post("/v1/channels", json={"type": "PUBLIC"}).json()["id"]
             writers = [threading.Thread(target=write, args=(client, one, channel, answered)) for one in range(WRITERS)]
@@ -81,7 +83,7 @@ def test_nothing_that_was_answered_is_lost_when_the_emulator_is_killed_twenty_ti
                 assert ids <= {row[0] for row in database.execute(f"SELECT id FROM {table}")}
     emulator = Killable(data)
     try:
-        with httpx.Client(base_url=emulator.url, timeout=60, trust_env=False) as client:
+        with http_client(emulator.url) as client:
             client.headers["authorization"] = f"Bearer {sign_in(client)}"
             for one in chance.sample(sorted(answered["messages"]), 20):
                 assert client.get(f"/v1/messages/{one}").status_code == 200

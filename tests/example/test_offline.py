@@ -73,6 +73,7 @@ def walk(ckfunc: Callable[..., str], root: Path) -> None:
     assert "→" in ckfunc("deploy", "--gate", "check,test,replay")
 
 
+@pytest.mark.slow
 def test_the_whole_loop_works_without_a_network_once_the_caches_are_filled(tmp_path: Path) -> None:
     cut_off = [sys.executable, without_network.__file__] if without_network.possible() else []
 

@@ -37,11 +37,19 @@ from ckfunc.cli.main import COMMANDS, run
 
 SENT, START, READ = "user.sent.message", "user.attempted.start_session", "user.read.message"
 VERBOSITIES: tuple[tuple[str, ...], ...] = (("-q",), (), ("-v",), ("--json",), ("-v", "--json"))
-# `make test` tries the two that print the most.
-LOUD_FIRST = tuple(
-    pytest.param(one, marks=() if one in VERBOSITIES[2:4] else pytest.mark.slow, id=" ".join(one) or "plain")
-    for one in VERBOSITIES
-)
+
+
+def verbosities(fast: str) -> pytest.MarkDecorator:
+    """Try every verbosity; all but `fast`, one of the two that print the most, are slow tests."""
+    return pytest.mark.parametrize(
+        "verbosity",
+        [
+            pytest.param(one, marks=() if one == (fast,) else pytest.mark.slow, id=" ".join(one) or "plain")
+            for one in VERBOSITIES
+        ],
+    )
+
+
 MARK = "SECRET-STDIN"
 
 # Every command with arguments that make it do something, in an order in which one leads to the next.
@@ -326,7 +334,7 @@ def remote_lines_of(verbosity: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
 # -- situations ----------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("verbosity", LOUD_FIRST)
+@verbosities("-v")
 def test_nothing_leaks_when_all_is_well(
     tmp_path: Path,
     cache: Path,
@@ -346,7 +354,7 @@ def test_nothing_leaks_when_all_is_well(
     assert place.leaked == []
 
 
-@pytest.mark.parametrize("verbosity", LOUD_FIRST)
+@verbosities("--json")
 def test_nothing_leaks_when_the_credentials_are_wrong(
     tmp_path: Path, cache: Path, runs: Runner, verbosity: tuple[str, ...]
 ) -> None:
@@ -360,7 +368,7 @@ def test_nothing_leaks_when_the_credentials_are_wrong(
     assert place.leaked == []
 
 
-@pytest.mark.parametrize("verbosity", LOUD_FIRST)
+@verbosities("--json")
 def test_nothing_leaks_on_the_emulator_nor_when_handlers_fail(
     tmp_path: Path, cache: Path, runs: Runner, verbosity: tuple[str, ...]
 ) -> None:
@@ -391,7 +399,7 @@ def test_nothing_leaks_on_the_emulator_nor_when_handlers_fail(
     assert place.leaked == []
 
 
-@pytest.mark.parametrize("verbosity", LOUD_FIRST)
+@verbosities("-v")
 def test_nothing_leaks_when_the_manifest_is_broken(
     tmp_path: Path, cache: Path, runs: Runner, verbosity: tuple[str, ...]
 ) -> None:
@@ -412,7 +420,7 @@ def test_nothing_leaks_when_the_manifest_is_broken(
     assert place.leaked == []
 
 
-@pytest.mark.parametrize("verbosity", LOUD_FIRST)
+@verbosities("--json")
 def test_nothing_leaks_when_the_network_is_down(
     tmp_path: Path, cache: Path, runs: Runner, verbosity: tuple[str, ...]
 ) -> None:

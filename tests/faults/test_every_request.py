@@ -55,10 +55,21 @@ def project(shared: World) -> Project:
 
 
 @pytest.mark.parametrize(
-    "step", [4, pytest.param(1, marks=pytest.mark.slow)], ids=["at one request in four", "at every request"]
+    ("fault", "scene", "step"),
+    [
+        # Not slow: each fault in one of the scenes, at one request in four.
+        pytest.param(
+            fault,
+            scene,
+            step,
+            id=f"{fault.name}, {scene}, {'at every request' if step == 1 else 'at one request in four'}",
+            marks=() if step == 4 and scene == list(SCENES)[number % len(SCENES)] else pytest.mark.slow,
+        )
+        for number, fault in enumerate(FAULTS)
+        for scene in SCENES
+        for step in (4, 1)
+    ],
 )
-@pytest.mark.parametrize("scene", SCENES)
-@pytest.mark.parametrize("fault", FAULTS, ids=lambda one: one.name)
 def test_a_fault_at_any_one_request_is_survived_and_told_truly(
     shared: World, project: Project, scene: str, fault: Fault, step: int, record_property: Callable[[str, object], None]
 ) -> None:
@@ -112,6 +123,7 @@ LABELS = (
 
 
 @pytest.mark.parametrize("part", [0, 1])
+@pytest.mark.slow
 def test_real_processes_survive_faults_and_tell_the_truth_too(shared: World, part: int) -> None:
     wrong = []
     for number, fault in list(enumerate(SAMPLE))[part::2]:

@@ -111,6 +111,7 @@ def test_a_row_that_becomes_visible_late_is_given_all_the_same() -> None:
         assert ids(items) == [9, 8]
 
 
+@pytest.mark.slow
 def test_ten_thousand_invocations_are_followed_in_flat_memory() -> None:
     with invocations("a", "b") as served:
         counts: list[int] = []
@@ -141,6 +142,7 @@ def test_ten_thousand_invocations_are_followed_in_flat_memory() -> None:
         assert max(peaks[10:]) < max(peaks[3:10]) * 1.5 + 500_000
 
 
+@pytest.mark.slow
 def test_ten_thousand_at_once_are_given_in_order_without_a_gap() -> None:
     with invocations("a") as served:
         served.add(1, 3)

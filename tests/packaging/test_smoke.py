@@ -60,10 +60,12 @@ def test_the_checkout_passes_the_smoke_test(tmp_path: Path) -> None:
     smoke(Path(sys.executable).with_name("ckfunc"), tmp_path, __version__)
 
 
+@pytest.mark.slow
 def test_the_wheel_passes_the_smoke_test_in_an_empty_environment(installed: Path, tmp_path: Path) -> None:
     smoke(installed, tmp_path, __version__)
 
 
+@pytest.mark.slow
 def test_the_installed_ckfunc_runs_its_own_files_and_not_the_checkouts(installed: Path, tmp_path: Path) -> None:
     python = next(installed.parent.glob("python*"))
     done = subprocess.run(

@@ -163,6 +163,7 @@ def test_what_cannot_be_installed_is_told_and_the_links_stay(
 ) -> None:
     link_packages(project, cached(tmp_path, "a"))
     monkeypatch.setenv("npm_config_registry", "http://127.0.0.1:9")
+    monkeypatch.setenv("npm_config_fetch_retries", "0")
     monkeypatch.setenv("npm_config_cache", str(tmp_path / "npm"))
     packages = installed_packages({"a": "1"}, tmp_path / "empty")
     assert isinstance(packages.missing, DependenciesFailed)
