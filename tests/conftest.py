@@ -17,6 +17,10 @@ for _name in [name for name in os.environ if name.startswith("CHATKITTY_")]:
 os.environ["NO_COLOR"] = "1"
 # Streams are buffered on a user's machine: what only comes up when Python ends must come up here too.
 os.environ.pop("PYTHONUNBUFFERED", None)
+# Coverage follows only those child processes whose tests ask for it (`measured_children`): in all of them it would
+# cost more time than it shows.
+_MEASURING = "COVERAGE_PROCESS_CONFIG"
+_measuring = os.environ.pop(_MEASURING, None)
 # A run in the background of a shell ignores Ctrl-C, and one under nohup the end of its terminal; both hand that on to
 # every process they start.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
@@ -43,6 +47,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def shared_data() -> Path:
     """The directory with golden documents that ships with the tests."""
     return Path(__file__).parent / "golden"
+
+
+@pytest.fixture
+def measured_children(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Measure the coverage of the processes that the test starts: of what works on a terminal or until Ctrl-C."""
+    if _measuring is not None:
+        monkeypatch.setenv(_MEASURING, _measuring)
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:

@@ -19,6 +19,7 @@ import httpx
 import pytest
 from cli.conftest import Ckfunc
 
+pytestmark = pytest.mark.usefixtures("measured_children")
 TYPE = "user.attempted.start_session"
 HANDLER = "async function handleEvent(event: any) {{ console.log('{word} ' + event.username); return 'ok'; }}\n"
 

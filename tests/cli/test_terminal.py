@@ -15,6 +15,7 @@ import pytest
 if sys.platform == "win32":
     pytest.skip("a terminal is a POSIX pseudo terminal here", allow_module_level=True)
 
+pytestmark = pytest.mark.usefixtures("measured_children")
 TYPE = "user.attempted.start_session"
 GREEN, COLOUR = "\x1b[32m", re.compile(r"\x1b\[\d+m")
 SPINNER = "\x1b[?25l"  # hides the cursor
