@@ -7,6 +7,7 @@ import time
 from typing import Any
 
 import httpx
+from support.loopback import http_client
 
 FILE = {"url": "https://example.com/a.png", "name": "a.png", "contentType": "image/png", "size": 1}
 SCRIPT = "function handleEvent(event) { return event.event.type; }"
@@ -16,9 +17,11 @@ class Asker:
     """Calls operations, and keeps the answers by operation."""
 
     def __init__(self, server: str) -> None:
-        self._http = httpx.Client(base_url=f"{server}/v1", timeout=60, trust_env=False)
+        self._http = http_client(f"{server}/v1")
         form = {"grant_type": "client_credentials"}
-        answer = httpx.post(f"{server}/oauth/token", auth=("emulator", "emulator"), data=form, trust_env=False)
+        answer = httpx.post(
+            f"{server}/oauth/token", auth=("emulator", "emulator"), data=form, trust_env=False, verify=False
+        )
         self._http.headers["authorization"] = f"Bearer {answer.json()['access_token']}"
         self._controls = f"{server}/emulator"
         self.answers: dict[str, Any] = {}
@@ -37,7 +40,7 @@ class Asker:
         return answer.json()
 
     def control(self, method: str, path: str, body: Any = None) -> Any:
-        answer = httpx.request(method, f"{self._controls}{path}", json=body, trust_env=False)
+        answer = httpx.request(method, f"{self._controls}{path}", json=body, trust_env=False, verify=False)
         assert answer.status_code == 200, answer.text
         return answer.json()
 

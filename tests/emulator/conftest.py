@@ -7,6 +7,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+from support.loopback import http_client
 
 from ckfunc.base.files import cache_dir
 from ckfunc.emulator.emulator import Emulator
@@ -31,14 +32,14 @@ def sign_in(client: httpx.Client, secret: str = "emulator") -> str:
 @pytest.fixture
 def anyone(emulator: Emulator) -> Iterator[httpx.Client]:
     """Calls without a token."""
-    with httpx.Client(base_url=emulator.url, timeout=60, trust_env=False) as made:
+    with http_client(emulator.url) as made:
         yield made
 
 
 @pytest.fixture
 def client(emulator: Emulator) -> Iterator[httpx.Client]:
     """Calls the Platform API as the vendor's platform SDK does: signed in, at /v1, in camelCase."""
-    with httpx.Client(base_url=emulator.url, timeout=60, trust_env=False) as made:
+    with http_client(emulator.url) as made:
         made.headers["authorization"] = f"Bearer {sign_in(made)}"
         yield made
 

@@ -12,6 +12,7 @@ from pathlib import Path
 import httpx
 import pytest
 from emulator.conftest import sign_in
+from support.loopback import http_client
 
 from ckfunc.base.errors import CkfuncError
 from ckfunc.base.files import cache_dir
@@ -93,7 +94,7 @@ def test_a_directory_in_the_place_of_the_database_is_named(tmp_path: Path) -> No
 def test_a_stored_value_that_no_emulator_writes_is_told_as_damage_when_it_is_read(data: Path, sql: str) -> None:
     with closing(connect(data / "emulator.db")) as database:
         database.execute(sql)
-    with Emulator(data, cache=cache_dir()) as emulator, httpx.Client(base_url=emulator.url, trust_env=False) as client:
+    with Emulator(data, cache=cache_dir()) as emulator, http_client(emulator.url) as client:
         client.headers["authorization"] = f"Bearer {sign_in(client)}"
         for path in ("/v1/users/1", "/v1/users"):
             answer = client.get(path)
@@ -114,7 +115,7 @@ def test_damage_to_pages_of_a_large_database_is_told_when_it_is_read(data: Path)
     content = bytearray((data / "emulator.db").read_bytes())
     content[(root - 1) * 4096 : root * 4096] = bytes(4096)
     (data / "emulator.db").write_bytes(content)
-    with Emulator(data, cache=cache_dir()) as emulator, httpx.Client(base_url=emulator.url, trust_env=False) as client:
+    with Emulator(data, cache=cache_dir()) as emulator, http_client(emulator.url) as client:
         client.headers["authorization"] = f"Bearer {sign_in(client)}"
         answer = client.get("/v1/messages")
         assert (answer.status_code, answer.json()["error"]) == (500, "StorageError"), answer.text
@@ -126,7 +127,7 @@ def test_damage_to_pages_of_a_large_database_is_told_when_it_is_read(data: Path)
 def test_a_database_that_another_program_has_locked_is_not_called_damaged(data: Path) -> None:
     with (
         Emulator(data, cache=cache_dir()) as emulator,
-        httpx.Client(base_url=emulator.url, trust_env=False, timeout=60) as client,
+        http_client(emulator.url) as client,
     ):
         client.headers["authorization"] = f"Bearer {sign_in(client)}"
 

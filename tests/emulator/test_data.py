@@ -12,6 +12,7 @@ from typing import Any
 import httpx
 import pytest
 from emulator.conftest import sign_in
+from support.loopback import http_client
 
 from ckfunc.base.errors import Busy
 from ckfunc.base.files import cache_dir
@@ -50,7 +51,7 @@ SEED: dict[str, Any] = {
 def running(data_dir: Path | None, seed: Seed | None = None) -> Iterator[httpx.Client]:
     with (
         Emulator(data_dir, cache=cache_dir(), seed=seed) as emulator,
-        httpx.Client(base_url=emulator.url, timeout=60, trust_env=False) as client,
+        http_client(emulator.url) as client,
     ):
         client.headers["authorization"] = f"Bearer {sign_in(client)}"
         yield client

@@ -13,6 +13,7 @@ from typing import Any
 
 import httpx
 import pytest
+from support.loopback import http_client
 
 from ckfunc.base.files import cache_dir
 from ckfunc.emulator.emulator import Emulator
@@ -162,7 +163,7 @@ def test_what_runs_can_be_read_while_it_runs(client: httpx.Client) -> None:
 
 def test_a_time_limit_ends_a_run_and_the_next_one_works(tmp_path: Path) -> None:
     emulator = Emulator(tmp_path, cache=cache_dir(), limits=Limits(time_s=0.5))
-    with httpx.Client(base_url=emulator.start(), timeout=60, trust_env=False) as client:
+    with http_client(emulator.start()) as client:
         try:
             token = client.post(
                 "/oauth/token", auth=("emulator", "emulator"), data={"grant_type": "client_credentials"}
@@ -177,7 +178,7 @@ def test_a_time_limit_ends_a_run_and_the_next_one_works(tmp_path: Path) -> None:
 
 def test_an_emulator_that_stops_in_the_middle_of_a_run_fails_it(tmp_path: Path) -> None:
     emulator = Emulator(tmp_path, cache=cache_dir())
-    with httpx.Client(base_url=emulator.start(), timeout=60, trust_env=False) as client:
+    with http_client(emulator.start()) as client:
         token = client.post(
             "/oauth/token", auth=("emulator", "emulator"), data={"grant_type": "client_credentials"}
         ).json()["access_token"]
@@ -192,7 +193,7 @@ def test_an_emulator_that_stops_in_the_middle_of_a_run_fails_it(tmp_path: Path) 
         assert invocation["status"] == "RUNNING"
         emulator.stop()
     again = Emulator(tmp_path, cache=cache_dir())
-    with httpx.Client(base_url=again.start(), timeout=60, trust_env=False) as client:
+    with http_client(again.start()) as client:
         try:
             detail = client.get("/emulator/invocations", params={"ids": invocation["id"]}).json()["invocations"][0]
             assert detail["durationMs"] is not None

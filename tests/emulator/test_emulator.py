@@ -15,6 +15,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+from support.loopback import http_client
 
 from ckfunc.base.errors import Busy, CkfuncError
 from ckfunc.base.files import cache_dir
@@ -42,10 +43,10 @@ def started(data_dir: Path) -> tuple[subprocess.Popen[str], str]:
 
 
 def signed_in(url: str) -> httpx.Client:
-    client = httpx.Client(base_url=url, timeout=60, trust_env=False)
-    token = httpx.post(
-        f"{url}/oauth/token", auth=("emulator", "emulator"), data={"grant_type": "client_credentials"}, trust_env=False
-    ).json()["access_token"]
+    with http_client(url) as asking:
+        grant = {"grant_type": "client_credentials"}
+        token = asking.post("/oauth/token", auth=("emulator", "emulator"), data=grant).json()["access_token"]
+    client = http_client(url)
     client.headers["authorization"] = f"Bearer {token}"
     return client
 

@@ -10,8 +10,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
+from support.loopback import http_client
 
 from ckfunc.base.files import cache_dir
 from ckfunc.emulator.data_directory import UnusableDirectory
@@ -121,7 +121,7 @@ def test_what_cannot_be_stored_is_a_500_that_says_so_and_what_is_stored_can_be_r
     process = subprocess.Popen([sys.executable, "-c", SERVE, str(tmp_path)], stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
     url = process.stdout.readline().strip()
-    with httpx.Client(base_url=url, timeout=60, trust_env=False) as client:
+    with http_client(url) as client:
         grant = {"grant_type": "client_credentials"}
         token = client.post("/oauth/token", auth=("emulator", "emulator"), data=grant).json()["access_token"]
         client.headers["authorization"] = f"Bearer {token}"

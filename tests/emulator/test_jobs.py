@@ -14,6 +14,7 @@ from typing import Any
 
 import httpx
 import pytest
+from support.loopback import http_client
 
 from ckfunc.base.files import cache_dir
 from ckfunc.emulator.emulator import Emulator
@@ -30,7 +31,7 @@ def emulator_at(data_dir: Path | None) -> Iterator[httpx.Client]:
     """An emulator of its own, and a client that has signed in to it."""
     with (
         Emulator(data_dir, cache=cache_dir()) as running,
-        httpx.Client(base_url=running.url, timeout=60, trust_env=False) as client,
+        http_client(running.url) as client,
     ):
         client.headers["authorization"] = f"Bearer {sign_in(client)}"
         yield client
@@ -368,6 +369,7 @@ def test_jobs_work_in_memory_too() -> None:
         assert len(client.get(job["file"]).json()) == 1
 
 
+@pytest.mark.slow
 def test_others_are_answered_while_a_large_file_is_imported(client: httpx.Client) -> None:
     entries = [user(f"user{index}", idempotencyKey=str(index)) for index in range(40_000)]
     job = start(client, "/imports/users", entries)
@@ -447,7 +449,7 @@ def test_a_job_that_a_kill_cut_off_has_failed_and_left_nothing(tmp_path: Path) -
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         url = process.stdout.readline().strip()
-        with httpx.Client(base_url=url, timeout=60, trust_env=False) as client:
+        with http_client(url) as client:
             client.headers["authorization"] = f"Bearer {sign_in(client)}"
             job = start(client, "/imports/users", [user(f"user{index}") for index in range(50_000)])
             waiting = start(client, "/imports/users", [user("ann")])

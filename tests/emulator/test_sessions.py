@@ -6,6 +6,7 @@ from typing import Any
 
 import httpx
 import pytest
+from support.loopback import http_client
 
 from ckfunc.base.files import cache_dir
 from ckfunc.emulator.emulator import Emulator
@@ -169,7 +170,7 @@ def test_nobody_is_connected_after_a_restart(client: httpx.Client, emulator: Emu
     emulator.stop()
     with (
         Emulator(tmp_path / "emulator", cache=cache_dir()) as again,
-        httpx.Client(base_url=again.url, trust_env=False) as late,
+        http_client(again.url) as late,
     ):
         token = late.post("/oauth/token", auth=("emulator", "emulator"), data={"grant_type": "client_credentials"})
         late.headers["authorization"] = f"Bearer {token.json()['access_token']}"

@@ -16,6 +16,7 @@ from typing import Any
 
 import httpx
 import pytest
+from support.loopback import http_client
 
 from ckfunc.base.files import cache_dir
 from ckfunc.emulator.emulator import Emulator
@@ -35,7 +36,7 @@ def memory() -> Iterator[tuple[Emulator, httpx.Client]]:
 
 @contextmanager
 def signed_in(url: str) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=url, timeout=60, trust_env=False) as client:
+    with http_client(url) as client:
         answer = client.post("/oauth/token", auth=("emulator", "emulator"), data={"grant_type": "client_credentials"})
         client.headers["authorization"] = f"Bearer {answer.json()['access_token']}"
         yield client

@@ -14,6 +14,7 @@ import httpx
 import pytest
 from emulator.conftest import sign_in
 from support.calls import answered, ended, function, send
+from support.loopback import http_client
 
 from ckfunc.base.files import cache_dir
 from ckfunc.emulator.data import seed_data
@@ -105,7 +106,7 @@ def test_deletions_over_http_leave_what_others_have_sent(client: httpx.Client, r
 def test_only_the_last_invocations_are_kept_and_pages_count_those(tmp_path: Path) -> None:
     with (
         Emulator(tmp_path, cache=cache_dir(), keep_invocations=3) as emulator,
-        httpx.Client(base_url=emulator.url, trust_env=False, timeout=60) as client,
+        http_client(emulator.url) as client,
     ):
         client.headers["authorization"] = f"Bearer {sign_in(client)}"
         made = function(client, "some.event")
@@ -254,7 +255,7 @@ def test_what_others_hang_on_imported_rows_goes_with_them(empty: Database) -> No
 def test_others_are_answered_while_an_import_in_memory_goes_on() -> None:
     with (
         Emulator(None, cache=cache_dir()) as emulator,
-        httpx.Client(base_url=emulator.url, trust_env=False, timeout=60) as client,
+        http_client(emulator.url) as client,
     ):
         client.headers["authorization"] = f"Bearer {sign_in(client)}"
         entries = [{"name": f"user{index}", "displayName": "U", "properties": {}} for index in range(MANY * 3)]
