@@ -13,11 +13,9 @@ from ckfunc.api.retry import Wait
 from ckfunc.api.session import Session
 from ckfunc.base.clock import Clock, SystemClock
 from ckfunc.base.errors import UnreadableAnswer
-from ckfunc.model.application import Application, Settings
-from ckfunc.model.function import Function, FunctionVersion, NewFunction
-from ckfunc.model.invocation import Invocation
+from ckfunc.model.application import PLATFORM_PREFIX, Application, ApplicationSettings, Runtime
+from ckfunc.model.function import Function, FunctionVersion, Invocation, NewFunction
 from ckfunc.model.page import Page
-from ckfunc.model.runtime import PLATFORM_PREFIX, Runtime
 from ckfunc.wire.applications import read_application, read_settings, write_settings
 from ckfunc.wire.dialects import dialect_of
 from ckfunc.wire.functions import read_function, read_version, write_new_function
@@ -101,12 +99,12 @@ class Client:
         self._application_id = found.id
         return found
 
-    def settings(self) -> Settings:
+    def settings(self) -> ApplicationSettings:
         """Read the application's settings."""
         what = "the application's settings"
         return self._read(what, read_settings, self.session.get("/v1/application/settings", what))
 
-    def update_settings(self, settings: Settings) -> Settings:
+    def update_settings(self, settings: ApplicationSettings) -> ApplicationSettings:
         """Replace the application's settings and return them as they are now."""
         what = "the application's settings"
         # Flat, as every schema of the request has them; the nested form is the platform's own.

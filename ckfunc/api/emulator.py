@@ -7,8 +7,8 @@ from typing import Any
 
 from ckfunc.api.client import Client, reading
 from ckfunc.base.errors import RequestRejected
-from ckfunc.model.invocation import InvocationDetail
-from ckfunc.model.seed import Seeded
+from ckfunc.model.function import InvocationDetail
+from ckfunc.model.job import Seeded
 from ckfunc.wire.invocations import read_detail
 from ckfunc.wire.reading import required, resource
 from ckfunc.wire.seeds import read_seeded

@@ -8,8 +8,8 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
 
-from ckfunc.model.invocation import ApiCall, ConsoleLine, Status
-from ckfunc.model.seed import Seed
+from ckfunc.model.function import ApiCall, ConsoleLine, Status
+from ckfunc.model.job import Seed
 
 DEFAULT_NOW = datetime(2026, 1, 15, 9, 30, tzinfo=UTC)
 """What a handler's clock shows unless a case says otherwise: just before the message of the sample events."""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from ckfunc.manifest.definition import ENVIRONMENT, FUNCTION_TYPE
 from ckfunc.manifest.kinds import Data, Entries, Field, Flag, Items, Record, Rule, Text, Whole
-from ckfunc.model.channel import ChannelType
-from ckfunc.model.invocation import Status
+from ckfunc.model.chat import ChannelType
+from ckfunc.model.function import Status
 from ckfunc.model.triggers import TRIGGERS
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")

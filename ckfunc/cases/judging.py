@@ -8,7 +8,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 
 from ckfunc.cases.case import Case, ExpectedCall, Miss, Observed, Result, Verdict, Wanted
 from ckfunc.cases.comparing import matches, shown_pair
-from ckfunc.model.invocation import ApiCall, Status
+from ckfunc.model.function import ApiCall, Status
 
 _MOST_LISTED = 20
 

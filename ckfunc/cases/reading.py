@@ -19,8 +19,8 @@ from ckfunc.manifest.checked import Branch, Given, Leaf
 from ckfunc.manifest.sources import Complaint, read_script, read_text, without_bom
 from ckfunc.manifest.tree import Node, Scalar, parse
 from ckfunc.manifest.validation import did_you_mean, one_of, validate
-from ckfunc.model.invocation import Status
-from ckfunc.model.seed import Seed
+from ckfunc.model.function import Status
+from ckfunc.model.job import Seed
 from ckfunc.wire.dialects import canonical
 from ckfunc.wire.seeds import MalformedSeed, read_seed
 

@@ -11,7 +11,7 @@ from ckfunc.base.errors import CkfuncError
 from ckfunc.base.nesting import deeper_than
 from ckfunc.cases.redacting import Redaction, Redactor
 from ckfunc.manifest.tree import MAX_DEPTH
-from ckfunc.model.invocation import ApiCall, Invocation, InvocationDetail, Status
+from ckfunc.model.function import ApiCall, Invocation, InvocationDetail, Status
 
 
 class CannotRecord(CkfuncError):

@@ -9,7 +9,7 @@ from typing import Any
 from ckfunc.base.text import Line, beneath_message, is_frame, printable
 from ckfunc.cases.case import Miss, Observed, Result, Verdict
 from ckfunc.cases.tally import Tally
-from ckfunc.model.invocation import ConsoleLine
+from ckfunc.model.function import ConsoleLine
 
 _MARKS = {
     Verdict.PASSED: ("✓", "success"),

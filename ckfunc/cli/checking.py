@@ -168,7 +168,7 @@ class _Preparation:
     def _link_packages(self) -> bool:
         """Let imports of packages find them, where there are any; return whether all are there."""
         from ckfunc.check.files import listing, mentions
-        from ckfunc.model.runtime import DEFAULT_PACKAGES
+        from ckfunc.model.application import DEFAULT_PACKAGES
         from ckfunc.runtime.install import scripts_warning
         from ckfunc.runtime.node_types import known_node_types
         from ckfunc.scaffold.packages import (
@@ -226,8 +226,8 @@ class _Scripts:
         """Return what keeps scripts from running; those that are broken are left out."""
         from ckfunc.bundle.requirements import Requirements
         from ckfunc.check.run import REQUIREMENT
+        from ckfunc.model.application import DEFAULT_PACKAGES
         from ckfunc.model.execution import SyntaxProblem
-        from ckfunc.model.runtime import DEFAULT_PACKAGES
 
         runtime = project.runtime
         packages = {*(runtime.dependencies or ()), *(one.name for one in DEFAULT_PACKAGES)}

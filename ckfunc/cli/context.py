@@ -17,14 +17,14 @@ from ckfunc.base.files import cache_dir
 from ckfunc.base.inside import STATE_DIRECTORY, require_inside, require_own_state
 from ckfunc.cli.output import Output
 from ckfunc.cli.settings import Settings
-from ckfunc.model.limits import KEPT_INVOCATIONS
+from ckfunc.model.function import KEPT_INVOCATIONS
 
 if TYPE_CHECKING:
     from ckfunc.api import Client, Connection
     from ckfunc.bundle.project import Bundler
     from ckfunc.emulator.emulator import Emulator
+    from ckfunc.model.job import Seed
     from ckfunc.model.project import Project, Target
-    from ckfunc.model.seed import Seed
     from ckfunc.runtime.compiler import Compiler
     from ckfunc.runtime.kept import KeptCompiler
     from ckfunc.runtime.policy import InstallPolicy

@@ -18,7 +18,7 @@ from ckfunc.cli.output import Segment
 from ckfunc.cli.seeding import read_seed_file
 from ckfunc.cli.watching import watch_confirmed, watch_project
 from ckfunc.logs.entries import Entry
-from ckfunc.model.invocation import Status
+from ckfunc.model.function import Status
 
 if TYPE_CHECKING:
     from ckfunc.deploy.report import Report

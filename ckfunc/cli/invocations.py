@@ -17,7 +17,7 @@ from ckfunc.cli.stacks import Stacks
 from ckfunc.logs.entries import Entry, Gap, Item, Recovered, Trouble
 from ckfunc.logs.format import json_line, lines, notice, whole
 from ckfunc.logs.since import parse_since
-from ckfunc.model.invocation import Status
+from ckfunc.model.function import Status
 from ckfunc.wire.invocations import read_detail, read_invocation
 
 if TYPE_CHECKING:

@@ -20,12 +20,12 @@ from ckfunc.cli.context import App
 from ckfunc.cli.output import USUAL_COLUMNS, Segment
 from ckfunc.logs.format import call_lines, console_lines, failure_lines
 from ckfunc.model.execution import Limits
-from ckfunc.model.invocation import ConsoleLine, Status
+from ckfunc.model.function import ConsoleLine, Status
 from ckfunc.wire.invocations import write_call
 
 if TYPE_CHECKING:
-    from ckfunc.model.invocation import Invocation
-    from ckfunc.model.seed import Seed
+    from ckfunc.model.function import Invocation
+    from ckfunc.model.job import Seed
     from ckfunc.model.trial import Ran, Scripts
 
 _FOR_EVER_S = 365 * 24 * 3600.0

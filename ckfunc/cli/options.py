@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from ckfunc.cli.completing import complete_targets
-from ckfunc.model.limits import KEPT_INVOCATIONS
+from ckfunc.model.function import KEPT_INVOCATIONS
 
 if TYPE_CHECKING:
     from ckfunc.cli.context import App

@@ -15,7 +15,7 @@ from ckfunc.base.errors import EXIT_DIFFERENCES, EXIT_OK, UsageProblem
 from ckfunc.base.text import printable
 from ckfunc.cli.context import App
 from ckfunc.model.execution import Steady
-from ckfunc.model.invocation import Invocation, Status
+from ckfunc.model.function import Invocation, Status
 from ckfunc.model.project import Script, WantedFunction
 from ckfunc.model.trial import Scripts
 from ckfunc.replay.documents import Observed
@@ -25,8 +25,8 @@ from ckfunc.replay.run import Pair, replay
 if TYPE_CHECKING:
     from ckfunc.api import Client
     from ckfunc.cli.sandboxes import Sandbox
+    from ckfunc.model.application import Runtime
     from ckfunc.model.function import Function, FunctionVersion
-    from ckfunc.model.runtime import Runtime
     from ckfunc.replay.redaction import Redaction
 
 USUAL_COUNT = 50

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any, Self
 from ckfunc.base.errors import CkfuncError, NoProject
 from ckfunc.base.files import cache_dir
 from ckfunc.cli.context import App
+from ckfunc.model.application import DEFAULT_PACKAGES
 from ckfunc.model.execution import Compiled, Environment, HandlerError, Limits, Steady, SyntaxProblem
-from ckfunc.model.invocation import ConsoleLine, Invocation, InvocationDetail
+from ckfunc.model.function import ConsoleLine, Invocation, InvocationDetail
+from ckfunc.model.job import Seed
 from ckfunc.model.project import Project, Script
-from ckfunc.model.runtime import DEFAULT_PACKAGES
-from ckfunc.model.seed import Seed
 from ckfunc.model.trial import Ran, Scripts
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from ckfunc.base.errors import Busy, CkfuncError, InvalidFiles, InvalidManifest,
 from ckfunc.base.files import read_file
 from ckfunc.base.nesting import DEEPEST
 from ckfunc.cli.context import App
-from ckfunc.model.seed import Seed, Seeded
+from ckfunc.model.job import Seed, Seeded
 
 if TYPE_CHECKING:
     from ckfunc.manifest.tree import Node

@@ -23,8 +23,8 @@ from ckfunc.model.execution import Steady
 
 if TYPE_CHECKING:
     from ckfunc.cli.sandboxes import Sandbox
+    from ckfunc.model.job import Seed
     from ckfunc.model.project import Project
-    from ckfunc.model.seed import Seed
     from ckfunc.model.trial import Ran, Scripts
 
 LOCAL = "local"

@@ -16,8 +16,8 @@ from ckfunc.base.digests import digest
 from ckfunc.base.errors import ApiFailure, CkfuncError, NotFound, RequestRejected
 from ckfunc.deploy.remote import Remote
 from ckfunc.deploy.resources import newlines
+from ckfunc.model.application import Runtime
 from ckfunc.model.function import Function, FunctionVersion, NewFunction
-from ckfunc.model.runtime import Runtime
 
 TRIES = 4
 """How often a write is sent, at most."""

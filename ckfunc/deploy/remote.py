@@ -8,9 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Protocol
 
-from ckfunc.model.application import Application
+from ckfunc.model.application import Application, Runtime
 from ckfunc.model.function import Function, FunctionVersion, NewFunction
-from ckfunc.model.runtime import Runtime
 
 
 class Remote(Protocol):

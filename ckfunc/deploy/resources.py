@@ -11,8 +11,8 @@ from typing import TypeAlias
 
 from ckfunc.deploy.remote import Remote
 from ckfunc.deploy.snapshot import Snapshot
+from ckfunc.model.application import Runtime
 from ckfunc.model.project import Project, Script
-from ckfunc.model.runtime import Runtime
 
 Wanted: TypeAlias = Mapping[str, str]
 """Values by name."""

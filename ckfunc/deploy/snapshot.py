@@ -9,8 +9,8 @@ from ckfunc.base.errors import AmbiguousFunction
 from ckfunc.deploy.cache import VersionCache
 from ckfunc.deploy.parallel import AT_ONCE, each
 from ckfunc.deploy.remote import Remote
+from ckfunc.model.application import Runtime
 from ckfunc.model.function import Function, FunctionVersion
-from ckfunc.model.runtime import Runtime
 
 
 @dataclass(frozen=True, slots=True)

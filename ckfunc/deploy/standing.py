@@ -16,8 +16,8 @@ from ckfunc.deploy.plan import CreateFunction, CreateVersion, Plan, Put
 from ckfunc.deploy.remote import Remote
 from ckfunc.deploy.resources import BY_KIND, Values
 from ckfunc.deploy.snapshot import Snapshot, overview
+from ckfunc.model.application import Runtime
 from ckfunc.model.function import Function
-from ckfunc.model.runtime import Runtime
 
 FRESH_S = 0.1
 MOST_LOOKS = 32

@@ -16,7 +16,7 @@ from ckfunc.emulator.store import application, runtime, seeds
 from ckfunc.emulator.store.database import open_database, set_aside
 from ckfunc.emulator.store.schema import MIGRATIONS, SCHEMA
 from ckfunc.emulator.store.trouble import UnusableDatabase, trouble_with
-from ckfunc.model.seed import Seed, Seeded
+from ckfunc.model.job import Seed, Seeded
 
 _BESIDE = ("-wal", "-shm", "-journal")
 """What SQLite keeps beside a database, by the end of the name."""

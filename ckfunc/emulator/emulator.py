@@ -22,8 +22,8 @@ from ckfunc.emulator.data_directory import owned, remove_address, write_address
 from ckfunc.emulator.http.auth import DEFAULT_LIFETIME_S
 from ckfunc.emulator.http.guards import is_loopback
 from ckfunc.model.execution import HandlerError, Limits
-from ckfunc.model.limits import KEPT_INVOCATIONS
-from ckfunc.model.seed import Seed
+from ckfunc.model.function import KEPT_INVOCATIONS
+from ckfunc.model.job import Seed
 from ckfunc.runtime.policy import Policy, no_policy
 
 if TYPE_CHECKING:

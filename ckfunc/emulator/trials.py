@@ -18,9 +18,8 @@ from ckfunc.model.execution import (
     Steady,
     SyntaxProblem,
 )
-from ckfunc.model.function import NewFunction
-from ckfunc.model.invocation import ConsoleLine
-from ckfunc.model.seed import Seed
+from ckfunc.model.function import ConsoleLine, NewFunction
+from ckfunc.model.job import Seed
 from ckfunc.model.trial import Ran, Scripts
 
 

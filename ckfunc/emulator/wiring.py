@@ -19,7 +19,7 @@ from ckfunc.emulator.store import application, invocations, jobs, runtime, seeds
 from ckfunc.emulator.store.database import Database, copied, open_database
 from ckfunc.emulator.store.schema import MIGRATIONS, SCHEMA
 from ckfunc.emulator.store.trouble import UNREADABLE, failure_of
-from ckfunc.model.seed import Seed
+from ckfunc.model.job import Seed
 from ckfunc.runtime.compiler import Compiler as OwnCompiler
 from ckfunc.runtime.pool import Hosts
 

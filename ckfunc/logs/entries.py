@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from ckfunc.model.invocation import Invocation, InvocationDetail, Status
+from ckfunc.model.function import Invocation, InvocationDetail, Status
 
 
 @dataclass(frozen=True, slots=True)

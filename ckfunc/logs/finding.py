@@ -6,8 +6,7 @@ from collections.abc import Iterable
 from datetime import datetime
 
 from ckfunc.api import Client
-from ckfunc.model.function import Function
-from ckfunc.model.invocation import Invocation
+from ckfunc.model.function import Function, Invocation
 
 _SIZE = 100
 

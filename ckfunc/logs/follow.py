@@ -16,7 +16,7 @@ from ckfunc.logs.pace import LOOPBACK, REMOTE, Pace, backoff_s
 from ckfunc.logs.recent import DETAILED_AT_ONCE, Found, cut_off, detailed, newest, started
 from ckfunc.logs.tail import Batch, Tail
 from ckfunc.logs.together import together
-from ckfunc.model.invocation import Invocation, Status
+from ckfunc.model.function import Invocation, Status
 
 if TYPE_CHECKING:
     from ckfunc.api import Client

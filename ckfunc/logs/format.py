@@ -10,7 +10,7 @@ from typing import Any
 from ckfunc.base.clock import timestamp
 from ckfunc.base.text import Line, beneath_message, cells, cut, is_frame, plain, printable
 from ckfunc.logs.entries import Entry, Gap, Item, Recovered, Trouble
-from ckfunc.model.invocation import ConsoleLine, Invocation, InvocationDetail, Status
+from ckfunc.model.function import ConsoleLine, Invocation, InvocationDetail, Status
 from ckfunc.wire.invocations import write_call
 
 _INDENT = "  "

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from ckfunc.model.invocation import Invocation
+from ckfunc.model.function import Invocation
 from ckfunc.model.page import Page
 
 if TYPE_CHECKING:

@@ -12,8 +12,7 @@ from ckfunc.base.errors import ApiFailure
 from ckfunc.logs.entries import Entry, Filter, Gap
 from ckfunc.logs.tail import DEEPEST, Tail
 from ckfunc.logs.together import together
-from ckfunc.model.function import Function
-from ckfunc.model.invocation import Invocation, Status
+from ckfunc.model.function import Function, Invocation, Status
 
 if TYPE_CHECKING:
     from ckfunc.api import Client

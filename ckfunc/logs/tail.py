@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING
 
 from ckfunc.logs.entries import Filter
 from ckfunc.logs.listing import Listing
-from ckfunc.model.function import Function
-from ckfunc.model.invocation import Invocation, Status
+from ckfunc.model.function import Function, Invocation, Status
 
 if TYPE_CHECKING:
     from ckfunc.api import Client

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from ckfunc.manifest.interpolation import NAME, TEMPLATE
 from ckfunc.manifest.kinds import Entries, Field, Flag, Items, Number, Record, Rule, Text
+from ckfunc.model.application import PLATFORM_PREFIX
 from ckfunc.model.project import GATE
-from ckfunc.model.runtime import PLATFORM_PREFIX
 from ckfunc.model.triggers import TRIGGERS
 
 MANIFEST_NAME = "functions.yaml"

@@ -1,4 +1,4 @@
-"""What an application is, and its settings."""
+"""Applications, their settings and their NodeJS runtime."""
 
 from __future__ import annotations
 
@@ -19,8 +19,50 @@ class Application:
 
 
 @dataclass(frozen=True, slots=True)
-class Settings:
+class ApplicationSettings:
     """Which features an application allows."""
 
     guest_users: bool = True
     user_created_channels: bool = True
+
+
+PLATFORM_PREFIX = "CHATKITTY_"
+"""Environment variables with this prefix are the platform's own: never compared, never sent."""
+
+
+@dataclass(frozen=True, slots=True)
+class Dependency:
+    """An npm package; `default` marks those that the platform installs itself."""
+
+    name: str
+    version: str
+    default: bool = False
+
+
+DEFAULT_PACKAGES = (
+    Dependency("axios", "^0.26.1", default=True),
+    Dependency("axios-token-interceptor", "^0.2.0", default=True),
+    Dependency("chatkitty-platform-sdk", "2.4.0", default=True),
+    Dependency("qs", "6.9.4", default=True),
+)
+"""What the platform installs itself, in versions that the SDK of `context.ChatKitty` works with and shares."""
+
+
+@dataclass(frozen=True, slots=True)
+class Runtime:
+    """The runtime as the platform describes it, platform-owned entries included."""
+
+    id: int
+    version: str
+    dependencies: tuple[Dependency, ...] = ()
+    environment: Mapping[str, str] = field(default_factory=dict)
+    initialization_script: str | None = None
+    application_id: int | None = None
+
+    def own_dependencies(self) -> dict[str, str]:
+        """Return the packages that are not the platform's own: name to version range."""
+        return {one.name: one.version for one in self.dependencies if not one.default}
+
+    def own_environment(self) -> dict[str, str]:
+        """Return the variables that are not the platform's own."""
+        return {name: value for name, value in self.environment.items() if not name.startswith(PLATFORM_PREFIX)}

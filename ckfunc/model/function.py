@@ -1,8 +1,12 @@
-"""What a chat function is on the platform: a handler of one trigger type, in numbered, immutable versions."""
+"""Functions, their versions and invocations."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,3 +38,65 @@ class FunctionVersion:
     id: int
     version_number: int
     handler_script: str
+
+
+class Status(StrEnum):
+    """Where a run stands."""
+
+    RUNNING = "RUNNING"
+    SUCCEEDED = "SUCCEEDED"
+    FAILED = "FAILED"
+
+
+@dataclass(frozen=True, slots=True)
+class ConsoleLine:
+    """One call of `console.LEVEL` by a handler; `text` may hold newlines."""
+
+    level: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Invocation:
+    """A run as the platform lists it. `result` is `{"payload": …}`, or `{"error": {name, message, stack}}`."""
+
+    id: int
+    version_number: int
+    status: Status
+    args: Mapping[str, Any]
+    result: Mapping[str, Any]
+    created_time: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class ApiCall:
+    """A request that a handler sent to the Platform API.
+
+    `path` has neither the host nor /v1, and is encoded as it was asked, with its query: "/channels/1/messages?size=5".
+    `body` is parsed JSON; None without a body; for a form its fields, a file in it being `{"$file": name, …}`; text for
+    anything else; and `{"$cut": bytes}` for one that is too large to be kept. `status` is 0 without an answer as yet.
+    """
+
+    method: str
+    path: str
+    body: Any = None
+    status: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class InvocationDetail:
+    """What the emulator alone knows of a run. `duration_ms` is None while it runs.
+
+    `calls` is what its handler asked of the Platform API, in the order of asking; `calls_omitted` counts those beyond
+    what is kept of one run.
+    """
+
+    id: int
+    console: tuple[ConsoleLine, ...] = ()
+    duration_ms: float | None = None
+    calls: tuple[ApiCall, ...] = ()
+    calls_omitted: int = 0
+
+
+KEPT_INVOCATIONS = 100_000
+"""How many of the last invocations are kept, of all functions together."""

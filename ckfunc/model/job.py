@@ -1,4 +1,4 @@
-"""What a job is: work that goes on after its request was answered; and what imports bring in."""
+"""Jobs, the entries of imports, and seeds."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from ckfunc.model.channel import ChannelType
+from ckfunc.model.chat import ChannelType, NewChannel, NewMessage
+from ckfunc.model.user import NewUser
 
 
 class JobType(StrEnum):
@@ -85,3 +86,44 @@ class MessageImport:
     group_tag: str | None = None
     properties: Mapping[str, Any] = field(default_factory=dict)
     key: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SeedUser(NewUser):
+    """A user with the id that it gets; None is the next free one."""
+
+    id: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SeedMessage(NewMessage):
+    """A message with the id that it gets; None is the next free one."""
+
+    id: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SeedChannel:
+    """A channel with the messages that it begins with, the oldest first, and the id that it gets."""
+
+    channel: NewChannel
+    messages: tuple[SeedMessage, ...] = ()
+    id: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Seed:
+    """What a seed file holds. Users are referred to by name."""
+
+    users: tuple[SeedUser, ...] = ()
+    channels: tuple[SeedChannel, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Seeded:
+    """How many were added; what was there before does not count."""
+
+    users: int = 0
+    channels: int = 0
+    members: int = 0
+    messages: int = 0

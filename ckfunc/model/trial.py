@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from ckfunc.model.invocation import Invocation, InvocationDetail
+from ckfunc.model.function import Invocation, InvocationDetail
 from ckfunc.model.project import Script
 
 

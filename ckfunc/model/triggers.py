@@ -13,7 +13,7 @@ _DEVICES = frozenset({"con", "prn", "aux", "nul", *(f"{one}{n}" for one in ("com
 
 
 @dataclass(frozen=True, slots=True)
-class Field:
+class EventField:
     """One field of an event: its name, its TypeScript type, and whether it may be missing."""
 
     name: str
@@ -27,7 +27,7 @@ class Trigger:
 
     type: str
     when: str
-    fields: tuple[Field, ...] = ()
+    fields: tuple[EventField, ...] = ()
     blocking: bool = False
     fired: bool = True
 
@@ -71,10 +71,10 @@ def event_type(trigger_type: str) -> str:
     return name if name.endswith("Event") else f"{name}Event"
 
 
-_USER = Field("user", "User")
-_CHANNEL = Field("channel", "Channel")
-_MESSAGE = Field("message", "Message")
-_EVENT = Field("event", "ChannelEvent")
+_USER = EventField("user", "User")
+_CHANNEL = EventField("channel", "Channel")
+_MESSAGE = EventField("message", "Message")
+_EVENT = EventField("event", "ChannelEvent")
 
 # Source: the Platform API document (types 1 to 4 and the names), the vendor's plugin framework (event fields).
 # The fields of calls are not public; `reaction` is inferred.
@@ -82,26 +82,26 @@ TRIGGERS: tuple[Trigger, ...] = (
     Trigger(
         "user.attempted.start_session",
         "a client connects; a throw denies the session",
-        (Field("username", "string"), Field("authParams", "Record<string, any>")),
+        (EventField("username", "string"), EventField("authParams", "Record<string, any>")),
         blocking=True,
     ),
     Trigger(
         "user.received.notification",
         "a notification is created for a user",
-        (_USER, Field("notification", "Notification"), Field("userHasActiveSession", "boolean")),
+        (_USER, EventField("notification", "Notification"), EventField("userHasActiveSession", "boolean")),
     ),
     Trigger("user.sent.message", "a user's message is created", (_USER, _CHANNEL, _MESSAGE)),
     Trigger(
         "user.started.chat_session",
         "a client opens a channel",
-        (_USER, _CHANNEL, Field("channelUnread", "boolean"), Field("channelMessagesCount", "number")),
+        (_USER, _CHANNEL, EventField("channelUnread", "boolean"), EventField("channelMessagesCount", "number")),
     ),
-    Trigger("user.read.message", "a read receipt is created", (_USER, _MESSAGE, Field("receipt", "ReadReceipt"))),
-    Trigger("user.reacted_to.message", "a reaction is added", (_USER, _MESSAGE, Field("reaction", "Reaction"))),
+    Trigger("user.read.message", "a read receipt is created", (_USER, _MESSAGE, EventField("receipt", "ReadReceipt"))),
+    Trigger("user.reacted_to.message", "a reaction is added", (_USER, _MESSAGE, EventField("reaction", "Reaction"))),
     Trigger(
         "user.received.channel_invite",
         "a channel invite is sent",
-        (_USER, _CHANNEL, Field("invitingUser", "User", optional=True)),
+        (_USER, _CHANNEL, EventField("invitingUser", "User", optional=True)),
     ),
     Trigger("user.triggered.event", "a client triggers a custom channel event", (_USER, _CHANNEL, _EVENT)),
     Trigger("system.triggered.event", "the Platform API sends a custom channel event", (_CHANNEL, _EVENT)),

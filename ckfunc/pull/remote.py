@@ -13,8 +13,8 @@ from ckfunc.manifest.fitting import (
     fits_type,
     fits_variable,
 )
+from ckfunc.model.application import Runtime
 from ckfunc.model.function import Function, FunctionVersion
-from ckfunc.model.runtime import Runtime
 from ckfunc.model.triggers import display_name
 
 

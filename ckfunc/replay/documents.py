@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 from urllib.parse import parse_qsl
 
-from ckfunc.model.invocation import ApiCall, Status
+from ckfunc.model.function import ApiCall, Status
 
 Document: TypeAlias = Mapping[str, Any]
 """`status`, then `result` or `error` (its name and message), and `calls`."""

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from ckfunc.base.text import Line, Segment, printable
-from ckfunc.model.invocation import Status
+from ckfunc.model.function import Status
 from ckfunc.replay.changes import ABSENT, ORDER, Change
 from ckfunc.replay.redaction import Hide, Redaction
 from ckfunc.replay.report import Compared, Replay, place, places, summary

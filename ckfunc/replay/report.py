@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ckfunc.base.clock import timestamp
-from ckfunc.model.invocation import Invocation, Status
+from ckfunc.model.function import Invocation, Status
 from ckfunc.replay.changes import ABSENT, ANY, INDEX, ORDER, Change, Pattern, changes
 from ckfunc.replay.documents import Observed, outcome_of
 from ckfunc.replay.redaction import Redaction

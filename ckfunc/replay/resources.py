@@ -6,9 +6,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from ckfunc.model.channel import Channel, ChannelType, NewChannel
-from ckfunc.model.message import Message
-from ckfunc.model.seed import Seed, SeedChannel, SeedMessage, SeedUser
+from ckfunc.model.chat import Channel, ChannelType, Message, NewChannel
+from ckfunc.model.job import Seed, SeedChannel, SeedMessage, SeedUser
 from ckfunc.model.user import User, UserReference
 from ckfunc.wire.channels import read_channel
 from ckfunc.wire.messages import read_message

@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 from ckfunc.base.interrupts import require_uninterrupted
 from ckfunc.model.execution import Steady
-from ckfunc.model.invocation import Invocation
+from ckfunc.model.function import Invocation
 from ckfunc.replay.documents import Observed, document_of
 from ckfunc.replay.report import Replay, Run, report
 from ckfunc.replay.verdict import Runs

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from ckfunc.model.invocation import Status
+from ckfunc.model.function import Status
 from ckfunc.replay.changes import Change, Pattern, changes, differences
 from ckfunc.replay.documents import Document
 from ckfunc.replay.noise import Noise

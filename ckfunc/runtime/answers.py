@@ -9,7 +9,7 @@ from typing import Any, NoReturn
 
 from ckfunc.base.nesting import DEEPEST, deeper_than
 from ckfunc.model.execution import HandlerError
-from ckfunc.model.invocation import ConsoleLine
+from ckfunc.model.function import ConsoleLine
 from ckfunc.runtime.frames import BrokenStream
 
 _LEVELS = frozenset({"log", "info", "debug", "warn", "error", "trace"})

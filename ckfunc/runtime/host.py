@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ckfunc.model.execution import Compiled, Environment, HandlerError, HandlerVersion, Limits, Steady
-from ckfunc.model.invocation import ConsoleLine
+from ckfunc.model.function import ConsoleLine
 from ckfunc.runtime.answers import AGAIN, Answer, read_answer, read_line, request_of, stream_of
 from ckfunc.runtime.frames import BrokenStream, Decoder, encode
 from ckfunc.runtime.launch import SEAL_BYTES, Places, host_command, host_reach

@@ -5,7 +5,7 @@ from __future__ import annotations
 import codecs
 from collections.abc import Iterator
 
-from ckfunc.model.invocation import ConsoleLine
+from ckfunc.model.function import ConsoleLine
 
 # Where the report of a dying Node begins: addresses of machine code, of use to nobody who writes handlers.
 _REPORTS = ("<--- Last few GCs --->", "----- Native stack trace -----")

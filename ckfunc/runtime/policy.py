@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeAlias
 
-from ckfunc.model.runtime import DEFAULT_PACKAGES
+from ckfunc.model.application import DEFAULT_PACKAGES
 
 _PLATFORM = {one.name: one.version for one in DEFAULT_PACKAGES}
 

@@ -15,7 +15,7 @@ from typing import Any
 
 from ckfunc.base.errors import CkfuncError, SystemRefusal
 from ckfunc.model.execution import Environment, HandlerError, HandlerVersion, Limits, Outcome, Steady
-from ckfunc.model.invocation import ConsoleLine
+from ckfunc.model.function import ConsoleLine
 from ckfunc.runtime.cache import CacheRefused
 from ckfunc.runtime.compiled import CompiledCode
 from ckfunc.runtime.confinement import isolation

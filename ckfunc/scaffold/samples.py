@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from ckfunc.model.seed import Seed
+from ckfunc.model.job import Seed
 from ckfunc.scaffold import locate
 from ckfunc.scaffold.handler import known_trigger
 from ckfunc.wire.seeds import read_seed

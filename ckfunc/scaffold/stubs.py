@@ -12,7 +12,7 @@ from ckfunc import __version__
 from ckfunc.base.files import read_file
 from ckfunc.manifest.definition import PLATFORM_PACKAGES
 from ckfunc.model.project import Project, Script
-from ckfunc.model.triggers import BY_TYPE, TRIGGERS, Field, Trigger
+from ckfunc.model.triggers import BY_TYPE, TRIGGERS, EventField, Trigger
 from ckfunc.runtime.node_types import own_node_types
 from ckfunc.scaffold.exports import Exports, exports
 from ckfunc.scaffold.platform import families, request_declarations, resource_declarations
@@ -125,7 +125,7 @@ def _triggers(types: Iterable[str]) -> list[Trigger]:
 
 
 def _event(trigger: Trigger) -> dict[str, object]:
-    fields: tuple[Field, ...] = trigger.fields
+    fields: tuple[EventField, ...] = trigger.fields
     doc = f"`{trigger.type}`: {trigger.when}."
     return {"name": trigger.event_type, "doc": doc, "fields": fields}
 

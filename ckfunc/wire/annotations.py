@@ -6,8 +6,7 @@ import re
 from typing import Any
 
 from ckfunc.base.clock import timestamp
-from ckfunc.model.annotation import Emoji, Mention, MentionType, ReactionsSummary
-from ckfunc.model.channel import Channel, ChannelType
+from ckfunc.model.chat import Channel, ChannelType, Emoji, Mention, MentionType, ReactionsSummary
 from ckfunc.wire.links import Links
 from ckfunc.wire.reading import choice, moment, optional, required, resource, user_data
 from ckfunc.wire.users import read_user, write_embedded_user

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ckfunc.base.clock import parse_timestamp, timestamp
-from ckfunc.model.application import Application, Settings
+from ckfunc.model.application import Application, ApplicationSettings
 from ckfunc.wire.links import Links
 from ckfunc.wire.reading import Malformed, optional, required, resource
 
@@ -40,7 +40,7 @@ def read_application(document: Any) -> Application:
     )
 
 
-def write_settings(settings: Settings) -> dict[str, Any]:
+def write_settings(settings: ApplicationSettings) -> dict[str, Any]:
     """Return settings flat, as every schema has them, and nested under `features`, as the examples show them."""
     states = {name: "ENABLED" if getattr(settings, name) else "DISABLED" for name in _SETTINGS}
     return {
@@ -50,12 +50,12 @@ def write_settings(settings: Settings) -> dict[str, Any]:
     }
 
 
-def read_settings(document: Any) -> Settings:
+def read_settings(document: Any) -> ApplicationSettings:
     """Read settings, flat or nested, in either spelling; raises Malformed."""
     found = resource(document, "settings")
     nested = optional(found, "features", dict)
     found = {**(resource(nested, "features") if nested else {}), **found}
-    return Settings(
+    return ApplicationSettings(
         guest_users=_switch(found, "guestUsers"), user_created_channels=_switch(found, "userCreatedChannels")
     )
 

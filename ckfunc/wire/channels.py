@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from ckfunc.base.clock import timestamp
-from ckfunc.model.channel import Channel, ChannelType, NewChannel
+from ckfunc.model.chat import Channel, ChannelType, NewChannel
 from ckfunc.wire.links import Links
 from ckfunc.wire.messages import read_message, write_embedded_message
 from ckfunc.wire.patches import fields, patched_data

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ckfunc.base.clock import parse_timestamp, timestamp
-from ckfunc.model.invocation import ApiCall, ConsoleLine, Invocation, InvocationDetail, Status
+from ckfunc.model.function import ApiCall, ConsoleLine, Invocation, InvocationDetail, Status
 from ckfunc.wire.links import Links
 from ckfunc.wire.reading import Malformed, optional, required, resource
 

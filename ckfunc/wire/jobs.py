@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ckfunc.base.clock import timestamp
-from ckfunc.model.channel import ChannelType
+from ckfunc.model.chat import ChannelType
 from ckfunc.model.job import ChannelImport, Job, JobState, JobType, MemberImport, MessageImport, UserImport
 from ckfunc.wire.channels import DIRECT_MEMBERS_LIMIT, MEMBERS_LIMIT
 from ckfunc.wire.links import Links

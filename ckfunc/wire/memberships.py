@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ckfunc.base.clock import timestamp
-from ckfunc.model.membership import Invite, Membership
+from ckfunc.model.chat import Invite, Membership
 from ckfunc.model.user import UserReference
 from ckfunc.wire.links import Links, linked_id
 from ckfunc.wire.reading import moment, required, resource

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from ckfunc.base.clock import timestamp
-from ckfunc.model.message import File, FileType, Message, MessageType, NewMessage
+from ckfunc.model.chat import File, FileType, Message, MessageType, NewMessage
 from ckfunc.model.user import UserReference
 from ckfunc.wire.annotations import (
     read_mention,

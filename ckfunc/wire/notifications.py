@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ckfunc.base.clock import timestamp
-from ckfunc.model.notification import Notification, NotificationData, NotificationType
+from ckfunc.model.chat import Notification, NotificationData, NotificationType
 from ckfunc.wire.channels import read_channel, write_channel
 from ckfunc.wire.links import Links
 from ckfunc.wire.messages import read_message, write_message

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ckfunc.base.clock import timestamp
-from ckfunc.model.receipt import ReadReceipt, UnreadSummary
+from ckfunc.model.chat import ReadReceipt, UnreadSummary
 from ckfunc.wire.channels import write_embedded_channel
 from ckfunc.wire.links import Links, linked_id
 from ckfunc.wire.reading import moment, required, resource

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from ckfunc.model.runtime import Dependency, Runtime
+from ckfunc.model.application import Dependency, Runtime
 from ckfunc.wire.links import Links, application_id_in
 from ckfunc.wire.reading import Malformed, optional, required, resource
 

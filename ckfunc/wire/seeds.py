@@ -20,8 +20,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeVar
 
-from ckfunc.model.channel import ChannelType
-from ckfunc.model.seed import Seed, SeedChannel, Seeded, SeedMessage, SeedUser
+from ckfunc.model.chat import ChannelType
+from ckfunc.model.job import Seed, SeedChannel, Seeded, SeedMessage, SeedUser
 from ckfunc.wire.channels import read_new_channel
 from ckfunc.wire.messages import read_new_message
 from ckfunc.wire.reading import Malformed, optional, required, resource

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ckfunc.base.clock import timestamp
-from ckfunc.model.session import ChatSession, UserSession
+from ckfunc.model.user import ChatSession, UserSession
 from ckfunc.wire.links import Links, linked_id
 from ckfunc.wire.reading import moment, optional, optional_moment, required, resource
 from ckfunc.wire.users import read_user, write_embedded_user

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ckfunc.base.clock import timestamp
-from ckfunc.model.thread import ChannelEvent, NewKeystrokes, Thread, ThreadType
+from ckfunc.model.chat import ChannelEvent, NewKeystrokes, Thread, ThreadType
 from ckfunc.model.user import User
 from ckfunc.wire.links import Links, linked_id
 from ckfunc.wire.reading import choice, label, moment, optional, required, resource, user_data

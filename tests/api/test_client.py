@@ -18,9 +18,8 @@ from ckfunc.base.errors import (
     Unreachable,
     UnreadableAnswer,
 )
-from ckfunc.model.application import Settings
-from ckfunc.model.function import NewFunction
-from ckfunc.model.invocation import Status
+from ckfunc.model.application import ApplicationSettings
+from ckfunc.model.function import NewFunction, Status
 
 FUNCTION = {"id": 5, "type": "user.sent.message", "name": "N", "enabled": True, "currentVersionNumber": 3}
 VERSION = {"id": 50, "versionNumber": 3, "handlerScript": "x"}
@@ -69,8 +68,8 @@ def test_every_operation_asks_the_v1_path_with_a_token_and_json() -> None:
     with platform(routes) as served, served.client() as client:
         assert client.identity is None
         assert client.application().key == "k"
-        assert client.settings() == Settings(guest_users=True, user_created_channels=False)
-        assert client.update_settings(Settings(True, False)).guest_users
+        assert client.settings() == ApplicationSettings(guest_users=True, user_created_channels=False)
+        assert client.update_settings(ApplicationSettings(True, False)).guest_users
         assert client.runtime().application_id == 7
         client.update_dependencies({"b": "2", "a": "1"})
         client.update_environment({"A_b": "1", "cD": "2"})

@@ -10,9 +10,8 @@ from ckfunc.api import Client, Connection, emulator
 from ckfunc.base.errors import CredentialsRejected, NotFound, RequestRejected, Unreachable
 from ckfunc.base.files import cache_dir
 from ckfunc.emulator.emulator import Emulator
-from ckfunc.model.application import Settings
-from ckfunc.model.function import NewFunction
-from ckfunc.model.invocation import Status
+from ckfunc.model.application import ApplicationSettings
+from ckfunc.model.function import NewFunction, Status
 from ckfunc.wire.dialects import Dialect
 
 HELLO = "async function handleEvent(event: any, context: any) { console.log('hi', event.username); return [event.n]; }"
@@ -37,7 +36,11 @@ def test_every_operation_works_against_the_emulator_in_both_dialects(url: str, d
         assert runtime.application_id == client.application().id == 1
         assert client.identity == f"emulator#1#{client.emulator_id}"
         assert client.emulator_id == emulator.health(client)["id"]
-        assert client.update_settings(Settings(guest_users=False)) == Settings(guest_users=False) == client.settings()
+        assert (
+            client.update_settings(ApplicationSettings(guest_users=False))
+            == ApplicationSettings(guest_users=False)
+            == client.settings()
+        )
         assert client.update_environment({"snake_name": "1", "camelName": "2"}).own_environment() == {
             "snake_name": "1",
             "camelName": "2",

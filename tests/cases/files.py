@@ -8,8 +8,8 @@ from typing import Any
 from ckfunc.base.errors import UsageProblem
 from ckfunc.cases.case import Case, Expectation, Observed
 from ckfunc.cases.reading import Scope, find_files, read_cases
-from ckfunc.model.invocation import ApiCall, ConsoleLine, Status
-from ckfunc.model.seed import Seed
+from ckfunc.model.function import ApiCall, ConsoleLine, Status
+from ckfunc.model.job import Seed
 
 SENT = "user.sent.message"
 START = "user.attempted.start_session"

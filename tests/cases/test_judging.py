@@ -10,7 +10,7 @@ from cases.files import case, failed, succeeded
 from ckfunc.cases.case import Expectation, ExpectedCall, Miss, Observed, Verdict, Wanted
 from ckfunc.cases.comparing import matches
 from ckfunc.cases.judging import judge, same_path
-from ckfunc.model.invocation import ApiCall, Status
+from ckfunc.model.function import ApiCall, Status
 
 
 def misses(observed: Observed, **expect: Any) -> tuple[Miss, ...]:

@@ -15,7 +15,7 @@ from ckfunc.cases.case import ExpectedCall, Wanted
 from ckfunc.cases.definition import CASES
 from ckfunc.cases.reading import InvalidCases, NoTestFile, find_files
 from ckfunc.manifest.schema import schema_of
-from ckfunc.model.invocation import Status
+from ckfunc.model.function import Status
 
 WHOLE = """\
 type: user.sent.message

@@ -18,7 +18,7 @@ from ckfunc.cases.junit import junit
 from ckfunc.cases.rendering import failure_lines, json_of, result_line, summary_line
 from ckfunc.cases.running import Try, chosen, run_all
 from ckfunc.cases.tally import tally
-from ckfunc.model.invocation import ConsoleLine, Status
+from ckfunc.model.function import ConsoleLine, Status
 
 
 def cases(count: int) -> list[Case]:

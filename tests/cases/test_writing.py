@@ -13,7 +13,7 @@ from cases.files import SENT, read
 from ckfunc.cases.reading import InvalidCases
 from ckfunc.cases.recording import CannotRecord, free_name, recorded
 from ckfunc.cases.writing import CannotAddCase, case_text, new_file, with_case
-from ckfunc.model.invocation import ApiCall, Invocation, InvocationDetail, Status
+from ckfunc.model.function import ApiCall, Invocation, InvocationDetail, Status
 
 CASE: dict[str, Any] = {
     "name": "invocation 7",

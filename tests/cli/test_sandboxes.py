@@ -15,9 +15,9 @@ from ckfunc.cli.sandboxes import MOST_PROCESSES, NoHandler, Sandbox
 from ckfunc.emulator.emulator import Emulator
 from ckfunc.emulator.store.seeds import SeedRefused
 from ckfunc.model.execution import Limits, Steady
-from ckfunc.model.invocation import ConsoleLine, Status
+from ckfunc.model.function import ConsoleLine, Status
+from ckfunc.model.job import Seed
 from ckfunc.model.project import Script
-from ckfunc.model.seed import Seed
 from ckfunc.model.trial import Ran, Scripts
 from ckfunc.wire.seeds import read_seed
 

@@ -13,7 +13,7 @@ from ckfunc.emulator.data_directory import DATABASE
 from ckfunc.emulator.emulator import Emulator
 from ckfunc.emulator.store import messages, reactions, receipts
 from ckfunc.emulator.store.database import connect
-from ckfunc.model.annotation import Emoji
+from ckfunc.model.chat import Emoji
 from ckfunc.wire.seeds import read_seed
 
 SEED = {

@@ -11,10 +11,9 @@ from urllib.parse import parse_qs, urlsplit
 
 from support.loopback import Reply, Request
 
-from ckfunc.model.application import Application
+from ckfunc.model.application import Application, Dependency, Runtime
 from ckfunc.model.function import Function, FunctionVersion
 from ckfunc.model.page import Page
-from ckfunc.model.runtime import Dependency, Runtime
 from ckfunc.wire.applications import write_application
 from ckfunc.wire.functions import read_new_function, write_function, write_version
 from ckfunc.wire.links import Links

@@ -16,7 +16,7 @@ from ckfunc.emulator.dispatch.recording import MOST_BODY_BYTES, MOST_CALLS
 from ckfunc.emulator.store import invocations
 from ckfunc.emulator.store.database import open_database
 from ckfunc.emulator.store.schema import MIGRATIONS, SCHEMA
-from ckfunc.model.invocation import ApiCall
+from ckfunc.model.function import ApiCall
 
 TYPE = "some.event"
 FETCH = """

@@ -22,7 +22,7 @@ from ckfunc.emulator.store.database import open_database
 from ckfunc.emulator.store.schema import SCHEMA
 from ckfunc.emulator.store.seeds import SeedRefused
 from ckfunc.emulator.store.trouble import UnusableDatabase
-from ckfunc.model.seed import Seed, Seeded
+from ckfunc.model.job import Seed, Seeded
 from ckfunc.wire.seeds import MalformedSeed, read_seed
 
 FILE = {"url": "https://example.com/a.txt", "name": "a.txt", "contentType": "text/plain", "size": 1}

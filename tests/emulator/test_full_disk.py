@@ -24,8 +24,7 @@ from ckfunc.emulator.store.schema import SCHEMA
 from ckfunc.emulator.store.steps import run
 from ckfunc.emulator.store.trouble import trouble_with
 from ckfunc.model.execution import Compiled, Environment, HandlerVersion, Outcome, Steady
-from ckfunc.model.function import NewFunction
-from ckfunc.model.invocation import ConsoleLine, Status
+from ckfunc.model.function import ConsoleLine, NewFunction, Status
 
 SERVE = """
 import resource

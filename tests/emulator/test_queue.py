@@ -19,8 +19,7 @@ from ckfunc.emulator.store.database import Database, open_database
 from ckfunc.emulator.store.paging import PageRequest
 from ckfunc.emulator.store.schema import SCHEMA
 from ckfunc.model.execution import Compiled, Environment, HandlerVersion, Outcome, Steady
-from ckfunc.model.function import NewFunction
-from ckfunc.model.invocation import ConsoleLine, Invocation, Status
+from ckfunc.model.function import ConsoleLine, Invocation, NewFunction, Status
 
 
 class Verbatim:

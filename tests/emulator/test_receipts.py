@@ -6,7 +6,7 @@ from support.calls import answered, explanation, items, send
 
 from ckfunc.emulator.store import messages, reactions, receipts
 from ckfunc.emulator.store.database import Database
-from ckfunc.model.annotation import Emoji
+from ckfunc.model.chat import Emoji
 
 SUMMARIES = "application/message-read-receipt-summaries"
 THUMBS_UP = Emoji("👍", "thumbs up sign", ("+1", "thumbsup"), ("approve", "ok"))

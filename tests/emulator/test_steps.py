@@ -28,7 +28,7 @@ from ckfunc.emulator.store.paging import PageRequest
 from ckfunc.emulator.store.schema import MIGRATIONS, SCHEMA
 from ckfunc.emulator.store.staging import Turn
 from ckfunc.emulator.store.steps import Steps, run
-from ckfunc.model.channel import ChannelType
+from ckfunc.model.chat import ChannelType
 from ckfunc.model.job import ChannelImport, JobType, MemberImport, MessageImport, UserImport
 from ckfunc.model.page import Cursor, Relation
 from ckfunc.wire.seeds import read_seed

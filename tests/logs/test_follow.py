@@ -15,7 +15,7 @@ from ckfunc.logs.follow import follow
 from ckfunc.logs.listing import Listing
 from ckfunc.logs.pace import LOOPBACK, REMOTE, Pace, backoff_s
 from ckfunc.logs.tail import KEPT
-from ckfunc.model.invocation import Status
+from ckfunc.model.function import Status
 
 EVERY_ROUND = Pace(quick_s=0.1, idle_s=0.4, functions_s=0.0, per_function_s=0.0)
 

@@ -10,7 +10,7 @@ from support.loopback import Reply, Request
 from ckfunc.base.errors import ServiceTrouble
 from ckfunc.logs.entries import Entry, Gap
 from ckfunc.logs.recent import recent
-from ckfunc.model.invocation import Status
+from ckfunc.model.function import Status
 
 
 def ids(served: Served, **wanted: Any) -> list[int]:

@@ -17,8 +17,7 @@ from ckfunc.logs.follow import follow
 from ckfunc.logs.format import lines
 from ckfunc.logs.pace import Pace
 from ckfunc.logs.recent import recent
-from ckfunc.model.function import NewFunction
-from ckfunc.model.invocation import Status
+from ckfunc.model.function import NewFunction, Status
 
 HANDLER = """
 async function handleEvent(event: any) {

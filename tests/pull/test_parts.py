@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 from ckfunc.manifest.example import example_text
 from ckfunc.manifest.interpolation import expand
 from ckfunc.manifest.tree import Mapping, Scalar, parse
+from ckfunc.model.application import Dependency, Runtime
 from ckfunc.model.function import Function, FunctionVersion
 from ckfunc.model.project import Project, Script, Target, WantedFunction, WantedRuntime
-from ckfunc.model.runtime import Dependency, Runtime
 from ckfunc.pull.base import Base, keep_base, read_base
 from ckfunc.pull.fresh import fresh_project
 from ckfunc.pull.names import handler_paths

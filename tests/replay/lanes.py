@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from ckfunc.model.execution import Steady
-from ckfunc.model.invocation import ApiCall, Invocation, Status
+from ckfunc.model.function import ApiCall, Invocation, Status
 from ckfunc.replay.documents import Observed
 from ckfunc.replay.report import Replay
 from ckfunc.replay.run import Open, Pair, replay

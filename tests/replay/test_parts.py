@@ -11,8 +11,8 @@ import pytest
 from replay.lanes import PythonLane, World, opening, recorded, replayed
 
 from ckfunc.base.text import plain_text
-from ckfunc.model.channel import ChannelType
-from ckfunc.model.invocation import ApiCall, Status
+from ckfunc.model.chat import ChannelType
+from ckfunc.model.function import ApiCall, Status
 from ckfunc.replay.calls import paired, shape
 from ckfunc.replay.changes import ABSENT, MOST, changes, differences, kind
 from ckfunc.replay.documents import Observed, document_of

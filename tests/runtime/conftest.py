@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from ckfunc.model.execution import ApiAccess, Compiled, Environment, HandlerVersion, Limits, Outcome
-from ckfunc.model.invocation import ConsoleLine
+from ckfunc.model.function import ConsoleLine
 from ckfunc.runtime.compiler import Compiler
 from ckfunc.runtime.pool import Hosts
 

@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from ckfunc.model.execution import Limits
-from ckfunc.model.invocation import ConsoleLine
+from ckfunc.model.function import ConsoleLine
 
 
 def lines(outcome):

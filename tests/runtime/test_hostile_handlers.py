@@ -8,7 +8,7 @@ import pytest
 
 from ckfunc.base.nesting import DEEPEST
 from ckfunc.model.execution import Limits
-from ckfunc.model.invocation import ConsoleLine
+from ckfunc.model.function import ConsoleLine
 from ckfunc.runtime.answers import read_answer, read_line, request_of
 from ckfunc.runtime.frames import BrokenStream
 

@@ -12,7 +12,7 @@ from support.typescript import tsc
 
 from ckfunc.base.errors import DependenciesFailed
 from ckfunc.base.files import cache_dir, link_directory, link_target
-from ckfunc.model.runtime import DEFAULT_PACKAGES
+from ckfunc.model.application import DEFAULT_PACKAGES
 from ckfunc.runtime.install import install
 from ckfunc.scaffold.packages import (
     Packages,

@@ -5,8 +5,7 @@ from typing import Any
 
 import pytest
 
-from ckfunc.model.message import NewMessage
-from ckfunc.model.notification import NotificationType
+from ckfunc.model.chat import NewMessage, NotificationType
 from ckfunc.model.user import User
 from ckfunc.wire import applications, channels, functions, invocations, messages, notifications, pages, runtimes, users
 from ckfunc.wire.links import Links, application_id_in

@@ -21,9 +21,7 @@ from ckfunc.emulator.store import runtime as stored_runtime
 from ckfunc.emulator.store.database import Database
 from ckfunc.emulator.store.trouble import trouble_with
 from ckfunc.model.execution import Compiled, Environment, HandlerError, HandlerVersion, Outcome, Steady
-from ckfunc.model.function import Function, FunctionVersion
-from ckfunc.model.invocation import ConsoleLine, Invocation, InvocationDetail
-from ckfunc.model.limits import KEPT_INVOCATIONS
+from ckfunc.model.function import KEPT_INVOCATIONS, ConsoleLine, Function, FunctionVersion, Invocation, InvocationDetail
 
 MOST_WAITING = 10_000
 """Events that may wait for their run; further ones fail at once."""

@@ -14,7 +14,7 @@ from ckfunc.emulator.http.multipart import Part
 from ckfunc.emulator.http.problems import Refused
 from ckfunc.emulator.store import invocations
 from ckfunc.emulator.store.database import Database
-from ckfunc.model.invocation import ApiCall
+from ckfunc.model.function import ApiCall
 
 MOST_CALLS = 200
 """Requests that are kept of one run; further ones are counted."""

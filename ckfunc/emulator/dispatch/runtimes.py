@@ -9,8 +9,8 @@ from ckfunc.emulator.store import runtime
 from ckfunc.emulator.store.application import APPLICATION_ID
 from ckfunc.emulator.store.database import Database
 from ckfunc.emulator.store.runtime import StoredRuntime
+from ckfunc.model.application import DEFAULT_PACKAGES, PLATFORM_PREFIX, Dependency, Runtime
 from ckfunc.model.execution import ApiAccess, Compiled, Environment
-from ckfunc.model.runtime import DEFAULT_PACKAGES, PLATFORM_PREFIX, Dependency, Runtime
 from ckfunc.wire.runtimes import own
 
 RUNTIME_ID = 1

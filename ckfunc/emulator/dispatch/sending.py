@@ -5,9 +5,7 @@ from __future__ import annotations
 from ckfunc.emulator.dispatch.dispatcher import Dispatcher
 from ckfunc.emulator.store import channels, functions, messages, notifications
 from ckfunc.emulator.store.database import Database
-from ckfunc.model.message import Message, NewMessage
-from ckfunc.model.notification import Notification
-from ckfunc.model.thread import Thread
+from ckfunc.model.chat import Message, NewMessage, Notification, Thread
 from ckfunc.model.user import User
 from ckfunc.wire.channels import write_channel
 from ckfunc.wire.links import Links

@@ -10,7 +10,7 @@ from ckfunc.emulator.dispatch.dispatcher import Dispatcher, Run
 from ckfunc.emulator.store import application, users
 from ckfunc.emulator.store.database import Database
 from ckfunc.model.execution import Steady
-from ckfunc.model.invocation import ConsoleLine
+from ckfunc.model.function import ConsoleLine
 from ckfunc.model.user import User
 
 START_SESSION = "user.attempted.start_session"

@@ -15,7 +15,7 @@ from ckfunc.emulator.resources import references
 from ckfunc.emulator.resources.services import Services
 from ckfunc.emulator.resources.turns import result, taken
 from ckfunc.emulator.store import application, channels, users
-from ckfunc.model.channel import ChannelType
+from ckfunc.model.chat import ChannelType
 from ckfunc.wire.applications import write_application
 from ckfunc.wire.channels import DIRECT_MEMBERS_LIMIT, patched_channel, read_new_channel, write_channel
 from ckfunc.wire.users import read_reference, write_user

@@ -8,7 +8,7 @@ from ckfunc.emulator.http.routing import Access, Route
 from ckfunc.emulator.resources import references
 from ckfunc.emulator.resources.services import Services
 from ckfunc.emulator.store import messages, receipts
-from ckfunc.model.message import Message
+from ckfunc.model.chat import Message
 from ckfunc.model.user import User, UserReference
 from ckfunc.wire.messages import write_message
 from ckfunc.wire.reading import required, resource

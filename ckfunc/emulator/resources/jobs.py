@@ -17,7 +17,7 @@ from ckfunc.emulator.resources import references
 from ckfunc.emulator.resources.services import Services
 from ckfunc.emulator.store import analytics, imports, jobs
 from ckfunc.emulator.store.steps import Steps
-from ckfunc.model.channel import ChannelType
+from ckfunc.model.chat import ChannelType
 from ckfunc.model.job import Job, JobType
 from ckfunc.wire.jobs import (
     read_channel_import,

@@ -20,9 +20,7 @@ from ckfunc.emulator.resources.services import Services
 from ckfunc.emulator.resources.turns import result, taken
 from ckfunc.emulator.store import application, files, messages, threads
 from ckfunc.emulator.store.files import StoredFile
-from ckfunc.model.channel import Channel
-from ckfunc.model.message import File, FileType, NewMessage
-from ckfunc.model.thread import Thread
+from ckfunc.model.chat import Channel, File, FileType, NewMessage, Thread
 from ckfunc.wire.applications import write_application
 from ckfunc.wire.messages import patched_message, read_new_file_message, read_new_message, write_message
 from ckfunc.wire.threads import write_thread

@@ -5,9 +5,7 @@ from __future__ import annotations
 from ckfunc.emulator.http.problems import Missing
 from ckfunc.emulator.store import channels, messages, threads, users
 from ckfunc.emulator.store.database import Database
-from ckfunc.model.channel import Channel
-from ckfunc.model.message import Message
-from ckfunc.model.thread import Thread
+from ckfunc.model.chat import Channel, Message, Thread
 from ckfunc.model.user import User, UserReference
 
 

@@ -12,7 +12,7 @@ from ckfunc.emulator.http.routing import MEBIBYTE, Route
 from ckfunc.emulator.resources.services import Services
 from ckfunc.emulator.store import runtime
 from ckfunc.manifest.fitting import dependency_mistake
-from ckfunc.model.runtime import DEFAULT_PACKAGES, Dependency
+from ckfunc.model.application import DEFAULT_PACKAGES, Dependency
 from ckfunc.wire.runtimes import read_dependencies, read_environment, read_script, write_runtime
 
 

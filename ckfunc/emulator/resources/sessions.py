@@ -14,8 +14,7 @@ from ckfunc.emulator.resources.services import Services
 from ckfunc.emulator.store import sessions, unread
 from ckfunc.emulator.store.paging import PageRequest
 from ckfunc.model.page import Page
-from ckfunc.model.session import SessionState
-from ckfunc.model.user import UserReference
+from ckfunc.model.user import SessionState, UserReference
 from ckfunc.wire.channels import write_channel
 from ckfunc.wire.pages import write_page
 from ckfunc.wire.reading import required, resource

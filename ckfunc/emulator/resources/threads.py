@@ -9,7 +9,7 @@ from ckfunc.emulator.http.routing import Route
 from ckfunc.emulator.resources import messages, references
 from ckfunc.emulator.resources.services import Services
 from ckfunc.emulator.store.threads import DEEPEST
-from ckfunc.model.thread import ThreadType
+from ckfunc.model.chat import ThreadType
 from ckfunc.wire.channels import write_channel
 from ckfunc.wire.threads import read_event, read_new_keystrokes, write_event, write_keystrokes, write_thread
 

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 from ckfunc.base.clock import parse_timestamp, timestamp
 from ckfunc.emulator.store.database import Database
-from ckfunc.model.application import Application, Settings
+from ckfunc.model.application import Application, ApplicationSettings
 
 APPLICATION_ID = 1
 
@@ -38,13 +38,13 @@ def get(database: Database) -> Application:
     return Application(row["id"], row["key"], parse_timestamp(row["created_time"]), json.loads(row["properties"]))
 
 
-def settings(database: Database) -> Settings:
+def settings(database: Database) -> ApplicationSettings:
     """Return the application's settings."""
     row = database.execute("SELECT guest_users, user_created_channels FROM application").fetchone()
-    return Settings(guest_users=bool(row[0]), user_created_channels=bool(row[1]))
+    return ApplicationSettings(guest_users=bool(row[0]), user_created_channels=bool(row[1]))
 
 
-def update_settings(database: Database, wanted: Settings) -> None:
+def update_settings(database: Database, wanted: ApplicationSettings) -> None:
     """Replace the application's settings."""
     database.execute(
         "UPDATE application SET guest_users = ?, user_created_channels = ?",

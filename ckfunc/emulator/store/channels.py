@@ -16,7 +16,7 @@ from ckfunc.emulator.store.matching import Condition
 from ckfunc.emulator.store.paging import PageRequest, matching_ids, select_page
 from ckfunc.emulator.store.steps import Steps, listed
 from ckfunc.emulator.store.steps import delete as delete_rows
-from ckfunc.model.channel import Channel, ChannelType, NewChannel
+from ckfunc.model.chat import Channel, ChannelType, NewChannel
 from ckfunc.model.page import Page
 from ckfunc.model.user import User
 

@@ -31,7 +31,7 @@ from ckfunc.emulator.store.staging import (
     write,
 )
 from ckfunc.emulator.store.steps import Steps, listed
-from ckfunc.model.channel import ChannelType
+from ckfunc.model.chat import ChannelType
 from ckfunc.model.job import ChannelImport, MemberImport, MessageImport, UserImport
 from ckfunc.model.user import Presence, UserType
 

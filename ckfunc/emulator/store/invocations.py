@@ -12,7 +12,7 @@ from ckfunc.base.clock import parse_timestamp, timestamp
 from ckfunc.emulator.store.database import Database
 from ckfunc.emulator.store.paging import PageRequest, select_page
 from ckfunc.model.execution import HandlerError, Outcome
-from ckfunc.model.invocation import ApiCall, ConsoleLine, Invocation, InvocationDetail, Status
+from ckfunc.model.function import ApiCall, ConsoleLine, Invocation, InvocationDetail, Status
 from ckfunc.model.page import Page
 
 SCHEMA = """

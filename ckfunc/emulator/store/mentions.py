@@ -10,8 +10,7 @@ from typing import Any
 from ckfunc.base.clock import parse_timestamp
 from ckfunc.emulator.store import users
 from ckfunc.emulator.store.database import Database
-from ckfunc.model.annotation import Mention, MentionType
-from ckfunc.model.channel import Channel, ChannelType
+from ckfunc.model.chat import Channel, ChannelType, Mention, MentionType
 from ckfunc.model.user import User
 from ckfunc.wire.annotations import mention_tags
 

@@ -18,9 +18,8 @@ from ckfunc.emulator.store.paging import PageRequest, select_page
 from ckfunc.emulator.store.steps import ROWS, Steps, batches, listed
 from ckfunc.emulator.store.steps import delete as delete_rows
 from ckfunc.emulator.store.threads import NEXT_ID
-from ckfunc.model.message import Message, MessageType, NewMessage
+from ckfunc.model.chat import Message, MessageType, NewMessage, Thread, ThreadType
 from ckfunc.model.page import CursorPage, Page
-from ckfunc.model.thread import Thread, ThreadType
 from ckfunc.model.user import User
 from ckfunc.wire.messages import read_file, write_file
 

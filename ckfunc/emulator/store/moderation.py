@@ -9,7 +9,7 @@ from ckfunc.base.clock import parse_timestamp, timestamp
 from ckfunc.emulator.store import users
 from ckfunc.emulator.store.database import Database
 from ckfunc.emulator.store.paging import PageRequest, select_page
-from ckfunc.model.membership import Invite, Membership
+from ckfunc.model.chat import Invite, Membership
 from ckfunc.model.page import Page
 from ckfunc.model.user import User
 

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from ckfunc.base.clock import timestamp
 from ckfunc.emulator.store import users
 from ckfunc.emulator.store.database import Database
-from ckfunc.model.annotation import Emoji, ReactionsSummary
+from ckfunc.model.chat import Emoji, ReactionsSummary
 from ckfunc.wire.annotations import read_emoji, write_emoji
 
 SCHEMA = """

@@ -13,8 +13,8 @@ from ckfunc.base.clock import parse_timestamp, timestamp
 from ckfunc.emulator.store import channels, users
 from ckfunc.emulator.store.database import Database
 from ckfunc.emulator.store.paging import PageRequest, select_page
+from ckfunc.model.chat import ReadReceipt, UnreadSummary
 from ckfunc.model.page import Page
-from ckfunc.model.receipt import ReadReceipt, UnreadSummary
 
 SCHEMA = """
 CREATE TABLE read_receipts (

@@ -10,8 +10,8 @@ from ckfunc.base.errors import CkfuncError
 from ckfunc.emulator.store import channels, messages, users
 from ckfunc.emulator.store.database import Database
 from ckfunc.emulator.store.staging import CHANNELS, MESSAGES, USERS, keep, members_of, note, take_back
-from ckfunc.model.channel import ChannelType
-from ckfunc.model.seed import Seed, SeedChannel, Seeded
+from ckfunc.model.chat import ChannelType
+from ckfunc.model.job import Seed, SeedChannel, Seeded
 from ckfunc.model.user import User, UserReference
 
 STEP_ROWS = 50

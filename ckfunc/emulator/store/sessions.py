@@ -12,8 +12,7 @@ from ckfunc.emulator.store import users
 from ckfunc.emulator.store.database import Database
 from ckfunc.emulator.store.paging import PageRequest, select_page
 from ckfunc.model.page import Page
-from ckfunc.model.session import ChatSession, SessionState, UserSession
-from ckfunc.model.user import User
+from ckfunc.model.user import ChatSession, SessionState, User, UserSession
 
 # `users.online` repeats whether a user has an open session: every user that is shown needs it.
 SCHEMA = """

@@ -13,8 +13,7 @@ from typing import Any
 
 from ckfunc.base.clock import parse_timestamp, timestamp
 from ckfunc.emulator.store.database import Database
-from ckfunc.model.message import Message
-from ckfunc.model.thread import Thread, ThreadType
+from ckfunc.model.chat import Message, Thread, ThreadType
 
 SCHEMA = """
 CREATE TABLE threads (

@@ -11,7 +11,7 @@ from ckfunc.emulator.store import messages
 from ckfunc.emulator.store.cursors import CursorRequest, select_cursor_page, window
 from ckfunc.emulator.store.database import Database
 from ckfunc.emulator.store.receipts import IS_UNREAD
-from ckfunc.model.message import Message
+from ckfunc.model.chat import Message
 from ckfunc.model.page import CursorPage
 
 HAS_UNREAD = (

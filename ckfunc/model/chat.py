@@ -1,0 +1,274 @@
+"""Channels, messages, threads, receipts and notifications."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from ckfunc.model.user import User, UserReference
+
+
+class MentionType(StrEnum):
+    """What a message mentions."""
+
+    CHANNEL = "CHANNEL"
+    USER = "USER"
+
+
+@dataclass(frozen=True, slots=True)
+class Mention:
+    """A user or channel named in a text. `tag` is the text from `start` up to `end`, counted in UTF-16 units."""
+
+    type: MentionType
+    tag: str
+    start: int
+    end: int
+    user: User | None = None
+    channel: Channel | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Emoji:
+    """An emoji; `aliases` are its short names."""
+
+    character: str
+    description: str
+    aliases: tuple[str, ...] = ()
+    tags: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ReactionsSummary:
+    """Who reacted to a message with one emoji."""
+
+    emoji: Emoji
+    users: tuple[User, ...]
+
+
+class MessageType(StrEnum):
+    """What a message holds; the system's messages have no user."""
+
+    TEXT = "TEXT"
+    FILE = "FILE"
+    SYSTEM_TEXT = "SYSTEM_TEXT"
+    SYSTEM_FILE = "SYSTEM_FILE"
+
+    @property
+    def is_file(self) -> bool:
+        """Whether the message holds a file instead of a body."""
+        return self in (MessageType.FILE, MessageType.SYSTEM_FILE)
+
+    @property
+    def is_system(self) -> bool:
+        """Whether the message was sent by the system."""
+        return self in (MessageType.SYSTEM_TEXT, MessageType.SYSTEM_FILE)
+
+
+class FileType(StrEnum):
+    """Who keeps a file."""
+
+    HOSTED = "HOSTED"
+    EXTERNAL = "EXTERNAL"
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    """A file attached to a message. The address of a hosted one may be relative to the API that serves it."""
+
+    url: str
+    name: str
+    content_type: str
+    size_bytes: int
+    type: FileType = FileType.EXTERNAL
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """A message: `body` for the text types, `file` for the others, `user` for all but the system's.
+
+    `nested_level` is the depth in a tree of threads, 0 for a message that answers no other. `parent_id` is the message
+    that it answers, and `thread_id` the standalone thread that it was sent to.
+    """
+
+    id: int
+    type: MessageType
+    channel_id: int
+    created_time: datetime
+    user: User | None = None
+    body: str | None = None
+    file: File | None = None
+    group_tag: str | None = None
+    last_edited_time: datetime | None = None
+    nested_level: int = 0
+    properties: Mapping[str, Any] = field(default_factory=dict)
+    replies_count: int | None = None
+    report_count: int | None = None
+    mentions: tuple[Mention, ...] = ()
+    reactions: tuple[ReactionsSummary, ...] = ()
+    parent_id: int | None = None
+    thread_id: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class NewMessage:
+    """What is sent to create a message: exactly one of `body` and `file`; without `user` it is the system's."""
+
+    body: str | None = None
+    file: File | None = None
+    user: UserReference | None = None
+    group_tag: str | None = None
+    properties: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def type(self) -> MessageType:
+        """What the message becomes, by what it holds and by whether somebody sends it."""
+        if self.user is None:
+            return MessageType.SYSTEM_TEXT if self.file is None else MessageType.SYSTEM_FILE
+        return MessageType.TEXT if self.file is None else MessageType.FILE
+
+
+class ChannelType(StrEnum):
+    """Who may find and join a channel. A direct one is its members, and has no name."""
+
+    DIRECT = "DIRECT"
+    PUBLIC = "PUBLIC"
+    PRIVATE = "PRIVATE"
+
+
+@dataclass(frozen=True, slots=True)
+class Channel:
+    """A channel. `name` and `display_name` are None for a direct channel, `members` is set for those alone."""
+
+    id: int
+    type: ChannelType
+    created_time: datetime
+    name: str | None = None
+    display_name: str | None = None
+    creator: User | None = None
+    last_received_message: Message | None = None
+    members: tuple[User, ...] = ()
+    properties: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class NewChannel:
+    """What is sent to create a channel. Without a name it gets a random one, without a display name its name."""
+
+    type: ChannelType
+    name: str | None = None
+    display_name: str | None = None
+    creator: UserReference | None = None
+    members: tuple[UserReference, ...] = ()
+    properties: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Membership:
+    """A user who is a member of a channel."""
+
+    channel_id: int
+    user_id: int
+    created_time: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Invite:
+    """A user who was invited to a channel."""
+
+    channel_id: int
+    invitee_id: int
+    created_time: datetime
+
+
+class ThreadType(StrEnum):
+    """What a thread belongs to: its channel, nothing else, or the message that it answers."""
+
+    MAIN = "MAIN"
+    STANDALONE = "STANDALONE"
+    MESSAGE = "MESSAGE"
+
+
+@dataclass(frozen=True, slots=True)
+class Thread:
+    """A thread. The thread of a message, which holds the replies to it, has that message's id."""
+
+    id: int
+    type: ThreadType
+    channel_id: int
+    created_time: datetime
+    name: str | None = None
+    properties: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class NewKeystrokes:
+    """Keys that a user types in a thread."""
+
+    keys: str
+    user: UserReference
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelEvent:
+    """A custom event in a channel, triggered by a user or by the system; it is not kept."""
+
+    type: str
+    properties: Mapping[str, Any]
+    user: User | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ReadReceipt:
+    """A message that a user has read."""
+
+    message_id: int
+    user: User
+    created_time: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class UnreadSummary:
+    """How many messages of a channel one of its members has not read."""
+
+    user: User
+    channel: Channel
+    count: int
+
+
+class NotificationType(StrEnum):
+    """What happened."""
+
+    SYSTEM_SENT_MESSAGE = "SYSTEM:SENT:MESSAGE"
+    USER_SENT_MESSAGE = "USER:SENT:MESSAGE"
+    USER_MENTIONED_CHANNEL = "USER:MENTIONED:CHANNEL"
+    USER_MENTIONED_USER = "USER:MENTIONED:USER"
+    USER_REPLIED_TO_MESSAGE = "USER:REPLIED_TO:MESSAGE"
+
+
+@dataclass(frozen=True, slots=True)
+class NotificationData:
+    """What a notification is about; which of the last three is set follows from the type."""
+
+    type: NotificationType
+    message: Message
+    mentioned_channel: Channel | None = None
+    mentioned_user: User | None = None
+    parent: Message | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Notification:
+    """A notification for the user `recipient_id`; `read_time` is None until it is read."""
+
+    id: int
+    recipient_id: int
+    title: str
+    body: str
+    data: NotificationData
+    created_time: datetime
+    channel: Channel | None = None
+    muted: bool = False
+    read_time: datetime | None = None
