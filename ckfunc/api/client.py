@@ -16,13 +16,19 @@ from ckfunc.base.errors import UnreadableAnswer
 from ckfunc.model.application import PLATFORM_PREFIX, Application, ApplicationSettings, Runtime
 from ckfunc.model.function import Function, FunctionVersion, Invocation, NewFunction
 from ckfunc.model.page import Page
-from ckfunc.wire.applications import read_application, read_settings, write_settings
+from ckfunc.wire.applications import (
+    own,
+    read_application,
+    read_runtime,
+    read_settings,
+    write_dependencies,
+    write_script,
+    write_settings,
+)
 from ckfunc.wire.dialects import dialect_of
-from ckfunc.wire.functions import read_function, read_version, write_new_function
-from ckfunc.wire.invocations import read_invocation
-from ckfunc.wire.pages import read_page
+from ckfunc.wire.functions import read_function, read_invocation, read_version, write_new_function
+from ckfunc.wire.links import read_page
 from ckfunc.wire.reading import Malformed
-from ckfunc.wire.runtimes import own, read_runtime, write_dependencies, write_script
 
 T = TypeVar("T")
 

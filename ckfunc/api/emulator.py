@@ -9,7 +9,7 @@ from ckfunc.api.client import Client, reading
 from ckfunc.base.errors import RequestRejected
 from ckfunc.model.function import InvocationDetail
 from ckfunc.model.job import Seeded
-from ckfunc.wire.invocations import read_detail
+from ckfunc.wire.functions import read_detail
 from ckfunc.wire.reading import required, resource
 from ckfunc.wire.seeds import read_seeded
 

@@ -71,7 +71,7 @@ def _write_confirmed(app: App, method: str, path: str) -> bool:
 
 def _found_nothing(client: Client, method: str, path: str) -> str | None:
     """Return a hint for a path at which there is nothing: which one was meant, None for one that the API has."""
-    from ckfunc.wire.contract.operations import operations
+    from ckfunc.wire.contract import operations
 
     asked = f"/{path.partition('?')[0].strip('/').removeprefix('v1/')}"
     known = {one.path: re.compile(re.sub(r"\\{[^}]*\\}", "[^/]+", re.escape(one.path))) for one in operations()}

@@ -18,7 +18,7 @@ from ckfunc.logs.entries import Entry, Gap, Item, Recovered, Trouble
 from ckfunc.logs.format import json_line, lines, notice, whole
 from ckfunc.logs.since import parse_since
 from ckfunc.model.function import Status
-from ckfunc.wire.invocations import read_detail, read_invocation
+from ckfunc.wire.functions import read_detail, read_invocation
 
 if TYPE_CHECKING:
     from ckfunc.api import Client

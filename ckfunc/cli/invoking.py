@@ -21,7 +21,7 @@ from ckfunc.cli.output import USUAL_COLUMNS, Segment
 from ckfunc.logs.format import call_lines, console_lines, failure_lines
 from ckfunc.model.execution import Limits
 from ckfunc.model.function import ConsoleLine, Status
-from ckfunc.wire.invocations import write_call
+from ckfunc.wire.functions import write_call
 
 if TYPE_CHECKING:
     from ckfunc.model.function import Invocation

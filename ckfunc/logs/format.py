@@ -11,7 +11,7 @@ from ckfunc.base.clock import timestamp
 from ckfunc.base.text import Line, beneath_message, cells, cut, is_frame, plain, printable
 from ckfunc.logs.entries import Entry, Gap, Item, Recovered, Trouble
 from ckfunc.model.function import ConsoleLine, Invocation, InvocationDetail, Status
-from ckfunc.wire.invocations import write_call
+from ckfunc.wire.functions import write_call
 
 _INDENT = "  "
 _FRAME_INDENT = "    "

@@ -12,7 +12,7 @@ from functools import cache
 from typing import Any
 
 from ckfunc.scaffold.typescript import Writer, comment, method
-from ckfunc.wire.contract.operations import Operation, operations, schemas
+from ckfunc.wire.contract import Operation, operations, schemas
 from ckfunc.wire.dialects import JSON, camel
 
 # Schema to TypeScript name, in the order of the file. A schema that is not here is written where it is used.

@@ -1,4 +1,7 @@
-"""Channels, to and from JSON."""
+"""Channels and their members, threads, events and read receipts, to and from JSON.
+
+Memberships and invites have no id, only links.
+"""
 
 from __future__ import annotations
 
@@ -6,17 +9,31 @@ from dataclasses import replace
 from typing import Any
 
 from ckfunc.base.clock import timestamp
-from ckfunc.model.chat import Channel, ChannelType, NewChannel
-from ckfunc.wire.links import Links
+from ckfunc.model.chat import (
+    Channel,
+    ChannelEvent,
+    ChannelType,
+    Invite,
+    Membership,
+    NewChannel,
+    NewKeystrokes,
+    ReadReceipt,
+    Thread,
+    ThreadType,
+    UnreadSummary,
+)
+from ckfunc.model.user import User, UserReference
+from ckfunc.wire.links import Links, linked_id
 from ckfunc.wire.messages import read_message, write_embedded_message
-from ckfunc.wire.patches import fields, patched_data
 from ckfunc.wire.reading import (
     Malformed,
     choice,
+    fields,
     label,
     moment,
     optional,
     optional_label,
+    patched_data,
     required,
     resource,
     user_data,
@@ -124,3 +141,125 @@ def patched_channel(channel: Channel, patch: Any) -> Channel:
             raise Malformed("field 'displayName' cannot be set: a direct channel has no name")
         display_name = label(found, "displayName")
     return replace(channel, display_name=display_name, properties=patched_data(channel.properties, found))
+
+
+def write_membership(membership: Membership, links: Links) -> dict[str, Any]:
+    """Return a membership as the platform shows it, in canonical spelling."""
+    channel = f"channels/{membership.channel_id}"
+    user = membership.user_id
+    at = links.to(user=f"users/{user}", channel=channel, member=f"{channel}/members/{user}")
+    return {"createdTime": timestamp(membership.created_time), "_links": at}
+
+
+def read_membership(document: Any) -> Membership:
+    """Read a membership in either spelling; raises Malformed."""
+    found = resource(document, "membership")
+    return Membership(linked_id(found, "channel"), linked_id(found, "user"), moment(found, "createdTime"))
+
+
+def write_invite(invite: Invite, links: Links) -> dict[str, Any]:
+    """Return an invite as the platform shows it, in canonical spelling."""
+    at = links.to(invitee=f"users/{invite.invitee_id}", channel=f"channels/{invite.channel_id}")
+    return {"createdTime": timestamp(invite.created_time), "_links": at}
+
+
+def read_invite(document: Any) -> Invite:
+    """Read an invite in either spelling; raises Malformed."""
+    found = resource(document, "invite")
+    return Invite(linked_id(found, "channel"), linked_id(found, "invitee"), moment(found, "createdTime"))
+
+
+def read_new_invite(document: Any) -> UserReference:
+    """Read the body that invites a user, and return who that is. Raises Malformed."""
+    return read_reference(required(resource(document, "invite"), "user", dict), "field 'user'")
+
+
+KEYS_LIMIT = 64 * 1024
+"""How many characters of keystrokes are taken at once. The platform documents no limit; this one is ours."""
+
+
+def write_thread(thread: Thread, links: Links) -> dict[str, Any]:
+    """Return a thread as the platform shows it, in canonical spelling."""
+    document: dict[str, Any] = {"id": thread.id, "type": thread.type.value}
+    if thread.name is not None:
+        document["name"] = thread.name
+    return {
+        **document,
+        "properties": dict(thread.properties),
+        "createdTime": timestamp(thread.created_time),
+        "_links": links.to(self=f"threads/{thread.id}", channel=f"channels/{thread.channel_id}"),
+    }
+
+
+def read_thread(document: Any) -> Thread:
+    """Read a thread in either spelling; raises Malformed."""
+    found = resource(document, "thread")
+    return Thread(
+        id=required(found, "id", int),
+        type=choice(found, "type", ThreadType),
+        channel_id=linked_id(found, "channel"),
+        created_time=moment(found, "createdTime"),
+        name=optional(found, "name", str),
+        properties=user_data(found),
+    )
+
+
+def read_new_keystrokes(document: Any) -> NewKeystrokes:
+    """Read the body that sends keystrokes for a user; no keys at all are an empty text. Raises Malformed."""
+    found = resource(document, "keystrokes")
+    keys = required(found, "keys", str)
+    if keys.strip():
+        keys = label(found, "keys", limit=KEYS_LIMIT)
+    return NewKeystrokes(keys, read_reference(required(found, "user", dict), "field 'user'"))
+
+
+def write_keystrokes(keys: str, user: User, channel_id: int, links: Links) -> dict[str, Any]:
+    """Return keystrokes as the platform repeats them, in canonical spelling."""
+    at = links.to(user=f"users/{user.id}", channel=f"channels/{channel_id}")
+    return {"keys": keys, "username": user.name, "_links": at}
+
+
+def read_event(document: Any) -> ChannelEvent:
+    """Read a custom channel event, or the body that sends one, in either spelling; raises Malformed."""
+    found = resource(document, "event")
+    user = optional(found, "user", dict)
+    return ChannelEvent(
+        type=label(found, "type"),
+        properties=required(found, "properties", dict),
+        user=None if user is None else read_user(user),
+    )
+
+
+def write_event(event: ChannelEvent, links: Links) -> dict[str, Any]:
+    """Return a custom channel event as the platform shows it, in canonical spelling."""
+    document: dict[str, Any] = {"type": event.type, "properties": dict(event.properties)}
+    if event.user is not None:
+        document["user"] = write_embedded_user(event.user, links)
+    return {**document, "_links": links.to()}
+
+
+def write_receipt(receipt: ReadReceipt, links: Links) -> dict[str, Any]:
+    """Return a read receipt as the platform shows it, in canonical spelling."""
+    return {
+        "user": write_embedded_user(receipt.user, links),
+        "createdTime": timestamp(receipt.created_time),
+        "_links": links.to(user=f"users/{receipt.user.id}", message=f"messages/{receipt.message_id}"),
+    }
+
+
+def read_receipt(document: Any) -> ReadReceipt:
+    """Read a read receipt in either spelling; raises Malformed."""
+    found = resource(document, "receipt")
+    return ReadReceipt(
+        linked_id(found, "message"), read_user(required(found, "user", dict)), moment(found, "createdTime")
+    )
+
+
+def write_unread_summary(summary: UnreadSummary, links: Links) -> dict[str, Any]:
+    """Return how much a member has not read of a channel, in canonical spelling."""
+    return {
+        "user": write_embedded_user(summary.user, links),
+        "channel": write_embedded_channel(summary.channel, links),
+        "count": summary.count,
+        "_links": links.to(user=f"users/{summary.user.id}", channel=f"channels/{summary.channel.id}"),
+    }

@@ -1,13 +1,17 @@
-"""Where a resource's HAL links point: every one lies under its application's address."""
+"""HAL links of resources, and pages of lists.
+
+Every link lies under its application's address.
+"""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from typing import Any
-from urllib.parse import quote_plus
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeVar
+from urllib.parse import parse_qs, quote_plus, urlencode, urlsplit
 
-from ckfunc.wire.reading import Malformed
+from ckfunc.model.page import CursorPage, Page, Relation
+from ckfunc.wire.reading import Malformed, optional, required, resource
 
 _APPLICATION = re.compile(r"/applications/(\d+)(?:/|$)")
 
@@ -57,3 +61,97 @@ def linked_id(document: Mapping[str, Any], relation: str) -> int:
     if not (tail.isascii() and tail.isdecimal()):
         raise Malformed(f"the link {relation!r} is missing, or names no id")
     return int(tail)
+
+
+T = TypeVar("T")
+
+
+def write_page(name: str, page: Page[Any], items: list[Any], href: str, query: Sequence[tuple[str, str]]) -> Any:
+    """Return a page of already written `items` under `_embedded.name`.
+
+    `query` holds the list's own filters and sort; a list of one page has a `self` link alone.
+    """
+    last = max(page.total_pages - 1, 0)
+
+    def link(number: int) -> dict[str, str]:
+        return {"href": f"{href}?{urlencode([*query, ('page', str(number)), ('size', str(page.size))])}"}
+
+    links = {"self": link(page.number)}
+    if page.total_pages > 1:
+        links = {"first": link(0), **links}
+        if page.number < last:
+            links["next"] = link(page.number + 1)
+        links["last"] = link(last)
+    return {
+        "_embedded": {name: items},
+        "_links": links,
+        "page": {
+            "size": page.size,
+            "totalElements": page.total_elements,
+            "totalPages": page.total_pages,
+            "number": page.number,
+        },
+    }
+
+
+def read_page(document: Any, name: str, read: Callable[[Any], T]) -> Page[T]:
+    """Read a page in either spelling, each item with `read`; an empty page may leave `_embedded` out."""
+    found = resource(document, "page")
+    numbers = resource(required(found, "page", dict), "page")
+    embedded = optional(found, "_embedded", dict) or {}
+    items = embedded.get(name) or []
+    return Page(
+        items=tuple(read(item) for item in items),
+        number=required(numbers, "number", int),
+        size=required(numbers, "size", int),
+        total_elements=required(numbers, "totalElements", int),
+        total_pages=required(numbers, "totalPages", int),
+    )
+
+
+def write_cursor_page(
+    name: str, page: CursorPage[Any], items: list[Any], href: str, query: Sequence[tuple[str, str]] = ()
+) -> dict[str, Any]:
+    """Return a cursor page of already written `items` under `_embedded.name`; the last page has no `next` link.
+
+    `query` holds the list's own filters. The links share one cursor and differ in `relation`. The block `page` repeats
+    it as strings, as both of the vendor's clients declare it, for callers that do not take links apart.
+    """
+    cursor = [] if page.start is None else [("start", str(page.start)), ("next", str(page.next))]
+
+    def link(relation: Relation) -> dict[str, str]:
+        parts = [*cursor, ("size", str(page.size)), ("relation", relation.value), *query]
+        return {"href": f"{href}?{urlencode(parts)}"}
+
+    links = {"self": link(Relation.SELF)}
+    block: dict[str, Any] = {"size": page.size}
+    if page.start is not None:
+        block["start"] = str(page.start)
+    if page.has_next:
+        links["next"] = link(Relation.NEXT)
+        block["next"] = str(page.next)
+    return {"_embedded": {name: items}, "_links": links, "page": block}
+
+
+def read_cursor_page(document: Any, name: str, read: Callable[[Any], T]) -> CursorPage[T]:
+    """Read a cursor page in either spelling, each item with `read`; its cursor is taken from its links."""
+    found = resource(document, "page")
+    embedded = optional(found, "_embedded", dict) or {}
+    links = optional(found, "_links", dict) or {}
+    cursor = _cursor_of(links.get("next") or links.get("self"))
+    return CursorPage(
+        items=tuple(read(item) for item in embedded.get(name) or []),
+        size=required(resource(required(found, "page", dict), "page"), "size", int),
+        start=cursor.get("start"),
+        next=cursor.get("next"),
+        has_next="next" in links,
+    )
+
+
+def _cursor_of(link: Any) -> dict[str, int]:
+    href = link.get("href") if isinstance(link, dict) else None
+    found = parse_qs(urlsplit(href).query) if isinstance(href, str) else {}
+    try:
+        return {name: int(found[name][0]) for name in ("start", "next") if name in found}
+    except ValueError:
+        raise Malformed("a page link has a cursor that is no number") from None

@@ -1,4 +1,4 @@
-"""Users and references to them, to and from JSON."""
+"""Users and their sessions, to and from JSON."""
 
 from __future__ import annotations
 
@@ -6,10 +6,22 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from ckfunc.model.user import CallStatus, NewUser, Presence, User, UserReference, UserType
-from ckfunc.wire.links import Links
-from ckfunc.wire.patches import fields, patched_data
-from ckfunc.wire.reading import Malformed, choice, label, optional, required, resource, user_data
+from ckfunc.base.clock import timestamp
+from ckfunc.model.user import CallStatus, ChatSession, NewUser, Presence, User, UserReference, UserSession, UserType
+from ckfunc.wire.links import Links, linked_id
+from ckfunc.wire.reading import (
+    Malformed,
+    choice,
+    fields,
+    label,
+    moment,
+    optional,
+    optional_moment,
+    patched_data,
+    required,
+    resource,
+    user_data,
+)
 
 
 def write_user(user: User, links: Links) -> dict[str, Any]:
@@ -123,3 +135,61 @@ def _is_guest(found: Mapping[str, Any], default: bool = False) -> bool:
     # handler creates users without it.
     given = [required(found, name, bool) for name in ("isGuest", "guest") if found.get(name) is not None]
     return given[0] if given else default
+
+
+def write_user_session(session: UserSession, links: Links) -> dict[str, Any]:
+    """Return a user session as the platform shows it on its own, in canonical spelling."""
+    return {**write_embedded_session(session, links), "_links": links.to(user=f"users/{session.user.id}")}
+
+
+def write_embedded_session(session: UserSession, links: Links) -> dict[str, Any]:
+    """Return a user session as the platform shows it inside chat sessions: without links."""
+    document: dict[str, Any] = {
+        "id": session.id,
+        "user": write_embedded_user(session.user, links),
+        "state": session.state.value,
+        "createdTime": timestamp(session.created_time),
+    }
+    if session.user_agent is not None:
+        document["userAgent"] = session.user_agent
+    if session.end_time is not None:
+        document["endTime"] = timestamp(session.end_time)
+    return document
+
+
+def read_user_session(document: Any) -> UserSession:
+    """Read a user session in either spelling, embedded or not; raises Malformed."""
+    found = resource(document, "user session")
+    return UserSession(
+        id=required(found, "id", int),
+        user=read_user(required(found, "user", dict)),
+        created_time=moment(found, "createdTime"),
+        user_agent=optional(found, "userAgent", str),
+        end_time=optional_moment(found, "endTime"),
+    )
+
+
+def write_chat_session(session: ChatSession, links: Links) -> dict[str, Any]:
+    """Return a chat session as the platform shows it, in canonical spelling."""
+    document: dict[str, Any] = {
+        "id": session.id,
+        "session": write_embedded_session(session.session, links),
+        "state": session.state.value,
+        "createdTime": timestamp(session.created_time),
+    }
+    if session.end_time is not None:
+        document["endTime"] = timestamp(session.end_time)
+    at = {"session": f"user-sessions/{session.session.id}", "channel": f"channels/{session.channel_id}"}
+    return {**document, "_links": links.to(**at)}
+
+
+def read_chat_session(document: Any) -> ChatSession:
+    """Read a chat session in either spelling; raises Malformed."""
+    found = resource(document, "chat session")
+    return ChatSession(
+        id=required(found, "id", int),
+        session=read_user_session(required(found, "session", dict)),
+        channel_id=linked_id(found, "channel"),
+        created_time=moment(found, "createdTime"),
+        end_time=optional_moment(found, "endTime"),
+    )

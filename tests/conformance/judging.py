@@ -12,7 +12,7 @@ from typing import Any
 from jsonschema import Draft202012Validator, FormatChecker, ValidationError
 from jsonschema.validators import extend
 
-from ckfunc.wire.contract.operations import Operation, operations, schemas
+from ckfunc.wire.contract import Operation, operations, schemas
 from ckfunc.wire.dialects import Dialect
 
 OPERATIONS: Mapping[str, Operation] = {one.id: one for one in operations()}

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 from urllib.parse import urlsplit
 
-from ckfunc.wire.contract.operations import schemas
+from ckfunc.wire.contract import schemas
 
 USER_DATA = frozenset({"properties", "args", "result", "environmentVariables", "secret"})
 """Fields whose content is up to the user."""

@@ -18,7 +18,7 @@ from schemathesis.checks import CHECKS, load_all_checks
 
 from ckfunc.emulator.asgi import ROUTES
 from ckfunc.emulator.description.openapi import document, operation_id
-from ckfunc.wire.contract.operations import Operation, operations
+from ckfunc.wire.contract import Operation, operations
 from ckfunc.wire.dialects import Dialect
 
 # One worker of a parallel run takes them all: they share an emulator.

@@ -14,11 +14,9 @@ from support.loopback import Reply, Request
 from ckfunc.model.application import Application, Dependency, Runtime
 from ckfunc.model.function import Function, FunctionVersion
 from ckfunc.model.page import Page
-from ckfunc.wire.applications import write_application
+from ckfunc.wire.applications import read_dependencies, read_environment, read_script, write_application, write_runtime
 from ckfunc.wire.functions import read_new_function, write_function, write_version
-from ckfunc.wire.links import Links
-from ckfunc.wire.pages import write_page
-from ckfunc.wire.runtimes import read_dependencies, read_environment, read_script, write_runtime
+from ckfunc.wire.links import Links, write_page
 
 KEY = "19b458d0-2b50-491c-8f13-65ec12f3978e"
 PLATFORM_DEPENDENCIES = (Dependency("chatkitty-platform-sdk", "1.0.1", default=True),)

@@ -20,7 +20,7 @@ from ckfunc.emulator.description.controls import control_operations, control_sch
 from ckfunc.emulator.description.openapi import document, operation_id
 from ckfunc.emulator.http.routing import Access
 from ckfunc.runtime.node import node_executable
-from ckfunc.wire.contract.operations import Operation, operations, schemas
+from ckfunc.wire.contract import Operation, operations, schemas
 from ckfunc.wire.dialects import snake
 
 ROUTED = {operation_id(route): route for route in ROUTES if route.access is Access.TOKEN}

@@ -18,7 +18,7 @@ from ckfunc.scaffold.project import init
 from ckfunc.scaffold.samples import sample_event, sample_text
 from ckfunc.scaffold.stubs import Scope, scope_of, stale_stubs, stub_files, write_stubs
 from ckfunc.scaffold.typescript import Writer
-from ckfunc.wire.contract.operations import operations, schemas
+from ckfunc.wire.contract import operations, schemas
 
 # The handler that the API document prints for versions 31 to 34 of a function, as it is deployed there.
 DOCUMENTED_HANDLER = """\

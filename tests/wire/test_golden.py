@@ -14,23 +14,7 @@ import pytest
 
 from ckfunc.base.clock import parse_timestamp, timestamp
 from ckfunc.model.function import NewFunction
-from ckfunc.wire import (
-    applications,
-    channels,
-    dialects,
-    functions,
-    invocations,
-    jobs,
-    memberships,
-    messages,
-    notifications,
-    pages,
-    receipts,
-    runtimes,
-    sessions,
-    threads,
-    users,
-)
+from ckfunc.wire import applications, channels, dialects, functions, jobs, links, messages, notifications, users
 from ckfunc.wire.dialects import Dialect, canonical, dialect_of, spelled
 from ckfunc.wire.links import Links
 
@@ -45,21 +29,21 @@ _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d+Z")
 SINGLE: dict[str, tuple[Callable[[Any], Any], Callable[[Any, Links], Any]]] = {
     "application": (applications.read_application, applications.write_application),
     "settings": (applications.read_settings, lambda settings, _: applications.write_settings(settings)),
-    "runtime": (runtimes.read_runtime, runtimes.write_runtime),
+    "runtime": (applications.read_runtime, applications.write_runtime),
     "function": (functions.read_function, lambda one, links: functions.write_function(one, 1, "v0.0.29", links)),
     "version": (functions.read_version, functions.write_version),
-    "invocation": (invocations.read_invocation, invocations.write_invocation),
+    "invocation": (functions.read_invocation, functions.write_invocation),
     "user": (users.read_user, users.write_user),
     "channel": (channels.read_channel, channels.write_channel),
     "message": (messages.read_message, messages.write_message),
     "notification": (notifications.read_notification, notifications.write_notification),
-    "thread": (threads.read_thread, threads.write_thread),
-    "event": (threads.read_event, threads.write_event),
-    "membership": (memberships.read_membership, memberships.write_membership),
-    "invite": (memberships.read_invite, memberships.write_invite),
-    "receipt": (receipts.read_receipt, receipts.write_receipt),
-    "user_session": (sessions.read_user_session, sessions.write_user_session),
-    "chat_session": (sessions.read_chat_session, sessions.write_chat_session),
+    "thread": (channels.read_thread, channels.write_thread),
+    "event": (channels.read_event, channels.write_event),
+    "membership": (channels.read_membership, channels.write_membership),
+    "invite": (channels.read_invite, channels.write_invite),
+    "receipt": (channels.read_receipt, channels.write_receipt),
+    "user_session": (users.read_user_session, users.write_user_session),
+    "chat_session": (users.read_chat_session, users.write_chat_session),
     "job": (jobs.read_job, jobs.write_job),
     "secret": (users.read_secret, lambda secret, _: users.write_secret(secret)),
 }
@@ -85,13 +69,13 @@ def written(resource: str, document: Any) -> Any:
     href = address._replace(query="").geturl()
     rest = [pair for pair in parse_qsl(address.query) if pair[0] not in ("page", "size", "start", "next", "relation")]
     if resource in CURSOR_LISTS:
-        cursor_page = pages.read_cursor_page(document, resource, read)
-        return pages.write_cursor_page(
+        cursor_page = links.read_cursor_page(document, resource, read)
+        return links.write_cursor_page(
             resource, cursor_page, [write(one, LINKS) for one in cursor_page.items], href, rest
         )
     name = EMBEDDED.get(resource, resource)
-    page = pages.read_page(document, name, read)
-    return pages.write_page(name, page, [write(one, LINKS) for one in page.items], href, rest)
+    page = links.read_page(document, name, read)
+    return links.write_page(name, page, [write(one, LINKS) for one in page.items], href, rest)
 
 
 def always_sent(document: Any) -> Any:
@@ -196,21 +180,21 @@ def _request(body: str, document: Any) -> Any:
     if body == "reference":
         return users.write_reference(users.read_reference(document))
     if body == "event":
-        event = threads.read_event(document)
+        event = channels.read_event(document)
         return {"type": event.type, "properties": event.properties}
     if body == "invite":
-        return {"user": users.write_reference(memberships.read_new_invite(document))}
+        return {"user": users.write_reference(channels.read_new_invite(document))}
     if body == "keystrokes":
-        typed = threads.read_new_keystrokes(document)
+        typed = channels.read_new_keystrokes(document)
         return {"keys": typed.keys, "user": users.write_reference(typed.user)}
     if body == "function":
         return functions.write_new_function(functions.read_new_function(document))
     if body == "dependencies":
-        return runtimes.write_dependencies(runtimes.read_dependencies(document))
+        return applications.write_dependencies(applications.read_dependencies(document))
     if body == "environment":
-        return runtimes.read_environment(document)
+        return applications.read_environment(document)
     if body == "script":
-        return runtimes.write_script(runtimes.read_script(document))
+        return applications.write_script(applications.read_script(document))
     if body == "settings":
         return {
             name: value

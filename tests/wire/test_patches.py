@@ -9,8 +9,7 @@ from ckfunc.model.chat import Channel, ChannelType, Message, MessageType
 from ckfunc.model.user import User
 from ckfunc.wire.channels import patched_channel
 from ckfunc.wire.messages import patched_message
-from ckfunc.wire.patches import merge
-from ckfunc.wire.reading import Malformed
+from ckfunc.wire.reading import Malformed, merge
 from ckfunc.wire.users import patched_user
 
 NOW = datetime(2022, 1, 31, tzinfo=UTC)

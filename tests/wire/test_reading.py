@@ -7,7 +7,7 @@ import pytest
 
 from ckfunc.model.chat import NewMessage, NotificationType
 from ckfunc.model.user import User
-from ckfunc.wire import applications, channels, functions, invocations, messages, notifications, pages, runtimes, users
+from ckfunc.wire import applications, channels, functions, links, messages, notifications, users
 from ckfunc.wire.links import Links, application_id_in
 from ckfunc.wire.reading import Malformed, required, resource
 
@@ -75,14 +75,14 @@ FUNCTION = {"id": 1, "type": "call.ended", "enabled": True, "currentVersionNumbe
         ),
         (applications.read_application, {"id": 1, "key": "k", "createdTime": "x"}, "'x'"),
         (applications.read_settings, {"guestUsers": "ON", "userCreatedChannels": "ENABLED"}, "'ON', not ENABLED or"),
-        (invocations.read_invocation, {**INVOCATION, "status": "LOST"}, "'LOST'"),
-        (runtimes.read_runtime, {**RUNTIME, "environmentVariables": {"A": 1}}, "variable 'A' is not a string"),
-        (runtimes.read_dependencies, {}, "the dependencies are not a list"),
-        (runtimes.read_environment, [], "the environment variables are not an object"),
+        (functions.read_invocation, {**INVOCATION, "status": "LOST"}, "'LOST'"),
+        (applications.read_runtime, {**RUNTIME, "environmentVariables": {"A": 1}}, "variable 'A' is not a string"),
+        (applications.read_dependencies, {}, "the dependencies are not a list"),
+        (applications.read_environment, [], "the environment variables are not an object"),
         (functions.read_new_function, {"type": " ", "name": "n"}, "field 'type' is empty"),
-        (lambda page: pages.read_page(page, "users", users.read_user), {"page": 1}, "field 'page' is an integer"),
+        (lambda page: links.read_page(page, "users", users.read_user), {"page": 1}, "field 'page' is an integer"),
         (
-            lambda page: pages.read_cursor_page(page, "users", users.read_user),
+            lambda page: links.read_cursor_page(page, "users", users.read_user),
             {"page": {"size": 1}, "_links": {"next": {"href": "/x?start=a&next=1"}}},
             "a cursor that is no number",
         ),
@@ -131,18 +131,18 @@ def test_an_invocation_detail_may_have_no_duration_yet() -> None:
     for duration in (None, 12.5):
         document = {"id": 1, "console": [{"level": "info", "text": "x"}], "durationMs": duration}
         written = {**document, "calls": [], "callsOmitted": 0}
-        assert invocations.write_detail(invocations.read_detail(document)) == written
+        assert functions.write_detail(functions.read_detail(document)) == written
 
 
 def test_what_a_run_asked_is_read_with_its_bodies_as_they_are() -> None:
     call = {"method": "POST", "path": "/users", "body": {"display_name": "x", "someThing": None}, "status": 201}
     document = {"id": 1, "console": [], "durationMs": 1.0, "calls": [call], "callsOmitted": 3}
-    read = invocations.read_detail(document)
+    read = functions.read_detail(document)
     assert (read.calls[0].body, read.calls_omitted) == (call["body"], 3)
-    assert invocations.write_detail(read) == document
+    assert functions.write_detail(read) == document
     for wrong in ("text", {"method": "GET", "path": "/x"}):
         with pytest.raises(Malformed):
-            invocations.read_detail({**document, "calls": [wrong]})
+            functions.read_detail({**document, "calls": [wrong]})
 
 
 def test_a_function_without_a_name_is_called_by_its_type_and_keeps_its_description() -> None:
@@ -158,16 +158,16 @@ def test_the_application_of_a_runtime_is_found_in_its_links_or_its_environment()
     listed = {**RUNTIME, "_links": [{"rel": "self", "href": "https://x/v1/applications/43"}]}
     told = {**RUNTIME, "environment_variables": {"CHATKITTY_APPLICATION_ID": "44"}, "_links": {"a": 1}}
     del told["environmentVariables"]
-    found = [runtimes.read_runtime(one).application_id for one in (linked, listed, told, RUNTIME)]
+    found = [applications.read_runtime(one).application_id for one in (linked, listed, told, RUNTIME)]
     assert found == [42, 43, 44, None]
     assert application_id_in({"_links": "x"}) is None
 
 
 def test_an_empty_page_may_leave_its_list_out() -> None:
     numbers = {"size": 5, "totalElements": 0, "totalPages": 0, "number": 0}
-    page = pages.read_page({"page": numbers}, "users", users.read_user)
+    page = links.read_page({"page": numbers}, "users", users.read_user)
     assert page.items == ()
-    assert pages.write_page("users", page, [], "/users", []) == {
+    assert links.write_page("users", page, [], "/users", []) == {
         "_embedded": {"users": []},
         "_links": {"self": {"href": "/users?page=0&size=5"}},
         "page": numbers,
@@ -180,17 +180,17 @@ def test_an_empty_cursor_page_has_no_cursor() -> None:
         "_links": {"self": {"href": "/m?size=5&relation=SELF"}},
         "page": {"size": 5},
     }
-    page = pages.read_cursor_page(empty, "messages", messages.read_message)
+    page = links.read_cursor_page(empty, "messages", messages.read_message)
     assert (page.start, page.next, page.has_next) == (None, None, False)
-    assert pages.write_cursor_page("messages", page, [], "/m") == empty
+    assert links.write_cursor_page("messages", page, [], "/m") == empty
 
 
 def test_a_page_keeps_the_lists_own_query_in_its_links() -> None:
     numbers = {"size": 1, "totalElements": 3, "totalPages": 3, "number": 1}
-    page = pages.read_page({"page": numbers, "_embedded": {"users": [USER]}}, "users", users.read_user)
-    links = pages.write_page("users", page, [], "/users", [("name", "a&b"), ("sort", "id,desc")])["_links"]
-    assert list(links) == ["first", "self", "next", "last"]
-    assert links["last"] == {"href": "/users?name=a%26b&sort=id%2Cdesc&page=2&size=1"}
+    page = links.read_page({"page": numbers, "_embedded": {"users": [USER]}}, "users", users.read_user)
+    written = links.write_page("users", page, [], "/users", [("name", "a&b"), ("sort", "id,desc")])["_links"]
+    assert list(written) == ["first", "self", "next", "last"]
+    assert written["last"] == {"href": "/users?name=a%26b&sort=id%2Cdesc&page=2&size=1"}
 
 
 def test_a_reference_by_id_wins_over_one_by_name() -> None:

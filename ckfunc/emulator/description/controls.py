@@ -8,7 +8,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from ckfunc.wire.contract.operations import Operation, read_operation
+from ckfunc.wire.contract import Operation, read_operation
 
 _FILE = Path(__file__).parent / "controls.json"
 

@@ -8,7 +8,7 @@ from typing import Any
 from ckfunc import __version__
 from ckfunc.emulator.description.controls import control_operations, control_schemas
 from ckfunc.emulator.http.routing import Access, Route
-from ckfunc.wire.contract.operations import Operation, operations, schemas
+from ckfunc.wire.contract import Operation, operations, schemas
 from ckfunc.wire.dialects import JSON, camel
 
 _ERRORS = {

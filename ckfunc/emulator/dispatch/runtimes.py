@@ -11,7 +11,7 @@ from ckfunc.emulator.store.database import Database
 from ckfunc.emulator.store.runtime import StoredRuntime
 from ckfunc.model.application import DEFAULT_PACKAGES, PLATFORM_PREFIX, Dependency, Runtime
 from ckfunc.model.execution import ApiAccess, Compiled, Environment
-from ckfunc.wire.runtimes import own
+from ckfunc.wire.applications import own
 
 RUNTIME_ID = 1
 RUNTIME_VERSION = "v0.0.29"

@@ -10,7 +10,7 @@ from ckfunc.emulator.http.problems import Refused
 from ckfunc.emulator.http.replies import Reply
 from ckfunc.emulator.store.cursors import CursorRequest
 from ckfunc.model.page import Cursor, CursorPage, Relation
-from ckfunc.wire.pages import write_cursor_page
+from ckfunc.wire.links import write_cursor_page
 
 
 def cursor_request(call: Call) -> CursorRequest:

@@ -9,7 +9,7 @@ from typing import Any
 from ckfunc.emulator.http.calls import Call
 from ckfunc.emulator.store.paging import PageRequest
 from ckfunc.model.page import Page
-from ckfunc.wire.pages import write_page
+from ckfunc.wire.links import write_page
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,9 +10,9 @@ from ckfunc.emulator.resources.services import Services
 from ckfunc.emulator.store import messages, receipts
 from ckfunc.model.chat import Message
 from ckfunc.model.user import User, UserReference
+from ckfunc.wire.channels import write_receipt
 from ckfunc.wire.messages import write_message
 from ckfunc.wire.reading import required, resource
-from ckfunc.wire.receipts import write_receipt
 from ckfunc.wire.users import write_user
 
 

@@ -18,8 +18,7 @@ from ckfunc.emulator.resources.functions import found
 from ckfunc.emulator.resources.services import Services
 from ckfunc.emulator.store import functions, invocations
 from ckfunc.model.function import InvocationDetail
-from ckfunc.wire.functions import write_function
-from ckfunc.wire.invocations import write_detail, write_invocation
+from ckfunc.wire.functions import write_detail, write_function, write_invocation
 from ckfunc.wire.reading import optional, required
 
 _MOST_IDS = 1000

@@ -11,8 +11,7 @@ from ckfunc.emulator.http.routing import MEBIBYTE, Route
 from ckfunc.emulator.resources.services import Services
 from ckfunc.emulator.store import functions, invocations
 from ckfunc.model.function import Function
-from ckfunc.wire.functions import read_new_function, write_function, write_version
-from ckfunc.wire.invocations import write_invocation
+from ckfunc.wire.functions import read_new_function, write_function, write_invocation, write_version
 from ckfunc.wire.reading import required, resource
 
 _FUNCTION_COLUMNS = {

@@ -11,8 +11,7 @@ from ckfunc.emulator.resources import references
 from ckfunc.emulator.resources.services import Services
 from ckfunc.emulator.store import channels, moderation, sessions, users
 from ckfunc.model.chat import Channel, ChannelType
-from ckfunc.wire.channels import write_channel
-from ckfunc.wire.memberships import read_new_invite, write_invite, write_membership
+from ckfunc.wire.channels import read_new_invite, write_channel, write_invite, write_membership
 from ckfunc.wire.users import read_reference, write_user
 
 _INVITED = "user.received.channel_invite"

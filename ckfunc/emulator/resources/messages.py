@@ -22,8 +22,8 @@ from ckfunc.emulator.store import application, files, messages, threads
 from ckfunc.emulator.store.files import StoredFile
 from ckfunc.model.chat import Channel, File, FileType, NewMessage, Thread
 from ckfunc.wire.applications import write_application
+from ckfunc.wire.channels import write_thread
 from ckfunc.wire.messages import patched_message, read_new_file_message, read_new_message, write_message
-from ckfunc.wire.threads import write_thread
 
 BODY_BYTES = UPLOAD_BYTES
 """The largest body that sends a message: a file and its form, and more than enough for the longest text."""

@@ -9,7 +9,7 @@ from ckfunc.emulator.http.routing import Route
 from ckfunc.emulator.resources import references
 from ckfunc.emulator.resources.services import Services
 from ckfunc.emulator.store import receipts
-from ckfunc.wire.receipts import write_receipt, write_unread_summary
+from ckfunc.wire.channels import write_receipt, write_unread_summary
 
 
 def list_message_read_receipts(call: Call, services: Services) -> Reply:

@@ -13,7 +13,7 @@ from ckfunc.emulator.resources.services import Services
 from ckfunc.emulator.store import runtime
 from ckfunc.manifest.fitting import dependency_mistake
 from ckfunc.model.application import DEFAULT_PACKAGES, Dependency
-from ckfunc.wire.runtimes import read_dependencies, read_environment, read_script, write_runtime
+from ckfunc.wire.applications import read_dependencies, read_environment, read_script, write_runtime
 
 
 def retrieve_nodejs_runtime(call: Call, services: Services) -> Reply:

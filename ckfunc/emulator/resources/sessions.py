@@ -16,10 +16,9 @@ from ckfunc.emulator.store.paging import PageRequest
 from ckfunc.model.page import Page
 from ckfunc.model.user import SessionState, UserReference
 from ckfunc.wire.channels import write_channel
-from ckfunc.wire.pages import write_page
+from ckfunc.wire.links import write_page
 from ckfunc.wire.reading import required, resource
-from ckfunc.wire.sessions import write_chat_session, write_user_session
-from ckfunc.wire.users import write_user
+from ckfunc.wire.users import write_chat_session, write_user, write_user_session
 
 T = TypeVar("T")
 

@@ -10,8 +10,14 @@ from ckfunc.emulator.resources import messages, references
 from ckfunc.emulator.resources.services import Services
 from ckfunc.emulator.store.threads import DEEPEST
 from ckfunc.model.chat import ThreadType
-from ckfunc.wire.channels import write_channel
-from ckfunc.wire.threads import read_event, read_new_keystrokes, write_event, write_keystrokes, write_thread
+from ckfunc.wire.channels import (
+    read_event,
+    read_new_keystrokes,
+    write_channel,
+    write_event,
+    write_keystrokes,
+    write_thread,
+)
 
 _TRIGGERED = "system.triggered.event"
 

@@ -12,7 +12,7 @@ from ckfunc.emulator.store import users
 from ckfunc.emulator.store.database import Database
 from ckfunc.model.chat import Channel, ChannelType, Mention, MentionType
 from ckfunc.model.user import User
-from ckfunc.wire.annotations import mention_tags
+from ckfunc.wire.messages import mention_tags
 
 MOST = 100
 """How many mentions of one text count. The platform documents no limit; this one is ours."""

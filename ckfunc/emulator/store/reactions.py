@@ -10,7 +10,7 @@ from ckfunc.base.clock import timestamp
 from ckfunc.emulator.store import users
 from ckfunc.emulator.store.database import Database
 from ckfunc.model.chat import Emoji, ReactionsSummary
-from ckfunc.wire.annotations import read_emoji, write_emoji
+from ckfunc.wire.messages import read_emoji, write_emoji
 
 SCHEMA = """
 CREATE TABLE reactions (
