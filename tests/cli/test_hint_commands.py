@@ -11,9 +11,9 @@ import click
 import pytest
 
 import ckfunc as package
-from ckfunc.cli.hinting import completed
 from ckfunc.cli.main import COMMANDS, cli
-from ckfunc.cli.settings import Settings
+from ckfunc.cli.options import Settings
+from ckfunc.cli.output import completed
 
 ROOT = Path(package.__file__).parent
 
