@@ -39,7 +39,7 @@ RAISED_BY = {
     "deploy/guards.py": ["deploy", "watch"],
     "deploy/saved.py": ["deploy"],
     "deploy/undo.py": ["undo"],
-    "emulator/server.py": ["emulator", "dev"],
+    "emulator/emulator.py": ["emulator", "dev"],
     "manifest/definition.py": ["deploy", "rollback", "undo", "watch"],
     "replay/render.py": ["replay"],
     "scaffold/ci.py": ["init"],
