@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import queue
-import threading
-from collections.abc import Callable, Generator, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import AbstractContextManager, closing, contextmanager
 
 from ckfunc.base.errors import CkfuncError
+from ckfunc.base.workers import each_in
 from ckfunc.cases.case import Case, Miss, Observed, Result, Verdict
 from ckfunc.cases.judging import judge
 
@@ -35,40 +34,21 @@ def run_all(
     all results ends it: `cut_short` is called, so that nobody waits for what is being tried. Raises what making a place
     raises.
     """
-    told = [_untried(one, any_only=any(case.only for case in cases)) for one in cases]
-    waiting: queue.SimpleQueue[int] = queue.SimpleQueue()
-    for index, result in enumerate(told):
-        if result is None:
-            waiting.put(index)
-    count = min(jobs, waiting.qsize())
-    done: queue.SimpleQueue[tuple[int, Result | BaseException]] = queue.SimpleQueue()
-    stop = threading.Event()
-    workers = [
-        threading.Thread(target=_work, args=(cases, place, waiting, done, stop), name=f"ckfunc-test-{number}")
-        for number in range(count)
-    ]
-    for worker in workers:
-        worker.start()
-    try:
+    any_only = any(case.only for case in cases)
+    told = [_untried(one, any_only=any_only) for one in cases]
+    untried = [(index, case) for index, case in enumerate(cases) if told[index] is None]
+
+    @contextmanager
+    def trying() -> Iterator[Callable[[tuple[int, Case]], tuple[int, Result]]]:
+        with place() as attempt:
+            yield lambda numbered: (numbered[0], _tried(numbered[1], attempt))
+
+    with closing(each_in(untried, trying, at_once=jobs, cut_short=cut_short)) as done:
         for index in range(len(told)):
             while (result := told[index]) is None:
-                try:
-                    # A wait without a time limit cannot be interrupted by Ctrl-C on Windows.
-                    at, outcome = done.get(timeout=0.5)
-                except queue.Empty:
-                    continue
-                if isinstance(outcome, BaseException):
-                    raise outcome
-                told[at] = outcome
+                at, told[at] = next(done)
             yield result
-    except BaseException:
-        stop.set()
-        cut_short()
-        raise
-    finally:
-        stop.set()
-        for worker in workers:
-            worker.join()
+        next(done, None)  # every place has been left then
 
 
 def _untried(case: Case, *, any_only: bool) -> Result | None:
@@ -76,26 +56,6 @@ def _untried(case: Case, *, any_only: bool) -> Result | None:
     if case.skip is not None:
         return Result(case, Verdict.SKIPPED)
     return Result(case, Verdict.LEFT_OUT) if any_only and not case.only else None
-
-
-def _work(
-    cases: Sequence[Case],
-    place: Place,
-    waiting: queue.SimpleQueue[int],
-    done: queue.SimpleQueue[tuple[int, Result | BaseException]],
-    stop: threading.Event,
-) -> None:
-    index = -1
-    try:
-        with place() as attempt:
-            while not stop.is_set():
-                try:
-                    index = waiting.get_nowait()
-                except queue.Empty:
-                    return
-                done.put((index, _tried(cases[index], attempt)))
-    except BaseException as error:  # handed on to who waits for the results
-        done.put((index, error))
 
 
 def _tried(case: Case, attempt: Try) -> Result:

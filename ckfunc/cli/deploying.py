@@ -164,8 +164,8 @@ def _gated(
 
 def _options(app: App, wish: Wish) -> Options:
     """Return what a deploy may do; a saved plan and a journal name their target and their parts themselves."""
+    from ckfunc.base.workers import AT_ONCE
     from ckfunc.deploy import run, saved
-    from ckfunc.deploy.parallel import AT_ONCE
     from ckfunc.deploy.resume import unfinished
 
     if ((wish.saved or wish.resume) and wish.only) or (wish.saved and wish.resume):

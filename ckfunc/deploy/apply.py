@@ -9,13 +9,13 @@ from typing import TypeAlias, TypeVar
 
 from ckfunc.base.clock import Clock
 from ckfunc.base.errors import CkfuncError
+from ckfunc.base.workers import AT_ONCE, each
 from ckfunc.deploy import once
 from ckfunc.deploy.cache import VersionCache
 from ckfunc.deploy.journal import Journal
 from ckfunc.deploy.ledger import Ledger
 from ckfunc.deploy.once import Overtaken
 from ckfunc.deploy.others import conflict, met
-from ckfunc.deploy.parallel import AT_ONCE, each
 from ckfunc.deploy.plan import CreateFunction, CreateVersion, Plan, Put, Step
 from ckfunc.deploy.remote import Remote
 from ckfunc.deploy.report import DONE, WRONG, Ending, Item, Result

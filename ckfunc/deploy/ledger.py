@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from ckfunc.base.errors import CkfuncError, CredentialsRejected, Unreachable
+from ckfunc.base.workers import AT_ONCE
 from ckfunc.deploy.once import is_unclear
-from ckfunc.deploy.parallel import AT_ONCE
 from ckfunc.deploy.report import Ending, Item
 from ckfunc.deploy.resources import Wanted
 from ckfunc.model.function import Function

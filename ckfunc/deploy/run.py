@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ckfunc.base.clock import Clock, SystemClock
+from ckfunc.base.workers import AT_ONCE
 from ckfunc.deploy import journal as journals
 from ckfunc.deploy import plan as planning
 from ckfunc.deploy import saved as saving
@@ -17,7 +18,6 @@ from ckfunc.deploy.journal import Record
 from ckfunc.deploy.literals import deployed_literals, keep_literals
 from ckfunc.deploy.locking import deploying_alone
 from ckfunc.deploy.narrow import narrowed, require_known
-from ckfunc.deploy.parallel import AT_ONCE
 from ckfunc.deploy.plan import Plan
 from ckfunc.deploy.remote import Remote
 from ckfunc.deploy.report import WRONG, Ending, Report, nothing_done

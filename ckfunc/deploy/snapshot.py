@@ -6,8 +6,8 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 
 from ckfunc.base.errors import AmbiguousFunction
+from ckfunc.base.workers import AT_ONCE, each
 from ckfunc.deploy.cache import VersionCache
-from ckfunc.deploy.parallel import AT_ONCE, each
 from ckfunc.deploy.remote import Remote
 from ckfunc.model.application import Runtime
 from ckfunc.model.function import Function, FunctionVersion

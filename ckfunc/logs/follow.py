@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, TypeVar
 
 from ckfunc.base.clock import Clock, SystemClock
 from ckfunc.base.errors import ApiFailure, NotFound
+from ckfunc.base.workers import in_order
 from ckfunc.logs.entries import Entry, Filter, Gap, Item, Recovered, Trouble
 from ckfunc.logs.pace import LOOPBACK, REMOTE, Pace, backoff_s
 from ckfunc.logs.recent import DETAILED_AT_ONCE, Found, cut_off, detailed, newest, started
 from ckfunc.logs.tail import Batch, Tail
-from ckfunc.logs.together import together
 from ckfunc.model.function import Invocation, Status
 
 if TYPE_CHECKING:
@@ -173,7 +173,7 @@ class _Follower:
     def _ask(self, jobs: dict[Tail, Callable[[], T]]) -> dict[Tail, T]:
         """Do a job for each tail side by side; leave out those that fail and note the failure."""
         results: dict[Tail, T] = {}
-        for tail, outcome in zip(jobs, together(list(jobs.values())), strict=True):
+        for tail, outcome in zip(jobs, in_order(list(jobs.values()), _outcome), strict=True):
             if isinstance(outcome, ApiFailure):
                 if isinstance(outcome, NotFound):
                     self._functions_due_s = 0.0
@@ -211,3 +211,10 @@ def _rows(tail: Tail, batch: Batch) -> Iterator[tuple[int, Tail, Invocation, boo
         yield row.id, tail, row, True
     for row in tail.rows(batch):
         yield row.id, tail, row, False
+
+
+def _outcome(job: Callable[[], T]) -> T | ApiFailure:
+    try:
+        return job()
+    except ApiFailure as error:
+        return error

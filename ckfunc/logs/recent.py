@@ -5,13 +5,11 @@ from __future__ import annotations
 import heapq
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
-from functools import partial
 from typing import TYPE_CHECKING
 
-from ckfunc.base.errors import ApiFailure
+from ckfunc.base.workers import in_order
 from ckfunc.logs.entries import Entry, Filter, Gap
 from ckfunc.logs.tail import DEEPEST, Tail
-from ckfunc.logs.together import together
 from ckfunc.model.function import Function, Invocation, Status
 
 if TYPE_CHECKING:
@@ -51,12 +49,8 @@ def recent(
 
 def started(tails: Sequence[Tail], limit: int | None, wanted: Filter) -> list[Found]:
     """Start every tail and return the newest `limit` rows of each, by ascending id; raises ApiFailure."""
-    outcomes = together([partial(tail.start, limit, wanted) for tail in tails])
-    lists: list[list[Found]] = []
-    for tail, rows in zip(tails, outcomes, strict=True):
-        if isinstance(rows, ApiFailure):
-            raise rows
-        lists.append([(tail.function.type, row, False) for row in rows])
+    found = in_order(tails, lambda tail: tail.start(limit, wanted))
+    lists = [[(tail.function.type, row, False) for row in rows] for tail, rows in zip(tails, found, strict=True)]
     return list(heapq.merge(*lists, key=lambda one: one[1].id))
 
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
-from contextlib import AbstractContextManager
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 from ckfunc.base.interrupts import require_uninterrupted
+from ckfunc.base.workers import each_in
 from ckfunc.model.execution import Steady
 from ckfunc.model.function import Invocation
 from ckfunc.replay.documents import Observed, document_of
@@ -22,9 +22,6 @@ VARIATIONS_MS = (61_001, 3_725_250)
 
 _MOST_CONFIRMED = 3
 """After so many rows on which the working copy reached its time limit twice, once is enough."""
-
-_TURN_S = 0.2
-"""How often Ctrl-C is looked for."""
 
 
 class Lane(Protocol):
@@ -53,24 +50,32 @@ def replay(
 
     First each side runs each row once, at the same time and with the same chances. A row on which they disagree is run
     again, as before, then at other times with other chances.
-    `on_progress` gets how many rows are done, on any thread. Raises what a lane raises, and KeyboardInterrupt.
+    `on_progress` gets how many rows are done, in the caller's thread. Raises what a lane raises, and KeyboardInterrupt.
     """
-    work = _Work(rows, on_progress or (lambda _done: None))
-    jobs = max(1, min(jobs, len(rows))) if rows else 0
-    with ThreadPoolExecutor(max_workers=max(1, jobs), thread_name_prefix="ckfunc-replay") as pool:
-        futures: list[Future[None]] = [pool.submit(work.take_part, open_pair) for _ in range(jobs)]
-        try:
-            while any(not one.done() for one in futures):
-                done = wait(futures, _TURN_S, FIRST_EXCEPTION).done
-                require_uninterrupted()
-                for one in done:
-                    one.result()
-        except BaseException:
-            work.stop()
-            raise
-        for one in futures:
-            one.result()
-    return report(work.runs())
+    on_progress = on_progress or (lambda _done: None)
+    pairs: list[Pair] = []
+    slow = _Slow()
+
+    @contextmanager
+    def lanes() -> Iterator[Callable[[tuple[int, Invocation]], tuple[int, Run]]]:
+        with ThreadPoolExecutor(1, "ckfunc-replay-deployed") as other, open_pair() as pair:
+            pairs.append(pair)
+            yield lambda numbered: (numbered[0], _run(pair, numbered[1], other, slow))
+
+    def interrupted() -> bool:
+        require_uninterrupted()
+        return False
+
+    def stop() -> None:
+        for pair in list(pairs):
+            pair.stop()
+
+    found: dict[int, Run] = {}
+    with closing(each_in(enumerate(rows), lanes, at_once=max(1, jobs), stopped=interrupted, cut_short=stop)) as running:
+        for index, run in running:
+            found[index] = run
+            on_progress(len(found))
+    return report([found[index] for index in range(len(rows))])
 
 
 def steady_of(row: Invocation) -> Steady:
@@ -85,56 +90,14 @@ def variations(steady: Steady) -> Iterator[Steady]:
         yield Steady(steady.now_ms + later_ms, steady.seed ^ (0x5DEECE66D * number))
 
 
-class _Work:
-    """What is left to do, and what was found."""
-
-    def __init__(self, rows: Sequence[Invocation], on_progress: Callable[[int], None]) -> None:
-        self._rows = iter(enumerate(rows))
-        self._on_progress = on_progress
-        self._lock = threading.Lock()
-        self._found: dict[int, Run] = {}
-        self._pairs: list[Pair] = []
-        self._stopped = False
-        self._slow = _Slow()
-
-    def runs(self) -> list[Run]:
-        """Return what was found, in the order of the rows."""
-        return [self._found[index] for index in sorted(self._found)]
-
-    def stop(self) -> None:
-        """Begin nothing more, and end what runs."""
-        with self._lock:
-            self._stopped = True
-            pairs = list(self._pairs)
-        for pair in pairs:
-            pair.stop()
-
-    def take_part(self, open_pair: Open) -> None:
-        """Work off rows until there are none."""
-        with ThreadPoolExecutor(1, "ckfunc-replay-deployed") as beside, open_pair() as pair:
-            with self._lock:
-                self._pairs.append(pair)
-            while (taken := self._next()) is not None:
-                index, row = taken
-                run = _run(pair, row, beside, self._slow)
-                with self._lock:
-                    self._found[index] = run
-                    done = len(self._found)
-                self._on_progress(done)
-
-    def _next(self) -> tuple[int, Invocation] | None:
-        with self._lock:
-            return None if self._stopped else next(self._rows, None)
-
-
-def _run(pair: Pair, row: Invocation, beside: ThreadPoolExecutor, slow: _Slow) -> Run:
+def _run(pair: Pair, row: Invocation, other: ThreadPoolExecutor, slow: _Slow) -> Run:
     """Run a row on both sides at once, and again when they disagree."""
     steady = steady_of(row)
     again = (steady, *variations(steady))
 
     def both(deployed: Sequence[Steady], working: Sequence[Steady]) -> tuple[list[Observed], list[Observed]]:
-        other = beside.submit(_observed, pair.deployed, row, deployed)
-        return _observed(pair.working, row, working), other.result()
+        was = other.submit(_observed, pair.deployed, row, deployed)
+        return _observed(pair.working, row, working), was.result()
 
     now, was = both([steady], [steady])
     runs = _compared(was, now)

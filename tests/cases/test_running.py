@@ -95,7 +95,7 @@ def test_who_has_seen_enough_ends_the_run() -> None:
     next(running)
     running.close()
     assert cut == ["short"]
-    assert not [one for one in threading.enumerate() if one.name.startswith("ckfunc-test")]
+    assert not [one for one in threading.enumerate() if one.name.startswith("ckfunc-worker")]
 
 
 def test_skipped_and_left_out_cases_are_not_tried() -> None:

@@ -425,7 +425,7 @@ def test_an_interrupt_lets_requests_under_way_end_and_starts_no_more(here: World
 def wait_for_abandoned_reads() -> None:
     """Let reads that an interrupt left behind end before their client is closed, as only the end of a process may."""
     for thread in threading.enumerate():
-        if thread.name == "ckfunc-deploy":
+        if thread.name == "ckfunc-worker":
             thread.join()
 
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import ast
-import threading
-from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -15,7 +13,6 @@ import ckfunc.deploy
 from ckfunc.base.errors import WrongApplication
 from ckfunc.base.text import STYLES
 from ckfunc.deploy.diff import Action, diff
-from ckfunc.deploy.parallel import each
 from ckfunc.deploy.plan import require_application
 from ckfunc.deploy.resources import RESOURCES, newlines
 from ckfunc.deploy.sources import unified
@@ -92,52 +89,3 @@ def test_every_style_that_is_used_is_declared() -> None:
                 style = node.args[1]
                 used |= {style.value} if isinstance(style, ast.Constant) else set()
     assert used and used <= set(STYLES)
-
-
-def test_results_come_from_jobs_that_run_side_by_side_up_to_the_limit() -> None:
-    together = threading.Barrier(3)
-    main = threading.get_ident()
-    started: list[int] = []
-
-    def work(job: int) -> int:
-        assert threading.get_ident() != main
-        together.wait(10)
-        return job
-
-    assert sorted(each(range(9), work, at_once=3, starting=started.append)) == list(range(9))
-    assert started == list(range(9))
-
-
-def test_a_job_that_takes_long_is_waited_for() -> None:
-    assert list(each([0.6], threading.Event().wait)) == [False]
-
-
-def test_no_job_starts_after_one_failed_or_a_stop() -> None:
-    started: list[int] = []
-
-    def fail(job: int) -> int:
-        raise ValueError(str(job))
-
-    with pytest.raises(ValueError, match="0"):
-        list(each(range(5), fail, at_once=1, starting=started.append))
-    assert started == [0]
-    done: list[int] = []
-    for one in each(range(5), lambda job: job, at_once=1, stopped=lambda: len(done) == 2):
-        done.append(one)
-    assert done == [0, 1]
-
-
-def test_what_must_finish_is_waited_for_when_the_caller_leaves_early() -> None:
-    finished: list[int] = []
-    gate = threading.Event()
-
-    def work(job: int) -> int:
-        if job:
-            gate.wait(10)
-        finished.append(job)
-        return job
-
-    threading.Timer(0.05, gate.set).start()
-    with closing(each(range(3), work, at_once=3, finish=True)) as results:
-        assert next(results) == 0
-    assert sorted(finished) == [0, 1, 2]

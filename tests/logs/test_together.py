@@ -9,48 +9,6 @@ import pytest
 from support.invocations import invocations
 from support.loopback import Request
 
-from ckfunc.base.errors import Unreachable
-from ckfunc.logs.together import together
-
-
-def test_results_come_in_the_order_of_the_jobs_and_a_failure_of_the_api_is_one() -> None:
-    failure = Unreachable("gone")
-
-    def fail() -> int:
-        raise failure
-
-    assert together([lambda: 1, fail, lambda: 3]) == [1, failure, 3]
-    assert together([fail]) == [failure]
-    assert together([]) == []
-
-
-def test_no_more_than_so_many_run_at_a_time() -> None:
-    running: list[int] = []
-    most: list[int] = []
-    lock = threading.Lock()
-    full = threading.Barrier(3, timeout=10)
-
-    def job() -> None:
-        with lock:
-            running.append(1)
-            most.append(len(running))
-        full.wait()
-        with lock:
-            running.pop()
-
-    together([job] * 9, at_once=3)
-    assert max(most) == 3
-
-
-@pytest.mark.parametrize("count", [1, 3])
-def test_a_bug_of_ours_is_raised_in_the_callers_thread(count: int) -> None:
-    def broken() -> int:
-        raise KeyError("ours")
-
-    with pytest.raises(KeyError, match="ours"):
-        together([broken] * count)
-
-
 FOLLOW = """
 import sys
 from ckfunc.api import Client, Connection
