@@ -19,7 +19,7 @@ from ckfunc.base.files import locked, read_file, write_atomically
 from ckfunc.base.inside import require_plain
 
 if TYPE_CHECKING:
-    from ckfunc.emulator.store.trouble import Trouble  # imports sqlite3, which a look at the address need not
+    from ckfunc.emulator.store.trouble import DatabaseTrouble  # imports sqlite3, which a look at the address need not
 
 ADDRESS_FILE = "address.json"
 
@@ -80,7 +80,7 @@ def find_running(data_dir: Path) -> str | None:
 class UnusableDirectory(CkfuncError):
     """The data directory cannot be made or written; `unwritable` when reading it may be possible all the same."""
 
-    def __init__(self, data_dir: Path, trouble: Trouble) -> None:
+    def __init__(self, data_dir: Path, trouble: DatabaseTrouble) -> None:
         super().__init__(f"the data directory {data_dir} cannot be used: {trouble.reason}", hint=trouble.hint)
         self.unwritable = trouble.unwritable
 

@@ -20,11 +20,10 @@ from ckfunc.base.files import cache_dir
 from ckfunc.emulator.data import seed_data
 from ckfunc.emulator.emulator import Emulator
 from ckfunc.emulator.jobs.runner import Attempt, Jobs
-from ckfunc.emulator.store import channels, cursors, deletion, imports, jobs, messages, seeds, staging, steps, users
-from ckfunc.emulator.store.cursors import CursorRequest
+from ckfunc.emulator.store import channels, deletion, imports, jobs, messages, paging, seeds, staging, steps, users
 from ckfunc.emulator.store.database import Database, connect, open_database
 from ckfunc.emulator.store.matching import Condition
-from ckfunc.emulator.store.paging import PageRequest
+from ckfunc.emulator.store.paging import CursorRequest, PageRequest
 from ckfunc.emulator.store.schema import MIGRATIONS, SCHEMA
 from ckfunc.emulator.store.staging import Turn
 from ckfunc.emulator.store.steps import Steps, run
@@ -64,10 +63,10 @@ def test_no_step_of_a_deletion_changes_more_than_a_few_hundred_rows(full: Databa
     user = users.get(full, 1)
     assert user is not None
     deleting = {
-        "all": lambda: messages.delete_all(full),
-        "channel": lambda: channels.delete(full, 1),
+        "all": lambda: deletion.delete_messages(full),
+        "channel": lambda: deletion.delete_channel(full, 1),
         "user": lambda: deletion.delete_user(full, user),
-        "message": lambda: messages.delete(full, 1),
+        "message": lambda: deletion.delete_message(full, 1),
     }[what]()
     before, most, count = sum(rows(full)), 0, 0
     for _ in deleting:
@@ -82,7 +81,7 @@ def test_no_step_of_a_deletion_changes_more_than_a_few_hundred_rows(full: Databa
 def test_the_space_of_what_was_deleted_is_given_back_to_the_disk(full: Database, tmp_path: Path) -> None:
     full.value("PRAGMA wal_checkpoint(TRUNCATE)")
     size = (tmp_path / "emulator.db").stat().st_size
-    steps.run(messages.delete_all(full))
+    steps.run(deletion.delete_messages(full))
     counts = [full.value("PRAGMA freelist_count") for _ in steps.give_back(full)]
     assert counts == sorted(counts, reverse=True)
     assert all(one - other <= 200 for one, other in pairwise(counts))
@@ -355,7 +354,7 @@ def test_a_search_for_a_text_goes_in_steps_and_pages_as_one_without(
 ) -> None:
     full.execute("UPDATE messages SET body = id || '%'")
     matching = [row[0] for row in full.all("SELECT id FROM messages ORDER BY id DESC") if text in f"{row[0]}%"]
-    monkeypatch.setattr(cursors, "_STEP_ROWS", 100)
+    monkeypatch.setattr(paging, "_SEARCH_STEP_ROWS", 100)
     found: list[int] = []
     count = 0
     cursor, more = Cursor(), True

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from ckfunc.base.digests import digest
-from ckfunc.emulator.store import scripts
+from ckfunc.emulator.store import runtime
 from ckfunc.emulator.store.database import Database
 from ckfunc.model.execution import Compiled, HandlerError, SyntaxProblem
 
@@ -29,11 +29,11 @@ def handler_name(trigger_type: str, version_number: int) -> str:
 async def compiled(database: Database, compiler: Compiler, name: str, source: str) -> Compiled | SyntaxProblem:
     """Return a script compiled, from the database if it was compiled before. Raises CkfuncError without Node."""
     source_digest = digest(source)
-    kept = scripts.find(database, name, source_digest)
+    kept = runtime.find_compiled(database, name, source_digest)
     if kept is not None:
         return kept
     (result,) = await asyncio.to_thread(compiler.compile, [(name, source)])
-    scripts.put(database, source_digest, result)
+    runtime.store_compiled(database, source_digest, result)
     return result
 
 

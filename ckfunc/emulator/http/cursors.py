@@ -8,7 +8,7 @@ from ckfunc.emulator.http.calls import Call
 from ckfunc.emulator.http.paging import page_size
 from ckfunc.emulator.http.problems import Refused
 from ckfunc.emulator.http.replies import Reply
-from ckfunc.emulator.store.cursors import CursorRequest
+from ckfunc.emulator.store.paging import CursorRequest
 from ckfunc.model.page import Cursor, CursorPage, Relation
 from ckfunc.wire.links import write_cursor_page
 

@@ -12,9 +12,6 @@ from ckfunc.emulator.store.database import Database
 from ckfunc.emulator.store.files import StoredFile
 from ckfunc.emulator.store.steps import Steps
 
-FILES = "/v1/files/"
-"""Where a stored file is found, by its key."""
-
 _BATCH_ROWS = 500
 
 
@@ -28,4 +25,4 @@ def export(attempt: Attempt, name: str, rows: Callable[[Database], Iterator[dict
     content = f"[{','.join(chr(10) + line for line in lines)}\n]\n".encode("utf-8", "replace")
     file = StoredFile(f"{name}-{attempt.job_id}.json", "application/json", content)
     with attempt.turn():
-        attempt.finish(FILES + files.add(attempt.database, file))
+        attempt.finish(files.FILE_URL + files.add(attempt.database, file))

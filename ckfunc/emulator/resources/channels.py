@@ -14,7 +14,7 @@ from ckfunc.emulator.http.routing import Route
 from ckfunc.emulator.resources import references
 from ckfunc.emulator.resources.services import Services
 from ckfunc.emulator.resources.turns import result, taken
-from ckfunc.emulator.store import application, channels, users
+from ckfunc.emulator.store import application, channels, deletion, users
 from ckfunc.model.chat import ChannelType
 from ckfunc.wire.applications import write_application
 from ckfunc.wire.channels import DIRECT_MEMBERS_LIMIT, patched_channel, read_new_channel, write_channel
@@ -74,7 +74,7 @@ def update_channel(call: Call, services: Services) -> Reply:
 async def delete_channel(call: Call, services: Services) -> Reply:
     """Delete a channel with all that lies in it, and answer with the application."""
     channel = references.channel(services.database, call.id())
-    await taken(services.database, channels.delete(services.database, channel.id))
+    await taken(services.database, deletion.delete_channel(services.database, channel.id))
     return Reply(write_application(application.get(services.database), call.links))
 
 

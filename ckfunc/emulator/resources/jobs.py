@@ -15,7 +15,7 @@ from ckfunc.emulator.jobs.exports import export
 from ckfunc.emulator.jobs.runner import Attempt, Work
 from ckfunc.emulator.resources import references
 from ckfunc.emulator.resources.services import Services
-from ckfunc.emulator.store import analytics, imports, jobs
+from ckfunc.emulator.store import imports, jobs
 from ckfunc.emulator.store.steps import Steps
 from ckfunc.model.chat import ChannelType
 from ckfunc.model.job import Job, JobType
@@ -81,13 +81,13 @@ def import_messages(call: Call, services: Services) -> Reply:
 
 def export_message_analytics(call: Call, services: Services) -> Reply:
     """Begin to write a file about all messages."""
-    work = partial(export, name="message-analytics", rows=analytics.messages)
+    work = partial(export, name="message-analytics", rows=jobs.message_analytics)
     return _begin(call, services, JobType.MESSAGE_ANALYTICS_EXPORT, work)
 
 
 def export_user_analytics(call: Call, services: Services) -> Reply:
     """Begin to write a file about all users."""
-    work = partial(export, name="user-analytics", rows=analytics.users)
+    work = partial(export, name="user-analytics", rows=jobs.user_analytics)
     return _begin(call, services, JobType.MESSAGE_ANALYTICS_EXPORT, work)
 
 

@@ -9,7 +9,7 @@ from ckfunc.emulator.http.replies import Reply, page_reply
 from ckfunc.emulator.http.routing import Route
 from ckfunc.emulator.resources import references
 from ckfunc.emulator.resources.services import Services
-from ckfunc.emulator.store import channels, moderation, sessions, users
+from ckfunc.emulator.store import channels, memberships, sessions, users
 from ckfunc.model.chat import Channel, ChannelType
 from ckfunc.wire.channels import read_new_invite, write_channel, write_invite, write_membership
 from ckfunc.wire.users import read_reference, write_user
@@ -20,8 +20,8 @@ _INVITED = "user.received.channel_invite"
 def list_channel_memberships(call: Call, services: Services) -> Reply:
     """Answer with a page of a channel's memberships."""
     channel = references.channel(services.database, call.id())
-    request = page_request(call, moderation.MEMBERSHIPS_SORTABLE, moderation.MEMBERSHIPS_ORDER)
-    page = moderation.memberships_page(services.database, channel.id, request)
+    request = page_request(call, memberships.MEMBERSHIPS_SORTABLE, memberships.MEMBERSHIPS_ORDER)
+    page = memberships.memberships_page(services.database, channel.id, request)
     items = [write_membership(one, call.links) for one in page.items]
     return page_reply(call, "memberships", page, items, request=request)
 
@@ -30,7 +30,7 @@ def list_channel_moderators(call: Call, services: Services) -> Reply:
     """Answer with a page of a channel's moderators."""
     channel = references.channel(services.database, call.id())
     request = page_request(call, users.SORTABLE, users.DEFAULT_ORDER)
-    page = moderation.moderators_page(services.database, channel.id, request)
+    page = memberships.moderators_page(services.database, channel.id, request)
     items = [write_user(one, call.links) for one in page.items]
     return page_reply(call, "users", page, items, request=request)
 
@@ -41,7 +41,7 @@ def add_channel_moderator(call: Call, services: Services) -> Reply:
     user = references.referred_user(services.database, read_reference(call.json()), "the body")
     if not channels.is_member(services.database, channel.id, user.id):
         raise Refused(f"user {user.id} is not a member of channel {channel.id}; only members can moderate it")
-    moderation.add_moderator(services.database, channel.id, user.id)
+    memberships.add_moderator(services.database, channel.id, user.id)
     return Reply(write_user(user, call.links))
 
 
@@ -49,7 +49,7 @@ def remove_channel_moderator(call: Call, services: Services) -> Reply:
     """Make a moderator a plain member, and answer with the channel."""
     channel = references.channel(services.database, call.id())
     user = references.user(services.database, call.id("user_id"))
-    if not moderation.remove_moderator(services.database, channel.id, user.id):
+    if not memberships.remove_moderator(services.database, channel.id, user.id):
         raise Missing(f"user {user.id} is not a moderator of channel {channel.id}")
     return Reply(write_channel(channel, call.links))
 
@@ -66,8 +66,8 @@ def list_channel_participants(call: Call, services: Services) -> Reply:
 def list_channel_invites(call: Call, services: Services) -> Reply:
     """Answer with a page of the invites to a channel."""
     channel = references.channel(services.database, call.id())
-    request = page_request(call, moderation.INVITES_SORTABLE, moderation.INVITES_ORDER)
-    page = moderation.invites_page(services.database, channel.id, request)
+    request = page_request(call, memberships.INVITES_SORTABLE, memberships.INVITES_ORDER)
+    page = memberships.invites_page(services.database, channel.id, request)
     items = [write_invite(one, call.links) for one in page.items]
     return page_reply(call, "invites", page, items, request=request)
 
@@ -76,7 +76,7 @@ def send_channel_invite(call: Call, services: Services) -> Reply:
     """Invite a user to a channel; nobody is invited to a direct one."""
     channel = _group(references.channel(services.database, call.id()), "takes no new members")
     user = references.referred_user(services.database, read_new_invite(call.json()), "field 'user'")
-    made = moderation.invite(services.database, channel.id, user.id)
+    made = memberships.invite(services.database, channel.id, user.id)
     event = {"user": write_user(user, call.links), "channel": write_channel(channel, call.links)}
     services.dispatch.fire(_INVITED, event, caller=call.caller)
     return Reply(write_invite(made, call.links))

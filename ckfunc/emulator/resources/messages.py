@@ -18,7 +18,7 @@ from ckfunc.emulator.http.uploads import UPLOAD_BYTES, uploaded_file
 from ckfunc.emulator.resources import references
 from ckfunc.emulator.resources.services import Services
 from ckfunc.emulator.resources.turns import result, taken
-from ckfunc.emulator.store import application, files, messages, threads
+from ckfunc.emulator.store import application, deletion, files, messages, threads
 from ckfunc.emulator.store.files import StoredFile
 from ckfunc.model.chat import Channel, File, FileType, NewMessage, Thread
 from ckfunc.wire.applications import write_application
@@ -64,13 +64,13 @@ async def delete_message(call: Call, services: Services) -> Reply:
     """Delete a message with its replies, and answer with the thread that it was in."""
     message = references.message(services.database, call.id())
     thread = threads.of_message(services.database, message)
-    await taken(services.database, messages.delete(services.database, message.id))
+    await taken(services.database, deletion.delete_message(services.database, message.id))
     return Reply(write_thread(thread, call.links))
 
 
 async def delete_messages(call: Call, services: Services) -> Reply:
     """Delete every message of the application, and answer with it."""
-    await taken(services.database, messages.delete_all(services.database))
+    await taken(services.database, deletion.delete_messages(services.database))
     return Reply(write_application(application.get(services.database), call.links))
 
 
@@ -135,7 +135,7 @@ def _uploaded(call: Call) -> tuple[NewMessage, StoredFile]:
 
 
 def _hosted(file: StoredFile, key: str) -> File:
-    return File(messages.FILE_URL + key, file.name, file.content_type, len(file.content), FileType.HOSTED)
+    return File(files.FILE_URL + key, file.name, file.content_type, len(file.content), FileType.HOSTED)
 
 
 ROUTES = (

@@ -11,7 +11,7 @@ from ckfunc.emulator.http.replies import Reply
 from ckfunc.emulator.http.routing import Access, Route
 from ckfunc.emulator.resources import references
 from ckfunc.emulator.resources.services import Services
-from ckfunc.emulator.store import sessions, unread
+from ckfunc.emulator.store import messages, receipts, sessions
 from ckfunc.emulator.store.paging import PageRequest
 from ckfunc.model.page import Page
 from ckfunc.model.user import SessionState, UserReference
@@ -57,8 +57,8 @@ def open_chat_session(call: Call, services: Services) -> Reply:
     started = {
         "user": write_user(opened.session.user, call.links),
         "channel": write_channel(channel, call.links),
-        "channelUnread": unread.in_channel(database, channel.id, user.id),
-        "channelMessagesCount": unread.count_in_channel(database, channel.id),
+        "channelUnread": receipts.has_unread(database, channel.id, user.id),
+        "channelMessagesCount": messages.count_in_channel(database, channel.id),
     }
     services.dispatch.fire("user.started.chat_session", started, caller=call.caller)
     return Reply(write_chat_session(opened, call.links))

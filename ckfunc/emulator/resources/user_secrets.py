@@ -8,7 +8,7 @@ from ckfunc.emulator.http.replies import Reply
 from ckfunc.emulator.http.routing import Route
 from ckfunc.emulator.resources import references
 from ckfunc.emulator.resources.services import Services
-from ckfunc.emulator.store import user_secrets
+from ckfunc.emulator.store import users
 from ckfunc.wire.reading import NAME_LIMIT
 from ckfunc.wire.users import read_secret, write_secret, write_user
 
@@ -16,7 +16,7 @@ from ckfunc.wire.users import read_secret, write_secret, write_user
 def retrieve_user_secret(call: Call, services: Services) -> Reply:
     """Answer with a user's secret of that name."""
     user = references.user(services.database, call.id())
-    found = user_secrets.get(services.database, user.id, _name(call))
+    found = users.get_secret(services.database, user.id, _name(call))
     if found is None:
         raise Missing(f"user {user.id} has no secret {_name(call)[:100]!r}")
     return Reply(write_secret(found[0]))
@@ -25,14 +25,14 @@ def retrieve_user_secret(call: Call, services: Services) -> Reply:
 def set_user_secret(call: Call, services: Services) -> Reply:
     """Keep a user's secret, any JSON value, in place of the one before it; answer with the user."""
     user = references.user(services.database, call.id())
-    user_secrets.put(services.database, user.id, _name(call), read_secret(call.json()))
+    users.put_secret(services.database, user.id, _name(call), read_secret(call.json()))
     return Reply(write_user(user, call.links))
 
 
 def remove_user_secret(call: Call, services: Services) -> Reply:
     """Forget a user's secret, and answer with the user."""
     user = references.user(services.database, call.id())
-    if not user_secrets.remove(services.database, user.id, _name(call)):
+    if not users.remove_secret(services.database, user.id, _name(call)):
         raise Missing(f"user {user.id} has no secret {_name(call)[:100]!r}")
     return Reply(write_user(user, call.links))
 

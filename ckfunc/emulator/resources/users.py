@@ -15,7 +15,7 @@ from ckfunc.emulator.http.uploads import UPLOAD_BYTES, upload
 from ckfunc.emulator.resources import references
 from ckfunc.emulator.resources.services import Services
 from ckfunc.emulator.resources.turns import result, taken
-from ckfunc.emulator.store import application, channels, deletion, files, messages, unread, users
+from ckfunc.emulator.store import application, channels, deletion, files, messages, receipts, users
 from ckfunc.emulator.store.steps import run
 from ckfunc.wire.applications import write_application
 from ckfunc.wire.channels import write_channel
@@ -24,7 +24,7 @@ from ckfunc.wire.reading import resource
 from ckfunc.wire.users import patched_user, read_new_user, write_user
 
 _FILTERS = ("name", "properties", "unread")
-_UNREAD = {None: "TRUE", True: unread.HAS_UNREAD, False: f"NOT {unread.HAS_UNREAD}"}
+_UNREAD = {None: "TRUE", True: receipts.HAS_UNREAD, False: f"NOT {receipts.HAS_UNREAD}"}
 
 
 async def list_users(call: Call, services: Services) -> Reply:
@@ -120,7 +120,7 @@ def list_user_messages(call: Call, services: Services) -> Reply:
     user = references.user(services.database, call.id())
     wanted = call.flag("unread")
     if wanted:
-        page = unread.page(services.database, user.id, cursor_request(call))
+        page = receipts.unread_page(services.database, user.id, cursor_request(call))
     else:
         page = run(messages.page(services.database, cursor_request(call), username=user.name))
     items = [write_message(one, call.links) for one in page.items]
@@ -130,7 +130,7 @@ def list_user_messages(call: Call, services: Services) -> Reply:
 def count_user_unread_messages(call: Call, services: Services) -> Reply:
     """Answer with how many messages of a user's channels the user has not read."""
     user = references.user(services.database, call.id())
-    return Reply({"count": unread.count(services.database, user.id)})
+    return Reply({"count": receipts.unread_count(services.database, user.id)})
 
 
 ROUTES = (

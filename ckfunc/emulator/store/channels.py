@@ -14,8 +14,7 @@ from ckfunc.emulator.store import messages, users
 from ckfunc.emulator.store.database import Database
 from ckfunc.emulator.store.matching import Condition
 from ckfunc.emulator.store.paging import PageRequest, matching_ids, select_page
-from ckfunc.emulator.store.steps import Steps, listed
-from ckfunc.emulator.store.steps import delete as delete_rows
+from ckfunc.emulator.store.steps import listed
 from ckfunc.model.chat import Channel, ChannelType, NewChannel
 from ckfunc.model.page import Page
 from ckfunc.model.user import User
@@ -175,19 +174,6 @@ def member_ids(database: Database, channel_id: int) -> tuple[int, ...]:
     """Return who is a member of a channel."""
     rows = database.all("SELECT user_id FROM channel_members WHERE channel_id = ? ORDER BY user_id", channel_id)
     return tuple(row["user_id"] for row in rows)
-
-
-def delete(database: Database, channel_id: int) -> Steps:
-    """Forget a channel with all that lies in it."""
-    yield from messages.delete_in_channel(database, channel_id)
-    yield from delete_rows(database, "notifications", "mentioned_channel_id = ?", channel_id)
-    yield from delete_rows(database, "chat_sessions", "channel_id = ?", channel_id)
-    yield from delete_rows(database, "threads", "channel_id = ?", channel_id)
-    yield from delete_rows(database, "channel_invites", "channel_id = ?", channel_id)
-    yield from delete_rows(database, "channel_members", "channel_id = ?", channel_id, key="channel_id, user_id")
-    with database.transaction():
-        messages.remove_files(database, "channel_id = ?", channel_id)  # of what was sent meanwhile
-        database.execute("DELETE FROM channels WHERE id = ?", (channel_id,))
 
 
 def is_member(database: Database, channel_id: int, user_id: int) -> bool:

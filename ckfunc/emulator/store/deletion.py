@@ -1,21 +1,36 @@
-"""What goes with a user who is deleted. The platform does not say; this is ours.
+"""Delete users, channels and messages with everything that depends on them.
 
-Gone is what the user has made or is part of: messages, with the replies to them, memberships, invites, reactions,
-receipts, notifications, sessions, secrets and the display picture. Channels stay, those that the user created too;
-a direct channel keeps its other members, and goes with its last one.
+The platform does not document what is deleted with a user; this is ours. Deleted is what the user has made or is part
+of: messages with their replies, memberships, invites, reactions, receipts, notifications, sessions, secrets and the
+display picture. Channels stay, also those that the user created; a direct channel keeps its other members, and is
+deleted with its last one.
 """
 
 from __future__ import annotations
 
-from ckfunc.emulator.store import channels, messages, users
+from collections.abc import Sequence
+from typing import Any
+
+from ckfunc.emulator.store import channels, files, users
 from ckfunc.emulator.store.database import Database
-from ckfunc.emulator.store.steps import Steps
+from ckfunc.emulator.store.steps import ROWS, Steps, batches, listed
 from ckfunc.emulator.store.steps import delete as delete_rows
 from ckfunc.model.user import User
 
+_OWN = (
+    ("notifications", "rowid"),
+    ("read_receipts", "message_id, user_id"),
+    ("reactions", "message_id, character, user_id"),
+    ("message_reports", "message_id, user_id"),
+    ("channel_invites", "rowid"),
+    ("channel_members", "channel_id, user_id"),
+    ("user_secrets", "user_id, name"),
+)
+"""Tables that can have many rows for one user, and the key of each."""
+
 
 def delete_user(database: Database, user: User) -> Steps:
-    """Forget a user."""
+    """Delete a user."""
     direct = (
         "SELECT id FROM channels JOIN channel_members ON channel_id = id WHERE user_id = ? AND member_ids IS NOT NULL"
     )
@@ -28,8 +43,8 @@ def delete_user(database: Database, user: User) -> Steps:
                 channels.remove_member(database, row["id"], user.id)
             yield
         else:
-            yield from channels.delete(database, row["id"])
-    yield from messages.delete_of_user(database, user.id)
+            yield from delete_channel(database, row["id"])
+    yield from _delete_of_user(database, user.id)
     for table, key in _OWN:
         yield from delete_rows(database, table, "user_id = ?", user.id, key=key)
     with database.transaction():
@@ -37,13 +52,78 @@ def delete_user(database: Database, user: User) -> Steps:
         database.execute("DELETE FROM users WHERE id = ?", (user.id,))
 
 
-_OWN = (
-    ("notifications", "rowid"),
-    ("read_receipts", "message_id, user_id"),
-    ("reactions", "message_id, character, user_id"),
-    ("message_reports", "message_id, user_id"),
-    ("channel_invites", "rowid"),
-    ("channel_members", "channel_id, user_id"),
-    ("user_secrets", "user_id, name"),
-)
-"""What refers to a user and can be much, with the key of each."""
+def delete_channel(database: Database, channel_id: int) -> Steps:
+    """Delete a channel and everything in it."""
+    yield from _delete_where(database, "channel_id = ?", channel_id)
+    yield from delete_rows(database, "notifications", "mentioned_channel_id = ?", channel_id)
+    yield from delete_rows(database, "chat_sessions", "channel_id = ?", channel_id)
+    yield from delete_rows(database, "threads", "channel_id = ?", channel_id)
+    yield from delete_rows(database, "channel_invites", "channel_id = ?", channel_id)
+    yield from delete_rows(database, "channel_members", "channel_id = ?", channel_id, key="channel_id, user_id")
+    with database.transaction():
+        _remove_files(database, "channel_id = ?", channel_id)  # of messages that were sent in the meantime
+        database.execute("DELETE FROM channels WHERE id = ?", (channel_id,))
+
+
+def delete_message(database: Database, message_id: int) -> Steps:
+    """Delete a message with its replies, notifications, receipts, reactions and file."""
+    levels = [[message_id]]
+    while levels[-1]:
+        below: list[int] = []
+        for at in range(0, len(levels[-1]), ROWS):
+            parents = listed(levels[-1][at : at + ROWS])
+            for found in batches(database, _REPLIES, parents):
+                below += found
+                yield
+        levels.append(below)
+    for level in reversed(levels):  # replies before their parents, so that no deletion cascades
+        for at in range(0, len(level), ROWS):
+            yield from _delete_these(database, level[at : at + ROWS])
+
+
+_REPLIES = "SELECT id FROM messages WHERE id < ? AND parent_id IN (SELECT value FROM json_each(?)) ORDER BY id DESC"
+
+
+def delete_messages(database: Database) -> Steps:
+    """Delete every message that exists now, as `delete_message` does."""
+    return _delete_where(database, "id <= ?", database.value("SELECT coalesce(max(id), 0) FROM messages"))
+
+
+def _delete_of_user(database: Database, user_id: int) -> Steps:
+    """Delete every message that a user has sent, with the replies to it."""
+    for ids in batches(database, "SELECT id FROM messages WHERE id < ? AND user_id = ? ORDER BY id DESC", user_id):
+        for one in ids:
+            yield from delete_message(database, one)
+
+
+def _delete_where(database: Database, condition: str, value: int) -> Steps:
+    # The newest first: a reply is newer than its parent.
+    sql = f"SELECT id FROM messages WHERE id < ? AND {condition} ORDER BY id DESC"  # noqa: S608 - from above
+    for ids in batches(database, sql, value):
+        yield from _delete_these(database, ids)
+
+
+def _delete_these(database: Database, ids: Sequence[int]) -> Steps:
+    """Delete messages without replies, as many as one step may delete."""
+    these = listed(ids)
+    among = "IN (SELECT value FROM json_each(?))"
+    for table, key in (
+        ("notifications", "rowid"),
+        ("read_receipts", "message_id, user_id"),
+        ("reactions", "message_id, character, user_id"),
+    ):
+        yield from delete_rows(database, table, f"message_id {among}", these, key=key)
+    with database.transaction():
+        _remove_files(database, f"id {among}", these)
+        database.execute(f"DELETE FROM messages WHERE id {among}", (these,))  # noqa: S608 - from above
+    yield
+
+
+def _remove_files(database: Database, condition: str, *parameters: Any) -> None:
+    """Delete the hosted files of the messages for which the SQL `condition` is true."""
+    database.execute(
+        "DELETE FROM files WHERE key IN ("  # noqa: S608 - SQL of our own modules
+        f" SELECT substr(json_extract(file, '$.url'), {len(files.FILE_URL) + 1}) FROM messages"
+        f" WHERE file IS NOT NULL AND json_extract(file, '$.type') = 'HOSTED' AND {condition})",
+        parameters,
+    )

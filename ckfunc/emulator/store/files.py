@@ -12,6 +12,9 @@ from datetime import UTC, datetime
 from ckfunc.base.clock import timestamp
 from ckfunc.emulator.store.database import Database
 
+FILE_URL = "/v1/files/"
+"""Where hosted files are served, before their key."""
+
 SCHEMA = """
 CREATE TABLE files (
   key TEXT PRIMARY KEY,

@@ -1,9 +1,14 @@
-"""The jobs of the application: imports and exports that go on after their request was answered."""
+"""Import and export jobs, and the rows of analytics exports.
+
+The platform documents no format for analytics; this one is ours: one row for each message, or for each user.
+"""
 
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Iterator
 from datetime import UTC, datetime
+from typing import Any
 
 from ckfunc.base.clock import parse_timestamp, timestamp
 from ckfunc.emulator.store.database import Database
@@ -101,3 +106,35 @@ def _read(row: sqlite3.Row) -> Job:
         ended_time=None if row["ended_time"] is None else parse_timestamp(row["ended_time"]),
         file=row["file"],
     )
+
+
+def message_analytics(database: Database) -> Iterator[dict[str, Any]]:
+    """Yield what is known of each message, but for what it says; oldest first."""
+    yield from _rows(
+        database,
+        "SELECT messages.id, messages.type, messages.channel_id AS channelId, channels.name AS channelName,"
+        " messages.user_id AS userId, users.name AS username, messages.created_time AS createdTime,"
+        " messages.last_edited_time AS lastEditedTime, length(messages.body) AS characters,"
+        " (SELECT count(*) FROM read_receipts WHERE message_id = messages.id) AS readReceipts"
+        " FROM messages JOIN channels ON channels.id = messages.channel_id"
+        " LEFT JOIN users ON users.id = messages.user_id ORDER BY messages.id",
+    )
+
+
+def user_analytics(database: Database) -> Iterator[dict[str, Any]]:
+    """Yield what is known of what each user does; oldest first."""
+    yield from _rows(
+        database,
+        "SELECT users.id, users.name, users.display_name AS displayName, users.created_time AS createdTime,"
+        " (SELECT count(*) FROM channel_members WHERE user_id = users.id) AS channels,"
+        " (SELECT count(*) FROM messages WHERE user_id = users.id) AS messages,"
+        " (SELECT count(*) FROM user_sessions WHERE user_id = users.id) AS sessions,"
+        " (SELECT created_time FROM messages WHERE id ="
+        " (SELECT max(id) FROM messages WHERE user_id = users.id)) AS lastMessageTime"
+        " FROM users ORDER BY users.id",
+    )
+
+
+def _rows(database: Database, sql: str) -> Iterator[dict[str, Any]]:
+    for row in database.execute(sql):
+        yield dict(zip(row.keys(), row, strict=True))

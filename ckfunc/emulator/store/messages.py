@@ -12,19 +12,13 @@ from typing import Any
 
 from ckfunc.base.clock import parse_timestamp, timestamp
 from ckfunc.emulator.store import mentions, reactions, users
-from ckfunc.emulator.store.cursors import CursorRequest, search_cursor_page, select_cursor_page
 from ckfunc.emulator.store.database import Database
-from ckfunc.emulator.store.paging import PageRequest, select_page
-from ckfunc.emulator.store.steps import ROWS, Steps, batches, listed
-from ckfunc.emulator.store.steps import delete as delete_rows
+from ckfunc.emulator.store.paging import CursorRequest, PageRequest, search_cursor_page, select_cursor_page, select_page
 from ckfunc.emulator.store.threads import NEXT_ID
 from ckfunc.model.chat import Message, MessageType, NewMessage, Thread, ThreadType
 from ckfunc.model.page import CursorPage, Page
 from ckfunc.model.user import User
 from ckfunc.wire.messages import read_file, write_file
-
-FILE_URL = "/v1/files/"
-"""Where hosted files are served, before their key."""
 
 # Messages and threads share one sequence of ids: the thread of the replies to a message has the message's own.
 SCHEMA = """
@@ -134,6 +128,12 @@ def latest_ids(database: Database, channel_ids: Iterable[int]) -> dict[int, int]
     return {channel_id: message_id for channel_id, message_id in rows if message_id is not None}
 
 
+def count_in_channel(database: Database, channel_id: int) -> int:
+    """Return how many messages a channel holds."""
+    found: int = database.value("SELECT count(*) FROM messages WHERE channel_id = ?", channel_id)
+    return found
+
+
 def page(
     database: Database,
     request: CursorRequest,
@@ -200,75 +200,6 @@ def update(database: Database, message: Message) -> Message:
         (message.body, found, json.dumps(dict(message.properties)), edited, message.id),
     )
     return by_ids(database, [message.id])[message.id]
-
-
-def delete(database: Database, message_id: int) -> Steps:
-    """Forget a message with all that hangs on it: replies, notifications, receipts, reactions and its file."""
-    levels = [[message_id]]
-    while levels[-1]:
-        below: list[int] = []
-        for at in range(0, len(levels[-1]), ROWS):
-            parents = listed(levels[-1][at : at + ROWS])
-            for found in batches(database, _REPLIES, parents):
-                below += found
-                yield
-        levels.append(below)
-    for level in reversed(levels):  # a reply before what it answers: no deletion takes others along
-        for at in range(0, len(level), ROWS):
-            yield from _delete_these(database, level[at : at + ROWS])
-
-
-_REPLIES = "SELECT id FROM messages WHERE id < ? AND parent_id IN (SELECT value FROM json_each(?)) ORDER BY id DESC"
-
-
-def delete_all(database: Database) -> Steps:
-    """Forget every message that is there now, with all that hangs on it."""
-    return _delete_where(database, "id <= ?", database.value("SELECT coalesce(max(id), 0) FROM messages"))
-
-
-def delete_in_channel(database: Database, channel_id: int) -> Steps:
-    """Forget every message of a channel, with all that hangs on it."""
-    return _delete_where(database, "channel_id = ?", channel_id)
-
-
-def delete_of_user(database: Database, user_id: int) -> Steps:
-    """Forget every message that a user has sent, with the replies to it."""
-    for ids in batches(database, "SELECT id FROM messages WHERE id < ? AND user_id = ? ORDER BY id DESC", user_id):
-        for one in ids:
-            yield from delete(database, one)
-
-
-def _delete_where(database: Database, condition: str, value: int) -> Steps:
-    # The newest first: a reply is newer than what it answers.
-    sql = f"SELECT id FROM messages WHERE id < ? AND {condition} ORDER BY id DESC"  # noqa: S608 - from above
-    for ids in batches(database, sql, value):
-        yield from _delete_these(database, ids)
-
-
-def _delete_these(database: Database, ids: Sequence[int]) -> Steps:
-    """Forget messages that nothing answers, as many as one step may delete."""
-    these = listed(ids)
-    among = "IN (SELECT value FROM json_each(?))"
-    for table, key in (
-        ("notifications", "rowid"),
-        ("read_receipts", "message_id, user_id"),
-        ("reactions", "message_id, character, user_id"),
-    ):
-        yield from delete_rows(database, table, f"message_id {among}", these, key=key)
-    with database.transaction():
-        remove_files(database, f"id {among}", these)
-        database.execute(f"DELETE FROM messages WHERE id {among}", (these,))  # noqa: S608 - from above
-    yield
-
-
-def remove_files(database: Database, condition: str, *parameters: Any) -> None:
-    """Forget the hosted files of those messages for which the SQL `condition` is true."""
-    database.execute(
-        "DELETE FROM files WHERE key IN ("  # noqa: S608 - SQL of our own modules
-        f" SELECT substr(json_extract(file, '$.url'), {len(FILE_URL) + 1}) FROM messages"
-        f" WHERE file IS NOT NULL AND json_extract(file, '$.type') = 'HOSTED' AND {condition})",
-        parameters,
-    )
 
 
 def _in_thread(thread: Thread) -> tuple[str, int]:

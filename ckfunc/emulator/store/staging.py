@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
-from ckfunc.emulator.store import channels, deletion, jobs, messages, users
+from ckfunc.emulator.store import channels, deletion, jobs, users
 from ckfunc.emulator.store.database import Database
 from ckfunc.emulator.store.jobs import JobFailed
 from ckfunc.emulator.store.steps import ROWS, Steps, listed, run
@@ -160,9 +160,9 @@ def _remove(database: Database, scope: str, one: int) -> None:
         if user is not None:
             run(deletion.delete_user(database, user))
     elif scope == CHANNELS:
-        run(channels.delete(database, one))
+        run(deletion.delete_channel(database, one))
     elif scope == MESSAGES:
-        run(messages.delete(database, one))
+        run(deletion.delete_message(database, one))
     else:
         channels.remove_member(database, int(scope.removeprefix(_MEMBERS)), one)
 

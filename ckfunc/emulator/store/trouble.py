@@ -46,7 +46,7 @@ class UnwritableDatabase(UnusableDatabase):
 
 
 @dataclass(frozen=True, slots=True)
-class Trouble:
+class DatabaseTrouble:
     """Why a database cannot be used: a reason to be put after a colon, and a hint."""
 
     reason: str
@@ -60,7 +60,7 @@ class Trouble:
         return self.reason + (f"; {self.hint}" if self.hint else "")
 
 
-def trouble_with(path: Path | None, error: BaseException) -> Trouble | None:
+def trouble_with(path: Path | None, error: BaseException) -> DatabaseTrouble | None:
     """Return what `error` says of the database at `path` (None: in memory); None if it says nothing of it."""
     if isinstance(error, UnicodeDecodeError) or (isinstance(error, sqlite3.Error) and _undecodable(error)):
         return damage("it holds text that is no UTF-8")
@@ -68,33 +68,33 @@ def trouble_with(path: Path | None, error: BaseException) -> Trouble | None:
     if code in _DAMAGED:
         return damage(str(error))
     if code in _LOCKED:
-        return Trouble(
+        return DatabaseTrouble(
             "another process has locked it", "close the program that has it open, for example a database browser"
         )
     return _system_trouble(path, error, code) if code in _OF_THE_SYSTEM else None
 
 
-def _system_trouble(path: Path | None, error: BaseException, code: int) -> Trouble:
+def _system_trouble(path: Path | None, error: BaseException, code: int) -> DatabaseTrouble:
     refused = None if path is None else refusal(path)
     if refused is None and code == sqlite3.SQLITE_FULL:
         refused = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
     if refused is None:
-        return Trouble(str(error), "check the disk, and its limits for files of this size")
+        return DatabaseTrouble(str(error), "check the disk, and its limits for files of this size")
     return refused_by(refused)
 
 
-def refused_by(error: OSError) -> Trouble:
+def refused_by(error: OSError) -> DatabaseTrouble:
     """Return what a refusal of the system means for the data."""
     number = error.errno or 0
-    return Trouble(error.strerror or str(error), SystemRefusal.advice(number), unwritable=number in _UNWRITABLE)
+    return DatabaseTrouble(error.strerror or str(error), SystemRefusal.advice(number), unwritable=number in _UNWRITABLE)
 
 
-def damage(how: str) -> Trouble:
+def damage(how: str) -> DatabaseTrouble:
     """Return what to say of a damaged database."""
-    return Trouble(f"it is damaged ({how})", RESTORE, damaged=True)
+    return DatabaseTrouble(f"it is damaged ({how})", RESTORE, damaged=True)
 
 
-def unusable(path: Path | None, trouble: Trouble) -> UnusableDatabase:
+def unusable(path: Path | None, trouble: DatabaseTrouble) -> UnusableDatabase:
     """Return the failure that stands for a trouble."""
     kind = DamagedDatabase if trouble.damaged else UnwritableDatabase if trouble.unwritable else UnusableDatabase
     return kind(f"the emulator's database {path or 'in memory'} cannot be used: {trouble.reason}", hint=trouble.hint)

@@ -1,4 +1,4 @@
-"""Who joined a channel and when, who moderates it, and who was invited to it."""
+"""Memberships, moderators and invites of channels."""
 
 from __future__ import annotations
 
