@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from bench.harness import CKFUNC, ROOT, SCRATCH, Figure, alternate, clean_env, median, wall_s
 from bench.subjects import Subject, replace
-from ckfunc.cli.context import App
+from ckfunc.cli.app import App
 from ckfunc.cli.sandboxes import Sandbox
 from ckfunc.model.project import Script
 from ckfunc.model.trial import Scripts

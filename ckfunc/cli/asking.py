@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from ckfunc.base.errors import UsageProblem
 from ckfunc.base.text import Line
-from ckfunc.cli.context import App
+from ckfunc.cli.app import App
 
 
 class NeedsYes(UsageProblem):

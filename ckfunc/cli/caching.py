@@ -8,7 +8,7 @@ from typing import Any
 
 from ckfunc.base.errors import UsageProblem
 from ckfunc.base.files import cache_dir
-from ckfunc.cli.context import App
+from ckfunc.cli.app import App
 from ckfunc.logs.since import span_s
 from ckfunc.runtime.cache import PACKAGES, CacheRefused, Entry, Total, clean, entries
 

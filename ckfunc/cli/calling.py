@@ -15,8 +15,8 @@ from ckfunc.base.files import read_file
 from ckfunc.base.nearest import nearest
 from ckfunc.base.secrets import masked
 from ckfunc.base.text import printable
+from ckfunc.cli.app import App
 from ckfunc.cli.asking import confirmed
-from ckfunc.cli.context import App
 
 if TYPE_CHECKING:
     from ckfunc.api import Client

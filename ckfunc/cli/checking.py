@@ -14,7 +14,7 @@ from ckfunc.base.nearest import nearest
 from ckfunc.check.findings import Finding, counted, of_problems
 from ckfunc.check.imports import sought
 from ckfunc.check.settings import settings_files
-from ckfunc.cli.context import App
+from ckfunc.cli.app import App
 from ckfunc.cli.registry import UNCHECKED, installable
 
 if TYPE_CHECKING:

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ckfunc.base.errors import EXIT_DIFFERENCES, EXIT_OK, CkfuncError, Problem, UsageProblem
+from ckfunc.cli.app import App
 from ckfunc.cli.asking import confirmed
-from ckfunc.cli.context import App
 from ckfunc.cli.gating import (
     MANIFEST,
     Verdict,

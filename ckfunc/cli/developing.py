@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 from ckfunc.base.errors import EXIT_FAILED, EXIT_OK, CkfuncError, UsageProblem
 from ckfunc.base.text import cut
-from ckfunc.cli.context import App
-from ckfunc.cli.keys import key_by_key, on_resize, pressed_keys
+from ckfunc.cli.app import App
 from ckfunc.cli.output import Segment
 from ckfunc.cli.seeding import read_seed_file
+from ckfunc.cli.terminal import key_by_key, on_resize, pressed_keys
 from ckfunc.cli.watching import watch_confirmed, watch_project
 from ckfunc.logs.entries import Entry
 from ckfunc.model.function import Status

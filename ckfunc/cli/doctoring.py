@@ -15,7 +15,7 @@ from ckfunc.base.files import cache_dir
 from ckfunc.base.git import GitMissing, GitRefused, git, trust_command
 from ckfunc.base.inside import STATE_DIRECTORY, LeadsOutside
 from ckfunc.base.text import printable
-from ckfunc.cli.context import App
+from ckfunc.cli.app import App
 from ckfunc.cli.credentials import Found, NoKeyring, connection_of, keyring_name
 from ckfunc.model.project import Target
 

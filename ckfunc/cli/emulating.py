@@ -6,7 +6,7 @@ from pathlib import Path
 
 from ckfunc.base.errors import CkfuncError, NoProject, UsageProblem
 from ckfunc.base.inside import STATE_DIRECTORY
-from ckfunc.cli.context import App
+from ckfunc.cli.app import App
 from ckfunc.cli.seeding import read_seed_file
 
 

@@ -7,8 +7,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from ckfunc.base.errors import CkfuncError
+from ckfunc.cli.app import App
 from ckfunc.cli.asking import confirmed
-from ckfunc.cli.context import App
 from ckfunc.cli.emulating import data_directory
 from ckfunc.cli.seeding import describe, plant
 

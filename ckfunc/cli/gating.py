@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from ckfunc.base.errors import CkfuncError, InvalidFiles, UsageProblem
 from ckfunc.base.text import Line, Segment, printable
-from ckfunc.cli.context import App
+from ckfunc.cli.app import App
 from ckfunc.model.project import GATE
 
 if TYPE_CHECKING:

@@ -10,8 +10,8 @@ from ckfunc.base.clock import timestamp
 from ckfunc.base.digests import digest
 from ckfunc.base.errors import EXIT_DIFFERENCES, EXIT_FAILED, EXIT_OK, CkfuncError, UsageProblem
 from ckfunc.base.text import Line, Segment, printable, table
+from ckfunc.cli.app import App
 from ckfunc.cli.asking import confirmed
-from ckfunc.cli.context import App
 from ckfunc.deploy.blame import blame, commits_of
 from ckfunc.deploy.cache import VersionCache
 from ckfunc.deploy.history import (

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from ckfunc.base.errors import CkfuncError, CredentialsMissing, NoProject, UsageProblem
 from ckfunc.base.text import printable
-from ckfunc.cli.context import App
+from ckfunc.cli.app import App
 from ckfunc.cli.credentials import (
     ENVIRONMENT_HINT,
     Found,

@@ -11,7 +11,7 @@ from ckfunc.base.errors import CkfuncError, UsageProblem
 from ckfunc.base.interrupts import require_uninterrupted
 from ckfunc.base.nearest import nearest
 from ckfunc.base.text import printable
-from ckfunc.cli.context import App
+from ckfunc.cli.app import App
 from ckfunc.cli.output import Output, ReaderGone
 from ckfunc.cli.stacks import Stacks
 from ckfunc.logs.entries import Entry, Gap, Item, Recovered, Trouble

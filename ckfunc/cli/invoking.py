@@ -16,7 +16,7 @@ from ckfunc.base.errors import EXIT_FAILED, EXIT_OK, Busy, UsageProblem
 from ckfunc.base.files import read_file
 from ckfunc.base.nearest import nearest
 from ckfunc.base.text import printable
-from ckfunc.cli.context import App
+from ckfunc.cli.app import App
 from ckfunc.cli.output import USUAL_COLUMNS, Segment
 from ckfunc.logs.format import call_lines, console_lines, failure_lines
 from ckfunc.model.execution import Limits

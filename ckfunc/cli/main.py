@@ -1,10 +1,12 @@
-"""Which commands exist, and which exit code a failure becomes."""
+"""The table of commands, and the exit codes of failures."""
 
 from __future__ import annotations
 
 import importlib
 import os
+import re
 import sys
+from collections.abc import Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -24,10 +26,11 @@ from ckfunc.base.errors import (
 )
 from ckfunc.base.interrupts import forget_interrupts
 from ckfunc.base.nearest import nearest
+from ckfunc.base.text import cut, printable
 from ckfunc.cli.options import common_options
 
 if TYPE_CHECKING:
-    from ckfunc.cli.context import App
+    from ckfunc.cli.app import App
 
 # name: what the list of commands says of it. The code is the command of that name in ckfunc/cli/commands/.
 COMMANDS: dict[str, str] = {
@@ -59,6 +62,11 @@ COMMANDS: dict[str, str] = {
     "emulator": "Run the local platform in the foreground.",
     "help": "Show the help of a command.",
 }
+
+_LONGEST_VALUE = 60
+_GIVEN = re.compile("(.+?) is not (?:a valid|in the range|one of) ", re.DOTALL)
+_EXTRA = re.compile(r"unexpected extra arguments? \((.*)\)", re.DOTALL)
+_NO_COMMAND = re.compile(r"No such command '([^']*)'")
 
 
 class Commands(click.Group):
@@ -127,10 +135,10 @@ def _open_missing_streams() -> None:
 
 def run(args: list[str]) -> int:
     """Run one command and return its exit code; everything that goes wrong is said on stderr."""
-    from ckfunc.cli.context import App
+    from ckfunc.cli.app import App
 
     if "_CKFUNC_COMPLETE" in os.environ:
-        from ckfunc.cli.completing import read_bash_line
+        from ckfunc.cli.completion import read_bash_line
 
         read_bash_line()
     app = App(os.environ)
@@ -163,8 +171,6 @@ def _exit_code(app: App, error: BaseException, args: list[str]) -> int:
         error.show()
         return EXIT_USAGE
     if isinstance(error, click.ClickException):
-        from ckfunc.cli.usage import usage_problem
-
         output.failure(usage_problem(error, args))
         return EXIT_USAGE
     if isinstance(error, OSError) and (refusal := _refusal(error)):
@@ -191,3 +197,65 @@ def _interrupt_behind(error: BaseException | None) -> bool:
     while error is not None and not isinstance(error, KeyboardInterrupt):
         error = error.__cause__
     return error is not None
+
+
+def usage_problem(error: click.ClickException, args: Sequence[str]) -> UsageProblem:
+    """Return the error as one sentence, with a hint that names the command's help. `args` is the command line."""
+    ctx = error.ctx if isinstance(error, click.UsageError) else None
+    named = next((one for one in args if ctx is None and not one.startswith("-")), "")
+    see = f"see `{ctx.command_path if ctx else f'ckfunc {named}'.strip()} --help`"
+    sentence, meant = _explained(error, ctx)
+    return UsageProblem(printable(sentence), hint=f"did you mean {meant}? {see}" if meant else see)
+
+
+def _explained(error: click.ClickException, ctx: click.Context | None) -> tuple[str, str | None]:
+    """Return the sentence, and what was probably meant."""
+    message, meant = error.format_message(), None
+    sentence = message[:1].lower() + message[1:].rstrip(".")
+    if isinstance(error, click.NoSuchOption):
+        sentence, meant = f"there is no option {error.option_name}", nearest(error.option_name, _options(ctx))
+    elif isinstance(error, click.BadOptionUsage):
+        sentence = f"{error.option_name} {'takes no value' if 'not take' in message else 'needs a value'}"
+    elif isinstance(error, click.MissingParameter):
+        sentence = f"{_name(error.param)} is missing"
+    elif isinstance(error, click.BadParameter):
+        sentence = f"{_name(error.param)} {_wanted(error)}"
+    elif found := _EXTRA.search(message):
+        sentence = f"unexpected argument: {found[1]}"
+    elif (found := _NO_COMMAND.search(message)) and ctx is not None:
+        sentence = f"there is no command '{ctx.info_name} {found[1]}'"
+        close = nearest(found[1], subcommands(ctx))
+        meant = close and f"`{ctx.command_path} {close}`"
+    return sentence, meant
+
+
+def _options(ctx: click.Context | None) -> list[str]:
+    return [name for one in (ctx.command.params if ctx else ()) for name in (*one.opts, *one.secondary_opts)]
+
+
+def _name(param: click.Parameter | None) -> str:
+    """Return how the user writes a parameter: `--port`, or `TYPE` for an argument."""
+    if isinstance(param, click.Option):
+        return "/".join(param.opts)
+    shown = (param.metavar or (param.name or "").upper()) if param is not None else ""
+    found = re.search("[A-Z_]+", shown)  # as `[DIR]` and `TYPE[@N]` are written
+    return found[0] if found else "an argument"
+
+
+def _wanted(error: click.BadParameter) -> str:
+    """Return what is wrong with a value: what its type takes, or else click's own words."""
+    kind = error.param.type if error.param is not None else None
+    given = f", not {cut(found[1], _LONGEST_VALUE)}" if (found := _GIVEN.match(error.message)) else ""
+    if isinstance(kind, click.Choice):
+        *others, last = map(str, kind.choices)
+        return f"takes {', '.join(others)} or {last}{given}"
+    if isinstance(kind, click.IntRange):
+        lowest, highest = kind.min, kind.max
+        return f"takes a whole number from {lowest} {'on' if highest is None else f'to {highest}'}{given}"
+    return f"has a wrong value: {error.message[:1].lower()}{error.message[1:].rstrip('.')}"
+
+
+def subcommands(ctx: click.Context) -> list[str]:
+    """Return the names of the commands within the command of `ctx`."""
+    command = ctx.command
+    return command.list_commands(ctx) if isinstance(command, click.Group) else list(getattr(command, "commands", ()))

@@ -1,18 +1,16 @@
-"""Which options every command takes, before its name or after it."""
+"""Options that every command takes, before its name or after it."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 import click
 
-from ckfunc.cli.completing import complete_targets
+from ckfunc.cli.completion import complete_targets
 from ckfunc.model.function import KEPT_INVOCATIONS
-
-if TYPE_CHECKING:
-    from ckfunc.cli.context import App
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -23,9 +21,23 @@ FILE = click.Path(path_type=Path, dir_okay=False)
 """A file, which need not exist."""
 
 
+@dataclass(slots=True)
+class Settings:
+    """Filled in while the command line is parsed."""
+
+    directory: Path | None = None
+    target: str | None = None
+    data_dir: Path | None = None
+    """Where the emulator's data is, when `ckfunc emulator` was told."""
+    json: bool = False
+    quiet: bool = False
+    verbose: bool = False
+    no_color: bool = False
+
+
 def _setting(name: str) -> Callable[[click.Context, click.Parameter, Any], Any]:
     def keep(ctx: click.Context, _: click.Parameter, value: Any) -> None:
-        app: App | None = ctx.find_root().obj
+        app = ctx.find_root().obj
         if app is not None and value not in (None, False, 0):
             setattr(app.settings, name, value)
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import errno
 import json
 import os
+import re
+import shlex
 import sys
 import threading
 import time
@@ -20,13 +22,13 @@ import click
 from ckfunc import __version__
 from ckfunc.base.errors import CkfuncError, InvalidFiles, InvalidScripts, Problem, UsageProblem
 from ckfunc.base.text import cells, cut, printable
-from ckfunc.cli.status import StatusLine
+from ckfunc.cli.terminal import StatusLine
 
 if TYPE_CHECKING:
     from rich.live import Live
 
     from ckfunc.api import Wait
-    from ckfunc.cli.settings import Settings
+    from ckfunc.cli.options import Settings
 
 USUAL_COLUMNS = 80
 LONG_S = 0.5
@@ -34,6 +36,9 @@ LONG_S = 0.5
 
 
 _ANSWERS = {"y": True, "yes": True, "n": False, "no": False, "": False}
+
+_TARGETED = "deploy|diff|logs|pull|replay|rollback|show|trigger|undo|versions|watch"
+_COMMAND = re.compile(rf"`ckfunc ({_TARGETED}|emulator (?:export|import|reset|seed)|emulator)(?=[ `])([^`]*)`")
 
 Segment: TypeAlias = tuple[str, str] | str
 """A piece of text, with the name of its style or without one."""
@@ -164,8 +169,6 @@ class Output:
 
     def warn(self, text: str) -> None:
         """Print what may be wrong; nothing with --quiet."""
-        from ckfunc.cli.hinting import completed
-
         self.talk(("warning: ", "warning"), printable(completed(text, self._settings)))
 
     def waiting(self, wait: Wait) -> None:
@@ -301,8 +304,6 @@ class Output:
 
     def hint(self, text: str) -> None:
         """Print what helps; its commands work on what this one works on."""
-        from ckfunc.cli.hinting import completed
-
         self._write(sys.stderr, (("hint: ", "muted"), printable(completed(text, self._settings))))
 
     def _frame(self, error: InvalidFiles, problem: Problem) -> None:
@@ -324,7 +325,6 @@ class Output:
 
         Neither `secrets` nor what the arguments hold besides names of commands, options and types is kept.
         """
-        import re
         import tempfile
         import traceback
 
@@ -399,6 +399,26 @@ class Output:
         if error.errno not in (None, errno.EPIPE, errno.EINVAL, errno.EBADF):
             raise UnwritableOutput(f"the output cannot be written: {error.strerror}") from error
         self._reader_gone = True
+
+
+def completed(hint: str, settings: Settings) -> str:
+    """Return a hint whose commands work on what this command works on.
+
+    Without that, `ckfunc deploy` in a hint would go to the default target, and `ckfunc emulator reset` would delete the
+    data of the project, although the user has named another target or another directory.
+    """
+
+    def with_option(found: re.Match[str]) -> str:
+        name, rest = found[1], found[2]
+        if name.startswith("emulator"):
+            option, value = "--data-dir", settings.data_dir and str(settings.data_dir)
+        else:
+            option, value = "--target", settings.target
+        if not value or option in rest or "--plan" in rest:  # a plan names its target
+            return found[0]
+        return f"`ckfunc {name} {option} {shlex.quote(value)}{rest}`"
+
+    return _COMMAND.sub(with_option, hint)
 
 
 def _lead_nowhere(stream: TextIO) -> None:

@@ -11,8 +11,8 @@ from ckfunc.base.errors import EXIT_FAILED, EXIT_OK, CkfuncError, NoProject, Usa
 from ckfunc.base.files import read_file, write_atomically
 from ckfunc.base.inside import require_own_state
 from ckfunc.base.text import Line, printable
+from ckfunc.cli.app import App
 from ckfunc.cli.asking import confirmed
-from ckfunc.cli.context import App
 
 if TYPE_CHECKING:
     from ckfunc.api import Client

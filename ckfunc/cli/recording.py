@@ -18,7 +18,7 @@ from ckfunc.cases.reading import DIRECTORY, SUFFIXES, read_text_cases, refused
 from ckfunc.cases.recording import free_name, recorded
 from ckfunc.cases.rendering import failure_lines
 from ckfunc.cases.writing import case_text, new_file, with_case
-from ckfunc.cli.context import App
+from ckfunc.cli.app import App
 from ckfunc.cli.testing import Bench, scope_of, working_copy
 from ckfunc.model.triggers import Trigger
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from ckfunc.base.digests import digest
 from ckfunc.base.errors import CkfuncError, DependenciesFailed, InvalidManifest, PackageUnknown, Problem
 from ckfunc.base.files import cache_dir
-from ckfunc.cli.context import App
+from ckfunc.cli.app import App
 
 if TYPE_CHECKING:
     from ckfunc.deploy.plan import Plan

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from ckfunc.base.errors import EXIT_DIFFERENCES, EXIT_OK, UsageProblem
 from ckfunc.base.text import printable
-from ckfunc.cli.context import App
+from ckfunc.cli.app import App
 from ckfunc.model.execution import Steady
 from ckfunc.model.function import Invocation, Status
 from ckfunc.model.project import Script, WantedFunction

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from ckfunc.base.errors import CkfuncError, NoProject
 from ckfunc.base.files import cache_dir
-from ckfunc.cli.context import App
+from ckfunc.cli.app import App
 from ckfunc.model.application import DEFAULT_PACKAGES
 from ckfunc.model.execution import Compiled, Environment, HandlerError, Limits, Steady, SyntaxProblem
 from ckfunc.model.function import ConsoleLine, Invocation, InvocationDetail

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from ckfunc.base.errors import EXIT_FAILED, EXIT_OK, CkfuncError, DependenciesFailed, InvalidManifest
 from ckfunc.base.files import cache_dir
 from ckfunc.base.nearest import nearest
-from ckfunc.cli.context import App
+from ckfunc.cli.app import App
 
 if TYPE_CHECKING:
     from ckfunc.model.project import Project

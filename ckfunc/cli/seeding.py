@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from ckfunc.base.errors import Busy, CkfuncError, InvalidFiles, InvalidManifest, Problem
 from ckfunc.base.files import read_file
 from ckfunc.base.nesting import DEEPEST
-from ckfunc.cli.context import App
+from ckfunc.cli.app import App
 from ckfunc.model.job import Seed, Seeded
 
 if TYPE_CHECKING:

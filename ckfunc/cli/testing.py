@@ -18,7 +18,7 @@ from ckfunc.cases.case import DEFAULT_NOW, Case, Observed, Result, Verdict
 from ckfunc.cases.reading import DIRECTORY, Scope, find_files, read_cases, refused
 from ckfunc.cases.running import Try, chosen, run_all
 from ckfunc.cases.tally import Tally, tally
-from ckfunc.cli.context import App
+from ckfunc.cli.app import App
 from ckfunc.model.execution import Steady
 
 if TYPE_CHECKING:

@@ -6,8 +6,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from ckfunc.base.errors import EXIT_OK, InvalidFiles, UsageProblem
+from ckfunc.cli.app import App
 from ckfunc.cli.asking import confirmed
-from ckfunc.cli.context import App
 from ckfunc.cli.deploying import show_plan, show_report
 
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from ckfunc.base.errors import EXIT_FAILED, EXIT_OK, CkfuncError
 from ckfunc.base.interrupts import require_uninterrupted
+from ckfunc.cli.app import App
 from ckfunc.cli.checking import Checked, check_project
-from ckfunc.cli.context import App
 
 
 def run_check(app: App, types: Sequence[str]) -> int:

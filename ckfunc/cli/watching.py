@@ -22,8 +22,8 @@ from ckfunc.base.errors import (
 )
 from ckfunc.base.interrupts import require_uninterrupted
 from ckfunc.bundle.project import InvalidModules
+from ckfunc.cli.app import App
 from ckfunc.cli.asking import confirmed
-from ckfunc.cli.context import App
 from ckfunc.cli.deploying import checker, remember
 from ckfunc.cli.invocations import stream_logs
 from ckfunc.cli.output import USUAL_COLUMNS

@@ -17,8 +17,8 @@ from typing import Any
 import pytest
 
 from ckfunc.base.files import cache_dir
+from ckfunc.cli.app import App
 from ckfunc.cli.checking import check_project
-from ckfunc.cli.context import App
 
 Ckfunc = Callable[..., Any]
 

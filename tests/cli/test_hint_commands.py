@@ -11,9 +11,9 @@ import click
 import pytest
 
 import ckfunc as package
-from ckfunc.cli.hinting import completed
 from ckfunc.cli.main import COMMANDS, cli
-from ckfunc.cli.settings import Settings
+from ckfunc.cli.options import Settings
+from ckfunc.cli.output import completed
 
 ROOT = Path(package.__file__).parent
 
@@ -39,7 +39,7 @@ RAISED_BY = {
     "deploy/guards.py": ["deploy", "watch"],
     "deploy/saved.py": ["deploy"],
     "deploy/undo.py": ["undo"],
-    "emulator/server.py": ["emulator", "dev"],
+    "emulator/emulator.py": ["emulator", "dev"],
     "manifest/definition.py": ["deploy", "rollback", "undo", "watch"],
     "replay/render.py": ["replay"],
     "scaffold/ci.py": ["init"],

@@ -16,7 +16,7 @@ import pytest
 from support.loopback import Reply, serve
 from support.recorded import Recorded, recorded, rows_of
 
-from ckfunc.cli.context import App
+from ckfunc.cli.app import App
 from ckfunc.cli.replaying import replay_functions
 from ckfunc.model.triggers import TRIGGERS
 from ckfunc.replay.verdict import Verdict

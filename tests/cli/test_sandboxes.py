@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from ckfunc.cli.context import App
+from ckfunc.cli.app import App
 from ckfunc.cli.sandboxes import MOST_PROCESSES, NoHandler, Sandbox
 from ckfunc.emulator.emulator import Emulator
 from ckfunc.emulator.store.seeds import SeedRefused

@@ -108,7 +108,7 @@ def test_a_protected_target_is_asked_about_after_its_plan_is_shown(local: Path) 
 def test_a_question_is_seen_when_something_long_comes_before_it_and_after_it() -> None:
     program = """
 import os, time
-from ckfunc.cli.context import App
+from ckfunc.cli.app import App
 output = App(os.environ).output
 with output.progress("working"):
     time.sleep(1.2)

@@ -18,7 +18,7 @@ from support.loopback import Reply, serve
 from support.recorded import recorded as recorded_by
 from support.recorded import rows_of
 
-from ckfunc.cli.context import App
+from ckfunc.cli.app import App
 from ckfunc.cli.testing import run_tests
 
 TYPE = "user.attempted.start_session"

@@ -14,7 +14,7 @@ import pytest
 
 from ckfunc import __version__
 from ckfunc.api import Wait
-from ckfunc.cli.context import App
+from ckfunc.cli.app import App
 from ckfunc.cli.main import COMMANDS
 
 Ckfunc = Callable[..., Any]

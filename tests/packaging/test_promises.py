@@ -53,7 +53,7 @@ def test_no_test_replaces_a_part_of_the_program_by_a_mock() -> None:
     assert "TID251" in done.stdout
 
 
-@pytest.mark.parametrize("document", ["README.md", "CHANGELOG.md"])
+@pytest.mark.parametrize("document", ["docs/commands.md", "CHANGELOG.md"])
 def test_the_documents_name_every_command(document: str) -> None:
     text = (ROOT / document).read_text(encoding="utf-8")
     assert [name for name in COMMANDS if f"`{name}" not in text and f"ckfunc {name}" not in text] == []

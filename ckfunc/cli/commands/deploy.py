@@ -6,8 +6,8 @@ from typing import Any
 
 import click
 
-from ckfunc.cli.completing import complete_only
-from ckfunc.cli.context import App
+from ckfunc.cli.app import App
+from ckfunc.cli.completion import complete_only
 from ckfunc.cli.options import FILE, common_options, pass_app
 
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import click
 
 from ckfunc.base.errors import UsageProblem
-from ckfunc.cli.completing import complete_only, complete_types
-from ckfunc.cli.context import App
+from ckfunc.cli.app import App
+from ckfunc.cli.completion import complete_only, complete_types
 from ckfunc.cli.options import FILE, common_options, pass_app
 
 

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 import click
 
-from ckfunc.cli.context import App
+from ckfunc.cli.app import App
 from ckfunc.cli.options import common_options, keep_invocations_option, pass_app
 
 F = TypeVar("F", bound=Callable[..., Any])

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from ckfunc.base.errors import UsageProblem
-from ckfunc.cli.context import App
+from ckfunc.cli.app import App
 from ckfunc.cli.options import common_options, pass_app
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import click
 
-from ckfunc.cli.completing import complete_types
-from ckfunc.cli.context import App
+from ckfunc.cli.app import App
+from ckfunc.cli.completion import complete_types
 from ckfunc.cli.options import common_options, pass_app
 
 _DEBUGGERS_LOOK_AT = 9229

@@ -5,8 +5,8 @@ from __future__ import annotations
 import click
 
 from ckfunc.base.errors import UsageProblem
-from ckfunc.cli.completing import complete_types
-from ckfunc.cli.context import App
+from ckfunc.cli.app import App
+from ckfunc.cli.completion import complete_types
 from ckfunc.cli.options import common_options, pass_app
 
 

@@ -11,8 +11,8 @@ import click
 from ckfunc.base.documents import read_document
 from ckfunc.base.errors import CkfuncError, UsageProblem
 from ckfunc.base.files import read_file
-from ckfunc.cli.completing import complete_data, complete_types
-from ckfunc.cli.context import App
+from ckfunc.cli.app import App
+from ckfunc.cli.completion import complete_data, complete_types
 from ckfunc.cli.options import common_options, pass_app
 
 _EXAMPLE = """for example --data '{"username": "jane"}'"""

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from ckfunc.cli.context import App
+from ckfunc.cli.app import App
 from ckfunc.cli.options import FILE, common_options, pass_app
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from ckfunc.cli.context import App
+from ckfunc.cli.app import App
 from ckfunc.cli.options import common_options, pass_app
 
 

@@ -1,24 +1,24 @@
-"""What a shell offers for trigger types and targets: those of the project, without a request and without a failure."""
+"""Shell completion of trigger types, targets and files.
+
+It sends no request, and where the project cannot be read it offers less instead of failing.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from pathlib import Path
 
-if TYPE_CHECKING:
-    import click
-
-    from ckfunc.cli.context import App
+import click
 
 
 def complete_types(ctx: click.Context, _: click.Parameter, incomplete: str) -> list[str]:
     """Return the trigger types that begin with `incomplete`: those of the manifest, else all that ckfunc knows."""
-    return _beginning(_manifest_types(_app(ctx)) or _known_types(), incomplete)
+    return _beginning(_manifest_types(ctx) or _known_types(), incomplete)
 
 
 def complete_known_types(ctx: click.Context, _: click.Parameter, incomplete: str) -> list[str]:
     """Return the trigger types that ckfunc knows and the manifest does not have yet."""
-    there = set(_manifest_types(_app(ctx)))
+    there = set(_manifest_types(ctx))
     return _beginning((one for one in _known_types() if one not in there), incomplete)
 
 
@@ -52,28 +52,22 @@ def _files(directory: str, beginning: str) -> list[str]:
     return sorted(f"{directory}{one}" for one in fitting)
 
 
-def complete_commands(ctx: click.Context, _: click.Parameter, incomplete: str) -> list[str]:
-    """Return the commands that begin with `incomplete`, or those of the command that was named before it."""
-    from ckfunc.cli.usage import commands_of
-
-    return _beginning(commands_of(ctx.find_root(), ctx.params.get("names") or ()), incomplete)
-
-
 def complete_targets(ctx: click.Context, _: click.Parameter, incomplete: str) -> list[str]:
     """Return the targets of the manifest that begin with `incomplete`."""
     from ckfunc.base.errors import CkfuncError
     from ckfunc.manifest import targets
 
-    app = _app(ctx)
     try:
-        return _beginning(targets(app.root()) if app else (), incomplete)
+        root = _root(ctx)
+        return _beginning(targets(root) if root else (), incomplete)
     except CkfuncError:
         return []
 
 
-def _app(ctx: click.Context) -> App | None:
-    app: App | None = ctx.find_root().obj
-    return app
+def _root(ctx: click.Context) -> Path | None:
+    """Return the directory of the project; None when click completes without an App. Raises NoProject."""
+    app = ctx.find_root().obj
+    return None if app is None else Path(app.root())
 
 
 def _known_types() -> list[str]:
@@ -82,12 +76,13 @@ def _known_types() -> list[str]:
     return [one.type for one in TRIGGERS]
 
 
-def _manifest_types(app: App | None) -> tuple[str, ...]:
+def _manifest_types(ctx: click.Context) -> tuple[str, ...]:
     from ckfunc.base.errors import CkfuncError
     from ckfunc.manifest import function_types
 
     try:
-        return function_types(app.root()) if app else ()
+        root = _root(ctx)
+        return function_types(root) if root else ()
     except CkfuncError:
         return ()
 
@@ -96,37 +91,10 @@ def _beginning(names: Iterable[str], incomplete: str) -> list[str]:
     return [one for one in names if one.startswith(incomplete)]
 
 
-# A line up to the cursor, as bash has it: its own words end at an `@` and at other characters too.
-_BASH = """\
-_ckfunc_completion() {
-    local IFS=$'\\n' line="${COMP_LINE:0:COMP_POINT}" one typed
-    COMPREPLY=()
-    for one in $(env COMP_LINE="$line" COMP_WORDS= COMP_CWORD=0 _CKFUNC_COMPLETE=bash_complete "$1"); do
-        COMPREPLY+=("${one#*,}")
-    done
-    typed="${line##*[[:space:]]}"
-    case "$typed" in
-        *[@=:]*)
-            # Bash replaces only what follows the last of these.
-            typed="${typed%"${typed##*[@=:]}"}"
-            case "$typed" in *=*) typed="${typed##*=}" ;; esac
-            COMPREPLY=("${COMPREPLY[@]#"$typed"}")
-            ;;
-    esac
-}
-complete -o nosort -F _ckfunc_completion ckfunc 2>/dev/null || complete -F _ckfunc_completion ckfunc
-"""
-_COMPINIT = """\
-if (( ! $+functions[compdef] )); then
-    autoload -Uz compinit && compinit -i
-fi
-"""
-"""What gives zsh its completion system, where nothing else has."""
-
-
 def read_bash_line() -> None:
     """Set the words of the line that bash completes, as click reads them from the environment."""
     import os
+    import shlex
 
     from click.shell_completion import split_arg_string
 
@@ -135,20 +103,4 @@ def read_bash_line() -> None:
         words = split_arg_string(line)
         if not line or line[-1:].isspace():
             words.append("")
-        import shlex
-
         os.environ["COMP_WORDS"], os.environ["COMP_CWORD"] = shlex.join(words), str(len(words) - 1)
-
-
-def completion_script(command: click.Command, shell: str) -> str:
-    """Return what a shell ("bash", "zsh" or "fish") must read in order to complete `command`."""
-    from click.shell_completion import get_completion_class
-
-    made = get_completion_class(shell)
-    assert made is not None  # noqa: S101 - click knows these three, and the command takes no other
-    completer = made(command, {}, "ckfunc", "_CKFUNC_COMPLETE")
-    if shell == "bash":
-        return _BASH
-    # Not source(): what is printed may be for another machine.
-    script = str(completer.source_template % completer.source_vars())
-    return script.replace("#compdef ckfunc\n", f"#compdef ckfunc\n{_COMPINIT}", 1) if shell == "zsh" else script

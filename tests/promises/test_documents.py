@@ -1,0 +1,160 @@
+"""Promises of README.md and docs/: examples work, every command, key, exit code and trigger type is documented."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from support.typescript import tsc
+
+from ckfunc.base.errors import (
+    EXIT_BUG,
+    EXIT_DIFFERENCES,
+    EXIT_FAILED,
+    EXIT_INTERRUPTED,
+    EXIT_OK,
+    EXIT_USAGE,
+)
+from ckfunc.cli.main import COMMANDS
+from ckfunc.manifest import load, targets
+from ckfunc.manifest.definition import MANIFEST, PLATFORM_PACKAGES
+from ckfunc.manifest.kinds import Entries, Record
+from ckfunc.model.triggers import TRIGGERS
+from ckfunc.scaffold.project import init
+from ckfunc.scaffold.stubs import TYPES_DIR
+
+ROOT = Path(__file__).parent.parent.parent
+PAGES = {path.name: path.read_text(encoding="utf-8") for path in (ROOT / "README.md", *(ROOT / "docs").glob("*.md"))}
+README_LINES = 150
+
+
+def block(page: str, language: str, start: str) -> str:
+    """Return the code block of a page that begins with `start`."""
+    blocks: list[str] = re.findall(rf"```{language}\n(.*?)```", PAGES[page], re.DOTALL)
+    return next(text for text in blocks if text.startswith(start))
+
+
+def test_the_readme_is_short() -> None:
+    assert len(PAGES["README.md"].splitlines()) <= README_LINES
+
+
+def test_the_links_between_documents_lead_somewhere() -> None:
+    documents = {path.name: path for path in (ROOT / "docs").glob("*.md")}
+    documents |= {name: ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md")}
+    dead = []
+    for path in documents.values():
+        for link in re.findall(r"\]\((?!https?:)([^)]+)\)", path.read_text(encoding="utf-8")):
+            file, _, anchor = link.partition("#")
+            place = path.parent / file if file else path
+            if not place.exists() or (anchor and anchor not in _anchors(place)):
+                dead.append(f"{path.name}: {link}")
+    assert dead == []
+
+
+def test_the_manifest_of_the_documents_is_valid(tmp_path: Path) -> None:
+    (tmp_path / "functions.yaml").write_text(block("manifest.md", "yaml", "# yaml-language-server"), encoding="utf-8")
+    for name in ("init.ts", "handlers/start-session.ts"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text("// more\n", encoding="utf-8")
+    assert targets(tmp_path) == ("local", "staging", "production")
+    project = load(tmp_path, "production", {"OPENAI_API_KEY": "x"})
+    assert project.runtime.environment == {"SUPPORT_CHANNEL": "9", "OPENAI_API_KEY": "x"}
+    assert project.target.protected
+
+
+def test_the_handler_of_the_readme_type_checks_in_a_new_project(tmp_path: Path) -> None:
+    init(tmp_path, schema="{}")
+    (tmp_path / "handlers" / "readme.ts").write_text(
+        block("README.md", "ts", "async function handleEvent"), encoding="utf-8"
+    )
+    assert tsc(tmp_path) == []
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="its lines are a POSIX shell's")
+def test_the_first_session_of_the_readme_prints_what_the_readme_shows(tmp_path: Path) -> None:
+    commands = re.findall(r"^\$ (.*)$", block("README.md", "console", "$ ckfunc init"), re.MULTILINE)
+    printed = _in_a_shell(tmp_path, commands)
+    shown = re.split(r"^\$ .*\n", block("README.md", "console", "$ ckfunc init"), flags=re.MULTILINE)[1:]
+    for command, expected, actual in zip(commands, shown, printed, strict=True):
+        pattern = re.escape(_without_times(expected)).replace("…\\\n", "(?:.*\\n)*")
+        assert re.fullmatch(pattern, _without_times(actual)), f"$ {command}\n{actual}"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="its lines are a POSIX shell's")
+def test_the_event_of_the_documents_can_be_fired(tmp_path: Path) -> None:
+    line = block("handlers.md", "console", "$ ckfunc trigger user.sent.message").removeprefix("$ ").strip()
+    lines = ["ckfunc init .", "ckfunc new user.sent.message", "ckfunc deploy", line]
+    assert "user.sent.message v1 SUCCEEDED" in _in_a_shell(tmp_path, lines)[-1]
+
+
+def test_the_commands_of_the_documents_exist() -> None:
+    shown = set(re.findall(r"(?:^\$|`)\s*ckfunc ([a-z]+)", "\n".join(PAGES.values()), re.MULTILINE))
+    assert shown <= set(COMMANDS)
+
+
+def test_the_documents_explain_every_command() -> None:
+    table = PAGES["commands.md"].partition("| command | description |")[2].partition("\n\n")[0]
+    rows = set(re.findall(r"^\| `([a-z]+)(?: [^`]*)?` \|", table, re.MULTILINE))
+    assert rows == set(COMMANDS)
+
+
+def test_the_documents_explain_every_key_of_the_manifest() -> None:
+    assert [path for path in _keys(MANIFEST, "") if f"`{path}`" not in PAGES["manifest.md"]] == []
+
+
+@pytest.mark.parametrize("code", [EXIT_OK, EXIT_FAILED, EXIT_USAGE, EXIT_DIFFERENCES, EXIT_BUG, EXIT_INTERRUPTED])
+def test_the_documents_explain_every_exit_code(code: int) -> None:
+    assert f"\n| {code} | " in PAGES["commands.md"]
+
+
+def test_the_documents_name_every_trigger_type_and_every_package_of_the_platform() -> None:
+    assert [one.type for one in TRIGGERS if f"| `{one.type}` | {one.when} |" not in PAGES["handlers.md"]] == []
+    assert [name for name in PLATFORM_PACKAGES if f"`{name}`" not in PAGES["manifest.md"]] == []
+    assert f"`{TYPES_DIR}/*.d.ts`" in PAGES["handlers.md"]
+
+
+def _in_a_shell(directory: Path, lines: list[str]) -> list[str]:
+    """Run lines in one POSIX shell and return what each printed."""
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.defpath])
+    environ = {name: value for name, value in os.environ.items() if not name.startswith("CHATKITTY_")}
+    done = subprocess.run(
+        ["/bin/sh", "-c", "set -e\n" + "\necho @@@\n".join(lines)],
+        cwd=directory,
+        env={**environ, "PATH": path},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        encoding="utf-8",
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout
+    return done.stdout.split("@@@\n")
+
+
+def _without_times(text: str) -> str:
+    """Return output with times of day and durations replaced by placeholders."""
+    return re.sub(r"\d+(\.\d+)? m?s\b", "DURATION", re.sub(r"\d\d:\d\d:\d\d\.\d+", "TIME", text)).rstrip() + "\n"
+
+
+def _anchors(page: Path) -> set[str]:
+    """Return the anchors of a page's headings, as GitHub makes them."""
+    headings = re.findall(r"^#+ (.*)$", page.read_text(encoding="utf-8"), re.MULTILINE)
+    return {re.sub(r"[^a-z0-9 -]", "", one.lower()).replace(" ", "-") for one in headings}
+
+
+def _keys(record: Record, prefix: str) -> list[str]:
+    """Return the dotted names of what a record may hold, down to its leaves."""
+    found = []
+    for field in record.fields:
+        kind, name = field.kind, prefix + field.name
+        if isinstance(kind, Record):
+            found += _keys(kind, f"{name}.")
+        elif isinstance(kind, Entries) and isinstance(kind.kind, Record):
+            found += _keys(kind.kind, f"{name}.{'TYPE' if field.name == 'functions' else 'NAME'}.")
+        else:
+            found.append(name)
+    return found
