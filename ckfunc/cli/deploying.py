@@ -23,10 +23,10 @@ from ckfunc.cli.output import USUAL_COLUMNS, Output
 from ckfunc.cli.registry import require_installable
 
 if TYPE_CHECKING:
-    from ckfunc.deploy.plan import Plan
-    from ckfunc.deploy.report import Report
+    from ckfunc.deploy.apply.report import Report
+    from ckfunc.deploy.plan.checks import Check
+    from ckfunc.deploy.plan.plan import Plan
     from ckfunc.deploy.run import Options
-    from ckfunc.deploy.scripts import Check
     from ckfunc.model.project import Project, Script
 
 
@@ -35,8 +35,9 @@ def make_plan(app: App, only: tuple[str, ...] = (), out: Path | None = None, *, 
 
     Unless it is to be the `whole` plan, variables that have no value here are not compared.
     """
-    from ckfunc.deploy import run, saved
+    from ckfunc.deploy import run
     from ckfunc.deploy.cache import VersionCache
+    from ckfunc.deploy.plan import saved
 
     place = None if out is None else app.named(out)
     project = app.project() if whole else replace(app.scripts(), target=app.target())
@@ -65,10 +66,11 @@ def show_difference(
 
 def show_plan(output: Output, plan: Plan, *, markdown: bool = False, verdicts: Sequence[Verdict] | None = None) -> None:
     """Print a plan, and what came of the gates: as data with --json, as a comment with `markdown`, else for people."""
-    from ckfunc.deploy.render import plan_json, plan_lines
+    from ckfunc.deploy.show.json import plan_json
+    from ckfunc.deploy.show.text import plan_lines
 
     if markdown:
-        from ckfunc.deploy.markdown import plan_markdown
+        from ckfunc.deploy.show.markdown import plan_markdown
 
         output.text(plan_markdown(plan, verdict=verdicts_markdown(verdicts or ())))
         return
@@ -103,7 +105,7 @@ def deploy_project(app: App, wish: Wish) -> int:
     """Make the application match the manifest, and return the exit code."""
     from ckfunc.deploy import run
     from ckfunc.deploy.cache import VersionCache
-    from ckfunc.deploy.summary import step_text
+    from ckfunc.deploy.show.text import step_text
 
     options = _options(app, wish)
     project, client = app.project(), app.client()
@@ -165,8 +167,9 @@ def _gated(
 def _options(app: App, wish: Wish) -> Options:
     """Return what a deploy may do; a saved plan and a journal name their target and their parts themselves."""
     from ckfunc.base.workers import AT_ONCE
-    from ckfunc.deploy import run, saved
-    from ckfunc.deploy.resume import unfinished
+    from ckfunc.deploy import run
+    from ckfunc.deploy.apply.resume import unfinished
+    from ckfunc.deploy.plan import saved
 
     if ((wish.saved or wish.resume) and wish.only) or (wish.saved and wish.resume):
         raise UsageProblem("--plan, --resume and --only exclude each other", hint="a plan says itself what is in it")
@@ -197,7 +200,7 @@ def remember(app: App, project: Project, report: Report) -> None:
     Not after an undo or a rollback: the working copy has no part in those, and a pull is to bring it what they did.
     """
     from ckfunc.cli.pulling import remember_deployed
-    from ckfunc.deploy.report import Ending
+    from ckfunc.deploy.apply.report import Ending
 
     if report.ending is not Ending.DECLINED:
         remember_deployed(app, project, {(one.kind, one.name): one.result.value for one in report.items})
@@ -210,8 +213,8 @@ def show_report(
 
     `undone` is what an undo reverted.
     """
-    from ckfunc.deploy.report import WRONG, Ending
-    from ckfunc.deploy.summary import report_lines
+    from ckfunc.deploy.apply.report import WRONG, Ending
+    from ckfunc.deploy.show.text import report_lines
 
     if output.json:
         output.document({**report.to_json(), **_gates_json(verdicts)})
@@ -242,7 +245,7 @@ def agreement(app: App, *, yes: bool) -> Callable[[Plan], bool]:
     def agree(plan: Plan) -> bool:
         if yes or not plan.target.protected:
             return True
-        from ckfunc.deploy.render import plan_lines
+        from ckfunc.deploy.show.text import plan_lines
 
         return confirmed(
             app,

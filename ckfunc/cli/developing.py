@@ -21,7 +21,7 @@ from ckfunc.logs.entries import Entry
 from ckfunc.model.function import Status
 
 if TYPE_CHECKING:
-    from ckfunc.deploy.report import Report
+    from ckfunc.deploy.apply.report import Report
     from ckfunc.model.project import Target
 
 _KEYS = (

@@ -253,7 +253,7 @@ def _reached(app: App, found: Found) -> Iterator[Finding]:
 
 
 def _login(app: App, found: Found, target: Target) -> Finding:
-    from ckfunc.deploy.plan import require_application
+    from ckfunc.deploy.plan.snapshot import require_application
 
     application = app.connect(found.connection).application()
     by_id = target.application is None or target.application.isdecimal()

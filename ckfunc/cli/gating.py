@@ -13,7 +13,7 @@ from ckfunc.cli.app import App
 from ckfunc.model.project import GATE
 
 if TYPE_CHECKING:
-    from ckfunc.deploy.plan import Plan
+    from ckfunc.deploy.plan.plan import Plan
 
 MANIFEST = "manifest"
 """Stands for the gates that functions.yaml names."""
@@ -106,7 +106,7 @@ def verdict_lines(verdicts: Sequence[Verdict]) -> list[Line]:
 
 def verdicts_markdown(verdicts: Sequence[Verdict]) -> str:
     """Return the verdicts as a part of a comment."""
-    from ckfunc.deploy.markdown import escaped
+    from ckfunc.deploy.show.markdown import escaped
 
     if not verdicts:
         return ""

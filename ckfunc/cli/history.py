@@ -12,6 +12,8 @@ from ckfunc.base.errors import EXIT_DIFFERENCES, EXIT_FAILED, EXIT_OK, CkfuncErr
 from ckfunc.base.text import Line, Segment, printable, table
 from ckfunc.cli.app import App
 from ckfunc.cli.asking import confirmed
+from ckfunc.deploy.apply.journal import deployed_at
+from ckfunc.deploy.apply.report import WRONG
 from ckfunc.deploy.blame import blame, commits_of
 from ckfunc.deploy.cache import VersionCache
 from ckfunc.deploy.history import (
@@ -25,21 +27,20 @@ from ckfunc.deploy.history import (
     version_of,
     versions_of,
 )
-from ckfunc.deploy.journal import deployed_at
-from ckfunc.deploy.plan import make
-from ckfunc.deploy.report import WRONG
+from ckfunc.deploy.plan.diff import line_count, unified
+from ckfunc.deploy.plan.plan import make
+from ckfunc.deploy.plan.snapshot import guard
+from ckfunc.deploy.remote import Snapshot
 from ckfunc.deploy.resources import FUNCTIONS, newlines
-from ckfunc.deploy.run import Means, carry_out, guard
-from ckfunc.deploy.snapshot import Snapshot
-from ckfunc.deploy.sources import line_count, unified
+from ckfunc.deploy.run import Means, carry_out
 from ckfunc.logs.finding import first_seen
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
     from datetime import datetime
 
+    from ckfunc.deploy.apply.report import Item
     from ckfunc.deploy.blame import Commit
-    from ckfunc.deploy.report import Item
     from ckfunc.model.function import Function, FunctionVersion
     from ckfunc.model.project import Script
 

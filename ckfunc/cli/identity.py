@@ -37,7 +37,7 @@ class NoTerminal(UsageProblem):
 def log_in(app: App, *, client_id: str | None, from_stdin: bool) -> None:
     """Ask for credentials, try them, and keep them in the system's keyring."""
     from ckfunc.api import Connection
-    from ckfunc.deploy.plan import require_application
+    from ckfunc.deploy.plan.snapshot import require_application
 
     root, target = _place(app)
     if target.emulator:

@@ -251,8 +251,7 @@ def _write(root: Path, files: Mapping[str, str | bytes], env_path: Path, env: st
 def _read(client: Client, target: Any, root: Path) -> tuple[RemoteProject, int | None]:
     """Return what the application holds, and its id. Raises WrongApplication, AmbiguousFunction, ApiFailure."""
     from ckfunc.deploy.cache import VersionCache
-    from ckfunc.deploy.plan import require_application
-    from ckfunc.deploy.snapshot import application_key, overview, with_versions
+    from ckfunc.deploy.plan.snapshot import application_key, overview, require_application, with_versions
     from ckfunc.pull.remote import described
 
     cache = VersionCache(root)
@@ -269,7 +268,7 @@ def _read(client: Client, target: Any, root: Path) -> tuple[RemoteProject, int |
 
 
 def _update_lines(found: Update, env: bool, env_name: str) -> Iterable[Line]:
-    from ckfunc.deploy.sources import unified
+    from ckfunc.deploy.plan.diff import unified
 
     for one in found.files:
         if one.before is None:

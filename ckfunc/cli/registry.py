@@ -16,7 +16,7 @@ from ckfunc.base.files import cache_dir
 from ckfunc.cli.app import App
 
 if TYPE_CHECKING:
-    from ckfunc.deploy.plan import Plan
+    from ckfunc.deploy.plan.plan import Plan
     from ckfunc.model.project import Project
 
 _NAMED = re.compile(r"((?:@[\w.~-]+/)?[\w.~-]+)@")
@@ -56,7 +56,7 @@ def require_installable(app: App, project: Project, plan: Plan) -> None:
 
     Raises InvalidManifest. When the registry cannot be asked, that is a warning.
     """
-    from ckfunc.deploy.diff import Action
+    from ckfunc.deploy.plan.diff import Action
     from ckfunc.deploy.resources import DEPENDENCIES
 
     if not any(one.kind == DEPENDENCIES and one.action is not Action.REMOVE for one in plan.changes):

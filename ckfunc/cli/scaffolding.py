@@ -63,7 +63,7 @@ def _pipeline(
 ) -> tuple[tuple[Written, ...], tuple[str, ...]]:
     """Write the pipeline; return the file, and what is left for the user to set up."""
     from ckfunc import __version__
-    from ckfunc.deploy.markdown import MARK
+    from ckfunc.deploy.show.markdown import MARK
     from ckfunc.manifest import is_protected, referenced_variables, targets
     from ckfunc.scaffold.ci import Pipeline, deployed_branch, installed_from, next_steps, write_pipeline
 

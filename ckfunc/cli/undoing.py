@@ -13,18 +13,19 @@ from ckfunc.cli.deploying import show_plan, show_report
 
 def undo_deploy(app: App, *, yes: bool, dry_run: bool, env_file: Path | None, keep_environment: bool) -> int:
     """Bring back what was before the last deploy, after showing what that changes; return the exit code."""
-    from ckfunc.deploy import journal, run, undo
+    from ckfunc.deploy import run
+    from ckfunc.deploy.apply import journal, undo
+    from ckfunc.deploy.apply.report import Ending, nothing_done
     from ckfunc.deploy.cache import VersionCache
-    from ckfunc.deploy.plan import make
-    from ckfunc.deploy.render import plan_lines
-    from ckfunc.deploy.report import Ending, nothing_done
-    from ckfunc.deploy.snapshot import overview, with_versions
+    from ckfunc.deploy.plan.plan import make
+    from ckfunc.deploy.plan.snapshot import guard, overview, with_versions
+    from ckfunc.deploy.show.text import plan_lines
 
     root, target, client = app.root(), app.target(), app.client()
     cache = VersionCache(root)
     with app.output.progress("comparing"):
         seen = overview(client)
-        run.guard(target, seen, client, cache)
+        guard(target, seen, client, cache)
         record, begun = journal.to_undo(root, target.name, client.identity)
         if record is None:
             raise undo.NothingToUndo(

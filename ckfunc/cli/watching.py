@@ -30,9 +30,9 @@ from ckfunc.cli.output import USUAL_COLUMNS
 from ckfunc.cli.registry import require_installable
 from ckfunc.cli.scaffolding import refresh_types
 from ckfunc.deploy import run
-from ckfunc.deploy.guards import NeedsFlag
-from ckfunc.deploy.plan import Plan
-from ckfunc.deploy.report import DONE, WRONG, Ending, Report
+from ckfunc.deploy.apply.report import DONE, WRONG, Ending, Report
+from ckfunc.deploy.plan.checks import NeedsFlag
+from ckfunc.deploy.plan.plan import Plan
 from ckfunc.deploy.resources import FUNCTIONS
 from ckfunc.logs.entries import Entry
 from ckfunc.model.project import Project, Script, Target
@@ -329,7 +329,7 @@ class Watcher:
         self._broken = ()
 
     def _say(self, report: Report, batch: Collection[Path], took_s: float, *, first: bool) -> None:
-        from ckfunc.deploy.summary import item_lines, report_summary
+        from ckfunc.deploy.show.text import item_lines, report_summary
 
         output = self._app.output
         shown = replace(report, items=tuple(one for one in report.items if one.result in SHOWN))

@@ -1,1 +1,1 @@
-"""How an application is made to match a manifest: snapshot, diff, plan, apply, read back."""
+"""Make an application match a manifest: plan, apply, verify, show."""

@@ -1,22 +1,33 @@
-"""What is known of an application for good: versions never change, so one that was read once is never read again.
+"""Cached facts about an application: versions, its key, deployed literals.
 
-Files are `.ckfunc/cache/versions/<digest of the application's identity>/<function id>-<version number>.ts`: a comment
-line with the version's id and a digest, then the script exactly as the platform gave it. Whatever does not match its
-digest counts as absent. Environment values are never kept here.
+Versions never change, so a version that was read once is never read again. Files are `.ckfunc/cache/versions/<digest of
+the application's identity>/<function id>-<version number>.ts`: a comment line with the version's id and a digest, then
+the script exactly as the platform returned it. A file that does not match its digest counts as absent. Environment
+values are never stored in these files.
+
+A literal in functions.yaml is public to everyone who can read the project, so a plan shows it. The value that an
+application has now is shown only when this project deployed it as a literal. Those values are recorded in
+`.ckfunc/literals/<target>.json`, for one application per target. Values that came from variables are never recorded.
 """
 
 from __future__ import annotations
 
 import contextlib
+import json
+from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
 
 from ckfunc.base.digests import digest
 from ckfunc.base.files import read_file, write_atomically
+from ckfunc.deploy.resources import Literals
 from ckfunc.model.function import FunctionVersion
 
 _MARK = "// ckfunc-version"
 _KEY_FILE = "application-key"
+
+MOST_LITERALS = 20
+"""The number of values of one variable that are remembered, the newest."""
 
 
 class VersionCache:
@@ -87,3 +98,33 @@ def _read(path: Path) -> str | None:
         return read_file(path).decode("utf-8", "surrogatepass")
     except (OSError, ValueError):
         return None
+
+
+def deployed_literals(root: Path, target: str, identity: str | None) -> Literals:
+    """Return the literals that were deployed to an application; none when that is not known."""
+    try:
+        found = json.loads(read_file(_path(root, target)))
+        if identity is None or found["identity"] != identity:
+            return {}
+        return {str(name): tuple(map(str, values)) for name, values in found["values"].items()}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        return {}
+
+
+def keep_literals(root: Path, target: str, identity: str | None, values: Mapping[str, str]) -> None:
+    """Remember literals that an application has now. Failing to is no error."""
+    known = deployed_literals(root, target, identity)
+    wanted = {**known, **{name: _first(value, known.get(name, ())) for name, value in values.items()}}
+    if identity is None or wanted == known:
+        return
+    with contextlib.suppress(OSError):
+        write_atomically(_path(root, target).parent / ".gitignore", "*\n")
+        write_atomically(_path(root, target), json.dumps({"identity": identity, "values": wanted}, indent=1))
+
+
+def _first(value: str, known: tuple[str, ...]) -> tuple[str, ...]:
+    return (value, *(one for one in known if one != value))[:MOST_LITERALS]
+
+
+def _path(root: Path, target: str) -> Path:
+    return root / ".ckfunc" / "literals" / f"{target}.json"

@@ -1,4 +1,4 @@
-"""What a function was before: its versions, one of them by number, and the one to go back to."""
+"""Versions of a function, and the version to roll back to."""
 
 from __future__ import annotations
 

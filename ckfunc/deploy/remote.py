@@ -1,11 +1,12 @@
-"""What a deploy needs of the Platform API: the part of the API client that this room calls.
+"""The application that is deployed to: its API, and a snapshot of it.
 
-Stated here as a protocol so that `diff` and `plan` stay free of HTTP, directly and through their imports.
+The API is a protocol, so that `diff` and `plan` stay free of HTTP, directly and through their imports.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from ckfunc.model.application import Application, Runtime
@@ -51,3 +52,16 @@ class Remote(Protocol):
 
     def create_version(self, function_id: int, script: str, /) -> FunctionVersion:
         """Create a version, which deploys it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """An application as it was read.
+
+    `functions` is sorted by type. `versions` maps trigger types to the deployed version, for the functions that were
+    asked for and have one.
+    """
+
+    runtime: Runtime = field(repr=False)
+    functions: tuple[Function, ...]
+    versions: Mapping[str, FunctionVersion] = field(default_factory=dict, repr=False)

@@ -1,6 +1,6 @@
-"""What is compared and how it is written: one row per kind of thing that a manifest describes.
+"""Table of the resources that are compared and written, by kind.
 
-To deploy a further kind, add a row: `diff.py`, `plan.py` and `apply.py` work from this table.
+To deploy a further kind, add a row: plans and deploys work from this table.
 """
 
 from __future__ import annotations
@@ -9,8 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from ckfunc.deploy.remote import Remote
-from ckfunc.deploy.snapshot import Snapshot
+from ckfunc.deploy.remote import Remote, Snapshot
 from ckfunc.model.application import Runtime
 from ckfunc.model.project import Project, Script
 
@@ -19,6 +18,9 @@ Wanted: TypeAlias = Mapping[str, str]
 
 Values: TypeAlias = Mapping[str, str | None]
 """Values by name; None stands for a function that exists but was never deployed."""
+
+Literals: TypeAlias = Mapping[str, tuple[str, ...]]
+"""Values of variables that functions.yaml states literally, by name, the newest first."""
 
 DEPENDENCIES = "dependencies"
 ENVIRONMENT = "environment"

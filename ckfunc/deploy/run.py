@@ -1,4 +1,4 @@
-"""How a deploy goes, from the manifest to an application that was read back."""
+"""Run a deploy, from the manifest to the verified application."""
 
 from __future__ import annotations
 
@@ -8,26 +8,24 @@ from pathlib import Path
 
 from ckfunc.base.clock import Clock, SystemClock
 from ckfunc.base.workers import AT_ONCE
-from ckfunc.deploy import journal as journals
-from ckfunc.deploy import plan as planning
-from ckfunc.deploy import saved as saving
-from ckfunc.deploy.apply import OnStep, apply
-from ckfunc.deploy.cache import VersionCache
-from ckfunc.deploy.guards import allow_removals
-from ckfunc.deploy.journal import Record
-from ckfunc.deploy.literals import deployed_literals, keep_literals
-from ckfunc.deploy.locking import deploying_alone
-from ckfunc.deploy.narrow import narrowed, require_known
-from ckfunc.deploy.plan import Plan
+from ckfunc.deploy.apply import journal as journals
+from ckfunc.deploy.apply.conflicts import deploying_alone
+from ckfunc.deploy.apply.journal import Record
+from ckfunc.deploy.apply.report import WRONG, Ending, Report, nothing_done
+from ckfunc.deploy.apply.resume import require_resumable
+from ckfunc.deploy.apply.steps import OnStep, apply
+from ckfunc.deploy.apply.verify import read_back
+from ckfunc.deploy.cache import VersionCache, deployed_literals, keep_literals
+from ckfunc.deploy.plan import plan as planning
+from ckfunc.deploy.plan import saved as saving
+from ckfunc.deploy.plan.checks import Check, allow_removals, require_valid
+from ckfunc.deploy.plan.plan import Plan
+from ckfunc.deploy.plan.saved import SavedPlan
+from ckfunc.deploy.plan.selection import narrowed, require_known
+from ckfunc.deploy.plan.snapshot import guard, overview, with_versions
 from ckfunc.deploy.remote import Remote
-from ckfunc.deploy.report import WRONG, Ending, Report, nothing_done
 from ckfunc.deploy.resources import ENVIRONMENT
-from ckfunc.deploy.resume import require_resumable
-from ckfunc.deploy.saved import SavedPlan
-from ckfunc.deploy.scripts import Check, require_valid
-from ckfunc.deploy.snapshot import Snapshot, application_key, overview, with_versions
-from ckfunc.deploy.verify import read_back
-from ckfunc.model.project import Project, Target
+from ckfunc.model.project import Project
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,20 +157,6 @@ def carry_out(made: Plan, client: Remote, means: Means, resumed: Record | None =
             report = read_back(made, ledger, client, means.clock)
             journal.end(report)
             return report
-
-
-def guard(target: Target, seen: Snapshot, client: Remote, cache: VersionCache) -> None:
-    """Refuse credentials of another application than the target names. Raises WrongApplication."""
-    want = target.application
-    if want is None:
-        return
-    if not want.isdecimal():
-        got = application_key(client, cache)
-    elif seen.runtime.application_id is not None:
-        got = str(seen.runtime.application_id)
-    else:
-        got = str(client.application().id)
-    planning.require_application(target, got)
 
 
 def _killed(root: Path, made: Plan, client: Remote) -> Record | None:

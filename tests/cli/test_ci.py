@@ -20,7 +20,7 @@ from support.loopback import serve
 import ckfunc as ckfunc_package
 from ckfunc import __version__
 from ckfunc.cli.main import COMMANDS
-from ckfunc.deploy.markdown import MARK
+from ckfunc.deploy.show.markdown import MARK
 from ckfunc.scaffold.ci import _checkout as installed_checkout
 
 FILES = {"github": ".github/workflows/ckfunc.yml", "gitlab": ".gitlab-ci.yml"}

@@ -11,8 +11,8 @@ from support.loopback import Reply, Request
 
 from ckfunc.base.errors import AmbiguousFunction, InvalidScripts, PlatformOwned, Problem, WrongApplication
 from ckfunc.deploy import run
-from ckfunc.deploy.plan import CreateFunction, CreateVersion, Put
-from ckfunc.deploy.report import Ending
+from ckfunc.deploy.apply.report import Ending
+from ckfunc.deploy.plan.plan import CreateFunction, CreateVersion, Put
 
 SENT = "user.sent.message"
 READ = "user.read.message"

@@ -16,9 +16,9 @@ from support.loopback import Reply, Request
 
 from ckfunc.base.errors import ApiFailure, CredentialsRejected, NotFound, Unreachable, UnreadableAnswer
 from ckfunc.deploy import run
+from ckfunc.deploy.apply.report import Ending
 from ckfunc.deploy.cache import VersionCache
-from ckfunc.deploy.plan import CreateVersion
-from ckfunc.deploy.report import Ending
+from ckfunc.deploy.plan.plan import CreateVersion
 
 SENT = "user.sent.message"
 READ = "user.read.message"

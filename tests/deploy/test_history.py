@@ -10,13 +10,13 @@ from deploy.world import Hurried, World, by_name, results
 from support.loopback import Reply, Request
 
 from ckfunc.base.errors import UsageProblem
+from ckfunc.deploy.apply.report import Report
 from ckfunc.deploy.blame import Commit, NoHistory, blame, commits_of
 from ckfunc.deploy.cache import VersionCache
 from ckfunc.deploy.history import Reference, Rollback, prepare_rollback, reference, rolled_back
-from ckfunc.deploy.plan import make
-from ckfunc.deploy.report import Report
+from ckfunc.deploy.plan.plan import make
+from ckfunc.deploy.remote import Snapshot
 from ckfunc.deploy.run import Means, carry_out
-from ckfunc.deploy.snapshot import Snapshot
 from ckfunc.model.function import FunctionVersion
 from ckfunc.model.project import Target
 

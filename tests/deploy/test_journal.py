@@ -15,14 +15,15 @@ from support.loopback import Reply, Request
 
 from ckfunc.base.clock import ago
 from ckfunc.base.errors import SystemRefusal
-from ckfunc.deploy import journal, run, undo
+from ckfunc.deploy import run
+from ckfunc.deploy.apply import journal, undo
+from ckfunc.deploy.apply.report import Report
+from ckfunc.deploy.apply.resume import NotResumable, unfinished
 from ckfunc.deploy.cache import VersionCache
-from ckfunc.deploy.guards import NeedsFlag
-from ckfunc.deploy.plan import make
-from ckfunc.deploy.report import Report
-from ckfunc.deploy.resume import NotResumable, unfinished
+from ckfunc.deploy.plan.checks import NeedsFlag
+from ckfunc.deploy.plan.plan import make
+from ckfunc.deploy.plan.snapshot import overview, with_versions
 from ckfunc.deploy.run import Means, carry_out
-from ckfunc.deploy.snapshot import overview, with_versions
 from ckfunc.model.project import Project
 
 SENT, READ, NEW = "user.sent.message", "user.read.message", "user.started.chat_session"

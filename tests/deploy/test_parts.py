@@ -9,13 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-import ckfunc.deploy
+import ckfunc.deploy.show.text
 from ckfunc.base.errors import WrongApplication
 from ckfunc.base.text import STYLES
-from ckfunc.deploy.diff import Action, diff
-from ckfunc.deploy.plan import require_application
+from ckfunc.deploy.plan.diff import Action, diff, unified
+from ckfunc.deploy.plan.snapshot import require_application
 from ckfunc.deploy.resources import RESOURCES, newlines
-from ckfunc.deploy.sources import unified
 from ckfunc.model.project import Target
 
 VALUES = st.dictionaries(st.text(max_size=3), st.text(max_size=3), max_size=5)
@@ -81,11 +80,10 @@ def test_what_is_written_is_written_in_the_order_in_which_it_is_needed() -> None
 
 
 def test_every_style_that_is_used_is_declared() -> None:
-    directory = Path(ckfunc.deploy.__file__).parent
+    path = Path(ckfunc.deploy.show.text.__file__)
     used = set()
-    for path in (directory / "render.py", directory / "summary.py"):
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "Segment" and len(node.args) == 2:
-                style = node.args[1]
-                used |= {style.value} if isinstance(style, ast.Constant) else set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "Segment" and len(node.args) == 2:
+            style = node.args[1]
+            used |= {style.value} if isinstance(style, ast.Constant) else set()
     assert used and used <= set(STYLES)

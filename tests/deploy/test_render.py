@@ -8,10 +8,10 @@ import pytest
 from deploy.world import World
 
 from ckfunc.base.text import STYLES, Line, plain_text
-from ckfunc.deploy.render import plan_json, plan_lines, plan_summary
-from ckfunc.deploy.report import Ending, Item, Report, Result
-from ckfunc.deploy.sources import MOST_LINES, line_count, unified
-from ckfunc.deploy.summary import report_lines, report_summary
+from ckfunc.deploy.apply.report import Ending, Item, Report, Result
+from ckfunc.deploy.plan.diff import MOST_LINES, line_count, unified
+from ckfunc.deploy.show.json import plan_json
+from ckfunc.deploy.show.text import plan_lines, plan_summary, report_lines, report_summary
 
 SENT = "user.sent.message"
 READ = "user.read.message"

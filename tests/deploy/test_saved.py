@@ -10,8 +10,9 @@ from deploy.world import World
 
 from ckfunc.base.clock import SystemClock
 from ckfunc.base.errors import UsageProblem
-from ckfunc.deploy import run, saved
-from ckfunc.deploy.report import Report
+from ckfunc.deploy import run
+from ckfunc.deploy.apply.report import Report
+from ckfunc.deploy.plan import saved
 from ckfunc.model.project import Project
 
 SENT, READ = "user.sent.message", "user.read.message"

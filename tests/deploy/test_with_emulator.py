@@ -15,8 +15,8 @@ from ckfunc.base.errors import CredentialsRejected, InvalidScripts, Problem, Req
 from ckfunc.base.files import cache_dir
 from ckfunc.bundle.requirements import Requirements
 from ckfunc.deploy import run
+from ckfunc.deploy.apply.report import Report
 from ckfunc.deploy.cache import VersionCache
-from ckfunc.deploy.report import Report
 from ckfunc.emulator.emulator import Emulator
 from ckfunc.model.function import NewFunction
 from ckfunc.model.project import Project, Script

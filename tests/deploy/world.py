@@ -17,10 +17,10 @@ from ckfunc.api.connection import Connection
 from ckfunc.base.clock import SystemClock
 from ckfunc.base.errors import Problem
 from ckfunc.deploy import run
-from ckfunc.deploy.apply import OnStep
+from ckfunc.deploy.apply.report import Item, Report
+from ckfunc.deploy.apply.steps import OnStep
 from ckfunc.deploy.cache import VersionCache
-from ckfunc.deploy.plan import Plan
-from ckfunc.deploy.report import Item, Report
+from ckfunc.deploy.plan.plan import Plan
 from ckfunc.model.project import Project, Script, Target, WantedFunction, WantedRuntime
 from ckfunc.model.triggers import display_name
 

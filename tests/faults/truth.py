@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from faults.world import Content, Outcome
 
-from ckfunc.deploy.report import Item, Result
+from ckfunc.deploy.apply.report import Item, Result
 
 UNREAD = "could not be read back"
 """What an item says of itself when it may well have been done: nobody can tell."""

@@ -19,8 +19,8 @@ from ckfunc.api.connection import Connection
 from ckfunc.base.errors import CkfuncError
 from ckfunc.cli.registry import note_of
 from ckfunc.deploy import run
+from ckfunc.deploy.apply.report import Report
 from ckfunc.deploy.cache import VersionCache
-from ckfunc.deploy.report import Report
 from ckfunc.emulator.emulator import Emulator
 from ckfunc.emulator.store import functions, runtime
 from ckfunc.emulator.store.database import Database, connect

@@ -1,4 +1,7 @@
-"""How a plan looks in a comment on a pull request: a table, folded source diffs, nothing that could run wild."""
+"""Plans as a Markdown comment on a pull request.
+
+A comment has a table and folded source diffs. Text from elsewhere is escaped.
+"""
 
 from __future__ import annotations
 
@@ -6,11 +9,10 @@ import re
 from collections.abc import Iterator
 
 from ckfunc.base.text import printable
-from ckfunc.deploy.diff import Action, Change
-from ckfunc.deploy.plan import Plan
-from ckfunc.deploy.render import SIGNS, label, plan_summary, shown_values
+from ckfunc.deploy.plan.diff import Action, Change, unified
+from ckfunc.deploy.plan.plan import Plan
 from ckfunc.deploy.resources import BY_KIND, FUNCTIONS
-from ckfunc.deploy.sources import unified
+from ckfunc.deploy.show.text import SIGNS, label, plan_summary, shown_values
 
 MARK = "<!-- ckfunc plan -->"
 """The first line: by it, the comment of an earlier run is found again."""

@@ -1,29 +1,20 @@
-"""What an application looks like now, with as few requests as can be: two, and one for each version not seen before."""
+"""Read an application with as few requests as possible.
+
+A snapshot takes two requests, and one for each version that is not in the cache.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Collection
+from dataclasses import replace
 
-from ckfunc.base.errors import AmbiguousFunction
+from ckfunc.base.errors import AmbiguousFunction, WrongApplication
 from ckfunc.base.workers import AT_ONCE, each
 from ckfunc.deploy.cache import VersionCache
-from ckfunc.deploy.remote import Remote
+from ckfunc.deploy.remote import Remote, Snapshot
 from ckfunc.model.application import Runtime
 from ckfunc.model.function import Function, FunctionVersion
-
-
-@dataclass(frozen=True, slots=True)
-class Snapshot:
-    """An application as it was read.
-
-    `functions` is sorted by type. `versions` maps trigger types to the deployed version, for the functions that were
-    asked for and have one.
-    """
-
-    runtime: Runtime = field(repr=False)
-    functions: tuple[Function, ...]
-    versions: Mapping[str, FunctionVersion] = field(default_factory=dict, repr=False)
+from ckfunc.model.project import Target
 
 
 def overview(remote: Remote) -> Snapshot:
@@ -95,3 +86,30 @@ def _require_one_each(functions: Collection[Function]) -> None:
     for trigger_type, several in sorted(ids.items()):
         if len(several) > 1:
             raise AmbiguousFunction(trigger_type, several)
+
+
+def require_application(target: Target, got: str) -> None:
+    """Refuse another application than the one that the target is bound to; `got` is an id or a key, as the target's.
+
+    Raises WrongApplication.
+    """
+    want = target.application
+    if want is None:
+        return
+    same = int(want) == int(got) if want.isdecimal() and got.isdecimal() else want.casefold() == got.casefold()
+    if not same:
+        raise WrongApplication(target.name, want, got)
+
+
+def guard(target: Target, seen: Snapshot, client: Remote, cache: VersionCache) -> None:
+    """Refuse credentials of another application than the target names. Raises WrongApplication."""
+    want = target.application
+    if want is None:
+        return
+    if not want.isdecimal():
+        got = application_key(client, cache)
+    elif seen.runtime.application_id is not None:
+        got = str(seen.runtime.application_id)
+    else:
+        got = str(client.application().id)
+    require_application(target, got)

@@ -1,4 +1,4 @@
-"""What a deploy will do: which changes, in which order, and what the user should know before it."""
+"""Plan of a deploy: changes, their order, and warnings."""
 
 from __future__ import annotations
 
@@ -6,11 +6,10 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
-from ckfunc.base.errors import PlatformOwned, WrongApplication
-from ckfunc.deploy.diff import Action, Change, diff
-from ckfunc.deploy.literals import Literals
-from ckfunc.deploy.resources import RESOURCES, Resource, Values, Wanted, sources
-from ckfunc.deploy.snapshot import Snapshot
+from ckfunc.base.errors import PlatformOwned
+from ckfunc.deploy.plan.diff import Action, Change, diff
+from ckfunc.deploy.remote import Snapshot
+from ckfunc.deploy.resources import RESOURCES, Literals, Resource, Values, Wanted, sources
 from ckfunc.model.function import Function, NewFunction
 from ckfunc.model.project import Project, Script, Target, WantedFunction
 from ckfunc.model.triggers import display_name
@@ -148,19 +147,6 @@ def make(project: Project, seen: Snapshot, deployed_literals: Literals | None = 
         literals=project.runtime.literals,
         deployed_literals=deployed_literals or {},
     )
-
-
-def require_application(target: Target, got: str) -> None:
-    """Refuse another application than the one that the target is bound to; `got` is an id or a key, as the target's.
-
-    Raises WrongApplication.
-    """
-    want = target.application
-    if want is None:
-        return
-    same = int(want) == int(got) if want.isdecimal() and got.isdecimal() else want.casefold() == got.casefold()
-    if not same:
-        raise WrongApplication(target.name, want, got)
 
 
 def disabled_warning(trigger_type: str) -> str:

@@ -1,7 +1,7 @@
-"""Plans in files: what was agreed on, without a secret or a line of source in it, and whether it still holds.
+"""Plans saved in files, and the check that they are still current.
 
-A saved plan names what it was made from, on both sides, by digests. To carry it out, the plan is made again, and must
-come out the same: a plan cannot do anything to an application, or from sources, that nobody has looked at.
+A saved plan holds no secret and no source. It names both sides that it was made from by digests. To carry it out, the
+plan is made again and must be the same: a deploy never does anything that was not in the reviewed plan.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from ckfunc.base.clock import Clock, timestamp
 from ckfunc.base.digests import digest
 from ckfunc.base.errors import CkfuncError, UsageProblem
 from ckfunc.base.files import read_file, write_atomically
-from ckfunc.deploy.plan import Plan
+from ckfunc.deploy.plan.plan import Plan
 from ckfunc.deploy.remote import Remote
 from ckfunc.deploy.resources import BY_KIND, FUNCTIONS, Values
 

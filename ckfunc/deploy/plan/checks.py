@@ -1,18 +1,21 @@
-"""Check the scripts of a plan before anything is written."""
+"""Checks of a plan before anything is written."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
 from typing import TypeAlias
 
-from ckfunc.base.errors import InvalidScripts, Problem
-from ckfunc.deploy.diff import Action
-from ckfunc.deploy.plan import Plan
+from ckfunc.base.errors import CkfuncError, InvalidScripts, Problem
+from ckfunc.base.text import printable
+from ckfunc.deploy.plan.diff import Action
+from ckfunc.deploy.plan.plan import Plan
 from ckfunc.deploy.resources import BY_KIND, DEPENDENCIES
 from ckfunc.model.project import Script
 
 Check: TypeAlias = Callable[[Sequence[Script], Collection[str]], Sequence[Problem]]
 """Takes scripts, and the packages that they can import; returns why they cannot run."""
+
+_MOST_NAMES = 8
 
 
 def require_valid(plan: Plan, check: Check) -> None:
@@ -36,3 +39,21 @@ def require_valid(plan: Plan, check: Check) -> None:
             problems,
             hint="nothing was written; correct the lines named above",
         )
+
+
+class NeedsFlag(CkfuncError):
+    """What is to be done needs to be allowed."""
+
+
+def allow_removals(plan: Plan, *, allowed: bool) -> None:
+    """Refuse to remove packages and variables that the manifest lacks, unless that is allowed. Raises NeedsFlag."""
+    # The init script goes when its file is empty, which says what is meant.
+    gone = [one for one in plan.removals if not BY_KIND[one.kind].source]
+    if allowed or not gone:
+        return
+    names = [f"{BY_KIND[one.kind].noun} {printable(one.name)}" for one in gone]
+    more = f" and {len(names) - _MOST_NAMES} more" if len(names) > _MOST_NAMES else ""
+    raise NeedsFlag(
+        f"the application has what functions.yaml lacks, and would lose it: {', '.join(names[:_MOST_NAMES])}{more}",
+        hint="add it to functions.yaml (`ckfunc pull` does that), or pass --allow-removals",
+    )

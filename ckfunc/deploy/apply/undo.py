@@ -1,7 +1,7 @@
-"""What an application was before the last deploy, as a project that can be deployed to bring it back.
+"""Project that restores the state before the last deploy.
 
-Versions never go away: what ran before is posted again, as a new version. Package versions and the init script are in
-the journal. Values of variables are not: those that the deploy left alone are taken from the application, literals of
+Versions are never removed: the former script is posted again, as a new version. Package versions and the init script
+are in the journal. Values of variables are not: unchanged ones are read from the application, literals of
 functions.yaml from the record of deployed literals, and the others must be supplied.
 """
 
@@ -12,13 +12,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ckfunc.base.errors import CkfuncError
-from ckfunc.deploy.cache import VersionCache
+from ckfunc.deploy.apply.journal import Record, strangers
+from ckfunc.deploy.cache import VersionCache, deployed_literals
 from ckfunc.deploy.history import version_of
-from ckfunc.deploy.journal import Record, strangers
-from ckfunc.deploy.literals import Literals, deployed_literals
-from ckfunc.deploy.remote import Remote
-from ckfunc.deploy.resources import BY_KIND, INIT_SCRIPT
-from ckfunc.deploy.snapshot import Snapshot
+from ckfunc.deploy.remote import Remote, Snapshot
+from ckfunc.deploy.resources import BY_KIND, INIT_SCRIPT, Literals
 from ckfunc.model.project import Project, Script, Target, WantedFunction, WantedRuntime
 from ckfunc.model.triggers import display_name
 

@@ -1,4 +1,4 @@
-"""How a plan is cut down to a part of it: some functions, or the runtime."""
+"""Selection of a part of a plan: some functions, or the runtime."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from ckfunc.base.errors import UsageProblem
 from ckfunc.base.nearest import nearest
-from ckfunc.deploy.plan import CreateFunction, CreateVersion, Plan, Step
+from ckfunc.deploy.plan.plan import CreateFunction, CreateVersion, Plan, Step
 from ckfunc.deploy.resources import FUNCTIONS
 from ckfunc.model.project import Project
 

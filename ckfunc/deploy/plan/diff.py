@@ -1,15 +1,51 @@
-"""How two versions of a script differ, line by line."""
+"""Differences between values by name, and between scripts by line."""
 
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
 
 CONTEXT_LINES = 3
 MOST_LINES = 20_000
 """Longer scripts are not compared line by line: that would take longer than anyone waits."""
 
 _NO_NEWLINE = "\n\\ No newline at end of file"
+
+
+class Action(StrEnum):
+    """What a change does."""
+
+    CREATE = "create"
+    UPDATE = "update"
+    REMOVE = "remove"
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One value that differs. `before` is None for what is created, `after` for what is removed."""
+
+    kind: str
+    name: str
+    action: Action
+    before: object = field(default=None, repr=False)
+    after: object = field(default=None, repr=False)
+
+
+def diff(kind: str, want: Mapping[str, object], have: Mapping[str, object]) -> tuple[Change, ...]:
+    """Return the changes that turn `have` into `want`, sorted by name."""
+    return tuple(
+        Change(kind, name, _action(name, want, have), before=have.get(name), after=want.get(name))
+        for name in sorted({*want, *have})
+        if name not in want or name not in have or want[name] != have[name]
+    )
+
+
+def _action(name: str, want: Mapping[str, object], have: Mapping[str, object]) -> Action:
+    if name not in have:
+        return Action.CREATE
+    return Action.UPDATE if name in want else Action.REMOVE
 
 
 def unified(before: str, after: str, before_name: str, after_name: str) -> Iterator[str]:

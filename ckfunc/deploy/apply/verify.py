@@ -1,4 +1,4 @@
-"""Whether the application is what the deploy was to make of it: read again, and compared."""
+"""Verification of a deploy: read the application again and compare."""
 
 from __future__ import annotations
 
@@ -9,14 +9,13 @@ from sys import maxsize
 
 from ckfunc.base.clock import Clock
 from ckfunc.base.errors import CkfuncError
-from ckfunc.deploy.diff import Change, diff
-from ckfunc.deploy.ledger import Ledger
-from ckfunc.deploy.once import SETTLE_S, same_script
-from ckfunc.deploy.plan import Plan, disabled_warning
-from ckfunc.deploy.remote import Remote
-from ckfunc.deploy.report import DONE, WRONG, Ending, Item, Report, Result, in_order, untouched
+from ckfunc.deploy.apply.idempotent import SETTLE_S, same_script
+from ckfunc.deploy.apply.report import DONE, WRONG, Ending, Item, Ledger, Report, Result, in_order, untouched
+from ckfunc.deploy.plan.diff import Change, diff
+from ckfunc.deploy.plan.plan import Plan, disabled_warning
+from ckfunc.deploy.plan.snapshot import overview
+from ckfunc.deploy.remote import Remote, Snapshot
 from ckfunc.deploy.resources import BY_KIND, FUNCTIONS, RESOURCES, WRITERS
-from ckfunc.deploy.snapshot import Snapshot, overview
 from ckfunc.model.function import Function
 
 _LOOKS = 5

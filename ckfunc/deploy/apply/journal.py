@@ -1,8 +1,9 @@
-"""What a deploy is about to do and has done, line by line in a file: what is left of it when it was killed.
+"""Journal of a deploy: each step before and after it is done.
 
-Files are `.ckfunc/journal/<time>-<target>.jsonl`. The first line tells what everything was before and is to be: package
-versions, the init script's text, digests of handlers with the numbers of their versions, and of each variable a
-fingerprint that is of no use without the client secret. Values of variables are never in it.
+The journal shows what a deploy that was killed had done. Files are `.ckfunc/journal/<time>-<target>.jsonl`. The first
+line holds the states before and after the deploy: package versions, the init script's text, digests of handlers with
+their version numbers, and for each variable a fingerprint that is of no use without the client secret. Values of
+variables are never in it.
 """
 
 from __future__ import annotations
@@ -24,9 +25,9 @@ from ckfunc.base.digests import digest
 from ckfunc.base.errors import SystemRefusal
 from ckfunc.base.files import read_file, write_atomically
 from ckfunc.base.text import printable
-from ckfunc.deploy.plan import CreateFunction, Plan, Put, Step
+from ckfunc.deploy.apply.report import Item, Report
+from ckfunc.deploy.plan.plan import CreateFunction, Plan, Put, Step
 from ckfunc.deploy.remote import Remote
-from ckfunc.deploy.report import Item, Report
 from ckfunc.deploy.resources import BY_KIND, FUNCTIONS, Values
 from ckfunc.model.function import Function
 

@@ -1,7 +1,8 @@
-"""How a write is done exactly once over a network that loses answers: when in doubt, look before doing it again.
+"""Idempotent writes over a network that loses responses.
 
-The platform has no keys for repeated requests. But versions are numbered one by one, so that a version number and the
-script under it tell whether a lost request was done; a function is told by its type, and a PUT by what it has left.
+The platform has no idempotency keys, so when a response is lost, the application is read before the request is sent
+again. Versions are numbered one by one: a version number and its script show whether a lost request was processed. A
+function is found by its type, and a PUT by the values it left.
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""Whether a deploy that did not come to its end can be finished: from the same sources, on the same application."""
+"""Checks that an unfinished deploy can be resumed.
+
+It needs the same sources, and an application that nobody else has changed.
+"""
 
 from __future__ import annotations
 
@@ -6,9 +9,9 @@ from pathlib import Path
 
 from ckfunc.base.digests import digest
 from ckfunc.base.errors import CkfuncError
-from ckfunc.deploy import journal
-from ckfunc.deploy.journal import Record
-from ckfunc.deploy.plan import Plan
+from ckfunc.deploy.apply import journal
+from ckfunc.deploy.apply.journal import Record
+from ckfunc.deploy.plan.plan import Plan
 from ckfunc.deploy.remote import Remote
 from ckfunc.deploy.resources import BY_KIND, FUNCTIONS
 

@@ -1,4 +1,7 @@
-"""How a plan is carried out: step by step, every outcome kept, stopping where going on would do harm."""
+"""Carry out a plan step by step.
+
+Every result is recorded. The deploy stops where going on would do harm.
+"""
 
 from __future__ import annotations
 
@@ -10,18 +13,15 @@ from typing import TypeAlias, TypeVar
 from ckfunc.base.clock import Clock
 from ckfunc.base.errors import CkfuncError
 from ckfunc.base.workers import AT_ONCE, each
-from ckfunc.deploy import once
+from ckfunc.deploy.apply import idempotent
+from ckfunc.deploy.apply.conflicts import Standing, conflict, met
+from ckfunc.deploy.apply.idempotent import Overtaken
+from ckfunc.deploy.apply.journal import Journal
+from ckfunc.deploy.apply.report import DONE, WRONG, Ending, Item, Ledger, Result
 from ckfunc.deploy.cache import VersionCache
-from ckfunc.deploy.journal import Journal
-from ckfunc.deploy.ledger import Ledger
-from ckfunc.deploy.once import Overtaken
-from ckfunc.deploy.others import conflict, met
-from ckfunc.deploy.plan import CreateFunction, CreateVersion, Plan, Put, Step
-from ckfunc.deploy.remote import Remote
-from ckfunc.deploy.report import DONE, WRONG, Ending, Item, Result
+from ckfunc.deploy.plan.plan import CreateFunction, CreateVersion, Plan, Put, Step
+from ckfunc.deploy.remote import Remote, Snapshot
 from ckfunc.deploy.resources import BY_KIND, FUNCTIONS, WRITERS
-from ckfunc.deploy.snapshot import Snapshot
-from ckfunc.deploy.standing import Standing
 from ckfunc.model.function import Function
 
 OnStep: TypeAlias = Callable[[Step | Item], object]
@@ -124,7 +124,7 @@ class _Work:
     def wait_for_the_first(self) -> None:
         """Leave the rest to someone else who deploys the same: what they have not done by then is done here."""
         if not self.ledger.stopped:
-            self.clock.sleep(2 * once.SETTLE_S)
+            self.clock.sleep(2 * idempotent.SETTLE_S)
             self.standing.expire()
 
     def put(self, step: Put) -> tuple[Item, ...]:
@@ -141,7 +141,7 @@ class _Work:
                 if not self.ledger.first:
                     return self._end(*theirs)
             self.journal.start(step)
-            runtime = once.put(
+            runtime = idempotent.put(
                 self.remote,
                 WRITERS[step.kind],
                 step.values,
@@ -172,7 +172,7 @@ class _Work:
                 self.ledger.met = True
                 return self._end(*self._met(step))
             self.journal.start(step)
-            function = once.create_function(self.remote, step.function, self._pause)
+            function = idempotent.create_function(self.remote, step.function, self._pause)
         except Overtaken as error:
             return self._end(conflict(self.plan, name, error))
         except CkfuncError as error:
@@ -198,7 +198,7 @@ class _Work:
                 self.ledger.met = True
                 return self._end(*theirs)
             self.journal.start(step)
-            version = once.create_version(self.remote, function, step.base_version, step.script, self._pause)
+            version = idempotent.create_version(self.remote, function, step.base_version, step.script, self._pause)
         except Overtaken as error:
             self.ledger.doubtful = True
             return self._end(conflict(self.plan, step.type, error))
@@ -209,7 +209,7 @@ class _Work:
         self.ledger.written()
         self.cache.keep_version(self.remote.identity, function.id, version)
         item = replace(item, new_version=version.version_number)
-        if not once.same_script(version, step.script):
+        if not idempotent.same_script(version, step.script):
             item = replace(item, note=f"the platform stored another script as v{item.new_version} than was sent")
         elif version.version_number <= step.base_version:
             item = replace(

@@ -1,0 +1,1 @@
+"""Plans carried out: idempotent writes, journal, resume, undo, verification."""

@@ -1,0 +1,1 @@
+"""Plans: application and project read, compared, narrowed, checked and saved."""

@@ -1,0 +1,1 @@
+"""Plans, reports and versions as text, Markdown and JSON."""

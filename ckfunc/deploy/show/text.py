@@ -1,0 +1,278 @@
+"""Plans and reports as lines of styled text.
+
+Secrets are masked, and control characters of remote text are removed.
+"""
+
+from __future__ import annotations
+
+import textwrap
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+from ckfunc.base.secrets import masked
+from ckfunc.base.text import Line, Segment, printable
+from ckfunc.deploy.apply.report import Ending, Item, Report, Result
+from ckfunc.deploy.plan.diff import Action, Change, line_count, unified
+from ckfunc.deploy.plan.plan import CreateFunction, Plan, Put, Step
+from ckfunc.deploy.resources import BY_KIND, FUNCTIONS
+
+SIGNS = {Action.CREATE: "+", Action.UPDATE: "~", Action.REMOVE: "-"}
+UNMANAGED_SIGN = "?"
+_NOUNS = {Action.CREATE: "to create", Action.UPDATE: "to update", Action.REMOVE: "to remove"}
+_DIFF_STYLES = {"+": "create", "-": "remove", "@": "place", " ": "plain"}
+_WIDEST_NAME = 44
+_SIGNS = {
+    Result.CREATED: ("+", "create"),
+    Result.UPDATED: ("~", "update"),
+    Result.REMOVED: ("-", "remove"),
+    Result.UNCHANGED: (" ", "muted"),
+    Result.UNMANAGED: (UNMANAGED_SIGN, "muted"),
+    Result.FAILED: ("✗", "failure"),
+    Result.CONFLICT: ("✗", "failure"),
+    Result.SKIPPED: ("○", "warning"),
+}
+_WIDEST_ITEM = 40
+_VERSIONS_WIDTH = 11
+_LEAST_ROOM = 30
+_REASON_INDENT = 6
+_MOST_UNCHANGED = 20
+
+
+def plan_summary(plan: Plan) -> str:
+    """Return the plan in one line."""
+    if plan.is_empty:
+        return "No changes."
+    counts = Counter(one.action for one in plan.changes)
+    parts = [f"{counts[action]} {_NOUNS[action]}" for action in Action if counts[action]]
+    return f"Plan: {', '.join([*parts, f'{len(plan.unchanged)} unchanged'])}."
+
+
+def plan_lines(plan: Plan, *, with_sources: bool = True) -> list[Line]:
+    """Return the plan for people: changes with their diffs, what is unmanaged, warnings, and the summary last."""
+    lines: list[Line] = []
+    labels = (len(_label(one)) for one in plan.changes)
+    width = max((one for one in labels if one <= _WIDEST_NAME), default=0)
+    for change in plan.changes:
+        lines.append(_change_line(plan, change, width))
+        if with_sources and BY_KIND[change.kind].source:
+            lines += ((Segment("    "), segment) for segment in _source_diff(plan, change))
+            lines.append(())
+    for entry in plan.unmanaged:
+        name = printable(entry.name)
+        lines.append((Segment(f"  {UNMANAGED_SIGN} {name}: not in functions.yaml, left alone", "muted"),))
+    lines += warning_lines(plan.warnings)
+    if lines and lines[-1]:
+        lines.append(())
+    return [*lines, (Segment(plan_summary(plan), "title"),)]
+
+
+def warning_lines(warnings: tuple[str, ...]) -> Iterator[Line]:
+    """Yield one line for each warning."""
+    for warning in warnings:
+        yield (Segment("  ! ", "warning"), Segment(printable(warning), "warning"))
+
+
+def _change_line(plan: Plan, change: Change, width: int) -> Line:
+    style = change.action.value
+    label = printable(_label(change)).replace("\n", " ")
+    return (
+        Segment(f"  {SIGNS[change.action]} ", style),
+        Segment(label.ljust(width), style),
+        Segment("  "),
+        *_what_changes(plan, change),
+    )
+
+
+def _what_changes(plan: Plan, change: Change) -> Line:
+    before, after = shown_values(plan, change)
+    if change.kind == FUNCTIONS:
+        old, path = plan.versions.get(change.name), script_path(plan, change)
+        numbers = f"new, v{next_version(plan, change)}" if old is None else f"v{old} → v{next_version(plan, change)}"
+        return (Segment(numbers), Segment(f"  {path}", "muted"))
+    if BY_KIND[change.kind].source:
+        if change.action is Action.REMOVE:
+            return (Segment("will be removed", "remove"),)
+        return (Segment(script_path(plan, change) or "", "muted"),)
+    if change.action is Action.REMOVE:
+        return (Segment("will be removed", "remove"), Segment(f", is {before}", "muted"))
+    return (Segment(f"{after}" if change.action is Action.CREATE else f"{before} → {after}"),)
+
+
+def _source_diff(plan: Plan, change: Change) -> Iterator[Segment]:
+    before, after = source_text(change.before), source_text(change.after)
+    if not before:
+        count = line_count(after)
+        yield Segment(f"{count} line{'' if count == 1 else 's'}", "muted")
+        return
+    for number, line in enumerate(unified(before, after, *side_names(plan, change))):
+        style = "title" if number < 2 else _DIFF_STYLES.get(line[:1], "muted")
+        yield Segment(printable(line), style)
+
+
+def _label(change: Change) -> str:
+    return change.name if change.kind == FUNCTIONS else label(change.kind, change.name)
+
+
+def label(kind: str, name: str) -> str:
+    """Return how something is called: a function by its type, anything else by its noun and name."""
+    if kind == FUNCTIONS:
+        return name
+    noun = BY_KIND[kind].noun
+    return noun if name == kind else f"{noun} {name}"
+
+
+def shown_values(plan: Plan, change: Change) -> tuple[str | None, str | None]:
+    """Return what a change is from and to, in one line each; None for nothing.
+
+    A secret is masked. A literal of functions.yaml is none, nor is the value that the application has if the project
+    deployed it as a literal.
+    """
+    before, after = change.before, change.after
+    secret = BY_KIND[change.kind].secret
+    was_literal = before in plan.deployed_literals.get(change.name, ())
+    is_literal = change.name in plan.literals
+    return _shown(before, secret=secret and not was_literal), _shown(after, secret=secret and not is_literal)
+
+
+def _shown(value: object, *, secret: bool) -> str | None:
+    if value is None:
+        return None
+    return masked(str(value)) if secret else printable(str(value)).replace("\n", " ")
+
+
+def source_text(value: object) -> str:
+    """Return the source on one side of a change, "" for none."""
+    return value if isinstance(value, str) else ""
+
+
+def side_names(plan: Plan, change: Change) -> tuple[str, str]:
+    """Return what the two sides of a source diff are called."""
+    version = plan.versions.get(change.name) if change.kind == FUNCTIONS else None
+    deployed = "deployed" if version is None else f"deployed v{version}"
+    return deployed if change.before else "nothing", script_path(plan, change) or "nothing"
+
+
+def script_path(plan: Plan, change: Change) -> str | None:
+    """Return the source file of a change, None for a removal."""
+    script = plan.files.get((change.kind, change.name))
+    return None if script is None or change.action is Action.REMOVE else printable(script.path)
+
+
+def next_version(plan: Plan, change: Change) -> int:
+    """Return the version number that a change creates."""
+    return plan.versions.get(change.name, 0) + 1
+
+
+def report_lines(
+    report: Report,
+    *,
+    width: int = 80,
+    all_items: bool = False,
+    items: Sequence[Item] | None = None,
+    undone: str | None = None,
+) -> list[Line]:
+    """Return the report for people, in columns: sign, name, versions, outcome; the summary last.
+
+    `width` is in characters, `items` are those to show (None: all there are). Unchanged ones are only
+    counted when there are many, unless `all_items` is set. `undone` is as for `report_summary`.
+    """
+    quiet = not all_items and report.count(Result.UNCHANGED) > _MOST_UNCHANGED
+    shown = report.items if items is None else items
+    items = [one for one in shown if not (quiet and one.result is Result.UNCHANGED)]
+    lines = [*item_lines(items, width=width), *warning_lines(report.warnings)]
+    if lines:
+        lines.append(())
+    return [*lines, (Segment(report_summary(report, undone), "title" if report.ok else "failure"),)]
+
+
+def item_lines(items: Sequence[Item], *, width: int = 80) -> list[Line]:
+    """Return items for people, in columns: sign, name, versions, outcome.
+
+    A reason that several items in a row share is given once. `width` is in characters.
+    """
+    names = [_one_line(label(one.kind, one.name)) for one in items]
+    # Long names have a line to themselves, so they do not push the others' outcomes to the right.
+    column = max((len(one) for one in names if len(one) <= _WIDEST_ITEM), default=0)
+    lines: list[Line] = []
+    said = None
+    for item, name in zip(items, names, strict=True):
+        lines += _item_lines(item if item.note != said else replace(item, note=None, hint=None), name, column, width)
+        said = item.note
+    return lines
+
+
+def step_text(step: Step | Item) -> str:
+    """Say in a few words what a deploy begins to do, or has just done."""
+    if isinstance(step, Item):
+        return f"{_one_line(label(step.kind, step.name))}: {step.result.value}"
+    if isinstance(step, Put):
+        return f"writing {BY_KIND[step.kind].noun if BY_KIND[step.kind].source else step.kind}"
+    if isinstance(step, CreateFunction):
+        return f"creating {_one_line(step.function.type)}"
+    return f"deploying {_one_line(step.type)} v{step.base_version + 1}"
+
+
+def report_summary(report: Report, undone: str | None = None) -> str:
+    """Return the report in one line; `undone` is what an undo reverted, such as "the rollback 12 minutes ago"."""
+    counts = Counter(one.result for one in report.items)
+    parts = ", ".join(f"{counts[one]} {one.value}" for one in Result if counts[one]) or "nothing in functions.yaml"
+    return f"{_reverting(report, undone) if undone else _deploying(report)}: {parts}."
+
+
+def _deploying(report: Report) -> str:
+    where = f"{report.target} (application {report.application_id})" if report.application_id else report.target
+    if report.ok:
+        return f"Deployed to {where}" if report.changed else f"No changes on {where}"
+    return {
+        Ending.COMPLETE: f"Deployed to {where} in part only" if report.changed else f"Nothing deployed to {where}",
+        Ending.STOPPED: f"Stopped deploying to {where}",
+        Ending.INTERRUPTED: f"Interrupted while deploying to {where}, not read back",
+        Ending.DECLINED: f"Nothing deployed to {where}",
+    }[report.ending]
+
+
+def _reverting(report: Report, undone: str) -> str:
+    where = f"{report.target} (application {report.application_id})" if report.application_id else report.target
+    if report.ok:
+        return f"Reverted {undone} on {where}" if report.changed else f"Nothing to revert on {where}"
+    return {
+        Ending.COMPLETE: f"Reverted {undone} on {where} in part only"
+        if report.changed
+        else f"Did not revert {undone} on {where}",
+        Ending.STOPPED: f"Stopped reverting {undone} on {where}",
+        Ending.INTERRUPTED: f"Interrupted while reverting {undone} on {where}, not read back",
+        Ending.DECLINED: f"Did not revert {undone} on {where}",
+    }[report.ending]
+
+
+def _item_lines(item: Item, name: str, column: int, width: int) -> Iterator[Line]:
+    sign, style = _SIGNS[item.result]
+    reason = " ".join([_one_line(item.note or ""), *([f"({_one_line(item.hint)})"] if item.hint else [])]).strip()
+    outcome = item.result.value + (f": {reason}" if reason else "")
+    indent = 4 + column + 2 + _VERSIONS_WIDTH + 2
+    if width - indent < _LEAST_ROOM and len(outcome) > width - indent and reason:
+        # A column of three words a line is hard to read: the reason goes below, across the whole width.
+        below = textwrap.wrap(reason, max(width - _REASON_INDENT, 20), break_on_hyphens=False)
+        wrapped, indent = [f"{item.result.value}:", *below], _REASON_INDENT
+    else:
+        wrapped = textwrap.wrap(outcome, max(width - indent, 20), break_on_hyphens=False)
+    head: Line = (Segment(f"  {sign} ", style), Segment(name.ljust(column), style))
+    if len(name) > column:
+        # A long name has a line to itself.
+        yield head
+        head = (Segment(" " * (4 + column)),)
+    yield (*head, Segment(f"  {_versions(item).ljust(_VERSIONS_WIDTH)}  "), Segment(wrapped[0], style))
+    for rest in wrapped[1:]:
+        yield (Segment(" " * indent), Segment(rest, style))
+
+
+def _versions(item: Item) -> str:
+    old, new = item.old_version, item.new_version
+    if new is None:
+        return "" if old is None else f"v{old}"
+    return f"v{new}" if old in (None, new) else f"v{old} → v{new}"
+
+
+def _one_line(text: str) -> str:
+    return " ".join(printable(text).split())
