@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import json
 import math
+import sys
+from pathlib import Path
 from typing import Any, NoReturn
 
+from ckfunc.base.errors import UsageProblem
+from ckfunc.base.files import read_file
 from ckfunc.base.nesting import DEEPEST, deeper_than
 
 
@@ -26,6 +30,25 @@ def read_document(data: str | bytes) -> Any:
     except UnicodeEncodeError:
         raise ValueError("it holds half of a surrogate pair, which is no text") from None
     return document
+
+
+def read_data(data: str, what: str, example: str) -> Any:
+    """Return the JSON document that `--data` provides: as JSON, as `@FILE`, or as `-` for standard input.
+
+    `what` names the document in errors, and `example` is a document. Raises UsageProblem.
+    """
+    given: str | bytes = data
+    try:
+        if data == "-":
+            given = sys.stdin.buffer.read()
+        elif data.startswith("@"):
+            given = read_file(Path(data[1:]), pipe=True)
+        return read_document(given)  # bytes in any UTF, with or without a byte order mark: what shells write
+    except OSError as error:
+        why = f"{error.filename}: {error.strerror}"
+        raise UsageProblem(f"cannot read the {what}: {why}", hint="--data @FILE names a JSON file") from None
+    except ValueError as error:
+        raise UsageProblem(f"--data is not JSON: {error}", hint=f"for example --data '{example}'") from None
 
 
 def no_constant(name: str) -> NoReturn:

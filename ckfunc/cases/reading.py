@@ -12,13 +12,14 @@ from typing import Any
 from ckfunc.base.clock import parse_timestamp
 from ckfunc.base.documents import read_document
 from ckfunc.base.errors import CkfuncError, InvalidFiles, InvalidManifest, Problem
+from ckfunc.base.nearest import did_you_mean
 from ckfunc.cases.case import DEFAULT_NOW, Case, Expectation, ExpectedCall, Wanted
 from ckfunc.cases.definition import CASES
 from ckfunc.cases.world import joined, mentioned
 from ckfunc.manifest.checked import Branch, Given, Leaf
 from ckfunc.manifest.sources import Complaint, read_script, read_text, without_bom
 from ckfunc.manifest.tree import Node, Scalar, parse
-from ckfunc.manifest.validation import did_you_mean, one_of, validate
+from ckfunc.manifest.validation import one_of, validate
 from ckfunc.model.function import Status
 from ckfunc.model.job import Seed
 from ckfunc.wire.dialects import canonical

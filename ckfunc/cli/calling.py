@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import re
-import sys
 from collections.abc import Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from ckfunc.base.documents import read_data
 from ckfunc.base.errors import EXIT_FAILED, EXIT_OK, ApiFailure, NoProject, NotFound, UnreadableAnswer, UsageProblem
-from ckfunc.base.files import read_file
 from ckfunc.base.nearest import nearest
 from ckfunc.base.secrets import masked
 from ckfunc.base.text import printable
@@ -30,7 +27,7 @@ def call(app: App, method: str, path: str, *, data: str | None, paginate: bool, 
     path = checked_path(path)
     if paginate and (method != "GET" or data is not None):
         raise UsageProblem("--paginate is for GET", hint="ckfunc api GET /v1/users --paginate")
-    body = _body(data)
+    body = None if data is None else read_data(data, "body", '{"name": "jane"}')
     secret = path.partition("?")[0].rstrip("/").endswith("/environment-variables")
     if method != "GET" and not yes and not _write_confirmed(app, method, path):
         return EXIT_FAILED
@@ -143,26 +140,6 @@ def _next(page: dict[str, Any], api_url: str) -> str | None:
     parts = urlsplit(href)
     path = parts.path.removeprefix(urlsplit(api_url).path)
     return f"{path}?{parts.query}" if parts.query else path
-
-
-def _body(data: str | None) -> Any:
-    if data is None:
-        return None
-    try:
-        if data == "-":
-            data = sys.stdin.read()
-        elif data.startswith("@"):
-            data = read_file(Path(data[1:]), pipe=True).decode()
-        return json.loads(data)
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageProblem(f"cannot read the body: {_why(error)}", hint="--data @FILE names a JSON file") from None
-    except (ValueError, RecursionError):
-        # Not quoted: it may hold secrets.
-        raise UsageProblem("--data is not JSON", hint="""for example --data '{"name": "jane"}'""") from None
-
-
-def _why(error: OSError | UnicodeDecodeError) -> str:
-    return "it is not UTF-8 text" if isinstance(error, UnicodeDecodeError) else f"{error.filename}: {error.strerror}"
 
 
 def _texts(document: Any) -> tuple[str, ...]:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import ckfunc.manifest.targets as targeting
 from ckfunc.base.errors import CkfuncError, InvalidManifest, NoProject, Problem
+from ckfunc.base.nearest import did_you_mean
 from ckfunc.manifest.checked import Branch, Leaf
 from ckfunc.manifest.definition import MANIFEST, MANIFEST_NAME
 from ckfunc.manifest.interpolation import references
@@ -15,7 +16,7 @@ from ckfunc.manifest.paths import Spelling, normal_path, same_letters
 from ckfunc.manifest.resolution import resolve, resolve_application
 from ckfunc.manifest.sources import Complaint, read_script, read_text, without_bom
 from ckfunc.manifest.tree import parse, refused
-from ckfunc.manifest.validation import did_you_mean, validate
+from ckfunc.manifest.validation import validate
 from ckfunc.manifest.variables import env_files
 from ckfunc.model.project import Project, Script, Target, WantedFunction, WantedRuntime
 from ckfunc.model.triggers import BY_TYPE, display_name

@@ -7,10 +7,11 @@ from collections.abc import Iterable
 from typing import TypeAlias
 
 from ckfunc.base.errors import CkfuncError, Problem
+from ckfunc.base.nearest import did_you_mean
 from ckfunc.manifest.checked import Branch
 from ckfunc.manifest.definition import MANIFEST_NAME
 from ckfunc.manifest.tree import Mapping, Scalar
-from ckfunc.manifest.validation import did_you_mean, one_of
+from ckfunc.manifest.validation import one_of
 from ckfunc.model.project import Target
 
 LOCAL = "local"

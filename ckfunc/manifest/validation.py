@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from ckfunc.base.errors import Problem
+from ckfunc.base.nearest import did_you_mean
 from ckfunc.manifest.checked import Branch, Checked, Given, Leaf, Row
 from ckfunc.manifest.definition import MANIFEST_NAME
 from ckfunc.manifest.kinds import Data, Entries, Field, Flag, Items, Kind, Number, Record, Rule, Text, Whole
@@ -31,29 +31,9 @@ def validate(record: Record, root: Node, path: str = MANIFEST_NAME) -> tuple[Bra
     return (checked if isinstance(checked, Branch) else None), tuple(dict.fromkeys(check.problems))
 
 
-def closest(word: str, known: Iterable[str]) -> str | None:
-    """Return the known word that was probably meant, or None."""
-    if len(word) > _MAX_WORD:
-        return None
-    names = list(known)
-    lowered = word.lower().replace("-", "_")
-    starting = [name for name in names if len(lowered) > 2 and name.startswith(lowered)]
-    matches = starting or difflib.get_close_matches(lowered, names, n=1) or difflib.get_close_matches(word, names, n=1)
-    return matches[0] if matches else None
-
-
-def did_you_mean(word: str, known: Iterable[str]) -> str | None:
-    """Return a hint that names the known word that was probably meant, or None."""
-    best = closest(word, known)
-    return f"did you mean {best!r}?" if best else None
-
-
 def one_of(names: Iterable[str]) -> str:
     """Return a hint that lists all names."""
     return f"known: {', '.join(names)}"
-
-
-_MAX_WORD = 80  # Comparing longer ones is slow, and they are no misspelt keys.
 
 
 class _Check:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable
 from pathlib import Path
 
 from ckfunc.base.errors import UsageProblem
+from ckfunc.base.nearest import nearest
 from ckfunc.manifest.fitting import fits_type
 from ckfunc.model.triggers import BY_TYPE, Trigger
 from ckfunc.scaffold.render import render
@@ -54,9 +54,9 @@ def _unknown(trigger_type: str) -> Trigger:
 
 
 def known_trigger(trigger_type: str) -> Trigger:
-    """Return the trigger of this type. Raises UsageProblem, with the nearest known ones as a hint."""
+    """Return the trigger of this type. Raises UsageProblem, with the nearest known one as a hint."""
     if trigger := BY_TYPE.get(trigger_type):
         return trigger
-    near = difflib.get_close_matches(trigger_type, BY_TYPE, n=3, cutoff=0.6)
-    hint = f"did you mean {' or '.join(near)}?" if near else f"known types: {', '.join(sorted(BY_TYPE))}"
+    near = nearest(trigger_type, BY_TYPE)
+    hint = f"did you mean {near}?" if near else f"known types: {', '.join(sorted(BY_TYPE))}"
     raise UsageProblem(f"{trigger_type!r} is not a trigger type that ckfunc knows", hint=hint)

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
 from typing import Any
 
 import click
 
-from ckfunc.base.documents import read_document
+from ckfunc.base.documents import read_data
 from ckfunc.base.errors import CkfuncError, UsageProblem
-from ckfunc.base.files import read_file
 from ckfunc.cli.app import App
 from ckfunc.cli.completion import complete_data, complete_types
 from ckfunc.cli.options import common_options, pass_app
 
-_EXAMPLE = """for example --data '{"username": "jane"}'"""
+_EXAMPLE = '{"username": "jane"}'
 
 
 @click.command(
@@ -60,21 +57,7 @@ def event_from(data: str | None) -> dict[str, Any]:
     """Read an event as `--data` takes it; without one, an event that has no fields. Raises UsageProblem."""
     if data is None:
         return {}
-    try:
-        event = read_document(_given(data))  # bytes in any UTF, with or without a byte order mark: what shells write
-    except OSError as error:
-        why = f"{error.filename}: {error.strerror}"
-        raise UsageProblem(f"cannot read the event: {why}", hint="--data @FILE names a JSON file") from None
-    except ValueError as error:
-        raise UsageProblem(f"--data is not JSON: {error}", hint=_EXAMPLE) from None
+    event = read_data(data, "event", _EXAMPLE)
     if not isinstance(event, dict):
-        raise UsageProblem("--data is not a JSON object", hint=_EXAMPLE)
+        raise UsageProblem("--data is not a JSON object", hint=f"for example --data '{_EXAMPLE}'")
     return event
-
-
-def _given(data: str) -> str | bytes:
-    if data == "-":
-        return sys.stdin.buffer.read()
-    if data.startswith("@"):
-        return read_file(Path(data[1:]), pipe=True)
-    return data
