@@ -10,10 +10,10 @@ from collections.abc import Sequence
 from bench.harness import CKFUNC, ROOT, SCRATCH, Figure, alternate, clean_env, median, wall_s
 from bench.subjects import Subject, replace
 from ckfunc.cli.app import App
-from ckfunc.cli.sandboxes import Sandbox
 from ckfunc.model.project import Script
-from ckfunc.model.trial import Scripts
 from ckfunc.runtime.node import node_executable
+from ckfunc.sandbox.sandbox import Sandbox
+from ckfunc.sandbox.scripts import Scripts
 
 TYPE = "user.attempted.start_session"
 HANDLER = """async function handleEvent(event: { username: string }, context: any) {
@@ -77,7 +77,7 @@ def _in_a_sandbox(rounds: int, runs: int = 200) -> tuple[float, float, float]:
     with App({}) as app:
         for number in range(rounds):
             began = time.perf_counter()
-            with Sandbox(app, scripts) as sandbox:
+            with Sandbox.repeatable(app.toolchain(), scripts) as sandbox:
                 sandbox.run(TYPE, {"username": "a"})
                 firsts.append(time.perf_counter() - began)
                 for turn in range(runs if number == 0 else 0):

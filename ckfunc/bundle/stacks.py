@@ -3,8 +3,40 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 
 from ckfunc.bundle.source_map import SourceMap
+from ckfunc.model.function import ConsoleLine, Invocation, InvocationDetail
+
+
+@dataclass(frozen=True, slots=True)
+class StackMapper:
+    """Shows the places of one script in a run as places in local files (see `in_files`)."""
+
+    name: str
+    path: str
+    source_map: str | None
+
+    def text(self, text: str) -> str:
+        """Return a text with its places mapped."""
+        return in_files(text, self.name, self.path, self.source_map)
+
+    def line(self, line: ConsoleLine) -> ConsoleLine:
+        """Return a line of output with its places mapped."""
+        return replace(line, text=self.text(line.text))
+
+    def invocation(self, row: Invocation) -> Invocation:
+        """Return an invocation with the places in its error mapped."""
+        error = row.result.get("error")
+        if not isinstance(error, Mapping):
+            return row
+        mapped = {name: self.text(one) if isinstance(one, str) else one for name, one in error.items()}
+        return replace(row, result={**row.result, "error": mapped})
+
+    def detail(self, detail: InvocationDetail) -> InvocationDetail:
+        """Return the details of a run with the places in its output mapped."""
+        return replace(detail, console=tuple(map(self.line, detail.console)))
 
 
 def in_files(text: str, name: str, path: str, source_map: str | None) -> str:

@@ -15,13 +15,13 @@ from ckfunc.base.errors import CkfuncError, InvalidFiles, InvalidManifest, Probl
 from ckfunc.base.nearest import did_you_mean
 from ckfunc.cases.case import DEFAULT_NOW, Case, Expectation, ExpectedCall, Wanted
 from ckfunc.cases.definition import CASES
-from ckfunc.cases.world import joined, mentioned
 from ckfunc.manifest.checked import Branch, Given, Leaf
 from ckfunc.manifest.sources import Complaint, read_script, read_text, without_bom
 from ckfunc.manifest.tree import Node, Scalar, parse
 from ckfunc.manifest.validation import one_of, validate
 from ckfunc.model.function import Status
 from ckfunc.model.job import Seed
+from ckfunc.sandbox.mentions import joined, mentioned
 from ckfunc.wire.dialects import canonical
 from ckfunc.wire.seeds import MalformedSeed, read_seed
 

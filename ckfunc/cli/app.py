@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from ckfunc.runtime.compiler import Compiler
     from ckfunc.runtime.kept import KeptCompiler
     from ckfunc.runtime.policy import InstallPolicy
+    from ckfunc.sandbox.scripts import Toolchain
 
 MOST_IGNORED = 3
 """How many mistakes in the manifest are named by commands that go on in spite of them."""
@@ -351,3 +352,13 @@ class App:
 
                 self._kept_compiler = KeptCompiler(self.compiler, cache_dir())
         return self._kept_compiler
+
+    def toolchain(self) -> Toolchain:
+        """Return the parts of the project's setup that sandboxes use; without a project, they work in the directory."""
+        from ckfunc.sandbox.scripts import Toolchain
+
+        try:
+            root = self.root()
+        except NoProject:
+            root = self.directory
+        return Toolchain(root, self.kept_compiler(), self.install_policy, self.output.detail)

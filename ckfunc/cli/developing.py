@@ -14,11 +14,11 @@ from ckfunc.base.errors import EXIT_FAILED, EXIT_OK, CkfuncError, UsageProblem
 from ckfunc.base.text import cut
 from ckfunc.cli.app import App
 from ckfunc.cli.output import Segment
-from ckfunc.cli.seeding import read_seed_file
 from ckfunc.cli.terminal import key_by_key, on_resize, pressed_keys
 from ckfunc.cli.watching import watch_confirmed, watch_project
 from ckfunc.logs.entries import Entry
 from ckfunc.model.function import Status
+from ckfunc.sandbox.seeds import read_seed_file
 
 if TYPE_CHECKING:
     from ckfunc.deploy.apply.report import Report
@@ -58,7 +58,7 @@ def develop(app: App, port: int, seed: Path | None, *, yes: bool, keep_invocatio
             "the project's emulator runs already: --seed is for one that starts",
             hint=f"ckfunc emulator seed {seed}",
         )
-    planted = read_seed_file(app, seed)[0] if seed else None
+    planted = read_seed_file(app.directory / seed, app.output.path(app.directory / seed))[0] if seed else None
     url = running or app.start_emulator(port=port, seed=planted, keep_invocations=keep_invocations)
     if app.output.json:
         app.output.record({"ready": url})

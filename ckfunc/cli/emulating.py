@@ -7,7 +7,7 @@ from pathlib import Path
 from ckfunc.base.errors import CkfuncError, NoProject, UsageProblem
 from ckfunc.base.inside import STATE_DIRECTORY
 from ckfunc.cli.app import App
-from ckfunc.cli.seeding import read_seed_file
+from ckfunc.sandbox.seeds import read_seed_file
 
 
 def data_directory(app: App, given: Path | None, ephemeral: bool | None = None) -> Path | None:
@@ -49,7 +49,7 @@ def run_in_foreground(
         where = f"data in {app.output.path(data)}" if data else "data is forgotten at the end"
         app.output.talk(("emulator: ", "title"), f"{where}; client id and secret are `emulator`; Ctrl-C ends it")
 
-    planted = read_seed_file(app, seed)[0] if seed else None
+    planted = read_seed_file(app.directory / seed, app.output.path(app.directory / seed))[0] if seed else None
     try:
         emulator = app.emulator(data, host=host, port=port, seed=planted, keep_invocations=keep_invocations)
         emulator.run_forever(ready)

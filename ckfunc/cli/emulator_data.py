@@ -10,7 +10,8 @@ from ckfunc.base.errors import CkfuncError
 from ckfunc.cli.app import App
 from ckfunc.cli.asking import confirmed
 from ckfunc.cli.emulating import data_directory
-from ckfunc.cli.seeding import describe, plant
+from ckfunc.model.job import Seeded
+from ckfunc.sandbox.seeds import add_seed, read_seed_file
 
 
 def export_to(app: App, given: Path | None, file: Path) -> None:
@@ -56,13 +57,14 @@ def seed_from(app: App, given: Path | None, file: Path) -> None:
     """Add what a seed file holds."""
     data = _directory(app, given)
     with _file_trouble(f"cannot write {app.output.path(data)}"):
-        seeded = plant(app, data, file)
+        seed, document = read_seed_file(app.directory / file, app.output.path(app.directory / file))
+        seeded = add_seed(seed, document, data, app.connect)
     if app.output.json:
         from ckfunc.wire.seeds import write_seeded
 
         app.output.document(write_seeded(seeded))
     else:
-        app.output.talk(("seeded: ", "success"), describe(seeded))
+        app.output.talk(("seeded: ", "success"), _described(seeded))
 
 
 def _agreed(app: App, verb: str, data: Path) -> bool:
@@ -89,3 +91,15 @@ def _file_trouble(what: str) -> Iterator[None]:
         yield
     except OSError as error:
         raise CkfuncError(f"{what}: {error.strerror or error}") from None
+
+
+def _described(seeded: Seeded) -> str:
+    """Return the counts of added rows, in words."""
+    counts = (
+        (seeded.users, "user"),
+        (seeded.channels, "channel"),
+        (seeded.members, "member"),
+        (seeded.messages, "message"),
+    )
+    added = [f"{count} {name}{'' if count == 1 else 's'}" for count, name in counts if count]
+    return f"added {', '.join(added)}" if added else "nothing to add: all of it is there"

@@ -19,16 +19,14 @@ from ckfunc.base.text import printable
 from ckfunc.cli.app import App
 from ckfunc.cli.output import USUAL_COLUMNS, Segment
 from ckfunc.logs.format import call_lines, console_lines, failure_lines
-from ckfunc.model.execution import Limits
 from ckfunc.model.function import ConsoleLine, Status
 from ckfunc.wire.functions import write_call
 
 if TYPE_CHECKING:
     from ckfunc.model.function import Invocation
     from ckfunc.model.job import Seed
-    from ckfunc.model.trial import Ran, Scripts
+    from ckfunc.sandbox.scripts import Ran, Scripts
 
-_FOR_EVER_S = 365 * 24 * 3600.0
 _RECORD_FIELDS = ("versionNumber", "version_number", "version", "status")
 
 
@@ -36,17 +34,17 @@ def invoke(
     app: App, trigger_type: str, *, event: str | None, from_invocation: int | None, inspect_port: int | None
 ) -> int:
     """Run the working copy's handler of a type once and print what came of it; the exit code is 1 when it failed."""
-    from ckfunc.cli.sandboxes import Sandbox, scripts_of
+    from ckfunc.sandbox.sandbox import Sandbox
+    from ckfunc.sandbox.scripts import scripts_of
 
     scripts = scripts_of(app.project())
     _require_handler(scripts, trigger_type)
     given = _event(app, trigger_type, event, from_invocation)
-    options: dict[str, Any] = {"once": True, "data": _data(app)}
     if inspect_port is not None:
         _require_free(inspect_port)
-        options |= {"limits": Limits(time_s=_FOR_EVER_S), "inspect_port": inspect_port}
     live = _Live(app, inspect_port)
-    with live.waiting(), Sandbox(app, scripts, **options) as sandbox:
+    made = Sandbox.for_one_run(app.toolchain(), scripts, data=_data(app), inspect_port=inspect_port)
+    with live.waiting(), made as sandbox:
         sandbox.add(_mentioned(given))
         live.begins()
         ran = sandbox.run(trigger_type, given, live.console)
@@ -74,7 +72,7 @@ def _data(app: App) -> Path | None:
 
 def _mentioned(event: Mapping[str, Any]) -> Seed:
     """Return the users, channels and messages that an event mentions: what was recorded elsewhere may name others."""
-    from ckfunc.cases.world import mentioned
+    from ckfunc.sandbox.mentions import mentioned
     from ckfunc.wire.seeds import MalformedSeed, read_seed
 
     try:

@@ -17,17 +17,17 @@ from ckfunc.cli.app import App
 from ckfunc.model.execution import Steady
 from ckfunc.model.function import Invocation, Status
 from ckfunc.model.project import Script, WantedFunction
-from ckfunc.model.trial import Scripts
 from ckfunc.replay.documents import Observed
 from ckfunc.replay.report import Replay, places, replay_json, summary
 from ckfunc.replay.run import Pair, replay
+from ckfunc.sandbox.scripts import Conditions, Scripts, scripts_of
 
 if TYPE_CHECKING:
     from ckfunc.api import Client
-    from ckfunc.cli.sandboxes import Sandbox
     from ckfunc.model.application import Runtime
     from ckfunc.model.function import Function, FunctionVersion
     from ckfunc.replay.redaction import Redaction
+    from ckfunc.sandbox.sandbox import Sandbox
 
 USUAL_COUNT = 50
 """How many invocations are replayed unless told otherwise."""
@@ -175,8 +175,6 @@ class _Target:
 
     def working(self) -> Scripts:
         """Return the working copy; what the manifest leaves alone is as it is deployed."""
-        from ckfunc.cli.sandboxes import scripts_of
-
         project, deployed = self.app.project(), self.scripts({})
         runtime = project.runtime
         found = scripts_of(project)
@@ -209,10 +207,7 @@ class _Sandboxes:
     def __init__(self, app: App, target: _Target, versions: Mapping[str, FunctionVersion], *, network: bool) -> None:
         self._app = app
         self._sides = (target.scripts(versions), target.working())
-        self._options: dict[str, Any] = {
-            "network": network,
-            "steady": Steady(int(app.clock.now().timestamp() * 1000), 0),
-        }
+        self._conditions = Conditions(steady=Steady(int(app.clock.now().timestamp() * 1000), 0), network=network)
         self._opened = ExitStack()
         self._free: list[tuple[Sandbox, Sandbox]] = []
         self._lock = threading.Lock()
@@ -251,12 +246,13 @@ class _Sandboxes:
         return replay(rows, open_pair, jobs=jobs or usual_jobs(), on_progress=tell)
 
     def _take(self) -> tuple[Sandbox, Sandbox]:
-        from ckfunc.cli.sandboxes import Sandbox
+        from ckfunc.sandbox.sandbox import Sandbox
 
         with self._lock:
             if self._free:
                 return self._free.pop()
-        made = [Sandbox(self._app, scripts, **self._options) for scripts in self._sides]
+        tools = self._app.toolchain()
+        made = [Sandbox.repeatable(tools, scripts, self._conditions) for scripts in self._sides]
         with self._lock:
             deployed, working = (self._opened.enter_context(one) for one in made)
         return deployed, working

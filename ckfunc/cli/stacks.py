@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ckfunc.base.errors import CkfuncError
+from ckfunc.bundle.stacks import StackMapper
 from ckfunc.logs.entries import Entry
 
 if TYPE_CHECKING:
@@ -82,17 +83,6 @@ def _said(entry: Entry) -> str:
 
 
 def _with(entry: Entry, name: str, script: Script) -> Entry:
-    from ckfunc.bundle.stacks import in_files
-
-    def mapped(text: str) -> str:
-        return in_files(text, name, script.path, script.source_map)
-
-    row, detail = entry.invocation, entry.detail
-    error = row.result.get("error")
-    if isinstance(error, Mapping):
-        told: dict[str, Any] = {key: mapped(one) if isinstance(one, str) else one for key, one in error.items()}
-        row = replace(row, result={**row.result, "error": told})
-    if detail is not None:
-        console = tuple(replace(line, text=mapped(line.text)) for line in detail.console)
-        detail = replace(detail, console=console)
-    return replace(entry, invocation=row, detail=detail)
+    mapper = StackMapper(name, script.path, script.source_map)
+    detail = None if entry.detail is None else mapper.detail(entry.detail)
+    return replace(entry, invocation=mapper.invocation(entry.invocation), detail=detail)

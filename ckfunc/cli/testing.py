@@ -22,10 +22,10 @@ from ckfunc.cli.app import App
 from ckfunc.model.execution import Steady
 
 if TYPE_CHECKING:
-    from ckfunc.cli.sandboxes import Sandbox
     from ckfunc.model.job import Seed
     from ckfunc.model.project import Project
-    from ckfunc.model.trial import Ran, Scripts
+    from ckfunc.sandbox.sandbox import Sandbox
+    from ckfunc.sandbox.scripts import Ran, Scripts
 
 LOCAL = "local"
 """The target whose environment cases run in, unless told otherwise: no test should need a production secret."""
@@ -150,7 +150,7 @@ class Bench:
     """Tries one case after the other; what a case leaves behind is gone before the next."""
 
     def __init__(self, app: App, project: Project, opened: ExitStack) -> None:
-        from ckfunc.cli.sandboxes import scripts_of
+        from ckfunc.sandbox.scripts import scripts_of
 
         self._app = app
         self._scripts = scripts_of(project)
@@ -185,14 +185,14 @@ class Bench:
         self._planted[case.network] = case.seed
 
     def _sandbox(self, case: Case, scripts: Scripts) -> Sandbox:
-        from ckfunc.cli.sandboxes import Sandbox
+        from ckfunc.sandbox.sandbox import Sandbox
+        from ckfunc.sandbox.scripts import Conditions
 
         known = self._sandboxes.get(case.network)
         if known is None:
             # What runs outside of handlers must not see the time of whichever case came first.
-            steady = _steady(DEFAULT_NOW)
-            made = Sandbox(self._app, scripts, steady=steady, network=case.network, renewable=True)
-            sandbox = self._opened.enter_context(made)
+            conditions = Conditions(steady=_steady(DEFAULT_NOW), network=case.network, renewable=True)
+            sandbox = self._opened.enter_context(Sandbox.repeatable(self._app.toolchain(), scripts, conditions))
             self._sandboxes[case.network] = (sandbox, scripts)
             if self._stopped:  # while it was set up
                 raise CkfuncError("the tests were ended")

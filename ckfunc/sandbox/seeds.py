@@ -1,28 +1,35 @@
-"""How a seed file is read, with the place of a mistake, and where its content goes."""
+"""Seed files: read with the position of each mistake, and added to an emulator."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import yaml
+
+from ckfunc.api import Client, Connection
+from ckfunc.api.connection import EMULATOR_CREDENTIAL
+from ckfunc.api.emulator import plant_seed
 from ckfunc.base.errors import Busy, CkfuncError, InvalidFiles, InvalidManifest, Problem
 from ckfunc.base.files import read_file
 from ckfunc.base.nesting import DEEPEST
-from ckfunc.cli.app import App
+from ckfunc.emulator.data import seed_data
+from ckfunc.emulator.data_directory import find_running
+from ckfunc.manifest.tree import LOADER, Mapping, Node, Scalar, Sequence, parse
 from ckfunc.model.job import Seed, Seeded
+from ckfunc.wire.dialects import camel
+from ckfunc.wire.seeds import MalformedSeed, read_seed
 
-if TYPE_CHECKING:
-    from ckfunc.manifest.tree import Node
 
+def read_seed_file(file: Path, shown: str) -> tuple[Seed, Any]:
+    """Return the seed in a YAML (or JSON) file, and the document itself.
 
-def read_seed_file(app: App, file: Path) -> tuple[Seed, Any]:
-    """Return the seed that a YAML (or JSON) file holds, and the document itself. Raises InvalidFiles."""
-    from ckfunc.wire.seeds import MalformedSeed, read_seed
-
-    shown = app.output.path(app.directory / file)
+    Messages call the file `shown`. Raises InvalidFiles.
+    """
     try:
-        text = read_file(app.directory / file, pipe=True).decode("utf-8-sig")
+        text = read_file(file, pipe=True).decode("utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise CkfuncError(f"cannot read the seed {shown}: {_why(error)}") from None
     root, document = _parsed(text, shown)
@@ -33,51 +40,30 @@ def read_seed_file(app: App, file: Path) -> tuple[Seed, Any]:
         raise _refused(Problem(shown, line, column, str(mistake))) from None
 
 
-def plant(app: App, data: Path, file: Path) -> Seeded:
-    """Fill the emulator of the directory `data`, running or not. Raises InvalidFiles, CkfuncError and ApiFailure."""
-    from ckfunc.emulator.data import seed_data
-    from ckfunc.emulator.data_directory import find_running
+def add_seed(seed: Seed, document: Any, data: Path, connect: Callable[[Connection], Client]) -> Seeded:
+    """Add a seed and its document to the emulator of the directory `data`, running or not.
 
-    seed, document = read_seed_file(app, file)
+    `connect` makes a client for one that runs. Raises CkfuncError and ApiFailure.
+    """
     if (url := find_running(data)) is not None:
-        return _plant_in_running(app, url, document)
+        return _add_to_running(url, document, connect)
     try:
         return seed_data(data, seed)
     except Busy:
-        # Between our look and this, one may have started.
+        # One may have started since find_running.
         if (url := find_running(data)) is None:
             raise
-        return _plant_in_running(app, url, document)
+        return _add_to_running(url, document, connect)
 
 
-def _plant_in_running(app: App, url: str, document: Any) -> Seeded:
-    from ckfunc.api import Client, Connection
-    from ckfunc.api.connection import EMULATOR_CREDENTIAL
-    from ckfunc.api.emulator import plant_seed
-
+def _add_to_running(url: str, document: Any, connect: Callable[[Connection], Client]) -> Seeded:
     connection = Connection(url, f"{url}/oauth/token", EMULATOR_CREDENTIAL, EMULATOR_CREDENTIAL)
-    with Client(connection, clock=app.clock, on_wait=app.output.waiting) as client:
+    with connect(connection) as client:
         return plant_seed(client, document)
-
-
-def describe(seeded: Seeded) -> str:
-    """Return what was added, in words."""
-    counts = (
-        (seeded.users, "user"),
-        (seeded.channels, "channel"),
-        (seeded.members, "member"),
-        (seeded.messages, "message"),
-    )
-    added = [f"{count} {name}{'' if count == 1 else 's'}" for count, name in counts if count]
-    return f"added {', '.join(added)}" if added else "nothing to add: all of it is there"
 
 
 def _parsed(text: str, shown: str) -> tuple[Node | None, Any]:
     """Return the tree of nodes of a YAML document and the JSON document that it is. Raises InvalidFiles."""
-    import yaml
-
-    from ckfunc.manifest.tree import parse
-
     try:
         root = parse(text, shown, max_depth=DEEPEST)
         document = yaml.load(text, _loader())  # noqa: S506 - a kind of SafeLoader
@@ -92,9 +78,7 @@ def _parsed(text: str, shown: str) -> tuple[Node | None, Any]:
 
 
 def _loader() -> Any:
-    """Return a loader for which a date is a text, as in JSON."""
-    from ckfunc.manifest.tree import LOADER
-
+    """Return a loader that reads a date as text, as JSON does."""
     resolvers = {
         first: [pair for pair in pairs if pair[0] != "tag:yaml.org,2002:timestamp"]
         for first, pairs in LOADER.yaml_implicit_resolvers.items()
@@ -103,9 +87,7 @@ def _loader() -> Any:
 
 
 def _position(root: Node | None, place: tuple[str | int, ...]) -> tuple[int, int]:
-    """Return line and column, from 1, of what stands at `place`, or of the last thing on the way that is there."""
-    from ckfunc.manifest.tree import Mapping, Scalar, Sequence
-
+    """Return line and column, from 1, of the value at `place`, or of its nearest parent in the file."""
     node, last = root, root
     for step in place:
         if isinstance(node, Sequence) and isinstance(step, int):
@@ -125,8 +107,6 @@ def _position(root: Node | None, place: tuple[str | int, ...]) -> tuple[int, int
 
 
 def _spelled(name: Any) -> str:
-    from ckfunc.wire.dialects import camel
-
     return camel(str(name))
 
 

@@ -1,4 +1,4 @@
-"""What is there when an event happens: the users, channels and messages that it mentions, and those that are given."""
+"""Users, channels and messages that an event mentions, as a seed."""
 
 from __future__ import annotations
 

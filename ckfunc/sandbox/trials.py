@@ -1,4 +1,4 @@
-"""How one handler is tried out in an emulator of its own: set up without a deploy, run once, and watched."""
+"""Setup and single runs of handlers inside an emulator."""
 
 from __future__ import annotations
 
@@ -10,21 +10,14 @@ from ckfunc.emulator.dispatch.scripts import syntax_error
 from ckfunc.emulator.dispatch.sessions import START_SESSION, attempt_start_session
 from ckfunc.emulator.resources.services import Services
 from ckfunc.emulator.store import functions, runtime, seeds
-from ckfunc.model.execution import (
-    Compiled,
-    Environment,
-    HandlerError,
-    HandlerVersion,
-    Steady,
-    SyntaxProblem,
-)
+from ckfunc.model.execution import Compiled, Environment, HandlerError, HandlerVersion, Steady, SyntaxProblem
 from ckfunc.model.function import ConsoleLine, NewFunction
 from ckfunc.model.job import Seed
-from ckfunc.model.trial import Ran, Scripts
+from ckfunc.sandbox.scripts import Ran, Scripts
 
 
 async def set_up(services: Services, scripts: Scripts, seed: Seed | None) -> None:
-    """Make the database hold these functions, enabled, and their runtime, as if they had been deployed.
+    """Store these functions, enabled, and their runtime in the database, as a deploy would.
 
     `seed` is added to the data. Raises SeedRefused.
     """
@@ -54,9 +47,9 @@ async def run(
     on_console: Callable[[ConsoleLine], None] | None = None,
     steady: Steady | None = None,
 ) -> Ran:
-    """Run a function that was set up, and wait until it has ended, and what it asked has been answered.
+    """Run a function that was set up, and wait until it has ended and all of its requests have been answered.
 
-    A module is loaded anew for each `generation`.
+    Modules are loaded again for each `generation`.
     """
     dispatch = services.dispatch
     dispatch.pin_environment(environment)

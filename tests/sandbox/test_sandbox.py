@@ -1,4 +1,4 @@
-"""Handlers are tried out in emulators of this process, whose data is put back."""
+"""Handlers run in emulators of this process, whose data is restored between runs."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from typing import Any
 import pytest
 
 from ckfunc.cli.app import App
-from ckfunc.cli.sandboxes import MOST_PROCESSES, NoHandler, Sandbox
 from ckfunc.emulator.emulator import Emulator
 from ckfunc.emulator.store.seeds import SeedRefused
 from ckfunc.model.execution import Limits, Steady
 from ckfunc.model.function import ConsoleLine, Status
 from ckfunc.model.job import Seed
 from ckfunc.model.project import Script
-from ckfunc.model.trial import Ran, Scripts
+from ckfunc.sandbox.sandbox import MOST_PROCESSES, NoHandler, Sandbox
+from ckfunc.sandbox.scripts import Conditions, Ran, Scripts, Toolchain
 from ckfunc.wire.seeds import read_seed
 
 TYPE = "user.sent.message"
@@ -39,9 +39,9 @@ async function handleEvent(event: any, context: any) {
 
 
 @pytest.fixture
-def app() -> Iterator[App]:
-    with App({}) as made:
-        yield made
+def tools() -> Iterator[Toolchain]:
+    with App({}) as app:
+        yield app.toolchain()
 
 
 def scripts(text: str, trigger_type: str = TYPE, **more: Any) -> Scripts:
@@ -57,13 +57,13 @@ def people(*names: str) -> Seed:
     return read_seed({"users": [{"name": name} for name in names]})
 
 
-def test_a_handler_runs_without_a_deploy_and_all_it_did_is_told(app: App) -> None:
+def test_a_handler_runs_without_a_deploy_and_all_it_did_is_told(tools: Toolchain) -> None:
     lines: list[ConsoleLine] = []
     text = MAKE_USER.replace("return", "console.log(process.env.COLOUR, shared); return", 1)
     given = scripts(
         text, environment={"COLOUR": "red"}, initialization_script=Script("init.ts", "export const shared: number = 7;")
     )
-    with Sandbox(app, given) as sandbox:
+    with Sandbox.repeatable(tools, given) as sandbox:
         ran = sandbox.run(TYPE, {"name": "jane"}, lines.append)
     assert payload(ran) == 1
     assert (ran.invocation.id, ran.invocation.args) == (1, {"name": "jane"})
@@ -74,7 +74,7 @@ def test_a_handler_runs_without_a_deploy_and_all_it_did_is_told(app: App) -> Non
     assert (ran.allowed, ran.reason) == (None, None)
 
 
-def test_beginning_again_gives_the_same_ids_in_the_same_process(app: App) -> None:
+def test_beginning_again_gives_the_same_ids_in_the_same_process(tools: Toolchain) -> None:
     text = """
       let n = 0;
       async function handleEvent(event: any, context: any) {
@@ -83,7 +83,7 @@ def test_beginning_again_gives_the_same_ids_in_the_same_process(app: App) -> Non
         return [n, process.pid, user.data.id];
       }
     """
-    with Sandbox(app, scripts(text)) as sandbox:
+    with Sandbox.repeatable(tools, scripts(text)) as sandbox:
         first = payload(sandbox.run(TYPE, {}))
         sandbox.begin_again()
         second = payload(sandbox.run(TYPE, {}))
@@ -98,8 +98,10 @@ def test_beginning_again_gives_the_same_ids_in_the_same_process(app: App) -> Non
         assert fresh[1] != first[1]
 
 
-def test_without_beginning_again_the_data_stays(app: App) -> None:
-    with Sandbox(app, Scripts({TYPE: Script("a.ts", MAKE_USER), START: Script("b.ts", LIST_USERS)})) as sandbox:
+def test_without_beginning_again_the_data_stays(tools: Toolchain) -> None:
+    with Sandbox.repeatable(
+        tools, Scripts({TYPE: Script("a.ts", MAKE_USER), START: Script("b.ts", LIST_USERS)})
+    ) as sandbox:
         assert payload(sandbox.run(TYPE, {"name": "ann"})) == 1
         assert payload(sandbox.run(TYPE, {"name": "bob"})) == 2
         assert payload(sandbox.run(START, {})) == [[1, "ann"], [2, "bob"]]
@@ -107,8 +109,8 @@ def test_without_beginning_again_the_data_stays(app: App) -> None:
         assert payload(sandbox.run(START, {})) == []
 
 
-def test_other_scripts_begin_with_the_same_data(app: App) -> None:
-    with Sandbox(app, scripts(MAKE_USER), seed=people("ann")) as sandbox:
+def test_other_scripts_begin_with_the_same_data(tools: Toolchain) -> None:
+    with Sandbox.repeatable(tools, scripts(MAKE_USER), seed=people("ann")) as sandbox:
         assert payload(sandbox.run(TYPE, {})) == 2
         sandbox.use(scripts(LIST_USERS))
         assert payload(sandbox.run(TYPE, {})) == [[1, "ann"]]
@@ -118,8 +120,8 @@ def test_other_scripts_begin_with_the_same_data(app: App) -> None:
         assert payload(sandbox.run(TYPE, {})) == "none"
 
 
-def test_what_is_planted_takes_the_place_of_what_was_planted_before(app: App) -> None:
-    with Sandbox(app, scripts(LIST_USERS), seed=people("ann")) as sandbox:
+def test_what_is_planted_takes_the_place_of_what_was_planted_before(tools: Toolchain) -> None:
+    with Sandbox.repeatable(tools, scripts(LIST_USERS), seed=people("ann")) as sandbox:
         sandbox.plant(people("bob"))
         assert payload(sandbox.run(TYPE, {})) == [[1, "ann"], [2, "bob"]]
         sandbox.plant(people("cy"))
@@ -132,8 +134,8 @@ def test_what_is_planted_takes_the_place_of_what_was_planted_before(app: App) ->
         assert payload(sandbox.run(TYPE, {})) == [[1, "ann"]]
 
 
-def test_what_is_added_is_gone_with_the_next_beginning(app: App) -> None:
-    with Sandbox(app, scripts(LIST_USERS)) as sandbox:
+def test_what_is_added_is_gone_with_the_next_beginning(tools: Toolchain) -> None:
+    with Sandbox.repeatable(tools, scripts(LIST_USERS)) as sandbox:
         assert sandbox.add(people("ann"))
         assert not sandbox.add(read_seed({"channels": [{"name": "x", "members": ["nobody"]}]}))
         assert payload(sandbox.run(TYPE, {})) == [[1, "ann"]]
@@ -141,22 +143,22 @@ def test_what_is_added_is_gone_with_the_next_beginning(app: App) -> None:
         assert payload(sandbox.run(TYPE, {})) == []
 
 
-def test_a_copy_of_an_emulators_data_is_worked_on(app: App, tmp_path: Path) -> None:
+def test_a_copy_of_an_emulators_data_is_worked_on(tools: Toolchain, tmp_path: Path) -> None:
     from ckfunc.base.files import cache_dir
 
     with Emulator(tmp_path, cache=cache_dir(), seed=people("ann")):
-        with Sandbox(
-            app, Scripts({TYPE: Script("a.ts", MAKE_USER), START: Script("b.ts", LIST_USERS)}), data=tmp_path
+        with Sandbox.repeatable(
+            tools, Scripts({TYPE: Script("a.ts", MAKE_USER), START: Script("b.ts", LIST_USERS)}), data=tmp_path
         ) as one:
             assert payload(one.run(TYPE, {})) == 2
             one.begin_again()
             assert payload(one.run(START, {})) == [[1, "ann"]]
-        with Sandbox(app, scripts(LIST_USERS), data=tmp_path, once=True) as other:
+        with Sandbox.for_one_run(tools, scripts(LIST_USERS), data=tmp_path) as other:
             assert payload(other.run(TYPE, {})) == [[1, "ann"]]
 
 
-def test_what_does_not_parse_fails_with_the_place_in_the_file(app: App) -> None:
-    with Sandbox(app, scripts("function handleEvent() {\n  return (;\n}")) as sandbox:
+def test_what_does_not_parse_fails_with_the_place_in_the_file(tools: Toolchain) -> None:
+    with Sandbox.repeatable(tools, scripts("function handleEvent() {\n  return (;\n}")) as sandbox:
         error = sandbox.run(TYPE, {}).invocation.result["error"]
         assert error["name"] == "SyntaxError"
         assert "handlers/x.ts:2:" in error["message"]
@@ -165,9 +167,9 @@ def test_what_does_not_parse_fails_with_the_place_in_the_file(app: App) -> None:
         assert "init.ts:1:" in error["message"]
 
 
-def test_a_failure_is_told_with_the_users_lines(app: App) -> None:
+def test_a_failure_is_told_with_the_users_lines(tools: Toolchain) -> None:
     text = "type T = number;\n\nfunction deep() { throw new Error('no'); }\nfunction handleEvent() {\n  deep();\n}"
-    with Sandbox(app, scripts(text)) as sandbox:
+    with Sandbox.repeatable(tools, scripts(text)) as sandbox:
         ran = sandbox.run(TYPE, {})
     assert ran.invocation.status is Status.FAILED
     stack = ran.invocation.result["error"]["stack"]
@@ -175,14 +177,17 @@ def test_a_failure_is_told_with_the_users_lines(app: App) -> None:
     assert "at handleEvent (handlers/x.ts:5:" in stack
 
 
-def test_a_type_without_a_handler_is_refused(app: App) -> None:
-    with Sandbox(app, scripts(LIST_USERS)) as sandbox, pytest.raises(NoHandler, match=r"user\.read\.message"):
+def test_a_type_without_a_handler_is_refused(tools: Toolchain) -> None:
+    with (
+        Sandbox.repeatable(tools, scripts(LIST_USERS)) as sandbox,
+        pytest.raises(NoHandler, match=r"user\.read\.message"),
+    ):
         sandbox.run("user.read.message", {})
 
 
-def test_a_session_is_allowed_or_denied_as_the_platform_would(app: App) -> None:
+def test_a_session_is_allowed_or_denied_as_the_platform_would(tools: Toolchain) -> None:
     text = "function handleEvent(event: any) { if (event.username === 'bad') throw new Error('not you'); }"
-    with Sandbox(app, scripts(text, START)) as sandbox:
+    with Sandbox.repeatable(tools, scripts(text, START)) as sandbox:
         good = sandbox.run(START, {"username": "jane", "authParams": {"a": 1}, "more": True})
         assert (good.allowed, good.reason, good.invocation.args["more"]) == (True, None, True)
         bad = sandbox.run(START, {"username": "bad"})
@@ -191,7 +196,7 @@ def test_a_session_is_allowed_or_denied_as_the_platform_would(app: App) -> None:
         assert (odd.allowed, odd.invocation.status) == (None, Status.SUCCEEDED)
 
 
-def test_what_a_handlers_own_calls_set_off_runs_only_if_asked_for(app: App) -> None:
+def test_a_handlers_own_calls_trigger_no_other_function(tools: Toolchain) -> None:
     send = """
       async function handleEvent(event: any, context: any) {
         await context.ChatKitty.Channels.sendChannelMessage(1, { type: 'TEXT', body: 'hi' });
@@ -201,20 +206,18 @@ def test_what_a_handlers_own_calls_set_off_runs_only_if_asked_for(app: App) -> N
         {START: Script("a.ts", send), NOTIFIED: Script("b.ts", MAKE_USER), TYPE: Script("c.ts", LIST_USERS)}
     )
     seed = read_seed({"users": [{"name": "ann"}], "channels": [{"name": "desk", "members": ["ann"]}]})
-    for chain, expected in ((False, [[1, "ann"]]), (True, [[1, "ann"], [2, "made"]])):
-        with Sandbox(app, given, seed=seed, chain=chain) as sandbox:
-            assert payload(sandbox.run(START, {"text": 1})) is None
-            assert payload(_when_quiet(sandbox, TYPE)) == expected
+    with Sandbox.repeatable(tools, given, seed=seed) as sandbox:
+        assert payload(sandbox.run(START, {"text": 1})) is None
+        assert payload(_when_quiet(sandbox, TYPE)) == [[1, "ann"]]
 
 
 def _when_quiet(sandbox: Sandbox, trigger_type: str) -> Ran:
     """Run after everything that is under way has ended."""
-    assert sandbox._emulator is not None
     sandbox._emulator.snapshot()
     return sandbox.run(trigger_type, {})
 
 
-def test_what_a_handler_did_not_wait_for_is_part_of_its_run(app: App) -> None:
+def test_what_a_handler_did_not_wait_for_is_part_of_its_run(tools: Toolchain) -> None:
     text = """
       async function handleEvent(event: any, context: any) {
         const { Users } = context.ChatKitty;
@@ -223,7 +226,7 @@ def test_what_a_handler_did_not_wait_for_is_part_of_its_run(app: App) -> None:
         return 'early';
       }
     """
-    with Sandbox(app, scripts(text)) as sandbox:
+    with Sandbox.repeatable(tools, scripts(text)) as sandbox:
         for _ in range(3):
             ran = sandbox.run(TYPE, {})
             assert payload(ran) == "early"
@@ -233,14 +236,14 @@ def test_what_a_handler_did_not_wait_for_is_part_of_its_run(app: App) -> None:
             sandbox.begin_again()
 
 
-def test_runs_can_be_steady_and_kept_from_the_network(app: App) -> None:
+def test_runs_can_be_steady_and_kept_from_the_network(tools: Toolchain) -> None:
     text = """
       async function handleEvent() {
         const far = await fetch('http://127.0.0.1:59999/').catch((error: any) => error.cause.message);
         return [Date.now(), Math.random(), far];
       }
     """
-    with Sandbox(app, scripts(text), steady=Steady(1000, 1), network=False) as sandbox:
+    with Sandbox.repeatable(tools, scripts(text), Conditions(steady=Steady(1000, 1), network=False)) as sandbox:
         first = payload(sandbox.run(TYPE, {}))
         assert first[0] == 1000
         assert "reaches no server but the platform" in first[2]
@@ -248,9 +251,11 @@ def test_runs_can_be_steady_and_kept_from_the_network(app: App) -> None:
         assert payload(sandbox.run(TYPE, {}, steady=Steady(2000, 2)))[0] == 2000
 
 
-def test_sandboxes_work_side_by_side(app: App) -> None:
+def test_sandboxes_work_side_by_side(tools: Toolchain) -> None:
     def many(number: int) -> list[Any]:
-        with Sandbox(app, scripts(MAKE_USER), seed=people(*(f"u{one}" for one in range(number)))) as sandbox:
+        with Sandbox.repeatable(
+            tools, scripts(MAKE_USER), seed=people(*(f"u{one}" for one in range(number)))
+        ) as sandbox:
             found = []
             for _ in range(5):
                 found.append(payload(sandbox.run(TYPE, {})))
@@ -261,10 +266,10 @@ def test_sandboxes_work_side_by_side(app: App) -> None:
         assert list(threads.map(many, range(4))) == [[number + 1] * 5 for number in range(4)]
 
 
-def test_many_functions_do_not_need_as_many_processes(app: App) -> None:
+def test_many_functions_do_not_need_as_many_processes(tools: Toolchain) -> None:
     types = [f"type.{number}" for number in range(MOST_PROCESSES + 3)]
     given = Scripts({one: Script(f"{one}.ts", "function handleEvent() { return process.pid }") for one in types})
-    with Sandbox(app, given) as sandbox:
+    with Sandbox.repeatable(tools, given) as sandbox:
         pids = [payload(sandbox.run(one, {})) for one in types]
         assert len(set(pids)) == len(types)
         kept = [payload(sandbox.run(one, {})) for one in types[-MOST_PROCESSES:]]
@@ -272,8 +277,8 @@ def test_many_functions_do_not_need_as_many_processes(app: App) -> None:
         assert payload(sandbox.run(types[0], {})) not in pids
 
 
-def test_a_run_can_be_ended_from_another_thread(app: App) -> None:
-    with Sandbox(app, scripts("function handleEvent() { console.log('on'); for (;;); }")) as sandbox:
+def test_a_run_can_be_ended_from_another_thread(tools: Toolchain) -> None:
+    with Sandbox.repeatable(tools, scripts("function handleEvent() { console.log('on'); for (;;); }")) as sandbox:
         runs: list[Ran] = []
         told = threading.Event()
         running = threading.Thread(target=lambda: runs.append(sandbox.run(TYPE, {}, lambda _: told.set())))
@@ -285,17 +290,17 @@ def test_a_run_can_be_ended_from_another_thread(app: App) -> None:
     assert runs[0].invocation.status is Status.FAILED
 
 
-def test_limits_hold_and_the_next_run_is_none_the_worse(app: App) -> None:
+def test_limits_hold_and_the_next_run_is_none_the_worse(tools: Toolchain) -> None:
     text = "function handleEvent(event: any) { while (event.loop); return 1; }"
-    with Sandbox(app, scripts(text), limits=Limits(time_s=0.3)) as sandbox:
+    with Sandbox.repeatable(tools, scripts(text), Conditions(Limits(time_s=0.3))) as sandbox:
         assert "within 0.3 s" in sandbox.run(TYPE, {"loop": True}).invocation.result["error"]["message"]
         sandbox.begin_again()
         assert payload(sandbox.run(TYPE, {})) == 1
 
 
-def test_a_sandbox_that_was_not_entered_says_so(app: App) -> None:
+def test_a_sandbox_that_was_not_entered_says_so(tools: Toolchain) -> None:
     with pytest.raises(RuntimeError):
-        _ = Sandbox(app, scripts("")).url
+        _ = Sandbox.repeatable(tools, scripts("")).url
 
 
 def test_what_was_compiled_once_on_this_machine_needs_no_compiler(tmp_path: Path) -> None:

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from ckfunc.cases.world import joined, mentioned
 from ckfunc.model.triggers import TRIGGERS
+from ckfunc.sandbox.mentions import joined, mentioned
 from ckfunc.scaffold.samples import sample_event
 from ckfunc.wire.seeds import read_seed
 

@@ -1,0 +1,299 @@
+"""Handlers run in a temporary emulator inside this process."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections import deque
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Self
+
+from ckfunc.base.errors import CkfuncError
+from ckfunc.base.files import cache_dir
+from ckfunc.bundle.stacks import StackMapper
+from ckfunc.emulator.emulator import Emulator
+from ckfunc.model.application import DEFAULT_PACKAGES
+from ckfunc.model.execution import Compiled, Environment, HandlerError, Limits, Steady, SyntaxProblem
+from ckfunc.model.function import ConsoleLine
+from ckfunc.model.job import Seed
+from ckfunc.model.project import Script
+from ckfunc.sandbox.scripts import Conditions, Ran, Scripts, Toolchain
+
+# Most of the emulator is imported inside the methods: it loads on another thread while Node starts.
+
+MOST_PROCESSES = 3
+"""Functions of a sandbox whose Node processes stay warm; one more ends the least recently used process."""
+
+_NO_TIME_LIMIT_S = 365 * 24 * 3600.0
+
+
+class NoHandler(CkfuncError):
+    """A sandbox was asked to run a function that it does not have."""
+
+
+class Sandbox:
+    """Runs one handler at a time, on data that can be restored. Each is used by one thread; several can run at once.
+
+    The data begins empty, or as a copy of the emulator data in the directory `data`; `seed` is added. Only the function
+    that `run` names runs: its calls trigger no other functions.
+    """
+
+    def __init__(
+        self,
+        tools: Toolchain,
+        scripts: Scripts,
+        conditions: Conditions,
+        *,
+        seed: Seed | None = None,
+        data: Path | None = None,
+        single: bool = False,
+        inspect_port: int | None = None,
+    ) -> None:
+        self._tools = tools
+        self._scripts = scripts
+        self._conditions = conditions
+        self._single = single
+        self._inspected = inspect_port is not None
+        self._planted: Seed | None = None
+        self._blank = b""
+        self._start = b""
+        self._environment: Environment | HandlerError | None = None
+        self._generation = 0
+        self._latest: deque[str] = deque(maxlen=MOST_PROCESSES)
+        self._emulator = Emulator(
+            None,
+            cache=cache_dir(),
+            limits=conditions.limits,
+            on_event=tools.log if single else None,
+            seed=seed,
+            copy_of=data,
+            compiler=tools.compiler,
+            spares=not single,
+            inspect_port=inspect_port,
+            ahead=self._environment_at,
+            owner=tools.root,
+            policy=tools.policy,
+        )
+
+    @classmethod
+    def for_one_run(
+        cls, tools: Toolchain, scripts: Scripts, *, data: Path | None = None, inspect_port: int | None = None
+    ) -> Self:
+        """Make one for a single run: no snapshot is taken, and no process is started in advance.
+
+        With `inspect_port`, the run waits for a debugger at that port, and has no time limit.
+        """
+        limits = None if inspect_port is None else Limits(time_s=_NO_TIME_LIMIT_S)
+        return cls(tools, scripts, Conditions(limits), data=data, single=True, inspect_port=inspect_port)
+
+    @classmethod
+    def repeatable(
+        cls,
+        tools: Toolchain,
+        scripts: Scripts,
+        conditions: Conditions | None = None,
+        *,
+        seed: Seed | None = None,
+        data: Path | None = None,
+    ) -> Self:
+        """Make one whose data and processes can be restored between runs."""
+        return cls(tools, scripts, conditions or Conditions(), seed=seed, data=data)
+
+    @property
+    def url(self) -> str:
+        """The base URL of the sandbox's emulator."""
+        if not self._emulator.url:
+            raise RuntimeError("the sandbox was not entered")
+        return self._emulator.url
+
+    def __enter__(self) -> Self:
+        self._emulator.start()
+        try:
+            if not self._single:
+                self._blank = self._emulator.snapshot()
+            self._set_up()
+        except BaseException:
+            self.stop()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def stop(self) -> None:
+        """End the sandbox, from any thread; a run in progress fails. It cannot be used again."""
+        self._emulator.stop()
+
+    def run(
+        self,
+        trigger_type: str,
+        event: Mapping[str, Any],
+        on_console: Callable[[ConsoleLine], None] | None = None,
+        *,
+        steady: Steady | None = None,
+    ) -> Ran:
+        """Run the function of this type once, and wait until it has ended and all of its requests have been answered.
+
+        `on_console` gets each line while the function runs, on another thread. A script that does not parse or load
+        FAILS, as on the platform. Raises NoHandler, and the errors of starting Node.
+        """
+        from ckfunc.sandbox import trials
+
+        script = self._scripts.handlers.get(trigger_type)
+        if script is None:
+            there = ", ".join(self._scripts.handlers) or "no functions"
+            raise NoHandler(f"there is no function of type {trigger_type!r}", hint=f"there is: {there}")
+        compiled = self._compiled(script)
+        environment = self._environment = self._environment or self._environment_at(self.url)
+        mappers = [
+            StackMapper(one.path, one.path, one.source_map)
+            for one in (script, self._scripts.initialization_script)
+            if one is not None and one.source_map
+        ]
+
+        def mapped_line(line: ConsoleLine) -> ConsoleLine:
+            for one in mappers:
+                line = one.line(line)
+            return line
+
+        self._limit_processes(trigger_type)
+        generation = self._generation
+        ran = self._emulator.within(
+            lambda services: trials.run(
+                services,
+                trigger_type,
+                event,
+                script=compiled,
+                environment=environment,
+                generation=generation,
+                on_console=None if on_console is None else lambda line: on_console(mapped_line(line)),
+                steady=steady,
+            )
+        )
+        for one in mappers:
+            ran = replace(ran, invocation=one.invocation(ran.invocation), detail=one.detail(ran.detail))
+        return ran
+
+    def begin_again(self, *, reload: bool = False) -> None:
+        """Restore the data after set-up: the next run is given the same ids as the last one.
+
+        Processes stay as they are. With `reload`, handlers are loaded again, so that their modules start afresh; the
+        state of an init script stays.
+        """
+        self._emulator.restore(self._start)
+        self._generation += reload
+
+    def fresh_hosts(self) -> None:
+        """Start new Node processes for the next runs."""
+
+        async def renew(services: Any) -> None:
+            services.hosts.renew()
+
+        self._emulator.within(renew)
+
+    def begin_anew(self) -> None:
+        """Let the next runs begin as in new Node processes; a process without leftover work is used again."""
+
+        async def renew(services: Any) -> None:
+            await services.hosts.begin_anew()
+
+        self._emulator.within(renew)
+
+    def use(self, scripts: Scripts) -> None:
+        """Run other scripts from now on, on the data from before these scripts plus what was planted."""
+        self._scripts = scripts
+        self._set_up()
+
+    def plant(self, seed: Seed | None) -> None:
+        """Add this seed to the data that runs begin with, in place of the seed planted before. Raises SeedRefused."""
+        self._planted = seed
+        self._set_up()
+
+    def add(self, seed: Seed) -> bool:
+        """Add all of a seed to the current data; return whether it fits the data that is there."""
+        from ckfunc.emulator.store.seeds import SeedRefused, apply
+
+        async def added(services: Any) -> bool:
+            try:
+                apply(services.database, seed)
+            except SeedRefused:
+                return False
+            return True
+
+        return self._emulator.within(added)
+
+    def _set_up(self) -> None:
+        from ckfunc.sandbox import trials
+
+        scripts = self._scripts
+        if self._start:
+            self._emulator.restore(self._blank)
+
+        async def set_up(services: Any) -> None:
+            services.dispatch.chained = False
+            await trials.set_up(services, scripts, self._planted)
+
+        self._emulator.within(set_up)
+        self._environment = None
+        if not self._single:
+            self._start = self._emulator.snapshot()
+
+    def _environment_at(self, url: str) -> Environment | HandlerError:
+        """Return the environment of handlers in a sandbox at this URL, or the reason why none can run."""
+        from ckfunc.emulator.dispatch.runtimes import environment_of, users_own_environment
+        from ckfunc.emulator.dispatch.scripts import syntax_error
+        from ckfunc.emulator.store.runtime import StoredRuntime
+
+        given, wanted = self._scripts, self._conditions
+        initial = None if given.initialization_script is None else self._compiled(given.initialization_script)
+        if isinstance(initial, SyntaxProblem):
+            return syntax_error(initial)
+        stored = StoredRuntime(given.dependencies, users_own_environment(given.environment), None)
+        made = environment_of(stored, url, initial)
+        return replace(made, steady=wanted.steady, network=wanted.network, settle=True, renewable=wanted.renewable)
+
+    def _compiled(self, script: Script) -> Compiled | SyntaxProblem:
+        compile_all = self._tools.compiler.compile
+        (result,) = compile_all([(script.path, script.text)])
+        if isinstance(result, Compiled) and (result.imports or result.no_handler):
+            from ckfunc.bundle.requirements import Requirements
+
+            packages = {*self._scripts.dependencies, *(one.name for one in DEFAULT_PACKAGES)}
+            required = Requirements(self._tools.root, packages)
+            for one in required.lacks([script], compile_all, self._scripts.initialization_script).errors:
+                message = f"{one.message} ({one.hint})" if one.hint else one.message
+                return SyntaxProblem(one.path, one.line, one.column, message, "CannotRun")
+        if self._inspected and isinstance(result, Compiled):
+            return _debuggable(result, script, self._tools.root)
+        return result
+
+    def _limit_processes(self, trigger_type: str) -> None:
+        """End the least recently used process: each function has its own, and a project can have many functions."""
+        if trigger_type in self._latest:
+            self._latest.remove(trigger_type)
+            self._latest.append(trigger_type)
+            return
+        self._latest.append(trigger_type)
+        keep = tuple(self._latest)
+
+        async def renew(services: Any) -> None:
+            services.hosts.renew(keep)
+
+        self._emulator.within(renew)
+
+
+def _debuggable(compiled: Compiled, script: Script, root: Path) -> Compiled:
+    """Return a script that names its source file to a debugger, so that breakpoints set in an editor work.
+
+    A bundle was made of several files: it is shown as itself.
+    """
+    known = json.loads(compiled.source_map)
+    if script.source_map is None:
+        known |= {"sources": [(root / script.path).as_uri()], "sourceRoot": ""}
+    else:
+        known |= {"sources": [f"{script.path} (bundled)"], "sourcesContent": [script.text]}
+    encoded = base64.b64encode(json.dumps(known).encode()).decode()
+    comment = f"\n//# sourceMappingURL=data:application/json;base64,{encoded}\n"
+    return replace(compiled, javascript=compiled.javascript + comment)
