@@ -1,16 +1,16 @@
-"""How JSON that somebody wrote is read: only what every other reader takes for the same."""
+"""Strict JSON, JSON with comments, and the nesting limit of documents."""
 
 from __future__ import annotations
 
 import json
 import math
+import re
 import sys
 from pathlib import Path
 from typing import Any, NoReturn
 
 from ckfunc.base.errors import UsageProblem
 from ckfunc.base.files import read_file
-from ckfunc.base.nesting import DEEPEST, deeper_than
 
 
 def read_document(data: str | bytes) -> Any:
@@ -62,3 +62,38 @@ def finite(digits: str) -> float:
     if math.isinf(number):
         raise ValueError(f"{digits[:40]} is too large a number")
     return number
+
+
+# A text is kept as it is; comments, and commas before a closing bracket, go.
+_JSONC = re.compile(
+    r"""("(?:\\.|[^"\\])*") | //[^\n]* | /\*.*?\*/ | ,(?=(?: \s | //[^\n]*+ | (?>/\*.*?\*/) )*+[}\]])""",
+    re.DOTALL | re.VERBOSE,
+)
+
+
+def read_jsonc(text: str) -> Any:
+    """Return the document in `text`. Raises ValueError."""
+    try:
+        return json.loads(_JSONC.sub(lambda found: found[1] or " ", text))
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
+
+
+DEEPEST = 200
+"""How many objects and arrays may lie inside one another, in what is sent and in what a handler returns."""
+
+
+def deeper_than(document: object, levels: int) -> bool:
+    """Tell whether a document has more levels than that, without recursion."""
+    level: list[object] = [document]
+    for _ in range(levels + 1):
+        inner: list[object] = []
+        for one in level:
+            if isinstance(one, dict):
+                inner.extend(one.values())
+            elif isinstance(one, list):
+                inner.extend(one)
+        if not inner:
+            return False
+        level = inner
+    return True

@@ -148,7 +148,7 @@ def write_checked(path: Path, document: Any) -> None:
     """Write a JSON document with a digest, for `read_checked`. Raises OSError."""
     import json
 
-    from ckfunc.base.digests import digest
+    from ckfunc.base.text import digest
 
     text = json.dumps(document, separators=(",", ":"))
     write_atomically(path, f"{digest(text)}\n{text}")
@@ -158,7 +158,7 @@ def read_checked(path: Path) -> Any:
     """Return what `write_checked` wrote; None for a file that is not there, cannot be read, or was changed since."""
     import json
 
-    from ckfunc.base.digests import digest
+    from ckfunc.base.text import digest
 
     try:
         kept, _, text = read_file(path).decode("utf-8").partition("\n")

@@ -1,4 +1,4 @@
-"""How text from elsewhere is made fit for a terminal, and what a line of output is made of."""
+"""Text for terminals: sanitizing, widths, tables and styled lines."""
 
 from __future__ import annotations
 
@@ -124,3 +124,10 @@ def table(header: Sequence[str], rows: Sequence[Line]) -> list[Line]:
         last, style = line[-1]
         found.append([*line[:-1], (last.rstrip(), style)])
     return found
+
+
+def digest(text: str) -> str:
+    """Return the SHA-256 of `text` as UTF-8, in hexadecimal (64 characters). Lone surrogates are allowed."""
+    import hashlib  # loads OpenSSL, which printing a line need not do
+
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()

@@ -8,8 +8,8 @@ import os
 import time
 from pathlib import Path
 
-from ckfunc.base.digests import digest
 from ckfunc.base.files import read_checked, write_checked
+from ckfunc.base.text import digest
 from ckfunc.bundle.entries import ESBUILD, FORMAT, Bundle, Entry
 
 _KEPT_S = 30 * 24 * 3600.0

@@ -11,9 +11,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeAlias
 
+from ckfunc.base.documents import read_jsonc
 from ckfunc.base.errors import Problem
 from ckfunc.base.files import read_file
-from ckfunc.base.jsonc import read_jsonc
 from ckfunc.base.nearest import nearest
 from ckfunc.bundle.graph import candidates
 from ckfunc.bundle.source_map import SourceMap

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from ckfunc.base.clock import timestamp
+from ckfunc.base.documents import deeper_than
 from ckfunc.base.errors import CkfuncError
-from ckfunc.base.nesting import deeper_than
 from ckfunc.cases.redacting import Redaction, Redactor
 from ckfunc.manifest.tree import MAX_DEPTH
 from ckfunc.model.function import ApiCall, Invocation, InvocationDetail, Status

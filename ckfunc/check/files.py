@@ -9,8 +9,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ckfunc.base.digests import digest
 from ckfunc.base.files import read_file
+from ckfunc.base.text import digest
 from ckfunc.check.subject import SCRIPT_SUFFIXES
 
 _MOST = 20_000

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ckfunc import __version__
-from ckfunc.base.digests import digest
 from ckfunc.base.errors import CkfuncError
 from ckfunc.base.files import locked
+from ckfunc.base.text import digest
 from ckfunc.check.files import Listing, listing
 from ckfunc.check.findings import Finding
 from ckfunc.check.memory import Memory, Result, file_digest, recall, remember

@@ -13,8 +13,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from ckfunc.base.digests import digest
 from ckfunc.base.files import read_file, write_atomically
+from ckfunc.base.text import digest
 from ckfunc.check.findings import Finding
 from ckfunc.check.subject import DIRECTORY, TYPESCRIPT_SUFFIXES, Subject
 

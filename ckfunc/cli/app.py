@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ckfunc.base.clock import SystemClock
+from ckfunc.base.containment import STATE_DIRECTORY, require_inside, require_own_state
 from ckfunc.base.errors import Busy, CkfuncError, NoProject, Problem
 from ckfunc.base.files import cache_dir
-from ckfunc.base.inside import STATE_DIRECTORY, require_inside, require_own_state
 from ckfunc.cli.options import Settings
 from ckfunc.cli.output import Output
 from ckfunc.model.function import KEPT_INVOCATIONS

@@ -122,7 +122,7 @@ def require_types(project: Project, types: Sequence[str]) -> None:
 def surroundings(project: Project) -> Surroundings:
     """Return what the types of the project's scripts depend on: its stubs, made only when they are needed."""
     from ckfunc import __version__
-    from ckfunc.base.digests import digest
+    from ckfunc.base.text import digest
     from ckfunc.check.subject import Surroundings
     from ckfunc.scaffold.locate import templates
     from ckfunc.scaffold.stubs import TYPES_DIR, NodeStub, scope_of, stub_files

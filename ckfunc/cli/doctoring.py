@@ -10,10 +10,10 @@ from email.utils import parsedate_to_datetime
 from pathlib import Path
 
 from ckfunc import __version__
+from ckfunc.base.containment import STATE_DIRECTORY, LeadsOutside
 from ckfunc.base.errors import EXIT_FAILED, EXIT_OK, CkfuncError, CredentialsMissing, InvalidFiles, NoProject
 from ckfunc.base.files import cache_dir
 from ckfunc.base.git import GitMissing, GitRefused, git, trust_command
-from ckfunc.base.inside import STATE_DIRECTORY, LeadsOutside
 from ckfunc.base.text import printable
 from ckfunc.cli.app import App
 from ckfunc.cli.credentials import Found, NoKeyring, connection_of, keyring_name

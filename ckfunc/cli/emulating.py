@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from ckfunc.base.containment import STATE_DIRECTORY
 from ckfunc.base.errors import CkfuncError, NoProject, UsageProblem
-from ckfunc.base.inside import STATE_DIRECTORY
 from ckfunc.cli.app import App
 from ckfunc.sandbox.seeds import read_seed_file
 

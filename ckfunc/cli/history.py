@@ -7,9 +7,8 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from ckfunc.base.clock import timestamp
-from ckfunc.base.digests import digest
 from ckfunc.base.errors import EXIT_DIFFERENCES, EXIT_FAILED, EXIT_OK, CkfuncError, UsageProblem
-from ckfunc.base.text import Line, Segment, printable, table
+from ckfunc.base.text import Line, Segment, digest, printable, table
 from ckfunc.cli.app import App
 from ckfunc.cli.asking import confirmed
 from ckfunc.deploy.apply.journal import deployed_at

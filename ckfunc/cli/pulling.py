@@ -7,9 +7,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ckfunc.base.containment import require_own_state
 from ckfunc.base.errors import EXIT_FAILED, EXIT_OK, CkfuncError, NoProject, UsageProblem
 from ckfunc.base.files import read_file, write_atomically
-from ckfunc.base.inside import require_own_state
 from ckfunc.base.text import Line, printable
 from ckfunc.cli.app import App
 from ckfunc.cli.asking import confirmed

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ckfunc.base.digests import digest
 from ckfunc.base.errors import CkfuncError, DependenciesFailed, InvalidManifest, PackageUnknown, Problem
 from ckfunc.base.files import cache_dir
+from ckfunc.base.text import digest
 from ckfunc.cli.app import App
 
 if TYPE_CHECKING:

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from ckfunc.base.digests import digest
 from ckfunc.base.errors import CkfuncError
 from ckfunc.base.git import GitMissing, GitRefused, git, trust_command
+from ckfunc.base.text import digest
 from ckfunc.deploy.resources import newlines
 
 _MOST_BYTES = 1024 * 1024

@@ -18,8 +18,8 @@ from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
 
-from ckfunc.base.digests import digest
 from ckfunc.base.files import read_file, write_atomically
+from ckfunc.base.text import digest
 from ckfunc.deploy.resources import Literals
 from ckfunc.model.function import FunctionVersion
 

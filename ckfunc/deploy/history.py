@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ckfunc.base.digests import digest
 from ckfunc.base.errors import AmbiguousFunction, CkfuncError, UsageProblem
+from ckfunc.base.text import digest
 from ckfunc.deploy.cache import VersionCache
 from ckfunc.deploy.remote import Remote
 from ckfunc.deploy.resources import newlines

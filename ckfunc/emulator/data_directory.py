@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ckfunc.base.containment import require_plain
 from ckfunc.base.errors import Busy, CkfuncError
 from ckfunc.base.files import locked, read_file, write_atomically
-from ckfunc.base.inside import require_plain
 
 if TYPE_CHECKING:
     from ckfunc.emulator.store.trouble import DatabaseTrouble  # imports sqlite3, which a look at the address need not

@@ -7,9 +7,9 @@ import re
 from pathlib import Path
 from typing import Any
 
+from ckfunc.base.containment import require_inside
 from ckfunc.base.errors import CkfuncError, InvalidManifest, NoProject, Problem
 from ckfunc.base.files import write_atomically
-from ckfunc.base.inside import require_inside
 from ckfunc.manifest.definition import FUNCTION_TYPE, HANDLER_PATH, MANIFEST_NAME
 from ckfunc.manifest.kinds import Rule
 from ckfunc.manifest.scalars import retyped_as

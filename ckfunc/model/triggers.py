@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from ckfunc.base.digests import digest
+from ckfunc.base.text import digest
 
 _LONGEST = 100
 # Source: https://learn.microsoft.com/windows/win32/fileio/naming-a-file

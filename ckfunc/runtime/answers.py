@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
-from ckfunc.base.nesting import DEEPEST, deeper_than
+from ckfunc.base.documents import DEEPEST, deeper_than
 from ckfunc.model.execution import HandlerError
 from ckfunc.model.function import ConsoleLine
 from ckfunc.runtime.frames import BrokenStream

@@ -12,7 +12,7 @@ import shutil
 import tempfile
 from pathlib import Path
 
-from ckfunc.base.digests import digest
+from ckfunc.base.text import digest
 
 _MOST_KEPT = 30
 """Owners whose code stays; that of those who have not run for longest is removed first."""

@@ -15,9 +15,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from platform import machine
 
-from ckfunc.base.digests import digest
 from ckfunc.base.errors import DependenciesFailed
 from ckfunc.base.files import locked
+from ckfunc.base.text import digest
 from ckfunc.runtime.cache import CacheRefused, hold, prune_old
 from ckfunc.runtime.contents import (
     MARKER,

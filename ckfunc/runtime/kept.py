@@ -12,8 +12,8 @@ from dataclasses import asdict
 from pathlib import Path
 
 from ckfunc import __version__
-from ckfunc.base.digests import digest
 from ckfunc.base.files import read_checked, write_checked
+from ckfunc.base.text import digest
 from ckfunc.model.execution import Compiled, Import, SyntaxProblem
 from ckfunc.runtime.compiler import Compiler
 from ckfunc.runtime.node import node_executable

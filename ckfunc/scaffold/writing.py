@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
+from ckfunc.base.containment import require_inside
 from ckfunc.base.errors import CkfuncError
 from ckfunc.base.files import read_file, write_atomically
-from ckfunc.base.inside import require_inside
 
 
 class Action(StrEnum):

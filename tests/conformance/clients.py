@@ -17,8 +17,8 @@ from conformance.judging import error_problems, problems
 from support.npm_packages import locked_packages
 from support.project_files import ROOT
 
-from ckfunc.base.digests import digest
 from ckfunc.base.files import cache_dir, locked
+from ckfunc.base.text import digest
 from ckfunc.runtime.node import node_executable
 from ckfunc.wire.dialects import Dialect
 

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from ckfunc.base.nesting import DEEPEST
+from ckfunc.base.documents import DEEPEST
 from ckfunc.model.execution import Limits
 from ckfunc.model.function import ConsoleLine
 from ckfunc.runtime.answers import read_answer, read_line, request_of

@@ -9,8 +9,8 @@ import sys
 import tempfile
 from pathlib import Path
 
-from ckfunc.base.digests import digest
 from ckfunc.base.files import cache_dir, locked
+from ckfunc.base.text import digest
 from ckfunc.runtime.node import node_executable, npm_script, shim_directory
 from support.project_files import ROOT
 

@@ -16,9 +16,9 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from ckfunc.base.clock import Clock, timestamp
-from ckfunc.base.digests import digest
 from ckfunc.base.errors import Busy
 from ckfunc.base.files import cache_dir, locked, read_file, write_atomically
+from ckfunc.base.text import digest
 from ckfunc.deploy.apply import idempotent
 from ckfunc.deploy.apply.idempotent import Overtaken
 from ckfunc.deploy.apply.report import DONE, Item, Result

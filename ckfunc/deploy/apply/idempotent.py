@@ -13,8 +13,8 @@ from functools import partial
 from itertools import count
 from typing import TypeAlias, TypeVar
 
-from ckfunc.base.digests import digest
 from ckfunc.base.errors import ApiFailure, CkfuncError, NotFound, RequestRejected
+from ckfunc.base.text import digest
 from ckfunc.deploy.remote import Remote
 from ckfunc.deploy.resources import newlines
 from ckfunc.model.application import Runtime

@@ -21,10 +21,9 @@ from typing import Any, Self
 
 from ckfunc import __version__
 from ckfunc.base.clock import Clock, ago, parse_timestamp, timestamp
-from ckfunc.base.digests import digest
 from ckfunc.base.errors import SystemRefusal
 from ckfunc.base.files import read_file, write_atomically
-from ckfunc.base.text import printable
+from ckfunc.base.text import digest, printable
 from ckfunc.deploy.apply.report import Item, Report
 from ckfunc.deploy.plan.plan import CreateFunction, Plan, Put, Step
 from ckfunc.deploy.remote import Remote

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ckfunc.base.digests import digest
 from ckfunc.base.errors import CkfuncError
+from ckfunc.base.text import digest
 from ckfunc.deploy.apply import journal
 from ckfunc.deploy.apply.journal import Record
 from ckfunc.deploy.plan.plan import Plan

@@ -15,9 +15,9 @@ from typing import Any, TypeVar
 
 from ckfunc import __version__
 from ckfunc.base.clock import Clock, timestamp
-from ckfunc.base.digests import digest
 from ckfunc.base.errors import CkfuncError, UsageProblem
 from ckfunc.base.files import read_file, write_atomically
+from ckfunc.base.text import digest
 from ckfunc.deploy.plan.plan import Plan
 from ckfunc.deploy.remote import Remote
 from ckfunc.deploy.resources import BY_KIND, FUNCTIONS, Values

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Sequence
 from typing import Protocol
 
-from ckfunc.base.digests import digest
+from ckfunc.base.text import digest
 from ckfunc.emulator.store import runtime
 from ckfunc.emulator.store.database import Database
 from ckfunc.model.execution import Compiled, HandlerError, SyntaxProblem

@@ -9,8 +9,7 @@ from functools import lru_cache
 from typing import Any
 from urllib.parse import parse_qsl
 
-from ckfunc.base.documents import finite, no_constant
-from ckfunc.base.nesting import DEEPEST, deeper_than
+from ckfunc.base.documents import DEEPEST, deeper_than, finite, no_constant
 from ckfunc.emulator.http.multipart import Part, split
 from ckfunc.emulator.http.problems import Refused
 
