@@ -1,14 +1,13 @@
-"""What can be asked of the Platform API: one method per operation, model in, model out."""
+"""Client of the Platform API: one method per operation."""
 
 from __future__ import annotations
 
 import hmac
 from collections.abc import Callable, Iterator, Mapping
 from types import TracebackType
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from ckfunc.api.connection import Connection, is_loopback_address
-from ckfunc.api.paging import every
 from ckfunc.api.retry import Wait
 from ckfunc.api.session import Session
 from ckfunc.base.clock import Clock, SystemClock
@@ -29,6 +28,38 @@ from ckfunc.wire.dialects import dialect_of
 from ckfunc.wire.functions import read_function, read_invocation, read_version, write_new_function
 from ckfunc.wire.links import read_page
 from ckfunc.wire.reading import Malformed
+
+
+class _Numbered(Protocol):
+    @property
+    def id(self) -> int: ...
+
+
+Item = TypeVar("Item", bound=_Numbered)
+
+
+def every(fetch: Callable[[int], Page[Item]], what: str) -> Iterator[Item]:
+    """Yield every item of a list once; `fetch` reads the page of a number, from 0.
+
+    Items that move between pages while these are read are not repeated. Raises UnreadableAnswer when the list never
+    becomes whole: better no list than a part of one.
+    """
+    seen: set[int] = set()
+    number = 0
+    while True:
+        page = fetch(number)
+        fresh = [item for item in page.items if item.id not in seen]
+        seen.update(item.id for item in fresh)
+        yield from fresh
+        number += 1
+        if number >= page.total_pages:
+            return
+        if not fresh:
+            raise UnreadableAnswer(
+                f"{what}: page {number} of {page.total_pages} holds nothing new, so the list cannot be read whole",
+                hint="try again; if it stays so, the platform's paging is at fault",
+            )
+
 
 T = TypeVar("T")
 

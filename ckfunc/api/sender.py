@@ -7,8 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from ckfunc.api.connection import place
-from ckfunc.api.pace import TOO_MANY, Pace
-from ckfunc.api.retry import PATIENCE_S, RETRIED_STATUSES, TRIES, Wait, retry_delay_s
+from ckfunc.api.retry import PATIENCE_S, RETRIED_STATUSES, TOO_MANY, TRIES, Throttle, Wait, retry_delay_s
 from ckfunc.base.clock import Clock
 from ckfunc.base.errors import Unreachable
 
@@ -42,7 +41,7 @@ class Sender:
         self._transport = Transport(timeout_s)
         self._clock = clock
         self._on_wait = on_wait
-        self._pace = Pace(clock, CONNECTIONS, self._held)
+        self._pace = Throttle(clock, CONNECTIONS, self._held)
 
     def send(self, request: Request, moved: Callable[[], bool] | None = None) -> Answer:
         """Send `request` and return the last answer, whatever its status; raises Unreachable.

@@ -7,18 +7,17 @@ from support.scripted import StepClock
 
 from ckfunc.api.client import Client
 from ckfunc.api.connection import Connection
-from ckfunc.api.pace import Pace
-from ckfunc.api.retry import Wait
+from ckfunc.api.retry import Throttle, Wait
 from ckfunc.base.clock import SystemClock
 
 
-def answered(pace: Pace, status: int, wait_s: float = 0.0) -> None:
+def answered(pace: Throttle, status: int, wait_s: float = 0.0) -> None:
     with pace.turn() as heard:
         heard(status, wait_s)
 
 
 def test_a_429_halves_the_number_that_was_under_way_and_good_answers_bring_it_back() -> None:
-    pace = Pace(SystemClock(), 8)
+    pace = Throttle(SystemClock(), 8)
     turns = [pace.turn() for _ in range(8)]
     tell = [turn.__enter__() for turn in turns]
     for heard in tell:  # all of them were sent at the old pace: one halving
@@ -38,7 +37,7 @@ def test_a_429_halves_the_number_that_was_under_way_and_good_answers_bring_it_ba
 
 def test_every_request_waits_until_the_time_that_a_429_names() -> None:
     clock, held = StepClock(), list[float]()
-    pace = Pace(clock, 8, held.append)
+    pace = Throttle(clock, 8, held.append)
     answered(pace, 429, 7.0)
     answered(pace, 200)
     assert held == [7.0] and clock.slept == [7.0]
@@ -47,7 +46,7 @@ def test_every_request_waits_until_the_time_that_a_429_names() -> None:
 
 
 def test_a_lost_connection_says_nothing_about_the_pace() -> None:
-    pace = Pace(SystemClock(), 4)
+    pace = Throttle(SystemClock(), 4)
     with pace.turn() as heard:
         heard(None, 9.0)
     with pace.turn():
