@@ -9,7 +9,7 @@ from typing import Any
 from ckfunc.base.errors import CkfuncError, InvalidManifest
 from ckfunc.cases.reading import refused
 from ckfunc.manifest.edit import append, content_end, data, next_line
-from ckfunc.manifest.quoting import scalar
+from ckfunc.manifest.scalars import scalar
 from ckfunc.manifest.tree import Mapping as Tree
 from ckfunc.manifest.tree import Node, Scalar, Sequence, parse
 

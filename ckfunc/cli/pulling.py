@@ -111,7 +111,7 @@ def _finish_new(app: App, root: Path, remote: RemoteProject, identity: str | Non
 
 def _references(root: Path) -> list[str]:
     from ckfunc.manifest import environment_texts
-    from ckfunc.manifest.interpolation import whole_reference
+    from ckfunc.manifest.variables import whole_reference
 
     texts, _ = environment_texts(root, "")
     return [name for text in (texts or {}).values() if (name := whole_reference(text))]
@@ -189,7 +189,7 @@ def _texts(project: Project, found: Update) -> dict[str, str | bytes]:
     """Return what is to be written, by path: scripts with the newlines that their files have, and the manifest."""
     from ckfunc.manifest.change import with_changes
     from ckfunc.manifest.definition import MANIFEST_NAME
-    from ckfunc.manifest.example import example_text
+    from ckfunc.manifest.project import example_text
 
     root = project.root
     files: dict[str, str | bytes] = {}
@@ -209,7 +209,7 @@ def _texts(project: Project, found: Update) -> dict[str, str | bytes]:
 
 def _added(found: Update) -> set[str]:
     """Return the variables that the manifest refers to from now on."""
-    from ckfunc.manifest.interpolation import whole_reference
+    from ckfunc.manifest.variables import whole_reference
 
     texts = (one.value for one in found.manifest if isinstance(one.value, str) and "environment" in one.path)
     return {name for text in texts if (name := whole_reference(text))}

@@ -138,7 +138,7 @@ def write_types(app: App, *, install: bool = True) -> None:
 
 def _update_example(root: Path) -> tuple[Written, ...]:
     """Add the variables that `.env.example` lacks; of a manifest that is not YAML, none are known."""
-    from ckfunc.manifest.example import EXAMPLE_NAME, missing_example
+    from ckfunc.manifest.project import EXAMPLE_NAME, missing_example
     from ckfunc.scaffold.writing import write_all
 
     with suppress(InvalidManifest):
@@ -210,7 +210,7 @@ def policy_of(project: Project) -> InstallPolicy:
 
 def check_types(app: App) -> int:
     """Tell which files are not as `write_types` would leave them, write nothing, and return the exit code."""
-    from ckfunc.manifest.example import EXAMPLE_NAME, missing_example
+    from ckfunc.manifest.project import EXAMPLE_NAME, missing_example
     from ckfunc.runtime.node_types import known_node_types
     from ckfunc.scaffold.editor import advice
     from ckfunc.scaffold.packages import PLACE, has_links, known_packages, stale_links, with_node_types

@@ -11,7 +11,7 @@ from typing import Any, TypeAlias
 from ckfunc.base.errors import CkfuncError, InvalidManifest
 from ckfunc.manifest.definition import MANIFEST_NAME
 from ckfunc.manifest.edit import append, content_end, data, end_of, into_flow, next_line, spaced, step_of
-from ckfunc.manifest.quoting import scalar
+from ckfunc.manifest.scalars import scalar
 from ckfunc.manifest.tree import Mapping, Node, Scalar, parse
 
 Value: TypeAlias = "str | Values[str, str] | None"

@@ -1,23 +1,22 @@
-"""What one target of a project wants: its manifest read and checked, with every file read and variable resolved."""
+"""A target of a project, read, checked and resolved."""
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 import ckfunc.manifest.targets as targeting
 from ckfunc.base.errors import CkfuncError, InvalidManifest, NoProject, Problem
+from ckfunc.base.files import read_file
 from ckfunc.base.nearest import did_you_mean
 from ckfunc.manifest.checked import Branch, Leaf
 from ckfunc.manifest.definition import MANIFEST, MANIFEST_NAME
-from ckfunc.manifest.interpolation import references
-from ckfunc.manifest.paths import Spelling, normal_path, same_letters
 from ckfunc.manifest.resolution import resolve, resolve_application
-from ckfunc.manifest.sources import Complaint, read_script, read_text, without_bom
+from ckfunc.manifest.sources import Complaint, Spelling, normal_path, read_script, read_text, same_letters, without_bom
 from ckfunc.manifest.tree import parse, refused
 from ckfunc.manifest.validation import validate
-from ckfunc.manifest.variables import env_files
+from ckfunc.manifest.variables import env_files, references
 from ckfunc.model.project import Project, Script, Target, WantedFunction, WantedRuntime
 from ckfunc.model.triggers import BY_TYPE, display_name
 
@@ -52,7 +51,7 @@ def load(root: Path, target: str | None, environ: Mapping[str, str], *, lenient:
     if manifest is None:
         raise refused(*found)
     problems = [*found, *targeting.problems(manifest), *_nothing_managed(manifest)]
-    scripts = _Scripts(root, problems)
+    scripts = _ScriptReader(root, problems)
     functions = _functions(manifest, scripts)
     initialization = _script(manifest.branch("runtime"), "initialization_script", scripts)
     try:
@@ -237,7 +236,7 @@ def _nothing_managed(manifest: Branch) -> Iterator[Problem]:
     yield Problem(MANIFEST_NAME, manifest.node.line, manifest.node.column, "there is nothing to deploy", hint)
 
 
-class _Scripts:
+class _ScriptReader:
     """Reads each script once, however many functions use it."""
 
     def __init__(self, root: Path, problems: list[Problem]) -> None:
@@ -271,12 +270,12 @@ class _Scripts:
         return read_script(self._root, path)
 
 
-def _script(section: Branch | None, key: str, scripts: _Scripts) -> Script | None:
+def _script(section: Branch | None, key: str, scripts: _ScriptReader) -> Script | None:
     leaf = section.leaf(key) if section else None
     return scripts.script(key, leaf) if leaf else None
 
 
-def _functions(manifest: Branch, scripts: _Scripts) -> tuple[WantedFunction, ...] | None:
+def _functions(manifest: Branch, scripts: _ScriptReader) -> tuple[WantedFunction, ...] | None:
     section = manifest.branch("functions")
     if section is None:
         return None
@@ -339,3 +338,40 @@ def _places(root: Path, path: str) -> Iterator[Path]:
         return
     if actual.is_relative_to(root):
         yield actual
+
+
+EXAMPLE_NAME = ".env.example"
+_HEAD = "# Copy to .env (for every target) or .env.TARGET (for one). Neither belongs in git.\n"
+
+
+def missing_example(root: Path) -> str | None:
+    """Return the text of `.env.example` with every variable of the manifest in it; None when it has them already.
+
+    Also None when the file cannot be read as text: it is not replaced then. Raises as `all_referenced_variables` does.
+    """
+    names = all_referenced_variables(root)
+    text: str | None = None
+    try:
+        text = read_file(root / EXAMPLE_NAME).decode()
+    except FileNotFoundError:
+        if not names:
+            return None
+    except (OSError, UnicodeDecodeError):
+        return None
+    made = example_text(text, names)
+    return made if made != text else None
+
+
+def example_text(text: str | None, names: Iterable[str]) -> str:
+    """Return `.env.example` with every name in it, without values; `text` is what it holds now, None for no file.
+
+    A name in a comment counts as being there.
+    """
+    found = _HEAD if text is None else text
+    there = {line.lstrip("\ufeff# \t").removeprefix("export ").partition("=")[0].strip() for line in found.splitlines()}
+    missing = [name for name in names if name not in there]
+    if not missing and text is not None:
+        return text
+    newline = "\r\n" if "\r\n" in found else "\n"
+    ended = found if not found or found.endswith("\n") else f"{found}{newline}"
+    return ended + "".join(f"{name}={newline}" for name in missing)

@@ -9,11 +9,10 @@ from pathlib import Path
 from ckfunc.base.errors import Problem
 from ckfunc.manifest.checked import Branch, Leaf
 from ckfunc.manifest.definition import APPLICATION_ID, MANIFEST_NAME
-from ckfunc.manifest.interpolation import expand, references
 from ckfunc.manifest.kinds import Rule
 from ckfunc.manifest.targets import section
 from ckfunc.manifest.tree import Scalar
-from ckfunc.manifest.variables import lookup
+from ckfunc.manifest.variables import expand, lookup, references
 
 _LITERAL_APPLICATION = Rule(
     APPLICATION_ID, "does not become an application's id or key", "an id is a number, a key is a UUID"

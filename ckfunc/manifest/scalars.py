@@ -1,8 +1,14 @@
-"""What other YAML readers would make of an unquoted scalar, so that nothing is ever retyped behind the user's back."""
+"""YAML scalars: types that readers infer, quoting, and JSON values."""
 
 from __future__ import annotations
 
+import json
 import re
+from collections.abc import Callable
+from typing import Any
+
+from ckfunc.manifest.tree import Mapping, Node, Scalar
+from ckfunc.manifest.variables import NAME
 
 # The union of YAML 1.1 (https://yaml.org/type/) and the YAML 1.2 core schema: 1.1 reads `0042` as octal and `yes` as a
 # boolean, 1.2 reads `1e3` as a number; a file must mean the same to every reader, editors included.
@@ -38,3 +44,75 @@ def boolean(text: str) -> bool | None:
 
 
 _BOOLEANS = {"true": True, "True": True, "TRUE": True, "false": False, "False": False, "FALSE": False}
+
+
+_PLAIN = re.compile(r"[A-Za-z0-9_^][A-Za-z0-9_./^+-]*")
+_REFERENCE = re.compile(rf"\$\{{{NAME}\}}")
+# What JSON leaves as it is, and YAML 1.1 does not allow or takes for a line end.
+_ESCAPED = re.compile("[\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff]")
+
+
+def scalar(text: str, *, flow: bool = False) -> str:
+    """Return `text` as a plain scalar where that is safe, else in double quotes; `flow` is for inside braces.
+
+    Raises ValueError for lone surrogates, which YAML cannot hold.
+    """
+    if _PLAIN.fullmatch(text) and retyped_as(text) is None:
+        return text
+    if not flow and _REFERENCE.fullmatch(text):
+        return text
+    if any("\ud800" <= one <= "\udfff" for one in text):
+        raise ValueError("YAML cannot hold a lone surrogate")
+    return _ESCAPED.sub(lambda found: f"\\u{ord(found[0]):04x}", json.dumps(text, ensure_ascii=False))
+
+
+Report = Callable[[Node, str, str], None]
+"""Takes a node, what is wrong with it, and a hint."""
+
+_NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(\.[0-9]+)?(?:[eE][-+]?[0-9]+)?")
+_MOST_DIGITS = 400
+
+
+def json_value(node: Node, report: Report) -> Any:
+    """Return what JSON would call the node; what is not clear is reported, and null in the result."""
+    if isinstance(node, Scalar):
+        return _scalar(node, report)
+    if isinstance(node, Mapping):
+        return _object(node, report)
+    return [json_value(one, report) for one in node.items]
+
+
+def _object(node: Mapping, report: Report) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    first: dict[str, Scalar] = {}
+    for key, value in node.entries:
+        if not isinstance(key, Scalar):
+            report(key, "a key must be a single text", "quote it if it starts with { or [")
+        elif (other := first.setdefault(key.text, key)) is not key:
+            report(key, f"duplicate key, first at line {other.line}, column {other.column}", "keep one")
+        elif key.plain and key.text == "<<":
+            report(key, "merge keys are not supported", "write the entries out, or quote the key")
+        else:
+            found[key.text] = json_value(value, report)
+    return found
+
+
+def _scalar(node: Scalar, report: Report) -> Any:
+    if not node.plain:
+        return node.text
+    if (flag := boolean(node.text)) is not None:
+        return flag
+    number = _NUMBER.fullmatch(node.text)
+    if number and len(node.text) < _MOST_DIGITS:
+        value = int(node.text) if node.text.lstrip("-").isdigit() else float(node.text)
+        if value not in (float("inf"), float("-inf")):
+            return value
+    retyped = retyped_as(node.text)
+    if retyped == "null":
+        return None
+    if retyped is not None:
+        meant = " (or write true or false)" if retyped == "a boolean" else ""
+        report(
+            node, f"this is {retyped} for some readers and a text for others", f'quote it: "{node.text[:40]}"{meant}'
+        )
+    return node.text

@@ -11,9 +11,8 @@ from ckfunc.base.nearest import did_you_mean
 from ckfunc.manifest.checked import Branch, Checked, Given, Leaf, Row
 from ckfunc.manifest.definition import MANIFEST_NAME
 from ckfunc.manifest.kinds import Data, Entries, Field, Flag, Items, Kind, Number, Record, Rule, Text, Whole
-from ckfunc.manifest.scalars import boolean, retyped_as
+from ckfunc.manifest.scalars import boolean, json_value, retyped_as
 from ckfunc.manifest.tree import Mapping, Node, Scalar, Sequence
-from ckfunc.manifest.values import json_value
 
 
 @dataclass(frozen=True, slots=True)

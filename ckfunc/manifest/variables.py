@@ -1,13 +1,42 @@
-"""Values of variables: the process's own first, then `.env.<target>`, then `.env`."""
+"""`${NAME}` references, and the variables of the process and .env files.
+
+The process's environment comes first, then `.env.<target>`, then `.env`.
+"""
 
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from ckfunc.base.errors import InvalidFiles, Problem
 from ckfunc.manifest.sources import Complaint, newlines, read_text, without_bom
+
+NAME = r"[A-Za-z_][A-Za-z0-9_]*"
+"""What a variable's name looks like."""
+
+TEMPLATE = rf"[^$]*(?:\$(?:\$|\{{{NAME}\}}|(?![{{$]))[^$]*)*"
+"""What a whole value looks like: a `$` that is followed by neither `$` nor `{` stands for itself."""
+
+_REFERENCES = re.compile(rf"\$\$|\$\{{({NAME})\}}")
+
+
+def references(text: str) -> tuple[tuple[str, int], ...]:
+    """Return the variables that `text` names, each with its offset, in order and with repetitions."""
+    return tuple((part[1], part.start()) for part in _REFERENCES.finditer(text) if part[1])
+
+
+def expand(text: str, values: Mapping[str, str]) -> str:
+    """Return `text` with its variables' values put in, as they are, and `$$` as `$`. `values` must have all of them."""
+    return _REFERENCES.sub(lambda part: values[part[1]] if part[1] else "$", text)
+
+
+def whole_reference(text: str) -> str | None:
+    """Return the variable that `text` is a reference to and nothing else, or None."""
+    part = _REFERENCES.fullmatch(text)
+    return part[1] if part else None
+
 
 CONNECTION_NAMES = (
     "CHATKITTY_CLIENT_ID",

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
-from ckfunc.manifest.example import example_text
-from ckfunc.manifest.quoting import scalar
+from ckfunc.manifest.project import example_text
+from ckfunc.manifest.scalars import scalar
 from ckfunc.pull.names import IsJavaScript, handler_paths, script_suffix
 from ckfunc.pull.remote import RemoteProject, file_text
 from ckfunc.pull.variables import env_text, reference_names

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 
-from ckfunc.manifest.fitting import (
+from ckfunc.manifest.definition import (
     fits_dependency,
     fits_description,
     fits_name,

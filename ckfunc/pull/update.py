@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from ckfunc.manifest.change import Change
-from ckfunc.manifest.interpolation import whole_reference
+from ckfunc.manifest.variables import whole_reference
 from ckfunc.model.project import Project, Script
 from ckfunc.pull.base import Base
 from ckfunc.pull.merge import Merged, merge

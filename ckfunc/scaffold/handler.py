@@ -7,7 +7,7 @@ from pathlib import Path
 
 from ckfunc.base.errors import UsageProblem
 from ckfunc.base.nearest import nearest
-from ckfunc.manifest.fitting import fits_type
+from ckfunc.manifest.definition import fits_type
 from ckfunc.model.triggers import BY_TYPE, Trigger
 from ckfunc.scaffold.render import render
 from ckfunc.scaffold.writing import Written, written_or_undone

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ckfunc.manifest.change import CannotChange, Change, with_changes
-from ckfunc.manifest.quoting import scalar
+from ckfunc.manifest.scalars import scalar
 from ckfunc.manifest.tree import Mapping, Scalar, parse
 
 BLOCK = """\

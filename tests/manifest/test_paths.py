@@ -10,7 +10,7 @@ from manifest.projects import HANDLER, project
 
 from ckfunc.base.errors import InvalidManifest
 from ckfunc.manifest import load, watched_files
-from ckfunc.manifest.paths import Spelling, same_letters
+from ckfunc.manifest.sources import Spelling, same_letters
 
 
 def functions(*paths: str, init: str | None = None) -> str:

@@ -13,7 +13,7 @@ from manifest.projects import MINIMAL, problems, project
 
 from ckfunc.base.errors import InvalidManifest
 from ckfunc.manifest import connection_variables, load
-from ckfunc.manifest.interpolation import expand, references
+from ckfunc.manifest.variables import expand, references
 
 MANIFEST = "version: 1\nruntime:\n  environment:\n    A: {value}\ntargets: {{staging: {{}}}}\n"
 

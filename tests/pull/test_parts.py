@@ -11,9 +11,9 @@ from dotenv.parser import parse_stream
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ckfunc.manifest.example import example_text
-from ckfunc.manifest.interpolation import expand
+from ckfunc.manifest.project import example_text
 from ckfunc.manifest.tree import Mapping, Scalar, parse
+from ckfunc.manifest.variables import expand
 from ckfunc.model.application import Dependency, Runtime
 from ckfunc.model.function import Function, FunctionVersion
 from ckfunc.model.project import Project, Script, Target, WantedFunction, WantedRuntime

@@ -11,7 +11,7 @@ from ckfunc.emulator.http.replies import Reply
 from ckfunc.emulator.http.routing import MEBIBYTE, Route
 from ckfunc.emulator.resources.services import Services
 from ckfunc.emulator.store import runtime
-from ckfunc.manifest.fitting import dependency_mistake
+from ckfunc.manifest.definition import dependency_mistake
 from ckfunc.model.application import DEFAULT_PACKAGES, Dependency
 from ckfunc.wire.applications import read_dependencies, read_environment, read_script, write_runtime
 
