@@ -1,7 +1,11 @@
-"""How esbuild is asked for bundles: many at once, of copies of nothing but the files that may matter.
+"""Bundling with esbuild, many scripts at once.
 
-The copies have plain newlines, and no `package.json` or `tsconfig.json` is above them that could have a say: the same
-sources make the same bytes, wherever a project lies.
+esbuild works on copies of the files that may matter. The copies have plain newlines, and no `package.json` or
+`tsconfig.json` above them could influence the result: the same sources make the same bytes, wherever a project lies.
+
+esbuild changes names of classes and functions when it joins files: a class that mentions itself becomes
+`var NotFound = class _NotFound {…}`, and of two functions with one name the second gets a number. Both would show in
+`error.name`, `constructor.name` and stacks, and are changed back here.
 """
 
 from __future__ import annotations
@@ -9,17 +13,16 @@ from __future__ import annotations
 import json
 import re
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from ckfunc.base.errors import CkfuncError, Problem
-from ckfunc.bundle import complaints, esbuild
-from ckfunc.bundle.complaints import KEPT
-from ckfunc.bundle.entries import Bundle, Entry
-from ckfunc.bundle.graph import EXTENSIONS
-from ckfunc.bundle.names import renames, with_class_names
-from ckfunc.bundle.scan import is_module, specifiers
+from ckfunc.bundle import esbuild
+from ckfunc.bundle.cache import Bundle, BundleInput
+from ckfunc.bundle.esbuild import KEPT
+from ckfunc.bundle.graph import EXTENSIONS, is_module, specifiers
+from ckfunc.bundle.source_map import narrowed
 
 _HEADER = "// Bundled by ckfunc from the files named below: change those, not this."
 _OPTIONS = (
@@ -48,7 +51,7 @@ _EXPORTS = re.compile(r"\nexport \{\n(?P<names>(?:  [^\n]*\n)+)\};\n$")
 _SOURCES = "../p/"
 
 
-def build(program: Path, entries: Sequence[Entry]) -> list[Bundle | tuple[Problem, ...]]:
+def build(program: Path, entries: Sequence[BundleInput]) -> list[Bundle | tuple[Problem, ...]]:
     """Return what each script becomes, or its mistakes, in the same order; `program` is esbuild."""
     found: dict[int, Bundle | tuple[Problem, ...]] = {}
     for group in _groups(entries):
@@ -66,7 +69,7 @@ class _Refused(Exception):
     """What esbuild said instead of making bundles."""
 
 
-def _groups(entries: Sequence[Entry]) -> Iterator[list[int]]:
+def _groups(entries: Sequence[BundleInput]) -> Iterator[list[int]]:
     """Yield which scripts can be bundled by one run, without one of them being changed by that.
 
     A handler that others import is staged otherwise for itself than for them.
@@ -84,18 +87,20 @@ def _groups(entries: Sequence[Entry]) -> Iterator[list[int]]:
         yield from (group[at : at + _MOST_AT_ONCE] for at in range(0, len(group), _MOST_AT_ONCE))
 
 
-def _alone(program: Path, entry: Entry) -> Bundle | tuple[Problem, ...]:
+def _alone(program: Path, entry: BundleInput) -> Bundle | tuple[Problem, ...]:
     try:
         (made,) = _together(program, [entry])
     except _Refused as refused:
-        found = tuple(dict.fromkeys(complaints.problems(str(refused), entry.path, entry.graph)))
+        found = tuple(dict.fromkeys(esbuild.problems(str(refused), entry.path, entry.graph)))
         if not found:
             raise CkfuncError(f"esbuild failed on {entry.path}: {' '.join(str(refused).split())[:300]}") from None
         return found
     return made
 
 
-def _together(program: Path, entries: Sequence[Entry], *, named: bool = False) -> list[Bundle | tuple[Problem, ...]]:
+def _together(
+    program: Path, entries: Sequence[BundleInput], *, named: bool = False
+) -> list[Bundle | tuple[Problem, ...]]:
     """Return what comes of scripts. With `named`, functions and classes are told their names when the bundle begins."""
     with tempfile.TemporaryDirectory(prefix="ckfunc-") as name:
         place = Path(name)
@@ -120,17 +125,17 @@ def _together(program: Path, entries: Sequence[Entry], *, named: bool = False) -
     ]
 
 
-def _renamed(entry: Entry, made: Bundle | tuple[Problem, ...]) -> bool:
+def _renamed(entry: BundleInput, made: Bundle | tuple[Problem, ...]) -> bool:
     if isinstance(made, tuple) or made.text is None:
         return False
     return renames(made.text, _sources(entry, made.modules))
 
 
-def _sources(entry: Entry, modules: Iterable[str]) -> list[str]:
+def _sources(entry: BundleInput, modules: Iterable[str]) -> list[str]:
     return [entry.graph.files[path] for path in modules if path in entry.graph.files]
 
 
-def _stage(place: Path, entries: Sequence[Entry]) -> None:
+def _stage(place: Path, entries: Sequence[BundleInput]) -> None:
     files: dict[str, str] = {}
     for one in entries:
         files |= one.graph.files
@@ -147,7 +152,7 @@ def _stage(place: Path, entries: Sequence[Entry]) -> None:
 # -- what came of it ---------------------------------------------------------------------------------------------------
 
 
-def _bundle(entry: Entry, meta: Mapping[str, Any], text: str, source_map: str) -> Bundle | tuple[Problem, ...]:
+def _bundle(entry: BundleInput, meta: Mapping[str, Any], text: str, source_map: str) -> Bundle | tuple[Problem, ...]:
     inputs: Mapping[str, Any] = meta["inputs"]
     modules = _reachable(entry.path, inputs)
     if wrong := tuple(_outside(entry, modules, inputs)) or tuple(_computed(entry, modules, text)):
@@ -157,10 +162,10 @@ def _bundle(entry: Entry, meta: Mapping[str, Any], text: str, source_map: str) -
     if entry.handler and is_module(entry.source):
         name, text = _without_kept(text)
         if name is None:
-            return (complaints.no_handler(entry.path),)
+            return (esbuild.no_handler(entry.path),)
         if name != "handleEvent":
             numbered = re.fullmatch(r"handleEvent\d+", name)
-            return (_two_handlers(entry, modules) if numbered else complaints.renamed(entry.path, name),)
+            return (_two_handlers(entry, modules) if numbered else esbuild.renamed(entry.path, name),)
     elif entry.handler and re.search(r"\bhandleEvent2\b", text):
         return (_two_handlers(entry, modules),)
     text, local_map = with_class_names(text, _local(source_map), _sources(entry, modules))
@@ -178,22 +183,22 @@ def _reachable(path: str, inputs: Mapping[str, Any]) -> set[str]:
     return found
 
 
-def _outside(entry: Entry, modules: Iterable[str], inputs: Mapping[str, Any]) -> Iterator[Problem]:
+def _outside(entry: BundleInput, modules: Iterable[str], inputs: Mapping[str, Any]) -> Iterator[Problem]:
     """Yield what was imported by a path of this machine."""
     for path in sorted(modules):
         names = {one.get("original", "") for one in inputs[path]["imports"] if one["path"] not in entry.graph.files}
         for one in specifiers(entry.graph.files.get(path, "")):
             if one.absolute and one.path in names:
-                yield complaints.outside(path, one.line, one.column, one.path)
+                yield esbuild.outside(path, one.line, one.column, one.path)
 
 
-def _computed(entry: Entry, modules: Iterable[str], text: str) -> Iterator[Problem]:
+def _computed(entry: BundleInput, modules: Iterable[str], text: str) -> Iterator[Problem]:
     if "= __glob({" not in text:
         return
     for path in sorted(modules):
         for one in specifiers(entry.graph.files.get(path, "")):
             if one.computed:
-                yield complaints.computed(path, one.line, one.column)
+                yield esbuild.computed(path, one.line, one.column)
 
 
 def _without_kept(text: str) -> tuple[str | None, str]:
@@ -208,7 +213,7 @@ def _without_kept(text: str) -> tuple[str | None, str]:
     return kept[0].split()[0], text[: exports.start()] + end
 
 
-def _two_handlers(entry: Entry, modules: Iterable[str]) -> Problem:
+def _two_handlers(entry: BundleInput, modules: Iterable[str]) -> Problem:
     also = [one for one in sorted(modules) if one != entry.path and "handleEvent" in entry.graph.files.get(one, "")]
     message = f"there would be two functions named handleEvent in one script: {' and '.join(also)} has one too"
     return Problem(entry.path, 1, 1, message, "give the other one another name, or do not export it")
@@ -218,3 +223,51 @@ def _local(source_map: str) -> str:
     document = json.loads(source_map)
     sources = [str(one).removeprefix(_SOURCES) for one in document["sources"]]
     return json.dumps({"version": 3, "sources": sources, "names": [], "mappings": document["mappings"]})
+
+
+_INNER = re.compile(r"^(?:var|let|const) (?P<name>[\w$]+) = class _(?P=name)\b", re.M)
+_NAMED = re.compile(
+    r"\bfunction\*? (?P<function>[\w$]+)\("
+    r"|\bclass (?!extends\b)(?P<class>[\w$]+)"
+    r"|\b(?:var|let|const) (?P<variable>[\w$]+) = (?:/\* @__PURE__ \*/ )?"
+    r"(?:async )?(?:function\b|class\b|\([^()\n]*\) =>|[\w$]+ =>)"
+)
+_WORD = re.compile(r"[\w$]+")
+
+
+def with_class_names(text: str, source_map: str, sources: Collection[str]) -> tuple[str, str]:
+    """Return a bundle and its map with classes called as in the files, whose texts are `sources`.
+
+    Inside a class, its own name means the class, as the one that esbuild made did: the bundle does the same as before.
+    A class stays as it is when a file has the other name too, as what is meant by it cannot be told apart then.
+    """
+    known = _words(sources)
+    names = [name for name in dict.fromkeys(_INNER.findall(text)) if f"_{name}" not in known]
+    if not names:
+        return text, source_map
+    alternatives = "|".join(map(re.escape, names))
+    invented = re.compile(rf"(?<![\w$])_(?=(?:{alternatives})(?![\w$]))")
+    cuts: dict[int, list[int]] = {}
+    lines = text.split("\n")
+    for number, line in enumerate(lines):
+        if columns := [_utf16_length(line[: found.start()]) for found in invented.finditer(line)]:
+            cuts[number] = columns
+            lines[number] = invented.sub("", line)
+    document = json.loads(source_map)
+    document["mappings"] = narrowed(document["mappings"], cuts)
+    return "\n".join(lines), json.dumps(document)
+
+
+def renames(text: str, sources: Collection[str]) -> bool:
+    """Tell whether a bundle calls a function or class otherwise than the files that it was made of do."""
+    known = _words(sources)
+    return bool(_INNER.search(text)) or any(one[one.lastgroup or 0] not in known for one in _NAMED.finditer(text))
+
+
+def _words(sources: Collection[str]) -> set[str]:
+    return {word for one in sources for word in _WORD.findall(one)}
+
+
+def _utf16_length(text: str) -> int:
+    """Return how many columns of a source map `text` takes."""
+    return len(text.encode("utf-16-le", "surrogatepass")) // 2

@@ -1,18 +1,123 @@
-"""Where esbuild is, and how it is run."""
+"""The esbuild program, and its errors as mistakes in the user's files."""
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from platform import machine
 
-from ckfunc.base.errors import CkfuncError
-from ckfunc.bundle.entries import ESBUILD
+from ckfunc.base.errors import CkfuncError, Problem
+from ckfunc.bundle.cache import ESBUILD
+from ckfunc.bundle.graph import EXTENSIONS, Graph, Specifier, place_of, specifiers
 from ckfunc.runtime.node import bare_environment
 from ckfunc.runtime.policy import NO_POLICY, InstallPolicy
 from ckfunc.runtime.tools import install_tool, make_runnable
+
+KEPT = "ckfunc_kept"
+"""The name that a bundle exports handleEvent by, for as long as it is made: what is exported stays."""
+
+_ERROR = re.compile(
+    r"^✘ \[ERROR\] (?P<message>[^\n]*)\n(?:\n {4}(?P<path>[^\n]+):(?P<line>\d+):(?P<column>\d+):$)?", re.M
+)
+_UNRESOLVED = re.compile(r'Could not resolve "(?P<name>.*)"$')
+_COMPUTED = re.compile(r'Could not resolve (?:import|require)\(".*\*.*"\)$')
+_APPENDED = re.compile(r'"?\b(?:export|handleEvent|ckfunc_kept)\b"?')
+
+
+def problems(said: str, entry: str, graph: Graph) -> Iterator[Problem]:
+    """Yield the mistakes that esbuild told of while it bundled the script at `entry`; `said` is its standard error."""
+    for one in _ERROR.finditer(said):
+        message = one["message"]
+        if one["path"] is None:
+            yield Problem(entry, 1, 1, f"this cannot be bundled: {message}")
+            continue
+        path = one["path"]
+        if path not in graph.files:  # esbuild went there by a path of this machine
+            yield from _led_to(path, graph)
+            continue
+        line, column, ended = _place(graph.files.get(path, ""), int(one["line"]), int(one["column"]))
+        if found := _UNRESOLVED.match(message):
+            yield _unresolved(Problem(path, line, column, ""), found["name"], graph)
+        elif _COMPUTED.match(message):
+            yield computed(path, line, column)
+        elif ended and message.endswith("is not declared in this file"):
+            yield no_handler(path)
+        elif ended and _APPENDED.search(message):
+            yield Problem(path, line, column, "the file ends too early: something is not closed")
+        else:
+            yield Problem(path, line, column, _sentence(message))
+
+
+def absolute(graph: Graph) -> Iterator[tuple[str, Specifier]]:
+    """Yield how files name places of this machine rather than of the project, and which files do."""
+    for path, text in sorted(graph.files.items()):
+        yield from ((path, one) for one in specifiers(text) if one.absolute)
+
+
+def _led_to(file: str, graph: Graph) -> Iterator[Problem]:
+    """Yield the names that lead to a file outside of the project; all such names when none is seen to."""
+    names = tuple(absolute(graph))
+    stem = file.replace("\\", "/").lstrip("./")
+    seen = [one for one in names if stem.startswith(one[1].path.replace("\\", "/").lstrip("./"))]
+    for path, one in seen or names:
+        yield outside(path, one.line, one.column, one.path)
+
+
+def no_handler(path: str) -> Problem:
+    """Say that a handler lacks the function that the platform calls."""
+    hint = "a handler that imports local files declares it, or imports it by that name"
+    return Problem(path, 1, 1, "there is no top-level function named handleEvent", hint)
+
+
+def renamed(path: str, name: str) -> Problem:
+    """Say that a handler imports its function under another name than the one that it has."""
+    message = f"the script's function would be called {name}, not handleEvent"
+    return Problem(path, 1, 1, message, "import it as it is called, and declare a function handleEvent that calls it")
+
+
+def outside(path: str, line: int, column: int, name: str) -> Problem:
+    """Say that a name leads out of the project."""
+    hint = "move the file into the project; links may not lead out of it either"
+    return Problem(path, line, column, f'"{name}" is outside the project', hint)
+
+
+def computed(path: str, line: int, column: int) -> Problem:
+    """Say that a name is not known before run time."""
+    hint = "import each file by its name, and choose among them"
+    return Problem(path, line, column, "a path that is computed cannot be bundled", hint)
+
+
+def _unresolved(at: Problem, name: str, graph: Graph) -> Problem:
+    base = place_of(at.path, name)
+    if base is None:
+        return outside(at.path, at.line, at.column, name)
+    for path in (base, *(base + one for one in EXTENSIONS)):
+        if complaint := graph.unusable.get(path):
+            return Problem(at.path, at.line, at.column, complaint.message, complaint.hint)
+    if base.endswith(EXTENSIONS):
+        return Problem(at.path, at.line, at.column, f"there is no file {base}", "create it, or fix the path")
+    hint = "what can be imported ends in .ts, .mts, .cts, .js, .mjs, .cjs or .json"
+    return Problem(at.path, at.line, at.column, f"there is no file {base}.ts, and none with another ending", hint)
+
+
+def _place(text: str, line: int, column: int) -> tuple[int, int, bool]:
+    """Return line and column as editors count them, and whether they lie in what was appended to the file.
+
+    `column` is as esbuild counts it: in bytes, from 0.
+    """
+    lines = text.split("\n")
+    if line > len(lines):
+        last = len(text.rstrip().split("\n"))
+        return last, len(lines[last - 1]) + 1, True
+    return line, len(lines[line - 1].encode("utf-8", "replace")[:column].decode("utf-8", "ignore")) + 1, False
+
+
+def _sentence(message: str) -> str:
+    return message[:1].lower() + message[1:] if message[1:2].islower() else message
+
 
 # Platforms' packages, by what Python calls system and processor. Source: https://esbuild.github.io/getting-started
 _SYSTEMS = {"linux": "linux", "darwin": "darwin", "win32": "win32", "freebsd": "freebsd"}

@@ -13,7 +13,7 @@ from ckfunc.model.project import Project, Script
 from ckfunc.runtime.policy import Policy, no_policy
 
 if TYPE_CHECKING:
-    from ckfunc.bundle.entries import Bundle, Entry
+    from ckfunc.bundle.cache import Bundle, BundleInput
     from ckfunc.model.execution import SyntaxProblem
 
 Check: TypeAlias = "Callable[[Sequence[tuple[str, str]]], Sequence[SyntaxProblem]]"
@@ -81,11 +81,10 @@ class Bundler:
 
     def bundles(self, graphs: Mapping[_Key, Graph]) -> dict[_Key, Bundle | tuple[Problem, ...]]:
         """Return the bundle of each script, or its mistakes: from the cache, as far as it is there."""
-        from ckfunc.bundle.entries import Entry
-        from ckfunc.bundle.kept import Bundles, Keys
+        from ckfunc.bundle.cache import BundleCache, BundleInput, BundleKeys
 
-        kept, keys = Bundles(self.cache), Keys()
-        entries = {one: Entry(one[0], graph.files[one[0]], one[1], graph) for one, graph in graphs.items()}
+        kept, keys = BundleCache(self.cache), BundleKeys()
+        entries = {one: BundleInput(one[0], graph.files[one[0]], one[1], graph) for one, graph in graphs.items()}
         names = {one: keys.key(entry) for one, entry in entries.items()}
         found = {one: kept.read(name) for one, name in names.items()}
         missing = {one: entries[one] for one, bundle in found.items() if bundle is None}
@@ -97,7 +96,7 @@ class Bundler:
             kept.forget_old()
         return {one: bundle if bundle is not None else made[one] for one, bundle in found.items()}
 
-    def _built(self, entries: Mapping[_Key, Entry]) -> dict[_Key, Bundle | tuple[Problem, ...]]:
+    def _built(self, entries: Mapping[_Key, BundleInput]) -> dict[_Key, Bundle | tuple[Problem, ...]]:
         from ckfunc.bundle import esbuild
         from ckfunc.bundle.build import build
 

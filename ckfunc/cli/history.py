@@ -262,13 +262,13 @@ def _blamed(app: App, here: Script | None, found: list[FunctionVersion]) -> dict
 
 def _bundled_commits(app: App, here: Script) -> list[Commit]:
     """Return the commits that changed any file of a bundle, each with the digest of the bundle as it left that."""
-    from ckfunc.bundle.past import Past
+    from ckfunc.bundle.git_files import GitFiles
 
     changes = {one.id: one for one in commits_of(app.root(), here.modules)}
     newest = sorted(changes.values(), key=lambda one: one.time)[-MOST_BUNDLED:]
     if len(newest) < len(changes):
         app.output.warn(f"only the newest {MOST_BUNDLED} of {len(changes)} commits to its files were looked at")
-    past, bundler = Past(app.root()), app.bundler()
+    past, bundler = GitFiles(app.root()), app.bundler()
     found = []
     with app.output.progress("bundling what each commit had"):
         for one in newest:

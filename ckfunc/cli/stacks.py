@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ckfunc.base.errors import CkfuncError
-from ckfunc.bundle.stacks import StackMapper
+from ckfunc.bundle.source_map import StackMapper
 from ckfunc.logs.entries import Entry
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from typing import Any, Self
 
 from ckfunc.base.errors import CkfuncError
 from ckfunc.base.files import cache_dir
-from ckfunc.bundle.stacks import StackMapper
+from ckfunc.bundle.source_map import StackMapper
 from ckfunc.emulator.emulator import Emulator
 from ckfunc.model.application import DEFAULT_PACKAGES
 from ckfunc.model.execution import Compiled, Environment, HandlerError, Limits, Steady, SyntaxProblem

@@ -14,7 +14,7 @@ from bundle.sources import FORMAT, HANDLER, Make, handler
 from ckfunc.base.files import read_checked
 from ckfunc.bundle import esbuild
 from ckfunc.bundle.build import build
-from ckfunc.bundle.entries import Entry
+from ckfunc.bundle.cache import BundleInput
 from ckfunc.bundle.graph import Files, Tree
 from ckfunc.bundle.project import Bundler
 from ckfunc.model.project import Script
@@ -164,7 +164,7 @@ def test_a_bundle_does_not_depend_on_what_is_bundled_beside_it(make: Make, bundl
     assert len(together.functions or ()) == 5
     for one in together.functions or ():
         path = one.handler.path
-        (alone,) = build(program, [Entry(path, files[path], True, tree.graph(path, files[path]))])
+        (alone,) = build(program, [BundleInput(path, files[path], True, tree.graph(path, files[path]))])
         assert not isinstance(alone, tuple)
         assert one.handler.text == alone.text, path
         assert "ckfunc_kept" not in one.handler.text

@@ -10,7 +10,7 @@ from bundle.sources import FORMAT, HANDLER, Make, handler
 
 from ckfunc.base.errors import CkfuncError
 from ckfunc.bundle.build import build
-from ckfunc.bundle.entries import Entry
+from ckfunc.bundle.cache import BundleInput
 from ckfunc.bundle.graph import Graph
 from ckfunc.bundle.project import Bundler, InvalidModules
 from ckfunc.model.execution import SyntaxProblem
@@ -191,6 +191,6 @@ def test_an_esbuild_that_fails_without_a_reason_is_no_riddle(tmp_path: Path) -> 
     program = tmp_path / "esbuild"
     program.write_text("#!/bin/sh\nexit 3\n")
     program.chmod(0o755)
-    entry = Entry("start.ts", "import './a'", True, Graph({"start.ts": "import './a'"}, {}, frozenset()))
+    entry = BundleInput("start.ts", "import './a'", True, Graph({"start.ts": "import './a'"}, {}, frozenset()))
     with pytest.raises(CkfuncError, match=r"esbuild failed on start\.ts: esbuild ended with exit code 3"):
         build(program, [entry])

@@ -9,10 +9,9 @@ from pathlib import Path
 import pytest
 from bundle.sources import FORMAT, HANDLER, Make, handler
 
-from ckfunc.bundle.names import renames, with_class_names
+from ckfunc.bundle.build import renames, with_class_names
 from ckfunc.bundle.project import Bundler
-from ckfunc.bundle.source_map import SourceMap
-from ckfunc.bundle.stacks import map_stack
+from ckfunc.bundle.source_map import SourceMap, map_stack
 from ckfunc.runtime.node import bare_environment, node_executable
 
 ERRORS = """\

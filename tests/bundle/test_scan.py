@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from ckfunc.bundle.scan import is_module, specifiers
+from ckfunc.bundle.graph import is_module, specifiers
 
 
 @pytest.mark.parametrize(

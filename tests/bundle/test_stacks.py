@@ -8,8 +8,7 @@ import pytest
 from bundle.sources import FORMAT, HANDLER, Make, handler
 
 from ckfunc.bundle.project import Bundler
-from ckfunc.bundle.source_map import SourceMap
-from ckfunc.bundle.stacks import in_files, map_stack
+from ckfunc.bundle.source_map import SourceMap, in_files, map_stack
 
 NAME = "user.attempted.start_session@3.ts"
 

@@ -1,4 +1,4 @@
-"""Files of a project at a commit, for bundles that were deployed then."""
+"""Project files at a git commit, for bundles that were deployed then."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from ckfunc.base.git import GitMissing, GitRefused, git
 from ckfunc.manifest.sources import MAX_FILE_BYTES, Complaint
 
 
-class Past:
+class GitFiles:
     """Reads a project's files from its git repository. What git cannot tell counts as not there."""
 
     def __init__(self, root: Path) -> None:
         self._root = root
         self._texts: dict[str, str] = {}
 
-    def at(self, commit: str) -> Commit:
+    def at(self, commit: str) -> CommitFiles:
         """Return the files as `commit` left them."""
         listed = self._git("ls-tree", "-r", "-z", commit, "--", ".").decode("utf-8", "replace")
         blobs: dict[str, str] = {}
@@ -24,7 +24,7 @@ class Past:
             mode, _, rest = head.partition(" ")
             if path and mode.startswith("100"):  # a file: neither a link nor a submodule
                 blobs[path] = rest.split(" ")[1]
-        return Commit(self, blobs)
+        return CommitFiles(self, blobs)
 
     def text(self, blob: str) -> str:
         """Return the text of a blob as a deploy reads it."""
@@ -41,10 +41,10 @@ class Past:
             return b""
 
 
-class Commit:
+class CommitFiles:
     """The files of one commit; a `Reader` of them."""
 
-    def __init__(self, past: Past, blobs: dict[str, str]) -> None:
+    def __init__(self, past: GitFiles, blobs: dict[str, str]) -> None:
         self._past = past
         self._blobs = blobs
 

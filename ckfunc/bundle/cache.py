@@ -1,4 +1,4 @@
-"""Where bundles are kept, so that what did not change is not made again: by the digest of all that goes into one."""
+"""Bundles, their inputs, and the cache that holds them by content digest."""
 
 from __future__ import annotations
 
@@ -6,23 +6,53 @@ import contextlib
 import json
 import os
 import time
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from ckfunc.base.files import read_checked, write_checked
 from ckfunc.base.text import digest
-from ckfunc.bundle.entries import ESBUILD, FORMAT, Bundle, Entry
+from ckfunc.bundle.graph import Graph
 
-_KEPT_S = 30 * 24 * 3600.0
+ESBUILD = "0.28.2"
+"""The version of esbuild, exactly: bundles must be the same bytes on every machine."""
+
+FORMAT = 2
+"""Raised when the same sources and esbuild make another bundle, so that no older one is taken for it."""
+
+
+@dataclass(frozen=True, slots=True)
+class BundleInput:
+    """A script to be bundled; `handler` is whether it must have a handleEvent."""
+
+    path: str
+    source: str = field(repr=False)
+    handler: bool
+    graph: Graph = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Bundle:
+    """What a script became; `text` is None when it needs none of the files that it names: types alone, or comments.
+
+    `modules` are the files it was made of, sorted, its own included; `source_map` is JSON.
+    """
+
+    text: str | None = field(repr=False)
+    modules: tuple[str, ...] = ()
+    source_map: str | None = field(default=None, repr=False)
+
+
+_UNUSED_S = 30 * 24 * 3600.0
 _FRESH_S = 24 * 3600.0
 
 
-class Keys:
+class BundleKeys:
     """Names bundles by all that goes into them: the same on every machine."""
 
     def __init__(self) -> None:
         self._digests: dict[str, str] = {}
 
-    def key(self, entry: Entry) -> str:
+    def key(self, entry: BundleInput) -> str:
         """Return what names the bundle of a script."""
         files = sorted((path, self._digest(text)) for path, text in entry.graph.files.items())
         return digest(json.dumps([FORMAT, ESBUILD, entry.path, entry.handler, files]))
@@ -33,7 +63,7 @@ class Keys:
         return self._digests[text]
 
 
-class Bundles:
+class BundleCache:
     """The bundles that are kept below a cache directory. Whatever cannot be read or written counts as not there."""
 
     def __init__(self, cache: Path) -> None:
@@ -59,7 +89,7 @@ class Bundles:
 
     def forget_old(self) -> None:
         """Remove what nothing has used for a month."""
-        oldest = time.time() - _KEPT_S
+        oldest = time.time() - _UNUSED_S
         with contextlib.suppress(OSError):
             for file in self._directory.iterdir():
                 if file.stat().st_mtime < oldest:
