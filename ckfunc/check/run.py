@@ -27,7 +27,7 @@ from ckfunc.check.settings import (
 )
 from ckfunc.check.subject import DIRECTORY, TYPESCRIPT_SUFFIXES, Bundle, Parse, Subject, Tools
 from ckfunc.model.project import Script
-from ckfunc.runtime.node_types import NODE_TYPES
+from ckfunc.runtime.tools import NODE_TYPES
 
 if TYPE_CHECKING:
     from ckfunc.check.diagnostics import Report

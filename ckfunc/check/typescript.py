@@ -13,12 +13,18 @@ from ckfunc.base.errors import CkfuncError, DependenciesFailed
 from ckfunc.check.diagnostics import Report, parse
 from ckfunc.check.settings import TYPESCRIPT
 from ckfunc.runtime.node import bare_environment
-from ckfunc.runtime.node_types import NODE_TYPES, PACKAGE, node_types, own_node_types
-from ckfunc.runtime.noted import found_once
 from ckfunc.runtime.npm_failures import NETWORK
 from ckfunc.runtime.policy import NO_POLICY, InstallPolicy
 from ckfunc.runtime.processes import kill_group, start_group
-from ckfunc.runtime.tools import install_tool, make_runnable
+from ckfunc.runtime.tools import (
+    NODE_TYPES,
+    PACKAGE,
+    found_once,
+    install_tool,
+    make_runnable,
+    node_types,
+    own_node_types,
+)
 
 _VERDICTS = (0, 1, 2)
 """Exit codes of a run that came to a verdict."""

@@ -25,8 +25,7 @@ if TYPE_CHECKING:
     from ckfunc.emulator.emulator import Emulator
     from ckfunc.model.job import Seed
     from ckfunc.model.project import Project, Target
-    from ckfunc.runtime.compiler import Compiler
-    from ckfunc.runtime.kept import KeptCompiler
+    from ckfunc.runtime.compiler import CachingCompiler, CompilerProcess
     from ckfunc.runtime.policy import InstallPolicy
     from ckfunc.sandbox.scripts import Toolchain
 
@@ -55,8 +54,8 @@ class App:
         self._scripts: Project | None = None
         self._targets: dict[str | None, tuple[Target, tuple[Problem, ...]]] = {}
         self._client: Client | None = None
-        self._compiler: Compiler | None = None
-        self._kept_compiler: KeptCompiler | None = None
+        self._compiler: CompilerProcess | None = None
+        self._kept_compiler: CachingCompiler | None = None
 
     def __enter__(self) -> App:
         return self
@@ -335,22 +334,22 @@ class App:
 
     # -- scripts -------------------------------------------------------------------------------------------------
 
-    def compiler(self) -> Compiler:
+    def compiler(self) -> CompilerProcess:
         """Return the one Node process that checks and compiles scripts; it starts with the first script."""
         if self._compiler is None:
-            from ckfunc.runtime.compiler import Compiler
+            from ckfunc.runtime.compiler import CompilerProcess
 
-            self._compiler = Compiler()
+            self._compiler = CompilerProcess()
             self._closing.callback(self._compiler.close)
         return self._compiler
 
-    def kept_compiler(self) -> KeptCompiler:
+    def kept_compiler(self) -> CachingCompiler:
         """Return what compiles scripts that were not compiled before; from any thread."""
         with self._ending:
             if self._kept_compiler is None:
-                from ckfunc.runtime.kept import KeptCompiler
+                from ckfunc.runtime.compiler import CachingCompiler
 
-                self._kept_compiler = KeptCompiler(self.compiler, cache_dir())
+                self._kept_compiler = CachingCompiler(self.compiler, cache_dir())
         return self._kept_compiler
 
     def toolchain(self) -> Toolchain:

@@ -10,7 +10,7 @@ from ckfunc.base.errors import UsageProblem
 from ckfunc.base.files import cache_dir
 from ckfunc.cli.app import App
 from ckfunc.logs.since import span_s
-from ckfunc.runtime.cache import PACKAGES, CacheRefused, Entry, Total, clean, entries
+from ckfunc.runtime.cache import PACKAGES, CacheEntry, CacheRefused, Total, clean, entries
 
 _LONGEST_NAME = 70
 
@@ -67,11 +67,11 @@ def clean_cache(app: App, older_than: str | None, *, dry_run: bool) -> None:
     app.output.talk((f"{verb} {_shown(_size(removed))}", "success"), f" from {app.output.path(directory)}")
 
 
-def _size(found: Sequence[Entry]) -> int:
+def _size(found: Sequence[CacheEntry]) -> int:
     return sum(one.size_bytes for one in found)
 
 
-def _document(entry: Entry) -> dict[str, Any]:
+def _document(entry: CacheEntry) -> dict[str, Any]:
     used = datetime.fromtimestamp(entry.used, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
     return {
         "kind": entry.kind,
@@ -83,7 +83,7 @@ def _document(entry: Entry) -> dict[str, Any]:
     }
 
 
-def _day(entry: Entry) -> str:
+def _day(entry: CacheEntry) -> str:
     return datetime.fromtimestamp(entry.used).astimezone().date().isoformat()
 
 

@@ -170,7 +170,7 @@ class _Preparation:
         from ckfunc.check.files import listing, mentions
         from ckfunc.model.application import DEFAULT_PACKAGES
         from ckfunc.runtime.install import scripts_warning
-        from ckfunc.runtime.node_types import known_node_types
+        from ckfunc.runtime.tools import known_node_types
         from ckfunc.scaffold.packages import (
             all_packages,
             installed_packages,

@@ -113,7 +113,7 @@ def _isolation() -> Finding:
 
 def _npm(app: App) -> Finding:
     from ckfunc.runtime.node import npm_script
-    from ckfunc.runtime.npmrc import npm_settings
+    from ckfunc.runtime.policy import npm_settings
 
     npm_script()
     if unset := npm_settings(app.install_policy().project).unset:

@@ -152,7 +152,7 @@ def refresh_types(project: Project) -> None:
 
     Failing to is no error: `ckfunc types` says what is in the way.
     """
-    from ckfunc.runtime.node_types import known_node_types
+    from ckfunc.runtime.tools import known_node_types
     from ckfunc.scaffold.packages import known_packages, link_packages, with_node_types
     from ckfunc.scaffold.stubs import TYPES_DIR, scope_of, write_stubs
 
@@ -167,7 +167,7 @@ def refresh_types(project: Project) -> None:
 
 
 def _linked(app: App, project: Project, *, install: bool) -> tuple[Written, ...]:
-    from ckfunc.runtime.node_types import known_node_types
+    from ckfunc.runtime.tools import known_node_types
     from ckfunc.scaffold.packages import Packages, installed_packages, known_packages, link_packages, with_node_types
 
     wanted = project.runtime.dependencies or {}
@@ -188,7 +188,7 @@ def _linked(app: App, project: Project, *, install: bool) -> tuple[Written, ...]
 
 def _node_types(app: App) -> Path | None:
     """Return where the declarations of Node are, fetched if need be; None when they cannot be."""
-    from ckfunc.runtime.node_types import node_types
+    from ckfunc.runtime.tools import node_types
 
     try:
         with app.output.progress("fetching the types of Node"):
@@ -211,7 +211,7 @@ def policy_of(project: Project) -> InstallPolicy:
 def check_types(app: App) -> int:
     """Tell which files are not as `write_types` would leave them, write nothing, and return the exit code."""
     from ckfunc.manifest.project import EXAMPLE_NAME, missing_example
-    from ckfunc.runtime.node_types import known_node_types
+    from ckfunc.runtime.tools import known_node_types
     from ckfunc.scaffold.editor import advice
     from ckfunc.scaffold.packages import PLACE, has_links, known_packages, stale_links, with_node_types
     from ckfunc.scaffold.stubs import scope_of, stale_stubs

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from ckfunc.emulator.resources.services import Services
     from ckfunc.emulator.server import HttpServer
     from ckfunc.model.execution import Environment
-    from ckfunc.runtime.pool import Hosts
+    from ckfunc.runtime.pool import HostPool
 
 T = TypeVar("T")
 
@@ -263,12 +263,12 @@ class Emulator:
                 self._ready.set()
 
     async def _serve(self, listener: socket.socket) -> None:
-        from ckfunc.runtime.pool import Hosts
+        from ckfunc.runtime.pool import HostPool
 
         self._loop = asyncio.get_running_loop()
         self._end = asyncio.Event()
         async with AsyncExitStack() as opened:
-            hosts = Hosts(
+            hosts = HostPool(
                 limits=self._limits,
                 cache=self._cache,
                 on_event=self._on_event,
@@ -301,7 +301,7 @@ class Emulator:
             server.end()
             await serving
 
-    def _parts(self, opened: AsyncExitStack, hosts: Hosts) -> tuple[Services, HttpServer]:
+    def _parts(self, opened: AsyncExitStack, hosts: HostPool) -> tuple[Services, HttpServer]:
         from ckfunc.emulator.wiring import open_services, server_of
 
         services = open_services(

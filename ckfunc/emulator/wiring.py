@@ -20,8 +20,8 @@ from ckfunc.emulator.store.database import Database, copied, open_database
 from ckfunc.emulator.store.schema import MIGRATIONS, SCHEMA
 from ckfunc.emulator.store.trouble import UNREADABLE, failure_of
 from ckfunc.model.job import Seed
-from ckfunc.runtime.compiler import Compiler as OwnCompiler
-from ckfunc.runtime.pool import Hosts
+from ckfunc.runtime.compiler import CompilerProcess
+from ckfunc.runtime.pool import HostPool
 
 
 def open_services(
@@ -29,7 +29,7 @@ def open_services(
     data_dir: Path | None,
     *,
     url: str,
-    hosts: Hosts,
+    hosts: HostPool,
     compiler: Compiler | None,
     token_lifetime_s: float,
     seed: Seed | None,
@@ -56,7 +56,7 @@ def open_services(
     except UNREADABLE as error:
         raise failure_of(path, error) from None
     tokens = Tokens(SystemClock(), token_lifetime_s)
-    compiler = compiler or opened.enter_context(OwnCompiler())
+    compiler = compiler or opened.enter_context(CompilerProcess())
     opened.push_async_callback(hosts.close)  # before the database
     dispatcher = Dispatcher(
         database,

@@ -70,7 +70,7 @@ _HINTS = {
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class CacheEntry:
     """Something in the cache. `used` is when it was last used or made, in seconds since 1970."""
 
     kind: str
@@ -90,7 +90,7 @@ class Total:
     size_bytes: int
 
     @classmethod
-    def of(cls, found: Sequence[Entry]) -> tuple[Self, ...]:
+    def of(cls, found: Sequence[CacheEntry]) -> tuple[Self, ...]:
         """Return a total for each kind, in the order in which the kinds come."""
         kinds = dict.fromkeys(one.kind for one in found)
         grouped = [[one for one in found if one.kind == kind] for kind in kinds]
@@ -105,7 +105,7 @@ def hold(directory: Path) -> None:
             os.utime(directory / MARKER)
 
 
-def entries(cache: Path) -> list[Entry]:
+def entries(cache: Path) -> list[CacheEntry]:
     """Return what is in the cache; what ckfunc does not know of, and locks of deploys, are not listed."""
     found = list(_runtimes(cache))
     for name, kind in _DIRECTORIES.items():
@@ -114,7 +114,7 @@ def entries(cache: Path) -> list[Entry]:
     return found
 
 
-def remove(entry: Entry) -> bool:
+def remove(entry: CacheEntry) -> bool:
     """Remove an entry unless a process uses it, and tell whether it is gone. Raises OSError."""
     if entry.kind != PACKAGES:
         entry.path.unlink(missing_ok=True)
@@ -128,7 +128,7 @@ def remove(entry: Entry) -> bool:
 
 def clean(
     cache: Path, *, older_than_s: float = 0.0, dry_run: bool = False, now: Callable[[], float] = time.time
-) -> tuple[list[Entry], list[Entry]]:
+) -> tuple[list[CacheEntry], list[CacheEntry]]:
     """Remove what was not used for so long; return what was removed, and what stays because a process uses it.
 
     With `dry_run`, nothing is removed. Raises OSError.
@@ -157,14 +157,14 @@ def _use_file(directory: Path) -> Path:
     return directory.with_name(f"{directory.name}.used")
 
 
-def _runtimes(cache: Path) -> Iterator[Entry]:
+def _runtimes(cache: Path) -> Iterator[CacheEntry]:
     for directory in _children(cache / "runtimes"):
         leftover = _LEFTOVER.fullmatch(directory.name)
         if directory.is_symlink() or not directory.is_dir() or not (leftover or _RUNTIME.fullmatch(directory.name)):
             continue
         lock = directory.with_name(f"{directory.name[:32]}.lock") if leftover else _use_file(directory)
         size = sum(file.lstat().st_size for file in _tree(directory))
-        yield Entry(PACKAGES, _title(directory), directory, size, _used(directory), _is_held(lock))
+        yield CacheEntry(PACKAGES, _title(directory), directory, size, _used(directory), _is_held(lock))
 
 
 def _is_held(lock: Path) -> bool:
@@ -194,9 +194,9 @@ def _title(directory: Path) -> str:
         return "an unfinished install"
 
 
-def _file_entry(kind: str, file: Path) -> Entry:
+def _file_entry(kind: str, file: Path) -> CacheEntry:
     found = file.lstat()
-    return Entry(kind, file.name, file, found.st_size, found.st_mtime)
+    return CacheEntry(kind, file.name, file, found.st_size, found.st_mtime)
 
 
 def _children(directory: Path) -> list[Path]:

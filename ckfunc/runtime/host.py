@@ -12,13 +12,21 @@ from typing import Any
 
 from ckfunc.model.execution import Compiled, Environment, HandlerError, HandlerVersion, Limits, Steady
 from ckfunc.model.function import ConsoleLine
-from ckfunc.runtime.answers import AGAIN, Answer, read_answer, read_line, request_of, stream_of
-from ckfunc.runtime.frames import BrokenStream, Decoder, encode
-from ckfunc.runtime.launch import SEAL_BYTES, Places, host_command, host_reach
+from ckfunc.runtime.frames import (
+    AGAIN,
+    BrokenStream,
+    Decoder,
+    HostAnswer,
+    encode,
+    read_answer,
+    read_line,
+    request_of,
+    stream_of,
+)
 from ckfunc.runtime.links import HAS_SOCKETS, Link, connect
 from ckfunc.runtime.node import bare_environment
-from ckfunc.runtime.output import Lines, Written
-from ckfunc.runtime.processes import death, kill_group, resident_bytes
+from ckfunc.runtime.output import Lines, WrittenOutput
+from ckfunc.runtime.processes import SEAL_BYTES, Places, death, host_command, host_reach, kill_group, resident_bytes
 from ckfunc.runtime.scripts import place
 from ckfunc.runtime.warden import Warden
 
@@ -46,7 +54,7 @@ class Failed(Exception):
 
 @dataclass(slots=True)
 class _Request:
-    answer: asyncio.Future[Answer]
+    answer: asyncio.Future[HostAnswer]
     deadline: float
     what: str
     """The start of the sentence when it takes too long."""
@@ -97,7 +105,7 @@ class Host:
         self._tokens: dict[HandlerVersion, int] = {}
         self._imports = False
         self._early = Lines(limits.console_bytes)
-        self._written = {1: Written("log"), 2: Written("error")}
+        self._written = {1: WrittenOutput("log"), 2: WrittenOutput("error")}
         self._baseline: int | None = None
         self._ticker: asyncio.TimerHandle | None = None
         self._culprit: int | None = None
@@ -209,7 +217,7 @@ class Host:
         *,
         label: str = "",
         steady: Steady | None = None,
-    ) -> tuple[Answer, list[ConsoleLine]]:
+    ) -> tuple[HostAnswer, list[ConsoleLine]]:
         """Call a loaded handler: its answer, and what it printed. A run whose caller is cancelled goes on.
 
         `label` goes with the run's requests to the API; `steady` is its own clock, where the environment is steady.
@@ -323,12 +331,12 @@ class Host:
         request = _Request(self._loop.create_future(), deadline, what, lines, limit_s, begun, on_console, runs)
         self._requests[identity] = request
         if self._burial is not None:
-            self._settle(identity, Answer(self._verdict or _GONE) if begun else AGAIN)
+            self._settle(identity, HostAnswer(self._verdict or _GONE) if begun else AGAIN)
         elif self._ticker is None:
             self._ticker = self._loop.call_later(_TICK_S, self._tick)
         return identity, request
 
-    def _settle(self, identity: int, answer: Answer) -> None:
+    def _settle(self, identity: int, answer: HostAnswer) -> None:
         request = self._requests.get(identity)
         if request is None:
             return
@@ -464,7 +472,7 @@ class Host:
         for identity in list(self._requests):
             innocent = self._culprit is not None and identity != self._culprit
             begun = self._requests[identity].begun
-            self._settle(identity, Answer(shared if innocent else verdict) if begun else AGAIN)
+            self._settle(identity, HostAnswer(shared if innocent else verdict) if begun else AGAIN)
         while self._waiting_for_room:
             waiter = self._waiting_for_room.popleft()
             if not waiter.done():

@@ -31,8 +31,7 @@ from ckfunc.runtime.contents import (
 from ckfunc.runtime.node import node_executable, node_version
 from ckfunc.runtime.npm import NpmRun, run_install, run_scripts
 from ckfunc.runtime.npm_failures import explained, failure_of, not_unpacked
-from ckfunc.runtime.npmrc import NpmSettings, npm_settings
-from ckfunc.runtime.policy import NO_POLICY, InstallPolicy
+from ckfunc.runtime.policy import NO_POLICY, InstallPolicy, NpmSettings, npm_settings
 
 _FORMAT = 2
 _SHOWN = 3
@@ -96,14 +95,14 @@ def install(
             tell = on_progress or (lambda _: None)
             if (directory / MARKER).exists():
                 tell("installed packages are incomplete: installing them again")
-            work = _Work(dependencies, cache, policy, settings, tell, stop or threading.Event(), integrity)
+            work = _Installation(dependencies, cache, policy, settings, tell, stop or threading.Event(), integrity)
             work.install_into(directory)
         prune_old(cache)
     return directory
 
 
 @dataclass(frozen=True, slots=True)
-class _Work:
+class _Installation:
     """An install that is to be done now."""
 
     dependencies: Mapping[str, str]

@@ -15,7 +15,7 @@ from typing import IO
 
 from ckfunc.runtime.node import node_executable, npm_script, shim_directory
 from ckfunc.runtime.npm_failures import HOPELESS
-from ckfunc.runtime.npmrc import NpmSettings, npm_home
+from ckfunc.runtime.policy import NpmSettings, npm_home
 from ckfunc.runtime.processes import kill_group, start_group
 from ckfunc.runtime.warden import Warden
 

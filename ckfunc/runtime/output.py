@@ -55,7 +55,7 @@ class Lines:
         return lines
 
 
-class Written:
+class WrittenOutput:
     """Cuts the bytes that arrive from one descriptor into lines of `level`."""
 
     _LONGEST = 65536

@@ -22,7 +22,7 @@ _FAILURE_HOLDS_S = 30.0
 STOPPED = HandlerError("HostsClosed", "the run was ended because ckfunc is stopping")
 
 
-class Packages:
+class PackageStore:
     """Installed packages, for code that must not block. Belongs to one event loop."""
 
     def __init__(self, cache: Path, tell: Callable[[str], None], policy: Policy = no_policy) -> None:

@@ -17,14 +17,13 @@ from ckfunc.base.errors import CkfuncError, SystemRefusal
 from ckfunc.model.execution import Environment, HandlerError, HandlerVersion, Limits, Outcome, Steady
 from ckfunc.model.function import ConsoleLine
 from ckfunc.runtime.cache import CacheRefused
-from ckfunc.runtime.compiled import CompiledCode
 from ckfunc.runtime.confinement import isolation
 from ckfunc.runtime.host import ENDED, Failed, Host, NotBegun, OnConsole
-from ckfunc.runtime.launch import Places
 from ckfunc.runtime.links import HAS_SOCKETS
-from ckfunc.runtime.packages import STOPPED, Packages
+from ckfunc.runtime.packages import STOPPED, PackageStore
 from ckfunc.runtime.policy import Policy, no_policy
-from ckfunc.runtime.scripts import forget_old, scripts_directory
+from ckfunc.runtime.processes import Places
+from ckfunc.runtime.scripts import CompiledCode, forget_old, scripts_directory
 from ckfunc.runtime.warden import Warden
 
 MOST_AT_ONCE = 100
@@ -48,7 +47,7 @@ class _Slot:
     changing: asyncio.Lock = field(default_factory=asyncio.Lock)
 
 
-class Hosts:
+class HostPool:
     """Runs handlers. Belongs to one event loop, in whichever thread that runs."""
 
     def __init__(
@@ -80,7 +79,7 @@ class Hosts:
         self._sockets = sockets
         self._spares = spares
         self._inspect_port = inspect_port
-        self._packages = Packages(self._cache, self._tell, policy)
+        self._packages = PackageStore(self._cache, self._tell, policy)
         self._warden = Warden()
         self._confined = True  # as far as the system can; False once a confined Node did not start
         self._code = CompiledCode(self._cache, owner)

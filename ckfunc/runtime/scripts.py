@@ -1,10 +1,17 @@
-"""Files of compiled scripts for Node to load: beside the installed packages, named by content."""
+"""Compiled scripts and V8 code caches on disk, in a directory for each owner.
+
+Scripts lie next to the installed packages and are named by content. Whoever can write V8's cached code decides what
+runs, so no two projects share it. A new directory starts as a copy of what a process wrote before it ran any handler:
+the code of the platform's own packages.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import os
 import re
+import shutil
+import tempfile
 import time
 from pathlib import Path
 
@@ -13,7 +20,7 @@ from ckfunc.base.text import digest
 from ckfunc.model.execution import Compiled
 
 DIRECTORY = "handlers"
-_KEPT_S = 14 * 24 * 3600.0
+_UNUSED_S = 14 * 24 * 3600.0
 # A handler need not be exported: one more line tells the host what the top-level name stands for.
 _EPILOGUES = {
     "cjs": "\n;module.ckfuncHandler = typeof handleEvent === 'function' ? handleEvent : undefined;\n",
@@ -55,8 +62,78 @@ def _holds(file: Path, content: bytes) -> bool:
 
 def forget_old(runtime: Path) -> None:
     """Remove scripts that nothing has used for two weeks."""
-    oldest = time.time() - _KEPT_S
+    oldest = time.time() - _UNUSED_S
     with contextlib.suppress(OSError):
         for file in (runtime / DIRECTORY).rglob("*.*js*"):
             if file.stat().st_mtime < oldest:
                 file.unlink(missing_ok=True)
+
+
+_MOST_KEPT = 30
+"""Owners whose code stays; that of those who have not run for longest is removed first."""
+
+_NEW = "new-"
+
+
+class CompiledCode:
+    """The compiled code of one owner, such as a project; of no one in particular, it is removed at the end."""
+
+    def __init__(self, cache: Path, owner: str | None) -> None:
+        self.owner = digest(owner if owner is not None else os.urandom(16).hex())[:16]
+        self._lasting = owner is not None
+        self._root = cache / "compiled"
+        self._passing: list[Path] = []
+
+    def directory(self, runtime: Path) -> Path:
+        """Return where processes with these packages keep their code. Raises OSError."""
+        own, clean = self._root / f"{runtime.name}-{self.owner}", self._clean(runtime)
+        if own.is_dir():
+            with contextlib.suppress(OSError):
+                os.utime(own)  # used again: not to be removed soon
+            return own
+        if clean.is_dir():
+            _copy(clean, own)
+            self._forget_oldest()
+        else:
+            self._root.mkdir(parents=True, exist_ok=True)
+            own = Path(tempfile.mkdtemp(dir=self._root, prefix=_NEW))
+        if not self._lasting or own.name.startswith(_NEW):
+            self._passing.append(own)
+        return own
+
+    def is_clean(self, directory: Path, runtime: Path) -> bool:
+        """Return whether `directory` is new, and what is in it after a start is wanted by `keep_clean`."""
+        return directory.name.startswith(_NEW) and not self._clean(runtime).is_dir()
+
+    def keep_clean(self, directory: Path, runtime: Path) -> None:
+        """Let other directories begin as this one is, in which nothing but ckfunc and the platform's packages ran."""
+        with contextlib.suppress(OSError):
+            _copy(directory, self._clean(runtime))
+
+    def close(self) -> None:
+        """Remove what does not last."""
+        for one in self._passing:
+            shutil.rmtree(one, ignore_errors=True)
+
+    def _clean(self, runtime: Path) -> Path:
+        return self._root / f"{runtime.name}-clean"
+
+    def _forget_oldest(self) -> None:
+        with contextlib.suppress(OSError):
+            others = [one for one in self._root.iterdir() if not one.name.endswith("-clean")]
+            if len(others) > _MOST_KEPT:
+                others.sort(key=lambda one: one.stat().st_mtime)
+                for one in others[:-_MOST_KEPT]:
+                    shutil.rmtree(one, ignore_errors=True)
+
+
+def _copy(source: Path, target: Path) -> None:
+    """Copy a directory whole or not at all; another process may be faster."""
+    with tempfile.TemporaryDirectory(dir=source.parent, prefix=".copy-") as beside:
+        made = Path(beside) / "made"
+        shutil.copytree(source, made, copy_function=shutil.copyfile)
+        try:
+            made.rename(target)
+        except OSError:
+            if not target.is_dir():
+                raise

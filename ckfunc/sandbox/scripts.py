@@ -9,7 +9,7 @@ from pathlib import Path
 from ckfunc.model.execution import Limits, Steady
 from ckfunc.model.function import Invocation, InvocationDetail
 from ckfunc.model.project import Project, Script
-from ckfunc.runtime.kept import KeptCompiler
+from ckfunc.runtime.compiler import CachingCompiler
 from ckfunc.runtime.policy import Policy
 
 
@@ -45,7 +45,7 @@ class Toolchain:
     """
 
     root: Path
-    compiler: KeptCompiler
+    compiler: CachingCompiler
     policy: Policy
     log: Callable[[str], None]
 

@@ -19,8 +19,8 @@ from ckfunc.base.errors import CkfuncError, DependenciesFailed, PackageUnknown
 from ckfunc.base.files import link_directory, link_target, read_file
 from ckfunc.model.application import DEFAULT_PACKAGES
 from ckfunc.runtime.install import install, is_installed, runtime_directory
-from ckfunc.runtime.node_types import PACKAGE as NODE_TYPES_PACKAGE
 from ckfunc.runtime.policy import NO_POLICY, InstallPolicy
+from ckfunc.runtime.tools import PACKAGE as NODE_TYPES_PACKAGE
 from ckfunc.scaffold.writing import Action, CannotWrite, Written
 
 PLACE = "node_modules"

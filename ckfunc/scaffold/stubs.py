@@ -13,7 +13,7 @@ from ckfunc.base.files import read_file
 from ckfunc.manifest.definition import PLATFORM_PACKAGES
 from ckfunc.model.project import Project, Script
 from ckfunc.model.triggers import BY_TYPE, TRIGGERS, EventField, Trigger
-from ckfunc.runtime.node_types import own_node_types
+from ckfunc.runtime.tools import own_node_types
 from ckfunc.scaffold.exports import Exports, exports
 from ckfunc.scaffold.platform import families, request_declarations, resource_declarations
 from ckfunc.scaffold.render import render

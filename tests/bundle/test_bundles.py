@@ -18,7 +18,7 @@ from ckfunc.bundle.cache import BundleInput
 from ckfunc.bundle.graph import Files, Tree
 from ckfunc.bundle.project import Bundler
 from ckfunc.model.project import Script
-from ckfunc.runtime.compiler import Compiler
+from ckfunc.runtime.compiler import CompilerProcess
 
 SOURCES = {"handlers/start.ts": HANDLER, "lib/format.ts": FORMAT}
 BUNDLE = """\
@@ -113,12 +113,12 @@ def test_every_python_makes_the_same_bytes(make: Make, bundler: Bundler, tmp_pat
     script = tmp_path / "bundle.py"
     script.write_text(
         "import sys\nfrom pathlib import Path\n"
-        "from ckfunc.bundle.build import build\nfrom ckfunc.bundle.entries import Entry\n"
+        "from ckfunc.bundle.build import build\nfrom ckfunc.bundle.cache import BundleInput\n"
         "from ckfunc.bundle.graph import Files, Tree\n"
         "root, program = map(Path, sys.argv[1:])\n"
         "source = (root / 'handlers/start.ts').read_text()\n"
         "graph = Tree(Files(root)).graph('handlers/start.ts', source)\n"
-        "(made,) = build(program, [Entry('handlers/start.ts', source, True, graph)])\n"
+        "(made,) = build(program, [BundleInput('handlers/start.ts', source, True, graph)])\n"
         "sys.stdout.buffer.write(made.text.encode())\n"
     )
     # Python packages without compiled parts are the same for each of them.
@@ -284,7 +284,7 @@ def test_a_bundle_that_is_kept_needs_no_esbuild(make: Make, bundler: Bundler) ->
     written = make(SOURCES)
     first = bundler.project(written)
     (bundler.cache / "runtimes").unlink()
-    with Compiler() as compiler:
+    with CompilerProcess() as compiler:
         again = Bundler(bundler.cache, lambda scripts: compiler.compile(scripts) and [])
         assert again.project(written) == first
         assert compiler._process is None

@@ -14,7 +14,7 @@ from ckfunc.bundle.cache import BundleInput
 from ckfunc.bundle.graph import Graph
 from ckfunc.bundle.project import Bundler, InvalidModules
 from ckfunc.model.execution import SyntaxProblem
-from ckfunc.runtime.compiler import Compiler
+from ckfunc.runtime.compiler import CompilerProcess
 
 NODE = "function handleEvent() { return 1; }\n"
 
@@ -172,7 +172,7 @@ def test_two_functions_of_the_handlers_name_are_a_mistake(make: Make, bundler: B
 
 
 def test_what_node_alone_refuses_is_shown_where_it_was_written(make: Make, cache: Path, tmp_path: Path) -> None:
-    with Compiler() as compiler:
+    with CompilerProcess() as compiler:
 
         def check(scripts: Sequence[tuple[str, str]]) -> list[SyntaxProblem]:
             return [one for one in compiler.compile(scripts) if isinstance(one, SyntaxProblem)]

@@ -11,7 +11,7 @@ from bundle.sources import Make
 
 from ckfunc.bundle.project import Bundler
 from ckfunc.bundle.requirements import Lacks, Requirements, package_of
-from ckfunc.runtime.compiler import Compiler
+from ckfunc.runtime.compiler import CompilerProcess
 
 START = "handlers/start.ts"
 FUNCTION = "\nfunction handleEvent() {}\n"
@@ -19,13 +19,13 @@ Judge = Callable[..., Lacks]
 
 
 @pytest.fixture(scope="module")
-def compiler() -> Iterator[Compiler]:
-    with Compiler() as one:
+def compiler() -> Iterator[CompilerProcess]:
+    with CompilerProcess() as one:
         yield one
 
 
 @pytest.fixture
-def judge(make: Make, compiler: Compiler, bundler: Bundler) -> Judge:
+def judge(make: Make, compiler: CompilerProcess, bundler: Bundler) -> Judge:
     """Return what judges the scripts of a project that has these files and packages."""
 
     def lacks(files: Mapping[str, str], *packages: str, init: str | None = None, complete: bool = True) -> Lacks:

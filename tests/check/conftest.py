@@ -15,7 +15,7 @@ from ckfunc.check.subject import Subject, Surroundings, Tools
 from ckfunc.check.typescript import compiler, declarations_of_node
 from ckfunc.model.execution import SyntaxProblem
 from ckfunc.model.project import Script
-from ckfunc.runtime.compiler import Compiler
+from ckfunc.runtime.compiler import CompilerProcess
 
 STUBS = {
     "stubs.d.ts": "interface Message { body: string }\ndeclare function send(message: Message): Promise<void>;\n"
@@ -31,7 +31,7 @@ class World:
     """A project whose handlers are the `.ts` and `.js` files of `handlers/`, and how often which tool was asked."""
 
     root: Path
-    parser: Compiler
+    parser: CompilerProcess
     stubs: dict[str, str] = field(default_factory=lambda: dict(STUBS))
     identity: str = "1"
     whole: bool = True
@@ -75,11 +75,11 @@ class World:
 
 
 @pytest.fixture(scope="session")
-def parser() -> Iterator[Compiler]:
-    with Compiler() as compiling:
+def parser() -> Iterator[CompilerProcess]:
+    with CompilerProcess() as compiling:
         yield compiling
 
 
 @pytest.fixture
-def world(tmp_path: Path, parser: Compiler) -> World:
+def world(tmp_path: Path, parser: CompilerProcess) -> World:
     return World(tmp_path, parser)

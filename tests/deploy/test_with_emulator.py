@@ -20,7 +20,7 @@ from ckfunc.deploy.cache import VersionCache
 from ckfunc.emulator.emulator import Emulator
 from ckfunc.model.function import NewFunction
 from ckfunc.model.project import Project, Script
-from ckfunc.runtime.compiler import Compiler
+from ckfunc.runtime.compiler import CompilerProcess
 
 SENT = "user.sent.message"
 READ = "user.read.message"
@@ -45,7 +45,7 @@ def connect(url: str, secret: str = "emulator") -> Client:
 
 
 def deploy(project: Project, client: Client) -> Report:
-    with Compiler() as compiler:
+    with CompilerProcess() as compiler:
 
         def check(scripts: Sequence[Script], packages: Collection[str]) -> Sequence[Problem]:
             return (

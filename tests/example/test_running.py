@@ -19,7 +19,7 @@ from ckfunc.emulator.emulator import Emulator
 from ckfunc.manifest import load
 from ckfunc.model.execution import Compiled
 from ckfunc.model.triggers import TRIGGERS
-from ckfunc.runtime.compiler import Compiler
+from ckfunc.runtime.compiler import CompilerProcess
 from ckfunc.scaffold.handler import handler_path, handler_text
 from ckfunc.scaffold.project import init
 
@@ -37,7 +37,7 @@ def platform() -> Iterator[str]:
 
 
 def deploy(root: Path, url: str) -> None:
-    with Client(Connection(url, f"{url}/oauth/token", "emulator", "emulator")) as client, Compiler() as compiler:
+    with Client(Connection(url, f"{url}/oauth/token", "emulator", "emulator")) as client, CompilerProcess() as compiler:
         project = load(root, None, {})
 
         def check(scripts: Any, packages: Any) -> Any:
@@ -94,6 +94,6 @@ def test_a_new_project_deploys_as_it_is_and_lets_everybody_in(tmp_path: Path, pl
 
 
 def test_every_scaffolded_handler_compiles_in_the_runtime() -> None:
-    with Compiler() as compiler:
+    with CompilerProcess() as compiler:
         made = compiler.compile([(handler_path(trigger), handler_text(trigger)) for trigger in TRIGGERS])
     assert [one for one in made if not isinstance(one, Compiled)] == []

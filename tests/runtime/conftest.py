@@ -13,8 +13,8 @@ import pytest
 
 from ckfunc.model.execution import ApiAccess, Compiled, Environment, HandlerVersion, Limits, Outcome
 from ckfunc.model.function import ConsoleLine
-from ckfunc.runtime.compiler import Compiler
-from ckfunc.runtime.pool import Hosts
+from ckfunc.runtime.compiler import CompilerProcess
+from ckfunc.runtime.pool import HostPool
 
 DEPENDENCIES = {
     "axios": "^1.7.0",
@@ -27,8 +27,8 @@ NOWHERE = ApiAccess("http://127.0.0.1:9", "http://127.0.0.1:9/oauth/token", "cli
 
 
 @pytest.fixture(scope="session")
-def compiler() -> Iterator[Compiler]:
-    with Compiler() as one:
+def compiler() -> Iterator[CompilerProcess]:
+    with CompilerProcess() as one:
         yield one
 
 
@@ -41,8 +41,8 @@ def cache() -> Path:
 class Bench:
     """Compiles sources and runs them on one set of hosts."""
 
-    compiler: Compiler
-    hosts: Hosts
+    compiler: CompilerProcess
+    hosts: HostPool
     variables: Mapping[str, str] = field(default_factory=dict)
     api: ApiAccess = NOWHERE
     init: str | None = None
@@ -76,7 +76,7 @@ Play = Callable[..., Any]
 
 
 @pytest.fixture
-def play(compiler: Compiler, cache: Path) -> Play:
+def play(compiler: CompilerProcess, cache: Path) -> Play:
     """Run a scenario (an async function of a Bench) with hosts that are closed afterwards."""
 
     def run(scenario: Callable[[Bench], Awaitable[Any]], *, limits: Limits | None = None, **options: Any) -> Any:
@@ -84,7 +84,7 @@ def play(compiler: Compiler, cache: Path) -> Play:
         given = {name: options.pop(name) for name in names & options.keys()}
 
         async def main() -> Any:
-            hosts = Hosts(limits=limits or Limits(), **{"cache": cache, **given})
+            hosts = HostPool(limits=limits or Limits(), **{"cache": cache, **given})
             try:
                 return await scenario(Bench(compiler, hosts, **options))
             finally:

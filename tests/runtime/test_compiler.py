@@ -8,7 +8,7 @@ import threading
 import pytest
 
 from ckfunc.model.execution import Compiled, SyntaxProblem
-from ckfunc.runtime.compiler import Compiler
+from ckfunc.runtime.compiler import CompilerProcess
 
 
 def one(compiler, source, name="handlers/handler.ts", **options):
@@ -120,7 +120,7 @@ def test_a_source_that_breaks_node_is_a_problem_of_that_source_alone(compiler):
 
 
 def test_a_compiler_can_be_used_again_after_close_and_from_several_threads():
-    with Compiler() as compiler:
+    with CompilerProcess() as compiler:
         one(compiler, "const a = 1;")
         compiler.close()
         results = []
@@ -133,7 +133,7 @@ def test_a_compiler_can_be_used_again_after_close_and_from_several_threads():
 
 
 def test_nodes_public_functions_serve_where_its_inside_cannot_be_reached():
-    with Compiler(internals=False) as compiler:
+    with CompilerProcess(internals=False) as compiler:
         typescript = one(compiler, "type A = 1;\nconst a: number = ;")
         javascript = one(compiler, "type A = 1;\nlet a;\n  let a;")
         module = one(compiler, "import a from 'x';\nlet a;")
@@ -146,6 +146,6 @@ def test_nodes_public_functions_serve_where_its_inside_cannot_be_reached():
 
 
 def test_nothing_is_started_before_the_first_source():
-    with Compiler() as compiler:
+    with CompilerProcess() as compiler:
         assert compiler.compile([]) == ()
         assert compiler._process is None

@@ -9,8 +9,7 @@ import pytest
 from ckfunc.base.documents import DEEPEST
 from ckfunc.model.execution import Limits
 from ckfunc.model.function import ConsoleLine
-from ckfunc.runtime.answers import read_answer, read_line, request_of
-from ckfunc.runtime.frames import BrokenStream
+from ckfunc.runtime.frames import BrokenStream, read_answer, read_line, request_of
 
 FAST = Limits(time_s=3.0)
 

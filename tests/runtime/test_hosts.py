@@ -18,7 +18,7 @@ import pytest
 from support.loopback import Reply, serve
 
 from ckfunc.model.execution import ApiAccess, Environment, Limits
-from ckfunc.runtime.pool import MOST_AT_ONCE, Hosts
+from ckfunc.runtime.pool import MOST_AT_ONCE, HostPool
 
 PID = "function handleEvent() { return process.pid; }"
 COUNT = "const logs = [];\nfunction handleEvent(event) { logs.push(event.n); return logs.length; }"
@@ -361,4 +361,4 @@ def test_close_ends_an_install_that_takes_long(play, tmp_path, monkeypatch):
 
 
 def test_hosts_that_were_never_used_close_at_once(cache):
-    asyncio.run(Hosts(limits=Limits(), cache=cache).close())
+    asyncio.run(HostPool(limits=Limits(), cache=cache).close())

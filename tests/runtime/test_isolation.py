@@ -18,7 +18,7 @@ from runtime.conftest import Bench
 from ckfunc.model.execution import Limits
 from ckfunc.runtime.confinement import Isolation, Reach, call_confined, isolation
 from ckfunc.runtime.frames import BrokenStream, Decoder, encode
-from ckfunc.runtime.pool import Hosts
+from ckfunc.runtime.pool import HostPool
 
 IN_FORCE = isolation() if sys.platform == "linux" else Isolation()
 needs_files = pytest.mark.skipif(not IN_FORCE.files, reason="this kernel does not confine files")
@@ -232,8 +232,8 @@ def test_scripts_and_compiled_code_of_other_projects_are_out_of_reach(
           }});
         }}"""
 
-    async def run(owner: str | None, source: str, event: dict[str, Any]) -> tuple[Any, Hosts]:
-        hosts = Hosts(limits=Limits(), cache=cache, owner=owner)
+    async def run(owner: str | None, source: str, event: dict[str, Any]) -> tuple[Any, HostPool]:
+        hosts = HostPool(limits=Limits(), cache=cache, owner=owner)
         try:
             return await Bench(compiler, hosts).run(source, event), hosts
         finally:

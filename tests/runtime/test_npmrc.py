@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from ckfunc.runtime.npmrc import NpmrcProblem, npm_settings
+from ckfunc.runtime.policy import NpmrcProblem, npm_settings
 
 
 @pytest.fixture

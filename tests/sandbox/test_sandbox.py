@@ -305,22 +305,21 @@ def test_a_sandbox_that_was_not_entered_says_so(tools: Toolchain) -> None:
 
 def test_what_was_compiled_once_on_this_machine_needs_no_compiler(tmp_path: Path) -> None:
     from ckfunc.model.execution import Compiled, SyntaxProblem
-    from ckfunc.runtime.compiler import Compiler
-    from ckfunc.runtime.kept import KeptCompiler
+    from ckfunc.runtime.compiler import CachingCompiler, CompilerProcess
 
-    def none() -> Compiler:
+    def none() -> CompilerProcess:
         raise AssertionError("there is nothing to compile")
 
     source = ("handlers/x.ts", "const a: number = 1;")
-    with Compiler() as compiler:
-        (first,) = KeptCompiler(lambda: compiler, tmp_path).compile([source])
+    with CompilerProcess() as compiler:
+        (first,) = CachingCompiler(lambda: compiler, tmp_path).compile([source])
         assert isinstance(first, Compiled)
-        assert KeptCompiler(none, tmp_path).compile([source, source]) == (first, first)
+        assert CachingCompiler(none, tmp_path).compile([source, source]) == (first, first)
         (file,) = tmp_path.rglob("*.json")
         file.write_text("{")
-        assert KeptCompiler(lambda: compiler, tmp_path).compile([source]) == (first,)
-        assert KeptCompiler(none, tmp_path).compile([source]) == (first,)
-        broken = KeptCompiler(lambda: compiler, tmp_path)
+        assert CachingCompiler(lambda: compiler, tmp_path).compile([source]) == (first,)
+        assert CachingCompiler(none, tmp_path).compile([source]) == (first,)
+        broken = CachingCompiler(lambda: compiler, tmp_path)
         (problem,) = broken.compile([("x.ts", "let a b;")])
         assert isinstance(problem, SyntaxProblem)
         assert broken.compile([("x.ts", "let a b;")]) == (problem,)

@@ -9,7 +9,7 @@ from ckfunc.emulator.dispatch.dispatcher import Dispatcher
 from ckfunc.emulator.http.auth import Tokens
 from ckfunc.emulator.jobs.runner import Jobs
 from ckfunc.emulator.store.database import Database
-from ckfunc.runtime.pool import Hosts
+from ckfunc.runtime.pool import HostPool
 
 
 @dataclass(slots=True)
@@ -20,7 +20,7 @@ class Services:
     tokens: Tokens
     dispatch: Dispatcher
     jobs: Jobs
-    hosts: Hosts
+    hosts: HostPool
     data_dir: Path | None
     unwritable: str | None = None
     """Why nothing may be changed: requests that would are refused with this."""
