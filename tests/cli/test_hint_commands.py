@@ -18,6 +18,7 @@ from ckfunc.cli.output import completed
 ROOT = Path(package.__file__).parent
 
 RAISED_BY = {
+    "base/documents.py": ["api", "trigger"],
     "cases/writing.py": ["test add"],
     "cli/asking.py": ["api", "deploy", "rollback", "undo", "emulator import", "emulator reset"],
     "cli/caching.py": ["cache clean"],
@@ -36,9 +37,9 @@ RAISED_BY = {
     "cli/undoing.py": ["undo"],
     "cli/watching.py": ["watch", "dev"],
     "deploy/blame.py": ["versions"],
-    "deploy/guards.py": ["deploy", "watch"],
-    "deploy/saved.py": ["deploy"],
-    "deploy/undo.py": ["undo"],
+    "deploy/plan/checks.py": ["deploy", "watch"],
+    "deploy/plan/saved.py": ["deploy"],
+    "deploy/apply/undo.py": ["undo"],
     "emulator/emulator.py": ["emulator", "dev"],
     "manifest/definition.py": ["deploy", "rollback", "undo", "watch"],
     "replay/render.py": ["replay"],
