@@ -1,6 +1,6 @@
-"""The third floor's way to the Platform API: one client, one method per operation.
+"""Client of the Platform API.
 
-Importing this costs little: httpx is imported when a client is made.
+Importing this package is cheap: httpx is imported when a client is made.
 """
 
 from ckfunc.api.client import Client

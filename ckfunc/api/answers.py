@@ -1,4 +1,4 @@
-"""What an answer of the platform means: its JSON, or the sentence that says why there is none."""
+"""Responses of the platform as JSON, or as errors with a sentence and a hint."""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Which token goes with a request: one for all threads, renewed shortly before it ends or when it is refused."""
+"""OAuth2 access tokens, shared by all threads.
+
+A token is renewed shortly before it expires, or when the API refuses it.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Where the Platform API is and who calls it: addresses that are checked before a secret is sent to them."""
+"""Addresses and credentials of the Platform API.
+
+Addresses are checked before a secret is sent to them.
+"""
 
 from __future__ import annotations
 

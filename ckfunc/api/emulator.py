@@ -1,4 +1,4 @@
-"""What only an emulator can be asked: its health, what a run printed, to fire an event, to switch a function."""
+"""Client of the emulator's own controls."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How one request is carried through trouble that passes: sent, waited for, sent again, a limited number of times."""
+"""Requests with retries: each is sent a limited number of times."""
 
 from __future__ import annotations
 

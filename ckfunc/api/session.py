@@ -1,4 +1,4 @@
-"""How a request of the Platform API is made: with a token, in the dialect of the application, answer or error read."""
+"""Authorized requests in the dialect of the application."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How bytes get to the platform and back: httpx, with every error of its own turned into a sentence here."""
+"""HTTP with httpx, whose errors become sentences with hints."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""The ground floor: errors, time, files and secrets, from the standard library alone."""
+"""Foundations from the standard library alone: errors, time, files, text."""

@@ -1,4 +1,7 @@
-"""What time it is, and how to wait: passed in wherever time matters, so that tests need not wait."""
+"""Clocks and timestamps.
+
+A clock is passed in wherever time matters, so that tests need not wait.
+"""
 
 from __future__ import annotations
 

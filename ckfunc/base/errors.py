@@ -1,4 +1,4 @@
-"""Which failures ckfunc expects: each is one sentence, a hint, and an exit code."""
+"""Expected failures: one sentence, a hint, and an exit code each."""
 
 from __future__ import annotations
 

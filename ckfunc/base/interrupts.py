@@ -1,4 +1,7 @@
-"""Whether Ctrl-C was pressed: remembered, since what it raises may get lost in the middle of an import."""
+"""Reliable Ctrl-C.
+
+A KeyboardInterrupt may get lost in the middle of an import, so the signal is remembered.
+"""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Bundling: how a handler and the local files that it imports become the one script that is deployed."""
+"""Handlers bundled with the local files that they import."""

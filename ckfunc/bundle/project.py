@@ -1,4 +1,7 @@
-"""A project with its scripts as they are deployed: those that import local files bundled with them."""
+"""Projects with their scripts bundled as they are deployed.
+
+Only scripts that import local files are bundled.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The manifest: what `functions.yaml` and the files it names want, and how the file is added to."""
+"""The manifest: `functions.yaml` and the files that it names."""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""How single values of `functions.yaml` are set, added and removed, with no other byte of it changed."""
+"""Set, add and remove single values of `functions.yaml` in place.
+
+No other byte of the file changes.
+"""
 
 from __future__ import annotations
 

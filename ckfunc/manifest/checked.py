@@ -1,4 +1,4 @@
-"""What is left of a tree when everything that is wrong has been taken out: typed values, and where they stand."""
+"""Valid parts of a manifest, as typed values with their positions."""
 
 from __future__ import annotations
 

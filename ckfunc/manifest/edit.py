@@ -1,4 +1,7 @@
-"""How an entry is added to `functions.yaml`: as text put in at the right place, so that no other byte changes."""
+"""Add entries to `functions.yaml` in place.
+
+Text is inserted at the right place, so that no other byte changes.
+"""
 
 from __future__ import annotations
 

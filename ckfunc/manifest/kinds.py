@@ -1,4 +1,7 @@
-"""Which kinds of value a file of ours is described with: small data that a validator and an editor schema both read."""
+"""Kinds of values, for describing YAML files of ckfunc.
+
+Validator and editor schema both read these descriptions.
+"""
 
 from __future__ import annotations
 

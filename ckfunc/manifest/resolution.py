@@ -1,4 +1,4 @@
-"""What the values of a target come to: its environment and application, overrides applied and variables put in."""
+"""Environment and application of a target, with overrides and variables applied."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How editors check and complete a file of ours: its definition as a JSON Schema (draft 7)."""
+"""JSON Schema (draft 7) of YAML files, for editors."""
 
 from __future__ import annotations
 

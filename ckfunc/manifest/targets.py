@@ -1,4 +1,4 @@
-"""Which targets a manifest has, and which of them is meant."""
+"""Targets of a manifest, and the choice among them."""
 
 from __future__ import annotations
 

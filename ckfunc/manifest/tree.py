@@ -1,4 +1,7 @@
-"""Where everything in a YAML document stands: a tree of positioned nodes whose scalars keep their exact text."""
+"""YAML documents as trees of positioned nodes.
+
+Scalars keep their exact text.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whether a tree is what the definition asks for: every mistake at once, and whatever is right, typed."""
+"""Validation of a YAML tree: every mistake at once, valid values typed."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""The first floor: what ckfunc talks about, as frozen dataclasses without I/O."""
+"""Frozen dataclasses of the platform and of a project, without I/O."""

@@ -1,4 +1,4 @@
-"""What the runtime host is asked to run, and what comes of it."""
+"""Compiled scripts, their environment, and the outcome of a run."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a page of a list is."""
+"""Pages of lists, by offset and by cursor."""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""What the user wants to be deployed: the manifest of one target with every file read and every variable resolved."""
+"""A project as it is to be deployed to one target.
+
+Every file of the manifest is read and every variable resolved.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Which trigger types exist: the one table that the manifest, the emulator and the scaffolds read."""
+"""Trigger types, and the fields of their events.
+
+Manifest, emulator and scaffolds read this one table.
+"""
 
 from __future__ import annotations
 

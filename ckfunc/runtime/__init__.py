@@ -1,1 +1,1 @@
-"""How handlers run: in real Node, with their npm packages, one process per function."""
+"""Handlers in real Node, with their npm packages, one process per function."""

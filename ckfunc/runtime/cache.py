@@ -1,4 +1,4 @@
-"""The cache directory: what is in use, what is old, what is there, and how it is removed."""
+"""Contents and cleanup of the cache directory."""
 
 from __future__ import annotations
 

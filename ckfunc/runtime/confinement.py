@@ -1,8 +1,8 @@
-"""Confinement of handler processes by the Linux kernel: Landlock for files and signals, seccomp for sockets.
+"""Confinement of handler processes by the Linux kernel: Landlock and seccomp.
 
-Both restrict the thread that asks for them and whatever that thread starts. So Node is started by a thread that has
-restricted itself: no other thread is affected, and no program is needed in between. What a kernel or a container does
-not offer is left out; `isolation` says what is in force.
+Landlock restricts files and signals, seccomp sockets. Both restrict the calling thread and whatever that thread starts.
+So Node is started by a thread that has restricted itself: no other thread is affected, and no program is needed in
+between. What a kernel or a container does not offer is left out; `isolation` says what is in force.
 
 Sources: Documentation/userspace-api/landlock.rst and seccomp_filter.rst of Linux, with the headers that they name.
 """

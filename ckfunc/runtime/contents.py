@@ -1,4 +1,7 @@
-"""Check that an installation is complete, right after npm and each time before it is used."""
+"""Verify that an installation is complete.
+
+This is done right after npm and each time before the installation is used.
+"""
 
 from __future__ import annotations
 

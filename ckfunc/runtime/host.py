@@ -1,4 +1,4 @@
-"""How one Node process is driven: what it was told, what it answered, and why it ended."""
+"""One Node process: its requests, their results, and the reason for its end."""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""How bytes travel between ckfunc and a Node process: a socket pair where there is one, else its own pipes."""
+"""Byte streams between ckfunc and a Node process.
+
+They are a socket pair where the system has one, else the process's standard pipes.
+"""
 
 from __future__ import annotations
 

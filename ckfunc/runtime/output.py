@@ -1,4 +1,4 @@
-"""The console lines of a run, and what reaches descriptors 1 and 2 of its process past JavaScript."""
+"""Console lines of a run, and output written to descriptors 1 and 2."""
 
 from __future__ import annotations
 

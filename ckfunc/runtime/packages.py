@@ -1,4 +1,7 @@
-"""Wait for npm without blocking the event loop; a failure is not tried again right away."""
+"""Installed packages, for code in an event loop.
+
+Waiting for npm does not block the loop. A failed installation is not tried again right away.
+"""
 
 from __future__ import annotations
 

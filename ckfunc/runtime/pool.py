@@ -1,4 +1,7 @@
-"""Which process runs which handler: one per function, booted ahead, kept warm, replaced when broken or out of date."""
+"""Node processes for functions: one each, booted ahead and kept warm.
+
+A process is replaced when it is broken or out of date.
+"""
 
 from __future__ import annotations
 

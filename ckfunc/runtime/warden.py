@@ -1,4 +1,7 @@
-"""How child processes end when ckfunc does, even when it is killed: a tiny shell outlives it and kills what it left."""
+"""Cleanup of child processes when ckfunc ends, even when it is killed.
+
+A small shell outlives ckfunc and kills the processes that are left.
+"""
 
 from __future__ import annotations
 

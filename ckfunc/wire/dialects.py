@@ -1,7 +1,7 @@
-"""How field names are spelled: camelCase is the platform's /v1 dialect, snake_case its vendor media type's.
+"""Spellings of field names: camelCase for /v1, snake_case for the vendor's media type.
 
-Inside ckfunc a document is always in camelCase ("canonical"); it is respelled at the edge. Names inside user data are
-never touched.
+Inside ckfunc a document is always in camelCase ("canonical") and is converted at the edge. Names inside user data are
+never changed.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Jobs, to and from JSON, and the entries of the files that imports read."""
+"""Jobs and the entries of import files, to and from JSON."""
 
 from __future__ import annotations
 

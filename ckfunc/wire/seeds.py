@@ -1,4 +1,4 @@
-"""Seeds, from JSON (or from the same as YAML) and what became of them.
+"""Seeds from JSON or YAML.
 
     users:
       - {name: jane@example.com, displayName: Jane, isGuest: false, properties: {}}
