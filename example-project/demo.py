@@ -1,6 +1,6 @@
-"""Shows what ckfunc does, on a copy of this project: plan, deploy, run, logs, and a change while watching.
+"""A demonstration on a copy of this project: plan, deploy, run, logs, and a change while watching.
 
-Run it with `make demo`. It ends with an error when anything is not as promised.
+Run it with `make demo`. It fails if a result is not as expected.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ HERE = Path(__file__).resolve().parent
 START_SESSION = "user.attempted.start_session"
 SENT_MESSAGE = "user.sent.message"
 SESSION = {"username": "jane@example.com", "authParams": {"displayName": "Jane"}}
-PATIENCE_S = 120.0
-"""How long the slowest thing may take: the first installation of npm packages."""
+TIMEOUT_S = 120.0
+"""Time limit of the slowest step: the first installation of npm packages."""
 OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-"""The emulator is on this machine, whatever proxy the shell is set to."""
+"""The emulator is on this machine, so proxies of the shell do not apply."""
 
 
-class Broken(Exception):
-    """Something was not as promised."""
+class DemoFailed(Exception):
+    """A result was not as expected."""
 
 
 def main() -> int:
@@ -46,34 +46,34 @@ def main() -> int:
         try:
             deploy_and_run(project)
             change_while_watching(project)
-        except Broken as problem:
-            say(f"\nthe demo failed: {problem}", "31")
+        except DemoFailed as problem:
+            say(f"\nThe demo failed: {problem}", "31")
             return 1
-    say(f"\nAll as promised, in {time.monotonic() - began:.1f} s.", "32")
+    say(f"\nEverything worked, in {time.monotonic() - began:.1f} s.", "32")
     return 0
 
 
 def deploy_and_run(project: Path) -> None:
-    """Deploy to an emulator that runs inside each command, and run the functions there."""
-    say("# The example project, and an application that has no functions yet: what would a deploy change?")
+    """Deploy to an emulator that runs inside each command, and run the functions in it."""
+    say("# The application has no functions yet. Show what a deploy of the example project would change.")
     expect(ckfunc(project, "diff"), START_SESSION, SENT_MESSAGE, "user.received.notification", "OPENING_HOURS")
-    say("# Deploy it to the local emulator, which starts inside the command and keeps its data in .ckfunc/.")
+    say("# Deploy to the local emulator, which runs inside the command and stores its data in .ckfunc/.")
     ckfunc(project, "deploy")
     expect(ckfunc(project, "diff"), absent="+++")
     say("# A customer connects, twice. The handler runs in real Node and calls the emulated Platform API.")
     first = ckfunc(project, "trigger", START_SESSION, "--data", json.dumps(SESSION))
     expect(first, "welcome, jane@example.com", "allowed")
     expect(ckfunc(project, "trigger", START_SESSION, "--data", json.dumps(SESSION)), "welcome back, jane@example.com")
-    say("# She asks for a reminder: the answer takes an npm package, the environment and the init script.")
+    say("# She asks for a reminder. The answer uses an npm package, the environment and the init script.")
     asked = ckfunc(project, "trigger", SENT_MESSAGE, "--data", json.dumps(message("/remind 2h", channel_of(first))))
     expect(asked, "You will hear from us in 2 hours (Deskline, automatically)")
-    say("# Every run was kept, with what it wrote to the console. Her notification ran the third function.")
+    say("# The log has every run with its console output. The third function ran for her notification.")
     expect(ckfunc(project, "logs", "-n", "5"), "welcome, jane@example.com", "jane@example.com is notified by mail")
 
 
 def change_while_watching(project: Path) -> None:
-    """Change a handler under `ckfunc watch`, and time how long it takes until the new version answers."""
-    say("# Now with an emulator that stays, and a watch that deploys what changes.")
+    """Change a handler under `ckfunc watch`, and measure the time until the new version answers."""
+    say("# Now run an emulator in the background, and a watch that deploys every change.")
     with background(project, "emulator", "--port", "0") as emulator:
         url = emulator.wait_for(r"ready (http://\S+)")
         with background(project, "watch") as watch:
@@ -84,18 +84,18 @@ def change_while_watching(project: Path) -> None:
             took_s = edited(project, platform)
             watch.wait_for(r"updated")
             expect(ckfunc(project, *ask), "Monday to Friday", absent="Somebody is here")
-            say(f"# From saving the file to the first answer of the new version: {took_s * 1000:.0f} ms.")
+            say(f"# Time from saving the file to the first answer of the new version: {took_s * 1000:.0f} ms.")
             if took_s > 1.0:
-                raise Broken("the new version took longer than a second to answer")
+                raise DemoFailed("the new version took more than a second to answer")
 
 
 def edited(project: Path, platform: Platform) -> float:
-    """Edit a handler and return how long the new version took to answer, in seconds.
+    """Edit a handler and return the time until the new version answered, in seconds.
 
-    A machine that is busy with something else gets two more chances.
+    On a busy machine, it tries up to three times.
     """
     handler = project / "handlers" / "answer-message.ts"
-    before, took_s = "Somebody is here", PATIENCE_S
+    before, took_s = "Somebody is here", TIMEOUT_S
     for after in ("We are here", "You reach us", "Ring the bell"):
         version = platform.version_of(SENT_MESSAGE)
         source = handler.read_text(encoding="utf-8")
@@ -103,8 +103,8 @@ def edited(project: Path, platform: Platform) -> float:
         began = time.monotonic()
         handler.write_text(source.replace(before, after), encoding="utf-8", newline="\n")
         while platform.version_of(SENT_MESSAGE) == version:
-            if time.monotonic() - began > PATIENCE_S:
-                raise Broken("the change was never deployed")
+            if time.monotonic() - began > TIMEOUT_S:
+                raise DemoFailed("the change was never deployed")
             time.sleep(0.005)
         expect(platform.fire(SENT_MESSAGE, message("/hours", 1)), after)
         took_s = time.monotonic() - began
@@ -115,7 +115,7 @@ def edited(project: Path, platform: Platform) -> float:
 
 
 def message(text: str, channel: int) -> dict[str, object]:
-    """Return the event of a message of Jane's."""
+    """Return the event of a message from Jane."""
     return {
         "user": {"id": 1, "name": "jane@example.com"},
         "channel": {"id": channel, "name": "support"},
@@ -124,15 +124,15 @@ def message(text: str, channel: int) -> dict[str, object]:
 
 
 def channel_of(output: str) -> int:
-    """Return the channel that the first handler says it uses."""
+    """Return the channel in the first handler's result."""
     found = re.search(r"channel\W+(\d+)", output)
     if found is None:
-        raise Broken("the handler did not tell its channel")
+        raise DemoFailed("the handler's result has no channel")
     return int(found[1])
 
 
 def ckfunc(project: Path, *args: str) -> str:
-    """Run a command of ckfunc in the project, show it like a shell session does, and return what it printed."""
+    """Run a ckfunc command in the project, show it as in a shell session, and return its output."""
     say("$ ckfunc " + " ".join(map(quoted, args)), "1")
     done = subprocess.run(
         command(*args),
@@ -141,18 +141,18 @@ def ckfunc(project: Path, *args: str) -> str:
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
-        timeout=PATIENCE_S,
+        timeout=TIMEOUT_S,
         check=False,
     )
     output = done.stdout.decode("utf-8", "replace")
     show(output)
     if done.returncode != 0:
-        raise Broken(f"`ckfunc {args[0]}` ended with exit code {done.returncode}")
+        raise DemoFailed(f"`ckfunc {args[0]}` failed with exit code {done.returncode}")
     return plain(output)
 
 
 class Background:
-    """A command that runs beside the others; what it prints is shown with its name in front."""
+    """A command that runs in the background; its output is shown with its name as a prefix."""
 
     def __init__(self, project: Path, *args: str) -> None:
         say("$ ckfunc " + " ".join(args) + " &", "1")
@@ -171,8 +171,8 @@ class Background:
         self._reader.start()
 
     def wait_for(self, pattern: str) -> str:
-        """Wait for a line that `pattern` is found in; return its first group, or the line."""
-        until = time.monotonic() + PATIENCE_S
+        """Wait for a line that matches `pattern`; return its first group, or the line."""
+        until = time.monotonic() + TIMEOUT_S
         with self._news:
             while True:
                 ended = not self._reader.is_alive()
@@ -180,11 +180,11 @@ class Background:
                     if found := re.search(pattern, line):
                         return found[1] if found.groups() else line
                 if ended or time.monotonic() > until:
-                    raise Broken(f"`ckfunc {self._name}` never said {pattern!r}")
+                    raise DemoFailed(f"`ckfunc {self._name}` never printed {pattern!r}")
                 self._news.wait(0.2)
 
     def close(self) -> None:
-        """End the command as Ctrl-C would, and wait for it."""
+        """Stop the command and wait for it to end."""
         if self._process.poll() is None:
             self._process.terminate()
             try:
@@ -209,7 +209,7 @@ class Background:
 
 @contextlib.contextmanager
 def background(project: Path, *args: str) -> Iterator[Background]:
-    """Run a command beside the others, and end it whatever happens."""
+    """Run a command in the background, and always stop it at the end."""
     running = Background(project, *args)
     try:
         yield running
@@ -218,7 +218,7 @@ def background(project: Path, *args: str) -> Iterator[Background]:
 
 
 class Platform:
-    """The emulator over HTTP, for what is timed: without the start of a process."""
+    """The emulator over HTTP, for measurements without the start of a process."""
 
     def __init__(self, url: str) -> None:
         self._url = url
@@ -240,19 +240,19 @@ class Platform:
     def _send(self, path: str, body: bytes | None, headers: dict[str, str]) -> Any:
         request = urllib.request.Request(self._url + path, body, headers)
         try:
-            with OPENER.open(request, timeout=PATIENCE_S) as answer:
+            with OPENER.open(request, timeout=TIMEOUT_S) as answer:
                 return json.load(answer)
         except urllib.error.URLError as problem:
-            raise Broken(f"the emulator did not answer: {problem}") from None
+            raise DemoFailed(f"the emulator did not answer: {problem}") from None
 
 
 def expect(output: str, *wanted: str, absent: str | None = None) -> None:
-    """Break off when the output lacks what was promised."""
+    """Raise DemoFailed unless the output contains every `wanted` text and not `absent`."""
     for text in wanted:
         if text not in output:
-            raise Broken(f"{text!r} is missing above")
+            raise DemoFailed(f"{text!r} is missing above")
     if absent is not None and absent in output:
-        raise Broken(f"{absent!r} should not be there")
+        raise DemoFailed(f"{absent!r} should not be there")
 
 
 def command(*args: str) -> list[str]:
@@ -261,38 +261,38 @@ def command(*args: str) -> list[str]:
 
 
 def environment() -> dict[str, str]:
-    """Return the environment of the commands: no credentials, and what they say in the order in which they say it."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("CHATKITTY_")}
-    kept |= {"PYTHONUNBUFFERED": "1", "PYTHONIOENCODING": "utf-8"}
-    return kept | {"FORCE_COLOR": "1"} if coloured() else kept
+    """Return the environment of the commands: without credentials, and with unbuffered output."""
+    environ = {name: value for name, value in os.environ.items() if not name.startswith("CHATKITTY_")}
+    environ |= {"PYTHONUNBUFFERED": "1", "PYTHONIOENCODING": "utf-8"}
+    return environ | {"FORCE_COLOR": "1"} if colored() else environ
 
 
-def coloured() -> bool:
-    """Tell whether the demonstration itself is shown in colour."""
+def colored() -> bool:
+    """Return whether the demonstration prints in color."""
     return sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
 
 
 def say(text: str, style: str = "2") -> None:
-    """Print what is not a command's own output."""
+    """Print a line of the demonstration itself."""
     if text.startswith("#"):
         text = f"\n{text}"
-    show(f"\x1b[{style}m{text}\x1b[0m\n" if coloured() else f"{text}\n")
+    show(f"\x1b[{style}m{text}\x1b[0m\n" if colored() else f"{text}\n")
 
 
 def show(text: str) -> None:
-    """Print text at once, whatever the terminal can show."""
+    """Print text immediately, and replace characters that the terminal cannot show."""
     encoding = sys.stdout.encoding or "ascii"
     sys.stdout.write(text.encode(encoding, "replace").decode(encoding))
     sys.stdout.flush()
 
 
 def plain(text: str) -> str:
-    """Return text without its colours."""
+    """Return text without color codes."""
     return re.sub(r"\x1b\[[0-9;]*[A-Za-z]", "", text)
 
 
 def quoted(arg: str) -> str:
-    """Return an argument as it is typed in a shell."""
+    """Return an argument quoted for a shell."""
     return f"'{arg}'" if re.search(r"[\s{}\"]", arg) else arg
 
 

@@ -341,7 +341,7 @@ def _places(root: Path, path: str) -> Iterator[Path]:
 
 
 EXAMPLE_NAME = ".env.example"
-_HEAD = "# Copy to .env (for every target) or .env.TARGET (for one). Neither belongs in git.\n"
+_HEAD = "# Copy this file to .env (for all targets) or .env.TARGET (for one target). Do not commit those files.\n"
 
 
 def missing_example(root: Path) -> str | None:

@@ -9,7 +9,7 @@ async function handleEvent(event: UserSentMessageEvent, context: Context) {
   const text = answer(message.body.trim());
   if (text === null) return { answered: false };
 
-  // Without a `user` it is the system that speaks: its messages do not run this function again.
+  // A message without a `user` is a system message. It does not run this function again.
   const body = signed(text);
   await context.ChatKitty.Channels.sendChannelMessage(channel.id, { type: "TEXT", body });
 
@@ -27,7 +27,7 @@ function answer(text: string): string | null {
     case "/hours":
       return `Somebody is here ${desk.openingHours}`;
     case "/remind": {
-      // Whatever else than such a text somebody writes becomes undefined.
+      // Any other text becomes undefined.
       const delay: number | undefined = ms(words.join(" ") as "2h");
       return delay === undefined ? "Try /remind 2h" : `You will hear from us in ${ms(delay, { long: true })}`;
     }

@@ -1,4 +1,4 @@
-// user.received.notification: says who was notified, and how.
+// user.received.notification: logs who was notified, and how.
 async function handleEvent(event: UserReceivedNotificationEvent, context: Context) {
   const { user, notification, userHasActiveSession } = event;
   const how = userHasActiveSession ? "in the app" : "by mail";

@@ -1,7 +1,7 @@
 // user.attempted.start_session: a client connects. A throw denies the session.
 //
-// This one is written with the older API of the context, whose names the API document's own handlers use:
-// `getUserExists` is `checkUserExists` now. See answer-message.ts for `context.ChatKitty`.
+// This handler uses the older API of the context, as the handlers in the API's documentation do: `getUserExists` is now
+// `checkUserExists`. See answer-message.ts for `context.ChatKitty`.
 async function handleEvent(event: UserAttemptedStartSessionEvent, context: Context) {
   const { username, authParams } = event;
   const { staffCode } = authParams;
@@ -13,7 +13,7 @@ async function handleEvent(event: UserAttemptedStartSessionEvent, context: Conte
   const users = context.getUserApi();
   const channels = context.getChannelApi();
 
-  // A public channel of the same name is not made twice: the one that exists is returned.
+  // If a public channel of this name exists, it is returned.
   const { data: channel } = await channels.createChannel({
     type: "PUBLIC",
     name: process.env.DESK_CHANNEL,
