@@ -10,34 +10,27 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from ckfunc.emulator.dispatch.recording import Asked, Calls
-from ckfunc.emulator.http.calls import Call
-from ckfunc.emulator.http.guards import check_host, check_origin
-from ckfunc.emulator.http.negotiation import answer_format
-from ckfunc.emulator.http.problems import Broken, Problem, Refused, Unstorable
-from ckfunc.emulator.http.replies import Reply
-from ckfunc.emulator.http.routing import MEBIBYTE, Access, Route, Router, segments_of
+from ckfunc.emulator.http.auth import check_host, check_origin
+from ckfunc.emulator.http.bodies import MEBIBYTE
+from ckfunc.emulator.http.calls import Call, Reply
+from ckfunc.emulator.http.problems import Broken, HttpProblem, Refused, Unstorable
+from ckfunc.emulator.http.routing import Access, Route, Router, answer_format, segments_of
 from ckfunc.emulator.resources import (
     application,
     channels,
-    clients,
     controls,
-    description,
     files,
     functions,
     jobs,
     memberships,
     messages,
-    notifications,
-    receipts,
+    openapi,
     runtime,
-    seeds,
     sessions,
     threads,
-    token,
-    user_secrets,
     users,
 )
-from ckfunc.emulator.resources.services import Services
+from ckfunc.emulator.services import Services
 from ckfunc.emulator.store.application import APPLICATION_ID
 from ckfunc.emulator.store.trouble import damage, misread, trouble_with
 from ckfunc.wire.dialects import JSON, Dialect, spelled
@@ -45,28 +38,22 @@ from ckfunc.wire.links import Links
 from ckfunc.wire.reading import Malformed
 
 _OPERATIONS: tuple[Route, ...] = (
-    *token.ROUTES,
     *application.ROUTES,
     *runtime.ROUTES,
     *functions.ROUTES,
     *controls.ROUTES,
-    *seeds.ROUTES,
     *users.ROUTES,
     *channels.ROUTES,
     *memberships.ROUTES,
     *messages.ROUTES,
     *threads.ROUTES,
-    *receipts.ROUTES,
-    *notifications.ROUTES,
     *files.ROUTES,
     *sessions.ROUTES,
     *jobs.ROUTES,
-    *user_secrets.ROUTES,
-    *clients.ROUTES,
 )
 """Every operation and control of the emulator: a family adds its ROUTES here."""
 
-ROUTES: tuple[Route, ...] = (*_OPERATIONS, *description.routes(_OPERATIONS))
+ROUTES: tuple[Route, ...] = (*_OPERATIONS, *openapi.routes(_OPERATIONS))
 """Those, and what describes them."""
 
 Receive = Callable[[], Awaitable[Mapping[str, Any]]]
@@ -107,7 +94,7 @@ class AsgiApp:
             if caller is not None and not own:
                 noted = self._note(caller, scope, headers, segments)
             reply = await self._answer(scope, headers, segments, receive, caller, noted)
-        except Problem as problem:
+        except HttpProblem as problem:
             reply = self._problem_reply(problem)
             media_type = JSON
         except sqlite3.DatabaseError as error:
@@ -172,12 +159,12 @@ class AsgiApp:
             return await made if inspect.isawaitable(made) else made
         except Malformed as error:
             raise self._failed(error, "") if misread(error) else Refused(str(error)) from None
-        except Problem:
+        except HttpProblem:
             raise
         except Exception as error:
             raise self._failed(error, f"{call.method} {call.path}") from None
 
-    def _failed(self, error: Exception, what: str) -> Problem:
+    def _failed(self, error: Exception, what: str) -> HttpProblem:
         """Return the answer for what was not expected: the database's state, or a mistake of ours."""
         trouble = trouble_with(self._services.database.path, error)
         if trouble is None and misread(error):
@@ -188,7 +175,7 @@ class AsgiApp:
         return Broken(f"{type(error).__name__}: {error}")
 
     @staticmethod
-    def _problem_reply(problem: Problem) -> Reply:
+    def _problem_reply(problem: HttpProblem) -> Reply:
         return Reply(problem.document(), problem.status, problem.headers)
 
     async def _send(self, reply: Reply, dialect: Dialect, media_type: str, head: bool, send: Send) -> None:

@@ -19,17 +19,16 @@ from typing import TYPE_CHECKING, Self, TypeVar
 
 from ckfunc.base.errors import Busy, SystemRefusal
 from ckfunc.emulator.data_directory import owned, remove_address, write_address
-from ckfunc.emulator.http.auth import DEFAULT_LIFETIME_S
-from ckfunc.emulator.http.guards import is_loopback
+from ckfunc.emulator.http.auth import DEFAULT_LIFETIME_S, is_loopback
 from ckfunc.model.execution import HandlerError, Limits
 from ckfunc.model.function import KEPT_INVOCATIONS
 from ckfunc.model.job import Seed
 from ckfunc.runtime.policy import Policy, no_policy
 
 if TYPE_CHECKING:
-    from ckfunc.emulator.dispatch.scripts import Compiler
-    from ckfunc.emulator.resources.services import Services
+    from ckfunc.emulator.dispatch.runtimes import ScriptCompiler
     from ckfunc.emulator.server import HttpServer
+    from ckfunc.emulator.services import Services
     from ckfunc.model.execution import Environment
     from ckfunc.runtime.pool import HostPool
 
@@ -71,7 +70,7 @@ class Emulator:
         copy_of: Path | None = None,
         unwritable: str | None = None,
         keep_invocations: int = KEPT_INVOCATIONS,
-        compiler: Compiler | None = None,
+        compiler: ScriptCompiler | None = None,
         spares: bool = True,
         inspect_port: int | None = None,
         ahead: Callable[[str], Environment | HandlerError] | None = None,

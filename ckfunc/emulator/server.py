@@ -13,7 +13,7 @@ import uvicorn
 from httptools import HttpParserError
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
-from ckfunc.emulator.http.problems import Problem, Refused
+from ckfunc.emulator.http.problems import HttpProblem, Refused
 
 MOST_TARGET_BYTES = 64 * 1024
 """The longest path with its query."""
@@ -42,25 +42,25 @@ _GRACE_S = 1.0
 _LOOK_S = 0.002
 
 
-class TargetTooLong(Problem):
+class TargetTooLong(HttpProblem):
     """414: the path with its query is too long."""
 
     status = 414
 
 
-class HeadTooLarge(Problem):
+class HeadTooLarge(HttpProblem):
     """431: the headers are too large, or too many."""
 
     status = 431
 
 
-class TooSlow(Problem):
+class TooSlow(HttpProblem):
     """408: the rest of the request did not arrive in time."""
 
     status = 408
 
 
-class TooManyConnections(Problem):
+class TooManyConnections(HttpProblem):
     """503: every connection that the emulator allows is in use."""
 
     status = 503
@@ -94,7 +94,7 @@ class LimitedConnection(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
         """Begin to serve a connection. If there are too many, the one that was idle for the longest is closed."""
-        self._refusal: Problem | None = None
+        self._refusal: HttpProblem | None = None
         self._discarded_bytes: int | None = None
         self._unparsed = b""
         self._in_head = self._in_body = self._asked = False
@@ -177,7 +177,7 @@ class LimitedConnection(HttpToolsProtocol):
         elif self._in_body and in_body and self._framed_bytes - 2 * self._body_bytes > MOST_FRAMING_BYTES:
             self.refuse(Refused("the chunks of the body are too small, or their extensions and trailers too long"))
 
-    def _too_large(self) -> Problem:
+    def _too_large(self) -> HttpProblem:
         if len(self.headers) > MOST_HEADERS:
             return HeadTooLarge(f"the request has more than {MOST_HEADERS} headers")
         return HeadTooLarge(f"the headers of the request are larger than {MOST_HEADER_BYTES // 1024} KiB")
@@ -217,7 +217,7 @@ class LimitedConnection(HttpToolsProtocol):
         self._in_body = False
         super().on_message_complete()
 
-    def _stop(self, problem: Problem) -> None:
+    def _stop(self, problem: HttpProblem) -> None:
         """Refuse what is being parsed. Raises HttpParserError, which ends the parser."""
         self._refusal = problem
         raise HttpParserError(problem.explanation)
@@ -226,7 +226,7 @@ class LimitedConnection(HttpToolsProtocol):
         """Answer what is no HTTP, or was stopped."""
         self.refuse(self._refusal or Refused("the request is not valid HTTP/1.1"))
 
-    def refuse(self, problem: Problem) -> None:
+    def refuse(self, problem: HttpProblem) -> None:
         """Answer with a problem, unless an earlier answer is under way, and close the connection.
 
         What the client is still sending is read and dropped for a moment: a connection that is reset takes the answer

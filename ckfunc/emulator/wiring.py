@@ -10,11 +10,11 @@ from ckfunc.base.clock import SystemClock
 from ckfunc.emulator.asgi import AsgiApp
 from ckfunc.emulator.data_directory import DATABASE
 from ckfunc.emulator.dispatch.dispatcher import STOPPED, Dispatcher
-from ckfunc.emulator.dispatch.scripts import Compiler
+from ckfunc.emulator.dispatch.runtimes import ScriptCompiler
 from ckfunc.emulator.http.auth import Tokens
 from ckfunc.emulator.jobs import runner
-from ckfunc.emulator.resources.services import Services
 from ckfunc.emulator.server import HttpServer
+from ckfunc.emulator.services import Services
 from ckfunc.emulator.store import application, invocations, jobs, runtime, seeds, sessions, staging, steps
 from ckfunc.emulator.store.database import Database, copied, open_database
 from ckfunc.emulator.store.schema import MIGRATIONS, SCHEMA
@@ -30,7 +30,7 @@ def open_services(
     *,
     url: str,
     hosts: HostPool,
-    compiler: Compiler | None,
+    compiler: ScriptCompiler | None,
     token_lifetime_s: float,
     seed: Seed | None,
     copy_of: Path | None,

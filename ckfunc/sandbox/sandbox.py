@@ -242,8 +242,7 @@ class Sandbox:
 
     def _environment_at(self, url: str) -> Environment | HandlerError:
         """Return the environment of handlers in a sandbox at this URL, or the reason why none can run."""
-        from ckfunc.emulator.dispatch.runtimes import environment_of, users_own_environment
-        from ckfunc.emulator.dispatch.scripts import syntax_error
+        from ckfunc.emulator.dispatch.runtimes import environment_of, syntax_error, users_own_environment
         from ckfunc.emulator.store.runtime import StoredRuntime
 
         given, wanted = self._scripts, self._conditions

@@ -6,9 +6,9 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from ckfunc.emulator.dispatch import runtimes
-from ckfunc.emulator.dispatch.scripts import syntax_error
-from ckfunc.emulator.dispatch.sessions import START_SESSION, attempt_start_session
-from ckfunc.emulator.resources.services import Services
+from ckfunc.emulator.dispatch.events import START_SESSION, attempt_start_session
+from ckfunc.emulator.dispatch.runtimes import syntax_error
+from ckfunc.emulator.services import Services
 from ckfunc.emulator.store import functions, runtime, seeds
 from ckfunc.model.execution import Compiled, Environment, HandlerError, HandlerVersion, Steady, SyntaxProblem
 from ckfunc.model.function import ConsoleLine, NewFunction

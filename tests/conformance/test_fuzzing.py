@@ -17,7 +17,7 @@ from schemathesis import GenerationMode
 from schemathesis.checks import CHECKS, load_all_checks
 
 from ckfunc.emulator.asgi import ROUTES
-from ckfunc.emulator.description.openapi import document, operation_id
+from ckfunc.emulator.resources.openapi import document, operation_id
 from ckfunc.wire.contract import Operation, operations
 from ckfunc.wire.dialects import Dialect
 

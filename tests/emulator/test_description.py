@@ -16,9 +16,8 @@ from support.calls import function
 from support.npm_packages import locked_packages
 
 from ckfunc.emulator.asgi import ROUTES
-from ckfunc.emulator.description.controls import control_operations, control_schemas
-from ckfunc.emulator.description.openapi import document, operation_id
 from ckfunc.emulator.http.routing import Access
+from ckfunc.emulator.resources.openapi import control_operations, control_schemas, document, operation_id
 from ckfunc.runtime.node import node_executable
 from ckfunc.wire.contract import Operation, operations, schemas
 from ckfunc.wire.dialects import snake

@@ -9,9 +9,9 @@ from support.loopback import http_client
 
 from ckfunc.base.files import cache_dir
 from ckfunc.emulator.emulator import Emulator
+from ckfunc.emulator.http.bodies import FILE_BYTES, safe_name, safe_type
 from ckfunc.emulator.http.multipart import split
 from ckfunc.emulator.http.problems import Refused
-from ckfunc.emulator.http.uploads import FILE_BYTES, safe_name, safe_type
 
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(range(256)) * 8 + b"\r\n--not a boundary\r\n"
 

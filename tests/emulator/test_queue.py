@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from ckfunc.base.errors import NodeMissing
-from ckfunc.emulator.dispatch.depth import Depths
 from ckfunc.emulator.dispatch.dispatcher import MOST_AT_ONCE, Dispatcher
+from ckfunc.emulator.dispatch.recording import Depths
 from ckfunc.emulator.http.auth import Tokens
 from ckfunc.emulator.http.problems import Unauthorized
 from ckfunc.emulator.store import application, functions, invocations, runtime

@@ -12,10 +12,14 @@ from typing import Any, Protocol, TypeVar
 
 from ckfunc.base.errors import CkfuncError
 from ckfunc.emulator.dispatch import runtimes
-from ckfunc.emulator.dispatch.depth import DEEPEST, Depths
-from ckfunc.emulator.dispatch.endings import Endings
-from ckfunc.emulator.dispatch.recording import Recorder
-from ckfunc.emulator.dispatch.scripts import INITIALIZATION_SCRIPT, Compiler, compiled, handler_name, syntax_error
+from ckfunc.emulator.dispatch.recording import DEEPEST, Depths, EndWriter, Recorder
+from ckfunc.emulator.dispatch.runtimes import (
+    INITIALIZATION_SCRIPT,
+    ScriptCompiler,
+    compiled,
+    handler_name,
+    syntax_error,
+)
 from ckfunc.emulator.store import functions, invocations
 from ckfunc.emulator.store import runtime as stored_runtime
 from ckfunc.emulator.store.database import Database
@@ -37,7 +41,7 @@ T = TypeVar("T")
 _LOG = logging.getLogger("ckfunc.emulator")
 
 
-class Hosts(Protocol):
+class HandlerHosts(Protocol):
     """What runs handlers; see `ckfunc.runtime`."""
 
     async def invoke(
@@ -57,7 +61,7 @@ class Hosts(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Run:
+class FinishedRun:
     """A run that has ended."""
 
     invocation: Invocation
@@ -88,8 +92,8 @@ class Dispatcher:
         self,
         database: Database,
         *,
-        hosts: Hosts,
-        compiler: Compiler,
+        hosts: HandlerHosts,
+        compiler: ScriptCompiler,
         base_url: str,
         on_event: Callable[[str], None] | None = None,
         most_waiting: int = MOST_WAITING,
@@ -109,7 +113,7 @@ class Dispatcher:
         self._ended = 0
         self._pruning: asyncio.Task[None] | None = None
         self._depths = Depths()
-        self._endings = Endings(database, self.recorder, self._on_event)
+        self._endings = EndWriter(database, self.recorder, self._on_event)
         self._tasks: set[asyncio.Task[Any]] = set()
         self._slots = asyncio.Semaphore(MOST_AT_ONCE)
         self._warm: set[int] = set()
@@ -142,7 +146,7 @@ class Dispatcher:
         caller: int | None = None,
         on_console: Callable[[ConsoleLine], None] | None = None,
         steady: Steady | None = None,
-    ) -> Run | None:
+    ) -> FinishedRun | None:
         """Run the function of this type and wait for its end; None when no function would run.
 
         `on_console` gets each line as it is written. `steady` is for runs in an environment that is steady.
@@ -155,7 +159,7 @@ class Dispatcher:
         invocation = replace(started.invocation, status=outcome.status, result=result)
         calls = self.recorder.shown(invocation.id)
         detail = InvocationDetail(invocation.id, outcome.console, outcome.duration_ms, *calls)
-        return Run(invocation, detail, outcome)
+        return FinishedRun(invocation, detail, outcome)
 
     def so_far(self, invocation_id: int) -> InvocationDetail | None:
         """Return what a run has done so far, or None when it is not under way."""

@@ -1,11 +1,11 @@
-"""Which requests to the platform a run's handler sent: noted while they are answered, and kept with the run."""
+"""Records of runs: their API requests, depths and results."""
 
 from __future__ import annotations
 
 import hashlib
 import sqlite3
 from collections import deque
-from collections.abc import Container
+from collections.abc import Callable, Container
 from contextlib import suppress
 from typing import Any
 
@@ -14,6 +14,7 @@ from ckfunc.emulator.http.multipart import Part
 from ckfunc.emulator.http.problems import Refused
 from ckfunc.emulator.store import invocations
 from ckfunc.emulator.store.database import Database
+from ckfunc.model.execution import Outcome
 from ckfunc.model.function import ApiCall
 
 MOST_CALLS = 200
@@ -178,3 +179,53 @@ def _field(part: Part) -> Any:
 
 def _is_number(text: str) -> bool:
     return text.isascii() and text.isdecimal() and len(text) < 19
+
+
+DEEPEST = 16
+"""A chain this long is a loop: a handler that answers each message with a message of its own, say."""
+
+_MOST_REMEMBERED = 20_000
+
+
+class Depths:
+    """Remembers how deep the latest runs were."""
+
+    def __init__(self) -> None:
+        self._of: dict[int, int] = {}
+
+    def below(self, caller: int | None) -> int:
+        """Return the depth of an event that run `caller` (None: a client) caused; a client's is 0."""
+        return 0 if caller is None else 1 + self._of.get(caller, 0)
+
+    def note(self, invocation_id: int, depth: int) -> None:
+        """Remember a run's depth; a call of its handler may come after its end."""
+        self._of[invocation_id] = depth
+        if len(self._of) > _MOST_REMEMBERED:
+            del self._of[next(iter(self._of))]
+
+
+class EndWriter:
+    """Stores what became of runs. `on_event` is told when that fails."""
+
+    def __init__(self, database: Database, recorder: Recorder, on_event: Callable[[str], None]) -> None:
+        self._database = database
+        self._recorder = recorder
+        self._on_event = on_event
+        self._waiting: dict[int, Outcome] = {}
+
+    def store(self, invocation_id: int, outcome: Outcome) -> None:
+        """Note what a run came to, now or as soon as the database takes it. Never raises for a full disk."""
+        self._waiting[invocation_id] = outcome
+        self.catch_up()
+
+    def catch_up(self) -> None:
+        """Store what could not be stored before."""
+        while self._waiting:
+            invocation_id, outcome = next(iter(self._waiting.items()))
+            try:
+                invocations.end(self._database, invocation_id, outcome, *self._recorder.shown(invocation_id))
+            except sqlite3.DatabaseError as error:
+                self._on_event(f"the end of run {invocation_id} cannot be stored yet: {error}")
+                return
+            del self._waiting[invocation_id]
+            self._recorder.end(invocation_id)

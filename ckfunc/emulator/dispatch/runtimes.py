@@ -1,16 +1,22 @@
-"""The runtime that handlers run in: what its users have set, and what the platform adds."""
+"""The runtime that handlers run in, and their compiled scripts.
+
+A runtime is what its users have set and what the platform adds.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import asyncio
+from collections.abc import Mapping, Sequence
+from typing import Protocol
 
+from ckfunc.base.text import digest
 from ckfunc.emulator.http.auth import CLIENT_ID, CLIENT_SECRET
 from ckfunc.emulator.store import runtime
 from ckfunc.emulator.store.application import APPLICATION_ID
 from ckfunc.emulator.store.database import Database
 from ckfunc.emulator.store.runtime import StoredRuntime
 from ckfunc.model.application import DEFAULT_PACKAGES, PLATFORM_PREFIX, Dependency, Runtime
-from ckfunc.model.execution import ApiAccess, Compiled, Environment
+from ckfunc.model.execution import ApiAccess, Compiled, Environment, HandlerError, SyntaxProblem
 from ckfunc.wire.applications import own
 
 RUNTIME_ID = 1
@@ -65,3 +71,36 @@ def users_own_dependencies(dependencies: tuple[Dependency, ...]) -> dict[str, st
 def users_own_environment(environment: Mapping[str, str]) -> dict[str, str]:
     """Return what a map of variables sets: everything but the platform's own."""
     return {name: value for name, value in environment.items() if not name.startswith(PLATFORM_PREFIX)}
+
+
+INITIALIZATION_SCRIPT = "initialization-script.ts"
+
+
+class ScriptCompiler(Protocol):
+    """What compiles TypeScript; see `ckfunc.runtime`."""
+
+    def compile(self, scripts: Sequence[tuple[str, str]], /) -> tuple[Compiled | SyntaxProblem, ...]:
+        """Compile named sources, in order. Raises CkfuncError when there is no Node."""
+
+
+def handler_name(trigger_type: str, version_number: int) -> str:
+    """Return the file name that a version's stack traces show."""
+    return f"{trigger_type}@{version_number}.ts"
+
+
+async def compiled(database: Database, compiler: ScriptCompiler, name: str, source: str) -> Compiled | SyntaxProblem:
+    """Return a script compiled, from the database if it was compiled before. Raises CkfuncError without Node."""
+    source_digest = digest(source)
+    kept = runtime.find_compiled(database, name, source_digest)
+    if kept is not None:
+        return kept
+    (result,) = await asyncio.to_thread(compiler.compile, [(name, source)])
+    runtime.store_compiled(database, source_digest, result)
+    return result
+
+
+def syntax_error(problem: SyntaxProblem) -> HandlerError:
+    """Return why a run of a script fails that does not parse, or lacks what it needs."""
+    where = f"{problem.name}:{problem.line}:{problem.column}"
+    message = f"{problem.message} ({where})"
+    return HandlerError(problem.kind, message, f"{problem.kind}: {problem.message}\n    at {where}")

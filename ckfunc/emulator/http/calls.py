@@ -10,6 +10,7 @@ from urllib.parse import parse_qsl
 from ckfunc.emulator.http import bodies
 from ckfunc.emulator.http.multipart import Part
 from ckfunc.emulator.http.problems import Refused
+from ckfunc.emulator.store.files import StoredFile
 from ckfunc.wire.links import Links
 
 _LARGEST_ID = 2**63 - 1
@@ -101,6 +102,21 @@ class Call:
         """Whether the body was sent as a multipart form."""
         return self.headers.get("content-type", "").lower().lstrip().startswith("multipart/form-data")
 
+    def upload(self) -> StoredFile:
+        """Return the file of a form with nothing but the field `file`. Raises Refused."""
+        return bodies.uploaded_file(self.multipart())
+
     def multipart(self) -> dict[str, Part]:
         """Return the parts of a multipart form by name. Raises Refused."""
         return bodies.read_multipart(self.body, self.headers.get("content-type"))
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """An answer: a `document` in canonical spelling (None: no body), or `content` with its own `content_type`."""
+
+    document: Any = None
+    status: int = 200
+    headers: Mapping[str, str] = field(default_factory=dict)
+    content: bytes | None = None
+    content_type: str | None = None

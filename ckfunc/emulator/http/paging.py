@@ -1,18 +1,30 @@
-"""`page`, `size` and `sort` of an offset list.
+"""Paging, sorting and filtering of lists.
 
-The platform runs on Spring, which refuses no number here. A size below 1, or that is no number, is the default size,
-and one that is too large the largest; a page that is no number is the first. Source: Spring Data's
-PageableHandlerMethodArgumentResolver. A `sort` by an unknown property is refused.
+Offset lists take `page`, `size` and `sort`. The platform runs on Spring, which refuses no number here. A size below 1,
+or that is no number, is the default size, and one that is too large the largest; a page that is no number is the first.
+Source: Spring Data's PageableHandlerMethodArgumentResolver. A `sort` by an unknown property is refused.
+
+Cursor lists take `start`, `next`, `size` and `relation`.
+
+The platform documents that lists can be filtered by custom `properties`, and no format. Accepted here are `key:value`,
+where the value is compared as text or as JSON (`level:3` finds 3 and "3"), and a JSON object that the properties must
+contain (`{"level": 3}`). Several `properties` must all match.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
+from typing import Any
 
-from ckfunc.emulator.http.calls import Call, whole_number
+from ckfunc.emulator.http.bodies import read_json
+from ckfunc.emulator.http.calls import Call, Reply, whole_number
 from ckfunc.emulator.http.problems import Refused
-from ckfunc.emulator.store.paging import PageRequest
+from ckfunc.emulator.store.matching import Condition
+from ckfunc.emulator.store.paging import CursorRequest, PageRequest
+from ckfunc.model.page import Cursor, CursorPage, Page, Relation
 from ckfunc.wire.dialects import camel
+from ckfunc.wire.links import write_cursor_page, write_page
 
 DEFAULT_SIZE = 25
 LARGEST_SIZE = 2000
@@ -57,3 +69,83 @@ def _terms(text: str, columns: Mapping[str, str]) -> list[str]:
         if camel(name) not in columns:
             raise Refused(f"cannot sort by {name[:60]!r}; this list can be sorted by {', '.join(columns)}")
     return [f"{columns[camel(name)]} {direction}" for name in names]
+
+
+def cursor_request(call: Call) -> CursorRequest:
+    """Return the page that was asked for. Raises Refused.
+
+    Without a relation a lone `next` means the page after it, as the page block's `next` suggests.
+    """
+    start, after = _position(call, "start"), _position(call, "next")
+    relation = call.first("relation")
+    if relation is None or relation == "":
+        wanted = Relation.NEXT if start is None and after is not None else Relation.SELF
+    else:
+        try:
+            wanted = Relation(relation.upper())
+        except ValueError:
+            allowed = ", ".join(Relation)
+            raise Refused(f"query parameter 'relation' is {relation[:60]!r}, not one of {allowed}") from None
+    return CursorRequest(Cursor(start, after, wanted), page_size(call))
+
+
+def cursor_reply(
+    call: Call, name: str, page: CursorPage[Any], items: list[Any], filters: tuple[tuple[str, str], ...] = ()
+) -> Reply:
+    """Return a page of already written `items` under `_embedded.name`, its links pointing at the list that was asked.
+
+    `filters` are the list's own query parameters, kept in the links.
+    """
+    return Reply(write_cursor_page(name, page, items, call.links.href(call.path[1:]), filters))
+
+
+def _position(call: Call, name: str) -> int | None:
+    if not call.first(name):
+        return None
+    return call.number(name, 0, least=-(2**63), most=2**63 - 1)
+
+
+_FORMATS = "key:value or a JSON object"
+
+
+def property_conditions(call: Call) -> tuple[Condition, ...]:
+    """Return what the properties of the listed must be like. Raises Refused."""
+    return tuple(condition for text in call.every("properties") if text for condition in _conditions(text))
+
+
+def _conditions(text: str) -> list[Condition]:
+    if text.lstrip().startswith("{"):
+        wanted: Any = _parsed(text)
+        return [Condition(name, (value,)) for name, value in wanted.items()]
+    name, colon, value = text.partition(":")
+    if not colon or not name.strip():
+        raise Refused(f"query parameter 'properties' is {text[:60]!r}, not {_FORMATS}")
+    try:
+        alternatives: tuple[Any, ...] = (value, json.loads(value))
+    except (ValueError, RecursionError):
+        alternatives = (value,)
+    return [Condition(name.strip(), alternatives)]
+
+
+def _parsed(text: str) -> Any:
+    try:
+        return read_json(text.encode("utf-8", "replace"), None)
+    except Refused as error:
+        reason = error.explanation.replace("the body", "it", 1)
+        raise Refused(f"query parameter 'properties' is not {_FORMATS}: {reason}") from None
+
+
+def page_reply(
+    call: Call,
+    name: str,
+    page: Page[Any],
+    items: list[Any],
+    *,
+    request: PageRequest,
+    filters: tuple[tuple[str, str], ...] = (),
+) -> Reply:
+    """Return a page of already written `items` under `_embedded.name`, its links pointing at the list that was asked.
+
+    `filters` are the list's own query parameters, kept in the links.
+    """
+    return Reply(write_page(name, page, items, call.links.href(call.path[1:]), (*filters, *request.query)))

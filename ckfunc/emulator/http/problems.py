@@ -12,7 +12,7 @@ from typing import Any
 from ckfunc.base.clock import timestamp
 
 
-class Problem(Exception):
+class HttpProblem(Exception):
     """A refusal; `explanation` is a sentence for the developer who sent the request."""
 
     status = 400
@@ -34,11 +34,11 @@ class Problem(Exception):
         }
 
 
-class Refused(Problem):
+class Refused(HttpProblem):
     """400: the request cannot be carried out as it is."""
 
 
-class Missing(Problem):
+class Missing(HttpProblem):
     """404: there is no such resource, or no such path."""
 
     status = 404
@@ -46,7 +46,7 @@ class Missing(Problem):
     text = "Resource not found"
 
 
-class Unauthorized(Problem):
+class Unauthorized(HttpProblem):
     """401: the token is missing, unknown or expired."""
 
     status = 401
@@ -70,7 +70,7 @@ class Denied(Unauthorized):
         return {**super().document(), "explanation": self.explanation}
 
 
-class Unstorable(Problem):
+class Unstorable(HttpProblem):
     """500: the disk does not take it, or the database is damaged; the explanation says what to do."""
 
     status = 500
@@ -78,7 +78,7 @@ class Unstorable(Problem):
     text = "The emulator's database cannot be used"
 
 
-class Broken(Problem):
+class Broken(HttpProblem):
     """500: a bug of the emulator."""
 
     status = 500

@@ -1,19 +1,19 @@
-"""Which handler answers a method and path, and what is allowed where nothing does."""
+"""The route table: find a request's handler and the format of its answer."""
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
 from enum import Enum
+from functools import lru_cache
 from typing import Any
 from urllib.parse import unquote
 
-from ckfunc.emulator.http.calls import Call
+from ckfunc.emulator.http.bodies import MEBIBYTE
+from ckfunc.emulator.http.calls import Call, Reply
 from ckfunc.emulator.http.problems import Missing, Refused
-from ckfunc.emulator.http.replies import Reply
 from ckfunc.emulator.store.application import APPLICATION_ID
-
-MEBIBYTE = 1024 * 1024
+from ckfunc.wire.dialects import Dialect
 
 
 class Access(Enum):
@@ -112,3 +112,40 @@ def segments_of(raw_path: str) -> tuple[bool, list[str]]:
         # A resource's links name the application; the operations do not.
         segments = segments[2:] or ["application"]
     return versioned, segments
+
+
+# No source says which type selects which spelling; this follows what the vendor's SDKs send and read.
+_SPELLING = {
+    "application/vnd.chatkitty.v1+json": Dialect.CAMEL,
+    "application/vnd.chatkitty+json": Dialect.SNAKE,
+}
+_NEUTRAL = ("application/json", "application/hal+json", "application/vnd.hal+json")
+
+
+@lru_cache(maxsize=512)
+def answer_format(accept: str, versioned: bool) -> tuple[Dialect, str]:
+    """Return the spelling and media type of an answer; `versioned` tells whether the path began with /v1."""
+    by_path = Dialect.CAMEL if versioned else Dialect.SNAKE
+    for kind in _preferred(accept):
+        if kind in _SPELLING:
+            return _SPELLING[kind], kind
+        if kind in _NEUTRAL:
+            return by_path, kind
+    return by_path, by_path.media_type
+
+
+def _preferred(accept: str) -> list[str]:
+    """Return the media types of an Accept header, the most wanted first; a weight that cannot be read counts as 1."""
+    found: list[tuple[float, str]] = []
+    for one in accept.split(","):
+        kind, *parameters = (part.strip().lower() for part in one.split(";"))
+        weight = 1.0
+        for parameter in parameters:
+            if parameter.startswith("q="):
+                try:
+                    weight = float(parameter[2:])
+                except ValueError:
+                    weight = 1.0
+        if weight > 0:
+            found.append((-weight, kind))
+    return [kind for _, kind in sorted(found, key=lambda pair: pair[0])]

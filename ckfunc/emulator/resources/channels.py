@@ -5,15 +5,12 @@ from __future__ import annotations
 from datetime import datetime
 
 from ckfunc.base.clock import parse_timestamp
-from ckfunc.emulator.http.calls import Call
-from ckfunc.emulator.http.filters import property_conditions
-from ckfunc.emulator.http.paging import page_request
+from ckfunc.emulator.http.calls import Call, Reply
+from ckfunc.emulator.http.paging import page_reply, page_request, property_conditions
 from ckfunc.emulator.http.problems import Missing, Refused
-from ckfunc.emulator.http.replies import Reply, page_reply
 from ckfunc.emulator.http.routing import Route
 from ckfunc.emulator.resources import references
-from ckfunc.emulator.resources.services import Services
-from ckfunc.emulator.resources.turns import result, taken
+from ckfunc.emulator.services import Services, delete_in_steps, result_of
 from ckfunc.emulator.store import application, channels, deletion, users
 from ckfunc.model.chat import ChannelType
 from ckfunc.wire.applications import write_application
@@ -35,7 +32,7 @@ async def list_channels(call: Call, services: Services) -> Reply:
         created_until=_time(call, "endTime"),
         properties=property_conditions(call),
     )
-    page = await result(searching)
+    page = await result_of(searching)
     items = [write_channel(one, call.links) for one in page.items]
     filters = tuple(pair for pair in call.query() if pair[0] in _FILTERS)
     return page_reply(call, "channels", page, items, request=request, filters=filters)
@@ -74,7 +71,7 @@ def update_channel(call: Call, services: Services) -> Reply:
 async def delete_channel(call: Call, services: Services) -> Reply:
     """Delete a channel with all that lies in it, and answer with the application."""
     channel = references.channel(services.database, call.id())
-    await taken(services.database, deletion.delete_channel(services.database, channel.id))
+    await delete_in_steps(services.database, deletion.delete_channel(services.database, channel.id))
     return Reply(write_application(application.get(services.database), call.links))
 
 

@@ -1,25 +1,37 @@
-"""The emulator's own controls: what only a platform on this machine can offer. No token is needed."""
+"""The emulator's own controls.
+
+They do what only a platform on this machine can offer, and what only a client can do for a user: read a message, and
+report one. No token is needed.
+"""
 
 from __future__ import annotations
 
+import asyncio
 import os
 from dataclasses import replace
 from typing import Any
 
 from ckfunc import __version__
-from ckfunc.emulator.dispatch.dispatcher import Run
+from ckfunc.emulator.dispatch.dispatcher import FinishedRun
+from ckfunc.emulator.dispatch.events import START_SESSION, attempt_start_session
 from ckfunc.emulator.dispatch.runtimes import RUNTIME_ID, RUNTIME_VERSION
-from ckfunc.emulator.dispatch.sessions import START_SESSION, attempt_start_session
-from ckfunc.emulator.http.calls import Call
+from ckfunc.emulator.http.bodies import MEBIBYTE
+from ckfunc.emulator.http.calls import Call, Reply
 from ckfunc.emulator.http.problems import Refused
-from ckfunc.emulator.http.replies import Reply
-from ckfunc.emulator.http.routing import MEBIBYTE, Access, Route
+from ckfunc.emulator.http.routing import Access, Route
+from ckfunc.emulator.resources import references
 from ckfunc.emulator.resources.functions import found
-from ckfunc.emulator.resources.services import Services
-from ckfunc.emulator.store import functions, invocations
+from ckfunc.emulator.services import Services, result_of
+from ckfunc.emulator.store import functions, invocations, messages, receipts, seeds
+from ckfunc.model.chat import Message
 from ckfunc.model.function import InvocationDetail
+from ckfunc.model.user import User, UserReference
+from ckfunc.wire.channels import write_receipt
 from ckfunc.wire.functions import write_detail, write_function, write_invocation
-from ckfunc.wire.reading import optional, required
+from ckfunc.wire.messages import write_message
+from ckfunc.wire.reading import optional, required, resource
+from ckfunc.wire.seeds import read_seed, write_seeded
+from ckfunc.wire.users import write_user
 
 _MOST_IDS = 1000
 _LONGEST_LIFETIME_S = 86_400
@@ -89,7 +101,7 @@ def update_token_lifetime(call: Call, services: Services) -> Reply:
     return Reply({"seconds": seconds})
 
 
-def _run_document(call: Call, run: Run | None) -> dict[str, Any]:
+def _run_document(call: Call, run: FinishedRun | None) -> dict[str, Any]:
     if run is None:
         return {"invocation": None, "detail": None}
     return {"invocation": write_invocation(run.invocation, call.links), "detail": write_detail(run.detail)}
@@ -106,10 +118,52 @@ def _object(document: Any) -> dict[str, Any]:
     return document
 
 
+def read_message(call: Call, services: Services) -> Reply:
+    """Let a user read a message: the receipt is stored, and its event fired; one that is there already stays alone."""
+    user, message = _whose(call, services)
+    added = receipts.add(services.database, message.id, user.id)
+    if added is None:
+        return Reply({"receipt": None})
+    receipt = write_receipt(added, call.links)
+    event = {"user": write_user(user, call.links), "message": write_message(message, call.links), "receipt": receipt}
+    services.dispatch.fire("user.read.message", event, caller=call.caller)
+    return Reply({"receipt": receipt})
+
+
+def report_message(call: Call, services: Services) -> Reply:
+    """Let a user report a message; answer with the message."""
+    user, message = _whose(call, services)
+    messages.report(services.database, message.id, user.id)
+    return Reply(write_message(references.message(services.database, message.id), call.links))
+
+
+def _whose(call: Call, services: Services) -> tuple[User, Message]:
+    body = resource(call.json(), "the body")
+    reference = UserReference(username=required(body, "username", str))
+    user = references.referred_user(services.database, reference, "field 'username'")
+    return user, references.message(services.database, required(body, "messageId", int))
+
+
+_LARGEST_SEED = 64 * MEBIBYTE
+
+
+async def plant_seed(call: Call, services: Services) -> Reply:
+    """Add what a seed holds and is not there yet, and answer with how much that was."""
+    seed = await asyncio.to_thread(lambda: read_seed(call.json()))
+    try:
+        async with services.jobs.alone:
+            return Reply(write_seeded(await result_of(seeds.in_steps(services.database, seed))))
+    except seeds.SeedRefused as problem:
+        raise Refused(problem.message) from None
+
+
 ROUTES = (
     Route("GET", "/emulator/health", health, Access.CONTROL),
     Route("POST", "/emulator/trigger", trigger, Access.CONTROL, 8 * MEBIBYTE),
     Route("GET", "/emulator/invocations", list_invocation_details, Access.CONTROL),
     Route("PUT", "/emulator/functions/{id}/enabled", enable_function, Access.CONTROL),
     Route("PUT", "/emulator/token-lifetime", update_token_lifetime, Access.CONTROL),
+    Route("POST", "/emulator/read-receipts", read_message, Access.CONTROL),
+    Route("POST", "/emulator/reports", report_message, Access.CONTROL),
+    Route("POST", "/emulator/seed", plant_seed, Access.CONTROL, _LARGEST_SEED),
 )

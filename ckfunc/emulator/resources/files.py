@@ -7,11 +7,10 @@ import zlib
 from html import escape
 from urllib.parse import quote, unquote_plus
 
-from ckfunc.emulator.http.calls import Call
+from ckfunc.emulator.http.calls import Call, Reply
 from ckfunc.emulator.http.problems import Missing
-from ckfunc.emulator.http.replies import Reply
 from ckfunc.emulator.http.routing import Access, Route
-from ckfunc.emulator.resources.services import Services
+from ckfunc.emulator.services import Services
 from ckfunc.emulator.store import files
 from ckfunc.emulator.store.files import StoredFile
 

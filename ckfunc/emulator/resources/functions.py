@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from ckfunc.emulator.dispatch.runtimes import RUNTIME_ID, RUNTIME_VERSION
-from ckfunc.emulator.http.calls import Call
-from ckfunc.emulator.http.paging import page_request
+from ckfunc.emulator.http.bodies import MEBIBYTE
+from ckfunc.emulator.http.calls import Call, Reply
+from ckfunc.emulator.http.paging import page_reply, page_request
 from ckfunc.emulator.http.problems import Missing, Refused
-from ckfunc.emulator.http.replies import Reply, page_reply
-from ckfunc.emulator.http.routing import MEBIBYTE, Route
-from ckfunc.emulator.resources.services import Services
+from ckfunc.emulator.http.routing import Route
+from ckfunc.emulator.services import Services
 from ckfunc.emulator.store import functions, invocations
 from ckfunc.model.function import Function
 from ckfunc.wire.functions import read_new_function, write_function, write_invocation, write_version

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 from functools import partial
 
-from ckfunc.emulator.http.calls import Call
-from ckfunc.emulator.http.paging import page_request
+from ckfunc.emulator.http.bodies import UPLOAD_BYTES
+from ckfunc.emulator.http.calls import Call, Reply
+from ckfunc.emulator.http.paging import page_reply, page_request
 from ckfunc.emulator.http.problems import Missing, Refused
-from ckfunc.emulator.http.replies import Reply, page_reply
 from ckfunc.emulator.http.routing import Access, Route
-from ckfunc.emulator.http.uploads import UPLOAD_BYTES, upload
-from ckfunc.emulator.jobs.entries import entries, is_array
-from ckfunc.emulator.jobs.exports import export
+from ckfunc.emulator.jobs.arrays import entries, export, is_array
 from ckfunc.emulator.jobs.runner import Attempt, Work
 from ckfunc.emulator.resources import references
-from ckfunc.emulator.resources.services import Services
+from ckfunc.emulator.services import Services
 from ckfunc.emulator.store import imports, jobs
 from ckfunc.emulator.store.steps import Steps
 from ckfunc.model.chat import ChannelType
@@ -120,7 +118,7 @@ def _job(call: Call, services: Services) -> Job:
 
 
 def _array(call: Call) -> bytes:
-    content = upload(call).content
+    content = call.upload().content
     if not is_array(content):
         raise Refused("the file in field 'file' does not hold a JSON array")
     return content

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from ckfunc.emulator.http.calls import Call
-from ckfunc.emulator.http.paging import page_request
+from ckfunc.emulator.http.calls import Call, Reply
+from ckfunc.emulator.http.paging import page_reply, page_request
 from ckfunc.emulator.http.problems import Missing, Refused
-from ckfunc.emulator.http.replies import Reply, page_reply
 from ckfunc.emulator.http.routing import Route
 from ckfunc.emulator.resources import references
-from ckfunc.emulator.resources.services import Services
+from ckfunc.emulator.services import Services
 from ckfunc.emulator.store import channels, memberships, sessions, users
 from ckfunc.model.chat import Channel, ChannelType
 from ckfunc.wire.channels import read_new_invite, write_channel, write_invite, write_membership

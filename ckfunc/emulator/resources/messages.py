@@ -1,4 +1,4 @@
-"""Messages: sent as JSON, or with a file as a form."""
+"""Messages, sent as JSON or as a form with a file, and their receipts."""
 
 from __future__ import annotations
 
@@ -6,23 +6,19 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
-from ckfunc.emulator.dispatch import sending
-from ckfunc.emulator.http.bodies import read_json
-from ckfunc.emulator.http.calls import Call
-from ckfunc.emulator.http.cursors import cursor_reply, cursor_request
-from ckfunc.emulator.http.paging import page_request
+from ckfunc.emulator.dispatch import events
+from ckfunc.emulator.http.bodies import UPLOAD_BYTES, read_json, uploaded_file
+from ckfunc.emulator.http.calls import Call, Reply
+from ckfunc.emulator.http.paging import cursor_reply, cursor_request, page_reply, page_request
 from ckfunc.emulator.http.problems import Refused
-from ckfunc.emulator.http.replies import Reply, page_reply
 from ckfunc.emulator.http.routing import Route
-from ckfunc.emulator.http.uploads import UPLOAD_BYTES, uploaded_file
 from ckfunc.emulator.resources import references
-from ckfunc.emulator.resources.services import Services
-from ckfunc.emulator.resources.turns import result, taken
-from ckfunc.emulator.store import application, deletion, files, messages, threads
+from ckfunc.emulator.services import Services, delete_in_steps, result_of
+from ckfunc.emulator.store import application, deletion, files, messages, receipts, threads
 from ckfunc.emulator.store.files import StoredFile
 from ckfunc.model.chat import Channel, File, FileType, NewMessage, Thread
 from ckfunc.wire.applications import write_application
-from ckfunc.wire.channels import write_thread
+from ckfunc.wire.channels import write_receipt, write_thread, write_unread_summary
 from ckfunc.wire.messages import patched_message, read_new_file_message, read_new_message, write_message
 
 BODY_BYTES = UPLOAD_BYTES
@@ -64,13 +60,13 @@ async def delete_message(call: Call, services: Services) -> Reply:
     """Delete a message with its replies, and answer with the thread that it was in."""
     message = references.message(services.database, call.id())
     thread = threads.of_message(services.database, message)
-    await taken(services.database, deletion.delete_message(services.database, message.id))
+    await delete_in_steps(services.database, deletion.delete_message(services.database, message.id))
     return Reply(write_thread(thread, call.links))
 
 
 async def delete_messages(call: Call, services: Services) -> Reply:
     """Delete every message of the application, and answer with it."""
-    await taken(services.database, deletion.delete_messages(services.database))
+    await delete_in_steps(services.database, deletion.delete_messages(services.database))
     return Reply(write_application(application.get(services.database), call.links))
 
 
@@ -96,7 +92,7 @@ async def page_of(
         username=username,
         query=query,
     )
-    page = await result(searching)
+    page = await result_of(searching)
     items = [write_message(one, call.links) for one in page.items]
     given = (("username", username), ("query", query))
     filters = tuple((name, value) for name, value in given if value is not None)
@@ -115,7 +111,7 @@ def send(call: Call, services: Services, channel_id: int, thread: Thread | None 
     sender = None if new.user is None else references.referred_user(database, new.user, field)
     if file is not None:
         new = replace(new, file=_hosted(file, files.add(database, file)))
-    message = sending.send(
+    message = events.send_message(
         database, services.dispatch, call.links, channel_id, new, sender, thread=thread, caller=call.caller
     )
     return Reply(write_message(message, call.links))
@@ -138,6 +134,23 @@ def _hosted(file: StoredFile, key: str) -> File:
     return File(files.FILE_URL + key, file.name, file.content_type, len(file.content), FileType.HOSTED)
 
 
+def list_message_read_receipts(call: Call, services: Services) -> Reply:
+    """Answer with a page of a message's read receipts."""
+    message = references.message(services.database, call.id())
+    request = page_request(call, receipts.SORTABLE, receipts.DEFAULT_ORDER)
+    page = receipts.page(services.database, message.id, request)
+    items = [write_receipt(one, call.links) for one in page.items]
+    return page_reply(call, "receipts", page, items, request=request)
+
+
+def retrieve_application_message_read_receipt_summaries(call: Call, services: Services) -> Reply:
+    """Answer with a page of how many messages each member of each channel has not read."""
+    request = page_request(call, receipts.SUMMARIES_SORTABLE, receipts.SUMMARIES_ORDER)
+    page = receipts.summaries_page(services.database, request)
+    items = [write_unread_summary(one, call.links) for one in page.items]
+    return page_reply(call, "summaries", page, items, request=request)
+
+
 ROUTES = (
     Route("GET", "/messages", list_messages),
     Route("DELETE", "/messages", delete_messages),
@@ -147,4 +160,10 @@ ROUTES = (
     Route("GET", "/channels/{id}/messages", list_channel_messages),
     Route("POST", "/channels/{id}/messages", send_channel_message, body_bytes=BODY_BYTES),
     Route("GET", "/channels/{id}/reported-messages", list_channel_reported_messages),
+    Route("GET", "/messages/{id}/read-receipts", list_message_read_receipts),
+    Route(
+        "GET",
+        "/application/message-read-receipt-summaries",
+        retrieve_application_message_read_receipt_summaries,
+    ),
 )

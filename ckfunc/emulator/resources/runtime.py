@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from ckfunc.emulator.dispatch import runtimes
-from ckfunc.emulator.http.calls import Call
+from ckfunc.emulator.http.bodies import MEBIBYTE
+from ckfunc.emulator.http.calls import Call, Reply
 from ckfunc.emulator.http.problems import Refused
-from ckfunc.emulator.http.replies import Reply
-from ckfunc.emulator.http.routing import MEBIBYTE, Route
-from ckfunc.emulator.resources.services import Services
+from ckfunc.emulator.http.routing import Route
+from ckfunc.emulator.services import Services
 from ckfunc.emulator.store import runtime
 from ckfunc.manifest.definition import dependency_mistake
 from ckfunc.model.application import DEFAULT_PACKAGES, Dependency

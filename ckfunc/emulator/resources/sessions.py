@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from typing import TypeVar
 
-from ckfunc.emulator.http.calls import Call
+from ckfunc.emulator.http.calls import Call, Reply
 from ckfunc.emulator.http.paging import page_request
 from ckfunc.emulator.http.problems import Missing, Refused
-from ckfunc.emulator.http.replies import Reply
 from ckfunc.emulator.http.routing import Access, Route
 from ckfunc.emulator.resources import references
-from ckfunc.emulator.resources.services import Services
+from ckfunc.emulator.services import Services
 from ckfunc.emulator.store import messages, receipts, sessions
 from ckfunc.emulator.store.paging import PageRequest
 from ckfunc.model.page import Page

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from ckfunc.emulator.http.calls import Call
+from ckfunc.emulator.http.calls import Call, Reply
 from ckfunc.emulator.http.problems import Refused
-from ckfunc.emulator.http.replies import Reply
 from ckfunc.emulator.http.routing import Route
 from ckfunc.emulator.resources import messages, references
-from ckfunc.emulator.resources.services import Services
+from ckfunc.emulator.services import Services
 from ckfunc.emulator.store.threads import DEEPEST
 from ckfunc.model.chat import ThreadType
 from ckfunc.wire.channels import (

@@ -1,27 +1,24 @@
-"""Users, and what belongs to one of them."""
+"""Users, with their channels, messages, notifications and secrets."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 
-from ckfunc.emulator.http.calls import Call
-from ckfunc.emulator.http.cursors import cursor_reply, cursor_request
-from ckfunc.emulator.http.filters import property_conditions
-from ckfunc.emulator.http.paging import page_request
+from ckfunc.emulator.http.bodies import UPLOAD_BYTES
+from ckfunc.emulator.http.calls import Call, Reply
+from ckfunc.emulator.http.paging import cursor_reply, cursor_request, page_reply, page_request, property_conditions
 from ckfunc.emulator.http.problems import Missing, Refused
-from ckfunc.emulator.http.replies import Reply, page_reply
 from ckfunc.emulator.http.routing import Route
-from ckfunc.emulator.http.uploads import UPLOAD_BYTES, upload
 from ckfunc.emulator.resources import references
-from ckfunc.emulator.resources.services import Services
-from ckfunc.emulator.resources.turns import result, taken
-from ckfunc.emulator.store import application, channels, deletion, files, messages, receipts, users
+from ckfunc.emulator.services import Services, delete_in_steps, result_of
+from ckfunc.emulator.store import application, channels, deletion, files, messages, notifications, receipts, users
 from ckfunc.emulator.store.steps import run
 from ckfunc.wire.applications import write_application
 from ckfunc.wire.channels import write_channel
 from ckfunc.wire.messages import read_file, write_message
-from ckfunc.wire.reading import resource
-from ckfunc.wire.users import patched_user, read_new_user, write_user
+from ckfunc.wire.notifications import write_notification
+from ckfunc.wire.reading import NAME_LIMIT, resource
+from ckfunc.wire.users import patched_user, read_new_user, read_secret, write_secret, write_user
 
 _FILTERS = ("name", "properties", "unread")
 _UNREAD = {None: "TRUE", True: receipts.HAS_UNREAD, False: f"NOT {receipts.HAS_UNREAD}"}
@@ -37,7 +34,7 @@ async def list_users(call: Call, services: Services) -> Reply:
         properties=property_conditions(call),
         condition=_UNREAD[call.flag("unread")],
     )
-    page = await result(searching)
+    page = await result_of(searching)
     items = [write_user(one, call.links) for one in page.items]
     filters = tuple(pair for pair in call.query() if pair[0] in _FILTERS)
     return page_reply(call, "users", page, items, request=request, filters=filters)
@@ -84,7 +81,7 @@ def update_user(call: Call, services: Services) -> Reply:
 async def delete_user(call: Call, services: Services) -> Reply:
     """Delete a user with what the user has made, and answer with the application."""
     user = references.user(services.database, call.id())
-    await taken(services.database, deletion.delete_user(services.database, user))
+    await delete_in_steps(services.database, deletion.delete_user(services.database, user))
     return Reply(write_application(application.get(services.database), call.links))
 
 
@@ -94,7 +91,7 @@ def update_user_display_picture(call: Call, services: Services) -> Reply:
     found = references.user(database, call.id())
     if call.is_multipart:
         with database.transaction():
-            url = users.PICTURES + files.add(database, upload(call))
+            url = users.PICTURES + files.add(database, call.upload())
             users.set_display_picture(database, found, url)
     else:
         url = read_file({**resource(call.json(), "file"), "type": None}).url
@@ -133,6 +130,44 @@ def count_user_unread_messages(call: Call, services: Services) -> Reply:
     return Reply({"count": receipts.unread_count(services.database, user.id)})
 
 
+def list_user_notifications(call: Call, services: Services) -> Reply:
+    """Answer with a page of a user's notifications, newest first."""
+    user = references.user(services.database, call.id())
+    page = notifications.page(services.database, user.id, cursor_request(call))
+    return cursor_reply(call, "notifications", page, [write_notification(one, call.links) for one in page.items])
+
+
+def retrieve_user_secret(call: Call, services: Services) -> Reply:
+    """Answer with a user's secret of that name."""
+    user = references.user(services.database, call.id())
+    found = users.get_secret(services.database, user.id, _secret_name(call))
+    if found is None:
+        raise Missing(f"user {user.id} has no secret {_secret_name(call)[:100]!r}")
+    return Reply(write_secret(found[0]))
+
+
+def set_user_secret(call: Call, services: Services) -> Reply:
+    """Keep a user's secret, any JSON value, in place of the one before it; answer with the user."""
+    user = references.user(services.database, call.id())
+    users.put_secret(services.database, user.id, _secret_name(call), read_secret(call.json()))
+    return Reply(write_user(user, call.links))
+
+
+def remove_user_secret(call: Call, services: Services) -> Reply:
+    """Forget a user's secret, and answer with the user."""
+    user = references.user(services.database, call.id())
+    if not users.remove_secret(services.database, user.id, _secret_name(call)):
+        raise Missing(f"user {user.id} has no secret {_secret_name(call)[:100]!r}")
+    return Reply(write_user(user, call.links))
+
+
+def _secret_name(call: Call) -> str:
+    name = call.parameters["name"]
+    if len(name) > NAME_LIMIT:
+        raise Refused(f"the secret's name has {len(name)} characters; at most {NAME_LIMIT} are allowed")
+    return name
+
+
 ROUTES = (
     Route("GET", "/users", list_users),
     Route("HEAD", "/users", check_user_exists),
@@ -144,4 +179,8 @@ ROUTES = (
     Route("GET", "/users/{id}/channels", list_user_channels),
     Route("GET", "/users/{id}/messages", list_user_messages),
     Route("GET", "/users/{id}/messages/unread/count", count_user_unread_messages),
+    Route("GET", "/users/{id}/notifications", list_user_notifications),
+    Route("GET", "/users/{id}/secrets/{name}", retrieve_user_secret),
+    Route("PUT", "/users/{id}/secrets/{name}", set_user_secret),
+    Route("DELETE", "/users/{id}/secrets/{name}", remove_user_secret),
 )

@@ -1,15 +1,47 @@
-"""The OpenAPI 3.1 document of the routes: each is the operation that its handler is named after."""
+"""The OpenAPI 3.1 document at /openapi.json, and its page at /docs.
+
+Each route is the operation that its handler is named after. `controls.json` describes the emulator's own controls in
+the format of the platform's contract.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import base64
+import hashlib
+import json
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
+from pathlib import Path
 from typing import Any
 
 from ckfunc import __version__
-from ckfunc.emulator.description.controls import control_operations, control_schemas
+from ckfunc.emulator.http.calls import Call, Reply
 from ckfunc.emulator.http.routing import Access, Route
-from ckfunc.wire.contract import Operation, operations, schemas
+from ckfunc.emulator.services import Services
+from ckfunc.wire.contract import Operation, operations, read_operation, schemas
 from ckfunc.wire.dialects import JSON, camel
+
+_CONTROLS = Path(__file__).parent / "controls.json"
+
+
+@cache
+def control_operations() -> tuple[Operation, ...]:
+    """Return every control under /emulator/."""
+    return tuple(read_operation(one) for one in _described_controls()["operations"])
+
+
+def control_schemas() -> Mapping[str, Any]:
+    """Return the schemas of the controls by name; they refer to those of the platform, too."""
+    found: dict[str, Any] = _described_controls()["schemas"]
+    return found
+
+
+@cache
+def _described_controls() -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(_CONTROLS.read_text("utf-8"))
+    return found
+
 
 _ERRORS = {
     "400": ("Refused", "The request is not understood, or cannot be done.", "ApiError"),
@@ -95,3 +127,34 @@ def _security(served: Iterable[Operation]) -> dict[str, Any]:
     scopes = sorted({scope for one in served for scope in one.scopes})
     flow = {"tokenUrl": "/oauth/token", "scopes": {scope: scope.replace(":", " ", 1) for scope in scopes}}
     return {"type": "oauth2", "flows": {"clientCredentials": flow}}
+
+
+_PAGE = Path(__file__).parent / "docs.html"
+_SCRIPT = re.compile(rb"<script>(.*)</script>", re.DOTALL)
+
+
+def routes(described: Sequence[Route]) -> tuple[Route, ...]:
+    """Return the routes of the description of the routes `described`."""
+
+    def retrieve_openapi_document(call: Call, _services: Services) -> Reply:
+        """Answer with the OpenAPI 3.1 document, whose server is the address that was called."""
+        # Names in it are names of fields in camelCase: it is never respelled.
+        text = json.dumps(document(described, call.links.base), ensure_ascii=False)
+        return Reply(content=text.encode(), content_type="application/json")
+
+    return (
+        Route("GET", "/openapi.json", retrieve_openapi_document, Access.PUBLIC),
+        Route("GET", "/docs", retrieve_documentation, Access.PUBLIC),
+    )
+
+
+def retrieve_documentation(_call: Call, _services: Services) -> Reply:
+    """Answer with the page. It runs no script but its own, and talks to no address but this one."""
+    page = _PAGE.read_bytes().replace(b"\r\n", b"\n")
+    found = _SCRIPT.search(page)
+    digest = base64.b64encode(hashlib.sha256(found[1] if found else b"").digest()).decode()
+    policy = (
+        f"default-src 'none'; script-src 'sha256-{digest}'; style-src 'unsafe-inline'; connect-src 'self'; "
+        "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    )
+    return Reply(content=page, content_type="text/html; charset=utf-8", headers={"content-security-policy": policy})

@@ -1,4 +1,7 @@
-"""How a JSON array of any length is read: one entry at a time, so that others get their turn in between."""
+"""JSON arrays: read for imports, written for exports.
+
+Arrays of any length are read one entry at a time, so that other requests are answered in between.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,12 @@ from typing import Any, TypeVar
 
 from ckfunc.emulator.http.bodies import DECODER, check_values
 from ckfunc.emulator.http.problems import Refused
+from ckfunc.emulator.jobs.runner import Attempt
+from ckfunc.emulator.store import files
+from ckfunc.emulator.store.database import Database
+from ckfunc.emulator.store.files import StoredFile
 from ckfunc.emulator.store.jobs import JobFailed
+from ckfunc.emulator.store.steps import Steps
 from ckfunc.wire.reading import Malformed
 
 T = TypeVar("T")
@@ -66,3 +74,19 @@ def _documents(text: str) -> Iterator[tuple[Any, str]]:
 def _after_blanks(text: str, at: int) -> int:
     found = _BLANKS.match(text, at)
     return at if found is None else found.end()
+
+
+_BATCH_ROWS = 500
+
+
+def export(attempt: Attempt, name: str, rows: Callable[[Database], Iterator[dict[str, Any]]]) -> Steps:
+    """Make a file of `rows`, a JSON array with a line for each, and finish the job with it."""
+    lines: list[str] = []
+    for row in rows(attempt.database):
+        lines.append(json.dumps(row, ensure_ascii=False))
+        if len(lines) % _BATCH_ROWS == 0:
+            yield
+    content = f"[{','.join(chr(10) + line for line in lines)}\n]\n".encode("utf-8", "replace")
+    file = StoredFile(f"{name}-{attempt.job_id}.json", "application/json", content)
+    with attempt.turn():
+        attempt.finish(files.FILE_URL + files.add(attempt.database, file))

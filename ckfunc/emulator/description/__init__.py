@@ -1,1 +1,0 @@
-"""How the emulator describes itself: the OpenAPI document made of what is routed, and its page."""

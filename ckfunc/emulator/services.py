@@ -1,0 +1,50 @@
+"""The services of one emulator, for everything that answers requests."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Generator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+from ckfunc.emulator.dispatch.dispatcher import Dispatcher
+from ckfunc.emulator.http.auth import Tokens
+from ckfunc.emulator.jobs.runner import Jobs
+from ckfunc.emulator.store.database import Database
+from ckfunc.emulator.store.steps import Steps, give_back
+from ckfunc.runtime.pool import HostPool
+
+
+@dataclass(slots=True)
+class Services:
+    """The parts of one emulator."""
+
+    database: Database
+    tokens: Tokens
+    dispatch: Dispatcher
+    jobs: Jobs
+    hosts: HostPool
+    data_dir: Path | None
+    unwritable: str | None = None
+    """Why nothing may be changed: requests that would are refused with this."""
+
+
+T = TypeVar("T")
+
+
+async def result_of(steps: Generator[None, None, T]) -> T:
+    """Take steps and return their result; others are answered in between."""
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            made: T = end.value
+            return made
+        await asyncio.sleep(0)
+
+
+async def delete_in_steps(database: Database, steps: Steps) -> None:
+    """Take the steps of a deletion, then give its space back to the disk; others are answered in between."""
+    for part in (steps, give_back(database)):
+        await result_of(part)
