@@ -21,6 +21,7 @@ from ckfunc.model.function import KEPT_INVOCATIONS
 
 if TYPE_CHECKING:
     from ckfunc.api import Client, Connection
+    from ckfunc.api.credentials import ConnectionVariables, FoundConnection
     from ckfunc.bundle.project import Bundler
     from ckfunc.emulator.emulator import Emulator
     from ckfunc.model.job import Seed
@@ -31,6 +32,9 @@ if TYPE_CHECKING:
 
 MOST_IGNORED = 3
 """How many mistakes in the manifest are named by commands that go on in spite of them."""
+
+ANY_PROJECT = "any project"
+"""The name of the target that a login outside of a project is for."""
 
 STARTING_S = 5.0
 """How long an emulator may hold its data directory without answering: before it is ready, and while it ends."""
@@ -213,12 +217,35 @@ class App:
 
     def connection(self, target: Target | None = None) -> Connection:
         """Return how to reach a target, which is the one that is meant unless given. Raises CredentialsMissing."""
-        from ckfunc.cli.credentials import connection_of
-
         target = target or self.target()
         if target.emulator:
             return self._emulator_connection()
-        return connection_of(self.root(), target, self.environ).connection
+        return self.credentials(self.root(), target).connection
+
+    def credentials(self, root: Path, target: Target) -> FoundConnection:
+        """Return the connection of a target of the real platform. Raises CredentialsMissing and InvalidAddress."""
+        from ckfunc.api.credentials import connection_of
+
+        return connection_of(root, target, self.variables(root, target))
+
+    def variables(self, root: Path, target: Target) -> ConnectionVariables:
+        """Return the variables that name a target's addresses and credentials. Raises InvalidFiles."""
+        from ckfunc.api.credentials import ConnectionVariables
+        from ckfunc.manifest import connection_variables
+
+        origins: dict[str, str] = {}
+        return ConnectionVariables(connection_variables(root, target.name, self.environ, origins), origins)
+
+    def place(self) -> tuple[Path, Target]:
+        """Return the project and its target; outside of a project, the directory and a target named ANY_PROJECT."""
+        from ckfunc.model.project import Target
+
+        try:
+            return self.root(), self.target()
+        except NoProject:
+            if self.settings.target is not None:
+                raise
+            return self.directory, Target(ANY_PROJECT)
 
     def connect(self, connection: Connection, moved: Callable[[], Connection | None] | None = None) -> Client:
         """Return a client that is closed when the command ends."""

@@ -10,13 +10,13 @@ from email.utils import parsedate_to_datetime
 from pathlib import Path
 
 from ckfunc import __version__
+from ckfunc.api.credentials import FoundConnection, NoKeyring, keyring_name
 from ckfunc.base.containment import STATE_DIRECTORY, LeadsOutside
 from ckfunc.base.errors import EXIT_FAILED, EXIT_OK, CkfuncError, CredentialsMissing, InvalidFiles, NoProject
 from ckfunc.base.files import cache_dir
 from ckfunc.base.git import GitMissing, GitRefused, git, trust_command
 from ckfunc.base.text import printable
 from ckfunc.cli.app import App
-from ckfunc.cli.credentials import Found, NoKeyring, connection_of, keyring_name
 from ckfunc.model.project import Target
 
 NODE_MAJOR = 24
@@ -208,7 +208,7 @@ def _secrets(root: Path) -> Iterator[Finding]:
 
 def _platform(app: App, root: Path, target: Target) -> Iterator[Finding]:
     try:
-        found = connection_of(root, target, app.environ)
+        found = app.credentials(root, target)
     except CkfuncError as problem:
         outside = isinstance(problem, CredentialsMissing) and target.name == "default"
         yield Finding("credentials", WARN if outside else FAIL, problem.message, problem.hint)
@@ -222,7 +222,7 @@ def _platform(app: App, root: Path, target: Target) -> Iterator[Finding]:
         yield _checked("login", lambda: _login(app, found, target))
 
 
-def _reached(app: App, found: Found) -> Iterator[Finding]:
+def _reached(app: App, found: FoundConnection) -> Iterator[Finding]:
     """Yield whether the API answers, and how far its clock is from ours. Nothing secret is sent."""
     from ckfunc.api.transport import Transport
 
@@ -252,7 +252,7 @@ def _reached(app: App, found: Found) -> Iterator[Finding]:
         yield Finding("clock", verdict, text, "set this machine's clock; certificates and tokens need it")
 
 
-def _login(app: App, found: Found, target: Target) -> Finding:
+def _login(app: App, found: FoundConnection, target: Target) -> Finding:
     from ckfunc.deploy.plan.snapshot import require_application
 
     application = app.connect(found.connection).application()

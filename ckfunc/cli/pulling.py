@@ -52,7 +52,6 @@ def pull_project(app: App, *, application: str | None, with_values: bool, yes: b
 
 
 def _pull_new(app: App, application: str | None, *, with_values: bool) -> int:
-    from ckfunc.cli.credentials import connection_of
     from ckfunc.model.project import Target
     from ckfunc.pull.fresh import env_file, fresh_project
     from ckfunc.scaffold.render import render
@@ -63,7 +62,7 @@ def _pull_new(app: App, application: str | None, *, with_values: bool) -> int:
     if name == "local":
         raise UsageProblem("`local` is the emulator's name", hint="give the application another one with --target NAME")
     target = Target(name, application=application)
-    client = app.connect(connection_of(root, target, app.environ).connection)
+    client = app.connect(app.credentials(root, target).connection)
     with app.output.progress("reading"):
         remote, bound = _read(client, target, root)
     taken = [path.relative_to(root).as_posix() for path in (root / "handlers").glob("*")]

@@ -21,14 +21,12 @@ RAISED_BY = {
     "base/documents.py": ["api", "trigger"],
     "cases/writing.py": ["test add"],
     "cli/asking.py": ["api", "deploy", "rollback", "undo", "emulator import", "emulator reset"],
-    "cli/caching.py": ["cache clean"],
-    "cli/calling.py": ["api"],
+    "api/requests.py": ["api"],
     "cli/deploying.py": ["deploy"],
     "cli/developing.py": ["dev"],
     "cli/emulating.py": ["emulator"],
     "cli/emulator_data.py": ["emulator import", "emulator reset"],
     "cli/gating.py": ["deploy"],
-    "cli/identity.py": ["login"],
     "cli/invocations.py": ["logs"],
     "cli/invoking.py": ["invoke"],
     "cli/pulling.py": ["pull"],
@@ -48,7 +46,7 @@ RAISED_BY = {
 }
 """The commands that print the messages of a module which name an option without its command."""
 
-ONLY = {("cli/identity.py", "--application"): ["logout"], ("cli/emulating.py", "--data-dir"): ["emulator export"]}
+ONLY = {("cli/emulating.py", "--data-dir"): ["emulator export"]}
 """Options of one message among others in a module, with the commands that print it."""
 
 _QUOTED = re.compile(r"`([^`]*)`")

@@ -1,10 +1,16 @@
-"""`ckfunc api`: any request to the Platform API."""
+"""`ckfunc api`: send any request to the Platform API."""
 
 from __future__ import annotations
 
 import click
 
+from ckfunc.api import Client, connection_from_environment
+from ckfunc.api.requests import checked_path, not_found_hint, pages, texts_in, without_values
+from ckfunc.base.documents import read_data
+from ckfunc.base.errors import EXIT_FAILED, EXIT_OK, ApiFailure, NoProject, NotFound, UsageProblem
+from ckfunc.base.text import printable
 from ckfunc.cli.app import App
+from ckfunc.cli.asking import confirmed
 from ckfunc.cli.completion import complete_data
 from ckfunc.cli.options import common_options, pass_app
 
@@ -32,6 +38,54 @@ def api(app: App, method: str, path: str, data: str | None, paginate: bool, yes:
     PATH is the part after the host, with its query. Values of environment variables are masked. Every
     method but GET asks first on a protected target. Exits 1 when the platform refuses.
     """
-    from ckfunc.cli.calling import call
+    method = method.upper()
+    path = checked_path(path)
+    if paginate and (method != "GET" or data is not None):
+        raise UsageProblem("--paginate is for GET", hint="ckfunc api GET /v1/users --paginate")
+    body = None if data is None else read_data(data, "body", '{"name": "jane"}')
+    secret = path.partition("?")[0].rstrip("/").endswith("/environment-variables")
+    if method != "GET" and not yes and not _confirmed(app, method, path):
+        return EXIT_FAILED
+    client = _client(app)
+    if paginate:
+        with app.output.progress("reading pages"):
+            items = [without_values(one) for one in pages(client, path)]
+        app.output.document(items)
+        return EXIT_OK
+    try:
+        found = client.session.call(method, path, body, secrets=texts_in(body) if secret else ())
+    except ApiFailure as problem:
+        if isinstance(problem, NotFound):
+            problem.hint = not_found_hint(client, method, path) or problem.hint
+        app.output.failure(problem)
+        return EXIT_FAILED
+    if isinstance(found, str):
+        app.output.text(printable(found))
+    elif found is not None:
+        app.output.document(without_values(found))
+    return EXIT_OK
 
-    return call(app, method.upper(), path, data=data, paginate=paginate, yes=yes)
+
+def _confirmed(app: App, method: str, path: str) -> bool:
+    """Return whether a request that may write can be sent: a protected target asks. Raises NeedsYes."""
+    try:
+        target = app.target()
+    except NoProject:  # no manifest, so nothing says that the application is protected
+        return True
+    return not target.protected or confirmed(
+        app,
+        f"Send {method} {path} to {target.name}?",
+        cancelled="Nothing was sent.",
+        refusal=f"target {target.name!r} is protected, and there is no terminal to ask on",
+        hint="pass --yes to send the request",
+    )
+
+
+def _client(app: App) -> Client:
+    """Return a client of the target; outside of a project, of the application that the environment names."""
+    try:
+        return app.connect(app.connection())
+    except NoProject:
+        if app.settings.target is not None:
+            raise
+        return app.connect(connection_from_environment(app.environ))

@@ -2,10 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any
+
 import click
 
+from ckfunc.base.errors import UsageProblem
+from ckfunc.base.files import cache_dir
 from ckfunc.cli.app import App
 from ckfunc.cli.options import common_options, pass_app
+from ckfunc.logs.since import span_s
+from ckfunc.runtime.cache import PACKAGES, CacheEntry, CacheRefused, Total, entries
+from ckfunc.runtime.cache import clean as clean_entries
+
+_LONGEST_NAME = 70
 
 
 @click.group(
@@ -37,9 +48,24 @@ def info(app: App) -> None:
 
     Each installation of packages is a line of its own, the largest first.
     """
-    from ckfunc.cli.caching import show_info
-
-    show_info(app)
+    directory = cache_dir()
+    found = entries(directory)
+    if app.output.json:
+        app.output.document(
+            {"directory": str(directory), "bytes": _size(found), "entries": [_document(one) for one in found]}
+        )
+        return
+    app.output.line(str(directory))
+    for total in Total.of(found):
+        app.output.line(_columns(total.size_bytes), total.kind, (f"  ({total.count})", "muted"))
+    app.output.line(_columns(_size(found)), ("total", "title"))
+    installed = sorted((one for one in found if one.kind == PACKAGES), key=lambda one: -one.size_bytes)
+    if installed:
+        app.output.line()
+        app.output.line(("packages", "title"))
+    for one in installed:
+        note = "in use" if one.in_use else f"last used {_day(one)}"
+        app.output.line(_columns(one.size_bytes), _shortened(one.name), (f"  ({note})", "muted"))
 
 
 @cache.command(
@@ -58,6 +84,66 @@ def clean(app: App, older_than: str | None, dry_run: bool) -> None:
 
     What a running ckfunc uses stays. The next command that needs something fetches or makes it again.
     """
-    from ckfunc.cli.caching import clean_cache
+    age_s = 0.0 if older_than is None else span_s(older_than)
+    if age_s is None:
+        raise UsageProblem(f"invalid --older-than value {older_than!r}", hint="examples: 12h, 30d, 8w")
+    directory = cache_dir()
+    with CacheRefused.told(directory):
+        removed, used = clean_entries(directory, older_than_s=age_s, dry_run=dry_run)
+    if app.output.json:
+        app.output.document(
+            {
+                "directory": str(directory),
+                "dryRun": dry_run,
+                "bytes": _size(removed),
+                "removed": [_document(one) for one in removed],
+                "inUse": [_document(one) for one in used],
+            }
+        )
+        return
+    for one in removed:
+        if one.kind == PACKAGES:
+            app.output.line(_columns(one.size_bytes), _shortened(one.name))
+    for total in Total.of([one for one in removed if one.kind != PACKAGES]):
+        app.output.line(_columns(total.size_bytes), total.kind, (f"  ({total.count})", "muted"))
+    if used:
+        app.output.talk(f"kept {_shortened(', '.join(one.name for one in used))}: in use by a running ckfunc")
+    verb = "Would remove" if dry_run else "Removed"
+    app.output.talk((f"{verb} {_shown(_size(removed))}", "success"), f" from {app.output.path(directory)}")
 
-    clean_cache(app, older_than, dry_run=dry_run)
+
+def _size(found: Sequence[CacheEntry]) -> int:
+    return sum(one.size_bytes for one in found)
+
+
+def _document(entry: CacheEntry) -> dict[str, Any]:
+    used = datetime.fromtimestamp(entry.used, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+    return {
+        "kind": entry.kind,
+        "name": entry.name,
+        "path": str(entry.path),
+        "bytes": entry.size_bytes,
+        "lastUsed": used,
+        "inUse": entry.in_use,
+    }
+
+
+def _day(entry: CacheEntry) -> str:
+    return datetime.fromtimestamp(entry.used).astimezone().date().isoformat()
+
+
+def _shortened(name: str) -> str:
+    return name if len(name) <= _LONGEST_NAME else f"{name[: _LONGEST_NAME - 1]}…"
+
+
+def _columns(size_bytes: int) -> str:
+    return f"{_shown(size_bytes):>10}  "
+
+
+def _shown(size_bytes: int) -> str:
+    if size_bytes < 1000:
+        return f"{size_bytes} B"
+    for unit, factor in (("kB", 1000), ("MB", 1000**2), ("GB", 1000**3)):
+        if size_bytes < factor * 1000 or unit == "GB":
+            return f"{size_bytes / factor:.1f} {unit}"
+    raise AssertionError("unreachable")

@@ -1,11 +1,14 @@
-"""`ckfunc logout`: remove a target's credentials from the system's keyring."""
+"""`ckfunc logout`: remove a target's credentials from the system keyring."""
 
 from __future__ import annotations
 
 import click
 
-from ckfunc.cli.app import App
+from ckfunc.api.credentials import entry_names, remove_login
+from ckfunc.base.errors import NoProject
+from ckfunc.cli.app import ANY_PROJECT, App
 from ckfunc.cli.options import common_options, pass_app
+from ckfunc.model.project import Target
 
 
 @click.command(
@@ -14,11 +17,18 @@ Examples:
   ckfunc logout --target production
   ckfunc logout --application 42"""
 )
-@click.option("--application", metavar="ID", help="Of this application, by id or key, instead of a target's.")
+@click.option("--application", metavar="ID", help="Log out of this application (id or key) instead of a target's.")
 @common_options
 @pass_app
 def logout(app: App, application: str | None) -> None:
-    """Remove the credentials of the target from the system's keyring."""
-    from ckfunc.cli.identity import log_out
-
-    log_out(app, application=application)
+    """Remove the credentials of the target from the system keyring."""
+    root, target = app.place()
+    if application is not None:
+        target = Target(f"application {application}", application=application)
+    elif target.name == ANY_PROJECT:
+        raise NoProject("outside of a project, logout needs an application", hint="--application ID")
+    removed = remove_login(entry_names(root, target, *app.variables(root, target).addresses))
+    if app.output.json:
+        app.output.document({"target": target.name, "removed": removed})
+    else:
+        app.output.talk(("logged out" if removed else "nobody was logged in", "muted"), f": {target.name}")

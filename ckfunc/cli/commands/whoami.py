@@ -1,9 +1,11 @@
-"""`ckfunc whoami`: which application the target's credentials belong to."""
+"""`ckfunc whoami`: show the application that the target's credentials belong to."""
 
 from __future__ import annotations
 
 import click
 
+from ckfunc.api.credentials import FoundConnection, described
+from ckfunc.base.text import printable
 from ckfunc.cli.app import App
 from ckfunc.cli.options import common_options, pass_app
 
@@ -17,7 +19,17 @@ Examples:
 @common_options
 @pass_app
 def whoami(app: App) -> None:
-    """Ask the platform which application the target's credentials belong to, and tell where they come from."""
-    from ckfunc.cli.identity import who_am_i
-
-    who_am_i(app)
+    """Show which application the target's credentials belong to, and where the credentials come from."""
+    root, target = app.place()
+    if target.emulator:
+        found = FoundConnection(app.connection(), "the emulator's own")
+    else:
+        found = app.credentials(root, target)
+    application = app.connect(found.connection).application()
+    shown = {**described(target, application, found.connection), "credentials": found.source}
+    if app.output.json:
+        app.output.document(shown)
+        return
+    width = max(map(len, shown))
+    for name, value in shown.items():
+        app.output.line((f"{name.replace('_', ' '):<{width}}  ", "muted"), printable(str(value)))

@@ -1,4 +1,4 @@
-"""Where a target's credentials come from: the environment, the project's .env files, or else the system's keyring."""
+"""Credentials of a target, from the environment, the project's .env files or the system keyring."""
 
 from __future__ import annotations
 
@@ -8,18 +8,23 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from ckfunc.api.connection import (
+    API_URL,
+    AUTHORIZATION_URL,
+    Connection,
+    checked_address,
+    connection_from_environment,
+)
 from ckfunc.base.errors import CkfuncError, CredentialsMissing
+from ckfunc.model.application import Application
 from ckfunc.model.project import Target
-
-if TYPE_CHECKING:
-    from ckfunc.api import Connection
 
 SERVICE = "ckfunc"
 ENVIRONMENT_HINT = "set CHATKITTY_CLIENT_ID and CHATKITTY_CLIENT_SECRET in the environment instead"
 TRUSTED_KEYRING = "CKFUNC_KEYRING"
-"""Names the class of a further keyring that may have secrets."""
+"""The environment variable that names the class of another trusted keyring."""
 
 _ENCRYPTING = (
     "keyring.backends.macOS.Keyring",
@@ -36,11 +41,35 @@ _ID, _SECRET = "CHATKITTY_CLIENT_ID", "CHATKITTY_CLIENT_SECRET"
 
 
 class NoKeyring(CkfuncError):
-    """There is no keyring that keeps secrets safe."""
+    """There is no keyring that stores secrets safely."""
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class ConnectionVariables:
+    """The variables that name a target's addresses and credentials; `origins` names the file of each."""
+
+    values: Mapping[str, str] = field(repr=False)
+    origins: Mapping[str, str]
+
+    @property
+    def source(self) -> str:
+        """Where the credentials were found, in words."""
+        places = (self.origins.get(name, "the environment") for name in (_ID, _SECRET) if self.values.get(name))
+        return " and ".join(dict.fromkeys(places))
+
+    @property
+    def addresses(self) -> tuple[str, str]:
+        """The addresses of the API and of the authorization server, checked. Raises InvalidAddress."""
+        api_url = self.values.get("CHATKITTY_API_URL", "").strip() or API_URL
+        authorization_url = self.values.get("CHATKITTY_AUTHORIZATION_URL", "").strip() or AUTHORIZATION_URL
+        return (
+            checked_address(api_url, "CHATKITTY_API_URL"),
+            checked_address(authorization_url, "CHATKITTY_AUTHORIZATION_URL"),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class FoundConnection:
     """A connection, and where its credentials were found."""
 
     connection: Connection
@@ -49,43 +78,47 @@ class Found:
 
 @dataclass(frozen=True, slots=True)
 class Login:
-    """A client id and secret, as the keyring keeps them."""
+    """A client id and secret, as the keyring stores them."""
 
     client_id: str
     client_secret: str = field(repr=False)
 
 
-def connection_of(root: Path, target: Target, environ: Mapping[str, str]) -> Found:
-    """Return how to reach a target. Raises CredentialsMissing, InvalidAddress, InvalidFiles.
+def connection_of(root: Path, target: Target, variables: ConnectionVariables) -> FoundConnection:
+    """Return the connection of a target. Raises CredentialsMissing and InvalidAddress.
 
     Variables win over the keyring, and the keyring is asked only when neither id nor secret is a variable: half of one
     login and half of another are no credentials.
     """
-    from ckfunc.api import Connection, connection_from_environment
-
-    variables, source = _variables(root, target.name, environ)
-    if variables.get(_ID, "").strip() or variables.get(_SECRET, "").strip():
-        return Found(connection_from_environment(variables), source)
-    addresses = _addresses(variables)
-    login = _kept(entry_names(root, target, *addresses))
+    values = variables.values
+    if values.get(_ID, "").strip() or values.get(_SECRET, "").strip():
+        return FoundConnection(connection_from_environment(values), variables.source)
+    addresses = variables.addresses
+    login = _stored(entry_names(root, target, *addresses))
     if login is None:
         raise CredentialsMissing(
             f"no credentials: {_ID} and {_SECRET} are not set, and nobody is logged in to {target.name}",
             hint=f"set both in the environment or in .env, or run `ckfunc login --target {target.name}`",
         )
-    return Found(Connection(*addresses, login.client_id, login.client_secret), "the keyring")
+    return FoundConnection(Connection(*addresses, login.client_id, login.client_secret), "the keyring")
 
 
-def addresses_of(root: Path, target: Target, environ: Mapping[str, str]) -> tuple[str, str]:
-    """Return the addresses of the API and of the authorization server, checked. Raises InvalidAddress."""
-    return _addresses(_variables(root, target.name, environ)[0])
+def described(target: Target, application: Application, connection: Connection) -> dict[str, object]:
+    """Return which application a target's credentials belong to, as JSON; no secret is in it."""
+    return {
+        "target": target.name,
+        "application": application.id,
+        "key": application.key,
+        "client_id": connection.client_id,
+        "api": connection.api_url,
+    }
 
 
 def entry_names(root: Path, target: Target, api_url: str, authorization_url: str) -> tuple[str, ...]:
-    """Return under which name the keyring has the login of a target.
+    """Return the names of the keyring entries of a target's login.
 
-    The application is what counts, whatever project asks; a target that is bound to none has a login of its own in
-    each project. The addresses are part of the name, so that a changed one is never sent another's secret.
+    A login belongs to an application, whatever the project; a target without an application has a login of its own in
+    each project. The addresses are part of the name, so that a changed address never gets another one's secret.
     """
     where = f"{api_url} ({authorization_url})"
     if target.application is not None:
@@ -94,22 +127,22 @@ def entry_names(root: Path, target: Target, api_url: str, authorization_url: str
 
 
 def application_entry(application: str, api_url: str, authorization_url: str) -> str:
-    """Return under which name the keyring has the login of an application, given by id or key."""
+    """Return the name of the keyring entry of an application, given by id or key."""
     return f"application {application.casefold()} at {api_url} ({authorization_url})"
 
 
-def keep_login(names: tuple[str, ...], login: Login) -> str:
-    """Keep a login under `names` and return what the keyring is called. Raises NoKeyring."""
+def store_login(names: tuple[str, ...], login: Login) -> str:
+    """Store a login under `names` and return the name of the keyring. Raises NoKeyring."""
     backend = _backend()
-    kept = {"client_id": login.client_id, "client_secret": login.client_secret, "entries": list(names)}
-    password = json.dumps(kept)
+    stored = {"client_id": login.client_id, "client_secret": login.client_secret, "entries": list(names)}
+    password = json.dumps(stored)
     for name in names:
         _asked(backend.set_password, SERVICE, name, password)
     return str(backend.name)
 
 
-def forget_login(names: tuple[str, ...]) -> bool:
-    """Remove a login, under whatever names it is kept, and tell whether there was one. Raises NoKeyring."""
+def remove_login(names: tuple[str, ...]) -> bool:
+    """Remove a login with all its entries, and return whether there was one. Raises NoKeyring."""
     backend = _backend()
     there: dict[str, None] = {}
     for name in names:
@@ -130,11 +163,11 @@ def _entries(password: str) -> list[str]:
 
 
 def keyring_name() -> str:
-    """Return what the keyring is called that a login would go into. Raises NoKeyring."""
+    """Return the name of the keyring that a login would be stored in. Raises NoKeyring."""
     return str(_backend().name)
 
 
-def _kept(names: tuple[str, ...]) -> Login | None:
+def _stored(names: tuple[str, ...]) -> Login | None:
     """Return the login under the first of `names` that has one; no keyring means no login."""
     try:
         backend = _backend()
@@ -198,23 +231,3 @@ def _asked(call: Any, *arguments: str) -> Any:
         return call(*arguments)
     except Exception as error:
         raise NoKeyring(f"the keyring refused ({type(error).__name__})", hint=ENVIRONMENT_HINT) from None
-
-
-def _variables(root: Path, target: str, environ: Mapping[str, str]) -> tuple[dict[str, str], str]:
-    from ckfunc.manifest import connection_variables
-
-    origins: dict[str, str] = {}
-    found = connection_variables(root, target, environ, origins)
-    places = dict.fromkeys(origins.get(name, "the environment") for name in (_ID, _SECRET) if found.get(name))
-    return found, " and ".join(places)
-
-
-def _addresses(variables: Mapping[str, str]) -> tuple[str, str]:
-    from ckfunc.api.connection import API_URL, AUTHORIZATION_URL, checked_address
-
-    return (
-        checked_address(variables.get("CHATKITTY_API_URL", "").strip() or API_URL, "CHATKITTY_API_URL"),
-        checked_address(
-            variables.get("CHATKITTY_AUTHORIZATION_URL", "").strip() or AUTHORIZATION_URL, "CHATKITTY_AUTHORIZATION_URL"
-        ),
-    )
