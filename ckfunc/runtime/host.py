@@ -23,7 +23,7 @@ from ckfunc.runtime.frames import (
     request_of,
     stream_of,
 )
-from ckfunc.runtime.links import HAS_SOCKETS, Link, connect
+from ckfunc.runtime.links import HAS_SOCKETS, HostLaunch, Link, connect
 from ckfunc.runtime.node import bare_environment
 from ckfunc.runtime.output import Lines, WrittenOutput
 from ckfunc.runtime.processes import SEAL_BYTES, Places, death, host_command, host_reach, kill_group, resident_bytes
@@ -122,16 +122,16 @@ class Host:
         self._connecting = self._loop.create_future()
         try:
             inspected = self._inspect_port is not None
-            self._link = await connect(
-                host_command(self._places, self._limits, confined=self._confined, inspected=inspected),
+            launch = HostLaunch(
+                command=host_command(self._places, self._limits, confined=self._confined, inspected=inspected),
                 cwd=self._places.runtime,
                 env={**bare_environment(), "TMPDIR": str(self._places.scratch)},
                 on_data=self._on_data,
                 on_end=self._on_end,
                 on_output=self._on_output,
-                sockets=self._sockets,
                 reach=host_reach(self._places, inspected=inspected) if self._confined else None,
             )
+            self._link = await connect(launch, sockets=self._sockets)
         except OSError as error:
             raise Failed(HandlerError("HostError", f"Node could not be started: {error.strerror}")) from error
         finally:

@@ -14,6 +14,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, Protocol, TypeAlias, cast
 
@@ -47,30 +48,40 @@ class Link(Protocol):
         """Let go of every descriptor."""
 
 
-async def connect(
-    command: list[str],
-    *,
-    cwd: Path,
-    env: dict[str, str],
-    on_data: Callable[[bytes], None],
-    on_end: Callable[[], None],
-    on_output: OnOutput = lambda _descriptor, _data: None,
-    sockets: bool = HAS_SOCKETS,
-    reach: Reach | None = None,
-) -> Link:
-    """Start `command INPUT_FD OUTPUT_FD …` and return its link; the callbacks run in the loop. Raises OSError.
+@dataclass(frozen=True, slots=True)
+class HostLaunch:
+    """A process to start, and the callbacks for its bytes, which run in the event loop.
 
-    `on_output` takes what the process writes to its standard descriptors, but for those that are the channel.
-    `command` holds the two words "INPUT" and "OUTPUT" where the numbers of the descriptors go. `reach` confines it.
+    `command` holds the words "INPUT" and "OUTPUT" where the numbers of the channel's descriptors go. `on_output` takes
+    what the process writes to its standard descriptors, except those that are the channel. `reach` confines it.
     """
-    if sockets:
-        return await _connect_by_socket(command, cwd, env, on_data, on_end, on_output, reach)
-    return _PipeLink(_numbered(command, 0, 1), cwd, env, on_data, on_end, on_output, reach)
+
+    command: list[str]
+    cwd: Path
+    env: dict[str, str]
+    on_data: Callable[[bytes], None]
+    on_end: Callable[[], None]
+    on_output: OnOutput
+    reach: Reach | None = None
+
+    def start(self, given: int, taken: int, *, stdin: int, pass_fds: tuple[int, ...] = ()) -> subprocess.Popen[bytes]:
+        """Start the process, with these descriptors as its channel. Raises OSError."""
+        numbers = {"INPUT": str(given), "OUTPUT": str(taken)}
+        return start_group(
+            [numbers.get(word, word) for word in self.command],
+            cwd=self.cwd,
+            env=self.env,
+            stdin=stdin,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            pass_fds=pass_fds,
+            reach=self.reach,
+        )
 
 
-def _numbered(command: list[str], given: int, taken: int) -> list[str]:
-    numbers = {"INPUT": str(given), "OUTPUT": str(taken)}
-    return [numbers.get(word, word) for word in command]
+async def connect(launch: HostLaunch, *, sockets: bool = HAS_SOCKETS) -> Link:
+    """Start a process and return its link. Raises OSError."""
+    return await _connect_by_socket(launch) if sockets else _PipeLink(launch)
 
 
 class _SocketLink(asyncio.Protocol):
@@ -78,12 +89,12 @@ class _SocketLink(asyncio.Protocol):
 
     process: subprocess.Popen[bytes]
 
-    def __init__(self, on_data: Callable[[bytes], None], on_end: Callable[[], None], on_output: OnOutput) -> None:
-        self.data_received = on_data  # type: ignore[assignment]  # one call less for each message
-        self._on_end = on_end
+    def __init__(self, launch: HostLaunch) -> None:
+        self.data_received = launch.on_data  # type: ignore[assignment]  # one call less for each message
+        self._on_end = launch.on_end
         self._transport: asyncio.Transport | None = None
         self._loop = asyncio.get_running_loop()
-        self._tail = _Tail(on_output)
+        self._tail = _Tail(launch.on_output)
         self._open: dict[int, IO[bytes]] = {}
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -162,17 +173,9 @@ class _Tail:
         return bytes(self._kept).decode("utf-8", "replace")
 
 
-async def _connect_by_socket(
-    command: list[str],
-    cwd: Path,
-    env: dict[str, str],
-    on_data: Callable[[bytes], None],
-    on_end: Callable[[], None],
-    on_output: OnOutput,
-    reach: Reach | None,
-) -> _SocketLink:
+async def _connect_by_socket(launch: HostLaunch) -> _SocketLink:
     loop = asyncio.get_running_loop()
-    link = _SocketLink(on_data, on_end, on_output)
+    link = _SocketLink(launch)
     ours, theirs = socket.socketpair()
     try:
         for end in (ours, theirs):
@@ -180,16 +183,8 @@ async def _connect_by_socket(
                 end.setsockopt(socket.SOL_SOCKET, option, _BUFFER)
         ours.setblocking(False)
         await loop.create_connection(lambda: link, sock=ours)
-        link.process = start_group(
-            _numbered(command, theirs.fileno(), theirs.fileno()),
-            cwd=cwd,
-            env=env,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            pass_fds=(theirs.fileno(),),
-            reach=reach,
-        )
+        channel = theirs.fileno()
+        link.process = launch.start(channel, channel, stdin=subprocess.DEVNULL, pass_fds=(channel,))
     except BaseException:
         link.close()
         ours.close()
@@ -203,30 +198,13 @@ async def _connect_by_socket(
 class _PipeLink:
     """The channel is stdin and stdout, each served by a thread: what every system has."""
 
-    def __init__(
-        self,
-        command: list[str],
-        cwd: Path,
-        env: dict[str, str],
-        on_data: Callable[[bytes], None],
-        on_end: Callable[[], None],
-        on_output: OnOutput,
-        reach: Reach | None,
-    ) -> None:
+    def __init__(self, launch: HostLaunch) -> None:
         self._loop = asyncio.get_running_loop()
-        self._tail = _Tail(on_output)
-        self._on_data = on_data
-        self._on_end = on_end
+        self._tail = _Tail(launch.on_output)
+        self._on_data = launch.on_data
+        self._on_end = launch.on_end
         self._queue: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
-        self.process = start_group(
-            command,
-            cwd=cwd,
-            env=env,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            reach=reach,
-        )
+        self.process = launch.start(0, 1, stdin=subprocess.PIPE)
         self._errors_ended = asyncio.Event()
         targets = (self._read, self._read_errors, self._send)
         self._threads = [threading.Thread(target=target, daemon=True) for target in targets]
