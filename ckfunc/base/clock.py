@@ -11,7 +11,7 @@ from typing import Protocol
 
 
 class Clock(Protocol):
-    """Time as the rest of the program sees it."""
+    """Time, and waiting."""
 
     def now(self) -> datetime:
         """Return the wall-clock time, in UTC."""
@@ -40,7 +40,7 @@ class SystemClock:
 
 
 def ago(moment: datetime, now: datetime, zone: tzinfo | None = None) -> str:
-    """Return how long before `now` a moment was, with its time in `zone` (None: the machine's own).
+    """Return the time from `moment` to `now` as text, with the time of `moment` in `zone` (None: the machine's own).
 
     Such as "12 minutes ago (05:23)", or "3 days ago (2026-11-24 05:23)" when it was on another day.
     """

@@ -1,7 +1,7 @@
 """Refusal of links that lead out of a project.
 
-A cloned repository can hold symbolic links. Files are written beside their place and swapped in, which replaces a link
-and never follows it; directories on the way, lock files and databases are followed by the system, and are checked here.
+A cloned repository can hold symbolic links. Files are written to a temporary name and renamed, which replaces a link
+and never follows it. The system does follow links to directories, lock files and databases: these are checked here.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from ckfunc.base.errors import CkfuncError
 from ckfunc.base.files import link_target
 
 STATE_DIRECTORY = ".ckfunc"
-"""What ckfunc keeps in a project; nothing in it belongs in git."""
+"""Directory for ckfunc's own files in a project; nothing in it belongs in git."""
 
 
 class LeadsOutside(CkfuncError):
-    """A place that ckfunc writes to is a link out of the project, or no file."""
+    """A path that ckfunc writes to is a link out of the project, or not a file."""
 
 
 def require_inside(root: Path, path: Path, *, followed: bool = False) -> None:
@@ -62,12 +62,12 @@ def require_own_state(root: Path) -> None:
                             raise _leads_out(root, Path(entry.path))
                     elif not entry.is_file(follow_symlinks=False):
                         raise _not_a_file(root, Path(entry.path))
-        except OSError:  # who uses the directory says why it cannot be read
+        except OSError:  # the code that uses the directory reports why it cannot be read
             continue
 
 
 def require_plain(directory: Path, *names: str) -> None:
-    """Refuse `names` in `directory` that are there and are no regular files, links included. Raises LeadsOutside."""
+    """Refuse `names` in `directory` that exist and are not regular files, links included. Raises LeadsOutside."""
     for name in names:
         path = directory / name
         if not os.path.lexists(path):

@@ -16,8 +16,8 @@ from ckfunc.base.files import read_file
 def read_document(data: str | bytes) -> Any:
     """Return the JSON document in `data`; bytes may be in any UTF, with or without a byte order mark.
 
-    Raises ValueError, with a reason, for what Python alone takes for JSON too: NaN, numbers beyond all bounds, halves
-    of surrogate pairs; and for what is nested too deeply.
+    Raises ValueError, with a reason, for values that only Python accepts as JSON (NaN, numbers out of range, halves of
+    surrogate pairs), and for documents that are nested too deeply.
     """
     try:
         document = json.loads(data, parse_constant=no_constant, parse_float=finite)
@@ -52,12 +52,12 @@ def read_data(data: str, what: str, example: str) -> Any:
 
 
 def no_constant(name: str) -> NoReturn:
-    """Refuse what is not JSON, but read by Python; raises ValueError."""
+    """Refuse a constant that Python accepts although it is not JSON; raises ValueError."""
     raise ValueError(f"{name} is no JSON value")
 
 
 def finite(digits: str) -> float:
-    """Return a number. Raises ValueError for one that is too large to be one: it would be written as Infinity."""
+    """Return a number. Raises ValueError for one that is too large: it would be written as Infinity."""
     number = float(digits)
     if math.isinf(number):
         raise ValueError(f"{digits[:40]} is too large a number")
@@ -80,11 +80,11 @@ def read_jsonc(text: str) -> Any:
 
 
 DEEPEST = 200
-"""How many objects and arrays may lie inside one another, in what is sent and in what a handler returns."""
+"""The maximum nesting of objects and arrays, in requests and in results of handlers."""
 
 
 def deeper_than(document: object, levels: int) -> bool:
-    """Tell whether a document has more levels than that, without recursion."""
+    """Return whether a document has more levels than `levels`, without recursion."""
     level: list[object] = [document]
     for _ in range(levels + 1):
         inner: list[object] = []

@@ -28,14 +28,14 @@ class CkfuncError(Exception):
 
 
 class UsageProblem(CkfuncError):
-    """The command was called in a way that it cannot mean anything."""
+    """The command line is not valid."""
 
     exit_code = EXIT_USAGE
 
 
 @dataclass(frozen=True, slots=True, order=True)
 class Problem:
-    """One mistake in a user's file; `line` and `column` count from 1, 0 means the file as a whole."""
+    """A mistake in a user's file; `line` and `column` count from 1, 0 means the file as a whole."""
 
     path: str
     line: int
@@ -49,7 +49,7 @@ class Problem:
 
 
 class InvalidFiles(CkfuncError):
-    """Files of the project that cannot be used: every mistake in them at once."""
+    """Files of the project are not valid; lists every mistake in them."""
 
     def __init__(self, summary: str, problems: Sequence[Problem], hint: str | None = None) -> None:
         super().__init__(summary, hint)
@@ -65,11 +65,11 @@ class InvalidScripts(InvalidFiles):
 
 
 class NoProject(CkfuncError):
-    """There is no `functions.yaml` here."""
+    """No `functions.yaml` was found."""
 
 
 class ApiFailure(CkfuncError):
-    """The Platform API refused, broke, or could not be reached."""
+    """A request to the Platform API failed."""
 
     def __init__(self, message: str, hint: str | None = None, *, status: int | None = None) -> None:
         super().__init__(message, hint)
@@ -93,15 +93,15 @@ class RequestRejected(ApiFailure):
 
 
 class ServiceTrouble(ApiFailure):
-    """The API kept answering 429 or 5xx."""
+    """The API responded with 429 or 5xx to every attempt."""
 
 
 class Unreachable(ApiFailure):
-    """No connection could be made, or it was lost."""
+    """The connection could not be made, or was lost."""
 
 
 class UnreadableAnswer(ApiFailure):
-    """The answer is not what the Platform API sends (not JSON, or without the fields it must have)."""
+    """The response is not one of the Platform API (not JSON, or required fields are missing)."""
 
 
 class WrongApplication(CkfuncError):
@@ -126,7 +126,7 @@ class AmbiguousFunction(CkfuncError):
 
 
 class PlatformOwned(CkfuncError):
-    """The manifest names something that the platform sets itself."""
+    """The manifest sets something that belongs to the platform."""
 
 
 class DependenciesFailed(CkfuncError):
@@ -134,7 +134,7 @@ class DependenciesFailed(CkfuncError):
 
 
 class PackageUnknown(DependenciesFailed):
-    """There is no such package, or no such version of it."""
+    """The package, or this version of it, does not exist."""
 
 
 class NodeMissing(CkfuncError):
@@ -146,11 +146,11 @@ class NoHome(CkfuncError):
 
 
 class SystemRefusal(CkfuncError):
-    """The system did not let us read or write: no permission, a full disk, too many open files."""
+    """The system refused to read or write: no permission, a full disk, too many open files."""
 
     @classmethod
     def of(cls, error: OSError) -> SystemRefusal | None:
-        """Return the failure that `error` stands for; None when it may as well be a mistake of ours."""
+        """Return the expected failure for `error`; None when it may be a bug in ckfunc."""
         if str(error.strerror).startswith("No usable temporary directory"):
             return cls("no directory for temporary files can be written to", "set TMPDIR to one that can")
         path = error.filename if isinstance(error.filename, str) else None
@@ -163,7 +163,7 @@ class SystemRefusal(CkfuncError):
 
     @staticmethod
     def advice(number: int) -> str | None:
-        """Return what helps against a refusal with this `errno`, if it is known."""
+        """Return a hint for a refusal with this `errno`, if there is one."""
         return _REFUSALS.get(number) or _OF_PATHS.get(number)
 
 
@@ -174,9 +174,9 @@ _OF_PATHS = {
     errno.EEXIST: "something else is in the way: move it away, or choose another path",
     errno.EISDIR: "there is a directory where a file is needed: move it away, or choose another path",
     errno.ENAMETOOLONG: "choose a shorter path",
-    errno.ELOOP: "its links lead in a circle: mend them, or choose another path",
+    errno.ELOOP: "its links form a circle: fix them, or choose another path",
 }
-"""What the system says of a path; without one, it is more likely a mistake of ours."""
+"""Hints for errors about a path; without a path, such an error is probably a bug in ckfunc."""
 
 _REFUSALS = {
     errno.EROFS: "ckfunc writes to .ckfunc/ of the project and to its cache (CKFUNC_CACHE_DIR): let it",
@@ -188,7 +188,7 @@ _REFUSALS = {
 
 
 class UnusableFile(OSError):
-    """A file that is not read: of the wrong kind, too large, or a pipe to which nothing was written in time."""
+    """A file that cannot be read: of the wrong kind, too large, or a pipe to which nothing was written in time."""
 
 
 class Busy(CkfuncError):

@@ -16,10 +16,10 @@ from typing import IO, Any
 from ckfunc.base.errors import NoHome, UnusableFile
 
 LARGEST_BYTES = 64 * 1024 * 1024
-"""The most that is read of a file unless a reader sets another limit."""
+"""The default limit for reading a file."""
 
 PIPE_WAIT_S = 10.0
-"""How long a named pipe may take to deliver its content."""
+"""The time limit for reading a named pipe."""
 
 
 def read_file(path: Path, *, limit_bytes: int = LARGEST_BYTES, pipe: bool = False) -> bytes:
@@ -48,7 +48,7 @@ def read_file(path: Path, *, limit_bytes: int = LARGEST_BYTES, pipe: bool = Fals
 
 def _opened(path: Path) -> int:
     flags = os.O_RDONLY
-    for name in ("O_NONBLOCK", "O_NOCTTY", "O_CLOEXEC", "O_BINARY"):  # each exists on some systems alone
+    for name in ("O_NONBLOCK", "O_NOCTTY", "O_CLOEXEC", "O_BINARY"):  # each exists only on some systems
         flags |= getattr(os, name, 0)
     return os.open(path, flags)
 
@@ -86,7 +86,7 @@ def _piped(path: Path, status: os.stat_result, limit_bytes: int) -> bytes:
 
 
 def _drained(path: Path, limit_bytes: int) -> bytes:
-    """Return what is written to a pipe until its writers close it. Raises UnusableFile."""
+    """Return the content of a pipe, up to the close by its writers. Raises UnusableFile."""
     data, until, pause_s = b"", time.monotonic() + PIPE_WAIT_S, 0.001
     with contextlib.ExitStack() as opened:
         handle = _opened(path)
@@ -112,7 +112,7 @@ def _drained(path: Path, limit_bytes: int) -> bytes:
 
 
 def write_atomically(path: Path, content: str | bytes, *, mode: int = 0o644) -> None:
-    """Write `content` beside `path` and swap it in, so that a reader sees the old file or the new one.
+    """Write `content` to a temporary file and rename it to `path`: a reader sees the old file or the new one.
 
     Parents are made; text is written as UTF-8 with its newlines as they are. Raises OSError.
     """
@@ -133,7 +133,7 @@ def write_atomically(path: Path, content: str | bytes, *, mode: int = 0o644) -> 
 
 
 def _swap(beside: str, path: Path) -> None:
-    """Put `beside` in the place of `path`; on Windows that fails for as long as somebody reads the old file."""
+    """Rename `beside` to `path`; on Windows that fails while another program reads the old file."""
     for pause_s in (0.01, 0.05, 0.2, 0.5) if sys.platform == "win32" else ():
         try:
             os.replace(beside, path)  # noqa: PTH105 - a name from mkstemp
@@ -168,7 +168,7 @@ def read_checked(path: Path) -> Any:
 
 
 def cache_dir() -> Path:
-    """Return the directory for what can be made again: CKFUNC_CACHE_DIR, else the user's cache directory.
+    """Return the cache directory: CKFUNC_CACHE_DIR, else `ckfunc` in the user's cache directory.
 
     Always absolute: npm and Node run in other directories. A relative XDG_CACHE_HOME is ignored, as the XDG Base
     Directory Specification says. Raises NoHome.
@@ -207,7 +207,7 @@ def link_directory(link: Path, target: Path) -> None:
 
 
 def link_target(link: Path) -> Path | None:
-    """Return where a link leads, as it says itself; None for what is no link, or cannot be read."""
+    """Return the target of a link, as stored in it; None for a path that is not a link or cannot be read."""
     try:
         return Path(str(link.readlink()).removeprefix("\\\\?\\"))
     except OSError:
@@ -216,9 +216,9 @@ def link_target(link: Path) -> Path | None:
 
 @contextlib.contextmanager
 def locked(path: Path, *, wait_s: float | None = None) -> Iterator[bool]:
-    """Hold the lock file `path`; yield whether it was got. The system frees it when the process ends, however it ends.
+    """Hold the lock file `path`; yield whether it was acquired. The system releases it when the process ends.
 
-    `wait_s` None waits for ever, 0 tries once. The file stays; only the lock on it counts.
+    `wait_s` None waits without a limit, 0 tries once. The file is never removed.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("a+b") as file:
@@ -237,7 +237,7 @@ def locked(path: Path, *, wait_s: float | None = None) -> Iterator[bool]:
 def hold_shared(path: Path) -> None:
     """Hold the lock file `path` until this process ends, as any number of processes may. Raises OSError.
 
-    Waits for as long as `lock_alone` has it.
+    Waits while `lock_alone` holds it.
     """
     if path in _held:
         return
@@ -260,9 +260,9 @@ def hold_shared(path: Path) -> None:
 
 @contextlib.contextmanager
 def lock_alone(path: Path) -> Iterator[bool]:
-    """Hold the lock file `path` if nobody holds it, this process included; yield whether it was got.
+    """Hold the lock file `path` if no process holds it, this one included; yield whether it was acquired.
 
-    The file is removed afterwards if it was. Raises OSError.
+    If it was, the file is removed afterwards. Raises OSError.
     """
     if path in _held:
         yield False

@@ -1,4 +1,4 @@
-"""Read-only git commands whose output depends on the repository alone."""
+"""Read-only git commands whose output depends only on the repository."""
 
 from __future__ import annotations
 

@@ -14,13 +14,13 @@ if TYPE_CHECKING:
     from sys import UnraisableHookArgs
 
 AGAIN_S = 0.05
-"""How long after it was lost a Ctrl-C comes again."""
+"""Delay before a lost Ctrl-C is raised again."""
 
 _state = SimpleNamespace(pressed=False)
 
 
 def keep_interrupts() -> None:
-    """Have Ctrl-C remembered, and come again when Python drops it. Does nothing where Ctrl-C is ignored.
+    """Remember Ctrl-C, and raise it again when Python drops it. Does nothing where Ctrl-C is ignored.
 
     Python drops what is raised in a finalizer or weak reference callback, such as those that every import has, and
     some libraries catch everything while they are imported.
@@ -31,7 +31,7 @@ def keep_interrupts() -> None:
 
 
 def forget_interrupts() -> None:
-    """Have Ctrl-C end the process at once from now on: nothing is left to tidy up."""
+    """Let Ctrl-C end the process at once from now on, as nothing is left to clean up."""
     if signal.getsignal(signal.SIGINT) in (_press, signal.default_int_handler):
         signal.signal(signal.SIGINT, signal.SIG_DFL)
 

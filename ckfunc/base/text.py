@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple, TypeAlias
 
 STYLES = ("plain", "title", "create", "update", "remove", "success", "failure", "warning", "place", "muted")
-"""What a piece of text is; colours are chosen where it is printed."""
+"""Kinds of text; `cli.output` maps them to colours."""
 
 
 class Segment(NamedTuple):
@@ -31,7 +31,7 @@ def plain_text(lines: Iterable[Line]) -> str:
     return "".join(f"{plain(line)}\n" for line in lines)
 
 
-# Controls of terminals, but for tab and newline; what reorders text or hides in it: bidirectional controls, spaces of
+# Terminal controls except tab and newline; characters that reorder or hide text: bidirectional controls, spaces of
 # no width, fillers, tags and other characters that Unicode gives no glyph; halves of surrogate pairs.
 _CONTROLS = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\xad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b\u200e\u200f\u2028-\u202e"
@@ -54,7 +54,7 @@ def printable(text: str) -> str:
     """Return `text` without terminal control sequences, control characters and invisible ones.
 
     Tabs and newlines stay, and so do the joiners that emoji and some scripts are written with. Bytes of file names and
-    arguments that are no UTF-8, which Python keeps as surrogates (PEP 383), are shown as `\\xff`.
+    arguments that are not UTF-8, which Python keeps as surrogates (PEP 383), are shown as `\\xff`.
     """
     if not text.isascii():
         text = _UNDECODED.sub(lambda found: f"\\x{ord(found[0]) - 0xDC00:02x}", text)

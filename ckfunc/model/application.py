@@ -45,7 +45,7 @@ DEFAULT_PACKAGES = (
     Dependency("chatkitty-platform-sdk", "2.4.0", default=True),
     Dependency("qs", "6.9.4", default=True),
 )
-"""What the platform installs itself, in versions that the SDK of `context.ChatKitty` works with and shares."""
+"""Packages that the platform installs itself, in versions compatible with the SDK of `context.ChatKitty`."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from ckfunc.model.user import User, UserReference
 
 
 class MentionType(StrEnum):
-    """What a message mentions."""
+    """Kind of a mention."""
 
     CHANNEL = "CHANNEL"
     USER = "USER"
@@ -42,14 +42,14 @@ class Emoji:
 
 @dataclass(frozen=True, slots=True)
 class ReactionsSummary:
-    """Who reacted to a message with one emoji."""
+    """The users who reacted to a message with one emoji."""
 
     emoji: Emoji
     users: tuple[User, ...]
 
 
 class MessageType(StrEnum):
-    """What a message holds; the system's messages have no user."""
+    """Content and sender of a message; system messages have no user."""
 
     TEXT = "TEXT"
     FILE = "FILE"
@@ -68,7 +68,7 @@ class MessageType(StrEnum):
 
 
 class FileType(StrEnum):
-    """Who keeps a file."""
+    """Storage of a file: by the platform, or elsewhere."""
 
     HOSTED = "HOSTED"
     EXTERNAL = "EXTERNAL"
@@ -114,7 +114,7 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class NewMessage:
-    """What is sent to create a message: exactly one of `body` and `file`; without `user` it is the system's."""
+    """The request to create a message: exactly one of `body` and `file`; without `user`, a system message."""
 
     body: str | None = None
     file: File | None = None
@@ -124,14 +124,14 @@ class NewMessage:
 
     @property
     def type(self) -> MessageType:
-        """What the message becomes, by what it holds and by whether somebody sends it."""
+        """The type of the message, which follows from its content and sender."""
         if self.user is None:
             return MessageType.SYSTEM_TEXT if self.file is None else MessageType.SYSTEM_FILE
         return MessageType.TEXT if self.file is None else MessageType.FILE
 
 
 class ChannelType(StrEnum):
-    """Who may find and join a channel. A direct one is its members, and has no name."""
+    """Visibility of a channel. A direct channel is identified by its members, and has no name."""
 
     DIRECT = "DIRECT"
     PUBLIC = "PUBLIC"
@@ -140,7 +140,7 @@ class ChannelType(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Channel:
-    """A channel. `name` and `display_name` are None for a direct channel, `members` is set for those alone."""
+    """A channel. `name` and `display_name` are None for a direct channel, `members` is set only for these."""
 
     id: int
     type: ChannelType
@@ -155,7 +155,7 @@ class Channel:
 
 @dataclass(frozen=True, slots=True)
 class NewChannel:
-    """What is sent to create a channel. Without a name it gets a random one, without a display name its name."""
+    """The request to create a channel. The default name is random, the default display name is the name."""
 
     type: ChannelType
     name: str | None = None
@@ -184,7 +184,7 @@ class Invite:
 
 
 class ThreadType(StrEnum):
-    """What a thread belongs to: its channel, nothing else, or the message that it answers."""
+    """Kind of a thread: main thread of a channel, standalone, or replies to a message."""
 
     MAIN = "MAIN"
     STANDALONE = "STANDALONE"
@@ -250,7 +250,7 @@ class NotificationType(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class NotificationData:
-    """What a notification is about; which of the last three is set follows from the type."""
+    """Subject of a notification; the type determines which of the last three fields is set."""
 
     type: NotificationType
     message: Message

@@ -10,7 +10,7 @@ from ckfunc.model.function import ConsoleLine, Status
 
 @dataclass(frozen=True, slots=True)
 class SyntaxProblem:
-    """Why a source cannot be run; `line` and `column` count from 1. `kind` is what an error of that sort is called."""
+    """A reason why a source cannot run; `line` and `column` count from 1. `kind` is the name of the error type."""
 
     name: str
     line: int
@@ -37,8 +37,8 @@ class Import:
 class Compiled:
     """JavaScript made from a TypeScript source. `module_kind` is "cjs" or "mjs"; `source_map` is JSON text.
 
-    `imports` are the modules that it needs, in the order of the script. `no_handler` tells why the script cannot be a
-    handler: it has no function handleEvent that can be called.
+    `imports` are the modules that it needs, in the order of the script. `no_handler` is set when the script
+    has no function handleEvent that can be called.
     """
 
     name: str
@@ -51,7 +51,7 @@ class Compiled:
 
 @dataclass(frozen=True, slots=True)
 class ApiAccess:
-    """How a handler's own API calls reach the platform. Addresses without a trailing slash."""
+    """Addresses and credentials for a handler's own API calls. Addresses have no trailing slash."""
 
     base_url: str
     token_url: str
@@ -61,9 +61,9 @@ class ApiAccess:
 
 @dataclass(frozen=True, slots=True)
 class Steady:
-    """The clock that a run sees, in ms since 1970, and the seed of its chances: the same again gives the same again.
+    """The clock of a deterministic run, in ms since 1970, and the seed of its random numbers.
 
-    The clock stands still but for the run's own timers. `seed` is from 0 to 2**53 - 1.
+    The clock advances only with the run's own timers. `seed` is from 0 to 2**53 - 1.
     """
 
     now_ms: int
@@ -72,13 +72,13 @@ class Steady:
 
 @dataclass(frozen=True, slots=True)
 class Environment:
-    """Everything but the handler that decides how a handler runs; equal ones can share installed packages.
+    """Everything except the handler that determines a run; equal environments can share installed packages.
 
     `dependencies` maps npm names to version ranges, the platform's default packages included.
-    `variables` is all that a handler sees in process.env, but for what Node itself needs.
-    With `steady`, runs can be repeated: it is what they and the code outside of them see unless told otherwise, and the
-    answer of a run waits for the API requests that it did not await; so it does with `settle`. Without `network`, the
-    platform alone is reached. A `renewable` process can be asked to forget what runs have left behind in it.
+    `variables` is all that a handler sees in process.env, except what Node itself needs.
+    With `steady`, runs are repeatable: it is their default, and that of code outside of runs. The result of such a run
+    waits for API requests that the run did not await, as it does with `settle`. Without `network`, only the platform
+    can be reached. A `renewable` process can discard the state that runs have left in it.
     """
 
     dependencies: Mapping[str, str]
@@ -102,7 +102,7 @@ class HandlerVersion:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What one run may use."""
+    """Resource limits of one run."""
 
     time_s: float = 10.0
     memory_bytes: int = 256 * 1024 * 1024
@@ -112,7 +112,7 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class HandlerError:
-    """Why a run failed: `message` is a sentence, `stack` is mapped to the user's sources ("" if there is none)."""
+    """The reason why a run failed: `message` is a sentence, `stack` refers to the user's sources ("" if unknown)."""
 
     name: str
     message: str
@@ -121,7 +121,7 @@ class HandlerError:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What a run came to. Exactly one of `payload_json` (JSON text, "null" for undefined) and `error` is set."""
+    """The result of a run. Exactly one of `payload_json` (JSON text, "null" for undefined) and `error` is set."""
 
     payload_json: str | None
     error: HandlerError | None
@@ -130,5 +130,5 @@ class Outcome:
 
     @property
     def status(self) -> Status:
-        """How the run ended, as the platform shows it."""
+        """The status that the platform shows."""
         return Status.SUCCEEDED if self.error is None else Status.FAILED

@@ -23,7 +23,7 @@ class Function:
 
 @dataclass(frozen=True, slots=True)
 class NewFunction:
-    """What is sent to create a function."""
+    """The request to create a function."""
 
     type: str
     name: str
@@ -41,7 +41,7 @@ class FunctionVersion:
 
 
 class Status(StrEnum):
-    """Where a run stands."""
+    """State of a run."""
 
     RUNNING = "RUNNING"
     SUCCEEDED = "SUCCEEDED"
@@ -72,9 +72,9 @@ class Invocation:
 class ApiCall:
     """A request that a handler sent to the Platform API.
 
-    `path` has neither the host nor /v1, and is encoded as it was asked, with its query: "/channels/1/messages?size=5".
+    `path` has neither the host nor /v1, and is encoded as in the request, with query: "/channels/1/messages?size=5".
     `body` is parsed JSON; None without a body; for a form its fields, a file in it being `{"$file": name, …}`; text for
-    anything else; and `{"$cut": bytes}` for one that is too large to be kept. `status` is 0 without an answer as yet.
+    anything else; and `{"$cut": bytes}` for one that is too large to store. `status` is 0 until there is a response.
     """
 
     method: str
@@ -85,10 +85,10 @@ class ApiCall:
 
 @dataclass(frozen=True, slots=True)
 class InvocationDetail:
-    """What the emulator alone knows of a run. `duration_ms` is None while it runs.
+    """Details of a run that only the emulator provides. `duration_ms` is None while it runs.
 
-    `calls` is what its handler asked of the Platform API, in the order of asking; `calls_omitted` counts those beyond
-    what is kept of one run.
+    `calls` are the requests of its handler to the Platform API, in order; `calls_omitted` counts those beyond the limit
+    per run.
     """
 
     id: int
@@ -99,4 +99,4 @@ class InvocationDetail:
 
 
 KEPT_INVOCATIONS = 100_000
-"""How many of the last invocations are kept, of all functions together."""
+"""The number of recent invocations that an emulator stores, of all functions together."""

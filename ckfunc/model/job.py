@@ -13,7 +13,7 @@ from ckfunc.model.user import NewUser
 
 
 class JobType(StrEnum):
-    """What a job does. No type of the platform's is for exports of users: they have the other export's."""
+    """Kind of a job. The platform has no type for exports of users: they have the type of the other export."""
 
     CHANNEL_IMPORT = "CHANNEL_IMPORT"
     CHANNEL_MEMBERS_IMPORT = "CHANNEL_MEMBERS_IMPORT"
@@ -23,7 +23,7 @@ class JobType(StrEnum):
 
 
 class JobState(StrEnum):
-    """Where a job stands."""
+    """State of a job."""
 
     PENDING = "PENDING"
     RUNNING = "RUNNING"
@@ -33,7 +33,7 @@ class JobState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """A job; `file` is the address of what a finished export has made."""
+    """A job; `file` is the address of the file of a finished export."""
 
     id: int
     type: JobType
@@ -45,7 +45,7 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class UserImport:
-    """A user to import. An entry with the idempotency `key` of one that was imported before is passed over."""
+    """A user to import. An entry with the idempotency `key` of an imported one is skipped."""
 
     name: str
     display_name: str
@@ -90,21 +90,21 @@ class MessageImport:
 
 @dataclass(frozen=True, slots=True)
 class SeedUser(NewUser):
-    """A user with the id that it gets; None is the next free one."""
+    """A user and its id; None is the next free one."""
 
     id: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class SeedMessage(NewMessage):
-    """A message with the id that it gets; None is the next free one."""
+    """A message and its id; None is the next free one."""
 
     id: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class SeedChannel:
-    """A channel with the messages that it begins with, the oldest first, and the id that it gets."""
+    """A channel with its initial messages, the oldest first, and its id."""
 
     channel: NewChannel
     messages: tuple[SeedMessage, ...] = ()
@@ -113,7 +113,7 @@ class SeedChannel:
 
 @dataclass(frozen=True, slots=True)
 class Seed:
-    """What a seed file holds. Users are referred to by name."""
+    """The content of a seed file. Users are referred to by name."""
 
     users: tuple[SeedUser, ...] = ()
     channels: tuple[SeedChannel, ...] = ()
@@ -121,7 +121,7 @@ class Seed:
 
 @dataclass(frozen=True, slots=True)
 class Seeded:
-    """How many were added; what was there before does not count."""
+    """The numbers of added rows; rows that existed before are not counted."""
 
     users: int = 0
     channels: int = 0

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 GATE = r"check|test|replay(?::[1-9][0-9]{0,3})?"
-"""What a gate of a deploy looks like, as a regular expression: `replay:50` has the number of invocations."""
+"""Regular expression of a gate of a deploy; `replay:50` has the number of invocations."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,8 +18,8 @@ class Script:
     """A script of the project: the file at `path`, and `text`, which is deployed.
 
     Paths are relative to the project, with forward slashes. A script that imports local files is bundled with them:
-    then `modules` are all the files that it was made of, sorted, `written` is what its own file says, and `source_map`
-    (JSON, sources named like paths) leads from `text` back to them.
+    then `modules` are all the files of the bundle, sorted, `written` is the content of its own file, and `source_map`
+    (JSON, with paths as names of sources) maps `text` back to them.
     """
 
     path: str
@@ -30,7 +30,7 @@ class Script:
 
     @property
     def source(self) -> str:
-        """What the file at `path` says."""
+        """The content of the file at `path`."""
         return self.text if self.written is None else self.written
 
 
@@ -56,15 +56,15 @@ class WantedRuntime:
     environment: Mapping[str, str] | None = field(default=None, repr=False)
     initialization_script: Script | None = None
     literals: frozenset[str] = frozenset()
-    """Variables of the environment whose values stand in functions.yaml: these are public, all others are secret."""
+    """Variables of the environment with literal values in functions.yaml: these are public, all others are secret."""
     unknown: frozenset[str] = frozenset()
-    """Variables of the environment that have no value here: they are neither compared nor deployed."""
+    """Variables of the environment without a value on this machine: they are neither compared nor deployed."""
     allow_scripts: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Where to deploy to. `application` is a key or an id, as text; None binds the target to no application."""
+    """A place to deploy to. `application` is a key or an id, as text; None binds the target to no application."""
 
     name: str
     emulator: bool = False
@@ -74,7 +74,7 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class Project:
-    """Everything that one target of a project wants. `functions` is None when the section is absent."""
+    """The desired state of one target. `functions` is None when the section is absent."""
 
     root: Path
     target: Target
@@ -82,6 +82,6 @@ class Project:
     functions: tuple[WantedFunction, ...] | None
     warnings: tuple[str, ...] = ()
     gates: tuple[str, ...] = ()
-    """What has to pass before a deploy, in order; each matches GATE."""
+    """Checks that must pass before a deploy, in order; each matches GATE."""
     watched: tuple[Path, ...] = ()
     """Every file that the result depends on, existing or not (.env files that may appear): absolute paths."""

@@ -26,7 +26,7 @@ class EventField:
 
 @dataclass(frozen=True, slots=True)
 class Trigger:
-    """What makes a function run. `fired` is false for what the emulator never fires by itself."""
+    """A trigger type. `fired` is false for events that the emulator never fires by itself."""
 
     type: str
     when: str
@@ -56,7 +56,7 @@ def words(trigger_type: str) -> list[str]:
 
 
 def file_stem(trigger_type: str) -> str:
-    """Return the name, without its ending, of the files of any trigger type: what `init`, `new` and `pull` write."""
+    """Return the name, without its ending, of the files of any trigger type, as `init`, `new` and `pull` write them."""
     stem = re.sub(r"[^A-Za-z0-9]+", "-", trigger_type).strip("-") or "handler"
     if len(stem) > _LONGEST:
         stem = f"{stem[:_LONGEST]}-{digest(trigger_type)[:8]}"

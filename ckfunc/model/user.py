@@ -10,7 +10,7 @@ from typing import Any
 
 
 class UserType(StrEnum):
-    """What stands behind a user."""
+    """Kind of a user."""
 
     PERSON = "PERSON"
     BOT = "BOT"
@@ -51,7 +51,7 @@ class User:
 
 @dataclass(frozen=True, slots=True)
 class NewUser:
-    """What is sent to create a user."""
+    """The request to create a user."""
 
     name: str
     display_name: str
@@ -61,7 +61,7 @@ class NewUser:
 
 @dataclass(frozen=True, slots=True)
 class UserReference:
-    """How a request names a user: by exactly one of id and username."""
+    """A user as a request refers to it: by exactly one of id and username."""
 
     id: int | None = None
     username: str | None = None

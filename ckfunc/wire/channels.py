@@ -170,7 +170,7 @@ def read_invite(document: Any) -> Invite:
 
 
 def read_new_invite(document: Any) -> UserReference:
-    """Read the body that invites a user, and return who that is. Raises Malformed."""
+    """Read the body that invites a user, and return that user. Raises Malformed."""
     return read_reference(required(resource(document, "invite"), "user", dict), "field 'user'")
 
 

@@ -49,7 +49,7 @@ class Dialect(StrEnum):
 @lru_cache(maxsize=4096)
 def snake(name: str) -> str:
     """Return createdTime as created_time."""
-    # The vendor's newest SDK reads isGuest in answers, alone among snake_case names.
+    # The vendor's newest SDK reads isGuest in responses, although all other names are in snake_case.
     return name if name == "isGuest" else _UPPER.sub(lambda match: "_" + match[1].lower(), name)
 
 
@@ -60,12 +60,12 @@ def camel(name: str) -> str:
 
 
 def spelled(document: Any, dialect: Dialect) -> Any:
-    """Return a canonical document in `dialect`; user data inside it is left alone."""
+    """Return a canonical document in `dialect`; user data inside it is unchanged."""
     return _respelled(document, snake) if dialect is Dialect.SNAKE else document
 
 
 def canonical(document: Any) -> Any:
-    """Return a document of either dialect (or a mixture) in camelCase; user data inside it is left alone."""
+    """Return a document of either dialect (or a mixture) in camelCase; user data inside it is unchanged."""
     return _respelled(document, camel)
 
 

@@ -132,7 +132,7 @@ def read_invocation(document: Any) -> Invocation:
 
 
 def write_detail(detail: InvocationDetail) -> dict[str, Any]:
-    """Return what the emulator alone knows of a run."""
+    """Return the details of a run that only the emulator provides."""
     return {
         "id": detail.id,
         "console": [{"level": line.level, "text": line.text} for line in detail.console],
@@ -148,10 +148,10 @@ def write_call(call: ApiCall) -> dict[str, Any]:
 
 
 def read_detail(document: Any) -> InvocationDetail:
-    """Read what the emulator alone knows of a run; raises Malformed."""
+    """Read the details of a run that only the emulator provides; raises Malformed."""
     found = resource(document, "invocation detail")
     lines = [resource(line, "console line") for line in required(found, "console", list)]
-    # Not in what an older emulator tells. What is in a body is the handler's own, and never respelled.
+    # Older emulators don't send it. The content of a body belongs to the handler, and its names never change.
     calls = optional(found, "calls", list) or []
     duration = found.get("durationMs")
     return InvocationDetail(

@@ -28,11 +28,11 @@ class Links:
         return f"{self.application}/{path}"
 
     def picture(self, display_name: str) -> str:
-        """Return the address of the picture that the platform draws for a display name, encoded as a form has it."""
+        """Return the address of the picture that the platform draws for a display name, with form encoding."""
         return f"{self.base}/v1/picture/{quote_plus(display_name)}"
 
     def absolute(self, address: str) -> str:
-        """Return an address as others see it: one of this host's own files is kept as a path, `/v1/…`."""
+        """Return an absolute address: files of this host are stored as a path, `/v1/…`."""
         return self.base + address if address.startswith("/v1/") else address
 
     def to(self, /, **relations: str) -> dict[str, dict[str, str]]:
@@ -53,7 +53,7 @@ def application_id_in(document: Mapping[str, Any]) -> int | None:
 
 
 def linked_id(document: Mapping[str, Any], relation: str) -> int:
-    """Read an id that a resource has in a link alone, as the last segment of its address. Raises Malformed."""
+    """Read an id that is only in a link, as the last segment of its address. Raises Malformed."""
     links = document.get("_links")
     link = links.get(relation) if isinstance(links, dict) else None
     href = link.get("href") if isinstance(link, dict) else None
@@ -69,7 +69,7 @@ T = TypeVar("T")
 def write_page(name: str, page: Page[Any], items: list[Any], href: str, query: Sequence[tuple[str, str]]) -> Any:
     """Return a page of already written `items` under `_embedded.name`.
 
-    `query` holds the list's own filters and sort; a list of one page has a `self` link alone.
+    `query` holds the list's own filters and sort; a list of one page has only a `self` link.
     """
     last = max(page.total_pages - 1, 0)
 

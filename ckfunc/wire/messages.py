@@ -47,7 +47,7 @@ _MENTION = re.compile(r"<([@#])([^<>\r\n]{1,1024})>")
 
 
 def mention_tags(text: str) -> list[tuple[MentionType, str, str, int, int]]:
-    """Return what a text may mention, in order: kind, name, tag, and where the tag starts and ends in UTF-16 units.
+    """Return possible mentions in a text, in order: kind, name, tag, and start and end of the tag in UTF-16 units.
 
     `<@username>` names a user and `<#name>` a channel. Source: https://chatkitty.com/docs/concepts/mentions.
     """
@@ -102,13 +102,13 @@ def read_mention(document: Any) -> Mention:
 
 
 def write_reactions(summary: ReactionsSummary, links: Links) -> dict[str, Any]:
-    """Return who reacted with one emoji, in canonical spelling."""
+    """Return the reactions with one emoji, in canonical spelling."""
     users = [write_embedded_user(one, links) for one in summary.users]
     return {"emoji": write_emoji(summary.emoji), "users": users, "count": len(users)}
 
 
 def read_reactions(document: Any) -> ReactionsSummary:
-    """Read who reacted with one emoji, in either spelling; raises Malformed."""
+    """Read the reactions with one emoji, in either spelling; raises Malformed."""
     found = resource(document, "reaction")
     users = tuple(read_user(one) for one in required(found, "users", list))
     return ReactionsSummary(read_emoji(required(found, "emoji", dict)), users)

@@ -26,7 +26,7 @@ _KINDS = {str: "a string", int: "an integer", bool: "a boolean", dict: "an objec
 
 
 class Malformed(ValueError):
-    """A document lacks a field, or has it with another type."""
+    """A field of a document is missing or has another type."""
 
 
 def resource(document: Any, what: str) -> Mapping[str, Any]:
@@ -38,7 +38,7 @@ def resource(document: Any, what: str) -> Mapping[str, Any]:
 
 
 def required(document: Mapping[str, Any], name: str, kind: type[T]) -> T:
-    """Return the field `name`, which must be of type `kind` (true and false are no integers).
+    """Return the field `name`, which must be of type `kind` (true and false are not integers).
 
     Integers must fit 64 bits, and strings must be Unicode text (no half surrogate pairs).
     """

@@ -11,8 +11,8 @@
           - {user: jane@example.com, body: Hello}
           - {body: From the system}
 
-Both spellings are read. Only a user's name, and a channel's (or a direct one's members), must be there. Users, channels
-and messages may have an `id`; the others get the next free ones.
+Both spellings are read. Required are only the name of a user, and the name of a channel (for a direct one, its
+members). Users, channels and messages may have an `id`; the others get the next free ones.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from ckfunc.wire.users import read_new_user
 T = TypeVar("T")
 
 Place = tuple[str | int, ...]
-"""Where something stands in a seed: keys and positions, from the outside in."""
+"""A place in a seed: keys and positions, from the outside in."""
 
 _SEED = ("users", "channels")
 _USER = ("id", "name", "displayName", "isGuest", "guest", "properties")
@@ -48,7 +48,7 @@ class MalformedSeed(Malformed):
 
 
 def shown(place: Place) -> str:
-    """Return a place as people write it: channels[2].members."""
+    """Return a place as text, such as channels[2].members."""
     return "".join(f"[{one}]" if isinstance(one, int) else f".{one}" for one in place).removeprefix(".")
 
 
@@ -73,7 +73,7 @@ def read_seed(document: Any) -> Seed:
 
 
 def write_seeded(seeded: Seeded) -> dict[str, int]:
-    """Return how many of what were added."""
+    """Return the numbers of added rows."""
     return {
         "users": seeded.users,
         "channels": seeded.channels,
@@ -83,7 +83,7 @@ def write_seeded(seeded: Seeded) -> dict[str, int]:
 
 
 def read_seeded(document: Any) -> Seeded:
-    """Read how many of what were added; raises Malformed."""
+    """Read the numbers of added rows; raises Malformed."""
     found = resource(document, "the answer")
     return Seeded(*(required(found, name, int) for name in ("users", "channels", "members", "messages")))
 
@@ -132,7 +132,7 @@ def _refuse_same_ids(wanted: Iterable[tuple[Place, int | None]]) -> None:
 
 
 def _named(reference: Any) -> Any:
-    """Return a user's bare name, or several, as the references that they stand for."""
+    """Return bare names of users as references."""
     if isinstance(reference, list):
         return [_named(one) for one in reference]
     return {"username": reference} if isinstance(reference, str) else reference
@@ -152,7 +152,7 @@ def _each(found: Mapping[str, Any], name: str, place: Place, read: Callable[[Any
 
 
 def _at(place: Place, read: Callable[[Any], T], document: Any) -> T:
-    """Read something; say of a mistake where it stands."""
+    """Read something; mistakes get a place."""
     try:
         return read(document)
     except MalformedSeed:

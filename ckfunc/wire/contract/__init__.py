@@ -2,7 +2,7 @@
 
 `operations.json` is a list, `schemas.json` holds JSON Schemas in camelCase; a property that the other spelling names
 differently carries that name as `x-snake`, and a resource the paths of its links, under the application, as `x-links`.
-Both are version 2.49.2 of the contract, and what the vendor's newest clients add, written down in our own words.
+Both are version 2.49.2 of the contract, with additions of the vendor's newest clients, in our own words.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class Operation:
     status: int
     """The status of success."""
     response: str | None
-    """The schema of the answer, None for an answer without a body."""
+    """The schema of the response, None for a response without a body."""
 
 
 @cache
