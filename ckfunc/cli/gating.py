@@ -133,9 +133,10 @@ def _check(app: App, _types: Collection[str], _number: int) -> tuple[bool, str, 
 
 
 def _test(app: App, _types: Collection[str], _number: int) -> tuple[bool, str, list[str]]:
-    from ckfunc.cli.testing import run_tests
+    from ckfunc.testing.running import run_tests, working_copy
 
-    found = run_tests(app, target=app.settings.target)
+    project = working_copy(app.root(), app.settings.target, app.environ, app.bundler())
+    found = run_tests(project, app.toolchain(), allow_only=not app.environ.get("CI"))
     return (
         found.ok,
         str(found.tally),

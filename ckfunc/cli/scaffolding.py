@@ -256,8 +256,8 @@ def schema() -> str:
 
 def tests_schema() -> str:
     """Return the JSON schema of test files as text."""
-    from ckfunc.cases.definition import CASES
     from ckfunc.manifest.schema import schema_of
+    from ckfunc.testing.definition import CASES
 
     return json.dumps(schema_of(CASES, "ckfunc tests (tests/*.yaml)"), indent=2, ensure_ascii=False)
 

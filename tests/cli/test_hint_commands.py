@@ -19,7 +19,7 @@ ROOT = Path(package.__file__).parent
 
 RAISED_BY = {
     "base/documents.py": ["api", "trigger"],
-    "cases/writing.py": ["test add"],
+    "testing/writing.py": ["test add"],
     "cli/asking.py": ["api", "deploy", "rollback", "undo", "emulator import", "emulator reset"],
     "api/requests.py": ["api"],
     "cli/deploying.py": ["deploy"],
@@ -30,7 +30,6 @@ RAISED_BY = {
     "cli/invocations.py": ["logs"],
     "cli/invoking.py": ["invoke"],
     "cli/pulling.py": ["pull"],
-    "cli/recording.py": ["test add"],
     "cli/scaffolding.py": ["init"],
     "cli/undoing.py": ["undo"],
     "cli/watching.py": ["watch", "dev"],

@@ -19,7 +19,7 @@ from support.recorded import recorded as recorded_by
 from support.recorded import rows_of
 
 from ckfunc.cli.app import App
-from ckfunc.cli.testing import run_tests
+from ckfunc.testing.running import run_tests, working_copy
 
 TYPE = "user.attempted.start_session"
 SENT = "user.sent.message"
@@ -205,7 +205,9 @@ def test_results_are_data_too(ckfunc: Callable[..., Any], root: Path, tmp_path: 
     assert suite[3].find("skipped") is not None
 
 
-def test_only_leaves_the_others_out_but_not_in_ci(root: Path, ckfunc: Callable[..., Any]) -> None:
+def test_only_leaves_the_others_out_but_not_in_ci(
+    root: Path, ckfunc: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
     write(
         root,
         f"type: {TYPE}\ncases:\n  - {{name: a, event: {{}}}}\n  - {{name: b, event: {{username: x}}, only: true}}\n",
@@ -213,14 +215,12 @@ def test_only_leaves_the_others_out_but_not_in_ci(root: Path, ckfunc: Callable[.
     app = App({})
     app.settings.directory = root
     with app:
-        tested = run_tests(app)
+        tested = run_tests(working_copy(root, None, app.environ, app.bundler()), app.toolchain())
     assert (tested.ok, tested.passed, tested.tally.left_out) == (True, 1, 1)
     assert tested.summary == "1 passed, 1 left out by `only`"
-    app = App({"CI": "1"})
-    app.settings.directory = root
-    with app, pytest.raises(Exception, match="a mistake") as caught:
-        run_tests(app)
-    assert "`only`" in str(caught.value.problems[0])  # type: ignore[attr-defined]  # InvalidCases
+    monkeypatch.setenv("CI", "1")
+    refused = ckfunc("-C", root, "test")
+    assert (refused.code, "`only`" in refused.err) == (1, True)
 
 
 @pytest.mark.parametrize(
@@ -322,7 +322,7 @@ def test_what_happened_becomes_a_case_that_passes(ckfunc: Callable[..., Any], re
     text = file.read_text()
     assert "4711" not in text + first.out + first.err
     assert "redacted event.authParams.code" in first.err
-    assert "it passes with the handler as it is here" in first.err
+    assert "it passes with the local handler" in first.err
     (case,) = yaml.safe_load(text)["cases"]
     assert (case["expect"], case["environment"]) == ({"error": "denied: eve"}, {"CODE": "0001"})
     file.write_text(text.replace("cases:\n", "cases: # all of them\n"))
@@ -355,7 +355,7 @@ def test_a_case_that_does_not_pass_is_shown_as_such(ckfunc: Callable[..., Any], 
     assert (found["verdict"], found["written"]) == ("failed", True)
     assert Path(found["file"]).name == "user-sent-message.yaml"
     told = ckfunc("-C", recorded, "--target", "local", "test", "add", "--invocation", known[SENT], "--yes")
-    assert "it fails with the handler as it is here" in told.err
+    assert "it fails with the local handler" in told.err
 
 
 def test_what_cannot_be_added_is_told(ckfunc: Callable[..., Any], recorded: Path) -> None:

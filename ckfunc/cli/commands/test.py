@@ -1,15 +1,27 @@
-"""`ckfunc test`: run the project's own tests; `ckfunc test add`: make one of a recorded invocation."""
+"""`ckfunc test`: run the project's tests; `ckfunc test add`: create one from an invocation."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from ckfunc.base.errors import EXIT_FAILED, EXIT_OK, UsageProblem
+from ckfunc.base.files import write_atomically
+from ckfunc.base.text import printable
 from ckfunc.cli.app import App
 from ckfunc.cli.completion import complete_types
 from ckfunc.cli.options import common_options, pass_app
+
+if TYPE_CHECKING:
+    from ckfunc.model.project import Project
+    from ckfunc.testing.case import Result
+    from ckfunc.testing.recording import Addition
+
+# The rooms are imported inside the functions: `--help` and completion need none of them.
 
 
 class _Test(click.Command):
@@ -62,13 +74,78 @@ A test file, tests/start.yaml:
 def test(app: App, paths: tuple[Path, ...], wanted: str | None, jobs: int | None, junit: Path | None) -> int:
     """Run the cases of test files (default: tests/), each on data of its own and as in a new Node process.
 
-    A case is an event, what is there when it happens, and what must come of it: status, result, error, printed lines,
-    calls to the platform. The environment is that of the target `local` unless --target says otherwise. Exits 1 when a
-    case fails, and when there is none.
+    A case is an event, the data it meets, and the expected outcome: status, result, error, printed lines, calls to the
+    platform. The environment is that of the target `local` unless --target says otherwise. Exits 1 when a case fails,
+    and when there is none.
     """
-    from ckfunc.cli.testing import test_project
+    from ckfunc.testing import rendering
+    from ckfunc.testing.junit import junit as junit_of
+    from ckfunc.testing.running import run_tests
 
-    return test_project(app, paths, wanted=wanted, jobs=jobs, junit=junit)
+    output = app.output
+    report = None if junit is None else app.named(junit)
+    progress = _Progress(app)
+    with progress.waiting():
+        tested = run_tests(
+            _working_copy(app, app.settings.target),
+            app.toolchain(),
+            [app.directory / one for one in paths],
+            wanted=wanted,
+            jobs=jobs,
+            allow_only=not app.environ.get("CI"),
+            on_result=progress.result,
+        )
+    for warning in tested.warnings:
+        output.warn(warning)
+    if report is not None:
+        write_atomically(report, junit_of(tested.results, tested.seconds))
+    if output.json:
+        output.document(rendering.json_of(tested.results, tested.tally, tested.seconds))
+        return EXIT_OK if tested.ok else EXIT_FAILED
+    for number, result in enumerate(one for one in tested.results if one.bad):
+        if number or not output.quiet:
+            output.line()
+        output.lines(rendering.failure_lines(result))
+    if not output.quiet:
+        output.line()
+        output.line(*rendering.summary_line(tested.tally, tested.seconds))
+    return EXIT_OK if tested.ok else EXIT_FAILED
+
+
+class _Progress:
+    """Prints results as they come: a heading for each file, a line for each case."""
+
+    def __init__(self, app: App) -> None:
+        self._output = app.output
+        self._waiting = ExitStack()
+        self._file = ""
+
+    @contextmanager
+    def waiting(self) -> Iterator[None]:
+        """Show progress until the first result."""
+        with self._waiting:
+            self._waiting.enter_context(self._output.progress("running the tests"))
+            yield
+
+    def result(self, result: Result) -> None:
+        """Print one result."""
+        from ckfunc.testing.case import Verdict
+        from ckfunc.testing.rendering import result_line
+
+        self._waiting.close()
+        if self._output.json or self._output.quiet or result.verdict is Verdict.LEFT_OUT:
+            return
+        if result.case.file != self._file:
+            self._file = result.case.file
+            self._output.line((self._file, "title"))
+        self._output.line(*result_line(result))
+        self._output.flush()
+
+
+def _working_copy(app: App, target: str | None) -> Project:
+    from ckfunc.testing.running import working_copy
+
+    return working_copy(app.root(), target, app.environ, app.bundler())
 
 
 @click.command(
@@ -95,11 +172,79 @@ Examples:
 @common_options
 @pass_app
 def add(app: App, trigger_type: str | None, invocation: int, name: str | None, file: Path | None, yes: bool) -> int:
-    """Make a test case of an invocation of the target, which is only read.
+    """Create a test case from an invocation of the target, which is only read.
 
-    Its event becomes the case's, what came of it becomes what is expected. Whatever looks like a secret is replaced
-    first, authParams always; the case is shown and tried before it is written.
+    Its event becomes the case's event, its outcome the expected outcome. Whatever looks like a secret is replaced
+    first, authParams always; the case is shown and run before it is written.
     """
-    from ckfunc.cli.recording import add_case
+    from ckfunc.cli.asking import confirmed
+    from ckfunc.cli.invocations import read_invocation_of
+    from ckfunc.testing.recording import added
+    from ckfunc.testing.running import run_last_case
 
-    return add_case(app, trigger_type, invocation, name=name, file=file, yes=yes)
+    output, project = app.output, _working_copy(app, None)
+    with output.progress("reading"):
+        entry = read_invocation_of(app, invocation, trigger_type)
+        known = [*app.client().runtime().environment.items(), *_own_values(app)]
+    known += (project.runtime.environment or {}).items()
+    path = _test_file(app, entry.type, file)
+    addition = added(entry, path, root=app.root(), shown=output.path(path), name=name, environment=known)
+    with output.progress("running the case"):
+        result = run_last_case(project, app.toolchain(), path, addition.text)
+    if output.json:
+        output.document(_addition_json(addition, result, written=yes))
+    elif not (yes and output.quiet):
+        _show_addition(app, addition, result)
+    if not yes and not confirmed(app, "Write this?", hint="look at it, then pass --yes"):
+        return EXIT_FAILED
+    write_atomically(path, addition.text)
+    output.talk(("written", "success"), f" to {output.path(path)}")
+    return EXIT_OK
+
+
+def _own_values(app: App) -> Iterator[tuple[str, str]]:
+    """Yield the environment values of the target and the credentials that are known here."""
+    yield from (app.sources().runtime.environment or {}).items()
+    yield from ((name, value) for name, value in app.environ.items() if name.startswith("CHATKITTY_CLIENT_"))
+
+
+def _test_file(app: App, trigger_type: str, file: Path | None) -> Path:
+    from ckfunc.model.triggers import Trigger
+    from ckfunc.testing.reading import DIRECTORY, SUFFIXES
+
+    if file is None:
+        return app.named(app.root() / DIRECTORY / f"{Trigger(trigger_type, '').file_stem}.yaml")
+    if file.suffix not in SUFFIXES:
+        raise UsageProblem(f"{str(file)!r} is not a test file", hint="its name must end in .yaml")
+    return app.named(file)
+
+
+def _show_addition(app: App, addition: Addition, result: Result) -> None:
+    from ckfunc.testing.rendering import failure_lines
+    from ckfunc.testing.writing import case_text
+
+    output = app.output
+    output.talk(("case for ", "title"), output.path(addition.path))
+    output.text(printable(case_text(addition.case)))
+    for one in addition.redactions:
+        output.talk(("  redacted ", "warning"), f"{printable(one.place)}: {one.why} (replaced by {one.placeholder})")
+    if not addition.redactions:
+        output.talk("  nothing in it looks like a secret")
+    if not result.bad:
+        output.talk(("  it passes", "success"), " with the local handler")
+        return
+    output.talk(("  it fails", "failure"), " with the local handler:")
+    output.talks([("    ", ""), *line] for line in failure_lines(result))
+
+
+def _addition_json(addition: Addition, result: Result, *, written: bool) -> dict[str, Any]:
+    return {
+        "file": str(addition.path),
+        "case": dict(addition.case),
+        "redactions": [
+            {"place": one.place, "why": one.why, "placeholder": one.placeholder} for one in addition.redactions
+        ],
+        "verdict": result.verdict.value,
+        "failures": [one.message for one in result.misses],
+        "written": written,
+    }

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from ckfunc.cases.redacting import Redactor
+from ckfunc.testing.redacting import Redactor
 
 JWT = "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJzdWIiOiIxMjM0NTY3ODkwIn0.dozjgNryP4J3jVmNHl0w5N_XgL0n3I9PlFUP0THsR8U"
 RANDOM = "q7Zk29XbT1mWc8RvLp4JhYs6"

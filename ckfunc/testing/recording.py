@@ -1,29 +1,82 @@
-"""How a recorded run becomes a case: its event, and what came of it as what is expected, without secrets."""
+"""A recorded invocation as a test case without secrets, added to a test file."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+import os
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from ckfunc.base.clock import timestamp
 from ckfunc.base.documents import deeper_than
-from ckfunc.base.errors import CkfuncError
-from ckfunc.cases.redacting import Redaction, Redactor
+from ckfunc.base.errors import CkfuncError, Problem
+from ckfunc.logs.entries import Entry
+from ckfunc.manifest.sources import Complaint, read_text, without_bom
 from ckfunc.manifest.tree import MAX_DEPTH
 from ckfunc.model.function import ApiCall, Invocation, InvocationDetail, Status
+from ckfunc.scaffold.stubs import TESTS_SCHEMA_FILE
+from ckfunc.testing.reading import refused
+from ckfunc.testing.redacting import Redaction, Redactor
+from ckfunc.testing.writing import names_in, new_file, with_case
 
 
 class CannotRecord(CkfuncError):
-    """A run cannot be made a case."""
+    """A run cannot become a case."""
+
+
+@dataclass(frozen=True, slots=True)
+class Addition:
+    """A case to be added: the test file's new text, the case, and the secrets that were replaced in it."""
+
+    path: Path
+    text: str
+    case: Mapping[str, Any]
+    redactions: Sequence[Redaction]
 
 
 @dataclass(frozen=True, slots=True)
 class Recorded:
-    """A case as it will be written, and what was taken out of it."""
+    """A case as it will be written, and the secrets that were replaced in it."""
 
     case: Mapping[str, Any]
     redactions: tuple[Redaction, ...]
+
+
+def added(
+    entry: Entry, path: Path, *, root: Path, shown: str, name: str | None, environment: Iterable[tuple[str, str]]
+) -> Addition:
+    """Return the test file `path`, existing or new, with the case of an invocation added; nothing is written.
+
+    Messages call the file `shown`. Raises CannotRecord, CannotAddCase, and InvalidCases for a file that can't be read.
+    """
+    before = _text_of(path, shown)
+    free = free_name(name or f"invocation {entry.invocation.id}", () if before is None else names_in(before))
+    made = recorded(entry.invocation, entry.type, entry.detail, name=free, environment=environment)
+    if before is None:
+        return Addition(path, new_file(made.case, _schema_from(root, path)), made.case, made.redactions)
+    bare = without_bom(before)
+    text = before[: len(before) - len(bare)] + with_case(bare, made.case, shown)
+    return Addition(path, text, made.case, made.redactions)
+
+
+def _text_of(path: Path, shown: str) -> str | None:
+    """Return the text of a file, None when there is none."""
+    if not os.path.lexists(path):
+        return None
+    text = read_text(path, shown)
+    if isinstance(text, Complaint):
+        raise refused([Problem(shown, text.line, text.column, text.message, text.hint)])
+    return text
+
+
+def _schema_from(root: Path, path: Path) -> str:
+    """Return where the JSON schema of test files is, seen from the file `path`."""
+    schema = root.joinpath(*TESTS_SCHEMA_FILE.split("/"))
+    try:
+        return Path(os.path.relpath(schema, path.parent)).as_posix()
+    except ValueError:  # another drive
+        return schema.as_posix()
 
 
 def recorded(
@@ -34,11 +87,10 @@ def recorded(
     name: str,
     environment: Iterable[tuple[str, str]],
 ) -> Recorded:
-    """Return the case of a run that has ended.
+    """Return the case of a finished run.
 
-    `environment` holds the variables whose values count as secrets; where one was found, the case sets its variable to
-    the placeholder.
-    `detail` is what an emulator knows of the run. Raises CannotRecord.
+    `environment` holds the variables whose values count as secrets; a case that contained one sets its variable to the
+    placeholder. `detail` is the emulator's record of the run. Raises CannotRecord.
     """
     if invocation.status is Status.RUNNING:
         raise CannotRecord(f"invocation {invocation.id} is still running", hint="try again when it has ended")
@@ -80,7 +132,7 @@ def _outcome(invocation: Invocation) -> dict[str, Any]:
         return {"result": invocation.result.get("payload")}
     error = invocation.result.get("error")
     message = error.get("message") if isinstance(error, dict) else None
-    # A part of the message that is not there cannot be expected: that it fails must do.
+    # A missing message cannot be expected, only the failure.
     return {"error": message} if isinstance(message, str) and message.strip() else {"status": Status.FAILED.value}
 
 

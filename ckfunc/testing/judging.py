@@ -1,14 +1,15 @@
-"""Whether a run is what its case expects: every expectation that was not met, with what was there instead."""
+"""Verdicts on test cases, with every expectation that was not met."""
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator, Sequence
+from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
-from ckfunc.cases.case import Case, ExpectedCall, Miss, Observed, Result, Verdict, Wanted
-from ckfunc.cases.comparing import matches, shown_pair
 from ckfunc.model.function import ApiCall, Status
+from ckfunc.testing.case import Case, ExpectedCall, Miss, Observed, Result, Verdict, Wanted
 
 _MOST_LISTED = 20
 
@@ -131,3 +132,41 @@ def _listed(made: Sequence[ApiCall]) -> str:
     lines = [f"{one.method} {one.path} -> {one.status or 'no answer'}" for one in made[:_MOST_LISTED]]
     more = len(made) - len(lines)
     return "\n".join([*lines, f"and {more} more"] if more else lines)
+
+
+def matches(expected: Any, actual: Any, *, subset: bool) -> bool:
+    """Tell whether two JSON values are equal; with `subset`, mappings in `actual` may hold more.
+
+    true is not 1, and 1 is 1.0: as JSON has it.
+    """
+    if isinstance(expected, dict) and isinstance(actual, dict):
+        if not subset and expected.keys() != actual.keys():
+            return False
+        return all(name in actual and matches(one, actual[name], subset=subset) for name, one in expected.items())
+    if isinstance(expected, list) and isinstance(actual, list):
+        return len(expected) == len(actual) and all(
+            matches(one, other, subset=subset) for one, other in zip(expected, actual, strict=True)
+        )
+    return isinstance(expected, bool) is isinstance(actual, bool) and bool(expected == actual)
+
+
+def shown_pair(expected: Any, actual: Any, *, subset: bool) -> tuple[str, str]:
+    """Return both values as indented JSON whose lines can be compared: with `subset`, only what is asked for.
+
+    Keys come in the order of `expected`; the others follow.
+    """
+    return _shown(expected), _shown(_aligned(expected, actual, subset=subset))
+
+
+def _aligned(expected: Any, actual: Any, *, subset: bool) -> Any:
+    if isinstance(expected, dict) and isinstance(actual, dict):
+        found = {name: _aligned(one, actual[name], subset=subset) for name, one in expected.items() if name in actual}
+        return found if subset else found | {name: one for name, one in actual.items() if name not in found}
+    if isinstance(expected, list) and isinstance(actual, list):
+        pairs = zip(expected, actual, strict=False)
+        return [_aligned(one, other, subset=subset) for one, other in pairs] + actual[len(expected) :]
+    return actual
+
+
+def _shown(value: Any) -> str:
+    return json.dumps(value, indent=2, ensure_ascii=False)

@@ -9,13 +9,13 @@ from typing import Any
 import jsonschema
 import pytest
 import yaml
-from cases.files import SENT, START, read
+from testing.files import SENT, START, read
 
-from ckfunc.cases.case import ExpectedCall, Wanted
-from ckfunc.cases.definition import CASES
-from ckfunc.cases.reading import InvalidCases, NoTestFile, find_files
 from ckfunc.manifest.schema import schema_of
 from ckfunc.model.function import Status
+from ckfunc.testing.case import ExpectedCall, Wanted
+from ckfunc.testing.definition import CASES
+from ckfunc.testing.reading import InvalidCases, NoTestFile, find_files
 
 WHOLE = """\
 type: user.sent.message

@@ -8,17 +8,16 @@ from contextlib import contextmanager
 from xml.etree import ElementTree as ET
 
 import pytest
-from cases.files import case, failed, succeeded
+from testing.files import case, failed, succeeded
 
 from ckfunc.base.errors import CkfuncError
 from ckfunc.base.text import plain_text
-from ckfunc.cases.case import Case, Expectation, Miss, Observed, Result, Verdict, Wanted
-from ckfunc.cases.judging import judge
-from ckfunc.cases.junit import junit
-from ckfunc.cases.rendering import failure_lines, json_of, result_line, summary_line
-from ckfunc.cases.running import Try, chosen, run_all
-from ckfunc.cases.tally import tally
 from ckfunc.model.function import ConsoleLine, Status
+from ckfunc.testing.case import Case, Expectation, Miss, Observed, Result, Verdict, Wanted, tally
+from ckfunc.testing.judging import judge
+from ckfunc.testing.junit import junit
+from ckfunc.testing.rendering import failure_lines, json_of, result_line, summary_line
+from ckfunc.testing.running import Try, chosen, run_all
 
 
 def cases(count: int) -> list[Case]:

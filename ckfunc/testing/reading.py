@@ -13,8 +13,6 @@ from ckfunc.base.clock import parse_timestamp
 from ckfunc.base.documents import read_document
 from ckfunc.base.errors import CkfuncError, InvalidFiles, InvalidManifest, Problem
 from ckfunc.base.nearest import did_you_mean
-from ckfunc.cases.case import DEFAULT_NOW, Case, Expectation, ExpectedCall, Wanted
-from ckfunc.cases.definition import CASES
 from ckfunc.manifest.checked import Branch, Given, Leaf
 from ckfunc.manifest.sources import Complaint, read_script, read_text, without_bom
 from ckfunc.manifest.tree import Node, Scalar, parse
@@ -22,6 +20,8 @@ from ckfunc.manifest.validation import one_of, validate
 from ckfunc.model.function import Status
 from ckfunc.model.job import Seed
 from ckfunc.sandbox.mentions import joined, mentioned
+from ckfunc.testing.case import DEFAULT_NOW, Case, Expectation, ExpectedCall, Wanted
+from ckfunc.testing.definition import CASES
 from ckfunc.wire.dialects import canonical
 from ckfunc.wire.seeds import MalformedSeed, read_seed
 

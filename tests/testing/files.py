@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from ckfunc.base.errors import UsageProblem
-from ckfunc.cases.case import Case, Expectation, Observed
-from ckfunc.cases.reading import Scope, find_files, read_cases
 from ckfunc.model.function import ApiCall, ConsoleLine, Status
 from ckfunc.model.job import Seed
+from ckfunc.testing.case import Case, Expectation, Observed
+from ckfunc.testing.reading import Scope, find_files, read_cases
 
 SENT = "user.sent.message"
 START = "user.attempted.start_session"

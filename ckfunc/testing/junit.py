@@ -11,9 +11,8 @@ from itertools import groupby
 from xml.etree import ElementTree as ET
 
 from ckfunc.base.text import printable
-from ckfunc.cases.case import Result, Verdict
-from ckfunc.cases.rendering import plain_failure
-from ckfunc.cases.tally import Tally, tally
+from ckfunc.testing.case import Result, Tally, Verdict, tally
+from ckfunc.testing.rendering import plain_failure
 
 # Source: https://www.w3.org/TR/xml/#charsets.
 _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")

@@ -5,12 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from cases.files import case, failed, succeeded
+from testing.files import case, failed, succeeded
 
-from ckfunc.cases.case import Expectation, ExpectedCall, Miss, Observed, Verdict, Wanted
-from ckfunc.cases.comparing import matches
-from ckfunc.cases.judging import judge, same_path
 from ckfunc.model.function import ApiCall, Status
+from ckfunc.testing.case import Expectation, ExpectedCall, Miss, Observed, Verdict, Wanted
+from ckfunc.testing.judging import judge, matches, same_path
 
 
 def misses(observed: Observed, **expect: Any) -> tuple[Miss, ...]:

@@ -7,9 +7,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from ckfunc.base.text import Line, beneath_message, is_frame, printable
-from ckfunc.cases.case import Miss, Observed, Result, Verdict
-from ckfunc.cases.tally import Tally
 from ckfunc.model.function import ConsoleLine
+from ckfunc.testing.case import Miss, Observed, Result, Tally, Verdict
 
 _MARKS = {
     Verdict.PASSED: ("✓", "success"),

@@ -7,11 +7,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from ckfunc.base.errors import CkfuncError, InvalidManifest
-from ckfunc.cases.reading import refused
 from ckfunc.manifest.edit import append, content_end, data, next_line
 from ckfunc.manifest.scalars import scalar
 from ckfunc.manifest.tree import Mapping as Tree
 from ckfunc.manifest.tree import Node, Scalar, Sequence, parse
+from ckfunc.testing.reading import refused
 
 _WIDTH = 110
 

@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 import yaml
-from cases.files import SENT, read
+from testing.files import SENT, read
 
-from ckfunc.cases.reading import InvalidCases
-from ckfunc.cases.recording import CannotRecord, free_name, recorded
-from ckfunc.cases.writing import CannotAddCase, case_text, new_file, with_case
 from ckfunc.model.function import ApiCall, Invocation, InvocationDetail, Status
+from ckfunc.testing.reading import InvalidCases
+from ckfunc.testing.recording import CannotRecord, free_name, recorded
+from ckfunc.testing.writing import CannotAddCase, case_text, new_file, with_case
 
 CASE: dict[str, Any] = {
     "name": "invocation 7",

@@ -1,1 +1,0 @@
-"""The user's own tests: cases in YAML, how they are judged, shown, and made of what happened."""

@@ -1,0 +1,281 @@
+"""Test runs: each case in a sandbox, several at a time, results in order."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
+from dataclasses import dataclass, replace
+from datetime import datetime
+from pathlib import Path
+
+from ckfunc.base.errors import CkfuncError, Problem
+from ckfunc.base.workers import each_in
+from ckfunc.bundle.project import Bundler
+from ckfunc.manifest import load
+from ckfunc.model.execution import Steady
+from ckfunc.model.job import Seed
+from ckfunc.model.project import Project
+from ckfunc.sandbox.sandbox import Sandbox
+from ckfunc.sandbox.scripts import Conditions, Ran, Scripts, Toolchain, scripts_of
+from ckfunc.scaffold.samples import sample_event
+from ckfunc.testing.case import DEFAULT_NOW, Case, Miss, Observed, Result, Tally, Verdict, tally
+from ckfunc.testing.judging import judge
+from ckfunc.testing.reading import DIRECTORY, Scope, find_files, read_cases, read_text_cases, refused, shown_path
+
+LOCAL = "local"
+"""The default target, whose environment cases run in: no test should need a production secret."""
+
+MOST_JOBS = 64
+
+Try = Callable[[Case], Observed]
+"""Runs a case; raises CkfuncError when it cannot begin."""
+
+Place = Callable[[], AbstractContextManager[Try]]
+"""Makes a place where cases run, one at a time."""
+
+
+class NoTests(CkfuncError):
+    """There is nothing to run."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tested:
+    """The results of a test run. `warnings` are sentences."""
+
+    results: tuple[Result, ...]
+    seconds: float
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def tally(self) -> Tally:
+        """The number of cases by verdict."""
+        return tally(self.results)
+
+    @property
+    def passed(self) -> int:
+        """The number of cases that passed."""
+        return self.tally.passed
+
+    @property
+    def failed(self) -> int:
+        """The number of cases that failed or could not run."""
+        return self.tally.failed
+
+    @property
+    def ok(self) -> bool:
+        """Whether no case failed."""
+        return not self.failed
+
+    @property
+    def summary(self) -> str:
+        """The results in one line."""
+        first = next((one for one in self.results if one.bad), None)
+        where = f"; first: {first.case.file}:{first.case.line} {first.case.name}" if first else ""
+        return f"{self.tally}{where}"
+
+
+def working_copy(root: Path, target: str | None, environ: Mapping[str, str], bundler: Bundler) -> Project:
+    """Return the project with bundled scripts, as `target` (default: local) would run it.
+
+    A variable without a value stays as it is written. Raises InvalidManifest and InvalidModules.
+    """
+    return bundler.project(load(root, target or LOCAL, environ, lenient=True))
+
+
+def run_tests(
+    project: Project,
+    tools: Toolchain,
+    paths: Sequence[Path] = (),
+    *,
+    wanted: str | None = None,
+    jobs: int | None = None,
+    allow_only: bool = True,
+    on_result: Callable[[Result], None] | None = None,
+) -> Tested:
+    """Run the test cases in `paths` (default: `tests/` of the project) and return their results.
+
+    `wanted` selects cases whose file, name or type contains this text; `jobs` run at a time (default: one for each
+    processor). `on_result` gets each result, in the order of the cases. Raises NoTests, InvalidCases (also for `only`
+    without `allow_only`), and the errors of starting Node.
+    """
+    begin = time.monotonic()
+    cases = find_cases(project, paths)
+    picked = chosen(cases, wanted)
+    if not picked:
+        raise NoTests(f"no case has {wanted!r} in its file, name or type", hint=f"there are {len(cases)} cases")
+    if not allow_only and (only := [one for one in picked if one.only]):
+        hint = "remove it: it would silently skip the other cases"
+        raise refused(
+            Problem(one.file, one.line, 1, f"the case {one.name!r} has `only`, which is not allowed in CI", hint)
+            for one in only
+        )
+    results = []
+    benches: list[Bench] = []
+
+    @contextmanager
+    def bench() -> Iterator[Try]:
+        with ExitStack() as opened:
+            made = Bench(tools, scripts_of(project), opened)
+            benches.append(made)
+            yield made.attempt
+
+    def stop() -> None:
+        for one in list(benches):
+            one.stop()
+
+    with closing(run_all(picked, bench, jobs=jobs or _processors(), cut_short=stop)) as running:
+        for result in running:
+            results.append(result)
+            if on_result is not None:
+                on_result(result)
+    return Tested(tuple(results), time.monotonic() - begin, project.warnings)
+
+
+def run_last_case(project: Project, tools: Toolchain, path: Path, text: str) -> Result:
+    """Return the result of the last case that the test file `path` would have with this text. Raises InvalidCases."""
+    case = read_text_cases(project.root, path, text, scope_of(project))[-1]
+    with ExitStack() as opened:
+        return judge(case, Bench(tools, scripts_of(project), opened).attempt(case))
+
+
+def find_cases(project: Project, paths: Sequence[Path]) -> tuple[Case, ...]:
+    """Return all cases in `paths`, which are absolute. Raises NoTests and InvalidCases."""
+    files = find_files(project.root, paths)
+    if not files:
+        where = ", ".join(shown_path(project.root.resolve(), one) for one in paths) or f"{DIRECTORY}/"
+        hint = f"write {DIRECTORY}/NAME.yaml, or record an invocation: ckfunc test add --invocation ID"
+        raise NoTests(f"there are no test files in {where}", hint=hint)
+    return read_cases(project.root, files, scope_of(project))
+
+
+def scope_of(project: Project) -> Scope:
+    """Return the trigger types and samples that cases of this project may refer to."""
+    return Scope(tuple(one.type for one in project.functions or ()), sample_event)
+
+
+def chosen(cases: Sequence[Case], wanted: str | None) -> tuple[Case, ...]:
+    """Return the cases whose file, name or type contains `wanted`, ignoring letter case; None takes all."""
+    if wanted is None:
+        return tuple(cases)
+    text = wanted.casefold()
+    return tuple(one for one in cases if text in f"{one.file} › {one.name} › {one.type}".casefold())
+
+
+def run_all(
+    cases: Sequence[Case], place: Place, *, jobs: int, cut_short: Callable[[], None] = lambda: None
+) -> Generator[Result]:
+    """Yield the result of each case, in the order of the cases, as soon as it is known.
+
+    `jobs` cases run at a time, each in a place of its own that is made when it is first needed. When the caller stops
+    early, `cut_short` is called to end the running cases. Raises the errors of making a place.
+    """
+    any_only = any(case.only for case in cases)
+    told = [_untried(one, any_only=any_only) for one in cases]
+    untried = [(index, case) for index, case in enumerate(cases) if told[index] is None]
+
+    @contextmanager
+    def trying() -> Iterator[Callable[[tuple[int, Case]], tuple[int, Result]]]:
+        with place() as attempt:
+            yield lambda numbered: (numbered[0], _tried(numbered[1], attempt))
+
+    with closing(each_in(untried, trying, at_once=jobs, cut_short=cut_short)) as done:
+        for index in range(len(told)):
+            while (result := told[index]) is None:
+                at, told[at] = next(done)
+            yield result
+        next(done, None)  # every place has been left then
+
+
+def _untried(case: Case, *, any_only: bool) -> Result | None:
+    """Return the result of a case that does not run."""
+    if case.skip is not None:
+        return Result(case, Verdict.SKIPPED)
+    return Result(case, Verdict.LEFT_OUT) if any_only and not case.only else None
+
+
+def _tried(case: Case, attempt: Try) -> Result:
+    try:
+        return judge(case, attempt(case))
+    except CkfuncError as error:
+        hint = f" ({error.hint})" if error.hint else ""
+        return Result(case, Verdict.BROKEN, (Miss("case", f"it could not be tried: {error.message}{hint}"),))
+
+
+class Bench:
+    """Runs cases one after the other, each without traces of the one before."""
+
+    def __init__(self, tools: Toolchain, scripts: Scripts, opened: ExitStack) -> None:
+        self._tools = tools
+        self._scripts = scripts
+        self._opened = opened
+        self._sandboxes: dict[bool, tuple[Sandbox, Scripts]] = {}
+        self._planted: dict[bool, Seed] = {}
+        self._stopped = False
+
+    def attempt(self, case: Case) -> Observed:
+        """Run one case. Raises CkfuncError when it cannot begin."""
+        scripts = replace(self._scripts, environment={**self._scripts.environment, **case.environment})
+        sandbox = self._sandbox(case, scripts)
+        if self._planted.get(case.network) == case.seed:
+            sandbox.begin_again()
+        else:
+            self._plant(sandbox, case)
+        return observed(sandbox.run(case.type, case.event, steady=_steady(case.now)))
+
+    def stop(self) -> None:
+        """End the running case, from any thread; no further case can run."""
+        self._stopped = True
+        for sandbox, _ in list(self._sandboxes.values()):
+            sandbox.stop()
+
+    def _plant(self, sandbox: Sandbox, case: Case) -> None:
+        try:
+            sandbox.plant(case.seed)
+        except CkfuncError:
+            del self._sandboxes[case.network]  # the next case must not find half of the seed
+            self._planted.pop(case.network, None)
+            raise
+        self._planted[case.network] = case.seed
+
+    def _sandbox(self, case: Case, scripts: Scripts) -> Sandbox:
+        known = self._sandboxes.get(case.network)
+        if known is None:
+            # Code outside of handlers must not see the time of the first case.
+            conditions = Conditions(steady=_steady(DEFAULT_NOW), network=case.network, renewable=True)
+            sandbox = self._opened.enter_context(Sandbox.repeatable(self._tools, scripts, conditions))
+            self._sandboxes[case.network] = (sandbox, scripts)
+            if self._stopped:  # while it was set up
+                raise CkfuncError("the tests were ended")
+        else:
+            sandbox = known[0]
+            sandbox.begin_anew()
+            if known[1] != scripts:
+                sandbox.use(scripts)
+        self._sandboxes[case.network] = (sandbox, scripts)
+        return sandbox
+
+
+def observed(ran: Ran) -> Observed:
+    """Return the parts of a run that are judged."""
+    error = ran.invocation.result.get("error") or {}
+    return Observed(
+        status=ran.invocation.status,
+        payload=ran.invocation.result.get("payload"),
+        error_name=str(error.get("name") or ""),
+        error=str(error.get("message") or "") if error else None,
+        stack=str(error.get("stack") or ""),
+        console=ran.detail.console,
+        calls=ran.detail.calls,
+        duration_ms=ran.detail.duration_ms or 0.0,
+    )
+
+
+def _steady(now: datetime) -> Steady:
+    return Steady(round(now.timestamp() * 1000), 1)
+
+
+def _processors() -> int:
+    usable = getattr(os, "process_cpu_count", os.cpu_count)() or 1
+    return max(1, min(usable, MOST_JOBS))
