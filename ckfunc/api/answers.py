@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Collection
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote, quote_plus
 
 from ckfunc.base.errors import (
     ApiFailure,
@@ -17,8 +15,8 @@ from ckfunc.base.errors import (
     ServiceTrouble,
     UnreadableAnswer,
 )
-from ckfunc.base.secrets import masked
-from ckfunc.base.text import printable
+from ckfunc.base.secrets import Masker, Secret
+from ckfunc.base.text import one_line, shortened
 
 if TYPE_CHECKING:
     from ckfunc.api.transport import Answer
@@ -40,7 +38,7 @@ def doing(method: str, what: str) -> str:
     return f"{_DOING.get(method, method)} {what}"
 
 
-def document(answer: Answer, action: str, where: str, hidden: Collection[str] = ()) -> Any:
+def document(answer: Answer, action: str, where: str, hidden: Collection[Secret] = ()) -> Any:
     """Return the JSON of a good answer; raises UnreadableAnswer, which never quotes what may be JSON, nor `hidden`."""
     try:
         return json.loads(answer.body)
@@ -52,7 +50,7 @@ def document(answer: Answer, action: str, where: str, hidden: Collection[str] = 
         ) from None
 
 
-def failure(answer: Answer, method: str, what: str, where: str, hidden: Collection[str] = ()) -> ApiFailure:
+def failure(answer: Answer, method: str, what: str, where: str, hidden: Collection[Secret] = ()) -> ApiFailure:
     """Return the error for an answer that is not 2xx. Nothing in `hidden` appears in it."""
     status = answer.status
     action = doing(method, what)
@@ -98,7 +96,7 @@ def failure(answer: Answer, method: str, what: str, where: str, hidden: Collecti
     )
 
 
-def explanation(body: bytes, hidden: Collection[str] = ()) -> str:
+def explanation(body: bytes, hidden: Collection[Secret] = ()) -> str:
     """Return the platform's own words in an error body, on one line and safe to show; "" if it has none.
 
     Nothing in `hidden` appears in it.
@@ -113,7 +111,7 @@ def explanation(body: bytes, hidden: Collection[str] = ()) -> str:
     for name in _EXPLAINING:
         value = found.get(name)
         # Hidden first: what is shortened or respaced cannot be recognised any more.
-        text = one_line(hide(value, hidden)) if isinstance(value, str) else ""
+        text = one_line(Masker(hidden)(value)) if isinstance(value, str) else ""
         # `error` and `title` are bare codes; they serve when there is nothing better.
         if text and text not in words and not (words and name in ("error", "title")):
             words.append(text)
@@ -129,42 +127,13 @@ def _storage_failure(body: bytes) -> str | None:
     return None
 
 
-def one_line(text: str) -> str:
-    """Return remote text without control characters, its runs of white space as single spaces."""
-    return " ".join(printable(text).split())
-
-
-def shortened(text: str, limit: int) -> str:
-    """Return at most `limit` characters of `text`, with a mark where some are missing."""
-    return text if len(text) <= limit else text[: limit - 1] + "…"
-
-
-def hide(text: str, hidden: Collection[str]) -> str:
-    """Return `text` with every secret in it masked, also where it is escaped, quoted for an address, or respaced."""
-    known = {form: one for one in hidden if one for form in _forms(one)}
-    if not known:
-        return text
-    longest_first = sorted(known, key=len, reverse=True)
-    return re.sub("|".join(map(re.escape, longest_first)), lambda found: masked(known[found[0]]), text)
-
-
-def _forms(secret: str) -> set[str]:
-    """Return how a secret may be written by who quotes what it was sent."""
-    import html  # its table of entities is of use here alone
-
-    escaped = {json.dumps(secret)[1:-1], json.dumps(secret, ensure_ascii=False)[1:-1]}
-    with suppress(UnicodeEncodeError):  # half a surrogate pair has no other form
-        escaped |= {quote(secret), quote(secret, safe=""), quote_plus(secret)}
-    written = {secret, html.escape(secret), *escaped}
-    return written | {one_line(one) for one in written} - {""}
-
-
-def _described(answer: Answer, hidden: Collection[str]) -> str:
-    kind = shortened(one_line(hide(answer.headers.get("content-type", ""), hidden)), EXCERPT_LIMIT) or "no content type"
+def _described(answer: Answer, hidden: Collection[Secret]) -> str:
+    mask = Masker(hidden)
+    kind = shortened(one_line(mask(answer.headers.get("content-type", ""))), EXCERPT_LIMIT) or "no content type"
     if not answer.body.strip():
         return f"nothing ({kind})"
     if answer.body.lstrip()[:1] in (b"{", b"["):
         # Broken JSON of a runtime holds environment values.
         return f"JSON that is broken or cut off ({kind}, {len(answer.body)} bytes)"
-    start = one_line(hide(answer.body[:_LOOKED_AT].decode("utf-8", "replace"), hidden))
+    start = one_line(mask(answer.body[:_LOOKED_AT].decode("utf-8", "replace")))
     return f"something that is not JSON ({kind}): {shortened(start, EXCERPT_LIMIT)}"

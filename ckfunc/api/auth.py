@@ -8,7 +8,7 @@ from __future__ import annotations
 import threading
 from base64 import b64encode
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ckfunc.api.answers import document, explanation, failure
@@ -16,6 +16,7 @@ from ckfunc.api.connection import EMULATOR_CREDENTIAL, Connection, place
 from ckfunc.api.sender import Request
 from ckfunc.base.clock import Clock
 from ckfunc.base.errors import ApiFailure, CredentialsRejected, UnreadableAnswer
+from ckfunc.base.secrets import Secret
 
 if TYPE_CHECKING:
     from ckfunc.api.transport import Answer
@@ -35,7 +36,7 @@ _REFUSED_S = 5.0
 
 @dataclass(frozen=True, slots=True)
 class _Token:
-    value: str = field(repr=False)
+    value: Secret
     until_s: float
 
 
@@ -52,7 +53,7 @@ class Auth:
         self._failure: ApiFailure | None = None
         self._refused_until_s = float("-inf")
 
-    def token(self, refused: str | None = None) -> str:
+    def token(self, refused: Secret | None = None) -> Secret:
         """Return a token; never `refused`, which the API answered with 401. Raises ApiFailure.
 
         Threads that ask while a token is fetched share its outcome, good or bad.
@@ -77,23 +78,23 @@ class Auth:
             self._failure = None
             return self._token.value
 
-    def secrets(self) -> tuple[str, ...]:
+    def secrets(self) -> tuple[Secret, ...]:
         """Return what must never be shown: the client secret, as it is and as it is sent, and the token."""
         token = self._token
         secret = self._connection.client_secret
         # The emulator's is no secret, and a word that messages about it need.
-        own = () if secret == EMULATOR_CREDENTIAL else (secret, self._basic())
+        own = () if secret.reveal() == EMULATOR_CREDENTIAL else (secret, self._basic())
         return (*own, *((token.value,) if token else ()))
 
-    def _usable(self, refused: str | None) -> str | None:
+    def _usable(self, refused: Secret | None) -> Secret | None:
         token = self._token
         if token is None or token.value == refused or self._clock.monotonic_s() >= token.until_s:
             return None
         return token.value
 
-    def _basic(self) -> str:
-        pair = f"{self._connection.client_id}:{self._connection.client_secret}"
-        return b64encode(pair.encode()).decode()
+    def _basic(self) -> Secret:
+        pair = f"{self._connection.client_id}:{self._connection.client_secret.reveal()}"
+        return Secret(b64encode(pair.encode()).decode())
 
     def _fetch(self) -> _Token:
         asked_s = self._clock.monotonic_s()
@@ -113,11 +114,11 @@ class Auth:
                 status=answer.status,
             )
         lasts_s = _lifetime_s(found.get("expires_in"))
-        return _Token(value, asked_s + lasts_s - min(_EARLY_S, lasts_s / 10))
+        return _Token(Secret(value), asked_s + lasts_s - min(_EARLY_S, lasts_s / 10))
 
     def _ask(self, media_type: str, body: bytes) -> Answer:
         headers = {
-            "authorization": f"Basic {self._basic()}",
+            "authorization": f"Basic {self._basic().reveal()}",
             "accept": "application/json",
             "content-type": media_type,
         }

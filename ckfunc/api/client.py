@@ -12,6 +12,7 @@ from ckfunc.api.retry import Wait
 from ckfunc.api.session import Session
 from ckfunc.base.clock import Clock, SystemClock
 from ckfunc.base.errors import UnreadableAnswer
+from ckfunc.base.secrets import Secret
 from ckfunc.model.application import PLATFORM_PREFIX, Application, ApplicationSettings, Runtime
 from ckfunc.model.function import Function, FunctionVersion, Invocation, NewFunction
 from ckfunc.model.page import Page
@@ -124,7 +125,7 @@ class Client:
     def fingerprint(self, text: str) -> str:
         """Name a secret text by a digest that is of no use without the client secret: 64 hexadecimal digits."""
         return hmac.new(
-            self.connection.client_secret.encode(), text.encode("utf-8", "surrogatepass"), "sha256"
+            self.connection.client_secret.reveal().encode(), text.encode("utf-8", "surrogatepass"), "sha256"
         ).hexdigest()
 
     # -- the application -----------------------------------------------------------------------------------------
@@ -168,7 +169,7 @@ class Client:
         path = f"{_RUNTIME}/environment-variables"
         self.session.learn(environment.values())
         found = self.session.write(
-            "PUT", path, dict(environment), what, secrets=tuple(environment.values()), respell=False
+            "PUT", path, dict(environment), what, secrets=tuple(map(Secret, environment.values())), respell=False
         )
         return self._runtime(found, what)
 
@@ -262,7 +263,7 @@ def _is_secret(name: str) -> bool:
 
 def reading(what: str, where: str, read: Callable[[Any], T], found: Any) -> T:
     """Return `read(found)`; a document that lacks something is an UnreadableAnswer."""
-    from ckfunc.api.answers import one_line, shortened
+    from ckfunc.base.text import one_line, shortened
 
     try:
         return read(found)

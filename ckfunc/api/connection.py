@@ -8,10 +8,11 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from urllib.parse import SplitResult, urlsplit
 
 from ckfunc.base.errors import ApiFailure, CredentialsMissing
+from ckfunc.base.secrets import Secret
 
 API_URL = "https://api.chatkitty.com"
 AUTHORIZATION_URL = "https://authorization.chatkitty.com/oauth/token"
@@ -35,7 +36,7 @@ class Connection:
     api_url: str
     authorization_url: str
     client_id: str
-    client_secret: str = field(repr=False)
+    client_secret: Secret
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "api_url", checked_address(self.api_url, "CHATKITTY_API_URL"))
@@ -43,7 +44,7 @@ class Connection:
             self, "authorization_url", checked_address(self.authorization_url, "CHATKITTY_AUTHORIZATION_URL")
         )
         object.__setattr__(self, "client_id", self.client_id.strip())
-        object.__setattr__(self, "client_secret", self.client_secret.strip())
+        object.__setattr__(self, "client_secret", Secret(self.client_secret.reveal().strip()))
         _check_credentials(self.client_id, self.client_secret)
 
 
@@ -56,7 +57,7 @@ def connection_from_environment(environ: Mapping[str, str]) -> Connection:
         api_url=environ.get("CHATKITTY_API_URL", "").strip() or API_URL,
         authorization_url=environ.get("CHATKITTY_AUTHORIZATION_URL", "").strip() or AUTHORIZATION_URL,
         client_id=environ.get("CHATKITTY_CLIENT_ID", ""),
-        client_secret=environ.get("CHATKITTY_CLIENT_SECRET", ""),
+        client_secret=Secret(environ.get("CHATKITTY_CLIENT_SECRET", "")),
     )
 
 
@@ -123,7 +124,7 @@ def _split(text: str, name: str) -> SplitResult:
     return parts
 
 
-def _check_credentials(client_id: str, client_secret: str) -> None:
+def _check_credentials(client_id: str, client_secret: Secret) -> None:
     missing = [
         name
         for name, value in (("CHATKITTY_CLIENT_ID", client_id), ("CHATKITTY_CLIENT_SECRET", client_secret))
@@ -135,7 +136,7 @@ def _check_credentials(client_id: str, client_secret: str) -> None:
             hint="set both in the environment or in .env; the dashboard shows them for each application",
         )
     # RFC 7617: a user id with a colon cannot be told from its password, and neither may hold control characters.
-    if ":" in client_id or not client_id.isprintable() or not client_secret.isprintable():
+    if ":" in client_id or not client_id.isprintable() or not client_secret.reveal().isprintable():
         raise CredentialsMissing(
             "the client id or secret holds characters that credentials cannot have",
             hint="copy both again from the dashboard, each on one line",

@@ -18,6 +18,7 @@ from ckfunc.api.connection import (
     connection_from_environment,
 )
 from ckfunc.base.errors import CkfuncError, CredentialsMissing
+from ckfunc.base.secrets import Secret
 from ckfunc.model.application import Application
 from ckfunc.model.project import Target
 
@@ -81,7 +82,7 @@ class Login:
     """A client id and secret, as the keyring stores them."""
 
     client_id: str
-    client_secret: str = field(repr=False)
+    client_secret: Secret
 
 
 def connection_of(root: Path, target: Target, variables: ConnectionVariables) -> FoundConnection:
@@ -134,7 +135,7 @@ def application_entry(application: str, api_url: str, authorization_url: str) ->
 def store_login(names: tuple[str, ...], login: Login) -> str:
     """Store a login under `names` and return the name of the keyring. Raises NoKeyring."""
     backend = _backend()
-    stored = {"client_id": login.client_id, "client_secret": login.client_secret, "entries": list(names)}
+    stored = {"client_id": login.client_id, "client_secret": login.client_secret.reveal(), "entries": list(names)}
     password = json.dumps(stored)
     for name in names:
         _asked(backend.set_password, SERVICE, name, password)
@@ -175,7 +176,7 @@ def _stored(names: tuple[str, ...]) -> Login | None:
             password = _asked(backend.get_password, SERVICE, name)
             if password is not None:
                 found = json.loads(password)
-                return Login(str(found["client_id"]), str(found["client_secret"]))
+                return Login(str(found["client_id"]), Secret(str(found["client_secret"])))
     except (NoKeyring, ValueError, KeyError, TypeError):
         return None
     return None

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from ckfunc.api.client import Client
 from ckfunc.base.errors import UnreadableAnswer, UsageProblem
 from ckfunc.base.nearest import nearest
-from ckfunc.base.secrets import masked
+from ckfunc.base.secrets import Secret
 
 _VARIABLES = ("environmentVariables", "environment_variables")
 _MOST_PAGES = 10_000
@@ -51,7 +51,7 @@ def without_values(document: Any) -> Any:
     if not isinstance(document, dict):
         return document
     return {
-        name: {key: masked(str(one)) for key, one in value.items()}
+        name: {key: str(Secret(str(one))) for key, one in value.items()}
         if name in _VARIABLES and isinstance(value, dict)
         else without_values(value)
         for name, value in document.items()

@@ -10,18 +10,18 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
-from ckfunc.api.answers import EMULATOR_HEADER, document, doing, failure, hide
+from ckfunc.api.answers import EMULATOR_HEADER, document, doing, failure
 from ckfunc.api.auth import Auth
 from ckfunc.api.connection import EMULATOR_CREDENTIAL, Connection, place
 from ckfunc.api.retry import Wait, may_repeat
 from ckfunc.api.sender import Moved, Request, Sender
 from ckfunc.base.clock import Clock
+from ckfunc.base.secrets import SHORTEST, Masker, Secret
 from ckfunc.wire.dialects import JSON, MERGE_PATCH, Dialect, spelled
 
 if TYPE_CHECKING:
     from ckfunc.api.transport import Answer
 
-_SHORT = 3
 _EMULATOR_ID = re.compile(r"[0-9A-Za-z-]{1,64}")
 
 
@@ -44,7 +44,7 @@ class Session:
         self._reach(connection)
         self._dialect = Dialect.CAMEL
         self._proven = False
-        self._learned: frozenset[str] = frozenset()
+        self._learned: frozenset[Secret] = frozenset()
 
     def get(self, path: str, what: str, query: Mapping[str, object] | None = None) -> Any:
         """Read `path` (which starts with a slash) and return its JSON; `what` names it in errors."""
@@ -52,7 +52,7 @@ class Session:
         return self._document(answer, "GET", what)
 
     def write(
-        self, method: str, path: str, body: Any, what: str, *, secrets: Collection[str] = (), respell: bool = True
+        self, method: str, path: str, body: Any, what: str, *, secrets: Collection[Secret] = (), respell: bool = True
     ) -> Any:
         """Send a canonical document and return the JSON of the answer. `secrets` are values in it never to be shown.
 
@@ -87,7 +87,7 @@ class Session:
         answer = self._authorized(method, path + _query(query), headers, data, timeout_s)
         return self._document(answer, method, what)
 
-    def call(self, method: str, path: str, body: Any = None, *, secrets: Collection[str] = ()) -> Any:
+    def call(self, method: str, path: str, body: Any = None, *, secrets: Collection[Secret] = ()) -> Any:
         """Send any request as it is and return the JSON of the answer: its text when it is none, None for nothing.
 
         `secrets` are values in the body that are never to be shown.
@@ -102,7 +102,7 @@ class Session:
         if not answer.body.strip():
             return None
         if "json" not in answer.headers.get("content-type", ""):
-            return hide(answer.body.decode("utf-8", "replace"), hidden)
+            return Masker(hidden)(answer.body.decode("utf-8", "replace"))
         return document(answer, doing(method, path), self.where, hidden)
 
     def prefer(self, dialect: Dialect | None) -> None:
@@ -119,15 +119,14 @@ class Session:
         """Where the application is, and who calls it."""
         return self._reached[0]
 
-    def secrets(self) -> tuple[str, ...]:
+    def secrets(self) -> tuple[Secret, ...]:
         """Return what must never be shown: the client secret, the token, and what `learn` was told."""
         return (*self._reached[1].secrets(), *self._learned)
 
     def learn(self, secrets: Iterable[str]) -> None:
         """Keep values of the application's out of everything that is shown from now on."""
-        # Shorter ones would be found in the middle of any word.
         with self._moving:
-            self._learned |= {one for one in secrets if len(one) > _SHORT and one != EMULATOR_CREDENTIAL}
+            self._learned |= {Secret(one) for one in secrets if len(one) >= SHORTEST and one != EMULATOR_CREDENTIAL}
 
     def _reach(self, connection: Connection) -> None:
         send = partial(self._sender.send, moved=partial(self._has_moved, connection))
@@ -163,8 +162,8 @@ class Session:
         body: bytes | None = None,
         timeout_s: float | None = None,
     ) -> Answer:
-        def send(connection: Connection, token: str) -> Answer:
-            complete = {"accept": JSON, "authorization": f"Bearer {token}", **headers}
+        def send(connection: Connection, token: Secret) -> Answer:
+            complete = {"accept": JSON, "authorization": f"Bearer {token.reveal()}", **headers}
             url = connection.api_url + path
             request = Request(method, url, complete, body, may_repeat(method), timeout_s)
             return self._sender.send(request, partial(self._has_moved, connection))
@@ -185,7 +184,7 @@ class Session:
             self.emulator_id = emulator_id
         return answer
 
-    def _document(self, answer: Answer, method: str, what: str, secrets: Collection[str] = ()) -> Any:
+    def _document(self, answer: Answer, method: str, what: str, secrets: Collection[Secret] = ()) -> Any:
         hidden = (*secrets, *self.secrets())
         if answer.ok:
             return document(answer, doing(method, what), self.where, hidden)

@@ -62,6 +62,16 @@ def printable(text: str) -> str:
     return text if text.isascii() else _SELECTORS.sub("", _JOINERS.sub("", text))
 
 
+def one_line(text: str) -> str:
+    """Return remote text without control characters, its runs of white space as single spaces."""
+    return " ".join(printable(text).split())
+
+
+def shortened(text: str, limit: int) -> str:
+    """Return at most `limit` characters of `text`, with a mark where some are missing."""
+    return text if len(text) <= limit else text[: limit - 1] + "…"
+
+
 def beneath_message(stack: str, message: str) -> list[str]:
     """Return the lines of a JavaScript stack without those that repeat `message`, which is shown above them.
 

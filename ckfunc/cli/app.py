@@ -15,6 +15,7 @@ from ckfunc.base.clock import SystemClock
 from ckfunc.base.containment import STATE_DIRECTORY, require_inside, require_own_state
 from ckfunc.base.errors import Busy, CkfuncError, NoProject, Problem
 from ckfunc.base.files import cache_dir
+from ckfunc.base.secrets import SHORTEST, Secret
 from ckfunc.cli.options import Settings
 from ckfunc.cli.output import Output
 from ckfunc.model.function import KEPT_INVOCATIONS
@@ -260,7 +261,7 @@ class App:
         from ckfunc.api.connection import EMULATOR_CREDENTIAL
 
         url = self.running_emulator() or self.start_emulator()
-        return Connection(url, f"{url}/oauth/token", EMULATOR_CREDENTIAL, EMULATOR_CREDENTIAL)
+        return Connection(url, f"{url}/oauth/token", EMULATOR_CREDENTIAL, Secret(EMULATOR_CREDENTIAL))
 
     def _emulator_again(self, *, lasting: bool) -> Connection | None:
         with self._ending:
@@ -349,15 +350,15 @@ class App:
             policy=self.install_policy,
         )
 
-    def secrets(self) -> tuple[str, ...]:
+    def secrets(self) -> tuple[Secret, ...]:
         """Return what must not be kept in a report of a bug, as far as it was read; never raises."""
-        known: list[str] = []
+        known: list[Secret] = []
         for project in (self._sources, self._scripts):
-            known += (project.runtime.environment or {}).values() if project else ()
+            known += map(Secret, (project.runtime.environment or {}).values() if project else ())
         if self._client is not None:
             known += self._client.session.secrets()
-        # Shorter ones would be found in the middle of any word.
-        return tuple(one for one in known if len(one) > 3)
+        own = Secret(self.environ.get("CHATKITTY_CLIENT_SECRET", ""))
+        return (own, *(one for one in known if len(one) >= SHORTEST))
 
     # -- scripts -------------------------------------------------------------------------------------------------
 

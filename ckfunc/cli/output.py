@@ -21,6 +21,7 @@ import click
 
 from ckfunc import __version__
 from ckfunc.base.errors import CkfuncError, InvalidFiles, InvalidScripts, Problem, UsageProblem
+from ckfunc.base.secrets import Masker, Secret
 from ckfunc.base.text import cells, cut, printable
 from ckfunc.cli.terminal import StatusLine
 
@@ -320,7 +321,7 @@ class Output:
         if sys.stderr.isatty():
             click.echo(err=True)
 
-    def bug(self, error: BaseException, args: Sequence[str], secrets: Iterable[str] = ()) -> None:
+    def bug(self, error: BaseException, args: Sequence[str], secrets: Iterable[Secret] = ()) -> None:
         """Keep the traceback in a file, or else print it, and say where: this is ours to fix, not the user's.
 
         Neither `secrets` nor what the arguments hold besides names of commands, options and types is kept.
@@ -328,10 +329,7 @@ class Output:
         import tempfile
         import traceback
 
-        text = "".join(traceback.format_exception(error))
-        own = self._environ.get("CHATKITTY_CLIENT_SECRET", "")
-        for secret in sorted({*secrets, own} - {""}, key=len, reverse=True):
-            text = text.replace(secret, "••••")
+        text = Masker(secrets)("".join(traceback.format_exception(error)))
         shown = [found[0] if (found := re.match(r"--?[A-Za-z-]+|[a-z_.]{1,40}$", arg)) else "…" for arg in args]
         report = f"ckfunc {__version__}, Python {sys.version}, {sys.platform}\nckfunc {' '.join(shown)}\n\n{text}"
         what = f"this is a bug in ckfunc ({type(error).__name__})"

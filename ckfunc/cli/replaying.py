@@ -12,6 +12,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from ckfunc.base.errors import EXIT_DIFFERENCES, EXIT_OK, UsageProblem
+from ckfunc.base.secrets import Secret
 from ckfunc.base.text import printable
 from ckfunc.cli.app import App
 from ckfunc.model.execution import Steady
@@ -198,7 +199,8 @@ class _Target:
         """Return what masks the environment's values of both sides."""
         from ckfunc.replay.redaction import Redaction
 
-        return Redaction((*self.runtime.environment.values(), *self.working().environment.values(), *app.secrets()))
+        values = (*self.runtime.environment.values(), *self.working().environment.values())
+        return Redaction((*map(Secret, values), *app.secrets()))
 
 
 class _Sandboxes:

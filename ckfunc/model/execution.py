@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from ckfunc.base.secrets import Secret
 from ckfunc.model.function import ConsoleLine, Status
 
 
@@ -56,7 +57,7 @@ class ApiAccess:
     base_url: str
     token_url: str
     client_id: str
-    client_secret: str = field(repr=False)
+    client_secret: Secret
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,12 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
-from urllib.parse import quote, quote_plus
 
-from ckfunc.base.secrets import masked
+from ckfunc.base.secrets import MASK, SHORTEST, Masker, Secret
 
-SHORTEST = 4
-"""Shorter values would be found in the middle of any word."""
 _PRIVATE = ("authParams", "auth_params")
 
 Hide = Callable[[Any], Any]
@@ -18,39 +15,26 @@ Hide = Callable[[Any], Any]
 class Redaction:
     """Masks secrets wherever they occur in a value."""
 
-    def __init__(self, secrets: Iterable[str]) -> None:
-        self._secrets = frozenset(form for one in secrets if len(one) >= SHORTEST for form in _forms(one))
+    def __init__(self, secrets: Iterable[Secret]) -> None:
+        self._secrets = frozenset(one for one in secrets if len(one) >= SHORTEST)
 
     def of(self, args: Mapping[str, Any]) -> Hide:
         """Return what masks a value that belongs to a run with these arguments."""
-        texts = (one for name in _PRIVATE for one in _texts(args.get(name)) if len(one) >= SHORTEST)
-        own = {form for one in texts for form in _forms(one)}
-        # The longest first: one may be a part of another.
-        known = sorted(self._secrets | own, key=lambda one: (-len(one), one))
-        return lambda value: _hidden(value, known)
+        own = (Secret(one) for name in _PRIVATE for one in _texts(args.get(name)) if len(one) >= SHORTEST)
+        masker = Masker((*self._secrets, *own))
+        return lambda value: _hidden(value, masker)
 
 
-def _hidden(value: Any, secrets: list[str]) -> Any:
+def _hidden(value: Any, masker: Masker) -> Any:
     if isinstance(value, str):
-        for one in secrets:
-            if one in value:
-                value = value.replace(one, masked(one))
-        return value
+        return masker(value)
     if isinstance(value, Mapping):
-        return {
-            _hidden(name, secrets): "••••" if name in _PRIVATE else _hidden(inside, secrets)
-            for name, inside in value.items()
-        }
+        return {masker(name): MASK if name in _PRIVATE else _hidden(inside, masker) for name, inside in value.items()}
     if isinstance(value, list | tuple):
-        return [_hidden(one, secrets) for one in value]
-    if isinstance(value, int | float) and not isinstance(value, bool) and str(value) in secrets:
-        return masked(str(value))
+        return [_hidden(one, masker) for one in value]
+    if isinstance(value, int | float) and not isinstance(value, bool) and str(value) in masker:
+        return masker(str(value))
     return value
-
-
-def _forms(secret: str) -> tuple[str, ...]:
-    """Return a secret as it is, and as it stands in an address."""
-    return secret, quote(secret, safe=""), quote_plus(secret)
 
 
 def _texts(value: Any) -> Iterator[str]:

@@ -150,7 +150,7 @@ class Host:
                     "basePath": api.base_url,
                     "authorizationBasePath": api.token_url,
                     "clientId": api.client_id,
-                    "clientSecret": api.client_secret,
+                    "clientSecret": api.client_secret.reveal(),
                 },
                 "limits": {"resultBytes": self._limits.result_bytes, "consoleBytes": self._limits.console_bytes},
                 "steady": _steady(environment.steady),

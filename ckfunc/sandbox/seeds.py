@@ -15,6 +15,7 @@ from ckfunc.api.emulator import plant_seed
 from ckfunc.base.documents import DEEPEST
 from ckfunc.base.errors import Busy, CkfuncError, InvalidFiles, InvalidManifest, Problem
 from ckfunc.base.files import read_file
+from ckfunc.base.secrets import Secret
 from ckfunc.emulator.data import seed_data
 from ckfunc.emulator.data_directory import find_running
 from ckfunc.manifest.tree import LOADER, Mapping, Node, Scalar, Sequence, parse
@@ -57,7 +58,7 @@ def add_seed(seed: Seed, document: Any, data: Path, connect: Callable[[Connectio
 
 
 def _add_to_running(url: str, document: Any, connect: Callable[[Connection], Client]) -> Seeded:
-    connection = Connection(url, f"{url}/oauth/token", EMULATOR_CREDENTIAL, EMULATOR_CREDENTIAL)
+    connection = Connection(url, f"{url}/oauth/token", EMULATOR_CREDENTIAL, Secret(EMULATOR_CREDENTIAL))
     with connect(connection) as client:
         return plant_seed(client, document)
 

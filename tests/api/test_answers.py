@@ -5,7 +5,7 @@ from urllib.parse import quote
 
 import pytest
 
-from ckfunc.api.answers import document, explanation, failure, hide, shortened
+from ckfunc.api.answers import document, explanation, failure
 from ckfunc.api.transport import Answer
 from ckfunc.base.errors import (
     ApiFailure,
@@ -15,6 +15,8 @@ from ckfunc.base.errors import (
     ServiceTrouble,
     UnreadableAnswer,
 )
+from ckfunc.base.secrets import Masker, Secret
+from ckfunc.base.text import shortened
 
 
 def answer(status: int, body: object, kind: str = "application/json") -> Answer:
@@ -72,10 +74,10 @@ def test_the_platforms_words_cannot_move_the_cursor_and_are_bounded() -> None:
 
 def test_secrets_that_the_platform_quotes_are_masked() -> None:
     quoted = answer(400, {"message": "variable KEY has a bad value sk-123 and sk-12"})
-    made = failure(quoted, "PUT", "the environment", "api", ("sk-12", "sk-123", ""))
+    made = failure(quoted, "PUT", "the environment", "api", tuple(map(Secret, ("sk-12", "sk-123", ""))))
     assert "sk-1" not in made.message
     assert "variable KEY has a bad value •••• " in made.message
-    assert hide("nothing", ()) == "nothing"
+    assert Masker(())("nothing") == "nothing"
 
 
 @pytest.mark.parametrize(
@@ -92,18 +94,18 @@ def test_secrets_that_the_platform_quotes_are_masked() -> None:
 def test_secrets_are_masked_however_they_are_written(quoted: str, secret: str) -> None:
     text = quoted.format(secret=secret, json=json.dumps(secret), url=quote(secret))
     for made in (
-        failure(answer(400, {"message": text}), "PUT", "the environment", "api", (secret,)).message,
-        hide(text, (secret,)),
-        hide(" ".join(text.split()), (secret,)),
+        failure(answer(400, {"message": text}), "PUT", "the environment", "api", (Secret(secret),)).message,
+        Masker((Secret(secret),))(text),
+        Masker((Secret(secret),))(" ".join(text.split())),
     ):
         assert "s3cret" not in made and "••••" in made
     with pytest.raises(UnreadableAnswer) as caught:
-        document(answer(200, f"<{text}".encode(), f"text/{secret}"), "reading", "api", (secret,))
+        document(answer(200, f"<{text}".encode(), f"text/{secret}"), "reading", "api", (Secret(secret),))
     assert "s3cret" not in caught.value.message
 
 
 def test_equal_secrets_look_equal() -> None:
-    first, second = hide("aa-aa", ("aa",)).split("-")
+    first, second = Masker((Secret("aa"),))("aa-aa").split("-")
     assert first == second
 
 

@@ -12,6 +12,7 @@ from ckfunc.api.connection import (
     is_loopback,
 )
 from ckfunc.base.errors import ApiFailure, CredentialsMissing
+from ckfunc.base.secrets import Secret
 
 GIVEN = {"CHATKITTY_CLIENT_ID": "id", "CHATKITTY_CLIENT_SECRET": "s3cret-value"}
 
@@ -34,7 +35,7 @@ def test_the_environment_decides_addresses_and_slashes_at_the_end_are_dropped() 
 
 def test_space_around_credentials_is_dropped_as_files_end_in_newlines() -> None:
     made = connection_from_environment({"CHATKITTY_CLIENT_ID": " id\n", "CHATKITTY_CLIENT_SECRET": "secret\n"})
-    assert (made.client_id, made.client_secret) == ("id", "secret")
+    assert (made.client_id, made.client_secret) == ("id", Secret("secret"))
 
 
 def test_the_secret_is_not_in_the_repr() -> None:
@@ -59,7 +60,7 @@ def test_missing_credentials_are_named_with_a_hint(environ: dict[str, str], name
 @pytest.mark.parametrize(("client_id", "secret"), [("a:b", "x"), ("a\nb", "x"), ("a", "x\x00y")])
 def test_credentials_that_http_cannot_carry_are_refused_without_being_shown(client_id: str, secret: str) -> None:
     with pytest.raises(CredentialsMissing) as caught:
-        Connection(API_URL, AUTHORIZATION_URL, client_id, secret)
+        Connection(API_URL, AUTHORIZATION_URL, client_id, Secret(secret))
     assert secret not in caught.value.message.split()
 
 

@@ -15,6 +15,7 @@ from keyring.backends import SecretService, fail, null
 from support.keyring_file import TRUSTED, FileKeyring
 
 from ckfunc.api.credentials import Login, NoKeyring, keyring_name, remove_login, store_login
+from ckfunc.base.secrets import Secret
 
 
 class Chain(KeyringBackend):
@@ -90,7 +91,7 @@ def restored(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
 def test_what_is_not_known_to_encrypt_gets_no_secret(plain: Any, wrapped: Any, tmp_path: Path) -> None:
     keyring.set_keyring(wrapped(plain))
     with pytest.raises(NoKeyring, match="is not known to encrypt what it stores") as caught:
-        store_login(("name",), Login("id", "secret"))
+        store_login(("name",), Login("id", Secret("secret")))
     assert caught.value.hint is not None and "CHATKITTY_CLIENT_SECRET" in caught.value.hint
     assert not (tmp_path / "keyring.json").exists()
 
@@ -116,7 +117,7 @@ def test_of_a_chain_the_first_that_encrypts_is_used_and_no_other(plain: Any, mon
     monkeypatch.setenv("CKFUNC_KEYRING", TRUSTED)
     trusted = FileKeyring()
     keyring.set_keyring(Chain(fail.Keyring(), plain, Chain(trusted)))
-    assert store_login(("name",), Login("id", "secret")) == trusted.name
+    assert store_login(("name",), Login("id", Secret("secret"))) == trusted.name
     assert len(trusted.entries()) == 1
     assert remove_login(("name",))
     assert trusted.entries() == {}

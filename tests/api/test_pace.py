@@ -9,6 +9,7 @@ from ckfunc.api.client import Client
 from ckfunc.api.connection import Connection
 from ckfunc.api.retry import Throttle, Wait
 from ckfunc.base.clock import SystemClock
+from ckfunc.base.secrets import Secret
 
 
 def answered(pace: Throttle, status: int, wait_s: float = 0.0) -> None:
@@ -74,7 +75,9 @@ def test_no_more_requests_than_the_pace_allows_are_sent() -> None:
     waits: list[Wait] = []
     with (
         serve(answer) as server,
-        Client(Connection(server.url, f"{server.url}/oauth/token", "id", "secret"), on_wait=waits.append) as client,
+        Client(
+            Connection(server.url, f"{server.url}/oauth/token", "id", Secret("secret")), on_wait=waits.append
+        ) as client,
     ):
         client.application()  # refused once: one request at a time from here on, until it has gone well for a while
         threads = [threading.Thread(target=client.application) for _ in range(6)]

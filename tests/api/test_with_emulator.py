@@ -9,6 +9,7 @@ import pytest
 from ckfunc.api import Client, Connection, emulator
 from ckfunc.base.errors import CredentialsRejected, NotFound, RequestRejected, Unreachable
 from ckfunc.base.files import cache_dir
+from ckfunc.base.secrets import Secret
 from ckfunc.emulator.emulator import Emulator
 from ckfunc.model.application import ApplicationSettings
 from ckfunc.model.function import NewFunction, Status
@@ -25,7 +26,7 @@ def url() -> Iterator[str]:
 
 
 def connect(url: str, secret: str = "emulator") -> Client:
-    return Client(Connection(url, f"{url}/oauth/token", "emulator", secret))
+    return Client(Connection(url, f"{url}/oauth/token", "emulator", Secret(secret)))
 
 
 @pytest.mark.parametrize("dialect", list(Dialect))
@@ -95,10 +96,10 @@ def test_an_application_that_moved_is_found_again_and_nothing_is_sent_twice() ->
 
     def moved() -> Connection | None:
         asked.append("where?")
-        return Connection(later, f"{later}/oauth/token", "emulator", "emulator")
+        return Connection(later, f"{later}/oauth/token", "emulator", Secret("emulator"))
 
     before = first.start()
-    with Client(Connection(before, f"{before}/oauth/token", "emulator", "emulator"), moved=moved) as client:
+    with Client(Connection(before, f"{before}/oauth/token", "emulator", Secret("emulator")), moved=moved) as client:
         known = client.emulator_id, client.runtime(), client.emulator_id
         first.stop()
         later = second.start()
@@ -118,7 +119,7 @@ def test_an_application_that_moved_is_found_again_and_nothing_is_sent_twice() ->
 def test_an_application_that_is_nowhere_else_is_out_of_reach() -> None:
     gone = Emulator(None, cache=cache_dir())
     url = gone.start()
-    with Client(Connection(url, f"{url}/oauth/token", "emulator", "emulator"), moved=lambda: None) as client:
+    with Client(Connection(url, f"{url}/oauth/token", "emulator", Secret("emulator")), moved=lambda: None) as client:
         client.runtime()
         gone.stop()
         with pytest.raises(Unreachable, match="nothing listens there"):

@@ -16,6 +16,7 @@ from support.commands import Command
 
 from ckfunc.api import Client, Connection
 from ckfunc.base.files import cache_dir
+from ckfunc.base.secrets import Secret
 from ckfunc.emulator.emulator import Emulator
 
 TYPE, SENT = "user.attempted.start_session", "user.sent.message"
@@ -243,7 +244,7 @@ def elsewhere(monkeypatch: pytest.MonkeyPatch, shared: Path) -> Any:
         monkeypatch.setenv("CHATKITTY_AUTHORIZATION_URL", f"{url}/oauth/token")
         monkeypatch.setenv("CHATKITTY_CLIENT_ID", "emulator")
         monkeypatch.setenv("CHATKITTY_CLIENT_SECRET", "emulator")
-        with Client(Connection(url, f"{url}/oauth/token", "emulator", "emulator")) as client:
+        with Client(Connection(url, f"{url}/oauth/token", "emulator", Secret("emulator"))) as client:
             yield client
     finally:
         emulator.stop()

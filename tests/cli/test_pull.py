@@ -14,6 +14,7 @@ import pytest
 
 from ckfunc.api import Client, Connection
 from ckfunc.base.files import cache_dir
+from ckfunc.base.secrets import Secret
 from ckfunc.emulator.emulator import Emulator
 from ckfunc.emulator.store import runtime
 from ckfunc.emulator.store.database import connect
@@ -59,7 +60,7 @@ def remote(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFac
         monkeypatch.setenv("CHATKITTY_AUTHORIZATION_URL", f"{url}/oauth/token")
         monkeypatch.setenv("CHATKITTY_CLIENT_ID", "emulator")
         monkeypatch.setenv("CHATKITTY_CLIENT_SECRET", "emulator")
-        with Client(Connection(url, f"{url}/oauth/token", "emulator", "emulator")) as client:
+        with Client(Connection(url, f"{url}/oauth/token", "emulator", Secret("emulator"))) as client:
             yield Remote(client, data)
     finally:
         emulator.stop()

@@ -13,6 +13,7 @@ from ckfunc.api.connection import Connection
 from ckfunc.api.emulator import set_enabled
 from ckfunc.base.errors import CredentialsRejected, InvalidScripts, Problem, RequestRejected, WrongApplication
 from ckfunc.base.files import cache_dir
+from ckfunc.base.secrets import Secret
 from ckfunc.bundle.requirements import Requirements
 from ckfunc.deploy import run
 from ckfunc.deploy.apply.report import Report
@@ -41,7 +42,7 @@ def client(emulator: str) -> Iterator[Client]:
 
 
 def connect(url: str, secret: str = "emulator") -> Client:
-    return Client(Connection(url, f"{url}/oauth/token", "emulator", secret), clock=Hurried())
+    return Client(Connection(url, f"{url}/oauth/token", "emulator", Secret(secret)), clock=Hurried())
 
 
 def deploy(project: Project, client: Client) -> Report:

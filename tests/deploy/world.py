@@ -16,6 +16,7 @@ from ckfunc.api.client import Client
 from ckfunc.api.connection import Connection
 from ckfunc.base.clock import SystemClock
 from ckfunc.base.errors import Problem
+from ckfunc.base.secrets import Secret
 from ckfunc.deploy import run
 from ckfunc.deploy.apply.report import Item, Report
 from ckfunc.deploy.apply.steps import OnStep
@@ -112,7 +113,9 @@ class World:
 
     def new_client(self) -> Client:
         url = self.server.url
-        return Client(Connection(url, f"{url}/oauth/token", "id", "client-secret"), clock=Hurried(), timeout_s=10)
+        return Client(
+            Connection(url, f"{url}/oauth/token", "id", Secret("client-secret")), clock=Hurried(), timeout_s=10
+        )
 
     def check(self, scripts: Sequence[Script], packages: Collection[str]) -> Sequence[Problem]:
         self.checked.append([(one.path, one.text) for one in scripts])
@@ -135,7 +138,7 @@ def world(root: Path) -> Iterator[World]:
     application = RemoteApplication()
     with serve(application.answer) as server:
         url = server.url
-        with Client(Connection(url, f"{url}/oauth/token", "id", "client-secret"), clock=Hurried()) as client:
+        with Client(Connection(url, f"{url}/oauth/token", "id", Secret("client-secret")), clock=Hurried()) as client:
             yield World(root, application, server, client)
 
 

@@ -13,6 +13,7 @@ import pytest
 
 from ckfunc.api import Client, Connection
 from ckfunc.base.files import cache_dir
+from ckfunc.base.secrets import Secret
 from ckfunc.bundle.requirements import Requirements
 from ckfunc.deploy import run
 from ckfunc.emulator.emulator import Emulator
@@ -37,7 +38,8 @@ def platform() -> Iterator[str]:
 
 
 def deploy(root: Path, url: str) -> None:
-    with Client(Connection(url, f"{url}/oauth/token", "emulator", "emulator")) as client, CompilerProcess() as compiler:
+    connection = Connection(url, f"{url}/oauth/token", "emulator", Secret("emulator"))
+    with Client(connection) as client, CompilerProcess() as compiler:
         project = load(root, None, {})
 
         def check(scripts: Any, packages: Any) -> Any:

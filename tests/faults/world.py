@@ -17,6 +17,7 @@ from faults.proxy import CLIENT_ID, CLIENT_SECRET, Proxy
 from ckfunc.api.client import Client
 from ckfunc.api.connection import Connection
 from ckfunc.base.errors import CkfuncError
+from ckfunc.base.secrets import Secret
 from ckfunc.cli.registry import note_of
 from ckfunc.deploy import run
 from ckfunc.deploy.apply.report import Report
@@ -171,7 +172,7 @@ class World:
     def deploy(self, project: Project, *, timeout_s: float = 20.0) -> Outcome:
         """Deploy as the command does, but within this process and in a hurry."""
         url = self.proxy.url
-        connection = Connection(url, f"{url}/oauth/token", CLIENT_ID, CLIENT_SECRET)
+        connection = Connection(url, f"{url}/oauth/token", CLIENT_ID, Secret(CLIENT_SECRET))
         clock = Brisk()
         with Client(connection, clock=clock, timeout_s=timeout_s) as client:
             try:

@@ -11,10 +11,11 @@ from support.loopback import Request
 
 FOLLOW = """
 import sys
+from ckfunc.base.secrets import Secret
 from ckfunc.api import Client, Connection
 from ckfunc.logs.follow import follow
 url = sys.argv[1]
-with Client(Connection(url, url + "/oauth/token", "id", "secret")) as client:
+with Client(Connection(url, url + "/oauth/token", "id", Secret("secret"))) as client:
     try:
         for item in follow(client):
             pass

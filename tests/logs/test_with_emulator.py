@@ -10,6 +10,7 @@ import pytest
 from ckfunc.api import Client, Connection
 from ckfunc.api.emulator import trigger
 from ckfunc.base.files import cache_dir
+from ckfunc.base.secrets import Secret
 from ckfunc.base.text import plain
 from ckfunc.emulator.emulator import Emulator
 from ckfunc.logs.entries import Entry, Item
@@ -33,7 +34,7 @@ async function handleEvent(event: any) {
 def client() -> Iterator[Client]:
     running = Emulator(None, cache=cache_dir())
     url = running.start()
-    with Client(Connection(url, f"{url}/oauth/token", "emulator", "emulator")) as made:
+    with Client(Connection(url, f"{url}/oauth/token", "emulator", Secret("emulator"))) as made:
         yield made
     running.stop()
 

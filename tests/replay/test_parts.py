@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from replay.lanes import PythonLane, World, opening, recorded, replayed
 
+from ckfunc.base.secrets import Secret
 from ckfunc.base.text import plain_text
 from ckfunc.model.chat import ChannelType
 from ckfunc.model.function import ApiCall, Status
@@ -134,7 +135,7 @@ def test_secrets_are_masked_in_the_text_and_in_the_json() -> None:
     rows = recorded(6, lambda number: {"username": "jane", "authParams": {"password": "hunter22", "n": 123456}})
     for sides in ((lambda event, world: None, leaking), (leaking, lambda event, world: None)):
         found = replay(rows, opening(*sides))
-        redaction = Redaction([CANARY, "x"])
+        redaction = Redaction([Secret(CANARY), Secret("x")])
         for text in (plain_text(replay_lines(found, redaction)), json.dumps(replay_json(found, redaction))):
             assert "••••" in text or "\\u2022" in text
             for secret in (CANARY, "canary%2B", "hunter22", "123456"):

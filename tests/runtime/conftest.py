@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from ckfunc.base.secrets import Secret
 from ckfunc.model.execution import ApiAccess, Compiled, Environment, HandlerVersion, Limits, Outcome
 from ckfunc.model.function import ConsoleLine
 from ckfunc.runtime.compiler import CompilerProcess
@@ -23,7 +24,7 @@ DEPENDENCIES = {
     "ms": "2.1.3",
     "qs": "^6.12.0",
 }
-NOWHERE = ApiAccess("http://127.0.0.1:9", "http://127.0.0.1:9/oauth/token", "client-1", "s3cret-value")
+NOWHERE = ApiAccess("http://127.0.0.1:9", "http://127.0.0.1:9/oauth/token", "client-1", Secret("s3cret-value"))
 
 
 @pytest.fixture(scope="session")

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 import pytest
 from support.loopback import Loopback, Reply, Request, serve
 
+from ckfunc.base.secrets import Secret
 from ckfunc.model.execution import ApiAccess
 
 # Versions 30 to 34 of the handler that the Platform API's document shows, verbatim but for what they return and log.
@@ -71,7 +72,7 @@ def platform():
 
 
 def access(server: Loopback) -> ApiAccess:
-    return ApiAccess(server.url, f"{server.url}/oauth/token", "client-1", "s3cret-value")
+    return ApiAccess(server.url, f"{server.url}/oauth/token", "client-1", Secret("s3cret-value"))
 
 
 @pytest.mark.parametrize(

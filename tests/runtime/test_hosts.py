@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 from support.loopback import Reply, serve
 
+from ckfunc.base.secrets import Secret
 from ckfunc.model.execution import ApiAccess, Environment, Limits
 from ckfunc.runtime.pool import MOST_AT_ONCE, HostPool
 
@@ -299,6 +300,7 @@ def test_no_process_survives_ckfunc_even_if_it_is_killed(tmp_path, cache, body):
         textwrap.dedent(f"""
         import asyncio, sys
         from pathlib import Path
+        from ckfunc.base.secrets import Secret
         from ckfunc.model.execution import ApiAccess, Environment, HandlerVersion, Limits
         from ckfunc.runtime.compiler import Compiler
         from ckfunc.runtime.pool import Hosts
@@ -309,7 +311,8 @@ def test_no_process_survives_ckfunc_even_if_it_is_killed(tmp_path, cache, body):
             with Compiler() as compiler:
                 (script,) = compiler.compile([("handler.ts", source)])
             hosts = Hosts(limits=Limits(time_s=60), cache=Path({str(cache)!r}))
-            environment = Environment({{}}, {{}}, ApiAccess("http://127.0.0.1:9", "http://127.0.0.1:9", "a", "b"))
+            nowhere = ApiAccess("http://127.0.0.1:9", "http://127.0.0.1:9", "a", Secret("b"))
+            environment = Environment({{}}, {{}}, nowhere)
             await hosts.prepare(environment, [])
             show = lambda line: print(line.text, flush=True)
             await hosts.invoke(environment, HandlerVersion("f", 1, script), {{}}, show)
@@ -335,7 +338,7 @@ def test_no_process_survives_ckfunc_even_if_it_is_killed(tmp_path, cache, body):
 
 
 def test_secrets_do_not_appear_in_an_environments_repr():
-    api = ApiAccess("http://127.0.0.1:9", "http://127.0.0.1:9", "client", "s3cret-value")
+    api = ApiAccess("http://127.0.0.1:9", "http://127.0.0.1:9", "client", Secret("s3cret-value"))
     shown = repr(Environment({}, {"KEY": "s3cret-value"}, api))
     assert "s3cret" not in shown
     assert "client" in shown

@@ -12,6 +12,7 @@ from urllib.parse import parse_qs, urlsplit
 
 from ckfunc.api import Client, Connection
 from ckfunc.base.clock import timestamp
+from ckfunc.base.secrets import Secret
 from support.loopback import Loopback, Reply, Request, serve
 from support.scripted import StepClock, page_of
 
@@ -131,7 +132,7 @@ class Served:
 
     def client(self) -> Client:
         url = self.server.url
-        return Client(Connection(url, f"{url}/oauth/token", "the-client", "the-s3cret"), clock=self.clock)
+        return Client(Connection(url, f"{url}/oauth/token", "the-client", Secret("the-s3cret")), clock=self.clock)
 
     def pages(self, function: int = 1) -> list[str]:
         """The queries for pages of a function's invocations, in order."""

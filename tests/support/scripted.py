@@ -10,6 +10,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from ckfunc.api import Client, Connection, Wait
+from ckfunc.base.secrets import Secret
 from support.loopback import Loopback, Reply, Request, serve
 
 Answering = Reply | Callable[[Request], Reply] | list[Any]
@@ -97,7 +98,8 @@ class Platform:
             "client_id": "the-client",
             "client_secret": "the-s3cret",
         }
-        return Connection(**{**given, **changes})
+        given |= changes
+        return Connection(**{**given, "client_secret": Secret(given["client_secret"])})
 
     def client(self, *, timeout_s: float = 30.0, **changes: str) -> Client:
         return Client(self.connection(**changes), clock=self.clock, timeout_s=timeout_s, on_wait=self.waits.append)

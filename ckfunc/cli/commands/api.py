@@ -8,6 +8,7 @@ from ckfunc.api import Client, connection_from_environment
 from ckfunc.api.requests import checked_path, not_found_hint, pages, texts_in, without_values
 from ckfunc.base.documents import read_data
 from ckfunc.base.errors import EXIT_FAILED, EXIT_OK, ApiFailure, NoProject, NotFound, UsageProblem
+from ckfunc.base.secrets import Secret
 from ckfunc.base.text import printable
 from ckfunc.cli.app import App
 from ckfunc.cli.asking import confirmed
@@ -53,7 +54,7 @@ def api(app: App, method: str, path: str, data: str | None, paginate: bool, yes:
         app.output.document(items)
         return EXIT_OK
     try:
-        found = client.session.call(method, path, body, secrets=texts_in(body) if secret else ())
+        found = client.session.call(method, path, body, secrets=tuple(map(Secret, texts_in(body))) if secret else ())
     except ApiFailure as problem:
         if isinstance(problem, NotFound):
             problem.hint = not_found_hint(client, method, path) or problem.hint

@@ -17,6 +17,7 @@ from ckfunc.api.credentials import (
     store_login,
 )
 from ckfunc.base.errors import CkfuncError, CredentialsMissing, UsageProblem
+from ckfunc.base.secrets import Secret
 from ckfunc.base.text import printable
 from ckfunc.cli.app import ANY_PROJECT, App
 from ckfunc.cli.options import common_options, pass_app
@@ -81,4 +82,4 @@ def _typed(app: App, client_id: str | None, *, from_stdin: bool) -> Login:
         secret = app.output.ask("Client secret", hidden=True)
     if not secret:
         raise CredentialsMissing("the client secret is empty", hint="the dashboard shows it for each application")
-    return Login(client_id, secret)
+    return Login(client_id, Secret(secret))

@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from ckfunc.base.secrets import masked
+from ckfunc.base.secrets import Secret
 from ckfunc.base.text import Line, Segment, printable
 from ckfunc.deploy.apply.report import Ending, Item, Report, Result
 from ckfunc.deploy.plan.diff import Action, Change, line_count, unified
@@ -138,7 +138,7 @@ def shown_values(plan: Plan, change: Change) -> tuple[str | None, str | None]:
 def _shown(value: object, *, secret: bool) -> str | None:
     if value is None:
         return None
-    return masked(str(value)) if secret else printable(str(value)).replace("\n", " ")
+    return str(Secret(str(value))) if secret else printable(str(value)).replace("\n", " ")
 
 
 def source_text(value: object) -> str:

@@ -9,6 +9,7 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
+from ckfunc.base.secrets import Secret
 from ckfunc.base.text import digest
 from ckfunc.emulator.http.auth import CLIENT_ID, CLIENT_SECRET
 from ckfunc.emulator.store import runtime
@@ -36,7 +37,7 @@ def environment_of(stored: StoredRuntime, base_url: str, initialization_script: 
     return Environment(
         dependencies={one.name: one.version for one in composed.dependencies},
         variables=composed.environment,
-        api=ApiAccess(base_url, f"{base_url}/oauth/token", CLIENT_ID, CLIENT_SECRET),
+        api=ApiAccess(base_url, f"{base_url}/oauth/token", CLIENT_ID, Secret(CLIENT_SECRET)),
         initialization_script=initialization_script,
     )
 
