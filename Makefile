@@ -1,16 +1,16 @@
-# Everything happens in a virtual environment of this checkout; only python3 (3.11 or newer) and make must be there.
-# Another Python: make PYTHON=/path/to/python3 test
+# Every target uses a virtual environment in this checkout. It only needs python3 (3.11 or newer) and make.
+# To use another Python: make PYTHON=/path/to/python3 test
 
 .DEFAULT_GOAL := help
 SHELL := /bin/sh
 VENV := .venv
 PY := $(VENV)/bin/python
-# A moved or copied checkout gets its environment anew, and so does another PYTHON: the stamps hold a sum of both.
+# The stamps contain a checksum of directory and PYTHON: after a move, a copy or a change of PYTHON, the environment is rebuilt.
 PLACE := $(shell echo "$$(pwd) $(PYTHON)" | cksum | cut -d ' ' -f 1)
 RUN_STAMP := $(VENV)/.run-$(PLACE)
 DEV_STAMP := $(VENV)/.dev-$(PLACE)
 PIP_INSTALL := -m pip install --quiet --disable-pip-version-check
-# Exactly what a lock file lists, and nothing that would have to be built with tools that no lock file lists.
+# Exactly the versions of a lock file, without packages that need a build with tools outside of the lock files.
 LOCKED := $(PIP_INSTALL) --require-hashes --no-deps --only-binary :all:
 CHECKOUT := $(PIP_INSTALL) --no-deps --no-build-isolation --editable .
 WORKERS ?= 2
@@ -21,7 +21,7 @@ COMPILE = $(UV) pip compile --quiet --upgrade --generate-hashes --no-annotate --
   --custom-compile-command "make lock"
 COVERAGE_FLOOR ?= 94
 
-# Finds a Python that is new enough and can make environments, past shims that stand for a version that is not there.
+# Finds a Python that is new enough and can create environments. Skips shims of versions that are not installed.
 define ENSURE_VENV
 works() { "$$1" -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1; }
 version() { "$$1" -c 'import sys; print(sys.version.split()[0])' 2>&1; }
@@ -52,15 +52,15 @@ help:  ## Print this list
 demo: $(RUN_STAMP)  ## Deploy the example project to an embedded emulator and fire its functions
 	@$(PY) example-project/demo.py
 
-test: lint  ## Run every check: lint, types, floors, tests with branch coverage (without the slow tests)
+test: lint  ## Run every check except the slow tests: lint, types, layers, tests with branch coverage
 	@$(PYTEST) -m "not slow" --cov --cov-report=term --cov-fail-under=$(COVERAGE_FLOOR) $(TESTS)
 
-test-slow: $(DEV_STAMP)  ## Run the slow tests: whole matrices of faults, large amounts of data
+test-slow: $(DEV_STAMP)  ## Run the slow tests: full fault matrices, large amounts of data
 	@$(PYTEST) -m slow $(TESTS)
 
-lint: $(DEV_STAMP)  ## Check style, types and the floors
+lint: $(DEV_STAMP)  ## Check style, types and layers
 	@$(PY) -m ruff check --quiet .
-	@$(PY) -m ruff format --quiet --check . || { echo "badly formatted: run make format" >&2; exit 1; }
+	@$(PY) -m ruff format --quiet --check . || { echo "The code is not formatted: run make format" >&2; exit 1; }
 	@for platform in linux win32 darwin; do \
 	  $(PY) -m mypy --no-error-summary --platform $$platform --cache-dir .mypy_cache/$$platform || exit 1; \
 	done
@@ -69,17 +69,17 @@ lint: $(DEV_STAMP)  ## Check style, types and the floors
 bench: $(RUN_STAMP)  ## Measure ckfunc and print one table
 	@$(PY) -m bench
 
-bench-peers: $(RUN_STAMP)  ## Install wrangler and miniflare beside it and measure all side by side
+bench-peers: $(RUN_STAMP)  ## Measure wrangler and miniflare too
 	@$(PY) -m bench.peers
 
 format: $(DEV_STAMP)  ## Format the code
 	@$(PY) -m ruff check --quiet --fix-only .
 	@$(PY) -m ruff format --quiet .
 
-clean:  ## Remove the environment and everything that was made
+clean:  ## Remove the environment and everything that was generated
 	rm -rf $(VENV) .cache .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .coverage .coverage.* build dist
 
-# The environment for running ckfunc alone, so that a first demo need not wait for the developers' tools.
+# An environment with only what ckfunc needs to run, so that a first demo does not wait for development tools.
 $(RUN_STAMP): pyproject.toml requirements/run.txt
 	@sh -c "$$ENSURE_VENV"
 	@$(PY) $(LOCKED) -r requirements/run.txt
@@ -92,14 +92,14 @@ $(DEV_STAMP): pyproject.toml requirements/dev.txt
 	@$(PY) $(CHECKOUT)
 	@touch "$(RUN_STAMP)" "$@"
 
-# uv resolves versions; pip, which follows the user's own configuration of indexes, installs them.
+# uv resolves versions; pip installs them, because it follows the user's configuration of indexes.
 $(UV): requirements/uv.txt
 	@sh -c "$$ENSURE_VENV"
 	@$(PY) -m venv --clear .cache/uv
 	@.cache/uv/bin/python $(LOCKED) -r requirements/uv.txt
 	@touch "$@"
 
-lock: $(UV) $(DEV_STAMP)  ## Renew the lock files: the newest versions that the declared ranges allow
+lock: $(UV) $(DEV_STAMP)  ## Update the lock files to the newest versions in the declared ranges
 	@$(COMPILE) --universal --python-version 3.11 --output-file requirements/run.txt --group build pyproject.toml
 	@$(COMPILE) --universal --python-version 3.11 --output-file requirements/dev.txt --group build --extra dev \
 	  --constraint requirements/run.txt pyproject.toml
@@ -108,9 +108,9 @@ lock: $(UV) $(DEV_STAMP)  ## Renew the lock files: the newest versions that the 
 	@PYTHONPATH=tests $(PY) -m support.npm_packages
 
 test-newest: RESOLUTION = highest
-test-newest:  ## Run the tests with the newest versions that the declared ranges allow
+test-newest:  ## Run the tests with the newest versions in the declared ranges
 test-oldest: RESOLUTION = lowest-direct
-test-oldest:  ## Run the tests with the oldest versions that the declared ranges allow
+test-oldest:  ## Run the tests with the oldest versions in the declared ranges
 test-newest test-oldest: test-%: $(UV)
 	@$(PY) -m venv --clear .cache/$*
 	@$(COMPILE) --python .cache/$*/bin/python --resolution $(RESOLUTION) --output-file .cache/$*-run.txt pyproject.toml
