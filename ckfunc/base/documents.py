@@ -97,3 +97,19 @@ def deeper_than(document: object, levels: int) -> bool:
             return False
         level = inner
     return True
+
+
+def matches(expected: Any, actual: Any, *, subset: bool) -> bool:
+    """Tell whether two JSON values are equal; with `subset`, mappings in `actual` may hold more.
+
+    true is not 1, and 1 is 1.0: as JSON has it.
+    """
+    if isinstance(expected, dict) and isinstance(actual, dict):
+        if not subset and expected.keys() != actual.keys():
+            return False
+        return all(name in actual and matches(one, actual[name], subset=subset) for name, one in expected.items())
+    if isinstance(expected, list) and isinstance(actual, list):
+        return len(expected) == len(actual) and all(
+            matches(one, other, subset=subset) for one, other in zip(expected, actual, strict=True)
+        )
+    return isinstance(expected, bool) is isinstance(actual, bool) and bool(expected == actual)

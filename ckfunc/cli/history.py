@@ -7,6 +7,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from ckfunc.base.clock import timestamp
+from ckfunc.base.diffs import line_count, styled_diff, unified
 from ckfunc.base.errors import EXIT_DIFFERENCES, EXIT_FAILED, EXIT_OK, CkfuncError, UsageProblem
 from ckfunc.base.text import Line, Segment, digest, printable, table
 from ckfunc.cli.app import App
@@ -26,7 +27,6 @@ from ckfunc.deploy.history import (
     version_of,
     versions_of,
 )
-from ckfunc.deploy.plan.diff import line_count, unified
 from ckfunc.deploy.plan.plan import make
 from ckfunc.deploy.plan.snapshot import guard
 from ckfunc.deploy.remote import Snapshot
@@ -48,8 +48,6 @@ USUAL_COUNT = 20
 
 MOST_BUNDLED = 200
 """Of how many commits bundles are made, to find the one that a version came from."""
-
-_STYLES = {"+": "create", "-": "remove", "@": "place"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -237,8 +235,8 @@ def _version_side(function: Function, version: FunctionVersion) -> _Side:
 
 
 def _diff_lines(lines: Iterable[str]) -> Iterator[Line]:
-    for number, line in enumerate(lines):
-        yield [(printable(line), "title" if number < 2 else _STYLES.get(line[:1], "plain"))]
+    for segment in styled_diff(lines):
+        yield [segment]
 
 
 def _blamed(app: App, here: Script | None, found: list[FunctionVersion]) -> dict[int, Commit]:

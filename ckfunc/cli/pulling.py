@@ -27,8 +27,6 @@ NEW_TARGET = "production"
 _MOST_VERSIONS = 100
 """How many old versions of a function are looked through for the working copy."""
 
-_SIGNS = {"+": "create", "-": "remove", "@": "place"}
-
 
 class Exists(CkfuncError):
     """Files are in the way of a new project."""
@@ -267,7 +265,7 @@ def _read(client: Client, target: Any, root: Path) -> tuple[RemoteProject, int |
 
 
 def _update_lines(found: Update, env: bool, env_name: str) -> Iterable[Line]:
-    from ckfunc.deploy.plan.diff import unified
+    from ckfunc.base.diffs import styled_diff, unified
 
     for one in found.files:
         if one.before is None:
@@ -275,9 +273,8 @@ def _update_lines(found: Update, env: bool, env_name: str) -> Iterable[Line]:
             continue
         how = f"{one.conflicts} conflicts, marked" if one.conflicts else "merged" if one.merged else ""
         yield (("  ~ ", "update"), (one.path, "update"), (f"  {how}", "failure" if one.conflicts else "muted"))
-        for number, line in enumerate(unified(one.before, one.after, one.path, f"{one.path} (pulled)")):
-            style = "title" if number < 2 else _SIGNS.get(line[:1], "plain")
-            yield (("    ", "plain"), (printable(line), style))
+        for line in styled_diff(unified(one.before, one.after, one.path, f"{one.path} (pulled)")):
+            yield (("    ", "plain"), line)
     for change in found.manifest:
         sign, style = ("-", "remove") if change.value is None else ("~", "update")
         shown = f": {change.value}" if isinstance(change.value, str) else ""

@@ -7,6 +7,7 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
+from ckfunc.base.diffs import diff_style
 from ckfunc.base.text import Line, Segment, printable
 from ckfunc.model.function import Status
 from ckfunc.replay.changes import ABSENT, ORDER, Change
@@ -106,10 +107,9 @@ def _valued(lead: str, style: str, value: Any) -> Iterator[Line]:
 
 
 def _diff(before: str, after: str) -> Iterator[Segment]:
-    styles = {"+": "create", "-": "remove", "@": "place"}
     lines = list(difflib.unified_diff(before.split("\n"), after.split("\n"), n=2, lineterm=""))[2:]
     for line in lines[:_MOST_LINES]:
-        yield Segment(line, styles.get(line[:1], "plain"))
+        yield Segment(line, diff_style(line))
     if len(lines) > _MOST_LINES:
         yield Segment(f"and {len(lines) - _MOST_LINES} lines more", "muted")
 

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
+from ckfunc.base.documents import matches
 from ckfunc.model.function import ApiCall, Status
 from ckfunc.testing.case import Case, ExpectedCall, Miss, Observed, Result, Verdict, Wanted
 
@@ -132,22 +133,6 @@ def _listed(made: Sequence[ApiCall]) -> str:
     lines = [f"{one.method} {one.path} -> {one.status or 'no answer'}" for one in made[:_MOST_LISTED]]
     more = len(made) - len(lines)
     return "\n".join([*lines, f"and {more} more"] if more else lines)
-
-
-def matches(expected: Any, actual: Any, *, subset: bool) -> bool:
-    """Tell whether two JSON values are equal; with `subset`, mappings in `actual` may hold more.
-
-    true is not 1, and 1 is 1.0: as JSON has it.
-    """
-    if isinstance(expected, dict) and isinstance(actual, dict):
-        if not subset and expected.keys() != actual.keys():
-            return False
-        return all(name in actual and matches(one, actual[name], subset=subset) for name, one in expected.items())
-    if isinstance(expected, list) and isinstance(actual, list):
-        return len(expected) == len(actual) and all(
-            matches(one, other, subset=subset) for one, other in zip(expected, actual, strict=True)
-        )
-    return isinstance(expected, bool) is isinstance(actual, bool) and bool(expected == actual)
 
 
 def shown_pair(expected: Any, actual: Any, *, subset: bool) -> tuple[str, str]:

@@ -6,6 +6,7 @@ import difflib
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
+from ckfunc.base.diffs import diff_style
 from ckfunc.base.text import Line, beneath_message, is_frame, printable
 from ckfunc.model.function import ConsoleLine
 from ckfunc.testing.case import Miss, Observed, Result, Tally, Verdict
@@ -121,8 +122,8 @@ def _compared(miss: Miss) -> Iterator[Line]:
     lines = list(difflib.unified_diff(expected, actual, lineterm="", n=3))[3:]
     yield [("    ", "plain"), ("- expected", "remove"), ("  ", "plain"), ("+ actual", "create")]
     for line in lines[:_MOST_LINES]:
-        style = {"-": "remove", "+": "create"}.get(line[:1], "muted")
-        yield [("    ", "plain"), ("…" if line.startswith("@@") else f"{line[:1]} {line[1:]}", style)]
+        hunk = line.startswith("@@")
+        yield [("    ", "plain"), ("…", "muted") if hunk else (f"{line[:1]} {line[1:]}", diff_style(line))]
     if len(lines) > _MOST_LINES:
         yield [("    ", "plain"), (f"and {len(lines) - _MOST_LINES} more lines", "muted")]
 

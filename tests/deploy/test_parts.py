@@ -10,9 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import ckfunc.deploy.show.text
+from ckfunc.base.diffs import unified
 from ckfunc.base.errors import WrongApplication
 from ckfunc.base.text import STYLES
-from ckfunc.deploy.plan.diff import Action, diff, unified
+from ckfunc.deploy.plan.diff import Action, diff
 from ckfunc.deploy.plan.snapshot import require_application
 from ckfunc.deploy.resources import RESOURCES, newlines
 from ckfunc.model.project import Target

@@ -7,9 +7,9 @@ import json
 import pytest
 from deploy.world import World
 
+from ckfunc.base.diffs import MOST_LINES, line_count, unified
 from ckfunc.base.text import STYLES, Line, plain_text
 from ckfunc.deploy.apply.report import Ending, Item, Report, Result
-from ckfunc.deploy.plan.diff import MOST_LINES, line_count, unified
 from ckfunc.deploy.show.json import plan_json
 from ckfunc.deploy.show.text import plan_lines, plan_summary, report_lines, report_summary
 

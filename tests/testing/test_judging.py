@@ -7,9 +7,10 @@ from typing import Any
 import pytest
 from testing.files import case, failed, succeeded
 
+from ckfunc.base.documents import matches
 from ckfunc.model.function import ApiCall, Status
 from ckfunc.testing.case import Expectation, ExpectedCall, Miss, Observed, Verdict, Wanted
-from ckfunc.testing.judging import judge, matches, same_path
+from ckfunc.testing.judging import judge, same_path
 
 
 def misses(observed: Observed, **expect: Any) -> tuple[Miss, ...]:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
+from ckfunc.base.diffs import unified
 from ckfunc.base.text import printable
-from ckfunc.deploy.plan.diff import Action, Change, unified
+from ckfunc.deploy.plan.diff import Action, Change
 from ckfunc.deploy.plan.plan import Plan
 from ckfunc.deploy.resources import BY_KIND, FUNCTIONS
 from ckfunc.deploy.show.text import next_version, script_path, shown_values, side_names, source_text

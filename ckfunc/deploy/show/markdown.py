@@ -8,8 +8,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from ckfunc.base.diffs import unified
 from ckfunc.base.text import printable
-from ckfunc.deploy.plan.diff import Action, Change, unified
+from ckfunc.deploy.plan.diff import Action, Change
 from ckfunc.deploy.plan.plan import Plan
 from ckfunc.deploy.resources import BY_KIND, FUNCTIONS
 from ckfunc.deploy.show.text import SIGNS, label, plan_summary, shown_values

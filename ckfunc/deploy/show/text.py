@@ -10,17 +10,17 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
+from ckfunc.base.diffs import line_count, styled_diff, unified
 from ckfunc.base.secrets import Secret
 from ckfunc.base.text import Line, Segment, printable
 from ckfunc.deploy.apply.report import Ending, Item, Report, Result
-from ckfunc.deploy.plan.diff import Action, Change, line_count, unified
+from ckfunc.deploy.plan.diff import Action, Change
 from ckfunc.deploy.plan.plan import CreateFunction, Plan, Put, Step
 from ckfunc.deploy.resources import BY_KIND, FUNCTIONS
 
 SIGNS = {Action.CREATE: "+", Action.UPDATE: "~", Action.REMOVE: "-"}
 UNMANAGED_SIGN = "?"
 _NOUNS = {Action.CREATE: "to create", Action.UPDATE: "to update", Action.REMOVE: "to remove"}
-_DIFF_STYLES = {"+": "create", "-": "remove", "@": "place", " ": "plain"}
 _WIDEST_NAME = 44
 _SIGNS = {
     Result.CREATED: ("+", "create"),
@@ -105,9 +105,7 @@ def _source_diff(plan: Plan, change: Change) -> Iterator[Segment]:
         count = line_count(after)
         yield Segment(f"{count} line{'' if count == 1 else 's'}", "muted")
         return
-    for number, line in enumerate(unified(before, after, *side_names(plan, change))):
-        style = "title" if number < 2 else _DIFF_STYLES.get(line[:1], "muted")
-        yield Segment(printable(line), style)
+    yield from styled_diff(unified(before, after, *side_names(plan, change)))
 
 
 def _label(change: Change) -> str:

@@ -8,6 +8,8 @@ from dataclasses import asdict, dataclass
 from functools import lru_cache
 from typing import Any
 
+from ckfunc.base.documents import matches
+
 FUNCTION = "properties_match"
 """The name of the SQL function that every connection has: (properties, conditions), both JSON, to 1 or 0."""
 
@@ -32,7 +34,7 @@ def properties_match(properties: str, conditions: str) -> bool:
     except ValueError:  # a damaged row: whoever reads it is told
         return True
     return all(
-        one["name"] in have and any(_contains(have[one["name"]], value) for value in one["values"])
+        one["name"] in have and any(matches(value, have[one["name"]], subset=True) for value in one["values"])
         for one in _read(conditions)
     )
 
@@ -41,10 +43,3 @@ def properties_match(properties: str, conditions: str) -> bool:
 def _read(conditions: str) -> list[Any]:
     read: list[Any] = json.loads(conditions)
     return read
-
-
-def _contains(have: Any, want: Any) -> bool:
-    if isinstance(want, dict) and isinstance(have, dict):
-        return all(name in have and _contains(have[name], value) for name, value in want.items())
-    # For Python true equals 1.
-    return isinstance(have, bool) == isinstance(want, bool) and bool(have == want)
