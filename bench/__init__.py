@@ -1,1 +1,1 @@
-"""How fast and how big ckfunc is: `python -m bench` for ckfunc alone, `python -m bench.peers` beside others."""
+"""Benchmarks: `python -m bench` for ckfunc, `python -m bench.peers` with other tools."""

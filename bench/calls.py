@@ -1,4 +1,7 @@
-"""How fast functions answer over HTTP once warm: one call at a time, and 16 at once; ckfunc stores every invocation."""
+"""Throughput of warm functions over HTTP.
+
+One call at a time, and 16 concurrent calls; ckfunc stores every invocation.
+"""
 
 from __future__ import annotations
 

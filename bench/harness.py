@@ -1,4 +1,4 @@
-"""What every measurement shares: a clean environment, alternating rounds, medians, and one table at the end."""
+"""Shared parts of all measurements: clean environment, alternating rounds, medians, table."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Figure:
 
 
 def clean_env(home: Path, extra: Mapping[str, str] | None = None) -> dict[str, str]:
-    """Return the least that a program needs, so that the developer's shell changes no figure.
+    """Return a minimal environment, so that the developer's shell does not affect results.
 
     A single inherited variable matters: NODE_EXTRA_CA_CERTS alone triples the start of Node.
     """
@@ -49,7 +49,7 @@ def clean_env(home: Path, extra: Mapping[str, str] | None = None) -> dict[str, s
 
 
 def wall_s(command: Sequence[str], env: Mapping[str, str], cwd: Path | None = None) -> float:
-    """Return how long `command` takes from start to end; raises when it fails, with what it said."""
+    """Return how long `command` takes in seconds; raises with its output when it fails."""
     begin = time.perf_counter()
     done = subprocess.run(command, env=dict(env), cwd=cwd, stdin=subprocess.DEVNULL, capture_output=True, check=False)
     took = time.perf_counter() - begin
@@ -61,7 +61,7 @@ def wall_s(command: Sequence[str], env: Mapping[str, str], cwd: Path | None = No
 
 
 def alternate(measures: Mapping[str, Callable[[], float]], rounds: int, warmups: int = 1) -> dict[str, list[float]]:
-    """Return `rounds` samples for each name, taken in turn (forwards, then backwards) so that a slow spell hits all."""
+    """Return `rounds` samples for each name, taken in turn, in both directions, so that a slow period affects all."""
     for _ in range(warmups):
         for measure in measures.values():
             measure()
@@ -78,12 +78,12 @@ def median(samples: Sequence[float]) -> float:
 
 
 def paired_ratio(samples: Sequence[float], base: Sequence[float]) -> float:
-    """Return the median of the ratios round by round, which noise that lasts longer than a round cannot move."""
+    """Return the median of the ratios of each round, which noise of more than a round does not affect."""
     return median([one / other for one, other in zip(samples, base, strict=True)])
 
 
 def shown(value: float, unit: str) -> str:
-    """Return a value as people read it."""
+    """Return a value formatted with its unit."""
     if unit == "s":
         ms = value * 1000
         return f"{ms:.2f} ms" if ms < 10 else f"{ms:.1f} ms" if ms < 100 else f"{ms:.0f} ms"
@@ -95,7 +95,7 @@ def shown(value: float, unit: str) -> str:
 
 
 def advantage(figure: Figure, subject: str, base: str = "ckfunc") -> str:
-    """Return how many times better `base` is than `subject` (below 1: worse), for rates too."""
+    """Return how many times better `base` is than `subject` (below 1: worse); works for rates too."""
     if base not in figure.values or subject not in figure.values:
         return ""
     ratio = figure.values[subject] / figure.values[base]
@@ -103,7 +103,7 @@ def advantage(figure: Figure, subject: str, base: str = "ckfunc") -> str:
 
 
 def talk(text: str) -> None:
-    """Say what is being measured; the table alone goes to stdout."""
+    """Print progress to stderr; only the table goes to stdout."""
     print(text, file=sys.stderr, flush=True)
 
 

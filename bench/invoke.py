@@ -1,4 +1,4 @@
-"""How long one run of a working copy takes, from the shell and in a sandbox that is up, beside `node script.js`."""
+"""Duration of one `invoke`, from the shell and in a warm sandbox, compared with `node script.js`."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def measure(subjects: Sequence[Subject], rounds: int = 9) -> list[Figure]:
     cache = ROOT / ".cache" / "ckfunc"
     env = clean_env(SCRATCH / "home", {"CKFUNC_CACHE_DIR": str(cache)})
     invoke = [CKFUNC, "-C", str(home), "invoke", TYPE]
-    wall_s(invoke, {**os.environ, "CKFUNC_CACHE_DIR": str(cache)})  # npm fetches the packages here, if need be
+    wall_s(invoke, {**os.environ, "CKFUNC_CACHE_DIR": str(cache)})  # npm downloads the packages here if needed
 
     def cold() -> float:
         for made in ("scripts", "compiled"):
@@ -70,8 +70,8 @@ def _figure(what: str, seconds: float, aim_s: float, node_s: float | None = None
 
 
 def _in_a_sandbox(rounds: int, runs: int = 200) -> tuple[float, float, float]:
-    """Return seconds: to the first answer, and of a run on data that was put back, modules kept and loaded anew."""
-    os.environ.pop("NODE_EXTRA_CA_CERTS", None)  # it triples the start of Node
+    """Return seconds: to the first result, and of a run on restored data, with modules reused and loaded again."""
+    os.environ.pop("NODE_EXTRA_CA_CERTS", None)  # it triples Node's start-up time
     scripts = Scripts({TYPE: Script("start.ts", HANDLER)})
     firsts, kept, reloaded = [], [], []
     with App({}) as app:

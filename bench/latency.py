@@ -1,4 +1,4 @@
-"""A loopback proxy that answers late, as a server far away does, and counts what passes through it."""
+"""A loopback proxy that adds latency and counts requests."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _REQUEST_LINE = re.compile(rb"^(GET|HEAD|POST|PUT|PATCH|DELETE) (\S+) HTTP/1\.1\
 
 @dataclass
 class Far:
-    """The proxy's address and what passed: requests such as "GET /v1/runtime", the first and last moment."""
+    """The proxy's address and traffic: requests such as "GET /v1/runtime", times of the first and the last."""
 
     url: str
     delay_s: float = 0.0
@@ -31,7 +31,7 @@ class Far:
 
 @contextmanager
 def far(port: int) -> Iterator[Far]:
-    """Stand before the server on loopback `port`; set `delay_s` to add that much to every round trip."""
+    """Run a proxy for the server on loopback `port`; `delay_s` is added to every round trip."""
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever)
     thread.start()
@@ -57,7 +57,7 @@ def far(port: int) -> Iterator[Far]:
 
 
 class _Side(asyncio.Protocol):
-    """One side of a connection: what comes in goes out of the other side half a round trip later, in order."""
+    """One side of a connection: forwards data to the other side after half a round trip, in order."""
 
     def __init__(self, state: Far, port: int | None, other: _Side | None = None) -> None:
         self.state = state

@@ -1,4 +1,4 @@
-"""How fast a server answers: keep-alive connections on bare sockets, so that the client is never the slow side."""
+"""A load generator: keep-alive connections on plain sockets, so that the client is never the bottleneck."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 @dataclass(frozen=True)
 class Load:
-    """What a run of load came to; latencies in seconds, unsorted."""
+    """The result of a load run; latencies in seconds, unsorted."""
 
     calls: int
     seconds: float
@@ -44,7 +44,7 @@ def request(url: str, method: str = "GET", body: bytes = b"", headers: dict[str,
 
 
 def once(url: str, data: bytes, timeout_s: float = 30) -> bytes:
-    """Send one request on a connection of its own and return the body; raises RuntimeError unless the answer is 2xx."""
+    """Send one request on a new connection and return the body; raises RuntimeError unless the status is 2xx."""
     connection = _Connection(url, timeout_s)
     try:
         connection.send(data)
@@ -56,7 +56,7 @@ def once(url: str, data: bytes, timeout_s: float = 30) -> bytes:
 
 
 def press(url: str, requests: list[bytes], *, concurrency: int, seconds: float, warmup_calls: int = 0) -> Load:
-    """Send `requests` over and over on `concurrency` connections for `seconds`, one at a time on each connection."""
+    """Repeat `requests` on `concurrency` connections for `seconds`, one at a time on each connection."""
     connections = [_Connection(url) for _ in range(concurrency)]
     selector = selectors.DefaultSelector()
     for connection in connections:
@@ -78,7 +78,7 @@ def press(url: str, requests: list[bytes], *, concurrency: int, seconds: float, 
 def _turn(
     selector: selectors.BaseSelector, connections: list[_Connection], requests: list[bytes], *, until: float, calls: int
 ) -> Load:
-    """Run until the time is over or `calls` were made (0: no such limit), then let what is under way end."""
+    """Run until the time is over or `calls` were made (0: no limit), then wait for active requests."""
     clock = time.perf_counter
     latencies: list[float] = []
     sent = answered = 0
@@ -106,7 +106,7 @@ def _turn(
 
 
 class _Connection:
-    """One keep-alive connection; answers need a content-length or chunks."""
+    """One keep-alive connection; responses need a content-length or chunks."""
 
     def __init__(self, url: str, timeout_s: float = 30) -> None:
         parts = urlsplit(url)
@@ -118,7 +118,7 @@ class _Connection:
         self.close = self.socket.close
 
     def receive(self) -> bytes | None:
-        """Return the body once it is whole, None while more must come."""
+        """Return the body once it is complete, otherwise None."""
         try:
             data = self.socket.recv(262144)
         except BlockingIOError:

@@ -1,4 +1,4 @@
-"""How much memory a server with its functions takes under load: the whole tree of processes, shared pages once."""
+"""Memory of a server with its functions under load: all processes, shared pages counted once."""
 
 from __future__ import annotations
 

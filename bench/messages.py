@@ -1,4 +1,4 @@
-"""How fast messages are sent and read: plain, with two functions that run for each, and a million in one channel."""
+"""Throughput of messages: plain, with two functions per message, and in a channel of a million."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def measure(subjects: Sequence[Subject], rounds: int = 3, seconds: float = 3) ->
 
 
 def _with_functions(served: Served, api: _Api, seconds: float) -> float:
-    """Return how many messages a second are sent whose two functions, of sender and receiver, have run to their end.
+    """Return the messages per second, including the runs of two functions for each, of sender and receiver.
 
     No more are sent at once than run at once, so that none waits in a queue when the time is over.
     """
@@ -76,7 +76,7 @@ def _with_functions(served: Served, api: _Api, seconds: float) -> float:
 
 
 def _ended(api: _Api, lists: Sequence[str]) -> int:
-    """Return how many runs there are, once the newest of each function has ended."""
+    """Return the number of runs, once the newest of each function has ended."""
     while True:
         pages = [api.get(one) for one in lists]
         newest = [one for page in pages for one in page["_embedded"]["invocations"]]
@@ -86,7 +86,7 @@ def _ended(api: _Api, lists: Sequence[str]) -> int:
 
 
 def _million(subject: Subject, rounds: int) -> list[Figure]:
-    """Read a page of the newest and of the oldest of very many messages in one channel."""
+    """Read a page of the newest and of the oldest messages in a channel with very many."""
     data = SCRATCH / "million"
     shutil.rmtree(data, ignore_errors=True)
     talk(f"writing {MANY:,} messages")
@@ -124,7 +124,7 @@ def _million(subject: Subject, rounds: int) -> list[Figure]:
 
 
 class _Api:
-    """Makes requests that are signed in."""
+    """Makes authenticated requests."""
 
     def __init__(self, url: str) -> None:
         self._url = url

@@ -1,4 +1,7 @@
-"""What deploying costs when nothing changed: 100 functions, a server 50 ms away, requests and round trips counted."""
+"""Duration, requests and round trips of a deploy without changes.
+
+100 functions, with a server 50 ms away.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""ckfunc beside wrangler and miniflare: installs them into .cache/peers and measures all in the same rounds."""
+"""Comparison with wrangler and miniflare, which are installed into .cache/peers."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from bench.harness import ROOT, Figure, table, talk
 from bench.subjects import Ckfunc, Miniflare, Subject, Wrangler, node_directory
 
 PEERS = ROOT / ".cache" / "peers"
-LOCKED = ROOT / "requirements" / "npm" / "peers"  # miniflare: the release that this wrangler holds
+LOCKED = ROOT / "requirements" / "npm" / "peers"  # miniflare: the release that this wrangler uses
 MEASURES: dict[str, Callable[[Sequence[Subject]], list[Figure]]] = {
     "version": version.measure,
     "start": start.measure,
@@ -26,7 +26,7 @@ MEASURES: dict[str, Callable[[Sequence[Subject]], list[Figure]]] = {
 
 
 def install(directory: Path) -> None:
-    """Install the peers with npm as they are locked, once; the directory is ignored by git."""
+    """Install the locked versions of the peers with npm, once; git ignores the directory."""
     lock = (LOCKED / "package-lock.json").read_text()
     done = directory / "installed"
     if done.exists() and done.read_text() == lock:

@@ -1,4 +1,4 @@
-"""Servers under measurement: started in a session of their own, waited for, weighed, ended with all they started."""
+"""Server processes: start in a new session, wait, measure memory, stop with all children."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ READY = re.compile(rb"[Rr]eady (?:on )?(http://127\.0\.0\.1:\d+)")
 
 @dataclass
 class Running:
-    """A server that said it is ready. `began` is the clock (perf_counter) when it was started."""
+    """A server that is ready. `began` is the value of perf_counter when it was started."""
 
     process: subprocess.Popen[bytes]
     url: str
@@ -40,7 +40,7 @@ def running(
     timeout_s: float = 60,
     ready: re.Pattern[bytes] | None = READY,
 ) -> Iterator[Running]:
-    """Start `command`, wait for its ready line (None: do not wait), and end its whole tree afterwards."""
+    """Start `command`, wait for its ready line (None: do not wait), and stop all its processes afterwards."""
     began = time.perf_counter()
     errors_file = cwd / f".{Path(command[0]).name}-{time.monotonic_ns()}.stderr"
     errors = errors_file.open("wb")
@@ -95,7 +95,7 @@ def _drain(process: subprocess.Popen[bytes]) -> None:
 
 
 def end(process: subprocess.Popen[bytes]) -> None:
-    """End a process and all that it started: politely first, then what is left of the tree by its ids."""
+    """Terminate a process and its children, then kill those that remain, by id."""
     below = descendants(process.pid)
     if process.poll() is None:
         process.send_signal(signal.SIGINT)
@@ -110,7 +110,7 @@ def end(process: subprocess.Popen[bytes]) -> None:
 
 
 def descendants(pid: int) -> list[int]:
-    """Return the ids of all processes below `pid`; none where there is no /proc and no ps."""
+    """Return the ids of all descendants of `pid`; none on a system without /proc and ps."""
     children: dict[int, list[int]] = {}
     for child, parent in _parents().items():
         children.setdefault(parent, []).append(child)
@@ -139,12 +139,12 @@ def _parents() -> dict[int, int]:
 
 
 def tree_memory_bytes(pid: int) -> int:
-    """Return the memory of a process and all below it, shared pages counted once (PSS; plain RSS without /proc)."""
+    """Return the memory of a process and its descendants, shared pages counted once (PSS; RSS without /proc)."""
     return sum(memory_bytes(one) for one in [pid, *descendants(pid)])
 
 
 def memory_bytes(pid: int, kind: str = "Pss") -> int:
-    """Return the memory of one process in bytes, 0 when it is gone; `kind` "Rss" counts shared pages in full."""
+    """Return the memory of one process in bytes, 0 when it has ended; `kind` "Rss" counts shared pages in full."""
     try:
         for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
             if line.startswith(f"{kind}:"):

@@ -1,4 +1,4 @@
-"""How fast the emulator answers plain reads of the Platform API: one function out of SQLite, 16 at once."""
+"""Throughput of plain reads from the emulator: one function out of SQLite, 16 concurrent requests."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def measure(subjects: Sequence[Subject], rounds: int = 3, seconds: float = 3) ->
 
 
 def token(url: str) -> str:
-    """Sign in to the emulator at `url`."""
+    """Return a token for the emulator at `url`."""
     form = urlencode(
         {"grant_type": "client_credentials", "client_id": "emulator", "client_secret": "emulator"}
     ).encode()

@@ -1,4 +1,4 @@
-"""What a replay costs: 500 recorded invocations, against the same script and against one that always differs."""
+"""Duration of a replay of 500 invocations, with the same script and with a different one."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def measure(subjects: Sequence[Subject]) -> list[Figure]:
     cache = {"CKFUNC_CACHE_DIR": str(ROOT / ".cache" / "ckfunc")}
     env = clean_env(SCRATCH / "home", cache)
     ckfunc = [CKFUNC, "-C", str(home), "--target", "local"]
-    wall_s([*ckfunc, "deploy"], {**os.environ, **cache})  # npm installs here, if it has not yet
+    wall_s([*ckfunc, "deploy"], {**os.environ, **cache})  # npm installs here if needed
     with running([*ckfunc, "emulator", "--port", "0"], env, home) as server:
         event = json.dumps({"type": TYPES[0], "data": EVENT}).encode()
         request = load.request(f"{server.url}/emulator/trigger", "POST", event)

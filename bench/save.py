@@ -1,4 +1,4 @@
-"""How long from saving a handler to the first answer of its new version, under watch."""
+"""Time from saving a handler under watch to the first result of its new version."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ def measure(subjects: Sequence[Subject], saves: int = 15) -> list[Figure]:
 def _times(subject: Subject, saves: int) -> list[float]:
     with subject.serve(watch=True) as served:
         number = time.time_ns() // 1_000_000_000
-        while not _save(subject, served, number, patience_s=1):  # the watch itself may still be starting
+        while not _save(subject, served, number, patience_s=1):  # the watch may still be starting
             number += 1
             if time.perf_counter() > served.running.ready + 30:
                 raise RuntimeError(f"{subject.name} does not watch: it never answered with what was saved")
         taken = []
         for _ in range(saves):
-            time.sleep(0.3)  # a person's pause: nothing is under way any more
+            time.sleep(0.3)  # a pause between saves, so that all work is done
             number += 1
             begin = time.perf_counter()
             if not _save(subject, served, number, patience_s=20):
@@ -42,7 +42,7 @@ def _save(subject: Subject, served: Served, number: int, patience_s: float) -> b
     subject.save(number)
     deadline = time.perf_counter() + patience_s
     while time.perf_counter() < deadline:
-        with contextlib.suppress(OSError, RuntimeError):  # a peer refuses connections while it changes over
+        with contextlib.suppress(OSError, RuntimeError):  # a peer refuses connections while it reloads
             if subject.answers(served, number):
                 return True
         time.sleep(0.002)

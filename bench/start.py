@@ -1,4 +1,4 @@
-"""How long a developer waits for the first answer: from starting the server, and from the first call once it is up."""
+"""Time to the first result: from the start of the server, and from the first call when it is ready."""
 
 from __future__ import annotations
 

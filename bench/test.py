@@ -1,4 +1,4 @@
-"""How many test cases run in a second: 200 of a handler that calls the platform, and 200 that need new processes."""
+"""Test cases per second: 200 with platform calls, and 200 that need new processes."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ async function handleEvent(event: any, context: any) {
 }
 """
 
-# A timer that is still there keeps the process from being used again.
+# A running timer keeps ckfunc from reusing the process.
 LINGERING = CALLING.replace("count += 1;", "count += 1; setInterval(() => {}, 60_000);")
 
 

@@ -1,4 +1,4 @@
-"""The longest wait of another request while much data is deleted, imported, exported, seeded or searched."""
+"""Longest wait of other requests during large deletions, imports, exports, seeds or searches."""
 
 from __future__ import annotations
 
@@ -52,13 +52,13 @@ def measure(subjects: Sequence[Subject]) -> list[Figure]:
                 talk(what)
                 waits[what] = _waits(url, headers, work)
     shutil.rmtree(data, ignore_errors=True)
-    # A machine on which requests wait this long while nothing else is done says nothing about the emulator.
+    # If requests wait this long on an idle machine, the measurement says nothing about the emulator.
     quiet = max(waits[NOTHING]) <= ALLOWED_S
     return [_figure(what, found, judged=quiet) for what, found in waits.items()]
 
 
 def _works(client: httpx.Client) -> list[tuple[str, Callable[[], None]]]:
-    # All bodies are made before: that keeps this process from asking anything meanwhile.
+    # All bodies are made first, because making them would block the requests of this process.
     messages = _body([{"type": "TEXT", "channelId": 1, "user": "jane", "body": f"number {n}"} for n in range(MANY)])
     users = _body(
         [{"name": f"user{n}", "displayName": "User", "properties": {"place": {"floor": n % 9}}} for n in range(MANY)]
@@ -100,7 +100,7 @@ def _done(answer: httpx.Response) -> None:
 
 
 def _waits(url: str, headers: dict[str, str], work: Callable[[], None]) -> list[float]:
-    """Return how long others wait while `work` goes on: requests that read, and requests that write."""
+    """Return how long other requests wait while `work` runs: reads, and writes."""
     waits: list[float] = []
     over = threading.Event()
 
