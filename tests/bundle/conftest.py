@@ -1,4 +1,4 @@
-"""What every test of bundling shares: a project of files, and what bundles it."""
+"""Fixtures for tests of bundling: a project of files, and its bundler."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a handler and the local files that it imports become."""
+"""Bundles of handlers with the local files that they import."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is wrong with scripts and the files that they import is said in the user's own files, all of it at once."""
+"""Errors in scripts and imported files: reported in the user's files, all at once."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What keeps scripts from running: modules that are not there where they run, and a missing function."""
+"""Requirements of scripts: available modules and a `handleEvent`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which names of local files a source is seen to have."""
+"""Detection of the local files that a source imports."""
 
 from __future__ import annotations
 

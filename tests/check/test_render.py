@@ -1,4 +1,4 @@
-"""What findings look like."""
+"""Output of a check."""
 
 from __future__ import annotations
 

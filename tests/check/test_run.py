@@ -1,4 +1,4 @@
-"""What a check finds, and how little it does when little has changed."""
+"""Results of a check, and the work that it saves when little has changed."""
 
 from __future__ import annotations
 

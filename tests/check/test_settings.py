@@ -1,4 +1,4 @@
-"""How the project's own tsconfig.json counts."""
+"""Effect of the project's tsconfig.json."""
 
 from __future__ import annotations
 

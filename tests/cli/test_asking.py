@@ -1,4 +1,4 @@
-"""What is asked on a terminal before something is written: rollback and pull."""
+"""Confirmation on a terminal before a write: rollback and pull."""
 
 from __future__ import annotations
 

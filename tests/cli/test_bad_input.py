@@ -1,4 +1,4 @@
-"""What is said when something is wrong: one sentence, a hint, exit code 1, and nothing sent after the error."""
+"""Errors of every command: one sentence, a hint, exit code 1, and no request after the error."""
 
 from __future__ import annotations
 

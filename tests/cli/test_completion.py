@@ -1,4 +1,4 @@
-"""What shells offer: commands, trigger types, targets and files; in real shells where they are installed."""
+"""Shell completion of commands, trigger types, targets and files, in real shells if installed."""
 
 from __future__ import annotations
 

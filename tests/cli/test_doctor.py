@@ -1,4 +1,4 @@
-"""What doctor finds: on machines in order and out of it."""
+"""`ckfunc doctor` on machines with and without problems."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How a command ends when it is cut short: by Ctrl-C, by a reader that has gone, by streams or disks that refuse."""
+"""Interrupted commands: Ctrl-C, a closed pipe, failing streams and disks."""
 
 from __future__ import annotations
 

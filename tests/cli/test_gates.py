@@ -1,4 +1,4 @@
-"""What has to pass before a deploy writes anything: one verdict, as text, data and Markdown."""
+"""Gates of a deploy: one verdict, as text, JSON and Markdown."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What commands look like on a terminal: colours, questions, a spinner; and where there is none, or a lesser one."""
+"""Output on a terminal: colors, questions, a spinner; and without a terminal, or on a limited one."""
 
 from __future__ import annotations
 

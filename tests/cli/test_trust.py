@@ -1,4 +1,4 @@
-"""What a deploy does not do unasked, what it can be told, and how it is taken back, at the command line."""
+"""Options that permit risks, saved plans, and undo, on the command line."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What an answer must look like: no field unknown, of another type or missing, and every link where it belongs."""
+"""Validation of responses: no unknown, mistyped or missing field, and correct links."""
 
 from __future__ import annotations
 

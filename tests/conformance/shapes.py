@@ -1,4 +1,4 @@
-"""What of a document is its form: which fields it has, of which type, and where its links lead."""
+"""The shape of a document: its fields, their types, and its links."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the platform's document shows as an answer is what the emulator answers: the same fields, types and links."""
+"""Examples of the platform's documentation, compared with the emulator's responses."""
 
 from __future__ import annotations
 

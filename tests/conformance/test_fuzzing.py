@@ -1,4 +1,4 @@
-"""Whatever schemathesis makes of the OpenAPI document, right or wrong, the answer is one that it describes."""
+"""Valid and invalid requests that schemathesis generates: every response is one that OpenAPI describes."""
 
 from __future__ import annotations
 

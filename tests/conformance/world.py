@@ -1,4 +1,4 @@
-"""What is in an emulator before a client calls it: all that only chat clients, and no operation, can bring about."""
+"""Data in an emulator before a client calls it, which only chat clients can create."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is kept of an application between runs, and that damage to it is harmless."""
+"""The cache of an application's state between runs, also when it is damaged."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who wins when several deploys, on several machines, write at the same moment: the first, and as a whole."""
+"""Concurrent deploys from several machines: the first wins as a whole."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a deploy does when something goes wrong, and what it says about it."""
+"""Failures during a deploy, and their messages."""
 
 from __future__ import annotations
 

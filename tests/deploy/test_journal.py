@@ -1,4 +1,4 @@
-"""What is left of a deploy that was cut off, how it is finished, and how a deploy is taken back."""
+"""The journal: resuming an interrupted deploy, and undoing a deploy."""
 
 from __future__ import annotations
 

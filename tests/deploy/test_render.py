@@ -1,4 +1,4 @@
-"""How plans and reports look."""
+"""Output of plans and reports."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How a deploy behaves with many functions: requests counted, at most eight under way."""
+"""A deploy of many functions: the number of requests, at most eight at a time."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a deploy test needs at hand: an application behind a server, clients of it, and projects on disk."""
+"""Fixtures for tests of deploys: an application behind a server, its clients, and projects on disk."""
 
 from __future__ import annotations
 

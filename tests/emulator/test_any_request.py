@@ -1,4 +1,4 @@
-"""Whatever is sent to users, channels, messages and notifications, the answer is an answer of the platform's."""
+"""Arbitrary requests to users, channels, messages and notifications: only documented responses."""
 
 from __future__ import annotations
 

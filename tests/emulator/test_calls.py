@@ -1,4 +1,4 @@
-"""What a run asked of the platform: kept with it, in order, with bodies and answers, within bounds."""
+"""Recorded API calls of a run: in order, with bodies and statuses, within limits."""
 
 from __future__ import annotations
 

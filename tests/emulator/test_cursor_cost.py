@@ -1,4 +1,4 @@
-"""What a page of messages costs does not depend on where it lies: counted in steps of SQLite's machine, not in time."""
+"""The cost of a page of messages, in steps of SQLite's virtual machine: the same for every page."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How events become runs, in real Node."""
+"""Dispatch of events to runs, in real Node."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How an emulator starts, stops, keeps its data, and keeps others out."""
+"""Lifecycle of an emulator: start, stop, data and locks."""
 
 from __future__ import annotations
 

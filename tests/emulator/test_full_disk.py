@@ -1,4 +1,4 @@
-"""What becomes of requests and runs while the database cannot be written, and afterwards."""
+"""Requests and runs while the database cannot be written, and afterwards."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whatever is sent, the answer is one that the platform documents: never a 500, never a dropped connection."""
+"""Hostile requests: only documented responses, no 500, no dropped connection."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What holds for every operation: paths, spellings, bodies, pages, refusals, and who may call."""
+"""Rules of every operation: paths, spellings, bodies, pages, errors and authentication."""
 
 from __future__ import annotations
 

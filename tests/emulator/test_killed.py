@@ -1,4 +1,4 @@
-"""Whatever moment an emulator is killed at, what it has answered is there the next time."""
+"""Emulators that are killed at any moment: confirmed data survives."""
 
 from __future__ import annotations
 

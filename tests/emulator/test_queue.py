@@ -1,4 +1,4 @@
-"""What the dispatcher does when events come faster than they can run."""
+"""The dispatcher's queue when events arrive faster than they can run."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a client may send, and how slowly: limits on heads, bodies, pipelines and connections."""
+"""Limits of the server: heads, bodies, pipelines, slow clients and connections."""
 
 from __future__ import annotations
 

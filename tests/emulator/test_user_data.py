@@ -1,4 +1,4 @@
-"""What belongs to a user: secrets, messages sent and unread; and what goes when the user goes."""
+"""Data of a user: secrets, sent and unread messages; and its deletion with the user."""
 
 from __future__ import annotations
 

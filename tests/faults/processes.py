@@ -1,4 +1,4 @@
-"""How ckfunc is run as a user runs it: as a process of its own, which can be killed."""
+"""ckfunc as a separate process, which tests can kill."""
 
 from __future__ import annotations
 

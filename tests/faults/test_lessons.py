@@ -1,4 +1,4 @@
-"""What went wrong with deploys elsewhere, and does not here: each a thing that users of other tools have suffered."""
+"""Known failures of other deploy tools, which must not happen here."""
 
 from __future__ import annotations
 

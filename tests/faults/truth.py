@@ -1,4 +1,4 @@
-"""Whether what a deploy says of itself is so: its exit code and its report against what the application holds."""
+"""Verification of a deploy's exit code and report against the application's state."""
 
 from __future__ import annotations
 

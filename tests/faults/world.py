@@ -1,4 +1,4 @@
-"""What the fault tests deploy, where to, and what the application really holds afterwards."""
+"""Fixtures for the fault tests: projects, platforms, and the application's state afterwards."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whatever stands in a manifest, it is read or refused with places, and nothing else happens."""
+"""Arbitrary manifests: either read, or refused with positions."""
 
 from __future__ import annotations
 

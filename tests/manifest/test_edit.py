@@ -1,4 +1,4 @@
-"""How a function is added to a manifest: by its lines alone, whatever the manifest's style."""
+"""Adding a function to a manifest: only its lines change, in any style."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How mistakes in a manifest are reported: each with its place, what is wrong, and what to do; all at once."""
+"""Mistakes in a manifest: all at once, each with position, problem and hint."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a manifest without mistakes is read as."""
+"""Reading a valid manifest."""
 
 from __future__ import annotations
 

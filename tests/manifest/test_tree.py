@@ -1,4 +1,4 @@
-"""How YAML is read, with and without libyaml."""
+"""Reading YAML, with and without libyaml."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where the values of variables come from, and where they are put in."""
+"""Sources of variables' values, and their interpolation."""
 
 from __future__ import annotations
 

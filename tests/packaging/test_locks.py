@@ -1,4 +1,4 @@
-"""What the lock files promise: exact versions with hashes, no registry, and everything that is declared."""
+"""Lock files: exact versions with hashes, no registry, every declared package."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the project promises of its own files: documents name every command, floors hold, no machine shows."""
+"""Promises about the project's files: documented commands, layers, no names of machines."""
 
 from __future__ import annotations
 

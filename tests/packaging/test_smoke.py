@@ -1,4 +1,4 @@
-"""Whether ckfunc works where it is installed: from the checkout, and from a wheel in an environment of its own."""
+"""Installation from the checkout, and from a wheel in a new environment."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is a difference, and what is noise."""
+"""Differences and noise."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What every test of the runtime shares: one compiler, one package cache, and a way to write a run in one line."""
+"""Fixtures for tests of the runtime: compiler, package cache, and runs in one line."""
 
 from __future__ import annotations
 

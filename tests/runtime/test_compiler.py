@@ -1,4 +1,4 @@
-"""What TypeScript becomes, and where it does not parse."""
+"""Compiled TypeScript, and positions of syntax errors."""
 
 from __future__ import annotations
 

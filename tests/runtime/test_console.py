@@ -1,4 +1,4 @@
-"""What a handler prints, and under which run it appears."""
+"""Console output of handlers, and its assignment to runs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a handler sees: its context in both generations, environment and packages, and nothing of the developer's."""
+"""The handler's view: both APIs of the context, environment and packages, and nothing of the developer's."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What handlers that mean no good, or print and return without measure, do to their host: nothing that lasts."""
+"""Hostile handlers, and handlers with excessive output: no lasting effect on their host."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which process runs what: kept warm, swapped, restarted, reaped; and nothing left behind."""
+"""Host processes: reused, replaced, restarted, stopped; none left behind."""
 
 from __future__ import annotations
 

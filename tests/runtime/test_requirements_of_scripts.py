@@ -1,4 +1,4 @@
-"""What a compiled script says that it needs, compared with what the host really runs."""
+"""Requirements reported for a compiled script, compared with a run in the host."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a run comes to, whatever the handler does."""
+"""Results and failures of runs."""
 
 from __future__ import annotations
 

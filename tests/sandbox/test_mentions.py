@@ -1,4 +1,4 @@
-"""What is there when an event happens: what it speaks of, and what the case says."""
+"""Data in a sandbox: mentioned by the event, and set by the case."""
 
 from __future__ import annotations
 

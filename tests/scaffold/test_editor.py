@@ -1,4 +1,4 @@
-"""What a project of one's own is told to change in its tsconfig.json."""
+"""Advice on the tsconfig.json of an existing project."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""What several tests need: real servers and real projects."""
+"""Shared test support: real servers and real projects."""

@@ -1,4 +1,4 @@
-"""What tests of the emulator ask of its API again and again."""
+"""Frequent API calls of emulator tests."""
 
 from __future__ import annotations
 

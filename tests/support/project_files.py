@@ -1,4 +1,4 @@
-"""Which files belong to the project, so that tests can hold them to what it promises."""
+"""The files of the project, for tests of promises."""
 
 from __future__ import annotations
 

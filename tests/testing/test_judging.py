@@ -1,4 +1,4 @@
-"""Whether a run is what was expected, and what is said when it is not."""
+"""Comparison of a run with its expected outcome, and the messages."""
 
 from __future__ import annotations
 

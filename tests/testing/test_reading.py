@@ -1,4 +1,4 @@
-"""What test files say, and how their mistakes are told."""
+"""Reading test files, and reporting their mistakes."""
 
 from __future__ import annotations
 

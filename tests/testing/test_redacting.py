@@ -1,4 +1,4 @@
-"""What is taken for a secret in a recorded run, and what is not."""
+"""Detection of secrets in a recorded run."""
 
 from __future__ import annotations
 

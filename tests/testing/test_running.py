@@ -1,4 +1,4 @@
-"""How many cases run side by side, and how what came of them is told."""
+"""Concurrent cases, and the report of their results."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How recorded runs become cases, and cases get into files."""
+"""Recorded runs as cases, and writing cases to files."""
 
 from __future__ import annotations
 

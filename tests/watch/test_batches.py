@@ -1,4 +1,4 @@
-"""What `batches` yields when files change in the ways that editors and people change them."""
+"""Batches of file events, as editors and people cause them."""
 
 from __future__ import annotations
 
