@@ -84,6 +84,10 @@ class Login:
     client_id: str
     client_secret: Secret
 
+    def connection(self, api_url: str, authorization_url: str) -> Connection:
+        """Return the connection of this login at some addresses. Raises InvalidAddress and CredentialsMissing."""
+        return Connection(api_url, authorization_url, self.client_id, self.client_secret)
+
 
 def connection_of(root: Path, target: Target, variables: ConnectionVariables) -> FoundConnection:
     """Return the connection of a target. Raises CredentialsMissing and InvalidAddress.
@@ -101,7 +105,7 @@ def connection_of(root: Path, target: Target, variables: ConnectionVariables) ->
             f"no credentials: {_ID} and {_SECRET} are not set, and nobody is logged in to {target.name}",
             hint=f"set both in the environment or in .env, or run `ckfunc login --target {target.name}`",
         )
-    return FoundConnection(Connection(*addresses, login.client_id, login.client_secret), "the keyring")
+    return FoundConnection(login.connection(*addresses), "the keyring")
 
 
 def described(target: Target, application: Application, connection: Connection) -> dict[str, object]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import posixpath
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
@@ -13,6 +15,7 @@ from ckfunc.model.project import Project, Script
 
 TYPESCRIPT_SUFFIXES = (".ts", ".mts", ".cts", ".tsx")
 SCRIPT_SUFFIXES = (*TYPESCRIPT_SUFFIXES, ".js", ".mjs", ".cjs", ".jsx")
+_NOT_FOUND = re.compile(r"^Cannot find module '(\.[^']*)'")
 DIRECTORY = ".ckfunc/check"
 """Where a check keeps what is its own: as deep in the project as the stubs of the editor, which name its files."""
 
@@ -70,3 +73,16 @@ def subject_of(project: Project, surroundings: Surroundings) -> Subject:
     """Return what there is to check of `project`, whose scripts are as they are written."""
     handlers = tuple({one.handler.path: one.handler for one in project.functions or ()}.values())
     return Subject(project.root, handlers, project.runtime.initialization_script, surroundings)
+
+
+def sought(findings: Iterable[Finding]) -> tuple[str, ...]:
+    """Return the paths, below the project, that relative imports without a file may have meant."""
+    found: dict[str, None] = {}
+    for one in findings:
+        if said := _NOT_FOUND.match(one.message):
+            base = posixpath.normpath(posixpath.join(posixpath.dirname(one.path), said[1]))
+            stem, suffix = posixpath.splitext(base)
+            bases = (base, stem) if suffix in SCRIPT_SUFFIXES else (base,)
+            found[base] = None
+            found.update((path + end, None) for path in bases for end in (*SCRIPT_SUFFIXES, ".d.ts", "/index.ts"))
+    return tuple(found)

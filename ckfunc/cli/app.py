@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from ckfunc.api import Client, Connection
     from ckfunc.api.credentials import ConnectionVariables, FoundConnection
     from ckfunc.bundle.project import Bundler
+    from ckfunc.check.project import CheckedProject
     from ckfunc.emulator.emulator import Emulator
     from ckfunc.model.job import Seed
     from ckfunc.model.project import Project, Target
@@ -389,3 +390,13 @@ class App:
         except NoProject:
             root = self.directory
         return Toolchain(root, self.kept_compiler(), self.install_policy, self.output.detail)
+
+    def check(self, types: Sequence[str] = ()) -> CheckedProject:
+        """Check manifest, syntax and types of the project, or of the functions of some trigger types; print nothing.
+
+        Raises CkfuncError when there is no result: NoProject, UsageProblem, CompilerMissing.
+        """
+        from ckfunc.check.project import Services, check_project
+
+        services = Services(self.bundler(), self.kept_compiler(), self.install_policy, self.output.detail)
+        return check_project(lambda: self.load_project(lenient=True), self.root(), services, types)

@@ -20,7 +20,7 @@ from ckfunc.cli.gating import (
     wanted_gates,
 )
 from ckfunc.cli.output import USUAL_COLUMNS, Output
-from ckfunc.cli.registry import require_installable
+from ckfunc.deploy.registry import require_installable
 
 if TYPE_CHECKING:
     from ckfunc.deploy.apply.report import Report
@@ -113,7 +113,7 @@ def deploy_project(app: App, wish: Wish) -> int:
     if wish.dry_run:
         with app.output.progress("comparing"):
             plan = run.prepare(project, client, check=check, cache=VersionCache(project.root), options=options)
-        require_installable(app, project, plan)
+        require_installable(project, plan, app.output.detail, app.output.warn)
         tried = try_gates(app, gates, plan) if gates and not plan.is_empty else None
         show_plan(app.output, plan, verdicts=tried)
         require_open(tried or ())
@@ -144,7 +144,7 @@ def _gated(
     """
 
     def agreed(plan: Plan) -> bool:
-        require_installable(app, app.project(), plan)
+        require_installable(app.project(), plan, app.output.detail, app.output.warn)
         if not gates:
             return agree(plan)
         verdicts.extend(try_gates(app, gates, plan))

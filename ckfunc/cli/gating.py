@@ -126,9 +126,7 @@ def _tried(app: App, gate: str, types: Collection[str]) -> tuple[bool, str, list
 
 
 def _check(app: App, _types: Collection[str], _number: int) -> tuple[bool, str, list[str]]:
-    from ckfunc.cli.checking import check_project
-
-    found = check_project(app)
+    found = app.check()
     return found.ok, found.summary, [str(one) for one in found.problems]
 
 

@@ -27,12 +27,12 @@ from ckfunc.cli.asking import confirmed
 from ckfunc.cli.deploying import checker, remember
 from ckfunc.cli.invocations import stream_logs
 from ckfunc.cli.output import USUAL_COLUMNS
-from ckfunc.cli.registry import require_installable
 from ckfunc.cli.scaffolding import refresh_types
 from ckfunc.deploy import run
 from ckfunc.deploy.apply.report import DONE, WRONG, Ending, Report
 from ckfunc.deploy.plan.checks import NeedsFlag
 from ckfunc.deploy.plan.plan import Plan
+from ckfunc.deploy.registry import require_installable
 from ckfunc.deploy.resources import FUNCTIONS
 from ckfunc.logs.entries import Entry
 from ckfunc.model.project import Project, Script, Target
@@ -266,7 +266,7 @@ class Watcher:
         app = self._app
 
         def confirm(plan: Plan) -> bool:
-            require_installable(app, project, plan)
+            require_installable(project, plan, app.output.detail, app.output.warn)
             self._warn_of_others(plan)
             return True  # the watch itself was agreed to, and its target is still the same
 

@@ -10,8 +10,8 @@ from ckfunc.base.errors import Problem
 from ckfunc.base.text import plain_text
 from ckfunc.check.diagnostics import parse
 from ckfunc.check.findings import Finding, of_problems
-from ckfunc.check.imports import sought
 from ckfunc.check.render import compact_lines, frame, full_lines
+from ckfunc.check.subject import sought
 
 NESTED = "Argument of type 'A' is wrong.\n  Type 'A' is not 'B'.\n    Property 'c' is missing."
 

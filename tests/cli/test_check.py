@@ -18,7 +18,6 @@ import pytest
 
 from ckfunc.base.files import cache_dir
 from ckfunc.cli.app import App
-from ckfunc.cli.checking import check_project
 
 Ckfunc = Callable[..., Any]
 
@@ -176,7 +175,7 @@ def test_a_check_prints_nothing_for_who_only_wants_to_know(project: Path, capfd:
     app = App(os.environ)
     app.settings.directory = project
     with app:
-        checked = check_project(app)
+        checked = app.check()
     assert not checked.ok
     assert len(checked.problems) == 2
     assert checked.summary == "2 errors in 1 file; checked 1 script"

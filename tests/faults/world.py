@@ -18,10 +18,10 @@ from ckfunc.api.client import Client
 from ckfunc.api.connection import Connection
 from ckfunc.base.errors import CkfuncError
 from ckfunc.base.secrets import Secret
-from ckfunc.cli.registry import note_of
 from ckfunc.deploy import run
 from ckfunc.deploy.apply.report import Report
 from ckfunc.deploy.cache import VersionCache
+from ckfunc.deploy.registry import installed_mark
 from ckfunc.emulator.emulator import Emulator
 from ckfunc.emulator.store import functions, runtime
 from ckfunc.emulator.store.database import Database, connect
@@ -194,7 +194,7 @@ class World:
         home = home or self.directory / "home"
         home.mkdir(parents=True, exist_ok=True)
         for mark in MARKS:  # packages that no registry has: npm is not what these tests are about
-            note = note_of(wanted(mark).dependencies, home / "cache")
+            note = installed_mark(wanted(mark).dependencies, home / "cache")
             note.parent.mkdir(parents=True, exist_ok=True)
             note.touch()
         kept = {

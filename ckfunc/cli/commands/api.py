@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
-from ckfunc.api import Client, connection_from_environment
-from ckfunc.api.requests import checked_path, not_found_hint, pages, texts_in, without_values
 from ckfunc.base.documents import read_data
 from ckfunc.base.errors import EXIT_FAILED, EXIT_OK, ApiFailure, NoProject, NotFound, UsageProblem
 from ckfunc.base.secrets import Secret
@@ -14,6 +14,9 @@ from ckfunc.cli.app import App
 from ckfunc.cli.asking import confirmed
 from ckfunc.cli.completion import complete_data
 from ckfunc.cli.options import common_options, pass_app
+
+if TYPE_CHECKING:
+    from ckfunc.api import Client
 
 
 @click.command(
@@ -39,6 +42,9 @@ def api(app: App, method: str, path: str, data: str | None, paginate: bool, yes:
     PATH is the part after the host, with its query. Values of environment variables are masked. Every
     method but GET asks first on a protected target. Exits 1 when the platform refuses.
     """
+    # Not at the top of the module: `ckfunc api --help` must not load the API client.
+    from ckfunc.api.requests import checked_path, not_found_hint, pages, texts_in, without_values
+
     method = method.upper()
     path = checked_path(path)
     if paginate and (method != "GET" or data is not None):
@@ -84,6 +90,8 @@ def _confirmed(app: App, method: str, path: str) -> bool:
 
 def _client(app: App) -> Client:
     """Return a client of the target; outside of a project, of the application that the environment names."""
+    from ckfunc.api import connection_from_environment
+
     try:
         return app.connect(app.connection())
     except NoProject:

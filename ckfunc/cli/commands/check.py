@@ -1,12 +1,24 @@
-"""`ckfunc check`: whether manifest and code hold together."""
+"""`ckfunc check`: check manifest, syntax and types."""
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Collection, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
 import click
 
+from ckfunc.base.errors import EXIT_FAILED, EXIT_OK, CkfuncError
+from ckfunc.base.interrupts import require_uninterrupted
 from ckfunc.cli.app import App
 from ckfunc.cli.completion import complete_types
 from ckfunc.cli.options import common_options, pass_app
+
+if TYPE_CHECKING:
+    from ckfunc.check.project import CheckedProject
+
+# Rooms are imported inside the functions: `ckfunc check --help` must not load the manifest and the bundler.
 
 
 @click.command(
@@ -27,6 +39,99 @@ def check(app: App, types: tuple[str, ...], watch: bool) -> int:
     The project's tsconfig.json decides how strictly. Needs no credentials, no values of variables, and no network once
     the compiler is in the cache. Exits 1 when there are errors.
     """
-    from ckfunc.cli.verdicts import run_check, watch_checks
+    return _watch(app, types) if watch else _check(app, types)
 
-    return watch_checks(app, types) if watch else run_check(app, types)
+
+def _check(app: App, types: Sequence[str]) -> int:
+    """Check once, show what was found, and return the exit code."""
+    began = app.clock.monotonic_s()
+    with app.output.progress("checking"):
+        checked = app.check(types)
+    _show_warnings(app, checked)
+    if app.output.json:
+        app.output.document([one.to_json() for one in checked.problems])
+    else:
+        _show_findings(app, checked)
+        _say_summary(app, checked, app.clock.monotonic_s() - began)
+    return EXIT_OK if checked.ok else EXIT_FAILED
+
+
+def _show_findings(app: App, checked: CheckedProject) -> None:
+    """Print findings: with their source lines on a terminal, else one line each."""
+    from ckfunc.check.render import compact_lines, full_lines
+
+    width = app.output.width()
+    if width is None:
+        app.output.lines(compact_lines(checked.problems))
+    else:
+        app.output.lines(full_lines(checked.problems, checked.root, width))
+
+
+def _show_warnings(app: App, checked: CheckedProject) -> None:
+    for warning in checked.warnings:
+        app.output.warn(warning)
+
+
+def _say_summary(app: App, checked: CheckedProject, took_s: float, when: str = "") -> None:
+    took = f"  ({took_s * 1000:.0f} ms{', unchanged' if checked.remembered else ''})"
+    app.output.talk((when, "muted"), (checked.summary, "success" if checked.ok else "failure"), (took, "muted"))
+
+
+def _watch(app: App, types: Sequence[str]) -> int:
+    """Check now and after every change, until interrupted."""
+    from ckfunc.watch.batches import batches
+    from ckfunc.watch.stopping import Stop
+
+    stop, wake = Stop(), threading.Event()
+    watcher = _Watcher(app, types, wake)
+    app.output.talk(("watching ", "title"), "the project's scripts; Ctrl-C ends")
+    wake.set()  # the first check comes before the first change, but after the watch began: nothing is missed
+    try:
+        for batch in batches(watcher.files, app.root(), stop, wake=wake):
+            watcher.react(batch)
+        require_uninterrupted()
+    finally:
+        stop.set()
+    return EXIT_OK
+
+
+class _Watcher:
+    """What was checked last, and what to do about a change."""
+
+    def __init__(self, app: App, types: Sequence[str], wake: threading.Event) -> None:
+        self._app = app
+        self._types = types
+        self._wake = wake
+        self._watched: frozenset[Path] = frozenset()
+        self._last: CheckedProject | None = None
+
+    def files(self) -> Collection[Path]:
+        """Return the files that the last result depends on, as far as a broken manifest lets us know."""
+        from ckfunc.manifest import watched_files
+
+        return {*self._watched, *watched_files(self._app.root(), self._app.settings.target)}
+
+    def react(self, batch: Collection[Path]) -> None:
+        """Check and show what was found. What cannot be checked now may be so after the next change."""
+        output, began = self._app.output, self._app.clock.monotonic_s()
+        try:
+            checked = self._app.check(self._types)
+        except CkfuncError as problem:
+            output.failure(problem)
+            return
+        if added := frozenset(checked.watched) - self._watched:
+            # They were not watched while they were read: what has changed meanwhile is found by another look.
+            self._watched |= added
+            self._wake.set()
+        last, self._last = self._last, checked
+        if last is not None and not batch and (last.problems, last.warnings) == (checked.problems, checked.warnings):
+            return
+        if last is None or last.warnings != checked.warnings:
+            _show_warnings(self._app, checked)
+        if output.json:
+            output.record([one.to_json() for one in checked.problems])
+            return
+        _show_findings(self._app, checked)
+        output.flush()
+        when = f"{self._app.clock.now().astimezone():%H:%M:%S}  "
+        _say_summary(self._app, checked, self._app.clock.monotonic_s() - began, when)

@@ -3,25 +3,18 @@
 from __future__ import annotations
 
 import sys
+from typing import TYPE_CHECKING
 
 import click
 
-from ckfunc.api import Connection
-from ckfunc.api.credentials import (
-    ENVIRONMENT_HINT,
-    Login,
-    application_entry,
-    described,
-    entry_names,
-    keyring_name,
-    store_login,
-)
 from ckfunc.base.errors import CkfuncError, CredentialsMissing, UsageProblem
 from ckfunc.base.secrets import Secret
 from ckfunc.base.text import printable
 from ckfunc.cli.app import ANY_PROJECT, App
 from ckfunc.cli.options import common_options, pass_app
-from ckfunc.deploy.plan.snapshot import require_application
+
+if TYPE_CHECKING:
+    from ckfunc.api.credentials import Login
 
 
 class NoTerminal(UsageProblem):
@@ -45,13 +38,17 @@ def login(app: App, client_id: str | None, secret_stdin: bool) -> None:
     They are never written to a file. Environment variables and .env files take precedence. A login for a target with
     an application in functions.yaml is valid in every project.
     """
+    # Not at the top of the module: `ckfunc login --help` must not load the API client.
+    from ckfunc.api.credentials import application_entry, described, entry_names, keyring_name, store_login
+    from ckfunc.deploy.plan.snapshot import require_application
+
     root, target = app.place()
     if target.emulator:
         raise CkfuncError(f"target {target.name!r} is the emulator, which needs no login")
     addresses = app.variables(root, target).addresses
     keyring_name()  # before anything is typed: without a keyring it would be in vain
     typed = _typed(app, client_id, from_stdin=secret_stdin)
-    client = app.connect(Connection(*addresses, typed.client_id, typed.client_secret))
+    client = app.connect(typed.connection(*addresses))
     application, want = client.application(), target.application
     require_application(target, str(application.id) if want is None or want.isdecimal() else application.key)
     both = tuple(application_entry(one, *addresses) for one in (str(application.id), application.key))
@@ -68,6 +65,8 @@ def login(app: App, client_id: str | None, secret_stdin: bool) -> None:
 
 def _typed(app: App, client_id: str | None, *, from_stdin: bool) -> Login:
     """Return the credentials from standard input or the terminal. Raises NoTerminal and CredentialsMissing."""
+    from ckfunc.api.credentials import ENVIRONMENT_HINT, Login
+
     if from_stdin:
         if client_id is None:
             raise UsageProblem("--secret-stdin needs --client-id", hint="ckfunc login --client-id ID --secret-stdin")

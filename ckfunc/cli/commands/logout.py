@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import click
 
-from ckfunc.api.credentials import entry_names, remove_login
 from ckfunc.base.errors import NoProject
 from ckfunc.cli.app import ANY_PROJECT, App
 from ckfunc.cli.options import common_options, pass_app
@@ -22,6 +21,9 @@ Examples:
 @pass_app
 def logout(app: App, application: str | None) -> None:
     """Remove the credentials of the target from the system keyring."""
+    # Not at the top of the module: `ckfunc logout --help` must not load the API client.
+    from ckfunc.api.credentials import entry_names, remove_login
+
     root, target = app.place()
     if application is not None:
         target = Target(f"application {application}", application=application)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import click
 
-from ckfunc.api.credentials import FoundConnection, described
 from ckfunc.base.text import printable
 from ckfunc.cli.app import App
 from ckfunc.cli.options import common_options, pass_app
@@ -20,6 +19,9 @@ Examples:
 @pass_app
 def whoami(app: App) -> None:
     """Show which application the target's credentials belong to, and where the credentials come from."""
+    # Not at the top of the module: `ckfunc whoami --help` must not load the API client.
+    from ckfunc.api.credentials import FoundConnection, described
+
     root, target = app.place()
     if target.emulator:
         found = FoundConnection(app.connection(), "the emulator's own")

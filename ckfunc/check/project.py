@@ -1,31 +1,46 @@
-"""What is wrong with the code of a project: manifest, syntax and types, in one verdict that others can ask for too."""
+"""Check of a whole project: manifest, syntax, types and what scripts need to run."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+from ckfunc import __version__
 from ckfunc.base.errors import CkfuncError, InvalidFiles, PackageUnknown, UsageProblem
 from ckfunc.base.files import cache_dir
 from ckfunc.base.nearest import nearest
+from ckfunc.base.text import digest
+from ckfunc.bundle.project import Bundler, InvalidModules
+from ckfunc.bundle.requirements import Requirements
+from ckfunc.check.files import listing, mentions
 from ckfunc.check.findings import Finding, counted, of_problems
-from ckfunc.check.imports import sought
+from ckfunc.check.run import REQUIREMENT, judge
 from ckfunc.check.settings import settings_files
-from ckfunc.cli.app import App
-from ckfunc.cli.registry import UNCHECKED, installable
-
-if TYPE_CHECKING:
-    from ckfunc.check.subject import Surroundings, Tools
-    from ckfunc.model.execution import SyntaxProblem
-    from ckfunc.model.project import Project, Script
+from ckfunc.check.subject import Surroundings, Tools, sought, subject_of
+from ckfunc.check.typescript import compiler, declarations_of_node
+from ckfunc.deploy.registry import UNCHECKED, installable
+from ckfunc.model.application import DEFAULT_PACKAGES
+from ckfunc.model.execution import SyntaxProblem
+from ckfunc.model.project import Project, Script
+from ckfunc.runtime.compiler import CachingCompiler
+from ckfunc.runtime.install import scripts_warning
+from ckfunc.runtime.policy import InstallPolicy
+from ckfunc.runtime.tools import known_node_types
+from ckfunc.scaffold.locate import templates
+from ckfunc.scaffold.packages import (
+    all_packages,
+    installed_packages,
+    known_packages,
+    link_packages,
+    with_node_types,
+)
+from ckfunc.scaffold.stubs import TYPES_DIR, NodeStub, scope_of, stub_files
 
 
 @dataclass(frozen=True, slots=True)
-class Checked:
-    """What a check came to. `files` are the files whose types were judged, `watched` all that the result depends on."""
+class CheckedProject:
+    """The result of a check: `files` had their types checked, and the result depends on all that are `watched`."""
 
     root: Path
     problems: tuple[Finding, ...]
@@ -72,27 +87,39 @@ BUNDLE = "bundle"
 _DECLARATIONS = (".d.ts", ".d.mts", ".d.cts")
 
 
-def check_project(app: App, types: Sequence[str] = ()) -> Checked:
-    """Check the project, or the functions of some trigger types alone; prints nothing.
+@dataclass(frozen=True, slots=True)
+class Services:
+    """What a check uses of a running command; `detail` gets progress in words."""
 
-    Needs no credentials, and no value of a variable. Raises CkfuncError when it cannot come to a verdict: NoProject,
+    bundler: Bundler
+    compiler: CachingCompiler
+    policy: Callable[[], InstallPolicy]
+    detail: Callable[[str], None]
+
+
+def check_project(load: Callable[[], Project], root: Path, services: Services, types: Sequence[str]) -> CheckedProject:
+    """Check the project that `load` reads, or only its functions of some trigger types; prints nothing.
+
+    Needs no credentials, and no value of a variable. Raises CkfuncError when there is no result: NoProject,
     UsageProblem for a type that the project lacks, CompilerMissing.
     """
-    from ckfunc.check.run import REQUIREMENT, judge
-    from ckfunc.check.subject import subject_of
-
     try:
-        project = app.load_project(lenient=True)
+        project = load()
     except InvalidFiles as problem:
-        return Checked(app.root(), of_problems(problem.problems, MANIFEST))
+        return CheckedProject(root, of_problems(problem.problems, MANIFEST))
     require_types(project, types)
     project = _narrowed(project, types)
     subject = subject_of(project, surroundings(project))
-    packages = installable(app, project)
-    preparation, scripts = _Preparation(app, project, packages.failure), _Scripts(app, project)
-    verdict = judge(subject, parse=partial(_parse, app), tools=preparation.tools, bundle=scripts.problems)
+    packages = installable(project, services.detail)
+    preparation, scripts = _Preparation(services, project, packages.failure), _Scripts(services, project)
+
+    def parse(scripts: Sequence[Script]) -> Sequence[SyntaxProblem]:
+        compiled = services.compiler.compile([(one.path, one.text) for one in scripts])
+        return [one for one in compiled if isinstance(one, SyntaxProblem)]
+
+    verdict = judge(subject, parse=parse, tools=preparation.tools, bundle=scripts.problems)
     named = (*verdict.files, *sought(verdict.findings))
-    return Checked(
+    return CheckedProject(
         root=project.root,
         problems=(*of_problems([packages.problem] if packages.problem else [], REQUIREMENT), *verdict.findings),
         scripts=tuple(one.path for one in subject.scripts),
@@ -121,12 +148,6 @@ def require_types(project: Project, types: Sequence[str]) -> None:
 
 def surroundings(project: Project) -> Surroundings:
     """Return what the types of the project's scripts depend on: its stubs, made only when they are needed."""
-    from ckfunc import __version__
-    from ckfunc.base.text import digest
-    from ckfunc.check.subject import Surroundings
-    from ckfunc.scaffold.locate import templates
-    from ckfunc.scaffold.stubs import TYPES_DIR, NodeStub, scope_of, stub_files
-
     scope, place = scope_of(project), templates()
     made_from = [path.read_text(encoding="utf-8") for path in sorted((place / "types").iterdir())]
 
@@ -145,9 +166,9 @@ def surroundings(project: Project) -> Surroundings:
 class _Preparation:
     """Makes sure that the compiler is there, and the packages whose types scripts use."""
 
-    def __init__(self, app: App, project: Project, failure: CkfuncError | None) -> None:
+    def __init__(self, services: Services, project: Project, failure: CkfuncError | None) -> None:
         """`failure` is why the packages are known not to be there."""
-        self._app = app
+        self._services = services
         self._project = project
         self._failure = failure
         told = failure is not None and not isinstance(failure, PackageUnknown)
@@ -155,11 +176,8 @@ class _Preparation:
 
     def tools(self) -> Tools:
         """Return what the types are judged with. Raises CompilerMissing."""
-        from ckfunc.check.subject import Tools
-        from ckfunc.check.typescript import compiler, declarations_of_node
-
-        policy = self._app.install_policy()
-        tell = self._app.output.detail
+        policy = self._services.policy()
+        tell = self._services.detail
         program = compiler(cache_dir(), tell, policy)
         whole = self._link_packages()
         # Only now: packages of the user may bring their own.
@@ -167,28 +185,16 @@ class _Preparation:
 
     def _link_packages(self) -> bool:
         """Let imports of packages find them, where there are any; return whether all are there."""
-        from ckfunc.check.files import listing, mentions
-        from ckfunc.model.application import DEFAULT_PACKAGES
-        from ckfunc.runtime.install import scripts_warning
-        from ckfunc.runtime.tools import known_node_types
-        from ckfunc.scaffold.packages import (
-            all_packages,
-            installed_packages,
-            known_packages,
-            link_packages,
-            with_node_types,
-        )
-
         root, wanted = self._project.root, self._project.runtime.dependencies or {}
         if not mentions(root, listing(root).scripts, {*wanted, *(one.name for one in DEFAULT_PACKAGES)}):
             return True
         try:
             if self._failure is not None:
                 raise self._failure
-            policy = self._app.install_policy()
+            policy = self._services.policy()
             packages = known_packages(wanted, cache_dir(), policy)
             if packages is None or packages.missing is not None:
-                packages = installed_packages(wanted, cache_dir(), self._app.output.detail, policy)
+                packages = installed_packages(wanted, cache_dir(), self._services.detail, policy)
             link_packages(root, with_node_types(packages, known_node_types(cache_dir())))
             missing = packages.missing
             if (note := scripts_warning(all_packages(wanted), cache_dir(), policy)) is not None:
@@ -203,18 +209,16 @@ class _Preparation:
 class _Scripts:
     """The scripts as a deploy would send them: put together with the local files that they import."""
 
-    def __init__(self, app: App, project: Project) -> None:
-        self._app = app
+    def __init__(self, services: Services, project: Project) -> None:
+        self._services = services
         self._project = project
         self.watched = project.watched
         self.warnings: tuple[str, ...] = ()
 
     def problems(self) -> tuple[Finding, ...]:
         """Return what a deploy would refuse, but for syntax errors in scripts as they are written."""
-        from ckfunc.bundle.project import InvalidModules
-
         try:
-            project, broken = self._app.bundler().project(self._project), frozenset[str]()
+            project, broken = self._services.bundler.project(self._project), frozenset[str]()
             found: tuple[Finding, ...] = ()
         except InvalidModules as problem:
             project, broken = problem.project, problem.broken
@@ -224,26 +228,14 @@ class _Scripts:
 
     def _lacking(self, project: Project, broken: Collection[str]) -> tuple[Finding, ...]:
         """Return what keeps scripts from running; those that are broken are left out."""
-        from ckfunc.bundle.requirements import Requirements
-        from ckfunc.check.run import REQUIREMENT
-        from ckfunc.model.application import DEFAULT_PACKAGES
-        from ckfunc.model.execution import SyntaxProblem
-
         runtime = project.runtime
         packages = {*(runtime.dependencies or ()), *(one.name for one in DEFAULT_PACKAGES)}
         required = Requirements(project.root, packages, complete=runtime.dependencies is not None)
         first = runtime.initialization_script
         handlers = {one.handler.path: one.handler for one in project.functions or ()}
-        compile_all = self._app.kept_compiler().compile
+        compile_all = self._services.compiler.compile
         scripts = [one for one in (*((first,) if first else ()), *handlers.values()) if one.path not in broken]
         parsing = [one for one in scripts if not isinstance(compile_all([(one.path, one.text)])[0], SyntaxProblem)]
         lacks = required.lacks(parsing, compile_all, first)
         self.warnings = tuple(map(str, lacks.warnings))
         return of_problems(lacks.errors, REQUIREMENT)
-
-
-def _parse(app: App, scripts: Sequence[Script]) -> Sequence[SyntaxProblem]:
-    from ckfunc.model.execution import SyntaxProblem
-
-    compiled = app.kept_compiler().compile([(one.path, one.text) for one in scripts])
-    return [one for one in compiled if isinstance(one, SyntaxProblem)]
