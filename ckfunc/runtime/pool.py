@@ -26,7 +26,7 @@ from ckfunc.runtime.links import HAS_SOCKETS
 from ckfunc.runtime.packages import STOPPED, PackageStore
 from ckfunc.runtime.policy import Policy, no_policy
 from ckfunc.runtime.processes import Places
-from ckfunc.runtime.scripts import CompiledCode, forget_old, scripts_directory
+from ckfunc.runtime.scripts import CompiledCode, forget_old
 from ckfunc.runtime.warden import Warden
 
 MOST_AT_ONCE = 100
@@ -287,12 +287,11 @@ class HostPool:
         return await self._start(environment)
 
     def _places(self, runtime: Path) -> Places:
+        scripts = self._code.scripts(runtime)
         if self._scratch is None:
             self._scratch = self._warden.directory = Path(tempfile.mkdtemp(prefix="ckfunc-")).resolve()
-            forget_old(runtime)
+            forget_old(scripts)
         self._scratch.mkdir(mode=0o700, exist_ok=True)  # a handler may have removed it
-        scripts = scripts_directory(runtime, self._code.owner)
-        scripts.mkdir(parents=True, exist_ok=True)
         return Places(runtime, scripts, self._code.directory(runtime), self._scratch)
 
     # The process booted ahead, which the next new function or the next restart takes

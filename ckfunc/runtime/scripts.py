@@ -28,11 +28,6 @@ _EPILOGUES = {
 }
 
 
-def scripts_directory(runtime: Path, owner: str) -> Path:
-    """Return where the scripts of an owner lie, below the packages that they find: nobody else's processes read it."""
-    return runtime / DIRECTORY / owner
-
-
 def place(script: Compiled, directory: Path) -> dict[str, str]:
     """Write the script and its source map where they are not yet; return what the host is told: file, map, name, kind.
 
@@ -60,13 +55,19 @@ def _holds(file: Path, content: bytes) -> bool:
         return False
 
 
-def forget_old(runtime: Path) -> None:
-    """Remove scripts that nothing has used for two weeks."""
+def forget_old(scripts: Path) -> None:
+    """Remove scripts that nothing has used for two weeks: of this owner, and of others that have not run since then."""
     oldest = time.time() - _UNUSED_S
     with contextlib.suppress(OSError):
-        for file in (runtime / DIRECTORY).rglob("*.*js*"):
-            if file.stat().st_mtime < oldest:
+        for owner in scripts.parent.iterdir():
+            if owner != scripts and owner.stat().st_mtime >= oldest:
+                continue
+            files = list(owner.iterdir())
+            old = [file for file in files if file.stat().st_mtime < oldest]
+            for file in old:
                 file.unlink(missing_ok=True)
+            if owner != scripts and len(old) == len(files):
+                owner.rmdir()
 
 
 _MOST_KEPT = 30
@@ -83,6 +84,16 @@ class CompiledCode:
         self._lasting = owner is not None
         self._root = cache / "compiled"
         self._passing: list[Path] = []
+
+    def scripts(self, runtime: Path) -> Path:
+        """Return where the scripts lie, below the packages that they find: only the owner's processes read it."""
+        directory = runtime / DIRECTORY / self.owner
+        directory.mkdir(parents=True, exist_ok=True)
+        with contextlib.suppress(OSError):
+            os.utime(directory)  # used again: not to be removed soon
+        if not self._lasting and directory not in self._passing:
+            self._passing.append(directory)
+        return directory
 
     def directory(self, runtime: Path) -> Path:
         """Return where processes with these packages keep their code. Raises OSError."""

@@ -256,6 +256,7 @@ def test_what_belongs_to_no_project_is_removed_at_the_end(run: Any, tmp_path: Pa
     for _ in range(2):
         run("function handleEvent() {}", cache=tmp_path, dependencies={})
         assert [one.name.partition("-")[2] for one in (tmp_path / "compiled").iterdir()] == ["clean"]
+        assert list((tmp_path / "runtimes").glob("*/handlers/*")) == []
 
 
 # -- the channel -------------------------------------------------------------------------------------------------------

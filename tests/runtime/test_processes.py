@@ -16,7 +16,7 @@ from ckfunc.model.execution import Compiled
 from ckfunc.runtime.frames import BrokenStream, Decoder, encode
 from ckfunc.runtime.node import bare_environment, node_executable, node_version, npm_script, shim_directory
 from ckfunc.runtime.processes import death, kill_group, resident_bytes, start_group
-from ckfunc.runtime.scripts import forget_old, place, scripts_directory
+from ckfunc.runtime.scripts import CompiledCode, forget_old, place
 from ckfunc.runtime.warden import Warden
 
 posix_only = pytest.mark.skipif(sys.platform == "win32", reason="process groups are POSIX")
@@ -149,14 +149,19 @@ def test_a_script_is_written_once_under_a_name_that_depends_on_its_content(tmp_p
 
 
 def test_scripts_that_nothing_uses_for_weeks_are_removed(tmp_path):
-    scripts = scripts_directory(tmp_path, "0123456789abcdef")
+    scripts, others = (CompiledCode(tmp_path, owner).scripts(tmp_path) for owner in ("this project", "another"))
     old, used = (place(Compiled(f"{name}.ts", "", "{}", "mjs"), scripts) for name in ("old", "used"))
+    theirs = place(Compiled("old.ts", "", "{}", "mjs"), others)
     month_ago = time.time() - 30 * 24 * 3600
-    for placed in (old, used):
+    for placed in (old, used, theirs):
         for file in (placed["file"], placed["map"]):
             os.utime(file, (month_ago, month_ago))
     place(Compiled("used.ts", "", "{}", "mjs"), scripts)
-    forget_old(tmp_path)
+    forget_old(scripts)
     assert not Path(old["file"]).exists()
     assert Path(used["file"]).exists()
+    assert Path(theirs["file"]).exists()  # the other project has run since then
+    os.utime(others, (month_ago, month_ago))
+    forget_old(scripts)
+    assert not others.exists()
     forget_old(tmp_path / "nothing")
