@@ -113,7 +113,8 @@ async function handleEvent(event: any, context: any) {
 """
 
 
-@pytest.mark.parametrize("handler", [pytest.param(PLAIN, marks=pytest.mark.slow), TIMELY])
+@pytest.mark.parametrize("handler", [PLAIN, TIMELY])
+@pytest.mark.slow
 def test_an_unchanged_handler_is_not_reported_over_200_invocations(ckfunc: Ckfunc, at: Any, handler: str) -> None:
     with at(handler, handler, rows_of(messages(200))) as (root, target):
         ran = ckfunc("-C", root, "replay", TYPE, "--last", "200", "--exit-code", "--json")

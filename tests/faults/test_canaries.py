@@ -39,7 +39,7 @@ SENT, START, READ = "user.sent.message", "user.attempted.start_session", "user.r
 VERBOSITIES: tuple[tuple[str, ...], ...] = (("-q",), (), ("-v",), ("--json",), ("-v", "--json"))
 
 
-def verbosities(fast: str) -> pytest.MarkDecorator:
+def verbosities(fast: str = "") -> pytest.MarkDecorator:
     """Try every verbosity; all but `fast`, one of the two that print the most, are slow tests."""
     return pytest.mark.parametrize(
         "verbosity",
@@ -399,7 +399,7 @@ def test_nothing_leaks_on_the_emulator_nor_when_handlers_fail(
     assert place.leaked == []
 
 
-@verbosities("-v")
+@verbosities()
 def test_nothing_leaks_when_the_manifest_is_broken(
     tmp_path: Path, cache: Path, runs: Runner, verbosity: tuple[str, ...]
 ) -> None:
@@ -524,6 +524,7 @@ def until_told(place: Place, line: tuple[str, ...], said: str) -> None:
 
 
 @pytest.mark.parametrize("name", LASTING)
+@pytest.mark.slow
 def test_nothing_leaks_from_commands_that_run_until_ctrl_c(tmp_path: Path, cache: Path, here: World, name: str) -> None:
     here.reset(THEIRS)
     places, threads = [], []

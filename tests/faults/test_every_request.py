@@ -57,17 +57,12 @@ def project(shared: World) -> Project:
 @pytest.mark.parametrize(
     ("fault", "scene", "step"),
     [
-        # Not slow: each fault in one of the scenes, at one request in four.
-        pytest.param(
-            fault,
-            scene,
-            step,
-            id=f"{fault.name}, {scene}, {'at every request' if step == 1 else 'at one request in four'}",
-            marks=() if step == 4 and scene == list(SCENES)[number % len(SCENES)] else pytest.mark.slow,
-        )
+        pytest.param(fault, scene, step, id=f"{fault.name}, {scene}, at one request in {step}", marks=marks)
         for number, fault in enumerate(FAULTS)
-        for scene in SCENES
-        for step in (4, 1)
+        for scene, step, marks in (
+            (list(SCENES)[number % len(SCENES)], 4, ()),
+            *((scene, 1, pytest.mark.slow) for scene in SCENES),
+        )
     ],
 )
 def test_a_fault_at_any_one_request_is_survived_and_told_truly(

@@ -37,16 +37,12 @@ def once(world: World, scene: str, number: int, *, unanswered: bool, resumes: bo
 @pytest.mark.parametrize(
     ("scene", "unanswered"),
     [
-        pytest.param(
-            scene,
-            unanswered,
-            id=f"{scene}, {'before' if unanswered else 'after'} the answer",
-            marks=() if (scene in list(SCENES)[1:]) is unanswered else pytest.mark.slow,
-        )
+        pytest.param(scene, unanswered, id=f"{scene}, {'before' if unanswered else 'after'} the answer")
         for scene in SCENES
         for unanswered in (False, True)
     ],
 )
+@pytest.mark.slow
 def test_a_deploy_killed_after_any_write_is_brought_to_its_end_by_the_next(
     shared: World, scene: str, unanswered: bool, record_property: Callable[[str, object], None]
 ) -> None:

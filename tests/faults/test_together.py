@@ -90,7 +90,8 @@ def the_winner(holds: Content) -> str:
     return winner
 
 
-@pytest.mark.parametrize("scene", [pytest.param(FIRST, marks=pytest.mark.slow), LAST])
+@pytest.mark.parametrize("scene", [FIRST, LAST])
+@pytest.mark.slow
 def test_of_ten_deploys_at_once_on_one_machine_one_wins_and_the_others_report_a_conflict(
     here: World, scene: str
 ) -> None:
@@ -111,7 +112,8 @@ def test_of_ten_deploys_at_once_on_one_machine_one_wins_and_the_others_report_a_
         assert one.code == 0 or CONFLICT.search(one.err + one.out), one
 
 
-@pytest.mark.parametrize("scene", [FIRST, pytest.param(LAST, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("scene", [FIRST, LAST])
+@pytest.mark.slow
 def test_of_ten_deploys_at_once_on_ten_machines_one_content_wins_as_a_whole(here: World, scene: str) -> None:
     here.reset(SCENES[scene])
     seen = race(here, machines=MANY)

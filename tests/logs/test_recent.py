@@ -67,6 +67,7 @@ def test_rows_added_while_pages_are_read_are_neither_repeated_nor_do_they_hide_o
         assert ids(served, limit=350) == list(range(51, 401))
 
 
+@pytest.mark.slow
 def test_a_platform_that_gives_the_oldest_first_is_read_from_its_end() -> None:
     with invocations("a", sorts=False) as served:
         served.add(1, 10_000)
