@@ -24,13 +24,13 @@ from ckfunc.base.interrupts import require_uninterrupted
 from ckfunc.bundle.project import InvalidModules
 from ckfunc.cli.app import App
 from ckfunc.cli.asking import confirmed
-from ckfunc.cli.deploying import checker, remember
 from ckfunc.cli.invocations import stream_logs
 from ckfunc.cli.output import USUAL_COLUMNS
+from ckfunc.cli.plans import remember
 from ckfunc.cli.scaffolding import refresh_types
 from ckfunc.deploy import run
 from ckfunc.deploy.apply.report import DONE, WRONG, Ending, Report
-from ckfunc.deploy.plan.checks import NeedsFlag
+from ckfunc.deploy.plan.checks import NeedsFlag, requirements_check
 from ckfunc.deploy.plan.plan import Plan
 from ckfunc.deploy.registry import require_installable
 from ckfunc.deploy.resources import FUNCTIONS
@@ -113,8 +113,8 @@ def watch_confirmed(app: App, target: Target) -> bool:
         app,
         f"Deploy every change to {target.name} until you stop this command?",
         cancelled=f"Nothing was deployed to {target.name}.",
-        refusal=f"target {target.name!r} is protected, and there is no terminal to ask on",
-        hint="pass --yes to deploy every change to it",
+        refusal=f"target {target.name!r} is protected and requires confirmation",
+        hint="rerun with --yes to deploy every change to it",
     )
 
 
@@ -150,7 +150,7 @@ class Watcher:
         self._left: dict[str, int] = {}
         self._writing = threading.Lock()
         # On an emulator, the manifest is all there is: what it lacks was in an earlier save of it.
-        self._options = run.Options(allow_removals=allow_removals or project.target.emulator)
+        self._options = run.DeployOptions(allow_removals=allow_removals or project.target.emulator)
         self._retry_s = FIRST_RETRY_S
         self._timer: threading.Timer | None = None
         self._first = True
@@ -273,7 +273,7 @@ class Watcher:
         report = run.deploy(
             project,
             app.client(),
-            check=checker(app, project),
+            check=requirements_check(project, app.kept_compiler().compile),
             confirm=confirm,
             options=self._options,
             clock=app.clock,

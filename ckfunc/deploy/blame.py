@@ -4,14 +4,22 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
 from ckfunc.base.errors import CkfuncError
 from ckfunc.base.git import GitMissing, GitRefused, git, trust_command
 from ckfunc.base.text import digest
+from ckfunc.bundle.git_files import GitFiles
+from ckfunc.bundle.project import Bundler
+from ckfunc.deploy.history import script_digest
 from ckfunc.deploy.resources import newlines
+from ckfunc.model.function import FunctionVersion
+from ckfunc.model.project import Script
+
+MOST_BUNDLED = 200
+"""The number of commits that bundles are made of, to find the one that a version came from."""
 
 _MOST_BYTES = 1024 * 1024
 _COMMIT = "\x01"
@@ -72,6 +80,46 @@ def blame(digests: Mapping[int, str], commits: Sequence[Commit]) -> dict[int, Co
             place = next((one for one in places if one >= since), places[0])
             found[number], since = commits[place], place
     return found
+
+
+def blame_versions(
+    root: Path, handler: Script, versions: Sequence[FunctionVersion], bundler: Bundler
+) -> tuple[dict[int, Commit], tuple[str, ...]]:
+    """Return the commit that each version of a handler came from, by number, and warnings.
+
+    For a bundled handler, a bundle is made of what each commit had. Raises NoHistory.
+    """
+    commits, warnings = commits_of(root, (handler.path,)), []
+    if handler.modules:
+        bundled, skipped = _bundled_commits(root, handler, bundler)
+        commits = tuple(sorted((*commits, *bundled), key=lambda one: one.time))
+        if skipped:
+            warnings.append(
+                f"only the newest {MOST_BUNDLED} of {MOST_BUNDLED + skipped} commits to its files were read"
+            )
+    found = blame({one.version_number: script_digest(one) for one in versions}, commits)
+    known = {number: one for number, one in found.items() if not one.cut}
+    if len(known) < len(versions) and any(one.cut for one in commits):
+        warnings.append(
+            "this clone is shallow: versions from before its first commit have no commit here "
+            "(`git fetch --unshallow` fetches the rest of the history)"
+        )
+    return known, tuple(warnings)
+
+
+def _bundled_commits(root: Path, handler: Script, bundler: Bundler) -> tuple[list[Commit], int]:
+    """Return the commits that changed any file of a bundle, each with the digest of its bundle, and how many others."""
+    changes = {one.id: one for one in commits_of(root, handler.modules)}
+    newest = sorted(changes.values(), key=lambda one: one.time)[-MOST_BUNDLED:]
+    past = GitFiles(root)
+    found = []
+    for one in newest:
+        read = past.at(one.id)
+        source = read(handler.path)
+        text = bundler.script(handler.path, source, read) if isinstance(source, str) else None
+        if text is not None:
+            found.append(replace(one, digest=digest(newlines(text))))
+    return found, len(changes) - len(newest)
 
 
 def _log(root: Path, path: str) -> list[tuple[list[str], str]]:

@@ -108,6 +108,11 @@ def version_of(remote: Remote, function: Function, number: int | None, cache: Ve
     raise UnknownVersion(f"{function.type} has no version {wanted}", hint=f"its versions are 1 to {latest}")
 
 
+def handler_of(project: Project, trigger_type: str) -> Script | None:
+    """Return the handler that a project has for a type."""
+    return next((one.handler for one in project.functions or () if one.type == trigger_type), None)
+
+
 def prepare_rollback(remote: Remote, function: Function, to: int | None, cache: VersionCache) -> Rollback:
     """Return what a rollback means: to version `to`, or to the newest one whose script is another than the deployed.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from ckfunc.base.clock import Clock, SystemClock
@@ -11,11 +11,12 @@ from ckfunc.base.workers import AT_ONCE
 from ckfunc.deploy.apply import journal as journals
 from ckfunc.deploy.apply.conflicts import deploying_alone
 from ckfunc.deploy.apply.journal import Record
-from ckfunc.deploy.apply.report import WRONG, Ending, Report, nothing_done
+from ckfunc.deploy.apply.report import WRONG, Ending, Item, Report, nothing_done
 from ckfunc.deploy.apply.resume import require_resumable
 from ckfunc.deploy.apply.steps import OnStep, apply
 from ckfunc.deploy.apply.verify import read_back
 from ckfunc.deploy.cache import VersionCache, deployed_literals, keep_literals
+from ckfunc.deploy.history import Rollback, rolled_back
 from ckfunc.deploy.plan import plan as planning
 from ckfunc.deploy.plan import saved as saving
 from ckfunc.deploy.plan.checks import Check, allow_removals, require_valid
@@ -23,14 +24,14 @@ from ckfunc.deploy.plan.plan import Plan
 from ckfunc.deploy.plan.saved import SavedPlan
 from ckfunc.deploy.plan.selection import narrowed, require_known
 from ckfunc.deploy.plan.snapshot import guard, overview, with_versions
-from ckfunc.deploy.remote import Remote
-from ckfunc.deploy.resources import ENVIRONMENT
-from ckfunc.model.project import Project
+from ckfunc.deploy.remote import Remote, Snapshot
+from ckfunc.deploy.resources import ENVIRONMENT, FUNCTIONS
+from ckfunc.model.project import Project, Target
 
 
 @dataclass(frozen=True, slots=True)
-class Options:
-    """What a deploy may do, and how. `only` names trigger types and "runtime"; nothing in it means everything.
+class DeployOptions:
+    """What a deploy may do, and how. `only` names trigger types and "runtime"; nothing in it context everything.
 
     `resume` is the journal of the deploy that this one finishes, `saved` the plan that it must come to.
     """
@@ -45,8 +46,8 @@ class Options:
 
 
 @dataclass(frozen=True, slots=True)
-class Means:
-    """What a plan is carried out with. `command` is what the journal calls it, `undoes` the deploy it takes back."""
+class DeployContext:
+    """What a plan is carried out with. `command` is its name in the journal, `undoes` the deploy that it reverts."""
 
     root: Path
     cache: VersionCache
@@ -58,7 +59,7 @@ class Means:
     undoes: Record | None = None
 
 
-def plan(project: Project, client: Remote, cache: VersionCache, options: Options = Options()) -> Plan:
+def plan(project: Project, client: Remote, cache: VersionCache, options: DeployOptions = DeployOptions()) -> Plan:
     """Return what a deploy would do. Reads only: an unchanged project costs two requests and the token.
 
     Raises WrongApplication, AmbiguousFunction, PlatformOwned, UsageProblem, ApiFailure.
@@ -74,7 +75,7 @@ def plan(project: Project, client: Remote, cache: VersionCache, options: Options
 
 
 def prepare(
-    project: Project, client: Remote, *, check: Check, cache: VersionCache, options: Options = Options()
+    project: Project, client: Remote, *, check: Check, cache: VersionCache, options: DeployOptions = DeployOptions()
 ) -> Plan:
     """Return a plan that may be carried out: its scripts parse, and nothing that it does needs a further word.
 
@@ -101,7 +102,7 @@ def deploy(
     confirm: Callable[[Plan], bool],
     on_step: OnStep = lambda _: None,
     cache: VersionCache | None = None,
-    options: Options = Options(),
+    options: DeployOptions = DeployOptions(),
     clock: Clock | None = None,
 ) -> Report:
     """Make the application match the manifest.
@@ -112,7 +113,7 @@ def deploy(
     """
     cache = cache or VersionCache(project.root)
     made = prepare(project, client, check=check, cache=cache, options=options)
-    means = Means(project.root, cache, on_step, clock or SystemClock(), options.at_once, only=options.only)
+    context = DeployContext(project.root, cache, on_step, clock or SystemClock(), options.at_once, only=options.only)
     if made.is_empty:
         report = nothing_done(made, Ending.COMPLETE, "")
         if not options.only and (killed := options.resume or _killed(project.root, made, client)):
@@ -121,7 +122,7 @@ def deploy(
         return report
     if not confirm(made):
         return nothing_done(made, Ending.DECLINED, "not attempted: declined")
-    report = carry_out(made, client, means, options.resume)
+    report = carry_out(made, client, context, options.resume)
     _keep_literals(project, made, report, client)
     return report
 
@@ -134,29 +135,42 @@ def _keep_literals(project: Project, made: Plan, report: Report, client: Remote)
     keep_literals(project.root, project.target.name, client.identity, literals)
 
 
-def carry_out(made: Plan, client: Remote, means: Means, resumed: Record | None = None) -> Report:
+def carry_out(made: Plan, client: Remote, context: DeployContext, resumed: Record | None = None) -> Report:
     """Do what a plan says, with a journal, as the only one on this machine; read the application back.
 
     Raises Busy, and what keeps the journal from being written, before the first write.
     """
-    with deploying_alone(client.identity, means.root, means.clock):
+    with deploying_alone(client.identity, context.root, context.clock):
         # An undo or a rollback after a deploy that was killed is something else than what that deploy was to come to.
-        earlier = resumed or (_killed(means.root, made, client) if means.command == "deploy" else None)
+        earlier = resumed or (_killed(context.root, made, client) if context.command == "deploy" else None)
         with journals.begin(
-            means.root, made, client, means.clock, means.command, means.only, earlier, means.undoes
+            context.root, made, client, context.clock, context.command, context.only, earlier, context.undoes
         ) as journal:
             ledger = apply(
                 made,
                 client,
-                means.cache,
-                means.on_step,
+                context.cache,
+                context.on_step,
                 journal=journal,
-                clock=means.clock,
-                at_once=means.at_once,
+                clock=context.clock,
+                at_once=context.at_once,
             )
-            report = read_back(made, ledger, client, means.clock)
+            report = read_back(made, ledger, client, context.clock)
             journal.end(report)
             return report
+
+
+def roll_back(wanted: Rollback, root: Path, target: Target, client: Remote, clock: Clock) -> Item:
+    """Deploy the script of an older version again, and return the result of its function.
+
+    Raises what `carry_out` raises.
+    """
+    cache = VersionCache(root)
+    function = replace(wanted.function, current_version_number=wanted.current.version_number)
+    seen = Snapshot(client.runtime(), (function,), {function.type: wanted.current})
+    made = planning.make(rolled_back(wanted, root, target), seen)
+    report = carry_out(made, client, DeployContext(root, cache, clock=clock, command="rollback"))
+    return next(one for one in report.items if one.kind == FUNCTIONS and one.name == function.type)
 
 
 def _killed(root: Path, made: Plan, client: Remote) -> Record | None:

@@ -56,7 +56,7 @@ def test_an_undo_of_a_rollback_asks_with_its_time_and_says_what_was_done(
     assert ckfunc("-C", twice, "rollback", TYPE, "--yes").code == 0
     ended, shown = on_terminal("-C", twice, "undo", answer="n")
     assert ended == 1
-    assert re.search(r"Bring back what local was before the rollback [^\n]+ \(\d\d:\d\d\)\? \[y/N\]", shown)
+    assert re.search(r"Revert the rollback [^\n]+ \(\d\d:\d\d\) on local\? \[y/N\]", shown)
     assert "Cancelled. Nothing was reverted on local." in shown
     assert "Deployed" not in shown and "skipped" not in shown
     ended, shown = on_terminal("-C", twice, "undo", answer="y")

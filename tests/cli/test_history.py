@@ -154,7 +154,7 @@ def test_a_rollback_shows_the_difference_and_deploys_the_old_script_as_a_new_ver
     done = ckfunc("-C", local, "rollback", TYPE, "--to", "1", "--yes")
     assert done.code == 0
     assert "v3 → v4" in done.out
-    assert "handlers/start.ts still holds another script" in done.err
+    assert "handlers/start.ts differs from the deployed version" in done.err
     assert ckfunc("-C", local, "show", TYPE).out == script("one")
     again = ckfunc("-C", local, "rollback", TYPE, "--to", "1", "--yes", "--json")
     assert json.loads(again.out)["result"] == "unchanged"

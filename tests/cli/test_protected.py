@@ -52,7 +52,7 @@ def test_a_watch_without_a_terminal_needs_yes_even_when_nothing_changes_at_first
 ) -> None:
     ran = ckfunc("-C", deployed, command, *(["--port", "0"] if command == "dev" else []))
     assert ran.code == 2
-    assert "target 'local' is protected, and there is no terminal to ask on" in ran.err
+    assert "target 'local' is protected and requires confirmation" in ran.err
     assert "--yes" in ran.err
 
 

@@ -40,7 +40,7 @@ def test_the_first_removes_at_the_end_although_a_later_deploy_wrote_meanwhile(he
     here.application.add(SENT, "a\n")
     here.application.environment = {"GONE": "1"}
     after_first_version(here, {"GONE": "1", "KEY": "theirs"})
-    options = run.Options(allow_removals=True)
+    options = run.DeployOptions(allow_removals=True)
     report = here.deploy(here.project({SENT: "ours\n"}, environment={"KEY": "ours"}), options=options)
     assert here.application.environment == {"KEY": "ours"}
     assert report.ok and results(report) == {"GONE": "removed", "KEY": "created", SENT: "updated"}
@@ -92,7 +92,7 @@ def test_what_is_put_back_is_what_was_written_and_no_removal_that_was_held_back(
     here.application.before = lambda request: (
         Reply(400, {"message": "no"}) if request.method == "POST" and "/functions/1/" in request.path else None
     )
-    options = run.Options(allow_removals=True)
+    options = run.DeployOptions(allow_removals=True)
     project = here.project({SENT: "ours\n", READ: "ours\n"}, environment={"KEY": "ours"})
     report = here.deploy(project, options=options)
     assert results(report) == {"GONE": "skipped", "KEY": "created", READ: "updated", SENT: "failed"}

@@ -16,7 +16,7 @@ from ckfunc.deploy.cache import VersionCache
 from ckfunc.deploy.history import Reference, Rollback, prepare_rollback, reference, rolled_back
 from ckfunc.deploy.plan.plan import make
 from ckfunc.deploy.remote import Snapshot
-from ckfunc.deploy.run import Means, carry_out
+from ckfunc.deploy.run import DeployContext, carry_out
 from ckfunc.model.function import FunctionVersion
 from ckfunc.model.project import Target
 
@@ -32,7 +32,7 @@ def rolled(here: World, meddle: Callable[[], object] = lambda: None) -> Report:
         former = rolled_back(wanted, here.root, Target("staging"))
         plan = make(former, Snapshot(client.runtime(), (function,), {TYPE: wanted.current}))
         meddle()
-        return carry_out(plan, client, Means(here.root, cache, clock=Hurried(), command="rollback"))
+        return carry_out(plan, client, DeployContext(here.root, cache, clock=Hurried(), command="rollback"))
 
 
 def test_a_rollback_is_one_write_that_is_read_back(here: World) -> None:

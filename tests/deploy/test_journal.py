@@ -23,7 +23,7 @@ from ckfunc.deploy.cache import VersionCache
 from ckfunc.deploy.plan.checks import NeedsFlag
 from ckfunc.deploy.plan.plan import make
 from ckfunc.deploy.plan.snapshot import overview, with_versions
-from ckfunc.deploy.run import Means, carry_out
+from ckfunc.deploy.run import DeployContext, carry_out
 from ckfunc.model.project import Project
 
 SENT, READ, NEW = "user.sent.message", "user.read.message", "user.started.chat_session"
@@ -65,7 +65,7 @@ def resume(here: World, project: Project) -> Report:
     with here.new_client() as client:
         client.runtime()
         record = unfinished(here.root, "staging", client.identity)
-    return here.deploy(project, options=run.Options(allow_removals=True, resume=record))
+    return here.deploy(project, options=run.DeployOptions(allow_removals=True, resume=record))
 
 
 def take_back(here: World, supplied: dict[str, str] | None = None, *, keep: bool = False) -> tuple[Report, undo.Former]:
@@ -85,7 +85,7 @@ def take_back(here: World, supplied: dict[str, str] | None = None, *, keep: bool
         )
         types = [one.type for one in former.project.functions or ()]
         plan = make(former.project, with_versions(seen, types, client, cache))
-        means = Means(here.root, cache, clock=Hurried(), command="undo", undoes=record)
+        means = DeployContext(here.root, cache, clock=Hurried(), command="undo", undoes=record)
         return carry_out(plan, client, means, begun), former
 
 
@@ -238,7 +238,7 @@ def test_an_undo_of_a_rollback_leaves_the_deploy_before_it_alone(here: World) ->
     with here.new_client() as client:
         back = here.project({SENT: "older\n"})
         plan = make(back, with_versions(overview(client), [SENT], client, VersionCache(here.root)))
-        carry_out(plan, client, Means(here.root, VersionCache(here.root), clock=Hurried(), command="rollback"))
+        carry_out(plan, client, DeployContext(here.root, VersionCache(here.root), clock=Hurried(), command="rollback"))
     assert take_back(here)[0].ok
     assert here.application.deployed()[SENT] == "one\n" and here.application.dependencies == {"a": "1"}
 
@@ -420,10 +420,10 @@ def test_a_journal_that_ends_anywhere_is_read_or_left_out(here: World) -> None:
 def test_only_a_part_is_deployed_and_resumed(here: World) -> None:
     _, second = before_and_after(here)
     here.forget_calls()
-    report = here.deploy(second, options=run.Options(only=(NEW, SENT)))
+    report = here.deploy(second, options=run.DeployOptions(only=(NEW, SENT)))
     assert results(report) == {NEW: "created", SENT: "updated"}
     assert here.application.dependencies == {"kept": "1", "gone": "1"}
-    report = here.deploy(second, options=run.Options(only=("runtime",), allow_removals=True))
+    report = here.deploy(second, options=run.DeployOptions(only=("runtime",), allow_removals=True))
     assert report.ok and SENT not in results(report)
     assert here.plan(second).is_empty
 
@@ -432,7 +432,7 @@ def test_a_removal_needs_to_be_allowed(here: World) -> None:
     _, second = before_and_after(here)
     here.forget_calls()
     with pytest.raises(NeedsFlag) as refused:
-        here.deploy(second, options=run.Options())
+        here.deploy(second, options=run.DeployOptions())
     assert refused.value.message == (
         "the application has what functions.yaml lacks, and would lose it: dependency gone, variable GONE"
     )

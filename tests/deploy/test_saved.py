@@ -33,7 +33,7 @@ def kept(here: World, project: Project) -> Path:
 
 
 def carried_out(here: World, project: Project, path: Path, *, allow_stale: bool = False) -> Report:
-    return here.deploy(project, options=run.Options(saved=saved.load(path), allow_stale=allow_stale))
+    return here.deploy(project, options=run.DeployOptions(saved=saved.load(path), allow_stale=allow_stale))
 
 
 def test_a_saved_plan_is_carried_out_and_holds_no_secret_and_no_source(here: World, project: Project) -> None:
@@ -112,14 +112,14 @@ def test_a_missing_plan_is_one_sentence(tmp_path: Path) -> None:
 
 def test_an_unknown_type_to_deploy_alone_is_refused_with_the_one_that_was_meant(here: World, project: Project) -> None:
     with pytest.raises(UsageProblem) as refused:
-        here.deploy(project, options=run.Options(only=("user.sent.mesage",)))
+        here.deploy(project, options=run.DeployOptions(only=("user.sent.mesage",)))
     assert refused.value.hint == f"did you mean {SENT}?"
     with pytest.raises(UsageProblem) as refused:
-        here.deploy(project, options=run.Options(only=("zzz",)))
+        here.deploy(project, options=run.DeployOptions(only=("zzz",)))
     assert refused.value.hint == f"it has: {SENT}, {READ}"
     assert here.calls() == []
 
 
 def test_another_application_can_be_allowed(here: World) -> None:
     project = here.project({SENT: "new\n"}, application="7")
-    assert here.deploy(project, options=run.Options(allow_other_application=True)).ok
+    assert here.deploy(project, options=run.DeployOptions(allow_other_application=True)).ok

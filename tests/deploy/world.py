@@ -25,7 +25,7 @@ from ckfunc.deploy.plan.plan import Plan
 from ckfunc.model.project import Project, Script, Target, WantedFunction, WantedRuntime
 from ckfunc.model.triggers import display_name
 
-REMOVING = run.Options(allow_removals=True)
+REMOVING = run.DeployOptions(allow_removals=True)
 
 
 class Hurried(SystemClock):
@@ -97,7 +97,7 @@ class World:
         *,
         agree: bool = True,
         on_step: OnStep | None = None,
-        options: run.Options = REMOVING,
+        options: run.DeployOptions = REMOVING,
     ) -> Report:
         """Deploy with a client of its own, as each run of the command has one."""
         with self.new_client() as client:

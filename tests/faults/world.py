@@ -182,7 +182,7 @@ class World:
                     check=lambda *_: (),
                     confirm=lambda _: True,
                     cache=VersionCache(project.root),
-                    options=run.Options(allow_removals=True),
+                    options=run.DeployOptions(allow_removals=True),
                     clock=clock,
                 )
             except CkfuncError as error:

@@ -124,7 +124,7 @@ def test_the_version_is_said_once_and_the_changelog_knows_what_is_unreleased() -
         ("ckfunc/manifest/aside.py", "import ckfunc.runtime"),
         ("ckfunc/runtime/web.py", "import httpx"),
         ("ckfunc/runtime/database.py", "import sqlite3"),
-        ("ckfunc/logs/aside.py", "import ckfunc.deploy"),
+        ("ckfunc/deploy/aside.py", "import ckfunc.logs"),
         ("ckfunc/emulator/store/up.py", "import ckfunc.emulator.resources"),
     ],
 )

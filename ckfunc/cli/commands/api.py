@@ -83,8 +83,8 @@ def _confirmed(app: App, method: str, path: str) -> bool:
         app,
         f"Send {method} {path} to {target.name}?",
         cancelled="Nothing was sent.",
-        refusal=f"target {target.name!r} is protected, and there is no terminal to ask on",
-        hint="pass --yes to send the request",
+        refusal=f"target {target.name!r} is protected and requires confirmation",
+        hint="rerun with --yes to send the request",
     )
 
 

@@ -2,13 +2,28 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
 
 import click
 
+from ckfunc.base.errors import EXIT_OK, CkfuncError, UsageProblem
+from ckfunc.base.workers import AT_ONCE
 from ckfunc.cli.app import App
+from ckfunc.cli.asking import confirmed
 from ckfunc.cli.completion import complete_only
 from ckfunc.cli.options import FILE, common_options, pass_app
+from ckfunc.cli.plans import gates_json, gates_of, print_plan, print_report, remember, try_gates
+from ckfunc.deploy import run
+from ckfunc.deploy.apply.resume import unfinished
+from ckfunc.deploy.cache import VersionCache
+from ckfunc.deploy.gates import GateVerdict, require_open
+from ckfunc.deploy.plan import saved
+from ckfunc.deploy.plan.checks import requirements_check
+from ckfunc.deploy.plan.plan import Plan
+from ckfunc.deploy.registry import require_installable
+from ckfunc.deploy.show.text import plan_lines, step_text, verdict_lines
 
 
 @click.command(
@@ -19,11 +34,11 @@ Examples:
   ckfunc deploy --target production --yes
   ckfunc deploy --only user.sent.message --only runtime
   ckfunc deploy --dry-run             every check, and no write
-  ckfunc diff --out plan.json         what was looked at and agreed on ...
-  ckfunc deploy --plan plan.json      ... and nothing else
+  ckfunc diff --out plan.json         save the plan that was reviewed ...
+  ckfunc deploy --plan plan.json      ... and deploy exactly that
   ckfunc deploy --gate check,test,replay:50
                                       nothing is written unless these pass
-  ckfunc deploy --resume              after a crash: finish what was begun
+  ckfunc deploy --resume              after a crash: finish the deploy
   ckfunc deploy --json                the report as data, for scripts"""
 )
 @click.option(
@@ -31,31 +46,131 @@ Examples:
     multiple=True,
     metavar="TYPE",
     shell_complete=complete_only,
-    help="Deploy these functions alone, or `runtime`.",
+    help="Deploy only these functions, or `runtime`.",
 )
-@click.option("--plan", "saved", type=FILE, metavar="FILE", help="Carry out a plan that `ckfunc diff --out` saved.")
-@click.option("--resume", is_flag=True, help="Finish the last deploy, which was cut off.")
-@click.option("--dry-run", is_flag=True, help="Check and show everything; write nothing.")
+@click.option("--plan", "plan_file", type=FILE, metavar="FILE", help="Deploy a plan that `ckfunc diff --out` saved.")
+@click.option("--resume", is_flag=True, help="Finish the last deploy after it was interrupted.")
+@click.option("--dry-run", is_flag=True, help="Check everything and show the plan; write nothing.")
 @click.option(
     "--gate",
     default="manifest",
     metavar="GATES",
-    help="check, test, replay:50, with commas; or none. Unless told: the manifest's.",
+    help="check, test, replay:50, with commas; or none. Default: gates in functions.yaml.",
 )
-@click.option("-y", "--yes", is_flag=True, help="Do not ask, not even for a protected target.")
-@click.option("--allow-removals", is_flag=True, help="Remove packages and variables that functions.yaml lacks.")
-@click.option("--allow-other-application", is_flag=True, help="Deploy to an application that the target does not name.")
-@click.option("--allow-stale", is_flag=True, help="With --plan: deploy what is current, if the plan is stale.")
-@click.option("--concurrency", "at_once", type=click.IntRange(1, 16), metavar="N", help="Requests at a time, 1 to 16.")
+@click.option("-y", "--yes", is_flag=True, help="Skip the confirmation, even for a protected target.")
+@click.option("--allow-removals", is_flag=True, help="Remove packages and variables that are not in functions.yaml.")
+@click.option("--allow-other-application", is_flag=True, help="Deploy to an application other than the target's.")
+@click.option("--allow-stale", is_flag=True, help="With --plan: deploy the current state if the plan is stale.")
+@click.option("--concurrency", "at_once", type=click.IntRange(1, 16), metavar="N", help="Concurrent requests, 1 to 16.")
 @common_options
 @pass_app
-def deploy(app: App, /, **wish: Any) -> int:
+def deploy(
+    app: App,
+    only: tuple[str, ...],
+    plan_file: Path | None,
+    resume: bool,
+    dry_run: bool,
+    gate: str,
+    yes: bool,
+    allow_removals: bool,
+    allow_other_application: bool,
+    allow_stale: bool,
+    at_once: int | None,
+) -> int:
     """Make the application match the manifest.
 
-    Only what differs is written: what is new first (dependencies, environment, init script, functions and versions),
-    and what goes away last. Changed scripts are checked before the first write. A version is created exactly once,
-    whatever the network does, and never over somebody else's deploy. Exits 1 when any part failed.
+    Only differences are written: first additions (dependencies, environment, init script, functions and versions),
+    then removals. Changed scripts are checked before the first write. A version is created exactly once, even over an
+    unreliable network, and never replaces a concurrent deploy of someone else. Exits 1 when any part failed.
     """
-    from ckfunc.cli.deploying import Wish, deploy_project
+    if ((plan_file or resume) and only) or (plan_file and resume):
+        raise UsageProblem(
+            "--plan, --resume and --only can't be used together", hint="a plan already specifies what is in it"
+        )
+    options = run.DeployOptions(only, allow_removals, allow_other_application, allow_stale, at_once or AT_ONCE)
+    if plan_file is not None:
+        options = _of_saved_plan(app, options, plan_file)
+    elif resume:
+        options = _of_unfinished(app, options)
+    project, client = app.project(), app.client()
+    check, gates = requirements_check(project, app.kept_compiler().compile), gates_of(app, gate)
+    if dry_run:
+        with app.output.progress("comparing"):
+            plan = run.prepare(project, client, check=check, cache=VersionCache(project.root), options=options)
+        require_installable(project, plan, app.output.detail, app.output.warn)
+        tried = try_gates(app, gates, plan) if gates and not plan.is_empty else None
+        print_plan(app.output, plan, verdicts=tried)
+        require_open(tried or ())
+        app.output.talk(("dry run: ", "title"), "nothing was written")
+        return EXIT_OK
+    verdicts: list[GateVerdict] = []
+    with app.output.progress("deploying"):
+        report = run.deploy(
+            project,
+            client,
+            check=check,
+            confirm=_confirmation(app, gates, verdicts, yes=yes),
+            on_step=lambda step: app.output.detail(step_text(step)),
+            options=options,
+            clock=app.clock,
+        )
+    remember(app, project, report)
+    print_report(app.output, report, verdicts=verdicts if gates else None)
+    return report.exit_code
 
-    return deploy_project(app, Wish(**wish))
+
+def _of_saved_plan(app: App, options: run.DeployOptions, path: Path) -> run.DeployOptions:
+    """Return the options of a deploy of a saved plan, which specifies its target and its parts."""
+    plan = saved.load(app.directory / path)
+    saved.require_target(plan, app.settings.target or plan.target)
+    app.settings.target = plan.target
+    return replace(options, saved=plan, only=plan.only)
+
+
+def _of_unfinished(app: App, options: run.DeployOptions) -> run.DeployOptions:
+    """Return the options that finish the last deploy, whose journal specifies its parts."""
+    project, client = app.project(), app.client()
+    client.runtime()  # sets the client's identity
+    record = unfinished(project.root, project.target.name, client.identity)
+    app.output.talk(("resuming ", "title"), f"the {record.described(app.clock.now())}")
+    return replace(options, resume=record, only=record.only)
+
+
+def _confirmation(app: App, gates: Sequence[str], verdicts: list[GateVerdict], *, yes: bool) -> Callable[[Plan], bool]:
+    """Return a function that lets a plan through once its packages exist, its gates pass and the user agrees.
+
+    `verdicts` receives the verdicts of the gates.
+    """
+
+    def confirm(plan: Plan) -> bool:
+        require_installable(app.project(), plan, app.output.detail, app.output.warn)
+        if gates:
+            verdicts.extend(try_gates(app, gates, plan))
+            _print_verdicts(app, plan, verdicts)
+            require_open(verdicts)
+            # Gates read the files again: what passed must be what is deployed.
+            if app.load_project() != app.project():
+                raise CkfuncError(
+                    "the project was changed while its gates ran; nothing was written", hint="run the command again"
+                )
+        return yes or not plan.target.protected or _confirmed(app, plan)
+
+    return confirm
+
+
+def _print_verdicts(app: App, plan: Plan, verdicts: Sequence[GateVerdict]) -> None:
+    if not app.output.json:
+        app.output.lines(verdict_lines([one for one in verdicts if not (one.ok and app.output.quiet)]))
+    elif any(not one.ok for one in verdicts):
+        app.output.document({"target": plan.target.name, "ok": False, **gates_json(verdicts)})
+
+
+def _confirmed(app: App, plan: Plan) -> bool:
+    return confirmed(
+        app,
+        f"Deploy this to {plan.target.name}?",
+        shown=plan_lines(plan),
+        cancelled=f"Nothing was deployed to {plan.target.name}.",
+        refusal=f"target {plan.target.name!r} is protected and requires confirmation",
+        hint="rerun with --yes to deploy to it",
+    )

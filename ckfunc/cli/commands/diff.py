@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import click
 
-from ckfunc.base.errors import UsageProblem
+from ckfunc.base.diffs import styled_diff, unified
+from ckfunc.base.errors import EXIT_DIFFERENCES, EXIT_OK, UsageProblem
+from ckfunc.base.text import printable
 from ckfunc.cli.app import App
 from ckfunc.cli.completion import complete_only, complete_types
 from ckfunc.cli.options import FILE, common_options, pass_app
+from ckfunc.cli.plans import gates_of, print_plan, try_gates
+from ckfunc.deploy import run
+from ckfunc.deploy.cache import VersionCache
+from ckfunc.deploy.gates import require_open
+from ckfunc.deploy.history import Reference, function_of, handler_of, reference, version_of
+from ckfunc.deploy.plan import saved
+from ckfunc.deploy.plan.plan import Plan
+from ckfunc.deploy.resources import newlines
 
 
 @click.command(
@@ -21,18 +32,24 @@ Examples:
   ckfunc diff --json | jq .summary    the plan as data
   ckfunc diff --markdown > plan.md    the plan as a comment
   ckfunc diff --markdown --gate check,test,replay:50
-                                      with a verdict: exits 1 when one does not pass
-  ckfunc diff --out plan.json         keep it for `ckfunc deploy --plan plan.json`
+                                      with gates: exits 1 when one does not pass
+  ckfunc diff --out plan.json         save it for `ckfunc deploy --plan plan.json`
   ckfunc diff user.sent.message@3     version 3 and the working copy
   ckfunc diff user.sent.message@3 user.sent.message
                                       version 3 and what is deployed"""
 )
 @click.argument("versions", metavar="[TYPE[@N]]...", nargs=-1, shell_complete=complete_types)
 @click.option("--markdown", is_flag=True, help="Print the plan as Markdown, for a comment on a pull request.")
-@click.option("--out", type=FILE, metavar="FILE", help="Keep the plan in a file, without secrets or sources.")
-@click.option("--only", multiple=True, metavar="TYPE", shell_complete=complete_only, help="Only these, or `runtime`.")
-@click.option("--gate", default="none", metavar="GATES", help="Try gates too: check, test, replay:50, or manifest.")
-@click.option("--exit-code", is_flag=True, help="Exit 3 when anything differs, 0 when nothing does.")
+@click.option("--out", type=FILE, metavar="FILE", help="Save the plan to a file, without secrets or sources.")
+@click.option(
+    "--only",
+    multiple=True,
+    metavar="TYPE",
+    shell_complete=complete_only,
+    help="Only these, or `runtime`.",
+)
+@click.option("--gate", default="none", metavar="GATES", help="Run gates too: check, test, replay:50, or manifest.")
+@click.option("--exit-code", is_flag=True, help="Exit 3 if anything differs, 0 if nothing does.")
 @common_options
 @pass_app
 def diff(
@@ -56,9 +73,71 @@ def diff(
     if versions and (out or only):
         raise UsageProblem("--out and --only are for the plan", hint="ckfunc diff --out plan.json")
     if versions:
-        from ckfunc.cli.history import compare_versions
+        return _compare_versions(app, versions, exit_code=exit_code)
+    gates = gates_of(app, gate)
+    plan = _plan(app, only, out, whole=exit_code or out is not None)
+    verdicts = try_gates(app, gates, plan) if gates else None
+    print_plan(app.output, plan, markdown=markdown, verdicts=verdicts)
+    require_open(verdicts or (), deploys=False)
+    return EXIT_DIFFERENCES if exit_code and not plan.is_empty else EXIT_OK
 
-        return compare_versions(app, versions, exit_code=exit_code)
-    from ckfunc.cli.deploying import show_difference
 
-    return show_difference(app, only, out, markdown=markdown, gate=gate, exit_code=exit_code)
+def _plan(app: App, only: tuple[str, ...], out: Path | None, *, whole: bool) -> Plan:
+    """Compare the project with its target, and save the plan if there is an `out`.
+
+    Unless `whole` is set, variables that have no value here are not compared.
+    """
+    place = None if out is None else app.named(out)
+    project = app.project() if whole else replace(app.scripts(), target=app.target())
+    for warning in () if whole else project.warnings:
+        app.output.warn(warning)
+    client = app.client()
+    with app.output.progress("comparing"):
+        plan = run.plan(project, client, VersionCache(project.root), run.DeployOptions(only=only))
+    if place is not None:
+        saved.save(place, plan, client, app.clock, only)
+        app.output.talk(("saved ", "title"), f"{out}; `ckfunc deploy --plan {out}` deploys it")
+    return plan
+
+
+@dataclass(frozen=True, slots=True)
+class _Side:
+    """One side of a comparison; `text` has plain newlines."""
+
+    name: str
+    text: str = field(repr=False)
+
+
+def _compare_versions(app: App, versions: tuple[str, ...], *, exit_code: bool) -> int:
+    """Print the differences between two versions, or between one and the working copy, and return the exit code."""
+    if len(versions) > 2:
+        raise UsageProblem("at most two versions can be compared", hint="ckfunc diff TYPE@1 TYPE@2")
+    first, second = reference(versions[0]), reference(versions[1]) if len(versions) > 1 else None
+    left = _deployed(app, first)
+    right = _deployed(app, second) if second is not None else _working_copy(app, first)
+    lines = list(unified(left.text, right.text, left.name, right.name))
+    if app.output.json:
+        text = "".join(f"{printable(line)}\n" for line in lines)
+        app.output.document({"before": left.name, "after": right.name, "equal": not lines, "diff": text})
+    elif lines:
+        app.output.lines([one] for one in styled_diff(lines))
+    else:
+        app.output.talk((f"no differences between {left.name} and {right.name}", "muted"))
+    return EXIT_DIFFERENCES if exit_code and lines else EXIT_OK
+
+
+def _deployed(app: App, wanted: Reference) -> _Side:
+    client, cache = app.client(), VersionCache(app.root())
+    function = function_of(client, wanted.type)
+    version = version_of(client, function, wanted.number, cache)
+    return _Side(f"{printable(function.type)}@{version.version_number}", newlines(version.handler_script))
+
+
+def _working_copy(app: App, wanted: Reference) -> _Side:
+    here = handler_of(app.scripts(), wanted.type)
+    if here is None:
+        raise UsageProblem(
+            f"functions.yaml has no {wanted.type}, so there is no working copy to compare with",
+            hint=f"name a second version: ckfunc diff {wanted.type}@1 {wanted.type}@2",
+        )
+    return _Side(f"{printable(here.path)}{' (bundled)' if here.modules else ''}", newlines(here.text))

@@ -2,11 +2,25 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import click
 
+from ckfunc.base.diffs import styled_diff, unified
+from ckfunc.base.errors import EXIT_FAILED, EXIT_OK, CkfuncError, UsageProblem
+from ckfunc.base.text import Line, printable
 from ckfunc.cli.app import App
+from ckfunc.cli.asking import confirmed
 from ckfunc.cli.completion import complete_types
 from ckfunc.cli.options import common_options, pass_app
+from ckfunc.cli.plans import local_script
+from ckfunc.deploy import run
+from ckfunc.deploy.apply.report import WRONG
+from ckfunc.deploy.cache import VersionCache
+from ckfunc.deploy.history import Rollback, function_of, prepare_rollback
+from ckfunc.deploy.plan.snapshot import guard
+from ckfunc.deploy.remote import Snapshot
+from ckfunc.deploy.resources import newlines
 
 
 @click.command(
@@ -17,16 +31,66 @@ Examples:
   ckfunc rollback user.sent.message --to 3 --yes"""
 )
 @click.argument("trigger_type", metavar="TYPE", shell_complete=complete_types)
-@click.option("--to", type=click.IntRange(1), metavar="N", help="The version whose script is deployed again.")
-@click.option("-y", "--yes", is_flag=True, help="Do not ask.")
+@click.option("--to", type=click.IntRange(1), metavar="N", help="The version to deploy again.")
+@click.option("-y", "--yes", is_flag=True, help="Skip the confirmation.")
 @common_options
 @pass_app
 def rollback(app: App, trigger_type: str, to: int | None, yes: bool) -> int:
     """Deploy the script of an older version of TYPE again, as a new version, and read it back.
 
-    The difference is shown first. Packages, environment and init script stay as they are, and so does the working copy.
-    Exits 1 when it is declined, or when somebody else deployed meanwhile.
+    The differences are shown first. Packages, environment, init script and the working copy stay as they are.
+    Exits 1 when you decline, or when someone else deployed in the meantime.
     """
-    from ckfunc.cli.history import roll_function_back
+    if "@" in trigger_type:
+        raise UsageProblem("rollback takes the type alone", hint="ckfunc rollback TYPE --to NUMBER")
+    root, target, client = app.root(), app.target(), app.client()
+    cache = VersionCache(root)
+    guard(target, Snapshot(client.runtime(), ()), client, cache)
+    wanted = prepare_rollback(client, function_of(client, trigger_type), to, cache)
+    name, now, old = printable(trigger_type), wanted.current.version_number, wanted.target.version_number
+    outcome: dict[str, Any] = {"target": target.name, "type": name, "from": now, "to": old}
+    if wanted.changes_nothing:
+        app.output.talk(f"v{now} and v{old} have the same script: nothing to do")
+        if app.output.json:
+            app.output.document({**outcome, "result": "unchanged"})
+        return EXIT_OK
+    shown = _differences(wanted, name)
+    if yes or not app.output.interactive:
+        app.output.talks(shown)
+    if not yes and not confirmed(
+        app,
+        f"Deploy v{old} again, as v{now + 1} of {name}?",
+        shown=shown,
+        cancelled=f"Nothing was deployed to {target.name}.",
+    ):
+        if app.output.json:
+            app.output.document({**outcome, "result": "declined"})
+        return EXIT_FAILED
+    item = run.roll_back(wanted, root, target, client, app.clock)
+    if item.result in WRONG:
+        if app.output.json:
+            app.output.document({**outcome, "result": item.result.value, "note": item.note})
+        raise CkfuncError(item.note or "the version was not created", hint=item.hint)
+    if app.output.json:
+        app.output.document({**outcome, "result": "updated", "version": item.new_version})
+    elif not app.output.quiet:
+        where = f"{name}  v{now} → v{item.new_version}"
+        app.output.line(("  ~ ", "update"), where, (f"  the script of v{old}", "muted"))
+    here = local_script(app, trigger_type)
+    if here is not None and newlines(here.text) != newlines(wanted.target.handler_script):
+        app.output.talk(
+            ("note: ", "warning"),
+            f"{here.path} differs from the deployed version; your next `ckfunc deploy` will undo this rollback",
+        )
+    return EXIT_OK
 
-    return roll_function_back(app, trigger_type, to=to, yes=yes)
+
+def _differences(wanted: Rollback, name: str) -> list[Line]:
+    before, after = wanted.current, wanted.target
+    lines = unified(
+        newlines(before.handler_script),
+        newlines(after.handler_script),
+        f"{name}@{before.version_number}",
+        f"{name}@{after.version_number}",
+    )
+    return [(one,) for one in styled_diff(lines)]

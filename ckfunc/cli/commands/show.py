@@ -7,6 +7,9 @@ import click
 from ckfunc.cli.app import App
 from ckfunc.cli.completion import complete_types
 from ckfunc.cli.options import common_options, pass_app
+from ckfunc.deploy.cache import VersionCache
+from ckfunc.deploy.history import function_of, reference, version_of
+from ckfunc.deploy.show.json import version_json
 
 
 @click.command(
@@ -21,6 +24,11 @@ Examples:
 @pass_app
 def show(app: App, version: str) -> None:
     """Print the script of the deployed version of TYPE, or of version N."""
-    from ckfunc.cli.history import show_script
-
-    show_script(app, version)
+    wanted = reference(version)
+    client = app.client()
+    function = function_of(client, wanted.type)
+    found = version_of(client, function, wanted.number, VersionCache(app.root()))
+    if app.output.json:
+        app.output.document({**version_json(function, found), "script": found.handler_script})
+        return
+    app.output.text(found.handler_script)

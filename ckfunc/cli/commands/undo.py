@@ -1,4 +1,4 @@
-"""`ckfunc undo`: bring back what was before the last deploy."""
+"""`ckfunc undo`: revert the last deploy."""
 
 from __future__ import annotations
 
@@ -6,32 +6,80 @@ from pathlib import Path
 
 import click
 
+from ckfunc.base.errors import EXIT_OK, InvalidFiles, UsageProblem
 from ckfunc.cli.app import App
+from ckfunc.cli.asking import confirmed
 from ckfunc.cli.options import FILE, common_options, pass_app
+from ckfunc.cli.plans import print_plan, print_report
+from ckfunc.deploy import run
+from ckfunc.deploy.apply.report import Ending, nothing_done
+from ckfunc.deploy.apply.undo import prepare_undo
+from ckfunc.deploy.cache import VersionCache
+from ckfunc.deploy.show.text import plan_lines
+from ckfunc.manifest.variables import read_env_file
 
 
 @click.command(
     epilog="""\b
 Examples:
-  ckfunc undo                         shows what changes, and asks
-  ckfunc undo --dry-run               shows it, and writes nothing
+  ckfunc undo                         shows the changes, and asks
+  ckfunc undo --dry-run               shows the changes, and writes nothing
   ckfunc undo --target production --yes
-  ckfunc undo --env-file old.env      with the values that variables had"""
+  ckfunc undo --env-file old.env      with the former values of variables"""
 )
-@click.option("-y", "--yes", is_flag=True, help="Do not ask.")
-@click.option("--dry-run", is_flag=True, help="Show what would change; write nothing.")
-@click.option("--env-file", type=FILE, metavar="FILE", help="NAME=value lines: what changed variables were before.")
-@click.option("--keep-environment", is_flag=True, help="Leave the variables as they are now.")
+@click.option("-y", "--yes", is_flag=True, help="Skip the confirmation.")
+@click.option("--dry-run", is_flag=True, help="Show the changes; write nothing.")
+@click.option("--env-file", type=FILE, metavar="FILE", help="Former values of changed variables, as NAME=value lines.")
+@click.option("--keep-environment", is_flag=True, help="Leave the variables as they are.")
 @common_options
 @pass_app
 def undo(app: App, yes: bool, dry_run: bool, env_file: Path | None, keep_environment: bool) -> int:
-    """Bring back what the application was before the last deploy from this checkout, finished or not.
+    """Revert the last deploy from this checkout, whether it finished or not.
 
-    Functions get their former scripts again, as new versions; dependencies and init script are put back. Values of
-    variables are kept nowhere: those that the deploy changed must be supplied. A function that the deploy created
-    stays, as the API cannot remove it. Refused when someone has deployed since. To take back an undo,
-    undo again; one that was cut off or failed in part goes on.
+    Functions get their former scripts again, as new versions; dependencies and init script are restored. Values of
+    variables are not stored anywhere: you must supply those that the deploy changed. A function that the deploy
+    created stays, as the API cannot remove it. Refused when someone has deployed since. To revert an undo,
+    undo again; an undo that was interrupted or failed in part is continued.
     """
-    from ckfunc.cli.undoing import undo_deploy
+    root, target, client = app.root(), app.target(), app.client()
+    cache = VersionCache(root)
+    with app.output.progress("comparing"):
+        found = prepare_undo(
+            root, target, client, cache, supplied=_supplied(app, env_file), keep_environment=keep_environment
+        )
+    plan, undone = found.plan, f"the {found.record.described(app.clock.now())}"
+    for note in found.notes:
+        app.output.warn(note)
+    if plan.is_empty:
+        if app.output.json:
+            print_report(app.output, nothing_done(plan, Ending.COMPLETE, ""))
+        elif not app.output.quiet:
+            app.output.line(f"Nothing to revert on {target.name}: it is as it was before {undone}.")
+        return EXIT_OK
+    if dry_run:
+        print_plan(app.output, plan)
+        app.output.talk(("dry run: ", "title"), "nothing was written")
+        return EXIT_OK
+    question = f"Revert {undone} on {target.name}?"
+    cancelled = f"Nothing was reverted on {target.name}."
+    if yes or confirmed(app, question, shown=plan_lines(plan), cancelled=cancelled):
+        with app.output.progress("undoing"):
+            context = run.DeployContext(root, cache, clock=app.clock, command="undo", undoes=found.record)
+            report = run.carry_out(plan, client, context, found.begun)
+    else:
+        report = nothing_done(plan, Ending.DECLINED, "not attempted: declined")
+    print_report(app.output, report, undone=undone)
+    return report.exit_code
 
-    return undo_deploy(app, yes=yes, dry_run=dry_run, env_file=env_file, keep_environment=keep_environment)
+
+def _supplied(app: App, env_file: Path | None) -> dict[str, str]:
+    """Return the values in a file of NAME=value lines. Raises UsageProblem and InvalidFiles."""
+    if env_file is None:
+        return {}
+    path = app.directory / env_file
+    if not path.exists():
+        raise UsageProblem(f"there is no file {env_file}", hint="--env-file takes a file of NAME=value lines")
+    values, problems = read_env_file(path)
+    if problems:
+        raise InvalidFiles("the former values cannot be read", problems, hint="nothing was written")
+    return values

@@ -1,32 +1,125 @@
-"""`ckfunc versions`: what a function was before."""
+"""`ckfunc versions`: list a function's versions."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from datetime import datetime
+from itertools import islice
+
 import click
 
+from ckfunc.base.diffs import line_count
+from ckfunc.base.text import Segment, printable, table
 from ckfunc.cli.app import App
 from ckfunc.cli.completion import complete_types
 from ckfunc.cli.options import common_options, pass_app
+from ckfunc.cli.plans import local_script
+from ckfunc.deploy.apply.journal import deployed_at
+from ckfunc.deploy.blame import Commit, blame_versions
+from ckfunc.deploy.cache import VersionCache
+from ckfunc.deploy.history import function_of, handler_of, script_digest, versions_of
+from ckfunc.deploy.resources import newlines
+from ckfunc.deploy.show.json import version_json
+from ckfunc.model.function import Function, FunctionVersion
+from ckfunc.model.project import Script
 
 
 @click.command(
     epilog="""\b
 Examples:
-  ckfunc versions user.sent.message              the newest first
-  ckfunc versions user.sent.message --blame      with the commit that each came from
+  ckfunc versions user.sent.message              newest first
+  ckfunc versions user.sent.message --blame      with the commit that each version came from
   ckfunc versions user.sent.message -n 100 --json"""
 )
 @click.argument("trigger_type", metavar="TYPE", shell_complete=complete_types)
-@click.option("-n", "limit", type=click.IntRange(1), default=20, show_default=True, metavar="N", help="At most N.")
-@click.option("--blame", "blamed", is_flag=True, help="Find the commit that each came from, by content, with git.")
+@click.option("-n", "limit", type=click.IntRange(1), default=20, show_default=True, metavar="N", help="List at most N.")
+@click.option("--blame", "blamed", is_flag=True, help="Find the git commit of each version, by content.")
 @common_options
 @pass_app
 def versions(app: App, trigger_type: str, limit: int, blamed: bool) -> None:
-    """List the versions of the function of TYPE: number, time, digest of the script, and which one is deployed.
+    """List the versions of the function of TYPE: number, time, digest of the script, and state.
 
-    The time is that of the deploy when it was made from this checkout; `by` stands before the time of the first known
-    invocation of another one. `as here` marks those whose script is that of the working copy.
+    The time is the time of the deploy if it was made from this checkout; otherwise `by` precedes the time of the first
+    known invocation. `as here` marks versions whose script is the same as the working copy.
     """
-    from ckfunc.cli.history import show_versions
+    root, client = app.root(), app.client()
+    function = function_of(client, trigger_type)
+    found = list(islice(versions_of(client, function, VersionCache(root)), limit))
+    here = handler_of(app.scripts(), trigger_type) if blamed else local_script(app, trigger_type)
+    local = newlines(here.text) if here else None
+    commits = _commits(app, here, found) if blamed else {}
+    noted = deployed_at(root, app.target().name, trigger_type)
+    keys = {one.version_number: (one.version_number, script_digest(one)) for one in found}
+    times = {number: noted[key] for number, key in keys.items() if key in noted}
+    if app.output.json:
+        numbers = [(one, one.version_number) for one in found]
+        app.output.document(
+            [version_json(function, one, local, commits.get(n), deployed=times.get(n)) for one, n in numbers]
+        )
+        return
+    if not found:
+        app.output.talk((f"{printable(trigger_type)} was never deployed", "muted"))
+        return
+    seen: Mapping[int, datetime] = {}
+    if times.keys() != keys.keys():
+        from ckfunc.logs.finding import first_seen  # brings the HTTP client, which --help can do without
 
-    show_versions(app, trigger_type, limit=limit, blamed=blamed)
+        seen = first_seen(client, function)
+    rows = [
+        (
+            *_cells(function, one, local, _when(times, seen, one.version_number)),
+            _commit_cell(commits.get(one.version_number)) if blamed else Segment(""),
+        )
+        for one in found
+    ]
+    app.output.lines(table(("VERSION", "DEPLOYED", "SCRIPT", "LINES", "STATE", "COMMIT"), rows))
+    if len(found) == limit and found[-1].version_number > 1:
+        app.output.talk((f"older versions are not shown: use -n {limit * 5}", "muted"))
+
+
+def _commits(app: App, here: Script | None, found: list[FunctionVersion]) -> dict[int, Commit]:
+    """Return the commit that each version came from, by number."""
+    if here is None:
+        app.output.warn("functions.yaml names no handler for this type, so there is no file whose history can be read")
+        return {}
+    with app.output.progress("reading the history of the handler"):
+        commits, warnings = blame_versions(app.root(), here, found, app.bundler())
+    for warning in warnings:
+        app.output.warn(warning)
+    return commits
+
+
+def _when(deployed: Mapping[int, datetime], seen: Mapping[int, datetime], number: int) -> str:
+    """Return when a version was deployed, or first seen (`by`); "" when neither is known."""
+    moment = deployed.get(number) or seen.get(number)
+    if moment is None:
+        return ""
+    return f"{'' if number in deployed else 'by '}{moment.astimezone():%Y-%m-%d %H:%M}"
+
+
+def _cells(function: Function, version: FunctionVersion, local: str | None, when: str) -> list[Segment]:
+    text = newlines(version.handler_script)
+    current = version.version_number == function.current_version_number
+    marks = [
+        *(["deployed"] if current else []),
+        *(["disabled"] if current and not function.enabled else []),
+        *(["as here"] if local == text else []),
+    ]
+    return [
+        Segment(f"v{version.version_number}", "title" if current else "plain"),
+        Segment(when),
+        Segment(script_digest(version)[:12], "muted"),
+        Segment(f"{line_count(text):>5}"),
+        Segment(", ".join(marks), "success"),
+    ]
+
+
+def _commit_cell(commit: Commit | None) -> Segment:
+    if commit is None:
+        return Segment("not found in git", "muted")
+    return Segment(f"{commit.id[:10]}  {commit.time:%Y-%m-%d}  {_short(commit.author)}: {_short(commit.subject)}")
+
+
+def _short(text: str) -> str:
+    line = " ".join(printable(text).split())
+    return line if len(line) <= 60 else f"{line[:59]}…"

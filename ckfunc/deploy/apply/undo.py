@@ -8,13 +8,15 @@ functions.yaml from the record of deployed literals, and the others must be supp
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from ckfunc.base.errors import CkfuncError
-from ckfunc.deploy.apply.journal import Record, strangers
+from ckfunc.deploy.apply.journal import Record, strangers, to_undo
 from ckfunc.deploy.cache import VersionCache, deployed_literals
 from ckfunc.deploy.history import version_of
+from ckfunc.deploy.plan.plan import Plan, make
+from ckfunc.deploy.plan.snapshot import guard, overview, with_versions
 from ckfunc.deploy.remote import Remote, Snapshot
 from ckfunc.deploy.resources import BY_KIND, INIT_SCRIPT, Literals
 from ckfunc.model.project import Project, Script, Target, WantedFunction, WantedRuntime
@@ -32,12 +34,51 @@ class ValuesNeeded(CkfuncError):
 
 
 @dataclass(frozen=True, slots=True)
+class Undo:
+    """A deploy to undo, and the plan that does it. `begun` is an earlier undo of it that did not finish."""
+
+    record: Record
+    begun: Record | None
+    plan: Plan
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Former:
     """The former state as a project, what cannot be brought back, and the literals that were deployed."""
 
     project: Project = field(repr=False)
     notes: tuple[str, ...] = ()
     literals: Literals = field(default_factory=dict, repr=False)
+
+
+def prepare_undo(
+    root: Path,
+    target: Target,
+    remote: Remote,
+    cache: VersionCache,
+    *,
+    supplied: Mapping[str, str],
+    keep_environment: bool = False,
+) -> Undo:
+    """Return what an undo of the last deploy does; reads only. `supplied` is as for `former`.
+
+    Raises NothingToUndo, ValuesNeeded, WrongApplication and ApiFailure.
+    """
+    seen = overview(remote)
+    guard(target, seen, remote, cache)
+    record, begun = to_undo(root, target.name, remote.identity)
+    if record is None:
+        raise NothingToUndo(
+            f"no deploy to this application as {target.name} is known in this checkout",
+            hint="`ckfunc rollback TYPE` restores an older version of one function"
+            + ("; an emulator whose data was reset or imported is another application" if target.emulator else ""),
+        )
+    found = former(record, root, target, seen, remote, cache, supplied=supplied, keep_environment=keep_environment)
+    types = [one.type for one in found.project.functions or ()]
+    plan = make(found.project, with_versions(seen, types, remote, cache), found.literals)
+    # Resources that the deploy did not touch are not unmanaged: an undo does not concern them.
+    return Undo(record, begun, replace(plan, unmanaged=()), found.notes)
 
 
 def former(

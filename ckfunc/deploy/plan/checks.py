@@ -7,15 +7,26 @@ from typing import TypeAlias
 
 from ckfunc.base.errors import CkfuncError, InvalidScripts, Problem
 from ckfunc.base.text import printable
+from ckfunc.bundle.requirements import Compile, Requirements
 from ckfunc.deploy.plan.diff import Action
 from ckfunc.deploy.plan.plan import Plan
 from ckfunc.deploy.resources import BY_KIND, DEPENDENCIES
-from ckfunc.model.project import Script
+from ckfunc.model.project import Project, Script
 
 Check: TypeAlias = Callable[[Sequence[Script], Collection[str]], Sequence[Problem]]
 """Takes scripts, and the packages that they can import; returns why they cannot run."""
 
 _MOST_NAMES = 8
+
+
+def requirements_check(project: Project, compile_all: Compile) -> Check:
+    """Return a check of a project's scripts. `compile_all` starts Node for scripts that are not in its cache."""
+
+    def check(scripts: Sequence[Script], packages: Collection[str]) -> Sequence[Problem]:
+        required = Requirements(project.root, packages)
+        return required.lacks(scripts, compile_all, project.runtime.initialization_script).errors
+
+    return check
 
 
 def require_valid(plan: Plan, check: Check) -> None:

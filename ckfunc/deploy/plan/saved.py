@@ -91,7 +91,7 @@ def require_target(saved: SavedPlan, target: str) -> None:
     if saved.target != target:
         raise UsageProblem(
             f"the plan {saved.path} was made for target {saved.target!r}, not for {target!r}",
-            hint="leave out --target: a plan says itself what it is for",
+            hint="leave out --target: the plan already specifies its target",
         )
 
 

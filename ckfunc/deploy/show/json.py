@@ -1,16 +1,21 @@
-"""Plans as JSON documents, with secrets masked."""
+"""Plans and versions as JSON documents, with secrets masked."""
 
 from __future__ import annotations
 
 from collections import Counter
+from datetime import datetime
 from typing import Any
 
-from ckfunc.base.diffs import unified
+from ckfunc.base.clock import timestamp
+from ckfunc.base.diffs import line_count, unified
 from ckfunc.base.text import printable
+from ckfunc.deploy.blame import Commit
+from ckfunc.deploy.history import script_digest
 from ckfunc.deploy.plan.diff import Action, Change
 from ckfunc.deploy.plan.plan import Plan
-from ckfunc.deploy.resources import BY_KIND, FUNCTIONS
+from ckfunc.deploy.resources import BY_KIND, FUNCTIONS, newlines
 from ckfunc.deploy.show.text import next_version, script_path, shown_values, side_names, source_text
+from ckfunc.model.function import Function, FunctionVersion
 
 
 def plan_json(plan: Plan) -> dict[str, Any]:
@@ -40,3 +45,38 @@ def _change_json(plan: Plan, change: Change) -> dict[str, Any]:
         return {**found, "path": script_path(plan, change), "diff": "".join(f"{printable(line)}\n" for line in lines)}
     before, after = shown_values(plan, change)
     return {**found, "before": before, "after": after}
+
+
+def version_json(
+    function: Function,
+    version: FunctionVersion,
+    local: str | None = None,
+    commit: Commit | None = None,
+    deployed: datetime | None = None,
+) -> dict[str, Any]:
+    """Return a version for programs.
+
+    `local` is the source of the working copy, `commit` the one that the version came from, `deployed` when it was
+    deployed; each is left out where it is not known.
+    """
+    text = newlines(version.handler_script)
+    found: dict[str, Any] = {
+        "type": function.type,
+        "version": version.version_number,
+        "id": version.id,
+        "deployed": version.version_number == function.current_version_number,
+        "digest": script_digest(version),
+        "lines": line_count(text),
+    }
+    if deployed is not None:
+        found["deployed_time"] = timestamp(deployed)
+    if local is not None:
+        found["as_here"] = local == text
+    if commit is not None:
+        found["commit"] = {
+            "id": commit.id,
+            "author": commit.author,
+            "time": commit.time.isoformat(),
+            "subject": commit.subject,
+        }
+    return found

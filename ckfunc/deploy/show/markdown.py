@@ -6,10 +6,11 @@ A comment has a table and folded source diffs. Text from elsewhere is escaped.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from ckfunc.base.diffs import unified
 from ckfunc.base.text import printable
+from ckfunc.deploy.gates import GateVerdict
 from ckfunc.deploy.plan.diff import Action, Change
 from ckfunc.deploy.plan.plan import Plan
 from ckfunc.deploy.resources import BY_KIND, FUNCTIONS
@@ -48,6 +49,19 @@ def plan_markdown(plan: Plan, *, limit: int = LIMIT, verdict: str = "") -> str:
         names = ", ".join(escaped(one.name) for one in plan.unmanaged)
         head += [f"Not in functions.yaml, left alone: {names}", ""]
     return _within("\n".join(head), list(_folded(plan)), limit)
+
+
+def verdicts_markdown(verdicts: Sequence[GateVerdict]) -> str:
+    """Return the verdicts of gates as a part of a comment; "" for none."""
+    if not verdicts:
+        return ""
+    whole = "all gates pass" if all(one.ok for one in verdicts) else "**a gate does not pass**"
+    rows = [
+        f"| {'✓' if one.ok else '✗'} | {escaped(one.gate)} | "
+        f"{'<br>'.join(escaped(text) for text in (one.summary, *one.details))} |"
+        for one in verdicts
+    ]
+    return "\n".join(["", f"#### Gates: {whole}", "", "| | gate | verdict |", "|---|---|---|", *rows, ""])
 
 
 def _within(head: str, folded: list[str], limit: int) -> str:

@@ -14,6 +14,7 @@ from ckfunc.base.diffs import line_count, styled_diff, unified
 from ckfunc.base.secrets import Secret
 from ckfunc.base.text import Line, Segment, printable
 from ckfunc.deploy.apply.report import Ending, Item, Report, Result
+from ckfunc.deploy.gates import GateVerdict
 from ckfunc.deploy.plan.diff import Action, Change
 from ckfunc.deploy.plan.plan import CreateFunction, Plan, Put, Step
 from ckfunc.deploy.resources import BY_KIND, FUNCTIONS
@@ -242,6 +243,18 @@ def _reverting(report: Report, undone: str) -> str:
         Ending.INTERRUPTED: f"Interrupted while reverting {undone} on {where}, not read back",
         Ending.DECLINED: f"Did not revert {undone} on {where}",
     }[report.ending]
+
+
+def verdict_lines(verdicts: Sequence[GateVerdict]) -> list[Line]:
+    """Return the verdicts of gates for people."""
+    lines: list[Line] = []
+    width = max((len(one.gate) for one in verdicts), default=0)
+    for one in verdicts:
+        sign = Segment("  ✓ ", "success") if one.ok else Segment("  ✗ ", "failure")
+        took = Segment(f"  ({one.seconds:.1f} s)", "muted")
+        lines.append((sign, Segment(f"{one.gate.ljust(width)}  "), Segment(printable(one.summary)), took))
+        lines += ((Segment(f"      {printable(detail)}", "muted"),) for detail in one.details)
+    return lines
 
 
 def _item_lines(item: Item, name: str, column: int, width: int) -> Iterator[Line]:

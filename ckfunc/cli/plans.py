@@ -1,0 +1,112 @@
+"""Gates, plans and reports as commands that deploy print them."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any
+
+from ckfunc.base.errors import CkfuncError
+from ckfunc.cli.app import App
+from ckfunc.cli.output import USUAL_COLUMNS, Output
+from ckfunc.deploy.apply.report import WRONG, Ending, Report
+from ckfunc.deploy.gates import GateOutcome, GateVerdict, run_gates, wanted_gates
+from ckfunc.deploy.history import handler_of
+from ckfunc.deploy.plan.plan import Plan
+from ckfunc.deploy.show.json import plan_json
+from ckfunc.deploy.show.markdown import plan_markdown, verdicts_markdown
+from ckfunc.deploy.show.text import plan_lines, report_lines, verdict_lines
+from ckfunc.model.project import Project, Script
+
+
+def gates_of(app: App, given: str) -> tuple[str, ...]:
+    """Return the gates that `--gate` names. Raises UsageProblem and InvalidManifest."""
+    return wanted_gates(given, lambda: app.sources().gates)
+
+
+def try_gates(app: App, gates: Sequence[str], plan: Plan) -> tuple[GateVerdict, ...]:
+    """Run the gates and return their verdicts; prints nothing but progress."""
+
+    # Imported when a gate runs: most deploys have none, and tests and replays bring an emulator along.
+    def check(_types: Collection[str], _number: int) -> GateOutcome:
+        found = app.check()
+        return GateOutcome(found.ok, found.summary, [str(one) for one in found.problems])
+
+    def test(_types: Collection[str], _number: int) -> GateOutcome:
+        from ckfunc.testing.running import run_tests, working_copy
+
+        project = working_copy(app.root(), app.settings.target, app.environ, app.bundler())
+        found = run_tests(project, app.toolchain(), allow_only=not app.environ.get("CI"))
+        bad = [f"{one.case.file}:{one.case.line}: {one.case.name}" for one in found.results if one.bad]
+        return GateOutcome(found.ok, str(found.tally), bad)
+
+    def replay(types: Collection[str], number: int) -> GateOutcome:
+        from ckfunc.cli.replaying import USUAL_COUNT, replay_functions
+
+        found = replay_functions(app, types, number or USUAL_COUNT)
+        return GateOutcome(found.ok, found.summary, found.details)
+
+    @contextmanager
+    def progress(text: str) -> Iterator[None]:
+        app.output.detail(text)
+        with app.output.progress(text):
+            yield
+
+    return run_gates(gates, plan, {"check": check, "test": test, "replay": replay}, app.clock, progress)
+
+
+def print_plan(
+    output: Output, plan: Plan, *, markdown: bool = False, verdicts: Sequence[GateVerdict] | None = None
+) -> None:
+    """Print a plan and the verdicts of the gates: as JSON with --json, as a comment with `markdown`, else as text."""
+    if markdown:
+        output.text(plan_markdown(plan, verdict=verdicts_markdown(verdicts or ())))
+    elif output.json:
+        output.document({**plan_json(plan), **gates_json(verdicts)})
+    else:
+        output.lines(plan_lines(plan))
+        output.lines(verdict_lines(verdicts or ()))
+
+
+def print_report(
+    output: Output, report: Report, *, verdicts: Sequence[GateVerdict] | None = None, undone: str | None = None
+) -> None:
+    """Print the result of a deploy; with --json, the gates too. With --quiet, print only what went wrong.
+
+    `undone` is what an undo reverted.
+    """
+    if output.json:
+        output.document({**report.to_json(), **gates_json(verdicts)})
+        return
+    if (output.quiet and report.ok) or report.ending is Ending.DECLINED:
+        return
+    if output.quiet:
+        report = replace(report, warnings=())
+    items = [one for one in report.items if one.result in WRONG or not output.quiet]
+    output.lines(report_lines(report, width=output.width() or USUAL_COLUMNS, items=items, undone=undone))
+
+
+def gates_json(verdicts: Sequence[GateVerdict] | None) -> dict[str, Any]:
+    """Return the verdicts as a part of a JSON document; nothing when no gates were wanted."""
+    return {} if verdicts is None else {"gates": [one.to_json() for one in verdicts]}
+
+
+def remember(app: App, project: Project, report: Report) -> None:
+    """Store the state that the application and the project now agree on: the base of later pulls.
+
+    An undo or a rollback stores nothing: the working copy has no part in them, and a pull is to fetch their result.
+    """
+    from ckfunc.cli.pulling import remember_deployed
+
+    if report.ending is not Ending.DECLINED:
+        remember_deployed(app, project, {(one.kind, one.name): one.result.value for one in report.items})
+
+
+def local_script(app: App, trigger_type: str) -> Script | None:
+    """Return the working copy of a handler; None, with a warning, when it cannot be bundled."""
+    try:
+        return handler_of(app.scripts(), trigger_type)
+    except CkfuncError as problem:
+        app.output.warn(f"the working copy is not compared: {problem.message}")
+        return None
