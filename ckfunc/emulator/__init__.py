@@ -1,1 +1,1 @@
-"""A ChatKitty platform on this machine: its API, its database, and real Node to run the functions."""
+"""A local ChatKitty platform: its API, its database, and Node.js to run the functions."""

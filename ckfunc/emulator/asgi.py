@@ -51,28 +51,28 @@ _OPERATIONS: tuple[Route, ...] = (
     *sessions.ROUTES,
     *jobs.ROUTES,
 )
-"""Every operation and control of the emulator: a family adds its ROUTES here."""
+"""Every operation and control of the emulator. A family adds its ROUTES here."""
 
 ROUTES: tuple[Route, ...] = (*_OPERATIONS, *openapi.routes(_OPERATIONS))
-"""Those, and what describes them."""
+"""All routes: the operations, and the pages that describe them."""
 
 Receive = Callable[[], Awaitable[Mapping[str, Any]]]
 Send = Callable[[Mapping[str, Any]], Awaitable[None]]
 
 CALLER_HEADER = "x-ckfunc-invocation"
-"""The invocation whose handler sent a request: the runtime adds it, so that loops of events are found."""
+"""The header with the invocation whose handler sent a request. The runtime adds it, so that event loops are found."""
 
 _NOT_THE_API = (["emulator"], ["oauth"])
-"""Where a path without /v1 is no call of the Platform API in its other spelling, but something of ours."""
+"""First segments of paths without /v1 that belong to the emulator, not to the Platform API."""
 
 _MOST_DROPPED_BYTES = 64 * MEBIBYTE
-"""How much of a body that is too large is read and dropped before it is refused."""
+"""How much of an oversized body is read and discarded before it is refused."""
 
 _LOG = logging.getLogger("ckfunc.emulator")
 
 
 class AsgiApp:
-    """The ASGI application. `loopback_only` refuses requests that name another host, so that no web page reaches it."""
+    """The ASGI application. With `loopback_only`, requests that name another host are refused."""
 
     def __init__(self, services: Services, *, loopback_only: bool) -> None:
         self._services = services
@@ -115,7 +115,7 @@ class AsgiApp:
     def _note(
         self, caller: int, scope: Mapping[str, Any], headers: Mapping[str, str], segments: list[str]
     ) -> tuple[Calls, Asked] | None:
-        """Note that a run's handler asks something."""
+        """Record a request that a run's handler sends."""
         query = scope["query_string"].decode("latin-1")
         path = f"/{'/'.join(segments)}{'?' if query else ''}{query}"
         asked = Asked(scope["method"], path, headers.get("content-type"))
@@ -165,7 +165,7 @@ class AsgiApp:
             raise self._failed(error, f"{call.method} {call.path}") from None
 
     def _failed(self, error: Exception, what: str) -> HttpProblem:
-        """Return the answer for what was not expected: the database's state, or a mistake of ours."""
+        """Return the answer to an unexpected error: a database problem, or a bug of the emulator."""
         trouble = trouble_with(self._services.database.path, error)
         if trouble is None and misread(error):
             trouble = damage(f"a stored value cannot be read: {error}"[:200])
@@ -195,7 +195,7 @@ class AsgiApp:
 
 
 async def _body(receive: Receive, limit_bytes: int) -> bytes:
-    """Return the request's body. Raises Refused when it is too large, after reading the rest of it."""
+    """Return the request's body. Raises Refused if it is too large, after reading the rest of it."""
     chunks: list[bytes] = []
     size, more = 0, True
     while more:
@@ -206,7 +206,7 @@ async def _body(receive: Receive, limit_bytes: int) -> bytes:
         size += len(chunk)
         if size > limit_bytes + _MOST_DROPPED_BYTES:
             break
-        # A client that is still sending would not read the refusal: take the rest, and forget it.
+        # A client that is still sending would not read the refusal: read the rest, and discard it.
         if size <= limit_bytes:
             chunks.append(chunk)
         more = message.get("more_body", False)

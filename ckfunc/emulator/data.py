@@ -1,4 +1,4 @@
-"""What can be done with an emulator's data while it does not run: copy it out, put it back, forget it, fill it."""
+"""Export, import, reset and seed the data of an emulator."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ from ckfunc.emulator.store.trouble import UnusableDatabase, trouble_with
 from ckfunc.model.job import Seed, Seeded
 
 _BESIDE = ("-wal", "-shm", "-journal")
-"""What SQLite keeps beside a database, by the end of the name."""
+"""Suffixes of the files that SQLite writes next to a database."""
 
 
 class NoData(CkfuncError):
-    """There is nothing to copy."""
+    """There is no data to copy."""
 
 
 class _Declined(Exception):
-    """The data is to stay."""
+    """The user chose to keep the data."""
 
 
 def _agreed() -> bool:
@@ -35,10 +35,10 @@ def _agreed() -> bool:
 
 
 def export_data(data_dir: Path, file: Path) -> None:
-    """Write everything an emulator knows into one file, as it is at this moment; the emulator may be running.
+    """Write all data of an emulator to one file, as it is now; the emulator may be running.
 
-    The file is replaced whole or not at all. It holds the environment's secrets: its owner alone can read it. Raises
-    NoData, UnusableDatabase and OSError.
+    The file is replaced completely or not at all. It holds the environment's secrets: only its owner can read it.
+    Raises NoData, UnusableDatabase and OSError.
     """
     source = data_dir / DATABASE
     if not source.is_file():
@@ -50,12 +50,13 @@ def export_data(data_dir: Path, file: Path) -> None:
 
 
 def import_data(file: Path, data_dir: Path, agreed: Callable[[], bool] = _agreed) -> bool:
-    """Replace an emulator's data by what `export_data` wrote; the older data is lost, but only once the new is there.
+    """Replace an emulator's data with an exported file; return whether it was replaced.
 
-    If there is data, and `file` can be used, `agreed` is asked first. Tell whether the data was replaced.
+    The old data is removed only when the new data is complete. If there is data, and `file` can be used, `agreed` is
+    called first.
 
-    The copy is a database of its own, with another id: what is remembered about the older one does not hold for it.
-    Raises Busy, UnusableDatabase and OSError.
+    The copy is a database of its own, with a new id: what is remembered about the old one does not apply to it. Raises
+    Busy, UnusableDatabase and OSError.
     """
     if not file.is_file():
         raise NoData(f"there is no file {file}")
@@ -74,7 +75,7 @@ def import_data(file: Path, data_dir: Path, agreed: Callable[[], bool] = _agreed
                     f"the file {file} is no emulator's data", hint="`ckfunc emulator export` writes it"
                 )
             copy.execute("UPDATE emulator SET id = ?", (str(uuid.uuid4()),))
-        # Migrates an older one, and refuses a newer one, before anything is replaced.
+        # Migrates an older file, and refuses a newer one, before anything is replaced.
         open_database(beside, SCHEMA, MIGRATIONS).close()
         with closing(sqlite3.connect(beside, isolation_level=None)) as copy:
             copy.execute("PRAGMA journal_mode = DELETE")
@@ -85,7 +86,7 @@ def import_data(file: Path, data_dir: Path, agreed: Callable[[], bool] = _agreed
 
 
 def reset_data(data_dir: Path, agreed: Callable[[], bool] = _agreed) -> bool | None:
-    """Forget an emulator's data; return False if there was none, and None if `agreed`, which is asked before, says no.
+    """Delete an emulator's data; return False if there was none, and None if `agreed` declined.
 
     Raises Busy and OSError.
     """
@@ -95,14 +96,14 @@ def reset_data(data_dir: Path, agreed: Callable[[], bool] = _agreed) -> bool | N
         there = (data_dir / DATABASE).exists()
         if there and not agreed():
             return None
-        # The log first: left alone, it would be taken for part of the next database.
+        # The write-ahead log first: SQLite would take a leftover log for part of the next database.
         for end in (*_BESIDE, ""):
             (data_dir / f"{DATABASE}{end}").unlink(missing_ok=True)
         return there
 
 
 def seed_data(data_dir: Path, seed: Seed) -> Seeded:
-    """Fill the database of an emulator that does not run. Raises Busy, UnusableDatabase and SeedRefused."""
+    """Seed the database of an emulator that is not running. Raises Busy, UnusableDatabase and SeedRefused."""
     data_dir.mkdir(parents=True, exist_ok=True)
     with owned(data_dir), closing(open_database(data_dir / DATABASE, SCHEMA, MIGRATIONS)) as database:
         application.create_if_missing(database)
@@ -111,7 +112,7 @@ def seed_data(data_dir: Path, seed: Seed) -> Seeded:
 
 
 def _copy(source: Path, target: Path) -> None:
-    """Copy a database as it is at one moment, into a file of its own that needs nothing beside it."""
+    """Copy a database at one moment, into a single file without a write-ahead log."""
     with _told(source):
         try:
             _back_up(source, target)
@@ -131,7 +132,7 @@ def _back_up(source: Path, target: Path) -> None:
 
 
 def _settle(data_dir: Path) -> None:
-    """Put what lies beside the database into it, so that nothing of it is taken for part of the next one."""
+    """Merge the write-ahead log into the database and delete it, so that the next database does not pick it up."""
     database = data_dir / DATABASE
     with suppress(sqlite3.DatabaseError):
         if database.exists():
@@ -143,7 +144,7 @@ def _settle(data_dir: Path) -> None:
 
 @contextmanager
 def _written_beside(file: Path, before: Callable[[], None] = lambda: None) -> Iterator[Path]:
-    """Yield a new file that takes the place of `file` once all is well; `before` runs just before it does."""
+    """Yield a temporary file that replaces `file` on success; `before` is called just before that."""
     handle, name = tempfile.mkstemp(dir=file.parent, prefix=f".{file.name}.", suffix=".tmp")
     os.close(handle)
     beside = Path(name)
@@ -158,12 +159,12 @@ def _written_beside(file: Path, before: Callable[[], None] = lambda: None) -> It
 
 @contextmanager
 def _told(file: Path) -> Iterator[None]:
-    """Say which file it is that SQLite cannot use."""
+    """Name the file in errors of SQLite."""
     try:
         yield
     except sqlite3.DatabaseError as error:
         trouble = trouble_with(file, error)
-        # For a file that is damaged, nothing helps but another one.
+        # Only another file helps if this one is damaged.
         known = trouble is not None and not trouble.damaged
         raise UnusableDatabase(
             f"the file {file} cannot be used as an emulator's data: {trouble.reason if trouble and known else error}",

@@ -19,19 +19,19 @@ from ckfunc.base.errors import Busy, CkfuncError
 from ckfunc.base.files import locked, read_file, write_atomically
 
 if TYPE_CHECKING:
-    from ckfunc.emulator.store.trouble import DatabaseTrouble  # imports sqlite3, which a look at the address need not
+    from ckfunc.emulator.store.trouble import DatabaseTrouble  # imports sqlite3, which finding an address does not need
 
 ADDRESS_FILE = "address.json"
 
 DATABASE = "emulator.db"
-"""The database's file in a data directory."""
+"""File name of the database in a data directory."""
 
 _LOCK = "lock"
 
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """An emulator as it described itself when it began to answer."""
+    """The address of an emulator, as written when it began to answer."""
 
     url: str
     pid: int
@@ -39,13 +39,13 @@ class Address:
 
 
 def write_address(data_dir: Path, url: str, database_id: str) -> None:
-    """Note that this process serves `data_dir` at `url`."""
+    """Write that this process serves `data_dir` at `url`."""
     document = {"url": url, "pid": os.getpid(), "databaseId": database_id}
     write_atomically(data_dir / ADDRESS_FILE, json.dumps(document))
 
 
 def read_address(data_dir: Path) -> Address | None:
-    """Return what the last emulator of `data_dir` noted, true or not; None when there is nothing readable."""
+    """Return the last written address of `data_dir`, current or not; None if no readable file exists."""
     try:
         document = json.loads(read_file(data_dir / ADDRESS_FILE))
         return Address(str(document["url"]), int(document["pid"]), str(document["databaseId"]))
@@ -54,20 +54,20 @@ def read_address(data_dir: Path) -> Address | None:
 
 
 def remove_address(data_dir: Path) -> None:
-    """Take the note away."""
+    """Delete the address file."""
     with suppress(OSError):
         (data_dir / ADDRESS_FILE).unlink()
 
 
 def find_running(data_dir: Path) -> str | None:
-    """Return the base URL of the emulator that serves `data_dir` now: one that answers with the noted database's id."""
+    """Return the base URL of the emulator that serves `data_dir` now: it answers with the expected database id."""
     noted = read_address(data_dir)
     if noted is None:
         return None
-    import urllib.request  # costs 10 ms, which an emulator that starts need not pay
+    import urllib.request  # takes 10 ms, which the start of an emulator saves
     from http.client import HTTPException
 
-    # Straight to the loopback address, whatever proxy the shell is set to.
+    # Directly to the loopback address, whatever proxy the environment sets.
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
         with opener.open(f"{noted.url}/emulator/health", timeout=2.0) as answer:
@@ -78,7 +78,7 @@ def find_running(data_dir: Path) -> str | None:
 
 
 class UnusableDirectory(CkfuncError):
-    """The data directory cannot be made or written; `unwritable` when reading it may be possible all the same."""
+    """The data directory cannot be created or written; with `unwritable`, it may still be readable."""
 
     def __init__(self, data_dir: Path, trouble: DatabaseTrouble) -> None:
         super().__init__(f"the data directory {data_dir} cannot be used: {trouble.reason}", hint=trouble.hint)
@@ -87,8 +87,8 @@ class UnusableDirectory(CkfuncError):
 
 @contextmanager
 def owned(data_dir: Path) -> Iterator[None]:
-    """Hold a data directory for oneself. Raises Busy, saying who has it, UnusableDirectory and LeadsOutside."""
-    # SQLite follows links.
+    """Lock a data directory. Raises Busy, naming the process that has it, UnusableDirectory and LeadsOutside."""
+    # SQLite follows symbolic links.
     require_plain(data_dir, _LOCK, ADDRESS_FILE, *(f"{DATABASE}{end}" for end in ("", "-wal", "-shm", "-journal")))
     with ExitStack() as held:
         try:

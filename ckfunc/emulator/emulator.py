@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 _REQUESTS_END_S = 5.0
-"""How long a request that a handler began may take to be all here."""
+"""How long to wait for the end of requests that handlers have begun."""
 
 _WIRING = "ckfunc.emulator.wiring"
 _ANY = ("", "0.0.0.0", "::")  # noqa: S104 - compared with, not bound to
@@ -105,9 +105,9 @@ class Emulator:
         """The base URL, once started."""
 
     def start(self) -> str:
-        """Serve in a background thread and return the base URL, once it answers.
+        """Serve in a background thread, and return the base URL once it answers.
 
-        Raises Busy when the port or the data directory is taken, UnusableDatabase and SeedRefused.
+        Raises Busy if the port or the data directory is taken, UnusableDatabase and SeedRefused.
         """
         with ExitStack() as held:
             listener = held.enter_context(self._listen())
@@ -127,16 +127,16 @@ class Emulator:
         return self.url
 
     def stop(self, *, finish: bool = False) -> None:
-        """Stop serving and end every Node process; does nothing when it is not running.
+        """Stop serving and end every Node process; does nothing if the emulator is not running.
 
-        Runs that are under way are given up, unless `finish` waits for them and for what they cause in turn.
-        Raises what ended it before, if it did not end by this.
+        Runs in progress are cancelled, unless `finish` waits for them and for the runs that they cause. Raises the
+        error that ended the emulator earlier, if any.
         """
         if self._thread is None:
             return
         if self._loop is not None and self._end is not None and self._thread.is_alive():
             self._finish = finish
-            with suppress(RuntimeError):  # the loop has just ended by itself
+            with suppress(RuntimeError):  # the loop has just ended on its own
                 self._loop.call_soon_threadsafe(self._end.set)
         self._thread.join()
         self._thread = None
@@ -169,9 +169,9 @@ class Emulator:
                 signal.signal(number, handler)
 
     def within(self, work: Callable[[Services], Awaitable[T]]) -> T:
-        """Do something on the emulator's own thread, with its parts at hand, and wait for the result; from any other.
+        """Run work on the emulator's thread, with its services, and wait for the result. Call it from another thread.
 
-        An interrupt gives the work up.
+        An interrupt cancels the work.
         """
         if self._services is None or self._loop is None:
             raise RuntimeError("the emulator does not run")
@@ -190,7 +190,7 @@ class Emulator:
             doing.cancel()
 
     def snapshot(self) -> bytes:
-        """Return all data of an emulator in memory, as it is between two runs: those under way are waited for."""
+        """Return all data of an in-memory emulator, after waiting for runs in progress."""
         self._require_memory()
 
         async def taken(services: Services) -> bytes:
@@ -200,9 +200,10 @@ class Emulator:
         return self.within(taken)
 
     def restore(self, snapshot: bytes) -> None:
-        """Put all data back to what it was, as if what came after had never been: ids are given again.
+        """Restore all data to a snapshot, as if nothing had happened since: ids are used again.
 
-        Processes of functions stay warm, tokens stay good. Requests that a handler of before still sends are refused.
+        Processes of functions stay warm, and tokens stay valid. Requests that handlers of earlier runs still send are
+        refused.
         """
         self._require_memory()
 
@@ -219,20 +220,20 @@ class Emulator:
 
     def _listen(self) -> socket.socket:
         family = socket.AF_INET6 if ":" in self._host else socket.AF_INET
-        # With the protocol named, asyncio turns Nagle's algorithm off: an answer is not held back for 40 ms.
+        # With the protocol named, asyncio turns Nagle's algorithm off: an answer is not delayed by 40 ms.
         listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
         try:
             if hasattr(signal, "SIGHUP"):  # POSIX: a port in TIME_WAIT is free; on Windows this would share a taken one
                 listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             listener.bind((self._host, self._port))
             listener.listen(2048)
-        except (OSError, OverflowError, UnicodeError, TypeError) as error:  # TypeError: a host that is no text
+        except (OSError, OverflowError, UnicodeError, TypeError) as error:  # TypeError: a host that is not text
             listener.close()
             raise self._cannot_listen(error) from None
         return listener
 
     def _cannot_listen(self, error: Exception) -> Busy:
-        """Return the failure to listen, with a hint at what is wrong: the host, or the port."""
+        """Return the error for a failure to listen, with a hint for the host or the port."""
         host, number = self._host, getattr(error, "errno", None)
         hint: str | None
         if isinstance(error, socket.gaierror | UnicodeError | TypeError):
@@ -247,7 +248,7 @@ class Emulator:
         else:
             told = getattr(error, "strerror", None) or str(error)
             hint = SystemRefusal.advice(number or 0)
-            if hint is None and self._port:  # else it was the system's choice
+            if hint is None and self._port:  # otherwise the system chose the port
                 hint = "choose another --port (0 takes any free one), or stop what uses it"
         shown = f"[{host}]" if ":" in host else host
         return Busy(f"cannot listen on {shown}:{self._port}: {told}", hint=hint)
@@ -281,7 +282,7 @@ class Emulator:
                 environment = await asyncio.to_thread(self._ahead, self.url)
                 if not isinstance(environment, HandlerError):
                     hosts.boot_ahead(environment)
-                # Node needs the loop to boot, and we need as long to import the rest.
+                # Node needs the loop to boot, and importing the rest takes equally long.
                 await asyncio.to_thread(import_module, _WIRING)
             services, server = self._parts(opened, hosts)
             serving = asyncio.create_task(server.serve(sockets=[listener]))
@@ -320,7 +321,7 @@ class Emulator:
 
 
 async def _idle(services: Services) -> None:
-    """Wait until nothing is under way that would change the data."""
+    """Wait until nothing is in progress that would change the data."""
     while services.dispatch.running or services.jobs.busy:
         await asyncio.sleep(0.002)
     until = time.monotonic() + _REQUESTS_END_S
@@ -329,7 +330,7 @@ async def _idle(services: Services) -> None:
 
 
 def _harmless(tell: Callable[[str], None] | None) -> Callable[[str], None]:
-    """Return `tell` such that it never raises: a terminal that went away does not break a run."""
+    """Return a function that calls `tell` and never raises: a closed terminal does not break a run."""
 
     def told(text: str) -> None:
         if tell is not None:

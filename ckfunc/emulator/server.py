@@ -18,19 +18,19 @@ from ckfunc.emulator.http.problems import HttpProblem, Refused
 MOST_TARGET_BYTES = 64 * 1024
 """The longest path with its query."""
 MOST_HEADER_BYTES = 64 * 1024
-"""How large all headers of a request may be together. More is noticed before twice as much has been read."""
+"""The largest total size of a request's headers. An excess is noticed before twice as much has been read."""
 MOST_HEADERS = 128
 MOST_PIPELINED = 128
-"""Requests that wait on one connection for the answer to an earlier one; further ones are not read yet."""
+"""Requests that wait on one connection for the answer to an earlier one; more are not read yet."""
 MOST_FRAMING_BYTES = 64 * 1024
-"""What chunk sizes, chunk extensions and trailers may take, beyond as many bytes as the body itself has."""
+"""The size allowed for chunk sizes, chunk extensions and trailers, in addition to the size of the body."""
 MOST_CONNECTIONS = 512
 HEAD_TIMEOUT_S = 30.0
-"""How long the head of a request may take to arrive."""
+"""The time in which the head of a request must arrive."""
 SILENCE_TIMEOUT_S = 60.0
-"""How long nothing may arrive of a body that is not complete."""
+"""The longest pause in a body that is not complete."""
 IDLE_TIMEOUT_S = 120.0
-"""How long a new connection may stay silent; uvicorn closes those that had a request."""
+"""The time that a new connection may stay silent; uvicorn closes those that had a request."""
 
 _HEAD_SLICE_BYTES = 4 * 1024
 _BODY_SLICE_BYTES = 64 * 1024
@@ -85,22 +85,22 @@ else:
 
 
 class LimitedConnection(HttpToolsProtocol):
-    """uvicorn's HTTP with joined writes and limits.
+    """uvicorn's HTTP protocol with joined writes and limits.
 
     A request beyond a limit is answered with a problem document, and its connection is closed.
     """
 
     _most: int | None = None
 
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
-        """Begin to serve a connection. If there are too many, the one that was idle for the longest is closed."""
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # like uvicorn's own
+        """Serve a connection. If there are too many, the one that has been idle the longest is closed."""
         self._refusal: HttpProblem | None = None
         self._discarded_bytes: int | None = None
         self._unparsed = b""
         self._in_head = self._in_body = self._asked = False
         self._head_bytes = self._body_bytes = self._framed_bytes = 0
         self._heard_s = self._began_s = self.loop.time()
-        super().connection_made(JoinedWrites(transport))  # type: ignore[arg-type]  # it does what uvicorn asks of one
+        super().connection_made(JoinedWrites(transport))  # type: ignore[arg-type]  # it has what uvicorn uses
         if LimitedConnection._most is None:
             LimitedConnection._most = most_connections()
         if len(self.connections) > LimitedConnection._most:
@@ -125,7 +125,7 @@ class LimitedConnection(HttpToolsProtocol):
         return (self.cycle is None or self.cycle.response_complete) and not self.pipeline and not self._unparsed
 
     def data_received(self, data: bytes) -> None:
-        """Take what the client sends."""
+        """Receive bytes from the client."""
         if self._discarded_bytes is not None:
             self._discarded_bytes += len(data)
             if self._discarded_bytes > _LINGER_BYTES:
@@ -139,7 +139,7 @@ class LimitedConnection(HttpToolsProtocol):
             self._go_on()
 
     def _go_on(self) -> None:
-        """Parse what has arrived, until too many requests wait for their answers."""
+        """Parse received bytes, until too many requests wait for their answers."""
         data, at = self._unparsed, 0
         while at < len(data) and self._discarded_bytes is None and not self.transport.is_closing():
             if len(self.pipeline) >= MOST_PIPELINED:
@@ -152,7 +152,7 @@ class LimitedConnection(HttpToolsProtocol):
             self.flow.pause_reading()
 
     def on_response_complete(self) -> None:
-        """Go on with the next request of the connection. No more is read while one waits."""
+        """Continue with the next request of the connection. No more is read while one waits."""
         super().on_response_complete()
         if self.pipeline or self._unparsed:
             self.flow.pause_reading()
@@ -183,21 +183,21 @@ class LimitedConnection(HttpToolsProtocol):
         return HeadTooLarge(f"the headers of the request are larger than {MOST_HEADER_BYTES // 1024} KiB")
 
     def on_message_begin(self) -> None:
-        """Note that a request begins."""
+        """Record that a request begins."""
         self._in_head = self._asked = True
         self._head_bytes = 0
         self._began_s = self._heard_s
         super().on_message_begin()
 
     def on_url(self, url: bytes) -> None:
-        """Take a piece of the request's target."""
+        """Receive a piece of the request's target."""
         super().on_url(url)
         if len(self.url) > MOST_TARGET_BYTES:
             self._stop(TargetTooLong(f"the path and its query are longer than {MOST_TARGET_BYTES // 1024} KiB"))
 
     def on_headers_complete(self) -> None:
         """Answer a request whose head is complete, unless it is too large."""
-        # A head that came in one piece is no larger than that.
+        # A head that arrived in one piece is never larger than one slice.
         if len(self.headers) > MOST_HEADERS or (
             self._head_bytes and sum(len(name) + len(value) + 4 for name, value in self.headers) > MOST_HEADER_BYTES
         ):
@@ -208,29 +208,29 @@ class LimitedConnection(HttpToolsProtocol):
         self.headers = []  # trailers would be added to the headers of a request that is being answered
 
     def on_body(self, body: bytes) -> None:
-        """Take a piece of the body."""
+        """Receive a piece of the body."""
         self._body_bytes += len(body)
         super().on_body(body)
 
     def on_message_complete(self) -> None:
-        """Note that a request is complete."""
+        """Record that a request is complete."""
         self._in_body = False
         super().on_message_complete()
 
     def _stop(self, problem: HttpProblem) -> None:
-        """Refuse what is being parsed. Raises HttpParserError, which ends the parser."""
+        """Refuse the request that is being parsed. Raises HttpParserError, which ends the parser."""
         self._refusal = problem
         raise HttpParserError(problem.explanation)
 
     def send_400_response(self, msg: str) -> None:  # noqa: ARG002 - uvicorn's own sentence
-        """Answer what is no HTTP, or was stopped."""
+        """Answer a request that is not HTTP, or was refused while it was parsed."""
         self.refuse(self._refusal or Refused("the request is not valid HTTP/1.1"))
 
     def refuse(self, problem: HttpProblem) -> None:
-        """Answer with a problem, unless an earlier answer is under way, and close the connection.
+        """Answer with a problem, unless an earlier answer is in progress, and close the connection.
 
-        What the client is still sending is read and dropped for a moment: a connection that is reset takes the answer
-        along.
+        What the client still sends is read and discarded for a moment, because resetting the connection would lose the
+        answer.
         """
         self._refusal = problem
         self._discarded_bytes = 0
@@ -268,9 +268,9 @@ class LimitedConnection(HttpToolsProtocol):
 
 
 class JoinedWrites:
-    """A transport that sends at the end of the loop's turn what was written during it; all else it passes on.
+    """A transport that joins the writes of one turn of the loop; everything else is passed on.
 
-    For small answers the system calls are most of the work: this doubles what one core answers.
+    For small answers the system calls are most of the work: this doubles the throughput of one core.
     """
 
     def __init__(self, transport: asyncio.Transport) -> None:
@@ -281,13 +281,13 @@ class JoinedWrites:
             setattr(self, name, getattr(transport, name))
 
     def write(self, data: bytes) -> None:
-        """Send `data` soon, after what was written before it."""
+        """Send `data` soon, after earlier writes."""
         if not self._waiting:
             self._call_soon(self._flush)
         self._waiting.append(data)
 
     def close(self) -> None:
-        """Send what was written, then close."""
+        """Send pending writes, then close."""
         self._flush()
         self._transport.close()
 
@@ -301,7 +301,7 @@ class JoinedWrites:
 
 
 class HttpServer(uvicorn.Server):
-    """Serves until `end` is called."""
+    """Serve until `end` is called."""
 
     def __init__(self, app: Any) -> None:
         super().__init__(
@@ -317,7 +317,7 @@ class HttpServer(uvicorn.Server):
                 log_level="critical",
                 server_header=False,
                 proxy_headers=False,
-                # Longer than clients keep idle connections: they, not we, close them; no request is lost in between.
+                # Longer than clients keep idle connections: they close them, not we, so no request is lost in between.
                 timeout_keep_alive=120,
             )
         )
@@ -329,7 +329,7 @@ class HttpServer(uvicorn.Server):
         self._ended.set()
 
     async def main_loop(self) -> None:
-        """Do uvicorn's chores ten times a second, until the end."""
+        """Do uvicorn's periodic work ten times a second, until the end."""
         count = 0
         while not await self.on_tick(count):
             count += 1
@@ -339,14 +339,14 @@ class HttpServer(uvicorn.Server):
                 await asyncio.wait_for(self._ended.wait(), _TICK_S)
 
     def _check_times(self) -> None:
-        """Look for requests that arrive too slowly."""
+        """Check all connections for requests that arrive too slowly."""
         now_s = asyncio.get_running_loop().time()
         for connection in list(self.server_state.connections):
             if isinstance(connection, LimitedConnection):
                 connection.check_time(now_s)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Take no more connections, and give requests that are being answered a moment."""
+        """Accept no more connections, and give requests in progress a moment to finish."""
         for server in self.servers:
             server.close()
         for listener in sockets or ():

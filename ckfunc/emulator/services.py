@@ -1,4 +1,4 @@
-"""The services of one emulator, for everything that answers requests."""
+"""The services of one emulator, shared by everything that answers requests."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from ckfunc.runtime.pool import HostPool
 
 @dataclass(slots=True)
 class Services:
-    """The parts of one emulator."""
+    """The services of one emulator."""
 
     database: Database
     tokens: Tokens
@@ -27,14 +27,14 @@ class Services:
     hosts: HostPool
     data_dir: Path | None
     unwritable: str | None = None
-    """Why nothing may be changed: requests that would are refused with this."""
+    """Why nothing may be changed: requests that would change something are refused with this reason."""
 
 
 T = TypeVar("T")
 
 
 async def result_of(steps: Generator[None, None, T]) -> T:
-    """Take steps and return their result; others are answered in between."""
+    """Take steps and return their result; other requests are answered in between."""
     while True:
         try:
             next(steps)
@@ -45,6 +45,6 @@ async def result_of(steps: Generator[None, None, T]) -> T:
 
 
 async def delete_in_steps(database: Database, steps: Steps) -> None:
-    """Take the steps of a deletion, then give its space back to the disk; others are answered in between."""
+    """Take the steps of a deletion, then return its disk space; other requests are answered in between."""
     for part in (steps, give_back(database)):
         await result_of(part)

@@ -38,9 +38,10 @@ def open_services(
     keep_invocations: int,
     on_event: Callable[[str], None],
 ) -> Services:
-    """Open the data of `data_dir` (None: in memory, a copy of that of `copy_of` if given) and put to work what uses it.
+    """Open the data of `data_dir` and start the services that use it.
 
-    All of it is closed with `opened`, the hosts too. Raises UnusableDatabase and SeedRefused.
+    Without `data_dir`, the data is in memory, and a copy of that of `copy_of` if given. Everything is closed with
+    `opened`, the hosts too. Raises UnusableDatabase and SeedRefused.
     """
     path = None if data_dir is None else data_dir / DATABASE
     database = opened.enter_context(closing(_opened(path, copy_of)))
@@ -73,7 +74,7 @@ def open_services(
 
 
 def server_of(services: Services, *, loopback_only: bool) -> HttpServer:
-    """Return what answers requests, once it is served."""
+    """Return the server that answers requests."""
     return HttpServer(AsgiApp(services, loopback_only=loopback_only))
 
 

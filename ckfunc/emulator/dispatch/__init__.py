@@ -1,1 +1,1 @@
-"""How an event becomes a run: the function of its type, its environment, its host, and the row it leaves behind."""
+"""Run functions for events: find the function, run it, and record the result."""

@@ -1,4 +1,4 @@
-"""How an event becomes a run: finds the function of its type, runs its current version, and keeps what comes of it."""
+"""Dispatch events: run the current version of the function for each event's type."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ from ckfunc.model.execution import Compiled, Environment, HandlerError, HandlerV
 from ckfunc.model.function import KEPT_INVOCATIONS, ConsoleLine, Function, FunctionVersion, Invocation, InvocationDetail
 
 MOST_WAITING = 10_000
-"""Events that may wait for their run; further ones fail at once."""
+"""Events that may wait for their run; more fail at once."""
 MOST_AT_ONCE = 64
-"""Runs of events in the background that are under way at the same time."""
+"""Background runs that may be in progress at the same time."""
 MOST_WARM = 8
-"""Functions whose hosts are started before their first event; the others start at it."""
+"""Functions whose hosts are started before their first event; others start with it."""
 _ENDS_BETWEEN_PRUNES = 64
 STOPPED = HandlerError("EmulatorStopped", "the emulator stopped before this run ended")
 
@@ -54,15 +54,15 @@ class HandlerHosts(Protocol):
         label: str = "",
         steady: Steady | None = None,
     ) -> Outcome:
-        """Run a handler; never raises for what it does. Its API requests carry `label`."""
+        """Run a handler; a failing handler does not raise. Its API requests carry `label`."""
 
     async def prepare(self, environment: Environment, versions: Sequence[HandlerVersion]) -> None:
-        """Make the next invoke warm."""
+        """Start hosts, so that the next `invoke` is warm."""
 
 
 @dataclass(frozen=True, slots=True)
 class FinishedRun:
-    """A run that has ended."""
+    """A finished run."""
 
     invocation: Invocation
     detail: InvocationDetail
@@ -79,14 +79,14 @@ class _Started:
     on_console: Callable[[ConsoleLine], None] | None = None
 
     def tell(self, line: ConsoleLine) -> None:
-        """Note what the handler prints."""
+        """Record a line that the handler prints."""
         self.console.append(line)
         if self.on_console is not None:
             self.on_console(line)
 
 
 class Dispatcher:
-    """Runs functions for events. Everything happens on the event loop's thread."""
+    """Run functions for events. Everything happens on the event loop's thread."""
 
     def __init__(
         self,
@@ -101,7 +101,7 @@ class Dispatcher:
     ) -> None:
         self.base_url = base_url
         self.chained = True
-        """Whether events run functions; switched off, only what `run` is asked for runs."""
+        """Whether events run functions; if not, only `run` does."""
         self._running: dict[int, _Started] = {}
         self.recorder = Recorder(database, self._running)
         self._database = database
@@ -124,7 +124,7 @@ class Dispatcher:
         self._pinned: dict[str, HandlerVersion | HandlerError] = {}
 
     def fire(self, trigger_type: str, data: Mapping[str, Any], *, caller: int | None = None) -> Invocation | None:
-        """Run the function of this type in the background; return its run, or None when no function would run.
+        """Run the function of this type in the background; return its run, or None if no function is enabled.
 
         `data` is the event in canonical spelling; `caller` is the invocation whose handler caused it, or None.
         """
@@ -147,9 +147,9 @@ class Dispatcher:
         on_console: Callable[[ConsoleLine], None] | None = None,
         steady: Steady | None = None,
     ) -> FinishedRun | None:
-        """Run the function of this type and wait for its end; None when no function would run.
+        """Run the function of this type and wait for its end; return None if no function is enabled.
 
-        `on_console` gets each line as it is written. `steady` is for runs in an environment that is steady.
+        `on_console` gets each line as it is written. `steady` is for runs in a deterministic environment.
         """
         started = self._begin(trigger_type, data, caller, steady, on_console)
         if started is None:
@@ -162,14 +162,14 @@ class Dispatcher:
         return FinishedRun(invocation, detail, outcome)
 
     def so_far(self, invocation_id: int) -> InvocationDetail | None:
-        """Return what a run has done so far, or None when it is not under way."""
+        """Return what a run has done so far, or None if it is not in progress."""
         started = self._running.get(invocation_id)
         if started is None:
             return None
         return InvocationDetail(invocation_id, tuple(started.console), None, *self.recorder.shown(invocation_id))
 
     def runtime_changed(self) -> None:
-        """Take note of another runtime: new runs get the new one, and what was warm is made warm again."""
+        """Use the changed runtime for new runs, and warm the warm functions again."""
         self._made = []
         self._warm_up(self._warm, delay_s=0.1)  # a deploy changes the runtime several times in a row
 
@@ -178,7 +178,7 @@ class Dispatcher:
         try:
             name = handler_name(function.type, version.version_number)
             await compiled(self._database, self._compiler, name, version.handler_script)
-        except CkfuncError as error:  # there is no Node: each run will say so
+        except CkfuncError as error:  # there is no Node: each run will report it
             self._on_event(error.message)
             return
         if function.id in self._warm or len(self._warm) < MOST_WARM:
@@ -186,7 +186,7 @@ class Dispatcher:
             self._warm_up({function.id})
 
     async def initialization_script_changed(self, script: str) -> None:
-        """Compile a new init script and take note of it; one that does not parse fails the runs, not this."""
+        """Compile a new init script and use it; a script with a syntax error fails the runs, not this call."""
         self.runtime_changed()
         try:
             await compiled(self._database, self._compiler, INITIALIZATION_SCRIPT, script)
@@ -194,15 +194,15 @@ class Dispatcher:
             self._on_event(error.message)
 
     def pin(self, trigger_type: str, version: HandlerVersion | HandlerError) -> None:
-        """Run this for the function of a type, whatever the database holds of it."""
+        """Run this version for the function of a type, whatever the database holds."""
         self._pinned[trigger_type] = version
 
     def pin_environment(self, environment: Environment | HandlerError) -> None:
-        """Run handlers in this, whatever the database holds of the runtime, until that changes."""
+        """Run handlers in this environment, whatever the database holds, until the runtime changes."""
         self._made = [environment]
 
     def data_replaced(self) -> None:
-        """Take note that the database holds something else now; nothing may be under way."""
+        """Forget everything cached from the database, which was replaced; no run may be in progress."""
         self.recorder.undo()
         self._depths = Depths()
         self._versions.clear()
@@ -210,16 +210,16 @@ class Dispatcher:
 
     @property
     def running(self) -> bool:
-        """Whether a run is under way."""
+        """Whether a run is in progress."""
         return bool(self._running)
 
     async def finish(self) -> None:
-        """Wait for the end of every run, and of those that they cause; each has its time limit."""
+        """Wait for the end of every run, and of the runs that they cause; each has its time limit."""
         while self._running:
             await asyncio.sleep(0.005)
 
     async def close(self) -> None:
-        """Give up what is under way; its runs FAIL. Call it before the hosts are closed."""
+        """Cancel the runs in progress, which then FAIL. Call it before the hosts are closed."""
         for task in self._tasks:
             task.cancel()
         if self._tasks:
@@ -302,13 +302,13 @@ class Dispatcher:
         )
 
     async def _prune(self) -> None:
-        """Forget the oldest runs, in steps between which others are answered."""
-        with suppress(sqlite3.DatabaseError):  # tried again later
+        """Delete the oldest runs, in steps between which other requests are answered."""
+        with suppress(sqlite3.DatabaseError):  # retried later
             while invocations.prune(self._database, self._keep_invocations):
                 await asyncio.sleep(0)
 
     async def _version(self, function: Function) -> HandlerVersion | HandlerError:
-        """Return the current version, ready to run, or why it cannot."""
+        """Return the current version, ready to run, or the reason why it cannot run."""
         if function.type in self._pinned:
             return self._pinned[function.type]
         kept = self._versions.get(function.id)
@@ -324,8 +324,8 @@ class Dispatcher:
         return made
 
     async def _environment(self) -> Environment | HandlerError:
-        """Return what handlers run in, or why none can run."""
-        # A change of the runtime replaces the list: what is being made from the older one ends up in the older list.
+        """Return the environment of handlers, or the reason why none can run."""
+        # A change of the runtime replaces the list, so an environment of the older runtime ends up in the older list.
         made_so_far = self._made
         if made_so_far:
             return made_so_far[0]
@@ -342,7 +342,7 @@ class Dispatcher:
         return made
 
     def _warm_up(self, function_ids: Iterable[int], delay_s: float = 0.0) -> None:
-        """Make the next runs of these functions warm, in the background; without any, install the packages alone."""
+        """Warm these functions in the background; without any, only install the packages."""
         self._to_warm.update(function_ids)
         if self._warming is None or self._warming.done():
             self._warming = self._keep(self._warm_all(delay_s))
@@ -355,7 +355,7 @@ class Dispatcher:
             made = self._made
             try:
                 await self._prepare(wanted)
-            except CkfuncError as error:  # each run will say so
+            except CkfuncError as error:  # each run will report it
                 self._on_event(error.message)
             except Exception:
                 _LOG.exception("preparing functions failed")

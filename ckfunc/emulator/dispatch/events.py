@@ -1,4 +1,4 @@
-"""Actions with events: send a message, start a session."""
+"""Actions that fire events: send a message, start a session."""
 
 from __future__ import annotations
 
@@ -34,13 +34,13 @@ def send_message(
     thread: Thread | None = None,
     caller: int | None = None,
 ) -> Message:
-    """Send a message of `sender`, or of the system, to a channel that exists, or to a thread of it.
+    """Send a message from `sender`, or from the system, to an existing channel, or to a thread of it.
 
-    `links` make the addresses in the events; `caller` is the run whose handler sent it.
+    `links` create the addresses in the events; `caller` is the run whose handler sent the message.
     """
     with database.transaction():
         message = messages.create(database, channel_id, new, sender, thread)
-        # As it is now: with this message as its last.
+        # The channel as it is now, with this message as its last.
         channel = channels.by_ids(database, [channel_id])[channel_id]
         notified = notifications.create_for_message(database, channel, message)
     if message.user is not None:
@@ -62,7 +62,7 @@ def _fire_notified(
     caller: int | None,
 ) -> None:
     if functions.find_by_type(database, _NOTIFIED) is None:
-        return  # a channel can have thousands of members: no event is made for nobody
+        return  # A channel can have thousands of members: without a function no event is created.
     for user, notification in notified:
         received = {
             "user": write_user(user, links),
@@ -77,7 +77,7 @@ START_SESSION = "user.attempted.start_session"
 
 @dataclass(frozen=True, slots=True)
 class SessionDecision:
-    """Whether a session may start; `reason` says why not, `user` is who starts it, `run` is the function's, if any."""
+    """Whether a session may start. `reason` is set if not; `run` is the run of the function, if there is one."""
 
     allowed: bool
     reason: str | None
@@ -93,12 +93,12 @@ async def attempt_start_session(
     on_console: Callable[[ConsoleLine], None] | None = None,
     steady: Steady | None = None,
 ) -> SessionDecision:
-    """Decide about a session of the event's `username`, before there is one.
+    """Decide whether a session of the event's `username` may start.
 
-    `on_console` and `steady` are as the dispatcher's `run` takes them.
+    `on_console` and `steady` are passed to the dispatcher's `run`.
 
-    A throw of the function denies it. Then the user must exist, or is made as a guest where guests are allowed
-    (after a function that did not make the user, that is inferred).
+    A function that throws denies the session. Otherwise the user must exist, or is created as a guest if guests are
+    allowed (for a function that did not create the user, this is inferred).
     """
     run = await dispatcher.run(START_SESSION, event, on_console=on_console, steady=steady)
     username = event["username"]

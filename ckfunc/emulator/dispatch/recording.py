@@ -18,9 +18,9 @@ from ckfunc.model.execution import Outcome
 from ckfunc.model.function import ApiCall
 
 MOST_CALLS = 200
-"""Requests that are kept of one run; further ones are counted."""
+"""The number of requests recorded for one run; more are only counted."""
 MOST_BODY_BYTES = 256 * 1024
-"""How large the bodies of one run's requests may be together; of one beyond that, only the size is kept."""
+"""The total size of request bodies recorded for one run; beyond that, only the size of a body is recorded."""
 
 _LONGEST_PATH = 2000
 _MOST_ENDED = 64
@@ -41,7 +41,7 @@ class Asked:
 
 
 class Calls:
-    """The requests of one run, in the order of asking."""
+    """The requests of one run, in order."""
 
     __slots__ = ("_bytes_left", "_kept", "ended", "invocation_id", "omitted", "open")
 
@@ -49,14 +49,14 @@ class Calls:
         self.invocation_id = invocation_id
         self.omitted = 0
         self.open = 0
-        """How many have no answer yet."""
+        """The number of requests without an answer."""
         self.ended = False
         """Whether the run has ended and was stored."""
         self._kept: list[Asked] = []
         self._bytes_left = MOST_BODY_BYTES
 
     def add(self, asked: Asked) -> None:
-        """Note a request that begins."""
+        """Record a request that begins."""
         self.open += 1
         if len(self._kept) < MOST_CALLS:
             self._kept.append(asked)
@@ -64,21 +64,21 @@ class Calls:
             self.omitted += 1
 
     def take_body(self, asked: Asked, body: bytes) -> None:
-        """Note what a request brings."""
+        """Record the body of a request."""
         asked.body_bytes = len(body)
         if asked.body_bytes <= self._bytes_left:
             self._bytes_left -= asked.body_bytes
             asked.body = body
 
     def shown(self) -> tuple[ApiCall, ...]:
-        """Return them as they are kept."""
+        """Return the recorded requests."""
         return tuple(ApiCall(one.method, one.path, _document(one), one.status) for one in self._kept)
 
 
 class Recorder:
-    """Notes requests by the label that they carry. Belongs to the event loop's thread.
+    """Record requests by the label that they carry. Belongs to the event loop's thread.
 
-    `running` holds the runs that are under way. Most runs ask nothing, and cost nothing here.
+    `running` holds the runs in progress. Most runs send no requests, and cost nothing here.
     """
 
     def __init__(self, database: Database, running: Container[int]) -> None:
@@ -89,13 +89,13 @@ class Recorder:
         self._undone = 0
 
     def label(self, invocation_id: int) -> str:
-        """Return what the requests of a run are to carry."""
+        """Return the label for the requests of a run."""
         return f"{invocation_id}.{self._undone}" if self._undone else str(invocation_id)
 
     def caller(self, label: str) -> int | None:
-        """Return the run that a request belongs to; None for a label that is none of ours.
+        """Return the run that a request belongs to; None for an unknown label.
 
-        Raises Refused when the data was put back since that run: its handler must not change what came after.
+        Raises Refused if the data was restored since that run: its handler must not change what came after.
         """
         number, _, undone = label.partition(".")
         if not (_is_number(number) and (_is_number(undone) or not undone)):
@@ -105,7 +105,7 @@ class Recorder:
         return int(number)
 
     def asked(self, invocation_id: int, asked: Asked) -> Calls | None:
-        """Note that a run asks something; None when the run is not known, or was over long ago."""
+        """Record a request of a run; return None if the run is not known, or ended long ago."""
         calls = self._of.get(invocation_id)
         if calls is None:
             if invocation_id not in self._running and not invocations.asked_nothing(self._database, invocation_id):
@@ -117,15 +117,15 @@ class Recorder:
         return calls
 
     def answered(self, calls: Calls, asked: Asked, status: int) -> None:
-        """Note the answer to a request."""
+        """Record the answer to a request."""
         calls.open -= 1
         asked.status = status
         if calls.ended and self._of.get(calls.invocation_id) is calls:
-            with suppress(sqlite3.DatabaseError):  # a full disk: the request itself has been answered
+            with suppress(sqlite3.DatabaseError):  # The disk may be full; the request itself has been answered.
                 invocations.set_calls(self._database, calls.invocation_id, calls.shown(), calls.omitted)
 
     def end(self, invocation_id: int) -> None:
-        """Take note that a run has ended and was stored; what its handler did not wait for may still come."""
+        """Record that a run has ended and was stored; requests that its handler did not await may still arrive."""
         calls = self._of.get(invocation_id)
         if calls is not None:
             calls.ended = True
@@ -134,7 +134,7 @@ class Recorder:
                 self._of.pop(self._ended.popleft(), None)
 
     def shown(self, invocation_id: int) -> tuple[tuple[ApiCall, ...], int]:
-        """Return the requests of a run that is under way or has just ended, and how many more there were."""
+        """Return the requests of a run that is in progress or has just ended, and how many more there were."""
         calls = self._of.get(invocation_id)
         return ((), 0) if calls is None else (calls.shown(), calls.omitted)
 
@@ -144,7 +144,7 @@ class Recorder:
         return any(calls.open for calls in self._of.values())
 
     def undo(self) -> None:
-        """Forget every run: the data is put back to what it was, and ids will be given again."""
+        """Discard every run: the data is restored, and ids will be used again."""
         self._undone += 1
         self._of.clear()
         self._ended.clear()
@@ -182,30 +182,30 @@ def _is_number(text: str) -> bool:
 
 
 DEEPEST = 16
-"""A chain this long is a loop: a handler that answers each message with a message of its own, say."""
+"""The length at which a chain of events counts as a loop, such as a handler that answers its own messages."""
 
 _MOST_REMEMBERED = 20_000
 
 
 class Depths:
-    """Remembers how deep the latest runs were."""
+    """Remember the depths of the latest runs."""
 
     def __init__(self) -> None:
         self._of: dict[int, int] = {}
 
     def below(self, caller: int | None) -> int:
-        """Return the depth of an event that run `caller` (None: a client) caused; a client's is 0."""
+        """Return the depth of an event that run `caller` caused; an event of a client (None) has depth 0."""
         return 0 if caller is None else 1 + self._of.get(caller, 0)
 
     def note(self, invocation_id: int, depth: int) -> None:
-        """Remember a run's depth; a call of its handler may come after its end."""
+        """Remember a run's depth; a call of its handler may arrive after its end."""
         self._of[invocation_id] = depth
         if len(self._of) > _MOST_REMEMBERED:
             del self._of[next(iter(self._of))]
 
 
 class EndWriter:
-    """Stores what became of runs. `on_event` is told when that fails."""
+    """Store the results of runs. `on_event` is called if that fails."""
 
     def __init__(self, database: Database, recorder: Recorder, on_event: Callable[[str], None]) -> None:
         self._database = database
@@ -214,12 +214,12 @@ class EndWriter:
         self._waiting: dict[int, Outcome] = {}
 
     def store(self, invocation_id: int, outcome: Outcome) -> None:
-        """Note what a run came to, now or as soon as the database takes it. Never raises for a full disk."""
+        """Store the result of a run, now or as soon as the database can be written. Never raises for a full disk."""
         self._waiting[invocation_id] = outcome
         self.catch_up()
 
     def catch_up(self) -> None:
-        """Store what could not be stored before."""
+        """Store results that could not be stored before."""
         while self._waiting:
             invocation_id, outcome = next(iter(self._waiting.items()))
             try:

@@ -1,6 +1,6 @@
 """The runtime that handlers run in, and their compiled scripts.
 
-A runtime is what its users have set and what the platform adds.
+A runtime consists of its users' settings and the platform's additions.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def current(database: Database, base_url: str) -> Runtime:
 
 
 def environment_of(stored: StoredRuntime, base_url: str, initialization_script: Compiled | None) -> Environment:
-    """Return what handlers run in; the init script is given as it was compiled."""
+    """Return the environment of handlers, with the compiled init script."""
     composed = _composed(stored, base_url)
     return Environment(
         dependencies={one.name: one.version for one in composed.dependencies},
@@ -65,12 +65,12 @@ def platform_variables(base_url: str) -> dict[str, str]:
 
 
 def users_own_dependencies(dependencies: tuple[Dependency, ...]) -> dict[str, str]:
-    """Return what a dependency list sets: everything but the platform's own packages, sent back as they were."""
+    """Return the packages that a dependency list sets, without the platform's own."""
     return {one.name: one.version for one in dependencies if not one.default and one.name not in _DEFAULT_NAMES}
 
 
 def users_own_environment(environment: Mapping[str, str]) -> dict[str, str]:
-    """Return what a map of variables sets: everything but the platform's own."""
+    """Return the variables that a map sets, without the platform's own."""
     return {name: value for name, value in environment.items() if not name.startswith(PLATFORM_PREFIX)}
 
 
@@ -81,16 +81,16 @@ class ScriptCompiler(Protocol):
     """What compiles TypeScript; see `ckfunc.runtime`."""
 
     def compile(self, scripts: Sequence[tuple[str, str]], /) -> tuple[Compiled | SyntaxProblem, ...]:
-        """Compile named sources, in order. Raises CkfuncError when there is no Node."""
+        """Compile named sources, in order. Raises CkfuncError if there is no Node."""
 
 
 def handler_name(trigger_type: str, version_number: int) -> str:
-    """Return the file name that a version's stack traces show."""
+    """Return the file name that a version has in stack traces."""
     return f"{trigger_type}@{version_number}.ts"
 
 
 async def compiled(database: Database, compiler: ScriptCompiler, name: str, source: str) -> Compiled | SyntaxProblem:
-    """Return a script compiled, from the database if it was compiled before. Raises CkfuncError without Node."""
+    """Return a compiled script, from the database if it was compiled before. Raises CkfuncError without Node."""
     source_digest = digest(source)
     kept = runtime.find_compiled(database, name, source_digest)
     if kept is not None:
@@ -101,7 +101,7 @@ async def compiled(database: Database, compiler: ScriptCompiler, name: str, sour
 
 
 def syntax_error(problem: SyntaxProblem) -> HandlerError:
-    """Return why a run of a script fails that does not parse, or lacks what it needs."""
+    """Return the error of runs of a script with a syntax error, or without a required function."""
     where = f"{problem.name}:{problem.line}:{problem.column}"
     message = f"{problem.message} ({where})"
     return HandlerError(problem.kind, message, f"{problem.kind}: {problem.message}\n    at {where}")

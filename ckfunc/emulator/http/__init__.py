@@ -1,1 +1,1 @@
-"""How a request becomes a call and an answer goes out: routes, tokens, bodies, paging, spellings and problems."""
+"""HTTP without resources: routes, access, bodies, paging and problems."""

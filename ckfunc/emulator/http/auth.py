@@ -15,12 +15,12 @@ from ckfunc.base.clock import Clock
 from ckfunc.emulator.http.problems import Denied, Unauthorized
 
 CLIENT_ID = "emulator"
-CLIENT_SECRET = "emulator"  # noqa: S105 - documented, and good for this machine alone
+CLIENT_SECRET = "emulator"  # noqa: S105 - documented, and valid on this machine only
 DEFAULT_LIFETIME_S = 3600.0
 
 
 class Tokens:
-    """Issues and checks tokens."""
+    """Issue and check tokens."""
 
     def __init__(self, clock: Clock, lifetime_s: float = DEFAULT_LIFETIME_S) -> None:
         self.lifetime_s = lifetime_s
@@ -29,7 +29,7 @@ class Tokens:
         self._sweep_at = 1000
 
     def sign_in(self, client_id: str, client_secret: str) -> str | None:
-        """Return a new token for these credentials, or None when they are wrong."""
+        """Return a new token for these credentials, or None if they are wrong."""
         if not (_same(client_id, CLIENT_ID) and _same(client_secret, CLIENT_SECRET)):
             return None
         now = self._clock.monotonic_s()
@@ -49,7 +49,7 @@ class Tokens:
             raise Unauthorized("the token is unknown or has expired")
 
     def revoke(self) -> None:
-        """Forget every token."""
+        """Revoke every token."""
         self._until_s.clear()
 
 
@@ -62,7 +62,7 @@ def _same(given: str, wanted: str) -> bool:
 
 
 def is_loopback(host: str) -> bool:
-    """Tell whether a host name or address, without a port, is this machine's own loopback."""
+    """Return whether a host name or address, without a port, is loopback."""
     name = host.strip("[]").lower().rstrip(".")
     if name == "localhost" or name.endswith(".localhost"):
         return True
@@ -79,7 +79,7 @@ def _names_loopback(authority: str) -> bool:
 
 
 def check_host(authority: str) -> None:
-    """Refuse a Host header that is not loopback: a web page whose own name was made to resolve here. Raises Denied."""
+    """Refuse a Host header that is not loopback, as a web page sends through DNS rebinding. Raises Denied."""
     if not _names_loopback(authority):
         raise Denied(
             f"the emulator answers on this machine alone, not as {authority[:80]!r}; use 127.0.0.1 or localhost"
@@ -87,6 +87,6 @@ def check_host(authority: str) -> None:
 
 
 def check_origin(origin: str | None, scheme: str, host: str) -> None:
-    """Refuse what a page of another site sent through a browser. Raises Denied."""
+    """Refuse requests that a page of another site sends through a browser. Raises Denied."""
     if origin is not None and origin.lower() != f"{scheme}://{host}".lower():
         raise Denied(f"a page of {origin[:80]!r} may not use the emulator's controls")

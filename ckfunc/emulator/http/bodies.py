@@ -17,7 +17,7 @@ from ckfunc.emulator.store.files import StoredFile
 MEBIBYTE = 1024 * 1024
 _LARGE_BYTES = MEBIBYTE
 
-# The types that the platform's documents and SDKs name, and any other `application/…+json`.
+# The media types that the platform's documents and SDKs name, and any other `application/…+json`.
 _JSON_TYPE = re.compile(r"application/(json|[\w.-]+\+json|json\+merge-patch)")
 _ESCAPED_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 
@@ -45,7 +45,7 @@ def read_json(body: bytes, content_type: str | None) -> Any:
         raise Refused("the request has no body; send a JSON document")
     try:
         text = body.decode("utf-8")
-        # Between two calls of a hook, other threads get their turn; without one the parser never lets go of them.
+        # A hook lets other threads run between two objects; without one the parser holds the interpreter lock.
         hook = _itself if len(body) > _LARGE_BYTES else None
         document = json.loads(text, parse_constant=no_constant, parse_float=finite, object_hook=hook)
     except UnicodeDecodeError as error:
@@ -65,8 +65,8 @@ def _itself(found: dict[str, Any]) -> dict[str, Any]:
 
 
 def check_values(document: Any, text: str) -> None:
-    """Check that a document, read from `text`, is not too deep, and that its texts are texts. Raises Refused."""
-    # Text with few brackets cannot be deep; most has few.
+    """Check that a document, read from `text`, is not nested too deeply and holds valid text. Raises Refused."""
+    # Text with few brackets cannot be deep, and most text has few.
     if text.count("{") + text.count("[") > DEEPEST and deeper_than(document, DEEPEST):
         raise Refused(_TOO_DEEP)
     if _ESCAPED_SURROGATE.search(text):
@@ -98,7 +98,7 @@ def read_multipart(body: bytes, content_type: str | None) -> dict[str, Part]:
 
 
 DECODER = json.JSONDecoder(parse_constant=no_constant, parse_float=finite)
-"""Reads JSON a value at a time."""
+"""Reads JSON one value at a time."""
 
 
 FILE_BYTES = 32 * MEBIBYTE
@@ -109,15 +109,15 @@ UPLOAD_BYTES = FILE_BYTES + MEBIBYTE
 
 ANY_TYPE = "application/octet-stream"
 _LONGEST_NAME = 200
-# Source: RFC 9110 section 8.3.1, without parameters but a charset.
-_TOKEN = r"[\w!#$&^.+-]{1,80}"  # noqa: S105 - of a grammar
+# Source: RFC 9110 section 8.3.1, without parameters except a charset.
+_TOKEN = r"[\w!#$&^.+-]{1,80}"  # noqa: S105 - part of a grammar
 _MEDIA_TYPE = re.compile(rf"{_TOKEN}/{_TOKEN}(; ?charset=[\w-]{{1,40}})?", re.ASCII)
-# Controls, what reorders text, and what file systems or shells take for something else.
+# Control characters, characters that reorder text, and those with a meaning for file systems or shells.
 _UNSAFE = re.compile(r'[\x00-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff"*:<>?|]')
 
 
 def uploaded_file(parts: dict[str, Part], name: str = "file") -> StoredFile:
-    """Return the file in a form's field. Raises Refused when it is missing, empty or too large."""
+    """Return the file in a form's field. Raises Refused if it is missing, empty or too large."""
     part = parts.get(name)
     if part is None:
         raise Refused(f"the form has no field {name!r}; send the file as that")
@@ -130,12 +130,12 @@ def uploaded_file(parts: dict[str, Part], name: str = "file") -> StoredFile:
 
 
 def safe_name(given: str | None) -> str:
-    """Return the last part of a file's name, without anything that could be taken for more than a name."""
+    """Return the last part of a file's name, without characters that are not safe in a name."""
     last = re.split(r"[/\\]", given or "")[-1]
     return _UNSAFE.sub("_", last).strip(" .")[:_LONGEST_NAME] or "file"
 
 
 def safe_type(given: str | None) -> str:
-    """Return a media type if it is one, else that of any bytes."""
+    """Return a media type if it is valid, otherwise `application/octet-stream`."""
     text = (given or "").strip().lower()
     return text if _MEDIA_TYPE.fullmatch(text) else ANY_TYPE

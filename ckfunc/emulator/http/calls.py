@@ -1,4 +1,4 @@
-"""What a request is, once it has been read: its path under the application, its parameters, its body."""
+"""A request as handlers receive it, and the reply that they return."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _LARGEST_PAGE = 2**31
 
 
 def whole_number(text: str) -> int | None:
-    """Return the number that decimal digits stand for; None for anything else, and for more than 64 bits by far."""
+    """Return the number written in decimal digits; None for other text, and for numbers far beyond 64 bits."""
     if not (text.isascii() and text.isdecimal()):
         return None
     digits = text.lstrip("0")
@@ -27,9 +27,9 @@ def whole_number(text: str) -> int | None:
 
 @dataclass(slots=True)
 class Call:
-    """One request. `path` is without `/v1` and `/applications/1`; `links` make addresses on the host that was called.
+    """One request. `path` is without `/v1` and `/applications/1`; `links` create addresses on the requested host.
 
-    `caller` is the id of the invocation whose handler sent the request, None for everyone else.
+    `caller` is the id of the invocation whose handler sent the request, None for other clients.
     """
 
     method: str
@@ -40,7 +40,7 @@ class Call:
     query_string: bytes = b""
     body: bytes = b""
     parameters: Mapping[str, str] = field(default_factory=dict)
-    """The path's own, decoded."""
+    """The parameters in the path, decoded."""
     caller: int | None = None
     _query: list[tuple[str, str]] | None = None
 
@@ -90,7 +90,7 @@ class Call:
         return text.lower() == "true"
 
     def json(self) -> Any:
-        """Return the body as JSON; it must be there. Raises Refused."""
+        """Return the body as JSON; a body is required. Raises Refused."""
         return bodies.read_json(self.body, self.headers.get("content-type"))
 
     def form(self) -> dict[str, str]:

@@ -23,7 +23,7 @@ _NO_PARTS = "the multipart form has no fields; is its boundary right?"
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One field of a form. `file_name` and `content_type` are as they were sent, or None."""
+    """One field of a form. `file_name` and `content_type` are as sent, or None."""
 
     name: str
     content: bytes
@@ -37,14 +37,14 @@ class Part:
 
 
 def split(body: bytes, boundary: str) -> list[Part]:
-    """Return the fields of a form, in order. Raises Refused when there are none or too many, or one is malformed."""
+    """Return the fields of a form, in order. Raises Refused if there are none or too many, or one is malformed."""
     if not boundary or len(boundary) > _LONGEST_BOUNDARY or "\n" in boundary:
         raise Refused(_NO_PARTS)
     parts: list[Part] = []
     segment: MultipartSegment | None = None
     content: list[bytes] = []
     try:
-        # A parser has its limits from the start: a part too many ends it, whatever the part holds.
+        # The parser has its limits from the start: one part too many ends it, whatever the part holds.
         parser = PushMultipartParser(
             boundary.encode("latin-1", "replace"),
             max_header_size=_MOST_HEADER_BYTES,
@@ -88,7 +88,7 @@ def _part(segment: MultipartSegment, content: bytes) -> Part:
 
 
 def _extended(disposition: str) -> str | None:
-    """Return a file name in the form of RFC 2231, which RFC 7578 forbids and some clients send all the same."""
+    """Return a file name in the form of RFC 2231, which RFC 7578 forbids and some clients still send."""
     message = Message()
     message["content-disposition"] = " ".join(disposition.split())
     return message.get_filename()

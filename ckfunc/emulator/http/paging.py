@@ -31,10 +31,10 @@ LARGEST_SIZE = 2000
 
 
 def page_request(call: Call, columns: Mapping[str, str], default: str = "id ASC") -> PageRequest:
-    """Return the page that was asked for. Raises Refused.
+    """Return the requested page of an offset list. Raises Refused.
 
     `columns` maps the names that the list can be sorted by, in camelCase, to SQL; `default` is the SQL order without
-    `sort`. A list that is sorted by something else is then sorted by id, so that pages never overlap.
+    `sort`. Other orders are completed with the id, so that pages never overlap.
     """
     number = _integer(call.first("page")) or 0
     size = page_size(call)
@@ -49,12 +49,12 @@ def page_request(call: Call, columns: Mapping[str, str], default: str = "id ASC"
 
 
 def page_size(call: Call) -> int:
-    """Return how many items the page that was asked for has."""
+    """Return the requested number of items per page."""
     return min(_integer(call.first("size")) or DEFAULT_SIZE, LARGEST_SIZE)
 
 
 def _integer(text: str | None) -> int:
-    """Return a Java int as Spring reads it, with 0 for what is negative, too large or no number."""
+    """Return a Java int as Spring reads it; 0 if it is negative, too large or not a number."""
     found = whole_number((text or "").removeprefix("+"))
     return found if found is not None and found < 2**31 else 0
 
@@ -72,9 +72,9 @@ def _terms(text: str, columns: Mapping[str, str]) -> list[str]:
 
 
 def cursor_request(call: Call) -> CursorRequest:
-    """Return the page that was asked for. Raises Refused.
+    """Return the requested page of a cursor list. Raises Refused.
 
-    Without a relation a lone `next` means the page after it, as the page block's `next` suggests.
+    Without a relation, `next` alone requests the page after it, as the page block's `next` suggests.
     """
     start, after = _position(call, "start"), _position(call, "next")
     relation = call.first("relation")
@@ -92,9 +92,9 @@ def cursor_request(call: Call) -> CursorRequest:
 def cursor_reply(
     call: Call, name: str, page: CursorPage[Any], items: list[Any], filters: tuple[tuple[str, str], ...] = ()
 ) -> Reply:
-    """Return a page of already written `items` under `_embedded.name`, its links pointing at the list that was asked.
+    """Return a page of written `items` under `_embedded.name`, with links to the requested cursor list.
 
-    `filters` are the list's own query parameters, kept in the links.
+    `filters` are the list's own query parameters, repeated in the links.
     """
     return Reply(write_cursor_page(name, page, items, call.links.href(call.path[1:]), filters))
 
@@ -109,7 +109,7 @@ _FORMATS = "key:value or a JSON object"
 
 
 def property_conditions(call: Call) -> tuple[Condition, ...]:
-    """Return what the properties of the listed must be like. Raises Refused."""
+    """Return the conditions on properties that the query sets. Raises Refused."""
     return tuple(condition for text in call.every("properties") if text for condition in _conditions(text))
 
 
@@ -144,8 +144,8 @@ def page_reply(
     request: PageRequest,
     filters: tuple[tuple[str, str], ...] = (),
 ) -> Reply:
-    """Return a page of already written `items` under `_embedded.name`, its links pointing at the list that was asked.
+    """Return a page of written `items` under `_embedded.name`, with links to the requested offset list.
 
-    `filters` are the list's own query parameters, kept in the links.
+    `filters` are the list's own query parameters, repeated in the links.
     """
     return Reply(write_page(name, page, items, call.links.href(call.path[1:]), (*filters, *request.query)))

@@ -1,6 +1,6 @@
-"""Which refusals the platform knows, and the bodies it sends with them.
+"""Error answers of the platform, with their statuses and bodies.
 
-Source: the Platform API document and the vendor's OpenAPI document; no status but 400, 401, 403 and 404 is documented.
+Source: the Platform API document and the vendor's OpenAPI document; only 400, 401, 403 and 404 are documented.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from ckfunc.base.clock import timestamp
 
 
 class HttpProblem(Exception):
-    """A refusal; `explanation` is a sentence for the developer who sent the request."""
+    """An error answer; `explanation` is a sentence for the developer who sent the request."""
 
     status = 400
     error = "ClientError"
@@ -66,12 +66,12 @@ class Denied(Unauthorized):
     text = "Access is denied"
 
     def document(self) -> dict[str, Any]:
-        """Return the body, an AuthenticationError that says why."""
+        """Return the body, an AuthenticationError with the reason."""
         return {**super().document(), "explanation": self.explanation}
 
 
 class Unstorable(HttpProblem):
-    """500: the disk does not take it, or the database is damaged; the explanation says what to do."""
+    """500: the disk is full or refuses writes, or the database is damaged; the explanation says what to do."""
 
     status = 500
     error = "StorageError"
@@ -79,7 +79,7 @@ class Unstorable(HttpProblem):
 
 
 class Broken(HttpProblem):
-    """500: a bug of the emulator."""
+    """500: a bug in the emulator."""
 
     status = 500
     error = "InternalError"

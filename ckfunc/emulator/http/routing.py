@@ -17,23 +17,23 @@ from ckfunc.wire.dialects import Dialect
 
 
 class Access(Enum):
-    """Who may call a route."""
+    """The clients that may call a route."""
 
     TOKEN = "token"  # noqa: S105 - a kind of access, not a token
-    """Whoever holds a token."""
+    """Clients with a token."""
     PUBLIC = "public"
-    """Anyone."""
+    """All clients."""
     CONTROL = "control"
-    """Anyone on this machine, but no page of another site in a browser."""
+    """All clients on this machine, except pages of other sites in a browser."""
 
 
 Handler = Callable[[Call, Any], Reply | Awaitable[Reply]]
-"""Takes the call and the emulator's Services. A handler that is no coroutine is atomic: nothing runs beside it."""
+"""Takes the call and the emulator's Services. A handler that is not a coroutine is atomic."""
 
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """One line of the route registry. `path` has `{name}` for a parameter and neither /v1 nor a trailing slash.
+    """One line of the route table. `path` has `{name}` for a parameter, and neither /v1 nor a trailing slash.
 
     The handler's name is the operation's, in snake_case.
     """
@@ -54,7 +54,7 @@ class _Node:
 
 
 class Router:
-    """Finds routes by walking the path's segments; a literal segment is preferred to a parameter."""
+    """Find routes by the path's segments; a literal segment is preferred to a parameter."""
 
     def __init__(self, routes: Iterable[Route]) -> None:
         self._root = _Node()
@@ -76,7 +76,8 @@ class Router:
     def find(self, method: str, segments: list[str]) -> tuple[Route, dict[str, str]]:
         """Return the route for a path given as its encoded segments, and the path's parameters.
 
-        Raises Missing for an unknown path, and Refused (there is no documented 405) for a method it has not.
+        Raises Missing for an unknown path, and Refused (405 is not documented) for a method that the path does not
+        support.
         """
         node = self._root
         parameters: dict[str, str] = {}
@@ -100,7 +101,7 @@ class Router:
 def segments_of(raw_path: str) -> tuple[bool, list[str]]:
     """Return whether a path begins with /v1, and its segments below that and below /applications/{id}.
 
-    Doubled and trailing slashes do not count. Raises Missing for another application's id.
+    Doubled and trailing slashes are ignored. Raises Missing for another application's id.
     """
     segments = [segment for segment in raw_path.split("/") if segment]
     versioned = bool(segments) and segments[0] == "v1"
@@ -124,7 +125,7 @@ _NEUTRAL = ("application/json", "application/hal+json", "application/vnd.hal+jso
 
 @lru_cache(maxsize=512)
 def answer_format(accept: str, versioned: bool) -> tuple[Dialect, str]:
-    """Return the spelling and media type of an answer; `versioned` tells whether the path began with /v1."""
+    """Return the spelling and media type of an answer; `versioned` is whether the path began with /v1."""
     by_path = Dialect.CAMEL if versioned else Dialect.SNAKE
     for kind in _preferred(accept):
         if kind in _SPELLING:
@@ -135,7 +136,7 @@ def answer_format(accept: str, versioned: bool) -> tuple[Dialect, str]:
 
 
 def _preferred(accept: str) -> list[str]:
-    """Return the media types of an Accept header, the most wanted first; a weight that cannot be read counts as 1."""
+    """Return the media types of an Accept header, the most preferred first; an unreadable weight counts as 1."""
     found: list[tuple[float, str]] = []
     for one in accept.split(","):
         kind, *parameters = (part.strip().lower() for part in one.split(";"))

@@ -1,1 +1,1 @@
-"""What goes on after its request was answered: imports and exports, one after another, beside the event loop."""
+"""Imports and exports that run in the background, one after another."""

@@ -26,7 +26,7 @@ _BLANKS = re.compile(r"[ \t\r\n]*")
 
 
 def entries(content: bytes, read: Callable[[Any], T]) -> Iterator[T]:
-    """Yield the entries of a JSON array, each through `read`. Raises JobFailed, naming the entry."""
+    """Yield the entries of a JSON array, each read with `read`. Raises JobFailed, naming the entry."""
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -40,12 +40,12 @@ def entries(content: bytes, read: Callable[[Any], T]) -> Iterator[T]:
 
 
 def is_array(content: bytes) -> bool:
-    """Tell whether a file looks like a JSON array, from how it begins."""
+    """Return whether a file begins like a JSON array."""
     return content.removeprefix(b"\xef\xbb\xbf").lstrip()[:1] == b"["
 
 
 def _documents(text: str) -> Iterator[tuple[Any, str]]:
-    """Yield the array's entries, each with its own text."""
+    """Yield the array's entries, each with its source text."""
     at = _after_blanks(text, 0)
     if text[at : at + 1] != "[":
         raise JobFailed("the file does not hold a JSON array")
@@ -80,7 +80,7 @@ _BATCH_ROWS = 500
 
 
 def export(attempt: Attempt, name: str, rows: Callable[[Database], Iterator[dict[str, Any]]]) -> Steps:
-    """Make a file of `rows`, a JSON array with a line for each, and finish the job with it."""
+    """Write `rows` to a file, as a JSON array with a line for each, and finish the job with it."""
     lines: list[str] = []
     for row in rows(attempt.database):
         lines.append(json.dumps(row, ensure_ascii=False))

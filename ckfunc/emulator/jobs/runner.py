@@ -1,6 +1,6 @@
-"""Jobs, done step by step in the order in which they came, on a thread and a connection of its own each.
+"""Run jobs step by step, in order, each on a thread and a connection of its own.
 
-A database in memory has one connection. There the steps are taken on the event loop, between other requests.
+A database in memory has one connection: its jobs run on the event loop, between other requests.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ from ckfunc.model.job import Job, JobType
 
 STOPPED = "the emulator stopped before this job ended"
 MOST_WAITING = 20
-"""Jobs that may wait for their turn. Each keeps its file in memory."""
+"""Jobs that may wait for their turn. Each holds its file in memory."""
 
-# A thread that never waits holds the others up: each of their system calls costs them a turn of some milliseconds.
+# A thread that never pauses delays the others: each of their system calls would wait some milliseconds.
 _PAUSE_S = 0.001
 
 _LOG = logging.getLogger("ckfunc.emulator")
@@ -36,16 +36,16 @@ _LOG = logging.getLogger("ckfunc.emulator")
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """What a job's work gets."""
+    """What the work of a job receives."""
 
     job_id: int
     database: Database
     loop: asyncio.AbstractEventLoop | None
-    """The event loop, if the work is done on a thread next to it."""
+    """The event loop, if the work runs on another thread."""
 
     @contextmanager
     def turn(self) -> Iterator[None]:
-        """Return a transaction during which the event loop stands still; keep it to some milliseconds.
+        """Run a transaction during which the event loop stands still; keep it to a few milliseconds.
 
         Otherwise the loop would meet a locked database, and SQLite sleeps for up to 100 ms between two tries.
         """
@@ -68,7 +68,7 @@ class Attempt:
             over.set()
 
     def finish(self, file: str | None = None) -> None:
-        """Say that the job is done; call it within the transaction that makes its work real."""
+        """Mark the job as finished; call it in the transaction of the job's own last changes."""
         jobs.finish(self.database, self.job_id, file)
 
 
@@ -76,7 +76,7 @@ Work = Callable[[Attempt], Steps]
 
 
 class Jobs:
-    """Does the jobs. Its methods belong to the event loop's thread; `path` is the database's file, None in memory."""
+    """Run the jobs. Its methods belong to the event loop's thread; `path` is the database's file, None in memory."""
 
     def __init__(self, database: Database, path: Path | None, on_event: Callable[[str], None]) -> None:
         self._database = database
@@ -86,10 +86,10 @@ class Jobs:
         self._working: asyncio.Task[None] | None = None
         self._stopping = threading.Event()
         self.alone = asyncio.Lock()
-        """Held by whoever adds much data: a job, or a seed."""
+        """Held while much data is added: by a job, or by a seed."""
 
     def start(self, kind: JobType, work: Work) -> Job:
-        """Store a job that will be done in its turn. Raises Refused when too many are waiting."""
+        """Store a job that will run in its turn. Raises Refused if too many are waiting."""
         if len(self._waiting) >= MOST_WAITING:
             raise Refused(f"{MOST_WAITING} jobs are waiting already; try again when some have ended")
         job = jobs.create(self._database, kind)
@@ -100,11 +100,11 @@ class Jobs:
 
     @property
     def busy(self) -> bool:
-        """Whether a job waits or is being done."""
+        """Whether a job waits or runs."""
         return self._working is not None and not self._working.done()
 
     async def close(self) -> None:
-        """Stop; jobs that are not done FAIL."""
+        """Stop; unfinished jobs FAIL."""
         self._stopping.set()
         if self._working is not None:
             await self._working
@@ -115,14 +115,14 @@ class Jobs:
             async with self.alone:
                 failure = await self._attempt(job, work)
             if failure is not None:
-                # What cannot be stored stays RUNNING until the next start.
+                # A failure that cannot be stored leaves the job RUNNING until the next start.
                 with suppress(sqlite3.DatabaseError):
                     jobs.fail(self._database, job.id, failure)
             told = "FINISHED" if failure is None else f"FAILED: {failure}"
             self._on_event(f"job {job.id} {job.type.value} {told}")
 
     async def _attempt(self, job: Job, work: Work) -> str | None:
-        """Do a job; return why it failed, or None."""
+        """Run a job; return the reason if it failed, or None."""
         try:
             jobs.begin(self._database, job.id)
             if self._path is None:
@@ -150,8 +150,8 @@ class Jobs:
                 time.sleep(_PAUSE_S)
 
     def _steps(self, attempt: Attempt, work: Work) -> Steps:
-        """Take the steps of a job; when one fails, take back what the others have written."""
-        yield from staging.take_back(attempt.database, attempt.turn)  # what could not be taken back before
+        """Take the steps of a job; if one fails, undo what the others have written."""
+        yield from staging.take_back(attempt.database, attempt.turn)  # an earlier undo that did not finish
         with closing(work(attempt)) as steps:
             try:
                 for _ in steps:
@@ -160,7 +160,7 @@ class Jobs:
             except Exception:
                 steps.close()
                 for _ in staging.take_back(attempt.database, attempt.turn):
-                    self._continue()  # the next start takes back the rest
+                    self._continue()  # the next start undoes the rest
                     yield
                 raise
 

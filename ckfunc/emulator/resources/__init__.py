@@ -1,1 +1,1 @@
-"""One module per family of operations: thin handlers and their ROUTES lines."""
+"""Operations of the API, one module per family: handlers and their ROUTES."""

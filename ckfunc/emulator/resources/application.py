@@ -38,7 +38,7 @@ _NO_STORE = {"cache-control": "no-store", "pragma": "no-cache"}
 
 
 class TokenRefused(HttpProblem):
-    """A refusal of the authorization server. Source: RFC 6749 section 5.2."""
+    """An error answer of the authorization server. Source: RFC 6749 section 5.2."""
 
     def __init__(self, status: int, error: str, explanation: str) -> None:
         super().__init__(explanation, {**_NO_STORE, **({"www-authenticate": "Basic"} if status == 401 else {})})
@@ -66,7 +66,7 @@ def create_token(call: Call, services: Services) -> Reply:
         )
     lifetime_s = services.tokens.lifetime_s
     document: dict[str, Any] = {"access_token": token, "token_type": "bearer", "expires_in": int(lifetime_s)}
-    # RFC 6749 spells these names alone, whatever the dialect of the rest.
+    # RFC 6749 defines the spelling of these names, whatever the dialect of the rest.
     return Reply(document, headers=_NO_STORE)
 
 

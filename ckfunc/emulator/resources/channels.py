@@ -21,7 +21,7 @@ _FILTERS = ("type", "members", "startTime", "endTime", "properties")
 
 
 async def list_channels(call: Call, services: Services) -> Reply:
-    """Answer with a page of the channels: of a type, with certain members or properties, created within a time."""
+    """Answer with a page of channels: of a type, with certain members or properties, created within a time."""
     request = page_request(call, channels.SORTABLE, channels.DEFAULT_ORDER)
     searching = channels.page(
         services.database,
@@ -39,7 +39,7 @@ async def list_channels(call: Call, services: Services) -> Reply:
 
 
 def create_channel(call: Call, services: Services) -> Reply:
-    """Create a channel, or answer with the equivalent one that exists. Whoever created it is a member of it."""
+    """Create a channel, or answer with the equivalent one that exists. Its creator becomes a member."""
     new = read_new_channel(call.json())
     creator = None
     if new.creator is not None:
@@ -69,7 +69,7 @@ def update_channel(call: Call, services: Services) -> Reply:
 
 
 async def delete_channel(call: Call, services: Services) -> Reply:
-    """Delete a channel with all that lies in it, and answer with the application."""
+    """Delete a channel with everything in it, and answer with the application."""
     channel = references.channel(services.database, call.id())
     await delete_in_steps(services.database, deletion.delete_channel(services.database, channel.id))
     return Reply(write_application(application.get(services.database), call.links))
@@ -85,9 +85,9 @@ def list_channel_members(call: Call, services: Services) -> Reply:
 
 
 def add_channel_member(call: Call, services: Services) -> Reply:
-    """Make a user a member of a channel, and answer with the channel; one who is a member stays it.
+    """Make a user a member of a channel, and answer with the channel; an existing member stays one.
 
-    Nobody joins a direct channel. Source: https://chatkitty.com/docs/concepts/channels.
+    Nobody can join a direct channel. Source: https://chatkitty.com/docs/concepts/channels.
     """
     channel = references.channel(services.database, call.id())
     user = references.referred_user(services.database, read_reference(call.json()), "the body")
@@ -98,7 +98,7 @@ def add_channel_member(call: Call, services: Services) -> Reply:
 
 
 def remove_channel_member(call: Call, services: Services) -> Reply:
-    """Take a user out of a channel, and answer with the channel. A direct channel is its members, and keeps them."""
+    """Remove a user from a channel, and answer with the channel. Members of a direct channel can't be removed."""
     channel = references.channel(services.database, call.id())
     user = references.user(services.database, call.id("user_id"))
     if not channels.is_member(services.database, channel.id, user.id):

@@ -1,6 +1,6 @@
 """The emulator's own controls.
 
-They do what only a platform on this machine can offer, and what only a client can do for a user: read a message, and
+They do what only a local platform can offer, and what otherwise only a client can do for a user: read a message, and
 report one. No token is needed.
 """
 
@@ -38,7 +38,7 @@ _LONGEST_LIFETIME_S = 86_400
 
 
 def health(_call: Call, services: Services) -> Reply:
-    """Answer with who this is: the database's id, the version, the process."""
+    """Answer with the database's id, the version and the process."""
     return Reply(
         {
             "id": services.database.id,
@@ -69,7 +69,7 @@ async def trigger(call: Call, services: Services) -> Reply:
 
 
 def list_invocation_details(call: Call, services: Services) -> Reply:
-    """Answer with console output and duration of the runs that `ids` names, those under way included."""
+    """Answer with the console output and duration of the runs in `ids`, including runs in progress."""
     texts = [text.strip() for part in call.every("ids") for text in part.split(",") if text.strip()]
     if any(not (text.isascii() and text.isdecimal()) or len(text) > 18 for text in texts):
         raise Refused("query parameter 'ids' is a list of whole numbers with commas between them")
@@ -81,7 +81,7 @@ def list_invocation_details(call: Call, services: Services) -> Reply:
 
 
 def enable_function(call: Call, services: Services) -> Reply:
-    """Switch a function on or off, as the platform's dashboard can."""
+    """Enable or disable a function, as the platform's dashboard can."""
     function = found(call, services)
     enabled = required(_object(call.json()), "enabled", bool)
     functions.set_enabled(services.database, function.id, enabled)
@@ -90,7 +90,7 @@ def enable_function(call: Call, services: Services) -> Reply:
 
 
 def update_token_lifetime(call: Call, services: Services) -> Reply:
-    """Set for how many seconds the tokens that are issued from now on are good; `revoke` ends all older ones."""
+    """Set the lifetime in seconds of tokens issued from now on; `revoke` ends all older tokens."""
     body = _object(call.json())
     seconds = required(body, "seconds", int)
     if not 0 <= seconds <= _LONGEST_LIFETIME_S:
@@ -112,14 +112,14 @@ def _live(detail: InvocationDetail, services: Services) -> InvocationDetail:
 
 
 def _object(document: Any) -> dict[str, Any]:
-    """Return a JSON object as it is: what it holds is an event, whose names are never respelled."""
+    """Return a JSON object unchanged: it holds an event, whose names are never respelled."""
     if not isinstance(document, dict):
         raise Refused("the body, and `data` in it, are JSON objects")
     return document
 
 
 def read_message(call: Call, services: Services) -> Reply:
-    """Let a user read a message: the receipt is stored, and its event fired; one that is there already stays alone."""
+    """Let a user read a message: store the receipt, unless there is one already, and fire its event."""
     user, message = _whose(call, services)
     added = receipts.add(services.database, message.id, user.id)
     if added is None:
@@ -148,7 +148,7 @@ _LARGEST_SEED = 64 * MEBIBYTE
 
 
 async def plant_seed(call: Call, services: Services) -> Reply:
-    """Add what a seed holds and is not there yet, and answer with how much that was."""
+    """Add what a seed holds and the database does not, and answer with the numbers of added rows."""
     seed = await asyncio.to_thread(lambda: read_seed(call.json()))
     try:
         async with services.jobs.alone:

@@ -1,4 +1,4 @@
-"""Files to download: what was uploaded, what exports have made, and the pictures that the platform draws."""
+"""Files to download: uploads, exports, and the pictures that the platform draws."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ckfunc.emulator.services import Services
 from ckfunc.emulator.store import files
 from ckfunc.emulator.store.files import StoredFile
 
-# What a browser shows and cannot run. All else is saved: a page would have this address, and so the emulator's rights.
+# A browser shows these and cannot run them. Others are saved: a page from this address has the emulator's rights.
 _SHOWN = ("image/png", "image/jpeg", "image/gif", "image/webp", "image/avif", "application/pdf", "text/plain")
 _SHOWN_KINDS = ("audio/", "video/")
 _SAFETY = {"x-content-type-options": "nosniff", "content-security-policy": "default-src 'none'; sandbox"}
@@ -27,7 +27,7 @@ _DRAWING = (
 
 
 def download_file(call: Call, services: Services) -> Reply:
-    """Answer with a stored file. Who knows its key needs no token."""
+    """Answer with a stored file. Its key is enough; no token is needed."""
     found = files.get(services.database, call.parameters["key"])
     if found is None:
         raise Missing("there is no such file")
@@ -35,7 +35,7 @@ def download_file(call: Call, services: Services) -> Reply:
 
 
 def download_picture(call: Call, services: Services) -> Reply:
-    """Answer with a display picture: the uploaded one of that key, else a drawing of the name's initials."""
+    """Answer with a display picture: the uploaded one of that key, or a drawing of the name's initials."""
     name = call.parameters["name"]
     found = files.get(services.database, name)
     return _drawing(unquote_plus(name)) if found is None else _reply(found)
@@ -59,7 +59,7 @@ def _drawing(display_name: str) -> Reply:
     initials = "".join(word[0] for word in (words[:1] + words[1:][-1:])).upper()
     hue = zlib.crc32(display_name.encode("utf-8", "replace")) / 2**32
     red, green, blue = (round(255 * part) for part in colorsys.hls_to_rgb(hue, 0.4, 0.5))
-    # XML has no control characters, whatever a name has.
+    # XML has no control characters, but a name may.
     shown = escape("".join(one for one in initials if one.isprintable()))
     text = _DRAWING.format(color=f"#{red:02x}{green:02x}{blue:02x}", initials=shown)
     headers = {**_SAFETY, "cache-control": "public, max-age=86400"}

@@ -31,7 +31,7 @@ _INVOCATION_COLUMNS = {
 
 
 def found(call: Call, services: Services) -> Function:
-    """Return the function that the path names. Raises Missing."""
+    """Return the function named in the path. Raises Missing."""
     function = functions.find(services.database, call.id())
     if function is None:
         raise Missing(f"there is no function {call.id()}")
@@ -47,7 +47,7 @@ def list_nodejs_runtime_functions(call: Call, services: Services) -> Reply:
 
 
 def create_nodejs_runtime_function(call: Call, services: Services) -> Reply:
-    """Create a function, without a version and disabled. A type can have one function only."""
+    """Create a function, disabled and without a version. A type can have only one function."""
     new = read_new_function(call.json())
     if functions.find_by_type(services.database, new.type) is not None:
         raise Refused(f"there is a function of type {new.type[:80]} already; create a version of that one")
@@ -60,7 +60,7 @@ def retrieve_function(call: Call, services: Services) -> Reply:
 
 
 def retrieve_function_current_version(call: Call, services: Services) -> Reply:
-    """Answer with the version that runs."""
+    """Answer with the current version."""
     function = found(call, services)
     version = functions.current_version(services.database, function.id)
     if version is None:
@@ -85,7 +85,7 @@ def list_function_versions(call: Call, services: Services) -> Reply:
 
 
 async def create_function_version(call: Call, services: Services) -> Reply:
-    """Create the next version and make it the current one. A script that does not parse is kept, and its runs fail."""
+    """Create the next version and make it the current one. Runs of a script with a syntax error fail."""
     function = found(call, services)
     script = required(resource(call.json(), "function version"), "handlerScript", str)
     version = functions.add_version(services.database, function.id, script)
@@ -117,7 +117,7 @@ ROUTES = (
         "POST",
         "/functions/{id}/versions",
         create_function_version,
-        body_bytes=8 * MEBIBYTE,  # a script of 1 MiB, however it is escaped
+        body_bytes=8 * MEBIBYTE,  # for a script of 1 MiB, however it is escaped
     ),
     Route("GET", "/functions/{id}/invocations", list_function_invocations),
     Route("GET", "/function-versions/{id}", retrieve_function_version),

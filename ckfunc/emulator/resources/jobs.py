@@ -1,4 +1,4 @@
-"""Jobs: the imports and exports that make them, and what became of them."""
+"""Imports and exports, and the jobs that they start."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _ACCEPTED = 202
 
 
 def import_users(call: Call, services: Services) -> Reply:
-    """Begin to create the users of a file."""
+    """Start to create the users in a file."""
     content = _array(call)
 
     def work(attempt: Attempt) -> Steps:
@@ -40,7 +40,7 @@ def import_users(call: Call, services: Services) -> Reply:
 
 
 def import_channels(call: Call, services: Services) -> Reply:
-    """Begin to create the channels of a file, with their members."""
+    """Start to create the channels in a file, with their members."""
     content = _array(call)
 
     def work(attempt: Attempt) -> Steps:
@@ -52,7 +52,7 @@ def import_channels(call: Call, services: Services) -> Reply:
 
 
 def import_channel_members(call: Call, services: Services) -> Reply:
-    """Begin to make the users of a file members of a channel."""
+    """Start to make the users in a file members of a channel."""
     channel = references.channel(services.database, call.id())
     if channel.type is ChannelType.DIRECT:
         raise Refused("users cannot be added to a direct channel; create another channel")
@@ -66,7 +66,7 @@ def import_channel_members(call: Call, services: Services) -> Reply:
 
 
 def import_messages(call: Call, services: Services) -> Reply:
-    """Begin to create the messages of a file."""
+    """Start to create the messages in a file."""
     content = _array(call)
 
     def work(attempt: Attempt) -> Steps:
@@ -78,19 +78,19 @@ def import_messages(call: Call, services: Services) -> Reply:
 
 
 def export_message_analytics(call: Call, services: Services) -> Reply:
-    """Begin to write a file about all messages."""
+    """Start to write a file about all messages."""
     work = partial(export, name="message-analytics", rows=jobs.message_analytics)
     return _begin(call, services, JobType.MESSAGE_ANALYTICS_EXPORT, work)
 
 
 def export_user_analytics(call: Call, services: Services) -> Reply:
-    """Begin to write a file about all users."""
+    """Start to write a file about all users."""
     work = partial(export, name="user-analytics", rows=jobs.user_analytics)
     return _begin(call, services, JobType.MESSAGE_ANALYTICS_EXPORT, work)
 
 
 def list_jobs(call: Call, services: Services) -> Reply:
-    """Answer with a page of the jobs: of those that have ended, unless those under way are asked for."""
+    """Answer with a page of the jobs that have ended, or of those in progress."""
     request = page_request(call, jobs.SORTABLE, "jobs.id ASC")
     running = call.flag("running") or False
     page = jobs.page(services.database, request, running=running)
@@ -105,7 +105,7 @@ def retrieve_job(call: Call, services: Services) -> Reply:
 
 
 def explain_job(call: Call, services: Services) -> Reply:
-    """Answer with a job and why it FAILED, which the platform does not tell."""
+    """Answer with a job and the reason why it FAILED, which the platform does not provide."""
     job = _job(call, services)
     return Reply({**write_job(job, call.links), "failure": jobs.failure(services.database, job.id)})
 

@@ -1,4 +1,4 @@
-"""How users belong to a channel: as members, moderators, invited, or present."""
+"""Members, moderators, invites and participants of channels."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def list_channel_moderators(call: Call, services: Services) -> Reply:
 
 
 def add_channel_moderator(call: Call, services: Services) -> Reply:
-    """Make a member of a channel its moderator, and answer with the user; one who is a moderator stays it."""
+    """Make a member of a channel its moderator, and answer with the user; an existing moderator stays one."""
     channel = _group(references.channel(services.database, call.id()), "has no moderators")
     user = references.referred_user(services.database, read_reference(call.json()), "the body")
     if not channels.is_member(services.database, channel.id, user.id):
@@ -45,7 +45,7 @@ def add_channel_moderator(call: Call, services: Services) -> Reply:
 
 
 def remove_channel_moderator(call: Call, services: Services) -> Reply:
-    """Make a moderator a plain member, and answer with the channel."""
+    """Make a moderator an ordinary member, and answer with the channel."""
     channel = references.channel(services.database, call.id())
     user = references.user(services.database, call.id("user_id"))
     if not memberships.remove_moderator(services.database, channel.id, user.id):
@@ -72,7 +72,7 @@ def list_channel_invites(call: Call, services: Services) -> Reply:
 
 
 def send_channel_invite(call: Call, services: Services) -> Reply:
-    """Invite a user to a channel; nobody is invited to a direct one."""
+    """Invite a user to a channel that is not direct."""
     channel = _group(references.channel(services.database, call.id()), "takes no new members")
     user = references.referred_user(services.database, read_new_invite(call.json()), "field 'user'")
     made = memberships.invite(services.database, channel.id, user.id)

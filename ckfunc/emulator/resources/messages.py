@@ -25,7 +25,7 @@ BODY_BYTES = UPLOAD_BYTES
 """The largest body that sends a message: a file and its form, and more than enough for the longest text."""
 
 QUERY_LIMIT = 4096
-"""How many characters a searched text may have. The platform documents no limit; SQLite has one of 50,000 bytes."""
+"""The longest text to search for, in characters. The platform documents no limit; SQLite's is 50,000 bytes."""
 
 
 async def list_messages(call: Call, services: Services) -> Reply:
@@ -39,7 +39,7 @@ async def list_channel_messages(call: Call, services: Services) -> Reply:
 
 
 def list_channel_reported_messages(call: Call, services: Services) -> Reply:
-    """Answer with a page of a channel's messages that somebody reported."""
+    """Answer with a page of a channel's reported messages."""
     channel = references.channel(services.database, call.id())
     request = page_request(call, messages.SORTABLE, messages.DEFAULT_ORDER)
     page = messages.reported_page(services.database, channel.id, request)
@@ -144,7 +144,7 @@ def list_message_read_receipts(call: Call, services: Services) -> Reply:
 
 
 def retrieve_application_message_read_receipt_summaries(call: Call, services: Services) -> Reply:
-    """Answer with a page of how many messages each member of each channel has not read."""
+    """Answer with a page of the numbers of unread messages, for each member of each channel."""
     request = page_request(call, receipts.SUMMARIES_SORTABLE, receipts.SUMMARIES_ORDER)
     page = receipts.summaries_page(services.database, request)
     items = [write_unread_summary(one, call.links) for one in page.items]

@@ -104,7 +104,7 @@ def _operation(operation: Operation, *, control: bool) -> dict[str, Any]:
         made["requestBody"] = {"required": operation.body_required, "content": content}
     known = {status: one for status, one in _ERRORS.items() if not control or status in _CONTROL_ERRORS}
     if operation.method == "HEAD":
-        # Such an answer has a status and headers alone.
+        # Such an answer has only a status and headers.
         errors: dict[str, Any] = {status: {"description": text} for status, (_, text, _) in known.items()}
     else:
         errors = {status: {"$ref": f"#/components/responses/{name}"} for status, (name, _, _) in known.items()}
@@ -134,11 +134,11 @@ _SCRIPT = re.compile(rb"<script>(.*)</script>", re.DOTALL)
 
 
 def routes(described: Sequence[Route]) -> tuple[Route, ...]:
-    """Return the routes of the description of the routes `described`."""
+    """Return the routes that describe the routes `described`."""
 
     def retrieve_openapi_document(call: Call, _services: Services) -> Reply:
-        """Answer with the OpenAPI 3.1 document, whose server is the address that was called."""
-        # Names in it are names of fields in camelCase: it is never respelled.
+        """Answer with the OpenAPI 3.1 document, whose server is the requested address."""
+        # Names in it are names of fields in camelCase, so they are never respelled.
         text = json.dumps(document(described, call.links.base), ensure_ascii=False)
         return Reply(content=text.encode(), content_type="application/json")
 
@@ -149,7 +149,7 @@ def routes(described: Sequence[Route]) -> tuple[Route, ...]:
 
 
 def retrieve_documentation(_call: Call, _services: Services) -> Reply:
-    """Answer with the page. It runs no script but its own, and talks to no address but this one."""
+    """Answer with the page. It runs no script except its own, and connects only to this address."""
     page = _PAGE.read_bytes().replace(b"\r\n", b"\n")
     found = _SCRIPT.search(page)
     digest = base64.b64encode(hashlib.sha256(found[1] if found else b"").digest()).decode()

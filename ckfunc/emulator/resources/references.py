@@ -1,4 +1,4 @@
-"""Which user, channel, message or thread a request means."""
+"""The users, channels, messages and threads that requests refer to."""
 
 from __future__ import annotations
 

@@ -31,7 +31,7 @@ def update_nodejs_runtime_dependencies(call: Call, services: Services) -> Reply:
 
 
 def update_nodejs_runtime_environment_variables(call: Call, services: Services) -> Reply:
-    """Replace the users' variables; the platform's own in the body do not count."""
+    """Replace the users' variables; the platform's own in the body are ignored."""
     wanted = runtimes.users_own_environment(read_environment(call.json()))
     for name, value in wanted.items():
         if not name or "=" in name or "\0" in name + value:
@@ -42,7 +42,7 @@ def update_nodejs_runtime_environment_variables(call: Call, services: Services) 
 
 
 async def update_nodejs_runtime_initialization_script(call: Call, services: Services) -> Reply:
-    """Replace the init script; one that does not parse is kept, and fails the runs."""
+    """Replace the init script; one with a syntax error is stored, and fails the runs."""
     script = read_script(call.json())
     runtime.set_initialization_script(services.database, script)
     await services.dispatch.initialization_script_changed(script)
@@ -70,6 +70,6 @@ ROUTES = (
         "PUT",
         "/runtimes/nodejs/initialization-script",
         update_nodejs_runtime_initialization_script,
-        body_bytes=8 * MEBIBYTE,  # a script of 1 MiB, however it is escaped
+        body_bytes=8 * MEBIBYTE,  # for a script of 1 MiB, however it is escaped
     ),
 )

@@ -1,4 +1,4 @@
-"""User sessions and chat sessions, and the controls that stand in for a client that opens and closes a channel."""
+"""User sessions and chat sessions, and controls that open and close them."""
 
 from __future__ import annotations
 
@@ -22,25 +22,25 @@ from ckfunc.wire.users import write_chat_session, write_user, write_user_session
 T = TypeVar("T")
 
 CONTROLLED = "ckfunc"
-"""The user agent of a session that was opened by a control."""
+"""The user agent of a session opened by a control."""
 
 
 def list_user_sessions(call: Call, services: Services) -> Reply:
-    """Answer with a page of the user sessions, all or those in a state."""
+    """Answer with a page of the user sessions: all, or those in a state."""
     request = page_request(call, sessions.USER_SESSIONS_SORTABLE, "user_sessions.id ASC")
     page = sessions.user_sessions_page(services.database, request, _state(call))
     return _page_reply(call, page, [write_user_session(one, call.links) for one in page.items], request)
 
 
 def list_chat_sessions(call: Call, services: Services) -> Reply:
-    """Answer with a page of the chat sessions, all or those in a state."""
+    """Answer with a page of the chat sessions: all, or those in a state."""
     request = page_request(call, sessions.CHAT_SESSIONS_SORTABLE, "chat_sessions.id ASC")
     page = sessions.chat_sessions_page(services.database, request, _state(call))
     return _page_reply(call, page, [write_chat_session(one, call.links) for one in page.items], request)
 
 
 def open_chat_session(call: Call, services: Services) -> Reply:
-    """Let a user open a channel, as a client does: the event is fired, and the user gets no notification from there.
+    """Let a user open a channel, as a client does: the event is fired, and messages there no longer notify the user.
 
     The user connects for it, unless there is an open session already.
     """
@@ -64,7 +64,7 @@ def open_chat_session(call: Call, services: Services) -> Reply:
 
 
 def close_chat_session(call: Call, services: Services) -> Reply:
-    """Let a user leave a channel; a connection that was opened by a control ends with its last channel."""
+    """Let a user leave a channel; a session opened by a control ends with its last channel."""
     database = services.database
     found = sessions.get_chat(database, call.id())
     if found is None:
@@ -90,7 +90,7 @@ def _state(call: Call) -> SessionState | None:
 
 
 def _page_reply(call: Call, page: Page[T], items: list[dict[str, object]], request: PageRequest) -> Reply:
-    # The page links of these two lists, alone among all, do not name the application.
+    # Unlike all other lists, these two have page links without the application.
     href = f"{call.links.base}/v1{call.path}"
     filters = tuple(pair for pair in call.query() if pair[0] == "state")
     return Reply(write_page("sessions", page, items, href, (*filters, *request.query)))

@@ -1,4 +1,4 @@
-"""Threads: replies to messages, and what is typed or happens in a channel without being a message."""
+"""Threads: replies to messages, and a channel's keystrokes and custom events."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _TRIGGERED = "system.triggered.event"
 
 
 def retrieve_thread(call: Call, services: Services) -> Reply:
-    """Answer with a thread; the id of a message is that of the thread of its replies."""
+    """Answer with a thread; a message and the thread of its replies share their id."""
     return Reply(write_thread(references.thread(services.database, call.id()), call.links))
 
 
@@ -42,17 +42,17 @@ def send_thread_message(call: Call, services: Services) -> Reply:
 
 
 def send_thread_keystrokes(call: Call, services: Services) -> Reply:
-    """Send keystrokes in a thread on behalf of a user. They are passed on and not kept."""
+    """Send keystrokes in a thread on behalf of a user. They are passed on and not stored."""
     return _keystrokes(call, services, references.thread(services.database, call.id()).channel_id)
 
 
 def send_channel_keystrokes(call: Call, services: Services) -> Reply:
-    """Send keystrokes in a channel on behalf of a user. They are passed on and not kept."""
+    """Send keystrokes in a channel on behalf of a user. They are passed on and not stored."""
     return _keystrokes(call, services, references.channel(services.database, call.id()).id)
 
 
 def send_channel_event(call: Call, services: Services) -> Reply:
-    """Send a custom event into a channel. It is passed on and not kept."""
+    """Send a custom event to a channel. It is passed on and not stored."""
     channel = references.channel(services.database, call.id())
     document = write_event(read_event(call.json()), call.links)
     event = {"channel": write_channel(channel, call.links), "event": document}

@@ -25,7 +25,7 @@ _UNREAD = {None: "TRUE", True: receipts.HAS_UNREAD, False: f"NOT {receipts.HAS_U
 
 
 async def list_users(call: Call, services: Services) -> Reply:
-    """Answer with a page of the users: of that name, with such properties, with or without unread messages."""
+    """Answer with a page of users: of that name, with such properties, with or without unread messages."""
     request = page_request(call, users.SORTABLE, users.DEFAULT_ORDER)
     searching = users.page(
         services.database,
@@ -41,7 +41,7 @@ async def list_users(call: Call, services: Services) -> Reply:
 
 
 def check_user_exists(call: Call, services: Services) -> Reply:
-    """Answer 200 or 404, without a body: whether there is a user of that name."""
+    """Answer 200 or 404, without a body, depending on whether a user of that name exists."""
     name = call.first("name")
     if not name:
         raise Refused("query parameter 'name' is missing")
@@ -79,14 +79,14 @@ def update_user(call: Call, services: Services) -> Reply:
 
 
 async def delete_user(call: Call, services: Services) -> Reply:
-    """Delete a user with what the user has made, and answer with the application."""
+    """Delete a user with everything that the user has made, and answer with the application."""
     user = references.user(services.database, call.id())
     await delete_in_steps(services.database, deletion.delete_user(services.database, user))
     return Reply(write_application(application.get(services.database), call.links))
 
 
 def update_user_display_picture(call: Call, services: Services) -> Reply:
-    """Show a user with another picture: an uploaded one, or one that somebody else keeps."""
+    """Replace a user's display picture, with an uploaded one or one hosted elsewhere."""
     database = services.database
     found = references.user(database, call.id())
     if call.is_multipart:
@@ -100,7 +100,7 @@ def update_user_display_picture(call: Call, services: Services) -> Reply:
 
 
 def list_user_channels(call: Call, services: Services) -> Reply:
-    """Answer with a page of the channels that a user is a member of."""
+    """Answer with a page of a user's channels."""
     user = references.user(services.database, call.id())
     request = page_request(call, channels.SORTABLE, channels.DEFAULT_ORDER)
     page = run(channels.page(services.database, request, member_id=user.id))
@@ -111,8 +111,8 @@ def list_user_channels(call: Call, services: Services) -> Reply:
 def list_user_messages(call: Call, services: Services) -> Reply:
     """Answer with a page of the messages that a user has sent; with `unread`, of those that the user has not read.
 
-    The platform documents both halves and not how they go together. A user's own messages are never unread, so the
-    filter is taken to mean the messages that the unread count counts.
+    The platform documents both filters, and not their combination. A user's own messages are never unread, so the
+    filter selects the messages that the unread count counts.
     """
     user = references.user(services.database, call.id())
     wanted = call.flag("unread")
@@ -125,7 +125,7 @@ def list_user_messages(call: Call, services: Services) -> Reply:
 
 
 def count_user_unread_messages(call: Call, services: Services) -> Reply:
-    """Answer with how many messages of a user's channels the user has not read."""
+    """Answer with the number of unread messages in a user's channels."""
     user = references.user(services.database, call.id())
     return Reply({"count": receipts.unread_count(services.database, user.id)})
 
@@ -147,14 +147,14 @@ def retrieve_user_secret(call: Call, services: Services) -> Reply:
 
 
 def set_user_secret(call: Call, services: Services) -> Reply:
-    """Keep a user's secret, any JSON value, in place of the one before it; answer with the user."""
+    """Store a user's secret, any JSON value, in place of the previous one; answer with the user."""
     user = references.user(services.database, call.id())
     users.put_secret(services.database, user.id, _secret_name(call), read_secret(call.json()))
     return Reply(write_user(user, call.links))
 
 
 def remove_user_secret(call: Call, services: Services) -> Reply:
-    """Forget a user's secret, and answer with the user."""
+    """Delete a user's secret, and answer with the user."""
     user = references.user(services.database, call.id())
     if not users.remove_secret(services.database, user.id, _secret_name(call)):
         raise Missing(f"user {user.id} has no secret {_secret_name(call)[:100]!r}")

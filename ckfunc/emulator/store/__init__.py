@@ -1,1 +1,1 @@
-"""The emulator's database: one module per family, SQL in, model out."""
+"""The emulator's database, one module per family: SQL in, model out."""

@@ -1,4 +1,4 @@
-"""The one application of an emulator, and its settings."""
+"""The emulator's one application, and its settings."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ CREATE TABLE application (
 
 
 def create_if_missing(database: Database) -> None:
-    """Give a new database its application: guests and channels made by users are allowed."""
+    """Create the application of a new database; guests and channels created by users are allowed."""
     database.execute(
         "INSERT OR IGNORE INTO application VALUES (?, ?, '{}', ?, 1, 1)",
         (APPLICATION_ID, str(uuid.uuid4()), timestamp(datetime.now(UTC))),

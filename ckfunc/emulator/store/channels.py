@@ -1,4 +1,4 @@
-"""The channels of the application, and who is a member of which."""
+"""Channels of the application, and their members."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from ckfunc.model.chat import Channel, ChannelType, NewChannel
 from ckfunc.model.page import Page
 from ckfunc.model.user import User
 
-# A direct channel is its members: `member_ids` holds their ids, sorted, and is NULL for all others.
+# A direct channel is identified by its members: `member_ids` holds their sorted ids, and is NULL for other channels.
 SCHEMA = """
 CREATE TABLE channels (
   id INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -50,7 +50,7 @@ SORTABLE = {
     "displayName": "channels.display_name",
     "createdTime": "channels.created_time",
 }
-"""What lists of channels can be sorted by, as SQL."""
+"""Columns by which lists of channels can be sorted, as SQL."""
 
 DEFAULT_ORDER = "channels.id ASC"
 
@@ -60,7 +60,7 @@ def create(
 ) -> Channel:
     """Store a channel with these members, or return the equivalent one that exists, unchanged.
 
-    Equivalent are direct channels with the same members, and others of the same type and name. A new one gets
+    Direct channels with the same members are equivalent, and others of the same type and name. A new channel gets
     `channel_id`, which must be free, or the next id.
     """
     ids = sorted({one.id for one in members})
@@ -96,7 +96,7 @@ def get(database: Database, channel_id: int) -> Channel | None:
 
 
 def by_ids(database: Database, ids: Iterable[int | None]) -> dict[int, Channel]:
-    """Return those of the channels that exist, by id; None is passed over."""
+    """Return the existing channels among `ids`, by id; None is skipped."""
     wanted = sorted({one for one in ids if one is not None})
     if not wanted:
         return {}
@@ -115,9 +115,9 @@ def page(
     member_id: int | None = None,
     properties: Sequence[Condition] = (),
 ) -> Generator[None, None, Page[Channel]]:
-    """Return a page of the channels: of a type, with all these usernames among the members, created within a time.
+    """Return a page of channels: of a type, with all these usernames among the members, created within a time.
 
-    All conditions hold for the `properties` of each; channels with such properties are searched for in small steps.
+    All conditions on `properties` must match; they are searched for in small steps.
     """
     conditions: list[str] = ["TRUE"]
     parameters: list[Any] = []
@@ -149,7 +149,7 @@ _ID_OF = "(SELECT users.id FROM users WHERE users.name = ?)"
 
 
 def update(database: Database, channel: Channel) -> None:
-    """Store what a patch can change of a channel."""
+    """Store what a patch can change in a channel."""
     database.execute(
         "UPDATE channels SET display_name = ?, properties = ? WHERE id = ?",
         (channel.display_name, json.dumps(dict(channel.properties)), channel.id),
@@ -157,13 +157,13 @@ def update(database: Database, channel: Channel) -> None:
 
 
 def add_member(database: Database, channel_id: int, user_id: int) -> None:
-    """Make a user a member of a channel; one who is stays it."""
+    """Make a user a member of a channel; an existing member stays one."""
     now = timestamp(datetime.now(UTC))
     database.execute("INSERT OR IGNORE INTO channel_members VALUES (?, ?, ?)", (channel_id, user_id, now))
 
 
 def remove_member(database: Database, channel_id: int, user_id: int) -> bool:
-    """Take a user out of a channel; tell whether the user was a member."""
+    """Remove a user from a channel; return whether the user was a member."""
     gone = database.execute(
         "DELETE FROM channel_members WHERE channel_id = ? AND user_id = ?", (channel_id, user_id)
     ).rowcount
@@ -171,13 +171,13 @@ def remove_member(database: Database, channel_id: int, user_id: int) -> bool:
 
 
 def member_ids(database: Database, channel_id: int) -> tuple[int, ...]:
-    """Return who is a member of a channel."""
+    """Return the ids of a channel's members."""
     rows = database.all("SELECT user_id FROM channel_members WHERE channel_id = ? ORDER BY user_id", channel_id)
     return tuple(row["user_id"] for row in rows)
 
 
 def is_member(database: Database, channel_id: int, user_id: int) -> bool:
-    """Tell whether a user is a member of a channel."""
+    """Return whether a user is a member of a channel."""
     sql = "SELECT 1 FROM channel_members WHERE channel_id = ? AND user_id = ?"
     return database.one(sql, channel_id, user_id) is not None
 

@@ -1,4 +1,4 @@
-"""How the emulator's SQLite file is opened, asked and changed: one connection, used by one thread."""
+"""The emulator's SQLite database: one connection, used by one thread."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ from ckfunc.emulator.store.trouble import (
 )
 
 _CHECKED_BYTES = 4 * 1024 * 1024
-"""A database up to this size is checked as a whole when it is opened, which takes some milliseconds."""
+"""A database up to this size is checked completely when it is opened, which takes a few milliseconds."""
 
 
 class Database:
-    """A connection in autocommit mode. Rows come back as `sqlite3.Row`: by name, or by position."""
+    """A connection in autocommit mode. Rows are `sqlite3.Row`: by name, or by position."""
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
@@ -37,7 +37,7 @@ class Database:
         self.path: Path | None = None
         """The file; None in memory."""
         self.id = ""
-        """A UUID made with the file: names this database wherever something is remembered about it."""
+        """A UUID created with the file: identifies this database wherever something is remembered about it."""
 
     def one(self, sql: str, *parameters: Any) -> sqlite3.Row | None:
         """Return the first row, or None."""
@@ -60,7 +60,7 @@ class Database:
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
-        """Make everything inside happen or nothing; one inside another is part of the outer one. Never await inside."""
+        """Commit everything inside, or nothing; a nested transaction is part of the outer one. Never await inside."""
         if self._in_transaction:
             yield
             return
@@ -70,18 +70,18 @@ class Database:
             yield
             self.execute("COMMIT")
         except BaseException:
-            if self._connection.in_transaction:  # SQLite ends it by itself when the disk is full
+            if self._connection.in_transaction:  # SQLite ends the transaction on its own when the disk is full
                 self.execute("ROLLBACK")
             raise
         finally:
             self._in_transaction = False
 
     def snapshot(self) -> bytes:
-        """Return everything that a database in memory holds."""
+        """Return the whole content of a database in memory."""
         return self._connection.serialize()
 
     def restore(self, snapshot: bytes) -> None:
-        """Make a database in memory hold what it, or another one, held when `snapshot` was taken."""
+        """Replace the content of a database in memory with a snapshot of it, or of another one."""
         # Not deserialized into this connection itself: that frees the schema which prepared statements (those on STRICT
         # tables) and table-valued functions (json_each) still point into, and SQLite crashes.
         if self._kept is None or self._kept[0] is not snapshot:
@@ -95,7 +95,7 @@ class Database:
         self.id = self.value("SELECT id FROM emulator")
 
     def close(self) -> None:
-        """Write everything into the file and let go of it."""
+        """Write everything to the file and close it."""
         self._forget()
         self._connection.close()
 
@@ -106,10 +106,10 @@ class Database:
 
 
 def open_database(path: Path | None, schema: Sequence[str], migrations: Sequence[str] = ()) -> Database:
-    """Open the file at `path` (None: in memory), made with `schema` if it is new. Raises UnusableDatabase.
+    """Open the file at `path` (None: in memory), created with `schema` if it is new. Raises UnusableDatabase.
 
-    `schema` is SQL, one script per family, of the newest version; each of `migrations` takes a file one version on, the
-    first one from version 1. The connection belongs to the calling thread.
+    `schema` is SQL of the newest version, one script per family; each of `migrations` brings a file to the next
+    version, the first one from version 1. The connection belongs to the calling thread.
     """
     try:
         if path is not None and not path.exists():
@@ -132,7 +132,7 @@ def open_database(path: Path | None, schema: Sequence[str], migrations: Sequence
 
 
 def copied(path: Path, schema: Sequence[str], migrations: Sequence[str] = ()) -> Database:
-    """Return a database in memory that begins with what the file holds at this moment, under an id of its own.
+    """Return a database in memory with a copy of the file's content, under an id of its own.
 
     The file may be in use, and is not changed; it need not be writable. Raises UnusableDatabase.
     """
@@ -143,8 +143,8 @@ def copied(path: Path, schema: Sequence[str], migrations: Sequence[str] = ()) ->
     except UNREADABLE as error:
         raise failure_of(path, error) from None
     if not content:
-        return open_database(None, schema, migrations)  # a file that was made a moment ago
-    # The two bytes say how the file was written to; in memory there is no write-ahead log.
+        return open_database(None, schema, migrations)  # a file created a moment ago
+    # These two bytes are the file format's read and write versions; in memory there is no write-ahead log.
     # Source: https://www.sqlite.org/c3ref/deserialize.html
     content[18:20] = b"\1\1"
     connection = sqlite3.connect(":memory:", isolation_level=None, cached_statements=512)
@@ -163,9 +163,9 @@ def copied(path: Path, schema: Sequence[str], migrations: Sequence[str] = ()) ->
 
 
 def _content(path: Path) -> bytearray:
-    """Return what a database holds at this moment. Raises sqlite3.DatabaseError and OSError."""
+    """Return the content of a database. Raises sqlite3.DatabaseError and OSError."""
     try:
-        # Not read-only: that would leave files beside a database that nobody else has open.
+        # Not read-only: that would leave files next to a database that nobody else has open.
         return _read(f"{path.absolute().as_uri()}?mode=rw")
     except sqlite3.OperationalError as error:
         trouble = trouble_with(path, error)
@@ -177,7 +177,7 @@ def _content(path: Path) -> bytearray:
 
 @contextmanager
 def set_aside(path: Path) -> Iterator[Path]:
-    """Yield a copy of a database that cannot be written, whose log cannot be read where it is. Raises OSError."""
+    """Yield a copy of a database that cannot be written, whose log cannot be read in place. Raises OSError."""
     with tempfile.TemporaryDirectory(prefix="ckfunc-") as directory:
         copy = Path(directory) / path.name
         for end in ("", "-wal"):
@@ -197,7 +197,7 @@ def _read(address: str) -> bytearray:
 
 
 def connect(path: Path) -> Database:
-    """Return another connection to a database that is open already; it belongs to the calling thread."""
+    """Return another connection to a database that is already open; it belongs to the calling thread."""
     connection = sqlite3.connect(path, isolation_level=None)
     connection.row_factory = sqlite3.Row
     _set_up(connection)
@@ -216,9 +216,9 @@ _PRAGMAS = (
 
 
 def _set_up(connection: sqlite3.Connection) -> None:
-    # NORMAL in WAL mode loses nothing when the process dies, however it dies; only a power cut can undo writes.
-    # An import writes for up to some seconds; nobody else can meanwhile.
-    # Deleted space can be given back in small steps (see `steps`); this holds for a file that is being made.
+    # NORMAL in WAL mode loses nothing if the process dies, however it dies; only a power failure can undo writes.
+    # An import writes for up to a few seconds, in which nobody else can.
+    # Deleted space can be returned in small steps (see `steps`); this applies to files created with it.
     for pragma in _PRAGMAS:
         connection.execute(f"PRAGMA {pragma}")
     connection.create_function(matching.FUNCTION, 2, matching.properties_match, deterministic=True)
@@ -254,7 +254,7 @@ def _prepared(
 
 
 def _check(database: Database, path: Path) -> None:
-    """Look for damage, where that is quick. Raises DamagedDatabase."""
+    """Check for damage, where that is quick. Raises DamagedDatabase."""
     pages, size = database.value("PRAGMA page_count"), database.value("PRAGMA page_size")
     if pages * size <= _CHECKED_BYTES:
         told = database.value("PRAGMA quick_check(1)")
@@ -271,7 +271,7 @@ def _create(database: Database, schema: Sequence[str], version: int) -> None:
 
 
 def _migrate(database: Database, scripts: Sequence[str], version: int) -> None:
-    """Take an older file to `version`, all the way or not at all."""
+    """Migrate an older file to `version`, completely or not at all."""
     with database.transaction():
         _run(database, scripts)
         database.execute(f"PRAGMA user_version = {version}")
@@ -279,5 +279,5 @@ def _migrate(database: Database, scripts: Sequence[str], version: int) -> None:
 
 def _run(database: Database, scripts: Sequence[str]) -> None:
     for script in scripts:
-        for statement in script.split(";"):  # no trigger or text of ours holds a semicolon
+        for statement in script.split(";"):  # our SQL has no semicolon in a trigger or text
             database.execute(statement)

@@ -1,6 +1,6 @@
-"""The files that the application keeps: what was uploaded, and what exports have made.
+"""Uploaded files, and files written by exports.
 
-They lie in the database itself: a file and what refers to it are stored, copied and restored together.
+They are part of the database: a file and the rows that refer to it are stored, copied and restored together.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from ckfunc.base.clock import timestamp
 from ckfunc.emulator.store.database import Database
 
 FILE_URL = "/v1/files/"
-"""Where hosted files are served, before their key."""
+"""The path of hosted files, before their key."""
 
 SCHEMA = """
 CREATE TABLE files (
@@ -28,7 +28,7 @@ CREATE TABLE files (
 
 @dataclass(frozen=True, slots=True)
 class StoredFile:
-    """A file. `name` is what it was called where it came from, without directories."""
+    """A file. `name` is its original name, without directories."""
 
     name: str
     content_type: str
@@ -36,7 +36,7 @@ class StoredFile:
 
 
 def add(database: Database, file: StoredFile) -> str:
-    """Store a file and return its key: random, so that whoever knows it was told."""
+    """Store a file and return its key, which is random, so that it cannot be guessed."""
     key = secrets.token_urlsafe(24)
     now = timestamp(datetime.now(UTC))
     database.execute("INSERT INTO files VALUES (?, ?, ?, ?, ?)", (key, file.name, file.content_type, now, file.content))
@@ -50,5 +50,5 @@ def get(database: Database, key: str) -> StoredFile | None:
 
 
 def remove(database: Database, key: str) -> None:
-    """Forget a file, if it is there."""
+    """Delete a file, if it exists."""
     database.execute("DELETE FROM files WHERE key = ?", (key,))

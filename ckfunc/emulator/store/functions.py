@@ -33,7 +33,7 @@ _VERSION = "id, version_number, handler_script"
 
 
 def create(database: Database, new: NewFunction) -> Function:
-    """Add a function, at version 0 and disabled. Its type must not be taken (see `find_by_type`)."""
+    """Add a function, disabled and at version 0. Its type must not be taken (see `find_by_type`)."""
     made = database.insert(
         "INSERT INTO functions (type, name, description, enabled, current_version_number, initialize_asynchronously)"
         " VALUES (?, ?, ?, 0, 0, ?)",
@@ -63,7 +63,7 @@ def page(database: Database, request: PageRequest) -> Page[Function]:
 
 
 def set_enabled(database: Database, function_id: int, enabled: bool) -> None:
-    """Switch a function on or off."""
+    """Enable or disable a function."""
     database.execute("UPDATE functions SET enabled = ? WHERE id = ?", (enabled, function_id))
 
 
@@ -92,7 +92,7 @@ def find_version(database: Database, version_id: int) -> FunctionVersion | None:
 
 
 def current_version(database: Database, function_id: int) -> FunctionVersion | None:
-    """Return a function's current version, or None when it has none yet."""
+    """Return a function's current version, or None if it has none yet."""
     row = database.one(
         "SELECT v.id, v.version_number, v.handler_script FROM functions f JOIN function_versions v"
         " ON v.function_id = f.id AND v.version_number = f.current_version_number WHERE f.id = ?",
@@ -102,13 +102,13 @@ def current_version(database: Database, function_id: int) -> FunctionVersion | N
 
 
 def version_by_number(database: Database, function_id: int, number: int) -> FunctionVersion:
-    """Return a version that exists."""
+    """Return an existing version."""
     row = database.one(
         f"SELECT {_VERSION} FROM function_versions WHERE function_id = ? AND version_number = ?",  # noqa: S608 - a constant
         function_id,
         number,
     )
-    assert row is not None  # noqa: S101 - the caller knows the number from the function itself
+    assert row is not None  # noqa: S101 - the caller has the number from the function itself
     return _version(row)
 
 

@@ -37,7 +37,7 @@ from ckfunc.model.user import Presence, UserType
 
 
 def add_users(database: Database, entries: Iterable[UserImport], job_id: int, turn: Turn) -> Steps:
-    """Create users. A name that is taken fails the import: nobody's data is written over."""
+    """Create users. A taken name fails the import, so that no user is overwritten."""
 
     def check(batch: Batch) -> None:
         refuse(database, _REPEATED_NAME, batch, "the name {} is there twice")
@@ -66,7 +66,7 @@ def add_users(database: Database, entries: Iterable[UserImport], job_id: int, tu
 
 
 def add_channels(database: Database, entries: Iterable[ChannelImport], job_id: int, turn: Turn) -> Steps:
-    """Create channels with their members. An equivalent one that exists, or is earlier in the file, stays as it is."""
+    """Create channels with their members. An equivalent channel, stored or earlier in the file, is not changed."""
     columns = (
         "type TEXT",
         "name TEXT",
@@ -103,7 +103,7 @@ def _channel_row(one: ChannelImport) -> tuple[str | None, ...]:
 
 
 def _gather_members(database: Database, batch: Batch) -> None:
-    """Find out whom the usernames mean and which direct channels are which."""
+    """Find the users of the usernames, and the keys of direct channels."""
     named = "FROM staged, json_each(staged.members) AS named"
     unknown = (
         f"SELECT position, named.value {named} WHERE position BETWEEN ? AND ?"  # noqa: S608 - above
@@ -151,7 +151,7 @@ def _insert_channels(database: Database, batch: Batch) -> list[int]:
 
 
 def add_members(database: Database, channel_id: int, entries: Iterable[MemberImport], job_id: int, turn: Turn) -> Steps:
-    """Make users members of a channel; one who is stays it."""
+    """Make users members of a channel; an existing member stays one."""
 
     def insert(batch: Batch) -> list[int]:
         refuse(database, _UNKNOWN_USER, batch, "there is no user {}")
@@ -189,7 +189,7 @@ def add_messages(database: Database, entries: Iterable[MessageImport], job_id: i
 
     def insert(batch: Batch) -> list[int]:
         check(batch)
-        base = _last_id(database, "messages", "threads")  # which share their ids
+        base = _last_id(database, "messages", "threads")  # both tables share one sequence of ids
         database.execute(
             "INSERT INTO messages"
             " (id, channel_id, user_id, type, body, group_tag, nested_level, properties, created_time)"
@@ -212,7 +212,7 @@ def add_messages(database: Database, entries: Iterable[MessageImport], job_id: i
 
 
 def _looked_at(found: Iterable[Batch], look: Callable[[Batch], None]) -> Generator[None, None, list[Batch]]:
-    """Call `look` with each staged batch, a step for each, and return all of them."""
+    """Call `look` with each staged batch, one per step, and return all batches."""
     batches = []
     for batch in found:
         look(batch)

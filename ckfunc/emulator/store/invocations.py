@@ -1,4 +1,4 @@
-"""Runs of functions: what the platform lists of them, and beside it what only our own tools are told."""
+"""Runs of functions: the platform's list, and details for our own tools."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ CALLS_ADDED = """
 ALTER TABLE invocation_details ADD COLUMN calls TEXT NOT NULL DEFAULT '[]';
 ALTER TABLE invocation_details ADD COLUMN calls_omitted INTEGER NOT NULL DEFAULT 0
 """
-"""Takes a database of the first format to the second."""
+"""Migrates a database from version 1 to 2."""
 
 _COLUMNS = "id, version_number, status, args, result, created_time"
 
@@ -65,7 +65,7 @@ def begin(database: Database, function_id: int, version_number: int, args: Mappi
 def end(
     database: Database, invocation_id: int, outcome: Outcome, calls: Sequence[ApiCall] = (), calls_omitted: int = 0
 ) -> None:
-    """Note what a run came to, and what it asked of the platform."""
+    """Store the result of a run, and its API requests."""
     console = json.dumps([[line.level, line.text] for line in outcome.console]) if outcome.console else "[]"
     with database.transaction():
         database.execute(
@@ -79,7 +79,7 @@ def end(
 
 
 def set_calls(database: Database, invocation_id: int, calls: Sequence[ApiCall], calls_omitted: int) -> None:
-    """Note what a run that has ended asked of the platform, what came after its end included."""
+    """Store the API requests of a run that has ended, including later ones."""
     database.execute(
         "UPDATE invocation_details SET calls = ?, calls_omitted = ? WHERE invocation_id = ?",
         (_calls_text(calls), calls_omitted, invocation_id),
@@ -87,13 +87,13 @@ def set_calls(database: Database, invocation_id: int, calls: Sequence[ApiCall], 
 
 
 def asked_nothing(database: Database, invocation_id: int) -> bool:
-    """Tell whether a run has ended without having asked anything of the platform."""
+    """Return whether a run has ended without API requests."""
     row = database.one("SELECT calls = '[]' FROM invocation_details WHERE invocation_id = ?", invocation_id)
     return row is not None and bool(row[0])
 
 
 def end_abandoned(database: Database, reason: HandlerError) -> int:
-    """Fail every run that an earlier process left RUNNING; return how many there were."""
+    """Fail every run that an earlier process left RUNNING; return their number."""
     outcome = Outcome(None, reason)
     with database.transaction():
         database.execute(
@@ -119,7 +119,7 @@ def page(database: Database, function_id: int, request: PageRequest) -> Page[Inv
         (function_id,),
         request=request,
         read=_invocation,
-        # Only the oldest runs are deleted: the first and the last ordinal tell their number without walking an index.
+        # Only the oldest runs are deleted: the first and last ordinal give the count without walking an index.
         total=database.value(_COUNT, function_id, function_id),
     )
 
@@ -131,7 +131,7 @@ _COUNT = (
 
 
 def prune(database: Database, keep: int, most: int = 250) -> bool:
-    """Forget at most `most` of the runs that are older than the last `keep`; tell whether there may be more."""
+    """Delete at most `most` of the runs that are older than the last `keep`; return whether there may be more."""
     with database.transaction():
         old = database.all(
             "SELECT id FROM invocations WHERE id <= (SELECT max(id) FROM invocations) - ? AND status <> 'RUNNING'"
@@ -150,7 +150,7 @@ def prune(database: Database, keep: int, most: int = 250) -> bool:
 
 
 def details(database: Database, ids: list[int]) -> list[InvocationDetail]:
-    """Return what is kept of those runs that exist, in the order of their ids; one that runs has no duration."""
+    """Return the details of the existing runs among `ids`, sorted by id; a run in progress has no duration."""
     rows = database.all(
         "SELECT id, console, duration_ms, calls, calls_omitted"
         " FROM invocations LEFT JOIN invocation_details ON invocation_id = id"

@@ -16,7 +16,7 @@ from ckfunc.emulator.store.paging import PageRequest, select_page
 from ckfunc.model.job import Job, JobState, JobType
 from ckfunc.model.page import Page
 
-# `failure` says why a job FAILED: the platform has no field for it, so only the emulator's controls show it.
+# `failure` is the reason why a job FAILED: the platform has no field for it, so only the emulator's controls show it.
 SCHEMA = """
 CREATE TABLE jobs (
   id INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -37,15 +37,15 @@ SORTABLE = {
     "createdTime": "jobs.created_time",
     "endedTime": "jobs.ended_time",
 }
-"""What the list of jobs can be sorted by, as SQL."""
+"""Columns by which the list of jobs can be sorted, as SQL."""
 
 
 class JobFailed(Exception):
-    """A job cannot be done; the sentence says why, to whoever sent its file."""
+    """A job cannot be done; the sentence explains why, to the sender of its file."""
 
 
 def create(database: Database, kind: JobType) -> Job:
-    """Store a job that waits for its turn."""
+    """Store a pending job."""
     now = timestamp(datetime.now(UTC))
     sql = "INSERT INTO jobs (type, state, created_time) VALUES (?, ?, ?)"
     made = database.insert(sql, kind.value, JobState.PENDING.value, now)
@@ -53,12 +53,12 @@ def create(database: Database, kind: JobType) -> Job:
 
 
 def begin(database: Database, job_id: int) -> None:
-    """Store that a job's turn has come."""
+    """Store that a job runs."""
     database.execute("UPDATE jobs SET state = ? WHERE id = ?", (JobState.RUNNING.value, job_id))
 
 
 def finish(database: Database, job_id: int, file: str | None = None) -> None:
-    """Store that a job is done; do it within the transaction of what it did, so that either both are true or none."""
+    """Store that a job has finished; call it in the transaction of its work, so that both are stored or neither."""
     database.execute(
         "UPDATE jobs SET state = ?, file = ?, ended_time = ? WHERE id = ?",
         (JobState.FINISHED.value, file, timestamp(datetime.now(UTC)), job_id),
@@ -66,7 +66,7 @@ def finish(database: Database, job_id: int, file: str | None = None) -> None:
 
 
 def fail(database: Database, job_id: int, why: str) -> None:
-    """Store that a job could not be done."""
+    """Store that a job failed."""
     database.execute(
         "UPDATE jobs SET state = ?, failure = ?, ended_time = ? WHERE id = ?",
         (JobState.FAILED.value, why, timestamp(datetime.now(UTC)), job_id),
@@ -74,7 +74,7 @@ def fail(database: Database, job_id: int, why: str) -> None:
 
 
 def fail_abandoned(database: Database, why: str) -> None:
-    """Store that the jobs which the end of an emulator cut off could not be done."""
+    """Fail the jobs that the end of an emulator interrupted."""
     for row in database.all("SELECT id FROM jobs WHERE ended_time IS NULL"):
         fail(database, row["id"], why)
 
@@ -86,7 +86,7 @@ def get(database: Database, job_id: int) -> Job | None:
 
 
 def failure(database: Database, job_id: int) -> str | None:
-    """Return why a job FAILED, or None when it did not. The job must exist."""
+    """Return why an existing job FAILED, or None if it did not."""
     found: str | None = database.value("SELECT failure FROM jobs WHERE id = ?", job_id)
     return found
 
@@ -109,7 +109,7 @@ def _read(row: sqlite3.Row) -> Job:
 
 
 def message_analytics(database: Database) -> Iterator[dict[str, Any]]:
-    """Yield what is known of each message, but for what it says; oldest first."""
+    """Yield the facts about each message, without its text; oldest first."""
     yield from _rows(
         database,
         "SELECT messages.id, messages.type, messages.channel_id AS channelId, channels.name AS channelName,"
@@ -122,7 +122,7 @@ def message_analytics(database: Database) -> Iterator[dict[str, Any]]:
 
 
 def user_analytics(database: Database) -> Iterator[dict[str, Any]]:
-    """Yield what is known of what each user does; oldest first."""
+    """Yield the facts about each user's activity; oldest first."""
     yield from _rows(
         database,
         "SELECT users.id, users.name, users.display_name AS displayName, users.created_time AS createdTime,"

@@ -1,4 +1,4 @@
-"""Whether a resource's custom properties are as a filter wants them."""
+"""Filters on custom properties, as an SQL function."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from typing import Any
 from ckfunc.base.documents import matches
 
 FUNCTION = "properties_match"
-"""The name of the SQL function that every connection has: (properties, conditions), both JSON, to 1 or 0."""
+"""The name of the SQL function on every connection: (properties, conditions), both JSON, to 1 or 0."""
 
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """The property `name` is one of `values`; objects may have more fields than the wanted ones."""
+    """The property `name` has one of `values`; objects may have more fields than the given ones."""
 
     name: str
     values: tuple[Any, ...]
@@ -28,10 +28,10 @@ def written(conditions: Sequence[Condition]) -> str:
 
 
 def properties_match(properties: str, conditions: str) -> bool:
-    """Tell whether all of the conditions hold; the SQL function."""
+    """Return whether all conditions match; the SQL function."""
     try:
         have = json.loads(properties)
-    except ValueError:  # a damaged row: whoever reads it is told
+    except ValueError:  # a damaged row: reading it reports the damage
         return True
     return all(
         one["name"] in have and any(matches(value, have[one["name"]], subset=True) for value in one["values"])

@@ -13,7 +13,7 @@ from ckfunc.model.chat import Invite, Membership
 from ckfunc.model.page import Page
 from ckfunc.model.user import User
 
-# A moderator is a member; one who is no longer a member no longer moderates.
+# A moderator is a member; a moderator who leaves the channel no longer moderates it.
 SCHEMA = """
 CREATE TABLE channel_moderators (
   channel_id INTEGER NOT NULL,
@@ -51,13 +51,13 @@ def moderators_page(database: Database, channel_id: int, request: PageRequest) -
 
 
 def add_moderator(database: Database, channel_id: int, user_id: int) -> None:
-    """Make a member of a channel its moderator; one who is stays it."""
+    """Make a member of a channel its moderator; an existing moderator stays one."""
     now = timestamp(datetime.now(UTC))
     database.execute("INSERT OR IGNORE INTO channel_moderators VALUES (?, ?, ?)", (channel_id, user_id, now))
 
 
 def remove_moderator(database: Database, channel_id: int, user_id: int) -> bool:
-    """Make a moderator a plain member; tell whether the user was a moderator."""
+    """Make a moderator an ordinary member; return whether the user was a moderator."""
     sql = "DELETE FROM channel_moderators WHERE channel_id = ? AND user_id = ?"
     return database.execute(sql, (channel_id, user_id)).rowcount > 0
 
@@ -69,7 +69,7 @@ def invites_page(database: Database, channel_id: int, request: PageRequest) -> P
 
 
 def invite(database: Database, channel_id: int, user_id: int) -> Invite:
-    """Store that a user is invited to a channel; to be invited again renews the invite."""
+    """Store an invite of a user to a channel; another invite replaces the previous one."""
     now = timestamp(datetime.now(UTC))
     with database.transaction():
         database.execute("DELETE FROM channel_invites WHERE channel_id = ? AND user_id = ?", (channel_id, user_id))

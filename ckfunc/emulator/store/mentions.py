@@ -1,4 +1,4 @@
-"""Whom and what a text mentions: found when it is stored, and shown as the mentioned are when it is read."""
+"""Mentions in texts: found when stored, resolved when read."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from ckfunc.model.user import User
 from ckfunc.wire.messages import mention_tags
 
 MOST = 100
-"""How many mentions of one text count. The platform documents no limit; this one is ours."""
+"""The most mentions of one text that count. The platform documents no limit; this one is ours."""
 
 
 def found_in(database: Database, text: str | None) -> str | None:
-    """Return which users and channels a text mentions, as it is stored; None when nobody is.
+    """Return the users and channels that a text mentions, as stored; None if there are none.
 
-    What names nobody is plain text. A channel's name means the public one first.
+    A name that does not exist is plain text. For a channel's name, the public channel comes first.
     """
     found = []
     for kind, name, tag, start, end in mention_tags(text or "")[: 10 * MOST]:
@@ -40,7 +40,7 @@ _BY_NAME = {
 
 
 def resolved(database: Database, stored: Mapping[int, str]) -> dict[int, tuple[Mention, ...]]:
-    """Return the mentions of several texts, by the same keys; who was deleted since is no longer mentioned."""
+    """Return the mentions of several texts, by the same keys, without those deleted since."""
     if not stored:
         return {}
     found = {key: json.loads(text) for key, text in stored.items()}

@@ -1,4 +1,4 @@
-"""The messages of all channels."""
+"""Messages of all channels."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from ckfunc.model.page import CursorPage, Page
 from ckfunc.model.user import User
 from ckfunc.wire.messages import read_file, write_file
 
-# Messages and threads share one sequence of ids: the thread of the replies to a message has the message's own.
+# Messages and threads share one sequence of ids: a message and the thread of its replies have the same id.
 SCHEMA = """
 CREATE TABLE messages (
   id INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -53,7 +53,7 @@ CREATE INDEX message_reports_of_user ON message_reports (user_id)
 """
 
 SORTABLE = {"id": "messages.id", "type": "messages.type", "createdTime": "messages.created_time"}
-"""What lists of messages that are no cursor lists can be sorted by, as SQL."""
+"""Columns by which offset lists of messages can be sorted, as SQL."""
 
 DEFAULT_ORDER = "messages.id DESC"
 
@@ -110,7 +110,7 @@ def get(database: Database, message_id: int) -> Message | None:
 
 
 def by_ids(database: Database, ids: Iterable[int | None]) -> dict[int, Message]:
-    """Return those of the messages that exist, by id; None is passed over."""
+    """Return the existing messages among `ids`, by id; None is skipped."""
     wanted = sorted({one for one in ids if one is not None})
     if not wanted:
         return {}
@@ -129,7 +129,7 @@ def latest_ids(database: Database, channel_ids: Iterable[int]) -> dict[int, int]
 
 
 def count_in_channel(database: Database, channel_id: int) -> int:
-    """Return how many messages a channel holds."""
+    """Return the number of messages in a channel."""
     found: int = database.value("SELECT count(*) FROM messages WHERE channel_id = ?", channel_id)
     return found
 
@@ -143,7 +143,7 @@ def page(
     username: str | None = None,
     query: str | None = None,
 ) -> Generator[None, None, CursorPage[Message]]:
-    """Return a page of the messages, newest first: of a channel, a thread, a sender, holding a text (in any case).
+    """Return a page of messages, newest first: of a channel, a thread, a sender, containing a text (in any case).
 
     A text is searched for in small steps.
     """
@@ -178,7 +178,7 @@ def page(
 
 
 def reported_page(database: Database, channel_id: int, request: PageRequest) -> Page[Message]:
-    """Return a page of those of a channel's messages that were reported."""
+    """Return a page of a channel's reported messages."""
     source = "messages WHERE channel_id = ? AND id IN (SELECT message_id FROM message_reports)"
     found = select_page(database, "messages.id", source, (channel_id,), request=request, read=lambda row: row["id"])
     by_id = by_ids(database, found.items)
@@ -186,13 +186,13 @@ def reported_page(database: Database, channel_id: int, request: PageRequest) -> 
 
 
 def report(database: Database, message_id: int, user_id: int) -> None:
-    """Keep that a user reported a message; once is enough."""
+    """Store that a user reported a message; repeated reports count once."""
     now = timestamp(datetime.now(UTC))
     database.execute("INSERT OR IGNORE INTO message_reports VALUES (?, ?, ?)", (message_id, user_id, now))
 
 
 def update(database: Database, message: Message) -> Message:
-    """Store what a patch can change of a message, and return it as it is then: a new text may mention others."""
+    """Store what a patch can change in a message, and return the result: a new text may mention others."""
     edited = None if message.last_edited_time is None else timestamp(message.last_edited_time)
     found = mentions.found_in(database, message.body)
     database.execute(

@@ -1,4 +1,4 @@
-"""The notifications of all users."""
+"""Notifications of all users."""
 
 from __future__ import annotations
 
@@ -37,14 +37,14 @@ CREATE INDEX notifications_of_mentioned_channel ON notifications (mentioned_chan
 """
 
 BODY_CHARACTERS = 1024
-"""How much of a message a notification repeats; the whole of it is in its data."""
+"""How many characters of a message a notification repeats; its data has the whole message."""
 
 
 def create_for_message(database: Database, channel: Channel, message: Message) -> tuple[tuple[User, Notification], ...]:
-    """Store a notification for everybody whom a new message concerns, and return them with whom they are for.
+    """Store a notification for each user whom a new message concerns; return them with their recipients.
 
-    Each gets one, for the closest reason: to be mentioned, to be answered, to be a member of a channel that is
-    mentioned, or to be a member of this one. Nobody gets one who has a chat session open in the channel.
+    Each user gets one, for the closest reason: being mentioned, being replied to, being a member of a mentioned
+    channel, or being a member of this channel. Users with an open chat session in the channel get none.
     """
     reasons = _reasons(database, channel, message)
     present = sessions.present(database, channel.id)
@@ -55,7 +55,7 @@ def create_for_message(database: Database, channel: Channel, message: Message) -
 
 
 def _reasons(database: Database, channel: Channel, message: Message) -> dict[int, NotificationData]:
-    """Return why each of the users is to be notified; what comes later is closer to them."""
+    """Return the reason to notify each user; closer reasons replace others."""
     members = channels.member_ids(database, channel.id)
     sender = message.user
     if sender is None:
@@ -63,7 +63,7 @@ def _reasons(database: Database, channel: Channel, message: Message) -> dict[int
     reasons = dict.fromkeys(members, NotificationData(NotificationType.USER_SENT_MESSAGE, message))
 
     def notify(user_id: int, data: NotificationData) -> None:
-        # Whoever cannot see the channel is not told of it.
+        # Users who cannot see the channel are not notified.
         if user_id in reasons or channel.type is ChannelType.PUBLIC:
             reasons[user_id] = data
 

@@ -1,4 +1,4 @@
-"""Select one page of a list: by offset, or by cursor.
+"""Pages of lists, selected by offset or by cursor.
 
 A list that grows at its head is paged by id, so that a page costs the same wherever it lies.
 """
@@ -24,9 +24,9 @@ _SEARCH_STEP_ROWS = 10_000
 
 @dataclass(frozen=True, slots=True)
 class PageRequest:
-    """Which page: `number` counts from 0; `order_by` is SQL made from a table of known columns, never from a request.
+    """The requested page: `number` counts from 0; `order_by` is SQL from known columns, never from a request.
 
-    `query` is the sort as it was asked for, for the page's own links.
+    `query` is the requested sort, for the page's own links.
     """
 
     number: int
@@ -45,9 +45,9 @@ def select_page(
     read: Callable[[sqlite3.Row], T],
     total: int | None = None,
 ) -> Page[T]:
-    """Return a page of `SELECT columns FROM source`, each row with `read`; `source` is everything after FROM.
+    """Return a page of `SELECT columns FROM source`, each row read with `read`; `source` is everything after FROM.
 
-    `total` is how many rows there are, for a table too long to be counted.
+    `total` is the number of rows, for tables too long to be counted.
     """
     if total is None:
         total = database.value(f"SELECT count(*) FROM {source}", *parameters)  # noqa: S608 - SQL of our own modules
@@ -63,7 +63,7 @@ def select_page(
 def matching_ids(
     database: Database, table: str, source: str, parameters: Sequence[Any], conditions: Sequence[Condition]
 ) -> Generator[None, None, list[int]]:
-    """Return the ids of those rows of `table` in `source` for which all of the conditions hold, found in small steps.
+    """Return the ids of the rows of `table` in `source` for which all conditions match, found in small steps.
 
     `source` is SQL after FROM, with a WHERE.
     """
@@ -81,7 +81,7 @@ def matching_ids(
 
 @dataclass(frozen=True, slots=True)
 class CursorRequest:
-    """Which page of a cursor list, and how many rows at most."""
+    """The requested page of a cursor list, and its largest number of rows."""
 
     cursor: Cursor
     size: int
@@ -96,7 +96,7 @@ def select_cursor_page(
     request: CursorRequest,
     read: Callable[[Sequence[sqlite3.Row]], tuple[T, ...]],
 ) -> CursorPage[T]:
-    """Return a page of `SELECT columns FROM source`, highest `id` first, all of its rows read at once with `read`.
+    """Return a page of `SELECT columns FROM source`, highest `id` first, all rows read at once with `read`.
 
     `source` is everything after FROM, ends in a WHERE condition, and has an index that ends in `id`.
     """
@@ -111,7 +111,7 @@ def select_cursor_page(
     rows = rows[: request.size]
     if order == "ASC":
         rows.reverse()
-        # What lies before a page was reached from that page: there is something after it.
+        # A previous page was reached from a later one, so there is a next page.
         more = True
     ids = [row["id"] for row in rows]
     return CursorPage(
@@ -166,7 +166,7 @@ def search_cursor_page(
 
 
 def window(cursor: Cursor) -> tuple[str, tuple[int, ...], str]:
-    """Return which ids a page may hold, as SQL with its parameters, and the order in which to look for them."""
+    """Return the ids that a page may hold, as SQL with its parameters, and the order in which to search."""
     if cursor.relation is Relation.NEXT and cursor.next is not None:
         return " AND id < ?", (cursor.next,), "DESC"
     if cursor.relation is Relation.PREVIOUS and cursor.start is not None:

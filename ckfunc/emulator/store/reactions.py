@@ -1,4 +1,4 @@
-"""How users reacted to messages."""
+"""Reactions of users to messages."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ CREATE INDEX reactions_of_user ON reactions (user_id)
 
 
 def add(database: Database, message_id: int, user_id: int, emoji: Emoji) -> bool:
-    """Store a reaction; tell whether it is new."""
+    """Store a reaction; return whether it is new."""
     added = database.execute(
         "INSERT OR IGNORE INTO reactions VALUES (?, ?, ?, ?, ?)",
         (message_id, emoji.character, user_id, json.dumps(write_emoji(emoji)), timestamp(datetime.now(UTC))),
@@ -35,13 +35,13 @@ def add(database: Database, message_id: int, user_id: int, emoji: Emoji) -> bool
 
 
 def remove(database: Database, message_id: int, user_id: int, character: str) -> bool:
-    """Forget a reaction; tell whether there was one."""
+    """Delete a reaction; return whether it existed."""
     sql = "DELETE FROM reactions WHERE message_id = ? AND user_id = ? AND character = ?"
     return database.execute(sql, (message_id, user_id, character)).rowcount > 0
 
 
 def summaries(database: Database, message_ids: Sequence[int]) -> dict[int, tuple[ReactionsSummary, ...]]:
-    """Return the reactions to these messages, by message: one summary per emoji, the first one used first."""
+    """Return the reactions to these messages, by message: one summary per emoji, in order of first use."""
     if not message_ids:
         return {}
     rows = database.all(

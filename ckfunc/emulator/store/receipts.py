@@ -31,7 +31,7 @@ CREATE INDEX read_receipts_of_user ON read_receipts (user_id, message_id)
 
 SORTABLE = {"id": "read_receipts.user_id", "createdTime": "read_receipts.created_time"}
 DEFAULT_ORDER = "read_receipts.created_time ASC"
-# A membership has no id: its two sides make one.
+# A membership has no id: its channel and user make one.
 SUMMARIES_SORTABLE = {
     "id": "(members.user_id*4294967296+members.channel_id)",
     "userId": "members.user_id",
@@ -47,7 +47,7 @@ IS_UNREAD = (
 
 
 def add(database: Database, message_id: int, user_id: int) -> ReadReceipt | None:
-    """Store that a user has read a message; return the receipt, or None when there is one already."""
+    """Store that a user has read a message; return the receipt, or None if one exists."""
     now = timestamp(datetime.now(UTC))
     sql = "INSERT OR IGNORE INTO read_receipts VALUES (?, ?, ?)"
     if database.execute(sql, (message_id, user_id, now)).rowcount == 0:
@@ -56,7 +56,7 @@ def add(database: Database, message_id: int, user_id: int) -> ReadReceipt | None
 
 
 def remove(database: Database, message_id: int, user_id: int) -> bool:
-    """Make a message unread again for a user; tell whether it was read."""
+    """Make a message unread for a user; return whether it was read."""
     sql = "DELETE FROM read_receipts WHERE message_id = ? AND user_id = ?"
     return database.execute(sql, (message_id, user_id)).rowcount > 0
 
@@ -69,7 +69,7 @@ def page(database: Database, message_id: int, request: PageRequest) -> Page[Read
 
 
 def summaries_page(database: Database, request: PageRequest) -> Page[UnreadSummary]:
-    """Return a page of all memberships with how much is unread: of every user in every channel."""
+    """Return a page of all memberships with their numbers of unread messages."""
     columns = "members.channel_id, members.user_id"
     found = select_page(database, columns, "channel_members AS members", (), request=request, read=tuple)
     where = channels.by_ids(database, (channel_id for channel_id, _ in found.items))
@@ -100,11 +100,11 @@ HAS_UNREAD = (
     " JOIN messages ON messages.channel_id = members.channel_id"
     f" WHERE members.user_id = users.id AND {IS_UNREAD})"
 )
-"""SQL that is true for a row of `users` who have anything unread."""
+"""SQL that is true for a row of `users` with unread messages."""
 
 
 def has_unread(database: Database, channel_id: int, user_id: int) -> bool:
-    """Tell whether a channel holds anything that a user, a member of it or not, has not read."""
+    """Return whether a channel holds messages that a user, a member or not, has not read."""
     sql = (
         "SELECT 1 FROM (SELECT ? AS user_id) AS members, messages"  # noqa: S608 - a constant of ours
         f" WHERE messages.channel_id = ? AND {IS_UNREAD} LIMIT 1"
@@ -113,12 +113,12 @@ def has_unread(database: Database, channel_id: int, user_id: int) -> bool:
 
 
 def unread_count(database: Database, user_id: int) -> int:
-    """Return how many messages of all of a user's channels are unread: all of them, but the user's own and the read."""
+    """Return the number of unread messages in all of a user's channels, without the user's own."""
     found: int = database.value(_UNREAD_COUNT, user_id, user_id, user_id)
     return found
 
 
-# Counting in indexes is much faster than looking at each message for a receipt.
+# Counting in indexes is much faster than checking each message for a receipt.
 _UNREAD_COUNT = """
 WITH own (id) AS (SELECT channel_id FROM channel_members WHERE user_id = ?)
 SELECT (SELECT count(*) FROM messages WHERE channel_id IN (SELECT id FROM own))
@@ -130,9 +130,9 @@ SELECT (SELECT count(*) FROM messages WHERE channel_id IN (SELECT id FROM own))
 
 
 def unread_page(database: Database, user_id: int, request: CursorRequest) -> CursorPage[Message]:
-    """Return a page of a user's unread messages of all channels, newest first.
+    """Return a page of the unread messages in all of a user's channels, newest first.
 
-    Each channel gives what the page could need from its own index: how much lies below it costs nothing.
+    Each channel provides what the page could need from its own index, whatever lies below it.
     """
     bound, value, order = window(request.cursor)
     sql = (

@@ -28,12 +28,12 @@ class StoredRuntime:
 
 
 def create_if_missing(database: Database) -> None:
-    """Give a new database its runtime: nothing set."""
+    """Create the runtime of a new database, with nothing set."""
     database.execute("INSERT INTO runtime SELECT '{}', '{}', NULL WHERE NOT EXISTS (SELECT 1 FROM runtime)")
 
 
 def get(database: Database) -> StoredRuntime:
-    """Return what is set."""
+    """Return the users' settings."""
     row = database.execute("SELECT * FROM runtime").fetchone()
     return StoredRuntime(json.loads(row["dependencies"]), json.loads(row["environment"]), row["initialization_script"])
 
@@ -71,7 +71,7 @@ _COLUMNS = "javascript, source_map, module_kind, line, position, problem"
 
 
 def store_compiled(database: Database, source_digest: str, result: Compiled | SyntaxProblem) -> None:
-    """Keep the result for the source with this digest, in place of the results for older sources of the same name."""
+    """Store the result for the source with this digest, replacing results for older sources of the same name."""
     values = (
         (result.javascript, result.source_map, result.module_kind, None, None, None)
         if isinstance(result, Compiled)
@@ -85,7 +85,7 @@ def store_compiled(database: Database, source_digest: str, result: Compiled | Sy
 
 
 def find_compiled(database: Database, name: str, source_digest: str) -> Compiled | SyntaxProblem | None:
-    """Return the result for a source, or None when it was not compiled yet."""
+    """Return the result for a source, or None if it was not compiled yet."""
     row = database.one(
         f"SELECT {_COLUMNS} FROM compiled_scripts WHERE name = ? AND digest = ?",  # noqa: S608 - a constant
         name,

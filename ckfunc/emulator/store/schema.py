@@ -1,4 +1,4 @@
-"""Which tables a new database gets: the families' own, in the order in which they refer to each other."""
+"""Tables of a new database, and migrations of older ones."""
 
 from __future__ import annotations
 
@@ -44,4 +44,4 @@ SCHEMA: tuple[str, ...] = (
 )
 
 MIGRATIONS: tuple[str, ...] = (invocations.CALLS_ADDED, staging.STEPS_ADDED)
-"""SQL that takes a database from one version of its format to the next: the first script from 1 to 2, and so on."""
+"""SQL that brings a database from one version of its format to the next: the first script from 1 to 2, and so on."""

@@ -1,4 +1,4 @@
-"""Put a seed into the database: what is missing is added, what is there stays as it is."""
+"""Seeds: what is missing is added, and what exists stays unchanged."""
 
 from __future__ import annotations
 
@@ -19,21 +19,21 @@ STEP_ROWS = 50
 
 
 class SeedRefused(CkfuncError):
-    """A seed refers to somebody who is neither in it nor in the database, or wants an id that is taken."""
+    """A seed refers to a user who is neither in it nor in the database, or wants a taken id."""
 
 
 def apply(database: Database, seed: Seed) -> Seeded:
-    """Add what `seed` holds, all of it or nothing, without an event or a notification. Raises SeedRefused.
+    """Add the content of `seed`, all of it or nothing, without events or notifications. Raises SeedRefused.
 
-    Users are told apart by name, channels as the platform does it. The messages of a channel are added with it: one
-    that is there keeps what was said in it. So the same seed twice changes nothing.
+    Users are identified by name, channels as on the platform. Messages are added with their channel; an existing
+    channel keeps its messages. So the same seed twice changes nothing.
     """
     with database.transaction():
         return _seeded(Counter(scope for scope, _ in _additions(database, seed)))
 
 
 def in_steps(database: Database, seed: Seed) -> Generator[None, None, Seeded]:
-    """Do as `apply` in small steps. No import may go on meanwhile, with which a seed shares its notes."""
+    """Do the same as `apply` in small steps. No import may run meanwhile, because both use the same notes."""
     yield from take_back(database, database.transaction)
     counts: Counter[str] = Counter()
     additions = _additions(database, seed)
@@ -61,7 +61,7 @@ def _seeded(counts: Counter[str]) -> Seeded:
 
 
 def _additions(database: Database, seed: Seed) -> Iterator[tuple[str, int]]:
-    """Add what is missing, a little with each step of the iterator; yield the scope and id of each row."""
+    """Add what is missing, one row with each step of the iterator; yield the scope and id of each row."""
     for one in seed.users:
         if users.find_by_name(database, one.name) is None:
             _require_free(database, ("users",), one.id, f"user {one.name!r}")
@@ -108,7 +108,7 @@ def _add_channel(database: Database, planned: SeedChannel) -> Iterator[tuple[str
 
 
 def _require_free(database: Database, tables: tuple[str, ...], wanted: int | None, what: str) -> None:
-    """Raise SeedRefused when a row of one of the tables has this id; the transaction takes back what was added."""
+    """Raise SeedRefused if a row of one of the tables has this id; the transaction rolls back what was added."""
     for table in tables if wanted is not None else ():
         if database.one(f"SELECT id FROM {table} WHERE id = ?", wanted) is not None:  # noqa: S608 - names from above
             raise SeedRefused(f"{what} cannot have the id {wanted}, which is taken", hint="leave the id away, or reset")

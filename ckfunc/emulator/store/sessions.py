@@ -1,4 +1,4 @@
-"""Who is connected, and who is in which channel: now, and in the past."""
+"""User sessions and chat sessions, open and ended."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ckfunc.emulator.store.paging import PageRequest, select_page
 from ckfunc.model.page import Page
 from ckfunc.model.user import ChatSession, SessionState, User, UserSession
 
-# `users.online` repeats whether a user has an open session: every user that is shown needs it.
+# `users.online` repeats whether a user has an open session, because every user that is shown needs it.
 SCHEMA = """
 CREATE TABLE user_sessions (
   id INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -46,14 +46,14 @@ USER_SESSIONS_SORTABLE = {
     **{name: sql.format("user_sessions") for name, sql in _SORTABLE.items()},
     "userAgent": "user_sessions.user_agent",
 }
-"""What the list of user sessions can be sorted by, as SQL."""
+"""Columns by which the list of user sessions can be sorted, as SQL."""
 
 CHAT_SESSIONS_SORTABLE = {name: sql.format("chat_sessions") for name, sql in _SORTABLE.items()}
-"""What the list of chat sessions can be sorted by, as SQL."""
+"""Columns by which the list of chat sessions can be sorted, as SQL."""
 
 
 def open_session(database: Database, user_id: int, user_agent: str | None) -> int:
-    """Store that a user has connected, and return the user session's id."""
+    """Store that a user has connected, and return the id of the user session."""
     with database.transaction():
         database.execute("UPDATE users SET online = 1 WHERE id = ?", (user_id,))
         return database.insert(
@@ -65,7 +65,7 @@ def open_session(database: Database, user_id: int, user_agent: str | None) -> in
 
 
 def close_session(database: Database, session_id: int) -> None:
-    """Store that a connection has ended, and with it its chats. One that had ended stays as it was."""
+    """Store that a session has ended, with its chat sessions. A session that had ended is not changed."""
     with database.transaction():
         now = _now()
         database.execute(
@@ -102,7 +102,7 @@ def start_chat(database: Database, session_id: int, channel_id: int) -> ChatSess
 
 
 def end_chat(database: Database, chat_session_id: int) -> None:
-    """Store that a user has left a channel's conversation; one that had left stays as it was."""
+    """Store that a user has left a channel; a chat session that had ended is not changed."""
     sql = "UPDATE chat_sessions SET end_time = ? WHERE id = ? AND end_time IS NULL"
     database.execute(sql, (_now(), chat_session_id))
 
@@ -114,25 +114,25 @@ def get_chat(database: Database, chat_session_id: int) -> ChatSession | None:
 
 
 def has_chats(database: Database, session_id: int) -> bool:
-    """Tell whether a user is in any channel within a session."""
+    """Return whether a session has open chat sessions."""
     sql = "SELECT 1 FROM chat_sessions WHERE session_id = ? AND end_time IS NULL"
     return database.one(sql, session_id) is not None
 
 
 def present(database: Database, channel_id: int) -> frozenset[int]:
-    """Return the ids of the users who are in a channel now."""
+    """Return the ids of the users with an open chat session in a channel."""
     sql = "SELECT DISTINCT user_id FROM chat_sessions WHERE channel_id = ? AND end_time IS NULL"
     return frozenset(row[0] for row in database.all(sql, channel_id))
 
 
 def participants_page(database: Database, channel_id: int, request: PageRequest) -> Page[User]:
-    """Return a page of the users who are in a channel now."""
+    """Return a page of the users with an open chat session in a channel."""
     source = "users WHERE id IN (SELECT user_id FROM chat_sessions WHERE channel_id = ? AND end_time IS NULL)"
     return select_page(database, "users.*", source, (channel_id,), request=request, read=users.read)
 
 
 def user_sessions_page(database: Database, request: PageRequest, state: SessionState | None) -> Page[UserSession]:
-    """Return a page of all user sessions, or of those in a state."""
+    """Return a page of the user sessions: all, or those in a state."""
     page = _ids(database, "user_sessions", request, state)
     by_id = _user_sessions(database, page.items)
     items = tuple(by_id[one] for one in page.items)
@@ -140,7 +140,7 @@ def user_sessions_page(database: Database, request: PageRequest, state: SessionS
 
 
 def chat_sessions_page(database: Database, request: PageRequest, state: SessionState | None) -> Page[ChatSession]:
-    """Return a page of all chat sessions, or of those in a state."""
+    """Return a page of the chat sessions: all, or those in a state."""
     page = _ids(database, "chat_sessions", request, state)
     sql = "SELECT * FROM chat_sessions WHERE id IN (SELECT value FROM json_each(?))"
     by_id = {one.id: one for one in _read_chats(database, database.all(sql, json.dumps(page.items)))}
@@ -149,7 +149,7 @@ def chat_sessions_page(database: Database, request: PageRequest, state: SessionS
 
 
 def end_all(database: Database) -> None:
-    """Store that nobody is connected: at the start, whatever the end before it was."""
+    """End all sessions, at the start, however the last emulator ended."""
     with database.transaction():
         for table in ("chat_sessions", "user_sessions"):
             database.execute(f"UPDATE {table} SET end_time = ? WHERE end_time IS NULL", (_now(),))  # noqa: S608 - ours

@@ -1,8 +1,8 @@
-"""Stage the rows of an import, write them in small steps, take them back.
+"""Stage the rows of an import, write them in small steps, and undo them.
 
-Rows are staged and checked in a table of the connection's own, so that nobody waits. They are written into the real
-tables a few at a time, each batch in a transaction that also notes what it has made. Until the last batch is written,
-the notes are what takes an import back: after a failure, or at the next start after the end of the emulator.
+Rows are staged and checked in a temporary table, so that nobody waits. They are written to the real tables a few at a
+time, each batch in a transaction that also notes what it has created. Until the last batch is written, an import can be
+undone with these notes: after a failure, or at the next start after the end of the emulator.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from ckfunc.emulator.store.steps import ROWS, Steps, listed, run
 
 _BATCH_CHARACTERS = 128 * 1024
 
-# Entries that were imported before, by their idempotency key; `scope` says what they are, and in which channel.
+# Entries imported earlier, by their idempotency key; `scope` is their kind, and the channel of members.
 SCHEMA = """
 CREATE TABLE import_keys (
   scope TEXT NOT NULL,
@@ -28,8 +28,8 @@ CREATE TABLE import_keys (
 ) STRICT, WITHOUT ROWID
 """
 
-# What the import or seed under way has written, empty otherwise: `ids` are those of the new rows, for members of the
-# users.
+# Rows written by the import or seed in progress, otherwise empty: `ids` are those of the new rows, for members of
+# the users.
 STEPS_ADDED = """
 CREATE TABLE IF NOT EXISTS import_steps (
   id INTEGER PRIMARY KEY,
@@ -38,10 +38,10 @@ CREATE TABLE IF NOT EXISTS import_steps (
   keys TEXT NOT NULL
 ) STRICT
 """
-"""Takes a database of the second format to the third."""
+"""Migrates a database from version 2 to 3."""
 
 Turn = Callable[[], AbstractContextManager[None]]
-"""A transaction that waits for nobody and that nobody waits for long."""
+"""A short transaction that neither waits nor makes others wait for long."""
 
 Batch = tuple[int, int]
 """The first and the last position of some staged rows."""
@@ -59,7 +59,7 @@ def members_of(channel_id: int) -> str:
 
 @contextmanager
 def staging(database: Database, *columns: str, index: str = "") -> Iterator[None]:
-    """Have the table `staged` (position, key, columns…); `index` names the columns by which equal rows are found."""
+    """Create the table `staged` (position, key, columns…); `index` names the columns by which equal rows are found."""
     database.execute(f"CREATE TEMP TABLE staged (position INTEGER PRIMARY KEY, key TEXT, {', '.join(columns)})")
     try:
         database.execute("CREATE INDEX temp.staged_by_key ON staged (key) WHERE key IS NOT NULL")
@@ -71,7 +71,7 @@ def staging(database: Database, *columns: str, index: str = "") -> Iterator[None
 
 
 def staged(database: Database, scope: str, rows: Iterable[Sequence[Any]]) -> Iterator[Batch]:
-    """Stage `rows` and yield each batch, without the rows whose key was imported before or is earlier in the file.
+    """Stage `rows` and yield each batch, without rows whose key was imported before or is earlier in the file.
 
     Each row begins with its key (None: no key); positions count from 1.
     """
@@ -79,7 +79,7 @@ def staged(database: Database, scope: str, rows: Iterable[Sequence[Any]]) -> Ite
     for batch in _batches(rows):
         first, last = last + 1, last + len(batch)
         marks = ", ".join("?" * (len(batch[0]) + 1))
-        database.execute("BEGIN")  # not the immediate one, which would keep other writers out
+        database.execute("BEGIN")  # not IMMEDIATE, which would keep other writers out
         try:
             numbered = [(position, *row) for position, row in enumerate(batch, first)]
             database.executemany(f"INSERT INTO staged VALUES ({marks})", numbered)  # noqa: S608 - of our own modules
@@ -95,7 +95,7 @@ def staged(database: Database, scope: str, rows: Iterable[Sequence[Any]]) -> Ite
 
 
 def _batches(rows: Iterable[Sequence[Any]]) -> Iterator[list[Sequence[Any]]]:
-    """Yield rows together, as many as one step may write."""
+    """Yield rows in batches, as many as one step may write."""
     batch: list[Sequence[Any]] = []
     characters = 0
     for row in rows:
@@ -116,7 +116,7 @@ def write(
     turn: Turn,
     insert: Callable[[Batch], Sequence[int]],
 ) -> Steps:
-    """Write the staged rows, each batch with `insert`, which returns the ids of what it made; then finish the job."""
+    """Write the staged rows, each batch with `insert`, which returns the ids of the new rows; then finish the job."""
     for batch in batches:
         with turn():
             made = insert(batch)
@@ -131,17 +131,17 @@ def write(
 
 
 def note(database: Database, scope: str, ids: Sequence[int], keys: str = "[]") -> None:
-    """Note what a step has made; do it within the step's transaction."""
+    """Note the rows that a step has created; call it in the step's transaction."""
     database.execute("INSERT INTO import_steps (scope, ids, keys) VALUES (?, ?, ?)", (scope, listed(ids), keys))
 
 
 def keep(database: Database) -> None:
-    """Forget the notes: all was written."""
+    """Delete the notes, because everything was written."""
     database.execute("DELETE FROM import_steps")
 
 
 def take_back(database: Database, turn: Turn) -> Steps:
-    """Take back what an unfinished import or seed has written, the last first, with what hangs on it by now."""
+    """Undo an unfinished import or seed, the last rows first, with everything that depends on them by now."""
     while (row := database.one("SELECT * FROM import_steps ORDER BY id DESC LIMIT 1")) is not None:
         with turn():
             for one in reversed(json.loads(row["ids"])):
@@ -168,9 +168,9 @@ def _remove(database: Database, scope: str, one: int) -> None:
 
 
 def refuse(database: Database, sql: str, batch: Batch, sentence: str) -> None:
-    """Fail with `sentence` when `sql` finds a row of the batch.
+    """Fail with `sentence` if `sql` finds a row of the batch.
 
-    Its first two `?` are the batch; its columns are the position and what goes into `{}`. Raises JobFailed.
+    The first two `?` of `sql` are the batch; its columns are the position and the values for `{}`. Raises JobFailed.
     """
     row = database.one(f"{sql} ORDER BY 1 LIMIT 1", *batch)
     if row is not None:

@@ -1,6 +1,6 @@
-"""Long changes in small steps, between which others are answered.
+"""Long changes in small steps, between which other requests are answered.
 
-A generator of steps does a little each time, in a transaction of its own. Others get their turn after each step.
+A generator of steps does a little work at a time, in a transaction of its own. Others get their turn after each step.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 from ckfunc.emulator.store.database import Database
 
 ROWS = 250
-"""Rows that one step changes: some milliseconds."""
+"""Rows that one step changes, which takes a few milliseconds."""
 
 _PAGES = 200
 _SLACK_PAGES = 256
@@ -33,7 +33,7 @@ def run(steps: Generator[None, None, T]) -> T:
 
 
 def delete(database: Database, table: str, condition: str, *parameters: Any, key: str = "rowid") -> Steps:
-    """Delete the rows of a table for which the SQL `condition` is true; `key` is what identifies a row."""
+    """Delete the rows of a table for which the SQL `condition` is true; `key` identifies a row."""
     sql = f"DELETE FROM {table} WHERE ({key}) IN (SELECT {key} FROM {table} WHERE {condition} LIMIT {ROWS})"  # noqa: S608
     while database.execute(sql, parameters).rowcount >= ROWS:
         yield
@@ -42,7 +42,8 @@ def delete(database: Database, table: str, condition: str, *parameters: Any, key
 def batches(database: Database, sql: str, *parameters: Any) -> Iterator[list[int]]:
     """Yield the ids that `sql` selects, in batches.
 
-    It selects one column in descending order, without a LIMIT. Its first `?` is what they must be below.
+    `sql` selects one column in descending order, without a LIMIT. Its first `?` is the exclusive upper bound of the
+    ids.
     """
     last = 2**63 - 1
     while found := [row[0] for row in database.all(f"{sql} LIMIT {ROWS}", last, *parameters)]:
@@ -51,7 +52,7 @@ def batches(database: Database, sql: str, *parameters: Any) -> Iterator[list[int
 
 
 def give_back(database: Database) -> Steps:
-    """Give the space of deleted rows back to the disk; a database in memory, or made by an older version, keeps it."""
+    """Return the space of deleted rows to the disk, except in memory and in databases of older versions."""
     if database.path is None or database.value("PRAGMA auto_vacuum") != 2:
         return
     while database.value("PRAGMA freelist_count") > _SLACK_PAGES:

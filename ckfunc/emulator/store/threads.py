@@ -1,6 +1,6 @@
-"""The threads of all channels: a channel's own, those that stand alone, and one under each message.
+"""Threads of all channels: main, standalone, and one for each message.
 
-Only threads that are nobody's message have a row. A channel's main thread gets it when somebody first asks for it.
+Threads of messages have no row of their own. A channel's main thread gets its row on first use.
 """
 
 from __future__ import annotations
@@ -29,14 +29,14 @@ CREATE INDEX threads_of_channel ON threads (channel_id, id)
 """
 
 NEXT_ID = "(SELECT max(seq) + 1 FROM sqlite_sequence WHERE name IN ('messages', 'threads'))"
-"""SQL for an id that neither a message nor a thread has ever had; NULL, and so 1, for the first of all."""
+"""SQL for an id that no message or thread has ever had; NULL, and so 1, for the first one."""
 
 DEEPEST = 100
-"""How many levels of replies there can be. The platform has no limit; ours lets SQLite delete them all at once."""
+"""The most levels of replies. The platform has no limit; this one lets SQLite delete all levels at once."""
 
 
 def get(database: Database, thread_id: int) -> Thread | None:
-    """Return a thread, or None; the thread of a message has the message's id, and is as old."""
+    """Return a thread, or None; the thread of a message has the message's id and creation time."""
     row = database.one("SELECT * FROM threads WHERE id = ?", thread_id)
     if row is not None:
         return _read(row)
@@ -47,7 +47,7 @@ def get(database: Database, thread_id: int) -> Thread | None:
 
 
 def main(database: Database, channel_id: int) -> Thread:
-    """Return the thread of a channel itself. The channel must exist."""
+    """Return a channel's main thread. The channel must exist."""
     row = database.one("SELECT * FROM threads WHERE channel_id = ? AND type = 'MAIN'", channel_id)
     if row is not None:
         return _read(row)
@@ -56,14 +56,14 @@ def main(database: Database, channel_id: int) -> Thread:
 
 
 def of_message(database: Database, message: Message) -> Thread:
-    """Return the thread that a message lies in."""
+    """Return the thread that contains a message."""
     found = message.parent_id or message.thread_id
     thread = None if found is None else get(database, found)
     return thread or main(database, message.channel_id)
 
 
 def create(database: Database, channel_id: int, name: str | None, properties: Mapping[str, Any]) -> Thread:
-    """Store a thread that stands alone in a channel."""
+    """Store a standalone thread in a channel."""
     now = timestamp(datetime.now(UTC))
     return _insert(database, channel_id, ThreadType.STANDALONE, name, properties, now)
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from ckfunc.base.errors import CkfuncError, SystemRefusal
 
 RESTORE = "restore a copy with `ckfunc emulator import FILE`, or start over with `ckfunc emulator reset`"
-"""What helps against damage. Healthy data is never a reason for it."""
+"""The fix for a damaged database. Healthy data never asks for it."""
 
 _PROBE_BYTES = 64 * 1024
 
@@ -32,22 +32,22 @@ _UNWRITABLE = frozenset({errno.EROFS, errno.EACCES, errno.EPERM})
 
 
 class UnusableDatabase(CkfuncError):
-    """The file is no database of this emulator, or one of another version of it, or the system refuses it."""
+    """The file is not a database of this emulator, is one of another version, or cannot be accessed."""
 
 
 class DamagedDatabase(UnusableDatabase):
-    """The file is no database any more, or holds what no emulator has written."""
+    """The file is no longer a valid database, or holds data that no emulator has written."""
 
 
 class UnwritableDatabase(UnusableDatabase):
-    """The file, or the directory it is in, cannot be written; it may be possible to read it."""
+    """The file, or its directory, cannot be written; it may still be readable."""
 
     unwritable = True
 
 
 @dataclass(frozen=True, slots=True)
 class DatabaseTrouble:
-    """Why a database cannot be used: a reason to be put after a colon, and a hint."""
+    """Why a database cannot be used: a reason to follow a colon, and a hint."""
 
     reason: str
     hint: str | None
@@ -56,12 +56,12 @@ class DatabaseTrouble:
 
     @property
     def sentence(self) -> str:
-        """The reason and the hint in one."""
+        """The reason and the hint in one sentence."""
         return self.reason + (f"; {self.hint}" if self.hint else "")
 
 
 def trouble_with(path: Path | None, error: BaseException) -> DatabaseTrouble | None:
-    """Return what `error` says of the database at `path` (None: in memory); None if it says nothing of it."""
+    """Return what `error` means for the database at `path` (None: in memory); None if it is unrelated."""
     if isinstance(error, UnicodeDecodeError) or (isinstance(error, sqlite3.Error) and _undecodable(error)):
         return damage("it holds text that is no UTF-8")
     code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_OK) & 0xFF
@@ -84,37 +84,37 @@ def _system_trouble(path: Path | None, error: BaseException, code: int) -> Datab
 
 
 def refused_by(error: OSError) -> DatabaseTrouble:
-    """Return what a refusal of the system means for the data."""
+    """Return what an error of the operating system means for the database."""
     number = error.errno or 0
     return DatabaseTrouble(error.strerror or str(error), SystemRefusal.advice(number), unwritable=number in _UNWRITABLE)
 
 
 def damage(how: str) -> DatabaseTrouble:
-    """Return what to say of a damaged database."""
+    """Return the trouble of a damaged database."""
     return DatabaseTrouble(f"it is damaged ({how})", RESTORE, damaged=True)
 
 
 def unusable(path: Path | None, trouble: DatabaseTrouble) -> UnusableDatabase:
-    """Return the failure that stands for a trouble."""
+    """Return the error for a trouble."""
     kind = DamagedDatabase if trouble.damaged else UnwritableDatabase if trouble.unwritable else UnusableDatabase
     return kind(f"the emulator's database {path or 'in memory'} cannot be used: {trouble.reason}", hint=trouble.hint)
 
 
 UNREADABLE = (sqlite3.DatabaseError, UnicodeDecodeError)
-"""What is raised for a database that cannot be used."""
+"""Errors of a database that cannot be used."""
 
 
 def failure_of(path: Path | None, error: Exception) -> Exception:
-    """Return the failure that `error` stands for while a database is opened; `error` itself for one in memory."""
+    """Return the failure to open a database because of `error`; `error` itself for one in memory."""
     trouble = trouble_with(path, error)
     if trouble is None and path is not None:
-        # No statement of ours is wrong here: what is there is not what an emulator has made.
+        # Our statements are correct, so the content is not what an emulator has written.
         trouble = damage(str(error))
     return error if trouble is None else unusable(path, trouble)
 
 
 def misread(error: BaseException) -> bool:
-    """Tell whether `error` was raised because a stored value is not what an emulator stores."""
+    """Return whether `error` was raised because a stored value is not what an emulator stores."""
     if not isinstance(error, ValueError) or isinstance(error, UnicodeEncodeError):
         return False
     room, step = "", error.__traceback__
@@ -126,7 +126,7 @@ def misread(error: BaseException) -> bool:
 
 
 def refusal(path: Path) -> OSError | None:
-    """Return why the system does not let a database at `path` be written, found by trying; None if it does."""
+    """Return why the system refuses writes to a database at `path`, found by trying; None if it does not."""
     if path.is_dir():
         return IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
     try:
@@ -141,5 +141,5 @@ def refusal(path: Path) -> OSError | None:
 
 
 def _undecodable(error: sqlite3.Error) -> bool:
-    # Python raises this itself: it has no code of SQLite's.
+    # Python raises this itself, without an SQLite error code.
     return not hasattr(error, "sqlite_errorcode") and "decode to UTF-8" in str(error)

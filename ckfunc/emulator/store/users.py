@@ -41,12 +41,12 @@ SORTABLE = {
     "type": "users.type",
     "createdTime": "users.created_time",
 }
-"""What lists of users can be sorted by, as SQL."""
+"""Columns by which lists of users can be sorted, as SQL."""
 
 DEFAULT_ORDER = "users.id ASC"
 
 PICTURES = "/v1/picture/"
-"""Where a stored picture is found, by its key."""
+"""The path of stored pictures, before their key."""
 
 
 def create(
@@ -58,7 +58,7 @@ def create(
     properties: Mapping[str, Any] | None = None,
     user_id: int | None = None,
 ) -> User:
-    """Store a person, shown under its name unless said otherwise. The name must be free, and the id if one is given."""
+    """Store a person, shown under its name by default. The name must be free, and the id if one is given."""
     made = database.insert(
         "INSERT INTO users (id, type, name, display_name, is_guest, presence_status, properties, created_time)"
         " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
@@ -94,7 +94,7 @@ def find(database: Database, reference: UserReference) -> User | None:
 
 
 def by_ids(database: Database, ids: Iterable[int | None]) -> dict[int, User]:
-    """Return those of the users that exist, by id; None is passed over."""
+    """Return the existing users among `ids`, by id; None is skipped."""
     wanted = sorted({one for one in ids if one is not None})
     if not wanted:
         return {}
@@ -110,9 +110,9 @@ def page(
     properties: Sequence[Condition] = (),
     condition: str = "TRUE",
 ) -> Generator[None, None, Page[User]]:
-    """Return a page of the users: of that name, with such properties, and for whom the SQL `condition` is true.
+    """Return a page of users: of that name, with such properties, and for whom the SQL `condition` is true.
 
-    Users with such properties are searched for in small steps.
+    Properties are searched for in small steps.
     """
     source, parameters = f"users WHERE {condition}", []
     if name is not None:
@@ -141,7 +141,7 @@ def members(database: Database, channel_id: int) -> tuple[User, ...]:
 
 
 def update(database: Database, user: User) -> None:
-    """Store what a patch can change of a user."""
+    """Store what a patch can change in a user."""
     database.execute(
         "UPDATE users SET display_name = ?, is_guest = ?, presence_status = ?, properties = ? WHERE id = ?",
         (user.display_name, user.is_guest, user.presence.status, json.dumps(dict(user.properties)), user.id),
@@ -149,14 +149,14 @@ def update(database: Database, user: User) -> None:
 
 
 def set_display_picture(database: Database, user: User, url: str) -> None:
-    """Show a user with another picture. A stored one has a path as its address, and the one before it is forgotten."""
+    """Replace a user's picture. A stored picture has a path as its address, and is deleted when it is replaced."""
     with database.transaction():
         forget_picture(database, user)
         database.execute("UPDATE users SET display_picture_url = ? WHERE id = ?", (url, user.id))
 
 
 def forget_picture(database: Database, user: User) -> None:
-    """Forget a user's stored picture, if there is one."""
+    """Delete a user's stored picture, if there is one."""
     if (user.display_picture_url or "").startswith(PICTURES):
         files.remove(database, (user.display_picture_url or "").removeprefix(PICTURES))
 
@@ -187,17 +187,17 @@ CREATE TABLE user_secrets (
 
 
 def put_secret(database: Database, user_id: int, name: str, secret: Any) -> None:
-    """Keep a value under a name, in place of what was there."""
+    """Store a value under a name, in place of the previous one."""
     database.execute("INSERT OR REPLACE INTO user_secrets VALUES (?, ?, ?)", (user_id, name, json.dumps(secret)))
 
 
 def get_secret(database: Database, user_id: int, name: str) -> tuple[Any] | None:
-    """Return the value under a name, which may be null, in a tuple; or None when there is nothing."""
+    """Return the value under a name, which may be null, in a tuple; None if there is none."""
     row = database.one("SELECT secret FROM user_secrets WHERE user_id = ? AND name = ?", user_id, name)
     return None if row is None else (json.loads(row["secret"]),)
 
 
 def remove_secret(database: Database, user_id: int, name: str) -> bool:
-    """Forget the value under a name; tell whether there was one."""
+    """Delete the value under a name; return whether there was one."""
     sql = "DELETE FROM user_secrets WHERE user_id = ? AND name = ?"
     return database.execute(sql, (user_id, name)).rowcount > 0
