@@ -11,14 +11,14 @@ from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 from ckfunc.base.errors import CkfuncError
-from ckfunc.emulator.data_directory import DATABASE, owned
+from ckfunc.emulator.data_directory import DATABASE, lock_directory
 from ckfunc.emulator.store import application, runtime, seeds
 from ckfunc.emulator.store.database import open_database, set_aside
 from ckfunc.emulator.store.schema import MIGRATIONS, SCHEMA
 from ckfunc.emulator.store.trouble import UnusableDatabase, trouble_with
 from ckfunc.model.job import Seed, Seeded
 
-_BESIDE = ("-wal", "-shm", "-journal")
+_SUFFIXES = ("-wal", "-shm", "-journal")
 """Suffixes of the files that SQLite writes next to a database."""
 
 
@@ -30,7 +30,7 @@ class _Declined(Exception):
     """The user chose to keep the data."""
 
 
-def _agreed() -> bool:
+def _confirm() -> bool:
     return True
 
 
@@ -45,14 +45,14 @@ def export_data(data_dir: Path, file: Path) -> None:
         raise NoData(
             f"there is no emulator's data in {data_dir}", hint="run `ckfunc emulator` or `ckfunc deploy` first"
         )
-    with _written_beside(file) as beside:
-        _copy(source, beside)
+    with _replacing(file) as temporary:
+        _copy(source, temporary)
 
 
-def import_data(file: Path, data_dir: Path, agreed: Callable[[], bool] = _agreed) -> bool:
+def import_data(file: Path, data_dir: Path, confirm: Callable[[], bool] = _confirm) -> bool:
     """Replace an emulator's data with an exported file; return whether it was replaced.
 
-    The old data is removed only when the new data is complete. If there is data, and `file` can be used, `agreed` is
+    The old data is removed only when the new data is complete. If there is data, and `file` can be used, `confirm` is
     called first.
 
     The copy is a database of its own, with a new id: what is remembered about the old one does not apply to it. Raises
@@ -63,11 +63,11 @@ def import_data(file: Path, data_dir: Path, agreed: Callable[[], bool] = _agreed
     replaced = False
     with (
         suppress(_Declined),
-        owned(data_dir),
-        _written_beside(data_dir / DATABASE, before=lambda: _settle(data_dir)) as beside,
+        lock_directory(data_dir),
+        _replacing(data_dir / DATABASE, before=lambda: _checkpoint(data_dir)) as temporary,
     ):
-        _copy(file, beside)
-        with closing(sqlite3.connect(beside, isolation_level=None)) as copy, _told(file):
+        _copy(file, temporary)
+        with closing(sqlite3.connect(temporary, isolation_level=None)) as copy, _naming(file):
             if copy.execute("PRAGMA quick_check").fetchone()[0] != "ok":
                 raise UnusableDatabase(f"the file {file} is damaged")
             if not copy.execute("SELECT 1 FROM sqlite_master WHERE name = 'emulator'").fetchone():
@@ -76,36 +76,36 @@ def import_data(file: Path, data_dir: Path, agreed: Callable[[], bool] = _agreed
                 )
             copy.execute("UPDATE emulator SET id = ?", (str(uuid.uuid4()),))
         # Migrates an older file, and refuses a newer one, before anything is replaced.
-        open_database(beside, SCHEMA, MIGRATIONS).close()
-        with closing(sqlite3.connect(beside, isolation_level=None)) as copy:
+        open_database(temporary, SCHEMA, MIGRATIONS).close()
+        with closing(sqlite3.connect(temporary, isolation_level=None)) as copy:
             copy.execute("PRAGMA journal_mode = DELETE")
-        if (data_dir / DATABASE).exists() and not agreed():
+        if (data_dir / DATABASE).exists() and not confirm():
             raise _Declined
         replaced = True
     return replaced
 
 
-def reset_data(data_dir: Path, agreed: Callable[[], bool] = _agreed) -> bool | None:
-    """Delete an emulator's data; return False if there was none, and None if `agreed` declined.
+def reset_data(data_dir: Path, confirm: Callable[[], bool] = _confirm) -> bool | None:
+    """Delete an emulator's data; return False if there was none, and None if `confirm` declined.
 
     Raises Busy and OSError.
     """
     if not data_dir.is_dir():
         return False
-    with owned(data_dir):
-        there = (data_dir / DATABASE).exists()
-        if there and not agreed():
+    with lock_directory(data_dir):
+        exists = (data_dir / DATABASE).exists()
+        if exists and not confirm():
             return None
         # The write-ahead log first: SQLite would take a leftover log for part of the next database.
-        for end in (*_BESIDE, ""):
+        for end in (*_SUFFIXES, ""):
             (data_dir / f"{DATABASE}{end}").unlink(missing_ok=True)
-        return there
+        return exists
 
 
 def seed_data(data_dir: Path, seed: Seed) -> Seeded:
     """Seed the database of an emulator that is not running. Raises Busy, UnusableDatabase and SeedRefused."""
     data_dir.mkdir(parents=True, exist_ok=True)
-    with owned(data_dir), closing(open_database(data_dir / DATABASE, SCHEMA, MIGRATIONS)) as database:
+    with lock_directory(data_dir), closing(open_database(data_dir / DATABASE, SCHEMA, MIGRATIONS)) as database:
         application.create_if_missing(database)
         runtime.create_if_missing(database)
         return seeds.apply(database, seed)
@@ -113,7 +113,7 @@ def seed_data(data_dir: Path, seed: Seed) -> Seeded:
 
 def _copy(source: Path, target: Path) -> None:
     """Copy a database at one moment, into a single file without a write-ahead log."""
-    with _told(source):
+    with _naming(source):
         try:
             _back_up(source, target)
         except sqlite3.OperationalError as error:
@@ -131,34 +131,34 @@ def _back_up(source: Path, target: Path) -> None:
         copy.execute("PRAGMA journal_mode = DELETE")
 
 
-def _settle(data_dir: Path) -> None:
+def _checkpoint(data_dir: Path) -> None:
     """Merge the write-ahead log into the database and delete it, so that the next database does not pick it up."""
     database = data_dir / DATABASE
     with suppress(sqlite3.DatabaseError):
         if database.exists():
             with closing(sqlite3.connect(database)) as older:
                 older.execute("PRAGMA journal_mode = DELETE")
-    for end in _BESIDE:
+    for end in _SUFFIXES:
         (data_dir / f"{DATABASE}{end}").unlink(missing_ok=True)
 
 
 @contextmanager
-def _written_beside(file: Path, before: Callable[[], None] = lambda: None) -> Iterator[Path]:
+def _replacing(file: Path, before: Callable[[], None] = lambda: None) -> Iterator[Path]:
     """Yield a temporary file that replaces `file` on success; `before` is called just before that."""
     handle, name = tempfile.mkstemp(dir=file.parent, prefix=f".{file.name}.", suffix=".tmp")
     os.close(handle)
-    beside = Path(name)
+    temporary = Path(name)
     try:
-        yield beside
+        yield temporary
         before()
-        beside.replace(file)
+        temporary.replace(file)
     finally:
-        for end in (*_BESIDE, ""):
-            Path(f"{beside}{end}").unlink(missing_ok=True)
+        for end in (*_SUFFIXES, ""):
+            Path(f"{temporary}{end}").unlink(missing_ok=True)
 
 
 @contextmanager
-def _told(file: Path) -> Iterator[None]:
+def _naming(file: Path) -> Iterator[None]:
     """Name the file in errors of SQLite."""
     try:
         yield

@@ -86,7 +86,7 @@ class UnusableDirectory(CkfuncError):
 
 
 @contextmanager
-def owned(data_dir: Path) -> Iterator[None]:
+def lock_directory(data_dir: Path) -> Iterator[None]:
     """Lock a data directory. Raises Busy, naming the process that has it, UnusableDirectory and LeadsOutside."""
     # SQLite follows symbolic links.
     require_plain(data_dir, _LOCK, ADDRESS_FILE, *(f"{DATABASE}{end}" for end in ("", "-wal", "-shm", "-journal")))

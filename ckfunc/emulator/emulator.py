@@ -18,7 +18,7 @@ from types import FrameType
 from typing import TYPE_CHECKING, Self, TypeVar
 
 from ckfunc.base.errors import Busy, SystemRefusal
-from ckfunc.emulator.data_directory import owned, remove_address, write_address
+from ckfunc.emulator.data_directory import lock_directory, remove_address, write_address
 from ckfunc.emulator.http.auth import DEFAULT_LIFETIME_S, is_loopback
 from ckfunc.model.execution import HandlerError, Limits
 from ckfunc.model.function import KEPT_INVOCATIONS
@@ -42,18 +42,17 @@ _ANY = ("", "0.0.0.0", "::")  # noqa: S104 - compared with, not bound to
 
 
 class Emulator:
-    """A platform of its own. `data_dir` None keeps everything in memory; `port` 0 takes any free one.
+    """A local platform with its own thread.
 
-    `on_event` gets a line whenever something happens that a developer may want to see; it is called on the
-    emulator's own thread. `seed` is what is added to the data, unless it is there, before anyone is answered.
-    `copy_of` is the data directory of another emulator, running or not, whose data one in memory begins with; nothing
-    changes there. With `unwritable`, requests that would change anything are refused for that reason. `compiler` is
-    used, and left open, in place of one of its own. Without `spares`, no process is booted ahead of the function that
-    will need it. With `inspect_port`, a run waits for a debugger at that port.
-    Of the invocations of all functions, the last `keep_invocations` are kept.
-    `owner` is the project whose handlers run, unless it is `data_dir` that tells one emulator's from another's.
-    `ahead` tells, for the base URL, in which environment the first function will run: its process is booted at once.
-    `policy` is the project's say in installs of packages.
+    `data_dir` None keeps everything in memory; `port` 0 takes any free port. `cache` is where packages are installed.
+    `on_event` is called on the emulator's thread with a line for each event that a developer may want to see. `seed` is
+    added to the data before the first answer. `copy_of` is the data directory of another emulator, running or not:
+    data in memory begins as a copy of it. With `unwritable`, requests that would change anything are refused for that
+    reason. `compiler` is used instead of the emulator's own, and left open. Without `spares`, no process is booted
+    ahead of the function that needs it. With `inspect_port`, a run waits for a debugger at that port. The last
+    `keep_invocations` invocations of all functions are kept. `owner` is the project whose handlers run; by default,
+    `data_dir` identifies it. `ahead` returns, for the base URL, the environment of the first function, whose process is
+    booted at once. `policy` is the project's policy for installs of packages.
     """
 
     def __init__(
@@ -112,12 +111,12 @@ class Emulator:
         with ExitStack() as held:
             listener = held.enter_context(self._listen())
             if self._data_dir is not None:
-                held.enter_context(owned(self._data_dir))
+                held.enter_context(lock_directory(self._data_dir))
             port = listener.getsockname()[1]
             shown = "127.0.0.1" if self._host in _ANY else self._host
             self.url = f"http://[{shown}]:{port}" if ":" in shown else f"http://{shown}:{port}"
-            kept = held.pop_all()
-        self._thread = threading.Thread(target=self._run, args=(listener, kept), name="ckfunc-emulator", daemon=True)
+            opened = held.pop_all()
+        self._thread = threading.Thread(target=self._run, args=(listener, opened), name="ckfunc-emulator", daemon=True)
         self._thread.start()
         self._ready.wait()
         if self._failure is not None:
@@ -174,7 +173,7 @@ class Emulator:
         An interrupt cancels the work.
         """
         if self._services is None or self._loop is None:
-            raise RuntimeError("the emulator does not run")
+            raise RuntimeError("the emulator is not running")
         services = self._services
 
         async def done() -> T:
@@ -237,21 +236,24 @@ class Emulator:
         host, number = self._host, getattr(error, "errno", None)
         hint: str | None
         if isinstance(error, socket.gaierror | UnicodeError | TypeError):
-            told, hint = f"{host!r} is no address of this machine", "choose another host, such as 127.0.0.1 or ::1"
+            reason, hint = (
+                f"{host!r} is not an address of this machine",
+                "choose another, such as 127.0.0.1 or ::1",
+            )
         elif number in (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT):
-            told = getattr(error, "strerror", None) or str(error)
+            reason = getattr(error, "strerror", None) or str(error)
             hint = "choose an address of this machine, such as 127.0.0.1"
         elif number == errno.EACCES:
-            told, hint = "Permission denied", "choose another port, from 1024 on (0 takes any free one)"
+            reason, hint = "Permission denied", "choose another port, from 1024 on (0 takes any free one)"
         elif isinstance(error, OverflowError):
-            told, hint = "there is no such port", "choose a port from 0 to 65535"
+            reason, hint = "no such port", "choose a port from 0 to 65535"
         else:
-            told = getattr(error, "strerror", None) or str(error)
+            reason = getattr(error, "strerror", None) or str(error)
             hint = SystemRefusal.advice(number or 0)
             if hint is None and self._port:  # otherwise the system chose the port
                 hint = "choose another --port (0 takes any free one), or stop what uses it"
         shown = f"[{host}]" if ":" in host else host
-        return Busy(f"cannot listen on {shown}:{self._port}: {told}", hint=hint)
+        return Busy(f"cannot listen on {shown}:{self._port}: {reason}", hint=hint)
 
     def _run(self, listener: socket.socket, held: ExitStack) -> None:
         with held:
@@ -284,7 +286,7 @@ class Emulator:
                     hosts.boot_ahead(environment)
                 # Node needs the loop to boot, and importing the rest takes equally long.
                 await asyncio.to_thread(import_module, _WIRING)
-            services, server = self._parts(opened, hosts)
+            services, server = self._wired(opened, hosts)
             serving = asyncio.create_task(server.serve(sockets=[listener]))
             while not server.started and not serving.done():
                 await asyncio.sleep(0.001)
@@ -301,7 +303,7 @@ class Emulator:
             server.end()
             await serving
 
-    def _parts(self, opened: AsyncExitStack, hosts: HostPool) -> tuple[Services, HttpServer]:
+    def _wired(self, opened: AsyncExitStack, hosts: HostPool) -> tuple[Services, HttpServer]:
         from ckfunc.emulator.wiring import open_services, server_of
 
         services = open_services(
@@ -332,11 +334,11 @@ async def _idle(services: Services) -> None:
 def _harmless(tell: Callable[[str], None] | None) -> Callable[[str], None]:
     """Return a function that calls `tell` and never raises: a closed terminal does not break a run."""
 
-    def told(text: str) -> None:
+    def safe(text: str) -> None:
         if tell is not None:
             try:
                 tell(text)
             except Exception:
                 logging.getLogger("ckfunc.emulator").exception("an event could not be shown")
 
-    return told
+    return safe

@@ -52,7 +52,7 @@ def open_services(
             seeds.apply(database, seed)
         invocations.end_abandoned(database, STOPPED)
         sessions.end_all(database)
-        steps.run(staging.take_back(database, database.transaction))
+        steps.run(staging.undo_unfinished(database, database.transaction))
         jobs.fail_abandoned(database, runner.STOPPED)
     except UNREADABLE as error:
         raise failure_of(path, error) from None

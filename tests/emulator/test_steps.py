@@ -246,7 +246,7 @@ def test_what_others_hang_on_imported_rows_goes_with_them(empty: Database) -> No
         next(importing)
     importing.close()
     seeds.apply(empty, read_seed({"channels": [{"type": "DIRECT", "members": ["ann", "user0"]}]}))
-    run(staging.take_back(empty, empty.transaction))
+    run(staging.undo_unfinished(empty, empty.transaction))
     assert [row[0] for row in empty.all("SELECT name FROM users")] == ["ann", "bob"]
     assert empty.all("PRAGMA foreign_key_check") == []
 

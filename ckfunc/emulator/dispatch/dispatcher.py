@@ -260,8 +260,8 @@ class Dispatcher:
             trouble = trouble_with(self._database.path, error)
             if trouble is None:
                 _LOG.exception("run %s failed", started.invocation.id)
-            told = str(error) if trouble is None else f"its database cannot be used: {trouble.sentence}"
-            outcome = _failed("EmulatorError", f"the emulator failed to run this: {told}")
+            reason = str(error) if trouble is None else f"its database cannot be used: {trouble.sentence}"
+            outcome = _failed("EmulatorError", f"the emulator failed to run this: {reason}")
         self._end(started, outcome)
         return outcome
 
@@ -311,9 +311,9 @@ class Dispatcher:
         """Return the current version, ready to run, or the reason why it cannot run."""
         if function.type in self._pinned:
             return self._pinned[function.type]
-        kept = self._versions.get(function.id)
-        if kept is not None and kept.number == function.current_version_number:
-            return kept
+        cached = self._versions.get(function.id)
+        if cached is not None and cached.number == function.current_version_number:
+            return cached
         stored = functions.version_by_number(self._database, function.id, function.current_version_number)
         name = handler_name(function.type, stored.version_number)
         result = await compiled(self._database, self._compiler, name, stored.handler_script)

@@ -92,9 +92,9 @@ def handler_name(trigger_type: str, version_number: int) -> str:
 async def compiled(database: Database, compiler: ScriptCompiler, name: str, source: str) -> Compiled | SyntaxProblem:
     """Return a compiled script, from the database if it was compiled before. Raises CkfuncError without Node."""
     source_digest = digest(source)
-    kept = runtime.find_compiled(database, name, source_digest)
-    if kept is not None:
-        return kept
+    cached = runtime.find_compiled(database, name, source_digest)
+    if cached is not None:
+        return cached
     (result,) = await asyncio.to_thread(compiler.compile, [(name, source)])
     runtime.store_compiled(database, source_digest, result)
     return result

@@ -118,8 +118,8 @@ class Jobs:
                 # A failure that cannot be stored leaves the job RUNNING until the next start.
                 with suppress(sqlite3.DatabaseError):
                     jobs.fail(self._database, job.id, failure)
-            told = "FINISHED" if failure is None else f"FAILED: {failure}"
-            self._on_event(f"job {job.id} {job.type.value} {told}")
+            result = "FINISHED" if failure is None else f"FAILED: {failure}"
+            self._on_event(f"job {job.id} {job.type.value} {result}")
 
     async def _attempt(self, job: Job, work: Work) -> str | None:
         """Run a job; return the reason if it failed, or None."""
@@ -128,7 +128,7 @@ class Jobs:
             if self._path is None:
                 await self._on_the_loop(job, work)
             else:
-                await asyncio.to_thread(self._beside, self._path, job, work, asyncio.get_running_loop())
+                await asyncio.to_thread(self._on_a_thread, self._path, job, work, asyncio.get_running_loop())
         except JobFailed as error:
             return str(error)
         except Exception as error:
@@ -144,14 +144,14 @@ class Jobs:
         for _ in self._steps(Attempt(job.id, self._database, None), work):
             await asyncio.sleep(0)
 
-    def _beside(self, path: Path, job: Job, work: Work, loop: asyncio.AbstractEventLoop) -> None:
+    def _on_a_thread(self, path: Path, job: Job, work: Work, loop: asyncio.AbstractEventLoop) -> None:
         with closing(connect(path)) as database:
             for _ in self._steps(Attempt(job.id, database, loop), work):
                 time.sleep(_PAUSE_S)
 
     def _steps(self, attempt: Attempt, work: Work) -> Steps:
         """Take the steps of a job; if one fails, undo what the others have written."""
-        yield from staging.take_back(attempt.database, attempt.turn)  # an earlier undo that did not finish
+        yield from staging.undo_unfinished(attempt.database, attempt.turn)  # an earlier undo that did not finish
         with closing(work(attempt)) as steps:
             try:
                 for _ in steps:
@@ -159,7 +159,7 @@ class Jobs:
                     yield
             except Exception:
                 steps.close()
-                for _ in staging.take_back(attempt.database, attempt.turn):
+                for _ in staging.undo_unfinished(attempt.database, attempt.turn):
                     self._continue()  # the next start undoes the rest
                     yield
                 raise

@@ -257,9 +257,9 @@ def _check(database: Database, path: Path) -> None:
     """Check for damage, where that is quick. Raises DamagedDatabase."""
     pages, size = database.value("PRAGMA page_count"), database.value("PRAGMA page_size")
     if pages * size <= _CHECKED_BYTES:
-        told = database.value("PRAGMA quick_check(1)")
-        if told != "ok":
-            raise unusable(path, damage(" ".join(str(told).split())))
+        result = database.value("PRAGMA quick_check(1)")
+        if result != "ok":
+            raise unusable(path, damage(" ".join(str(result).split())))
 
 
 def _create(database: Database, schema: Sequence[str], version: int) -> None:

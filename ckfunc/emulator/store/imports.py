@@ -1,10 +1,10 @@
-"""Import what was read from a file in small steps: all of it, or nothing.
+"""Import the entries of a file in small steps: all of them, or none.
 
 Each function takes the entries in the file's order. First all are staged and checked, then they are written, a batch in
-each `turn`, and with the last one the job `job_id` is finished. When a step raises, or the emulator ends, what was
-written is taken back by `staging.take_back`. An entry with the idempotency key of one that was imported before, or
-earlier in the file, is passed over. Imports are of the past: they notify nobody and fire no events (no source says
-so). All raise JobFailed.
+each `turn`, and with the last one the job `job_id` is finished. If a step raises, or the emulator ends,
+`staging.undo_unfinished` undoes what was written. An entry with the idempotency key of one that was imported before, or
+earlier in the file, is skipped. Imports are of the past: they create no notifications and fire no events (no source
+says so). All raise JobFailed.
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@ from itertools import groupby, islice
 from ckfunc.base.errors import CkfuncError
 from ckfunc.emulator.store import channels, messages, users
 from ckfunc.emulator.store.database import Database
-from ckfunc.emulator.store.staging import CHANNELS, MESSAGES, USERS, keep, members_of, note, take_back
+from ckfunc.emulator.store.staging import CHANNELS, MESSAGES, USERS, discard_notes, members_of, note, undo_unfinished
 from ckfunc.model.chat import ChannelType
 from ckfunc.model.job import Seed, SeedChannel, Seeded
 from ckfunc.model.user import User, UserReference
@@ -34,7 +34,7 @@ def apply(database: Database, seed: Seed) -> Seeded:
 
 def in_steps(database: Database, seed: Seed) -> Generator[None, None, Seeded]:
     """Do the same as `apply` in small steps. No import may run meanwhile, because both use the same notes."""
-    yield from take_back(database, database.transaction)
+    yield from undo_unfinished(database, database.transaction)
     counts: Counter[str] = Counter()
     additions = _additions(database, seed)
     try:
@@ -48,9 +48,9 @@ def in_steps(database: Database, seed: Seed) -> Generator[None, None, Seeded]:
                 break
             yield
     except Exception:
-        yield from take_back(database, database.transaction)
+        yield from undo_unfinished(database, database.transaction)
         raise
-    keep(database)
+    discard_notes(database)
     return _seeded(counts)
 
 

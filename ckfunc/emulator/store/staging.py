@@ -1,8 +1,8 @@
 """Stage the rows of an import, write them in small steps, and undo them.
 
-Rows are staged and checked in a temporary table, so that nobody waits. They are written to the real tables a few at a
-time, each batch in a transaction that also notes what it has created. Until the last batch is written, an import can be
-undone with these notes: after a failure, or at the next start after the end of the emulator.
+Rows are staged and checked in a temporary table, so that other requests do not wait. They are written to the real
+tables a few at a time, each batch in a transaction that also notes what it has created. Until the last batch is
+written, an import can be undone with these notes: after a failure, or at the next start after the end of the emulator.
 """
 
 from __future__ import annotations
@@ -126,7 +126,7 @@ def write(
             note(database, scope, made, keys)
         yield
     with turn():
-        keep(database)
+        discard_notes(database)
         jobs.finish(database, job_id)
 
 
@@ -135,12 +135,12 @@ def note(database: Database, scope: str, ids: Sequence[int], keys: str = "[]") -
     database.execute("INSERT INTO import_steps (scope, ids, keys) VALUES (?, ?, ?)", (scope, listed(ids), keys))
 
 
-def keep(database: Database) -> None:
+def discard_notes(database: Database) -> None:
     """Delete the notes, because everything was written."""
     database.execute("DELETE FROM import_steps")
 
 
-def take_back(database: Database, turn: Turn) -> Steps:
+def undo_unfinished(database: Database, turn: Turn) -> Steps:
     """Undo an unfinished import or seed, the last rows first, with everything that depends on them by now."""
     while (row := database.one("SELECT * FROM import_steps ORDER BY id DESC LIMIT 1")) is not None:
         with turn():
