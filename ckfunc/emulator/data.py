@@ -42,9 +42,7 @@ def export_data(data_dir: Path, file: Path) -> None:
     """
     source = data_dir / DATABASE
     if not source.is_file():
-        raise NoData(
-            f"there is no emulator's data in {data_dir}", hint="run `ckfunc emulator` or `ckfunc deploy` first"
-        )
+        raise NoData(f"there is no emulator data in {data_dir}", hint="run `ckfunc emulator` or `ckfunc deploy` first")
     with _replacing(file) as temporary:
         _copy(source, temporary)
 
@@ -72,7 +70,7 @@ def import_data(file: Path, data_dir: Path, confirm: Callable[[], bool] = _confi
                 raise UnusableDatabase(f"the file {file} is damaged")
             if not copy.execute("SELECT 1 FROM sqlite_master WHERE name = 'emulator'").fetchone():
                 raise UnusableDatabase(
-                    f"the file {file} is no emulator's data", hint="`ckfunc emulator export` writes it"
+                    f"the file {file} is not emulator data", hint="use a file written by `ckfunc emulator export`"
                 )
             copy.execute("UPDATE emulator SET id = ?", (str(uuid.uuid4()),))
         # Migrates an older file, and refuses a newer one, before anything is replaced.
@@ -167,6 +165,6 @@ def _naming(file: Path) -> Iterator[None]:
         # Only another file helps if this one is damaged.
         known = trouble is not None and not trouble.damaged
         raise UnusableDatabase(
-            f"the file {file} cannot be used as an emulator's data: {trouble.reason if trouble and known else error}",
+            f"the file {file} cannot be used as emulator data: {trouble.reason if trouble and known else error}",
             hint=trouble.hint if trouble and known else None,
         ) from None

@@ -339,6 +339,6 @@ def _harmless(tell: Callable[[str], None] | None) -> Callable[[str], None]:
             try:
                 tell(text)
             except Exception:
-                logging.getLogger("ckfunc.emulator").exception("an event could not be shown")
+                logging.getLogger("ckfunc.emulator").exception("an event could not be displayed")
 
     return safe

@@ -125,7 +125,7 @@ def test_an_empty_seed_file_adds_nothing(ckfunc: Ckfunc, project: Path) -> None:
         (("seed", "nowhere.yaml"), "nowhere.yaml: No such file"),
         (("export", "no/where.db"), "no/where.db: No such file"),
         (("import", "nowhere.db"), "there is no file"),
-        (("import", "functions.yaml"), "cannot be used as an emulator's data: file is not a database"),
+        (("import", "functions.yaml"), "cannot be used as emulator data: file is not a database"),
     ],
 )
 def test_a_file_that_cannot_be_used_is_one_sentence(
@@ -140,7 +140,7 @@ def test_a_file_that_cannot_be_used_is_one_sentence(
 def test_without_data_there_is_nothing_to_export(ckfunc: Ckfunc, project: Path) -> None:
     ran = ckfunc("-C", project, "emulator", "export", "copy.db")
     assert ran.code == 1
-    assert "there is no emulator's data" in ran.err
+    assert "there is no emulator data" in ran.err
 
 
 @pytest.mark.parametrize("command", ["export", "import", "reset", "seed"])

@@ -140,8 +140,8 @@ def damaged(path: Path) -> None:
     ("make", "told"),
     [
         (lambda path: path.write_text("users: []"), "file is not a database"),
-        (lambda path: path.write_bytes(b""), "is no emulator's data"),
-        (foreign, "is no emulator's data"),
+        (lambda path: path.write_bytes(b""), "is not emulator data"),
+        (foreign, "is not emulator data"),
         (newer, "was made by a newer ckfunc"),
         (damaged, "damaged|malformed"),
     ],
@@ -159,7 +159,7 @@ def test_what_is_no_export_is_refused_and_the_data_stays(tmp_path: Path, make: A
 
 
 def test_there_must_be_something_to_export_and_to_import(tmp_path: Path) -> None:
-    with pytest.raises(NoData, match="there is no emulator's data"):
+    with pytest.raises(NoData, match="there is no emulator data"):
         export_data(tmp_path, tmp_path / "copy.db")
     with pytest.raises(NoData, match="there is no file"):
         import_data(tmp_path / "copy.db", tmp_path)

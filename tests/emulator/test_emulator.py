@@ -204,8 +204,8 @@ def test_an_open_connection_does_not_hold_up_the_end(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("host", "told", "hint"),
     [
-        ("no.such.host.invalid", "'no.such.host.invalid' is no address of this machine", "choose another host"),
-        ("a" * 70, "is no address of this machine", "choose another host"),
+        ("no.such.host.invalid", "'no.such.host.invalid' is not an address of this machine", "choose another host"),
+        ("a" * 70, "is not an address of this machine", "choose another host"),
         ("192.0.2.1", "cannot listen on 192.0.2.1:0: ", "choose an address of this machine"),
         ("[2001:db8::1]", r"cannot listen on \[2001:db8::1\]:0: ", "choose an address of this machine"),
     ],

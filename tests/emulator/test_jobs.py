@@ -139,7 +139,7 @@ def test_keys_count_for_their_own_kind_of_import(client: httpx.Client) -> None:
 def test_a_failed_import_leaves_nothing_and_its_keys_can_be_used_again(client: httpx.Client) -> None:
     done(client, "/imports/users", [user("ann")])
     entries = [user("bob", idempotencyKey="1"), user("ann", idempotencyKey="2")]
-    assert failure(client, "/imports/users", entries) == "entry 2: there is a user 'ann' already"
+    assert failure(client, "/imports/users", entries) == "entry 2: user 'ann' already exists"
     assert names(client) == ["ann"]
     done(client, "/imports/users", [user("bob", idempotencyKey="1"), user("cid", idempotencyKey="2")])
     assert names(client) == ["ann", "bob", "cid"]
@@ -154,10 +154,10 @@ def test_a_failed_import_leaves_nothing_and_its_keys_can_be_used_again(client: h
         (b'[{"name": "a", "displayName": "a"}, {"name": "a"}]', "entry 2: field 'displayName' is missing"),
         (b'[{"name": "a", "displayName": "a"} 1]', "',' or ']' is missing at line 1, column 36"),
         (b'[{"name": "a", "displayName": "a"},]', "the file is not JSON: Expecting value at line 1, column 36"),
-        (b"[] []", "there is more after the array"),
+        (b"[] []", "there is extra data after the array"),
         (b'[{"name": "\\ud800", "displayName": "a"}]', "half of a surrogate pair"),
         (b'[{"name": "a", "displayName": "a", "properties": {"x": NaN}}]', "NaN is no JSON value"),
-        (b'[{"name": "a", "displayName": "a"}, {"name": "a", "displayName": "a"}]', "entry 2: the name 'a' is there"),
+        (b'[{"name": "a", "displayName": "a"}, {"name": "a", "displayName": "a"}]', "entry 2: the name 'a' appears"),
         (b"[" * 100_000, "nested too deeply"),
         (
             b'[{"name": "a", "displayName": "a", "properties": ' + b'{"a":' * 300 + b"1" + b"}" * 301 + b"]",
@@ -398,7 +398,7 @@ def test_members_of_a_channel_that_is_deleted_meanwhile_are_not_imported(client:
     start(client, "/imports/users", [user(f"user{index}") for index in range(20_000)])
     job = start(client, "/imports/channels/1/members", [{"username": "user1"}])
     client.delete("/v1/channels/1")
-    assert ended(client, job)["failure"] == "there is no channel 1 any more"
+    assert ended(client, job)["failure"] == "channel 1 no longer exists"
 
 
 def test_a_mistake_of_ours_fails_the_job_and_the_next_one_is_done() -> None:
@@ -423,7 +423,7 @@ def test_a_mistake_of_ours_fails_the_job_and_the_next_one_is_done() -> None:
     with closing(open_database(None, SCHEMA)) as database:
         asyncio.run(both())
         assert [jobs.get(database, one).state for one in (1, 2)] == ["FAILED", "FINISHED"]  # type: ignore[union-attr]
-        assert jobs.failure(database, 1) == "the emulator failed to do this: ZeroDivisionError: oops"
+        assert jobs.failure(database, 1) == "the emulator failed to run this job: ZeroDivisionError: oops"
     assert told[1] == "job 2 USER_IMPORT FINISHED"
 
 

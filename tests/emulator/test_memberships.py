@@ -110,7 +110,7 @@ def test_an_invite_needs_somebody_to_invite(client: httpx.Client, room: dict[str
     assert explanation(answer, 404) == "field 'user' refers to user 99, who does not exist"
     client.post("/v1/channels", json={"type": "DIRECT", "members": [{"username": "ann"}]})
     answer = client.post("/v1/channels/2/invites", json={"user": {"username": "dee"}})
-    assert "takes no new members" in explanation(answer)
+    assert "does not accept new members" in explanation(answer)
 
 
 @pytest.mark.parametrize("relation", ["memberships", "moderators", "invites", "participants"])

@@ -103,7 +103,7 @@ def test_an_event_too_many_fails_at_once_and_says_so() -> None:
             dispatcher.fire("some.event", {"n": number})
         failed = stored(database, Status.FAILED)
         assert [one.args["n"] for one in failed] == [3, 4]
-        assert failed[0].result["error"]["message"] == "3 events were waiting for their run already"
+        assert failed[0].result["error"]["message"] == "3 events are already waiting for their run"
         await dispatcher.close()
         assert not stored(database, Status.RUNNING)
         given_up = stored(database, Status.FAILED)[0]

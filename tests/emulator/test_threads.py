@@ -141,7 +141,7 @@ def test_replies_lie_at_most_a_hundred_levels_deep(client: httpx.Client, room: d
     for _ in range(100):
         last = send(client, to=f"threads/{last}")["id"]
     answer = client.post(f"/v1/threads/{last}/messages", json={"type": "TEXT", "body": "x"})
-    assert "lies 100 replies deep" in explanation(answer)
+    assert "is 100 replies deep" in explanation(answer)
     answered(client.delete("/v1/channels/1"))
     assert bodies(client, "messages") == []
 

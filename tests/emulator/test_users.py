@@ -72,7 +72,7 @@ def test_a_user_is_no_guest_unless_it_is_said(client: httpx.Client) -> None:
 def test_a_name_that_is_taken_is_a_400_that_names_it(client: httpx.Client) -> None:
     create(client)
     answer = client.post("/v1/users", json={"name": "jane@example.com", "displayName": "J", "isGuest": False})
-    assert explanation(answer) == "field 'name' is 'jane@example.com', which another user has already"
+    assert explanation(answer) == "field 'name' is 'jane@example.com', but another user already has that name"
     assert answer.json()["error"] == "ClientError"
 
 

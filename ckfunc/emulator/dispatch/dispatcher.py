@@ -132,7 +132,7 @@ class Dispatcher:
         if started is None:
             return None
         if len(self._tasks) >= self._most_waiting:
-            full = f"{self._most_waiting} events were waiting for their run already"
+            full = f"{self._most_waiting} events are already waiting for their run"
             self._end(started, _failed("TooManyEvents", full))
         else:
             self._keep(self._in_turn(started))

@@ -101,7 +101,7 @@ class Recorder:
         if not (_is_number(number) and (_is_number(undone) or not undone)):
             return None
         if int(undone or 0) != self._undone:
-            raise Refused("the run that sent this is over, and the emulator's data was put back since")
+            raise Refused("the run that sent this has ended, and the emulator's data was restored since")
         return int(number)
 
     def asked(self, invocation_id: int, asked: Asked) -> Calls | None:

@@ -82,11 +82,11 @@ def check_host(authority: str) -> None:
     """Refuse a Host header that is not loopback, as a web page sends through DNS rebinding. Raises Denied."""
     if not _names_loopback(authority):
         raise Denied(
-            f"the emulator answers on this machine alone, not as {authority[:80]!r}; use 127.0.0.1 or localhost"
+            f"the emulator answers only on this machine, not as {authority[:80]!r}; use 127.0.0.1 or localhost"
         )
 
 
 def check_origin(origin: str | None, scheme: str, host: str) -> None:
     """Refuse requests that a page of another site sends through a browser. Raises Denied."""
     if origin is not None and origin.lower() != f"{scheme}://{host}".lower():
-        raise Denied(f"a page of {origin[:80]!r} may not use the emulator's controls")
+        raise Denied(f"pages of {origin[:80]!r} are not allowed to use the emulator's controls")

@@ -73,7 +73,7 @@ def check_values(document: Any, text: str) -> None:
         try:
             json.dumps(document, ensure_ascii=False).encode("utf-8")
         except UnicodeEncodeError:
-            raise Refused("the body holds half of a surrogate pair, which is no text") from None
+            raise Refused("the body contains half of a surrogate pair, which is not valid text") from None
 
 
 def read_form(body: bytes, content_type: str | None) -> dict[str, str]:

@@ -18,7 +18,7 @@ _MOST_HEADER_BYTES = 8 * 1024
 _MOST_HEADERS = 8
 _LONGEST_BOUNDARY = 200  # RFC 2046 allows 70; some clients make longer ones
 
-_NO_PARTS = "the multipart form has no fields; is its boundary right?"
+_NO_PARTS = "the multipart form has no fields; check its boundary"
 
 
 @dataclass(frozen=True, slots=True)

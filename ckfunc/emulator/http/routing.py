@@ -70,7 +70,7 @@ class Router:
                 else:
                     node = node.literal.setdefault(segment, _Node())
             if route.method in node.routes:
-                raise ValueError(f"{route.method} {route.path} is there twice")
+                raise ValueError(f"{route.method} {route.path} is defined twice")
             node.routes[route.method] = route
 
     def find(self, method: str, segments: list[str]) -> tuple[Route, dict[str, str]]:
@@ -94,7 +94,7 @@ class Router:
             if not node.routes:
                 raise Missing(f"there is no operation at /{'/'.join(segments)[:200]}")
             allowed = ", ".join(sorted(node.routes))
-            raise Refused(f"{method} is not possible here; {allowed} is", {"allow": allowed})
+            raise Refused(f"{method} is not allowed here; use {allowed}", {"allow": allowed})
         return route, parameters
 
 

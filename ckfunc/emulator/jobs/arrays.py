@@ -68,7 +68,7 @@ def _documents(text: str) -> Iterator[tuple[Any, str]]:
             raise JobFailed(f"the file is not JSON: ',' or ']' is missing at line {line}, column {column}")
         at = at + 1 if closed else _after_blanks(text, at + 1)
     if _after_blanks(text, at + (text[at : at + 1] == "]")) != len(text):
-        raise JobFailed("the file is not JSON: there is more after the array")
+        raise JobFailed("the file is not JSON: there is extra data after the array")
 
 
 def _after_blanks(text: str, at: int) -> int:

@@ -91,7 +91,7 @@ class Jobs:
     def start(self, kind: JobType, work: Work) -> Job:
         """Store a job that will run in its turn. Raises Refused if too many are waiting."""
         if len(self._waiting) >= MOST_WAITING:
-            raise Refused(f"{MOST_WAITING} jobs are waiting already; try again when some have ended")
+            raise Refused(f"{MOST_WAITING} jobs are already waiting; try again when some have ended")
         job = jobs.create(self._database, kind)
         self._waiting.append((job, work))
         if self._working is None or self._working.done():
@@ -136,7 +136,7 @@ class Jobs:
             if trouble is not None:
                 return f"the emulator's database cannot be used: {trouble.sentence}"
             _LOG.exception("job %s failed", job.id)
-            return f"the emulator failed to do this: {type(error).__name__}: {error}"
+            return f"the emulator failed to run this job: {type(error).__name__}: {error}"
         return None
 
     async def _on_the_loop(self, job: Job, work: Work) -> None:

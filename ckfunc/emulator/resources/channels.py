@@ -51,7 +51,7 @@ def create_channel(call: Call, services: Services) -> Reply:
     if creator is not None:
         members.append(creator)
     if new.type is ChannelType.DIRECT and len({one.id for one in members}) > DIRECT_MEMBERS_LIMIT:
-        raise Refused(f"a direct channel has at most {DIRECT_MEMBERS_LIMIT} members, whoever created it included")
+        raise Refused(f"a direct channel has at most {DIRECT_MEMBERS_LIMIT} members, including its creator")
     return Reply(write_channel(channels.create(services.database, new, creator, members), call.links))
 
 

@@ -72,7 +72,7 @@ def list_invocation_details(call: Call, services: Services) -> Reply:
     """Answer with the console output and duration of the runs in `ids`, including runs in progress."""
     texts = [text.strip() for part in call.every("ids") for text in part.split(",") if text.strip()]
     if any(not (text.isascii() and text.isdecimal()) or len(text) > 18 for text in texts):
-        raise Refused("query parameter 'ids' is a list of whole numbers with commas between them")
+        raise Refused("query parameter 'ids' must be whole numbers separated by commas")
     ids = sorted({int(text) for text in texts})
     if len(ids) > _MOST_IDS:
         raise Refused(f"query parameter 'ids' has more than {_MOST_IDS} numbers")
@@ -114,7 +114,7 @@ def _live(detail: InvocationDetail, services: Services) -> InvocationDetail:
 def _object(document: Any) -> dict[str, Any]:
     """Return a JSON object unchanged: it holds an event, whose names are never respelled."""
     if not isinstance(document, dict):
-        raise Refused("the body, and `data` in it, are JSON objects")
+        raise Refused("the body and its `data` must be JSON objects")
     return document
 
 

@@ -50,7 +50,7 @@ def create_nodejs_runtime_function(call: Call, services: Services) -> Reply:
     """Create a function, disabled and without a version. A type can have only one function."""
     new = read_new_function(call.json())
     if functions.find_by_type(services.database, new.type) is not None:
-        raise Refused(f"there is a function of type {new.type[:80]} already; create a version of that one")
+        raise Refused(f"a function of type {new.type[:80]} already exists; create a version of it")
     return _function_reply(call, functions.create(services.database, new))
 
 

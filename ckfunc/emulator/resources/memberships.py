@@ -73,7 +73,7 @@ def list_channel_invites(call: Call, services: Services) -> Reply:
 
 def send_channel_invite(call: Call, services: Services) -> Reply:
     """Invite a user to a channel that is not direct."""
-    channel = _group(references.channel(services.database, call.id()), "takes no new members")
+    channel = _group(references.channel(services.database, call.id()), "does not accept new members")
     user = references.referred_user(services.database, read_new_invite(call.json()), "field 'user'")
     made = memberships.invite(services.database, channel.id, user.id)
     event = {"user": write_user(user, call.links), "channel": write_channel(channel, call.links)}

@@ -44,9 +44,9 @@ def _described_controls() -> dict[str, Any]:
 
 
 _ERRORS = {
-    "400": ("Refused", "The request is not understood, or cannot be done.", "ApiError"),
-    "401": ("NotSignedIn", "There is no token, or it is not good.", "AuthenticationError"),
-    "403": ("NotAllowed", "The token may not do this.", "AuthenticationError"),
+    "400": ("Refused", "The request is invalid, or cannot be carried out.", "ApiError"),
+    "401": ("NotSignedIn", "The token is missing, unknown or expired.", "AuthenticationError"),
+    "403": ("NotAllowed", "The token does not allow this.", "AuthenticationError"),
     "404": ("NotFound", "Something that the request names does not exist.", "ApiError"),
 }
 _DESCRIPTION = (

@@ -35,7 +35,9 @@ def update_nodejs_runtime_environment_variables(call: Call, services: Services) 
     wanted = runtimes.users_own_environment(read_environment(call.json()))
     for name, value in wanted.items():
         if not name or "=" in name or "\0" in name + value:
-            raise Refused(f"{name[:80]!r} cannot be an environment variable: no '=' and no zero byte, and not empty")
+            raise Refused(
+                f"{name[:80]!r} cannot be an environment variable: no empty name, '=' or zero byte is allowed"
+            )
     runtime.set_environment(services.database, wanted)
     services.dispatch.runtime_changed()
     return retrieve_nodejs_runtime(call, services)

@@ -37,7 +37,7 @@ def send_thread_message(call: Call, services: Services) -> Reply:
     if thread.type is ThreadType.MESSAGE:
         level = references.message(services.database, thread.id).nested_level
         if level >= DEEPEST:
-            raise Refused(f"message {thread.id} lies {level} replies deep; no deeper ones are possible")
+            raise Refused(f"message {thread.id} is {level} replies deep, which is the limit")
     return messages.send(call, services, thread.channel_id, thread)
 
 

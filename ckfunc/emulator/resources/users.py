@@ -54,7 +54,7 @@ def create_user(call: Call, services: Services) -> Reply:
     """Create a person; the name must be free."""
     new = read_new_user(call.json())
     if users.find_by_name(services.database, new.name) is not None:
-        raise Refused(f"field 'name' is {new.name[:100]!r}, which another user has already")
+        raise Refused(f"field 'name' is {new.name[:100]!r}, but another user already has that name")
     made = users.create(
         services.database,
         name=new.name,

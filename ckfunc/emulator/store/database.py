@@ -239,7 +239,7 @@ def _prepared(
             hint="upgrade ckfunc",
         )
     if found == 0 and database.one("SELECT 1 FROM sqlite_master") is not None:
-        raise unusable(path, damage("it is another program's, or its format was lost"))
+        raise unusable(path, damage("it belongs to another program, or its format is unknown"))
     if path is not None and found:
         _check(database, path)
     if found == 0:

@@ -40,11 +40,11 @@ def add_users(database: Database, entries: Iterable[UserImport], job_id: int, tu
     """Create users. A taken name fails the import, so that no user is overwritten."""
 
     def check(batch: Batch) -> None:
-        refuse(database, _REPEATED_NAME, batch, "the name {} is there twice")
-        refuse(database, _TAKEN_NAME, batch, "there is a user {} already")
+        refuse(database, _REPEATED_NAME, batch, "the name {} appears twice")
+        refuse(database, _TAKEN_NAME, batch, "user {} already exists")
 
     def insert(batch: Batch) -> list[int]:
-        refuse(database, _TAKEN_NAME, batch, "there is a user {} already")
+        refuse(database, _TAKEN_NAME, batch, "user {} already exists")
         base = _last_id(database, "users")
         database.execute(
             "INSERT INTO users (type, name, display_name, display_picture_url, is_guest, presence_status,"
@@ -128,7 +128,7 @@ def _insert_channels(database: Database, batch: Batch) -> list[int]:
         "SELECT position FROM staged_members WHERE position BETWEEN ? AND ?"
         " AND NOT EXISTS (SELECT 1 FROM users WHERE users.id = user_id)"
     )
-    refuse(database, gone, batch, "a member is no user any more")
+    refuse(database, gone, batch, "a member no longer exists")
     base = _last_id(database, "channels")
     now = _now()
     database.execute(
@@ -156,7 +156,7 @@ def add_members(database: Database, channel_id: int, entries: Iterable[MemberImp
     def insert(batch: Batch) -> list[int]:
         refuse(database, _UNKNOWN_USER, batch, "there is no user {}")
         if database.one("SELECT 1 FROM channels WHERE id = ?", channel_id) is None:
-            raise JobFailed(f"there is no channel {channel_id} any more")
+            raise JobFailed(f"channel {channel_id} no longer exists")
         made = _ids(
             database,
             "SELECT DISTINCT users.id FROM staged JOIN users ON users.name = username"

@@ -111,7 +111,9 @@ def _require_free(database: Database, tables: tuple[str, ...], wanted: int | Non
     """Raise SeedRefused if a row of one of the tables has this id; the transaction rolls back what was added."""
     for table in tables if wanted is not None else ():
         if database.one(f"SELECT id FROM {table} WHERE id = ?", wanted) is not None:  # noqa: S608 - names from above
-            raise SeedRefused(f"{what} cannot have the id {wanted}, which is taken", hint="leave the id away, or reset")
+            raise SeedRefused(
+                f"{what} cannot have the id {wanted}, which is taken", hint="remove the id, or reset the data"
+            )
 
 
 def _referred(database: Database, reference: UserReference, where: str) -> User:

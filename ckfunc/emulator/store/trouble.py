@@ -63,7 +63,7 @@ class DatabaseTrouble:
 def trouble_with(path: Path | None, error: BaseException) -> DatabaseTrouble | None:
     """Return what `error` means for the database at `path` (None: in memory); None if it is unrelated."""
     if isinstance(error, UnicodeDecodeError) or (isinstance(error, sqlite3.Error) and _undecodable(error)):
-        return damage("it holds text that is no UTF-8")
+        return damage("it contains text that is not UTF-8")
     code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_OK) & 0xFF
     if code in _DAMAGED:
         return damage(str(error))
