@@ -22,11 +22,11 @@ if TYPE_CHECKING:
     from ckfunc.api.transport import Answer
 
 EMULATOR_HEADER = "x-ckfunc-emulator"
-"""What every answer of an emulator has."""
+"""A header of every response of an emulator."""
 
 EXPLANATION_LIMIT = 500
 EXCERPT_LIMIT = 80
-# Far more than is shown, so that no secret that is shown begins before its end is seen.
+# Far more than is shown, so that a secret in the shown part is always complete and can be masked.
 _LOOKED_AT = 64 * 1024
 
 _EXPLAINING = ("message", "explanation", "error_description", "detail", "title", "error")
@@ -34,12 +34,12 @@ _DOING = {"GET": "reading", "PUT": "updating", "POST": "creating"}
 
 
 def doing(method: str, what: str) -> str:
-    """Return what a request was to do, such as "reading the runtime"."""
+    """Return the purpose of a request, such as "reading the runtime"."""
     return f"{_DOING.get(method, method)} {what}"
 
 
 def document(answer: Answer, action: str, where: str, hidden: Collection[Secret] = ()) -> Any:
-    """Return the JSON of a good answer; raises UnreadableAnswer, which never quotes what may be JSON, nor `hidden`."""
+    """Return the JSON of a 2xx response. Raises UnreadableAnswer, which quotes neither possible JSON nor `hidden`."""
     try:
         return json.loads(answer.body)
     except (ValueError, RecursionError):
@@ -51,7 +51,7 @@ def document(answer: Answer, action: str, where: str, hidden: Collection[Secret]
 
 
 def failure(answer: Answer, method: str, what: str, where: str, hidden: Collection[Secret] = ()) -> ApiFailure:
-    """Return the error for an answer that is not 2xx. Nothing in `hidden` appears in it."""
+    """Return the error for a response that is not 2xx. Nothing in `hidden` appears in it."""
     status = answer.status
     action = doing(method, what)
     said = explanation(answer.body, hidden)
@@ -97,7 +97,7 @@ def failure(answer: Answer, method: str, what: str, where: str, hidden: Collecti
 
 
 def explanation(body: bytes, hidden: Collection[Secret] = ()) -> str:
-    """Return the platform's own words in an error body, on one line and safe to show; "" if it has none.
+    """Return the platform's explanation in an error body, on one line and safe to show; "" if it has none.
 
     Nothing in `hidden` appears in it.
     """
@@ -110,7 +110,7 @@ def explanation(body: bytes, hidden: Collection[Secret] = ()) -> str:
     words: list[str] = []
     for name in _EXPLAINING:
         value = found.get(name)
-        # Hidden first: what is shortened or respaced cannot be recognised any more.
+        # Mask secrets first: they cannot be recognised in shortened text.
         text = one_line(Masker(hidden)(value)) if isinstance(value, str) else ""
         # `error` and `title` are bare codes; they serve when there is nothing better.
         if text and text not in words and not (words and name in ("error", "title")):
@@ -119,7 +119,7 @@ def explanation(body: bytes, hidden: Collection[Secret] = ()) -> str:
 
 
 def _storage_failure(body: bytes) -> str | None:
-    """Return why the emulator cannot use its database, and what to do, if that is what an error body says."""
+    """Return the emulator's explanation of a database failure, or None for another error body."""
     with suppress(ValueError, RecursionError):
         found = json.loads(body)
         if isinstance(found, dict) and found.get("error") == "StorageError" and found.get("explanation"):

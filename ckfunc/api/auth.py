@@ -28,9 +28,9 @@ _MULTIPART = (
     f"--{_BOUNDARY}--\r\n"
 ).encode()
 _EARLY_S = 30.0
-# For a server that does not say how long its token lasts.
+# For a server that does not state the lifetime of its token.
 _UNSTATED_S = 300.0
-# How long a refusal holds for threads that ask next, so that bad credentials are sent once and not by each thread.
+# Lifetime of a cached refusal, so that bad credentials are sent once and not by each thread.
 _REFUSED_S = 5.0
 
 
@@ -41,7 +41,7 @@ class _Token:
 
 
 class Auth:
-    """OAuth2 client credentials (RFC 6749 section 4.4). Thread-safe; tokens are kept in memory alone."""
+    """OAuth2 client credentials (RFC 6749 section 4.4). Thread-safe; tokens are kept only in memory."""
 
     def __init__(self, connection: Connection, send: Callable[[Request], Answer], clock: Clock) -> None:
         self._connection = connection
@@ -54,9 +54,9 @@ class Auth:
         self._refused_until_s = float("-inf")
 
     def token(self, refused: Secret | None = None) -> Secret:
-        """Return a token; never `refused`, which the API answered with 401. Raises ApiFailure.
+        """Return a token other than `refused`, which the API answered with 401. Raises ApiFailure.
 
-        Threads that ask while a token is fetched share its outcome, good or bad.
+        Threads that call this while a token is fetched share the result or error.
         """
         if (token := self._usable(refused)) is not None:
             return token
@@ -82,7 +82,7 @@ class Auth:
         """Return what must never be shown: the client secret, as it is and as it is sent, and the token."""
         token = self._token
         secret = self._connection.client_secret
-        # The emulator's is no secret, and a word that messages about it need.
+        # The emulator's credential is public, and messages about the emulator contain it.
         own = () if secret.reveal() == EMULATOR_CREDENTIAL else (secret, self._basic())
         return (*own, *((token.value,) if token else ()))
 

@@ -42,8 +42,8 @@ Item = TypeVar("Item", bound=_Numbered)
 def every(fetch: Callable[[int], Page[Item]], what: str) -> Iterator[Item]:
     """Yield every item of a list once; `fetch` reads the page of a number, from 0.
 
-    Items that move between pages while these are read are not repeated. Raises UnreadableAnswer when the list never
-    becomes whole: better no list than a part of one.
+    Items that move between pages in the meantime are not repeated. Raises UnreadableAnswer when the list cannot be read
+    completely.
     """
     seen: set[int] = set()
     number = 0
@@ -73,8 +73,8 @@ _RUNTIME = "/v1/runtimes/nodejs"
 class Client:
     """One application on the platform or an emulator. Thread-safe; a context manager that closes its connections.
 
-    Every method raises ApiFailure of one kind or another. Reading and PUTs are tried again over passing trouble;
-    what creates something is sent once. After a 429, fewer requests are under way at a time.
+    Every method raises a subclass of ApiFailure. GET and PUT requests are retried after temporary failures; a request
+    that creates something is sent once. After a 429, fewer requests run concurrently.
     """
 
     def __init__(
@@ -86,7 +86,7 @@ class Client:
         on_wait: Callable[[Wait], None] | None = None,
         moved: Callable[[], Connection | None] | None = None,
     ) -> None:
-        """`moved` is asked where the application is now when no connection to it can be made; None: nowhere else."""
+        """`moved` is called when no connection can be made, and returns the new address of the application or None."""
         self.session = Session(connection, clock or SystemClock(), timeout_s, on_wait, moved)
         self._application_id: int | None = None
 
@@ -100,7 +100,7 @@ class Client:
 
     @property
     def connection(self) -> Connection:
-        """Where the application is, and who calls it."""
+        """Address and credentials of the application."""
         return self.session.connection
 
     def close(self) -> None:
@@ -262,7 +262,7 @@ def _is_secret(name: str) -> bool:
 
 
 def reading(what: str, where: str, read: Callable[[Any], T], found: Any) -> T:
-    """Return `read(found)`; a document that lacks something is an UnreadableAnswer."""
+    """Return `read(found)`. Raises UnreadableAnswer when required fields are missing."""
     from ckfunc.base.text import one_line, shortened
 
     try:

@@ -64,8 +64,8 @@ def connection_from_environment(environ: Mapping[str, str]) -> Connection:
 def checked_address(text: str, name: str) -> str:
     """Return the address `text` without trailing slashes; `name` says in errors where it came from.
 
-    A version at the end of the API's address is left out, as every path of it begins with one. https to any host, plain
-    http to loopback addresses alone; no credentials, query or fragment. Raises InvalidAddress.
+    A version at the end of the API's address is removed, as every path starts with one. https is allowed to any host,
+    http only to loopback addresses; credentials, query and fragment are not allowed. Raises InvalidAddress.
     An address that may hold a password is never quoted.
     """
     text = text.strip()
@@ -135,7 +135,7 @@ def _check_credentials(client_id: str, client_secret: Secret) -> None:
             f"no credentials: {' and '.join(missing)} {'is' if len(missing) == 1 else 'are'} not set",
             hint="set both in the environment or in .env; the dashboard shows them for each application",
         )
-    # RFC 7617: a user id with a colon cannot be told from its password, and neither may hold control characters.
+    # RFC 7617: the user id must not contain a colon, and neither part may contain control characters.
     if ":" in client_id or not client_id.isprintable() or not client_secret.reveal().isprintable():
         raise CredentialsMissing(
             "the client id or secret holds characters that credentials cannot have",

@@ -41,9 +41,9 @@ def invocation_details(client: Client, ids: Iterable[int]) -> dict[int, Invocati
 
 
 def trigger(client: Client, trigger_type: str, data: Mapping[str, Any]) -> dict[str, Any]:
-    """Fire an event for real and wait until what it runs has ended. Sent once.
+    """Fire an event and wait until its function has finished. Sent once.
 
-    Returns the emulator's answer: `invocation` (or None), `detail`, `allowed` (of session attempts alone), `reason`.
+    Returns the emulator's response: `invocation` (or None), `detail`, `allowed` (only for session attempts), `reason`.
     """
     what = f"the event {trigger_type}"
     body = {"type": trigger_type, "data": dict(data)}
@@ -59,13 +59,13 @@ def trigger(client: Client, trigger_type: str, data: Mapping[str, Any]) -> dict[
 
 
 def set_enabled(client: Client, function_id: int, enabled: bool) -> None:
-    """Switch a function on or off, which the platform allows in its dashboard alone."""
+    """Enable or disable a function, which on the platform is possible only in the dashboard."""
     path = f"/emulator/functions/{function_id}/enabled"
     client.session.control("PUT", path, f"the switch of function {function_id}", body={"enabled": enabled})
 
 
 def plant_seed(client: Client, document: Any) -> Seeded:
-    """Add what a seed holds and the emulator does not; returns how much that was."""
+    """Add the rows of a seed that the emulator does not have yet, and return their numbers."""
     what = "the seed"
     found = client.session.control("POST", "/emulator/seed", what, body=document, timeout_s=_TRIGGER_TIMEOUT_S)
     return reading(what, client.session.where, read_seeded, found)

@@ -17,9 +17,9 @@ from email.utils import parsedate_to_datetime
 from ckfunc.base.clock import Clock
 
 TRIES = 4
-"""How often a request is sent, at most."""
+"""The maximum number of attempts of a request."""
 PATIENCE_S = 120.0
-"""How long one request waits between its tries, all waits together."""
+"""The maximum total time that one request waits between attempts."""
 CAP_S = 60.0
 RETRIED_STATUSES = frozenset({429, 502, 503, 504})
 
@@ -28,7 +28,7 @@ _FIRST_S = 0.5
 
 @dataclass(frozen=True, slots=True)
 class Wait:
-    """Why the client waits: `reason` is a sentence without secrets, `attempt` the try that failed (from 1)."""
+    """A wait of the client: `reason` is a sentence without secrets, `attempt` the attempt that failed (from 1)."""
 
     reason: str
     seconds: float
@@ -45,7 +45,7 @@ def retry_delay_s(
     """Return how long to wait before attempt `attempt + 1`, in seconds.
 
     `attempt` counts from 1. Names in `headers` are in lower case. A Retry-After, in seconds or as a date, wins, capped
-    at 60 s; otherwise the wait doubles from 0.5 s, of which the upper half is left to chance.
+    at 60 s; otherwise the wait doubles from 0.5 s, and its upper half is random.
     Source: RFC 9110 section 10.2.3; the cap is our choice.
     """
     asked = _retry_after_s(headers.get("retry-after", ""), now or datetime.now(UTC))
@@ -56,7 +56,7 @@ def retry_delay_s(
 
 
 def may_repeat(method: str) -> bool:
-    """Tell whether sending a request twice does no more than sending it once."""
+    """Return whether a request with this method is idempotent."""
     return method in ("GET", "HEAD", "PUT")
 
 
@@ -75,15 +75,15 @@ def _retry_after_s(value: str, now: datetime) -> float | None:
 
 TOO_MANY = 429
 _LOOK_S = 0.5
-"""How often a wait ends to let Ctrl-C in."""
+"""The interval at which a wait checks for Ctrl-C."""
 _WORTH_SAYING_S = 0.1
 
 
 class Throttle:
-    """The pace of one client's requests. Thread-safe. `most` is what it begins with, and never more."""
+    """Limits the concurrent requests of one client. Thread-safe. `most` is the initial and maximum limit."""
 
     def __init__(self, clock: Clock, most: int, on_hold: Callable[[float], None] | None = None) -> None:
-        """`on_hold` is called with the seconds that a request is held back for."""
+        """`on_hold` is called with the delay of a request, in seconds."""
         self._clock = clock
         self._most = self._limit = most
         self._on_hold = on_hold
@@ -95,12 +95,12 @@ class Throttle:
 
     @property
     def limit(self) -> int:
-        """How many requests may be under way now."""
+        """The current limit of concurrent requests."""
         return self._limit
 
     @contextmanager
     def turn(self) -> Iterator[Callable[[int | None, float], None]]:
-        """Wait for a turn, and yield what is to be told the answer's status and, after a 429, the wait in seconds."""
+        """Wait for a turn; yield a function that takes the response's status and, for a 429, the wait in seconds."""
         with self._changed:
             while self._under_way >= self._limit:
                 self._changed.wait(_LOOK_S)
@@ -122,7 +122,7 @@ class Throttle:
             if status == TOO_MANY:
                 self._not_before_s = max(self._not_before_s, self._clock.monotonic_s() + wait_s)
                 self._good = 0
-                # Those that were under way at the last halving say nothing about the pace since.
+                # Responses to requests from before the last halving must not halve the limit again.
                 if halvings == self._halvings:
                     self._limit = max(min(self._limit, self._under_way) // 2, 1)
                     self._halvings += 1

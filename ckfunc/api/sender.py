@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One request. `repeatable` says whether sending it twice does no more than sending it once."""
+    """One request. `repeatable` ones are idempotent."""
 
     method: str
     url: str
@@ -28,14 +28,14 @@ class Request:
 
 
 class Moved(Exception):
-    """The application is elsewhere now; the request was not sent."""
+    """The application has another address now; the request was not sent."""
 
 
 class Sender:
     """Sends requests over one pool of connections. Thread-safe; `on_wait` is called before each wait."""
 
     def __init__(self, clock: Clock, timeout_s: float, on_wait: Callable[[Wait], None] | None) -> None:
-        # Here and not above: importing httpx costs more than the rest of ckfunc together.
+        # Imported here because httpx takes longer to import than the rest of ckfunc.
         from ckfunc.api.transport import CONNECTIONS, Transport
 
         self._transport = Transport(timeout_s)
@@ -44,13 +44,12 @@ class Sender:
         self._pace = Throttle(clock, CONNECTIONS, self._held)
 
     def send(self, request: Request, moved: Callable[[], bool] | None = None) -> Answer:
-        """Send `request` and return the last answer, whatever its status; raises Unreachable.
+        """Send `request` and return the last response, whatever its status. Raises Unreachable.
 
-        `moved` is asked when no connection can be made: Moved is raised when it says so.
+        `moved` is called when no connection can be made; if it returns true, Moved is raised.
 
-        Requests that wait for a turn, as there are too many under way already, are sent in no particular order.
-        A repeatable request is tried again after 429, 502, 503, 504 and lost connections; any request is tried again
-        while no connection can be made, since it never left.
+        Requests that wait for a turn are sent in no particular order. A repeatable request is retried after 429, 502,
+        503, 504 and lost connections; any request is retried when no connection was made, as it was not sent.
         """
         from ckfunc.api.transport import NotSent
 

@@ -56,9 +56,9 @@ class Session:
     ) -> Any:
         """Send a canonical document and return the JSON of the answer. `secrets` are values in it never to be shown.
 
-        `respell` false sends names as they are, since they are user data; the media type alone differs then.
-        Refused with 400 or 415, it is sent once more in the other dialect; that refusal is what is reported, unless the
-        second answer says more. The dialect that worked is kept.
+        With `respell` false, names are user data and are sent as they are; only the media type depends on the dialect.
+        After a 400 or 415, the document is sent once more in the other dialect. If both attempts fail, the first
+        response is reported, unless the second is more informative. The dialect that worked is remembered.
         """
         dialect = self._dialect
         first = answer = self._write(method, path, body, dialect, respell)
@@ -88,7 +88,7 @@ class Session:
         return self._document(answer, method, what)
 
     def call(self, method: str, path: str, body: Any = None, *, secrets: Collection[Secret] = ()) -> Any:
-        """Send any request as it is and return the JSON of the answer: its text when it is none, None for nothing.
+        """Send a request as it is and return the JSON of the response: text if it is not JSON, None if empty.
 
         `secrets` are values in the body that are never to be shown.
         """
@@ -106,7 +106,7 @@ class Session:
         return document(answer, doing(method, path), self.where, hidden)
 
     def prefer(self, dialect: Dialect | None) -> None:
-        """Write in the dialect that the application was seen to speak, until a write has proven one."""
+        """Write in the dialect that was seen in a response, until a write has succeeded."""
         if dialect is not None and not self._proven:
             self._dialect = dialect
 
@@ -116,7 +116,7 @@ class Session:
 
     @property
     def connection(self) -> Connection:
-        """Where the application is, and who calls it."""
+        """Address and credentials of the application."""
         return self._reached[0]
 
     def secrets(self) -> tuple[Secret, ...]:
@@ -133,7 +133,7 @@ class Session:
         self._reached = connection, Auth(connection, send, self._clock)
 
     def _has_moved(self, connection: Connection) -> bool:
-        """Tell whether the application, which could not be reached at `connection`, is elsewhere."""
+        """Return whether the application, which could not be reached at `connection`, has another address."""
         if self._moved is None:
             return False
         with self._moving:

@@ -37,30 +37,30 @@ with _without_command_line():
     import httpx
 
 BODY_LIMIT = 64 * 1024 * 1024
-"""The largest answer that is read, in bytes."""
+"""The maximum size of a response, in bytes."""
 CONNECTIONS = 16
-# Shorter than servers keep idle connections (uvicorn: 5 s), so that a request seldom meets one that just closes.
+# Shorter than the keep-alive of servers (uvicorn: 5 s), so that a request rarely uses a connection that is closing.
 _KEEP_ALIVE_S = 4.0
-# A server that sends an answer in drips may take this many times the timeout.
+# A whole response may take this many times the timeout, which applies to each read.
 _DRIP_FACTOR = 4
 _CONNECT_S = 10.0
 
 
 class NotSent(Unreachable):
-    """No connection was made, so the platform has not seen the request."""
+    """No connection was made, so the request was not sent."""
 
 
 class Hopeless(NotSent):
-    """No connection was made, and trying again cannot help."""
+    """No connection was made, and a retry cannot succeed."""
 
 
 class TooLarge(ApiFailure):
-    """The answer is larger than anything that the platform sends."""
+    """The response is larger than any that the platform sends."""
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What came back. Names of headers are in lower case; the body is decompressed."""
+    """A response. Names of headers are in lower case; the body is decompressed."""
 
     status: int
     headers: Mapping[str, str]
@@ -68,7 +68,7 @@ class Answer:
 
     @property
     def ok(self) -> bool:
-        """Whether the platform did what it was asked."""
+        """Whether the status is 2xx."""
         return 200 <= self.status < 300
 
 
@@ -90,7 +90,7 @@ class Transport:
         *,
         timeout_s: float | None = None,
     ) -> Answer:
-        """Send one request and read its answer whole, whatever its status; raises Unreachable or TooLarge.
+        """Send one request and read the whole response, whatever its status. Raises Unreachable or TooLarge.
 
         `timeout_s` bounds each wait for the other side, instead of the transport's own bound.
         """
@@ -115,7 +115,7 @@ class Transport:
             raise _translated(error, place(url), timeout_s) from error
 
     def close(self) -> None:
-        """Close every connection; nothing can be sent any more."""
+        """Close every connection. Later requests fail."""
         with self._lock:
             self._closed = True
             for client in self._clients.values():
@@ -156,7 +156,7 @@ _CHECK = "check the network, CHATKITTY_API_URL and CHATKITTY_AUTHORIZATION_URL"
 _START = f"start what is to listen there (an emulator: `ckfunc emulator`), or {_CHECK}"
 
 
-# What httpx calls it, what we call it, the sentence after the host's name, the hint; the first that fits counts.
+# httpx's exception, ours, the sentence after the host's name, and the hint; the first match applies.
 _SENTENCES: tuple[tuple[type[Exception], type[Unreachable], str, str], ...] = (
     (httpx.ProxyError, NotSent, "cannot be reached through the proxy of this shell", "check HTTPS_PROXY and NO_PROXY"),
     (httpx.ConnectTimeout, NotSent, "did not accept a connection in time", _CHECK),

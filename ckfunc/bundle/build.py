@@ -42,9 +42,9 @@ _OPTIONS = (
     "--outdir=../out",
     "--metafile=../meta.json",
 )
-# A script that is no module to Node any more, as all its imports are inside it, is as strict as one.
+# A bundle without imports is not a module for Node, so strict mode is explicit.
 _MODULE = ("--format=esm", f'--banner:js={_HEADER}\n"use strict";')
-# Nothing in such a script says what is used from outside, so all of it stays.
+# Nothing in such a script is marked as exported, so nothing is removed.
 _COMMON = ("--format=cjs", "--tree-shaking=false", f"--banner:js={_HEADER}")
 _MOST_AT_ONCE = 200
 _EXPORTS = re.compile(r"\nexport \{\n(?P<names>(?:  [^\n]*\n)+)\};\n$")
@@ -52,27 +52,27 @@ _SOURCES = "../p/"
 
 
 def build(program: Path, entries: Sequence[BundleInput]) -> list[Bundle | tuple[Problem, ...]]:
-    """Return what each script becomes, or its mistakes, in the same order; `program` is esbuild."""
+    """Return the bundle of each script, or its mistakes, in the same order; `program` is esbuild."""
     found: dict[int, Bundle | tuple[Problem, ...]] = {}
     for group in _groups(entries):
         try:
             made = _together(program, [entries[one] for one in group])
             found.update(zip(group, made, strict=True))
         except _Refused:
-            # One with a mistake keeps esbuild from the others, and even from looking for mistakes in them.
+            # A mistake in one script keeps esbuild from bundling and checking the others.
             for one in group:
                 found[one] = _alone(program, entries[one])
     return [found[one] for one in range(len(entries))]
 
 
 class _Refused(Exception):
-    """What esbuild said instead of making bundles."""
+    """esbuild failed; the argument is its output."""
 
 
 def _groups(entries: Sequence[BundleInput]) -> Iterator[list[int]]:
-    """Yield which scripts can be bundled by one run, without one of them being changed by that.
+    """Yield groups of scripts that one run can bundle with the same result as separate runs.
 
-    A handler that others import is staged otherwise for itself than for them.
+    A handler that others import is staged differently for itself than for them.
     """
     imported = {path for one in entries for path in one.graph.files if path != one.path}
     paths = [one.path for one in entries]
@@ -101,7 +101,7 @@ def _alone(program: Path, entry: BundleInput) -> Bundle | tuple[Problem, ...]:
 def _together(
     program: Path, entries: Sequence[BundleInput], *, named: bool = False
 ) -> list[Bundle | tuple[Problem, ...]]:
-    """Return what comes of scripts. With `named`, functions and classes are told their names when the bundle begins."""
+    """Return the bundles of scripts. With `named`, the bundle sets the names of functions and classes at its start."""
     with tempfile.TemporaryDirectory(prefix="ckfunc-") as name:
         place = Path(name)
         _stage(place, entries)
@@ -118,7 +118,7 @@ def _together(
         ]
     if named:
         return made
-    # Most bundles need no more code for names, and stay easier to read without.
+    # Most bundles need no code for names, and are easier to read without it.
     return [
         _together(program, [entry], named=True)[0] if _renamed(entry, bundle) else bundle
         for entry, bundle in zip(entries, made, strict=True)
@@ -149,7 +149,7 @@ def _stage(place: Path, entries: Sequence[BundleInput]) -> None:
     (place / "package.json").write_bytes(b"{}")
 
 
-# -- what came of it ---------------------------------------------------------------------------------------------------
+# -- results -----------------------------------------------------------------------------------------------------------
 
 
 def _bundle(entry: BundleInput, meta: Mapping[str, Any], text: str, source_map: str) -> Bundle | tuple[Problem, ...]:
@@ -184,7 +184,7 @@ def _reachable(path: str, inputs: Mapping[str, Any]) -> set[str]:
 
 
 def _outside(entry: BundleInput, modules: Iterable[str], inputs: Mapping[str, Any]) -> Iterator[Problem]:
-    """Yield what was imported by a path of this machine."""
+    """Yield imports of files outside of the project."""
     for path in sorted(modules):
         names = {one.get("original", "") for one in inputs[path]["imports"] if one["path"] not in entry.graph.files}
         for one in specifiers(entry.graph.files.get(path, "")):
@@ -202,7 +202,7 @@ def _computed(entry: BundleInput, modules: Iterable[str], text: str) -> Iterator
 
 
 def _without_kept(text: str) -> tuple[str | None, str]:
-    """Return what handleEvent is called in a bundle, and the bundle without the export that kept it there."""
+    """Return the name of handleEvent in a bundle, and the bundle without its temporary export."""
     exports = _EXPORTS.search(text)
     names = exports["names"].rstrip("\n").split(",\n") if exports else []
     kept = [one for one in names if one.endswith(f" as {KEPT}")]
@@ -236,10 +236,10 @@ _WORD = re.compile(r"[\w$]+")
 
 
 def with_class_names(text: str, source_map: str, sources: Collection[str]) -> tuple[str, str]:
-    """Return a bundle and its map with classes called as in the files, whose texts are `sources`.
+    """Return a bundle and its map with classes named as in the files, whose texts are `sources`.
 
     Inside a class, its own name means the class, as the one that esbuild made did: the bundle does the same as before.
-    A class stays as it is when a file has the other name too, as what is meant by it cannot be told apart then.
+    A class stays as it is when a file has the other name too, since the two would be ambiguous.
     """
     known = _words(sources)
     names = [name for name in dict.fromkeys(_INNER.findall(text)) if f"_{name}" not in known]
@@ -259,7 +259,7 @@ def with_class_names(text: str, source_map: str, sources: Collection[str]) -> tu
 
 
 def renames(text: str, sources: Collection[str]) -> bool:
-    """Tell whether a bundle calls a function or class otherwise than the files that it was made of do."""
+    """Return whether a function or class has another name in a bundle than in its files."""
     known = _words(sources)
     return bool(_INNER.search(text)) or any(one[one.lastgroup or 0] not in known for one in _NAMED.finditer(text))
 

@@ -17,12 +17,12 @@ ESBUILD = "0.28.2"
 """The version of esbuild, exactly: bundles must be the same bytes on every machine."""
 
 FORMAT = 2
-"""Raised when the same sources and esbuild make another bundle, so that no older one is taken for it."""
+"""Incremented when the same sources and esbuild give another bundle, so that cached ones are not used."""
 
 
 @dataclass(frozen=True, slots=True)
 class BundleInput:
-    """A script to be bundled; `handler` is whether it must have a handleEvent."""
+    """A script to bundle; a `handler` must have a handleEvent."""
 
     path: str
     source: str = field(repr=False)
@@ -32,9 +32,9 @@ class BundleInput:
 
 @dataclass(frozen=True, slots=True)
 class Bundle:
-    """What a script became; `text` is None when it needs none of the files that it names: types alone, or comments.
+    """The bundle of a script; `text` is None when the script needs no other file (imports in types or comments).
 
-    `modules` are the files it was made of, sorted, its own included; `source_map` is JSON.
+    `modules` are its files, sorted, including the script itself; `source_map` is JSON.
     """
 
     text: str | None = field(repr=False)
@@ -47,13 +47,13 @@ _FRESH_S = 24 * 3600.0
 
 
 class BundleKeys:
-    """Names bundles by all that goes into them: the same on every machine."""
+    """Digests of all inputs of bundles, equal on every machine."""
 
     def __init__(self) -> None:
         self._digests: dict[str, str] = {}
 
     def key(self, entry: BundleInput) -> str:
-        """Return what names the bundle of a script."""
+        """Return the key of a script's bundle."""
         files = sorted((path, self._digest(text)) for path, text in entry.graph.files.items())
         return digest(json.dumps([FORMAT, ESBUILD, entry.path, entry.handler, files]))
 
@@ -64,7 +64,7 @@ class BundleKeys:
 
 
 class BundleCache:
-    """The bundles that are kept below a cache directory. Whatever cannot be read or written counts as not there."""
+    """The bundles in a cache directory. Files that cannot be read or written are treated as missing."""
 
     def __init__(self, cache: Path) -> None:
         self._directory = cache / "bundles"
@@ -82,13 +82,13 @@ class BundleCache:
         return bundle
 
     def keep(self, name: str, bundle: Bundle) -> None:
-        """Keep a bundle."""
+        """Store a bundle."""
         found = {"text": bundle.text, "modules": bundle.modules, "source_map": bundle.source_map}
         with contextlib.suppress(OSError):
             write_checked(self._file(name), found)
 
     def forget_old(self) -> None:
-        """Remove what nothing has used for a month."""
+        """Remove bundles that were not used for a month."""
         oldest = time.time() - _UNUSED_S
         with contextlib.suppress(OSError):
             for file in self._directory.iterdir():

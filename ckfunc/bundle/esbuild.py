@@ -17,7 +17,7 @@ from ckfunc.runtime.policy import NO_POLICY, InstallPolicy
 from ckfunc.runtime.tools import install_tool, make_runnable
 
 KEPT = "ckfunc_kept"
-"""The name that a bundle exports handleEvent by, for as long as it is made: what is exported stays."""
+"""The name of a temporary export of handleEvent, which keeps esbuild from removing it."""
 
 _ERROR = re.compile(
     r"^✘ \[ERROR\] (?P<message>[^\n]*)\n(?:\n {4}(?P<path>[^\n]+):(?P<line>\d+):(?P<column>\d+):$)?", re.M
@@ -28,7 +28,7 @@ _APPENDED = re.compile(r'"?\b(?:export|handleEvent|ckfunc_kept)\b"?')
 
 
 def problems(said: str, entry: str, graph: Graph) -> Iterator[Problem]:
-    """Yield the mistakes that esbuild told of while it bundled the script at `entry`; `said` is its standard error."""
+    """Yield the mistakes that esbuild reported for the script at `entry`; `said` is its standard error."""
     for one in _ERROR.finditer(said):
         message = one["message"]
         if one["path"] is None:
@@ -52,13 +52,13 @@ def problems(said: str, entry: str, graph: Graph) -> Iterator[Problem]:
 
 
 def absolute(graph: Graph) -> Iterator[tuple[str, Specifier]]:
-    """Yield how files name places of this machine rather than of the project, and which files do."""
+    """Yield the absolute specifiers in files, each with its file."""
     for path, text in sorted(graph.files.items()):
         yield from ((path, one) for one in specifiers(text) if one.absolute)
 
 
 def _led_to(file: str, graph: Graph) -> Iterator[Problem]:
-    """Yield the names that lead to a file outside of the project; all such names when none is seen to."""
+    """Yield the specifiers of a file outside of the project; all absolute ones when none matches."""
     names = tuple(absolute(graph))
     stem = file.replace("\\", "/").lstrip("./")
     seen = [one for one in names if stem.startswith(one[1].path.replace("\\", "/").lstrip("./"))]
@@ -67,25 +67,25 @@ def _led_to(file: str, graph: Graph) -> Iterator[Problem]:
 
 
 def no_handler(path: str) -> Problem:
-    """Say that a handler lacks the function that the platform calls."""
+    """Return the problem of a handler without the function that the platform calls."""
     hint = "a handler that imports local files declares it, or imports it by that name"
     return Problem(path, 1, 1, "there is no top-level function named handleEvent", hint)
 
 
 def renamed(path: str, name: str) -> Problem:
-    """Say that a handler imports its function under another name than the one that it has."""
+    """Return the problem of a handler that imports its function under another name."""
     message = f"the script's function would be called {name}, not handleEvent"
     return Problem(path, 1, 1, message, "import it as it is called, and declare a function handleEvent that calls it")
 
 
 def outside(path: str, line: int, column: int, name: str) -> Problem:
-    """Say that a name leads out of the project."""
+    """Return the problem of a specifier outside of the project."""
     hint = "move the file into the project; links may not lead out of it either"
     return Problem(path, line, column, f'"{name}" is outside the project', hint)
 
 
 def computed(path: str, line: int, column: int) -> Problem:
-    """Say that a name is not known before run time."""
+    """Return the problem of a computed specifier."""
     hint = "import each file by its name, and choose among them"
     return Problem(path, line, column, "a path that is computed cannot be bundled", hint)
 
@@ -104,7 +104,7 @@ def _unresolved(at: Problem, name: str, graph: Graph) -> Problem:
 
 
 def _place(text: str, line: int, column: int) -> tuple[int, int, bool]:
-    """Return line and column as editors count them, and whether they lie in what was appended to the file.
+    """Return line and column as in editors, and whether they are in the text that ckfunc appended to the file.
 
     `column` is as esbuild counts it: in bytes, from 0.
     """
@@ -139,7 +139,7 @@ _TIMEOUT_S = 120.0
 
 
 class NoBundler(CkfuncError):
-    """There is no esbuild for this machine, or it does not run."""
+    """esbuild does not exist for this machine, or does not run."""
 
 
 def package(system: str, processor: str) -> str:
@@ -166,7 +166,7 @@ def executable(
 
 
 def run(program: Path, arguments: Sequence[str], directory: Path) -> str:
-    """Run esbuild in `directory`; return what it complains of, "" when all went well. Raises NoBundler."""
+    """Run esbuild in `directory`; return its error output, "" on success. Raises NoBundler."""
     try:
         done = subprocess.run(
             [program, *arguments],

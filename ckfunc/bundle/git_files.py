@@ -9,14 +9,14 @@ from ckfunc.manifest.sources import MAX_FILE_BYTES, Complaint
 
 
 class GitFiles:
-    """Reads a project's files from its git repository. What git cannot tell counts as not there."""
+    """Reads a project's files from its git repository. Files that git cannot read are treated as missing."""
 
     def __init__(self, root: Path) -> None:
         self._root = root
         self._texts: dict[str, str] = {}
 
     def at(self, commit: str) -> CommitFiles:
-        """Return the files as `commit` left them."""
+        """Return the files at `commit`."""
         listed = self._git("ls-tree", "-r", "-z", commit, "--", ".").decode("utf-8", "replace")
         blobs: dict[str, str] = {}
         for entry in listed.split("\0"):

@@ -15,13 +15,13 @@ from typing import TypeAlias
 
 from ckfunc.manifest.sources import Complaint, read_script
 
-# Possessive: what was taken for a gap is not looked at again, however long it is.
+# Possessive, so that long gaps are not scanned again.
 _GAP = r"(?:\s|/\*[^*]*\*+(?:[^/*][^*]*\*+)*/|//[^\n]*\n)*+"
 _PLACE = r"""\.\.?(?:/[^"'`\n$]*)?|/[^"'`\n$]*|[A-Za-z]:[\\/][^"'`\n$]*|file:[^"'`\n$]*"""
 _IMPORT = re.compile(
     rf"""\b(?P<how>from|import|require)\b{_GAP}(?P<call>\({_GAP})?(?P<quote>["'`])(?P<path>{_PLACE})(?P<end>["'`]|\$\{{)"""
 )
-# What a compiler drops before anything is looked up.
+# Imports that a compiler drops.
 _OF_TYPES = re.compile(
     r"""\b(?:import|export)\s+type\s+(?:[\w$]+|\{[^{}]*\}|\*(?:\s*as\s+[\w$]+)?)\s*from\s*(["'])[^"'\n]*\1"""
 )
@@ -30,9 +30,9 @@ _MODULE = re.compile(r"^[ \t]*(?:import\b(?!\s*[(.])|export\b)", re.MULTILINE)
 
 @dataclass(frozen=True, slots=True)
 class Specifier:
-    """How a source names a local file: `path` as it is written; `line` and `column` of the quote count from 1.
+    """A local file as named in a source: `path` as written; `line` and `column` of the quote count from 1.
 
-    A `computed` one goes on with something that is known at run time alone; `absolute` ones are not relative to the
+    A `computed` one continues with an expression; `absolute` ones are not relative to the
     source.
     """
 
@@ -48,7 +48,7 @@ class Specifier:
 
 
 def specifiers(source: str) -> tuple[Specifier, ...]:
-    """Return how `source`, TypeScript or JavaScript, may name local files, in its order."""
+    """Return the possible local imports of `source`, TypeScript or JavaScript, in order."""
     looked_at = _OF_TYPES.sub(lambda found: " " * len(found[0]), source) if "type" in source else source
     return tuple(_specifiers(source, looked_at))
 
@@ -73,19 +73,19 @@ def is_module(source: str) -> bool:
 
 
 EXTENSIONS = (".ts", ".mts", ".cts", ".js", ".mjs", ".cjs", ".json")
-"""What can be imported, in the order in which a name without an extension is tried."""
+"""File name extensions of imports, in the order of resolution."""
 
 _TYPESCRIPT_OF = {".js": ".ts", ".mjs": ".mts", ".cjs": ".cts"}
 
 Reader: TypeAlias = Callable[[str], "str | Complaint | None"]
-"""Gives the text of a file of the project, by its path: None when there is none, a Complaint when it cannot be used."""
+"""Returns the text of a project file by its path: None if it is missing, a Complaint if it cannot be used."""
 
 
 @dataclass(frozen=True, slots=True)
 class Graph:
-    """The files that a script may be made of, its own included, by path.
+    """The files that a script may need, itself included, by path.
 
-    `unusable` are there, but cannot be used. `absent` are those that a name without any file would mean.
+    `unusable` files exist but cannot be used. `absent` are the candidates of imports without a file.
     """
 
     files: Mapping[str, str] = field(repr=False)
@@ -109,7 +109,7 @@ class Files:
 
 @dataclass(frozen=True, slots=True)
 class _Links:
-    """What the names in one source lead to."""
+    """The imported files of one source."""
 
     found: Mapping[str, str] = field(default_factory=dict)
     unusable: Mapping[str, Complaint] = field(default_factory=dict)
@@ -117,7 +117,7 @@ class _Links:
 
 
 class Tree:
-    """The sources of a project and what they import; each is looked at once, however many scripts are made of it."""
+    """The sources of a project and their imports. Each source is scanned once."""
 
     def __init__(self, read: Reader) -> None:
         self._read = read
@@ -128,7 +128,7 @@ class Tree:
         return not path.endswith(".json") and bool(specifiers(source))
 
     def graph(self, path: str, source: str) -> Graph:
-        """Return what the script at `path` may be made of."""
+        """Return the files that the script at `path` may need."""
         files = {path: source}
         unusable: dict[str, Complaint] = {}
         absent: set[str] = set()
@@ -166,7 +166,7 @@ class Tree:
 
 
 def candidates(importer: str, named: str) -> Iterator[str]:
-    """Yield the paths that a name in the file `importer` may mean; none for a place outside of the project."""
+    """Yield the candidate paths of an import in the file `importer`; none outside of the project."""
     base = place_of(importer, named)
     if base is None:
         return
@@ -181,7 +181,7 @@ def candidates(importer: str, named: str) -> Iterator[str]:
 
 
 def place_of(importer: str, named: str) -> str | None:
-    """Return the path that a name in the file `importer` stands for; None when that is outside of the project."""
+    """Return the path of an import in the file `importer`; None outside of the project."""
     if not named.startswith("."):
         return None
     base = posixpath.normpath(posixpath.join(posixpath.dirname(importer), named))

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from ckfunc.model.execution import SyntaxProblem
 
 Check: TypeAlias = "Callable[[Sequence[tuple[str, str]]], Sequence[SyntaxProblem]]"
-"""Takes names and texts of scripts; returns what Node cannot parse."""
+"""Takes names and texts of scripts; returns their syntax errors."""
 
 _Key: TypeAlias = tuple[str, bool]
 """The path of a script, and whether it is a handler."""
@@ -45,7 +45,7 @@ class InvalidModules(InvalidScripts):
 
 @dataclass(frozen=True, slots=True)
 class Bundler:
-    """What bundling needs: a cache directory, what parses scripts as Node does, where news go, and how to install."""
+    """Bundles scripts, with a cache directory, a syntax check, progress messages and install settings."""
 
     cache: Path
     check: Check = field(default=lambda _: ())
@@ -55,7 +55,7 @@ class Bundler:
     def project(self, project: Project) -> Project:
         """Return a project with every script as it is deployed, and the files it was made of among the watched ones.
 
-        A script that imports no local file stays as it is, and costs a look at its text. Raises InvalidModules with
+        A script that imports no local file stays as it is, after a scan of its text. Raises InvalidModules with
         every mistake, NoBundler, and what installing esbuild raises.
         """
         tree = Tree(Files(project.root))
@@ -75,7 +75,7 @@ class Bundler:
         return bundled
 
     def script(self, path: str, source: str, read: Reader) -> str | None:
-        """Return what a handler at `path` was deployed as, its imports read by `read`; None when it has mistakes."""
+        """Return the deployed text of a handler at `path`, with imports read by `read`; None when it has mistakes."""
         tree = Tree(read)
         if not tree.names_local_files(path, source):
             return source
@@ -83,7 +83,7 @@ class Bundler:
         return None if isinstance(made, tuple) else source if made.text is None else made.text
 
     def bundles(self, graphs: Mapping[_Key, Graph]) -> dict[_Key, Bundle | tuple[Problem, ...]]:
-        """Return the bundle of each script, or its mistakes: from the cache, as far as it is there."""
+        """Return the bundle of each script, or its mistakes, from the cache where possible."""
         from ckfunc.bundle.cache import BundleCache, BundleInput, BundleKeys
 
         kept, keys = BundleCache(self.cache), BundleKeys()
@@ -108,7 +108,7 @@ class Bundler:
         return {one: self._checked(one[0], bundle) for one, bundle in made.items()}
 
     def _checked(self, path: str, made: Bundle | tuple[Problem, ...]) -> Bundle | tuple[Problem, ...]:
-        """Return a bundle, or what Node has against it: not all that esbuild lets pass parses."""
+        """Return a bundle, or its syntax errors in Node: esbuild accepts some code that Node does not."""
         from ckfunc.bundle.source_map import SourceMap
 
         if isinstance(made, tuple) or made.text is None:

@@ -28,7 +28,7 @@ _SETTINGS = "tsconfig.json"
 _MOST_SETTINGS = 20
 _NO_ALIASES = "`paths` of tsconfig.json have no say in a bundle"
 
-# For suggestions alone; Node itself decides what is built in. Source: https://nodejs.org/docs/latest-v24.x/api/
+# Only for suggestions; Node itself determines the built-in modules. Source: https://nodejs.org/docs/latest-v24.x/api/
 _BUILT_IN = (
     *("assert", "async_hooks", "buffer", "child_process", "cluster", "console", "constants", "crypto", "dgram"),
     *("diagnostics_channel", "dns", "events", "fs", "fs/promises", "http", "http2", "https", "inspector", "module"),
@@ -41,7 +41,7 @@ _ONLY_WITH_PREFIX = ("sea", "sqlite", "test", "test/reporters")
 
 @dataclass(frozen=True, slots=True)
 class Lacks:
-    """Why scripts cannot run, and what they may lack without failing, by place."""
+    """Missing requirements of scripts, by place: errors keep a script from running, warnings may not."""
 
     errors: tuple[Problem, ...] = ()
     warnings: tuple[Problem, ...] = ()
@@ -49,7 +49,7 @@ class Lacks:
 
 @dataclass(frozen=True, slots=True)
 class _Missing:
-    """Why an import finds no module. It is `certain` when no package that an application may have would help."""
+    """The reason why an import finds no module; `certain` if no package of the application could provide it."""
 
     message: str
     hint: str | None
@@ -57,7 +57,7 @@ class _Missing:
 
 
 class Requirements:
-    """What scripts of a project can rely on.
+    """Modules that scripts of a project can import.
 
     `packages` are the npm packages that handlers can import. Unless that list is `complete`, others may be there too:
     the manifest leaves them to the application.
@@ -71,7 +71,7 @@ class Requirements:
     def lacks(
         self, scripts: Sequence[Script], compile_all: Compile, initialization_script: Script | None = None
     ) -> Lacks:
-        """Return what `scripts` lack, at its places in the files of the project; a syntax error is an error too.
+        """Return the missing requirements of `scripts`, by place in the project's files; syntax errors are included.
 
         All of them but the `initialization_script` are handlers. Raises what `compile_all` raises.
         """
@@ -115,7 +115,7 @@ class Requirements:
         return _no_package(name) or self._undeclared(package, name, self._local(name, importer))
 
     def _undeclared(self, package: str, name: str, local: str | None) -> _Missing:
-        """Return what is wrong with a name that looks like a package's."""
+        """Return the problem of an import that may be a package."""
         if not PACKAGE_NAME[0].allows(package) or package == "~":
             return _Missing(f'"{name}" is not an npm package', f"{_NO_ALIASES}{_instead(local)}")
         message = f"{package} is not in runtime.dependencies"
@@ -133,7 +133,7 @@ class Requirements:
         return _Missing(message, f"add `{key}: {version}` under runtime.dependencies in functions.yaml", certain=False)
 
     def _installed(self, package: str) -> tuple[bool, str]:
-        """Return whether `node_modules` links to a package that lies elsewhere, and a range for its version there."""
+        """Return whether `node_modules` links to a package outside of it, and a range for its version."""
         place = self._root / "node_modules" / package
         try:
             linked = place.is_symlink() and "node_modules" not in place.resolve().parts
@@ -143,7 +143,7 @@ class Requirements:
         return linked, f"^{version}" if re.fullmatch(r"[\w.+-]+", str(version)) else "latest"
 
     def _local(self, name: str, importer: str) -> str | None:
-        """Return how `importer` would name the file of the project that a name without `./` may mean."""
+        """Return the relative specifier of the local file that a name without `./` may mean."""
         return self._relative(re.sub(r"^[@~#]?/|^#", "", name), importer)
 
     def _relative(self, base: str, importer: str) -> str | None:
@@ -165,7 +165,7 @@ def package_of(name: str) -> str:
 
 
 def _no_package(name: str) -> _Missing | None:
-    """Return what is wrong with a name that is no package at all."""
+    """Return the problem of an import that cannot be a package."""
     if name.startswith("node:"):
         near = nearest(name.removeprefix("node:"), (*_BUILT_IN, *_ONLY_WITH_PREFIX))
         return _Missing(f"handlers have no module {name}", f"did you mean node:{near}?" if near else None)
@@ -181,7 +181,7 @@ def _instead(local: str | None) -> str:
 
 
 class _Places:
-    """Where places of a script's text are in the files of the project."""
+    """Maps positions in a script to the files of the project."""
 
     def __init__(self, root: Path, script: Script) -> None:
         self._root = root
@@ -189,7 +189,7 @@ class _Places:
         self._known: SourceMap | None = None
 
     def of(self, line: int, column: int, imported: str | None = None) -> tuple[str, int, int]:
-        """Return path, line and column; of the quote of what is imported there, if that is seen."""
+        """Return path, line and column; for an import, those of its quote if it is found."""
         if self._script.source_map is None:
             return self._script.path, line, column
         if self._known is None:
@@ -225,7 +225,7 @@ class _Aliases:
         return None
 
     def target(self, pattern: str, name: str) -> str:
-        """Return the path, relative to the project, that a name stands for by an alias."""
+        """Return the path of an aliased name, relative to the project."""
         head, _, tail = pattern.partition("*")
         return self._targets[pattern].replace("*", name[len(head) : len(name) - len(tail)], 1)
 

@@ -27,10 +27,10 @@ class _Segment:
 
 
 class SourceMap:
-    """A source map, read as far as it is asked: lines and columns count from 1."""
+    """A source map. Lines and columns count from 1."""
 
     def __init__(self, text: str) -> None:
-        """`text` is JSON. Raises ValueError when it is no source map."""
+        """`text` is JSON. Raises ValueError when it is not a source map."""
         try:
             document = json.loads(text)
             self._sources = [str(one) for one in document["sources"]]
@@ -39,12 +39,12 @@ class SourceMap:
             raise ValueError("this is no source map") from error
 
     def original(self, line: int, column: int) -> tuple[str, int, int] | None:
-        """Return path, line and column that a place came from; None when it came from no file."""
+        """Return path, line and column of the source of a position; None without one."""
         segments = self._lines[line - 1] if 0 < line <= len(self._lines) else []
         index = bisect_right(segments, column - 1, key=lambda one: one.column) - 1
         if not segments:
             return None
-        # What stands before the first of them, indentation, belongs to it.
+        # Indentation before the first segment belongs to it.
         found = segments[max(index, 0)]
         if found.source >= len(self._sources):
             return None
@@ -52,7 +52,7 @@ class SourceMap:
 
 
 def narrowed(mappings: str, cuts: Mapping[int, Sequence[int]]) -> str:
-    """Return mappings after one character was taken out at each place of `cuts`: columns by line, both from 0."""
+    """Return mappings after one character was removed at each position of `cuts`: columns by line, both from 0."""
     lines = mappings.split(";")
     for line, columns in cuts.items():
         at = before = 0
@@ -140,9 +140,9 @@ class StackMapper:
 
 
 def in_files(text: str, name: str, path: str, source_map: str | None) -> str:
-    """Return `text` with the script `name` called `path`, and the places in a bundle as places in local files.
+    """Return `text` with the script `name` replaced by `path`, and positions in a bundle by those in local files.
 
-    Without a `source_map`, the script is its file as it is written. A place of a bundle that came from no file stays.
+    Without a `source_map`, the script is not bundled. A position without a source stays.
     """
     if name not in text:
         return text
@@ -153,10 +153,10 @@ def in_files(text: str, name: str, path: str, source_map: str | None) -> str:
 
 
 def map_stack(stack: str, name: str, source_map: str) -> str:
-    """Return `stack`, or any text that holds one, with the places in the script `name` as places in local files.
+    """Return a text with a stack, in which positions in the script `name` are replaced by those in local files.
 
-    `name` is what the script is called in frames (`TYPE@3.ts:10:5`); `source_map` is JSON, its sources are paths. A
-    place that came from no file stays as it is, and so does everything when the map cannot be read.
+    `name` is the script's name in frames (`TYPE@3.ts:10:5`); `source_map` is JSON, its sources are paths. A position
+    without a source stays, and so does everything when the map cannot be read.
     """
     if f"{name}:" not in stack:
         return stack

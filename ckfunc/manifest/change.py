@@ -21,26 +21,26 @@ Value: TypeAlias = "str | Values[str, str] | None"
 
 
 class CannotChange(CkfuncError):
-    """The manifest is written in a way that ckfunc cannot change by itself."""
+    """The manifest is written in a form that ckfunc cannot edit."""
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """Where a value belongs, and the value: a text, a mapping of texts for a new entry, or None to remove it."""
+    """A new value at a path: a text, a mapping of texts for a new entry, or None to remove it."""
 
     path: tuple[str, ...]
     value: Value = field(repr=False)
 
     @property
     def name(self) -> str:
-        """The path as people write it."""
+        """The path with dots."""
         return ".".join(self.path)
 
 
 def with_changes(text: str, changes: Sequence[Change]) -> str:
     """Return the manifest `text` with `changes` made to it, one after the other.
 
-    Comments, order and style stay. Raises CannotChange when the result would be another than is wanted.
+    Comments, order and style stay. Raises CannotChange when the result would not have the wanted values.
     """
     for change in changes:
         text = _changed(text, change)
@@ -65,7 +65,7 @@ def _changed(text: str, change: Change) -> str:
 
 
 def _edited(text: str, root: Mapping, change: Change) -> str:
-    """Return `text` edited; NUL, which no YAML holds, stands for the file's newline."""
+    """Return `text` edited; NUL, which YAML cannot contain, is a placeholder for the file's newline."""
     mapping, parent = root, None
     for depth, name in enumerate(change.path):
         key, value = _entry(mapping, name)
@@ -73,7 +73,7 @@ def _edited(text: str, root: Mapping, change: Change) -> str:
             if change.value is None:
                 raise _by_hand(change)
             return _inserted(text, root, mapping, change.path[depth:], change.value)
-        if value is None or value.start < key.start:  # an alias: it stands elsewhere, and for others too
+        if value is None or value.start < key.start:  # an alias: the value is elsewhere, and shared
             raise _by_hand(change)
         if depth == len(change.path) - 1:
             return _removed(text, mapping, parent, name) if change.value is None else _replaced(text, value, change)

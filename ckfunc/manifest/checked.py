@@ -11,7 +11,7 @@ from ckfunc.manifest.tree import Mapping, Node, Scalar
 
 @dataclass(frozen=True, slots=True)
 class Leaf:
-    """A valid text, boolean or number, and where it stands."""
+    """A valid text, boolean or number, and its position."""
 
     node: Scalar
     data: str | bool | int = field(repr=False)
@@ -24,7 +24,7 @@ class Leaf:
 
 @dataclass(frozen=True, slots=True)
 class Branch:
-    """The valid entries of a mapping, in the file's order; `keys` are where known keys stand, whatever the value."""
+    """The valid entries of a mapping, in order; `keys` are the positions of known keys, whatever the value."""
 
     node: Mapping
     keys: dict[str, Scalar] = field(default_factory=dict)
@@ -81,7 +81,7 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Given:
-    """Data of the user's own: what JSON could hold."""
+    """User data: any JSON value."""
 
     node: Node
     data: Any = field(repr=False)

@@ -13,9 +13,9 @@ from typing import TypeAlias
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """What a text must look like. `pattern` covers the whole text, in what Python and JavaScript expressions share.
+    """A pattern for texts, in the common syntax of Python and JavaScript. It must match the whole text.
 
-    `wrong` goes on after the value's name ("handler uses backslashes"). A `forbidden` pattern must not match.
+    `wrong` continues the sentence after the value's name ("handler uses backslashes"). `forbidden` reverses the rule.
     """
 
     pattern: str
@@ -51,7 +51,7 @@ class Flag:
 
 @dataclass(frozen=True, slots=True)
 class Number:
-    """This whole number and no other."""
+    """Exactly this integer."""
 
     value: int
     wrong: str
@@ -68,16 +68,16 @@ class Whole:
 
 @dataclass(frozen=True, slots=True)
 class Data:
-    """Whatever JSON can hold; with `mapping`, at its top a mapping."""
+    """Any JSON value; with `mapping`, an object."""
 
     mapping: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Items:
-    """A list of one kind. `item` says what one is ("a case"); with `single`, one that is no list stands for itself.
+    """A list of one kind. `item` names one ("a case"); with `single`, a value that is not a list is a list of one.
 
-    `when_empty` is the complaint about `[]`, and its hint; None allows it.
+    `when_empty` is the error message for `[]`, and its hint; None allows it.
     """
 
     item: str
@@ -99,7 +99,7 @@ class Field:
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """A mapping with known keys. `name` is what an editor schema calls it."""
+    """A mapping with known keys. `name` is its name in the editor schema."""
 
     name: str
     fields: tuple[Field, ...]
@@ -107,9 +107,9 @@ class Record:
 
 @dataclass(frozen=True, slots=True)
 class Entries:
-    """A mapping with the user's keys. `entry` says what one is ("an environment variable").
+    """A mapping with the user's keys. `entry` names one ("an environment variable").
 
-    `suggestions` are keys that editors offer, with their descriptions. `when_empty` is the complaint about `{}`,
+    `suggestions` are keys that editors offer, with their descriptions. `when_empty` is the error message for `{}`,
     and its hint; None allows it.
     """
 

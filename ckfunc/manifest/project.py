@@ -37,14 +37,14 @@ def find_root(start: Path) -> Path:
 
 
 def load(root: Path, target: str | None, environ: Mapping[str, str], *, lenient: bool = False) -> Project:
-    """Return everything that the target `target` of the project at `root` wants.
+    """Return the desired state of the target `target` of the project at `root`.
 
     `target` None takes `default_target`, else the only target. `environ` is the process's environment. Scripts come
     with `\\n` newlines and without a byte order mark. Raises InvalidManifest with every mistake at once, NoProject when
-    there is no manifest, NoSuchTarget or TargetNeeded when no one target is meant.
+    there is no manifest, NoSuchTarget or TargetNeeded when no target can be selected.
 
-    `lenient` is for looking at the project without deploying it: a variable that has no value is a warning and stays
-    as it is written, and the first target is taken when no one is meant.
+    `lenient` is for commands that do not deploy: a variable without a value is a warning and stays unresolved, and the
+    first target is the default.
     """
     root = root.resolve()
     manifest, found = _read(root)
@@ -88,11 +88,11 @@ def targets(root: Path) -> tuple[str, ...]:
 
 
 def find_target(root: Path, target: str | None, environ: Mapping[str, str]) -> tuple[Target, tuple[Problem, ...]]:
-    """Return the target that `load` would take, and the mistakes in the manifest that do not concern it.
+    """Return the target that `load` would select, and the mistakes in the manifest that do not affect it.
 
-    For commands that neither send nor run what the manifest describes: no script is read, and no variable of the
+    For commands that neither deploy nor run functions: no script is read, and no variable of the
     environment needs a value. Raises NoProject, NoSuchTarget, TargetNeeded, and InvalidManifest when the manifest is
-    not YAML or it is uncertain what the target is.
+    not YAML or a mistake affects the target.
     """
     root = root.resolve()
     manifest, found = _read(root)
@@ -146,7 +146,7 @@ def wanted_packages(root: Path) -> tuple[Mapping[str, str], tuple[str, ...]]:
 
 
 def environment_texts(root: Path, target: str) -> tuple[dict[str, str] | None, dict[str, str] | None]:
-    """Return the environment as the manifest writes it, references not resolved: of all targets, and of `target` alone.
+    """Return the environment with references unresolved: that of all targets, and that of `target`.
 
     None where there is no such section. Raises NoProject, or InvalidManifest when the manifest is not YAML.
     """
@@ -194,7 +194,7 @@ def all_referenced_variables(root: Path) -> tuple[str, ...]:
 def watched_files(root: Path, target: str | None) -> tuple[Path, ...]:
     """Return every file that `load` depends on, existing or not, as absolute paths.
 
-    Never raises for a broken manifest: what can be made out of it counts.
+    Never raises for a broken manifest, and uses its valid parts.
     """
     root = root.resolve()
     try:
@@ -250,7 +250,7 @@ class _ScriptReader:
         if path not in self._read:
             self._read[path] = self._text(path, leaf.text)
         text = self._read[path]
-        # An empty init script is how one that exists remotely is taken out of use.
+        # An empty init script disables one that exists remotely.
         if isinstance(text, str) and not text.strip() and key == "handler":
             text = Complaint(f"{path!r} is empty", "a handler has a top-level function handleEvent")
         if isinstance(text, str):
@@ -262,7 +262,7 @@ class _ScriptReader:
         return None
 
     def _text(self, path: str, written: str) -> str | Complaint:
-        """Return the text of a script. A path counts as its directories spell it, on every system."""
+        """Return the text of a script. A path must be spelled as on disk, on every system."""
         if path != normal_path(written) and not same_letters(path, written):
             return Complaint(
                 f"{written!r} is spelled {path!r} on disk", "write it the same: other systems tell them apart"

@@ -21,12 +21,12 @@ _LITERAL_APPLICATION = Rule(
 
 @dataclass(frozen=True, slots=True)
 class Values:
-    """What a target's values came to. `environment` is None when it is unmanaged, or when a variable has no value."""
+    """The resolved values of a target. `environment` is None when it is unmanaged, or when a variable has no value."""
 
     environment: dict[str, str] | None = field(default=None, repr=False)
     application: str | None = None
     unresolved: tuple[Problem, ...] = ()
-    """Variables without a value that were let pass."""
+    """Variables without a value, which `lenient` allowed."""
     literals: frozenset[str] = frozenset()
     """The names in `environment` whose values refer to no variable."""
     unknown: frozenset[str] = frozenset()
@@ -36,9 +36,9 @@ class Values:
 def resolve(
     manifest: Branch, target: str, root: Path, environ: Mapping[str, str], *, lenient: bool = False
 ) -> tuple[Values, tuple[Problem, ...]]:
-    """Return the values that count for `target`, and a problem for each variable without a value.
+    """Return the values that apply to `target`, and a problem for each variable without a value.
 
-    What the target overrides, and what belongs to other targets alone, is not looked at. No problem holds a value.
+    Overridden values and those of other targets are ignored. Problems never contain values.
     With `lenient`, a variable without a value stays as it is written, and an application that needs one is not known.
     """
     said = section(manifest, target)
@@ -47,7 +47,7 @@ def resolve(
     leaves = [*(environment or {}).values(), *([application] if application else [])]
     values, wrong = lookup((name for leaf in leaves for name, _ in references(leaf.text)), root, target, environ)
     unresolved = tuple(problem for leaf in leaves for problem in _unresolved(leaf, values, target))
-    # What a .env file that cannot be read would have supplied is not missing.
+    # A variable is not reported as missing when a .env file could not be read.
     problems = [*wrong, *(() if lenient or wrong else unresolved)]
     if problems:
         return Values(), tuple(problems)
@@ -69,7 +69,7 @@ def resolve(
 def resolve_application(
     manifest: Branch, target: str, root: Path, environ: Mapping[str, str]
 ) -> tuple[str | None, tuple[Problem, ...]]:
-    """Return the application that `target` is bound to, and what stands in the way of knowing it."""
+    """Return the application that `target` is bound to, and the problems in resolving it."""
     said = section(manifest, target)
     leaf = said.leaf("application") if said else None
     if leaf is None:
@@ -97,6 +97,6 @@ def _unresolved(leaf: Leaf, values: Mapping[str, str], target: str) -> Iterator[
 
 
 def _shift(node: Scalar, offset: int) -> int:
-    """Return how far into a scalar's source the character at `offset` of its text stands; 0 when it cannot be told."""
+    """Return the offset in a scalar's source of the character at `offset` of its text; 0 when it is unknown."""
     extra = node.end - node.start - len(node.text)
     return offset + extra // 2 if extra in (0, 2) and not node.block and "\n" not in node.text else 0

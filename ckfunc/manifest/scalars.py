@@ -34,7 +34,7 @@ _RETYPED: tuple[tuple[str, re.Pattern[str]], ...] = (
 
 
 def retyped_as(text: str) -> str | None:
-    """Return what an unquoted `text` is for some YAML reader ("null", "a boolean", "a number", "a date"), or None."""
+    """Return the type of an unquoted `text` for some YAML readers, such as "a boolean"; None for a text."""
     return next((name for name, pattern in _RETYPED if pattern.fullmatch(text)), None)
 
 
@@ -48,7 +48,7 @@ _BOOLEANS = {"true": True, "True": True, "TRUE": True, "false": False, "False": 
 
 _PLAIN = re.compile(r"[A-Za-z0-9_^][A-Za-z0-9_./^+-]*")
 _REFERENCE = re.compile(rf"\$\{{{NAME}\}}")
-# What JSON leaves as it is, and YAML 1.1 does not allow or takes for a line end.
+# Characters that JSON leaves unescaped, and YAML 1.1 forbids or treats as line ends.
 _ESCAPED = re.compile("[\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff]")
 
 
@@ -67,14 +67,14 @@ def scalar(text: str, *, flow: bool = False) -> str:
 
 
 Report = Callable[[Node, str, str], None]
-"""Takes a node, what is wrong with it, and a hint."""
+"""Takes a node, an error message, and a hint."""
 
 _NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(\.[0-9]+)?(?:[eE][-+]?[0-9]+)?")
 _MOST_DIGITS = 400
 
 
 def json_value(node: Node, report: Report) -> Any:
-    """Return what JSON would call the node; what is not clear is reported, and null in the result."""
+    """Return the JSON value of a node. Ambiguous values are reported, and null in the result."""
     if isinstance(node, Scalar):
         return _scalar(node, report)
     if isinstance(node, Mapping):

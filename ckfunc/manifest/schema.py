@@ -101,7 +101,7 @@ def _entries(kind: Entries, definitions: dict[str, Any]) -> dict[str, Any]:
 def _described(schema: dict[str, Any], doc: str) -> dict[str, Any]:
     if not doc:
         return schema
-    # Draft 7 ignores everything beside a $ref.
+    # Draft 7 ignores everything next to a $ref.
     return {"description": doc, **({"allOf": [schema]} if "$ref" in schema else schema)}
 
 

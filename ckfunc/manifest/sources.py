@@ -12,14 +12,14 @@ from ckfunc.base.errors import UnusableFile
 from ckfunc.base.files import read_file
 
 MAX_FILE_BYTES = 1024 * 1024
-"""The most that a manifest, handler, init script or .env file may hold."""
+"""The maximum size of a manifest, handler, init script or .env file."""
 
 _BOM = "\ufeff"
 
 
 @dataclass(frozen=True, slots=True)
 class Complaint:
-    """Why a file cannot be used. `line` and `column` count from 1 inside that file; 0 means the file as a whole."""
+    """A reason why a file cannot be used. `line` and `column` in it count from 1; 0 means the file as a whole."""
 
     message: str
     hint: str | None = None
@@ -30,8 +30,8 @@ class Complaint:
 def read_text(path: Path, name: str, *, pipe: bool = False) -> str | Complaint:
     """Return the text of a regular UTF-8 file with its newlines as they are, or why it cannot be read.
 
-    With `pipe`, a named pipe is read too (see read_file). A byte order mark stays. `name` is what messages call the
-    file.
+    With `pipe`, a named pipe is read too (see read_file). A byte order mark stays. `name` is the name of the file
+    in messages.
     """
     try:
         data = read_file(path, limit_bytes=MAX_FILE_BYTES, pipe=pipe)
@@ -68,7 +68,7 @@ def read_script(root: Path, path: str) -> str | Complaint:
 
 
 def newlines(text: str) -> str:
-    """Return `text` with every line ending as `\\n`, so that a checkout with `core.autocrlf` means the same."""
+    """Return `text` with every line ending as `\\n`, so that a checkout with `core.autocrlf` gives the same text."""
     return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
@@ -103,12 +103,12 @@ def normal_path(path: str) -> str:
 
 
 def same_letters(path: str, other: str) -> bool:
-    """Return whether two paths differ in their form alone: in how they are written, or how accents are encoded."""
+    """Return whether two paths differ only in form: redundant parts, or the encoding of accents."""
     return _composed(normal_path(path)) == _composed(normal_path(other))
 
 
 class Spelling:
-    """How the directories of a project spell the paths in it. Each directory is looked at once."""
+    """Spelling of a project's paths on disk. Each directory is read once."""
 
     def __init__(self, root: Path) -> None:
         self._root = root
@@ -117,8 +117,8 @@ class Spelling:
     def of(self, path: str) -> str:
         """Return the normal form of a relative path, spelled as on disk.
 
-        File systems disagree on upper and lower case, and on how accented letters are encoded: a name that is not there
-        as it is written is taken for the one that differs in that alone. Without one it stays as it is.
+        File systems disagree on case and on the encoding of accented letters: a name that does not exist is replaced by
+        one that differs only in these respects. Without one, it is unchanged.
         """
         normal = normal_path(path)
         if normal.startswith(("../", "/")) or normal == "..":
@@ -142,7 +142,7 @@ class Spelling:
                 for entry in (self._root / path).iterdir():
                     found.setdefault(_folded(entry.name), []).append(entry.name)
             except (OSError, ValueError):
-                pass  # what reads the file says what is wrong
+                pass  # reading the file reports the error
             self._names[path] = found
         return self._names[path]
 

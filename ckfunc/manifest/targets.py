@@ -28,7 +28,7 @@ class NoSuchTarget(CkfuncError):
 
 
 class TargetNeeded(CkfuncError):
-    """The manifest has several targets, and nothing says which one is meant."""
+    """The manifest has several targets, and none was selected."""
 
     def __init__(self, names: tuple[str, ...]) -> None:
         listed = ", ".join(names)
@@ -37,13 +37,13 @@ class TargetNeeded(CkfuncError):
 
 
 def target_names(manifest: Branch) -> tuple[str, ...]:
-    """Return what --target takes: the manifest's targets (or `default`), and `local`, which always exists."""
+    """Return the values of --target: the manifest's targets (or `default`), and `local`, which always exists."""
     names = _defined(manifest)
     return names if LOCAL in names else (*names, LOCAL)
 
 
 def choose(manifest: Branch, name: str | None, *, first: bool = False) -> str:
-    """Return the name of the target that is meant, with `first` the first one when that is not said.
+    """Return the name of the selected target; with `first`, the first one if none is selected.
 
     Raises NoSuchTarget or TargetNeeded.
     """
@@ -60,7 +60,7 @@ def choose(manifest: Branch, name: str | None, *, first: bool = False) -> str:
 
 
 def section(manifest: Branch, name: str) -> Branch | None:
-    """Return what the manifest says of a target, None for one that exists without being defined."""
+    """Return the section of a target, None for one that exists without a definition."""
     targets = manifest.branch("targets")
     return targets.branch(name) if targets else None
 
@@ -74,7 +74,7 @@ def target(manifest: Branch, name: str, application: str | None) -> Target:
 
 
 def problems(manifest: Branch) -> list[Problem]:
-    """Return what is wrong with targets beyond their form."""
+    """Return mistakes in targets that the format alone does not exclude."""
     found = []
     default, names = manifest.leaf("default_target"), target_names(manifest)
     unreadable = "targets" in manifest.keys and manifest.branch("targets") is None
@@ -91,9 +91,9 @@ def problems(manifest: Branch) -> list[Problem]:
 
 
 def concerning(manifest: Branch, name: str, found: Iterable[Problem], *, chosen: bool) -> list[Problem]:
-    """Return those mistakes in the manifest that make it uncertain what the target `name` is.
+    """Return the mistakes in the manifest that affect the target `name`.
 
-    They are mistakes in `targets` but for those in other targets; and in `default_target`, unless the target was
+    They are mistakes in `targets`, except in other targets; and in `default_target`, unless the target was
     `chosen` by name. Without a section `targets`, any mistake counts: its key may be misspelt.
     """
     top = _regions(manifest.node)
@@ -108,7 +108,7 @@ def concerning(manifest: Branch, name: str, found: Iterable[Problem], *, chosen:
 
 
 _Region: TypeAlias = tuple[tuple[int, int], tuple[float, float]]
-"""Line and column where an entry of a mapping begins, and where the next one does."""
+"""Line and column of an entry of a mapping, and of the next entry."""
 
 
 def _regions(mapping: Mapping) -> dict[str, _Region]:

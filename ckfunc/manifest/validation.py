@@ -17,14 +17,14 @@ from ckfunc.manifest.tree import Mapping, Node, Scalar, Sequence
 
 @dataclass(frozen=True, slots=True)
 class _Place:
-    """What a value is called in messages, and its key, which is where an absent value is reported."""
+    """The name of a value in messages, and its key, which is the position of errors about an absent value."""
 
     label: str
     key: Scalar | None = None
 
 
 def validate(record: Record, root: Node, path: str = MANIFEST_NAME) -> tuple[Branch | None, tuple[Problem, ...]]:
-    """Return what is valid under `root`, and a problem for everything that is not."""
+    """Return the valid parts of `root`, and a problem for every mistake."""
     check = _Check(path)
     checked = check.value(record, root, _Place("the file"))
     return (checked if isinstance(checked, Branch) else None), tuple(dict.fromkeys(check.problems))
@@ -36,7 +36,7 @@ def one_of(names: Iterable[str]) -> str:
 
 
 class _Check:
-    """Walks definition and tree side by side, collecting problems."""
+    """Walks definition and tree in parallel, collecting problems."""
 
     def __init__(self, path: str) -> None:
         self._path = path

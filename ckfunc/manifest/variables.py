@@ -14,10 +14,10 @@ from ckfunc.base.errors import InvalidFiles, Problem
 from ckfunc.manifest.sources import Complaint, newlines, read_text, without_bom
 
 NAME = r"[A-Za-z_][A-Za-z0-9_]*"
-"""What a variable's name looks like."""
+"""Pattern of a variable's name."""
 
 TEMPLATE = rf"[^$]*(?:\$(?:\$|\{{{NAME}\}}|(?![{{$]))[^$]*)*"
-"""What a whole value looks like: a `$` that is followed by neither `$` nor `{` stands for itself."""
+"""Pattern of a whole value: a `$` that is followed by neither `$` nor `{` is literal."""
 
 _REFERENCES = re.compile(rf"\$\$|\$\{{({NAME})\}}")
 
@@ -44,11 +44,11 @@ CONNECTION_NAMES = (
     "CHATKITTY_API_URL",
     "CHATKITTY_AUTHORIZATION_URL",
 )
-"""What commands need in order to reach an application."""
+"""Variables with address and credentials of an application."""
 
 
 def env_files(root: Path, target: str) -> tuple[Path, ...]:
-    """Return the files in which variables are looked for, the first to win first; they need not exist."""
+    """Return the files that may define variables, in order of precedence; they need not exist."""
     return (root / f".env.{target}", root / ".env")
 
 
@@ -59,10 +59,10 @@ def lookup(
     environ: Mapping[str, str],
     origins: dict[str, str] | None = None,
 ) -> tuple[dict[str, str], tuple[Problem, ...]]:
-    """Return the values of those `names` that are defined, and what is wrong with the .env files.
+    """Return the values of those `names` that are defined, and the mistakes in the .env files.
 
-    The files are read only when `environ` lacks a name. An empty value counts as defined; so does no other. `origins`
-    gets the name of the file that each value of one comes from.
+    The files are read only when `environ` does not have every name. An empty value counts as defined. `origins` gets
+    the name of the file for each value from a file.
     """
     wanted = set(names)
     values = {name: environ[name] for name in wanted if name in environ}
@@ -82,7 +82,7 @@ def lookup(
 def connection_variables(
     root: Path, target: str, environ: Mapping[str, str], origins: dict[str, str] | None = None
 ) -> dict[str, str]:
-    """Return what is said of the platform's addresses and credentials, from the same places and in the same order.
+    """Return the variables with the platform's addresses and credentials, with the precedence of `lookup`.
 
     `origins` is as for `lookup`. Raises InvalidFiles for a .env file that cannot be read.
     """
@@ -96,13 +96,13 @@ def _exists(path: Path) -> bool:
     try:
         return path.exists()
     except OSError:
-        return True  # Reading it says what is wrong.
+        return True  # Reading it reports the error.
 
 
 def read_env_file(path: Path) -> tuple[dict[str, str], list[Problem]]:
-    """Return the variables of a file of NAME=value lines, nothing in them replaced, and what is wrong with it.
+    """Return the variables of a file of NAME=value lines, without interpolation, and the mistakes in it.
 
-    The file may be a named pipe, as password managers mount it. Of a name that is there twice the last value counts.
+    The file may be a named pipe, as password managers mount it. If a name occurs twice, the last value applies.
     """
     # Imported late: most commands and CI runs have all variables in the process.
     from dotenv.parser import parse_stream

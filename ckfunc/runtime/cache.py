@@ -32,15 +32,15 @@ _NOTE = re.compile(r"(?:typescript|node-types)-[\w.-]+")
 
 
 class CacheRefused(CkfuncError):
-    """The system did not let ckfunc write to its cache."""
+    """The system refused to write to the cache."""
 
     @classmethod
     def of(cls, error: OSError, cache: Path) -> CacheRefused | None:
-        """Return the failure that `error` stands for; None when it is not about writing to `cache`."""
+        """Return the failure for `error`; None when it is not about writing to `cache`."""
         place = Path(error.filename) if isinstance(error.filename, str) else cache
         caches = (cache, cache.resolve())
-        # The directory that cannot be made may be one above it (a home without `.cache`). That something is not there
-        # is said of these by file systems that hold no files of users, such as /proc; inside, it is a mistake of ours.
+        # The directory that cannot be created may be a parent of the cache (a home without `.cache`). For parents, file
+        # systems such as /proc report ENOENT; inside the cache, ENOENT is a bug in ckfunc.
         above = error.filename is not None and any(place == one or place in one.parents for one in caches)
         hint = _ELSEWHERE if above and error.errno == errno.ENOENT else _HINTS.get(error.errno or 0)
         if hint is None or not (above or any(place.is_relative_to(one) for one in caches)):
@@ -50,7 +50,7 @@ class CacheRefused(CkfuncError):
     @classmethod
     @contextlib.contextmanager
     def told(cls, cache: Path) -> Iterator[None]:
-        """Raise CacheRefused for what the system says about writing to `cache`; other problems pass."""
+        """Turn OSErrors about writing to `cache` into CacheRefused; others propagate."""
         try:
             yield
         except OSError as error:
@@ -71,7 +71,7 @@ _HINTS = {
 
 @dataclass(frozen=True, slots=True)
 class CacheEntry:
-    """Something in the cache. `used` is when it was last used or made, in seconds since 1970."""
+    """A file or installation in the cache. `used` is the time of its last use, in seconds since 1970."""
 
     kind: str
     name: str
@@ -91,14 +91,14 @@ class Total:
 
     @classmethod
     def of(cls, found: Sequence[CacheEntry]) -> tuple[Self, ...]:
-        """Return a total for each kind, in the order in which the kinds come."""
+        """Return a total for each kind, in the order of first occurrence."""
         kinds = dict.fromkeys(one.kind for one in found)
         grouped = [[one for one in found if one.kind == kind] for kind in kinds]
         return tuple(cls(those[0].kind, len(those), sum(one.size_bytes for one in those)) for those in grouped)
 
 
 def hold(directory: Path) -> None:
-    """Keep an installation from being removed for as long as this process runs, and note that it is used."""
+    """Protect an installation from removal while this process runs, and record that it is used."""
     with contextlib.suppress(OSError):  # one that cannot be written to cannot be cleaned either
         hold_shared(_use_file(directory))
         if time.time() - (directory / MARKER).stat().st_mtime > _FRESH_S:
@@ -106,7 +106,7 @@ def hold(directory: Path) -> None:
 
 
 def entries(cache: Path) -> list[CacheEntry]:
-    """Return what is in the cache; what ckfunc does not know of, and locks of deploys, are not listed."""
+    """Return the entries of the cache, without unknown files and locks of deploys."""
     found = list(_runtimes(cache))
     for name, kind in _DIRECTORIES.items():
         found += [_file_entry(kind, file) for file in _tree(cache / name)]
@@ -115,7 +115,7 @@ def entries(cache: Path) -> list[CacheEntry]:
 
 
 def remove(entry: CacheEntry) -> bool:
-    """Remove an entry unless a process uses it, and tell whether it is gone. Raises OSError."""
+    """Remove an entry unless a process uses it, and return whether it was removed. Raises OSError."""
     if entry.kind != PACKAGES:
         entry.path.unlink(missing_ok=True)
         return True
@@ -129,7 +129,7 @@ def remove(entry: CacheEntry) -> bool:
 def clean(
     cache: Path, *, older_than_s: float = 0.0, dry_run: bool = False, now: Callable[[], float] = time.time
 ) -> tuple[list[CacheEntry], list[CacheEntry]]:
-    """Remove what was not used for so long; return what was removed, and what stays because a process uses it.
+    """Remove entries that were not used for `older_than_s`; return those removed, and those that a process uses.
 
     With `dry_run`, nothing is removed. Raises OSError.
     """
@@ -143,7 +143,7 @@ def clean(
 
 
 def prune_old(cache: Path) -> None:
-    """Remove installations that were not used for UNUSED_S; that one cannot be removed is no failure."""
+    """Remove installations that were not used for UNUSED_S. Errors are ignored."""
     oldest = time.time() - UNUSED_S
     with contextlib.suppress(OSError):
         for directory in _children(cache.resolve() / "runtimes"):
@@ -216,7 +216,7 @@ def _remove_tree(directory: Path) -> bool:
     if sys.platform == "win32":
         shutil.rmtree(directory, ignore_errors=True)
     else:
-        # Renamed first: nobody finds half of it.
+        # Renamed first, so that no process finds a part of it.
         gone = directory.with_name(f"{directory.name[:32]}.new-gone-{os.getpid()}")
         directory.rename(gone)
         shutil.rmtree(gone, ignore_errors=True)

@@ -28,17 +28,17 @@ _INTERNALS = "--expose-internals"
 
 
 class _Died(Exception):
-    """Node ended before it answered; the argument tells how."""
+    """Node ended before it responded; the argument says how."""
 
 
 class CompilerProcess:
     """Compiles handlers and init scripts in one long-lived Node process, started with the first source.
 
-    Sync and thread-safe. Types are removed, never checked; imports that are used as types alone are dropped.
+    Sync and thread-safe. Types are removed, never checked; imports that are only used as types are dropped.
     """
 
     def __init__(self, *, internals: bool = True) -> None:
-        """Without `internals`, only Node's public functions are used: imports of types stay, positions are coarser."""
+        """Without `internals`, only Node's public API is used: imports of types stay, positions are less precise."""
         self._flags = (*_FLAGS, _INTERNALS) if internals else _FLAGS
         self._lock = threading.Lock()
         self._process: subprocess.Popen[bytes] | None = None
@@ -53,10 +53,10 @@ class CompilerProcess:
     def compile(
         self, scripts: Sequence[tuple[str, str]], *, handlers: bool = False
     ) -> tuple[Compiled | SyntaxProblem, ...]:
-        """Compile (name, source) pairs; the answers come in the same order.
+        """Compile (name, source) pairs; the results have the same order.
 
         With `handlers`, a source without a function handleEvent that the host can call is a problem too. Names that
-        end in .js are taken as JavaScript: none of their imports is dropped. Raises NodeMissing.
+        end in .js are JavaScript: all of their imports stay. Raises NodeMissing.
         """
         with self._lock:
             found = [self._compile(name, source) for name, source in scripts]
@@ -81,7 +81,7 @@ class CompilerProcess:
             try:
                 answer, javascript = self._ask({"name": name}, source)
             except _Died as died:
-                if last:  # twice: it is this source that Node cannot digest
+                if last:  # twice: this source makes Node end
                     return SyntaxProblem(name, 1, 1, f"Node could not compile this: it {died}")
                 continue
             if answer["op"] == "problem":
@@ -144,10 +144,10 @@ _MOST_IN_MEMORY = 2000
 
 
 class CachingCompiler:
-    """Compiles what was not compiled before, on this machine. Sync and thread-safe.
+    """Compiles scripts that are not in the cache. Sync and thread-safe.
 
-    `compiler` gives what compiles, when there is something to compile; `cache` is a directory for what can be made
-    again. What does not parse is remembered in memory alone.
+    `compiler` is called when there is something to compile; `cache` is the cache directory. Syntax errors are cached
+    only in memory.
     """
 
     def __init__(self, compiler: Callable[[], CompilerProcess], cache: Path) -> None:
@@ -159,11 +159,11 @@ class CachingCompiler:
         self._tidied = False
 
     def compile(self, scripts: Sequence[tuple[str, str]]) -> tuple[Compiled | SyntaxProblem, ...]:
-        """Compile (name, source) pairs; the answers come in the same order. Raises NodeMissing."""
+        """Compile (name, source) pairs; the results have the same order. Raises NodeMissing."""
         return tuple(self._one(name, source) for name, source in scripts)
 
     def _one(self, name: str, source: str) -> Compiled | SyntaxProblem:
-        with self._lock:  # two who want the same wait for one compilation
+        with self._lock:  # concurrent requests for one script wait for one compilation
             known = self._known.get((name, source))
             if known is not None:
                 return known
@@ -182,7 +182,7 @@ class CachingCompiler:
             return result
 
     def _made_by(self) -> str:
-        """Return what names the compiler: another Node or ckfunc may make something else of a source."""
+        """Return an identifier of the compiler, as another Node or ckfunc may produce other JavaScript."""
         if not self._node:
             node = node_executable()
             found = node.stat()
@@ -191,7 +191,7 @@ class CachingCompiler:
 
 
 def _read(file: Path, name: str) -> Compiled | None:
-    """Return what is kept; whatever cannot be read counts as not there."""
+    """Return a cached script; None if it is missing or cannot be read."""
     try:
         found = read_checked(file)
         result = Compiled(

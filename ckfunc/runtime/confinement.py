@@ -54,9 +54,9 @@ SYSTEM = (
     "/usr/libexec",
     "/usr/local/lib",
 )
-"""What Node and native code read to start and to find servers, beside what JavaScript may read (see launch.py).
+"""Files that Node and native code read to start and to find servers, in addition to those of processes.py.
 
-In /proc the kernel keeps the memory, environment and open files of processes outside from a confined one.
+In /proc, the kernel denies a confined process the memory, environment and open files of other processes.
 """
 
 _DEVICES = ("/dev/full", "/dev/null", "/dev/random", "/dev/urandom", "/dev/zero")
@@ -64,7 +64,7 @@ _DEVICES = ("/dev/full", "/dev/null", "/dev/random", "/dev/urandom", "/dev/zero"
 
 @dataclass(frozen=True, slots=True)
 class Reach:
-    """What a confined process may use. `listens` lets it accept connections, as a debugger needs."""
+    """Files and sockets that a confined process may use. `listens` lets it accept connections, as a debugger needs."""
 
     reads: tuple[Path, ...] = ()
     writes: tuple[Path, ...] = ()
@@ -73,10 +73,10 @@ class Reach:
 
 @dataclass(frozen=True, slots=True)
 class Isolation:
-    """Which restrictions the kernel enforces."""
+    """Restrictions that the kernel enforces."""
 
     files: bool = False
-    """Only what Reach names is read or written, whatever asks: JavaScript, WASI, native code."""
+    """Only the paths of Reach can be read or written, by JavaScript, WASI and native code."""
     signals: bool = False
     """No signal reaches a process outside."""
     sockets: bool = False
@@ -89,7 +89,7 @@ NO_ISOLATION = Isolation()
 def call_confined(action: Callable[[], _T], reach: Reach) -> _T:
     """Call `action` in a thread that is confined to `reach`, and return its result. Raises what `action` raises.
 
-    What it starts stays confined.
+    Processes that it starts stay confined.
     """
     if not isolation().files:
         return action()
@@ -98,7 +98,7 @@ def call_confined(action: Callable[[], _T], reach: Reach) -> _T:
 
 @lru_cache
 def isolation() -> Isolation:
-    """Return what this system enforces, found out by trying it once."""
+    """Return the restrictions that this system enforces, determined by one attempt."""
     if platform.system() != "Linux" or _libc() is None:
         return NO_ISOLATION
     return _in_thread(lambda: _confine(Reach()))
@@ -167,7 +167,7 @@ def _allow(ruleset: int, path: Path, rights: int) -> None:
     try:
         descriptor = os.open(path, os.O_PATH | os.O_CLOEXEC)  # type: ignore[attr-defined,unused-ignore]  # Linux alone
     except OSError:
-        return  # what is not there need not be allowed
+        return  # a missing path needs no rule
     try:
         if not path.is_dir():
             rights &= _ON_FILES
@@ -178,7 +178,7 @@ def _allow(ruleset: int, path: Path, rights: int) -> None:
 
 # -- seccomp -----------------------------------------------------------------------------------------------------------
 
-# The number of seccomp itself, how the kernel names the architecture, and what is looked at.
+# The number of seccomp, the architecture's constant, and the numbers of _NAMES.
 _NAMES = (
     *("socket", "listen", "io_uring_setup", "add_key", "request_key", "keyctl", "ptrace"),
     *("process_vm_readv", "process_vm_writev", "perf_event_open", "bpf", "userfaultfd"),
@@ -219,7 +219,7 @@ def _restrict_calls(reach: Reach) -> bool:
 
 
 def _filter(architecture: int, number: dict[str, int], reach: Reach) -> list[tuple[int, int, int, int]]:
-    """Return a program of (code, jump if true, jump if false, value): everything is allowed but what it names."""
+    """Return a program of (code, jump if true, jump if false, value): everything else is allowed."""
     program = [
         (_LOAD, 0, 0, _ARCHITECTURE),
         (_EQUAL, 1, 0, architecture),
@@ -262,7 +262,7 @@ def _filter(architecture: int, number: dict[str, int], reach: Reach) -> list[tup
 
 _PR_SET_NO_NEW_PRIVS = 38
 _CAPABILITY_VERSION = 0x20080522
-# What files of other users need (chown, dac_override, fowner, fsetid): root in a container works in such directories.
+# Needed for files of other users (chown, dac_override, fowner, fsetid): root in a container works in such directories.
 _KEPT_CAPABILITIES = 0b11011
 
 

@@ -22,7 +22,7 @@ _SCRIPTS = ("preinstall", "install", "postinstall")
 
 @dataclass(frozen=True, slots=True)
 class Installed:
-    """A package of an installation; `path` is below node_modules' parent. `has_script` tells of install scripts."""
+    """A package of an installation; `path` is relative to node_modules' parent."""
 
     name: str
     version: str

@@ -22,7 +22,7 @@ _encoder = json.JSONEncoder(separators=(",", ":"))
 
 
 class BrokenStream(Exception):
-    """What arrived cannot be a frame: somebody else wrote to the channel."""
+    """The data is not a frame, so another writer used the channel."""
 
 
 def encode(header: Mapping[str, Any], body: str = "") -> bytes:
@@ -33,7 +33,7 @@ def encode(header: Mapping[str, Any], body: str = "") -> bytes:
 
 
 class Decoder:
-    """Collects bytes as they come and gives back whole frames."""
+    """Splits incoming bytes into frames."""
 
     def __init__(self, seal: bytes = b"") -> None:
         self._seal = seal
@@ -81,9 +81,9 @@ _TOO_DEEP = HandlerError(
 
 @dataclass(frozen=True, slots=True)
 class HostAnswer:
-    """What a request came to: `error` says why it failed, else `body` is the result as JSON text ("" for none).
+    """The result of a request: `error` if it failed, else `body` as JSON text ("" for none).
 
-    `duration_ms` is how long it took as the process measured it, 0 if it did not tell.
+    `duration_ms` is the duration that the process measured, 0 if it sent none.
     """
 
     error: HandlerError | None = None
@@ -92,7 +92,7 @@ class HostAnswer:
 
 
 AGAIN = HostAnswer()
-"""The answer to a request that the process did not begin."""
+"""The result of a request that the process did not start."""
 
 
 def request_of(header: Mapping[str, Any]) -> int:
@@ -118,7 +118,7 @@ def stream_of(header: Mapping[str, Any], role: str) -> str | None:
 
 
 def read_answer(header: Mapping[str, Any], body: str) -> HostAnswer:
-    """Return what a `ready`, `done` or `failed` frame says. Raises BrokenStream."""
+    """Return the result in a `ready`, `done` or `failed` frame. Raises BrokenStream."""
     took = header.get("ms", 0.0)
     if type(took) not in (int, float) or not 0 <= took < _LONGEST_MS:
         raise BrokenStream("a frame's duration is no number")
@@ -135,7 +135,7 @@ def read_answer(header: Mapping[str, Any], body: str) -> HostAnswer:
 
 
 def _problem(body: str) -> HandlerError | None:
-    """Return why a result cannot be kept, or None."""
+    """Return why a result cannot be used, or None."""
     try:
         result = _decode(body)
     except RecursionError:

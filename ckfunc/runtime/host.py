@@ -36,7 +36,7 @@ _RENEW_S = 5.0
 _KEPT_VERSIONS = 4
 _MIB = 1024 * 1024
 _UNREAD_S = 2.0
-"""How long a process in which nothing runs may leave a request unread: one that is kept busy by earlier runs does."""
+"""The time limit for an idle process to read a request; earlier runs may have left it busy."""
 
 ENDED = "ProcessEnded"
 
@@ -44,7 +44,7 @@ OnConsole = Callable[[ConsoleLine], None]
 
 
 class Failed(Exception):
-    """A request did not succeed; `error` tells the user why, `console` is what was printed until then."""
+    """A request failed; `error` is for the user, `console` the output until then."""
 
     def __init__(self, error: HandlerError, console: tuple[ConsoleLine, ...] = ()) -> None:
         super().__init__(error.message)
@@ -57,18 +57,18 @@ class _Request:
     answer: asyncio.Future[HostAnswer]
     deadline: float
     what: str
-    """The start of the sentence when it takes too long."""
+    """The start of the message when it times out."""
     lines: Lines
     limit_s: float
     begun: bool
-    """Whether the process has read it; for what need not say so, True from the start."""
+    """Whether the process has read it; True from the start for requests without an acknowledgement."""
     on_console: OnConsole | None = None
     runs: bool = False
     """Whether it is a run of a handler."""
 
 
 class NotBegun(Exception):
-    """The process did not begin a request, because of what earlier runs left in it: another process can have it."""
+    """The process did not start a request, because of the state that earlier runs left; another process can run it."""
 
 
 class Host:
@@ -84,7 +84,7 @@ class Host:
         inspect_port: int | None = None,
         confined: bool = False,
     ) -> None:
-        """`confined` tells that the kernel can confine the process, and is to."""
+        """With `confined`, the kernel confines the process."""
         self.environment: Environment | None = None
         self.last_used = 0.0
         self.loads = 0
@@ -114,10 +114,10 @@ class Host:
         self._burial: asyncio.Task[None] | None = None
         self._waiting_for_room: deque[asyncio.Future[None]] = deque()
 
-    # What a host is told
+    # Requests
 
     async def start(self, environment: Environment, *, keep_code: bool = False) -> None:
-        """Boot Node and load the SDK; with `keep_code`, V8 writes down what it compiled for that. Raises Failed."""
+        """Start Node and load the SDK; with `keep_code`, V8 stores the code compiled for that. Raises Failed."""
         _, ready = self._expect("Node did not start", _START_S)
         self._connecting = self._loop.create_future()
         try:
@@ -176,9 +176,9 @@ class Host:
         )
 
     async def renew(self) -> bool:
-        """Take out what runs have left behind; tell whether the next one begins as in a new process.
+        """Discard the state that runs have left; return whether the process is like a new one.
 
-        What was loaded is forgotten. Only processes with a renewable environment can do this.
+        Loaded versions are discarded. Only processes with a renewable environment can do this.
         """
         self._tokens.clear()
         self._early.take()
@@ -193,7 +193,7 @@ class Host:
         return True
 
     async def load(self, version: HandlerVersion) -> int:
-        """Load a version beside those that run, unless it is loaded; return its token. Raises Failed and NotBegun."""
+        """Load a version, unless it is loaded, while others may run; return its token. Raises Failed and NotBegun."""
         if (token := self._tokens.get(version)) is not None:
             return token
         self.loads += 1
@@ -218,7 +218,7 @@ class Host:
         label: str = "",
         steady: Steady | None = None,
     ) -> tuple[HostAnswer, list[ConsoleLine]]:
-        """Call a loaded handler: its answer, and what it printed. A run whose caller is cancelled goes on.
+        """Call a loaded handler; return its result and console output. A run whose caller is cancelled continues.
 
         `label` goes with the run's requests to the API; `steady` is its own clock, where the environment is steady.
         Raises NotBegun.
@@ -239,32 +239,32 @@ class Host:
         return answer, request.lines.kept
 
     def take_early(self) -> tuple[ConsoleLine, ...]:
-        """Return what was printed outside any run since the last one, and forget it."""
+        """Return and clear the output that was printed outside of runs since the last run."""
         return tuple(self._early.take())
 
-    # What state it is in
+    # State
 
     @property
     def alive(self) -> bool:
-        """Whether it takes requests."""
+        """Whether it accepts requests."""
         return self._burial is None and self._link is not None
 
     @property
     def gone(self) -> bool:
-        """Whether the process has ended and everybody who waited was told."""
+        """Whether the process has ended and every pending request has failed."""
         return self._burial is not None and self._burial.done()
 
     def ended_before_ready(self, failure: Failed) -> bool:
-        """Return whether `failure`, of `start`, is Node's end before any code of a user or a package ran."""
+        """Return whether `start` failed because Node ended before any code of a user or a package ran."""
         return not self._booted and failure.error.name == ENDED
 
     def serves(self, environment: Environment) -> bool:
-        """Return whether it takes requests, runs in this environment and has all built-ins as they were."""
+        """Return whether it accepts requests, runs in this environment and has unmodified built-ins."""
         return self.alive and not self._spoiled and (self.environment is environment or self.environment == environment)
 
     @property
     def running(self) -> int:
-        """How many requests have no answer yet."""
+        """The number of pending requests."""
         return len(self._requests)
 
     def token(self, version: HandlerVersion) -> int | None:
@@ -272,12 +272,12 @@ class Host:
         return self._tokens.get(version)
 
     async def room(self) -> None:
-        """Wait until a request is answered."""
+        """Wait until a pending request is finished."""
         waiter = self._loop.create_future()
         self._waiting_for_room.append(waiter)
         await waiter
 
-    # How it ends
+    # End
 
     def kill(self, verdict: HandlerError, culprit: int | None = None) -> None:
         """End the process now; the `culprit` fails with `verdict`, the others because they shared its process."""
@@ -286,7 +286,7 @@ class Host:
             self._bury_soon()
 
     async def ended(self) -> None:
-        """Wait until the process is gone, after `kill`."""
+        """Wait until the process has ended, after `kill`."""
         if self._burial is not None:
             await asyncio.shield(self._burial)
 
@@ -355,7 +355,7 @@ class Host:
 
     def _on_data(self, data: bytes) -> None:
         if self._link is not None:
-            self._link.drain()  # what was written before an answer belongs before it
+            self._link.drain()  # output that was written before a result comes before it
         try:
             for header, body in self._decoder.feed(data):
                 if header.get("op") != "log":
@@ -393,7 +393,7 @@ class Host:
                 self._settle(request_of(header), read_answer(header, body))
 
     def _on_output(self, descriptor: int, data: bytes) -> None:
-        """Take what was written to descriptor 1 or 2 past JavaScript: by native code, by another thread."""
+        """Take output that did not come from JavaScript's console: of native code or another thread."""
         for line in self._written[descriptor].take(data):
             self._print_stray(line)
 
@@ -426,7 +426,7 @@ class Host:
         busy = any(request.begun for request in self._requests.values())
         for identity, request in self._requests.items():
             if not request.begun and busy:
-                request.deadline = now + _UNREAD_S  # what runs may keep the process to itself, within its own limit
+                request.deadline = now + _UNREAD_S  # a run may keep the process busy, within its own limit
             elif request.deadline <= now:
                 self.kill(HandlerError("TimeLimitError", request.what), identity)
                 return
@@ -449,7 +449,7 @@ class Host:
             self._burial = self._loop.create_task(self._bury())
 
     async def _bury(self) -> None:
-        """Make sure that the process is gone, then tell everybody who waits for an answer of it."""
+        """Make sure that the process has ended, then fail every pending request."""
         if self._ticker is not None:
             self._ticker.cancel()
         if self._connecting is not None:
@@ -492,7 +492,7 @@ class Host:
 
 
 def _imports(script: Compiled) -> bool:
-    """Tell whether a script may load ES modules of others, which Node never loads anew."""
+    """Return whether a script may load ES modules of packages, which Node never reloads."""
     pattern = r"\bimport\b" if script.module_kind == "mjs" else r"\bimport\s*\("
     return re.search(pattern, script.javascript) is not None
 

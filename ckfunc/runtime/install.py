@@ -38,14 +38,14 @@ _SHOWN = 3
 _EDIT = "check runtime.dependencies in functions.yaml"
 _PACKAGE_JSON = "package.json"
 _NOT_UNPACKED = re.compile(r"TAR_ENTRY_ERROR (.+)")
-# A name, and a version, range or tag of a registry. What npm would take for a file, a folder, an address, an alias or a
-# git repository runs code of its own choice, whoever asked for it. The manifest's rules are stricter.
+# A name, and a version, range or tag of a registry. Files, folders, addresses, aliases and git repositories, which npm
+# also accepts, could run code of their own. The manifest's rules are stricter.
 _NAME = re.compile(r"(?:@[\w.~-]+/)?[\w.~-]+", re.ASCII)
 _VERSION = re.compile(r"(?!\.)(?!.*\.(?:tgz|tar|tar\.gz)$)[^:/#\\]*", re.ASCII | re.IGNORECASE)
 
 
 def runtime_directory(dependencies: Mapping[str, str], cache: Path, policy: InstallPolicy = NO_POLICY) -> Path:
-    """Return where these dependencies are, or would be, installed: named by all that changes the result.
+    """Return the directory of these dependencies, installed or not. Its name is a digest of all inputs.
 
     Raises NodeMissing and NpmrcProblem.
     """
@@ -58,7 +58,7 @@ def _directory(
     major = node_version(node_executable()).partition(".")[0]
     machines = [major, sys.platform, machine(), _libc()]
     allowed = policy.scripts_for(dependencies)
-    # The contents of a tool are fixed, wherever they come from.
+    # The contents of a tool are the same from every registry.
     chosen = settings.identity if dependencies and not tool else ()
     identity = [_FORMAT, machines, sorted(dependencies.items()), chosen, allowed, tool]
     return cache.resolve() / "runtimes" / digest(json.dumps(identity))[:32]
@@ -79,7 +79,7 @@ def install(
 ) -> Path:
     """Return a directory whose node_modules holds `dependencies` (npm name to version range); installs if need be.
 
-    One that is incomplete is made again. With `integrity` (of NAME@VERSION), other contents are refused. Safe to call
+    An incomplete one is replaced. With `integrity` (of NAME@VERSION), other contents are refused. Safe to call
     from several threads and processes at once; setting `stop` ends npm. Raises DependenciesFailed, CacheRefused and
     NodeMissing.
     """
@@ -103,7 +103,7 @@ def install(
 
 @dataclass(frozen=True, slots=True)
 class _Installation:
-    """An install that is to be done now."""
+    """An installation to perform."""
 
     dependencies: Mapping[str, str]
     cache: Path
@@ -115,7 +115,7 @@ class _Installation:
 
     def install_into(self, directory: Path) -> None:
         """Put the finished installation in the place of `directory`."""
-        for leftover in directory.parent.glob(f"{directory.name}.new-*"):  # of an install that was killed
+        for leftover in directory.parent.glob(f"{directory.name}.new-*"):  # of an installation that was killed
             shutil.rmtree(leftover, ignore_errors=True)
         started = time.monotonic()
         fresh = Path(tempfile.mkdtemp(dir=directory.parent, prefix=f"{directory.name}.new-"))
@@ -146,13 +146,13 @@ class _Installation:
             if not (_NAME.fullmatch(name) and _VERSION.fullmatch(version)):
                 raise DependenciesFailed(f"{name[:80]}@{version[:80]} is not a package of a registry", hint=_EDIT)
         ran = run_install(directory, self.cache, self.settings, self.stop)
-        if ran.status and failure_of(ran.output).get("code") == "ETARGET":  # what npm remembers may be out of date
+        if ran.status and failure_of(ran.output).get("code") == "ETARGET":  # npm's cache may be out of date
             ran = run_install(directory, self.cache, self.settings, self.stop, ("--prefer-online",))
         self._require_going_on()
         if ran.status or ran.hopeless:
             failure = {"code": ran.hopeless} if ran.hopeless else failure_of(ran.output)
             raise explained(failure, self.settings.unset)
-        # When the disk is full npm ends well all the same, with files cut short.
+        # When the disk is full npm still reports success, with truncated files.
         if found := _NOT_UNPACKED.search(ran.log):
             raise not_unpacked(found[1])
         if missing := missing_packages(directory, self.dependencies):
@@ -196,7 +196,7 @@ def scripts_note(skipped: Collection[str]) -> tuple[str, str]:
 
 
 def scripts_warning(dependencies: Mapping[str, str], cache: Path, policy: InstallPolicy) -> tuple[str, str] | None:
-    """Return the note about install scripts that did not run in what is installed for these; None without any.
+    """Return the note about skipped install scripts of these dependencies; None without any.
 
     Raises NodeMissing and NpmrcProblem.
     """
@@ -222,7 +222,7 @@ def _script_failed(ran: NpmRun) -> DependenciesFailed:
 
 
 def _libc() -> str:
-    """Return which C library programs use: npm installs other packages for musl than for glibc."""
+    """Return the C library of this system: npm installs other packages for musl than for glibc."""
     if sys.platform == "linux":
         try:
             return (os.confstr("CS_GNU_LIBC_VERSION") or "").partition(" ")[0]

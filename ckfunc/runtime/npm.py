@@ -42,9 +42,9 @@ _INSTALL = (
     "--install-strategy=hoisted",
     "--bin-links",
     "--allow-git=none",  # npm prepares such a package by running its scripts; older versions ignore the option
-    # An entry that could not be unpacked is a warning to npm; that a request is repeated is logged as `http`.
+    # npm logs an entry that could not be unpacked as a warning, and a repeated request as `http`.
     "--loglevel=http",
-    # npm waits 10 and 20 seconds between attempts by default: too long to find out that one is offline
+    # npm waits 10 and 20 seconds between attempts by default: too long to report that the machine is offline
     "--fetch-retry-mintimeout=500",
     "--fetch-retry-maxtimeout=2000",
 )
@@ -62,9 +62,9 @@ _SYSTEM_CA = "--use-system-ca"
 
 @dataclass(frozen=True, slots=True)
 class NpmRun:
-    """What became of a run of npm: its exit code, its account in JSON, and its log.
+    """The result of an npm command: exit code, report in JSON, and log.
 
-    `hopeless` is the code for which it was ended before it would have given up.
+    `hopeless` is the error code for which ckfunc ended npm before its last attempt.
     """
 
     status: int
@@ -108,7 +108,7 @@ def _run(
     command = [str(node_executable()), str(npm_script()), *arguments]
     hopeless: str | None = None
     with tempfile.TemporaryFile() as output, tempfile.TemporaryFile() as log, Warden() as warden:
-        warden.directory = home  # it may hold credentials: it goes when ckfunc is killed too
+        warden.directory = home  # it may hold credentials, so it is removed even when ckfunc is killed
         process = start_group(
             command,
             cwd=directory,
@@ -134,7 +134,7 @@ def _run(
 
 
 def _tail(file: IO[bytes], start: int) -> str:
-    # Read at a place, not from where the file stands: npm writes through the same open file.
+    # Read at an offset, without moving the file position: npm writes through the same open file.
     if sys.platform == "win32":
         return ""
     else:  # noqa: RET505 - for mypy, which checks each system's own branch
@@ -147,7 +147,7 @@ def _text(file: IO[bytes]) -> str:
 
 
 def _environment(environ: Mapping[str, str], home: Path, cache: Path) -> dict[str, str]:
-    """Return what npm needs of the developer's environment; nothing in it is a secret."""
+    """Return the variables of the developer's environment that npm needs; none is a secret."""
     kept = {name: value for name, value in environ.items() if _SYSTEM.match(name) or _CERTIFICATES.match(name)}
     kept["PATH"] = os.pathsep.join([str(shim_directory(cache)), environ.get("PATH", os.defpath)])
     if _SYSTEM_CA in environ.get("NODE_OPTIONS", "").split():
@@ -160,7 +160,7 @@ def _environment(environ: Mapping[str, str], home: Path, cache: Path) -> dict[st
 
 
 def _downloads(environ: Mapping[str, str], cache: Path) -> Path:
-    """Return where npm keeps what it has downloaded: the developer's own place, or one in the cache."""
+    """Return npm's download cache: the developer's own, or one in the cache directory."""
     home = npm_home(environ)
     if home is None or home == Path(home.anchor) or not os.access(home, os.W_OK):
         return cache.resolve() / "npm"

@@ -16,7 +16,7 @@ NOT_TRUSTED = re.compile(
 """Node's codes for a TLS connection that cannot be trusted or made. Source: nodejs.org/api/tls.html, X509 errors."""
 
 HOPELESS = re.compile(rf"attempt \d+ failed with ({NOT_TRUSTED.pattern}|EINVALIDPROXY|ERR_INVALID_URL)\b")
-"""What npm logs of a request that it will repeat, although another attempt cannot succeed."""
+"""npm's log of a request that it will repeat although no attempt can succeed."""
 
 _NO_VERSION = {"E404", "ETARGET", "ENOVERSIONS"}
 
@@ -37,7 +37,7 @@ _OFFLINE = (
     *("ERESPONSETIMEOUT", "ETRANSFERTIMEOUT", "EPIPE"),
 )
 
-# What npm calls a failure: the sentence, in which {summary}, {package}, {place} and {code} are npm's, and the hint.
+# npm's error code: the sentence, with {summary}, {package}, {place} and {code} of npm, and the hint.
 _BY_CODE: dict[str, tuple[str, str]] = {
     **dict.fromkeys(_OFFLINE, ("npm could not reach its registry ({code})", NETWORK)),
     **dict.fromkeys(
@@ -81,7 +81,7 @@ _BY_CODE: dict[str, tuple[str, str]] = {
 
 
 def failure_of(output: str) -> dict[str, Any]:
-    """Return npm's own account of a failure, in JSON on its output: code, summary, detail."""
+    """Return npm's report of a failure in its output: code, summary, detail."""
     start = output.find("{")
     try:
         found = json.loads(output[start:])["error"] if start >= 0 else None

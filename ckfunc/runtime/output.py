@@ -7,13 +7,13 @@ from collections.abc import Iterator
 
 from ckfunc.model.function import ConsoleLine
 
-# Where the report of a dying Node begins: addresses of machine code, of use to nobody who writes handlers.
+# Starts of the report of a crashing Node: machine code addresses, which are of no use to authors of handlers.
 _REPORTS = ("<--- Last few GCs --->", "----- Native stack trace -----")
 _FATAL = "FATAL ERROR: "
 
 
 class Lines:
-    """Console lines, at most `limit_bytes` of those that are not limited where they come from."""
+    """Console lines, with at most `limit_bytes` of those that Node does not limit itself."""
 
     __slots__ = ("_begun", "_limit", "_used", "kept")
 
@@ -24,7 +24,7 @@ class Lines:
         self._begun: dict[str, str] = {}
 
     def add(self, line: ConsoleLine, *, limited: bool = True) -> tuple[ConsoleLine, ...]:
-        """Keep a line; return the lines that were added: none beyond the limit, after one that says so."""
+        """Add a line; return the added lines: none beyond the limit, after one that says so."""
         if limited:
             if self._used > self._limit:
                 return ()
@@ -35,21 +35,21 @@ class Lines:
         return (line,)
 
     def take(self) -> list[ConsoleLine]:
-        """Return all lines, and begin again."""
+        """Return and clear all lines."""
         lines = [*self.kept, *self.unfinished()]
         self.kept, self._used = [], 0
         return lines
 
     def begin(self, stream: str, text: str) -> None:
-        """Remember more of a line that is not complete yet; `stream` is "log" or "error"."""
+        """Add to the unfinished line of a stream, "log" or "error"."""
         self._begun[stream] = (self._begun.get(stream, "") + text)[: self._limit]
 
     def end(self, stream: str) -> None:
-        """Forget the unfinished line of a stream, which is complete now."""
+        """Clear the unfinished line of a stream, which is complete now."""
         self._begun.pop(stream, None)
 
     def unfinished(self) -> list[ConsoleLine]:
-        """Return the lines that were never completed, and forget them."""
+        """Return and clear the unfinished lines."""
         lines = [ConsoleLine(stream, text) for stream, text in self._begun.items()]
         self._begun.clear()
         return lines
@@ -68,7 +68,7 @@ class WrittenOutput:
         self._reporting = False
 
     def take(self, data: bytes) -> Iterator[ConsoleLine]:
-        """Yield the lines that `data` completes; one that becomes very long is cut."""
+        """Yield the lines that `data` completes; a very long one is split."""
         *lines, self._rest = (self._rest + self._decoder.decode(data)).split("\n")
         for text in lines:
             yield from self._line(text)
@@ -76,7 +76,7 @@ class WrittenOutput:
             yield from self.rest()
 
     def rest(self) -> Iterator[ConsoleLine]:
-        """Yield the beginning of a line that is not complete."""
+        """Yield the unfinished line."""
         text, self._rest = self._rest, ""
         if text:
             yield from self._line(text)

@@ -72,15 +72,15 @@ class PackageStore:
         return await asyncio.get_running_loop().run_in_executor(self._threads, work, *arguments)
 
     def forget_failures(self) -> None:
-        """Let the next call try again what failed."""
+        """Retry failed installations at the next call."""
         self._failures.clear()
 
     def stop(self) -> None:
-        """End what is being installed, and refuse to install more."""
+        """Stop current installations, and refuse new ones."""
         self._stop.set()
 
     def close(self) -> None:
-        """Let go of the threads; blocks for a moment if something was being installed."""
+        """End the threads; blocks briefly if an installation was running."""
         self._stop.set()
         self._threads.shutdown(wait=True)
 

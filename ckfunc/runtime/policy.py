@@ -25,11 +25,11 @@ _PLATFORM = {one.name: one.version for one in DEFAULT_PACKAGES}
 
 @dataclass(frozen=True, slots=True)
 class InstallPolicy:
-    """What a project decides about installs.
+    """Settings of a project for installs.
 
     `project` is the directory whose .npmrc counts. `allow_scripts` are package names, or NAME@VERSION, whose install
-    scripts may run, as long as every package to install is one of `dependencies`, which are the manifest's: what came
-    through the API runs no script.
+    scripts may run, if every package to install is in `dependencies`, which are the manifest's: packages that were set
+    through the API run no script.
     """
 
     project: Path | None = None
@@ -37,7 +37,7 @@ class InstallPolicy:
     allow_scripts: tuple[str, ...] = ()
 
     def scripts_for(self, wanted: Mapping[str, str]) -> tuple[str, ...]:
-        """Return the entries of `allow_scripts` that count for these packages."""
+        """Return the entries of `allow_scripts` that apply to these packages."""
         declared = {**_PLATFORM, **self.dependencies}
         known = all(declared.get(name) == version for name, version in wanted.items())
         return tuple(sorted(set(self.allow_scripts))) if known else ()
@@ -46,7 +46,7 @@ class InstallPolicy:
 NO_POLICY = InstallPolicy()
 
 Policy: TypeAlias = Callable[[], InstallPolicy]
-"""Returns the policy that holds now: the manifest of a project may change while an emulator runs. Never raises."""
+"""Returns the current policy: the manifest of a project may change while an emulator runs. Never raises."""
 
 
 def no_policy() -> InstallPolicy:
@@ -68,7 +68,7 @@ _REACHING = (
     *("maxsockets", "fetch-retries", "fetch-timeout", "offline", "prefer-offline", "prefer-online", "cache"),
     *("replace-registry-host", "user-agent"),
 )
-"""Settings about the way to a registry; they do not change what is installed."""
+"""Settings for reaching a registry; they do not change the result of an installation."""
 
 _PATHS = re.compile(r"(?:cafile|cache|//.*:(?:cafile|certfile|keyfile))\Z")
 _SCOPE = re.compile(r"@[^:/\s]+:registry\Z")
@@ -83,7 +83,7 @@ class NpmrcProblem(DependenciesFailed):
 
 @dataclass(frozen=True, slots=True)
 class NpmSettings:
-    """What npm is given. `lines` are those of its `.npmrc`; `variables` are the environment variables they refer to.
+    """Settings for npm. `lines` are those of its `.npmrc`; `variables` are the environment variables they refer to.
 
     `identity` names the settings that change which packages are installed, without secrets. `unset` says which
     credentials were left out because a variable is not set, as the end of a sentence.
@@ -232,7 +232,7 @@ def _plain(value: str, environ: Mapping[str, str]) -> str:
 
 
 def _absolute(plain: str, setting: _Setting, environ: Mapping[str, str]) -> str:
-    """Return a path as it is meant where it is written: npm runs in another directory, with another home."""
+    """Return a path as absolute, since npm runs in another directory and with another home."""
     home = npm_home(environ)
     if plain.startswith(("~/", "~\\")) and home is not None:
         return str(home / plain[2:])

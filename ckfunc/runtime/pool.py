@@ -44,7 +44,7 @@ _event_text = json.JSONEncoder(separators=(",", ":"), default=dict).encode
 
 @dataclass(slots=True)
 class _Slot:
-    """A function's place: its process, and who may change which one that is."""
+    """A function's process, and the lock for changing it."""
 
     host: Host | None = None
     changing: asyncio.Lock = field(default_factory=asyncio.Lock)
@@ -66,14 +66,14 @@ class HostPool:
         owner: str | None = None,
         policy: Policy = no_policy,
     ) -> None:
-        """`cache` holds what can be made again (packages, compiled code).
+        """`cache` is the cache directory, for packages and compiled code.
 
-        `on_event` is told in a sentence what happens around the runs, such as installs. A process that was not used for
+        `on_event` gets a sentence about events other than runs, such as installs. A process that was not used for
         `idle_s` seconds is ended. `sockets` is how processes are talked to: by a socket pair, or by their own pipes.
-        Without `spares`, a process is booted ahead by `prepare` alone. With `inspect_port`, each run waits for a
-        debugger there: for a single process, and limits that allow for it. `owner` names whose handlers run: what is
-        stored of them is kept from the processes of others, and without an owner removed at the end.
-        `policy` is the project's say in installs.
+        Without `spares`, only `prepare` starts a process ahead of its use. With `inspect_port`, each run waits for a
+        debugger on that port; this needs a single process and suitable limits. `owner` names the project of the
+        handlers: processes of other owners cannot read its stored code, which is removed at the end if there is no
+        owner. `policy` are the project's settings for installs.
         """
         self._limits = limits
         self._cache = cache.resolve()
@@ -84,7 +84,7 @@ class HostPool:
         self._inspect_port = inspect_port
         self._packages = PackageStore(self._cache, self._tell, policy)
         self._warden = Warden()
-        self._confined = True  # as far as the system can; False once a confined Node did not start
+        self._confined = True  # as far as the system supports it; False after a confined Node did not start
         self._code = CompiledCode(self._cache, owner)
         self._scratch: Path | None = None
         self._slots: dict[str, _Slot] = {}
@@ -106,10 +106,10 @@ class HostPool:
         label: str = "",
         steady: Steady | None = None,
     ) -> Outcome:
-        """Run a handler once; `on_console` gets each line while it runs. Never raises for what a handler does.
+        """Run a handler once; `on_console` gets each line while it runs. Never raises for errors of a handler.
 
         `label` goes with the run's requests to the API, in the header x-ckfunc-invocation. `steady` is the run's own
-        clock and chances, in an environment that is steady. When the caller is cancelled, the run goes on.
+        clock and seed, in an environment with `steady`. When the caller is cancelled, the run continues.
         """
         started = time.perf_counter()
         watch = None if on_console is None else self._guarded(on_console)
@@ -134,9 +134,9 @@ class HostPool:
         return Outcome(payload, answer.error, tuple(console), answer.duration_ms or _since(sent))
 
     async def prepare(self, environment: Environment, versions: Sequence[HandlerVersion]) -> None:
-        """Install, boot and load, so that the next runs are warm; one process more is booted for what comes next.
+        """Install, start and load, so that the next runs are fast; one more process is started as a spare.
 
-        What fails here is told by the run that needs it.
+        Failures are reported by the run that needs the result.
         """
         if self._closed:
             return
@@ -151,20 +151,20 @@ class HostPool:
             await asyncio.shield(self._spare)
 
     def boot_ahead(self, environment: Environment) -> None:
-        """Begin to boot the process that the next function takes."""
+        """Start to boot the spare process for the next function."""
         self._boot_spare(environment)
 
     def renew(self, keep: Collection[str] = ()) -> None:
-        """Let the next runs of all functions but those that `keep` names begin in new processes."""
+        """Use new processes for the next runs of all functions except those in `keep`."""
         for key, slot in self._slots.items():
             if key not in keep and slot.host is not None:
                 self._spawn(self._retire(slot.host))
                 slot.host = None
 
     async def begin_anew(self) -> None:
-        """Let the next runs begin as in new processes: those in which nothing is left of earlier runs stay.
+        """Make the next runs start as in new processes. Processes without state of earlier runs are reused.
 
-        Nothing may be running. Files that handlers wrote are removed.
+        No handler may be running. Files that handlers wrote are removed.
         """
         for slot in self._slots.values():
             async with slot.changing:
@@ -177,12 +177,12 @@ class HostPool:
                 _remove(one)
 
     async def close(self) -> None:
-        """End every process, and let go of everything. What still runs fails with a sentence."""
+        """End every process and release all resources. Handlers that still run fail with a message."""
         self._closed = True
         if self._sweeper is not None:
             self._sweeper.cancel()
         self._packages.stop()
-        while self._hosts or self._tasks:  # whoever was booting one meanwhile gives up
+        while self._hosts or self._tasks:  # a task that is starting a process gives up
             for host in self._hosts:
                 host.kill(STOPPED)
             await asyncio.gather(*self._tasks, *(host.ended() for host in self._hosts), return_exceptions=True)
@@ -230,7 +230,7 @@ class HostPool:
             if host is None or not host.serves(environment) or host.loads >= _MOST_LOADS:
                 slot.host = None
                 if host is not None:
-                    self._spawn(self._retire(host))  # what runs in it may finish
+                    self._spawn(self._retire(host))  # its runs may finish
                 host = slot.host = await self._boot(environment)
             try:
                 return host, await host.load(version)
@@ -280,7 +280,7 @@ class HostPool:
                 host.kill(STOPPED)
                 if not (confined and host.ended_before_ready(failure)):
                     raise
-                self._confined = False  # a Node that needs files which are not allowed, on a system that we do not know
+                self._confined = False  # on this system, Node needs files that are not allowed
             except BaseException:
                 host.kill(STOPPED)
                 raise
@@ -304,11 +304,11 @@ class HostPool:
         self._spare = self._spawn(self._start_spare(environment))
 
     async def _start_spare(self, environment: Environment) -> Host | None:
-        await asyncio.sleep(0.01)  # let the run that is waiting go first
+        await asyncio.sleep(0.01)  # the waiting run goes first
         try:
             return await self._start(environment)
         except (Failed, OSError, CkfuncError):
-            return None  # the next run will say why
+            return None  # the next run reports why
 
     async def _take_spare(self, environment: Environment) -> Host | None:
         if self._spare is None or self._spare_environment != environment:
@@ -327,7 +327,7 @@ class HostPool:
         if host is not None:
             await self._retire(host)
 
-    # Letting go of processes
+    # Ending processes
 
     async def _retire(self, host: Host) -> None:
         while host.alive and host.running:
@@ -342,7 +342,7 @@ class HostPool:
             self._sweeper = loop.call_later(min(self._idle_s / 2, 30.0), self._sweep)
 
     def _sweep(self) -> None:
-        """Retire what was idle for long; the spare last, when nothing else is left."""
+        """Retire idle processes; the spare only when no other process is left."""
         self._sweeper = None
         self._hosts = {host for host in self._hosts if not host.gone}
         oldest = asyncio.get_running_loop().time() - self._idle_s

@@ -23,7 +23,7 @@ if sys.platform == "win32":
         return subprocess.Popen(command, creationflags=_NEW_GROUP, **rest)
 
     def _kill(process: subprocess.Popen[bytes]) -> None:
-        # There are no groups to kill: taskkill ends what the process started too, then the process itself.
+        # Windows has no process groups: taskkill ends the children too, then the process itself.
         with contextlib.suppress(OSError):
             subprocess.run(
                 ["taskkill", "/T", "/F", "/PID", str(process.pid)],  # noqa: S607 - on PATH of every Windows
@@ -57,7 +57,7 @@ def start_group(
 ) -> subprocess.Popen[bytes]:
     """Start a process that leads its own group: a Ctrl-C in the terminal does not reach it. Raises OSError.
 
-    `pass_fds` are inherited on POSIX alone. With a `reach`, the process is confined as far as the system can do it.
+    `pass_fds` are inherited only on POSIX. With a `reach`, the process is confined as far as the system supports it.
     """
 
     def start() -> subprocess.Popen[bytes]:
@@ -67,13 +67,13 @@ def start_group(
 
 
 def kill_group(process: subprocess.Popen[bytes]) -> None:
-    """Kill the process and all that it started, at once. Does nothing for one that was waited for already."""
+    """Kill a process and its children. Does nothing after the process was waited for."""
     if process.returncode is None:
         _kill(process)
 
 
 def resident_bytes(pid: int) -> int | None:
-    """Return how much memory a process holds in RAM; None where this system has no cheap way to tell."""
+    """Return the resident memory of a process; None where the system has no cheap way to determine it."""
     try:
         with open(f"/proc/{pid}/statm", "rb") as file:  # noqa: PTH123 - read several times a second
             return int(file.read().split()[1]) * _PAGE
@@ -98,10 +98,10 @@ PROGRAMS = (Path(__file__).parent / "node").resolve()
 _MIB = 1024 * 1024
 
 SEAL_BYTES = 16
-"""How many bytes a host is sent first, with which all its frames begin."""
+"""The size of a host's seal, which is sent to it first."""
 
-# Packages look here to find out which system they are on (which of their binaries to load, which certificates there
-# are), and a refusal breaks them. Nothing of a developer's is in these places.
+# Packages read these to determine the system (which binaries to load, which certificates exist), and a refusal breaks
+# them. They contain no personal data.
 _SYSTEM_FILES = (
     "/etc/alpine-release",
     "/etc/hosts",
@@ -135,13 +135,13 @@ class Places:
 
     @property
     def read(self) -> tuple[Path, ...]:
-        """What a host reads of its own. The scripts of other projects lie below `runtime` too."""
+        """Directories and files that a host reads. Scripts of other projects are below `runtime`, too."""
         packages = self.runtime / "node_modules", self.runtime / "package.json", self.runtime / MARKER
         return (PROGRAMS, *packages, self.scripts, self.scratch, self.compile_cache)
 
 
 def host_reach(places: Places, *, inspected: bool = False) -> Reach:
-    """Return what the kernel lets a host use, where it can confine it. Raises NodeMissing."""
+    """Return the files and sockets that the kernel allows a host. Raises NodeMissing."""
     own = (node_executable().resolve(), *places.read, *map(Path, _SYSTEM_FILES))
     return Reach(own, (places.scratch, places.compile_cache), listens=inspected)
 
@@ -149,7 +149,7 @@ def host_reach(places: Places, *, inspected: bool = False) -> Reach:
 def host_command(places: Places, limits: Limits, *, confined: bool, inspected: bool = False) -> list[str]:
     """Return the command, with the words INPUT and OUTPUT for the numbers of its descriptors. Raises NodeMissing.
 
-    One that is `inspected` may let debuggers attach. `confined` tells that the kernel enforces `host_reach`.
+    With `inspected`, debuggers can attach. With `confined`, the kernel enforces `host_reach`.
     """
     reads = (*places.read, *_SYSTEM_FILES)
     writes = (places.scratch, places.compile_cache)
@@ -158,8 +158,8 @@ def host_command(places: Places, limits: Limits, *, confined: bool, inspected: b
         "--disable-warning=ExperimentalWarning",
         "--disable-warning=SecurityWarning",
         f"--max-old-space-size={max(16, limits.memory_bytes // _MIB)}",
-        # Alone it is no sandbox against malice, since native code is not asked; where the kernel confines the process
-        # too, it gives the better messages.
+        # Not a sandbox against malicious code, as native code can bypass it; where the kernel confines the process too,
+        # it gives better messages.
         "--permission",
         "--allow-addons",
         "--allow-worker",

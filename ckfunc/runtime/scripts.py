@@ -21,7 +21,7 @@ from ckfunc.model.execution import Compiled
 
 DIRECTORY = "handlers"
 _UNUSED_S = 14 * 24 * 3600.0
-# A handler need not be exported: one more line tells the host what the top-level name stands for.
+# A handler need not be exported: one more line gives the host the top-level function.
 _EPILOGUES = {
     "cjs": "\n;module.ckfuncHandler = typeof handleEvent === 'function' ? handleEvent : undefined;\n",
     "mjs": "\n;export const ckfuncHandler = typeof handleEvent === 'function' ? handleEvent : undefined;\n",
@@ -29,9 +29,9 @@ _EPILOGUES = {
 
 
 def place(script: Compiled, directory: Path) -> dict[str, str]:
-    """Write the script and its source map where they are not yet; return what the host is told: file, map, name, kind.
+    """Write the script and its source map if they are missing; return the host's description: file, map, name, kind.
 
-    The same content always gets the same file, so that V8's compile cache knows it. Raises OSError.
+    The same content always gets the same file, so that V8's compile cache finds it. Raises OSError.
     """
     stem = re.sub(r"\W+", "-", Path(script.name).stem)[:40]
     identity = digest("\0".join((script.name, script.module_kind, script.javascript, script.source_map)))[:20]
@@ -48,7 +48,7 @@ def place(script: Compiled, directory: Path) -> dict[str, str]:
 
 
 def _holds(file: Path, content: bytes) -> bool:
-    """Tell whether a file is whole: one that was cut short or changed is not used."""
+    """Return whether a file has this content; a truncated or changed one is replaced."""
     try:
         return file.read_bytes() == content
     except OSError:
@@ -56,7 +56,7 @@ def _holds(file: Path, content: bytes) -> bool:
 
 
 def forget_old(scripts: Path) -> None:
-    """Remove scripts that nothing has used for two weeks: of this owner, and of others that have not run since then."""
+    """Remove scripts that were not used for two weeks, of this owner and of others that have not run since then."""
     oldest = time.time() - _UNUSED_S
     with contextlib.suppress(OSError):
         for owner in scripts.parent.iterdir():
@@ -71,13 +71,13 @@ def forget_old(scripts: Path) -> None:
 
 
 _MOST_KEPT = 30
-"""Owners whose code stays; that of those who have not run for longest is removed first."""
+"""The maximum number of owners; the code of those that ran least recently is removed."""
 
 _NEW = "new-"
 
 
 class CompiledCode:
-    """The compiled code of one owner, such as a project; of no one in particular, it is removed at the end."""
+    """V8's compiled code for one owner, such as a project; without an owner, it is removed at the end."""
 
     def __init__(self, cache: Path, owner: str | None) -> None:
         self.owner = digest(owner if owner is not None else os.urandom(16).hex())[:16]
@@ -96,7 +96,7 @@ class CompiledCode:
         return directory
 
     def directory(self, runtime: Path) -> Path:
-        """Return where processes with these packages keep their code. Raises OSError."""
+        """Return the code directory for processes with these packages. Raises OSError."""
         own, clean = self._root / f"{runtime.name}-{self.owner}", self._clean(runtime)
         if own.is_dir():
             with contextlib.suppress(OSError):
@@ -113,16 +113,16 @@ class CompiledCode:
         return own
 
     def is_clean(self, directory: Path, runtime: Path) -> bool:
-        """Return whether `directory` is new, and what is in it after a start is wanted by `keep_clean`."""
+        """Return whether `directory` is new, so that `keep_clean` should store it after a start."""
         return directory.name.startswith(_NEW) and not self._clean(runtime).is_dir()
 
     def keep_clean(self, directory: Path, runtime: Path) -> None:
-        """Let other directories begin as this one is, in which nothing but ckfunc and the platform's packages ran."""
+        """Store `directory` as the start for others; only ckfunc and the platform's packages have run in it."""
         with contextlib.suppress(OSError):
             _copy(directory, self._clean(runtime))
 
     def close(self) -> None:
-        """Remove what does not last."""
+        """Remove directories of no owner."""
         for one in self._passing:
             shutil.rmtree(one, ignore_errors=True)
 
@@ -139,7 +139,7 @@ class CompiledCode:
 
 
 def _copy(source: Path, target: Path) -> None:
-    """Copy a directory whole or not at all; another process may be faster."""
+    """Copy a directory atomically; another process may do so first."""
     with tempfile.TemporaryDirectory(dir=source.parent, prefix=".copy-") as beside:
         made = Path(beside) / "made"
         shutil.copytree(source, made, copy_function=shutil.copyfile)

@@ -45,13 +45,13 @@ def make_runnable(program: Path) -> Path:
 
 @lru_cache
 def _recorded() -> Mapping[str, str]:
-    """Return the integrity of each package, by NAME@VERSION, as `npm view NAME@VERSION dist.integrity` tells it."""
+    """Return the integrity of each package, by NAME@VERSION, as in `npm view NAME@VERSION dist.integrity`."""
     found: dict[str, str] = json.loads(_TABLE.read_text(encoding="utf-8"))
     return found
 
 
 def noted(note: Path) -> Path | None:
-    """Return the file that a note names; None when there is no such note, or its installation is not complete."""
+    """Return the file that a note names; None without a note, or when its installation is incomplete."""
     with contextlib.suppress(OSError, ValueError):
         known = Path(read_file(note).decode("utf-8"))
         home = next((one.parent for one in known.parents if one.name == "node_modules"), known)

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Self
 
 HAS_GROUPS = sys.platform != "win32"
-"""Where there are none, a host still ends itself when its channel closes, unless a handler keeps it busy."""
+"""Without them, a host still ends when its channel closes, unless a handler keeps it busy."""
 
 # Reads "+GROUP" and "-GROUP" lines; when its input ends, because ckfunc closed it or died, kills the groups left.
 # It holds 1.5 MB, starts in a millisecond and is on every POSIX system. A process that only waits needs no warden: the
@@ -36,7 +36,7 @@ exit 0
 
 
 class Warden:
-    """Names process groups that must not outlive this process, and a directory to remove after them.
+    """Ends process groups that must not outlive this process, and removes a directory after them.
 
     Thread-safe; started with the first group.
     """
@@ -61,14 +61,14 @@ class Warden:
             self._tell(f"+{group}\n")
 
     def release(self, group: int) -> None:
-        """Forget a group. Call it before its leader is waited for: until then its number is nobody else's."""
+        """Remove a group. Call it before its leader is waited for: until then its number is not reused."""
         with self._lock:
             if group in self._groups:
                 self._groups.remove(group)
                 self._tell(f"-{group}\n")
 
     def close(self) -> None:
-        """Kill what is left, and end the warden."""
+        """Kill the remaining groups, and end the warden."""
         with self._lock:
             self._closed = True
             process, self._process = self._process, None
@@ -86,7 +86,7 @@ class Warden:
                 stdin: Any = self._process.stdin
                 stdin.write(line.encode())
                 stdin.flush()
-            except OSError:  # somebody ended it: start another
+            except OSError:  # it was killed: start another
                 process, self._process = self._process, None
                 _end(process)
             else:

@@ -303,14 +303,14 @@ def test_no_process_survives_ckfunc_even_if_it_is_killed(tmp_path, cache, body):
         from ckfunc.base.secrets import Secret
         from ckfunc.model.execution import ApiAccess, Environment, HandlerVersion, Limits
         from ckfunc.runtime.compiler import Compiler
-        from ckfunc.runtime.pool import Hosts
+        from ckfunc.runtime.pool import HostPool
 
         source = "function handleEvent() {{ console.log(process.pid, require('os').tmpdir()); {body} }}"
 
         async def main():
             with Compiler() as compiler:
                 (script,) = compiler.compile([("handler.ts", source)])
-            hosts = Hosts(limits=Limits(time_s=60), cache=Path({str(cache)!r}))
+            hosts = HostPool(limits=Limits(time_s=60), cache=Path({str(cache)!r}))
             nowhere = ApiAccess("http://127.0.0.1:9", "http://127.0.0.1:9", "a", Secret("b"))
             environment = Environment({{}}, {{}}, nowhere)
             await hosts.prepare(environment, [])
