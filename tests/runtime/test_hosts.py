@@ -302,13 +302,13 @@ def test_no_process_survives_ckfunc_even_if_it_is_killed(tmp_path, cache, body):
         from pathlib import Path
         from ckfunc.base.secrets import Secret
         from ckfunc.model.execution import ApiAccess, Environment, HandlerVersion, Limits
-        from ckfunc.runtime.compiler import Compiler
+        from ckfunc.runtime.compiler import CompilerProcess
         from ckfunc.runtime.pool import HostPool
 
         source = "function handleEvent() {{ console.log(process.pid, require('os').tmpdir()); {body} }}"
 
         async def main():
-            with Compiler() as compiler:
+            with CompilerProcess() as compiler:
                 (script,) = compiler.compile([("handler.ts", source)])
             hosts = HostPool(limits=Limits(time_s=60), cache=Path({str(cache)!r}))
             nowhere = ApiAccess("http://127.0.0.1:9", "http://127.0.0.1:9", "a", Secret("b"))
