@@ -15,7 +15,7 @@ from ckfunc.base.errors import EXIT_DIFFERENCES, EXIT_OK, UsageProblem
 from ckfunc.base.secrets import Secret
 from ckfunc.base.text import printable
 from ckfunc.cli.app import App
-from ckfunc.model.execution import Steady
+from ckfunc.model.execution import Determinism
 from ckfunc.model.function import Invocation, Status
 from ckfunc.model.project import Script, WantedFunction
 from ckfunc.replay.documents import Observed
@@ -209,7 +209,9 @@ class _Sandboxes:
     def __init__(self, app: App, target: _Target, versions: Mapping[str, FunctionVersion], *, network: bool) -> None:
         self._app = app
         self._sides = (target.scripts(versions), target.working())
-        self._conditions = Conditions(steady=Steady(int(app.clock.now().timestamp() * 1000), 0), network=network)
+        self._conditions = Conditions(
+            determinism=Determinism(int(app.clock.now().timestamp() * 1000), 0), network=network
+        )
         self._opened = ExitStack()
         self._free: list[tuple[Sandbox, Sandbox]] = []
         self._lock = threading.Lock()
@@ -267,10 +269,10 @@ class _Lane:
         self._sandbox = sandbox
         self._type = trigger_type
 
-    def run(self, event: Mapping[str, Any], steady: Steady) -> Observed:
+    def run(self, event: Mapping[str, Any], determinism: Determinism) -> Observed:
         """Run it for an event."""
         self._sandbox.begin_again(reload=True)
-        ran = self._sandbox.run(self._type, event, steady=steady)
+        ran = self._sandbox.run(self._type, event, determinism=determinism)
         kept = (line.text.removeprefix(_KEPT) for line in ran.detail.console if line.text.startswith(_KEPT))
         return Observed(
             ran.invocation.status,

@@ -61,7 +61,7 @@ class ApiAccess:
 
 
 @dataclass(frozen=True, slots=True)
-class Steady:
+class Determinism:
     """The clock of a deterministic run, in ms since 1970, and the seed of its random numbers.
 
     The clock advances only with the run's own timers. `seed` is from 0 to 2**53 - 1.
@@ -77,16 +77,16 @@ class Environment:
 
     `dependencies` maps npm names to version ranges, the platform's default packages included.
     `variables` is all that a handler sees in process.env, except what Node itself needs.
-    With `steady`, runs are repeatable: it is their default, and that of code outside of runs. The result of such a run
-    waits for API requests that the run did not await, as it does with `settle`. Without `network`, only the platform
-    can be reached. A `renewable` process can discard the state that runs have left in it.
+    With `determinism`, runs are repeatable: it is their default, and that of code outside of runs. The result of such a
+    run waits for API requests that the run did not await, as it does with `settle`. Without `network`, only the
+    platform can be reached. A `renewable` process can discard the state that runs have left in it.
     """
 
     dependencies: Mapping[str, str]
     variables: Mapping[str, str] = field(repr=False)
     api: ApiAccess
     initialization_script: Compiled | None = None
-    steady: Steady | None = None
+    determinism: Determinism | None = None
     network: bool = True
     settle: bool = False
     renewable: bool = False

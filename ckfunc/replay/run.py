@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 from ckfunc.base.interrupts import require_uninterrupted
 from ckfunc.base.workers import each_in
-from ckfunc.model.execution import Steady
+from ckfunc.model.execution import Determinism
 from ckfunc.model.function import Invocation
 from ckfunc.replay.documents import Observed, document_of
 from ckfunc.replay.report import Replay, Run, report
@@ -27,8 +27,8 @@ _MOST_CONFIRMED = 3
 class Lane(Protocol):
     """Runs one version of a function, each time from the same snapshot and with nothing left of the run before."""
 
-    def run(self, event: Mapping[str, Any], steady: Steady) -> Observed:
-        """Run the handler for an event, at the time and with the chances that `steady` says."""
+    def run(self, event: Mapping[str, Any], determinism: Determinism) -> Observed:
+        """Run the handler for an event, at the time and with the chances that `determinism` says."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,28 +78,28 @@ def replay(
     return report([found[index] for index in range(len(rows))])
 
 
-def steady_of(row: Invocation) -> Steady:
+def determinism_of(row: Invocation) -> Determinism:
     """Return the clock and the chances with which a row is run: the time is that at which it was recorded."""
     digest = hashlib.blake2s(f"replay of {row.id}".encode(), digest_size=6).digest()
-    return Steady(int(row.created_time.timestamp() * 1000), int.from_bytes(digest, "big"))
+    return Determinism(int(row.created_time.timestamp() * 1000), int.from_bytes(digest, "big"))
 
 
-def variations(steady: Steady) -> Iterator[Steady]:
+def variations(determinism: Determinism) -> Iterator[Determinism]:
     """Yield other times and chances, the same ones each time."""
     for number, later_ms in enumerate(VARIATIONS_MS, start=1):
-        yield Steady(steady.now_ms + later_ms, steady.seed ^ (0x5DEECE66D * number))
+        yield Determinism(determinism.now_ms + later_ms, determinism.seed ^ (0x5DEECE66D * number))
 
 
 def _run(pair: Pair, row: Invocation, other: ThreadPoolExecutor, slow: _Slow) -> Run:
     """Run a row on both sides at once, and again when they disagree."""
-    steady = steady_of(row)
-    again = (steady, *variations(steady))
+    determinism = determinism_of(row)
+    again = (determinism, *variations(determinism))
 
-    def both(deployed: Sequence[Steady], working: Sequence[Steady]) -> tuple[list[Observed], list[Observed]]:
+    def both(deployed: Sequence[Determinism], working: Sequence[Determinism]) -> tuple[list[Observed], list[Observed]]:
         was = other.submit(_observed, pair.deployed, row, deployed)
         return _observed(pair.working, row, working), was.result()
 
-    now, was = both([steady], [steady])
+    now, was = both([determinism], [determinism])
     runs = _compared(was, now)
     if not runs.alike:
         # As often on both sides: what an init script counts stays in step for the rows to come.
@@ -109,7 +109,7 @@ def _run(pair: Pair, row: Invocation, other: ThreadPoolExecutor, slow: _Slow) ->
     return Run(row, runs, was[0], now[0])
 
 
-def _observed(lane: Lane, row: Invocation, times: Sequence[Steady]) -> list[Observed]:
+def _observed(lane: Lane, row: Invocation, times: Sequence[Determinism]) -> list[Observed]:
     return [lane.run(row.args, one) for one in times]
 
 
@@ -119,7 +119,7 @@ class _Slow:
     def __init__(self) -> None:
         self._confirmed = 0
 
-    def times(self, first: Observed, again: Sequence[Steady]) -> Sequence[Steady]:
+    def times(self, first: Observed, again: Sequence[Determinism]) -> Sequence[Determinism]:
         """Return how to run the working copy again after its first run."""
         if not _timed_out(first):
             return again

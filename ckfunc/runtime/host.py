@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ckfunc.model.execution import Compiled, Environment, HandlerError, HandlerVersion, Limits, Steady
+from ckfunc.model.execution import Compiled, Determinism, Environment, HandlerError, HandlerVersion, Limits
 from ckfunc.model.function import ConsoleLine
 from ckfunc.runtime.frames import (
     AGAIN,
@@ -153,7 +153,7 @@ class Host:
                     "clientSecret": api.client_secret.reveal(),
                 },
                 "limits": {"resultBytes": self._limits.result_bytes, "consoleBytes": self._limits.console_bytes},
-                "steady": _steady(environment.steady),
+                "determinism": _determinism(environment.determinism),
                 "network": environment.network,
                 "settle": environment.settle,
                 "renewable": environment.renewable,
@@ -216,20 +216,20 @@ class Host:
         on_console: OnConsole | None,
         *,
         label: str = "",
-        steady: Steady | None = None,
+        determinism: Determinism | None = None,
     ) -> tuple[HostAnswer, list[ConsoleLine]]:
         """Call a loaded handler; return its result and console output. A run whose caller is cancelled continues.
 
-        `label` goes with the run's requests to the API; `steady` is its own clock, where the environment is steady.
-        Raises NotBegun.
+        `label` goes with the run's requests to the API; `determinism` is its own clock and seed, in an
+        environment with `determinism`. Raises NotBegun.
         """
         what, limit_s = "the handler did not finish", self._limits.time_s
         identity, request = self._expect(what, limit_s, on_console, runs=True, begun=False)
         for line in self._early.take():
             self._print(request, line)
         header: dict[str, Any] = {"op": "invoke", "id": identity, "token": token, "label": label}
-        if steady is not None:
-            header["steady"] = _steady(steady)
+        if determinism is not None:
+            header["determinism"] = _determinism(determinism)
         if self._inspect_port is not None:
             header["inspect"] = self._inspect_port
         self._send(encode(header, event_json))
@@ -293,8 +293,8 @@ class Host:
     # Inside
 
     def _begin(self) -> dict[str, Any]:
-        steady = self.environment.steady if self.environment is not None else None
-        return {} if steady is None else {"steady": _steady(steady)}
+        determinism = self.environment.determinism if self.environment is not None else None
+        return {} if determinism is None else {"determinism": _determinism(determinism)}
 
     async def _ask(self, header: Mapping[str, Any], what: str, limit_s: float, *, begun: bool = True) -> None:
         identity, request = self._expect(what, limit_s, begun=begun)
@@ -497,8 +497,8 @@ def _imports(script: Compiled) -> bool:
     return re.search(pattern, script.javascript) is not None
 
 
-def _steady(steady: Steady | None) -> dict[str, int] | None:
-    return None if steady is None else {"now": steady.now_ms, "seed": steady.seed}
+def _determinism(determinism: Determinism | None) -> dict[str, int] | None:
+    return None if determinism is None else {"now": determinism.now_ms, "seed": determinism.seed}
 
 
 _GONE = HandlerError(ENDED, "the function's process ended")

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from ckfunc.base.errors import CkfuncError, SystemRefusal
-from ckfunc.model.execution import Environment, HandlerError, HandlerVersion, Limits, Outcome, Steady
+from ckfunc.model.execution import Determinism, Environment, HandlerError, HandlerVersion, Limits, Outcome
 from ckfunc.model.function import ConsoleLine
 from ckfunc.runtime.cache import CacheRefused
 from ckfunc.runtime.confinement import isolation
@@ -104,12 +104,12 @@ class HostPool:
         on_console: OnConsole | None = None,
         *,
         label: str = "",
-        steady: Steady | None = None,
+        determinism: Determinism | None = None,
     ) -> Outcome:
         """Run a handler once; `on_console` gets each line while it runs. Never raises for errors of a handler.
 
-        `label` goes with the run's requests to the API, in the header x-ckfunc-invocation. `steady` is the run's own
-        clock and seed, in an environment with `steady`. When the caller is cancelled, the run continues.
+        `label` goes with the run's requests to the API, in the header x-ckfunc-invocation. `determinism` is the run's
+        own clock and seed, in an environment with `determinism`. When the caller is cancelled, the run continues.
         """
         started = time.perf_counter()
         watch = None if on_console is None else self._guarded(on_console)
@@ -124,7 +124,7 @@ class HostPool:
                 return Outcome(None, failure.error, failure.console, _since(started))
             sent = time.perf_counter()
             try:
-                answer, console = await host.invoke(token, text, watch, label=label, steady=steady)
+                answer, console = await host.invoke(token, text, watch, label=label, determinism=determinism)
                 break
             except NotBegun:
                 continue

@@ -15,7 +15,7 @@ from ckfunc.base.files import cache_dir
 from ckfunc.bundle.source_map import StackMapper
 from ckfunc.emulator.emulator import Emulator
 from ckfunc.model.application import DEFAULT_PACKAGES
-from ckfunc.model.execution import Compiled, Environment, HandlerError, Limits, Steady, SyntaxProblem
+from ckfunc.model.execution import Compiled, Determinism, Environment, HandlerError, Limits, SyntaxProblem
 from ckfunc.model.function import ConsoleLine
 from ckfunc.model.job import Seed
 from ckfunc.model.project import Script
@@ -132,7 +132,7 @@ class Sandbox:
         event: Mapping[str, Any],
         on_console: Callable[[ConsoleLine], None] | None = None,
         *,
-        steady: Steady | None = None,
+        determinism: Determinism | None = None,
     ) -> Ran:
         """Run the function of this type once, and wait until it has ended and all of its requests have been answered.
 
@@ -169,7 +169,7 @@ class Sandbox:
                 environment=environment,
                 generation=generation,
                 on_console=None if on_console is None else lambda line: on_console(mapped_line(line)),
-                steady=steady,
+                determinism=determinism,
             )
         )
         for one in mappers:
@@ -251,7 +251,9 @@ class Sandbox:
             return syntax_error(initial)
         stored = StoredRuntime(given.dependencies, users_own_environment(given.environment), None)
         made = environment_of(stored, url, initial)
-        return replace(made, steady=wanted.steady, network=wanted.network, settle=True, renewable=wanted.renewable)
+        return replace(
+            made, determinism=wanted.determinism, network=wanted.network, settle=True, renewable=wanted.renewable
+        )
 
     def _compiled(self, script: Script) -> Compiled | SyntaxProblem:
         compile_all = self._tools.compiler.compile

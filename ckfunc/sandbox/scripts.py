@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ckfunc.model.execution import Limits, Steady
+from ckfunc.model.execution import Determinism, Limits
 from ckfunc.model.function import Invocation, InvocationDetail
 from ckfunc.model.project import Project, Script
 from ckfunc.runtime.compiler import CachingCompiler
@@ -54,12 +54,12 @@ class Toolchain:
 class Conditions:
     """The circumstances in which handlers run.
 
-    `steady` is the clock and the random numbers that runs begin with; without `network`, handlers reach only the
+    `determinism` is the clock and the random numbers that runs begin with; without `network`, handlers reach only the
     sandbox. Sandboxes with `renewable` processes can `begin_anew`.
     """
 
     limits: Limits | None = None
-    steady: Steady | None = None
+    determinism: Determinism | None = None
     network: bool = True
     renewable: bool = False
 

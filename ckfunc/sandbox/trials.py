@@ -10,7 +10,7 @@ from ckfunc.emulator.dispatch.events import START_SESSION, attempt_start_session
 from ckfunc.emulator.dispatch.runtimes import syntax_error
 from ckfunc.emulator.services import Services
 from ckfunc.emulator.store import functions, runtime, seeds
-from ckfunc.model.execution import Compiled, Environment, HandlerError, HandlerVersion, Steady, SyntaxProblem
+from ckfunc.model.execution import Compiled, Determinism, Environment, HandlerError, HandlerVersion, SyntaxProblem
 from ckfunc.model.function import ConsoleLine, NewFunction
 from ckfunc.model.job import Seed
 from ckfunc.sandbox.scripts import Ran, Scripts
@@ -45,7 +45,7 @@ async def run(
     environment: Environment | HandlerError,
     generation: int = 0,
     on_console: Callable[[ConsoleLine], None] | None = None,
-    steady: Steady | None = None,
+    determinism: Determinism | None = None,
 ) -> Ran:
     """Run a function that was set up, and wait until it has ended and all of its requests have been answered.
 
@@ -60,9 +60,11 @@ async def run(
     allowed, reason = None, None
     username = event.get("username")
     if trigger_type == START_SESSION and isinstance(username, str) and username:
-        decision = await attempt_start_session(services.database, dispatch, event, on_console=on_console, steady=steady)
+        decision = await attempt_start_session(
+            services.database, dispatch, event, on_console=on_console, determinism=determinism
+        )
         ran, allowed, reason = decision.run, decision.allowed, decision.reason
     else:
-        ran = await dispatch.run(trigger_type, event, on_console=on_console, steady=steady)
+        ran = await dispatch.run(trigger_type, event, on_console=on_console, determinism=determinism)
     assert ran is not None  # noqa: S101 - it was set up, and enabled
     return Ran(ran.invocation, ran.detail, allowed, reason)

@@ -14,7 +14,7 @@ from ckfunc.base.errors import CkfuncError, Problem
 from ckfunc.base.workers import each_in
 from ckfunc.bundle.project import Bundler
 from ckfunc.manifest import load
-from ckfunc.model.execution import Steady
+from ckfunc.model.execution import Determinism
 from ckfunc.model.job import Seed
 from ckfunc.model.project import Project
 from ckfunc.sandbox.sandbox import Sandbox
@@ -222,7 +222,7 @@ class Bench:
             sandbox.begin_again()
         else:
             self._plant(sandbox, case)
-        return observed(sandbox.run(case.type, case.event, steady=_steady(case.now)))
+        return observed(sandbox.run(case.type, case.event, determinism=_determinism(case.now)))
 
     def stop(self) -> None:
         """End the running case, from any thread; no further case can run."""
@@ -243,7 +243,7 @@ class Bench:
         known = self._sandboxes.get(case.network)
         if known is None:
             # Code outside of handlers must not see the time of the first case.
-            conditions = Conditions(steady=_steady(DEFAULT_NOW), network=case.network, renewable=True)
+            conditions = Conditions(determinism=_determinism(DEFAULT_NOW), network=case.network, renewable=True)
             sandbox = self._opened.enter_context(Sandbox.repeatable(self._tools, scripts, conditions))
             self._sandboxes[case.network] = (sandbox, scripts)
             if self._stopped:  # while it was set up
@@ -272,8 +272,8 @@ def observed(ran: Ran) -> Observed:
     )
 
 
-def _steady(now: datetime) -> Steady:
-    return Steady(round(now.timestamp() * 1000), 1)
+def _determinism(now: datetime) -> Determinism:
+    return Determinism(round(now.timestamp() * 1000), 1)
 
 
 def _processors() -> int:

@@ -23,7 +23,7 @@ from ckfunc.emulator.store.paging import PageRequest
 from ckfunc.emulator.store.schema import SCHEMA
 from ckfunc.emulator.store.steps import run
 from ckfunc.emulator.store.trouble import trouble_with
-from ckfunc.model.execution import Compiled, Environment, HandlerVersion, Outcome, Steady
+from ckfunc.model.execution import Compiled, Determinism, Environment, HandlerVersion, Outcome
 from ckfunc.model.function import ConsoleLine, NewFunction, Status
 
 SERVE = """
@@ -58,7 +58,7 @@ class Filling:
         on_console: Callable[[ConsoleLine], None] | None = None,
         *,
         label: str = "",
-        steady: Steady | None = None,
+        determinism: Determinism | None = None,
     ) -> Outcome:
         if event.get("full"):
             self._database.execute(f"PRAGMA max_page_count = {self._database.value('PRAGMA page_count')}")

@@ -18,7 +18,7 @@ from ckfunc.emulator.store import application, functions, invocations, runtime
 from ckfunc.emulator.store.database import Database, open_database
 from ckfunc.emulator.store.paging import PageRequest
 from ckfunc.emulator.store.schema import SCHEMA
-from ckfunc.model.execution import Compiled, Environment, HandlerVersion, Outcome, Steady
+from ckfunc.model.execution import Compiled, Determinism, Environment, HandlerVersion, Outcome
 from ckfunc.model.function import ConsoleLine, Invocation, NewFunction, Status
 
 
@@ -45,7 +45,7 @@ class Gate:
         on_console: Callable[[ConsoleLine], None] | None = None,
         *,
         label: str = "",
-        steady: Steady | None = None,
+        determinism: Determinism | None = None,
     ) -> Outcome:
         self.waiting += 1
         self.most = max(self.most, self.waiting)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from ckfunc.model.execution import Steady
+from ckfunc.model.execution import Determinism
 from ckfunc.model.function import ApiCall, Invocation, Status
 from ckfunc.replay.documents import Observed
 from ckfunc.replay.report import Replay
@@ -38,11 +38,11 @@ class PythonLane:
     def __init__(self, handler: Handler, wild: random.Random) -> None:
         self.handler = handler
         self.wild = wild
-        self.times: list[Steady] = []
+        self.times: list[Determinism] = []
 
-    def run(self, event: Mapping[str, Any], steady: Steady) -> Observed:
-        self.times.append(steady)
-        world = World(steady.now_ms, random.Random(steady.seed), self.wild)
+    def run(self, event: Mapping[str, Any], determinism: Determinism) -> Observed:
+        self.times.append(determinism)
+        world = World(determinism.now_ms, random.Random(determinism.seed), self.wild)
         try:
             payload = self.handler(event, world)
         except Exception as error:

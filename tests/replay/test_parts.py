@@ -21,7 +21,7 @@ from ckfunc.replay.redaction import Redaction
 from ckfunc.replay.render import replay_lines
 from ckfunc.replay.report import Replay, place, replay_json
 from ckfunc.replay.resources import mentioned
-from ckfunc.replay.run import Pair, replay, steady_of, variations
+from ckfunc.replay.run import Pair, determinism_of, replay, variations
 from ckfunc.replay.templates import fits, form, template
 
 
@@ -114,11 +114,11 @@ def test_where_a_script_and_its_process_lie_is_no_difference_wherever_a_handler_
 
 def test_the_time_of_a_run_is_when_it_was_recorded_and_its_chances_are_its_own() -> None:
     first, second = recorded(2)
-    assert steady_of(first).now_ms == int(first.created_time.timestamp() * 1000)
-    assert steady_of(first) == steady_of(first)
-    assert steady_of(first).seed != steady_of(second).seed
-    others = list(variations(steady_of(first)))
-    assert len({one.seed for one in (steady_of(first), *others)}) == 3
+    assert determinism_of(first).now_ms == int(first.created_time.timestamp() * 1000)
+    assert determinism_of(first) == determinism_of(first)
+    assert determinism_of(first).seed != determinism_of(second).seed
+    others = list(variations(determinism_of(first)))
+    assert len({one.seed for one in (determinism_of(first), *others)}) == 3
     assert all(one.seed < 2**53 for one in others)
 
 

@@ -20,7 +20,7 @@ def places(found: Replay) -> set[str]:
     return {place(one.pattern) for row in found.compared for one in row.changes}
 
 
-def steady(event: Any, world: World) -> Any:
+def determinism(event: Any, world: World) -> Any:
     world.call("POST", f"/channels/{event['n']}/messages", {"body": f"Hello {event['n']}"})
     return {"n": event["n"], "list": [1, 2, {"a": None}]}
 
@@ -47,7 +47,7 @@ def wild(event: Any, world: World) -> Any:
     return found | {"id": f"id-{world.wild.random()}", "greeting": world.wild.choice(["Hello", "Hi", "Hey there"])}
 
 
-@pytest.mark.parametrize("handler", [steady, timely])
+@pytest.mark.parametrize("handler", [determinism, timely])
 def test_an_unchanged_handler_is_never_reported(handler: Handler) -> None:
     found = replayed(handler, handler, 200)
     assert found.ok
@@ -62,7 +62,7 @@ def test_an_unchanged_handler_with_noise_that_nobody_controls_is_never_reported(
 
 
 def test_a_changed_result_is_a_difference_at_its_place() -> None:
-    found = replayed(steady, lambda event, world: {**steady(event, world), "n": -1}, 3)
+    found = replayed(determinism, lambda event, world: {**determinism(event, world), "n": -1}, 3)
     assert found.count(Verdict.DIFFERENT) == 3
     assert differences(found) == {("result.n", number, -1) for number in (1, 2, 3)}
 
@@ -94,21 +94,21 @@ def test_a_key_beside_keys_that_are_made_up_anew_is_compared_all_the_same() -> N
 
 def test_another_type_another_presence_and_another_length_are_differences() -> None:
     def other(event: Any, world: World) -> Any:
-        steady(event, world)
+        determinism(event, world)
         return {"n": str(event["n"]), "list": [1, {"a": None}], "more": None}
 
-    found = replayed(steady, other, 1)
+    found = replayed(determinism, other, 1)
     assert places(found) == {"result.n", "result.list[*]", "result.more"}
 
 
 def test_a_new_throw_is_a_difference_of_status_and_error() -> None:
     def throws(event: Any, world: World) -> Any:
-        steady(event, world)
+        determinism(event, world)
         if event["n"] == 3:
             raise KeyError("x")
-        return steady(event, World(0, world.random, world.wild))
+        return determinism(event, World(0, world.random, world.wild))
 
-    found = replayed(steady, throws, 5)
+    found = replayed(determinism, throws, 5)
     assert [one.row.id for one in found.different] == [3]
     assert places(found) == {"status", "result", "error"}
 
@@ -131,9 +131,9 @@ def test_an_extra_a_missing_and_a_changed_call_are_differences() -> None:
         world.call("DELETE", "/users/1")
         return {"n": event["n"], "list": [1, 2, {"a": None}]}
 
-    found = replayed(steady, other, 2)
+    found = replayed(determinism, other, 2)
     assert places(found) == {"calls[POST /channels/*/messages].body.body", "calls[DELETE /users/*]"}
-    assert places(replayed(other, steady, 2)) == places(found)
+    assert places(replayed(other, determinism, 2)) == places(found)
 
 
 def test_calls_in_another_order_are_a_difference_when_the_order_is_always_the_same() -> None:
@@ -232,7 +232,7 @@ def test_a_working_copy_that_always_reaches_its_time_limit_is_not_run_again_and_
         runs.append(event["n"])
         raise TimeLimitError("the handler did not finish within 10 s")
 
-    found = replayed(steady, endless, 6)
+    found = replayed(determinism, endless, 6)
     assert found.count(Verdict.DIFFERENT) == 6
     assert runs == [1, 1, 2, 2, 3, 3, 4, 5, 6]
 
@@ -240,10 +240,10 @@ def test_a_working_copy_that_always_reaches_its_time_limit_is_not_run_again_and_
 def test_what_was_recorded_is_compared_for_information_alone() -> None:
     found = replayed(lambda event, world: None, lambda event, world: None, 4)
     assert found.as_recorded == 4
-    assert replayed(steady, steady, 4).as_recorded == 0
+    assert replayed(determinism, determinism, 4).as_recorded == 0
 
 
 def test_nothing_to_replay_is_fine() -> None:
-    found = replay([], opening(steady, steady))
+    found = replay([], opening(determinism, determinism))
     assert found.ok
     assert summary(found) == "nothing recorded to replay"

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from runtime.conftest import Bench
 
-from ckfunc.model.execution import Environment, Steady
+from ckfunc.model.execution import Determinism, Environment
 
-NOW = Steady(1_714_557_600_000, 7)
+NOW = Determinism(1_714_557_600_000, 7)
 PROCESS = "performance.nodeTiming.bootstrapComplete"
 """What tells one process from another, where all have the same number."""
 
@@ -94,14 +94,14 @@ LEFTOVERS = {
 INIT = "export const kept = new Map(); export let counter = 1;"
 
 
-def steady(bench: Bench) -> Environment:
+def determinism(bench: Bench) -> Environment:
     bench.init = INIT
     bench.variables = {"KEPT": "yes"}
-    return replace(bench.environment(), steady=NOW, network=False, settle=True, renewable=True)
+    return replace(bench.environment(), determinism=NOW, network=False, settle=True, renewable=True)
 
 
 async def seen(bench: Bench, environment: Environment, source: str, event: dict[str, Any] | None = None) -> Any:
-    outcome = await bench.hosts.invoke(environment, bench.version(source), event or {}, steady=NOW)
+    outcome = await bench.hosts.invoke(environment, bench.version(source), event or {}, determinism=NOW)
     assert outcome.error is None, outcome.error
     assert outcome.payload_json is not None
     return json.loads(outcome.payload_json)
@@ -121,7 +121,7 @@ def test_the_next_run_sees_nothing_of_the_one_before(play: Any, name: str) -> No
     """
 
     async def scenario(bench: Bench) -> None:
-        environment = steady(bench)
+        environment = determinism(bench)
         first = await seen(bench, environment, source)
         if leave:
             # Without beginning anew there is something to see, or something that goes on.
@@ -143,12 +143,12 @@ def test_a_module_that_imports_is_never_loaded_into_the_same_process_again(play:
     source = "import ms from 'ms'; export const handleEvent = async () => [" + PROCESS + ", ms('1s')];"
 
     async def scenario(bench: Bench) -> None:
-        environment = steady(bench)
+        environment = determinism(bench)
         version = replace(bench.version(source), script=replace(bench.version(source).script, name="handlers/x.mts"))
         script = bench.script(source, "handlers/x.mts")
         pids = []
         for _ in range(2):
-            outcome = await bench.hosts.invoke(environment, replace(version, script=script), {}, steady=NOW)
+            outcome = await bench.hosts.invoke(environment, replace(version, script=script), {}, determinism=NOW)
             assert outcome.error is None, outcome.error
             pids.append(json.loads(outcome.payload_json or "")[0])
             await bench.hosts.begin_anew()
@@ -170,10 +170,10 @@ def test_what_a_run_did_to_the_console_and_the_clock_is_gone_too(play: Any) -> N
     """
 
     async def scenario(bench: Bench) -> None:
-        environment = steady(bench)
+        environment = determinism(bench)
         outcomes = []
         for _ in range(3):
-            outcomes.append(await bench.hosts.invoke(environment, bench.version(source), {}, steady=NOW))
+            outcomes.append(await bench.hosts.invoke(environment, bench.version(source), {}, determinism=NOW))
             await bench.hosts.begin_anew()
         assert len({one.payload_json for one in outcomes}) == 1
         assert [[line.text for line in one.console] for one in outcomes] == [["hello"]] * 3
@@ -183,10 +183,10 @@ def test_what_a_run_did_to_the_console_and_the_clock_is_gone_too(play: Any) -> N
 
 def test_a_process_that_was_killed_is_replaced(play: Any) -> None:
     async def scenario(bench: Bench) -> None:
-        environment = steady(bench)
+        environment = determinism(bench)
         source = "async function handleEvent(e: any) { if (e.die) process.reallyExit(3); return " + PROCESS + "; }"
         first = await seen(bench, environment, source)
-        died = await bench.hosts.invoke(environment, bench.version(source), {"die": True}, steady=NOW)
+        died = await bench.hosts.invoke(environment, bench.version(source), {"die": True}, determinism=NOW)
         assert died.error is not None
         await bench.hosts.begin_anew()
         assert await seen(bench, environment, source) != first

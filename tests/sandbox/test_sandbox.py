@@ -13,7 +13,7 @@ import pytest
 from ckfunc.cli.app import App
 from ckfunc.emulator.emulator import Emulator
 from ckfunc.emulator.store.seeds import SeedRefused
-from ckfunc.model.execution import Limits, Steady
+from ckfunc.model.execution import Determinism, Limits
 from ckfunc.model.function import ConsoleLine, Status
 from ckfunc.model.job import Seed
 from ckfunc.model.project import Script
@@ -236,19 +236,21 @@ def test_what_a_handler_did_not_wait_for_is_part_of_its_run(tools: Toolchain) ->
             sandbox.begin_again()
 
 
-def test_runs_can_be_steady_and_kept_from_the_network(tools: Toolchain) -> None:
+def test_runs_can_be_deterministic_and_kept_from_the_network(tools: Toolchain) -> None:
     text = """
       async function handleEvent() {
         const far = await fetch('http://127.0.0.1:59999/').catch((error: any) => error.cause.message);
         return [Date.now(), Math.random(), far];
       }
     """
-    with Sandbox.repeatable(tools, scripts(text), Conditions(steady=Steady(1000, 1), network=False)) as sandbox:
+    with Sandbox.repeatable(
+        tools, scripts(text), Conditions(determinism=Determinism(1000, 1), network=False)
+    ) as sandbox:
         first = payload(sandbox.run(TYPE, {}))
         assert first[0] == 1000
         assert "reaches no server but the platform" in first[2]
         assert payload(sandbox.run(TYPE, {})) == first
-        assert payload(sandbox.run(TYPE, {}, steady=Steady(2000, 2)))[0] == 2000
+        assert payload(sandbox.run(TYPE, {}, determinism=Determinism(2000, 2)))[0] == 2000
 
 
 def test_sandboxes_work_side_by_side(tools: Toolchain) -> None:

@@ -24,7 +24,7 @@ from ckfunc.emulator.store import functions, invocations
 from ckfunc.emulator.store import runtime as stored_runtime
 from ckfunc.emulator.store.database import Database
 from ckfunc.emulator.store.trouble import trouble_with
-from ckfunc.model.execution import Compiled, Environment, HandlerError, HandlerVersion, Outcome, Steady
+from ckfunc.model.execution import Compiled, Determinism, Environment, HandlerError, HandlerVersion, Outcome
 from ckfunc.model.function import KEPT_INVOCATIONS, ConsoleLine, Function, FunctionVersion, Invocation, InvocationDetail
 
 MOST_WAITING = 10_000
@@ -52,7 +52,7 @@ class HandlerHosts(Protocol):
         on_console: Callable[[ConsoleLine], None] | None = None,
         *,
         label: str = "",
-        steady: Steady | None = None,
+        determinism: Determinism | None = None,
     ) -> Outcome:
         """Run a handler; a failing handler does not raise. Its API requests carry `label`."""
 
@@ -75,7 +75,7 @@ class _Started:
     invocation: Invocation
     depth: int
     console: list[ConsoleLine]
-    steady: Steady | None = None
+    determinism: Determinism | None = None
     on_console: Callable[[ConsoleLine], None] | None = None
 
     def tell(self, line: ConsoleLine) -> None:
@@ -145,13 +145,13 @@ class Dispatcher:
         *,
         caller: int | None = None,
         on_console: Callable[[ConsoleLine], None] | None = None,
-        steady: Steady | None = None,
+        determinism: Determinism | None = None,
     ) -> FinishedRun | None:
         """Run the function of this type and wait for its end; return None if no function is enabled.
 
-        `on_console` gets each line as it is written. `steady` is for runs in a deterministic environment.
+        `on_console` gets each line as it is written. `determinism` is for runs in a deterministic environment.
         """
-        started = self._begin(trigger_type, data, caller, steady, on_console)
+        started = self._begin(trigger_type, data, caller, determinism, on_console)
         if started is None:
             return None
         outcome = await self._execute(started)
@@ -232,7 +232,7 @@ class Dispatcher:
         trigger_type: str,
         data: Mapping[str, Any],
         caller: int | None,
-        steady: Steady | None = None,
+        determinism: Determinism | None = None,
         on_console: Callable[[ConsoleLine], None] | None = None,
     ) -> _Started | None:
         function = functions.find_by_type(self._database, trigger_type)
@@ -241,7 +241,7 @@ class Dispatcher:
         self._endings.catch_up()
         depth = self._depths.below(caller)
         invocation = invocations.begin(self._database, function.id, function.current_version_number, data)
-        started = _Started(function, invocation, depth, [], steady, on_console)
+        started = _Started(function, invocation, depth, [], determinism, on_console)
         self._running[invocation.id] = started
         self._depths.note(invocation.id, depth)
         return started
@@ -285,7 +285,7 @@ class Dispatcher:
         invocation = started.invocation
         label = self.recorder.label(invocation.id)
         return await self._hosts.invoke(
-            environment, version, invocation.args, started.tell, label=label, steady=started.steady
+            environment, version, invocation.args, started.tell, label=label, determinism=started.determinism
         )
 
     def _end(self, started: _Started, outcome: Outcome) -> None:

@@ -10,7 +10,7 @@ from ckfunc.emulator.dispatch.dispatcher import Dispatcher, FinishedRun
 from ckfunc.emulator.store import application, channels, functions, messages, notifications, users
 from ckfunc.emulator.store.database import Database
 from ckfunc.model.chat import Message, NewMessage, Notification, Thread
-from ckfunc.model.execution import Steady
+from ckfunc.model.execution import Determinism
 from ckfunc.model.function import ConsoleLine
 from ckfunc.model.user import User
 from ckfunc.wire.channels import write_channel
@@ -91,16 +91,16 @@ async def attempt_start_session(
     event: Mapping[str, Any],
     *,
     on_console: Callable[[ConsoleLine], None] | None = None,
-    steady: Steady | None = None,
+    determinism: Determinism | None = None,
 ) -> SessionDecision:
     """Decide whether a session of the event's `username` may start.
 
-    `on_console` and `steady` are passed to the dispatcher's `run`.
+    `on_console` and `determinism` are passed to the dispatcher's `run`.
 
     A function that throws denies the session. Otherwise the user must exist, or is created as a guest if guests are
     allowed (for a function that did not create the user, this is inferred).
     """
-    run = await dispatcher.run(START_SESSION, event, on_console=on_console, steady=steady)
+    run = await dispatcher.run(START_SESSION, event, on_console=on_console, determinism=determinism)
     username = event["username"]
     if run is not None and run.outcome.error is not None:
         return SessionDecision(False, run.outcome.error.message, None, run)

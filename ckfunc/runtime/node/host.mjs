@@ -29,7 +29,7 @@ let limits = { resultBytes: 0, consoleBytes: 65_536 };
 let apiUrl = '';
 let require = null;
 let makeContext = null;
-let repeatable = null; // steady.mjs, where runs are to be repeatable
+let repeatable = null; // deterministic.mjs, where runs are to be repeatable
 let settle = false; // whether a run's answer waits for the requests that the run did not wait for
 let builtIns = null; // builtins.mjs, to notice what a run replaced
 let noted = false; // whether there is something to compare with
@@ -38,12 +38,12 @@ let unchecked = false; // whether a run has ended since
 let spoiled = false; // whether a built-in is not as it was: then nothing more begins here
 let leftovers = null; // leftovers.mjs, where a process may be used for runs that must not know of each other
 const scripts = new Set(); // the files of handlers and init scripts
-let outsideSteady = null; // the clock and the chances of what runs outside any run; null: the machine's own, for all
+let outsideDeterminism = null; // the clock and the chances of what runs outside any run; null: the machine's own, for all
 
 const emit = (id, level, line, extra) => send({ op: 'log', id, level, ...extra }, line);
 let outside = new Output(0, limits.consoleBytes, emit); // what is printed outside any run
 const currentOutput = () => getRun()?.output ?? outside;
-const currentSteady = () => getRun()?.steady ?? outsideSteady;
+const currentDeterminism = () => getRun()?.determinism ?? outsideDeterminism;
 
 /** Look whether everything is as it was before the runs, and tell ckfunc once when it is not. */
 function check() {
@@ -67,7 +67,7 @@ function finish(run, header, body) {
     // a handler that broke what output needs still gets its answer
   }
   const answer = { id: run.id, ms: now() - run.start, ...header };
-  const counted = run.steady ?? (settle ? run : null);
+  const counted = run.determinism ?? (settle ? run : null);
   if (!counted || counted.open === undefined) return send(answer, body);
   return repeatable.quiet(counted).then(() => {
     run.output.flush();
@@ -126,19 +126,19 @@ function stray(thrown, lead) {
 }
 
 const operations = {
-  async init({ runtime, environment, access, limits: given, steady, network, settle: settling, renewable, keepCode }) {
+  async init({ runtime, environment, access, limits: given, determinism, network, settle: settling, renewable, keepCode }) {
     limits = given;
     apiUrl = access.basePath;
     outside = new Output(0, limits.consoleBytes, emit);
     Object.assign(process.env, environment);
     setRuntime(runtime);
     settle = settling;
-    if (steady || settle || !network) repeatable = await import('./steady.mjs');
+    if (determinism || settle || !network) repeatable = await import('./deterministic.mjs');
     if (!network) repeatable.keepFromNetwork(apiUrl, (where) => currentOutput().line('warn', `kept from the network: ${where}`));
-    if (steady) {
-      outsideSteady = new repeatable.Steady(steady);
-      repeatable.beSteady(currentSteady);
-      repeatable.countRequests(currentSteady);
+    if (determinism) {
+      outsideDeterminism = new repeatable.Determinism(determinism);
+      repeatable.becomeDeterministic(currentDeterminism);
+      repeatable.countRequests(currentDeterminism);
     } else if (settle) {
       repeatable.countRequests(() => getRun() ?? { open: 0 });
     }
@@ -157,13 +157,13 @@ const operations = {
     const why = leftovers ? leftovers.takeOut(scripts) : 'nothing that was kept to compare with';
     if (why) throw new HostError('LeftOver', `an earlier run left ${why} behind`);
   },
-  async script({ script, steady }) {
-    if (steady) outsideSteady = new repeatable.Steady(steady);
+  async script({ script, determinism }) {
+    if (determinism) outsideDeterminism = new repeatable.Determinism(determinism);
     scripts.add(script.file);
     await runInitScript(require, script);
   },
-  async load({ token, script, drop, steady }) {
-    if (steady) outsideSteady = new repeatable.Steady(steady); // modules begin alike in every process
+  async load({ token, script, drop, determinism }) {
+    if (determinism) outsideDeterminism = new repeatable.Determinism(determinism); // modules begin alike in every process
     for (const old of drop) mapDelete(handlers, old);
     scripts.add(script.file);
     mapSet(handlers, token, await loadHandler(require, script));
@@ -194,7 +194,7 @@ function receive(header, body) {
   const { id, label, inspect } = header;
   outside.renew();
   const run = { id, label, inspect, open: 0, start: now(), done: false, output: new Output(id, limits.consoleBytes, emit) };
-  if (outsideSteady) run.steady = new repeatable.Steady(header.steady ?? outsideSteady.origin);
+  if (outsideDeterminism) run.determinism = new repeatable.Determinism(header.determinism ?? outsideDeterminism.origin);
   return enterRun(run, handle, run, mapGet(handlers, header.token), body);
 }
 

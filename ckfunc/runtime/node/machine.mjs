@@ -11,9 +11,9 @@ const { apply } = Reflect;
 const put = (target, name, value) => Object.defineProperty(target, name, { value, writable: true, configurable: true });
 const tell = (target, name, get) => Object.defineProperty(target, name, { get, configurable: true, enumerable: true });
 
-/** Make what depends on the process and the machine the same everywhere; `current()` is the Steady of the run that asks. */
+/** Make what depends on the process and the machine the same everywhere; `current()` is the Determinism of the run that asks. */
 export function beAnyMachine(current) {
-  const elapsed = () => { const steady = current(); return steady.read() - steady.start + 1000; };
+  const elapsed = () => { const determinism = current(); return determinism.read() - determinism.start + 1000; };
   const { kill, cpuUsage, resourceUsage } = process;
   const real = { [PID]: process.pid, [PPID]: process.ppid };
   tell(process, 'pid', () => PID);
@@ -37,7 +37,7 @@ export function beAnyMachine(current) {
 }
 
 /** Let what is formatted without a date be the run's time. */
-export function formatSteadily(current) {
+export function formatDeterministically(current) {
   const shape = Intl.DateTimeFormat.prototype;
   const { get } = Object.getOwnPropertyDescriptor(shape, 'format');
   const { formatToParts } = shape;

@@ -8,7 +8,7 @@ import { performance } from 'node:perf_hooks';
 import timers from 'node:timers';
 import timersPromises from 'node:timers/promises';
 import { promisify } from 'node:util';
-import { beAnyMachine, formatSteadily } from './machine.mjs';
+import { beAnyMachine, formatDeterministically } from './machine.mjs';
 
 const PATIENT_READS = 10_000; // a loop that waits for the time to pass gets to see it pass
 const LONGEST_WAIT_MS = 1000;
@@ -19,7 +19,7 @@ const realUptime = process.uptime.bind(process);
 const { apply, construct } = Reflect;
 
 /** The clock and the chances of one run, from {now, seed}: times in ms since 1970. */
-export class Steady {
+export class Determinism {
   #words;
   #reads = 0;
 
@@ -67,19 +67,19 @@ export class Steady {
 
 const put = (target, name, value) => Object.defineProperty(target, name, { value, writable: true, configurable: true });
 
-/** Make time and chance those of `current()`, the Steady of the run that asks. */
-export function beSteady(current) {
-  steadyDate(current);
-  steadyDurations(current);
-  steadyTimers(current);
+/** Make time and chance those of `current()`, the Determinism of the run that asks. */
+export function becomeDeterministic(current) {
+  deterministicDate(current);
+  deterministicDurations(current);
+  deterministicTimers(current);
   put(Math, 'random', { random: () => current().chance() }.random);
-  steadyCrypto(current);
-  formatSteadily(current);
+  deterministicCrypto(current);
+  formatDeterministically(current);
   beAnyMachine(current);
   syncBuiltinESMExports();
 }
 
-function steadyDate(current) {
+function deterministicDate(current) {
   put(RealDate, 'now', { now: () => current().read() }.now);
   const date = new Proxy(RealDate, {
     construct: (target, args, made) => construct(target, args.length ? args : [current().read()], made),
@@ -89,8 +89,8 @@ function steadyDate(current) {
   put(globalThis, 'Date', date);
 }
 
-function steadyDurations(current) {
-  const elapsed = () => { const steady = current(); return steady.read() - steady.start + 1000; };
+function deterministicDurations(current) {
+  const elapsed = () => { const determinism = current(); return determinism.read() - determinism.start + 1000; };
   put(performance, 'now', { now: elapsed }.now);
   const hrtime = (before) => {
     const ms = elapsed();
@@ -104,15 +104,15 @@ function steadyDurations(current) {
 }
 
 /** A timer takes its real time; once it is over, that time has passed on the run's clock too. */
-function steadyTimers(current) {
+function deterministicTimers(current) {
   const waited = (delay) => {
-    const steady = current();
-    const due = steady.now + Math.max(1, Number(delay) || 1);
-    return () => steady.advance(due);
+    const determinism = current();
+    const due = determinism.now + Math.max(1, Number(delay) || 1);
+    return () => determinism.advance(due);
   };
   for (const name of ['setTimeout', 'setInterval']) {
     const real = timers[name];
-    const steady = function (callback, delay, ...args) {
+    const deterministic = function (callback, delay, ...args) {
       if (typeof callback !== 'function') return real(callback, delay, ...args);
       let over = waited(delay);
       const fire = function (...given) {
@@ -122,8 +122,8 @@ function steadyTimers(current) {
       };
       return real(fire, delay, ...args);
     };
-    put(timers, name, put({}, name, steady)[name]);
-    put(globalThis, name, steady);
+    put(timers, name, put({}, name, deterministic)[name]);
+    put(globalThis, name, deterministic);
   }
   const later = timersPromises.setTimeout;
   const sleep = async (delay, ...rest) => {
@@ -136,7 +136,7 @@ function steadyTimers(current) {
   put(timers.setTimeout, promisify.custom, sleep);
 }
 
-function steadyCrypto(current) {
+function deterministicCrypto(current) {
   const { randomBytes, randomFillSync, randomFill, randomInt } = crypto;
   const filled = (bytes) => { current().fill(bytes); return bytes; };
   const bytesOf = (target, offset = 0, size = undefined) => {
@@ -203,20 +203,20 @@ export function keepFromNetwork(apiUrl, tell) {
 /** Count the requests of each run that have no answer yet. */
 export function countRequests(current) {
   subscribe('http.client.request.created', ({ request }) => {
-    const steady = current();
-    steady.open += 1;
-    request.once('close', () => { steady.open -= 1; });
+    const determinism = current();
+    determinism.open += 1;
+    request.once('close', () => { determinism.open -= 1; });
   });
   const requests = new WeakMap();
   subscribe('undici:request:create', ({ request }) => {
-    const steady = current();
-    steady.open += 1;
-    requests.set(request, steady);
+    const determinism = current();
+    determinism.open += 1;
+    requests.set(request, determinism);
   });
   for (const end of ['undici:request:trailers', 'undici:request:error']) {
     subscribe(end, ({ request }) => {
-      const steady = requests.get(request);
-      if (steady && requests.delete(request)) steady.open -= 1;
+      const determinism = requests.get(request);
+      if (determinism && requests.delete(request)) determinism.open -= 1;
     });
   }
 }
@@ -224,10 +224,10 @@ export function countRequests(current) {
 const turn = () => new Promise((resolve) => { realImmediate(resolve); });
 
 /** Wait until requests that nobody waited for have been answered, and those that they led to. */
-export async function quiet(steady) {
+export async function quiet(determinism) {
   const until = realUptime() + LONGEST_WAIT_MS / 1000;
   for (let idle = 0; idle < 4 && realUptime() < until;) {
-    await (steady.open ? new Promise((resolve) => { realTimeout(resolve, 1); }) : turn());
-    idle = steady.open ? 0 : idle + 1;
+    await (determinism.open ? new Promise((resolve) => { realTimeout(resolve, 1); }) : turn());
+    idle = determinism.open ? 0 : idle + 1;
   }
 }

@@ -1,4 +1,4 @@
-"""A steady environment: runs that are given the same clock and the same seed again do the same again."""
+"""Deterministic environments: runs with the same clock and seed have the same results."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from typing import Any
 import pytest
 from runtime.conftest import Bench
 
-from ckfunc.model.execution import Outcome, Steady
+from ckfunc.model.execution import Determinism, Outcome
 
-SUNDAY = Steady(1_714_557_600_000, 7)  # 2024-05-01T10:00:00Z
+SUNDAY = Determinism(1_714_557_600_000, 7)  # 2024-05-01T10:00:00Z
 
 
-async def steady_run(bench: Bench, source: str, steady: Steady = SUNDAY, **options: Any) -> Outcome:
-    environment = replace(bench.environment(), steady=SUNDAY, **options)
-    return await bench.hosts.invoke(environment, bench.version(source), {}, steady=steady)
+async def deterministic_run(bench: Bench, source: str, determinism: Determinism = SUNDAY, **options: Any) -> Outcome:
+    environment = replace(bench.environment(), determinism=SUNDAY, **options)
+    return await bench.hosts.invoke(environment, bench.version(source), {}, determinism=determinism)
 
 
 def payload(outcome: Outcome) -> Any:
@@ -55,7 +55,7 @@ async function handleEvent() {
 
 def test_a_repeated_run_sees_the_same_time_and_the_same_chances_in_another_process(play: Any) -> None:
     async def once(bench: Bench) -> Any:
-        return payload(await steady_run(bench, EVERYTHING))
+        return payload(await deterministic_run(bench, EVERYTHING))
 
     first, second = play(once), play(once)
     assert first == second
@@ -83,7 +83,7 @@ function handleEvent() {
 
 def test_process_and_machine_are_the_same_everywhere(play: Any) -> None:
     async def once(bench: Bench) -> Any:
-        return payload(await steady_run(bench, MACHINE))
+        return payload(await deterministic_run(bench, MACHINE))
 
     first, second = play(once), play(once)
     assert first == second
@@ -95,7 +95,7 @@ def test_process_and_machine_are_the_same_everywhere(play: Any) -> None:
 def test_a_process_can_end_itself_by_the_number_that_it_is_told(play: Any) -> None:
     async def scenario(bench: Bench) -> Any:
         source = "async function handleEvent() { process.kill(process.pid, 'SIGKILL'); await new Promise(() => {}); }"
-        return await steady_run(bench, source)
+        return await deterministic_run(bench, source)
 
     outcome = play(scenario)
     assert outcome.error is not None
@@ -104,9 +104,9 @@ def test_a_process_can_end_itself_by_the_number_that_it_is_told(play: Any) -> No
 
 def test_another_seed_and_another_time_are_another_run(play: Any) -> None:
     async def both(bench: Bench) -> Any:
-        other = Steady(SUNDAY.now_ms + 1, 8)
+        other = Determinism(SUNDAY.now_ms + 1, 8)
         source = "function handleEvent() { return [Date.now(), Math.random(), crypto.randomUUID()]; }"
-        return [payload(await steady_run(bench, source, one)) for one in (SUNDAY, other, SUNDAY)]
+        return [payload(await deterministic_run(bench, source, one)) for one in (SUNDAY, other, SUNDAY)]
 
     first, other, again = play(both)
     assert first == again
@@ -116,7 +116,7 @@ def test_another_seed_and_another_time_are_another_run(play: Any) -> None:
 def test_chances_are_spread_evenly(play: Any) -> None:
     async def scenario(bench: Bench) -> Any:
         source = "function handleEvent() { return Array.from({ length: 4000 }, Math.random); }"
-        return payload(await steady_run(bench, source))
+        return payload(await deterministic_run(bench, source))
 
     chances = play(scenario)
     assert len(set(chances)) == 4000
@@ -135,7 +135,7 @@ def test_a_loop_that_waits_for_time_to_pass_ends(play: Any) -> None:
             });
             return [Date.now() >= until, ticks];
         }"""
-        return payload(await steady_run(bench, source))
+        return payload(await deterministic_run(bench, source))
 
     assert play(scenario) == [True, 3]
 
@@ -148,8 +148,8 @@ def test_runs_side_by_side_have_clocks_of_their_own(play: Any) -> None:
             const before = Date.now(); await new Promise((done) => setTimeout(done, 30));
             return [before, Date.now(), Math.random()];
         }"""
-        clocks = [Steady(1000 * number, number) for number in range(1, 6)]
-        found = await asyncio.gather(*(steady_run(bench, source, one) for one in clocks))
+        clocks = [Determinism(1000 * number, number) for number in range(1, 6)]
+        found = await asyncio.gather(*(deterministic_run(bench, source, one) for one in clocks))
         return [payload(one) for one in found]
 
     found = play(scenario)
@@ -162,7 +162,7 @@ def test_without_the_network_only_the_platform_is_reached(play: Any, ask: str) -
     async def scenario(bench: Bench) -> Any:
         source = f"async function handleEvent() {{ {ask.format(url='http://127.0.0.1:4999/secret')}; await 0; }}"
         source = source.replace("; await 0", ".then?.(() => 0); await new Promise((done) => setTimeout(done, 200))")
-        return await steady_run(bench, source, network=False)
+        return await deterministic_run(bench, source, network=False)
 
     outcome = play(scenario)
     assert "kept from the network: 127.0.0.1:4999" in [line.text for line in outcome.console]
@@ -173,12 +173,12 @@ def test_without_the_network_a_request_fails_with_a_reason(play: Any) -> None:
         source = """async function handleEvent() {
             try { await fetch('http://example.com/'); } catch (error) { return error.cause.message; }
         }"""
-        return payload(await steady_run(bench, source, network=False))
+        return payload(await deterministic_run(bench, source, network=False))
 
     assert play(scenario) == "connect ENETUNREACH example.com:80: this run reaches no server but the platform"
 
 
-def test_an_environment_that_is_not_steady_has_the_time_of_the_machine(play: Any) -> None:
+def test_an_environment_that_is_not_deterministic_has_the_time_of_the_machine(play: Any) -> None:
     async def scenario(bench: Bench) -> Mapping[str, Any]:
         return payload(await bench.run("function handleEvent() { return Date.now(); }"))
 
