@@ -236,10 +236,8 @@ class Emulator:
         host, number = self._host, getattr(error, "errno", None)
         hint: str | None
         if isinstance(error, socket.gaierror | UnicodeError | TypeError):
-            reason, hint = (
-                f"{host!r} is not an address of this machine",
-                "choose another, such as 127.0.0.1 or ::1",
-            )
+            reason = f"{host!r} is not an address of this machine"
+            hint = "choose another host, such as 127.0.0.1 or ::1"
         elif number in (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT):
             reason = getattr(error, "strerror", None) or str(error)
             hint = "choose an address of this machine, such as 127.0.0.1"

@@ -157,7 +157,10 @@ def test_a_failed_import_leaves_nothing_and_its_keys_can_be_used_again(client: h
         (b"[] []", "there is extra data after the array"),
         (b'[{"name": "\\ud800", "displayName": "a"}]', "half of a surrogate pair"),
         (b'[{"name": "a", "displayName": "a", "properties": {"x": NaN}}]', "NaN is no JSON value"),
-        (b'[{"name": "a", "displayName": "a"}, {"name": "a", "displayName": "a"}]', "entry 2: the name 'a' appears"),
+        (
+            b'[{"name": "a", "displayName": "a"}, {"name": "a", "displayName": "a"}]',
+            "entry 2: the name 'a' appears twice",
+        ),
         (b"[" * 100_000, "nested too deeply"),
         (
             b'[{"name": "a", "displayName": "a", "properties": ' + b'{"a":' * 300 + b"1" + b"}" * 301 + b"]",
