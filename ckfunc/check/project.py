@@ -27,7 +27,6 @@ from ckfunc.runtime.compiler import CachingCompiler
 from ckfunc.runtime.install import scripts_warning
 from ckfunc.runtime.policy import InstallPolicy
 from ckfunc.runtime.tools import known_node_types
-from ckfunc.scaffold.locate import templates
 from ckfunc.scaffold.packages import (
     all_packages,
     installed_packages,
@@ -35,7 +34,8 @@ from ckfunc.scaffold.packages import (
     link_packages,
     with_node_types,
 )
-from ckfunc.scaffold.stubs import TYPES_DIR, NodeStub, scope_of, stub_files
+from ckfunc.scaffold.render import templates
+from ckfunc.scaffold.stubs import TYPES_DIR, NodeStub, Schemas, scope_of, stub_files
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +153,7 @@ def surroundings(project: Project) -> Surroundings:
 
     def stubs() -> Mapping[str, str]:
         below = f"{TYPES_DIR}/"
-        files = stub_files(schema="", scope=scope, node=NodeStub.GIVEN)
+        files = stub_files(Schemas(""), scope, node=NodeStub.GIVEN)
         return {name.removeprefix(below): text for name, text in files.items() if name.startswith(below)}
 
     return Surroundings(

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from ckfunc.runtime.compiler import CachingCompiler, CompilerProcess
     from ckfunc.runtime.policy import InstallPolicy
     from ckfunc.sandbox.scripts import Toolchain
+    from ckfunc.scaffold.stubs import Schemas
 
 MOST_IGNORED = 3
 """How many mistakes in the manifest are named by commands that go on in spite of them."""
@@ -400,3 +401,15 @@ class App:
 
         services = Services(self.bundler(), self.kept_compiler(), self.install_policy, self.output.detail)
         return check_project(lambda: self.load_project(lenient=True), self.root(), services, types)
+
+    def schemas(self) -> Schemas:
+        """Return the JSON schemas of functions.yaml and of test files."""
+        import json
+
+        from ckfunc.manifest import json_schema
+        from ckfunc.manifest.schema import schema_of
+        from ckfunc.scaffold.stubs import Schemas
+        from ckfunc.testing.definition import CASES
+
+        both = (json_schema(), schema_of(CASES, "ckfunc tests (tests/*.yaml)"))
+        return Schemas(*(json.dumps(one, indent=2, ensure_ascii=False) for one in both))

@@ -170,9 +170,9 @@ def _manifest(app: App) -> Finding:
 
 def _packages(app: App) -> Iterator[Finding]:
     """Yield a warning about installed packages whose install scripts did not run."""
-    from ckfunc.cli.scaffolding import policy_of
     from ckfunc.runtime.install import scripts_warning
     from ckfunc.scaffold.packages import all_packages
+    from ckfunc.scaffold.types import policy_of
 
     try:
         project = app.load_project(lenient=True)

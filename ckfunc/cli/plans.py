@@ -97,10 +97,11 @@ def remember(app: App, project: Project, report: Report) -> None:
 
     An undo or a rollback stores nothing: the working copy has no part in them, and a pull is to fetch their result.
     """
-    from ckfunc.cli.pulling import remember_deployed
+    from ckfunc.pull.update import remember_deployed
 
     if report.ending is not Ending.DECLINED:
-        remember_deployed(app, project, {(one.kind, one.name): one.result.value for one in report.items})
+        results = {(one.kind, one.name): one.result.value for one in report.items}
+        remember_deployed(project, app.client().identity, results)
 
 
 def local_script(app: App, trigger_type: str) -> Script | None:

@@ -27,7 +27,6 @@ from ckfunc.cli.asking import confirmed
 from ckfunc.cli.invocations import stream_logs
 from ckfunc.cli.output import USUAL_COLUMNS
 from ckfunc.cli.plans import remember
-from ckfunc.cli.scaffolding import refresh_types
 from ckfunc.deploy import run
 from ckfunc.deploy.apply.report import DONE, WRONG, Ending, Report
 from ckfunc.deploy.plan.checks import NeedsFlag, requirements_check
@@ -36,6 +35,7 @@ from ckfunc.deploy.registry import require_installable
 from ckfunc.deploy.resources import FUNCTIONS
 from ckfunc.logs.entries import Entry
 from ckfunc.model.project import Project, Script, Target
+from ckfunc.scaffold.types import refresh_types
 from ckfunc.watch.batches import batches
 from ckfunc.watch.stopping import Stop
 
@@ -238,7 +238,7 @@ class Watcher:
     def _write_types(self, project: Project, scope: Scope) -> None:
         with self._writing:  # one after the other, and the last one stays
             if scope == self._scope:
-                refresh_types(project)
+                refresh_types(project, self._app.schemas())
 
     def close(self) -> None:
         """Forget a planned retry."""

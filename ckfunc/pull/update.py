@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from ckfunc.manifest.change import Change
 from ckfunc.manifest.variables import whole_reference
 from ckfunc.model.project import Project, Script
-from ckfunc.pull.base import Base
+from ckfunc.pull.base import Base, keep_base
 from ckfunc.pull.merge import Merged, merge
 from ckfunc.pull.names import JAVASCRIPT_SUFFIXES, IsJavaScript, handler_paths, is_bundle
 from ckfunc.pull.remote import RemoteFunction, RemoteProject, file_text
@@ -292,3 +292,12 @@ def _scripts(project: Project, types: Collection[str]) -> Iterator[tuple[str, st
     for one in project.functions or ():
         if one.type in types:
             yield one.type, one.handler.text
+
+
+def remember_deployed(project: Project, identity: str | None, results: Mapping[tuple[str, str], str]) -> None:
+    """Store what both sides agree on after a deploy; `results` are those of its items, by kind and name."""
+    good = {"created", "updated", "removed", "unchanged"}
+    types = {name for (kind, name), result in results.items() if kind == "functions" and result in good}
+    kinds = {"dependencies", "environment", "initialization_script"}
+    kinds -= {kind for (kind, _), result in results.items() if result not in good}
+    keep_base(project.root, project.target.name, identity, deployed(project, types, kinds))

@@ -1,25 +1,29 @@
-"""What a new project consists of: the smallest one that deploys as it is to the local emulator."""
+"""New projects, and new handlers in them.
+
+The smallest project deploys as it is to the local emulator.
+"""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
-from ckfunc.base.errors import CkfuncError
+from ckfunc.base.errors import CkfuncError, UsageProblem
 from ckfunc.base.files import read_file
-from ckfunc.model.triggers import BY_TYPE
-from ckfunc.scaffold.handler import handler_path, handler_text
+from ckfunc.manifest.definition import fits_type
+from ckfunc.model.triggers import BY_TYPE, Trigger
 from ckfunc.scaffold.render import render
-from ckfunc.scaffold.stubs import node_stub, stub_files
-from ckfunc.scaffold.writing import Action, Written, is_directory, write_all
+from ckfunc.scaffold.stubs import Schemas, node_stub, stub_files
+from ckfunc.scaffold.writing import Action, Written, is_directory, write_all, written_or_undone
 
 
-def init(directory: Path, *, schema: str, tests_schema: str = "", force: bool = False) -> tuple[Written, ...]:
-    """Make a project in `directory`, which may exist, and return what became of each file.
+def init(directory: Path, schemas: Schemas, *, force: bool = False) -> tuple[Written, ...]:
+    """Make a project in `directory`, which may exist, and return what was done about each file.
 
-    `schema` is the manifest's JSON schema as text, `tests_schema` that of test files. An existing file with other
-    content is never overwritten without `force`: all of them are reported at once (FilesExist) and nothing is written.
-    A `.gitignore` that is there is left alone always; its note names the lines that it lacks. Raises CannotWrite.
+    An existing file with other content is never overwritten without `force`: all of them are reported at once
+    (FilesExist) and nothing is written. An existing `.gitignore` is always left alone; its note names the lines that it
+    lacks. Raises CannotWrite.
     """
     if os.path.lexists(directory) and not is_directory(directory):
         raise CkfuncError(f"{directory} is not a directory", hint="choose another name for the project")
@@ -27,7 +31,7 @@ def init(directory: Path, *, schema: str, tests_schema: str = "", force: bool = 
     kept = _kept_gitignore(directory / ".gitignore", files[".gitignore"])
     if kept:
         del files[".gitignore"]
-    made = stub_files(schema=schema, tests_schema=tests_schema, node=node_stub(directory))
+    made = stub_files(schemas, node=node_stub(directory))
     own = write_all(directory, files | made, force=force, replaceable=made)
     return (*own[: len(files)], *((kept,) if kept else ()), *own[len(files) :])
 
@@ -55,3 +59,43 @@ def _kept_gitignore(path: Path, wanted: str) -> Written | None:
         return Written(path, Action.KEPT, note="it could not be read: see that .env is ignored")
     missing = [line for line in wanted.splitlines() if line not in have]
     return Written(path, Action.KEPT, note=f"add: {'  '.join(missing)}" if missing else None)
+
+
+def handler_text(trigger: Trigger) -> str:
+    """Return the TypeScript source of a new handler for `trigger`; it compiles and does something harmless."""
+    return render(
+        "handler.ts",
+        type=trigger.type,
+        when=trigger.when,
+        event_type=trigger.event_type if trigger.type in BY_TYPE else "any",
+        body=f"bodies/{trigger.type}.ts.j2",
+    )
+
+
+def handler_path(trigger: Trigger) -> str:
+    """Return where a new handler for `trigger` goes, relative to the project."""
+    return f"handlers/{trigger.file_stem}.ts"
+
+
+def new_handler(
+    root: Path, trigger_type: str, *, register: Callable[[str, str], None], force: bool = False
+) -> tuple[Written, ...]:
+    """Write a handler for `trigger_type` and have it entered in the manifest; both are done, or neither.
+
+    `register(trigger_type, path)` adds the entry; when it raises, the handler is taken back and its error goes on.
+    Raises UsageProblem for what cannot be a type, FilesExist, CannotWrite.
+    """
+    trigger = BY_TYPE.get(trigger_type) or _unknown(trigger_type)
+    path = handler_path(trigger)
+    with written_or_undone(root, {path: handler_text(trigger)}, force=force) as written:
+        register(trigger.type, path)
+    return written
+
+
+def _unknown(trigger_type: str) -> Trigger:
+    """Return a trigger that the platform may know though ckfunc does not. Raises UsageProblem."""
+    if not fits_type(trigger_type):
+        raise UsageProblem(
+            f"{trigger_type!r} is not a trigger type", hint="words with dots between them, such as user.sent.message"
+        )
+    return Trigger(trigger_type, "ckfunc does not know this type")

@@ -1,14 +1,33 @@
-"""How a template becomes the text of a file."""
+"""Templates: their directory, and the texts rendered from them."""
 
 from __future__ import annotations
 
 import functools
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ckfunc.scaffold import locate
+from ckfunc.base.errors import CkfuncError
 
 if TYPE_CHECKING:
     import jinja2
+
+
+_PACKAGE = Path(__file__).resolve().parent.parent
+
+
+def templates(package: Path = _PACKAGE) -> Path:
+    """Return the directory of the templates that belong to `package`, the directory of ckfunc itself.
+
+    A wheel has them as `ckfunc/_templates`, a checkout as `templates/` beside `ckfunc/`. Raises CkfuncError when
+    the installation has neither.
+    """
+    for place in (package / "_templates", package.parent / "templates"):
+        if (place / "handler.ts.j2").is_file():
+            return place
+    raise CkfuncError(
+        f"the templates are missing from this installation of ckfunc ({package})",
+        hint="install ckfunc again: pip install --force-reinstall ckfunc",
+    )
 
 
 def render(template: str, /, **values: object) -> str:
@@ -24,7 +43,7 @@ def _environment() -> jinja2.Environment:
     import jinja2  # here, so that only those commands pay for it that write files
 
     return jinja2.Environment(
-        loader=jinja2.FileSystemLoader(locate.templates()),
+        loader=jinja2.FileSystemLoader(templates()),
         undefined=jinja2.StrictUndefined,
         autoescape=False,  # noqa: S701 - what is made is TypeScript, YAML and JSON, never HTML
         keep_trailing_newline=True,

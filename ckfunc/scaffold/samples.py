@@ -1,13 +1,15 @@
-"""What an event of each trigger type looks like: one whole sample of each, and the people and channel that it names."""
+"""Sample events of each trigger type, and the users and the channel that they name."""
 
 from __future__ import annotations
 
 import json
 from typing import Any
 
+from ckfunc.base.errors import UsageProblem
+from ckfunc.base.nearest import nearest
 from ckfunc.model.job import Seed
-from ckfunc.scaffold import locate
-from ckfunc.scaffold.handler import known_trigger
+from ckfunc.model.triggers import BY_TYPE, Trigger
+from ckfunc.scaffold.render import templates
 from ckfunc.wire.seeds import read_seed
 
 
@@ -17,7 +19,7 @@ def sample_text(trigger_type: str) -> str:
     What calls carry is not documented: their samples are a guess.
     """
     trigger = known_trigger(trigger_type)
-    return (locate.templates() / "events" / f"{trigger.type}.json").read_text(encoding="utf-8")
+    return (templates() / "events" / f"{trigger.type}.json").read_text(encoding="utf-8")
 
 
 def sample_event(trigger_type: str) -> dict[str, Any]:
@@ -31,4 +33,13 @@ def sample_seed() -> Seed:
 
     User 1 is Jane and 2 is John, both in the public channel 1, where Jane wrote message 1.
     """
-    return read_seed(json.loads((locate.templates() / "seeds" / "sample.json").read_text(encoding="utf-8")))
+    return read_seed(json.loads((templates() / "seeds" / "sample.json").read_text(encoding="utf-8")))
+
+
+def known_trigger(trigger_type: str) -> Trigger:
+    """Return the trigger of this type. Raises UsageProblem, with the nearest known one as a hint."""
+    if trigger := BY_TYPE.get(trigger_type):
+        return trigger
+    near = nearest(trigger_type, BY_TYPE)
+    hint = f"did you mean {near}?" if near else f"known types: {', '.join(sorted(BY_TYPE))}"
+    raise UsageProblem(f"{trigger_type!r} is not a trigger type that ckfunc knows", hint=hint)

@@ -47,6 +47,14 @@ def node_stub(root: Path) -> NodeStub:
 
 
 @dataclass(frozen=True, slots=True)
+class Schemas:
+    """The JSON schemas of functions.yaml and of test files, as text. Without that of test files, its file stays."""
+
+    manifest: str
+    tests: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Scope:
     """What a project adds to the scope of its handlers: unknown trigger types, packages, names of environment
     variables, an init script."""
@@ -67,22 +75,18 @@ def scope_of(project: Project) -> Scope:
     )
 
 
-def write_stubs(root: Path, *, schema: str, scope: Scope | None = None, tests_schema: str = "") -> tuple[Written, ...]:
-    """Write the `.d.ts` files and the manifest's JSON schema below `.ckfunc/`, and return what became of each.
+def write_stubs(root: Path, schemas: Schemas, scope: Scope | None = None) -> tuple[Written, ...]:
+    """Write the `.d.ts` files and the JSON schemas below `.ckfunc/`, and return what was done about each.
 
-    They are made, not edited: older ones are replaced without asking, equal ones are left alone (so that nothing that
-    watches them wakes up). `schema` is JSON text, and so is `tests_schema`, of test files; without it that file is
-    left alone.
+    Older files are replaced without asking; equal ones are left alone, so that nothing that watches them wakes up.
     """
-    files = stub_files(schema=schema, scope=scope, tests_schema=tests_schema, node=node_stub(root))
-    return write_all(root, files, force=True)
+    return write_all(root, stub_files(schemas, scope, node=node_stub(root)), force=True)
 
 
-def stale_stubs(root: Path, *, schema: str, scope: Scope | None = None, tests_schema: str = "") -> dict[str, str]:
+def stale_stubs(root: Path, schemas: Schemas, scope: Scope | None = None) -> dict[str, str]:
     """Return the files that `write_stubs` would write, each with what is wrong with the one that is there."""
     found = {}
-    files = stub_files(schema=schema, scope=scope, tests_schema=tests_schema, node=node_stub(root))
-    for name, text in files.items():
+    for name, text in stub_files(schemas, scope, node=node_stub(root)).items():
         try:
             if read_file(root / name) != text.encode("utf-8"):
                 found[name] = "out of date"
@@ -93,17 +97,15 @@ def stale_stubs(root: Path, *, schema: str, scope: Scope | None = None, tests_sc
     return found
 
 
-def stub_files(
-    *, schema: str, scope: Scope | None = None, tests_schema: str = "", node: NodeStub = NodeStub.BASIC
-) -> dict[str, str]:
+def stub_files(schemas: Schemas, scope: Scope | None = None, *, node: NodeStub = NodeStub.BASIC) -> dict[str, str]:
     """Return the files that `write_stubs` writes: path below the project to text."""
     scope = scope or Scope()
     basic = node is NodeStub.BASIC
     return {
         # The directory holds what can be made again: git need not be told by the user's own .gitignore.
         ".ckfunc/.gitignore": "*\n",
-        SCHEMA_FILE: schema if schema.endswith("\n") else schema + "\n",
-        **({TESTS_SCHEMA_FILE: tests_schema + "\n"} if tests_schema else {}),
+        SCHEMA_FILE: schemas.manifest.removesuffix("\n") + "\n",
+        **({TESTS_SCHEMA_FILE: schemas.tests + "\n"} if schemas.tests else {}),
         f"{TYPES_DIR}/chatkitty.d.ts": render(
             "types/chatkitty.d.ts",
             version=__version__,

@@ -80,7 +80,7 @@ def test_types_are_current_after_they_were_written_and_a_check_writes_nothing(ck
     before = state(written)
     ran = ckfunc("-C", written, "types", "--check")
     assert (ran.code, ran.out) == (0, "")
-    assert "the types are current" in ran.err
+    assert "the types are up to date" in ran.err
     assert json.loads(ckfunc("-C", written, "--json", "types", "--check").out) == {"current": True, "stale": []}
     assert state(written) == before
 

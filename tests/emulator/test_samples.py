@@ -8,8 +8,8 @@ from typing import Any
 import httpx
 
 from ckfunc.model.triggers import TRIGGERS
-from ckfunc.scaffold import locate
-from ckfunc.scaffold.handler import handler_text
+from ckfunc.scaffold.project import handler_text
+from ckfunc.scaffold.render import templates
 from ckfunc.scaffold.samples import sample_event
 
 FUNCTIONS = "/v1/runtimes/nodejs/functions"
@@ -35,7 +35,7 @@ def deploy(client: httpx.Client, trigger_type: str, script: str) -> int:
 
 
 def plant(client: httpx.Client) -> None:
-    document = (locate.templates() / "seeds" / "sample.json").read_bytes()
+    document = (templates() / "seeds" / "sample.json").read_bytes()
     assert client.post("/emulator/seed", content=document).status_code == 200
 
 

@@ -11,7 +11,7 @@ from support.typescript import tsc
 from ckfunc.base.errors import InvalidManifest
 from ckfunc.manifest import load, targets
 from ckfunc.scaffold.project import project_files
-from ckfunc.scaffold.stubs import scope_of, write_stubs
+from ckfunc.scaffold.stubs import Schemas, scope_of, write_stubs
 
 EXAMPLE = Path(__file__).parent.parent.parent / "example-project"
 
@@ -47,7 +47,7 @@ def test_the_other_targets_ask_for_the_secret(project: Path) -> None:
 
 
 def test_its_handlers_type_check_strictly(project: Path) -> None:
-    write_stubs(project, schema="{}", scope=scope_of(load(project, None, {})))
+    write_stubs(project, Schemas("{}"), scope_of(load(project, None, {})))
     assert tsc(project) == []
 
 

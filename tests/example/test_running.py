@@ -21,8 +21,8 @@ from ckfunc.manifest import load
 from ckfunc.model.execution import Compiled
 from ckfunc.model.triggers import TRIGGERS
 from ckfunc.runtime.compiler import CompilerProcess
-from ckfunc.scaffold.handler import handler_path, handler_text
-from ckfunc.scaffold.project import init
+from ckfunc.scaffold.project import handler_path, handler_text, init
+from ckfunc.scaffold.stubs import Schemas
 
 EXAMPLE = Path(__file__).parent.parent.parent / "example-project"
 Fire = Callable[..., dict[str, Any]]
@@ -88,7 +88,7 @@ def test_the_example_does_what_its_readme_says(tmp_path: Path, platform: str) ->
 
 
 def test_a_new_project_deploys_as_it_is_and_lets_everybody_in(tmp_path: Path, platform: str) -> None:
-    init(tmp_path, schema="{}")
+    init(tmp_path, Schemas("{}"))
     deploy(tmp_path, platform)
     answer = fire(platform, "user.attempted.start_session", username="jane", authParams={"displayName": "Jane"})
     assert answer["allowed"] is True

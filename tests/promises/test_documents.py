@@ -25,7 +25,7 @@ from ckfunc.manifest.definition import MANIFEST, PLATFORM_PACKAGES
 from ckfunc.manifest.kinds import Entries, Record
 from ckfunc.model.triggers import TRIGGERS
 from ckfunc.scaffold.project import init
-from ckfunc.scaffold.stubs import TYPES_DIR
+from ckfunc.scaffold.stubs import TYPES_DIR, Schemas
 
 ROOT = Path(__file__).parent.parent.parent
 PAGES = {path.name: path.read_text(encoding="utf-8") for path in (ROOT / "README.md", *(ROOT / "docs").glob("*.md"))}
@@ -67,7 +67,7 @@ def test_the_manifest_of_the_documents_is_valid(tmp_path: Path) -> None:
 
 
 def test_the_handler_of_the_readme_type_checks_in_a_new_project(tmp_path: Path) -> None:
-    init(tmp_path, schema="{}")
+    init(tmp_path, Schemas("{}"))
     (tmp_path / "handlers" / "readme.ts").write_text(
         block("README.md", "ts", "async function handleEvent"), encoding="utf-8"
     )

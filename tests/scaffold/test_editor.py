@@ -8,6 +8,7 @@ import pytest
 
 from ckfunc.scaffold.editor import advice
 from ckfunc.scaffold.project import init
+from ckfunc.scaffold.stubs import Schemas
 
 GOOD = '"module": "ESNext", "moduleResolution": "bundler", "moduleDetection": "force"'
 
@@ -18,7 +19,7 @@ def told(root: Path, text: str | bytes) -> tuple[str, ...]:
 
 
 def test_a_new_project_has_nothing_to_change(tmp_path: Path) -> None:
-    init(tmp_path, schema="{}")
+    init(tmp_path, Schemas("{}"))
     assert advice(tmp_path) == ()
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from ckfunc.base.errors import CkfuncError, UsageProblem
 from ckfunc.model.triggers import BY_TYPE, TRIGGERS
-from ckfunc.scaffold.handler import handler_path, handler_text, new_handler
+from ckfunc.scaffold.project import handler_path, handler_text, new_handler
 from ckfunc.scaffold.writing import Action, FilesExist
 
 

@@ -24,7 +24,7 @@ from ckfunc.scaffold.packages import (
     stale_links,
 )
 from ckfunc.scaffold.project import init
-from ckfunc.scaffold.stubs import Scope, write_stubs
+from ckfunc.scaffold.stubs import Schemas, Scope, write_stubs
 from ckfunc.scaffold.writing import Action, CannotWrite
 
 # One tells of its types by `exports` alone, one by a file for each part, one ships none, and one nobody has types for.
@@ -34,7 +34,7 @@ DEPENDENCIES = {"got": "14.4.5", "date-fns": "2.30.0", "ms": "2.1.3"}
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
     root = tmp_path / "project"
-    init(root, schema="{}")
+    init(root, Schemas("{}"))
     return root
 
 
@@ -60,7 +60,7 @@ def test_types_of_the_runtimes_packages_are_found_however_a_package_tells_of_the
     packages = installed_packages(DEPENDENCIES, cache_dir())
     assert packages.missing is None
     link_packages(project, packages)
-    write_stubs(project, schema="{}", scope=Scope(packages=tuple(DEPENDENCIES)))
+    write_stubs(project, Schemas("{}"), Scope(packages=tuple(DEPENDENCIES)))
     (project / "handlers" / "wrong.ts").write_text(
         """\
 import got from "got";
@@ -88,7 +88,7 @@ export async function handleEvent() {
 
 def test_packages_without_types_and_packages_that_are_not_there_are_any(project: Path, tmp_path: Path) -> None:
     link_packages(project, cached(tmp_path, "pizza"))
-    write_stubs(project, schema="{}", scope=Scope(packages=("pizza", "pasta")))
+    write_stubs(project, Schemas("{}"), Scope(packages=("pizza", "pasta")))
     (project / "handlers" / "eat.ts").write_text(
         'import pizza from "pizza";\nimport { boil } from "pasta/boil";\n'
         "export const handleEvent = () => [pizza.slice(1).crust, boil()];\n"

@@ -12,8 +12,7 @@ import ckfunc
 from ckfunc.base.errors import CkfuncError
 from ckfunc.model.project import Project, Target, WantedRuntime
 from ckfunc.scaffold.exports import Exports, exports
-from ckfunc.scaffold.locate import templates
-from ckfunc.scaffold.render import render
+from ckfunc.scaffold.render import render, templates
 from ckfunc.scaffold.stubs import Scope, scope_of
 
 

@@ -13,8 +13,8 @@ from ckfunc.base.errors import CkfuncError
 from ckfunc.manifest import add_function, json_schema, load
 from ckfunc.model.project import Target
 from ckfunc.model.triggers import TRIGGERS
-from ckfunc.scaffold.handler import new_handler
-from ckfunc.scaffold.project import init
+from ckfunc.scaffold.project import init, new_handler
+from ckfunc.scaffold.stubs import Schemas
 from ckfunc.scaffold.writing import Action, CannotWrite, FilesExist, Written, write_all, written_or_undone
 
 OWN = [
@@ -37,7 +37,7 @@ def actions(root: Path, written: tuple[Written, ...]) -> dict[str, Action]:
 
 def test_a_new_project_holds_a_manifest_a_handler_and_what_editors_need(tmp_path: Path) -> None:
     root = tmp_path / "deep" / "project"
-    written = init(root, schema='{"a": 1}')
+    written = init(root, Schemas('{"a": 1}'))
     assert set(actions(root, written)) == set(files_of(root))
     assert [one.path.relative_to(root).as_posix() for one in written][: len(OWN)] == OWN
     assert {one.action for one in written} == {Action.CREATED}
@@ -45,7 +45,7 @@ def test_a_new_project_holds_a_manifest_a_handler_and_what_editors_need(tmp_path
 
 
 def test_the_manifest_names_the_schema_the_handler_and_the_emulator(tmp_path: Path) -> None:
-    init(tmp_path, schema="{}")
+    init(tmp_path, Schemas("{}"))
     text = (tmp_path / "functions.yaml").read_text()
     assert text.startswith("# yaml-language-server: $schema=.ckfunc/functions.schema.json\n")
     manifest = yaml.safe_load(text)
@@ -58,8 +58,8 @@ def test_the_manifest_names_the_schema_the_handler_and_the_emulator(tmp_path: Pa
 
 
 def test_making_the_same_project_again_changes_nothing(tmp_path: Path) -> None:
-    init(tmp_path, schema="{}")
-    again = actions(tmp_path, init(tmp_path, schema="{}"))
+    init(tmp_path, Schemas("{}"))
+    again = actions(tmp_path, init(tmp_path, Schemas("{}")))
     assert again.pop(".gitignore") is Action.KEPT
     assert set(again.values()) == {Action.UNCHANGED}
 
@@ -69,7 +69,7 @@ def test_existing_files_are_reported_all_at_once_and_nothing_is_written(tmp_path
     (tmp_path / "tsconfig.json").write_text("mine too")
     before = files_of(tmp_path)
     with pytest.raises(FilesExist, match=r"^functions\.yaml, tsconfig\.json exist already") as failure:
-        init(tmp_path, schema="{}")
+        init(tmp_path, Schemas("{}"))
     assert failure.value.hint == "--force overwrites"
     assert files_of(tmp_path) == before
 
@@ -77,7 +77,7 @@ def test_existing_files_are_reported_all_at_once_and_nothing_is_written(tmp_path
 def test_force_overwrites_but_for_the_gitignore(tmp_path: Path) -> None:
     (tmp_path / "functions.yaml").write_text("mine")
     (tmp_path / ".gitignore").write_text("*.log\n.env\n")
-    written = init(tmp_path, schema="{}", force=True)
+    written = init(tmp_path, Schemas("{}"), force=True)
     assert actions(tmp_path, written)["functions.yaml"] is Action.OVERWRITTEN
     assert (tmp_path / "functions.yaml").read_text() != "mine"
     assert (tmp_path / ".gitignore").read_text() == "*.log\n.env\n"
@@ -87,13 +87,13 @@ def test_force_overwrites_but_for_the_gitignore(tmp_path: Path) -> None:
 
 def test_a_gitignore_with_all_that_is_needed_is_kept_without_a_word(tmp_path: Path) -> None:
     (tmp_path / ".gitignore").write_text(".ckfunc/\n.env\n.env.*\n!.env.example\nnode_modules/\nmore\n")
-    [kept] = [one for one in init(tmp_path, schema="{}") if one.action is Action.KEPT]
+    [kept] = [one for one in init(tmp_path, Schemas("{}")) if one.action is Action.KEPT]
     assert kept.note is None
 
 
 def test_a_gitignore_that_is_not_text_is_kept(tmp_path: Path) -> None:
     (tmp_path / ".gitignore").write_bytes(b"\xff\xfe")
-    [kept] = [one for one in init(tmp_path, schema="{}") if one.action is Action.KEPT]
+    [kept] = [one for one in init(tmp_path, Schemas("{}")) if one.action is Action.KEPT]
     assert kept.note is not None
 
 
@@ -101,35 +101,35 @@ def test_made_files_are_replaced_without_force(tmp_path: Path) -> None:
     made = tmp_path / ".ckfunc" / "types" / "chatkitty.d.ts"
     made.parent.mkdir(parents=True)
     made.write_text("of an older ckfunc")
-    assert actions(tmp_path, init(tmp_path, schema="{}"))[".ckfunc/types/chatkitty.d.ts"] is Action.OVERWRITTEN
+    assert actions(tmp_path, init(tmp_path, Schemas("{}")))[".ckfunc/types/chatkitty.d.ts"] is Action.OVERWRITTEN
 
 
 def test_a_file_cannot_become_a_project(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(CkfuncError, match="is not a directory"):
-        init(tmp_path / "file", schema="{}")
+        init(tmp_path / "file", Schemas("{}"))
 
 
 @pytest.mark.parametrize("force", [False, True])
 def test_a_directory_in_a_files_place_stops_everything(tmp_path: Path, force: bool) -> None:
     (tmp_path / "tsconfig.json").mkdir()
     with pytest.raises(CannotWrite, match=r"tsconfig\.json is a directory, nothing was written"):
-        init(tmp_path, schema="{}", force=force)
+        init(tmp_path, Schemas("{}"), force=force)
     assert files_of(tmp_path) == {}
 
 
 def test_a_file_in_a_directorys_place_stops_everything(tmp_path: Path) -> None:
     (tmp_path / "handlers").write_text("mine")
     with pytest.raises(CannotWrite, match="handlers is not a directory"):
-        init(tmp_path, schema="{}")
+        init(tmp_path, Schemas("{}"))
     assert files_of(tmp_path) == {"handlers": b"mine"}
 
 
 def test_a_link_that_leads_nowhere_counts_as_a_file(tmp_path: Path) -> None:
     (tmp_path / "functions.yaml").symlink_to(tmp_path / "nowhere")
     with pytest.raises(FilesExist, match=r"^functions\.yaml exists already"):
-        init(tmp_path, schema="{}")
-    init(tmp_path, schema="{}", force=True)
+        init(tmp_path, Schemas("{}"))
+    init(tmp_path, Schemas("{}"), force=True)
     assert not (tmp_path / "functions.yaml").is_symlink()
 
 
@@ -162,11 +162,11 @@ def test_a_write_that_the_system_refuses_undoes_those_before_it(tmp_path: Path) 
 
 def test_a_name_that_the_system_cannot_hold_is_a_plain_failure(tmp_path: Path) -> None:
     with pytest.raises(CannotWrite, match=r"cannot write .*: "):
-        init(tmp_path / ("x" * 300), schema="{}")
+        init(tmp_path / ("x" * 300), Schemas("{}"))
 
 
 def test_a_new_project_is_valid_as_it_is_and_needs_no_variable(tmp_path: Path) -> None:
-    init(tmp_path, schema=json.dumps(json_schema()))
+    init(tmp_path, Schemas(json.dumps(json_schema())))
     project = load(tmp_path, None, {})
     assert project.target == Target("local", emulator=True)
     assert [one.type for one in project.functions or ()] == ["user.attempted.start_session"]
@@ -174,7 +174,7 @@ def test_a_new_project_is_valid_as_it_is_and_needs_no_variable(tmp_path: Path) -
 
 
 def test_every_known_trigger_type_can_be_added_to_a_new_project(tmp_path: Path) -> None:
-    init(tmp_path, schema="{}")
+    init(tmp_path, Schemas("{}"))
     others = [trigger.type for trigger in TRIGGERS if trigger.type != "user.attempted.start_session"]
     for name in others:
         new_handler(tmp_path, name, register=lambda name, path: add_function(tmp_path, name, path))
@@ -184,7 +184,7 @@ def test_every_known_trigger_type_can_be_added_to_a_new_project(tmp_path: Path) 
 
 
 def test_a_second_handler_of_a_type_is_refused_and_leaves_no_file(tmp_path: Path) -> None:
-    init(tmp_path, schema="{}")
+    init(tmp_path, Schemas("{}"))
     before = files_of(tmp_path)
     with pytest.raises(CkfuncError, match=r"already has user\.attempted\.start_session"):
         new_handler(

@@ -8,7 +8,7 @@ import pytest
 
 from ckfunc.base.errors import UsageProblem
 from ckfunc.model.triggers import TRIGGERS
-from ckfunc.scaffold import locate
+from ckfunc.scaffold.render import templates
 from ckfunc.scaffold.samples import sample_event, sample_seed, sample_text
 
 
@@ -21,7 +21,7 @@ def test_every_trigger_type_has_a_sample_with_exactly_its_fields(trigger) -> Non
 
 
 def test_there_is_no_sample_of_anything_else() -> None:
-    names = {path.name for path in (locate.templates() / "events").iterdir()}
+    names = {path.name for path in (templates() / "events").iterdir()}
     assert names == {f"{trigger.type}.json" for trigger in TRIGGERS}
 
 

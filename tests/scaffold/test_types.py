@@ -12,11 +12,10 @@ from support.typescript import tsc
 
 from ckfunc.model.project import Project, Script, Target, WantedFunction, WantedRuntime
 from ckfunc.model.triggers import TRIGGERS
-from ckfunc.scaffold.handler import handler_path, handler_text
 from ckfunc.scaffold.platform import EMBEDDED, RESOURCES, YOUNGER, YOUNGER_PARAMETERS
-from ckfunc.scaffold.project import init
+from ckfunc.scaffold.project import handler_path, handler_text, init
 from ckfunc.scaffold.samples import sample_event, sample_text
-from ckfunc.scaffold.stubs import Scope, scope_of, stale_stubs, stub_files, write_stubs
+from ckfunc.scaffold.stubs import Schemas, Scope, scope_of, stale_stubs, stub_files, write_stubs
 from ckfunc.scaffold.typescript import Writer
 from ckfunc.wire.contract import operations, schemas
 
@@ -53,7 +52,7 @@ async function handleEvent(event: UserAttemptedStartSessionEvent, context: Conte
 
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
-    init(tmp_path, schema="{}")
+    init(tmp_path, Schemas("{}"))
     return tmp_path
 
 
@@ -168,7 +167,7 @@ async function handleEvent(event: PizzaOrderedEvent, context: Context) {
         runtime=WantedRuntime(dependencies={"pizza-delivery": "1.0.0"}, initialization_script=script),
         functions=(WantedFunction("pizza.ordered", Script("handlers/pizza.ts", ""), "Pizza Ordered"),),
     )
-    write_stubs(project, schema="{}", scope=scope_of(wanted))
+    write_stubs(project, Schemas("{}"), scope_of(wanted))
     assert tsc(project) == []
 
     add(project, "handlers/misuse.ts", "async function handleEvent() { const a: number = greet(1); }\n")
@@ -197,7 +196,7 @@ async function handleEvent(event: UserSentMessageEvent, context: Context) {
 }
 """,
     )
-    write_stubs(project, schema="{}", scope=Scope(initialization_script=script))
+    write_stubs(project, Schemas("{}"), Scope(initialization_script=script))
     assert places(project) == ["handlers/desk.ts(4", "handlers/desk.ts(5"]
 
 
@@ -208,7 +207,7 @@ def test_a_bundled_init_script_is_in_scope_with_the_names_that_only_its_modules_
     add(project, "handlers/use.ts", "async function handleEvent() { greet(1); }\n")
     bundle = "const greet = (name) => name;\nexport {\n  greet\n};\n"
     script = Script("init.ts", bundle, modules=("init.ts", "lib/greet.ts"), written=written)
-    write_stubs(project, schema="{}", scope=Scope(initialization_script=script))
+    write_stubs(project, Schemas("{}"), Scope(initialization_script=script))
     [problem] = tsc(project)
     assert problem.startswith("handlers/use.ts(1,")
     assert "'number' is not assignable to parameter of type 'string'" in problem
@@ -238,9 +237,9 @@ async function handleEvent() {
     environment = {"SUPPORT_CHANNEL": "a value that nobody sees"}
     wanted = Project(project, Target("local"), WantedRuntime(environment=environment), None)
     scope = scope_of(wanted)
-    files = stub_files(schema="{}", scope=scope)
+    files = stub_files(Schemas("{}"), scope)
     assert "nobody sees" not in repr(scope) + "".join(files.values())
-    write_stubs(project, schema="{}", scope=scope)
+    write_stubs(project, Schemas("{}"), scope)
     assert places(project) == ["handlers/env.ts(4", "handlers/env.ts(7"]
 
 
@@ -249,7 +248,7 @@ def test_an_init_script_may_be_in_any_dialect(project: Path, name: str) -> None:
     text = "export const answer = 42;\n"
     add(project, name, text)
     add(project, "handlers/use.ts", "function handleEvent() { const a: number = answer; return a; }\n")
-    write_stubs(project, schema="{}", scope=Scope(initialization_script=Script(name, text)))
+    write_stubs(project, Schemas("{}"), Scope(initialization_script=Script(name, text)))
     assert tsc(project) == []
 
 
@@ -257,7 +256,7 @@ def test_real_types_of_a_package_win_over_the_stand_in(project: Path) -> None:
     add(project, "node_modules/pizza/package.json", '{"name": "pizza", "version": "1.0.0", "types": "index.d.ts"}')
     add(project, "node_modules/pizza/index.d.ts", "export declare function slice(count: number): string;\n")
     add(project, "handlers/eat.ts", 'import { slice } from "pizza";\nasync function handleEvent() { slice("2"); }\n')
-    write_stubs(project, schema="{}", scope=Scope(packages=("pizza",)))
+    write_stubs(project, Schemas("{}"), Scope(packages=("pizza",)))
     [problem] = tsc(project)
     assert problem.startswith("handlers/eat.ts(2,")
 
@@ -322,7 +321,7 @@ const rightCalls: Exclude<WrongCalls, Younger> extends never ? true : WrongCalls
 
 def test_stubs_are_left_alone_when_nothing_changed(project: Path) -> None:
     before = {path: path.stat().st_mtime_ns for path in (project / ".ckfunc").rglob("*") if path.is_file()}
-    again = write_stubs(project, schema="{}")
+    again = write_stubs(project, Schemas("{}"))
     assert {one.path for one in again} == set(before)
     assert {one.action for one in again} == {"unchanged"}
     assert {path: path.stat().st_mtime_ns for path in before} == before
@@ -377,11 +376,11 @@ def test_names_and_texts_that_typescript_would_not_take_are_written_so_that_it_d
 def test_a_stub_that_cannot_be_read_is_stale(project: Path) -> None:
     (project / ".ckfunc/types/node.d.ts").unlink()
     (project / ".ckfunc/types/node.d.ts").mkdir()
-    assert stale_stubs(project, schema="{}") == {".ckfunc/types/node.d.ts": "cannot be read: is a directory"}
+    assert stale_stubs(project, Schemas("{}")) == {".ckfunc/types/node.d.ts": "cannot be read: is a directory"}
 
 
 def test_every_known_event_has_a_type(tmp_path: Path) -> None:
-    types = stub_files(schema="{}")[".ckfunc/types/chatkitty.d.ts"]
+    types = stub_files(Schemas("{}"))[".ckfunc/types/chatkitty.d.ts"]
     for trigger in TRIGGERS:
         assert f"interface {trigger.event_type} {{" in types
 

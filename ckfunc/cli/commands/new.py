@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import click
 
+from ckfunc.base.nearest import nearest
 from ckfunc.cli.app import App
+from ckfunc.cli.commands.types import show_written
 from ckfunc.cli.completion import complete_known_types
 from ckfunc.cli.options import common_options, pass_app
+from ckfunc.model.triggers import BY_TYPE
 
 
 @click.command(
@@ -24,6 +27,15 @@ def new(app: App, trigger_type: str, force: bool) -> None:
 
     A TYPE that ckfunc does not know gets a warning, as in the manifest.
     """
-    from ckfunc.cli.scaffolding import new_function
+    # Not at the top of the module: `ckfunc new --help` must not load the manifest and the templates.
+    from ckfunc.manifest import add_function
+    from ckfunc.scaffold.project import new_handler
+    from ckfunc.scaffold.types import update_example
 
-    new_function(app, trigger_type, force=force)
+    root = app.root()
+    if trigger_type not in BY_TYPE:
+        meant = nearest(trigger_type, BY_TYPE)
+        advice = f"did you mean {meant}?" if meant else "the platform may know it, ckfunc does not"
+        app.output.warn(f"unknown trigger type {trigger_type!r} ({advice})")
+    written = new_handler(root, trigger_type, register=lambda name, path: add_function(root, name, path), force=force)
+    show_written(app, root, (*written, *update_example(root)), also=[("functions.yaml", "updated")])

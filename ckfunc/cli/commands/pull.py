@@ -1,11 +1,25 @@
-"""`ckfunc pull`: write manifest and handlers from an application that has functions already."""
+"""`ckfunc pull`: create or update a project from an existing application."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from dataclasses import replace
+from pathlib import Path
+
 import click
 
+from ckfunc.base.containment import require_own_state
+from ckfunc.base.errors import EXIT_FAILED, EXIT_OK, NoProject, UsageProblem
+from ckfunc.base.text import printable
 from ckfunc.cli.app import App
+from ckfunc.cli.asking import confirmed
 from ckfunc.cli.options import common_options, pass_app
+from ckfunc.model.project import Target
+
+NEW_TARGET = "production"
+"""The name of a new project's target without --target."""
+
+# ckfunc.pull is imported inside the functions: `ckfunc pull --help` must not load the manifest and the API client.
 
 
 @click.command(
@@ -28,6 +42,112 @@ def pull(app: App, application: str | None, with_values: bool, yes: bool) -> int
     changed in the application is shown and merged after asking; local edits are kept. Exits 1 when both changed the
     same lines, which are then marked as git does.
     """
-    from ckfunc.cli.pulling import pull_project
+    try:
+        root = app.root()
+    except NoProject:
+        return _create(app, application, with_values=with_values)
+    if application is not None:
+        raise UsageProblem(
+            f"--application is for a new project; there is one in {app.output.path(root)}",
+            hint="bind its target with `application` in functions.yaml",
+        )
+    return _update(app, with_values=with_values, yes=yes)
 
-    return pull_project(app, application=application, with_values=with_values, yes=yes)
+
+def _create(app: App, application: str | None, *, with_values: bool) -> int:
+    """Create a project from the application in the current directory."""
+    from ckfunc.pull.project import create_project, read_application
+
+    root, name = app.directory, app.settings.target or NEW_TARGET
+    require_own_state(root)
+    if name == "local":
+        raise UsageProblem("`local` is the emulator's name", hint="give the application another one with --target NAME")
+    target = Target(name, application=application)
+    client = app.connect(app.credentials(root, target).connection)
+    with app.output.progress("reading"):
+        remote, number = read_application(client, target, root)
+    made = create_project(
+        remote,
+        name,
+        number,
+        root,
+        client.identity,
+        app.environ,
+        is_javascript=lambda script: app.compiler().is_javascript(script),
+        with_values=with_values,
+        schemas=app.schemas(),
+    )
+    _show_files(app, root, made.files, notes=made.notes)
+    if app.output.json:
+        return EXIT_OK
+    if made.missing:
+        names = ", ".join(sorted(made.missing))
+        app.output.talk(("next: ", "title"), f"give {names} a value in .env, then ckfunc diff")
+    else:
+        app.output.talk(("next: ", "title"), "ckfunc diff, which should show nothing")
+    return EXIT_OK
+
+
+def _update(app: App, *, with_values: bool, yes: bool) -> int:
+    """Merge the changes of the application into the project."""
+    from ckfunc.pull.project import prepare_pull
+
+    client, project = app.client(), replace(app.scripts(), target=app.target())
+    with app.output.progress("comparing"):
+        found = prepare_pull(
+            client,
+            project,
+            app.environ,
+            is_javascript=lambda script: app.compiler().is_javascript(script),
+            with_values=with_values,
+        )
+    update = found.update
+    if found.is_empty:
+        if not update.conflicts:
+            found.remember(project)
+        _show_files(app, project.root, (), notes=found.notes, conflicts=update.conflicts, quarrels=update.quarrels)
+        if not app.output.json and not update.quarrels:
+            app.output.talk(("nothing to pull", "muted"))
+        return EXIT_FAILED if update.conflicts else EXIT_OK
+    shown = list(found.lines())
+    if yes or not app.output.interactive:
+        app.output.talks(shown)
+    if not yes and not confirmed(app, "Write this?", shown=shown, hint="pass --yes to write it"):
+        return EXIT_FAILED
+    found.write()
+    found.remember(app.reload_scripts())
+    _show_files(app, project.root, found.files, notes=found.notes, conflicts=update.conflicts, quarrels=update.quarrels)
+    return EXIT_FAILED if update.conflicts else EXIT_OK
+
+
+def _show_files(
+    app: App,
+    root: Path,
+    files: Iterable[tuple[str, str]],
+    *,
+    notes: tuple[str, ...],
+    conflicts: int = 0,
+    quarrels: tuple[str, ...] = (),
+) -> None:
+    if app.output.json:
+        app.output.document(
+            {
+                "directory": str(root),
+                "files": [{"path": path, "action": action} for path, action in files],
+                "conflicts": conflicts,
+                "quarrels": [printable(one) for one in quarrels],
+                "notes": [printable(one) for one in notes],
+            }
+        )
+        return
+    for path, action in files:
+        app.output.talk("  ", (f"{action:<12}", "muted" if action == "kept" else "create"), path)
+    for note in notes:
+        app.output.warn(note)
+    for one in quarrels:
+        app.output.talk(("conflict: ", "failure"), printable(one))
+    if conflicts > len(quarrels):
+        app.output.talk(
+            ("conflict: ", "failure"),
+            "resolve the conflicts marked with <<<<<<< in the files above, then run `ckfunc deploy`",
+        )

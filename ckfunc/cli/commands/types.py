@@ -1,11 +1,19 @@
-"""`ckfunc types`: write the type stubs and the manifest's schema."""
+"""`ckfunc types`: write type stubs and JSON schemas for editors."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
 import click
 
+from ckfunc.base.errors import EXIT_FAILED, EXIT_OK, InvalidManifest
 from ckfunc.cli.app import App
 from ckfunc.cli.options import common_options, pass_app
+
+if TYPE_CHECKING:
+    from ckfunc.scaffold.writing import Written
 
 
 @click.command(
@@ -25,9 +33,64 @@ def types(app: App, check: bool, install: bool) -> int:
     Packages of the runtime are linked into node_modules, from the cache that handlers run with; what is installed there
     otherwise is left alone.
     """
-    from ckfunc.cli.scaffolding import check_types, write_types
+    # Not at the top of the module: `ckfunc types --help` must not load the manifest and the templates.
+    from ckfunc.scaffold.editor import advice
+    from ckfunc.scaffold.types import stale_types
 
     if check:
-        return check_types(app)
-    write_types(app, install=install)
-    return 0
+        stale = stale_types(app.load_project(lenient=True), app.schemas())
+        _show_stale(app, stale)
+    else:
+        stale = {}
+        _write(app, install=install)
+    for one in advice(app.root()):
+        app.output.warn(one)
+    return EXIT_FAILED if stale else EXIT_OK
+
+
+def _write(app: App, *, install: bool) -> None:
+    """Write the stubs and schemas and link packages; without a valid manifest, they lack what the project adds."""
+    from ckfunc.scaffold.stubs import scope_of, write_stubs
+    from ckfunc.scaffold.types import Progress, link_types, update_example
+
+    output = app.output
+    scope = None
+    links: tuple[Written, ...] = ()
+    try:
+        project = app.load_project(lenient=True)
+        scope = scope_of(project)
+        # Links come first: whether they lead to the declarations of Node decides what the stubs say of it.
+        progress = Progress(output.progress, output.detail, output.warn)
+        links = link_types(project, app.install_policy(), progress, install=install)
+    except InvalidManifest as problem:
+        output.warn(f"{problem.message}: the types lack what the project adds to them")
+    root = app.root()
+    written = write_stubs(root, app.schemas(), scope) + update_example(root)
+    shown = links if output.json else tuple(one for one in links if one.action != "unchanged")
+    show_written(app, root, (*written, *shown))
+
+
+def _show_stale(app: App, stale: Mapping[str, str]) -> None:
+    if app.output.json:
+        found = [{"path": name, "reason": why} for name, why in stale.items()]
+        app.output.document({"current": not stale, "stale": found})
+        return
+    for name, why in stale.items():
+        app.output.line(name, (f"  ({why})", "muted"))
+    if stale:
+        app.output.talk(("the types are not up to date", "failure"), ": run `ckfunc types`")
+    else:
+        app.output.talk(("the types are up to date", "success"))
+
+
+def show_written(app: App, root: Path, written: Iterable[Written], also: Iterable[tuple[str, str]] = ()) -> None:
+    """Print the files that a command wrote below `root`, each with what was done about it."""
+    rows = [(one.path.relative_to(root).as_posix(), one.action.value, one.note) for one in written]
+    rows += [(name, action, None) for name, action in also]
+    if app.output.json:
+        found = [{"path": name, "action": action, **({"note": note} if note else {})} for name, action, note in rows]
+        app.output.document({"directory": str(root), "files": found})
+        return
+    for name, action, note in rows:
+        style = {"created": "create", "updated": "update", "overwritten": "update"}.get(action, "muted")
+        app.output.talk(("  ", ""), (f"{action:<12}", style), name, (f"  ({note})" if note else "", "muted"))

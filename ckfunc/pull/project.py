@@ -1,0 +1,250 @@
+"""The application of a pull as it is read, and the project's files as they are written."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from itertools import islice
+from pathlib import Path
+
+from ckfunc.api import Client
+from ckfunc.base.diffs import styled_diff, unified
+from ckfunc.base.errors import CkfuncError
+from ckfunc.base.files import read_file, write_atomically
+from ckfunc.base.text import Line, printable
+from ckfunc.deploy.cache import VersionCache
+from ckfunc.deploy.history import function_of, versions_of
+from ckfunc.deploy.plan.snapshot import application_key, overview, require_application, with_versions
+from ckfunc.deploy.resources import newlines
+from ckfunc.manifest import environment_texts, load
+from ckfunc.manifest.change import with_changes
+from ckfunc.manifest.definition import MANIFEST_NAME
+from ckfunc.manifest.project import example_text
+from ckfunc.manifest.variables import whole_reference
+from ckfunc.model.project import Project, Target
+from ckfunc.pull.base import keep_base, read_base
+from ckfunc.pull.fresh import fresh_project
+from ckfunc.pull.names import IsJavaScript
+from ckfunc.pull.remote import RemoteProject, described
+from ckfunc.pull.update import Said, Update, agreed, update
+from ckfunc.pull.variables import env_text
+from ckfunc.scaffold.render import render
+from ckfunc.scaffold.stubs import Schemas, scope_of, write_stubs
+from ckfunc.scaffold.writing import FilesExist, require_file_place, written_or_undone
+
+_MOST_VERSIONS = 100
+"""How many old versions of a function are searched for the working copy."""
+
+
+class PullObstacle(CkfuncError):
+    """Files are in the way of a new project."""
+
+
+@dataclass(frozen=True, slots=True)
+class CreatedProject:
+    """A new project: its files with what was done about each, and variables of `.env` that have no value yet."""
+
+    files: tuple[tuple[str, str], ...]
+    notes: tuple[str, ...]
+    missing: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Pull:
+    """A pull into an existing project: what it changes, and the texts to write. `env` is None when `.env` stays."""
+
+    project: Project
+    remote: RemoteProject
+    identity: str | None
+    update: Update
+    texts: Mapping[str, str | bytes]
+    env_file: Path
+    env: str | None
+    notes: tuple[str, ...]
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is nothing to write."""
+        return self.update.is_empty and self.env is None
+
+    @property
+    def files(self) -> tuple[tuple[str, str], ...]:
+        """The files that are written, with what is done about each."""
+        env = () if self.env is None else ((self.env_file.name, "written"),)
+        return (*((path, "updated") for path in self.texts), *env)
+
+    def lines(self) -> Iterator[Line]:
+        """Yield the changes as lines for people."""
+        for one in self.update.files:
+            if one.before is None:
+                yield (("  + ", "create"), (one.path, "create"), ("  new", "plain"))
+                continue
+            how = f"{one.conflicts} conflicts, marked" if one.conflicts else "merged" if one.merged else ""
+            yield (("  ~ ", "update"), (one.path, "update"), (f"  {how}", "failure" if one.conflicts else "muted"))
+            for line in styled_diff(unified(one.before, one.after, one.path, f"{one.path} (pulled)")):
+                yield (("    ", "plain"), line)
+        for change in self.update.manifest:
+            sign, style = ("-", "remove") if change.value is None else ("~", "update")
+            shown = f": {change.value}" if isinstance(change.value, str) else ""
+            yield ((f"  {sign} ", style), ("functions.yaml  ", style), (printable(f"{change.name}{shown}"), "plain"))
+        if self.env is not None:
+            names = ", ".join(sorted(self.update.values))
+            yield (("  ~ ", "update"), (self.env_file.name, "update"), (f"  values of {names}", "plain"))
+
+    def write(self) -> None:
+        """Write all files, or none when one of them cannot be written. Raises CannotWrite."""
+        texts = {path: text if isinstance(text, str) else text.decode("utf-8") for path, text in self.texts.items()}
+        if self.env is not None:
+            require_file_place(self.env_file)
+        with written_or_undone(self.project.root, texts, force=True):
+            if self.env is not None:
+                write_atomically(self.env_file, self.env, mode=0o600)
+
+    def remember(self, project: Project) -> None:
+        """Store what both sides agree on now that `project` is on disk, for later pulls."""
+        both = agreed(project, self.remote)
+        # Conflicts are not agreed on: the next pull reports them again.
+        both = replace(both, dependencies=None) if self.update.quarrels else both
+        keep_base(project.root, project.target.name, self.identity, both)
+
+
+def read_application(client: Client, target: Target, root: Path) -> tuple[RemoteProject, int | None]:
+    """Return the application as a project, and its id. Raises WrongApplication, AmbiguousFunction, ApiFailure."""
+    cache = VersionCache(root)
+    seen = overview(client)
+    number = seen.runtime.application_id
+    if target.application is not None and not target.application.isdecimal():
+        require_application(target, application_key(client, cache))
+    else:
+        number = client.application().id if number is None else number
+        require_application(target, str(number))
+    seen = with_versions(seen, [one.type for one in seen.functions], client, cache)
+    return described(seen.runtime, seen.functions, seen.versions), number
+
+
+def create_project(
+    remote: RemoteProject,
+    target: str,
+    application: int | None,
+    root: Path,
+    identity: str | None,
+    environ: Mapping[str, str],
+    *,
+    is_javascript: IsJavaScript,
+    with_values: bool,
+    schemas: Schemas,
+) -> CreatedProject:
+    """Write a project that is like the application into `root`. Raises PullObstacle and CannotWrite."""
+    made = fresh_project(remote, target, application, environ, _handlers(root), is_javascript=is_javascript)
+    files = {**made.files, "tsconfig.json": render("project/tsconfig.json"), ".gitignore": render("project/gitignore")}
+    kept = [path for path in (".gitignore", "tsconfig.json", ".env.example") if (root / path).exists()]
+    files = {path: text for path, text in files.items() if path not in kept}
+    env_file, env = root / ".env", env_text("", {})
+    if with_values:
+        require_file_place(env_file)
+        env = env_text(_text(env_file), made.values)
+    try:
+        with written_or_undone(root, files, force=False):
+            if with_values and made.values:
+                write_atomically(env_file, env.text, mode=0o600)
+    except FilesExist as problem:
+        raise PullObstacle(problem.message, hint="pull into an empty directory: -C DIR") from None
+    # A variable without a value is no obstacle to the types and the base.
+    references = (whole_reference(text) for text in (environment_texts(root, "")[0] or {}).values())
+    project = load(root, target, {**dict.fromkeys(filter(None, references), ""), **environ})
+    write_stubs(root, schemas, scope_of(project))
+    keep_base(root, project.target.name, identity, agreed(project, remote))
+    rows = [(path, "created") for path in sorted(files)] + [(path, "kept") for path in kept]
+    rows += [(".env", "written")] if with_values and made.values else []
+    missing = env.unwritable if with_values else tuple(name for name in made.values if name not in environ)
+    return CreatedProject(tuple(rows), _notes(remote.notes, env.unwritable), missing)
+
+
+def prepare_pull(
+    client: Client, project: Project, environ: Mapping[str, str], *, is_javascript: IsJavaScript, with_values: bool
+) -> Pull:
+    """Compare the project with its application, and return what a pull would write. Only reads."""
+    root, target = project.root, project.target
+    remote, _ = read_application(client, target, root)
+    found = update(
+        project,
+        Said(*environment_texts(root, target.name)),
+        remote,
+        read_base(root, target.name, client.identity),
+        EarlierVersions(client, root),
+        environ,
+        _handlers(root),
+        is_javascript=is_javascript,
+    )
+    own = root / f".env.{target.name}"
+    env_file = own if own.exists() else root / ".env"
+    env, unwritable = _env_change(env_file, found) if with_values and found.values else (None, ())
+    texts = _file_texts(project, found)
+    return Pull(project, remote, client.identity, found, texts, env_file, env, _notes(found.notes, unwritable))
+
+
+def _handlers(root: Path) -> list[str]:
+    return [path.relative_to(root).as_posix() for path in (root / "handlers").glob("*")]
+
+
+def _env_change(path: Path, found: Update) -> tuple[str | None, tuple[str, ...]]:
+    """Return the text of the `.env` file if it changes, and the names whose values it cannot hold."""
+    require_file_place(path)
+    text = _text(path)
+    made = env_text(text, found.values)
+    return (made.text if made.text != text else None), made.unwritable
+
+
+def _notes(notes: tuple[str, ...], unwritable: tuple[str, ...]) -> tuple[str, ...]:
+    if not unwritable:
+        return notes
+    return (*notes, f"no .env file can hold the value of {', '.join(unwritable)}: set it in the shell")
+
+
+class EarlierVersions:
+    """Tells whether a function ever had a script; requests the versions only when called."""
+
+    def __init__(self, client: Client, root: Path) -> None:
+        self._client = client
+        self._cache = VersionCache(root)
+
+    def __call__(self, trigger_type: str, script: str) -> bool:
+        """Return whether a version of the function has this script."""
+        function = function_of(self._client, trigger_type)
+        past = islice(versions_of(self._client, function, self._cache), _MOST_VERSIONS)
+        return any(newlines(one.handler_script) == script for one in past)
+
+
+def _file_texts(project: Project, found: Update) -> dict[str, str | bytes]:
+    """Return the texts to write, by path: scripts with the newlines of their files, and the manifest."""
+    root = project.root
+    files: dict[str, str | bytes] = {}
+    for one in found.files:
+        windows = b"\r\n" in (_bytes(root / one.path) or b"")
+        files[one.path] = one.after.replace("\n", "\r\n") if windows else one.after
+    if found.manifest:
+        text = (_bytes(root / MANIFEST_NAME) or b"").decode("utf-8")
+        mark, bare = ("\ufeff", text[1:]) if text.startswith("\ufeff") else ("", text)
+        files[MANIFEST_NAME] = mark + with_changes(bare, found.manifest)
+    new = [name for name in found.values if name in _added(found)]
+    if new:
+        example = _bytes(root / ".env.example")
+        files[".env.example"] = example_text(None if example is None else example.decode("utf-8", "replace"), new)
+    return files
+
+
+def _added(found: Update) -> set[str]:
+    """Return the variables that the manifest refers to from now on."""
+    texts = (one.value for one in found.manifest if isinstance(one.value, str) and "environment" in one.path)
+    return {name for text in texts if (name := whole_reference(text))}
+
+
+def _bytes(path: Path) -> bytes | None:
+    try:
+        return read_file(path)
+    except OSError:
+        return None
+
+
+def _text(path: Path) -> str:
+    return (_bytes(path) or b"").decode("utf-8", "replace")
