@@ -100,10 +100,10 @@ def _event(app: App, trigger_type: str, event: str | None, from_invocation: int 
 
 
 def _recorded(app: App, trigger_type: str, invocation_id: int) -> Invocation:
-    from ckfunc.cli.invocations import read_invocation_of
+    from ckfunc.logs.finding import read_invocation
 
     with app.output.progress("reading"):
-        return read_invocation_of(app, invocation_id, trigger_type).invocation
+        return read_invocation(app.client(), invocation_id, trigger_type, target=app.target().name).invocation
 
 
 def _read(app: App, event: str) -> Any:

@@ -24,7 +24,7 @@ from ckfunc.base.interrupts import require_uninterrupted
 from ckfunc.bundle.project import InvalidModules
 from ckfunc.cli.app import App
 from ckfunc.cli.asking import confirmed
-from ckfunc.cli.invocations import stream_logs
+from ckfunc.cli.commands.logs import stream_logs
 from ckfunc.cli.output import USUAL_COLUMNS
 from ckfunc.cli.plans import remember
 from ckfunc.deploy import run

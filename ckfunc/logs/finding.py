@@ -1,4 +1,7 @@
-"""Which invocation has an id: the platform only lists those of a function, so its list is searched by halves."""
+"""Lookup of an invocation by id.
+
+The platform only lists the invocations of a function, so this is a binary search in its list.
+"""
 
 from __future__ import annotations
 
@@ -6,9 +9,34 @@ from collections.abc import Iterable
 from datetime import datetime
 
 from ckfunc.api import Client
+from ckfunc.base.errors import CkfuncError
+from ckfunc.logs.entries import Entry
+from ckfunc.logs.recent import detailed
 from ckfunc.model.function import Function, Invocation
 
 _SIZE = 100
+
+
+class NoSuchInvocation(CkfuncError):
+    """The target has no invocation of this id."""
+
+
+def read_invocation(client: Client, invocation_id: int, trigger_type: str | None = None, *, target: str) -> Entry:
+    """Return an invocation with the emulator's record of it, if there is one. Only reads.
+
+    With a `trigger_type`, only the function of that type is searched. `target` is named in NoSuchInvocation.
+    """
+    functions = [one for one in client.functions() if trigger_type in (None, one.type)]
+    found = find_invocation(client, functions, invocation_id)
+    if found is None:
+        of = f" of {trigger_type}" if trigger_type else ""
+        none = f": no function of type {trigger_type} is deployed" if trigger_type and not functions else ""
+        raise NoSuchInvocation(
+            f"target {target!r} has no invocation {invocation_id}{of}{none}",
+            hint="`ckfunc logs` shows the ids; --target selects another target",
+        )
+    function, row = found
+    return detailed(client, [(function.type, row, False)])[0]
 
 
 def find_invocation(

@@ -25,7 +25,6 @@ RAISED_BY = {
     "cli/developing.py": ["dev"],
     "cli/emulating.py": ["emulator"],
     "cli/emulator_data.py": ["emulator import", "emulator reset"],
-    "cli/invocations.py": ["logs"],
     "cli/invoking.py": ["invoke"],
     "cli/watching.py": ["watch", "dev"],
     "deploy/blame.py": ["versions"],

@@ -2,12 +2,38 @@
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Callable, Collection, Iterable, Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
 import click
 
-from ckfunc.base.errors import UsageProblem
+from ckfunc.base.errors import CkfuncError, UsageProblem
+from ckfunc.base.interrupts import require_uninterrupted
 from ckfunc.cli.app import App
 from ckfunc.cli.completion import complete_types
 from ckfunc.cli.options import common_options, pass_app
+from ckfunc.cli.output import Output, ReaderGone
+from ckfunc.logs.entries import Entry, Gap, Item, Recovered, Trouble
+from ckfunc.logs.follow import follow as following
+from ckfunc.logs.format import json_line, lines, notice, whole
+from ckfunc.logs.recent import recent
+from ckfunc.logs.since import parse_since
+from ckfunc.model.function import Status
+
+if TYPE_CHECKING:
+    from ckfunc.api import Client
+    from ckfunc.logs.stacks import Stacks
+    from ckfunc.model.function import Function
+    from ckfunc.model.project import Project
+
+USUAL_COUNT = 25
+"""The default number of past invocations to print."""
+
+
+class UnknownFunction(CkfuncError):
+    """The application has no function of a requested type."""
 
 
 @click.command(
@@ -58,13 +84,187 @@ def logs(
     invocations with nothing left out. An invocation that is still running is printed again when it ends. Against the
     emulator, console output is shown under its invocation.
     """
-    from ckfunc.cli.invocations import show_invocations, show_logs
-
     if names and all(one.isdecimal() for one in names):
         if follow or any(one is not None for one in (limit, since, until, status, version)):
             raise UsageProblem("the options of lists do not apply to an ID", hint=f"ckfunc logs {names[0]}")
-        show_invocations(app, [int(one) for one in names])
+        _print_whole(app, [int(one) for one in names])
         return
     if follow and until is not None:
         raise UsageProblem("--follow and --until can't be used together", hint="ckfunc logs --since 1d --until 1h")
-    show_logs(app, names, follow=follow, limit=limit, since=since, until=until, status=status, version=version)
+    now = app.clock.now()
+    moment = parse_since(since, now) if since is not None else None
+    end = parse_since(until, now, option="--until") if until is not None else None
+    if moment is not None and end is not None and end < moment:
+        raise UsageProblem("--until is before --since", hint="such as --since 2h --until 1h")
+    wanted: dict[str, Any] = {
+        "limit": limit if limit is not None or moment is not None else USUAL_COUNT,
+        "since": moment,
+        "status": Status(status.upper()) if status else None,
+        "version": version,
+    }
+    if follow:
+        _follow(app, names, wanted)
+    else:
+        _list(app, names, wanted, until=end)
+
+
+def _list(app: App, types: Collection[str], wanted: dict[str, Any], *, until: datetime | None) -> None:
+    client = app.client()
+    with app.output.progress("reading"):
+        functions = _functions(client, types)
+    _require_known(types, functions)
+    stacks = stacks_of(app, client)
+
+    def left_out() -> None:
+        older = f"older invocations are not shown: use -n {wanted['limit'] * 4}, or --since and --until"
+        app.output.talk((older, "muted"))
+
+    found = 0
+    for listed in recent(client, functions, until=until, left_out=left_out, **wanted):
+        found += isinstance(listed, Entry)
+        print_item(app.output, listed, dated=True, stacks=stacks)
+        app.output.flush()  # raises once the reader has closed the pipe
+    if not found:
+        app.output.talk(("no invocations", "muted"), *([] if functions else [": nothing is deployed"]))
+
+
+def _follow(app: App, types: Collection[str], wanted: dict[str, Any]) -> None:
+    client = app.client(lasting=True)
+    with app.output.progress("reading"):
+        functions = _functions(client, types)
+    _warn_of_unknown(app, types, functions)
+    app.output.talk(("following ", "title"), ", ".join(types) or "every function", ("; Ctrl-C ends", "muted"))
+    stacks = stacks_of(app, client, fresh=True)
+    for item in following(client, types, clock=_ReadClock(app), **wanted):
+        print_item(app.output, item, stacks=stacks)
+        app.output.flush()
+
+
+def _print_whole(app: App, ids: Sequence[int]) -> None:
+    """Print complete invocations, in the order of `ids`. Raises NoSuchInvocation."""
+    from ckfunc.logs.finding import read_invocation
+
+    client = app.client()
+    with app.output.progress("reading"):
+        found = [read_invocation(client, one, target=app.target().name) for one in ids]
+    stacks = stacks_of(app, client, project=app.project)
+    for entry in found:
+        if app.output.json:
+            app.output.line(json_line(entry))
+        else:
+            app.output.lines(whole(stacks.mapped(entry), zone=None))
+
+
+def stacks_of(app: App, client: Client, *, project: Callable[[], Project] | None = None, fresh: bool = False) -> Stacks:
+    """Return what maps stacks to local files of the project, by default with its scripts as `app` reads them."""
+    from ckfunc.logs.stacks import Stacks
+
+    return Stacks(client, project or app.scripts, fresh=fresh)
+
+
+def stream_logs(
+    app: App,
+    client: Client,
+    types: Callable[[], Collection[str]],
+    stop: threading.Event,
+    *,
+    project: Callable[[], Project] | None = None,
+    ran: Callable[[Entry], object] = lambda _: None,
+) -> threading.Thread:
+    """Print new invocations of `types` on a thread of their own, until `stop` is set.
+
+    `project` returns the current project, whose local files stacks refer to. `ran` is called with each printed
+    invocation.
+    """
+    stacks = stacks_of(app, client, project=project, fresh=True)
+
+    def stream() -> None:
+        try:
+            for item in following(client, clock=_EndingClock(app, stop)):
+                if not isinstance(item, Entry) or item.type in types():
+                    print_item(app.output, item, stacks=stacks)
+                    app.output.flush()
+                    if isinstance(item, Entry):
+                        ran(item)
+        except _Ended:
+            pass
+        except CkfuncError as problem:
+            if not stop.is_set():
+                app.output.failure(problem)
+        except ReaderGone:
+            stop.set()
+
+    thread = threading.Thread(target=stream, name="ckfunc-logs", daemon=True)
+    thread.start()
+    return thread
+
+
+def print_item(output: Output, item: Item, *, dated: bool = False, stacks: Stacks | None = None) -> None:
+    """Print one item of a log: an invocation as a result, the state of the connection as a message.
+
+    Text output shows places in local files where `stacks` knows them; JSON has the platform's values.
+    """
+    if isinstance(item, Trouble | Recovered | Gap):
+        output.talk(*notice(item))
+    elif output.json:
+        output.line(json_line(item))
+    else:
+        shown = item if stacks is None else stacks.mapped(item)
+        output.lines(lines(shown, width=output.width(), zone=None, dated=dated, calls=output.verbose))
+
+
+def _functions(client: Client, types: Collection[str]) -> list[Function]:
+    found = [one for one in client.functions() if not types or one.type in types]
+    return sorted(found, key=lambda one: one.type)
+
+
+def _warn_of_unknown(app: App, types: Iterable[str], functions: Collection[Function]) -> None:
+    known = {one.type for one in functions}
+    for name in types:
+        if name not in known:
+            app.output.warn(f"the application has no function of type {name!r} yet")
+
+
+def _require_known(types: Iterable[str], functions: Collection[Function]) -> None:
+    missing = sorted(set(types) - {one.type for one in functions})
+    if missing:
+        raise UnknownFunction(
+            f"the application has no function of type {', '.join(map(repr, missing))}",
+            hint="`ckfunc diff` shows what is deployed; with -f, one that appears later is picked up",
+        )
+
+
+class _Ended(Exception):
+    """Following has been stopped."""
+
+
+class _ReadClock:
+    """The app's clock, which also notices after each wait that the reader (`| head`) has closed the pipe."""
+
+    def __init__(self, app: App) -> None:
+        self._clock = app.clock
+        self._output = app.output
+
+    def now(self) -> datetime:
+        return self._clock.now()
+
+    def monotonic_s(self) -> float:
+        return self._clock.monotonic_s()
+
+    def sleep(self, seconds: float) -> None:
+        self._clock.sleep(seconds)
+        require_uninterrupted()
+        self._output.require_reader()
+
+
+class _EndingClock(_ReadClock):
+    """Ends the wait, and following, once `stop` is set."""
+
+    def __init__(self, app: App, stop: threading.Event) -> None:
+        super().__init__(app)
+        self._stop = stop
+
+    def sleep(self, seconds: float) -> None:
+        if self._stop.wait(seconds):
+            raise _Ended
+        self._output.require_reader()

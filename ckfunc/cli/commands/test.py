@@ -178,13 +178,13 @@ def add(app: App, trigger_type: str | None, invocation: int, name: str | None, f
     first, authParams always; the case is shown and run before it is written.
     """
     from ckfunc.cli.asking import confirmed
-    from ckfunc.cli.invocations import read_invocation_of
+    from ckfunc.logs.finding import read_invocation
     from ckfunc.testing.recording import added
     from ckfunc.testing.running import run_last_case
 
     output, project = app.output, _working_copy(app, None)
     with output.progress("reading"):
-        entry = read_invocation_of(app, invocation, trigger_type)
+        entry = read_invocation(app.client(), invocation, trigger_type, target=app.target().name)
         known = [*app.client().runtime().environment.items(), *_own_values(app)]
     known += (project.runtime.environment or {}).items()
     path = _test_file(app, entry.type, file)

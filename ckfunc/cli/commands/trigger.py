@@ -1,16 +1,24 @@
-"""`ckfunc trigger`: make the emulator fire an event for real."""
+"""`ckfunc trigger`: fire an event in the emulator."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import click
 
 from ckfunc.base.documents import read_data
-from ckfunc.base.errors import CkfuncError, UsageProblem
+from ckfunc.base.errors import EXIT_FAILED, EXIT_OK, CkfuncError, UsageProblem
+from ckfunc.base.nearest import nearest
+from ckfunc.base.text import printable
 from ckfunc.cli.app import App
+from ckfunc.cli.commands.logs import print_item, stacks_of
 from ckfunc.cli.completion import complete_data, complete_types
 from ckfunc.cli.options import common_options, pass_app
+from ckfunc.logs.entries import Entry
+from ckfunc.model.function import Status
+from ckfunc.model.triggers import BY_TYPE
+from ckfunc.wire.functions import read_detail, read_invocation
 
 _EXAMPLE = '{"username": "jane"}'
 
@@ -33,13 +41,12 @@ Examples:
 @common_options
 @pass_app
 def trigger(app: App, trigger_type: str, data: str | None) -> int:
-    """Make the emulator fire an event of TYPE, and show what its function made of it.
+    """Fire an event of TYPE in the emulator, and show the result of its function.
 
-    For user.attempted.start_session it also tells whether the session would be allowed. The exit code is 1 when the
+    For user.attempted.start_session it also shows whether the session would be allowed. The exit code is 1 when the
     function fails.
     """
     from ckfunc.api.emulator import trigger as fire
-    from ckfunc.cli.invocations import show_triggered
 
     event = event_from(data)
     if not app.target().emulator:
@@ -47,17 +54,57 @@ def trigger(app: App, trigger_type: str, data: str | None) -> int:
             f"target {app.target().name!r} is the real platform, which fires its events itself",
             hint="use --target local, or any target with `emulator: true`",
         )
-    client = app.client()  # which may have to start an emulator: not what takes long here
+    client = app.client()  # may start an emulator, which has a progress message of its own
     with app.output.progress("running"):
         answer = fire(client, trigger_type, event)
-    return show_triggered(app, trigger_type, answer)
+    if app.output.json:
+        app.output.document(answer)
+    else:
+        _print(app, trigger_type, answer)
+    run = answer.get("invocation")
+    return EXIT_FAILED if run is not None and read_invocation(run).status is Status.FAILED else EXIT_OK
 
 
 def event_from(data: str | None) -> dict[str, Any]:
-    """Read an event as `--data` takes it; without one, an event that has no fields. Raises UsageProblem."""
+    """Return the event in the value of `--data`; without one, an event without fields. Raises UsageProblem."""
     if data is None:
         return {}
     event = read_data(data, "event", _EXAMPLE)
     if not isinstance(event, dict):
         raise UsageProblem("--data is not a JSON object", hint=f"for example --data '{_EXAMPLE}'")
     return event
+
+
+def _print(app: App, trigger_type: str, answer: Mapping[str, Any]) -> None:
+    run, output = answer.get("invocation"), app.output
+    if run is None:
+        sentence, hint = _why_nothing_ran(app, trigger_type)
+        output.talk(("nothing ran", "warning"), f": {printable(sentence)}")
+        if not output.quiet:
+            output.hint(hint)
+    else:
+        invocation, detail = read_invocation(run), answer.get("detail")
+        entry = Entry(trigger_type, invocation, read_detail({"id": invocation.id, **detail}) if detail else None)
+        print_item(output, entry, stacks=stacks_of(app, app.client(), fresh=True))
+    if "allowed" in answer:
+        verdict, style = ("allowed", "success") if answer["allowed"] else ("denied", "failure")
+        why = f": {answer['reason']}" if answer.get("reason") else ""
+        output.line("session ", (verdict, style), why)
+
+
+def _why_nothing_ran(app: App, trigger_type: str) -> tuple[str, str]:
+    """Return the reason why no function handled an event, and a hint."""
+    from ckfunc.manifest import function_types
+
+    if any(one.type == trigger_type and one.current_version_number for one in app.client().functions()):
+        return f"the function of {trigger_type} is disabled", "enable it on the emulator's page"
+    if trigger_type in function_types(app.root()):
+        return f"no function handles {trigger_type}", "run `ckfunc deploy`"
+    if meant := meant_type(trigger_type):
+        return f"no function handles {trigger_type}", f"did you mean {meant}?"
+    return f"no function handles {trigger_type}", f"add one with `ckfunc new {trigger_type}`, then run `ckfunc deploy`"
+
+
+def meant_type(trigger_type: str) -> str | None:
+    """Return the known trigger type that is most similar to an unknown one."""
+    return None if trigger_type in BY_TYPE else nearest(trigger_type, BY_TYPE)

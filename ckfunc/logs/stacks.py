@@ -1,4 +1,4 @@
-"""Show the stacks of deployed handlers in the local files, when those files make what ran."""
+"""Stack traces of deployed handlers, mapped to the local files they were made of."""
 
 from __future__ import annotations
 
@@ -8,6 +8,9 @@ from typing import TYPE_CHECKING
 
 from ckfunc.base.errors import CkfuncError
 from ckfunc.bundle.source_map import StackMapper
+from ckfunc.deploy.cache import VersionCache
+from ckfunc.deploy.history import function_of, version_of
+from ckfunc.deploy.resources import newlines
 from ckfunc.logs.entries import Entry
 
 if TYPE_CHECKING:
@@ -16,14 +19,14 @@ if TYPE_CHECKING:
     from ckfunc.model.project import Project, Script
 
 _INIT_SCRIPT = "initialization-script.ts"
-"""What frames of an emulator call the init script; a handler is TYPE@VERSION.ts to them."""
+"""The init script's name in stack frames of an emulator; a handler is TYPE@VERSION.ts."""
 
 
 class Stacks:
-    """Maps the stacks of runs back to local files; asks the application only when there is something to map.
+    """Maps the stacks of runs to local files; calls the API only when there is something to map.
 
-    `project` gives the project as it is now. With `fresh`, the runs happen while they are shown: only then is it known
-    that the init script of today is the one that ran.
+    `project` returns the current project. With `fresh`, the runs happen while they are shown: only then did the current
+    init script run.
     """
 
     def __init__(self, client: Client, project: Callable[[], Project], *, fresh: bool = False) -> None:
@@ -33,7 +36,7 @@ class Stacks:
         self._versions: dict[tuple[str, int], FunctionVersion] = {}
 
     def mapped(self, entry: Entry) -> Entry:
-        """Return an entry whose stack and console output name places in local files, as far as they are known."""
+        """Return an entry whose stack and console output name places in local files where these are known."""
         row = entry.invocation
         name = f"{entry.type}@{row.version_number}.ts"
         said = _said(entry)
@@ -43,13 +46,11 @@ class Stacks:
             if self._fresh and _INIT_SCRIPT in said and (script := self._initialization_script()):
                 entry = _with(entry, _INIT_SCRIPT, script)
         except CkfuncError:
-            pass  # an application that cannot be asked, or a project that is broken: places in the script are true too
+            pass  # no connection, or a broken project: places in the deployed script are correct too
         return entry
 
     def _handler(self, trigger_type: str, number: int) -> Script | None:
-        """Return the local script when it is what that version is."""
-        from ckfunc.deploy.resources import newlines
-
+        """Return the local script if it is the same as that version."""
         script = next((one.handler for one in self._project().functions or () if one.type == trigger_type), None)
         if script is None:
             return None
@@ -57,9 +58,6 @@ class Stacks:
         return script if newlines(deployed.handler_script) == newlines(script.text) else None
 
     def _version(self, trigger_type: str, number: int) -> FunctionVersion:
-        from ckfunc.deploy.cache import VersionCache
-        from ckfunc.deploy.history import function_of, version_of
-
         known = self._versions.get((trigger_type, number))
         if known is None:
             function, cache = function_of(self._client, trigger_type), VersionCache(self._project().root)
@@ -67,8 +65,6 @@ class Stacks:
         return known
 
     def _initialization_script(self) -> Script | None:
-        from ckfunc.deploy.resources import newlines
-
         script = self._project().runtime.initialization_script
         if script is None:
             return None
@@ -76,7 +72,7 @@ class Stacks:
 
 
 def _said(entry: Entry) -> str:
-    """Return all the text of a run that may hold places."""
+    """Return all text of a run that may contain places."""
     error = entry.invocation.result.get("error")
     found = [one for one in error.values() if isinstance(one, str)] if isinstance(error, Mapping) else []
     return "\n".join([*found, *(line.text for line in (entry.detail.console if entry.detail else ()))])
