@@ -24,7 +24,6 @@ from ckfunc.wire.functions import write_call
 
 if TYPE_CHECKING:
     from ckfunc.model.function import Invocation
-    from ckfunc.model.job import Seed
     from ckfunc.sandbox.scripts import Ran, Scripts
 
 _RECORD_FIELDS = ("versionNumber", "version_number", "version", "status")
@@ -34,6 +33,7 @@ def invoke(
     app: App, trigger_type: str, *, event: str | None, from_invocation: int | None, inspect_port: int | None
 ) -> int:
     """Run the working copy's handler of a type once and print what came of it; the exit code is 1 when it failed."""
+    from ckfunc.sandbox.mentions import seed_of
     from ckfunc.sandbox.sandbox import Sandbox
     from ckfunc.sandbox.scripts import scripts_of
 
@@ -45,7 +45,7 @@ def invoke(
     live = _Live(app, inspect_port)
     made = Sandbox.for_one_run(app.toolchain(), scripts, data=_data(app), inspect_port=inspect_port)
     with live.waiting(), made as sandbox:
-        sandbox.add(_mentioned(given))
+        sandbox.add(seed_of([given]))
         live.begins()
         ran = sandbox.run(trigger_type, given, live.console)
     _show(app, trigger_type, ran)
@@ -68,17 +68,6 @@ def _data(app: App) -> Path | None:
     from ckfunc.emulator.data_directory import DATABASE
 
     return app.emulator_data if (app.emulator_data / DATABASE).is_file() else None
-
-
-def _mentioned(event: Mapping[str, Any]) -> Seed:
-    """Return the users, channels and messages that an event mentions: what was recorded elsewhere may name others."""
-    from ckfunc.sandbox.mentions import mentioned
-    from ckfunc.wire.seeds import MalformedSeed, read_seed
-
-    try:
-        return read_seed(mentioned(event))
-    except MalformedSeed:
-        return read_seed({})  # an event of no usual form
 
 
 # -- where the event comes from ----------------------------------------------------------------------------------------

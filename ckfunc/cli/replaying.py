@@ -224,9 +224,9 @@ class _Sandboxes:
 
     def replay(self, trigger_type: str, rows: Sequence[Invocation], jobs: int | None) -> Replay:
         """Run the rows again, the oldest first, each from a snapshot with what all of them mention."""
-        from ckfunc.replay.resources import mentioned
+        from ckfunc.sandbox.mentions import seed_of
 
-        seed = mentioned(row.args for row in rows)
+        seed = seed_of(row.args for row in rows)
         step = max(1, len(rows) // 20)
 
         def tell(done: int) -> None:

@@ -20,9 +20,9 @@ from ckfunc.replay.documents import Observed, document_of
 from ckfunc.replay.redaction import Redaction
 from ckfunc.replay.render import replay_lines
 from ckfunc.replay.report import Replay, place, replay_json
-from ckfunc.replay.resources import mentioned
 from ckfunc.replay.run import Pair, determinism_of, replay, variations
 from ckfunc.replay.templates import fits, form, template
+from ckfunc.sandbox.mentions import seed_of
 
 
 @pytest.mark.parametrize(
@@ -236,7 +236,7 @@ def test_what_events_mention_is_there_with_the_ids_of_production() -> None:
         {"user": john, "channel": channel(77, type="DIRECT", name=None, members=[jane, john])},
         {"user": {**jane, "displayName": "Jane the 2nd"}, "message": message(9002, 66, john)},
     ]
-    seed = mentioned(events)
+    seed = seed_of(events)
     users = sorted((one.id, one.name, one.display_name) for one in seed.users)
     assert users == [(702, "jane", "Jane the 2nd"), (703, "john", "John")]
     by_id = {one.id: one for one in seed.channels}
@@ -255,8 +255,8 @@ def test_an_event_that_was_fired_by_hand_mentions_too() -> None:
         {"user": {"id": 8, "name": "eve"}, "channel": {"id": 9, "type": "PRIVATE"}, "message": {"body": "hi"}},
         {"user": {"name": "nobody"}, "channel": {"id": "x"}, "message": "hi"},
     ]
-    seed = mentioned(events)
-    assert {one.id: one.name for one in seed.users} == {702: "jane", 8: "eve"}
+    seed = seed_of(events)
+    assert {one.id: one.name for one in seed.users} == {702: "jane", 8: "eve", None: "nobody"}
     assert {one.id: one.channel.name for one in seed.channels} == {55: "desk", 9: "channel-9"}
     members = {one.id: [who.username for who in one.channel.members] for one in seed.channels}
     assert members == {55: ["jane"], 9: ["eve"]}
@@ -272,7 +272,7 @@ def test_a_name_that_went_to_somebody_else_and_odd_data_do_no_harm() -> None:
         {"user": {"id": "x"}, "channel": None, "username": "y", "authParams": {"user": user(9, "eve")}},
         {"user": user(0, "zero"), "channel": channel(6, type="DIRECT", name=None)},
     ]
-    seed = mentioned(events)
+    seed = seed_of(events)
     assert len({one.name for one in seed.users}) == len(seed.users)
     assert {one.name for one in seed.users} == {"jane"}
     assert [one.id for one in seed.channels] == [5]
