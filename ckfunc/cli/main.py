@@ -32,34 +32,34 @@ from ckfunc.cli.options import common_options
 if TYPE_CHECKING:
     from ckfunc.cli.app import App
 
-# name: what the list of commands says of it. The code is the command of that name in ckfunc/cli/commands/.
+# Each command and its one-line help. The code of a command is in ckfunc/cli/commands/NAME.py.
 COMMANDS: dict[str, str] = {
-    "init": "Start a project: manifest, first handler, types.",
+    "init": "Create a project: manifest, first handler, types.",
     "new": "Add a handler and its manifest entry.",
-    "pull": "Make a project of an application.",
-    "types": "Write the type stubs and the manifest's schema.",
-    "check": "Check manifest, syntax and types.",
-    "test": "Run the project's own tests.",
+    "pull": "Create or update a project from an existing application.",
+    "types": "Write type stubs and JSON schemas for editors.",
+    "check": "Check the manifest, syntax and types.",
+    "test": "Run the project's tests.",
     "diff": "Show what a deploy would change.",
-    "deploy": "Make the application match the manifest.",
-    "replay": "Run what was recorded again, and compare.",
-    "versions": "List what a function was before.",
+    "deploy": "Deploy the project to the application.",
+    "replay": "Replay recorded invocations and compare the results.",
+    "versions": "List a function's versions.",
     "show": "Print the script of a deployed version.",
-    "rollback": "Deploy an older script again.",
-    "undo": "Bring back what was before the last deploy.",
-    "dev": "Run the emulator, deploy on save, show what runs.",
-    "watch": "Deploy what changes, while logs stream.",
+    "rollback": "Deploy an earlier version of a function.",
+    "undo": "Revert the last deploy.",
+    "dev": "Run the emulator, deploy on save, and show invocations.",
+    "watch": "Deploy on save and stream logs.",
     "logs": "List or follow invocations.",
-    "invoke": "Run the working copy of a handler once.",
-    "trigger": "Make the emulator fire an event.",
-    "login": "Keep credentials in the system's keyring.",
-    "logout": "Remove them from it.",
-    "whoami": "Tell which application the credentials belong to.",
+    "invoke": "Run a handler of the working copy once.",
+    "trigger": "Fire an event in the emulator.",
+    "login": "Log in and save credentials in the system keyring.",
+    "logout": "Remove saved credentials.",
+    "whoami": "Show which application you're logged in to.",
     "api": "Send any request to the Platform API.",
-    "doctor": "Look whether everything that ckfunc needs is in order.",
+    "doctor": "Check your setup.",
     "cache": "Show and clean the cache.",
-    "completion": "Print what makes a shell complete commands.",
-    "emulator": "Run the local platform in the foreground.",
+    "completion": "Generate shell completions.",
+    "emulator": "Run the emulator in the foreground.",
     "help": "Show the help of a command.",
 }
 
@@ -87,7 +87,7 @@ class Commands(click.Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """Find the command, or say which one may have been meant."""
+        """Find the command, or raise UsageProblem with the nearest one."""
         if args and not args[0].startswith("-") and args[0] not in COMMANDS and not ctx.resilient_parsing:
             close = nearest(args[0], COMMANDS)
             hint = f"did you mean `ckfunc {close}`?" if close else "`ckfunc --help` lists the commands"
@@ -104,7 +104,7 @@ class Commands(click.Group):
 @click.version_option(__version__, prog_name="ckfunc", message="%(prog)s %(version)s")
 @common_options
 def cli() -> None:
-    """Chat functions as code: deploy, watch, tail and emulate.
+    """Manage chat functions as code: deploy, watch, test and emulate them.
 
     \b
     Start here:
@@ -134,7 +134,7 @@ def _open_missing_streams() -> None:
 
 
 def run(args: list[str]) -> int:
-    """Run one command and return its exit code; everything that goes wrong is said on stderr."""
+    """Run one command and return its exit code; errors are printed on stderr."""
     from ckfunc.cli.app import App
 
     if "_CKFUNC_COMPLETE" in os.environ:
@@ -152,13 +152,13 @@ def run(args: list[str]) -> int:
     except (Exception, KeyboardInterrupt) as error:
         from ckfunc.cli.output import ReaderGone
 
-        if not isinstance(error, ReaderGone):  # who has seen enough is no failure
+        if not isinstance(error, ReaderGone):  # a reader that has seen enough is no failure
             return _exit_code(app, error, args)
     return result if isinstance(result, int) else EXIT_OK
 
 
 def _exit_code(app: App, error: BaseException, args: list[str]) -> int:
-    """Say what ended the command, and return the exit code that stands for it."""
+    """Print what ended the command, and return its exit code."""
     output = app.output
     if isinstance(error, CkfuncError):
         output.failure(error)
@@ -182,7 +182,7 @@ def _exit_code(app: App, error: BaseException, args: list[str]) -> int:
 
 
 def _refusal(error: OSError) -> CkfuncError | None:
-    """Return the expected failure that the system's refusal is; None when it may as well be a bug."""
+    """Return the expected failure behind an error of the system, or None when it may be a bug."""
     from ckfunc.base.files import cache_dir
     from ckfunc.runtime.cache import CacheRefused
 
