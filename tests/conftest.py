@@ -17,6 +17,8 @@ for _name in [name for name in os.environ if name.startswith("CHATKITTY_")]:
 os.environ["NO_COLOR"] = "1"
 # Streams are buffered on a user's machine: what only comes up when Python ends must come up here too.
 os.environ.pop("PYTHONUNBUFFERED", None)
+# Without compiled files, each of the many processes would compile all of ckfunc.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 # Coverage follows only those child processes whose tests ask for it (`measured_children`): in all of them it would
 # cost more time than it shows.
 _MEASURING = "COVERAGE_PROCESS_CONFIG"
