@@ -8,7 +8,6 @@ import logging
 import signal
 import socket
 import threading
-import time
 from collections.abc import Awaitable, Callable
 from concurrent.futures import wait
 from contextlib import AsyncExitStack, ExitStack, suppress
@@ -33,9 +32,6 @@ if TYPE_CHECKING:
     from ckfunc.runtime.pool import HostPool
 
 T = TypeVar("T")
-
-_REQUESTS_END_S = 5.0
-"""How long to wait for the end of requests that handlers have begun."""
 
 _WIRING = "ckfunc.emulator.wiring"
 _ANY = ("", "0.0.0.0", "::")  # noqa: S104 - compared with, not bound to
@@ -193,7 +189,7 @@ class Emulator:
         self._require_memory()
 
         async def taken(services: Services) -> bytes:
-            await _idle(services)
+            await services.idle()
             return services.database.snapshot()
 
         return self.within(taken)
@@ -207,7 +203,7 @@ class Emulator:
         self._require_memory()
 
         async def put_back(services: Services) -> None:
-            await _idle(services)
+            await services.idle()
             services.database.restore(snapshot)
             services.dispatch.data_replaced()
 
@@ -318,15 +314,6 @@ class Emulator:
             on_event=self._on_event,
         )
         return services, server_of(services, loopback_only=is_loopback(self._host))
-
-
-async def _idle(services: Services) -> None:
-    """Wait until nothing is in progress that would change the data."""
-    while services.dispatch.running or services.jobs.busy:
-        await asyncio.sleep(0.002)
-    until = time.monotonic() + _REQUESTS_END_S
-    while services.dispatch.recorder.busy and time.monotonic() < until:
-        await asyncio.sleep(0.002)
 
 
 def _harmless(tell: Callable[[str], None] | None) -> Callable[[str], None]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Generator
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,11 @@ from ckfunc.emulator.jobs.runner import Jobs
 from ckfunc.emulator.store.database import Database
 from ckfunc.emulator.store.steps import Steps, give_back
 from ckfunc.runtime.pool import HostPool
+
+T = TypeVar("T")
+
+_REQUESTS_END_S = 5.0
+"""How long to wait for the end of requests that handlers have begun."""
 
 
 @dataclass(slots=True)
@@ -29,8 +35,13 @@ class Services:
     unwritable: str | None = None
     """Why nothing may be changed: requests that would change something are refused with this reason."""
 
-
-T = TypeVar("T")
+    async def idle(self) -> None:
+        """Wait until nothing is in progress that would change the data."""
+        while self.dispatch.running or self.jobs.busy:
+            await asyncio.sleep(0.002)
+        until = time.monotonic() + _REQUESTS_END_S
+        while self.dispatch.recorder.busy and time.monotonic() < until:
+            await asyncio.sleep(0.002)
 
 
 async def result_of(steps: Generator[None, None, T]) -> T:

@@ -21,8 +21,7 @@ from ckfunc.emulator.data import seed_data
 from ckfunc.emulator.emulator import Emulator
 from ckfunc.emulator.jobs.runner import Attempt, Jobs
 from ckfunc.emulator.store import channels, deletion, imports, jobs, messages, paging, seeds, staging, steps, users
-from ckfunc.emulator.store.database import Database, connect, open_database
-from ckfunc.emulator.store.matching import Condition
+from ckfunc.emulator.store.database import Condition, Database, connect, open_database
 from ckfunc.emulator.store.paging import CursorRequest, PageRequest
 from ckfunc.emulator.store.schema import MIGRATIONS, SCHEMA
 from ckfunc.emulator.store.staging import Turn

@@ -20,7 +20,7 @@ from typing import Any
 from ckfunc.emulator.http.bodies import read_json
 from ckfunc.emulator.http.calls import Call, Reply, whole_number
 from ckfunc.emulator.http.problems import Refused
-from ckfunc.emulator.store.matching import Condition
+from ckfunc.emulator.store.database import Condition
 from ckfunc.emulator.store.paging import CursorRequest, PageRequest
 from ckfunc.model.page import Cursor, CursorPage, Page, Relation
 from ckfunc.wire.dialects import camel

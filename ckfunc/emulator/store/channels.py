@@ -11,8 +11,7 @@ from typing import Any
 
 from ckfunc.base.clock import parse_timestamp, timestamp
 from ckfunc.emulator.store import messages, users
-from ckfunc.emulator.store.database import Database
-from ckfunc.emulator.store.matching import Condition
+from ckfunc.emulator.store.database import Condition, Database
 from ckfunc.emulator.store.paging import PageRequest, matching_ids, select_page
 from ckfunc.emulator.store.steps import listed
 from ckfunc.model.chat import Channel, ChannelType, NewChannel

@@ -1,16 +1,22 @@
-"""The emulator's SQLite database: one connection, used by one thread."""
+"""The emulator's SQLite database: one connection, used by one thread.
+
+Every connection has an SQL function that filters rows by custom properties.
+"""
 
 from __future__ import annotations
 
+import json
 import sqlite3
 import tempfile
 import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
+from dataclasses import asdict, dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from ckfunc.emulator.store import matching
+from ckfunc.base.documents import matches
 from ckfunc.emulator.store.trouble import (
     UNREADABLE,
     UnusableDatabase,
@@ -21,8 +27,19 @@ from ckfunc.emulator.store.trouble import (
     unusable,
 )
 
+MATCH_FUNCTION = "properties_match"
+"""The name of the SQL function on every connection: (properties, conditions), both JSON, to 1 or 0."""
+
 _CHECKED_BYTES = 4 * 1024 * 1024
 """A database up to this size is checked completely when it is opened, which takes a few milliseconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """The property `name` has one of `values`; objects may have more fields than the given ones."""
+
+    name: str
+    values: tuple[Any, ...]
 
 
 class Database:
@@ -33,7 +50,7 @@ class Database:
         self.execute = connection.execute
         self.executemany = connection.executemany
         self._in_transaction = False
-        self._kept: tuple[bytes, sqlite3.Connection] | None = None
+        self._snapshot: tuple[bytes, sqlite3.Connection] | None = None
         self.path: Path | None = None
         """The file; None in memory."""
         self.id = ""
@@ -84,25 +101,25 @@ class Database:
         """Replace the content of a database in memory with a snapshot of it, or of another one."""
         # Not deserialized into this connection itself: that frees the schema which prepared statements (those on STRICT
         # tables) and table-valued functions (json_each) still point into, and SQLite crashes.
-        if self._kept is None or self._kept[0] is not snapshot:
-            self._forget()
+        if self._snapshot is None or self._snapshot[0] is not snapshot:
+            self._close_snapshot()
             with ExitStack() as opened:
                 source = opened.enter_context(closing(sqlite3.connect(":memory:")))
                 source.deserialize(snapshot)
                 opened.pop_all()  # most are restored more than once, and this is most of the work
-            self._kept = snapshot, source
-        self._kept[1].backup(self._connection)
+            self._snapshot = snapshot, source
+        self._snapshot[1].backup(self._connection)
         self.id = self.value("SELECT id FROM emulator")
 
     def close(self) -> None:
         """Write everything to the file and close it."""
-        self._forget()
+        self._close_snapshot()
         self._connection.close()
 
-    def _forget(self) -> None:
-        if self._kept is not None:
-            self._kept[1].close()
-            self._kept = None
+    def _close_snapshot(self) -> None:
+        if self._snapshot is not None:
+            self._snapshot[1].close()
+            self._snapshot = None
 
 
 def open_database(path: Path | None, schema: Sequence[str], migrations: Sequence[str] = ()) -> Database:
@@ -221,7 +238,7 @@ def _set_up(connection: sqlite3.Connection) -> None:
     # Deleted space can be returned in small steps (see `steps`); this applies to files created with it.
     for pragma in _PRAGMAS:
         connection.execute(f"PRAGMA {pragma}")
-    connection.create_function(matching.FUNCTION, 2, matching.properties_match, deterministic=True)
+    connection.create_function(MATCH_FUNCTION, 2, properties_match, deterministic=True)
 
 
 def _prepared(
@@ -281,3 +298,26 @@ def _run(database: Database, scripts: Sequence[str]) -> None:
     for script in scripts:
         for statement in script.split(";"):  # our SQL has no semicolon in a trigger or text
             database.execute(statement)
+
+
+def write_conditions(conditions: Sequence[Condition]) -> str:
+    """Return conditions as the SQL function takes them."""
+    return json.dumps([asdict(one) for one in conditions])
+
+
+def properties_match(properties: str, conditions: str) -> bool:
+    """Return whether all conditions match; the SQL function."""
+    try:
+        have = json.loads(properties)
+    except ValueError:  # a damaged row: reading it reports the damage
+        return True
+    return all(
+        one["name"] in have and any(matches(value, have[one["name"]], subset=True) for value in one["values"])
+        for one in _read_conditions(conditions)
+    )
+
+
+@lru_cache(maxsize=16)
+def _read_conditions(conditions: str) -> list[Any]:
+    read: list[Any] = json.loads(conditions)
+    return read

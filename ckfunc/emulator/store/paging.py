@@ -10,9 +10,7 @@ from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from ckfunc.emulator.store import matching
-from ckfunc.emulator.store.database import Database
-from ckfunc.emulator.store.matching import Condition
+from ckfunc.emulator.store.database import MATCH_FUNCTION, Condition, Database, write_conditions
 from ckfunc.emulator.store.steps import listed
 from ckfunc.model.page import Cursor, CursorPage, Page, Relation
 
@@ -68,10 +66,10 @@ def matching_ids(
     `source` is SQL after FROM, with a WHERE.
     """
     sql = (
-        f"SELECT {table}.id, {matching.FUNCTION}({table}.properties, ?) FROM {source} AND {table}.id > ?"  # noqa: S608 - ours
+        f"SELECT {table}.id, {MATCH_FUNCTION}({table}.properties, ?) FROM {source} AND {table}.id > ?"  # noqa: S608 - ours
         f" ORDER BY {table}.id LIMIT {_STEP_ROWS}"
     )
-    wanted, found, last = matching.written(conditions), list[int](), 0
+    wanted, found, last = write_conditions(conditions), list[int](), 0
     while rows := database.all(sql, wanted, *parameters, last):
         found += [row[0] for row in rows if row[1]]
         last = rows[-1][0]

@@ -10,8 +10,7 @@ from typing import Any
 
 from ckfunc.base.clock import timestamp
 from ckfunc.emulator.store import files
-from ckfunc.emulator.store.database import Database
-from ckfunc.emulator.store.matching import Condition
+from ckfunc.emulator.store.database import Condition, Database
 from ckfunc.emulator.store.paging import PageRequest, matching_ids, select_page
 from ckfunc.emulator.store.steps import listed
 from ckfunc.model.page import Page
