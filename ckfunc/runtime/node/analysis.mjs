@@ -1,5 +1,5 @@
-// What a compiled script needs in order to run: the modules that it imports, and a function named handleEvent that
-// the host can call. Found in its syntax tree; modules.mjs decides the same at run time.
+// Static analysis of a compiled script: its imports, and the function handleEvent that the host can call.
+// modules.mjs makes the same decisions at run time.
 
 const FUNCTIONS = new Set(['FunctionDeclaration', 'FunctionExpression', 'ArrowFunctionExpression']);
 const NAME = 'handleEvent';
@@ -53,7 +53,7 @@ const keyOf = (node) => (node.computed ? textOf(node.property ?? node.key) : (no
 const isNamed = (node, ...names) => node?.type === 'Identifier' && names.includes(node.name);
 const isExports = (node) => isNamed(node, 'exports') || (node?.type === 'MemberExpression' && isNamed(node.object, 'module') && keyOf(node) === 'exports');
 
-/** Every declaration: `declare(name identifier, scope, value)`; the value is a node, or undefined when it is not known. */
+/** Visit every declaration: `declare(name identifier, scope, value)`; the value is a node, or undefined if unknown. */
 function declarations(program, sloppy, declare) {
   walk(program, (node, ancestors) => {
     switch (node.type) {
@@ -90,7 +90,7 @@ function declarations(program, sloppy, declare) {
 
 // -- imports -----------------------------------------------------------------------------------------------------------
 
-/** Whether a failure of this call to find its module is caught where it happens. */
+/** Whether the failure of this call to find its module is caught. */
 function isGuarded(node, ancestors) {
   let inner = node;
   for (let at = ancestors.length - 1; at >= 0; at -= 1) {
@@ -107,7 +107,7 @@ function isGuarded(node, ancestors) {
   return false;
 }
 
-/** `createRequire(…)`: what it makes looks for modules where the handler does. */
+/** `createRequire(…)`: the result resolves modules like the handler. */
 const makesRequire = (value) =>
   value?.type === 'CallExpression' && (isNamed(value.callee, 'createRequire') || (value.callee.type === 'MemberExpression' && keyOf(value.callee) === 'createRequire'));
 
@@ -134,7 +134,7 @@ function importsOf(program, sloppy) {
       case 'CallExpression': {
         const { callee } = node;
         const resolves = callee.type === 'MemberExpression' && isNamed(callee.object, 'require') && keyOf(callee) === 'resolve';
-        // __require is what a bundle calls it.
+        // Bundles call it __require.
         if (!isNamed(callee, 'require', '__require') && !resolves) break;
         if (!shadowed.has(program) && !ancestors.some((one) => shadowed.has(one))) add(node.arguments[0], 'require', isGuarded(node, ancestors));
         break;
@@ -146,19 +146,19 @@ function importsOf(program, sloppy) {
 
 // -- the handler -------------------------------------------------------------------------------------------------------
 
-/** Collects what the host could take for the handler, and what else has its name. */
+/** Collects candidates for the handler, and other uses of its name. */
 class Search {
   constructor(program, kind, sloppy) {
     this.program = program;
     this.commonJs = kind === 'cjs';
     this.bindings = new Map(); // top-level name -> the values that it may have; undefined: not known
-    this.elsewhere = null; // a function that is probably meant, but cannot be called: {message, node}
+    this.elsewhere = null; // a function that is probably the handler, but cannot be called: {message, node}
     this.mentioned = false; // whether the name is used at all, outside of comments
     this.offers = []; // [value, place]
     declarations(program, sloppy, (id, scope, value) => this.declared(id, scope, value));
     walk(program, (node, ancestors) => this.visit(node, ancestors));
     for (const value of this.bindings.get(NAME) ?? []) this.offers.push([value, this.place]);
-    // An assignment to a name that nobody declared makes a global variable, unless the script is strict.
+    // An assignment to an undeclared name creates a global variable, unless the script is strict.
     if (!this.bindings.has(NAME) && sloppy) for (const value of this.assigned ?? []) this.offers.push([value, value]);
   }
 
@@ -261,7 +261,7 @@ class Search {
     }
   }
 
-  /** Why the host will not find a handler: {message, at}; null when it will, or may. */
+  /** Return why the host cannot find a handler: {message, at}; null when it can, or may. */
   verdict() {
     const kinds = this.offers.map(([value, place]) => [this.kind(value), place]);
     if (kinds.some(([kind]) => kind === 'function' || kind === 'unknown')) return null;

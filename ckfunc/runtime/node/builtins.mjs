@@ -1,5 +1,5 @@
-// Which built-ins code has replaced since they were noted: what the next run would otherwise find. The comparison is made of
-// plain loops over arrays, so that nothing that was replaced takes part in it. Made before any code of the user's runs.
+// Detection of replaced built-ins, which would affect the next run. The comparison uses only plain loops over arrays, so that
+// it does not depend on replaced functions. The snapshot is taken before any user code runs.
 import { createRequire } from 'node:module';
 
 const { getOwnPropertyDescriptor, getPrototypeOf, ownKeys } = Reflect;
@@ -21,9 +21,9 @@ const PROCESS = ['binding', 'chdir', 'cwd', 'dlopen', 'emit', 'emitWarning', 'en
 const OWN_LISTENERS = ['unhandledRejection', 'uncaughtException'];
 
 export class BuiltIns {
-  #objects; // what is compared
-  #keys; // their properties, before any code of users: what that adds is its own
-  #prototypes; // those of them that may not be given further properties
+  #objects; // the compared objects
+  #keys; // their properties before user code; properties that user code adds are ignored
+  #prototypes; // those that must not get additional properties
   #ours;
   #places; // object, key, value: three elements each
   #getters; // object, key, getter, setter: four elements each
@@ -31,7 +31,7 @@ export class BuiltIns {
   #cwd;
   #umask;
 
-  /** The listeners that the process has now belong to the host. */
+  /** The current listeners of the process belong to the host. */
   constructor() {
     const classes = CLASSES.map((name) => globalThis[name]);
     this.#prototypes = [
@@ -48,7 +48,7 @@ export class BuiltIns {
     this.#ours = OWN_LISTENERS.map((name) => listeners(name)[0]);
   }
 
-  /** Take what is there now as what has to stay. */
+  /** Take the current state as the expected one. */
   note() {
     this.#places = [];
     this.#getters = [];
@@ -71,11 +71,11 @@ export class BuiltIns {
     const found = getOwnPropertyDescriptor(object, key);
     if (found === undefined || !(found.configurable || found.writable)) return;
     if (isObject(found.value)) this.#places.push(object, key, found.value);
-    // The getters of the global object and of modules are lazy: they give way to a value when they are first read.
+    // The getters of the global object and of modules are lazy: they are replaced by a value on first access.
     else if (isPrototype && (found.get || found.set)) this.#getters.push(object, key, found.get, found.set);
   }
 
-  /** Return what is no longer as it was noted, or ''. */
+  /** Return the name of a changed built-in, or ''. */
   changed() {
     const places = this.#places;
     for (let at = 0; at < places.length; at += 3) {

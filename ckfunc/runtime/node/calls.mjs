@@ -1,9 +1,9 @@
-// Which run an API request belongs to: told to the platform in a header, so that the emulator recognises a loop of events.
+// A header that names the run of an API request, so that the emulator recognises a loop of events.
 import { subscribe } from 'node:diagnostics_channel';
 
 const HEADER = 'x-ckfunc-invocation';
 
-/** Add the label of the run that is under way to every request for `apiUrl`, whatever library sends it. */
+/** Add the label of the current run to every request for `apiUrl`, whatever library sends it. */
 export function labelRequests(apiUrl, getRun) {
   const { host, origin } = URL.parse(apiUrl) ?? {};
   if (!host) return;

@@ -1,5 +1,5 @@
-// How the host talks to ckfunc: frames of u32 length, u32 header length, a JSON header and a body of UTF-8 text.
-// Writing is synchronous, so that what a handler logged is out before the loop or the crash that follows it.
+// The channel to ckfunc: frames of u32 length, u32 header length, a JSON header and a body of UTF-8 text.
+// Writing is synchronous, so that output is sent before a loop or crash that follows it.
 import { readSync } from 'node:fs';
 import net from 'node:net';
 import {
@@ -14,15 +14,15 @@ function writeAll(descriptor, bytes) {
     try {
       at += writeSync(descriptor, bytes, at);
     } catch (error) {
-      if (error.code !== 'EAGAIN') reallyExit(0); // nobody listens any more
+      if (error.code !== 'EAGAIN') reallyExit(0); // ckfunc has closed the channel
       wait(never, 0, 0, 1);
     }
   }
 }
 
 /**
- * The bytes that every frame of ours begins with, taken from the channel before anything else: whoever writes to the
- * descriptor without them is found out. Nothing of the buffer is shared, nor read through what a handler can replace.
+ * The bytes that start every frame of the host, read from the channel before anything else: other writers are detected
+ * because they do not have them. The buffer is not shared, and not read through replaceable functions.
  */
 function readSeal(descriptor, size) {
   const seal = Buffer.allocUnsafeSlow(size);
@@ -54,7 +54,7 @@ export function openChannel({ input, output, sealBytes = 0 }, receive) {
   socket.on('data', take).on('end', end).on('error', end).on('close', end);
 
   return function send(header, body = '') {
-    const head = toJson({ __proto__: null, ...header }); // without a prototype, nobody can give it a toJSON
+    const head = toJson({ __proto__: null, ...header }); // without a prototype, handlers cannot add a toJSON
     const headLength = byteLength(head);
     const length = 4 + headLength + byteLength(body);
     const frame = allocUnsafe(4 + length);

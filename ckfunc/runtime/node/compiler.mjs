@@ -1,8 +1,8 @@
-// Turns TypeScript into the JavaScript that Node runs, or says where it does not parse.
+// Compiles TypeScript to JavaScript for Node, or reports syntax errors.
 // node --expose-internals --experimental-vm-modules compiler.mjs; frames on stdin and stdout.
 //
-// Node's own TypeScript stripper keeps imports that are used as types alone, and tells columns only in prose. The swc
-// build inside Node can do better, so it is asked directly where it can be reached; else the public function serves.
+// Node's public TypeScript stripper keeps imports that are only used as types, and has columns only in its messages. The
+// swc build inside Node does better, so it is called directly where it is accessible.
 import { createRequire, isBuiltin, SourceMap, stripTypeScriptTypes } from 'node:module';
 import vm from 'node:vm';
 import { analyse } from './analysis.mjs';
@@ -48,7 +48,7 @@ function withInternals(name, source) {
       sourceMap: true,
       filename: name,
       transform: {
-        verbatimModuleSyntax: plain, // in TypeScript, an import that is used as a type alone is no import
+        verbatimModuleSyntax: plain, // in TypeScript, an import that is only used as a type is dropped
         nativeClassProperties: true,
         noEmptyExport: true,
         importNotUsedAsValues: 'remove',
@@ -56,7 +56,7 @@ function withInternals(name, source) {
     });
     return { code, map };
   } catch (error) {
-    if (error instanceof Error) throw error; // swc itself broke, and would stay broken: let this process end
+    if (error instanceof Error) throw error; // swc crashed, and stays unusable: end this process
     if (typeof error?.startLine !== 'number') throw new Problem(sentence(String(error?.message ?? error)), 0, 0);
     throw new Problem(sentence(error.message), error.startLine, error.startColumn + 1);
   }
@@ -83,7 +83,7 @@ function parses(attempt) {
   }
 }
 
-/** "cjs" or "mjs", or the syntax error of whichever the source is more like. */
+/** Return "cjs" or "mjs", or the syntax error of the more likely of the two. */
 function kindOf(code, original) {
   const asScript = parses(() => vm.compileFunction(code, WRAPPER, { filename: 'script' }));
   if (!asScript) return 'cjs';
@@ -100,7 +100,7 @@ function explained(problem, source) {
   const { line, column } = problem.at;
   const at = source.split(/\r\n|\r|\n/)[line - 1]?.[column - 1];
   if (problem.message === 'Invalid or unexpected token' && at === '@') return 'decorators are not supported by Node';
-  // swc lists every token that could follow: what is meant says it better.
+  // swc lists every token that could follow; a shorter message is clearer.
   const unexpected = /^Unexpected token `(.*?)`\. Expected ([^]*)$/.exec(problem.message);
   if (unexpected) {
     const [, token, expected] = unexpected;
@@ -111,13 +111,13 @@ function explained(problem, source) {
   return problem.message.replace(/, got '<eof>'$/, ', but the file ends').replace(/, got 'ident'$/, ', got a name');
 }
 
-/** Return where a place of the JavaScript was in the source; both count from 1. */
+/** Return the position in the source of a position in the JavaScript; both count from 1. */
 function placed(original, { line, column }) {
   const { originalLine, originalColumn } = original.findEntry(line - 1, column);
   return originalLine === undefined ? { line, column: column + 1 } : { line: originalLine + 1, column: originalColumn + 1 };
 }
 
-/** Return where the text of an import is, when the source map led to the statement that it is part of. */
+/** Return the position of the text of an import, when the source map has only that of its statement. */
 function quoted(source, name, at) {
   const lines = source.split(/\r\n|\r|\n/);
   for (let line = at.line; line < Math.min(lines.length + 1, at.line + 50); line += 1) {
@@ -128,7 +128,7 @@ function quoted(source, name, at) {
   return at;
 }
 
-/** Return what the script needs: `imports` of what Node itself lacks, and `handler`, which says why it is no handler. */
+/** Return requirements of the script: `imports` of modules that are not built in, and `handler`, the reason why it is not one. */
 function needs(source, code, kind, original) {
   const found = acorn ? analyse(acorn, code, kind) : null;
   if (!found) {
@@ -155,7 +155,7 @@ function compile({ name }, given) {
   }
 }
 
-/** Whether a source is JavaScript as it is. */
+/** Whether a source is plain JavaScript. */
 function isPlain(source) {
   const script = parses(() => vm.compileFunction(source, WRAPPER, { filename: 'script' }));
   return !script || !parses(() => new vm.SourceTextModule(source, { identifier: 'script' }));

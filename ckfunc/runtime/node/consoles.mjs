@@ -1,5 +1,5 @@
-// What a handler prints: every console call, and every write to descriptors 1 and 2 by JavaScript, becomes lines of its
-// own invocation, formatted as Node does. What native code and threads write there reaches ckfunc through pipes.
+// Output of handlers: every console call, and every write of JavaScript to descriptors 1 and 2, becomes lines of its own
+// invocation, formatted as Node does. Output of native code and threads reaches ckfunc through pipes.
 import { Console } from 'node:console';
 import fs from 'node:fs';
 import { syncBuiltinESMExports } from 'node:module';
@@ -17,10 +17,10 @@ const DESCRIPTORS = { __proto__: null, 1: 'log', 2: 'error' };
 const UNSHOWN_WARNINGS = ['ExperimentalWarning', 'SecurityWarning']; // of the options that ckfunc starts Node with
 
 /**
- * One run's output. `emit(id, level, text, extra)` sends a line. What exceeds `limit` bytes, line ends counted, is dropped
- * after one line that says so; of the line that crosses the limit the beginning is kept. A line that is not complete yet is
- * sent in parts too (`extra.part`), so that it is not lost if the process ends; the line that completes it says so
- * (`extra.ends`). Both name the stream: log or error.
+ * One run's output. `emit(id, level, text, extra)` sends a line. Output beyond `limit` bytes, line ends included, is
+ * dropped after one line that says so; the line that exceeds the limit is truncated. An unfinished line is also sent in
+ * parts (`extra.part`), so that it is not lost if the process ends; the complete line follows with `extra.ends`.
+ * Both name the stream: log or error.
  */
 export class Output {
   #emit;
@@ -37,7 +37,7 @@ export class Output {
     this.#emit = emit;
   }
 
-  /** Begin to count again, for output that belongs to no run. */
+  /** Restart the count, for output that belongs to no run. */
   renew() {
     this.#used = 0;
   }
@@ -97,7 +97,7 @@ export class Output {
   }
 
   #make() {
-    // A line that process.stdout.write began is completed, as it is in a terminal.
+    // This completes a line that process.stdout.write has started, as in a terminal.
     const to = (stream) => ({
       write: (chunk) => {
         const begun = this.#partial[stream];
@@ -111,13 +111,13 @@ export class Output {
 
 const withoutReturn = (line) => (line.endsWith('\r') ? slice(line, 0, -1) : line);
 
-/** Turn all that JavaScript prints into lines of `current()`, the Output of the run that calls. */
+/** Turn all output of JavaScript into lines of `current()`, the Output of the run that calls. */
 export function capture(current) {
   for (const method of Object.keys(LEVELS)) {
     console[method] = { [method]: (...args) => current().call(method, args) }[method];
   }
   for (const [name, stream] of [['stdout', 'log'], ['stderr', 'error']]) {
-    process[name]._handle?.setBlocking?.(true); // native code does not expect to be told to try again
+    process[name]._handle?.setBlocking?.(true); // native code does not expect EAGAIN
     process[name].write = (chunk, encoding, done) => {
       current().write(stream, chunk, typeof encoding === 'string' ? encoding : undefined);
       const callback = typeof encoding === 'function' ? encoding : done;
@@ -130,7 +130,7 @@ export function capture(current) {
   captureWarnings(current);
 }
 
-/** What a call of fs.write or fs.writeSync writes, or null when its arguments are for Node to refuse. */
+/** The data of a call of fs.write or fs.writeSync, or null when its arguments are invalid. */
 function written([, data, from, length, encoding]) {
   if (typeof data === 'string') return Buffer.from(data, Buffer.isEncoding(length) ? length : undefined);
   if (!ArrayBuffer.isView(data)) return null;

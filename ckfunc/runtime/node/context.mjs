@@ -1,4 +1,4 @@
-// What a handler is given as `context`: both generations of the platform's own API clients.
+// The `context` of handlers: both generations of the platform's own API clients.
 import { apply, captureStackTrace, defineProperty, getOwnPropertyNames, getPrototypeOf } from './intrinsics.mjs';
 
 const APIS = ['Application', 'Channels', 'Functions', 'FunctionVersions', 'Imports', 'Jobs', 'Messages', 'Runtime', 'Threads', 'Users'];
@@ -7,7 +7,7 @@ const FORMER_VERBS = { retrieve: 'get', list: 'get', check: 'get', add: 'create'
 
 const methods = (api) => getOwnPropertyNames(getPrototypeOf(api)).filter((name) => name !== 'constructor' && typeof api[name] === 'function');
 
-/** Errors thrown inside the SDK have lost the handler's frames: keep where the call was made. */
+/** Errors thrown inside the SDK do not have the handler's frames, so the stack of the call is stored. */
 function traced(api) {
   for (const name of methods(api)) {
     const original = api[name];

@@ -1,5 +1,5 @@
-// How a run can be repeated: its clock stands still but for its own timers, its chances come from a seed, and it may be
-// kept from every server but the platform. Code outside any run has a clock and chances of its own.
+// Deterministic runs: the clock advances only with the run's own timers, random numbers come from a seed, and connections
+// may be limited to the platform. Code outside of runs has its own clock and seed.
 import crypto, { webcrypto } from 'node:crypto';
 import { subscribe } from 'node:diagnostics_channel';
 import { syncBuiltinESMExports } from 'node:module';
@@ -10,7 +10,7 @@ import timersPromises from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { beAnyMachine, formatDeterministically } from './machine.mjs';
 
-const PATIENT_READS = 10_000; // a loop that waits for the time to pass gets to see it pass
+const PATIENT_READS = 10_000; // then the clock advances, so that loops waiting for it end
 const LONGEST_WAIT_MS = 1000;
 const RealDate = Date;
 const realTimeout = setTimeout;
@@ -18,7 +18,7 @@ const realImmediate = setImmediate;
 const realUptime = process.uptime.bind(process);
 const { apply, construct } = Reflect;
 
-/** The clock and the chances of one run, from {now, seed}: times in ms since 1970. */
+/** The clock and random numbers of one run, from {now, seed}: times in ms since 1970. */
 export class Determinism {
   #words;
   #reads = 0;
@@ -26,7 +26,7 @@ export class Determinism {
   constructor({ now, seed }) {
     this.origin = { now, seed };
     this.start = this.now = now;
-    this.open = 0; // requests that have no answer yet
+    this.open = 0; // pending requests
     this.#words = Uint32Array.of(0x9e3779b9, seed >>> 0, Math.floor(seed / 2 ** 32) >>> 0, 1);
     for (let round = 0; round < 12; round += 1) this.word();
   }
@@ -67,7 +67,7 @@ export class Determinism {
 
 const put = (target, name, value) => Object.defineProperty(target, name, { value, writable: true, configurable: true });
 
-/** Make time and chance those of `current()`, the Determinism of the run that asks. */
+/** Take time and random numbers from `current()`, the Determinism of the calling run. */
 export function becomeDeterministic(current) {
   deterministicDate(current);
   deterministicDurations(current);
@@ -150,7 +150,7 @@ function deterministicCrypto(current) {
     bytes[8] = (bytes[8] & 0x3f) | 0x80;
     return bytes.toString('hex').replace(/^(.{8})(.{4})(.{4})(.{4})/, '$1-$2-$3-$4-');
   };
-  // The real functions are called too: they know what may be asked for.
+  // The real functions are called too, to validate the arguments.
   put(crypto, 'randomBytes', (size, done) => {
     if (done === undefined) return filled(randomBytes(size));
     return randomBytes(size, (error, bytes) => done(error, bytes && filled(bytes)));
@@ -182,7 +182,7 @@ function deterministicCrypto(current) {
   put(Object.getPrototypeOf(webcrypto), 'randomUUID', uuid);
 }
 
-/** Let only connections to `apiUrl` be made; `tell` gets HOST:PORT of each that was not. */
+/** Allow only connections to `apiUrl`; `tell` gets HOST:PORT of each refused one. */
 export function keepFromNetwork(apiUrl, tell) {
   const allowed = new URL(apiUrl).host.replace(/[[\]]/g, '');
   const { connect } = net.Socket.prototype;
@@ -200,7 +200,7 @@ export function keepFromNetwork(apiUrl, tell) {
   });
 }
 
-/** Count the requests of each run that have no answer yet. */
+/** Count the pending requests of each run. */
 export function countRequests(current) {
   subscribe('http.client.request.created', ({ request }) => {
     const determinism = current();
@@ -223,7 +223,7 @@ export function countRequests(current) {
 
 const turn = () => new Promise((resolve) => { realImmediate(resolve); });
 
-/** Wait until requests that nobody waited for have been answered, and those that they led to. */
+/** Wait for requests that were not awaited, and for those that they caused. */
 export async function quiet(determinism) {
   const until = realUptime() + LONGEST_WAIT_MS / 1000;
   for (let idle = 0; idle < 4 && realUptime() < until;) {

@@ -1,4 +1,4 @@
-// Describes a failure: name, one sentence, and a stack in the user's own files with everything that the error carries.
+// Descriptions of errors: name, one sentence, and a stack in the user's own files with all properties and causes.
 import { includes, inspect, text, wellFormed } from './intrinsics.mjs';
 import { packageOf, plainPaths, skippedScripts, tidy, tidyFrames } from './stacks.mjs';
 
@@ -44,7 +44,7 @@ function parsed(data) {
   }
 }
 
-/** What a refused request was answered, in the server's own words, or ''. */
+/** The server's explanation of a refused request, or ''. */
 function explanation(data) {
   const body = parsed(data);
   if (typeof body === 'string') return body.length > 300 || /^\s*</.test(body) ? '' : body.trim();
@@ -53,7 +53,7 @@ function explanation(data) {
   for (const field of ['message', 'error_description', 'detail', 'explanation', 'title', 'error']) {
     const value = body[field];
     if (typeof value !== 'string' || value === '' || words.includes(value)) continue;
-    // `error` and `title` are bare codes; they serve when there is nothing better.
+    // `error` and `title` are only codes, used when there is no other text.
     if (words.length === 0 || (field !== 'error' && field !== 'title')) words.push(value);
   }
   if (words.length) return words.join(': ');
@@ -97,7 +97,7 @@ function missing(error) {
     : `cannot find ${plainPaths(found[1])}: a handler is one file, and can import installed packages alone`;
 }
 
-/** The file that asked for a module which was not found. */
+/** The file that imported a missing module. */
 function requirer(error) {
   const stack = error.requireStack;
   if (Array.isArray(stack) && stack.length > 0) return text(stack[0]);
@@ -105,7 +105,7 @@ function requirer(error) {
   return file.startsWith('file:') ? decodeURI(file) : file;
 }
 
-/** What to do about a package whose install script did not run, as the end of a sentence; or ''. */
+/** The end of a sentence with advice about packages whose install scripts did not run; or ''. */
 function unscripted(name) {
   if (!skippedScripts().includes(name)) return '';
   const entry = name.startsWith('@') ? `"${name}"` : name;
@@ -124,7 +124,7 @@ function advised(error, message) {
 
 const thrownTogether = (error) => error instanceof AggregateError && Array.isArray(error.errors) && error.errors.length > 0;
 
-/** What was thrown together, such as by Promise.any: its first three messages. */
+/** The first three messages of an AggregateError, such as of Promise.any. */
 function together(errors) {
   const messages = errors.slice(0, 3).map((one) => plainPaths((one && read(one, 'message')) || shown(one)));
   return [...new Set(messages)].join('; ') + (errors.length > 3 ? ` … (${errors.length} in all)` : '');
@@ -150,7 +150,7 @@ function sentence(error, apiUrl) {
 const isObject = (value) => value !== null && (typeof value === 'object' || typeof value === 'function');
 const isError = (value) => isObject(value) && (value instanceof Error || ('message' in value && 'stack' in value));
 
-/** The frames of an error, and whatever else its stack holds that is neither its name nor its message. */
+/** The frames of an error, and other lines of its stack except name and message. */
 function framesOf(error) {
   const stack = read(error, 'stack');
   const message = read(error, 'message');
@@ -169,7 +169,7 @@ function framesOf(error) {
 const DESCRIBED = new Set(['name', 'message', 'stack', 'cause']);
 const OF_REQUESTS = new Set(['config', 'request', 'options', 'headers', 'isAxiosError']); // large, and full of credentials
 
-/** Which properties of an error hold other errors: [[how they are introduced, error], …], and their names. */
+/** The errors in properties of an error: [[lead, error], …], and the names of the properties. */
 function partsOf(error) {
   const parts = [];
   const names = new Set();
@@ -214,7 +214,7 @@ function propertiesOf(error, others) {
 
 const indented = (value, by) => value.split('\n').map((line) => (line === '' ? line : by + line)).join('\n');
 
-/** What an error carries besides its name and message: frames, properties, the errors in it, and its causes. */
+/** The details of an error besides name and message: frames, properties, nested errors and causes. */
 function carried(error, apiUrl, seen) {
   const sections = [];
   const section = (make) => {
@@ -235,7 +235,7 @@ function carried(error, apiUrl, seen) {
   return sections.join('\n');
 }
 
-/** One of the errors in another, or whatever was thrown in place of one; `lead` introduces it. */
+/** A nested error or thrown value; `lead` introduces it. */
 function block(lead, thrown, apiUrl, seen) {
   if (thrown === undefined && lead.startsWith('…')) return lead;
   if (!isError(thrown)) return `${lead}${typeof thrown === 'string' ? plainPaths(thrown) : shown(thrown)}`;
@@ -261,7 +261,7 @@ function shown(value) {
   }
 }
 
-/** Describe anything that was thrown; never throws. `lead` says how it got here, such as "Unhandled rejection". */
+/** Describe a thrown value; never throws. `lead` is its origin, such as "Unhandled rejection". */
 export function describe(thrown, { apiUrl = '\u0000', lead = '' } = {}) {
   const before = lead ? `${lead}: ` : '';
   try {

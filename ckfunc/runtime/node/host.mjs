@@ -1,4 +1,4 @@
-// The process that runs one function's handlers: takes frames from ckfunc, answers each with `done` or `failed`.
+// The process that runs the handlers of one function: reads frames from ckfunc, and responds with `done` or `failed`.
 // node host.mjs INPUT_FD OUTPUT_FD SEAL_BYTES COMPILE_CACHE
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { enableCompileCache, flushCompileCache } from 'node:module';
@@ -15,10 +15,10 @@ import { setRuntime } from './stacks.mjs';
 const [input, output, sealBytes, compileCache] = process.argv.splice(1, 5).slice(1);
 if (compileCache) enableCompileCache(compileCache);
 
-const RECHECK_MS = 50; // what runs left to happen later may have replaced something meanwhile
+const RECHECK_MS = 50; // timers of earlier runs may replace built-ins later
 const later = setImmediate;
 const runs = new AsyncLocalStorage();
-// `run` calls these two: as properties of its own they stay, whatever a handler does to the class.
+// `run` calls these two; as own properties they stay, even if a handler changes the class.
 runs.getStore = AsyncLocalStorage.prototype.getStore;
 runs.enterWith = AsyncLocalStorage.prototype.enterWith;
 const getRun = runs.getStore.bind(runs);
@@ -30,22 +30,22 @@ let apiUrl = '';
 let require = null;
 let makeContext = null;
 let repeatable = null; // deterministic.mjs, where runs are to be repeatable
-let settle = false; // whether a run's answer waits for the requests that the run did not wait for
+let settle = false; // whether a run's result waits for requests that the run did not await
 let builtIns = null; // builtins.mjs, to notice what a run replaced
 let noted = false; // whether there is something to compare with
-let checkedAt = 0; // when that was last looked at
+let checkedAt = 0; // time of the last check
 let unchecked = false; // whether a run has ended since
-let spoiled = false; // whether a built-in is not as it was: then nothing more begins here
-let leftovers = null; // leftovers.mjs, where a process may be used for runs that must not know of each other
+let spoiled = false; // whether a built-in was replaced: then no more runs start here
+let leftovers = null; // leftovers.mjs, where independent runs share a process
 const scripts = new Set(); // the files of handlers and init scripts
-let outsideDeterminism = null; // the clock and the chances of what runs outside any run; null: the machine's own, for all
+let outsideDeterminism = null; // clock and seed of code outside of runs; null: everything uses those of the machine
 
 const emit = (id, level, line, extra) => send({ op: 'log', id, level, ...extra }, line);
-let outside = new Output(0, limits.consoleBytes, emit); // what is printed outside any run
+let outside = new Output(0, limits.consoleBytes, emit); // output outside of runs
 const currentOutput = () => getRun()?.output ?? outside;
 const currentDeterminism = () => getRun()?.determinism ?? outsideDeterminism;
 
-/** Look whether everything is as it was before the runs, and tell ckfunc once when it is not. */
+/** Check that built-ins are unchanged, and report to ckfunc once if they are not. */
 function check() {
   unchecked = false;
   checkedAt = now();
@@ -64,7 +64,7 @@ function finish(run, header, body) {
   try {
     run.output.flush();
   } catch {
-    // a handler that broke what output needs still gets its answer
+    // the result is sent even if a handler broke the functions for output
   }
   const answer = { id: run.id, ms: now() - run.start, ...header };
   const counted = run.determinism ?? (settle ? run : null);
@@ -107,7 +107,7 @@ async function handle(run, handler, event) {
 
 async function debugged(run, handler) {
   const inspector = await import('node:inspector');
-  // Not opened before: for a debugger that attached earlier, it would be waited all the same.
+  // Opened only now, since waiting would not detect a debugger that attached earlier.
   if (inspector.url()) inspector.waitForDebugger();
   else inspector.open(run.inspect, '127.0.0.1', true);
   run.start = now();
@@ -163,11 +163,11 @@ const operations = {
     await runInitScript(require, script);
   },
   async load({ token, script, drop, determinism }) {
-    if (determinism) outsideDeterminism = new repeatable.Determinism(determinism); // modules begin alike in every process
+    if (determinism) outsideDeterminism = new repeatable.Determinism(determinism); // so that modules load the same way in every process
     for (const old of drop) mapDelete(handlers, old);
     scripts.add(script.file);
     mapSet(handlers, token, await loadHandler(require, script));
-    builtIns?.note(); // what a script does to built-ins while it loads is meant for its runs
+    builtIns?.note(); // changes of built-ins during loading are intended
     noted = builtIns !== null;
     outside.flush();
     later(flushCompileCache); // a host that is killed writes no cache
@@ -207,7 +207,7 @@ process.exit = (code) => {
   fail(run, error);
   throw exited;
 };
-// Where the kernel does not keep signals in (see confinement.py), this does for what JavaScript sends from this thread.
+// Where the kernel does not restrict signals (see confinement.py), this restricts those that JavaScript sends from this thread.
 const { _kill: kill, pid } = process;
 const EPERM = process.platform === 'win32' ? -4048 : -1; // as libuv numbers it
 process._kill = (target, signal) => (target === pid || target === 0 || target === -pid ? kill(target, signal) : EPERM);

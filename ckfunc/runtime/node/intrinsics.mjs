@@ -1,5 +1,5 @@
-// Which built-ins the host itself uses: taken before any handler runs, so that a handler that overwrites
-// JSON.stringify or Array.prototype.push breaks itself alone.
+// Built-ins that the host uses, captured before any handler runs: a handler that overwrites JSON.stringify or
+// Array.prototype.push breaks only itself.
 import fs from 'node:fs';
 import { inspect, formatWithOptions } from 'node:util';
 

@@ -1,5 +1,5 @@
-// What runs leave behind in a process, taken out again, so that the next run begins as in a new one. What cannot be taken
-// out for certain is reported instead: then the process is not used again. Made before any code of the user's runs.
+// Removal of the state that runs leave in a process, so that the next run starts as in a new one. State that cannot be
+// removed for certain is reported: then the process is not used again. The snapshot is taken before any user code runs.
 import Module, { builtinModules, syncBuiltinESMExports } from 'node:module';
 import { readFileSync } from 'node:fs';
 import { types } from 'node:util';
@@ -13,27 +13,27 @@ const umask = process.umask.bind(process);
 const listenerCount = process.listenerCount.bind(process);
 const eventNames = process.eventNames.bind(process);
 
-// What keeps running by itself; connections that the platform's SDK keeps open do not.
+// Resources that stay active; connections that the platform's SDK keeps open are allowed.
 const RUNNING = new Set(['Timeout', 'Immediate', 'MessagePort', 'Worker', 'TCPServerWrap', 'PipeServerWrap', 'UDPWrap', 'FSEvent', 'StatWatcher', 'ProcessWrap', 'SignalWrap']);
 const DYNAMIC_IMPORT = /\bimport\s*\(/;
-const importing = new Map(); // file of a package -> whether it imports other modules in a way that nothing can take back
+const importing = new Map(); // file of a package -> whether it imports other modules irreversibly
 
 const isObject = (value) => (typeof value === 'object' && value !== null) || typeof value === 'function';
 const sameDescriptor = (one, other) =>
   is(one.value, other.value) && one.get === other.get && one.set === other.set &&
   one.writable === other.writable && one.enumerable === other.enumerable && one.configurable === other.configurable;
 
-/** An object as it was: its properties, and whether it may be given others. */
+/** The original state of an object: its properties, and whether it is extensible. */
 class Kept {
   constructor(object, counts = () => true) {
     this.object = object;
-    this.counts = counts; // which of its keys are looked at
+    this.counts = counts; // which of its keys are compared
     this.prototype = getPrototypeOf(object);
     this.extensible = isExtensible(object);
     this.properties = new Map(ownKeys(object).filter(counts).map((key) => [key, getOwnPropertyDescriptor(object, key)]));
   }
 
-  /** Put it back; return what could not be, or null. */
+  /** Restore it; return the name of a property that cannot be restored, or null. */
   restore() {
     const { object, properties } = this;
     if (getPrototypeOf(object) !== this.prototype || isExtensible(object) !== this.extensible) return '(prototype)';
@@ -67,10 +67,10 @@ export class Leftovers {
   #cwd = cwd();
   #umask = umask();
 
-  /** `require` is the handlers' own, `objects` are those that every handler is handed. */
+  /** `require` is that of handlers, `objects` are passed to every handler. */
   constructor(require, objects) {
     this.#require = require;
-    void globalThis.Headers; // what it lazily loads adds to the global object
+    void globalThis.Headers; // its lazy loading adds to the global object
     this.#watchAll(globalThis);
     const loaded = new Set(process.moduleLoadList);
     for (const name of builtinModules) {
@@ -87,7 +87,7 @@ export class Leftovers {
     this.#running = this.#countRunning();
   }
 
-  /** Take out what is left over of earlier runs, of which `files` are the scripts; return why that is not possible, or ''. */
+  /** Remove the state of earlier runs, whose scripts are `files`; return why that is not possible, or ''. */
   takeOut(files) {
     if (cwd() !== this.#cwd || umask() !== this.#umask) return 'another working directory';
     const running = this.#countRunning();
@@ -107,14 +107,14 @@ export class Leftovers {
     return '';
   }
 
-  /** Forget the modules that were loaded since, so that they are loaded anew. */
+  /** Unload the modules that were loaded since the snapshot. */
   #takeOutModules(files) {
     const { cache } = this.#require;
     const added = Object.keys(cache).filter((file) => !this.#modules.has(file));
     for (const file of added) {
       const module = cache[file];
       if (file.endsWith('.node') || isModuleNamespaceObject(module.exports)) return `the module ${file}`;
-      // Modules of the platform's own packages stay: who holds one of them could have changed it.
+      // Modules of the platform's own packages stay: a run could have changed them.
       if (module.children.some((child) => this.#modules.has(child.filename))) return 'a package of the platform in use';
       if (!files.has(file) && importsMore(file)) return `what ${file} imports`;
     }

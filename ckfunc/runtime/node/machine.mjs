@@ -1,4 +1,4 @@
-// What a run is told of its process and machine, where runs are to be repeatable: the same in every process.
+// Information about process and machine for deterministic runs: the same everywhere.
 import os from 'node:os';
 import { performance } from 'node:perf_hooks';
 import { syncBuiltinESMExports } from 'node:module';
@@ -11,7 +11,7 @@ const { apply } = Reflect;
 const put = (target, name, value) => Object.defineProperty(target, name, { value, writable: true, configurable: true });
 const tell = (target, name, get) => Object.defineProperty(target, name, { get, configurable: true, enumerable: true });
 
-/** Make what depends on the process and the machine the same everywhere; `current()` is the Determinism of the run that asks. */
+/** Make information about process and machine the same everywhere; `current()` is the Determinism of the calling run. */
 export function beAnyMachine(current) {
   const elapsed = () => { const determinism = current(); return determinism.read() - determinism.start + 1000; };
   const { kill, cpuUsage, resourceUsage } = process;
@@ -23,7 +23,7 @@ export function beAnyMachine(current) {
   put(process, 'memoryUsage', Object.assign(() => ({ ...MEMORY }), { rss: () => MEMORY.rss }));
   put(process, 'availableMemory', () => 2 ** 30);
   put(process, 'cpuUsage', (before) => {
-    apply(cpuUsage, process, before === undefined ? [] : [before]); // which knows what may be asked for
+    apply(cpuUsage, process, before === undefined ? [] : [before]); // to validate the arguments
     return { user: elapsed() * 1000 - (before?.user ?? 0), system: 0 };
   });
   put(process, 'resourceUsage', () => Object.fromEntries(Object.keys(apply(resourceUsage, process, [])).map((name) => [name, 0])));
@@ -36,7 +36,7 @@ export function beAnyMachine(current) {
   syncBuiltinESMExports();
 }
 
-/** Let what is formatted without a date be the run's time. */
+/** Use the run's time for formatting without a date. */
 export function formatDeterministically(current) {
   const shape = Intl.DateTimeFormat.prototype;
   const { get } = Object.getOwnPropertyDescriptor(shape, 'format');

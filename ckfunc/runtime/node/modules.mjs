@@ -1,5 +1,4 @@
-// How a compiled script becomes a module: loaded anew for each version, with npm packages and the init script's
-// exports in reach.
+// Modules of compiled scripts, loaded for each version, with access to npm packages and the init script's exports.
 import { createRequire } from 'node:module';
 import path from 'node:path';
 import { pathToFileURL } from 'node:url';
@@ -28,7 +27,7 @@ async function load(require, script) {
 const GENERATORS = [function* () {}, async function* () {}].map((one) => one.constructor);
 const classText = /^class\b/;
 
-/** Whether a call would run the body: not of a generator, nor of a class. analysis.mjs tells it before a deploy. */
+/** Whether a call runs the body, unlike for generators and classes. analysis.mjs checks the same before a deploy. */
 function isHandler(value) {
   if (typeof value !== 'function' || GENERATORS.some((one) => value instanceof one)) return false;
   return !classText.test(Function.prototype.toString.call(value));
@@ -41,7 +40,7 @@ export async function loadHandler(require, script) {
   throw new HostError('HandlerMissing', `${script.name} does not define a function named handleEvent`);
 }
 
-/** Run the init script; what it exports can be used by name in every handler, which may shadow it. */
+/** Run the init script; its exports are globals of every handler, which may shadow them. */
 export async function runInitScript(require, script) {
   const { exports } = await load(require, script);
   if (exports === null || (typeof exports !== 'object' && typeof exports !== 'function')) return;

@@ -1,11 +1,10 @@
-// Where in the user's own files an error happened: compiled positions are mapped back, and frames that are not the
-// user's (the host, Node's inside) are left out.
+// Stacks in the user's own files: compiled positions are mapped back, and frames of the host and Node are removed.
 import { SourceMap } from 'node:module';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import path from 'node:path';
 import { includes, mapGet, mapSet, parseJson, readFileSync, replace } from './intrinsics.mjs';
 
-// As a path and as an address: they differ where a name holds a space or anything else that addresses escape.
+// As a path and as an address: they differ where a name has characters that addresses escape.
 const HOST = path.dirname(fileURLToPath(import.meta.url));
 const HOST_URL = pathToFileURL(HOST).href;
 const scripts = new Map(); // base name of the compiled file -> {name, mapFile, map}
@@ -14,8 +13,8 @@ let runtimeUrl = '';
 
 let compiled = null; // matches a compiled script wherever it is named, with line and column if they follow
 
-// Every pattern here begins with text that is known: on long lines without spaces, such as base64, one that may begin
-// anywhere takes time that grows with the square of their length.
+// Every pattern here starts with fixed text: without it, the time is quadratic on long lines without spaces, such as
+// base64.
 export function setRuntime(directory) {
   runtime = directory;
   runtimeUrl = pathToFileURL(directory).href;
@@ -77,7 +76,7 @@ export function skippedScripts() {
 // What Node's inspect puts behind the last frame: " {" before further properties, "," between errors of a list.
 const AFTER_FRAME = /:\d+\)?([ ,{}[\]]+)$/;
 
-/** Lines of a stack without those that are not the user's. */
+/** The user's lines of a stack. */
 export function tidyFrames(value) {
   const lines = [];
   for (const line of value.split('\n')) {
@@ -87,7 +86,7 @@ export function tidyFrames(value) {
   return plainPaths(lines.join('\n'));
 }
 
-/** A stack, or any text that holds one, as the user should read it. */
+/** A text with a stack, in terms of the user's files. */
 export function tidy(value) {
   return includes(value, '\n') ? tidyFrames(value) : plainPaths(value);
 }
