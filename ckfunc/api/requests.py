@@ -9,8 +9,8 @@ from urllib.parse import urlsplit
 
 from ckfunc.api.client import Client
 from ckfunc.base.errors import UnreadableAnswer, UsageProblem
-from ckfunc.base.nearest import nearest
 from ckfunc.base.secrets import Secret
+from ckfunc.base.text import nearest
 
 _VARIABLES = ("environmentVariables", "environment_variables")
 _MOST_PAGES = 10_000

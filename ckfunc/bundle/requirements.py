@@ -14,7 +14,7 @@ from typing import Any, TypeAlias
 from ckfunc.base.documents import read_jsonc
 from ckfunc.base.errors import Problem
 from ckfunc.base.files import read_file
-from ckfunc.base.nearest import nearest
+from ckfunc.base.text import nearest
 from ckfunc.bundle.graph import candidates
 from ckfunc.bundle.source_map import SourceMap
 from ckfunc.manifest.definition import PACKAGE_NAME

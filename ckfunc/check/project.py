@@ -9,8 +9,7 @@ from pathlib import Path
 from ckfunc import __version__
 from ckfunc.base.errors import CkfuncError, InvalidFiles, PackageUnknown, UsageProblem
 from ckfunc.base.files import cache_dir
-from ckfunc.base.nearest import nearest
-from ckfunc.base.text import digest
+from ckfunc.base.text import digest, nearest
 from ckfunc.bundle.project import Bundler, InvalidModules
 from ckfunc.bundle.requirements import Requirements
 from ckfunc.check.files import listing, mentions

@@ -14,8 +14,7 @@ from typing import TYPE_CHECKING, Any
 from ckfunc.base.documents import read_document
 from ckfunc.base.errors import EXIT_FAILED, EXIT_OK, Busy, UsageProblem
 from ckfunc.base.files import read_file
-from ckfunc.base.nearest import nearest
-from ckfunc.base.text import printable
+from ckfunc.base.text import nearest, printable
 from ckfunc.cli.app import App
 from ckfunc.cli.output import USUAL_COLUMNS, Segment
 from ckfunc.logs.format import call_lines, console_lines, failure_lines

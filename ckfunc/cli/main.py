@@ -25,8 +25,7 @@ from ckfunc.base.errors import (
     UsageProblem,
 )
 from ckfunc.base.interrupts import forget_interrupts
-from ckfunc.base.nearest import nearest
-from ckfunc.base.text import cut, printable
+from ckfunc.base.text import cut, nearest, printable
 from ckfunc.cli.options import common_options
 
 if TYPE_CHECKING:

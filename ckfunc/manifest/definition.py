@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ckfunc.manifest.kinds import Entries, Field, Flag, Items, Number, Record, Rule, Text
+from ckfunc.manifest.kinds import Entries, Field, Flag, Items, Number, Rule, Section, Text
 from ckfunc.manifest.sources import MAX_FILE_BYTES
 from ckfunc.manifest.variables import NAME, TEMPLATE
 from ckfunc.model.application import PLATFORM_PREFIX
@@ -106,7 +106,7 @@ ENVIRONMENT = Entries(
 
 APPLICATION_ID = r"[1-9][0-9]{0,18}|[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}"
 
-_RUNTIME = Record(
+_RUNTIME = Section(
     "runtime",
     (
         Field(
@@ -135,7 +135,7 @@ _RUNTIME = Record(
     ),
 )
 
-_FUNCTION = Record(
+_FUNCTION = Section(
     "function",
     (
         Field("handler", Text(HANDLER_PATH), "The handler's script: a path inside the project.", required=True),
@@ -157,7 +157,7 @@ GATES = Items(
     ),
 )
 
-_TARGET = Record(
+_TARGET = Section(
     "target",
     (
         Field("emulator", Flag(), "Whether the target is the local emulator. Default: false."),
@@ -181,7 +181,7 @@ _TARGET = Record(
     ),
 )
 
-MANIFEST = Record(
+MANIFEST = Section(
     "manifest",
     (
         Field(

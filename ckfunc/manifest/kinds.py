@@ -98,7 +98,7 @@ class Field:
 
 
 @dataclass(frozen=True, slots=True)
-class Record:
+class Section:
     """A mapping with known keys. `name` is its name in the editor schema."""
 
     name: str
@@ -120,4 +120,4 @@ class Entries:
     when_empty: tuple[str, str] | None = None
 
 
-Kind: TypeAlias = Text | Flag | Number | Whole | Data | Items | Record | Entries
+Kind: TypeAlias = Text | Flag | Number | Whole | Data | Items | Section | Entries

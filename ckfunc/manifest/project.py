@@ -9,7 +9,7 @@ from pathlib import Path
 import ckfunc.manifest.targets as targeting
 from ckfunc.base.errors import CkfuncError, InvalidManifest, NoProject, Problem
 from ckfunc.base.files import read_file
-from ckfunc.base.nearest import did_you_mean
+from ckfunc.base.text import did_you_mean
 from ckfunc.manifest.checked import Branch, Leaf
 from ckfunc.manifest.definition import MANIFEST, MANIFEST_NAME
 from ckfunc.manifest.resolution import resolve, resolve_application

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ckfunc.manifest.definition import MANIFEST
-from ckfunc.manifest.kinds import Data, Entries, Flag, Items, Kind, Number, Record, Rule, Text, Whole
+from ckfunc.manifest.kinds import Data, Entries, Flag, Items, Kind, Number, Rule, Section, Text, Whole
 
 
 def json_schema() -> dict[str, Any]:
@@ -17,7 +17,7 @@ def json_schema() -> dict[str, Any]:
     return schema_of(MANIFEST, "ckfunc manifest (functions.yaml)")
 
 
-def schema_of(record: Record, title: str) -> dict[str, Any]:
+def schema_of(record: Section, title: str) -> dict[str, Any]:
     """Return the JSON Schema of files that `validate` checks with `record`."""
     definitions: dict[str, Any] = {}
     root = _schema(record, definitions)
@@ -46,7 +46,7 @@ def _schema(kind: Kind, definitions: dict[str, Any]) -> dict[str, Any]:
             schema = _items(kind, definitions)
         case Entries():
             schema = _entries(kind, definitions)
-        case Record():
+        case Section():
             if kind.name not in definitions:
                 definitions[kind.name] = {}
                 definitions[kind.name].update(_record(kind, definitions))
@@ -69,7 +69,7 @@ def _items(kind: Items, definitions: dict[str, Any]) -> dict[str, Any]:
     return {"anyOf": [listed, one]} if kind.single else listed
 
 
-def _record(kind: Record, definitions: dict[str, Any]) -> dict[str, Any]:
+def _record(kind: Section, definitions: dict[str, Any]) -> dict[str, Any]:
     required = [one.name for one in kind.fields if one.required]
     return {
         "type": "object",

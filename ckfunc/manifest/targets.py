@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from typing import TypeAlias
 
 from ckfunc.base.errors import CkfuncError, Problem
-from ckfunc.base.nearest import did_you_mean
+from ckfunc.base.text import did_you_mean
 from ckfunc.manifest.checked import Branch
 from ckfunc.manifest.definition import MANIFEST_NAME
 from ckfunc.manifest.tree import Mapping, Scalar

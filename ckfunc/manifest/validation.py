@@ -7,10 +7,10 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from ckfunc.base.errors import Problem
-from ckfunc.base.nearest import did_you_mean
+from ckfunc.base.text import did_you_mean
 from ckfunc.manifest.checked import Branch, Checked, Given, Leaf, Row
 from ckfunc.manifest.definition import MANIFEST_NAME
-from ckfunc.manifest.kinds import Data, Entries, Field, Flag, Items, Kind, Number, Record, Rule, Text, Whole
+from ckfunc.manifest.kinds import Data, Entries, Field, Flag, Items, Kind, Number, Rule, Section, Text, Whole
 from ckfunc.manifest.scalars import boolean, json_value, retyped_as
 from ckfunc.manifest.tree import Mapping, Node, Scalar, Sequence
 
@@ -23,7 +23,7 @@ class _Place:
     key: Scalar | None = None
 
 
-def validate(record: Record, root: Node, path: str = MANIFEST_NAME) -> tuple[Branch | None, tuple[Problem, ...]]:
+def validate(record: Section, root: Node, path: str = MANIFEST_NAME) -> tuple[Branch | None, tuple[Problem, ...]]:
     """Return the valid parts of `root`, and a problem for every mistake."""
     check = _Check(path)
     checked = check.value(record, root, _Place("the file"))
@@ -45,7 +45,7 @@ class _Check:
     def value(self, kind: Kind, node: Node, place: _Place) -> Checked | None:
         checked: Checked | None
         match kind:
-            case Record():
+            case Section():
                 checked = self._record(kind, node, place)
             case Entries():
                 checked = self._entries(kind, node, place)
@@ -78,7 +78,7 @@ class _Check:
             self._report(node, f"{place.label} must be a mapping, not {got}", f"keys: {keys}")
         return None
 
-    def _record(self, kind: Record, node: Node, place: _Place) -> Branch | None:
+    def _record(self, kind: Section, node: Node, place: _Place) -> Branch | None:
         fields = {one.name: one for one in kind.fields}
         others = {one.also: one for one in kind.fields if one.also}
         required = ", ".join(f"{one.name}: …" for one in kind.fields if one.required)
@@ -123,7 +123,7 @@ class _Check:
                 hint = _merge_hint(key) or broken.hint
                 name = "this" if secret and not key.text.isidentifier() else _named(key.text).lstrip() or "this"
                 self._report(key, f"{name} {broken.wrong}", hint)
-                if isinstance(kind.kind, Record):
+                if isinstance(kind.kind, Section):
                     self.value(kind.kind, value, _Place(f"this {kind.entry}", key))
             else:
                 self._keep(branch, key, self.value(kind.kind, value, _Place(key.text, key)))

@@ -17,8 +17,8 @@ from ckfunc.deploy.history import function_of, versions_of
 from ckfunc.deploy.plan.snapshot import application_key, overview, require_application, with_versions
 from ckfunc.deploy.resources import newlines
 from ckfunc.manifest import environment_texts, load
-from ckfunc.manifest.change import with_changes
 from ckfunc.manifest.definition import MANIFEST_NAME
+from ckfunc.manifest.edit import with_changes
 from ckfunc.manifest.project import example_text
 from ckfunc.manifest.variables import whole_reference
 from ckfunc.model.project import Project, Target

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 
-from ckfunc.manifest.change import Change
+from ckfunc.manifest.edit import ManifestChange
 from ckfunc.manifest.variables import whole_reference
 from ckfunc.model.project import Project, Script
 from ckfunc.pull.base import Base, keep_base
@@ -58,7 +58,7 @@ class Update:
     """
 
     files: tuple[FileChange, ...]
-    manifest: tuple[Change, ...]
+    manifest: tuple[ManifestChange, ...]
     quarrels: tuple[str, ...]
     notes: tuple[str, ...]
     values: Mapping[str, str] = field(repr=False)
@@ -105,7 +105,7 @@ class _Work:
         self._base = base
         self._deployed_before = deployed_before
         self.files: list[FileChange] = []
-        self.manifest: list[Change] = []
+        self.manifest: list[ManifestChange] = []
         self.quarrels: list[str] = []
         self.notes: list[str] = []
         self._taken: set[str] = set()
@@ -129,7 +129,7 @@ class _Work:
         for name, path in handler_paths(texts, self._taken, is_javascript).items():
             entry = {"handler": path, "name": new[name].name, "description": new[name].description}
             value = {key: text for key, text in entry.items() if text is not None}
-            self.manifest.append(Change(("functions", name), value))
+            self.manifest.append(ManifestChange(("functions", name), value))
             self.files.append(FileChange(path, None, file_text(new[name].script)))
 
     def _handler(self, script: Script, found: list[RemoteFunction]) -> None:
@@ -161,7 +161,7 @@ class _Work:
             return
         (path,) = handler_paths({one.type: one.script}, self._taken, lambda _: True).values()
         self.files.append(FileChange(path, None, file_text(one.script)))
-        self.manifest += (Change(("functions", function.type, "handler"), path) for function in found)
+        self.manifest += (ManifestChange(("functions", function.type, "handler"), path) for function in found)
         self.notes.append(f"{script.path} is not used any more: {one.type} is a bundle made by ckfunc, now in {path}")
 
     def initialization_script(self, project: Project) -> None:
@@ -205,7 +205,7 @@ class _Work:
             if here == there or (base is not None and known == there):
                 continue
             if here == known:
-                self.manifest.append(Change(("runtime", "dependencies", name), there))
+                self.manifest.append(ManifestChange(("runtime", "dependencies", name), there))
             elif there is not None or (base is not None and name in base):
                 gone = "gone" if there is None else there
                 self.quarrels.append(
@@ -228,7 +228,7 @@ class _Work:
         for name in sorted({*texts, *theirs}):
             if name not in texts:
                 if base is None or name not in base:
-                    self.manifest.append(Change((*place, name), f"${{{references[name]}}}"))
+                    self.manifest.append(ManifestChange((*place, name), f"${{{references[name]}}}"))
                     values[references[name]] = theirs[name]
             elif name not in theirs:
                 if base is not None and name in base:
@@ -241,7 +241,7 @@ class _Work:
 
     def _remove(self, name: str, said: Said, place: tuple[str, ...]) -> None:
         if name in ((said.runtime if place[0] == "runtime" else said.target) or {}):
-            self.manifest.append(Change((*place, name), None))
+            self.manifest.append(ManifestChange((*place, name), None))
         else:
             self.notes.append(f"{name} is gone from the application; the target's own `environment` keeps it")
 

@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 from ckfunc.base.errors import UsageProblem
-from ckfunc.base.nearest import nearest
+from ckfunc.base.text import nearest
 from ckfunc.model.job import Seed
 from ckfunc.model.triggers import BY_TYPE, Trigger
 from ckfunc.scaffold.render import templates

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ckfunc.manifest.definition import ENVIRONMENT, FUNCTION_TYPE
-from ckfunc.manifest.kinds import Data, Entries, Field, Flag, Items, Record, Rule, Text, Whole
+from ckfunc.manifest.kinds import Data, Entries, Field, Flag, Items, Rule, Section, Text, Whole
 from ckfunc.model.chat import ChannelType
 from ckfunc.model.function import Status
 from ckfunc.model.triggers import TRIGGERS
@@ -17,7 +17,7 @@ _NAME = Text((_NOT_BLANK, _ONE_LINE))
 _TYPE = Text(FUNCTION_TYPE, suggestions=tuple(trigger.type for trigger in TRIGGERS))
 _ID = Whole(1)
 
-_USER = Record(
+_USER = Section(
     "user",
     (
         Field("name", _NAME, "The name, which is unique.", required=True),
@@ -28,7 +28,7 @@ _USER = Record(
     ),
 )
 
-_MESSAGE = Record(
+_MESSAGE = Section(
     "message",
     (
         Field("id", _ID, "Default: the next free one."),
@@ -40,7 +40,7 @@ _MESSAGE = Record(
     ),
 )
 
-_CHANNEL = Record(
+_CHANNEL = Section(
     "channel",
     (
         Field("name", _NAME, "The name; direct channels have none."),
@@ -54,7 +54,7 @@ _CHANNEL = Record(
     ),
 )
 
-_DATA = Record(
+_DATA = Section(
     "data",
     (
         Field("users", Items("a user", _USER), "Who there is."),
@@ -62,7 +62,7 @@ _DATA = Record(
     ),
 )
 
-_CALL = Record(
+_CALL = Section(
     "call",
     (
         Field("method", Text(choices=METHODS), "The HTTP method. Default: any."),
@@ -76,7 +76,7 @@ _CALL = Record(
     ),
 )
 
-_EXPECT = Record(
+_EXPECT = Section(
     "expect",
     (
         Field("status", Text(choices=STATUSES), "How the run ends. Default: SUCCEEDED, or FAILED with `error`."),
@@ -120,7 +120,7 @@ _NOW = Field(
 )
 _NETWORK = Field("network", Flag(), "Whether handlers reach other servers than the platform. Default: false.")
 
-_CASE = Record(
+_CASE = Section(
     "case",
     (
         Field("name", _NAME, "What is tested, in words. Unique in its file.", required=True),
@@ -138,7 +138,7 @@ _CASE = Record(
     ),
 )
 
-CASES = Record(
+CASES = Section(
     "tests",
     (
         Field("type", _TYPE, "The trigger type of all cases that name no other."),

@@ -12,7 +12,7 @@ from typing import Any
 from ckfunc.base.clock import parse_timestamp
 from ckfunc.base.documents import read_document
 from ckfunc.base.errors import CkfuncError, InvalidFiles, InvalidManifest, Problem
-from ckfunc.base.nearest import did_you_mean
+from ckfunc.base.text import did_you_mean
 from ckfunc.manifest.checked import Branch, Given, Leaf
 from ckfunc.manifest.sources import Complaint, read_script, read_text, without_bom
 from ckfunc.manifest.tree import Node, Scalar, parse

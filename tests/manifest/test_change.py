@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ckfunc.manifest.change import CannotChange, Change, with_changes
+from ckfunc.manifest.edit import CannotChange, ManifestChange, with_changes
 from ckfunc.manifest.scalars import scalar
 from ckfunc.manifest.tree import Mapping, Scalar, parse
 
@@ -49,16 +49,16 @@ targets:
 )
 @pytest.mark.parametrize("newline", ["\n", "\r\n"])
 def test_one_change_changes_nothing_else(path: str, value: object, old: str, new: str, newline: str) -> None:
-    changed = with_changes(BLOCK.replace("\n", newline), [Change(tuple(path.split("/")), value)])  # type: ignore[arg-type]  # as given
+    changed = with_changes(BLOCK.replace("\n", newline), [ManifestChange(tuple(path.split("/")), value)])  # type: ignore[arg-type]  # as given
     assert changed == BLOCK.replace(old, new, 1).replace("\n", newline)
 
 
 def test_a_section_that_is_missing_is_added_and_the_last_entry_leaves_braces() -> None:
     text = "version: 1\nruntime:\n  dependencies:\n    ms: '1'\n  initialization_script: init.ts\n"
-    assert with_changes(text, [Change(("runtime", "dependencies", "ms"), None)]) == (
+    assert with_changes(text, [ManifestChange(("runtime", "dependencies", "ms"), None)]) == (
         "version: 1\nruntime:\n  dependencies: {}\n  initialization_script: init.ts\n"
     )
-    added = with_changes("version: 1\n", [Change(("runtime", "environment", "A"), "${A}")])
+    added = with_changes("version: 1\n", [ManifestChange(("runtime", "environment", "A"), "${A}")])
     assert added == "version: 1\nruntime:\n  environment:\n    A: ${A}\n"
 
 
@@ -70,7 +70,7 @@ def test_a_section_that_is_missing_is_added_and_the_last_entry_leaves_braces() -
     ],
 )
 def test_an_anchor_does_not_stop_a_change_of_what_stands_there(text: str) -> None:
-    change = Change(("runtime", "dependencies", "ms"), "2")
+    change = ManifestChange(("runtime", "dependencies", "ms"), "2")
     try:
         assert "'1'" not in with_changes(text, [change])
     except CannotChange as problem:
@@ -90,7 +90,7 @@ def test_an_anchor_does_not_stop_a_change_of_what_stands_there(text: str) -> Non
 )
 def test_what_cannot_be_changed_is_told_and_to_be_done_by_hand(text: str, path: str, value: object) -> None:
     try:
-        changed = with_changes(text, [Change(tuple(path.split("/")), value)])  # type: ignore[arg-type]  # as given
+        changed = with_changes(text, [ManifestChange(tuple(path.split("/")), value)])  # type: ignore[arg-type]  # as given
     except CannotChange as problem:
         assert "by hand" in (problem.hint or "")
     else:

@@ -22,7 +22,7 @@ from ckfunc.base.errors import (
 from ckfunc.cli.main import COMMANDS
 from ckfunc.manifest import load, targets
 from ckfunc.manifest.definition import MANIFEST, PLATFORM_PACKAGES
-from ckfunc.manifest.kinds import Entries, Record
+from ckfunc.manifest.kinds import Entries, Section
 from ckfunc.model.triggers import TRIGGERS
 from ckfunc.scaffold.project import init
 from ckfunc.scaffold.stubs import TYPES_DIR, Schemas
@@ -146,14 +146,14 @@ def _anchors(page: Path) -> set[str]:
     return {re.sub(r"[^a-z0-9 -]", "", one.lower()).replace(" ", "-") for one in headings}
 
 
-def _keys(record: Record, prefix: str) -> list[str]:
+def _keys(record: Section, prefix: str) -> list[str]:
     """Return the dotted names of what a record may hold, down to its leaves."""
     found = []
     for field in record.fields:
         kind, name = field.kind, prefix + field.name
-        if isinstance(kind, Record):
+        if isinstance(kind, Section):
             found += _keys(kind, f"{name}.")
-        elif isinstance(kind, Entries) and isinstance(kind.kind, Record):
+        elif isinstance(kind, Entries) and isinstance(kind.kind, Section):
             found += _keys(kind.kind, f"{name}.{'TYPE' if field.name == 'functions' else 'NAME'}.")
         else:
             found.append(name)

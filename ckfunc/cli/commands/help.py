@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import click
 
 from ckfunc.base.errors import UsageProblem
-from ckfunc.base.nearest import nearest
+from ckfunc.base.text import nearest
 from ckfunc.cli.app import App
 from ckfunc.cli.main import subcommands
 from ckfunc.cli.options import common_options, pass_app

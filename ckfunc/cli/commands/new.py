@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from ckfunc.base.nearest import nearest
+from ckfunc.base.text import nearest
 from ckfunc.cli.app import App
 from ckfunc.cli.commands.types import show_written
 from ckfunc.cli.completion import complete_known_types

@@ -9,8 +9,7 @@ import click
 
 from ckfunc.base.documents import read_data
 from ckfunc.base.errors import EXIT_FAILED, EXIT_OK, CkfuncError, UsageProblem
-from ckfunc.base.nearest import nearest
-from ckfunc.base.text import printable
+from ckfunc.base.text import nearest, printable
 from ckfunc.cli.app import App
 from ckfunc.cli.commands.logs import print_item, stacks_of
 from ckfunc.cli.completion import complete_data, complete_types

@@ -6,7 +6,7 @@ from collections.abc import Collection
 from dataclasses import replace
 
 from ckfunc.base.errors import UsageProblem
-from ckfunc.base.nearest import nearest
+from ckfunc.base.text import nearest
 from ckfunc.deploy.plan.plan import CreateFunction, CreateVersion, Plan, Step
 from ckfunc.deploy.resources import FUNCTIONS
 from ckfunc.model.project import Project
