@@ -12,7 +12,7 @@ from ckfunc.api.retry import Wait
 from ckfunc.api.session import Session
 from ckfunc.base.clock import Clock, SystemClock
 from ckfunc.base.errors import UnreadableAnswer
-from ckfunc.base.secrets import Secret
+from ckfunc.base.secrets import Secret, revealed
 from ckfunc.model.application import PLATFORM_PREFIX, Application, ApplicationSettings, Runtime
 from ckfunc.model.function import Function, FunctionVersion, Invocation, NewFunction
 from ckfunc.model.page import Page
@@ -122,10 +122,10 @@ class Client:
             return f"emulator#{self._application_id}#{self.emulator_id}"
         return f"{self.connection.api_url}#{self._application_id}"
 
-    def fingerprint(self, text: str) -> str:
+    def fingerprint(self, text: Secret) -> str:
         """Name a secret text by a digest that is of no use without the client secret: 64 hexadecimal digits."""
         return hmac.new(
-            self.connection.client_secret.reveal().encode(), text.encode("utf-8", "surrogatepass"), "sha256"
+            self.connection.client_secret.reveal().encode(), text.reveal().encode("utf-8", "surrogatepass"), "sha256"
         ).hexdigest()
 
     # -- the application -----------------------------------------------------------------------------------------
@@ -163,13 +163,13 @@ class Client:
         body = write_dependencies(own(dependencies))
         return self._runtime(self.session.write("PUT", f"{_RUNTIME}/dependencies", body, what), what)
 
-    def update_environment(self, environment: Mapping[str, str]) -> Runtime:
+    def update_environment(self, environment: Mapping[str, Secret]) -> Runtime:
         """Replace the variables that are not the platform's own; their names are sent as they are."""
         what = "the runtime's environment variables"
         path = f"{_RUNTIME}/environment-variables"
         self.session.learn(environment.values())
         found = self.session.write(
-            "PUT", path, dict(environment), what, secrets=tuple(map(Secret, environment.values())), respell=False
+            "PUT", path, revealed(environment), what, secrets=tuple(environment.values()), respell=False
         )
         return self._runtime(found, what)
 

@@ -123,10 +123,10 @@ class Session:
         """Return what must never be shown: the client secret, the token, and what `learn` was told."""
         return (*self._reached[1].secrets(), *self._learned)
 
-    def learn(self, secrets: Iterable[str]) -> None:
+    def learn(self, secrets: Iterable[Secret]) -> None:
         """Keep values of the application's out of everything that is shown from now on."""
         with self._moving:
-            self._learned |= {Secret(one) for one in secrets if len(one) >= SHORTEST and one != EMULATOR_CREDENTIAL}
+            self._learned |= {one for one in secrets if len(one) >= SHORTEST and one != Secret(EMULATOR_CREDENTIAL)}
 
     def _reach(self, connection: Connection) -> None:
         send = partial(self._sender.send, moved=partial(self._has_moved, connection))

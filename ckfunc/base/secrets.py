@@ -6,7 +6,7 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from urllib.parse import quote, quote_plus
 
@@ -63,6 +63,16 @@ class Secret:
 
     def __deepcopy__(self, _memo: object) -> Secret:
         return self
+
+
+def secret_values(texts: Mapping[str, str]) -> dict[str, Secret]:
+    """Return texts by name as secrets."""
+    return {name: Secret(text) for name, text in texts.items()}
+
+
+def revealed(secrets: Mapping[str, Secret]) -> dict[str, str]:
+    """Return the texts of secrets by name; see `Secret.reveal`."""
+    return {name: one.reveal() for name, one in secrets.items()}
 
 
 def json_default(value: object) -> str:

@@ -356,7 +356,7 @@ class App:
         """Return what must not be kept in a report of a bug, as far as it was read; never raises."""
         known: list[Secret] = []
         for project in (self._sources, self._scripts):
-            known += map(Secret, (project.runtime.environment or {}).values() if project else ())
+            known += (project.runtime.environment or {}).values() if project else ()
         if self._client is not None:
             known += self._client.session.secrets()
         own = Secret(self.environ.get("CHATKITTY_CLIENT_SECRET", ""))

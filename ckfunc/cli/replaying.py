@@ -12,7 +12,6 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from ckfunc.base.errors import EXIT_DIFFERENCES, EXIT_OK, UsageProblem
-from ckfunc.base.secrets import Secret
 from ckfunc.base.text import printable
 from ckfunc.cli.app import App
 from ckfunc.model.execution import Determinism
@@ -200,7 +199,7 @@ class _Target:
         from ckfunc.replay.redaction import Redaction
 
         values = (*self.runtime.environment.values(), *self.working().environment.values())
-        return Redaction((*map(Secret, values), *app.secrets()))
+        return Redaction((*values, *app.secrets()))
 
 
 class _Sandboxes:

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from ckfunc.base.secrets import Secret
 from ckfunc.model.application import Application, Runtime
 from ckfunc.model.function import Function, FunctionVersion, NewFunction
 
@@ -20,7 +21,7 @@ class Remote(Protocol):
     def identity(self) -> str | None:
         """Name the application's store for caches; None until the runtime was read."""
 
-    def fingerprint(self, text: str, /) -> str:
+    def fingerprint(self, text: Secret, /) -> str:
         """Name a secret text, so that equal ones can be told, by something that may be kept in a file."""
 
     def application(self) -> Application:
@@ -41,7 +42,7 @@ class Remote(Protocol):
     def update_dependencies(self, dependencies: Mapping[str, str], /) -> Runtime:
         """Replace the packages that are not the platform's own."""
 
-    def update_environment(self, environment: Mapping[str, str], /) -> Runtime:
+    def update_environment(self, environment: Mapping[str, Secret], /) -> Runtime:
         """Replace the variables that are not the platform's own."""
 
     def update_initialization_script(self, script: str, /) -> Runtime:

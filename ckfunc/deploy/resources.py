@@ -9,14 +9,17 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TypeAlias
 
+from ckfunc.base.secrets import Secret
 from ckfunc.deploy.remote import Remote, Snapshot
 from ckfunc.model.application import Runtime
 from ckfunc.model.project import Project, Script
 
-Wanted: TypeAlias = Mapping[str, str]
-"""Values by name."""
+Text: TypeAlias = str | Secret
 
-Values: TypeAlias = Mapping[str, str | None]
+Wanted: TypeAlias = Mapping[str, Text]
+"""Values by name: secrets for variables, else texts."""
+
+Values: TypeAlias = Mapping[str, Text | None]
 """Values by name; None stands for a function that exists but was never deployed."""
 
 Literals: TypeAlias = Mapping[str, tuple[str, ...]]
@@ -33,9 +36,9 @@ class Resource:
     """One kind of thing. `title` names all of it in a sentence, `noun` one of them.
 
     `want` gives None where the manifest leaves the kind unmanaged. `write` replaces the whole kind with the wanted
-    values; it is None for functions, which are written one by one, in numbered versions. `secret` values are masked
-    unless they are known to be literals. `source` values are program text. With `keeps_others`, what the manifest lacks
-    is left alone and reported as unmanaged, as the API cannot remove it.
+    values; it is None for functions, which are written one by one, in numbered versions. `source` values are
+    program text. With `keeps_others`, what the manifest lacks is left alone and reported as unmanaged, as the API
+    cannot remove it.
     """
 
     kind: str
@@ -44,7 +47,6 @@ class Resource:
     want: Callable[[Project], Wanted | None]
     have: Callable[[Snapshot], Values]
     write: Callable[[Remote, Wanted], Runtime] | None = None
-    secret: bool = False
     source: bool = False
     keeps_others: bool = False
 
@@ -64,6 +66,22 @@ def sources(project: Project) -> dict[tuple[str, str], Script]:
     if project.runtime.initialization_script is not None:
         found[INIT_SCRIPT, INIT_SCRIPT] = project.runtime.initialization_script
     return found
+
+
+def script_of(values: Values, name: str) -> str:
+    """Return a script among values, "" when there is none."""
+    return _texts(values).get(name, "")
+
+
+def _texts(values: Values) -> dict[str, str]:
+    return {name: value for name, value in values.items() if isinstance(value, str)}
+
+
+def _secrets(values: Values) -> dict[str, Secret]:
+    secrets = {name: value for name, value in values.items() if isinstance(value, Secret)}
+    if len(secrets) != len(values):
+        raise TypeError("the value of a variable must be a Secret")
+    return secrets
 
 
 def _wanted_script(project: Project) -> Wanted | None:
@@ -97,7 +115,7 @@ RESOURCES: tuple[Resource, ...] = (
         "dependency",
         want=lambda project: project.runtime.dependencies,
         have=lambda snapshot: snapshot.runtime.own_dependencies(),
-        write=lambda remote, values: remote.update_dependencies(values),
+        write=lambda remote, values: remote.update_dependencies(_texts(values)),
     ),
     Resource(
         ENVIRONMENT,
@@ -105,8 +123,9 @@ RESOURCES: tuple[Resource, ...] = (
         "variable",
         want=lambda project: project.runtime.environment,
         have=lambda snapshot: snapshot.runtime.own_environment(),
-        write=lambda remote, values: remote.update_environment(values),
-        secret=True,
+        write=lambda remote, values: remote.update_environment(
+            {k: v for k, v in values.items() if isinstance(v, Secret)}
+        ),
     ),
     Resource(
         INIT_SCRIPT,
@@ -114,7 +133,7 @@ RESOURCES: tuple[Resource, ...] = (
         "init script",
         want=_wanted_script,
         have=_script,
-        write=lambda remote, values: remote.update_initialization_script(values.get(INIT_SCRIPT, "")),
+        write=lambda remote, values: remote.update_initialization_script(script_of(values, INIT_SCRIPT)),
         source=True,
     ),
     Resource(

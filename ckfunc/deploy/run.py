@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from ckfunc.base.clock import Clock, SystemClock
+from ckfunc.base.secrets import Secret
 from ckfunc.base.workers import AT_ONCE
 from ckfunc.deploy.apply import journal as journals
 from ckfunc.deploy.apply.conflicts import deploying_alone
@@ -131,7 +132,8 @@ def _keep_literals(project: Project, made: Plan, report: Report, client: Remote)
     """Remember the literals of a deploy that the application is known to have."""
     good = {one.name for one in report.items if one.kind == ENVIRONMENT and one.result not in WRONG}
     values = made.want.get(ENVIRONMENT, {})
-    literals = {name: values[name] for name in good & made.literals if name in values}
+    public = good & made.literals
+    literals = {name: one.reveal() for name, one in values.items() if name in public and isinstance(one, Secret)}
     keep_literals(project.root, project.target.name, client.identity, literals)
 
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from ckfunc.base.errors import Problem
+from ckfunc.base.secrets import Secret
 from ckfunc.manifest.checked import Branch, Leaf
 from ckfunc.manifest.definition import APPLICATION_ID, MANIFEST_NAME
 from ckfunc.manifest.kinds import Rule
@@ -23,7 +24,7 @@ _LITERAL_APPLICATION = Rule(
 class Values:
     """The resolved values of a target. `environment` is None when it is unmanaged, or when a variable has no value."""
 
-    environment: dict[str, str] | None = field(default=None, repr=False)
+    environment: dict[str, Secret] | None = None
     application: str | None = None
     unresolved: tuple[Problem, ...] = ()
     """Variables without a value, which `lenient` allowed."""
@@ -61,7 +62,9 @@ def resolve(
     if application and key is not None and not _LITERAL_APPLICATION.allows(key):
         message, node = f"application {_LITERAL_APPLICATION.wrong}", application.node
         problems.append(Problem(MANIFEST_NAME, node.line, node.column, message, _LITERAL_APPLICATION.hint))
-    expanded = None if environment is None else {name: expand(leaf.text, values) for name, leaf in environment.items()}
+    expanded = None
+    if environment is not None:
+        expanded = {name: Secret(expand(leaf.text, values)) for name, leaf in environment.items()}
     literals = frozenset(name for name, leaf in (environment or {}).items() if not references(leaf.text))
     return Values(expanded, key, unresolved, literals, frozenset(unknown)), tuple(problems)
 

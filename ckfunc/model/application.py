@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from ckfunc.base.secrets import Secret
+
 
 @dataclass(frozen=True, slots=True)
 class Application:
@@ -55,7 +57,7 @@ class Runtime:
     id: int
     version: str
     dependencies: tuple[Dependency, ...] = ()
-    environment: Mapping[str, str] = field(default_factory=dict)
+    environment: Mapping[str, Secret] = field(default_factory=dict)
     initialization_script: str | None = None
     application_id: int | None = None
 
@@ -63,6 +65,6 @@ class Runtime:
         """Return the packages that are not the platform's own: name to version range."""
         return {one.name: one.version for one in self.dependencies if not one.default}
 
-    def own_environment(self) -> dict[str, str]:
+    def own_environment(self) -> dict[str, Secret]:
         """Return the variables that are not the platform's own."""
         return {name: value for name, value in self.environment.items() if not name.startswith(PLATFORM_PREFIX)}

@@ -83,7 +83,7 @@ class Environment:
     """
 
     dependencies: Mapping[str, str]
-    variables: Mapping[str, str] = field(repr=False)
+    variables: Mapping[str, Secret]
     api: ApiAccess
     initialization_script: Compiled | None = None
     determinism: Determinism | None = None

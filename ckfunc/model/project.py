@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from ckfunc.base.secrets import Secret
+
 GATE = r"check|test|replay(?::[1-9][0-9]{0,3})?"
 """Regular expression of a gate of a deploy; `replay:50` has the number of invocations."""
 
@@ -53,7 +55,7 @@ class WantedRuntime:
     """
 
     dependencies: Mapping[str, str] | None = None
-    environment: Mapping[str, str] | None = field(default=None, repr=False)
+    environment: Mapping[str, Secret] | None = None
     initialization_script: Script | None = None
     literals: frozenset[str] = frozenset()
     """Variables of the environment with literal values in functions.yaml: these are public, all others are secret."""

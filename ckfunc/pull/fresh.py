@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
+from ckfunc.base.secrets import Secret, revealed
 from ckfunc.manifest.project import example_text
 from ckfunc.manifest.scalars import scalar
 from ckfunc.pull.names import IsJavaScript, handler_paths, script_suffix
@@ -20,7 +21,7 @@ class Fresh:
     """The files of the project, by path. `values` are the environment's, by the names that the manifest refers to."""
 
     files: Mapping[str, str] = field(repr=False)
-    values: Mapping[str, str] = field(repr=False)
+    values: Mapping[str, Secret]
 
 
 def fresh_project(
@@ -47,9 +48,9 @@ def fresh_project(
     return Fresh(files, values)
 
 
-def env_file(text: str, values: Mapping[str, str]) -> tuple[str, tuple[str, ...]]:
+def env_file(text: str, values: Mapping[str, Secret]) -> tuple[str, tuple[str, ...]]:
     """Return the `.env` file with the environment's values, and the names whose values it cannot hold."""
-    made = env_text(text, values)
+    made = env_text(text, revealed(values))
     return made.text, made.unwritable
 
 

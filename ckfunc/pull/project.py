@@ -11,6 +11,7 @@ from ckfunc.api import Client
 from ckfunc.base.diffs import styled_diff, unified
 from ckfunc.base.errors import CkfuncError
 from ckfunc.base.files import read_file, write_atomically
+from ckfunc.base.secrets import revealed
 from ckfunc.base.text import Line, printable
 from ckfunc.deploy.cache import VersionCache
 from ckfunc.deploy.history import function_of, versions_of
@@ -142,7 +143,7 @@ def create_project(
     env_file, env = root / ".env", env_text("", {})
     if with_values:
         require_file_place(env_file)
-        env = env_text(_text(env_file), made.values)
+        env = env_text(_text(env_file), revealed(made.values))
     try:
         with written_or_undone(root, files, force=False):
             if with_values and made.values:
@@ -191,7 +192,7 @@ def _env_change(path: Path, found: Update) -> tuple[str | None, tuple[str, ...]]
     """Return the text of the `.env` file if it changes, and the names whose values it cannot hold."""
     require_file_place(path)
     text = _text(path)
-    made = env_text(text, found.values)
+    made = env_text(text, revealed(found.values))
     return (made.text if made.text != text else None), made.unwritable
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 
+from ckfunc.base.secrets import Secret
 from ckfunc.manifest.definition import (
     fits_dependency,
     fits_description,
@@ -39,7 +40,7 @@ class RemoteProject:
 
     functions: tuple[RemoteFunction, ...]
     dependencies: Mapping[str, str] | None
-    environment: Mapping[str, str] | None = field(repr=False)
+    environment: Mapping[str, Secret] | None
     initialization_script: str | None = field(repr=False)
     notes: tuple[str, ...] = ()
 
@@ -51,7 +52,7 @@ def described(
     notes: list[str] = []
     found = tuple(_functions(functions, versions, notes))
     dependencies: dict[str, str] | None = runtime.own_dependencies()
-    environment: dict[str, str] | None = runtime.own_environment()
+    environment: dict[str, Secret] | None = runtime.own_environment()
     if wrong := [name for name, version in (dependencies or {}).items() if not fits_dependency(name, version)]:
         dependencies = None
         notes.append(f"dependencies were left out: a manifest cannot hold {', '.join(map(repr, sorted(wrong)))}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 
+from ckfunc.base.secrets import Secret
 from ckfunc.manifest.edit import ManifestChange
 from ckfunc.manifest.variables import whole_reference
 from ckfunc.model.project import Project, Script
@@ -61,7 +62,7 @@ class Update:
     manifest: tuple[ManifestChange, ...]
     quarrels: tuple[str, ...]
     notes: tuple[str, ...]
-    values: Mapping[str, str] = field(repr=False)
+    values: Mapping[str, Secret]
 
     @property
     def is_empty(self) -> bool:
@@ -212,7 +213,7 @@ class _Work:
                     f"dependency {name} is {here} here and {gone} in the application; kept as it is here"
                 )
 
-    def environment(self, said: Said, project: Project, environ: Mapping[str, str]) -> dict[str, str]:
+    def environment(self, said: Said, project: Project, environ: Mapping[str, str]) -> dict[str, Secret]:
         """Add and remove names, and return the values of those that the manifest only refers to."""
         theirs, base = self._remote.environment, self._base.variables
         if theirs is None:
@@ -224,7 +225,7 @@ class _Work:
             return {}
         ours = project.runtime.environment or {}
         references = reference_names({name: one for name, one in theirs.items() if name not in texts}, environ)
-        values: dict[str, str] = {}
+        values: dict[str, Secret] = {}
         for name in sorted({*texts, *theirs}):
             if name not in texts:
                 if base is None or name not in base:

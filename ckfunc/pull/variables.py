@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 
 from dotenv.parser import Binding, parse_stream
 
+from ckfunc.base.secrets import Secret
+
 
 @dataclass(frozen=True, slots=True)
 class EnvFile:
@@ -17,7 +19,7 @@ class EnvFile:
     unwritable: tuple[str, ...] = ()
 
 
-def reference_names(environment: Mapping[str, str], environ: Mapping[str, str]) -> dict[str, str]:
+def reference_names(environment: Mapping[str, Secret], environ: Mapping[str, str]) -> dict[str, str]:
     """Return by what name the manifest refers to each variable: its own, unless the shell has another value for that.
 
     The shell wins over `.env` files, so `HOME: ${HOME}` would deploy the home directory of whoever deploys.
@@ -25,7 +27,7 @@ def reference_names(environment: Mapping[str, str], environ: Mapping[str, str]) 
     found: dict[str, str] = {}
     for name, value in environment.items():
         other = name
-        while environ.get(other, value) != value or (other != name and other in environment):
+        while (other in environ and Secret(environ[other]) != value) or (other != name and other in environment):
             other = f"APP_{other}"
         found[name] = other
     return found

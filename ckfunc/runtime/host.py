@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from ckfunc.base.secrets import revealed
 from ckfunc.model.execution import Compiled, Determinism, Environment, HandlerError, HandlerVersion, Limits
 from ckfunc.model.function import ConsoleLine
 from ckfunc.runtime.frames import (
@@ -145,7 +146,7 @@ class Host:
             {
                 "op": "init",
                 "runtime": str(self._places.runtime),
-                "environment": dict(environment.variables),
+                "environment": revealed(environment.variables),
                 "access": {
                     "basePath": api.base_url,
                     "authorizationBasePath": api.token_url,

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from ckfunc.base.secrets import Secret
 from ckfunc.model.execution import Determinism, Limits
 from ckfunc.model.function import Invocation, InvocationDetail
 from ckfunc.model.project import Project, Script
@@ -22,7 +23,7 @@ class Scripts:
 
     handlers: Mapping[str, Script]
     dependencies: Mapping[str, str] = field(default_factory=dict)
-    environment: Mapping[str, str] = field(default_factory=dict, repr=False)
+    environment: Mapping[str, Secret] = field(default_factory=dict)
     initialization_script: Script | None = None
 
 

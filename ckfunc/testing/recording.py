@@ -11,6 +11,7 @@ from typing import Any
 from ckfunc.base.clock import timestamp
 from ckfunc.base.documents import deeper_than
 from ckfunc.base.errors import CkfuncError, Problem
+from ckfunc.base.secrets import Secret
 from ckfunc.logs.entries import Entry
 from ckfunc.manifest.sources import Complaint, read_text, without_bom
 from ckfunc.manifest.tree import MAX_DEPTH
@@ -44,7 +45,7 @@ class Recorded:
 
 
 def added(
-    entry: Entry, path: Path, *, root: Path, shown: str, name: str | None, environment: Iterable[tuple[str, str]]
+    entry: Entry, path: Path, *, root: Path, shown: str, name: str | None, environment: Iterable[tuple[str, Secret]]
 ) -> Addition:
     """Return the test file `path`, existing or new, with the case of an invocation added; nothing is written.
 
@@ -85,7 +86,7 @@ def recorded(
     detail: InvocationDetail | None,
     *,
     name: str,
-    environment: Iterable[tuple[str, str]],
+    environment: Iterable[tuple[str, Secret]],
 ) -> Recorded:
     """Return the case of a finished run.
 

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
+from ckfunc.base.secrets import Secret
+
 _OPAQUE = {"authparams"}
 _SECRETIVE = re.compile(
     r"token|secret|passw(?:or)?d|passphrase|passcode|authorization|apikey|accesskey|privatekey|clientkey|credential"
@@ -46,9 +48,10 @@ class Redaction:
 class Redactor:
     """Takes secrets out of several documents. `environment` holds names and values of known variables."""
 
-    def __init__(self, environment: Iterable[tuple[str, str]]) -> None:
+    def __init__(self, environment: Iterable[tuple[str, Secret]]) -> None:
+        texts = ((name, value.reveal()) for name, value in environment)
         self._environment = {
-            value: name for name, value in environment if len(value) >= _LEAST_EQUAL and value.lower() not in _HARMLESS
+            text: name for name, text in texts if len(text) >= _LEAST_EQUAL and text.lower() not in _HARMLESS
         }
         self._disguised = {text: name for value, name in self._environment.items() for text in _disguises(value)}
         self._placeholders: dict[str, str] = {}

@@ -11,6 +11,7 @@ from datetime import datetime
 from pathlib import Path
 
 from ckfunc.base.errors import CkfuncError, Problem
+from ckfunc.base.secrets import secret_values
 from ckfunc.base.workers import each_in
 from ckfunc.bundle.project import Bundler
 from ckfunc.manifest import load
@@ -216,7 +217,7 @@ class Bench:
 
     def attempt(self, case: Case) -> Observed:
         """Run one case. Raises CkfuncError when it cannot begin."""
-        scripts = replace(self._scripts, environment={**self._scripts.environment, **case.environment})
+        scripts = replace(self._scripts, environment={**self._scripts.environment, **secret_values(case.environment)})
         sandbox = self._sandbox(case, scripts)
         if self._planted.get(case.network) == case.seed:
             sandbox.begin_again()

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from ckfunc.base.clock import parse_timestamp, timestamp
+from ckfunc.base.secrets import Secret, revealed, secret_values
 from ckfunc.model.application import Application, ApplicationSettings, Dependency, Runtime
 from ckfunc.wire.links import Links, application_id_in
 from ckfunc.wire.reading import Malformed, optional, required, resource
@@ -75,7 +76,7 @@ def write_runtime(runtime: Runtime, links: Links) -> dict[str, Any]:
         "type": "NODEJS",
         "version": runtime.version,
         "dependencies": write_dependencies(runtime.dependencies),
-        "environmentVariables": dict(runtime.environment),
+        "environmentVariables": revealed(runtime.environment),
         "_links": links.to(
             self="runtimes/nodejs",
             dependencies="runtimes/nodejs/dependencies",
@@ -126,14 +127,14 @@ def read_dependencies(document: Any) -> tuple[Dependency, ...]:
     )
 
 
-def read_environment(document: Any) -> dict[str, str]:
+def read_environment(document: Any) -> dict[str, Secret]:
     """Read a map of environment variables; the names are user data and keep their spelling. Raises Malformed."""
     if not isinstance(document, dict):
         raise Malformed("the environment variables are not an object")
     for name, value in document.items():
         if not isinstance(value, str):
             raise Malformed(f"environment variable {name!r} is not a string")
-    return dict(document)
+    return secret_values(document)
 
 
 def write_script(script: str) -> dict[str, str]:

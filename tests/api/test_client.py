@@ -18,6 +18,7 @@ from ckfunc.base.errors import (
     Unreachable,
     UnreadableAnswer,
 )
+from ckfunc.base.secrets import revealed, secret_values
 from ckfunc.model.application import ApplicationSettings
 from ckfunc.model.function import NewFunction, Status
 
@@ -72,7 +73,7 @@ def test_every_operation_asks_the_v1_path_with_a_token_and_json() -> None:
         assert client.update_settings(ApplicationSettings(True, False)).guest_users
         assert client.runtime().application_id == 7
         client.update_dependencies({"b": "2", "a": "1"})
-        client.update_environment({"A_b": "1", "cD": "2"})
+        client.update_environment(secret_values({"A_b": "1", "cD": "2"}))
         client.update_initialization_script("s")
         assert [one.type for one in client.functions()] == ["user.sent.message"]
         assert client.create_function(NewFunction("user.sent.message", "N", "D")).id == 5
@@ -124,10 +125,10 @@ def test_both_spellings_are_read_and_a_snake_runtime_makes_us_write_snake() -> N
     }
     with platform(routes) as served, served.client() as client:
         runtime = client.runtime()
-        assert runtime.own_environment() == {"SNAKE_name": "x", "camelName": "y"}
+        assert revealed(runtime.own_environment()) == {"SNAKE_name": "x", "camelName": "y"}
         assert runtime.dependencies[0].default
         assert client.functions()[0].current_version_number == 3
-        client.update_environment({"camelName": "1", "snake_name": "2"})
+        client.update_environment(secret_values({"camelName": "1", "snake_name": "2"}))
         assert client.create_version(5, "x").version_number == 3
         put, post = served.server.requests[-2:]
         assert put.json() == {"camelName": "1", "snake_name": "2"}
@@ -158,7 +159,7 @@ def test_a_refused_write_is_tried_once_in_the_other_dialect_which_is_then_kept(s
 def test_the_environments_names_are_not_respelled_in_the_other_dialect_either() -> None:
     replies = [Reply(415), Reply(body=RUNTIME)]
     with platform({f"PUT {R}/environment-variables": replies}) as served:
-        run(served, lambda client: client.update_environment({"camelName": "1", "snake_name": "2"}))
+        run(served, lambda client: client.update_environment(secret_values({"camelName": "1", "snake_name": "2"})))
         first, second = served.asked(f"PUT {R}/environment-variables")
         assert first.body == second.body
         assert second.headers["content-type"] == "application/vnd.chatkitty+json"
@@ -454,7 +455,7 @@ def test_environment_values_that_the_platform_quotes_are_masked() -> None:
     refusal = Reply(400, {"message": "value 'sk-very-secret' is too long"})
     with platform({f"PUT {R}/environment-variables": refusal}) as served:
         with pytest.raises(RequestRejected, match="is too long") as caught:
-            run(served, lambda client: client.update_environment({"KEY": "sk-very-secret"}))
+            run(served, lambda client: client.update_environment(secret_values({"KEY": "sk-very-secret"})))
         assert "sk-very-secret" not in caught.value.message
 
 

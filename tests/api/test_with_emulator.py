@@ -9,7 +9,7 @@ import pytest
 from ckfunc.api import Client, Connection, emulator
 from ckfunc.base.errors import CredentialsRejected, NotFound, RequestRejected, Unreachable
 from ckfunc.base.files import cache_dir
-from ckfunc.base.secrets import Secret
+from ckfunc.base.secrets import Secret, revealed, secret_values
 from ckfunc.emulator.emulator import Emulator
 from ckfunc.model.application import ApplicationSettings
 from ckfunc.model.function import NewFunction, Status
@@ -42,7 +42,9 @@ def test_every_operation_works_against_the_emulator_in_both_dialects(url: str, d
             == ApplicationSettings(guest_users=False)
             == client.settings()
         )
-        assert client.update_environment({"snake_name": "1", "camelName": "2"}).own_environment() == {
+        assert revealed(
+            client.update_environment(secret_values({"snake_name": "1", "camelName": "2"})).own_environment()
+        ) == {
             "snake_name": "1",
             "camelName": "2",
         }

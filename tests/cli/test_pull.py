@@ -14,7 +14,7 @@ import pytest
 
 from ckfunc.api import Client, Connection
 from ckfunc.base.files import cache_dir
-from ckfunc.base.secrets import Secret
+from ckfunc.base.secrets import Secret, secret_values
 from ckfunc.emulator.emulator import Emulator
 from ckfunc.emulator.store import runtime
 from ckfunc.emulator.store.database import connect
@@ -74,7 +74,9 @@ def lines(*changed: tuple[int, str], count: int = 9) -> str:
 
 def furnished(remote: Remote) -> None:
     remote.client.update_dependencies({"ms": "^2.1.3", "@scope/pkg": ">=1 <2"})
-    remote.client.update_environment({"PLAIN": "702", "TRICKY": f"a'b\"c\\ #{SECRET} $HOME ${{X}}\nnext\\"})
+    remote.client.update_environment(
+        secret_values({"PLAIN": "702", "TRICKY": f"a'b\"c\\ #{SECRET} $HOME ${{X}}\nnext\\"})
+    )
     remote.client.update_initialization_script("export const shared = 1;\n")
     remote.create(START, lines(), name="User Attempted Start Session")
     remote.create(
@@ -157,7 +159,7 @@ def test_an_empty_application_becomes_a_project_too(ckfunc: Callable[..., Any], 
 def test_a_variable_that_the_shell_has_with_another_value_gets_a_name_of_its_own(
     ckfunc: Callable[..., Any], remote: Remote, tmp_path: Path
 ) -> None:
-    remote.client.update_environment({"PATH": "/app/bin"})
+    remote.client.update_environment(secret_values({"PATH": "/app/bin"}))
     remote.create(START, lines())
     assert ckfunc("-C", tmp_path, "pull", "--with-values").code == 0
     assert "PATH: ${APP_PATH}\n" in (tmp_path / "functions.yaml").read_text()
@@ -278,7 +280,7 @@ def test_new_functions_variables_and_packages_join_the_manifest_whose_comments_s
     manifest = pulled / "functions.yaml"
     manifest.write_text(manifest.read_text(encoding="utf-8") + "# the end\n", encoding="utf-8")
     remote.client.update_dependencies({"ms": "^2.1.4", "zod": "3.x"})
-    remote.client.update_environment({"PLAIN": "702", "NEWER": f"{SECRET}-2"})
+    remote.client.update_environment(secret_values({"PLAIN": "702", "NEWER": f"{SECRET}-2"}))
     remote.create("call.ended", "function handleEvent() {}\n", name="Bye", description="says so")
     remote.client.update_initialization_script("export const shared = 2;\n")
     ran = ckfunc("-C", pulled, "-v", "pull", "--with-values", "--yes")

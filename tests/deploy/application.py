@@ -11,6 +11,7 @@ from urllib.parse import parse_qs, urlsplit
 
 from support.loopback import Reply, Request
 
+from ckfunc.base.secrets import revealed, secret_values
 from ckfunc.model.application import Application, Dependency, Runtime
 from ckfunc.model.function import Function, FunctionVersion
 from ckfunc.model.page import Page
@@ -138,14 +139,14 @@ class RemoteApplication:
         if path.endswith("/dependencies"):
             self.dependencies = {one.name: one.version for one in read_dependencies(request.json())}
         elif path.endswith("/environment-variables"):
-            self.environment = read_environment(request.json())
+            self.environment = revealed(read_environment(request.json()))
         elif path.endswith("/initialization-script"):
             self.script = read_script(request.json())
         runtime = Runtime(
             id=1,
             version="v0.0.29",
             dependencies=(*PLATFORM_DEPENDENCIES, *(Dependency(*one) for one in self.dependencies.items())),
-            environment={**PLATFORM_ENVIRONMENT, **self.environment},
+            environment=secret_values({**PLATFORM_ENVIRONMENT, **self.environment}),
             initialization_script=self.script,
         )
         return Reply(body=write_runtime(runtime, self._links))

@@ -13,7 +13,7 @@ from ckfunc.api.connection import Connection
 from ckfunc.api.emulator import set_enabled
 from ckfunc.base.errors import CredentialsRejected, InvalidScripts, Problem, RequestRejected, WrongApplication
 from ckfunc.base.files import cache_dir
-from ckfunc.base.secrets import Secret
+from ckfunc.base.secrets import Secret, revealed
 from ckfunc.bundle.requirements import Requirements
 from ckfunc.deploy import run
 from ckfunc.deploy.apply.report import Report
@@ -69,7 +69,7 @@ def test_everything_arrives_is_read_back_and_changes_nothing_the_second_time(tmp
     report = deploy(project, client)
     assert report.ok and report.verified and not report.warnings and set(results(report).values()) == {"created"}
     assert all(one.enabled and one.current_version_number == 1 for one in client.functions())
-    assert client.runtime().own_environment() == {"lower_case_Name": "0042", "EMPTY": ""}
+    assert revealed(client.runtime().own_environment()) == {"lower_case_Name": "0042", "EMPTY": ""}
     again = deploy(project, client)
     assert again.ok and set(results(again).values()) == {"unchanged"}
 

@@ -16,7 +16,7 @@ from ckfunc.api.client import Client
 from ckfunc.api.connection import Connection
 from ckfunc.base.clock import SystemClock
 from ckfunc.base.errors import Problem
-from ckfunc.base.secrets import Secret
+from ckfunc.base.secrets import Secret, secret_values
 from ckfunc.deploy import run
 from ckfunc.deploy.apply.report import Item, Report
 from ckfunc.deploy.apply.steps import OnStep
@@ -63,7 +63,7 @@ def project_of(
         target=Target("staging", application=application),
         runtime=WantedRuntime(
             dependencies=dependencies,
-            environment=environment,
+            environment=None if environment is None else secret_values(environment),
             initialization_script=None if script is None else Script("init.ts", script),
         ),
         functions=functions,

@@ -9,6 +9,7 @@ import pytest
 from support.typescript import tsc
 
 from ckfunc.base.errors import InvalidManifest
+from ckfunc.base.secrets import revealed
 from ckfunc.manifest import load, targets
 from ckfunc.scaffold.project import project_files
 from ckfunc.scaffold.stubs import Schemas, scope_of, write_stubs
@@ -27,7 +28,7 @@ def test_the_local_target_needs_neither_a_dotenv_file_nor_a_shell_variable(proje
     wanted = load(project, None, {})
     assert wanted.target.name == "local"
     assert wanted.target.emulator
-    assert wanted.runtime.environment == {
+    assert revealed(wanted.runtime.environment or {}) == {
         "DESK_CHANNEL": "support",
         "OPENING_HOURS": "Monday to Friday, 9 to 17 UTC",
         "STAFF_CODE": "0042",
@@ -43,7 +44,7 @@ def test_the_other_targets_ask_for_the_secret(project: Path) -> None:
     assert "STAFF_CODE" in problem.message
     production = load(project, "production", {"STAFF_CODE": "1e3"})
     assert production.target.protected
-    assert (production.runtime.environment or {})["STAFF_CODE"] == "1e3"
+    assert (production.runtime.environment or {})["STAFF_CODE"].reveal() == "1e3"
 
 
 def test_its_handlers_type_check_strictly(project: Path) -> None:

@@ -8,6 +8,7 @@ import pytest
 from manifest.projects import EXAMPLE, HANDLER, MINIMAL, project
 
 from ckfunc.base.errors import InvalidManifest, NoProject
+from ckfunc.base.secrets import revealed
 from ckfunc.manifest import find_root, load, targets, watched_files
 from ckfunc.manifest.targets import NoSuchTarget, TargetNeeded
 from ckfunc.model.project import Script, Target, WantedFunction
@@ -24,7 +25,7 @@ def test_the_example_of_the_documentation_is_read_whole(example: Path) -> None:
     assert read.root == example.resolve()
     assert read.target == Target("local", emulator=True)
     assert read.runtime.dependencies == {"firebase": "^9.8.2"}
-    assert read.runtime.environment == {"SUPPORT_CHANNEL": "702", "OPENAI_API_KEY": "sk-1"}
+    assert revealed(read.runtime.environment) == {"SUPPORT_CHANNEL": "702", "OPENAI_API_KEY": "sk-1"}
     assert read.runtime.initialization_script == Script("init.ts", "export const answer = 42;\n")
     assert read.functions == (
         WantedFunction(
@@ -40,7 +41,7 @@ def test_the_example_of_the_documentation_is_read_whole(example: Path) -> None:
 def test_a_target_overrides_the_environment_and_binds_the_application(example: Path) -> None:
     read = load(example, "production", {"OPENAI_API_KEY": "sk-1"})
     assert read.target == Target("production", application="42", protected=True)
-    assert read.runtime.environment == {"SUPPORT_CHANNEL": "9", "OPENAI_API_KEY": "sk-1"}
+    assert revealed(read.runtime.environment) == {"SUPPORT_CHANNEL": "9", "OPENAI_API_KEY": "sk-1"}
     key = "19b458d0-2b50-491c-8f13-65ec12f3978e"
     assert load(example, "staging", {"OPENAI_API_KEY": "x"}).target == Target("staging", application=key)
 
@@ -50,7 +51,7 @@ def test_absent_sections_are_unmanaged(tmp_path: Path) -> None:
     assert (read.runtime.dependencies, read.runtime.environment, read.runtime.initialization_script) == (None,) * 3
     only_runtime = project(tmp_path, "version: 1\nruntime: {environment: {}}\n")
     assert load(only_runtime, None, {}).functions is None
-    assert load(only_runtime, None, {}).runtime.environment == {}
+    assert revealed(load(only_runtime, None, {}).runtime.environment) == {}
 
 
 def test_a_function_is_named_after_its_trigger_type_by_default(tmp_path: Path) -> None:
@@ -62,7 +63,7 @@ def test_a_function_is_named_after_its_trigger_type_by_default(tmp_path: Path) -
 
 def test_an_override_without_a_base_manages_the_override_alone(tmp_path: Path) -> None:
     root = project(tmp_path, MINIMAL + "targets: {a: {environment: {X: y}}, b: {}}\n")
-    assert load(root, "a", {}).runtime.environment == {"X": "y"}
+    assert revealed(load(root, "a", {}).runtime.environment) == {"X": "y"}
     assert load(root, "b", {}).runtime.environment is None
 
 
@@ -136,7 +137,7 @@ def test_aliases_stand_for_what_they_name(tmp_path: Path) -> None:
 @pytest.mark.parametrize("written", ["'0042'", '"0042"', "!!str 0042", "|-\n      0042", "! 0042"])
 def test_a_text_keeps_its_characters_however_it_is_quoted(tmp_path: Path, written: str) -> None:
     text = f"version: 1\nruntime:\n  environment:\n    PIN: {written}\n"
-    assert load(project(tmp_path, text), None, {}).runtime.environment == {"PIN": "0042"}
+    assert revealed(load(project(tmp_path, text), None, {}).runtime.environment) == {"PIN": "0042"}
 
 
 def test_crlf_and_a_byte_order_mark_do_not_matter(tmp_path: Path) -> None:

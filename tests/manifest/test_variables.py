@@ -12,6 +12,7 @@ import pytest
 from manifest.projects import MINIMAL, problems, project
 
 from ckfunc.base.errors import InvalidManifest
+from ckfunc.base.secrets import revealed
 from ckfunc.manifest import connection_variables, load
 from ckfunc.manifest.variables import expand, references
 
@@ -22,7 +23,7 @@ def value(root: Path, written: str, environ: Mapping[str, str] | None = None) ->
     project(root, MANIFEST.format(value=written))
     environment = load(root, None, environ or {}).runtime.environment
     assert environment is not None
-    return environment["A"]
+    return environment["A"].reveal()
 
 
 def test_the_process_wins_over_the_target_s_file_and_that_over_the_shared_one(tmp_path: Path) -> None:
@@ -150,7 +151,7 @@ def test_who_only_looks_gets_a_warning_for_a_variable_without_a_value(tmp_path: 
     found = load(root, None, {"Y": "2"}, lenient=True)
     assert found.target.name == "staging"
     assert found.target.application is None
-    assert found.runtime.environment == {"A": "x${X}-2", "B": "${X}"}
+    assert revealed(found.runtime.environment) == {"A": "x${X}-2", "B": "${X}"}
     assert [one.partition(" has")[0].rpartition(" ")[2] for one in found.warnings] == ["${X}", "${APP}"]
     assert load(root, "live", {"X": "1", "Y": "2"}, lenient=True).warnings == ()
     with pytest.raises(InvalidManifest):
@@ -166,9 +167,9 @@ def test_an_env_file_that_is_a_pipe_is_read_once_for_all_who_ask(tmp_path: Path)
     os.mkfifo(root / ".env")
     writer = threading.Thread(target=(root / ".env").write_text, args=("X=1\nCHATKITTY_CLIENT_ID=id\n",), daemon=True)
     writer.start()
-    assert load(root, "local", {}).runtime.environment == {"A": "1"}
+    assert revealed(load(root, "local", {}).runtime.environment) == {"A": "1"}
     writer.join()
-    assert load(root, "local", {}).runtime.environment == {"A": "1"}
+    assert revealed(load(root, "local", {}).runtime.environment) == {"A": "1"}
     assert connection_variables(root, "local", {}) == {"CHATKITTY_CLIENT_ID": "id"}
 
 

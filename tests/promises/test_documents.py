@@ -19,6 +19,7 @@ from ckfunc.base.errors import (
     EXIT_OK,
     EXIT_USAGE,
 )
+from ckfunc.base.secrets import revealed
 from ckfunc.cli.main import COMMANDS
 from ckfunc.manifest import load, targets
 from ckfunc.manifest.definition import MANIFEST, PLATFORM_PACKAGES
@@ -62,7 +63,7 @@ def test_the_manifest_of_the_documents_is_valid(tmp_path: Path) -> None:
         (tmp_path / name).write_text("// more\n", encoding="utf-8")
     assert targets(tmp_path) == ("local", "staging", "production")
     project = load(tmp_path, "production", {"OPENAI_API_KEY": "x"})
-    assert project.runtime.environment == {"SUPPORT_CHANNEL": "9", "OPENAI_API_KEY": "x"}
+    assert revealed(project.runtime.environment) == {"SUPPORT_CHANNEL": "9", "OPENAI_API_KEY": "x"}
     assert project.target.protected
 
 

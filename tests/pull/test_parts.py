@@ -11,6 +11,7 @@ from dotenv.parser import parse_stream
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ckfunc.base.secrets import revealed, secret_values
 from ckfunc.manifest.project import example_text
 from ckfunc.manifest.tree import Mapping, Scalar, parse
 from ckfunc.manifest.variables import expand
@@ -70,7 +71,7 @@ def test_the_example_names_every_variable_once_and_no_value() -> None:
 
 def test_a_name_that_the_shell_uses_otherwise_is_not_referred_to() -> None:
     environment = {"HOME": "/app", "SAME": "x", "APP_HOME": "y"}
-    names = reference_names(environment, {"HOME": "/home/jane", "SAME": "x"})
+    names = reference_names(secret_values(environment), {"HOME": "/home/jane", "SAME": "x"})
     assert names == {"HOME": "APP_APP_HOME", "SAME": "SAME", "APP_HOME": "APP_HOME"}
 
 
@@ -112,7 +113,7 @@ def test_any_application_becomes_a_manifest_that_says_the_same(
         for number, (kind, (name, description, _)) in enumerate(functions.items())
     ]
     versions = {kind: FunctionVersion(1, 1, script) for kind, (_, _, script) in functions.items()}
-    remote = described(application(environment=environment), listed, versions)
+    remote = described(application(environment=secret_values(environment)), listed, versions)
     made = fresh_project(remote, "production", 1, {}, is_javascript=javascript)
     tree = parse(made.files["functions.yaml"], "functions.yaml")
     assert isinstance(tree, Mapping)
@@ -124,7 +125,9 @@ def test_any_application_becomes_a_manifest_that_says_the_same(
         assert made.files[entry["handler"]] == file_text(one.script)
     if remote.environment:
         said = texts(texts_of(texts_of(sections["runtime"])["environment"]))
-        assert {name: expand(text, made.values) for name, text in said.items()} == remote.environment
+        assert {name: expand(text, revealed(made.values)) for name, text in said.items()} == revealed(
+            remote.environment
+        )
 
 
 def texts_of(node: object) -> dict[str, object]:
@@ -152,7 +155,9 @@ def never(trigger_type: str, script: str) -> bool:
 
 def test_sections_that_the_manifest_leaves_out_stay_out(tmp_path: Path) -> None:
     runtime = application(
-        dependencies=(Dependency("ms", "1"),), environment={"A": "1"}, initialization_script="export const x = 1;"
+        dependencies=(Dependency("ms", "1"),),
+        environment=secret_values({"A": "1"}),
+        initialization_script="export const x = 1;",
     )
     remote = described(runtime, [Function(1, "call.ended", "x", True, 1)], {"call.ended": FunctionVersion(1, 1, "x")})
     found = update(project(tmp_path), Said(), remote, Base(), never, {}, is_javascript=javascript)
@@ -173,19 +178,19 @@ def test_functions_that_share_a_file_and_differ_there_are_left_to_somebody(tmp_p
 
 
 def test_variables_of_a_target_alone_are_added_there_and_others_kept(tmp_path: Path) -> None:
-    runtime = WantedRuntime(environment={"A": "1", "B": "literal"})
+    runtime = WantedRuntime(environment=secret_values({"A": "1", "B": "literal"}))
     said = Said(None, {"A": "${A}", "B": "literal"})
-    remote = described(application(environment={"A": "2", "B": "other", "C": "3"}), [], {})
+    remote = described(application(environment=secret_values({"A": "2", "B": "other", "C": "3"})), [], {})
     found = update(project(tmp_path, runtime=runtime), said, remote, Base(), never, {}, is_javascript=javascript)
     assert [(one.name, one.value) for one in found.manifest] == [("targets.staging.environment.C", "${C}")]
-    assert found.values == {"A": "2", "C": "3"}
+    assert revealed(found.values) == {"A": "2", "C": "3"}
     assert any(
         note.startswith("B has another value") and "other" not in note.replace("another", "") for note in found.notes
     )
 
 
 def test_a_variable_that_is_gone_is_removed_where_the_manifest_has_it(tmp_path: Path) -> None:
-    runtime = WantedRuntime(environment={"A": "1", "B": "2", "NEW": "3"})
+    runtime = WantedRuntime(environment=secret_values({"A": "1", "B": "2", "NEW": "3"}))
     said = Said({"A": "${A}", "NEW": "${NEW}"}, {"B": "2"})
     found = update(
         project(tmp_path, runtime=runtime),

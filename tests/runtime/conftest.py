@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from ckfunc.base.secrets import Secret
+from ckfunc.base.secrets import Secret, secret_values
 from ckfunc.model.execution import ApiAccess, Compiled, Environment, HandlerVersion, Limits, Outcome
 from ckfunc.model.function import ConsoleLine
 from ckfunc.runtime.compiler import CompilerProcess
@@ -56,7 +56,7 @@ class Bench:
 
     def environment(self) -> Environment:
         init = None if self.init is None else self.script(self.init, "init.ts")
-        return Environment(self.dependencies, dict(self.variables), self.api, init)
+        return Environment(self.dependencies, secret_values(self.variables), self.api, init)
 
     def version(self, source: str, number: int = 1, key: str = "function") -> HandlerVersion:
         return HandlerVersion(key, number, self.script(source))

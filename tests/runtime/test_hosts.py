@@ -339,7 +339,7 @@ def test_no_process_survives_ckfunc_even_if_it_is_killed(tmp_path, cache, body):
 
 def test_secrets_do_not_appear_in_an_environments_repr():
     api = ApiAccess("http://127.0.0.1:9", "http://127.0.0.1:9", "client", Secret("s3cret-value"))
-    shown = repr(Environment({}, {"KEY": "s3cret-value"}, api))
+    shown = repr(Environment({}, {"KEY": Secret("s3cret-value")}, api))
     assert "s3cret" not in shown
     assert "client" in shown
 

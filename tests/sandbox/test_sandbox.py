@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from ckfunc.base.secrets import Secret
 from ckfunc.cli.app import App
 from ckfunc.emulator.emulator import Emulator
 from ckfunc.emulator.store.seeds import SeedRefused
@@ -61,7 +62,9 @@ def test_a_handler_runs_without_a_deploy_and_all_it_did_is_told(tools: Toolchain
     lines: list[ConsoleLine] = []
     text = MAKE_USER.replace("return", "console.log(process.env.COLOUR, shared); return", 1)
     given = scripts(
-        text, environment={"COLOUR": "red"}, initialization_script=Script("init.ts", "export const shared: number = 7;")
+        text,
+        environment={"COLOUR": Secret("red")},
+        initialization_script=Script("init.ts", "export const shared: number = 7;"),
     )
     with Sandbox.repeatable(tools, given) as sandbox:
         ran = sandbox.run(TYPE, {"name": "jane"}, lines.append)
@@ -114,7 +117,7 @@ def test_other_scripts_begin_with_the_same_data(tools: Toolchain) -> None:
         assert payload(sandbox.run(TYPE, {})) == 2
         sandbox.use(scripts(LIST_USERS))
         assert payload(sandbox.run(TYPE, {})) == [[1, "ann"]]
-        sandbox.use(scripts("function handleEvent() { return process.env.X }", environment={"X": "y"}))
+        sandbox.use(scripts("function handleEvent() { return process.env.X }", environment={"X": Secret("y")}))
         assert payload(sandbox.run(TYPE, {})) == "y"
         sandbox.use(scripts("function handleEvent() { return process.env.X ?? 'none' }"))
         assert payload(sandbox.run(TYPE, {})) == "none"

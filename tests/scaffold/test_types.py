@@ -10,6 +10,7 @@ import pytest
 from support.npm_packages import locked_packages
 from support.typescript import tsc
 
+from ckfunc.base.secrets import secret_values
 from ckfunc.model.project import Project, Script, Target, WantedFunction, WantedRuntime
 from ckfunc.model.triggers import TRIGGERS
 from ckfunc.scaffold.platform import EMBEDDED, RESOURCES, YOUNGER, YOUNGER_PARAMETERS
@@ -235,7 +236,7 @@ async function handleEvent() {
 """,
     )
     environment = {"SUPPORT_CHANNEL": "a value that nobody sees"}
-    wanted = Project(project, Target("local"), WantedRuntime(environment=environment), None)
+    wanted = Project(project, Target("local"), WantedRuntime(environment=secret_values(environment)), None)
     scope = scope_of(wanted)
     files = stub_files(Schemas("{}"), scope)
     assert "nobody sees" not in repr(scope) + "".join(files.values())

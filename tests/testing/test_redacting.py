@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from ckfunc.base.secrets import secret_values
 from ckfunc.testing.redacting import Redactor
 
 JWT = "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJzdWIiOiIxMjM0NTY3ODkwIn0.dozjgNryP4J3jVmNHl0w5N_XgL0n3I9PlFUP0THsR8U"
@@ -13,7 +14,7 @@ RANDOM = "q7Zk29XbT1mWc8RvLp4JhYs6"
 
 
 def redacted(document: Any, environment: dict[str, str] | None = None) -> Any:
-    redactor = Redactor((environment or {}).items())
+    redactor = Redactor(secret_values(environment or {}).items())
     redactor.learn(document, "event")
     return redactor.redacted(document)
 
@@ -123,7 +124,9 @@ def test_placeholders_have_the_form_of_what_they_stand_for() -> None:
 
 def test_values_of_environment_variables_are_taken_out_and_their_variables_named() -> None:
     redactor = Redactor(
-        {"STAFF_CODE": "0042", "DESK": "front desk", "DEBUG": "true", "N": "1", "UNUSED": "not there"}.items()
+        secret_values(
+            {"STAFF_CODE": "0042", "DESK": "front desk", "DEBUG": "true", "N": "1", "UNUSED": "not there"}
+        ).items()
     )
     event = {"code": "0042", "text": "ask at the front desk", "debug": "true", "n": "1", "x": "00420"}
     redactor.learn(event, "event")

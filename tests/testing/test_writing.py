@@ -10,6 +10,7 @@ import pytest
 import yaml
 from testing.files import SENT, read
 
+from ckfunc.base.secrets import secret_values
 from ckfunc.model.function import ApiCall, Invocation, InvocationDetail, Status
 from ckfunc.testing.reading import InvalidCases
 from ckfunc.testing.recording import CannotRecord, free_name, recorded
@@ -174,7 +175,9 @@ def test_calls_that_an_emulator_recorded_are_expected() -> None:
 
 def test_what_the_handler_read_from_the_environment_is_set_by_the_case() -> None:
     run = invocation(args={"authParams": {"code": "0042"}}, result={"payload": {"greeting": "good morning"}})
-    made = recorded(run, SENT, None, name="a", environment=(("CODE", "0042"), ("GREETING", "good morning")))
+    made = recorded(
+        run, SENT, None, name="a", environment=secret_values({"CODE": "0042", "GREETING": "good morning"}).items()
+    )
     assert made.case["environment"] == {"CODE": "0001", "GREETING": "redacted-2"}
     assert made.case["expect"] == {"result": {"greeting": "redacted-2"}}
     assert [one.placeholder for one in made.redactions] == ["0001", "redacted-2"]

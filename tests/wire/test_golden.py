@@ -13,6 +13,7 @@ from urllib.parse import parse_qsl, urlsplit
 import pytest
 
 from ckfunc.base.clock import parse_timestamp, timestamp
+from ckfunc.base.secrets import revealed
 from ckfunc.model.function import NewFunction
 from ckfunc.wire import applications, channels, dialects, functions, jobs, links, messages, notifications, users
 from ckfunc.wire.dialects import Dialect, canonical, dialect_of, spelled
@@ -192,7 +193,7 @@ def _request(body: str, document: Any) -> Any:
     if body == "dependencies":
         return applications.write_dependencies(applications.read_dependencies(document))
     if body == "environment":
-        return applications.read_environment(document)
+        return revealed(applications.read_environment(document))
     if body == "script":
         return applications.write_script(applications.read_script(document))
     if body == "settings":

@@ -11,6 +11,7 @@ import click
 
 from ckfunc.base.errors import EXIT_FAILED, EXIT_OK, UsageProblem
 from ckfunc.base.files import write_atomically
+from ckfunc.base.secrets import Secret
 from ckfunc.base.text import printable
 from ckfunc.cli.app import App
 from ckfunc.cli.completion import complete_types
@@ -202,10 +203,10 @@ def add(app: App, trigger_type: str | None, invocation: int, name: str | None, f
     return EXIT_OK
 
 
-def _own_values(app: App) -> Iterator[tuple[str, str]]:
+def _own_values(app: App) -> Iterator[tuple[str, Secret]]:
     """Yield the environment values of the target and the credentials that are known here."""
     yield from (app.sources().runtime.environment or {}).items()
-    yield from ((name, value) for name, value in app.environ.items() if name.startswith("CHATKITTY_CLIENT_"))
+    yield from ((name, Secret(value)) for name, value in app.environ.items() if name.startswith("CHATKITTY_CLIENT_"))
 
 
 def _test_file(app: App, trigger_type: str, file: Path | None) -> Path:

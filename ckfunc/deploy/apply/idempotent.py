@@ -7,7 +7,7 @@ function is found by its type, and a PUT by the values it left.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 from itertools import count
@@ -16,7 +16,7 @@ from typing import TypeAlias, TypeVar
 from ckfunc.base.errors import ApiFailure, CkfuncError, NotFound, RequestRejected
 from ckfunc.base.text import digest
 from ckfunc.deploy.remote import Remote
-from ckfunc.deploy.resources import newlines
+from ckfunc.deploy.resources import Values, Wanted, newlines
 from ckfunc.model.application import Runtime
 from ckfunc.model.function import Function, FunctionVersion, NewFunction
 
@@ -102,9 +102,9 @@ def create_function(remote: Remote, new: NewFunction, pause: Pause) -> Function:
 
 def put(
     remote: Remote,
-    write: Callable[[Remote, Mapping[str, str]], Runtime],
-    values: Mapping[str, str],
-    have: Callable[[Runtime], Mapping[str, str | None]],
+    write: Callable[[Remote, Wanted], Runtime],
+    values: Wanted,
+    have: Callable[[Runtime], Values],
     pause: Pause,
 ) -> Runtime:
     """Replace a part of the runtime with `values`, and return the runtime as it is then; `have` reads that part.

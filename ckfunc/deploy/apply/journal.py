@@ -23,11 +23,12 @@ from ckfunc import __version__
 from ckfunc.base.clock import Clock, ago, parse_timestamp, timestamp
 from ckfunc.base.errors import SystemRefusal
 from ckfunc.base.files import read_file, write_atomically
+from ckfunc.base.secrets import Secret
 from ckfunc.base.text import digest, printable
 from ckfunc.deploy.apply.report import Item, Report
 from ckfunc.deploy.plan.plan import CreateFunction, Plan, Put, Step
 from ckfunc.deploy.remote import Remote
-from ckfunc.deploy.resources import BY_KIND, FUNCTIONS, Values
+from ckfunc.deploy.resources import FUNCTIONS, Values, script_of
 from ckfunc.model.function import Function
 
 FORMAT = 1
@@ -199,13 +200,13 @@ def wanted(plan: Plan, remote: Remote) -> State:
     kinds, types = _touched(plan)
     return State(
         wanted_kinds(plan, remote, kinds),
-        {name: (plan.versions.get(name, 0) + 1, digest(plan.want[FUNCTIONS][name])) for name in types},
+        {name: (plan.versions.get(name, 0) + 1, digest(script_of(plan.want[FUNCTIONS], name))) for name in types},
     )
 
 
 def wanted_kinds(plan: Plan, remote: Remote, kinds: Iterable[str]) -> dict[str, dict[str, str]]:
     """Return what a plan wants of some kinds, as a journal holds it; kinds that it does not manage are left out."""
-    return {kind: _kept(kind, plan.want[kind], remote) for kind in kinds if kind in plan.want}
+    return {kind: _kept(plan.want[kind], remote) for kind in kinds if kind in plan.want}
 
 
 def records(root: Path, target: str) -> Iterator[Record]:
@@ -250,7 +251,7 @@ def to_undo(root: Path, target: str, identity: str | None) -> tuple[Record | Non
 
 def strangers(record: Record, kind: str, have: Values, remote: Remote) -> tuple[str, ...]:
     """Return the names of what is neither as it was before a deploy nor as that deploy was to make it."""
-    now, states = _kept(kind, have, remote), (record.before, record.after, record.between)
+    now, states = _kept(have, remote), (record.before, record.after, record.between)
     known = [one.kinds[kind] for one in states if kind in one.kinds]
     names = sorted(set(now).union(*known))
     return tuple(name for name in names if now.get(name) not in [one.get(name) for one in known])
@@ -276,9 +277,11 @@ def _before(plan: Plan, remote: Remote) -> State:
     functions: dict[str, tuple[int, str] | None] = {}
     for name in types:
         script = have.get(name)
-        known = (plan.versions[name], "" if script is None else digest(script)) if name in plan.versions else None
+        known = (
+            (plan.versions[name], digest(script) if isinstance(script, str) else "") if name in plan.versions else None
+        )
         functions[name] = known
-    return State({kind: _kept(kind, plan.have[kind], remote) for kind in kinds}, functions)
+    return State({kind: _kept(plan.have[kind], remote) for kind in kinds}, functions)
 
 
 def _touched(plan: Plan) -> tuple[list[str], list[str]]:
@@ -286,10 +289,10 @@ def _touched(plan: Plan) -> tuple[list[str], list[str]]:
     return kinds, sorted(one.name for one in plan.changes if one.kind == FUNCTIONS)
 
 
-def _kept(kind: str, values: Values, remote: Remote) -> dict[str, str]:
+def _kept(values: Values, remote: Remote) -> dict[str, str]:
     """Return values as a file may hold them."""
     known = {name: value for name, value in values.items() if value is not None}
-    return {name: remote.fingerprint(value) for name, value in known.items()} if BY_KIND[kind].secret else known
+    return {name: remote.fingerprint(one) if isinstance(one, Secret) else one for name, one in known.items()}
 
 
 def _written(state: State) -> dict[str, Any]:

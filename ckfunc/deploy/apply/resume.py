@@ -13,7 +13,7 @@ from ckfunc.deploy.apply import journal
 from ckfunc.deploy.apply.journal import Record
 from ckfunc.deploy.plan.plan import Plan
 from ckfunc.deploy.remote import Remote
-from ckfunc.deploy.resources import BY_KIND, FUNCTIONS
+from ckfunc.deploy.resources import BY_KIND, FUNCTIONS, script_of
 
 _HINT = "`ckfunc diff` shows theirs and yours; `ckfunc deploy` deploys over it"
 
@@ -46,7 +46,7 @@ def require_resumable(record: Record, plan: Plan, remote: Remote) -> None:
     moved = [
         name
         for name, wanted in record.after.functions.items()
-        if wanted is not None and digest(plan.want.get(FUNCTIONS, {}).get(name, "")) != wanted[1]
+        if wanted is not None and digest(script_of(plan.want.get(FUNCTIONS, {}), name)) != wanted[1]
     ]
     now = journal.wanted_kinds(plan, remote, record.after.kinds)
     moved += [kind for kind, values in record.after.kinds.items() if now.get(kind) != values]

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from ckfunc.base.errors import CkfuncError
+from ckfunc.base.secrets import Secret, secret_values
 from ckfunc.deploy.apply.journal import Record, strangers, to_undo
 from ckfunc.deploy.cache import VersionCache, deployed_literals
 from ckfunc.deploy.history import version_of
@@ -21,8 +22,6 @@ from ckfunc.deploy.remote import Remote, Snapshot
 from ckfunc.deploy.resources import BY_KIND, INIT_SCRIPT, Literals
 from ckfunc.model.project import Project, Script, Target, WantedFunction, WantedRuntime
 from ckfunc.model.triggers import display_name
-
-_Values = Mapping[str, str]
 
 
 class NothingToUndo(CkfuncError):
@@ -111,12 +110,16 @@ def former(
     environment = None
     literals = deployed_literals(root, target.name, remote.identity)
     if (were := kinds.get("environment")) is not None:
-        environment = _environment(were, have["environment"], supplied, literals, remote.fingerprint)
+        environment = _environment(
+            were, seen.runtime.own_environment(), secret_values(supplied), literals, remote.fingerprint
+        )
     runtime = WantedRuntime(
         dependencies=kinds.get("dependencies"),
         environment=environment,
         initialization_script=None if script is None else Script("init script", script.get(INIT_SCRIPT, "")),
-        literals=frozenset(name for name, value in (environment or {}).items() if value in literals.get(name, ())),
+        literals=frozenset(
+            name for name, value in (environment or {}).items() if value in map(Secret, literals.get(name, ()))
+        ),
     )
     return Former(Project(root, target, runtime, functions), tuple(notes), literals)
 
@@ -150,16 +153,20 @@ def _functions(
 
 
 def _environment(
-    were: _Values, now: _Values, supplied: _Values, literals: Literals, name_of: Callable[[str], str]
-) -> dict[str, str]:
-    values: dict[str, str] = {}
+    were: Mapping[str, str],
+    now: Mapping[str, Secret],
+    supplied: Mapping[str, Secret],
+    literals: Literals,
+    name_of: Callable[[Secret], str],
+) -> dict[str, Secret]:
+    values: dict[str, Secret] = {}
     missing: list[str] = []
     wrong: list[str] = []
     for name, fingerprint in were.items():
         if name in now and name_of(now[name]) == fingerprint:
             values[name] = now[name]
         elif (
-            literal := next((one for one in literals.get(name, ()) if name_of(one) == fingerprint), None)
+            literal := next((one for one in map(Secret, literals.get(name, ())) if name_of(one) == fingerprint), None)
         ) is not None:
             values[name] = literal
         elif name not in supplied:

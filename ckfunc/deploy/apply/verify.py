@@ -15,7 +15,7 @@ from ckfunc.deploy.plan.diff import Change, diff
 from ckfunc.deploy.plan.plan import Plan, disabled_warning
 from ckfunc.deploy.plan.snapshot import overview
 from ckfunc.deploy.remote import Remote, Snapshot
-from ckfunc.deploy.resources import BY_KIND, FUNCTIONS, RESOURCES, WRITERS
+from ckfunc.deploy.resources import BY_KIND, FUNCTIONS, RESOURCES, WRITERS, script_of
 from ckfunc.model.function import Function
 
 _LOOKS = 5
@@ -132,7 +132,7 @@ def _scripts(plan: Plan, items: dict[tuple[str, str], Item], seen: Snapshot, rem
             continue
         if function.current_version_number > (item.new_version or item.old_version or 0):
             with suppress(CkfuncError):
-                if same_script(remote.current_version(function.id), want[function.type]):
+                if same_script(remote.current_version(function.id), script_of(want, function.type)):
                     same.append(function.type)
     return tuple(same)
 

@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 from ckfunc.base.errors import PlatformOwned
 from ckfunc.deploy.plan.diff import Action, Change, diff
 from ckfunc.deploy.remote import Snapshot
-from ckfunc.deploy.resources import RESOURCES, Literals, Resource, Values, Wanted, sources
+from ckfunc.deploy.resources import ENVIRONMENT, RESOURCES, Literals, Resource, Values, Wanted, script_of, sources
 from ckfunc.model.function import Function, NewFunction
 from ckfunc.model.project import Project, Script, Target, WantedFunction
 from ckfunc.model.triggers import display_name
@@ -114,7 +114,7 @@ def make(project: Project, seen: Snapshot, deployed_literals: Literals | None = 
     then = now if own is None else {*own, *(one.name for one in seen.runtime.dependencies if one.default)}
     for resource in RESOURCES:
         values, have = resource.want(project), resource.have(seen)
-        if values is not None and resource.secret and project.runtime.unknown:
+        if resource.kind == ENVIRONMENT and values is not None and project.runtime.unknown:
             values, have = (_without(one, project.runtime.unknown) for one in (values, have))
         if values is not None:
             want[resource.kind] = values
@@ -167,7 +167,7 @@ def _steps(
     if resource.write is not None:
         first = tuple(one for one in changes if one.action is not Action.REMOVE)
         last = tuple(one for one in changes if one.action is Action.REMOVE)
-        kept = {one.name: str(have[one.name]) for one in last}
+        kept = {one.name: value for one in last if (value := have[one.name]) is not None}
         if first:
             yield Put(resource.kind, {**kept, **values}, first)
         if last:
@@ -181,7 +181,7 @@ def _steps(
         known = remote.get(change.name)
         yield CreateVersion(
             change.name,
-            values[change.name],
+            script_of(values, change.name),
             function_id=known.id if known else None,
             base_version=known.current_version_number if known else 0,
         )

@@ -17,10 +17,11 @@ from ckfunc import __version__
 from ckfunc.base.clock import Clock, timestamp
 from ckfunc.base.errors import CkfuncError, UsageProblem
 from ckfunc.base.files import read_file, write_atomically
+from ckfunc.base.secrets import Secret
 from ckfunc.base.text import digest
 from ckfunc.deploy.plan.plan import Plan
 from ckfunc.deploy.remote import Remote
-from ckfunc.deploy.resources import BY_KIND, FUNCTIONS, Values
+from ckfunc.deploy.resources import FUNCTIONS, Text, Values
 
 FORMAT = 1
 _Kind = TypeVar("_Kind")
@@ -132,19 +133,22 @@ def _digests_of(value: object) -> dict[str, dict[str, str]]:
 
 
 def _have(plan: Plan, remote: Remote) -> dict[str, dict[str, str]]:
-    found = {kind: _digests(kind, values, remote) for kind, values in plan.have.items()}
+    found = {kind: _digests(values, remote) for kind, values in plan.have.items()}
     functions = found.get(FUNCTIONS, {})
     # Two versions can hold one script: the number tells that somebody deployed in between.
     return {**found, FUNCTIONS: {name: f"v{plan.versions.get(name, 0)} {one}" for name, one in functions.items()}}
 
 
 def _want(plan: Plan, remote: Remote) -> dict[str, dict[str, str]]:
-    return {kind: _digests(kind, values, remote) for kind, values in plan.want.items()}
+    return {kind: _digests(values, remote) for kind, values in plan.want.items()}
 
 
-def _digests(kind: str, values: Values, remote: Remote) -> dict[str, str]:
-    name_of = remote.fingerprint if BY_KIND[kind].secret else digest
-    return {name: "" if value is None else name_of(value) for name, value in values.items()}
+def _digests(values: Values, remote: Remote) -> dict[str, str]:
+    return {name: "" if value is None else _digest(value, remote) for name, value in values.items()}
+
+
+def _digest(value: Text, remote: Remote) -> str:
+    return remote.fingerprint(value) if isinstance(value, Secret) else digest(value)
 
 
 def _differing(then: Mapping[str, Mapping[str, Any]], now: Mapping[str, Mapping[str, Any]]) -> set[str]:

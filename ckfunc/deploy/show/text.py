@@ -127,17 +127,16 @@ def shown_values(plan: Plan, change: Change) -> tuple[str | None, str | None]:
     A secret is masked. A literal of functions.yaml is none, nor is the value that the application has if the project
     deployed it as a literal.
     """
-    before, after = change.before, change.after
-    secret = BY_KIND[change.kind].secret
-    was_literal = before in plan.deployed_literals.get(change.name, ())
+    was_literal = change.before in [Secret(one) for one in plan.deployed_literals.get(change.name, ())]
     is_literal = change.name in plan.literals
-    return _shown(before, secret=secret and not was_literal), _shown(after, secret=secret and not is_literal)
+    return _shown(change.before, literal=was_literal), _shown(change.after, literal=is_literal)
 
 
-def _shown(value: object, *, secret: bool) -> str | None:
+def _shown(value: object, *, literal: bool) -> str | None:
     if value is None:
         return None
-    return str(Secret(str(value))) if secret else printable(str(value)).replace("\n", " ")
+    text = value.reveal() if literal and isinstance(value, Secret) else str(value)
+    return printable(text).replace("\n", " ")
 
 
 def source_text(value: object) -> str:

@@ -9,7 +9,7 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
-from ckfunc.base.secrets import Secret
+from ckfunc.base.secrets import Secret, secret_values
 from ckfunc.base.text import digest
 from ckfunc.emulator.http.auth import CLIENT_ID, CLIENT_SECRET
 from ckfunc.emulator.store import runtime
@@ -47,7 +47,7 @@ def _composed(stored: StoredRuntime, base_url: str) -> Runtime:
         id=RUNTIME_ID,
         version=RUNTIME_VERSION,
         dependencies=DEFAULT_PACKAGES + own(stored.dependencies),
-        environment={**stored.environment, **platform_variables(base_url)},
+        environment=secret_values({**stored.environment, **platform_variables(base_url)}),
         initialization_script=stored.initialization_script,
         application_id=APPLICATION_ID,
     )
@@ -69,9 +69,9 @@ def users_own_dependencies(dependencies: tuple[Dependency, ...]) -> dict[str, st
     return {one.name: one.version for one in dependencies if not one.default and one.name not in _DEFAULT_NAMES}
 
 
-def users_own_environment(environment: Mapping[str, str]) -> dict[str, str]:
+def users_own_environment(environment: Mapping[str, Secret]) -> dict[str, str]:
     """Return the variables that a map sets, without the platform's own."""
-    return {name: value for name, value in environment.items() if not name.startswith(PLATFORM_PREFIX)}
+    return {name: value.reveal() for name, value in environment.items() if not name.startswith(PLATFORM_PREFIX)}
 
 
 INITIALIZATION_SCRIPT = "initialization-script.ts"
