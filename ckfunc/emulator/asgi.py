@@ -30,7 +30,7 @@ from ckfunc.emulator.resources import (
     threads,
     users,
 )
-from ckfunc.emulator.services import Services
+from ckfunc.emulator.services import EmulatorServices
 from ckfunc.emulator.store.application import APPLICATION_ID
 from ckfunc.emulator.store.trouble import damage, misread, trouble_with
 from ckfunc.wire.dialects import JSON, Dialect, spelled
@@ -74,7 +74,7 @@ _LOG = logging.getLogger("ckfunc.emulator")
 class AsgiApp:
     """The ASGI application. With `loopback_only`, requests that name another host are refused."""
 
-    def __init__(self, services: Services, *, loopback_only: bool) -> None:
+    def __init__(self, services: EmulatorServices, *, loopback_only: bool) -> None:
         self._services = services
         self._loopback_only = loopback_only
         self._router = Router(ROUTES)

@@ -27,7 +27,7 @@ from ckfunc.runtime.policy import Policy, no_policy
 if TYPE_CHECKING:
     from ckfunc.emulator.dispatch.runtimes import ScriptCompiler
     from ckfunc.emulator.server import HttpServer
-    from ckfunc.emulator.services import Services
+    from ckfunc.emulator.services import EmulatorServices
     from ckfunc.model.execution import Environment
     from ckfunc.runtime.pool import HostPool
 
@@ -89,7 +89,7 @@ class Emulator:
         self._inspect_port = inspect_port
         self._ahead = ahead
         self._policy = policy
-        self._services: Services | None = None
+        self._services: EmulatorServices | None = None
         self._thread: threading.Thread | None = None
         self._ready = threading.Event()
         self._failure: BaseException | None = None
@@ -163,7 +163,7 @@ class Emulator:
             for number, handler in before.items():
                 signal.signal(number, handler)
 
-    def within(self, work: Callable[[Services], Awaitable[T]]) -> T:
+    def within(self, work: Callable[[EmulatorServices], Awaitable[T]]) -> T:
         """Run work on the emulator's thread, with its services, and wait for the result. Call it from another thread.
 
         An interrupt cancels the work.
@@ -188,7 +188,7 @@ class Emulator:
         """Return all data of an in-memory emulator, after waiting for runs in progress."""
         self._require_memory()
 
-        async def taken(services: Services) -> bytes:
+        async def taken(services: EmulatorServices) -> bytes:
             await services.idle()
             return services.database.snapshot()
 
@@ -202,7 +202,7 @@ class Emulator:
         """
         self._require_memory()
 
-        async def put_back(services: Services) -> None:
+        async def put_back(services: EmulatorServices) -> None:
             await services.idle()
             services.database.restore(snapshot)
             services.dispatch.data_replaced()
@@ -297,7 +297,7 @@ class Emulator:
             server.end()
             await serving
 
-    def _wired(self, opened: AsyncExitStack, hosts: HostPool) -> tuple[Services, HttpServer]:
+    def _wired(self, opened: AsyncExitStack, hosts: HostPool) -> tuple[EmulatorServices, HttpServer]:
         from ckfunc.emulator.wiring import open_services, server_of
 
         services = open_services(

@@ -23,7 +23,7 @@ _REQUESTS_END_S = 5.0
 
 
 @dataclass(slots=True)
-class Services:
+class EmulatorServices:
     """The services of one emulator."""
 
     database: Database

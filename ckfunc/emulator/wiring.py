@@ -14,7 +14,7 @@ from ckfunc.emulator.dispatch.runtimes import ScriptCompiler
 from ckfunc.emulator.http.auth import Tokens
 from ckfunc.emulator.jobs import runner
 from ckfunc.emulator.server import HttpServer
-from ckfunc.emulator.services import Services
+from ckfunc.emulator.services import EmulatorServices
 from ckfunc.emulator.store import application, invocations, jobs, runtime, seeds, sessions, staging, steps
 from ckfunc.emulator.store.database import Database, copied, open_database
 from ckfunc.emulator.store.schema import MIGRATIONS, SCHEMA
@@ -37,7 +37,7 @@ def open_services(
     unwritable: str | None,
     keep_invocations: int,
     on_event: Callable[[str], None],
-) -> Services:
+) -> EmulatorServices:
     """Open the data of `data_dir` and start the services that use it.
 
     Without `data_dir`, the data is in memory, and a copy of that of `copy_of` if given. Everything is closed with
@@ -70,10 +70,10 @@ def open_services(
     opened.push_async_callback(dispatcher.close)
     background = runner.Jobs(database, path, on_event)
     opened.push_async_callback(background.close)
-    return Services(database, tokens, dispatcher, background, hosts, data_dir, unwritable)
+    return EmulatorServices(database, tokens, dispatcher, background, hosts, data_dir, unwritable)
 
 
-def server_of(services: Services, *, loopback_only: bool) -> HttpServer:
+def server_of(services: EmulatorServices, *, loopback_only: bool) -> HttpServer:
     """Return the server that answers requests."""
     return HttpServer(AsgiApp(services, loopback_only=loopback_only))
 

@@ -8,7 +8,7 @@ from typing import Any
 from ckfunc.emulator.dispatch import runtimes
 from ckfunc.emulator.dispatch.events import START_SESSION, attempt_start_session
 from ckfunc.emulator.dispatch.runtimes import syntax_error
-from ckfunc.emulator.services import Services
+from ckfunc.emulator.services import EmulatorServices
 from ckfunc.emulator.store import functions, runtime, seeds
 from ckfunc.model.execution import Compiled, Determinism, Environment, HandlerError, HandlerVersion, SyntaxProblem
 from ckfunc.model.function import ConsoleLine, NewFunction
@@ -16,7 +16,7 @@ from ckfunc.model.job import Seed
 from ckfunc.sandbox.scripts import Ran, Scripts
 
 
-async def set_up(services: Services, scripts: Scripts, seed: Seed | None) -> None:
+async def set_up(services: EmulatorServices, scripts: Scripts, seed: Seed | None) -> None:
     """Store these functions, enabled, and their runtime in the database, as a deploy would.
 
     `seed` is added to the data. Raises SeedRefused.
@@ -37,7 +37,7 @@ async def set_up(services: Services, scripts: Scripts, seed: Seed | None) -> Non
 
 
 async def run(
-    services: Services,
+    services: EmulatorServices,
     trigger_type: str,
     event: Mapping[str, Any],
     *,

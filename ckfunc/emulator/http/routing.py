@@ -28,7 +28,7 @@ class Access(Enum):
 
 
 Handler = Callable[[Call, Any], Reply | Awaitable[Reply]]
-"""Takes the call and the emulator's Services. A handler that is not a coroutine is atomic."""
+"""Takes the call and the EmulatorServices. A handler that is not a coroutine is atomic."""
 
 
 @dataclass(frozen=True, slots=True)

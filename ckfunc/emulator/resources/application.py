@@ -13,22 +13,22 @@ from urllib.parse import unquote_plus
 from ckfunc.emulator.http.calls import Call, Reply
 from ckfunc.emulator.http.problems import HttpProblem
 from ckfunc.emulator.http.routing import Access, Route
-from ckfunc.emulator.services import Services
+from ckfunc.emulator.services import EmulatorServices
 from ckfunc.emulator.store import application
 from ckfunc.wire.applications import read_settings, write_application, write_settings
 
 
-def retrieve_authenticated_application(call: Call, services: Services) -> Reply:
+def retrieve_authenticated_application(call: Call, services: EmulatorServices) -> Reply:
     """Answer with the application that owns the token."""
     return Reply(write_application(application.get(services.database), call.links))
 
 
-def retrieve_authenticated_application_settings(_call: Call, services: Services) -> Reply:
+def retrieve_authenticated_application_settings(_call: Call, services: EmulatorServices) -> Reply:
     """Answer with the settings."""
     return Reply(write_settings(application.settings(services.database)))
 
 
-def update_authenticated_application_settings(call: Call, services: Services) -> Reply:
+def update_authenticated_application_settings(call: Call, services: EmulatorServices) -> Reply:
     """Replace the settings and answer with them."""
     application.update_settings(services.database, read_settings(call.json()))
     return Reply(write_settings(application.settings(services.database)))
@@ -50,7 +50,7 @@ class TokenRefused(HttpProblem):
         return {"error": self.error, "error_description": self.explanation}
 
 
-def create_token(call: Call, services: Services) -> Reply:
+def create_token(call: Call, services: EmulatorServices) -> Reply:
     """Answer with a token for a client id and secret, from HTTP Basic or from the form."""
     form = call.form()
     grant = form.get("grant_type")

@@ -10,7 +10,7 @@ from ckfunc.emulator.http.paging import page_reply, page_request, property_condi
 from ckfunc.emulator.http.problems import Missing, Refused
 from ckfunc.emulator.http.routing import Route
 from ckfunc.emulator.resources import references
-from ckfunc.emulator.services import Services, delete_in_steps, result_of
+from ckfunc.emulator.services import EmulatorServices, delete_in_steps, result_of
 from ckfunc.emulator.store import application, channels, deletion, users
 from ckfunc.model.chat import ChannelType
 from ckfunc.wire.applications import write_application
@@ -20,7 +20,7 @@ from ckfunc.wire.users import read_reference, write_user
 _FILTERS = ("type", "members", "startTime", "endTime", "properties")
 
 
-async def list_channels(call: Call, services: Services) -> Reply:
+async def list_channels(call: Call, services: EmulatorServices) -> Reply:
     """Answer with a page of channels: of a type, with certain members or properties, created within a time."""
     request = page_request(call, channels.SORTABLE, channels.DEFAULT_ORDER)
     searching = channels.page(
@@ -38,7 +38,7 @@ async def list_channels(call: Call, services: Services) -> Reply:
     return page_reply(call, "channels", page, items, request=request, filters=filters)
 
 
-def create_channel(call: Call, services: Services) -> Reply:
+def create_channel(call: Call, services: EmulatorServices) -> Reply:
     """Create a channel, or answer with the equivalent one that exists. Its creator becomes a member."""
     new = read_new_channel(call.json())
     creator = None
@@ -55,12 +55,12 @@ def create_channel(call: Call, services: Services) -> Reply:
     return Reply(write_channel(channels.create(services.database, new, creator, members), call.links))
 
 
-def retrieve_channel(call: Call, services: Services) -> Reply:
+def retrieve_channel(call: Call, services: EmulatorServices) -> Reply:
     """Answer with a channel."""
     return Reply(write_channel(references.channel(services.database, call.id()), call.links))
 
 
-def update_channel(call: Call, services: Services) -> Reply:
+def update_channel(call: Call, services: EmulatorServices) -> Reply:
     """Change a channel by a merge patch."""
     found = references.channel(services.database, call.id())
     changed = patched_channel(found, call.json() if call.body else None)
@@ -68,14 +68,14 @@ def update_channel(call: Call, services: Services) -> Reply:
     return Reply(write_channel(changed, call.links))
 
 
-async def delete_channel(call: Call, services: Services) -> Reply:
+async def delete_channel(call: Call, services: EmulatorServices) -> Reply:
     """Delete a channel with everything in it, and answer with the application."""
     channel = references.channel(services.database, call.id())
     await delete_in_steps(services.database, deletion.delete_channel(services.database, channel.id))
     return Reply(write_application(application.get(services.database), call.links))
 
 
-def list_channel_members(call: Call, services: Services) -> Reply:
+def list_channel_members(call: Call, services: EmulatorServices) -> Reply:
     """Answer with a page of a channel's members."""
     channel = references.channel(services.database, call.id())
     request = page_request(call, users.SORTABLE, users.DEFAULT_ORDER)
@@ -84,7 +84,7 @@ def list_channel_members(call: Call, services: Services) -> Reply:
     return page_reply(call, "users", page, items, request=request)
 
 
-def add_channel_member(call: Call, services: Services) -> Reply:
+def add_channel_member(call: Call, services: EmulatorServices) -> Reply:
     """Make a user a member of a channel, and answer with the channel; an existing member stays one.
 
     Nobody can join a direct channel. Source: https://chatkitty.com/docs/concepts/channels.
@@ -97,7 +97,7 @@ def add_channel_member(call: Call, services: Services) -> Reply:
     return Reply(write_channel(channel, call.links))
 
 
-def remove_channel_member(call: Call, services: Services) -> Reply:
+def remove_channel_member(call: Call, services: EmulatorServices) -> Reply:
     """Remove a user from a channel, and answer with the channel. Members of a direct channel can't be removed."""
     channel = references.channel(services.database, call.id())
     user = references.user(services.database, call.id("user_id"))

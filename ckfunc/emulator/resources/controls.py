@@ -21,7 +21,7 @@ from ckfunc.emulator.http.problems import Refused
 from ckfunc.emulator.http.routing import Access, Route
 from ckfunc.emulator.resources import references
 from ckfunc.emulator.resources.functions import found
-from ckfunc.emulator.services import Services, result_of
+from ckfunc.emulator.services import EmulatorServices, result_of
 from ckfunc.emulator.store import functions, invocations, messages, receipts, seeds
 from ckfunc.model.chat import Message
 from ckfunc.model.function import InvocationDetail
@@ -37,7 +37,7 @@ _MOST_IDS = 1000
 _LONGEST_LIFETIME_S = 86_400
 
 
-def health(_call: Call, services: Services) -> Reply:
+def health(_call: Call, services: EmulatorServices) -> Reply:
     """Answer with the database's id, the version and the process."""
     return Reply(
         {
@@ -49,7 +49,7 @@ def health(_call: Call, services: Services) -> Reply:
     )
 
 
-async def trigger(call: Call, services: Services) -> Reply:
+async def trigger(call: Call, services: EmulatorServices) -> Reply:
     """Fire an event, wait for the run, and answer with it; for a session also with whether it is allowed."""
     body = _object(call.json())
     trigger_type = required(body, "type", str)
@@ -68,7 +68,7 @@ async def trigger(call: Call, services: Services) -> Reply:
     return Reply(_run_document(call, run))
 
 
-def list_invocation_details(call: Call, services: Services) -> Reply:
+def list_invocation_details(call: Call, services: EmulatorServices) -> Reply:
     """Answer with the console output and duration of the runs in `ids`, including runs in progress."""
     texts = [text.strip() for part in call.every("ids") for text in part.split(",") if text.strip()]
     if any(not (text.isascii() and text.isdecimal()) or len(text) > 18 for text in texts):
@@ -80,7 +80,7 @@ def list_invocation_details(call: Call, services: Services) -> Reply:
     return Reply({"invocations": [write_detail(one) for one in details]})
 
 
-def enable_function(call: Call, services: Services) -> Reply:
+def enable_function(call: Call, services: EmulatorServices) -> Reply:
     """Enable or disable a function, as the platform's dashboard can."""
     function = found(call, services)
     enabled = required(_object(call.json()), "enabled", bool)
@@ -89,7 +89,7 @@ def enable_function(call: Call, services: Services) -> Reply:
     return Reply(write_function(changed, RUNTIME_ID, RUNTIME_VERSION, call.links))
 
 
-def update_token_lifetime(call: Call, services: Services) -> Reply:
+def update_token_lifetime(call: Call, services: EmulatorServices) -> Reply:
     """Set the lifetime in seconds of tokens issued from now on; `revoke` ends all older tokens."""
     body = _object(call.json())
     seconds = required(body, "seconds", int)
@@ -107,7 +107,7 @@ def _run_document(call: Call, run: FinishedRun | None) -> dict[str, Any]:
     return {"invocation": write_invocation(run.invocation, call.links), "detail": write_detail(run.detail)}
 
 
-def _live(detail: InvocationDetail, services: Services) -> InvocationDetail:
+def _live(detail: InvocationDetail, services: EmulatorServices) -> InvocationDetail:
     return services.dispatch.so_far(detail.id) or detail
 
 
@@ -118,7 +118,7 @@ def _object(document: Any) -> dict[str, Any]:
     return document
 
 
-def read_message(call: Call, services: Services) -> Reply:
+def read_message(call: Call, services: EmulatorServices) -> Reply:
     """Let a user read a message: store the receipt, unless there is one already, and fire its event."""
     user, message = _whose(call, services)
     added = receipts.add(services.database, message.id, user.id)
@@ -130,14 +130,14 @@ def read_message(call: Call, services: Services) -> Reply:
     return Reply({"receipt": receipt})
 
 
-def report_message(call: Call, services: Services) -> Reply:
+def report_message(call: Call, services: EmulatorServices) -> Reply:
     """Let a user report a message; answer with the message."""
     user, message = _whose(call, services)
     messages.report(services.database, message.id, user.id)
     return Reply(write_message(references.message(services.database, message.id), call.links))
 
 
-def _whose(call: Call, services: Services) -> tuple[User, Message]:
+def _whose(call: Call, services: EmulatorServices) -> tuple[User, Message]:
     body = resource(call.json(), "the body")
     reference = UserReference(username=required(body, "username", str))
     user = references.referred_user(services.database, reference, "field 'username'")
@@ -147,7 +147,7 @@ def _whose(call: Call, services: Services) -> tuple[User, Message]:
 _LARGEST_SEED = 64 * MEBIBYTE
 
 
-async def plant_seed(call: Call, services: Services) -> Reply:
+async def plant_seed(call: Call, services: EmulatorServices) -> Reply:
     """Add what a seed holds and the database does not, and answer with the numbers of added rows."""
     seed = await asyncio.to_thread(lambda: read_seed(call.json()))
     try:

@@ -10,7 +10,7 @@ from urllib.parse import quote, unquote_plus
 from ckfunc.emulator.http.calls import Call, Reply
 from ckfunc.emulator.http.problems import Missing
 from ckfunc.emulator.http.routing import Access, Route
-from ckfunc.emulator.services import Services
+from ckfunc.emulator.services import EmulatorServices
 from ckfunc.emulator.store import files
 from ckfunc.emulator.store.files import StoredFile
 
@@ -26,7 +26,7 @@ _DRAWING = (
 )
 
 
-def download_file(call: Call, services: Services) -> Reply:
+def download_file(call: Call, services: EmulatorServices) -> Reply:
     """Answer with a stored file. Its key is enough; no token is needed."""
     found = files.get(services.database, call.parameters["key"])
     if found is None:
@@ -34,7 +34,7 @@ def download_file(call: Call, services: Services) -> Reply:
     return _reply(found)
 
 
-def download_picture(call: Call, services: Services) -> Reply:
+def download_picture(call: Call, services: EmulatorServices) -> Reply:
     """Answer with a display picture: the uploaded one of that key, or a drawing of the name's initials."""
     name = call.parameters["name"]
     found = files.get(services.database, name)

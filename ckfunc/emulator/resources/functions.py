@@ -8,7 +8,7 @@ from ckfunc.emulator.http.calls import Call, Reply
 from ckfunc.emulator.http.paging import page_reply, page_request
 from ckfunc.emulator.http.problems import Missing, Refused
 from ckfunc.emulator.http.routing import Route
-from ckfunc.emulator.services import Services
+from ckfunc.emulator.services import EmulatorServices
 from ckfunc.emulator.store import functions, invocations
 from ckfunc.model.function import Function
 from ckfunc.wire.functions import read_new_function, write_function, write_invocation, write_version
@@ -30,7 +30,7 @@ _INVOCATION_COLUMNS = {
 }
 
 
-def found(call: Call, services: Services) -> Function:
+def found(call: Call, services: EmulatorServices) -> Function:
     """Return the function named in the path. Raises Missing."""
     function = functions.find(services.database, call.id())
     if function is None:
@@ -38,7 +38,7 @@ def found(call: Call, services: Services) -> Function:
     return function
 
 
-def list_nodejs_runtime_functions(call: Call, services: Services) -> Reply:
+def list_nodejs_runtime_functions(call: Call, services: EmulatorServices) -> Reply:
     """Answer with a page of all functions."""
     request = page_request(call, _FUNCTION_COLUMNS)
     page = functions.page(services.database, request)
@@ -46,7 +46,7 @@ def list_nodejs_runtime_functions(call: Call, services: Services) -> Reply:
     return page_reply(call, "functions", page, items, request=request)
 
 
-def create_nodejs_runtime_function(call: Call, services: Services) -> Reply:
+def create_nodejs_runtime_function(call: Call, services: EmulatorServices) -> Reply:
     """Create a function, disabled and without a version. A type can have only one function."""
     new = read_new_function(call.json())
     if functions.find_by_type(services.database, new.type) is not None:
@@ -54,12 +54,12 @@ def create_nodejs_runtime_function(call: Call, services: Services) -> Reply:
     return _function_reply(call, functions.create(services.database, new))
 
 
-def retrieve_function(call: Call, services: Services) -> Reply:
+def retrieve_function(call: Call, services: EmulatorServices) -> Reply:
     """Answer with a function."""
     return _function_reply(call, found(call, services))
 
 
-def retrieve_function_current_version(call: Call, services: Services) -> Reply:
+def retrieve_function_current_version(call: Call, services: EmulatorServices) -> Reply:
     """Answer with the current version."""
     function = found(call, services)
     version = functions.current_version(services.database, function.id)
@@ -68,7 +68,7 @@ def retrieve_function_current_version(call: Call, services: Services) -> Reply:
     return Reply(write_version(version, call.links))
 
 
-def retrieve_function_version(call: Call, services: Services) -> Reply:
+def retrieve_function_version(call: Call, services: EmulatorServices) -> Reply:
     """Answer with a version."""
     version = functions.find_version(services.database, call.id())
     if version is None:
@@ -76,7 +76,7 @@ def retrieve_function_version(call: Call, services: Services) -> Reply:
     return Reply(write_version(version, call.links))
 
 
-def list_function_versions(call: Call, services: Services) -> Reply:
+def list_function_versions(call: Call, services: EmulatorServices) -> Reply:
     """Answer with a page of a function's versions, the newest first."""
     function = found(call, services)
     request = page_request(call, _VERSION_COLUMNS, "id DESC")
@@ -84,7 +84,7 @@ def list_function_versions(call: Call, services: Services) -> Reply:
     return page_reply(call, "versions", page, [write_version(one, call.links) for one in page.items], request=request)
 
 
-async def create_function_version(call: Call, services: Services) -> Reply:
+async def create_function_version(call: Call, services: EmulatorServices) -> Reply:
     """Create the next version and make it the current one. Runs of a script with a syntax error fail."""
     function = found(call, services)
     script = required(resource(call.json(), "function version"), "handlerScript", str)
@@ -93,7 +93,7 @@ async def create_function_version(call: Call, services: Services) -> Reply:
     return Reply(write_version(version, call.links))
 
 
-def list_function_invocations(call: Call, services: Services) -> Reply:
+def list_function_invocations(call: Call, services: EmulatorServices) -> Reply:
     """Answer with a page of a function's runs, the newest first."""
     function = found(call, services)
     request = page_request(call, _INVOCATION_COLUMNS, "id DESC")

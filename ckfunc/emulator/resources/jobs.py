@@ -12,7 +12,7 @@ from ckfunc.emulator.http.routing import Access, Route
 from ckfunc.emulator.jobs.arrays import entries, export, is_array
 from ckfunc.emulator.jobs.runner import Attempt, Work
 from ckfunc.emulator.resources import references
-from ckfunc.emulator.services import Services
+from ckfunc.emulator.services import EmulatorServices
 from ckfunc.emulator.store import imports, jobs
 from ckfunc.emulator.store.steps import Steps
 from ckfunc.model.chat import ChannelType
@@ -28,7 +28,7 @@ from ckfunc.wire.jobs import (
 _ACCEPTED = 202
 
 
-def import_users(call: Call, services: Services) -> Reply:
+def import_users(call: Call, services: EmulatorServices) -> Reply:
     """Start to create the users in a file."""
     content = _array(call)
 
@@ -39,7 +39,7 @@ def import_users(call: Call, services: Services) -> Reply:
     return _begin(call, services, JobType.USER_IMPORT, work)
 
 
-def import_channels(call: Call, services: Services) -> Reply:
+def import_channels(call: Call, services: EmulatorServices) -> Reply:
     """Start to create the channels in a file, with their members."""
     content = _array(call)
 
@@ -51,7 +51,7 @@ def import_channels(call: Call, services: Services) -> Reply:
     return _begin(call, services, JobType.CHANNEL_IMPORT, work)
 
 
-def import_channel_members(call: Call, services: Services) -> Reply:
+def import_channel_members(call: Call, services: EmulatorServices) -> Reply:
     """Start to make the users in a file members of a channel."""
     channel = references.channel(services.database, call.id())
     if channel.type is ChannelType.DIRECT:
@@ -65,7 +65,7 @@ def import_channel_members(call: Call, services: Services) -> Reply:
     return _begin(call, services, JobType.CHANNEL_MEMBERS_IMPORT, work)
 
 
-def import_messages(call: Call, services: Services) -> Reply:
+def import_messages(call: Call, services: EmulatorServices) -> Reply:
     """Start to create the messages in a file."""
     content = _array(call)
 
@@ -77,19 +77,19 @@ def import_messages(call: Call, services: Services) -> Reply:
     return _begin(call, services, JobType.MESSAGE_IMPORT, work)
 
 
-def export_message_analytics(call: Call, services: Services) -> Reply:
+def export_message_analytics(call: Call, services: EmulatorServices) -> Reply:
     """Start to write a file about all messages."""
     work = partial(export, name="message-analytics", rows=jobs.message_analytics)
     return _begin(call, services, JobType.MESSAGE_ANALYTICS_EXPORT, work)
 
 
-def export_user_analytics(call: Call, services: Services) -> Reply:
+def export_user_analytics(call: Call, services: EmulatorServices) -> Reply:
     """Start to write a file about all users."""
     work = partial(export, name="user-analytics", rows=jobs.user_analytics)
     return _begin(call, services, JobType.MESSAGE_ANALYTICS_EXPORT, work)
 
 
-def list_jobs(call: Call, services: Services) -> Reply:
+def list_jobs(call: Call, services: EmulatorServices) -> Reply:
     """Answer with a page of the jobs that have ended, or of those in progress."""
     request = page_request(call, jobs.SORTABLE, "jobs.id ASC")
     running = call.flag("running") or False
@@ -99,18 +99,18 @@ def list_jobs(call: Call, services: Services) -> Reply:
     return page_reply(call, "jobs", page, items, request=request, filters=filters)
 
 
-def retrieve_job(call: Call, services: Services) -> Reply:
+def retrieve_job(call: Call, services: EmulatorServices) -> Reply:
     """Answer with a job."""
     return Reply(write_job(_job(call, services), call.links))
 
 
-def explain_job(call: Call, services: Services) -> Reply:
+def explain_job(call: Call, services: EmulatorServices) -> Reply:
     """Answer with a job and the reason why it FAILED, which the platform does not provide."""
     job = _job(call, services)
     return Reply({**write_job(job, call.links), "failure": jobs.failure(services.database, job.id)})
 
 
-def _job(call: Call, services: Services) -> Job:
+def _job(call: Call, services: EmulatorServices) -> Job:
     found = jobs.get(services.database, call.id())
     if found is None:
         raise Missing(f"there is no job {call.id()}")
@@ -124,7 +124,7 @@ def _array(call: Call) -> bytes:
     return content
 
 
-def _begin(call: Call, services: Services, kind: JobType, work: Work) -> Reply:
+def _begin(call: Call, services: EmulatorServices, kind: JobType, work: Work) -> Reply:
     return Reply(write_job(services.jobs.start(kind, work), call.links), _ACCEPTED)
 
 

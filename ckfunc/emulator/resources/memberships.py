@@ -7,7 +7,7 @@ from ckfunc.emulator.http.paging import page_reply, page_request
 from ckfunc.emulator.http.problems import Missing, Refused
 from ckfunc.emulator.http.routing import Route
 from ckfunc.emulator.resources import references
-from ckfunc.emulator.services import Services
+from ckfunc.emulator.services import EmulatorServices
 from ckfunc.emulator.store import channels, memberships, sessions, users
 from ckfunc.model.chat import Channel, ChannelType
 from ckfunc.wire.channels import read_new_invite, write_channel, write_invite, write_membership
@@ -16,7 +16,7 @@ from ckfunc.wire.users import read_reference, write_user
 _INVITED = "user.received.channel_invite"
 
 
-def list_channel_memberships(call: Call, services: Services) -> Reply:
+def list_channel_memberships(call: Call, services: EmulatorServices) -> Reply:
     """Answer with a page of a channel's memberships."""
     channel = references.channel(services.database, call.id())
     request = page_request(call, memberships.MEMBERSHIPS_SORTABLE, memberships.MEMBERSHIPS_ORDER)
@@ -25,7 +25,7 @@ def list_channel_memberships(call: Call, services: Services) -> Reply:
     return page_reply(call, "memberships", page, items, request=request)
 
 
-def list_channel_moderators(call: Call, services: Services) -> Reply:
+def list_channel_moderators(call: Call, services: EmulatorServices) -> Reply:
     """Answer with a page of a channel's moderators."""
     channel = references.channel(services.database, call.id())
     request = page_request(call, users.SORTABLE, users.DEFAULT_ORDER)
@@ -34,7 +34,7 @@ def list_channel_moderators(call: Call, services: Services) -> Reply:
     return page_reply(call, "users", page, items, request=request)
 
 
-def add_channel_moderator(call: Call, services: Services) -> Reply:
+def add_channel_moderator(call: Call, services: EmulatorServices) -> Reply:
     """Make a member of a channel its moderator, and answer with the user; an existing moderator stays one."""
     channel = _group(references.channel(services.database, call.id()), "has no moderators")
     user = references.referred_user(services.database, read_reference(call.json()), "the body")
@@ -44,7 +44,7 @@ def add_channel_moderator(call: Call, services: Services) -> Reply:
     return Reply(write_user(user, call.links))
 
 
-def remove_channel_moderator(call: Call, services: Services) -> Reply:
+def remove_channel_moderator(call: Call, services: EmulatorServices) -> Reply:
     """Make a moderator an ordinary member, and answer with the channel."""
     channel = references.channel(services.database, call.id())
     user = references.user(services.database, call.id("user_id"))
@@ -53,7 +53,7 @@ def remove_channel_moderator(call: Call, services: Services) -> Reply:
     return Reply(write_channel(channel, call.links))
 
 
-def list_channel_participants(call: Call, services: Services) -> Reply:
+def list_channel_participants(call: Call, services: EmulatorServices) -> Reply:
     """Answer with a page of the users who have a channel open."""
     channel = references.channel(services.database, call.id())
     request = page_request(call, users.SORTABLE, users.DEFAULT_ORDER)
@@ -62,7 +62,7 @@ def list_channel_participants(call: Call, services: Services) -> Reply:
     return page_reply(call, "users", page, items, request=request)
 
 
-def list_channel_invites(call: Call, services: Services) -> Reply:
+def list_channel_invites(call: Call, services: EmulatorServices) -> Reply:
     """Answer with a page of the invites to a channel."""
     channel = references.channel(services.database, call.id())
     request = page_request(call, memberships.INVITES_SORTABLE, memberships.INVITES_ORDER)
@@ -71,7 +71,7 @@ def list_channel_invites(call: Call, services: Services) -> Reply:
     return page_reply(call, "invites", page, items, request=request)
 
 
-def send_channel_invite(call: Call, services: Services) -> Reply:
+def send_channel_invite(call: Call, services: EmulatorServices) -> Reply:
     """Invite a user to a channel that is not direct."""
     channel = _group(references.channel(services.database, call.id()), "does not accept new members")
     user = references.referred_user(services.database, read_new_invite(call.json()), "field 'user'")

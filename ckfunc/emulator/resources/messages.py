@@ -13,7 +13,7 @@ from ckfunc.emulator.http.paging import cursor_reply, cursor_request, page_reply
 from ckfunc.emulator.http.problems import Refused
 from ckfunc.emulator.http.routing import Route
 from ckfunc.emulator.resources import references
-from ckfunc.emulator.services import Services, delete_in_steps, result_of
+from ckfunc.emulator.services import EmulatorServices, delete_in_steps, result_of
 from ckfunc.emulator.store import application, deletion, files, messages, receipts, threads
 from ckfunc.emulator.store.files import StoredFile
 from ckfunc.model.chat import Channel, File, FileType, NewMessage, Thread
@@ -28,17 +28,17 @@ QUERY_LIMIT = 4096
 """The longest text to search for, in characters. The platform documents no limit; SQLite's is 50,000 bytes."""
 
 
-async def list_messages(call: Call, services: Services) -> Reply:
+async def list_messages(call: Call, services: EmulatorServices) -> Reply:
     """Answer with a page of all messages, newest first."""
     return await page_of(call, services)
 
 
-async def list_channel_messages(call: Call, services: Services) -> Reply:
+async def list_channel_messages(call: Call, services: EmulatorServices) -> Reply:
     """Answer with a page of a channel's messages, newest first, replies included."""
     return await page_of(call, services, channel=references.channel(services.database, call.id()))
 
 
-def list_channel_reported_messages(call: Call, services: Services) -> Reply:
+def list_channel_reported_messages(call: Call, services: EmulatorServices) -> Reply:
     """Answer with a page of a channel's reported messages."""
     channel = references.channel(services.database, call.id())
     request = page_request(call, messages.SORTABLE, messages.DEFAULT_ORDER)
@@ -46,17 +46,17 @@ def list_channel_reported_messages(call: Call, services: Services) -> Reply:
     return page_reply(call, "messages", page, [write_message(one, call.links) for one in page.items], request=request)
 
 
-def send_channel_message(call: Call, services: Services) -> Reply:
+def send_channel_message(call: Call, services: EmulatorServices) -> Reply:
     """Send a message to a channel, on behalf of a user or as the system."""
     return send(call, services, references.channel(services.database, call.id()).id)
 
 
-def retrieve_message(call: Call, services: Services) -> Reply:
+def retrieve_message(call: Call, services: EmulatorServices) -> Reply:
     """Answer with a message."""
     return Reply(write_message(references.message(services.database, call.id()), call.links))
 
 
-async def delete_message(call: Call, services: Services) -> Reply:
+async def delete_message(call: Call, services: EmulatorServices) -> Reply:
     """Delete a message with its replies, and answer with the thread that it was in."""
     message = references.message(services.database, call.id())
     thread = threads.of_message(services.database, message)
@@ -64,13 +64,13 @@ async def delete_message(call: Call, services: Services) -> Reply:
     return Reply(write_thread(thread, call.links))
 
 
-async def delete_messages(call: Call, services: Services) -> Reply:
+async def delete_messages(call: Call, services: EmulatorServices) -> Reply:
     """Delete every message of the application, and answer with it."""
     await delete_in_steps(services.database, deletion.delete_messages(services.database))
     return Reply(write_application(application.get(services.database), call.links))
 
 
-def update_message(call: Call, services: Services) -> Reply:
+def update_message(call: Call, services: EmulatorServices) -> Reply:
     """Change a message by a merge patch; a new body sets the time of its last edit."""
     found = references.message(services.database, call.id())
     changed = patched_message(found, call.json() if call.body else None, datetime.now(UTC))
@@ -78,7 +78,7 @@ def update_message(call: Call, services: Services) -> Reply:
 
 
 async def page_of(
-    call: Call, services: Services, *, channel: Channel | None = None, thread: Thread | None = None
+    call: Call, services: EmulatorServices, *, channel: Channel | None = None, thread: Thread | None = None
 ) -> Reply:
     """Answer with a page of messages: all, a channel's or a thread's."""
     username, query = call.first("username"), call.first("query")
@@ -99,7 +99,7 @@ async def page_of(
     return cursor_reply(call, "messages", page, items, filters)
 
 
-def send(call: Call, services: Services, channel_id: int, thread: Thread | None = None) -> Reply:
+def send(call: Call, services: EmulatorServices, channel_id: int, thread: Thread | None = None) -> Reply:
     """Send the message in a request's body to a channel, or to a thread of it, and answer with it."""
     database = services.database
     file = None
@@ -134,7 +134,7 @@ def _hosted(file: StoredFile, key: str) -> File:
     return File(files.FILE_URL + key, file.name, file.content_type, len(file.content), FileType.HOSTED)
 
 
-def list_message_read_receipts(call: Call, services: Services) -> Reply:
+def list_message_read_receipts(call: Call, services: EmulatorServices) -> Reply:
     """Answer with a page of a message's read receipts."""
     message = references.message(services.database, call.id())
     request = page_request(call, receipts.SORTABLE, receipts.DEFAULT_ORDER)
@@ -143,7 +143,7 @@ def list_message_read_receipts(call: Call, services: Services) -> Reply:
     return page_reply(call, "receipts", page, items, request=request)
 
 
-def retrieve_application_message_read_receipt_summaries(call: Call, services: Services) -> Reply:
+def retrieve_application_message_read_receipt_summaries(call: Call, services: EmulatorServices) -> Reply:
     """Answer with a page of the numbers of unread messages, for each member of each channel."""
     request = page_request(call, receipts.SUMMARIES_SORTABLE, receipts.SUMMARIES_ORDER)
     page = receipts.summaries_page(services.database, request)

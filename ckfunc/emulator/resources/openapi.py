@@ -18,7 +18,7 @@ from typing import Any
 from ckfunc import __version__
 from ckfunc.emulator.http.calls import Call, Reply
 from ckfunc.emulator.http.routing import Access, Route
-from ckfunc.emulator.services import Services
+from ckfunc.emulator.services import EmulatorServices
 from ckfunc.wire.contract import Operation, operations, read_operation, schemas
 from ckfunc.wire.dialects import JSON, camel
 
@@ -136,7 +136,7 @@ _SCRIPT = re.compile(rb"<script>(.*)</script>", re.DOTALL)
 def routes(described: Sequence[Route]) -> tuple[Route, ...]:
     """Return the routes that describe the routes `described`."""
 
-    def retrieve_openapi_document(call: Call, _services: Services) -> Reply:
+    def retrieve_openapi_document(call: Call, _services: EmulatorServices) -> Reply:
         """Answer with the OpenAPI 3.1 document, whose server is the requested address."""
         # Names in it are names of fields in camelCase, so they are never respelled.
         text = json.dumps(document(described, call.links.base), ensure_ascii=False)
@@ -148,7 +148,7 @@ def routes(described: Sequence[Route]) -> tuple[Route, ...]:
     )
 
 
-def retrieve_documentation(_call: Call, _services: Services) -> Reply:
+def retrieve_documentation(_call: Call, _services: EmulatorServices) -> Reply:
     """Answer with the page. It runs no script except its own, and connects only to this address."""
     page = _PAGE.read_bytes().replace(b"\r\n", b"\n")
     found = _SCRIPT.search(page)

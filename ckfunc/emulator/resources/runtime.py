@@ -9,19 +9,19 @@ from ckfunc.emulator.http.bodies import MEBIBYTE
 from ckfunc.emulator.http.calls import Call, Reply
 from ckfunc.emulator.http.problems import Refused
 from ckfunc.emulator.http.routing import Route
-from ckfunc.emulator.services import Services
+from ckfunc.emulator.services import EmulatorServices
 from ckfunc.emulator.store import runtime
 from ckfunc.manifest.definition import dependency_mistake
 from ckfunc.model.application import DEFAULT_PACKAGES, Dependency
 from ckfunc.wire.applications import read_dependencies, read_environment, read_script, write_runtime
 
 
-def retrieve_nodejs_runtime(call: Call, services: Services) -> Reply:
+def retrieve_nodejs_runtime(call: Call, services: EmulatorServices) -> Reply:
     """Answer with the whole runtime."""
     return Reply(write_runtime(runtimes.current(services.database, services.dispatch.base_url), call.links))
 
 
-def update_nodejs_runtime_dependencies(call: Call, services: Services) -> Reply:
+def update_nodejs_runtime_dependencies(call: Call, services: EmulatorServices) -> Reply:
     """Replace the users' packages."""
     wanted = read_dependencies(call.json())
     _check_packages(wanted)
@@ -30,7 +30,7 @@ def update_nodejs_runtime_dependencies(call: Call, services: Services) -> Reply:
     return retrieve_nodejs_runtime(call, services)
 
 
-def update_nodejs_runtime_environment_variables(call: Call, services: Services) -> Reply:
+def update_nodejs_runtime_environment_variables(call: Call, services: EmulatorServices) -> Reply:
     """Replace the users' variables; the platform's own in the body are ignored."""
     wanted = runtimes.users_own_environment(read_environment(call.json()))
     for name, value in wanted.items():
@@ -43,7 +43,7 @@ def update_nodejs_runtime_environment_variables(call: Call, services: Services) 
     return retrieve_nodejs_runtime(call, services)
 
 
-async def update_nodejs_runtime_initialization_script(call: Call, services: Services) -> Reply:
+async def update_nodejs_runtime_initialization_script(call: Call, services: EmulatorServices) -> Reply:
     """Replace the init script; one with a syntax error is stored, and fails the runs."""
     script = read_script(call.json())
     runtime.set_initialization_script(services.database, script)

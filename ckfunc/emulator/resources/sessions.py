@@ -9,7 +9,7 @@ from ckfunc.emulator.http.paging import page_request
 from ckfunc.emulator.http.problems import Missing, Refused
 from ckfunc.emulator.http.routing import Access, Route
 from ckfunc.emulator.resources import references
-from ckfunc.emulator.services import Services
+from ckfunc.emulator.services import EmulatorServices
 from ckfunc.emulator.store import messages, receipts, sessions
 from ckfunc.emulator.store.paging import PageRequest
 from ckfunc.model.page import Page
@@ -25,21 +25,21 @@ CONTROLLED = "ckfunc"
 """The user agent of a session opened by a control."""
 
 
-def list_user_sessions(call: Call, services: Services) -> Reply:
+def list_user_sessions(call: Call, services: EmulatorServices) -> Reply:
     """Answer with a page of the user sessions: all, or those in a state."""
     request = page_request(call, sessions.USER_SESSIONS_SORTABLE, "user_sessions.id ASC")
     page = sessions.user_sessions_page(services.database, request, _state(call))
     return _page_reply(call, page, [write_user_session(one, call.links) for one in page.items], request)
 
 
-def list_chat_sessions(call: Call, services: Services) -> Reply:
+def list_chat_sessions(call: Call, services: EmulatorServices) -> Reply:
     """Answer with a page of the chat sessions: all, or those in a state."""
     request = page_request(call, sessions.CHAT_SESSIONS_SORTABLE, "chat_sessions.id ASC")
     page = sessions.chat_sessions_page(services.database, request, _state(call))
     return _page_reply(call, page, [write_chat_session(one, call.links) for one in page.items], request)
 
 
-def open_chat_session(call: Call, services: Services) -> Reply:
+def open_chat_session(call: Call, services: EmulatorServices) -> Reply:
     """Let a user open a channel, as a client does: the event is fired, and messages there no longer notify the user.
 
     The user connects for it, unless there is an open session already.
@@ -63,7 +63,7 @@ def open_chat_session(call: Call, services: Services) -> Reply:
     return Reply(write_chat_session(opened, call.links))
 
 
-def close_chat_session(call: Call, services: Services) -> Reply:
+def close_chat_session(call: Call, services: EmulatorServices) -> Reply:
     """Let a user leave a channel; a session opened by a control ends with its last channel."""
     database = services.database
     found = sessions.get_chat(database, call.id())

@@ -6,7 +6,7 @@ from ckfunc.emulator.http.calls import Call, Reply
 from ckfunc.emulator.http.problems import Refused
 from ckfunc.emulator.http.routing import Route
 from ckfunc.emulator.resources import messages, references
-from ckfunc.emulator.services import Services
+from ckfunc.emulator.services import EmulatorServices
 from ckfunc.emulator.store.threads import DEEPEST
 from ckfunc.model.chat import ThreadType
 from ckfunc.wire.channels import (
@@ -21,17 +21,17 @@ from ckfunc.wire.channels import (
 _TRIGGERED = "system.triggered.event"
 
 
-def retrieve_thread(call: Call, services: Services) -> Reply:
+def retrieve_thread(call: Call, services: EmulatorServices) -> Reply:
     """Answer with a thread; a message and the thread of its replies share their id."""
     return Reply(write_thread(references.thread(services.database, call.id()), call.links))
 
 
-async def list_thread_messages(call: Call, services: Services) -> Reply:
+async def list_thread_messages(call: Call, services: EmulatorServices) -> Reply:
     """Answer with a page of a thread's messages, newest first."""
     return await messages.page_of(call, services, thread=references.thread(services.database, call.id()))
 
 
-def send_thread_message(call: Call, services: Services) -> Reply:
+def send_thread_message(call: Call, services: EmulatorServices) -> Reply:
     """Reply in a thread, on behalf of a user or as the system."""
     thread = references.thread(services.database, call.id())
     if thread.type is ThreadType.MESSAGE:
@@ -41,17 +41,17 @@ def send_thread_message(call: Call, services: Services) -> Reply:
     return messages.send(call, services, thread.channel_id, thread)
 
 
-def send_thread_keystrokes(call: Call, services: Services) -> Reply:
+def send_thread_keystrokes(call: Call, services: EmulatorServices) -> Reply:
     """Send keystrokes in a thread on behalf of a user. They are passed on and not stored."""
     return _keystrokes(call, services, references.thread(services.database, call.id()).channel_id)
 
 
-def send_channel_keystrokes(call: Call, services: Services) -> Reply:
+def send_channel_keystrokes(call: Call, services: EmulatorServices) -> Reply:
     """Send keystrokes in a channel on behalf of a user. They are passed on and not stored."""
     return _keystrokes(call, services, references.channel(services.database, call.id()).id)
 
 
-def send_channel_event(call: Call, services: Services) -> Reply:
+def send_channel_event(call: Call, services: EmulatorServices) -> Reply:
     """Send a custom event to a channel. It is passed on and not stored."""
     channel = references.channel(services.database, call.id())
     document = write_event(read_event(call.json()), call.links)
@@ -60,7 +60,7 @@ def send_channel_event(call: Call, services: Services) -> Reply:
     return Reply(document)
 
 
-def _keystrokes(call: Call, services: Services, channel_id: int) -> Reply:
+def _keystrokes(call: Call, services: EmulatorServices, channel_id: int) -> Reply:
     new = read_new_keystrokes(call.json())
     user = references.referred_user(services.database, new.user, "field 'user'")
     return Reply(write_keystrokes(new.keys, user, channel_id, call.links))

@@ -10,7 +10,7 @@ from ckfunc.emulator.http.paging import cursor_reply, cursor_request, page_reply
 from ckfunc.emulator.http.problems import Missing, Refused
 from ckfunc.emulator.http.routing import Route
 from ckfunc.emulator.resources import references
-from ckfunc.emulator.services import Services, delete_in_steps, result_of
+from ckfunc.emulator.services import EmulatorServices, delete_in_steps, result_of
 from ckfunc.emulator.store import application, channels, deletion, files, messages, notifications, receipts, users
 from ckfunc.emulator.store.steps import run
 from ckfunc.wire.applications import write_application
@@ -24,7 +24,7 @@ _FILTERS = ("name", "properties", "unread")
 _UNREAD = {None: "TRUE", True: receipts.HAS_UNREAD, False: f"NOT {receipts.HAS_UNREAD}"}
 
 
-async def list_users(call: Call, services: Services) -> Reply:
+async def list_users(call: Call, services: EmulatorServices) -> Reply:
     """Answer with a page of users: of that name, with such properties, with or without unread messages."""
     request = page_request(call, users.SORTABLE, users.DEFAULT_ORDER)
     searching = users.page(
@@ -40,7 +40,7 @@ async def list_users(call: Call, services: Services) -> Reply:
     return page_reply(call, "users", page, items, request=request, filters=filters)
 
 
-def check_user_exists(call: Call, services: Services) -> Reply:
+def check_user_exists(call: Call, services: EmulatorServices) -> Reply:
     """Answer 200 or 404, without a body, depending on whether a user of that name exists."""
     name = call.first("name")
     if not name:
@@ -50,7 +50,7 @@ def check_user_exists(call: Call, services: Services) -> Reply:
     return Reply()
 
 
-def create_user(call: Call, services: Services) -> Reply:
+def create_user(call: Call, services: EmulatorServices) -> Reply:
     """Create a person; the name must be free."""
     new = read_new_user(call.json())
     if users.find_by_name(services.database, new.name) is not None:
@@ -65,12 +65,12 @@ def create_user(call: Call, services: Services) -> Reply:
     return Reply(write_user(made, call.links))
 
 
-def retrieve_user(call: Call, services: Services) -> Reply:
+def retrieve_user(call: Call, services: EmulatorServices) -> Reply:
     """Answer with a user."""
     return Reply(write_user(references.user(services.database, call.id()), call.links))
 
 
-def update_user(call: Call, services: Services) -> Reply:
+def update_user(call: Call, services: EmulatorServices) -> Reply:
     """Change a user by a merge patch."""
     found = references.user(services.database, call.id())
     changed = patched_user(found, call.json() if call.body else None)
@@ -78,14 +78,14 @@ def update_user(call: Call, services: Services) -> Reply:
     return Reply(write_user(changed, call.links))
 
 
-async def delete_user(call: Call, services: Services) -> Reply:
+async def delete_user(call: Call, services: EmulatorServices) -> Reply:
     """Delete a user with everything that the user has made, and answer with the application."""
     user = references.user(services.database, call.id())
     await delete_in_steps(services.database, deletion.delete_user(services.database, user))
     return Reply(write_application(application.get(services.database), call.links))
 
 
-def update_user_display_picture(call: Call, services: Services) -> Reply:
+def update_user_display_picture(call: Call, services: EmulatorServices) -> Reply:
     """Replace a user's display picture, with an uploaded one or one hosted elsewhere."""
     database = services.database
     found = references.user(database, call.id())
@@ -99,7 +99,7 @@ def update_user_display_picture(call: Call, services: Services) -> Reply:
     return Reply(write_user(replace(found, display_picture_url=url), call.links))
 
 
-def list_user_channels(call: Call, services: Services) -> Reply:
+def list_user_channels(call: Call, services: EmulatorServices) -> Reply:
     """Answer with a page of a user's channels."""
     user = references.user(services.database, call.id())
     request = page_request(call, channels.SORTABLE, channels.DEFAULT_ORDER)
@@ -108,7 +108,7 @@ def list_user_channels(call: Call, services: Services) -> Reply:
     return page_reply(call, "channels", page, items, request=request)
 
 
-def list_user_messages(call: Call, services: Services) -> Reply:
+def list_user_messages(call: Call, services: EmulatorServices) -> Reply:
     """Answer with a page of the messages that a user has sent; with `unread`, of those that the user has not read.
 
     The platform documents both filters, and not their combination. A user's own messages are never unread, so the
@@ -124,20 +124,20 @@ def list_user_messages(call: Call, services: Services) -> Reply:
     return cursor_reply(call, "messages", page, items, (("unread", "true"),) if wanted else ())
 
 
-def count_user_unread_messages(call: Call, services: Services) -> Reply:
+def count_user_unread_messages(call: Call, services: EmulatorServices) -> Reply:
     """Answer with the number of unread messages in a user's channels."""
     user = references.user(services.database, call.id())
     return Reply({"count": receipts.unread_count(services.database, user.id)})
 
 
-def list_user_notifications(call: Call, services: Services) -> Reply:
+def list_user_notifications(call: Call, services: EmulatorServices) -> Reply:
     """Answer with a page of a user's notifications, newest first."""
     user = references.user(services.database, call.id())
     page = notifications.page(services.database, user.id, cursor_request(call))
     return cursor_reply(call, "notifications", page, [write_notification(one, call.links) for one in page.items])
 
 
-def retrieve_user_secret(call: Call, services: Services) -> Reply:
+def retrieve_user_secret(call: Call, services: EmulatorServices) -> Reply:
     """Answer with a user's secret of that name."""
     user = references.user(services.database, call.id())
     found = users.get_secret(services.database, user.id, _secret_name(call))
@@ -146,14 +146,14 @@ def retrieve_user_secret(call: Call, services: Services) -> Reply:
     return Reply(write_secret(found[0]))
 
 
-def set_user_secret(call: Call, services: Services) -> Reply:
+def set_user_secret(call: Call, services: EmulatorServices) -> Reply:
     """Store a user's secret, any JSON value, in place of the previous one; answer with the user."""
     user = references.user(services.database, call.id())
     users.put_secret(services.database, user.id, _secret_name(call), read_secret(call.json()))
     return Reply(write_user(user, call.links))
 
 
-def remove_user_secret(call: Call, services: Services) -> Reply:
+def remove_user_secret(call: Call, services: EmulatorServices) -> Reply:
     """Delete a user's secret, and answer with the user."""
     user = references.user(services.database, call.id())
     if not users.remove_secret(services.database, user.id, _secret_name(call)):
