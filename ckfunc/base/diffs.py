@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable, Iterator
 
 from ckfunc.base.text import Segment, printable
@@ -24,6 +23,8 @@ def unified(before: str, after: str, before_name: str, after_name: str) -> Itera
     if before != after and max(len(old), len(new)) > MOST_LINES:
         yield from (f"--- {before_name}", f"+++ {after_name}", f"@@ {len(old)} lines became {len(new)} @@")
         return
+    import difflib  # takes some milliseconds, which only a difference should cost
+
     for line in difflib.unified_diff(old, new, before_name, after_name, n=CONTEXT_LINES, lineterm=""):
         yield from line.split("\n")
 

@@ -15,7 +15,6 @@ from ckfunc.deploy.gates import GateOutcome, GateVerdict, run_gates, wanted_gate
 from ckfunc.deploy.history import handler_of
 from ckfunc.deploy.plan.plan import Plan
 from ckfunc.deploy.show.json import plan_json
-from ckfunc.deploy.show.markdown import plan_markdown, verdicts_markdown
 from ckfunc.deploy.show.text import plan_lines, report_lines, verdict_lines
 from ckfunc.model.project import Project, Script
 
@@ -61,6 +60,8 @@ def print_plan(
 ) -> None:
     """Print a plan and the verdicts of the gates: as JSON with --json, as a comment with `markdown`, else as text."""
     if markdown:
+        from ckfunc.deploy.show.markdown import plan_markdown, verdicts_markdown  # only `diff --markdown` needs it
+
         output.text(plan_markdown(plan, verdict=verdicts_markdown(verdicts or ())))
     elif output.json:
         output.document({**plan_json(plan), **gates_json(verdicts)})

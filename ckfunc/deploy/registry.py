@@ -15,9 +15,7 @@ from ckfunc.base.text import digest
 from ckfunc.deploy.plan.diff import Action
 from ckfunc.deploy.plan.plan import Plan
 from ckfunc.deploy.resources import DEPENDENCIES
-from ckfunc.manifest import dependency_places
 from ckfunc.model.project import Project
-from ckfunc.scaffold.packages import installed_packages
 
 _NAMED = re.compile(r"((?:@[\w.~-]+/)?[\w.~-]+)@")
 
@@ -32,6 +30,8 @@ class Installable:
 
 def installable(project: Project, detail: Callable[[str], None]) -> Installable:
     """Ask npm whether it can install the dependencies; a positive answer is cached."""
+    from ckfunc.scaffold.packages import installed_packages  # brings npm along, which most deploys do not run
+
     wanted = project.runtime.dependencies
     if not wanted:
         return Installable()
@@ -70,6 +70,8 @@ UNCHECKED = "it was not checked that the packages can be installed"
 
 def _placed(root: Path, failure: DependenciesFailed) -> Problem:
     """Return a failure at the entry of functions.yaml that it is about; another package's need is all entries'."""
+    from ckfunc.manifest import dependency_places  # brings YAML, which only a failure needs here
+
     named = _NAMED.search(failure.message)
     places = dependency_places(root)
     line, column = places.get(named[1] if named else "", places[""])

@@ -16,7 +16,6 @@ from ckfunc.deploy.apply.report import Ending, nothing_done
 from ckfunc.deploy.apply.undo import prepare_undo
 from ckfunc.deploy.cache import VersionCache
 from ckfunc.deploy.show.text import plan_lines
-from ckfunc.manifest.variables import read_env_file
 
 
 @click.command(
@@ -76,6 +75,8 @@ def _supplied(app: App, env_file: Path | None) -> dict[str, str]:
     """Return the values in a file of NAME=value lines. Raises UsageProblem and InvalidFiles."""
     if env_file is None:
         return {}
+    from ckfunc.manifest.variables import read_env_file  # brings YAML, which only --env-file needs
+
     path = app.directory / env_file
     if not path.exists():
         raise UsageProblem(f"there is no file {env_file}", hint="--env-file takes a file of NAME=value lines")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime
 from itertools import islice
+from typing import TYPE_CHECKING
 
 import click
 
@@ -15,13 +16,15 @@ from ckfunc.cli.completion import complete_types
 from ckfunc.cli.options import common_options, pass_app
 from ckfunc.cli.plans import local_script
 from ckfunc.deploy.apply.journal import deployed_at
-from ckfunc.deploy.blame import Commit, blame_versions
 from ckfunc.deploy.cache import VersionCache
 from ckfunc.deploy.history import function_of, handler_of, script_digest, versions_of
 from ckfunc.deploy.resources import newlines
 from ckfunc.deploy.show.json import version_json
 from ckfunc.model.function import Function, FunctionVersion
 from ckfunc.model.project import Script
+
+if TYPE_CHECKING:
+    from ckfunc.deploy.blame import Commit
 
 
 @click.command(
@@ -82,6 +85,8 @@ def _commits(app: App, here: Script | None, found: list[FunctionVersion]) -> dic
     if here is None:
         app.output.warn("functions.yaml names no handler for this type, so there is no file whose history can be read")
         return {}
+    from ckfunc.deploy.blame import blame_versions  # brings the bundler and YAML, which only --blame needs
+
     with app.output.progress("reading the history of the handler"):
         commits, warnings = blame_versions(app.root(), here, found, app.bundler())
     for warning in warnings:

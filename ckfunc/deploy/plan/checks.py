@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 from ckfunc.base.errors import CkfuncError, InvalidScripts, Problem
 from ckfunc.base.text import printable
-from ckfunc.bundle.requirements import Compile, Requirements
 from ckfunc.deploy.plan.diff import Action
 from ckfunc.deploy.plan.plan import Plan
 from ckfunc.deploy.resources import BY_KIND, DEPENDENCIES
 from ckfunc.model.project import Project, Script
+
+if TYPE_CHECKING:
+    from ckfunc.bundle.requirements import Compile
 
 Check: TypeAlias = Callable[[Sequence[Script], Collection[str]], Sequence[Problem]]
 """Takes scripts, and the packages that they can import; returns why they cannot run."""
@@ -23,6 +25,8 @@ def requirements_check(project: Project, compile_all: Compile) -> Check:
     """Return a check of a project's scripts. `compile_all` starts Node for scripts that are not in its cache."""
 
     def check(scripts: Sequence[Script], packages: Collection[str]) -> Sequence[Problem]:
+        from ckfunc.bundle.requirements import Requirements  # brings YAML; a deploy without changed scripts needs none
+
         required = Requirements(project.root, packages)
         return required.lacks(scripts, compile_all, project.runtime.initialization_script).errors
 

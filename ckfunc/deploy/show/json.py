@@ -4,18 +4,20 @@ from __future__ import annotations
 
 from collections import Counter
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ckfunc.base.clock import timestamp
 from ckfunc.base.diffs import line_count, unified
 from ckfunc.base.text import printable
-from ckfunc.deploy.blame import Commit
 from ckfunc.deploy.history import script_digest
 from ckfunc.deploy.plan.diff import Action, Change
 from ckfunc.deploy.plan.plan import Plan
 from ckfunc.deploy.resources import BY_KIND, FUNCTIONS, newlines
 from ckfunc.deploy.show.text import next_version, script_path, shown_values, side_names, source_text
 from ckfunc.model.function import Function, FunctionVersion
+
+if TYPE_CHECKING:  # brings the bundler and the manifest along
+    from ckfunc.deploy.blame import Commit
 
 
 def plan_json(plan: Plan) -> dict[str, Any]:
