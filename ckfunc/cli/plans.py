@@ -41,9 +41,17 @@ def try_gates(app: App, gates: Sequence[str], plan: Plan) -> tuple[GateVerdict, 
         return GateOutcome(found.ok, str(found.tally), bad)
 
     def replay(types: Collection[str], number: int) -> GateOutcome:
-        from ckfunc.cli.replaying import USUAL_COUNT, replay_functions
+        from ckfunc.replay.target import USUAL_COUNT, replay_functions
 
-        found = replay_functions(app, types, number or USUAL_COUNT)
+        found = replay_functions(
+            app.client(),
+            app.project(),
+            app.toolchain(),
+            now=app.clock.now(),
+            secrets=app.secrets,
+            types=types,
+            last=number or USUAL_COUNT,
+        )
         return GateOutcome(found.ok, found.summary, found.details)
 
     @contextmanager

@@ -17,13 +17,19 @@ from support.loopback import Reply, serve
 from support.recorded import Recorded, recorded, rows_of
 
 from ckfunc.cli.app import App
-from ckfunc.cli.replaying import replay_functions
 from ckfunc.model.triggers import TRIGGERS
+from ckfunc.replay.target import Replayed, replay_functions
 from ckfunc.replay.verdict import Verdict
 from ckfunc.scaffold.samples import sample_event
 
 TYPE = "user.sent.message"
 Ckfunc = Callable[..., Any]
+
+
+def replayed(app: App, **more: Any) -> Replayed:
+    return replay_functions(
+        app.client(), app.project(), app.toolchain(), now=app.clock.now(), secrets=app.secrets, **more
+    )
 
 
 @pytest.fixture
@@ -151,7 +157,7 @@ def test_each_planted_regression_is_found_in_every_type_that_has_a_sample(at: An
     with at(dict.fromkeys(types, BEFORE), dict.fromkeys(types, AFTER), rows) as (root, target):
         with App(os.environ) as app:
             app.settings.directory = root
-            found = replay_functions(app)
+            found = replayed(app)
         assert read_only(target)
     assert set(found.replays) == set(types)
     for name, one in found.replays.items():
@@ -172,7 +178,7 @@ def test_functions_that_were_never_deployed_and_those_not_asked_for_are_left_out
     rows = {name: rows_of([{"n": 1}]) for name in types}
     with at(dict.fromkeys(types[:2], SIMPLE), dict.fromkeys(types, SIMPLE), rows) as (root, _), App(os.environ) as app:
         app.settings.directory = root
-        every, some = replay_functions(app), replay_functions(app, ["call.ended", TYPE], last=5)
+        every, some = replayed(app), replayed(app, types=["call.ended", TYPE], last=5)
     assert set(every.replays) == set(types[:2])
     assert set(some.replays) == {TYPE}
     assert (some.ok, some.summary, some.details) == (True, "1 replayed, 1 equal, 0 different", [])
@@ -189,7 +195,7 @@ def test_differences_are_shown_and_are_exit_code_3_when_asked_for(ckfunc: Ckfunc
     assert (shown.code, coded.code) == (0, 3)
     assert '~ POST /channels/702/messages: body.body: "Thank you!" → "Thanks."' in shown.out
     assert shown.out.endswith("3 replayed, 0 equal, 3 different\n")
-    assert f"{TYPE}: v12, which is deployed, against handlers/{TYPE}.ts\n" in shown.err
+    assert f"{TYPE}: deployed v12 against handlers/{TYPE}.ts\n" in shown.err
     document = json.loads(coded.out)
     assert {
         "target": "default",

@@ -1,12 +1,21 @@
-"""`ckfunc replay`: whether the working copy does what is deployed, on what really happened."""
+"""`ckfunc replay`: replay recorded invocations and compare the results."""
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
+from ckfunc.base.errors import EXIT_DIFFERENCES, EXIT_OK, UsageProblem
+from ckfunc.base.text import printable
 from ckfunc.cli.app import App
 from ckfunc.cli.completion import complete_types
 from ckfunc.cli.options import common_options, pass_app
+
+if TYPE_CHECKING:
+    from ckfunc.model.project import Project, Script
+
+# The rooms are imported inside the function: `--help` and completion need none of them.
 
 
 @click.command(
@@ -22,8 +31,8 @@ Examples:
 @click.option("--since", metavar="WHEN", help="Not older than this: 10m, 2h, 1d, yesterday, or an ISO time.")
 @click.option("--failed", is_flag=True, help="Only those that failed.")
 @click.option("--exit-code", is_flag=True, help="Exit with 3 when anything differs.")
-@click.option("--jobs", type=click.IntRange(1, 64), default=None, metavar="N", help="Run N of them side by side.")
-@click.option("--network", is_flag=True, help="Let handlers reach other servers: what they ask is really done.")
+@click.option("--jobs", type=click.IntRange(1, 64), default=None, metavar="N", help="Run N of them at a time.")
+@click.option("--network", is_flag=True, help="Allow network access (side effects are real).")
 @common_options
 @pass_app
 def replay(
@@ -36,13 +45,52 @@ def replay(
     jobs: int | None,
     network: bool,
 ) -> int:
-    """Run recorded invocations of TYPE again, by the deployed version and by the working copy, and compare.
+    """Replay recorded invocations of TYPE with the deployed version and the working copy, and compare the results.
 
-    The target is only read. Both run here, at the time that was recorded, with the same chances and from the same
-    data: the users, channels and messages that the events mention. What differs from run to run anyway is no
-    difference. Handlers reach no server but the sandbox.
+    The target is only read. Both versions run on this machine, at the recorded time, with the same random numbers and
+    on the same data: the users, channels and messages that the events mention. What differs between runs of the same
+    version does not count as a difference. Handlers can reach no server but the sandbox.
     """
-    from ckfunc.cli.replaying import chosen, show_replay
+    from ckfunc.logs.since import parse_since
+    from ckfunc.replay.render import replay_lines
+    from ckfunc.replay.report import replay_json
+    from ckfunc.replay.target import USUAL_COUNT, Chosen, Deployed, SandboxPairs
 
-    what = chosen(app, last=last, since=since, failed=failed)
-    return show_replay(app, trigger_type, what, exit_code=exit_code, jobs=jobs, network=network)
+    moment = parse_since(since, app.clock.now()) if since is not None else None
+    chosen = Chosen(last if last is not None or moment is not None else USUAL_COUNT, moment, failed)
+    output, project = app.output, app.project()
+    handler = printable(_handler(project, trigger_type).path)
+    with output.progress("reading recorded invocations"):
+        target = Deployed.read(app.client(), project)
+        function, version = target.version(trigger_type)
+        rows = target.rows(function, chosen)
+    output.talk(
+        (printable(trigger_type), "title"),
+        f": deployed v{version.version_number} against {handler}",
+        *([(", which is the same", "muted")] if target.is_same(version, trigger_type) else []),
+    )
+    pairs = SandboxPairs(app.toolchain(), target, {trigger_type: version}, now=app.clock.now(), network=network)
+    with output.progress("replaying"), pairs:
+        found = pairs.replay(trigger_type, rows, jobs)
+    redaction = target.redaction(app.secrets())
+    if output.json:
+        about = {
+            "target": project.target.name,
+            "type": printable(trigger_type),
+            "deployed": version.version_number,
+            "handler": handler,
+        }
+        output.document({**about, **replay_json(found, redaction)})
+    else:
+        output.lines(replay_lines(found, redaction))
+    return EXIT_DIFFERENCES if exit_code and not found.ok else EXIT_OK
+
+
+def _handler(project: Project, trigger_type: str) -> Script:
+    found = next((one.handler for one in project.functions or () if one.type == trigger_type), None)
+    if found is None:
+        raise UsageProblem(
+            f"functions.yaml has no {trigger_type}, so there is no working copy to compare with",
+            hint="it has: " + (", ".join(one.type for one in project.functions or ()) or "no functions"),
+        )
+    return found
