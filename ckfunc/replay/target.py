@@ -152,7 +152,7 @@ class Deployed:
     def redaction(self, secrets: Sequence[Secret]) -> Redaction:
         """Return a masker of these secrets and of the environment values of both sides."""
         values = (*self.runtime.environment.values(), *self.working().environment.values())
-        return Redaction((*map(Secret, values), *secrets))
+        return Redaction((*values, *secrets))
 
 
 class SandboxPairs:

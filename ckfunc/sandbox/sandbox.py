@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import base64
 import json
+import signal
+import socket
 from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self
 
-from ckfunc.base.errors import CkfuncError
+from ckfunc.base.errors import Busy, CkfuncError
 from ckfunc.base.files import cache_dir
 from ckfunc.bundle.source_map import StackMapper
 from ckfunc.emulator.emulator import Emulator
@@ -83,8 +85,10 @@ class Sandbox:
     ) -> Self:
         """Make one for a single run: no snapshot is taken, and no process is started in advance.
 
-        With `inspect_port`, the run waits for a debugger at that port, and has no time limit.
+        With `inspect_port`, the run waits for a debugger at that port, and has no time limit. Raises Busy.
         """
+        if inspect_port is not None:
+            _require_free(inspect_port)
         limits = None if inspect_port is None else Limits(time_s=_NO_TIME_LIMIT_S)
         return cls(tools, scripts, Conditions(limits), data=data, single=True, inspect_port=inspect_port)
 
@@ -298,3 +302,16 @@ def _debuggable(compiled: Compiled, script: Script, root: Path) -> Compiled:
     encoded = base64.b64encode(json.dumps(known).encode()).decode()
     comment = f"\n//# sourceMappingURL=data:application/json;base64,{encoded}\n"
     return replace(compiled, javascript=compiled.javascript + comment)
+
+
+def _require_free(port: int) -> None:
+    """Raise Busy when something listens on the port: Node would run without a debugger."""
+    with socket.socket() as probe:
+        if hasattr(signal, "SIGHUP"):  # POSIX: a port in TIME_WAIT is free; on Windows this would share a taken one
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            raise Busy(
+                f"cannot listen on 127.0.0.1:{port}: the port is in use", hint="choose another: --inspect PORT"
+            ) from None

@@ -23,9 +23,6 @@ RAISED_BY = {
     "cli/asking.py": ["api", "deploy", "rollback", "undo", "emulator import", "emulator reset"],
     "api/requests.py": ["api"],
     "cli/developing.py": ["dev"],
-    "cli/emulating.py": ["emulator"],
-    "cli/emulator_data.py": ["emulator import", "emulator reset"],
-    "cli/invoking.py": ["invoke"],
     "cli/watching.py": ["watch", "dev"],
     "deploy/blame.py": ["versions"],
     "deploy/gates.py": ["deploy"],
@@ -36,13 +33,11 @@ RAISED_BY = {
     "emulator/emulator.py": ["emulator", "dev"],
     "manifest/definition.py": ["deploy", "rollback", "undo", "watch"],
     "replay/render.py": ["replay"],
+    "sandbox/sandbox.py": ["invoke"],
     "scaffold/ci.py": ["init"],
     "scaffold/writing.py": ["init", "new"],
 }
 """The commands that print the messages of a module which name an option without its command."""
-
-ONLY = {("cli/emulating.py", "--data-dir"): ["emulator export"]}
-"""Options of one message among others in a module, with the commands that print it."""
 
 _QUOTED = re.compile(r"`([^`]*)`")
 _OPTION = re.compile(r"(?<![\w-])(--?[a-zA-Z][\w-]*)")
@@ -132,7 +127,7 @@ def test_every_option_in_a_message_is_one_of_the_commands_that_print_it() -> Non
                 commands = [own, *(f"{own} {name}" for name in getattr(found([own])[0], "commands", {}))]
                 assert any(one in options(found(name.split())[0]) for name in commands), f"{module}:{number}: {one}"
                 continue
-            commands = ONLY.get((module, one), RAISED_BY.get(module, []))
+            commands = RAISED_BY.get(module, [])
             assert commands, f"{module}:{number}: name the commands that print {one}"
             for name in commands:
                 assert one in options(found(name.split())[0]), f"{module}:{number}: `ckfunc {name}` has no {one}"

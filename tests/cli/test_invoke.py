@@ -17,7 +17,7 @@ import pytest
 from support.commands import Command
 
 from ckfunc.base.files import cache_dir
-from ckfunc.cli.invoking import event_of
+from ckfunc.cli.commands.invoke import event_of
 from ckfunc.emulator.emulator import Emulator
 from ckfunc.runtime.node import bare_environment, node_executable
 
@@ -271,7 +271,7 @@ def test_verbose_triggers_and_logs_show_what_was_asked(ckfunc: Ckfunc, local: Pa
     [
         (["user.atempted.start_session"], f"did you mean {START}?"),
         (["user.read.message"], f"it has: {START}"),
-        ([START, "--event", "x.json", "--from-invocation", "1"], "exclude each other"),
+        ([START, "--event", "x.json", "--from-invocation", "1"], "can't be used together"),
         ([START, "--event", "absent.json"], "cannot read the event"),
         ([START, "--event", "functions.yaml"], "functions.yaml is not JSON"),
         ([START, "--event", "list.json"], "not a JSON object"),

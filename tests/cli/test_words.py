@@ -59,7 +59,7 @@ def test_called_with_nothing_it_explains_itself_and_exits_2(ckfunc: Ckfunc) -> N
         (["emulator", "sed"], "there is no command 'emulator sed'", "did you mean `ckfunc emulator seed`?"),
         (["help", "deploi"], "there is no command 'deploi'", "did you mean `ckfunc help deploy`?"),
         (["help", "emulator", "xyzzy"], "there is no command 'emulator xyzzy'", "see `ckfunc emulator --help`"),
-        (["emulator", "--ephemeral", "--data-dir", "x"], "exclude each other", ""),
+        (["emulator", "--ephemeral", "--data-dir", "x"], "can't be used together", ""),
     ],
 )
 def test_a_wrong_call_is_explained_and_exits_2(ckfunc: Ckfunc, args: list[str], said: str, hint: str) -> None:

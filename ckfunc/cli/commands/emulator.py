@@ -1,15 +1,24 @@
-"""`ckfunc emulator`: the local platform in the foreground, and what can be done with its data."""
+"""`ckfunc emulator`: run the local platform; export, import, reset or seed its data."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from ckfunc.base.containment import STATE_DIRECTORY
+from ckfunc.base.errors import CkfuncError, NoProject, UsageProblem
 from ckfunc.cli.app import App
+from ckfunc.cli.asking import confirmed
 from ckfunc.cli.options import common_options, keep_invocations_option, pass_app
+
+if TYPE_CHECKING:
+    from ckfunc.model.job import Seeded
+
+# The emulator is imported inside the functions: `--help` does not need it.
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -20,7 +29,7 @@ def _data_dir(function: F) -> F:
     return click.option(
         "--data-dir",
         type=click.Path(path_type=Path, file_okay=False),
-        help="Where the data is, if not in the project.",
+        help="Use the data in this directory (default: the project's).",
         # `ckfunc emulator --data-dir DIR reset` means the same as the other order.
         default=lambda: _of_the_group("data_dir"),
     )(function)
@@ -55,8 +64,8 @@ Examples:
     help="0 takes any free one.",
 )
 @click.option("--data-dir", type=click.Path(path_type=Path, file_okay=False), help="Keep data here.")
-@click.option("--ephemeral", is_flag=True, help="Keep nothing after the end.")
-@click.option("--seed", type=_FILE, metavar="FILE", help="Add what this file holds, unless it is there.")
+@click.option("--ephemeral", is_flag=True, help="Do not save data.")
+@click.option("--seed", type=_FILE, metavar="FILE", help="Add the users, channels and messages in this file.")
 @keep_invocations_option
 @common_options
 @pass_app
@@ -79,9 +88,31 @@ def emulator(
     """
     if ctx.invoked_subcommand is not None:
         return
-    from ckfunc.cli.emulating import data_directory, run_in_foreground
+    from ckfunc.api.connection import is_loopback
+    from ckfunc.emulator.data_directory import UnusableDirectory
+    from ckfunc.emulator.store.trouble import UnwritableDatabase
+    from ckfunc.sandbox.seeds import read_seed_file
 
-    run_in_foreground(app, host, port, data_directory(app, data_dir, ephemeral), seed, keep_invocations)
+    data = _directory_or_none(app, data_dir, ephemeral)
+    if not is_loopback(host.strip("[]")):
+        app.output.warn(f"whoever reaches {host} can run code here: the emulator's credentials are no secret")
+
+    def ready(url: str) -> None:
+        app.output.line("ready ", url)
+        app.output.flush()
+        where = f"data in {app.output.path(data)}" if data else "data is forgotten at the end"
+        app.output.talk(("emulator: ", "title"), f"{where}; client id and secret are `emulator`; Ctrl-C ends it")
+
+    planted = read_seed_file(app.directory / seed, app.output.path(app.directory / seed))[0] if seed else None
+    try:
+        emulator = app.emulator(data, host=host, port=port, seed=planted, keep_invocations=keep_invocations)
+        emulator.run_forever(ready)
+    except (UnusableDirectory, UnwritableDatabase) as problem:
+        if not problem.unwritable:
+            raise
+        hint = "choose another --data-dir, or keep nothing with --ephemeral"
+        raise CkfuncError(problem.message, hint=hint) from None
+    app.output.interrupted()
 
 
 @emulator.command(name="export")
@@ -90,13 +121,17 @@ def emulator(
 @common_options
 @pass_app
 def export_command(app: App, file: Path, data_dir: Path | None) -> None:
-    """Copy everything the emulator knows into FILE, as it is now.
+    """Copy all data of the emulator to FILE.
 
     The emulator may be running. FILE is an SQLite database for `ckfunc emulator import`; one that exists is replaced.
     """
-    from ckfunc.cli.emulator_data import export_to
+    from ckfunc.emulator.data import export_data
 
-    export_to(app, data_dir, file)
+    data, target = _directory(app, data_dir), app.named(file)
+    with _explained(f"cannot write {app.output.path(target)}"):
+        export_data(data, target)
+    app.output.talk(("exported", "success"), f" {app.output.path(data)} to {app.output.path(target)}")
+    app.output.talk(("it holds the runtime's environment variables: treat it as a secret", "muted"))
 
 
 @emulator.command(name="import")
@@ -106,13 +141,19 @@ def export_command(app: App, file: Path, data_dir: Path | None) -> None:
 @common_options
 @pass_app
 def import_command(app: App, file: Path, data_dir: Path | None, yes: bool) -> None:
-    """Replace the emulator's data by what `export` wrote into FILE.
+    """Replace the emulator's data with an export.
 
     The emulator must not be running. If there is data, you are asked first; it is lost once all of FILE has been read.
     """
-    from ckfunc.cli.emulator_data import import_from
+    from ckfunc.emulator.data import import_data
 
-    import_from(app, data_dir, file, yes=yes)
+    data, source = _directory(app, data_dir), app.directory / file
+    with _explained(f"cannot import {app.output.path(source)}"):
+        data.mkdir(parents=True, exist_ok=True)
+        if not import_data(source, data, lambda: yes or _agreed(app, "Replace", data)):
+            app.output.talk("Nothing imported.")
+            return
+    app.output.talk(("imported", "success"), f" {app.output.path(source)} into {app.output.path(data)}")
 
 
 @emulator.command(name="reset")
@@ -121,13 +162,21 @@ def import_command(app: App, file: Path, data_dir: Path | None, yes: bool) -> No
 @common_options
 @pass_app
 def reset_command(app: App, data_dir: Path | None, yes: bool) -> None:
-    """Delete everything the emulator knows, after a question.
+    """Delete all data of the emulator, after a confirmation.
 
     It must not be running. The next one begins with an empty application. `ckfunc emulator export FILE` keeps a copy.
     """
-    from ckfunc.cli.emulator_data import reset
+    from ckfunc.emulator.data import reset_data
 
-    reset(app, data_dir, yes=yes)
+    data = _directory(app, data_dir)
+    with _explained(f"cannot reset {app.output.path(data)}"):
+        there = reset_data(data, lambda: yes or _agreed(app, "Delete", data))
+    if there is None:
+        app.output.talk("Nothing deleted.")
+    elif there:
+        app.output.talk(("reset: ", "success"), f"{app.output.path(data)} is empty")
+    else:
+        app.output.talk(f"nothing to reset: there is no data in {app.output.path(data)}")
 
 
 @emulator.command(
@@ -156,11 +205,77 @@ A seed, in YAML:
 @common_options
 @pass_app
 def seed_command(app: App, file: Path, data_dir: Path | None) -> None:
-    """Add the users, channels, members and messages that FILE holds.
+    """Add the users, channels, members and messages in FILE.
 
     The emulator may be running. What is there stays as it is, and no function runs: the same file twice changes
     nothing. Messages are added with their channel.
     """
-    from ckfunc.cli.emulator_data import seed_from
+    from ckfunc.sandbox.seeds import add_seed, read_seed_file
 
-    seed_from(app, data_dir, file)
+    data = _directory(app, data_dir)
+    with _explained(f"cannot write {app.output.path(data)}"):
+        seed, document = read_seed_file(app.directory / file, app.output.path(app.directory / file))
+        seeded = add_seed(seed, document, data, app.connect)
+    if app.output.json:
+        from ckfunc.wire.seeds import write_seeded
+
+        app.output.document(write_seeded(seeded))
+    else:
+        app.output.talk(("seeded: ", "success"), _described(seeded))
+
+
+def _directory_or_none(app: App, given: Path | None, ephemeral: bool | None = None) -> Path | None:
+    """Return the directory of the emulator's data, None to save none. Raises UsageProblem and NoProject.
+
+    `ephemeral` is None for commands without this option.
+    """
+    app.settings.data_dir = given
+    if given and ephemeral:
+        raise UsageProblem("--data-dir and --ephemeral can't be used together")
+    if ephemeral:
+        return None
+    if given:
+        return app.named(given / "data").parent
+    try:
+        return app.root() / STATE_DIRECTORY / "emulator"
+    except NoProject as problem:
+        hint = "run it in a project, or give --data-dir DIR" + ("" if ephemeral is None else " or --ephemeral")
+        raise NoProject(problem.message, hint=hint) from None
+
+
+def _agreed(app: App, verb: str, data: Path) -> bool:
+    """Ask for confirmation before data is deleted. Raises NeedsYes."""
+    return confirmed(
+        app,
+        f"{verb} all data of the emulator in {app.output.path(data)}?",
+        shown=[(("`ckfunc emulator export FILE` keeps a copy of it", "muted"),)],
+        refusal=f"{verb.lower().removesuffix('e')}ing the emulator's data requires confirmation; nothing was changed",
+        hint="rerun with --yes; `ckfunc emulator export FILE` keeps a copy of the data",
+    )
+
+
+def _directory(app: App, given: Path | None) -> Path:
+    found = _directory_or_none(app, given)
+    assert found is not None  # noqa: S101 - only an ephemeral emulator has none
+    return found
+
+
+@contextmanager
+def _explained(what: str) -> Iterator[None]:
+    """Turn an error of the system into one that names what could not be done."""
+    try:
+        yield
+    except OSError as error:
+        raise CkfuncError(f"{what}: {error.strerror or error}") from None
+
+
+def _described(seeded: Seeded) -> str:
+    """Return the counts of added rows, in words."""
+    counts = (
+        (seeded.users, "user"),
+        (seeded.channels, "channel"),
+        (seeded.members, "member"),
+        (seeded.messages, "message"),
+    )
+    added = [f"{count} {name}{'' if count == 1 else 's'}" for count, name in counts if count]
+    return f"added {', '.join(added)}" if added else "nothing to add: all of it is there"

@@ -1,12 +1,31 @@
-"""`ckfunc invoke`: run the working copy of a handler once, here."""
+"""`ckfunc invoke`: run the working copy of a handler once."""
 
 from __future__ import annotations
 
+import json
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from typing import TYPE_CHECKING, Any
+
 import click
 
+from ckfunc.base.documents import read_document
+from ckfunc.base.errors import EXIT_FAILED, EXIT_OK, UsageProblem
+from ckfunc.base.files import read_file
+from ckfunc.base.text import nearest, printable
 from ckfunc.cli.app import App
 from ckfunc.cli.completion import complete_types
 from ckfunc.cli.options import common_options, pass_app
+from ckfunc.cli.output import USUAL_COLUMNS, Output, Segment
+from ckfunc.logs.format import call_lines, console_lines, failure_lines
+from ckfunc.model.function import ConsoleLine, Status
+from ckfunc.wire.functions import write_call
+
+if TYPE_CHECKING:
+    from ckfunc.sandbox.scripts import Ran, Scripts
+
+_RECORD_FIELDS = ("versionNumber", "version_number", "version", "status")
 
 _DEBUGGERS_LOOK_AT = 9229
 
@@ -46,6 +65,160 @@ def invoke(app: App, trigger_type: str, event: str | None, from_invocation: int 
     is changed there, nor on the target. What the event mentions is there too. Functions that the handler's own calls
     would set off are not run. The exit code is 1 when the handler fails.
     """
-    from ckfunc.cli.invoking import invoke as invoke_handler
+    from ckfunc.emulator.data_directory import DATABASE
+    from ckfunc.sandbox.mentions import seed_of
+    from ckfunc.sandbox.sandbox import Sandbox
+    from ckfunc.sandbox.scripts import scripts_of
 
-    return invoke_handler(app, trigger_type, event=event, from_invocation=from_invocation, inspect_port=inspect)
+    scripts = scripts_of(app.project())
+    _require_handler(scripts, trigger_type)
+    given = _event(app, trigger_type, event, from_invocation)
+    data = app.emulator_data if (app.emulator_data / DATABASE).is_file() else None
+    live = _Live(app, inspect)
+    made = Sandbox.for_one_run(app.toolchain(), scripts, data=data, inspect_port=inspect)
+    with live.waiting(), made as sandbox:
+        sandbox.add(seed_of([given]))
+        live.begins()
+        ran = sandbox.run(trigger_type, given, live.console)
+    if app.output.json:
+        app.output.document(_document(trigger_type, ran))
+    else:
+        _print(app.output, ran)
+    return EXIT_FAILED if ran.invocation.status is Status.FAILED else EXIT_OK
+
+
+def _require_handler(scripts: Scripts, trigger_type: str) -> None:
+    if trigger_type in scripts.handlers:
+        return
+    close = nearest(trigger_type, scripts.handlers)
+    there = ", ".join(scripts.handlers) or f"no functions; `ckfunc new {trigger_type}` adds one"
+    raise UsageProblem(
+        f"functions.yaml has no function of type {trigger_type!r}",
+        hint=f"did you mean {close}?" if close else f"it has: {there}",
+    )
+
+
+def _event(app: App, trigger_type: str, event: str | None, from_invocation: int | None) -> Mapping[str, Any]:
+    if event is not None and from_invocation is not None:
+        raise UsageProblem("--event and --from-invocation can't be used together")
+    if from_invocation is not None:
+        from ckfunc.logs.finding import read_invocation
+
+        with app.output.progress("reading"):
+            target = app.target().name
+            return read_invocation(app.client(), from_invocation, trigger_type, target=target).invocation.args
+    if event is not None:
+        return event_of(_read(app, event), trigger_type)
+    from ckfunc.model.triggers import BY_TYPE
+    from ckfunc.scaffold.samples import sample_event
+
+    if trigger_type not in BY_TYPE:
+        raise UsageProblem(f"there is no sample event for {trigger_type!r}", hint="give one: --event FILE")
+    return sample_event(trigger_type)
+
+
+def _read(app: App, event: str) -> Any:
+    shown = "standard input" if event == "-" else app.output.path(app.directory / event)
+    try:
+        # Bytes in any UTF, with or without a byte order mark: what shells write.
+        return read_document(sys.stdin.buffer.read() if event == "-" else read_file(app.directory / event, pipe=True))
+    except OSError as error:
+        raise UsageProblem(f"cannot read the event: {shown}: {error.strerror}", hint="--event FILE, or -") from None
+    except ValueError as error:
+        raise UsageProblem(f"{shown} is not JSON: {error}", hint="an event is a JSON object") from None
+
+
+def event_of(document: Any, trigger_type: str) -> Mapping[str, Any]:
+    """Return the event in a document: it alone, {"type", "event"} (or "data"), or an invocation with its args.
+
+    Raises UsageProblem when it is no object, or of another type.
+    """
+    if not isinstance(document, dict):
+        raise UsageProblem("the event is not a JSON object", hint="""for example {"username": "jane"}""")
+    inner, keys = document, set(document)
+    for name in ("event", "data"):
+        if keys == {"type", name} and isinstance(document["type"], str) and isinstance(document[name], dict):
+            inner = document[name]
+    if isinstance(document.get("args"), dict) and any(name in document for name in _RECORD_FIELDS):
+        inner = document["args"]
+    told = document.get("type")
+    if inner is not document and isinstance(told, str) and told != trigger_type:
+        raise UsageProblem(f"the event is one of {told}, not of {trigger_type}")
+    return inner
+
+
+class _Live:
+    """Prints the progress of a run; with --json, nothing."""
+
+    def __init__(self, app: App, inspect_port: int | None) -> None:
+        self._output = app.output
+        self._inspect_port = inspect_port
+        self._waiting = ExitStack()
+
+    @contextmanager
+    def waiting(self) -> Iterator[None]:
+        """Show progress until there is output."""
+        with self._waiting:
+            self._waiting.enter_context(self._output.progress("running"))
+            yield
+
+    def begins(self) -> None:
+        """Print the address for a debugger."""
+        if self._inspect_port is None:
+            return
+        self._waiting.close()
+        where = f"127.0.0.1:{self._inspect_port}"
+        self._output.talk(("waiting for a debugger ", "title"), f"at {where}; Ctrl-C gives up")
+        self._output.talk("  Chrome: chrome://inspect, then `inspect` under Remote Target")
+        self._output.talk(
+            f"  VS Code: the command `Debug: Attach to Node Process`, or a launch entry with port {where}"
+        )
+        self._output.talk("  it stops at the line that calls your handler: step into it")
+
+    def console(self, line: ConsoleLine) -> None:
+        """Print a line of the handler's output."""
+        self._waiting.close()
+        if not self._output.json:
+            self._output.lines(console_lines(line))
+            self._output.flush()
+
+
+def _print(output: Output, ran: Ran) -> None:
+    row, detail = ran.invocation, ran.detail
+    failed = row.status is Status.FAILED
+    took = f" {detail.duration_ms:.0f} ms" if detail.duration_ms is not None else ""
+    output.line((row.status.value, "failure" if failed else "success"), (took, "muted"))
+    if failed:
+        output.lines(failure_lines(row))
+    else:
+        output.lines(_result_lines(row.result.get("payload"), output.width()))
+    output.lines(call_lines(detail, output.width()))
+    if ran.allowed is not None:
+        verdict, style = ("allowed", "success") if ran.allowed else ("denied", "failure")
+        output.line("session ", (verdict, style), f": {printable(ran.reason)}" if ran.reason else "")
+
+
+def _result_lines(payload: Any, width: int | None) -> Iterator[list[Segment]]:
+    """Yield a result as JSON: on one line where it fits, else on many."""
+    text = json.dumps(payload, ensure_ascii=False)
+    if len(text) > (width or USUAL_COLUMNS) - 4:
+        text = json.dumps(payload, ensure_ascii=False, indent=2)
+    for number, line in enumerate(text.split("\n")):
+        yield [("  → " if number == 0 else "    ", "muted"), printable(line)]
+
+
+def _document(trigger_type: str, ran: Ran) -> dict[str, Any]:
+    row, detail = ran.invocation, ran.detail
+    made: dict[str, Any] = {
+        "type": trigger_type,
+        "status": row.status.value,
+        "durationMs": detail.duration_ms,
+        "args": row.args,
+        "result": row.result,
+        "console": [{"level": line.level, "text": line.text} for line in detail.console],
+        "calls": [write_call(one) for one in detail.calls],
+        "callsOmitted": detail.calls_omitted,
+    }
+    if ran.allowed is not None:
+        made |= {"allowed": ran.allowed, "reason": ran.reason}
+    return made
