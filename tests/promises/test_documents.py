@@ -6,6 +6,7 @@ import os
 import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -54,6 +55,28 @@ def test_the_links_between_documents_lead_somewhere() -> None:
             if not place.exists() or (anchor and anchor not in _anchors(place)):
                 dead.append(f"{path.name}: {link}")
     assert dead == []
+
+
+def test_contributing_draws_the_stack_that_import_linter_enforces() -> None:
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    table = text.partition("| rooms, from top to bottom | subject |")[2].partition("\n\n")[0]
+    drawn = [set(re.findall(r"`(\w+)`", row.split("|")[1])) for row in table.splitlines() if row.startswith("| `")]
+    contracts = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["importlinter"][
+        "contracts"
+    ]
+    layers = next(one["layers"] for one in contracts if one["layers"][0] == "ckfunc.cli")
+    assert drawn == [{room.strip().removeprefix("ckfunc.") for room in layer.split("|")} for layer in layers]
+    rooms = {path.parent.name for path in (ROOT / "ckfunc").glob("*/__init__.py")}
+    assert rooms == set().union(*drawn)
+
+
+def test_the_files_and_names_in_contributing_exist() -> None:
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8").partition("## A new command")[0]
+    named = re.findall(r"`((?:ckfunc|templates|tests|docs)/[\w./-]+)`", text)
+    assert [path for path in named if not re.search(r"TYPE|FAMILY", path) and not (ROOT / path).exists()] == []
+    places = re.findall(r"`(\w+)`(?: in| of) `(ckfunc/[a-z_/]+\.py)`", text)
+    assert [place for place in places if place[0] not in (ROOT / place[1]).read_text(encoding="utf-8")] == []
+    assert len(places) > 5
 
 
 def test_the_manifest_of_the_documents_is_valid(tmp_path: Path) -> None:
