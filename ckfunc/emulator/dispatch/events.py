@@ -22,6 +22,8 @@ from ckfunc.wire.users import write_user
 _SENT = "user.sent.message"
 _NOTIFIED = "user.received.notification"
 
+START_SESSION = "user.attempted.start_session"
+
 
 def send_message(
     database: Database,
@@ -70,9 +72,6 @@ def _fire_notified(
             "userHasActiveSession": user.presence.online,
         }
         dispatcher.fire(_NOTIFIED, received, caller=caller)
-
-
-START_SESSION = "user.attempted.start_session"
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,6 +25,11 @@ MOST_BODY_BYTES = 256 * 1024
 _LONGEST_PATH = 2000
 _MOST_ENDED = 64
 
+DEEPEST = 16
+"""The length at which a chain of events counts as a loop, such as a handler that answers its own messages."""
+
+_MOST_REMEMBERED = 20_000
+
 
 class Asked:
     """A request of a run, which may not be answered yet."""
@@ -179,12 +184,6 @@ def _field(part: Part) -> Any:
 
 def _is_number(text: str) -> bool:
     return text.isascii() and text.isdecimal() and len(text) < 19
-
-
-DEEPEST = 16
-"""The length at which a chain of events counts as a loop, such as a handler that answers its own messages."""
-
-_MOST_REMEMBERED = 20_000
 
 
 class Depths:

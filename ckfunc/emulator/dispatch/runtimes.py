@@ -25,6 +25,8 @@ RUNTIME_VERSION = "v0.0.29"
 
 _DEFAULT_NAMES = frozenset(one.name for one in DEFAULT_PACKAGES)
 
+INITIALIZATION_SCRIPT = "initialization-script.ts"
+
 
 def current(database: Database, base_url: str) -> Runtime:
     """Return the whole runtime, platform-owned entries included; `base_url` is the emulator's own address."""
@@ -72,9 +74,6 @@ def users_own_dependencies(dependencies: tuple[Dependency, ...]) -> dict[str, st
 def users_own_environment(environment: Mapping[str, Secret]) -> dict[str, str]:
     """Return the variables that a map sets, without the platform's own."""
     return {name: value.reveal() for name, value in environment.items() if not name.startswith(PLATFORM_PREFIX)}
-
-
-INITIALIZATION_SCRIPT = "initialization-script.ts"
 
 
 class ScriptCompiler(Protocol):

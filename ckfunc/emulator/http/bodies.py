@@ -24,6 +24,25 @@ _ESCAPED_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 
 _TOO_DEEP = f"the body is nested too deeply; at most {DEEPEST} levels are allowed"
 
+DECODER = json.JSONDecoder(parse_constant=no_constant, parse_float=finite)
+"""Reads JSON one value at a time."""
+
+FILE_BYTES = 32 * MEBIBYTE
+"""The largest file. The platform documents no limit; this one is ours."""
+
+UPLOAD_BYTES = FILE_BYTES + MEBIBYTE
+"""The largest body of a route that takes a file: the file, and the rest of its form."""
+
+ANY_TYPE = "application/octet-stream"
+_LONGEST_NAME = 200
+
+# Source: RFC 9110 section 8.3.1, without parameters except a charset.
+_TOKEN = r"[\w!#$&^.+-]{1,80}"  # noqa: S105 - part of a grammar
+_MEDIA_TYPE = re.compile(rf"{_TOKEN}/{_TOKEN}(; ?charset=[\w-]{{1,40}})?", re.ASCII)
+
+# Control characters, characters that reorder text, and those with a meaning for file systems or shells.
+_UNSAFE = re.compile(r'[\x00-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff"*:<>?|]')
+
 
 @lru_cache(maxsize=256)
 def _content_type(header: str | None) -> tuple[str, dict[str, str]]:
@@ -95,25 +114,6 @@ def read_multipart(body: bytes, content_type: str | None) -> dict[str, Part]:
     if kind != "multipart/form-data":
         raise Refused(f"the body was sent as {kind[:80] or 'nothing in particular'}; send it as multipart/form-data")
     return {part.name: part for part in split(body, parameters.get("boundary", ""))}
-
-
-DECODER = json.JSONDecoder(parse_constant=no_constant, parse_float=finite)
-"""Reads JSON one value at a time."""
-
-
-FILE_BYTES = 32 * MEBIBYTE
-"""The largest file. The platform documents no limit; this one is ours."""
-
-UPLOAD_BYTES = FILE_BYTES + MEBIBYTE
-"""The largest body of a route that takes a file: the file, and the rest of its form."""
-
-ANY_TYPE = "application/octet-stream"
-_LONGEST_NAME = 200
-# Source: RFC 9110 section 8.3.1, without parameters except a charset.
-_TOKEN = r"[\w!#$&^.+-]{1,80}"  # noqa: S105 - part of a grammar
-_MEDIA_TYPE = re.compile(rf"{_TOKEN}/{_TOKEN}(; ?charset=[\w-]{{1,40}})?", re.ASCII)
-# Control characters, characters that reorder text, and those with a meaning for file systems or shells.
-_UNSAFE = re.compile(r'[\x00-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff"*:<>?|]')
 
 
 def uploaded_file(parts: dict[str, Part], name: str = "file") -> StoredFile:

@@ -29,6 +29,8 @@ from ckfunc.wire.links import write_cursor_page, write_page
 DEFAULT_SIZE = 25
 LARGEST_SIZE = 2000
 
+_FORMATS = "key:value or a JSON object"
+
 
 def page_request(call: Call, columns: Mapping[str, str], default: str = "id ASC") -> PageRequest:
     """Return the requested page of an offset list. Raises Refused.
@@ -103,9 +105,6 @@ def _position(call: Call, name: str) -> int | None:
     if not call.first(name):
         return None
     return call.number(name, 0, least=-(2**63), most=2**63 - 1)
-
-
-_FORMATS = "key:value or a JSON object"
 
 
 def property_conditions(call: Call) -> tuple[Condition, ...]:

@@ -15,6 +15,14 @@ from ckfunc.emulator.http.problems import Missing, Refused
 from ckfunc.emulator.store.application import APPLICATION_ID
 from ckfunc.wire.dialects import Dialect
 
+# No source says which type selects which spelling; this follows what the vendor's SDKs send and read.
+_SPELLING = {
+    "application/vnd.chatkitty.v1+json": Dialect.CAMEL,
+    "application/vnd.chatkitty+json": Dialect.SNAKE,
+}
+
+_NEUTRAL = ("application/json", "application/hal+json", "application/vnd.hal+json")
+
 
 class Access(Enum):
     """The clients that may call a route."""
@@ -113,14 +121,6 @@ def segments_of(raw_path: str) -> tuple[bool, list[str]]:
         # A resource's links name the application; the operations do not.
         segments = segments[2:] or ["application"]
     return versioned, segments
-
-
-# No source says which type selects which spelling; this follows what the vendor's SDKs send and read.
-_SPELLING = {
-    "application/vnd.chatkitty.v1+json": Dialect.CAMEL,
-    "application/vnd.chatkitty+json": Dialect.SNAKE,
-}
-_NEUTRAL = ("application/json", "application/hal+json", "application/vnd.hal+json")
 
 
 @lru_cache(maxsize=512)

@@ -24,6 +24,8 @@ T = TypeVar("T")
 
 _BLANKS = re.compile(r"[ \t\r\n]*")
 
+_BATCH_ROWS = 500
+
 
 def entries(content: bytes, read: Callable[[Any], T]) -> Iterator[T]:
     """Yield the entries of a JSON array, each read with `read`. Raises JobFailed, naming the entry."""
@@ -74,9 +76,6 @@ def _documents(text: str) -> Iterator[tuple[Any, str]]:
 def _after_blanks(text: str, at: int) -> int:
     found = _BLANKS.match(text, at)
     return at if found is None else found.end()
-
-
-_BATCH_ROWS = 500
 
 
 def export(attempt: Attempt, name: str, rows: Callable[[Database], Iterator[dict[str, Any]]]) -> Steps:

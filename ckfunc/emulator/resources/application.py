@@ -17,6 +17,8 @@ from ckfunc.emulator.services import EmulatorServices
 from ckfunc.emulator.store import application
 from ckfunc.wire.applications import read_settings, write_application, write_settings
 
+_NO_STORE = {"cache-control": "no-store", "pragma": "no-cache"}
+
 
 def retrieve_authenticated_application(call: Call, services: EmulatorServices) -> Reply:
     """Answer with the application that owns the token."""
@@ -32,9 +34,6 @@ def update_authenticated_application_settings(call: Call, services: EmulatorServ
     """Replace the settings and answer with them."""
     application.update_settings(services.database, read_settings(call.json()))
     return Reply(write_settings(application.settings(services.database)))
-
-
-_NO_STORE = {"cache-control": "no-store", "pragma": "no-cache"}
 
 
 class TokenRefused(HttpProblem):

@@ -36,6 +36,8 @@ from ckfunc.wire.users import write_user
 _MOST_IDS = 1000
 _LONGEST_LIFETIME_S = 86_400
 
+_LARGEST_SEED = 64 * MEBIBYTE
+
 
 def health(_call: Call, services: EmulatorServices) -> Reply:
     """Answer with the database's id, the version and the process."""
@@ -142,9 +144,6 @@ def _whose(call: Call, services: EmulatorServices) -> tuple[User, Message]:
     reference = UserReference(username=required(body, "username", str))
     user = references.referred_user(services.database, reference, "field 'username'")
     return user, references.message(services.database, required(body, "messageId", int))
-
-
-_LARGEST_SEED = 64 * MEBIBYTE
 
 
 async def plant_seed(call: Call, services: EmulatorServices) -> Reply:

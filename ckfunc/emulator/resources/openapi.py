@@ -24,6 +24,23 @@ from ckfunc.wire.dialects import JSON, camel
 
 _CONTROLS = Path(__file__).parent / "controls.json"
 
+_ERRORS = {
+    "400": ("Refused", "The request is invalid, or cannot be carried out.", "ApiError"),
+    "401": ("NotSignedIn", "The token is missing, unknown or expired.", "AuthenticationError"),
+    "403": ("NotAllowed", "The token does not allow this.", "AuthenticationError"),
+    "404": ("NotFound", "Something that the request names does not exist.", "ApiError"),
+}
+
+_DESCRIPTION = (
+    "The ChatKitty Platform API as this emulator serves it, in its camelCase spelling. The same operations answer "
+    "in snake_case without /v1, or to `Accept: application/vnd.chatkitty+json`. Client id and client secret are both "
+    "`emulator`. The emulator's own controls, under /emulator, need no token."
+)
+
+_CONTROL_ERRORS = ("400", "404")
+_PAGE = Path(__file__).parent / "docs.html"
+_SCRIPT = re.compile(rb"<script>(.*)</script>", re.DOTALL)
+
 
 @cache
 def control_operations() -> tuple[Operation, ...]:
@@ -41,20 +58,6 @@ def control_schemas() -> Mapping[str, Any]:
 def _described_controls() -> dict[str, Any]:
     found: dict[str, Any] = json.loads(_CONTROLS.read_text("utf-8"))
     return found
-
-
-_ERRORS = {
-    "400": ("Refused", "The request is invalid, or cannot be carried out.", "ApiError"),
-    "401": ("NotSignedIn", "The token is missing, unknown or expired.", "AuthenticationError"),
-    "403": ("NotAllowed", "The token does not allow this.", "AuthenticationError"),
-    "404": ("NotFound", "Something that the request names does not exist.", "ApiError"),
-}
-_DESCRIPTION = (
-    "The ChatKitty Platform API as this emulator serves it, in its camelCase spelling. The same operations answer "
-    "in snake_case without /v1, or to `Accept: application/vnd.chatkitty+json`. Client id and client secret are both "
-    "`emulator`. The emulator's own controls, under /emulator, need no token."
-)
-_CONTROL_ERRORS = ("400", "404")
 
 
 def operation_id(route: Route) -> str:
@@ -127,10 +130,6 @@ def _security(served: Iterable[Operation]) -> dict[str, Any]:
     scopes = sorted({scope for one in served for scope in one.scopes})
     flow = {"tokenUrl": "/oauth/token", "scopes": {scope: scope.replace(":", " ", 1) for scope in scopes}}
     return {"type": "oauth2", "flows": {"clientCredentials": flow}}
-
-
-_PAGE = Path(__file__).parent / "docs.html"
-_SCRIPT = re.compile(rb"<script>(.*)</script>", re.DOTALL)
 
 
 def routes(described: Sequence[Route]) -> tuple[Route, ...]:

@@ -45,6 +45,13 @@ IS_UNREAD = (
 )
 """SQL that is true for a row of `messages` that the user of a row `members` (of `channel_members`) has not read."""
 
+HAS_UNREAD = (
+    "EXISTS (SELECT 1 FROM channel_members AS members"  # noqa: S608 - a constant of ours
+    " JOIN messages ON messages.channel_id = members.channel_id"
+    f" WHERE members.user_id = users.id AND {IS_UNREAD})"
+)
+"""SQL that is true for a row of `users` with unread messages."""
+
 
 def add(database: Database, message_id: int, user_id: int) -> ReadReceipt | None:
     """Store that a user has read a message; return the receipt, or None if one exists."""
@@ -93,14 +100,6 @@ def _unread_in(database: Database, channel_id: int, user_id: int) -> int:
 
 def _receipt(row: sqlite3.Row) -> ReadReceipt:
     return ReadReceipt(row["message_id"], users.read(row), parse_timestamp(row["read_time"]))
-
-
-HAS_UNREAD = (
-    "EXISTS (SELECT 1 FROM channel_members AS members"  # noqa: S608 - a constant of ours
-    " JOIN messages ON messages.channel_id = members.channel_id"
-    f" WHERE members.user_id = users.id AND {IS_UNREAD})"
-)
-"""SQL that is true for a row of `users` with unread messages."""
 
 
 def has_unread(database: Database, channel_id: int, user_id: int) -> bool:

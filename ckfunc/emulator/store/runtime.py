@@ -17,6 +17,22 @@ CREATE TABLE runtime (
 ) STRICT
 """
 
+COMPILED_SCHEMA = """
+CREATE TABLE compiled_scripts (
+  name TEXT NOT NULL,
+  digest TEXT NOT NULL,
+  javascript TEXT,
+  source_map TEXT,
+  module_kind TEXT,
+  line INTEGER,
+  position INTEGER,
+  problem TEXT,
+  PRIMARY KEY (name, digest)
+) STRICT
+"""
+
+_COLUMNS = "javascript, source_map, module_kind, line, position, problem"
+
 
 @dataclass(frozen=True, slots=True)
 class StoredRuntime:
@@ -51,23 +67,6 @@ def set_environment(database: Database, environment: Mapping[str, str]) -> None:
 def set_initialization_script(database: Database, script: str | None) -> None:
     """Replace the init script, or remove it."""
     database.execute("UPDATE runtime SET initialization_script = ?", (script,))
-
-
-COMPILED_SCHEMA = """
-CREATE TABLE compiled_scripts (
-  name TEXT NOT NULL,
-  digest TEXT NOT NULL,
-  javascript TEXT,
-  source_map TEXT,
-  module_kind TEXT,
-  line INTEGER,
-  position INTEGER,
-  problem TEXT,
-  PRIMARY KEY (name, digest)
-) STRICT
-"""
-
-_COLUMNS = "javascript, source_map, module_kind, line, position, problem"
 
 
 def store_compiled(database: Database, source_digest: str, result: Compiled | SyntaxProblem) -> None:

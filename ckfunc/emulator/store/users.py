@@ -47,6 +47,15 @@ DEFAULT_ORDER = "users.id ASC"
 PICTURES = "/v1/picture/"
 """The path of stored pictures, before their key."""
 
+SECRETS_SCHEMA = """
+CREATE TABLE user_secrets (
+  user_id INTEGER NOT NULL REFERENCES users ON DELETE CASCADE,
+  name TEXT NOT NULL,
+  secret TEXT NOT NULL,
+  PRIMARY KEY (user_id, name)
+) STRICT, WITHOUT ROWID
+"""
+
 
 def create(
     database: Database,
@@ -173,16 +182,6 @@ def read(row: sqlite3.Row) -> User:
         display_picture_url=row["display_picture_url"],
         call_status=CallStatus.AVAILABLE,
     )
-
-
-SECRETS_SCHEMA = """
-CREATE TABLE user_secrets (
-  user_id INTEGER NOT NULL REFERENCES users ON DELETE CASCADE,
-  name TEXT NOT NULL,
-  secret TEXT NOT NULL,
-  PRIMARY KEY (user_id, name)
-) STRICT, WITHOUT ROWID
-"""
 
 
 def put_secret(database: Database, user_id: int, name: str, secret: Any) -> None:
