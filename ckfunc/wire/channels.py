@@ -19,11 +19,10 @@ from ckfunc.model.chat import (
     NewKeystrokes,
     ReadReceipt,
     Thread,
-    ThreadType,
     UnreadSummary,
 )
 from ckfunc.model.user import User, UserReference
-from ckfunc.wire.links import Links, linked_id
+from ckfunc.wire.links import Links
 from ckfunc.wire.messages import read_message, write_embedded_message
 from ckfunc.wire.reading import (
     Malformed,
@@ -38,7 +37,7 @@ from ckfunc.wire.reading import (
     resource,
     user_data,
 )
-from ckfunc.wire.users import read_reference, read_user, write_embedded_user, write_reference
+from ckfunc.wire.users import read_reference, read_user, write_embedded_user
 
 MEMBERS_LIMIT = 10_000
 """How many members a channel can be created with. The platform documents no limit; this one is ours."""
@@ -95,22 +94,6 @@ def read_channel(document: Any) -> Channel:
     )
 
 
-def write_new_channel(channel: NewChannel) -> dict[str, Any]:
-    """Return the body that creates a channel, in canonical spelling."""
-    document: dict[str, Any] = {"type": channel.type.value}
-    if channel.name is not None:
-        document["name"] = channel.name
-    if channel.display_name is not None:
-        document["displayName"] = channel.display_name
-    if channel.creator is not None:
-        document["creator"] = write_reference(channel.creator)
-    if channel.members:
-        document["members"] = [write_reference(one) for one in channel.members]
-    if channel.properties:
-        document["properties"] = dict(channel.properties)
-    return document
-
-
 def read_new_channel(document: Any) -> NewChannel:
     """Read the body that creates a channel; a direct one must have members. Raises Malformed."""
     found = resource(document, "channel")
@@ -151,22 +134,10 @@ def write_membership(membership: Membership, links: Links) -> dict[str, Any]:
     return {"createdTime": timestamp(membership.created_time), "_links": at}
 
 
-def read_membership(document: Any) -> Membership:
-    """Read a membership in either spelling; raises Malformed."""
-    found = resource(document, "membership")
-    return Membership(linked_id(found, "channel"), linked_id(found, "user"), moment(found, "createdTime"))
-
-
 def write_invite(invite: Invite, links: Links) -> dict[str, Any]:
     """Return an invite as the platform shows it, in canonical spelling."""
     at = links.to(invitee=f"users/{invite.invitee_id}", channel=f"channels/{invite.channel_id}")
     return {"createdTime": timestamp(invite.created_time), "_links": at}
-
-
-def read_invite(document: Any) -> Invite:
-    """Read an invite in either spelling; raises Malformed."""
-    found = resource(document, "invite")
-    return Invite(linked_id(found, "channel"), linked_id(found, "invitee"), moment(found, "createdTime"))
 
 
 def read_new_invite(document: Any) -> UserReference:
@@ -189,19 +160,6 @@ def write_thread(thread: Thread, links: Links) -> dict[str, Any]:
         "createdTime": timestamp(thread.created_time),
         "_links": links.to(self=f"threads/{thread.id}", channel=f"channels/{thread.channel_id}"),
     }
-
-
-def read_thread(document: Any) -> Thread:
-    """Read a thread in either spelling; raises Malformed."""
-    found = resource(document, "thread")
-    return Thread(
-        id=required(found, "id", int),
-        type=choice(found, "type", ThreadType),
-        channel_id=linked_id(found, "channel"),
-        created_time=moment(found, "createdTime"),
-        name=optional(found, "name", str),
-        properties=user_data(found),
-    )
 
 
 def read_new_keystrokes(document: Any) -> NewKeystrokes:
@@ -245,14 +203,6 @@ def write_receipt(receipt: ReadReceipt, links: Links) -> dict[str, Any]:
         "createdTime": timestamp(receipt.created_time),
         "_links": links.to(user=f"users/{receipt.user.id}", message=f"messages/{receipt.message_id}"),
     }
-
-
-def read_receipt(document: Any) -> ReadReceipt:
-    """Read a read receipt in either spelling; raises Malformed."""
-    found = resource(document, "receipt")
-    return ReadReceipt(
-        linked_id(found, "message"), read_user(required(found, "user", dict)), moment(found, "createdTime")
-    )
 
 
 def write_unread_summary(summary: UnreadSummary, links: Links) -> dict[str, Any]:

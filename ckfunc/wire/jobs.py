@@ -7,7 +7,7 @@ from typing import Any
 
 from ckfunc.base.clock import timestamp
 from ckfunc.model.chat import ChannelType
-from ckfunc.model.job import ChannelImport, Job, JobState, JobType, MemberImport, MessageImport, UserImport
+from ckfunc.model.job import ChannelImport, Job, MemberImport, MessageImport, UserImport
 from ckfunc.wire.channels import DIRECT_MEMBERS_LIMIT, MEMBERS_LIMIT
 from ckfunc.wire.links import Links
 from ckfunc.wire.messages import BODY_LIMIT, read_file
@@ -15,10 +15,8 @@ from ckfunc.wire.reading import (
     Malformed,
     choice,
     label,
-    moment,
     optional,
     optional_label,
-    optional_moment,
     required,
     resource,
     user_data,
@@ -39,19 +37,6 @@ def write_job(job: Job, links: Links) -> dict[str, Any]:
     if job.file is not None:
         document["file"] = links.absolute(job.file)
     return {**document, "_links": links.to(self=f"jobs/{job.id}")}
-
-
-def read_job(document: Any) -> Job:
-    """Read a job in either spelling; raises Malformed."""
-    found = resource(document, "job")
-    return Job(
-        id=required(found, "id", int),
-        type=choice(found, "type", JobType),
-        state=choice(found, "state", JobState),
-        created_time=moment(found, "createdTime"),
-        ended_time=optional_moment(found, "endedTime"),
-        file=optional(found, "file", str),
-    )
 
 
 def read_user_import(document: Any) -> UserImport:

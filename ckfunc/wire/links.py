@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
-from urllib.parse import parse_qs, quote_plus, urlencode, urlsplit
+from urllib.parse import quote_plus, urlencode
 
 from ckfunc.model.page import CursorPage, Page, Relation
 from ckfunc.wire.reading import Malformed, optional, required, resource
@@ -131,27 +131,3 @@ def write_cursor_page(
         links["next"] = link(Relation.NEXT)
         block["next"] = str(page.next)
     return {"_embedded": {name: items}, "_links": links, "page": block}
-
-
-def read_cursor_page(document: Any, name: str, read: Callable[[Any], T]) -> CursorPage[T]:
-    """Read a cursor page in either spelling, each item with `read`; its cursor is taken from its links."""
-    found = resource(document, "page")
-    embedded = optional(found, "_embedded", dict) or {}
-    links = optional(found, "_links", dict) or {}
-    cursor = _cursor_of(links.get("next") or links.get("self"))
-    return CursorPage(
-        items=tuple(read(item) for item in embedded.get(name) or []),
-        size=required(resource(required(found, "page", dict), "page"), "size", int),
-        start=cursor.get("start"),
-        next=cursor.get("next"),
-        has_next="next" in links,
-    )
-
-
-def _cursor_of(link: Any) -> dict[str, int]:
-    href = link.get("href") if isinstance(link, dict) else None
-    found = parse_qs(urlsplit(href).query) if isinstance(href, str) else {}
-    try:
-        return {name: int(found[name][0]) for name in ("start", "next") if name in found}
-    except ValueError:
-        raise Malformed("a page link has a cursor that is no number") from None

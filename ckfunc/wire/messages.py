@@ -38,7 +38,7 @@ from ckfunc.wire.reading import (
     resource,
     user_data,
 )
-from ckfunc.wire.users import read_reference, read_user, write_embedded_user, write_reference
+from ckfunc.wire.users import read_reference, read_user, write_embedded_user
 
 # Up to white space or a bracket of any kind, without the punctuation that ends a sentence.
 _LINK = re.compile(r"https?://[^\s<>\"'()\[\]{}]*[^\s<>\"'()\[\]{}.,;:!?]")
@@ -266,22 +266,6 @@ def read_file(document: Any) -> File:
         size_bytes=size,
         type=choice(found, "type", FileType) if found.get("type") is not None else FileType.EXTERNAL,
     )
-
-
-def write_new_message(message: NewMessage) -> dict[str, Any]:
-    """Return the body that sends a message, in canonical spelling."""
-    document: dict[str, Any] = {"type": "TEXT" if message.file is None else "FILE"}
-    if message.file is None:
-        document["body"] = message.body
-    else:
-        document["file"] = {name: value for name, value in write_file(message.file).items() if name != "type"}
-    if message.user is not None:
-        document["user"] = write_reference(message.user)
-    if message.group_tag is not None:
-        document["groupTag"] = message.group_tag
-    if message.properties:
-        document["properties"] = dict(message.properties)
-    return document
 
 
 def read_new_message(document: Any) -> NewMessage:

@@ -9,7 +9,7 @@ from ckfunc.model.chat import Notification, NotificationData, NotificationType
 from ckfunc.wire.channels import read_channel, write_channel
 from ckfunc.wire.links import Links
 from ckfunc.wire.messages import read_message, write_message
-from ckfunc.wire.reading import Malformed, choice, moment, optional, optional_moment, required, resource
+from ckfunc.wire.reading import choice, optional, resource
 from ckfunc.wire.users import read_user, write_user
 
 
@@ -46,23 +46,6 @@ def write_data(data: NotificationData, links: Links) -> dict[str, Any]:
     return document
 
 
-def read_notification(document: Any) -> Notification:
-    """Read a notification in either spelling; raises Malformed."""
-    found = resource(document, "notification")
-    channel = optional(found, "channel", dict)
-    return Notification(
-        id=required(found, "id", int),
-        recipient_id=_recipient(found),
-        title=required(found, "title", str),
-        body=required(found, "body", str),
-        data=read_data(found.get("data")),
-        created_time=moment(found, "createdTime"),
-        channel=None if channel is None else read_channel(channel),
-        muted=optional(found, "muted", bool) or False,
-        read_time=optional_moment(found, "readTime"),
-    )
-
-
 def read_data(document: Any) -> NotificationData:
     """Read what a notification is about; raises Malformed."""
     found = resource(document, "notification data")
@@ -75,14 +58,3 @@ def read_data(document: Any) -> NotificationData:
         mentioned_user=None if user is None else read_user(user),
         parent=None if parent is None else read_message(parent),
     )
-
-
-def _recipient(found: Any) -> int:
-    """Read the id of the recipient, which a notification has in its links alone."""
-    links = optional(found, "_links", dict) or {}
-    link = links.get("recipient")
-    href = link.get("href") if isinstance(link, dict) else None
-    tail = href.rpartition("/")[2] if isinstance(href, str) else ""
-    if not (tail.isascii() and tail.isdecimal()):
-        raise Malformed("a notification has no link to its recipient")
-    return int(tail)

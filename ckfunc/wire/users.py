@@ -8,7 +8,7 @@ from typing import Any
 
 from ckfunc.base.clock import timestamp
 from ckfunc.model.user import CallStatus, ChatSession, NewUser, Presence, User, UserReference, UserSession, UserType
-from ckfunc.wire.links import Links, linked_id
+from ckfunc.wire.links import Links
 from ckfunc.wire.reading import (
     Malformed,
     choice,
@@ -66,16 +66,6 @@ def read_user(document: Any) -> User:
         display_picture_url=optional(found, "displayPictureUrl", str),
         call_status=choice(found, "callStatus", CallStatus) if found.get("callStatus") is not None else None,
     )
-
-
-def write_new_user(user: NewUser) -> dict[str, Any]:
-    """Return the body that creates a user, in canonical spelling."""
-    return {
-        "name": user.name,
-        "displayName": user.display_name,
-        "isGuest": user.is_guest,
-        "properties": dict(user.properties),
-    }
 
 
 def read_new_user(document: Any) -> NewUser:
@@ -181,15 +171,3 @@ def write_chat_session(session: ChatSession, links: Links) -> dict[str, Any]:
         document["endTime"] = timestamp(session.end_time)
     at = {"session": f"user-sessions/{session.session.id}", "channel": f"channels/{session.channel_id}"}
     return {**document, "_links": links.to(**at)}
-
-
-def read_chat_session(document: Any) -> ChatSession:
-    """Read a chat session in either spelling; raises Malformed."""
-    found = resource(document, "chat session")
-    return ChatSession(
-        id=required(found, "id", int),
-        session=read_user_session(required(found, "session", dict)),
-        channel_id=linked_id(found, "channel"),
-        created_time=moment(found, "createdTime"),
-        end_time=optional_moment(found, "endTime"),
-    )

@@ -11,6 +11,7 @@ from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 import pytest
+from support import wire
 
 from ckfunc.base.clock import parse_timestamp, timestamp
 from ckfunc.base.secrets import revealed
@@ -37,15 +38,15 @@ SINGLE: dict[str, tuple[Callable[[Any], Any], Callable[[Any, Links], Any]]] = {
     "user": (users.read_user, users.write_user),
     "channel": (channels.read_channel, channels.write_channel),
     "message": (messages.read_message, messages.write_message),
-    "notification": (notifications.read_notification, notifications.write_notification),
-    "thread": (channels.read_thread, channels.write_thread),
+    "notification": (wire.read_notification, notifications.write_notification),
+    "thread": (wire.read_thread, channels.write_thread),
     "event": (channels.read_event, channels.write_event),
-    "membership": (channels.read_membership, channels.write_membership),
-    "invite": (channels.read_invite, channels.write_invite),
-    "receipt": (channels.read_receipt, channels.write_receipt),
+    "membership": (wire.read_membership, channels.write_membership),
+    "invite": (wire.read_invite, channels.write_invite),
+    "receipt": (wire.read_receipt, channels.write_receipt),
     "user_session": (users.read_user_session, users.write_user_session),
-    "chat_session": (users.read_chat_session, users.write_chat_session),
-    "job": (jobs.read_job, jobs.write_job),
+    "chat_session": (wire.read_chat_session, users.write_chat_session),
+    "job": (wire.read_job, jobs.write_job),
     "secret": (users.read_secret, lambda secret, _: users.write_secret(secret)),
 }
 EMBEDDED = {"user_sessions": "sessions", "chat_sessions": "sessions"}
@@ -70,7 +71,7 @@ def written(resource: str, document: Any) -> Any:
     href = address._replace(query="").geturl()
     rest = [pair for pair in parse_qsl(address.query) if pair[0] not in ("page", "size", "start", "next", "relation")]
     if resource in CURSOR_LISTS:
-        cursor_page = links.read_cursor_page(document, resource, read)
+        cursor_page = wire.read_cursor_page(document, resource, read)
         return links.write_cursor_page(
             resource, cursor_page, [write(one, LINKS) for one in cursor_page.items], href, rest
         )
@@ -167,11 +168,11 @@ def _users_in(document: Any) -> list[dict[str, Any]]:
 def _request(body: str, document: Any) -> Any:
     """Read a request body and write it again."""
     if body == "user":
-        return users.write_new_user(users.read_new_user(document))
+        return wire.write_new_user(users.read_new_user(document))
     if body == "channel":
-        return channels.write_new_channel(channels.read_new_channel(document))
+        return wire.write_new_channel(channels.read_new_channel(document))
     if body == "message":
-        return messages.write_new_message(messages.read_new_message(document))
+        return wire.write_new_message(messages.read_new_message(document))
     if body == "file":
         return {
             name: value for name, value in messages.write_file(messages.read_file(document)).items() if name != "type"

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from support import wire
 
 from ckfunc.model.chat import NewMessage, NotificationType
 from ckfunc.model.user import User
@@ -66,10 +67,10 @@ FUNCTION = {"id": 1, "type": "call.ended", "enabled": True, "currentVersionNumbe
         (channels.read_channel, {**PUBLIC, "type": "DIRECT"}, "field 'members' is missing"),
         (messages.read_message, {**TEXT, "type": "VIDEO"}, "field 'type' is 'VIDEO', not one of TEXT, FILE"),
         (messages.read_message, {**TEXT, "user": None}, "field 'user' is null, not an object"),
-        (notifications.read_notification, {**NOTIFICATION, "_links": {}}, "no link to its recipient"),
-        (notifications.read_notification, {**NOTIFICATION, "data": None}, "notification data is null"),
+        (wire.read_notification, {**NOTIFICATION, "_links": {}}, "no link to its recipient"),
+        (wire.read_notification, {**NOTIFICATION, "data": None}, "notification data is null"),
         (
-            notifications.read_notification,
+            wire.read_notification,
             {**NOTIFICATION, "_links": {"recipient": {"href": "x/²"}}},
             "no link to its recipient",
         ),
@@ -82,7 +83,7 @@ FUNCTION = {"id": 1, "type": "call.ended", "enabled": True, "currentVersionNumbe
         (functions.read_new_function, {"type": " ", "name": "n"}, "field 'type' is empty"),
         (lambda page: links.read_page(page, "users", users.read_user), {"page": 1}, "field 'page' is an integer"),
         (
-            lambda page: links.read_cursor_page(page, "users", users.read_user),
+            lambda page: wire.read_cursor_page(page, "users", users.read_user),
             {"page": {"size": 1}, "_links": {"next": {"href": "/x?start=a&next=1"}}},
             "a cursor that is no number",
         ),
@@ -117,11 +118,11 @@ def test_every_optional_field_is_read_and_written(read: Any, write: Any, documen
 )
 def test_each_kind_of_notification_keeps_what_it_is_about(kind: str, more: dict[str, Any]) -> None:
     document = {**NOTIFICATION, "readTime": TIME, "data": {"type": kind, "message": TEXT, **more}}
-    read = notifications.read_notification(document)
+    read = wire.read_notification(document)
     written = notifications.write_notification(read, LINKS)
     assert read.data.type is NotificationType(kind)
     assert written["readTime"] == TIME
-    assert notifications.read_notification(written) == read
+    assert wire.read_notification(written) == read
     name = next(iter(more))
     assert written["data"][name]["id"] == more[name]["id"]
     assert "_links" in written["data"][name]
@@ -180,7 +181,7 @@ def test_an_empty_cursor_page_has_no_cursor() -> None:
         "_links": {"self": {"href": "/m?size=5&relation=SELF"}},
         "page": {"size": 5},
     }
-    page = links.read_cursor_page(empty, "messages", messages.read_message)
+    page = wire.read_cursor_page(empty, "messages", messages.read_message)
     assert (page.start, page.next, page.has_next) == (None, None, False)
     assert links.write_cursor_page("messages", page, [], "/m") == empty
 
@@ -212,7 +213,7 @@ def test_a_new_message_is_the_systems_or_a_users_and_text_or_a_file() -> None:
     sent = read({**bodies[1], "user": {"username": "a"}, "groupTag": "g", "properties": {"a": 1}})
     assert sent.file is not None
     assert sent.file.type == "EXTERNAL"
-    assert read(messages.write_new_message(sent)) == sent
+    assert read(wire.write_new_message(sent)) == sent
     assert isinstance(sent, NewMessage)
 
 
@@ -225,7 +226,7 @@ def test_a_new_channel_is_written_as_it_is_read() -> None:
         "members": [{"username": "a"}],
         "properties": {"b": 2},
     }
-    assert channels.write_new_channel(channels.read_new_channel(body)) == body
+    assert wire.write_new_channel(channels.read_new_channel(body)) == body
 
 
 def test_types_without_a_name_of_their_own_are_still_told_apart() -> None:
