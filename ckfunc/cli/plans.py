@@ -108,9 +108,7 @@ def remember(app: App, project: Project, report: Report) -> None:
     """
     from ckfunc.pull.update import remember_deployed
 
-    if report.ending is not Ending.DECLINED:
-        results = {(one.kind, one.name): one.result.value for one in report.items}
-        remember_deployed(project, app.client().identity, results)
+    remember_deployed(project, app.client().identity, report)
 
 
 def local_script(app: App, trigger_type: str) -> Script | None:

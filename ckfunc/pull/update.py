@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from ckfunc.base.secrets import Secret
+from ckfunc.deploy.apply.report import Ending, Report
 from ckfunc.manifest.edit import ManifestChange
 from ckfunc.manifest.variables import whole_reference
 from ckfunc.model.project import Project, Script
@@ -295,9 +296,12 @@ def _scripts(project: Project, types: Collection[str]) -> Iterator[tuple[str, st
             yield one.type, one.handler.text
 
 
-def remember_deployed(project: Project, identity: str | None, results: Mapping[tuple[str, str], str]) -> None:
-    """Store what both sides agree on after a deploy; `results` are those of its items, by kind and name."""
+def remember_deployed(project: Project, identity: str | None, report: Report) -> None:
+    """Store what the project and the application agree on after a deploy: the base of later pulls."""
+    if report.ending is Ending.DECLINED:
+        return
     good = {"created", "updated", "removed", "unchanged"}
+    results = {(one.kind, one.name): one.result.value for one in report.items}
     types = {name for (kind, name), result in results.items() if kind == "functions" and result in good}
     kinds = {"dependencies", "environment", "initialization_script"}
     kinds -= {kind for (kind, _), result in results.items() if result not in good}

@@ -160,7 +160,7 @@ def test_watch_deploys_what_is_saved_streams_logs_and_ends_cleanly(ckfunc: Calla
         handler.write_text("function handleEvent(event: any) {\n  return 1 +;\n}\n")
         watch.until("handlers/start.ts:2:13")
         assert "Good day" in ckfunc("-C", local, "trigger", TYPE, "--data", '{"username": "jane"}').out
-        # A broken manifest is reported, and the watch goes on once it is mended.
+        # A broken manifest is reported, and the watch goes on once it is fixed.
         manifest = local / "functions.yaml"
         text = manifest.read_text()
         handler.write_text(good)
@@ -255,7 +255,7 @@ def test_a_handler_that_is_deleted_and_comes_back_is_waited_for(local: Path) -> 
         watch.until("1 created")
         handler.unlink()
         watch.until("functions.yaml:4:14: ")
-        watch.until("waiting for a change")
+        watch.until("Waiting for changes")
         beside = local / "handlers/start.ts.tmp"
         beside.write_text(good.replace("Hello", "Back"))
         beside.replace(handler)
@@ -273,7 +273,7 @@ def test_a_manifest_that_is_away_for_a_moment_does_not_make_watch_deploy_a_proje
         watch.until("1 created")
         (inner / "functions.yaml").rename(inner / "away.yaml")
         watch.until(f"there is no functions.yaml in {inner}")
-        watch.until("waiting for a change")
+        watch.until("Waiting for changes")
         (inner / "away.yaml").rename(inner / "functions.yaml")
         watch.until("no changes to deploy")
         assert watch.interrupt() == 130

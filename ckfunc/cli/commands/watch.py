@@ -1,11 +1,29 @@
-"""`ckfunc watch`: deploy what changes, while logs stream."""
+"""`ckfunc watch`: deploy on save and stream logs."""
 
 from __future__ import annotations
 
+import threading
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
 import click
 
+from ckfunc.base.errors import EXIT_FAILED, EXIT_OK, CkfuncError
+from ckfunc.base.interrupts import require_uninterrupted
 from ckfunc.cli.app import App
+from ckfunc.cli.asking import confirmed
 from ckfunc.cli.options import common_options, pass_app
+from ckfunc.cli.output import USUAL_COLUMNS
+
+if TYPE_CHECKING:
+    from ckfunc.deploy.apply.report import Report
+    from ckfunc.logs.entries import Entry
+    from ckfunc.model.project import Target
+
+# Rooms are imported inside the functions: `ckfunc watch --help` must not load deploy and the API client.
+
+LOGS_END_S = 0.5
+"""How long the end of a watch waits for its log."""
 
 
 @click.command(
@@ -21,11 +39,123 @@ Examples:
 @common_options
 @pass_app
 def watch(app: App, no_logs: bool, yes: bool, allow_removals: bool) -> int:
-    """Deploy what changes on disk, as soon as it changes, until Ctrl-C; invocations stream in between.
+    """Deploy changes as soon as they are saved and stream invocations, until Ctrl-C.
 
-    A manifest or handler that does not hold together is reported and not deployed; what was deployed last stays.
+    A manifest or handler with errors is reported and not deployed; the last deployed version stays.
     A protected target needs one confirmation, which covers every deploy of the watch.
     """
-    from ckfunc.cli.watching import watch_project
+    return watch_project(app, Printer(app), logs=not no_logs, yes=yes, allow_removals=allow_removals)
 
-    return watch_project(app, logs=not no_logs, yes=yes, allow_removals=allow_removals)
+
+def watch_project(
+    app: App,
+    printer: Printer,
+    *,
+    logs: bool,
+    yes: bool,
+    allow_removals: bool = False,
+    quit_on: threading.Event | None = None,
+) -> int:
+    """Deploy now and after every change, until interrupted, or until `quit_on` is set; return the exit code.
+
+    A protected target needs one confirmation, before anything is deployed: it covers every deploy of the watch. Raises
+    NeedsYes.
+    """
+    from ckfunc.bundle.project import InvalidModules
+    from ckfunc.cli.commands.logs import stream_logs
+    from ckfunc.dev.watcher import Watcher, Workshop
+    from ckfunc.watch.batches import batches
+    from ckfunc.watch.stopping import Stop
+
+    try:
+        project = app.project()
+    except InvalidModules as problem:
+        project = problem.project  # the watch waits until it can be bundled
+    if not yes and not watch_confirmed(app, project.target):
+        return EXIT_FAILED
+    client = app.client(lasting=True)
+    stop, wake = Stop(quit_on), threading.Event()
+    workshop = Workshop(app.load_project, app.client, app.kept_compiler(), app.schemas, app.clock)
+    watcher = Watcher(project, workshop, printer, wake, allow_removals=allow_removals)
+    app.output.talk(("watching ", "title"), f"{len(project.watched)} files, target {project.target.name}; Ctrl-C ends")
+    streaming = (
+        stream_logs(app, client, watcher.types, stop, project=watcher.project, ran=printer.ran) if logs else None
+    )
+    # Node takes a moment to start: not at the first save, but while nobody waits for it.
+    threading.Thread(target=app.compiler().compile, args=([("warm-up.ts", "")],), daemon=True).start()
+    wake.set()  # the first deploy comes before the first change, but after the watch began: nothing is missed
+    try:
+        for batch in batches(watcher.files, project.root, stop, wake=wake):
+            watcher.react(batch)
+        require_uninterrupted()
+    finally:
+        stop.set()
+        watcher.close()
+        if streaming is not None:
+            # It may be waiting for an answer, which Ctrl-C must not wait for.
+            streaming.join(LOGS_END_S)
+    return EXIT_OK
+
+
+def watch_confirmed(app: App, target: Target) -> bool:
+    """Return whether every change may be deployed to `target`: a protected one asks. Raises NeedsYes."""
+    if not target.protected:
+        return True
+    return confirmed(
+        app,
+        f"Deploy every change to {target.name} until you stop this command?",
+        cancelled=f"Nothing was deployed to {target.name}.",
+        refusal=f"target {target.name!r} is protected and requires confirmation",
+        hint="rerun with --yes to deploy every change to it",
+    )
+
+
+class Printer:
+    """Prints the events of a watch."""
+
+    def __init__(self, app: App) -> None:
+        self._app = app
+        self.detail = app.output.detail
+        self.warn = app.output.warn
+
+    def deployed(self, report: Report, /, *, changed: bool, first: bool, broken: bool, took_s: float) -> None:
+        """Print the changes of a deploy."""
+        from ckfunc.deploy.apply.report import DONE, WRONG, Ending
+        from ckfunc.deploy.show.text import item_lines, report_summary
+
+        output, printed = self._app.output, {*DONE.values(), *WRONG}
+        shown = replace(report, items=tuple(one for one in report.items if one.result in printed))
+        if output.json:
+            output.record(shown.to_json())
+            return
+        if report.ending is Ending.DECLINED or (report.ok and output.quiet):
+            return
+        when = (f"{self._app.clock.now().astimezone():%H:%M:%S}  ", "muted")
+        took = (f"  ({took_s * 1000:.0f} ms)", "muted")
+        if shown.items:
+            output.lines(item_lines(shown.items, width=output.width() or USUAL_COLUMNS))
+            output.line(when, (report_summary(shown), "title" if report.ok else "failure"), took)
+            output.flush()
+        elif (changed or first) and not broken:
+            output.talk(when, ("no changes to deploy", "muted"), took)
+        for warning in report.warnings if first else ():
+            output.warn(warning)
+
+    def failed(self, problem: CkfuncError, /) -> None:
+        """Print why the files could not be deployed."""
+        self._app.output.failure(problem)
+
+    def waiting(self) -> None:
+        """Print that the last deployed version stays."""
+        self._app.output.talk(("Keeping the last deployed version. Waiting for changes…", "muted"))
+
+    def fixed(self) -> None:
+        """Print that all files can be deployed again."""
+        self._app.output.talk(("fixed", "success"))
+
+    def retrying(self, wait_s: float, /) -> None:
+        """Print when the deploy is tried again."""
+        self._app.output.talk(("trying again", "warning"), f" in {wait_s:.0f} s, or when a file changes")
+
+    def ran(self, entry: Entry, /) -> None:
+        """Receive an invocation, which the log has printed."""

@@ -1,0 +1,1 @@
+"""Deploy on save: the watcher behind `ckfunc watch` and `ckfunc dev`."""
