@@ -191,7 +191,7 @@ def test_a_label_that_no_run_has_is_nothing(client: httpx.Client) -> None:
         assert client.get("/v1/users", headers={"x-ckfunc-invocation": label.encode()}).status_code == 200
     refused = client.get("/v1/users", headers={"x-ckfunc-invocation": "1.1"})
     assert refused.status_code == 400
-    assert "was put back" in refused.text
+    assert "was restored" in refused.text
 
 
 def test_a_database_of_the_first_format_gets_room_for_calls(tmp_path: Path) -> None:
