@@ -10,7 +10,7 @@ from typing import Any
 from ckfunc.base.errors import CkfuncError
 from ckfunc.cli.app import App
 from ckfunc.cli.output import USUAL_COLUMNS, Output
-from ckfunc.deploy.apply.report import WRONG, Ending, Report
+from ckfunc.deploy.apply.report import WRONG, DeployReport, Ending
 from ckfunc.deploy.gates import GateOutcome, GateVerdict, run_gates, wanted_gates
 from ckfunc.deploy.history import handler_of
 from ckfunc.deploy.plan.plan import Plan
@@ -79,7 +79,7 @@ def print_plan(
 
 
 def print_report(
-    output: Output, report: Report, *, verdicts: Sequence[GateVerdict] | None = None, undone: str | None = None
+    output: Output, report: DeployReport, *, verdicts: Sequence[GateVerdict] | None = None, undone: str | None = None
 ) -> None:
     """Print the result of a deploy; with --json, the gates too. With --quiet, print only what went wrong.
 
@@ -101,7 +101,7 @@ def gates_json(verdicts: Sequence[GateVerdict] | None) -> dict[str, Any]:
     return {} if verdicts is None else {"gates": [one.to_json() for one in verdicts]}
 
 
-def remember(app: App, project: Project, report: Report) -> None:
+def remember(app: App, project: Project, report: DeployReport) -> None:
     """Store the state that the application and the project now agree on: the base of later pulls.
 
     An undo or a rollback stores nothing: the working copy has no part in them, and a pull is to fetch their result.

@@ -12,7 +12,7 @@ from pathlib import Path
 from ckfunc.base.errors import CkfuncError, DependenciesFailed, InvalidManifest, PackageUnknown, Problem
 from ckfunc.base.files import cache_dir
 from ckfunc.base.text import digest
-from ckfunc.deploy.plan.diff import Action
+from ckfunc.deploy.plan.diff import ChangeAction
 from ckfunc.deploy.plan.plan import Plan
 from ckfunc.deploy.resources import DEPENDENCIES
 from ckfunc.model.project import Project
@@ -56,7 +56,7 @@ def require_installable(
 
     When the registry cannot be asked, that is a warning.
     """
-    if not any(one.kind == DEPENDENCIES and one.action is not Action.REMOVE for one in plan.changes):
+    if not any(one.kind == DEPENDENCIES and one.action is not ChangeAction.REMOVE for one in plan.changes):
         return
     found = installable(project, detail)
     if found.problem is not None:

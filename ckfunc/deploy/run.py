@@ -10,9 +10,9 @@ from ckfunc.base.clock import Clock, SystemClock
 from ckfunc.base.secrets import Secret
 from ckfunc.base.workers import AT_ONCE
 from ckfunc.deploy.apply import journal as journals
-from ckfunc.deploy.apply.conflicts import deploying_alone
-from ckfunc.deploy.apply.journal import Record
-from ckfunc.deploy.apply.report import WRONG, Ending, Item, Report, nothing_done
+from ckfunc.deploy.apply.conflicts import deploy_lock
+from ckfunc.deploy.apply.journal import JournalRecord
+from ckfunc.deploy.apply.report import WRONG, DeployReport, Ending, Item, nothing_done
 from ckfunc.deploy.apply.resume import require_resumable
 from ckfunc.deploy.apply.steps import OnStep, apply
 from ckfunc.deploy.apply.verify import read_back
@@ -43,7 +43,7 @@ class DeployOptions:
     allow_stale: bool = False
     at_once: int = AT_ONCE
     saved: SavedPlan | None = None
-    resume: Record | None = None
+    resume: JournalRecord | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +57,7 @@ class DeployContext:
     at_once: int = AT_ONCE
     command: str = "deploy"
     only: tuple[str, ...] = ()
-    undoes: Record | None = None
+    undoes: JournalRecord | None = None
 
 
 def plan(project: Project, client: Remote, cache: VersionCache, options: DeployOptions = DeployOptions()) -> Plan:
@@ -105,7 +105,7 @@ def deploy(
     cache: VersionCache | None = None,
     options: DeployOptions = DeployOptions(),
     clock: Clock | None = None,
-) -> Report:
+) -> DeployReport:
     """Make the application match the manifest.
 
     `confirm` sees the plan once nothing else speaks against it, and is not called when nothing changes. Raises what
@@ -128,7 +128,7 @@ def deploy(
     return report
 
 
-def _keep_literals(project: Project, made: Plan, report: Report, client: Remote) -> None:
+def _keep_literals(project: Project, made: Plan, report: DeployReport, client: Remote) -> None:
     """Remember the literals of a deploy that the application is known to have."""
     good = {one.name for one in report.items if one.kind == ENVIRONMENT and one.result not in WRONG}
     values = made.want.get(ENVIRONMENT, {})
@@ -137,12 +137,12 @@ def _keep_literals(project: Project, made: Plan, report: Report, client: Remote)
     keep_literals(project.root, project.target.name, client.identity, literals)
 
 
-def carry_out(made: Plan, client: Remote, context: DeployContext, resumed: Record | None = None) -> Report:
+def carry_out(made: Plan, client: Remote, context: DeployContext, resumed: JournalRecord | None = None) -> DeployReport:
     """Do what a plan says, with a journal, as the only one on this machine; read the application back.
 
     Raises Busy, and what keeps the journal from being written, before the first write.
     """
-    with deploying_alone(client.identity, context.root, context.clock):
+    with deploy_lock(client.identity, context.root, context.clock):
         # An undo or a rollback after a deploy that was killed is something else than what that deploy was to come to.
         earlier = resumed or (_killed(context.root, made, client) if context.command == "deploy" else None)
         with journals.begin(
@@ -175,7 +175,7 @@ def roll_back(wanted: Rollback, root: Path, target: Target, client: Remote, cloc
     return next(one for one in report.items if one.kind == FUNCTIONS and one.name == function.type)
 
 
-def _killed(root: Path, made: Plan, client: Remote) -> Record | None:
+def _killed(root: Path, made: Plan, client: Remote) -> JournalRecord | None:
     """Return the last deploy's journal if that deploy was killed: this one goes on from what it has left."""
     found = journals.last(root, made.target.name, client.identity)
     return found if found is not None and found.ok is None else None

@@ -10,7 +10,7 @@ from deploy.world import Hurried, World, by_name, results
 from support.loopback import Reply, Request
 
 from ckfunc.base.errors import UsageProblem
-from ckfunc.deploy.apply.report import Report
+from ckfunc.deploy.apply.report import DeployReport
 from ckfunc.deploy.blame import Commit, NoHistory, blame, commits_of
 from ckfunc.deploy.cache import VersionCache
 from ckfunc.deploy.history import Reference, Rollback, prepare_rollback, reference, rolled_back
@@ -23,7 +23,7 @@ from ckfunc.model.project import Target
 TYPE = "user.sent.message"
 
 
-def rolled(here: World, meddle: Callable[[], object] = lambda: None) -> Report:
+def rolled(here: World, meddle: Callable[[], object] = lambda: None) -> DeployReport:
     """Roll the function back to its first version; `meddle` comes between the plan and the write."""
     function = here.application.add(TYPE, "one", "two")
     with here.new_client() as client:

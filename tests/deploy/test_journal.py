@@ -17,7 +17,7 @@ from ckfunc.base.clock import ago
 from ckfunc.base.errors import SystemRefusal
 from ckfunc.deploy import run
 from ckfunc.deploy.apply import journal, undo
-from ckfunc.deploy.apply.report import Report
+from ckfunc.deploy.apply.report import DeployReport
 from ckfunc.deploy.apply.resume import NotResumable, unfinished
 from ckfunc.deploy.cache import VersionCache
 from ckfunc.deploy.plan.checks import NeedsFlag
@@ -61,14 +61,16 @@ def cut_off(here: World, project: Project, at: int) -> None:
         here.deploy(project, on_step=count)
 
 
-def resume(here: World, project: Project) -> Report:
+def resume(here: World, project: Project) -> DeployReport:
     with here.new_client() as client:
         client.runtime()
         record = unfinished(here.root, "staging", client.identity)
     return here.deploy(project, options=run.DeployOptions(allow_removals=True, resume=record))
 
 
-def take_back(here: World, supplied: dict[str, str] | None = None, *, keep: bool = False) -> tuple[Report, undo.Former]:
+def take_back(
+    here: World, supplied: dict[str, str] | None = None, *, keep: bool = False
+) -> tuple[DeployReport, undo.Former]:
     with here.new_client() as client:
         cache, seen = VersionCache(here.root), overview(client)
         record, begun = journal.to_undo(here.root, "staging", client.identity)

@@ -13,7 +13,7 @@ import ckfunc.deploy.show.text
 from ckfunc.base.diffs import unified
 from ckfunc.base.errors import WrongApplication
 from ckfunc.base.text import STYLES
-from ckfunc.deploy.plan.diff import Action, diff
+from ckfunc.deploy.plan.diff import ChangeAction, diff
 from ckfunc.deploy.plan.snapshot import require_application
 from ckfunc.deploy.resources import RESOURCES, newlines
 from ckfunc.model.project import Target
@@ -28,7 +28,7 @@ def test_the_changes_turn_what_is_there_into_what_is_wanted(want: dict[str, str]
     result = dict(have)
     for one in changes:
         assert result.pop(one.name, None) == one.before
-        if one.action is not Action.REMOVE:
+        if one.action is not ChangeAction.REMOVE:
             result[one.name] = str(one.after)
     assert result == want
     assert [one.name for one in changes] == sorted(one.name for one in changes)
@@ -41,7 +41,7 @@ def test_equal_values_make_no_change(values: dict[str, str]) -> None:
 
 def test_a_value_of_none_is_there_and_differs() -> None:
     (change,) = diff("functions", {"a": "x"}, {"a": None})
-    assert change.action is Action.UPDATE
+    assert change.action is ChangeAction.UPDATE
 
 
 @given(TEXTS, TEXTS)

@@ -9,7 +9,7 @@ from deploy.world import World
 
 from ckfunc.base.diffs import MOST_LINES, line_count, unified
 from ckfunc.base.text import STYLES, Line, plain_text
-from ckfunc.deploy.apply.report import Ending, Item, Report, Result
+from ckfunc.deploy.apply.report import DeployReport, Ending, Item, ItemState
 from ckfunc.deploy.show.json import plan_json
 from ckfunc.deploy.show.text import plan_lines, plan_summary, report_lines, report_summary
 
@@ -151,30 +151,35 @@ def test_a_script_of_very_many_lines_is_not_compared_line_by_line() -> None:
     assert (line_count(""), line_count("a"), line_count("a\nb\n")) == (0, 1, 2)
 
 
-def report(*items: Item, ending: Ending = Ending.COMPLETE, warnings: tuple[str, ...] = ()) -> Report:
-    return Report("staging", 42, items, warnings, ending)
+def report(*items: Item, ending: Ending = Ending.COMPLETE, warnings: tuple[str, ...] = ()) -> DeployReport:
+    return DeployReport("staging", 42, items, warnings, ending)
 
 
 def test_a_report_lines_up_in_eighty_columns() -> None:
     text = shown(
         report_lines(
             report(
-                Item("environment", "OPENAI_API_KEY", Result.UPDATED),
-                Item("functions", "user.attempted.start_session", Result.UPDATED, 33, 34),
-                Item("functions", SENT, Result.CREATED, None, 1),
-                Item("functions", READ, Result.UNCHANGED, 7, 7),
-                Item("functions", "call.ended", Result.UNMANAGED, 2, 2),
+                Item("environment", "OPENAI_API_KEY", ItemState.UPDATED),
+                Item("functions", "user.attempted.start_session", ItemState.UPDATED, 33, 34),
+                Item("functions", SENT, ItemState.CREATED, None, 1),
+                Item("functions", READ, ItemState.UNCHANGED, 7, 7),
+                Item("functions", "call.ended", ItemState.UNMANAGED, 2, 2),
                 Item(
                     "functions",
                     "call.active",
-                    Result.FAILED,
+                    ItemState.FAILED,
                     3,
                     None,
                     note="creating a version of function 9: api.chatkitty.com refused it with 400: no",
                     hint="see what the platform says about it",
                 ),
                 Item(
-                    "functions", "user.reacted_to.message", Result.SKIPPED, 3, None, note="not attempted: interrupted"
+                    "functions",
+                    "user.reacted_to.message",
+                    ItemState.SKIPPED,
+                    3,
+                    None,
+                    note="not attempted: interrupted",
                 ),
                 warnings=("call.active is disabled",),
             )
@@ -201,8 +206,8 @@ def test_a_report_lines_up_in_eighty_columns() -> None:
 
 def test_a_long_name_has_a_line_of_its_own_and_leaves_the_others_their_place() -> None:
     name = "custom." + "x" * 60
-    long = Item("functions", name, Result.CREATED, None, 1)
-    short = Item("environment", "A", Result.UPDATED)
+    long = Item("functions", name, ItemState.CREATED, None, 1)
+    short = Item("environment", "A", ItemState.UPDATED)
     assert shown(report_lines(report(long))).startswith(f"  + {name}\n{' ' * 6}v1           created\n")
     assert shown(report_lines(report(short, long))).startswith(
         f"  ~ variable A               updated\n  + {name}\n{' ' * 16}v1           created\n"
@@ -210,7 +215,7 @@ def test_a_long_name_has_a_line_of_its_own_and_leaves_the_others_their_place() -
 
 
 def test_where_a_reason_has_no_room_beside_the_name_it_goes_below() -> None:
-    item = Item("functions", "f" * 30, Result.CONFLICT, 1, 2, note="someone else deployed v2 meanwhile", hint="look")
+    item = Item("functions", "f" * 30, ItemState.CONFLICT, 1, 2, note="someone else deployed v2 meanwhile", hint="look")
     assert shown(report_lines(report(item), width=60)).startswith(
         f"  ✗ {'f' * 30}  v1 → v2      conflict:\n      someone else deployed v2 meanwhile (look)\n\n"
     )
@@ -218,7 +223,7 @@ def test_where_a_reason_has_no_room_beside_the_name_it_goes_below() -> None:
 
 
 def test_many_unchanged_items_are_only_counted_unless_asked_for() -> None:
-    many = report(*(Item("functions", f"t.{number}", Result.UNCHANGED, 1, 1) for number in range(21)))
+    many = report(*(Item("functions", f"t.{number}", ItemState.UNCHANGED, 1, 1) for number in range(21)))
     assert shown(report_lines(many)) == "No changes on staging (application 42): 21 unchanged.\n"
     assert len(report_lines(many, all_items=True)) == 23
 
@@ -226,33 +231,33 @@ def test_many_unchanged_items_are_only_counted_unless_asked_for() -> None:
 @pytest.mark.parametrize(
     ("ending", "result", "beginning"),
     [
-        (Ending.COMPLETE, Result.CREATED, "Deployed to staging (application 42): 1 created."),
-        (Ending.COMPLETE, Result.FAILED, "Nothing deployed to staging (application 42): 1 failed."),
-        (Ending.STOPPED, Result.FAILED, "Stopped deploying to staging (application 42): 1 failed."),
+        (Ending.COMPLETE, ItemState.CREATED, "Deployed to staging (application 42): 1 created."),
+        (Ending.COMPLETE, ItemState.FAILED, "Nothing deployed to staging (application 42): 1 failed."),
+        (Ending.STOPPED, ItemState.FAILED, "Stopped deploying to staging (application 42): 1 failed."),
         (
             Ending.INTERRUPTED,
-            Result.UPDATED,
+            ItemState.UPDATED,
             "Interrupted while deploying to staging (application 42), not read back: 1 updated.",
         ),
-        (Ending.DECLINED, Result.SKIPPED, "Nothing deployed to staging (application 42): 1 skipped."),
+        (Ending.DECLINED, ItemState.SKIPPED, "Nothing deployed to staging (application 42): 1 skipped."),
     ],
 )
-def test_the_summary_says_how_it_ended(ending: Ending, result: Result, beginning: str) -> None:
+def test_the_summary_says_how_it_ended(ending: Ending, result: ItemState, beginning: str) -> None:
     assert report_summary(report(Item("functions", SENT, result), ending=ending)) == beginning
 
 
 def test_a_deploy_of_nothing_is_said_to_be_that() -> None:
-    assert report_summary(Report("local", None, ())) == "No changes on local: nothing in functions.yaml."
+    assert report_summary(DeployReport("local", None, ())) == "No changes on local: nothing in functions.yaml."
 
 
 def test_a_report_as_json_leaves_out_what_does_not_apply() -> None:
-    document = report(Item("functions", SENT, Result.CREATED, None, 1), warnings=("odd",)).to_json()
+    document = report(Item("functions", SENT, ItemState.CREATED, None, 1), warnings=("odd",)).to_json()
     assert document["items"] == [{"kind": "functions", "name": SENT, "result": "created", "new_version": 1}]
     assert document["ok"] is True and document["ending"] == "complete" and document["warnings"] == ["odd"]
     assert document["summary"]["created"] == 1
 
 
 def test_a_reason_that_several_items_share_is_given_once() -> None:
-    items = (Item("environment", name, Result.FAILED, note="no room", hint="make some") for name in "AB")
+    items = (Item("environment", name, ItemState.FAILED, note="no room", hint="make some") for name in "AB")
     text = shown(report_lines(report(*items)))
     assert text.count("no room (make some)") == 1 and text.count("failed") == 3

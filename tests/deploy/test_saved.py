@@ -11,7 +11,7 @@ from deploy.world import World
 from ckfunc.base.clock import SystemClock
 from ckfunc.base.errors import UsageProblem
 from ckfunc.deploy import run
-from ckfunc.deploy.apply.report import Report
+from ckfunc.deploy.apply.report import DeployReport
 from ckfunc.deploy.plan import saved
 from ckfunc.model.project import Project
 
@@ -32,7 +32,7 @@ def kept(here: World, project: Project) -> Path:
     return path
 
 
-def carried_out(here: World, project: Project, path: Path, *, allow_stale: bool = False) -> Report:
+def carried_out(here: World, project: Project, path: Path, *, allow_stale: bool = False) -> DeployReport:
     return here.deploy(project, options=run.DeployOptions(saved=saved.load(path), allow_stale=allow_stale))
 
 

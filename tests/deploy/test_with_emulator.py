@@ -16,7 +16,7 @@ from ckfunc.base.files import cache_dir
 from ckfunc.base.secrets import Secret, revealed
 from ckfunc.bundle.requirements import Requirements
 from ckfunc.deploy import run
-from ckfunc.deploy.apply.report import Report
+from ckfunc.deploy.apply.report import DeployReport
 from ckfunc.deploy.cache import VersionCache
 from ckfunc.emulator.emulator import Emulator
 from ckfunc.model.function import NewFunction
@@ -45,7 +45,7 @@ def connect(url: str, secret: str = "emulator") -> Client:
     return Client(Connection(url, f"{url}/oauth/token", "emulator", Secret(secret)), clock=Hurried())
 
 
-def deploy(project: Project, client: Client) -> Report:
+def deploy(project: Project, client: Client) -> DeployReport:
     with CompilerProcess() as compiler:
 
         def check(scripts: Sequence[Script], packages: Collection[str]) -> Sequence[Problem]:

@@ -18,7 +18,7 @@ from ckfunc.base.clock import SystemClock
 from ckfunc.base.errors import Problem
 from ckfunc.base.secrets import Secret, secret_values
 from ckfunc.deploy import run
-from ckfunc.deploy.apply.report import Item, Report
+from ckfunc.deploy.apply.report import DeployReport, Item
 from ckfunc.deploy.apply.steps import OnStep
 from ckfunc.deploy.cache import VersionCache
 from ckfunc.deploy.plan.plan import Plan
@@ -98,7 +98,7 @@ class World:
         agree: bool = True,
         on_step: OnStep | None = None,
         options: run.DeployOptions = REMOVING,
-    ) -> Report:
+    ) -> DeployReport:
         """Deploy with a client of its own, as each run of the command has one."""
         with self.new_client() as client:
             return run.deploy(
@@ -142,9 +142,9 @@ def world(root: Path) -> Iterator[World]:
             yield World(root, application, server, client)
 
 
-def by_name(report: Report) -> dict[str, Item]:
+def by_name(report: DeployReport) -> dict[str, Item]:
     return {one.name: one for one in report.items}
 
 
-def results(report: Report) -> dict[str, str]:
+def results(report: DeployReport) -> dict[str, str]:
     return {one.name: one.result.value for one in report.items}

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from faults.world import Content, Outcome
 
-from ckfunc.deploy.apply.report import Item, Result
+from ckfunc.deploy.apply.report import Item, ItemState
 
 UNREAD = "could not be read back"
 """What an item says of itself when it may well have been done: nobody can tell."""
 
-DONE = (Result.CREATED, Result.UPDATED, Result.REMOVED, Result.UNCHANGED)
+DONE = (ItemState.CREATED, ItemState.UPDATED, ItemState.REMOVED, ItemState.UNCHANGED)
 
 
 def lies(outcome: Outcome, before: Content, after: Content, wanted: Content) -> list[str]:
@@ -26,7 +26,7 @@ def lies(outcome: Outcome, before: Content, after: Content, wanted: Content) -> 
     managed += len({**wanted.dependencies, **before.dependencies}) + 1
     if len(items) != managed:
         found.append(f"it reports {len(items)} items of {managed}")
-    unread = [one for one in items if one.result is Result.FAILED and UNREAD in (one.note or "")]
+    unread = [one for one in items if one.result is ItemState.FAILED and UNREAD in (one.note or "")]
     if unread and outcome.report.verified:
         found.append("it says that the application was read back, and that it could not be")
     judged = [one for one in items if one not in unread]
@@ -39,9 +39,9 @@ def _lie(item: Item, before: Content, after: Content, wanted: Content) -> str | 
     now, then, goal = (_value(one, item) for one in (after, before, wanted))
     if item.result in DONE and now != goal:
         return f"said to be {item.result}, but is not as the manifest says"
-    if item.result is Result.SKIPPED and now != then:
+    if item.result is ItemState.SKIPPED and now != then:
         return "said not to have been attempted, but it changed"
-    if item.result is Result.FAILED and now == goal and now != then:
+    if item.result is ItemState.FAILED and now == goal and now != then:
         return f"said to have failed ({item.note}), but it was done"
     return None
 
@@ -52,9 +52,9 @@ def _function_lie(item: Item, before: Content, after: Content, wanted: Content) 
         return f"said to be {item.result}, but does not run the manifest's script"
     if item.result in DONE and item.new_version != len(now):
         return f"said to run v{item.new_version}, but runs v{len(now)}"
-    if item.result is Result.SKIPPED and now != then:
+    if item.result is ItemState.SKIPPED and now != then:
         return "said not to have been attempted, but it has another version"
-    if item.result is Result.FAILED and now[-1:] == goal and now != then:
+    if item.result is ItemState.FAILED and now[-1:] == goal and now != then:
         return f"said to have failed ({item.note}), but it was done"
     return None
 

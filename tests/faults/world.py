@@ -19,7 +19,7 @@ from ckfunc.api.connection import Connection
 from ckfunc.base.errors import CkfuncError
 from ckfunc.base.secrets import Secret
 from ckfunc.deploy import run
-from ckfunc.deploy.apply.report import Report
+from ckfunc.deploy.apply.report import DeployReport
 from ckfunc.deploy.cache import VersionCache
 from ckfunc.deploy.registry import installed_mark
 from ckfunc.emulator.emulator import Emulator
@@ -119,7 +119,7 @@ class Outcome:
     """How a deploy ended. `error` is what it raised instead of a report."""
 
     code: int
-    report: Report | None = None
+    report: DeployReport | None = None
     error: CkfuncError | None = None
 
 

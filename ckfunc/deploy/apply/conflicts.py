@@ -21,7 +21,7 @@ from ckfunc.base.files import cache_dir, locked, read_file, write_atomically
 from ckfunc.base.text import digest
 from ckfunc.deploy.apply import idempotent
 from ckfunc.deploy.apply.idempotent import Overtaken
-from ckfunc.deploy.apply.report import DONE, Item, Result
+from ckfunc.deploy.apply.report import DONE, Item, ItemState
 from ckfunc.deploy.plan.plan import CreateFunction, CreateVersion, Plan, Put, Step
 from ckfunc.deploy.plan.snapshot import overview
 from ckfunc.deploy.remote import Remote, Snapshot
@@ -36,7 +36,7 @@ MOST_LOOKS = 32
 _SAME = "someone else has just done the same"
 
 
-class Standing:
+class Preconditions:
     """What is known of the application while a plan is carried out. Thread-safe. Every look may raise ApiFailure."""
 
     def __init__(self, plan: Plan, remote: Remote, clock: Clock) -> None:
@@ -110,35 +110,35 @@ class Standing:
         return None if have == expected else have
 
 
-def met(step: Step, plan: Plan, standing: Standing, remote: Remote) -> tuple[Item, ...]:
+def superseded(step: Step, plan: Plan, preconditions: Preconditions, remote: Remote) -> tuple[Item, ...]:
     """Return what becomes of a step that is not to be done any more; nothing when it is. Raises ApiFailure."""
     if isinstance(step, Put):
-        return _met_values(step, standing)
-    function = standing.moved(step)
+        return _superseded_values(step, preconditions)
+    function = preconditions.moved(step)
     # A function without a version is what is left of a deploy that was cut off: its first version is still to come.
     if function is None or (isinstance(step, CreateFunction) and not function.current_version_number):
         return ()
-    return (_met_version(function, plan, remote),)
+    return (_superseded_version(function, plan, remote),)
 
 
 def conflict(plan: Plan, trigger_type: str, error: Overtaken) -> Item:
     """Return the item of a function that someone else has deployed."""
     old = plan.versions.get(trigger_type)
-    return Item(FUNCTIONS, trigger_type, Result.CONFLICT, old, error.number, note=error.message, hint=error.hint)
+    return Item(FUNCTIONS, trigger_type, ItemState.CONFLICT, old, error.number, note=error.message, hint=error.hint)
 
 
-def _met_values(step: Put, standing: Standing) -> tuple[Item, ...]:
-    have = standing.changed(step)
+def _superseded_values(step: Put, preconditions: Preconditions) -> tuple[Item, ...]:
+    have = preconditions.changed(step)
     if have is None:
         return ()
     if have == step.values:
         return tuple(Item(one.kind, one.name, DONE[one.action], note=_SAME) for one in step.changes)
     note = f"someone else changed the {BY_KIND[step.kind].title} meanwhile; nothing was written"
     hint = "`ckfunc diff` shows what it is now; then deploy again"
-    return tuple(Item(one.kind, one.name, Result.CONFLICT, note=note, hint=hint) for one in step.changes)
+    return tuple(Item(one.kind, one.name, ItemState.CONFLICT, note=note, hint=hint) for one in step.changes)
 
 
-def _met_version(function: Function, plan: Plan, remote: Remote) -> Item:
+def _superseded_version(function: Function, plan: Plan, remote: Remote) -> Item:
     name, old = function.type, plan.versions.get(function.type)
     theirs = idempotent.current(remote, function)
     if theirs is None:
@@ -146,13 +146,13 @@ def _met_version(function: Function, plan: Plan, remote: Remote) -> Item:
         return conflict(plan, name, gone)
     script = next(one.script for one in plan.steps if isinstance(one, CreateVersion) and one.type == name)
     if idempotent.same_script(theirs, script):
-        done = Result.CREATED if old is None else Result.UPDATED
+        done = ItemState.CREATED if old is None else ItemState.UPDATED
         return Item(FUNCTIONS, name, done, old, theirs.version_number, note=_SAME)
     return conflict(plan, name, idempotent.overtaken(function, theirs, script))
 
 
 @contextmanager
-def deploying_alone(identity: str | None, root: Path, clock: Clock) -> Iterator[None]:
+def deploy_lock(identity: str | None, root: Path, clock: Clock) -> Iterator[None]:
     """Hold the application's lock. The system frees it when the process ends, however it ends: it is never stale.
 
     Raises Busy when another process has it.

@@ -25,7 +25,7 @@ from ckfunc.base.errors import SystemRefusal
 from ckfunc.base.files import read_file, write_atomically
 from ckfunc.base.secrets import Secret
 from ckfunc.base.text import digest, printable
-from ckfunc.deploy.apply.report import Item, Report
+from ckfunc.deploy.apply.report import DeployReport, Item
 from ckfunc.deploy.plan.plan import CreateFunction, Plan, Put, Step
 from ckfunc.deploy.remote import Remote
 from ckfunc.deploy.resources import FUNCTIONS, Values, script_of
@@ -53,7 +53,7 @@ class State:
 
 
 @dataclass(frozen=True, slots=True)
-class Record:
+class JournalRecord:
     """A journal that was read. `versions` are the numbers that the deploy created, by type; `started` the kinds that
     it began to write, `attempted` the types. `ok` is None when it never came to an end. `only` is what it was told to
     deploy alone. When it went on from another that was cut off, `before`, `started`, `attempted` and `versions` are of
@@ -141,7 +141,7 @@ class Journal:
         """Note what became of a step."""
         self._note({"event": "items", "items": [one.to_json() for one in items]})
 
-    def end(self, report: Report) -> None:
+    def end(self, report: DeployReport) -> None:
         """Note how the deploy ended."""
         self._note(_ending(report))
 
@@ -163,8 +163,8 @@ def begin(
     clock: Clock,
     command: str,
     only: tuple[str, ...] = (),
-    earlier: Record | None = None,
-    undoes: Record | None = None,
+    earlier: JournalRecord | None = None,
+    undoes: JournalRecord | None = None,
 ) -> Journal:
     """Begin the journal of a deploy. `earlier` is one that this deploy finishes: what was before it, was before both.
 
@@ -209,7 +209,7 @@ def wanted_kinds(plan: Plan, remote: Remote, kinds: Iterable[str]) -> dict[str, 
     return {kind: _kept(plan.want[kind], remote) for kind in kinds if kind in plan.want}
 
 
-def records(root: Path, target: str) -> Iterator[Record]:
+def records(root: Path, target: str) -> Iterator[JournalRecord]:
     """Yield the journals of a target, the newest first; damaged ones are left out."""
     for path in _paths(root, target):
         record = _read(path)
@@ -228,12 +228,12 @@ def deployed_at(root: Path, target: str, trigger_type: str) -> dict[tuple[int, s
     return found
 
 
-def last(root: Path, target: str, identity: str | None) -> Record | None:
+def last(root: Path, target: str, identity: str | None) -> JournalRecord | None:
     """Return the newest journal of a target's application that may have changed anything."""
     return next((one for one in records(root, target) if one.identity == identity and one.wrote), None)
 
 
-def to_undo(root: Path, target: str, identity: str | None) -> tuple[Record | None, Record | None]:
+def to_undo(root: Path, target: str, identity: str | None) -> tuple[JournalRecord | None, JournalRecord | None]:
     """Return the deploy that an undo takes back, and the undo of it, if one was begun, that did not come to its end."""
     newest = last(root, target, identity)
     if newest is None or newest.command != "undo" or newest.ok or newest.undoes is None:
@@ -249,7 +249,7 @@ def to_undo(root: Path, target: str, identity: str | None) -> tuple[Record | Non
     return newest, None
 
 
-def strangers(record: Record, kind: str, have: Values, remote: Remote) -> tuple[str, ...]:
+def strangers(record: JournalRecord, kind: str, have: Values, remote: Remote) -> tuple[str, ...]:
     """Return the names of what is neither as it was before a deploy nor as that deploy was to make it."""
     now, states = _kept(have, remote), (record.before, record.after, record.between)
     known = [one.kinds[kind] for one in states if kind in one.kinds]
@@ -257,13 +257,13 @@ def strangers(record: Record, kind: str, have: Values, remote: Remote) -> tuple[
     return tuple(name for name in names if now.get(name) not in [one.get(name) for one in known])
 
 
-def finish(record: Record, report: Report) -> None:
+def finish(record: JournalRecord, report: DeployReport) -> None:
     """Note that a deploy that was killed had done all it was to do. Failing to is no error."""
     with suppress(OSError), record.path.open("ab") as file:
         file.write(b"\n" + _line(_ending(report)))
 
 
-def _ending(report: Report) -> dict[str, Any]:
+def _ending(report: DeployReport) -> dict[str, Any]:
     return {"event": "end", "ok": report.ok, "ending": report.ending.value}
 
 
@@ -299,7 +299,7 @@ def _written(state: State) -> dict[str, Any]:
     return {"kinds": state.kinds, "functions": {name: one and list(one) for name, one in state.functions.items()}}
 
 
-def _continued(earlier: Record) -> dict[str, Any]:
+def _continued(earlier: JournalRecord) -> dict[str, Any]:
     """Return what a later journal has to know of a deploy that it goes on from."""
     between = State(
         {**earlier.between.kinds, **earlier.after.kinds}, {**earlier.between.functions, **earlier.after.functions}
@@ -313,7 +313,7 @@ def _continued(earlier: Record) -> dict[str, Any]:
     }
 
 
-def _read(path: Path) -> Record | None:
+def _read(path: Path) -> JournalRecord | None:
     try:
         lines = read_file(path).split(b"\n")
         head = json.loads(lines[0])
@@ -328,7 +328,7 @@ def _read(path: Path) -> Record | None:
         for line in lines[1:]:
             with suppress(*_DAMAGED):  # the last one, of a deploy that was killed while it wrote it
                 told.hear(json.loads(line))
-        return Record(
+        return JournalRecord(
             path,
             str(head["time"]),
             str(head["command"]),

@@ -12,13 +12,13 @@ from ckfunc.base.errors import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_OK, CkfuncErr
 from ckfunc.base.text import printable
 from ckfunc.base.workers import AT_ONCE
 from ckfunc.deploy.apply.idempotent import is_unclear
-from ckfunc.deploy.plan.diff import Action
+from ckfunc.deploy.plan.diff import ChangeAction
 from ckfunc.deploy.plan.plan import Plan
 from ckfunc.deploy.resources import RESOURCES, Wanted
 from ckfunc.model.function import Function
 
 
-class Result(StrEnum):
+class ItemState(StrEnum):
     """What became of an item. SKIPPED was planned and not attempted; CONFLICT: someone else deploys, too."""
 
     CREATED = "created"
@@ -31,10 +31,14 @@ class Result(StrEnum):
     SKIPPED = "skipped"
 
 
-WRONG = (Result.FAILED, Result.CONFLICT, Result.SKIPPED)
+WRONG = (ItemState.FAILED, ItemState.CONFLICT, ItemState.SKIPPED)
 """What keeps a deploy from being complete."""
 
-DONE = {Action.CREATE: Result.CREATED, Action.UPDATE: Result.UPDATED, Action.REMOVE: Result.REMOVED}
+DONE = {
+    ChangeAction.CREATE: ItemState.CREATED,
+    ChangeAction.UPDATE: ItemState.UPDATED,
+    ChangeAction.REMOVE: ItemState.REMOVED,
+}
 
 
 class Ending(StrEnum):
@@ -52,7 +56,7 @@ class Item:
 
     kind: str
     name: str
-    result: Result
+    result: ItemState
     old_version: int | None = None
     new_version: int | None = None
     note: str | None = None
@@ -73,7 +77,7 @@ class Item:
 
 
 @dataclass(frozen=True, slots=True)
-class Report:
+class DeployReport:
     """What a deploy came to. `verified` says that the application was read again and compared."""
 
     target: str
@@ -100,7 +104,7 @@ class Report:
         """Whether anything was written."""
         return bool(self.count(*DONE.values()))
 
-    def count(self, *results: Result) -> int:
+    def count(self, *results: ItemState) -> int:
         """Return how many items came to one of `results`."""
         return sum(one.result in results for one in self.items)
 
@@ -113,7 +117,7 @@ class Report:
             "ok": self.ok,
             "ending": self.ending.value,
             "verified": self.verified,
-            "summary": {result.value: counts[result] for result in Result},
+            "summary": {result.value: counts[result] for result in ItemState},
             "items": [one.to_json() for one in self.items],
             "warnings": [printable(one) for one in self.warnings],
         }
@@ -128,18 +132,18 @@ def in_order(items: Iterable[Item]) -> tuple[Item, ...]:
 def untouched(plan: Plan) -> tuple[Item, ...]:
     """Return the items of a plan that a deploy does nothing about."""
     return (
-        *(Item(one.kind, one.name, Result.UNCHANGED, one.version, one.version) for one in plan.unchanged),
-        *(Item(one.kind, one.name, Result.UNMANAGED, one.version, one.version) for one in plan.unmanaged),
+        *(Item(one.kind, one.name, ItemState.UNCHANGED, one.version, one.version) for one in plan.unchanged),
+        *(Item(one.kind, one.name, ItemState.UNMANAGED, one.version, one.version) for one in plan.unmanaged),
     )
 
 
-def nothing_done(plan: Plan, ending: Ending, note: str) -> Report:
+def nothing_done(plan: Plan, ending: Ending, note: str) -> DeployReport:
     """Return the report of a plan of which nothing was attempted (of an empty plan: that all is well)."""
     skipped = (
-        Item(one.kind, one.name, Result.SKIPPED, old_version=plan.versions.get(one.name), note=note)
+        Item(one.kind, one.name, ItemState.SKIPPED, old_version=plan.versions.get(one.name), note=note)
         for one in plan.changes
     )
-    return Report(
+    return DeployReport(
         plan.target.name, plan.application_id, in_order((*skipped, *untouched(plan))), plan.warnings, ending=ending
     )
 
@@ -151,8 +155,8 @@ class Ledger:
     `doubtful` is true once a write was done or may have been done: only then is reading back of use.
     `closed` is set by a failure after which nothing more is sent, not even to read back. `created` holds the functions
     that have been created, by type, and `values` what was written of the runtime, by kind. `first` says that whoever
-    else deploys at the same time came later: their deploys stop, and what this one wrote is to stay. `met` says that
-    there was someone else.
+    else deploys at the same time came later: their deploys stop, and what this one wrote is to stay. `contested` says
+    that someone else deploys too.
     """
 
     items: dict[tuple[str, str], Item] = field(default_factory=dict)
@@ -163,7 +167,7 @@ class Ledger:
     doubtful: bool = False
     closed: bool = False
     first: bool = False
-    met: bool = False
+    contested: bool = False
     lost_in_a_row: int = 0
 
     @property

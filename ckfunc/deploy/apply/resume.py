@@ -10,7 +10,7 @@ from pathlib import Path
 from ckfunc.base.errors import CkfuncError
 from ckfunc.base.text import digest
 from ckfunc.deploy.apply import journal
-from ckfunc.deploy.apply.journal import Record
+from ckfunc.deploy.apply.journal import JournalRecord
 from ckfunc.deploy.plan.plan import Plan
 from ckfunc.deploy.remote import Remote
 from ckfunc.deploy.resources import BY_KIND, FUNCTIONS, script_of
@@ -22,7 +22,7 @@ class NotResumable(CkfuncError):
     """There is no deploy to finish, or it cannot be finished as it was meant."""
 
 
-def unfinished(root: Path, target: str, identity: str | None) -> Record:
+def unfinished(root: Path, target: str, identity: str | None) -> JournalRecord:
     """Return the journal of the deploy to finish: the last one, unless it is complete. Raises NotResumable."""
     last = next((one for one in journal.records(root, target) if one.identity == identity), None)
     if last is None or last.ok:
@@ -41,7 +41,7 @@ def unfinished(root: Path, target: str, identity: str | None) -> Record:
     return last
 
 
-def require_resumable(record: Record, plan: Plan, remote: Remote) -> None:
+def require_resumable(record: JournalRecord, plan: Plan, remote: Remote) -> None:
     """Refuse to go on when the sources changed since, or when someone else deployed. Raises NotResumable."""
     moved = [
         name

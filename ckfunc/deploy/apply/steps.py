@@ -14,10 +14,10 @@ from ckfunc.base.clock import Clock
 from ckfunc.base.errors import CkfuncError
 from ckfunc.base.workers import AT_ONCE, each
 from ckfunc.deploy.apply import idempotent
-from ckfunc.deploy.apply.conflicts import Standing, conflict, met
+from ckfunc.deploy.apply.conflicts import Preconditions, conflict, superseded
 from ckfunc.deploy.apply.idempotent import Overtaken
 from ckfunc.deploy.apply.journal import Journal
-from ckfunc.deploy.apply.report import DONE, WRONG, Ending, Item, Ledger, Result
+from ckfunc.deploy.apply.report import DONE, WRONG, Ending, Item, ItemState, Ledger
 from ckfunc.deploy.cache import VersionCache
 from ckfunc.deploy.plan.plan import CreateFunction, CreateVersion, Plan, Put, Step
 from ckfunc.deploy.remote import Remote, Snapshot
@@ -52,17 +52,17 @@ def apply(
     true. Never raises CkfuncError.
     """
     ledger = Ledger()
-    work = _Work(plan, remote, cache, ledger, on_step, journal, Standing(plan, remote, clock), clock)
+    work = _StepRunner(plan, remote, cache, ledger, on_step, journal, Preconditions(plan, remote, clock), clock)
     versions = [one for one in plan.steps if isinstance(one, CreateVersion)]
     puts = [one for one in plan.steps if isinstance(one, Put)]
     try:
-        if work.stands():
+        if work.preconditions_hold():
             work.all([one for one in puts if not one.last], work.put, at_once=1)
             work.all([one for one in plan.steps if isinstance(one, CreateFunction)], work.create_function, at_once)
             # The first one goes alone: it tells who wins when two deploys, on two machines, begin at the same moment.
             work.all(versions[:1], work.create_version, at_once=1)
             ledger.first = any(_made_next(ledger, one) for one in versions[:1])
-            if ledger.met and not ledger.first:
+            if ledger.contested and not ledger.first:
                 work.wait_for_the_first()
             work.all(versions[1:], work.create_version, at_once)
             if any(one.result in WRONG for one in ledger.items.values()):
@@ -77,7 +77,7 @@ def apply(
 
 
 @dataclass(frozen=True, slots=True)
-class _Work:
+class _StepRunner:
     """What every step needs. Steps enter their items into the ledger themselves, so that an interrupt loses none."""
 
     plan: Plan
@@ -86,7 +86,7 @@ class _Work:
     ledger: Ledger
     on_step: OnStep
     journal: Journal
-    standing: Standing
+    preconditions: Preconditions
     clock: Clock
 
     def all(self, steps: Sequence[AnyStep], do: Callable[[AnyStep], tuple[Item, ...]], at_once: int = AT_ONCE) -> None:
@@ -104,19 +104,19 @@ class _Work:
                 self.ledger.stop("interrupted", Ending.INTERRUPTED)
                 raise
 
-    def stands(self) -> bool:
+    def preconditions_hold(self) -> bool:
         """Look whether the application still is what the plan was made from; if not, nothing is begun."""
         try:
-            with self.standing.look():
-                theirs = [item for step in self.plan.steps for item in self._met(step)]
+            with self.preconditions.look():
+                theirs = [item for step in self.plan.steps for item in self._superseded(step)]
         except CkfuncError as error:
             self.ledger.failed(error)
             self.ledger.doubtful = False
             self.ledger.stop(f"the application could not be looked at again: {error.message}")
             return False
-        if not any(one.result is Result.CONFLICT for one in theirs):
+        if not any(one.result is ItemState.CONFLICT for one in theirs):
             return True
-        for item in self.ledger.enter(*(one for one in theirs if one.result is Result.CONFLICT)):
+        for item in self.ledger.enter(*(one for one in theirs if one.result is ItemState.CONFLICT)):
             self.on_step(item)
         self.ledger.stop(_OTHERS)
         return False
@@ -125,17 +125,17 @@ class _Work:
         """Leave the rest to someone else who deploys the same: what they have not done by then is done here."""
         if not self.ledger.stopped:
             self.clock.sleep(2 * idempotent.SETTLE_S)
-            self.standing.expire()
+            self.preconditions.expire()
 
     def put(self, step: Put) -> tuple[Item, ...]:
         """Replace everything of one kind."""
         resource = BY_KIND[step.kind]
         try:
             # Who was first writes over what a later one wrote before it found out.
-            if theirs := self._met(step):
-                self.ledger.met = True
-                if theirs[0].result is not Result.CONFLICT:
-                    self.standing.agrees(step)
+            if theirs := self._superseded(step):
+                self.ledger.contested = True
+                if theirs[0].result is not ItemState.CONFLICT:
+                    self.preconditions.agrees(step)
                     self.ledger.values[step.kind] = step.values
                     return self._end(*theirs)
                 if not self.ledger.first:
@@ -152,10 +152,10 @@ class _Work:
             self.ledger.failed(error)
             self.ledger.stop(f"the {resource.title} could not be written")
             failed = (
-                Item(one.kind, one.name, Result.FAILED, note=error.message, hint=error.hint) for one in step.changes
+                Item(one.kind, one.name, ItemState.FAILED, note=error.message, hint=error.hint) for one in step.changes
             )
             return self._end(*failed)
-        self.standing.wrote(step, runtime)
+        self.preconditions.wrote(step, runtime)
         self.ledger.values[step.kind] = step.values
         self.ledger.written()
         return self._end(*(Item(one.kind, one.name, DONE[one.action]) for one in step.changes))
@@ -164,25 +164,27 @@ class _Work:
         """Create a function; its first version is a step of its own."""
         name = step.function.type
         try:
-            found = self.standing.moved(step)
+            found = self.preconditions.moved(step)
             if found is not None and not found.current_version_number:
                 self.ledger.created[name] = found
                 return ()
             if found is not None:
-                self.ledger.met = True
-                return self._end(*self._met(step))
+                self.ledger.contested = True
+                return self._end(*self._superseded(step))
             self.journal.start(step)
             function = idempotent.create_function(self.remote, step.function, self._pause)
         except Overtaken as error:
             return self._end(conflict(self.plan, name, error))
         except CkfuncError as error:
             self.ledger.failed(error)
-            return self._end(Item(FUNCTIONS, name, Result.FAILED, note=error.message, hint=error.hint))
+            return self._end(Item(FUNCTIONS, name, ItemState.FAILED, note=error.message, hint=error.hint))
         self.ledger.written()
         self.ledger.created[name] = function
         # What is true of it until the first version is there; not worth a line of its own.
         self.journal.created(name, function)
-        self.ledger.enter(Item(FUNCTIONS, name, Result.SKIPPED, new_version=0, note="created, but without a version"))
+        self.ledger.enter(
+            Item(FUNCTIONS, name, ItemState.SKIPPED, new_version=0, note="created, but without a version")
+        )
         return ()
 
     def create_version(self, step: CreateVersion) -> tuple[Item, ...]:
@@ -192,10 +194,10 @@ class _Work:
             return ()  # the function could not be created, as the ledger says already
         function = new or Function(step.function_id or 0, step.type, "", False, step.base_version)
         known = step.type in self.plan.versions
-        item = Item(FUNCTIONS, step.type, Result.FAILED, old_version=step.base_version if known else None)
+        item = Item(FUNCTIONS, step.type, ItemState.FAILED, old_version=step.base_version if known else None)
         try:
-            if (new is None or self.ledger.met) and (theirs := self._met(step)):
-                self.ledger.met = True
+            if (new is None or self.ledger.contested) and (theirs := self._superseded(step)):
+                self.ledger.contested = True
                 return self._end(*theirs)
             self.journal.start(step)
             version = idempotent.create_version(self.remote, function, step.base_version, step.script, self._pause)
@@ -216,17 +218,17 @@ class _Work:
                 item, note=f"the platform numbered the new version v{item.new_version}, after v{step.base_version}"
             )
         else:
-            item = replace(item, result=Result.UPDATED if known else Result.CREATED)
+            item = replace(item, result=ItemState.UPDATED if known else ItemState.CREATED)
         return self._end(item)
 
     def _end(self, *items: Item) -> tuple[Item, ...]:
-        if any(one.result is Result.CONFLICT for one in items):
+        if any(one.result is ItemState.CONFLICT for one in items):
             self.ledger.stop(_OTHERS)
         self.journal.end_step(items)
         return self.ledger.enter(*items)
 
-    def _met(self, step: Step) -> tuple[Item, ...]:
-        return met(step, self.plan, self.standing, self.remote)
+    def _superseded(self, step: Step) -> tuple[Item, ...]:
+        return superseded(step, self.plan, self.preconditions, self.remote)
 
     def _pause(self, seconds: float) -> bool:
         """Wait; False when the deploy has stopped meanwhile."""
@@ -243,4 +245,4 @@ def _made_next(ledger: Ledger, step: CreateVersion) -> bool:
 
 def _skipped(plan: Plan, kind: str, name: str, note: str) -> Item:
     old = plan.versions.get(name) if kind == FUNCTIONS else None
-    return Item(kind, name, Result.SKIPPED, old_version=old, note=note)
+    return Item(kind, name, ItemState.SKIPPED, old_version=old, note=note)

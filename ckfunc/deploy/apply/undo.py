@@ -13,7 +13,7 @@ from pathlib import Path
 
 from ckfunc.base.errors import CkfuncError
 from ckfunc.base.secrets import Secret, secret_values
-from ckfunc.deploy.apply.journal import Record, strangers, to_undo
+from ckfunc.deploy.apply.journal import JournalRecord, strangers, to_undo
 from ckfunc.deploy.cache import VersionCache, deployed_literals
 from ckfunc.deploy.history import version_of
 from ckfunc.deploy.plan.plan import Plan, make
@@ -36,8 +36,8 @@ class ValuesNeeded(CkfuncError):
 class Undo:
     """A deploy to undo, and the plan that does it. `begun` is an earlier undo of it that did not finish."""
 
-    record: Record
-    begun: Record | None
+    record: JournalRecord
+    begun: JournalRecord | None
     plan: Plan
     notes: tuple[str, ...] = ()
 
@@ -81,7 +81,7 @@ def prepare_undo(
 
 
 def former(
-    record: Record,
+    record: JournalRecord,
     root: Path,
     target: Target,
     seen: Snapshot,
@@ -125,7 +125,7 @@ def former(
 
 
 def _functions(
-    record: Record, seen: Snapshot, remote: Remote, cache: VersionCache
+    record: JournalRecord, seen: Snapshot, remote: Remote, cache: VersionCache
 ) -> tuple[tuple[WantedFunction, ...], list[str]]:
     now = {one.type: one for one in seen.functions}
     found, notes = [], []

@@ -10,8 +10,8 @@ from sys import maxsize
 from ckfunc.base.clock import Clock
 from ckfunc.base.errors import CkfuncError
 from ckfunc.deploy.apply.idempotent import SETTLE_S, same_script
-from ckfunc.deploy.apply.report import DONE, WRONG, Ending, Item, Ledger, Report, Result, in_order, untouched
-from ckfunc.deploy.plan.diff import Change, diff
+from ckfunc.deploy.apply.report import DONE, WRONG, DeployReport, Ending, Item, ItemState, Ledger, in_order, untouched
+from ckfunc.deploy.plan.diff import ResourceChange, diff
 from ckfunc.deploy.plan.plan import Plan, disabled_warning
 from ckfunc.deploy.plan.snapshot import overview
 from ckfunc.deploy.remote import Remote, Snapshot
@@ -22,7 +22,7 @@ _LOOKS = 5
 """How often the first of several deploys looks at the runtime until it stays as it is."""
 
 
-def read_back(plan: Plan, ledger: Ledger, remote: Remote, clock: Clock) -> Report:
+def read_back(plan: Plan, ledger: Ledger, remote: Remote, clock: Clock) -> DeployReport:
     """Read the application again, compare, and return the final report.
 
     Nothing is read when nothing can have been written, after an interrupt, or when the API is closed to us.
@@ -55,7 +55,7 @@ def _kept(
     versions that were made for another. Where there are signs of one, the runtime is looked at until it stays as it is.
     Returns the application as it is then.
     """
-    contested = ledger.met or _others(ledger, seen)
+    contested = ledger.contested or _others(ledger, seen)
     kept = dict(ledger.values)
     for _ in range(_LOOKS):
         lost = {kind: have for kind, values in kept.items() if (have := BY_KIND[kind].have(seen)) != values}
@@ -98,25 +98,25 @@ def compare(
             (one.kind, one.name): one for one in diff(resource.kind, plan.want[resource.kind], resource.have(seen))
         }
         for key, item in items.items():
-            if key[0] == resource.kind and key not in missing and item.result is Result.FAILED:
+            if key[0] == resource.kind and key not in missing and item.result is ItemState.FAILED:
                 # Its answer was lost, and so was every other that could have told.
                 found[key] = replace(item, result=DONE[planned[key]], note=None, hint=None)
         for key, change in missing.items():
-            item = found.get(key) or Item(*key, Result.UNCHANGED)
+            item = found.get(key) or Item(*key, ItemState.UNCHANGED)
             if item.result not in WRONG:
-                found[key] = replace(item, result=Result.FAILED, note=_still(change, item.result))
+                found[key] = replace(item, result=ItemState.FAILED, note=_still(change, item.result))
     remote = {one.type: one for one in seen.functions}
     for key, item in items.items():
-        if item.kind == FUNCTIONS and item.result is not Result.UNMANAGED:
+        if item.kind == FUNCTIONS and item.result is not ItemState.UNMANAGED:
             found[key] = _compared(item, remote.get(item.name), item.name in same)
     return found
 
 
-def _still(change: Change, result: Result) -> str:
+def _still(change: ResourceChange, result: ItemState) -> str:
     """Say how a value that was read back is wrong."""
-    if result is Result.UNCHANGED:
+    if result is ItemState.UNCHANGED:
         return "someone else changed it while this deploy ran"
-    if result is Result.REMOVED:
+    if result is ItemState.REMOVED:
         return "it was removed, but the application still has it"
     missing = change.before is None
     return f"it was written, but the application {'does not have it' if missing else 'has another value'}"
@@ -128,7 +128,7 @@ def _scripts(plan: Plan, items: dict[tuple[str, str], Item], seen: Snapshot, rem
     same = []
     for function in seen.functions:
         item = items.get((FUNCTIONS, function.type))
-        if item is None or function.type not in want or item.result in (Result.SKIPPED, Result.CONFLICT):
+        if item is None or function.type not in want or item.result in (ItemState.SKIPPED, ItemState.CONFLICT):
             continue
         if function.current_version_number > (item.new_version or item.old_version or 0):
             with suppress(CkfuncError):
@@ -138,10 +138,12 @@ def _scripts(plan: Plan, items: dict[tuple[str, str], Item], seen: Snapshot, rem
 
 
 def _compared(item: Item, function: Function | None, same: bool) -> Item:
-    if item.result is Result.CONFLICT or (item.result in (Result.SKIPPED, Result.FAILED) and item.new_version is None):
-        return item if function is None or item.result is not Result.FAILED else _settled(item, function, same)
+    if item.result is ItemState.CONFLICT or (
+        item.result in (ItemState.SKIPPED, ItemState.FAILED) and item.new_version is None
+    ):
+        return item if function is None or item.result is not ItemState.FAILED else _settled(item, function, same)
     if function is None:
-        return replace(item, result=Result.FAILED, note="the application does not list this function any more")
+        return replace(item, result=ItemState.FAILED, note="the application does not list this function any more")
     return _settled(item, function, same)
 
 
@@ -149,9 +151,9 @@ def _settled(item: Item, function: Function, same: bool) -> Item:
     shown = function.current_version_number
     if same:
         # Its own write, whose answer was lost for good; or someone else's of the same script.
-        done = item.result if item.result not in WRONG else Result.UPDATED
+        done = item.result if item.result not in WRONG else ItemState.UPDATED
         return replace(item, result=done, new_version=shown, note=None, hint=None)
-    if item.result is Result.FAILED:
+    if item.result is ItemState.FAILED:
         return _doubted(item, shown)
     expected = item.new_version or 0
     if shown == expected:
@@ -160,7 +162,7 @@ def _settled(item: Item, function: Function, same: bool) -> Item:
         note = f"v{expected} was created, but the application still runs v{shown}"
     else:
         note = f"someone else deployed v{shown} while this deploy ran"
-    return replace(item, result=Result.FAILED, note=note, hint="look at `ckfunc diff` before you deploy again")
+    return replace(item, result=ItemState.FAILED, note=note, hint="look at `ckfunc diff` before you deploy again")
 
 
 def _doubted(item: Item, shown: int) -> Item:
@@ -184,11 +186,11 @@ def _newly_disabled(items: dict[tuple[str, str], Item], seen: Snapshot, known: l
 
 def _unread(items: dict[tuple[str, str], Item], error: CkfuncError) -> dict[tuple[str, str], Item]:
     """Fail what was written: whether it took effect could not be seen."""
-    written = (Result.CREATED, Result.UPDATED, Result.REMOVED)
+    written = (ItemState.CREATED, ItemState.UPDATED, ItemState.REMOVED)
     return {
         key: replace(
             item,
-            result=Result.FAILED,
+            result=ItemState.FAILED,
             note=f"it was written, but could not be read back: {error.message}",
             hint=error.hint,
         )
@@ -200,8 +202,8 @@ def _unread(items: dict[tuple[str, str], Item], error: CkfuncError) -> dict[tupl
 
 def _report(
     plan: Plan, ledger: Ledger, items: dict[tuple[str, str], Item], warnings: list[str], verified: bool
-) -> Report:
-    return Report(
+) -> DeployReport:
+    return DeployReport(
         target=plan.target.name,
         application_id=plan.application_id,
         items=in_order(items.values()),

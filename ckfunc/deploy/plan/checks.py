@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from ckfunc.base.errors import CkfuncError, InvalidScripts, Problem
 from ckfunc.base.text import printable
-from ckfunc.deploy.plan.diff import Action
+from ckfunc.deploy.plan.diff import ChangeAction
 from ckfunc.deploy.plan.plan import Plan
 from ckfunc.deploy.resources import BY_KIND, DEPENDENCIES
 from ckfunc.model.project import Project, Script
@@ -39,9 +39,11 @@ def require_valid(plan: Plan, check: Check) -> None:
     These are looked at, in one call: the scripts that change; all scripts when a package is removed. Raises
     InvalidScripts with every problem.
     """
-    removes = any(one.kind == DEPENDENCIES and one.action is Action.REMOVE for one in plan.changes)
+    removes = any(one.kind == DEPENDENCIES and one.action is ChangeAction.REMOVE for one in plan.changes)
     changed = {
-        (one.kind, one.name) for one in plan.changes if BY_KIND[one.kind].source and one.action is not Action.REMOVE
+        (one.kind, one.name)
+        for one in plan.changes
+        if BY_KIND[one.kind].source and one.action is not ChangeAction.REMOVE
     }
     scripts = [script for key, script in plan.files.items() if (removes and script.text) or key in changed]
     # Several functions may share a file.

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 
-class Action(StrEnum):
+class ChangeAction(StrEnum):
     """What a change does."""
 
     CREATE = "create"
@@ -16,26 +16,26 @@ class Action(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class ResourceChange:
     """One value that differs. `before` is None for what is created, `after` for what is removed."""
 
     kind: str
     name: str
-    action: Action
+    action: ChangeAction
     before: object = field(default=None, repr=False)
     after: object = field(default=None, repr=False)
 
 
-def diff(kind: str, want: Mapping[str, object], have: Mapping[str, object]) -> tuple[Change, ...]:
+def diff(kind: str, want: Mapping[str, object], have: Mapping[str, object]) -> tuple[ResourceChange, ...]:
     """Return the changes that turn `have` into `want`, sorted by name."""
     return tuple(
-        Change(kind, name, _action(name, want, have), before=have.get(name), after=want.get(name))
+        ResourceChange(kind, name, _action(name, want, have), before=have.get(name), after=want.get(name))
         for name in sorted({*want, *have})
         if name not in want or name not in have or want[name] != have[name]
     )
 
 
-def _action(name: str, want: Mapping[str, object], have: Mapping[str, object]) -> Action:
+def _action(name: str, want: Mapping[str, object], have: Mapping[str, object]) -> ChangeAction:
     if name not in have:
-        return Action.CREATE
-    return Action.UPDATE if name in want else Action.REMOVE
+        return ChangeAction.CREATE
+    return ChangeAction.UPDATE if name in want else ChangeAction.REMOVE

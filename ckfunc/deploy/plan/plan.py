@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 from ckfunc.base.errors import PlatformOwned
-from ckfunc.deploy.plan.diff import Action, Change, diff
+from ckfunc.deploy.plan.diff import ChangeAction, ResourceChange, diff
 from ckfunc.deploy.remote import Snapshot
 from ckfunc.deploy.resources import ENVIRONMENT, RESOURCES, Literals, Resource, Values, Wanted, script_of, sources
 from ckfunc.model.function import Function, NewFunction
@@ -16,7 +16,7 @@ from ckfunc.model.triggers import display_name
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class Untouched:
     """Something that stays as it is; `version` is the deployed version number of a function."""
 
     kind: str
@@ -33,7 +33,7 @@ class Put:
 
     kind: str
     values: Wanted = field(repr=False)
-    changes: tuple[Change, ...]
+    changes: tuple[ResourceChange, ...]
     last: bool = False
 
 
@@ -72,9 +72,9 @@ class Plan:
 
     target: Target
     application_id: int | None
-    changes: tuple[Change, ...]
-    unchanged: tuple[Entry, ...]
-    unmanaged: tuple[Entry, ...]
+    changes: tuple[ResourceChange, ...]
+    unchanged: tuple[Untouched, ...]
+    unmanaged: tuple[Untouched, ...]
     warnings: tuple[str, ...]
     steps: tuple[Step, ...]
     want: Mapping[str, Wanted] = field(repr=False)
@@ -92,9 +92,9 @@ class Plan:
         return not self.changes
 
     @property
-    def removals(self) -> tuple[Change, ...]:
+    def removals(self) -> tuple[ResourceChange, ...]:
         """What the application has, the manifest lacks, and the deploy removes."""
-        return tuple(one for one in self.changes if one.action is Action.REMOVE)
+        return tuple(one for one in self.changes if one.action is ChangeAction.REMOVE)
 
 
 def make(project: Project, seen: Snapshot, deployed_literals: Literals | None = None) -> Plan:
@@ -105,9 +105,9 @@ def make(project: Project, seen: Snapshot, deployed_literals: Literals | None = 
     versions = {name: one.current_version_number for name, one in remote.items() if name in wanted}
     want: dict[str, Wanted] = {}
     had: dict[str, Values] = {}
-    changes: list[Change] = []
-    unchanged: list[Entry] = []
-    unmanaged: list[Entry] = []
+    changes: list[ResourceChange] = []
+    unchanged: list[Untouched] = []
+    unmanaged: list[Untouched] = []
     steps: list[Step] = []
     now = {one.name for one in seen.runtime.dependencies}
     own = project.runtime.dependencies
@@ -120,7 +120,7 @@ def make(project: Project, seen: Snapshot, deployed_literals: Literals | None = 
             want[resource.kind] = values
         if resource.keeps_others:
             others = sorted(set(have) - set(values or ()))
-            unmanaged += (Entry(resource.kind, name, remote[name].current_version_number) for name in others)
+            unmanaged += (Untouched(resource.kind, name, remote[name].current_version_number) for name in others)
             have = {name: have[name] for name in have if name not in others}
         if values is None:
             continue
@@ -128,7 +128,7 @@ def make(project: Project, seen: Snapshot, deployed_literals: Literals | None = 
         found = diff(resource.kind, values, have)
         changed = {one.name for one in found}
         changes += found
-        unchanged += (Entry(resource.kind, name, versions.get(name)) for name in sorted(set(values) - changed))
+        unchanged += (Untouched(resource.kind, name, versions.get(name)) for name in sorted(set(values) - changed))
         steps += _steps(resource, values, have, found, wanted, remote)
     return Plan(
         target=project.target,
@@ -158,15 +158,15 @@ def _steps(
     resource: Resource,
     values: Wanted,
     have: Values,
-    changes: tuple[Change, ...],
+    changes: tuple[ResourceChange, ...],
     wanted: Mapping[str, WantedFunction],
     remote: Mapping[str, Function],
 ) -> Iterator[Step]:
     if not changes:
         return
     if resource.write is not None:
-        first = tuple(one for one in changes if one.action is not Action.REMOVE)
-        last = tuple(one for one in changes if one.action is Action.REMOVE)
+        first = tuple(one for one in changes if one.action is not ChangeAction.REMOVE)
+        last = tuple(one for one in changes if one.action is ChangeAction.REMOVE)
         kept = {one.name: value for one in last if (value := have[one.name]) is not None}
         if first:
             yield Put(resource.kind, {**kept, **values}, first)
@@ -174,7 +174,7 @@ def _steps(
             yield Put(resource.kind, values, last, last=True)
         return
     for change in changes:
-        if change.action is Action.CREATE:
+        if change.action is ChangeAction.CREATE:
             new = wanted[change.name]
             yield CreateFunction(NewFunction(new.type, new.name, new.description, new.initialize_asynchronously))
     for change in changes:

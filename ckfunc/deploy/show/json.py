@@ -10,7 +10,7 @@ from ckfunc.base.clock import timestamp
 from ckfunc.base.diffs import line_count, unified
 from ckfunc.base.text import printable
 from ckfunc.deploy.history import script_digest
-from ckfunc.deploy.plan.diff import Action, Change
+from ckfunc.deploy.plan.diff import ChangeAction, ResourceChange
 from ckfunc.deploy.plan.plan import Plan
 from ckfunc.deploy.resources import BY_KIND, FUNCTIONS, newlines
 from ckfunc.deploy.show.text import next_version, script_path, shown_values, side_names, source_text
@@ -27,7 +27,7 @@ def plan_json(plan: Plan) -> dict[str, Any]:
         "target": plan.target.name,
         "application": plan.application_id,
         "summary": {
-            **{action.value: counts[action] for action in Action},
+            **{action.value: counts[action] for action in ChangeAction},
             "unchanged": len(plan.unchanged),
             "unmanaged": len(plan.unmanaged),
         },
@@ -38,7 +38,7 @@ def plan_json(plan: Plan) -> dict[str, Any]:
     }
 
 
-def _change_json(plan: Plan, change: Change) -> dict[str, Any]:
+def _change_json(plan: Plan, change: ResourceChange) -> dict[str, Any]:
     found: dict[str, Any] = {"kind": change.kind, "name": printable(change.name), "action": change.action.value}
     if change.kind == FUNCTIONS:
         found |= {"old_version": plan.versions.get(change.name), "new_version": next_version(plan, change)}

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from ckfunc.base.diffs import unified
 from ckfunc.base.text import printable
 from ckfunc.deploy.gates import GateVerdict
-from ckfunc.deploy.plan.diff import Action, Change
+from ckfunc.deploy.plan.diff import ChangeAction, ResourceChange
 from ckfunc.deploy.plan.plan import Plan
 from ckfunc.deploy.resources import BY_KIND, FUNCTIONS
 from ckfunc.deploy.show.text import SIGNS, label, plan_summary, shown_values
@@ -22,6 +22,7 @@ MARK = "<!-- ckfunc plan -->"
 LIMIT = 60_000
 """How many characters a comment may have, about: GitHub takes 65,536."""
 
+_SOURCE_CHANGES = {ChangeAction.CREATE: "new", ChangeAction.UPDATE: "changed", ChangeAction.REMOVE: "**removed**"}
 _SPECIAL = re.compile(r"([\\`*_{}\[\]<>()#+!|~@&$:-])")
 
 
@@ -81,20 +82,22 @@ def _within(head: str, folded: list[str], limit: int) -> str:
     return "\n".join([head, *shown]).rstrip("\n") + "\n"
 
 
-def _row(plan: Plan, change: Change) -> str:
+def _row(plan: Plan, change: ResourceChange) -> str:
     return f"| {escaped(SIGNS[change.action])} | {escaped(label(change.kind, change.name))} | {_what(plan, change)} |"
 
 
-def _what(plan: Plan, change: Change) -> str:
+def _what(plan: Plan, change: ResourceChange) -> str:
     if change.kind == FUNCTIONS:
         old = plan.versions.get(change.name)
         return "new function, v1" if old is None else f"v{old} → v{old + 1}"
     if BY_KIND[change.kind].source:
-        return {Action.CREATE: "new", Action.UPDATE: "changed", Action.REMOVE: "**removed**"}[change.action]
+        return {ChangeAction.CREATE: "new", ChangeAction.UPDATE: "changed", ChangeAction.REMOVE: "**removed**"}[
+            change.action
+        ]
     before, after = (escaped(one or "") for one in shown_values(plan, change))
-    if change.action is Action.REMOVE:
+    if change.action is ChangeAction.REMOVE:
         return f"**removed**, is {before}"
-    return after if change.action is Action.CREATE else f"{before} → {after}"
+    return after if change.action is ChangeAction.CREATE else f"{before} → {after}"
 
 
 def _folded(plan: Plan) -> Iterator[str]:

@@ -13,25 +13,25 @@ from dataclasses import replace
 from ckfunc.base.diffs import line_count, styled_diff, unified
 from ckfunc.base.secrets import Secret
 from ckfunc.base.text import Line, Segment, printable
-from ckfunc.deploy.apply.report import Ending, Item, Report, Result
+from ckfunc.deploy.apply.report import DeployReport, Ending, Item, ItemState
 from ckfunc.deploy.gates import GateVerdict
-from ckfunc.deploy.plan.diff import Action, Change
+from ckfunc.deploy.plan.diff import ChangeAction, ResourceChange
 from ckfunc.deploy.plan.plan import CreateFunction, Plan, Put, Step
 from ckfunc.deploy.resources import BY_KIND, FUNCTIONS
 
-SIGNS = {Action.CREATE: "+", Action.UPDATE: "~", Action.REMOVE: "-"}
+SIGNS = {ChangeAction.CREATE: "+", ChangeAction.UPDATE: "~", ChangeAction.REMOVE: "-"}
 UNMANAGED_SIGN = "?"
-_NOUNS = {Action.CREATE: "to create", Action.UPDATE: "to update", Action.REMOVE: "to remove"}
+_NOUNS = {ChangeAction.CREATE: "to create", ChangeAction.UPDATE: "to update", ChangeAction.REMOVE: "to remove"}
 _WIDEST_NAME = 44
 _SIGNS = {
-    Result.CREATED: ("+", "create"),
-    Result.UPDATED: ("~", "update"),
-    Result.REMOVED: ("-", "remove"),
-    Result.UNCHANGED: (" ", "muted"),
-    Result.UNMANAGED: (UNMANAGED_SIGN, "muted"),
-    Result.FAILED: ("✗", "failure"),
-    Result.CONFLICT: ("✗", "failure"),
-    Result.SKIPPED: ("○", "warning"),
+    ItemState.CREATED: ("+", "create"),
+    ItemState.UPDATED: ("~", "update"),
+    ItemState.REMOVED: ("-", "remove"),
+    ItemState.UNCHANGED: (" ", "muted"),
+    ItemState.UNMANAGED: (UNMANAGED_SIGN, "muted"),
+    ItemState.FAILED: ("✗", "failure"),
+    ItemState.CONFLICT: ("✗", "failure"),
+    ItemState.SKIPPED: ("○", "warning"),
 }
 _WIDEST_ITEM = 40
 _VERSIONS_WIDTH = 11
@@ -45,7 +45,7 @@ def plan_summary(plan: Plan) -> str:
     if plan.is_empty:
         return "No changes."
     counts = Counter(one.action for one in plan.changes)
-    parts = [f"{counts[action]} {_NOUNS[action]}" for action in Action if counts[action]]
+    parts = [f"{counts[action]} {_NOUNS[action]}" for action in ChangeAction if counts[action]]
     return f"Plan: {', '.join([*parts, f'{len(plan.unchanged)} unchanged'])}."
 
 
@@ -74,7 +74,7 @@ def warning_lines(warnings: tuple[str, ...]) -> Iterator[Line]:
         yield (Segment("  ! ", "warning"), Segment(printable(warning), "warning"))
 
 
-def _change_line(plan: Plan, change: Change, width: int) -> Line:
+def _change_line(plan: Plan, change: ResourceChange, width: int) -> Line:
     style = change.action.value
     label = printable(_label(change)).replace("\n", " ")
     return (
@@ -85,22 +85,22 @@ def _change_line(plan: Plan, change: Change, width: int) -> Line:
     )
 
 
-def _what_changes(plan: Plan, change: Change) -> Line:
+def _what_changes(plan: Plan, change: ResourceChange) -> Line:
     before, after = shown_values(plan, change)
     if change.kind == FUNCTIONS:
         old, path = plan.versions.get(change.name), script_path(plan, change)
         numbers = f"new, v{next_version(plan, change)}" if old is None else f"v{old} → v{next_version(plan, change)}"
         return (Segment(numbers), Segment(f"  {path}", "muted"))
     if BY_KIND[change.kind].source:
-        if change.action is Action.REMOVE:
+        if change.action is ChangeAction.REMOVE:
             return (Segment("will be removed", "remove"),)
         return (Segment(script_path(plan, change) or "", "muted"),)
-    if change.action is Action.REMOVE:
+    if change.action is ChangeAction.REMOVE:
         return (Segment("will be removed", "remove"), Segment(f", is {before}", "muted"))
-    return (Segment(f"{after}" if change.action is Action.CREATE else f"{before} → {after}"),)
+    return (Segment(f"{after}" if change.action is ChangeAction.CREATE else f"{before} → {after}"),)
 
 
-def _source_diff(plan: Plan, change: Change) -> Iterator[Segment]:
+def _source_diff(plan: Plan, change: ResourceChange) -> Iterator[Segment]:
     before, after = source_text(change.before), source_text(change.after)
     if not before:
         count = line_count(after)
@@ -109,7 +109,7 @@ def _source_diff(plan: Plan, change: Change) -> Iterator[Segment]:
     yield from styled_diff(unified(before, after, *side_names(plan, change)))
 
 
-def _label(change: Change) -> str:
+def _label(change: ResourceChange) -> str:
     return change.name if change.kind == FUNCTIONS else label(change.kind, change.name)
 
 
@@ -121,7 +121,7 @@ def label(kind: str, name: str) -> str:
     return noun if name == kind else f"{noun} {name}"
 
 
-def shown_values(plan: Plan, change: Change) -> tuple[str | None, str | None]:
+def shown_values(plan: Plan, change: ResourceChange) -> tuple[str | None, str | None]:
     """Return what a change is from and to, in one line each; None for nothing.
 
     A secret is masked. A literal of functions.yaml is none, nor is the value that the application has if the project
@@ -144,26 +144,26 @@ def source_text(value: object) -> str:
     return value if isinstance(value, str) else ""
 
 
-def side_names(plan: Plan, change: Change) -> tuple[str, str]:
+def side_names(plan: Plan, change: ResourceChange) -> tuple[str, str]:
     """Return what the two sides of a source diff are called."""
     version = plan.versions.get(change.name) if change.kind == FUNCTIONS else None
     deployed = "deployed" if version is None else f"deployed v{version}"
     return deployed if change.before else "nothing", script_path(plan, change) or "nothing"
 
 
-def script_path(plan: Plan, change: Change) -> str | None:
+def script_path(plan: Plan, change: ResourceChange) -> str | None:
     """Return the source file of a change, None for a removal."""
     script = plan.files.get((change.kind, change.name))
-    return None if script is None or change.action is Action.REMOVE else printable(script.path)
+    return None if script is None or change.action is ChangeAction.REMOVE else printable(script.path)
 
 
-def next_version(plan: Plan, change: Change) -> int:
+def next_version(plan: Plan, change: ResourceChange) -> int:
     """Return the version number that a change creates."""
     return plan.versions.get(change.name, 0) + 1
 
 
 def report_lines(
-    report: Report,
+    report: DeployReport,
     *,
     width: int = 80,
     all_items: bool = False,
@@ -175,9 +175,9 @@ def report_lines(
     `width` is in characters, `items` are those to show (None: all there are). Unchanged ones are only
     counted when there are many, unless `all_items` is set. `undone` is as for `report_summary`.
     """
-    quiet = not all_items and report.count(Result.UNCHANGED) > _MOST_UNCHANGED
+    quiet = not all_items and report.count(ItemState.UNCHANGED) > _MOST_UNCHANGED
     shown = report.items if items is None else items
-    items = [one for one in shown if not (quiet and one.result is Result.UNCHANGED)]
+    items = [one for one in shown if not (quiet and one.result is ItemState.UNCHANGED)]
     lines = [*item_lines(items, width=width), *warning_lines(report.warnings)]
     if lines:
         lines.append(())
@@ -211,14 +211,14 @@ def step_text(step: Step | Item) -> str:
     return f"deploying {_one_line(step.type)} v{step.base_version + 1}"
 
 
-def report_summary(report: Report, undone: str | None = None) -> str:
+def report_summary(report: DeployReport, undone: str | None = None) -> str:
     """Return the report in one line; `undone` is what an undo reverted, such as "the rollback 12 minutes ago"."""
     counts = Counter(one.result for one in report.items)
-    parts = ", ".join(f"{counts[one]} {one.value}" for one in Result if counts[one]) or "nothing in functions.yaml"
+    parts = ", ".join(f"{counts[one]} {one.value}" for one in ItemState if counts[one]) or "nothing in functions.yaml"
     return f"{_reverting(report, undone) if undone else _deploying(report)}: {parts}."
 
 
-def _deploying(report: Report) -> str:
+def _deploying(report: DeployReport) -> str:
     where = f"{report.target} (application {report.application_id})" if report.application_id else report.target
     if report.ok:
         return f"Deployed to {where}" if report.changed else f"No changes on {where}"
@@ -230,7 +230,7 @@ def _deploying(report: Report) -> str:
     }[report.ending]
 
 
-def _reverting(report: Report, undone: str) -> str:
+def _reverting(report: DeployReport, undone: str) -> str:
     where = f"{report.target} (application {report.application_id})" if report.application_id else report.target
     if report.ok:
         return f"Reverted {undone} on {where}" if report.changed else f"Nothing to revert on {where}"

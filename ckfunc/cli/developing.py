@@ -1,0 +1,276 @@
+"""`ckfunc dev`: emulator, deploys and invocations in one terminal, with a status line and keys."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ckfunc.base.errors import EXIT_FAILED, EXIT_OK, CkfuncError, UsageProblem
+from ckfunc.base.text import cut
+from ckfunc.cli.app import App
+from ckfunc.cli.output import Segment
+from ckfunc.cli.terminal import key_by_key, on_resize, pressed_keys
+from ckfunc.cli.watching import watch_confirmed, watch_project
+from ckfunc.logs.entries import Entry
+from ckfunc.model.function import Status
+from ckfunc.sandbox.seeds import read_seed_file
+
+if TYPE_CHECKING:
+    from ckfunc.deploy.apply.report import DeployReport
+    from ckfunc.model.project import Target
+
+_KEYS = (
+    "? keys · t choose · r again · c clear · q quit",
+    "? keys · r again · q quit",
+    "? keys · q quit",
+    "? keys",
+    "?",
+)
+"""What the status line says of the keys, the longest that fits."""
+
+_HELP = (
+    ("r", "fire the last event again, or a sample when there was none"),
+    ("t", "choose an event to fire: a recent one, or a sample of a type"),
+    ("c", "clear the screen"),
+    ("q", "quit, as Ctrl-C does"),
+    ("?", "show these keys"),
+)
+_LABELS = "123456789abcdefghijklmnoprstuvwxyz"
+"""The keys that choose an event; q always quits."""
+_RECENT = 5
+"""How many recent events can be chosen."""
+
+
+def develop(app: App, port: int, seed: Path | None, *, yes: bool, keep_invocations: int) -> int:
+    """Run an emulator, deploy to it on every save and show what runs, until told to end; return the exit code."""
+    target = _target(app)
+    project = app.sources()  # what is wrong with the manifest is said before anything starts
+    if not yes and not watch_confirmed(app, project.target):
+        return EXIT_FAILED
+    running = app.running_emulator()
+    if running is not None and seed is not None:
+        raise UsageProblem(
+            "the project's emulator runs already: --seed is for one that starts",
+            hint=f"ckfunc emulator seed {seed}",
+        )
+    planted = read_seed_file(app.directory / seed, app.output.path(app.directory / seed))[0] if seed else None
+    url = running or app.start_emulator(port=port, seed=planted, keep_invocations=keep_invocations)
+    if app.output.json:
+        app.output.record({"ready": url})
+    else:
+        app.output.line("ready ", url)
+        app.output.flush()
+    app.output.talk(
+        ("emulator: ", "title"), f"{'already running' if running else 'client id and secret are `emulator`'}; /docs"
+    )
+    if not (app.output.interactive and app.output.pinnable):
+        stand = Stand(app, target.name)
+        with on_resize(stand.show) if app.output.pinnable else nullcontext():
+            try:
+                watch_project(app, logs=True, yes=True, follower=stand)
+            finally:
+                app.output.unpin()
+        return EXIT_OK
+    stand = Stand(app, target.name, keys=_KEYS)
+    stop = threading.Event()
+    with key_by_key(stand.show), on_resize(stand.show):
+        keys = threading.Thread(target=Keys(app, stand, stop).obey, name="ckfunc-keys", daemon=True)
+        keys.start()
+        try:
+            watch_project(app, logs=True, yes=True, follower=stand, quit_on=stop)
+        finally:
+            stop.set()
+            app.output.unpin()
+            keys.join(1.0)
+    return EXIT_OK
+
+
+class Stand:
+    """How things stand: what is deployed, what ran last, what is wrong. Written to by several threads."""
+
+    def __init__(self, app: App, target: str, *, keys: Sequence[str] = ()) -> None:
+        self._app = app
+        self._keys = keys
+        self._choosing = ""
+        self._lock = threading.Lock()
+        self._target = target
+        self._deployed = "nothing deployed yet"
+        self._broken = ""
+        self._last: Entry | None = None
+        self._recent: deque[Event] = deque(maxlen=_RECENT)
+        self._runs = self._failures = 0
+
+    @property
+    def recent(self) -> tuple[Event, ...]:
+        """The events of the invocations that ended last, the newest first, each once."""
+        with self._lock:
+            return tuple(self._recent)
+
+    def deployed(self, report: DeployReport) -> None:
+        """Note a deploy."""
+        functions = [one for one in report.items if one.kind == "functions" and one.new_version]
+        when = f"{self._app.clock.now().astimezone():%H:%M:%S}"
+        count = f"{len(functions)} function{'' if len(functions) == 1 else 's'}"
+        with self._lock:
+            self._deployed = f"{count} at {when}"
+            self._broken = "" if report.ok else "the last deploy failed in part"
+        self.show()
+
+    def broken(self, problem: CkfuncError) -> None:
+        """Note that what is on disk cannot be deployed."""
+        with self._lock:
+            self._broken = problem.message
+        self.show()
+
+    def ran(self, entry: Entry) -> None:
+        """Note an invocation."""
+        if entry.invocation.status is Status.RUNNING:
+            return
+        with self._lock:
+            self._last = entry
+            event = Event(entry.type, entry.invocation.args)
+            if event in self._recent:
+                self._recent.remove(event)
+            self._recent.appendleft(event)
+            self._runs += 1
+            self._failures += entry.invocation.status is Status.FAILED
+        self.show()
+
+    def choose(self, labels: str) -> None:
+        """Name the keys that choose an event until one is pressed; "" for the usual keys."""
+        self._choosing = labels
+        self.show()
+
+    def show(self) -> None:
+        """Draw the status line."""
+        labels = self._choosing
+        keys = (f"{labels[0]}-{labels[-1]} choose · Esc cancel", f"{labels[0]}-{labels[-1]}") if labels else self._keys
+        self._app.output.pin(self.segments(), keys)
+
+    def segments(self) -> list[Segment]:
+        """Return the status line without its keys."""
+        with self._lock:
+            found: list[Segment] = [(f" {self._target} ", "title")]
+            if self._broken:  # first, where no narrow terminal cuts it off
+                found += [" ", (f"✗ {self._broken}", "failure"), " "]
+            found.append(f" {self._deployed}")
+            if self._last is not None:
+                failed = self._last.invocation.status is Status.FAILED
+                took = self._last.detail.duration_ms if self._last.detail else None
+                found += [
+                    "  ",
+                    ("✗" if failed else "✓", "failure" if failed else "success"),
+                    f" {self._last.type}{'' if took is None else f' {took:.0f} ms'}",
+                ]
+            if self._failures:
+                found += ["  ", (f"{self._failures} of {self._runs} runs failed", "failure")]
+            return found
+
+
+def _target(app: App) -> Target:
+    """Return the emulator target: the one that is meant, else `local`."""
+    target = app.target()
+    if not target.emulator and app.settings.target is None:
+        app.settings.target = "local"
+        target = app.target()
+    if not target.emulator:
+        raise UsageProblem(
+            f"target {target.name!r} is the real platform", hint="ckfunc dev is for targets with `emulator: true`"
+        )
+    return target
+
+
+@dataclass(frozen=True)
+class Event:
+    """An event that can be fired: one that was seen, or a sample."""
+
+    type: str
+    args: Mapping[str, Any]
+    sample: bool = False
+
+
+class Keys:
+    """The keys of a terminal, obeyed until `stop` is set, which q does."""
+
+    def __init__(self, app: App, stand: Stand, stop: threading.Event) -> None:
+        self._app = app
+        self._stand = stand
+        self._stop = stop
+        self._choices: dict[str, Event] = {}
+        self._does: Mapping[str, Callable[[], object]] = {
+            "r": self._again,
+            "t": self._offer,
+            "c": app.output.clear,
+            "?": self._help,
+            "q": stop.set,
+            "\x04": stop.set,  # Ctrl-D
+        }
+
+    def obey(self) -> None:
+        """Do what each key is for."""
+        for key in pressed_keys(self._stop):
+            try:
+                self.press(key.lower())
+            except CkfuncError as problem:
+                self._app.output.failure(problem)
+
+    def press(self, key: str) -> None:
+        """Do what a key is for. Raises CkfuncError."""
+        choices, self._choices = self._choices, {}
+        if choices:
+            self._stand.choose("")
+            if key in choices:
+                self._fire(choices[key])
+                return
+            self._app.output.talk(("nothing fired", "muted"))
+            if key not in ("q", "\x04"):
+                return
+        self._does.get(key, lambda: None)()
+
+    def _again(self) -> None:
+        """Fire the last event again, or a sample of the first function's. The log shows the result."""
+        events = (*self._stand.recent[:1], *self._samples())
+        if events:
+            self._fire(events[0])
+        else:
+            self._say_nothing()
+
+    def _offer(self) -> None:
+        """List recent events and samples, each with the key that fires it."""
+        from ckfunc.logs.format import summary
+
+        self._choices = dict(zip(_LABELS, (*self._stand.recent, *self._samples()), strict=False))
+        if not self._choices:
+            self._say_nothing()
+            return
+        for key, event in self._choices.items():
+            what = "a sample" if event.sample else summary(event.args)
+            self._app.output.talk(("  ", "plain"), (key, "title"), f"  {event.type}", (f"  {cut(what, 60)}", "muted"))
+        self._stand.choose("".join(self._choices))
+
+    def _samples(self) -> Iterator[Event]:
+        from ckfunc.manifest import function_types
+        from ckfunc.model.triggers import BY_TYPE
+        from ckfunc.scaffold.samples import sample_event
+
+        for one in function_types(self._app.root()):
+            if one in BY_TYPE:
+                yield Event(one, sample_event(one), sample=True)
+
+    def _fire(self, event: Event) -> None:
+        from ckfunc.api.emulator import trigger
+
+        self._app.output.talk(("firing ", "title"), event.type, " (a sample)" if event.sample else "")
+        trigger(self._app.client(lasting=True), event.type, event.args)
+
+    def _help(self) -> None:
+        for key, does in _HELP:
+            self._app.output.talk(("  ", "plain"), (key, "title"), f"  {does}")
+
+    def _say_nothing(self) -> None:
+        self._app.output.talk(("nothing to fire", "muted"), ": functions.yaml has no function of a known type yet")
