@@ -22,7 +22,7 @@ from ckfunc.base.errors import (
 )
 from ckfunc.bundle.project import InvalidModules
 from ckfunc.deploy import run
-from ckfunc.deploy.apply.report import WRONG, Ending, Report
+from ckfunc.deploy.apply.report import WRONG, DeployReport, Ending
 from ckfunc.deploy.plan.checks import NeedsFlag, requirements_check
 from ckfunc.deploy.plan.plan import Plan
 from ckfunc.deploy.registry import require_installable
@@ -41,7 +41,7 @@ LONGEST_RETRY_S = 30.0
 class Listener(Protocol):
     """Receives the events of a watch, on several threads."""
 
-    def deployed(self, report: Report, /, *, changed: bool, first: bool, broken: bool, took_s: float) -> object:
+    def deployed(self, report: DeployReport, /, *, changed: bool, first: bool, broken: bool, took_s: float) -> object:
         """Receive a deploy: whether files changed before it, and whether some of them are still broken."""
 
     def failed(self, problem: CkfuncError, /) -> object:
@@ -190,7 +190,7 @@ class Watcher:
             self._timer.cancel()
             self._timer = None
 
-    def _deploy(self, project: Project, broken: InvalidModules | None) -> Report | None:
+    def _deploy(self, project: Project, broken: InvalidModules | None) -> DeployReport | None:
         """Deploy what can be bundled and parses; return None when nothing can be deployed."""
         whole = project if broken is None else without(project, broken.broken)
         try:
@@ -206,7 +206,7 @@ class Watcher:
             self._report_broken(broken)
         return report
 
-    def _run(self, project: Project) -> Report:
+    def _run(self, project: Project) -> DeployReport:
         def confirm(plan: Plan) -> bool:
             require_installable(project, plan, self._listener.detail, self._listener.warn)
             self._warn_of_others(plan)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from ckfunc.base.secrets import Secret
-from ckfunc.deploy.apply.report import Ending, Report
+from ckfunc.deploy.apply.report import DeployReport, Ending
 from ckfunc.manifest.edit import ManifestChange
 from ckfunc.manifest.variables import whole_reference
 from ckfunc.model.project import Project, Script
@@ -296,7 +296,7 @@ def _scripts(project: Project, types: Collection[str]) -> Iterator[tuple[str, st
             yield one.type, one.handler.text
 
 
-def remember_deployed(project: Project, identity: str | None, report: Report) -> None:
+def remember_deployed(project: Project, identity: str | None, report: DeployReport) -> None:
     """Store what the project and the application agree on after a deploy: the base of later pulls."""
     if report.ending is Ending.DECLINED:
         return

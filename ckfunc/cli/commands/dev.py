@@ -23,7 +23,7 @@ from ckfunc.logs.entries import Entry
 from ckfunc.model.function import Status
 
 if TYPE_CHECKING:
-    from ckfunc.deploy.apply.report import Report
+    from ckfunc.deploy.apply.report import DeployReport
     from ckfunc.model.project import Target
 
 _KEYS = (
@@ -138,13 +138,13 @@ class StatusPrinter(Printer):
         with self._lock:
             return tuple(self._recent)
 
-    def deployed(self, report: Report, /, *, changed: bool, first: bool, broken: bool, took_s: float) -> None:
+    def deployed(self, report: DeployReport, /, *, changed: bool, first: bool, broken: bool, took_s: float) -> None:
         """Print a deploy and show it in the status line."""
         if not broken:
             self._note_deploy(report)
         super().deployed(report, changed=changed, first=first, broken=broken, took_s=took_s)
 
-    def _note_deploy(self, report: Report) -> None:
+    def _note_deploy(self, report: DeployReport) -> None:
         functions = [one for one in report.items if one.kind == "functions" and one.new_version]
         when = f"{self._app.clock.now().astimezone():%H:%M:%S}"
         count = f"{len(functions)} function{'' if len(functions) == 1 else 's'}"

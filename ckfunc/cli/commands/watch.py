@@ -16,7 +16,7 @@ from ckfunc.cli.options import common_options, pass_app
 from ckfunc.cli.output import USUAL_COLUMNS
 
 if TYPE_CHECKING:
-    from ckfunc.deploy.apply.report import Report
+    from ckfunc.deploy.apply.report import DeployReport
     from ckfunc.logs.entries import Entry
     from ckfunc.model.project import Target
 
@@ -118,7 +118,7 @@ class Printer:
         self.detail = app.output.detail
         self.warn = app.output.warn
 
-    def deployed(self, report: Report, /, *, changed: bool, first: bool, broken: bool, took_s: float) -> None:
+    def deployed(self, report: DeployReport, /, *, changed: bool, first: bool, broken: bool, took_s: float) -> None:
         """Print the changes of a deploy."""
         from ckfunc.deploy.apply.report import DONE, WRONG, Ending
         from ckfunc.deploy.show.text import item_lines, report_summary
