@@ -12,10 +12,14 @@ from hypothesis import strategies as st
 import ckfunc.deploy.show.text
 from ckfunc.base.diffs import unified
 from ckfunc.base.errors import WrongApplication
+from ckfunc.base.secrets import Secret
 from ckfunc.base.text import STYLES
 from ckfunc.deploy.plan.diff import ChangeAction, diff
 from ckfunc.deploy.plan.snapshot import require_application
+from ckfunc.deploy.remote import Snapshot
 from ckfunc.deploy.resources import RESOURCES, newlines
+from ckfunc.model.application import Dependency, Runtime
+from ckfunc.model.function import Function, FunctionVersion
 from ckfunc.model.project import Target
 
 VALUES = st.dictionaries(st.text(max_size=3), st.text(max_size=3), max_size=5)
@@ -77,7 +81,11 @@ def test_a_target_is_bound_to_its_application(want: str | None, got: str, fine: 
 
 def test_what_is_written_is_written_in_the_order_in_which_it_is_needed() -> None:
     assert [one.kind for one in RESOURCES] == ["dependencies", "environment", "initialization_script", "functions"]
-    assert [one.kind for one in RESOURCES if one.secret] == ["environment"]
+    runtime = Runtime(1, "24", (Dependency("zod", "1"),), {"KEY": Secret("s3cret")}, "// init")
+    version = FunctionVersion(1, 1, "// handler")
+    seen = Snapshot(runtime, (Function(1, "call.active", "", True, 1),), {"call.active": version})
+    secret = [one.kind for one in RESOURCES if any(isinstance(value, Secret) for value in one.have(seen).values())]
+    assert secret == ["environment"] and all(one.have(seen) for one in RESOURCES)
 
 
 def test_every_style_that_is_used_is_declared() -> None:
