@@ -1,1 +1,1 @@
-"""Whether the working copy would do what the deployed version does, found out by running both on what was recorded."""
+"""Recorded invocations, run by the deployed version and the working copy, and compared."""

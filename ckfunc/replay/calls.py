@@ -1,4 +1,4 @@
-"""Which API call of one run stands for which call of another."""
+"""Pairing of the API calls of two runs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where two documents differ, each place with the pattern that it shares with places like it."""
+"""Differences between two documents, each with a pattern for similar places."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ ABSENT = Absent.ABSENT
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class Difference:
     """One place where `after` is not `before`. Its `path` is exact; its `pattern` is that of all places like it."""
 
     path: Path
@@ -48,12 +48,12 @@ class Change:
     after: Any
 
 
-def differences(before: Any, after: Any) -> list[Change]:
+def differences(before: Any, after: Any) -> list[Difference]:
     """Return where two documents differ, the first MOST places at most."""
     return list(islice(changes(before, after), MOST))
 
 
-def changes(before: Any, after: Any, path: Path = (), pattern: Pattern = ()) -> Iterator[Change]:
+def changes(before: Any, after: Any, path: Path = (), pattern: Pattern = ()) -> Iterator[Difference]:
     """Yield every place where two JSON values differ, in the order of the first."""
     if isinstance(before, Mapping) and isinstance(after, Mapping):
         for name in [*before, *(one for one in after if one not in before)]:
@@ -67,17 +67,17 @@ def changes(before: Any, after: Any, path: Path = (), pattern: Pattern = ()) -> 
             value_after = ABSENT if new is None else after[new]
             yield from _changes_at(value_before, value_after, (*path, index), (*pattern, INDEX))
     elif kind(before) != kind(after) or before != after:
-        yield Change(path, pattern, before, after)
+        yield Difference(path, pattern, before, after)
 
 
-def _changes_at(before: Any, after: Any, path: Path, pattern: Pattern) -> Iterator[Change]:
+def _changes_at(before: Any, after: Any, path: Path, pattern: Pattern) -> Iterator[Difference]:
     if path == ("calls",) and isinstance(before, list) and isinstance(after, list):
         yield from _call_changes(before, after)
     else:
         yield from changes(before, after, path, pattern)
 
 
-def _call_changes(before: Sequence[Any], after: Sequence[Any]) -> Iterator[Change]:
+def _call_changes(before: Sequence[Any], after: Sequence[Any]) -> Iterator[Difference]:
     if before == after:
         return
     pairs = paired(before, after)
@@ -91,7 +91,7 @@ def _call_changes(before: Sequence[Any], after: Sequence[Any]) -> Iterator[Chang
         yield from changes(value_before, value_after, ("calls", index), ("calls", where))
         if old is not None and new is not None:
             if new < last:
-                yield Change(("calls", ORDER), ("calls", ORDER), old, new)
+                yield Difference(("calls", ORDER), ("calls", ORDER), old, new)
             last = max(last, new)
 
 

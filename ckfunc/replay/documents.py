@@ -1,4 +1,4 @@
-"""What a run came to, as one JSON document that can be compared with another's."""
+"""A run as a JSON document that can be compared."""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Which places of a document are different in every run anyway, and what a value there has to be like."""
+"""Noise: places that differ between runs of the same script.
+
+It also holds the values that are expected at such a place.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from ckfunc.replay.changes import ANY, Change, Path, Pattern, changes, differences, kind
+from ckfunc.replay.changes import ANY, Difference, Path, Pattern, changes, differences, kind
 from ckfunc.replay.documents import Document
 from ckfunc.replay.templates import fits, form, template
 
@@ -50,14 +53,14 @@ class Noise:
         """Return the patterns of all such places, sorted."""
         return sorted(self._seen)
 
-    def covers(self, change: Change) -> bool:
+    def covers(self, change: Difference) -> bool:
         """Tell whether a difference is one that runs of the same script have too."""
         seen = self._seen.get(change.pattern)
         if seen is None and "absent" in (kind(change.before), kind(change.after)):
             seen = self._seen.get((*change.pattern[:-1], ANY))  # a key that is made up anew in each run
         return seen is not None and kind(change.after) in seen.kinds and self._takes(seen, change)
 
-    def _takes(self, seen: _Seen, change: Change) -> bool:
+    def _takes(self, seen: _Seen, change: Difference) -> bool:
         value = change.after
         if kind(value) in _CONTAINERS:
             return any(
@@ -75,7 +78,7 @@ class Noise:
             return value in seen.samples
         return _is_made_like(seen.at.get(change.path) or seen.samples[:_MOST_TEXTS], value)
 
-    def _note(self, change: Change) -> None:
+    def _note(self, change: Difference) -> None:
         seen = self._seen.setdefault(change.pattern, _Seen())
         here = seen.at.setdefault(change.path, [])
         for value in (change.before, change.after):
@@ -95,17 +98,17 @@ def _is_made_like(samples: list[Any], value: str) -> bool:
     return fits(template(texts), value)
 
 
-def _renamed_keys(found: list[Change]) -> list[Change]:
+def _renamed_keys(found: list[Difference]) -> list[Difference]:
     """Return what stands for keys that are made up anew in each run: some went, as many others came."""
-    gone: dict[Pattern, list[Change]] = {}
-    come: dict[Pattern, list[Change]] = {}
+    gone: dict[Pattern, list[Difference]] = {}
+    come: dict[Pattern, list[Difference]] = {}
     for one in found:
         if kind(one.before) == "absent":
             come.setdefault(one.pattern[:-1], []).append(one)
         elif kind(one.after) == "absent":
             gone.setdefault(one.pattern[:-1], []).append(one)
     return [
-        Change(one.path, (*parent, ANY), one.before, one.after)
+        Difference(one.path, (*parent, ANY), one.before, one.after)
         for parent, some in gone.items()
         if parent and parent != ("calls",) and len(come.get(parent, ())) == len(some)
         for one in (*some, *come[parent])

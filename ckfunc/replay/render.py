@@ -1,4 +1,4 @@
-"""How a replay looks to people: the first differences, where the others are, what is doubtful, and the counts."""
+"""A replay as text: first differences, other places, notes and counts."""
 
 from __future__ import annotations
 
@@ -10,10 +10,9 @@ from typing import Any
 from ckfunc.base.diffs import diff_style
 from ckfunc.base.text import Line, Segment, printable
 from ckfunc.model.function import Status
-from ckfunc.replay.changes import ABSENT, ORDER, Change
-from ckfunc.replay.redaction import Hide, Redaction
-from ckfunc.replay.report import Compared, Replay, place, places, summary
-from ckfunc.replay.verdict import Verdict
+from ckfunc.replay.changes import ABSENT, ORDER, Difference
+from ckfunc.replay.report import Compared, Hide, Redaction, Replay, place, places, summary
+from ckfunc.replay.verdict import ReplayVerdict
 
 MOST_SHOWN = 3
 """How many of the invocations that differ are shown with their differences."""
@@ -47,7 +46,7 @@ def _compared_lines(one: Compared, hide: Hide) -> Iterator[Line]:
         yield (Segment(f"  and {len(one.changes) - _MOST_CHANGES} more", "muted"),)
 
 
-def _change_lines(change: Change, one: Compared, hide: Hide) -> Iterator[Line]:
+def _change_lines(change: Difference, one: Compared, hide: Hide) -> Iterator[Line]:
     if change.path[0] == "calls":
         if change.path[-1] == ORDER:
             yield Segment("~ ", "update"), Segment("the API calls come in another order")
@@ -76,7 +75,7 @@ def _change_lines(change: Change, one: Compared, hide: Hide) -> Iterator[Line]:
         yield Segment("    "), line
 
 
-def _call_lines(change: Change, hide: Hide) -> Iterator[Line]:
+def _call_lines(change: Difference, hide: Hide) -> Iterator[Line]:
     added = change.before is ABSENT
     call = change.after if added else change.before
     sign, style = ("+", "create") if added else ("-", "remove")
@@ -89,7 +88,7 @@ def _call_lines(change: Change, hide: Hide) -> Iterator[Line]:
         yield from _valued(f"{lead} ", style, hide(call["body"]))
 
 
-def _where(change: Change, one: Compared, hide: Hide) -> str:
+def _where(change: Difference, one: Compared, hide: Hide) -> str:
     path = change.path
     if path[0] == "calls" and isinstance(path[1], int):
         call = one.deployed.calls[path[1]]
@@ -124,7 +123,7 @@ def _other_lines(others: tuple[Compared, ...], hide: Hide) -> Iterator[Line]:
 
 
 def _note_lines(replay: Replay, redaction: Redaction) -> Iterator[Line]:
-    if replay.count(Verdict.NOISY) or replay.different:
+    if replay.count(ReplayVerdict.NOISY) or replay.different:
         hide = redaction.of({})
         noisy = [printable(hide(place(one))) for one in replay.noise[:_MOST_PLACES]]
         if noisy:

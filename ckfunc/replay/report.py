@@ -1,18 +1,22 @@
-"""What a replay came to: a verdict for each invocation, and how many there are of each."""
+"""Result of a replay: a verdict for each invocation, counts, and masking."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from ckfunc.base.clock import timestamp
+from ckfunc.base.secrets import MASK, SHORTEST, Masker, Secret
 from ckfunc.model.function import Invocation, Status
-from ckfunc.replay.changes import ABSENT, ANY, INDEX, ORDER, Change, Pattern, changes
+from ckfunc.replay.changes import ABSENT, ANY, INDEX, ORDER, Difference, Pattern, changes
 from ckfunc.replay.documents import Observed, outcome_of
-from ckfunc.replay.redaction import Redaction
-from ckfunc.replay.verdict import Runs, Verdict, judge, samples
+from ckfunc.replay.verdict import ReplayVerdict, Runs, judge, samples
+
+_PRIVATE = ("authParams", "auth_params")
+
+Hide = Callable[[Any], Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,8 +37,8 @@ class Compared:
     """
 
     row: Invocation
-    verdict: Verdict
-    changes: tuple[Change, ...]
+    verdict: ReplayVerdict
+    changes: tuple[Difference, ...]
     deployed: Observed
     working: Observed
     as_recorded: bool | None = None
@@ -48,19 +52,19 @@ class Replay:
     compared: tuple[Compared, ...] = ()
     noise: tuple[Pattern, ...] = field(default=())
 
-    def count(self, verdict: Verdict) -> int:
+    def count(self, verdict: ReplayVerdict) -> int:
         """Return how many came to this."""
         return sum(1 for one in self.compared if one.verdict is verdict)
 
     @property
     def ok(self) -> bool:
         """Whether the working copy did what the deployed version does, every time."""
-        return self.count(Verdict.DIFFERENT) == 0
+        return self.count(ReplayVerdict.DIFFERENT) == 0
 
     @property
     def different(self) -> tuple[Compared, ...]:
         """Those on which the sides differ."""
-        return tuple(one for one in self.compared if one.verdict is Verdict.DIFFERENT)
+        return tuple(one for one in self.compared if one.verdict is ReplayVerdict.DIFFERENT)
 
     @property
     def as_recorded(self) -> int:
@@ -97,10 +101,10 @@ def summary(replay: Replay) -> str:
         return "nothing recorded to replay"
     counts = [
         f"{len(replay.compared)} replayed",
-        f"{replay.count(Verdict.EQUAL)} equal",
-        f"{replay.count(Verdict.DIFFERENT)} different",
+        f"{replay.count(ReplayVerdict.EQUAL)} equal",
+        f"{replay.count(ReplayVerdict.DIFFERENT)} different",
     ]
-    for verdict, words in ((Verdict.NOISY, "noisy"), (Verdict.FAILED_BOTH, "failed on both sides")):
+    for verdict, words in ((ReplayVerdict.NOISY, "noisy"), (ReplayVerdict.FAILED_BOTH, "failed on both sides")):
         if replay.count(verdict):
             counts.append(f"{replay.count(verdict)} {words}")
     return ", ".join(counts)
@@ -110,10 +114,10 @@ def replay_json(replay: Replay, redaction: Redaction) -> dict[str, Any]:
     """Return the whole as JSON, secrets masked."""
     return {
         "replayed": len(replay.compared),
-        "equal": replay.count(Verdict.EQUAL),
-        "different": replay.count(Verdict.DIFFERENT),
-        "noisy": replay.count(Verdict.NOISY),
-        "failedBoth": replay.count(Verdict.FAILED_BOTH),
+        "equal": replay.count(ReplayVerdict.EQUAL),
+        "different": replay.count(ReplayVerdict.DIFFERENT),
+        "noisy": replay.count(ReplayVerdict.NOISY),
+        "failedBoth": replay.count(ReplayVerdict.FAILED_BOTH),
         "asRecorded": replay.as_recorded,
         "ok": replay.ok,
         "noise": [redaction.of({})(place(pattern)) for pattern in replay.noise],
@@ -149,13 +153,13 @@ def _compared_json(one: Compared, redaction: Redaction) -> dict[str, Any]:
         "verdict": one.verdict.value,
         "asRecorded": one.as_recorded,
     }
-    if one.verdict is Verdict.DIFFERENT:
+    if one.verdict is ReplayVerdict.DIFFERENT:
         hide = redaction.of(one.row.args)
         shown["changes"] = [_change_json(change, one, hide) for change in one.changes]
     return shown
 
 
-def _change_json(change: Change, one: Compared, hide: Any) -> dict[str, Any]:
+def _change_json(change: Difference, one: Compared, hide: Any) -> dict[str, Any]:
     shown: dict[str, Any] = {"path": hide(place(change.path))}
     if change.path[:1] == ("calls",) and change.path[-1] != ORDER and isinstance(change.path[1], int):
         added = change.before is ABSENT and len(change.path) == 2
@@ -173,3 +177,42 @@ def _as_recorded(one: Run) -> bool | None:
     recorded = {"status": one.row.status.value, **outcome_of(one.row.status, one.row.result)}
     here = {name: value for name, value in one.runs.deployed[0].items() if name in ("status", "result", "error")}
     return next(changes(recorded, here), None) is None
+
+
+class Redaction:
+    """Masks secrets wherever they occur in a value."""
+
+    def __init__(self, secrets: Iterable[Secret]) -> None:
+        self._secrets = frozenset(one for one in secrets if len(one) >= SHORTEST)
+
+    def of(self, args: Mapping[str, Any]) -> Hide:
+        """Return what masks a value that belongs to a run with these arguments."""
+        own = (Secret(one) for name in _PRIVATE for one in _texts(args.get(name)) if len(one) >= SHORTEST)
+        masker = Masker((*self._secrets, *own))
+        return lambda value: _hidden(value, masker)
+
+
+def _hidden(value: Any, masker: Masker) -> Any:
+    if isinstance(value, str):
+        return masker(value)
+    if isinstance(value, Mapping):
+        return {masker(name): MASK if name in _PRIVATE else _hidden(inside, masker) for name, inside in value.items()}
+    if isinstance(value, list | tuple):
+        return [_hidden(one, masker) for one in value]
+    if isinstance(value, int | float) and not isinstance(value, bool) and str(value) in masker:
+        return masker(str(value))
+    return value
+
+
+def _texts(value: Any) -> Iterator[str]:
+    """Yield every text and number in a value, as text."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, int | float) and not isinstance(value, bool):
+        yield str(value)
+    elif isinstance(value, Mapping):
+        for inside in value.values():
+            yield from _texts(inside)
+    elif isinstance(value, list):
+        for inside in value:
+            yield from _texts(inside)

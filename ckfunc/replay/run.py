@@ -1,4 +1,4 @@
-"""How recorded invocations are run again, on both sides, and again where the sides disagree."""
+"""Recorded invocations, run on both sides, and again where the sides disagree."""
 
 from __future__ import annotations
 

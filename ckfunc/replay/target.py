@@ -22,8 +22,7 @@ from ckfunc.model.execution import Determinism
 from ckfunc.model.function import Function, FunctionVersion, Invocation, Status
 from ckfunc.model.project import Project, Script
 from ckfunc.replay.documents import Observed
-from ckfunc.replay.redaction import Redaction
-from ckfunc.replay.report import Replay, places, summary
+from ckfunc.replay.report import Redaction, Replay, places, summary
 from ckfunc.replay.run import Pair, replay
 from ckfunc.sandbox.mentions import seed_of
 from ckfunc.sandbox.sandbox import Sandbox

@@ -1,4 +1,4 @@
-"""What several texts that differ from run to run have in common, and whether another text has it too."""
+"""Common parts of texts that differ from run to run."""
 
 from __future__ import annotations
 

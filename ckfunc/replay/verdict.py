@@ -1,4 +1,4 @@
-"""Whether the working copy did what the deployed version does, for one recorded invocation."""
+"""Verdict on the working copy for one recorded invocation."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from ckfunc.model.function import Status
-from ckfunc.replay.changes import Change, Pattern, changes, differences
+from ckfunc.replay.changes import Difference, Pattern, changes, differences
 from ckfunc.replay.documents import Document
 from ckfunc.replay.noise import Noise
 
 
-class Verdict(StrEnum):
+class ReplayVerdict(StrEnum):
     """What comes of the comparison."""
 
     EQUAL = "equal"
@@ -44,16 +44,16 @@ class Runs:
         return noise
 
 
-def judge(runs: Runs, learned: Noise) -> tuple[Verdict, tuple[Change, ...]]:
+def judge(runs: Runs, learned: Noise) -> tuple[ReplayVerdict, tuple[Difference, ...]]:
     """Return the verdict and the differences that are no noise; `learned` comes from all invocations."""
     found = differences(runs.deployed[0], runs.working[0])
     if not found:
         failed = runs.deployed[0]["status"] == Status.FAILED.value
-        return (Verdict.FAILED_BOTH if failed else Verdict.EQUAL), ()
+        return (ReplayVerdict.FAILED_BOTH if failed else ReplayVerdict.EQUAL), ()
     own = runs.noise()
     passing = _passing(runs, own, learned)
     real = tuple(one for one in found if not own.covers(one) and not learned.covers(one) and one.pattern not in passing)
-    return (Verdict.DIFFERENT if real else Verdict.NOISY), real
+    return (ReplayVerdict.DIFFERENT if real else ReplayVerdict.NOISY), real
 
 
 def _passing(runs: Runs, own: Noise, learned: Noise) -> set[Pattern]:

@@ -72,7 +72,7 @@ class Case:
 
 
 @dataclass(frozen=True, slots=True)
-class Observed:
+class CaseRun:
     """What came of a run. `error` is its message, None when it succeeded; `stack` shows the user's own files."""
 
     status: Status
@@ -85,7 +85,7 @@ class Observed:
     duration_ms: float = 0.0
 
 
-class Verdict(StrEnum):
+class Outcome(StrEnum):
     """What is said of a case. `BROKEN` could not be tried; `LEFT_OUT` was not, for another has `only`."""
 
     PASSED = "passed"
@@ -106,18 +106,18 @@ class Miss:
 
 
 @dataclass(frozen=True, slots=True)
-class Result:
+class CaseResult:
     """A case and what came of it; `observed` is None for one that was not run."""
 
     case: Case
-    verdict: Verdict
+    verdict: Outcome
     misses: tuple[Miss, ...] = ()
-    observed: Observed | None = None
+    observed: CaseRun | None = None
 
     @property
     def bad(self) -> bool:
         """Whether it makes the whole run fail."""
-        return self.verdict in (Verdict.FAILED, Verdict.BROKEN)
+        return self.verdict in (Outcome.FAILED, Outcome.BROKEN)
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,12 +144,12 @@ class Tally:
         return ", ".join(f"{count} {word}" for count, word in counts if count) or "no cases"
 
 
-def tally(results: Iterable[Result]) -> Tally:
+def tally(results: Iterable[CaseResult]) -> Tally:
     """Return how many cases had which end."""
     verdicts = [one.verdict for one in results]
     return Tally(
-        passed=verdicts.count(Verdict.PASSED),
-        failed=verdicts.count(Verdict.FAILED) + verdicts.count(Verdict.BROKEN),
-        skipped=verdicts.count(Verdict.SKIPPED),
-        left_out=verdicts.count(Verdict.LEFT_OUT),
+        passed=verdicts.count(Outcome.PASSED),
+        failed=verdicts.count(Outcome.FAILED) + verdicts.count(Outcome.BROKEN),
+        skipped=verdicts.count(Outcome.SKIPPED),
+        left_out=verdicts.count(Outcome.LEFT_OUT),
     )

@@ -1,4 +1,4 @@
-"""What a file of test cases may hold: the one table from which it is validated and editors complete it."""
+"""Schema of test files, for validation and completion in editors."""
 
 from __future__ import annotations
 

@@ -10,18 +10,18 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 
 from ckfunc.base.documents import matches
 from ckfunc.model.function import ApiCall, Status
-from ckfunc.testing.case import Case, ExpectedCall, Miss, Observed, Result, Verdict, Wanted
+from ckfunc.testing.case import Case, CaseResult, CaseRun, ExpectedCall, Miss, Outcome, Wanted
 
 _MOST_LISTED = 20
 
 
-def judge(case: Case, observed: Observed) -> Result:
+def judge(case: Case, observed: CaseRun) -> CaseResult:
     """Return the case with its verdict."""
     misses = tuple(_misses(case, observed))
-    return Result(case, Verdict.FAILED if misses else Verdict.PASSED, misses, observed)
+    return CaseResult(case, Outcome.FAILED if misses else Outcome.PASSED, misses, observed)
 
 
-def _misses(case: Case, observed: Observed) -> Iterator[Miss]:
+def _misses(case: Case, observed: CaseRun) -> Iterator[Miss]:
     expect = case.expect
     if observed.status is not expect.status:
         yield Miss("status", _status_sentence(case, observed))
@@ -34,14 +34,14 @@ def _misses(case: Case, observed: Observed) -> Iterator[Miss]:
         yield from _call_misses(expect.calls, observed.calls, others=expect.other_calls)
 
 
-def _status_sentence(case: Case, observed: Observed) -> str:
+def _status_sentence(case: Case, observed: CaseRun) -> str:
     if observed.status is Status.FAILED:
         return f"it was to succeed, and failed: {_error(observed)}"
     wanted = case.expect.error or case.expect.error_matches
     return "it was to fail, and succeeded" + (f" (expected error: {wanted})" if wanted else "")
 
 
-def _error(observed: Observed) -> str:
+def _error(observed: CaseRun) -> str:
     named = f"{observed.error_name}: " if observed.error_name not in ("", "Error") else ""
     return f"{named}{observed.error}"
 
@@ -53,13 +53,13 @@ def _error_misses(part: str | None, pattern: str | None, message: str) -> Iterat
         yield Miss("error", "the error's message does not match the expression", pattern, message)
 
 
-def _result_misses(wanted: Wanted, observed: Observed) -> Iterator[Miss]:
+def _result_misses(wanted: Wanted, observed: CaseRun) -> Iterator[Miss]:
     if not matches(wanted.value, observed.payload, subset=wanted.subset):
         pair = shown_pair(wanted.value, observed.payload, subset=wanted.subset)
         yield Miss("result", "the result lacks what was expected" if wanted.subset else "the result differs", *pair)
 
 
-def _console_misses(wanted: Sequence[str], observed: Observed) -> Iterator[Miss]:
+def _console_misses(wanted: Sequence[str], observed: CaseRun) -> Iterator[Miss]:
     lines = [line.text for line in observed.console]
     at = 0
     for text in wanted:

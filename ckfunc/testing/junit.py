@@ -1,6 +1,6 @@
-"""How results are written for CI systems: the XML that JUnit made common.
+"""Test results as JUnit XML, for CI systems.
 
-Source of the form: https://github.com/testmoapp/junitxml, which lists what the readers of it understand.
+Source of the format: https://github.com/testmoapp/junitxml, which lists what its consumers understand.
 """
 
 from __future__ import annotations
@@ -11,14 +11,14 @@ from itertools import groupby
 from xml.etree import ElementTree as ET
 
 from ckfunc.base.text import printable
-from ckfunc.testing.case import Result, Tally, Verdict, tally
+from ckfunc.testing.case import CaseResult, Outcome, Tally, tally
 from ckfunc.testing.rendering import plain_failure
 
 # Source: https://www.w3.org/TR/xml/#charsets.
 _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
-def junit(results: Sequence[Result], seconds: float) -> str:
+def junit(results: Sequence[CaseResult], seconds: float) -> str:
     """Return the results as XML: a suite for each file, a test case for each case."""
     top = ET.Element("testsuites", {"name": "ckfunc", **_counts(tally(results), _broken(results), seconds)})
     for file, group in groupby(results, key=lambda one: one.case.file):
@@ -31,18 +31,18 @@ def junit(results: Sequence[Result], seconds: float) -> str:
     return f'<?xml version="1.0" encoding="UTF-8"?>\n{ET.tostring(top, encoding="unicode")}\n'
 
 
-def _case(suite: ET.Element, result: Result) -> None:
+def _case(suite: ET.Element, result: CaseResult) -> None:
     case, observed = result.case, result.observed
     took = observed.duration_ms / 1000 if observed else 0.0
     attributes = {"name": _clean(case.name), "classname": _clean(f"{case.file} › {case.type}"), "time": f"{took:.3f}"}
     element = ET.SubElement(suite, "testcase", {**attributes, "file": case.file, "line": str(case.line)})
     if result.bad:
-        kind = "error" if result.verdict is Verdict.BROKEN else "failure"
+        kind = "error" if result.verdict is Outcome.BROKEN else "failure"
         first = result.misses[0] if result.misses else None
         told = {"message": _clean(first.message), "type": first.what} if first else {}
         ET.SubElement(element, kind, told).text = _clean(plain_failure(result))
-    elif result.verdict is not Verdict.PASSED:
-        why = case.skip if result.verdict is Verdict.SKIPPED else "left out by `only`"
+    elif result.verdict is not Outcome.PASSED:
+        why = case.skip if result.verdict is Outcome.SKIPPED else "left out by `only`"
         ET.SubElement(element, "skipped", {"message": _clean(why)} if why else {})
     if observed is not None and observed.console:
         lines = "\n".join(f"{one.level} {one.text}" for one in observed.console)
@@ -60,8 +60,8 @@ def _counts(counted: Tally, broken: int, seconds: float) -> dict[str, str]:
     }
 
 
-def _broken(results: Sequence[Result]) -> int:
-    return sum(one.verdict is Verdict.BROKEN for one in results)
+def _broken(results: Sequence[CaseResult]) -> int:
+    return sum(one.verdict is Outcome.BROKEN for one in results)
 
 
 def _clean(text: str) -> str:

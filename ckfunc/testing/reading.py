@@ -1,4 +1,4 @@
-"""Which cases a project has: its test files read and checked, with every mistake in all of them at once."""
+"""Test files, read and validated; all mistakes are reported at once."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class NoTestFile(CkfuncError):
 
 
 @dataclass(frozen=True, slots=True)
-class Scope:
+class CaseScope:
     """What cases may refer to: the trigger types of the manifest, and the samples."""
 
     types: Collection[str]
@@ -64,7 +64,7 @@ def find_files(root: Path, paths: Sequence[Path] = ()) -> tuple[Path, ...]:
     return tuple(sorted({one.resolve(): one for one in found}.values()))
 
 
-def read_cases(root: Path, files: Iterable[Path], scope: Scope) -> tuple[Case, ...]:
+def read_cases(root: Path, files: Iterable[Path], scope: CaseScope) -> tuple[Case, ...]:
     """Return the cases of `files`, in their order. Raises InvalidCases with every mistake in all of them."""
     problems: list[Problem] = []
     cases: list[Case] = []
@@ -77,7 +77,7 @@ def read_cases(root: Path, files: Iterable[Path], scope: Scope) -> tuple[Case, .
     return tuple(cases)
 
 
-def read_text_cases(root: Path, file: Path, text: str, scope: Scope) -> tuple[Case, ...]:
+def read_text_cases(root: Path, file: Path, text: str, scope: CaseScope) -> tuple[Case, ...]:
     """Return the cases that `file` would have if it held `text`. Raises InvalidCases."""
     reader = _Reader(root.resolve(), file, scope)
     cases = reader.cases_of(text)
@@ -106,7 +106,7 @@ class _Reader:
 
     root: Path
     file: Path
-    scope: Scope
+    scope: CaseScope
     problems: list[Problem] = field(default_factory=list)
 
     @property

@@ -18,7 +18,7 @@ from ckfunc.manifest.tree import MAX_DEPTH
 from ckfunc.model.function import ApiCall, Invocation, InvocationDetail, Status
 from ckfunc.scaffold.stubs import TESTS_SCHEMA_FILE
 from ckfunc.testing.reading import refused
-from ckfunc.testing.redacting import Redaction, Redactor
+from ckfunc.testing.redacting import Redactor, ReplacedSecret
 from ckfunc.testing.writing import names_in, new_file, with_case
 
 
@@ -33,7 +33,7 @@ class Addition:
     path: Path
     text: str
     case: Mapping[str, Any]
-    redactions: Sequence[Redaction]
+    redactions: Sequence[ReplacedSecret]
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +41,7 @@ class Recorded:
     """A case as it will be written, and the secrets that were replaced in it."""
 
     case: Mapping[str, Any]
-    redactions: tuple[Redaction, ...]
+    redactions: tuple[ReplacedSecret, ...]
 
 
 def added(

@@ -1,4 +1,7 @@
-"""What in a recorded run looks like a secret, and the same run without it: equal secrets get equal placeholders."""
+"""Detection and replacement of secrets in a recorded run.
+
+Equal secrets get equal placeholders.
+"""
 
 from __future__ import annotations
 
@@ -37,7 +40,7 @@ _LEAST_PART = 6
 
 
 @dataclass(frozen=True, slots=True)
-class Redaction:
+class ReplacedSecret:
     """What was taken out: where it stood, why, and what stands there now."""
 
     place: str
@@ -55,7 +58,7 @@ class Redactor:
         }
         self._disguised = {text: name for value, name in self._environment.items() for text in _disguises(value)}
         self._placeholders: dict[str, str] = {}
-        self.redactions: list[Redaction] = []
+        self.redactions: list[ReplacedSecret] = []
 
     @property
     def variables(self) -> dict[str, str]:
@@ -93,7 +96,7 @@ class Redactor:
     def _note(self, place: str, why: str, secret: str) -> None:
         if secret not in self._placeholders:
             self._placeholders[secret] = _placeholder(secret, len(self._placeholders) + 1)
-        found = Redaction(place, why, self._placeholders[secret])
+        found = ReplacedSecret(place, why, self._placeholders[secret])
         if not any(one.place == place and one.placeholder == found.placeholder for one in self.redactions):
             self.redactions.append(found)
 

@@ -1,4 +1,4 @@
-"""How cases and what came of them are shown to people, and as data."""
+"""Test results as text and as JSON."""
 
 from __future__ import annotations
 
@@ -9,34 +9,34 @@ from typing import Any
 from ckfunc.base.diffs import diff_style
 from ckfunc.base.text import Line, beneath_message, is_frame, printable
 from ckfunc.model.function import ConsoleLine
-from ckfunc.testing.case import Miss, Observed, Result, Tally, Verdict
+from ckfunc.testing.case import CaseResult, CaseRun, Miss, Outcome, Tally
 
 _MARKS = {
-    Verdict.PASSED: ("✓", "success"),
-    Verdict.FAILED: ("✗", "failure"),
-    Verdict.BROKEN: ("✗", "failure"),
-    Verdict.SKIPPED: ("○", "warning"),
-    Verdict.LEFT_OUT: ("○", "muted"),
+    Outcome.PASSED: ("✓", "success"),
+    Outcome.FAILED: ("✗", "failure"),
+    Outcome.BROKEN: ("✗", "failure"),
+    Outcome.SKIPPED: ("○", "warning"),
+    Outcome.LEFT_OUT: ("○", "muted"),
 }
 _MOST_LINES = 60
 """Lines of one difference, or of one console, that are shown."""
 _LONGEST = 500
 
 
-def result_line(result: Result) -> Line:
+def result_line(result: CaseResult) -> Line:
     """Return the one line that a case has in the list of all."""
     mark, style = _MARKS[result.verdict]
     name = printable(result.case.name)
-    if result.verdict is Verdict.SKIPPED:
+    if result.verdict is Outcome.SKIPPED:
         why = f": {printable(result.case.skip)}" if result.case.skip else ""
         return [("  ", "plain"), (mark, style), (f" {name} (skipped{why})", "muted")]
-    if result.verdict is Verdict.LEFT_OUT:
+    if result.verdict is Outcome.LEFT_OUT:
         return [("  ", "plain"), (mark, style), (f" {name} (left out)", "muted")]
     took = f"  {_took(result.observed.duration_ms)}" if result.observed else ""
     return [("  ", "plain"), (mark, style), (f" {name}", "plain"), (took, "muted")]
 
 
-def failure_lines(result: Result) -> Iterator[Line]:
+def failure_lines(result: CaseResult) -> Iterator[Line]:
     """Yield what there is to say of a case that failed: what was expected, what was there, and what it printed."""
     case = result.case
     yield [("✗ ", "failure"), (f"{case.file}:{case.line}", "place"), (f" › {printable(case.name)}", "title")]
@@ -62,7 +62,7 @@ def summary_line(counted: Tally, seconds: float) -> Line:
     return [*parts, (f" in {_took(seconds * 1000)}", "muted")]
 
 
-def json_of(results: Sequence[Result], counted: Tally, seconds: float) -> dict[str, Any]:
+def json_of(results: Sequence[CaseResult], counted: Tally, seconds: float) -> dict[str, Any]:
     """Return everything as data."""
     return {
         "ok": not counted.failed,
@@ -75,7 +75,7 @@ def json_of(results: Sequence[Result], counted: Tally, seconds: float) -> dict[s
     }
 
 
-def _case_json(result: Result) -> dict[str, Any]:
+def _case_json(result: CaseResult) -> dict[str, Any]:
     case, observed = result.case, result.observed
     document: dict[str, Any] = {
         "file": case.file,
@@ -110,7 +110,7 @@ def _miss_json(miss: Miss) -> dict[str, Any]:
     return {name: value for name, value in found.items() if value is not None}
 
 
-def plain_failure(result: Result) -> str:
+def plain_failure(result: CaseResult) -> str:
     """Return what `failure_lines` says, without its styles."""
     return "\n".join("".join(text for text, _ in line) for line in failure_lines(result))
 
@@ -128,7 +128,7 @@ def _compared(miss: Miss) -> Iterator[Line]:
         yield [("    ", "plain"), (f"and {len(lines) - _MOST_LINES} more lines", "muted")]
 
 
-def _stack(observed: Observed, misses: Iterable[Miss]) -> Iterator[Line]:
+def _stack(observed: CaseRun, misses: Iterable[Miss]) -> Iterator[Line]:
     """Yield where a handler threw, unless that was expected."""
     if observed.error is None or not any(miss.what in ("status", "error") for miss in misses):
         return

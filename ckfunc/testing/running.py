@@ -21,16 +21,16 @@ from ckfunc.model.project import Project
 from ckfunc.sandbox.sandbox import Sandbox
 from ckfunc.sandbox.scripts import Conditions, Ran, Scripts, Toolchain, scripts_of
 from ckfunc.scaffold.samples import sample_event
-from ckfunc.testing.case import DEFAULT_NOW, Case, Miss, Observed, Result, Tally, Verdict, tally
+from ckfunc.testing.case import DEFAULT_NOW, Case, CaseResult, CaseRun, Miss, Outcome, Tally, tally
 from ckfunc.testing.judging import judge
-from ckfunc.testing.reading import DIRECTORY, Scope, find_files, read_cases, read_text_cases, refused, shown_path
+from ckfunc.testing.reading import DIRECTORY, CaseScope, find_files, read_cases, read_text_cases, refused, shown_path
 
 LOCAL = "local"
 """The default target, whose environment cases run in: no test should need a production secret."""
 
 MOST_JOBS = 64
 
-Try = Callable[[Case], Observed]
+Try = Callable[[Case], CaseRun]
 """Runs a case; raises CkfuncError when it cannot begin."""
 
 Place = Callable[[], AbstractContextManager[Try]]
@@ -45,7 +45,7 @@ class NoTests(CkfuncError):
 class Tested:
     """The results of a test run. `warnings` are sentences."""
 
-    results: tuple[Result, ...]
+    results: tuple[CaseResult, ...]
     seconds: float
     warnings: tuple[str, ...] = ()
 
@@ -93,7 +93,7 @@ def run_tests(
     wanted: str | None = None,
     jobs: int | None = None,
     allow_only: bool = True,
-    on_result: Callable[[Result], None] | None = None,
+    on_result: Callable[[CaseResult], None] | None = None,
 ) -> Tested:
     """Run the test cases in `paths` (default: `tests/` of the project) and return their results.
 
@@ -134,7 +134,7 @@ def run_tests(
     return Tested(tuple(results), time.monotonic() - begin, project.warnings)
 
 
-def run_last_case(project: Project, tools: Toolchain, path: Path, text: str) -> Result:
+def run_last_case(project: Project, tools: Toolchain, path: Path, text: str) -> CaseResult:
     """Return the result of the last case that the test file `path` would have with this text. Raises InvalidCases."""
     case = read_text_cases(project.root, path, text, scope_of(project))[-1]
     with ExitStack() as opened:
@@ -151,9 +151,9 @@ def find_cases(project: Project, paths: Sequence[Path]) -> tuple[Case, ...]:
     return read_cases(project.root, files, scope_of(project))
 
 
-def scope_of(project: Project) -> Scope:
+def scope_of(project: Project) -> CaseScope:
     """Return the trigger types and samples that cases of this project may refer to."""
-    return Scope(tuple(one.type for one in project.functions or ()), sample_event)
+    return CaseScope(tuple(one.type for one in project.functions or ()), sample_event)
 
 
 def chosen(cases: Sequence[Case], wanted: str | None) -> tuple[Case, ...]:
@@ -166,7 +166,7 @@ def chosen(cases: Sequence[Case], wanted: str | None) -> tuple[Case, ...]:
 
 def run_all(
     cases: Sequence[Case], place: Place, *, jobs: int, cut_short: Callable[[], None] = lambda: None
-) -> Generator[Result]:
+) -> Generator[CaseResult]:
     """Yield the result of each case, in the order of the cases, as soon as it is known.
 
     `jobs` cases run at a time, each in a place of its own that is made when it is first needed. When the caller stops
@@ -177,7 +177,7 @@ def run_all(
     untried = [(index, case) for index, case in enumerate(cases) if told[index] is None]
 
     @contextmanager
-    def trying() -> Iterator[Callable[[tuple[int, Case]], tuple[int, Result]]]:
+    def trying() -> Iterator[Callable[[tuple[int, Case]], tuple[int, CaseResult]]]:
         with place() as attempt:
             yield lambda numbered: (numbered[0], _tried(numbered[1], attempt))
 
@@ -189,19 +189,19 @@ def run_all(
         next(done, None)  # every place has been left then
 
 
-def _untried(case: Case, *, any_only: bool) -> Result | None:
+def _untried(case: Case, *, any_only: bool) -> CaseResult | None:
     """Return the result of a case that does not run."""
     if case.skip is not None:
-        return Result(case, Verdict.SKIPPED)
-    return Result(case, Verdict.LEFT_OUT) if any_only and not case.only else None
+        return CaseResult(case, Outcome.SKIPPED)
+    return CaseResult(case, Outcome.LEFT_OUT) if any_only and not case.only else None
 
 
-def _tried(case: Case, attempt: Try) -> Result:
+def _tried(case: Case, attempt: Try) -> CaseResult:
     try:
         return judge(case, attempt(case))
     except CkfuncError as error:
         hint = f" ({error.hint})" if error.hint else ""
-        return Result(case, Verdict.BROKEN, (Miss("case", f"it could not be tried: {error.message}{hint}"),))
+        return CaseResult(case, Outcome.BROKEN, (Miss("case", f"it could not be tried: {error.message}{hint}"),))
 
 
 class Bench:
@@ -215,7 +215,7 @@ class Bench:
         self._planted: dict[bool, Seed] = {}
         self._stopped = False
 
-    def attempt(self, case: Case) -> Observed:
+    def attempt(self, case: Case) -> CaseRun:
         """Run one case. Raises CkfuncError when it cannot begin."""
         scripts = replace(self._scripts, environment={**self._scripts.environment, **secret_values(case.environment)})
         sandbox = self._sandbox(case, scripts)
@@ -258,10 +258,10 @@ class Bench:
         return sandbox
 
 
-def observed(ran: Ran) -> Observed:
+def observed(ran: Ran) -> CaseRun:
     """Return the parts of a run that are judged."""
     error = ran.invocation.result.get("error") or {}
-    return Observed(
+    return CaseRun(
         status=ran.invocation.status,
         payload=ran.invocation.result.get("payload"),
         error_name=str(error.get("name") or ""),

@@ -1,4 +1,7 @@
-"""How a case gets into a test file: as text put in at the right place, so that no other byte changes."""
+"""Addition of a case to a test file.
+
+Text is inserted at the right place, so that no other byte changes.
+"""
 
 from __future__ import annotations
 

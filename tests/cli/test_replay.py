@@ -19,7 +19,7 @@ from support.recorded import Recorded, recorded, rows_of
 from ckfunc.cli.app import App
 from ckfunc.model.triggers import TRIGGERS
 from ckfunc.replay.target import Replayed, replay_functions
-from ckfunc.replay.verdict import Verdict
+from ckfunc.replay.verdict import ReplayVerdict
 from ckfunc.scaffold.samples import sample_event
 
 TYPE = "user.sent.message"
@@ -162,7 +162,7 @@ def test_each_planted_regression_is_found_in_every_type_that_has_a_sample(at: An
     assert set(found.replays) == set(types)
     for name, one in found.replays.items():
         verdicts = [each.verdict for each in one.compared]
-        assert verdicts == [Verdict.EQUAL, *[Verdict.DIFFERENT] * 3], (name, one)
+        assert verdicts == [ReplayVerdict.EQUAL, *[ReplayVerdict.DIFFERENT] * 3], (name, one)
         places = [{change.pattern[:2] for change in each.changes} for each in one.compared]
         assert places[1] == {("result", "is")}
         assert places[2] == {("calls", "GET /users")}

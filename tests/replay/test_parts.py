@@ -17,9 +17,8 @@ from ckfunc.model.function import ApiCall, Status
 from ckfunc.replay.calls import paired, shape
 from ckfunc.replay.changes import ABSENT, MOST, changes, differences, kind
 from ckfunc.replay.documents import Observed, document_of
-from ckfunc.replay.redaction import Redaction
 from ckfunc.replay.render import replay_lines
-from ckfunc.replay.report import Replay, place, replay_json
+from ckfunc.replay.report import Redaction, Replay, place, replay_json
 from ckfunc.replay.run import Pair, determinism_of, replay, variations
 from ckfunc.replay.templates import fits, form, template
 from ckfunc.sandbox.mentions import seed_of

@@ -9,7 +9,7 @@ from replay.lanes import Handler, World, opening, recorded, replayed
 
 from ckfunc.replay.report import Replay, place, summary
 from ckfunc.replay.run import replay
-from ckfunc.replay.verdict import Verdict
+from ckfunc.replay.verdict import ReplayVerdict
 
 
 def differences(found: Replay) -> set[tuple[str, Any, Any]]:
@@ -51,19 +51,19 @@ def wild(event: Any, world: World) -> Any:
 def test_an_unchanged_handler_is_never_reported(handler: Handler) -> None:
     found = replayed(handler, handler, 200)
     assert found.ok
-    assert found.count(Verdict.EQUAL) + found.count(Verdict.FAILED_BOTH) == 200
+    assert found.count(ReplayVerdict.EQUAL) + found.count(ReplayVerdict.FAILED_BOTH) == 200
 
 
 @pytest.mark.parametrize("wild_seed", range(5))
 def test_an_unchanged_handler_with_noise_that_nobody_controls_is_never_reported(wild_seed: int) -> None:
     found = replay(recorded(200), opening(wild, wild, wild_seed), jobs=2)
     assert found.ok, differences(found)
-    assert found.count(Verdict.NOISY) > 100
+    assert found.count(ReplayVerdict.NOISY) > 100
 
 
 def test_a_changed_result_is_a_difference_at_its_place() -> None:
     found = replayed(determinism, lambda event, world: {**determinism(event, world), "n": -1}, 3)
-    assert found.count(Verdict.DIFFERENT) == 3
+    assert found.count(ReplayVerdict.DIFFERENT) == 3
     assert differences(found) == {("result.n", number, -1) for number in (1, 2, 3)}
 
 
@@ -77,7 +77,7 @@ def test_noise_in_an_array_is_none_in_an_object_that_stands_there_otherwise() ->
 
     found = replayed(made, other, 6)
     assert places(found) == {"result.n", "result[*]"}
-    assert {row.row.id for row in found.compared if row.verdict is Verdict.DIFFERENT} == {2, 3, 4, 5, 6}
+    assert {row.row.id for row in found.compared if row.verdict is ReplayVerdict.DIFFERENT} == {2, 3, 4, 5, 6}
 
 
 def test_a_key_beside_keys_that_are_made_up_anew_is_compared_all_the_same() -> None:
@@ -196,7 +196,7 @@ def test_a_handler_that_uses_its_chances_in_another_order_is_only_noisy() -> Non
 
     found = replayed(before, after, 100)
     assert found.ok, differences(found)
-    assert found.count(Verdict.NOISY) == 100
+    assert found.count(ReplayVerdict.NOISY) == 100
 
 
 def test_keys_that_are_made_up_anew_each_time_are_noise() -> None:
@@ -204,7 +204,7 @@ def test_keys_that_are_made_up_anew_each_time_are_noise() -> None:
         return {"tokens": {f"t{world.wild.random()}": 1}, "uuids": {str(world.wild.getrandbits(60)): True}}
 
     found = replayed(handler, handler, 10)
-    assert found.count(Verdict.NOISY) == 10
+    assert found.count(ReplayVerdict.NOISY) == 10
 
 
 def test_agreeing_sides_are_run_once_each_and_others_again() -> None:
@@ -233,7 +233,7 @@ def test_a_working_copy_that_always_reaches_its_time_limit_is_not_run_again_and_
         raise TimeLimitError("the handler did not finish within 10 s")
 
     found = replayed(determinism, endless, 6)
-    assert found.count(Verdict.DIFFERENT) == 6
+    assert found.count(ReplayVerdict.DIFFERENT) == 6
     assert runs == [1, 1, 2, 2, 3, 3, 4, 5, 6]
 
 

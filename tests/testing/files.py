@@ -8,8 +8,8 @@ from typing import Any
 from ckfunc.base.errors import UsageProblem
 from ckfunc.model.function import ApiCall, ConsoleLine, Status
 from ckfunc.model.job import Seed
-from ckfunc.testing.case import Case, Expectation, Observed
-from ckfunc.testing.reading import Scope, find_files, read_cases
+from ckfunc.testing.case import Case, CaseRun, Expectation
+from ckfunc.testing.reading import CaseScope, find_files, read_cases
 
 SENT = "user.sent.message"
 START = "user.attempted.start_session"
@@ -25,7 +25,7 @@ def sample(trigger_type: str) -> dict[str, Any]:
     return SAMPLES[trigger_type]
 
 
-SCOPE = Scope((SENT, START), sample)
+SCOPE = CaseScope((SENT, START), sample)
 
 
 def read(root: Path, text: str, name: str = "a.yaml") -> tuple[Case, ...]:
@@ -41,10 +41,10 @@ def case(expect: Expectation | None = None, **changes: Any) -> Case:
     return Case(**{**made, "seed": Seed(), "expect": expect or Expectation(), **changes})
 
 
-def succeeded(payload: Any = None, *, console: tuple[str, ...] = (), calls: tuple[ApiCall, ...] = ()) -> Observed:
+def succeeded(payload: Any = None, *, console: tuple[str, ...] = (), calls: tuple[ApiCall, ...] = ()) -> CaseRun:
     lines = tuple(ConsoleLine("log", text) for text in console)
-    return Observed(Status.SUCCEEDED, payload, console=lines, calls=calls, duration_ms=1.5)
+    return CaseRun(Status.SUCCEEDED, payload, console=lines, calls=calls, duration_ms=1.5)
 
 
-def failed(message: str, *, name: str = "Error", stack: str = "") -> Observed:
-    return Observed(Status.FAILED, error_name=name, error=message, stack=stack, duration_ms=1.5)
+def failed(message: str, *, name: str = "Error", stack: str = "") -> CaseRun:
+    return CaseRun(Status.FAILED, error_name=name, error=message, stack=stack, duration_ms=1.5)

@@ -13,7 +13,7 @@ from testing.files import case, failed, succeeded
 from ckfunc.base.errors import CkfuncError
 from ckfunc.base.text import plain_text
 from ckfunc.model.function import ConsoleLine, Status
-from ckfunc.testing.case import Case, Expectation, Miss, Observed, Result, Verdict, Wanted, tally
+from ckfunc.testing.case import Case, CaseResult, CaseRun, Expectation, Miss, Outcome, Wanted, tally
 from ckfunc.testing.judging import judge
 from ckfunc.testing.junit import junit
 from ckfunc.testing.rendering import failure_lines, json_of, result_line, summary_line
@@ -35,7 +35,7 @@ def test_results_come_in_the_order_of_the_cases_whoever_is_done_first(jobs: int)
 
     @contextmanager
     def place() -> Iterator[Try]:
-        def attempt(one: Case) -> Observed:
+        def attempt(one: Case) -> CaseRun:
             if number(one) == 0 and jobs > 1:
                 assert late.wait(10)  # the first is the last to end
             if number(one) == 19:
@@ -48,14 +48,14 @@ def test_results_come_in_the_order_of_the_cases_whoever_is_done_first(jobs: int)
 
     results = list(run_all(cases(20), place, jobs=jobs))
     assert [number(one.case) for one in results] == list(range(20))
-    assert {one.verdict for one in results} == {Verdict.PASSED}
+    assert {one.verdict for one in results} == {Outcome.PASSED}
     assert open_places == []
 
 
 def test_a_case_that_cannot_be_tried_is_broken_and_the_others_go_on() -> None:
     @contextmanager
     def place() -> Iterator[Try]:
-        def attempt(one: Case) -> Observed:
+        def attempt(one: Case) -> CaseRun:
             if number(one) == 1:
                 raise CkfuncError("user 'ann' is nobody", hint="add her")
             return succeeded(number(one))
@@ -83,7 +83,7 @@ def test_who_has_seen_enough_ends_the_run() -> None:
 
     @contextmanager
     def place() -> Iterator[Try]:
-        def attempt(one: Case) -> Observed:
+        def attempt(one: Case) -> CaseRun:
             tried.append(number(one))
             return succeeded()
 
@@ -109,7 +109,7 @@ def test_skipped_and_left_out_cases_are_not_tried() -> None:
         case(name="d", only=True, skip=""),
     ]
     verdicts = [one.verdict for one in run_all(several, place, jobs=1)]
-    assert verdicts == [Verdict.PASSED, Verdict.LEFT_OUT, Verdict.SKIPPED, Verdict.SKIPPED]
+    assert verdicts == [Outcome.PASSED, Outcome.LEFT_OUT, Outcome.SKIPPED, Outcome.SKIPPED]
     assert list(run_all([], place, jobs=1)) == []
 
 
@@ -121,7 +121,7 @@ def test_cases_are_chosen_by_file_name_or_type() -> None:
     assert chosen(several, "x") == ()
 
 
-def results() -> Sequence[Result]:
+def results() -> Sequence[CaseResult]:
     console = tuple(ConsoleLine("warn", f"line {index}\x1b[31m") for index in range(80))
     return [
         judge(case(name="fine"), succeeded()),
@@ -130,10 +130,10 @@ def results() -> Sequence[Result]:
             case(name="thrown"),
             failed("boom\x00", name="TypeError", stack="TypeError: boom\n    at f (handlers/x.ts:3:5)"),
         ),
-        Result(case(name="broken"), Verdict.BROKEN, (Miss("case", "it could not be tried"),)),
-        Result(case(name="later", skip="why \x07not"), Verdict.SKIPPED),
-        Result(case(name="unwanted"), Verdict.LEFT_OUT),
-        judge(case(name="loud", expect=Expectation(console=("x",))), Observed(Status.SUCCEEDED, console=console)),
+        CaseResult(case(name="broken"), Outcome.BROKEN, (Miss("case", "it could not be tried"),)),
+        CaseResult(case(name="later", skip="why \x07not"), Outcome.SKIPPED),
+        CaseResult(case(name="unwanted"), Outcome.LEFT_OUT),
+        judge(case(name="loud", expect=Expectation(console=("x",))), CaseRun(Status.SUCCEEDED, console=console)),
         judge(case(name="long", expect=Expectation(result=Wanted(list(range(300))))), succeeded(list(range(300, 600)))),
     ]
 

@@ -19,7 +19,7 @@ from ckfunc.cli.options import common_options, pass_app
 
 if TYPE_CHECKING:
     from ckfunc.model.project import Project
-    from ckfunc.testing.case import Result
+    from ckfunc.testing.case import CaseResult
     from ckfunc.testing.recording import Addition
 
 # The rooms are imported inside the functions: `--help` and completion need none of them.
@@ -128,13 +128,13 @@ class _Progress:
             self._waiting.enter_context(self._output.progress("running the tests"))
             yield
 
-    def result(self, result: Result) -> None:
+    def result(self, result: CaseResult) -> None:
         """Print one result."""
-        from ckfunc.testing.case import Verdict
+        from ckfunc.testing.case import Outcome
         from ckfunc.testing.rendering import result_line
 
         self._waiting.close()
-        if self._output.json or self._output.quiet or result.verdict is Verdict.LEFT_OUT:
+        if self._output.json or self._output.quiet or result.verdict is Outcome.LEFT_OUT:
             return
         if result.case.file != self._file:
             self._file = result.case.file
@@ -220,7 +220,7 @@ def _test_file(app: App, trigger_type: str, file: Path | None) -> Path:
     return app.named(file)
 
 
-def _show_addition(app: App, addition: Addition, result: Result) -> None:
+def _show_addition(app: App, addition: Addition, result: CaseResult) -> None:
     from ckfunc.testing.rendering import failure_lines
     from ckfunc.testing.writing import case_text
 
@@ -238,7 +238,7 @@ def _show_addition(app: App, addition: Addition, result: Result) -> None:
     output.talks([("    ", ""), *line] for line in failure_lines(result))
 
 
-def _addition_json(addition: Addition, result: Result, *, written: bool) -> dict[str, Any]:
+def _addition_json(addition: Addition, result: CaseResult, *, written: bool) -> dict[str, Any]:
     return {
         "file": str(addition.path),
         "case": dict(addition.case),
