@@ -80,7 +80,7 @@ def failure(answer: Answer, method: str, what: str, where: str, hidden: Collecti
         stored = _storage_failure(answer.body)
         return ServiceTrouble(
             f"{action}: {stored}" if stored else f"{action}: {where} answered {status}{because}",
-            hint=None if stored else "wait a little and run the command again: what is done stays done",
+            hint=None if stored else "wait a moment and run the command again; finished steps are not repeated",
             status=status,
         )
     if status < 400:
@@ -91,7 +91,9 @@ def failure(answer: Answer, method: str, what: str, where: str, hidden: Collecti
         )
     return RequestRejected(
         f"{action}: {where} refused it with {status}{because}",
-        hint="change what it names and run the command again" if because else "try it in the dashboard, to learn why",
+        hint="fix what the message names and run the command again"
+        if because
+        else "try it in the dashboard to see why",
         status=status,
     )
 

@@ -57,8 +57,8 @@ def every(fetch: Callable[[int], Page[Item]], what: str) -> Iterator[Item]:
             return
         if not fresh:
             raise UnreadableAnswer(
-                f"{what}: page {number} of {page.total_pages} holds nothing new, so the list cannot be read whole",
-                hint="try again; if it stays so, the platform's paging is at fault",
+                f"{what}: page {number} of {page.total_pages} has no new items, so the list cannot be read completely",
+                hint="try again; if it happens again, the platform's paging is at fault",
             )
 
 

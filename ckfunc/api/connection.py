@@ -72,11 +72,11 @@ def checked_address(text: str, name: str) -> str:
     parts = _split(text, name)
     if parts.username is not None or parts.password is not None or "@" in parts.netloc:
         raise InvalidAddress(
-            f"{name} holds a user name or a password",
-            hint="take it out of the address; credentials go into CHATKITTY_CLIENT_ID and CHATKITTY_CLIENT_SECRET",
+            f"{name} contains a user name or password",
+            hint="remove it from the address; credentials go into CHATKITTY_CLIENT_ID and CHATKITTY_CLIENT_SECRET",
         )
     if parts.query or parts.fragment or text.endswith(("?", "#")):
-        raise InvalidAddress(f"{name} has a query or a fragment", hint="give the address up to its path alone")
+        raise InvalidAddress(f"{name} has a query or a fragment", hint="give only the address up to its path")
     if parts.scheme not in ("http", "https"):
         raise InvalidAddress(f"{name} is not an http or https address", hint=f"such as {API_URL}")
     if parts.scheme == "http" and not is_loopback(parts.hostname or ""):
@@ -118,7 +118,7 @@ def _split(text: str, name: str) -> SplitResult:
     except ValueError:
         raise InvalidAddress(f"{name} is not an address", hint=hint) from None
     if "://" not in text and "@" not in text:
-        raise InvalidAddress(f"{name} does not begin with https://", hint=hint)
+        raise InvalidAddress(f"{name} does not start with https://", hint=hint)
     if not parts.hostname or port == 0:
         raise InvalidAddress(f"{name} is not an address with a host", hint=hint)
     return parts
@@ -138,6 +138,6 @@ def _check_credentials(client_id: str, client_secret: Secret) -> None:
     # RFC 7617: the user id must not contain a colon, and neither part may contain control characters.
     if ":" in client_id or not client_id.isprintable() or not client_secret.reveal().isprintable():
         raise CredentialsMissing(
-            "the client id or secret holds characters that credentials cannot have",
+            "the client id or secret contains characters that are not allowed",
             hint="copy both again from the dashboard, each on one line",
         )

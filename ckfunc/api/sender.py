@@ -100,8 +100,8 @@ class Sender:
         except Unreachable as error:
             if not request.repeatable:
                 raise Unreachable(
-                    f"{error.message}; whether it did what it was asked is not known",
-                    hint="look at the application before doing it again",
+                    f"{error.message}; it is unknown whether the request was processed",
+                    hint="check the application before you repeat it",
                 ) from error
             return error
 

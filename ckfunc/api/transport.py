@@ -153,18 +153,18 @@ def _made(local: bool, secure: bool, where: str) -> httpx.Client:
 
 
 _CHECK = "check the network, CHATKITTY_API_URL and CHATKITTY_AUTHORIZATION_URL"
-_START = f"start what is to listen there (an emulator: `ckfunc emulator`), or {_CHECK}"
+_START = f"start the server (an emulator: `ckfunc emulator`), or {_CHECK}"
 
 
 # httpx's exception, ours, the sentence after the host's name, and the hint; the first match applies.
 _SENTENCES: tuple[tuple[type[Exception], type[Unreachable], str, str], ...] = (
     (httpx.ProxyError, NotSent, "cannot be reached through the proxy of this shell", "check HTTPS_PROXY and NO_PROXY"),
     (httpx.ConnectTimeout, NotSent, "did not accept a connection in time", _CHECK),
-    (httpx.PoolTimeout, NotSent, "is busy with other requests of ours", _CHECK),
+    (httpx.PoolTimeout, NotSent, "has no free connection: other requests of ckfunc use all of them", _CHECK),
     (httpx.TimeoutException, Unreachable, "did not answer within {timeout_s:g} s", _CHECK),
     (httpx.UnsupportedProtocol, Hopeless, "is not an address that can be reached", _CHECK),
     (httpx.InvalidURL, Hopeless, "is not an address that can be reached", _CHECK),
-    (httpx.DecodingError, Unreachable, "sent an answer whose compression is broken", _CHECK),
+    (httpx.DecodingError, Unreachable, "sent a response with broken compression", _CHECK),
     (httpx.RemoteProtocolError, Unreachable, "closed the connection, or does not speak HTTP", _CHECK),
     (Exception, Unreachable, "was reached, but the connection was lost", _CHECK),
 )

@@ -28,7 +28,7 @@ def read_document(data: str | bytes) -> Any:
     try:
         json.dumps(document, ensure_ascii=False).encode()
     except UnicodeEncodeError:
-        raise ValueError("it holds half of a surrogate pair, which is no text") from None
+        raise ValueError("it contains half of a surrogate pair, which is not valid text") from None
     return document
 
 
@@ -53,7 +53,7 @@ def read_data(data: str, what: str, example: str) -> Any:
 
 def no_constant(name: str) -> NoReturn:
     """Refuse a constant that Python accepts although it is not JSON; raises ValueError."""
-    raise ValueError(f"{name} is no JSON value")
+    raise ValueError(f"{name} is not a JSON value")
 
 
 def finite(digits: str) -> float:

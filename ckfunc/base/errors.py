@@ -111,7 +111,7 @@ class WrongApplication(CkfuncError):
         super().__init__(
             f"target {target!r} is bound to application {want}, but these credentials belong to {got}",
             hint="check CHATKITTY_CLIENT_ID, or fix `application` in functions.yaml; "
-            "`ckfunc deploy --allow-other-application` deploys all the same",
+            "`ckfunc deploy --allow-other-application` deploys anyway",
         )
 
 
@@ -179,7 +179,7 @@ _OF_PATHS = {
 """Hints for errors about a path; without a path, such an error is probably a bug in ckfunc."""
 
 _REFUSALS = {
-    errno.EROFS: "ckfunc writes to .ckfunc/ of the project and to its cache (CKFUNC_CACHE_DIR): let it",
+    errno.EROFS: "make .ckfunc/ of the project and the cache (CKFUNC_CACHE_DIR) writable",
     errno.ENOSPC: "make room on the disk and run the command again",
     getattr(errno, "EDQUOT", errno.ENOSPC): "make room on the disk and run the command again",
     errno.EMFILE: "raise the limit with `ulimit -n`, or close other programs",

@@ -215,7 +215,7 @@ def _without_kept(text: str) -> tuple[str | None, str]:
 
 def _two_handlers(entry: BundleInput, modules: Iterable[str]) -> Problem:
     also = [one for one in sorted(modules) if one != entry.path and "handleEvent" in entry.graph.files.get(one, "")]
-    message = f"there would be two functions named handleEvent in one script: {' and '.join(also)} has one too"
+    message = f"the script would have two functions named handleEvent: {' and '.join(also)} has one too"
     return Problem(entry.path, 1, 1, message, "give the other one another name, or do not export it")
 
 

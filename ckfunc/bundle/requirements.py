@@ -26,7 +26,7 @@ Compile: TypeAlias = "Callable[[Sequence[tuple[str, str]]], Sequence[Compiled | 
 
 _SETTINGS = "tsconfig.json"
 _MOST_SETTINGS = 20
-_NO_ALIASES = "`paths` of tsconfig.json have no say in a bundle"
+_NO_ALIASES = "`paths` of tsconfig.json do not apply to bundles"
 
 # Only for suggestions; Node itself determines the built-in modules. Source: https://nodejs.org/docs/latest-v24.x/api/
 _BUILT_IN = (

@@ -17,7 +17,7 @@ PLATFORM_PACKAGES = ("axios", "axios-token-interceptor", "chatkitty-platform-sdk
 SCRIPT_SUFFIXES = ("ts", "js", "mts", "cts", "mjs", "cjs")
 
 _NOT_BLANK = Rule(r"[\s\S]*\S[\s\S]*", "is blank", "give it a value")
-_ONE_LINE = Rule(r"[^\x00-\x1f\x7f]*", "holds a control character", "keep it to one line of plain text")
+_ONE_LINE = Rule(r"[^\x00-\x1f\x7f]*", "contains a control character", "keep it to one line of plain text")
 
 HANDLER_PATH = (
     _NOT_BLANK,
@@ -50,7 +50,7 @@ PACKAGE_NAME = (
     Rule(
         "|".join(PLATFORM_PACKAGES),
         "is installed by the platform itself",
-        "remove it; its version is the platform's to choose",
+        "remove it; the platform chooses its version",
         forbidden=True,
     ),
 )
@@ -79,7 +79,7 @@ SCRIPT_OF_PACKAGE = (
     Rule(
         r"(?:@[A-Za-z0-9~_-][A-Za-z0-9._~-]*/)?[A-Za-z0-9~-][A-Za-z0-9._~-]{0,213}(?:@\d+\.\d+\.\d+[0-9A-Za-z.+-]*)?",
         "is not an npm package",
-        'a name such as sharp, or "sharp@0.34.5" for one version alone',
+        'a name such as sharp, or "sharp@0.34.5" for only one version',
     ),
 )
 
@@ -175,9 +175,11 @@ _TARGET = Section(
             ),
             "The id or key of the one application that this target may deploy to.",
         ),
-        Field("protected", Flag(), "Whether to ask before deploying, and to need --yes where nobody can be asked."),
+        Field("protected", Flag(), "Whether deploys need confirmation, or --yes without a terminal."),
         Field("environment", ENVIRONMENT, "Environment variables of this target; they override those of `runtime`."),
-        Field("gates", GATES, "What a deploy to this target has to pass; instead of the manifest's `gates`."),
+        Field(
+            "gates", GATES, "Checks that must pass before a deploy to this target; they replace the manifest's `gates`."
+        ),
     ),
 )
 
@@ -190,8 +192,12 @@ MANIFEST = Section(
             "The version of the manifest's format.",
             required=True,
         ),
-        Field("default_target", Text((_NOT_BLANK,)), "The target that is meant without --target."),
-        Field("runtime", _RUNTIME, "What all functions share. Absent means unmanaged: never compared, never changed."),
+        Field("default_target", Text((_NOT_BLANK,)), "The default target, without --target."),
+        Field(
+            "runtime",
+            _RUNTIME,
+            "The runtime that all functions share. Absent means unmanaged: never compared, never changed.",
+        ),
         Field(
             "functions",
             Entries(
@@ -206,7 +212,7 @@ MANIFEST = Section(
             ),
             "The chat functions, by trigger type. Absent means unmanaged.",
         ),
-        Field("gates", GATES, "What has to pass before a deploy writes anything: `check`, `test`, `replay:50`."),
+        Field("gates", GATES, "Checks that must pass before a deploy: `check`, `test`, `replay:50`."),
         Field(
             "targets",
             Entries(
@@ -220,7 +226,7 @@ MANIFEST = Section(
                     Rule(
                         "[Ee][Xx][Aa][Mm][Pp][Ll][Ee]",
                         "cannot be a target's name",
-                        "its variables would stand in .env.example, which is kept for documentation",
+                        "its variables would be in .env.example, which is for documentation",
                         forbidden=True,
                     ),
                 ),
@@ -228,7 +234,7 @@ MANIFEST = Section(
                 suggestions={"local": "The local emulator.", "staging": "", "production": ""},
                 when_empty=("targets is empty", "list at least one target, or remove the section"),
             ),
-            "Where to deploy to. Without it, there is one target, `default`; `local`, the emulator, always exists.",
+            "Places to deploy to. Without it, there is one target, `default`; `local`, the emulator, always exists.",
         ),
     ),
 )
@@ -277,7 +283,7 @@ def fits_script(text: str, *, blank: bool = False) -> bool:
 
 def _mistake(rules: tuple[Rule, ...], text: str) -> str | None:
     if not _encodes(text):
-        return "holds characters that are no text"
+        return "contains characters that are not valid text"
     return next((f"{rule.wrong} ({rule.hint})" for rule in rules if not rule.allows(text)), None)
 
 

@@ -265,7 +265,7 @@ class _ScriptReader:
         """Return the text of a script. A path must be spelled as on disk, on every system."""
         if path != normal_path(written) and not same_letters(path, written):
             return Complaint(
-                f"{written!r} is spelled {path!r} on disk", "write it the same: other systems tell them apart"
+                f"{written!r} is spelled {path!r} on disk", "write it the same: other systems distinguish them"
             )
         return read_script(self._root, path)
 
@@ -306,7 +306,7 @@ def _warnings(manifest: Branch) -> tuple[str, ...]:
     unknown = [one for one in functions.keys.items() if one[0] not in BY_TYPE] if functions else []
     found = []
     for trigger_type, key in unknown[:_MAX_WARNINGS]:
-        hint = did_you_mean(trigger_type, BY_TYPE) or "the platform may know it, ckfunc does not"
+        hint = did_you_mean(trigger_type, BY_TYPE) or "ckfunc does not know it, but the platform may"
         message = f"unknown trigger type {trigger_type!r}"
         found.append(str(Problem(MANIFEST_NAME, key.line, key.column, message, hint)))
     more = len(unknown) - len(found)

@@ -38,8 +38,10 @@ def read_text(path: Path, name: str, *, pipe: bool = False) -> str | Complaint:
     except UnusableFile as problem:
         if problem.errno == errno.EFBIG:
             return _too_large(name, path)
-        hint = "start what fills it, or use a regular file" if problem.errno == errno.ETIMEDOUT else None
-        return Complaint(f"{name} {problem.strerror}", hint or "a text file must be there")
+        hint = (
+            "start the program that writes to it, or use a regular file" if problem.errno == errno.ETIMEDOUT else None
+        )
+        return Complaint(f"{name} {problem.strerror}", hint or "use a text file")
     except FileNotFoundError:
         return Complaint(f"{name} does not exist", "create it, or fix the path")
     except (OSError, ValueError) as error:

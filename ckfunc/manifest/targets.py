@@ -33,7 +33,7 @@ class TargetNeeded(CkfuncError):
     def __init__(self, names: tuple[str, ...]) -> None:
         listed = ", ".join(names)
         hint = f"give --target NAME, or set `default_target` in {MANIFEST_NAME} (targets: {listed})"
-        super().__init__("which target? there are several and no default", hint)
+        super().__init__("no target selected: there are several and no default", hint)
 
 
 def target_names(manifest: Branch) -> tuple[str, ...]:
@@ -80,7 +80,7 @@ def problems(manifest: Branch) -> list[Problem]:
     unreadable = "targets" in manifest.keys and manifest.branch("targets") is None
     if default and default.text not in names and not unreadable:
         hint = did_you_mean(default.text, names) or one_of(names)
-        message = "default_target names no target"
+        message = "default_target is not a target"
         found.append(Problem(MANIFEST_NAME, default.node.line, default.node.column, message, hint))
     targets = manifest.branch("targets")
     for name, said in targets.branches() if targets else ():

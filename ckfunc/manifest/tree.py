@@ -204,13 +204,13 @@ class _Composer:
             raise self._refuse(event, "this alias names no anchor above it", hint)
         anchored = self._anchors[event.anchor]
         if anchored is None:
-            raise self._refuse(event, "this alias is part of what it stands for", "an anchor cannot hold itself")
+            raise self._refuse(event, "this alias is part of its own anchor", "an anchor cannot contain itself")
         node, size = anchored
         self._size += size
         self._added_by_aliases += size
         if self._added_by_aliases > MAX_FILE_BYTES:
             hint = "written out, aliases may add at most 1 MiB"
-            raise self._refuse(event, "the aliases expand this file beyond all bounds", hint)
+            raise self._refuse(event, "the aliases make this file too large", hint)
         return node
 
     def _refuse(self, event: Any, message: str, hint: str) -> InvalidManifest:
@@ -233,7 +233,7 @@ def _explained(error: yaml.MarkedYAMLError, text: str, path: str) -> Problem:
             where = (error.context_mark if one.from_start else None) or mark
             return Problem(path, where.line + 1, where.column + 1, one.message, one.hint)
     hint = "check the indentation and the quotes around here"
-    return Problem(path, mark.line + 1, mark.column + 1, "this does not fit what stands before it", hint)
+    return Problem(path, mark.line + 1, mark.column + 1, "this does not match the text before it", hint)
 
 
 @dataclass(frozen=True, slots=True)

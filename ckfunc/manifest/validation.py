@@ -93,7 +93,7 @@ class _Check:
                 self._report(key, f"unknown key{_named(key.text)} in {place.label}", hint)
                 continue
             if one.name in branch.keys:
-                self._report(key, f"{one.name} is there in both spellings", "keep one")
+                self._report(key, f"{one.name} is given in both spellings", "keep one")
                 continue
             self._keep(branch, key, self.value(one.kind, value, _Place(key.text, key)), one.name)
         self._report_missing(kind.fields, mapping, place)

@@ -158,7 +158,7 @@ def _error(given: Any) -> HandlerError:
 
 
 def _no_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is no JSON value")
+    raise ValueError(f"{name} is not a JSON value")
 
 
 _decode = json.JSONDecoder(parse_constant=_no_constant).decode

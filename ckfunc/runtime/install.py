@@ -191,7 +191,7 @@ def scripts_note(skipped: Collection[str]) -> tuple[str, str]:
     which = "the install script" if len(skipped) == 1 else "the install scripts"
     return (
         f"{which} of {', '.join(skipped)} did not run",
-        f"if handlers need what they make, add `allow_scripts: [{names}]` under `runtime` in functions.yaml",
+        f"if handlers need their results, add `allow_scripts: [{names}]` under `runtime` in functions.yaml",
     )
 
 

@@ -60,8 +60,8 @@ _BY_CODE: dict[str, tuple[str, str]] = {
     "ENEEDAUTH": ("the npm registry refused access{to_package}", _CREDENTIALS),
     "E407": ("the proxy asks for credentials (407)", "check the user name and password in HTTPS_PROXY or .npmrc"),
     "EINTEGRITY": (
-        "a downloaded package is not what the registry promised (EINTEGRITY)",
-        "run the command again; if it happens again, the registry or a proxy changes what it passes on",
+        "a downloaded package does not match the registry's checksum (EINTEGRITY)",
+        "run the command again; if it happens again, the registry or a proxy changes packages",
     ),
     "EBADENGINE": (
         "a package does not support this Node: {summary}",
@@ -74,7 +74,7 @@ _BY_CODE: dict[str, tuple[str, str]] = {
     ),
     "EUSAGE": ("npm refused its settings: {summary}", "check .npmrc, and npm_config_ variables in the environment"),
     "E429": ("npm install failed: {summary}", "the registry limits requests: try again later"),
-    "E404": ("npm knows no package {package}", _EDIT),
+    "E404": ("npm found no package {package}", _EDIT),
     "ETARGET": ("npm has no version that matches {package}", _EDIT),
     "ENOVERSIONS": ("npm has no version that matches {package}", _EDIT),
 }
@@ -120,7 +120,7 @@ def _said(code: str, summary: str, detail: str) -> tuple[str, str]:
     code = "ERR_INVALID_URL" if "Invalid URL" in summary else code
     known = _BY_CODE.get(code)
     if known is None or (code in _NO_VERSION and not package):
-        later = "the registry is in trouble: try again later"
+        later = "the registry has a problem: try again later"
         return f"npm install failed: {short or code or 'no reason given'}", later if _BROKEN.match(code) else _EDIT
     place = re.search(r"'([^']+)'", summary)
     sentence = known[0].format(

@@ -381,7 +381,7 @@ def _remove(path: Path) -> None:
         path.unlink(missing_ok=True)
 
 
-_NEVER_BEGUN = HandlerError(ENDED, "no process of the function began the run: earlier runs keep them busy")
+_NEVER_BEGUN = HandlerError(ENDED, "no process of the function started the run: earlier runs keep them busy")
 
 
 def _since(started: float) -> float:

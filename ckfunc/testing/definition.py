@@ -12,7 +12,7 @@ METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
 STATUSES = (Status.SUCCEEDED.value, Status.FAILED.value)
 
 _NOT_BLANK = Rule(r"[\s\S]*\S[\s\S]*", "is blank", "give it a value")
-_ONE_LINE = Rule(r"[^\x00-\x1f\x7f]*", "holds a control character", "keep it to one line of plain text")
+_ONE_LINE = Rule(r"[^\x00-\x1f\x7f]*", "contains a control character", "keep it to one line of plain text")
 _NAME = Text((_NOT_BLANK, _ONE_LINE))
 _TYPE = Text(FUNCTION_TYPE, suggestions=tuple(trigger.type for trigger in TRIGGERS))
 _ID = Whole(1)

@@ -50,7 +50,7 @@ def required(document: Mapping[str, Any], name: str, kind: type[T]) -> T:
     if isinstance(value, int) and value not in _INT64:
         raise Malformed(f"field {name!r} is an integer of more than 64 bits")
     if isinstance(value, str) and _SURROGATE.search(value):
-        raise Malformed(f"field {name!r} holds half of a surrogate pair, which is no Unicode text")
+        raise Malformed(f"field {name!r} contains half of a surrogate pair, which is not valid Unicode")
     return value
 
 

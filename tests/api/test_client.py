@@ -393,7 +393,7 @@ def test_what_creates_something_is_not_repeated(trouble: Reply) -> None:
 
 def test_a_lost_answer_to_what_creates_something_is_said_to_be_doubtful() -> None:
     with platform({"POST /v1/functions/5/versions": Reply(drop=True)}) as served:
-        with pytest.raises(Unreachable, match="whether it did what it was asked is not known") as caught:
+        with pytest.raises(Unreachable, match="it is unknown whether the request was processed") as caught:
             run(served, lambda client: client.create_version(5, "x"))
         assert caught.value.hint
         assert len(served.calls()) == 1
@@ -492,7 +492,7 @@ def test_an_empty_list_may_leave_its_items_out() -> None:
 def test_a_list_that_never_becomes_whole_is_an_error_and_not_a_part_of_it() -> None:
     stuck = page_of("functions", [FUNCTION], size=1, total=3)
     with platform({f"GET {R}/functions": Reply(body=stuck)}) as served:
-        with pytest.raises(UnreadableAnswer, match="cannot be read whole"):
+        with pytest.raises(UnreadableAnswer, match="cannot be read completely"):
             run(served, lambda client: client.functions())
         assert len(served.calls()) == 2
 

@@ -90,7 +90,7 @@ def test_https_and_loopback_http_are_accepted(address: str) -> None:
         ("http://0.0.0.0", "unencrypted"),
         ("ftp://127.0.0.1", "not an http or https"),
         ("file:///etc/passwd", "without a host|with a host"),
-        ("127.0.0.1:4310", "does not begin with https"),
+        ("127.0.0.1:4310", "does not start with https"),
         ("https://", "with a host"),
         ("https://a b.example", "space"),
         ("https://a.example\\@b", "backslash"),

@@ -128,7 +128,7 @@ def test_a_connection_dropped_without_an_answer_is_not_called_unsent(transport: 
     [
         (b"HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\nshort", "closed the connection"),
         (b"SSH-2.0-OpenSSH_9.6\r\n", "does not speak HTTP"),
-        (b"HTTP/1.1 200 OK\r\ncontent-encoding: gzip\r\ncontent-length: 4\r\n\r\nnope", "compression is broken"),
+        (b"HTTP/1.1 200 OK\r\ncontent-encoding: gzip\r\ncontent-length: 4\r\n\r\nnope", "broken compression"),
     ],
 )
 def test_what_is_not_http_is_a_sentence(transport: Transport, sent: bytes, reason: str) -> None:

@@ -165,10 +165,10 @@ def test_two_functions_of_the_handlers_name_are_a_mistake(make: Make, bundler: B
     library = "export function handleEvent() { return 1; }\n"
     source = 'import { handleEvent as other } from "../lib/a";\nfunction handleEvent() { return other(); }\n'
     (found,) = mistakes(bundler, make, {"handlers/start.ts": source, "lib/a.ts": library})
-    assert "two functions named handleEvent in one script: lib/a.ts has one too" in found
+    assert "two functions named handleEvent: lib/a.ts has one too" in found
     common = 'const other = require("../lib/a");\nfunction handleEvent() { return other.handleEvent(); }\n'
     (found,) = mistakes(bundler, make, {"handlers/start.js": common, "lib/a.ts": library})
-    assert found.startswith("handlers/start.js:1:1: there would be two functions named handleEvent")
+    assert found.startswith("handlers/start.js:1:1: the script would have two functions named handleEvent")
 
 
 def test_what_node_alone_refuses_is_shown_where_it_was_written(make: Make, cache: Path, tmp_path: Path) -> None:

@@ -64,7 +64,7 @@ def test_packages_that_are_declared_are_there_with_all_that_is_in_them(judge: Ju
         ("import a from 'node:sqlite';\na();", "1:15", "handlers have no module node:sqlite"),
         ("import a from '#lib/words';\na();", "1:15", '"#lib/words" is not an npm package (`imports` of package.json'),
         ("import a from '@/lib/words';\na();", "1:15", '"@/lib/words" is not an npm package (`paths` of'),
-        ("import a from '~/lib/words';\na();", "1:15", 'have no say in a bundle: write "../lib/words")'),
+        ("import a from '~/lib/words';\na();", "1:15", 'do not apply to bundles: write "../lib/words")'),
         ("import a from 'lib/words';\na();", "1:15", 'lib is not in runtime.dependencies (write "../lib/words" for'),
         ("import a from 'npm:left-pad';\na();", "1:15", '"npm:left-pad" cannot be imported'),
         ("import a from 'https://esm.sh/left-pad';\na();", "1:15", '"https://esm.sh/left-pad" cannot be imported'),
@@ -89,7 +89,7 @@ def test_an_alias_of_tsconfig_is_named_with_the_path_to_write(judge: Judge, alia
     base = '{"compilerOptions": {"paths": {"@lib/*": ["./lib/*"]}}}'
     files = {"tsconfig.json": settings, "base.json": base, "lib/words.ts": "export default 1;\n"}
     (found,) = errors(judge({START: f"import a from '{alias}';\na();{FUNCTION}", **files}, "ms"))
-    assert "`paths` of tsconfig.json have no say in a bundle: write " in found
+    assert "`paths` of tsconfig.json do not apply to bundles: write " in found
     assert '"../lib/words' in found
 
 

@@ -95,7 +95,7 @@ def test_a_running_emulator_is_seeded_but_neither_reset_nor_replaced(ckfunc: Ckf
         ("users:\n  - name: a\n  - naem: b\n", "people.yaml:3:5: users[1].naem: a user has no field 'naem'"),
         ("users:\n  - name: a\n    display_name: 7\n", "people.yaml:2:5: users[0]: field 'displayName' is an integer"),
         ("users: [{name: 5]\n", "people.yaml:1:9: this { or [ is not closed properly"),
-        ("users: [&a [*a]]\n", "people.yaml:1:13: this alias is part of what it stands for"),
+        ("users: [&a [*a]]\n", "people.yaml:1:13: this alias is part of its own anchor"),
         ("users: " + "[" * 100_000, "people.yaml:1:208: this is nested too deeply (at most 200 levels)"),
         ("users:\n" + "- " * 3000 + "x\n", "people.yaml:2:401: this is nested too deeply (at most 200 levels)"),
         ("users: [{? [a] : b}]\n", "people.yaml:1:12: this cannot be read (JSON has no such value or key)"),

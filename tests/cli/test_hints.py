@@ -83,9 +83,9 @@ def test_a_version_and_slashes_at_the_end_of_the_address_do_not_matter(given: st
 @pytest.mark.parametrize(
     ("given", "said"),
     [
-        ("api.chatkitty.com", "CHATKITTY_API_URL does not begin with https://"),
-        ("localhost:4310", "CHATKITTY_API_URL does not begin with https://"),
-        ("https://jane:s3cret@api.chatkitty.com", "CHATKITTY_API_URL holds a user name or a password"),
+        ("api.chatkitty.com", "CHATKITTY_API_URL does not start with https://"),
+        ("localhost:4310", "CHATKITTY_API_URL does not start with https://"),
+        ("https://jane:s3cret@api.chatkitty.com", "CHATKITTY_API_URL contains a user name or password"),
         ("jane:s3cret@api.chatkitty.com", "CHATKITTY_API_URL"),
     ],
 )

@@ -15,8 +15,8 @@ TYPE, SENT = "user.attempted.start_session", "user.sent.message"
 ALIAS = 'import { greeting } from "@lib/greet";\n\nasync function handleEvent() {\n  return greeting("jane");\n}\n'
 SETTINGS = '{"compilerOptions": {"target": "ES2022", "strict": true, "types": [], "paths": {"@lib/*": ["./lib/*"]}}}'
 REFUSED = (
-    "handlers/start.ts:1:26: @lib/greet is not in runtime.dependencies (`paths` of tsconfig.json have no say in a "
-    'bundle: write "../lib/greet")'
+    "handlers/start.ts:1:26: @lib/greet is not in runtime.dependencies (`paths` of tsconfig.json do not apply to "
+    'bundles: write "../lib/greet")'
 )
 GOOD = "async function handleEvent() {\n  return 1;\n}\n"
 
@@ -50,7 +50,7 @@ def test_an_alias_is_refused_by_check_the_gate_a_deploy_and_a_run(ckfunc: Ckfunc
         assert refused.err.splitlines()[:2] == ["error: a script cannot run", f"  {REFUSED}"]
     ran = ckfunc("-C", local, "invoke", TYPE)
     assert ran.code == 1
-    assert "CannotRun: @lib/greet is not in runtime.dependencies (`paths` of tsconfig.json have no say" in ran.out
+    assert "CannotRun: @lib/greet is not in runtime.dependencies (`paths` of tsconfig.json do not apply" in ran.out
     assert ckfunc("-C", local, "versions", TYPE).code == 1
     (local / "tests").mkdir()
     (local / "tests/start.yaml").write_text(
@@ -130,7 +130,7 @@ def test_what_a_deploy_takes_away_and_what_it_leaves_out_counts(ckfunc: Ckfunc, 
         ("ms: ^99.0.0", "functions.yaml:4:26: npm has no version that matches ms@^99.0.0"),
         (
             'ms: 2.1.3, "@ckfunc-tests/no-such": 1.x',
-            "functions.yaml:4:37: npm knows no package @ckfunc-tests/no-such@1.x",
+            "functions.yaml:4:37: npm found no package @ckfunc-tests/no-such@1.x",
         ),
     ],
 )

@@ -73,7 +73,7 @@ def test_an_answer_that_cannot_be_looked_up_is_reported_as_the_loss_that_it_is(h
 
     here.application.before = answer
     note = by_name(rolled(here))[TYPE].note
-    assert "whether it did what it was asked is not known" in str(note) and len(posted) == 1
+    assert "it is unknown whether the request was processed" in str(note) and len(posted) == 1
 
 
 def test_a_version_that_slips_in_after_the_write_is_reported(here: World) -> None:

@@ -156,7 +156,7 @@ def test_a_failed_import_leaves_nothing_and_its_keys_can_be_used_again(client: h
         (b'[{"name": "a", "displayName": "a"},]', "the file is not JSON: Expecting value at line 1, column 36"),
         (b"[] []", "there is extra data after the array"),
         (b'[{"name": "\\ud800", "displayName": "a"}]', "half of a surrogate pair"),
-        (b'[{"name": "a", "displayName": "a", "properties": {"x": NaN}}]', "NaN is no JSON value"),
+        (b'[{"name": "a", "displayName": "a", "properties": {"x": NaN}}]', "NaN is not a JSON value"),
         (
             b'[{"name": "a", "displayName": "a"}, {"name": "a", "displayName": "a"}]',
             "entry 2: the name 'a' appears twice",

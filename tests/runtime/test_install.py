@@ -140,9 +140,9 @@ def test_an_install_that_was_killed_is_swept_up_and_done_again(tmp_path, npm):
 @pytest.mark.parametrize(
     ("dependencies", "status", "message"),
     [
-        ({"absent": "1.0.0"}, 200, "npm knows no package absent@1.0.0"),
+        ({"absent": "1.0.0"}, 200, "npm found no package absent@1.0.0"),
         ({"tiny": "^9.0.0"}, 200, "npm has no version that matches tiny@^9.0.0"),
-        ({"@acme/absent": "1.0.0"}, 200, "npm knows no package @acme/absent@1.0.0"),
+        ({"@acme/absent": "1.0.0"}, 200, "npm found no package @acme/absent@1.0.0"),
         ({"Not A Name": "1.0.0"}, 200, "Not A Name@1.0.0 is not a package of a registry"),
         ({"tiny": "http://127.0.0.1:9/x"}, 200, "tiny@http://127.0.0.1:9/x is not a package of a registry"),
         ({"tiny": "x.TGZ"}, 200, "tiny@x.TGZ is not a package of a registry"),

@@ -27,7 +27,7 @@ from ckfunc.runtime.npm_failures import HOPELESS, explained, failure_of, not_unp
         ("EDQUOT", "EDQUOT: disk quota exceeded, write", "the disk is full", "make room"),
         ("EACCES", "EACCES: permission denied, mkdir '/home/x/.npm'", "may not write /home/x/.npm", "permissions"),
         ("EROFS", "EROFS: read-only file system, open '/c/x'", "may not write /c/x", "CKFUNC_CACHE_DIR"),
-        ("EINTEGRITY", "sha512-a integrity checksum failed", "not what the registry promised", "again"),
+        ("EINTEGRITY", "sha512-a integrity checksum failed", "does not match the registry", "again"),
         ("EBADENGINE", "Unsupported engine", "does not support this Node", "engine-strict"),
         ("EBADPLATFORM", "Unsupported platform for x", "does not support this system", "runtime.dependencies"),
         ("EALLOWGIT", "Refusing to fetch x", "comes from git", "another version"),

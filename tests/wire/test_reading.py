@@ -60,7 +60,7 @@ FUNCTION = {"id": 1, "type": "call.ended", "enabled": True, "currentVersionNumbe
         (users.read_user, {**USER, "id": True}, "field 'id' is a boolean, not an integer"),
         (users.read_user, {**USER, "id": 2**63}, "field 'id' is an integer of more than 64 bits"),
         (users.read_user, {**USER, "id": -(2**63) - 1}, "more than 64 bits"),
-        (users.read_user, {**USER, "name": "\udc00"}, "field 'name' holds half of a surrogate pair"),
+        (users.read_user, {**USER, "name": "\udc00"}, "field 'name' contains half of a surrogate pair"),
         (users.read_user, {**USER, "type": "ROBOT"}, "field 'type' is 'ROBOT', not one of PERSON, BOT"),
         (users.read_user, {**USER, "presence": []}, "field 'presence' is an array, not an object"),
         (channels.read_channel, {**PUBLIC, "createdTime": "now"}, "field 'createdTime' is 'now', not a time"),
