@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
-from ckfunc.base.secrets import Secret, revealed
+from ckfunc.base.secrets import Secret
 from ckfunc.manifest.project import example_text
 from ckfunc.manifest.scalars import scalar
 from ckfunc.pull.names import IsJavaScript, handler_paths, script_suffix
 from ckfunc.pull.remote import RemoteProject, file_text
-from ckfunc.pull.variables import env_text, reference_names
+from ckfunc.pull.variables import reference_names
 
 _INIT_SCRIPT = "init"
 _SCHEMA = "# yaml-language-server: $schema=.ckfunc/functions.schema.json"
@@ -46,12 +46,6 @@ def fresh_project(
     values = {names[name]: value for name, value in (remote.environment or {}).items()}
     files[".env.example"] = example_text(None, ["CHATKITTY_CLIENT_ID", "CHATKITTY_CLIENT_SECRET", *values])
     return Fresh(files, values)
-
-
-def env_file(text: str, values: Mapping[str, Secret]) -> tuple[str, tuple[str, ...]]:
-    """Return the `.env` file with the environment's values, and the names whose values it cannot hold."""
-    made = env_text(text, revealed(values))
-    return made.text, made.unwritable
 
 
 def _manifest(
