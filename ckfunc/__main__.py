@@ -1,4 +1,4 @@
-"""Where the process begins: next to nothing is imported before Ctrl-C is looked after."""
+"""The entry point of the process. Imports next to nothing before Ctrl-C is handled."""
 
 from __future__ import annotations
 

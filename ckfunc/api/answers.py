@@ -1,4 +1,4 @@
-"""Responses of the platform as JSON, or as errors with a sentence and a hint."""
+"""Responses of the platform: as JSON, or as errors with a hint."""
 
 from __future__ import annotations
 

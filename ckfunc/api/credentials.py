@@ -1,4 +1,4 @@
-"""Credentials of a target, from the environment, the project's .env files or the system keyring."""
+"""Credentials of a target. They come from the environment, the project's .env files or the system keyring."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Requests to any path of the Platform API, with environment values masked in the answers."""
+"""Requests to any path of the Platform API. Environment values are masked in the answers."""
 
 from __future__ import annotations
 

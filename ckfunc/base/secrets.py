@@ -1,4 +1,4 @@
-"""Secret texts that mask themselves, and a masker for texts that may contain them."""
+"""A type for secrets that masks itself, and a masker for texts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Run jobs concurrently, a bounded number at a time, with results in the caller's thread."""
+"""A worker pool with results in the caller's thread."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Check that scripts have the modules and the function that they need to run."""
+"""The modules and the function that a script needs to run."""
 
 from __future__ import annotations
 

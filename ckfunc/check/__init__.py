@@ -1,1 +1,1 @@
-"""Whether the code of a project holds together: its syntax, and its types as the TypeScript compiler judges them."""
+"""Syntax of scripts, and their types as the TypeScript compiler judges them."""

@@ -1,4 +1,4 @@
-"""What the TypeScript compiler's report says: its mistakes with what they underline, and the files that it read.
+"""The TypeScript compiler's report: mistakes with their source, and files read.
 
 The report is the pretty one, because the plain one does not tell how long the wrong part is. Its form belongs to the
 one version of the compiler that ckfunc installs.

@@ -1,4 +1,4 @@
-"""Which files of a project could have a say in the types of its scripts, found by their names alone."""
+"""Files of a project that can affect the types of its scripts."""
 
 from __future__ import annotations
 

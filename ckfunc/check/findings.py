@@ -1,4 +1,4 @@
-"""What a check found: one mistake at one place of the user's files."""
+"""A finding of a check: one mistake at one place of the user's files."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What earlier checks of a project found, for as long as nothing that it depends on has changed."""
+"""Cached findings of checks, valid until their inputs change."""
 
 from __future__ import annotations
 

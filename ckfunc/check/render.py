@@ -1,4 +1,4 @@
-"""How findings are shown: with the source line and what is wrong in it on a terminal, else one line each."""
+"""Findings as text: with the source line on a terminal, else one line each."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whether scripts parse and their types hold, found out with as little work as what changed allows."""
+"""Check syntax and types, with as little work as the changes allow."""
 
 from __future__ import annotations
 

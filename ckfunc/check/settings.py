@@ -1,4 +1,4 @@
-"""How strictly scripts are judged: by the project's own tsconfig.json, but for what ckfunc itself decides.
+"""Compiler settings of a check: the project's tsconfig.json, and ckfunc's own.
 
 The project's tsconfig.json is extended as it is: how strict it is, its `lib`, `types`, `paths` and `allowJs` all count.
 How modules are found, that nothing is written, and which files are judged is not its to say: handlers run as ckfunc

@@ -1,4 +1,4 @@
-"""What is checked: the scripts of a project, and what the compiler must be told of their surroundings."""
+"""The subject of a check: scripts, and declarations of their surroundings."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where the TypeScript compiler is, and what it says of a project: the native one, of one exact version."""
+"""The TypeScript compiler: native, of one exact version, in the cache."""
 
 from __future__ import annotations
 

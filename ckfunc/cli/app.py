@@ -1,4 +1,4 @@
-"""What a command works with, each part built when it is first asked for: project, client, emulator, output."""
+"""The objects that a command works with. Each is built when it is first used: project, client, emulator, output."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How anything reaches the terminal: data on stdout, talk on stderr, colour only where it is wanted."""
+"""Terminal output. Results go to stdout, messages to stderr; colour is optional."""
 
 from __future__ import annotations
 

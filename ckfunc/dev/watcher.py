@@ -1,4 +1,4 @@
-"""Deploys after every change of a project's files, one at a time, until interrupted."""
+"""Deploy after every change of a project's files. Deploys run one at a time, until interrupted."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""What the functions did: their invocations, listed or followed, and how an invocation is written down."""
+"""Invocations of functions: listed, followed, and formatted."""

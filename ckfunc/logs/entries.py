@@ -1,4 +1,4 @@
-"""What a log is made of: invocations, and what there is to say about the following itself."""
+"""Entries of a log: invocations, and notices about following itself."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What happens from now on: an endless generator of invocations that skips none and repeats none."""
+"""Follow new invocations: an endless generator that skips none and repeats none."""
 
 from __future__ import annotations
 

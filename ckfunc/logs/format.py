@@ -1,4 +1,4 @@
-"""How log items are written down: lines of styled segments for people, one JSON object for programs."""
+"""Log entries as text: styled segments for people, JSON lines for programs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How the list of a function's invocations is read from its newest end, while rows are added to it."""
+"""Read a function's invocations from the newest, while rows are added."""
 
 from __future__ import annotations
 

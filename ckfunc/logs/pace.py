@@ -1,4 +1,4 @@
-"""How often the platform is asked while following: quickly while something happens, slower while nothing does."""
+"""The polling interval while following: short during activity, longer when idle."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What happened lately: the newest invocations of some functions, in one order."""
+"""The newest invocations of several functions, in one order."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What `--since` means: a span of time before now, or a moment."""
+"""Values of `--since` and `--until`: a duration before now, or a time."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Stack traces of deployed handlers, mapped to the local files they were made of."""
+"""Map stack traces of deployed handlers to their local files."""
 
 from __future__ import annotations
 

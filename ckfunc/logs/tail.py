@@ -1,4 +1,4 @@
-"""Which invocations of one function are new, and which that were RUNNING have ended."""
+"""New invocations of one function, and RUNNING ones that have ended."""
 
 from __future__ import annotations
 

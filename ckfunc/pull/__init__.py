@@ -1,1 +1,1 @@
-"""How an application becomes a project again: what its files would be, and how they meet the ones that are there."""
+"""Turn an application into a project: its files, and merges with existing ones."""

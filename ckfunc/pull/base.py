@@ -1,4 +1,4 @@
-"""What the application and the project last agreed on: the base of a three-way merge, kept after deploys and pulls.
+"""The base of a three-way merge: the last state that application and project shared.
 
 One file for each target, `.ckfunc/base/<target>.json`: scripts, dependencies and the names of variables, never their
 values. Whatever cannot be read, or belongs to another application, counts as not known.

@@ -1,4 +1,4 @@
-"""What a project consists of that is made from an application: manifest, scripts, and names of variables."""
+"""The contents of a new project made from an application: manifest, scripts, variable names."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How a text that changed in two places becomes one: line by line, with marks where both changed the same lines."""
+"""Three-way merge of texts, line by line, with marks at conflicts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which file a function's script goes into: a name that no other file has, on any file system."""
+"""Choose file names for scripts that are unique on any file system."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The application of a pull as it is read, and the project's files as they are written."""
+"""Read an application for a pull, and write the project's files."""
 
 from __future__ import annotations
 

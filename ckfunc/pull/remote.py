@@ -1,4 +1,4 @@
-"""What of an application can become a project, and what cannot, with the reason."""
+"""The parts of an application that can become a project."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What an application's changes mean for a project that exists: local edits are kept, quarrels marked."""
+"""Merge an application's changes into an existing project. Local edits are kept, conflicts are marked."""
 
 from __future__ import annotations
 

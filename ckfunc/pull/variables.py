@@ -1,4 +1,4 @@
-"""How environment variables leave an application: as references in the manifest, as names or values in `.env` files."""
+"""Environment variables in a pull: references in the manifest, names or values in `.env` files."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Recorded invocations of a target, run again by the deployed version and by the working copy."""
+"""A target's recorded invocations, replayed with deployed and local code."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""TypeScript to JavaScript in a Node process, cached by the digest of the source."""
+"""Compile TypeScript in a Node process. Results are cached by the digest of the source."""
 
 from __future__ import annotations
 

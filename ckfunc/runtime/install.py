@@ -1,4 +1,4 @@
-"""Install npm packages once for each list of dependencies, and find them again."""
+"""Installations of npm packages, one for each list of dependencies."""
 
 from __future__ import annotations
 

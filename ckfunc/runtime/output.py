@@ -1,4 +1,4 @@
-"""Console lines of a run, and output written to descriptors 1 and 2."""
+"""Console lines of a run, and output to descriptors 1 and 2."""
 
 from __future__ import annotations
 

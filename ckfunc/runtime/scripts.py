@@ -1,8 +1,8 @@
-"""Compiled scripts and V8 code caches on disk, in a directory for each owner.
+"""Compiled scripts and V8 code caches on disk.
 
-Scripts lie next to the installed packages and are named by content. Whoever can write V8's cached code decides what
-runs, so no two projects share it. A new directory starts as a copy of what a process wrote before it ran any handler:
-the code of the platform's own packages.
+Each owner has a directory. Scripts lie next to the installed packages and are named by content. Whoever can write
+V8's cached code decides what runs, so no two projects share it. A new directory starts as a copy of what a process
+wrote before it ran any handler: the code of the platform's own packages.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What a project's own tsconfig.json must say, so that an editor finds the types: told, never changed."""
+"""Settings that a project's own tsconfig.json needs. They are suggested, never written."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which names an init script exports: they are in scope of every handler, so the types must declare them."""
+"""Names that an init script exports, declared for every handler."""
 
 from __future__ import annotations
 

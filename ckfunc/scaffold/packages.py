@@ -1,4 +1,4 @@
-"""How an editor finds the packages that handlers use: links in `node_modules` to those that handlers run with.
+"""Links in `node_modules` to the packages that handlers run with, for editors.
 
 TypeScript reads what a package says of its types (`exports` in its package.json above all) for packages in a
 `node_modules` directory alone, not for those that `paths` of a tsconfig.json names. So there is a link for each, to the

@@ -1,4 +1,4 @@
-"""Sample events of each trigger type, and the users and the channel that they name."""
+"""Sample events of each trigger type, with their users and channel."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What an editor and `tsc` need to know of a project: the ambient types of its handlers, and the manifest's schema."""
+"""Type stubs of handlers and the manifest's schema, for editors and `tsc`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How a JSON Schema of the platform's contract reads in TypeScript."""
+"""Convert JSON Schemas of the platform's contract to TypeScript."""
 
 from __future__ import annotations
 

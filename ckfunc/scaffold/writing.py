@@ -1,4 +1,4 @@
-"""How several files are written so that either all of them are there or none."""
+"""Write several files, all or none."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A recorded invocation as a test case without secrets, added to a test file."""
+"""Add a recorded invocation to a test file, without secrets."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""What changed on disk: file events made into batches of paths whose content differs; knows nothing of deploying."""
+"""Batches of changed files, made of file events. Knows nothing of deploying."""

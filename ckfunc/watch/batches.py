@@ -1,4 +1,4 @@
-"""When to look at the files again: a generator of batches, woken by the system's file events.
+"""Batches of changed files, as a generator woken by file events.
 
 Directories are watched rather than files, because editors replace files (write beside, then rename). Events only say
 that something happened; what changed is decided by content. A slow look at times and sizes catches what the system

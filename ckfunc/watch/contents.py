@@ -1,4 +1,4 @@
-"""Which of a set of files differ in content from when they were last looked at."""
+"""Find files whose content has changed since the last look."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Channels and their members, threads, events and read receipts, to and from JSON.
+"""Channels, members, threads, events and read receipts, to and from JSON.
 
 Memberships and invites have no id, only links.
 """

@@ -1,6 +1,7 @@
-"""Run jobs step by step, in order, each on a thread and a connection of its own.
+"""Run jobs step by step and in order.
 
-A database in memory has one connection: its jobs run on the event loop, between other requests.
+Each has a thread and a connection of its own. A database in memory has one connection: its jobs run on the event
+loop, between other requests.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Messages, sent as JSON or as a form with a file, and their receipts."""
+"""Messages, as JSON or as a form with a file, and receipts."""
 
 from __future__ import annotations
 

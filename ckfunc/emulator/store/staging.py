@@ -1,4 +1,4 @@
-"""Stage the rows of an import, write them in small steps, and undo them.
+"""Import rows in small steps that can be undone.
 
 Rows are staged and checked in a temporary table, so that other requests do not wait. They are written to the real
 tables a few at a time, each batch in a transaction that also notes what it has created. Until the last batch is
