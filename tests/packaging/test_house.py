@@ -1,0 +1,40 @@
+"""The house rules: what breaks one is found, with its place."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from support.house import complaints
+
+GOOD = '"""A module of the test."""\n'
+
+
+@pytest.mark.parametrize(
+    ("files", "found"),
+    [
+        ({"a.py": GOOD}, []),
+        ({"a.py": "import os\n"}, ["ckfunc/a.py:1: the module has no docstring"]),
+        ({"a.py": '"""How a deploy begins."""\n'}, ["ckfunc/a.py:1: a module's docstring is a noun phrase or"]),
+        ({"a.py": f'"""{"word " * 13}."""\n'}, ["ckfunc/a.py:1: the docstring's first sentence has 14 words"]),
+        (
+            {"a.py": GOOD + "class One: ...\n", "b/c.py": GOOD + "\nclass One: ...\n"},
+            ["ckfunc/b/c.py:3: the class name One is taken by ckfunc/a.py:2"],
+        ),
+        (
+            {
+                "a.py": GOOD + "def f():\n    from ckfunc.b import g\n",
+                "b.py": GOOD + "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from ckfunc import a\n",
+            },
+            ["import circle: "],
+        ),
+    ],
+)
+def test_what_breaks_a_rule_is_found(tmp_path: Path, files: dict[str, str], found: list[str]) -> None:
+    for name, text in files.items():
+        file = tmp_path / "ckfunc" / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text)
+    seen = list(complaints(tmp_path))
+    assert len(seen) == len(found)
+    assert all(one.startswith(begin) for one, begin in zip(seen, found, strict=True)), seen
