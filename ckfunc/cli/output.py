@@ -65,6 +65,10 @@ class UnwritableOutput(CkfuncError):
     """Standard output takes no more: its disk is full."""
 
 
+class NeedsYes(UsageProblem):
+    """A confirmation is required, and there is no terminal to ask on."""
+
+
 class Output:
     """What the user sees. Safe to use from several threads: a line is never cut by another."""
 
@@ -243,6 +247,26 @@ class Output:
                 if (answer := typed.strip().lower()) in _ANSWERS:
                     return _ANSWERS[answer]
                 self.failure(UsageProblem("the answer is neither yes nor no", hint="type y or n"))
+
+    def confirmed(
+        self,
+        question: str,
+        *,
+        shown: Iterable[Iterable[Segment]] = (),
+        cancelled: str = "Nothing was written.",
+        refusal: str = "confirmation is required, but there is no terminal; nothing was written",
+        hint: str = "rerun with --yes",
+    ) -> bool:
+        """Ask for a confirmation before something is written; after a no, print that it was cancelled.
+
+        Raises NeedsYes, before anything is shown, when there is no terminal.
+        """
+        if not self.interactive:
+            raise NeedsYes(refusal, hint=hint)
+        agreed = self.confirm(question, shown)
+        if not agreed:
+            self.talk(f"Cancelled. {cancelled}")
+        return agreed
 
     def ask(self, question: str, *, hidden: bool = False) -> str:
         """Ask for a text on the terminal; with `hidden`, what is typed is not shown."""

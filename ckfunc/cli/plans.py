@@ -16,7 +16,7 @@ from ckfunc.deploy.history import handler_of
 from ckfunc.deploy.plan.plan import Plan
 from ckfunc.deploy.show.json import plan_json
 from ckfunc.deploy.show.text import plan_lines, report_lines, verdict_lines
-from ckfunc.model.project import Project, Script
+from ckfunc.model.project import Script
 
 
 def gates_of(app: App, given: str) -> tuple[str, ...]:
@@ -99,16 +99,6 @@ def print_report(
 def gates_json(verdicts: Sequence[GateVerdict] | None) -> dict[str, Any]:
     """Return the verdicts as a part of a JSON document; nothing when no gates were wanted."""
     return {} if verdicts is None else {"gates": [one.to_json() for one in verdicts]}
-
-
-def remember(app: App, project: Project, report: DeployReport) -> None:
-    """Store the state that the application and the project now agree on: the base of later pulls.
-
-    An undo or a rollback stores nothing: the working copy has no part in them, and a pull is to fetch their result.
-    """
-    from ckfunc.pull.update import remember_deployed
-
-    remember_deployed(project, app.client().identity, report)
 
 
 def local_script(app: App, trigger_type: str) -> Script | None:

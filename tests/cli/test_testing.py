@@ -342,7 +342,7 @@ def test_a_case_is_only_written_when_that_was_agreed_to(ckfunc: Callable[..., An
     known = ids(ckfunc, recorded)
     shown = ckfunc("-C", recorded, "--target", "local", "test", "add", "--invocation", known["eve"])
     assert shown.code == 2
-    assert "no terminal to ask on; nothing was written" in shown.err
+    assert "there is no terminal; nothing was written" in shown.err
     assert "denied: eve" in shown.out
     assert list((recorded / "tests").iterdir()) == []
 

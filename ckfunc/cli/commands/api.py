@@ -11,7 +11,6 @@ from ckfunc.base.errors import EXIT_FAILED, EXIT_OK, ApiFailure, NoProject, NotF
 from ckfunc.base.secrets import Secret
 from ckfunc.base.text import printable
 from ckfunc.cli.app import App
-from ckfunc.cli.asking import confirmed
 from ckfunc.cli.completion import complete_data
 from ckfunc.cli.options import common_options, pass_app
 
@@ -79,8 +78,7 @@ def _confirmed(app: App, method: str, path: str) -> bool:
         target = app.target()
     except NoProject:  # no manifest, so nothing says that the application is protected
         return True
-    return not target.protected or confirmed(
-        app,
+    return not target.protected or app.output.confirmed(
         f"Send {method} {path} to {target.name}?",
         cancelled="Nothing was sent.",
         refusal=f"target {target.name!r} is protected and requires confirmation",

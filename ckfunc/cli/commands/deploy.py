@@ -11,10 +11,9 @@ import click
 from ckfunc.base.errors import EXIT_OK, CkfuncError, UsageProblem
 from ckfunc.base.workers import AT_ONCE
 from ckfunc.cli.app import App
-from ckfunc.cli.asking import confirmed
 from ckfunc.cli.completion import complete_only
 from ckfunc.cli.options import FILE, common_options, pass_app
-from ckfunc.cli.plans import gates_json, gates_of, print_plan, print_report, remember, try_gates
+from ckfunc.cli.plans import gates_json, gates_of, print_plan, print_report, try_gates
 from ckfunc.deploy import run
 from ckfunc.deploy.apply.resume import unfinished
 from ckfunc.deploy.cache import VersionCache
@@ -114,7 +113,9 @@ def deploy(
             options=options,
             clock=app.clock,
         )
-    remember(app, project, report)
+    from ckfunc.pull.update import remember_deployed  # brings YAML, which --help can do without
+
+    remember_deployed(project, client.identity, report)
     print_report(app.output, report, verdicts=verdicts if gates else None)
     return report.exit_code
 
@@ -166,8 +167,7 @@ def _print_verdicts(app: App, plan: Plan, verdicts: Sequence[GateVerdict]) -> No
 
 
 def _confirmed(app: App, plan: Plan) -> bool:
-    return confirmed(
-        app,
+    return app.output.confirmed(
         f"Deploy this to {plan.target.name}?",
         shown=plan_lines(plan),
         cancelled=f"Nothing was deployed to {plan.target.name}.",

@@ -12,7 +12,6 @@ import click
 from ckfunc.base.containment import STATE_DIRECTORY
 from ckfunc.base.errors import CkfuncError, NoProject, UsageProblem
 from ckfunc.cli.app import App
-from ckfunc.cli.asking import confirmed
 from ckfunc.cli.options import common_options, keep_invocations_option, pass_app
 
 if TYPE_CHECKING:
@@ -245,8 +244,7 @@ def _directory_or_none(app: App, given: Path | None, ephemeral: bool | None = No
 
 def _agreed(app: App, verb: str, data: Path) -> bool:
     """Ask for confirmation before data is deleted. Raises NeedsYes."""
-    return confirmed(
-        app,
+    return app.output.confirmed(
         f"{verb} all data of the emulator in {app.output.path(data)}?",
         shown=[(("`ckfunc emulator export FILE` keeps a copy of it", "muted"),)],
         refusal=f"{verb.lower().removesuffix('e')}ing the emulator's data requires confirmation; nothing was changed",

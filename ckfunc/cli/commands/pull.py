@@ -12,7 +12,6 @@ from ckfunc.base.containment import require_own_state
 from ckfunc.base.errors import EXIT_FAILED, EXIT_OK, NoProject, UsageProblem
 from ckfunc.base.text import printable
 from ckfunc.cli.app import App
-from ckfunc.cli.asking import confirmed
 from ckfunc.cli.options import common_options, pass_app
 from ckfunc.model.project import Target
 
@@ -112,7 +111,7 @@ def _update(app: App, *, with_values: bool, yes: bool) -> int:
     shown = list(found.lines())
     if yes or not app.output.interactive:
         app.output.talks(shown)
-    if not yes and not confirmed(app, "Write this?", shown=shown, hint="pass --yes to write it"):
+    if not yes and not app.output.confirmed("Write this?", shown=shown, hint="pass --yes to write it"):
         return EXIT_FAILED
     found.write()
     found.remember(app.reload_scripts())

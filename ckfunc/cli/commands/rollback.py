@@ -10,7 +10,6 @@ from ckfunc.base.diffs import styled_diff, unified
 from ckfunc.base.errors import EXIT_FAILED, EXIT_OK, CkfuncError, UsageProblem
 from ckfunc.base.text import Line, printable
 from ckfunc.cli.app import App
-from ckfunc.cli.asking import confirmed
 from ckfunc.cli.completion import complete_types
 from ckfunc.cli.options import common_options, pass_app
 from ckfunc.cli.plans import local_script
@@ -57,8 +56,7 @@ def rollback(app: App, trigger_type: str, to: int | None, yes: bool) -> int:
     shown = _differences(wanted, name)
     if yes or not app.output.interactive:
         app.output.talks(shown)
-    if not yes and not confirmed(
-        app,
+    if not yes and not app.output.confirmed(
         f"Deploy v{old} again, as v{now + 1} of {name}?",
         shown=shown,
         cancelled=f"Nothing was deployed to {target.name}.",

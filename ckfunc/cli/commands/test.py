@@ -178,7 +178,6 @@ def add(app: App, trigger_type: str | None, invocation: int, name: str | None, f
     Its event becomes the case's event, its outcome the expected outcome. Whatever looks like a secret is replaced
     first, authParams always; the case is shown and run before it is written.
     """
-    from ckfunc.cli.asking import confirmed
     from ckfunc.logs.finding import read_invocation
     from ckfunc.testing.recording import added
     from ckfunc.testing.running import run_last_case
@@ -196,7 +195,7 @@ def add(app: App, trigger_type: str | None, invocation: int, name: str | None, f
         output.document(_addition_json(addition, result, written=yes))
     elif not (yes and output.quiet):
         _show_addition(app, addition, result)
-    if not yes and not confirmed(app, "Write this?", hint="look at it, then pass --yes"):
+    if not yes and not app.output.confirmed("Write this?", hint="look at it, then pass --yes"):
         return EXIT_FAILED
     write_atomically(path, addition.text)
     output.talk(("written", "success"), f" to {output.path(path)}")

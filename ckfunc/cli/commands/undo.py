@@ -8,7 +8,6 @@ import click
 
 from ckfunc.base.errors import EXIT_OK, InvalidFiles, UsageProblem
 from ckfunc.cli.app import App
-from ckfunc.cli.asking import confirmed
 from ckfunc.cli.options import FILE, common_options, pass_app
 from ckfunc.cli.plans import print_plan, print_report
 from ckfunc.deploy import run
@@ -61,7 +60,7 @@ def undo(app: App, yes: bool, dry_run: bool, env_file: Path | None, keep_environ
         return EXIT_OK
     question = f"Revert {undone} on {target.name}?"
     cancelled = f"Nothing was reverted on {target.name}."
-    if yes or confirmed(app, question, shown=plan_lines(plan), cancelled=cancelled):
+    if yes or app.output.confirmed(question, shown=plan_lines(plan), cancelled=cancelled):
         with app.output.progress("undoing"):
             context = run.DeployContext(root, cache, clock=app.clock, command="undo", undoes=found.record)
             report = run.carry_out(plan, client, context, found.begun)

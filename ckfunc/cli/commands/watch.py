@@ -11,7 +11,6 @@ import click
 from ckfunc.base.errors import EXIT_FAILED, EXIT_OK, CkfuncError
 from ckfunc.base.interrupts import require_uninterrupted
 from ckfunc.cli.app import App
-from ckfunc.cli.asking import confirmed
 from ckfunc.cli.options import common_options, pass_app
 from ckfunc.cli.output import USUAL_COLUMNS
 
@@ -101,8 +100,7 @@ def watch_confirmed(app: App, target: Target) -> bool:
     """Return whether every change may be deployed to `target`: a protected one asks. Raises NeedsYes."""
     if not target.protected:
         return True
-    return confirmed(
-        app,
+    return app.output.confirmed(
         f"Deploy every change to {target.name} until you stop this command?",
         cancelled=f"Nothing was deployed to {target.name}.",
         refusal=f"target {target.name!r} is protected and requires confirmation",
