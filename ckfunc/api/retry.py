@@ -25,6 +25,11 @@ RETRIED_STATUSES = frozenset({429, 502, 503, 504})
 
 _FIRST_S = 0.5
 
+TOO_MANY = 429
+_LOOK_S = 0.5
+"""The interval at which a wait checks for Ctrl-C."""
+_WORTH_SAYING_S = 0.1
+
 
 @dataclass(frozen=True, slots=True)
 class Wait:
@@ -71,12 +76,6 @@ def _retry_after_s(value: str, now: datetime) -> float | None:
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=UTC)
     return max((moment - now).total_seconds(), 0.0)
-
-
-TOO_MANY = 429
-_LOOK_S = 0.5
-"""The interval at which a wait checks for Ctrl-C."""
-_WORTH_SAYING_S = 0.1
 
 
 class Throttle:

@@ -12,6 +12,14 @@ from typing import Any, NoReturn
 from ckfunc.base.errors import UsageProblem
 from ckfunc.base.files import read_file
 
+# A text is kept as it is; comments, and commas before a closing bracket, go.
+_JSONC = re.compile(
+    r"""("(?:\\.|[^"\\])*") | //[^\n]* | /\*.*?\*/ | ,(?=(?: \s | //[^\n]*+ | (?>/\*.*?\*/) )*+[}\]])""",
+    re.DOTALL | re.VERBOSE,
+)
+DEEPEST = 200
+"""The maximum nesting of objects and arrays, in requests and in results of handlers."""
+
 
 def read_document(data: str | bytes) -> Any:
     """Return the JSON document in `data`; bytes may be in any UTF, with or without a byte order mark.
@@ -64,23 +72,12 @@ def finite(digits: str) -> float:
     return number
 
 
-# A text is kept as it is; comments, and commas before a closing bracket, go.
-_JSONC = re.compile(
-    r"""("(?:\\.|[^"\\])*") | //[^\n]* | /\*.*?\*/ | ,(?=(?: \s | //[^\n]*+ | (?>/\*.*?\*/) )*+[}\]])""",
-    re.DOTALL | re.VERBOSE,
-)
-
-
 def read_jsonc(text: str) -> Any:
     """Return the document in `text`. Raises ValueError."""
     try:
         return json.loads(_JSONC.sub(lambda found: found[1] or " ", text))
     except RecursionError:
         raise ValueError("it is nested too deeply") from None
-
-
-DEEPEST = 200
-"""The maximum nesting of objects and arrays, in requests and in results of handlers."""
 
 
 def deeper_than(document: object, levels: int) -> bool:

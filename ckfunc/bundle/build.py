@@ -50,6 +50,15 @@ _MOST_AT_ONCE = 200
 _EXPORTS = re.compile(r"\nexport \{\n(?P<names>(?:  [^\n]*\n)+)\};\n$")
 _SOURCES = "../p/"
 
+_INNER = re.compile(r"^(?:var|let|const) (?P<name>[\w$]+) = class _(?P=name)\b", re.M)
+_NAMED = re.compile(
+    r"\bfunction\*? (?P<function>[\w$]+)\("
+    r"|\bclass (?!extends\b)(?P<class>[\w$]+)"
+    r"|\b(?:var|let|const) (?P<variable>[\w$]+) = (?:/\* @__PURE__ \*/ )?"
+    r"(?:async )?(?:function\b|class\b|\([^()\n]*\) =>|[\w$]+ =>)"
+)
+_WORD = re.compile(r"[\w$]+")
+
 
 def build(program: Path, entries: Sequence[BundleInput]) -> list[Bundle | tuple[Problem, ...]]:
     """Return the bundle of each script, or its mistakes, in the same order; `program` is esbuild."""
@@ -223,16 +232,6 @@ def _local(source_map: str) -> str:
     document = json.loads(source_map)
     sources = [str(one).removeprefix(_SOURCES) for one in document["sources"]]
     return json.dumps({"version": 3, "sources": sources, "names": [], "mappings": document["mappings"]})
-
-
-_INNER = re.compile(r"^(?:var|let|const) (?P<name>[\w$]+) = class _(?P=name)\b", re.M)
-_NAMED = re.compile(
-    r"\bfunction\*? (?P<function>[\w$]+)\("
-    r"|\bclass (?!extends\b)(?P<class>[\w$]+)"
-    r"|\b(?:var|let|const) (?P<variable>[\w$]+) = (?:/\* @__PURE__ \*/ )?"
-    r"(?:async )?(?:function\b|class\b|\([^()\n]*\) =>|[\w$]+ =>)"
-)
-_WORD = re.compile(r"[\w$]+")
 
 
 def with_class_names(text: str, source_map: str, sources: Collection[str]) -> tuple[str, str]:

@@ -19,6 +19,9 @@ ESBUILD = "0.28.2"
 FORMAT = 2
 """Incremented when the same sources and esbuild give another bundle, so that cached ones are not used."""
 
+_UNUSED_S = 30 * 24 * 3600.0
+_FRESH_S = 24 * 3600.0
+
 
 @dataclass(frozen=True, slots=True)
 class BundleInput:
@@ -40,10 +43,6 @@ class Bundle:
     text: str | None = field(repr=False)
     modules: tuple[str, ...] = ()
     source_map: str | None = field(default=None, repr=False)
-
-
-_UNUSED_S = 30 * 24 * 3600.0
-_FRESH_S = 24 * 3600.0
 
 
 class BundleKeys:

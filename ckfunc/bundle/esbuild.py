@@ -26,6 +26,24 @@ _UNRESOLVED = re.compile(r'Could not resolve "(?P<name>.*)"$')
 _COMPUTED = re.compile(r'Could not resolve (?:import|require)\(".*\*.*"\)$')
 _APPENDED = re.compile(r'"?\b(?:export|handleEvent|ckfunc_kept)\b"?')
 
+# Platforms' packages, by what Python calls system and processor. Source: https://esbuild.github.io/getting-started
+_SYSTEMS = {"linux": "linux", "darwin": "darwin", "win32": "win32", "freebsd": "freebsd"}
+_PROCESSORS = {
+    "x86_64": "x64",
+    "amd64": "x64",
+    "aarch64": "arm64",
+    "arm64": "arm64",
+    "armv7l": "arm",
+    "i386": "ia32",
+    "i686": "ia32",
+    "x86": "ia32",
+    "ppc64le": "ppc64",
+    "riscv64": "riscv64",
+    "s390x": "s390x",
+    "loongarch64": "loong64",
+}
+_TIMEOUT_S = 120.0
+
 
 def problems(said: str, entry: str, graph: Graph) -> Iterator[Problem]:
     """Yield the mistakes that esbuild reported for the script at `entry`; `said` is its standard error."""
@@ -117,25 +135,6 @@ def _place(text: str, line: int, column: int) -> tuple[int, int, bool]:
 
 def _sentence(message: str) -> str:
     return message[:1].lower() + message[1:] if message[1:2].islower() else message
-
-
-# Platforms' packages, by what Python calls system and processor. Source: https://esbuild.github.io/getting-started
-_SYSTEMS = {"linux": "linux", "darwin": "darwin", "win32": "win32", "freebsd": "freebsd"}
-_PROCESSORS = {
-    "x86_64": "x64",
-    "amd64": "x64",
-    "aarch64": "arm64",
-    "arm64": "arm64",
-    "armv7l": "arm",
-    "i386": "ia32",
-    "i686": "ia32",
-    "x86": "ia32",
-    "ppc64le": "ppc64",
-    "riscv64": "riscv64",
-    "s390x": "s390x",
-    "loongarch64": "loong64",
-}
-_TIMEOUT_S = 120.0
 
 
 class NoBundler(CkfuncError):

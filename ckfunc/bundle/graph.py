@@ -27,6 +27,12 @@ _OF_TYPES = re.compile(
 )
 _MODULE = re.compile(r"^[ \t]*(?:import\b(?!\s*[(.])|export\b)", re.MULTILINE)
 
+EXTENSIONS = (".ts", ".mts", ".cts", ".js", ".mjs", ".cjs", ".json")
+"""File name extensions of imports, in the order of resolution."""
+_TYPESCRIPT_OF = {".js": ".ts", ".mjs": ".mts", ".cjs": ".cts"}
+Reader: TypeAlias = Callable[[str], "str | Complaint | None"]
+"""Returns the text of a project file by its path: None if it is missing, a Complaint if it cannot be used."""
+
 
 @dataclass(frozen=True, slots=True)
 class Specifier:
@@ -70,15 +76,6 @@ def _specifiers(source: str, looked_at: str) -> list[Specifier]:
 def is_module(source: str) -> bool:
     """Return whether `source` uses `import` or `export` as statements, rather than `require` and `module.exports`."""
     return _MODULE.search(source) is not None
-
-
-EXTENSIONS = (".ts", ".mts", ".cts", ".js", ".mjs", ".cjs", ".json")
-"""File name extensions of imports, in the order of resolution."""
-
-_TYPESCRIPT_OF = {".js": ".ts", ".mjs": ".mts", ".cjs": ".cts"}
-
-Reader: TypeAlias = Callable[[str], "str | Complaint | None"]
-"""Returns the text of a project file by its path: None if it is missing, a Complaint if it cannot be used."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,6 +32,16 @@ _RETYPED: tuple[tuple[str, re.Pattern[str]], ...] = (
     ),
 )
 
+_BOOLEANS = {"true": True, "True": True, "TRUE": True, "false": False, "False": False, "FALSE": False}
+_PLAIN = re.compile(r"[A-Za-z0-9_^][A-Za-z0-9_./^+-]*")
+_REFERENCE = re.compile(rf"\$\{{{NAME}\}}")
+# Characters that JSON leaves unescaped, and YAML 1.1 forbids or treats as line ends.
+_ESCAPED = re.compile("[\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff]")
+Report = Callable[[Node, str, str], None]
+"""Takes a node, an error message, and a hint."""
+_NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(\.[0-9]+)?(?:[eE][-+]?[0-9]+)?")
+_MOST_DIGITS = 400
+
 
 def retyped_as(text: str) -> str | None:
     """Return the type of an unquoted `text` for some YAML readers, such as "a boolean"; None for a text."""
@@ -41,15 +51,6 @@ def retyped_as(text: str) -> str | None:
 def boolean(text: str) -> bool | None:
     """Return the boolean that an unquoted `text` is for every YAML reader, or None."""
     return _BOOLEANS.get(text)
-
-
-_BOOLEANS = {"true": True, "True": True, "TRUE": True, "false": False, "False": False, "FALSE": False}
-
-
-_PLAIN = re.compile(r"[A-Za-z0-9_^][A-Za-z0-9_./^+-]*")
-_REFERENCE = re.compile(rf"\$\{{{NAME}\}}")
-# Characters that JSON leaves unescaped, and YAML 1.1 forbids or treats as line ends.
-_ESCAPED = re.compile("[\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff]")
 
 
 def scalar(text: str, *, flow: bool = False) -> str:
@@ -64,13 +65,6 @@ def scalar(text: str, *, flow: bool = False) -> str:
     if any("\ud800" <= one <= "\udfff" for one in text):
         raise ValueError("YAML cannot hold a lone surrogate")
     return _ESCAPED.sub(lambda found: f"\\u{ord(found[0]):04x}", json.dumps(text, ensure_ascii=False))
-
-
-Report = Callable[[Node, str, str], None]
-"""Takes a node, an error message, and a hint."""
-
-_NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(\.[0-9]+)?(?:[eE][-+]?[0-9]+)?")
-_MOST_DIGITS = 400
 
 
 def json_value(node: Node, report: Report) -> Any:

@@ -21,6 +21,14 @@ TEMPLATE = rf"[^$]*(?:\$(?:\$|\{{{NAME}\}}|(?![{{$]))[^$]*)*"
 
 _REFERENCES = re.compile(rf"\$\$|\$\{{({NAME})\}}")
 
+CONNECTION_NAMES = (
+    "CHATKITTY_CLIENT_ID",
+    "CHATKITTY_CLIENT_SECRET",
+    "CHATKITTY_API_URL",
+    "CHATKITTY_AUTHORIZATION_URL",
+)
+"""Variables with address and credentials of an application."""
+
 
 def references(text: str) -> tuple[tuple[str, int], ...]:
     """Return the variables that `text` names, each with its offset, in order and with repetitions."""
@@ -36,15 +44,6 @@ def whole_reference(text: str) -> str | None:
     """Return the variable that `text` is a reference to and nothing else, or None."""
     part = _REFERENCES.fullmatch(text)
     return part[1] if part else None
-
-
-CONNECTION_NAMES = (
-    "CHATKITTY_CLIENT_ID",
-    "CHATKITTY_CLIENT_SECRET",
-    "CHATKITTY_API_URL",
-    "CHATKITTY_AUTHORIZATION_URL",
-)
-"""Variables with address and credentials of an application."""
 
 
 def env_files(root: Path, target: str) -> tuple[Path, ...]:

@@ -8,6 +8,9 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
+KEPT_INVOCATIONS = 100_000
+"""The number of recent invocations that an emulator stores, of all functions together."""
+
 
 @dataclass(frozen=True, slots=True)
 class Function:
@@ -96,7 +99,3 @@ class InvocationDetail:
     duration_ms: float | None = None
     calls: tuple[ApiCall, ...] = ()
     calls_omitted: int = 0
-
-
-KEPT_INVOCATIONS = 100_000
-"""The number of recent invocations that an emulator stores, of all functions together."""

@@ -26,6 +26,10 @@ PROGRAM = Path(__file__).parent / "node" / "compiler.mjs"
 _FLAGS = ("--no-warnings", "--experimental-vm-modules", "--no-experimental-sqlite")
 _INTERNALS = "--expose-internals"
 
+_UNUSED_S = 14 * 24 * 3600.0
+_FRESH_S = 24 * 3600.0
+_MOST_IN_MEMORY = 2000
+
 
 class _Died(Exception):
     """Node ended before it responded; the argument says how."""
@@ -136,11 +140,6 @@ class CompilerProcess:
 
 def _problem(name: str, answer: Mapping[str, Any]) -> SyntaxProblem:
     return SyntaxProblem(name, max(answer["line"], 1), max(answer["column"], 1), answer["message"])
-
-
-_UNUSED_S = 14 * 24 * 3600.0
-_FRESH_S = 24 * 3600.0
-_MOST_IN_MEMORY = 2000
 
 
 class CachingCompiler:

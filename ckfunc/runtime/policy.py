@@ -22,6 +22,25 @@ from ckfunc.model.application import DEFAULT_PACKAGES
 
 _PLATFORM = {one.name: one.version for one in DEFAULT_PACKAGES}
 
+_NAME = ".npmrc"
+_MAX_BYTES = 1024 * 1024
+_IDENTITY = (
+    *("before", "engine-strict", "legacy-peer-deps", "min-release-age", "min-release-age-exclude"),
+    *("registry", "strict-peer-deps", "tag"),
+)
+"""Settings that choose which versions are installed, and from where."""
+_REACHING = (
+    *("ca", "cafile", "cert", "key", "strict-ssl", "proxy", "https-proxy", "http-proxy", "noproxy", "local-address"),
+    *("maxsockets", "fetch-retries", "fetch-timeout", "offline", "prefer-offline", "prefer-online", "cache"),
+    *("replace-registry-host", "user-agent"),
+)
+"""Settings for reaching a registry; they do not change the result of an installation."""
+_PATHS = re.compile(r"(?:cafile|cache|//.*:(?:cafile|certfile|keyfile))\Z")
+_SCOPE = re.compile(r"@[^:/\s]+:registry\Z")
+_ENVIRONMENT = re.compile(r"npm_config_(.+)\Z", re.IGNORECASE | re.DOTALL)
+# Source: npm's env-replace.js.
+_REFERENCE = re.compile(r"(?<!\\)(\\*)\$\{([^${}?]+)(\?)?\}")
+
 
 @dataclass(frozen=True, slots=True)
 class InstallPolicy:
@@ -52,29 +71,6 @@ Policy: TypeAlias = Callable[[], InstallPolicy]
 def no_policy() -> InstallPolicy:
     """Return the policy of an emulator without a project."""
     return NO_POLICY
-
-
-_NAME = ".npmrc"
-_MAX_BYTES = 1024 * 1024
-
-_IDENTITY = (
-    *("before", "engine-strict", "legacy-peer-deps", "min-release-age", "min-release-age-exclude"),
-    *("registry", "strict-peer-deps", "tag"),
-)
-"""Settings that choose which versions are installed, and from where."""
-
-_REACHING = (
-    *("ca", "cafile", "cert", "key", "strict-ssl", "proxy", "https-proxy", "http-proxy", "noproxy", "local-address"),
-    *("maxsockets", "fetch-retries", "fetch-timeout", "offline", "prefer-offline", "prefer-online", "cache"),
-    *("replace-registry-host", "user-agent"),
-)
-"""Settings for reaching a registry; they do not change the result of an installation."""
-
-_PATHS = re.compile(r"(?:cafile|cache|//.*:(?:cafile|certfile|keyfile))\Z")
-_SCOPE = re.compile(r"@[^:/\s]+:registry\Z")
-_ENVIRONMENT = re.compile(r"npm_config_(.+)\Z", re.IGNORECASE | re.DOTALL)
-# Source: npm's env-replace.js.
-_REFERENCE = re.compile(r"(?<!\\)(\\*)\$\{([^${}?]+)(\?)?\}")
 
 
 class NpmrcProblem(DependenciesFailed):

@@ -16,6 +16,33 @@ from ckfunc.runtime.confinement import Reach, call_confined
 from ckfunc.runtime.contents import MARKER
 from ckfunc.runtime.node import node_executable
 
+_PAGE = os.sysconf("SC_PAGE_SIZE") if hasattr(os, "sysconf") else 4096
+_MIB = 1024 * 1024
+SEAL_BYTES = 16
+"""The size of a host's seal, which is sent to it first."""
+# Packages read these to determine the system (which binaries to load, which certificates exist), and a refusal breaks
+# them. They contain no personal data.
+_SYSTEM_FILES = (
+    "/etc/alpine-release",
+    "/etc/hosts",
+    "/etc/localtime",
+    "/etc/mime.types",
+    "/etc/os-release",
+    "/etc/pki/tls",
+    "/etc/resolv.conf",
+    "/etc/ssl/certs",
+    "/etc/timezone",
+    "/lib",
+    "/lib64",
+    "/proc/cpuinfo",
+    "/proc/meminfo",
+    "/proc/version",
+    "/usr/bin/ldd",
+    "/usr/lib",
+    "/usr/lib64",
+    "/usr/share",
+)
+
 if sys.platform == "win32":
     _NEW_GROUP = subprocess.CREATE_NEW_PROCESS_GROUP | subprocess.CREATE_NO_WINDOW
 
@@ -91,37 +118,7 @@ def death(returncode: int) -> str:
         return f"was ended by signal {-returncode}"
 
 
-_PAGE = os.sysconf("SC_PAGE_SIZE") if hasattr(os, "sysconf") else 4096
-
-
 PROGRAMS = (Path(__file__).parent / "node").resolve()
-_MIB = 1024 * 1024
-
-SEAL_BYTES = 16
-"""The size of a host's seal, which is sent to it first."""
-
-# Packages read these to determine the system (which binaries to load, which certificates exist), and a refusal breaks
-# them. They contain no personal data.
-_SYSTEM_FILES = (
-    "/etc/alpine-release",
-    "/etc/hosts",
-    "/etc/localtime",
-    "/etc/mime.types",
-    "/etc/os-release",
-    "/etc/pki/tls",
-    "/etc/resolv.conf",
-    "/etc/ssl/certs",
-    "/etc/timezone",
-    "/lib",
-    "/lib64",
-    "/proc/cpuinfo",
-    "/proc/meminfo",
-    "/proc/version",
-    "/usr/bin/ldd",
-    "/usr/lib",
-    "/usr/lib64",
-    "/usr/share",
-)
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,6 +27,10 @@ _EPILOGUES = {
     "mjs": "\n;export const ckfuncHandler = typeof handleEvent === 'function' ? handleEvent : undefined;\n",
 }
 
+_MOST_KEPT = 30
+"""The maximum number of owners; the code of those that ran least recently is removed."""
+_NEW = "new-"
+
 
 def place(script: Compiled, directory: Path) -> dict[str, str]:
     """Write the script and its source map if they are missing; return the host's description: file, map, name, kind.
@@ -68,12 +72,6 @@ def forget_old(scripts: Path) -> None:
                 file.unlink(missing_ok=True)
             if owner != scripts and len(old) == len(files):
                 owner.rmdir()
-
-
-_MOST_KEPT = 30
-"""The maximum number of owners; the code of those that ran least recently is removed."""
-
-_NEW = "new-"
 
 
 class CompiledCode:

@@ -20,6 +20,11 @@ from ckfunc.runtime.policy import NO_POLICY, InstallPolicy
 
 _TABLE = Path(__file__).with_name("tools.json")
 
+PACKAGE = "@types/node"
+NODE_TYPES = "24.19.2"
+"""The version of @types/node, for the Node that runs handlers."""
+_INDEX = "index.d.ts"
+
 
 def install_tool(
     dependencies: Mapping[str, str],
@@ -69,13 +74,6 @@ def found_once(note: Path, find: Callable[[], Path]) -> Path:
     with contextlib.suppress(OSError):
         write_atomically(note, str(found))
     return found
-
-
-PACKAGE = "@types/node"
-NODE_TYPES = "24.19.2"
-"""The version of @types/node, for the Node that runs handlers."""
-
-_INDEX = "index.d.ts"
 
 
 def node_types(

@@ -48,6 +48,9 @@ DIRECT_MEMBERS_LIMIT = 10
 _RELATIONS = ("participants", "messages", "events")
 _GROUP_RELATIONS = ("memberships", "members", "moderators")
 
+KEYS_LIMIT = 64 * 1024
+"""How many characters of keystrokes are taken at once. The platform documents no limit; this one is ours."""
+
 
 def write_channel(channel: Channel, links: Links) -> dict[str, Any]:
     """Return a channel as the platform shows it, in canonical spelling: direct ones have members and no name."""
@@ -143,10 +146,6 @@ def write_invite(invite: Invite, links: Links) -> dict[str, Any]:
 def read_new_invite(document: Any) -> UserReference:
     """Read the body that invites a user, and return that user. Raises Malformed."""
     return read_reference(required(resource(document, "invite"), "user", dict), "field 'user'")
-
-
-KEYS_LIMIT = 64 * 1024
-"""How many characters of keystrokes are taken at once. The platform documents no limit; this one is ours."""
 
 
 def write_thread(thread: Thread, links: Links) -> dict[str, Any]:

@@ -45,6 +45,10 @@ _LINK = re.compile(r"https?://[^\s<>\"'()\[\]{}]*[^\s<>\"'()\[\]{}.,;:!?]")
 
 _MENTION = re.compile(r"<([@#])([^<>\r\n]{1,1024})>")
 
+BODY_LIMIT = 1024 * 1024
+"""How many characters a message may have. The platform documents no limit; this one is ours."""
+URL_LIMIT = 8192
+
 
 def mention_tags(text: str) -> list[tuple[MentionType, str, str, int, int]]:
     """Return possible mentions in a text, in order: kind, name, tag, and start and end of the tag in UTF-16 units.
@@ -169,12 +173,6 @@ def _read_mentioned_channel(document: Any) -> Channel:
         creator=None if creator is None else read_user(creator),
         properties=user_data(found),
     )
-
-
-BODY_LIMIT = 1024 * 1024
-"""How many characters a message may have. The platform documents no limit; this one is ours."""
-
-URL_LIMIT = 8192
 
 
 def write_message(message: Message, links: Links) -> dict[str, Any]:

@@ -23,15 +23,14 @@ from ckfunc.wire.reading import (
     user_data,
 )
 
+_RELATIONS = {"channels": "channels", "notifications": "notifications", "displayPicture": "display-picture"}
+
 
 def write_user(user: User, links: Links) -> dict[str, Any]:
     """Return a user as the platform shows it on its own, in canonical spelling."""
     at = f"users/{user.id}"
     relations = {name: f"{at}/{path}" for name, path in _RELATIONS.items()}
     return {**write_embedded_user(user, links), "_links": links.to(self=at, **relations)}
-
-
-_RELATIONS = {"channels": "channels", "notifications": "notifications", "displayPicture": "display-picture"}
 
 
 def write_embedded_user(user: User, links: Links) -> dict[str, Any]:
