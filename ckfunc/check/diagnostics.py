@@ -23,14 +23,14 @@ _FILE = re.compile(r"(?:/|[A-Za-z]:/|\\\\|//)[^\x1b]*$")
 
 
 @dataclass(frozen=True, slots=True)
-class Report:
+class CompilerReport:
     """What a run of the compiler came to. `files` are absolute paths; a finding without a place has the path ""."""
 
     findings: tuple[Finding, ...]
     files: tuple[Path, ...]
 
 
-def parse(text: str) -> Report:
+def parse(text: str) -> CompilerReport:
     """Return what `tsc --pretty true --listFiles` printed."""
     found: list[dict[str, str]] = []
     files: list[Path] = []
@@ -48,7 +48,7 @@ def parse(text: str) -> Report:
             in_message = False
             if found and "waves" not in found[-1] and (squiggle := _SQUIGGLE.match(line)):
                 found[-1]["waves"] = squiggle["waves"]
-    return Report(tuple(_finding(one) for one in found), tuple(files))
+    return CompilerReport(tuple(_finding(one) for one in found), tuple(files))
 
 
 def _finding(said: dict[str, str]) -> Finding:

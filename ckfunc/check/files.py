@@ -20,7 +20,7 @@ _DECLARATIONS = (".d.ts", ".d.mts", ".d.cts")
 
 
 @dataclass(frozen=True, slots=True)
-class Listing:
+class ProjectFiles:
     """Scripts and declarations below a project: a file that comes or goes may change what an import means.
 
     `digest` covers their names, and which packages are installed; None when there are too many to tell.
@@ -35,7 +35,7 @@ class Listing:
         return tuple(one for one in self.scripts if one.endswith(_DECLARATIONS))
 
 
-def listing(root: Path, *, most: int = _MOST) -> Listing:
+def listing(root: Path, *, most: int = _MOST) -> ProjectFiles:
     """Look through the project, without hidden directories and `node_modules`, but at no more than `most` files."""
     found: list[str] = []
     complete = True
@@ -46,7 +46,7 @@ def listing(root: Path, *, most: int = _MOST) -> Listing:
         found.append(f"{name}{stamp}")
     scripts = sorted(one for one in found if one.endswith(SCRIPT_SUFFIXES))
     whole = json.dumps([sorted(found), _packages(root)])
-    return Listing(tuple(scripts), digest(whole) if complete else None)
+    return ProjectFiles(tuple(scripts), digest(whole) if complete else None)
 
 
 def mentions(root: Path, scripts: Sequence[str], packages: Iterable[str]) -> bool:

@@ -20,7 +20,7 @@ _KEPT = 8
 
 
 @dataclass(frozen=True, slots=True)
-class Result:
+class KnownCheck:
     """What the compiler found, and the digest of each file that it read, by the path below the project or absolute."""
 
     findings: tuple[Finding, ...]
@@ -31,17 +31,17 @@ class Result:
 class Memory:
     """What is kept in a project's check directory. `syntax` is by script: None for one that parses."""
 
-    results: dict[str, Result] = field(default_factory=dict)
+    results: dict[str, KnownCheck] = field(default_factory=dict)
     syntax: dict[str, Finding | None] = field(default_factory=dict)
 
-    def fresh(self, key: str | None, root: Path) -> Result | None:
+    def fresh(self, key: str | None, root: Path) -> KnownCheck | None:
         """Return the result for `key` if every file that it came from still has the same content."""
         result = self.results.get(key) if key else None
         if result and all(file_digest(root / name) == known for name, known in result.files.items()):
             return result
         return None
 
-    def keep(self, key: str | None, result: Result) -> None:
+    def keep(self, key: str | None, result: KnownCheck) -> None:
         """Remember a result as the newest."""
         if key:
             self.results.pop(key, None)
@@ -62,7 +62,7 @@ def recall(root: Path) -> Memory:
         kept = read_checked(root / _FILE)
         if kept["format"] != _FORMAT:
             return Memory()
-        results = {key: Result(_findings(one["findings"]), one["files"]) for key, one in kept["results"].items()}
+        results = {key: KnownCheck(_findings(one["findings"]), one["files"]) for key, one in kept["results"].items()}
         syntax = {key: Finding(**one) if one else None for key, one in kept["syntax"].items()}
     except (OSError, ValueError, TypeError, KeyError, AttributeError):
         return Memory()

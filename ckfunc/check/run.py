@@ -13,9 +13,9 @@ from ckfunc import __version__
 from ckfunc.base.errors import CkfuncError
 from ckfunc.base.files import locked
 from ckfunc.base.text import digest
-from ckfunc.check.files import Listing, listing
+from ckfunc.check.files import ProjectFiles, listing
 from ckfunc.check.findings import Finding
-from ckfunc.check.memory import Memory, Result, file_digest, recall, remember
+from ckfunc.check.memory import KnownCheck, Memory, file_digest, recall, remember
 from ckfunc.check.settings import (
     CONFIG,
     TYPESCRIPT,
@@ -30,7 +30,7 @@ from ckfunc.model.project import Script
 from ckfunc.runtime.tools import NODE_TYPES
 
 if TYPE_CHECKING:
-    from ckfunc.check.diagnostics import Report
+    from ckfunc.check.diagnostics import CompilerReport
 
 
 REQUIREMENT = "runtime"
@@ -39,7 +39,7 @@ _NO_MODULE = frozenset({"TS2307", "TS2792", "TS2882", "TS7016"})
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class CodeVerdict:
     """What is wrong with scripts, sorted by place.
 
     `files` are those of the project whose types were judged: scripts and the modules that they import, below the root.
@@ -51,7 +51,7 @@ class Verdict:
     remembered: bool = False
 
 
-def judge(subject: Subject, *, parse: Parse, tools: Callable[[], Tools], bundle: Bundle = tuple) -> Verdict:
+def judge(subject: Subject, *, parse: Parse, tools: Callable[[], Tools], bundle: Bundle = tuple) -> CodeVerdict:
     """Check the syntax and the types of scripts.
 
     `parse` and `tools` (which makes sure that they are there) are called only when something changed since the last
@@ -60,7 +60,7 @@ def judge(subject: Subject, *, parse: Parse, tools: Callable[[], Tools], bundle:
     """
     scripts = subject.scripts
     if not scripts:
-        return Verdict(())
+        return CodeVerdict(())
     with locked(subject.root / DIRECTORY / "lock"):
         memory, around = recall(subject.root), listing(subject.root)
         syntax = {one.path: _syntax_key(one) for one in scripts}
@@ -74,17 +74,17 @@ def judge(subject: Subject, *, parse: Parse, tools: Callable[[], Tools], bundle:
             remember(subject.root, memory, syntax.values())
     parsed = [replace(found, path=one.path) for one in scripts if (found := memory.syntax[syntax[one.path]])]
     files = tuple(name for name in result.files if _is_own(name))
-    return Verdict(_together(result.findings, (*parsed, *unbundled)), files, remembered)
+    return CodeVerdict(_together(result.findings, (*parsed, *unbundled)), files, remembered)
 
 
 def _found_out(
     subject: Subject,
-    around: Listing,
+    around: ProjectFiles,
     memory: Memory,
     unknown: Sequence[Script],
-    result: Result | None,
+    result: KnownCheck | None,
     how: tuple[Parse, Callable[[], Tools], Bundle],
-) -> tuple[Sequence[Finding], Result]:
+) -> tuple[Sequence[Finding], KnownCheck]:
     """Parse and judge what is not known yet, both at the same time; what was found is in `memory` then."""
     from concurrent.futures import ThreadPoolExecutor
 
@@ -102,11 +102,11 @@ def _found_out(
         return parsing.result(), result
 
 
-def _judged(subject: Subject, around: Listing, tools: Callable[[], Tools]) -> tuple[Result, str | None]:
+def _judged(subject: Subject, around: ProjectFiles, tools: Callable[[], Tools]) -> tuple[KnownCheck, str | None]:
     """Return what the compiler finds, and the key to remember it by; None when it is not to be relied on."""
     typed = any(one.path.endswith(TYPESCRIPT_SUFFIXES) for one in subject.scripts)
     if not typed and not has_settings(subject.root):  # which may say that JavaScript is checked too
-        return Result((), {}), _key(subject, around)
+        return KnownCheck((), {}), _key(subject, around)
     try:
         str(subject.root).encode()
     except UnicodeEncodeError:
@@ -121,21 +121,21 @@ def _judged(subject: Subject, around: Listing, tools: Callable[[], Tools]) -> tu
     found = {_placed(one, subject.root) for report in reports for one in report.findings}
     files = {file for report in reports for file in report.files}
     names = sorted(name for file in files if (name := _name(file, subject.root)))
-    result = Result(
+    result = KnownCheck(
         tuple(sorted(one for one in found if _is_own(one.path) and not _is_called(one))),
         {name: file_digest(subject.root / name) for name in names},
     )
     return result, _key(subject, around) if known.whole else None
 
 
-def _report(subject: Subject, around: Listing, tools: Tools) -> Report:
+def _report(subject: Subject, around: ProjectFiles, tools: Tools) -> CompilerReport:
     from ckfunc.check.typescript import run  # what starts processes is not needed when nothing has changed
 
     write_settings(subject, around.declarations, (tools.declarations,))
     return run(tools.compiler, subject.root, ("-p", CONFIG))
 
 
-def _key(subject: Subject, around: Listing) -> str | None:
+def _key(subject: Subject, around: ProjectFiles) -> str | None:
     """Return what names everything that the verdict depends on, but for the contents of the files that are read."""
     if around.digest is None:
         return None
@@ -158,7 +158,7 @@ def _parse(unknown: Sequence[Script], parse: Parse, memory: Memory) -> None:
         memory.syntax[keys[one.name]] = Finding(one.name, one.line, one.column, "syntax", one.message)
 
 
-def _unheard(subject: Subject, report: Report) -> Subject | None:
+def _unheard(subject: Subject, report: CompilerReport) -> Subject | None:
     """Return the scripts whose types were not judged, since some do not parse: then the compiler says nothing else."""
     broken = {one.path for one in report.findings}
     if not report.findings or not all(_is_syntax(one) for one in report.findings):

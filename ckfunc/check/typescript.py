@@ -10,7 +10,7 @@ from pathlib import Path
 from platform import machine
 
 from ckfunc.base.errors import CkfuncError, DependenciesFailed
-from ckfunc.check.diagnostics import Report, parse
+from ckfunc.check.diagnostics import CompilerReport, parse
 from ckfunc.check.settings import TYPESCRIPT
 from ckfunc.runtime.node import bare_environment
 from ckfunc.runtime.npm_failures import NETWORK
@@ -92,7 +92,7 @@ def _home(program: Path) -> Path:
     return next((one.parent for one in program.parents if one.name == "node_modules"), program)
 
 
-def run(program: Path, root: Path, options: Sequence[str]) -> Report:
+def run(program: Path, root: Path, options: Sequence[str]) -> CompilerReport:
     """Run the compiler in the directory `root` and return what it says; paths in that are relative to `root`.
 
     Raises CompilerBroke. An interrupt ends the compiler too.

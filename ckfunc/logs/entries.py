@@ -9,7 +9,7 @@ from ckfunc.model.function import Invocation, InvocationDetail, Status
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class LogEntry:
     """An invocation of a function. `detail` is known against an emulator alone, once the run has ended.
 
     `again` marks one that was given before while it was RUNNING, and has ended since.
@@ -44,7 +44,7 @@ class Gap:
     reason: str
 
 
-Item = Entry | Trouble | Recovered | Gap
+Item = LogEntry | Trouble | Recovered | Gap
 
 
 @dataclass(frozen=True, slots=True)

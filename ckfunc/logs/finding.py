@@ -10,7 +10,7 @@ from datetime import datetime
 
 from ckfunc.api import Client
 from ckfunc.base.errors import CkfuncError
-from ckfunc.logs.entries import Entry
+from ckfunc.logs.entries import LogEntry
 from ckfunc.logs.recent import detailed
 from ckfunc.model.function import Function, Invocation
 
@@ -21,7 +21,7 @@ class NoSuchInvocation(CkfuncError):
     """The target has no invocation of this id."""
 
 
-def read_invocation(client: Client, invocation_id: int, trigger_type: str | None = None, *, target: str) -> Entry:
+def read_invocation(client: Client, invocation_id: int, trigger_type: str | None = None, *, target: str) -> LogEntry:
     """Return an invocation with the emulator's record of it, if there is one. Only reads.
 
     With a `trigger_type`, only the function of that type is searched. `target` is named in NoSuchInvocation.

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, TypeVar
 from ckfunc.base.clock import Clock, SystemClock
 from ckfunc.base.errors import ApiFailure, NotFound
 from ckfunc.base.workers import in_order
-from ckfunc.logs.entries import Entry, Filter, Gap, Item, Recovered, Trouble
+from ckfunc.logs.entries import Filter, Gap, Item, LogEntry, Recovered, Trouble
 from ckfunc.logs.pace import LOOPBACK, REMOTE, Pace, backoff_s
 from ckfunc.logs.recent import DETAILED_AT_ONCE, Found, cut_off, detailed, newest, started
 from ckfunc.logs.tail import Batch, Tail
@@ -161,7 +161,7 @@ class _Follower:
                     self._pending.append((tail.function.type, row, False))
             yield 1
 
-    def _give(self) -> Iterator[Entry]:
+    def _give(self) -> Iterator[LogEntry]:
         """Yield what is pending; what an error keeps from being given stays pending."""
         while self._pending:
             made = detailed(self._client, self._pending[:DETAILED_AT_ONCE])

@@ -9,7 +9,7 @@ from typing import Any
 
 from ckfunc.base.clock import timestamp
 from ckfunc.base.text import Line, beneath_message, cells, cut, is_frame, plain, printable
-from ckfunc.logs.entries import Entry, Gap, Item, Recovered, Trouble
+from ckfunc.logs.entries import Gap, Item, LogEntry, Recovered, Trouble
 from ckfunc.model.function import ConsoleLine, Invocation, InvocationDetail, Status
 from ckfunc.wire.functions import write_call
 
@@ -31,7 +31,7 @@ def lines(
     output and stacks are never cut. Times are shown in `zone` (None: the machine's own), with the date when `dated`.
     With `calls`, what a run asked of the platform is shown too, where it is known.
     """
-    if isinstance(item, Entry):
+    if isinstance(item, LogEntry):
         asked = call_lines(item.detail, width) if calls and item.detail is not None else ()
         return [_head(item, width, zone, dated), *_body(item, width), *asked]
     return [notice(item)]
@@ -47,7 +47,7 @@ def notice(item: Trouble | Recovered | Gap) -> Line:
     return [("gap: ", "warning"), (f"{about}{_flat(item.reason)}", "plain")]
 
 
-def record(entry: Entry) -> dict[str, Any]:
+def record(entry: LogEntry) -> dict[str, Any]:
     """Return an invocation for `--json`: id, type, version, status, createdTime, args, result.
 
     Where they are known, which they are against an emulator, console, calls and durationMs come with it.
@@ -72,7 +72,7 @@ def record(entry: Entry) -> dict[str, Any]:
     return made
 
 
-def json_line(entry: Entry) -> str:
+def json_line(entry: LogEntry) -> str:
     """Return `record` as one line of ASCII, so that neither a terminal nor an encoding can be upset by it."""
     return json.dumps(record(entry), separators=(",", ":")).replace("\x7f", "\\u007f")
 
@@ -80,7 +80,7 @@ def json_line(entry: Entry) -> str:
 # -- the first line ----------------------------------------------------------------------------------------------
 
 
-def _head(entry: Entry, width: int | None, zone: tzinfo | None, dated: bool) -> Line:
+def _head(entry: LogEntry, width: int | None, zone: tzinfo | None, dated: bool) -> Line:
     row = entry.invocation
     moment = row.created_time.astimezone(zone)
     clock = f"{moment:%Y-%m-%d %H:%M:%S}" if dated else f"{moment:%H:%M:%S}"
@@ -130,7 +130,7 @@ def _duration(milliseconds: float) -> str:
 # -- what lies under it ------------------------------------------------------------------------------------------
 
 
-def whole(entry: Entry, *, zone: tzinfo | None = UTC) -> list[Line]:
+def whole(entry: LogEntry, *, zone: tzinfo | None = UTC) -> list[Line]:
     """Return an invocation as lines with nothing cut off or left out: its event and result as indented JSON."""
     row, detail = entry.invocation, entry.detail
     found = [_head(entry, 0, zone, dated=True), *_json_lines("event", row.args)]
@@ -148,7 +148,7 @@ def _json_lines(name: str, value: Any) -> Iterator[Line]:
         yield [(f"{_INDENT}{name} " if number == 0 else _INDENT, "muted"), (text, "plain")]
 
 
-def _body(entry: Entry, width: int | None) -> Iterator[Line]:
+def _body(entry: LogEntry, width: int | None) -> Iterator[Line]:
     row = entry.invocation
     if entry.detail is not None:
         yield from _console(entry)
@@ -163,7 +163,7 @@ def _body(entry: Entry, width: int | None) -> Iterator[Line]:
             ]
 
 
-def _console(entry: Entry) -> Iterator[Line]:
+def _console(entry: LogEntry) -> Iterator[Line]:
     said = entry.detail.console if entry.detail else ()
     every = [line for one in said for line in console_lines(one)]
     yield from every[:_MOST_LINES]

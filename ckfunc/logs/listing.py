@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 _TURNS = 4
 
 
-class Listing:
+class InvocationListing:
     """The invocations of one function. The platform is asked for the newest first.
 
     One that gives the oldest first all the same is found out by its first page, and read from its last.

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from ckfunc.base.workers import in_order
-from ckfunc.logs.entries import Entry, Filter, Gap
+from ckfunc.logs.entries import Filter, Gap, LogEntry
 from ckfunc.logs.tail import DEEPEST, Tail
 from ckfunc.model.function import Function, Invocation, Status
 
@@ -32,7 +32,7 @@ def recent(
     status: Status | None = None,
     version: int | None = None,
     left_out: Callable[[], object] = lambda: None,
-) -> Iterator[Entry | Gap]:
+) -> Iterator[LogEntry | Gap]:
     """Yield the newest `limit` invocations that are wanted, over all `functions`, oldest first; raises ApiFailure.
 
     `left_out` is called after the last one when there are older ones that the limit left out.
@@ -66,10 +66,10 @@ def cut_off(tails: Iterable[Tail]) -> Iterator[Gap]:
             yield Gap(tail.function.type, f"only the newest {DEEPEST} invocations were looked through")
 
 
-def detailed(client: Client, found: Sequence[Found]) -> list[Entry]:
+def detailed(client: Client, found: Sequence[Found]) -> list[LogEntry]:
     """Make entries; against an emulator, those that have ended come with console output and duration."""
     from ckfunc.api.emulator import invocation_details
 
     ended = [row.id for _, row, _ in found if row.status is not Status.RUNNING] if client.emulator_id else []
     details = invocation_details(client, ended) if ended else {}
-    return [Entry(trigger_type, row, details.get(row.id), again) for trigger_type, row, again in found]
+    return [LogEntry(trigger_type, row, details.get(row.id), again) for trigger_type, row, again in found]

@@ -11,7 +11,7 @@ from ckfunc.bundle.source_map import StackMapper
 from ckfunc.deploy.cache import VersionCache
 from ckfunc.deploy.history import function_of, version_of
 from ckfunc.deploy.resources import newlines
-from ckfunc.logs.entries import Entry
+from ckfunc.logs.entries import LogEntry
 
 if TYPE_CHECKING:
     from ckfunc.api import Client
@@ -35,7 +35,7 @@ class Stacks:
         self._fresh = fresh
         self._versions: dict[tuple[str, int], FunctionVersion] = {}
 
-    def mapped(self, entry: Entry) -> Entry:
+    def mapped(self, entry: LogEntry) -> LogEntry:
         """Return an entry whose stack and console output name places in local files where these are known."""
         row = entry.invocation
         name = f"{entry.type}@{row.version_number}.ts"
@@ -71,14 +71,14 @@ class Stacks:
         return script if newlines(self._client.runtime().initialization_script or "") == newlines(script.text) else None
 
 
-def _said(entry: Entry) -> str:
+def _said(entry: LogEntry) -> str:
     """Return all text of a run that may contain places."""
     error = entry.invocation.result.get("error")
     found = [one for one in error.values() if isinstance(one, str)] if isinstance(error, Mapping) else []
     return "\n".join([*found, *(line.text for line in (entry.detail.console if entry.detail else ()))])
 
 
-def _with(entry: Entry, name: str, script: Script) -> Entry:
+def _with(entry: LogEntry, name: str, script: Script) -> LogEntry:
     mapper = StackMapper(name, script.path, script.source_map)
     detail = None if entry.detail is None else mapper.detail(entry.detail)
     return replace(entry, invocation=mapper.invocation(entry.invocation), detail=detail)

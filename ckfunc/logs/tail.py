@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from ckfunc.logs.entries import Filter
-from ckfunc.logs.listing import Listing
+from ckfunc.logs.listing import InvocationListing
 from ckfunc.model.function import Function, Invocation, Status
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ class Tail:
         """Whether `start` gave up before it had looked at everything."""
         self.left_off = False
         """Whether `start` had found enough before it had looked at everything."""
-        self._listing = Listing(client, function.id)
+        self._listing = InvocationListing(client, function.id)
         self._not_before = not_before
         self._forget()
 

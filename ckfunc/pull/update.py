@@ -91,7 +91,7 @@ def update(
 
     Sections that the manifest leaves out stay out: they are not managed here.
     """
-    work = _Work(remote, base, deployed_before)
+    work = _Merger(remote, base, deployed_before)
     work.functions(project, taken, is_javascript)
     work.initialization_script(project)
     work.dependencies(project.runtime.dependencies)
@@ -99,7 +99,7 @@ def update(
     return Update(tuple(work.files), tuple(work.manifest), tuple(work.quarrels), (*remote.notes, *work.notes), values)
 
 
-class _Work:
+class _Merger:
     """Collects what changes, section by section."""
 
     def __init__(self, remote: RemoteProject, base: Base, deployed_before: DeployedBefore) -> None:

@@ -16,7 +16,7 @@ from ckfunc.base.text import printable
 from ckfunc.deploy.cache import VersionCache
 from ckfunc.deploy.history import function_of, version_of
 from ckfunc.deploy.resources import newlines
-from ckfunc.logs.listing import Listing
+from ckfunc.logs.listing import InvocationListing
 from ckfunc.model.application import Runtime
 from ckfunc.model.execution import Determinism
 from ckfunc.model.function import Function, FunctionVersion, Invocation, Status
@@ -135,7 +135,7 @@ class Deployed:
         """Return the matching invocations that have ended, the oldest first."""
         found: dict[int, Invocation] = {}
         searched = 0
-        for window in Listing(self.client, function.id).windows(_WINDOW):
+        for window in InvocationListing(self.client, function.id).windows(_WINDOW):
             for row in window:
                 if chosen.since is not None and row.created_time < chosen.since:
                     return _oldest_first(found)

@@ -21,7 +21,7 @@ from ckfunc.model.application import DEFAULT_PACKAGES
 from ckfunc.runtime.install import install, is_installed, runtime_directory
 from ckfunc.runtime.policy import NO_POLICY, InstallPolicy
 from ckfunc.runtime.tools import PACKAGE as NODE_TYPES_PACKAGE
-from ckfunc.scaffold.writing import Action, CannotWrite, Written
+from ckfunc.scaffold.writing import CannotWrite, FileAction, Written
 
 PLACE = "node_modules"
 
@@ -99,7 +99,7 @@ def link_packages(root: Path, packages: Packages) -> tuple[Written, ...]:
         return ()
     place = root / PLACE
     if link_target(place) is not None:
-        return (Written(place, Action.KEPT, note="it is a link: what is behind it is not ours to change"),)
+        return (Written(place, FileAction.KEPT, note="it is a link: what is behind it is not ours to change"),)
     try:
         if not place.exists():
             place.mkdir()
@@ -109,7 +109,7 @@ def link_packages(root: Path, packages: Packages) -> tuple[Written, ...]:
         for link in _ours(place) if packages.missing is None else ():
             if link.relative_to(place).as_posix() not in packages.targets:
                 link.unlink()
-                written.append(Written(link, Action.REMOVED))
+                written.append(Written(link, FileAction.REMOVED))
     except OSError as error:
         raise CannotWrite(f"cannot link packages into {place}: {error.strerror or error}") from error
     return tuple(written)
@@ -147,15 +147,15 @@ def _targets(wanted: Iterable[str], directory: Path) -> dict[str, Path]:
 def _link(place: Path, name: str, target: Path) -> Written:
     link = place / name
     if link_target(link) == target:
-        return Written(link, Action.UNCHANGED)
-    action = Action.CREATED
+        return Written(link, FileAction.UNCHANGED)
+    action = FileAction.CREATED
     if _is_ours(link):
         link.unlink()
-        action = Action.OVERWRITTEN
+        action = FileAction.OVERWRITTEN
     elif link.exists() or link.is_symlink():
-        return Written(link, Action.KEPT, note="installed by you: its types may be another version's")
+        return Written(link, FileAction.KEPT, note="installed by you: its types may be another version's")
     if link_target(link.parent) is not None:
-        return Written(link, Action.KEPT, note=f"{link.parent.name} is a link: what is behind it is not ours to change")
+        return Written(link, FileAction.KEPT, note=f"{link.parent.name} is a link, which is left alone")
     link.parent.mkdir(exist_ok=True)
     link_directory(link, target)
     return Written(link, action)

@@ -15,7 +15,7 @@ from ckfunc.manifest.definition import fits_type
 from ckfunc.model.triggers import BY_TYPE, Trigger
 from ckfunc.scaffold.render import render
 from ckfunc.scaffold.stubs import Schemas, node_stub, stub_files
-from ckfunc.scaffold.writing import Action, Written, is_directory, write_all, written_or_undone
+from ckfunc.scaffold.writing import FileAction, Written, is_directory, write_all, written_or_undone
 
 
 def init(directory: Path, schemas: Schemas, *, force: bool = False) -> tuple[Written, ...]:
@@ -56,9 +56,9 @@ def _kept_gitignore(path: Path, wanted: str) -> Written | None:
     try:
         have = {line.strip() for line in read_file(path).decode().splitlines()}
     except (OSError, UnicodeDecodeError):
-        return Written(path, Action.KEPT, note="it could not be read: see that .env is ignored")
+        return Written(path, FileAction.KEPT, note="it could not be read: see that .env is ignored")
     missing = [line for line in wanted.splitlines() if line not in have]
-    return Written(path, Action.KEPT, note=f"add: {'  '.join(missing)}" if missing else None)
+    return Written(path, FileAction.KEPT, note=f"add: {'  '.join(missing)}" if missing else None)
 
 
 def handler_text(trigger: Trigger) -> str:

@@ -15,7 +15,7 @@ from ckfunc.base.errors import CkfuncError
 from ckfunc.base.files import read_file, write_atomically
 
 
-class Action(StrEnum):
+class FileAction(StrEnum):
     """What became of a file."""
 
     CREATED = "created"
@@ -30,7 +30,7 @@ class Written:
     """A file that a command made or left alone; `note` says what the user may want to do about it."""
 
     path: Path
-    action: Action
+    action: FileAction
     note: str | None = None
 
 
@@ -70,12 +70,12 @@ def written_or_undone(
     _refuse_obstacles(root, wanted)
     actions = {path: _action(path, content) for path, content in wanted.items()}
     ours = {root.joinpath(*name.split("/")) for name in replaceable}
-    conflicts = tuple(path for path, action in actions.items() if action is Action.OVERWRITTEN and path not in ours)
+    conflicts = tuple(path for path, action in actions.items() if action is FileAction.OVERWRITTEN and path not in ours)
     if conflicts and not force:
         raise FilesExist(root, conflicts)
     with contextlib.ExitStack() as undo:
         for path, action in actions.items():
-            if action is not Action.UNCHANGED:
+            if action is not FileAction.UNCHANGED:
                 _write(undo, path, wanted[path])
         yield tuple(Written(path, action) for path, action in actions.items())
         undo.pop_all()
@@ -95,13 +95,13 @@ def is_directory(path: Path) -> bool:
         return False
 
 
-def _action(path: Path, content: bytes) -> Action:
+def _action(path: Path, content: bytes) -> FileAction:
     if not os.path.lexists(path):
-        return Action.CREATED
+        return FileAction.CREATED
     try:
-        return Action.UNCHANGED if read_file(path) == content else Action.OVERWRITTEN
+        return FileAction.UNCHANGED if read_file(path) == content else FileAction.OVERWRITTEN
     except OSError:  # a link that leads nowhere, a file that may not be read: not ours to replace unasked
-        return Action.OVERWRITTEN
+        return FileAction.OVERWRITTEN
 
 
 def _refuse_obstacles(root: Path, wanted: Mapping[Path, bytes]) -> None:

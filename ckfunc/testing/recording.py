@@ -12,7 +12,7 @@ from ckfunc.base.clock import timestamp
 from ckfunc.base.documents import deeper_than
 from ckfunc.base.errors import CkfuncError, Problem
 from ckfunc.base.secrets import Secret
-from ckfunc.logs.entries import Entry
+from ckfunc.logs.entries import LogEntry
 from ckfunc.manifest.sources import Complaint, read_text, without_bom
 from ckfunc.manifest.tree import MAX_DEPTH
 from ckfunc.model.function import ApiCall, Invocation, InvocationDetail, Status
@@ -45,7 +45,7 @@ class Recorded:
 
 
 def added(
-    entry: Entry, path: Path, *, root: Path, shown: str, name: str | None, environment: Iterable[tuple[str, Secret]]
+    entry: LogEntry, path: Path, *, root: Path, shown: str, name: str | None, environment: Iterable[tuple[str, Secret]]
 ) -> Addition:
     """Return the test file `path`, existing or new, with the case of an invocation added; nothing is written.
 

@@ -14,6 +14,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ckfunc.base.interrupts import pressed
 from ckfunc.watch.contents import Contents
 
 if TYPE_CHECKING:
@@ -64,6 +65,18 @@ def batches(
                 # edit while it works is in the next batch.
                 contents.follow(files())
                 yield found
+
+
+class Stop(threading.Event):
+    """An event that also counts as set when `other` is, or after a Ctrl-C that no code has seen."""
+
+    def __init__(self, other: threading.Event | None = None) -> None:
+        super().__init__()
+        self._other = other
+
+    def is_set(self) -> bool:
+        """Return whether the watch must end."""
+        return super().is_set() or (self._other is not None and self._other.is_set()) or pressed()
 
 
 class _Events:

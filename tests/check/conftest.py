@@ -10,7 +10,7 @@ import pytest
 
 from ckfunc.base.files import cache_dir
 from ckfunc.check.findings import Finding
-from ckfunc.check.run import Verdict, judge
+from ckfunc.check.run import CodeVerdict, judge
 from ckfunc.check.subject import Subject, Surroundings, Tools
 from ckfunc.check.typescript import compiler, declarations_of_node
 from ckfunc.model.execution import SyntaxProblem
@@ -52,7 +52,7 @@ class World:
         script = Script("init.ts", init.read_text(encoding="utf-8")) if init.exists() else None
         return Subject(self.root, handlers, script, Surroundings(self._made, self.identity, SETTINGS))
 
-    def judge(self) -> Verdict:
+    def judge(self) -> CodeVerdict:
         self.asked.clear()
         return judge(self.subject(), parse=self._parse, tools=self._tools, bundle=lambda: self.unbundled)
 

@@ -13,7 +13,7 @@ from check.conftest import GOOD, STUBS, WRONG, World
 from ckfunc.base.files import cache_dir, read_checked
 from ckfunc.check.files import listing
 from ckfunc.check.findings import Finding
-from ckfunc.check.memory import Memory, Result
+from ckfunc.check.memory import KnownCheck, Memory
 from ckfunc.check.typescript import CompilerBroke, compiler, run
 
 
@@ -172,7 +172,7 @@ def test_a_project_with_very_many_files_is_checked_anew_each_time(world: World) 
     assert listing(world.root, most=2).digest
     assert listing(world.root, most=1).digest is None
     memory = Memory()
-    memory.keep(None, Result((), {}))
+    memory.keep(None, KnownCheck((), {}))
     assert memory.fresh(None, world.root) is None
 
 

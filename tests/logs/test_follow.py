@@ -10,9 +10,9 @@ from support.invocations import BEGAN, Finished, ScriptedClock, Served, invocati
 from support.loopback import Reply, Request
 
 from ckfunc.base.errors import ApiFailure, CredentialsRejected
-from ckfunc.logs.entries import Entry, Gap, Item, Recovered, Trouble
+from ckfunc.logs.entries import Gap, Item, LogEntry, Recovered, Trouble
 from ckfunc.logs.follow import follow
-from ckfunc.logs.listing import Listing
+from ckfunc.logs.listing import InvocationListing
 from ckfunc.logs.pace import LOOPBACK, REMOTE, Pace, backoff_s
 from ckfunc.logs.tail import KEPT
 from ckfunc.model.function import Status
@@ -33,12 +33,12 @@ def followed(served: Served, *steps: Callable[[], object], types: tuple[str, ...
 
 
 def ids(items: list[Item]) -> list[int]:
-    assert all(isinstance(one, Entry) for one in items), items
-    return [one.invocation.id for one in items if isinstance(one, Entry)]
+    assert all(isinstance(one, LogEntry) for one in items), items
+    return [one.invocation.id for one in items if isinstance(one, LogEntry)]
 
 
 def shown(items: list[Item]) -> list[tuple[int, str, bool]]:
-    return [(one.invocation.id, one.invocation.status.value, one.again) for one in items if isinstance(one, Entry)]
+    return [(one.invocation.id, one.invocation.status.value, one.again) for one in items if isinstance(one, LogEntry)]
 
 
 # -- neither skipped nor repeated --------------------------------------------------------------------------------
@@ -131,7 +131,7 @@ def test_ten_thousand_invocations_are_followed_in_flat_memory() -> None:
             try:
                 last = 0
                 for item in follow(client, clock=ScriptedClock(*[step] * 20, nothing), pace=EVERY_ROUND):
-                    assert isinstance(item, Entry)
+                    assert isinstance(item, LogEntry)
                     assert item.invocation.id == last + 1
                     last = item.invocation.id
             except Finished:
@@ -254,7 +254,7 @@ def test_searching_for_a_row_copes_with_a_list_that_shrank() -> None:
     for sorts in (True, False):
         with invocations("a", sorts=sorts) as served, served.client() as client:
             served.add(1, 950)
-            listing = Listing(client, 1)
+            listing = InvocationListing(client, 1)
             list(listing.windows(100))
             served.rows[1] = served.rows[1][-120:]
             found = dict(listing.find([5, 831, 900, 950], 949, 100))
@@ -267,7 +267,7 @@ def test_searching_for_a_row_copes_with_a_list_that_shrank() -> None:
 def test_a_row_newer_than_the_list_shows_is_left_for_later() -> None:
     with invocations("a") as served, served.client() as client:
         served.add(1, 30)
-        assert list(Listing(client, 1).find([29, 99], 1, 10))[1:] == []
+        assert list(InvocationListing(client, 1).find([29, 99], 1, 10))[1:] == []
 
 
 def test_a_row_that_keeps_moving_is_left_for_later() -> None:
@@ -283,7 +283,7 @@ def test_a_row_that_keeps_moving_is_left_for_later() -> None:
                     served.add(1, 10)
 
         served.before = before
-        assert list(Listing(client, 1).find([50], 50, 10)) == []
+        assert list(InvocationListing(client, 1).find([50], 50, 10)) == []
         assert len(served.pages()) < 30
 
 
@@ -318,8 +318,8 @@ def test_errors_are_shown_with_the_next_try_and_survived(broken: Reply) -> None:
         assert [one.next_try_s for one in troubles] == [1.0, 2.0]
         assert all(one.reason for one in troubles)
         assert items.index(Recovered(2)) > items.index(troubles[-1])
-        assert next(one for one in items if isinstance(one, Entry)).invocation.id == 3
-        assert ids([one for one in items if isinstance(one, Entry)]) == list(range(3, 154))
+        assert next(one for one in items if isinstance(one, LogEntry)).invocation.id == 3
+        assert ids([one for one in items if isinstance(one, LogEntry)]) == list(range(3, 154))
 
 
 def test_an_error_in_the_middle_of_a_burst_loses_nothing() -> None:
@@ -340,7 +340,7 @@ def test_an_error_in_the_middle_of_a_burst_loses_nothing() -> None:
 
         items = followed(served, begin, *[nothing] * 60)
         assert any(isinstance(one, Trouble) for one in items)
-        found = ids([one for one in items if isinstance(one, Entry)])
+        found = ids([one for one in items if isinstance(one, LogEntry)])
         assert sorted(found) == list(range(1, 2001))
         assert len(found) == 2000
 
@@ -357,8 +357,8 @@ def test_console_output_is_not_lost_to_an_error_either() -> None:
             served.before = None
 
         items = followed(served, begin, heals, nothing)
-        assert [type(one) for one in items] == [Trouble, Entry, Recovered]
-        assert isinstance(items[1], Entry)
+        assert [type(one) for one in items] == [Trouble, LogEntry, Recovered]
+        assert isinstance(items[1], LogEntry)
         assert items[1].detail is not None
         assert items[1].detail.console[0].text == "hello"
 
@@ -375,7 +375,7 @@ def test_one_function_in_trouble_does_not_hold_up_the_others() -> None:
             served.before = None
 
         items = followed(served, begin, heals, nothing)
-        assert [one.type if isinstance(one, Entry) else type(one) for one in items] == ["b", Trouble, "a", Recovered]
+        assert [one.type if isinstance(one, LogEntry) else type(one) for one in items] == ["b", Trouble, "a", Recovered]
 
 
 def test_a_token_that_expires_in_the_middle_is_renewed_unseen() -> None:
@@ -431,7 +431,7 @@ def test_only_the_types_asked_for_are_followed_also_those_that_do_not_exist_yet(
 
         items = followed(served, create, nothing, types=("b",))
         assert ids(items) == [2]
-        assert isinstance(items[0], Entry)
+        assert isinstance(items[0], LogEntry)
         assert items[0].type == "b"
 
 
@@ -444,7 +444,7 @@ def test_a_function_that_is_gone_is_said_to_be() -> None:
 
         items = followed(served, remove, nothing)
         assert [one for one in items if isinstance(one, Gap)] == [Gap("b", "the function no longer exists")]
-        assert ids([one for one in items if isinstance(one, Entry)]) == [1]
+        assert ids([one for one in items if isinstance(one, LogEntry)]) == [1]
 
 
 def test_a_function_that_is_gone_between_two_looks_at_the_list_is_noticed_by_its_404() -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from ckfunc.base.text import plain
-from ckfunc.logs.entries import Entry, Gap, Item, Recovered, Trouble
+from ckfunc.logs.entries import Gap, Item, LogEntry, Recovered, Trouble
 from ckfunc.logs.format import cells, json_line, lines, record, summary
 from ckfunc.model.function import ConsoleLine, Invocation, InvocationDetail, Status
 
@@ -23,7 +23,7 @@ def entry(
     console: tuple[ConsoleLine, ...] | None = None,
     duration_ms: float | None = 12.3,
     trigger_type: str = "user.attempted.start_session",
-) -> Entry:
+) -> LogEntry:
     row = Invocation(
         id=468510,
         version_number=34,
@@ -33,7 +33,7 @@ def entry(
         created_time=AT,
     )
     detail = None if console is None else InvocationDetail(row.id, console, duration_ms)
-    return Entry(trigger_type, row, detail)
+    return LogEntry(trigger_type, row, detail)
 
 
 def text(item: Item, **how: Any) -> list[str]:

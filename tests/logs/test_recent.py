@@ -8,7 +8,7 @@ from support.invocations import BEGAN, Served, invocations
 from support.loopback import Reply, Request
 
 from ckfunc.base.errors import ServiceTrouble
-from ckfunc.logs.entries import Entry, Gap
+from ckfunc.logs.entries import Gap, LogEntry
 from ckfunc.logs.recent import recent
 from ckfunc.model.function import Status
 
@@ -16,8 +16,8 @@ from ckfunc.model.function import Status
 def ids(served: Served, **wanted: Any) -> list[int]:
     with served.client() as client:
         found = list(recent(client, client.functions(), **wanted))
-    assert all(isinstance(one, Entry) for one in found)
-    return [one.invocation.id for one in found if isinstance(one, Entry)]
+    assert all(isinstance(one, LogEntry) for one in found)
+    return [one.invocation.id for one in found if isinstance(one, LogEntry)]
 
 
 def test_the_newest_over_all_functions_come_oldest_first() -> None:
@@ -89,7 +89,7 @@ def test_an_emulator_adds_console_output_and_duration_of_what_has_ended() -> Non
         for one in range(1, 151):
             served.details[one] = {"id": one, "console": [{"level": "log", "text": f"line {one}"}], "durationMs": 2.5}
         with served.client() as client:
-            found = [one for one in recent(client, client.functions(), limit=200) if isinstance(one, Entry)]
+            found = [one for one in recent(client, client.functions(), limit=200) if isinstance(one, LogEntry)]
         assert [one.detail.console[0].text for one in found[:-1] if one.detail] == [
             f"line {one}" for one in range(1, 151)
         ]

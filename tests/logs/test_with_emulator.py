@@ -13,7 +13,7 @@ from ckfunc.base.files import cache_dir
 from ckfunc.base.secrets import Secret
 from ckfunc.base.text import plain
 from ckfunc.emulator.emulator import Emulator
-from ckfunc.logs.entries import Entry, Item
+from ckfunc.logs.entries import Item, LogEntry
 from ckfunc.logs.follow import follow
 from ckfunc.logs.format import lines
 from ckfunc.logs.pace import Pace
@@ -48,7 +48,7 @@ def test_what_handlers_did_is_listed_with_console_output_and_mapped_stack(client
     deploy(client, "user.sent.message", "user.read.message")
     trigger(client, "user.sent.message", {"n": 1})
     trigger(client, "user.read.message", {"n": 2, "bad": True})
-    found = [one for one in recent(client, client.functions(), limit=10) if isinstance(one, Entry)]
+    found = [one for one in recent(client, client.functions(), limit=10) if isinstance(one, LogEntry)]
     assert [(one.type, one.invocation.status) for one in found] == [
         ("user.sent.message", Status.SUCCEEDED),
         ("user.read.message", Status.FAILED),
@@ -81,11 +81,11 @@ def test_invocations_are_followed_while_they_run(client: Client) -> None:
     for item in follow(client, limit=1, pace=Pace(0.02, 0.05, 0.5, 0.0)):
         items.append(item)
         began.set()
-        if sum(isinstance(one, Entry) and one.invocation.status is not Status.RUNNING for one in items) == 2 * count:
+        if sum(isinstance(one, LogEntry) and one.invocation.status is not Status.RUNNING for one in items) == 2 * count:
             break
     for one in threads:
         one.join()
-    entries = [one for one in items if isinstance(one, Entry)]
+    entries = [one for one in items if isinstance(one, LogEntry)]
     assert len(entries) == len(items)
     firsts = [one.invocation.id for one in entries if not one.again]
     assert firsts == sorted(firsts)

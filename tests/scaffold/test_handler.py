@@ -9,7 +9,7 @@ import pytest
 from ckfunc.base.errors import CkfuncError, UsageProblem
 from ckfunc.model.triggers import BY_TYPE, TRIGGERS
 from ckfunc.scaffold.project import handler_path, handler_text, new_handler
-from ckfunc.scaffold.writing import Action, FilesExist
+from ckfunc.scaffold.writing import FileAction, FilesExist
 
 
 def test_a_new_handler_is_written_and_then_registered(tmp_path: Path) -> None:
@@ -22,7 +22,7 @@ def test_a_new_handler_is_written_and_then_registered(tmp_path: Path) -> None:
     [written] = new_handler(tmp_path, "user.sent.message", register=register)
     assert seen == [("user.sent.message", "handlers/user-sent-message.ts")]
     assert written.path == tmp_path / "handlers" / "user-sent-message.ts"
-    assert written.action is Action.CREATED
+    assert written.action is FileAction.CREATED
     assert "event: UserSentMessageEvent" in written.path.read_text()
 
 
@@ -45,7 +45,7 @@ def test_a_handler_that_exists_is_kept_and_nothing_is_registered(tmp_path: Path)
     assert path.read_text() == "mine"
     assert registered == []
     [written] = new_handler(tmp_path, "user.sent.message", register=lambda *_: None, force=True)
-    assert written.action is Action.OVERWRITTEN
+    assert written.action is FileAction.OVERWRITTEN
 
 
 def test_a_type_that_is_not_known_gets_a_handler_for_any_event(tmp_path: Path) -> None:

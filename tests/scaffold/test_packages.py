@@ -25,7 +25,7 @@ from ckfunc.scaffold.packages import (
 )
 from ckfunc.scaffold.project import init
 from ckfunc.scaffold.stubs import Schemas, Scope, write_stubs
-from ckfunc.scaffold.writing import Action, CannotWrite
+from ckfunc.scaffold.writing import CannotWrite, FileAction
 
 # One tells of its types by `exports` alone, one by a file for each part, one ships none, and one nobody has types for.
 DEPENDENCIES = {"got": "14.4.5", "date-fns": "2.30.0", "ms": "2.1.3"}
@@ -51,7 +51,7 @@ def cached(tmp_path: Path, *names: str, runtime: str = "a" * 32) -> Packages:
     return Packages({name: package(place / name, name) for name in names})
 
 
-def actions(project: Path, packages: Packages) -> dict[str, Action]:
+def actions(project: Path, packages: Packages) -> dict[str, FileAction]:
     place = project / "node_modules"
     return {one.path.relative_to(place).as_posix(): one.action for one in link_packages(project, packages)}
 
@@ -104,23 +104,23 @@ def test_links_follow_the_packages_and_leave_alone_what_the_user_installed(proje
     first = cached(tmp_path, "a", "b", "@s/c", "own", "linked")
     assert list(stale_links(project, first)) == [project / "node_modules" / name for name in ("a", "b", "@s/c")]
     assert actions(project, first) == {
-        "a": Action.CREATED,
-        "b": Action.CREATED,
-        "@s/c": Action.CREATED,
-        "own": Action.KEPT,
-        "linked": Action.KEPT,
+        "a": FileAction.CREATED,
+        "b": FileAction.CREATED,
+        "@s/c": FileAction.CREATED,
+        "own": FileAction.KEPT,
+        "linked": FileAction.KEPT,
     }
-    assert set(actions(project, first).values()) == {Action.UNCHANGED, Action.KEPT}
+    assert set(actions(project, first).values()) == {FileAction.UNCHANGED, FileAction.KEPT}
     assert not (project / "node_modules" / ".gitignore").exists()  # the directory was there: it is not ours
 
     second = cached(tmp_path, "a", "own", runtime="b" * 32)
     stale = [project / "node_modules" / name for name in ("a", "b", "@s/c")]
     assert list(stale_links(project, second)) == stale
     assert actions(project, second) == {
-        "a": Action.OVERWRITTEN,
-        "own": Action.KEPT,
-        "b": Action.REMOVED,
-        "@s/c": Action.REMOVED,
+        "a": FileAction.OVERWRITTEN,
+        "own": FileAction.KEPT,
+        "b": FileAction.REMOVED,
+        "@s/c": FileAction.REMOVED,
     }
     assert list(stale_links(project, second)) == []
     assert link_target(own) is None
@@ -140,7 +140,7 @@ def test_a_node_modules_that_is_a_link_itself_is_left_alone(project: Path, tmp_p
     link_directory(project / "node_modules", shared)
     packages = cached(tmp_path, "a")
     [kept] = link_packages(project, packages)
-    assert kept.action is Action.KEPT
+    assert kept.action is FileAction.KEPT
     assert list(stale_links(project, packages)) == []
     assert list(shared.iterdir()) == []
 
@@ -148,7 +148,7 @@ def test_a_node_modules_that_is_a_link_itself_is_left_alone(project: Path, tmp_p
 def test_links_into_a_cache_that_is_gone_are_still_ours_and_are_replaced(project: Path, tmp_path: Path) -> None:
     gone = Packages({"a": tmp_path / "old" / "runtimes" / ("c" * 32) / "node_modules" / "a"})
     link_packages(project, gone)
-    assert actions(project, cached(tmp_path, "a")) == {"a": Action.OVERWRITTEN}
+    assert actions(project, cached(tmp_path, "a")) == {"a": FileAction.OVERWRITTEN}
     assert (project / "node_modules" / "a" / "index.js").is_file()
 
 

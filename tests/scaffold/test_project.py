@@ -15,7 +15,7 @@ from ckfunc.model.project import Target
 from ckfunc.model.triggers import TRIGGERS
 from ckfunc.scaffold.project import init, new_handler
 from ckfunc.scaffold.stubs import Schemas
-from ckfunc.scaffold.writing import Action, CannotWrite, FilesExist, Written, write_all, written_or_undone
+from ckfunc.scaffold.writing import CannotWrite, FileAction, FilesExist, Written, write_all, written_or_undone
 
 OWN = [
     "functions.yaml",
@@ -31,7 +31,7 @@ def files_of(root: Path) -> dict[str, bytes]:
     return {path.relative_to(root).as_posix(): path.read_bytes() for path in root.rglob("*") if path.is_file()}
 
 
-def actions(root: Path, written: tuple[Written, ...]) -> dict[str, Action]:
+def actions(root: Path, written: tuple[Written, ...]) -> dict[str, FileAction]:
     return {one.path.relative_to(root).as_posix(): one.action for one in written}
 
 
@@ -40,7 +40,7 @@ def test_a_new_project_holds_a_manifest_a_handler_and_what_editors_need(tmp_path
     written = init(root, Schemas('{"a": 1}'))
     assert set(actions(root, written)) == set(files_of(root))
     assert [one.path.relative_to(root).as_posix() for one in written][: len(OWN)] == OWN
-    assert {one.action for one in written} == {Action.CREATED}
+    assert {one.action for one in written} == {FileAction.CREATED}
     assert json.loads((root / ".ckfunc" / "functions.schema.json").read_text()) == {"a": 1}
 
 
@@ -60,8 +60,8 @@ def test_the_manifest_names_the_schema_the_handler_and_the_emulator(tmp_path: Pa
 def test_making_the_same_project_again_changes_nothing(tmp_path: Path) -> None:
     init(tmp_path, Schemas("{}"))
     again = actions(tmp_path, init(tmp_path, Schemas("{}")))
-    assert again.pop(".gitignore") is Action.KEPT
-    assert set(again.values()) == {Action.UNCHANGED}
+    assert again.pop(".gitignore") is FileAction.KEPT
+    assert set(again.values()) == {FileAction.UNCHANGED}
 
 
 def test_existing_files_are_reported_all_at_once_and_nothing_is_written(tmp_path: Path) -> None:
@@ -78,22 +78,22 @@ def test_force_overwrites_but_for_the_gitignore(tmp_path: Path) -> None:
     (tmp_path / "functions.yaml").write_text("mine")
     (tmp_path / ".gitignore").write_text("*.log\n.env\n")
     written = init(tmp_path, Schemas("{}"), force=True)
-    assert actions(tmp_path, written)["functions.yaml"] is Action.OVERWRITTEN
+    assert actions(tmp_path, written)["functions.yaml"] is FileAction.OVERWRITTEN
     assert (tmp_path / "functions.yaml").read_text() != "mine"
     assert (tmp_path / ".gitignore").read_text() == "*.log\n.env\n"
-    [kept] = [one for one in written if one.action is Action.KEPT]
+    [kept] = [one for one in written if one.action is FileAction.KEPT]
     assert kept.note == "add: .ckfunc/  .env.*  !.env.example  node_modules/"
 
 
 def test_a_gitignore_with_all_that_is_needed_is_kept_without_a_word(tmp_path: Path) -> None:
     (tmp_path / ".gitignore").write_text(".ckfunc/\n.env\n.env.*\n!.env.example\nnode_modules/\nmore\n")
-    [kept] = [one for one in init(tmp_path, Schemas("{}")) if one.action is Action.KEPT]
+    [kept] = [one for one in init(tmp_path, Schemas("{}")) if one.action is FileAction.KEPT]
     assert kept.note is None
 
 
 def test_a_gitignore_that_is_not_text_is_kept(tmp_path: Path) -> None:
     (tmp_path / ".gitignore").write_bytes(b"\xff\xfe")
-    [kept] = [one for one in init(tmp_path, Schemas("{}")) if one.action is Action.KEPT]
+    [kept] = [one for one in init(tmp_path, Schemas("{}")) if one.action is FileAction.KEPT]
     assert kept.note is not None
 
 
@@ -101,7 +101,7 @@ def test_made_files_are_replaced_without_force(tmp_path: Path) -> None:
     made = tmp_path / ".ckfunc" / "types" / "chatkitty.d.ts"
     made.parent.mkdir(parents=True)
     made.write_text("of an older ckfunc")
-    assert actions(tmp_path, init(tmp_path, Schemas("{}")))[".ckfunc/types/chatkitty.d.ts"] is Action.OVERWRITTEN
+    assert actions(tmp_path, init(tmp_path, Schemas("{}")))[".ckfunc/types/chatkitty.d.ts"] is FileAction.OVERWRITTEN
 
 
 def test_a_file_cannot_become_a_project(tmp_path: Path) -> None:

@@ -79,8 +79,7 @@ def _say_summary(app: App, checked: CheckedProject, took_s: float, when: str = "
 
 def _watch(app: App, types: Sequence[str]) -> int:
     """Check now and after every change, until interrupted."""
-    from ckfunc.watch.batches import batches
-    from ckfunc.watch.stopping import Stop
+    from ckfunc.watch.batches import Stop, batches
 
     stop, wake = Stop(), threading.Event()
     watcher = _Watcher(app, types, wake)

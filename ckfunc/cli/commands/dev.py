@@ -19,7 +19,7 @@ from ckfunc.cli.commands.watch import Printer, watch_confirmed, watch_project
 from ckfunc.cli.options import FILE, common_options, keep_invocations_option, pass_app
 from ckfunc.cli.output import Segment
 from ckfunc.cli.terminal import key_by_key, on_resize, pressed_keys
-from ckfunc.logs.entries import Entry
+from ckfunc.logs.entries import LogEntry
 from ckfunc.model.function import Status
 
 if TYPE_CHECKING:
@@ -128,7 +128,7 @@ class StatusPrinter(Printer):
         self._target = target
         self._deployed = "nothing deployed yet"
         self._broken = ""
-        self._last: Entry | None = None
+        self._last: LogEntry | None = None
         self._recent: deque[Event] = deque(maxlen=_RECENT)
         self._runs = self._failures = 0
 
@@ -160,7 +160,7 @@ class StatusPrinter(Printer):
             self._broken = problem.message
         self.show()
 
-    def ran(self, entry: Entry, /) -> None:
+    def ran(self, entry: LogEntry, /) -> None:
         """Show an invocation in the status line."""
         if entry.invocation.status is Status.RUNNING:
             return

@@ -15,7 +15,7 @@ from ckfunc.cli.app import App
 from ckfunc.cli.completion import complete_types
 from ckfunc.cli.options import common_options, pass_app
 from ckfunc.cli.output import Output, ReaderGone
-from ckfunc.logs.entries import Entry, Gap, Item, Recovered, Trouble
+from ckfunc.logs.entries import Gap, Item, LogEntry, Recovered, Trouble
 from ckfunc.logs.follow import follow as following
 from ckfunc.logs.format import json_line, lines, notice, whole
 from ckfunc.logs.recent import recent
@@ -121,7 +121,7 @@ def _list(app: App, types: Collection[str], wanted: dict[str, Any], *, until: da
 
     found = 0
     for listed in recent(client, functions, until=until, left_out=left_out, **wanted):
-        found += isinstance(listed, Entry)
+        found += isinstance(listed, LogEntry)
         print_item(app.output, listed, dated=True, stacks=stacks)
         app.output.flush()  # raises once the reader has closed the pipe
     if not found:
@@ -169,7 +169,7 @@ def stream_logs(
     stop: threading.Event,
     *,
     project: Callable[[], Project] | None = None,
-    ran: Callable[[Entry], object] = lambda _: None,
+    ran: Callable[[LogEntry], object] = lambda _: None,
 ) -> threading.Thread:
     """Print new invocations of `types` on a thread of their own, until `stop` is set.
 
@@ -181,10 +181,10 @@ def stream_logs(
     def stream() -> None:
         try:
             for item in following(client, clock=_EndingClock(app, stop)):
-                if not isinstance(item, Entry) or item.type in types():
+                if not isinstance(item, LogEntry) or item.type in types():
                     print_item(app.output, item, stacks=stacks)
                     app.output.flush()
-                    if isinstance(item, Entry):
+                    if isinstance(item, LogEntry):
                         ran(item)
         except _Ended:
             pass

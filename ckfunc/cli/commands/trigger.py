@@ -14,7 +14,7 @@ from ckfunc.cli.app import App
 from ckfunc.cli.commands.logs import print_item, stacks_of
 from ckfunc.cli.completion import complete_data, complete_types
 from ckfunc.cli.options import common_options, pass_app
-from ckfunc.logs.entries import Entry
+from ckfunc.logs.entries import LogEntry
 from ckfunc.model.function import Status
 from ckfunc.model.triggers import BY_TYPE
 from ckfunc.wire.functions import read_detail, read_invocation
@@ -83,7 +83,7 @@ def _print(app: App, trigger_type: str, answer: Mapping[str, Any]) -> None:
             output.hint(hint)
     else:
         invocation, detail = read_invocation(run), answer.get("detail")
-        entry = Entry(trigger_type, invocation, read_detail({"id": invocation.id, **detail}) if detail else None)
+        entry = LogEntry(trigger_type, invocation, read_detail({"id": invocation.id, **detail}) if detail else None)
         print_item(output, entry, stacks=stacks_of(app, app.client(), fresh=True))
     if "allowed" in answer:
         verdict, style = ("allowed", "success") if answer["allowed"] else ("denied", "failure")

@@ -16,7 +16,7 @@ from ckfunc.cli.output import USUAL_COLUMNS
 
 if TYPE_CHECKING:
     from ckfunc.deploy.apply.report import DeployReport
-    from ckfunc.logs.entries import Entry
+    from ckfunc.logs.entries import LogEntry
     from ckfunc.model.project import Target
 
 # Rooms are imported inside the functions: `ckfunc watch --help` must not load deploy and the API client.
@@ -63,8 +63,7 @@ def watch_project(
     from ckfunc.bundle.project import InvalidModules
     from ckfunc.cli.commands.logs import stream_logs
     from ckfunc.dev.watcher import Watcher, Workshop
-    from ckfunc.watch.batches import batches
-    from ckfunc.watch.stopping import Stop
+    from ckfunc.watch.batches import Stop, batches
 
     try:
         project = app.project()
@@ -155,5 +154,5 @@ class Printer:
         """Print when the deploy is tried again."""
         self._app.output.talk(("trying again", "warning"), f" in {wait_s:.0f} s, or when a file changes")
 
-    def ran(self, entry: Entry, /) -> None:
+    def ran(self, entry: LogEntry, /) -> None:
         """Receive an invocation, which the log has printed."""
