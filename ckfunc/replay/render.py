@@ -23,7 +23,7 @@ _WIDEST = 100
 
 
 def replay_lines(replay: Replay, redaction: Redaction) -> Iterator[Line]:
-    """Yield the whole of it, secrets masked, the counts last."""
+    """Yield the lines of a replay, secrets masked, the counts last."""
     different = replay.different
     for one in different[:MOST_SHOWN]:
         yield from _compared_lines(one, redaction.of(one.row.args))
@@ -49,7 +49,7 @@ def _compared_lines(one: Compared, hide: Hide) -> Iterator[Line]:
 def _change_lines(change: Difference, one: Compared, hide: Hide) -> Iterator[Line]:
     if change.path[0] == "calls":
         if change.path[-1] == ORDER:
-            yield Segment("~ ", "update"), Segment("the API calls come in another order")
+            yield Segment("~ ", "update"), Segment("the API calls are in another order")
             return
         if len(change.path) == 2:
             yield from _call_lines(change, hide)
@@ -133,7 +133,7 @@ def _note_lines(replay: Replay, redaction: Redaction) -> Iterator[Line]:
         runs = "1 invocation" if count == 1 else f"{count} invocations"
         yield (
             Segment("note: ", "warning"),
-            Segment(f"{runs} wanted to reach {printable(host)}, which only --network allows"),
+            Segment(f"{runs} tried to reach {printable(host)}: allow it with --network"),
         )
     failing = replay.failing_here
     if failing:
@@ -148,7 +148,7 @@ def _note_lines(replay: Replay, redaction: Redaction) -> Iterator[Line]:
         )
     ended = sum(1 for one in replay.compared if one.row.status is not Status.RUNNING)
     if ended:
-        yield (Segment(f"{replay.as_recorded} of {ended} went as recorded", "muted"),)
+        yield (Segment(f"{replay.as_recorded} of {ended} had the recorded result", "muted"),)
 
 
 def _message(result: Any) -> str:

@@ -21,7 +21,7 @@ Hide = Callable[[Any], Any]
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """What the first runs of both sides came to for one recorded invocation, and all runs as documents."""
+    """The first runs of both sides for one recorded invocation, and all runs as documents."""
 
     row: Invocation
     runs: Runs
@@ -33,7 +33,7 @@ class Run:
 class Compared:
     """One recorded invocation, with the differences that are no noise.
 
-    `as_recorded`: the deployed version did what was recorded, noise aside; None when nothing was recorded of its end.
+    `as_recorded`: the deployed version had the recorded result, noise aside; None when no result was recorded.
     """
 
     row: Invocation
@@ -47,45 +47,45 @@ class Compared:
 
 @dataclass(frozen=True, slots=True)
 class Replay:
-    """All of them, in the order in which they were recorded, and the places where runs of one script differ."""
+    """All compared invocations, in the recorded order, and the places where runs of one script differ."""
 
     compared: tuple[Compared, ...] = ()
     noise: tuple[Pattern, ...] = field(default=())
 
     def count(self, verdict: ReplayVerdict) -> int:
-        """Return how many came to this."""
+        """Return the number of invocations with this verdict."""
         return sum(1 for one in self.compared if one.verdict is verdict)
 
     @property
     def ok(self) -> bool:
-        """Whether the working copy did what the deployed version does, every time."""
+        """Whether the working copy had the same results as the deployed version every time."""
         return self.count(ReplayVerdict.DIFFERENT) == 0
 
     @property
     def different(self) -> tuple[Compared, ...]:
-        """Those on which the sides differ."""
+        """The invocations with different results."""
         return tuple(one for one in self.compared if one.verdict is ReplayVerdict.DIFFERENT)
 
     @property
     def as_recorded(self) -> int:
-        """How many the deployed version did as it was recorded: for information alone."""
+        """The number of invocations for which the deployed version had the recorded result; for information only."""
         return sum(1 for one in self.compared if one.as_recorded)
 
     @property
     def failing_here(self) -> tuple[Compared, ...]:
-        """Those that had succeeded, and that the deployed version fails on here."""
+        """The invocations that succeeded when recorded, and for which the deployed version fails here."""
         return tuple(
             one for one in self.compared if one.row.status is Status.SUCCEEDED and one.deployed.status is Status.FAILED
         )
 
     @property
     def blocked(self) -> list[tuple[str, int]]:
-        """Which servers runs were kept from, with the number of invocations, the most first."""
+        """The servers that runs could not reach, with the number of invocations, most frequent first."""
         return Counter(host for one in self.compared for host in one.blocked).most_common()
 
 
 def report(runs: Sequence[Run]) -> Replay:
-    """Judge all invocations by what all of them together teach about noise."""
+    """Return the verdicts on all invocations, with the noise learned from all of them."""
     learned = samples([one.runs for one in runs])
     found = []
     for one in runs:
@@ -111,7 +111,7 @@ def summary(replay: Replay) -> str:
 
 
 def replay_json(replay: Replay, redaction: Redaction) -> dict[str, Any]:
-    """Return the whole as JSON, secrets masked."""
+    """Return the replay as JSON, secrets masked."""
     return {
         "replayed": len(replay.compared),
         "equal": replay.count(ReplayVerdict.EQUAL),

@@ -18,14 +18,14 @@ from ckfunc.replay.report import Replay, Run, report
 from ckfunc.replay.verdict import Runs
 
 VARIATIONS_MS = (61_001, 3_725_250)
-"""How much later it is in each further run of the deployed version: enough for every part of a time to be another."""
+"""How much later each further run of the deployed version takes place: enough to change every part of a time."""
 
 _MOST_CONFIRMED = 3
-"""After so many rows on which the working copy reached its time limit twice, once is enough."""
+"""The most rows for which a time limit of the working copy is confirmed by a second run."""
 
 
 class Lane(Protocol):
-    """Runs one version of a function, each time from the same snapshot and with nothing left of the run before."""
+    """Runs one version of a function, each time from the same snapshot and without traces of the run before."""
 
     def run(self, event: Mapping[str, Any], determinism: Determinism) -> Observed:
         """Run the handler for an event, at the time and with the chances that `determinism` says."""
@@ -46,10 +46,10 @@ Open = Callable[[], AbstractContextManager[Pair]]
 def replay(
     rows: Sequence[Invocation], open_pair: Open, *, jobs: int = 1, on_progress: Callable[[int], None] | None = None
 ) -> Replay:
-    """Run every row on both sides and compare, with `jobs` pairs of lanes side by side.
+    """Run every row on both sides and compare, with `jobs` pairs of lanes at a time.
 
-    First each side runs each row once, at the same time and with the same chances. A row on which they disagree is run
-    again, as before, then at other times with other chances.
+    First each side runs each row once, at the same time and with the same random numbers. A row on which they disagree
+    is run again, first in the same way, then with other times and random numbers.
     `on_progress` gets how many rows are done, in the caller's thread. Raises what a lane raises, and KeyboardInterrupt.
     """
     on_progress = on_progress or (lambda _done: None)
@@ -85,7 +85,7 @@ def determinism_of(row: Invocation) -> Determinism:
 
 
 def variations(determinism: Determinism) -> Iterator[Determinism]:
-    """Yield other times and chances, the same ones each time."""
+    """Yield other times and random seeds, the same ones each time."""
     for number, later_ms in enumerate(VARIATIONS_MS, start=1):
         yield Determinism(determinism.now_ms + later_ms, determinism.seed ^ (0x5DEECE66D * number))
 

@@ -13,7 +13,7 @@ from ckfunc.replay.noise import Noise
 
 
 class ReplayVerdict(StrEnum):
-    """What comes of the comparison."""
+    """The result of a comparison."""
 
     EQUAL = "equal"
     DIFFERENT = "different"
@@ -34,7 +34,7 @@ class Runs:
 
     @property
     def alike(self) -> bool:
-        """Whether the first runs of both came to the same."""
+        """Whether the first runs of both sides had the same result."""
         return next(changes(self.deployed[0], self.working[0]), None) is None
 
     def noise(self) -> Noise:

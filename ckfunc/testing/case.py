@@ -12,12 +12,12 @@ from ckfunc.model.function import ApiCall, ConsoleLine, Status
 from ckfunc.model.job import Seed
 
 DEFAULT_NOW = datetime(2026, 1, 15, 9, 30, tzinfo=UTC)
-"""What a handler's clock shows unless a case says otherwise: just before the message of the sample events."""
+"""The default time of a handler's clock: just before the message of the sample events."""
 
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """A JSON value that is expected; with `subset`, mappings may hold more."""
+    """An expected JSON value; with `subset`, mappings may have more keys."""
 
     value: Any
     subset: bool = False
@@ -25,7 +25,7 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True)
 class ExpectedCall:
-    """A call that a handler must make; what is None may be anything."""
+    """A call that a handler must make; None matches anything."""
 
     method: str | None = None
     path: str | None = None
@@ -38,7 +38,7 @@ class ExpectedCall:
 
 @dataclass(frozen=True, slots=True)
 class Expectation:
-    """What must come of a case. None is not looked at; `calls` () with `other_calls` false means that none is made."""
+    """The expected outcome of a case. None is not checked; `calls` () with `other_calls` false expects no calls."""
 
     status: Status = Status.SUCCEEDED
     result: Wanted | None = None
@@ -53,8 +53,8 @@ class Expectation:
 class Case:
     """One case. `file` is relative to the project, with forward slashes; `line` is where the case begins.
 
-    `skip` is why it is not run ("" without a reason), None for one that is. `now` is what the handler's clock shows;
-    without `network` it reaches the platform alone.
+    `skip` is the reason for skipping it ("" without a reason), None for a case that runs. `now` is the time of the
+    handler's clock; without `network` the handler reaches only the platform.
     """
 
     file: str
@@ -73,7 +73,7 @@ class Case:
 
 @dataclass(frozen=True, slots=True)
 class CaseRun:
-    """What came of a run. `error` is its message, None when it succeeded; `stack` shows the user's own files."""
+    """The result of a run. `error` is its message, None when it succeeded; `stack` refers to the user's files."""
 
     status: Status
     payload: Any = None
@@ -86,7 +86,7 @@ class CaseRun:
 
 
 class Outcome(StrEnum):
-    """What is said of a case. `BROKEN` could not be tried; `LEFT_OUT` was not, for another has `only`."""
+    """The outcome of a case. `BROKEN` could not run; `LEFT_OUT` did not, because another case has `only`."""
 
     PASSED = "passed"
     FAILED = "failed"
@@ -97,7 +97,7 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Miss:
-    """One expectation that was not met. `expected` and `actual` are texts to be compared line by line, if any."""
+    """An expectation that was not met. `expected` and `actual`, if any, are texts to compare line by line."""
 
     what: str
     message: str
@@ -107,7 +107,7 @@ class Miss:
 
 @dataclass(frozen=True, slots=True)
 class CaseResult:
-    """A case and what came of it; `observed` is None for one that was not run."""
+    """A case and its outcome; `observed` is None for a case that did not run."""
 
     case: Case
     verdict: Outcome
@@ -116,13 +116,13 @@ class CaseResult:
 
     @property
     def bad(self) -> bool:
-        """Whether it makes the whole run fail."""
+        """Whether it fails the whole run."""
         return self.verdict in (Outcome.FAILED, Outcome.BROKEN)
 
 
 @dataclass(frozen=True, slots=True)
 class Tally:
-    """How many cases had which end. `failed` counts those that could not be tried too."""
+    """The number of cases by outcome. `failed` includes those that could not run."""
 
     passed: int = 0
     failed: int = 0
@@ -131,7 +131,7 @@ class Tally:
 
     @property
     def ran(self) -> int:
-        """How many were tried."""
+        """The number of cases that ran."""
         return self.passed + self.failed
 
     def __str__(self) -> str:
@@ -145,7 +145,7 @@ class Tally:
 
 
 def tally(results: Iterable[CaseResult]) -> Tally:
-    """Return how many cases had which end."""
+    """Return the number of cases by outcome."""
     verdicts = [one.verdict for one in results]
     return Tally(
         passed=verdicts.count(Outcome.PASSED),

@@ -16,7 +16,7 @@ _MOST_LISTED = 20
 
 
 def judge(case: Case, observed: CaseRun) -> CaseResult:
-    """Return the case with its verdict."""
+    """Return the result of a case for a run."""
     misses = tuple(_misses(case, observed))
     return CaseResult(case, Outcome.FAILED if misses else Outcome.PASSED, misses, observed)
 
@@ -36,9 +36,9 @@ def _misses(case: Case, observed: CaseRun) -> Iterator[Miss]:
 
 def _status_sentence(case: Case, observed: CaseRun) -> str:
     if observed.status is Status.FAILED:
-        return f"it was to succeed, and failed: {_error(observed)}"
+        return f"expected success, but it failed: {_error(observed)}"
     wanted = case.expect.error or case.expect.error_matches
-    return "it was to fail, and succeeded" + (f" (expected error: {wanted})" if wanted else "")
+    return "expected failure, but it succeeded" + (f" (expected error: {wanted})" if wanted else "")
 
 
 def _error(observed: CaseRun) -> str:
@@ -48,15 +48,19 @@ def _error(observed: CaseRun) -> str:
 
 def _error_misses(part: str | None, pattern: str | None, message: str) -> Iterator[Miss]:
     if part is not None and part not in message:
-        yield Miss("error", "the error's message lacks what was expected", part, message)
+        yield Miss("error", "the error message does not contain the expected text", part, message)
     if pattern is not None and not re.search(pattern, message):
-        yield Miss("error", "the error's message does not match the expression", pattern, message)
+        yield Miss("error", "the error message does not match the regular expression", pattern, message)
 
 
 def _result_misses(wanted: Wanted, observed: CaseRun) -> Iterator[Miss]:
     if not matches(wanted.value, observed.payload, subset=wanted.subset):
         pair = shown_pair(wanted.value, observed.payload, subset=wanted.subset)
-        yield Miss("result", "the result lacks what was expected" if wanted.subset else "the result differs", *pair)
+        yield Miss(
+            "result",
+            "the result does not contain the expected values" if wanted.subset else "the result differs",
+            *pair,
+        )
 
 
 def _console_misses(wanted: Sequence[str], observed: CaseRun) -> Iterator[Miss]:
@@ -65,7 +69,7 @@ def _console_misses(wanted: Sequence[str], observed: CaseRun) -> Iterator[Miss]:
     for text in wanted:
         found = next((index for index in range(at, len(lines)) if text in lines[index]), None)
         if found is None:
-            late = "" if not any(text in line for line in lines[:at]) else " at this place, only earlier"
+            late = "" if not any(text in line for line in lines[:at]) else " here, only earlier"
             yield Miss("console", f"it did not print {text!r}{late}")
         else:
             at = found + 1
@@ -73,7 +77,7 @@ def _console_misses(wanted: Sequence[str], observed: CaseRun) -> Iterator[Miss]:
 
 def _call_misses(wanted: Sequence[ExpectedCall], made: Sequence[ApiCall], *, others: bool) -> Iterator[Miss]:
     if not wanted and made:
-        yield Miss("calls", f"it was to make no call, and made {len(made)}", "", _listed(made))
+        yield Miss("calls", f"expected no calls, but it made {len(made)}", "", _listed(made))
         return
     used: set[int] = set()
     at = 0
@@ -86,11 +90,11 @@ def _call_misses(wanted: Sequence[ExpectedCall], made: Sequence[ApiCall], *, oth
             at = found + 1
     extra = [one for index, one in enumerate(made) if index not in used]
     if not others and extra and len(used) == len(wanted):
-        yield Miss("calls", f"it made {len(extra)} more than was expected", "", _listed(extra))
+        yield Miss("calls", f"it made {len(extra)} more call{'s' * (len(extra) > 1)} than expected", "", _listed(extra))
 
 
 def _missing(call: ExpectedCall, made: Sequence[ApiCall], at: int, used: set[int]) -> Miss:
-    """Say what is missing, beside the call that comes nearest to it."""
+    """Describe a missing call, with the most similar call that was made."""
     near = [one for index, one in enumerate(made) if index >= at and index not in used and _is_to(call, one)]
     if near:
         one = near[0]
@@ -98,9 +102,9 @@ def _missing(call: ExpectedCall, made: Sequence[ApiCall], at: int, used: set[int
             return Miss("calls", f"{call} was answered {one.status}, not {call.status}")
         if call.body is not None:
             pair = shown_pair(call.body.value, one.body, subset=True)
-            return Miss("calls", f"{call} was made with another body", *pair)
+            return Miss("calls", f"{call} was made with a different body", *pair)
     early = any(_is(call, one) for one in made[:at])
-    place = " at this place, only earlier" if early else ""
+    place = " here, only earlier" if early else ""
     return Miss("calls", f"it did not call {call}{place}", str(call), _listed(made) if made else "no calls")
 
 
@@ -119,7 +123,7 @@ def _is_to(call: ExpectedCall, made: ApiCall) -> bool:
 
 
 def same_path(wanted: str, path: str) -> bool:
-    """Tell whether a path is the one that is wanted: `*` is any one segment, and without a query any query will do."""
+    """Tell whether a path matches: `*` is any one segment, and without a query any query matches."""
     want, have = urlsplit(wanted), urlsplit(path)
     if want.query and sorted(parse_qsl(want.query, True)) != sorted(parse_qsl(have.query, True)):
         return False

@@ -225,7 +225,7 @@ class _Reader:
             _require_everybody(document)
         except MalformedSeed as mistake:
             where = said.keys.get("data") or said.keys.get("event") or file.keys.get("data") or said.node
-            self._report(where, f"this cannot be there to begin with: {mistake}")
+            self._report(where, f"invalid initial data: {mistake}")
             return Seed()
         return seed
 
@@ -256,7 +256,7 @@ class _Reader:
         if "result" in expect.keys and (key := expect.keys.get("result_includes")):
             self._report(key, "the result is expected exactly, or in part, not both", "remove one of them")
         if "other_calls" in expect.keys and "calls" not in expect.keys:
-            self._report(expect.keys["other_calls"], "other than which calls?", "add `calls`, perhaps `calls: []`")
+            self._report(expect.keys["other_calls"], "`other_calls` needs `calls`", "add `calls: []`")
 
     def _expression(self, leaf: Leaf | None) -> str | None:
         if leaf is None:

@@ -99,7 +99,8 @@ def recorded(
     calls = [_call(one) for one in detail.calls] if detail is not None else []
     if any(deeper_than(one, MAX_DEPTH - 8) for one in (event, invocation.result, calls)):
         raise CannotRecord(
-            f"invocation {invocation.id} is nested too deeply for a case", hint="write the case by hand, with `file`"
+            f"invocation {invocation.id} is nested too deeply for a test case",
+            hint="write the case by hand, with `file`",
         )
     redactor = Redactor(environment)
     outcome = _outcome(invocation)

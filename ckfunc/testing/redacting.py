@@ -41,7 +41,7 @@ _LEAST_PART = 6
 
 @dataclass(frozen=True, slots=True)
 class ReplacedSecret:
-    """What was taken out: where it stood, why, and what stands there now."""
+    """A replaced secret: its place, the reason, and the placeholder."""
 
     place: str
     why: str
@@ -49,7 +49,7 @@ class ReplacedSecret:
 
 
 class Redactor:
-    """Takes secrets out of several documents. `environment` holds names and values of known variables."""
+    """Replaces secrets in several documents. `environment` holds names and values of known variables."""
 
     def __init__(self, environment: Iterable[tuple[str, Secret]]) -> None:
         texts = ((name, value.reveal()) for name, value in environment)
@@ -62,7 +62,7 @@ class Redactor:
 
     @property
     def variables(self) -> dict[str, str]:
-        """The variables whose values were found: their names, and the placeholders that stand for the values."""
+        """The variables whose values were found, with the placeholders for the values."""
         found = {self._environment[one]: text for one, text in self._placeholders.items() if one in self._environment}
         return dict(sorted(found.items()))
 

@@ -24,7 +24,7 @@ _LONGEST = 500
 
 
 def result_line(result: CaseResult) -> Line:
-    """Return the one line that a case has in the list of all."""
+    """Return the line of a case in the list of results."""
     mark, style = _MARKS[result.verdict]
     name = printable(result.case.name)
     if result.verdict is Outcome.SKIPPED:
@@ -37,7 +37,7 @@ def result_line(result: CaseResult) -> Line:
 
 
 def failure_lines(result: CaseResult) -> Iterator[Line]:
-    """Yield what there is to say of a case that failed: what was expected, what was there, and what it printed."""
+    """Yield the report of a failed case: expected and actual values, stack, and output."""
     case = result.case
     yield [("✗ ", "failure"), (f"{case.file}:{case.line}", "place"), (f" › {printable(case.name)}", "title")]
     for miss in result.misses:
@@ -63,7 +63,7 @@ def summary_line(counted: Tally, seconds: float) -> Line:
 
 
 def json_of(results: Sequence[CaseResult], counted: Tally, seconds: float) -> dict[str, Any]:
-    """Return everything as data."""
+    """Return the results as JSON."""
     return {
         "ok": not counted.failed,
         "passed": counted.passed,
@@ -111,7 +111,7 @@ def _miss_json(miss: Miss) -> dict[str, Any]:
 
 
 def plain_failure(result: CaseResult) -> str:
-    """Return what `failure_lines` says, without its styles."""
+    """Return the text of `failure_lines`, without styles."""
     return "\n".join("".join(text for text, _ in line) for line in failure_lines(result))
 
 
@@ -129,7 +129,7 @@ def _compared(miss: Miss) -> Iterator[Line]:
 
 
 def _stack(observed: CaseRun, misses: Iterable[Miss]) -> Iterator[Line]:
-    """Yield where a handler threw, unless that was expected."""
+    """Yield the stack of an error, unless it was expected."""
     if observed.error is None or not any(miss.what in ("status", "error") for miss in misses):
         return
     lines = beneath_message(printable(observed.stack), printable(f"{observed.error_name}: {observed.error}"))

@@ -201,7 +201,7 @@ def _tried(case: Case, attempt: Try) -> CaseResult:
         return judge(case, attempt(case))
     except CkfuncError as error:
         hint = f" ({error.hint})" if error.hint else ""
-        return CaseResult(case, Outcome.BROKEN, (Miss("case", f"it could not be tried: {error.message}{hint}"),))
+        return CaseResult(case, Outcome.BROKEN, (Miss("case", f"it could not run: {error.message}{hint}"),))
 
 
 class Bench:

@@ -302,7 +302,7 @@ def test_handlers_are_kept_from_other_servers_unless_told_otherwise(ckfunc: Ckfu
             let = ckfunc("-C", root, "replay", TYPE, "--network")
             assert len(other.requests) == 4
     where = other.url.removeprefix("http://")
-    assert f"2 invocations wanted to reach {where}, which only --network allows" in kept.out
+    assert f"2 invocations tried to reach {where}: allow it with --network" in kept.out
     assert "2 failed on both sides" in kept.out
     assert "2 replayed, 2 equal" in let.out
 
@@ -327,7 +327,7 @@ def test_the_emulator_can_be_replayed_too(ckfunc: Ckfunc, at: Any) -> None:
         other = ckfunc("-C", root, "replay", start, "--exit-code")
         logged = ckfunc("-C", root, "logs", "--json").out.splitlines()
     assert same.code == 0
-    assert "2 of 2 went as recorded" in same.out
+    assert "2 of 2 had the recorded result" in same.out
     assert other.code == 3
     assert '~ result: "Hello jane" → "Hi jane"' in other.out
     assert len(logged) == 2

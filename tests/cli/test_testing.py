@@ -168,11 +168,11 @@ def test_what_fails_is_shown_with_differences_console_and_the_users_own_stack(
     assert '    -   "body": "HO",\n' in ran.out
     assert '    +   "body": "HI"\n' in ran.out
     assert "  it did not print 'never said'" in ran.out
-    assert "  POST /channels/1/messages was made with another body" in ran.out
-    assert "it was to succeed, and failed: TypeError: Cannot read properties of null" in ran.out
+    assert "  POST /channels/1/messages was made with a different body" in ran.out
+    assert "expected success, but it failed: TypeError: Cannot read properties of null" in ran.out
     assert "handlers/lib/words.ts:2:" in ran.out
     assert "handlers/answer.ts:3:" in ran.out
-    assert "it was to fail, and succeeded (expected error: boom)" in ran.out
+    assert "expected failure, but it succeeded (expected error: boom)" in ran.out
     assert ran.out.splitlines()[-1].startswith("3 failed, 1 skipped in ")
     quiet = ckfunc("-C", root, "test", "-q", "--filter", "THROWS")
     assert quiet.code == 1

@@ -184,7 +184,7 @@ def test_servers_that_handlers_were_kept_from_and_failures_of_this_place_are_sai
         yield Pair(Blocked(None, None), Blocked(None, None))  # type: ignore[arg-type]  # neither is used
 
     text = plain_text(replay_lines(replay(recorded(2), open_pair), Redaction([])))
-    assert "2 invocations wanted to reach api.example.com:443, which only --network allows" in text
+    assert "2 invocations tried to reach api.example.com:443: allow it with --network" in text
     assert "2 that had succeeded fail here on the deployed version too, such as #1: connect ENETUNREACH" in text
     assert "2 replayed, 0 equal, 0 different, 2 failed on both sides" in text
 

@@ -43,9 +43,9 @@ def test_json_is_compared_as_json(expected: Any, actual: Any, exact: bool, subse
 
 def test_a_run_that_ends_otherwise_than_expected_is_told_with_the_error() -> None:
     (miss,) = misses(failed("boom", name="TypeError"))
-    assert (miss.what, miss.message) == ("status", "it was to succeed, and failed: TypeError: boom")
+    assert (miss.what, miss.message) == ("status", "expected success, but it failed: TypeError: boom")
     (miss,) = misses(succeeded(), status=Status.FAILED, error="boom")
-    assert miss.message == "it was to fail, and succeeded (expected error: boom)"
+    assert miss.message == "expected failure, but it succeeded (expected error: boom)"
     assert misses(failed("boom"), status=Status.FAILED) == ()
 
 
@@ -71,7 +71,7 @@ def test_printed_lines_are_expected_in_their_order() -> None:
     printed = ("hello jane", "bye jane", "hello again")
     assert misses(succeeded(console=printed), console=("hello", "bye", "hello")) == ()
     (miss,) = misses(succeeded(console=printed), console=("bye", "hello jane"))
-    assert miss.message == "it did not print 'hello jane' at this place, only earlier"
+    assert miss.message == "it did not print 'hello jane' here, only earlier"
     (miss,) = misses(succeeded(), console=("hello",))
     assert miss.message == "it did not print 'hello'"
 
@@ -86,7 +86,7 @@ def test_calls_are_expected_in_their_order_with_others_among_them() -> None:
     assert misses(made, calls=(ExpectedCall("POST", "/channels/*/messages", body, 201),)) == ()
     assert misses(made, calls=(ExpectedCall(path="/users"), ExpectedCall(path="/users?page=1&size=5"))) == ()
     (miss,) = misses(made, calls=(ExpectedCall("POST"), ExpectedCall("POST")))
-    assert miss.message == "it did not call POST any path at this place, only earlier"
+    assert miss.message == "it did not call POST any path here, only earlier"
     (miss,) = misses(made, calls=(ExpectedCall("DELETE", "/users/1"),))
     assert miss.message == "it did not call DELETE /users/1"
     assert (
@@ -100,7 +100,7 @@ def test_calls_are_expected_in_their_order_with_others_among_them() -> None:
 def test_a_call_with_another_body_or_answer_is_shown_beside_what_was_expected() -> None:
     wanted = ExpectedCall("POST", "/channels/1/messages", Wanted({"body": "bye"}, subset=True))
     (miss,) = misses(succeeded(calls=(SEND,)), calls=(wanted,))
-    assert miss.message == "POST /channels/1/messages was made with another body"
+    assert miss.message == "POST /channels/1/messages was made with a different body"
     assert (miss.expected, miss.actual) == ('{\n  "body": "bye"\n}', '{\n  "body": "hi"\n}')
     (miss,) = misses(succeeded(calls=(SEND,)), calls=(ExpectedCall("POST", None, None, 400),))
     assert miss.message == "POST any path was answered 201, not 400"
@@ -109,10 +109,10 @@ def test_a_call_with_another_body_or_answer_is_shown_beside_what_was_expected() 
 def test_no_calls_and_no_other_calls_can_be_expected() -> None:
     assert misses(succeeded(), calls=()) == ()
     (miss,) = misses(succeeded(calls=(SEND,)), calls=())
-    assert miss.message == "it was to make no call, and made 1"
+    assert miss.message == "expected no calls, but it made 1"
     assert misses(succeeded(calls=(SEND,)), calls=(ExpectedCall("POST"),), other_calls=False) == ()
     (miss,) = misses(succeeded(calls=(SEND, READ)), calls=(ExpectedCall("POST"),), other_calls=False)
-    assert (miss.message, miss.actual) == ("it made 1 more than was expected", "GET /users?size=5&page=1 -> 200")
+    assert (miss.message, miss.actual) == ("it made 1 more call than expected", "GET /users?size=5&page=1 -> 200")
     (miss,) = misses(succeeded(calls=(READ,) * 25), calls=())
     assert (miss.actual or "").endswith("and 5 more")
 

@@ -135,7 +135,7 @@ MISTAKES = [
     ),
     (HEAD + "  - {name: a, event: {}, expect: {error: x, result: 1}}\n", "a run that has FAILED has no result"),
     (HEAD + "  - {name: a, event: {}, expect: {result: 1, result_includes: 1}}\n", "exactly, or in part, not both"),
-    (HEAD + "  - {name: a, event: {}, expect: {other_calls: false}}\n", "other than which calls?"),
+    (HEAD + "  - {name: a, event: {}, expect: {other_calls: false}}\n", "`other_calls` needs `calls`"),
     (HEAD + "  - {name: a, event: {}, expect: {error_matches: '('}}\n", "error_matches is not a regular expression"),
     (HEAD + "  - {name: a, event: {}, expect: {calls: [{method: post}]}}\n", "method must be one of GET, HEAD, POST"),
     (HEAD + "  - {name: a, event: {}, expect: {calls: [{path: users}]}}\n", "path is not a path of the API"),
@@ -150,7 +150,7 @@ MISTAKES = [
         HEAD + "  - {name: a, event: {}, data: {channels: [{name: b, members: [ann]}]}}\n",
         "user 'ann' is not under `users`",
     ),
-    (HEAD + "  - {name: a, event: {}, data: {channels: [{type: DIRECT}]}}\n", "this cannot be there to begin with"),
+    (HEAD + "  - {name: a, event: {}, data: {channels: [{type: DIRECT}]}}\n", "invalid initial data"),
     (HEAD + "  - {name: a, event: {}\n", "3:5: this { or [ is not closed properly"),
     (HEAD + "  - {name: a, event: " + "{a: " * 2_000 + "\n", "3:139: this is nested too deeply (at most 32 levels)"),
 ]

@@ -64,7 +64,7 @@ def test_a_case_that_cannot_be_tried_is_broken_and_the_others_go_on() -> None:
 
     first, second, third = run_all(cases(3), place, jobs=2)
     assert (first.bad, second.bad, third.bad) == (False, True, False)
-    assert second.misses[0].message == "it could not be tried: user 'ann' is nobody (add her)"
+    assert second.misses[0].message == "it could not run: user 'ann' is nobody (add her)"
 
 
 @pytest.mark.parametrize("error", [CkfuncError("no Node"), ValueError("a bug"), KeyboardInterrupt()])
@@ -130,7 +130,7 @@ def results() -> Sequence[CaseResult]:
             case(name="thrown"),
             failed("boom\x00", name="TypeError", stack="TypeError: boom\n    at f (handlers/x.ts:3:5)"),
         ),
-        CaseResult(case(name="broken"), Outcome.BROKEN, (Miss("case", "it could not be tried"),)),
+        CaseResult(case(name="broken"), Outcome.BROKEN, (Miss("case", "it could not run"),)),
         CaseResult(case(name="later", skip="why \x07not"), Outcome.SKIPPED),
         CaseResult(case(name="unwanted"), Outcome.LEFT_OUT),
         judge(case(name="loud", expect=Expectation(console=("x",))), CaseRun(Status.SUCCEEDED, console=console)),
@@ -154,8 +154,8 @@ def test_failures_are_shown_cut_to_what_can_be_read_and_harmless() -> None:
     wrong, thrown, broken, loud, long = shown
     assert wrong.startswith("✗ tests/a.yaml:3 › wrong\n  the result differs\n    - expected  + actual\n")
     assert max(map(len, wrong.splitlines())) < 520
-    assert "it was to succeed, and failed: TypeError: boom\n    at f (handlers/x.ts:3:5)" in thrown
-    assert broken == "✗ tests/a.yaml:3 › broken\n  it could not be tried\n"
+    assert "expected success, but it failed: TypeError: boom\n    at f (handlers/x.ts:3:5)" in thrown
+    assert broken == "✗ tests/a.yaml:3 › broken\n  it could not run\n"
     assert loud.count("line ") == 60 and "and 20 more lines" in loud
     assert long.count("\n") < 70 and "more lines" in long
     assert "\x1b" not in "".join(shown) and "\x00" not in "".join(shown)
