@@ -12,11 +12,8 @@ from typing import Any, NoReturn
 from ckfunc.base.errors import UsageProblem
 from ckfunc.base.files import read_file
 
-# A text is kept as it is; comments, and commas before a closing bracket, go.
-_JSONC = re.compile(
-    r"""("(?:\\.|[^"\\])*") | //[^\n]* | /\*.*?\*/ | ,(?=(?: \s | //[^\n]*+ | (?>/\*.*?\*/) )*+[}\]])""",
-    re.DOTALL | re.VERBOSE,
-)
+# Keeps texts; removes comments, and commas before a closing bracket. Compiled on first use, as few commands need it.
+_JSONC = r"""("(?:\\.|[^"\\])*") | //[^\n]* | /\*.*?\*/ | ,(?=(?: \s | //[^\n]*+ | (?>/\*.*?\*/) )*+[}\]])"""
 DEEPEST = 200
 """The maximum nesting of objects and arrays, in requests and in results of handlers."""
 
@@ -75,7 +72,7 @@ def finite(digits: str) -> float:
 def read_jsonc(text: str) -> Any:
     """Return the document in `text`. Raises ValueError."""
     try:
-        return json.loads(_JSONC.sub(lambda found: found[1] or " ", text))
+        return json.loads(re.sub(_JSONC, lambda found: found[1] or " ", text, flags=re.DOTALL | re.VERBOSE))
     except RecursionError:
         raise ValueError("it is nested too deeply") from None
 
