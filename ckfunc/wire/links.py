@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 from urllib.parse import quote_plus, urlencode
 
 from ckfunc.model.page import CursorPage, Page, Relation
-from ckfunc.wire.reading import Malformed, optional, required, resource
+from ckfunc.wire.reading import optional, required, resource
 
 _APPLICATION = re.compile(r"/applications/(\d+)(?:/|$)")
 
@@ -50,17 +50,6 @@ def application_id_in(document: Mapping[str, Any]) -> int | None:
         if isinstance(href, str) and (found := _APPLICATION.search(href)):
             return int(found[1])
     return None
-
-
-def linked_id(document: Mapping[str, Any], relation: str) -> int:
-    """Read an id that is only in a link, as the last segment of its address. Raises Malformed."""
-    links = document.get("_links")
-    link = links.get(relation) if isinstance(links, dict) else None
-    href = link.get("href") if isinstance(link, dict) else None
-    tail = href.rpartition("/")[2] if isinstance(href, str) else ""
-    if not (tail.isascii() and tail.isdecimal()):
-        raise Malformed(f"the link {relation!r} is missing, or names no id")
-    return int(tail)
 
 
 T = TypeVar("T")

@@ -14,9 +14,7 @@ from ckfunc.wire.reading import (
     choice,
     fields,
     label,
-    moment,
     optional,
-    optional_moment,
     patched_data,
     required,
     resource,
@@ -104,11 +102,6 @@ def read_secret(document: Any) -> Any:
     return resource(document, "secret").get("secret")
 
 
-def write_reference(reference: UserReference) -> dict[str, Any]:
-    """Return how a request names a user."""
-    return {"id": reference.id} if reference.id is not None else {"username": reference.username}
-
-
 def read_reference(document: Any, what: str = "user reference") -> UserReference:
     """Read how a request names a user: {id} or {username}; the id wins. Raises Malformed."""
     found = resource(document, what)
@@ -144,18 +137,6 @@ def write_embedded_session(session: UserSession, links: Links) -> dict[str, Any]
     if session.end_time is not None:
         document["endTime"] = timestamp(session.end_time)
     return document
-
-
-def read_user_session(document: Any) -> UserSession:
-    """Read a user session in either spelling, embedded or not; raises Malformed."""
-    found = resource(document, "user session")
-    return UserSession(
-        id=required(found, "id", int),
-        user=read_user(required(found, "user", dict)),
-        created_time=moment(found, "createdTime"),
-        user_agent=optional(found, "userAgent", str),
-        end_time=optional_moment(found, "endTime"),
-    )
 
 
 def write_chat_session(session: ChatSession, links: Links) -> dict[str, Any]:

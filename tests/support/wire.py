@@ -2,20 +2,48 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from ckfunc.model.chat import Invite, Membership, NewChannel, NewMessage, Notification, ReadReceipt, Thread, ThreadType
 from ckfunc.model.job import Job, JobState, JobType
 from ckfunc.model.page import CursorPage
-from ckfunc.model.user import ChatSession, NewUser
+from ckfunc.model.user import ChatSession, NewUser, UserReference, UserSession
 from ckfunc.wire.channels import read_channel
-from ckfunc.wire.links import T, linked_id
+from ckfunc.wire.links import T
 from ckfunc.wire.messages import write_file
 from ckfunc.wire.notifications import read_data
 from ckfunc.wire.reading import Malformed, choice, moment, optional, optional_moment, required, resource, user_data
-from ckfunc.wire.users import read_user, read_user_session, write_reference
+from ckfunc.wire.users import read_user
+
+
+def linked_id(document: Mapping[str, Any], relation: str) -> int:
+    """Read an id that is only in a link, as the last segment of its address. Raises Malformed."""
+    links = document.get("_links")
+    link = links.get(relation) if isinstance(links, dict) else None
+    href = link.get("href") if isinstance(link, dict) else None
+    tail = href.rpartition("/")[2] if isinstance(href, str) else ""
+    if not (tail.isascii() and tail.isdecimal()):
+        raise Malformed(f"the link {relation!r} is missing, or names no id")
+    return int(tail)
+
+
+def write_reference(reference: UserReference) -> dict[str, Any]:
+    """Return how a request names a user."""
+    return {"id": reference.id} if reference.id is not None else {"username": reference.username}
+
+
+def read_user_session(document: Any) -> UserSession:
+    """Read a user session in either spelling, embedded or not; raises Malformed."""
+    found = resource(document, "user session")
+    return UserSession(
+        id=required(found, "id", int),
+        user=read_user(required(found, "user", dict)),
+        created_time=moment(found, "createdTime"),
+        user_agent=optional(found, "userAgent", str),
+        end_time=optional_moment(found, "endTime"),
+    )
 
 
 def write_new_channel(channel: NewChannel) -> dict[str, Any]:

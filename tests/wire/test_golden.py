@@ -44,7 +44,7 @@ SINGLE: dict[str, tuple[Callable[[Any], Any], Callable[[Any, Links], Any]]] = {
     "membership": (wire.read_membership, channels.write_membership),
     "invite": (wire.read_invite, channels.write_invite),
     "receipt": (wire.read_receipt, channels.write_receipt),
-    "user_session": (users.read_user_session, users.write_user_session),
+    "user_session": (wire.read_user_session, users.write_user_session),
     "chat_session": (wire.read_chat_session, users.write_chat_session),
     "job": (wire.read_job, jobs.write_job),
     "secret": (users.read_secret, lambda secret, _: users.write_secret(secret)),
@@ -180,15 +180,15 @@ def _request(body: str, document: Any) -> Any:
     if body == "secret":
         return users.write_secret(users.read_secret(document))
     if body == "reference":
-        return users.write_reference(users.read_reference(document))
+        return wire.write_reference(users.read_reference(document))
     if body == "event":
         event = channels.read_event(document)
         return {"type": event.type, "properties": event.properties}
     if body == "invite":
-        return {"user": users.write_reference(channels.read_new_invite(document))}
+        return {"user": wire.write_reference(channels.read_new_invite(document))}
     if body == "keystrokes":
         typed = channels.read_new_keystrokes(document)
-        return {"keys": typed.keys, "user": users.write_reference(typed.user)}
+        return {"keys": typed.keys, "user": wire.write_reference(typed.user)}
     if body == "function":
         return functions.write_new_function(functions.read_new_function(document))
     if body == "dependencies":

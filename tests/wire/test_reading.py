@@ -195,7 +195,7 @@ def test_a_page_keeps_the_lists_own_query_in_its_links() -> None:
 
 
 def test_a_reference_by_id_wins_over_one_by_name() -> None:
-    assert users.write_reference(users.read_reference({"id": 0, "username": "ann"})) == {"id": 0}
+    assert wire.write_reference(users.read_reference({"id": 0, "username": "ann"})) == {"id": 0}
 
 
 def test_pictures_of_any_display_name_have_an_address() -> None:
