@@ -6,7 +6,6 @@ import platform
 import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -246,6 +245,8 @@ def _platform(app: App, root: Path, target: Target) -> Iterator[Diagnosis]:
 
 def _reached(app: App, found: FoundConnection) -> Iterator[Diagnosis]:
     """Yield whether the API answers, and how far its clock is from ours. Nothing secret is sent."""
+    from email.utils import parsedate_to_datetime
+
     from ckfunc.api.transport import Transport
 
     url = found.connection.api_url
