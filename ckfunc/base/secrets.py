@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import os
 import re
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
-from urllib.parse import quote, quote_plus
 
 from ckfunc.base.text import one_line
 
@@ -35,6 +32,8 @@ class Secret:
         return self._text
 
     def __str__(self) -> str:
+        import hashlib  # `ckfunc --version` imports this module, and shows no secret
+
         digest = hashlib.blake2s(self._text.encode("utf-8", "surrogatepass"), key=_SALT).hexdigest()
         return f"{MASK} {digest[:6]}"
 
@@ -100,7 +99,10 @@ class Masker:
 
 def _forms(secret: str) -> set[str]:
     """Return the ways in which a program that quotes its input may write a secret."""
-    import html  # its table of entities is of use here alone
+    # Of use here alone, and `ckfunc --version` imports this module.
+    import html
+    import json
+    from urllib.parse import quote, quote_plus
 
     escaped = {json.dumps(secret)[1:-1], json.dumps(secret, ensure_ascii=False)[1:-1]}
     with suppress(UnicodeEncodeError):  # half a surrogate pair has no other form
