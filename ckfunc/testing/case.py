@@ -85,7 +85,7 @@ class CaseRun:
     duration_ms: float = 0.0
 
 
-class Outcome(StrEnum):
+class CaseOutcome(StrEnum):
     """The outcome of a case. `BROKEN` could not run; `LEFT_OUT` did not, because another case has `only`."""
 
     PASSED = "passed"
@@ -110,14 +110,14 @@ class CaseResult:
     """A case and its outcome; `observed` is None for a case that did not run."""
 
     case: Case
-    verdict: Outcome
+    verdict: CaseOutcome
     misses: tuple[Miss, ...] = ()
     observed: CaseRun | None = None
 
     @property
     def bad(self) -> bool:
         """Whether it fails the whole run."""
-        return self.verdict in (Outcome.FAILED, Outcome.BROKEN)
+        return self.verdict in (CaseOutcome.FAILED, CaseOutcome.BROKEN)
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,8 +148,8 @@ def tally(results: Iterable[CaseResult]) -> Tally:
     """Return the number of cases by outcome."""
     verdicts = [one.verdict for one in results]
     return Tally(
-        passed=verdicts.count(Outcome.PASSED),
-        failed=verdicts.count(Outcome.FAILED) + verdicts.count(Outcome.BROKEN),
-        skipped=verdicts.count(Outcome.SKIPPED),
-        left_out=verdicts.count(Outcome.LEFT_OUT),
+        passed=verdicts.count(CaseOutcome.PASSED),
+        failed=verdicts.count(CaseOutcome.FAILED) + verdicts.count(CaseOutcome.BROKEN),
+        skipped=verdicts.count(CaseOutcome.SKIPPED),
+        left_out=verdicts.count(CaseOutcome.LEFT_OUT),
     )

@@ -10,7 +10,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 
 from ckfunc.base.documents import matches
 from ckfunc.model.function import ApiCall, Status
-from ckfunc.testing.case import Case, CaseResult, CaseRun, ExpectedCall, Miss, Outcome, Wanted
+from ckfunc.testing.case import Case, CaseOutcome, CaseResult, CaseRun, ExpectedCall, Miss, Wanted
 
 _MOST_LISTED = 20
 
@@ -18,7 +18,7 @@ _MOST_LISTED = 20
 def judge(case: Case, observed: CaseRun) -> CaseResult:
     """Return the result of a case for a run."""
     misses = tuple(_misses(case, observed))
-    return CaseResult(case, Outcome.FAILED if misses else Outcome.PASSED, misses, observed)
+    return CaseResult(case, CaseOutcome.FAILED if misses else CaseOutcome.PASSED, misses, observed)
 
 
 def _misses(case: Case, observed: CaseRun) -> Iterator[Miss]:

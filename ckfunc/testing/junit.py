@@ -11,7 +11,7 @@ from itertools import groupby
 from xml.etree import ElementTree as ET
 
 from ckfunc.base.text import printable
-from ckfunc.testing.case import CaseResult, Outcome, Tally, tally
+from ckfunc.testing.case import CaseOutcome, CaseResult, Tally, tally
 from ckfunc.testing.rendering import plain_failure
 
 # Source: https://www.w3.org/TR/xml/#charsets.
@@ -37,12 +37,12 @@ def _case(suite: ET.Element, result: CaseResult) -> None:
     attributes = {"name": _clean(case.name), "classname": _clean(f"{case.file} › {case.type}"), "time": f"{took:.3f}"}
     element = ET.SubElement(suite, "testcase", {**attributes, "file": case.file, "line": str(case.line)})
     if result.bad:
-        kind = "error" if result.verdict is Outcome.BROKEN else "failure"
+        kind = "error" if result.verdict is CaseOutcome.BROKEN else "failure"
         first = result.misses[0] if result.misses else None
         told = {"message": _clean(first.message), "type": first.what} if first else {}
         ET.SubElement(element, kind, told).text = _clean(plain_failure(result))
-    elif result.verdict is not Outcome.PASSED:
-        why = case.skip if result.verdict is Outcome.SKIPPED else "left out by `only`"
+    elif result.verdict is not CaseOutcome.PASSED:
+        why = case.skip if result.verdict is CaseOutcome.SKIPPED else "left out by `only`"
         ET.SubElement(element, "skipped", {"message": _clean(why)} if why else {})
     if observed is not None and observed.console:
         lines = "\n".join(f"{one.level} {one.text}" for one in observed.console)
@@ -61,7 +61,7 @@ def _counts(counted: Tally, broken: int, seconds: float) -> dict[str, str]:
 
 
 def _broken(results: Sequence[CaseResult]) -> int:
-    return sum(one.verdict is Outcome.BROKEN for one in results)
+    return sum(one.verdict is CaseOutcome.BROKEN for one in results)
 
 
 def _clean(text: str) -> str:

@@ -9,14 +9,14 @@ from typing import Any
 from ckfunc.base.diffs import diff_style
 from ckfunc.base.text import Line, beneath_message, is_frame, printable
 from ckfunc.model.function import ConsoleLine
-from ckfunc.testing.case import CaseResult, CaseRun, Miss, Outcome, Tally
+from ckfunc.testing.case import CaseOutcome, CaseResult, CaseRun, Miss, Tally
 
 _MARKS = {
-    Outcome.PASSED: ("✓", "success"),
-    Outcome.FAILED: ("✗", "failure"),
-    Outcome.BROKEN: ("✗", "failure"),
-    Outcome.SKIPPED: ("○", "warning"),
-    Outcome.LEFT_OUT: ("○", "muted"),
+    CaseOutcome.PASSED: ("✓", "success"),
+    CaseOutcome.FAILED: ("✗", "failure"),
+    CaseOutcome.BROKEN: ("✗", "failure"),
+    CaseOutcome.SKIPPED: ("○", "warning"),
+    CaseOutcome.LEFT_OUT: ("○", "muted"),
 }
 _MOST_LINES = 60
 """Lines of one difference, or of one console, that are shown."""
@@ -27,10 +27,10 @@ def result_line(result: CaseResult) -> Line:
     """Return the line of a case in the list of results."""
     mark, style = _MARKS[result.verdict]
     name = printable(result.case.name)
-    if result.verdict is Outcome.SKIPPED:
+    if result.verdict is CaseOutcome.SKIPPED:
         why = f": {printable(result.case.skip)}" if result.case.skip else ""
         return [("  ", "plain"), (mark, style), (f" {name} (skipped{why})", "muted")]
-    if result.verdict is Outcome.LEFT_OUT:
+    if result.verdict is CaseOutcome.LEFT_OUT:
         return [("  ", "plain"), (mark, style), (f" {name} (left out)", "muted")]
     took = f"  {_took(result.observed.duration_ms)}" if result.observed else ""
     return [("  ", "plain"), (mark, style), (f" {name}", "plain"), (took, "muted")]

@@ -21,7 +21,7 @@ from ckfunc.model.project import Project
 from ckfunc.sandbox.sandbox import Sandbox
 from ckfunc.sandbox.scripts import Conditions, Ran, Scripts, Toolchain, scripts_of
 from ckfunc.scaffold.samples import sample_event
-from ckfunc.testing.case import DEFAULT_NOW, Case, CaseResult, CaseRun, Miss, Outcome, Tally, tally
+from ckfunc.testing.case import DEFAULT_NOW, Case, CaseOutcome, CaseResult, CaseRun, Miss, Tally, tally
 from ckfunc.testing.judging import judge
 from ckfunc.testing.reading import DIRECTORY, CaseScope, find_files, read_cases, read_text_cases, refused, shown_path
 
@@ -192,8 +192,8 @@ def run_all(
 def _untried(case: Case, *, any_only: bool) -> CaseResult | None:
     """Return the result of a case that does not run."""
     if case.skip is not None:
-        return CaseResult(case, Outcome.SKIPPED)
-    return CaseResult(case, Outcome.LEFT_OUT) if any_only and not case.only else None
+        return CaseResult(case, CaseOutcome.SKIPPED)
+    return CaseResult(case, CaseOutcome.LEFT_OUT) if any_only and not case.only else None
 
 
 def _tried(case: Case, attempt: Try) -> CaseResult:
@@ -201,7 +201,7 @@ def _tried(case: Case, attempt: Try) -> CaseResult:
         return judge(case, attempt(case))
     except CkfuncError as error:
         hint = f" ({error.hint})" if error.hint else ""
-        return CaseResult(case, Outcome.BROKEN, (Miss("case", f"it could not run: {error.message}{hint}"),))
+        return CaseResult(case, CaseOutcome.BROKEN, (Miss("case", f"it could not run: {error.message}{hint}"),))
 
 
 class Bench:

@@ -126,7 +126,7 @@ def test_each_case_has_data_a_clock_an_environment_and_a_process_of_its_own(
     for jobs in (1, 3):
         ran = ckfunc("-C", root, "test", "--jobs", jobs)
         assert ran.code == 0, ran.out + ran.err
-        lines = [re.sub(r" +\d+ ms$", "", line) for line in ran.out.splitlines()]
+        lines = [re.sub(r" +[\d.]+ m?s$", "", line) for line in ran.out.splitlines()]
         assert lines[:-1] == [
             "tests/answer.yaml",
             "  ✓ answered where it was asked",

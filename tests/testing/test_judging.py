@@ -9,13 +9,13 @@ from testing.files import case, failed, succeeded
 
 from ckfunc.base.documents import matches
 from ckfunc.model.function import ApiCall, Status
-from ckfunc.testing.case import CaseRun, Expectation, ExpectedCall, Miss, Outcome, Wanted
+from ckfunc.testing.case import CaseOutcome, CaseRun, Expectation, ExpectedCall, Miss, Wanted
 from ckfunc.testing.judging import judge, same_path
 
 
 def misses(observed: CaseRun, **expect: Any) -> tuple[Miss, ...]:
     result = judge(case(Expectation(**expect)), observed)
-    assert result.verdict is (Outcome.FAILED if result.misses else Outcome.PASSED)
+    assert result.verdict is (CaseOutcome.FAILED if result.misses else CaseOutcome.PASSED)
     return result.misses
 
 

@@ -13,7 +13,7 @@ from testing.files import case, failed, succeeded
 from ckfunc.base.errors import CkfuncError
 from ckfunc.base.text import plain_text
 from ckfunc.model.function import ConsoleLine, Status
-from ckfunc.testing.case import Case, CaseResult, CaseRun, Expectation, Miss, Outcome, Wanted, tally
+from ckfunc.testing.case import Case, CaseOutcome, CaseResult, CaseRun, Expectation, Miss, Wanted, tally
 from ckfunc.testing.judging import judge
 from ckfunc.testing.junit import junit
 from ckfunc.testing.rendering import failure_lines, json_of, result_line, summary_line
@@ -48,7 +48,7 @@ def test_results_come_in_the_order_of_the_cases_whoever_is_done_first(jobs: int)
 
     results = list(run_all(cases(20), place, jobs=jobs))
     assert [number(one.case) for one in results] == list(range(20))
-    assert {one.verdict for one in results} == {Outcome.PASSED}
+    assert {one.verdict for one in results} == {CaseOutcome.PASSED}
     assert open_places == []
 
 
@@ -109,7 +109,7 @@ def test_skipped_and_left_out_cases_are_not_tried() -> None:
         case(name="d", only=True, skip=""),
     ]
     verdicts = [one.verdict for one in run_all(several, place, jobs=1)]
-    assert verdicts == [Outcome.PASSED, Outcome.LEFT_OUT, Outcome.SKIPPED, Outcome.SKIPPED]
+    assert verdicts == [CaseOutcome.PASSED, CaseOutcome.LEFT_OUT, CaseOutcome.SKIPPED, CaseOutcome.SKIPPED]
     assert list(run_all([], place, jobs=1)) == []
 
 
@@ -130,9 +130,9 @@ def results() -> Sequence[CaseResult]:
             case(name="thrown"),
             failed("boom\x00", name="TypeError", stack="TypeError: boom\n    at f (handlers/x.ts:3:5)"),
         ),
-        CaseResult(case(name="broken"), Outcome.BROKEN, (Miss("case", "it could not run"),)),
-        CaseResult(case(name="later", skip="why \x07not"), Outcome.SKIPPED),
-        CaseResult(case(name="unwanted"), Outcome.LEFT_OUT),
+        CaseResult(case(name="broken"), CaseOutcome.BROKEN, (Miss("case", "it could not run"),)),
+        CaseResult(case(name="later", skip="why \x07not"), CaseOutcome.SKIPPED),
+        CaseResult(case(name="unwanted"), CaseOutcome.LEFT_OUT),
         judge(case(name="loud", expect=Expectation(console=("x",))), CaseRun(Status.SUCCEEDED, console=console)),
         judge(case(name="long", expect=Expectation(result=Wanted(list(range(300))))), succeeded(list(range(300, 600)))),
     ]

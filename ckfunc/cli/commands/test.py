@@ -130,11 +130,11 @@ class _Progress:
 
     def result(self, result: CaseResult) -> None:
         """Print one result."""
-        from ckfunc.testing.case import Outcome
+        from ckfunc.testing.case import CaseOutcome
         from ckfunc.testing.rendering import result_line
 
         self._waiting.close()
-        if self._output.json or self._output.quiet or result.verdict is Outcome.LEFT_OUT:
+        if self._output.json or self._output.quiet or result.verdict is CaseOutcome.LEFT_OUT:
             return
         if result.case.file != self._file:
             self._file = result.case.file
