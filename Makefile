@@ -67,6 +67,7 @@ lint: $(DEV_STAMP)  ## Check style, types and layers
 	  $(PY) -m mypy --no-error-summary --platform $$platform --cache-dir .mypy_cache/$$platform || exit 1; \
 	done
 	@$(VENV)/bin/lint-imports --no-logo >/dev/null 2>&1 || $(VENV)/bin/lint-imports
+	@PYTHONPATH=tests $(PY) -m support.house
 
 bench: $(RUN_STAMP)  ## Measure ckfunc and print one table
 	@$(PY) -m bench

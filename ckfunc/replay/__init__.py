@@ -1,1 +1,1 @@
-"""Recorded invocations, run by the deployed version and the working copy, and compared."""
+"""Recorded invocations, run by the deployed version and by the working copy."""

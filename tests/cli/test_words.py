@@ -118,7 +118,7 @@ def test_a_bug_is_kept_in_a_file_without_the_secret_and_without_long_arguments(
     try:
         raise ZeroDivisionError("with the-s3cret-of-the-test in it")
     except ZeroDivisionError as error:
-        app.output.bug(error, ["trigger", "--data", "x" * 100])
+        app.output.bug(error, ["trigger", "--data", "x" * 100], app.secrets())
     (kept,) = tmp_path.glob("ckfunc-bug-*.log")
     text = kept.read_text(encoding="utf-8")
     assert "ZeroDivisionError" in text
