@@ -71,7 +71,7 @@ def common_options(function: F) -> F:
                 sets="directory",
                 type=click.Path(path_type=Path),
                 metavar="DIR",
-                help="Work in DIR instead of here.",
+                help="Run as if ckfunc was started in DIR.",
             ),
             _option(
                 "--target",
@@ -83,7 +83,7 @@ def common_options(function: F) -> F:
             _option("--json", sets="json", is_flag=True, help="Print data as JSON."),
             _option("-q", "--quiet", sets="quiet", is_flag=True, help="Only print errors and results."),
             _option("-v", "--verbose", sets="verbose", is_flag=True, help="Print more."),
-            _option("--no-color", sets="no_color", is_flag=True, help="Print without colour (as NO_COLOR does)."),
+            _option("--no-color", sets="no_color", is_flag=True, help="Disable color (same as setting NO_COLOR)."),
         )
     ):
         function = option(function)

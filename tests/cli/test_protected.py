@@ -92,9 +92,9 @@ def test_a_target_that_becomes_protected_during_a_watch_is_not_written(ckfunc: C
     with Command("-C", protected, "watch", "--no-logs") as watch:
         watch.until("Deployed to local")
         edit(protected, "{emulator: true}", "{emulator: true, protected: true}")
-        watch.until("no longer what it was when the watch began")
+        watch.until("has changed since the watch began")
         save(protected, "two")
-        watch.until("no longer what it was when the watch began")
+        watch.until("has changed since the watch began")
         assert watch.interrupt() == 130
     assert "'one'" in version(ckfunc, protected)
 
@@ -104,9 +104,9 @@ def test_a_default_target_that_changes_during_a_watch_is_not_written(ckfunc: Ckf
     with Command("-C", protected, "watch", "--no-logs") as watch:
         watch.until("Deployed to local")
         edit(protected, "default_target: local", "default_target: other")
-        watch.until("no longer what it was when the watch began")
+        watch.until("has changed since the watch began")
         save(protected, "two")
-        watch.until("no longer what it was when the watch began")
+        watch.until("has changed since the watch began")
         assert watch.interrupt() == 130
     assert "'one'" in version(ckfunc, protected)
 

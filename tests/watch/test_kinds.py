@@ -50,7 +50,7 @@ def test_a_watch_goes_on_after_its_files_were_pipes_and_devices(project: Path) -
             watch.until("is a named pipe, not a regular file")
             path.unlink()
             path.write_text({manifest: text, handler: script}[path])
-            watch.until("mended")
+            watch.until("fixed")
         env.symlink_to("/dev/zero")
         handler.write_text(script.replace("Hello", "Goodbye"))
         watch.until("v1 → v2")

@@ -31,15 +31,15 @@ Examples:
 @click.option(
     "--data", metavar="JSON", shell_complete=complete_data, help="The body: JSON, @FILE, or - for standard input."
 )
-@click.option("--paginate", is_flag=True, help="Read every page of a list, as one JSON array.")
-@click.option("-y", "--yes", is_flag=True, help="Do not ask before a write to a protected target.")
+@click.option("--paginate", is_flag=True, help="Fetch all pages of a list, as one JSON array.")
+@click.option("-y", "--yes", is_flag=True, help="Do not ask for confirmation before a write to a protected target.")
 @common_options
 @pass_app
 def api(app: App, method: str, path: str, data: str | None, paginate: bool, yes: bool) -> int:
-    """Send a request to the Platform API with the target's credentials, and print the JSON of the answer.
+    """Send a request to the Platform API with the target's credentials, and print the JSON response.
 
-    PATH is the part after the host, with its query. Values of environment variables are masked. Every
-    method but GET asks first on a protected target. Exits 1 when the platform refuses.
+    PATH is the part after the host, including the query. Values of environment variables are masked. On a protected
+    target, every method but GET asks for confirmation. Exits 1 if the platform returns an error.
     """
     # Not at the top of the module: `ckfunc api --help` must not load the API client.
     from ckfunc.api.requests import checked_path, not_found_hint, pages, texts_in, without_values

@@ -30,8 +30,8 @@ Examples:
 def cache() -> None:
     """Show and clean the cache.
 
-    The cache holds what ckfunc can make again: installed npm packages, the TypeScript compiler, esbuild, bundles and
-    compiled scripts. It is shared by all projects. CKFUNC_CACHE_DIR names another directory for it.
+    The cache holds only files that ckfunc can recreate: installed npm packages, the TypeScript compiler, esbuild,
+    bundles and compiled scripts. All projects share it. Set CKFUNC_CACHE_DIR to use another directory.
     """
 
 

@@ -36,8 +36,8 @@ Examples:
 def check(app: App, types: tuple[str, ...], watch: bool) -> int:
     """Check the manifest, the syntax of every script, and its types with the TypeScript compiler.
 
-    The project's tsconfig.json decides how strictly. Needs no credentials, no values of variables, and no network once
-    the compiler is in the cache. Exits 1 when there are errors.
+    Strictness is set in the project's tsconfig.json. Needs no credentials, no values of variables, and no network once
+    the compiler is cached. Exits 1 if there are errors.
     """
     return _watch(app, types) if watch else _check(app, types)
 

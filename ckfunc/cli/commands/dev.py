@@ -57,20 +57,24 @@ Examples:
   ckfunc dev --json | jq              deploys and invocations as data"""
 )
 @click.option(
-    "--port", default=4310, show_default=True, type=click.IntRange(0, 65535), metavar="PORT", help="0 takes a free one."
+    "--port",
+    default=4310,
+    show_default=True,
+    type=click.IntRange(0, 65535),
+    metavar="PORT",
+    help="Port to listen on; 0 picks a free one.",
 )
-@click.option("--seed", type=FILE, metavar="FILE", help="Add what this file holds, unless it is there.")
+@click.option("--seed", type=FILE, metavar="FILE", help="Add the data in this file, unless it already exists.")
 @click.option("-y", "--yes", is_flag=True, help="Do not ask, even if the emulator target is protected.")
 @keep_invocations_option
 @common_options
 @pass_app
 def dev(app: App, port: int, seed: Path | None, yes: bool, keep_invocations: int) -> int:
-    """Run the local platform, deploy to it on every save, and show every invocation, until q or Ctrl-C.
+    """Run the emulator, deploy to it on every save, and show every invocation, until q or Ctrl-C.
 
-    On a terminal, the last line is the status: r fires the last event again (a sample if there was none), t chooses a
-    recent event or a sample, c clears the screen, ? lists the keys, q quits. Elsewhere everything is plain lines; the
-    first on stdout is `ready http://ADDRESS:PORT`.
-    An emulator of the project that runs already is used as it is.
+    On a terminal, the last line shows the status: r fires the last event again (or a sample), t chooses a recent event
+    or a sample, c clears the screen, ? lists the keys, q quits. In a pipe, output is plain lines, and the first on
+    stdout is `ready http://ADDRESS:PORT`. If the project's emulator is already running, it is used.
     """
     # Not at the top of the module: `ckfunc dev --help` must not load the emulator's seeds.
     from ckfunc.sandbox.seeds import read_seed_file

@@ -39,7 +39,7 @@ Examples:
                                       version 3 and what is deployed"""
 )
 @click.argument("versions", metavar="[TYPE[@N]]...", nargs=-1, shell_complete=complete_types)
-@click.option("--markdown", is_flag=True, help="Print the plan as Markdown, for a comment on a pull request.")
+@click.option("--markdown", is_flag=True, help="Print the plan as Markdown, for a pull request comment.")
 @click.option("--out", type=FILE, metavar="FILE", help="Save the plan to a file, without secrets or sources.")
 @click.option(
     "--only",
@@ -65,8 +65,8 @@ def diff(
 
     Environment values are masked, except literals of functions.yaml.
 
-    With one TYPE@N, compare that version with the working copy; with two, with each other. TYPE alone is the deployed
-    version. Nothing is written anywhere.
+    With one TYPE@N, compare that version with the working copy; with two, compare them with each other. TYPE alone is
+    the deployed version. Nothing is written to the platform.
     """
     if markdown and (versions or app.output.json):
         raise UsageProblem("--markdown is for the plan, without --json", hint="ckfunc diff --markdown")

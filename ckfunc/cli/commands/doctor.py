@@ -57,7 +57,7 @@ Examples:
 def doctor(app: App) -> int:
     """Check versions, Node, the package cache, the project, credentials, the platform and the clock.
 
-    Each is a line: ok, warn or fail, with a hint. Exits 1 when one fails. Nothing is deployed.
+    Prints a line for each check: ok, warn or fail, with a hint. Exits 1 if a check fails. Nothing is deployed.
     """
     findings: list[Diagnosis] = []
     for finding in _findings(app):

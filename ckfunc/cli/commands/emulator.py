@@ -60,9 +60,9 @@ Examples:
     show_default=True,
     type=click.IntRange(0, 65535),
     metavar="PORT",
-    help="0 takes any free one.",
+    help="Port to listen on; 0 picks a free one.",
 )
-@click.option("--data-dir", type=click.Path(path_type=Path, file_okay=False), help="Keep data here.")
+@click.option("--data-dir", type=click.Path(path_type=Path, file_okay=False), help="Store data in this directory.")
 @click.option("--ephemeral", is_flag=True, help="Do not save data.")
 @click.option("--seed", type=_FILE, metavar="FILE", help="Add the users, channels and messages in this file.")
 @keep_invocations_option
@@ -79,11 +79,11 @@ def emulator(
     seed: Path | None,
     keep_invocations: int,
 ) -> None:
-    """Run the local platform until Ctrl-C.
+    """Run the emulator until Ctrl-C.
 
-    The first line on stdout is `ready http://ADDRESS:PORT`. Client id, client secret and API key are all `emulator`;
-    the application's id is 1. Data lives in .ckfunc/emulator/ of the project unless told otherwise. /docs describes
-    the API.
+    The first line on stdout is `ready http://ADDRESS:PORT`. The client id, client secret and API key are all
+    `emulator`; the application's id is 1. Data is stored in the project's .ckfunc/emulator/ by default. The API is
+    described at /docs.
     """
     if ctx.invoked_subcommand is not None:
         return

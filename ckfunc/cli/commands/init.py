@@ -41,11 +41,11 @@ Examples:
 def init(
     app: App, directory: Path | None, ci: str | None, branch: str | None, install: str | None, force: bool
 ) -> None:
-    """Start a project in DIR (default: here): manifest, first handler, types and editor settings.
+    """Create a project in DIR (default: the current directory): manifest, first handler, types and editor settings.
 
-    A file that exists is never overwritten without --force. A pipeline (--ci) checks and tests every change, shows the
-    plan as a comment on pull requests, deploys the default branch to --target (default: production) with a plan that
-    can be approved first, and reports drift every night.
+    Existing files are never overwritten without --force. A pipeline (--ci) checks and tests every change, comments the
+    plan on pull requests, deploys the default branch to --target (default: production) with a plan that can be
+    approved first, and reports drift every night.
     """
     if not ci and (branch or install):
         raise UsageProblem("--branch and --install need --ci", hint="ckfunc init --ci github --branch release")

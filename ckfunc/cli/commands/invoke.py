@@ -40,12 +40,14 @@ Examples:
   ckfunc invoke user.sent.message --inspect               wait for a debugger first"""
 )
 @click.argument("trigger_type", metavar="TYPE", shell_complete=complete_types)
-@click.option("--event", metavar="FILE", help="The event as JSON; - is standard input. Default: a sample of the type.")
+@click.option(
+    "--event", metavar="FILE", help="File with the event as JSON, or - for standard input (default: a sample event)."
+)
 @click.option(
     "--from-invocation",
     type=click.IntRange(1),
     metavar="ID",
-    help="Use the event of a recorded invocation (`ckfunc logs` shows the ids).",
+    help="Use the event of a recorded invocation (`ckfunc logs` shows its ID).",
 )
 @click.option(
     "--inspect",
@@ -58,12 +60,11 @@ Examples:
 @common_options
 @pass_app
 def invoke(app: App, trigger_type: str, event: str | None, from_invocation: int | None, inspect: int | None) -> int:
-    """Run the working copy of the handler of TYPE once, and show what it did.
+    """Run the working copy of a handler once, and show the result.
 
-    It runs on this machine, in the environment of the target, on an emulator that lives for the run alone. That one
-    begins with a copy of the data of the project's emulator, so that the handler finds your users and channels; nothing
-    is changed there, nor on the target. What the event mentions is there too. Functions that the handler's own calls
-    would set off are not run. The exit code is 1 when the handler fails.
+    The handler runs on this machine with the target's environment, against a temporary copy of the project's emulator:
+    it finds your users and channels and whatever the event mentions, and nothing changes in the emulator or on the
+    target. Functions that the handler's own calls would trigger do not run. Exits 1 if the handler fails.
     """
     from ckfunc.emulator.data_directory import DATABASE
     from ckfunc.sandbox.mentions import seed_of

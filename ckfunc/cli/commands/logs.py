@@ -48,7 +48,7 @@ Examples:
   ckfunc logs --json | jq .result              one object per line"""
 )
 @click.argument("names", metavar="[TYPE | ID]...", nargs=-1, shell_complete=complete_types)
-@click.option("-f", "--follow", is_flag=True, help="Wait for more until Ctrl-C.")
+@click.option("-f", "--follow", is_flag=True, help="Wait for new invocations until Ctrl-C.")
 @click.option(
     "-n",
     "--lines",
@@ -56,16 +56,18 @@ Examples:
     type=click.IntRange(0),
     default=None,
     metavar="N",
-    help="At most N old ones (default: 25, or all with --since).",
+    help="Show at most N past invocations (default: 25, or all with --since).",
 )
 @click.option("--since", metavar="WHEN", help="Not older than this: 10m, 2h, 1d, today, yesterday, or an ISO time.")
-@click.option("--until", metavar="WHEN", help="Not newer than this; as --since.")
+@click.option("--until", metavar="WHEN", help="Not newer than this; same formats as --since.")
 @click.option(
     "--status",
     type=click.Choice(["RUNNING", "SUCCEEDED", "FAILED"], case_sensitive=False),
     help="Only these.",
 )
-@click.option("--version", "version", type=click.IntRange(1), metavar="NUMBER", help="Only runs of this version.")
+@click.option(
+    "--version", "version", type=click.IntRange(1), metavar="NUMBER", help="Only invocations of this version."
+)
 @common_options
 @pass_app
 def logs(
@@ -80,9 +82,9 @@ def logs(
 ) -> None:
     """List the invocations of the functions of TYPE (default: all), oldest first; with -f, follow them.
 
-    Each line begins with its time and the ID of the invocation in brackets. With IDs instead of TYPEs, print these
-    invocations with nothing left out. An invocation that is still running is printed again when it ends. Against the
-    emulator, console output is shown under its invocation.
+    Each line begins with the time and the invocation's ID in brackets. With IDs instead of TYPEs, print these
+    invocations in full. An invocation that is still running is printed again when it ends. On the emulator, console
+    output is shown below its invocation.
     """
     if names and all(one.isdecimal() for one in names):
         if follow or any(one is not None for one in (limit, since, until, status, version)):

@@ -23,9 +23,9 @@ Examples:
 @common_options
 @pass_app
 def new(app: App, trigger_type: str, force: bool) -> None:
-    """Add a handler for TYPE: handlers/….ts and its entry in functions.yaml, whose comments and formatting stay.
+    """Add a handler for TYPE: handlers/….ts and an entry in functions.yaml, which keeps its comments and formatting.
 
-    A TYPE that ckfunc does not know gets a warning, as in the manifest.
+    ckfunc warns about a TYPE that it does not know.
     """
     # Not at the top of the module: `ckfunc new --help` must not load the manifest and the templates.
     from ckfunc.manifest import add_function

@@ -29,17 +29,17 @@ Examples:
   ckfunc pull --application 42             whose login is in the keyring
   ckfunc pull --target production --yes    into this project, without asking"""
 )
-@click.option("--application", metavar="ID", help="For a new project: the application's id or key.")
-@click.option("--with-values", is_flag=True, help="Write the environment's values to .env, for your eyes only.")
-@click.option("-y", "--yes", is_flag=True, help="Do not ask before changing an existing project.")
+@click.option("--application", metavar="ID", help="The application's id or key, for a new project.")
+@click.option("--with-values", is_flag=True, help="Write the values of variables to .env, readable only by you.")
+@click.option("-y", "--yes", is_flag=True, help="Do not ask for confirmation before changing an existing project.")
 @common_options
 @pass_app
 def pull(app: App, application: str | None, with_values: bool, yes: bool) -> int:
-    """Make a project of an application that was made in the dashboard: manifest, handlers, init script, packages.
+    """Create a project from an application that was built in the dashboard: manifest, handlers, init script, packages.
 
-    Environment variables become references like ${NAME}, their names go to .env.example. In a project that exists, what
-    changed in the application is shown and merged after asking; local edits are kept. Exits 1 when both changed the
-    same lines, which are then marked as git does.
+    Environment variables become references like ${NAME}, and their names are written to .env.example. In an existing
+    project, changes of the application are shown and merged after you confirm; local edits are kept. Exits 1 on
+    conflicts, which are marked as git marks them.
     """
     try:
         root = app.root()

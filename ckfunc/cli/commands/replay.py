@@ -29,8 +29,8 @@ Examples:
 @click.argument("trigger_type", metavar="TYPE", shell_complete=complete_types)
 @click.option("--last", type=click.IntRange(1), default=None, metavar="N", help="The newest N (default: 50).")
 @click.option("--since", metavar="WHEN", help="Not older than this: 10m, 2h, 1d, yesterday, or an ISO time.")
-@click.option("--failed", is_flag=True, help="Only those that failed.")
-@click.option("--exit-code", is_flag=True, help="Exit with 3 when anything differs.")
+@click.option("--failed", is_flag=True, help="Only failed invocations.")
+@click.option("--exit-code", is_flag=True, help="Exit 3 if anything differs.")
 @click.option("--jobs", type=click.IntRange(1, 64), default=None, metavar="N", help="Run N of them at a time.")
 @click.option("--network", is_flag=True, help="Allow network access (side effects are real).")
 @common_options

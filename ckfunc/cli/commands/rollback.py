@@ -35,7 +35,7 @@ Examples:
 @common_options
 @pass_app
 def rollback(app: App, trigger_type: str, to: int | None, yes: bool) -> int:
-    """Deploy the script of an older version of TYPE again, as a new version, and read it back.
+    """Deploy the script of an older version of TYPE again, as a new version, and verify it.
 
     The differences are shown first. Packages, environment, init script and the working copy stay as they are.
     Exits 1 when you decline, or when someone else deployed in the meantime.

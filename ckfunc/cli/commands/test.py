@@ -67,17 +67,23 @@ A test file, tests/start.yaml:
       expect: {error: not the staff code}""",
 )
 @click.argument("paths", metavar="[PATH]...", nargs=-1, type=click.Path(path_type=Path))
-@click.option("--filter", "wanted", metavar="TEXT", help="Only cases whose file, name or type holds TEXT.")
-@click.option("-j", "--jobs", type=click.IntRange(1, 64), metavar="N", help="N at a time (default: one a processor).")
-@click.option("--junit", type=click.Path(path_type=Path), metavar="FILE", help="Write the results as JUnit XML too.")
+@click.option("--filter", "wanted", metavar="TEXT", help="Only cases whose file, name or type contains TEXT.")
+@click.option(
+    "-j",
+    "--jobs",
+    type=click.IntRange(1, 64),
+    metavar="N",
+    help="Run N cases at a time (default: the number of processors).",
+)
+@click.option("--junit", type=click.Path(path_type=Path), metavar="FILE", help="Also write the results as JUnit XML.")
 @common_options
 @pass_app
 def test(app: App, paths: tuple[Path, ...], wanted: str | None, jobs: int | None, junit: Path | None) -> int:
-    """Run the cases of test files (default: tests/), each on data of its own and as in a new Node process.
+    """Run the cases of test files (default: tests/), each with its own data and in a fresh Node process.
 
-    A case is an event, the data it meets, and the expected outcome: status, result, error, printed lines, calls to the
-    platform. The environment is that of the target `local` unless --target says otherwise. Exits 1 when a case fails,
-    and when there is none.
+    A case is an event, the data on the platform, and the expected outcome: status, result, error, console output,
+    calls to the platform. The environment is that of the target `local` unless you pass --target. Exits 1 if a case
+    fails, or if there are no cases.
     """
     from ckfunc.testing import rendering
     from ckfunc.testing.junit import junit as junit_of

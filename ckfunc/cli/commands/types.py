@@ -23,15 +23,15 @@ Examples:
   ckfunc types --check                say whether they are current, write nothing
   ckfunc types --no-install           offline: with the packages that are there"""
 )
-@click.option("--check", is_flag=True, help="Name the files that are not current; the exit code is 1 if there are any.")
-@click.option("--install/--no-install", default=True, help="Fetch packages whose types are not there yet (default).")
+@click.option("--check", is_flag=True, help="List files that are out of date; exit 1 if there are any.")
+@click.option("--install/--no-install", default=True, help="Download packages whose types are missing (default).")
 @common_options
 @pass_app
 def types(app: App, check: bool, install: bool) -> int:
-    """Write what editors and tsc read: .d.ts stubs, the JSON schema of functions.yaml, and links to packages.
+    """Write type stubs, the JSON schema of functions.yaml, and links to packages, for editors and tsc.
 
-    Packages of the runtime are linked into node_modules, from the cache that handlers run with; what is installed there
-    otherwise is left alone.
+    Packages of the runtime are linked into node_modules from the cache that handlers use. Other packages there are
+    left alone.
     """
     # Not at the top of the module: `ckfunc types --help` must not load the manifest and the templates.
     from ckfunc.scaffold.editor import advice

@@ -32,9 +32,9 @@ Examples:
   ckfunc watch --no-logs              without the invocations
   ckfunc watch --target production    a protected target asks once, before it starts"""
 )
-@click.option("--no-logs", is_flag=True, help="Do not stream the invocations of the project's functions.")
-@click.option("-y", "--yes", is_flag=True, help="Do not ask before watching a protected target.")
-@click.option("--allow-removals", is_flag=True, help="Remove packages and variables that functions.yaml lacks.")
+@click.option("--no-logs", is_flag=True, help="Do not stream invocations.")
+@click.option("-y", "--yes", is_flag=True, help="Do not ask for confirmation before watching a protected target.")
+@click.option("--allow-removals", is_flag=True, help="Remove packages and variables that are not in functions.yaml.")
 @common_options
 @pass_app
 def watch(app: App, no_logs: bool, yes: bool, allow_removals: bool) -> int:
