@@ -181,6 +181,7 @@ class Runner:
 
 
 @pytest.mark.parametrize("system", FILES)
+@pytest.mark.slow
 def test_the_steps_of_a_pipeline_do_what_they_say(ckfunc: Callable[..., Any], tmp_path: Path, system: str) -> None:
     application = RemoteApplication()
     with serve(application.answer) as server:

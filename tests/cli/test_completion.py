@@ -17,7 +17,6 @@ from support.project_files import ROOT
 from ckfunc.cli.main import COMMANDS
 from ckfunc.model.triggers import TRIGGERS
 
-pytestmark = pytest.mark.usefixtures("measured_children")
 TYPE = "user.attempted.start_session"
 
 

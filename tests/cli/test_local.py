@@ -16,7 +16,6 @@ from typing import Any
 import pytest
 from support.commands import Command
 
-pytestmark = pytest.mark.usefixtures("measured_children")
 TYPE = "user.attempted.start_session"
 
 
