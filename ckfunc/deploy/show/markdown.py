@@ -91,9 +91,7 @@ def _what(plan: Plan, change: ResourceChange) -> str:
         old = plan.versions.get(change.name)
         return "new function, v1" if old is None else f"v{old} → v{old + 1}"
     if BY_KIND[change.kind].source:
-        return {ChangeAction.CREATE: "new", ChangeAction.UPDATE: "changed", ChangeAction.REMOVE: "**removed**"}[
-            change.action
-        ]
+        return _SOURCE_CHANGES[change.action]
     before, after = (escaped(one or "") for one in shown_values(plan, change))
     if change.action is ChangeAction.REMOVE:
         return f"**removed**, is {before}"
