@@ -234,6 +234,19 @@ def locked(path: Path, *, wait_s: float | None = None) -> Iterator[bool]:
                 _unlock(file)
 
 
+def remove_unused(directory: Path, unused_s: float) -> bool:
+    """Remove the files in `directory` that were not modified for `unused_s` seconds; return whether none is left.
+
+    Raises OSError.
+    """
+    oldest = time.time() - unused_s
+    files = list(directory.iterdir())
+    old = [file for file in files if file.stat().st_mtime < oldest]
+    for file in old:
+        file.unlink(missing_ok=True)
+    return len(old) == len(files)
+
+
 def hold_shared(path: Path) -> None:
     """Hold the lock file `path` until this process ends, as any number of processes may. Raises OSError.
 

@@ -9,7 +9,7 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ckfunc.base.files import read_checked, write_checked
+from ckfunc.base.files import read_checked, remove_unused, write_checked
 from ckfunc.base.text import digest
 from ckfunc.bundle.graph import Graph
 
@@ -88,11 +88,8 @@ class BundleCache:
 
     def forget_old(self) -> None:
         """Remove bundles that were not used for a month."""
-        oldest = time.time() - _UNUSED_S
         with contextlib.suppress(OSError):
-            for file in self._directory.iterdir():
-                if file.stat().st_mtime < oldest:
-                    file.unlink(missing_ok=True)
+            remove_unused(self._directory, _UNUSED_S)
 
     def _file(self, name: str) -> Path:
         return self._directory / f"{name}.json"

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from ckfunc import __version__
-from ckfunc.base.files import read_checked, write_checked
+from ckfunc.base.files import read_checked, remove_unused, write_checked
 from ckfunc.base.text import digest
 from ckfunc.model.execution import Compiled, Import, SyntaxProblem
 from ckfunc.runtime.frames import BrokenStream, Decoder, encode
@@ -174,7 +174,8 @@ class CachingCompiler:
                     _write(file, result)
                     if not self._tidied:  # once is enough, however many scripts are compiled
                         self._tidied = True
-                        _forget_old(self._directory)
+                        with contextlib.suppress(OSError):
+                            remove_unused(self._directory, _UNUSED_S)
             if len(self._known) >= _MOST_IN_MEMORY:
                 self._known.clear()
             self._known[name, source] = result
@@ -211,11 +212,3 @@ def _read(file: Path, name: str) -> Compiled | None:
 def _write(file: Path, result: Compiled) -> None:
     with contextlib.suppress(OSError):
         write_checked(file, asdict(result))
-
-
-def _forget_old(directory: Path) -> None:
-    oldest = time.time() - _UNUSED_S
-    with contextlib.suppress(OSError):
-        for one in directory.iterdir():
-            if one.stat().st_mtime < oldest:
-                one.unlink(missing_ok=True)

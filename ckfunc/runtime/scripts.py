@@ -15,7 +15,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from ckfunc.base.files import write_atomically
+from ckfunc.base.files import remove_unused, write_atomically
 from ckfunc.base.text import digest
 from ckfunc.model.execution import Compiled
 
@@ -64,13 +64,9 @@ def forget_old(scripts: Path) -> None:
     oldest = time.time() - _UNUSED_S
     with contextlib.suppress(OSError):
         for owner in scripts.parent.iterdir():
-            if owner != scripts and owner.stat().st_mtime >= oldest:
-                continue
-            files = list(owner.iterdir())
-            old = [file for file in files if file.stat().st_mtime < oldest]
-            for file in old:
-                file.unlink(missing_ok=True)
-            if owner != scripts and len(old) == len(files):
+            if owner == scripts:
+                remove_unused(owner, _UNUSED_S)
+            elif owner.stat().st_mtime < oldest and remove_unused(owner, _UNUSED_S):
                 owner.rmdir()
 
 
