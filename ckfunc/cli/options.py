@@ -49,6 +49,18 @@ def _option(*names: str, sets: str, **attributes: Any) -> Callable[[F], F]:
     return click.option(*names, f"common_{sets}", expose_value=False, callback=_setting(sets), **attributes)
 
 
+def port_option(function: F) -> F:
+    """Add the option of the port that an emulator listens on."""
+    return click.option(
+        "--port",
+        default=4310,
+        show_default=True,
+        type=click.IntRange(0, 65535),
+        metavar="PORT",
+        help="Port to listen on; 0 picks a free one.",
+    )(function)
+
+
 def keep_invocations_option(function: F) -> F:
     """Add the option of how many invocations an emulator keeps."""
     return click.option(

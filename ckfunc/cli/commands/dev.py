@@ -16,7 +16,7 @@ from ckfunc.base.errors import EXIT_FAILED, EXIT_OK, CkfuncError, UsageProblem
 from ckfunc.base.text import cut
 from ckfunc.cli.app import App
 from ckfunc.cli.commands.watch import Printer, watch_confirmed, watch_project
-from ckfunc.cli.options import FILE, common_options, keep_invocations_option, pass_app
+from ckfunc.cli.options import FILE, common_options, keep_invocations_option, pass_app, port_option
 from ckfunc.cli.output import Segment
 from ckfunc.cli.terminal import key_by_key, on_resize, pressed_keys
 from ckfunc.logs.entries import LogEntry
@@ -56,14 +56,7 @@ Examples:
   ckfunc dev --seed people.yaml       with these users, channels and messages
   ckfunc dev --json | jq              deploys and invocations as data"""
 )
-@click.option(
-    "--port",
-    default=4310,
-    show_default=True,
-    type=click.IntRange(0, 65535),
-    metavar="PORT",
-    help="Port to listen on; 0 picks a free one.",
-)
+@port_option
 @click.option("--seed", type=FILE, metavar="FILE", help="Add the data in this file, unless it already exists.")
 @click.option("-y", "--yes", is_flag=True, help="Do not ask, even if the emulator target is protected.")
 @keep_invocations_option

@@ -12,7 +12,7 @@ import click
 from ckfunc.base.containment import STATE_DIRECTORY
 from ckfunc.base.errors import CkfuncError, NoProject, UsageProblem
 from ckfunc.cli.app import App
-from ckfunc.cli.options import common_options, keep_invocations_option, pass_app
+from ckfunc.cli.options import FILE, common_options, keep_invocations_option, pass_app, port_option
 
 if TYPE_CHECKING:
     from ckfunc.model.job import Seeded
@@ -20,8 +20,6 @@ if TYPE_CHECKING:
 # The emulator is imported inside the functions: `--help` does not need it.
 
 F = TypeVar("F", bound=Callable[..., Any])
-
-_FILE = click.Path(path_type=Path, dir_okay=False)
 
 
 def _data_dir(function: F) -> F:
@@ -54,17 +52,10 @@ Examples:
   ckfunc emulator export backup.db    keep a copy of its data""",
 )
 @click.option("--host", default="127.0.0.1", show_default=True, metavar="ADDRESS", help="Listen on this address.")
-@click.option(
-    "--port",
-    default=4310,
-    show_default=True,
-    type=click.IntRange(0, 65535),
-    metavar="PORT",
-    help="Port to listen on; 0 picks a free one.",
-)
+@port_option
 @click.option("--data-dir", type=click.Path(path_type=Path, file_okay=False), help="Store data in this directory.")
 @click.option("--ephemeral", is_flag=True, help="Do not save data.")
-@click.option("--seed", type=_FILE, metavar="FILE", help="Add the users, channels and messages in this file.")
+@click.option("--seed", type=FILE, metavar="FILE", help="Add the users, channels and messages in this file.")
 @keep_invocations_option
 @common_options
 @pass_app
@@ -115,7 +106,7 @@ def emulator(
 
 
 @emulator.command(name="export")
-@click.argument("file", type=_FILE)
+@click.argument("file", type=FILE)
 @_data_dir
 @common_options
 @pass_app
@@ -134,7 +125,7 @@ def export_command(app: App, file: Path, data_dir: Path | None) -> None:
 
 
 @emulator.command(name="import")
-@click.argument("file", type=_FILE)
+@click.argument("file", type=FILE)
 @_data_dir
 @_yes
 @common_options
@@ -199,7 +190,7 @@ A seed, in YAML:
         - {user: jane@example.com, body: Hello}
         - {body: A message of the system}""",
 )
-@click.argument("file", type=_FILE)
+@click.argument("file", type=FILE)
 @_data_dir
 @common_options
 @pass_app
