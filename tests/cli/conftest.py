@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import json
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -32,6 +33,19 @@ def ckfunc(capfd: pytest.CaptureFixture[str]) -> Ckfunc:
         return Ran(code, out, err)
 
     return call
+
+
+def written(root: Path, files: Mapping[str, str]) -> Path:
+    """Write a project's files, by path, and return its directory."""
+    for path, text in files.items():
+        (root / path).parent.mkdir(parents=True, exist_ok=True)
+        (root / path).write_text(text, encoding="utf-8")
+    return root
+
+
+def start(ckfunc: Ckfunc, root: Path, username: str) -> Ran:
+    """Fire user.attempted.start_session for a user."""
+    return ckfunc("-C", root, "trigger", "user.attempted.start_session", "--data", json.dumps({"username": username}))
 
 
 MANIFEST = """\

@@ -6,12 +6,12 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import pytest
+from cli.conftest import Ckfunc, start, written
 from support.commands import Command
 
 from ckfunc.api import Client, Connection
@@ -65,21 +65,12 @@ export function shout(word: string): string {
     "lib/words.json": '{"end": "→ 👋"}',
     "lib/types.ts": "export interface Person { name: string }\n",
 }
-Ckfunc = Callable[..., Any]
 
 
 @pytest.fixture
 def shared(tmp_path: Path) -> Path:
     """A project whose start handler and init script import local files."""
-    root = tmp_path / "shared"
-    for path, text in FILES.items():
-        (root / path).parent.mkdir(parents=True, exist_ok=True)
-        (root / path).write_text(text, encoding="utf-8")
-    return root
-
-
-def start(ckfunc: Ckfunc, root: Path, username: str) -> Any:
-    return ckfunc("-C", root, "trigger", TYPE, "--data", json.dumps({"username": username}))
+    return written(tmp_path / "shared", FILES)
 
 
 def test_a_bundled_handler_runs_with_its_npm_package_beside_it(ckfunc: Ckfunc, shared: Path) -> None:

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
 
 import pytest
+from cli.conftest import Ckfunc, start, written
 from support.commands import Command
 
 TYPE = "user.attempted.start_session"
@@ -36,21 +35,12 @@ async function handleEvent(event: { username: string }) {
 }
 """,
 }
-Ckfunc = Callable[..., Any]
 
 
 @pytest.fixture
 def plain(tmp_path: Path) -> Path:
     """A project whose scripts import nothing."""
-    root = tmp_path / "plain"
-    for path, text in FILES.items():
-        (root / path).parent.mkdir(parents=True, exist_ok=True)
-        (root / path).write_text(text, encoding="utf-8")
-    return root
-
-
-def start(ckfunc: Ckfunc, root: Path, username: str) -> Any:
-    return ckfunc("-C", root, "trigger", TYPE, "--data", json.dumps({"username": username}))
+    return written(tmp_path / "plain", FILES)
 
 
 def test_frames_name_the_file_that_is_what_ran(ckfunc: Ckfunc, plain: Path) -> None:

@@ -4,19 +4,6 @@ import time
 from typing import Any
 
 import httpx
-import pytest
-
-
-@pytest.fixture
-def room(client: httpx.Client) -> dict[str, int]:
-    """Channel 1 with the members ann, bob and cy; dee is no member."""
-    ids = {}
-    for name in ("ann", "bob", "cy", "dee"):
-        made = client.post("/v1/users", json={"name": name, "displayName": name.title(), "isGuest": False})
-        ids[name] = made.json()["id"]
-    body = {"type": "PUBLIC", "name": "p", "members": [{"username": name} for name in ("ann", "bob", "cy")]}
-    assert client.post("/v1/channels", json=body).json()["id"] == 1
-    return ids
 
 
 def send(client: httpx.Client, body: str, **more: Any) -> dict[str, Any]:
