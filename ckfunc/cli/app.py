@@ -7,6 +7,7 @@ import os
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,7 +19,6 @@ from ckfunc.base.files import cache_dir
 from ckfunc.base.secrets import SHORTEST, Secret
 from ckfunc.cli.options import Settings
 from ckfunc.cli.output import Output
-from ckfunc.model.function import KEPT_INVOCATIONS
 
 if TYPE_CHECKING:
     from ckfunc.api import Client, Connection
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from ckfunc.bundle.project import Bundler
     from ckfunc.check.project import CheckedProject
     from ckfunc.emulator.emulator import Emulator
-    from ckfunc.model.job import Seed
+    from ckfunc.emulator.options import EmulatorOptions
     from ckfunc.model.project import Project, Target
     from ckfunc.runtime.compiler import CachingCompiler, CompilerProcess
     from ckfunc.runtime.policy import InstallPolicy
@@ -282,21 +282,21 @@ class App:
 
         return find_running(self.emulator_data)
 
-    def start_emulator(
-        self, *, port: int = 0, seed: Seed | None = None, keep_invocations: int = KEPT_INVOCATIONS
-    ) -> str:
+    def start_emulator(self, options: EmulatorOptions | None = None) -> str:
         """Run this project's emulator until the command ends, and return its address."""
         from ckfunc.emulator.data_directory import UnusableDirectory
+        from ckfunc.emulator.options import EmulatorOptions
         from ckfunc.emulator.store.trouble import UnwritableDatabase
 
-        emulator = self.emulator(self.emulator_data, port=port, seed=seed, keep_invocations=keep_invocations)
+        options = options or EmulatorOptions()
+        emulator = self.emulator(self.emulator_data, options)
         until = self.clock.monotonic_s() + STARTING_S
         while True:
             try:
                 url = emulator.start()
                 break
             except (UnusableDirectory, UnwritableDatabase) as problem:
-                if port or seed is not None or not problem.unwritable:
+                if options.port or options.seed is not None or not problem.unwritable:
                     raise
                 # Reading needs no writing: what would change something is refused when it comes.
                 emulator = self._reading_emulator(problem)
@@ -316,41 +316,21 @@ class App:
         """Make an emulator that shows the project's data and refuses every change, for the reason in `problem`."""
         from ckfunc.emulator.data_directory import DATABASE
         from ckfunc.emulator.emulator import Emulator
+        from ckfunc.emulator.options import EmulatorOptions
 
         there = (self.emulator_data / DATABASE).is_file()
         told = problem.message + (f"; {problem.hint}" if problem.hint else "")
         self.output.detail(f"emulator: reading only: {problem.message}")
-        return Emulator(
-            None,
-            cache=cache_dir(),
-            on_event=self.output.detail,
-            copy_of=self.emulator_data if there else None,
-            unwritable=told,
-        )
+        copied = self.emulator_data if there else None
+        options = EmulatorOptions(on_event=self.output.detail, copy_of=copied, unwritable=told)
+        return Emulator(None, options, cache=cache_dir())
 
-    def emulator(
-        self,
-        data: Path | None,
-        *,
-        host: str = "127.0.0.1",
-        port: int = 0,
-        seed: Seed | None = None,
-        keep_invocations: int = KEPT_INVOCATIONS,
-    ) -> Emulator:
-        """Make an emulator that has not started yet; `data` None keeps nothing, `seed` is what it begins with."""
+    def emulator(self, data: Path | None, options: EmulatorOptions) -> Emulator:
+        """Return an emulator of the project that has not started yet; `data` None keeps everything in memory."""
         from ckfunc.emulator.emulator import Emulator
 
-        return Emulator(
-            data,
-            host=host,
-            port=port,
-            cache=cache_dir(),
-            on_event=self.output.detail,
-            seed=seed,
-            keep_invocations=keep_invocations,
-            owner=self._root,
-            policy=self.install_policy,
-        )
+        shared = replace(options, on_event=self.output.detail, owner=self._root, policy=self.install_policy)
+        return Emulator(data, shared, cache=cache_dir())
 
     def secrets(self) -> tuple[Secret, ...]:
         """Return what must not be kept in a report of a bug, as far as it was read; never raises."""

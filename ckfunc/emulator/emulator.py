@@ -18,17 +18,13 @@ from typing import TYPE_CHECKING, Self, TypeVar
 
 from ckfunc.base.errors import Busy, SystemRefusal
 from ckfunc.emulator.data_directory import lock_directory, remove_address, write_address
-from ckfunc.emulator.http.auth import DEFAULT_LIFETIME_S, is_loopback
-from ckfunc.model.execution import HandlerError, Limits
-from ckfunc.model.function import KEPT_INVOCATIONS
-from ckfunc.model.job import Seed
-from ckfunc.runtime.policy import Policy, no_policy
+from ckfunc.emulator.http.auth import is_loopback
+from ckfunc.emulator.options import EmulatorOptions
+from ckfunc.model.execution import HandlerError
 
 if TYPE_CHECKING:
-    from ckfunc.emulator.dispatch.runtimes import ScriptCompiler
     from ckfunc.emulator.server import HttpServer
     from ckfunc.emulator.services import EmulatorServices
-    from ckfunc.model.execution import Environment
     from ckfunc.runtime.pool import HostPool
 
 T = TypeVar("T")
@@ -40,55 +36,16 @@ _ANY = ("", "0.0.0.0", "::")  # noqa: S104 - compared with, not bound to
 class Emulator:
     """A local platform with its own thread.
 
-    `data_dir` None keeps everything in memory; `port` 0 takes any free port. `cache` is where packages are installed.
-    `on_event` is called on the emulator's thread with a line for each event that a developer may want to see. `seed` is
-    added to the data before the first answer. `copy_of` is the data directory of another emulator, running or not:
-    data in memory begins as a copy of it. With `unwritable`, requests that would change anything are refused for that
-    reason. `compiler` is used instead of the emulator's own, and left open. Without `spares`, no process is booted
-    ahead of the function that needs it. With `inspect_port`, a run waits for a debugger at that port. The last
-    `keep_invocations` invocations of all functions are kept. `owner` is the project whose handlers run; by default,
-    `data_dir` identifies it. `ahead` returns, for the base URL, the environment of the first function, whose process is
-    booted at once. `policy` is the project's policy for installs of packages.
+    `data_dir` None keeps everything in memory. Packages are installed into `cache`.
     """
 
-    def __init__(
-        self,
-        data_dir: Path | None,
-        *,
-        host: str = "127.0.0.1",
-        port: int = 0,
-        limits: Limits | None = None,
-        cache: Path,
-        on_event: Callable[[str], None] | None = None,
-        token_lifetime_s: float = DEFAULT_LIFETIME_S,
-        seed: Seed | None = None,
-        copy_of: Path | None = None,
-        unwritable: str | None = None,
-        keep_invocations: int = KEPT_INVOCATIONS,
-        compiler: ScriptCompiler | None = None,
-        spares: bool = True,
-        inspect_port: int | None = None,
-        ahead: Callable[[str], Environment | HandlerError] | None = None,
-        owner: Path | None = None,
-        policy: Policy = no_policy,
-    ) -> None:
+    def __init__(self, data_dir: Path | None, options: EmulatorOptions | None = None, *, cache: Path) -> None:
         self._data_dir = data_dir
-        self._host = host[1:-1] if host.startswith("[") and host.endswith("]") else host
-        self._port = port
-        self._limits = limits or Limits()
+        self._options = options or EmulatorOptions()
         self._cache = cache
-        self._on_event = _harmless(on_event)
-        self._token_lifetime_s = token_lifetime_s
-        self._seed = seed
-        self._copy_of = copy_of
-        self._unwritable = unwritable
-        self._keep_invocations = keep_invocations
-        self._owner = owner or data_dir
-        self._compiler = compiler
-        self._spares = spares
-        self._inspect_port = inspect_port
-        self._ahead = ahead
-        self._policy = policy
+        host = self._options.host
+        self._host = host[1:-1] if host.startswith("[") and host.endswith("]") else host
+        self._on_event = _harmless(self._options.on_event)
         self._services: EmulatorServices | None = None
         self._thread: threading.Thread | None = None
         self._ready = threading.Event()
@@ -220,7 +177,7 @@ class Emulator:
         try:
             if hasattr(signal, "SIGHUP"):  # POSIX: a port in TIME_WAIT is free; on Windows this would share a taken one
                 listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            listener.bind((self._host, self._port))
+            listener.bind((self._host, self._options.port))
             listener.listen(2048)
         except (OSError, OverflowError, UnicodeError, TypeError) as error:  # TypeError: a host that is not text
             listener.close()
@@ -244,10 +201,10 @@ class Emulator:
         else:
             reason = getattr(error, "strerror", None) or str(error)
             hint = SystemRefusal.advice(number or 0)
-            if hint is None and self._port:  # otherwise the system chose the port
+            if hint is None and self._options.port:  # otherwise the system chose the port
                 hint = "choose another --port (0 takes any free one), or stop what uses it"
         shown = f"[{host}]" if ":" in host else host
-        return Busy(f"cannot listen on {shown}:{self._port}: {reason}", hint=hint)
+        return Busy(f"cannot listen on {shown}:{self._options.port}: {reason}", hint=hint)
 
     def _run(self, listener: socket.socket, held: ExitStack) -> None:
         with held:
@@ -264,18 +221,20 @@ class Emulator:
         self._loop = asyncio.get_running_loop()
         self._end = asyncio.Event()
         async with AsyncExitStack() as opened:
+            options = self._options
+            owner = options.owner or self._data_dir
             hosts = HostPool(
-                limits=self._limits,
+                limits=options.limits,
                 cache=self._cache,
                 on_event=self._on_event,
-                spares=self._spares,
-                inspect_port=self._inspect_port,
-                owner=None if self._owner is None else str(self._owner.resolve()),
-                policy=self._policy,
+                spares=options.spares,
+                inspect_port=options.inspect_port,
+                owner=None if owner is None else str(owner.resolve()),
+                policy=options.policy,
             )
             opened.push_async_callback(hosts.close)
-            if self._ahead is not None:
-                environment = await asyncio.to_thread(self._ahead, self.url)
+            if options.ahead is not None:
+                environment = await asyncio.to_thread(options.ahead, self.url)
                 if not isinstance(environment, HandlerError):
                     hosts.boot_ahead(environment)
                 # Node needs the loop to boot, and importing the rest takes equally long.
@@ -301,17 +260,7 @@ class Emulator:
         from ckfunc.emulator.wiring import open_services, server_of
 
         services = open_services(
-            opened,
-            self._data_dir,
-            url=self.url,
-            hosts=hosts,
-            compiler=self._compiler,
-            token_lifetime_s=self._token_lifetime_s,
-            seed=self._seed,
-            copy_of=self._copy_of,
-            unwritable=self._unwritable,
-            keep_invocations=self._keep_invocations,
-            on_event=self._on_event,
+            opened, self._data_dir, self._options, url=self.url, hosts=hosts, on_event=self._on_event
         )
         return services, server_of(services, loopback_only=is_loopback(self._host))
 

@@ -10,16 +10,15 @@ from ckfunc.base.clock import SystemClock
 from ckfunc.emulator.asgi import AsgiApp
 from ckfunc.emulator.data_directory import DATABASE
 from ckfunc.emulator.dispatch.dispatcher import STOPPED, Dispatcher
-from ckfunc.emulator.dispatch.runtimes import ScriptCompiler
 from ckfunc.emulator.http.auth import Tokens
 from ckfunc.emulator.jobs import runner
+from ckfunc.emulator.options import EmulatorOptions
 from ckfunc.emulator.server import HttpServer
 from ckfunc.emulator.services import EmulatorServices
 from ckfunc.emulator.store import application, invocations, jobs, runtime, seeds, sessions, staging, steps
 from ckfunc.emulator.store.database import Database, copied, open_database
 from ckfunc.emulator.store.schema import MIGRATIONS, SCHEMA
 from ckfunc.emulator.store.trouble import UNREADABLE, failure_of
-from ckfunc.model.job import Seed
 from ckfunc.runtime.compiler import CompilerProcess
 from ckfunc.runtime.pool import HostPool
 
@@ -27,37 +26,32 @@ from ckfunc.runtime.pool import HostPool
 def open_services(
     opened: AsyncExitStack,
     data_dir: Path | None,
+    options: EmulatorOptions,
     *,
     url: str,
     hosts: HostPool,
-    compiler: ScriptCompiler | None,
-    token_lifetime_s: float,
-    seed: Seed | None,
-    copy_of: Path | None,
-    unwritable: str | None,
-    keep_invocations: int,
     on_event: Callable[[str], None],
 ) -> EmulatorServices:
     """Open the data of `data_dir` and start the services that use it.
 
-    Without `data_dir`, the data is in memory, and a copy of that of `copy_of` if given. Everything is closed with
-    `opened`, the hosts too. Raises UnusableDatabase and SeedRefused.
+    Without `data_dir`, the data is in memory. `on_event` never raises. Everything is closed with `opened`, the hosts
+    too. Raises UnusableDatabase and SeedRefused.
     """
     path = None if data_dir is None else data_dir / DATABASE
-    database = opened.enter_context(closing(_opened(path, copy_of)))
+    database = opened.enter_context(closing(_opened(path, options.copy_of)))
     try:
         application.create_if_missing(database)
         runtime.create_if_missing(database)
-        if seed is not None:
-            seeds.apply(database, seed)
+        if options.seed is not None:
+            seeds.apply(database, options.seed)
         invocations.end_abandoned(database, STOPPED)
         sessions.end_all(database)
         steps.run(staging.undo_unfinished(database, database.transaction))
         jobs.fail_abandoned(database, runner.STOPPED)
     except UNREADABLE as error:
         raise failure_of(path, error) from None
-    tokens = Tokens(SystemClock(), token_lifetime_s)
-    compiler = compiler or opened.enter_context(CompilerProcess())
+    tokens = Tokens(SystemClock(), options.token_lifetime_s)
+    compiler = options.compiler or opened.enter_context(CompilerProcess())
     opened.push_async_callback(hosts.close)  # before the database
     dispatcher = Dispatcher(
         database,
@@ -65,12 +59,12 @@ def open_services(
         compiler=compiler,
         base_url=url,
         on_event=on_event,
-        keep_invocations=keep_invocations,
+        keep_invocations=options.keep_invocations,
     )
     opened.push_async_callback(dispatcher.close)
     background = runner.Jobs(database, path, on_event)
     opened.push_async_callback(background.close)
-    return EmulatorServices(database, tokens, dispatcher, background, hosts, data_dir, unwritable)
+    return EmulatorServices(database, tokens, dispatcher, background, hosts, data_dir, options.unwritable)
 
 
 def server_of(services: EmulatorServices, *, loopback_only: bool) -> HttpServer:

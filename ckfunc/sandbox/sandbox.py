@@ -16,6 +16,7 @@ from ckfunc.base.errors import Busy, CkfuncError
 from ckfunc.base.files import cache_dir
 from ckfunc.bundle.source_map import StackMapper
 from ckfunc.emulator.emulator import Emulator
+from ckfunc.emulator.options import EmulatorOptions
 from ckfunc.model.application import DEFAULT_PACKAGES
 from ckfunc.model.execution import Compiled, Determinism, Environment, HandlerError, Limits, SyntaxProblem
 from ckfunc.model.function import ConsoleLine
@@ -64,10 +65,8 @@ class Sandbox:
         self._environment: Environment | HandlerError | None = None
         self._generation = 0
         self._latest: deque[str] = deque(maxlen=MOST_PROCESSES)
-        self._emulator = Emulator(
-            None,
-            cache=cache_dir(),
-            limits=conditions.limits,
+        options = EmulatorOptions(
+            limits=conditions.limits or Limits(),
             on_event=tools.log if single else None,
             seed=seed,
             copy_of=data,
@@ -78,6 +77,7 @@ class Sandbox:
             owner=tools.root,
             policy=tools.policy,
         )
+        self._emulator = Emulator(None, options, cache=cache_dir())
 
     @classmethod
     def for_one_run(

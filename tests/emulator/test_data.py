@@ -18,6 +18,7 @@ from ckfunc.base.errors import Busy
 from ckfunc.base.files import cache_dir
 from ckfunc.emulator.data import NoData, export_data, import_data, reset_data, seed_data
 from ckfunc.emulator.emulator import Emulator
+from ckfunc.emulator.options import EmulatorOptions
 from ckfunc.emulator.store.database import open_database
 from ckfunc.emulator.store.schema import SCHEMA
 from ckfunc.emulator.store.seeds import SeedRefused
@@ -50,7 +51,7 @@ SEED: dict[str, Any] = {
 @contextmanager
 def running(data_dir: Path | None, seed: Seed | None = None) -> Iterator[httpx.Client]:
     with (
-        Emulator(data_dir, cache=cache_dir(), seed=seed) as emulator,
+        Emulator(data_dir, EmulatorOptions(seed=seed), cache=cache_dir()) as emulator,
         http_client(emulator.url) as client,
     ):
         client.headers["authorization"] = f"Bearer {sign_in(client)}"
@@ -268,7 +269,7 @@ def test_a_seed_that_refers_to_nobody_adds_nothing(tmp_path: Path, client: httpx
     with pytest.raises(SeedRefused, match=r"'a' refers to user .*(nobody|7).*, who does not exist"):
         seed_data(tmp_path / "data", read_seed(seed))
     with pytest.raises(SeedRefused):
-        Emulator(tmp_path / "data", cache=cache_dir(), seed=read_seed(seed)).start()
+        Emulator(tmp_path / "data", EmulatorOptions(seed=read_seed(seed)), cache=cache_dir()).start()
     answer = client.post("/emulator/seed", json=seed)
     assert (answer.status_code, answer.json()["error"]) == (400, "ClientError")
     assert names(client) == []

@@ -17,6 +17,7 @@ from support.loopback import http_client
 
 from ckfunc.base.files import cache_dir
 from ckfunc.emulator.emulator import Emulator
+from ckfunc.emulator.options import EmulatorOptions
 from ckfunc.model.execution import Limits
 
 FUNCTIONS = "/v1/runtimes/nodejs/functions"
@@ -162,7 +163,7 @@ def test_what_runs_can_be_read_while_it_runs(client: httpx.Client) -> None:
 
 
 def test_a_time_limit_ends_a_run_and_the_next_one_works(tmp_path: Path) -> None:
-    emulator = Emulator(tmp_path, cache=cache_dir(), limits=Limits(time_s=0.5))
+    emulator = Emulator(tmp_path, EmulatorOptions(limits=Limits(time_s=0.5)), cache=cache_dir())
     with http_client(emulator.start()) as client:
         try:
             token = client.post(

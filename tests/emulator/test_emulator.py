@@ -11,6 +11,7 @@ import sqlite3
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
@@ -21,6 +22,7 @@ from ckfunc.base.errors import Busy, CkfuncError
 from ckfunc.base.files import cache_dir
 from ckfunc.emulator.data_directory import find_running
 from ckfunc.emulator.emulator import Emulator
+from ckfunc.emulator.options import EmulatorOptions
 
 SERVE = """
 import sys
@@ -52,8 +54,8 @@ def signed_in(url: str) -> httpx.Client:
 
 
 @contextlib.contextmanager
-def running(data_dir: Path | None, **options: object):  # type: ignore[no-untyped-def]  # a generator for tests
-    emulator = Emulator(data_dir, cache=cache_dir(), **options)  # type: ignore[arg-type]  # options of the test's own
+def running(data_dir: Path | None, options: EmulatorOptions | None = None) -> Iterator[tuple[Emulator, httpx.Client]]:
+    emulator = Emulator(data_dir, options, cache=cache_dir())
     emulator.start()
     try:
         with signed_in(emulator.url) as client:
@@ -123,12 +125,12 @@ def test_a_taken_port_is_refused_with_a_hint_and_frees_the_directory(tmp_path: P
     with contextlib.closing(socket.create_server(("127.0.0.1", 0))) as taken:
         port = taken.getsockname()[1]
         with pytest.raises(Busy, match=str(port)) as refused:
-            Emulator(tmp_path, port=port, cache=cache_dir()).start()
+            Emulator(tmp_path, EmulatorOptions(port=port), cache=cache_dir()).start()
     assert "--port" in (refused.value.hint or "")
     with running(tmp_path):
         pass
     with pytest.raises(Busy, match="cannot listen"):
-        Emulator(None, port=70_000, cache=cache_dir()).start()
+        Emulator(None, EmulatorOptions(port=70_000), cache=cache_dir()).start()
 
 
 def test_without_a_directory_everything_is_forgotten() -> None:
@@ -212,7 +214,7 @@ def test_an_open_connection_does_not_hold_up_the_end(tmp_path: Path) -> None:
 )
 def test_a_host_that_is_not_this_machine_is_refused_with_a_hint_at_the_host(host: str, told: str, hint: str) -> None:
     with pytest.raises(CkfuncError, match=told) as caught:
-        Emulator(None, host=host, cache=cache_dir()).start()
+        Emulator(None, EmulatorOptions(host=host), cache=cache_dir()).start()
     assert hint in (caught.value.hint or "")
 
 
@@ -220,7 +222,7 @@ def test_a_port_that_is_taken_is_refused_with_a_hint_at_the_port() -> None:
     with contextlib.closing(socket.create_server(("127.0.0.1", 0))) as taken:
         port = taken.getsockname()[1]
         with pytest.raises(CkfuncError, match=f"cannot listen on 127.0.0.1:{port}: Address already in use") as caught:
-            Emulator(None, port=port, cache=cache_dir()).start()
+            Emulator(None, EmulatorOptions(port=port), cache=cache_dir()).start()
     assert "another --port" in (caught.value.hint or "")
 
 
@@ -231,7 +233,7 @@ def test_the_loopback_of_ip_6_can_be_served_where_there_is_one(host: str) -> Non
             pass
     except OSError:
         pytest.skip("this machine has no IPv6 loopback")
-    with running(None, host=host) as (emulator, client):
+    with running(None, EmulatorOptions(host=host)) as (emulator, client):
         assert emulator.url.startswith("http://[::1]:")
         assert client.get("/v1/application").json()["_links"]["self"]["href"].startswith(emulator.url)
 

@@ -20,6 +20,7 @@ from support.loopback import http_client
 
 from ckfunc.base.files import cache_dir
 from ckfunc.emulator.emulator import Emulator
+from ckfunc.emulator.options import EmulatorOptions
 from ckfunc.emulator.store.database import open_database
 from ckfunc.emulator.store.schema import MIGRATIONS, SCHEMA
 from ckfunc.emulator.store.trouble import UnusableDatabase
@@ -177,7 +178,10 @@ def test_an_emulator_that_does_not_run_or_has_a_file_has_no_snapshot(tmp_path: P
 
 
 def copied_names(data: Path) -> list[str]:
-    with Emulator(None, cache=cache_dir(), copy_of=data) as emulator, signed_in(emulator.url) as client:
+    with (
+        Emulator(None, EmulatorOptions(copy_of=data), cache=cache_dir()) as emulator,
+        signed_in(emulator.url) as client,
+    ):
         found = names(client)
         add_user(client, "only in the copy")
         return found
@@ -188,7 +192,7 @@ def test_a_copy_begins_with_what_a_running_emulator_holds_and_changes_nothing_th
         add_user(client, "ann")
         assert copied_names(tmp_path) == ["ann"]
         assert names(client) == ["ann"]
-        with Emulator(None, cache=cache_dir(), copy_of=tmp_path) as copy, signed_in(copy.url) as there:
+        with Emulator(None, EmulatorOptions(copy_of=tmp_path), cache=cache_dir()) as copy, signed_in(copy.url) as there:
             here = client.get("/v1/users").headers["x-ckfunc-emulator"]
             assert there.get("/v1/users").headers["x-ckfunc-emulator"] != here
     before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
@@ -230,7 +234,7 @@ def test_what_is_no_database_cannot_be_copied(tmp_path: Path, content: bytes | N
     if content is not None:
         (tmp_path / "emulator.db").write_bytes(content)
     with pytest.raises(UnusableDatabase, match=r"emulator\.db"):
-        Emulator(None, cache=cache_dir(), copy_of=tmp_path).start()
+        Emulator(None, EmulatorOptions(copy_of=tmp_path), cache=cache_dir()).start()
 
 
 def test_a_newer_format_cannot_be_copied(tmp_path: Path) -> None:
@@ -240,4 +244,4 @@ def test_a_newer_format_cannot_be_copied(tmp_path: Path) -> None:
         newer.execute("PRAGMA user_version = 99")
         newer.commit()
     with pytest.raises(UnusableDatabase, match="newer ckfunc"):
-        Emulator(None, cache=cache_dir(), copy_of=tmp_path).start()
+        Emulator(None, EmulatorOptions(copy_of=tmp_path), cache=cache_dir()).start()

@@ -20,6 +20,7 @@ from ckfunc.base.files import cache_dir
 from ckfunc.emulator.data import seed_data
 from ckfunc.emulator.emulator import Emulator
 from ckfunc.emulator.jobs.runner import Attempt, Jobs
+from ckfunc.emulator.options import EmulatorOptions
 from ckfunc.emulator.store import channels, deletion, imports, jobs, messages, paging, seeds, staging, steps, users
 from ckfunc.emulator.store.database import Condition, Database, connect, open_database
 from ckfunc.emulator.store.paging import CursorRequest, PageRequest
@@ -103,7 +104,7 @@ def test_deletions_over_http_leave_what_others_have_sent(client: httpx.Client, r
 
 def test_only_the_last_invocations_are_kept_and_pages_count_those(tmp_path: Path) -> None:
     with (
-        Emulator(tmp_path, cache=cache_dir(), keep_invocations=3) as emulator,
+        Emulator(tmp_path, EmulatorOptions(keep_invocations=3), cache=cache_dir()) as emulator,
         http_client(emulator.url) as client,
     ):
         client.headers["authorization"] = f"Bearer {sign_in(client)}"

@@ -13,6 +13,7 @@ import pytest
 from ckfunc.base.secrets import Secret
 from ckfunc.cli.app import App
 from ckfunc.emulator.emulator import Emulator
+from ckfunc.emulator.options import EmulatorOptions
 from ckfunc.emulator.store.seeds import SeedRefused
 from ckfunc.model.execution import Determinism, Limits
 from ckfunc.model.function import ConsoleLine, Status
@@ -149,7 +150,7 @@ def test_what_is_added_is_gone_with_the_next_beginning(tools: Toolchain) -> None
 def test_a_copy_of_an_emulators_data_is_worked_on(tools: Toolchain, tmp_path: Path) -> None:
     from ckfunc.base.files import cache_dir
 
-    with Emulator(tmp_path, cache=cache_dir(), seed=people("ann")):
+    with Emulator(tmp_path, EmulatorOptions(seed=people("ann")), cache=cache_dir()):
         with Sandbox.repeatable(
             tools, Scripts({TYPE: Script("a.ts", MAKE_USER), START: Script("b.ts", LIST_USERS)}), data=tmp_path
         ) as one:

@@ -69,7 +69,8 @@ def dev(app: App, port: int, seed: Path | None, yes: bool, keep_invocations: int
     or a sample, c clears the screen, ? lists the keys, q quits. In a pipe, output is plain lines, and the first on
     stdout is `ready http://ADDRESS:PORT`. If the project's emulator is already running, it is used.
     """
-    # Not at the top of the module: `ckfunc dev --help` must not load the emulator's seeds.
+    # Not at the top of the module: `ckfunc dev --help` must not load parts of the emulator.
+    from ckfunc.emulator.options import EmulatorOptions
     from ckfunc.sandbox.seeds import read_seed_file
 
     target = _target(app)
@@ -83,7 +84,7 @@ def dev(app: App, port: int, seed: Path | None, yes: bool, keep_invocations: int
             hint=f"ckfunc emulator seed {seed}",
         )
     planted = read_seed_file(app.directory / seed, app.output.path(app.directory / seed))[0] if seed else None
-    url = running or app.start_emulator(port=port, seed=planted, keep_invocations=keep_invocations)
+    url = running or app.start_emulator(EmulatorOptions(port=port, seed=planted, keep_invocations=keep_invocations))
     if app.output.json:
         app.output.record({"ready": url})
     else:

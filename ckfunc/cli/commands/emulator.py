@@ -80,6 +80,7 @@ def emulator(
         return
     from ckfunc.api.connection import is_loopback
     from ckfunc.emulator.data_directory import UnusableDirectory
+    from ckfunc.emulator.options import EmulatorOptions
     from ckfunc.emulator.store.trouble import UnwritableDatabase
     from ckfunc.sandbox.seeds import read_seed_file
 
@@ -95,8 +96,8 @@ def emulator(
 
     planted = read_seed_file(app.directory / seed, app.output.path(app.directory / seed))[0] if seed else None
     try:
-        emulator = app.emulator(data, host=host, port=port, seed=planted, keep_invocations=keep_invocations)
-        emulator.run_forever(ready)
+        options = EmulatorOptions(host=host, port=port, seed=planted, keep_invocations=keep_invocations)
+        app.emulator(data, options).run_forever(ready)
     except (UnusableDirectory, UnwritableDatabase) as problem:
         if not problem.unwritable:
             raise

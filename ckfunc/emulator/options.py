@@ -1,0 +1,52 @@
+"""Options of an emulator."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ckfunc.emulator.http.auth import DEFAULT_LIFETIME_S
+from ckfunc.model.execution import HandlerError, Limits
+from ckfunc.model.function import KEPT_INVOCATIONS
+from ckfunc.model.job import Seed
+from ckfunc.runtime.policy import Policy, no_policy
+
+if TYPE_CHECKING:
+    from ckfunc.emulator.dispatch.runtimes import ScriptCompiler
+    from ckfunc.model.execution import Environment
+
+
+@dataclass(frozen=True, slots=True)
+class EmulatorOptions:
+    """Options of an emulator, with the defaults of a project's own emulator."""
+
+    host: str = "127.0.0.1"
+    port: int = 0
+    """0 takes any free port."""
+    limits: Limits = field(default_factory=Limits)
+    """Limits of each run of a handler."""
+    on_event: Callable[[str], None] | None = None
+    """Called on the emulator's thread with a line for each event that a developer may want to see."""
+    token_lifetime_s: float = DEFAULT_LIFETIME_S
+    seed: Seed | None = None
+    """Added to the data before the first answer."""
+    copy_of: Path | None = None
+    """The data directory of another emulator, running or not: data in memory begins as a copy of its data."""
+    unwritable: str | None = None
+    """Requests that would change anything are refused with this reason."""
+    keep_invocations: int = KEPT_INVOCATIONS
+    """The number of invocations, of all functions, that are kept."""
+    compiler: ScriptCompiler | None = None
+    """Used instead of the emulator's own compiler, and not closed."""
+    spares: bool = True
+    """Boot a process before a function needs it."""
+    inspect_port: int | None = None
+    """Runs wait for a debugger at this port."""
+    ahead: Callable[[str], Environment | HandlerError] | None = None
+    """Returns, for the base URL, the environment of the first function, whose process is booted immediately."""
+    owner: Path | None = None
+    """The project whose handlers run; by default, the data directory identifies it."""
+    policy: Policy = no_policy
+    """The project's policy for installing packages."""
