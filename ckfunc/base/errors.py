@@ -159,7 +159,8 @@ class SystemRefusal(CkfuncError):
         hint = cls.advice(error.errno or 0)
         if hint is None or (path is None and error.errno in _OF_PATHS):
             return None
-        return cls(f"{path or 'the command'}: {error.strerror}", hint)
+        reason = str(error.strerror)
+        return cls(f"{path}: {reason}" if path else reason, hint)
 
     @staticmethod
     def advice(number: int) -> str | None:

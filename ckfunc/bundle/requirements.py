@@ -6,7 +6,7 @@ import json
 import posixpath
 import re
 from collections.abc import Callable, Collection, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -18,7 +18,7 @@ from ckfunc.base.text import nearest
 from ckfunc.bundle.graph import candidates
 from ckfunc.bundle.source_map import SourceMap
 from ckfunc.manifest.definition import PACKAGE_NAME
-from ckfunc.model.execution import Compiled, SyntaxProblem
+from ckfunc.model.execution import Compiled, Import, Resolution, SyntaxProblem
 from ckfunc.model.project import Script
 
 Compile: TypeAlias = "Callable[[Sequence[tuple[str, str]]], Sequence[Compiled | SyntaxProblem]]"
@@ -41,10 +41,14 @@ _ONLY_WITH_PREFIX = ("sea", "sqlite", "test", "test/reporters")
 
 @dataclass(frozen=True, slots=True)
 class Lacks:
-    """Missing requirements of scripts, by place: errors keep a script from running, warnings may not."""
+    """Missing requirements of scripts, by place: errors keep a script from running, warnings may not.
+
+    `imports` are those of declared packages, which may lack the module; their places are in the project's files, too.
+    """
 
     errors: tuple[Problem, ...] = ()
     warnings: tuple[Problem, ...] = ()
+    imports: tuple[tuple[str, Import], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +81,7 @@ class Requirements:
         """
         errors: dict[Problem, None] = {}
         warnings: dict[Problem, None] = {}
+        imports: list[tuple[str, Import]] = []
         made = compile_all([(one.path, one.text) for one in scripts])
         for script, result in zip(scripts, made, strict=True):
             places = _Places(self._root, script)
@@ -88,6 +93,8 @@ class Requirements:
             for one in result.imports:
                 path, line, column = places.of(one.line, one.column, one.name)
                 if (missing := self._missing(one.name, path)) is None:
+                    if not one.guarded and not one.name.startswith("data:"):
+                        imports.append((path, replace(one, line=line, column=column)))
                     continue
                 if one.guarded:
                     hint = "the script handles that itself; declare the package if it is to be used"
@@ -98,7 +105,7 @@ class Requirements:
                     message = f"{package_of(one.name)} has to be installed in the application"
                     hint = "functions.yaml does not manage runtime.dependencies, so that this cannot be checked"
                     warnings[Problem(path, line, column, message, hint)] = None
-        return Lacks(tuple(errors), tuple(warnings))
+        return Lacks(tuple(errors), tuple(warnings), tuple(imports))
 
     def _missing(self, name: str, importer: str) -> _Missing | None:
         """Return why the module `name`, which is not built into Node, is not found from the file `importer`."""
@@ -156,6 +163,23 @@ class Requirements:
     @cached_property
     def _aliases(self) -> _Aliases:
         return _Aliases(self._root)
+
+
+def unresolved(imports: Sequence[tuple[str, Import]], modules: Sequence[Resolution]) -> tuple[Problem, ...]:
+    """Return the imports (path and import, as in Lacks) that the installed packages do not have, as problems."""
+    return tuple(
+        Problem(
+            path,
+            wanted.line,
+            wanted.column,
+            f"the package {package_of(wanted.name)} has no module {wanted.name}"
+            if wanted.name != package_of(wanted.name)
+            else f"the package {wanted.name} has no main module",
+            f'write "{module.instead}"' if module.instead else "see `exports` and the files of the package",
+        )
+        for (path, wanted), module in zip(imports, modules, strict=True)
+        if not module.there
+    )
 
 
 def package_of(name: str) -> str:

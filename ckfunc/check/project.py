@@ -11,7 +11,7 @@ from ckfunc.base.errors import CkfuncError, InvalidFiles, PackageUnknown, UsageP
 from ckfunc.base.files import cache_dir
 from ckfunc.base.text import digest, nearest
 from ckfunc.bundle.project import Bundler, InvalidModules
-from ckfunc.bundle.requirements import Requirements
+from ckfunc.bundle.requirements import Requirements, unresolved
 from ckfunc.check.files import listing, mentions
 from ckfunc.check.findings import Finding, counted, of_problems
 from ckfunc.check.run import REQUIREMENT, judge
@@ -20,10 +20,10 @@ from ckfunc.check.subject import Surroundings, Tools, sought, subject_of
 from ckfunc.check.typescript import compiler, declarations_of_node
 from ckfunc.deploy.registry import UNCHECKED, installable
 from ckfunc.model.application import DEFAULT_PACKAGES
-from ckfunc.model.execution import SyntaxProblem
+from ckfunc.model.execution import Import, SyntaxProblem
 from ckfunc.model.project import Project, Script
 from ckfunc.runtime.compiler import CachingCompiler
-from ckfunc.runtime.install import scripts_warning
+from ckfunc.runtime.install import runtime_directory, scripts_warning
 from ckfunc.runtime.policy import InstallPolicy
 from ckfunc.runtime.tools import known_node_types
 from ckfunc.scaffold.packages import (
@@ -117,10 +117,11 @@ def check_project(load: Callable[[], Project], root: Path, services: Services, t
         return [one for one in compiled if isinstance(one, SyntaxProblem)]
 
     verdict = judge(subject, parse=parse, tools=preparation.tools, bundle=scripts.problems)
+    findings = (*verdict.findings, *scripts.unresolved())
     named = (*verdict.files, *sought(verdict.findings))
     return CheckedProject(
         root=project.root,
-        problems=(*of_problems([packages.problem] if packages.problem else [], REQUIREMENT), *verdict.findings),
+        problems=(*of_problems([packages.problem] if packages.problem else [], REQUIREMENT), *findings),
         scripts=tuple(one.path for one in subject.scripts),
         files=verdict.files,
         warnings=(*project.warnings, *preparation.warnings, *scripts.warnings),
@@ -213,6 +214,7 @@ class _Scripts:
         self._project = project
         self.watched = project.watched
         self.warnings: tuple[str, ...] = ()
+        self._imports: tuple[tuple[str, Import], ...] = ()
 
     def problems(self) -> tuple[Finding, ...]:
         """Return what a deploy would refuse, but for syntax errors in scripts as they are written."""
@@ -237,4 +239,17 @@ class _Scripts:
         parsing = [one for one in scripts if not isinstance(compile_all([(one.path, one.text)])[0], SyntaxProblem)]
         lacks = required.lacks(parsing, compile_all, first)
         self.warnings = tuple(map(str, lacks.warnings))
+        self._imports = lacks.imports
         return of_problems(lacks.errors, REQUIREMENT)
+
+    def unresolved(self) -> tuple[Finding, ...]:
+        """Return the imports of installed packages that Node would not find; call it after `problems`."""
+        if not self._imports:
+            return ()
+        try:
+            wanted = all_packages(self._project.runtime.dependencies or {})
+            directory = runtime_directory(wanted, cache_dir(), self._services.policy())
+            modules = self._services.compiler.resolve(directory, [wanted for _, wanted in self._imports])
+        except (CkfuncError, OSError):  # the packages are not installed: a warning says why
+            return ()
+        return of_problems(unresolved(self._imports, modules), REQUIREMENT)

@@ -35,6 +35,14 @@ class Import:
 
 
 @dataclass(frozen=True, slots=True)
+class Resolution:
+    """Whether an installed package has an imported module; `instead` is a similar name that it has."""
+
+    there: bool
+    instead: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Compiled:
     """JavaScript made from a TypeScript source. `module_kind` is "cjs" or "mjs"; `source_map` is JSON text.
 

@@ -16,14 +16,17 @@ from typing import Any, Self
 from ckfunc import __version__
 from ckfunc.base.files import read_checked, remove_unused, write_checked
 from ckfunc.base.text import digest
-from ckfunc.model.execution import Compiled, Import, SyntaxProblem
+from ckfunc.model.execution import Compiled, Import, Resolution, SyntaxProblem
 from ckfunc.runtime.frames import BrokenStream, Decoder, encode
 from ckfunc.runtime.node import bare_environment, node_executable
 from ckfunc.runtime.processes import death, kill_group, start_group
 
 PROGRAM = Path(__file__).parent / "node" / "compiler.mjs"
 # Node has the modules here that it has for handlers.
-_FLAGS = ("--no-warnings", "--experimental-vm-modules", "--no-experimental-sqlite")
+_FLAGS = (
+    *("--no-warnings", "--experimental-vm-modules", "--no-experimental-sqlite"),
+    "--experimental-import-meta-resolve",  # with a parent
+)
 _INTERNALS = "--expose-internals"
 
 _UNUSED_S = 14 * 24 * 3600.0
@@ -74,6 +77,16 @@ class CompilerProcess:
             except _Died:
                 return False
         return bool(answer["plain"])
+
+    def resolve(self, directory: Path, imports: Sequence[Import]) -> tuple[Resolution, ...]:
+        """Resolve imports of packages as a script in `directory` would, in the same order. Raises NodeMissing."""
+        asked = [{"name": wanted.name, "how": wanted.how} for wanted in imports]
+        with self._lock:
+            try:
+                answer, _ = self._ask({"op": "resolve", "directory": str(directory), "imports": asked}, "")
+            except _Died:
+                return (Resolution(True),) * len(imports)
+        return tuple(Resolution(**module) for module in answer["modules"])
 
     def close(self) -> None:
         """End the process; the next `compile` starts another."""
@@ -180,6 +193,22 @@ class CachingCompiler:
                 self._known.clear()
             self._known[name, source] = result
             return result
+
+    def resolve(self, directory: Path, imports: Sequence[Import]) -> tuple[Resolution, ...]:
+        """Resolve imports of packages from the installed packages in `directory`, in the same order.
+
+        The results are cached as long as the installation stays the same. Raises NodeMissing, and OSError if there is
+        none.
+        """
+        installed = (directory / "node_modules").stat().st_mtime_ns
+        asked = [str(directory), installed, *((wanted.name, wanted.how) for wanted in imports)]
+        file = self._directory / f"{digest(json.dumps([self._made_by(), asked]))}.json"
+        with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+            return tuple(Resolution(**module) for module in read_checked(file)["modules"])
+        found = self._compiler().resolve(directory, imports)
+        with contextlib.suppress(OSError):
+            write_checked(file, {"modules": [asdict(module) for module in found]})
+        return found
 
     def _made_by(self) -> str:
         """Return an identifier of the compiler, as another Node or ckfunc may produce other JavaScript."""

@@ -170,6 +170,31 @@ def test_the_example_project_and_packages_that_it_uses_are_checked(ckfunc: Ckfun
     assert "is not assignable to type 'boolean'" in ckfunc("-C", tmp_path, "check").out
 
 
+def test_a_module_that_an_installed_package_does_not_have_is_refused(ckfunc: Ckfunc, project: Path) -> None:
+    handler = project / "handlers/start.ts"
+    handler.write_text(
+        'import none from "qs/none";\nimport parse from "qs/lib/parse";\n'
+        'import closed from "axios/unsafe/none.js";\nimport qs from "qs";\n'
+        "function handleEvent() {\n"
+        '  try { require("qs/optional"); } catch {}\n'
+        '  return [none, parse, closed, qs, require("qs/lib/parse"), require("qs/lib/nothing")];\n}\n'
+    )
+    ran = ckfunc("-C", project, "check")
+    assert ran.code == 1
+    assert ran.out.splitlines() == [
+        "handlers/start.ts:1:18: the package qs has no module qs/none "
+        "(see `exports` and the files of the package) (runtime)",
+        'handlers/start.ts:2:19: the package qs has no module qs/lib/parse (write "qs/lib/parse.js") (runtime)',
+        "handlers/start.ts:3:20: the package axios has no module axios/unsafe/none.js "
+        "(see `exports` and the files of the package) (runtime)",
+        "handlers/start.ts:7:69: the package qs has no module qs/lib/nothing "
+        "(see `exports` and the files of the package) (runtime)",
+    ]
+    assert ckfunc("-C", project, "check").out == ran.out  # from the cache
+    handler.write_text('import parse from "qs/lib/parse.js";\nfunction handleEvent() { return parse; }\n')
+    assert (checked := ckfunc("-C", project, "check")).code == 0, checked.out
+
+
 def test_a_check_prints_nothing_for_who_only_wants_to_know(project: Path, capfd: pytest.CaptureFixture[str]) -> None:
     (project / "handlers/start.ts").write_text(WRONG)
     app = App(os.environ)

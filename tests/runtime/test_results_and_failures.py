@@ -310,7 +310,8 @@ def test_a_result_that_is_no_json_fails_with_a_sentence(run, value, reason):
         ("require('fs').readFileSync('/etc/passwd');", "Error", "handlers can read their installed packages and"),
         ("require('fs').writeFileSync('here.txt', '');", "Error", "handlers can write to the temporary directory"),
         ("require('nowhere-to-be-found');", "Error", "the package nowhere-to-be-found is not installed"),
-        ("require('./beside');", "Error", "cannot find ./beside: a handler is one file"),
+        ("require('qs/nowhere');", "Error", "the package qs has no module qs/nowhere"),
+        ("require('./beside');", "Error", "cannot find ./beside: a handler can only import installed packages"),
         ("return fetch('http://127.0.0.1:1999/');", "TypeError", "fetch failed: "),
     ],
 )
@@ -346,7 +347,8 @@ def test_it_fails_with_a_sentence_and_the_next_run_works(play, body, name, messa
             "import x from 'nowhere-to-be-found';\nexport const handleEvent = () => x;",
             "nowhere-to-be-found is not installed",
         ),
-        ("import { x } from './other';\nexport const handleEvent = () => x;", "a handler is one file"),
+        ("import x from 'qs/none.js';\nexport const handleEvent = () => x;", "the package qs has no file none.js"),
+        ("import { x } from './other';\nexport const handleEvent = () => x;", "can only import installed packages"),
     ],
 )
 def test_what_fails_while_loading_fails_the_run_and_a_fixed_version_works(play, source, message):

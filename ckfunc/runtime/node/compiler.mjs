@@ -3,7 +3,10 @@
 //
 // Node's public TypeScript stripper keeps imports that are only used as types, and has columns only in its messages. The
 // swc build inside Node does better, so it is called directly where it is accessible.
+import { existsSync } from 'node:fs';
 import { createRequire, isBuiltin, SourceMap, stripTypeScriptTypes } from 'node:module';
+import path from 'node:path';
+import { fileURLToPath, pathToFileURL } from 'node:url';
 import vm from 'node:vm';
 import { analyse } from './analysis.mjs';
 import { openChannel } from './channel.mjs';
@@ -161,7 +164,30 @@ function isPlain(source) {
   return !script || !parses(() => new vm.SourceTextModule(source, { identifier: 'script' }));
 }
 
+/** Return for each import of a script whether packages in `directory` have the module; if not, the `instead` that works. */
+function resolvable({ directory, imports }) {
+  const parent = path.join(directory, 'package.json');
+  const { resolve } = createRequire(parent);
+  const ways = {
+    require: (name) => parses(() => resolve(name)) === undefined,
+    import: (name) => parses(() => {
+      const url = import.meta.resolve(name, pathToFileURL(parent).href);
+      if (url.startsWith('file:') && !existsSync(fileURLToPath(url))) throw new Error('missing');
+    }) === undefined,
+  };
+  return imports.map(({ name, how }) => {
+    if (ways[how](name)) return { there: true, instead: null };
+    const instead = ['.js', '.mjs', '.cjs', '.json', '/index.js'].map((end) => name + end).find(ways[how]);
+    return { there: false, instead: instead ?? null };
+  });
+}
+
+const operations = {
+  plain: (_, source) => [{ op: 'plain', plain: isPlain(source) }, ''],
+  resolve: (header) => [{ op: 'resolved', modules: resolvable(header) }, ''],
+};
+
 const send = openChannel({ input: 0, output: 1 }, (header, source) => {
-  const [answer, body] = header.op === 'plain' ? [{ op: 'plain', plain: isPlain(source) }, ''] : compile(header, source);
+  const [answer, body] = (operations[header.op] ?? compile)(header, source);
   send(answer, body);
 });

@@ -1,6 +1,6 @@
 // Descriptions of errors: name, one sentence, and a stack in the user's own files with all properties and causes.
 import { includes, inspect, text, wellFormed } from './intrinsics.mjs';
-import { packageOf, plainPaths, skippedScripts, tidy, tidyFrames } from './stacks.mjs';
+import { isInstalled, packageOf, plainPaths, skippedScripts, tidy, tidyFrames } from './stacks.mjs';
 
 const LONGEST = 16_384; // characters of a message
 const LONGEST_STACK = 65_536;
@@ -90,11 +90,18 @@ function missing(error) {
   if (error.code !== 'MODULE_NOT_FOUND' && error.code !== 'ERR_MODULE_NOT_FOUND') return '';
   const found = /Cannot find (?:module|package) '([^']+)'/.exec(read(error, 'message'));
   if (!found) return '';
-  if (!/^[./]|^file:|^[A-Za-z]:\\/.test(found[1])) return `the package ${found[1]} is not installed: add it to the runtime's dependencies`;
+  if (!/^[./]|^file:|^[A-Za-z]:\\/.test(found[1])) {
+    const name = packageOf(`node_modules/${found[1]}/`);
+    return isInstalled(name)
+      ? `the package ${name} has no module ${found[1]}${unscripted(name)}`
+      : `the package ${name} is not installed: add it to the runtime's dependencies`;
+  }
+  const within = packageOf(found[1]);
+  if (within) return `the package ${within} has no file ${plainPaths(found[1]).slice(`node_modules/${within}/`.length)}${unscripted(within)}`;
   const owner = packageOf(requirer(error));
   return owner
     ? `the package ${owner} has no file ${plainPaths(found[1])}${unscripted(owner)}`
-    : `cannot find ${plainPaths(found[1])}: a handler is one file, and can import installed packages alone`;
+    : `cannot find ${plainPaths(found[1])}: a handler can only import installed packages`;
 }
 
 /** The file that imported a missing module. */

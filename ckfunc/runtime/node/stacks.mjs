@@ -60,8 +60,17 @@ export function plainPaths(value) {
 
 /** The installed package that a file belongs to, or ''. */
 export function packageOf(file) {
-  const found = /^.*[\\/]node_modules[\\/]((?:@[^\\/]+[\\/])?[^\\/]+)[\\/]/.exec(file);
+  const found = /^(?:.*[\\/])?node_modules[\\/]((?:@[^\\/]+[\\/])?[^\\/]+)[\\/]/.exec(file);
   return found ? found[1].replaceAll('\\', '/') : '';
+}
+
+export function isInstalled(name) {
+  try {
+    readFileSync(path.join(runtime, 'node_modules', name, 'package.json'));
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 /** The installed packages whose install scripts did not run. */
