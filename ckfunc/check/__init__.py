@@ -1,1 +1,1 @@
-"""Syntax of scripts, and their types as the TypeScript compiler judges them."""
+"""Syntax and type checks of a project's scripts."""

@@ -13,17 +13,17 @@ from ckfunc.base.files import read_file
 from ckfunc.base.text import digest
 from ckfunc.check.subject import SCRIPT_SUFFIXES
 
-_MOST = 20_000
-"""How many files are looked at; a project with more is checked anew each time."""
-_READ = 1_000
+_MAX_FILES = 20_000
+"""In a project with more files, results are not cached."""
+_MAX_SCRIPTS_READ = 1_000
 _DECLARATIONS = (".d.ts", ".d.mts", ".d.cts")
 
 
 @dataclass(frozen=True, slots=True)
 class ProjectFiles:
-    """Scripts and declarations below a project: a file that comes or goes may change what an import means.
+    """The scripts and declarations of a project: an added or removed file may change how an import resolves.
 
-    `digest` covers their names, and which packages are installed; None when there are too many to tell.
+    `digest` covers their names and the installed packages; None if there are too many files.
     """
 
     scripts: tuple[str, ...]
@@ -32,33 +32,33 @@ class ProjectFiles:
     @property
     def declarations(self) -> tuple[str, ...]:
         """The project's own `.d.ts` files."""
-        return tuple(one for one in self.scripts if one.endswith(_DECLARATIONS))
+        return tuple(script for script in self.scripts if script.endswith(_DECLARATIONS))
 
 
-def listing(root: Path, *, most: int = _MOST) -> ProjectFiles:
-    """Look through the project, without hidden directories and `node_modules`, but at no more than `most` files."""
+def list_files(root: Path, *, max_files: int = _MAX_FILES) -> ProjectFiles:
+    """List the files of a project without hidden directories and `node_modules`; stop after `max_files` files."""
     found: list[str] = []
     complete = True
     for seen, (name, stamp) in enumerate(_walk(str(root), "")):
-        if seen >= most:
+        if seen >= max_files:
             complete = False
             break
         found.append(f"{name}{stamp}")
-    scripts = sorted(one for one in found if one.endswith(SCRIPT_SUFFIXES))
-    whole = json.dumps([sorted(found), _packages(root)])
-    return ProjectFiles(tuple(scripts), digest(whole) if complete else None)
+    scripts = sorted(name for name in found if name.endswith(SCRIPT_SUFFIXES))
+    state = json.dumps([sorted(found), _packages(root)])
+    return ProjectFiles(tuple(scripts), digest(state) if complete else None)
 
 
-def mentions(root: Path, scripts: Sequence[str], packages: Iterable[str]) -> bool:
-    """Tell whether any of these scripts names one of these packages, as an import does.
+def any_mentions(root: Path, scripts: Sequence[str], packages: Iterable[str]) -> bool:
+    """Return whether any of these scripts contains a package name in quotes, as imports do.
 
-    Says yes without a look when there are too many scripts: then one of them does.
+    With more than _MAX_SCRIPTS_READ scripts, assumes so without reading them.
     """
-    names = "|".join(re.escape(one) for one in packages)
-    if not names or len(scripts) > _READ:
+    names = "|".join(re.escape(package) for package in packages)
+    if not names or len(scripts) > _MAX_SCRIPTS_READ:
         return bool(names)
-    named = re.compile(rf"""["'`](?:{names})["'`/]""")
-    return any(named.search(_text(root / one)) for one in scripts)
+    quoted = re.compile(rf"""["'`](?:{names})["'`/]""")
+    return any(quoted.search(_text(root / script)) for script in scripts)
 
 
 def _text(path: Path) -> str:
@@ -70,7 +70,7 @@ def _text(path: Path) -> str:
 
 def _walk(directory: str, prefix: str) -> Iterator[tuple[str, str]]:
     try:
-        entries = sorted(os.scandir(directory), key=lambda one: one.name)
+        entries = sorted(os.scandir(directory), key=lambda entry: entry.name)
     except OSError:
         return
     for entry in entries:
@@ -80,29 +80,29 @@ def _walk(directory: str, prefix: str) -> Iterator[tuple[str, str]]:
                 if not entry.name.startswith(".") and entry.name != "node_modules":
                     yield from _walk(entry.path, f"{name}/")
             elif entry.name.endswith((*SCRIPT_SUFFIXES, ".json")) and entry.is_file():
-                # What a package.json says decides how imports are understood.
+                # The content of a package.json decides how imports resolve.
                 yield name, _stamp(entry) if entry.name == "package.json" else ""
         except OSError:
             continue
 
 
 def _packages(root: Path) -> list[str]:
-    """Return what is known of the packages that imports can find: those beside the project, and above it."""
-    found = []
+    """Return names and stamps of the packages that imports can resolve to: in the project, and in its parents."""
+    packages = []
     for directory in (root, *root.parents):
-        place = directory / "node_modules"
-        for holder in (place, *_scopes(place)):
+        modules = directory / "node_modules"
+        for parent in (modules, *_scopes(modules)):
             try:
-                with os.scandir(holder) as entries:
-                    found += [f"{holder.name}/{one.name}{_stamp(one)}" for one in entries]
+                with os.scandir(parent) as entries:
+                    packages += [f"{parent.name}/{entry.name}{_stamp(entry)}" for entry in entries]
             except OSError:
                 continue
-    return sorted(found)
+    return sorted(packages)
 
 
-def _scopes(place: Path) -> list[Path]:
+def _scopes(modules: Path) -> list[Path]:
     try:
-        return [one for one in place.iterdir() if one.name.startswith("@")]
+        return [path for path in modules.iterdir() if path.name.startswith("@")]
     except OSError:
         return []
 

@@ -1,4 +1,4 @@
-"""A finding of a check: one mistake at one place of the user's files."""
+"""A finding of a check: one error at one place in the user's files."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from ckfunc.base.errors import Problem
 
 @dataclass(frozen=True, slots=True, order=True)
 class Finding:
-    """A mistake. `line` and `column` count from 1, columns in UTF-16 units as editors do; line 0 is the whole file.
+    """An error. `line` and `column` count from 1, columns in UTF-16 units as in editors; line 0 is the whole file.
 
-    `code` is the compiler's ("TS2322"), "syntax" for what Node does not parse, "runtime" for what a script lacks where
-    it runs, "manifest" for `functions.yaml`.
-    `message` may have several lines; `length` is how much of the line is meant, at least 1.
+    `code` is the compiler's ("TS2322"), "syntax" for a syntax error of Node, "runtime" for an unmet requirement of a
+    script on the platform, "bundle" for an import that cannot be bundled, "manifest" for `functions.yaml`.
+    `message` may have several lines; `length` is the length of the code at fault on that line, at least 1.
     """
 
     path: str
@@ -30,17 +30,17 @@ class Finding:
 
     @property
     def place(self) -> str:
-        """Where it is, as editors and terminals read it: `handlers/x.ts:3:5`."""
+        """The place in the form that editors and terminals recognize: `handlers/x.ts:3:5`."""
         return f"{self.path}:{self.line}:{self.column}" if self.line else self.path
 
     @property
     def sentence(self) -> str:
-        """The message on one line: what is wrong, and the innermost reason when there are several."""
-        first, *more = [one.strip() for one in self.message.splitlines() if one.strip()] or [""]
+        """The message on one line: the error and, if reasons follow, the innermost one."""
+        first, *more = [line.strip() for line in self.message.splitlines() if line.strip()] or [""]
         return f"{first} {more[-1]}" if more else first
 
     def to_json(self) -> dict[str, Any]:
-        """Return it as data."""
+        """Return the finding as `ckfunc check --json` prints it."""
         return {
             "path": self.path,
             "line": self.line,
@@ -50,11 +50,17 @@ class Finding:
         }
 
 
-def of_problems(problems: Iterable[Problem], code: str) -> tuple[Finding, ...]:
-    """Return what other rooms complain of, in the form of a check."""
+def as_findings(problems: Iterable[Problem], code: str) -> tuple[Finding, ...]:
+    """Return problems of other rooms as findings."""
     return tuple(
-        Finding(one.path, one.line, one.column, code, one.message + (f" ({one.hint})" if one.hint else ""))
-        for one in problems
+        Finding(
+            problem.path,
+            problem.line,
+            problem.column,
+            code,
+            problem.message + (f" ({problem.hint})" if problem.hint else ""),
+        )
+        for problem in problems
     )
 
 

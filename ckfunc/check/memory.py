@@ -1,4 +1,4 @@
-"""Cached findings of checks, valid until their inputs change."""
+"""Cache of check results, each valid until one of its inputs changes."""
 
 from __future__ import annotations
 
@@ -15,75 +15,78 @@ from ckfunc.check.subject import DIRECTORY
 
 _FILE = f"{DIRECTORY}/results.json"
 _FORMAT = 1
-_KEPT = 8
-"""How many results are kept: for several targets, and for checks of some functions alone."""
+_MAX_RESULTS = 8
+"""More than one: for several targets, and for checks of selected functions."""
 
 
 @dataclass(frozen=True, slots=True)
-class KnownCheck:
-    """What the compiler found, and the digest of each file that it read, by the path below the project or absolute."""
+class CachedCheck:
+    """The compiler's findings and the digests of the files that it read, by path below the project or absolute."""
 
     findings: tuple[Finding, ...]
     files: Mapping[str, str]
 
 
 @dataclass(slots=True)
-class Memory:
-    """What is kept in a project's check directory. `syntax` is by script: None for one that parses."""
+class ResultCache:
+    """The results cached in a project. `syntax` has the syntax error of each script; None for one that parses."""
 
-    results: dict[str, KnownCheck] = field(default_factory=dict)
+    results: dict[str, CachedCheck] = field(default_factory=dict)
     syntax: dict[str, Finding | None] = field(default_factory=dict)
 
-    def fresh(self, key: str | None, root: Path) -> KnownCheck | None:
-        """Return the result for `key` if every file that it came from still has the same content."""
+    def lookup(self, key: str | None, root: Path) -> CachedCheck | None:
+        """Return the result for `key` if none of the files that the compiler read has changed."""
         result = self.results.get(key) if key else None
         if result and all(file_digest(root / name) == known for name, known in result.files.items()):
             return result
         return None
 
-    def keep(self, key: str | None, result: KnownCheck) -> None:
-        """Remember a result as the newest."""
+    def store(self, key: str | None, result: CachedCheck) -> None:
+        """Add a result as the newest; without a key, do nothing."""
         if key:
             self.results.pop(key, None)
             self.results[key] = result
 
 
 def file_digest(path: Path) -> str:
-    """Return a digest of a file's bytes; "" when it cannot be read."""
+    """Return a digest of a file's bytes; "" if it cannot be read."""
     try:
         return hashlib.sha256(read_file(path)).hexdigest()
     except OSError:
         return ""
 
 
-def recall(root: Path) -> Memory:
-    """Return what is remembered of a project; nothing when that cannot be read or is another version's."""
+def load_cache(root: Path) -> ResultCache:
+    """Read the cache of a project; it is empty if its file is damaged, missing or of another format."""
     try:
-        kept = read_checked(root / _FILE)
-        if kept["format"] != _FORMAT:
-            return Memory()
-        results = {key: KnownCheck(_findings(one["findings"]), one["files"]) for key, one in kept["results"].items()}
-        syntax = {key: Finding(**one) if one else None for key, one in kept["syntax"].items()}
+        document = read_checked(root / _FILE)
+        if document["format"] != _FORMAT:
+            return ResultCache()
+        results = {
+            key: CachedCheck(_findings(result["findings"]), result["files"])
+            for key, result in document["results"].items()
+        }
+        syntax = {key: Finding(**error) if error else None for key, error in document["syntax"].items()}
     except (OSError, ValueError, TypeError, KeyError, AttributeError):
-        return Memory()
-    return Memory(results, syntax)
+        return ResultCache()
+    return ResultCache(results, syntax)
 
 
-def remember(root: Path, memory: Memory, scripts: Iterable[str]) -> None:
-    """Keep the newest results, and the syntax of these scripts. That it cannot be written is no failure."""
+def save_cache(root: Path, cache: ResultCache, scripts: Iterable[str]) -> None:
+    """Write the newest results, and the syntax errors of these scripts. Write errors are ignored."""
     document: dict[str, Any] = {
         "format": _FORMAT,
         "results": {
-            key: {"findings": [asdict(found) for found in one.findings], "files": dict(one.files)}
-            for key, one in list(memory.results.items())[-_KEPT:]
+            key: {"findings": [asdict(finding) for finding in result.findings], "files": dict(result.files)}
+            for key, result in list(cache.results.items())[-_MAX_RESULTS:]
         },
         "syntax": {
-            key: asdict(found) if (found := memory.syntax[key]) else None for key in scripts if key in memory.syntax
+            key: asdict(error) if (error := cache.syntax[key]) else None for key in scripts if key in cache.syntax
         },
     }
     with contextlib.suppress(OSError):
         write_checked(root / _FILE, document)
 
 
-def _findings(kept: Iterable[Mapping[str, Any]]) -> tuple[Finding, ...]:
-    return tuple(Finding(**one) for one in kept)
+def _findings(documents: Iterable[Mapping[str, Any]]) -> tuple[Finding, ...]:
+    return tuple(Finding(**document) for document in documents)

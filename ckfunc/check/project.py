@@ -1,4 +1,4 @@
-"""Check of a whole project: manifest, syntax, types and what scripts need to run."""
+"""Check of a whole project: manifest, syntax, types, bundling and requirements."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from ckfunc.base.files import cache_dir
 from ckfunc.base.text import digest, nearest
 from ckfunc.bundle.project import Bundler, InvalidModules
 from ckfunc.bundle.requirements import Requirements, unresolved
-from ckfunc.check.files import listing, mentions
-from ckfunc.check.findings import Finding, counted, of_problems
-from ckfunc.check.run import REQUIREMENT, judge
+from ckfunc.check.files import any_mentions, list_files
+from ckfunc.check.findings import Finding, as_findings, counted
+from ckfunc.check.run import REQUIREMENT, check_scripts
 from ckfunc.check.settings import settings_files
-from ckfunc.check.subject import Surroundings, Tools, sought, subject_of
+from ckfunc.check.subject import AmbientTypes, Tools, candidate_paths, subject_of
 from ckfunc.check.typescript import compiler, declarations_of_node
 from ckfunc.deploy.registry import UNCHECKED, installable
 from ckfunc.model.application import DEFAULT_PACKAGES
@@ -39,7 +39,7 @@ from ckfunc.scaffold.stubs import TYPES_DIR, NodeStub, Schemas, scope_of, stub_f
 
 @dataclass(frozen=True, slots=True)
 class CheckedProject:
-    """The result of a check: `files` had their types checked, and the result depends on all that are `watched`."""
+    """The result of a check. Types were checked in `files`; the result depends on all `watched` files."""
 
     root: Path
     problems: tuple[Finding, ...]
@@ -47,7 +47,7 @@ class CheckedProject:
     files: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
     watched: tuple[Path, ...] = ()
-    remembered: bool = False
+    from_cache: bool = False
 
     @property
     def ok(self) -> bool:
@@ -56,39 +56,39 @@ class CheckedProject:
 
     @property
     def summary(self) -> str:
-        """What was found and what was looked at, in one line."""
+        """The number of errors and of checked files, on one line."""
         errors = "no errors"
         if self.problems:
-            places = {one.path for one in self.problems}
-            errors = f"{counted(len(self.problems), 'error')} in {counted(len(places), 'file')}"
-        if any(one.code == MANIFEST for one in self.problems):
-            return f"{errors}; the scripts are checked once the manifest holds"
+            paths = {problem.path for problem in self.problems}
+            errors = f"{counted(len(self.problems), 'error')} in {counted(len(paths), 'file')}"
+        if any(problem.code == MANIFEST for problem in self.problems):
+            return f"{errors}; scripts are not checked until functions.yaml is valid"
         if not self.scripts:
-            return f"{errors} in functions.yaml, which names no scripts" if self.ok else errors
-        return f"{errors}; checked {self._looked_at}"
+            return f"{errors} in functions.yaml, which has no scripts" if self.ok else errors
+        return f"{errors}; checked {self._coverage}"
 
     @property
-    def _looked_at(self) -> str:
-        modules = [one for one in self.files if one not in self.scripts and not one.endswith(_DECLARATIONS)]
-        looked_at = counted(len(self.scripts), "script")
+    def _coverage(self) -> str:
+        modules = [path for path in self.files if path not in self.scripts and not path.endswith(_DECLARATIONS)]
+        checked = counted(len(self.scripts), "script")
         if modules:
-            looked_at += f" and {counted(len(modules), 'module')}"
-        untyped = [one for one in self.scripts if one not in self.files]
+            checked += f" and {counted(len(modules), 'module')}"
+        untyped = [path for path in self.scripts if path not in self.files]
         if len(untyped) == len(self.scripts):
-            return f"the syntax of {looked_at}; in JavaScript there are no types to check"
-        return looked_at + (f" ({len(untyped)} in JavaScript: syntax alone)" if untyped else "")
+            return f"the syntax of {checked}; JavaScript has no types to check"
+        return checked + (f" ({len(untyped)} in JavaScript: syntax only)" if untyped else "")
 
 
 MANIFEST = "manifest"
-"""The code of a mistake in functions.yaml."""
+"""The code of an error in functions.yaml."""
 BUNDLE = "bundle"
-"""The code of what keeps a script from being put together with the files that it imports."""
+"""The code of an error that prevents a script from being bundled with the local files that it imports."""
 _DECLARATIONS = (".d.ts", ".d.mts", ".d.cts")
 
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """What a check uses of a running command; `detail` gets progress in words."""
+    """The services of a running command that a check uses; `detail` shows progress messages."""
 
     bundler: Bundler
     compiler: CachingCompiler
@@ -97,96 +97,97 @@ class Services:
 
 
 def check_project(load: Callable[[], Project], root: Path, services: Services, types: Sequence[str]) -> CheckedProject:
-    """Check the project that `load` reads, or only its functions of some trigger types; prints nothing.
+    """Check the project that `load` reads; with `types`, only its functions of these trigger types.
 
-    Needs no credentials, and no value of a variable. Raises CkfuncError when there is no result: NoProject,
-    UsageProblem for a type that the project lacks, CompilerMissing.
+    Needs no credentials and no values of variables. Raises CkfuncError if there is no result: NoProject, UsageProblem
+    for a type that the project has no function of, CompilerMissing.
     """
     try:
         project = load()
     except InvalidFiles as problem:
-        return CheckedProject(root, of_problems(problem.problems, MANIFEST))
+        return CheckedProject(root, as_findings(problem.problems, MANIFEST))
     require_types(project, types)
-    project = _narrowed(project, types)
-    subject = subject_of(project, surroundings(project))
+    project = _with_types(project, types)
+    subject = subject_of(project, ambient_types(project))
     packages = installable(project, services.detail)
-    preparation, scripts = _Preparation(services, project, packages.failure), _Scripts(services, project)
+    preparation, bundles = _Preparation(services, project, packages.failure), _Bundles(services, project)
 
     def parse(scripts: Sequence[Script]) -> Sequence[SyntaxProblem]:
-        compiled = services.compiler.compile([(one.path, one.text) for one in scripts])
-        return [one for one in compiled if isinstance(one, SyntaxProblem)]
+        compiled = services.compiler.compile([(script.path, script.text) for script in scripts])
+        return [result for result in compiled if isinstance(result, SyntaxProblem)]
 
-    verdict = judge(subject, parse=parse, tools=preparation.tools, bundle=scripts.problems)
-    findings = (*verdict.findings, *scripts.unresolved())
-    named = (*verdict.files, *sought(verdict.findings))
+    result = check_scripts(subject, parse=parse, tools=preparation.tools, bundle=bundles.problems)
+    findings = (*result.findings, *bundles.unresolved())
+    dependencies = (*result.files, *candidate_paths(result.findings))
     return CheckedProject(
         root=project.root,
-        problems=(*of_problems([packages.problem] if packages.problem else [], REQUIREMENT), *findings),
-        scripts=tuple(one.path for one in subject.scripts),
-        files=verdict.files,
-        warnings=(*project.warnings, *preparation.warnings, *scripts.warnings),
-        watched=(*scripts.watched, *settings_files(project.root), *(project.root / one for one in named)),
-        remembered=verdict.remembered,
+        problems=(*as_findings([packages.problem] if packages.problem else [], REQUIREMENT), *findings),
+        scripts=tuple(script.path for script in subject.scripts),
+        files=result.files,
+        warnings=(*project.warnings, *preparation.warnings, *bundles.warnings),
+        watched=(*bundles.watched, *settings_files(project.root), *(project.root / path for path in dependencies)),
+        from_cache=result.from_cache,
     )
 
 
-def _narrowed(project: Project, types: Sequence[str]) -> Project:
+def _with_types(project: Project, types: Sequence[str]) -> Project:
     if not types:
         return project
-    return replace(project, functions=tuple(one for one in project.functions or () if one.type in types))
+    return replace(project, functions=tuple(function for function in project.functions or () if function.type in types))
 
 
 def require_types(project: Project, types: Sequence[str]) -> None:
     """Raise UsageProblem for a trigger type that the project has no function of."""
-    known = [one.type for one in project.functions or ()]
-    for one in types:
-        if one not in known:
-            close = nearest(one, known)
+    known = [function.type for function in project.functions or ()]
+    for type_ in types:
+        if type_ not in known:
+            close = nearest(type_, known)
             hint = f"did you mean {close}?" if close else f"functions: {', '.join(known) or 'none'}"
-            raise UsageProblem(f"functions.yaml has no function {one}", hint=hint)
+            raise UsageProblem(f"functions.yaml has no function {type_}", hint=hint)
 
 
-def surroundings(project: Project) -> Surroundings:
-    """Return what the types of the project's scripts depend on: its stubs, made only when they are needed."""
-    scope, place = scope_of(project), templates()
-    made_from = [path.read_text(encoding="utf-8") for path in sorted((place / "types").iterdir())]
+def ambient_types(project: Project) -> AmbientTypes:
+    """Return the ambient declarations for the project's scripts; the stubs are generated only when they are needed."""
+    scope, directory = scope_of(project), templates()
+    sources = [path.read_text(encoding="utf-8") for path in sorted((directory / "types").iterdir())]
 
     def stubs() -> Mapping[str, str]:
-        below = f"{TYPES_DIR}/"
+        prefix = f"{TYPES_DIR}/"
         files = stub_files(Schemas(""), scope, node=NodeStub.GIVEN)
-        return {name.removeprefix(below): text for name, text in files.items() if name.startswith(below)}
+        return {name.removeprefix(prefix): text for name, text in files.items() if name.startswith(prefix)}
 
-    return Surroundings(
+    return AmbientTypes(
         stubs=stubs,
-        identity=digest(repr((__version__, scope, made_from, sorted((project.runtime.dependencies or {}).items())))),
-        settings=(place / "project" / "tsconfig.json.j2").read_text(encoding="utf-8"),
+        identity=digest(repr((__version__, scope, sources, sorted((project.runtime.dependencies or {}).items())))),
+        settings=(directory / "project" / "tsconfig.json.j2").read_text(encoding="utf-8"),
     )
 
 
 class _Preparation:
-    """Makes sure that the compiler is there, and the packages whose types scripts use."""
+    """Installs the compiler, and the packages whose types the scripts use."""
 
     def __init__(self, services: Services, project: Project, failure: CkfuncError | None) -> None:
-        """`failure` is why the packages are known not to be there."""
+        """`failure` is the reason if it is already known that the packages cannot be installed."""
         self._services = services
         self._project = project
         self._failure = failure
-        told = failure is not None and not isinstance(failure, PackageUnknown)
-        self.warnings: tuple[str, ...] = (f"{failure.message}: {UNCHECKED}",) if failure and told else ()
+        unreported = failure is not None and not isinstance(failure, PackageUnknown)
+        self.warnings: tuple[str, ...] = (f"{failure.message}: {UNCHECKED}",) if failure and unreported else ()
 
     def tools(self) -> Tools:
-        """Return what the types are judged with. Raises CompilerMissing."""
+        """Return the compiler and the declarations of Node. Raises CompilerMissing."""
         policy = self._services.policy()
-        tell = self._services.detail
-        program = compiler(cache_dir(), tell, policy)
-        whole = self._link_packages()
-        # Only now: packages of the user may bring their own.
-        return Tools(program, declarations_of_node(self._project.root, cache_dir(), tell, policy), whole)
+        detail = self._services.detail
+        program = compiler(cache_dir(), detail, policy)
+        complete = self._link_packages()
+        # After linking: the user's packages may include declarations of Node.
+        return Tools(program, declarations_of_node(self._project.root, cache_dir(), detail, policy), complete)
 
     def _link_packages(self) -> bool:
-        """Let imports of packages find them, where there are any; return whether all are there."""
+        """Make the packages that scripts import resolvable; return whether none of them is missing."""
         root, wanted = self._project.root, self._project.runtime.dependencies or {}
-        if not mentions(root, listing(root).scripts, {*wanted, *(one.name for one in DEFAULT_PACKAGES)}):
+        defaults = {package.name for package in DEFAULT_PACKAGES}
+        if not any_mentions(root, list_files(root).scripts, {*wanted, *defaults}):
             return True
         try:
             if self._failure is not None:
@@ -202,12 +203,12 @@ class _Preparation:
         except CkfuncError as problem:
             missing = problem
         if missing is not None:
-            self.warnings += (f"{missing.message}: the types of packages were not looked at",)
+            self.warnings += (f"{missing.message}: the types of packages were not checked",)
         return missing is None
 
 
-class _Scripts:
-    """The scripts as a deploy would send them: put together with the local files that they import."""
+class _Bundles:
+    """The scripts as a deploy would send them: bundled with the local files that they import."""
 
     def __init__(self, services: Services, project: Project) -> None:
         self._services = services
@@ -217,30 +218,31 @@ class _Scripts:
         self._imports: tuple[tuple[str, Import], ...] = ()
 
     def problems(self) -> tuple[Finding, ...]:
-        """Return what a deploy would refuse, but for syntax errors in scripts as they are written."""
+        """Return the errors that a deploy would report, except syntax errors in the scripts themselves."""
         try:
             project, broken = self._services.bundler.project(self._project), frozenset[str]()
-            found: tuple[Finding, ...] = ()
+            findings: tuple[Finding, ...] = ()
         except InvalidModules as problem:
             project, broken = problem.project, problem.broken
-            found = of_problems(problem.problems, BUNDLE)
+            findings = as_findings(problem.problems, BUNDLE)
         self.watched = project.watched
-        return (*found, *self._lacking(project, broken))
+        return (*findings, *self._missing_requirements(project, broken))
 
-    def _lacking(self, project: Project, broken: Collection[str]) -> tuple[Finding, ...]:
-        """Return what keeps scripts from running; those that are broken are left out."""
+    def _missing_requirements(self, project: Project, broken: Collection[str]) -> tuple[Finding, ...]:
+        """Return the requirements of scripts that the platform will not meet; skips broken scripts."""
         runtime = project.runtime
-        packages = {*(runtime.dependencies or ()), *(one.name for one in DEFAULT_PACKAGES)}
+        packages = {*(runtime.dependencies or ()), *(package.name for package in DEFAULT_PACKAGES)}
         required = Requirements(project.root, packages, complete=runtime.dependencies is not None)
-        first = runtime.initialization_script
-        handlers = {one.handler.path: one.handler for one in project.functions or ()}
+        init_script = runtime.initialization_script
+        handlers = {function.handler.path: function.handler for function in project.functions or ()}
         compile_all = self._services.compiler.compile
-        scripts = [one for one in (*((first,) if first else ()), *handlers.values()) if one.path not in broken]
-        parsing = [one for one in scripts if not isinstance(compile_all([(one.path, one.text)])[0], SyntaxProblem)]
-        lacks = required.lacks(parsing, compile_all, first)
+        every = (*((init_script,) if init_script else ()), *handlers.values())
+        scripts = [script for script in every if script.path not in broken]
+        valid = [each for each in scripts if not isinstance(compile_all([(each.path, each.text)])[0], SyntaxProblem)]
+        lacks = required.lacks(valid, compile_all, init_script)
         self.warnings = tuple(map(str, lacks.warnings))
         self._imports = lacks.imports
-        return of_problems(lacks.errors, REQUIREMENT)
+        return as_findings(lacks.errors, REQUIREMENT)
 
     def unresolved(self) -> tuple[Finding, ...]:
         """Return the imports of installed packages that Node would not find; call it after `problems`."""
@@ -249,7 +251,7 @@ class _Scripts:
         try:
             wanted = all_packages(self._project.runtime.dependencies or {})
             directory = runtime_directory(wanted, cache_dir(), self._services.policy())
-            modules = self._services.compiler.resolve(directory, [wanted for _, wanted in self._imports])
+            modules = self._services.compiler.resolve(directory, [import_ for _, import_ in self._imports])
         except (CkfuncError, OSError):  # the packages are not installed: a warning says why
             return ()
-        return of_problems(unresolved(self._imports, modules), REQUIREMENT)
+        return as_findings(unresolved(self._imports, modules), REQUIREMENT)

@@ -1,4 +1,4 @@
-"""Findings as text: with the source line on a terminal, else one line each."""
+"""Findings as text: with source lines for terminals, or on one line each."""
 
 from __future__ import annotations
 
@@ -18,21 +18,25 @@ _WORD = re.compile(r"""[\w$]+|(["'`])[^"'`]*\1""")
 
 
 def compact_lines(findings: Iterable[Finding]) -> Iterator[Line]:
-    """Yield `path:line:column: message (code)` for each."""
-    for one in findings:
-        message = printable(one.sentence).replace("\n", " ")
-        yield (Segment(printable(one.place), "place"), Segment(f": {message}"), Segment(f" ({one.code})", "muted"))
+    """Yield `path:line:column: message (code)` for each finding."""
+    for finding in findings:
+        message = printable(finding.sentence).replace("\n", " ")
+        yield (
+            Segment(printable(finding.place), "place"),
+            Segment(f": {message}"),
+            Segment(f" ({finding.code})", "muted"),
+        )
 
 
 def full_lines(findings: Iterable[Finding], root: Path, width: int) -> Iterator[Line]:
-    """Yield each finding with its whole message and, for scripts, the line that it is about.
+    """Yield each finding with its whole message and, for scripts, its source line. `width` is in columns.
 
-    Lines of other files are not shown: `functions.yaml` holds values that are nobody's to see. `width` is in columns.
+    Lines of other files are not shown, because `functions.yaml` may contain secrets.
     """
-    for path, group in groupby(findings, key=lambda one: one.path):
+    for path, group in groupby(findings, key=lambda finding: finding.path):
         source = _source(root / path) if path.endswith(SCRIPT_SUFFIXES) else []
-        for one in group:
-            yield from _finding(one, source, width)
+        for finding in group:
+            yield from _finding(finding, source, width)
             yield ()
 
 
@@ -51,9 +55,9 @@ def _finding(finding: Finding, source: Sequence[str], width: int) -> Iterator[Li
 
 
 def frame(root: Path, place: tuple[str, int, int], width: int) -> Iterator[Line]:
-    """Yield the source line of a script at a path, line and column below `root`, with a mark; nothing for other files.
+    """Yield the source line at a path, line and column of a script below `root`; nothing for other files.
 
-    The mark is as wide as the word that begins there.
+    The word that begins at the column is underlined.
     """
     path, line, column = place
     source = _source(root / path) if path.endswith(SCRIPT_SUFFIXES) else []
@@ -71,29 +75,29 @@ def _frame(finding: Finding, source: Sequence[str], width: int) -> Iterator[Line
 
 
 def _excerpt(line: str, finding: Finding, width: int) -> tuple[str, int, int]:
-    """Return what is shown of a line, the columns before the wrong part, and the columns that it takes.
+    """Return the visible part of a line, and the column and the width of the code at fault in it.
 
-    A line that is wider than the terminal is cut on both sides of the wrong part.
+    A line that is wider than the terminal is cut on both sides of the code at fault.
     """
     units = line.encode("utf-16-le", "surrogatepass")
     begin = (finding.column - 1) * 2
-    before = _display(units[:begin])
-    wrong = _display(units[begin : begin + finding.length * 2])
-    after = _display(units[begin + finding.length * 2 :])
-    caret, room = _columns(before), max(width, 20)
-    if caret + _columns(wrong) + _columns(after) > room and caret > room // 2:
-        before = "…" + _last(before, room // 3)
+    before = _as_displayed(units[:begin])
+    fault = _as_displayed(units[begin : begin + finding.length * 2])
+    after = _as_displayed(units[begin + finding.length * 2 :])
+    caret, available = _columns(before), max(width, 20)
+    if caret + _columns(fault) + _columns(after) > available and caret > available // 2:
+        before = "…" + _right_part(before, available // 3)
         caret = _columns(before)
-    shown = _first(before + wrong + after, room)
-    return shown.rstrip(), caret, max(1, min(_columns(wrong), room - caret))
+    shown = _left_part(before + fault + after, available)
+    return shown.rstrip(), caret, max(1, min(_columns(fault), available - caret))
 
 
-def _display(units: bytes) -> str:
+def _as_displayed(units: bytes) -> str:
     return printable(units.decode("utf-16-le", "replace")).replace("\t", _TAB)
 
 
 def _columns(text: str) -> int:
-    return sum(_width(one) for one in text)
+    return sum(_width(character) for character in text)
 
 
 def _width(character: str) -> int:
@@ -102,24 +106,24 @@ def _width(character: str) -> int:
     return 2 if unicodedata.east_asian_width(character) in "WF" else 1
 
 
-def _first(text: str, columns: int) -> str:
+def _left_part(text: str, columns: int) -> str:
     if _columns(text) <= columns:
         return text
-    kept = ""
-    for one in text:
-        if _columns(kept) + _width(one) >= columns:
+    part = ""
+    for character in text:
+        if _columns(part) + _width(character) >= columns:
             break
-        kept += one
-    return kept + "…"
+        part += character
+    return part + "…"
 
 
-def _last(text: str, columns: int) -> str:
-    kept = ""
-    for one in reversed(text):
-        if _columns(kept) + _width(one) > columns:
+def _right_part(text: str, columns: int) -> str:
+    part = ""
+    for character in reversed(text):
+        if _columns(part) + _width(character) > columns:
             break
-        kept = one + kept
-    return kept
+        part = character + part
+    return part
 
 
 def _source(path: Path) -> list[str]:

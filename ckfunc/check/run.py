@@ -1,4 +1,4 @@
-"""Check syntax and types, with as little work as the changes allow."""
+"""Incremental check of the syntax and types of scripts."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from ckfunc import __version__
 from ckfunc.base.errors import CkfuncError
 from ckfunc.base.files import locked
 from ckfunc.base.text import digest
-from ckfunc.check.files import ProjectFiles, listing
+from ckfunc.check.files import ProjectFiles, list_files
 from ckfunc.check.findings import Finding
-from ckfunc.check.memory import KnownCheck, Memory, file_digest, recall, remember
+from ckfunc.check.memory import CachedCheck, ResultCache, file_digest, load_cache, save_cache
 from ckfunc.check.settings import (
     CONFIG,
     TYPESCRIPT,
-    at_its_option,
+    at_option,
     config_text,
     has_settings,
     settings_digest,
@@ -34,114 +34,123 @@ if TYPE_CHECKING:
 
 
 REQUIREMENT = "runtime"
-"""The code of what a script needs to run, and lacks: a package, or the function handleEvent."""
+"""The code of an unmet requirement of a script: a package, or the function handleEvent."""
 _NO_MODULE = frozenset({"TS2307", "TS2792", "TS2882", "TS7016"})
 
 
 @dataclass(frozen=True, slots=True)
-class CodeVerdict:
-    """What is wrong with scripts, sorted by place.
+class CheckResult:
+    """The findings of a check, sorted by place.
 
-    `files` are those of the project whose types were judged: scripts and the modules that they import, below the root.
-    `remembered` tells that nothing had changed.
+    `files` are the files whose types were checked, relative to the project: scripts and the modules that they import.
+    `from_cache` is set if nothing had changed since the last check.
     """
 
     findings: tuple[Finding, ...]
     files: tuple[str, ...] = ()
-    remembered: bool = False
+    from_cache: bool = False
 
 
-def judge(subject: Subject, *, parse: Parse, tools: Callable[[], Tools], bundle: Bundle = tuple) -> CodeVerdict:
+def check_scripts(subject: Subject, *, parse: Parse, tools: Callable[[], Tools], bundle: Bundle = tuple) -> CheckResult:
     """Check the syntax and the types of scripts.
 
-    `parse` and `tools` (which makes sure that they are there) are called only when something changed since the last
-    time, `bundle` always. Writes nothing outside `.ckfunc/check` of the project. Raises what they raise, and
-    CompilerBroke.
+    `parse` and `tools` (which installs them) are called only if something has changed since the last check, `bundle`
+    always. Writes only to `.ckfunc/check` of the project. Raises what the three raise, and CompilerBroke.
     """
     scripts = subject.scripts
     if not scripts:
-        return CodeVerdict(())
+        return CheckResult(())
     with locked(subject.root / DIRECTORY / "lock"):
-        memory, around = recall(subject.root), listing(subject.root)
-        syntax = {one.path: _syntax_key(one) for one in scripts}
-        unknown = [one for one in scripts if syntax[one.path] not in memory.syntax]
-        result = memory.fresh(_key(subject, around), subject.root)
-        remembered = not unknown and result is not None
-        if result is not None and not unknown:
-            unbundled = bundle()
+        cache, project_files = load_cache(subject.root), list_files(subject.root)
+        syntax = {script.path: _syntax_key(script) for script in scripts}
+        unparsed = [script for script in scripts if syntax[script.path] not in cache.syntax]
+        types = cache.lookup(_key(subject, project_files), subject.root)
+        from_cache = not unparsed and types is not None
+        if types is not None and not unparsed:
+            bundle_errors = bundle()
         else:
-            unbundled, result = _found_out(subject, around, memory, unknown, result, (parse, tools, bundle))
-            remember(subject.root, memory, syntax.values())
-    parsed = [replace(found, path=one.path) for one in scripts if (found := memory.syntax[syntax[one.path]])]
-    files = tuple(name for name in result.files if _is_own(name))
-    return CodeVerdict(_together(result.findings, (*parsed, *unbundled)), files, remembered)
+            bundle_errors, types = _check_changed(
+                subject, project_files, cache, unparsed, types, (parse, tools, bundle)
+            )
+            save_cache(subject.root, cache, syntax.values())
+    syntax_errors = [
+        replace(error, path=script.path) for script in scripts if (error := cache.syntax[syntax[script.path]])
+    ]
+    files = tuple(name for name in types.files if _is_own(name))
+    return CheckResult(_merged(types.findings, (*syntax_errors, *bundle_errors)), files, from_cache)
 
 
-def _found_out(
+def _check_changed(
     subject: Subject,
-    around: ProjectFiles,
-    memory: Memory,
-    unknown: Sequence[Script],
-    result: KnownCheck | None,
-    how: tuple[Parse, Callable[[], Tools], Bundle],
-) -> tuple[Sequence[Finding], KnownCheck]:
-    """Parse and judge what is not known yet, both at the same time; what was found is in `memory` then."""
+    files: ProjectFiles,
+    cache: ResultCache,
+    unparsed: Sequence[Script],
+    types: CachedCheck | None,
+    steps: tuple[Parse, Callable[[], Tools], Bundle],
+) -> tuple[Sequence[Finding], CachedCheck]:
+    """Parse and bundle scripts while their types are checked, as far as `cache` has no result, and add the results.
+
+    Return the errors of bundling and the result of the type check.
+    """
     from concurrent.futures import ThreadPoolExecutor
 
-    parse, tools, bundle = how
+    parse, tools, bundle = steps
 
-    def parsed() -> Sequence[Finding]:
-        _parse(unknown, parse, memory)
+    def parse_and_bundle() -> Sequence[Finding]:
+        _parse(unparsed, parse, cache)
         return bundle()
 
     with ThreadPoolExecutor(1) as pool:
-        parsing = pool.submit(parsed)
-        if result is None:
-            result, key = _judged(subject, around, tools)
-            memory.keep(key, result)
-        return parsing.result(), result
+        bundling = pool.submit(parse_and_bundle)
+        if types is None:
+            types, key = _checked_types(subject, files, tools)
+            cache.store(key, types)
+        return bundling.result(), types
 
 
-def _judged(subject: Subject, around: ProjectFiles, tools: Callable[[], Tools]) -> tuple[KnownCheck, str | None]:
-    """Return what the compiler finds, and the key to remember it by; None when it is not to be relied on."""
-    typed = any(one.path.endswith(TYPESCRIPT_SUFFIXES) for one in subject.scripts)
-    if not typed and not has_settings(subject.root):  # which may say that JavaScript is checked too
-        return KnownCheck((), {}), _key(subject, around)
+def _checked_types(subject: Subject, files: ProjectFiles, tools: Callable[[], Tools]) -> tuple[CachedCheck, str | None]:
+    """Run the compiler; return its findings and their cache key, which is None if packages were missing."""
+    typed = any(script.path.endswith(TYPESCRIPT_SUFFIXES) for script in subject.scripts)
+    if not typed and not has_settings(subject.root):  # a tsconfig.json may enable checks of JavaScript
+        return CachedCheck((), {}), _key(subject, files)
     try:
         str(subject.root).encode()
     except UnicodeEncodeError:
         raise CkfuncError(
-            f"the TypeScript compiler cannot open {subject.root}: the name is no UTF-8", hint="rename the directory"
+            f"the TypeScript compiler cannot open {subject.root}: its name is not UTF-8", hint="rename the directory"
         ) from None
-    known = tools()
-    around = listing(subject.root)  # again: packages may have come
-    reports = [_report(subject, around, known)]
-    if others := _unheard(subject, reports[0]):
-        reports.append(_report(others, around, known))
-    found = {_placed(one, subject.root) for report in reports for one in report.findings}
-    files = {file for report in reports for file in report.files}
-    names = sorted(name for file in files if (name := _name(file, subject.root)))
-    result = KnownCheck(
-        tuple(sorted(one for one in found if _is_own(one.path) and not _is_called(one))),
+    installed = tools()
+    files = list_files(subject.root)  # listed again: packages may have been installed
+    reports = [_report(subject, files, installed)]
+    if unchecked := _unchecked(subject, reports[0]):
+        reports.append(_report(unchecked, files, installed))
+    findings = {_at_user_file(finding, subject.root) for report in reports for finding in report.findings}
+    read = {path for report in reports for path in report.files}
+    names = sorted(name for path in read if (name := _cache_name(path, subject.root)))
+    result = CachedCheck(
+        tuple(sorted(each for each in findings if _is_own(each.path) and not _is_unused_handler(each))),
         {name: file_digest(subject.root / name) for name in names},
     )
-    return result, _key(subject, around) if known.whole else None
+    return result, _key(subject, files) if installed.complete else None
 
 
-def _report(subject: Subject, around: ProjectFiles, tools: Tools) -> CompilerReport:
-    from ckfunc.check.typescript import run  # what starts processes is not needed when nothing has changed
+def _report(subject: Subject, files: ProjectFiles, tools: Tools) -> CompilerReport:
+    from ckfunc.check.typescript import run  # only needed if something has changed
 
-    write_settings(subject, around.declarations, (tools.declarations,))
+    write_settings(subject, files.declarations, (tools.declarations,))
     return run(tools.compiler, subject.root, ("-p", CONFIG))
 
 
-def _key(subject: Subject, around: ProjectFiles) -> str | None:
-    """Return what names everything that the verdict depends on, but for the contents of the files that are read."""
-    if around.digest is None:
+def _key(subject: Subject, files: ProjectFiles) -> str | None:
+    """Return a key over everything that the result depends on, except the contents of the files.
+
+    None if there are too many files to list.
+    """
+    if files.digest is None:
         return None
-    config = config_text(subject, around.declarations, ())
-    known = (TYPESCRIPT, NODE_TYPES, config, subject.surroundings.identity, subject.surroundings.settings)
-    return digest(json.dumps([*known, settings_digest(subject.root), around.digest]))
+    config = config_text(subject, files.declarations, ())
+    inputs = (TYPESCRIPT, NODE_TYPES, config, subject.ambient.identity, subject.ambient.settings)
+    return digest(json.dumps([*inputs, settings_digest(subject.root), files.digest]))
 
 
 def _syntax_key(script: Script) -> str:
@@ -150,20 +159,21 @@ def _syntax_key(script: Script) -> str:
     return digest(json.dumps([__version__, node, suffix, script.text]))
 
 
-def _parse(unknown: Sequence[Script], parse: Parse, memory: Memory) -> None:
-    keys = {one.path: _syntax_key(one) for one in unknown}
-    problems = parse(unknown) if unknown else ()
-    memory.syntax.update(dict.fromkeys(keys.values()))
-    for one in problems:
-        memory.syntax[keys[one.name]] = Finding(one.name, one.line, one.column, "syntax", one.message)
+def _parse(scripts: Sequence[Script], parse: Parse, cache: ResultCache) -> None:
+    keys = {script.path: _syntax_key(script) for script in scripts}
+    problems = parse(scripts) if scripts else ()
+    cache.syntax.update(dict.fromkeys(keys.values()))
+    for problem in problems:
+        finding = Finding(problem.name, problem.line, problem.column, "syntax", problem.message)
+        cache.syntax[keys[problem.name]] = finding
 
 
-def _unheard(subject: Subject, report: CompilerReport) -> Subject | None:
-    """Return the scripts whose types were not judged, since some do not parse: then the compiler says nothing else."""
-    broken = {one.path for one in report.findings}
-    if not report.findings or not all(_is_syntax(one) for one in report.findings):
+def _unchecked(subject: Subject, report: CompilerReport) -> Subject | None:
+    """Return the scripts that the compiler skipped because others have syntax errors."""
+    broken = {finding.path for finding in report.findings}
+    if not report.findings or not all(_is_syntax(finding) for finding in report.findings):
         return None
-    handlers = tuple(one for one in subject.handlers if one.path not in broken)
+    handlers = tuple(handler for handler in subject.handlers if handler.path not in broken)
     script = subject.initialization_script
     if len(handlers) == len(subject.handlers) or not handlers:
         return None
@@ -176,21 +186,21 @@ def _is_syntax(finding: Finding) -> bool:
     return len(finding.code) == len("TS1005") and finding.code.startswith("TS1")
 
 
-def _is_called(finding: Finding) -> bool:
-    """Tell whether the compiler takes a handler's function for unused: it cannot know who calls it."""
+def _is_unused_handler(finding: Finding) -> bool:
+    """Return whether the compiler reports a handler's function as unused: it cannot know that the platform calls it."""
     return finding.code == "TS6133" and finding.message.startswith("'handleEvent' is declared")
 
 
-def _placed(finding: Finding, root: Path) -> Finding:
-    """Return a finding about settings that are not the user's own at the place where the user can do something."""
-    of_ours = finding.path.startswith(".ckfunc/") or "node_modules" in Path(finding.path).parts
-    if not finding.path or (of_ours and finding.path.endswith(".json")):
-        return at_its_option(finding, root)
+def _at_user_file(finding: Finding, root: Path) -> Finding:
+    """Move a finding about settings that the user cannot edit to the project's own tsconfig.json."""
+    foreign = finding.path.startswith(".ckfunc/") or "node_modules" in Path(finding.path).parts
+    if not finding.path or (foreign and finding.path.endswith(".json")):
+        return at_option(finding, root)
     return finding
 
 
-def _name(file: Path, root: Path) -> str | None:
-    """Return how a file is remembered; None for what is known already: of the compiler, packages and ckfunc."""
+def _cache_name(file: Path, root: Path) -> str | None:
+    """Return the name of a file in the cache; None for files of packages and tools: the key covers them."""
     if "node_modules" in file.parts:
         return None
     try:
@@ -204,21 +214,21 @@ def _is_own(name: str) -> bool:
     return not name.startswith(".ckfunc/") and "node_modules" not in Path(name).parts
 
 
-def _together(types: Iterable[Finding], syntax: Iterable[Finding]) -> tuple[Finding, ...]:
-    """Return both kinds; what several complain of is reported once, by the compiler if it is among them.
+def _merged(types: Iterable[Finding], others: Iterable[Finding]) -> tuple[Finding, ...]:
+    """Merge the compiler's findings with the others, without duplicates: the compiler's finding wins.
 
-    Only of a module that is not there the compiler knows less: not what handlers can import, and what to do.
+    Except for missing modules, where only the other finding says what handlers can import, and how to fix it.
     """
-    syntax = tuple(syntax)
-    places = {(one.path, one.line, one.column) for one in syntax if one.code == REQUIREMENT}
-    types = [one for one in types if one.code not in _NO_MODULE or (one.path, one.line, one.column) not in places]
-    unparsed = {one.path for one in types if _is_syntax(one)}
-    lines = {(one.path, one.line) for one in types}
+    others = tuple(others)
+    places = {(each.path, each.line, each.column) for each in others if each.code == REQUIREMENT}
+    types = [each for each in types if each.code not in _NO_MODULE or (each.path, each.line, each.column) not in places]
+    unparsed = {each.path for each in types if _is_syntax(each)}
+    lines = {(each.path, each.line) for each in types}
 
-    def unsaid() -> Iterator[Finding]:
-        for one in syntax:
-            if one.path not in unparsed and (one.path, one.line) not in lines:
-                lines.add((one.path, one.line))
-                yield one
+    def unreported() -> Iterator[Finding]:
+        for finding in others:
+            if finding.path not in unparsed and (finding.path, finding.line) not in lines:
+                lines.add((finding.path, finding.line))
+                yield finding
 
-    return tuple(sorted({*types, *unsaid()}))
+    return tuple(sorted({*types, *unreported()}))

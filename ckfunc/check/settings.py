@@ -1,8 +1,8 @@
 """Compiler settings of a check: the project's tsconfig.json, and ckfunc's own.
 
-The project's tsconfig.json is extended as it is: how strict it is, its `lib`, `types`, `paths` and `allowJs` all count.
-How modules are found, that nothing is written, and which files are judged is not its to say: handlers run as ckfunc
-bundles them, and what is checked is what would be deployed.
+The check extends the project's tsconfig.json, so its strictness, `lib`, `types`, `paths` and `allowJs` apply. ckfunc
+sets module resolution, output and the list of files: handlers run as ckfunc bundles them, and the check covers exactly
+the files that would be deployed.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from ckfunc.check.findings import Finding
 from ckfunc.check.subject import DIRECTORY, TYPESCRIPT_SUFFIXES, Subject
 
 TYPESCRIPT = "7.0.2"
-"""The version of the compiler, whatever the project has installed: the same verdict on every machine."""
+"""The version of the compiler, independent of the project's packages, so that all machines get the same result."""
 
 PROJECT_SETTINGS = "tsconfig.json"
 CONFIG = f"{DIRECTORY}/tsconfig.json"
@@ -27,10 +27,10 @@ _DEFAULTS = f"{DIRECTORY}/defaults.json"
 _STUBS = f"{DIRECTORY}/stubs.json"
 _UP = "../../"
 
-_DECIDED: Mapping[str, Any] = {
+_FIXED: Mapping[str, Any] = {
     "module": "ESNext",
     "moduleResolution": "Bundler",
-    "moduleDetection": "force",  # every handler declares a `handleEvent` of its own
+    "moduleDetection": "force",  # each handler declares its own `handleEvent`
     "allowImportingTsExtensions": True,
     "noEmit": True,
     "skipLibCheck": True,
@@ -38,41 +38,43 @@ _DECIDED: Mapping[str, Any] = {
     "composite": False,
     "declaration": False,
 }
-"""Options that are ckfunc's to set."""
+"""Options that ckfunc sets."""
 
-_TAKEN_BACK = (
+_UNSET = (
     *("rootDir", "outDir", "outFile", "declarationDir", "declarationMap", "emitDeclarationOnly"),
     *("tsBuildInfoFile", "sourceMap", "inlineSourceMap", "inlineSources", "mapRoot", "sourceRoot", "noCheck"),
     *("isolatedDeclarations", "noEmitOnError"),
-    # The compiler knows them no more; editors with an older one may need them.
+    # The compiler no longer accepts these; an editor with an older one may need them.
     *("baseUrl", "downlevelIteration", "charset", "importsNotUsedAsValues", "preserveValueImports", "keyofStringsOnly"),
 )
-"""Options of the project that are about output, or about compilers of the past."""
+"""Options of the project that do not apply: they configure output, or are obsolete."""
 
 _EXTENDS = re.compile(r'"extends"\s*:\s*(\[[^\]]*\]|"(?:\\.|[^"\\])*")')
-_TEXT = re.compile(r'"((?:\\.|[^"\\])*)"')
+_STRING = re.compile(r'"((?:\\.|[^"\\])*)"')
 _OPTION = re.compile(r"[Oo]ption '(\w+)")
 
 
 def has_settings(root: Path) -> bool:
-    """Tell whether the project has a tsconfig.json."""
+    """Return whether the project has a tsconfig.json."""
     return (root / PROJECT_SETTINGS).is_file()
 
 
-def config_text(subject: Subject, declarations: Iterable[str], stubs: Iterable[str], given: Iterable[Path] = ()) -> str:
-    """Return the tsconfig.json of a check. `declarations` are the project's own `.d.ts` files, `given` any others."""
-    paths = [one.path for one in subject.scripts]
-    typed = [one for one in paths if one.endswith(TYPESCRIPT_SUFFIXES)]
+def config_text(
+    subject: Subject, declarations: Iterable[str], stubs: Iterable[str], extra_declarations: Iterable[Path] = ()
+) -> str:
+    """Return the tsconfig.json of a check. `declarations` are the project's own `.d.ts` files."""
+    paths = [script.path for script in subject.scripts]
+    typed = [path for path in paths if path.endswith(TYPESCRIPT_SUFFIXES)]
     config = {
         "extends": _UP + PROJECT_SETTINGS if has_settings(subject.root) else f"./{Path(_DEFAULTS).name}",
-        "compilerOptions": {**_DECIDED, **dict.fromkeys(_TAKEN_BACK)},
+        "compilerOptions": {**_FIXED, **dict.fromkeys(_UNSET)},
         "files": [
-            *(_UP + one for one in (*typed, *declarations)),
-            *(f"./{one}" for one in stubs),
-            *(one.as_posix() for one in given),
+            *(_UP + path for path in (*typed, *declarations)),
+            *(f"./{name}" for name in stubs),
+            *(path.as_posix() for path in extra_declarations),
         ],
-        # Named like this, JavaScript counts only where the project's settings allow it.
-        "include": [_UP + _literal(one) for one in paths if one not in typed],
+        # Unlike in `files`, JavaScript is checked here only if the project's settings enable it.
+        "include": [_UP + _literal(path) for path in paths if path not in typed],
         "exclude": [],
     }
     return json.dumps(config, indent=1)
@@ -82,26 +84,26 @@ def _literal(path: str) -> str:
     return re.sub(r"[*?]", "?", path)
 
 
-def write_settings(subject: Subject, declarations: Iterable[str], given: Iterable[Path] = ()) -> None:
-    """Write what the compiler is to read into the check's own directory; what is there already stays untouched."""
+def write_settings(subject: Subject, declarations: Iterable[str], extra_declarations: Iterable[Path] = ()) -> None:
+    """Write the compiler's settings and declarations into the check's own directory, where they have changed."""
     root = subject.root
     _write(root / ".ckfunc" / ".gitignore", "*\n")
-    stubs = _written_stubs(subject)
-    _write(root / _DEFAULTS, subject.surroundings.settings)
-    _write(root / CONFIG, config_text(subject, declarations, stubs, given))
+    stubs = _write_stubs(subject)
+    _write(root / _DEFAULTS, subject.ambient.settings)
+    _write(root / CONFIG, config_text(subject, declarations, stubs, extra_declarations))
 
 
-def _written_stubs(subject: Subject) -> tuple[str, ...]:
-    """Return the names of the project's declarations, which are made when they are not there as they should be."""
-    root, identity = subject.root, subject.surroundings.identity
+def _write_stubs(subject: Subject) -> tuple[str, ...]:
+    """Generate the project's declarations if they are missing or outdated; return their names."""
+    root, identity = subject.root, subject.ambient.identity
     try:
-        kept = json.loads(read_file(root / _STUBS))
-        names = tuple(kept["names"])
-        if kept["identity"] == identity and all((root / DIRECTORY / name).is_file() for name in names):
+        index = json.loads(read_file(root / _STUBS))
+        names = tuple(index["names"])
+        if index["identity"] == identity and all((root / DIRECTORY / name).is_file() for name in names):
             return names
     except (OSError, ValueError, TypeError, KeyError):
         pass
-    stubs = subject.surroundings.stubs()
+    stubs = subject.ambient.stubs()
     for name, text in stubs.items():
         _write(root / DIRECTORY / name, text)
     _write(root / _STUBS, json.dumps({"identity": identity, "names": list(stubs)}))
@@ -118,12 +120,14 @@ def _write(path: Path, text: str) -> None:
 
 
 def settings_digest(root: Path) -> str:
-    """Return a digest of the project's tsconfig.json and of the files that it extends, as far as they are files of
-    the project; those of packages are known by the packages."""
+    """Return a digest of the project's tsconfig.json and of the files of the project that it extends.
+
+    Settings from packages are covered by the list of packages.
+    """
     seen: dict[Path, str] = {}
-    waiting = [root / PROJECT_SETTINGS]
-    while waiting:
-        path = waiting.pop()
+    pending = [root / PROJECT_SETTINGS]
+    while pending:
+        path = pending.pop()
         if path in seen:
             continue
         try:
@@ -131,23 +135,23 @@ def settings_digest(root: Path) -> str:
         except OSError:
             continue
         seen[path] = digest(text)
-        for said in _EXTENDS.findall(text):
-            for name in _TEXT.findall(said):
+        for value in _EXTENDS.findall(text):
+            for name in _STRING.findall(value):
                 if name.startswith((".", "/")):
                     base = path.parent / name
-                    waiting += [base, base.with_name(base.name + ".json")]
+                    pending += [base, base.with_name(base.name + ".json")]
     return digest(json.dumps(sorted(seen.values())))
 
 
 def settings_files(root: Path) -> tuple[Path, ...]:
-    """Return the files that decide how strictly is judged, existing or not."""
+    """Return the files that set the strictness of the check, existing or not."""
     return (root / PROJECT_SETTINGS,)
 
 
-def at_its_option(finding: Finding, root: Path) -> Finding:
-    """Return what is wrong with settings, placed where the project's tsconfig.json sets that option.
+def at_option(finding: Finding, root: Path) -> Finding:
+    """Move a finding about settings to the line of the project's tsconfig.json that sets the option.
 
-    The compiler complains of the check's own file when an option comes from one that it extends.
+    For an option that the check's own settings inherit, the compiler names the check's file.
     """
     option = _OPTION.search(finding.message)
     try:

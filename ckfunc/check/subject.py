@@ -1,4 +1,4 @@
-"""The subject of a check: scripts, and declarations of their surroundings."""
+"""The subject of a check: scripts and their ambient declarations."""
 
 from __future__ import annotations
 
@@ -17,35 +17,35 @@ TYPESCRIPT_SUFFIXES = (".ts", ".mts", ".cts", ".tsx")
 SCRIPT_SUFFIXES = (*TYPESCRIPT_SUFFIXES, ".js", ".mjs", ".cjs", ".jsx")
 _NOT_FOUND = re.compile(r"^Cannot find module '(\.[^']*)'")
 DIRECTORY = ".ckfunc/check"
-"""Where a check keeps what is its own: as deep in the project as the stubs of the editor, which name its files."""
+"""Directory for settings and results of checks, as deep in the project as the editor's stubs, which refer to it."""
 
 Parse: TypeAlias = Callable[[Sequence[Script]], Sequence[SyntaxProblem]]
-"""Returns what Node does not parse of scripts."""
+"""Return the syntax errors that Node finds in scripts."""
 
 
 Bundle: TypeAlias = Callable[[], Sequence[Finding]]
-"""Returns what keeps scripts from being put together with the local files that they import."""
+"""Return the errors that prevent scripts from being bundled with the local files that they import, or from running."""
 
 
 @dataclass(frozen=True, slots=True)
 class Tools:
-    """What the types are judged with. `whole` is False when packages are missing whose types may matter.
+    """The compiler, and the entry file of the declarations of Node.
 
-    `declarations` are of Node itself, and stand for all that they refer to.
+    `complete` is False if packages are missing whose types may be needed.
     """
 
     compiler: Path
     declarations: Path
-    whole: bool = True
+    complete: bool = True
 
 
 @dataclass(frozen=True, slots=True)
-class Surroundings:
-    """What the types of scripts depend on beside themselves.
+class AmbientTypes:
+    """Declarations and settings that apply to all scripts.
 
-    `stubs` makes the declarations of the project (name below DIRECTORY to text) and `identity` names what they are made
-    from, so that they need not be made to know that nothing changed. `settings` is the tsconfig.json of a project that
-    has none.
+    `stubs` generates the declarations of the project (name below DIRECTORY to text). `identity` is a digest of their
+    sources, which tells without generating them whether they have changed. `settings` is the tsconfig.json for a
+    project that has none.
     """
 
     stubs: Callable[[], Mapping[str, str]]
@@ -60,29 +60,29 @@ class Subject:
     root: Path
     handlers: tuple[Script, ...]
     initialization_script: Script | None
-    surroundings: Surroundings
+    ambient: AmbientTypes
 
     @property
     def scripts(self) -> tuple[Script, ...]:
         """All scripts, each once."""
         first = (self.initialization_script,) if self.initialization_script else ()
-        return (*first, *(one for one in self.handlers if one not in first))
+        return (*first, *(handler for handler in self.handlers if handler not in first))
 
 
-def subject_of(project: Project, surroundings: Surroundings) -> Subject:
-    """Return what there is to check of `project`, whose scripts are as they are written."""
-    handlers = tuple({one.handler.path: one.handler for one in project.functions or ()}.values())
-    return Subject(project.root, handlers, project.runtime.initialization_script, surroundings)
+def subject_of(project: Project, ambient: AmbientTypes) -> Subject:
+    """Return the scripts of `project`, which must not be bundled yet."""
+    handlers = tuple({function.handler.path: function.handler for function in project.functions or ()}.values())
+    return Subject(project.root, handlers, project.runtime.initialization_script, ambient)
 
 
-def sought(findings: Iterable[Finding]) -> tuple[str, ...]:
-    """Return the paths, below the project, that relative imports without a file may have meant."""
-    found: dict[str, None] = {}
-    for one in findings:
-        if said := _NOT_FOUND.match(one.message):
-            base = posixpath.normpath(posixpath.join(posixpath.dirname(one.path), said[1]))
+def candidate_paths(findings: Iterable[Finding]) -> tuple[str, ...]:
+    """Return the paths, below the project, that would resolve the relative imports reported as not found."""
+    paths: dict[str, None] = {}
+    for finding in findings:
+        if message := _NOT_FOUND.match(finding.message):
+            base = posixpath.normpath(posixpath.join(posixpath.dirname(finding.path), message[1]))
             stem, suffix = posixpath.splitext(base)
             bases = (base, stem) if suffix in SCRIPT_SUFFIXES else (base,)
-            found[base] = None
-            found.update((path + end, None) for path in bases for end in (*SCRIPT_SUFFIXES, ".d.ts", "/index.ts"))
-    return tuple(found)
+            paths[base] = None
+            paths.update((path + end, None) for path in bases for end in (*SCRIPT_SUFFIXES, ".d.ts", "/index.ts"))
+    return tuple(paths)

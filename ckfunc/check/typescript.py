@@ -1,4 +1,4 @@
-"""The TypeScript compiler: native, of one exact version, in the cache."""
+"""The native TypeScript compiler: one exact version, installed in the cache."""
 
 from __future__ import annotations
 
@@ -26,35 +26,35 @@ from ckfunc.runtime.tools import (
     own_node_types,
 )
 
-_VERDICTS = (0, 1, 2)
-"""Exit codes of a run that came to a verdict."""
+_RESULTS = (0, 1, 2)
+"""Exit codes of a completed run."""
 
 
 class CompilerMissing(CkfuncError):
-    """The TypeScript compiler, or the declarations that it needs, is not in the cache and could not be fetched."""
+    """The TypeScript compiler, or the declarations that it needs, is not in the cache and could not be downloaded."""
 
-    def __init__(self, why: str, hint: str | None = None, *, without: str = f"TypeScript {TYPESCRIPT}") -> None:
-        fetched = "it is fetched once and then kept in the cache: check the network, or the registry in .npmrc"
-        super().__init__(f"the types cannot be checked without {without}: {why}", hint=hint or fetched)
+    def __init__(self, why: str, hint: str | None = None, *, package: str = f"TypeScript {TYPESCRIPT}") -> None:
+        network = "it is downloaded once, into the cache: check the network, or the registry in .npmrc"
+        super().__init__(f"types cannot be checked without {package}: {why}", hint=hint or network)
 
 
 class CompilerBroke(CkfuncError):
-    """The TypeScript compiler ended without a verdict."""
+    """The TypeScript compiler ended without a result."""
 
-    def __init__(self, said: str, program: Path) -> None:
-        first = next((line.strip() for line in said.splitlines() if line.strip()), "it said nothing")
+    def __init__(self, output: str, program: Path) -> None:
+        first = next((line.strip() for line in output.splitlines() if line.strip()), "no output")
         super().__init__(
-            f"TypeScript {TYPESCRIPT} ended without a verdict: {first}",
-            hint=f"run it again; if it fails again, remove {_home(program)}, and it is fetched again",
+            f"TypeScript {TYPESCRIPT} failed: {first}",
+            hint=f"run the command again; if it fails again, remove {_installation(program)} to reinstall the compiler",
         )
 
 
 def compiler(cache: Path, on_progress: Callable[[str], None] | None = None, policy: InstallPolicy = NO_POLICY) -> Path:
-    """Return the compiler's program, installed if need be.
+    """Return the path of the compiler; install it if needed.
 
-    Raises CompilerMissing, also for a system that it does not run on, CacheRefused and NodeMissing.
+    Raises CompilerMissing (also on a system that it does not support), CacheRefused and NodeMissing.
     """
-    # Where it is, is noted: what installs packages asks Node for its version first, which takes as long as a check.
+    # The path is stored in a file: the package installer asks Node for its version, which takes as long as a check.
     note = cache / f"typescript-{TYPESCRIPT}-{sys.platform}-{machine()}"
     return make_runnable(found_once(note, lambda: _installed(cache, on_progress, policy)))
 
@@ -62,13 +62,15 @@ def compiler(cache: Path, on_progress: Callable[[str], None] | None = None, poli
 def declarations_of_node(
     root: Path, cache: Path, on_progress: Callable[[str], None] | None = None, policy: InstallPolicy = NO_POLICY
 ) -> Path:
-    """Return the declarations of Node for scripts of the project at `root`: those that the user's packages bring, or
-    ours, installed if need be. Raises CompilerMissing and NodeMissing."""
+    """Return the declarations of Node for the project at `root`: its own @types/node if it has one.
+
+    Otherwise ckfunc's version is used, and installed if needed. Raises CompilerMissing and NodeMissing.
+    """
     try:
         directory = own_node_types(root) or node_types(cache, on_progress, policy)
     except DependenciesFailed as problem:
         raise CompilerMissing(
-            problem.message, None if problem.hint == NETWORK else problem.hint, without=f"{PACKAGE} {NODE_TYPES}"
+            problem.message, None if problem.hint == NETWORK else problem.hint, package=f"{PACKAGE} {NODE_TYPES}"
         ) from problem
     return directory / "index.d.ts"
 
@@ -79,21 +81,21 @@ def _installed(cache: Path, on_progress: Callable[[str], None] | None, policy: I
     except DependenciesFailed as problem:
         raise CompilerMissing(problem.message, None if problem.hint == NETWORK else problem.hint) from problem
     packages = directory / "node_modules" / "@typescript"
-    # npm installs the one package that is for this system and processor; a program, it needs no Node to start.
+    # npm installs only the package for this system and processor. Its program is native, and starts without Node.
     for program in (*packages.glob("typescript-*/lib/tsc"), *packages.glob("typescript-*/lib/tsc.exe")):
         return program
     if any(packages.glob("typescript-*")):
-        raise CompilerMissing("a part of it is missing", hint=f"remove {directory}, and it is fetched again")
-    raise CompilerMissing("there is none for this system", hint="check from another machine")
+        raise CompilerMissing("its installation is incomplete", hint=f"remove {directory} to reinstall it")
+    raise CompilerMissing("it does not support this system", hint="run `ckfunc check` on another machine")
 
 
-def _home(program: Path) -> Path:
-    """Return the directory that holds all of an installation."""
-    return next((one.parent for one in program.parents if one.name == "node_modules"), program)
+def _installation(program: Path) -> Path:
+    """Return the directory into which the compiler was installed."""
+    return next((parent.parent for parent in program.parents if parent.name == "node_modules"), program)
 
 
 def run(program: Path, root: Path, options: Sequence[str]) -> CompilerReport:
-    """Run the compiler in the directory `root` and return what it says; paths in that are relative to `root`.
+    """Run the compiler in the directory `root`; paths in its report are relative to `root`.
 
     Raises CompilerBroke. An interrupt ends the compiler too.
     """
@@ -116,7 +118,7 @@ def run(program: Path, root: Path, options: Sequence[str]) -> CompilerReport:
             process.wait()
         output.seek(0)
         text = output.read().decode("utf-8", "replace")
-    found = parse(text)
-    if status not in _VERDICTS or bool(status) != bool(found.findings):
+    report = parse(text)
+    if status not in _RESULTS or bool(status) != bool(report.findings):
         raise CompilerBroke(text, program)
-    return found
+    return report

@@ -1,4 +1,4 @@
-"""Projects on disk, judged by the real compiler; Node parses in one process for all tests of a file."""
+"""Projects on disk, checked with the real compiler; Node parses in one process for all tests of a file."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ import pytest
 
 from ckfunc.base.files import cache_dir
 from ckfunc.check.findings import Finding
-from ckfunc.check.run import CodeVerdict, judge
-from ckfunc.check.subject import Subject, Surroundings, Tools
+from ckfunc.check.run import CheckResult, check_scripts
+from ckfunc.check.subject import AmbientTypes, Subject, Tools
 from ckfunc.check.typescript import compiler, declarations_of_node
 from ckfunc.model.execution import SyntaxProblem
 from ckfunc.model.project import Script
@@ -28,13 +28,13 @@ WRONG = "function handleEvent(message: Message) {\n  return message.size;\n}\n"
 
 @dataclass
 class World:
-    """A project whose handlers are the `.ts` and `.js` files of `handlers/`, and how often which tool was asked."""
+    """A project whose handlers are the `.ts` and `.js` files of `handlers/`, with a log of the calls of tools."""
 
     root: Path
     parser: CompilerProcess
     stubs: dict[str, str] = field(default_factory=lambda: dict(STUBS))
     identity: str = "1"
-    whole: bool = True
+    complete: bool = True
     unbundled: tuple[Finding, ...] = ()
     asked: list[str] = field(default_factory=list)
 
@@ -50,15 +50,15 @@ class World:
         )
         init = self.root / "init.ts"
         script = Script("init.ts", init.read_text(encoding="utf-8")) if init.exists() else None
-        return Subject(self.root, handlers, script, Surroundings(self._made, self.identity, SETTINGS))
+        return Subject(self.root, handlers, script, AmbientTypes(self._made, self.identity, SETTINGS))
 
-    def judge(self) -> CodeVerdict:
+    def check(self) -> CheckResult:
         self.asked.clear()
-        return judge(self.subject(), parse=self._parse, tools=self._tools, bundle=lambda: self.unbundled)
+        return check_scripts(self.subject(), parse=self._parse, tools=self._tools, bundle=lambda: self.unbundled)
 
     def places(self) -> list[str]:
         """Return the place and code of every finding, as `handlers/x.ts:2:18 TS2339`."""
-        return [f"{one.place} {one.code}" for one in self.judge().findings]
+        return [f"{one.place} {one.code}" for one in self.check().findings]
 
     def _made(self) -> dict[str, str]:
         self.asked.append("stubs")
@@ -71,7 +71,7 @@ class World:
 
     def _tools(self) -> Tools:
         self.asked.append("tsc")
-        return Tools(compiler(cache_dir()), declarations_of_node(self.root, cache_dir()), self.whole)
+        return Tools(compiler(cache_dir()), declarations_of_node(self.root, cache_dir()), self.complete)
 
 
 @pytest.fixture(scope="session")

@@ -9,9 +9,9 @@ import pytest
 from ckfunc.base.errors import Problem
 from ckfunc.base.text import plain_text
 from ckfunc.check.diagnostics import parse
-from ckfunc.check.findings import Finding, of_problems
+from ckfunc.check.findings import Finding, as_findings
 from ckfunc.check.render import compact_lines, frame, full_lines
-from ckfunc.check.subject import sought
+from ckfunc.check.subject import candidate_paths
 
 NESTED = "Argument of type 'A' is wrong.\n  Type 'A' is not 'B'.\n    Property 'c' is missing."
 
@@ -20,12 +20,12 @@ def full(root: Path, *findings: Finding, width: int = 80) -> list[str]:
     return plain_text(full_lines(findings, root, width)).splitlines()
 
 
-def test_elsewhere_than_on_a_terminal_a_finding_is_one_line() -> None:
+def test_without_a_terminal_a_finding_is_one_line() -> None:
     lines = plain_text(compact_lines([Finding("a.ts", 1, 2, "TS1", NESTED), Finding("b.ts", 0, 0, "syntax", "No")]))
     assert lines == "a.ts:1:2: Argument of type 'A' is wrong. Property 'c' is missing. (TS1)\nb.ts: No (syntax)\n"
 
 
-def test_a_terminal_shows_the_line_and_what_is_wrong_in_it(tmp_path: Path) -> None:
+def test_a_terminal_shows_the_source_line_and_underlines_the_fault(tmp_path: Path) -> None:
     (tmp_path / "a.ts").write_text("one\n\tconst wrong = 1;\r\n")
     assert full(tmp_path, Finding("a.ts", 2, 8, "TS1", NESTED, 5)) == [
         "a.ts:2:8  TS1  Argument of type 'A' is wrong.",
@@ -37,7 +37,7 @@ def test_a_terminal_shows_the_line_and_what_is_wrong_in_it(tmp_path: Path) -> No
     ]
 
 
-def test_carets_stand_below_wide_characters_and_those_of_two_units(tmp_path: Path) -> None:
+def test_carets_align_with_wide_characters_and_surrogate_pairs(tmp_path: Path) -> None:
     (tmp_path / "a.ts").write_text('"😀日本e\u0301" + wörng\n', encoding="utf-8")
     *_, line, carets, _ = full(tmp_path, Finding("a.ts", 1, 12, "TS1", "No", 5))
     assert line == '  1 | "😀日本e\u0301" + wörng'
@@ -45,7 +45,7 @@ def test_carets_stand_below_wide_characters_and_those_of_two_units(tmp_path: Pat
 
 
 @pytest.mark.parametrize("width", [24, 40, 80])
-def test_a_long_line_is_cut_around_what_is_wrong(tmp_path: Path, width: int) -> None:
+def test_a_long_line_is_cut_around_the_fault(tmp_path: Path, width: int) -> None:
     (tmp_path / "a.ts").write_text(f"{'x' * 300} wrong {'y' * 300}\n")
     *_, line, carets, _ = full(tmp_path, Finding("a.ts", 1, 302, "TS1", "No", 5), width=width)
     assert len(line) <= max(width, 26)
@@ -53,7 +53,7 @@ def test_a_long_line_is_cut_around_what_is_wrong(tmp_path: Path, width: int) -> 
     assert carets.count("^") == 5
 
 
-def test_what_cannot_be_shown_is_left_out(tmp_path: Path) -> None:
+def test_control_characters_and_secrets_are_not_shown(tmp_path: Path) -> None:
     (tmp_path / "functions.yaml").write_text("secret: hunter2\n")
     (tmp_path / "a.ts").write_text("short\n")
     shown = full(
@@ -67,14 +67,14 @@ def test_what_cannot_be_shown_is_left_out(tmp_path: Path) -> None:
     assert shown[-2] == "functions.yaml:1:1  manifest  No colour"
 
 
-def test_findings_are_data_too() -> None:
-    assert [one.to_json() for one in of_problems([Problem("a", 1, 2, "Wrong", "mend it")], "manifest")] == [
+def test_findings_can_be_written_as_json() -> None:
+    assert [one.to_json() for one in as_findings([Problem("a", 1, 2, "Wrong", "mend it")], "manifest")] == [
         {"path": "a", "line": 1, "column": 2, "code": "manifest", "message": "Wrong (mend it)"}
     ]
 
 
-def test_imports_that_lead_nowhere_tell_what_would_mend_them() -> None:
-    found = sought(
+def test_an_unresolved_import_has_candidate_paths() -> None:
+    found = candidate_paths(
         [
             Finding("handlers/a.ts", 1, 1, "TS2307", "Cannot find module '../lib/format.js' or its"),
             Finding("handlers/a.ts", 1, 1, "TS2307", "Cannot find module 'pizza' or its"),
@@ -84,7 +84,7 @@ def test_imports_that_lead_nowhere_tell_what_would_mend_them() -> None:
     assert not any("pizza" in one for one in found)
 
 
-def test_a_report_without_a_finding_is_understood() -> None:
+def test_a_report_without_findings_is_parsed() -> None:
     report = parse("/usr/lib/lib.d.ts\nC:/here/a.ts\n\nsomething else\n")
     assert report.findings == ()
     assert [path.as_posix() for path in report.files] == ["/usr/lib/lib.d.ts", "C:/here/a.ts"]

@@ -11,9 +11,9 @@ import pytest
 from check.conftest import GOOD, STUBS, WRONG, World
 
 from ckfunc.base.files import cache_dir, read_checked
-from ckfunc.check.files import listing
+from ckfunc.check.files import list_files
 from ckfunc.check.findings import Finding
-from ckfunc.check.memory import KnownCheck, Memory
+from ckfunc.check.memory import CachedCheck, ResultCache
 from ckfunc.check.typescript import CompilerBroke, compiler, run
 
 
@@ -25,21 +25,21 @@ def snapshot(root: Path) -> dict[str, bytes]:
     }
 
 
-def test_errors_of_types_are_found_with_line_and_column(world: World) -> None:
+def test_type_errors_are_found_with_line_and_column(world: World) -> None:
     world.write("handlers/good.ts", GOOD)
     world.write("handlers/wrong.ts", WRONG)
-    verdict = world.judge()
-    [found] = verdict.findings
+    result = world.check()
+    [found] = result.findings
     assert (found.path, found.line, found.column, found.code, found.length) == ("handlers/wrong.ts", 2, 18, "TS2339", 4)
     assert found.message == "Property 'size' does not exist on type 'Message'."
-    assert verdict.files == ("handlers/good.ts", "handlers/wrong.ts")
+    assert result.files == ("handlers/good.ts", "handlers/wrong.ts")
 
 
-def test_every_mistake_is_found_at_once_whatever_its_kind(world: World) -> None:
+def test_errors_of_all_kinds_are_reported_together(world: World) -> None:
     world.write("handlers/broken.ts", "function handleEvent( {\n")
     world.write("handlers/broken.js", "function handleEvent( {\n")
     world.write("handlers/wrong.ts", WRONG)
-    codes = {(one.path, one.code) for one in world.judge().findings}
+    codes = {(one.path, one.code) for one in world.check().findings}
     assert codes == {
         ("handlers/broken.ts", "TS1005"),
         ("handlers/broken.js", "syntax"),
@@ -47,23 +47,23 @@ def test_every_mistake_is_found_at_once_whatever_its_kind(world: World) -> None:
     }
 
 
-def test_local_modules_that_are_imported_are_checked_too_and_others_are_not(world: World) -> None:
+def test_only_imported_local_modules_are_checked(world: World) -> None:
     world.write("lib/format.ts", "export const wide: string = 1;\n")
     world.write("lib/unused.ts", "const never: string = 1;\n")
     world.write("handlers/a.ts", f'import {{ wide }} from "../lib/format";\n{GOOD}wide;\n')
-    verdict = world.judge()
-    assert [one.place for one in verdict.findings] == ["lib/format.ts:1:14"]
-    assert verdict.files == ("handlers/a.ts", "lib/format.ts")
+    result = world.check()
+    assert [one.place for one in result.findings] == ["lib/format.ts:1:14"]
+    assert result.files == ("handlers/a.ts", "lib/format.ts")
 
 
-def test_a_broken_module_is_found_however_it_is_imported(world: World) -> None:
+def test_a_broken_module_is_found_for_every_form_of_import(world: World) -> None:
     world.write("lib/broken.ts", "export const = 1;\n")
     world.write("handlers/a.ts", f'import "../lib/broken";\n{GOOD}')
     world.write("handlers/b.ts", WRONG)
-    assert "lib/broken.ts" in {one.path for one in world.judge().findings}
+    assert "lib/broken.ts" in {one.path for one in world.check().findings}
 
 
-def test_errors_in_stubs_and_packages_are_not_the_user_s(world: World) -> None:
+def test_errors_in_stubs_and_packages_are_not_reported(world: World) -> None:
     world.stubs["wrong.d.ts"] = "declare const a: Missing;\n"
     world.write("node_modules/pizza/index.ts", "export const a: string = 1;\n")
     world.write("node_modules/pizza/package.json", '{"name": "pizza", "types": "index.ts"}')
@@ -71,42 +71,42 @@ def test_errors_in_stubs_and_packages_are_not_the_user_s(world: World) -> None:
     assert world.places() == []
 
 
-def test_the_project_s_own_declarations_count(world: World) -> None:
+def test_the_declarations_of_the_project_apply(world: World) -> None:
     world.write("types/own.d.ts", "interface Message { size: number }\n")
     world.write("handlers/a.ts", WRONG)
     assert world.places() == []
 
 
-def test_the_same_mistake_is_said_once(world: World) -> None:
+def test_an_error_is_reported_once(world: World) -> None:
     world.write("handlers/a.ts", f"const a = 1;\nconst a = 2;\n{GOOD}")
     assert world.places() == ["handlers/a.ts:1:7 TS2451", "handlers/a.ts:2:7 TS2451"]
 
 
-def test_nothing_outside_its_own_directory_is_touched(world: World) -> None:
+def test_files_outside_the_check_directory_are_unchanged(world: World) -> None:
     world.write("handlers/a.ts", WRONG)
     world.write("tsconfig.json", '{"compilerOptions": {"outDir": "out", "composite": true, "sourceMap": true}}')
     before = snapshot(world.root)
-    assert world.judge().findings
+    assert world.check().findings
     assert snapshot(world.root) == before
     assert [path.name for path in (world.root / ".ckfunc").iterdir() if path.is_dir()] == ["check"]
 
 
-def test_an_unchanged_project_is_answered_without_asking_anybody(world: World) -> None:
+def test_an_unchanged_project_runs_no_tools(world: World) -> None:
     world.write("handlers/a.ts", WRONG)
     world.write("handlers/b.js", "function handleEvent( {\n")
-    first = world.judge()
+    first = world.check()
     assert sorted(world.asked) == ["handlers/a.ts", "handlers/b.js", "stubs", "tsc"]
-    second = world.judge()
+    second = world.check()
     assert world.asked == []
-    assert second.remembered
-    assert not first.remembered
+    assert second.from_cache
+    assert not first.from_cache
     assert (second.findings, second.files) == (first.findings, first.files)
 
 
-def test_only_what_changed_is_parsed_again_and_stubs_are_made_once(world: World) -> None:
+def test_only_changed_scripts_are_parsed_again_and_stubs_are_generated_once(world: World) -> None:
     world.write("handlers/a.ts", WRONG)
     world.write("handlers/b.ts", GOOD)
-    world.judge()
+    world.check()
     world.write("handlers/b.ts", f"{WRONG}// more\n")
     assert len(world.places()) == 2
     assert sorted(world.asked) == ["handlers/b.ts", "tsc"]
@@ -125,66 +125,66 @@ def test_only_what_changed_is_parsed_again_and_stubs_are_made_once(world: World)
         ("package.json", '{"imports": {}}'),
     ],
 )
-def test_whatever_could_change_the_answer_is_noticed(world: World, name: str, text: str) -> None:
+def test_a_change_of_any_input_is_detected(world: World, name: str, text: str) -> None:
     world.write("tsconfig.json", '{"extends": "./base"}')
     world.write("base.json", '{"compilerOptions": {"strict": true}}')
     world.write("lib/format.ts", "export const wide = '1';\n")
     world.write("handlers/a.ts", f'import {{ wide }} from "../lib/format";\nwide;\n{GOOD}')
-    world.judge()
-    assert world.judge().remembered
+    world.check()
+    assert world.check().from_cache
     world.write(name, text)
-    assert not world.judge().remembered
+    assert not world.check().from_cache
 
 
-def test_other_stubs_are_another_answer(world: World) -> None:
+def test_changed_stubs_change_the_result(world: World) -> None:
     world.write("handlers/a.ts", WRONG)
-    assert world.judge().findings
+    assert world.check().findings
     world.identity, world.stubs = "2", {"stubs.d.ts": STUBS["stubs.d.ts"].replace("body", "size")}
-    assert not world.judge().findings
+    assert not world.check().findings
     (world.root / ".ckfunc/check/stubs.d.ts").unlink()
     world.write("handlers/a.ts", WRONG + "\n")
-    assert not world.judge().findings
+    assert not world.check().findings
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"format": 1}', '{"format": 1, "results": [], "syntax": 3}'])
-def test_a_damaged_memory_is_none(world: World, text: str) -> None:
+def test_a_damaged_cache_is_ignored(world: World, text: str) -> None:
     world.write("handlers/a.ts", WRONG)
-    world.judge()
+    world.check()
     world.write(".ckfunc/check/results.json", text)
     world.write(".ckfunc/check/stubs.json", text)
     assert world.places() == ["handlers/a.ts:2:18 TS2339"]
-    assert world.judge().remembered
+    assert world.check().from_cache
 
 
-def test_few_results_are_kept(world: World) -> None:
+def test_the_newest_results_are_cached(world: World) -> None:
     world.write("handlers/a.ts", GOOD)
     for number in range(10):
         world.write(f"more{number}.ts", "")
-        world.judge()
+        world.check()
     kept = read_checked(world.root / ".ckfunc/check/results.json")
     assert len(kept["results"]) == 8
     assert len(kept["syntax"]) == 1
 
 
-def test_a_project_with_very_many_files_is_checked_anew_each_time(world: World) -> None:
+def test_a_project_with_very_many_files_is_checked_again_each_time(world: World) -> None:
     world.write("handlers/a.ts", GOOD)
     world.write("handlers/b.ts", GOOD)
-    assert listing(world.root, most=2).digest
-    assert listing(world.root, most=1).digest is None
-    memory = Memory()
-    memory.keep(None, KnownCheck((), {}))
-    assert memory.fresh(None, world.root) is None
+    assert list_files(world.root, max_files=2).digest
+    assert list_files(world.root, max_files=1).digest is None
+    cache = ResultCache()
+    cache.store(None, CachedCheck((), {}))
+    assert cache.lookup(None, world.root) is None
 
 
 def test_without_scripts_there_is_nothing_to_do(world: World) -> None:
     (world.root / "handlers").mkdir()
-    assert world.judge().findings == ()
+    assert world.check().findings == ()
     assert not (world.root / ".ckfunc").exists()
 
 
-def test_javascript_alone_needs_no_compiler_unless_the_settings_say_so(world: World) -> None:
+def test_javascript_alone_needs_no_compiler_unless_the_settings_enable_it(world: World) -> None:
     world.write("handlers/a.js", "function handleEvent() { return Math.size; }\n")
-    assert world.judge().files == ()
+    assert world.check().files == ()
     assert world.asked == ["handlers/a.js"]
     world.write("tsconfig.json", '{"compilerOptions": {"checkJs": true}}')
     assert world.places() == ["handlers/a.js:1:38 TS2339"]
@@ -201,7 +201,7 @@ def test_columns_count_as_editors_do(world: World) -> None:
     assert world.places() == ["handlers/a.ts:1:16 TS2322", "handlers/a.ts:2:8 TS2322"]
 
 
-def test_a_compiler_that_breaks_says_so(tmp_path: Path) -> None:
+def test_a_failure_of_the_compiler_is_reported(tmp_path: Path) -> None:
     with pytest.raises(CompilerBroke):
         run(tmp_path / "missing", tmp_path, ())
     program = tmp_path / "tsc"
@@ -211,7 +211,7 @@ def test_a_compiler_that_breaks_says_so(tmp_path: Path) -> None:
         run(program, tmp_path, ())
 
 
-def test_where_the_compiler_is_is_found_without_npm_the_second_time(tmp_path: Path) -> None:
+def test_the_path_of_the_compiler_is_cached(tmp_path: Path) -> None:
     program = compiler(cache_dir())
     [note] = cache_dir().glob("typescript-*")
     directory = next(one for one in program.parents if one.parent.name == "runtimes")
@@ -222,25 +222,25 @@ def test_where_the_compiler_is_is_found_without_npm_the_second_time(tmp_path: Pa
     assert not (tmp_path / "runtimes").exists()
 
 
-def test_what_was_judged_without_packages_is_judged_again(world: World) -> None:
+def test_a_result_without_packages_is_not_cached(world: World) -> None:
     world.write("handlers/a.ts", WRONG)
-    world.whole = False
-    assert not world.judge().remembered
-    assert not world.judge().remembered
-    world.whole = True
-    world.judge()
-    assert world.judge().remembered
+    world.complete = False
+    assert not world.check().from_cache
+    assert not world.check().from_cache
+    world.complete = True
+    world.check()
+    assert world.check().from_cache
 
 
-def test_two_checks_at_once_both_come_to_the_verdict(world: World) -> None:
+def test_two_concurrent_checks_have_the_same_result(world: World) -> None:
     world.write("handlers/a.ts", WRONG)
     other = World(world.root, world.parser)
     with ThreadPoolExecutor(2) as pool:
-        verdicts = list(pool.map(World.judge, (world, other)))
-    assert [len(one.findings) for one in verdicts] == [1, 1]
+        results = list(pool.map(World.check, (world, other)))
+    assert [len(one.findings) for one in results] == [1, 1]
 
 
-def test_what_cannot_be_bundled_is_found_each_time_and_said_once(world: World) -> None:
+def test_bundling_errors_are_found_each_time_and_reported_once(world: World) -> None:
     world.write("handlers/a.ts", WRONG)
     world.unbundled = (
         Finding("handlers/a.ts", 2, 1, "bundle", "the same line"),
@@ -251,7 +251,7 @@ def test_what_cannot_be_bundled_is_found_each_time_and_said_once(world: World) -
         assert world.places() == ["handlers/a.ts:2:18 TS2339", "lib/b.js:1:1 bundle"]
 
 
-def test_a_damaged_installation_is_noticed_and_made_again(tmp_path: Path) -> None:
+def test_a_damaged_installation_is_replaced(tmp_path: Path) -> None:
     known = compiler(cache_dir())
     directory = next(one for one in known.parents if one.parent.name == "runtimes")
     copy = tmp_path / "runtimes" / directory.name
@@ -260,7 +260,7 @@ def test_a_damaged_installation_is_noticed_and_made_again(tmp_path: Path) -> Non
     program.write_bytes(b"\x7fELF")
     with pytest.raises(CompilerBroke) as broke:
         run(program, tmp_path, ["-p", "tsconfig.json"])
-    assert "run it again" in (broke.value.hint or "")
+    assert "run the command again" in (broke.value.hint or "")
     assert compiler(tmp_path) == program
     assert program.stat().st_size == known.stat().st_size
     program.chmod(0o644)  # as in a cache that was copied without permissions

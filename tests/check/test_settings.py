@@ -15,7 +15,7 @@ def settings(world: World, text: str | dict[str, Any]) -> None:
     world.write("tsconfig.json", text if isinstance(text, str) else json.dumps({"compilerOptions": text}))
 
 
-def test_how_strict_is_the_project_s_to_say(world: World) -> None:
+def test_strictness_is_set_by_the_project(world: World) -> None:
     world.write("handlers/a.ts", LAX)
     assert world.places() == ["handlers/a.ts:1:22 TS7006"]
     settings(world, {"strict": False})
@@ -42,9 +42,7 @@ def test_how_strict_is_the_project_s_to_say(world: World) -> None:
         {"skipLibCheck": False},
     ],
 )
-def test_options_that_are_not_about_strictness_neither_count_nor_complain(
-    world: World, options: dict[str, Any]
-) -> None:
+def test_options_about_output_are_ignored(world: World, options: dict[str, Any]) -> None:
     settings(world, {"strict": True, **options})
     world.write("handlers/a.ts", f"{GOOD}const wrong: string = 1;\n")
     world.write("handlers/b.ts", GOOD)
@@ -52,7 +50,7 @@ def test_options_that_are_not_about_strictness_neither_count_nor_complain(
     assert not (world.root / "out").exists()
 
 
-def test_what_is_for_the_editor_alone_does_not_count(world: World) -> None:
+def test_settings_for_the_editor_are_ignored(world: World) -> None:
     settings(world, '{"include": ["elsewhere"], "exclude": ["handlers"], "files": [], "references": [{"path": "x"}]}')
     world.write("handlers/a.ts", LAX)
     world.write("elsewhere/b.ts", "const wrong: string = 1;\n")
@@ -69,7 +67,7 @@ def test_what_is_for_the_editor_alone_does_not_count(world: World) -> None:
         ('{"extends": "./missing.json"}', "tsconfig.json TS5083"),
     ],
 )
-def test_settings_that_the_compiler_refuses_are_shown_where_they_are(world: World, text: str, place: str) -> None:
+def test_invalid_settings_are_reported_at_their_place(world: World, text: str, place: str) -> None:
     settings(world, text)
     world.write("handlers/a.ts", GOOD)
     assert place in world.places()

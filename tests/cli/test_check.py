@@ -66,7 +66,10 @@ def test_every_mistake_of_the_manifest_is_told_before_anything_else(ckfunc: Ckfu
     found = json.loads(ran.out)
     assert {one["code"] for one in found} == {"manifest"}
     assert len(found) == 4
-    assert "4 errors in 1 file; the scripts are checked once" in ckfunc("-C", project, "check").err
+    assert (
+        "4 errors in 1 file; scripts are not checked until functions.yaml is valid"
+        in ckfunc("-C", project, "check").err
+    )
 
 
 def test_a_broken_script_hides_no_error_of_another(ckfunc: Ckfunc, project: Path) -> None:
@@ -151,12 +154,12 @@ def test_without_typescript_or_functions_it_says_what_it_did(ckfunc: Ckfunc, pro
     (project / "functions.yaml").write_text("version: 1\nruntime: {environment: {}}\n")
     ran = ckfunc("-C", project, "check")
     assert (ran.code, ran.out) == (0, "")
-    assert ran.err.startswith("no errors in functions.yaml, which names no scripts")
+    assert ran.err.startswith("no errors in functions.yaml, which has no scripts")
     (project / "functions.yaml").write_text("version: 1\nfunctions: {user.sent.message: {handler: a.js}}\n")
     (project / "a.js").write_text("function handleEvent() { return 1; }\n")
     ran = ckfunc("-C", project, "check")
     assert ran.code == 0
-    assert "checked the syntax of 1 script; in JavaScript there are no types to check" in ran.err
+    assert "checked the syntax of 1 script; JavaScript has no types to check" in ran.err
 
 
 def test_the_example_project_and_packages_that_it_uses_are_checked(ckfunc: Ckfunc, tmp_path: Path) -> None:
@@ -235,8 +238,8 @@ def test_without_a_network_a_filled_cache_is_enough_and_an_empty_one_says_what_t
     (project / "handlers/start.ts").write_text(f"{WRONG}// more\n")
     ran = offline(project, empty)
     assert ran.returncode == 1
-    assert "error: the types cannot be checked without TypeScript" in ran.stderr
-    assert "hint: it is fetched once" in ran.stderr
+    assert "error: types cannot be checked without TypeScript" in ran.stderr
+    assert "hint: it is downloaded once" in ran.stderr
     assert len(offline(project, cache_dir()).stdout.splitlines()) == 2
 
 
@@ -254,7 +257,7 @@ def test_packages_that_cannot_be_fetched_are_a_warning_and_looked_at_later(
     for _ in range(2):
         ran = offline(project, empty)
         assert (ran.returncode, ran.stdout) == (0, "")
-        assert "the types of packages were not looked at" in ran.stderr
+        assert "the types of packages were not checked" in ran.stderr
     assert "handlers/start.ts:2:39: Property 'nothing'" in ckfunc("-C", project, "check").out
 
 

@@ -111,7 +111,7 @@ def test_names_that_are_no_utf8_are_shown_with_their_bytes(
     ran = ckfunc("-C", odd, "diff", "--out", os.fsdecode(b"p\xfe.json"))
     assert "p\\xfe.json" in ran.err and "p\\xfe.json" not in ran.out
     ran = ckfunc("-C", odd, "check")
-    assert ran.code == 1 and "d\\xffr: the name is no UTF-8\nhint: rename the directory" in ran.err
+    assert ran.code == 1 and "d\\xffr: its name is not UTF-8\nhint: rename the directory" in ran.err
     (odd / "tests").mkdir()
     (odd / "tests" / os.fsdecode(b"x\xff.yaml")).write_text("x")
     assert "tests/x\\xff.yaml" in ckfunc("-C", odd, "test").err

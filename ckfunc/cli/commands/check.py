@@ -73,7 +73,7 @@ def _show_warnings(app: App, checked: CheckedProject) -> None:
 
 
 def _say_summary(app: App, checked: CheckedProject, took_s: float, when: str = "") -> None:
-    took = f"  ({took_s * 1000:.0f} ms{', unchanged' if checked.remembered else ''})"
+    took = f"  ({took_s * 1000:.0f} ms{', unchanged' if checked.from_cache else ''})"
     app.output.talk((when, "muted"), (checked.summary, "success" if checked.ok else "failure"), (took, "muted"))
 
 
