@@ -15,6 +15,8 @@ os.environ.setdefault("CKFUNC_CACHE_DIR", str(Path(__file__).parent.parent / ".c
 for _name in [name for name in os.environ if name.startswith("CHATKITTY_")]:
     del os.environ[_name]
 os.environ["NO_COLOR"] = "1"
+for _name in ("GITHUB_ACTIONS", "GITHUB_WORKSPACE", "CI_PROJECT_DIR"):
+    os.environ.pop(_name, None)  # ckfunc prints annotations there
 # Streams are buffered on a user's machine: what only comes up when Python ends must come up here too.
 os.environ.pop("PYTHONUNBUFFERED", None)
 # Without compiled files, each of the many processes would compile all of ckfunc.

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from ckfunc.base.annotations import Annotation, AnnotationLevel
 from ckfunc.base.errors import Problem
 
 
@@ -67,3 +68,11 @@ def as_findings(problems: Iterable[Problem], code: str) -> tuple[Finding, ...]:
 def counted(number: int, thing: str) -> str:
     """Return `1 file`, `2 files`."""
     return f"{number} {thing}" if number == 1 else f"{number} {thing}s"
+
+
+def annotations_of(findings: Iterable[Finding], warnings: Iterable[str]) -> Iterator[Annotation]:
+    """Yield findings as annotations, and warnings as annotations of the manifest."""
+    for finding in findings:
+        yield Annotation(finding.path, finding.line, finding.column, finding.code, finding.message)
+    for warning in warnings:
+        yield Annotation("functions.yaml", 0, 0, "warning", warning, AnnotationLevel.WARNING)

@@ -33,6 +33,8 @@ class Settings:
     quiet: bool = False
     verbose: bool = False
     no_color: bool = False
+    format: str | None = None
+    """The format of a report for continuous integration: a name in `FORMATS` of base/annotations.py."""
 
 
 def _setting(name: str) -> Callable[[click.Context, click.Parameter, Any], Any]:
@@ -40,6 +42,8 @@ def _setting(name: str) -> Callable[[click.Context, click.Parameter, Any], Any]:
         app = ctx.find_root().obj
         if app is not None and value not in (None, False, 0):
             setattr(app.settings, name, value)
+            if app.settings.json and app.settings.format:
+                raise click.UsageError("--json and --format exclude each other")
 
     return keep
 
@@ -70,6 +74,16 @@ def keep_invocations_option(function: F) -> F:
         show_default=True,
         metavar="N",
         help="Keep the last N invocations.",
+    )(function)
+
+
+def format_option(function: F) -> F:
+    """Add the option of a report for continuous integration; it lands in `App.settings`."""
+    return _option(
+        "--format",
+        sets="format",
+        type=click.Choice(["github", "gitlab", "sarif"]),
+        help="Print a report for CI: GitHub annotations, GitLab Code Quality, or SARIF.",
     )(function)
 
 

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, TextIO, TypeAlias
 import click
 
 from ckfunc import __version__
-from ckfunc.base.errors import CkfuncError, InvalidFiles, InvalidScripts, Problem, UsageProblem
+from ckfunc.base.errors import CkfuncError, InvalidFiles, InvalidManifest, InvalidScripts, Problem, UsageProblem
 from ckfunc.base.secrets import Masker, Secret
 from ckfunc.base.text import cells, cut, printable
 from ckfunc.cli.terminal import StatusLine
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from rich.live import Live
 
     from ckfunc.api import Wait
+    from ckfunc.base.annotations import Annotation
     from ckfunc.cli.options import Settings
 
 USUAL_COLUMNS = 80
@@ -91,6 +92,11 @@ class Output:
         return self._settings.json
 
     @property
+    def format(self) -> str | None:
+        """The report for continuous integration that replaces the text, if one is wanted."""
+        return self._settings.format
+
+    @property
     def verbose(self) -> bool:
         """Whether more is wanted."""
         return self._settings.verbose
@@ -127,6 +133,18 @@ class Output:
             shown = printable(text)
             shown += "" if shown.endswith("\n") else "\n"
         self._put_out(sys.stdout, shown)
+
+    @property
+    def annotates(self) -> bool:
+        """Whether places in files are printed as annotations, because of --format or by GitHub Actions."""
+        return self.format is not None or self._environ.get("GITHUB_ACTIONS") == "true"
+
+    def annotate(self, notes: Iterable[Annotation], root: Path) -> None:
+        """Print annotations of the project in `root`: as the result with --format, else as messages."""
+        from ckfunc.base.annotations import FORMATS, in_repository
+
+        report = FORMATS[self.format or "github"](in_repository(notes, root, self._environ))
+        self._put_out(sys.stdout if self.format else sys.stderr, report)
 
     def document(self, value: Any) -> None:
         """Print one JSON document, indented; in ASCII, so that no terminal or encoding is upset by it."""
@@ -324,8 +342,18 @@ class Output:
             for problem in error.problems:
                 self._write(sys.stderr, ("  ", printable(str(problem))))
                 self._frame(error, problem)
+            self._annotate_mistakes(error)
         if error.hint:
             self.hint(error.hint)
+
+    def _annotate_mistakes(self, error: InvalidFiles) -> None:
+        """Print mistakes in files as messages on GitHub Actions; with --format, a failure has no report."""
+        if self.root is None or self.format is not None or not self.annotates:
+            return
+        from ckfunc.base.annotations import of_mistakes
+
+        rule = "manifest" if isinstance(error, InvalidManifest) else "script"
+        self.annotate(of_mistakes(error.problems, rule), self.root)
 
     def hint(self, text: str) -> None:
         """Print what helps; its commands work on what this one works on."""

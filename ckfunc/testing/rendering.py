@@ -6,6 +6,7 @@ import difflib
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
+from ckfunc.base.annotations import Annotation
 from ckfunc.base.diffs import diff_style
 from ckfunc.base.text import Line, beneath_message, is_frame, printable
 from ckfunc.model.function import ConsoleLine
@@ -108,6 +109,14 @@ def _case_json(result: CaseResult) -> dict[str, Any]:
 def _miss_json(miss: Miss) -> dict[str, Any]:
     found = {"what": miss.what, "message": miss.message, "expected": miss.expected, "actual": miss.actual}
     return {name: value for name, value in found.items() if value is not None}
+
+
+def annotations_of(results: Iterable[CaseResult]) -> Iterator[Annotation]:
+    """Yield an annotation for each failed case, at the line where the case begins."""
+    for result in results:
+        if result.bad:
+            reasons = "; ".join(miss.message for miss in result.misses)
+            yield Annotation(result.case.file, result.case.line, 1, "test", f"{result.case.name}: {reasons}")
 
 
 def plain_failure(result: CaseResult) -> str:

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ckfunc.base.errors import EXIT_FAILED, EXIT_OK, CkfuncError
+from ckfunc.base.errors import EXIT_FAILED, EXIT_OK, CkfuncError, UsageProblem
 from ckfunc.base.interrupts import require_uninterrupted
 from ckfunc.cli.app import App
 from ckfunc.cli.completion import complete_types
-from ckfunc.cli.options import common_options, pass_app
+from ckfunc.cli.options import common_options, format_option, pass_app
 
 if TYPE_CHECKING:
     from ckfunc.check.project import CheckedProject
@@ -27,10 +27,12 @@ Examples:
   ckfunc check                        manifest, syntax and types
   ckfunc check user.sent.message      one function and what it imports
   ckfunc check --watch                again after every save
+  ckfunc check --format sarif         a report for CI (github, gitlab, sarif)
   ckfunc check --json                 a list of {path, line, column, code, message}"""
 )
 @click.argument("types", metavar="[TYPE]...", nargs=-1, shell_complete=complete_types)
 @click.option("-w", "--watch", is_flag=True, help="Check again whenever a file changes, until Ctrl-C.")
+@format_option
 @common_options
 @pass_app
 def check(app: App, types: tuple[str, ...], watch: bool) -> int:
@@ -39,6 +41,8 @@ def check(app: App, types: tuple[str, ...], watch: bool) -> int:
     Strictness is set in the project's tsconfig.json. Needs no credentials, no values of variables, and no network once
     the compiler is cached. Exits 1 if there are errors.
     """
+    if watch and app.output.format is not None:
+        raise UsageProblem("--format is for a single check", hint="leave out --watch")
     return _watch(app, types) if watch else _check(app, types)
 
 
@@ -48,10 +52,15 @@ def _check(app: App, types: Sequence[str]) -> int:
     with app.output.progress("checking"):
         checked = app.check(types)
     _show_warnings(app, checked)
+    if app.output.annotates:
+        from ckfunc.check.findings import annotations_of
+
+        app.output.annotate(annotations_of(checked.problems, checked.warnings), checked.root)
     if app.output.json:
         app.output.document([one.to_json() for one in checked.problems])
     else:
-        _show_findings(app, checked)
+        if app.output.format is None:
+            _show_findings(app, checked)
         _say_summary(app, checked, app.clock.monotonic_s() - began)
     return EXIT_OK if checked.ok else EXIT_FAILED
 

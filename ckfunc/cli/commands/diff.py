@@ -12,7 +12,7 @@ from ckfunc.base.errors import EXIT_DIFFERENCES, EXIT_OK, UsageProblem
 from ckfunc.base.text import printable
 from ckfunc.cli.app import App
 from ckfunc.cli.completion import complete_only, complete_types
-from ckfunc.cli.options import FILE, common_options, pass_app
+from ckfunc.cli.options import FILE, common_options, format_option, pass_app
 from ckfunc.cli.plans import gates_of, print_plan, try_gates
 from ckfunc.deploy import run
 from ckfunc.deploy.cache import VersionCache
@@ -21,6 +21,7 @@ from ckfunc.deploy.history import Reference, function_of, handler_of, reference,
 from ckfunc.deploy.plan import saved
 from ckfunc.deploy.plan.plan import Plan
 from ckfunc.deploy.resources import newlines
+from ckfunc.deploy.show.text import plan_annotations
 
 
 @click.command(
@@ -50,6 +51,7 @@ Examples:
 )
 @click.option("--gate", default="none", metavar="GATES", help="Run gates too: check, test, replay:50, or manifest.")
 @click.option("--exit-code", is_flag=True, help="Exit 3 if anything differs, 0 if nothing does.")
+@format_option
 @common_options
 @pass_app
 def diff(
@@ -68,6 +70,8 @@ def diff(
     With one TYPE@N, compare that version with the working copy; with two, compare them with each other. TYPE alone is
     the deployed version. Nothing is written to the platform.
     """
+    if app.output.format is not None and (versions or markdown):
+        raise UsageProblem("--format is for the plan, without --markdown", hint="ckfunc diff --format github")
     if markdown and (versions or app.output.json):
         raise UsageProblem("--markdown is for the plan, without --json", hint="ckfunc diff --markdown")
     if versions and (out or only):
@@ -77,7 +81,10 @@ def diff(
     gates = gates_of(app, gate)
     plan = _plan(app, only, out, whole=exit_code or out is not None)
     verdicts = try_gates(app, gates, plan) if gates else None
-    print_plan(app.output, plan, markdown=markdown, verdicts=verdicts)
+    if app.output.format is None:
+        print_plan(app.output, plan, markdown=markdown, verdicts=verdicts)
+    if app.output.annotates:
+        app.output.annotate(plan_annotations(plan), app.root())
     require_open(verdicts or (), deploys=False)
     return EXIT_DIFFERENCES if exit_code and not plan.is_empty else EXIT_OK
 

@@ -15,7 +15,7 @@ from ckfunc.base.secrets import Secret
 from ckfunc.base.text import printable
 from ckfunc.cli.app import App
 from ckfunc.cli.completion import complete_types
-from ckfunc.cli.options import common_options, pass_app
+from ckfunc.cli.options import common_options, format_option, pass_app
 
 if TYPE_CHECKING:
     from ckfunc.model.project import Project
@@ -48,7 +48,8 @@ Examples:
   ckfunc test                               every case in tests/
   ckfunc test tests/start.yaml              those of one file
   ckfunc test --filter greets               those whose file, name or type holds a text
-  ckfunc test --junit report.xml            for CI
+  ckfunc test --junit report.xml            for CI, as JUnit XML
+  ckfunc test --format github               for CI: github, gitlab, sarif
   ckfunc test add --invocation 4711         make a case of what happened (see `ckfunc test add --help`)
 
 \b
@@ -76,6 +77,7 @@ A test file, tests/start.yaml:
     help="Run N cases at a time (default: the number of processors).",
 )
 @click.option("--junit", type=click.Path(path_type=Path), metavar="FILE", help="Also write the results as JUnit XML.")
+@format_option
 @common_options
 @pass_app
 def test(app: App, paths: tuple[Path, ...], wanted: str | None, jobs: int | None, junit: Path | None) -> int:
@@ -106,6 +108,11 @@ def test(app: App, paths: tuple[Path, ...], wanted: str | None, jobs: int | None
         output.warn(warning)
     if report is not None:
         write_atomically(report, junit_of(tested.results, tested.seconds))
+    if output.annotates:
+        output.annotate(rendering.annotations_of(tested.results), app.root())
+    if output.format is not None:
+        output.talk(*rendering.summary_line(tested.tally, tested.seconds))
+        return EXIT_OK if tested.ok else EXIT_FAILED
     if output.json:
         output.document(rendering.json_of(tested.results, tested.tally, tested.seconds))
         return EXIT_OK if tested.ok else EXIT_FAILED
@@ -140,7 +147,7 @@ class _Progress:
         from ckfunc.testing.rendering import result_line
 
         self._waiting.close()
-        if self._output.json or self._output.quiet or result.verdict is CaseOutcome.LEFT_OUT:
+        if self._output.json or self._output.format or self._output.quiet or result.verdict is CaseOutcome.LEFT_OUT:
             return
         if result.case.file != self._file:
             self._file = result.case.file

@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
+from ckfunc.base.annotations import Annotation, AnnotationLevel
 from ckfunc.base.diffs import line_count, styled_diff, unified
 from ckfunc.base.secrets import Secret
 from ckfunc.base.text import Line, Segment, printable
@@ -66,6 +67,17 @@ def plan_lines(plan: Plan, *, with_sources: bool = True) -> list[Line]:
     if lines and lines[-1]:
         lines.append(())
     return [*lines, (Segment(plan_summary(plan), "title"),)]
+
+
+def plan_annotations(plan: Plan) -> Iterator[Annotation]:
+    """Yield the changes of a plan as notices at the files that they come from, and its warnings."""
+    for change in plan.changes:
+        what = "".join(printable(text) for text, _ in _what_changes(plan, change)).partition("  ")[0]
+        message = f"{plan.target.name}: {change.action.value} {_label(change)}: {what}"
+        path = script_path(plan, change) or "functions.yaml"
+        yield Annotation(path, 0, 0, "plan", message, AnnotationLevel.NOTICE)
+    for warning in plan.warnings:
+        yield Annotation("functions.yaml", 0, 0, "plan", warning, AnnotationLevel.WARNING)
 
 
 def warning_lines(warnings: tuple[str, ...]) -> Iterator[Line]:
