@@ -11,7 +11,7 @@ from ckfunc.base.errors import CkfuncError
 from ckfunc.cli.app import App
 from ckfunc.cli.output import USUAL_COLUMNS, Output
 from ckfunc.deploy.apply.report import WRONG, DeployReport, Ending
-from ckfunc.deploy.gates import GateOutcome, GateVerdict, run_gates, wanted_gates
+from ckfunc.deploy.gates import GateOutcome, GateVerdict, parse_gates, run_gates
 from ckfunc.deploy.history import handler_of
 from ckfunc.deploy.plan.plan import Plan
 from ckfunc.deploy.show.json import plan_json
@@ -21,7 +21,7 @@ from ckfunc.model.project import Script
 
 def gates_of(app: App, given: str) -> tuple[str, ...]:
     """Return the gates that `--gate` names. Raises UsageProblem and InvalidManifest."""
-    return wanted_gates(given, lambda: app.sources().gates)
+    return parse_gates(given, lambda: app.sources().gates)
 
 
 def try_gates(app: App, gates: Sequence[str], plan: Plan) -> tuple[GateVerdict, ...]:

@@ -19,7 +19,7 @@ from ckfunc.model.function import FunctionVersion
 from ckfunc.model.project import Script
 
 MOST_BUNDLED = 200
-"""The number of commits that bundles are made of, to find the one that a version came from."""
+"""How many commits are bundled, at most, to find the origin of a version."""
 
 _MOST_BYTES = 1024 * 1024
 _COMMIT = "\x01"
@@ -29,14 +29,14 @@ _NOTHING = re.compile(r"0+")
 
 
 class NoHistory(CkfuncError):
-    """There is no git here, or it cannot be asked."""
+    """Git is not installed, or cannot read the history."""
 
 
 @dataclass(frozen=True, slots=True)
 class Commit:
     """A commit, and the digest of the handler after it.
 
-    `cut` marks a commit at the edge of a shallow clone: git shows all its files as new, whether it changed them or not.
+    `is_shallow` marks a commit at the edge of a shallow clone: git lists all its files as new, changed or not.
     """
 
     id: str
@@ -44,11 +44,11 @@ class Commit:
     time: datetime
     subject: str
     digest: str
-    cut: bool = False
+    is_shallow: bool = False
 
 
 def commits_of(root: Path, paths: Collection[str]) -> tuple[Commit, ...]:
-    """Return the commits that changed the files at `paths` (relative to `root`), the oldest first, renames followed.
+    """Return the commits that changed the files at `paths` (relative to `root`), oldest first, renames followed.
 
     Raises NoHistory when the project is in no git repository.
     """
@@ -63,21 +63,21 @@ def commits_of(root: Path, paths: Collection[str]) -> tuple[Commit, ...]:
         for fields, blob in found.values()
         if blob in digests
     ]
-    return tuple(sorted(commits, key=lambda one: one.time))
+    return tuple(sorted(commits, key=lambda commit: commit.time))
 
 
 def blame(digests: Mapping[int, str], commits: Sequence[Commit]) -> dict[int, Commit]:
-    """Return the commit that each version came from; `digests` are those of the versions' scripts, by number.
+    """Return the commit of each version. `digests` maps version numbers to digests of their scripts.
 
-    Versions are deployed in the order of history more often than not: among several commits with the same content, the
-    first one after the commit of the version before is taken, else the first of all.
+    Versions are usually deployed in the order of history. If several commits have the same content, the first one after
+    the commit of the previous version is used, or else the first of all.
     """
     found: dict[int, Commit] = {}
     since = 0
     for number, wanted in sorted(digests.items()):
-        places = [place for place, one in enumerate(commits) if one.digest == wanted]
+        places = [place for place, commit in enumerate(commits) if commit.digest == wanted]
         if places:
-            place = next((one for one in places if one >= since), places[0])
+            place = next((place for place in places if place >= since), places[0])
             found[number], since = commits[place], place
     return found
 
@@ -85,21 +85,21 @@ def blame(digests: Mapping[int, str], commits: Sequence[Commit]) -> dict[int, Co
 def blame_versions(
     root: Path, handler: Script, versions: Sequence[FunctionVersion], bundler: Bundler
 ) -> tuple[dict[int, Commit], tuple[str, ...]]:
-    """Return the commit that each version of a handler came from, by number, and warnings.
+    """Return the commit of each version of a handler, by version number, and warnings.
 
-    For a bundled handler, a bundle is made of what each commit had. Raises NoHistory.
+    For a bundled handler, the files of each commit are bundled and compared. Raises NoHistory.
     """
     commits, warnings = commits_of(root, (handler.path,)), []
     if handler.modules:
         bundled, skipped = _bundled_commits(root, handler, bundler)
-        commits = tuple(sorted((*commits, *bundled), key=lambda one: one.time))
+        commits = tuple(sorted((*commits, *bundled), key=lambda commit: commit.time))
         if skipped:
             warnings.append(
                 f"only the newest {MOST_BUNDLED} of {MOST_BUNDLED + skipped} commits to its files were read"
             )
-    found = blame({one.version_number: script_digest(one) for one in versions}, commits)
-    known = {number: one for number, one in found.items() if not one.cut}
-    if len(known) < len(versions) and any(one.cut for one in commits):
+    found = blame({version.version_number: script_digest(version) for version in versions}, commits)
+    known = {number: commit for number, commit in found.items() if not commit.is_shallow}
+    if len(known) < len(versions) and any(commit.is_shallow for commit in commits):
         warnings.append(
             "this clone is shallow: versions from before its first commit have no commit here "
             "(`git fetch --unshallow` fetches the rest of the history)"
@@ -108,29 +108,29 @@ def blame_versions(
 
 
 def _bundled_commits(root: Path, handler: Script, bundler: Bundler) -> tuple[list[Commit], int]:
-    """Return the commits that changed any file of a bundle, each with the digest of its bundle, and how many others."""
-    changes = {one.id: one for one in commits_of(root, handler.modules)}
-    newest = sorted(changes.values(), key=lambda one: one.time)[-MOST_BUNDLED:]
-    past = GitFiles(root)
+    """Return the commits that changed a file of a bundle, with bundle digests, and how many commits were skipped."""
+    changes = {commit.id: commit for commit in commits_of(root, handler.modules)}
+    newest = sorted(changes.values(), key=lambda commit: commit.time)[-MOST_BUNDLED:]
+    git_files = GitFiles(root)
     found = []
-    for one in newest:
-        read = past.at(one.id)
+    for commit in newest:
+        read = git_files.at(commit.id)
         source = read(handler.path)
         text = bundler.script(handler.path, source, read) if isinstance(source, str) else None
         if text is not None:
-            found.append(replace(one, digest=digest(newlines(text))))
+            found.append(replace(commit, digest=digest(newlines(text))))
     return found, len(changes) - len(newest)
 
 
 def _log(root: Path, path: str) -> list[tuple[list[str], str]]:
     """Return the fields and the blob of every commit that left content at `path`."""
     layout = f"--format={_COMMIT}%H{_FIELD}%an{_FIELD}%aI{_FIELD}%s"
-    # Literal, because a handler may be called [id].ts.
-    told = _git(
+    # Literal pathspecs, because a handler may be called [id].ts.
+    output = _git(
         root, "--literal-pathspecs", "log", "--follow", "-m", "--raw", "--no-abbrev", layout, "--", path
     ).decode("utf-8", "replace")
     found = []
-    for entry in told.split(_COMMIT)[1:]:
+    for entry in output.split(_COMMIT)[1:]:
         head, _, rest = entry.partition("\n")
         fields = head.split(_FIELD, 3)
         for line in rest.splitlines():
@@ -141,18 +141,18 @@ def _log(root: Path, path: str) -> list[tuple[list[str], str]]:
 
 
 def _shallow_edge(root: Path) -> frozenset[str]:
-    """Return the ids of the commits whose parents a shallow clone lacks. Source: gitrepository-layout(5), `shallow`."""
-    place = _git(root, "rev-parse", "--git-path", "shallow").decode("utf-8", "replace").rstrip("\n")
+    """Return the ids of commits whose parents a shallow clone omits. Source: gitrepository-layout(5), `shallow`."""
+    path = _git(root, "rev-parse", "--git-path", "shallow").decode("utf-8", "replace").rstrip("\n")
     try:
-        edge = (root / place).read_text("ascii", "replace").split()
+        edge = (root / path).read_text("ascii", "replace").split()
     except OSError:
         return frozenset()
-    # A clone exactly as deep as its history lists the very first commit too, though nothing of it was cut off.
-    return frozenset(one for one, _, content in _objects(root, edge) if b"\nparent " in content.partition(b"\n\n")[0])
+    # A clone exactly as deep as its history also lists the first commit, which has no parents.
+    return frozenset(name for name, _, content in _objects(root, edge) if b"\nparent " in content.partition(b"\n\n")[0])
 
 
 def _digests(root: Path, blobs: Sequence[str]) -> dict[str, str]:
-    """Return the digest of each blob that is a text, as a deploy would have sent it."""
+    """Return the digest of each text blob, normalized as a deploy would send it."""
     found: dict[str, str] = {}
     for name, kind, content in _objects(root, blobs):
         if kind == "blob" and len(content) <= _MOST_BYTES:
@@ -163,17 +163,17 @@ def _digests(root: Path, blobs: Sequence[str]) -> dict[str, str]:
 
 def _objects(root: Path, names: Sequence[str]) -> Iterator[tuple[str, str, bytes]]:
     """Yield name, kind and content of each git object that the repository has."""
-    told = _git(root, "cat-file", "--batch", given="".join(f"{one}\n" for one in names).encode()) if names else b""
-    place = 0
-    while place < len(told):
-        end = told.index(b"\n", place)
-        head = told[place:end].decode("ascii", "replace").split(" ")
-        if len(head) != 3:  # missing, as in a partial clone
-            place = end + 1
+    output = _git(root, "cat-file", "--batch", given="".join(f"{name}\n" for name in names).encode()) if names else b""
+    start = 0
+    while start < len(output):
+        end = output.index(b"\n", start)
+        head = output[start:end].decode("ascii", "replace").split(" ")
+        if len(head) != 3:  # a missing object, as in a partial clone
+            start = end + 1
             continue
         size = int(head[2])
-        yield head[0], head[1], told[end + 1 : end + 1 + size]
-        place = end + 1 + size + 1
+        yield head[0], head[1], output[end + 1 : end + 1 + size]
+        start = end + 1 + size + 1
 
 
 def _git(root: Path, *arguments: str, given: bytes = b"") -> bytes:

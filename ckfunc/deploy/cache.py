@@ -1,12 +1,12 @@
 """Cached facts about an application: versions, its key, deployed literals.
 
-Versions never change, so a version that was read once is never read again. Files are `.ckfunc/cache/versions/<digest of
-the application's identity>/<function id>-<version number>.ts`: a comment line with the version's id and a digest, then
-the script exactly as the platform returned it. A file that does not match its digest counts as absent. Environment
-values are never stored in these files.
+Versions never change, so each is read only once. Files are `.ckfunc/cache/versions/<digest of the application's
+identity>/<function id>-<version number>.ts`: a comment line with the version's id and a digest, then the script exactly
+as the platform returned it. A file that does not match its digest is ignored. These files never contain environment
+values.
 
-A literal in functions.yaml is public to everyone who can read the project, so a plan shows it. The value that an
-application has now is shown only when this project deployed it as a literal. Those values are recorded in
+A literal in functions.yaml is visible to everyone who can read the project, so a plan shows it. An application's
+current value is shown only if this project deployed it as a literal. Those values are recorded in
 `.ckfunc/literals/<target>.json`, for one application per target. Values that came from variables are never recorded.
 """
 
@@ -27,46 +27,46 @@ _MARK = "// ckfunc-version"
 _KEY_FILE = "application-key"
 
 MOST_LITERALS = 20
-"""The number of values of one variable that are remembered, the newest."""
+"""How many values are recorded for each variable; the oldest are dropped."""
 
 
 class VersionCache:
-    """Immutable facts about applications, kept below a project. Failing to read or write it is never an error.
+    """Cache of immutable facts about applications, below a project. Read and write failures are never errors.
 
-    `identity` is what the API client names the application's store with; None (not known) keeps nothing.
+    `identity` is the API client's name for the application's store. With None (unknown), nothing is cached.
     """
 
     def __init__(self, root: Path) -> None:
         self._cache = root / ".ckfunc" / "cache"
 
     def version(self, identity: str | None, function_id: int, version_number: int) -> FunctionVersion | None:
-        """Return a version that was kept, or None when it was not, or is damaged."""
+        """Return a cached version, or None if it is missing or damaged."""
         if identity is None:
             return None
         text = _read(self._directory(identity) / _name(function_id, version_number))
         head, _, script = (text or "").partition("\n")
         mark, _, rest = head.rpartition(f"{_MARK} ")
-        version_id, _, kept = rest.partition(" ")
-        if mark or not version_id.isdecimal() or kept != _digest(version_id, script):
+        version_id, _, expected = rest.partition(" ")
+        if mark or not version_id.isdecimal() or expected != _digest(version_id, script):
             return None
         return FunctionVersion(int(version_id), version_number, script)
 
-    def keep_version(self, identity: str | None, function_id: int, version: FunctionVersion) -> None:
-        """Keep a version for the next run."""
+    def store_version(self, identity: str | None, function_id: int, version: FunctionVersion) -> None:
+        """Store a version."""
         head = f"{_MARK} {version.id} {_digest(str(version.id), version.handler_script)}\n"
-        self._keep(identity, _name(function_id, version.version_number), head + version.handler_script)
+        self._store(identity, _name(function_id, version.version_number), head + version.handler_script)
 
     def application_key(self, identity: str | None) -> str | None:
-        """Return the key of the application, or None when it was never read."""
+        """Return the key of the application, or None if it is not cached."""
         text = None if identity is None else _read(self._directory(identity) / _KEY_FILE)
-        key, _, kept = (text or "").strip().partition(" ")
-        return key if key and kept == digest(key) else None
+        key, _, expected = (text or "").strip().partition(" ")
+        return key if key and expected == digest(key) else None
 
-    def keep_application_key(self, identity: str | None, key: str) -> None:
-        """Keep the key of the application: an id is never given to another key."""
-        self._keep(identity, _KEY_FILE, f"{key} {digest(key)}\n")
+    def store_application_key(self, identity: str | None, key: str) -> None:
+        """Store the key of the application, which is permanent: an id is never reused for another key."""
+        self._store(identity, _KEY_FILE, f"{key} {digest(key)}\n")
 
-    def _keep(self, identity: str | None, name: str, text: str) -> None:
+    def _store(self, identity: str | None, name: str, text: str) -> None:
         if identity is None:
             return
         with contextlib.suppress(OSError):
@@ -101,7 +101,7 @@ def _read(path: Path) -> str | None:
 
 
 def deployed_literals(root: Path, target: str, identity: str | None) -> Literals:
-    """Return the literals that were deployed to an application; none when that is not known."""
+    """Return the literals that were deployed to an application, as far as they are recorded."""
     try:
         found = json.loads(read_file(_path(root, target)))
         if identity is None or found["identity"] != identity:
@@ -111,10 +111,10 @@ def deployed_literals(root: Path, target: str, identity: str | None) -> Literals
         return {}
 
 
-def keep_literals(root: Path, target: str, identity: str | None, values: Mapping[str, str]) -> None:
-    """Remember literals that an application has now. Failing to is no error."""
+def store_literals(root: Path, target: str, identity: str | None, values: Mapping[str, str]) -> None:
+    """Record literals that an application has now. Write failures are ignored."""
     known = deployed_literals(root, target, identity)
-    wanted = {**known, **{name: _first(value, known.get(name, ())) for name, value in values.items()}}
+    wanted = {**known, **{name: _newest_first(value, known.get(name, ())) for name, value in values.items()}}
     if identity is None or wanted == known:
         return
     with contextlib.suppress(OSError):
@@ -122,8 +122,8 @@ def keep_literals(root: Path, target: str, identity: str | None, values: Mapping
         write_atomically(_path(root, target), json.dumps({"identity": identity, "values": wanted}, indent=1))
 
 
-def _first(value: str, known: tuple[str, ...]) -> tuple[str, ...]:
-    return (value, *(one for one in known if one != value))[:MOST_LITERALS]
+def _newest_first(value: str, known: tuple[str, ...]) -> tuple[str, ...]:
+    return (value, *(old for old in known if old != value))[:MOST_LITERALS]
 
 
 def _path(root: Path, target: str) -> Path:

@@ -16,20 +16,20 @@ from ckfunc.deploy.resources import FUNCTIONS
 from ckfunc.model.project import GATE
 
 MANIFEST = "manifest"
-"""Selects the gates that functions.yaml names."""
+"""Selects the gates of functions.yaml."""
 
 NONE = "none"
 
 _MOST_DETAILS = 5
 
 
-class GatesClosed(CkfuncError):
+class GatesFailed(CkfuncError):
     """A gate did not pass."""
 
 
 @dataclass(frozen=True, slots=True)
 class GateOutcome:
-    """Whether a gate passes, a line about it, and lines that explain why it does not."""
+    """Whether a gate passed, a summary line, and lines that explain a failure."""
 
     ok: bool
     summary: str
@@ -38,7 +38,7 @@ class GateOutcome:
 
 @dataclass(frozen=True, slots=True)
 class GateVerdict:
-    """The verdict of one gate. `details` are lines that explain why it did not pass."""
+    """The verdict of one gate. `details` are lines that explain a failure."""
 
     gate: str
     ok: bool
@@ -53,22 +53,22 @@ class GateVerdict:
             "ok": self.ok,
             "summary": printable(self.summary),
             "seconds": round(self.seconds, 3),
-            "details": [printable(one) for one in self.details],
+            "details": [printable(detail) for detail in self.details],
         }
 
 
 GateRunner: TypeAlias = Callable[[Collection[str], int], GateOutcome]
-"""Runs a gate for the trigger types that change; the number is that of `replay:50`, 0 for none. Raises CkfuncError."""
+"""Runs a gate for the changed trigger types. The number is the N of `replay:N`, or 0. Raises CkfuncError."""
 
 
-def wanted_gates(given: str, manifest: Callable[[], Sequence[str]]) -> tuple[str, ...]:
-    """Return the gates that `--gate` names: `manifest`, `none`, or a list with commas. Raises UsageProblem."""
+def parse_gates(given: str, manifest: Callable[[], Sequence[str]]) -> tuple[str, ...]:
+    """Return the gates of a `--gate` value: `manifest`, `none`, or a comma-separated list. Raises UsageProblem."""
     if given == MANIFEST:
         return tuple(manifest())
-    names = [one.strip() for one in given.split(",")] if given != NONE else []
+    names = [part.strip() for part in given.split(",")] if given != NONE else []
     for name in names:
         if re.fullmatch(GATE, name) is None:
-            hint = f"check, test, replay:50, several of them with commas, `{MANIFEST}`, or `{NONE}`"
+            hint = f"use `{MANIFEST}`, `{NONE}`, or a comma-separated list of check, test and replay:N"
             raise UsageProblem(f"{name!r} is not a gate", hint=hint)
     return tuple(dict.fromkeys(names))
 
@@ -80,8 +80,8 @@ def run_gates(
     clock: Clock,
     progress: Callable[[str], AbstractContextManager[object]],
 ) -> tuple[GateVerdict, ...]:
-    """Run every gate, so that one run reports everything that is wrong."""
-    types = {one.name for one in plan.changes if one.kind == FUNCTIONS}
+    """Run all gates, even after a failure, so that one run reports every problem."""
+    types = {change.name for change in plan.changes if change.kind == FUNCTIONS}
     verdicts = []
     for gate in gates:
         begin_s = clock.monotonic_s()
@@ -90,31 +90,31 @@ def run_gates(
             try:
                 outcome = runners[name](types, int(number or 0))
             except CkfuncError as problem:
-                outcome = GateOutcome(False, problem.message, _explained(problem))
-        details = () if outcome.ok else _first(outcome.details)
+                outcome = GateOutcome(False, problem.message, _failure_details(problem))
+        details = () if outcome.ok else _shortened(outcome.details)
         verdicts.append(GateVerdict(gate, outcome.ok, outcome.summary, clock.monotonic_s() - begin_s, details))
     return tuple(verdicts)
 
 
-def require_open(verdicts: Sequence[GateVerdict], *, deploys: bool = True) -> None:
-    """Raise GatesClosed unless every gate passed. `deploys` is whether the command would deploy without gates."""
-    closed = [one.gate for one in verdicts if not one.ok]
-    if closed:
-        names = dict.fromkeys(one.partition(":")[0] for one in closed)
-        commands = [f"`ckfunc {one}{' TYPE' if one == 'replay' else ''}`" for one in names]
+def require_passed(verdicts: Sequence[GateVerdict], *, deploys: bool = True) -> None:
+    """Raise GatesFailed unless every gate passed. `deploys` says whether the command is a deploy."""
+    failed = [verdict.gate for verdict in verdicts if not verdict.ok]
+    if failed:
+        names = dict.fromkeys(gate.partition(":")[0] for gate in failed)
+        commands = [f"`ckfunc {name}{' TYPE' if name == 'replay' else ''}`" for name in names]
         shows = f"{' and '.join(commands)} {'show' if len(commands) > 1 else 'shows'} more"
-        raise GatesClosed(
-            f"{'the gates' if len(closed) > 1 else 'the gate'} {', '.join(closed)} did not pass; nothing was written",
+        raise GatesFailed(
+            f"{'the gates' if len(failed) > 1 else 'the gate'} {', '.join(failed)} did not pass; nothing was written",
             hint=f"{shows}; --gate none deploys without gates" if deploys else shows,
         )
 
 
-def _explained(problem: CkfuncError) -> list[str]:
+def _failure_details(problem: CkfuncError) -> list[str]:
     if isinstance(problem, InvalidFiles) and problem.problems:
-        return [str(one) for one in problem.problems]
+        return [str(line) for line in problem.problems]
     return [f"hint: {problem.hint}"] if problem.hint else []
 
 
-def _first(details: Sequence[str]) -> tuple[str, ...]:
+def _shortened(details: Sequence[str]) -> tuple[str, ...]:
     more = len(details) - _MOST_DETAILS
     return (*details[:_MOST_DETAILS], *([f"and {more} more"] if more > 0 else []))

@@ -20,12 +20,12 @@ _REFERENCE = re.compile(r"(?P<type>[^@]+)(?:@v?(?P<number>[1-9][0-9]{0,9}))?")
 
 
 class UnknownVersion(CkfuncError):
-    """The application has no such function, or the function no such version."""
+    """The function or the version does not exist in the application."""
 
 
 @dataclass(frozen=True, slots=True)
 class Reference:
-    """`TYPE`, or `TYPE@NUMBER`; None is the deployed version."""
+    """`TYPE` or `TYPE@NUMBER`. `number` is None for the deployed version."""
 
     type: str
     number: int | None = None
@@ -33,7 +33,7 @@ class Reference:
 
 @dataclass(frozen=True, slots=True)
 class Rollback:
-    """The deployed version and the older one whose script is to be deployed again, as the next number."""
+    """A rollback: deploys the script of `target`, an older version, again as a new version after `current`."""
 
     function: Function
     current: FunctionVersion = field(repr=False)
@@ -54,52 +54,49 @@ def reference(text: str) -> Reference:
 
 
 def same(one: FunctionVersion, other: FunctionVersion) -> bool:
-    """Tell whether two versions have the same script, line ends aside."""
+    """Return whether two versions have the same script, ignoring line endings."""
     return newlines(one.handler_script) == newlines(other.handler_script)
 
 
 def script_digest(version: FunctionVersion) -> str:
-    """Return what names a script, line ends aside: 64 hexadecimal digits."""
+    """Return the digest of a script, ignoring line endings, as 64 hexadecimal digits."""
     return digest(newlines(version.handler_script))
 
 
 def function_of(remote: Remote, trigger_type: str) -> Function:
-    """Return the application's one function of a type. Raises UnknownVersion or AmbiguousFunction."""
+    """Return the application's only function of a type. Raises UnknownVersion and AmbiguousFunction."""
     functions = remote.functions()
-    found = [one for one in functions if one.type == trigger_type]
+    found = [function for function in functions if function.type == trigger_type]
     if len(found) > 1:
-        raise AmbiguousFunction(trigger_type, [one.id for one in found])
+        raise AmbiguousFunction(trigger_type, [function.id for function in found])
     if not found:
-        known = ", ".join(sorted(one.type for one in functions))
-        hint = f"it has: {known}" if known else "nothing is deployed yet: `ckfunc deploy` does that"
+        known = ", ".join(sorted(function.type for function in functions))
+        hint = f"it has: {known}" if known else "nothing is deployed yet; run `ckfunc deploy`"
         raise UnknownVersion(f"the application has no function of type {trigger_type!r}", hint=hint)
     return found[0]
 
 
 def versions_of(remote: Remote, function: Function, cache: VersionCache) -> Iterator[FunctionVersion]:
-    """Yield the versions of a function, the newest first, and keep each for later."""
+    """Yield the versions of a function, newest first, and cache each."""
     for version in remote.versions(function.id):
-        cache.keep_version(remote.identity, function.id, version)
+        cache.store_version(remote.identity, function.id, version)
         yield version
 
 
 def version_of(remote: Remote, function: Function, number: int | None, cache: VersionCache) -> FunctionVersion:
-    """Return a version by its number, None for the deployed one, from the cache if it is there.
-
-    Raises UnknownVersion.
-    """
+    """Return a version by its number (None: the deployed one), from the cache if possible. Raises UnknownVersion."""
     wanted = function.current_version_number if number is None else number
     latest = function.current_version_number
     if not latest:
-        raise UnknownVersion(f"{function.type} was never deployed", hint="`ckfunc deploy` does that")
+        raise UnknownVersion(f"{function.type} was never deployed", hint="run `ckfunc deploy`")
     if wanted <= latest:
-        kept = cache.version(remote.identity, function.id, wanted)
-        if kept is not None:
-            return kept
+        cached = cache.version(remote.identity, function.id, wanted)
+        if cached is not None:
+            return cached
         if wanted == latest:
             version = remote.current_version(function.id)
-            cache.keep_version(remote.identity, function.id, version)
-            # A newer one means that somebody deployed just now: it is the deployed one, but not the one asked for.
+            cache.store_version(remote.identity, function.id, version)
+            # A newer version means that someone has just deployed: it is the deployed one, but not the requested one.
             if number is None or version.version_number == number:
                 return version
         for version in versions_of(remote, function, cache):
@@ -109,32 +106,32 @@ def version_of(remote: Remote, function: Function, number: int | None, cache: Ve
 
 
 def handler_of(project: Project, trigger_type: str) -> Script | None:
-    """Return the handler that a project has for a type."""
-    return next((one.handler for one in project.functions or () if one.type == trigger_type), None)
+    """Return the project's handler for a trigger type, or None."""
+    return next((function.handler for function in project.functions or () if function.type == trigger_type), None)
 
 
 def prepare_rollback(remote: Remote, function: Function, to: int | None, cache: VersionCache) -> Rollback:
-    """Return what a rollback means: to version `to`, or to the newest one whose script is another than the deployed.
+    """Return a rollback to version `to` (None: the newest version with a script other than the deployed one).
 
     Raises UnknownVersion.
     """
-    # Asked for, not taken from the list or the cache: what follows is a write.
+    # Read from the API rather than from the list or the cache, because a write follows.
     current = remote.current_version(function.id) if function.current_version_number else None
     if current is None:
-        raise UnknownVersion(f"{function.type} was never deployed", hint="there is nothing to go back to")
-    cache.keep_version(remote.identity, function.id, current)
+        raise UnknownVersion(f"{function.type} was never deployed", hint="there is no version to roll back to")
+    cache.store_version(remote.identity, function.id, current)
     if to is not None:
         return Rollback(function, current, version_of(remote, function, to, cache))
     for version in versions_of(remote, function, cache):
         if version.version_number < current.version_number and not same(version, current):
             return Rollback(function, current, version)
     raise UnknownVersion(
-        f"{function.type} has no earlier version with another script", hint="`ckfunc versions` lists what there is"
+        f"{function.type} has no earlier version with a different script", hint="`ckfunc versions` lists all versions"
     )
 
 
 def rolled_back(wanted: Rollback, root: Path, target: Target) -> Project:
-    """Return the older script as a project that manages this function alone."""
+    """Return a project that manages only this function, with the older script."""
     script = Script(f"the script of v{wanted.target.version_number}", wanted.target.handler_script)
     name = wanted.function.type
     return Project(root, target, WantedRuntime(), (WantedFunction(name, script, display_name(name)),))

@@ -22,7 +22,7 @@ _NAMED = re.compile(r"((?:@[\w.~-]+/)?[\w.~-]+)@")
 
 @dataclass(frozen=True, slots=True)
 class Installable:
-    """The answer of npm: `problem` is a mistake in functions.yaml, `failure` why npm could not answer."""
+    """Npm's answer: `problem` is a mistake in functions.yaml, `failure` the error if npm could not install."""
 
     problem: Problem | None = None
     failure: CkfuncError | None = None
@@ -30,47 +30,47 @@ class Installable:
 
 def installable(project: Project, detail: Callable[[str], None]) -> Installable:
     """Ask npm whether it can install the dependencies; a positive answer is cached."""
-    from ckfunc.scaffold.packages import installed_packages  # brings npm along, which most deploys do not run
+    from ckfunc.scaffold.packages import installed_packages  # imports npm code, which most deploys do not need
 
     wanted = project.runtime.dependencies
     if not wanted:
         return Installable()
-    note = installed_mark(wanted, cache_dir())
-    if note.exists():
+    marker = installed_marker(wanted, cache_dir())
+    if marker.exists():
         return Installable()
-    # Installed into the directory that handlers run with, where it is needed next.
+    # Installed into the directory that handlers run with, so that a later run finds the packages.
     failure = installed_packages(wanted, cache_dir(), detail).missing
     if isinstance(failure, PackageUnknown):
-        return Installable(_placed(project.root, failure), failure)
+        return Installable(_located(project.root, failure), failure)
     if failure is None:
         with contextlib.suppress(OSError):
-            note.parent.mkdir(parents=True, exist_ok=True)
-            note.touch()
+            marker.parent.mkdir(parents=True, exist_ok=True)
+            marker.touch()
     return Installable(failure=failure)
 
 
 def require_installable(
     project: Project, plan: Plan, detail: Callable[[str], None], warn: Callable[[str], None]
 ) -> None:
-    """Raise InvalidManifest when the plan adds dependencies that the registry does not have.
+    """Raise InvalidManifest if the plan adds dependencies that the registry does not have.
 
-    When the registry cannot be asked, that is a warning.
+    An unreachable registry is only a warning.
     """
-    if not any(one.kind == DEPENDENCIES and one.action is not ChangeAction.REMOVE for one in plan.changes):
+    if not any(change.kind == DEPENDENCIES and change.action is not ChangeAction.REMOVE for change in plan.changes):
         return
     found = installable(project, detail)
     if found.problem is not None:
-        raise InvalidManifest("functions.yaml names a package that cannot be installed", (found.problem,))
+        raise InvalidManifest("a package in functions.yaml cannot be installed", (found.problem,))
     if found.failure is not None:
         warn(f"{found.failure.message}: {UNCHECKED}")
 
 
-UNCHECKED = "it was not checked that the packages can be installed"
+UNCHECKED = "the packages were not checked"
 
 
-def _placed(root: Path, failure: DependenciesFailed) -> Problem:
-    """Return a failure at the entry of functions.yaml that it is about; another package's need is all entries'."""
-    from ckfunc.manifest import dependency_places  # brings YAML, which only a failure needs here
+def _located(root: Path, failure: DependenciesFailed) -> Problem:
+    """Return a failure as a problem at its entry of functions.yaml, or at the whole section if no entry matches."""
+    from ckfunc.manifest import dependency_places  # imports YAML, which is only needed after a failure
 
     named = _NAMED.search(failure.message)
     places = dependency_places(root)
@@ -78,6 +78,6 @@ def _placed(root: Path, failure: DependenciesFailed) -> Problem:
     return Problem("functions.yaml", line, column, failure.message, failure.hint)
 
 
-def installed_mark(wanted: Mapping[str, str], cache: Path) -> Path:
-    """Return the file in `cache` that exists once npm has installed these packages."""
+def installed_marker(wanted: Mapping[str, str], cache: Path) -> Path:
+    """Return the path in `cache` of the file that exists once npm has installed these packages."""
     return cache / "installable" / digest(json.dumps(sorted(wanted.items())))

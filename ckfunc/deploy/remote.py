@@ -1,6 +1,6 @@
-"""The application that is deployed to: its API, and a snapshot of it.
+"""The deployed application: its API, and a snapshot of it.
 
-The API is a protocol, so that `diff` and `plan` stay free of HTTP, directly and through their imports.
+The API is a protocol, so that `diff` and `plan` do not import HTTP code, even indirectly.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ from ckfunc.model.function import Function, FunctionVersion, NewFunction
 
 
 class Remote(Protocol):
-    """An application, reached over the Platform API. Thread-safe; every method may raise ApiFailure."""
+    """An application, accessed through the Platform API. Thread-safe; every method may raise ApiFailure."""
 
     @property
     def identity(self) -> str | None:
-        """Name the application's store for caches; None until the runtime was read."""
+        """Return a name of the application's store, for caches; None until the runtime was read."""
 
     def fingerprint(self, text: Secret, /) -> str:
-        """Name a secret text, so that equal ones can be told, by something that may be kept in a file."""
+        """Return a fingerprint of a secret, equal for equal secrets, that is safe to store in a file."""
 
     def application(self) -> Application:
         """Read the application that the credentials belong to."""
@@ -34,22 +34,22 @@ class Remote(Protocol):
         """Read every function."""
 
     def current_version(self, function_id: int, /) -> FunctionVersion:
-        """Read the version that is deployed now."""
+        """Read the deployed version."""
 
     def versions(self, function_id: int, /) -> Iterator[FunctionVersion]:
-        """Read the versions of a function, the newest first."""
+        """Read the versions of a function, newest first."""
 
     def update_dependencies(self, dependencies: Mapping[str, str], /) -> Runtime:
-        """Replace the packages that are not the platform's own."""
+        """Replace all packages except those of the platform."""
 
     def update_environment(self, environment: Mapping[str, Secret], /) -> Runtime:
-        """Replace the variables that are not the platform's own."""
+        """Replace all variables except those of the platform."""
 
     def update_initialization_script(self, script: str, /) -> Runtime:
         """Replace the init script."""
 
     def create_function(self, function: NewFunction, /) -> Function:
-        """Create a function; it has no version yet."""
+        """Create a function without a version."""
 
     def create_version(self, function_id: int, script: str, /) -> FunctionVersion:
         """Create a version, which deploys it."""
@@ -57,10 +57,10 @@ class Remote(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """An application as it was read.
+    """The state of an application when it was read.
 
-    `functions` is sorted by type. `versions` maps trigger types to the deployed version, for the functions that were
-    asked for and have one.
+    `functions` is sorted by type. `versions` maps trigger types to deployed versions, for the functions that were
+    requested and have one.
     """
 
     runtime: Runtime = field(repr=False)

@@ -1,6 +1,6 @@
-"""Table of the resources that are compared and written, by kind.
+"""Table of the deployed resources, by kind.
 
-To deploy a further kind, add a row: plans and deploys work from this table.
+To deploy another kind, add a row: plans and deploys work from this table.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from ckfunc.model.project import Project, Script
 Text: TypeAlias = str | Secret
 
 Wanted: TypeAlias = Mapping[str, Text]
-"""Values by name: secrets for variables, else texts."""
+"""Values by name: secrets for variables, texts for everything else."""
 
 Values: TypeAlias = Mapping[str, Text | None]
-"""Values by name; None stands for a function that exists but was never deployed."""
+"""Values by name. None means a function that exists but was never deployed."""
 
 Literals: TypeAlias = Mapping[str, tuple[str, ...]]
-"""Values of variables that functions.yaml states literally, by name, the newest first."""
+"""Literal values of variables in functions.yaml, by name, newest first."""
 
 DEPENDENCIES = "dependencies"
 ENVIRONMENT = "environment"
@@ -33,12 +33,12 @@ FUNCTIONS = "functions"
 
 @dataclass(frozen=True, slots=True)
 class Resource:
-    """One kind of thing. `title` names all of it in a sentence, `noun` one of them.
+    """A kind of resource. `title` names the whole kind in a sentence, `noun` a single value.
 
-    `want` gives None where the manifest leaves the kind unmanaged. `write` replaces the whole kind with the wanted
-    values; it is None for functions, which are written one by one, in numbered versions. `source` values are
-    program text. With `keeps_others`, what the manifest lacks is left alone and reported as unmanaged, as the API
-    cannot remove it.
+    `want` returns None if the manifest does not manage the kind. `write` replaces all values of the kind; it is None
+    for functions, which are written one at a time, as numbered versions. `source` says that values are source code.
+    With `keeps_others`, values that are not in the manifest are left alone and reported as unmanaged, because the API
+    cannot remove them.
     """
 
     kind: str
@@ -54,22 +54,21 @@ class Resource:
 def newlines(text: str) -> str:
     """Return `text` with every line ending as a plain newline.
 
-    Scripts are compared this way: a copy that went through the dashboard's editor, or a checkout on Windows, is the
-    same script.
+    Scripts are compared this way, because the dashboard's editor and checkouts on Windows change line endings.
     """
     return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
 def sources(project: Project) -> dict[tuple[str, str], Script]:
-    """Return the source files of a project by the kind and name of what they belong to."""
-    found = {(FUNCTIONS, one.type): one.handler for one in project.functions or ()}
+    """Return the source files of a project by kind and name of their resource."""
+    found = {(FUNCTIONS, function.type): function.handler for function in project.functions or ()}
     if project.runtime.initialization_script is not None:
         found[INIT_SCRIPT, INIT_SCRIPT] = project.runtime.initialization_script
     return found
 
 
 def script_of(values: Values, name: str) -> str:
-    """Return a script among values, "" when there is none."""
+    """Return the script called `name`, or "" if there is none."""
     return _texts(values).get(name, "")
 
 
@@ -86,7 +85,7 @@ def _secrets(values: Values) -> dict[str, Secret]:
 
 def _wanted_script(project: Project) -> Wanted | None:
     script = project.runtime.initialization_script
-    # An empty init script is the same as none: whether the platform keeps "" or nothing is not documented.
+    # An empty init script equals none: the API documentation does not say whether the platform stores "" or nothing.
     return None if script is None else {INIT_SCRIPT: newlines(script.text)} if script.text else {}
 
 
@@ -97,17 +96,19 @@ def _script(snapshot: Snapshot) -> Values:
 
 def _wanted_functions(project: Project) -> Wanted | None:
     functions = project.functions
-    return None if functions is None else {one.type: newlines(one.handler.text) for one in functions}
+    return None if functions is None else {function.type: newlines(function.handler.text) for function in functions}
 
 
 def _functions(snapshot: Snapshot) -> Values:
     return {
-        one.type: newlines(snapshot.versions[one.type].handler_script) if one.type in snapshot.versions else None
-        for one in snapshot.functions
+        function.type: newlines(snapshot.versions[function.type].handler_script)
+        if function.type in snapshot.versions
+        else None
+        for function in snapshot.functions
     }
 
 
-# In the order of writing: a version may need the packages and variables, and what the init script exports.
+# In the order of writing: a version may need packages, variables, and exports of the init script.
 RESOURCES: tuple[Resource, ...] = (
     Resource(
         DEPENDENCIES,

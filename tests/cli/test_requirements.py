@@ -144,7 +144,7 @@ def test_a_package_that_the_registry_lacks_is_refused_at_its_entry(
     for arguments in ([], ["--dry-run"]):
         refused = ckfunc("-C", local, "deploy", *arguments)
         assert refused.code == 1
-        assert "error: functions.yaml names a package that cannot be installed" in refused.err
+        assert "error: a package in functions.yaml cannot be installed" in refused.err
         assert f"  {said}" in refused.err
     assert ckfunc("-C", local, "versions", TYPE).code == 1
 
@@ -166,7 +166,7 @@ def test_without_a_network_packages_are_not_checked_but_warned_of(
         for command in ("check", "deploy"):
             ran = ckfunc("-C", local, command)
             assert ran.code == 0, ran.err
-            assert "it was not checked that the packages can be installed" in ran.err
+            assert "the packages were not checked" in ran.err
         again = ckfunc("-C", local, "deploy")  # nothing changes: npm is not asked
         assert again.code == 0 and "not checked" not in again.err
 

@@ -162,7 +162,7 @@ def test_an_undo_shows_what_it_does_and_does_it(
     write(project, "two", package=", left-pad: 1.3.0", greeting="'${GREETING}'")
     assert ckfunc("-C", project, "deploy").code == 0
     needed = ckfunc("-C", project, "undo", "--yes")
-    assert needed.code == 1 and "those of GREETING" in needed.err and "--env-file" in needed.err
+    assert needed.code == 1 and "previous values of GREETING" in needed.err and "--env-file" in needed.err
     (project / "old.env").write_text(f"GREETING={CANARY}\n")
     shown = ckfunc("-C", project, "undo", "--dry-run", "--env-file", "old.env")
     assert shown.code == 0 and "'sent one'" in shown.out and "left-pad" in shown.out and CANARY not in shown.out
@@ -180,10 +180,12 @@ def test_an_undo_of_what_cannot_be_taken_back_says_so_and_leaves_other_functions
     ckfunc: Ckfunc, project: Path, application: RemoteApplication
 ) -> None:
     none = ckfunc("-C", project, "undo", "--yes")
-    assert none.code == 1 and "no deploy to this application as remote is known in this checkout" in none.err
+    assert (
+        none.code == 1 and "this checkout has no record of a deploy to target 'remote' of this application" in none.err
+    )
     assert ckfunc("-C", project, "deploy", "--only", SENT).code == 0
     done = ckfunc("-C", project, "undo", "--yes")
-    assert done.code == 0 and f"{SENT} was new: the API cannot remove it" in done.err
+    assert done.code == 0 and f"{SENT} was new; the API cannot remove functions" in done.err
     assert "Nothing to revert on remote: it is as it was before the deploy " in done.out
     assert "unmanaged" not in done.out
     assert json.loads(ckfunc("-C", project, "undo", "--yes", "--json").out)["ok"]
@@ -226,7 +228,7 @@ def test_there_is_nothing_to_resume_after_a_deploy_that_is_complete(
     assert ckfunc("-C", project, "deploy", "--resume").code == 1
     assert ckfunc("-C", project, "deploy").code == 0
     ran = ckfunc("-C", project, "deploy", "--resume")
-    assert ran.code == 1 and "is complete: there is nothing to resume" in ran.err
+    assert ran.code == 1 and "nothing to resume: the last deploy to" in ran.err
 
 
 def test_a_failed_deploy_is_resumed(ckfunc: Ckfunc, project: Path, application: RemoteApplication) -> None:
@@ -251,7 +253,7 @@ def test_an_undo_is_refused_after_somebody_elses_deploy(
     assert ckfunc("-C", project, "deploy").code == 0
     application.publish(next(one.id for one in application.functions.values() if one.type == SENT), "theirs")
     refused = ckfunc("-C", project, "undo", "--yes")
-    assert refused.code == 1 and f"someone has deployed v3 of {SENT} since" in refused.err
+    assert refused.code == 1 and f"someone else has deployed v3 of {SENT} since" in refused.err
     assert f"ckfunc rollback {SENT} --to 1" in refused.err
 
 

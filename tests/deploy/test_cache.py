@@ -22,14 +22,14 @@ def files(root: Path) -> list[Path]:
 
 def test_a_version_comes_back_exactly_as_it_was_kept(tmp_path: Path) -> None:
     cache = VersionCache(tmp_path)
-    cache.keep_version(WHERE, 7, VERSION)
+    cache.store_version(WHERE, 7, VERSION)
     assert VersionCache(tmp_path).version(WHERE, 7, 34) == VERSION
     assert [one.name for one in files(tmp_path)] == ["7-34.ts"]
 
 
 def test_versions_of_other_functions_numbers_and_applications_are_not_mixed_up(tmp_path: Path) -> None:
     cache = VersionCache(tmp_path)
-    cache.keep_version(WHERE, 7, VERSION)
+    cache.store_version(WHERE, 7, VERSION)
     assert cache.version(WHERE, 8, 34) is None
     assert cache.version(WHERE, 7, 33) is None
     assert cache.version(f"{WHERE}#e7b1", 7, 34) is None
@@ -37,8 +37,8 @@ def test_versions_of_other_functions_numbers_and_applications_are_not_mixed_up(t
 
 def test_an_application_without_a_name_keeps_nothing(tmp_path: Path) -> None:
     cache = VersionCache(tmp_path)
-    cache.keep_version(None, 7, VERSION)
-    cache.keep_application_key(None, KEY)
+    cache.store_version(None, 7, VERSION)
+    cache.store_application_key(None, KEY)
     assert cache.version(None, 7, 34) is None and cache.application_key(None) is None
     assert not (tmp_path / ".ckfunc").exists()
 
@@ -46,17 +46,17 @@ def test_an_application_without_a_name_keeps_nothing(tmp_path: Path) -> None:
 @pytest.mark.parametrize("damage", [b"", b"// ckfunc-version", b"\xff\xfe", b"// ckfunc-version 13515 00\na\n", None])
 def test_a_damaged_entry_counts_as_absent_and_is_replaced(tmp_path: Path, damage: bytes | None) -> None:
     cache = VersionCache(tmp_path)
-    cache.keep_version(WHERE, 7, VERSION)
+    cache.store_version(WHERE, 7, VERSION)
     (path,) = files(tmp_path)
     path.write_bytes(path.read_bytes()[:-1] if damage is None else damage)
     assert cache.version(WHERE, 7, 34) is None
-    cache.keep_version(WHERE, 7, VERSION)
+    cache.store_version(WHERE, 7, VERSION)
     assert cache.version(WHERE, 7, 34) == VERSION
 
 
 def test_every_truncation_of_an_entry_counts_as_absent(tmp_path: Path) -> None:
     cache = VersionCache(tmp_path)
-    cache.keep_version(WHERE, 7, FunctionVersion(1, 2, "short\n"))
+    cache.store_version(WHERE, 7, FunctionVersion(1, 2, "short\n"))
     (path,) = files(tmp_path)
     whole = path.read_bytes()
     for length in range(len(whole)):
@@ -66,7 +66,7 @@ def test_every_truncation_of_an_entry_counts_as_absent(tmp_path: Path) -> None:
 
 def test_a_damaged_application_key_counts_as_absent(tmp_path: Path) -> None:
     cache = VersionCache(tmp_path)
-    cache.keep_application_key(WHERE, KEY)
+    cache.store_application_key(WHERE, KEY)
     assert cache.application_key(WHERE) == KEY
     (path,) = files(tmp_path)
     path.write_text(f"{KEY[:-1]}0 {path.read_text().split()[1]}\n")
@@ -76,7 +76,7 @@ def test_a_damaged_application_key_counts_as_absent(tmp_path: Path) -> None:
 def test_a_cache_that_cannot_be_written_is_no_error(tmp_path: Path) -> None:
     (tmp_path / ".ckfunc").write_text("a file where the directory should be")
     cache = VersionCache(tmp_path)
-    cache.keep_version(WHERE, 7, VERSION)
+    cache.store_version(WHERE, 7, VERSION)
     assert cache.version(WHERE, 7, 34) is None
 
 

@@ -33,7 +33,7 @@ def test_the_first_puts_back_what_a_later_deploy_wrote_of_the_runtime_before_it_
     report = here.deploy(here.project({SENT: "ours\n"}, environment={"KEY": "ours"}))
     assert here.application.environment == {"KEY": "ours"}
     assert report.ok and results(report) == {"KEY": "created", SENT: "updated"}
-    assert report.warnings == ("someone else changed the environment while this deploy ran; it was put back",)
+    assert report.warnings == ("someone else changed the environment during this deploy; the change was reverted",)
 
 
 def test_the_first_removes_at_the_end_although_a_later_deploy_wrote_meanwhile(here: World) -> None:
@@ -154,7 +154,7 @@ def test_taking_back_over_a_network_that_loses_requests_is_done_once(here: World
 
     here.application.before, here.application.after = overtake, lose
     item = by_name(here.deploy(here.project({READ: "ours\n"})))[READ]
-    assert item.result == "conflict" and "v3, of this project, was taken back: v4 is theirs again" in str(item.note)
+    assert item.result == "conflict" and "your v3 was reverted: v4 is theirs again" in str(item.note)
     assert [one.handler_script for one in here.application.versions[1]] == ["a\n", "theirs\n", "ours\n", "theirs\n"]
 
 
@@ -172,5 +172,5 @@ def test_what_cannot_be_taken_back_is_said_with_the_way_to_do_it(here: World) ->
     here.application.before = overtake
     item = by_name(here.deploy(here.project({READ: "ours\n"})))[READ]
     assert item.result == "conflict"
-    assert "could not be taken back" in str(item.note) and "no more versions" in str(item.note)
-    assert item.hint == f"bring theirs back with `ckfunc rollback {READ} --to 2`"
+    assert "could not be reverted" in str(item.note) and "no more versions" in str(item.note)
+    assert item.hint == f"restore theirs with `ckfunc rollback {READ} --to 2`"

@@ -234,7 +234,7 @@ def test_two_functions_of_a_type_in_the_manifest_are_refused_and_others_are_not(
 
 
 def test_a_package_of_the_platforms_own_is_refused_in_the_manifest(here: World) -> None:
-    with pytest.raises(PlatformOwned, match=r"the platform installs chatkitty-platform-sdk 1\.0\.1 by itself"):
+    with pytest.raises(PlatformOwned, match=r"the platform already provides chatkitty-platform-sdk 1\.0\.1"):
         here.deploy(here.project(dependencies={"chatkitty-platform-sdk": "2.4.0"}))
     assert here.writes() == []
 
@@ -263,7 +263,7 @@ def test_a_name_or_description_that_cannot_be_changed_is_a_warning(here: World) 
     assert plan.is_empty
     # The other's name is the default, which is no wish of the user's.
     assert plan.warnings == (
-        f"{SENT} has another name ('Theirs' there, 'Mine' here) and description (None there, 'What it does' here); "
+        f"{SENT} has a different name ('Theirs' there, 'Mine' here) and description (None there, 'What it does' here); "
         "the API cannot change it, the ChatKitty dashboard can",
     )
 

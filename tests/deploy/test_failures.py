@@ -230,7 +230,7 @@ def test_a_host_that_goes_away_for_good_is_given_up_after_as_many_tries_as_run_a
     failed = [one for one in report.items if one.result == "failed"]
     skipped = [one for one in report.items if one.result == "skipped"]
     assert 8 <= len(failed) <= 16 and len(failed) + len(skipped) == 60
-    assert {one.note for one in skipped} == {"not attempted: the API stayed out of reach"}
+    assert {one.note for one in skipped} == {"not attempted: the API is unreachable"}
 
 
 def test_a_version_by_someone_else_between_plan_and_write_is_not_written_over(here: World) -> None:
@@ -246,9 +246,9 @@ def test_a_version_by_someone_else_between_plan_and_write_is_not_written_over(he
     item = by_name(report)[SENT]
     assert report.exit_code == 1 and (item.result, item.old_version, item.new_version) == ("conflict", 1, 2)
     assert re.fullmatch(
-        r"someone else deployed v2 meanwhile \(theirs \w{12}, yours \w{12}\); nothing was written", str(item.note)
+        r"someone else deployed v2 in the meantime \(theirs \w{12}, yours \w{12}\); nothing was written", str(item.note)
     )
-    assert item.hint == f"`ckfunc diff {SENT}@2` shows theirs and yours; then deploy again"
+    assert item.hint == f"compare theirs and yours with `ckfunc diff {SENT}@2`, then deploy again"
     assert results(report) == {"KEY": "skipped", SENT: "conflict", READ: "skipped"}
     assert here.writes() == []
 
@@ -277,7 +277,7 @@ def test_of_two_deploys_that_write_at_the_same_moment_the_first_wins(here: World
     report = here.deploy(here.project({SENT: "ours\n", READ: "ours\n"}))
     item = by_name(report)[READ]
     assert results(report) == {READ: "conflict", SENT: "skipped"} and report.exit_code == 1
-    assert "v3, of this project, was taken back: v4 is theirs again" in str(item.note)
+    assert "your v3 was reverted: v4 is theirs again" in str(item.note)
     assert here.application.deployed() == {SENT: "a\n", READ: "theirs\n"}
 
 
@@ -291,7 +291,7 @@ def test_values_that_someone_else_changed_since_the_plan_are_not_written_over(he
             confirm=lambda _: not here.application.environment.update(KEY="theirs"),
         )
     item = by_name(report)["KEY"]
-    assert item.result == "conflict" and "someone else changed the environment meanwhile" in str(item.note)
+    assert item.result == "conflict" and "someone else changed the environment in the meantime" in str(item.note)
     assert here.writes() == [] and here.application.environment == {"KEY": "theirs"}
 
 
@@ -308,8 +308,8 @@ def test_a_version_by_someone_else_after_ours_is_detected(here: World) -> None:
     here.application.after = meddle
     report = here.deploy(here.project({SENT: "ours\n", READ: "a\n"}))
     assert results(report) == {SENT: "failed", READ: "failed"}
-    assert by_name(report)[SENT].note == "someone else deployed v3 while this deploy ran"
-    assert by_name(report)[READ].note == "someone else deployed v2 while this deploy ran"
+    assert by_name(report)[SENT].note == "someone else deployed v3 during this deploy"
+    assert by_name(report)[READ].note == "someone else deployed v2 during this deploy"
 
 
 def test_values_that_the_application_does_not_show_afterwards_are_failures(here: World) -> None:
@@ -338,9 +338,9 @@ def test_values_that_the_application_does_not_show_afterwards_are_failures(here:
         "gone": "it was removed, but the application still has it",
         "left-pad": "it was written, but the application has another value",
         "KEY": "it was written, but the application does not have it",
-        "STAYS": "someone else changed it while this deploy ran",
+        "STAYS": "someone else changed it during this deploy",
         "initialization_script": "it was written, but the application has another value",
-        SENT: "the application does not list this function any more",
+        SENT: "the application no longer lists this function",
     }
     assert report.exit_code == 1 and report.verified and set(results(report).values()) == {"failed"}
 
@@ -361,7 +361,7 @@ def test_a_version_that_does_not_become_current_is_a_failure(here: World) -> Non
 @pytest.mark.parametrize(
     ("answer", "note"),
     [
-        ({"handlerScript": "mangled"}, "the platform stored another script as v2 than was sent"),
+        ({"handlerScript": "mangled"}, "the platform stored v2 with a different script than was sent"),
     ],
 )
 def test_an_answer_that_does_not_describe_what_was_sent_is_a_failure(
@@ -388,7 +388,7 @@ def test_what_was_written_and_cannot_be_read_back_is_not_called_done(here: World
     here.application.before = deaf
     report = here.deploy(here.project({SENT: "a\n", READ: "b\n"}))
     assert results(report) == {SENT: "failed", READ: "unchanged"}
-    assert str(by_name(report)[SENT].note).startswith("it was written, but could not be read back: ")
+    assert str(by_name(report)[SENT].note).startswith("it was written, but could not be verified: ")
     assert report.exit_code == 1 and not report.verified
 
 

@@ -70,12 +70,12 @@ def resume(here: World, project: Project) -> DeployReport:
 
 def take_back(
     here: World, supplied: dict[str, str] | None = None, *, keep: bool = False
-) -> tuple[DeployReport, undo.Former]:
+) -> tuple[DeployReport, undo.PreviousState]:
     with here.new_client() as client:
         cache, seen = VersionCache(here.root), overview(client)
-        record, begun = journal.to_undo(here.root, "staging", client.identity)
+        record, begun = journal.deploy_to_undo(here.root, "staging", client.identity)
         assert record is not None
-        former = undo.former(
+        former = undo.previous_state(
             record,
             here.root,
             here.project().target,
@@ -225,7 +225,7 @@ def test_an_undo_that_was_cut_off_is_gone_on_with_and_can_then_be_undone_as_a_wh
         here.application.before = refuse
         assert not take_back(here)[0].ok
         assert here.application.deployed() == {SENT: "two\n", READ: "one\n"}
-    with pytest.raises(NotResumable, match=r"was the undo of .*, which is no deploy"):
+    with pytest.raises(NotResumable, match=r"is not a deploy, but the undo of"):
         resume(here, second)
     here.application.before = None
     assert take_back(here)[0].ok
@@ -246,7 +246,7 @@ def test_an_undo_of_a_rollback_leaves_the_deploy_before_it_alone(here: World) ->
 
 
 def test_there_is_nothing_to_resume_after_a_complete_deploy_or_without_one(here: World) -> None:
-    with pytest.raises(NotResumable, match="nothing has been deployed"):
+    with pytest.raises(NotResumable, match="nothing to resume: this checkout has no record"):
         resume(here, here.project({SENT: "one\n"}))
     here.deploy(here.project({SENT: "one\n"}))
     with pytest.raises(NotResumable, match="is complete"):
@@ -300,7 +300,7 @@ def test_an_undo_brings_back_scripts_packages_variables_and_the_init_script(here
         "CHANGED": f"{SECRET}-old",
         "GONE": f"{SECRET}-gone",
     }
-    assert former.notes == (f"{NEW} was new: the API cannot remove it, so it stays as it is, at v1",)
+    assert former.notes == (f"{NEW} was new; the API cannot remove functions, so it stays at v1",)
 
 
 def test_an_undo_can_be_undone(here: World) -> None:
@@ -319,10 +319,8 @@ def test_an_undo_names_the_variables_whose_values_it_needs(here: World) -> None:
     here.forget_calls()
     with pytest.raises(undo.ValuesNeeded) as needed:
         take_back(here)
-    assert needed.value.message == (
-        "no journal holds values, so those of CHANGED, GONE from before that deploy must be supplied"
-    )
-    with pytest.raises(undo.ValuesNeeded, match="what was supplied for GONE is not what was there") as wrong:
+    assert needed.value.message == ("the previous values of CHANGED, GONE are not recorded and must be supplied")
+    with pytest.raises(undo.ValuesNeeded, match="the supplied values of GONE are not those from before") as wrong:
         take_back(here, {"CHANGED": f"{SECRET}-old", "GONE": "something else"})
     assert "something else" not in str(wrong.value) and here.writes() == []
     report, _ = take_back(here, keep=True)
@@ -334,11 +332,13 @@ def test_an_undo_after_somebody_elses_deploy_is_refused(here: World) -> None:
     _, second = before_and_after(here)
     here.deploy(second)
     publish(here, SENT, "theirs\n")
-    with pytest.raises(undo.NothingToUndo, match=f"someone has deployed v3 of {SENT} since: that deploy left v2"):
+    with pytest.raises(
+        undo.NothingToUndo, match=f"someone else has deployed v3 of {SENT} since that deploy, which left v2"
+    ):
         take_back(here, keep=True)
     here.application.functions.clear()
     here.application.dependencies = {"theirs": "1"}
-    with pytest.raises(undo.NothingToUndo, match="someone has changed the dependencies since"):
+    with pytest.raises(undo.NothingToUndo, match="someone else has changed the dependencies since"):
         take_back(here, keep=True)
 
 
@@ -436,7 +436,7 @@ def test_a_removal_needs_to_be_allowed(here: World) -> None:
     with pytest.raises(NeedsFlag) as refused:
         here.deploy(second, options=run.DeployOptions())
     assert refused.value.message == (
-        "the application has what functions.yaml lacks, and would lose it: dependency gone, variable GONE"
+        "the deploy would remove values that are not in functions.yaml: dependency gone, variable GONE"
     )
     assert "--allow-removals" in str(refused.value.hint)
     assert here.writes() == []

@@ -47,7 +47,7 @@ def test_a_saved_plan_is_carried_out_and_holds_no_secret_and_no_source(here: Wor
 def test_a_plan_is_refused_when_someone_deployed_since(here: World, project: Project) -> None:
     path = kept(here, project)
     here.application.publish(1, "theirs\n")
-    with pytest.raises(saved.StalePlan, match="stale: the application has changed since it was made"):
+    with pytest.raises(saved.StalePlan, match="stale: the application has changed since it was saved"):
         carried_out(here, project, path)
     assert here.writes() == []
     assert carried_out(here, project, path, allow_stale=True).ok
@@ -63,11 +63,11 @@ def test_a_plan_is_refused_when_the_same_script_was_deployed_again_since(here: W
 def test_a_plan_is_refused_when_a_value_changed_on_either_side(here: World, project: Project) -> None:
     path = kept(here, project)
     here.application.environment["KEPT"] = "canary-3"
-    with pytest.raises(saved.StalePlan, match="the application has changed since it was made"):
+    with pytest.raises(saved.StalePlan, match="the application has changed since it was saved"):
         carried_out(here, project, path)
     here.application.environment["KEPT"] = "canary-1"
     other = here.project({SENT: "new\n", READ: "new\n"}, environment={"KEPT": "canary-1", "NEW": "canary-4"})
-    with pytest.raises(saved.StalePlan, match="the sources have changed since it was made") as stale:
+    with pytest.raises(saved.StalePlan, match="the sources have changed since it was saved") as stale:
         carried_out(here, other, path)
     assert "canary" not in str(stale.value)
 
@@ -75,7 +75,7 @@ def test_a_plan_is_refused_when_a_value_changed_on_either_side(here: World, proj
 def test_a_plan_of_another_application_is_refused(here: World, project: Project) -> None:
     path = kept(here, project)
     path.write_text(path.read_text().replace('"application": 42', '"application": 43'))
-    with pytest.raises(saved.StalePlan, match="made for target 'staging' of application 43, which is not this one"):
+    with pytest.raises(saved.StalePlan, match=r"saved for target 'staging' of another application \(43\)"):
         carried_out(here, project, path)
 
 
@@ -85,17 +85,17 @@ EDITED = '{"ckfunc_plan": 1, "target": "t", "identity": "i", "application": %s, 
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("{", "is not JSON"),
-        ("[]", "is no plan of ckfunc"),
-        ("{}", "is no plan of ckfunc"),
-        ('{"ckfunc_plan": 2}', "of another version of ckfunc"),
-        ('{"ckfunc_plan": 1, "application": "x"}', "is no plan of ckfunc"),
-        (EDITED % ("1e999", "[]", "{}"), "is no plan of ckfunc"),
-        (EDITED % ("true", "[]", "{}"), "is no plan of ckfunc"),
-        (EDITED % ("1", '"runtime"', "{}"), "is no plan of ckfunc"),
-        (EDITED % ("1", '[["runtime"]]', "{}"), "is no plan of ckfunc"),
-        (EDITED % ("1", "[]", '{"environment": [[1, 2], ["a", 3]]}'), "is no plan of ckfunc"),
-        (EDITED % ("1", "[]", '{"environment": {"A": null}}'), "is no plan of ckfunc"),
+        ("{", "is not valid JSON"),
+        ("[]", "is not a plan of ckfunc"),
+        ("{}", "is not a plan of ckfunc"),
+        ('{"ckfunc_plan": 2}', "by another version of ckfunc"),
+        ('{"ckfunc_plan": 1, "application": "x"}', "is not a plan of ckfunc"),
+        (EDITED % ("1e999", "[]", "{}"), "is not a plan of ckfunc"),
+        (EDITED % ("true", "[]", "{}"), "is not a plan of ckfunc"),
+        (EDITED % ("1", '"runtime"', "{}"), "is not a plan of ckfunc"),
+        (EDITED % ("1", '[["runtime"]]', "{}"), "is not a plan of ckfunc"),
+        (EDITED % ("1", "[]", '{"environment": [[1, 2], ["a", 3]]}'), "is not a plan of ckfunc"),
+        (EDITED % ("1", "[]", '{"environment": {"A": null}}'), "is not a plan of ckfunc"),
     ],
 )
 def test_a_file_that_is_no_plan_is_one_sentence(tmp_path: Path, text: str, words: str) -> None:

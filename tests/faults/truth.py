@@ -6,7 +6,7 @@ from faults.world import Content, Outcome
 
 from ckfunc.deploy.apply.report import Item, ItemState
 
-UNREAD = "could not be read back"
+UNREAD = "could not be verified"
 """What an item says of itself when it may well have been done: nobody can tell."""
 
 DONE = (ItemState.CREATED, ItemState.UPDATED, ItemState.REMOVED, ItemState.UNCHANGED)

@@ -21,7 +21,7 @@ from ckfunc.base.secrets import Secret
 from ckfunc.deploy import run
 from ckfunc.deploy.apply.report import DeployReport
 from ckfunc.deploy.cache import VersionCache
-from ckfunc.deploy.registry import installed_mark
+from ckfunc.deploy.registry import installed_marker
 from ckfunc.emulator.emulator import Emulator
 from ckfunc.emulator.store import functions, runtime
 from ckfunc.emulator.store.database import Database, connect
@@ -194,7 +194,7 @@ class World:
         home = home or self.directory / "home"
         home.mkdir(parents=True, exist_ok=True)
         for mark in MARKS:  # packages that no registry has: npm is not what these tests are about
-            note = installed_mark(wanted(mark).dependencies, home / "cache")
+            note = installed_marker(wanted(mark).dependencies, home / "cache")
             note.parent.mkdir(parents=True, exist_ok=True)
             note.touch()
         kept = {

@@ -17,7 +17,7 @@ from ckfunc.cli.plans import gates_json, gates_of, print_plan, print_report, try
 from ckfunc.deploy import run
 from ckfunc.deploy.apply.resume import unfinished
 from ckfunc.deploy.cache import VersionCache
-from ckfunc.deploy.gates import GateVerdict, require_open
+from ckfunc.deploy.gates import GateVerdict, require_passed
 from ckfunc.deploy.plan import saved
 from ckfunc.deploy.plan.checks import requirements_check
 from ckfunc.deploy.plan.plan import Plan
@@ -99,7 +99,7 @@ def deploy(
         require_installable(project, plan, app.output.detail, app.output.warn)
         tried = try_gates(app, gates, plan) if gates and not plan.is_empty else None
         print_plan(app.output, plan, verdicts=tried)
-        require_open(tried or ())
+        require_passed(tried or ())
         app.output.talk(("dry run: ", "title"), "nothing was written")
         return EXIT_OK
     verdicts: list[GateVerdict] = []
@@ -148,7 +148,7 @@ def _confirmation(app: App, gates: Sequence[str], verdicts: list[GateVerdict], *
         if gates:
             verdicts.extend(try_gates(app, gates, plan))
             _print_verdicts(app, plan, verdicts)
-            require_open(verdicts)
+            require_passed(verdicts)
             # Gates read the files again: what passed must be what is deployed.
             if app.load_project() != app.project():
                 raise CkfuncError(

@@ -16,7 +16,7 @@ from ckfunc.cli.options import FILE, common_options, format_option, pass_app
 from ckfunc.cli.plans import gates_of, print_plan, try_gates
 from ckfunc.deploy import run
 from ckfunc.deploy.cache import VersionCache
-from ckfunc.deploy.gates import require_open
+from ckfunc.deploy.gates import require_passed
 from ckfunc.deploy.history import Reference, function_of, handler_of, reference, version_of
 from ckfunc.deploy.plan import saved
 from ckfunc.deploy.plan.plan import Plan
@@ -85,7 +85,7 @@ def diff(
         print_plan(app.output, plan, markdown=markdown, verdicts=verdicts)
     if app.output.annotates:
         app.output.annotate(plan_annotations(plan), app.root())
-    require_open(verdicts or (), deploys=False)
+    require_passed(verdicts or (), deploys=False)
     return EXIT_DIFFERENCES if exit_code and not plan.is_empty else EXIT_OK
 
 

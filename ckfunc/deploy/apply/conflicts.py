@@ -1,9 +1,9 @@
 """Conflicts with other deploys, found before each write.
 
-On one machine a lock lets one deploy at a time through. Elsewhere the platform has no conditional writes, so the
-application is read as late as possible: a read that began at most FRESH_S ago counts as current, so that concurrent
-writes share it. Over a slow network that is not enough: a deploy of many functions reads MOST_LOOKS times, spread
-evenly over its writes, and five hundred functions cost less than a tenth more.
+On one machine, a lock allows one deploy at a time. Across machines, the platform has no conditional writes, so the
+application is read as late as possible before each write. Concurrent writes share a read that began at most FRESH_S
+ago. To limit the cost on slow networks, a deploy of many functions reads at most MOST_READS times, spread evenly over
+its writes; five hundred functions then take less than a tenth longer.
 """
 
 from __future__ import annotations
@@ -30,14 +30,17 @@ from ckfunc.model.application import Runtime
 from ckfunc.model.function import Function
 
 FRESH_S = 0.1
-MOST_LOOKS = 32
-"""How often one deploy looks at the functions, at most, besides its first look."""
+MOST_READS = 32
+"""How often a deploy reads the functions, at most, after the first read."""
 
-_SAME = "someone else has just done the same"
+_SAME = "someone else has just deployed the same"
 
 
 class Preconditions:
-    """What is known of the application while a plan is carried out. Thread-safe. Every look may raise ApiFailure."""
+    """The application's expected and current state while a plan is carried out.
+
+    Thread-safe. Every method that reads may raise ApiFailure.
+    """
 
     def __init__(self, plan: Plan, remote: Remote, clock: Clock) -> None:
         self._remote = remote
@@ -45,65 +48,68 @@ class Preconditions:
         self._expected: dict[str, Values] = dict(plan.have)
         self._lock = threading.Lock()
         self._functions: Mapping[str, Function] = {}
-        self._looked_s = float("-inf")
-        writes = sum(not isinstance(one, Put) for one in plan.steps)
-        self._share = -(-writes // MOST_LOOKS)
-        self._shared_by = 0
+        self._functions_read_s = float("-inf")
+        writes = sum(not isinstance(step, Put) for step in plan.steps)
+        self._writes_per_read = -(-writes // MOST_READS)
+        self._writes_since_read = 0
         self._runtime: Runtime | None = None
-        self._read_s = float("-inf")
+        self._runtime_read_s = float("-inf")
 
     @contextmanager
-    def look(self) -> Iterator[None]:
-        """Read everything; what is asked inside is answered from that, however long it takes."""
+    def single_read(self) -> Iterator[None]:
+        """Read the whole application once, and use that state for all checks inside the context."""
         began = self._clock.monotonic_s()
-        seen = overview(self._remote)
+        snapshot = overview(self._remote)
         with self._lock:
-            self._functions, self._runtime = {one.type: one for one in seen.functions}, seen.runtime
-            self._looked_s = self._read_s = float("inf")
+            self._functions, self._runtime = (
+                {function.type: function for function in snapshot.functions},
+                snapshot.runtime,
+            )
+            self._functions_read_s = self._runtime_read_s = float("inf")
         try:
             yield
         finally:
             with self._lock:
-                self._looked_s = self._read_s = began
-                self._shared_by = self._share
+                self._functions_read_s = self._runtime_read_s = began
+                self._writes_since_read = self._writes_per_read
 
-    def wrote(self, step: Put, runtime: Runtime) -> None:
-        """Note what a write left: that is what is expected from here on, and what the platform said it is."""
+    def record_write(self, step: Put, runtime: Runtime) -> None:
+        """Expect the values of a step that was written, and use the platform's response as the current state."""
         with self._lock:
             self._expected[step.kind] = step.values
-            self._runtime, self._read_s = runtime, self._clock.monotonic_s()
+            self._runtime, self._runtime_read_s = runtime, self._clock.monotonic_s()
 
-    def agrees(self, step: Put) -> None:
-        """Note that someone else has written what a step was to write."""
+    def expect(self, step: Put) -> None:
+        """Expect the values of a step that someone else has already written."""
         with self._lock:
             self._expected[step.kind] = step.values
 
     def expire(self) -> None:
-        """Let the next look be a new one."""
+        """Make the next check read the functions again."""
         with self._lock:
-            self._looked_s, self._shared_by = float("-inf"), self._share
+            self._functions_read_s, self._writes_since_read = float("-inf"), self._writes_per_read
 
-    def moved(self, step: CreateVersion | CreateFunction) -> Function | None:
-        """Return the function as it is, when it is not as the plan saw it: another version, or there at all."""
+    def changed_function(self, step: CreateVersion | CreateFunction) -> Function | None:
+        """Return the function if it has changed since the plan: a different version, or created in the meantime."""
         with self._lock:
             began = self._clock.monotonic_s()
-            if began - self._looked_s > FRESH_S and self._shared_by >= self._share:
-                self._functions = {one.type: one for one in self._remote.functions()}
-                self._looked_s, self._shared_by = began, 0
-            self._shared_by += 1
+            if began - self._functions_read_s > FRESH_S and self._writes_since_read >= self._writes_per_read:
+                self._functions = {function.type: function for function in self._remote.functions()}
+                self._functions_read_s, self._writes_since_read = began, 0
+            self._writes_since_read += 1
             functions = self._functions
         if isinstance(step, CreateFunction):
             return functions.get(step.function.type)
         found = functions.get(step.type)
-        # A function that is gone will be refused by the platform, in its own words.
+        # The platform reports a function that was removed, so it is not reported here.
         return None if found is None or found.current_version_number == step.base_version else found
 
-    def changed(self, step: Put) -> Values | None:
-        """Return the values that the application has, when they are not those that are expected."""
+    def changed_values(self, step: Put) -> Values | None:
+        """Return the application's current values if they are not the expected ones."""
         with self._lock:
             began = self._clock.monotonic_s()
-            if self._runtime is None or began - self._read_s > FRESH_S:
-                self._runtime, self._read_s = self._remote.runtime(), began
+            if self._runtime is None or began - self._runtime_read_s > FRESH_S:
+                self._runtime, self._runtime_read_s = self._remote.runtime(), began
             runtime = self._runtime
             expected = self._expected[step.kind]
         have = BY_KIND[step.kind].have(Snapshot(runtime, ()))
@@ -111,40 +117,40 @@ class Preconditions:
 
 
 def superseded(step: Step, plan: Plan, preconditions: Preconditions, remote: Remote) -> tuple[Item, ...]:
-    """Return what becomes of a step that is not to be done any more; nothing when it is. Raises ApiFailure."""
+    """Return the items of a step that must not be done any more; empty if it must be done. Raises ApiFailure."""
     if isinstance(step, Put):
         return _superseded_values(step, preconditions)
-    function = preconditions.moved(step)
-    # A function without a version is what is left of a deploy that was cut off: its first version is still to come.
+    function = preconditions.changed_function(step)
+    # An interrupted deploy may leave a function without a version. This deploy then creates its first version.
     if function is None or (isinstance(step, CreateFunction) and not function.current_version_number):
         return ()
     return (_superseded_version(function, plan, remote),)
 
 
 def conflict(plan: Plan, trigger_type: str, error: Overtaken) -> Item:
-    """Return the item of a function that someone else has deployed."""
+    """Return the CONFLICT item of a function that someone else has deployed."""
     old = plan.versions.get(trigger_type)
     return Item(FUNCTIONS, trigger_type, ItemState.CONFLICT, old, error.number, note=error.message, hint=error.hint)
 
 
 def _superseded_values(step: Put, preconditions: Preconditions) -> tuple[Item, ...]:
-    have = preconditions.changed(step)
+    have = preconditions.changed_values(step)
     if have is None:
         return ()
     if have == step.values:
-        return tuple(Item(one.kind, one.name, DONE[one.action], note=_SAME) for one in step.changes)
-    note = f"someone else changed the {BY_KIND[step.kind].title} meanwhile; nothing was written"
-    hint = "`ckfunc diff` shows what it is now; then deploy again"
-    return tuple(Item(one.kind, one.name, ItemState.CONFLICT, note=note, hint=hint) for one in step.changes)
+        return tuple(Item(change.kind, change.name, DONE[change.action], note=_SAME) for change in step.changes)
+    note = f"someone else changed the {BY_KIND[step.kind].title} in the meantime; nothing was written"
+    hint = "check the current state with `ckfunc diff`, then deploy again"
+    return tuple(Item(change.kind, change.name, ItemState.CONFLICT, note=note, hint=hint) for change in step.changes)
 
 
 def _superseded_version(function: Function, plan: Plan, remote: Remote) -> Item:
     name, old = function.type, plan.versions.get(function.type)
     theirs = idempotent.current(remote, function)
     if theirs is None:
-        gone = Overtaken(f"the application has no version of {name} any more", hint="look at `ckfunc diff`")
-        return conflict(plan, name, gone)
-    script = next(one.script for one in plan.steps if isinstance(one, CreateVersion) and one.type == name)
+        missing = Overtaken(f"the application no longer has a version of {name}", hint="check `ckfunc diff`")
+        return conflict(plan, name, missing)
+    script = next(step.script for step in plan.steps if isinstance(step, CreateVersion) and step.type == name)
     if idempotent.same_script(theirs, script):
         done = ItemState.CREATED if old is None else ItemState.UPDATED
         return Item(FUNCTIONS, name, done, old, theirs.version_number, note=_SAME)
@@ -153,20 +159,20 @@ def _superseded_version(function: Function, plan: Plan, remote: Remote) -> Item:
 
 @contextmanager
 def deploy_lock(identity: str | None, root: Path, clock: Clock) -> Iterator[None]:
-    """Hold the application's lock. The system frees it when the process ends, however it ends: it is never stale.
+    """Hold the lock of an application. The operating system releases it when the process ends, so it is never stale.
 
-    Raises Busy when another process has it.
+    Raises Busy if another process holds it.
     """
     if identity is None:
         yield
         return
     path = cache_dir() / "locks" / f"{digest(identity)[:32]}.lock"
     holder = path.with_suffix(".json")
-    with locked(path, wait_s=0) as got:
-        if not got:
+    with locked(path, wait_s=0) as acquired:
+        if not acquired:
             raise Busy(
-                f"another ckfunc deploys to this application right now{_who(holder)}; nothing was written",
-                hint="wait until it has ended, look at `ckfunc diff`, then deploy again",
+                f"another ckfunc process is deploying to this application{_holder_text(holder)}; nothing was written",
+                hint="wait until it has ended, check `ckfunc diff`, then deploy again",
             )
         with suppress(OSError):
             about = {"pid": os.getpid(), "since": timestamp(clock.now()), "project": str(root)}
@@ -178,7 +184,7 @@ def deploy_lock(identity: str | None, root: Path, clock: Clock) -> Iterator[None
                 holder.unlink()
 
 
-def _who(holder: Path) -> str:
+def _holder_text(holder: Path) -> str:
     try:
         about = json.loads(read_file(holder))
         return f" (process {int(about['pid'])}, in {about['project']!s}, since {about['since']!s})"

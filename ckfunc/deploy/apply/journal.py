@@ -1,9 +1,9 @@
 """Journal of a deploy: each step before and after it is done.
 
-The journal shows what a deploy that was killed had done. Files are `.ckfunc/journal/<time>-<target>.jsonl`. The first
-line holds the states before and after the deploy: package versions, the init script's text, digests of handlers with
-their version numbers, and for each variable a fingerprint that is of no use without the client secret. Values of
-variables are never in it.
+The journal shows what a killed deploy had done. Files are `.ckfunc/journal/<time>-<target>.jsonl`. The first line has
+the states before and after the deploy: package versions, the init script's text, digests of handlers with their version
+numbers, and a fingerprint of each variable, which is useless without the client secret. Values of variables are never
+written.
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ from ckfunc.deploy.resources import FUNCTIONS, Values, script_of
 from ckfunc.model.function import Function
 
 FORMAT = 1
-KEPT = 50
-"""How many journals of a target stay, the newest."""
+MOST_JOURNALS = 50
+"""How many journals of a target are kept; the oldest are removed."""
 
 _STAMP = r"\d{8}T\d{6}\.\d+"
 _STAMP_FORMAT = "%Y%m%dT%H%M%S.%f"
@@ -42,10 +42,11 @@ _UNSAFE = re.compile(r"[^A-Za-z0-9_.-]")
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """What the parts of an application that a deploy touches were, or were to be; other parts are absent.
+    """The state of the resources that a deploy changes, before or after it. Other resources are absent.
 
-    `kinds` maps a kind to its values: of variables to fingerprints. `functions` maps types to a version number (0: none
-    yet) and the script's digest ("" for none); before a deploy, None stands for a function that was not there.
+    `kinds` maps each kind to its values, with fingerprints instead of values of variables. `functions` maps trigger
+    types to version number (0: none yet) and digest of the script (""; none); before a deploy, None is a missing
+    function.
     """
 
     kinds: Mapping[str, Mapping[str, str]] = field(default_factory=dict, repr=False)
@@ -54,11 +55,13 @@ class State:
 
 @dataclass(frozen=True, slots=True)
 class JournalRecord:
-    """A journal that was read. `versions` are the numbers that the deploy created, by type; `started` the kinds that
-    it began to write, `attempted` the types. `ok` is None when it never came to an end. `only` is what it was told to
-    deploy alone. When it went on from another that was cut off, `before`, `started`, `attempted` and `versions` are of
-    both, and `between` is what that one was to make. `undoes` names the file of the deploy that an undo takes back;
-    `later` are the numbers of versions that undos of this deploy may have left which did not come to their end.
+    """The contents of a journal.
+
+    `versions` are the version numbers that the deploy created, by type; `started` are the kinds, and `attempted` the
+    types, that it began to write. `ok` is None if the deploy did not end. `only` is its selection. If it continued an
+    interrupted deploy, `before`, `started`, `attempted` and `versions` cover both, and `between` is the state that the
+    interrupted one should have reached. `undoes` is the journal file of the deploy that an undo reverts. `later` are
+    the version numbers that unfinished undos of this deploy may have created, by type.
     """
 
     path: Path
@@ -79,11 +82,11 @@ class JournalRecord:
 
     @property
     def wrote(self) -> bool:
-        """Whether it may have changed anything."""
+        """Whether the deploy may have changed anything."""
         return bool(self.started or self.attempted)
 
     def described(self, now: datetime, zone: tzinfo | None = None) -> str:
-        """Return what it was and when, such as "rollback 12 minutes ago (05:23)", with times in `zone`."""
+        """Return a description such as "rollback 12 minutes ago (05:23)", with times in `zone`."""
         try:
             return f"{self.command} {ago(parse_timestamp(self.time), now, zone)}"
         except (ValueError, OverflowError):  # a damaged time
@@ -91,14 +94,14 @@ class JournalRecord:
 
 
 class Journal:
-    """The journal of one deploy, while it runs. Thread-safe; a context manager that closes the file."""
+    """The journal of a running deploy. Thread-safe; a context manager that closes the file."""
 
     def __init__(self, path: Path, begin: Mapping[str, Any]) -> None:
-        """Begin a journal. Raises SystemRefusal and OSError."""
+        """Create the file and write its first line. Raises SystemRefusal and OSError."""
         self._lock = threading.Lock()
         self.path = path
         write_atomically(path.parent / ".gitignore", "*\n")
-        # The init script and package names are nobody else's business either.
+        # The init script and package names are private too.
         write_atomically(path, b"", mode=0o600)
         self._file = path.open("ab", buffering=0)
         try:
@@ -116,9 +119,9 @@ class Journal:
         self._file.close()
 
     def start(self, step: Step) -> None:
-        """Note that a step is about to be done; raises SystemRefusal, as no step is done that is not noted."""
+        """Record that a step starts. Raises SystemRefusal, because no step may run unrecorded."""
         if isinstance(step, Put):
-            note: dict[str, Any] = {"step": "put", "kind": step.kind, "names": [one.name for one in step.changes]}
+            note: dict[str, Any] = {"step": "put", "kind": step.kind, "names": [change.name for change in step.changes]}
         elif isinstance(step, CreateFunction):
             note = {"step": "create_function", "type": step.function.type}
         else:
@@ -131,22 +134,22 @@ class Journal:
         try:
             self._write({"event": "start", **note})
         except OSError as error:
-            raise SystemRefusal.of(error) or SystemRefusal(f"the journal {self.path} cannot be written") from error
+            raise SystemRefusal.of(error) or SystemRefusal(f"cannot write the journal {self.path}") from error
 
     def created(self, trigger_type: str, function: Function) -> None:
-        """Note that a function was created."""
-        self._note({"event": "created", "type": trigger_type, "id": function.id})
+        """Record that a function was created."""
+        self._append({"event": "created", "type": trigger_type, "id": function.id})
 
     def end_step(self, items: Sequence[Item]) -> None:
-        """Note what became of a step."""
-        self._note({"event": "items", "items": [one.to_json() for one in items]})
+        """Record the items of a step."""
+        self._append({"event": "items", "items": [item.to_json() for item in items]})
 
     def end(self, report: DeployReport) -> None:
-        """Note how the deploy ended."""
-        self._note(_ending(report))
+        """Record the end of the deploy."""
+        self._append(_ending(report))
 
-    def _note(self, line: Mapping[str, Any]) -> None:
-        # What has been done has been done: a full disk now must not hide it.
+    def _append(self, line: Mapping[str, Any]) -> None:
+        # A full disk must not hide the results of steps that were done.
         with suppress(OSError):
             self._write(line)
 
@@ -166,11 +169,10 @@ def begin(
     earlier: JournalRecord | None = None,
     undoes: JournalRecord | None = None,
 ) -> Journal:
-    """Begin the journal of a deploy. `earlier` is one that this deploy finishes: what was before it, was before both.
+    """Begin the journal of a deploy. Raises SystemRefusal and OSError.
 
-    `undoes` is the one that it takes back.
-
-    Raises SystemRefusal and OSError.
+    `earlier` is an unfinished deploy that this one continues: the journal then starts from the state before that.
+    `undoes` is the deploy that this one reverts.
     """
     before, after = _before(plan, remote), wanted(plan, remote)
     if earlier is not None:
@@ -187,7 +189,7 @@ def begin(
             "target": plan.target.name,
             "application": plan.application_id,
             "identity": remote.identity or "",
-            "continues": earlier and _continued(earlier),
+            "continues": earlier and _continuation(earlier),
             "undoes": undoes and undoes.path.name,
             "before": _written(before),
             "after": _written(after),
@@ -196,7 +198,7 @@ def begin(
 
 
 def wanted(plan: Plan, remote: Remote) -> State:
-    """Return what a plan makes of what it changes."""
+    """Return the wanted state of the resources that a plan changes."""
     kinds, types = _touched(plan)
     return State(
         wanted_kinds(plan, remote, kinds),
@@ -205,12 +207,12 @@ def wanted(plan: Plan, remote: Remote) -> State:
 
 
 def wanted_kinds(plan: Plan, remote: Remote, kinds: Iterable[str]) -> dict[str, dict[str, str]]:
-    """Return what a plan wants of some kinds, as a journal holds it; kinds that it does not manage are left out."""
-    return {kind: _kept(plan.want[kind], remote) for kind in kinds if kind in plan.want}
+    """Return the wanted values of some kinds, as journals store them, without unmanaged kinds."""
+    return {kind: _storable(plan.want[kind], remote) for kind in kinds if kind in plan.want}
 
 
 def records(root: Path, target: str) -> Iterator[JournalRecord]:
-    """Yield the journals of a target, the newest first; damaged ones are left out."""
+    """Yield the journals of a target, newest first, without damaged ones."""
     for path in _paths(root, target):
         record = _read(path)
         if record is not None and record.target == target:
@@ -218,47 +220,47 @@ def records(root: Path, target: str) -> Iterator[JournalRecord]:
 
 
 def deployed_at(root: Path, target: str, trigger_type: str) -> dict[tuple[int, str], datetime]:
-    """Return when versions of a function were deployed from here, by number and the digest of the script."""
+    """Return when versions of a function were deployed from this checkout, by number and digest of the script."""
     found: dict[tuple[int, str], datetime] = {}
-    for one in records(root, target):  # the newest first: a resumed deploy has the versions of the first one too
-        number, wanted = one.versions.get(trigger_type), one.after.functions.get(trigger_type)
+    for record in records(root, target):  # newest first: a resumed deploy also has the versions of the first one
+        number, wanted = record.versions.get(trigger_type), record.after.functions.get(trigger_type)
         if number is not None and wanted is not None:
             with suppress(ValueError, OverflowError):
-                found[number, wanted[1]] = parse_timestamp(one.time)
+                found[number, wanted[1]] = parse_timestamp(record.time)
     return found
 
 
 def last(root: Path, target: str, identity: str | None) -> JournalRecord | None:
-    """Return the newest journal of a target's application that may have changed anything."""
-    return next((one for one in records(root, target) if one.identity == identity and one.wrote), None)
+    """Return the newest journal of an application, of those that may have changed anything."""
+    return next((record for record in records(root, target) if record.identity == identity and record.wrote), None)
 
 
-def to_undo(root: Path, target: str, identity: str | None) -> tuple[JournalRecord | None, JournalRecord | None]:
-    """Return the deploy that an undo takes back, and the undo of it, if one was begun, that did not come to its end."""
+def deploy_to_undo(root: Path, target: str, identity: str | None) -> tuple[JournalRecord | None, JournalRecord | None]:
+    """Return the deploy that an undo reverts, and an unfinished earlier undo of it, if there is one."""
     newest = last(root, target, identity)
     if newest is None or newest.command != "undo" or newest.ok or newest.undoes is None:
         return newest, None
     left: dict[str, set[int]] = {}
-    for one in records(root, target):
-        if one.path.name == newest.undoes and one.identity == identity:
+    for record in records(root, target):
+        if record.path.name == newest.undoes and record.identity == identity:
             later = {name: frozenset(numbers) for name, numbers in left.items()}
-            return replace(one, later=later), newest
-        for name in one.attempted if one.undoes == newest.undoes else ():
-            before = one.before.functions.get(name) or (0, "")
-            left.setdefault(name, set()).add(one.versions.get(name, before[0] + 1))
+            return replace(record, later=later), newest
+        for name in record.attempted if record.undoes == newest.undoes else ():
+            before = record.before.functions.get(name) or (0, "")
+            left.setdefault(name, set()).add(record.versions.get(name, before[0] + 1))
     return newest, None
 
 
-def strangers(record: JournalRecord, kind: str, have: Values, remote: Remote) -> tuple[str, ...]:
-    """Return the names of what is neither as it was before a deploy nor as that deploy was to make it."""
-    now, states = _kept(have, remote), (record.before, record.after, record.between)
-    known = [one.kinds[kind] for one in states if kind in one.kinds]
+def foreign_changes(record: JournalRecord, kind: str, have: Values, remote: Remote) -> tuple[str, ...]:
+    """Return the names of values that are neither those from before a deploy nor those that it wanted."""
+    now, states = _storable(have, remote), (record.before, record.after, record.between)
+    known = [state.kinds[kind] for state in states if kind in state.kinds]
     names = sorted(set(now).union(*known))
-    return tuple(name for name in names if now.get(name) not in [one.get(name) for one in known])
+    return tuple(name for name in names if now.get(name) not in [values.get(name) for values in known])
 
 
 def finish(record: JournalRecord, report: DeployReport) -> None:
-    """Note that a deploy that was killed had done all it was to do. Failing to is no error."""
+    """Record that a killed deploy was complete. Write failures are ignored."""
     with suppress(OSError), record.path.open("ab") as file:
         file.write(b"\n" + _line(_ending(report)))
 
@@ -281,26 +283,29 @@ def _before(plan: Plan, remote: Remote) -> State:
             (plan.versions[name], digest(script) if isinstance(script, str) else "") if name in plan.versions else None
         )
         functions[name] = known
-    return State({kind: _kept(plan.have[kind], remote) for kind in kinds}, functions)
+    return State({kind: _storable(plan.have[kind], remote) for kind in kinds}, functions)
 
 
 def _touched(plan: Plan) -> tuple[list[str], list[str]]:
-    kinds = sorted({one.kind for one in plan.changes} - {FUNCTIONS})
-    return kinds, sorted(one.name for one in plan.changes if one.kind == FUNCTIONS)
+    kinds = sorted({change.kind for change in plan.changes} - {FUNCTIONS})
+    return kinds, sorted(change.name for change in plan.changes if change.kind == FUNCTIONS)
 
 
-def _kept(values: Values, remote: Remote) -> dict[str, str]:
-    """Return values as a file may hold them."""
+def _storable(values: Values, remote: Remote) -> dict[str, str]:
+    """Return values for a file, with fingerprints instead of secrets."""
     known = {name: value for name, value in values.items() if value is not None}
-    return {name: remote.fingerprint(one) if isinstance(one, Secret) else one for name, one in known.items()}
+    return {name: remote.fingerprint(value) if isinstance(value, Secret) else value for name, value in known.items()}
 
 
 def _written(state: State) -> dict[str, Any]:
-    return {"kinds": state.kinds, "functions": {name: one and list(one) for name, one in state.functions.items()}}
+    return {
+        "kinds": state.kinds,
+        "functions": {name: function and list(function) for name, function in state.functions.items()},
+    }
 
 
-def _continued(earlier: JournalRecord) -> dict[str, Any]:
-    """Return what a later journal has to know of a deploy that it goes on from."""
+def _continuation(earlier: JournalRecord) -> dict[str, Any]:
+    """Return the facts about a deploy that the journal of its continuation needs."""
     between = State(
         {**earlier.between.kinds, **earlier.after.kinds}, {**earlier.between.functions, **earlier.after.functions}
     )
@@ -320,14 +325,14 @@ def _read(path: Path) -> JournalRecord | None:
         if head["event"] != "begin" or head["format"] != FORMAT:
             return None
         earlier = head["continues"] if isinstance(head["continues"], dict) else {}
-        told = _Told(
+        progress = _Progress(
             {str(name): int(number) for name, number in earlier.get("versions", {}).items()},
             set(map(str, earlier.get("started", ()))),
             set(map(str, earlier.get("attempted", ()))),
         )
         for line in lines[1:]:
-            with suppress(*_DAMAGED):  # the last one, of a deploy that was killed while it wrote it
-                told.hear(json.loads(line))
+            with suppress(*_DAMAGED):  # the last line, if the deploy was killed while writing it
+                progress.add(json.loads(line))
         return JournalRecord(
             path,
             str(head["time"]),
@@ -337,10 +342,10 @@ def _read(path: Path) -> JournalRecord | None:
             tuple(map(str, head["only"])),
             _state(head["before"]),
             _state(head["after"]),
-            told.versions,
-            frozenset(told.started),
-            frozenset(told.attempted),
-            told.ok,
+            progress.versions,
+            frozenset(progress.started),
+            frozenset(progress.attempted),
+            progress.ok,
             between=_state(earlier.get("after", {"kinds": {}, "functions": {}})),
             undoes=head.get("undoes"),
         )
@@ -352,16 +357,16 @@ _DAMAGED = (ValueError, KeyError, TypeError, IndexError, AttributeError, Recursi
 
 
 @dataclass(slots=True)
-class _Told:
-    """What the lines of a journal after the first come to."""
+class _Progress:
+    """The progress that the lines after the first describe."""
 
     versions: dict[str, int]
     started: set[str]
     attempted: set[str]
     ok: bool | None = None
 
-    def hear(self, note: Mapping[str, Any]) -> None:
-        """Take a line in. Raises one of _DAMAGED."""
+    def add(self, note: Mapping[str, Any]) -> None:
+        """Add a line. Raises one of _DAMAGED."""
         if note["event"] == "start":
             put = note["step"] == "put"
             (self.started if put else self.attempted).add(str(note["kind" if put else "type"]))
@@ -375,24 +380,27 @@ class _Told:
 def _state(document: Mapping[str, Any]) -> State:
     return State(
         {str(kind): {str(name): str(value) for name, value in of.items()} for kind, of in document["kinds"].items()},
-        {str(name): None if one is None else (int(one[0]), str(one[1])) for name, one in document["functions"].items()},
+        {
+            str(name): None if version is None else (int(version[0]), str(version[1]))
+            for name, version in document["functions"].items()
+        },
     )
 
 
 def _paths(root: Path, target: str) -> list[Path]:
     ours = re.compile(rf"({_STAMP})-{re.escape(_safe(target))}\.jsonl")
     try:
-        # Not by the end of the name alone: targets may be called `prod` and `us-prod`.
-        found = [one for one in (root / ".ckfunc" / "journal").iterdir() if ours.fullmatch(one.name)]
+        # The whole name must match: targets may be called `prod` and `us-prod`.
+        found = [path for path in (root / ".ckfunc" / "journal").iterdir() if ours.fullmatch(path.name)]
     except OSError:
         return []
-    return sorted(found, key=lambda one: one.name, reverse=True)
+    return sorted(found, key=lambda path: path.name, reverse=True)
 
 
 def _stamp(root: Path, target: str, now: datetime) -> str:
-    """Return what a journal's name begins with: its time, but after all others, even when the clock has gone back."""
+    """Return the time in a journal's name: now, but after all other journals, even if the clock was set back."""
     stamp = f"{now:{_STAMP_FORMAT}}"
-    newest = next((one.name.partition("-")[0] for one in _paths(root, target)), "")
+    newest = next((path.name.partition("-")[0] for path in _paths(root, target)), "")
     if newest >= stamp:
         with suppress(ValueError, OverflowError):
             return f"{datetime.strptime(newest, _STAMP_FORMAT) + timedelta(microseconds=1):{_STAMP_FORMAT}}"
@@ -400,7 +408,7 @@ def _stamp(root: Path, target: str, now: datetime) -> str:
 
 
 def _prune(root: Path, target: str) -> None:
-    for path in _paths(root, target)[KEPT - 1 :]:
+    for path in _paths(root, target)[MOST_JOURNALS - 1 :]:
         with suppress(OSError):
             path.unlink()
 

@@ -19,7 +19,7 @@ from ckfunc.model.function import Function
 
 
 class ItemState(StrEnum):
-    """What became of an item. SKIPPED was planned and not attempted; CONFLICT: someone else deploys, too."""
+    """The result of an item. SKIPPED: planned but not attempted. CONFLICT: someone else deploys at the same time."""
 
     CREATED = "created"
     UPDATED = "updated"
@@ -32,7 +32,7 @@ class ItemState(StrEnum):
 
 
 WRONG = (ItemState.FAILED, ItemState.CONFLICT, ItemState.SKIPPED)
-"""What keeps a deploy from being complete."""
+"""Results that make a deploy incomplete."""
 
 DONE = {
     ChangeAction.CREATE: ItemState.CREATED,
@@ -42,7 +42,7 @@ DONE = {
 
 
 class Ending(StrEnum):
-    """How a deploy came to its end. STOPPED: a failure made the rest pointless."""
+    """How a deploy ended. STOPPED: a failure made the remaining steps pointless."""
 
     COMPLETE = "complete"
     STOPPED = "stopped"
@@ -52,7 +52,7 @@ class Ending(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """What became of one thing. Versions are a function's, before and after; `note` and `hint` explain a failure."""
+    """The result for one resource. Only functions have versions. `note` and `hint` explain a failure."""
 
     kind: str
     name: str
@@ -63,7 +63,7 @@ class Item:
     hint: str | None = None
 
     def to_json(self) -> dict[str, Any]:
-        """Return the item for `--json`; what does not apply is left out."""
+        """Return the item for `--json`, without fields that do not apply."""
         found = {
             "kind": self.kind,
             "name": printable(self.name),
@@ -78,7 +78,7 @@ class Item:
 
 @dataclass(frozen=True, slots=True)
 class DeployReport:
-    """What a deploy came to. `verified` says that the application was read again and compared."""
+    """The result of a deploy. `verified` says that the application was read again and compared."""
 
     target: str
     application_id: int | None
@@ -94,7 +94,7 @@ class DeployReport:
 
     @property
     def exit_code(self) -> int:
-        """The exit code that says so."""
+        """The exit code of the command."""
         if self.ending is Ending.INTERRUPTED:
             return EXIT_INTERRUPTED
         return EXIT_OK if self.ok else EXIT_FAILED
@@ -105,12 +105,12 @@ class DeployReport:
         return bool(self.count(*DONE.values()))
 
     def count(self, *results: ItemState) -> int:
-        """Return how many items came to one of `results`."""
-        return sum(one.result in results for one in self.items)
+        """Return how many items have one of `results`."""
+        return sum(item.result in results for item in self.items)
 
     def to_json(self) -> dict[str, Any]:
         """Return the report for `--json`."""
-        counts = Counter(one.result for one in self.items)
+        counts = Counter(item.result for item in self.items)
         return {
             "target": self.target,
             "application": self.application_id,
@@ -118,30 +118,30 @@ class DeployReport:
             "ending": self.ending.value,
             "verified": self.verified,
             "summary": {result.value: counts[result] for result in ItemState},
-            "items": [one.to_json() for one in self.items],
-            "warnings": [printable(one) for one in self.warnings],
+            "items": [item.to_json() for item in self.items],
+            "warnings": [printable(warning) for warning in self.warnings],
         }
 
 
 def in_order(items: Iterable[Item]) -> tuple[Item, ...]:
-    """Sort items by kind, as they are written, and then by name."""
+    """Sort items by kind, in the order of writing, and then by name."""
     places = {resource.kind: place for place, resource in enumerate(RESOURCES)}
-    return tuple(sorted(items, key=lambda one: (places[one.kind], one.name)))
+    return tuple(sorted(items, key=lambda item: (places[item.kind], item.name)))
 
 
 def untouched(plan: Plan) -> tuple[Item, ...]:
-    """Return the items of a plan that a deploy does nothing about."""
+    """Return the items of a plan that a deploy does not change."""
     return (
-        *(Item(one.kind, one.name, ItemState.UNCHANGED, one.version, one.version) for one in plan.unchanged),
-        *(Item(one.kind, one.name, ItemState.UNMANAGED, one.version, one.version) for one in plan.unmanaged),
+        *(Item(entry.kind, entry.name, ItemState.UNCHANGED, entry.version, entry.version) for entry in plan.unchanged),
+        *(Item(entry.kind, entry.name, ItemState.UNMANAGED, entry.version, entry.version) for entry in plan.unmanaged),
     )
 
 
 def nothing_done(plan: Plan, ending: Ending, note: str) -> DeployReport:
-    """Return the report of a plan of which nothing was attempted (of an empty plan: that all is well)."""
+    """Return the report of a plan that was not attempted (for an empty plan: a successful report)."""
     skipped = (
-        Item(one.kind, one.name, ItemState.SKIPPED, old_version=plan.versions.get(one.name), note=note)
-        for one in plan.changes
+        Item(change.kind, change.name, ItemState.SKIPPED, old_version=plan.versions.get(change.name), note=note)
+        for change in plan.changes
     )
     return DeployReport(
         plan.target.name, plan.application_id, in_order((*skipped, *untouched(plan))), plan.warnings, ending=ending
@@ -150,13 +150,12 @@ def nothing_done(plan: Plan, ending: Ending, note: str) -> DeployReport:
 
 @dataclass(slots=True)
 class Ledger:
-    """Written to by the threads that do the steps, each for its own items.
+    """Results of the steps so far. The threads that run the steps write to it, each for its own items.
 
-    `doubtful` is true once a write was done or may have been done: only then is reading back of use.
-    `closed` is set by a failure after which nothing more is sent, not even to read back. `created` holds the functions
-    that have been created, by type, and `values` what was written of the runtime, by kind. `first` says that whoever
-    else deploys at the same time came later: their deploys stop, and what this one wrote is to stay. `contested` says
-    that someone else deploys too.
+    `may_have_written` is set once a write was done or may have been done: only then is a verification useful. `closed`
+    is set by a failure after which no request is sent, not even to verify. `created` are the created functions, by
+    type, and `values` the values written to the runtime, by kind. `contested` says that someone else deploys at the
+    same time. `first` says that this deploy was first: it continues, and the others stop.
     """
 
     items: dict[tuple[str, str], Item] = field(default_factory=dict)
@@ -164,11 +163,11 @@ class Ledger:
     values: dict[str, Wanted] = field(default_factory=dict, repr=False)
     ending: Ending = Ending.COMPLETE
     reason: str | None = None
-    doubtful: bool = False
+    may_have_written: bool = False
     closed: bool = False
     first: bool = False
     contested: bool = False
-    lost_in_a_row: int = 0
+    consecutive_unreachable: int = 0
 
     @property
     def stopped(self) -> bool:
@@ -176,29 +175,29 @@ class Ledger:
         return self.reason is not None
 
     def stop(self, reason: str, ending: Ending = Ending.STOPPED) -> None:
-        """Let no further step start; the first reason stays."""
+        """Prevent further steps from starting. The first reason is kept."""
         if self.reason is None:
             self.ending, self.reason = ending, reason
 
-    def enter(self, *items: Item) -> tuple[Item, ...]:
-        """Note, and return, what became of some changes."""
-        self.items.update({(one.kind, one.name): one for one in items})
+    def record(self, *items: Item) -> tuple[Item, ...]:
+        """Record items, and return them."""
+        self.items.update({(item.kind, item.name): item for item in items})
         return items
 
-    def written(self) -> None:
-        """Note that a write was done."""
-        self.doubtful, self.lost_in_a_row = True, 0
+    def record_write(self) -> None:
+        """Record that a write was done."""
+        self.may_have_written, self.consecutive_unreachable = True, 0
 
-    def failed(self, error: CkfuncError) -> None:
-        """Note what a failure means for the steps to come, and whether the write may have been done all the same."""
+    def record_failure(self, error: CkfuncError) -> None:
+        """Record a failure: whether its write may have been done anyway, and whether the deploy must stop."""
         if isinstance(error, CredentialsRejected):
             self.closed = True
             self.stop("the credentials were rejected")
         elif is_unclear(error):
-            self.doubtful = True
-        # One lost connection is an accident; as many in a row as run at a time means that each further one would
-        # only cost the user another wait.
-        self.lost_in_a_row = self.lost_in_a_row + 1 if isinstance(error, Unreachable) else 0
-        if self.lost_in_a_row >= AT_ONCE:
+            self.may_have_written = True
+        # A single lost connection is an accident. After as many in a row as there are workers, further attempts would
+        # only make the user wait.
+        self.consecutive_unreachable = self.consecutive_unreachable + 1 if isinstance(error, Unreachable) else 0
+        if self.consecutive_unreachable >= AT_ONCE:
             self.closed = True
-            self.stop("the API stayed out of reach")
+            self.stop("the API is unreachable")

@@ -1,6 +1,6 @@
 """Checks that an unfinished deploy can be resumed.
 
-It needs the same sources, and an application that nobody else has changed.
+The sources must be the same, and nobody else may have changed the application.
 """
 
 from __future__ import annotations
@@ -15,53 +15,53 @@ from ckfunc.deploy.plan.plan import Plan
 from ckfunc.deploy.remote import Remote
 from ckfunc.deploy.resources import BY_KIND, FUNCTIONS, script_of
 
-_HINT = "`ckfunc diff` shows theirs and yours; `ckfunc deploy` deploys over it"
+_HINT = "compare theirs and yours with `ckfunc diff`; `ckfunc deploy` replaces theirs"
 
 
 class NotResumable(CkfuncError):
-    """There is no deploy to finish, or it cannot be finished as it was meant."""
+    """There is no unfinished deploy, or it cannot be resumed."""
 
 
 def unfinished(root: Path, target: str, identity: str | None) -> JournalRecord:
-    """Return the journal of the deploy to finish: the last one, unless it is complete. Raises NotResumable."""
-    last = next((one for one in journal.records(root, target) if one.identity == identity), None)
+    """Return the journal of the last deploy, which must be incomplete. Raises NotResumable."""
+    last = next((record for record in journal.records(root, target) if record.identity == identity), None)
     if last is None or last.ok:
         raise NotResumable(
-            f"the last deploy to {target} is complete: there is nothing to resume"
+            f"nothing to resume: the last deploy to {target} is complete"
             if last
-            else f"nothing has been deployed to this application as {target} from here: there is nothing to resume",
-            hint="`ckfunc deploy` deploys what differs",
+            else f"nothing to resume: this checkout has no record of a deploy to target {target!r} of this application",
+            hint="`ckfunc deploy` starts a new deploy",
         )
     if last.command != "deploy":
         again = "ckfunc undo" if last.command == "undo" else "ckfunc rollback TYPE"
         raise NotResumable(
-            f"what did not come to its end on {target} was the {last.command} of {last.time}, which is no deploy",
-            hint=f"`{again}` goes on with it; `ckfunc deploy` deploys the project",
+            f"the unfinished operation on {target} is not a deploy, but the {last.command} of {last.time}",
+            hint=f"`{again}` continues it; `ckfunc deploy` deploys the project",
         )
     return last
 
 
 def require_resumable(record: JournalRecord, plan: Plan, remote: Remote) -> None:
-    """Refuse to go on when the sources changed since, or when someone else deployed. Raises NotResumable."""
-    moved = [
+    """Refuse to resume if the sources have changed or someone else has deployed. Raises NotResumable."""
+    changed = [
         name
         for name, wanted in record.after.functions.items()
         if wanted is not None and digest(script_of(plan.want.get(FUNCTIONS, {}), name)) != wanted[1]
     ]
     now = journal.wanted_kinds(plan, remote, record.after.kinds)
-    moved += [kind for kind, values in record.after.kinds.items() if now.get(kind) != values]
-    if moved:
+    changed += [kind for kind, values in record.after.kinds.items() if now.get(kind) != values]
+    if changed:
         raise NotResumable(
-            f"the sources have changed since that deploy ({', '.join(sorted(moved))})",
-            hint="`ckfunc deploy` deploys them as they are now",
+            f"the sources have changed since that deploy ({', '.join(sorted(changed))})",
+            hint="`ckfunc deploy` deploys the current sources",
         )
-    for kind in sorted({one.kind for one in plan.changes} - {FUNCTIONS}):
-        if theirs := journal.strangers(record, kind, plan.have[kind], remote):
+    for kind in sorted({change.kind for change in plan.changes} - {FUNCTIONS}):
+        if theirs := journal.foreign_changes(record, kind, plan.have[kind], remote):
             raise NotResumable(
                 f"someone else has changed the {BY_KIND[kind].title} since that deploy ({', '.join(theirs)})",
                 hint=_HINT,
             )
-    for name in sorted(one.name for one in plan.changes if one.kind == FUNCTIONS):
+    for name in sorted(change.name for change in plan.changes if change.kind == FUNCTIONS):
         before = record.before.functions.get(name, (-1, ""))
         number = plan.versions.get(name, 0)
         if number not in {before[0] if before else 0, record.versions.get(name)}:

@@ -1,8 +1,8 @@
 """Project that restores the state before the last deploy.
 
-Versions are never removed: the former script is posted again, as a new version. Package versions and the init script
-are in the journal. Values of variables are not: unchanged ones are read from the application, literals of
-functions.yaml from the record of deployed literals, and the others must be supplied.
+Versions are never removed: the previous script is deployed again, as a new version. The journal contains package
+versions and the init script, but no values of variables: unchanged values are read from the application, literals of
+functions.yaml from the record of deployed literals, and all others must be supplied.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from pathlib import Path
 
 from ckfunc.base.errors import CkfuncError
 from ckfunc.base.secrets import Secret, secret_values
-from ckfunc.deploy.apply.journal import JournalRecord, strangers, to_undo
+from ckfunc.deploy.apply.journal import JournalRecord, deploy_to_undo, foreign_changes
 from ckfunc.deploy.cache import VersionCache, deployed_literals
 from ckfunc.deploy.history import version_of
 from ckfunc.deploy.plan.plan import Plan, make
@@ -25,16 +25,16 @@ from ckfunc.model.triggers import display_name
 
 
 class NothingToUndo(CkfuncError):
-    """No deploy is known, or it cannot be taken back as a whole."""
+    """No deploy is recorded, or it cannot be reverted."""
 
 
 class ValuesNeeded(CkfuncError):
-    """Variables had other values before, which no journal holds."""
+    """Previous values of variables must be supplied, because journals do not contain them."""
 
 
 @dataclass(frozen=True, slots=True)
 class Undo:
-    """A deploy to undo, and the plan that does it. `begun` is an earlier undo of it that did not finish."""
+    """A deploy to undo, and the plan that does it. `begun` is an earlier, unfinished undo of the same deploy."""
 
     record: JournalRecord
     begun: JournalRecord | None
@@ -43,8 +43,8 @@ class Undo:
 
 
 @dataclass(frozen=True, slots=True)
-class Former:
-    """The former state as a project, what cannot be brought back, and the literals that were deployed."""
+class PreviousState:
+    """The state before a deploy as a project, notes about what cannot be restored, and deployed literals."""
 
     project: Project = field(repr=False)
     notes: tuple[str, ...] = ()
@@ -60,58 +60,60 @@ def prepare_undo(
     supplied: Mapping[str, str],
     keep_environment: bool = False,
 ) -> Undo:
-    """Return what an undo of the last deploy does; reads only. `supplied` is as for `former`.
+    """Return the undo of the last deploy. Only reads. `supplied` is as for `previous_state`.
 
     Raises NothingToUndo, ValuesNeeded, WrongApplication and ApiFailure.
     """
-    seen = overview(remote)
-    guard(target, seen, remote, cache)
-    record, begun = to_undo(root, target.name, remote.identity)
+    snapshot = overview(remote)
+    guard(target, snapshot, remote, cache)
+    record, begun = deploy_to_undo(root, target.name, remote.identity)
     if record is None:
         raise NothingToUndo(
-            f"no deploy to this application as {target.name} is known in this checkout",
+            f"this checkout has no record of a deploy to target {target.name!r} of this application",
             hint="`ckfunc rollback TYPE` restores an older version of one function"
             + ("; an emulator whose data was reset or imported is another application" if target.emulator else ""),
         )
-    found = former(record, root, target, seen, remote, cache, supplied=supplied, keep_environment=keep_environment)
-    types = [one.type for one in found.project.functions or ()]
-    plan = make(found.project, with_versions(seen, types, remote, cache), found.literals)
-    # Resources that the deploy did not touch are not unmanaged: an undo does not concern them.
+    found = previous_state(
+        record, root, target, snapshot, remote, cache, supplied=supplied, keep_environment=keep_environment
+    )
+    types = [function.type for function in found.project.functions or ()]
+    plan = make(found.project, with_versions(snapshot, types, remote, cache), found.literals)
+    # An undo ignores resources that the deploy did not touch, so they are not reported as unmanaged.
     return Undo(record, begun, replace(plan, unmanaged=()), found.notes)
 
 
-def former(
+def previous_state(
     record: JournalRecord,
     root: Path,
     target: Target,
-    seen: Snapshot,
+    snapshot: Snapshot,
     remote: Remote,
     cache: VersionCache,
     *,
     supplied: Mapping[str, str],
     keep_environment: bool = False,
-) -> Former:
-    """Return what was before a deploy. `supplied` are values of variables that the deploy changed or removed.
+) -> PreviousState:
+    """Return the state before a deploy. `supplied` are values of variables that the deploy changed or removed.
 
-    Raises NothingToUndo when someone deployed since, ValuesNeeded, and ApiFailure.
+    Raises NothingToUndo if someone else has deployed since, ValuesNeeded, and ApiFailure.
     """
-    functions, notes = _functions(record, seen, remote, cache)
+    functions, notes = _functions(record, snapshot, remote, cache)
     kinds = {kind: values for kind, values in record.before.kinds.items() if kind in record.started}
-    have = {kind: {k: v for k, v in BY_KIND[kind].have(seen).items() if v is not None} for kind in kinds}
+    have = {kind: {k: v for k, v in BY_KIND[kind].have(snapshot).items() if v is not None} for kind in kinds}
     if keep_environment:
         kinds.pop("environment", None)
     for kind in kinds:
-        if moved := strangers(record, kind, have[kind], remote):
+        if changed := foreign_changes(record, kind, have[kind], remote):
             raise NothingToUndo(
-                f"someone has changed the {BY_KIND[kind].title} since that deploy ({', '.join(moved)})",
-                hint="look at `ckfunc diff`, and deploy what it is to be",
+                f"someone else has changed the {BY_KIND[kind].title} since that deploy ({', '.join(changed)})",
+                hint="check `ckfunc diff`, and deploy the state that you want",
             )
     script = kinds.get(INIT_SCRIPT)
     environment = None
     literals = deployed_literals(root, target.name, remote.identity)
-    if (were := kinds.get("environment")) is not None:
+    if (previous := kinds.get("environment")) is not None:
         environment = _environment(
-            were, seen.runtime.own_environment(), secret_values(supplied), literals, remote.fingerprint
+            previous, snapshot.runtime.own_environment(), secret_values(supplied), literals, remote.fingerprint
         )
     runtime = WantedRuntime(
         dependencies=kinds.get("dependencies"),
@@ -121,13 +123,13 @@ def former(
             name for name, value in (environment or {}).items() if value in map(Secret, literals.get(name, ()))
         ),
     )
-    return Former(Project(root, target, runtime, functions), tuple(notes), literals)
+    return PreviousState(Project(root, target, runtime, functions), tuple(notes), literals)
 
 
 def _functions(
-    record: JournalRecord, seen: Snapshot, remote: Remote, cache: VersionCache
+    record: JournalRecord, snapshot: Snapshot, remote: Remote, cache: VersionCache
 ) -> tuple[tuple[WantedFunction, ...], list[str]]:
-    now = {one.type: one for one in seen.functions}
+    now = {function.type: function for function in snapshot.functions}
     found, notes = [], []
     for name in sorted(record.attempted):
         before = record.before.functions.get(name)
@@ -136,14 +138,14 @@ def _functions(
             continue  # it was never created
         number = function.current_version_number
         if not before or not before[0]:
-            notes.append(f"{name} was new: the API cannot remove it, so it stays as it is, at v{number}")
+            notes.append(f"{name} was new; the API cannot remove functions, so it stays at v{number}")
             continue
         left = record.versions.get(name)
-        # A deploy that was killed in the middle of a write does not know what it left: its own script tells.
+        # A deploy that was killed during a write has no record of the version, so the next number is expected.
         if number not in {before[0], left or before[0] + 1, *record.later.get(name, ())}:
             raise NothingToUndo(
-                f"someone has deployed v{number} of {name} since: that deploy left v{left or before[0]}",
-                hint=f"`ckfunc rollback {name} --to {before[0]}` takes back this function alone",
+                f"someone else has deployed v{number} of {name} since that deploy, which left v{left or before[0]}",
+                hint=f"`ckfunc rollback {name} --to {before[0]}` reverts only this function",
             )
         old = version_of(remote, function, before[0], cache)
         found.append(
@@ -153,7 +155,7 @@ def _functions(
 
 
 def _environment(
-    were: Mapping[str, str],
+    previous: Mapping[str, str],
     now: Mapping[str, Secret],
     supplied: Mapping[str, Secret],
     literals: Literals,
@@ -162,11 +164,13 @@ def _environment(
     values: dict[str, Secret] = {}
     missing: list[str] = []
     wrong: list[str] = []
-    for name, fingerprint in were.items():
+    for name, fingerprint in previous.items():
         if name in now and name_of(now[name]) == fingerprint:
             values[name] = now[name]
         elif (
-            literal := next((one for one in map(Secret, literals.get(name, ())) if name_of(one) == fingerprint), None)
+            literal := next(
+                (secret for secret in map(Secret, literals.get(name, ())) if name_of(secret) == fingerprint), None
+            )
         ) is not None:
             values[name] = literal
         elif name not in supplied:
@@ -177,15 +181,15 @@ def _environment(
             values[name] = supplied[name]
     if missing or wrong:
         raise ValuesNeeded(
-            "; ".join(_complaints(missing, wrong)),
-            hint="put what they were, as NAME=value, into a file for --env-file; or pass --keep-environment",
+            "; ".join(_value_problems(missing, wrong)),
+            hint="pass their previous values as NAME=value in a file with --env-file, or pass --keep-environment",
         )
     return values
 
 
-def _complaints(missing: list[str], wrong: list[str]) -> Iterator[str]:
+def _value_problems(missing: list[str], wrong: list[str]) -> Iterator[str]:
     if missing:
         names = ", ".join(sorted(missing))
-        yield f"no journal holds values, so those of {names} from before that deploy must be supplied"
+        yield f"the previous values of {names} are not recorded and must be supplied"
     if wrong:
-        yield f"what was supplied for {', '.join(sorted(wrong))} is not what was there before that deploy"
+        yield f"the supplied values of {', '.join(sorted(wrong))} are not those from before that deploy"

@@ -18,115 +18,118 @@ from ckfunc.deploy.remote import Remote, Snapshot
 from ckfunc.deploy.resources import BY_KIND, FUNCTIONS, RESOURCES, WRITERS, script_of
 from ckfunc.model.function import Function
 
-_LOOKS = 5
-"""How often the first of several deploys looks at the runtime until it stays as it is."""
+_MOST_READS = 5
+"""How often the first of several deploys reads the runtime, at most, until it is stable."""
 
 
 def read_back(plan: Plan, ledger: Ledger, remote: Remote, clock: Clock) -> DeployReport:
     """Read the application again, compare, and return the final report.
 
-    Nothing is read when nothing can have been written, after an interrupt, or when the API is closed to us.
+    Reads nothing if nothing can have been written, after an interrupt, or if no more requests may be sent.
     """
-    items = {(one.kind, one.name): one for one in untouched(plan)} | ledger.items
+    items = {(item.kind, item.name): item for item in untouched(plan)} | ledger.items
     warnings = list(plan.warnings)
     verified = False
-    if ledger.doubtful and not ledger.closed and ledger.ending is not Ending.INTERRUPTED:
+    if ledger.may_have_written and not ledger.closed and ledger.ending is not Ending.INTERRUPTED:
         try:
-            seen = overview(remote)
+            snapshot = overview(remote)
             if ledger.first:
-                seen = _kept(ledger, remote, seen, warnings, clock.sleep)
+                snapshot = _restore_runtime(ledger, remote, snapshot, warnings, clock.sleep)
         except CkfuncError as error:
-            return _report(plan, ledger, _unread(items, error), warnings, verified=False)
+            return _report(plan, ledger, _failed_verification(items, error), warnings, verified=False)
         except KeyboardInterrupt:
             ledger.ending = Ending.INTERRUPTED
             return _report(plan, ledger, items, warnings, verified=False)
         verified = True
-        items = compare(plan, items, seen, _scripts(plan, items, seen, remote))
-        warnings += _newly_disabled(items, seen, warnings)
+        items = compare(plan, items, snapshot, _same_scripts(plan, items, snapshot, remote))
+        warnings += _newly_disabled(items, snapshot, warnings)
     return _report(plan, ledger, items, warnings, verified)
 
 
-def _kept(
-    ledger: Ledger, remote: Remote, seen: Snapshot, warnings: list[str], sleep: Callable[[float], None]
+def _restore_runtime(
+    ledger: Ledger, remote: Remote, snapshot: Snapshot, warnings: list[str], sleep: Callable[[float], None]
 ) -> Snapshot:
-    """Put the runtime back that this deploy, the first, wrote, where one that came later wrote over it.
+    """Restore the runtime that this deploy wrote, if a later concurrent deploy has overwritten it.
 
-    That one stops as soon as it finds out, but may have written a part of the runtime by then: it is not to stay beside
-    versions that were made for another. Where there are signs of one, the runtime is looked at until it stays as it is.
-    Returns the application as it is then.
+    The later deploy stops as soon as it notices, but may already have written a part of the runtime, which does not fit
+    the versions of this deploy. If there are signs of a concurrent deploy, the runtime is read until it is stable.
+    Returns the last snapshot.
     """
-    contested = ledger.contested or _others(ledger, seen)
-    kept = dict(ledger.values)
-    for _ in range(_LOOKS):
-        lost = {kind: have for kind, values in kept.items() if (have := BY_KIND[kind].have(seen)) != values}
+    contested = ledger.contested or _has_later_versions(ledger, snapshot)
+    written = dict(ledger.values)
+    for _ in range(_MOST_READS):
+        lost = {kind: have for kind, values in written.items() if (have := BY_KIND[kind].have(snapshot)) != values}
         for kind, have in lost.items():
-            runtime = WRITERS[kind](remote, kept[kind])
+            runtime = WRITERS[kind](remote, written[kind])
             if BY_KIND[kind].have(Snapshot(runtime, ())) == have:
-                del kept[kind]  # nobody's: that is what the platform itself makes of it
+                del written[kind]  # not a concurrent deploy: the platform itself changes these values
                 continue
             contested = True
-            warning = f"someone else changed the {BY_KIND[kind].title} while this deploy ran; it was put back"
+            warning = f"someone else changed the {BY_KIND[kind].title} during this deploy; the change was reverted"
             if warning not in warnings:
                 warnings.append(warning)
         if not contested:
             break
-        contested = bool(lost)  # then a calm look ends it
+        contested = bool(lost)  # the next read without a difference ends the loop
         sleep(SETTLE_S * 2)
-        seen = overview(remote)
-    return seen
+        snapshot = overview(remote)
+    return snapshot
 
 
-def _others(ledger: Ledger, seen: Snapshot) -> bool:
-    """Tell whether there are versions after those of this deploy."""
-    numbers = {one.name: one.new_version or 0 for one in ledger.items.values() if one.kind == FUNCTIONS}
-    return any(one.current_version_number > numbers.get(one.type, maxsize) for one in seen.functions)
+def _has_later_versions(ledger: Ledger, snapshot: Snapshot) -> bool:
+    """Return whether there are later versions than those of this deploy."""
+    numbers = {item.name: item.new_version or 0 for item in ledger.items.values() if item.kind == FUNCTIONS}
+    return any(function.current_version_number > numbers.get(function.type, maxsize) for function in snapshot.functions)
 
 
 def compare(
-    plan: Plan, items: dict[tuple[str, str], Item], seen: Snapshot, same: Collection[str] = ()
+    plan: Plan, items: dict[tuple[str, str], Item], snapshot: Snapshot, same: Collection[str] = ()
 ) -> dict[tuple[str, str], Item]:
-    """Return the items with those failed that the application, read again, does not bear out.
+    """Return the items, with FAILED for those that the snapshot contradicts.
 
-    `same` are the functions that run another version than the item says, but with the script that is wanted.
+    `same` are the functions that run a different version than their item says, but with the wanted script.
     """
     found = dict(items)
-    planned = {(one.kind, one.name): one.action for one in plan.changes}
+    planned = {(change.kind, change.name): change.action for change in plan.changes}
     for resource in RESOURCES:
         if resource.kind == FUNCTIONS or resource.kind not in plan.want:
             continue
         missing = {
-            (one.kind, one.name): one for one in diff(resource.kind, plan.want[resource.kind], resource.have(seen))
+            (change.kind, change.name): change
+            for change in diff(resource.kind, plan.want[resource.kind], resource.have(snapshot))
         }
         for key, item in items.items():
             if key[0] == resource.kind and key not in missing and item.result is ItemState.FAILED:
-                # Its answer was lost, and so was every other that could have told.
+                # The response was lost, but the write was done.
                 found[key] = replace(item, result=DONE[planned[key]], note=None, hint=None)
         for key, change in missing.items():
             item = found.get(key) or Item(*key, ItemState.UNCHANGED)
             if item.result not in WRONG:
-                found[key] = replace(item, result=ItemState.FAILED, note=_still(change, item.result))
-    remote = {one.type: one for one in seen.functions}
+                found[key] = replace(item, result=ItemState.FAILED, note=_mismatch_note(change, item.result))
+    remote = {function.type: function for function in snapshot.functions}
     for key, item in items.items():
         if item.kind == FUNCTIONS and item.result is not ItemState.UNMANAGED:
-            found[key] = _compared(item, remote.get(item.name), item.name in same)
+            found[key] = _verified_function(item, remote.get(item.name), item.name in same)
     return found
 
 
-def _still(change: ResourceChange, result: ItemState) -> str:
-    """Say how a value that was read back is wrong."""
+def _mismatch_note(change: ResourceChange, result: ItemState) -> str:
+    """Return how a value differs from the wanted one."""
     if result is ItemState.UNCHANGED:
-        return "someone else changed it while this deploy ran"
+        return "someone else changed it during this deploy"
     if result is ItemState.REMOVED:
         return "it was removed, but the application still has it"
     missing = change.before is None
     return f"it was written, but the application {'does not have it' if missing else 'has another value'}"
 
 
-def _scripts(plan: Plan, items: dict[tuple[str, str], Item], seen: Snapshot, remote: Remote) -> tuple[str, ...]:
-    """Return the functions that run another version than their items say, but with the script that is wanted."""
+def _same_scripts(
+    plan: Plan, items: dict[tuple[str, str], Item], snapshot: Snapshot, remote: Remote
+) -> tuple[str, ...]:
+    """Return the functions that run a later version than their items say, but with the wanted script."""
     want = plan.want.get(FUNCTIONS, {})
     same = []
-    for function in seen.functions:
+    for function in snapshot.functions:
         item = items.get((FUNCTIONS, function.type))
         if item is None or function.type not in want or item.result in (ItemState.SKIPPED, ItemState.CONFLICT):
             continue
@@ -137,61 +140,67 @@ def _scripts(plan: Plan, items: dict[tuple[str, str], Item], seen: Snapshot, rem
     return tuple(same)
 
 
-def _compared(item: Item, function: Function | None, same: bool) -> Item:
+def _verified_function(item: Item, function: Function | None, same: bool) -> Item:
     if item.result is ItemState.CONFLICT or (
         item.result in (ItemState.SKIPPED, ItemState.FAILED) and item.new_version is None
     ):
-        return item if function is None or item.result is not ItemState.FAILED else _settled(item, function, same)
+        return (
+            item if function is None or item.result is not ItemState.FAILED else _compared_version(item, function, same)
+        )
     if function is None:
-        return replace(item, result=ItemState.FAILED, note="the application does not list this function any more")
-    return _settled(item, function, same)
+        return replace(item, result=ItemState.FAILED, note="the application no longer lists this function")
+    return _compared_version(item, function, same)
 
 
-def _settled(item: Item, function: Function, same: bool) -> Item:
-    shown = function.current_version_number
+def _compared_version(item: Item, function: Function, same: bool) -> Item:
+    deployed = function.current_version_number
     if same:
-        # Its own write, whose answer was lost for good; or someone else's of the same script.
+        # Either our own write, whose response was lost, or someone else's deploy of the same script.
         done = item.result if item.result not in WRONG else ItemState.UPDATED
-        return replace(item, result=done, new_version=shown, note=None, hint=None)
+        return replace(item, result=done, new_version=deployed, note=None, hint=None)
     if item.result is ItemState.FAILED:
-        return _doubted(item, shown)
+        return _with_doubt(item, deployed)
     expected = item.new_version or 0
-    if shown == expected:
+    if deployed == expected:
         return item
-    if shown < expected:
-        note = f"v{expected} was created, but the application still runs v{shown}"
+    if deployed < expected:
+        note = f"v{expected} was created, but the application still runs v{deployed}"
     else:
-        note = f"someone else deployed v{shown} while this deploy ran"
-    return replace(item, result=ItemState.FAILED, note=note, hint="look at `ckfunc diff` before you deploy again")
+        note = f"someone else deployed v{deployed} during this deploy"
+    return replace(item, result=ItemState.FAILED, note=note, hint="check `ckfunc diff` before you deploy again")
 
 
-def _doubted(item: Item, shown: int) -> Item:
-    """Add to a failed item what the application shows, where that tells that the write was done after all."""
-    if item.new_version is not None or shown == item.old_version:
+def _with_doubt(item: Item, deployed: int) -> Item:
+    """Add to a failed item's note what the application runs now, if the write may have been done."""
+    if item.new_version is not None or deployed == item.old_version:
         return item
-    now = "has it now" if item.old_version is None else f"runs v{shown} now"
+    now = "has it now" if item.old_version is None else f"runs v{deployed} now"
     return replace(item, note=f"{item.note}; even so, the application {now}")
 
 
-def _newly_disabled(items: dict[tuple[str, str], Item], seen: Snapshot, known: list[str]) -> list[str]:
-    """Warn of functions that got a version and do not run all the same."""
+def _newly_disabled(items: dict[tuple[str, str], Item], snapshot: Snapshot, known: list[str]) -> list[str]:
+    """Return warnings about functions that have a new version but are disabled."""
     written = {
-        one.name
-        for one in items.values()
-        if one.kind == FUNCTIONS and one.new_version and one.old_version != one.new_version
+        item.name
+        for item in items.values()
+        if item.kind == FUNCTIONS and item.new_version and item.old_version != item.new_version
     }
-    found = (disabled_warning(one.type) for one in seen.functions if one.type in written and not one.enabled)
+    found = (
+        disabled_warning(function.type)
+        for function in snapshot.functions
+        if function.type in written and not function.enabled
+    )
     return [warning for warning in found if warning not in known]
 
 
-def _unread(items: dict[tuple[str, str], Item], error: CkfuncError) -> dict[tuple[str, str], Item]:
-    """Fail what was written: whether it took effect could not be seen."""
+def _failed_verification(items: dict[tuple[str, str], Item], error: CkfuncError) -> dict[tuple[str, str], Item]:
+    """Return the items, with FAILED for all writes, because they could not be verified."""
     written = (ItemState.CREATED, ItemState.UPDATED, ItemState.REMOVED)
     return {
         key: replace(
             item,
             result=ItemState.FAILED,
-            note=f"it was written, but could not be read back: {error.message}",
+            note=f"it was written, but could not be verified: {error.message}",
             hint=error.hint,
         )
         if item.result in written

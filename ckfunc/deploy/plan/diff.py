@@ -1,4 +1,4 @@
-"""Differences between values, by name."""
+"""Differences between wanted and actual values."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from enum import StrEnum
 
 
 class ChangeAction(StrEnum):
-    """What a change does."""
+    """The effect of a change."""
 
     CREATE = "create"
     UPDATE = "update"
@@ -17,7 +17,7 @@ class ChangeAction(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ResourceChange:
-    """One value that differs. `before` is None for what is created, `after` for what is removed."""
+    """A value that differs. `before` is None for a created value, `after` for a removed one."""
 
     kind: str
     name: str

@@ -17,7 +17,7 @@ from ckfunc.model.triggers import display_name
 
 @dataclass(frozen=True, slots=True)
 class Untouched:
-    """Something that stays as it is; `version` is the deployed version number of a function."""
+    """A resource that does not change. `version` is the deployed version number of a function."""
 
     kind: str
     name: str
@@ -26,9 +26,9 @@ class Untouched:
 
 @dataclass(frozen=True, slots=True)
 class Put:
-    """Replace everything of one kind with `values`, which makes `changes` true.
+    """Replace all values of a kind with `values`, which makes `changes`.
 
-    What is removed comes in a step of its own, with `last`: after every version that may still have needed it.
+    Removals are a separate step with `last`, after all versions, because an old version may still need the values.
     """
 
     kind: str
@@ -39,16 +39,16 @@ class Put:
 
 @dataclass(frozen=True, slots=True)
 class CreateFunction:
-    """Create a function that the application lacks."""
+    """Create a function."""
 
     function: NewFunction
 
 
 @dataclass(frozen=True, slots=True)
 class CreateVersion:
-    """Create, and so deploy, a version. `function_id` is None when the function is created first.
+    """Create a version, which deploys it. `function_id` is None if the function does not exist yet.
 
-    `base_version` is the version number that the plan was made from.
+    `base_version` is the deployed version number that the plan was computed from.
     """
 
     type: str
@@ -62,12 +62,12 @@ Step: TypeAlias = Put | CreateFunction | CreateVersion
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What to do to an application, in order, and what everything was compared with.
+    """The steps of a deploy, in order, and the states that were compared.
 
-    `want` and `have` hold the values of every managed kind as they are to be and as they are; `files` the source file
-    of a kind and name; `versions` the deployed version number of each wanted function that exists; `packages` the npm
-    packages that handlers can import afterwards, and `packages_now` those that they can import now. `literals` are the
-    variables whose wanted values are public, `deployed_literals` the values that they were given as literals before.
+    `want` and `have` are the wanted and the current values of every managed kind. `files` maps kind and name to the
+    source file. `versions` are the deployed version numbers of wanted functions that exist. `packages` are the npm
+    packages that handlers can import after the deploy, `packages_now` before it. `literals` are the names of variables
+    whose wanted values are literals, `deployed_literals` the literal values that earlier deploys gave to variables.
     """
 
     target: Target
@@ -88,34 +88,38 @@ class Plan:
 
     @property
     def is_empty(self) -> bool:
-        """Whether the application matches the manifest."""
+        """Whether the application already matches the manifest."""
         return not self.changes
 
     @property
     def removals(self) -> tuple[ResourceChange, ...]:
-        """What the application has, the manifest lacks, and the deploy removes."""
-        return tuple(one for one in self.changes if one.action is ChangeAction.REMOVE)
+        """The changes that remove a value from the application."""
+        return tuple(change for change in self.changes if change.action is ChangeAction.REMOVE)
 
 
-def make(project: Project, seen: Snapshot, deployed_literals: Literals | None = None) -> Plan:
-    """Return the plan that makes the application match the manifest; raises PlatformOwned."""
-    _require_own_dependencies(project, seen)
-    remote = {one.type: one for one in seen.functions}
-    wanted = {one.type: one for one in project.functions or ()}
-    versions = {name: one.current_version_number for name, one in remote.items() if name in wanted}
+def make(project: Project, snapshot: Snapshot, deployed_literals: Literals | None = None) -> Plan:
+    """Return the plan that makes the application match the manifest. Raises PlatformOwned."""
+    _require_own_dependencies(project, snapshot)
+    remote = {function.type: function for function in snapshot.functions}
+    wanted = {function.type: function for function in project.functions or ()}
+    versions = {name: function.current_version_number for name, function in remote.items() if name in wanted}
     want: dict[str, Wanted] = {}
     had: dict[str, Values] = {}
     changes: list[ResourceChange] = []
     unchanged: list[Untouched] = []
     unmanaged: list[Untouched] = []
     steps: list[Step] = []
-    now = {one.name for one in seen.runtime.dependencies}
+    now = {dependency.name for dependency in snapshot.runtime.dependencies}
     own = project.runtime.dependencies
-    then = now if own is None else {*own, *(one.name for one in seen.runtime.dependencies if one.default)}
+    then = (
+        now
+        if own is None
+        else {*own, *(dependency.name for dependency in snapshot.runtime.dependencies if dependency.default)}
+    )
     for resource in RESOURCES:
-        values, have = resource.want(project), resource.have(seen)
+        values, have = resource.want(project), resource.have(snapshot)
         if resource.kind == ENVIRONMENT and values is not None and project.runtime.unknown:
-            values, have = (_without(one, project.runtime.unknown) for one in (values, have))
+            values, have = (_omit(value, project.runtime.unknown) for value in (values, have))
         if values is not None:
             want[resource.kind] = values
         if resource.keeps_others:
@@ -126,18 +130,18 @@ def make(project: Project, seen: Snapshot, deployed_literals: Literals | None = 
             continue
         had[resource.kind] = have
         found = diff(resource.kind, values, have)
-        changed = {one.name for one in found}
+        changed = {change.name for change in found}
         changes += found
         unchanged += (Untouched(resource.kind, name, versions.get(name)) for name in sorted(set(values) - changed))
-        steps += _steps(resource, values, have, found, wanted, remote)
+        steps += _steps_of(resource, values, have, found, wanted, remote)
     return Plan(
         target=project.target,
-        application_id=seen.runtime.application_id,
+        application_id=snapshot.runtime.application_id,
         changes=tuple(changes),
         unchanged=tuple(unchanged),
         unmanaged=tuple(unmanaged),
-        warnings=(*_disabled(wanted, remote), *_drifted(wanted, remote), *_unknown(project)),
-        steps=tuple(sorted(steps, key=lambda one: isinstance(one, Put) and one.last)),
+        warnings=(*_disabled_warnings(wanted, remote), *_drift_warnings(wanted, remote), *_unknown_warnings(project)),
+        steps=tuple(sorted(steps, key=lambda step: isinstance(step, Put) and step.last)),
         want=want,
         have=had,
         files=sources(project),
@@ -150,11 +154,11 @@ def make(project: Project, seen: Snapshot, deployed_literals: Literals | None = 
 
 
 def disabled_warning(trigger_type: str) -> str:
-    """Say that a function does not run."""
+    """Return the warning that a function is disabled."""
     return f"{trigger_type} is disabled and does not run; the API cannot enable it, the ChatKitty dashboard can"
 
 
-def _steps(
+def _steps_of(
     resource: Resource,
     values: Wanted,
     have: Values,
@@ -165,9 +169,9 @@ def _steps(
     if not changes:
         return
     if resource.write is not None:
-        first = tuple(one for one in changes if one.action is not ChangeAction.REMOVE)
-        last = tuple(one for one in changes if one.action is ChangeAction.REMOVE)
-        kept = {one.name: value for one in last if (value := have[one.name]) is not None}
+        first = tuple(change for change in changes if change.action is not ChangeAction.REMOVE)
+        last = tuple(change for change in changes if change.action is ChangeAction.REMOVE)
+        kept = {change.name: value for change in last if (value := have[change.name]) is not None}
         if first:
             yield Put(resource.kind, {**kept, **values}, first)
         if last:
@@ -187,44 +191,47 @@ def _steps(
         )
 
 
-def _require_own_dependencies(project: Project, seen: Snapshot) -> None:
-    theirs = {one.name: one.version for one in seen.runtime.dependencies if one.default}
+def _require_own_dependencies(project: Project, snapshot: Snapshot) -> None:
+    theirs = {dependency.name: dependency.version for dependency in snapshot.runtime.dependencies if dependency.default}
     clash = sorted(set(project.runtime.dependencies or ()) & set(theirs))
     if clash:
         raise PlatformOwned(
-            f"the platform installs {', '.join(f'{name} {theirs[name]}' for name in clash)} by itself",
-            hint="remove it from `runtime.dependencies` in functions.yaml: the API does not change these packages",
+            f"the platform already provides {', '.join(f'{name} {theirs[name]}' for name in clash)}",
+            hint="remove it from `runtime.dependencies` in functions.yaml: the API cannot change these packages",
         )
 
 
-def _disabled(wanted: Mapping[str, WantedFunction], remote: Mapping[str, Function]) -> Iterator[str]:
+def _disabled_warnings(wanted: Mapping[str, WantedFunction], remote: Mapping[str, Function]) -> Iterator[str]:
     for name, function in remote.items():
-        # A function without a version is disabled until it gets one.
+        # A function is disabled until it has a version, so that needs no warning.
         if name in wanted and not function.enabled and function.current_version_number:
             yield disabled_warning(name)
 
 
-def _without(values: Mapping[str, Any], names: Collection[str]) -> dict[str, Any]:
+def _omit(values: Mapping[str, Any], names: Collection[str]) -> dict[str, Any]:
     return {name: value for name, value in values.items() if name not in names}
 
 
-def _unknown(project: Project) -> Iterator[str]:
+def _unknown_warnings(project: Project) -> Iterator[str]:
     for name in sorted(project.runtime.unknown):
         yield f"variable {name} is not compared: it has no value here"
 
 
-def _drifted(wanted: Mapping[str, WantedFunction], remote: Mapping[str, Function]) -> Iterator[str]:
+def _drift_warnings(wanted: Mapping[str, WantedFunction], remote: Mapping[str, Function]) -> Iterator[str]:
     for name, function in remote.items():
         if (want := wanted.get(name)) is None:
             continue
         differing = [
             f"{what} ({there!r} there, {here!r} here)"
             for what, here, there in (
-                # The default name says nothing about what the user wants.
+                # The default name is not a wish of the user.
                 ("name", want.name if want.name != display_name(name) else function.name, function.name),
                 ("description", want.description or function.description, function.description),
             )
             if here != there
         ]
         if differing:
-            yield f"{name} has another {' and '.join(differing)}; the API cannot change it, the ChatKitty dashboard can"
+            yield (
+                f"{name} has a different {' and '.join(differing)}; "
+                "the API cannot change it, the ChatKitty dashboard can"
+            )

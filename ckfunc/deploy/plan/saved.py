@@ -1,7 +1,7 @@
 """Plans saved in files, and the check that they are still current.
 
-A saved plan holds no secret and no source. It names both sides that it was made from by digests. To carry it out, the
-plan is made again and must be the same: a deploy never does anything that was not in the reviewed plan.
+A saved plan contains no secrets and no source code, only digests of both sides. To carry it out, the plan is computed
+again and must be the same: a deploy never does anything that was not in the reviewed plan.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ _Kind = TypeVar("_Kind")
 
 
 class StalePlan(CkfuncError):
-    """The application or the sources are not what a saved plan was made from."""
+    """The application or the sources have changed since a plan was saved."""
 
 
 @dataclass(frozen=True, slots=True)
 class SavedPlan:
-    """A plan as it was saved: digests by kind and name, of what the application had and of what it is to have."""
+    """A saved plan: digests of the application's values (`have`) and the wanted values (`want`), by kind and name."""
 
     path: Path
     target: str
@@ -45,7 +45,7 @@ class SavedPlan:
 
 
 def save(path: Path, plan: Plan, remote: Remote, clock: Clock, only: tuple[str, ...] = ()) -> None:
-    """Write a plan to a file, whole or not at all. Raises OSError."""
+    """Write a plan to a file atomically. Raises OSError."""
     document = {
         "ckfunc_plan": FORMAT,
         "ckfunc": __version__,
@@ -54,7 +54,9 @@ def save(path: Path, plan: Plan, remote: Remote, clock: Clock, only: tuple[str, 
         "application": plan.application_id,
         "identity": remote.identity or "",
         "only": list(only),
-        "changes": [{"kind": one.kind, "name": one.name, "action": one.action.value} for one in plan.changes],
+        "changes": [
+            {"kind": change.kind, "name": change.name, "action": change.action.value} for change in plan.changes
+        ],
         "have": _have(plan, remote),
         "want": _want(plan, remote),
     }
@@ -62,33 +64,33 @@ def save(path: Path, plan: Plan, remote: Remote, clock: Clock, only: tuple[str, 
 
 
 def load(path: Path) -> SavedPlan:
-    """Read a plan that was saved. Raises UsageProblem."""
+    """Read a saved plan. Raises UsageProblem."""
     hint = "`ckfunc diff --out FILE` writes plans"
     try:
         found = json.loads(read_file(path, pipe=True))
     except OSError as error:
         raise UsageProblem(f"the plan {path} cannot be read: {error.strerror}", hint=hint) from None
     except (ValueError, RecursionError):
-        raise UsageProblem(f"{path} is no plan: it is not JSON", hint=hint) from None
+        raise UsageProblem(f"{path} is not a plan: it is not valid JSON", hint=hint) from None
     try:
         if found["ckfunc_plan"] != FORMAT:
-            raise UsageProblem(f"the plan {path} is of another version of ckfunc", hint="make it again: " + hint)
+            raise UsageProblem(f"the plan {path} was saved by another version of ckfunc", hint="save it again: " + hint)
         application = found["application"]
         return SavedPlan(
             path,
             _text(found["target"]),
             None if application is None else _number(application),
             _text(found["identity"]),
-            tuple(map(_text, _of(list, found["only"]))),
+            tuple(map(_text, _require_type(list, found["only"]))),
             _digests_of(found["have"]),
             _digests_of(found["want"]),
         )
     except (KeyError, TypeError):
-        raise UsageProblem(f"{path} is no plan of ckfunc", hint=hint) from None
+        raise UsageProblem(f"{path} is not a plan of ckfunc", hint=hint) from None
 
 
 def require_target(saved: SavedPlan, target: str) -> None:
-    """Refuse a plan that was made for another target, which no --allow-stale allows. Raises UsageProblem."""
+    """Refuse a plan for another target, even with --allow-stale. Raises UsageProblem."""
     if saved.target != target:
         raise UsageProblem(
             f"the plan {saved.path} was made for target {saved.target!r}, not for {target!r}",
@@ -97,46 +99,50 @@ def require_target(saved: SavedPlan, target: str) -> None:
 
 
 def require_current(saved: SavedPlan, plan: Plan, remote: Remote) -> None:
-    """Refuse a saved plan that would not come out the same now. Raises StalePlan."""
+    """Refuse a saved plan that differs from the current one. Raises StalePlan."""
     if (saved.application, saved.identity) != (plan.application_id, remote.identity or ""):
         raise StalePlan(
-            f"the plan {saved.path} was made for target {saved.target!r} of "
-            f"{'an application' if saved.application is None else f'application {saved.application}'}, which is not "
-            "this one",
-            hint="use the credentials and addresses that it was made with, or make it again with `ckfunc diff --out`",
+            f"the plan {saved.path} was saved for target {saved.target!r} of another application"
+            f"{'' if saved.application is None else f' ({saved.application})'}",
+            hint="use the credentials and addresses that it was saved with, or save it again with `ckfunc diff --out`",
         )
     for side, then, now in (
         ("the application has changed", saved.have, _have(plan, remote)),
         ("the sources have changed", saved.want, _want(plan, remote)),
     ):
-        if moved := sorted(_differing(then, now)):
-            shown = ", ".join(one[:60] for one in moved[:5]) + (f" and {len(moved) - 5} more" if len(moved) > 5 else "")
+        if changed := sorted(_differing(then, now)):
+            shown = ", ".join(name[:60] for name in changed[:5])
+            more = f" and {len(changed) - 5} more" if len(changed) > 5 else ""
             raise StalePlan(
-                f"the plan {saved.path} is stale: {side} since it was made ({shown})",
-                hint="make it again with `ckfunc diff --out`, or deploy what is current with --allow-stale",
+                f"the plan {saved.path} is stale: {side} since it was saved ({shown}{more})",
+                hint="save it again with `ckfunc diff --out`, or deploy the current state with --allow-stale",
             )
 
 
-def _of(kind: type[_Kind], value: object) -> _Kind:
+def _require_type(kind: type[_Kind], value: object) -> _Kind:
     if type(value) is not kind:
         raise TypeError
     return value
 
 
-_text, _number = partial(_of, str), partial(_of, int)
+_text, _number = partial(_require_type, str), partial(_require_type, int)
 
 
 def _digests_of(value: object) -> dict[str, dict[str, str]]:
     return {
-        kind: {name: _text(one) for name, one in _of(dict, values).items()} for kind, values in _of(dict, value).items()
+        kind: {name: _text(item) for name, item in _require_type(dict, values).items()}
+        for kind, values in _require_type(dict, value).items()
     }
 
 
 def _have(plan: Plan, remote: Remote) -> dict[str, dict[str, str]]:
     found = {kind: _digests(values, remote) for kind, values in plan.have.items()}
     functions = found.get(FUNCTIONS, {})
-    # Two versions can hold one script: the number tells that somebody deployed in between.
-    return {**found, FUNCTIONS: {name: f"v{plan.versions.get(name, 0)} {one}" for name, one in functions.items()}}
+    # Two versions can have the same script: the number shows that someone deployed in between.
+    return {
+        **found,
+        FUNCTIONS: {name: f"v{plan.versions.get(name, 0)} {function}" for name, function in functions.items()},
+    }
 
 
 def _want(plan: Plan, remote: Remote) -> dict[str, dict[str, str]]:

@@ -12,12 +12,12 @@ from ckfunc.deploy.resources import FUNCTIONS
 from ckfunc.model.project import Project
 
 RUNTIME = "runtime"
-"""Stands for dependencies, environment and init script."""
+"""Selects dependencies, environment and init script."""
 
 
 def require_known(project: Project, only: Collection[str]) -> None:
-    """Refuse a name that is no function of the manifest. Raises UsageProblem."""
-    known = [RUNTIME, *(one.type for one in project.functions or ())]
+    """Refuse names that are not functions of the manifest. Raises UsageProblem."""
+    known = [RUNTIME, *(function.type for function in project.functions or ())]
     for name in only:
         if name not in known:
             close = nearest(name, known)
@@ -27,31 +27,31 @@ def require_known(project: Project, only: Collection[str]) -> None:
             )
 
 
-def narrowed(plan: Plan, only: Collection[str]) -> Plan:
-    """Return the part of a plan that `only` names: trigger types, and "runtime". All of it when nothing is named."""
+def select(plan: Plan, only: Collection[str]) -> Plan:
+    """Return the part of a plan that `only` selects: trigger types and "runtime". Empty selects everything."""
     if not only:
         return plan
 
-    def meant(kind: str, name: str) -> bool:
+    def selected(kind: str, name: str) -> bool:
         return name in only if kind == FUNCTIONS else RUNTIME in only
 
     want = {
-        kind: {name: value for name, value in values.items() if meant(kind, name)}
+        kind: {name: value for name, value in values.items() if selected(kind, name)}
         for kind, values in plan.want.items()
         if kind == FUNCTIONS or RUNTIME in only
     }
     have = {
-        kind: {name: value for name, value in values.items() if meant(kind, name)}
+        kind: {name: value for name, value in values.items() if selected(kind, name)}
         for kind, values in plan.have.items()
         if kind in want
     }
     return replace(
         plan,
-        changes=tuple(one for one in plan.changes if meant(one.kind, one.name)),
-        unchanged=tuple(one for one in plan.unchanged if meant(one.kind, one.name)),
+        changes=tuple(change for change in plan.changes if selected(change.kind, change.name)),
+        unchanged=tuple(entry for entry in plan.unchanged if selected(entry.kind, entry.name)),
         unmanaged=(),
-        warnings=tuple(one for one in plan.warnings if one.partition(" ")[0] in only),
-        steps=tuple(one for one in plan.steps if _meant(one, only)),
+        warnings=tuple(warning for warning in plan.warnings if warning.partition(" ")[0] in only),
+        steps=tuple(step for step in plan.steps if _selects_step(step, only)),
         want=want,
         have=have,
         versions={name: number for name, number in plan.versions.items() if name in only},
@@ -59,7 +59,7 @@ def narrowed(plan: Plan, only: Collection[str]) -> Plan:
     )
 
 
-def _meant(step: Step, only: Collection[str]) -> bool:
+def _selects_step(step: Step, only: Collection[str]) -> bool:
     if isinstance(step, CreateFunction):
         return step.function.type in only
     return step.type in only if isinstance(step, CreateVersion) else RUNTIME in only

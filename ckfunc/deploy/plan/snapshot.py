@@ -18,78 +18,80 @@ from ckfunc.model.project import Target
 
 
 def overview(remote: Remote) -> Snapshot:
-    """Read the runtime and the list of functions, side by side."""
+    """Read the runtime and the list of functions concurrently."""
     runtimes: list[Runtime] = []
     functions: list[Function] = []
 
-    def read(what: str) -> None:
-        if what == "runtime":
+    def read(part: str) -> None:
+        if part == "runtime":
             runtimes.append(remote.runtime())
         else:
             functions.extend(remote.functions())
 
     for _ in each(("runtime", "functions"), read):
         pass
-    return Snapshot(runtimes[0], tuple(sorted(functions, key=lambda one: (one.type, one.id))))
+    return Snapshot(runtimes[0], tuple(sorted(functions, key=lambda function: (function.type, function.id))))
 
 
 def with_versions(
-    seen: Snapshot, types: Collection[str], remote: Remote, cache: VersionCache, *, at_once: int = AT_ONCE
+    snapshot: Snapshot, types: Collection[str], remote: Remote, cache: VersionCache, *, at_once: int = AT_ONCE
 ) -> Snapshot:
     """Return the snapshot with the deployed versions of the functions of `types`, from the cache or the API.
 
-    When a version newer than the listed one comes back, someone deployed in between: the function is then taken to be
-    at that version. Raises AmbiguousFunction when one of the types has several functions.
+    If someone has deployed in between, the newer version is used. Raises AmbiguousFunction if a type has duplicates
+    functions.
     """
     wanted = set(types)
-    ours = [one for one in seen.functions if one.type in wanted]
-    _require_one_each(ours)
+    selected = [function for function in snapshot.functions if function.type in wanted]
+    _require_unique_types(selected)
     identity = remote.identity
     versions: dict[str, FunctionVersion] = {}
-    unread: list[Function] = []
-    for function in ours:
+    not_cached: list[Function] = []
+    for function in selected:
         if not function.current_version_number:
             continue
-        kept = cache.version(identity, function.id, function.current_version_number)
-        if kept is None:
-            unread.append(function)
+        cached = cache.version(identity, function.id, function.current_version_number)
+        if cached is None:
+            not_cached.append(function)
         else:
-            versions[function.type] = kept
+            versions[function.type] = cached
 
     def read(function: Function) -> tuple[Function, FunctionVersion]:
         version = remote.current_version(function.id)
-        cache.keep_version(identity, function.id, version)
+        cache.store_version(identity, function.id, version)
         return function, version
 
-    for function, version in each(unread, read, at_once=at_once):
+    for function, version in each(not_cached, read, at_once=at_once):
         versions[function.type] = version
     functions = tuple(
-        replace(one, current_version_number=versions[one.type].version_number) if one.type in versions else one
-        for one in seen.functions
+        replace(function, current_version_number=versions[function.type].version_number)
+        if function.type in versions
+        else function
+        for function in snapshot.functions
     )
-    return replace(seen, functions=functions, versions=versions)
+    return replace(snapshot, functions=functions, versions=versions)
 
 
 def application_key(remote: Remote, cache: VersionCache) -> str:
-    """Return the key of the application, asked for once and then remembered."""
+    """Return the key of the application, from the cache or the API."""
     key = cache.application_key(remote.identity)
     if key is None:
         key = remote.application().key
-        cache.keep_application_key(remote.identity, key)
+        cache.store_application_key(remote.identity, key)
     return key
 
 
-def _require_one_each(functions: Collection[Function]) -> None:
+def _require_unique_types(functions: Collection[Function]) -> None:
     ids: dict[str, list[int]] = {}
     for function in functions:
         ids.setdefault(function.type, []).append(function.id)
-    for trigger_type, several in sorted(ids.items()):
-        if len(several) > 1:
-            raise AmbiguousFunction(trigger_type, several)
+    for trigger_type, duplicates in sorted(ids.items()):
+        if len(duplicates) > 1:
+            raise AmbiguousFunction(trigger_type, duplicates)
 
 
 def require_application(target: Target, got: str) -> None:
-    """Refuse another application than the one that the target is bound to; `got` is an id or a key, as the target's.
+    """Refuse an application other than the target's. `got` is an id or a key, like the target's `application`.
 
     Raises WrongApplication.
     """
@@ -101,15 +103,15 @@ def require_application(target: Target, got: str) -> None:
         raise WrongApplication(target.name, want, got)
 
 
-def guard(target: Target, seen: Snapshot, client: Remote, cache: VersionCache) -> None:
-    """Refuse credentials of another application than the target names. Raises WrongApplication."""
+def guard(target: Target, snapshot: Snapshot, client: Remote, cache: VersionCache) -> None:
+    """Refuse credentials for an application other than the target's. Raises WrongApplication."""
     want = target.application
     if want is None:
         return
     if not want.isdecimal():
         got = application_key(client, cache)
-    elif seen.runtime.application_id is not None:
-        got = str(seen.runtime.application_id)
+    elif snapshot.runtime.application_id is not None:
+        got = str(snapshot.runtime.application_id)
     else:
         got = str(client.application().id)
     require_application(target, got)

@@ -16,13 +16,13 @@ from ckfunc.deploy.resources import BY_KIND, FUNCTIONS, newlines
 from ckfunc.deploy.show.text import next_version, script_path, shown_values, side_names, source_text
 from ckfunc.model.function import Function, FunctionVersion
 
-if TYPE_CHECKING:  # brings the bundler and the manifest along
+if TYPE_CHECKING:  # imports the bundler and the manifest
     from ckfunc.deploy.blame import Commit
 
 
 def plan_json(plan: Plan) -> dict[str, Any]:
-    """Return the plan for programs: no secret in it, source differences as text."""
-    counts = Counter(one.action for one in plan.changes)
+    """Return the plan as JSON, without secrets, with source diffs as text."""
+    counts = Counter(change.action for change in plan.changes)
     return {
         "target": plan.target.name,
         "application": plan.application_id,
@@ -31,10 +31,10 @@ def plan_json(plan: Plan) -> dict[str, Any]:
             "unchanged": len(plan.unchanged),
             "unmanaged": len(plan.unmanaged),
         },
-        "changes": [_change_json(plan, one) for one in plan.changes],
-        "unchanged": [{"kind": one.kind, "name": printable(one.name)} for one in plan.unchanged],
-        "unmanaged": [{"kind": one.kind, "name": printable(one.name)} for one in plan.unmanaged],
-        "warnings": [printable(one) for one in plan.warnings],
+        "changes": [_change_json(plan, change) for change in plan.changes],
+        "unchanged": [{"kind": entry.kind, "name": printable(entry.name)} for entry in plan.unchanged],
+        "unmanaged": [{"kind": entry.kind, "name": printable(entry.name)} for entry in plan.unmanaged],
+        "warnings": [printable(warning) for warning in plan.warnings],
     }
 
 
@@ -56,10 +56,10 @@ def version_json(
     commit: Commit | None = None,
     deployed: datetime | None = None,
 ) -> dict[str, Any]:
-    """Return a version for programs.
+    """Return a version as JSON.
 
-    `local` is the source of the working copy, `commit` the one that the version came from, `deployed` when it was
-    deployed; each is left out where it is not known.
+    `local` is the source in the working copy, `commit` the commit of the version, `deployed` the time of its deploy.
+    Unknown values are omitted.
     """
     text = newlines(version.handler_script)
     found: dict[str, Any] = {

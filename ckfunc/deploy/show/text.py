@@ -45,16 +45,16 @@ def plan_summary(plan: Plan) -> str:
     """Return the plan in one line."""
     if plan.is_empty:
         return "No changes."
-    counts = Counter(one.action for one in plan.changes)
+    counts = Counter(change.action for change in plan.changes)
     parts = [f"{counts[action]} {_NOUNS[action]}" for action in ChangeAction if counts[action]]
     return f"Plan: {', '.join([*parts, f'{len(plan.unchanged)} unchanged'])}."
 
 
 def plan_lines(plan: Plan, *, with_sources: bool = True) -> list[Line]:
-    """Return the plan for people: changes with their diffs, what is unmanaged, warnings, and the summary last."""
+    """Return the plan as lines: changes with their diffs, unmanaged resources, warnings, and the summary last."""
     lines: list[Line] = []
-    labels = (len(_label(one)) for one in plan.changes)
-    width = max((one for one in labels if one <= _WIDEST_NAME), default=0)
+    labels = (len(_label(change)) for change in plan.changes)
+    width = max((label for label in labels if label <= _WIDEST_NAME), default=0)
     for change in plan.changes:
         lines.append(_change_line(plan, change, width))
         if with_sources and BY_KIND[change.kind].source:
@@ -70,10 +70,10 @@ def plan_lines(plan: Plan, *, with_sources: bool = True) -> list[Line]:
 
 
 def plan_annotations(plan: Plan) -> Iterator[Annotation]:
-    """Yield the changes of a plan as notices at the files that they come from, and its warnings."""
+    """Yield the changes of a plan as annotations of its files, and its warnings."""
     for change in plan.changes:
-        what = "".join(printable(text) for text, _ in _what_changes(plan, change)).partition("  ")[0]
-        message = f"{plan.target.name}: {change.action.value} {_label(change)}: {what}"
+        details = "".join(printable(text) for text, _ in _change_details(plan, change)).partition("  ")[0]
+        message = f"{plan.target.name}: {change.action.value} {_label(change)}: {details}"
         path = script_path(plan, change) or "functions.yaml"
         yield Annotation(path, 0, 0, "plan", message, AnnotationLevel.NOTICE)
     for warning in plan.warnings:
@@ -81,7 +81,7 @@ def plan_annotations(plan: Plan) -> Iterator[Annotation]:
 
 
 def warning_lines(warnings: tuple[str, ...]) -> Iterator[Line]:
-    """Yield one line for each warning."""
+    """Yield a line for each warning."""
     for warning in warnings:
         yield (Segment("  ! ", "warning"), Segment(printable(warning), "warning"))
 
@@ -93,11 +93,11 @@ def _change_line(plan: Plan, change: ResourceChange, width: int) -> Line:
         Segment(f"  {SIGNS[change.action]} ", style),
         Segment(label.ljust(width), style),
         Segment("  "),
-        *_what_changes(plan, change),
+        *_change_details(plan, change),
     )
 
 
-def _what_changes(plan: Plan, change: ResourceChange) -> Line:
+def _change_details(plan: Plan, change: ResourceChange) -> Line:
     before, after = shown_values(plan, change)
     if change.kind == FUNCTIONS:
         old, path = plan.versions.get(change.name), script_path(plan, change)
@@ -126,7 +126,7 @@ def _label(change: ResourceChange) -> str:
 
 
 def label(kind: str, name: str) -> str:
-    """Return how something is called: a function by its type, anything else by its noun and name."""
+    """Return the display name of a resource: a function's type, or else noun and name."""
     if kind == FUNCTIONS:
         return name
     noun = BY_KIND[kind].noun
@@ -134,12 +134,12 @@ def label(kind: str, name: str) -> str:
 
 
 def shown_values(plan: Plan, change: ResourceChange) -> tuple[str | None, str | None]:
-    """Return what a change is from and to, in one line each; None for nothing.
+    """Return the values before and after a change, each in one line; None if there is no value.
 
-    A secret is masked. A literal of functions.yaml is none, nor is the value that the application has if the project
-    deployed it as a literal.
+    Secrets are masked. Literals of functions.yaml are not secret, nor are current values that the project deployed as
+    literals.
     """
-    was_literal = change.before in [Secret(one) for one in plan.deployed_literals.get(change.name, ())]
+    was_literal = change.before in [Secret(literal) for literal in plan.deployed_literals.get(change.name, ())]
     is_literal = change.name in plan.literals
     return _shown(change.before, literal=was_literal), _shown(change.after, literal=is_literal)
 
@@ -152,19 +152,19 @@ def _shown(value: object, *, literal: bool) -> str | None:
 
 
 def source_text(value: object) -> str:
-    """Return the source on one side of a change, "" for none."""
+    """Return the source code on one side of a change, or ""."""
     return value if isinstance(value, str) else ""
 
 
 def side_names(plan: Plan, change: ResourceChange) -> tuple[str, str]:
-    """Return what the two sides of a source diff are called."""
+    """Return the file names of both sides of a source diff."""
     version = plan.versions.get(change.name) if change.kind == FUNCTIONS else None
     deployed = "deployed" if version is None else f"deployed v{version}"
     return deployed if change.before else "nothing", script_path(plan, change) or "nothing"
 
 
 def script_path(plan: Plan, change: ResourceChange) -> str | None:
-    """Return the source file of a change, None for a removal."""
+    """Return the path of a change's source file, or None for a removal."""
     script = plan.files.get((change.kind, change.name))
     return None if script is None or change.action is ChangeAction.REMOVE else printable(script.path)
 
@@ -182,14 +182,14 @@ def report_lines(
     items: Sequence[Item] | None = None,
     undone: str | None = None,
 ) -> list[Line]:
-    """Return the report for people, in columns: sign, name, versions, outcome; the summary last.
+    """Return the report as lines with columns for sign, name, versions and outcome, and the summary last.
 
-    `width` is in characters, `items` are those to show (None: all there are). Unchanged ones are only
-    counted when there are many, unless `all_items` is set. `undone` is as for `report_summary`.
+    `width` is in characters; `items` are the items to show (None: all of the report). Many unchanged items are only
+    counted, unless `all_items` is set. `undone` is as for `report_summary`.
     """
     quiet = not all_items and report.count(ItemState.UNCHANGED) > _MOST_UNCHANGED
     shown = report.items if items is None else items
-    items = [one for one in shown if not (quiet and one.result is ItemState.UNCHANGED)]
+    items = [item for item in shown if not (quiet and item.result is ItemState.UNCHANGED)]
     lines = [*item_lines(items, width=width), *warning_lines(report.warnings)]
     if lines:
         lines.append(())
@@ -197,23 +197,25 @@ def report_lines(
 
 
 def item_lines(items: Sequence[Item], *, width: int = 80) -> list[Line]:
-    """Return items for people, in columns: sign, name, versions, outcome.
+    """Return items as lines with columns for sign, name, versions and outcome.
 
-    A reason that several items in a row share is given once. `width` is in characters.
+    Consecutive items with the same reason show it once. `width` is in characters.
     """
-    names = [_one_line(label(one.kind, one.name)) for one in items]
-    # Long names have a line to themselves, so they do not push the others' outcomes to the right.
-    column = max((len(one) for one in names if len(one) <= _WIDEST_ITEM), default=0)
+    names = [_one_line(label(item.kind, item.name)) for item in items]
+    # Long names get a line of their own, so that they do not move the outcome column to the right.
+    column = max((len(name) for name in names if len(name) <= _WIDEST_ITEM), default=0)
     lines: list[Line] = []
-    said = None
+    previous_note = None
     for item, name in zip(items, names, strict=True):
-        lines += _item_lines(item if item.note != said else replace(item, note=None, hint=None), name, column, width)
-        said = item.note
+        lines += _item_lines(
+            item if item.note != previous_note else replace(item, note=None, hint=None), name, column, width
+        )
+        previous_note = item.note
     return lines
 
 
 def step_text(step: Step | Item) -> str:
-    """Say in a few words what a deploy begins to do, or has just done."""
+    """Describe a step that starts, or an item that is done, in a few words."""
     if isinstance(step, Item):
         return f"{_one_line(label(step.kind, step.name))}: {step.result.value}"
     if isinstance(step, Put):
@@ -224,13 +226,16 @@ def step_text(step: Step | Item) -> str:
 
 
 def report_summary(report: DeployReport, undone: str | None = None) -> str:
-    """Return the report in one line; `undone` is what an undo reverted, such as "the rollback 12 minutes ago"."""
-    counts = Counter(one.result for one in report.items)
-    parts = ", ".join(f"{counts[one]} {one.value}" for one in ItemState if counts[one]) or "nothing in functions.yaml"
-    return f"{_reverting(report, undone) if undone else _deploying(report)}: {parts}."
+    """Return the report in one line. `undone` is what an undo reverted, such as "the rollback 12 minutes ago"."""
+    counts = Counter(item.result for item in report.items)
+    parts = (
+        ", ".join(f"{counts[state]} {state.value}" for state in ItemState if counts[state])
+        or "nothing in functions.yaml"
+    )
+    return f"{_undo_outcome(report, undone) if undone else _deploy_outcome(report)}: {parts}."
 
 
-def _deploying(report: DeployReport) -> str:
+def _deploy_outcome(report: DeployReport) -> str:
     where = f"{report.target} (application {report.application_id})" if report.application_id else report.target
     if report.ok:
         return f"Deployed to {where}" if report.changed else f"No changes on {where}"
@@ -242,7 +247,7 @@ def _deploying(report: DeployReport) -> str:
     }[report.ending]
 
 
-def _reverting(report: DeployReport, undone: str) -> str:
+def _undo_outcome(report: DeployReport, undone: str) -> str:
     where = f"{report.target} (application {report.application_id})" if report.application_id else report.target
     if report.ok:
         return f"Reverted {undone} on {where}" if report.changed else f"Nothing to revert on {where}"
@@ -257,14 +262,14 @@ def _reverting(report: DeployReport, undone: str) -> str:
 
 
 def verdict_lines(verdicts: Sequence[GateVerdict]) -> list[Line]:
-    """Return the verdicts of gates for people."""
+    """Return the verdicts of gates as lines."""
     lines: list[Line] = []
-    width = max((len(one.gate) for one in verdicts), default=0)
-    for one in verdicts:
-        sign = Segment("  ✓ ", "success") if one.ok else Segment("  ✗ ", "failure")
-        took = Segment(f"  ({one.seconds:.1f} s)", "muted")
-        lines.append((sign, Segment(f"{one.gate.ljust(width)}  "), Segment(printable(one.summary)), took))
-        lines += ((Segment(f"      {printable(detail)}", "muted"),) for detail in one.details)
+    width = max((len(verdict.gate) for verdict in verdicts), default=0)
+    for verdict in verdicts:
+        sign = Segment("  ✓ ", "success") if verdict.ok else Segment("  ✗ ", "failure")
+        took = Segment(f"  ({verdict.seconds:.1f} s)", "muted")
+        lines.append((sign, Segment(f"{verdict.gate.ljust(width)}  "), Segment(printable(verdict.summary)), took))
+        lines += ((Segment(f"      {printable(detail)}", "muted"),) for detail in verdict.details)
     return lines
 
 
@@ -274,14 +279,14 @@ def _item_lines(item: Item, name: str, column: int, width: int) -> Iterator[Line
     outcome = item.result.value + (f": {reason}" if reason else "")
     indent = 4 + column + 2 + _VERSIONS_WIDTH + 2
     if width - indent < _LEAST_ROOM and len(outcome) > width - indent and reason:
-        # A column of three words a line is hard to read: the reason goes below, across the whole width.
+        # A very narrow column is hard to read, so the reason goes below, across the full width.
         below = textwrap.wrap(reason, max(width - _REASON_INDENT, 20), break_on_hyphens=False)
         wrapped, indent = [f"{item.result.value}:", *below], _REASON_INDENT
     else:
         wrapped = textwrap.wrap(outcome, max(width - indent, 20), break_on_hyphens=False)
     head: Line = (Segment(f"  {sign} ", style), Segment(name.ljust(column), style))
     if len(name) > column:
-        # A long name has a line to itself.
+        # A long name gets a line of its own.
         yield head
         head = (Segment(" " * (4 + column)),)
     yield (*head, Segment(f"  {_versions(item).ljust(_VERSIONS_WIDTH)}  "), Segment(wrapped[0], style))
