@@ -5,13 +5,13 @@ from __future__ import annotations
 import sys
 
 from ckfunc.base.errors import EXIT_INTERRUPTED
-from ckfunc.base.interrupts import keep_interrupts
+from ckfunc.base.interrupts import catch_interrupts
 
 
 def main() -> None:
     """Run the command line; never returns."""
     try:
-        keep_interrupts()
+        catch_interrupts()
         from ckfunc.cli.main import main as run
 
         run()

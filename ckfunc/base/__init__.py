@@ -1,1 +1,1 @@
-"""Foundations from the standard library alone: errors, time, files, text."""
+"""Foundations on the standard library only: errors, time, files, text."""

@@ -1,6 +1,6 @@
 """Clocks and timestamps.
 
-A clock is passed in wherever time matters, so that tests need not wait.
+Code that depends on the time takes a clock as a parameter, so that tests do not have to wait.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import Protocol
 
 
 class Clock(Protocol):
-    """Time, and waiting."""
+    """The current time, and a way to wait."""
 
     def now(self) -> datetime:
         """Return the wall-clock time, in UTC."""
@@ -24,7 +24,7 @@ class Clock(Protocol):
 
 
 class SystemClock:
-    """The machine's own time."""
+    """The clock of the operating system."""
 
     def now(self) -> datetime:
         """Return the wall-clock time, in UTC."""
@@ -40,13 +40,13 @@ class SystemClock:
 
 
 def ago(moment: datetime, now: datetime, zone: tzinfo | None = None) -> str:
-    """Return the time from `moment` to `now` as text, with the time of `moment` in `zone` (None: the machine's own).
+    """Return the time from `moment` to `now` as text, with the time of `moment` in `zone` (None: the local time zone).
 
-    Such as "12 minutes ago (05:23)", or "3 days ago (2026-11-24 05:23)" when it was on another day.
+    Examples: "12 minutes ago (05:23)"; for another day, "3 days ago (2026-11-24 05:23)".
     """
     seconds = max((now - moment).total_seconds(), 0.0)
-    there, here = moment.astimezone(zone), now.astimezone(zone)
-    at = f"{there:%H:%M}" if there.date() == here.date() else f"{there:%Y-%m-%d %H:%M}"
+    local, today = moment.astimezone(zone), now.astimezone(zone).date()
+    at = f"{local:%H:%M}" if local.date() == today else f"{local:%Y-%m-%d %H:%M}"
     for unit, size_s in (("day", 86400), ("hour", 3600), ("minute", 60), ("second", 1)):
         if count := int(seconds // size_s):
             return f"{count} {unit}{'' if count == 1 else 's'} ago ({at})"
@@ -54,14 +54,14 @@ def ago(moment: datetime, now: datetime, zone: tzinfo | None = None) -> str:
 
 
 def timestamp(moment: datetime) -> str:
-    """Return `moment` as the Platform API writes times: UTC, milliseconds, `Z`."""
+    """Return `moment` in the format of the Platform API: UTC, milliseconds, `Z`."""
     return moment.astimezone(UTC).isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"
 
 
 def parse_timestamp(text: str) -> datetime:
-    """Read a time as the Platform API writes it: ISO 8601 with 0 to 9 fractional digits, `Z` or an offset.
+    """Parse a time of the Platform API: ISO 8601 with 0 to 9 fractional digits, `Z` or an offset.
 
-    Raises ValueError for anything else. A time without an offset is taken as UTC.
+    A time without an offset is in UTC. Raises ValueError for anything else.
     """
     head, dot, tail = text.strip().partition(".")
     if dot:

@@ -1,7 +1,8 @@
-"""Refusal of links that lead out of a project.
+"""Protection against symbolic links that lead out of a project.
 
-A cloned repository can hold symbolic links. Files are written to a temporary name and renamed, which replaces a link
-and never follows it. The system does follow links to directories, lock files and databases: these are checked here.
+A cloned repository can contain symbolic links. ckfunc writes files under a temporary name and renames them, which
+replaces a link instead of following it. But the system follows links to directories, lock files and databases, so
+these are checked here.
 """
 
 from __future__ import annotations
@@ -22,9 +23,9 @@ class LeadsOutside(CkfuncError):
 
 
 def require_inside(root: Path, path: Path, *, followed: bool = False) -> None:
-    """Refuse `path`, which is below `root`, when a directory on the way to it is a link out of `root`.
+    """Raise LeadsOutside if a parent directory of `path`, below `root`, is a link out of `root`.
 
-    `path` itself may be a link, which is replaced; not so when it is `followed`. Raises LeadsOutside.
+    `path` itself may be a link, because writing replaces it; with `followed`, it is checked too.
     """
     real = _real(root)
     last = path if followed else path.parent
@@ -38,9 +39,9 @@ def require_inside(root: Path, path: Path, *, followed: bool = False) -> None:
 
 
 def require_own_state(root: Path) -> None:
-    """Refuse a project whose state directory, or anything in it, is a link out of the project, a pipe or a device.
+    """Raise LeadsOutside if the state directory or an entry in it is a link out of the project, a pipe or a device.
 
-    Links to other places of the project are allowed. Raises LeadsOutside.
+    Links to other places in the project are allowed.
     """
     state = root / STATE_DIRECTORY
     if not os.path.lexists(state):
@@ -67,7 +68,7 @@ def require_own_state(root: Path) -> None:
 
 
 def require_plain(directory: Path, *names: str) -> None:
-    """Refuse `names` in `directory` that exist and are not regular files, links included. Raises LeadsOutside."""
+    """Raise LeadsOutside for each of `names` in `directory` that exists and is not a regular file (a link is not)."""
     for name in names:
         path = directory / name
         if not os.path.lexists(path):

@@ -12,16 +12,17 @@ from typing import Any, NoReturn
 from ckfunc.base.errors import UsageProblem
 from ckfunc.base.files import read_file
 
-# Keeps texts; removes comments, and commas before a closing bracket. Compiled on first use, as few commands need it.
+# Matches strings (kept), comments and commas before a closing bracket (removed). Compiled on first use, because few
+# commands need it.
 _JSONC = r"""("(?:\\.|[^"\\])*") | //[^\n]* | /\*.*?\*/ | ,(?=(?: \s | //[^\n]*+ | (?>/\*.*?\*/) )*+[}\]])"""
 DEEPEST = 200
 """The maximum nesting of objects and arrays, in requests and in results of handlers."""
 
 
 def read_document(data: str | bytes) -> Any:
-    """Return the JSON document in `data`; bytes may be in any UTF, with or without a byte order mark.
+    """Parse the JSON document in `data`; bytes may be UTF-8, UTF-16 or UTF-32, with or without a byte order mark.
 
-    Raises ValueError, with a reason, for values that only Python accepts as JSON (NaN, numbers out of range, halves of
+    Raises ValueError for invalid JSON, for values that only Python accepts (NaN, numbers out of range, halves of
     surrogate pairs), and for documents that are nested too deeply.
     """
     try:
@@ -38,9 +39,9 @@ def read_document(data: str | bytes) -> Any:
 
 
 def read_data(data: str, what: str, example: str) -> Any:
-    """Return the JSON document that `--data` provides: as JSON, as `@FILE`, or as `-` for standard input.
+    """Read the JSON document of the option `--data`: JSON itself, `@FILE`, or `-` for standard input.
 
-    `what` names the document in errors, and `example` is a document. Raises UsageProblem.
+    `what` names the document in errors; `example` is shown in the hint. Raises UsageProblem.
     """
     given: str | bytes = data
     try:
@@ -48,7 +49,7 @@ def read_data(data: str, what: str, example: str) -> Any:
             given = sys.stdin.buffer.read()
         elif data.startswith("@"):
             given = read_file(Path(data[1:]), pipe=True)
-        return read_document(given)  # bytes in any UTF, with or without a byte order mark: what shells write
+        return read_document(given)  # as bytes, because shells write files in different encodings
     except OSError as error:
         why = f"{error.filename}: {error.strerror}"
         raise UsageProblem(f"cannot read the {what}: {why}", hint="--data @FILE names a JSON file") from None
@@ -57,20 +58,20 @@ def read_data(data: str, what: str, example: str) -> Any:
 
 
 def no_constant(name: str) -> NoReturn:
-    """Refuse a constant that Python accepts although it is not JSON; raises ValueError."""
+    """Raise ValueError for a constant that Python accepts although it is not JSON, such as NaN."""
     raise ValueError(f"{name} is not a JSON value")
 
 
 def finite(digits: str) -> float:
-    """Return a number. Raises ValueError for one that is too large: it would be written as Infinity."""
+    """Parse a number. Raises ValueError if it is out of range, because it would be written as Infinity."""
     number = float(digits)
     if math.isinf(number):
-        raise ValueError(f"{digits[:40]} is too large a number")
+        raise ValueError(f"the number {digits[:40]} is too large")
     return number
 
 
 def read_jsonc(text: str) -> Any:
-    """Return the document in `text`. Raises ValueError."""
+    """Parse JSON with comments and trailing commas. Raises ValueError."""
     try:
         return json.loads(re.sub(_JSONC, lambda found: found[1] or " ", text, flags=re.DOTALL | re.VERBOSE))
     except RecursionError:
@@ -78,15 +79,15 @@ def read_jsonc(text: str) -> Any:
 
 
 def deeper_than(document: object, levels: int) -> bool:
-    """Return whether a document has more levels than `levels`, without recursion."""
+    """Return whether a document has more than `levels` levels of objects and arrays. Does not recurse."""
     level: list[object] = [document]
     for _ in range(levels + 1):
         inner: list[object] = []
-        for one in level:
-            if isinstance(one, dict):
-                inner.extend(one.values())
-            elif isinstance(one, list):
-                inner.extend(one)
+        for value in level:
+            if isinstance(value, dict):
+                inner.extend(value.values())
+            elif isinstance(value, list):
+                inner.extend(value)
         if not inner:
             return False
         level = inner
@@ -94,16 +95,16 @@ def deeper_than(document: object, levels: int) -> bool:
 
 
 def matches(expected: Any, actual: Any, *, subset: bool) -> bool:
-    """Tell whether two JSON values are equal; with `subset`, mappings in `actual` may hold more.
+    """Return whether two JSON values are equal; with `subset`, objects in `actual` may have more fields.
 
-    true is not 1, and 1 is 1.0: as JSON has it.
+    As in JSON, true does not equal 1, but 1 equals 1.0.
     """
     if isinstance(expected, dict) and isinstance(actual, dict):
         if not subset and expected.keys() != actual.keys():
             return False
-        return all(name in actual and matches(one, actual[name], subset=subset) for name, one in expected.items())
+        return all(name in actual and matches(value, actual[name], subset=subset) for name, value in expected.items())
     if isinstance(expected, list) and isinstance(actual, list):
         return len(expected) == len(actual) and all(
-            matches(one, other, subset=subset) for one, other in zip(expected, actual, strict=True)
+            matches(item, other, subset=subset) for item, other in zip(expected, actual, strict=True)
         )
     return isinstance(expected, bool) is isinstance(actual, bool) and bool(expected == actual)

@@ -1,4 +1,4 @@
-"""Expected failures: one sentence, a hint, and an exit code each."""
+"""Expected failures, each with a message, a hint and an exit code."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class UsageProblem(CkfuncError):
 
 @dataclass(frozen=True, slots=True, order=True)
 class Problem:
-    """A mistake in a user's file; `line` and `column` count from 1, 0 means the file as a whole."""
+    """An error in a user's file; `line` and `column` count from 1, 0 means the whole file."""
 
     path: str
     line: int
@@ -49,7 +49,7 @@ class Problem:
 
 
 class InvalidFiles(CkfuncError):
-    """Files of the project are not valid; lists every mistake in them."""
+    """Files of the project are invalid; `problems` lists every error in them."""
 
     def __init__(self, summary: str, problems: Sequence[Problem], hint: str | None = None) -> None:
         super().__init__(summary, hint)
@@ -57,11 +57,11 @@ class InvalidFiles(CkfuncError):
 
 
 class InvalidManifest(InvalidFiles):
-    """`functions.yaml`, or a file that it names, has mistakes."""
+    """`functions.yaml`, or a file that it refers to, is invalid."""
 
 
 class InvalidScripts(InvalidFiles):
-    """Handlers or the init script do not parse."""
+    """Handlers or the init script have syntax errors."""
 
 
 class NoProject(CkfuncError):
@@ -77,7 +77,7 @@ class ApiFailure(CkfuncError):
 
 
 class CredentialsMissing(ApiFailure):
-    """No client id or secret was given for this target."""
+    """No client id or secret was found for this target."""
 
 
 class CredentialsRejected(ApiFailure):
@@ -93,19 +93,19 @@ class RequestRejected(ApiFailure):
 
 
 class ServiceTrouble(ApiFailure):
-    """The API responded with 429 or 5xx to every attempt."""
+    """The API answered every attempt with 429 or 5xx."""
 
 
 class Unreachable(ApiFailure):
-    """The connection could not be made, or was lost."""
+    """The connection could not be established, or was lost."""
 
 
 class UnreadableAnswer(ApiFailure):
-    """The response is not one of the Platform API (not JSON, or required fields are missing)."""
+    """The response is not from the Platform API: not JSON, or without required fields."""
 
 
 class WrongApplication(CkfuncError):
-    """The credentials belong to another application than the target names."""
+    """The credentials belong to a different application than the target is bound to."""
 
     def __init__(self, target: str, want: str, got: str) -> None:
         super().__init__(
@@ -121,7 +121,7 @@ class AmbiguousFunction(CkfuncError):
     def __init__(self, trigger_type: str, ids: Sequence[int]) -> None:
         super().__init__(
             f"the application has {len(ids)} functions of type {trigger_type} (ids {', '.join(map(str, sorted(ids)))})",
-            hint="a deploy cannot tell which one is meant: remove all but one in the ChatKitty dashboard",
+            hint="ckfunc cannot tell which one to deploy: remove all but one in the ChatKitty dashboard",
         )
 
 
@@ -142,15 +142,15 @@ class NodeMissing(CkfuncError):
 
 
 class NoHome(CkfuncError):
-    """The user has no home directory that could hold a cache."""
+    """The user has no home directory for the cache."""
 
 
 class SystemRefusal(CkfuncError):
-    """The system refused to read or write: no permission, a full disk, too many open files."""
+    """The system refused a read or write: no permission, disk full, too many open files."""
 
     @classmethod
     def of(cls, error: OSError) -> SystemRefusal | None:
-        """Return the expected failure for `error`; None when it may be a bug in ckfunc."""
+        """Return the expected failure for `error`, or None if it may be a bug in ckfunc."""
         if str(error.strerror).startswith("No usable temporary directory"):
             return cls("no directory for temporary files can be written to", "set TMPDIR to one that can")
         path = error.filename if isinstance(error.filename, str) else None
@@ -164,7 +164,7 @@ class SystemRefusal(CkfuncError):
 
     @staticmethod
     def advice(number: int) -> str | None:
-        """Return a hint for a refusal with this `errno`, if there is one."""
+        """Return a hint for this `errno`, if there is one."""
         return _REFUSALS.get(number) or _OF_PATHS.get(number)
 
 
@@ -177,7 +177,7 @@ _OF_PATHS = {
     errno.ENAMETOOLONG: "choose a shorter path",
     errno.ELOOP: "its links form a circle: fix them, or choose another path",
 }
-"""Hints for errors about a path; without a path, such an error is probably a bug in ckfunc."""
+"""Hints for errors about a path. Without a path, such an error is probably a bug in ckfunc."""
 
 _REFUSALS = {
     errno.EROFS: "make .ckfunc/ of the project and the cache (CKFUNC_CACHE_DIR) writable",
@@ -189,7 +189,7 @@ _REFUSALS = {
 
 
 class UnusableFile(OSError):
-    """A file that cannot be read: of the wrong kind, too large, or a pipe to which nothing was written in time."""
+    """A file that cannot be read: of the wrong kind, too large, or a pipe that timed out."""
 
 
 class Busy(CkfuncError):

@@ -23,30 +23,30 @@ PIPE_WAIT_S = 10.0
 
 
 def read_file(path: Path, *, limit_bytes: int = LARGEST_BYTES, pipe: bool = False) -> bytes:
-    """Return the content of a regular file, and with `pipe` also that of a pipe (a mounted .env, `<(command)`).
+    """Return the content of a regular file; with `pipe`, also of a named pipe (a mounted .env, `<(command)`).
 
-    Never waits for longer than PIPE_WAIT_S. A pipe is read once: later calls in this process return the same bytes.
-    Raises UnusableFile for anything else and beyond `limit_bytes`, and OSError.
+    Never waits longer than PIPE_WAIT_S. A pipe is read once: later calls in this process return the same bytes. Raises
+    UnusableFile for other kinds of files and for more than `limit_bytes`, and OSError.
     """
-    # Checked before opening: opening a pipe wakes its writer, and opening a device may have effects of its own.
+    # Checked before opening, because opening a pipe wakes its writer, and opening a device may have side effects.
     status = path.stat()
     if pipe and stat.S_ISFIFO(status.st_mode):
-        return _piped(path, status, limit_bytes)
+        return _read_pipe_once(path, status, limit_bytes)
     _require_regular(path, status)
-    with os.fdopen(_opened(path), "rb") as file:
+    with os.fdopen(_open(path), "rb") as file:
         status = os.fstat(file.fileno())
-        _require_regular(path, status)  # another file may have taken its place
+        _require_regular(path, status)  # the file may have been replaced in the meantime
         if status.st_size > limit_bytes:
             raise _too_large(path, limit_bytes)
         data = file.read(status.st_size + 1)
         while len(data) > status.st_size and len(data) <= limit_bytes and (more := file.read(65536)):
-            data += more  # it grows while it is read, or the system does not know its size
+            data += more  # the file grows while it is read, or the system does not report its size
     if len(data) > limit_bytes:
         raise _too_large(path, limit_bytes)
     return data
 
 
-def _opened(path: Path) -> int:
+def _open(path: Path) -> int:
     flags = os.O_RDONLY
     for name in ("O_NONBLOCK", "O_NOCTTY", "O_CLOEXEC", "O_BINARY"):  # each exists only on some systems
         flags |= getattr(os, name, 0)
@@ -59,7 +59,7 @@ def _require_regular(path: Path, status: os.stat_result) -> None:
     if stat.S_ISDIR(status.st_mode):
         raise UnusableFile(errno.EISDIR, "is a directory", str(path))
     kinds = ((stat.S_ISFIFO, "a named pipe"), (stat.S_ISSOCK, "a socket"))
-    kind = next((kind for tells, kind in kinds if tells(status.st_mode)), "a device")
+    kind = next((kind for is_kind, kind in kinds if is_kind(status.st_mode)), "a device")
     raise UnusableFile(errno.EINVAL, f"is {kind}, not a regular file", str(path))
 
 
@@ -71,12 +71,12 @@ _pipes: dict[tuple[str, int, int], bytes | UnusableFile] = {}
 _reading_pipes = threading.Lock()
 
 
-def _piped(path: Path, status: os.stat_result, limit_bytes: int) -> bytes:
+def _read_pipe_once(path: Path, status: os.stat_result, limit_bytes: int) -> bytes:
     key = (str(path), status.st_dev, status.st_ino)
     with _reading_pipes:
         if key not in _pipes:
             try:
-                _pipes[key] = _drained(path, limit_bytes)
+                _pipes[key] = _read_pipe(path, limit_bytes)
             except UnusableFile as problem:
                 _pipes[key] = problem
         found = _pipes[key]
@@ -85,18 +85,18 @@ def _piped(path: Path, status: os.stat_result, limit_bytes: int) -> bytes:
     return found
 
 
-def _drained(path: Path, limit_bytes: int) -> bytes:
-    """Return the content of a pipe, up to the close by its writers. Raises UnusableFile."""
-    data, until, pause_s = b"", time.monotonic() + PIPE_WAIT_S, 0.001
+def _read_pipe(path: Path, limit_bytes: int) -> bytes:
+    """Read a pipe until its writers close it. Raises UnusableFile."""
+    data, deadline, pause_s = b"", time.monotonic() + PIPE_WAIT_S, 0.001
     with contextlib.ExitStack() as opened:
-        handle = _opened(path)
+        handle = _open(path)
         opened.callback(os.close, handle)
         if not stat.S_ISFIFO(os.fstat(handle).st_mode):
             raise UnusableFile(errno.EINVAL, "was replaced while it was read", str(path))
-        while time.monotonic() < until:
+        while time.monotonic() < deadline:
             try:
                 chunk = os.read(handle, 65536)
-            except BlockingIOError:  # a writer has it open, and has not written yet
+            except BlockingIOError:  # a writer has opened the pipe, but has not written yet
                 chunk = None
             if chunk:
                 data += chunk
@@ -112,40 +112,40 @@ def _drained(path: Path, limit_bytes: int) -> bytes:
 
 
 def write_atomically(path: Path, content: str | bytes, *, mode: int = 0o644) -> None:
-    """Write `content` to a temporary file and rename it to `path`: a reader sees the old file or the new one.
+    """Write `content` to a temporary file and rename it to `path`, so that readers see the old file or the new one.
 
-    Parents are made; text is written as UTF-8 with its newlines as they are. Raises OSError.
+    Creates parent directories. Text is written as UTF-8; its newlines stay unchanged. Raises OSError.
     """
-    import tempfile  # costs 3 ms, which `ckfunc --version` need not pay
+    import tempfile  # takes 3 ms, and `ckfunc --version` does not need it
 
     path.parent.mkdir(parents=True, exist_ok=True)
     data = content.encode("utf-8") if isinstance(content, str) else content
-    handle, beside = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
     try:
         with os.fdopen(handle, "wb") as file:
             file.write(data)
-        os.chmod(beside, mode)  # noqa: PTH101 - `beside` is a name from mkstemp
-        _swap(beside, path)
+        os.chmod(temporary, mode)  # noqa: PTH101 - `temporary` is a name from mkstemp
+        _replace(temporary, path)
     except BaseException:
         with contextlib.suppress(OSError):
-            os.unlink(beside)  # noqa: PTH108 - the same
+            os.unlink(temporary)  # noqa: PTH108 - the same
         raise
 
 
-def _swap(beside: str, path: Path) -> None:
-    """Rename `beside` to `path`; on Windows that fails while another program reads the old file."""
+def _replace(temporary: str, path: Path) -> None:
+    """Rename `temporary` to `path`, with retries on Windows: renaming fails while another program reads the file."""
     for pause_s in (0.01, 0.05, 0.2, 0.5) if sys.platform == "win32" else ():
         try:
-            os.replace(beside, path)  # noqa: PTH105 - a name from mkstemp
+            os.replace(temporary, path)  # noqa: PTH105 - a name from mkstemp
         except PermissionError:
             time.sleep(pause_s)
         else:
             return
-    os.replace(beside, path)  # noqa: PTH105 - the same
+    os.replace(temporary, path)  # noqa: PTH105 - the same
 
 
 def write_checked(path: Path, document: Any) -> None:
-    """Write a JSON document with a digest, for `read_checked`. Raises OSError."""
+    """Write a JSON document and its digest, for `read_checked`. Raises OSError."""
     import json
 
     from ckfunc.base.text import digest
@@ -155,23 +155,23 @@ def write_checked(path: Path, document: Any) -> None:
 
 
 def read_checked(path: Path) -> Any:
-    """Return what `write_checked` wrote; None for a file that is not there, cannot be read, or was changed since."""
+    """Return a document of `write_checked`; None if the file is missing, unreadable or does not match its digest."""
     import json
 
     from ckfunc.base.text import digest
 
     try:
-        kept, _, text = read_file(path).decode("utf-8").partition("\n")
-        return json.loads(text) if kept == digest(text) else None
+        expected, _, text = read_file(path).decode("utf-8").partition("\n")
+        return json.loads(text) if expected == digest(text) else None
     except (OSError, ValueError):
         return None
 
 
 def cache_dir() -> Path:
-    """Return the cache directory: CKFUNC_CACHE_DIR, else `ckfunc` in the user's cache directory.
+    """Return the cache directory: CKFUNC_CACHE_DIR, or `ckfunc` in the user's cache directory.
 
-    Always absolute: npm and Node run in other directories. A relative XDG_CACHE_HOME is ignored, as the XDG Base
-    Directory Specification says. Raises NoHome.
+    The path is absolute, because npm and Node run in other directories. A relative XDG_CACHE_HOME is ignored, as the
+    XDG Base Directory Specification requires. Raises NoHome.
     """
     if given := os.environ.get("CKFUNC_CACHE_DIR"):
         return Path(given).absolute()
@@ -186,17 +186,17 @@ def cache_dir() -> Path:
 
 
 def _home() -> Path:
-    with contextlib.suppress(RuntimeError):  # no HOME, and a user whom the system does not know
+    with contextlib.suppress(RuntimeError):  # HOME is not set, and the user has no entry in the user database
         home = Path.home()
         if home.is_absolute():
             return home
-    raise NoHome("the home directory cannot be determined", hint="set HOME, or CKFUNC_CACHE_DIR for the cache alone")
+    raise NoHome("the home directory cannot be determined", hint="set HOME, or CKFUNC_CACHE_DIR for only the cache")
 
 
 def link_directory(link: Path, target: Path) -> None:
-    """Make `link` lead to the directory `target`, which may be missing. Raises OSError, FileExistsError among them.
+    """Create `link` to the directory `target`, which need not exist. Raises OSError, such as FileExistsError.
 
-    On Windows that is a junction, since a symbolic link would need rights that few users have.
+    On Windows this is a junction, because symbolic links need rights that few users have.
     """
     if sys.platform == "win32":
         import _winapi
@@ -207,7 +207,7 @@ def link_directory(link: Path, target: Path) -> None:
 
 
 def link_target(link: Path) -> Path | None:
-    """Return the target of a link, as stored in it; None for a path that is not a link or cannot be read."""
+    """Return the target that is stored in a link; None if the path is not a link or cannot be read."""
     try:
         return Path(str(link.readlink()).removeprefix("\\\\?\\"))
     except OSError:
@@ -216,51 +216,51 @@ def link_target(link: Path) -> Path | None:
 
 @contextlib.contextmanager
 def locked(path: Path, *, wait_s: float | None = None) -> Iterator[bool]:
-    """Hold the lock file `path`; yield whether it was acquired. The system releases it when the process ends.
+    """Lock the file `path`; yield whether the lock was acquired. The system releases it when the process ends.
 
-    `wait_s` None waits without a limit, 0 tries once. The file is never removed.
+    With `wait_s` None, waits without a limit; with 0, tries once. The file is never removed.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("a+b") as file:
-        until = None if wait_s is None else time.monotonic() + wait_s
-        while not (got := _try_lock(file)):
-            if until is not None and time.monotonic() >= until:
+        deadline = None if wait_s is None else time.monotonic() + wait_s
+        while not (acquired := _try_lock(file)):
+            if deadline is not None and time.monotonic() >= deadline:
                 break
             time.sleep(0.02)
         try:
-            yield got
+            yield acquired
         finally:
-            if got:
+            if acquired:
                 _unlock(file)
 
 
 def remove_unused(directory: Path, unused_s: float) -> bool:
-    """Remove the files in `directory` that were not modified for `unused_s` seconds; return whether none is left.
+    """Remove the files in `directory` that were not modified for `unused_s` seconds; return whether all were removed.
 
     Raises OSError.
     """
     oldest = time.time() - unused_s
     files = list(directory.iterdir())
-    old = [file for file in files if file.stat().st_mtime < oldest]
-    for file in old:
+    unused = [file for file in files if file.stat().st_mtime < oldest]
+    for file in unused:
         file.unlink(missing_ok=True)
-    return len(old) == len(files)
+    return len(unused) == len(files)
 
 
 def hold_shared(path: Path) -> None:
-    """Hold the lock file `path` until this process ends, as any number of processes may. Raises OSError.
+    """Hold a shared lock on the file `path` until this process ends. Raises OSError.
 
-    Waits while `lock_alone` holds it.
+    Waits while `lock_alone` holds the file.
     """
     if path in _held:
         return
     path.parent.mkdir(parents=True, exist_ok=True)
     while True:
-        # No file object: the descriptor stays open on purpose, and child processes do not inherit it.
+        # No file object, because the descriptor has to stay open. Child processes do not inherit it.
         handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
         try:
-            _share(handle)
-            if os.fstat(handle).st_ino == path.stat().st_ino:  # else it was removed meanwhile
+            _lock_shared(handle)
+            if os.fstat(handle).st_ino == path.stat().st_ino:  # if not, the file was removed in the meantime
                 _held.add(path)
                 return
         except FileNotFoundError:
@@ -273,27 +273,27 @@ def hold_shared(path: Path) -> None:
 
 @contextlib.contextmanager
 def lock_alone(path: Path) -> Iterator[bool]:
-    """Hold the lock file `path` if no process holds it, this one included; yield whether it was acquired.
+    """Hold an exclusive lock on the file `path` if no process holds it, including this one; yield whether it worked.
 
-    If it was, the file is removed afterwards. Raises OSError.
+    If it did, the file is removed at the end. Raises OSError.
     """
     if path in _held:
         yield False
         return
     handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
     try:
-        got = _take_alone(handle)
+        acquired = _try_exclusive(handle)
         try:
-            yield got
+            yield acquired
         finally:
-            if got and sys.platform != "win32":
+            if acquired and sys.platform != "win32":
                 path.unlink(missing_ok=True)
     finally:
         os.close(handle)
 
 
 _held: set[Path] = set()
-"""Lock files that this process holds until it ends."""
+"""Files that this process holds with a shared lock."""
 
 
 if sys.platform == "win32":
@@ -301,12 +301,12 @@ if sys.platform == "win32":
 
     _MOST = 0x7FFF0000
 
-    def _share(handle: int) -> None:
-        # There are no shared locks: each process locks a byte of its own.
+    def _lock_shared(handle: int) -> None:
+        # Windows has no shared locks, so each process locks a different byte.
         os.lseek(handle, os.getpid() % _MOST, os.SEEK_SET)
         msvcrt.locking(handle, msvcrt.LK_LOCK, 1)
 
-    def _take_alone(handle: int) -> bool:
+    def _try_exclusive(handle: int) -> bool:
         os.lseek(handle, 0, os.SEEK_SET)
         try:
             msvcrt.locking(handle, msvcrt.LK_NBLCK, _MOST)
@@ -329,10 +329,10 @@ if sys.platform == "win32":
 else:
     import fcntl
 
-    def _share(handle: int) -> None:
+    def _lock_shared(handle: int) -> None:
         fcntl.flock(handle, fcntl.LOCK_SH)
 
-    def _take_alone(handle: int) -> bool:
+    def _try_exclusive(handle: int) -> bool:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:

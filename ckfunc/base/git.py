@@ -9,7 +9,7 @@ from pathlib import Path
 
 _TIMEOUT_S = 60.0
 
-# The user's own git settings must not change what is read. Source: git-config(1).
+# Settings that override the user's own, so that output has the same format everywhere. Source: git-config(1).
 _SETTINGS = (
     "color.ui=false",
     "core.fsmonitor=false",
@@ -22,8 +22,8 @@ _SETTINGS = (
     "log.showSignature=false",
 )
 
-# A repository, index or object store that the shell or a git hook has chosen is not the project's own. Source: git(1).
-_ELSEWHERE = (
+# Variables set by the shell or a git hook that would select another repository, index or object store. Source: git(1).
+_REMOVED_VARIABLES = (
     "GIT_ALTERNATE_OBJECT_DIRECTORIES",
     "GIT_CEILING_DIRECTORIES",
     "GIT_COMMON_DIR",
@@ -42,7 +42,7 @@ _ELSEWHERE = (
     "GIT_WORK_TREE",
 )
 
-_ALWAYS = {
+_VARIABLES = {
     "GIT_NO_LAZY_FETCH": "1",  # a partial clone must not open a network connection
     "GIT_NO_REPLACE_OBJECTS": "1",
     "GIT_OPTIONAL_LOCKS": "0",
@@ -52,11 +52,11 @@ _ALWAYS = {
 
 
 class GitMissing(Exception):
-    """git is not installed, or did not answer in time."""
+    """git is not installed, or timed out."""
 
 
 class GitRefused(Exception):
-    """git ended with an error; `reason` is its message in English."""
+    """git exited with an error; `reason` is its message in English."""
 
     def __init__(self, reason: str, returncode: int) -> None:
         super().__init__(reason)
@@ -70,18 +70,18 @@ class GitRefused(Exception):
 
     @property
     def no_commits(self) -> bool:
-        """Return whether the repository is still empty."""
+        """Return whether the repository has no commits."""
         return "does not have any commits" in self.reason
 
 
 def git(root: Path, *arguments: str, given: bytes = b"", environ: Mapping[str, str] | None = None) -> bytes:
-    """Return what a git command prints when run in `root`; `given` is its standard input.
+    """Run a git command in `root` and return its output; `given` is its standard input.
 
-    Raises GitMissing, and GitRefused when it ends with an error.
+    Raises GitMissing, and GitRefused if it exits with an error.
     """
-    settings = [word for one in _SETTINGS for word in ("-c", one)]
+    settings = [word for setting in _SETTINGS for word in ("-c", setting)]
     inherited = os.environ if environ is None else environ
-    env = {name: value for name, value in inherited.items() if name not in _ELSEWHERE} | _ALWAYS
+    env = {name: value for name, value in inherited.items() if name not in _REMOVED_VARIABLES} | _VARIABLES
     command = ["git", "-C", str(root), *settings, *arguments]
     try:
         done = subprocess.run(command, input=given, capture_output=True, check=False, timeout=_TIMEOUT_S, env=env)
@@ -94,5 +94,5 @@ def git(root: Path, *arguments: str, given: bytes = b"", environ: Mapping[str, s
 
 def trust_command(root: Path) -> str:
     """Return the command that makes git accept a repository of another user."""
-    top = next((one for one in (root, *root.parents) if (one / ".git").exists()), root)
+    top = next((path for path in (root, *root.parents) if (path / ".git").exists()), root)
     return f"git config --global --add safe.directory '{top}'"

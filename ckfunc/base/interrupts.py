@@ -1,6 +1,6 @@
 """Reliable Ctrl-C.
 
-A KeyboardInterrupt may get lost in the middle of an import, so the signal is remembered.
+A KeyboardInterrupt can get lost, for example during an import. ckfunc remembers the signal and raises it again.
 """
 
 from __future__ import annotations
@@ -14,52 +14,52 @@ if TYPE_CHECKING:
     from sys import UnraisableHookArgs
 
 AGAIN_S = 0.05
-"""Delay before a lost Ctrl-C is raised again."""
+"""Delay before a lost KeyboardInterrupt is raised again."""
 
-_state = SimpleNamespace(pressed=False)
+_state = SimpleNamespace(interrupted=False)
 
 
-def keep_interrupts() -> None:
-    """Remember Ctrl-C, and raise it again when Python drops it. Does nothing where Ctrl-C is ignored.
+def catch_interrupts() -> None:
+    """Remember Ctrl-C, and raise KeyboardInterrupt again if Python drops it. Does nothing if SIGINT is ignored.
 
-    Python drops what is raised in a finalizer or weak reference callback, such as those that every import has, and
-    some libraries catch everything while they are imported.
+    Python drops exceptions that are raised in a finalizer or weak reference callback, which every import has, and some
+    libraries catch all exceptions while they are imported.
     """
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
-        signal.signal(signal.SIGINT, _press)
-        sys.unraisablehook = _lost
+        signal.signal(signal.SIGINT, _on_interrupt)
+        sys.unraisablehook = _on_unraisable
 
 
-def forget_interrupts() -> None:
-    """Let Ctrl-C end the process at once from now on, as nothing is left to clean up."""
-    if signal.getsignal(signal.SIGINT) in (_press, signal.default_int_handler):
+def end_on_interrupt() -> None:
+    """Let Ctrl-C end the process immediately from now on, because nothing is left to clean up."""
+    if signal.getsignal(signal.SIGINT) in (_on_interrupt, signal.default_int_handler):
         signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
-def pressed() -> bool:
-    """Tell whether Ctrl-C was pressed, however long ago."""
-    return bool(_state.pressed)
+def was_interrupted() -> bool:
+    """Return whether Ctrl-C was pressed since the process started."""
+    return bool(_state.interrupted)
 
 
 def require_uninterrupted() -> None:
-    """Raise KeyboardInterrupt when Ctrl-C was pressed: for loops that would go on for ever."""
-    if _state.pressed:
+    """Raise KeyboardInterrupt if Ctrl-C was pressed. Endless loops call it."""
+    if _state.interrupted:
         raise KeyboardInterrupt
 
 
-def _press(_number: int, _frame: FrameType | None) -> None:
-    _state.pressed = True
+def _on_interrupt(_number: int, _frame: FrameType | None) -> None:
+    _state.interrupted = True
     raise KeyboardInterrupt
 
 
-def _lost(what: UnraisableHookArgs) -> None:
-    if not issubclass(what.exc_type, KeyboardInterrupt):
-        sys.__unraisablehook__(what)
+def _on_unraisable(error: UnraisableHookArgs) -> None:
+    if not issubclass(error.exc_type, KeyboardInterrupt):
+        sys.__unraisablehook__(error)
         return
     import _thread
     import threading
 
-    # Not at once: raised in here it would be lost again.
-    again = threading.Timer(AGAIN_S, _thread.interrupt_main)
-    again.daemon = True
-    again.start()
+    # Raised later, because an exception in this hook would be lost too.
+    timer = threading.Timer(AGAIN_S, _thread.interrupt_main)
+    timer.daemon = True
+    timer.start()

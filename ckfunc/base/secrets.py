@@ -1,4 +1,4 @@
-"""A type for secrets that masks itself, and a masker for texts."""
+"""Secrets: a type that masks itself, and a masker for text."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from ckfunc.base.text import one_line
 
 MASK = "••••"
 SHORTEST = 4
-"""Shorter secrets would be found in the middle of any word."""
+"""The minimum length of a secret to mask: shorter ones would match inside ordinary words."""
 
 _SALT = os.urandom(16)
 
 
 class Secret:
-    """A text that is shown as a mask by `str`, `repr`, `format` and `json_default`.
+    """A text that `str`, `repr`, `format` and `json_default` show as a mask.
 
-    The mask is `•••• ` and six hexadecimal digits that are the same for equal texts within this process alone.
+    The mask is `•••• ` and six hexadecimal digits, which are the same for equal texts, but different in each process.
     """
 
     __slots__ = ("_text",)
@@ -28,11 +28,11 @@ class Secret:
         self._text = text
 
     def reveal(self) -> str:
-        """Return the text: only where it leaves for the platform, for Node, or for a keyring or file of secrets."""
+        """Return the text. Call this only to send it to the platform or Node, or to store it with other secrets."""
         return self._text
 
     def __str__(self) -> str:
-        import hashlib  # `ckfunc --version` imports this module, and shows no secret
+        import hashlib  # `ckfunc --version` imports this module, but shows no secrets
 
         digest = hashlib.blake2s(self._text.encode("utf-8", "surrogatepass"), key=_SALT).hexdigest()
         return f"{MASK} {digest[:6]}"
@@ -65,47 +65,47 @@ class Secret:
 
 
 def secret_values(texts: Mapping[str, str]) -> dict[str, Secret]:
-    """Return texts by name as secrets."""
+    """Wrap the values of a mapping as secrets."""
     return {name: Secret(text) for name, text in texts.items()}
 
 
 def revealed(secrets: Mapping[str, Secret]) -> dict[str, str]:
-    """Return the texts of secrets by name; see `Secret.reveal`."""
-    return {name: one.reveal() for name, one in secrets.items()}
+    """Return the texts of a mapping of secrets; see `Secret.reveal`."""
+    return {name: secret.reveal() for name, secret in secrets.items()}
 
 
 def json_default(value: object) -> str:
-    """Return a secret's mask: for the `default` of `json.dumps`. Raises TypeError for anything else."""
+    """Return a secret's mask, as `default` of `json.dumps`. Raises TypeError for anything else."""
     if isinstance(value, Secret):
         return str(value)
     raise TypeError(f"{type(value).__name__} is not JSON")
 
 
 class Masker:
-    """Masks secrets in texts, also where they are escaped, quoted for an address, or respaced."""
+    """Masks secrets in text, also if they are escaped, percent-encoded, or their white space was changed."""
 
     def __init__(self, secrets: Iterable[Secret]) -> None:
-        self._known = {form: one for one in secrets if one for form in _forms(one.reveal())}
-        longest_first = sorted(self._known, key=len, reverse=True)  # one may be a part of another
+        self._secrets = {form: secret for secret in secrets if secret for form in _forms(secret.reveal())}
+        longest_first = sorted(self._secrets, key=len, reverse=True)  # a secret may contain another
         self._pattern = re.compile("|".join(map(re.escape, longest_first))) if longest_first else None
 
     def __contains__(self, text: object) -> bool:
-        return text in self._known
+        return text in self._secrets
 
     def __call__(self, text: str) -> str:
         """Return `text` with every secret in it masked."""
-        return self._pattern.sub(lambda found: str(self._known[found[0]]), text) if self._pattern else text
+        return self._pattern.sub(lambda found: str(self._secrets[found[0]]), text) if self._pattern else text
 
 
 def _forms(secret: str) -> set[str]:
-    """Return the ways in which a program that quotes its input may write a secret."""
-    # Of use here alone, and `ckfunc --version` imports this module.
+    """Return the forms in which a program may print a secret."""
+    # Imported here, because `ckfunc --version` imports this module.
     import html
     import json
     from urllib.parse import quote, quote_plus
 
     escaped = {json.dumps(secret)[1:-1], json.dumps(secret, ensure_ascii=False)[1:-1]}
-    with suppress(UnicodeEncodeError):  # half a surrogate pair has no other form
+    with suppress(UnicodeEncodeError):  # half of a surrogate pair has no encoded form
         escaped |= {quote(secret), quote(secret, safe=""), quote_plus(secret)}
     written = {secret, html.escape(secret), *escaped}
-    return written | {one_line(one) for one in written} - {""}
+    return written | {one_line(form) for form in written} - {""}

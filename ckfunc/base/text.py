@@ -1,4 +1,4 @@
-"""Text for terminals: sanitizing, widths, tables, styled lines and suggestions."""
+"""Text for terminals: sanitization, widths, tables, styled lines, suggestions."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple, TypeAlias
 
 STYLES = ("plain", "title", "create", "update", "remove", "success", "failure", "warning", "place", "muted")
-"""Kinds of text; `cli.output` maps them to colours."""
+"""Names of styles; `cli.output` maps them to colours."""
 
 
 class Segment(NamedTuple):
@@ -27,7 +27,7 @@ def plain(line: Line) -> str:
 
 
 def plain_text(lines: Iterable[Line]) -> str:
-    """Return lines without their styles, each ended by a newline."""
+    """Return the text of lines without their styles, with a newline after each."""
     return "".join(f"{plain(line)}\n" for line in lines)
 
 
@@ -39,22 +39,22 @@ _CONTROLS = re.compile(
     "\U0001bca0-\U0001bcaf\U0001d159\U0001d173-\U0001d17a\U000e0000-\U000e0fff]"
 )
 _UNDECODED = re.compile("[\udc80-\udcff]")
-# Joiners are a part of emoji, and of words in Arabic and Indic scripts: they stay between two characters of these.
+# Joiners belong to emoji, and to words in Arabic and Indic scripts: they are kept between two such characters.
 _JOINED = "\u0590-\u18af\u2190-\u2bff\ufb50-\ufdff\ufe0f\ufe70-\ufefc\U0001f000-\U0001faff"
 _JOINERS = re.compile(f"[\u200c\u200d](?:(?<![{_JOINED}].)|(?![{_JOINED}]))")
-# The choice between text and emoji stays behind a character that can be either; a keycap needs one, too.
+# A variation selector (text or emoji) is kept after a character that can be either, and in a keycap.
 _SELECTORS = re.compile(
     "[\ufe0e\ufe0f](?:(?<![#*0-9\xa9\xae\u203c-\u3299\U0001f000-\U0001faff].)|(?<=[#*0-9].)(?!\u20e3))"
 )
-# Whole escape sequences first, so that no parameters of theirs are left standing.
+# Complete escape sequences. They are removed before control characters, so that their parameters go too.
 _SEQUENCES = re.compile(r"(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)|\x1b[@-Z\\-_]")
 
 
 def printable(text: str) -> str:
-    """Return `text` without terminal control sequences, control characters and invisible ones.
+    """Return `text` without terminal control sequences, control characters and invisible characters.
 
-    Tabs and newlines stay, and so do the joiners that emoji and some scripts are written with. Bytes of file names and
-    arguments that are not UTF-8, which Python keeps as surrogates (PEP 383), are shown as `\\xff`.
+    Tabs, newlines and the joiners of emoji and some scripts are kept. Bytes of file names and arguments that are not
+    UTF-8, which Python represents as surrogates (PEP 383), are shown as `\\xff`.
     """
     if not text.isascii():
         text = _UNDECODED.sub(lambda found: f"\\x{ord(found[0]) - 0xDC00:02x}", text)
@@ -63,31 +63,31 @@ def printable(text: str) -> str:
 
 
 def one_line(text: str) -> str:
-    """Return remote text without control characters, its runs of white space as single spaces."""
+    """Return remote text on one line: without control characters, and each run of white space as a single space."""
     return " ".join(printable(text).split())
 
 
 def shortened(text: str, limit: int) -> str:
-    """Return at most `limit` characters of `text`, with a mark where some are missing."""
+    """Return at most `limit` characters of `text`, ending with … if it was cut."""
     return text if len(text) <= limit else text[: limit - 1] + "…"
 
 
 def beneath_message(stack: str, message: str) -> list[str]:
-    """Return the lines of a JavaScript stack without those that repeat `message`, which is shown above them.
+    """Return the lines of a JavaScript stack below its message, which the caller shows separately.
 
-    Frames, causes and properties of the error stay, with their indentation.
+    These are frames, causes and properties of the error, with their indentation.
     """
     lines, shown = stack.rstrip().split("\n"), message.rstrip().split("\n")
-    if [one.strip() for one in lines[: len(shown)]] == [one.strip() for one in shown]:
+    if [line.strip() for line in lines[: len(shown)]] == [line.strip() for line in shown]:
         return lines[len(shown) :]
-    # V8 starts a stack with the name and the message as they were when the error was made.
+    # V8 starts a stack with the name and the message that the error had when it was created.
     while lines and not is_frame(lines[0]) and _repeats(lines[0].strip(), message):
         del lines[0]
     return lines
 
 
 def is_frame(line: str) -> bool:
-    """Tell whether a line of a JavaScript stack names a place in the code."""
+    """Return whether a line of a JavaScript stack is a stack frame."""
     return line.lstrip().startswith("at ")
 
 
@@ -97,58 +97,58 @@ def _repeats(line: str, message: str) -> bool:
 
 
 def cells(text: str) -> int:
-    """Return how many columns of a terminal `text` takes."""
+    """Return the width of `text` in terminal columns."""
     return len(text) if text.isascii() else sum(map(_cell, text))
 
 
-def _cell(one: str) -> int:
+def _cell(character: str) -> int:
     import unicodedata
 
-    if unicodedata.combining(one) or unicodedata.category(one) in ("Mn", "Me", "Cf"):
+    if unicodedata.combining(character) or unicodedata.category(character) in ("Mn", "Me", "Cf"):
         return 0
-    return 2 if unicodedata.east_asian_width(one) in "WF" else 1
+    return 2 if unicodedata.east_asian_width(character) in "WF" else 1
 
 
 def cut(text: str, width: int | None) -> str:
-    """Return `text`, cut off with a mark to `width` columns; None leaves it whole."""
+    """Return `text` cut to `width` terminal columns, ending with … if it was cut; None means no limit."""
     if width is None or cells(text) <= width:
         return text
-    taken = 0
-    for index, one in enumerate(text):
-        taken += _cell(one)
-        if taken > width - 1:
+    columns = 0
+    for index, character in enumerate(text):
+        columns += _cell(character)
+        if columns > width - 1:
             return f"{text[:index]}…" if width > 0 else ""
     return text
 
 
 def table(header: Sequence[str], rows: Sequence[Line]) -> list[Line]:
-    """Return lines with aligned columns; a row has a cell for each name in `header`. Empty columns are left out."""
+    """Return lines with aligned columns; a row has a cell for each name in `header`. Omits empty columns."""
     columns = [number for number in range(len(header)) if any(row[number][0] for row in rows)]
-    found: list[Line] = []
+    lines: list[Line] = []
     for row in ([(name, "muted") for name in header], *rows):
         line: list[tuple[str, str]] = []
         for number in columns:
             text, style = row[number]
-            width = max(cells(header[number]), *(cells(one[number][0]) for one in rows))
+            width = max(cells(header[number]), *(cells(each[number][0]) for each in rows))
             line.append((text + " " * (width - cells(text)) + "  ", style))
         last, style = line[-1]
-        found.append([*line[:-1], (last.rstrip(), style)])
-    return found
+        lines.append([*line[:-1], (last.rstrip(), style)])
+    return lines
 
 
 def digest(text: str) -> str:
     """Return the SHA-256 of `text` as UTF-8, in hexadecimal (64 characters). Lone surrogates are allowed."""
-    import hashlib  # loads OpenSSL, which printing a line need not do
+    import hashlib  # loads OpenSSL, which printing a line does not need
 
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 
-_MAX_WORD = 80  # Comparing longer ones is slow, and they are no misspelt names.
+_MAX_WORD = 80  # Longer words are slow to compare, and are not misspelt names.
 
 
 def nearest(word: str, known: Iterable[str]) -> str | None:
-    """Return the known name that `word` begins, or else the most similar one; None when none is close."""
-    import difflib  # takes some milliseconds, which only a mistake should cost
+    """Return a known name that starts with `word`, or else the most similar one; None if none is close."""
+    import difflib  # takes milliseconds, and is only needed for an error
 
     if len(word) > _MAX_WORD:
         return None
@@ -160,6 +160,6 @@ def nearest(word: str, known: Iterable[str]) -> str | None:
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str | None:
-    """Return a hint that names the known word that was probably meant, or None."""
+    """Return a hint with the known word that is closest to `word`, or None."""
     best = nearest(word, known)
     return f"did you mean {best!r}?" if best else None

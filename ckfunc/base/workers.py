@@ -1,4 +1,4 @@
-"""A worker pool with results in the caller's thread."""
+"""A worker pool that yields results in the caller's thread."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from contextlib import AbstractContextManager, nullcontext
 from typing import TypeVar
 
 AT_ONCE = 8
-"""How many jobs run at a time unless the caller says otherwise."""
+"""The default number of concurrent jobs."""
 
 _TURN_S = 0.2
-"""How often a wait ends to let Ctrl-C in: on Windows it does not end a wait without a time limit."""
+"""The timeout of each wait: on Windows, Ctrl-C does not interrupt a wait without a timeout."""
 
 Job = TypeVar("Job")
 Result = TypeVar("Result")
@@ -31,7 +31,7 @@ def each(
     stopped: Callable[[], bool] = _never,
     finish: bool = False,
 ) -> Generator[Result, None, None]:
-    """Yield `work(job)` for each job as it ends; see `each_in`."""
+    """Yield `work(job)` for each job, in the order of completion; see `each_in`."""
     return each_in(jobs, lambda: nullcontext(work), at_once=at_once, starting=starting, stopped=stopped, finish=finish)
 
 
@@ -53,23 +53,23 @@ def each_in(
     finish: bool = True,
     cut_short: Callable[[], object] | None = None,
 ) -> Generator[Result, None, None]:
-    """Yield the result of each job as it ends, in the order of ending.
+    """Yield the result of each job, in the order of completion.
 
-    Each thread enters a `place` of its own when it gets its first job, and runs its jobs with the function that the
-    place provides. `starting` and `stopped` are called in the caller's thread, `stopped` several times a second.
+    Each thread enters its own `place` (a context manager) before its first job, and runs its jobs with the function
+    that the place provides. `starting` and `stopped` run in the caller's thread, `stopped` several times a second.
 
-    A job starts only when fewer than `at_once` run, so that nothing is queued: after an exception, an interrupt, or
-    once `stopped()` is true, no further job starts. The first exception of a place or a job is raised after
-    `cut_short` was called and the jobs that run concurrently have ended. When the caller leaves early, or is
-    interrupted, `cut_short` is called, and running jobs are waited for with `finish` (writes: their outcome matters),
-    or abandoned without it (reads: Ctrl-C need not wait for a host that does not answer).
+    A job starts only when fewer than `at_once` are running, so nothing is queued: after an exception, an interrupt, or
+    once `stopped()` is true, no further job starts. The first exception of a place or a job is raised after `cut_short`
+    was called and the other running jobs have ended. If the caller leaves early or is interrupted, `cut_short` is
+    called. Running jobs are then awaited with `finish` (for writes, whose result matters), or abandoned without it (for
+    reads, so that Ctrl-C does not wait for a host that does not answer).
     """
     waiting = list(jobs)
     inbox: queue.SimpleQueue[tuple[Job] | None] = queue.SimpleQueue()
     outbox: queue.SimpleQueue[tuple[Result | None, BaseException | None]] = queue.SimpleQueue()
     left = threading.Event()
-    # Unlike a ThreadPoolExecutor's, daemon threads do not keep an interrupted process alive. They all run before the
-    # first job is handed out, so that an interrupt in the middle of a start loses no job.
+    # Daemon threads, unlike those of a ThreadPoolExecutor, do not keep an interrupted process alive. All of them are
+    # started before the first job is assigned, so that an interrupt while a thread starts does not lose a job.
     threads = [
         threading.Thread(target=_serve, args=(inbox, outbox, place, left), name="ckfunc-worker", daemon=True)
         for _ in range(min(at_once, len(waiting)))
@@ -95,7 +95,7 @@ def each_in(
             if error is not None:
                 finish = True
                 raise error
-            yield result  # type: ignore[misc]  # a result, since there was no error
+            yield result  # type: ignore[misc]  # not None, because there was no error
     except BaseException:
         if cut_short is not None:
             left.set()
@@ -106,7 +106,7 @@ def each_in(
             inbox.put(None)
         if finish:
             _wait_for(threads)
-    if not outbox.empty() and (error := outbox.get()[1]) is not None:  # a place could not be left
+    if not outbox.empty() and (error := outbox.get()[1]) is not None:  # the exit of a place failed
         raise error
 
 
@@ -116,7 +116,7 @@ def _serve(
     place: Callable[[], AbstractContextManager[Callable[[Job], Result]]],
     left: threading.Event,
 ) -> None:
-    """Run jobs until there is None, or the caller has left."""
+    """Run jobs until None arrives or the caller has left."""
     job = inbox.get()
     if job is None:
         return

@@ -24,7 +24,7 @@ from ckfunc.base.errors import (
     SystemRefusal,
     UsageProblem,
 )
-from ckfunc.base.interrupts import forget_interrupts
+from ckfunc.base.interrupts import end_on_interrupt
 from ckfunc.base.text import cut, nearest, printable
 from ckfunc.cli.options import common_options
 
@@ -118,7 +118,7 @@ def main() -> NoReturn:
     """Run the command line; never returns."""
     _open_missing_streams()
     code = run(sys.argv[1:])
-    forget_interrupts()
+    end_on_interrupt()
     sys.exit(code)
 
 

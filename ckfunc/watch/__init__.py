@@ -1,1 +1,1 @@
-"""Batches of changed files, made of file events. Knows nothing of deploying."""
+"""Batches of changed files, independent of what the caller does with them."""

@@ -1,8 +1,8 @@
-"""Batches of changed files, as a generator woken by file events.
+"""Generator of batches of changed files, driven by file events.
 
-Directories are watched rather than files, because editors replace files (write beside, then rename). Events only say
-that something happened; what changed is decided by content. A slow look at times and sizes catches what the system
-does not report: network drives, directories that were replaced, events lost in a burst.
+Directories are watched instead of files, because editors replace files (write a new file, then rename it). Events only
+show that something happened; the contents of files decide what has changed. Slow polling of times and sizes finds
+changes that the system does not report: on network drives, in replaced directories, and in bursts of events.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ckfunc.base.interrupts import pressed
+from ckfunc.base.interrupts import was_interrupted
 from ckfunc.watch.contents import Contents
 
 if TYPE_CHECKING:
@@ -22,12 +22,12 @@ if TYPE_CHECKING:
     from watchdog.observers.api import BaseObserver, ObservedWatch
 
 SETTLE_S = 0.015
-"""How long no event may come before a batch is taken: an editor's save is several events."""
+"""The time without events that ends a batch: an editor's save consists of several events."""
 LONGEST_SETTLE_S = 0.5
-"""A directory that never rests is looked at all the same."""
-GONE_S = 0.15
-"""How long a file may be away in the middle of a save before it counts as deleted."""
-LOOK_EVERY_S = 1.0
+"""The maximum length of a batch, for a directory where events never stop."""
+MISSING_S = 0.15
+"""The time that a file may be missing during a save before it counts as deleted."""
+POLL_S = 1.0
 
 
 def batches(
@@ -39,9 +39,8 @@ def batches(
 ) -> Iterator[frozenset[Path]]:
     """Yield the files whose content changed, one batch at a time, until `stop` is set.
 
-    `files` is asked again before every wait, so that the set may change; all its paths are absolute. Changes that
-    happen while the caller works on a batch are in the next one, once each. Setting `wake` yields at once, with
-    whatever changed, even if that is nothing.
+    `files` is called before every wait, so the set may change; its paths are absolute. Changes that happen while the
+    caller works on a batch are in the next one, once each. Setting `wake` yields immediately, even an empty batch.
     """
     with _Events(root) as events:
         contents = Contents(files())
@@ -49,34 +48,34 @@ def batches(
             followed = files()
             contents.follow(followed)
             events.watch(followed)
-            stirred = events.wait(LOOK_EVERY_S, stop, wake)
+            event_seen = events.wait(POLL_S, stop, wake)
             forced = wake is not None and wake.is_set()
             if wake is not None:
                 wake.clear()
             if stop.is_set():
                 return
-            if not (stirred or forced or contents.touched()):
+            if not (event_seen or forced or contents.touched()):
                 continue
             events.settle(stop)
             if contents.missing():
-                stop.wait(GONE_S)
-            if (found := contents.changed()) or forced:
-                # A change may have brought in files: they are known from before the caller reads them, so that an
-                # edit while it works is in the next batch.
+                stop.wait(MISSING_S)
+            if (batch := contents.changed()) or forced:
+                # A change may add files. Their contents are recorded before the caller reads them, so that edits
+                # while it works are in the next batch.
                 contents.follow(files())
-                yield found
+                yield batch
 
 
 class Stop(threading.Event):
-    """An event that also counts as set when `other` is, or after a Ctrl-C that no code has seen."""
+    """An event that is also set if `other` is set, or if Ctrl-C was pressed and the exception was lost."""
 
     def __init__(self, other: threading.Event | None = None) -> None:
         super().__init__()
         self._other = other
 
     def is_set(self) -> bool:
-        """Return whether the watch must end."""
-        return super().is_set() or (self._other is not None and self._other.is_set()) or pressed()
+        """Return whether watching must end."""
+        return super().is_set() or (self._other is not None and self._other.is_set()) or was_interrupted()
 
 
 class _Events:
@@ -86,16 +85,16 @@ class _Events:
         from watchdog.events import FileSystemEventHandler
         from watchdog.observers import Observer
 
-        stirred = self._stirred = threading.Event()
+        event_seen = self._event_seen = threading.Event()
         names = self._names = set[str]()
 
         class Handler(FileSystemEventHandler):
             def on_any_event(self, event: FileSystemEvent) -> None:
-                # Opening and reading a file is an event too: only what may change content counts.
+                # Opening and reading a file are events too, but do not change it.
                 if event.event_type in ("opened", "closed_no_write"):
                     return
                 if event.is_directory or Path(str(event.src_path)).name in names or _name(event.dest_path) in names:
-                    stirred.set()
+                    event_seen.set()
 
         self._handler = Handler()
         self._root = root
@@ -111,7 +110,7 @@ class _Events:
         self._observer.join()
 
     def watch(self, files: Collection[Path]) -> None:
-        """Watch the directories of `files` and those above them up to the root, as far as they exist."""
+        """Watch the directories of `files` and their parents up to the root, if they exist."""
         self._names.clear()
         self._names.update(path.name for path in files)
         wanted = {self._root}
@@ -127,23 +126,23 @@ class _Events:
         for path in sorted(present.keys() - self._watched.keys()):
             with suppress(OSError):
                 self._watched[path] = (self._observer.schedule(self._handler, str(path)), present[path])
-                self._stirred.set()  # what was written there before the watch began was not reported
+                self._event_seen.set()  # changes before the watch began were not reported
 
     def wait(self, seconds: float, stop: threading.Event, wake: threading.Event | None) -> bool:
         """Wait for an event, `stop` or `wake`; return whether there was an event."""
         until = time.monotonic() + seconds
         while not stop.is_set() and not (wake and wake.is_set()) and (left := until - time.monotonic()) > 0:
-            if self._stirred.wait(min(left, 0.1)):
+            if self._event_seen.wait(min(left, 0.1)):
                 return True
-        return self._stirred.is_set()
+        return self._event_seen.is_set()
 
     def settle(self, stop: threading.Event) -> None:
-        """Wait until no event has come for a moment."""
+        """Wait until there were no events for SETTLE_S seconds, but at most LONGEST_SETTLE_S."""
         until = time.monotonic() + LONGEST_SETTLE_S
-        while self._stirred.is_set() and not stop.is_set() and time.monotonic() < until:
-            self._stirred.clear()
-            self._stirred.wait(SETTLE_S)
-        self._stirred.clear()
+        while self._event_seen.is_set() and not stop.is_set() and time.monotonic() < until:
+            self._event_seen.clear()
+            self._event_seen.wait(SETTLE_S)
+        self._event_seen.clear()
 
 
 def _name(path: object) -> str:

@@ -1,4 +1,4 @@
-"""Find files whose content has changed since the last look."""
+"""Detection of changed file contents."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from ckfunc.base.files import read_file
 
 
 class Contents:
-    """Remembers the content of files by digest; a missing or unreadable file has none, nor has a pipe or device."""
+    """Digests of the contents of files; None for missing and unreadable files, pipes and devices."""
 
     def __init__(self, files: Iterable[Path] = ()) -> None:
         self._known: dict[Path, bytes | None] = {}
@@ -18,7 +18,7 @@ class Contents:
         self.follow(files)
 
     def follow(self, files: Iterable[Path]) -> None:
-        """Remember these files from now on, and forget all others."""
+        """Track exactly these files from now on."""
         wanted = set(files)
         for path in wanted - self._known.keys():
             self._stamps[path] = _stamp(path)
@@ -27,23 +27,23 @@ class Contents:
             del self._known[path], self._stamps[path]
 
     def touched(self) -> bool:
-        """Tell whether any file's time, size or identity differs; cheap, and true of a mere touch too."""
+        """Return whether the time, size or inode of any file has changed. Cheap; also true after `touch`."""
         return any(_stamp(path) != stamp for path, stamp in self._stamps.items())
 
     def missing(self) -> frozenset[Path]:
-        """Return the files that had content when last looked at and are not there now."""
+        """Return the files that had content at the last call of `changed`, and are missing now."""
         return frozenset(path for path, known in self._known.items() if known is not None and _stamp(path) is None)
 
     def changed(self) -> frozenset[Path]:
-        """Return the files whose content differs, and remember what they hold now."""
-        found = set()
+        """Return the files whose content has changed since the last call."""
+        changed = set()
         for path, known in list(self._known.items()):
             self._stamps[path] = _stamp(path)
             now = _content_digest(path)
             if now != known:
                 self._known[path] = now
-                found.add(path)
-        return frozenset(found)
+                changed.add(path)
+        return frozenset(changed)
 
 
 def _stamp(path: Path) -> tuple[int, int, int] | None:

@@ -187,19 +187,19 @@ def test_an_interrupt_that_something_wrapped_is_still_one(
 def test_an_interrupt_that_python_drops_in_a_callback_comes_again() -> None:
     script = """
 import time
-from ckfunc.base.interrupts import keep_interrupts, pressed
+from ckfunc.base.interrupts import catch_interrupts, was_interrupted
 
 class Dropping:
     def __del__(self):
         raise KeyboardInterrupt
 
-keep_interrupts()
+catch_interrupts()
 Dropping()
 try:
     for _ in range(600):
         time.sleep(0.05)
 except KeyboardInterrupt:
-    print("came again", pressed())
+    print("came again", was_interrupted())
 """
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=60)
     assert (done.stdout, done.stderr) == ("came again True\n", "")

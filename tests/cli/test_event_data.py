@@ -37,7 +37,7 @@ def test_an_event_in_a_file_or_a_pipe_may_be_in_any_utf_whatever_the_locale(enco
         ("[" * 100_000, "--data is not JSON: it is nested too deeply"),
         ('{"a": ' * 250 + "1" + "}" * 250, "--data is not JSON: it is nested too deeply"),
         ('{"a": NaN}', "--data is not JSON: NaN is not a JSON value"),
-        ('{"a": [1e999]}', "--data is not JSON: 1e999 is too large a number"),
+        ('{"a": [1e999]}', "--data is not JSON: the number 1e999 is too large"),
         ('{"a": "\\ud800"}', "--data is not JSON: it contains half of a surrogate pair"),
         ("[1]", "--data is not a JSON object"),
         ("@", "cannot read the event: "),

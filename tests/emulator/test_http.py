@@ -100,7 +100,7 @@ def test_bodies_are_taken_in_every_media_type_of_the_platform(client: httpx.Clie
         (b"", "application/json", r"no body"),
         (b"  ", None, r"no body"),
         (b"[1", "application/json", r"not JSON"),
-        (b'{"type": 1e999}', "application/json", r"1e999 is too large a number"),
+        (b'{"type": 1e999}', "application/json", r"the number 1e999 is too large"),
         (b'{"type": NaN}', "application/json", r"NaN is not a JSON value"),
         (b"\xff\xfe", "application/json", r"not UTF-8"),
         (b'{"type": "\\ud800"}', "application/json", r"surrogate"),
