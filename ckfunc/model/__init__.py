@@ -1,1 +1,1 @@
-"""Frozen dataclasses of the platform and of a project, without I/O."""
+"""Frozen dataclasses for the platform and for projects, without I/O."""

@@ -22,14 +22,14 @@ class Application:
 
 @dataclass(frozen=True, slots=True)
 class ApplicationSettings:
-    """Which features an application allows."""
+    """The features that an application enables."""
 
     guest_users: bool = True
     user_created_channels: bool = True
 
 
 PLATFORM_PREFIX = "CHATKITTY_"
-"""Environment variables with this prefix are the platform's own: never compared, never sent."""
+"""Prefix of the platform's own environment variables, which are never compared and never sent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +52,7 @@ DEFAULT_PACKAGES = (
 
 @dataclass(frozen=True, slots=True)
 class Runtime:
-    """The runtime as the platform describes it, platform-owned entries included."""
+    """The runtime as the platform describes it, including the platform's own entries."""
 
     id: int
     version: str
@@ -63,7 +63,7 @@ class Runtime:
 
     def own_dependencies(self) -> dict[str, str]:
         """Return the packages that are not the platform's own: name to version range."""
-        return {one.name: one.version for one in self.dependencies if not one.default}
+        return {package.name: package.version for package in self.dependencies if not package.default}
 
     def own_environment(self) -> dict[str, Secret]:
         """Return the variables that are not the platform's own."""

@@ -76,7 +76,7 @@ class FileType(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class File:
-    """A file attached to a message. The address of a hosted one may be relative to the API that serves it."""
+    """A file attached to a message. The URL of a hosted file may be relative to the API that serves it."""
 
     url: str
     name: str
@@ -87,10 +87,10 @@ class File:
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """A message: `body` for the text types, `file` for the others, `user` for all but the system's.
+    """A message: `body` is set for text types, `file` for file types, `user` except for system messages.
 
-    `nested_level` is the depth in a tree of threads, 0 for a message that answers no other. `parent_id` is the message
-    that it answers, and `thread_id` the standalone thread that it was sent to.
+    `nested_level` is the depth in a tree of replies, 0 for a message that is not a reply. `parent_id` is the message
+    that it replies to, and `thread_id` the standalone thread that it was sent to.
     """
 
     id: int
@@ -140,7 +140,7 @@ class ChannelType(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Channel:
-    """A channel. `name` and `display_name` are None for a direct channel, `members` is set only for these."""
+    """A channel. For a direct channel, `name` and `display_name` are None; only there, `members` is set."""
 
     id: int
     type: ChannelType
@@ -213,7 +213,7 @@ class NewKeystrokes:
 
 @dataclass(frozen=True, slots=True)
 class ChannelEvent:
-    """A custom event in a channel, triggered by a user or by the system; it is not kept."""
+    """A custom event in a channel, triggered by a user or by the system. The platform does not store it."""
 
     type: str
     properties: Mapping[str, Any]
@@ -231,7 +231,7 @@ class ReadReceipt:
 
 @dataclass(frozen=True, slots=True)
 class UnreadSummary:
-    """How many messages of a channel one of its members has not read."""
+    """The number of messages of a channel that a member has not read."""
 
     user: User
     channel: Channel
@@ -239,7 +239,7 @@ class UnreadSummary:
 
 
 class NotificationType(StrEnum):
-    """What happened."""
+    """Cause of a notification."""
 
     SYSTEM_SENT_MESSAGE = "SYSTEM:SENT:MESSAGE"
     USER_SENT_MESSAGE = "USER:SENT:MESSAGE"

@@ -11,7 +11,7 @@ from ckfunc.model.function import ConsoleLine, Status
 
 @dataclass(frozen=True, slots=True)
 class SyntaxProblem:
-    """A reason why a source cannot run; `line` and `column` count from 1. `kind` is the name of the error type."""
+    """A reason why a source cannot run. `line` and `column` count from 1; `kind` is the name of the error type."""
 
     name: str
     line: int
@@ -24,7 +24,7 @@ class SyntaxProblem:
 class Import:
     """A module that a script imports by a literal name; `line` and `column` of the quote count from 1.
 
-    `how` is "import" or "require". A `guarded` import handles its own failure to find the module.
+    `how` is "import" or "require". With `guarded`, the script handles the error if the module is not found.
     """
 
     name: str
@@ -44,10 +44,10 @@ class Resolution:
 
 @dataclass(frozen=True, slots=True)
 class Compiled:
-    """JavaScript made from a TypeScript source. `module_kind` is "cjs" or "mjs"; `source_map` is JSON text.
+    """JavaScript compiled from TypeScript. `module_kind` is "cjs" or "mjs"; `source_map` is JSON text.
 
-    `imports` are the modules that it needs, in the order of the script. `no_handler` is set when the script
-    has no function handleEvent that can be called.
+    `imports` are the modules that it needs, in the order of the script. `no_handler` is set if the script has no
+    function handleEvent that can be called.
     """
 
     name: str
@@ -81,12 +81,12 @@ class Determinism:
 
 @dataclass(frozen=True, slots=True)
 class Environment:
-    """Everything except the handler that determines a run; equal environments can share installed packages.
+    """Everything that determines a run, except the handler; equal environments can share installed packages.
 
-    `dependencies` maps npm names to version ranges, the platform's default packages included.
-    `variables` is all that a handler sees in process.env, except what Node itself needs.
-    With `determinism`, runs are repeatable: it is their default, and that of code outside of runs. The result of such a
-    run waits for API requests that the run did not await, as it does with `settle`. Without `network`, only the
+    `dependencies` maps npm names to version ranges, including the platform's default packages.
+    `variables` are all of process.env, except variables that Node itself needs.
+    With `determinism`, runs are repeatable; it is the default for runs, and applies to code outside of runs. The result
+    of such a run waits for API requests that the run did not await, as with `settle`. Without `network`, only the
     platform can be reached. A `renewable` process can discard the state that runs have left in it.
     """
 
@@ -102,7 +102,7 @@ class Environment:
 
 @dataclass(frozen=True, slots=True)
 class HandlerVersion:
-    """A version of a function, ready to run. `key` names the function (its process), `number` the version."""
+    """A compiled version of a function. `key` identifies the function (and its process), `number` the version."""
 
     key: str
     number: int
@@ -111,7 +111,7 @@ class HandlerVersion:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Resource limits of one run."""
+    """Resource limits of a run."""
 
     time_s: float = 10.0
     memory_bytes: int = 256 * 1024 * 1024

@@ -36,7 +36,7 @@ class NewFunction:
 
 @dataclass(frozen=True, slots=True)
 class FunctionVersion:
-    """One deployed version; its script never changes."""
+    """A deployed version of a function; its script never changes."""
 
     id: int
     version_number: int
@@ -53,7 +53,7 @@ class Status(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ConsoleLine:
-    """One call of `console.LEVEL` by a handler; `text` may hold newlines."""
+    """A call of `console.LEVEL` by a handler; `text` may contain newlines."""
 
     level: str
     text: str
@@ -61,7 +61,7 @@ class ConsoleLine:
 
 @dataclass(frozen=True, slots=True)
 class Invocation:
-    """A run as the platform lists it. `result` is `{"payload": …}`, or `{"error": {name, message, stack}}`."""
+    """A run, as the platform lists it. `result` is `{"payload": …}` or `{"error": {name, message, stack}}`."""
 
     id: int
     version_number: int
@@ -75,9 +75,9 @@ class Invocation:
 class ApiCall:
     """A request that a handler sent to the Platform API.
 
-    `path` has neither the host nor /v1, and is encoded as in the request, with query: "/channels/1/messages?size=5".
-    `body` is parsed JSON; None without a body; for a form its fields, a file in it being `{"$file": name, …}`; text for
-    anything else; and `{"$cut": bytes}` for one that is too large to store. `status` is 0 until there is a response.
+    `path` is without the host and /v1, encoded as in the request, with its query: "/channels/1/messages?size=5".
+    `body` is parsed JSON; None if there is none; the fields of a form, with `{"$file": name, …}` for a file; text for
+    other types; `{"$cut": bytes}` if it is too large to store. `status` is 0 until there is a response.
     """
 
     method: str
@@ -90,8 +90,7 @@ class ApiCall:
 class InvocationDetail:
     """Details of a run that only the emulator provides. `duration_ms` is None while it runs.
 
-    `calls` are the requests of its handler to the Platform API, in order; `calls_omitted` counts those beyond the limit
-    per run.
+    `calls` are the handler's requests to the Platform API, in order; `calls_omitted` counts those above the limit.
     """
 
     id: int

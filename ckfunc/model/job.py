@@ -13,7 +13,7 @@ from ckfunc.model.user import NewUser
 
 
 class JobType(StrEnum):
-    """Kind of a job. The platform has no type for exports of users: they have the type of the other export."""
+    """Kind of a job. The platform has no type for exports of users: they use the type of the other export."""
 
     CHANNEL_IMPORT = "CHANNEL_IMPORT"
     CHANNEL_MEMBERS_IMPORT = "CHANNEL_MEMBERS_IMPORT"
@@ -33,7 +33,7 @@ class JobState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """A job; `file` is the address of the file of a finished export."""
+    """A job; `file` is the URL of the file of a finished export."""
 
     id: int
     type: JobType
@@ -45,7 +45,7 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class UserImport:
-    """A user to import. An entry with the idempotency `key` of an imported one is skipped."""
+    """A user to import. An entry whose idempotency `key` was imported before is skipped."""
 
     name: str
     display_name: str
@@ -70,7 +70,7 @@ class ChannelImport:
 
 @dataclass(frozen=True, slots=True)
 class MemberImport:
-    """A user, by name, to make a member of a channel."""
+    """A user to add to a channel, by name."""
 
     username: str
     key: str | None = None
@@ -78,7 +78,7 @@ class MemberImport:
 
 @dataclass(frozen=True, slots=True)
 class MessageImport:
-    """A text message to import, of the user with the name `username` or of the system."""
+    """A text message to import, from the user `username` or, if that is None, from the system."""
 
     channel_id: int
     body: str
@@ -90,21 +90,21 @@ class MessageImport:
 
 @dataclass(frozen=True, slots=True)
 class SeedUser(NewUser):
-    """A user and its id; None is the next free one."""
+    """A user and its id; None means the next free id."""
 
     id: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class SeedMessage(NewMessage):
-    """A message and its id; None is the next free one."""
+    """A message and its id; None means the next free id."""
 
     id: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class SeedChannel:
-    """A channel with its initial messages, the oldest first, and its id."""
+    """A channel with its initial messages, oldest first, and its id; None means the next free id."""
 
     channel: NewChannel
     messages: tuple[SeedMessage, ...] = ()
@@ -121,7 +121,7 @@ class Seed:
 
 @dataclass(frozen=True, slots=True)
 class Seeded:
-    """The numbers of added rows; rows that existed before are not counted."""
+    """The numbers of added rows, without rows that already existed."""
 
     users: int = 0
     channels: int = 0

@@ -1,4 +1,4 @@
-"""Pages of lists, by offset and by cursor."""
+"""Pages of lists, by offset or by cursor."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ Item_co = TypeVar("Item_co", covariant=True)
 
 @dataclass(frozen=True, slots=True)
 class Page(Generic[Item_co]):
-    """One page of an offset list; `number` counts from 0."""
+    """A page of an offset list; `number` counts from 0."""
 
     items: tuple[Item_co, ...]
     number: int
@@ -21,7 +21,7 @@ class Page(Generic[Item_co]):
 
 
 class Relation(StrEnum):
-    """Which page a request wants, seen from the page that its cursor names."""
+    """The requested page, relative to the page of the cursor."""
 
     SELF = "SELF"
     PREVIOUS = "PREVIOUS"
@@ -30,9 +30,9 @@ class Relation(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Cursor:
-    """A place in a list that grows at its head: the first row of a page (`start`) and its last one (`next`).
+    """A position in a list that grows at its head: the ids of the first (`start`) and the last (`next`) row of a page.
 
-    None and None is the head of the list, as it is when the page is read.
+    If both are None, it is the head of the list at the time of the request.
     """
 
     start: int | None = None
@@ -42,7 +42,7 @@ class Cursor:
 
 @dataclass(frozen=True, slots=True)
 class CursorPage(Generic[Item_co]):
-    """One page of a cursor list, newest first; `start` and `next` are None when it is empty."""
+    """A page of a cursor list, newest first; `start` and `next` are None if it is empty."""
 
     items: tuple[Item_co, ...]
     size: int

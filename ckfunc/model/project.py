@@ -1,6 +1,6 @@
-"""A project as it is to be deployed to one target.
+"""The desired state of a project for one target.
 
-Every file of the manifest is read and every variable resolved.
+All files of the manifest have been read and all variables resolved.
 """
 
 from __future__ import annotations
@@ -12,16 +12,16 @@ from pathlib import Path
 from ckfunc.base.secrets import Secret
 
 GATE = r"check|test|replay(?::[1-9][0-9]{0,3})?"
-"""Regular expression of a gate of a deploy; `replay:50` has the number of invocations."""
+"""Regular expression for a gate of a deploy; `replay:50` contains the number of invocations."""
 
 
 @dataclass(frozen=True, slots=True)
 class Script:
-    """A script of the project: the file at `path`, and `text`, which is deployed.
+    """A script of the project: the file at `path`, and the `text` to deploy.
 
-    Paths are relative to the project, with forward slashes. A script that imports local files is bundled with them:
-    then `modules` are all the files of the bundle, sorted, `written` is the content of its own file, and `source_map`
-    (JSON, with paths as names of sources) maps `text` back to them.
+    Paths are relative to the project, with forward slashes. A script that imports local files is bundled with them.
+    Then `modules` are all files of the bundle, sorted, `written` is the content of the script's own file, and
+    `source_map` (JSON, with paths as names of sources) maps `text` back to these files.
     """
 
     path: str
@@ -38,7 +38,7 @@ class Script:
 
 @dataclass(frozen=True, slots=True)
 class WantedFunction:
-    """A function of the manifest."""
+    """A function in the manifest."""
 
     type: str
     handler: Script
@@ -49,9 +49,9 @@ class WantedFunction:
 
 @dataclass(frozen=True, slots=True)
 class WantedRuntime:
-    """The runtime of the manifest. None means unmanaged: never compared, never changed.
+    """The runtime in the manifest. None means unmanaged: never compared, never changed.
 
-    `allow_scripts` names packages whose install scripts may run on this machine; it is not deployed.
+    `allow_scripts` lists the packages whose install scripts may run on this machine; it is not deployed.
     """
 
     dependencies: Mapping[str, str] | None = None
@@ -66,7 +66,7 @@ class WantedRuntime:
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A place to deploy to. `application` is a key or an id, as text; None binds the target to no application."""
+    """A target of deploys. `application` is the key or id of the application that it is bound to, or None."""
 
     name: str
     emulator: bool = False
@@ -86,4 +86,4 @@ class Project:
     gates: tuple[str, ...] = ()
     """Checks that must pass before a deploy, in order; each matches GATE."""
     watched: tuple[Path, ...] = ()
-    """Every file that the result depends on, existing or not (.env files that may appear): absolute paths."""
+    """The absolute paths of all files that the result depends on, existing or not (such as .env files)."""

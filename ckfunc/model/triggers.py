@@ -1,6 +1,6 @@
 """Trigger types, and the fields of their events.
 
-Manifest, emulator and scaffolds read this one table.
+Manifest, emulator and scaffolds use this table.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ _DEVICES = frozenset({"con", "prn", "aux", "nul", *(f"{one}{n}" for one in ("com
 
 @dataclass(frozen=True, slots=True)
 class EventField:
-    """One field of an event: its name, its TypeScript type, and whether it may be missing."""
+    """A field of an event: its name, its TypeScript type, and whether it may be missing."""
 
     name: str
     type: str
@@ -56,7 +56,7 @@ def words(trigger_type: str) -> list[str]:
 
 
 def file_stem(trigger_type: str) -> str:
-    """Return the name, without its ending, of the files of any trigger type, as `init`, `new` and `pull` write them."""
+    """Return the file name, without suffix, that `init`, `new` and `pull` use for any trigger type."""
     stem = re.sub(r"[^A-Za-z0-9]+", "-", trigger_type).strip("-") or "handler"
     if len(stem) > _LONGEST:
         stem = f"{stem[:_LONGEST]}-{digest(trigger_type)[:8]}"
@@ -64,7 +64,7 @@ def file_stem(trigger_type: str) -> str:
 
 
 def display_name(trigger_type: str) -> str:
-    """Return the default function name for any trigger type, known or not."""
+    """Return the default name of a function for any trigger type, known or not."""
     return " ".join(words(trigger_type))
 
 

@@ -17,7 +17,7 @@ class UserType(StrEnum):
 
 
 class CallStatus(StrEnum):
-    """Whether a user is in a call."""
+    """Availability of a user for calls."""
 
     AVAILABLE = "AVAILABLE"
     IN_CALL = "IN_CALL"
@@ -25,7 +25,7 @@ class CallStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Presence:
-    """Whether a user has an open session, and the label that others see."""
+    """The presence of a user: `online` with an open session; `status` is the label that others see."""
 
     status: str = "UNAVAILABLE"
     online: bool = False
@@ -35,7 +35,7 @@ class Presence:
 class User:
     """A user. `name` is unique in an application.
 
-    Without a `display_picture_url` the platform draws a picture from the display name.
+    Without a `display_picture_url`, the platform generates a picture from the display name.
     """
 
     id: int
@@ -61,14 +61,14 @@ class NewUser:
 
 @dataclass(frozen=True, slots=True)
 class UserReference:
-    """A user as a request refers to it: by exactly one of id and username."""
+    """A reference to a user in a request: exactly one of id and username."""
 
     id: int | None = None
     username: str | None = None
 
 
 class SessionState(StrEnum):
-    """Whether a session goes on."""
+    """State of a session."""
 
     ACTIVE = "ACTIVE"
     ENDED = "ENDED"
@@ -76,7 +76,7 @@ class SessionState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class UserSession:
-    """One connection of a user; `end_time` is None while it is open."""
+    """A connection of a user; `end_time` is None while it is open."""
 
     id: int
     user: User
@@ -86,13 +86,13 @@ class UserSession:
 
     @property
     def state(self) -> SessionState:
-        """Whether the connection is open."""
+        """The state of the connection."""
         return SessionState.ACTIVE if self.end_time is None else SessionState.ENDED
 
 
 @dataclass(frozen=True, slots=True)
 class ChatSession:
-    """A user's stay in a channel, within a session; `end_time` is None while the user is there."""
+    """The time that a user spends in a channel within a session; `end_time` is None until the user leaves."""
 
     id: int
     session: UserSession
@@ -102,5 +102,5 @@ class ChatSession:
 
     @property
     def state(self) -> SessionState:
-        """Whether the user is still there."""
+        """ACTIVE until the user leaves."""
         return SessionState.ACTIVE if self.end_time is None else SessionState.ENDED
