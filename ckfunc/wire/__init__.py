@@ -1,1 +1,1 @@
-"""The platform's JSON, in both spellings, to and from the model."""
+"""Conversion between the model and the platform's JSON, in both spellings."""

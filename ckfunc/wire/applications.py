@@ -15,7 +15,7 @@ _SETTINGS = ("guest_users", "user_created_channels")
 
 
 def write_application(application: Application, links: Links) -> dict[str, Any]:
-    """Return an application as the platform shows it: with its time in both spellings, as the examples need."""
+    """Return an application as the platform shows it: its time has both spellings, as in the platform's examples."""
     created = timestamp(application.created_time)
     return {
         "id": application.id,
@@ -43,7 +43,7 @@ def read_application(document: Any) -> Application:
 
 
 def write_settings(settings: ApplicationSettings) -> dict[str, Any]:
-    """Return settings flat, as every schema has them, and nested under `features`, as the examples show them."""
+    """Return settings, flat as in the schemas and also nested under `features` as in the platform's examples."""
     states = {name: "ENABLED" if getattr(settings, name) else "DISABLED" for name in _SETTINGS}
     return {
         "guestUsers": states["guest_users"],
@@ -70,7 +70,7 @@ def _switch(document: Any, name: str) -> bool:
 
 
 def write_runtime(runtime: Runtime, links: Links) -> dict[str, Any]:
-    """Return the runtime as the platform shows it, in canonical spelling; environment values are in clear."""
+    """Return the runtime as the platform shows it, in canonical spelling, with environment values in clear text."""
     document: dict[str, Any] = {
         "id": runtime.id,
         "type": "NODEJS",
@@ -109,21 +109,21 @@ def read_runtime(document: Any) -> Runtime:
 
 def write_dependencies(dependencies: Iterable[Dependency]) -> list[dict[str, Any]]:
     """Return a dependency list in canonical spelling."""
-    return [{"name": one.name, "version": one.version, "defaultDependency": one.default} for one in dependencies]
+    return [{"name": each.name, "version": each.version, "defaultDependency": each.default} for each in dependencies]
 
 
 def read_dependencies(document: Any) -> tuple[Dependency, ...]:
     """Read a dependency list in either spelling; `defaultDependency` may be left out. Raises Malformed."""
     if not isinstance(document, list):
         raise Malformed("the dependencies are not a list")
-    found = [resource(one, "dependency") for one in document]
+    found = [resource(entry, "dependency") for entry in document]
     return tuple(
         Dependency(
-            name=required(one, "name", str),
-            version=required(one, "version", str),
-            default=optional(one, "defaultDependency", bool) or False,
+            name=required(dependency, "name", str),
+            version=required(dependency, "version", str),
+            default=optional(dependency, "defaultDependency", bool) or False,
         )
-        for one in found
+        for dependency in found
     )
 
 

@@ -1,6 +1,6 @@
 """Channels, members, threads, events and read receipts, to and from JSON.
 
-Memberships and invites have no id, only links.
+Memberships and invites have links, but no id.
 """
 
 from __future__ import annotations
@@ -40,20 +40,20 @@ from ckfunc.wire.reading import (
 from ckfunc.wire.users import read_reference, read_user, write_embedded_user
 
 MEMBERS_LIMIT = 10_000
-"""How many members a channel can be created with. The platform documents no limit; this one is ours."""
+"""The maximum number of members in a new channel. Our limit: the platform documents none."""
 
 DIRECT_MEMBERS_LIMIT = 10
-"""Source: https://chatkitty.com/docs/concepts/channels."""
+"""The maximum number of members in a direct channel. Source: https://chatkitty.com/docs/concepts/channels."""
 
 _RELATIONS = ("participants", "messages", "events")
 _GROUP_RELATIONS = ("memberships", "members", "moderators")
 
 KEYS_LIMIT = 64 * 1024
-"""How many characters of keystrokes are taken at once. The platform documents no limit; this one is ours."""
+"""The maximum number of characters in a request with keystrokes. Our limit: the platform documents none."""
 
 
 def write_channel(channel: Channel, links: Links) -> dict[str, Any]:
-    """Return a channel as the platform shows it, in canonical spelling: direct ones have members and no name."""
+    """Return a channel as the platform shows it, in canonical spelling. A direct channel has members and no name."""
     at = f"channels/{channel.id}"
     relations = _RELATIONS if channel.type is ChannelType.DIRECT else _RELATIONS + _GROUP_RELATIONS
     return {
@@ -71,7 +71,7 @@ def write_embedded_channel(channel: Channel, links: Links) -> dict[str, Any]:
     if channel.creator is not None:
         document["creator"] = write_embedded_user(channel.creator, links)
     if direct:
-        document["members"] = [write_embedded_user(one, links) for one in channel.members]
+        document["members"] = [write_embedded_user(member, links) for member in channel.members]
     if channel.last_received_message is not None:
         document["lastReceivedMessage"] = write_embedded_message(channel.last_received_message, links)
     return {**document, "properties": dict(channel.properties), "createdTime": timestamp(channel.created_time)}
@@ -92,19 +92,19 @@ def read_channel(document: Any) -> Channel:
         display_name=None if direct else required(found, "displayName", str),
         creator=None if creator is None else read_user(creator),
         last_received_message=None if last is None else read_message(last),
-        members=tuple(read_user(one) for one in required(found, "members", list)) if direct else (),
+        members=tuple(read_user(member) for member in required(found, "members", list)) if direct else (),
         properties=user_data(found),
     )
 
 
 def read_new_channel(document: Any) -> NewChannel:
-    """Read the body that creates a channel; a direct one must have members. Raises Malformed."""
+    """Read the body that creates a channel; a direct channel must have members. Raises Malformed."""
     found = resource(document, "channel")
     kind = choice(found, "type", ChannelType)
     direct = kind is ChannelType.DIRECT
     members = required(found, "members", list) if direct else optional(found, "members", list) or []
     if direct and not members:
-        raise Malformed("field 'members' is empty, but a direct channel is its members")
+        raise Malformed("field 'members' is empty, but a direct channel needs members")
     limit = DIRECT_MEMBERS_LIMIT if direct else MEMBERS_LIMIT
     if len(members) > limit:
         raise Malformed(f"field 'members' has {len(members)} entries; at most {limit} are allowed")
@@ -113,7 +113,7 @@ def read_new_channel(document: Any) -> NewChannel:
         name=None if direct else optional_label(found, "name"),
         display_name=None if direct else optional_label(found, "displayName"),
         creator=None if found.get("creator") is None else read_reference(found["creator"], "field 'creator'"),
-        members=tuple(read_reference(one, f"entry {index} of 'members'") for index, one in enumerate(members)),
+        members=tuple(read_reference(member, f"entry {index} of 'members'") for index, member in enumerate(members)),
         properties=user_data(found),
     )
 
@@ -144,7 +144,7 @@ def write_invite(invite: Invite, links: Links) -> dict[str, Any]:
 
 
 def read_new_invite(document: Any) -> UserReference:
-    """Read the body that invites a user, and return that user. Raises Malformed."""
+    """Read the body that invites a user; return a reference to that user. Raises Malformed."""
     return read_reference(required(resource(document, "invite"), "user", dict), "field 'user'")
 
 
@@ -162,7 +162,7 @@ def write_thread(thread: Thread, links: Links) -> dict[str, Any]:
 
 
 def read_new_keystrokes(document: Any) -> NewKeystrokes:
-    """Read the body that sends keystrokes for a user; no keys at all are an empty text. Raises Malformed."""
+    """Read the body that sends keystrokes for a user; the keys may be empty. Raises Malformed."""
     found = resource(document, "keystrokes")
     keys = required(found, "keys", str)
     if keys.strip():
@@ -171,7 +171,7 @@ def read_new_keystrokes(document: Any) -> NewKeystrokes:
 
 
 def write_keystrokes(keys: str, user: User, channel_id: int, links: Links) -> dict[str, Any]:
-    """Return keystrokes as the platform repeats them, in canonical spelling."""
+    """Return keystrokes as the platform's response shows them, in canonical spelling."""
     at = links.to(user=f"users/{user.id}", channel=f"channels/{channel_id}")
     return {"keys": keys, "username": user.name, "_links": at}
 
@@ -205,7 +205,7 @@ def write_receipt(receipt: ReadReceipt, links: Links) -> dict[str, Any]:
 
 
 def write_unread_summary(summary: UnreadSummary, links: Links) -> dict[str, Any]:
-    """Return how much a member has not read of a channel, in canonical spelling."""
+    """Return the number of messages that a member has not read in a channel, in canonical spelling."""
     return {
         "user": write_embedded_user(summary.user, links),
         "channel": write_embedded_channel(summary.channel, links),

@@ -1,7 +1,7 @@
 """Spellings of field names: camelCase for /v1, snake_case for the vendor's media type.
 
-Inside ckfunc a document is always in camelCase ("canonical") and is converted at the edge. Names inside user data are
-never changed.
+Inside ckfunc, documents are always in camelCase ("canonical spelling"); they are converted where they are sent and
+received. Names inside user data are never changed.
 """
 
 from __future__ import annotations
@@ -42,37 +42,37 @@ class Dialect(StrEnum):
 
     @property
     def media_type(self) -> str:
-        """The media type that a JSON body in this spelling is sent as."""
+        """The media type of a JSON body in this spelling."""
         return JSON if self is Dialect.CAMEL else VENDOR_JSON
 
 
 @lru_cache(maxsize=4096)
 def snake(name: str) -> str:
-    """Return createdTime as created_time."""
+    """Convert createdTime to created_time."""
     # The vendor's newest SDK reads isGuest in responses, although all other names are in snake_case.
     return name if name == "isGuest" else _UPPER.sub(lambda match: "_" + match[1].lower(), name)
 
 
 @lru_cache(maxsize=4096)
 def camel(name: str) -> str:
-    """Return created_time as createdTime; a leading underscore stays."""
+    """Convert created_time to createdTime; a leading underscore is kept."""
     return _LOWER.sub(lambda match: match[1].upper(), name)
 
 
 def spelled(document: Any, dialect: Dialect) -> Any:
-    """Return a canonical document in `dialect`; user data inside it is unchanged."""
+    """Convert a canonical document to `dialect`, except user data in it."""
     return _respelled(document, snake) if dialect is Dialect.SNAKE else document
 
 
 def canonical(document: Any) -> Any:
-    """Return a document of either dialect (or a mixture) in camelCase; user data inside it is unchanged."""
+    """Convert a document of either dialect (or a mixture) to camelCase, except user data in it."""
     return _respelled(document, camel)
 
 
 def dialect_of(document: Any) -> Dialect | None:
-    """Tell which spelling a resource came in, or None when none of its names has two spellings."""
+    """Return the spelling of a resource, or None if each of its names is the same in both spellings."""
     if isinstance(document, list):
-        return next((found for one in document if (found := dialect_of(one))), None)
+        return next((found for item in document if (found := dialect_of(item))), None)
     if not isinstance(document, dict):
         return None
     for name, value in document.items():
@@ -91,5 +91,5 @@ def _respelled(document: Any, respell: Any) -> Any:
             respell(name): value if name in _OPAQUE else _respelled(value, respell) for name, value in document.items()
         }
     if isinstance(document, list):
-        return [_respelled(one, respell) for one in document]
+        return [_respelled(item, respell) for item in document]
     return document

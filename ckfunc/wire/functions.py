@@ -137,7 +137,7 @@ def write_detail(detail: InvocationDetail) -> dict[str, Any]:
         "id": detail.id,
         "console": [{"level": line.level, "text": line.text} for line in detail.console],
         "durationMs": detail.duration_ms,
-        "calls": [write_call(one) for one in detail.calls],
+        "calls": [write_call(call) for call in detail.calls],
         "callsOmitted": detail.calls_omitted,
     }
 
@@ -151,14 +151,14 @@ def read_detail(document: Any) -> InvocationDetail:
     """Read the details of a run that only the emulator provides; raises Malformed."""
     found = resource(document, "invocation detail")
     lines = [resource(line, "console line") for line in required(found, "console", list)]
-    # Older emulators don't send it. The content of a body belongs to the handler, and its names never change.
+    # Older emulators do not send calls. Names in the body of a call are the handler's data, and are never converted.
     calls = optional(found, "calls", list) or []
     duration = found.get("durationMs")
     return InvocationDetail(
         id=required(found, "id", int),
         console=tuple(ConsoleLine(required(line, "level", str), required(line, "text", str)) for line in lines),
         duration_ms=float(duration) if isinstance(duration, int | float) else None,
-        calls=tuple(read_call(one) for one in calls),
+        calls=tuple(read_call(call) for call in calls),
         calls_omitted=optional(found, "callsOmitted", int) or 0,
     )
 

@@ -55,17 +55,17 @@ def read_user_import(document: Any) -> UserImport:
 
 
 def read_channel_import(document: Any) -> ChannelImport:
-    """Read a channel to import; a direct one must have members. Raises Malformed."""
+    """Read a channel to import; a direct channel must have members. Raises Malformed."""
     found = resource(document, "channel")
     kind = choice(found, "type", ChannelType)
     direct = kind is ChannelType.DIRECT
     names = required(found, "members", list) if direct else optional(found, "members", list) or []
-    if not all(isinstance(one, str) for one in names):
+    if not all(isinstance(name, str) for name in names):
         raise Malformed("field 'members' is not a list of usernames")
     if direct and not names:
-        raise Malformed("field 'members' is empty, but a direct channel is its members")
+        raise Malformed("field 'members' is empty, but a direct channel needs members")
     creator = optional_label(found, "creator")
-    # Whoever creates a channel is a member of it.
+    # The creator of a channel is a member of it.
     members = tuple(dict.fromkeys(names if creator is None else [*names, creator]))
     limit = DIRECT_MEMBERS_LIMIT if direct else MEMBERS_LIMIT
     if len(members) > limit:
@@ -104,5 +104,5 @@ def read_message_import(document: Any) -> MessageImport:
 
 
 def _key(found: Mapping[str, Any]) -> str | None:
-    """Read the idempotency key, which the oldest client calls `id`."""
+    """Read the idempotency key, which the vendor's oldest client calls `id`."""
     return optional_label(found, "idempotencyKey") or optional_label(found, "id")

@@ -1,6 +1,6 @@
 """HAL links of resources, and pages of lists.
 
-Every link lies under its application's address.
+All links are below the URL of the application.
 """
 
 from __future__ import annotations
@@ -17,33 +17,33 @@ _APPLICATION = re.compile(r"/applications/(\d+)(?:/|$)")
 
 
 class Links:
-    """Makes the `_links` of resources of one application; `base` has no trailing slash."""
+    """Generator of the `_links` of an application's resources; `base` has no trailing slash."""
 
     def __init__(self, base: str, application_id: int) -> None:
         self.base = base
         self.application = f"{base}/v1/applications/{application_id}"
 
     def href(self, path: str) -> str:
-        """Return the address of `path` under the application."""
+        """Return the URL of `path` below the application."""
         return f"{self.application}/{path}"
 
     def picture(self, display_name: str) -> str:
-        """Return the address of the picture that the platform draws for a display name, with form encoding."""
+        """Return the URL of the picture that the platform generates for a display name (form-encoded)."""
         return f"{self.base}/v1/picture/{quote_plus(display_name)}"
 
     def absolute(self, address: str) -> str:
-        """Return an absolute address: files of this host are stored as a path, `/v1/…`."""
+        """Return the absolute URL of a file; files of this host are stored as a path, `/v1/…`."""
         return self.base + address if address.startswith("/v1/") else address
 
     def to(self, /, **relations: str) -> dict[str, dict[str, str]]:
-        """Return links by relation name to paths under the application, and one to the application itself."""
-        made = {relation: {"href": self.href(path)} for relation, path in relations.items()}
-        made["application"] = {"href": self.application}
-        return made
+        """Return links to paths below the application, by relation name, and the link to the application itself."""
+        links = {relation: {"href": self.href(path)} for relation, path in relations.items()}
+        links["application"] = {"href": self.application}
+        return links
 
 
 def application_id_in(document: Mapping[str, Any]) -> int | None:
-    """Read the id of the application that a resource belongs to from its links, or return None."""
+    """Return the id of the application in the links of a resource, or None."""
     links = document.get("_links")
     for link in (links.values() if isinstance(links, dict) else links) if isinstance(links, dict | list) else ():
         href = link.get("href") if isinstance(link, dict) else None
@@ -56,9 +56,9 @@ T = TypeVar("T")
 
 
 def write_page(name: str, page: Page[Any], items: list[Any], href: str, query: Sequence[tuple[str, str]]) -> Any:
-    """Return a page of already written `items` under `_embedded.name`.
+    """Return a page with `items`, which are JSON already, under `_embedded.name`.
 
-    `query` holds the list's own filters and sort; a list of one page has only a `self` link.
+    `query` contains the filters and sort of the list. A list with a single page has only the link `self`.
     """
     last = max(page.total_pages - 1, 0)
 
@@ -84,7 +84,7 @@ def write_page(name: str, page: Page[Any], items: list[Any], href: str, query: S
 
 
 def read_page(document: Any, name: str, read: Callable[[Any], T]) -> Page[T]:
-    """Read a page in either spelling, each item with `read`; an empty page may leave `_embedded` out."""
+    """Read a page in either spelling, each item with `read`; an empty page may have no `_embedded`."""
     found = resource(document, "page")
     numbers = resource(required(found, "page", dict), "page")
     embedded = optional(found, "_embedded", dict) or {}
@@ -101,10 +101,10 @@ def read_page(document: Any, name: str, read: Callable[[Any], T]) -> Page[T]:
 def write_cursor_page(
     name: str, page: CursorPage[Any], items: list[Any], href: str, query: Sequence[tuple[str, str]] = ()
 ) -> dict[str, Any]:
-    """Return a cursor page of already written `items` under `_embedded.name`; the last page has no `next` link.
+    """Return a cursor page with `items`, which are JSON already, under `_embedded.name`. The last has no `next` link.
 
-    `query` holds the list's own filters. The links share one cursor and differ in `relation`. The block `page` repeats
-    it as strings, as both of the vendor's clients declare it, for callers that do not take links apart.
+    `query` contains the filters of the list. All links have the same cursor and differ in `relation`. The block `page`
+    repeats the cursor as strings, as both of the vendor's clients declare it, for callers that do not parse links.
     """
     cursor = [] if page.start is None else [("start", str(page.start)), ("next", str(page.next))]
 

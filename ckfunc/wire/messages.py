@@ -40,20 +40,20 @@ from ckfunc.wire.reading import (
 )
 from ckfunc.wire.users import read_reference, read_user, write_embedded_user
 
-# Up to white space or a bracket of any kind, without the punctuation that ends a sentence.
+# Ends before white space, quotes and brackets, and before the punctuation at the end of a sentence.
 _LINK = re.compile(r"https?://[^\s<>\"'()\[\]{}]*[^\s<>\"'()\[\]{}.,;:!?]")
 
 _MENTION = re.compile(r"<([@#])([^<>\r\n]{1,1024})>")
 
 BODY_LIMIT = 1024 * 1024
-"""How many characters a message may have. The platform documents no limit; this one is ours."""
+"""The maximum number of characters in a message. Our limit: the platform documents none."""
 URL_LIMIT = 8192
 
 
 def mention_tags(text: str) -> list[tuple[MentionType, str, str, int, int]]:
-    """Return possible mentions in a text, in order: kind, name, tag, and start and end of the tag in UTF-16 units.
+    """Return the possible mentions in a text, in order: type, name, tag, start and end of the tag in UTF-16 units.
 
-    `<@username>` names a user and `<#name>` a channel. Source: https://chatkitty.com/docs/concepts/mentions.
+    `<@username>` mentions a user, `<#name>` a channel. Source: https://chatkitty.com/docs/concepts/mentions.
     """
     if "<@" not in text and "<#" not in text:
         return []
@@ -66,7 +66,7 @@ def mention_tags(text: str) -> list[tuple[MentionType, str, str, int, int]]:
 
 
 def write_links_in(text: str) -> list[dict[str, Any]]:
-    """Return the web addresses in a text, in canonical spelling, with where they start and end. None has a preview."""
+    """Return the URLs in a text with their start and end, in canonical spelling, without previews."""
     if "://" not in text:
         return []
     units = _Units(text)
@@ -107,14 +107,14 @@ def read_mention(document: Any) -> Mention:
 
 def write_reactions(summary: ReactionsSummary, links: Links) -> dict[str, Any]:
     """Return the reactions with one emoji, in canonical spelling."""
-    users = [write_embedded_user(one, links) for one in summary.users]
+    users = [write_embedded_user(user, links) for user in summary.users]
     return {"emoji": write_emoji(summary.emoji), "users": users, "count": len(users)}
 
 
 def read_reactions(document: Any) -> ReactionsSummary:
     """Read the reactions with one emoji, in either spelling; raises Malformed."""
     found = resource(document, "reaction")
-    users = tuple(read_user(one) for one in required(found, "users", list))
+    users = tuple(read_user(user) for user in required(found, "users", list))
     return ReactionsSummary(read_emoji(required(found, "emoji", dict)), users)
 
 
@@ -140,7 +140,7 @@ def read_emoji(document: Any) -> Emoji:
 
 
 class _Units:
-    """Counts UTF-16 units up to growing positions of a text, so that the whole of it is counted once."""
+    """Counter of the UTF-16 units up to ascending positions of a text, in one pass over it."""
 
     def __init__(self, text: str) -> None:
         self._text = text
@@ -196,7 +196,7 @@ def write_embedded_message(message: Message, links: Links) -> dict[str, Any]:
         if found := write_links_in(message.body):
             document["links"] = found
     if message.mentions:
-        document["mentions"] = [write_mention(one, links) for one in message.mentions]
+        document["mentions"] = [write_mention(mention, links) for mention in message.mentions]
     if message.file is not None:
         document["file"] = {**write_file(message.file), "url": links.absolute(message.file.url)}
     document |= {
@@ -211,7 +211,7 @@ def write_embedded_message(message: Message, links: Links) -> dict[str, Any]:
     if message.replies_count is not None:
         document["repliesCount"] = message.replies_count
     if message.reactions:
-        document["reactions"] = [write_reactions(one, links) for one in message.reactions]
+        document["reactions"] = [write_reactions(reaction, links) for reaction in message.reactions]
     if message.report_count is not None:
         document["reportCount"] = message.report_count
     return document
@@ -235,8 +235,8 @@ def read_message(document: Any) -> Message:
         properties=user_data(found),
         replies_count=optional(found, "repliesCount", int),
         report_count=optional(found, "reportCount", int),
-        mentions=tuple(read_mention(one) for one in optional(found, "mentions", list) or ()),
-        reactions=tuple(read_reactions(one) for one in optional(found, "reactions", list) or ()),
+        mentions=tuple(read_mention(mention) for mention in optional(found, "mentions", list) or ()),
+        reactions=tuple(read_reactions(reaction) for reaction in optional(found, "reactions", list) or ()),
     )
 
 
@@ -282,7 +282,7 @@ def read_new_message(document: Any) -> NewMessage:
 
 
 def read_new_file_message(form: Any, file: File) -> NewMessage:
-    """Read the fields of a form that sends `file`; without `username` it is the system's. Raises Malformed."""
+    """Read the fields of a form that sends `file`; without `username`, the system sends it. Raises Malformed."""
     found = resource(form, "form")
     username = optional_label(found, "username")
     return NewMessage(

@@ -17,7 +17,7 @@ def write_notification(notification: Notification, links: Links) -> dict[str, An
     """Return a notification as the platform shows it, in canonical spelling."""
     document: dict[str, Any] = {"id": notification.id, "title": notification.title, "body": notification.body}
     if notification.channel is not None:
-        # The schema embeds channels without links; every example has them, and clients follow them.
+        # In the schema, embedded channels have no links. In all examples they have links, which clients use.
         document["channel"] = write_channel(notification.channel, links)
     document |= {
         "data": write_data(notification.data, links),
@@ -30,7 +30,7 @@ def write_notification(notification: Notification, links: Links) -> dict[str, An
 
 
 def write_data(data: NotificationData, links: Links) -> dict[str, Any]:
-    """Return what a notification is about; `channelId` is deprecated, and still sent."""
+    """Return the subject of a notification, with `channelId`, which is deprecated but still sent."""
     document: dict[str, Any] = {
         "type": data.type.value,
         "channelId": data.message.channel_id,
@@ -47,7 +47,7 @@ def write_data(data: NotificationData, links: Links) -> dict[str, Any]:
 
 
 def read_data(document: Any) -> NotificationData:
-    """Read what a notification is about; raises Malformed."""
+    """Read the subject of a notification; raises Malformed."""
     found = resource(document, "notification data")
     channel, user = optional(found, "mentionedChannel", dict), optional(found, "mentionedUser", dict)
     parent = optional(found, "parent", dict)

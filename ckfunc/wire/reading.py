@@ -1,6 +1,6 @@
-"""Typed reading of JSON fields, and merge patches (RFC 7396).
+"""Typed access to JSON fields, and merge patches (RFC 7396).
 
-An error names the field.
+Every error names the field.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ T = TypeVar("T")
 E = TypeVar("E", bound=Enum)
 
 NAME_LIMIT = 1024
-"""How many characters a name, a label or a tag may have. The platform documents no limit; this one is ours."""
+"""The maximum number of characters in a name, label or tag. Our limit: the platform documents none."""
 
 _INT64 = range(-(2**63), 2**63)
 _SURROGATE = re.compile("[\ud800-\udfff]")
@@ -40,7 +40,7 @@ def resource(document: Any, what: str) -> Mapping[str, Any]:
 def required(document: Mapping[str, Any], name: str, kind: type[T]) -> T:
     """Return the field `name`, which must be of type `kind` (true and false are not integers).
 
-    Integers must fit 64 bits, and strings must be Unicode text (no half surrogate pairs).
+    Integers must fit into 64 bits; strings must not contain half of a surrogate pair. Raises Malformed.
     """
     if name not in document:
         raise Malformed(f"field {name!r} is missing")
@@ -55,12 +55,12 @@ def required(document: Mapping[str, Any], name: str, kind: type[T]) -> T:
 
 
 def optional(document: Mapping[str, Any], name: str, kind: type[T]) -> T | None:
-    """Return the field `name`, or None when it is missing or null."""
+    """Return the field `name`, or None if it is missing or null."""
     return None if document.get(name) is None else required(document, name, kind)
 
 
 def label(document: Mapping[str, Any], name: str, *, limit: int = NAME_LIMIT) -> str:
-    """Return a text that must be there, not blank, and of at most `limit` characters."""
+    """Return the field `name`: a text that is required, not blank, and at most `limit` characters long."""
     value = required(document, name, str)
     if not value.strip():
         raise Malformed(f"field {name!r} is empty")
@@ -70,7 +70,7 @@ def label(document: Mapping[str, Any], name: str, *, limit: int = NAME_LIMIT) ->
 
 
 def optional_label(document: Mapping[str, Any], name: str, *, limit: int = NAME_LIMIT) -> str | None:
-    """Return a text as `label` does, or None when it is missing or null."""
+    """Return the field `name` like `label`, or None if it is missing or null."""
     return None if document.get(name) is None else label(document, name, limit=limit)
 
 
@@ -80,7 +80,7 @@ def choice(document: Mapping[str, Any], name: str, kind: type[E]) -> E:
     try:
         return kind(value)
     except ValueError:
-        allowed = ", ".join(str(one.value) for one in kind)
+        allowed = ", ".join(str(member.value) for member in kind)
         raise Malformed(f"field {name!r} is {value[:50]!r}, not one of {allowed}") from None
 
 
@@ -94,12 +94,12 @@ def moment(document: Mapping[str, Any], name: str) -> datetime:
 
 
 def optional_moment(document: Mapping[str, Any], name: str) -> datetime | None:
-    """Return the field `name` as a time in UTC, or None when it is missing or null."""
+    """Return the field `name` as a time in UTC, or None if it is missing or null."""
     return None if document.get(name) is None else moment(document, name)
 
 
 def user_data(document: Mapping[str, Any], name: str = "properties") -> dict[str, Any]:
-    """Return free-form data, whose own names are never respelled; missing or null is empty."""
+    """Return free-form data, in which names keep their spelling; {} if it is missing or null."""
     return optional(document, name, dict) or {}
 
 
@@ -108,9 +108,9 @@ def _kind(value: Any) -> str:
 
 
 def fields(patch: Any, what: str, *, keep: tuple[str, ...]) -> Mapping[str, Any]:
-    """Return a patch in canonical spelling; those of `keep` may be changed but not removed with null.
+    """Return a patch in canonical spelling. The fields in `keep` may be changed, but not removed with null.
 
-    No patch at all (None) changes nothing. Raises Malformed.
+    A patch of None changes nothing. Raises Malformed.
     """
     found = {} if patch is None else resource(patch, what)
     for name in keep:
@@ -120,7 +120,7 @@ def fields(patch: Any, what: str, *, keep: tuple[str, ...]) -> Mapping[str, Any]
 
 
 def patched_data(data: Mapping[str, Any], patch: Mapping[str, Any], name: str = "properties") -> Mapping[str, Any]:
-    """Return `data` as the field `name` of `patch` leaves it: null removes it all, a missing field nothing."""
+    """Apply the field `name` of `patch` to `data`: null removes all of it, a missing field changes nothing."""
     if name not in patch:
         return data
     merged: dict[str, Any] = merge(data, optional(patch, name, dict) or {}) if patch[name] is not None else {}

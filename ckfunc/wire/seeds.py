@@ -1,4 +1,4 @@
-"""Seeds from JSON or YAML.
+"""Parser for seeds from JSON or YAML.
 
     users:
       - {name: jane@example.com, displayName: Jane, isGuest: false, properties: {}}
@@ -11,8 +11,8 @@
           - {user: jane@example.com, body: Hello}
           - {body: From the system}
 
-Both spellings are read. Required are only the name of a user, and the name of a channel (for a direct one, its
-members). Users, channels and messages may have an `id`; the others get the next free ones.
+Field names may have either spelling. Only the name of a user and the name of a channel are required; for a direct
+channel, its members instead. Users, channels and messages may have an `id`; otherwise they get the next free one.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from ckfunc.wire.users import read_new_user
 T = TypeVar("T")
 
 Place = tuple[str | int, ...]
-"""A place in a seed: keys and positions, from the outside in."""
+"""A place in a seed: keys and indexes, outermost first."""
 
 _SEED = ("users", "channels")
 _USER = ("id", "name", "displayName", "isGuest", "guest", "properties")
@@ -39,35 +39,35 @@ _MESSAGE = ("id", "user", "body", "file", "groupTag", "properties")
 
 
 class MalformedSeed(Malformed):
-    """A seed has a mistake; `place` is where, `mistake` is what."""
+    """A seed has an error: `mistake` describes it, `place` locates it."""
 
     def __init__(self, place: Place, mistake: str) -> None:
-        super().__init__(f"{shown(place)}: {mistake}" if place else mistake)
+        super().__init__(f"{place_text(place)}: {mistake}" if place else mistake)
         self.place = place
         self.mistake = mistake
 
 
-def shown(place: Place) -> str:
+def place_text(place: Place) -> str:
     """Return a place as text, such as channels[2].members."""
-    return "".join(f"[{one}]" if isinstance(one, int) else f".{one}" for one in place).removeprefix(".")
+    return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in place).removeprefix(".")
 
 
 def read_seed(document: Any) -> Seed:
-    """Read a seed; raises MalformedSeed for its first mistake."""
+    """Read a seed; raises MalformedSeed for its first error."""
     found = _fields(document, (), "the seed", _SEED)
     users = _each(found, "users", (), _user)
     channels = _each(found, "channels", (), _channel)
     seen: set[str] = set()
-    for index, one in enumerate(users):
-        if one.name in seen:
-            raise MalformedSeed(("users", index), f"user {one.name!r} is there twice")
-        seen.add(one.name)
-    _refuse_same_ids((("users", index), one.id) for index, one in enumerate(users))
-    _refuse_same_ids((("channels", index), one.id) for index, one in enumerate(channels))
-    _refuse_same_ids(
-        (("channels", place, "messages", index), one.id)
-        for place, channel in enumerate(channels)
-        for index, one in enumerate(channel.messages)
+    for index, user in enumerate(users):
+        if user.name in seen:
+            raise MalformedSeed(("users", index), f"duplicate user {user.name!r}")
+        seen.add(user.name)
+    _require_unique_ids((("users", index), user.id) for index, user in enumerate(users))
+    _require_unique_ids((("channels", index), channel.id) for index, channel in enumerate(channels))
+    _require_unique_ids(
+        (("channels", number, "messages", index), message.id)
+        for number, channel in enumerate(channels)
+        for index, message in enumerate(channel.messages)
     )
     return Seed(users, channels)
 
@@ -98,11 +98,11 @@ def _channel(document: Any, place: Place) -> SeedChannel:
     found = _fields(document, place, "a channel", _CHANNEL)
     found = {"type": ChannelType.PUBLIC.value, **found}
     for name in ("creator", "members"):
-        found[name] = _named(found.get(name))
+        found[name] = _as_reference(found.get(name))
     messages = _each(found, "messages", place, _message)
     channel = _at(place, read_new_channel, found)
     if channel.type is not ChannelType.DIRECT and channel.name is None:
-        # A random name would make another channel every time.
+        # With a random name, each seeding would create another channel.
         raise MalformedSeed(place, "field 'name' is missing")
     return SeedChannel(channel, messages, _id(found, place))
 
@@ -112,34 +112,34 @@ def _message(document: Any, place: Place) -> SeedMessage:
     if ("file" in found) == ("body" in found):
         raise MalformedSeed(place, "a message has either 'body' or 'file'")
     kind = "FILE" if "file" in found else "TEXT"
-    new = _at(place, read_new_message, {**found, "type": kind, "user": _named(found.get("user"))})
+    new = _at(place, read_new_message, {**found, "type": kind, "user": _as_reference(found.get("user"))})
     return SeedMessage(new.body, new.file, new.user, new.group_tag, new.properties, _id(found, place))
 
 
 def _id(found: Mapping[str, Any], place: Place) -> int | None:
-    wanted = _at(place, lambda one: optional(one, "id", int), found)
-    if wanted is not None and wanted < 1:
-        raise MalformedSeed((*place, "id"), "an id is 1 or more")
-    return wanted
+    number = _at(place, lambda fields: optional(fields, "id", int), found)
+    if number is not None and number < 1:
+        raise MalformedSeed((*place, "id"), "an id must be at least 1")
+    return number
 
 
-def _refuse_same_ids(wanted: Iterable[tuple[Place, int | None]]) -> None:
+def _require_unique_ids(ids: Iterable[tuple[Place, int | None]]) -> None:
     seen: set[int] = set()
-    for place, one in wanted:
-        if one is not None and one in seen:
-            raise MalformedSeed((*place, "id"), f"id {one} is there twice")
-        seen.add(one or 0)
+    for place, number in ids:
+        if number is not None and number in seen:
+            raise MalformedSeed((*place, "id"), f"duplicate id {number}")
+        seen.add(number or 0)
 
 
-def _named(reference: Any) -> Any:
-    """Return bare names of users as references."""
+def _as_reference(reference: Any) -> Any:
+    """Convert names of users to references."""
     if isinstance(reference, list):
-        return [_named(one) for one in reference]
+        return [_as_reference(item) for item in reference]
     return {"username": reference} if isinstance(reference, str) else reference
 
 
 def _fields(document: Any, place: Place, what: str, known: tuple[str, ...]) -> dict[str, Any]:
-    found = dict(_at(place, lambda one: resource(one, what), document))
+    found = dict(_at(place, lambda value: resource(value, what), document))
     for name in found:
         if name not in known:
             raise MalformedSeed((*place, str(name)), f"{what} has no field {str(name)[:60]!r}, only {', '.join(known)}")
@@ -147,12 +147,12 @@ def _fields(document: Any, place: Place, what: str, known: tuple[str, ...]) -> d
 
 
 def _each(found: Mapping[str, Any], name: str, place: Place, read: Callable[[Any, Place], T]) -> tuple[T, ...]:
-    entries = _at(place, lambda one: optional(one, name, list), found) or []
-    return tuple(read(one, (*place, name, index)) for index, one in enumerate(entries))
+    entries = _at(place, lambda fields: optional(fields, name, list), found) or []
+    return tuple(read(entry, (*place, name, index)) for index, entry in enumerate(entries))
 
 
 def _at(place: Place, read: Callable[[Any], T], document: Any) -> T:
-    """Read something; mistakes get a place."""
+    """Return `read(document)`; add `place` to its error."""
     try:
         return read(document)
     except MalformedSeed:

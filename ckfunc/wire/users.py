@@ -25,7 +25,7 @@ _RELATIONS = {"channels": "channels", "notifications": "notifications", "display
 
 
 def write_user(user: User, links: Links) -> dict[str, Any]:
-    """Return a user as the platform shows it on its own, in canonical spelling."""
+    """Return a user as the platform shows it, in canonical spelling."""
     at = f"users/{user.id}"
     relations = {name: f"{at}/{path}" for name, path in _RELATIONS.items()}
     return {**write_embedded_user(user, links), "_links": links.to(self=at, **relations)}
@@ -93,17 +93,17 @@ def patched_user(user: User, patch: Any) -> User:
 
 
 def write_secret(secret: Any) -> dict[str, Any]:
-    """Return a user's secret, any JSON value, as the platform shows it; its names are never respelled."""
+    """Return a user's secret, any JSON value, as the platform shows it; names in it keep their spelling."""
     return {"secret": secret}
 
 
 def read_secret(document: Any) -> Any:
-    """Read a user's secret; the field is not required: without it the secret is null. Raises Malformed."""
+    """Read a user's secret; it is null if the field is missing. Raises Malformed."""
     return resource(document, "secret").get("secret")
 
 
 def read_reference(document: Any, what: str = "user reference") -> UserReference:
-    """Read how a request names a user: {id} or {username}; the id wins. Raises Malformed."""
+    """Read a request's reference to a user: {id} or {username}; the id takes precedence. Raises Malformed."""
     found = resource(document, what)
     if found.get("id") is not None:
         return UserReference(id=required(found, "id", int))
@@ -113,14 +113,14 @@ def read_reference(document: Any, what: str = "user reference") -> UserReference
 
 
 def _is_guest(found: Mapping[str, Any], default: bool = False) -> bool:
-    # Imports and the oldest clients say `guest`. The contract calls the field required, but the API document's own
-    # handler creates users without it.
+    # Imports and the oldest clients use `guest`. The contract says that the field is required, but the handler in the
+    # API document creates users without it.
     given = [required(found, name, bool) for name in ("isGuest", "guest") if found.get(name) is not None]
     return given[0] if given else default
 
 
 def write_user_session(session: UserSession, links: Links) -> dict[str, Any]:
-    """Return a user session as the platform shows it on its own, in canonical spelling."""
+    """Return a user session as the platform shows it, in canonical spelling."""
     return {**write_embedded_session(session, links), "_links": links.to(user=f"users/{session.user.id}")}
 
 

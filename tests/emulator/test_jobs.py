@@ -253,7 +253,7 @@ def test_an_equivalent_channel_stays_as_it_is(client: httpx.Client) -> None:
     [
         ({"type": "PUBLIC", "members": ["nobody"]}, "entry 2: there is no user 'nobody'"),
         ({"type": "PUBLIC", "creator": "nobody"}, "entry 2: there is no user 'nobody'"),
-        ({"type": "DIRECT", "members": []}, "a direct channel is its members"),
+        ({"type": "DIRECT", "members": []}, "a direct channel needs members"),
         ({"type": "DIRECT", "members": ["ann", *map(str, range(10))]}, "the channel has 11 members"),
         ({"type": "DIRECT"}, "field 'members' is missing"),
         ({"type": "PUBLIC", "members": [{"id": 1}]}, "field 'members' is not a list of usernames"),
