@@ -1,1 +1,1 @@
-"""Turn an application into a project: its files, and merges with existing ones."""
+"""Pull an application into a new or an existing project."""

@@ -1,7 +1,7 @@
 """The base of a three-way merge: the last state that application and project shared.
 
-One file for each target, `.ckfunc/base/<target>.json`: scripts, dependencies and the names of variables, never their
-values. Whatever cannot be read, or belongs to another application, counts as not known.
+One file for each target, `.ckfunc/base/<target>.json`, has scripts, dependencies and the names of variables, but never
+their values. A file that is unreadable or belongs to another application is ignored.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from ckfunc.base.files import read_file, write_atomically
 
 @dataclass(frozen=True, slots=True)
 class Base:
-    """What both sides had. None is not known; an init script that is known to be absent is "".
+    """The last shared state. None means unknown; "" is an init script that is known to be absent.
 
     Texts have plain newlines.
     """
@@ -29,13 +29,13 @@ class Base:
     variables: tuple[str, ...] | None = None
 
     def updated(self, newer: Base) -> Base:
-        """Return this base with what `newer` knows."""
+        """Return this base, updated with the known parts of `newer`."""
         known = {name: value for name, value in _fields(newer).items() if value is not None and name != "scripts"}
         return replace(self, **known, scripts={**self.scripts, **newer.scripts})
 
 
 def read_base(root: Path, target: str, identity: str | None) -> Base:
-    """Return what is known of a target; an empty Base when nothing is."""
+    """Return the base of a target, or an empty Base if there is none."""
     try:
         found = json.loads(read_file(_path(root, target)))
         if identity is None or found["identity"] != identity:
@@ -51,8 +51,8 @@ def read_base(root: Path, target: str, identity: str | None) -> Base:
         return Base()
 
 
-def keep_base(root: Path, target: str, identity: str | None, base: Base) -> None:
-    """Keep what a target's application and the project agree on now. Failing to is no error."""
+def store_base(root: Path, target: str, identity: str | None, base: Base) -> None:
+    """Store the state that a target's application and the project now share. Write failures are ignored."""
     known = read_base(root, target, identity)
     wanted = known.updated(base)
     if identity is None or wanted == known:
@@ -78,6 +78,6 @@ def _text(value: Any) -> str | None:
 
 
 def _texts(values: Any) -> dict[str, str]:
-    if not all(isinstance(one, str) for pair in values.items() for one in pair):
+    if not all(isinstance(text, str) for pair in values.items() for text in pair):
         raise TypeError
     return dict(values)

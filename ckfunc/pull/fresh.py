@@ -17,8 +17,8 @@ _SCHEMA = "# yaml-language-server: $schema=.ckfunc/functions.schema.json"
 
 
 @dataclass(frozen=True, slots=True)
-class Fresh:
-    """The files of the project, by path. `values` are the environment's, by the names that the manifest refers to."""
+class FreshProject:
+    """The files of a new project, by path. `values` maps names of references in the manifest to their values."""
 
     files: Mapping[str, str] = field(repr=False)
     values: Mapping[str, Secret]
@@ -32,20 +32,20 @@ def fresh_project(
     taken: Collection[str] = (),
     *,
     is_javascript: IsJavaScript,
-) -> Fresh:
-    """Return the files of a project that deploys nothing new to the application it was made from."""
+) -> FreshProject:
+    """Return the files of a project whose deploy would not change the application that it was created from."""
     names = reference_names(remote.environment or {}, environ)
-    scripts = {one.type: one.script for one in remote.functions}
+    scripts = {function.type: function.script for function in remote.functions}
     paths = handler_paths(scripts, taken, is_javascript)
-    first = remote.initialization_script or ""
-    init_path = _INIT_SCRIPT + script_suffix(first, is_javascript) if first else None
+    init_text = remote.initialization_script or ""
+    init_path = _INIT_SCRIPT + script_suffix(init_text, is_javascript) if init_text else None
     files = {"functions.yaml": _manifest(remote, target, application, names, paths, init_path)}
     files |= {paths[name]: file_text(script) for name, script in scripts.items()}
     if init_path:
-        files[init_path] = file_text(first)
+        files[init_path] = file_text(init_text)
     values = {names[name]: value for name, value in (remote.environment or {}).items()}
     files[".env.example"] = example_text(None, ["CHATKITTY_CLIENT_ID", "CHATKITTY_CLIENT_SECRET", *values])
-    return Fresh(files, values)
+    return FreshProject(files, values)
 
 
 def _manifest(
@@ -71,13 +71,13 @@ def _manifest(
     if init_path:
         runtime.append(f"  initialization_script: {init_path}")
     if runtime or not remote.functions:
-        # A manifest must manage something: of an empty application, its dependencies.
+        # A manifest must manage something: for an empty application, its dependencies.
         lines += ["", "runtime:", *(runtime or ["  dependencies: {}"])]
     if remote.functions:
         lines += ["", "functions:"]
-    for one in remote.functions:
-        lines += [f"  {scalar(one.type)}:", f"    handler: {scalar(paths[one.type])}"]
-        lines += [f"    {key}: {scalar(text)}" for key, text in _said(one.name, one.description)]
+    for function in remote.functions:
+        lines += [f"  {scalar(function.type)}:", f"    handler: {scalar(paths[function.type])}"]
+        lines += [f"    {key}: {scalar(text)}" for key, text in _descriptive_keys(function.name, function.description)]
     bound = "" if application is None else f"application: {application}, "
     lines += ["", "targets:"]
     lines += ["  local: {emulator: true}"] if target != "local" else []
@@ -85,5 +85,5 @@ def _manifest(
     return "\n".join(lines) + "\n"
 
 
-def _said(name: str | None, description: str | None) -> list[tuple[str, str]]:
+def _descriptive_keys(name: str | None, description: str | None) -> list[tuple[str, str]]:
     return [(key, text) for key, text in (("name", name), ("description", description)) if text is not None]

@@ -1,4 +1,4 @@
-"""Three-way merge of texts, line by line, with marks at conflicts."""
+"""Three-way merge of texts by line, with conflict markers."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from difflib import SequenceMatcher
 
 @dataclass(frozen=True, slots=True)
 class Merged:
-    """A merged text, and how many places in it are marked as conflicts."""
+    """A merged text, and the number of marked conflicts in it."""
 
     text: str = field(repr=False)
     conflicts: int = 0
 
 
 def merge(base: str | None, local: str, remote: str, *, local_name: str, remote_name: str) -> Merged:
-    """Return `local` with what changed between `base` and `remote`; all three have plain newlines.
+    """Return `local` with the changes between `base` and `remote`. All three have plain newlines.
 
-    Where both changed the same lines, both stand between the marks that git uses. Without a base, every difference is
-    such a place: it cannot be told who changed what.
+    Where both sides changed the same lines, the result has both between conflict markers like those of git. Without a
+    base, every difference is a conflict, because there is no telling which side changed.
     """
     if remote in (local, base):
         return Merged(local)
@@ -46,7 +46,7 @@ class _Conflict:
 
 @dataclass(frozen=True, slots=True)
 class _Same:
-    """Lines that all three texts share: where they stand in each, and how many."""
+    """Lines that all three texts share: their position in each text, and their number."""
 
     base: int
     ours: int
@@ -60,7 +60,7 @@ def _two_way(ours: Sequence[str], theirs: Sequence[str]) -> Iterator[Sequence[st
 
 
 def _three_way(base: Sequence[str], ours: Sequence[str], theirs: Sequence[str]) -> Iterator[Sequence[str] | _Conflict]:
-    """Yield the merged text in pieces. The method is that of diff3: what all share divides the texts into chunks."""
+    """Yield the merged text in chunks, as diff3 does: lines that all texts share divide the texts into chunks."""
     at_base = at_ours = at_theirs = 0
     for same in _shared(base, ours, theirs):
         old = base[at_base : same.base]
@@ -75,7 +75,7 @@ def _chunk(old: Sequence[str], ours: Sequence[str], theirs: Sequence[str]) -> It
     elif ours == old:
         yield theirs
     else:
-        # What both sides begin and end with is no part of the quarrel.
+        # Lines that both sides begin or end with are not part of the conflict.
         head = 0
         while head < min(len(ours), len(theirs)) and ours[head] == theirs[head]:
             head += 1
@@ -88,19 +88,19 @@ def _chunk(old: Sequence[str], ours: Sequence[str], theirs: Sequence[str]) -> It
 
 
 def _shared(base: Sequence[str], ours: Sequence[str], theirs: Sequence[str]) -> Iterator[_Same]:
-    """Yield the runs of lines that all three share, in order, and at last an empty one at the ends."""
+    """Yield the blocks of lines that all three texts share, in order, and finally an empty block at the end."""
     left = SequenceMatcher(None, base, ours, autojunk=False).get_matching_blocks()
     right = SequenceMatcher(None, base, theirs, autojunk=False).get_matching_blocks()
-    one = other = 0
-    while one < len(left) and other < len(right):
-        a, b = left[one], right[other]
+    left_index = right_index = 0
+    while left_index < len(left) and right_index < len(right):
+        a, b = left[left_index], right[right_index]
         start, end = max(a.a, b.a), min(a.a + a.size, b.a + b.size)
         if start < end:
             yield _Same(start, a.b + start - a.a, b.b + start - b.a, end - start)
         if a.a + a.size < b.a + b.size:
-            one += 1
+            left_index += 1
         else:
-            other += 1
+            right_index += 1
     yield _Same(len(base), len(ours), len(theirs), 0)
 
 

@@ -10,28 +10,28 @@ from ckfunc.model.triggers import file_stem
 
 JAVASCRIPT_SUFFIXES = (".js", ".mjs", ".cjs")
 _BUNDLED = "// Bundled by ckfunc "
-"""How a bundle starts, whichever version of ckfunc made it."""
+"""The first characters of a bundle, in all versions of ckfunc."""
 
 IsJavaScript: TypeAlias = Callable[[str], bool]
-"""Tells whether a script is JavaScript, without anything of TypeScript in it."""
+"""Returns whether a script is JavaScript without TypeScript syntax."""
 
 
 def is_bundle(script: str) -> bool:
-    """Return whether ckfunc made a script of several files."""
+    """Return whether ckfunc bundled a script from several files."""
     return script.startswith(_BUNDLED)
 
 
 def script_suffix(script: str, is_javascript: IsJavaScript) -> str:
-    """Return how the name of a script's file ends: types are only checked in what was written with types."""
+    """Return the file name extension of a script. JavaScript gets .js, because type checks would only report noise."""
     return ".js" if is_javascript(script) else ".ts"
 
 
 def handler_paths(scripts: Mapping[str, str], taken: Collection[str], is_javascript: IsJavaScript) -> dict[str, str]:
     """Return a path below the project for the script of each trigger type.
 
-    No other file, in `taken`, has such a name, whatever the case of its letters and its extension.
+    Paths differ from those in `taken` even if letter case and extensions are ignored.
     """
-    used = {posixpath.splitext(one)[0].casefold() for one in taken}
+    used = {posixpath.splitext(path)[0].casefold() for path in taken}
     found: dict[str, str] = {}
     for trigger_type in sorted(scripts):
         stem = file_stem(trigger_type)

@@ -23,27 +23,27 @@ from ckfunc.manifest.edit import with_changes
 from ckfunc.manifest.project import example_text
 from ckfunc.manifest.variables import whole_reference
 from ckfunc.model.project import Project, Target
-from ckfunc.pull.base import keep_base, read_base
+from ckfunc.pull.base import read_base, store_base
 from ckfunc.pull.fresh import fresh_project
 from ckfunc.pull.names import IsJavaScript
 from ckfunc.pull.remote import RemoteProject, described
-from ckfunc.pull.update import Said, Update, agreed, update
+from ckfunc.pull.update import ManifestEnvironment, Update, shared_state, update
 from ckfunc.pull.variables import env_text
 from ckfunc.scaffold.render import render
 from ckfunc.scaffold.stubs import Schemas, scope_of, write_stubs
 from ckfunc.scaffold.writing import FilesExist, require_file_place, written_or_undone
 
 _MOST_VERSIONS = 100
-"""How many old versions of a function are searched for the working copy."""
+"""How many old versions of a function are compared with the local script."""
 
 
 class PullObstacle(CkfuncError):
-    """Files are in the way of a new project."""
+    """Existing files prevent the creation of a new project."""
 
 
 @dataclass(frozen=True, slots=True)
 class CreatedProject:
-    """A new project: its files with what was done about each, and variables of `.env` that have no value yet."""
+    """A new project: its files with the action for each, notes, and variables that need a value in `.env`."""
 
     files: tuple[tuple[str, str], ...]
     notes: tuple[str, ...]
@@ -52,7 +52,7 @@ class CreatedProject:
 
 @dataclass(frozen=True, slots=True)
 class Pull:
-    """A pull into an existing project: what it changes, and the texts to write. `env` is None when `.env` stays."""
+    """A pull into an existing project: its changes, and the texts to write. `env` is None if `.env` does not change."""
 
     project: Project
     remote: RemoteProject
@@ -70,19 +70,23 @@ class Pull:
 
     @property
     def files(self) -> tuple[tuple[str, str], ...]:
-        """The files that are written, with what is done about each."""
+        """The files to write, with the action for each."""
         env = () if self.env is None else ((self.env_file.name, "written"),)
         return (*((path, "updated") for path in self.texts), *env)
 
     def lines(self) -> Iterator[Line]:
-        """Yield the changes as lines for people."""
-        for one in self.update.files:
-            if one.before is None:
-                yield (("  + ", "create"), (one.path, "create"), ("  new", "plain"))
+        """Yield the changes as styled lines."""
+        for file in self.update.files:
+            if file.before is None:
+                yield (("  + ", "create"), (file.path, "create"), ("  new", "plain"))
                 continue
-            how = f"{one.conflicts} conflicts, marked" if one.conflicts else "merged" if one.merged else ""
-            yield (("  ~ ", "update"), (one.path, "update"), (f"  {how}", "failure" if one.conflicts else "muted"))
-            for line in styled_diff(unified(one.before, one.after, one.path, f"{one.path} (pulled)")):
+            how = f"conflicts marked: {file.conflicts}" if file.conflicts else "merged" if file.merged else ""
+            yield (
+                ("  ~ ", "update"),
+                (file.path, "update"),
+                (f"  {how}", "failure" if file.conflicts else "muted"),
+            )
+            for line in styled_diff(unified(file.before, file.after, file.path, f"{file.path} (pulled)")):
                 yield (("    ", "plain"), line)
         for change in self.update.manifest:
             sign, style = ("-", "remove") if change.value is None else ("~", "update")
@@ -93,7 +97,7 @@ class Pull:
             yield (("  ~ ", "update"), (self.env_file.name, "update"), (f"  values of {names}", "plain"))
 
     def write(self) -> None:
-        """Write all files, or none when one of them cannot be written. Raises CannotWrite."""
+        """Write all files, or none if one of them cannot be written. Raises CannotWrite."""
         texts = {path: text if isinstance(text, str) else text.decode("utf-8") for path, text in self.texts.items()}
         if self.env is not None:
             require_file_place(self.env_file)
@@ -102,25 +106,25 @@ class Pull:
                 write_atomically(self.env_file, self.env, mode=0o600)
 
     def remember(self, project: Project) -> None:
-        """Store what both sides agree on now that `project` is on disk, for later pulls."""
-        both = agreed(project, self.remote)
-        # Conflicts are not agreed on: the next pull reports them again.
-        both = replace(both, dependencies=None) if self.update.quarrels else both
-        keep_base(project.root, project.target.name, self.identity, both)
+        """Store the state that both sides share now that `project` is on disk, as the base of later pulls."""
+        shared = shared_state(project, self.remote)
+        # Conflicts are not part of the base, so the next pull reports them again.
+        shared = replace(shared, dependencies=None) if self.update.unmarked_conflicts else shared
+        store_base(project.root, project.target.name, self.identity, shared)
 
 
 def read_application(client: Client, target: Target, root: Path) -> tuple[RemoteProject, int | None]:
     """Return the application as a project, and its id. Raises WrongApplication, AmbiguousFunction, ApiFailure."""
     cache = VersionCache(root)
-    seen = overview(client)
-    number = seen.runtime.application_id
+    snapshot = overview(client)
+    number = snapshot.runtime.application_id
     if target.application is not None and not target.application.isdecimal():
         require_application(target, application_key(client, cache))
     else:
         number = client.application().id if number is None else number
         require_application(target, str(number))
-    seen = with_versions(seen, [one.type for one in seen.functions], client, cache)
-    return described(seen.runtime, seen.functions, seen.versions), number
+    snapshot = with_versions(snapshot, [function.type for function in snapshot.functions], client, cache)
+    return described(snapshot.runtime, snapshot.functions, snapshot.versions), number
 
 
 def create_project(
@@ -135,7 +139,7 @@ def create_project(
     with_values: bool,
     schemas: Schemas,
 ) -> CreatedProject:
-    """Write a project that is like the application into `root`. Raises PullObstacle and CannotWrite."""
+    """Write a new project from the application into `root`. Raises PullObstacle and CannotWrite."""
     made = fresh_project(remote, target, application, environ, _handlers(root), is_javascript=is_javascript)
     files = {**made.files, "tsconfig.json": render("project/tsconfig.json"), ".gitignore": render("project/gitignore")}
     kept = [path for path in (".gitignore", "tsconfig.json", ".env.example") if (root / path).exists()]
@@ -150,11 +154,11 @@ def create_project(
                 write_atomically(env_file, env.text, mode=0o600)
     except FilesExist as problem:
         raise PullObstacle(problem.message, hint="pull into an empty directory: -C DIR") from None
-    # A variable without a value is no obstacle to the types and the base.
+    # Types and base do not need values of variables.
     references = (whole_reference(text) for text in (environment_texts(root, "")[0] or {}).values())
     project = load(root, target, {**dict.fromkeys(filter(None, references), ""), **environ})
     write_stubs(root, schemas, scope_of(project))
-    keep_base(root, project.target.name, identity, agreed(project, remote))
+    store_base(root, project.target.name, identity, shared_state(project, remote))
     rows = [(path, "created") for path in sorted(files)] + [(path, "kept") for path in kept]
     rows += [(".env", "written")] if with_values and made.values else []
     missing = env.unwritable if with_values else tuple(name for name in made.values if name not in environ)
@@ -164,12 +168,12 @@ def create_project(
 def prepare_pull(
     client: Client, project: Project, environ: Mapping[str, str], *, is_javascript: IsJavaScript, with_values: bool
 ) -> Pull:
-    """Compare the project with its application, and return what a pull would write. Only reads."""
+    """Compare the project with its application, and return the pull. Only reads."""
     root, target = project.root, project.target
     remote, _ = read_application(client, target, root)
     found = update(
         project,
-        Said(*environment_texts(root, target.name)),
+        ManifestEnvironment(*environment_texts(root, target.name)),
         remote,
         read_base(root, target.name, client.identity),
         EarlierVersions(client, root),
@@ -189,7 +193,7 @@ def _handlers(root: Path) -> list[str]:
 
 
 def _env_change(path: Path, found: Update) -> tuple[str | None, tuple[str, ...]]:
-    """Return the text of the `.env` file if it changes, and the names whose values it cannot hold."""
+    """Return the new text of the `.env` file (None: unchanged), and the names whose values it cannot contain."""
     require_file_place(path)
     text = _text(path)
     made = env_text(text, revealed(found.values))
@@ -199,11 +203,11 @@ def _env_change(path: Path, found: Update) -> tuple[str | None, tuple[str, ...]]
 def _notes(notes: tuple[str, ...], unwritable: tuple[str, ...]) -> tuple[str, ...]:
     if not unwritable:
         return notes
-    return (*notes, f"no .env file can hold the value of {', '.join(unwritable)}: set it in the shell")
+    return (*notes, f"a .env file cannot contain the value of {', '.join(unwritable)}: set it in the shell")
 
 
 class EarlierVersions:
-    """Tells whether a function ever had a script; requests the versions only when called."""
+    """Searches the earlier versions of a function for a script. Only requests versions when called."""
 
     def __init__(self, client: Client, root: Path) -> None:
         self._client = client
@@ -212,31 +216,33 @@ class EarlierVersions:
     def __call__(self, trigger_type: str, script: str) -> bool:
         """Return whether a version of the function has this script."""
         function = function_of(self._client, trigger_type)
-        past = islice(versions_of(self._client, function, self._cache), _MOST_VERSIONS)
-        return any(newlines(one.handler_script) == script for one in past)
+        versions = islice(versions_of(self._client, function, self._cache), _MOST_VERSIONS)
+        return any(newlines(version.handler_script) == script for version in versions)
 
 
 def _file_texts(project: Project, found: Update) -> dict[str, str | bytes]:
-    """Return the texts to write, by path: scripts with the newlines of their files, and the manifest."""
+    """Return the texts to write, by path: scripts, with the line endings of their files, and the manifest."""
     root = project.root
     files: dict[str, str | bytes] = {}
-    for one in found.files:
-        windows = b"\r\n" in (_bytes(root / one.path) or b"")
-        files[one.path] = one.after.replace("\n", "\r\n") if windows else one.after
+    for change in found.files:
+        windows = b"\r\n" in (_bytes(root / change.path) or b"")
+        files[change.path] = change.after.replace("\n", "\r\n") if windows else change.after
     if found.manifest:
         text = (_bytes(root / MANIFEST_NAME) or b"").decode("utf-8")
         mark, bare = ("\ufeff", text[1:]) if text.startswith("\ufeff") else ("", text)
         files[MANIFEST_NAME] = mark + with_changes(bare, found.manifest)
-    new = [name for name in found.values if name in _added(found)]
+    new = [name for name in found.values if name in _new_references(found)]
     if new:
         example = _bytes(root / ".env.example")
         files[".env.example"] = example_text(None if example is None else example.decode("utf-8", "replace"), new)
     return files
 
 
-def _added(found: Update) -> set[str]:
-    """Return the variables that the manifest refers to from now on."""
-    texts = (one.value for one in found.manifest if isinstance(one.value, str) and "environment" in one.path)
+def _new_references(found: Update) -> set[str]:
+    """Return the variables that the changes of the manifest refer to."""
+    texts = (
+        change.value for change in found.manifest if isinstance(change.value, str) and "environment" in change.path
+    )
     return {name for text in texts if (name := whole_reference(text))}
 
 

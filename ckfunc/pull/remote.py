@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from ckfunc.base.secrets import Secret
+from ckfunc.deploy.resources import newlines
 from ckfunc.manifest.definition import (
     fits_dependency,
     fits_description,
@@ -21,7 +22,7 @@ from ckfunc.model.triggers import display_name
 
 @dataclass(frozen=True, slots=True)
 class RemoteFunction:
-    """A function as a manifest describes it; `name` and `description` are None where the default says the same."""
+    """A function as a manifest describes it. `name` and `description` are None if they equal the defaults."""
 
     type: str
     script: str = field(repr=False)
@@ -32,10 +33,10 @@ class RemoteFunction:
 
 @dataclass(frozen=True, slots=True)
 class RemoteProject:
-    """What an application holds, as far as a manifest can say it.
+    """The parts of an application that a manifest can represent.
 
-    Scripts have plain newlines; an init script that is absent is "". `dependencies` or `environment` is None when a
-    manifest cannot hold all of it: a part of it would remove the rest. `notes` say what was left out, and why.
+    Scripts have newlines newlines; "" is an absent init script. `dependencies` or `environment` is None if a manifest
+    cannot contain all of it, because deploying a part would remove the rest. `notes` explain omissions.
     """
 
     functions: tuple[RemoteFunction, ...]
@@ -55,42 +56,37 @@ def described(
     environment: dict[str, Secret] | None = runtime.own_environment()
     if wrong := [name for name, version in (dependencies or {}).items() if not fits_dependency(name, version)]:
         dependencies = None
-        notes.append(f"dependencies were left out: a manifest cannot hold {', '.join(map(repr, sorted(wrong)))}")
+        notes.append(f"dependencies were left out: a manifest cannot contain {', '.join(map(repr, sorted(wrong)))}")
     if wrong := [name for name in environment or () if not fits_variable(name)]:
         environment = None
-        notes.append(f"environment was left out: a manifest cannot hold {', '.join(map(repr, sorted(wrong)))}")
-    script: str | None = plain(runtime.initialization_script or "")
+        notes.append(f"environment was left out: a manifest cannot contain {', '.join(map(repr, sorted(wrong)))}")
+    script: str | None = newlines(runtime.initialization_script or "")
     if script is not None and not fits_script(script, blank=True):
         script = None
-        notes.append("the init script was left out: no file of a project can hold it")
+        notes.append("the init script was left out: a file of a project cannot contain it")
     return RemoteProject(found, dependencies, environment, script, tuple(notes))
 
 
-def plain(text: str) -> str:
-    """Return `text` with every line ending as a plain newline."""
-    return text.replace("\r\n", "\n").replace("\r", "\n")
-
-
 def file_text(script: str) -> str:
-    """Return what a file must hold so that reading it gives `script`: readers drop one byte order mark."""
+    """Return the text of a file that is read as `script`: readers drop a byte order mark."""
     return f"\ufeff{script}" if script.startswith("\ufeff") else script
 
 
 def _functions(
     functions: Collection[Function], versions: Mapping[str, FunctionVersion], notes: list[str]
 ) -> Iterator[RemoteFunction]:
-    for one in sorted(functions, key=lambda function: function.type):
-        version = versions.get(one.type)
+    for function in sorted(functions, key=lambda function: function.type):
+        version = versions.get(function.type)
         reason = None
         if version is None:
             reason = "it was never deployed"
-        elif not fits_type(one.type):
-            reason = "a manifest cannot hold its type"
+        elif not fits_type(function.type):
+            reason = "a manifest cannot contain its type"
         elif not fits_script(version.handler_script):
-            reason = "its script is blank, or no file of a project can hold it"
+            reason = "its script is blank, or a file of a project cannot contain it"
         if reason is not None or version is None:
-            notes.append(f"{one.type!r} was left out: {reason}")
+            notes.append(f"{function.type!r} was left out: {reason}")
             continue
-        name = one.name if one.name != display_name(one.type) and fits_name(one.name) else None
-        description = one.description if one.description and fits_description(one.description) else None
-        yield RemoteFunction(one.type, plain(version.handler_script), version.version_number, name, description)
+        name = function.name if function.name != display_name(function.type) and fits_name(function.name) else None
+        description = function.description if function.description and fits_description(function.description) else None
+        yield RemoteFunction(function.type, newlines(version.handler_script), version.version_number, name, description)

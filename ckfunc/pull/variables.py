@@ -1,4 +1,4 @@
-"""Environment variables in a pull: references in the manifest, names or values in `.env` files."""
+"""Environment variables in a pull: references in the manifest, values in `.env` files."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from ckfunc.base.secrets import Secret
 
 @dataclass(frozen=True, slots=True)
 class EnvFile:
-    """The text of a `.env` file, and the names whose values no such file can hold."""
+    """The text of a `.env` file, and the names whose values it cannot contain."""
 
     text: str = field(repr=False)
     unwritable: tuple[str, ...] = ()
 
 
 def reference_names(environment: Mapping[str, Secret], environ: Mapping[str, str]) -> dict[str, str]:
-    """Return by what name the manifest refers to each variable: its own, unless the shell has another value for that.
+    """Return the reference for each variable: its own name, unless the shell has a different value of that name.
 
-    The shell wins over `.env` files, so `HOME: ${HOME}` would deploy the home directory of whoever deploys.
+    The shell takes precedence over `.env` files, so `HOME: ${HOME}` would deploy the home directory of the user.
     """
     found: dict[str, str] = {}
     for name, value in environment.items():
@@ -34,7 +34,7 @@ def reference_names(environment: Mapping[str, Secret], environ: Mapping[str, str
 
 
 def env_text(text: str, values: Mapping[str, str]) -> EnvFile:
-    """Return a `.env` file with `values` set in it, its other lines as they are."""
+    """Return a `.env` file with `values` set, and all other lines unchanged."""
     lines = {name: _line(name, value) for name, value in values.items()}
     unwritable = tuple(sorted(name for name, line in lines.items() if line is None))
     parts: list[str] = []
@@ -53,7 +53,7 @@ def env_text(text: str, values: Mapping[str, str]) -> EnvFile:
 
 
 def _leading(binding: Binding) -> str:
-    """Return the empty lines that the parser counts to the binding after them."""
+    """Return the empty lines before a binding, which the parser adds to the binding."""
     string = binding.original.string
     return string[: len(string) - len(string.lstrip("\r\n"))]
 
@@ -63,12 +63,12 @@ def _ended(text: str) -> str:
 
 
 def _line(name: str, value: str) -> str | None:
-    """Return `NAME=VALUE` in the first way of writing that reads back as it is; None when there is none."""
+    """Return `NAME=VALUE` with the first kind of quotes that preserves the value, or None if there is none."""
     single = value.replace("\\", "\\\\").replace("'", "\\'")
     double = value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n").replace("\r", "\\r")
     for written in (value, f"'{single}'", f'"{double}"', f"'{value}'", f'"{value}"'):
         line = f"{name}={written}\n"
-        # What follows shows whether a quote was left open.
+        # The next line shows whether a quote was left open.
         if _bindings(line + "NEXT='x'\n") == [(name, value), ("NEXT", "x")]:
             return line
     return None
@@ -76,6 +76,9 @@ def _line(name: str, value: str) -> str | None:
 
 def _bindings(text: str) -> list[tuple[str | None, str | None]]:
     try:
-        return [(one.key, None if one.error else one.value) for one in parse_stream(io.StringIO(text, newline=""))]
+        return [
+            (binding.key, None if binding.error else binding.value)
+            for binding in parse_stream(io.StringIO(text, newline=""))
+        ]
     except UnicodeError:
         return []

@@ -260,9 +260,9 @@ def test_a_pull_leaves_the_files_of_a_bundle_alone(ckfunc: Ckfunc, shared: Path,
         ran = ckfunc("-C", shared, "pull", "--yes")
         assert ran.code == 1
         said = " ".join(ran.err.split())
-        assert f"v2 of {TYPE} is not what handlers/start.ts, lib/greeting.ts, lib/words.json make" in said
+        assert f"v2 of {TYPE} differs from the bundle of handlers/start.ts, lib/greeting.ts, lib/words.json" in said
         assert f"ckfunc diff {TYPE}@2" in said
-        assert "the deployed init script is not what init.ts, lib/words.ts make" in said
+        assert "the deployed init script differs from the bundle of init.ts, lib/words.ts" in said
     assert {path: (shared / path).read_bytes() for path in FILES} == before
     assert "hi there" in ckfunc("-C", shared, "diff", f"{TYPE}@2").out
     assert ckfunc("-C", shared, "deploy").code == 0

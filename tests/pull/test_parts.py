@@ -18,11 +18,11 @@ from ckfunc.manifest.variables import expand
 from ckfunc.model.application import Dependency, Runtime
 from ckfunc.model.function import Function, FunctionVersion
 from ckfunc.model.project import Project, Script, Target, WantedFunction, WantedRuntime
-from ckfunc.pull.base import Base, keep_base, read_base
+from ckfunc.pull.base import Base, read_base, store_base
 from ckfunc.pull.fresh import fresh_project
 from ckfunc.pull.names import handler_paths
 from ckfunc.pull.remote import described, file_text
-from ckfunc.pull.update import Said, update
+from ckfunc.pull.update import ManifestEnvironment, update
 from ckfunc.pull.variables import env_text, reference_names
 
 NAMES = st.from_regex(r"[A-Z_][A-Z0-9_]{0,8}", fullmatch=True)
@@ -77,10 +77,10 @@ def test_a_name_that_the_shell_uses_otherwise_is_not_referred_to() -> None:
 
 def test_the_base_is_kept_for_its_application_alone_and_damage_is_no_error(tmp_path: Path) -> None:
     base = Base({"call.ended": "x\n"}, "", {"ms": "1"}, ("A",))
-    keep_base(tmp_path, "staging", "here#1", base)
+    store_base(tmp_path, "staging", "here#1", base)
     assert read_base(tmp_path, "staging", "here#1") == base
     assert read_base(tmp_path, "staging", "here#2") == read_base(tmp_path, "staging", None) == Base()
-    keep_base(tmp_path, "staging", "here#1", Base({"call.active": "y"}, None, None, ("B",)))
+    store_base(tmp_path, "staging", "here#1", Base({"call.active": "y"}, None, None, ("B",)))
     assert read_base(tmp_path, "staging", "here#1") == Base(
         {"call.ended": "x\n", "call.active": "y"}, "", {"ms": "1"}, ("B",)
     )
@@ -160,7 +160,7 @@ def test_sections_that_the_manifest_leaves_out_stay_out(tmp_path: Path) -> None:
         initialization_script="export const x = 1;",
     )
     remote = described(runtime, [Function(1, "call.ended", "x", True, 1)], {"call.ended": FunctionVersion(1, 1, "x")})
-    found = update(project(tmp_path), Said(), remote, Base(), never, {}, is_javascript=javascript)
+    found = update(project(tmp_path), ManifestEnvironment(), remote, Base(), never, {}, is_javascript=javascript)
     assert found.is_empty
     assert found.conflicts == 0
     assert len([note for note in found.notes if "not managed" in note]) == 4
@@ -172,26 +172,29 @@ def test_functions_that_share_a_file_and_differ_there_are_left_to_somebody(tmp_p
     listed = [Function(n, one.type, one.type, True, 1) for n, one in enumerate(functions)]
     versions = {one.type: FunctionVersion(1, 1, f"// {one.type}") for one in functions}
     remote = described(application(), listed, versions)
-    found = update(project(tmp_path, *functions), Said(), remote, Base(), never, {}, is_javascript=javascript)
+    found = update(
+        project(tmp_path, *functions), ManifestEnvironment(), remote, Base(), never, {}, is_javascript=javascript
+    )
     assert found.files == ()
-    assert "handlers/both.ts" in found.quarrels[0]
+    assert "handlers/both.ts" in found.unmarked_conflicts[0]
 
 
 def test_variables_of_a_target_alone_are_added_there_and_others_kept(tmp_path: Path) -> None:
     runtime = WantedRuntime(environment=secret_values({"A": "1", "B": "literal"}))
-    said = Said(None, {"A": "${A}", "B": "literal"})
+    said = ManifestEnvironment(None, {"A": "${A}", "B": "literal"})
     remote = described(application(environment=secret_values({"A": "2", "B": "other", "C": "3"})), [], {})
     found = update(project(tmp_path, runtime=runtime), said, remote, Base(), never, {}, is_javascript=javascript)
     assert [(one.name, one.value) for one in found.manifest] == [("targets.staging.environment.C", "${C}")]
     assert revealed(found.values) == {"A": "2", "C": "3"}
     assert any(
-        note.startswith("B has another value") and "other" not in note.replace("another", "") for note in found.notes
+        note.startswith("B has a different value") and "other" not in note.replace("another", "")
+        for note in found.notes
     )
 
 
 def test_a_variable_that_is_gone_is_removed_where_the_manifest_has_it(tmp_path: Path) -> None:
     runtime = WantedRuntime(environment=secret_values({"A": "1", "B": "2", "NEW": "3"}))
-    said = Said({"A": "${A}", "NEW": "${NEW}"}, {"B": "2"})
+    said = ManifestEnvironment({"A": "${A}", "NEW": "${NEW}"}, {"B": "2"})
     found = update(
         project(tmp_path, runtime=runtime),
         said,
@@ -202,7 +205,7 @@ def test_a_variable_that_is_gone_is_removed_where_the_manifest_has_it(tmp_path: 
         is_javascript=javascript,
     )
     assert [(one.name, one.value) for one in found.manifest] == [("runtime.environment.A", None)]
-    assert any("B is gone" in note for note in found.notes)
+    assert any("B was removed" in note for note in found.notes)
 
 
 def test_a_script_that_begins_with_a_byte_order_mark_comes_back_with_it() -> None:
@@ -219,14 +222,18 @@ def test_a_bundle_takes_a_file_of_its_own_in_place_of_a_typescript_file(tmp_path
     listed = [Function(n, one.type, one.type, True, 2) for n, one in enumerate(functions)]
     remote = described(application(), listed, {one.type: FunctionVersion(1, 2, BUNDLE) for one in functions})
     base = Base(scripts={"call.ended": script.text, "call.active": script.text})
-    found = update(project(tmp_path, *functions), Said(), remote, base, never, {}, is_javascript=javascript)
+    found = update(
+        project(tmp_path, *functions), ManifestEnvironment(), remote, base, never, {}, is_javascript=javascript
+    )
     assert [(one.path, one.before, one.after) for one in found.files] == [("handlers/call-ended.js", None, BUNDLE)]
     assert sorted((one.name, one.value) for one in found.manifest) == [
         ("functions.call.active.handler", "handlers/call-ended.js"),
         ("functions.call.ended.handler", "handlers/call-ended.js"),
     ]
-    assert any(one.startswith("handlers/both.ts is not used any more") for one in found.notes)
+    assert any(one.startswith("handlers/both.ts is no longer used") for one in found.notes)
     edited = replace(base, scripts={**base.scripts, "call.ended": "let a: string;"})
-    kept = update(project(tmp_path, *functions), Said(), remote, edited, never, {}, is_javascript=javascript)
+    kept = update(
+        project(tmp_path, *functions), ManifestEnvironment(), remote, edited, never, {}, is_javascript=javascript
+    )
     assert kept.files == ()
-    assert "cannot be merged into handlers/both.ts" in kept.quarrels[0]
+    assert "cannot be merged into handlers/both.ts" in kept.unmarked_conflicts[0]

@@ -104,8 +104,15 @@ def _update(app: App, *, with_values: bool, yes: bool) -> int:
     if found.is_empty:
         if not update.conflicts:
             found.remember(project)
-        _show_files(app, project.root, (), notes=found.notes, conflicts=update.conflicts, quarrels=update.quarrels)
-        if not app.output.json and not update.quarrels:
+        _show_files(
+            app,
+            project.root,
+            (),
+            notes=found.notes,
+            conflicts=update.conflicts,
+            unmarked_conflicts=update.unmarked_conflicts,
+        )
+        if not app.output.json and not update.unmarked_conflicts:
             app.output.talk(("nothing to pull", "muted"))
         return EXIT_FAILED if update.conflicts else EXIT_OK
     shown = list(found.lines())
@@ -115,7 +122,14 @@ def _update(app: App, *, with_values: bool, yes: bool) -> int:
         return EXIT_FAILED
     found.write()
     found.remember(app.reload_scripts())
-    _show_files(app, project.root, found.files, notes=found.notes, conflicts=update.conflicts, quarrels=update.quarrels)
+    _show_files(
+        app,
+        project.root,
+        found.files,
+        notes=found.notes,
+        conflicts=update.conflicts,
+        unmarked_conflicts=update.unmarked_conflicts,
+    )
     return EXIT_FAILED if update.conflicts else EXIT_OK
 
 
@@ -126,7 +140,7 @@ def _show_files(
     *,
     notes: tuple[str, ...],
     conflicts: int = 0,
-    quarrels: tuple[str, ...] = (),
+    unmarked_conflicts: tuple[str, ...] = (),
 ) -> None:
     if app.output.json:
         app.output.document(
@@ -134,7 +148,7 @@ def _show_files(
                 "directory": str(root),
                 "files": [{"path": path, "action": action} for path, action in files],
                 "conflicts": conflicts,
-                "quarrels": [printable(one) for one in quarrels],
+                "unmarked_conflicts": [printable(one) for one in unmarked_conflicts],
                 "notes": [printable(one) for one in notes],
             }
         )
@@ -143,9 +157,9 @@ def _show_files(
         app.output.talk("  ", (f"{action:<12}", "muted" if action == "kept" else "create"), path)
     for note in notes:
         app.output.warn(note)
-    for one in quarrels:
+    for one in unmarked_conflicts:
         app.output.talk(("conflict: ", "failure"), printable(one))
-    if conflicts > len(quarrels):
+    if conflicts > len(unmarked_conflicts):
         app.output.talk(
             ("conflict: ", "failure"),
             "resolve the conflicts marked with <<<<<<< in the files above, then run `ckfunc deploy`",
