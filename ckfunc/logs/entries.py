@@ -1,4 +1,4 @@
-"""Entries of a log: invocations, and notices about following itself."""
+"""Entries of a log: invocations, and notices about the connection."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from ckfunc.model.function import Invocation, InvocationDetail, Status
 
 @dataclass(frozen=True, slots=True)
 class LogEntry:
-    """An invocation of a function. `detail` is known against an emulator alone, once the run has ended.
+    """An invocation of a function. `detail` is only available from an emulator, after the run has ended.
 
-    `again` marks one that was given before while it was RUNNING, and has ended since.
+    `again` marks an invocation that was already yielded while it was RUNNING, and has ended since.
     """
 
     type: str
@@ -23,7 +23,7 @@ class LogEntry:
 
 @dataclass(frozen=True, slots=True)
 class Trouble:
-    """The platform could not be asked; the next try comes after `next_try_s`."""
+    """A request to the platform failed; the next attempt is after `next_try_s`."""
 
     reason: str
     next_try_s: float
@@ -31,14 +31,14 @@ class Trouble:
 
 @dataclass(frozen=True, slots=True)
 class Recovered:
-    """The platform answers again, after `tries` rounds that failed."""
+    """The platform answers again, after `tries` failed attempts."""
 
     tries: int
 
 
 @dataclass(frozen=True, slots=True)
 class Gap:
-    """Invocations of `type` (of every function when None) may be missing here; `reason` is a sentence."""
+    """Invocations of `type` (None: of all functions) may be missing here; `reason` is a sentence."""
 
     type: str | None
     reason: str
@@ -49,7 +49,7 @@ Item = LogEntry | Trouble | Recovered | Gap
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """Which invocations are wanted; None does not restrict."""
+    """Conditions that select invocations. None does not restrict."""
 
     status: Status | None = None
     version: int | None = None
@@ -57,7 +57,7 @@ class Filter:
     until: datetime | None = None
 
     def could_match(self, invocation: Invocation) -> bool:
-        """Tell whether an invocation is wanted now, or may be once it has ended."""
+        """Return whether an invocation matches, or may match after it has ended."""
         return (
             (self.version is None or invocation.version_number == self.version)
             and (self.since is None or invocation.created_time >= self.since)
@@ -65,5 +65,5 @@ class Filter:
         )
 
     def matches(self, invocation: Invocation) -> bool:
-        """Tell whether an invocation is wanted as it is now."""
+        """Return whether an invocation matches now."""
         return self.could_match(invocation) and (self.status is None or invocation.status is self.status)

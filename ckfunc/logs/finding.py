@@ -1,6 +1,6 @@
 """Lookup of an invocation by id.
 
-The platform only lists the invocations of a function, so this is a binary search in its list.
+The platform can only list the invocations of a function, so this is a binary search in the list.
 """
 
 from __future__ import annotations
@@ -18,15 +18,15 @@ _SIZE = 100
 
 
 class NoSuchInvocation(CkfuncError):
-    """The target has no invocation of this id."""
+    """The target has no invocation with this id."""
 
 
 def read_invocation(client: Client, invocation_id: int, trigger_type: str | None = None, *, target: str) -> LogEntry:
-    """Return an invocation with the emulator's record of it, if there is one. Only reads.
+    """Return an invocation, with the emulator's details if available. Only reads.
 
-    With a `trigger_type`, only the function of that type is searched. `target` is named in NoSuchInvocation.
+    `trigger_type` limits the search to one function. NoSuchInvocation names the `target`.
     """
-    functions = [one for one in client.functions() if trigger_type in (None, one.type)]
+    functions = [function for function in client.functions() if trigger_type in (None, function.type)]
     found = find_invocation(client, functions, invocation_id)
     if found is None:
         of = f" of {trigger_type}" if trigger_type else ""
@@ -42,13 +42,13 @@ def read_invocation(client: Client, invocation_id: int, trigger_type: str | None
 def find_invocation(
     client: Client, functions: Iterable[Function], invocation_id: int
 ) -> tuple[Function, Invocation] | None:
-    """Return the invocation of one of `functions` and that function, or None. Only reads.
+    """Return the function and its invocation, or None. Only reads.
 
-    It takes one request for a recent one, and for others about as many as its list can be halved.
+    A recent invocation takes one request, others about log2 of the number of pages.
     """
     for function in functions:
         newest = client.invocations(function.id, size=_SIZE).items
-        found = _among(newest, invocation_id)
+        found = _with_id(newest, invocation_id)
         if found is None and newest and invocation_id < newest[-1].id:
             found = _search(client, function.id, invocation_id)
         if found is not None:
@@ -57,13 +57,13 @@ def find_invocation(
 
 
 def first_seen(client: Client, function: Function) -> dict[int, datetime]:
-    """Return the time of the first invocation of each version, by number, among the newest of the function."""
+    """Return the time of each version's first invocation, by version number, among the newest invocations."""
     rows = client.invocations(function.id, size=_SIZE).items
-    return {row.version_number: row.created_time for row in sorted(rows, key=lambda one: one.id, reverse=True)}
+    return {row.version_number: row.created_time for row in sorted(rows, key=lambda row: row.id, reverse=True)}
 
 
 def _search(client: Client, function_id: int, invocation_id: int) -> Invocation | None:
-    # The oldest first: pages keep their places while new invocations come.
+    # Oldest first, so that pages do not move while invocations are added.
     first, last = 0, client.invocations(function_id, size=_SIZE, sort="id,asc").total_pages - 1
     while first <= last:
         middle = (first + last) // 2
@@ -73,9 +73,9 @@ def _search(client: Client, function_id: int, invocation_id: int) -> Invocation 
         elif invocation_id > items[-1].id:
             first = middle + 1
         else:
-            return _among(items, invocation_id)
+            return _with_id(items, invocation_id)
     return None
 
 
-def _among(items: Iterable[Invocation], invocation_id: int) -> Invocation | None:
-    return next((one for one in items if one.id == invocation_id), None)
+def _with_id(items: Iterable[Invocation], invocation_id: int) -> Invocation | None:
+    return next((item for item in items if item.id == invocation_id), None)

@@ -21,9 +21,9 @@ from ckfunc.model.function import Invocation, Status
 if TYPE_CHECKING:
     from ckfunc.api import Client
 
-# For how long an invocation that is RUNNING keeps the pace quick.
+# How long a RUNNING invocation keeps the polling interval short.
 _LIVELY_S = 15.0
-_ANOTHER_DATABASE = "the emulator now serves another database"
+_ANOTHER_DATABASE = "the emulator now uses a different database"
 
 T = TypeVar("T")
 
@@ -39,11 +39,11 @@ def follow(
     version: int | None = None,
     pace: Pace | None = None,
 ) -> Iterator[Item]:
-    """Yield the newest `limit` invocations (None: all `since` then), then every new one as it comes, by ascending id.
+    """Yield the newest `limit` invocations (None: all after `since`), then all new ones, by ascending id.
 
-    `function_types` empty means every function; functions that appear later are picked up. One that is RUNNING comes
-    again when it has ended. Trouble with the platform is an item, and is followed by Recovered; only the first look
-    raises ApiFailure. Never ends by itself.
+    Empty `function_types` means all functions; functions that are created later are included. A RUNNING invocation is
+    yielded again when it has ended. Failed requests yield Trouble, and later Recovered; only the first requests raise
+    ApiFailure. The generator never ends by itself.
     """
     from ckfunc.api.connection import is_loopback_address
 
@@ -75,7 +75,7 @@ def follow(
 
 
 class _Follower:
-    """The state between two rounds: a tail per function, and what was found but not yet given."""
+    """The state between two rounds: a tail for each function, and rows that were found but not yet yielded."""
 
     def __init__(self, client: Client, types: frozenset[str], clock: Clock, pace: Pace, wanted: Filter) -> None:
         self.failure: ApiFailure | None = None
@@ -93,7 +93,7 @@ class _Follower:
 
     @property
     def size(self) -> int:
-        """How many functions are followed."""
+        """The number of followed functions."""
         return len(self._tails)
 
     @property
@@ -102,21 +102,21 @@ class _Follower:
         return self._clock.monotonic_s() < self._lively_until_s and any(tail.running for tail in self._tails.values())
 
     def start(self, limit: int | None, wanted: Filter) -> Iterator[Item]:
-        """Settle what exists and yield what is wanted of it."""
+        """Mark all existing invocations as seen, and yield those that match."""
         list(self._refresh())
         tails = list(self._tails.values())
         self._pending = newest(started(tails, limit, wanted), limit)
         yield from cut_off(tails)
-        yield from self._give()
+        yield from self._yield_pending()
 
     def round(self) -> Iterator[Item]:
-        """Ask once for everything that is new; failures of single functions are left in `failure`."""
+        """Request and yield everything new. A failure for a single function is stored in `failure`."""
         self.failure = None
-        yield from self._give()
+        yield from self._yield_pending()
         if self._clock.monotonic_s() >= self._functions_due_s:
             yield from self._refresh()
-        probes = self._ask({tail: tail.probe for tail in self._tails.values()})
-        if self._another_database():
+        probes = self._run_for_tails({tail: tail.probe for tail in self._tails.values()})
+        if self._database_replaced():
             self.failure, self._functions_due_s = None, 0.0
             yield Gap(None, _ANOTHER_DATABASE)
             return
@@ -124,31 +124,31 @@ class _Follower:
         ids = [row.id for batch in batches.values() for row in batch.rows]
         whole = len(self._tails) == 1 and all(whole for _, whole in probes.values())
         if ids and not whole:
-            # Every function is asked again, so that none of its rows can come after a later one of another function.
-            again = self._ask({tail: partial(tail.collect, max(ids)) for tail in probes})
+            # All functions are read again up to the same id, so that rows of different functions stay in order.
+            again = self._run_for_tails({tail: partial(tail.collect, max(ids)) for tail in probes})
             for tail, batch in again.items():
                 batch.incomplete = batch.incomplete or batches[tail].incomplete
             batches = again
         now_s = self._clock.monotonic_s()
-        rechecked = self._ask({tail: partial(tail.recheck, now_s) for tail in batches if tail.running})
+        rechecked = self._run_for_tails({tail: partial(tail.recheck, now_s) for tail in batches if tail.running})
         for tail, rows in rechecked.items():
             batches[tail].ended += rows
         for tail, batch in batches.items():
             if batch.incomplete:
                 yield Gap(tail.function.type, batch.incomplete)
                 batch.incomplete = None
-        yield from self._hand_out(batches)
+        yield from self._yield_batches(batches)
 
-    def _hand_out(self, batches: dict[Tail, Batch]) -> Iterator[Item]:
-        """Settle what was found, in order, and give it."""
-        merged = heapq.merge(*(_rows(tail, batch) for tail, batch in batches.items() if batch), key=lambda one: one[0])
-        while sum(islice(self._settled(merged), DETAILED_AT_ONCE)):
-            yield from self._give()
+    def _yield_batches(self, batches: dict[Tail, Batch]) -> Iterator[Item]:
+        """Mark the rows as seen, in order, and yield them."""
+        merged = heapq.merge(*(_rows(tail, batch) for tail, batch in batches.items() if batch), key=lambda row: row[0])
+        while sum(islice(self._settle_rows(merged), DETAILED_AT_ONCE)):
+            yield from self._yield_pending()
         for tail, batch in batches.items():
             if batch.incomplete:
                 yield Gap(tail.function.type, batch.incomplete)
 
-    def _settled(self, merged: Iterator[tuple[int, Tail, Invocation, bool]]) -> Iterator[int]:
+    def _settle_rows(self, merged: Iterator[tuple[int, Tail, Invocation, bool]]) -> Iterator[int]:
         for _, tail, row, again in merged:
             if again:
                 if tail.end(row) and self._wanted.matches(row):
@@ -161,17 +161,17 @@ class _Follower:
                     self._pending.append((tail.function.type, row, False))
             yield 1
 
-    def _give(self) -> Iterator[LogEntry]:
-        """Yield what is pending; what an error keeps from being given stays pending."""
+    def _yield_pending(self) -> Iterator[LogEntry]:
+        """Yield the pending rows. After an error, the remaining rows stay pending."""
         while self._pending:
-            made = detailed(self._client, self._pending[:DETAILED_AT_ONCE])
+            entries = detailed(self._client, self._pending[:DETAILED_AT_ONCE])
             self._lively_until_s = self._clock.monotonic_s() + _LIVELY_S
-            for entry in made:
+            for entry in entries:
                 del self._pending[0]
                 yield entry
 
-    def _ask(self, jobs: dict[Tail, Callable[[], T]]) -> dict[Tail, T]:
-        """Do a job for each tail side by side; leave out those that fail and note the failure."""
+    def _run_for_tails(self, jobs: dict[Tail, Callable[[], T]]) -> dict[Tail, T]:
+        """Run a job for each tail concurrently. Failed ones are left out of the result; the first failure is stored."""
         results: dict[Tail, T] = {}
         for tail, outcome in zip(jobs, in_order(list(jobs.values()), _outcome), strict=True):
             if isinstance(outcome, ApiFailure):
@@ -183,31 +183,35 @@ class _Follower:
         return results
 
     def _refresh(self) -> Iterator[Item]:
-        """See which functions there are; what a new one did, it did since we began."""
-        functions = {one.id: one for one in self._client.functions() if not self._types or one.type in self._types}
+        """Read the list of functions. All invocations of a new function count as new."""
+        functions = {
+            function.id: function
+            for function in self._client.functions()
+            if not self._types or function.type in self._types
+        }
         self._functions_due_s = self._clock.monotonic_s() + self._pace.functions_s
-        if self._another_database():
+        if self._database_replaced():
             yield Gap(None, _ANOTHER_DATABASE)
-        for gone in self._tails.keys() - functions.keys():
-            yield Gap(self._tails.pop(gone).function.type, "the function no longer exists")
+        for removed in self._tails.keys() - functions.keys():
+            yield Gap(self._tails.pop(removed).function.type, "the function no longer exists")
         for number, function in functions.items():
             if number not in self._tails:
                 self._tails[number] = Tail(self._client, function, not_before=self._not_before)
 
-    def _another_database(self) -> bool:
-        """Forget every function when an emulator was replaced by another: ids mean something else now."""
+    def _database_replaced(self) -> bool:
+        """Forget all functions if the emulator was replaced by another, because its ids are unrelated."""
         before, self._emulator_id = self._emulator_id, self._client.emulator_id
         if before == self._emulator_id or not self._tails:
             return False
         seen = [tail.newest.created_time for tail in self._tails.values() if tail.newest is not None]
-        # What the new database had before we left the old one is not news.
+        # Older rows of the new database are not new.
         self._not_before = max(seen, default=self._not_before)
         self._tails.clear()
         return True
 
 
 def _rows(tail: Tail, batch: Batch) -> Iterator[tuple[int, Tail, Invocation, bool]]:
-    for row in sorted(batch.ended, key=lambda one: one.id):
+    for row in sorted(batch.ended, key=lambda row: row.id):
         yield row.id, tail, row, True
     for row in tail.rows(batch):
         yield row.id, tail, row, False

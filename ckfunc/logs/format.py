@@ -17,7 +17,7 @@ _INDENT = "  "
 _FRAME_INDENT = "    "
 _STATUS_STYLES = {Status.RUNNING: "warning", Status.SUCCEEDED: "success", Status.FAILED: "failure"}
 _CONSOLE_STYLES = {"error": "failure", "warn": "warning", "debug": "muted", "trace": "muted"}
-# Beyond this many lines of console output or stack, the rest is counted; --json has everything.
+# Further lines of console output or of a stack are only counted; --json has all of them.
 _MOST_LINES = 200
 _CLIENT_ERROR = 400
 
@@ -25,24 +25,24 @@ _CLIENT_ERROR = 400
 def lines(
     item: Item, *, width: int | None = 80, zone: tzinfo | None = UTC, dated: bool = False, calls: bool = False
 ) -> list[Line]:
-    """Return an item as lines of segments; nothing in them can move the cursor.
+    """Return an item as lines of segments, without control characters.
 
-    `width` in columns bounds arguments and results, which are cut off; None leaves them whole. Messages, console
-    output and stacks are never cut. Times are shown in `zone` (None: the machine's own), with the date when `dated`.
-    With `calls`, what a run asked of the platform is shown too, where it is known.
+    Arguments and results are cut off at `width` columns (None: never); messages, console output and stacks are never
+    cut off. Times are in `zone` (None: the local one), with the date if `dated`. `calls` adds the API calls of a run,
+    where they are known.
     """
     if isinstance(item, LogEntry):
-        asked = call_lines(item.detail, width) if calls and item.detail is not None else ()
-        return [_head(item, width, zone, dated), *_body(item, width), *asked]
+        api_calls = call_lines(item.detail, width) if calls and item.detail is not None else ()
+        return [_head(item, width, zone, dated), *_body(item, width), *api_calls]
     return [notice(item)]
 
 
 def notice(item: Trouble | Recovered | Gap) -> Line:
-    """Return what there is to say about the following itself."""
+    """Return a notice about the connection as a line."""
     if isinstance(item, Trouble):
-        return [("trouble: ", "warning"), (f"{_flat(item.reason)}; next try in {item.next_try_s:g} s", "plain")]
+        return [("trouble: ", "warning"), (f"{_flat(item.reason)}; next attempt in {item.next_try_s:g} s", "plain")]
     if isinstance(item, Recovered):
-        return [("recovered: ", "success"), (f"following again after {item.tries} failed tries", "plain")]
+        return [("recovered: ", "success"), (f"following again after {item.tries} failed attempts", "plain")]
     about = f"{_flat(item.type)}: " if item.type else ""
     return [("gap: ", "warning"), (f"{about}{_flat(item.reason)}", "plain")]
 
@@ -50,10 +50,10 @@ def notice(item: Trouble | Recovered | Gap) -> Line:
 def record(entry: LogEntry) -> dict[str, Any]:
     """Return an invocation for `--json`: id, type, version, status, createdTime, args, result.
 
-    Where they are known, which they are against an emulator, console, calls and durationMs come with it.
+    From an emulator, it also has console, calls and durationMs.
     """
     row = entry.invocation
-    made: dict[str, Any] = {
+    document: dict[str, Any] = {
         "id": row.id,
         "type": entry.type,
         "version": row.version_number,
@@ -63,17 +63,17 @@ def record(entry: LogEntry) -> dict[str, Any]:
         "result": row.result,
     }
     if entry.detail is not None:
-        made["console"] = [{"level": line.level, "text": line.text} for line in entry.detail.console]
-        made["calls"] = [write_call(one) for one in entry.detail.calls]
+        document["console"] = [{"level": line.level, "text": line.text} for line in entry.detail.console]
+        document["calls"] = [write_call(call) for call in entry.detail.calls]
         if entry.detail.calls_omitted:
-            made["callsOmitted"] = entry.detail.calls_omitted
+            document["callsOmitted"] = entry.detail.calls_omitted
         if entry.detail.duration_ms is not None:
-            made["durationMs"] = entry.detail.duration_ms
-    return made
+            document["durationMs"] = entry.detail.duration_ms
+    return document
 
 
 def json_line(entry: LogEntry) -> str:
-    """Return `record` as one line of ASCII, so that neither a terminal nor an encoding can be upset by it."""
+    """Return `record` as a line of printable ASCII, which is safe for any terminal and encoding."""
     return json.dumps(record(entry), separators=(",", ":")).replace("\x7f", "\\u007f")
 
 
@@ -92,13 +92,13 @@ def _head(entry: LogEntry, width: int | None, zone: tzinfo | None, dated: bool) 
     ]
     if entry.detail is not None and entry.detail.duration_ms is not None:
         line.append((f" {_duration(entry.detail.duration_ms)}", "muted"))
-    if row.args and (told := cut(summary(row.args), _left(width, cells(plain(line)) + 2))):
-        line.append((f"  {told}", "plain"))
+    if row.args and (text := cut(summary(row.args), _left(width, cells(plain(line)) + 2))):
+        line.append((f"  {text}", "plain"))
     return line
 
 
 def summary(args: Mapping[str, Any]) -> str:
-    """Return what an event is about, on one line: who, where and what was said, else its JSON."""
+    """Return an event in one line: user, channel, message and event type, or else its JSON."""
     parts: list[str] = []
     user = args.get("user")
     for name in (args.get("username"), _name(user)):
@@ -127,15 +127,15 @@ def _duration(milliseconds: float) -> str:
     return f"{milliseconds:.0f} ms" if milliseconds < 10_000 else f"{milliseconds / 1000:.1f} s"
 
 
-# -- what lies under it ------------------------------------------------------------------------------------------
+# -- the lines below ---------------------------------------------------------------------------------------------
 
 
 def whole(entry: LogEntry, *, zone: tzinfo | None = UTC) -> list[Line]:
-    """Return an invocation as lines with nothing cut off or left out: its event and result as indented JSON."""
+    """Return an invocation as complete lines, with event and result as indented JSON."""
     row, detail = entry.invocation, entry.detail
     found = [_head(entry, 0, zone, dated=True), *_json_lines("event", row.args)]
     if detail is not None:
-        found += [line for said in detail.console for line in console_lines(said)]
+        found += [line for output in detail.console for line in console_lines(output)]
     if row.status is Status.FAILED:
         found += failure_lines(row)
     elif row.status is Status.SUCCEEDED:
@@ -164,42 +164,42 @@ def _body(entry: LogEntry, width: int | None) -> Iterator[Line]:
 
 
 def _console(entry: LogEntry) -> Iterator[Line]:
-    said = entry.detail.console if entry.detail else ()
-    every = [line for one in said for line in console_lines(one)]
-    yield from every[:_MOST_LINES]
-    if len(every) > _MOST_LINES:
-        more = _counted(len(every) - _MOST_LINES)
+    console = entry.detail.console if entry.detail else ()
+    all_lines = [line for output in console for line in console_lines(output)]
+    yield from all_lines[:_MOST_LINES]
+    if len(all_lines) > _MOST_LINES:
+        more = _counted(len(all_lines) - _MOST_LINES)
         yield [(f"{_INDENT}… {more} of console output; --json has all of it", "muted")]
 
 
-def console_lines(said: ConsoleLine) -> Iterator[Line]:
-    """Return what a handler printed at once as lines of segments."""
-    level = _flat(said.level)
+def console_lines(output: ConsoleLine) -> Iterator[Line]:
+    """Return the output of a single console call as lines of segments."""
+    level = _flat(output.level)
     style = _CONSOLE_STYLES.get(level, "plain")
-    for number, text in enumerate(_rows(said.text)):
+    for number, text in enumerate(_rows(output.text)):
         yield [(f"{_INDENT}{level if number == 0 else '':<5} ", "muted"), (text, style)]
 
 
 def call_lines(detail: InvocationDetail, width: int | None = None) -> Iterator[Line]:
-    """Return what a run asked of the platform as lines of segments, each cut off to `width` columns."""
-    for one in detail.calls:
-        good = 0 < one.status < _CLIENT_ERROR
-        status = str(one.status) if one.status else "no answer"
+    """Return the API calls of a run as lines of segments, each cut off at `width` columns."""
+    for call in detail.calls:
+        good = 0 < call.status < _CLIENT_ERROR
+        status = str(call.status) if call.status else "no response"
         line = [
             (f"{_INDENT}⇢ ", "muted"),
-            (f"{_flat(one.method)} {_flat(one.path)}", "plain"),
+            (f"{_flat(call.method)} {_flat(call.path)}", "plain"),
             (f" {status}", "muted" if good else "failure"),
         ]
-        if one.body is not None:
+        if call.body is not None:
             left = _left(width, cells(plain(line)) + 1)
-            line.append((f" {cut(_flat(_compact(one.body)), left)}", "muted"))
+            line.append((f" {cut(_flat(_compact(call.body)), left)}", "muted"))
         yield line
     if detail.calls_omitted:
         yield [(f"{_INDENT}… {detail.calls_omitted} more", "muted")]
 
 
 def failure_lines(row: Invocation, width: int | None = None) -> Iterator[Line]:
-    """Return name, message and stack of a run that failed as lines; a failure of another shape is shown as JSON."""
+    """Return name, message and stack of a failed run as lines. A result without them is shown as JSON."""
     error = row.result.get("error")
     if not isinstance(error, dict) or not isinstance(error.get("message"), str):
         shown = error if isinstance(error, str) else _compact(row.result)
@@ -208,7 +208,7 @@ def failure_lines(row: Invocation, width: int | None = None) -> Iterator[Line]:
         return
     name = error.get("name")
     message = error["message"]
-    if isinstance(name, str) and name and name != message:  # an error without a message has its name in that place
+    if isinstance(name, str) and name and name != message:  # an error without a message has its name as message
         message = f"{name}: {message}"
     for text in _split(message):
         yield [(_INDENT + text, "failure")]
@@ -217,7 +217,7 @@ def failure_lines(row: Invocation, width: int | None = None) -> Iterator[Line]:
 
 
 def stack_lines(stack: str, message: str) -> Iterator[Line]:
-    """Return the stack of an error as lines: frames, causes and properties, without `message`, which is shown above."""
+    """Return the stack of an error as lines: frames, causes and properties, without `message`."""
     beneath = beneath_message("\n".join(_split(stack)), printable(message))
     for text in beneath[:_MOST_LINES]:
         if is_frame(text):
@@ -253,6 +253,6 @@ def _split(text: str) -> list[str]:
 
 
 def _rows(text: str) -> list[str]:
-    """Return text as lines; a carriage return, with which a progress bar overwrites itself, begins another line."""
+    """Return text as lines. A carriage return, which progress bars use, starts a new line."""
     plain_ends = text.replace("\r\n", "\n").replace("\r", "\n")
     return printable(plain_ends).expandtabs(4).split("\n")

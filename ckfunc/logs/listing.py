@@ -1,4 +1,4 @@
-"""Read a function's invocations from the newest, while rows are added."""
+"""Read a function's invocations, newest first, while rows are added."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from ckfunc.model.page import Page
 if TYPE_CHECKING:
     from ckfunc.api import Client
 
-# How often the search for one row may turn round before it is left for later.
+# How often the search for a row may change direction before it is postponed.
 _TURNS = 4
 
 
 class InvocationListing:
-    """The invocations of one function. The platform is asked for the newest first.
+    """The invocations of a function. Requests ask for the newest first.
 
-    One that gives the oldest first all the same is found out by its first page, and read from its last.
+    A platform that returns the oldest first anyway is detected by its first page, and read from its last page.
     """
 
     def __init__(self, client: Client, function_id: int) -> None:
@@ -26,12 +26,13 @@ class InvocationListing:
         self._function_id = function_id
         self._ascending = False
         self.total = 0
-        """How many rows there were when a page was last read."""
+        """The number of rows when a page was last read."""
 
     def windows(self, size: int) -> Iterator[list[Invocation]]:
-        """Yield the rows in windows of at most `size`, the newest first, until there are no older ones.
+        """Yield all rows in windows of at most `size`, newest first.
 
-        Rows added while this reads move to older pages, so a row may come twice; none is left out.
+        Rows that are added during the iteration move others to older pages, so a row may be repeated, but none is
+        skipped.
         """
         number, page = self._newest(size)
         while page.items:
@@ -42,10 +43,10 @@ class InvocationListing:
             page = self._page(number, size)
 
     def find(self, ids: Sequence[int], offset: int, size: int) -> Iterator[tuple[int, Invocation | None]]:
-        """Yield each of `ids` (ascending) with its row, or with None when the list no longer has it.
+        """Yield each of `ids` (ascending) with its row, or with None if the list no longer has it.
 
-        `offset` guesses how many rows are newer than the first of them. An id that cannot be pinned down now, since
-        rows keep moving, is not yielded.
+        `offset` is an estimate of how many rows are newer than the first id. An id that cannot be located, because rows
+        keep moving, is not yielded.
         """
         waiting = list(reversed(ids))
         number = max(self.total - 1 - offset, 0) // size if self._ascending else offset // size
@@ -55,7 +56,7 @@ class InvocationListing:
             last = max(page.total_pages - 1, 0)
             rows = {row.id: row for row in page.items}
             if not rows and number <= last:
-                yield from ((one, None) for one in reversed(waiting))
+                yield from ((row_id, None) for row_id in reversed(waiting))
                 return
             if not rows:
                 number, turns = last, turns + 1
@@ -75,11 +76,11 @@ class InvocationListing:
 
     @property
     def _older(self) -> int:
-        """The step from a page to the next older one."""
+        """The step from a page number to that of the next older page."""
         return -1 if self._ascending else 1
 
     def _newest(self, size: int) -> tuple[int, Page[Invocation]]:
-        """Read the page that holds the newest rows."""
+        """Read the page with the newest rows."""
         if not self._ascending:
             page = self._page(0, size)
             ids = [row.id for row in page.items]
@@ -88,7 +89,7 @@ class InvocationListing:
             self._ascending = True
         number = max(self.total - 1, 0) // size
         page = self._page(number, size)
-        # Rows may be added faster than pages are read, so this stops somewhere; the next round sees the rest.
+        # Rows may be added faster than pages are read, so this is limited; the next round reads the rest.
         for _ in range(_TURNS):
             last = max(page.total_pages - 1, 0)
             if number == last:

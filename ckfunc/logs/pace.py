@@ -11,9 +11,9 @@ _LONGEST_BACKOFF_S = 30.0
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """Seconds between two rounds while something happens and while nothing does, and between looks for new functions.
+    """Polling intervals in seconds: during activity, when idle, and for the list of functions.
 
-    `per_function_s` stretches the rounds of applications with many functions, so that requests stay rare enough.
+    `per_function_s` lengthens the intervals of applications with many functions, to limit the rate of requests.
     """
 
     quick_s: float
@@ -22,7 +22,7 @@ class Pace:
     per_function_s: float
 
     def next_s(self, last_s: float, *, active: bool, functions: int) -> float:
-        """Return how long to wait after a round that followed a wait of `last_s`."""
+        """Return how long to wait after a round, in seconds. `last_s` is the wait before that round."""
         least_s = max(self.quick_s, self.per_function_s * functions)
         return least_s if active else max(min(last_s * _SLOWING, self.idle_s), least_s)
 
@@ -32,5 +32,5 @@ REMOTE = Pace(quick_s=1.0, idle_s=3.0, functions_s=15.0, per_function_s=0.05)
 
 
 def backoff_s(failed: int) -> float:
-    """Return how long to wait after the `failed`-th round in a row (from 1) that failed."""
+    """Return how long to wait after `failed` consecutive failed rounds (at least 1), in seconds."""
     return min(_FIRST_BACKOFF_S * 2.0 ** min(failed - 1, 10), _LONGEST_BACKOFF_S)

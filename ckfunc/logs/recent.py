@@ -16,10 +16,10 @@ if TYPE_CHECKING:
     from ckfunc.api import Client
 
 DETAILED_AT_ONCE = 100
-"""For how many invocations an emulator is asked about console output at a time."""
+"""How many invocations' details are requested from an emulator at a time."""
 
 Found = tuple[str, Invocation, bool]
-"""A function's type, an invocation of it, and whether that was given before."""
+"""A function's type, an invocation of it, and whether that was already yielded while RUNNING."""
 
 
 def recent(
@@ -33,9 +33,9 @@ def recent(
     version: int | None = None,
     left_out: Callable[[], object] = lambda: None,
 ) -> Iterator[LogEntry | Gap]:
-    """Yield the newest `limit` invocations that are wanted, over all `functions`, oldest first; raises ApiFailure.
+    """Yield the newest `limit` matching invocations of all `functions`, oldest first. Raises ApiFailure.
 
-    `left_out` is called after the last one when there are older ones that the limit left out.
+    `left_out` is called after the last one if the limit left out older ones.
     """
     tails = [Tail(client, function) for function in functions]
     rows = started(tails, limit, Filter(status, version, since, until))
@@ -48,26 +48,26 @@ def recent(
 
 
 def started(tails: Sequence[Tail], limit: int | None, wanted: Filter) -> list[Found]:
-    """Start every tail and return the newest `limit` rows of each, by ascending id; raises ApiFailure."""
+    """Start all tails, and return the newest `limit` rows of each, by ascending id. Raises ApiFailure."""
     found = in_order(tails, lambda tail: tail.start(limit, wanted))
     lists = [[(tail.function.type, row, False) for row in rows] for tail, rows in zip(tails, found, strict=True)]
-    return list(heapq.merge(*lists, key=lambda one: one[1].id))
+    return list(heapq.merge(*lists, key=lambda entry: entry[1].id))
 
 
 def newest(rows: list[Found], limit: int | None) -> list[Found]:
-    """Return the last `limit` rows, all of them when it is None."""
+    """Return the last `limit` rows (None: all)."""
     return rows if limit is None else rows[max(len(rows) - limit, 0) :]
 
 
 def cut_off(tails: Iterable[Tail]) -> Iterator[Gap]:
-    """Yield a gap for each tail that has more invocations than are looked through."""
+    """Yield a gap for each tail with more invocations than can be searched."""
     for tail in tails:
         if tail.cut_off:
-            yield Gap(tail.function.type, f"only the newest {DEEPEST} invocations were looked through")
+            yield Gap(tail.function.type, f"only the newest {DEEPEST} invocations were searched")
 
 
 def detailed(client: Client, found: Sequence[Found]) -> list[LogEntry]:
-    """Make entries; against an emulator, those that have ended come with console output and duration."""
+    """Return entries. From an emulator, those of finished runs have details."""
     from ckfunc.api.emulator import invocation_details
 
     ended = [row.id for _, row, _ in found if row.status is not Status.RUNNING] if client.emulator_id else []

@@ -19,14 +19,14 @@ if TYPE_CHECKING:
     from ckfunc.model.project import Project, Script
 
 _INIT_SCRIPT = "initialization-script.ts"
-"""The init script's name in stack frames of an emulator; a handler is TYPE@VERSION.ts."""
+"""The name of the init script in stack frames of an emulator. Handlers are called TYPE@VERSION.ts."""
 
 
 class Stacks:
-    """Maps the stacks of runs to local files; calls the API only when there is something to map.
+    """Maps the stacks of runs to local files. Only calls the API if there is something to map.
 
-    `project` returns the current project. With `fresh`, the runs happen while they are shown: only then did the current
-    init script run.
+    `project` returns the current project. `fresh` says that the runs happen now, and therefore use the current init
+    script.
     """
 
     def __init__(self, client: Client, project: Callable[[], Project], *, fresh: bool = False) -> None:
@@ -36,22 +36,24 @@ class Stacks:
         self._versions: dict[tuple[str, int], FunctionVersion] = {}
 
     def mapped(self, entry: LogEntry) -> LogEntry:
-        """Return an entry whose stack and console output name places in local files where these are known."""
+        """Return the entry with positions of local files in its stack and console output, where these are known."""
         row = entry.invocation
         name = f"{entry.type}@{row.version_number}.ts"
-        said = _said(entry)
+        text = _text_of(entry)
         try:
-            if name in said and (script := self._handler(entry.type, row.version_number)):
-                entry = _with(entry, name, script)
-            if self._fresh and _INIT_SCRIPT in said and (script := self._initialization_script()):
-                entry = _with(entry, _INIT_SCRIPT, script)
+            if name in text and (script := self._handler(entry.type, row.version_number)):
+                entry = _mapped(entry, name, script)
+            if self._fresh and _INIT_SCRIPT in text and (script := self._initialization_script()):
+                entry = _mapped(entry, _INIT_SCRIPT, script)
         except CkfuncError:
-            pass  # no connection, or a broken project: places in the deployed script are correct too
+            pass  # no connection, or an invalid project: positions in the deployed script are correct too
         return entry
 
     def _handler(self, trigger_type: str, number: int) -> Script | None:
-        """Return the local script if it is the same as that version."""
-        script = next((one.handler for one in self._project().functions or () if one.type == trigger_type), None)
+        """Return the local script if it equals that version."""
+        script = next(
+            (function.handler for function in self._project().functions or () if function.type == trigger_type), None
+        )
         if script is None:
             return None
         deployed = self._version(trigger_type, number)
@@ -71,14 +73,14 @@ class Stacks:
         return script if newlines(self._client.runtime().initialization_script or "") == newlines(script.text) else None
 
 
-def _said(entry: LogEntry) -> str:
-    """Return all text of a run that may contain places."""
+def _text_of(entry: LogEntry) -> str:
+    """Return all text of a run that may contain positions."""
     error = entry.invocation.result.get("error")
-    found = [one for one in error.values() if isinstance(one, str)] if isinstance(error, Mapping) else []
+    found = [text for text in error.values() if isinstance(text, str)] if isinstance(error, Mapping) else []
     return "\n".join([*found, *(line.text for line in (entry.detail.console if entry.detail else ()))])
 
 
-def _with(entry: LogEntry, name: str, script: Script) -> LogEntry:
+def _mapped(entry: LogEntry, name: str, script: Script) -> LogEntry:
     mapper = StackMapper(name, script.path, script.source_map)
     detail = None if entry.detail is None else mapper.detail(entry.detail)
     return replace(entry, invocation=mapper.invocation(entry.invocation), detail=detail)

@@ -14,7 +14,7 @@ from ckfunc.logs.entries import Gap, Item, LogEntry, Recovered, Trouble
 from ckfunc.logs.follow import follow
 from ckfunc.logs.listing import InvocationListing
 from ckfunc.logs.pace import LOOPBACK, REMOTE, Pace, backoff_s
-from ckfunc.logs.tail import KEPT
+from ckfunc.logs.tail import MOST_HELD
 from ckfunc.model.function import Status
 
 EVERY_ROUND = Pace(quick_s=0.1, idle_s=0.4, functions_s=0.0, per_function_s=0.0)
@@ -81,7 +81,7 @@ def test_rows_inserted_between_pages_are_neither_lost_nor_repeated(sorts: bool) 
                 served.add(2, 1)
 
         def begin() -> None:
-            served.add(1, KEPT + 400)
+            served.add(1, MOST_HELD + 400)
             served.before = before
 
         items = followed(served, begin, *[nothing] * 60)
@@ -481,7 +481,7 @@ def test_a_log_that_starts_over_with_low_ids_is_followed_on() -> None:
                 served.put(1, number, at=BEGAN + timedelta(hours=1, seconds=number))
 
         items = followed(served, again, nothing)
-        assert items[0] == Gap("a", "the log has started over")
+        assert items[0] == Gap("a", "the log was reset")
         assert ids(items[1:]) == [1, 2]
 
 
@@ -513,7 +513,7 @@ def test_an_emulator_that_comes_back_with_another_database_is_followed_on() -> N
             served.put(7, 6, at=BEGAN + timedelta(hours=1))
 
         items = followed(served, other, nothing, nothing)
-        assert items[0] == Gap(None, "the emulator now serves another database")
+        assert items[0] == Gap(None, "the emulator now uses a different database")
         assert ids(items[1:]) == [6]
 
 
@@ -531,7 +531,7 @@ def test_another_database_is_noticed_between_two_looks_at_the_functions_too() ->
         with pytest.raises(Finished):
             for item in follow(client, clock=clock, pace=Pace(0.1, 0.4, 1000.0, 0.0)):
                 items.append(item)
-        assert items[0] == Gap(None, "the emulator now serves another database")
+        assert items[0] == Gap(None, "the emulator now uses a different database")
         assert ids(items[1:]) == [21]
 
 

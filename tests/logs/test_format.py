@@ -226,8 +226,8 @@ def test_endless_console_output_is_cut_after_many_lines() -> None:
 
 
 def test_what_there_is_to_say_about_following_is_one_line() -> None:
-    assert text(Trouble("it broke", 2.0)) == ["trouble: it broke; next try in 2 s"]
-    assert text(Recovered(3)) == ["recovered: following again after 3 failed tries"]
+    assert text(Trouble("it broke", 2.0)) == ["trouble: it broke; next attempt in 2 s"]
+    assert text(Recovered(3)) == ["recovered: following again after 3 failed attempts"]
     assert text(Gap("a", "why")) == ["gap: a: why"]
     assert text(Gap(None, "why")) == ["gap: why"]
 

@@ -12,7 +12,7 @@ from ckfunc.base.errors import UsageProblem
 from ckfunc.base.files import cache_dir
 from ckfunc.cli.app import App
 from ckfunc.cli.options import common_options, pass_app
-from ckfunc.logs.since import span_s
+from ckfunc.logs.since import duration_s
 from ckfunc.runtime.cache import PACKAGES, CacheEntry, CacheRefused, Total, entries
 from ckfunc.runtime.cache import clean as clean_entries
 
@@ -84,7 +84,7 @@ def clean(app: App, older_than: str | None, dry_run: bool) -> None:
 
     What a running ckfunc uses stays. The next command that needs something fetches or makes it again.
     """
-    age_s = 0.0 if older_than is None else span_s(older_than)
+    age_s = 0.0 if older_than is None else duration_s(older_than)
     if age_s is None:
         raise UsageProblem(f"invalid --older-than value {older_than!r}", hint="examples: 12h, 30d, 8w")
     directory = cache_dir()
