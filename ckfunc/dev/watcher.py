@@ -1,4 +1,4 @@
-"""Deploy after every change of a project's files. Deploys run one at a time, until interrupted."""
+"""Deploy after every change of a project's files, until interrupted."""
 
 from __future__ import annotations
 
@@ -42,19 +42,19 @@ class Listener(Protocol):
     """Receives the events of a watch, on several threads."""
 
     def deployed(self, report: DeployReport, /, *, changed: bool, first: bool, broken: bool, took_s: float) -> object:
-        """Receive a deploy: whether files changed before it, and whether some of them are still broken."""
+        """Receive the report of a deploy, whether files changed before it, and whether some files are still broken."""
 
     def failed(self, problem: CkfuncError, /) -> object:
         """Receive the reason why the files could not be deployed."""
 
     def waiting(self) -> object:
-        """Learn that the last deployed version stays until the files are fixed."""
+        """Called when the last deployed version stays until the files are fixed."""
 
     def fixed(self) -> object:
-        """Learn that all files can be deployed again."""
+        """Called when all files can be deployed again."""
 
     def retrying(self, wait_s: float, /) -> object:
-        """Learn that the deploy is tried again after a wait."""
+        """Called when the deploy is retried after a wait."""
 
     def detail(self, text: str, /) -> None:
         """Receive a detail for --verbose."""
@@ -64,8 +64,8 @@ class Listener(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Workshop:
-    """What a watcher uses of a running command. `load` reads the project from disk, `client` may reconnect."""
+class WatchTools:
+    """The parts of a command that a watcher uses. `load` reads the project from disk, `client` may reconnect."""
 
     load: Callable[[], Project]
     client: Callable[[], Client]
@@ -75,52 +75,52 @@ class Workshop:
 
 
 class Watcher:
-    """Deploys a project after changes, and remembers what was deployed."""
+    """Deploys a project after changes, and remembers the deployed versions."""
 
     def __init__(
         self,
         project: Project,
-        workshop: Workshop,
+        tools: WatchTools,
         listener: Listener,
         wake: threading.Event,
         *,
         allow_removals: bool = False,
     ) -> None:
         self._project = project
-        self._workshop = workshop
+        self._tools = tools
         self._listener = listener
         self._wake = wake
         self._scope: Scope | None = None
-        self._left: dict[str, int] = {}
+        self._deployed_versions: dict[str, int] = {}
         self._writing = threading.Lock()
-        # On an emulator, the manifest is all there is: what it lacks was in an earlier save of it.
+        # On an emulator, everything comes from the manifest, so a removal undoes an earlier save.
         self._options = run.DeployOptions(allow_removals=allow_removals or project.target.emulator)
         self._retry_s = FIRST_RETRY_S
         self._timer: threading.Timer | None = None
         self._first = True
         self._broken: tuple[str, ...] = ()
-        self._unread: tuple[Path, ...] = ()
-        self._followed: set[Path] = set()
+        self._unloaded_files: tuple[Path, ...] = ()
+        self._watched: set[Path] = set()
 
     def project(self) -> Project:
-        """Return the project as it was when it last loaded."""
+        """Return the last project that could be loaded."""
         return self._project
 
     def files(self) -> Collection[Path]:
-        """Return the files that the project depends on now, as far as a broken manifest lets us know."""
+        """Return the files that the project depends on, as far as a broken manifest allows."""
         found = watched_files(self._project.root, self._project.target.name)
-        self._followed = {*self._project.watched, *self._unread, *found}
-        return self._followed
+        self._watched = {*self._project.watched, *self._unloaded_files, *found}
+        return self._watched
 
     def types(self) -> tuple[str, ...]:
         """Return the trigger types of the project's functions."""
-        return tuple(one.type for one in self._project.functions or ())
+        return tuple(function.type for function in self._project.functions or ())
 
     def react(self, batch: Collection[Path]) -> None:
-        """Load, check and deploy. Only errors that no change of a file can fix are raised."""
+        """Load, check and deploy. Only raises errors that no change of a file can fix."""
         self.close()
-        began, first = self._workshop.clock.monotonic_s(), self._first
-        self._unread = ()
+        began, first = self._tools.clock.monotonic_s(), self._first
+        self._unloaded_files = ()
         try:
             project, broken = self._load()
             self._require_same_place(project)
@@ -152,53 +152,53 @@ class Watcher:
                 changed=bool(batch),
                 first=first,
                 broken=bool(self._broken),
-                took_s=self._workshop.clock.monotonic_s() - began,
+                took_s=self._tools.clock.monotonic_s() - began,
             )
             if report.ending is Ending.INTERRUPTED:
-                raise KeyboardInterrupt  # the deploy has kept it, to report what it had done by then
+                raise KeyboardInterrupt  # which the deploy has caught, to complete its report
         if report is not None and not report.ok:
             self._try_later(None)
         self._refresh_types(project)
 
     def _load(self) -> tuple[Project, InvalidModules | None]:
-        """Return the project, and what keeps scripts of it from being bundled. Raises InvalidFiles."""
+        """Return the project, and the problem if some scripts cannot be bundled. Raises InvalidFiles."""
         problem: InvalidModules | None = None
         try:
-            project = self._workshop.load()
+            project = self._tools.load()
         except InvalidModules as found:
             project, problem = found.project, found
-            self._unread = project.watched  # what is imported now, were it not there yet
-        if not self._followed.issuperset(project.watched):
-            self._wake.set()  # a file that was read before it is watched may change in between: look again then
+            self._unloaded_files = project.watched  # includes imported files that do not exist yet
+        if not self._watched.issuperset(project.watched):
+            self._wake.set()  # a file may change after it was read and before it is watched: load again
         return project, problem
 
     def _refresh_types(self, project: Project) -> None:
-        """Let editors know what a changed manifest or init script brings into the scope of handlers."""
+        """Update the type files for editors if the manifest or init script has changed the scope of handlers."""
         scope = scope_of(project)
         if scope != self._scope:
             self._scope = scope
             threading.Thread(target=self._write_types, args=(project, scope), daemon=True).start()
 
     def _write_types(self, project: Project, scope: Scope) -> None:
-        with self._writing:  # one after the other, and the last one stays
+        with self._writing:  # one at a time, and the last one wins
             if scope == self._scope:
-                refresh_types(project, self._workshop.schemas())
+                refresh_types(project, self._tools.schemas())
 
     def close(self) -> None:
-        """Forget a planned retry."""
+        """Cancel a planned retry."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
 
     def _deploy(self, project: Project, broken: InvalidModules | None) -> DeployReport | None:
-        """Deploy what can be bundled and parses; return None when nothing can be deployed."""
+        """Deploy the functions that can be bundled and parsed. Return None if nothing can be deployed."""
         whole = project if broken is None else without(project, broken.broken)
         try:
             report = None if whole is None else self._run(whole)
         except InvalidScripts as problem:
             known = broken.problems if broken else ()
             self._report_broken(InvalidScripts(problem.message, (*known, *problem.problems), problem.hint))
-            parsing = whole and without(whole, {one.path for one in problem.problems})
+            parsing = whole and without(whole, {mistake.path for mistake in problem.problems})
             return None if parsing is None else self._run(parsing)
         if broken is None:
             self._report_fixed()
@@ -209,32 +209,34 @@ class Watcher:
     def _run(self, project: Project) -> DeployReport:
         def confirm(plan: Plan) -> bool:
             require_installable(project, plan, self._listener.detail, self._listener.warn)
-            self._warn_of_others(plan)
-            return True  # the watch itself was confirmed, and its target is still the same
+            self._warn_of_conflicts(plan)
+            return True  # the user has confirmed the watch, and the target has not changed
 
-        client = self._workshop.client()
+        client = self._tools.client()
         report = run.deploy(
             project,
             client,
-            check=requirements_check(project, self._workshop.compiler.compile),
+            check=requirements_check(project, self._tools.compiler.compile),
             confirm=confirm,
             options=self._options,
-            clock=self._workshop.clock,
+            clock=self._tools.clock,
         )
         remember_deployed(project, client.identity, report)
         self._first = False
-        for one in report.items:
-            if one.kind == FUNCTIONS and one.new_version and one.result not in WRONG:
-                self._left[one.name] = one.new_version
+        for item in report.items:
+            if item.kind == FUNCTIONS and item.new_version and item.result not in WRONG:
+                self._deployed_versions[item.name] = item.new_version
         return report
 
-    def _warn_of_others(self, plan: Plan) -> None:
-        """Warn when a deploy replaces somebody else's: a watch shows no plan. An emulator has one user."""
-        for name in sorted({one.name for one in plan.changes if one.kind == FUNCTIONS} & set(self._left)):
-            now, left = plan.versions.get(name, 0), self._left[name]
+    def _warn_of_conflicts(self, plan: Plan) -> None:
+        """Warn if a deploy replaces someone else's version, because a watch shows no plan. An emulator has one user."""
+        for name in sorted(
+            {change.name for change in plan.changes if change.kind == FUNCTIONS} & set(self._deployed_versions)
+        ):
+            now, left = plan.versions.get(name, 0), self._deployed_versions[name]
             if now != left and not plan.target.emulator:
                 self._listener.warn(
-                    f"{name} was v{left} after the last deploy and is v{now} now: replacing somebody else's version "
+                    f"{name} was v{left} after the last deploy and is v{now} now: replacing someone else's version "
                     f"(`ckfunc rollback {name} --to {now}` restores it)"
                 )
 
@@ -242,7 +244,7 @@ class Watcher:
         if project.target != self._project.target:
             raise CkfuncError(
                 f"target {project.target.name!r} has changed since the watch began",
-                hint="nothing is deployed until you restart `ckfunc watch`, or undo that change",
+                hint="nothing is deployed until you restart `ckfunc watch` or undo that change",
             )
 
     def _try_later(self, problem: CkfuncError | None) -> None:
@@ -268,9 +270,9 @@ class Watcher:
 
 
 def without(project: Project, broken: Collection[str]) -> Project | None:
-    """Return the project without the functions whose handler is made of a file that is among `broken`.
+    """Return the project without the functions whose handler uses a file in `broken`.
 
-    None when the init script is: every handler may need what the new one exports.
+    Returns None if the init script does, because every handler may need its exports.
     """
 
     def is_broken(script: Script) -> bool:
@@ -279,5 +281,5 @@ def without(project: Project, broken: Collection[str]) -> Project | None:
     script = project.runtime.initialization_script
     if script is not None and is_broken(script):
         return None
-    kept = tuple(one for one in project.functions or () if not is_broken(one.handler))
+    kept = tuple(function for function in project.functions or () if not is_broken(function.handler))
     return replace(project, functions=kept)

@@ -263,7 +263,7 @@ def test_a_watch_says_whose_version_it_replaces(project: Path, application: Remo
         theirs = next(one.id for one in application.functions.values() if one.type == SENT)
         application.publish(theirs, "theirs\n")
         (project / "handlers/start.ts").write_text("async function handleEvent() { return 'saved'; }\n")
-        watch.until(f"warning: {SENT} was v1 after the last deploy and is v2 now: replacing somebody else's version")
+        watch.until(f"warning: {SENT} was v1 after the last deploy and is v2 now: replacing someone else's version")
         watch.until("Deployed to remote")
         assert f"{START} was left" not in "".join(watch.said)
         assert watch.interrupt() == 130

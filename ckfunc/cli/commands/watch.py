@@ -62,7 +62,7 @@ def watch_project(
     """
     from ckfunc.bundle.project import InvalidModules
     from ckfunc.cli.commands.logs import stream_logs
-    from ckfunc.dev.watcher import Watcher, Workshop
+    from ckfunc.dev.watcher import Watcher, WatchTools
     from ckfunc.watch.batches import Stop, batches
 
     try:
@@ -73,7 +73,7 @@ def watch_project(
         return EXIT_FAILED
     client = app.client(lasting=True)
     stop, wake = Stop(quit_on), threading.Event()
-    workshop = Workshop(app.load_project, app.client, app.kept_compiler(), app.schemas, app.clock)
+    workshop = WatchTools(app.load_project, app.client, app.kept_compiler(), app.schemas, app.clock)
     watcher = Watcher(project, workshop, printer, wake, allow_removals=allow_removals)
     app.output.talk(("watching ", "title"), f"{len(project.watched)} files, target {project.target.name}; Ctrl-C ends")
     streaming = (
