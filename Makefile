@@ -63,9 +63,7 @@ test-slow: $(DEV_STAMP)  ## Run the slow tests: full fault matrices, large amoun
 lint: $(DEV_STAMP)  ## Check style, types and layers
 	@$(PY) -m ruff check --quiet .
 	@$(PY) -m ruff format --quiet --check . || { echo "The code is not formatted: run make format" >&2; exit 1; }
-	@for platform in linux win32 darwin; do \
-	  $(PY) -m mypy --no-error-summary --platform $$platform --cache-dir .mypy_cache/$$platform || exit 1; \
-	done
+	@printf '%s\n' linux win32 darwin | xargs -P 3 -I '{}' $(PY) -m mypy --no-error-summary --platform '{}' --cache-dir '.mypy_cache/{}'
 	@$(VENV)/bin/lint-imports --no-logo >/dev/null 2>&1 || $(VENV)/bin/lint-imports
 	@PYTHONPATH=tests $(PY) -m support.house
 
