@@ -164,7 +164,7 @@ class App:
         from ckfunc.model.execution import SyntaxProblem
 
         def check(scripts: Sequence[tuple[str, str]]) -> list[SyntaxProblem]:
-            return [one for one in self.compiler().compile(scripts) if isinstance(one, SyntaxProblem)]
+            return [one for one in self.kept_compiler().compile(scripts) if isinstance(one, SyntaxProblem)]
 
         return Bundler(cache_dir(), check, self.output.detail, self.install_policy)
 
@@ -194,7 +194,7 @@ class App:
         if self._client is None:
             target = self._sources.target if self._sources else self._target_despite_mistakes()
             moved = partial(self._emulator_again, lasting=lasting) if target.emulator else None
-            self._client = self.connect(self.connection(target), moved)
+            self._client = self.connect(self.connection(target, lasting=lasting), moved)
         return self._client
 
     def target(self) -> Target:
@@ -218,11 +218,14 @@ class App:
             self.output.warn(f"ignored: {len(ignored) - MOST_IGNORED} more mistakes; `ckfunc check` shows them")
         return target
 
-    def connection(self, target: Target | None = None) -> Connection:
-        """Return how to reach a target, which is the one that is meant unless given. Raises CredentialsMissing."""
+    def connection(self, target: Target | None = None, *, lasting: bool = False) -> Connection:
+        """Return how to reach a target, which is the one that is meant unless given. Raises CredentialsMissing.
+
+        With `lasting`, an emulator that starts here has processes ready for many runs.
+        """
         target = target or self.target()
         if target.emulator:
-            return self._emulator_connection()
+            return self._emulator_connection(lasting=lasting)
         return self.credentials(self.root(), target).connection
 
     def credentials(self, root: Path, target: Target) -> FoundConnection:
@@ -258,18 +261,19 @@ class App:
         self._closing.callback(client.close)
         return client
 
-    def _emulator_connection(self) -> Connection:
+    def _emulator_connection(self, *, lasting: bool) -> Connection:
         from ckfunc.api import Connection
         from ckfunc.api.connection import EMULATOR_CREDENTIAL
+        from ckfunc.emulator.options import EmulatorOptions
 
-        url = self.running_emulator() or self.start_emulator()
+        url = self.running_emulator() or self.start_emulator(EmulatorOptions(spares=lasting))
         return Connection(url, f"{url}/oauth/token", EMULATOR_CREDENTIAL, Secret(EMULATOR_CREDENTIAL))
 
     def _emulator_again(self, *, lasting: bool) -> Connection | None:
         with self._ending:
             if self._ended or (lasting and self.running_emulator() is None):
                 return None
-            return self._emulator_connection()
+            return self._emulator_connection(lasting=lasting)
 
     @property
     def emulator_data(self) -> Path:
@@ -282,13 +286,11 @@ class App:
 
         return find_running(self.emulator_data)
 
-    def start_emulator(self, options: EmulatorOptions | None = None) -> str:
+    def start_emulator(self, options: EmulatorOptions) -> str:
         """Run this project's emulator until the command ends, and return its address."""
         from ckfunc.emulator.data_directory import UnusableDirectory
-        from ckfunc.emulator.options import EmulatorOptions
         from ckfunc.emulator.store.trouble import UnwritableDatabase
 
-        options = options or EmulatorOptions()
         emulator = self.emulator(self.emulator_data, options)
         until = self.clock.monotonic_s() + STARTING_S
         while True:
@@ -322,14 +324,21 @@ class App:
         told = problem.message + (f"; {problem.hint}" if problem.hint else "")
         self.output.detail(f"emulator: reading only: {problem.message}")
         copied = self.emulator_data if there else None
-        options = EmulatorOptions(on_event=self.output.detail, copy_of=copied, unwritable=told)
+        options = EmulatorOptions(on_event=self.output.detail, copy_of=copied, unwritable=told, spares=False)
         return Emulator(None, options, cache=cache_dir())
 
     def emulator(self, data: Path | None, options: EmulatorOptions) -> Emulator:
         """Return an emulator of the project that has not started yet; `data` None keeps everything in memory."""
         from ckfunc.emulator.emulator import Emulator
 
-        shared = replace(options, on_event=self.output.detail, owner=self._root, policy=self.install_policy)
+        self.compiler()  # is closed after the emulator, as it is made before
+        shared = replace(
+            options,
+            on_event=self.output.detail,
+            owner=self._root,
+            policy=self.install_policy,
+            compiler=self.kept_compiler(),
+        )
         return Emulator(data, shared, cache=cache_dir())
 
     def secrets(self) -> tuple[Secret, ...]:

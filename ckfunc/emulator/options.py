@@ -41,7 +41,7 @@ class EmulatorOptions:
     compiler: ScriptCompiler | None = None
     """Used instead of the emulator's own compiler, and not closed."""
     spares: bool = True
-    """Boot a process before a function needs it."""
+    """Boot processes and load new versions before they are needed."""
     inspect_port: int | None = None
     """Runs wait for a debugger at this port."""
     ahead: Callable[[str], Environment | HandlerError] | None = None

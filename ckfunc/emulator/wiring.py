@@ -60,6 +60,7 @@ def open_services(
         base_url=url,
         on_event=on_event,
         keep_invocations=options.keep_invocations,
+        spares=options.spares,
     )
     opened.push_async_callback(dispatcher.close)
     background = runner.Jobs(database, path, on_event)

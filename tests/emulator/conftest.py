@@ -7,9 +7,9 @@ from pathlib import Path
 
 import httpx
 import pytest
+from support.emulators import cold_emulator
 from support.loopback import http_client
 
-from ckfunc.base.files import cache_dir
 from ckfunc.emulator.emulator import Emulator
 from ckfunc.emulator.store.database import Database, open_database
 from ckfunc.emulator.store.schema import MIGRATIONS, SCHEMA
@@ -17,7 +17,7 @@ from ckfunc.emulator.store.schema import MIGRATIONS, SCHEMA
 
 @pytest.fixture
 def emulator(tmp_path: Path) -> Iterator[Emulator]:
-    running = Emulator(tmp_path / "emulator", cache=cache_dir())
+    running = cold_emulator(tmp_path / "emulator")
     running.start()
     yield running
     running.stop()

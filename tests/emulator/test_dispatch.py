@@ -13,7 +13,9 @@ from typing import Any
 
 import httpx
 import pytest
-from support.loopback import http_client
+from emulator.conftest import sign_in
+from support.emulators import cold_emulator
+from support.loopback import Reply, Request, http_client, serve
 
 from ckfunc.base.files import cache_dir
 from ckfunc.emulator.emulator import Emulator
@@ -163,7 +165,7 @@ def test_what_runs_can_be_read_while_it_runs(client: httpx.Client) -> None:
 
 
 def test_a_time_limit_ends_a_run_and_the_next_one_works(tmp_path: Path) -> None:
-    emulator = Emulator(tmp_path, EmulatorOptions(limits=Limits(time_s=0.5)), cache=cache_dir())
+    emulator = cold_emulator(tmp_path, limits=Limits(time_s=0.5))
     with http_client(emulator.start()) as client:
         try:
             token = client.post(
@@ -178,7 +180,7 @@ def test_a_time_limit_ends_a_run_and_the_next_one_works(tmp_path: Path) -> None:
 
 
 def test_an_emulator_that_stops_in_the_middle_of_a_run_fails_it(tmp_path: Path) -> None:
-    emulator = Emulator(tmp_path, cache=cache_dir())
+    emulator = cold_emulator(tmp_path)
     with http_client(emulator.start()) as client:
         token = client.post(
             "/oauth/token", auth=("emulator", "emulator"), data={"grant_type": "client_credentials"}
@@ -193,13 +195,36 @@ def test_an_emulator_that_stops_in_the_middle_of_a_run_fails_it(tmp_path: Path) 
         (invocation,) = invocations(client, function_id)
         assert invocation["status"] == "RUNNING"
         emulator.stop()
-    again = Emulator(tmp_path, cache=cache_dir())
+    again = cold_emulator(tmp_path)
     with http_client(again.start()) as client:
         try:
             detail = client.get("/emulator/invocations", params={"ids": invocation["id"]}).json()["invocations"][0]
             assert detail["durationMs"] is not None
         finally:
             again.stop()
+
+
+LOADED = "const loaded = Date.now();\nfetch('URL').catch(() => {});\nfunction handleEvent() { return loaded; }"
+
+
+@pytest.mark.parametrize("spares", [True, False])
+def test_a_new_version_is_loaded_before_its_first_event_only_with_spares(spares: bool) -> None:
+    loaded = threading.Event()
+
+    def answer(_request: Request) -> Reply:
+        loaded.set()
+        return Reply()
+
+    options = EmulatorOptions(spares=spares)
+    with serve(answer) as server, Emulator(None, options, cache=cache_dir()) as emulator:
+        with http_client(emulator.url) as client:
+            client.headers["authorization"] = f"Bearer {sign_in(client)}"
+            deploy(client, "some.event", LOADED.replace("URL", server.url))
+            if spares:
+                assert loaded.wait(60)
+            fired_ms = time.time() * 1000
+            run = trigger(client, "some.event")["invocation"]
+        assert (run["result"]["payload"] < fired_ms) is spares
 
 
 @pytest.mark.parametrize("body", [[], {"data": {}}, {"type": "a", "data": []}, {"type": 1}])

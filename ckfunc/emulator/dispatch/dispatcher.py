@@ -98,6 +98,7 @@ class Dispatcher:
         on_event: Callable[[str], None] | None = None,
         most_waiting: int = MOST_WAITING,
         keep_invocations: int = KEPT_INVOCATIONS,
+        spares: bool = True,
     ) -> None:
         self.base_url = base_url
         self.chained = True
@@ -110,6 +111,7 @@ class Dispatcher:
         self._on_event = on_event or (lambda _line: None)
         self._most_waiting = most_waiting
         self._keep_invocations = keep_invocations
+        self._spares = spares
         self._ended = 0
         self._pruning: asyncio.Task[None] | None = None
         self._depths = Depths()
@@ -342,7 +344,12 @@ class Dispatcher:
         return made
 
     def _warm_up(self, function_ids: Iterable[int], delay_s: float = 0.0) -> None:
-        """Warm these functions in the background; without any, only install the packages."""
+        """Warm these functions in the background; without any, only install the packages.
+
+        Without spares, the first run of a function does all of this.
+        """
+        if not self._spares:
+            return
         self._to_warm.update(function_ids)
         if self._warming is None or self._warming.done():
             self._warming = self._keep(self._warm_all(delay_s))
