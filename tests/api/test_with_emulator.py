@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
+from support.emulators import cold_emulator
 
 from ckfunc.api import Client, Connection, emulator
 from ckfunc.base.errors import CredentialsRejected, NotFound, RequestRejected, Unreachable
-from ckfunc.base.files import cache_dir
 from ckfunc.base.secrets import Secret, revealed, secret_values
-from ckfunc.emulator.emulator import Emulator
 from ckfunc.model.application import ApplicationSettings
 from ckfunc.model.function import NewFunction, Status
 from ckfunc.wire.dialects import Dialect
@@ -20,7 +19,7 @@ HELLO = "async function handleEvent(event: any, context: any) { console.log('hi'
 
 @pytest.fixture
 def url() -> Iterator[str]:
-    running = Emulator(None, cache=cache_dir())
+    running = cold_emulator(None)
     yield running.start()
     running.stop()
 
@@ -93,7 +92,7 @@ def test_an_event_runs_in_node_and_leaves_an_invocation_with_its_console_output(
 
 
 def test_an_application_that_moved_is_found_again_and_nothing_is_sent_twice() -> None:
-    first, second = Emulator(None, cache=cache_dir()), Emulator(None, cache=cache_dir())
+    first, second = cold_emulator(None), cold_emulator(None)
     asked: list[str] = []
 
     def moved() -> Connection | None:
@@ -119,7 +118,7 @@ def test_an_application_that_moved_is_found_again_and_nothing_is_sent_twice() ->
 
 
 def test_an_application_that_is_nowhere_else_is_out_of_reach() -> None:
-    gone = Emulator(None, cache=cache_dir())
+    gone = cold_emulator(None)
     url = gone.start()
     with Client(Connection(url, f"{url}/oauth/token", "emulator", Secret("emulator")), moved=lambda: None) as client:
         client.runtime()

@@ -13,11 +13,11 @@ from typing import Any
 import pytest
 from cli.conftest import Ckfunc, start, written
 from support.commands import Command
+from support.emulators import cold_emulator
 
 from ckfunc.api import Client, Connection
 from ckfunc.base.files import cache_dir
 from ckfunc.base.secrets import Secret
-from ckfunc.emulator.emulator import Emulator
 
 TYPE, SENT = "user.attempted.start_session", "user.sent.message"
 MANIFEST = f"""\
@@ -228,7 +228,7 @@ def elsewhere(monkeypatch: pytest.MonkeyPatch, shared: Path) -> Any:
     """A client of a platform that the project's remote target leads to."""
     manifest = shared / "functions.yaml"
     manifest.write_text(manifest.read_text() + "  remote: {}\ndefault_target: remote\n")
-    emulator = Emulator(None, cache=cache_dir())
+    emulator = cold_emulator(None)
     url = emulator.start()
     try:
         monkeypatch.setenv("CHATKITTY_API_URL", url)

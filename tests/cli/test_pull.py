@@ -11,11 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support.emulators import cold_emulator
 
 from ckfunc.api import Client, Connection
-from ckfunc.base.files import cache_dir
 from ckfunc.base.secrets import Secret, secret_values
-from ckfunc.emulator.emulator import Emulator
 from ckfunc.emulator.store import runtime
 from ckfunc.emulator.store.database import connect
 from ckfunc.model.function import NewFunction
@@ -53,7 +52,7 @@ class Remote:
 def remote(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Remote]:
     """An application on a platform of its own, to which the environment's credentials lead."""
     data = tmp_path_factory.mktemp("platform")
-    emulator = Emulator(data, cache=cache_dir())
+    emulator = cold_emulator(data)
     url = emulator.start()
     try:
         monkeypatch.setenv("CHATKITTY_API_URL", url)

@@ -7,11 +7,9 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 
 import httpx
+from support.emulators import cold_emulator
 
-from ckfunc.base.files import cache_dir
 from ckfunc.emulator.data_directory import DATABASE
-from ckfunc.emulator.emulator import Emulator
-from ckfunc.emulator.options import EmulatorOptions
 from ckfunc.emulator.store import messages, reactions, receipts
 from ckfunc.emulator.store.database import connect
 from ckfunc.model.chat import Emoji
@@ -36,7 +34,7 @@ SEED = {
 @contextmanager
 def inhabited(data_dir: Path) -> Iterator[str]:
     """Run an emulator where dan has opened the channel `lobby` and read, reported and reacted to its last message."""
-    with Emulator(data_dir, EmulatorOptions(seed=read_seed(SEED)), cache=cache_dir()) as emulator:
+    with cold_emulator(data_dir, seed=read_seed(SEED)) as emulator:
         with closing(connect(data_dir / DATABASE)) as database:
             dan, message, lobby = (
                 database.value(f"SELECT max(id) FROM {table} WHERE {condition}")

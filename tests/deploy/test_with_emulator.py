@@ -7,18 +7,17 @@ from pathlib import Path
 
 import pytest
 from deploy.world import REMOVING, Hurried, project_of, results
+from support.emulators import cold_emulator
 
 from ckfunc.api.client import Client
 from ckfunc.api.connection import Connection
 from ckfunc.api.emulator import set_enabled
 from ckfunc.base.errors import CredentialsRejected, InvalidScripts, Problem, RequestRejected, WrongApplication
-from ckfunc.base.files import cache_dir
 from ckfunc.base.secrets import Secret, revealed
 from ckfunc.bundle.requirements import Requirements
 from ckfunc.deploy import run
 from ckfunc.deploy.apply.report import DeployReport
 from ckfunc.deploy.cache import VersionCache
-from ckfunc.emulator.emulator import Emulator
 from ckfunc.model.function import NewFunction
 from ckfunc.model.project import Project, Script
 from ckfunc.runtime.compiler import CompilerProcess
@@ -30,7 +29,7 @@ HANDLER = "async function handleEvent(event: UserSentMessageEvent, context: Cont
 
 @pytest.fixture
 def emulator() -> Iterator[str]:
-    one = Emulator(None, cache=cache_dir())
+    one = cold_emulator(None)
     yield one.start()
     one.stop()
 
@@ -116,7 +115,7 @@ def test_the_emulators_application_is_bound_by_id_and_by_key(tmp_path: Path, cli
 
 
 def test_the_cache_of_one_database_is_not_used_for_another(tmp_path: Path) -> None:
-    first, second = Emulator(None, cache=cache_dir()), Emulator(None, cache=cache_dir())
+    first, second = cold_emulator(None), cold_emulator(None)
     try:
         with connect(first.start()) as one, connect(second.start()) as other:
             deploy(project_of(tmp_path, {SENT: HANDLER}), one)

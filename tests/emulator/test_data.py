@@ -12,13 +12,11 @@ from typing import Any
 import httpx
 import pytest
 from emulator.conftest import sign_in
+from support.emulators import cold_emulator
 from support.loopback import http_client
 
 from ckfunc.base.errors import Busy
-from ckfunc.base.files import cache_dir
 from ckfunc.emulator.data import NoData, export_data, import_data, reset_data, seed_data
-from ckfunc.emulator.emulator import Emulator
-from ckfunc.emulator.options import EmulatorOptions
 from ckfunc.emulator.store.database import open_database
 from ckfunc.emulator.store.schema import SCHEMA
 from ckfunc.emulator.store.seeds import SeedRefused
@@ -51,7 +49,7 @@ SEED: dict[str, Any] = {
 @contextmanager
 def running(data_dir: Path | None, seed: Seed | None = None) -> Iterator[httpx.Client]:
     with (
-        Emulator(data_dir, EmulatorOptions(seed=seed), cache=cache_dir()) as emulator,
+        cold_emulator(data_dir, seed=seed) as emulator,
         http_client(emulator.url) as client,
     ):
         client.headers["authorization"] = f"Bearer {sign_in(client)}"
@@ -269,7 +267,7 @@ def test_a_seed_that_refers_to_nobody_adds_nothing(tmp_path: Path, client: httpx
     with pytest.raises(SeedRefused, match=r"'a' refers to user .*(nobody|7).*, who does not exist"):
         seed_data(tmp_path / "data", read_seed(seed))
     with pytest.raises(SeedRefused):
-        Emulator(tmp_path / "data", EmulatorOptions(seed=read_seed(seed)), cache=cache_dir()).start()
+        cold_emulator(tmp_path / "data", seed=read_seed(seed)).start()
     answer = client.post("/emulator/seed", json=seed)
     assert (answer.status_code, answer.json()["error"]) == (400, "ClientError")
     assert names(client) == []

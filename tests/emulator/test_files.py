@@ -5,10 +5,9 @@ from typing import Any
 
 import httpx
 import pytest
+from support.emulators import cold_emulator
 from support.loopback import http_client
 
-from ckfunc.base.files import cache_dir
-from ckfunc.emulator.emulator import Emulator
 from ckfunc.emulator.http.bodies import FILE_BYTES, safe_name, safe_type
 from ckfunc.emulator.http.multipart import split
 from ckfunc.emulator.http.problems import Refused
@@ -71,12 +70,12 @@ def test_a_picture_that_somebody_else_keeps_is_shown_by_its_own_address(
 
 
 def test_a_picture_survives_a_restart_at_another_port(tmp_path: Path) -> None:
-    with Emulator(tmp_path, cache=cache_dir()) as first, http_client(first.url) as client:
+    with cold_emulator(tmp_path) as first, http_client(first.url) as client:
         token = client.post("/oauth/token", auth=("emulator", "emulator"), data={"grant_type": "client_credentials"})
         client.headers["authorization"] = f"Bearer {token.json()['access_token']}"
         client.post("/v1/users", json={"name": "jane", "displayName": "Jane"})
         upload(client)
-    with Emulator(tmp_path, cache=cache_dir()) as second, http_client(second.url) as client:
+    with cold_emulator(tmp_path) as second, http_client(second.url) as client:
         token = client.post("/oauth/token", auth=("emulator", "emulator"), data={"grant_type": "client_credentials"})
         client.headers["authorization"] = f"Bearer {token.json()['access_token']}"
         url = client.get("/v1/users/1").json()["displayPictureUrl"]

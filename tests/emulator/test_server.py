@@ -9,8 +9,8 @@ from contextlib import closing, suppress
 from typing import Any
 
 import pytest
+from support.emulators import cold_emulator
 
-from ckfunc.base.files import cache_dir
 from ckfunc.emulator import server
 from ckfunc.emulator.emulator import Emulator
 from ckfunc.emulator.server import LimitedConnection, most_connections
@@ -21,7 +21,7 @@ CHUNKED = b"POST /oauth/token HTTP/1.1\r\nhost: 127.0.0.1\r\ntransfer-encoding: 
 
 @pytest.fixture
 def emulator() -> Iterator[Emulator]:
-    with Emulator(None, cache=cache_dir()) as running:
+    with cold_emulator(None) as running:
         yield running
 
 

@@ -6,9 +6,9 @@ from typing import Any
 
 import httpx
 import pytest
+from support.emulators import cold_emulator
 from support.loopback import http_client
 
-from ckfunc.base.files import cache_dir
 from ckfunc.emulator.emulator import Emulator
 
 
@@ -169,7 +169,7 @@ def test_nobody_is_connected_after_a_restart(client: httpx.Client, emulator: Emu
     authorization = client.headers["authorization"]
     emulator.stop()
     with (
-        Emulator(tmp_path / "emulator", cache=cache_dir()) as again,
+        cold_emulator(tmp_path / "emulator") as again,
         http_client(again.url) as late,
     ):
         token = late.post("/oauth/token", auth=("emulator", "emulator"), data={"grant_type": "client_credentials"})

@@ -16,11 +16,10 @@ from typing import Any
 
 import httpx
 import pytest
+from support.emulators import cold_emulator
 from support.loopback import http_client
 
-from ckfunc.base.files import cache_dir
 from ckfunc.emulator.emulator import Emulator
-from ckfunc.emulator.options import EmulatorOptions
 from ckfunc.emulator.store.database import open_database
 from ckfunc.emulator.store.schema import MIGRATIONS, SCHEMA
 from ckfunc.emulator.store.trouble import UnusableDatabase
@@ -31,7 +30,7 @@ TYPE = "some.event"
 @pytest.fixture
 def memory() -> Iterator[tuple[Emulator, httpx.Client]]:
     """An emulator in memory, and a client that has signed in."""
-    with Emulator(None, cache=cache_dir()) as emulator, signed_in(emulator.url) as client:
+    with cold_emulator(None) as emulator, signed_in(emulator.url) as client:
         yield emulator, client
 
 
@@ -156,7 +155,7 @@ def test_runs_that_are_under_way_are_waited_for(memory: tuple[Emulator, httpx.Cl
 def test_another_emulator_goes_on_from_a_snapshot(memory: tuple[Emulator, httpx.Client]) -> None:
     emulator, client = memory
     add_user(client, "ann")
-    with Emulator(None, cache=cache_dir()) as other:
+    with cold_emulator(None) as other:
         other.restore(emulator.snapshot())
         with signed_in(other.url) as there:
             assert names(there) == ["ann"]
@@ -166,8 +165,8 @@ def test_another_emulator_goes_on_from_a_snapshot(memory: tuple[Emulator, httpx.
 
 def test_an_emulator_that_does_not_run_or_has_a_file_has_no_snapshot(tmp_path: Path) -> None:
     with pytest.raises(RuntimeError):
-        Emulator(None, cache=cache_dir()).snapshot()
-    with Emulator(tmp_path, cache=cache_dir()) as emulator:
+        cold_emulator(None).snapshot()
+    with cold_emulator(tmp_path) as emulator:
         with pytest.raises(ValueError, match="in memory"):
             emulator.snapshot()
         with pytest.raises(ValueError, match="in memory"):
@@ -179,7 +178,7 @@ def test_an_emulator_that_does_not_run_or_has_a_file_has_no_snapshot(tmp_path: P
 
 def copied_names(data: Path) -> list[str]:
     with (
-        Emulator(None, EmulatorOptions(copy_of=data), cache=cache_dir()) as emulator,
+        cold_emulator(None, copy_of=data) as emulator,
         signed_in(emulator.url) as client,
     ):
         found = names(client)
@@ -188,11 +187,11 @@ def copied_names(data: Path) -> list[str]:
 
 
 def test_a_copy_begins_with_what_a_running_emulator_holds_and_changes_nothing_there(tmp_path: Path) -> None:
-    with Emulator(tmp_path, cache=cache_dir()) as emulator, signed_in(emulator.url) as client:
+    with cold_emulator(tmp_path) as emulator, signed_in(emulator.url) as client:
         add_user(client, "ann")
         assert copied_names(tmp_path) == ["ann"]
         assert names(client) == ["ann"]
-        with Emulator(None, EmulatorOptions(copy_of=tmp_path), cache=cache_dir()) as copy, signed_in(copy.url) as there:
+        with cold_emulator(None, copy_of=tmp_path) as copy, signed_in(copy.url) as there:
             here = client.get("/v1/users").headers["x-ckfunc-emulator"]
             assert there.get("/v1/users").headers["x-ckfunc-emulator"] != here
     before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
@@ -234,7 +233,7 @@ def test_what_is_no_database_cannot_be_copied(tmp_path: Path, content: bytes | N
     if content is not None:
         (tmp_path / "emulator.db").write_bytes(content)
     with pytest.raises(UnusableDatabase, match=r"emulator\.db"):
-        Emulator(None, EmulatorOptions(copy_of=tmp_path), cache=cache_dir()).start()
+        cold_emulator(None, copy_of=tmp_path).start()
 
 
 def test_a_newer_format_cannot_be_copied(tmp_path: Path) -> None:
@@ -244,4 +243,4 @@ def test_a_newer_format_cannot_be_copied(tmp_path: Path) -> None:
         newer.execute("PRAGMA user_version = 99")
         newer.commit()
     with pytest.raises(UnusableDatabase, match="newer ckfunc"):
-        Emulator(None, EmulatorOptions(copy_of=tmp_path), cache=cache_dir()).start()
+        cold_emulator(None, copy_of=tmp_path).start()

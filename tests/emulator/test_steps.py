@@ -14,13 +14,11 @@ import httpx
 import pytest
 from emulator.conftest import sign_in
 from support.calls import answered, ended, function, send
+from support.emulators import cold_emulator
 from support.loopback import http_client
 
-from ckfunc.base.files import cache_dir
 from ckfunc.emulator.data import seed_data
-from ckfunc.emulator.emulator import Emulator
 from ckfunc.emulator.jobs.runner import Attempt, Jobs
-from ckfunc.emulator.options import EmulatorOptions
 from ckfunc.emulator.store import channels, deletion, imports, jobs, messages, paging, seeds, staging, steps, users
 from ckfunc.emulator.store.database import Condition, Database, connect, open_database
 from ckfunc.emulator.store.paging import CursorRequest, PageRequest
@@ -104,7 +102,7 @@ def test_deletions_over_http_leave_what_others_have_sent(client: httpx.Client, r
 
 def test_only_the_last_invocations_are_kept_and_pages_count_those(tmp_path: Path) -> None:
     with (
-        Emulator(tmp_path, EmulatorOptions(keep_invocations=3), cache=cache_dir()) as emulator,
+        cold_emulator(tmp_path, keep_invocations=3) as emulator,
         http_client(emulator.url) as client,
     ):
         client.headers["authorization"] = f"Bearer {sign_in(client)}"
@@ -193,7 +191,7 @@ def test_what_an_import_had_written_is_taken_back_at_the_next_start(empty: Datab
         next(importing)
     assert empty.value(f"SELECT count(*) FROM {table}") > before
     importing.close()
-    with Emulator(tmp_path, cache=cache_dir()):
+    with cold_emulator(tmp_path):
         pass
     assert empty.value(f"SELECT count(*) FROM {table}") == before
     assert empty.value("SELECT count(*) FROM import_keys") == keys
@@ -253,7 +251,7 @@ def test_what_others_hang_on_imported_rows_goes_with_them(empty: Database) -> No
 
 def test_others_are_answered_while_an_import_in_memory_goes_on() -> None:
     with (
-        Emulator(None, cache=cache_dir()) as emulator,
+        cold_emulator(None) as emulator,
         http_client(emulator.url) as client,
     ):
         client.headers["authorization"] = f"Bearer {sign_in(client)}"
@@ -303,7 +301,7 @@ def test_a_seed_that_does_not_get_to_its_end_leaves_nothing(empty: Database, tmp
         while everything(empty)[3] < 200:
             next(seeding)
         seeding.close()
-        with Emulator(tmp_path, cache=cache_dir()):
+        with cold_emulator(tmp_path):
             pass
     assert everything(empty) == before
 

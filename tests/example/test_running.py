@@ -10,13 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support.emulators import cold_emulator
 
 from ckfunc.api import Client, Connection
-from ckfunc.base.files import cache_dir
 from ckfunc.base.secrets import Secret
 from ckfunc.bundle.requirements import Requirements
 from ckfunc.deploy import run
-from ckfunc.emulator.emulator import Emulator
 from ckfunc.manifest import load
 from ckfunc.model.execution import Compiled
 from ckfunc.model.triggers import TRIGGERS
@@ -30,7 +29,7 @@ Fire = Callable[..., dict[str, Any]]
 
 @pytest.fixture
 def platform() -> Iterator[str]:
-    emulator = Emulator(None, cache=cache_dir())
+    emulator = cold_emulator(None)
     try:
         yield emulator.start()
     finally:

@@ -6,13 +6,12 @@ import threading
 from collections.abc import Iterator
 
 import pytest
+from support.emulators import cold_emulator
 
 from ckfunc.api import Client, Connection
 from ckfunc.api.emulator import trigger
-from ckfunc.base.files import cache_dir
 from ckfunc.base.secrets import Secret
 from ckfunc.base.text import plain
-from ckfunc.emulator.emulator import Emulator
 from ckfunc.logs.entries import Item, LogEntry
 from ckfunc.logs.follow import follow
 from ckfunc.logs.format import lines
@@ -32,7 +31,7 @@ async function handleEvent(event: any) {
 
 @pytest.fixture
 def client() -> Iterator[Client]:
-    running = Emulator(None, cache=cache_dir())
+    running = cold_emulator(None)
     url = running.start()
     with Client(Connection(url, f"{url}/oauth/token", "emulator", Secret("emulator"))) as made:
         yield made

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import os
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -81,11 +82,11 @@ def play(compiler: CompilerProcess, cache: Path) -> Play:
     """Run a scenario (an async function of a Bench) with hosts that are closed afterwards."""
 
     def run(scenario: Callable[[Bench], Awaitable[Any]], *, limits: Limits | None = None, **options: Any) -> Any:
-        names = {"idle_s", "on_event", "sockets", "cache"}
+        names = {"idle_s", "on_event", "sockets", "cache", "spares"}
         given = {name: options.pop(name) for name in names & options.keys()}
 
         async def main() -> Any:
-            hosts = HostPool(limits=limits or Limits(), **{"cache": cache, **given})
+            hosts = HostPool(limits=limits or Limits(), **{"cache": cache, "spares": False, **given})
             try:
                 return await scenario(Bench(compiler, hosts, **options))
             finally:
@@ -96,12 +97,36 @@ def play(compiler: CompilerProcess, cache: Path) -> Play:
     return run
 
 
+Run = Callable[..., Outcome]
+
+
 @pytest.fixture
-def run(play: Play) -> Callable[..., Outcome]:
-    """Run one source once."""
+def run_alone(play: Play) -> Run:
+    """Run one source once, in a process of its own."""
 
     def once(source: str, event: Mapping[str, Any] | None = None, **options: Any) -> Outcome:
         on_console = options.pop("on_console", None)
         return play(lambda bench: bench.run(source, event, on_console=on_console), **options)
+
+    return once
+
+
+@pytest.fixture(scope="module")
+def shared(compiler: CompilerProcess, cache: Path) -> Iterator[Run]:
+    """Run sources one after another as versions of one function, whose process is replaced when a run spoils it."""
+    with asyncio.Runner() as runner:
+        hosts = HostPool(limits=Limits(), cache=cache, spares=False)
+        bench = Bench(compiler, hosts)
+        numbers = itertools.count(1)
+        yield lambda *args: runner.run(bench.run(*args, number=next(numbers)))
+        runner.run(hosts.close())
+
+
+@pytest.fixture
+def run(shared: Run, run_alone: Run) -> Run:
+    """Run one source once; without options, in the process of the other tests of the module."""
+
+    def once(source: str, event: Mapping[str, Any] | None = None, **options: Any) -> Outcome:
+        return run_alone(source, event, **options) if options else shared(source, event)
 
     return once

@@ -75,7 +75,7 @@ def test_each_function_has_a_process_of_its_own(play):
     async def scenario(bench):
         return [await bench.run(PID, key=key) for key in ("a", "b", "a", "b")]
 
-    a, b, a_again, b_again = payloads(play(scenario))
+    a, b, a_again, b_again = payloads(play(scenario, spares=True))
     assert (a, b) == (a_again, b_again)
     assert a != b
 
@@ -154,7 +154,7 @@ def test_a_changed_environment_restarts_the_process_and_what_runs_may_finish(pla
         while running(old_pid):
             await asyncio.sleep(0.01)
 
-    play(scenario)
+    play(scenario, spares=True)
 
 
 def test_an_idle_process_is_ended_and_the_next_run_starts_another(play):
@@ -164,7 +164,7 @@ def test_an_idle_process_is_ended_and_the_next_run_starts_another(play):
             await asyncio.sleep(0.02)
         return first, *payloads([await bench.run(PID)])
 
-    first, second = play(scenario, idle_s=0.3)
+    first, second = play(scenario, idle_s=0.3, spares=True)
     assert first != second
 
 
@@ -237,7 +237,7 @@ def test_close_ends_what_runs_with_a_sentence(play):
         after = await bench.run(PID, key="after")
         return await hanging, await booting, after
 
-    hanging, booting, after = play(scenario)
+    hanging, booting, after = play(scenario, spares=True)
     assert hanging.error.message == "the run was ended because ckfunc is stopping"
     assert booting.payload_json or booting.error.name == "HostsClosed"
     assert after.error.name == "HostsClosed"
@@ -250,10 +250,10 @@ def test_no_descriptor_is_left_open(play):
         await bench.run("function handleEvent() { process.abort(); }", number=2)
         await bench.run(PID, key="other")
 
-    play(scenario)
+    play(scenario, spares=True)
     before = len(list(Path("/dev/fd").iterdir()))
     for _ in range(3):
-        play(scenario)
+        play(scenario, spares=True)
     assert len(list(Path("/dev/fd").iterdir())) == before
 
 

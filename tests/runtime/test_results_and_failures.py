@@ -202,8 +202,8 @@ def test_a_message_that_looks_like_a_stack_stays_a_message(run):
     assert error.stack.startswith(f"Error: {error.message}\n    at handleEvent (")
 
 
-def test_an_error_without_frames_still_has_its_cause(run):
-    lines = stack_of(run, "Error.stackTraceLimit = 0; throw new Error('x', { cause: new Error('y') });")
+def test_an_error_without_frames_still_has_its_cause(run_alone):
+    lines = stack_of(run_alone, "Error.stackTraceLimit = 0; throw new Error('x', { cause: new Error('y') });")
     assert lines == ["Error: x", "Caused by: Error: y"]
 
 
