@@ -1,6 +1,6 @@
 """Client of the Platform API.
 
-Importing this package is cheap: httpx is imported when a client is made.
+Importing this package is cheap: httpx is only imported when a client is created.
 """
 
 from ckfunc.api.client import Client

@@ -1,4 +1,4 @@
-"""Responses of the platform: as JSON, or as errors with a hint."""
+"""Responses of the platform, as JSON or as errors with a hint."""
 
 from __future__ import annotations
 
@@ -26,36 +26,36 @@ EMULATOR_HEADER = "x-ckfunc-emulator"
 
 EXPLANATION_LIMIT = 500
 EXCERPT_LIMIT = 80
-# Far more than is shown, so that a secret in the shown part is always complete and can be masked.
-_LOOKED_AT = 64 * 1024
+# Much longer than the excerpt, so that a secret in the excerpt is complete and can be masked.
+_EXCERPT_SOURCE = 64 * 1024
 
-_EXPLAINING = ("message", "explanation", "error_description", "detail", "title", "error")
-_DOING = {"GET": "reading", "PUT": "updating", "POST": "creating"}
+_EXPLANATION_FIELDS = ("message", "explanation", "error_description", "detail", "title", "error")
+_VERBS = {"GET": "reading", "PUT": "updating", "POST": "creating"}
 
 
-def doing(method: str, what: str) -> str:
+def purpose(method: str, what: str) -> str:
     """Return the purpose of a request, such as "reading the runtime"."""
-    return f"{_DOING.get(method, method)} {what}"
+    return f"{_VERBS.get(method, method)} {what}"
 
 
 def document(answer: Answer, action: str, where: str, hidden: Collection[Secret] = ()) -> Any:
-    """Return the JSON of a 2xx response. Raises UnreadableAnswer, which quotes neither possible JSON nor `hidden`."""
+    """Return the JSON of a 2xx response. Raises UnreadableAnswer, which contains no JSON and none of `hidden`."""
     try:
         return json.loads(answer.body)
     except (ValueError, RecursionError):
         raise UnreadableAnswer(
-            f"{action}: {where} answered {answer.status} with {_described(answer, hidden)}",
-            hint="check CHATKITTY_API_URL; a proxy or a sign-in page may answer in the platform's place",
+            f"{action}: {where} answered {answer.status} with {_description(answer, hidden)}",
+            hint="check CHATKITTY_API_URL; a proxy or sign-in page may have answered instead of the platform",
             status=answer.status,
         ) from None
 
 
 def failure(answer: Answer, method: str, what: str, where: str, hidden: Collection[Secret] = ()) -> ApiFailure:
-    """Return the error for a response that is not 2xx. Nothing in `hidden` appears in it."""
+    """Return the error for a response that is not 2xx; it contains none of `hidden`."""
     status = answer.status
-    action = doing(method, what)
-    said = explanation(answer.body, hidden)
-    because = f": {said}" if said else ""
+    action = purpose(method, what)
+    reason = explanation(answer.body, hidden)
+    because = f": {reason}" if reason else ""
     if status == 401:
         return CredentialsRejected(
             f"{action}: {where} does not accept these credentials{because}",
@@ -65,15 +65,15 @@ def failure(answer: Answer, method: str, what: str, where: str, hidden: Collecti
     if status == 403:
         return CredentialsRejected(
             f"{action}: these credentials do not allow it{because}",
-            hint="give the client the scopes it needs in the dashboard",
+            hint="grant the client the required scopes in the dashboard",
             status=status,
         )
     if status == 404:
         return NotFound(
             f"{action}: not found (404) at {where}{because}",
-            hint="it may be gone: the emulator's data was changed or reset"
+            hint="it may have been removed by a change or reset of the emulator's data"
             if EMULATOR_HEADER in answer.headers
-            else "check CHATKITTY_API_URL, and that the credentials belong to the application you mean",
+            else "check CHATKITTY_API_URL, and that the credentials belong to the right application",
             status=status,
         )
     if status == 429 or status >= 500:
@@ -85,23 +85,23 @@ def failure(answer: Answer, method: str, what: str, where: str, hidden: Collecti
         )
     if status < 400:
         return UnreadableAnswer(
-            f"{action}: {where} answered {status}, which the platform does not send; redirects are not followed",
+            f"{action}: {where} answered {status}, an unexpected status; redirects are not followed",
             hint="check CHATKITTY_API_URL",
             status=status,
         )
     return RequestRejected(
-        f"{action}: {where} refused it with {status}{because}",
-        hint="fix what the message names and run the command again"
+        f"{action}: {where} rejected the request with {status}{because}",
+        hint="fix the problem and run the command again"
         if because
-        else "try it in the dashboard to see why",
+        else "try the same in the dashboard to see the reason",
         status=status,
     )
 
 
 def explanation(body: bytes, hidden: Collection[Secret] = ()) -> str:
-    """Return the platform's explanation in an error body, on one line and safe to show; "" if it has none.
+    """Return the platform's explanation in an error body, on one line and safe to show; "" if there is none.
 
-    Nothing in `hidden` appears in it.
+    It contains none of `hidden`.
     """
     try:
         found = json.loads(body)
@@ -110,11 +110,11 @@ def explanation(body: bytes, hidden: Collection[Secret] = ()) -> str:
     if not isinstance(found, dict):
         return ""
     words: list[str] = []
-    for name in _EXPLAINING:
+    for name in _EXPLANATION_FIELDS:
         value = found.get(name)
-        # Mask secrets first: they cannot be recognised in shortened text.
+        # Secrets are masked first, because they cannot be recognised in shortened text.
         text = one_line(Masker(hidden)(value)) if isinstance(value, str) else ""
-        # `error` and `title` are bare codes; they serve when there is nothing better.
+        # `error` and `title` are only codes, used if there is nothing better.
         if text and text not in words and not (words and name in ("error", "title")):
             words.append(text)
     return shortened("; ".join(words), EXPLANATION_LIMIT)
@@ -129,13 +129,13 @@ def _storage_failure(body: bytes) -> str | None:
     return None
 
 
-def _described(answer: Answer, hidden: Collection[Secret]) -> str:
+def _description(answer: Answer, hidden: Collection[Secret]) -> str:
     mask = Masker(hidden)
     kind = shortened(one_line(mask(answer.headers.get("content-type", ""))), EXCERPT_LIMIT) or "no content type"
     if not answer.body.strip():
-        return f"nothing ({kind})"
+        return f"an empty body ({kind})"
     if answer.body.lstrip()[:1] in (b"{", b"["):
-        # Broken JSON of a runtime holds environment values.
-        return f"JSON that is broken or cut off ({kind}, {len(answer.body)} bytes)"
-    start = one_line(mask(answer.body[:_LOOKED_AT].decode("utf-8", "replace")))
-    return f"something that is not JSON ({kind}): {shortened(start, EXCERPT_LIMIT)}"
+        # Not quoted, because JSON of a runtime contains environment values.
+        return f"invalid or truncated JSON ({kind}, {len(answer.body)} bytes)"
+    start = one_line(mask(answer.body[:_EXCERPT_SOURCE].decode("utf-8", "replace")))
+    return f"content that is not JSON ({kind}): {shortened(start, EXCERPT_LIMIT)}"

@@ -1,6 +1,6 @@
 """OAuth2 access tokens, shared by all threads.
 
-A token is renewed shortly before it expires, or when the API refuses it.
+A token is renewed shortly before it expires, or when the API rejects it.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ _MULTIPART = (
     f'--{_BOUNDARY}\r\nContent-Disposition: form-data; name="grant_type"\r\n\r\nclient_credentials\r\n'
     f"--{_BOUNDARY}--\r\n"
 ).encode()
-_EARLY_S = 30.0
-# For a server that does not state the lifetime of its token.
-_UNSTATED_S = 300.0
-# Lifetime of a cached refusal, so that bad credentials are sent once and not by each thread.
-_REFUSED_S = 5.0
+_RENEWAL_MARGIN_S = 30.0
+# Used if the server does not send the lifetime of a token.
+_DEFAULT_LIFETIME_S = 300.0
+# A rejection is cached for this time, so that invalid credentials are sent once and not by each thread.
+_REFUSAL_CACHED_S = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +41,7 @@ class _Token:
 
 
 class Auth:
-    """OAuth2 client credentials (RFC 6749 section 4.4). Thread-safe; tokens are kept only in memory."""
+    """OAuth2 client credentials (RFC 6749 section 4.4). Thread-safe; tokens are stored only in memory."""
 
     def __init__(self, connection: Connection, send: Callable[[Request], Answer], clock: Clock) -> None:
         self._connection = connection
@@ -54,9 +54,9 @@ class Auth:
         self._refused_until_s = float("-inf")
 
     def token(self, refused: Secret | None = None) -> Secret:
-        """Return a token other than `refused`, which the API answered with 401. Raises ApiFailure.
+        """Return a valid token; `refused` is a token that the API answered with 401. Raises ApiFailure.
 
-        Threads that call this while a token is fetched share the result or error.
+        Threads that call this while a token is being fetched share the result or error.
         """
         if (token := self._usable(refused)) is not None:
             return token
@@ -73,13 +73,13 @@ class Auth:
                 self._failures += 1
                 self._failure = error
                 if isinstance(error, CredentialsRejected):
-                    self._refused_until_s = self._clock.monotonic_s() + _REFUSED_S
+                    self._refused_until_s = self._clock.monotonic_s() + _REFUSAL_CACHED_S
                 raise
             self._failure = None
             return self._token.value
 
     def secrets(self) -> tuple[Secret, ...]:
-        """Return what must never be shown: the client secret, as it is and as it is sent, and the token."""
+        """Return the values that must never be shown: the client secret, plain and encoded, and the token."""
         token = self._token
         secret = self._connection.client_secret
         # The emulator's credential is public, and messages about the emulator contain it.
@@ -97,11 +97,11 @@ class Auth:
         return Secret(b64encode(pair.encode()).decode())
 
     def _fetch(self) -> _Token:
-        asked_s = self._clock.monotonic_s()
-        answer = self._ask(_FORM, b"grant_type=client_credentials")
+        started_s = self._clock.monotonic_s()
+        answer = self._request(_FORM, b"grant_type=client_credentials")
         if answer.status == 415 or (answer.status == 400 and b"invalid_request" in answer.body):
-            # The vendor's own SDKs send this form instead.
-            answer = self._ask(f"multipart/form-data; boundary={_BOUNDARY}", _MULTIPART)
+            # The vendor's SDKs send a multipart form.
+            answer = self._request(f"multipart/form-data; boundary={_BOUNDARY}", _MULTIPART)
         where = place(self._connection.authorization_url)
         if not answer.ok:
             raise self._refusal(answer, where)
@@ -113,24 +113,24 @@ class Auth:
                 hint="check CHATKITTY_AUTHORIZATION_URL",
                 status=answer.status,
             )
-        lasts_s = _lifetime_s(found.get("expires_in"))
-        return _Token(Secret(value), asked_s + lasts_s - min(_EARLY_S, lasts_s / 10))
+        lifetime_s = _lifetime_s(found.get("expires_in"))
+        return _Token(Secret(value), started_s + lifetime_s - min(_RENEWAL_MARGIN_S, lifetime_s / 10))
 
-    def _ask(self, media_type: str, body: bytes) -> Answer:
+    def _request(self, media_type: str, body: bytes) -> Answer:
         headers = {
             "authorization": f"Basic {self._basic().reveal()}",
             "accept": "application/json",
             "content-type": media_type,
         }
-        # A second token does no harm, so this POST may be repeated.
+        # A second token is harmless, so this POST may be repeated.
         return self._send(Request("POST", self._connection.authorization_url, headers, body, repeatable=True))
 
     def _refusal(self, answer: Answer, where: str) -> ApiFailure:
         if answer.status not in (400, 401, 403):
             return failure(answer, "GET", "a token", where, self.secrets())
-        said = explanation(answer.body, self.secrets())
+        reason = explanation(answer.body, self.secrets())
         return CredentialsRejected(
-            f"{where} does not accept these credentials" + (f": {said}" if said else ""),
+            f"{where} does not accept these credentials" + (f": {reason}" if reason else ""),
             hint="check CHATKITTY_CLIENT_ID and CHATKITTY_CLIENT_SECRET, and that the client was not deleted",
             status=answer.status,
         )
@@ -138,7 +138,7 @@ class Auth:
 
 def _lifetime_s(value: Any) -> float:
     try:
-        lasts_s = float(value)
+        lifetime_s = float(value)
     except (TypeError, ValueError, OverflowError):
-        return _UNSTATED_S
-    return lasts_s if 0 < lasts_s < float("inf") else _UNSTATED_S
+        return _DEFAULT_LIFETIME_S
+    return lifetime_s if 0 < lifetime_s < float("inf") else _DEFAULT_LIFETIME_S

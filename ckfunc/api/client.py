@@ -39,10 +39,10 @@ class _Numbered(Protocol):
 Item = TypeVar("Item", bound=_Numbered)
 
 
-def every(fetch: Callable[[int], Page[Item]], what: str) -> Iterator[Item]:
-    """Yield every item of a list once; `fetch` reads the page of a number, from 0.
+def all_items(fetch: Callable[[int], Page[Item]], what: str) -> Iterator[Item]:
+    """Yield every item of a list once; `fetch` reads a page by number, from 0.
 
-    Items that move between pages in the meantime are not repeated. Raises UnreadableAnswer when the list cannot be read
+    Items that move between pages in the meantime are not repeated. Raises UnreadableAnswer if the list cannot be read
     completely.
     """
     seen: set[int] = set()
@@ -58,23 +58,23 @@ def every(fetch: Callable[[int], Page[Item]], what: str) -> Iterator[Item]:
         if not fresh:
             raise UnreadableAnswer(
                 f"{what}: page {number} of {page.total_pages} has no new items, so the list cannot be read completely",
-                hint="try again; if it happens again, the platform's paging is at fault",
+                hint="run the command again; if it fails again, the platform's paging does not work",
             )
 
 
 T = TypeVar("T")
 
-# So that even hundreds of functions are one request; versions hold scripts of up to 1 MiB each.
+# Hundreds of functions fit into one request. Pages of versions are small, because each script can have 1 MiB.
 _FUNCTIONS_PAGE = 500
 _VERSIONS_PAGE = 25
 _RUNTIME = "/v1/runtimes/nodejs"
 
 
 class Client:
-    """One application on the platform or an emulator. Thread-safe; a context manager that closes its connections.
+    """An application on the platform or an emulator. Thread-safe; a context manager that closes its connections.
 
-    Every method raises a subclass of ApiFailure. GET and PUT requests are retried after temporary failures; a request
-    that creates something is sent once. After a 429, fewer requests run concurrently.
+    Methods raise subclasses of ApiFailure. GET and PUT requests are retried after temporary failures; a request that
+    creates something is sent once. After a 429, fewer requests run concurrently.
     """
 
     def __init__(
@@ -86,7 +86,7 @@ class Client:
         on_wait: Callable[[Wait], None] | None = None,
         moved: Callable[[], Connection | None] | None = None,
     ) -> None:
-        """`moved` is called when no connection can be made, and returns the new address of the application or None."""
+        """`moved` is called if no connection can be established; it returns the application's new address or None."""
         self.session = Session(connection, clock or SystemClock(), timeout_s, on_wait, moved)
         self._application_id: int | None = None
 
@@ -109,21 +109,21 @@ class Client:
 
     @property
     def emulator_id(self) -> str | None:
-        """The emulator's database, or None for the platform; known once something was answered."""
+        """The id of the emulator's database; None for the platform, and before the first response."""
         return self.session.emulator_id
 
     @property
     def identity(self) -> str | None:
-        """Name the application's store for caches; None until the runtime or the application was read."""
+        """The identity of the application, as a cache key; None until the runtime or the application was read."""
         if self._application_id is None:
             return None
         if self.emulator_id and is_loopback_address(self.connection.api_url):
-            # Its port is another each time, its database is not.
+            # The port of an emulator changes at each start, but its database stays the same.
             return f"emulator#{self._application_id}#{self.emulator_id}"
         return f"{self.connection.api_url}#{self._application_id}"
 
     def fingerprint(self, text: Secret) -> str:
-        """Name a secret text by a digest that is of no use without the client secret: 64 hexadecimal digits."""
+        """Return an HMAC of a text, keyed with the client secret, in hexadecimal (64 characters)."""
         return hmac.new(
             self.connection.client_secret.reveal().encode(), text.reveal().encode("utf-8", "surrogatepass"), "sha256"
         ).hexdigest()
@@ -133,9 +133,9 @@ class Client:
     def application(self) -> Application:
         """Read the application that the credentials belong to."""
         what = "the application"
-        found = self._read(what, read_application, self.session.get("/v1/application", what))
-        self._application_id = found.id
-        return found
+        document = self._read(what, read_application, self.session.get("/v1/application", what))
+        self._application_id = document.id
+        return document
 
     def settings(self) -> ApplicationSettings:
         """Read the application's settings."""
@@ -143,41 +143,41 @@ class Client:
         return self._read(what, read_settings, self.session.get("/v1/application/settings", what))
 
     def update_settings(self, settings: ApplicationSettings) -> ApplicationSettings:
-        """Replace the application's settings and return them as they are now."""
+        """Replace the application's settings and return the new ones."""
         what = "the application's settings"
-        # Flat, as every schema of the request has them; the nested form is the platform's own.
+        # Flat, as in all schemas of the request; the nested form is only in responses.
         body = {name: state for name, state in write_settings(settings).items() if name != "features"}
         return self._read(what, read_settings, self.session.write("PUT", "/v1/application/settings", body, what))
 
     # -- the runtime ---------------------------------------------------------------------------------------------
 
     def runtime(self) -> Runtime:
-        """Read the NodeJS runtime; its spelling decides how this client writes."""
-        found = self.session.get(_RUNTIME, "the runtime")
-        self.session.prefer(dialect_of(found))
-        return self._runtime(found, "the runtime")
+        """Read the NodeJS runtime; its spelling is used for later writes."""
+        document = self.session.get(_RUNTIME, "the runtime")
+        self.session.prefer(dialect_of(document))
+        return self._runtime(document, "the runtime")
 
     def update_dependencies(self, dependencies: Mapping[str, str]) -> Runtime:
-        """Replace the packages that are not the platform's own: name to version range."""
+        """Replace the packages except the platform's own; `dependencies` maps names to version ranges."""
         what = "the runtime's dependencies"
         body = write_dependencies(own(dependencies))
         return self._runtime(self.session.write("PUT", f"{_RUNTIME}/dependencies", body, what), what)
 
     def update_environment(self, environment: Mapping[str, Secret]) -> Runtime:
-        """Replace the variables that are not the platform's own; their names are sent as they are."""
+        """Replace the variables except the platform's own; names are sent unchanged."""
         what = "the runtime's environment variables"
         path = f"{_RUNTIME}/environment-variables"
-        self.session.learn(environment.values())
-        found = self.session.write(
+        self.session.add_secrets(environment.values())
+        document = self.session.write(
             "PUT", path, revealed(environment), what, secrets=tuple(environment.values()), respell=False
         )
-        return self._runtime(found, what)
+        return self._runtime(document, what)
 
     def update_initialization_script(self, script: str) -> Runtime:
         """Replace the init script."""
         what = "the runtime's init script"
-        found = self.session.write("PUT", f"{_RUNTIME}/initialization-script", write_script(script), what)
-        return self._runtime(found, what)
+        document = self.session.write("PUT", f"{_RUNTIME}/initialization-script", write_script(script), what)
+        return self._runtime(document, what)
 
     # -- functions and versions ----------------------------------------------------------------------------------
 
@@ -189,13 +189,13 @@ class Client:
             query = {"page": number, "size": _FUNCTIONS_PAGE}
             return self._page(what, "functions", read_function, self.session.get(f"{_RUNTIME}/functions", what, query))
 
-        return tuple(every(fetch, what))
+        return tuple(all_items(fetch, what))
 
     def create_function(self, function: NewFunction) -> Function:
-        """Create a function; it has no version yet. Sent once."""
+        """Create a function without a version. Sent once."""
         what = f"the function {function.type}"
-        found = self.session.write("POST", f"{_RUNTIME}/functions", write_new_function(function), what)
-        return self._read(what, read_function, found)
+        document = self.session.write("POST", f"{_RUNTIME}/functions", write_new_function(function), what)
+        return self._read(what, read_function, document)
 
     def function(self, function_id: int) -> Function:
         """Read one function."""
@@ -203,31 +203,31 @@ class Client:
         return self._read(what, read_function, self.session.get(f"/v1/functions/{function_id}", what))
 
     def current_version(self, function_id: int) -> FunctionVersion:
-        """Read the version that is deployed now; NotFound when there is none."""
+        """Read the deployed version. Raises NotFound if there is none."""
         what = f"the current version of function {function_id}"
         return self._read(what, read_version, self.session.get(f"/v1/functions/{function_id}/current-version", what))
 
     def version(self, version_id: int) -> FunctionVersion:
-        """Read a version by its id (which is not its number)."""
+        """Read a version by its id, which differs from its number."""
         what = f"function version {version_id}"
         return self._read(what, read_version, self.session.get(f"/v1/function-versions/{version_id}", what))
 
     def versions(self, function_id: int) -> Iterator[FunctionVersion]:
-        """Read the versions of a function one page at a time, the newest first."""
+        """Read the versions of a function page by page, newest first."""
         what = f"the versions of function {function_id}"
 
         def fetch(number: int) -> Page[FunctionVersion]:
             query = {"page": number, "size": _VERSIONS_PAGE, "sort": "id,desc"}
-            found = self.session.get(f"/v1/functions/{function_id}/versions", what, query)
-            return self._page(what, "versions", read_version, found)
+            document = self.session.get(f"/v1/functions/{function_id}/versions", what, query)
+            return self._page(what, "versions", read_version, document)
 
-        return every(fetch, what)
+        return all_items(fetch, what)
 
     def create_version(self, function_id: int, script: str) -> FunctionVersion:
         """Create a version, which deploys it. Sent once."""
         what = f"a version of function {function_id}"
-        found = self.session.write("POST", f"/v1/functions/{function_id}/versions", {"handlerScript": script}, what)
-        return self._read(what, read_version, found)
+        document = self.session.write("POST", f"/v1/functions/{function_id}/versions", {"handlerScript": script}, what)
+        return self._read(what, read_version, document)
 
     # -- invocations ---------------------------------------------------------------------------------------------
 
@@ -237,39 +237,39 @@ class Client:
         """Read one page of a function's runs."""
         what = f"the invocations of function {function_id}"
         query = {"page": page, "size": size, "sort": sort}
-        found = self.session.get(f"/v1/functions/{function_id}/invocations", what, query)
-        return self._page(what, "invocations", read_invocation, found)
+        document = self.session.get(f"/v1/functions/{function_id}/invocations", what, query)
+        return self._page(what, "invocations", read_invocation, document)
 
     # -- reading -------------------------------------------------------------------------------------------------
 
-    def _runtime(self, found: Any, what: str) -> Runtime:
-        runtime = self._read(what, read_runtime, found)
+    def _runtime(self, document: Any, what: str) -> Runtime:
+        runtime = self._read(what, read_runtime, document)
         if runtime.application_id is not None:
             self._application_id = runtime.application_id
-        self.session.learn(value for name, value in runtime.environment.items() if _is_secret(name))
+        self.session.add_secrets(value for name, value in runtime.environment.items() if _is_secret(name))
         return runtime
 
-    def _page(self, what: str, name: str, read: Callable[[Any], T], found: Any) -> Page[T]:
-        return self._read(what, lambda document: read_page(document, name, read), found)
+    def _page(self, what: str, name: str, read: Callable[[Any], T], document: Any) -> Page[T]:
+        return self._read(what, lambda document: read_page(document, name, read), document)
 
-    def _read(self, what: str, read: Callable[[Any], T], found: Any) -> T:
-        return reading(what, self.session.where, read, found)
+    def _read(self, what: str, read: Callable[[Any], T], document: Any) -> T:
+        return reading(what, self.session.where, read, document)
 
 
 def _is_secret(name: str) -> bool:
-    """Tell whether a variable's value is never to be shown: the user's own are not, the platform's seldom matter."""
+    """Return whether the value of a variable must never be shown: false for most of the platform's own variables."""
     return not name.startswith(PLATFORM_PREFIX) or "SECRET" in name
 
 
-def reading(what: str, where: str, read: Callable[[Any], T], found: Any) -> T:
-    """Return `read(found)`. Raises UnreadableAnswer when required fields are missing."""
+def reading(what: str, where: str, read: Callable[[Any], T], document: Any) -> T:
+    """Return `read(document)`. Raises UnreadableAnswer if required fields are missing."""
     from ckfunc.base.text import one_line, shortened
 
     try:
-        return read(found)
+        return read(document)
     except (Malformed, RecursionError) as error:
         problem = shortened(one_line(str(error)), 200)
         raise UnreadableAnswer(
-            f"{where} described {what} in a way that ckfunc does not understand: {problem}",
-            hint="check CHATKITTY_API_URL; if it is right, this ckfunc may be too old for the platform",
+            f"{where} sent {what} in a form that ckfunc does not understand: {problem}",
+            hint="check CHATKITTY_API_URL; if it is right, update ckfunc",
         ) from error

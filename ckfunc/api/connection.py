@@ -1,6 +1,6 @@
 """Addresses and credentials of the Platform API.
 
-Addresses are checked before a secret is sent to them.
+Every address is validated before secrets are sent to it.
 """
 
 from __future__ import annotations
@@ -19,18 +19,18 @@ AUTHORIZATION_URL = "https://authorization.chatkitty.com/oauth/token"
 EMULATOR_CREDENTIAL = "emulator"
 """The documented client id and secret of every emulator."""
 
-_UNFIT = re.compile(r"[\x00-\x20\x7f-\x9f\\\s]")
+_FORBIDDEN = re.compile(r"[\x00-\x20\x7f-\x9f\\\s]")
 
 
 class InvalidAddress(ApiFailure):
-    """An address to which credentials must not be sent, or that is none."""
+    """A text that is not an address, or an address to which credentials must not be sent."""
 
 
 @dataclass(frozen=True, slots=True)
 class Connection:
-    """An application's addresses and credentials. Raises InvalidAddress or CredentialsMissing when made.
+    """An application's addresses and credentials. The constructor raises InvalidAddress or CredentialsMissing.
 
-    Addresses lose trailing slashes and surrounding space, credentials lose surrounding space.
+    Surrounding white space is removed, and trailing slashes of addresses.
     """
 
     api_url: str
@@ -49,9 +49,9 @@ class Connection:
 
 
 def connection_from_environment(environ: Mapping[str, str]) -> Connection:
-    """Read CHATKITTY_CLIENT_ID, _CLIENT_SECRET, _API_URL and _AUTHORIZATION_URL; an empty one counts as not set.
+    """Read CHATKITTY_CLIENT_ID, _CLIENT_SECRET, _API_URL and _AUTHORIZATION_URL; an empty variable counts as unset.
 
-    Raises CredentialsMissing, or InvalidAddress.
+    Raises CredentialsMissing or InvalidAddress.
     """
     return Connection(
         api_url=environ.get("CHATKITTY_API_URL", "").strip() or API_URL,
@@ -62,11 +62,11 @@ def connection_from_environment(environ: Mapping[str, str]) -> Connection:
 
 
 def checked_address(text: str, name: str) -> str:
-    """Return the address `text` without trailing slashes; `name` says in errors where it came from.
+    """Validate an address and return it without trailing slashes; `name` is its variable, for errors.
 
-    A version at the end of the API's address is removed, as every path starts with one. https is allowed to any host,
-    http only to loopback addresses; credentials, query and fragment are not allowed. Raises InvalidAddress.
-    An address that may hold a password is never quoted.
+    https is allowed to any host, http only to loopback addresses; credentials, query and fragment are not allowed. The
+    version at the end of the API's address is removed, because paths contain it. Raises InvalidAddress, which does not
+    quote an address that may contain a password.
     """
     text = text.strip()
     parts = _split(text, name)
@@ -89,7 +89,7 @@ def checked_address(text: str, name: str) -> str:
 
 
 def is_loopback(host: str) -> bool:
-    """Tell whether `host` can only mean this machine: localhost, 127.0.0.0/8 or ::1, spelled out."""
+    """Return whether `host` is literally localhost, an address in 127.0.0.0/8, or ::1."""
     if host.lower() == "localhost":
         return True
     try:
@@ -99,7 +99,7 @@ def is_loopback(host: str) -> bool:
 
 
 def is_loopback_address(url: str) -> bool:
-    """Tell whether a checked address leads to this machine."""
+    """Return whether a validated address is on this machine."""
     return is_loopback(urlsplit(url).hostname or "")
 
 
@@ -110,8 +110,8 @@ def place(url: str) -> str:
 
 def _split(text: str, name: str) -> SplitResult:
     hint = f"such as {AUTHORIZATION_URL if name == 'CHATKITTY_AUTHORIZATION_URL' else API_URL}"
-    if _UNFIT.search(text):
-        raise InvalidAddress(f"{name} holds a space, a backslash or a control character", hint=hint)
+    if _FORBIDDEN.search(text):
+        raise InvalidAddress(f"{name} contains a space, a backslash or a control character", hint=hint)
     try:
         parts = urlsplit(text)
         port = parts.port if "://" in text else None

@@ -1,4 +1,4 @@
-"""Requests to any path of the Platform API. Environment values are masked in the answers."""
+"""Requests to arbitrary paths of the Platform API, with masked environment values."""
 
 from __future__ import annotations
 
@@ -12,63 +12,63 @@ from ckfunc.base.errors import UnreadableAnswer, UsageProblem
 from ckfunc.base.secrets import Secret
 from ckfunc.base.text import nearest
 
-_VARIABLES = ("environmentVariables", "environment_variables")
-_MOST_PAGES = 10_000
+_ENVIRONMENT_FIELDS = ("environmentVariables", "environment_variables")
+_MAX_PAGES = 10_000
 
 
 def checked_path(path: str) -> str:
-    """Return a path that begins with a slash. Raises UsageProblem for an address: the token goes to its own host."""
+    """Return a path with a leading slash. Raises UsageProblem for a URL, so that the token is not sent elsewhere."""
     parts = urlsplit(path)
     if parts.scheme or parts.netloc or not path.isprintable() or " " in path or parts.fragment:
         raise UsageProblem(
-            f"{path!r} is not a path of the API", hint="give what comes after the host: /v1/users?size=5"
+            f"{path!r} is not a path of the API", hint="give the part after the host, such as /v1/users?size=5"
         )
     return path if path.startswith("/") else f"/{path}"
 
 
 def not_found_hint(client: Client, method: str, path: str) -> str | None:
-    """Return a hint for a path that was not found: similar paths, or None when the API has the operation."""
+    """Return a hint for a path that was not found, or None if the API has the operation."""
     from ckfunc.wire.contract import operations
 
-    asked = f"/{path.partition('?')[0].strip('/').removeprefix('v1/')}"
-    known = {one.path: re.compile(re.sub(r"\\{[^}]*\\}", "[^/]+", re.escape(one.path))) for one in operations()}
-    taking = [one.method for one in operations() if known[one.path].fullmatch(asked)]
-    if method in taking:
+    requested = f"/{path.partition('?')[0].strip('/').removeprefix('v1/')}"
+    patterns = {each.path: re.compile(re.sub(r"\\{[^}]*\\}", "[^/]+", re.escape(each.path))) for each in operations()}
+    methods = [each.method for each in operations() if patterns[each.path].fullmatch(requested)]
+    if method in methods:
         return None
-    if taking:
-        return f"this path takes {' and '.join(dict.fromkeys(taking))}"
-    close = nearest(re.sub(r"(?<=/)\d+(?=/|$)", "{id}", asked), known)
-    every = "`ckfunc emulator` lists every path at its /docs"
+    if methods:
+        return f"this path supports {' and '.join(dict.fromkeys(methods))}"
+    close = nearest(re.sub(r"(?<=/)\d+(?=/|$)", "{id}", requested), patterns)
+    all_paths = "`ckfunc emulator` lists every path at its /docs"
     if client.emulator_id is not None and (url := client.connection.api_url):
-        every = f"{every}, now {url}/docs"
-    return f"did you mean /v1{close}? {every}" if close else every
+        all_paths = f"{all_paths}, now {url}/docs"
+    return f"did you mean /v1{close}? {all_paths}" if close else all_paths
 
 
 def without_values(document: Any) -> Any:
     """Return a document with the values of environment variables masked."""
     if isinstance(document, list):
-        return [without_values(one) for one in document]
+        return [without_values(item) for item in document]
     if not isinstance(document, dict):
         return document
     return {
-        name: {key: str(Secret(str(one))) for key, one in value.items()}
-        if name in _VARIABLES and isinstance(value, dict)
+        name: {variable: str(Secret(str(text))) for variable, text in value.items()}
+        if name in _ENVIRONMENT_FIELDS and isinstance(value, dict)
         else without_values(value)
         for name, value in document.items()
     }
 
 
 def pages(client: Client, path: str) -> Iterator[Any]:
-    """Yield the items of a list, following its links from page to page. Raises UnreadableAnswer."""
+    """Yield the items of a list, following the links to further pages. Raises UnreadableAnswer."""
     seen: set[str] = set()
-    while path not in seen and len(seen) < _MOST_PAGES:
+    while path not in seen and len(seen) < _MAX_PAGES:
         seen.add(path)
         found = client.session.call("GET", path)
         embedded = found.get("_embedded") if isinstance(found, dict) else None
         if not isinstance(embedded, dict):
             if isinstance(found, dict) and "page" in found:
                 return
-            raise UnreadableAnswer("the answer is no list with pages", hint="leave --paginate out")
+            raise UnreadableAnswer("the response is not a paginated list", hint="run the command without --paginate")
         for items in embedded.values():
             yield from items if isinstance(items, list) else ()
         following = _next_path(found, client.connection.api_url)
@@ -76,12 +76,12 @@ def pages(client: Client, path: str) -> Iterator[Any]:
             return
         path = following
     raise UnreadableAnswer(
-        "the list leads back to a page that was read already", hint="the platform's paging is at fault"
+        "the list links back to a page that was already read", hint="the platform's paging does not work"
     )
 
 
 def _next_path(page: dict[str, Any], api_url: str) -> str | None:
-    """Return the path of the next page. Only the path of a link counts: the host stays the one that is trusted."""
+    """Return the path of the next page. The host of the link is ignored, because only the API's host is trusted."""
     links = page.get("_links")
     link = links.get("next") if isinstance(links, dict) else None
     href = link.get("href") if isinstance(link, dict) else None
@@ -93,7 +93,7 @@ def _next_path(page: dict[str, Any], api_url: str) -> str | None:
 
 
 def texts_in(document: Any) -> tuple[str, ...]:
-    """Return every text in a document, keys aside."""
+    """Return every text in a document, without keys."""
     if isinstance(document, dict):
         return tuple(text for value in document.values() for text in texts_in(value))
     if isinstance(document, list):

@@ -1,7 +1,7 @@
 """Retry delays, and the number of concurrent requests.
 
-A 429 halves the number of concurrent requests and holds every request back until the time that the response names.
-After each run of as many good responses as the limit allows, the limit grows by one.
+A 429 halves the limit of concurrent requests and delays all requests until the time in the response. When as many
+requests in a row as the limit allows have succeeded, the limit grows by one.
 """
 
 from __future__ import annotations
@@ -16,24 +16,24 @@ from email.utils import parsedate_to_datetime
 
 from ckfunc.base.clock import Clock
 
-TRIES = 4
+MAX_ATTEMPTS = 4
 """The maximum number of attempts of a request."""
-PATIENCE_S = 120.0
-"""The maximum total time that one request waits between attempts."""
-CAP_S = 60.0
+MAX_TOTAL_WAIT_S = 120.0
+"""The maximum total time that a request waits between attempts."""
+MAX_WAIT_S = 60.0
 RETRIED_STATUSES = frozenset({429, 502, 503, 504})
 
 _FIRST_S = 0.5
 
 TOO_MANY = 429
-_LOOK_S = 0.5
+_POLL_S = 0.5
 """The interval at which a wait checks for Ctrl-C."""
-_WORTH_SAYING_S = 0.1
+_MIN_REPORTED_S = 0.1
 
 
 @dataclass(frozen=True, slots=True)
 class Wait:
-    """A wait of the client: `reason` is a sentence without secrets, `attempt` the attempt that failed (from 1)."""
+    """A wait before a retry: `reason` is a sentence without secrets, `attempt` is the failed attempt (from 1)."""
 
     reason: str
     seconds: float
@@ -49,14 +49,14 @@ def retry_delay_s(
 ) -> float:
     """Return how long to wait before attempt `attempt + 1`, in seconds.
 
-    `attempt` counts from 1. Names in `headers` are in lower case. A Retry-After, in seconds or as a date, wins, capped
-    at 60 s; otherwise the wait doubles from 0.5 s, and its upper half is random.
-    Source: RFC 9110 section 10.2.3; the cap is our choice.
+    `attempt` counts from 1. Names in `headers` are in lower case. A Retry-After header (seconds or a date) wins, capped
+    at 60 s; otherwise the wait doubles from 0.5 s, and its upper half is random. Source: RFC 9110 section 10.2.3; the
+    cap is our choice.
     """
-    asked = _retry_after_s(headers.get("retry-after", ""), now or datetime.now(UTC))
-    if asked is not None:
-        return min(asked, CAP_S)
-    full = min(_FIRST_S * 2.0 ** min(attempt - 1, 16), CAP_S)
+    requested = _retry_after_s(headers.get("retry-after", ""), now or datetime.now(UTC))
+    if requested is not None:
+        return min(requested, MAX_WAIT_S)
+    full = min(_FIRST_S * 2.0 ** min(attempt - 1, 16), MAX_WAIT_S)
     return full * (0.5 + jitter() / 2)
 
 
@@ -68,7 +68,7 @@ def may_repeat(method: str) -> bool:
 def _retry_after_s(value: str, now: datetime) -> float | None:
     value = value.strip()
     if value.isascii() and value.isdigit():
-        return float(value) if len(value) < 10 else CAP_S
+        return float(value) if len(value) < 10 else MAX_WAIT_S
     try:
         moment = parsedate_to_datetime(value)
     except (ValueError, TypeError, IndexError, OverflowError):
@@ -79,16 +79,16 @@ def _retry_after_s(value: str, now: datetime) -> float | None:
 
 
 class Throttle:
-    """Limits the concurrent requests of one client. Thread-safe. `most` is the initial and maximum limit."""
+    """Limiter of a client's concurrent requests. Thread-safe. `max_concurrent` is the initial and maximum limit."""
 
-    def __init__(self, clock: Clock, most: int, on_hold: Callable[[float], None] | None = None) -> None:
+    def __init__(self, clock: Clock, max_concurrent: int, on_hold: Callable[[float], None] | None = None) -> None:
         """`on_hold` is called with the delay of a request, in seconds."""
         self._clock = clock
-        self._most = self._limit = most
+        self._max_concurrent = self._limit = max_concurrent
         self._on_hold = on_hold
         self._changed = threading.Condition()
-        self._under_way = 0
-        self._good = 0
+        self._running = 0
+        self._successes = 0
         self._halvings = 0
         self._not_before_s = 0.0
 
@@ -99,35 +99,35 @@ class Throttle:
 
     @contextmanager
     def turn(self) -> Iterator[Callable[[int | None, float], None]]:
-        """Wait for a turn; yield a function that takes the response's status and, for a 429, the wait in seconds."""
+        """Wait for a turn; yield a function to call with the status of the response and the wait after a 429 in s."""
         with self._changed:
-            while self._under_way >= self._limit:
-                self._changed.wait(_LOOK_S)
-            self._under_way += 1
+            while self._running >= self._limit:
+                self._changed.wait(_POLL_S)
+            self._running += 1
             halvings, held_s = self._halvings, self._not_before_s - self._clock.monotonic_s()
         try:
             if held_s > 0:
-                if self._on_hold and held_s >= _WORTH_SAYING_S:
+                if self._on_hold and held_s >= _MIN_REPORTED_S:
                     self._on_hold(held_s)
                 self._clock.sleep(held_s)
-            yield lambda status, wait_s: self._heard(status, wait_s, halvings)
+            yield lambda status, wait_s: self._record(status, wait_s, halvings)
         finally:
             with self._changed:
-                self._under_way -= 1
+                self._running -= 1
                 self._changed.notify()
 
-    def _heard(self, status: int | None, wait_s: float, halvings: int) -> None:
+    def _record(self, status: int | None, wait_s: float, halvings: int) -> None:
         with self._changed:
             if status == TOO_MANY:
                 self._not_before_s = max(self._not_before_s, self._clock.monotonic_s() + wait_s)
-                self._good = 0
-                # Responses to requests from before the last halving must not halve the limit again.
+                self._successes = 0
+                # Requests that started before the last halving must not halve the limit again.
                 if halvings == self._halvings:
-                    self._limit = max(min(self._limit, self._under_way) // 2, 1)
+                    self._limit = max(min(self._limit, self._running) // 2, 1)
                     self._halvings += 1
             elif status is not None:
-                self._good += 1
-                if self._good >= self._limit and self._limit < self._most:
+                self._successes += 1
+                if self._successes >= self._limit and self._limit < self._max_concurrent:
                     self._limit += 1
-                    self._good = 0
+                    self._successes = 0
                     self._changed.notify()

@@ -1,4 +1,4 @@
-"""Requests with retries: each is sent a limited number of times."""
+"""Requests with a limited number of retries."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from ckfunc.api.connection import place
-from ckfunc.api.retry import PATIENCE_S, RETRIED_STATUSES, TOO_MANY, TRIES, Throttle, Wait, retry_delay_s
+from ckfunc.api.retry import MAX_ATTEMPTS, MAX_TOTAL_WAIT_S, RETRIED_STATUSES, TOO_MANY, Throttle, Wait, retry_delay_s
 from ckfunc.base.clock import Clock
 from ckfunc.base.errors import Unreachable
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One request. `repeatable` ones are idempotent."""
+    """A request. `repeatable` means idempotent."""
 
     method: str
     url: str
@@ -28,38 +28,38 @@ class Request:
 
 
 class Moved(Exception):
-    """The application has another address now; the request was not sent."""
+    """The application has a new address; the request was not sent."""
 
 
 class Sender:
-    """Sends requests over one pool of connections. Thread-safe; `on_wait` is called before each wait."""
+    """Sender of requests over a pool of connections. Thread-safe; `on_wait` is called before each wait."""
 
     def __init__(self, clock: Clock, timeout_s: float, on_wait: Callable[[Wait], None] | None) -> None:
-        # Imported here because httpx takes longer to import than the rest of ckfunc.
+        # Imported here, because importing httpx takes longer than importing the rest of ckfunc.
         from ckfunc.api.transport import CONNECTIONS, Transport
 
         self._transport = Transport(timeout_s)
         self._clock = clock
         self._on_wait = on_wait
-        self._pace = Throttle(clock, CONNECTIONS, self._held)
+        self._throttle = Throttle(clock, CONNECTIONS, self._report_hold)
 
     def send(self, request: Request, moved: Callable[[], bool] | None = None) -> Answer:
         """Send `request` and return the last response, whatever its status. Raises Unreachable.
 
-        `moved` is called when no connection can be made; if it returns true, Moved is raised.
+        `moved` is called if no connection can be established; if it returns true, Moved is raised.
 
         Requests that wait for a turn are sent in no particular order. A repeatable request is retried after 429, 502,
-        503, 504 and lost connections; any request is retried when no connection was made, as it was not sent.
+        503, 504 and lost connections. Any request is retried if no connection was established, because it was not sent.
         """
         from ckfunc.api.transport import NotSent
 
         waited_s = 0.0
         attempt = 1
         while True:
-            with self._pace.turn() as heard:
+            with self._throttle.turn() as record:
                 result = self._try(request)
                 delay_s = self._delay_s(result, attempt)
-                heard(None if isinstance(result, Unreachable) else result.status, delay_s)
+                record(None if isinstance(result, Unreachable) else result.status, delay_s)
             if isinstance(result, Unreachable):
                 if moved is not None and isinstance(result, NotSent) and moved():
                     raise Moved
@@ -68,7 +68,7 @@ class Sender:
                 reason = f"{place(request.url)} answered {result.status}"
             else:
                 return result
-            if attempt >= TRIES or waited_s + delay_s > PATIENCE_S:
+            if attempt >= MAX_ATTEMPTS or waited_s + delay_s > MAX_TOTAL_WAIT_S:
                 if isinstance(result, Unreachable):
                     raise result
                 return result
@@ -82,18 +82,18 @@ class Sender:
         headers = {} if isinstance(result, Unreachable) else result.headers
         return retry_delay_s(headers, attempt, now=self._clock.now())
 
-    def _held(self, seconds: float) -> None:
+    def _report_hold(self, seconds: float) -> None:
         if self._on_wait:
             self._on_wait(Wait(f"the API answered {TOO_MANY}: too many requests", seconds, 1))
 
     def _try(self, request: Request) -> Answer | Unreachable:
-        from ckfunc.api.transport import Hopeless, NotSent
+        from ckfunc.api.transport import CannotConnect, NotSent
 
         try:
             return self._transport.send(
                 request.method, request.url, request.headers, request.body, timeout_s=request.timeout_s
             )
-        except Hopeless:
+        except CannotConnect:
             raise
         except NotSent as error:
             return error

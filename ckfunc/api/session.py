@@ -10,7 +10,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
-from ckfunc.api.answers import EMULATOR_HEADER, document, doing, failure
+from ckfunc.api.answers import EMULATOR_HEADER, document, failure, purpose
 from ckfunc.api.auth import Auth
 from ckfunc.api.connection import EMULATOR_CREDENTIAL, Connection, place
 from ckfunc.api.retry import Wait, may_repeat
@@ -26,7 +26,7 @@ _EMULATOR_ID = re.compile(r"[0-9A-Za-z-]{1,64}")
 
 
 class Session:
-    """A conversation with one application. Thread-safe."""
+    """Authorized requests to an application. Thread-safe."""
 
     def __init__(
         self,
@@ -38,27 +38,27 @@ class Session:
     ) -> None:
         self._clock = clock
         self._moved = moved
-        self._moving = threading.Lock()
+        self._address_lock = threading.Lock()
         self.emulator_id: str | None = None
         self._sender = Sender(clock, timeout_s, on_wait)
-        self._reach(connection)
+        self._connect(connection)
         self._dialect = Dialect.CAMEL
-        self._proven = False
-        self._learned: frozenset[Secret] = frozenset()
+        self._dialect_confirmed = False
+        self._secrets: frozenset[Secret] = frozenset()
 
     def get(self, path: str, what: str, query: Mapping[str, object] | None = None) -> Any:
-        """Read `path` (which starts with a slash) and return its JSON; `what` names it in errors."""
+        """Send a GET request to `path` (with a leading slash); return the JSON. `what` names the resource in errors."""
         answer = self._authorized("GET", path + _query(query), {})
         return self._document(answer, "GET", what)
 
     def write(
         self, method: str, path: str, body: Any, what: str, *, secrets: Collection[Secret] = (), respell: bool = True
     ) -> Any:
-        """Send a canonical document and return the JSON of the answer. `secrets` are values in it never to be shown.
+        """Send a canonical document and return the JSON of the response; `secrets` are values in it to hide in errors.
 
-        With `respell` false, names are user data and are sent as they are; only the media type depends on the dialect.
+        With `respell` false, names are user data and are sent unchanged; only the media type depends on the dialect.
         After a 400 or 415, the document is sent once more in the other dialect. If both attempts fail, the first
-        response is reported, unless the second is more informative. The dialect that worked is remembered.
+        response is reported, unless the second is more informative. Later requests use the dialect that worked.
         """
         dialect = self._dialect
         first = answer = self._write(method, path, body, dialect, respell)
@@ -68,7 +68,7 @@ class Session:
             if 300 <= answer.status < 500 and first.status == 400:
                 answer = first
         if answer.ok:
-            self._dialect, self._proven = dialect, True
+            self._dialect, self._dialect_confirmed = dialect, True
         return self._document(answer, method, what, secrets)
 
     def control(
@@ -81,16 +81,16 @@ class Session:
         body: Any = None,
         timeout_s: float | None = None,
     ) -> Any:
-        """Call one of the emulator's own controls and return the JSON of the answer; nothing is respelled."""
+        """Call a control endpoint of the emulator and return the JSON of the response; nothing is respelled."""
         headers = {} if body is None else {"content-type": JSON}
         data = None if body is None else _encoded(body)
         answer = self._authorized(method, path + _query(query), headers, data, timeout_s)
         return self._document(answer, method, what)
 
     def call(self, method: str, path: str, body: Any = None, *, secrets: Collection[Secret] = ()) -> Any:
-        """Send a request as it is and return the JSON of the response: text if it is not JSON, None if empty.
+        """Send a request unchanged and return the JSON of the response: text if it is not JSON, None if it is empty.
 
-        `secrets` are values in the body that are never to be shown.
+        `secrets` are values in the body to hide in errors.
         """
         patches = method == "PATCH" and path.partition("?")[0].endswith("/properties")
         headers = {} if body is None else {"content-type": MERGE_PATCH if patches else JSON}
@@ -103,11 +103,11 @@ class Session:
             return None
         if "json" not in answer.headers.get("content-type", ""):
             return Masker(hidden)(answer.body.decode("utf-8", "replace"))
-        return document(answer, doing(method, path), self.where, hidden)
+        return document(answer, purpose(method, path), self.where, hidden)
 
     def prefer(self, dialect: Dialect | None) -> None:
-        """Write in the dialect that was seen in a response, until a write has succeeded."""
-        if dialect is not None and not self._proven:
+        """Use the dialect of a response for writes, until a write has succeeded."""
+        if dialect is not None and not self._dialect_confirmed:
             self._dialect = dialect
 
     def close(self) -> None:
@@ -117,32 +117,33 @@ class Session:
     @property
     def connection(self) -> Connection:
         """Address and credentials of the application."""
-        return self._reached[0]
+        return self._current[0]
 
     def secrets(self) -> tuple[Secret, ...]:
-        """Return what must never be shown: the client secret, the token, and what `learn` was told."""
-        return (*self._reached[1].secrets(), *self._learned)
+        """Return the values that must never be shown: client secret, token, and the values from `add_secrets`."""
+        return (*self._current[1].secrets(), *self._secrets)
 
-    def learn(self, secrets: Iterable[Secret]) -> None:
-        """Keep values of the application's out of everything that is shown from now on."""
-        with self._moving:
-            self._learned |= {one for one in secrets if len(one) >= SHORTEST and one != Secret(EMULATOR_CREDENTIAL)}
+    def add_secrets(self, secrets: Iterable[Secret]) -> None:
+        """Hide these values in everything that is shown from now on."""
+        public = Secret(EMULATOR_CREDENTIAL)
+        with self._address_lock:
+            self._secrets |= {secret for secret in secrets if len(secret) >= SHORTEST and secret != public}
 
-    def _reach(self, connection: Connection) -> None:
+    def _connect(self, connection: Connection) -> None:
         send = partial(self._sender.send, moved=partial(self._has_moved, connection))
-        self._reached = connection, Auth(connection, send, self._clock)
+        self._current = connection, Auth(connection, send, self._clock)
 
     def _has_moved(self, connection: Connection) -> bool:
-        """Return whether the application, which could not be reached at `connection`, has another address."""
+        """Return whether the application, which could not be reached at `connection`, has a new address."""
         if self._moved is None:
             return False
-        with self._moving:
+        with self._address_lock:
             if self.connection is not connection:
-                return True  # another thread has found out already
+                return True  # another thread has already changed it
             found = self._moved()
             if found is None or found == connection:
                 return False
-            self._reach(found)
+            self._connect(found)
             return True
 
     @property
@@ -169,12 +170,12 @@ class Session:
             return self._sender.send(request, partial(self._has_moved, connection))
 
         while True:
-            connection, auth = self._reached
+            connection, auth = self._current
             try:
                 token = auth.token()
                 answer = send(connection, token)
                 if answer.status == 401:
-                    # Refused, hence not done: even a POST may be sent again, once, with a new token.
+                    # A rejected request was not processed, so even a POST can be sent again, with a new token.
                     answer = send(connection, auth.token(refused=token))
                 break
             except Moved:
@@ -187,7 +188,7 @@ class Session:
     def _document(self, answer: Answer, method: str, what: str, secrets: Collection[Secret] = ()) -> Any:
         hidden = (*secrets, *self.secrets())
         if answer.ok:
-            return document(answer, doing(method, what), self.where, hidden)
+            return document(answer, purpose(method, what), self.where, hidden)
         raise failure(answer, method, what, self.where, hidden)
 
 

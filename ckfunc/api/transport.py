@@ -1,4 +1,4 @@
-"""HTTP with httpx, whose errors become sentences with hints."""
+"""HTTP requests with httpx; its errors become messages with hints."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from ckfunc.base.errors import ApiFailure, Unreachable
 
 @contextmanager
 def _without_command_line() -> Iterator[None]:
-    # httpx imports its own command line, and with it rich and pygments, whenever those are installed: half of its
-    # import time. It does without when that import fails, and None marks a module that cannot be imported.
+    # httpx imports its own command line, and with it rich and pygments if they are installed, which is half of its
+    # import time. If that import fails, it continues without; None in sys.modules makes an import fail.
     name = "httpx._main"
     absent = name not in sys.modules
     modules: dict[str, Any] = sys.modules
@@ -41,21 +41,21 @@ BODY_LIMIT = 64 * 1024 * 1024
 CONNECTIONS = 16
 # Shorter than the keep-alive of servers (uvicorn: 5 s), so that a request rarely uses a connection that is closing.
 _KEEP_ALIVE_S = 4.0
-# A whole response may take this many times the timeout, which applies to each read.
-_DRIP_FACTOR = 4
+# The timeout applies to each read; a whole response may take this many times as long.
+_TOTAL_FACTOR = 4
 _CONNECT_S = 10.0
 
 
 class NotSent(Unreachable):
-    """No connection was made, so the request was not sent."""
+    """No connection was established, so the request was not sent."""
 
 
-class Hopeless(NotSent):
-    """No connection was made, and a retry cannot succeed."""
+class CannotConnect(NotSent):
+    """No connection was established, and a retry cannot succeed."""
 
 
 class TooLarge(ApiFailure):
-    """The response is larger than any that the platform sends."""
+    """The response is larger than any response of the platform."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +73,7 @@ class Answer:
 
 
 class Transport:
-    """A pool of connections. Thread-safe. Redirects are never followed, since requests carry credentials."""
+    """A pool of connections. Thread-safe. Redirects are never followed, because requests contain credentials."""
 
     def __init__(self, timeout_s: float) -> None:
         self._timeout_s = timeout_s
@@ -90,12 +90,12 @@ class Transport:
         *,
         timeout_s: float | None = None,
     ) -> Answer:
-        """Send one request and read the whole response, whatever its status. Raises Unreachable or TooLarge.
+        """Send a request and read the whole response, whatever its status. Raises Unreachable or TooLarge.
 
-        `timeout_s` bounds each wait for the other side, instead of the transport's own bound.
+        `timeout_s` limits each wait for the server; the default is the transport's own timeout.
         """
         timeout_s = timeout_s or self._timeout_s
-        until = time.monotonic() + timeout_s * _DRIP_FACTOR
+        deadline = time.monotonic() + timeout_s * _TOTAL_FACTOR
         limits = httpx.Timeout(timeout_s, connect=min(timeout_s, _CONNECT_S))
         try:
             client = self._client(url)
@@ -105,14 +105,14 @@ class Transport:
                     content += chunk
                     if len(content) > BODY_LIMIT:
                         raise TooLarge(
-                            f"{place(url)} sent more than {BODY_LIMIT // 2**20} MiB in one answer",
-                            hint="ask for fewer items at a time",
+                            f"{place(url)} sent more than {BODY_LIMIT // 2**20} MiB in one response",
+                            hint="request fewer items at a time",
                         )
-                    if time.monotonic() > until:
-                        raise Unreachable(f"{place(url)} took too long to send its answer", hint=_CHECK)
+                    if time.monotonic() > deadline:
+                        raise Unreachable(f"{place(url)} took too long to send its response", hint=_CHECK)
                 return Answer(response.status_code, {k.lower(): v for k, v in response.headers.items()}, bytes(content))
         except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError) as error:
-            raise _translated(error, place(url), timeout_s) from error
+            raise _as_failure(error, place(url), timeout_s) from error
 
     def close(self) -> None:
         """Close every connection. Later requests fail."""
@@ -126,14 +126,14 @@ class Transport:
         kind = (is_loopback_address(url), url.lower().startswith("https:"))
         with self._lock:
             if self._closed:
-                raise Hopeless(f"the connections to {place(url)} are closed already")
+                raise CannotConnect(f"the connections to {place(url)} are already closed")
             if kind not in self._clients:
-                self._clients[kind] = _made(*kind, place(url))
+                self._clients[kind] = _new_client(*kind, place(url))
             return self._clients[kind]
 
 
-def _made(local: bool, secure: bool, where: str) -> httpx.Client:
-    # Loopback needs no proxy. Plain http needs no certificates, and loading them takes tens of milliseconds.
+def _new_client(local: bool, secure: bool, where: str) -> httpx.Client:
+    # Loopback needs no proxy. Plain http needs no certificates, which take tens of milliseconds to load.
     try:
         return httpx.Client(
             verify=httpx.create_ssl_context() if secure else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT),
@@ -145,8 +145,8 @@ def _made(local: bool, secure: bool, where: str) -> httpx.Client:
             headers={"user-agent": f"ckfunc/{__version__}"},
         )
     except (ValueError, ImportError, OSError, httpx.InvalidURL) as error:
-        # Their texts may quote a proxy's address with its password.
-        raise Hopeless(
+        # Not quoted, because the message may contain a proxy's URL with its password.
+        raise CannotConnect(
             f"the proxy or certificate settings of this shell cannot be used to reach {where}",
             hint="check HTTPS_PROXY, HTTP_PROXY, ALL_PROXY, SSL_CERT_FILE and SSL_CERT_DIR",
         ) from (error if isinstance(error, OSError) else None)
@@ -156,30 +156,30 @@ _CHECK = "check the network, CHATKITTY_API_URL and CHATKITTY_AUTHORIZATION_URL"
 _START = f"start the server (an emulator: `ckfunc emulator`), or {_CHECK}"
 
 
-# httpx's exception, ours, the sentence after the host's name, and the hint; the first match applies.
+# httpx's exception, our exception, the message after the host's name, and the hint; the first match applies.
 _SENTENCES: tuple[tuple[type[Exception], type[Unreachable], str, str], ...] = (
     (httpx.ProxyError, NotSent, "cannot be reached through the proxy of this shell", "check HTTPS_PROXY and NO_PROXY"),
     (httpx.ConnectTimeout, NotSent, "did not accept a connection in time", _CHECK),
     (httpx.PoolTimeout, NotSent, "has no free connection: other requests of ckfunc use all of them", _CHECK),
     (httpx.TimeoutException, Unreachable, "did not answer within {timeout_s:g} s", _CHECK),
-    (httpx.UnsupportedProtocol, Hopeless, "is not an address that can be reached", _CHECK),
-    (httpx.InvalidURL, Hopeless, "is not an address that can be reached", _CHECK),
+    (httpx.UnsupportedProtocol, CannotConnect, "is not an address that can be reached", _CHECK),
+    (httpx.InvalidURL, CannotConnect, "is not an address that can be reached", _CHECK),
     (httpx.DecodingError, Unreachable, "sent a response with broken compression", _CHECK),
     (httpx.RemoteProtocolError, Unreachable, "closed the connection, or does not speak HTTP", _CHECK),
     (Exception, Unreachable, "was reached, but the connection was lost", _CHECK),
 )
 
 
-def _translated(error: Exception, where: str, timeout_s: float) -> Unreachable:
+def _as_failure(error: Exception, where: str, timeout_s: float) -> Unreachable:
     if isinstance(error, httpx.ConnectError):
-        return _unconnected(list(_causes(error)), where)
-    made, sentence, hint = next(row[1:] for row in _SENTENCES if isinstance(error, row[0]))
-    return made(f"{where} {sentence.format(timeout_s=timeout_s)}", hint=hint)
+        return _connect_failure(list(_causes(error)), where)
+    kind, sentence, hint = next(row[1:] for row in _SENTENCES if isinstance(error, row[0]))
+    return kind(f"{where} {sentence.format(timeout_s=timeout_s)}", hint=hint)
 
 
-def _unconnected(causes: list[BaseException], where: str) -> Unreachable:
+def _connect_failure(causes: list[BaseException], where: str) -> Unreachable:
     if any(isinstance(one, ssl.SSLCertVerificationError) for one in causes):
-        return Hopeless(
+        return CannotConnect(
             f"{where} has a certificate that is not trusted here",
             hint="check the address; for a company's own authority set SSL_CERT_FILE to its certificates",
         )

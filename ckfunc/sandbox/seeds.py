@@ -11,7 +11,7 @@ import yaml
 
 from ckfunc.api import Client, Connection
 from ckfunc.api.connection import EMULATOR_CREDENTIAL
-from ckfunc.api.emulator import plant_seed
+from ckfunc.api.emulator import post_seed
 from ckfunc.base.documents import DEEPEST
 from ckfunc.base.errors import Busy, CkfuncError, InvalidFiles, InvalidManifest, Problem
 from ckfunc.base.files import read_file
@@ -60,7 +60,7 @@ def add_seed(seed: Seed, document: Any, data: Path, connect: Callable[[Connectio
 def _add_to_running(url: str, document: Any, connect: Callable[[Connection], Client]) -> Seeded:
     connection = Connection(url, f"{url}/oauth/token", EMULATOR_CREDENTIAL, Secret(EMULATOR_CREDENTIAL))
     with connect(connection) as client:
-        return plant_seed(client, document)
+        return post_seed(client, document)
 
 
 def _parsed(text: str, shown: str) -> tuple[Node | None, Any]:

@@ -117,8 +117,8 @@ def test_json_is_read_whatever_its_content_type_says() -> None:
     ("body", "kind", "shown"),
     [
         (b"<html>\x1b[31m<title>Sign in</title>", "text/html", "(text/html): <html><title>Sign in</title>"),
-        (b"", "application/json", "nothing (application/json)"),
-        (b"  \n", "", "nothing (no content type)"),
+        (b"", "application/json", "an empty body (application/json)"),
+        (b"  \n", "", "an empty body (no content type)"),
         (b"\xff\xfe garbage", "a/b\x1b[0m", "(a/b): "),
         (b"x" * 5000, "text/plain", "x" * 79 + "…"),
     ],
@@ -137,7 +137,7 @@ def test_broken_json_is_never_quoted_since_it_may_hold_environment_values(body: 
     with pytest.raises(UnreadableAnswer) as caught:
         document(answer(200, body), "reading the runtime", "api.example")
     assert "sk-123" not in caught.value.message
-    assert "JSON that is broken" in caught.value.message
+    assert "invalid or truncated JSON" in caught.value.message
 
 
 def test_text_is_shortened_with_a_mark() -> None:

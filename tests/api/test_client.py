@@ -420,7 +420,7 @@ def test_what_trying_again_cannot_cure_is_not_tried_again() -> None:
     with platform({}) as served:
         client = served.client()
         client.close()
-        with pytest.raises(Unreachable, match="closed already"):
+        with pytest.raises(Unreachable, match="already closed"):
             client.runtime()
         assert served.clock.slept == []
 

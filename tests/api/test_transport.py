@@ -17,7 +17,7 @@ import pytest
 from support.loopback import Reply, serve
 
 from ckfunc import __version__
-from ckfunc.api.transport import BODY_LIMIT, Hopeless, NotSent, TooLarge, Transport
+from ckfunc.api.transport import BODY_LIMIT, CannotConnect, NotSent, TooLarge, Transport
 from ckfunc.base.errors import Unreachable
 
 
@@ -255,7 +255,7 @@ def test_a_certificate_that_is_not_trusted_ends_it_at_once_and_one_that_is_made_
     script = f"URL = 'https://127.0.0.1:{listener.getsockname()[1]}/'\n{SEND}"
     try:
         said = in_own_process(script)
-        assert said.startswith("Hopeless")
+        assert said.startswith("CannotConnect")
         assert "has a certificate that is not trusted here" in said
         assert "SSL_CERT_FILE" in said
         assert in_own_process(script, SSL_CERT_FILE=str(certificate)) == "200"
@@ -267,5 +267,5 @@ def test_a_certificate_that_is_not_trusted_ends_it_at_once_and_one_that_is_made_
 def test_nothing_is_sent_once_it_is_closed() -> None:
     transport = Transport(1.0)
     transport.close()
-    with serve(lambda _: Reply(body={})) as server, pytest.raises(Hopeless, match="closed already"):
+    with serve(lambda _: Reply(body={})) as server, pytest.raises(CannotConnect, match="already closed"):
         transport.send("GET", server.url, {})

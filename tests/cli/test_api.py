@@ -64,8 +64,8 @@ def test_every_page_becomes_one_list_from_the_one_host_that_is_trusted(
     assert json.loads(ran.out) == [{"id": 0}, {"id": 1}, {"id": 2}]
     assert remote.calls() == ["GET /v1/users", "GET /v1/users?page=1", "GET /v1/users?page=2"]
     assert json.loads(ckfunc("-C", project, "api", "GET", "/v1/empty", "--paginate").out) == []
-    assert "read already" in ckfunc("-C", project, "api", "GET", "/v1/loop", "--paginate").err
-    assert "no list" in ckfunc("-C", project, "api", "GET", "/v1/runtimes/nodejs", "--paginate").err
+    assert "already read" in ckfunc("-C", project, "api", "GET", "/v1/loop", "--paginate").err
+    assert "not a paginated list" in ckfunc("-C", project, "api", "GET", "/v1/runtimes/nodejs", "--paginate").err
 
 
 def test_a_body_comes_from_the_line_a_file_or_standard_input(

@@ -27,7 +27,7 @@ def local(project: Path) -> Path:
         ("/v1/usrs", "did you mean /v1/users? `ckfunc emulator` lists every path at its /docs"),
         ("/v1/user/7", "did you mean /v1/users/{id}?"),
         ("/v1/zzzzzzzz", "`ckfunc emulator` lists every path at its /docs"),
-        ("/v1/users/999", "it may be gone: the emulator's data was changed or reset"),
+        ("/v1/users/999", "it may have been removed by a change or reset of the emulator's data"),
     ],
 )
 def test_a_wrong_path_on_the_emulator_is_explained(

@@ -156,10 +156,10 @@ def test_an_unbound_targets_login_is_for_its_own_project_and_address(
     other = tmp_path / "other"
     other.mkdir()
     (other / "functions.yaml").write_text("version: 1\nruntime: {dependencies: {}}\ntargets: {remote: {}}\n")
-    assert "nobody is logged in" in ckfunc("-C", other, "diff").err
+    assert "you are not logged in" in ckfunc("-C", other, "diff").err
     sent = len(remote.server.requests)
     monkeypatch.setenv("CHATKITTY_AUTHORIZATION_URL", f"{remote.server.url}/elsewhere")
-    assert "nobody is logged in" in ckfunc("-C", project, "diff").err
+    assert "you are not logged in" in ckfunc("-C", project, "diff").err
     assert len(remote.server.requests) == sent
 
 
@@ -195,7 +195,7 @@ def test_a_keyring_that_refuses_is_an_expected_failure_without_its_words(
     ring.refuses = True
     ran = log_in(ckfunc, monkeypatch, "-C", project)
     assert ran.code == 1
-    assert "the keyring refused" in ran.err
+    assert "the keyring failed" in ran.err
     assert "quote anything" not in ran.err
     assert "ckfunc login" in ckfunc("-C", project, "diff").err
 
