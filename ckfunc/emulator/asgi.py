@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import inspect
 import json
-import logging
 import sqlite3
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from ckfunc.emulator.dispatch.recording import Asked, Calls
-from ckfunc.emulator.http.auth import check_host, check_origin
+from ckfunc.emulator.http.auth import check_host, check_origin, page_headers
 from ckfunc.emulator.http.bodies import MEBIBYTE
 from ckfunc.emulator.http.calls import Call, Reply
-from ckfunc.emulator.http.problems import Broken, HttpProblem, Refused, Unstorable
+from ckfunc.emulator.http.problems import HttpProblem, Refused, Unstorable
 from ckfunc.emulator.http.routing import Access, Route, Router, answer_format, segments_of
+from ckfunc.emulator.realtime import streams
 from ckfunc.emulator.resources import (
     application,
     channels,
@@ -32,7 +33,7 @@ from ckfunc.emulator.resources import (
 )
 from ckfunc.emulator.services import EmulatorServices
 from ckfunc.emulator.store.application import APPLICATION_ID
-from ckfunc.emulator.store.trouble import damage, misread, trouble_with
+from ckfunc.emulator.store.trouble import misread
 from ckfunc.wire.dialects import JSON, Dialect, spelled
 from ckfunc.wire.links import Links
 from ckfunc.wire.reading import Malformed
@@ -53,8 +54,8 @@ _OPERATIONS: tuple[Route, ...] = (
 )
 """Every operation and control of the emulator. A family adds its ROUTES here."""
 
-ROUTES: tuple[Route, ...] = (*_OPERATIONS, *openapi.routes(_OPERATIONS))
-"""All routes: the operations, and the pages that describe them."""
+ROUTES: tuple[Route, ...] = (*_OPERATIONS, *openapi.routes(_OPERATIONS), *streams.ROUTES)
+"""All routes: the operations, the pages that describe them, and the uploads of clients."""
 
 Receive = Callable[[], Awaitable[Mapping[str, Any]]]
 Send = Callable[[Mapping[str, Any]], Awaitable[None]]
@@ -62,13 +63,14 @@ Send = Callable[[Mapping[str, Any]], Awaitable[None]]
 CALLER_HEADER = "x-ckfunc-invocation"
 """The header with the invocation whose handler sent a request. The runtime adds it, so that event loops are found."""
 
-_NOT_THE_API = (["emulator"], ["oauth"])
+_NOT_THE_API = (["emulator"], ["oauth"], ["rtm"])
 """First segments of paths without /v1 that belong to the emulator, not to the Platform API."""
+
+_FOR_PAGES = (["rtm"], ["files"], ["picture"])
+"""First segments of paths that scripts in pages of this machine may read."""
 
 _MOST_DROPPED_BYTES = 64 * MEBIBYTE
 """How much of an oversized body is read and discarded before it is refused."""
-
-_LOG = logging.getLogger("ckfunc.emulator")
 
 
 class AsgiApp:
@@ -86,6 +88,7 @@ class AsgiApp:
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
         dialect, media_type = Dialect.CAMEL, JSON
         noted = None
+        segments: list[str] = []
         try:
             versioned, segments = segments_of(scope["raw_path"].decode("latin-1"))
             own = segments[:1] in _NOT_THE_API
@@ -98,7 +101,7 @@ class AsgiApp:
             reply = self._problem_reply(problem)
             media_type = JSON
         except sqlite3.DatabaseError as error:
-            reply = self._problem_reply(self._failed(error, f"{scope['method']} {scope['path']}"))
+            reply = self._problem_reply(self._services.failed(error, f"{scope['method']} {scope['path']}"))
             media_type = JSON
         except ConnectionError:
             if noted is not None:
@@ -106,6 +109,8 @@ class AsgiApp:
             return
         if noted is not None:
             self._services.dispatch.recorder.answered(*noted, reply.status)
+        if segments[:1] in _FOR_PAGES:
+            reply = replace(reply, headers={**reply.headers, **page_headers(headers.get("origin"))})
         await self._send(reply, dialect, media_type, scope["method"] == "HEAD", send)
 
     def _caller(self, headers: Mapping[str, str]) -> int | None:
@@ -158,21 +163,11 @@ class AsgiApp:
             made = route.handler(call, self._services)
             return await made if inspect.isawaitable(made) else made
         except Malformed as error:
-            raise self._failed(error, "") if misread(error) else Refused(str(error)) from None
+            raise self._services.failed(error, "") if misread(error) else Refused(str(error)) from None
         except HttpProblem:
             raise
         except Exception as error:
-            raise self._failed(error, f"{call.method} {call.path}") from None
-
-    def _failed(self, error: Exception, what: str) -> HttpProblem:
-        """Return the answer to an unexpected error: a database problem, or a bug of the emulator."""
-        trouble = trouble_with(self._services.database.path, error)
-        if trouble is None and misread(error):
-            trouble = damage(f"a stored value cannot be read: {error}"[:200])
-        if trouble is not None:
-            return Unstorable(trouble.sentence)
-        _LOG.error("%s failed", what, exc_info=error)
-        return Broken(f"{type(error).__name__}: {error}")
+            raise self._services.failed(error, f"{call.method} {call.path}") from None
 
     @staticmethod
     def _problem_reply(problem: HttpProblem) -> Reply:

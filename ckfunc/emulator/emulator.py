@@ -163,6 +163,7 @@ class Emulator:
             await services.idle()
             services.database.restore(snapshot)
             services.dispatch.data_replaced()
+            services.topics.disconnect_all("the emulator's data was restored")
 
         self.within(put_back)
 

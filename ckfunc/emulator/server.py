@@ -7,7 +7,7 @@ import json
 import socket
 import sys
 from contextlib import suppress
-from typing import Any
+from typing import Any, Protocol
 
 import uvicorn
 from httptools import HttpParserError
@@ -82,6 +82,16 @@ else:
     def _most_files() -> int:
         files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
         return 2 * MOST_CONNECTIONS if files == resource.RLIM_INFINITY else files
+
+
+class Clients(Protocol):
+    """What serves WebSockets."""
+
+    def accept(self) -> asyncio.Protocol:
+        """Return the protocol for a new connection."""
+
+    async def close(self, grace_s: float) -> None:
+        """Close every connection, within `grace_s` seconds."""
 
 
 class LimitedConnection(HttpToolsProtocol):
@@ -177,6 +187,11 @@ class LimitedConnection(HttpToolsProtocol):
         elif self._in_body and in_body and self._framed_bytes - 2 * self._body_bytes > MOST_FRAMING_BYTES:
             self.refuse(Refused("the chunks of the body are too small, or their extensions and trailers too long"))
 
+    def handle_websocket_upgrade(self) -> None:
+        """Hand the connection over to the protocol of WebSockets."""
+        super().handle_websocket_upgrade()
+        self._discarded_bytes = 0  # nothing that follows is HTTP
+
     def _too_large(self) -> HttpProblem:
         if len(self.headers) > MOST_HEADERS:
             return HeadTooLarge(f"the request has more than {MOST_HEADERS} headers")
@@ -205,7 +220,8 @@ class LimitedConnection(HttpToolsProtocol):
         self._in_head, self._in_body = False, True
         self._body_bytes = self._framed_bytes = 0
         super().on_headers_complete()
-        self.headers = []  # trailers would be added to the headers of a request that is being answered
+        if not (self.parser.should_upgrade() and self._should_upgrade()):  # an upgrade reads its headers again
+            self.headers = []  # trailers would be added to the headers of a request that is being answered
 
     def on_body(self, body: bytes) -> None:
         """Receive a piece of the body."""
@@ -303,13 +319,14 @@ class JoinedWrites:
 class HttpServer(uvicorn.Server):
     """Serve until `end` is called."""
 
-    def __init__(self, app: Any) -> None:
+    def __init__(self, app: Any, clients: Clients) -> None:
+        self._clients = clients
         super().__init__(
             uvicorn.Config(
                 app,
                 loop="none",
                 http=LimitedConnection,
-                ws="none",
+                ws=lambda **_config: clients.accept(),  # type: ignore[arg-type]  # called like the class of a protocol
                 lifespan="off",
                 interface="asgi3",
                 access_log=False,
@@ -351,6 +368,7 @@ class HttpServer(uvicorn.Server):
             server.close()
         for listener in sockets or ():
             listener.close()
+        await self._clients.close(_GRACE_S)
         state = self.server_state
         for connection in list(state.connections):
             connection.shutdown()

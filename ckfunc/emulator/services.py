@@ -3,20 +3,29 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections.abc import Generator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
+from ckfunc.emulator.actions.context import ActionContext
+from ckfunc.emulator.actions.typing import TypingUsers
 from ckfunc.emulator.dispatch.dispatcher import Dispatcher
+from ckfunc.emulator.dispatch.topics import Topics
 from ckfunc.emulator.http.auth import Tokens
+from ckfunc.emulator.http.calls import Call
+from ckfunc.emulator.http.problems import Broken, HttpProblem, Unstorable
 from ckfunc.emulator.jobs.runner import Jobs
 from ckfunc.emulator.store.database import Database
 from ckfunc.emulator.store.steps import Steps, give_back
+from ckfunc.emulator.store.trouble import damage, misread, trouble_with
 from ckfunc.runtime.pool import HostPool
 
 T = TypeVar("T")
+
+_LOG = logging.getLogger("ckfunc.emulator")
 
 _REQUESTS_END_S = 5.0
 """How long to wait for the end of requests that handlers have begun."""
@@ -32,8 +41,24 @@ class EmulatorServices:
     jobs: Jobs
     hosts: HostPool
     data_dir: Path | None
+    topics: Topics = field(default_factory=Topics)
+    typing: TypingUsers = field(default_factory=TypingUsers)
     unwritable: str | None = None
     """Why nothing may be changed: requests that would change something are refused with this reason."""
+
+    def context(self, call: Call) -> ActionContext:
+        """Return the context of an action that a request asks for."""
+        return ActionContext(self.database, self.dispatch, self.topics, call.links, caller=call.caller)
+
+    def failed(self, error: Exception, what: str) -> HttpProblem:
+        """Return the answer to an unexpected error: a database problem, or a bug of the emulator."""
+        trouble = trouble_with(self.database.path, error)
+        if trouble is None and misread(error):
+            trouble = damage(f"a stored value cannot be read: {error}"[:200])
+        if trouble is not None:
+            return Unstorable(trouble.sentence)
+        _LOG.error("%s failed", what, exc_info=error)
+        return Broken(f"{type(error).__name__}: {error}")
 
     async def idle(self) -> None:
         """Wait until nothing is in progress that would change the data."""

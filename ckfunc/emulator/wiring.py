@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from contextlib import AsyncExitStack, closing
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ckfunc.base.clock import SystemClock
 from ckfunc.emulator.asgi import AsgiApp
@@ -21,6 +23,9 @@ from ckfunc.emulator.store.schema import MIGRATIONS, SCHEMA
 from ckfunc.emulator.store.trouble import UNREADABLE, failure_of
 from ckfunc.runtime.compiler import CompilerProcess
 from ckfunc.runtime.pool import HostPool
+
+if TYPE_CHECKING:
+    from ckfunc.emulator.realtime.endpoint import ClientEndpoint
 
 
 def open_services(
@@ -65,12 +70,35 @@ def open_services(
     opened.push_async_callback(dispatcher.close)
     background = runner.Jobs(database, path, on_event)
     opened.push_async_callback(background.close)
-    return EmulatorServices(database, tokens, dispatcher, background, hosts, data_dir, options.unwritable)
+    return EmulatorServices(database, tokens, dispatcher, background, hosts, data_dir, unwritable=options.unwritable)
 
 
 def server_of(services: EmulatorServices, *, loopback_only: bool) -> HttpServer:
     """Return the server that answers requests."""
-    return HttpServer(AsgiApp(services, loopback_only=loopback_only))
+    return HttpServer(AsgiApp(services, loopback_only=loopback_only), _Clients(services, loopback_only=loopback_only))
+
+
+class _Clients:
+    """The clients' endpoint; the client protocol is loaded for the first client."""
+
+    def __init__(self, services: EmulatorServices, *, loopback_only: bool) -> None:
+        self._services = services
+        self._loopback_only = loopback_only
+        self._endpoint: ClientEndpoint | None = None
+
+    def accept(self) -> asyncio.Protocol:
+        """Return the protocol for a new connection."""
+        if self._endpoint is None:
+            from ckfunc.emulator.realtime.endpoint import ClientEndpoint
+
+            self._endpoint = ClientEndpoint(self._services, loopback_only=self._loopback_only)
+        return self._endpoint.accept()
+
+    async def close(self, grace_s: float) -> None:
+        """Close every connection, within `grace_s` seconds."""
+        if self._endpoint is not None:
+            await self._endpoint.close(grace_s)
+        self._services.typing.close()
 
 
 def _opened(path: Path | None, copy_of: Path | None) -> Database:

@@ -48,6 +48,16 @@ class ReactionsSummary:
     users: tuple[User, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Reaction:
+    """A user's reaction to a message with an emoji."""
+
+    message_id: int
+    emoji: Emoji
+    user: User
+    created_time: datetime
+
+
 class MessageType(StrEnum):
     """Content and sender of a message; system messages have no user."""
 
@@ -227,6 +237,27 @@ class ReadReceipt:
     message_id: int
     user: User
     created_time: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class BlockRecord:
+    """A user whom the user or channel `owner_id` blocks."""
+
+    id: int
+    owner_id: int
+    user: User
+    created_time: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class MessageReport:
+    """A user's report of a message."""
+
+    message_id: int
+    user: User
+    created_time: datetime
+    reason: str | None = None
+    properties: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

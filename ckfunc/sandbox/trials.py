@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from ckfunc.emulator.actions.sessions import START_SESSION, attempt_start_session
 from ckfunc.emulator.dispatch import runtimes
-from ckfunc.emulator.dispatch.events import START_SESSION, attempt_start_session
 from ckfunc.emulator.dispatch.runtimes import syntax_error
 from ckfunc.emulator.services import EmulatorServices
 from ckfunc.emulator.store import functions, runtime, seeds

@@ -5,6 +5,7 @@ Memberships and invites have links, but no id.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -164,10 +165,13 @@ def write_thread(thread: Thread, links: Links) -> dict[str, Any]:
 def read_new_keystrokes(document: Any) -> NewKeystrokes:
     """Read the body that sends keystrokes for a user; the keys may be empty. Raises Malformed."""
     found = resource(document, "keystrokes")
+    return NewKeystrokes(read_keys(found), read_reference(required(found, "user", dict), "field 'user'"))
+
+
+def read_keys(found: Mapping[str, Any]) -> str:
+    """Read keystrokes; no keys at all are an empty text. Raises Malformed."""
     keys = required(found, "keys", str)
-    if keys.strip():
-        keys = label(found, "keys", limit=KEYS_LIMIT)
-    return NewKeystrokes(keys, read_reference(required(found, "user", dict), "field 'user'"))
+    return label(found, "keys", limit=KEYS_LIMIT) if keys.strip() else keys
 
 
 def write_keystrokes(keys: str, user: User, channel_id: int, links: Links) -> dict[str, Any]:

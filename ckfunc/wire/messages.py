@@ -281,6 +281,12 @@ def read_new_message(document: Any) -> NewMessage:
     )
 
 
+def read_client_message(document: Any, sender: UserReference) -> NewMessage:
+    """Read the body with which a client sends a message; the sender is the client's user. Raises Malformed."""
+    found = {name: value for name, value in resource(document, "message").items() if name != "user"}
+    return replace(read_new_message(found), user=sender)
+
+
 def read_new_file_message(form: Any, file: File) -> NewMessage:
     """Read the fields of a form that sends `file`; without `username`, the system sends it. Raises Malformed."""
     found = resource(form, "form")

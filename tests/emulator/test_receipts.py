@@ -4,7 +4,7 @@ import httpx
 import pytest
 from support.calls import answered, explanation, items, send
 
-from ckfunc.emulator.store import messages, reactions, receipts
+from ckfunc.emulator.store import reactions, receipts
 from ckfunc.emulator.store.database import Database
 from ckfunc.model.chat import Emoji
 
@@ -106,6 +106,10 @@ def test_reactions_are_summed_up_by_emoji(client: httpx.Client, room: dict[str, 
     assert [one["count"] for one in client.get("/v1/messages/1").json()["reactions"]] == [2]
 
 
+def report(client: httpx.Client, message_id: int, name: str) -> None:
+    answered(client.post("/emulator/reports", json={"username": name, "messageId": message_id}))
+
+
 def test_reported_messages_are_listed_by_channel(
     client: httpx.Client, room: dict[str, int], database: Database
 ) -> None:
@@ -113,7 +117,7 @@ def test_reported_messages_are_listed_by_channel(
         send(client, text)
     assert items(client, "channels/1/reported-messages") == []
     for message_id, name in ((1, "ann"), (3, "ann"), (3, "bob"), (3, "bob")):
-        messages.report(database, message_id, room[name])
+        report(client, message_id, name)
     shown = items(client, "channels/1/reported-messages")
     assert [(one["body"], one["reportCount"]) for one in shown] == [("c", 2), ("a", 1)]
     assert shown[0] == client.get("/v1/messages/3").json()
@@ -126,7 +130,7 @@ def test_what_hangs_on_a_message_goes_with_it(client: httpx.Client, room: dict[s
     send(client, user={"username": "ann"})
     receipts.add(database, 1, room["bob"])
     reactions.add(database, 1, room["bob"], HEART)
-    messages.report(database, 1, room["bob"])
+    report(client, 1, "bob")
     answered(client.delete("/v1/messages/1"))
     tables = ("read_receipts", "reactions", "message_reports", "notifications", "messages")
     assert [database.value(f"SELECT count(*) FROM {table}") for table in tables] == [0] * 5

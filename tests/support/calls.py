@@ -35,9 +35,12 @@ def send(client: httpx.Client, body: str = "hi", to: str = "channels/1", **more:
     return answered(client.post(f"/v1/{to}/messages", json={"type": "TEXT", "body": body, **more}))
 
 
-def function(client: httpx.Client, trigger_type: str) -> int:
-    """Return the id of a new function of this type that answers with the names of its event's fields."""
-    script = "async function handleEvent(event, context) { return Object.keys(event).sort(); }"
+FIELDS = "async function handleEvent(event, context) { return Object.keys(event).sort(); }"
+"""A script that answers with the names of its event's fields."""
+
+
+def function(client: httpx.Client, trigger_type: str, script: str = FIELDS) -> int:
+    """Return the id of a new function of this type."""
     made = answered(client.post("/v1/runtimes/nodejs/functions", json={"type": trigger_type, "name": trigger_type}))
     function_id: int = made["id"]
     answered(client.post(f"/v1/functions/{function_id}/versions", json={"handlerScript": script}))

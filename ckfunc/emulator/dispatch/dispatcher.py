@@ -125,6 +125,11 @@ class Dispatcher:
         self._made: list[Environment | HandlerError] = []
         self._pinned: dict[str, HandlerVersion | HandlerError] = {}
 
+    def handles(self, trigger_type: str) -> bool:
+        """Return whether an event of this type runs a function."""
+        function = functions.find_by_type(self._database, trigger_type)
+        return self.chained and function is not None and function.enabled and function.current_version_number > 0
+
     def fire(self, trigger_type: str, data: Mapping[str, Any], *, caller: int | None = None) -> Invocation | None:
         """Run the function of this type in the background; return its run, or None if no function is enabled.
 

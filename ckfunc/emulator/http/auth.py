@@ -15,6 +15,7 @@ from ckfunc.base.clock import Clock
 from ckfunc.emulator.http.problems import Denied, Unauthorized
 
 CLIENT_ID = "emulator"
+API_KEY = "emulator"
 CLIENT_SECRET = "emulator"  # noqa: S105 - documented, and valid on this machine only
 DEFAULT_LIFETIME_S = 3600.0
 
@@ -84,6 +85,29 @@ def check_host(authority: str) -> None:
         raise Denied(
             f"the emulator answers only on this machine, not as {authority[:80]!r}; use 127.0.0.1 or localhost"
         )
+
+
+def check_client_origin(origin: str | None, scheme: str, host: str) -> None:
+    """Refuse a client in a page of another machine. Raises Denied.
+
+    Pages of this machine may be clients, such as those of a development server.
+    """
+    if origin is None or origin.lower() == f"{scheme}://{host}".lower():
+        return
+    _, separator, authority = origin.partition("://")
+    if not separator or not _names_loopback(authority):
+        raise Denied(f"pages of {origin[:80]!r} are not allowed to connect to the emulator")
+
+
+def page_headers(origin: str | None) -> dict[str, str]:
+    """Return the headers that let scripts in a page of this machine read an answer.
+
+    Source: https://fetch.spec.whatwg.org/#http-cors-protocol.
+    """
+    _, separator, authority = (origin or "").partition("://")
+    if not separator or not _names_loopback(authority):
+        return {}
+    return {"access-control-allow-origin": origin or "", "vary": "origin"}
 
 
 def check_origin(origin: str | None, scheme: str, host: str) -> None:

@@ -5,13 +5,15 @@ from __future__ import annotations
 from datetime import datetime
 
 from ckfunc.base.clock import parse_timestamp
+from ckfunc.emulator.actions import channels as actions
+from ckfunc.emulator.actions import memberships
 from ckfunc.emulator.http.calls import Call, Reply
 from ckfunc.emulator.http.paging import page_reply, page_request, property_conditions
 from ckfunc.emulator.http.problems import Missing, Refused
 from ckfunc.emulator.http.routing import Route
 from ckfunc.emulator.resources import references
 from ckfunc.emulator.services import EmulatorServices, delete_in_steps, result_of
-from ckfunc.emulator.store import application, channels, deletion, users
+from ckfunc.emulator.store import application, channels, users
 from ckfunc.model.chat import ChannelType
 from ckfunc.wire.applications import write_application
 from ckfunc.wire.channels import DIRECT_MEMBERS_LIMIT, patched_channel, read_new_channel, write_channel
@@ -52,7 +54,7 @@ def create_channel(call: Call, services: EmulatorServices) -> Reply:
         members.append(creator)
     if new.type is ChannelType.DIRECT and len({one.id for one in members}) > DIRECT_MEMBERS_LIMIT:
         raise Refused(f"a direct channel has at most {DIRECT_MEMBERS_LIMIT} members, including its creator")
-    return Reply(write_channel(channels.create(services.database, new, creator, members), call.links))
+    return Reply(write_channel(actions.create(services.context(call), new, creator, members), call.links))
 
 
 def retrieve_channel(call: Call, services: EmulatorServices) -> Reply:
@@ -64,14 +66,14 @@ def update_channel(call: Call, services: EmulatorServices) -> Reply:
     """Change a channel by a merge patch."""
     found = references.channel(services.database, call.id())
     changed = patched_channel(found, call.json() if call.body else None)
-    channels.update(services.database, changed)
+    actions.update(services.context(call), changed)
     return Reply(write_channel(changed, call.links))
 
 
 async def delete_channel(call: Call, services: EmulatorServices) -> Reply:
     """Delete a channel with everything in it, and answer with the application."""
     channel = references.channel(services.database, call.id())
-    await delete_in_steps(services.database, deletion.delete_channel(services.database, channel.id))
+    await delete_in_steps(services.database, actions.delete(services.context(call), channel))
     return Reply(write_application(application.get(services.database), call.links))
 
 
@@ -93,7 +95,7 @@ def add_channel_member(call: Call, services: EmulatorServices) -> Reply:
     user = references.referred_user(services.database, read_reference(call.json()), "the body")
     if channel.type is ChannelType.DIRECT and not channels.is_member(services.database, channel.id, user.id):
         raise Refused("users cannot be added to a direct channel; create another channel")
-    channels.add_member(services.database, channel.id, user.id)
+    memberships.add_member(services.context(call), channel, user)
     return Reply(write_channel(channel, call.links))
 
 
@@ -105,7 +107,7 @@ def remove_channel_member(call: Call, services: EmulatorServices) -> Reply:
         raise Missing(f"user {user.id} is not a member of channel {channel.id}")
     if channel.type is ChannelType.DIRECT:
         raise Refused("users cannot be removed from a direct channel")
-    channels.remove_member(services.database, channel.id, user.id)
+    memberships.remove_member(services.context(call), channel, user)
     return Reply(write_channel(channel, call.links))
 
 

@@ -9,11 +9,13 @@ from __future__ import annotations
 import asyncio
 import os
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
 from ckfunc import __version__
+from ckfunc.emulator.actions import reading
+from ckfunc.emulator.actions.sessions import START_SESSION, attempt_start_session
 from ckfunc.emulator.dispatch.dispatcher import FinishedRun
-from ckfunc.emulator.dispatch.events import START_SESSION, attempt_start_session
 from ckfunc.emulator.dispatch.runtimes import RUNTIME_ID, RUNTIME_VERSION
 from ckfunc.emulator.http.bodies import MEBIBYTE
 from ckfunc.emulator.http.calls import Call, Reply
@@ -22,8 +24,8 @@ from ckfunc.emulator.http.routing import Access, Route
 from ckfunc.emulator.resources import references
 from ckfunc.emulator.resources.functions import found
 from ckfunc.emulator.services import EmulatorServices, result_of
-from ckfunc.emulator.store import functions, invocations, messages, receipts, seeds
-from ckfunc.model.chat import Message
+from ckfunc.emulator.store import functions, invocations, seeds
+from ckfunc.model.chat import Message, MessageReport
 from ckfunc.model.function import InvocationDetail
 from ckfunc.model.user import User, UserReference
 from ckfunc.wire.channels import write_receipt
@@ -31,7 +33,6 @@ from ckfunc.wire.functions import write_detail, write_function, write_invocation
 from ckfunc.wire.messages import write_message
 from ckfunc.wire.reading import optional, required, resource
 from ckfunc.wire.seeds import read_seed, write_seeded
-from ckfunc.wire.users import write_user
 
 _MOST_IDS = 1000
 _LONGEST_LIFETIME_S = 86_400
@@ -123,19 +124,14 @@ def _object(document: Any) -> dict[str, Any]:
 def read_message(call: Call, services: EmulatorServices) -> Reply:
     """Let a user read a message: store the receipt, unless there is one already, and fire its event."""
     user, message = _whose(call, services)
-    added = receipts.add(services.database, message.id, user.id)
-    if added is None:
-        return Reply({"receipt": None})
-    receipt = write_receipt(added, call.links)
-    event = {"user": write_user(user, call.links), "message": write_message(message, call.links), "receipt": receipt}
-    services.dispatch.fire("user.read.message", event, caller=call.caller)
-    return Reply({"receipt": receipt})
+    added = reading.read(services.context(call), user, message)
+    return Reply({"receipt": None if added is None else write_receipt(added, call.links)})
 
 
 def report_message(call: Call, services: EmulatorServices) -> Reply:
     """Let a user report a message; answer with the message."""
     user, message = _whose(call, services)
-    messages.report(services.database, message.id, user.id)
+    reading.report(services.context(call), MessageReport(message.id, user, datetime.now(UTC)))
     return Reply(write_message(references.message(services.database, message.id), call.links))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ckfunc.emulator.actions import memberships as actions
 from ckfunc.emulator.http.calls import Call, Reply
 from ckfunc.emulator.http.paging import page_reply, page_request
 from ckfunc.emulator.http.problems import Missing, Refused
@@ -12,8 +13,6 @@ from ckfunc.emulator.store import channels, memberships, sessions, users
 from ckfunc.model.chat import Channel, ChannelType
 from ckfunc.wire.channels import read_new_invite, write_channel, write_invite, write_membership
 from ckfunc.wire.users import read_reference, write_user
-
-_INVITED = "user.received.channel_invite"
 
 
 def list_channel_memberships(call: Call, services: EmulatorServices) -> Reply:
@@ -40,7 +39,7 @@ def add_channel_moderator(call: Call, services: EmulatorServices) -> Reply:
     user = references.referred_user(services.database, read_reference(call.json()), "the body")
     if not channels.is_member(services.database, channel.id, user.id):
         raise Refused(f"user {user.id} is not a member of channel {channel.id}; only members can moderate it")
-    memberships.add_moderator(services.database, channel.id, user.id)
+    actions.add_moderator(services.context(call), channel, user)
     return Reply(write_user(user, call.links))
 
 
@@ -48,7 +47,7 @@ def remove_channel_moderator(call: Call, services: EmulatorServices) -> Reply:
     """Make a moderator an ordinary member, and answer with the channel."""
     channel = references.channel(services.database, call.id())
     user = references.user(services.database, call.id("user_id"))
-    if not memberships.remove_moderator(services.database, channel.id, user.id):
+    if not actions.remove_moderator(services.context(call), channel, user):
         raise Missing(f"user {user.id} is not a moderator of channel {channel.id}")
     return Reply(write_channel(channel, call.links))
 
@@ -75,10 +74,7 @@ def send_channel_invite(call: Call, services: EmulatorServices) -> Reply:
     """Invite a user to a channel that is not direct."""
     channel = _group(references.channel(services.database, call.id()), "does not accept new members")
     user = references.referred_user(services.database, read_new_invite(call.json()), "field 'user'")
-    made = memberships.invite(services.database, channel.id, user.id)
-    event = {"user": write_user(user, call.links), "channel": write_channel(channel, call.links)}
-    services.dispatch.fire(_INVITED, event, caller=call.caller)
-    return Reply(write_invite(made, call.links))
+    return Reply(write_invite(actions.invite(services.context(call), channel, user), call.links))
 
 
 def _group(channel: Channel, what: str) -> Channel:

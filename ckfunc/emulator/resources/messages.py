@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Any
 
-from ckfunc.emulator.dispatch import events
-from ckfunc.emulator.http.bodies import UPLOAD_BYTES, read_json, uploaded_file
+from ckfunc.emulator.actions import messages as actions
+from ckfunc.emulator.actions.uploads import read_upload, stored
+from ckfunc.emulator.http.bodies import UPLOAD_BYTES
 from ckfunc.emulator.http.calls import Call, Reply
 from ckfunc.emulator.http.paging import cursor_reply, cursor_request, page_reply, page_request
 from ckfunc.emulator.http.problems import Refused
 from ckfunc.emulator.http.routing import Route
 from ckfunc.emulator.resources import references
 from ckfunc.emulator.services import EmulatorServices, delete_in_steps, result_of
-from ckfunc.emulator.store import application, deletion, files, messages, receipts, threads
-from ckfunc.emulator.store.files import StoredFile
-from ckfunc.model.chat import Channel, File, FileType, NewMessage, Thread
+from ckfunc.emulator.store import application, deletion, messages, receipts, threads
+from ckfunc.model.chat import Channel, Thread
 from ckfunc.wire.applications import write_application
 from ckfunc.wire.channels import write_receipt, write_thread, write_unread_summary
-from ckfunc.wire.messages import patched_message, read_new_file_message, read_new_message, write_message
+from ckfunc.wire.messages import patched_message, read_new_message, write_message
 
 BODY_BYTES = UPLOAD_BYTES
 """The largest body that sends a message: a file and its form, and more than enough for the longest text."""
@@ -60,7 +58,7 @@ async def delete_message(call: Call, services: EmulatorServices) -> Reply:
     """Delete a message with its replies, and answer with the thread that it was in."""
     message = references.message(services.database, call.id())
     thread = threads.of_message(services.database, message)
-    await delete_in_steps(services.database, deletion.delete_message(services.database, message.id))
+    await delete_in_steps(services.database, actions.delete(services.context(call), message))
     return Reply(write_thread(thread, call.links))
 
 
@@ -74,7 +72,7 @@ def update_message(call: Call, services: EmulatorServices) -> Reply:
     """Change a message by a merge patch; a new body sets the time of its last edit."""
     found = references.message(services.database, call.id())
     changed = patched_message(found, call.json() if call.body else None, datetime.now(UTC))
-    return Reply(write_message(messages.update(services.database, changed), call.links))
+    return Reply(write_message(actions.update(services.context(call), changed), call.links))
 
 
 async def page_of(
@@ -104,34 +102,15 @@ def send(call: Call, services: EmulatorServices, channel_id: int, thread: Thread
     database = services.database
     file = None
     if call.is_multipart:
-        new, file = _uploaded(call)
+        new, file = read_upload(call)
     else:
         new = read_new_message(call.json())
     field = "field 'user'" if file is None else "field 'username'"
     sender = None if new.user is None else references.referred_user(database, new.user, field)
     if file is not None:
-        new = replace(new, file=_hosted(file, files.add(database, file)))
-    message = events.send_message(
-        database, services.dispatch, call.links, channel_id, new, sender, thread=thread, caller=call.caller
-    )
+        new = stored(database, new, file)
+    message = actions.send(services.context(call), channel_id, new, sender, thread)
     return Reply(write_message(message, call.links))
-
-
-def _uploaded(call: Call) -> tuple[NewMessage, StoredFile]:
-    """Return the message of a form, and its file, which is not stored yet."""
-    parts = call.multipart()
-    given: dict[str, Any] = {name: part.text for name, part in parts.items() if name != "file" and part.text.strip()}
-    if "properties" in given:
-        try:
-            given["properties"] = read_json(parts["properties"].content, None)
-        except Refused as error:
-            raise Refused(f"field 'properties': {error.explanation}") from None
-    file = uploaded_file(parts)
-    return read_new_file_message(given, _hosted(file, "")), file
-
-
-def _hosted(file: StoredFile, key: str) -> File:
-    return File(files.FILE_URL + key, file.name, file.content_type, len(file.content), FileType.HOSTED)
 
 
 def list_message_read_receipts(call: Call, services: EmulatorServices) -> Reply:

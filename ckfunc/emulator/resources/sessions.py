@@ -4,20 +4,20 @@ from __future__ import annotations
 
 from typing import TypeVar
 
+from ckfunc.emulator.actions import sessions as actions
 from ckfunc.emulator.http.calls import Call, Reply
 from ckfunc.emulator.http.paging import page_request
 from ckfunc.emulator.http.problems import Missing, Refused
 from ckfunc.emulator.http.routing import Access, Route
 from ckfunc.emulator.resources import references
 from ckfunc.emulator.services import EmulatorServices
-from ckfunc.emulator.store import messages, receipts, sessions
+from ckfunc.emulator.store import sessions
 from ckfunc.emulator.store.paging import PageRequest
 from ckfunc.model.page import Page
 from ckfunc.model.user import SessionState, UserReference
-from ckfunc.wire.channels import write_channel
 from ckfunc.wire.links import write_page
 from ckfunc.wire.reading import required, resource
-from ckfunc.wire.users import write_chat_session, write_user, write_user_session
+from ckfunc.wire.users import write_chat_session, write_user_session
 
 T = TypeVar("T")
 
@@ -48,19 +48,11 @@ def open_chat_session(call: Call, services: EmulatorServices) -> Reply:
     body = resource(call.json(), "session")
     user = references.referred_user(database, UserReference(username=required(body, "username", str)), "'username'")
     channel = references.channel(database, required(body, "channelId", int))
-    with database.transaction():
-        session_id = sessions.open_session_of(database, user.id)
-        if session_id is None:
-            session_id = sessions.open_session(database, user.id, CONTROLLED)
-        opened = sessions.start_chat(database, session_id, channel.id)
-    started = {
-        "user": write_user(opened.session.user, call.links),
-        "channel": write_channel(channel, call.links),
-        "channelUnread": receipts.has_unread(database, channel.id, user.id),
-        "channelMessagesCount": messages.count_in_channel(database, channel.id),
-    }
-    services.dispatch.fire("user.started.chat_session", started, caller=call.caller)
-    return Reply(write_chat_session(opened, call.links))
+    context = services.context(call)
+    session_id = sessions.open_session_of(database, user.id)
+    if session_id is None:
+        session_id = actions.connect(context, user, CONTROLLED)
+    return Reply(write_chat_session(actions.open_chat(context, session_id, user, channel), call.links))
 
 
 def close_chat_session(call: Call, services: EmulatorServices) -> Reply:
@@ -69,11 +61,10 @@ def close_chat_session(call: Call, services: EmulatorServices) -> Reply:
     found = sessions.get_chat(database, call.id())
     if found is None:
         raise Missing(f"there is no chat session {call.id()}")
-    with database.transaction():
-        sessions.end_chat(database, found.id)
-        controlled = found.session.user_agent == CONTROLLED
-        if controlled and not sessions.has_chats(database, found.session.id):
-            sessions.close_session(database, found.session.id)
+    context = services.context(call)
+    actions.close_chat(context, found)
+    if found.session.user_agent == CONTROLLED and not sessions.open_chats(database, found.session.id):
+        actions.disconnect(context, found.session.id, found.session.user)
     closed = sessions.get_chat(database, found.id)
     assert closed is not None  # noqa: S101 - it was found above
     return Reply(write_chat_session(closed, call.links))

@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
+from ckfunc.emulator.actions.channels import trigger_event
 from ckfunc.emulator.http.calls import Call, Reply
 from ckfunc.emulator.http.problems import Refused
 from ckfunc.emulator.http.routing import Route
 from ckfunc.emulator.resources import messages, references
 from ckfunc.emulator.services import EmulatorServices
+from ckfunc.emulator.store import threads
 from ckfunc.emulator.store.threads import DEEPEST
-from ckfunc.model.chat import ThreadType
+from ckfunc.model.chat import Thread, ThreadType
 from ckfunc.wire.channels import (
     read_event,
     read_new_keystrokes,
-    write_channel,
-    write_event,
     write_keystrokes,
     write_thread,
 )
-
-_TRIGGERED = "system.triggered.event"
 
 
 def retrieve_thread(call: Call, services: EmulatorServices) -> Reply:
@@ -43,27 +41,26 @@ def send_thread_message(call: Call, services: EmulatorServices) -> Reply:
 
 def send_thread_keystrokes(call: Call, services: EmulatorServices) -> Reply:
     """Send keystrokes in a thread on behalf of a user. They are passed on and not stored."""
-    return _keystrokes(call, services, references.thread(services.database, call.id()).channel_id)
+    return _keystrokes(call, services, references.thread(services.database, call.id()))
 
 
 def send_channel_keystrokes(call: Call, services: EmulatorServices) -> Reply:
     """Send keystrokes in a channel on behalf of a user. They are passed on and not stored."""
-    return _keystrokes(call, services, references.channel(services.database, call.id()).id)
+    channel = references.channel(services.database, call.id())
+    return _keystrokes(call, services, threads.main(services.database, channel.id))
 
 
 def send_channel_event(call: Call, services: EmulatorServices) -> Reply:
     """Send a custom event to a channel. It is passed on and not stored."""
     channel = references.channel(services.database, call.id())
-    document = write_event(read_event(call.json()), call.links)
-    event = {"channel": write_channel(channel, call.links), "event": document}
-    services.dispatch.fire(_TRIGGERED, event, caller=call.caller)
-    return Reply(document)
+    return Reply(trigger_event(services.context(call), channel, read_event(call.json())))
 
 
-def _keystrokes(call: Call, services: EmulatorServices, channel_id: int) -> Reply:
+def _keystrokes(call: Call, services: EmulatorServices, thread: Thread) -> Reply:
     new = read_new_keystrokes(call.json())
     user = references.referred_user(services.database, new.user, "field 'user'")
-    return Reply(write_keystrokes(new.keys, user, channel_id, call.links))
+    services.typing.type(services.context(call), user, thread.channel_id, thread.id, new.keys)
+    return Reply(write_keystrokes(new.keys, user, thread.channel_id, call.links))
 
 
 ROUTES = (

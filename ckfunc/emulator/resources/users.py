@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
+from ckfunc.emulator.actions import users as actions
 from ckfunc.emulator.http.bodies import UPLOAD_BYTES
 from ckfunc.emulator.http.calls import Call, Reply
 from ckfunc.emulator.http.paging import cursor_reply, cursor_request, page_reply, page_request, property_conditions
@@ -11,7 +10,7 @@ from ckfunc.emulator.http.problems import Missing, Refused
 from ckfunc.emulator.http.routing import Route
 from ckfunc.emulator.resources import references
 from ckfunc.emulator.services import EmulatorServices, delete_in_steps, result_of
-from ckfunc.emulator.store import application, channels, deletion, files, messages, notifications, receipts, users
+from ckfunc.emulator.store import application, channels, messages, notifications, receipts, users
 from ckfunc.emulator.store.steps import run
 from ckfunc.wire.applications import write_application
 from ckfunc.wire.channels import write_channel
@@ -74,29 +73,22 @@ def update_user(call: Call, services: EmulatorServices) -> Reply:
     """Change a user by a merge patch."""
     found = references.user(services.database, call.id())
     changed = patched_user(found, call.json() if call.body else None)
-    users.update(services.database, changed)
+    actions.update(services.context(call), found, changed)
     return Reply(write_user(changed, call.links))
 
 
 async def delete_user(call: Call, services: EmulatorServices) -> Reply:
     """Delete a user with everything that the user has made, and answer with the application."""
     user = references.user(services.database, call.id())
-    await delete_in_steps(services.database, deletion.delete_user(services.database, user))
+    await delete_in_steps(services.database, actions.delete(services.context(call), user))
     return Reply(write_application(application.get(services.database), call.links))
 
 
 def update_user_display_picture(call: Call, services: EmulatorServices) -> Reply:
     """Replace a user's display picture, with an uploaded one or one hosted elsewhere."""
-    database = services.database
-    found = references.user(database, call.id())
-    if call.is_multipart:
-        with database.transaction():
-            url = users.PICTURES + files.add(database, call.upload())
-            users.set_display_picture(database, found, url)
-    else:
-        url = read_file({**resource(call.json(), "file"), "type": None}).url
-        users.set_display_picture(database, found, url)
-    return Reply(write_user(replace(found, display_picture_url=url), call.links))
+    found = references.user(services.database, call.id())
+    picture = call.upload() if call.is_multipart else read_file({**resource(call.json(), "file"), "type": None}).url
+    return Reply(write_user(actions.set_display_picture(services.context(call), found, picture), call.links))
 
 
 def list_user_channels(call: Call, services: EmulatorServices) -> Reply:

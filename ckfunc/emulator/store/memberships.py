@@ -56,6 +56,12 @@ def add_moderator(database: Database, channel_id: int, user_id: int) -> None:
     database.execute("INSERT OR IGNORE INTO channel_moderators VALUES (?, ?, ?)", (channel_id, user_id, now))
 
 
+def is_moderator(database: Database, channel_id: int, user_id: int) -> bool:
+    """Return whether a user is a moderator of a channel."""
+    sql = "SELECT 1 FROM channel_moderators WHERE channel_id = ? AND user_id = ?"
+    return database.one(sql, channel_id, user_id) is not None
+
+
 def remove_moderator(database: Database, channel_id: int, user_id: int) -> bool:
     """Make a moderator an ordinary member; return whether the user was a moderator."""
     sql = "DELETE FROM channel_moderators WHERE channel_id = ? AND user_id = ?"

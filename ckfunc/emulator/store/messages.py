@@ -15,7 +15,7 @@ from ckfunc.emulator.store import mentions, reactions, users
 from ckfunc.emulator.store.database import Database
 from ckfunc.emulator.store.paging import CursorRequest, PageRequest, search_cursor_page, select_cursor_page, select_page
 from ckfunc.emulator.store.threads import NEXT_ID
-from ckfunc.model.chat import Message, MessageType, NewMessage, Thread, ThreadType
+from ckfunc.model.chat import Message, MessageReport, MessageType, NewMessage, Thread, ThreadType
 from ckfunc.model.page import CursorPage, Page
 from ckfunc.model.user import User
 from ckfunc.wire.messages import read_file, write_file
@@ -47,9 +47,16 @@ CREATE TABLE message_reports (
   message_id INTEGER NOT NULL REFERENCES messages ON DELETE CASCADE,
   user_id INTEGER NOT NULL REFERENCES users ON DELETE CASCADE,
   created_time TEXT NOT NULL,
+  reason TEXT,
+  properties TEXT NOT NULL DEFAULT '{}',
   PRIMARY KEY (message_id, user_id)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX message_reports_of_user ON message_reports (user_id)
+"""
+
+REASONS_ADDED = """
+ALTER TABLE message_reports ADD COLUMN reason TEXT;
+ALTER TABLE message_reports ADD COLUMN properties TEXT NOT NULL DEFAULT '{}'
 """
 
 SORTABLE = {"id": "messages.id", "type": "messages.type", "createdTime": "messages.created_time"}
@@ -153,7 +160,7 @@ def page(
         conditions.append("channel_id = ?")
         parameters.append(channel_id)
     if thread is not None:
-        condition, value = _in_thread(thread)
+        condition, value = in_thread(thread)
         conditions.append(condition)
         parameters.append(value)
     if username is not None:
@@ -185,10 +192,46 @@ def reported_page(database: Database, channel_id: int, request: PageRequest) -> 
     return replace(found, items=tuple(by_id[one] for one in found.items))
 
 
-def report(database: Database, message_id: int, user_id: int) -> None:
+def report(database: Database, report: MessageReport) -> None:
     """Store that a user reported a message; repeated reports count once."""
-    now = timestamp(datetime.now(UTC))
-    database.execute("INSERT OR IGNORE INTO message_reports VALUES (?, ?, ?)", (message_id, user_id, now))
+    database.execute(
+        "INSERT OR IGNORE INTO message_reports (message_id, user_id, created_time, reason, properties)"
+        " VALUES (?, ?, ?, ?, ?)",
+        (
+            report.message_id,
+            report.user.id,
+            timestamp(report.created_time),
+            report.reason,
+            json.dumps(dict(report.properties)),
+        ),
+    )
+
+
+REPORTS_SORTABLE = {"id": "reports.user_id", "createdTime": "reports.created_time"}
+REPORTS_ORDER = "reports.created_time ASC"
+
+
+def reports_page(database: Database, message_id: int, request: PageRequest) -> Page[MessageReport]:
+    """Return a page of the reports of a message."""
+    columns = "users.*, message_id, reason, reports.properties AS details, reports.created_time AS report_time"
+    source = "message_reports AS reports JOIN users ON users.id = reports.user_id WHERE message_id = ?"
+    return select_page(database, columns, source, (message_id,), request=request, read=_report)
+
+
+def _report(row: sqlite3.Row) -> MessageReport:
+    return MessageReport(
+        message_id=row["message_id"],
+        user=users.read(row),
+        created_time=parse_timestamp(row["report_time"]),
+        reason=row["reason"],
+        properties=json.loads(row["details"]),
+    )
+
+
+def unreport(database: Database, message_id: int, user_id: int) -> bool:
+    """Delete a user's report of a message; return whether there was one."""
+    sql = "DELETE FROM message_reports WHERE message_id = ? AND user_id = ?"
+    return database.execute(sql, (message_id, user_id)).rowcount > 0
 
 
 def update(database: Database, message: Message) -> Message:
@@ -202,7 +245,8 @@ def update(database: Database, message: Message) -> Message:
     return by_ids(database, [message.id])[message.id]
 
 
-def _in_thread(thread: Thread) -> tuple[str, int]:
+def in_thread(thread: Thread) -> tuple[str, int]:
+    """Return SQL, with its parameter, that is true for a row of `messages` in a thread."""
     if thread.type is ThreadType.MESSAGE:
         return "parent_id = ?", thread.id
     if thread.type is ThreadType.STANDALONE:

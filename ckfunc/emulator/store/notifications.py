@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from functools import partial
 
 from ckfunc.base.clock import parse_timestamp, timestamp
-from ckfunc.emulator.store import channels, messages, sessions, users
+from ckfunc.emulator.store import blocks, channels, messages, preferences, sessions, users
 from ckfunc.emulator.store.database import Database
 from ckfunc.emulator.store.paging import CursorRequest, select_cursor_page
 from ckfunc.model.chat import Channel, ChannelType, Message, Notification, NotificationData, NotificationType
@@ -44,14 +44,22 @@ def create_for_message(database: Database, channel: Channel, message: Message) -
     """Store a notification for each user whom a new message concerns; return them with their recipients.
 
     Each user gets one, for the closest reason: being mentioned, being replied to, being a member of a mentioned
-    channel, or being a member of this channel. Users with an open chat session in the channel get none.
+    channel, or being a member of this channel. Users with an open chat session in the channel get none, nor do those
+    who block the sender. Those who have muted the channel get muted ones.
     """
     reasons = _reasons(database, channel, message)
     present = sessions.present(database, channel.id)
+    if message.user is not None:
+        present |= blocks.blockers_of(database, message.user.id)
     wanted = {one: reason for one, reason in reasons.items() if one not in present}
+    if not wanted:
+        return ()
+    muted = preferences.muted_by(database, channel.id, wanted)
     who = users.by_ids(database, wanted)
     body = "File attachment" if message.body is None else message.body[:BODY_CHARACTERS]
-    return tuple((who[one], _create(database, channel, who[one], data, body)) for one, data in wanted.items())
+    return tuple(
+        (who[one], _create(database, channel, who[one], data, body, muted=one in muted)) for one, data in wanted.items()
+    )
 
 
 def _reasons(database: Database, channel: Channel, message: Message) -> dict[int, NotificationData]:
@@ -83,12 +91,14 @@ def _reasons(database: Database, channel: Channel, message: Message) -> dict[int
     return reasons
 
 
-def _create(database: Database, channel: Channel, recipient: User, data: NotificationData, body: str) -> Notification:
+def _create(
+    database: Database, channel: Channel, recipient: User, data: NotificationData, body: str, *, muted: bool
+) -> Notification:
     title, now = _title(data), datetime.now(UTC)
     made = database.insert(
         "INSERT INTO notifications"
         " (user_id, type, channel_id, message_id, mentioned_channel_id, title, body, muted, created_time)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?, 0, ?)",
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
         recipient.id,
         data.type.value,
         channel.id,
@@ -96,9 +106,10 @@ def _create(database: Database, channel: Channel, recipient: User, data: Notific
         None if data.mentioned_channel is None else data.mentioned_channel.id,
         title,
         body,
+        muted,
         timestamp(now),
     )
-    return Notification(made, recipient.id, title, body, data, now, channel)
+    return Notification(made, recipient.id, title, body, data, now, channel, muted)
 
 
 def _title(data: NotificationData) -> str:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
-from ckfunc.base.clock import timestamp
+from ckfunc.base.clock import parse_timestamp, timestamp
 from ckfunc.emulator.store import users
 from ckfunc.emulator.store.database import Database
-from ckfunc.model.chat import Emoji, ReactionsSummary
+from ckfunc.emulator.store.paging import PageRequest, select_page
+from ckfunc.model.chat import Emoji, Reaction, ReactionsSummary
+from ckfunc.model.page import Page
 from ckfunc.wire.messages import read_emoji, write_emoji
 
 SCHEMA = """
@@ -25,19 +28,51 @@ CREATE INDEX reactions_of_user ON reactions (user_id)
 """
 
 
-def add(database: Database, message_id: int, user_id: int, emoji: Emoji) -> bool:
-    """Store a reaction; return whether it is new."""
+SORTABLE = {"id": "reactions.user_id", "createdTime": "reactions.created_time"}
+DEFAULT_ORDER = "reactions.created_time ASC"
+
+
+def add(database: Database, message_id: int, user_id: int, emoji: Emoji) -> Reaction | None:
+    """Store a reaction; return it, or None if it exists already."""
+    now = timestamp(datetime.now(UTC))
     added = database.execute(
         "INSERT OR IGNORE INTO reactions VALUES (?, ?, ?, ?, ?)",
-        (message_id, emoji.character, user_id, json.dumps(write_emoji(emoji)), timestamp(datetime.now(UTC))),
+        (message_id, emoji.character, user_id, json.dumps(write_emoji(emoji)), now),
     )
-    return added.rowcount > 0
+    return get(database, message_id, user_id, emoji.character) if added.rowcount else None
 
 
-def remove(database: Database, message_id: int, user_id: int, character: str) -> bool:
-    """Delete a reaction; return whether it existed."""
+def get(database: Database, message_id: int, user_id: int, character: str) -> Reaction | None:
+    """Return a user's reaction to a message with an emoji, or None."""
+    row = database.one(
+        f"SELECT {_COLUMNS} FROM {_SOURCE} AND reactions.user_id = ? AND character = ?",  # noqa: S608 - from below
+        message_id,
+        user_id,
+        character,
+    )
+    return None if row is None else _read(row)
+
+
+def remove(database: Database, message_id: int, user_id: int, character: str) -> Reaction | None:
+    """Delete a reaction; return it, or None if there was none."""
+    found = get(database, message_id, user_id, character)
     sql = "DELETE FROM reactions WHERE message_id = ? AND user_id = ? AND character = ?"
-    return database.execute(sql, (message_id, user_id, character)).rowcount > 0
+    database.execute(sql, (message_id, user_id, character))
+    return found
+
+
+def page(database: Database, message_id: int, request: PageRequest) -> Page[Reaction]:
+    """Return a page of the reactions to a message."""
+    return select_page(database, _COLUMNS, _SOURCE, (message_id,), request=request, read=_read)
+
+
+_COLUMNS = "users.*, message_id, emoji, reactions.created_time AS reaction_time"
+_SOURCE = "reactions JOIN users ON users.id = reactions.user_id WHERE message_id = ?"
+
+
+def _read(row: sqlite3.Row) -> Reaction:
+    emoji = read_emoji(json.loads(row["emoji"]))
+    return Reaction(row["message_id"], emoji, users.read(row), parse_timestamp(row["reaction_time"]))
 
 
 def summaries(database: Database, message_ids: Sequence[int]) -> dict[int, tuple[ReactionsSummary, ...]]:

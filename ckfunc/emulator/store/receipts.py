@@ -62,6 +62,13 @@ def add(database: Database, message_id: int, user_id: int) -> ReadReceipt | None
     return ReadReceipt(message_id, users.by_ids(database, [user_id])[user_id], parse_timestamp(now))
 
 
+def get(database: Database, message_id: int, user_id: int) -> ReadReceipt | None:
+    """Return a user's receipt of a message, or None."""
+    columns, source = _COLUMNS, f"{_SOURCE} AND read_receipts.user_id = ?"
+    row = database.one(f"SELECT {columns} FROM {source}", message_id, user_id)  # noqa: S608 - from below
+    return None if row is None else _receipt(row)
+
+
 def remove(database: Database, message_id: int, user_id: int) -> bool:
     """Make a message unread for a user; return whether it was read."""
     sql = "DELETE FROM read_receipts WHERE message_id = ? AND user_id = ?"
@@ -70,9 +77,11 @@ def remove(database: Database, message_id: int, user_id: int) -> bool:
 
 def page(database: Database, message_id: int, request: PageRequest) -> Page[ReadReceipt]:
     """Return a page of a message's receipts."""
-    columns = "users.*, read_receipts.message_id, read_receipts.created_time AS read_time"
-    source = "read_receipts JOIN users ON users.id = read_receipts.user_id WHERE read_receipts.message_id = ?"
-    return select_page(database, columns, source, (message_id,), request=request, read=_receipt)
+    return select_page(database, _COLUMNS, _SOURCE, (message_id,), request=request, read=_receipt)
+
+
+_COLUMNS = "users.*, read_receipts.message_id, read_receipts.created_time AS read_time"
+_SOURCE = "read_receipts JOIN users ON users.id = read_receipts.user_id WHERE read_receipts.message_id = ?"
 
 
 def summaries_page(database: Database, request: PageRequest) -> Page[UnreadSummary]:
@@ -82,13 +91,14 @@ def summaries_page(database: Database, request: PageRequest) -> Page[UnreadSumma
     where = channels.by_ids(database, (channel_id for channel_id, _ in found.items))
     who = users.by_ids(database, (user_id for _, user_id in found.items))
     items = tuple(
-        UnreadSummary(who[user_id], where[channel_id], _unread_in(database, channel_id, user_id))
+        UnreadSummary(who[user_id], where[channel_id], unread_in(database, channel_id, user_id))
         for channel_id, user_id in found.items
     )
     return Page(items, found.number, found.size, found.total_elements, found.total_pages)
 
 
-def _unread_in(database: Database, channel_id: int, user_id: int) -> int:
+def unread_in(database: Database, channel_id: int, user_id: int) -> int:
+    """Return the number of messages of a channel that a user has not read."""
     count: int = database.value(
         "SELECT count(*) FROM (SELECT ? AS user_id) AS members, messages"  # noqa: S608 - SQL of our own modules
         f" WHERE messages.channel_id = ? AND {IS_UNREAD}",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ckfunc.emulator.store import (
     application,
+    blocks,
     channels,
     files,
     functions,
@@ -12,6 +13,7 @@ from ckfunc.emulator.store import (
     memberships,
     messages,
     notifications,
+    preferences,
     reactions,
     receipts,
     runtime,
@@ -41,7 +43,11 @@ SCHEMA: tuple[str, ...] = (
     jobs.SCHEMA,
     staging.SCHEMA,
     staging.STEPS_ADDED,
+    preferences.SCHEMA,
+    blocks.SCHEMA,
 )
 
-MIGRATIONS: tuple[str, ...] = (invocations.CALLS_ADDED, staging.STEPS_ADDED)
+_CLIENTS_ADDED = ";".join((sessions.TOKENS_ADDED, messages.REASONS_ADDED, preferences.SCHEMA, blocks.SCHEMA))
+
+MIGRATIONS: tuple[str, ...] = (invocations.CALLS_ADDED, staging.STEPS_ADDED, _CLIENTS_ADDED)
 """SQL that brings a database from one version of its format to the next: the first script from 1 to 2, and so on."""

@@ -14,6 +14,7 @@ from ckfunc.emulator.store.paging import PageRequest, select_page
 from ckfunc.model.page import Page
 from ckfunc.model.user import ChatSession, SessionState, User, UserSession
 
+# `token` names a session of a client, which can continue it after its connection was lost.
 # `users.online` repeats whether a user has an open session, because every user that is shown needs it.
 SCHEMA = """
 CREATE TABLE user_sessions (
@@ -21,9 +22,11 @@ CREATE TABLE user_sessions (
   user_id INTEGER NOT NULL REFERENCES users ON DELETE CASCADE,
   user_agent TEXT,
   created_time TEXT NOT NULL,
-  end_time TEXT
+  end_time TEXT,
+  token TEXT
 ) STRICT;
 CREATE INDEX user_sessions_of_user ON user_sessions (user_id, end_time);
+CREATE INDEX user_sessions_by_token ON user_sessions (token) WHERE token IS NOT NULL;
 CREATE INDEX user_sessions_open ON user_sessions (id) WHERE end_time IS NULL;
 CREATE TABLE chat_sessions (
   id INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -39,6 +42,11 @@ CREATE INDEX chat_sessions_of_channel ON chat_sessions (channel_id, end_time, us
 CREATE INDEX chat_sessions_open ON chat_sessions (id) WHERE end_time IS NULL
 """
 
+TOKENS_ADDED = """
+ALTER TABLE user_sessions ADD COLUMN token TEXT;
+CREATE INDEX user_sessions_by_token ON user_sessions (token) WHERE token IS NOT NULL
+"""
+
 _STATE = "CASE WHEN {0}.end_time IS NULL THEN 'ACTIVE' ELSE 'ENDED' END"
 _SORTABLE = {"id": "{0}.id", "state": _STATE, "createdTime": "{0}.created_time", "endTime": "{0}.end_time"}
 
@@ -52,16 +60,47 @@ CHAT_SESSIONS_SORTABLE = {name: sql.format("chat_sessions") for name, sql in _SO
 """Columns by which the list of chat sessions can be sorted, as SQL."""
 
 
-def open_session(database: Database, user_id: int, user_agent: str | None) -> int:
+def open_session(database: Database, user_id: int, user_agent: str | None, token: str | None = None) -> int:
     """Store that a user has connected, and return the id of the user session."""
     with database.transaction():
         database.execute("UPDATE users SET online = 1 WHERE id = ?", (user_id,))
         return database.insert(
-            "INSERT INTO user_sessions (user_id, user_agent, created_time) VALUES (?, ?, ?)",
+            "INSERT INTO user_sessions (user_id, user_agent, created_time, token) VALUES (?, ?, ?, ?)",
             user_id,
             user_agent,
             _now(),
+            token,
         )
+
+
+def find_by_token(database: Database, token: str) -> UserSession | None:
+    """Return the session that a client may continue, open or not; None if there is none."""
+    row = database.one("SELECT id FROM user_sessions WHERE token = ?", token)
+    return None if row is None else _user_sessions(database, [row["id"]])[row["id"]]
+
+
+def get(database: Database, session_id: int) -> UserSession | None:
+    """Return a user session, or None."""
+    return _user_sessions(database, [session_id]).get(session_id)
+
+
+def token_of(database: Database, session_id: int) -> str | None:
+    """Return the token with which a client can continue a session, or None."""
+    row = database.one("SELECT token FROM user_sessions WHERE id = ?", session_id)
+    token: str | None = None if row is None else row["token"]
+    return token
+
+
+def continue_session(database: Database, session: UserSession) -> None:
+    """Store that a user has connected again, in an earlier session."""
+    with database.transaction():
+        database.execute("UPDATE users SET online = 1 WHERE id = ?", (session.user.id,))
+        database.execute("UPDATE user_sessions SET end_time = NULL WHERE id = ?", (session.id,))
+
+
+def forget_token(database: Database, session_id: int) -> None:
+    """Store that no client can continue a session."""
+    database.execute("UPDATE user_sessions SET token = NULL WHERE id = ?", (session_id,))
 
 
 def close_session(database: Database, session_id: int) -> None:
@@ -107,16 +146,35 @@ def end_chat(database: Database, chat_session_id: int) -> None:
     database.execute(sql, (_now(), chat_session_id))
 
 
+def end_chats_in(database: Database, channel_id: int, user_id: int) -> None:
+    """Store that a user has left a channel, in every session."""
+    sql = "UPDATE chat_sessions SET end_time = ? WHERE channel_id = ? AND user_id = ? AND end_time IS NULL"
+    database.execute(sql, (_now(), channel_id, user_id))
+
+
 def get_chat(database: Database, chat_session_id: int) -> ChatSession | None:
     """Return a chat session, or None."""
     rows = database.all("SELECT * FROM chat_sessions WHERE id = ?", chat_session_id)
     return next(iter(_read_chats(database, rows)), None)
 
 
-def has_chats(database: Database, session_id: int) -> bool:
-    """Return whether a session has open chat sessions."""
-    sql = "SELECT 1 FROM chat_sessions WHERE session_id = ? AND end_time IS NULL"
-    return database.one(sql, session_id) is not None
+def open_chats(database: Database, session_id: int) -> int:
+    """Return the number of open chat sessions of a session."""
+    sql = "SELECT count(*) FROM chat_sessions WHERE session_id = ? AND end_time IS NULL"
+    count: int = database.value(sql, session_id)
+    return count
+
+
+def channels_of(database: Database, session_id: int) -> tuple[int, ...]:
+    """Return the ids of the channels that are open in a session."""
+    sql = "SELECT DISTINCT channel_id FROM chat_sessions WHERE session_id = ? AND end_time IS NULL"
+    return tuple(row[0] for row in database.all(sql, session_id))
+
+
+def is_present(database: Database, channel_id: int, user_id: int) -> bool:
+    """Return whether a user has an open chat session in a channel."""
+    sql = "SELECT 1 FROM chat_sessions WHERE channel_id = ? AND end_time IS NULL AND user_id = ?"
+    return database.one(sql, channel_id, user_id) is not None
 
 
 def present(database: Database, channel_id: int) -> frozenset[int]:

@@ -148,6 +148,22 @@ def members(database: Database, channel_id: int) -> tuple[User, ...]:
     return tuple(read(row) for row in rows)
 
 
+def contact_ids(database: Database, user_id: int) -> tuple[int, ...]:
+    """Return the ids of the users who share a channel with a user."""
+    rows = database.all(
+        "SELECT DISTINCT others.user_id FROM channel_members AS own JOIN channel_members AS others"
+        " ON others.channel_id = own.channel_id WHERE own.user_id = ? AND others.user_id <> own.user_id",
+        user_id,
+    )
+    return tuple(row[0] for row in rows)
+
+
+def channel_ids(database: Database, user_id: int) -> tuple[int, ...]:
+    """Return the ids of the channels that a user is a member of."""
+    rows = database.all("SELECT channel_id FROM channel_members WHERE user_id = ?", user_id)
+    return tuple(row[0] for row in rows)
+
+
 def update(database: Database, user: User) -> None:
     """Store what a patch can change in a user."""
     database.execute(

@@ -1,0 +1,1 @@
+"""Actions: each changes the data, runs functions, publishes to topics and notifies users."""

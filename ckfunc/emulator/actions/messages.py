@@ -1,0 +1,104 @@
+"""Send, change and delete messages."""
+
+from __future__ import annotations
+
+from ckfunc.emulator.actions.context import ActionContext
+from ckfunc.emulator.store import channels, deletion, messages, notifications, preferences
+from ckfunc.emulator.store.steps import Steps
+from ckfunc.model.chat import Message, NewMessage, Notification, Thread, ThreadType
+from ckfunc.model.user import User
+from ckfunc.wire.channels import write_channel
+from ckfunc.wire.clients import client_message, client_notification
+from ckfunc.wire.messages import write_message
+from ckfunc.wire.notifications import write_notification
+from ckfunc.wire.users import write_user
+
+_SENT = "user.sent.message"
+_NOTIFIED = "user.received.notification"
+
+
+def send(
+    context: ActionContext, channel_id: int, new: NewMessage, sender: User | None, thread: Thread | None = None
+) -> Message:
+    """Send a message from `sender`, or from the system, to an existing channel, or to a thread of it."""
+    database, links = context.database, context.links
+    with database.transaction():
+        message = messages.create(database, channel_id, new, sender, thread)
+        # The channel as it is now, with this message as its last.
+        channel = channels.by_ids(database, [channel_id])[channel_id]
+        notified = notifications.create_for_message(database, channel, message)
+        shown = preferences.unhide(database, channel_id)
+    if message.user is not None:
+        user = message.user
+        context.fire(
+            _SENT,
+            lambda: {
+                "user": write_user(user, links),
+                "channel": write_channel(channel, links),
+                "message": write_message(message, links),
+            },
+        )
+    _publish_created(context, message, thread)
+    for user_id in shown:
+        context.publish_channel(user_id, "user.channel.unhidden", channel)
+    _notify(context, notified)
+    return message
+
+
+def update(context: ActionContext, changed: Message) -> Message:
+    """Store a changed message."""
+    made = messages.update(context.database, changed)
+    _publish(context, made, "channel.message.updated")
+    return made
+
+
+def delete(context: ActionContext, message: Message) -> Steps:
+    """Delete a message with its replies, in steps."""
+    yield from deletion.delete_message(context.database, message.id)
+    _publish(context, message, "channel.message.deleted")
+
+
+def delete_for(context: ActionContext, message: Message, user: User) -> None:
+    """Delete a message for one user only."""
+    preferences.hide_message(context.database, message.id, user.id)
+    context.publish_to(user.id, "messages", "user.message.deleted", lambda: client_message(message, context.links))
+
+
+def _publish_created(context: ActionContext, message: Message, thread: Thread | None) -> None:
+    _publish(context, message, "channel.message.created")
+    if thread is not None and thread.type is not ThreadType.MAIN:
+        context.publish(
+            f"channels/{message.channel_id}",
+            "messages",
+            "thread.message.created",
+            lambda: client_message(message, context.links),
+        )
+
+
+def _publish(context: ActionContext, message: Message, event: str) -> None:
+    of = f"channels/{message.channel_id}"
+    context.publish(of, "messages", event, lambda: client_message(message, context.links), answer="messages")
+
+
+def _notify(context: ActionContext, notified: tuple[tuple[User, Notification], ...]) -> None:
+    links = context.links
+    # A channel can have thousands of members: without a function no event is created.
+    handled = context.dispatch.handles(_NOTIFIED)
+    for user, notification in notified:
+        if handled:
+            received = {
+                "user": write_user(user, links),
+                "notification": write_notification(notification, links),
+                "userHasActiveSession": user.presence.online,
+            }
+            context.dispatch.fire(_NOTIFIED, received, caller=context.caller)
+        _publish_notification(context, user, notification)
+
+
+def _publish_notification(context: ActionContext, user: User, notification: Notification) -> None:
+    context.publish_to(
+        user.id,
+        "notifications",
+        "user.notification.created",
+        lambda: client_notification(notification, user, context.links),
+    )

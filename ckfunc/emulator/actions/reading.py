@@ -1,0 +1,111 @@
+"""Read, react to and report messages."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from ckfunc.emulator.actions.context import ActionContext
+from ckfunc.emulator.store import messages, reactions, receipts
+from ckfunc.model.chat import Emoji, Message, MessageReport, Reaction, ReadReceipt
+from ckfunc.model.user import User
+from ckfunc.wire.channels import write_receipt
+from ckfunc.wire.clients import client_reaction, client_receipt, client_report
+from ckfunc.wire.messages import write_emoji, write_message
+from ckfunc.wire.users import write_embedded_user, write_user
+
+_READ = "user.read.message"
+_REACTED = "user.reacted_to.message"
+
+
+def read(context: ActionContext, user: User, message: Message) -> ReadReceipt | None:
+    """Store that a user has read a message; return the receipt, or None if there is one already."""
+    receipt = receipts.add(context.database, message.id, user.id)
+    if receipt is not None:
+        _fire_read(context, user, message, receipt)
+        _publish_receipt(context, message, receipt, "message.read_receipt.created")
+    return receipt
+
+
+def read_all(context: ActionContext, user: User, unread: list[int]) -> None:
+    """Store that a user has read these messages."""
+    with context.database.transaction():
+        added = [receipt for one in unread if (receipt := receipts.add(context.database, one, user.id)) is not None]
+    found = messages.by_ids(context.database, (one.message_id for one in added))
+    for receipt in added:
+        message = found[receipt.message_id]
+        _fire_read(context, user, message, receipt)
+        _publish_receipt(context, message, receipt, "message.read_receipt.created")
+
+
+def unread(context: ActionContext, user: User, message: Message) -> None:
+    """Make a message unread for a user."""
+    receipt = receipts.get(context.database, message.id, user.id)
+    if receipt is not None:
+        receipts.remove(context.database, message.id, user.id)
+        _publish_receipt(context, message, receipt, "message.read_receipt.deleted")
+
+
+def react(context: ActionContext, user: User, message: Message, emoji: Emoji) -> Reaction:
+    """Add a user's reaction to a message; an existing one is returned."""
+    links = context.links
+    added = reactions.add(context.database, message.id, user.id, emoji)
+    if added is None:
+        found = reactions.get(context.database, message.id, user.id, emoji.character)
+        assert found is not None  # noqa: S101 - it was not added because it exists
+        context.publish_to(user.id, "reactions", "message.reaction.created", lambda: client_reaction(found, links))
+        return found
+    context.fire(
+        _REACTED,
+        lambda: {
+            "user": write_user(user, links),
+            "message": write_message(messages.by_ids(context.database, [message.id])[message.id], links),
+            "reaction": {"emoji": write_emoji(emoji), "user": write_embedded_user(user, links)},
+        },
+    )
+    _publish_reaction(context, message, added, "message.reaction.created")
+    return added
+
+
+def remove_reaction(context: ActionContext, user: User, message: Message, character: str) -> Reaction | None:
+    """Remove a user's reaction to a message; return it, or None if there was none."""
+    removed = reactions.remove(context.database, message.id, user.id, character)
+    if removed is not None:
+        _publish_reaction(context, message, removed, "message.reaction.removed")
+    return removed
+
+
+def report(context: ActionContext, report: MessageReport) -> None:
+    """Store a user's report of a message."""
+    messages.report(context.database, report)
+    user_id = report.user.id
+    context.publish_to(user_id, "messages", "message.report.created", lambda: client_report(report, context.links))
+
+
+def remove_report(context: ActionContext, user: User, message: Message) -> None:
+    """Remove a user's report of a message."""
+    messages.unreport(context.database, message.id, user.id)
+    removed = MessageReport(message.id, user, datetime.now(UTC))
+    context.publish_to(user.id, "messages", "message.report.deleted", lambda: client_report(removed, context.links))
+
+
+def _fire_read(context: ActionContext, user: User, message: Message, receipt: ReadReceipt) -> None:
+    links = context.links
+    context.fire(
+        _READ,
+        lambda: {
+            "user": write_user(user, links),
+            "message": write_message(message, links),
+            "receipt": write_receipt(receipt, links),
+        },
+    )
+
+
+def _publish_receipt(context: ActionContext, message: Message, receipt: ReadReceipt, event: str) -> None:
+    of = f"channels/{message.channel_id}"
+    context.publish(of, "readReceipts", event, lambda: client_receipt(receipt, context.links))
+    context.publish_to(receipt.user.id, "readReceipts", event, lambda: client_receipt(receipt, context.links))
+
+
+def _publish_reaction(context: ActionContext, message: Message, reaction: Reaction, event: str) -> None:
+    of = f"channels/{message.channel_id}"
+    context.publish(of, "reactions", event, lambda: client_reaction(reaction, context.links), answer="reactions")

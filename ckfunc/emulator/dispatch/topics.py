@@ -1,0 +1,114 @@
+"""Topics that connected clients subscribe to, and events published on them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from ckfunc.emulator.http.problems import Denied, HttpProblem, Refused
+from ckfunc.wire.destinations import topic
+
+
+class Connection(Protocol):
+    """A client's connection."""
+
+    user_id: int
+
+    def drop(self, subscriber: Subscriber) -> None:
+        """End a subscription that was removed from its topic."""
+
+    def end(self, problem: HttpProblem) -> None:
+        """End the connection, with an error."""
+
+
+class Subscriber(Protocol):
+    """A client's subscription to a topic."""
+
+    @property
+    def connection(self) -> Connection:
+        """The connection that the subscription belongs to."""
+
+    def deliver(self, body: bytes, receipt: str | None) -> None:
+        """Send an event; `receipt` is that of the connection's own action which caused it. Never raises."""
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """The connection that sent an action, and the receipt that it asked for."""
+
+    connection: Connection
+    receipt: str | None
+
+
+class Topics:
+    """The subscriptions to all topics. Belongs to the event loop's thread."""
+
+    def __init__(self) -> None:
+        self._of: dict[str, dict[Subscriber, None]] = {}
+        self.connections: dict[int, Connection] = {}
+        """The connected clients, by their user sessions."""
+
+    def add(self, name: str, subscriber: Subscriber) -> None:
+        """Add a subscription to a topic."""
+        self._of.setdefault(name, {})[subscriber] = None
+
+    def remove(self, name: str, subscriber: Subscriber) -> None:
+        """Remove a subscription from a topic."""
+        subscribers = self._of.get(name)
+        if subscribers is not None:
+            subscribers.pop(subscriber, None)
+            if not subscribers:
+                del self._of[name]
+
+    def has(self, name: str) -> bool:
+        """Return whether anyone is subscribed to a topic."""
+        return name in self._of
+
+    def close(self, of: str, user_id: int | None = None) -> None:
+        """End the subscriptions to the topics of a resource such as `channels/1`: a user's, or all of them."""
+        name = topic(of)
+        for one in [one for one in self._of if one == name or one.startswith(f"{name}.")]:
+            for subscriber in list(self._of[one]):
+                if user_id is None or subscriber.connection.user_id == user_id:
+                    self.remove(one, subscriber)
+                    subscriber.connection.drop(subscriber)
+
+    def disconnect(self, user_id: int) -> None:
+        """End the connections of a user who was deleted."""
+        for connection in list(self.connections.values()):
+            if connection.user_id == user_id:
+                connection.end(Denied("the user was deleted"))
+
+    def disconnect_all(self, reason: str) -> None:
+        """End all connections."""
+        for connection in list(self.connections.values()):
+            connection.end(Refused(reason))
+
+    def publish(
+        self,
+        name: str,
+        event: str,
+        write: Callable[[], Any],
+        origin: Origin | None = None,
+        *,
+        otherwise: str | None = None,
+    ) -> None:
+        """Send an event to every subscriber of a topic; `write` returns its resource.
+
+        The event is written once, and not at all if nobody is subscribed. The connection in `origin` gets it with its
+        receipt: on `name`, or if it is not subscribed there, on `otherwise`.
+        """
+        subscribers = list(self._of.get(name, ()))
+        if otherwise is not None and origin is not None:
+            mine = [one for one in self._of.get(otherwise, ()) if one.connection is origin.connection]
+            if mine and not any(one.connection is origin.connection for one in subscribers):
+                subscribers += mine[:1]
+        if not subscribers:
+            return
+        document = {"type": event, "version": "v1", "resource": write()}
+        body = json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
+        for one in subscribers:
+            own = origin is not None and one.connection is origin.connection
+            one.deliver(body, origin.receipt if own and origin is not None else None)

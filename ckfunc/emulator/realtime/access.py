@@ -1,0 +1,106 @@
+"""The resources that a user's client refers to, and what the user may do with them."""
+
+from __future__ import annotations
+
+from ckfunc.emulator.http.problems import Denied, Missing, Refused
+from ckfunc.emulator.store import blocks, channels, memberships, messages, threads, users
+from ckfunc.emulator.store.database import Database
+from ckfunc.model.chat import Channel, ChannelType, Message, Thread, ThreadType
+from ckfunc.model.user import User, UserReference
+
+
+def visible_channel(database: Database, channel_id: int | None, user: User) -> Channel:
+    """Return a channel that is public, or that the user is a member of. Raises Missing, also for other channels."""
+    found = None if channel_id is None else channels.get(database, channel_id)
+    if found is None or not (found.type is ChannelType.PUBLIC or channels.is_member(database, found.id, user.id)):
+        raise Missing(f"there is no channel {channel_id} that {user.name!r} can see")
+    return found
+
+
+def own_channel(database: Database, channel_id: int | None, user: User) -> Channel:
+    """Return a channel that the user is a member of, and not blocked from. Raises Missing and Denied."""
+    found = visible_channel(database, channel_id, user)
+    if not channels.is_member(database, found.id, user.id):
+        raise Denied(f"{user.name!r} is not a member of channel {found.id}; join it first")
+    return found
+
+
+def writable_channel(database: Database, channel_id: int | None, user: User) -> Channel:
+    """Return a channel that the user may write in. Raises Missing and Denied."""
+    found = own_channel(database, channel_id, user)
+    if blocks.is_blocked(database, blocks.CHANNELS, found.id, user.id):
+        raise Denied(f"{user.name!r} is blocked from channel {found.id}")
+    return found
+
+
+def moderated_channel(database: Database, channel_id: int | None, user: User) -> Channel:
+    """Return a channel that the user created or moderates. Raises Missing and Denied."""
+    found = own_channel(database, channel_id, user)
+    if not moderates(database, found, user):
+        raise Denied(f"{user.name!r} neither created nor moderates channel {found.id}")
+    return found
+
+
+def moderates(database: Database, channel: Channel, user: User) -> bool:
+    """Return whether a user created a channel, or is its moderator."""
+    created = channel.creator is not None and channel.creator.id == user.id
+    return created or memberships.is_moderator(database, channel.id, user.id)
+
+
+def visible_message(database: Database, message_id: int | None, user: User) -> Message:
+    """Return a message of a channel that the user can see. Raises Missing."""
+    found = None if message_id is None else messages.get(database, message_id)
+    if found is None:
+        raise Missing(f"there is no message {message_id}")
+    visible_channel(database, found.channel_id, user)
+    return found
+
+
+def own_message(database: Database, message_id: int | None, user: User, *, moderated: bool = False) -> Message:
+    """Return a message that the user sent, or if `moderated`, one in a channel that the user moderates.
+
+    Raises Missing and Denied.
+    """
+    found = visible_message(database, message_id, user)
+    if found.user is not None and found.user.id == user.id:
+        return found
+    if moderated and moderates(database, visible_channel(database, found.channel_id, user), user):
+        return found
+    raise Denied(f"message {found.id} was not sent by {user.name!r}")
+
+
+def visible_thread(database: Database, thread_id: int | None, user: User) -> Thread:
+    """Return a thread of a channel that the user can see. Raises Missing."""
+    found = None if thread_id is None else threads.get(database, thread_id)
+    if found is None:
+        raise Missing(f"there is no thread {thread_id}")
+    visible_channel(database, found.channel_id, user)
+    return found
+
+
+def writable_thread(database: Database, thread_id: int | None, user: User) -> Thread:
+    """Return a thread that the user may write in. Raises Missing, Denied and Refused."""
+    thread = visible_thread(database, thread_id, user)
+    writable_channel(database, thread.channel_id, user)
+    if thread.type is ThreadType.MESSAGE:
+        parent = visible_message(database, thread.id, user)
+        if parent.nested_level >= threads.DEEPEST:
+            raise Refused(f"message {parent.id} is {parent.nested_level} replies deep, which is the limit")
+    return thread
+
+
+def any_user(database: Database, user_id: int | None) -> User:
+    """Return the user of that id. Raises Missing."""
+    found = None if user_id is None else users.get(database, user_id)
+    if found is None:
+        raise Missing(f"there is no user {user_id}")
+    return found
+
+
+def referred_user(database: Database, reference: UserReference) -> User:
+    """Return the user that a body refers to. Raises Missing."""
+    found = users.find(database, reference)
+    if found is None:
+        who = reference.id if reference.username is None else repr(reference.username[:100])
+        raise Missing(f"there is no user {who}")
+    return found

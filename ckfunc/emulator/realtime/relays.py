@@ -1,0 +1,337 @@
+"""Relays: what clients can read."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from ckfunc.emulator.http.problems import Missing, Refused
+from ckfunc.emulator.realtime import access, grants
+from ckfunc.emulator.realtime.destinations import Destination
+from ckfunc.emulator.realtime.lists import cursor_request, page_request, paged, written_cursor_page, written_page
+from ckfunc.emulator.realtime.requests import ClientRequest
+from ckfunc.emulator.store import blocks, channels, conversations, memberships, messages, reactions, receipts, users
+from ckfunc.emulator.store.steps import run
+from ckfunc.model.chat import Channel, ChannelType, Message
+from ckfunc.model.user import User
+from ckfunc.wire.clients import (
+    client_channel,
+    client_channel_block,
+    client_current_user,
+    client_message,
+    client_reaction,
+    client_receipt,
+    client_report,
+    client_thread,
+    client_user,
+    client_user_block,
+)
+
+Relay = Callable[[ClientRequest, Destination], Any]
+
+
+def relayed(destination: Destination, request: ClientRequest) -> Any:
+    """Return the resource at a relay. Raises Missing, Denied and Refused."""
+    relay = RELAYS.get(destination.name)
+    if relay is None:
+        raise Missing(f"there is no relay {destination.name!r}")
+    return relay(request, destination)
+
+
+# The current user
+
+
+def _current_user(request: ClientRequest, _at: Destination) -> Any:
+    return client_current_user(request.user, request.context.links)
+
+
+def _write_grant(request: ClientRequest, _at: Destination) -> Any:
+    return {"grant": grants.issued(request.database, request.session_id, "write")}
+
+
+def _read_grant(request: ClientRequest, _at: Destination) -> Any:
+    return {"grant": grants.issued(request.database, request.session_id, "read")}
+
+
+def _own_channels(request: ClientRequest, at: Destination) -> Any:
+    return _channels(request, at, conversations.Listed.OWN)
+
+
+def _joinable_channels(request: ClientRequest, at: Destination) -> Any:
+    return _channels(request, at, conversations.Listed.JOINABLE)
+
+
+def _unread_channels(request: ClientRequest, at: Destination) -> Any:
+    return _channels(request, at, conversations.Listed.UNREAD)
+
+
+def _channels(request: ClientRequest, at: Destination, listed: conversations.Listed) -> Any:
+    wanted = page_request(at, conversations.SORTABLE, conversations.DEFAULT_ORDER)
+    name = request.text("name")
+    page = conversations.channels_page(request.database, request.user.id, listed, wanted, name=name)
+    member = listed is not conversations.Listed.JOINABLE
+    return written_page(at, "channels", page, lambda one: client_channel(one, request.context.links, member=member))
+
+
+def _channels_count(request: ClientRequest, _at: Destination) -> Any:
+    kind = request.text("type")
+    if kind is not None and kind not in list(ChannelType):
+        raise Refused(f"parameter 'type' is {kind[:60]!r}, not one of {', '.join(ChannelType)}")
+    listed = conversations.Listed.UNREAD if request.flag("unread") else conversations.Listed.OWN
+    return {"count": conversations.channels_count(request.database, request.user.id, listed, kind=kind)}
+
+
+def _unread_channels_count(request: ClientRequest, _at: Destination) -> Any:
+    unread = conversations.Listed.UNREAD
+    return {"count": conversations.channels_count(request.database, request.user.id, unread)}
+
+
+def _own_messages(request: ClientRequest, at: Destination) -> Any:
+    files_only = request.text("type") == "FILE"
+    wanted = cursor_request(at)
+    page = conversations.messages_page(request.database, request.user.id, wanted, files_only=files_only)
+    return written_cursor_page(at, "messages", page, lambda one: client_message(one, request.context.links))
+
+
+def _unread_messages_count(request: ClientRequest, _at: Destination) -> Any:
+    return {"count": receipts.unread_count(request.database, request.user.id)}
+
+
+def _contacts(request: ClientRequest, at: Destination) -> Any:
+    wanted = page_request(at, users.SORTABLE, users.DEFAULT_ORDER)
+    return _users(request, at, conversations.contacts_page(request.database, request.user.id, wanted, _filter(request)))
+
+
+def _contacts_count(request: ClientRequest, _at: Destination) -> Any:
+    return {"count": conversations.contacts_count(request.database, request.user.id, _filter(request))}
+
+
+def _filter(request: ClientRequest) -> conversations.UserFilter:
+    return conversations.UserFilter(request.text("name"), request.text("displayName"), request.flag("online"))
+
+
+def _users(request: ClientRequest, at: Destination, page: Any) -> Any:
+    return written_page(at, "users", page, lambda one: client_user(one, request.context.links))
+
+
+def _blocked_users(request: ClientRequest, at: Destination) -> Any:
+    wanted = page_request(at, blocks.SORTABLE, blocks.DEFAULT_ORDER)
+    page = blocks.page(request.database, blocks.USERS, request.user.id, wanted)
+    return written_page(at, "items", page, lambda one: client_user_block(one, request.context.links))
+
+
+# Other users
+
+
+def _user(request: ClientRequest, at: Destination) -> Any:
+    return client_user(access.any_user(request.database, at.id), request.context.links)
+
+
+def _is_member(request: ClientRequest, at: Destination) -> Any:
+    user = access.any_user(request.database, at.id)
+    text = request.text("channelId") or ""
+    if not (text.isascii() and text.isdecimal() and len(text) < 19):
+        raise Refused(f"parameter 'channelId' is {text[:60]!r}, not the id of a channel")
+    channel = access.visible_channel(request.database, int(text), request.user)
+    return {"exists": channels.is_member(request.database, channel.id, user.id)}
+
+
+# Channels
+
+
+def _channel(request: ClientRequest, at: Destination) -> Any:
+    found = access.visible_channel(request.database, at.id, request.user)
+    member = channels.is_member(request.database, found.id, request.user.id)
+    return client_channel(found, request.context.links, member=member)
+
+
+def _channel_context(request: ClientRequest, at: Destination) -> Any:
+    channel = access.visible_channel(request.database, at.id, request.user)
+    first, last = _cursor(request, "startCursor"), _cursor(request, "endCursor")
+    return {
+        "startCursor": request.text("startCursor"),
+        "endCursor": request.text("endCursor"),
+        "readBy": conversations.read_by(request.database, channel.id, first, last),
+    }
+
+
+def _cursor(request: ClientRequest, name: str) -> int | None:
+    text = request.text(name)
+    if text is not None and not (text.isascii() and text.isdecimal() and len(text) < 19):
+        raise Refused(f"parameter {name!r} is {text[:60]!r}, not the id of a message")
+    return None if text is None else int(text)
+
+
+def _channel_messages(request: ClientRequest, at: Destination) -> Any:
+    channel = access.visible_channel(request.database, at.id, request.user)
+    page = conversations.messages_page(
+        request.database,
+        request.user.id,
+        cursor_request(at),
+        channel_id=channel.id,
+        files_only=request.text("type") == "FILE",
+        main_thread=request.flag("mainThread") is True,
+    )
+    return written_cursor_page(at, "messages", page, lambda one: client_message(one, request.context.links))
+
+
+def _channel_messages_count(request: ClientRequest, at: Destination) -> Any:
+    channel = access.visible_channel(request.database, at.id, request.user)
+    if request.flag("unread"):
+        return {"count": receipts.unread_in(request.database, channel.id, request.user.id)}
+    return {"count": messages.count_in_channel(request.database, channel.id)}
+
+
+def _last_received_message(request: ClientRequest, at: Destination) -> Any:
+    channel = access.visible_channel(request.database, at.id, request.user)
+    return _message_or_none(request, channel.last_received_message)
+
+
+def _last_read_message(request: ClientRequest, at: Destination) -> Any:
+    channel = access.visible_channel(request.database, at.id, request.user)
+    name = request.text("username")
+    reader: User | None = request.user if name is None else users.find_by_name(request.database, name)
+    if reader is None:
+        raise Missing(f"there is no user {name!r}")
+    found = conversations.last_read(request.database, channel.id, reader.id)
+    return _message_or_none(request, None if found is None else messages.get(request.database, found))
+
+
+def _message_or_none(request: ClientRequest, message: Message | None) -> Any:
+    return None if message is None else client_message(message, request.context.links)
+
+
+def _channel_unread(request: ClientRequest, at: Destination) -> Any:
+    channel = access.visible_channel(request.database, at.id, request.user)
+    return {"exists": receipts.has_unread(request.database, channel.id, request.user.id)}
+
+
+def _members(request: ClientRequest, at: Destination) -> Any:
+    channel = access.visible_channel(request.database, at.id, request.user)
+    wanted = page_request(at, users.SORTABLE, users.DEFAULT_ORDER)
+    page = conversations.members_page(request.database, channel.id, wanted, _filter(request))
+    return _users(request, at, page)
+
+
+def _moderators(request: ClientRequest, at: Destination) -> Any:
+    channel = access.visible_channel(request.database, at.id, request.user)
+    wanted = page_request(at, users.SORTABLE, users.DEFAULT_ORDER)
+    return _users(request, at, memberships.moderators_page(request.database, channel.id, wanted))
+
+
+def _block_records(request: ClientRequest, at: Destination) -> Any:
+    channel = access.visible_channel(request.database, at.id, request.user)
+    wanted = page_request(at, blocks.SORTABLE, blocks.DEFAULT_ORDER)
+    page = blocks.page(request.database, blocks.CHANNELS, channel.id, wanted)
+    return written_page(at, "records", page, lambda one: client_channel_block(one, request.context.links))
+
+
+def _channel_threads(request: ClientRequest, at: Destination) -> Any:
+    channel = access.visible_channel(request.database, at.id, request.user)
+    found = conversations.threads(
+        request.database,
+        channel.id,
+        main=request.flag("includeMainThread") is not False,
+        standalone_only=request.flag("standalone") is True,
+    )
+    return written_page(at, "threads", paged(found, at), client_thread)
+
+
+def _calls(request: ClientRequest, at: Destination) -> Any:
+    access.visible_channel(request.database, at.id, request.user)
+    none: list[Channel] = []
+    return written_page(at, "calls", paged(none, at), lambda _one: {})  # the emulator has no calls
+
+
+# Messages and threads
+
+
+def _message(request: ClientRequest, at: Destination) -> Any:
+    return client_message(access.visible_message(request.database, at.id, request.user), request.context.links)
+
+
+def _read_receipts(request: ClientRequest, at: Destination) -> Any:
+    message = access.visible_message(request.database, at.id, request.user)
+    wanted = page_request(at, receipts.SORTABLE, receipts.DEFAULT_ORDER)
+    page = receipts.page(request.database, message.id, wanted)
+    return written_page(at, "receipts", page, lambda one: client_receipt(one, request.context.links))
+
+
+def _reactions(request: ClientRequest, at: Destination) -> Any:
+    message = access.visible_message(request.database, at.id, request.user)
+    wanted = page_request(at, reactions.SORTABLE, reactions.DEFAULT_ORDER)
+    page = reactions.page(request.database, message.id, wanted)
+    return written_page(at, "reactions", page, lambda one: client_reaction(one, request.context.links))
+
+
+def _reports(request: ClientRequest, at: Destination) -> Any:
+    message = access.visible_message(request.database, at.id, request.user)
+    wanted = page_request(at, messages.REPORTS_SORTABLE, messages.REPORTS_ORDER)
+    page = messages.reports_page(request.database, message.id, wanted)
+    return written_page(at, "reports", page, lambda one: client_report(one, request.context.links))
+
+
+def _reports_count(request: ClientRequest, at: Destination) -> Any:
+    message = access.visible_message(request.database, at.id, request.user)
+    return {"count": message.report_count or 0}
+
+
+def _replies(request: ClientRequest, at: Destination) -> Any:
+    access.visible_message(request.database, at.id, request.user)
+    return _thread_messages(request, at)
+
+
+def _replies_count(request: ClientRequest, at: Destination) -> Any:
+    message = access.visible_message(request.database, at.id, request.user)
+    return {"count": message.replies_count or 0}
+
+
+def _thread(request: ClientRequest, at: Destination) -> Any:
+    return client_thread(access.visible_thread(request.database, at.id, request.user))
+
+
+def _thread_messages(request: ClientRequest, at: Destination) -> Any:
+    thread = access.visible_thread(request.database, at.id, request.user)
+    page = run(messages.page(request.database, cursor_request(at), thread=thread))
+    return written_cursor_page(at, "messages", page, lambda one: client_message(one, request.context.links))
+
+
+RELAYS: Mapping[str, Relay] = {
+    "user": _current_user,
+    "user.read_file_access_grant": _read_grant,
+    "user.write_file_access_grant": _write_grant,
+    "user.channels": _own_channels,
+    "user.channels_count": _channels_count,
+    "user.joinable_channels": _joinable_channels,
+    "user.unread_channels": _unread_channels,
+    "user.unread_channels_count": _unread_channels_count,
+    "user.messages": _own_messages,
+    "user.unread_messages_count": _unread_messages_count,
+    "user.contacts": _contacts,
+    "user.contacts_count": _contacts_count,
+    "user.blocks": _blocked_users,
+    "users": _user,
+    "users.channelMember": _is_member,
+    "channels": _channel,
+    "channels.context": _channel_context,
+    "channels.messages": _channel_messages,
+    "channels.messages_count": _channel_messages_count,
+    "channels.last_received_message": _last_received_message,
+    "channels.last_read_message": _last_read_message,
+    "channels.unread": _channel_unread,
+    "channels.members": _members,
+    "channels.moderators": _moderators,
+    "channels.block_records": _block_records,
+    "channels.threads": _channel_threads,
+    "channels.calls": _calls,
+    "messages": _message,
+    "messages.read_receipts": _read_receipts,
+    "messages.reactions": _reactions,
+    "messages.reports": _reports,
+    "messages.report_count": _reports_count,
+    "messages.replies": _replies,
+    "messages.replies_count": _replies_count,
+    "threads": _thread,
+    "threads.messages": _thread_messages,
+}
+"""Every relay, by the kind and part of its destination."""

@@ -1,0 +1,428 @@
+"""The conversation with one client: CONNECT, subscriptions, actions, receipts and errors."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections import deque
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+from ckfunc.emulator.actions import sessions as actions
+from ckfunc.emulator.actions.context import ActionContext
+from ckfunc.emulator.dispatch.topics import Origin
+from ckfunc.emulator.http.auth import API_KEY, check_client_origin, check_host
+from ckfunc.emulator.http.problems import Denied, HttpProblem, Missing, Refused, Unstorable
+from ckfunc.emulator.realtime import topics
+from ckfunc.emulator.realtime.actions import perform
+from ckfunc.emulator.realtime.destinations import ERROR_QUEUES, RELAY, read_action, read_relay, read_topic
+from ckfunc.emulator.realtime.frames import HEARTBEAT, BadFrame, StompFrame, read_frame, write_frame
+from ckfunc.emulator.realtime.relays import relayed
+from ckfunc.emulator.realtime.requests import (
+    ClientRequest,
+    error_body,
+    read_auth_params,
+    read_document,
+    wants_heartbeats,
+    write_document,
+)
+from ckfunc.emulator.realtime.socket import MOST_UNSENT_BYTES, PATH, ClientSocket, SocketRequest
+from ckfunc.emulator.services import EmulatorServices
+from ckfunc.emulator.store import sessions, users
+from ckfunc.emulator.store.application import APPLICATION_ID
+from ckfunc.model.user import ChatSession, User
+from ckfunc.wire.links import Links
+from ckfunc.wire.reading import NAME_LIMIT, Malformed
+
+MOST_SUBSCRIPTIONS = 2000
+MOST_WAITING = 2000
+"""Frames that may wait for the end of an action that takes longer."""
+CONNECT_TIMEOUT_S = 10.0
+HEARTBEAT_S = 60.0
+"""How often each side sends something; a side that was silent for twice as long is gone."""
+
+
+class BadConversation(HttpProblem):
+    """A client breaks the protocol; its connection is closed."""
+
+    error = "ProtocolError"
+    text = "The client broke the protocol"
+
+
+class SlowClient(HttpProblem):
+    """A client does not read what it subscribed to; its connection is closed."""
+
+    error = "SlowConsumerError"
+    text = "The client does not read fast enough"
+
+
+class Subscription:
+    """A client's subscription to a topic, and the chat session that it opened."""
+
+    __slots__ = ("_head", "chat", "connection", "topic")
+
+    def __init__(self, connection: ClientSession, subscription_id: str, topic: str) -> None:
+        self.connection = connection
+        self.topic = topic
+        self.chat: ChatSession | None = None
+        headers = {"destination": topic, "content-type": "application/json", "subscription": subscription_id}
+        self._head = write_frame("MESSAGE", headers)[:-2]  # without the empty line and the null byte
+
+    def deliver(self, body: bytes, receipt: str | None) -> None:
+        """Send an event; `receipt` is that of the connection's own action which caused it."""
+        number = self.connection.next_number()
+        own = b"" if receipt is None else write_frame("", {"receipt-id": receipt})[1:-2]
+        ends = b"message-id:%d\nack:%d\ncontent-length:%d\n\n" % (number, number, len(body))
+        self.connection.send(b"".join((self._head, own, ends, body, b"\0")))
+
+
+class ClientSession:
+    """One client's connection, from CONNECT to its end."""
+
+    def __init__(
+        self, services: EmulatorServices, socket: ClientSocket, *, loopback_only: bool, refusal: HttpProblem | None
+    ) -> None:
+        self._services = services
+        self._socket = socket
+        self._loopback_only = loopback_only
+        self._refusal = refusal
+        self._now = asyncio.get_running_loop().time
+        self._opened_s = self._heard_s = self._sent_s = self._now()
+        self._base: ActionContext | None = None
+        self.user_id = 0
+        self.session_id = 0
+        self._number = 0
+        self._subscriptions: dict[str, Subscription] = {}
+        self._errors: str | None = None
+        self._task: asyncio.Task[None] | None = None
+        self._waiting: deque[bytes] = deque()
+        self._ended = self._beats = False
+
+    # The socket's side
+
+    def opened(self, request: SocketRequest) -> None:
+        """Check who connects, and how."""
+        links = Links(f"http://{request.host}", APPLICATION_ID)
+        self._base = ActionContext(self._services.database, self._services.dispatch, self._services.topics, links)
+        try:
+            if self._refusal is not None:
+                raise self._refusal
+            if self._loopback_only:
+                check_host(request.host)
+            check_client_origin(request.origin, "http", request.host)
+            if request.path != PATH:
+                raise Missing(f"there is no WebSocket at {request.path[:100]!r}, but at {PATH}")
+            if not secrets.compare_digest(request.api_key.encode(), API_KEY.encode()):
+                raise Denied(f"the API key is wrong; the emulator's is {API_KEY!r}")
+            if self._services.unwritable is not None:
+                raise Unstorable(self._services.unwritable)
+        except HttpProblem as problem:
+            self.end(problem)
+
+    def received(self, data: bytes) -> None:
+        """Handle one frame, after those before it."""
+        self._heard_s = self._now()
+        if self._ended:
+            return
+        if self._task is None:
+            self._handle(data)
+        elif len(self._waiting) < MOST_WAITING:
+            self._waiting.append(data)
+        else:
+            self.end(BadConversation(f"more than {MOST_WAITING} frames are waiting for the end of an action"))
+
+    def too_large(self) -> None:
+        """End the connection of a client that sends too much at once."""
+        self.end(BadConversation("the frame is too large"))
+
+    def lost(self) -> None:
+        """End the user session; the client may continue it with another connection."""
+        self._ended = True
+        self._leave()
+
+    def check_time(self) -> None:
+        """Send a heart-beat if it is due, and end the connection of a client that is gone."""
+        now = self._now()
+        if self._ended:
+            return
+        if not self.session_id:
+            if now - self._opened_s > CONNECT_TIMEOUT_S and self._task is None:
+                self.end(BadConversation(f"the client did not CONNECT within {CONNECT_TIMEOUT_S:.0f} seconds"))
+        elif self._beats:
+            if now - self._heard_s > 2 * HEARTBEAT_S:
+                self.end(BadConversation(f"the client was silent for {2 * HEARTBEAT_S:.0f} seconds"))
+            elif now - self._sent_s > HEARTBEAT_S - 1.0:
+                self.send(HEARTBEAT)
+
+    # The topics' side
+
+    def drop(self, subscriber: Any) -> None:
+        """End a subscription that was removed from its topic."""
+        for name, one in list(self._subscriptions.items()):
+            if one is subscriber:
+                del self._subscriptions[name]
+
+    def end(self, problem: HttpProblem, receipt: str | None = None) -> None:
+        """Send an ERROR frame and close the connection."""
+        if self._ended:
+            return
+        self._send(
+            "ERROR",
+            {"message": problem.text, "content-type": "application/json", **_receipt(receipt)},
+            error_body(problem),
+        )
+        self._ended = True
+        self._leave()
+        self._socket.close()
+
+    def next_number(self) -> int:
+        """Return a number that no earlier message of this connection has."""
+        self._number += 1
+        return self._number
+
+    def send(self, data: bytes) -> None:
+        """Send a frame; the connection ends if too much is waiting for the client."""
+        self._sent_s = self._now()
+        if not self._socket.send(data):
+            self.end(SlowClient(f"more than {MOST_UNSENT_BYTES // (1024 * 1024)} MiB are waiting to be read"))
+
+    # The protocol
+
+    def _handle(self, data: bytes) -> None:
+        receipt: str | None = None
+        try:
+            frame = read_frame(data)
+            if frame is None:
+                return
+            receipt = frame.headers.get("receipt")
+            if (frame.command in ("CONNECT", "STOMP")) == bool(self.session_id):
+                wanted = "already connected" if self.session_id else "not connected; send CONNECT first"
+                raise BadFrame(f"{frame.command} was sent, but the client is {wanted}")
+            _COMMANDS[frame.command](self, frame)
+        except BadFrame as error:
+            self.end(BadConversation(str(error)), receipt)
+        except HttpProblem as problem:
+            self.end(problem, receipt)
+        except Exception as error:
+            self.end(self._services.failed(error, "a frame"), receipt)
+
+    def _connect(self, frame: StompFrame) -> None:
+        headers = frame.headers
+        if "1.2" not in headers.get("accept-version", "").split(","):
+            raise BadFrame("the emulator speaks STOMP 1.2; accept-version does not name it")
+        username = headers.get("StompX-User", "")
+        if not username or len(username) > NAME_LIMIT:
+            raise BadFrame("the header 'StompX-User' is missing or too long")
+        self._beats = wants_heartbeats(headers.get("heart-beat", "0,0"))
+        self._begin(self._start_session(username, headers))
+
+    async def _start_session(self, username: str, headers: Mapping[str, str]) -> None:
+        context, database = self._context(), self._services.database
+        earlier = sessions.find_by_token(database, headers.get("StompX-Auth-Session-ID", ""))
+        if earlier is not None and earlier.user.name == username:
+            token = headers["StompX-Auth-Session-ID"]
+            user, session_id = earlier.user, earlier.id
+            before = self._services.topics.connections.get(session_id)
+            if before is not None:
+                before.end(Refused("another connection continues this session"))
+            actions.reconnect(context, earlier)
+        else:
+            event = {"username": username, "authParams": read_auth_params(headers.get("StompX-Auth-Params"))}
+            decision = await actions.attempt_start_session(database, self._services.dispatch, event)
+            if decision.user is None or not decision.allowed:
+                raise Denied(decision.reason or "the session was denied")
+            user, token = decision.user, secrets.token_urlsafe(24)
+            if self._ended:
+                return
+            session_id = actions.connect(context, user, headers.get("StompX-User-Agent"), token)
+        self.user_id, self.session_id = user.id, session_id
+        self._services.topics.connections[session_id] = self
+        beat = f"{HEARTBEAT_S * 1000:.0f}" if self._beats else "0"
+        self._send("CONNECTED", {"version": "1.2", "session": token, "heart-beat": f"{beat},{beat}"})
+
+    def _subscribe(self, frame: StompFrame) -> None:
+        name, destination = frame.required("id"), frame.required("destination")
+        if name in self._subscriptions:
+            raise BadFrame(f"there is a subscription {name[:100]!r} already")
+        if destination in ERROR_QUEUES:
+            self._errors = name
+            self._done(frame)
+        elif RELAY in destination:
+            self._answer(frame, lambda: self._relay(frame, destination, name))
+        else:
+            self._answer(frame, lambda: self._subscribe_topic(frame, destination, name))
+
+    def _relay(self, frame: StompFrame, destination: str, name: str) -> None:
+        request = self._request(frame, {}, frame.headers)
+        resource = relayed(read_relay(destination), request)
+        number = str(self.next_number())
+        headers = {"destination": destination, "content-type": "application/json", "subscription": name}
+        self._send("MESSAGE", headers | {"message-id": number, "ack": number}, write_document({"resource": resource}))
+        self._done(frame)
+
+    def _subscribe_topic(self, frame: StompFrame, destination: str, name: str) -> None:
+        if len(self._subscriptions) >= MOST_SUBSCRIPTIONS:
+            raise BadFrame(f"there are more than {MOST_SUBSCRIPTIONS} subscriptions")
+        user = self._user()
+        channel = topics.check(self._services.database, read_topic(destination), user)
+        subscription = Subscription(self, name, destination)
+        if channel is not None:
+            subscription.chat = actions.open_chat(self._context(user), self.session_id, user, channel)
+        self._subscriptions[name] = subscription
+        self._services.topics.add(destination, subscription)
+        self._done(frame)
+
+    def _unsubscribe(self, frame: StompFrame) -> None:
+        name = frame.required("id")
+        subscription = self._subscriptions.pop(name, None)
+        if subscription is not None:
+            self._services.topics.remove(subscription.topic, subscription)
+            if subscription.chat is not None:
+                actions.close_chat(self._context(), subscription.chat)
+        elif name == self._errors:
+            self._errors = None
+        self._done(frame)
+
+    def _perform(self, frame: StompFrame) -> None:
+        destination = frame.required("destination")
+        self._answer(frame, lambda: self._act(frame, destination))
+
+    def _act(self, frame: StompFrame, destination: str) -> Awaitable[None] | None:
+        body = read_document(frame.body)
+        request = self._request(frame, body, {})
+        doing = perform(read_action(destination), request)
+        if doing is None:
+            self._done(frame)
+            return None
+        return self._finish(frame, doing)
+
+    async def _finish(self, frame: StompFrame, doing: Awaitable[None]) -> None:
+        await doing
+        self._done(frame)
+
+    def _acknowledge(self, frame: StompFrame) -> None:
+        frame.required("id")  # nothing is sent again, so nothing is remembered
+        self._done(frame)
+
+    def _disconnect(self, frame: StompFrame) -> None:
+        sessions.forget_token(self._services.database, self.session_id)
+        self._done(frame)
+        self._ended = True
+        self._leave()
+        self._socket.close()
+
+    def _refuse_transaction(self, frame: StompFrame) -> None:
+        raise BadFrame(f"transactions are not supported: {frame.command}")
+
+    # Helpers of the above
+
+    def _answer(self, frame: StompFrame, work: Callable[[], Awaitable[None] | None]) -> None:
+        """Do what a frame asks for; a failure is reported on the errors queue, and the connection goes on."""
+        try:
+            doing = work()
+        except Exception as error:
+            self._report(frame, error)
+            return
+        if doing is not None:
+            self._begin(self._reported(frame, doing))
+
+    async def _reported(self, frame: StompFrame, doing: Awaitable[None]) -> None:
+        try:
+            await doing
+        except Exception as error:
+            self._report(frame, error)
+
+    def _report(self, frame: StompFrame, error: Exception) -> None:
+        if isinstance(error, BadFrame):
+            raise error
+        problem = self._problem(error, f"{frame.command} {frame.headers.get('destination')}")
+        if self._errors is None:
+            raise problem
+        headers = {"destination": ERROR_QUEUES[0], "content-type": "application/json", "subscription": self._errors}
+        headers["message-id"] = str(self.next_number())
+        headers |= _receipt(frame.headers.get("receipt"))
+        if frame.command == "SUBSCRIBE":
+            headers["subscription-id"] = frame.headers["id"]
+        self._send("MESSAGE", headers, error_body(problem))
+
+    def _problem(self, error: Exception, what: str) -> HttpProblem:
+        if isinstance(error, HttpProblem):
+            return error
+        return Refused(str(error)) if isinstance(error, Malformed) else self._services.failed(error, what)
+
+    def _begin(self, work: Awaitable[None]) -> None:
+        """Do what takes longer; frames that arrive meanwhile wait."""
+        self._task = asyncio.ensure_future(self._until_done(work))
+
+    async def _until_done(self, work: Awaitable[None]) -> None:
+        try:
+            await work
+        except BadFrame as error:
+            self.end(BadConversation(str(error)))
+        except HttpProblem as problem:
+            self.end(problem)
+        except Exception as error:
+            self.end(self._services.failed(error, "a session"))
+        finally:
+            self._task = None
+        while self._waiting and self._task is None and not self._ended:
+            self._handle(self._waiting.popleft())
+
+    def _done(self, frame: StompFrame) -> None:
+        receipt = frame.headers.get("receipt")
+        if receipt is not None:
+            self._send("RECEIPT", {"receipt-id": receipt})
+
+    def _send(self, command: str, headers: Mapping[str, str], body: bytes = b"") -> None:
+        self.send(write_frame(command, headers, body))
+
+    def _user(self) -> User:
+        found = users.get(self._services.database, self.user_id)
+        if found is None:
+            raise Denied("the user was deleted")
+        return found
+
+    def _context(self, user: User | None = None, receipt: str | None = None) -> ActionContext:
+        base = self._base
+        assert base is not None  # noqa: S101 - set when the connection opened
+        return ActionContext(
+            base.database, base.dispatch, base.topics, base.links, actor=user, origin=Origin(self, receipt)
+        )
+
+    def _request(self, frame: StompFrame, body: Any, parameters: Mapping[str, str]) -> ClientRequest:
+        user = self._user()
+        context = self._context(user, frame.headers.get("receipt"))
+        return ClientRequest(self._services, context, user, self.session_id, body, parameters)
+
+    def _leave(self) -> None:
+        """End the user session with its subscriptions."""
+        if not self.session_id:
+            return
+        hub = self._services.topics
+        for subscription in self._subscriptions.values():
+            hub.remove(subscription.topic, subscription)
+        self._subscriptions.clear()
+        if hub.connections.get(self.session_id) is self:
+            del hub.connections[self.session_id]
+            user = users.get(self._services.database, self.user_id)
+            if user is not None:
+                actions.disconnect(self._context(), self.session_id, user)
+
+
+_COMMANDS: Mapping[str, Callable[[ClientSession, StompFrame], None]] = {
+    "CONNECT": ClientSession._connect,
+    "STOMP": ClientSession._connect,
+    "SUBSCRIBE": ClientSession._subscribe,
+    "UNSUBSCRIBE": ClientSession._unsubscribe,
+    "SEND": ClientSession._perform,
+    "ACK": ClientSession._acknowledge,
+    "NACK": ClientSession._acknowledge,
+    "DISCONNECT": ClientSession._disconnect,
+    "BEGIN": ClientSession._refuse_transaction,
+    "COMMIT": ClientSession._refuse_transaction,
+    "ABORT": ClientSession._refuse_transaction,
+}
+
+
+def _receipt(receipt: str | None) -> dict[str, str]:
+    return {} if receipt is None else {"receipt-id": receipt}

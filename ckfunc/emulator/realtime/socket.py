@@ -1,0 +1,188 @@
+"""The WebSocket of one client: handshake, messages in and out, limits.
+
+It is served by uvicorn in place of uvicorn's own WebSocket protocols: messages are handled when they arrive, without a
+task or a queue for each connection.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Protocol, cast
+from urllib.parse import parse_qs
+
+from websockets.exceptions import PayloadTooBig
+from websockets.frames import CloseCode, Frame, Opcode
+from websockets.http11 import Request
+from websockets.protocol import State
+from websockets.server import ServerProtocol
+from websockets.typing import Subprotocol
+
+from ckfunc.emulator.realtime.frames import MOST_FRAME_BYTES
+
+PATH = "/rtm/websocket"
+SUBPROTOCOL = Subprotocol("v12.stomp")
+
+MOST_UNSENT_BYTES = 4 * 1024 * 1024
+"""How much may wait for a client that does not read; a client with more is disconnected."""
+_DATA = (Opcode.TEXT, Opcode.BINARY, Opcode.CONT)
+_LINGER_S = 5.0
+"""The time in which a client can read what was sent before the connection is closed."""
+
+
+class Writable(Protocol):
+    """What a socket uses of its transport."""
+
+    def write(self, data: bytes) -> None:
+        """Send bytes."""
+
+    def close(self) -> None:
+        """Send pending bytes, then close."""
+
+    def abort(self) -> None:
+        """Close at once."""
+
+    def get_write_buffer_size(self) -> int:
+        """Return the number of pending bytes."""
+
+
+class SocketListener(Protocol):
+    """What handles the messages of a socket."""
+
+    def opened(self, request: SocketRequest) -> None:
+        """Handle the start of the connection."""
+
+    def received(self, data: bytes) -> None:
+        """Handle a message."""
+
+    def too_large(self) -> None:
+        """Handle a message that is too large to be read."""
+
+    def lost(self) -> None:
+        """Handle the end of the connection."""
+
+
+class SocketRequest:
+    """The request that opened a connection."""
+
+    def __init__(self, request: Request) -> None:
+        path, _, query = request.path.partition("?")
+        self.path = path
+        self.api_key = (parse_qs(query).get("api-key") or [""])[0]
+        self.host = _last(request, "Host") or ""
+        self.origin = _last(request, "Origin")
+
+
+def _last(request: Request, name: str) -> str | None:
+    values = request.headers.get_all(name)
+    return values[-1] if values else None
+
+
+class ClientSocket(asyncio.Protocol):
+    """The server's side of a WebSocket."""
+
+    def __init__(
+        self, listener: Callable[[ClientSocket], SocketListener], ended: Callable[[ClientSocket], None]
+    ) -> None:
+        self._ended = ended
+        self._protocol = ServerProtocol(subprotocols=[SUBPROTOCOL], max_size=MOST_FRAME_BYTES)
+        self._listener = listener(self)
+        self._opened = self._ending = False
+        self._parts: list[bytes] = []
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Serve a connection."""
+        self._transport = cast(Writable, transport)
+
+    def connection_lost(self, _exc: Exception | None) -> None:
+        """Tell the listener that the connection has ended."""
+        self._ended(self)
+        self._ending = True
+        if self._opened:
+            self._opened = False
+            self._listener.lost()
+
+    def data_received(self, data: bytes) -> None:
+        """Receive bytes from the client."""
+        protocol = self._protocol
+        protocol.receive_data(data)
+        for event in protocol.events_received():
+            if isinstance(event, Request):
+                self._accept(event)
+            elif isinstance(event, Frame) and event.opcode in _DATA and not self._ending:
+                self._take(event)
+        if isinstance(protocol.parser_exc, PayloadTooBig) and not self._ending:
+            self._listener.too_large()
+        if protocol.state is not State.OPEN:
+            self._ending = True
+        self._flush()
+
+    def eof_received(self) -> None:
+        """Handle the end of what the client sends: the transport closes."""
+        self._protocol.receive_eof()
+        self._flush()
+
+    def shutdown(self) -> None:
+        """Close the connection, because the server stops."""
+        self.close(CloseCode.SERVICE_RESTART)
+        self._transport.close()
+
+    def abort(self) -> None:
+        """Close the connection at once."""
+        self._transport.abort()
+
+    def send(self, data: bytes) -> bool:
+        """Send a message; return whether the client keeps up with reading."""
+        if self._ending:
+            return True
+        # Written without the library's state machine: this is most of the work of a busy server.
+        self._transport.write(_header(len(data)) + data)
+        return self._transport.get_write_buffer_size() <= MOST_UNSENT_BYTES
+
+    def close(self, code: int = CloseCode.NORMAL_CLOSURE) -> None:
+        """Close the connection when everything was sent, or after a moment."""
+        if self._ending:
+            return
+        self._ending = True
+        if self._protocol.state is State.OPEN:
+            self._protocol.send_close(code)
+        self._flush()
+        asyncio.get_running_loop().call_later(_LINGER_S, self._transport.abort)
+
+    def _accept(self, request: Request) -> None:
+        response = self._protocol.accept(request)
+        self._protocol.send_response(response)
+        if response.status_code != 101:
+            self._ending = True
+            self._flush()
+            self._transport.close()
+            return
+        self._opened = True
+        self._flush()
+        self._listener.opened(SocketRequest(request))
+
+    def _take(self, frame: Frame) -> None:
+        data = bytes(frame.data)
+        if frame.fin and not self._parts:
+            self._listener.received(data)
+            return
+        self._parts.append(data)
+        if frame.fin:
+            whole, self._parts = b"".join(self._parts), []
+            self._listener.received(whole)
+
+    def _flush(self) -> None:
+        for data in self._protocol.data_to_send():
+            if data:
+                self._transport.write(data)
+            else:  # both sides have said that they close
+                self._transport.close()
+
+
+def _header(length: int) -> bytes:
+    """Return the header of an unmasked text frame. Source: RFC 6455 section 5.2."""
+    if length < 126:
+        return bytes((0x81, length))
+    if length < 65536:
+        return b"\x81\x7e" + length.to_bytes(2, "big")
+    return b"\x81\x7f" + length.to_bytes(8, "big")

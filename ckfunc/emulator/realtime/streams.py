@@ -1,0 +1,94 @@
+"""Streams: files that clients upload over HTTP, with the grant of their session."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+from ckfunc.emulator.actions import messages as message_actions
+from ckfunc.emulator.actions import users as user_actions
+from ckfunc.emulator.actions.context import ActionContext
+from ckfunc.emulator.actions.uploads import read_upload, stored
+from ckfunc.emulator.http.auth import check_client_origin
+from ckfunc.emulator.http.bodies import UPLOAD_BYTES
+from ckfunc.emulator.http.calls import Call, Reply
+from ckfunc.emulator.http.routing import Access, Route
+from ckfunc.emulator.realtime import access, grants
+from ckfunc.emulator.services import EmulatorServices
+from ckfunc.model.chat import Thread
+from ckfunc.model.user import User, UserReference
+from ckfunc.wire.clients import client_current_user, client_message
+
+_ALLOWED = {
+    "access-control-allow-methods": "POST",
+    "access-control-allow-headers": "content-type, grant",
+    "access-control-max-age": "600",
+}
+
+
+def upload_channel_message(call: Call, services: EmulatorServices) -> Reply:
+    """Send a file to a channel, and answer with the message."""
+    user = _uploader(call, services)
+    channel = access.writable_channel(services.database, call.id(), user)
+    return _send(call, services, user, channel.id, None)
+
+
+def upload_reply(call: Call, services: EmulatorServices) -> Reply:
+    """Reply to a message, or in a thread, with a file, and answer with the message."""
+    user = _uploader(call, services)
+    thread = access.writable_thread(services.database, call.id(), user)
+    return _send(call, services, user, thread.channel_id, thread)
+
+
+def upload_display_picture(call: Call, services: EmulatorServices) -> Reply:
+    """Replace the display picture of the session's user, and answer with the user."""
+    user = _uploader(call, services)
+    changed = user_actions.set_display_picture(_context(call, services, user), user, call.upload())
+    return Reply(client_current_user(changed, call.links))
+
+
+def allow_upload(call: Call, _services: EmulatorServices) -> Reply:
+    """Answer a browser's question whether a page may upload."""
+    _check_origin(call)
+    return Reply(status=204, headers=_ALLOWED)
+
+
+def _send(call: Call, services: EmulatorServices, user: User, channel_id: int, thread: Thread | None) -> Reply:
+    new, file = read_upload(call)
+    # Clients write each field as JSON, a tag in quotation marks too.
+    tag = new.group_tag
+    if tag is not None and tag.startswith('"'):
+        try:
+            tag = str(json.loads(tag))
+        except ValueError:
+            tag = new.group_tag
+    new = replace(new, user=UserReference(id=user.id), group_tag=tag)
+    new = stored(services.database, new, file)
+    message = message_actions.send(_context(call, services, user), channel_id, new, user, thread)
+    return Reply(client_message(message, call.links))
+
+
+def _context(call: Call, services: EmulatorServices, user: User) -> ActionContext:
+    return replace(services.context(call), actor=user)
+
+
+def _uploader(call: Call, services: EmulatorServices) -> User:
+    _check_origin(call)
+    return grants.check_write(services.database, call.headers.get("grant")).user
+
+
+def _check_origin(call: Call) -> None:
+    check_client_origin(call.headers.get("origin"), "http", call.headers.get("host", ""))
+
+
+_PATHS = {
+    "/rtm/streams/channels/{id}/messages": upload_channel_message,
+    "/rtm/streams/messages/{id}/replies": upload_reply,
+    "/rtm/streams/threads/{id}/messages": upload_reply,
+    "/rtm/streams/user/display-picture": upload_display_picture,
+}
+
+ROUTES = (
+    *(Route("POST", path, upload, Access.PUBLIC, UPLOAD_BYTES) for path, upload in _PATHS.items()),
+    *(Route("OPTIONS", path, allow_upload, Access.PUBLIC) for path in _PATHS),
+)

@@ -1,0 +1,213 @@
+"""Channels, messages and users as one user's clients list them."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any
+
+from ckfunc.emulator.store import channels, messages, receipts, users
+from ckfunc.emulator.store import threads as stored_threads
+from ckfunc.emulator.store.database import Database
+from ckfunc.emulator.store.paging import CursorRequest, PageRequest, select_cursor_page, select_page
+from ckfunc.emulator.store.preferences import NOT_HIDDEN, VISIBLE
+from ckfunc.model.chat import Channel, Message, Thread, ThreadType
+from ckfunc.model.page import CursorPage, Page
+from ckfunc.model.user import User
+
+SORTABLE = {
+    **channels.SORTABLE,
+    "lastReceivedMessage.createdTime": "(SELECT max(id) FROM messages WHERE channel_id=channels.id)",
+}
+DEFAULT_ORDER = channels.DEFAULT_ORDER
+
+MOST_THREADS = 2000
+"""The most threads of a channel that are listed."""
+_MOST_CONTEXT = 2000
+
+
+_MEMBER = "channels.id IN (SELECT channel_id FROM channel_members WHERE user_id = ?1)"
+_UNREAD = (
+    "SELECT members.channel_id FROM channel_members AS members WHERE members.user_id = ?1 AND EXISTS"  # noqa: S608
+    f" (SELECT 1 FROM messages WHERE messages.channel_id = members.channel_id AND {receipts.IS_UNREAD})"
+)
+
+
+class Listed(Enum):
+    """Which channels are listed for the user `?1`, as SQL."""
+
+    OWN = f"{_MEMBER} AND {NOT_HIDDEN}"
+    JOINABLE = f"channels.type = 'PUBLIC' AND NOT {_MEMBER}"
+    UNREAD = f"channels.id IN ({_UNREAD})"
+
+
+@dataclass(frozen=True, slots=True)
+class UserFilter:
+    """Which users are listed: of that name, with a display name that contains a text, online or not."""
+
+    name: str | None = None
+    display_name: str | None = None
+    online: bool | None = None
+
+
+def channels_page(
+    database: Database, user_id: int, listed: Listed, request: PageRequest, *, name: str | None = None
+) -> Page[Channel]:
+    """Return a page of a user's channels, or of those that the user can join; with a name, of those so named."""
+    source, parameters = _channels(user_id, listed, name, None)
+    found = select_page(database, "channels.id", source, parameters, request=request, read=lambda row: int(row[0]))
+    by_id = channels.by_ids(database, found.items)
+    return Page(
+        tuple(by_id[one] for one in found.items), found.number, found.size, found.total_elements, found.total_pages
+    )
+
+
+def channels_count(database: Database, user_id: int, listed: Listed, *, kind: str | None = None) -> int:
+    """Return the number of such channels, of a type if one is given."""
+    source, parameters = _channels(user_id, listed, None, kind)
+    count: int = database.value(f"SELECT count(*) FROM {source}", *parameters)  # noqa: S608 - SQL of our own modules
+    return count
+
+
+def _channels(user_id: int, listed: Listed, name: str | None, kind: str | None) -> tuple[str, tuple[Any, ...]]:
+    source, parameters = f"channels WHERE {listed.value.format(user='?1')}", [user_id]
+    conditions: list[Any] = list(parameters)
+    for column, value in (("channels.name", name), ("channels.type", kind)):
+        if value is not None:
+            conditions.append(value)
+            source += f" AND {column} = ?{len(conditions)}"
+    return source, tuple(conditions)
+
+
+def messages_page(
+    database: Database,
+    user_id: int,
+    request: CursorRequest,
+    *,
+    channel_id: int | None = None,
+    files_only: bool = False,
+    main_thread: bool = False,
+) -> CursorPage[Message]:
+    """Return a page of the messages that a user sees, newest first: of a channel, or of all the user's channels."""
+    where = "channel_id IN (SELECT channel_id FROM channel_members WHERE user_id = ?)"
+    parameters: list[int] = [user_id]
+    if channel_id is not None:
+        where, parameters = "channel_id = ?", [channel_id]
+    conditions = [where, VISIBLE.format(user=str(int(user_id)))]
+    if files_only:
+        conditions.append("type IN ('FILE', 'SYSTEM_FILE')")
+    if main_thread:
+        conditions.append("parent_id IS NULL AND thread_id IS NULL")
+    source = f"messages WHERE {' AND '.join(conditions)}"
+
+    def read(rows: Sequence[sqlite3.Row]) -> tuple[Message, ...]:
+        by_id = messages.by_ids(database, (row["id"] for row in rows))
+        return tuple(by_id[row["id"]] for row in rows)
+
+    return select_cursor_page(database, "id", source, tuple(parameters), request=request, read=read)
+
+
+def contacts_page(database: Database, user_id: int, request: PageRequest, wanted: UserFilter) -> Page[User]:
+    """Return a page of a user's contacts: the other users of the application, without those whom the user blocks."""
+    source, parameters = _contacts(user_id, wanted)
+    return select_page(database, "users.*", source, parameters, request=request, read=users.read)
+
+
+def contacts_count(database: Database, user_id: int, wanted: UserFilter) -> int:
+    """Return the number of a user's contacts."""
+    source, parameters = _contacts(user_id, wanted)
+    count: int = database.value(f"SELECT count(*) FROM {source}", *parameters)  # noqa: S608 - SQL of our own modules
+    return count
+
+
+def members_page(database: Database, channel_id: int, request: PageRequest, wanted: UserFilter) -> Page[User]:
+    """Return a page of a channel's members."""
+    source = "users WHERE users.id IN (SELECT user_id FROM channel_members WHERE channel_id = ?)"
+    filters, values = _filtered(wanted)
+    return select_page(database, "users.*", source + filters, (channel_id, *values), request=request, read=users.read)
+
+
+def _contacts(user_id: int, wanted: UserFilter) -> tuple[str, tuple[Any, ...]]:
+    blocked = "SELECT blocked_id FROM user_blocks WHERE user_id = ?"
+    filters, values = _filtered(wanted)
+    source = f"users WHERE users.id <> ? AND users.id NOT IN ({blocked}){filters}"
+    return source, (user_id, user_id, *values)
+
+
+def _filtered(wanted: UserFilter) -> tuple[str, tuple[Any, ...]]:
+    filters, values = "", list[Any]()
+    if wanted.name is not None:
+        filters += " AND users.name = ?"
+        values.append(wanted.name)
+    if wanted.display_name is not None:
+        filters += " AND instr(lower(users.display_name), lower(?)) > 0"
+        values.append(wanted.display_name)
+    if wanted.online is not None:
+        filters += " AND users.online = ?"
+        values.append(wanted.online)
+    return filters, tuple(values)
+
+
+def last_read(database: Database, channel_id: int, user_id: int) -> int | None:
+    """Return the id of the newest message of a channel that a user has read, or None."""
+    found: int | None = database.value(
+        "SELECT max(messages.id) FROM read_receipts JOIN messages ON messages.id = read_receipts.message_id"
+        " WHERE read_receipts.user_id = ? AND messages.channel_id = ?",
+        user_id,
+        channel_id,
+    )
+    return found
+
+
+def read_by(database: Database, channel_id: int, first: int | None, last: int | None) -> dict[str, list[int]]:
+    """Return the messages from `first` to `last` that each user has read, by the user's id."""
+    low, high = sorted((first or 0, last or 2**62))
+    rows = database.all(
+        "SELECT read_receipts.user_id, messages.id FROM messages JOIN read_receipts ON message_id = messages.id"
+        " WHERE channel_id = ? AND messages.id BETWEEN ? AND ? ORDER BY messages.id LIMIT ?",
+        channel_id,
+        low,
+        high,
+        _MOST_CONTEXT,
+    )
+    found: dict[str, list[int]] = {}
+    for user_id, message_id in rows:
+        found.setdefault(str(user_id), []).append(message_id)
+    return found
+
+
+def threads(database: Database, channel_id: int, *, main: bool, standalone_only: bool) -> list[Thread]:
+    """Return a channel's threads: the main one, standalone ones, and those of messages with replies."""
+    found = [stored_threads.main(database, channel_id)] if main and not standalone_only else []
+    rows = database.all(
+        "SELECT id FROM threads WHERE channel_id = ? AND type = 'STANDALONE' ORDER BY id LIMIT ?",
+        channel_id,
+        MOST_THREADS,
+    )
+    ids = [row[0] for row in rows]
+    if not standalone_only:
+        rows = database.all(
+            "SELECT DISTINCT parent_id FROM messages WHERE parent_id IN"
+            " (SELECT id FROM messages WHERE channel_id = ?) ORDER BY parent_id LIMIT ?",
+            channel_id,
+            MOST_THREADS,
+        )
+        ids += [row[0] for row in rows]
+    every = (stored_threads.get(database, one) for one in ids)
+    return [*found, *(one for one in every if one is not None and one.type is not ThreadType.MAIN)]
+
+
+def unread_ids(database: Database, user_id: int, channel_id: int, thread: Thread | None = None) -> list[int]:
+    """Return the ids of the messages in a channel, or in a thread of it, that a user has not read."""
+    source, parameters = "messages.channel_id = ?", [channel_id]
+    if thread is not None:
+        condition, value = messages.in_thread(thread)
+        source, parameters = condition, [value]
+    rows = database.all(
+        f"SELECT messages.id FROM (SELECT ? AS user_id) AS members, messages WHERE {source} AND {receipts.IS_UNREAD}",  # noqa: S608
+        user_id,
+        *parameters,
+    )
+    return [row[0] for row in rows]

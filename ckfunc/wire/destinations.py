@@ -1,0 +1,35 @@
+"""Destinations of the client protocol: relays, topics, actions and streams.
+
+The platform tells clients every destination but a few; these are ours, in the form of the few that are known.
+"""
+
+from __future__ import annotations
+
+PREFIX = "/application/v1/"
+PAGE = ".size..sort."
+"""The end of a page's relay: a client inserts its page size and sort order. Source: the vendor's client 1.11.0."""
+
+
+def relay(of: str, part: str = "") -> str:
+    """Return the relay of a resource such as `channels/1`, or of a part of it."""
+    return f"{PREFIX}{of}{'.' if part else ''}{part}.relay"
+
+
+def pages(of: str, part: str) -> str:
+    """Return the relay of the first page of a list."""
+    return relay(of, part) + PAGE
+
+
+def action(of: str, name: str) -> str:
+    """Return the destination of an action on a resource such as `channels/1`."""
+    return f"{PREFIX}{of}.{name}"
+
+
+def topic(of: str, part: str = "") -> str:
+    """Return the topic of events about a resource, or about a part of it."""
+    return f"/topic/v1/{of}{'.' if part else ''}{part}"
+
+
+def stream(of: str, part: str) -> str:
+    """Return the path to which files are uploaded."""
+    return f"/rtm/streams/{of}/{part}"
