@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+from support.older_formats import make_first_format
 
 from ckfunc.emulator.dispatch.recording import MOST_BODY_BYTES, MOST_CALLS
 from ckfunc.emulator.store import invocations
@@ -198,14 +199,12 @@ def test_a_database_of_the_first_format_gets_room_for_calls(tmp_path: Path) -> N
     path = tmp_path / "emulator.db"
     open_database(path, SCHEMA, MIGRATIONS).close()
     with closing(sqlite3.connect(path)) as older:
-        for column in ("calls", "calls_omitted"):
-            older.execute(f"ALTER TABLE invocation_details DROP COLUMN {column}")
+        make_first_format(older)
         older.execute("INSERT INTO functions VALUES (1, 'a.b', 'N', NULL, 1, 1, 0)")
         older.execute(
             "INSERT INTO invocations VALUES (1, 1, 1, 1, '{}', 'SUCCEEDED', '{}', '2024-01-01T00:00:00.000Z')"
         )
         older.execute("INSERT INTO invocation_details VALUES (1, '[]', 2.5)")
-        older.execute("PRAGMA user_version = 1")
         older.commit()
     with closing(open_database(path, SCHEMA, MIGRATIONS)) as database:
         (detail,) = invocations.details(database, [1])

@@ -18,6 +18,7 @@ import httpx
 import pytest
 from support.emulators import cold_emulator
 from support.loopback import http_client
+from support.older_formats import make_first_format
 
 from ckfunc.emulator.emulator import Emulator
 from ckfunc.emulator.store.database import open_database
@@ -214,9 +215,7 @@ def test_a_copy_of_an_older_format_is_migrated_and_the_file_stays_as_it_is(tmp_p
     path = tmp_path / "emulator.db"
     open_database(path, SCHEMA, MIGRATIONS).close()
     with closing(sqlite3.connect(path)) as older:
-        for column in ("calls", "calls_omitted"):
-            older.execute(f"ALTER TABLE invocation_details DROP COLUMN {column}")
-        older.execute("PRAGMA user_version = 1")
+        make_first_format(older)
         older.commit()
     assert copied_names(tmp_path) == []
     with closing(sqlite3.connect(path)) as older:

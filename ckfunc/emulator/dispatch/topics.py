@@ -11,7 +11,7 @@ from ckfunc.emulator.http.problems import Denied, HttpProblem, Refused
 from ckfunc.wire.destinations import topic
 
 
-class Connection(Protocol):
+class ConnectedClient(Protocol):
     """A client's connection."""
 
     user_id: int
@@ -27,7 +27,7 @@ class Subscriber(Protocol):
     """A client's subscription to a topic."""
 
     @property
-    def connection(self) -> Connection:
+    def connection(self) -> ConnectedClient:
         """The connection that the subscription belongs to."""
 
     def deliver(self, body: bytes, receipt: str | None) -> None:
@@ -38,7 +38,7 @@ class Subscriber(Protocol):
 class Origin:
     """The connection that sent an action, and the receipt that it asked for."""
 
-    connection: Connection
+    connection: ConnectedClient
     receipt: str | None
 
 
@@ -47,7 +47,7 @@ class Topics:
 
     def __init__(self) -> None:
         self._of: dict[str, dict[Subscriber, None]] = {}
-        self.connections: dict[int, Connection] = {}
+        self.connections: dict[int, ConnectedClient] = {}
         """The connected clients, by their user sessions."""
 
     def add(self, name: str, subscriber: Subscriber) -> None:

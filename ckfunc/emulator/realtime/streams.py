@@ -50,7 +50,7 @@ def upload_display_picture(call: Call, services: EmulatorServices) -> Reply:
 def allow_upload(call: Call, _services: EmulatorServices) -> Reply:
     """Answer a browser's question whether a page may upload."""
     _check_origin(call)
-    return Reply(status=204, headers=_ALLOWED)
+    return Reply({}, headers=_ALLOWED)
 
 
 def _send(call: Call, services: EmulatorServices, user: User, channel_id: int, thread: Thread | None) -> Reply:
