@@ -72,7 +72,7 @@ def client_current_user(user: User, links: Links) -> dict[str, Any]:
     return {
         **write_embedded_user(user, links),
         "_relays": relays,
-        "_topics": {name: _topic(at, name) for name in USER_TOPICS},
+        "_topics": {name: topic(at, name) for name in USER_TOPICS},
         "_actions": {
             "update": action("user", "update"),
             "delete": action(at, "delete"),
@@ -126,7 +126,7 @@ def client_channel(channel: Channel, links: Links, *, member: bool) -> dict[str,
             "blockRecords": pages(at, "block_records"),
             "moderators": pages(at, "moderators"),
         },
-        "_topics": {name: _topic(at, name) for name in CHANNEL_TOPICS},
+        "_topics": {name: topic(at, name) for name in CHANNEL_TOPICS},
         "_actions": {name: action(at, name) for name in actions},
         "_streams": {"messages": stream(at, "messages")},
     }
@@ -190,7 +190,7 @@ def client_thread(thread: Thread) -> dict[str, Any]:
         },
         "_topics": {
             "self": topic(at),
-            **{name: _topic(channel, name) for name in ("messages", "keystrokes", "typing")},
+            **{name: topic(channel, name) for name in ("messages", "keystrokes", "typing")},
         },
         "_actions": {name: action(at, name) for name in ("message", "keystrokes", "read")},
         "_streams": {"messages": stream(at, "messages")},
@@ -292,7 +292,3 @@ def client_page(
 ) -> dict[str, Any]:
     """Return a page of written items, with its numbers and the relays of other pages."""
     return {"_embedded": {name: list(items)}, "page": dict(block), "_relays": dict(relays)}
-
-
-def _topic(of: str, name: str) -> str:
-    return topic(of, "" if name == "self" else name)

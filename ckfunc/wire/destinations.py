@@ -26,8 +26,8 @@ def action(of: str, name: str) -> str:
 
 
 def topic(of: str, part: str = "") -> str:
-    """Return the topic of events about a resource, or about a part of it."""
-    return f"/topic/v1/{of}{'.' if part else ''}{part}"
+    """Return the topic of events about a resource, or about a part of it; "self" is the resource."""
+    return f"/topic/v1/{of}" if part in ("", "self") else f"/topic/v1/{of}.{part}"
 
 
 def stream(of: str, part: str) -> str:

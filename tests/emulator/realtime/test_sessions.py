@@ -9,9 +9,9 @@ from pathlib import Path
 import httpx
 import pytest
 from support.calls import ended, function
+from support.emulators import cold_emulator
 from support.stomp import client_of, stomp
 
-from ckfunc.base.files import cache_dir
 from ckfunc.emulator.emulator import Emulator
 
 ONLY_WITH_CODE = """
@@ -120,9 +120,9 @@ def test_a_newer_connection_takes_over_a_session(emulator: Emulator) -> None:
 
 
 def test_a_session_and_its_grants_outlive_the_emulator(tmp_path: Path) -> None:
-    with Emulator(tmp_path / "data", cache=cache_dir()) as emulator, stomp(emulator.url) as client:
+    with cold_emulator(tmp_path / "data") as emulator, stomp(emulator.url) as client:
         session = client.connect("ann").headers["session"]
         grant = client.read(client.user["_relays"]["writeFileAccessGrant"])
-    with Emulator(tmp_path / "data", cache=cache_dir()) as emulator, stomp(emulator.url) as client:
+    with cold_emulator(tmp_path / "data") as emulator, stomp(emulator.url) as client:
         assert client.connect("ann", **{"StompX-Auth-Session-ID": session}).headers["session"] == session
         assert client.read(client.user["_relays"]["writeFileAccessGrant"]) == grant
