@@ -67,6 +67,17 @@ def test_every_command_of_the_table_is_there_and_explains_itself(name: str) -> N
     assert all(option.help for option in command.params if isinstance(option, click.Option))
 
 
+@pytest.mark.parametrize("name", COMMANDS)
+def test_help_fits_into_80_columns(name: str) -> None:
+    command = getattr(importlib.import_module(f"ckfunc.cli.commands.{name}"), name)
+    waiting = [(command, f"ckfunc {name}")]
+    while waiting:
+        command, words = waiting.pop()
+        waiting += [(inner, f"{words} {called}") for called, inner in getattr(command, "commands", {}).items()]
+        with click.Context(command, info_name=words, terminal_width=80, max_content_width=80) as context:
+            assert [line for line in command.get_help(context).splitlines() if len(line) > 80] == []
+
+
 def test_every_file_of_commands_is_in_the_table() -> None:
     files = {path.stem for path in (ROOT / "ckfunc/cli/commands").glob("*.py")} - {"__init__"}
     assert files == set(COMMANDS)

@@ -71,7 +71,7 @@ def info(app: App) -> None:
 @cache.command(
     epilog="""\b
 Examples:
-  ckfunc cache clean                   remove everything that no running process uses
+  ckfunc cache clean                   remove everything unused
   ckfunc cache clean --older-than 30d  only what was not used for 30 days
   ckfunc cache clean --dry-run         show what would be removed"""
 )

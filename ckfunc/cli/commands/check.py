@@ -28,7 +28,7 @@ Examples:
   ckfunc check user.sent.message      one function and what it imports
   ckfunc check --watch                again after every save
   ckfunc check --format sarif         a report for CI (github, gitlab, sarif)
-  ckfunc check --json                 a list of {path, line, column, code, message}"""
+  ckfunc check --json                 the errors as a list"""
 )
 @click.argument("types", metavar="[TYPE]...", nargs=-1, shell_complete=complete_types)
 @click.option("-w", "--watch", is_flag=True, help="Check again whenever a file changes, until Ctrl-C.")

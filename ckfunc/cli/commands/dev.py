@@ -51,7 +51,7 @@ _RECENT = 5
 @click.command(
     epilog="""\b
 Examples:
-  ckfunc dev                          save a handler, and see what its next run does
+  ckfunc dev                          deploy and run on every save
   ckfunc dev --port 0                 the emulator on any free port
   ckfunc dev --seed people.yaml       with these users, channels and messages
   ckfunc dev --json | jq              deploys and invocations as data"""

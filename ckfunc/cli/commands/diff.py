@@ -33,8 +33,8 @@ Examples:
   ckfunc diff --json | jq .summary    the plan as data
   ckfunc diff --markdown > plan.md    the plan as a comment
   ckfunc diff --markdown --gate check,test,replay:50
-                                      with gates: exits 1 when one does not pass
-  ckfunc diff --out plan.json         save it for `ckfunc deploy --plan plan.json`
+                                      with gates; exits 1 if one fails
+  ckfunc diff --out plan.json         save it for deploy --plan
   ckfunc diff user.sent.message@3     version 3 and the working copy
   ckfunc diff user.sent.message@3 user.sent.message
                                       version 3 and what is deployed"""

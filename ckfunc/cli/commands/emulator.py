@@ -45,10 +45,10 @@ def _of_the_group(name: str) -> Any:
     invoke_without_command=True,
     epilog="""\b
 Examples:
-  ckfunc emulator                     this project's emulator; deploy, watch and trigger find it
+  ckfunc emulator                     for this project
   ckfunc emulator --port 0            on any free port
   ckfunc emulator --ephemeral         forget everything on exit
-  ckfunc emulator --seed people.yaml  begin with these users, channels and messages
+  ckfunc emulator --seed people.yaml  with users and messages
   ckfunc emulator export backup.db    keep a copy of its data""",
 )
 @click.option("--host", default="127.0.0.1", show_default=True, metavar="ADDRESS", help="Listen on this address.")
@@ -176,14 +176,14 @@ def reset_command(app: App, data_dir: Path | None, yes: bool) -> None:
 A seed, in YAML:
   users:
     - name: jane@example.com
-      id: 7                         # default: the next free one; channels and messages too
+      id: 7                         # default: the next free one
       display_name: Jane            # default: the name
       is_guest: false               # default
       properties: {plan: free}      # default: none
     - name: agent
   channels:
     - name: support
-      type: PUBLIC                  # default; or PRIVATE, or DIRECT, which has no name
+      type: PUBLIC                  # or PRIVATE, or DIRECT
       display_name: Support         # default: the name
       creator: agent                # default: nobody
       members: [jane@example.com, agent]

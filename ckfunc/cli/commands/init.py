@@ -23,9 +23,9 @@ if TYPE_CHECKING:
 Examples:
   ckfunc init                         in this directory
   ckfunc init support-chat            in a new one
-  ckfunc init --ci github             in a project: add a workflow that checks, plans, deploys and reports drift
+  ckfunc init --ci github             add a workflow to a project
   ckfunc init --ci gitlab --branch release
-                                      a pipeline that deploys another branch than the default one"""
+                                      deploys the branch `release`"""
 )
 @click.argument("directory", metavar="[DIR]", required=False, type=click.Path(path_type=Path, file_okay=False))
 @click.option(

@@ -35,9 +35,9 @@ _DEBUGGERS_LOOK_AT = 9229
 Examples:
   ckfunc invoke user.sent.message                         with a sample event
   ckfunc invoke user.sent.message --event event.json
-  echo '{"username": "jane"}' | ckfunc invoke user.attempted.start_session --event -
+  ckfunc invoke user.sent.message --event - < event.json
   ckfunc invoke user.sent.message --from-invocation 4711 --target production
-  ckfunc invoke user.sent.message --inspect               wait for a debugger first"""
+  ckfunc invoke user.sent.message --inspect               wait for a debugger"""
 )
 @click.argument("trigger_type", metavar="TYPE", shell_complete=complete_types)
 @click.option(

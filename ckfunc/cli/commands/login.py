@@ -25,7 +25,7 @@ class NoTerminal(UsageProblem):
     epilog="""\b
 Examples:
   ckfunc login --target production
-  ckfunc login                                    outside of a project: for any project of that application
+  ckfunc login                                    outside of a project
   pass chatkitty | ckfunc login --client-id ID --secret-stdin"""
 )
 @click.option("--client-id", metavar="ID", help="The client id (default: ask for it).")

@@ -39,9 +39,9 @@ class UnknownFunction(CkfuncError):
 @click.command(
     epilog="""\b
 Examples:
-  ckfunc logs                                  the newest invocations of every function
+  ckfunc logs                                  every function
   ckfunc logs user.sent.message -n 100         of one, more of them
-  ckfunc logs 4711                             all of one invocation: event, result, console, calls
+  ckfunc logs 4711                             one in full
   ckfunc logs -f                               follow until Ctrl-C
   ckfunc logs --since yesterday --until today  what ran yesterday
   ckfunc logs --since 10m --status FAILED      what failed lately

@@ -24,8 +24,8 @@ NEW_TARGET = "production"
 @click.command(
     epilog="""\b
 Examples:
-  ckfunc pull                              in an empty directory: a project from the application
-  ckfunc pull --with-values                with the environment's values, into .env
+  ckfunc pull                              create a project, or merge
+  ckfunc pull --with-values                with values, into .env
   ckfunc pull --application 42             whose login is in the keyring
   ckfunc pull --target production --yes    into this project, without asking"""
 )

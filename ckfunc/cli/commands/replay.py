@@ -21,10 +21,10 @@ if TYPE_CHECKING:
 @click.command(
     epilog="""\b
 Examples:
-  ckfunc replay user.sent.message                     the newest 50 invocations
+  ckfunc replay user.sent.message                     the newest 50
   ckfunc replay user.sent.message --since 1d          all of a day
   ckfunc replay user.sent.message --failed --last 10  the newest that failed
-  ckfunc replay user.sent.message --exit-code         3 when anything differs: for CI"""
+  ckfunc replay user.sent.message --exit-code         3 if any differs"""
 )
 @click.argument("trigger_type", metavar="TYPE", shell_complete=complete_types)
 @click.option("--last", type=click.IntRange(1), default=None, metavar="N", help="The newest N (default: 50).")

@@ -25,7 +25,7 @@ from ckfunc.deploy.resources import newlines
 @click.command(
     epilog="""\b
 Examples:
-  ckfunc rollback user.sent.message              to the newest version with another script; asks first
+  ckfunc rollback user.sent.message              to the version before
   ckfunc rollback user.sent.message --to 3
   ckfunc rollback user.sent.message --to 3 --yes"""
 )

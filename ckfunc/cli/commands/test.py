@@ -47,10 +47,10 @@ class _Test(click.Command):
 Examples:
   ckfunc test                               every case in tests/
   ckfunc test tests/start.yaml              those of one file
-  ckfunc test --filter greets               those whose file, name or type holds a text
+  ckfunc test --filter greets               cases with this text
   ckfunc test --junit report.xml            for CI, as JUnit XML
   ckfunc test --format github               for CI: github, gitlab, sarif
-  ckfunc test add --invocation 4711         make a case of what happened (see `ckfunc test add --help`)
+  ckfunc test add --invocation 4711         create a case
 
 \b
 A test file, tests/start.yaml:
@@ -167,7 +167,7 @@ def _working_copy(app: App, target: str | None) -> Project:
     epilog="""\b
 Examples:
   ckfunc test add --invocation 4711 --target production
-  ckfunc test add user.sent.message --invocation 4711 --name "a cat in the message"
+  ckfunc test add user.sent.message --invocation 4711 --name "a cat"
   ckfunc test add --invocation 4711 --file tests/incidents.yaml --yes""",
 )
 @click.argument("trigger_type", metavar="[TYPE]", required=False, shell_complete=complete_types)

@@ -25,9 +25,9 @@ _EXAMPLE = '{"username": "jane"}'
 @click.command(
     epilog="""\b
 Examples:
-  ckfunc trigger user.attempted.start_session --data '{"username": "jane", "authParams": {}}'
+  ckfunc trigger user.attempted.start_session --data '{"username": "jane"}'
   ckfunc trigger user.sent.message --data @event.json
-  echo '{"username": "jane"}' | ckfunc trigger user.attempted.start_session --data -"""
+  ckfunc trigger user.sent.message --data - < event.json"""
 )
 @click.argument("trigger_type", metavar="TYPE", shell_complete=complete_types)
 @click.option(

@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 @click.command(
     epilog="""\b
 Examples:
-  ckfunc types                        after cloning a project, or after an upgrade of ckfunc
-  ckfunc types --check                say whether they are current, write nothing
-  ckfunc types --no-install           offline: with the packages that are there"""
+  ckfunc types                        after a clone or an upgrade
+  ckfunc types --check                list outdated files
+  ckfunc types --no-install           use installed packages"""
 )
 @click.option("--check", is_flag=True, help="List files that are out of date; exit 1 if there are any.")
 @click.option("--install/--no-install", default=True, help="Download packages whose types are missing (default).")

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     epilog="""\b
 Examples:
   ckfunc versions user.sent.message              newest first
-  ckfunc versions user.sent.message --blame      with the commit that each version came from
+  ckfunc versions user.sent.message --blame      with commits
   ckfunc versions user.sent.message -n 100 --json"""
 )
 @click.argument("trigger_type", metavar="TYPE", shell_complete=complete_types)

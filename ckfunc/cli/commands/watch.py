@@ -30,7 +30,7 @@ LOGS_END_S = 0.5
 Examples:
   ckfunc watch                        deploy on save, to the default target
   ckfunc watch --no-logs              without the invocations
-  ckfunc watch --target production    a protected target asks once, before it starts"""
+  ckfunc watch --target production    asks once if protected"""
 )
 @click.option("--no-logs", is_flag=True, help="Do not stream invocations.")
 @click.option("-y", "--yes", is_flag=True, help="Do not ask for confirmation before watching a protected target.")
