@@ -325,7 +325,7 @@ def _read(path: Path) -> JournalRecord | None:
         if head["event"] != "begin" or head["format"] != FORMAT:
             return None
         earlier = head["continues"] if isinstance(head["continues"], dict) else {}
-        progress = _Progress(
+        progress = _RecordedProgress(
             {str(name): int(number) for name, number in earlier.get("versions", {}).items()},
             set(map(str, earlier.get("started", ()))),
             set(map(str, earlier.get("attempted", ()))),
@@ -357,7 +357,7 @@ _DAMAGED = (ValueError, KeyError, TypeError, IndexError, AttributeError, Recursi
 
 
 @dataclass(slots=True)
-class _Progress:
+class _RecordedProgress:
     """The progress that the lines after the first describe."""
 
     versions: dict[str, int]

@@ -1,4 +1,4 @@
-"""The resources that a user's client refers to, and what the user may do with them."""
+"""Checks of what a client may see and change."""
 
 from __future__ import annotations
 

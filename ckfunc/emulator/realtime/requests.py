@@ -1,4 +1,4 @@
-"""What a client asks for: parameters, bodies and authentication, read from frames."""
+"""Requests of clients: parameters, bodies and authentication, read from frames."""
 
 from __future__ import annotations
 

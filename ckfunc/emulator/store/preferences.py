@@ -1,4 +1,4 @@
-"""What members changed in a channel for themselves: muted, hidden, cleared, and messages deleted for one user."""
+"""Preferences of members in channels: muted, hidden, cleared, deleted messages."""
 
 from __future__ import annotations
 
