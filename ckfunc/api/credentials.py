@@ -1,4 +1,4 @@
-"""Credentials of a target, from the environment, .env files or the system keyring."""
+"""Credentials of a target: from the environment, `.env` files or the keyring."""
 
 from __future__ import annotations
 

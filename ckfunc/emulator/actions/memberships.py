@@ -1,4 +1,4 @@
-"""Change who is a member or moderator of a channel, is invited to it, or is blocked from it."""
+"""Membership actions: join, leave, moderate, invite, block."""
 
 from __future__ import annotations
 
