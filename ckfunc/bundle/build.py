@@ -1,11 +1,11 @@
-"""Bundling with esbuild, many scripts at once.
+"""Bundling of many scripts in one run of esbuild.
 
-esbuild works on copies of the files that may matter. The copies have plain newlines, and no `package.json` or
-`tsconfig.json` above them could influence the result: the same sources make the same bytes, wherever a project lies.
+esbuild works on copies of the files that a script may need. The copies have `\\n` newlines, and no `package.json` or
+`tsconfig.json` above them, so the same sources give the same bytes in every location.
 
-esbuild changes names of classes and functions when it joins files: a class that mentions itself becomes
-`var NotFound = class _NotFound {…}`, and of two functions with one name the second gets a number. Both would show in
-`error.name`, `constructor.name` and stacks, and are changed back here.
+When esbuild joins files, it renames classes and functions: a class that refers to itself becomes
+`var NotFound = class _NotFound {…}`, and the second of two functions with the same name gets a number. Both names would
+be visible in `error.name`, `constructor.name` and stacks, so this module restores the original names.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ from typing import Any
 from ckfunc.base.errors import CkfuncError, Problem
 from ckfunc.bundle import esbuild
 from ckfunc.bundle.cache import Bundle, BundleInput
-from ckfunc.bundle.esbuild import KEPT
+from ckfunc.bundle.esbuild import TEMPORARY_EXPORT
 from ckfunc.bundle.graph import EXTENSIONS, is_module, specifiers
-from ckfunc.bundle.source_map import narrowed
+from ckfunc.bundle.source_map import without_characters
 
 _HEADER = "// Bundled by ckfunc from the files named below: change those, not this."
 _OPTIONS = (
@@ -42,16 +42,16 @@ _OPTIONS = (
     "--outdir=../out",
     "--metafile=../meta.json",
 )
-# A bundle without imports is not a module for Node, so strict mode is explicit.
+# Node does not treat a bundle without imports as a module, so strict mode is explicit.
 _MODULE = ("--format=esm", f'--banner:js={_HEADER}\n"use strict";')
-# Nothing in such a script is marked as exported, so nothing is removed.
+# Nothing in a CommonJS script is marked as exported, so nothing may be removed.
 _COMMON = ("--format=cjs", "--tree-shaking=false", f"--banner:js={_HEADER}")
-_MOST_AT_ONCE = 200
+_MAX_ENTRIES = 200
 _EXPORTS = re.compile(r"\nexport \{\n(?P<names>(?:  [^\n]*\n)+)\};\n$")
 _SOURCES = "../p/"
 
-_INNER = re.compile(r"^(?:var|let|const) (?P<name>[\w$]+) = class _(?P=name)\b", re.M)
-_NAMED = re.compile(
+_RENAMED_CLASS = re.compile(r"^(?:var|let|const) (?P<name>[\w$]+) = class _(?P=name)\b", re.M)
+_DEFINITION = re.compile(
     r"\bfunction\*? (?P<function>[\w$]+)\("
     r"|\bclass (?!extends\b)(?P<class>[\w$]+)"
     r"|\b(?:var|let|const) (?P<variable>[\w$]+) = (?:/\* @__PURE__ \*/ )?"
@@ -61,101 +61,102 @@ _WORD = re.compile(r"[\w$]+")
 
 
 def build(program: Path, entries: Sequence[BundleInput]) -> list[Bundle | tuple[Problem, ...]]:
-    """Return the bundle of each script, or its mistakes, in the same order; `program` is esbuild."""
-    found: dict[int, Bundle | tuple[Problem, ...]] = {}
+    """Return the bundle of each script, or its errors, in the same order; `program` is esbuild."""
+    results: dict[int, Bundle | tuple[Problem, ...]] = {}
     for group in _groups(entries):
         try:
-            made = _together(program, [entries[one] for one in group])
-            found.update(zip(group, made, strict=True))
-        except _Refused:
-            # A mistake in one script keeps esbuild from bundling and checking the others.
-            for one in group:
-                found[one] = _alone(program, entries[one])
-    return [found[one] for one in range(len(entries))]
+            bundles = _build_together(program, [entries[index] for index in group])
+            results.update(zip(group, bundles, strict=True))
+        except _BuildFailed:
+            # After an error in one script, esbuild does not bundle or check the others.
+            for index in group:
+                results[index] = _build_alone(program, entries[index])
+    return [results[index] for index in range(len(entries))]
 
 
-class _Refused(Exception):
+class _BuildFailed(Exception):
     """esbuild failed; the argument is its output."""
 
 
 def _groups(entries: Sequence[BundleInput]) -> Iterator[list[int]]:
-    """Yield groups of scripts that one run can bundle with the same result as separate runs.
+    """Yield groups of scripts, as indexes, that one run can bundle with the same result as separate runs.
 
-    A handler that others import is staged differently for itself than for them.
+    A handler that other scripts import is in a group of its own: its copy has an additional export, theirs has not.
     """
-    imported = {path for one in entries for path in one.graph.files if path != one.path}
-    paths = [one.path for one in entries]
+    imported = {path for entry in entries for path in entry.graph.files if path != entry.path}
+    paths = [entry.path for entry in entries]
     groups: dict[bool, list[int]] = {True: [], False: []}
-    for number, one in enumerate(entries):
-        special = one.path in imported or paths.count(one.path) > 1
-        if special or any(path.endswith("package.json") for path in one.graph.files):
-            yield [number]
+    for index, entry in enumerate(entries):
+        separate = entry.path in imported or paths.count(entry.path) > 1
+        if separate or any(path.endswith("package.json") for path in entry.graph.files):
+            yield [index]
         else:
-            groups[is_module(one.source)].append(number)
+            groups[is_module(entry.source)].append(index)
     for group in groups.values():
-        yield from (group[at : at + _MOST_AT_ONCE] for at in range(0, len(group), _MOST_AT_ONCE))
+        yield from (group[start : start + _MAX_ENTRIES] for start in range(0, len(group), _MAX_ENTRIES))
 
 
-def _alone(program: Path, entry: BundleInput) -> Bundle | tuple[Problem, ...]:
+def _build_alone(program: Path, entry: BundleInput) -> Bundle | tuple[Problem, ...]:
     try:
-        (made,) = _together(program, [entry])
-    except _Refused as refused:
-        found = tuple(dict.fromkeys(esbuild.problems(str(refused), entry.path, entry.graph)))
-        if not found:
-            raise CkfuncError(f"esbuild failed on {entry.path}: {' '.join(str(refused).split())[:300]}") from None
-        return found
-    return made
+        (bundle,) = _build_together(program, [entry])
+    except _BuildFailed as failure:
+        problems = tuple(dict.fromkeys(esbuild.problems(str(failure), entry.path, entry.graph)))
+        if not problems:
+            raise CkfuncError(f"esbuild failed on {entry.path}: {' '.join(str(failure).split())[:300]}") from None
+        return problems
+    return bundle
 
 
-def _together(
+def _build_together(
     program: Path, entries: Sequence[BundleInput], *, named: bool = False
 ) -> list[Bundle | tuple[Problem, ...]]:
-    """Return the bundles of scripts. With `named`, the bundle sets the names of functions and classes at its start."""
+    """Return the bundles of scripts. With `named`, code in the bundle sets the names of functions and classes."""
     with tempfile.TemporaryDirectory(prefix="ckfunc-") as name:
-        place = Path(name)
-        _stage(place, entries)
-        how = _MODULE if is_module(entries[0].source) else _COMMON
-        how = (*how, "--keep-names") if named else how
-        outputs = [f"{number}=./{one.path}" for number, one in enumerate(entries)]
-        said = esbuild.run(program, [*_OPTIONS, *how, *outputs], place / "p")
-        if said:
-            raise _Refused(said)
-        meta = json.loads((place / "meta.json").read_bytes())
-        made = [
-            _bundle(one, meta, *((place / "out" / f"{number}{end}").read_text("utf-8") for end in (".js", ".js.map")))
-            for number, one in enumerate(entries)
+        directory = Path(name)
+        _stage(directory, entries)
+        options = _MODULE if is_module(entries[0].source) else _COMMON
+        options = (*options, "--keep-names") if named else options
+        outputs = [f"{index}=./{entry.path}" for index, entry in enumerate(entries)]
+        errors = esbuild.run(program, [*_OPTIONS, *options, *outputs], directory / "p")
+        if errors:
+            raise _BuildFailed(errors)
+        meta = json.loads((directory / "meta.json").read_bytes())
+        out = directory / "out"
+        bundles = [
+            _bundle(entry, meta, *((out / f"{index}{end}").read_text("utf-8") for end in (".js", ".js.map")))
+            for index, entry in enumerate(entries)
         ]
     if named:
-        return made
-    # Most bundles need no code for names, and are easier to read without it.
+        return bundles
+    # Most bundles do not need this code, and are easier to read without it.
     return [
-        _together(program, [entry], named=True)[0] if _renamed(entry, bundle) else bundle
-        for entry, bundle in zip(entries, made, strict=True)
+        _build_together(program, [entry], named=True)[0] if _renamed(entry, bundle) else bundle
+        for entry, bundle in zip(entries, bundles, strict=True)
     ]
 
 
-def _renamed(entry: BundleInput, made: Bundle | tuple[Problem, ...]) -> bool:
-    if isinstance(made, tuple) or made.text is None:
+def _renamed(entry: BundleInput, bundle: Bundle | tuple[Problem, ...]) -> bool:
+    if isinstance(bundle, tuple) or bundle.text is None:
         return False
-    return renames(made.text, _sources(entry, made.modules))
+    return renames(bundle.text, _sources(entry, bundle.modules))
 
 
 def _sources(entry: BundleInput, modules: Iterable[str]) -> list[str]:
     return [entry.graph.files[path] for path in modules if path in entry.graph.files]
 
 
-def _stage(place: Path, entries: Sequence[BundleInput]) -> None:
+def _stage(directory: Path, entries: Sequence[BundleInput]) -> None:
     files: dict[str, str] = {}
-    for one in entries:
-        files |= one.graph.files
-    for one in entries:
-        if one.handler and is_module(one.source):
-            files[one.path] = f"{one.source}\nexport {{ handleEvent as {KEPT} }};\n"
+    for entry in entries:
+        files |= entry.graph.files
+    for entry in entries:
+        if entry.handler and is_module(entry.source):
+            files[entry.path] = f"{entry.source}\nexport {{ handleEvent as {TEMPORARY_EXPORT} }};\n"
     for path, text in files.items():
-        file = place / "p" / path
+        file = directory / "p" / path
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_bytes(text.encode("utf-8", "replace"))
-    (place / "package.json").write_bytes(b"{}")
+    (directory / "package.json").write_bytes(b"{}")
 
 
 # -- results -----------------------------------------------------------------------------------------------------------
@@ -164,12 +165,12 @@ def _stage(place: Path, entries: Sequence[BundleInput]) -> None:
 def _bundle(entry: BundleInput, meta: Mapping[str, Any], text: str, source_map: str) -> Bundle | tuple[Problem, ...]:
     inputs: Mapping[str, Any] = meta["inputs"]
     modules = _reachable(entry.path, inputs)
-    if wrong := tuple(_outside(entry, modules, inputs)) or tuple(_computed(entry, modules, text)):
-        return wrong
+    if problems := tuple(_outside_imports(entry, modules, inputs)) or tuple(_computed_imports(entry, modules, text)):
+        return problems
     if modules == {entry.path}:
         return Bundle(None)
     if entry.handler and is_module(entry.source):
-        name, text = _without_kept(text)
+        name, text = _without_temporary_export(text)
         if name is None:
             return (esbuild.no_handler(entry.path),)
         if name != "handleEvent":
@@ -177,71 +178,72 @@ def _bundle(entry: BundleInput, meta: Mapping[str, Any], text: str, source_map: 
             return (_two_handlers(entry, modules) if numbered else esbuild.renamed(entry.path, name),)
     elif entry.handler and re.search(r"\bhandleEvent2\b", text):
         return (_two_handlers(entry, modules),)
-    text, local_map = with_class_names(text, _local(source_map), _sources(entry, modules))
+    text, local_map = with_class_names(text, _with_local_sources(source_map), _sources(entry, modules))
     return Bundle(text, tuple(sorted(modules)), local_map)
 
 
 def _reachable(path: str, inputs: Mapping[str, Any]) -> set[str]:
-    found = {path}
-    left = [path]
-    while left:
-        for one in inputs[left.pop()]["imports"]:
-            if not one.get("external") and one["path"] not in found and one["path"] in inputs:
-                found.add(one["path"])
-                left.append(one["path"])
-    return found
+    reached = {path}
+    pending = [path]
+    while pending:
+        for imported in inputs[pending.pop()]["imports"]:
+            if not imported.get("external") and imported["path"] not in reached and imported["path"] in inputs:
+                reached.add(imported["path"])
+                pending.append(imported["path"])
+    return reached
 
 
-def _outside(entry: BundleInput, modules: Iterable[str], inputs: Mapping[str, Any]) -> Iterator[Problem]:
+def _outside_imports(entry: BundleInput, modules: Iterable[str], inputs: Mapping[str, Any]) -> Iterator[Problem]:
     """Yield imports of files outside of the project."""
     for path in sorted(modules):
-        names = {one.get("original", "") for one in inputs[path]["imports"] if one["path"] not in entry.graph.files}
-        for one in specifiers(entry.graph.files.get(path, "")):
-            if one.absolute and one.path in names:
-                yield esbuild.outside(path, one.line, one.column, one.path)
+        names = {each.get("original", "") for each in inputs[path]["imports"] if each["path"] not in entry.graph.files}
+        for specifier in specifiers(entry.graph.files.get(path, "")):
+            if specifier.absolute and specifier.path in names:
+                yield esbuild.outside(path, specifier.line, specifier.column, specifier.path)
 
 
-def _computed(entry: BundleInput, modules: Iterable[str], text: str) -> Iterator[Problem]:
+def _computed_imports(entry: BundleInput, modules: Iterable[str], text: str) -> Iterator[Problem]:
     if "= __glob({" not in text:
         return
     for path in sorted(modules):
-        for one in specifiers(entry.graph.files.get(path, "")):
-            if one.computed:
-                yield esbuild.computed(path, one.line, one.column)
+        for specifier in specifiers(entry.graph.files.get(path, "")):
+            if specifier.computed:
+                yield esbuild.computed(path, specifier.line, specifier.column)
 
 
-def _without_kept(text: str) -> tuple[str | None, str]:
+def _without_temporary_export(text: str) -> tuple[str | None, str]:
     """Return the name of handleEvent in a bundle, and the bundle without its temporary export."""
     exports = _EXPORTS.search(text)
     names = exports["names"].rstrip("\n").split(",\n") if exports else []
-    kept = [one for one in names if one.endswith(f" as {KEPT}")]
-    if exports is None or not kept:
+    temporary = [name for name in names if name.endswith(f" as {TEMPORARY_EXPORT}")]
+    if exports is None or not temporary:
         return None, text
-    others = ",\n".join(one for one in names if one not in kept)
+    others = ",\n".join(name for name in names if name not in temporary)
     end = f"\nexport {{\n{others}\n}};\n" if others else "\n"
-    return kept[0].split()[0], text[: exports.start()] + end
+    return temporary[0].split()[0], text[: exports.start()] + end
 
 
 def _two_handlers(entry: BundleInput, modules: Iterable[str]) -> Problem:
-    also = [one for one in sorted(modules) if one != entry.path and "handleEvent" in entry.graph.files.get(one, "")]
-    message = f"the script would have two functions named handleEvent: {' and '.join(also)} has one too"
-    return Problem(entry.path, 1, 1, message, "give the other one another name, or do not export it")
+    files = entry.graph.files
+    others = [path for path in sorted(modules) if path != entry.path and "handleEvent" in files.get(path, "")]
+    message = f"the script would have two functions named handleEvent, the other from {' and '.join(others)}"
+    return Problem(entry.path, 1, 1, message, "rename the other function, or do not export it")
 
 
-def _local(source_map: str) -> str:
+def _with_local_sources(source_map: str) -> str:
     document = json.loads(source_map)
-    sources = [str(one).removeprefix(_SOURCES) for one in document["sources"]]
+    sources = [str(source).removeprefix(_SOURCES) for source in document["sources"]]
     return json.dumps({"version": 3, "sources": sources, "names": [], "mappings": document["mappings"]})
 
 
 def with_class_names(text: str, source_map: str, sources: Collection[str]) -> tuple[str, str]:
-    """Return a bundle and its map with classes named as in the files, whose texts are `sources`.
+    """Restore the names of classes in a bundle and its source map; `sources` are the texts of the bundle's files.
 
-    Inside a class, its own name means the class, as the one that esbuild made did: the bundle does the same as before.
-    A class stays as it is when a file has the other name too, since the two would be ambiguous.
+    This does not change what the bundle does, because a class can refer to itself by either name. A class keeps
+    esbuild's name if that name also occurs in a file, because then the two would be ambiguous.
     """
     known = _words(sources)
-    names = [name for name in dict.fromkeys(_INNER.findall(text)) if f"_{name}" not in known]
+    names = [name for name in dict.fromkeys(_RENAMED_CLASS.findall(text)) if f"_{name}" not in known]
     if not names:
         return text, source_map
     alternatives = "|".join(map(re.escape, names))
@@ -253,20 +255,21 @@ def with_class_names(text: str, source_map: str, sources: Collection[str]) -> tu
             cuts[number] = columns
             lines[number] = invented.sub("", line)
     document = json.loads(source_map)
-    document["mappings"] = narrowed(document["mappings"], cuts)
+    document["mappings"] = without_characters(document["mappings"], cuts)
     return "\n".join(lines), json.dumps(document)
 
 
 def renames(text: str, sources: Collection[str]) -> bool:
-    """Return whether a function or class has another name in a bundle than in its files."""
+    """Return whether a function or class has a different name in a bundle than in its files."""
     known = _words(sources)
-    return bool(_INNER.search(text)) or any(one[one.lastgroup or 0] not in known for one in _NAMED.finditer(text))
+    definitions = _DEFINITION.finditer(text)
+    return bool(_RENAMED_CLASS.search(text)) or any(each[each.lastgroup or 0] not in known for each in definitions)
 
 
 def _words(sources: Collection[str]) -> set[str]:
-    return {word for one in sources for word in _WORD.findall(one)}
+    return {word for source in sources for word in _WORD.findall(source)}
 
 
 def _utf16_length(text: str) -> int:
-    """Return how many columns of a source map `text` takes."""
+    """Return the length of `text` in UTF-16 units, which columns of source maps count."""
     return len(text.encode("utf-16-le", "surrogatepass")) // 2

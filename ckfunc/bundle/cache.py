@@ -1,4 +1,4 @@
-"""Bundles, their inputs, and the cache that holds them by content digest."""
+"""Bundles, their inputs, and a cache of bundles by content digest."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from ckfunc.base.text import digest
 from ckfunc.bundle.graph import Graph
 
 ESBUILD = "0.28.2"
-"""The version of esbuild, exactly: bundles must be the same bytes on every machine."""
+"""The exact version of esbuild, so that bundles are the same bytes on every machine."""
 
 FORMAT = 2
-"""Incremented when the same sources and esbuild give another bundle, so that cached ones are not used."""
+"""Incremented when the same sources and esbuild give a different bundle, so that cached bundles are not used."""
 
 _UNUSED_S = 30 * 24 * 3600.0
-_FRESH_S = 24 * 3600.0
+_TOUCH_AFTER_S = 24 * 3600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +35,7 @@ class BundleInput:
 
 @dataclass(frozen=True, slots=True)
 class Bundle:
-    """The bundle of a script; `text` is None when the script needs no other file (imports in types or comments).
+    """The bundle of a script; `text` is None if the script needs no other file (imports only in types or comments).
 
     `modules` are its files, sorted, including the script itself; `source_map` is JSON.
     """
@@ -63,30 +63,30 @@ class BundleKeys:
 
 
 class BundleCache:
-    """The bundles in a cache directory. Files that cannot be read or written are treated as missing."""
+    """The bundles in a cache directory. Files that cannot be read count as missing; write errors are ignored."""
 
     def __init__(self, cache: Path) -> None:
         self._directory = cache / "bundles"
 
     def read(self, name: str) -> Bundle | None:
-        """Return the bundle of that key."""
+        """Return the bundle with the key `name`, or None."""
         file = self._file(name)
         try:
-            found = read_checked(file)
-            bundle = Bundle(found["text"], tuple(found["modules"]), found["source_map"])
-            if time.time() - file.stat().st_mtime > _FRESH_S:
-                os.utime(file)  # used again: not to be forgotten soon
+            document = read_checked(file)
+            bundle = Bundle(document["text"], tuple(document["modules"]), document["source_map"])
+            if time.time() - file.stat().st_mtime > _TOUCH_AFTER_S:
+                os.utime(file)  # marks the file as used
         except (OSError, ValueError, KeyError, TypeError):
             return None
         return bundle
 
-    def keep(self, name: str, bundle: Bundle) -> None:
-        """Store a bundle."""
-        found = {"text": bundle.text, "modules": bundle.modules, "source_map": bundle.source_map}
+    def store(self, name: str, bundle: Bundle) -> None:
+        """Store a bundle with the key `name`."""
+        document = {"text": bundle.text, "modules": bundle.modules, "source_map": bundle.source_map}
         with contextlib.suppress(OSError):
-            write_checked(self._file(name), found)
+            write_checked(self._file(name), document)
 
-    def forget_old(self) -> None:
+    def remove_unused(self) -> None:
         """Remove bundles that were not used for a month."""
         with contextlib.suppress(OSError):
             remove_unused(self._directory, _UNUSED_S)

@@ -1,4 +1,4 @@
-"""The esbuild program, and its errors as mistakes in the user's files."""
+"""The esbuild program, and its errors as problems in the user's files."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from ckfunc.runtime.node import bare_environment
 from ckfunc.runtime.policy import NO_POLICY, InstallPolicy
 from ckfunc.runtime.tools import install_tool, make_runnable
 
-KEPT = "ckfunc_kept"
-"""The name of a temporary export of handleEvent, which keeps esbuild from removing it."""
+TEMPORARY_EXPORT = "ckfunc_kept"
+"""The name of a temporary export of handleEvent, which prevents esbuild from removing the function."""
 
 _ERROR = re.compile(
     r"^✘ \[ERROR\] (?P<message>[^\n]*)\n(?:\n {4}(?P<path>[^\n]+):(?P<line>\d+):(?P<column>\d+):$)?", re.M
@@ -26,7 +26,7 @@ _UNRESOLVED = re.compile(r'Could not resolve "(?P<name>.*)"$')
 _COMPUTED = re.compile(r'Could not resolve (?:import|require)\(".*\*.*"\)$')
 _APPENDED = re.compile(r'"?\b(?:export|handleEvent|ckfunc_kept)\b"?')
 
-# Platforms' packages, by what Python calls system and processor. Source: https://esbuild.github.io/getting-started
+# esbuild's names of systems and processors, by Python's names. Source: https://esbuild.github.io/getting-started
 _SYSTEMS = {"linux": "linux", "darwin": "darwin", "win32": "win32", "freebsd": "freebsd"}
 _PROCESSORS = {
     "x86_64": "x64",
@@ -45,18 +45,18 @@ _PROCESSORS = {
 _TIMEOUT_S = 120.0
 
 
-def problems(said: str, entry: str, graph: Graph) -> Iterator[Problem]:
-    """Yield the mistakes that esbuild reported for the script at `entry`; `said` is its standard error."""
-    for one in _ERROR.finditer(said):
-        message = one["message"]
-        if one["path"] is None:
+def problems(errors: str, entry: str, graph: Graph) -> Iterator[Problem]:
+    """Yield the problems that esbuild reported for the script at `entry`; `errors` is its standard error."""
+    for error in _ERROR.finditer(errors):
+        message = error["message"]
+        if error["path"] is None:
             yield Problem(entry, 1, 1, f"this cannot be bundled: {message}")
             continue
-        path = one["path"]
-        if path not in graph.files:  # esbuild went there by a path of this machine
-            yield from _led_to(path, graph)
+        path = error["path"]
+        if path not in graph.files:  # a file outside of the project, imported by an absolute path
+            yield from _outside_specifiers(path, graph)
             continue
-        line, column, ended = _place(graph.files.get(path, ""), int(one["line"]), int(one["column"]))
+        line, column, ended = _position(graph.files.get(path, ""), int(error["line"]), int(error["column"]))
         if found := _UNRESOLVED.match(message):
             yield _unresolved(Problem(path, line, column, ""), found["name"], graph)
         elif _COMPUTED.match(message):
@@ -64,67 +64,67 @@ def problems(said: str, entry: str, graph: Graph) -> Iterator[Problem]:
         elif ended and message.endswith("is not declared in this file"):
             yield no_handler(path)
         elif ended and _APPENDED.search(message):
-            yield Problem(path, line, column, "the file ends too early: something is not closed")
+            yield Problem(path, line, column, "the file ends too early: a bracket, text or comment is not closed")
         else:
             yield Problem(path, line, column, _sentence(message))
 
 
-def absolute(graph: Graph) -> Iterator[tuple[str, Specifier]]:
+def absolute_specifiers(graph: Graph) -> Iterator[tuple[str, Specifier]]:
     """Yield the absolute specifiers in files, each with its file."""
     for path, text in sorted(graph.files.items()):
-        yield from ((path, one) for one in specifiers(text) if one.absolute)
+        yield from ((path, specifier) for specifier in specifiers(text) if specifier.absolute)
 
 
-def _led_to(file: str, graph: Graph) -> Iterator[Problem]:
-    """Yield the specifiers of a file outside of the project; all absolute ones when none matches."""
-    names = tuple(absolute(graph))
+def _outside_specifiers(file: str, graph: Graph) -> Iterator[Problem]:
+    """Yield the specifiers of a file outside of the project; all absolute ones if none matches."""
+    absolute = tuple(absolute_specifiers(graph))
     stem = file.replace("\\", "/").lstrip("./")
-    seen = [one for one in names if stem.startswith(one[1].path.replace("\\", "/").lstrip("./"))]
-    for path, one in seen or names:
-        yield outside(path, one.line, one.column, one.path)
+    matching = [each for each in absolute if stem.startswith(each[1].path.replace("\\", "/").lstrip("./"))]
+    for path, specifier in matching or absolute:
+        yield outside(path, specifier.line, specifier.column, specifier.path)
 
 
 def no_handler(path: str) -> Problem:
     """Return the problem of a handler without the function that the platform calls."""
-    hint = "a handler that imports local files declares it, or imports it by that name"
+    hint = "declare it, or import it under that name"
     return Problem(path, 1, 1, "there is no top-level function named handleEvent", hint)
 
 
 def renamed(path: str, name: str) -> Problem:
     """Return the problem of a handler that imports its function under another name."""
-    message = f"the script's function would be called {name}, not handleEvent"
-    return Problem(path, 1, 1, message, "import it as it is called, and declare a function handleEvent that calls it")
+    message = f"the script's function would be named {name}, not handleEvent"
+    return Problem(path, 1, 1, message, "import it under its own name, and call it from a function handleEvent")
 
 
 def outside(path: str, line: int, column: int, name: str) -> Problem:
     """Return the problem of a specifier outside of the project."""
-    hint = "move the file into the project; links may not lead out of it either"
+    hint = "move the file into the project; links out of it are not followed"
     return Problem(path, line, column, f'"{name}" is outside the project', hint)
 
 
 def computed(path: str, line: int, column: int) -> Problem:
     """Return the problem of a computed specifier."""
-    hint = "import each file by its name, and choose among them"
-    return Problem(path, line, column, "a path that is computed cannot be bundled", hint)
+    hint = "import each file by its literal path, and select one of them at run time"
+    return Problem(path, line, column, "an import with a computed path cannot be bundled", hint)
 
 
 def _unresolved(at: Problem, name: str, graph: Graph) -> Problem:
     base = place_of(at.path, name)
     if base is None:
         return outside(at.path, at.line, at.column, name)
-    for path in (base, *(base + one for one in EXTENSIONS)):
+    for path in (base, *(base + extension for extension in EXTENSIONS)):
         if complaint := graph.unusable.get(path):
             return Problem(at.path, at.line, at.column, complaint.message, complaint.hint)
     if base.endswith(EXTENSIONS):
         return Problem(at.path, at.line, at.column, f"there is no file {base}", "create it, or fix the path")
-    hint = "what can be imported ends in .ts, .mts, .cts, .js, .mjs, .cjs or .json"
-    return Problem(at.path, at.line, at.column, f"there is no file {base}.ts, and none with another ending", hint)
+    hint = "files with these extensions can be imported: .ts, .mts, .cts, .js, .mjs, .cjs, .json"
+    return Problem(at.path, at.line, at.column, f"there is no file {base}.ts, nor with another extension", hint)
 
 
-def _place(text: str, line: int, column: int) -> tuple[int, int, bool]:
+def _position(text: str, line: int, column: int) -> tuple[int, int, bool]:
     """Return line and column as in editors, and whether they are in the text that ckfunc appended to the file.
 
-    `column` is as esbuild counts it: in bytes, from 0.
+    `column` counts bytes from 0, as in esbuild's errors.
     """
     lines = text.split("\n")
     if line > len(lines):
@@ -138,24 +138,24 @@ def _sentence(message: str) -> str:
 
 
 class NoBundler(CkfuncError):
-    """esbuild does not exist for this machine, or does not run."""
+    """esbuild does not support this machine, or cannot be run."""
 
 
 def package(system: str, processor: str) -> str:
-    """Return the npm package that holds esbuild for a machine. Raises NoBundler."""
-    known = _SYSTEMS.get(system), _PROCESSORS.get(processor.lower())
-    if None in known:
+    """Return the npm package with esbuild for a machine. Raises NoBundler."""
+    names = _SYSTEMS.get(system), _PROCESSORS.get(processor.lower())
+    if None in names:
         raise NoBundler(
-            f"there is no esbuild for {system} {processor}, and scripts that import local files are bundled with it",
+            f"esbuild, which bundles scripts with their local files, does not support {system} {processor}",
             hint="deploy from another machine, or keep each handler in one file",
         )
-    return "@esbuild/{}-{}".format(*known)
+    return "@esbuild/{}-{}".format(*names)
 
 
 def executable(
     cache: Path, on_progress: Callable[[str], None] | None = None, policy: InstallPolicy = NO_POLICY
 ) -> Path:
-    """Return esbuild, installed with npm if it is not yet.
+    """Return the path of esbuild; install it with npm if needed.
 
     Raises NoBundler, DependenciesFailed, CacheRefused and NodeMissing.
     """
@@ -178,8 +178,6 @@ def run(program: Path, arguments: Sequence[str], directory: Path) -> str:
             check=False,
         )
     except (OSError, subprocess.TimeoutExpired) as error:
-        raise NoBundler(
-            f"esbuild does not run: {error}", hint=f"it is {program}; remove it to install it again"
-        ) from error
-    said = done.stderr.decode("utf-8", "replace")
-    return said if said or not done.returncode else f"esbuild ended with exit code {done.returncode}"
+        raise NoBundler(f"esbuild cannot be run: {error}", hint=f"remove {program} to reinstall it") from error
+    errors = done.stderr.decode("utf-8", "replace")
+    return errors if errors or not done.returncode else f"esbuild exited with code {done.returncode}"

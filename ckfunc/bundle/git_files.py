@@ -1,4 +1,4 @@
-"""Project files at a git commit, for bundles that were deployed then."""
+"""Project files at a git commit, to reproduce deployed bundles."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from ckfunc.manifest.sources import MAX_FILE_BYTES, Complaint
 
 
 class GitFiles:
-    """Reads a project's files from its git repository. Files that git cannot read are treated as missing."""
+    """The files in a project's git repository. Files that git cannot read count as missing."""
 
     def __init__(self, root: Path) -> None:
         self._root = root
@@ -22,12 +22,12 @@ class GitFiles:
         for entry in listed.split("\0"):
             head, _, path = entry.partition("\t")
             mode, _, rest = head.partition(" ")
-            if path and mode.startswith("100"):  # a file: neither a link nor a submodule
+            if path and mode.startswith("100"):  # a regular file, not a link or submodule
                 blobs[path] = rest.split(" ")[1]
         return CommitFiles(self, blobs)
 
     def text(self, blob: str) -> str:
-        """Return the text of a blob as a deploy reads it."""
+        """Return the text of a blob, decoded as in a deploy."""
         if blob not in self._texts:
             data = self._git("cat-file", "blob", blob)[: MAX_FILE_BYTES + 1]
             text = data.decode("utf-8", "replace").removeprefix("\ufeff")
@@ -42,13 +42,13 @@ class GitFiles:
 
 
 class CommitFiles:
-    """The files of one commit; a `Reader` of them."""
+    """The files of a commit, as a `Reader`."""
 
-    def __init__(self, past: GitFiles, blobs: dict[str, str]) -> None:
-        self._past = past
+    def __init__(self, git_files: GitFiles, blobs: dict[str, str]) -> None:
+        self._git_files = git_files
         self._blobs = blobs
 
     def __call__(self, path: str) -> str | Complaint | None:
-        """Return a file's text with plain newlines; None when the commit has none at `path`."""
+        """Return a file's text with `\\n` newlines; None if the commit has no file at `path`."""
         blob = self._blobs.get(path)
-        return None if blob is None else self._past.text(blob)
+        return None if blob is None else self._git_files.text(blob)

@@ -1,7 +1,7 @@
 """Local files that a script imports, directly or indirectly.
 
-Imports are found by pattern, so that most handlers cost nothing more. More is found than there is (in comments, in
-types), which esbuild sorts out; less is not, whatever stands in between.
+Imports are found with regular expressions, which is cheap for scripts without local imports. False positives (in
+comments, in types) are possible, and resolved by esbuild. There are no false negatives.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _IMPORT = re.compile(
     rf"""\b(?P<how>from|import|require)\b{_GAP}(?P<call>\({_GAP})?(?P<quote>["'`])(?P<path>{_PLACE})(?P<end>["'`]|\$\{{)"""
 )
 # Imports that a compiler drops.
-_OF_TYPES = re.compile(
+_TYPE_IMPORT = re.compile(
     r"""\b(?:import|export)\s+type\s+(?:[\w$]+|\{[^{}]*\}|\*(?:\s*as\s+[\w$]+)?)\s*from\s*(["'])[^"'\n]*\1"""
 )
 _MODULE = re.compile(r"^[ \t]*(?:import\b(?!\s*[(.])|export\b)", re.MULTILINE)
@@ -31,15 +31,14 @@ EXTENSIONS = (".ts", ".mts", ".cts", ".js", ".mjs", ".cjs", ".json")
 """File name extensions of imports, in the order of resolution."""
 _TYPESCRIPT_OF = {".js": ".ts", ".mjs": ".mts", ".cjs": ".cts"}
 Reader: TypeAlias = Callable[[str], "str | Complaint | None"]
-"""Returns the text of a project file by its path: None if it is missing, a Complaint if it cannot be used."""
+"""Return the text of a project file by its path; None if it is missing, a Complaint if it cannot be used."""
 
 
 @dataclass(frozen=True, slots=True)
 class Specifier:
-    """A local file as named in a source: `path` as written; `line` and `column` of the quote count from 1.
+    """The path of a local file in an import, as written; `line` and `column` of the quote count from 1.
 
-    A `computed` one continues with an expression; `absolute` ones are not relative to the
-    source.
+    A `computed` specifier continues with an expression.
     """
 
     path: str
@@ -49,40 +48,40 @@ class Specifier:
 
     @property
     def absolute(self) -> bool:
-        """Whether it names a place on this machine rather than in the project."""
+        """Whether it is not relative to the importing file."""
         return not self.path.startswith(".")
 
 
 def specifiers(source: str) -> tuple[Specifier, ...]:
     """Return the possible local imports of `source`, TypeScript or JavaScript, in order."""
-    looked_at = _OF_TYPES.sub(lambda found: " " * len(found[0]), source) if "type" in source else source
-    return tuple(_specifiers(source, looked_at))
+    code = _TYPE_IMPORT.sub(lambda found: " " * len(found[0]), source) if "type" in source else source
+    return tuple(_specifiers(source, code))
 
 
-def _specifiers(source: str, looked_at: str) -> list[Specifier]:
+def _specifiers(source: str, code: str) -> list[Specifier]:
     found = []
-    for one in _IMPORT.finditer(looked_at):
-        if one["how"] == "from" and one["call"]:
+    for match in _IMPORT.finditer(code):
+        if match["how"] == "from" and match["call"]:
             continue
-        computed = one["end"] == "${"
-        if (one["quote"] != one["end"] and not computed) or (computed and one["quote"] != "`"):
+        computed = match["end"] == "${"
+        if (match["quote"] != match["end"] and not computed) or (computed and match["quote"] != "`"):
             continue
-        at = one.start("quote")
-        line_start = source.rfind("\n", 0, at) + 1
-        found.append(Specifier(one["path"], source.count("\n", 0, at) + 1, at - line_start + 1, computed))
+        start = match.start("quote")
+        line_start = source.rfind("\n", 0, start) + 1
+        found.append(Specifier(match["path"], source.count("\n", 0, start) + 1, start - line_start + 1, computed))
     return found
 
 
 def is_module(source: str) -> bool:
-    """Return whether `source` uses `import` or `export` as statements, rather than `require` and `module.exports`."""
+    """Return whether `source` has `import` or `export` statements, and so is not a CommonJS script."""
     return _MODULE.search(source) is not None
 
 
 @dataclass(frozen=True, slots=True)
 class Graph:
-    """The files that a script may need, itself included, by path.
+    """The files that a script may need, including itself, by path.
 
-    `unusable` files exist but cannot be used. `absent` are the candidates of imports without a file.
+    `unusable` files exist but cannot be used. `absent` are the candidate paths of imports that no file matches.
     """
 
     files: Mapping[str, str] = field(repr=False)
@@ -98,7 +97,7 @@ class Files:
         self._read: dict[str, str | Complaint | None] = {}
 
     def __call__(self, path: str) -> str | Complaint | None:
-        """Return a file's text with plain newlines; see `Reader`."""
+        """Return a file's text with `\\n` newlines; see `Reader`."""
         if path not in self._read:
             self._read[path] = read_script(self._root, path) if (self._root / path).is_file() else None
         return self._read[path]
@@ -106,7 +105,7 @@ class Files:
 
 @dataclass(frozen=True, slots=True)
 class _Links:
-    """The imported files of one source."""
+    """The files that a source imports."""
 
     found: Mapping[str, str] = field(default_factory=dict)
     unusable: Mapping[str, Complaint] = field(default_factory=dict)
@@ -129,11 +128,11 @@ class Tree:
         files = {path: source}
         unusable: dict[str, Complaint] = {}
         absent: set[str] = set()
-        left = [path]
-        while left:
-            importer = left.pop()
+        pending = [path]
+        while pending:
+            importer = pending.pop()
             links = self._links_of(importer, files[importer])
-            left += [one for one in links.found if one not in files]
+            pending += [imported for imported in links.found if imported not in files]
             files = {**links.found, **files}
             unusable |= links.unusable
             absent |= links.absent
@@ -142,44 +141,44 @@ class Tree:
     def _links_of(self, path: str, source: str) -> _Links:
         known = self._links.get((path, source))
         if known is None:
-            named = () if path.endswith(".json") else specifiers(source)
-            known = self._links[path, source] = self._followed(path, named) if named else _Links()
+            imports = () if path.endswith(".json") else specifiers(source)
+            known = self._links[path, source] = self._resolve(path, imports) if imports else _Links()
         return known
 
-    def _followed(self, importer: str, named: Iterable[Specifier]) -> _Links:
+    def _resolve(self, importer: str, imports: Iterable[Specifier]) -> _Links:
         found: dict[str, str] = {}
         unusable: dict[str, Complaint] = {}
         absent: set[str] = set()
-        for name in {one.path for one in named}:
-            there = {one: text for one in candidates(importer, name) if (text := self._read(one)) is not None}
-            for path, text in there.items():
+        for name in {specifier.path for specifier in imports}:
+            existing = {path: text for path in candidates(importer, name) if (text := self._read(path)) is not None}
+            for path, text in existing.items():
                 if isinstance(text, Complaint):
                     unusable[path] = text
                 else:
                     found[path] = text
-            if not there:
+            if not existing:
                 absent.update(candidates(importer, name))
         return _Links(found, unusable, frozenset(absent))
 
 
-def candidates(importer: str, named: str) -> Iterator[str]:
-    """Yield the candidate paths of an import in the file `importer`; none outside of the project."""
-    base = place_of(importer, named)
+def candidates(importer: str, specifier: str) -> Iterator[str]:
+    """Yield the candidate paths of an import in the file `importer`, if they are in the project."""
+    base = place_of(importer, specifier)
     if base is None:
         return
     stem, extension = posixpath.splitext(base)
-    if base != "." and not named.endswith("/"):
+    if base != "." and not specifier.endswith("/"):
         if extension in EXTENSIONS:
             yield base
         if extension in _TYPESCRIPT_OF:
             yield stem + _TYPESCRIPT_OF[extension]
-        yield from (base + one for one in EXTENSIONS)
-    yield from (posixpath.normpath(f"{base}/index{one}") for one in EXTENSIONS)
+        yield from (base + each for each in EXTENSIONS)
+    yield from (posixpath.normpath(f"{base}/index{each}") for each in EXTENSIONS)
 
 
-def place_of(importer: str, named: str) -> str | None:
-    """Return the path of an import in the file `importer`; None outside of the project."""
-    if not named.startswith("."):
+def place_of(importer: str, specifier: str) -> str | None:
+    """Return the path of an import in the file `importer`, or None if it is outside of the project."""
+    if not specifier.startswith("."):
         return None
-    base = posixpath.normpath(posixpath.join(posixpath.dirname(importer), named))
+    base = posixpath.normpath(posixpath.join(posixpath.dirname(importer), specifier))
     return None if base == ".." or base.startswith("../") else base

@@ -1,4 +1,4 @@
-"""Projects with their scripts bundled as they are deployed.
+"""Projects with bundled scripts, as they are deployed.
 
 Only scripts that import local files are bundled.
 """
@@ -20,24 +20,24 @@ if TYPE_CHECKING:
     from ckfunc.model.execution import SyntaxProblem
 
 Check: TypeAlias = "Callable[[Sequence[tuple[str, str]]], Sequence[SyntaxProblem]]"
-"""Takes names and texts of scripts; returns their syntax errors."""
+"""Return the syntax errors of scripts, given as pairs of name and text."""
 
 _Key: TypeAlias = tuple[str, bool]
-"""The path of a script, and whether it is a handler."""
+"""The path of a script, and whether it is a handler (or else the init script)."""
 
 
 class InvalidModules(InvalidScripts):
-    """Scripts cannot be bundled: they, or files that they import, have mistakes.
+    """Scripts cannot be bundled, because they or files that they import have errors.
 
-    `project` has the others bundled; `broken` are the paths of those that are not.
+    In `project`, the other scripts are bundled; `broken` are the paths of the scripts that are not.
     """
 
     def __init__(self, problems: Sequence[Problem], project: Project, broken: frozenset[str]) -> None:
-        files = len({one.path for one in problems})
+        files = len({problem.path for problem in problems})
         super().__init__(
-            "a script cannot be bundled" if files == 1 else f"scripts cannot be bundled: {files} files have mistakes",
+            "a script cannot be bundled" if files == 1 else f"scripts cannot be bundled: errors in {files} files",
             problems,
-            hint="nothing was written; correct the lines named above",
+            hint="nothing was written; fix the lines named above",
         )
         self.project = project
         self.broken = broken
@@ -45,7 +45,7 @@ class InvalidModules(InvalidScripts):
 
 @dataclass(frozen=True, slots=True)
 class Bundler:
-    """Bundles scripts, with a cache directory, a syntax check, progress messages and install settings."""
+    """Bundler of scripts, with a cache directory, a syntax check, progress messages and install settings."""
 
     cache: Path
     check: Check = field(default=lambda _: ())
@@ -53,97 +53,97 @@ class Bundler:
     policy: Policy = no_policy
 
     def project(self, project: Project) -> Project:
-        """Return a project with every script as it is deployed, and the files it was made of among the watched ones.
+        """Return the project with every script as it is deployed; `watched` then includes the files of the bundles.
 
-        A script that imports no local file stays as it is, after a scan of its text. Raises InvalidModules with
-        every mistake, NoBundler, and what installing esbuild raises.
+        A script that imports no local file stays unchanged, after a scan of its text. Raises InvalidModules with all
+        errors, NoBundler, and what installing esbuild raises.
         """
         tree = Tree(Files(project.root))
         graphs = {
-            key: tree.graph(one.path, one.text)
-            for key, one in _scripts(project).items()
-            if tree.names_local_files(one.path, one.text)
+            key: tree.graph(script.path, script.text)
+            for key, script in _scripts(project).items()
+            if tree.names_local_files(script.path, script.text)
         }
         if not graphs:
             return project
-        made = self.bundles(graphs)
-        good = {key: one for key, one in made.items() if not isinstance(one, tuple)}
-        bundled = _with(project, good, _watched(project.root, graphs.values()))
-        if problems := [problem for one in made.values() if isinstance(one, tuple) for problem in one]:
-            broken = frozenset(path for path, _ in made.keys() - good.keys())
+        results = self.bundles(graphs)
+        bundles = {key: result for key, result in results.items() if not isinstance(result, tuple)}
+        bundled = _with(project, bundles, _watched(project.root, graphs.values()))
+        if problems := [problem for result in results.values() if isinstance(result, tuple) for problem in result]:
+            broken = frozenset(path for path, _ in results.keys() - bundles.keys())
             raise InvalidModules(tuple(dict.fromkeys(problems)), bundled, broken)
         return bundled
 
     def script(self, path: str, source: str, read: Reader) -> str | None:
-        """Return the deployed text of a handler at `path`, with imports read by `read`; None when it has mistakes."""
+        """Return the deployed text of a handler at `path`, with imports read by `read`; None if it has errors."""
         tree = Tree(read)
         if not tree.names_local_files(path, source):
             return source
-        (made,) = self.bundles({(path, True): tree.graph(path, source)}).values()
-        return None if isinstance(made, tuple) else source if made.text is None else made.text
+        (result,) = self.bundles({(path, True): tree.graph(path, source)}).values()
+        return None if isinstance(result, tuple) else source if result.text is None else result.text
 
     def bundles(self, graphs: Mapping[_Key, Graph]) -> dict[_Key, Bundle | tuple[Problem, ...]]:
-        """Return the bundle of each script, or its mistakes, from the cache where possible."""
+        """Return the bundle of each script, or its errors, from the cache where possible."""
         from ckfunc.bundle.cache import BundleCache, BundleInput, BundleKeys
 
-        kept, keys = BundleCache(self.cache), BundleKeys()
-        entries = {one: BundleInput(one[0], graph.files[one[0]], one[1], graph) for one, graph in graphs.items()}
-        names = {one: keys.key(entry) for one, entry in entries.items()}
-        found = {one: kept.read(name) for one, name in names.items()}
-        missing = {one: entries[one] for one, bundle in found.items() if bundle is None}
-        made = self._built(missing) if missing else {}
-        for one, bundle in made.items():
-            if not isinstance(bundle, tuple):
-                kept.keep(names[one], bundle)
-        if made:
-            kept.forget_old()
-        return {one: bundle if bundle is not None else made[one] for one, bundle in found.items()}
+        cache, keys = BundleCache(self.cache), BundleKeys()
+        entries = {key: BundleInput(key[0], graph.files[key[0]], key[1], graph) for key, graph in graphs.items()}
+        names = {key: keys.key(entry) for key, entry in entries.items()}
+        cached = {key: cache.read(name) for key, name in names.items()}
+        missing = {key: entries[key] for key, bundle in cached.items() if bundle is None}
+        built = self._built(missing) if missing else {}
+        for key, result in built.items():
+            if not isinstance(result, tuple):
+                cache.store(names[key], result)
+        if built:
+            cache.remove_unused()
+        return {key: bundle if bundle is not None else built[key] for key, bundle in cached.items()}
 
     def _built(self, entries: Mapping[_Key, BundleInput]) -> dict[_Key, Bundle | tuple[Problem, ...]]:
         from ckfunc.bundle import esbuild
         from ckfunc.bundle.build import build
 
         program = esbuild.executable(self.cache, self.on_progress, self.policy())
-        made = dict(zip(entries, build(program, list(entries.values())), strict=True))
-        return {one: self._checked(one[0], bundle) for one, bundle in made.items()}
+        results = dict(zip(entries, build(program, list(entries.values())), strict=True))
+        return {key: self._checked(key[0], result) for key, result in results.items()}
 
-    def _checked(self, path: str, made: Bundle | tuple[Problem, ...]) -> Bundle | tuple[Problem, ...]:
-        """Return a bundle, or its syntax errors in Node: esbuild accepts some code that Node does not."""
+    def _checked(self, path: str, result: Bundle | tuple[Problem, ...]) -> Bundle | tuple[Problem, ...]:
+        """Return a bundle, or its syntax errors in Node, because esbuild accepts some code that Node does not."""
         from ckfunc.bundle.source_map import SourceMap
 
-        if isinstance(made, tuple) or made.text is None:
-            return made
-        known = SourceMap(made.source_map or "")
-        wrong = self.check([(path, made.text)])
-        if not wrong:
-            return made
-        places = [known.original(one.line, one.column) or (path, 1, 1) for one in wrong]
-        return tuple(Problem(*place, one.message) for place, one in zip(places, wrong, strict=True))
+        if isinstance(result, tuple) or result.text is None:
+            return result
+        source_map = SourceMap(result.source_map or "")
+        errors = self.check([(path, result.text)])
+        if not errors:
+            return result
+        places = [source_map.original(error.line, error.column) or (path, 1, 1) for error in errors]
+        return tuple(Problem(*place, error.message) for place, error in zip(places, errors, strict=True))
 
 
 def _scripts(project: Project) -> dict[_Key, Script]:
-    found = {(one.handler.path, True): one.handler for one in project.functions or ()}
+    scripts = {(function.handler.path, True): function.handler for function in project.functions or ()}
     if (script := project.runtime.initialization_script) is not None:
-        found[script.path, False] = script
-    return found
+        scripts[script.path, False] = script
+    return scripts
 
 
 def _with(project: Project, bundles: Mapping[_Key, Bundle], watched: Iterable[Path]) -> Project:
-    def script(one: Script, handler: bool) -> Script:
-        made = bundles.get((one.path, handler))
-        if made is None or made.text is None:
-            return one
-        return Script(one.path, made.text, made.modules, one.text, made.source_map)
+    def bundled(script: Script, handler: bool) -> Script:
+        bundle = bundles.get((script.path, handler))
+        if bundle is None or bundle.text is None:
+            return script
+        return Script(script.path, bundle.text, bundle.modules, script.text, bundle.source_map)
 
     runtime, functions = project.runtime, project.functions
     if (initial := runtime.initialization_script) is not None:
-        runtime = replace(runtime, initialization_script=script(initial, False))
+        runtime = replace(runtime, initialization_script=bundled(initial, False))
     if functions is not None:
-        functions = tuple(replace(one, handler=script(one.handler, True)) for one in functions)
+        functions = tuple(replace(each, handler=bundled(each.handler, True)) for each in functions)
     all_watched = tuple(dict.fromkeys((*project.watched, *watched)))
     return replace(project, runtime=runtime, functions=functions, watched=all_watched)
 
 
 def _watched(root: Path, graphs: Iterable[Graph]) -> Iterator[Path]:
-    for one in graphs:
-        yield from (root / path for path in sorted({*one.files, *one.unusable, *one.absent}))
+    for graph in graphs:
+        yield from (root / path for path in sorted({*graph.files, *graph.unusable, *graph.absent}))

@@ -1,4 +1,4 @@
-"""The modules and the function that a script needs to run."""
+"""Requirements of scripts: modules that they import, and the function handleEvent."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ from ckfunc.model.execution import Compiled, Import, Resolution, SyntaxProblem
 from ckfunc.model.project import Script
 
 Compile: TypeAlias = "Callable[[Sequence[tuple[str, str]]], Sequence[Compiled | SyntaxProblem]]"
-"""Takes names and texts of scripts; returns what each becomes, in the same order."""
+"""Compile scripts, given as pairs of name and text; return the results in the same order."""
 
 _SETTINGS = "tsconfig.json"
-_MOST_SETTINGS = 20
+_MAX_SETTINGS = 20
 _NO_ALIASES = "`paths` of tsconfig.json do not apply to bundles"
 
 # Only for suggestions; Node itself determines the built-in modules. Source: https://nodejs.org/docs/latest-v24.x/api/
@@ -40,10 +40,10 @@ _ONLY_WITH_PREFIX = ("sea", "sqlite", "test", "test/reporters")
 
 
 @dataclass(frozen=True, slots=True)
-class Lacks:
-    """Missing requirements of scripts, by place: errors keep a script from running, warnings may not.
+class MissingRequirements:
+    """Missing requirements of scripts, by place. Errors prevent a script from running; warnings may not.
 
-    `imports` are those of declared packages, which may lack the module; their places are in the project's files, too.
+    `imports` are imports of declared packages, which may not have the module, with places in the project's files.
     """
 
     errors: tuple[Problem, ...] = ()
@@ -52,8 +52,8 @@ class Lacks:
 
 
 @dataclass(frozen=True, slots=True)
-class _Missing:
-    """The reason why an import finds no module; `certain` if no package of the application could provide it."""
+class _ImportProblem:
+    """The reason why an import finds no module; `certain` if no package in the application could provide it."""
 
     message: str
     hint: str | None
@@ -61,10 +61,10 @@ class _Missing:
 
 
 class Requirements:
-    """Modules that scripts of a project can import.
+    """The modules that scripts of a project can import.
 
-    `packages` are the npm packages that handlers can import. Unless that list is `complete`, others may be there too:
-    the manifest leaves them to the application.
+    `packages` are the npm packages that handlers can import. If the list is not `complete`, because the manifest does
+    not manage dependencies, the application may have other packages.
     """
 
     def __init__(self, root: Path, packages: Collection[str], *, complete: bool = True) -> None:
@@ -72,92 +72,94 @@ class Requirements:
         self._packages = frozenset(packages)
         self._complete = complete
 
-    def lacks(
+    def missing(
         self, scripts: Sequence[Script], compile_all: Compile, initialization_script: Script | None = None
-    ) -> Lacks:
-        """Return the missing requirements of `scripts`, by place in the project's files; syntax errors are included.
+    ) -> MissingRequirements:
+        """Return the missing requirements of `scripts`, with places in the project's files; includes syntax errors.
 
-        All of them but the `initialization_script` are handlers. Raises what `compile_all` raises.
+        All scripts except the `initialization_script` are handlers. Raises what `compile_all` raises.
         """
         errors: dict[Problem, None] = {}
         warnings: dict[Problem, None] = {}
         imports: list[tuple[str, Import]] = []
-        made = compile_all([(one.path, one.text) for one in scripts])
-        for script, result in zip(scripts, made, strict=True):
-            places = _Places(self._root, script)
+        compiled = compile_all([(script.path, script.text) for script in scripts])
+        for script, result in zip(scripts, compiled, strict=True):
+            positions = _Positions(self._root, script)
             if isinstance(result, SyntaxProblem):
-                errors[Problem(*places.of(result.line, result.column), result.message)] = None
+                errors[Problem(*positions.of(result.line, result.column), result.message)] = None
                 continue
-            if (wrong := result.no_handler) is not None and script != initialization_script:
-                errors[Problem(*places.of(wrong.line, wrong.column), wrong.message)] = None
-            for one in result.imports:
-                path, line, column = places.of(one.line, one.column, one.name)
-                if (missing := self._missing(one.name, path)) is None:
-                    if not one.guarded and not one.name.startswith("data:"):
-                        imports.append((path, replace(one, line=line, column=column)))
+            if (no_handler := result.no_handler) is not None and script != initialization_script:
+                errors[Problem(*positions.of(no_handler.line, no_handler.column), no_handler.message)] = None
+            for wanted in result.imports:
+                path, line, column = positions.of(wanted.line, wanted.column, wanted.name)
+                if (problem := self._problem_of(wanted.name, path)) is None:
+                    if not wanted.guarded and not wanted.name.startswith("data:"):
+                        imports.append((path, replace(wanted, line=line, column=column)))
                     continue
-                if one.guarded:
-                    hint = "the script handles that itself; declare the package if it is to be used"
-                    warnings[Problem(path, line, column, missing.message, hint)] = None
-                elif missing.certain or self._complete:
-                    errors[Problem(path, line, column, missing.message, missing.hint)] = None
+                if wanted.guarded:
+                    hint = "the script handles this error; declare the package if the script should use it"
+                    warnings[Problem(path, line, column, problem.message, hint)] = None
+                elif problem.certain or self._complete:
+                    errors[Problem(path, line, column, problem.message, problem.hint)] = None
                 else:
-                    message = f"{package_of(one.name)} has to be installed in the application"
-                    hint = "functions.yaml does not manage runtime.dependencies, so that this cannot be checked"
+                    message = f"{package_of(wanted.name)} must be installed in the application"
+                    hint = "functions.yaml does not manage runtime.dependencies, so this cannot be checked"
                     warnings[Problem(path, line, column, message, hint)] = None
-        return Lacks(tuple(errors), tuple(warnings), tuple(imports))
+        return MissingRequirements(tuple(errors), tuple(warnings), tuple(imports))
 
-    def _missing(self, name: str, importer: str) -> _Missing | None:
-        """Return why the module `name`, which is not built into Node, is not found from the file `importer`."""
+    def _problem_of(self, name: str, importer: str) -> _ImportProblem | None:
+        """Return the problem with importing `name`, which is not built into Node, in the file `importer`, or None."""
         package = package_of(name)
         if package in self._packages or name.startswith("data:"):
             return None
         if name.startswith("#"):
             hint = f"`imports` of package.json do not apply to handlers{_instead(self._local(name, importer))}"
-            return _Missing(f'"{name}" is not an npm package', hint)
+            return _ImportProblem(f'"{name}" is not an npm package', hint)
         if (pattern := self._aliases.pattern(name)) is not None:
-            there = self._relative(self._aliases.target(pattern, name), importer)
-            if there or pattern != "*":
-                return _Missing(f"{package} is not in runtime.dependencies", f"{_NO_ALIASES}{_instead(there)}")
-        return _no_package(name) or self._undeclared(package, name, self._local(name, importer))
+            local = self._relative(self._aliases.target(pattern, name), importer)
+            if local or pattern != "*":
+                return _ImportProblem(f"{package} is not in runtime.dependencies", f"{_NO_ALIASES}{_instead(local)}")
+        return _never_a_package(name) or self._undeclared(package, name, self._local(name, importer))
 
-    def _undeclared(self, package: str, name: str, local: str | None) -> _Missing:
-        """Return the problem of an import that may be a package."""
+    def _undeclared(self, package: str, name: str, local: str | None) -> _ImportProblem:
+        """Return the problem with an import that may be a package."""
         if not PACKAGE_NAME[0].allows(package) or package == "~":
-            return _Missing(f'"{name}" is not an npm package', f"{_NO_ALIASES}{_instead(local)}")
+            return _ImportProblem(f'"{name}" is not an npm package', f"{_NO_ALIASES}{_instead(local)}")
         message = f"{package} is not in runtime.dependencies"
         if local is not None:
-            return _Missing(message, f"write {local} for the local file", certain="/" in name)
+            return _ImportProblem(message, f"write {local} for the local file", certain="/" in name)
         if name in _ONLY_WITH_PREFIX:
-            return _Missing(message, f"write node:{name} for the module of Node", certain=False)
+            return _ImportProblem(message, f"write node:{name} for the Node module", certain=False)
         if near := nearest(package, self._packages):
-            return _Missing(message, f"did you mean {near}?", certain=False)
+            return _ImportProblem(message, f"did you mean {near}?", certain=False)
         linked, version = self._installed(package)
         if linked:
-            hint = "it is only linked here: publish it to the npm registry, or import its files by a relative path"
-            return _Missing(message, hint, certain=False)
+            hint = "it is only linked locally: publish it to the npm registry, or import its files by a relative path"
+            return _ImportProblem(message, hint, certain=False)
         key = f'"{package}"' if package.startswith("@") else package
-        return _Missing(message, f"add `{key}: {version}` under runtime.dependencies in functions.yaml", certain=False)
+        return _ImportProblem(
+            message, f"add `{key}: {version}` under runtime.dependencies in functions.yaml", certain=False
+        )
 
     def _installed(self, package: str) -> tuple[bool, str]:
-        """Return whether `node_modules` links to a package outside of it, and a range for its version."""
-        place = self._root / "node_modules" / package
+        """Return whether a package in `node_modules` is a link to elsewhere, and a range for its version."""
+        directory = self._root / "node_modules" / package
         try:
-            linked = place.is_symlink() and "node_modules" not in place.resolve().parts
-            version = json.loads(read_file(place / "package.json"))["version"]
+            linked = directory.is_symlink() and "node_modules" not in directory.resolve().parts
+            version = json.loads(read_file(directory / "package.json"))["version"]
         except (OSError, ValueError, KeyError, TypeError):
             return False, "latest"
         return linked, f"^{version}" if re.fullmatch(r"[\w.+-]+", str(version)) else "latest"
 
     def _local(self, name: str, importer: str) -> str | None:
-        """Return the relative specifier of the local file that a name without `./` may mean."""
+        """Return the relative path of the local file that a name without `./` may refer to, in quotes."""
         return self._relative(re.sub(r"^[@~#]?/|^#", "", name), importer)
 
     def _relative(self, base: str, importer: str) -> str | None:
-        for one in candidates("project", f"./{base}"):
-            if (self._root / one).is_file():
-                named = posixpath.relpath(posixpath.normpath(base), posixpath.dirname(importer) or ".")
-                return f'"{named if named.startswith(".") else f"./{named}"}"'
+        for path in candidates("project", f"./{base}"):
+            if (self._root / path).is_file():
+                relative = posixpath.relpath(posixpath.normpath(base), posixpath.dirname(importer) or ".")
+                return f'"{relative if relative.startswith(".") else f"./{relative}"}"'
         return None
 
     @cached_property
@@ -166,7 +168,7 @@ class Requirements:
 
 
 def unresolved(imports: Sequence[tuple[str, Import]], modules: Sequence[Resolution]) -> tuple[Problem, ...]:
-    """Return the imports (path and import, as in Lacks) that the installed packages do not have, as problems."""
+    """Return problems for the imports (of MissingRequirements) that are not in the installed packages."""
     return tuple(
         Problem(
             path,
@@ -183,20 +185,20 @@ def unresolved(imports: Sequence[tuple[str, Import]], modules: Sequence[Resoluti
 
 
 def package_of(name: str) -> str:
-    """Return the package that a module is in: `@scope/name/sub` is in `@scope/name`."""
+    """Return the package of a module: `@scope/name` for `@scope/name/sub`."""
     parts = name.split("/")
     return "/".join(parts[: 2 if name.startswith("@") else 1])
 
 
-def _no_package(name: str) -> _Missing | None:
-    """Return the problem of an import that cannot be a package."""
+def _never_a_package(name: str) -> _ImportProblem | None:
+    """Return the problem with an import that cannot be a package, or None if it may be one."""
     if name.startswith("node:"):
         near = nearest(name.removeprefix("node:"), (*_BUILT_IN, *_ONLY_WITH_PREFIX))
-        return _Missing(f"handlers have no module {name}", f"did you mean node:{near}?" if near else None)
+        return _ImportProblem(f"there is no module {name}", f"did you mean node:{near}?" if near else None)
     if name.startswith((".", "/", "file:")):
-        return _Missing(f'"{name}" is not part of the script', "import local files by a literal relative path")
+        return _ImportProblem(f'"{name}" is not in the bundle', "import local files by a literal relative path")
     if re.match(r"[a-z]+:", name):
-        return _Missing(f'"{name}" cannot be imported', "handlers import npm packages and modules of Node, by name")
+        return _ImportProblem(f'"{name}" cannot be imported', "import npm packages and Node modules by name")
     return None
 
 
@@ -204,38 +206,38 @@ def _instead(local: str | None) -> str:
     return f": write {local}" if local else ": import local files by a relative path"
 
 
-class _Places:
+class _Positions:
     """Maps positions in a script to the files of the project."""
 
     def __init__(self, root: Path, script: Script) -> None:
         self._root = root
         self._script = script
-        self._known: SourceMap | None = None
+        self._source_map: SourceMap | None = None
 
     def of(self, line: int, column: int, imported: str | None = None) -> tuple[str, int, int]:
-        """Return path, line and column; for an import, those of its quote if it is found."""
+        """Return path, line and column in the project's files; for an import, those of its quote if it is found."""
         if self._script.source_map is None:
             return self._script.path, line, column
-        if self._known is None:
-            self._known = SourceMap(self._script.source_map)
-        found = self._known.original(line, column)
+        if self._source_map is None:
+            self._source_map = SourceMap(self._script.source_map)
+        found = self._source_map.original(line, column)
         if found is None:
             return self._script.path, 1, 1
-        return found if imported is None else self._quoted(*found, imported)
+        return found if imported is None else self._quote(*found, imported)
 
-    def _quoted(self, path: str, line: int, column: int, imported: str) -> tuple[str, int, int]:
+    def _quote(self, path: str, line: int, column: int, imported: str) -> tuple[str, int, int]:
         text = self._script.source if path == self._script.path else _text(self._root / path)
         lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
-        start = sum(len(one) + 1 for one in lines[: line - 1]) + column - 1
-        seen = re.compile(rf"""(["'`]){re.escape(imported)}\1""").search("\n".join(lines), start)
-        if seen is None:
+        start = sum(len(each) + 1 for each in lines[: line - 1]) + column - 1
+        quote = re.compile(rf"""(["'`]){re.escape(imported)}\1""").search("\n".join(lines), start)
+        if quote is None:
             return path, line, column
-        before = "\n".join(lines)[: seen.start()]
+        before = "\n".join(lines)[: quote.start()]
         return path, before.count("\n") + 1, len(before) - (before.rfind("\n") + 1) + 1
 
 
 class _Aliases:
-    """The path aliases of the project's tsconfig.json, and of the files of the project that it extends."""
+    """The path aliases in the project's tsconfig.json, and in files of the project that it extends."""
 
     def __init__(self, root: Path) -> None:
         self._targets = dict(_paths(root, root / _SETTINGS))
@@ -255,8 +257,8 @@ class _Aliases:
 
 
 def _paths(root: Path, settings: Path) -> Iterator[tuple[str, str]]:
-    """Yield the aliases, and what each means first, relative to `root`."""
-    for _ in range(_MOST_SETTINGS):
+    """Yield the aliases, each with its first target, relative to `root`."""
+    for _ in range(_MAX_SETTINGS):
         document = _document(settings)
         options = document.get("compilerOptions")
         options = options if isinstance(options, dict) else {}

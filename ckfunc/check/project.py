@@ -239,10 +239,10 @@ class _Bundles:
         every = (*((init_script,) if init_script else ()), *handlers.values())
         scripts = [script for script in every if script.path not in broken]
         valid = [each for each in scripts if not isinstance(compile_all([(each.path, each.text)])[0], SyntaxProblem)]
-        lacks = required.lacks(valid, compile_all, init_script)
-        self.warnings = tuple(map(str, lacks.warnings))
-        self._imports = lacks.imports
-        return as_findings(lacks.errors, REQUIREMENT)
+        missing = required.missing(valid, compile_all, init_script)
+        self.warnings = tuple(map(str, missing.warnings))
+        self._imports = missing.imports
+        return as_findings(missing.errors, REQUIREMENT)
 
     def unresolved(self) -> tuple[Finding, ...]:
         """Return the imports of installed packages that Node would not find; call it after `problems`."""

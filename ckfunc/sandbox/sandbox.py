@@ -267,7 +267,7 @@ class Sandbox:
 
             packages = {*self._scripts.dependencies, *(one.name for one in DEFAULT_PACKAGES)}
             required = Requirements(self._tools.root, packages)
-            for one in required.lacks([script], compile_all, self._scripts.initialization_script).errors:
+            for one in required.missing([script], compile_all, self._scripts.initialization_script).errors:
                 message = f"{one.message} ({one.hint})" if one.hint else one.message
                 return SyntaxProblem(one.path, one.line, one.column, message, "CannotRun")
         if self._inspected and isinstance(result, Compiled):

@@ -33,7 +33,7 @@ def importing(name: str, use: str = "a") -> str:
 @pytest.mark.parametrize(
     ("name", "said"),
     [
-        ("../lib/nowhere", "there is no file lib/nowhere.ts, and none with another ending"),
+        ("../lib/nowhere", "there is no file lib/nowhere.ts, nor with another extension"),
         ("../lib/nowhere.ts", "there is no file lib/nowhere.ts (create it, or fix the path)"),
         ("../../elsewhere/a", '"../../elsewhere/a" is outside the project'),
         ("../lib/notes.txt", "there is no file lib/notes.txt.ts"),
@@ -80,7 +80,7 @@ def test_a_handler_that_is_called_otherwise_where_it_is_declared_is_refused(make
     for source in (start, start + "export { handleEvent };\n"):
         files = {"handlers/start.ts": source, "lib/a.ts": "export function a() { return 1; }\n"}
         (found,) = mistakes(bundler, make, files)
-        assert found.startswith("handlers/start.ts:1:1: the script's function would be called a, not handleEvent (")
+        assert found.startswith("handlers/start.ts:1:1: the script's function would be named a, not handleEvent (")
 
 
 def test_a_path_that_is_computed_is_refused(make: Make, bundler: Bundler) -> None:
@@ -90,7 +90,7 @@ def test_a_path_that_is_computed_is_refused(make: Make, bundler: Bundler) -> Non
     fixed = 'import { a } from "../lib/a";\n' + source + "export { a };\n"
     for number, one in enumerate((source, fixed), start=1):
         (found,) = mistakes(bundler, make, {"handlers/start.ts": one, "lib/a.ts": "export const a = 1;\n"})
-        assert found.startswith(f"handlers/start.ts:{number}:39: a path that is computed cannot be bundled")
+        assert found.startswith(f"handlers/start.ts:{number}:39: an import with a computed path cannot be bundled")
 
 
 def test_a_syntax_error_of_an_imported_file_is_shown_in_that_file(make: Make, bundler: Bundler) -> None:
@@ -165,7 +165,7 @@ def test_two_functions_of_the_handlers_name_are_a_mistake(make: Make, bundler: B
     library = "export function handleEvent() { return 1; }\n"
     source = 'import { handleEvent as other } from "../lib/a";\nfunction handleEvent() { return other(); }\n'
     (found,) = mistakes(bundler, make, {"handlers/start.ts": source, "lib/a.ts": library})
-    assert "two functions named handleEvent: lib/a.ts has one too" in found
+    assert "two functions named handleEvent, the other from lib/a.ts" in found
     common = 'const other = require("../lib/a");\nfunction handleEvent() { return other.handleEvent(); }\n'
     (found,) = mistakes(bundler, make, {"handlers/start.js": common, "lib/a.ts": library})
     assert found.startswith("handlers/start.js:1:1: the script would have two functions named handleEvent")
@@ -187,10 +187,10 @@ def test_what_node_alone_refuses_is_shown_where_it_was_written(make: Make, cache
         assert not (tmp_path / "cache/bundles").exists()
 
 
-def test_an_esbuild_that_fails_without_a_reason_is_no_riddle(tmp_path: Path) -> None:
+def test_a_failure_of_esbuild_without_a_reason_is_reported(tmp_path: Path) -> None:
     program = tmp_path / "esbuild"
     program.write_text("#!/bin/sh\nexit 3\n")
     program.chmod(0o755)
     entry = BundleInput("start.ts", "import './a'", True, Graph({"start.ts": "import './a'"}, {}, frozenset()))
-    with pytest.raises(CkfuncError, match=r"esbuild failed on start\.ts: esbuild ended with exit code 3"):
+    with pytest.raises(CkfuncError, match=r"esbuild failed on start\.ts: esbuild exited with code 3"):
         build(program, [entry])

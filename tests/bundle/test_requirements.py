@@ -10,12 +10,12 @@ import pytest
 from bundle.sources import Make
 
 from ckfunc.bundle.project import Bundler
-from ckfunc.bundle.requirements import Lacks, Requirements, package_of
+from ckfunc.bundle.requirements import MissingRequirements, Requirements, package_of
 from ckfunc.runtime.compiler import CompilerProcess
 
 START = "handlers/start.ts"
 FUNCTION = "\nfunction handleEvent() {}\n"
-Judge = Callable[..., Lacks]
+Missing = Callable[..., MissingRequirements]
 
 
 @pytest.fixture(scope="module")
@@ -25,25 +25,35 @@ def compiler() -> Iterator[CompilerProcess]:
 
 
 @pytest.fixture
-def judge(make: Make, compiler: CompilerProcess, bundler: Bundler) -> Judge:
-    """Return what judges the scripts of a project that has these files and packages."""
+def missing(make: Make, compiler: CompilerProcess, bundler: Bundler) -> Missing:
+    """Return a function that checks the scripts of a project that has these files and packages."""
 
-    def lacks(files: Mapping[str, str], *packages: str, init: str | None = None, complete: bool = True) -> Lacks:
+    def check(
+        files: Mapping[str, str], *packages: str, init: str | None = None, complete: bool = True
+    ) -> MissingRequirements:
         project = bundler.project(make(files, init=init))
         first = project.runtime.initialization_script
         scripts = [*([first] if first else []), *(one.handler for one in project.functions or ())]
-        return Requirements(project.root, packages, complete=complete).lacks(scripts, compiler.compile, first)
+        return Requirements(project.root, packages, complete=complete).missing(scripts, compiler.compile, first)
 
-    return lacks
+    return check
 
 
-def errors(found: Lacks) -> list[str]:
+def errors(found: MissingRequirements) -> list[str]:
     return [str(one) for one in found.errors]
 
 
-def test_packages_that_are_declared_are_there_with_all_that_is_in_them(judge: Judge) -> None:
+def test_declared_packages_and_their_modules_are_not_missing(missing: Missing) -> None:
     text = "import a from 'ms';\nimport 'ms/deep/er.js';\nimport b from '@scope/pkg/sub';\na(b, require('@scope/pkg'));"
-    assert judge({START: text + FUNCTION}, "ms", "@scope/pkg") == Lacks()
+    found = missing({START: text + FUNCTION}, "ms", "@scope/pkg")
+    assert (found.errors, found.warnings) == ((), ())
+    places = [(path, wanted.name, wanted.line, wanted.column) for path, wanted in found.imports]
+    assert places == [
+        (START, "ms", 1, 15),
+        (START, "ms/deep/er.js", 2, 8),
+        (START, "@scope/pkg/sub", 3, 15),
+        (START, "@scope/pkg", 4, 14),
+    ]
 
 
 @pytest.mark.parametrize(
@@ -58,10 +68,10 @@ def test_packages_that_are_declared_are_there_with_all_that_is_in_them(judge: Ju
         (
             "import a from 'node:cripto';\na();",
             "1:15",
-            "handlers have no module node:cripto (did you mean node:crypto?)",
+            "there is no module node:cripto (did you mean node:crypto?)",
         ),
         ("import a from 'test';\na();", "1:15", "test is not in runtime.dependencies (write node:test for"),
-        ("import a from 'node:sqlite';\na();", "1:15", "handlers have no module node:sqlite"),
+        ("import a from 'node:sqlite';\na();", "1:15", "there is no module node:sqlite"),
         ("import a from '#lib/words';\na();", "1:15", '"#lib/words" is not an npm package (`imports` of package.json'),
         ("import a from '@/lib/words';\na();", "1:15", '"@/lib/words" is not an npm package (`paths` of'),
         ("import a from '~/lib/words';\na();", "1:15", 'do not apply to bundles: write "../lib/words")'),
@@ -70,8 +80,8 @@ def test_packages_that_are_declared_are_there_with_all_that_is_in_them(judge: Ju
         ("import a from 'https://esm.sh/left-pad';\na();", "1:15", '"https://esm.sh/left-pad" cannot be imported'),
     ],
 )
-def test_what_is_not_there_is_refused_where_it_is_imported(judge: Judge, text: str, place: str, said: str) -> None:
-    (found,) = errors(judge({START: text + FUNCTION, "lib/words.ts": "export default 1;\n"}, "lodash", "ms"))
+def test_what_is_not_there_is_refused_where_it_is_imported(missing: Missing, text: str, place: str, said: str) -> None:
+    (found,) = errors(missing({START: text + FUNCTION, "lib/words.ts": "export default 1;\n"}, "lodash", "ms"))
     assert found.startswith(f"{START}:{place}: ")
     assert said in found
 
@@ -85,68 +95,68 @@ def test_what_is_not_there_is_refused_where_it_is_imported(judge: Judge, text: s
         ("@lib/words", '{"extends": "./base"}'),
     ],
 )
-def test_an_alias_of_tsconfig_is_named_with_the_path_to_write(judge: Judge, alias: str, settings: str) -> None:
+def test_an_alias_of_tsconfig_is_named_with_the_path_to_write(missing: Missing, alias: str, settings: str) -> None:
     base = '{"compilerOptions": {"paths": {"@lib/*": ["./lib/*"]}}}'
     files = {"tsconfig.json": settings, "base.json": base, "lib/words.ts": "export default 1;\n"}
-    (found,) = errors(judge({START: f"import a from '{alias}';\na();{FUNCTION}", **files}, "ms"))
+    (found,) = errors(missing({START: f"import a from '{alias}';\na();{FUNCTION}", **files}, "ms"))
     assert "`paths` of tsconfig.json do not apply to bundles: write " in found
     assert '"../lib/words' in found
 
 
-def test_a_package_that_is_only_here_is_not_there(judge: Judge, tmp_path: Path) -> None:
+def test_a_package_that_is_only_here_is_not_there(missing: Missing, tmp_path: Path) -> None:
     place = tmp_path / "project" / "node_modules"
     (place / "left-pad").mkdir(parents=True)
     (place / "left-pad" / "package.json").write_text(json.dumps({"version": "1.3.0"}))
     (tmp_path / "workspace").mkdir()
     (tmp_path / "workspace" / "package.json").write_text(json.dumps({"version": "0.1.0"}))
     (place / "ours").symlink_to(tmp_path / "workspace", target_is_directory=True)
-    installed, linked = errors(judge({START: f"require('left-pad');\nrequire('ours');{FUNCTION}"}))
+    installed, linked = errors(missing({START: f"require('left-pad');\nrequire('ours');{FUNCTION}"}))
     assert "(add `left-pad: ^1.3.0` under runtime.dependencies in functions.yaml)" in installed
-    assert "ours is not in runtime.dependencies (it is only linked here: publish it" in linked
+    assert "ours is not in runtime.dependencies (it is only linked locally: publish it" in linked
 
 
-def test_places_are_those_of_the_local_file_that_imports(judge: Judge) -> None:
+def test_places_are_those_of_the_local_file_that_imports(missing: Missing) -> None:
     files = {
         START: 'import { pad } from "../lib/pad";\n\nfunction handleEvent() {\n  return pad;\n}\n',
         "lib/pad.ts": 'import { other } from "./other";\nimport a from "left-pad";\n\nexport const pad = [a, other];\n',
         "lib/other.ts": '// "left-pad"\nexport const other = () => {\n  return require("right-pad");\n};\n',
     }
-    found = judge(files, "ms")
+    found = missing(files, "ms")
     assert sorted(str(one).partition(" ")[0] for one in found.errors) == ["lib/other.ts:3:18:", "lib/pad.ts:2:15:"]
 
 
-def test_types_alone_cost_nothing(judge: Judge) -> None:
+def test_imports_of_types_need_no_packages(missing: Missing) -> None:
     files = {
         START: "import type { A } from 'left-pad';\nimport { B } from 'right-pad';\nimport { C } from '../lib/types';\n"
         "function handleEvent(a: A, b: B, c: C) {}\n",
         "lib/types.ts": "import { D } from 'left-pad';\nexport type C = D;\n",
     }
-    assert judge(files, "ms") == Lacks()
+    assert missing(files, "ms") == MissingRequirements()
 
 
-def test_what_a_script_handles_itself_is_a_warning(judge: Judge) -> None:
-    found = judge({START: f"let fast;\ntry {{\n  fast = require('fast');\n}} catch {{}}{FUNCTION}"})
+def test_what_a_script_handles_itself_is_a_warning(missing: Missing) -> None:
+    found = missing({START: f"let fast;\ntry {{\n  fast = require('fast');\n}} catch {{}}{FUNCTION}"})
     assert found.errors == ()
     (warning,) = map(str, found.warnings)
-    assert warning.startswith(f"{START}:3:18: fast is not in runtime.dependencies (the script handles that itself")
+    assert warning.startswith(f"{START}:3:18: fast is not in runtime.dependencies (the script handles this error")
 
 
-def test_packages_that_the_manifest_leaves_to_the_application_are_a_warning(judge: Judge) -> None:
+def test_packages_that_the_manifest_leaves_to_the_application_are_a_warning(missing: Missing) -> None:
     text = f"import a from 'left-pad';\nimport b from 'node:nothing';\nimport c from '@lib/x';\na(b, c);{FUNCTION}"
     settings = '{"compilerOptions": {"paths": {"@lib/*": ["./lib/*"]}}}'
-    found = judge({START: text, "tsconfig.json": settings}, "axios", complete=False)
+    found = missing({START: text, "tsconfig.json": settings}, "axios", complete=False)
     assert [str(one).split(" ")[0] for one in found.errors] == [f"{START}:2:15:", f"{START}:3:15:"]
-    assert str(found.warnings[0]).startswith(f"{START}:1:15: left-pad has to be installed in the application")
+    assert str(found.warnings[0]).startswith(f"{START}:1:15: left-pad must be installed in the application")
 
 
-def test_an_init_script_needs_packages_but_no_handler(judge: Judge) -> None:
+def test_an_init_script_needs_packages_but_no_handler(missing: Missing) -> None:
     files = {
         START: "const handleEvent = 5;\n",
         "handlers/sent.ts": 'import "../lib/a";\nexport default function* handleEvent() {}\n',
         "lib/a.ts": "console.log(1);\n",
         "init.ts": "import leftPad from 'left-pad';\nexport const pad = leftPad;\n",
     }
-    assert sorted(errors(judge(files, init="init.ts"))) == [
+    assert sorted(errors(missing(files, init="init.ts"))) == [
         "handlers/sent.ts:2:8: handleEvent is a generator, so that a call would not run its body: declare it as an "
         "async function",
         "handlers/start.ts:1:7: handleEvent is not a function",

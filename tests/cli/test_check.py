@@ -131,7 +131,7 @@ def test_local_modules_are_checked_and_what_cannot_be_bundled_is_said(ckfunc: Ck
     ran = ckfunc("-C", project, "check")
     assert ran.out.splitlines() == [
         'handlers/start.ts:2:21: "../../outside" is outside the project'
-        " (move the file into the project; links may not lead out of it either) (bundle)",
+        " (move the file into the project; links out of it are not followed) (bundle)",
         "lib/format.ts:1:47: Type 'string' is not assignable to type 'number'. (TS2322)",
     ]
     (project / "handlers/start.ts").write_text('import { no } from "../lib/nothing";\nfunction handleEvent() { no; }\n')

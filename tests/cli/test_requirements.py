@@ -102,7 +102,7 @@ def test_packages_that_nobody_manages_are_those_of_the_application(ckfunc: Ckfun
     manifest(local, None)
     (local / "handlers/start.ts").write_text(f"import ms from 'ms';\nms;\n{GOOD}")
     checked = ckfunc("-C", local, "check")
-    assert "handlers/start.ts:1:16: ms has to be installed in the application" in checked.err
+    assert "handlers/start.ts:1:16: ms must be installed in the application" in checked.err
     refused = ckfunc("-C", local, "deploy")
     assert "handlers/start.ts:1:16: ms is not in runtime.dependencies (add `ms: " in refused.err
     manifest(local, "{ms: 2.1.3}")

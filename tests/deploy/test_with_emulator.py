@@ -50,7 +50,7 @@ def deploy(project: Project, client: Client) -> DeployReport:
         def check(scripts: Sequence[Script], packages: Collection[str]) -> Sequence[Problem]:
             return (
                 Requirements(project.root, packages)
-                .lacks(scripts, compiler.compile, project.runtime.initialization_script)
+                .missing(scripts, compiler.compile, project.runtime.initialization_script)
                 .errors
             )
 

@@ -43,7 +43,7 @@ def deploy(root: Path, url: str) -> None:
 
         def check(scripts: Any, packages: Any) -> Any:
             first = project.runtime.initialization_script
-            return Requirements(root, packages).lacks(scripts, compiler.compile, first).errors
+            return Requirements(root, packages).missing(scripts, compiler.compile, first).errors
 
         report = run.deploy(project, client, check=check, confirm=lambda _: True, on_step=lambda _: None)
     assert report.ok

@@ -28,7 +28,7 @@ def requirements_check(project: Project, compile_all: Compile) -> Check:
         from ckfunc.bundle.requirements import Requirements  # imports YAML, which only changed scripts need
 
         required = Requirements(project.root, packages)
-        return required.lacks(scripts, compile_all, project.runtime.initialization_script).errors
+        return required.missing(scripts, compile_all, project.runtime.initialization_script).errors
 
     return check
 
