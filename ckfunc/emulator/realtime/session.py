@@ -166,12 +166,9 @@ class ClientSession:
         """Send an ERROR frame and close the connection."""
         if self._ended:
             return
-        self._send(
-            "ERROR",
-            {"message": problem.text, "content-type": "application/json", **_receipt(receipt)},
-            error_body(problem),
-        )
         self._ended = True
+        headers = {"message": problem.text, "content-type": "application/json", **_receipt(receipt)}
+        self._socket.send(write_frame("ERROR", headers, error_body(problem)))
         self._leave()
         self._socket.close()
 
@@ -183,7 +180,7 @@ class ClientSession:
     def send(self, data: bytes) -> None:
         """Send a frame; the connection ends if too much is waiting for the client."""
         self._sent_s = self._now()
-        if not self._socket.send(data):
+        if not self._ended and not self._socket.send(data):
             self.end(SlowClient(f"more than {MOST_UNSENT_BYTES // (1024 * 1024)} MiB are waiting to be read"))
 
     # The protocol

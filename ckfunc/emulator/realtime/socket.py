@@ -87,7 +87,7 @@ class ClientSocket(asyncio.Protocol):
         self._ended = ended
         self._protocol = ServerProtocol(subprotocols=[SUBPROTOCOL], max_size=MOST_FRAME_BYTES)
         self._listener = listener(self)
-        self._opened = self._ending = False
+        self._opened = self._ending = self._lingering = False
         self._parts: list[bytes] = []
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -147,7 +147,7 @@ class ClientSocket(asyncio.Protocol):
         if self._protocol.state is State.OPEN:
             self._protocol.send_close(code)
         self._flush()
-        asyncio.get_running_loop().call_later(_LINGER_S, self._transport.abort)
+        self._linger()
 
     def _accept(self, request: Request) -> None:
         response = self._protocol.accept(request)
@@ -175,8 +175,16 @@ class ClientSocket(asyncio.Protocol):
         for data in self._protocol.data_to_send():
             if data:
                 self._transport.write(data)
-            else:  # both sides have said that they close
+            elif self._protocol.close_rcvd is not None or not self._opened:
                 self._transport.close()
+            else:  # closing now would reset the connection if the client still sends, and lose what it has not read
+                self._linger()
+
+    def _linger(self) -> None:
+        """Close the connection after a moment, unless the client closes it first."""
+        if not self._lingering:
+            self._lingering = True
+            asyncio.get_running_loop().call_later(_LINGER_S, self._transport.abort)
 
 
 def _header(length: int) -> bytes:
