@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cli.conftest import Ckfunc, start
 from support.loopback import Reply
 from support.scripted import RUNTIME, Answering, page_of, platform
 
@@ -42,7 +43,7 @@ def test_streams_that_are_closed_change_neither_the_work_nor_the_exit_code(local
 
 
 @posix
-def test_a_reader_that_has_gone_does_not_change_the_exit_code(local: Path) -> None:
+def test_a_reader_that_has_gone_does_not_change_the_exit_code(ckfunc: Ckfunc, local: Path) -> None:
     ended = "echo ${PIPESTATUS[0]} >&2"
     assert shell(f"{CKFUNC} diff --exit-code | true; {ended}", local).stderr == "3\n"
     assert shell(f"{CKFUNC} --help | true; {ended}", local).stderr == "0\n"
@@ -51,13 +52,13 @@ def test_a_reader_that_has_gone_does_not_change_the_exit_code(local: Path) -> No
     assert shell(f"{CKFUNC} -v deploy 2>&1 | true; {ended}", local).stderr == "0\n"
     triggered = f'{CKFUNC} trigger user.attempted.start_session --data \'{{"username": "jane"}}\''
     assert shell(f"{triggered} | true; {ended}", local).stderr == "1\n"
-    assert shell(f"{CKFUNC} diff --exit-code", local).returncode == 0
+    assert ckfunc("-C", local, "diff", "--exit-code").code == 0
 
 
 @posix
-def test_following_ends_when_its_reader_has_seen_enough_though_nothing_more_comes(local: Path) -> None:
-    assert shell(f"{CKFUNC} deploy", local).returncode == 0
-    assert shell(f'{CKFUNC} trigger user.attempted.start_session --data \'{{"username": "a"}}\'', local)
+def test_following_ends_when_its_reader_has_seen_enough_though_nothing_more_comes(ckfunc: Ckfunc, local: Path) -> None:
+    assert ckfunc("-C", local, "deploy").code == 0
+    assert start(ckfunc, local, "a").code == 0
     followed = shell(f"{CKFUNC} -q logs -f --json | head -n 1; echo ${{PIPESTATUS[0]}}", local)
     assert followed.stdout.splitlines()[-1] == "0"
     assert followed.stderr == ""
@@ -68,8 +69,7 @@ def test_a_full_disk_is_one_sentence(local: Path) -> None:
     for command in ("diff", "--help", "--version"):
         ended = shell(f"{CKFUNC} {command} >/dev/full", local)
         assert ended.returncode == 1
-        assert ended.stderr.startswith("error: the ")
-        assert "No space left on device" in ended.stderr
+        assert ended.stderr.startswith("error: No space left on device\n")
         assert "Traceback" not in ended.stderr
     assert shell(f"{CKFUNC} deploy 2>/dev/full", local).returncode == 0
 
@@ -97,7 +97,9 @@ def test_a_working_directory_that_was_removed_is_one_sentence(tmp_path: Path) ->
 
 
 @posix
-@pytest.mark.parametrize("after_s", [0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 0.8])
+@pytest.mark.parametrize(
+    "after_s", [0.1, 0.5, *(pytest.param(one, marks=pytest.mark.slow) for one in (0.02, 0.05, 0.2, 0.3, 0.8))]
+)
 @pytest.mark.parametrize("command", ["deploy", "watch", "logs -f"])
 def test_an_interrupt_ends_a_command_without_a_traceback_whenever_it_comes(
     local: Path, command: str, after_s: float

@@ -60,7 +60,7 @@ def project(shared: World) -> Project:
         pytest.param(fault, scene, step, id=f"{fault.name}, {scene}, at one request in {step}", marks=marks)
         for number, fault in enumerate(FAULTS)
         for scene, step, marks in (
-            (list(SCENES)[number % len(SCENES)], 4, ()),
+            (list(SCENES)[number % len(SCENES)], 6, ()),
             *((scene, 1, pytest.mark.slow) for scene in SCENES),
         )
     ],
@@ -86,7 +86,7 @@ def test_a_fault_at_any_one_request_is_survived_and_told_truly(
     assert wrong == []
 
 
-@pytest.mark.parametrize("cases", [10, pytest.param(100, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("cases", [5, pytest.param(100, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("scene", SCENES)
 def test_several_faults_in_one_deploy_are_survived_and_told_truly_too(
     shared: World, project: Project, scene: str, cases: int, record_property: Callable[[str, object], None]

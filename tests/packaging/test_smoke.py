@@ -56,6 +56,7 @@ def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return binaries / "ckfunc"
 
 
+@pytest.mark.slow
 def test_the_checkout_passes_the_smoke_test(tmp_path: Path) -> None:
     smoke(Path(sys.executable).with_name("ckfunc"), tmp_path, __version__)
 
