@@ -116,11 +116,11 @@ def test_only_changed_scripts_are_parsed_again_and_stubs_are_generated_once(worl
     ("name", "text"),
     [
         ("lib/format.ts", "export const wide = 1;\n"),
-        ("lib/format/index.ts", "export const wide = 2;\n"),
-        ("types/new.d.ts", "interface Message { size: number }\n"),
-        ("tsconfig.json", '{"compilerOptions": {"strict": true}}'),
+        pytest.param("lib/format/index.ts", "export const wide = 2;\n", marks=pytest.mark.slow),
+        pytest.param("types/new.d.ts", "interface Message { size: number }\n", marks=pytest.mark.slow),
+        pytest.param("tsconfig.json", '{"compilerOptions": {"strict": true}}', marks=pytest.mark.slow),
         ("base.json", '{"compilerOptions": {"strict": false}}'),
-        ("node_modules/pizza/package.json", "{}"),
+        pytest.param("node_modules/pizza/package.json", "{}", marks=pytest.mark.slow),
         ("node_modules/@scope/pizza/package.json", "{}"),
         ("package.json", '{"imports": {}}'),
     ],
@@ -146,7 +146,14 @@ def test_changed_stubs_change_the_result(world: World) -> None:
     assert not world.check().findings
 
 
-@pytest.mark.parametrize("text", ["", "[]", "{}", '{"format": 1}', '{"format": 1, "results": [], "syntax": 3}'])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[]",
+        *(pytest.param(text, marks=pytest.mark.slow) for text in ("", "{}", '{"format": 1}')),
+        '{"format": 1, "results": [], "syntax": 3}',
+    ],
+)
 def test_a_damaged_cache_is_ignored(world: World, text: str) -> None:
     world.write("handlers/a.ts", WRONG)
     world.check()

@@ -15,6 +15,8 @@ import pytest
 if sys.platform == "win32":
     pytest.skip("a terminal is a POSIX pseudo terminal here", allow_module_level=True)
 
+from cli.conftest import Ckfunc
+
 pytestmark = pytest.mark.usefixtures("measured_children")
 TYPE = "user.attempted.start_session"
 GREEN, COLOUR = "\x1b[32m", re.compile(r"\x1b\[\d+m")
@@ -128,11 +130,11 @@ def test_with_ci_set_nothing_is_asked_on_a_terminal_either(local: Path) -> None:
     assert "--yes" in shown
 
 
-def test_something_long_shows_that_it_is_under_way(local: Path) -> None:
+def test_something_long_shows_that_it_is_under_way(ckfunc: Ckfunc, local: Path) -> None:
     wait = "await new Promise((done) => setTimeout(done, 1500));"
     slow = f"async function handleEvent() {{\n  {wait}\n  return 'at last';\n}}\n"
     (local / "handlers/start.ts").write_text(slow, encoding="utf-8")
-    assert on_terminal("-C", local, "deploy", "--yes")[0] == 0
+    assert ckfunc("-C", local, "deploy", "--yes").code == 0
     fire = ("trigger", TYPE, "--data", '{"username": "jane"}')
     code, shown = on_terminal("-C", local, *fire)
     assert code == 0
@@ -145,10 +147,10 @@ def test_something_long_shows_that_it_is_under_way(local: Path) -> None:
     assert SPINNER not in quiet[1]
 
 
-def test_a_stream_in_a_lesser_encoding_gets_what_it_can_show(local: Path) -> None:
+def test_a_stream_in_a_lesser_encoding_gets_what_it_can_show(ckfunc: Ckfunc, local: Path) -> None:
     command = [sys.executable, "-X", "utf8=0", "-m", "ckfunc", "-C", str(local)]
     environ = {**os.environ, "LC_ALL": "C", "PYTHONCOERCECLOCALE": "0", "PYTHONIOENCODING": "ascii:strict"}
-    subprocess.run([*command, "deploy", "--yes"], env=environ, check=True, capture_output=True)
+    assert ckfunc("-C", local, "deploy", "--yes").code == 0
     event = ["--data", '{"username": "J\\u00e4ne"}']
     done = subprocess.run([*command, "trigger", TYPE, *event], env=environ, check=True, capture_output=True)
     assert "Hello J?ne" in done.stdout.decode("ascii")

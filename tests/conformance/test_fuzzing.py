@@ -24,7 +24,7 @@ from ckfunc.wire.dialects import Dialect
 # One worker of a parallel run takes them all: they share an emulator.
 pytestmark = [pytest.mark.xdist_group("fuzzing"), pytest.mark.timeout(300)]
 
-EXAMPLES, MANY_EXAMPLES = 5, 60
+EXAMPLES, MANY_EXAMPLES = 3, 60
 """How many requests of each kind, right and wrong ones, each of the 70 operations gets."""
 
 ROUTED = {operation_id(route) for route in ROUTES}

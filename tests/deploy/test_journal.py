@@ -173,8 +173,14 @@ def test_nothing_is_removed_while_a_function_that_may_need_it_is_not_deployed(he
     assert "gone" not in here.application.dependencies
 
 
-@pytest.mark.parametrize("at", range(1, 12))
-@pytest.mark.parametrize("again", ["resume", "deploy"])
+@pytest.mark.parametrize(
+    ("again", "at"),
+    [
+        pytest.param(again, at, marks=() if at % 4 == number else pytest.mark.slow)
+        for number, again in enumerate(("resume", "deploy"), 1)
+        for at in range(1, 12)
+    ],
+)
 def test_a_deploy_that_was_cut_off_is_finished_by_the_next_one(here: World, at: int, again: str) -> None:
     _, second = before_and_after(here)
     cut_off(here, second, at)

@@ -59,7 +59,7 @@ def test_the_first_invocation_ever_is_given() -> None:
 
 
 @pytest.mark.parametrize("sorts", [True, False])
-@pytest.mark.parametrize("burst", [1, 9, 10, 11, 99, 100, 101, 750, 2500])
+@pytest.mark.parametrize("burst", [1, 9, 10, 11, 99, 100, 101, 750, pytest.param(2500, marks=pytest.mark.slow)])
 def test_a_burst_between_two_rounds_is_given_whole_and_in_order(burst: int, sorts: bool) -> None:
     with invocations("a", sorts=sorts) as served:
         served.add(1, 25)
@@ -67,7 +67,7 @@ def test_a_burst_between_two_rounds_is_given_whole_and_in_order(burst: int, sort
         assert ids(items) == list(range(26, 25 + burst + 2))
 
 
-@pytest.mark.parametrize("sorts", [True, False])
+@pytest.mark.parametrize("sorts", [True, pytest.param(False, marks=pytest.mark.slow)])
 def test_rows_inserted_between_pages_are_neither_lost_nor_repeated(sorts: bool) -> None:
     with invocations("a", "b", sorts=sorts) as served:
         served.add(1, 30)

@@ -71,7 +71,17 @@ def test_installs_at_once_make_one_directory(tmp_path, npm):
     assert sum(request.path.endswith(".tgz") for request in server.requests) == 1
 
 
-@pytest.mark.parametrize("setting", ["ignore-scripts", "dry-run", "package-lock-only", "omit", "install-strategy"])
+@pytest.mark.parametrize(
+    "setting",
+    [
+        "dry-run",
+        "omit",
+        *(
+            pytest.param(name, marks=pytest.mark.slow)
+            for name in ("ignore-scripts", "package-lock-only", "install-strategy")
+        ),
+    ],
+)
 def test_npm_settings_that_would_leave_something_out_do_not_count(tmp_path, npm, monkeypatch, setting):
     value = {"omit": "peer", "install-strategy": "linked"}.get(setting, "true")
     monkeypatch.setenv(f"npm_config_{setting.replace('-', '_')}", value)
@@ -82,7 +92,10 @@ def test_npm_settings_that_would_leave_something_out_do_not_count(tmp_path, npm,
     assert not (directory / "node_modules" / "user").is_symlink()
 
 
-@pytest.mark.parametrize("damage", ["deleted", "cut short", "marker", "directory"])
+@pytest.mark.parametrize(
+    "damage",
+    ["cut short", "marker", *(pytest.param(name, marks=pytest.mark.slow) for name in ("deleted", "directory"))],
+)
 def test_a_damaged_installation_is_made_again(tmp_path, npm, damage):
     with registry(TINY) as server:
         npm(server.url)

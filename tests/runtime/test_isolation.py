@@ -378,9 +378,12 @@ def test_what_is_replaced_after_the_answer_counts_too(play: Any) -> None:
 @pytest.mark.parametrize(
     "spin",
     [
-        "setImmediate(() => { for (;;); });",
         "setTimeout(() => { for (;;); }, 10);",
-        "process.nextTick(() => setImmediate(() => Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0)));",
+        pytest.param("setImmediate(() => { for (;;); });", marks=pytest.mark.slow),
+        pytest.param(
+            "process.nextTick(() => setImmediate(() => Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0)));",
+            marks=pytest.mark.slow,
+        ),
     ],
 )
 def test_a_process_that_a_run_keeps_busy_is_replaced_before_the_next(play: Any, spin: str) -> None:
