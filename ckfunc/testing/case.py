@@ -1,4 +1,4 @@
-"""Test cases: the event, the data it meets, the expected outcome, and results."""
+"""Test cases: event, initial data, expected outcome, and results."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ DEFAULT_NOW = datetime(2026, 1, 15, 9, 30, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
-    """An expected JSON value; with `subset`, mappings may have more keys."""
+class ExpectedValue:
+    """An expected JSON value. With `subset`, mappings may have more keys."""
 
     value: Any
     subset: bool = False
@@ -25,11 +25,11 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True)
 class ExpectedCall:
-    """A call that a handler must make; None matches anything."""
+    """A call that a handler must make. None matches anything."""
 
     method: str | None = None
     path: str | None = None
-    body: Wanted | None = None
+    body: ExpectedValue | None = None
     status: int | None = None
 
     def __str__(self) -> str:
@@ -41,7 +41,7 @@ class Expectation:
     """The expected outcome of a case. None is not checked; `calls` () with `other_calls` false expects no calls."""
 
     status: Status = Status.SUCCEEDED
-    result: Wanted | None = None
+    result: ExpectedValue | None = None
     error: str | None = None
     error_matches: str | None = None
     console: tuple[str, ...] = ()
@@ -51,10 +51,10 @@ class Expectation:
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """One case. `file` is relative to the project, with forward slashes; `line` is where the case begins.
+    """A test case. `file` is relative to the project, with forward slashes; `line` is where the case begins.
 
-    `skip` is the reason for skipping it ("" without a reason), None for a case that runs. `now` is the time of the
-    handler's clock; without `network` the handler reaches only the platform.
+    `skip` is the reason for skipping the case ("" without a reason), or None for a case that runs. `now` is the time of
+    the handler's clock. Without `network`, the handler can only reach the platform.
     """
 
     file: str
@@ -73,7 +73,7 @@ class Case:
 
 @dataclass(frozen=True, slots=True)
 class CaseRun:
-    """The result of a run. `error` is its message, None when it succeeded; `stack` refers to the user's files."""
+    """The result of a run. `error` is the error message, None after a success. `stack` refers to the user's files."""
 
     status: Status
     payload: Any = None
@@ -86,7 +86,7 @@ class CaseRun:
 
 
 class CaseOutcome(StrEnum):
-    """The outcome of a case. `BROKEN` could not run; `LEFT_OUT` did not, because another case has `only`."""
+    """The outcome of a case. BROKEN: it could not run. LEFT_OUT: it did not run, because another case has `only`."""
 
     PASSED = "passed"
     FAILED = "failed"
@@ -97,7 +97,7 @@ class CaseOutcome(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Miss:
-    """An expectation that was not met. `expected` and `actual`, if any, are texts to compare line by line."""
+    """An expectation that was not met. `expected` and `actual` are texts to compare line by line, if there are any."""
 
     what: str
     message: str
@@ -107,7 +107,7 @@ class Miss:
 
 @dataclass(frozen=True, slots=True)
 class CaseResult:
-    """A case and its outcome; `observed` is None for a case that did not run."""
+    """A case and its outcome. `observed` is None for a case that did not run."""
 
     case: Case
     verdict: CaseOutcome
@@ -116,7 +116,7 @@ class CaseResult:
 
     @property
     def bad(self) -> bool:
-        """Whether it fails the whole run."""
+        """Whether the case makes the whole test run fail."""
         return self.verdict in (CaseOutcome.FAILED, CaseOutcome.BROKEN)
 
 
@@ -146,7 +146,7 @@ class Tally:
 
 def tally(results: Iterable[CaseResult]) -> Tally:
     """Return the number of cases by outcome."""
-    verdicts = [one.verdict for one in results]
+    verdicts = [result.verdict for result in results]
     return Tally(
         passed=verdicts.count(CaseOutcome.PASSED),
         failed=verdicts.count(CaseOutcome.FAILED) + verdicts.count(CaseOutcome.BROKEN),

@@ -32,10 +32,10 @@ _MESSAGE = Section(
     "message",
     (
         Field("id", _ID, "Default: the next free one."),
-        Field("user", _NAME, "The name of the user who sent it. Without one it is the system's."),
-        Field("body", Text(), "What it says."),
+        Field("user", _NAME, "The name of the sender. Default: none, for a system message."),
+        Field("body", Text(), "The text."),
         Field("file", Data(mapping=True), "A file instead of a body."),
-        Field("group_tag", _NAME, "A tag that messages have in common.", also="groupTag"),
+        Field("group_tag", _NAME, "A tag that groups messages.", also="groupTag"),
         Field("properties", Data(mapping=True), "Default: none."),
     ),
 )
@@ -43,22 +43,22 @@ _MESSAGE = Section(
 _CHANNEL = Section(
     "channel",
     (
-        Field("name", _NAME, "The name; direct channels have none."),
+        Field("name", _NAME, "The name. Direct channels have none."),
         Field("id", _ID, "Default: the next free one."),
-        Field("type", Text(choices=tuple(one.value for one in ChannelType)), "Default: PUBLIC."),
+        Field("type", Text(choices=tuple(kind.value for kind in ChannelType)), "Default: PUBLIC."),
         Field("display_name", _NAME, "Default: the name.", also="displayName"),
-        Field("creator", _NAME, "The name of the user who made it."),
+        Field("creator", _NAME, "The name of the user who created it."),
         Field("members", Items("a user's name", _NAME), "The names of its members."),
         Field("properties", Data(mapping=True), "Default: none."),
-        Field("messages", Items("a message", _MESSAGE), "What was said in it, the oldest first."),
+        Field("messages", Items("a message", _MESSAGE), "Its messages, oldest first."),
     ),
 )
 
 _DATA = Section(
     "data",
     (
-        Field("users", Items("a user", _USER), "Who there is."),
-        Field("channels", Items("a channel", _CHANNEL), "Which channels there are."),
+        Field("users", Items("a user", _USER), "The users."),
+        Field("channels", Items("a channel", _CHANNEL), "The channels."),
     ),
 )
 
@@ -68,22 +68,22 @@ _CALL = Section(
         Field("method", Text(choices=METHODS), "The HTTP method. Default: any."),
         Field(
             "path",
-            Text((Rule(r"/[^\s]*", "is not a path of the API", "such as /channels/1/messages; * is any one segment"),)),
-            "The path, without host and version; `*` is any one segment. Without a `?`, any query.",
+            Text((Rule(r"/[^\s]*", "is not a path of the API", "such as /channels/1/messages; * matches a segment"),)),
+            "The path, without host and version. `*` matches a single segment; without a `?`, any query matches.",
         ),
-        Field("body", Data(), "What the body holds; mappings may hold more."),
-        Field("status", Whole(100, 599), "The status of the answer."),
+        Field("body", Data(), "The body; mappings may have more keys."),
+        Field("status", Whole(100, 599), "The status of the response."),
     ),
 )
 
 _EXPECT = Section(
     "expect",
     (
-        Field("status", Text(choices=STATUSES), "How the run ends. Default: SUCCEEDED, or FAILED with `error`."),
-        Field("result", Data(), "What the handler returns, exactly; null for nothing."),
-        Field("result_includes", Data(), "What the handler returns; mappings may hold more."),
-        Field("error", Text((_NOT_BLANK,)), "A part of the message that the handler throws."),
-        Field("error_matches", Text((_NOT_BLANK,)), "A regular expression, found in the message that it throws."),
+        Field("status", Text(choices=STATUSES), "The status of the run. Default: SUCCEEDED, or FAILED with `error`."),
+        Field("result", Data(), "The exact return value of the handler; null for nothing."),
+        Field("result_includes", Data(), "The return value of the handler; mappings may have more keys."),
+        Field("error", Text((_NOT_BLANK,)), "A part of the error message."),
+        Field("error_matches", Text((_NOT_BLANK,)), "A regular expression that matches a part of the error message."),
         Field(
             "console",
             Items("a text", Text((_NOT_BLANK,)), single=True),
@@ -92,17 +92,17 @@ _EXPECT = Section(
         Field(
             "calls",
             Items("a call", _CALL),
-            "Calls that the handler makes to the platform, in this order; others may be among them. `[]`: none at all.",
+            "Calls that the handler makes to the platform, in this order, possibly among others. `[]`: no calls.",
         ),
-        Field("other_calls", Flag(True), "Whether it may make calls that `calls` does not list. Default: true."),
+        Field("other_calls", Flag(True), "Whether the handler may make calls that are not in `calls`. Default: true."),
     ),
 )
 
 _ENVIRONMENT = Field(
     "environment",
-    # As they stand: a case that needed a variable of whoever runs it would not be the same everywhere.
+    # Values are literal: a case that depended on the user's environment would not be reproducible.
     Entries(ENVIRONMENT.entry, ENVIRONMENT.key_rules, Text()),
-    "Environment variables, as they stand; they override those of functions.yaml.",
+    "Literal environment variables, which override those of functions.yaml.",
 )
 
 _NOW = Field(
@@ -116,40 +116,40 @@ _NOW = Field(
             ),
         )
     ),
-    "The time that the handler's clock shows; it stands still but for its timers. Default: 2026-01-15T09:30:00Z.",
+    "The time of the handler's clock, which only advances with timers. Default: 2026-01-15T09:30:00Z.",
 )
-_NETWORK = Field("network", Flag(), "Whether handlers reach other servers than the platform. Default: false.")
+_NETWORK = Field("network", Flag(), "Whether handlers can reach servers other than the platform. Default: false.")
 
 _CASE = Section(
     "case",
     (
-        Field("name", _NAME, "What is tested, in words. Unique in its file.", required=True),
+        Field("name", _NAME, "The name of the case, unique in the file.", required=True),
         Field("type", _TYPE, "The trigger type of the function. Default: that of the file."),
-        Field("event", Data(mapping=True), "The event; with `sample` or `file`, what differs from that."),
-        Field("sample", Flag(), "Whether to begin with the sample event of the type."),
-        Field("file", Text((_NOT_BLANK,)), "A JSON file with the event, relative to this one."),
-        Field("data", _DATA, "Users and channels; added to those of the file."),
+        Field("event", Data(mapping=True), "The event, or with `sample` or `file` its differences from that."),
+        Field("sample", Flag(), "Whether to start from the sample event of the type."),
+        Field("file", Text((_NOT_BLANK,)), "A JSON file with the event, relative to this file."),
+        Field("data", _DATA, "Users and channels, in addition to those of the file."),
         _ENVIRONMENT,
         _NOW,
         _NETWORK,
-        Field("expect", _EXPECT, "What must come of it. Default: it succeeds."),
-        Field("skip", Data(), "Why the case is not run, or true."),
-        Field("only", Data(), "true, or why: while any case has it, the others are left out."),
+        Field("expect", _EXPECT, "The expected outcome. Default: success."),
+        Field("skip", Data(), "The reason for skipping the case, or true."),
+        Field("only", Data(), "A reason, or true: while any case has `only`, all others are left out."),
     ),
 )
 
 CASES = Section(
     "tests",
     (
-        Field("type", _TYPE, "The trigger type of all cases that name no other."),
-        Field("data", _DATA, "Users and channels that every case begins with."),
+        Field("type", _TYPE, "The trigger type of all cases without a `type`."),
+        Field("data", _DATA, "Users and channels that exist at the start of every case."),
         _ENVIRONMENT,
         _NOW,
         _NETWORK,
         Field(
             "cases",
             Items("a case", _CASE, when_empty=("cases is empty", "list at least one case, or remove the file")),
-            "What is tried, each on an emulator of its own.",
+            "The test cases. Each runs on an emulator of its own.",
             required=True,
         ),
     ),

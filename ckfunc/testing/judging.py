@@ -1,4 +1,4 @@
-"""Verdicts on test cases, with every expectation that was not met."""
+"""Verdicts on test cases, with all expectations that were not met."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 
 from ckfunc.base.documents import matches
 from ckfunc.model.function import ApiCall, Status
-from ckfunc.testing.case import Case, CaseOutcome, CaseResult, CaseRun, ExpectedCall, Miss, Wanted
+from ckfunc.testing.case import Case, CaseOutcome, CaseResult, CaseRun, ExpectedCall, ExpectedValue, Miss
 
 _MOST_LISTED = 20
 
 
 def judge(case: Case, observed: CaseRun) -> CaseResult:
-    """Return the result of a case for a run."""
+    """Return the result of a case after a run."""
     misses = tuple(_misses(case, observed))
     return CaseResult(case, CaseOutcome.FAILED if misses else CaseOutcome.PASSED, misses, observed)
 
@@ -53,7 +53,7 @@ def _error_misses(part: str | None, pattern: str | None, message: str) -> Iterat
         yield Miss("error", "the error message does not match the regular expression", pattern, message)
 
 
-def _result_misses(wanted: Wanted, observed: CaseRun) -> Iterator[Miss]:
+def _result_misses(wanted: ExpectedValue, observed: CaseRun) -> Iterator[Miss]:
     if not matches(wanted.value, observed.payload, subset=wanted.subset):
         pair = shown_pair(wanted.value, observed.payload, subset=wanted.subset)
         yield Miss(
@@ -69,8 +69,8 @@ def _console_misses(wanted: Sequence[str], observed: CaseRun) -> Iterator[Miss]:
     for text in wanted:
         found = next((index for index in range(at, len(lines)) if text in lines[index]), None)
         if found is None:
-            late = "" if not any(text in line for line in lines[:at]) else " here, only earlier"
-            yield Miss("console", f"it did not print {text!r}{late}")
+            order = "" if not any(text in line for line in lines[:at]) else " in this order, only earlier"
+            yield Miss("console", f"it did not print {text!r}{order}")
         else:
             at = found + 1
 
@@ -82,78 +82,82 @@ def _call_misses(wanted: Sequence[ExpectedCall], made: Sequence[ApiCall], *, oth
     used: set[int] = set()
     at = 0
     for call in wanted:
-        found = next((index for index in range(at, len(made)) if _is(call, made[index])), None)
+        found = next((index for index in range(at, len(made)) if _matches(call, made[index])), None)
         if found is None:
-            yield _missing(call, made, at, used)
+            yield _missing_call(call, made, at, used)
         else:
             used.add(found)
             at = found + 1
-    extra = [one for index, one in enumerate(made) if index not in used]
+    extra = [call for index, call in enumerate(made) if index not in used]
     if not others and extra and len(used) == len(wanted):
         yield Miss("calls", f"it made {len(extra)} more call{'s' * (len(extra) > 1)} than expected", "", _listed(extra))
 
 
-def _missing(call: ExpectedCall, made: Sequence[ApiCall], at: int, used: set[int]) -> Miss:
-    """Describe a missing call, with the most similar call that was made."""
-    near = [one for index, one in enumerate(made) if index >= at and index not in used and _is_to(call, one)]
-    if near:
-        one = near[0]
-        if call.status is not None and one.status != call.status:
-            return Miss("calls", f"{call} was answered {one.status}, not {call.status}")
+def _missing_call(call: ExpectedCall, made: Sequence[ApiCall], at: int, used: set[int]) -> Miss:
+    """Return the miss for a call that was not made, with the most similar actual call."""
+    similar = [
+        actual for index, actual in enumerate(made) if index >= at and index not in used and _has_address(call, actual)
+    ]
+    if similar:
+        nearest = similar[0]
+        if call.status is not None and nearest.status != call.status:
+            return Miss("calls", f"{call} had status {nearest.status}, not {call.status}")
         if call.body is not None:
-            pair = shown_pair(call.body.value, one.body, subset=True)
+            pair = shown_pair(call.body.value, nearest.body, subset=True)
             return Miss("calls", f"{call} was made with a different body", *pair)
-    early = any(_is(call, one) for one in made[:at])
-    place = " here, only earlier" if early else ""
-    return Miss("calls", f"it did not call {call}{place}", str(call), _listed(made) if made else "no calls")
+    early = any(_matches(call, actual) for actual in made[:at])
+    order = " in this order, only earlier" if early else ""
+    return Miss("calls", f"it did not call {call}{order}", str(call), _listed(made) if made else "no calls")
 
 
-def _is(call: ExpectedCall, made: ApiCall) -> bool:
+def _matches(call: ExpectedCall, made: ApiCall) -> bool:
     return (
-        _is_to(call, made)
+        _has_address(call, made)
         and (call.status is None or call.status == made.status)
         and (call.body is None or matches(call.body.value, made.body, subset=call.body.subset))
     )
 
 
-def _is_to(call: ExpectedCall, made: ApiCall) -> bool:
+def _has_address(call: ExpectedCall, made: ApiCall) -> bool:
     if call.method is not None and call.method != made.method:
         return False
     return call.path is None or same_path(call.path, made.path)
 
 
 def same_path(wanted: str, path: str) -> bool:
-    """Tell whether a path matches: `*` is any one segment, and without a query any query matches."""
+    """Return whether a path matches. `*` matches a single segment; without a query, any query matches."""
     want, have = urlsplit(wanted), urlsplit(path)
     if want.query and sorted(parse_qsl(want.query, True)) != sorted(parse_qsl(have.query, True)):
         return False
-    pairs = [one.path.rstrip("/").split("/") for one in (want, have)]
+    pairs = [url.path.rstrip("/").split("/") for url in (want, have)]
     if len(pairs[0]) != len(pairs[1]):
         return False
-    return all(one == "*" or unquote(one) == unquote(other) for one, other in zip(*pairs, strict=True))
+    return all(segment == "*" or unquote(segment) == unquote(other) for segment, other in zip(*pairs, strict=True))
 
 
 def _listed(made: Sequence[ApiCall]) -> str:
-    lines = [f"{one.method} {one.path} -> {one.status or 'no answer'}" for one in made[:_MOST_LISTED]]
+    lines = [f"{call.method} {call.path} -> {call.status or 'no response'}" for call in made[:_MOST_LISTED]]
     more = len(made) - len(lines)
     return "\n".join([*lines, f"and {more} more"] if more else lines)
 
 
 def shown_pair(expected: Any, actual: Any, *, subset: bool) -> tuple[str, str]:
-    """Return both values as indented JSON whose lines can be compared: with `subset`, only what is asked for.
+    """Return both values as indented JSON, to be compared line by line. With `subset`, only expected keys are shown.
 
-    Keys come in the order of `expected`; the others follow.
+    Keys are in the order of `expected`, followed by all others.
     """
     return _shown(expected), _shown(_aligned(expected, actual, subset=subset))
 
 
 def _aligned(expected: Any, actual: Any, *, subset: bool) -> Any:
     if isinstance(expected, dict) and isinstance(actual, dict):
-        found = {name: _aligned(one, actual[name], subset=subset) for name, one in expected.items() if name in actual}
-        return found if subset else found | {name: one for name, one in actual.items() if name not in found}
+        found = {
+            name: _aligned(value, actual[name], subset=subset) for name, value in expected.items() if name in actual
+        }
+        return found if subset else found | {name: value for name, value in actual.items() if name not in found}
     if isinstance(expected, list) and isinstance(actual, list):
         pairs = zip(expected, actual, strict=False)
-        return [_aligned(one, other, subset=subset) for one, other in pairs] + actual[len(expected) :]
+        return [_aligned(item, other, subset=subset) for item, other in pairs] + actual[len(expected) :]
     return actual
 
 

@@ -1,6 +1,6 @@
 """Test results as JUnit XML, for CI systems.
 
-Source of the format: https://github.com/testmoapp/junitxml, which lists what its consumers understand.
+Source of the format: https://github.com/testmoapp/junitxml, which lists the features that CI systems support.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 def junit(results: Sequence[CaseResult], seconds: float) -> str:
     """Return the results as XML: a suite for each file, a test case for each case."""
     top = ET.Element("testsuites", {"name": "ckfunc", **_counts(tally(results), _broken(results), seconds)})
-    for file, group in groupby(results, key=lambda one: one.case.file):
+    for file, group in groupby(results, key=lambda result: result.case.file):
         found = list(group)
-        took = sum(one.observed.duration_ms for one in found if one.observed) / 1000
+        took = sum(result.observed.duration_ms for result in found if result.observed) / 1000
         suite = ET.SubElement(top, "testsuite", {"name": file, **_counts(tally(found), _broken(found), took)})
-        for one in found:
-            _case(suite, one)
+        for result in found:
+            _case(suite, result)
     ET.indent(top)
     return f'<?xml version="1.0" encoding="UTF-8"?>\n{ET.tostring(top, encoding="unicode")}\n'
 
@@ -39,13 +39,13 @@ def _case(suite: ET.Element, result: CaseResult) -> None:
     if result.bad:
         kind = "error" if result.verdict is CaseOutcome.BROKEN else "failure"
         first = result.misses[0] if result.misses else None
-        told = {"message": _clean(first.message), "type": first.what} if first else {}
-        ET.SubElement(element, kind, told).text = _clean(plain_failure(result))
+        details = {"message": _clean(first.message), "type": first.what} if first else {}
+        ET.SubElement(element, kind, details).text = _clean(plain_failure(result))
     elif result.verdict is not CaseOutcome.PASSED:
         why = case.skip if result.verdict is CaseOutcome.SKIPPED else "left out by `only`"
         ET.SubElement(element, "skipped", {"message": _clean(why)} if why else {})
     if observed is not None and observed.console:
-        lines = "\n".join(f"{one.level} {one.text}" for one in observed.console)
+        lines = "\n".join(f"{line.level} {line.text}" for line in observed.console)
         ET.SubElement(element, "system-out").text = _clean(lines)
 
 
@@ -61,7 +61,7 @@ def _counts(counted: Tally, broken: int, seconds: float) -> dict[str, str]:
 
 
 def _broken(results: Sequence[CaseResult]) -> int:
-    return sum(one.verdict is CaseOutcome.BROKEN for one in results)
+    return sum(result.verdict is CaseOutcome.BROKEN for result in results)
 
 
 def _clean(text: str) -> str:

@@ -1,4 +1,4 @@
-"""Test files, read and validated; all mistakes are reported at once."""
+"""Read and validate test files, and report all mistakes at once."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from ckfunc.manifest.validation import one_of, validate
 from ckfunc.model.function import Status
 from ckfunc.model.job import Seed
 from ckfunc.sandbox.mentions import joined, mentioned
-from ckfunc.testing.case import DEFAULT_NOW, Case, Expectation, ExpectedCall, Wanted
+from ckfunc.testing.case import DEFAULT_NOW, Case, Expectation, ExpectedCall, ExpectedValue
 from ckfunc.testing.definition import CASES
 from ckfunc.wire.dialects import canonical
 from ckfunc.wire.seeds import MalformedSeed, read_seed
@@ -29,7 +29,7 @@ DIRECTORY = "tests"
 SUFFIXES = (".yaml", ".yml")
 
 Sample = Callable[[str], Mapping[str, Any]]
-"""Returns the sample event of a trigger type; raises CkfuncError for a type that has none."""
+"""Returns the sample event of a trigger type. Raises CkfuncError for a type without one."""
 
 
 class InvalidCases(InvalidFiles):
@@ -37,35 +37,35 @@ class InvalidCases(InvalidFiles):
 
 
 class NoTestFile(CkfuncError):
-    """A path names no test file."""
+    """A path does not lead to a test file."""
 
 
 @dataclass(frozen=True, slots=True)
 class CaseScope:
-    """What cases may refer to: the trigger types of the manifest, and the samples."""
+    """Names that cases may refer to: the trigger types of the manifest, and sample events."""
 
     types: Collection[str]
     sample: Sample
 
 
 def find_files(root: Path, paths: Sequence[Path] = ()) -> tuple[Path, ...]:
-    """Return the test files that `paths` (files or directories) name, sorted; without any, those of `tests/`.
+    """Return the test files in `paths` (files or directories; default: `tests/`), sorted.
 
     Raises NoTestFile for a path that does not exist.
     """
     found: list[Path] = []
     for path in paths or [root / DIRECTORY]:
         if path.is_dir():
-            found += [one for one in path.rglob("*") if one.suffix in SUFFIXES and one.is_file()]
+            found += [file for file in path.rglob("*") if file.suffix in SUFFIXES and file.is_file()]
         elif paths and not path.exists():
-            raise NoTestFile(f"there is no test file {str(path)!r}", hint=f"test files are {DIRECTORY}/*.yaml")
+            raise NoTestFile(f"test file {str(path)!r} does not exist", hint=f"test files are {DIRECTORY}/*.yaml")
         elif path.exists():
             found.append(path)
-    return tuple(sorted({one.resolve(): one for one in found}.values()))
+    return tuple(sorted({file.resolve(): file for file in found}.values()))
 
 
 def read_cases(root: Path, files: Iterable[Path], scope: CaseScope) -> tuple[Case, ...]:
-    """Return the cases of `files`, in their order. Raises InvalidCases with every mistake in all of them."""
+    """Return the cases of `files`, in order. Raises InvalidCases with all mistakes in all files."""
     problems: list[Problem] = []
     cases: list[Case] = []
     for file in files:
@@ -78,7 +78,7 @@ def read_cases(root: Path, files: Iterable[Path], scope: CaseScope) -> tuple[Cas
 
 
 def read_text_cases(root: Path, file: Path, text: str, scope: CaseScope) -> tuple[Case, ...]:
-    """Return the cases that `file` would have if it held `text`. Raises InvalidCases."""
+    """Return the cases that `file` would have with the contents `text`. Raises InvalidCases."""
     reader = _Reader(root.resolve(), file, scope)
     cases = reader.cases_of(text)
     if reader.problems:
@@ -95,14 +95,14 @@ def refused(problems: Iterable[Problem]) -> InvalidCases:
 
 
 def shown_path(root: Path, file: Path) -> str:
-    """Return a file's path relative to the project, with forward slashes; as it is for one elsewhere."""
+    """Return a path relative to the project, with forward slashes; unchanged if it is outside of the project."""
     file = file.resolve()
     return file.relative_to(root).as_posix() if file.is_relative_to(root) else str(file)
 
 
 @dataclass
 class _Reader:
-    """Reads one file."""
+    """Reads a test file."""
 
     root: Path
     file: Path
@@ -135,69 +135,69 @@ class _Reader:
 
     def _read(self, file: Branch) -> Iterator[Case]:
         names: dict[str, Scalar] = {}
-        for said in file.items("cases") or ():
-            if not isinstance(said, Branch):
+        for entry in file.items("cases") or ():
+            if not isinstance(entry, Branch):
                 continue
             before = len(self.problems)
-            if (name := said.leaf("name")) and (other := names.setdefault(name.text, name.node)) is not name.node:
-                self._report(name.node, f"another case has this name, at line {other.line}", "give it one of its own")
-            case = self._case(file, said)
+            if (name := entry.leaf("name")) and (other := names.setdefault(name.text, name.node)) is not name.node:
+                self._report(name.node, f"the case at line {other.line} has the same name", "use unique names")
+            case = self._case(file, entry)
             if case is not None and len(self.problems) == before:
                 yield case
 
-    def _case(self, file: Branch, said: Branch) -> Case | None:
-        type_leaf = said.leaf("type") or file.leaf("type")
-        self._check_type(said, type_leaf, given=bool({"type"} & (said.keys.keys() | file.keys.keys())))
-        event = self._event(said, type_leaf.text if type_leaf else None)
-        expect = self._expectation(said)
-        skip = self._reason(said, "skip")
-        only = self._reason(said, "only")
-        if type_leaf is None or event is None or "name" not in said.values:
+    def _case(self, file: Branch, entry: Branch) -> Case | None:
+        type_leaf = entry.leaf("type") or file.leaf("type")
+        self._check_type(entry, type_leaf, given=bool({"type"} & (entry.keys.keys() | file.keys.keys())))
+        event = self._event(entry, type_leaf.text if type_leaf else None)
+        expect = self._expectation(entry)
+        skip = self._reason(entry, "skip")
+        only = self._reason(entry, "only")
+        if type_leaf is None or event is None or "name" not in entry.values:
             return None
         return Case(
             file=self.path,
-            line=said.node.line,
-            name=said.text("name") or "",
+            line=entry.node.line,
+            name=entry.text("name") or "",
             type=type_leaf.text,
             event=event,
-            seed=self._seed(file, said, event),
+            seed=self._seed(file, entry, event),
             expect=expect,
-            environment={**_environment(file), **_environment(said)},
-            now=self._now(said.leaf("now") or file.leaf("now")),
-            network=(said if "network" in said.values else file).flag("network"),
+            environment={**_environment(file), **_environment(entry)},
+            now=self._now(entry.leaf("now") or file.leaf("now")),
+            network=(entry if "network" in entry.values else file).flag("network"),
             skip=skip,
             only=only is not None,
         )
 
-    def _check_type(self, said: Branch, leaf: Leaf | None, *, given: bool) -> None:
+    def _check_type(self, entry: Branch, leaf: Leaf | None, *, given: bool) -> None:
         if leaf is None:
             if not given:
-                self._report(said.node, "the case has no `type`", "add `type: …` to it, or to the file")
+                self._report(entry.node, "the case has no `type`", "add `type: …` to the case or the file")
         elif leaf.text not in self.scope.types:
             hint = did_you_mean(leaf.text, self.scope.types) or one_of(sorted(self.scope.types))
             self._report(leaf.node, f"functions.yaml has no function of type {leaf.text!r}", hint)
 
-    def _event(self, said: Branch, trigger_type: str | None) -> Mapping[str, Any] | None:
-        if not {"event", "sample", "file"} & said.keys.keys():
+    def _event(self, entry: Branch, trigger_type: str | None) -> Mapping[str, Any] | None:
+        if not {"event", "sample", "file"} & entry.keys.keys():
             hint = "add `event: {…}`, `sample: true` or `file: EVENT.json`"
-            self._report(said.node, "the case has no event", hint)
+            self._report(entry.node, "the case has no event", hint)
             return None
-        if said.flag("sample") and "file" in said.keys:
-            self._report(said.keys["file"], "the event is `sample` or `file`, not both", "remove one of them")
+        if entry.flag("sample") and "file" in entry.keys:
+            self._report(entry.keys["file"], "`sample` and `file` can't be used together", "remove one of them")
             return None
         base: Mapping[str, Any] | None = {}
-        if said.flag("sample") and trigger_type is not None:
-            base = self._sample(said, trigger_type)
-        elif leaf := said.leaf("file"):
+        if entry.flag("sample") and trigger_type is not None:
+            base = self._sample(entry, trigger_type)
+        elif leaf := entry.leaf("file"):
             base = self._event_file(leaf)
-        own = said.given("event")
+        own = entry.given("event")
         return None if base is None else overlaid(base, own.data if own else {})
 
-    def _sample(self, said: Branch, trigger_type: str) -> Mapping[str, Any] | None:
+    def _sample(self, entry: Branch, trigger_type: str) -> Mapping[str, Any] | None:
         try:
             return self.scope.sample(trigger_type)
         except CkfuncError as error:
-            self._report(said.keys["sample"], f"there is no sample: {error.message}", "write the event out")
+            self._report(entry.keys["sample"], f"there is no sample: {error.message}", "use `event: {…}` instead")
             return None
 
     def _event_file(self, leaf: Leaf) -> Mapping[str, Any] | None:
@@ -214,47 +214,47 @@ class _Reader:
             self.problems.append(Problem(name, line, column, f"this is not JSON: {getattr(error, 'msg', error)}"))
             return None
         if not isinstance(event, dict):
-            self.problems.append(Problem(name, 1, 1, "an event is a JSON object", "such as {…}"))
+            self.problems.append(Problem(name, 1, 1, "the event is not a JSON object", "such as {…}"))
             return None
         return event
 
-    def _seed(self, file: Branch, said: Branch, event: Mapping[str, Any]) -> Seed:
-        document = joined(_plain(said.branch("data")), _plain(file.branch("data")), mentioned(event))
+    def _seed(self, file: Branch, entry: Branch, event: Mapping[str, Any]) -> Seed:
+        document = joined(_plain(entry.branch("data")), _plain(file.branch("data")), mentioned(event))
         try:
             seed = read_seed(document)
-            _require_everybody(document)
+            _require_known_users(document)
         except MalformedSeed as mistake:
-            where = said.keys.get("data") or said.keys.get("event") or file.keys.get("data") or said.node
+            where = entry.keys.get("data") or entry.keys.get("event") or file.keys.get("data") or entry.node
             self._report(where, f"invalid initial data: {mistake}")
             return Seed()
         return seed
 
-    def _expectation(self, said: Branch) -> Expectation:
-        expect = said.branch("expect")
+    def _expectation(self, entry: Branch) -> Expectation:
+        expect = entry.branch("expect")
         if expect is None:
             return Expectation()
         fails = "error" in expect.keys or "error_matches" in expect.keys
         status = Status(expect.text("status") or (Status.FAILED if fails else Status.SUCCEEDED))
-        self._check_sense(expect, status, fails=fails)
+        self._check_consistency(expect, status, fails=fails)
         calls = expect.items("calls")
         return Expectation(
             status=status,
-            result=_wanted(expect),
+            result=_expected_result(expect),
             error=expect.text("error"),
             error_matches=self._expression(expect.leaf("error_matches")),
-            console=tuple(one.text for one in expect.items("console") or () if isinstance(one, Leaf)),
-            calls=None if calls is None else tuple(_call(one) for one in calls if isinstance(one, Branch)),
+            console=tuple(leaf.text for leaf in expect.items("console") or () if isinstance(leaf, Leaf)),
+            calls=None if calls is None else tuple(_call(call) for call in calls if isinstance(call, Branch)),
             other_calls="other_calls" not in expect.values or expect.flag("other_calls"),
         )
 
-    def _check_sense(self, expect: Branch, status: Status, *, fails: bool) -> None:
+    def _check_consistency(self, expect: Branch, status: Status, *, fails: bool) -> None:
         wrong = ("error", "error_matches") if status is Status.SUCCEEDED else ("result", "result_includes")
         for name in wrong:
             if key := expect.keys.get(name):
                 hint = "remove it, or change `status`" if "status" in expect.keys or not fails else "remove one of them"
                 self._report(key, f"a run that has {status.value} has no {name.partition('_')[0]}", hint)
         if "result" in expect.keys and (key := expect.keys.get("result_includes")):
-            self._report(key, "the result is expected exactly, or in part, not both", "remove one of them")
+            self._report(key, "`result` and `result_includes` can't be used together", "remove one of them")
         if "other_calls" in expect.keys and "calls" not in expect.keys:
             self._report(expect.keys["other_calls"], "`other_calls` needs `calls`", "add `calls: []`")
 
@@ -276,15 +276,15 @@ class _Reader:
             self._report(leaf.node, "now is not a time", 'such as "2026-01-15T09:30:00Z", in quotes')
             return DEFAULT_NOW
 
-    def _reason(self, said: Branch, name: str) -> str | None:
-        given = said.given(name)
+    def _reason(self, entry: Branch, name: str) -> str | None:
+        given = entry.given(name)
         if given is None or given.data is False:
             return None
         if given.data is True:
             return ""
         if isinstance(given.data, str) and given.data.strip():
             return given.data
-        self._report(said.keys[name], f"{name} must be a reason, or true", f"such as `{name}: waits for the new API`")
+        self._report(entry.keys[name], f"{name} must be a reason, or true", f"such as `{name}: waits for the new API`")
         return None
 
     def _report(self, where: Node, message: str, hint: str | None = None) -> None:
@@ -292,7 +292,7 @@ class _Reader:
 
 
 def overlaid(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
-    """Return `base` with what `over` says instead: mappings are merged, everything else is replaced."""
+    """Return `base` overlaid with `over`: mappings are merged, everything else is replaced."""
     merged = dict(base)
     for name, value in over.items():
         below = merged.get(name)
@@ -300,51 +300,51 @@ def overlaid(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]
     return merged
 
 
-def _wanted(expect: Branch) -> Wanted | None:
+def _expected_result(expect: Branch) -> ExpectedValue | None:
     if exact := expect.given("result"):
-        return Wanted(exact.data)
+        return ExpectedValue(exact.data)
     part = expect.given("result_includes")
-    return Wanted(part.data, subset=True) if part else None
+    return ExpectedValue(part.data, subset=True) if part else None
 
 
-def _call(said: Branch) -> ExpectedCall:
-    body, status = said.given("body"), said.leaf("status")
+def _call(entry: Branch) -> ExpectedCall:
+    body, status = entry.given("body"), entry.leaf("status")
     return ExpectedCall(
-        method=said.text("method"),
-        path=said.text("path"),
-        body=Wanted(body.data, subset=True) if body else None,
+        method=entry.text("method"),
+        path=entry.text("path"),
+        body=ExpectedValue(body.data, subset=True) if body else None,
         status=int(status.text) if status else None,
     )
 
 
-def _environment(said: Branch) -> dict[str, str]:
-    found = said.branch("environment")
+def _environment(branch: Branch) -> dict[str, str]:
+    found = branch.branch("environment")
     return {name: leaf.text for name, leaf in found.leaves().items()} if found else {}
 
 
 def _plain(data: Branch | None) -> dict[str, Any]:
-    """Return the seed that a valid `data` section is, in camelCase."""
+    """Return a valid `data` section as a seed document in camelCase."""
     if data is None:
         return {}
-    plain: dict[str, Any] = canonical({name: _value(one) for name, one in data.values.items()})
+    plain: dict[str, Any] = canonical({name: _value(value) for name, value in data.values.items()})
     return plain
 
 
-def _value(one: Any) -> Any:
-    if isinstance(one, Leaf):
-        return one.data
-    if isinstance(one, Given):
-        return one.data
-    if isinstance(one, Branch):
-        return {name: _value(inner) for name, inner in one.values.items()}
-    return [_value(inner) for inner in one.items]
+def _value(node: Any) -> Any:
+    if isinstance(node, Leaf):
+        return node.data
+    if isinstance(node, Given):
+        return node.data
+    if isinstance(node, Branch):
+        return {name: _value(inner) for name, inner in node.values.items()}
+    return [_value(inner) for inner in node.items]
 
 
-def _require_everybody(document: Mapping[str, Any]) -> None:
-    """Raise MalformedSeed for a user who is referred to and not there."""
-    known = {one["name"] for one in document["users"]}
+def _require_known_users(document: Mapping[str, Any]) -> None:
+    """Raise MalformedSeed if a channel or message refers to a user that does not exist."""
+    known = {user["name"] for user in document["users"]}
     for index, channel in enumerate(document["channels"]):
-        senders = [one.get("user") for one in channel.get("messages") or ()]
+        senders = [message.get("user") for message in channel.get("messages") or ()]
         for name in (channel.get("creator"), *(channel.get("members") or ()), *senders):
             if name is not None and name not in known:
                 hint = did_you_mean(name, known)

@@ -23,12 +23,12 @@ from ckfunc.testing.writing import names_in, new_file, with_case
 
 
 class CannotRecord(CkfuncError):
-    """A run cannot become a case."""
+    """An invocation cannot become a test case."""
 
 
 @dataclass(frozen=True, slots=True)
 class Addition:
-    """A case to be added: the test file's new text, the case, and the secrets that were replaced in it."""
+    """The addition of a case: the new text of the test file, the case, and the secrets that were replaced."""
 
     path: Path
     text: str
@@ -38,7 +38,7 @@ class Addition:
 
 @dataclass(frozen=True, slots=True)
 class Recorded:
-    """A case as it will be written, and the secrets that were replaced in it."""
+    """A recorded case, and the secrets that were replaced in it."""
 
     case: Mapping[str, Any]
     redactions: tuple[ReplacedSecret, ...]
@@ -47,9 +47,9 @@ class Recorded:
 def added(
     entry: LogEntry, path: Path, *, root: Path, shown: str, name: str | None, environment: Iterable[tuple[str, Secret]]
 ) -> Addition:
-    """Return the test file `path`, existing or new, with the case of an invocation added; nothing is written.
+    """Return the addition of an invocation to the test file `path`, existing or new. Writes nothing.
 
-    Messages call the file `shown`. Raises CannotRecord, CannotAddCase, and InvalidCases for a file that can't be read.
+    Messages call the file `shown`. Raises CannotRecord, CannotAddCase, and InvalidCases for an unreadable file.
     """
     before = _text_of(path, shown)
     free = free_name(name or f"invocation {entry.invocation.id}", () if before is None else names_in(before))
@@ -62,7 +62,7 @@ def added(
 
 
 def _text_of(path: Path, shown: str) -> str | None:
-    """Return the text of a file, None when there is none."""
+    """Return the text of a file, or None if it does not exist."""
     if not os.path.lexists(path):
         return None
     text = read_text(path, shown)
@@ -72,7 +72,7 @@ def _text_of(path: Path, shown: str) -> str | None:
 
 
 def _schema_from(root: Path, path: Path) -> str:
-    """Return where the JSON schema of test files is, seen from the file `path`."""
+    """Return the path of the JSON schema of test files, relative to the file `path`."""
     schema = root.joinpath(*TESTS_SCHEMA_FILE.split("/"))
     try:
         return Path(os.path.relpath(schema, path.parent)).as_posix()
@@ -88,19 +88,19 @@ def recorded(
     name: str,
     environment: Iterable[tuple[str, Secret]],
 ) -> Recorded:
-    """Return the case of a finished run.
+    """Return a finished run as a case. Raises CannotRecord.
 
-    `environment` holds the variables whose values count as secrets; a case that contained one sets its variable to the
-    placeholder. `detail` is the emulator's record of the run. Raises CannotRecord.
+    `environment` are the variables whose values are secret. A case that contained such a value sets the variable to the
+    placeholder. `detail` are the emulator's details of the run.
     """
     if invocation.status is Status.RUNNING:
         raise CannotRecord(f"invocation {invocation.id} is still running", hint="try again when it has ended")
     event = dict(invocation.args)
-    calls = [_call(one) for one in detail.calls] if detail is not None else []
-    if any(deeper_than(one, MAX_DEPTH - 8) for one in (event, invocation.result, calls)):
+    calls = [_call(call) for call in detail.calls] if detail is not None else []
+    if any(deeper_than(part, MAX_DEPTH - 8) for part in (event, invocation.result, calls)):
         raise CannotRecord(
             f"invocation {invocation.id} is nested too deeply for a test case",
-            hint="write the case by hand, with `file`",
+            hint="write the case by hand, with the event in a `file`",
         )
     redactor = Redactor(environment)
     outcome = _outcome(invocation)
@@ -120,7 +120,7 @@ def recorded(
 
 
 def free_name(wanted: str, taken: Collection[str]) -> str:
-    """Return `wanted`, or it with the first number that makes it a new one."""
+    """Return `wanted`, with a number if the name is taken."""
     number = 2
     name = wanted
     while name in taken:
@@ -134,7 +134,7 @@ def _outcome(invocation: Invocation) -> dict[str, Any]:
         return {"result": invocation.result.get("payload")}
     error = invocation.result.get("error")
     message = error.get("message") if isinstance(error, dict) else None
-    # A missing message cannot be expected, only the failure.
+    # An empty error message cannot be expected, only the failure.
     return {"error": message} if isinstance(message, str) and message.strip() else {"status": Status.FAILED.value}
 
 
@@ -148,7 +148,7 @@ def _call(made: ApiCall) -> dict[str, Any]:
 
 
 def _is_partial(body: Any) -> bool:
-    """Tell whether a body was not kept as it was: cut, or with files in it."""
+    """Return whether a recorded body is incomplete: cut off, or with files."""
     return isinstance(body, dict) and any(
-        name == "$cut" or (isinstance(one, dict) and "$file" in one) for name, one in body.items()
+        name == "$cut" or (isinstance(value, dict) and "$file" in value) for name, value in body.items()
     )

@@ -1,4 +1,4 @@
-"""Detection and replacement of secrets in a recorded run.
+"""Detect and replace secrets in a recorded run.
 
 Equal secrets get equal placeholders.
 """
@@ -21,9 +21,9 @@ _SECRETIVE = re.compile(
     r"token|secret|passw(?:or)?d|passphrase|passcode|authorization|apikey|accesskey|privatekey|clientkey|credential"
     r"|cookie|jwt|bearer|signature|pwd|sessionid|auth$|^pass$|^sid$|^otp$|^pin$"
 )
-# Numbers under other names are counts ("tokens: 12") more often than secrets.
+# Numbers with other names are usually counts ("tokens: 12"), not secrets.
 _NUMERIC = re.compile(r"secret|passw(?:or)?d|passcode|pwd|^pass$|^otp$|^pin$|^authparams$")
-# Source of the form: RFC 7519; every header begins with `{"`, which is eyJ in base64url.
+# Source of the format: RFC 7519. Every header begins with `{"`, which is eyJ in base64url.
 _JWT = re.compile(r"eyJ[A-Za-z0-9_-]{5,}\.[A-Za-z0-9_-]{5,}\.[A-Za-z0-9_-]*")
 _UUID = re.compile(r"[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
 _IN_ADDRESS = re.compile(
@@ -34,9 +34,9 @@ _USER_INFO = re.compile(r"(://)([^/@\s:]*:[^/@\s]+)(?=@)")
 _LONG = re.compile(r"[A-Za-z0-9+/_=-]{20,}")
 _HARMLESS = {"true", "false", "null", "undefined", "none"}
 _LEAST_EQUAL = 4
-"""From how many characters on a text that is an environment variable's value is taken for it."""
+"""The minimum length of an environment variable's value that is recognized as a whole text."""
 _LEAST_PART = 6
-"""From how many characters on a secret is looked for inside longer texts."""
+"""The minimum length of a secret that is searched inside longer texts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +44,7 @@ class ReplacedSecret:
     """A replaced secret: its place, the reason, and the placeholder."""
 
     place: str
-    why: str
+    reason: str
     placeholder: str
 
 
@@ -56,54 +56,60 @@ class Redactor:
         self._environment = {
             text: name for name, text in texts if len(text) >= _LEAST_EQUAL and text.lower() not in _HARMLESS
         }
-        self._disguised = {text: name for value, name in self._environment.items() for text in _disguises(value)}
+        self._encoded = {text: name for value, name in self._environment.items() for text in _encodings(value)}
         self._placeholders: dict[str, str] = {}
         self.redactions: list[ReplacedSecret] = []
 
     @property
     def variables(self) -> dict[str, str]:
-        """The variables whose values were found, with the placeholders for the values."""
-        found = {self._environment[one]: text for one, text in self._placeholders.items() if one in self._environment}
+        """The variables whose values were found, with the placeholders of the values."""
+        found = {
+            self._environment[secret]: text
+            for secret, text in self._placeholders.items()
+            if secret in self._environment
+        }
         return dict(sorted(found.items()))
 
     def learn(self, document: Any, place: str) -> None:
-        """Find the secrets of a document; `place` is what it is called."""
-        for where, why, secret in _secrets(document, place):
-            self._note(where, why, secret)
+        """Find the secrets in a document. `place` is its name in reports."""
+        for where, reason, secret in _secrets(document, place):
+            self._add(where, reason, secret)
         for where, text in _texts(document, place):
             for value, name in self._environment.items():
                 if text == value or (len(value) >= _LEAST_PART and value in text):
-                    self._note(where, f"the value of {name}", value)
-            for disguise, name in self._disguised.items():
-                if disguise in text:
-                    self._note(where, f"the value of {name}, encoded", disguise)
+                    self._add(where, f"the value of {name}", value)
+            for encoding, name in self._encoded.items():
+                if encoding in text:
+                    self._add(where, f"the value of {name}, encoded", encoding)
 
     def redacted(self, document: Any, *, secretive: bool = False) -> Any:
-        """Return a document without the secrets that were learned, wherever they stand in it."""
+        """Return a document with all learned secrets replaced."""
         if isinstance(document, dict):
             return {
                 self._text(name): self.redacted(value, secretive=secretive or _is_numeric(name))
                 for name, value in document.items()
             }
         if isinstance(document, list):
-            return [self.redacted(one, secretive=secretive) for one in document]
+            return [self.redacted(item, secretive=secretive) for item in document]
         if isinstance(document, str):
             return self._text(document)
         if secretive and isinstance(document, int | float) and not isinstance(document, bool):
             return 0
         return document
 
-    def _note(self, place: str, why: str, secret: str) -> None:
+    def _add(self, place: str, reason: str, secret: str) -> None:
         if secret not in self._placeholders:
             self._placeholders[secret] = _placeholder(secret, len(self._placeholders) + 1)
-        found = ReplacedSecret(place, why, self._placeholders[secret])
-        if not any(one.place == place and one.placeholder == found.placeholder for one in self.redactions):
+        found = ReplacedSecret(place, reason, self._placeholders[secret])
+        if not any(
+            redaction.place == place and redaction.placeholder == found.placeholder for redaction in self.redactions
+        ):
             self.redactions.append(found)
 
     def _text(self, text: str) -> str:
         if text in self._placeholders:
             return self._placeholders[text]
-        for form in (_USER_INFO, _IN_ADDRESS):  # there, however short: it is known where they begin and end
+        for form in (_USER_INFO, _IN_ADDRESS):  # here, short secrets are replaced too, because their ends are known
             text = form.sub(lambda found: found[1] + self._placeholders.get(found[2], found[2]), text)
         for secret in sorted(self._placeholders, key=len, reverse=True):
             if len(secret) >= _LEAST_PART:
@@ -112,31 +118,34 @@ class Redactor:
 
 
 def _secrets(
-    document: Any, place: str, why: str | None = None, *, numbers: bool = False
+    document: Any, place: str, reason: str | None = None, *, numbers: bool = False
 ) -> Iterator[tuple[str, str, str]]:
-    """Yield place, reason and text of what looks like a secret; with `why`, every text does, and with `numbers` too."""
+    """Yield place, reason and text of each value that looks like a secret.
+
+    With `reason`, every text is a secret; with `numbers`, every number too.
+    """
     if isinstance(document, dict):
         for name, value in document.items():
             inner = f"{place}.{name}"
-            reason = why or (f"it is called {name}" if _is_secretive(name) else None)
-            yield from _secrets(value, inner, reason, numbers=numbers or _is_numeric(name))
+            inner_reason = reason or (f"it is called {name}" if _is_secretive(name) else None)
+            yield from _secrets(value, inner, inner_reason, numbers=numbers or _is_numeric(name))
     elif isinstance(document, list):
-        for index, one in enumerate(document):
-            yield from _secrets(one, f"{place}[{index}]", why, numbers=numbers)
+        for index, item in enumerate(document):
+            yield from _secrets(item, f"{place}[{index}]", reason, numbers=numbers)
     elif isinstance(document, str):
-        if why is not None:
+        if reason is not None:
             if len(document) > 1 and document.lower() not in _HARMLESS:
-                yield place, why, document
+                yield place, reason, document
             return
         for kind, secret in _parts(document):
             yield place, kind, secret
     elif numbers and isinstance(document, int | float) and not isinstance(document, bool):
-        # Numbers are replaced where they stand, and nowhere else: too many others are equal to them.
-        yield place, why or "it is a number", f"\0{place}"
+        # Numbers are only replaced at this place, because too many other numbers are equal.
+        yield place, reason or "it is a number", f"\0{place}"
 
 
 def _parts(text: str) -> Iterator[tuple[str, str]]:
-    """Yield what looks like a secret inside a text, and why."""
+    """Yield reason and text of each part of a text that looks like a secret."""
     for found in _JWT.finditer(text):
         yield "a JSON web token", found[0]
     for found in _USER_INFO.finditer(text):
@@ -151,20 +160,20 @@ def _parts(text: str) -> Iterator[tuple[str, str]]:
             yield "it is long and random", found[0]
 
 
-def _disguises(value: str) -> Iterator[str]:
-    """Yield what a value becomes in addresses and headers, where that is something else and long enough to be found."""
+def _encodings(value: str) -> Iterator[str]:
+    """Yield the encodings of a value in URLs and headers that differ from it, if the value is long enough."""
     if len(value) >= _LEAST_PART:
         coded = base64.b64encode(value.encode()).decode().rstrip("=")
         forms = (quote(value, safe=""), coded, coded.translate(str.maketrans("+/", "-_")))
-        yield from (one for one in dict.fromkeys(forms) if one != value)
+        yield from (form for form in dict.fromkeys(forms) if form != value)
 
 
 def _is_random(text: str) -> bool:
-    """Tell whether a long run of characters is no word or path: digits among letters, and hardly any repetition."""
+    """Return whether a long text looks random rather than like words or a path: digits among letters, high entropy."""
     letters, digits = re.search(r"[A-Za-z]", text), re.search(r"[0-9]", text)
     if re.fullmatch(r"[0-9a-fA-F]{20,}", text):
         return letters is not None and digits is not None and _bits(text) >= 2.8
-    mixed = min(len(re.findall(one, text)) for one in ("[a-z]", "[A-Z]")) > 3
+    mixed = min(len(re.findall(pattern, text)) for pattern in ("[a-z]", "[A-Z]")) > 3
     if not (letters and (digits or (mixed and len(text) >= 32))):
         return False
     longest = max(len(part) for part in re.split(r"[/_=+-]", text))
@@ -172,7 +181,7 @@ def _is_random(text: str) -> bool:
 
 
 def _bits(text: str) -> float:
-    """Return the entropy of a text, in bits for each character."""
+    """Return the entropy of a text in bits per character."""
     size = len(text)
     return -sum(count / size * math.log2(count / size) for count in Counter(text).values())
 
@@ -191,14 +200,14 @@ def _texts(document: Any, place: str) -> Iterator[tuple[str, str]]:
         for name, value in document.items():
             yield from _texts(value, f"{place}.{name}")
     elif isinstance(document, list):
-        for index, one in enumerate(document):
-            yield from _texts(one, f"{place}[{index}]")
+        for index, item in enumerate(document):
+            yield from _texts(item, f"{place}[{index}]")
     elif isinstance(document, str):
         yield place, document
 
 
 def _placeholder(secret: str, number: int) -> str:
-    """Return what stands for a secret: of its form, so that a handler that looks at the form sees the same."""
+    """Return a placeholder of the same form as the secret, so that handlers that check the form still work."""
     if secret.startswith("\0"):
         return "0"
     if _UUID.fullmatch(secret):

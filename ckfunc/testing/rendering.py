@@ -20,7 +20,7 @@ _MARKS = {
     CaseOutcome.LEFT_OUT: ("○", "muted"),
 }
 _MOST_LINES = 60
-"""Lines of one difference, or of one console, that are shown."""
+"""How many lines of a diff, a stack or console output are shown."""
 _LONGEST = 500
 
 
@@ -33,7 +33,7 @@ def result_line(result: CaseResult) -> Line:
         return [("  ", "plain"), (mark, style), (f" {name} (skipped{why})", "muted")]
     if result.verdict is CaseOutcome.LEFT_OUT:
         return [("  ", "plain"), (mark, style), (f" {name} (left out)", "muted")]
-    took = f"  {_took(result.observed.duration_ms)}" if result.observed else ""
+    took = f"  {_duration(result.observed.duration_ms)}" if result.observed else ""
     return [("  ", "plain"), (mark, style), (f" {name}", "plain"), (took, "muted")]
 
 
@@ -50,7 +50,7 @@ def failure_lines(result: CaseResult) -> Iterator[Line]:
 
 
 def summary_line(counted: Tally, seconds: float) -> Line:
-    """Return the last line."""
+    """Return the summary, which is the last line."""
     parts: list[tuple[str, str]] = []
     for count, word, style in (
         (counted.passed, "passed", "success"),
@@ -60,7 +60,7 @@ def summary_line(counted: Tally, seconds: float) -> Line:
     ):
         if count:
             parts += [(", " if parts else "", "plain"), (f"{count} {word}", style)]
-    return [*parts, (f" in {_took(seconds * 1000)}", "muted")]
+    return [*parts, (f" in {_duration(seconds * 1000)}", "muted")]
 
 
 def json_of(results: Sequence[CaseResult], counted: Tally, seconds: float) -> dict[str, Any]:
@@ -72,7 +72,7 @@ def json_of(results: Sequence[CaseResult], counted: Tally, seconds: float) -> di
         "skipped": counted.skipped,
         "leftOut": counted.left_out,
         "durationMs": round(seconds * 1000, 1),
-        "cases": [_case_json(one) for one in results],
+        "cases": [_case_json(result) for result in results],
     }
 
 
@@ -88,15 +88,15 @@ def _case_json(result: CaseResult) -> dict[str, Any]:
     if case.skip:
         document["reason"] = case.skip
     if result.misses:
-        document["failures"] = [_miss_json(one) for one in result.misses]
+        document["failures"] = [_miss_json(miss) for miss in result.misses]
     if observed is not None:
         document |= {
             "status": observed.status.value,
             "durationMs": round(observed.duration_ms, 2),
-            "console": [{"level": one.level, "text": one.text} for one in observed.console],
+            "console": [{"level": line.level, "text": line.text} for line in observed.console],
             "calls": [
-                {"method": one.method, "path": one.path, "body": one.body, "status": one.status}
-                for one in observed.calls
+                {"method": call.method, "path": call.path, "body": call.body, "status": call.status}
+                for call in observed.calls
             ],
         }
         if observed.error is None:
@@ -127,7 +127,7 @@ def plain_failure(result: CaseResult) -> str:
 def _compared(miss: Miss) -> Iterator[Line]:
     if miss.expected is None or miss.actual is None:
         return
-    expected, actual = ([_cut(line) for line in printable(one).splitlines()] for one in (miss.expected, miss.actual))
+    expected, actual = ([_cut(line) for line in printable(text).splitlines()] for text in (miss.expected, miss.actual))
     lines = list(difflib.unified_diff(expected, actual, lineterm="", n=3))[3:]
     yield [("    ", "plain"), ("- expected", "remove"), ("  ", "plain"), ("+ actual", "create")]
     for line in lines[:_MOST_LINES]:
@@ -152,7 +152,7 @@ def _console(console: Sequence[ConsoleLine]) -> Iterator[Line]:
     if not console:
         return
     yield [("  ", "plain"), ("console:", "muted")]
-    lines = [(one.level, text) for one in console for text in printable(one.text).splitlines() or [""]]
+    lines = [(output.level, text) for output in console for text in printable(output.text).splitlines() or [""]]
     for level, text in lines[:_MOST_LINES]:
         style = {"error": "failure", "warn": "warning"}.get(level, "plain")
         yield [("    ", "plain"), (f"{level:<5} ", "muted"), (_cut(text), style)]
@@ -161,9 +161,9 @@ def _console(console: Sequence[ConsoleLine]) -> Iterator[Line]:
 
 
 def _cut(line: str) -> str:
-    kept = _LONGEST - 30
-    return line if len(line) <= _LONGEST else f"{line[:kept]} … {len(line) - kept} more characters"
+    shown = _LONGEST - 30
+    return line if len(line) <= _LONGEST else f"{line[:shown]} … {len(line) - shown} more characters"
 
 
-def _took(ms: float) -> str:
+def _duration(ms: float) -> str:
     return f"{ms:.0f} ms" if ms < 1000 else f"{ms / 1000:.1f} s"

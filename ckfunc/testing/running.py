@@ -26,23 +26,23 @@ from ckfunc.testing.judging import judge
 from ckfunc.testing.reading import DIRECTORY, CaseScope, find_files, read_cases, read_text_cases, refused, shown_path
 
 LOCAL = "local"
-"""The default target, whose environment cases run in: no test should need a production secret."""
+"""The default target, whose environment cases use, so that tests do not need production secrets."""
 
 MOST_JOBS = 64
 
 Try = Callable[[Case], CaseRun]
-"""Runs a case; raises CkfuncError when it cannot begin."""
+"""Runs a case. Raises CkfuncError if the case cannot start."""
 
-Place = Callable[[], AbstractContextManager[Try]]
-"""Makes a place where cases run, one at a time."""
+OpenBench = Callable[[], AbstractContextManager[Try]]
+"""Opens a bench, which runs one case at a time."""
 
 
 class NoTests(CkfuncError):
-    """There is nothing to run."""
+    """There are no cases to run."""
 
 
 @dataclass(frozen=True, slots=True)
-class Tested:
+class CaseResults:
     """The results of a test run. `warnings` are sentences."""
 
     results: tuple[CaseResult, ...]
@@ -72,15 +72,15 @@ class Tested:
     @property
     def summary(self) -> str:
         """The results in one line."""
-        first = next((one for one in self.results if one.bad), None)
+        first = next((result for result in self.results if result.bad), None)
         where = f"; first: {first.case.file}:{first.case.line} {first.case.name}" if first else ""
         return f"{self.tally}{where}"
 
 
 def working_copy(root: Path, target: str | None, environ: Mapping[str, str], bundler: Bundler) -> Project:
-    """Return the project with bundled scripts, as `target` (default: local) would run it.
+    """Return the project with bundled scripts for `target` (default: local).
 
-    A variable without a value stays as it is written. Raises InvalidManifest and InvalidModules.
+    References to variables without a value stay unresolved. Raises InvalidManifest and InvalidModules.
     """
     return bundler.project(load(root, target or LOCAL, environ, lenient=True))
 
@@ -94,109 +94,109 @@ def run_tests(
     jobs: int | None = None,
     allow_only: bool = True,
     on_result: Callable[[CaseResult], None] | None = None,
-) -> Tested:
+) -> CaseResults:
     """Run the test cases in `paths` (default: `tests/` of the project) and return their results.
 
-    `wanted` selects cases whose file, name or type contains this text; `jobs` run at a time (default: one for each
-    processor). `on_result` gets each result, in the order of the cases. Raises NoTests, InvalidCases (also for `only`
-    without `allow_only`), and the errors of starting Node.
+    `wanted` selects cases whose file, name or type contains this text. `jobs` cases run at a time (default: one for
+    each processor). `on_result` is called with each result, in the order of the cases. Raises NoTests, InvalidCases
+    (also for `only` without `allow_only`), and the errors of starting Node.
     """
     begin = time.monotonic()
     cases = find_cases(project, paths)
-    picked = chosen(cases, wanted)
-    if not picked:
-        raise NoTests(f"no case has {wanted!r} in its file, name or type", hint=f"there are {len(cases)} cases")
-    if not allow_only and (only := [one for one in picked if one.only]):
+    selected = matching(cases, wanted)
+    if not selected:
+        raise NoTests(f"no case has {wanted!r} in its file, name or type", hint=f"the tests have {len(cases)} cases")
+    if not allow_only and (only := [case for case in selected if case.only]):
         hint = "remove it: it would silently skip the other cases"
         raise refused(
-            Problem(one.file, one.line, 1, f"the case {one.name!r} has `only`, which is not allowed in CI", hint)
-            for one in only
+            Problem(case.file, case.line, 1, f"the case {case.name!r} has `only`, which is not allowed in CI", hint)
+            for case in only
         )
     results = []
     benches: list[Bench] = []
 
     @contextmanager
     def bench() -> Iterator[Try]:
-        with ExitStack() as opened:
-            made = Bench(tools, scripts_of(project), opened)
+        with ExitStack() as stack:
+            made = Bench(tools, scripts_of(project), stack)
             benches.append(made)
             yield made.attempt
 
     def stop() -> None:
-        for one in list(benches):
-            one.stop()
+        for bench in list(benches):
+            bench.stop()
 
-    with closing(run_all(picked, bench, jobs=jobs or _processors(), cut_short=stop)) as running:
+    with closing(run_all(selected, bench, jobs=jobs or _processors(), cut_short=stop)) as running:
         for result in running:
             results.append(result)
             if on_result is not None:
                 on_result(result)
-    return Tested(tuple(results), time.monotonic() - begin, project.warnings)
+    return CaseResults(tuple(results), time.monotonic() - begin, project.warnings)
 
 
 def run_last_case(project: Project, tools: Toolchain, path: Path, text: str) -> CaseResult:
-    """Return the result of the last case that the test file `path` would have with this text. Raises InvalidCases."""
+    """Run the last case that the test file `path` would have with this text. Raises InvalidCases."""
     case = read_text_cases(project.root, path, text, scope_of(project))[-1]
-    with ExitStack() as opened:
-        return judge(case, Bench(tools, scripts_of(project), opened).attempt(case))
+    with ExitStack() as stack:
+        return judge(case, Bench(tools, scripts_of(project), stack).attempt(case))
 
 
 def find_cases(project: Project, paths: Sequence[Path]) -> tuple[Case, ...]:
     """Return all cases in `paths`, which are absolute. Raises NoTests and InvalidCases."""
     files = find_files(project.root, paths)
     if not files:
-        where = ", ".join(shown_path(project.root.resolve(), one) for one in paths) or f"{DIRECTORY}/"
-        hint = f"write {DIRECTORY}/NAME.yaml, or record an invocation: ckfunc test add --invocation ID"
+        where = ", ".join(shown_path(project.root.resolve(), path) for path in paths) or f"{DIRECTORY}/"
+        hint = f"write {DIRECTORY}/NAME.yaml, or record an invocation with `ckfunc test add --invocation ID`"
         raise NoTests(f"there are no test files in {where}", hint=hint)
     return read_cases(project.root, files, scope_of(project))
 
 
 def scope_of(project: Project) -> CaseScope:
     """Return the trigger types and samples that cases of this project may refer to."""
-    return CaseScope(tuple(one.type for one in project.functions or ()), sample_event)
+    return CaseScope(tuple(function.type for function in project.functions or ()), sample_event)
 
 
-def chosen(cases: Sequence[Case], wanted: str | None) -> tuple[Case, ...]:
-    """Return the cases whose file, name or type contains `wanted`, ignoring letter case; None takes all."""
+def matching(cases: Sequence[Case], wanted: str | None) -> tuple[Case, ...]:
+    """Return the cases whose file, name or type contains `wanted`, ignoring letter case. None selects all."""
     if wanted is None:
         return tuple(cases)
     text = wanted.casefold()
-    return tuple(one for one in cases if text in f"{one.file} › {one.name} › {one.type}".casefold())
+    return tuple(case for case in cases if text in f"{case.file} › {case.name} › {case.type}".casefold())
 
 
 def run_all(
-    cases: Sequence[Case], place: Place, *, jobs: int, cut_short: Callable[[], None] = lambda: None
+    cases: Sequence[Case], open_bench: OpenBench, *, jobs: int, cut_short: Callable[[], None] = lambda: None
 ) -> Generator[CaseResult]:
-    """Yield the result of each case, in the order of the cases, as soon as it is known.
+    """Yield the result of each case, in the order of the cases, as soon as possible.
 
-    `jobs` cases run at a time, each in a place of its own that is made when it is first needed. When the caller stops
-    early, `cut_short` is called to end the running cases. Raises the errors of making a place.
+    `jobs` cases run at a time, each on a bench of its own, which is opened when it is first needed. If the caller stops
+    early, `cut_short` is called to end the running cases. Raises the errors of opening a bench.
     """
     any_only = any(case.only for case in cases)
-    told = [_untried(one, any_only=any_only) for one in cases]
-    untried = [(index, case) for index, case in enumerate(cases) if told[index] is None]
+    results = [_result_without_run(case, any_only=any_only) for case in cases]
+    to_run = [(index, case) for index, case in enumerate(cases) if results[index] is None]
 
     @contextmanager
-    def trying() -> Iterator[Callable[[tuple[int, Case]], tuple[int, CaseResult]]]:
-        with place() as attempt:
-            yield lambda numbered: (numbered[0], _tried(numbered[1], attempt))
+    def worker() -> Iterator[Callable[[tuple[int, Case]], tuple[int, CaseResult]]]:
+        with open_bench() as attempt:
+            yield lambda numbered: (numbered[0], _result_of_run(numbered[1], attempt))
 
-    with closing(each_in(untried, trying, at_once=jobs, cut_short=cut_short)) as done:
-        for index in range(len(told)):
-            while (result := told[index]) is None:
-                at, told[at] = next(done)
+    with closing(each_in(to_run, worker, at_once=jobs, cut_short=cut_short)) as done:
+        for index in range(len(results)):
+            while (result := results[index]) is None:
+                at, results[at] = next(done)
             yield result
-        next(done, None)  # every place has been left then
+        next(done, None)  # closes all benches
 
 
-def _untried(case: Case, *, any_only: bool) -> CaseResult | None:
-    """Return the result of a case that does not run."""
+def _result_without_run(case: Case, *, any_only: bool) -> CaseResult | None:
+    """Return the result of a case that does not run, or None if it must run."""
     if case.skip is not None:
         return CaseResult(case, CaseOutcome.SKIPPED)
     return CaseResult(case, CaseOutcome.LEFT_OUT) if any_only and not case.only else None
 
 
-def _tried(case: Case, attempt: Try) -> CaseResult:
+def _result_of_run(case: Case, attempt: Try) -> CaseResult:
     try:
         return judge(case, attempt(case))
     except CkfuncError as error:
@@ -205,37 +205,37 @@ def _tried(case: Case, attempt: Try) -> CaseResult:
 
 
 class Bench:
-    """Runs cases one after the other, each without traces of the one before."""
+    """Runs cases one at a time. No case sees traces of an earlier one."""
 
-    def __init__(self, tools: Toolchain, scripts: Scripts, opened: ExitStack) -> None:
+    def __init__(self, tools: Toolchain, scripts: Scripts, stack: ExitStack) -> None:
         self._tools = tools
         self._scripts = scripts
-        self._opened = opened
+        self._opened = stack
         self._sandboxes: dict[bool, tuple[Sandbox, Scripts]] = {}
         self._planted: dict[bool, Seed] = {}
         self._stopped = False
 
     def attempt(self, case: Case) -> CaseRun:
-        """Run one case. Raises CkfuncError when it cannot begin."""
+        """Run a case. Raises CkfuncError if the case cannot start."""
         scripts = replace(self._scripts, environment={**self._scripts.environment, **secret_values(case.environment)})
         sandbox = self._sandbox(case, scripts)
         if self._planted.get(case.network) == case.seed:
-            sandbox.begin_again()
+            sandbox.restore_data()
         else:
             self._plant(sandbox, case)
         return observed(sandbox.run(case.type, case.event, determinism=_determinism(case.now)))
 
     def stop(self) -> None:
-        """End the running case, from any thread; no further case can run."""
+        """End the running case, from any thread. No further case can run."""
         self._stopped = True
         for sandbox, _ in list(self._sandboxes.values()):
             sandbox.stop()
 
     def _plant(self, sandbox: Sandbox, case: Case) -> None:
         try:
-            sandbox.plant(case.seed)
+            sandbox.set_seed(case.seed)
         except CkfuncError:
-            del self._sandboxes[case.network]  # the next case must not find half of the seed
+            del self._sandboxes[case.network]  # the next case must not see a part of the seed
             self._planted.pop(case.network, None)
             raise
         self._planted[case.network] = case.seed
@@ -243,15 +243,15 @@ class Bench:
     def _sandbox(self, case: Case, scripts: Scripts) -> Sandbox:
         known = self._sandboxes.get(case.network)
         if known is None:
-            # Code outside of handlers must not see the time of the first case.
+            # A fixed time, because code outside of handlers must not see the time of the first case.
             conditions = Conditions(determinism=_determinism(DEFAULT_NOW), network=case.network, renewable=True)
             sandbox = self._opened.enter_context(Sandbox.repeatable(self._tools, scripts, conditions))
             self._sandboxes[case.network] = (sandbox, scripts)
-            if self._stopped:  # while it was set up
-                raise CkfuncError("the tests were ended")
+            if self._stopped:  # during the set-up
+                raise CkfuncError("the tests were stopped")
         else:
             sandbox = known[0]
-            sandbox.begin_anew()
+            sandbox.reset_hosts()
             if known[1] != scripts:
                 sandbox.use(scripts)
         self._sandboxes[case.network] = (sandbox, scripts)
@@ -259,7 +259,7 @@ class Bench:
 
 
 def observed(ran: Ran) -> CaseRun:
-    """Return the parts of a run that are judged."""
+    """Return the parts of a run that can be expected."""
     error = ran.invocation.result.get("error") or {}
     return CaseRun(
         status=ran.invocation.status,

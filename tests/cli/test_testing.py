@@ -228,7 +228,7 @@ def test_only_leaves_the_others_out_but_not_in_ci(
     [
         ({}, (), "there are no test files in tests/"),
         ({"start.yaml": PASSING}, ("--filter", "nothing like it"), "no case has 'nothing like it'"),
-        ({"start.yaml": PASSING}, ("tests/other.yaml",), "there is no test file"),
+        ({"start.yaml": PASSING}, ("tests/other.yaml",), "does not exist"),
         ({"start.yaml": "cases:\n  - {nam: a}\n"}, (), "tests/start.yaml has 4 mistakes"),
     ],
 )

@@ -9,7 +9,7 @@ from testing.files import case, failed, succeeded
 
 from ckfunc.base.documents import matches
 from ckfunc.model.function import ApiCall, Status
-from ckfunc.testing.case import CaseOutcome, CaseRun, Expectation, ExpectedCall, Miss, Wanted
+from ckfunc.testing.case import CaseOutcome, CaseRun, Expectation, ExpectedCall, ExpectedValue, Miss
 from ckfunc.testing.judging import judge, same_path
 
 
@@ -57,21 +57,21 @@ def test_an_error_is_expected_by_a_part_of_its_message_or_an_expression() -> Non
 
 
 def test_a_result_is_expected_exactly_or_in_part() -> None:
-    assert misses(succeeded({"a": 1}), result=Wanted({"a": 1})) == ()
-    assert misses(succeeded({"a": 1, "b": 2}), result=Wanted({"a": 1}, subset=True)) == ()
-    (miss,) = misses(succeeded({"b": 2, "a": 1}), result=Wanted({"a": 2}))
+    assert misses(succeeded({"a": 1}), result=ExpectedValue({"a": 1})) == ()
+    assert misses(succeeded({"a": 1, "b": 2}), result=ExpectedValue({"a": 1}, subset=True)) == ()
+    (miss,) = misses(succeeded({"b": 2, "a": 1}), result=ExpectedValue({"a": 2}))
     assert (miss.what, miss.message) == ("result", "the result differs")
     assert (miss.expected, miss.actual) == ('{\n  "a": 2\n}', '{\n  "a": 1,\n  "b": 2\n}')
-    (miss,) = misses(succeeded({"x": [{"b": 2, "a": 1}]}), result=Wanted({"x": [{"a": 2}]}, subset=True))
+    (miss,) = misses(succeeded({"x": [{"b": 2, "a": 1}]}), result=ExpectedValue({"x": [{"a": 2}]}, subset=True))
     assert (miss.actual or "").split() == ["{", '"x":', "[", "{", '"a":', "1", "}", "]", "}"]
-    assert misses(succeeded(), result=Wanted(None)) == ()
+    assert misses(succeeded(), result=ExpectedValue(None)) == ()
 
 
 def test_printed_lines_are_expected_in_their_order() -> None:
     printed = ("hello jane", "bye jane", "hello again")
     assert misses(succeeded(console=printed), console=("hello", "bye", "hello")) == ()
     (miss,) = misses(succeeded(console=printed), console=("bye", "hello jane"))
-    assert miss.message == "it did not print 'hello jane' here, only earlier"
+    assert miss.message == "it did not print 'hello jane' in this order, only earlier"
     (miss,) = misses(succeeded(), console=("hello",))
     assert miss.message == "it did not print 'hello'"
 
@@ -82,11 +82,11 @@ READ = ApiCall("GET", "/users?size=5&page=1", None, 200)
 
 def test_calls_are_expected_in_their_order_with_others_among_them() -> None:
     made = succeeded(calls=(READ, SEND, READ))
-    body = Wanted({"body": "hi"}, subset=True)
+    body = ExpectedValue({"body": "hi"}, subset=True)
     assert misses(made, calls=(ExpectedCall("POST", "/channels/*/messages", body, 201),)) == ()
     assert misses(made, calls=(ExpectedCall(path="/users"), ExpectedCall(path="/users?page=1&size=5"))) == ()
     (miss,) = misses(made, calls=(ExpectedCall("POST"), ExpectedCall("POST")))
-    assert miss.message == "it did not call POST any path here, only earlier"
+    assert miss.message == "it did not call POST any path in this order, only earlier"
     (miss,) = misses(made, calls=(ExpectedCall("DELETE", "/users/1"),))
     assert miss.message == "it did not call DELETE /users/1"
     assert (
@@ -98,12 +98,12 @@ def test_calls_are_expected_in_their_order_with_others_among_them() -> None:
 
 
 def test_a_call_with_another_body_or_answer_is_shown_beside_what_was_expected() -> None:
-    wanted = ExpectedCall("POST", "/channels/1/messages", Wanted({"body": "bye"}, subset=True))
+    wanted = ExpectedCall("POST", "/channels/1/messages", ExpectedValue({"body": "bye"}, subset=True))
     (miss,) = misses(succeeded(calls=(SEND,)), calls=(wanted,))
     assert miss.message == "POST /channels/1/messages was made with a different body"
     assert (miss.expected, miss.actual) == ('{\n  "body": "bye"\n}', '{\n  "body": "hi"\n}')
     (miss,) = misses(succeeded(calls=(SEND,)), calls=(ExpectedCall("POST", None, None, 400),))
-    assert miss.message == "POST any path was answered 201, not 400"
+    assert miss.message == "POST any path had status 201, not 400"
 
 
 def test_no_calls_and_no_other_calls_can_be_expected() -> None:

@@ -13,7 +13,7 @@ from testing.files import SENT, START, read
 
 from ckfunc.manifest.schema import schema_of
 from ckfunc.model.function import Status
-from ckfunc.testing.case import ExpectedCall, Wanted
+from ckfunc.testing.case import ExpectedCall, ExpectedValue
 from ckfunc.testing.definition import CASES
 from ckfunc.testing.reading import InvalidCases, NoTestFile, find_files
 
@@ -61,17 +61,17 @@ def test_a_file_says_what_happens_what_is_there_and_what_must_come_of_it(tmp_pat
         "desk",
         ["hello", "from the system"],
     )
-    assert first.expect.result == Wanted({"answered": True})
+    assert first.expect.result == ExpectedValue({"answered": True})
     assert first.expect.console == ("first", "second")
     assert first.expect.calls == (
-        ExpectedCall("POST", "/channels/9/messages", Wanted({"body": "hi"}, subset=True), 201),
+        ExpectedCall("POST", "/channels/9/messages", ExpectedValue({"body": "hi"}, subset=True), 201),
         ExpectedCall(path="/users/*"),
     )
     assert not first.expect.other_calls
     assert (second.type, second.expect.status) == (START, Status.FAILED)
     assert (second.expect.error, second.expect.error_matches) == ("denied", "^denied")
     assert (third.skip, third.event["message"]["body"]) == ("waits for the new API", "hi")
-    assert (fourth.skip, fourth.expect.result) == ("", Wanted({"a": 1}, subset=True))
+    assert (fourth.skip, fourth.expect.result) == ("", ExpectedValue({"a": 1}, subset=True))
 
 
 def test_the_editor_schema_takes_what_the_reader_takes() -> None:
@@ -112,7 +112,7 @@ MISTAKES = [
     ("type: user.sent.mesage\ncases:\n  - {name: a, event: {}}\n", "(did you mean 'user.sent.message'?)"),
     (HEAD + "  - {event: {}}\n", "3:5: a case has no `name`"),
     (HEAD + "  - {name: a}\n", "3:5: the case has no event"),
-    (HEAD + "  - {name: a, event: {}}\n  - {name: a, event: {}}\n", "4:12: another case has this name, at line 3"),
+    (HEAD + "  - {name: a, event: {}}\n  - {name: a, event: {}}\n", "4:12: the case at line 3 has the same name"),
     (HEAD + "  - {name: a, evnt: {}}\n", "unknown key 'evnt' in a case (did you mean 'event'?)"),
     (HEAD + "  - {name: a, event: []}\n", "3:22: event must be a mapping, not a list"),
     (HEAD + "  - {name: a, event: {a: yes}}\n", "3:26: this is a boolean for some readers and a text for others"),
@@ -122,11 +122,11 @@ MISTAKES = [
     ),
     (HEAD + "  - {name: a, event: {a: 1, a: 2}}\n", "3:29: duplicate key, first at line 3, column 23"),
     (HEAD + "  - {name: a, event: {}, name: b}\n", "3:26: duplicate key 'name'"),
-    (HEAD + "  - {name: a, sample: true, file: x.json}\n", "the event is `sample` or `file`, not both"),
+    (HEAD + "  - {name: a, sample: true, file: x.json}\n", "`sample` and `file` can't be used together"),
     (HEAD + "  - {name: a, file: x.json}\n", "3:21: file 'tests/x.json' does not exist"),
     (HEAD + "  - {name: a, file: ../../x.json}\n", "is outside the project"),
     (HEAD + "  - {name: a, file: broken.json}\n", "tests/broken.json:1:2: this is not JSON"),
-    (HEAD + "  - {name: a, file: list.json}\n", "tests/list.json:1:1: an event is a JSON object"),
+    (HEAD + "  - {name: a, file: list.json}\n", "tests/list.json:1:1: the event is not a JSON object"),
     (HEAD + "  - {name: a, type: user.attempted.start_session, sample: true}\n", "there is no sample: unknown trigger"),
     (HEAD + "  - {name: a, event: {}, expect: {status: succeeded}}\n", "status must be one of SUCCEEDED, FAILED"),
     (
@@ -134,7 +134,10 @@ MISTAKES = [
         "a run that has SUCCEEDED has no error",
     ),
     (HEAD + "  - {name: a, event: {}, expect: {error: x, result: 1}}\n", "a run that has FAILED has no result"),
-    (HEAD + "  - {name: a, event: {}, expect: {result: 1, result_includes: 1}}\n", "exactly, or in part, not both"),
+    (
+        HEAD + "  - {name: a, event: {}, expect: {result: 1, result_includes: 1}}\n",
+        "`result` and `result_includes` can't be used together",
+    ),
     (HEAD + "  - {name: a, event: {}, expect: {other_calls: false}}\n", "`other_calls` needs `calls`"),
     (HEAD + "  - {name: a, event: {}, expect: {error_matches: '('}}\n", "error_matches is not a regular expression"),
     (HEAD + "  - {name: a, event: {}, expect: {calls: [{method: post}]}}\n", "method must be one of GET, HEAD, POST"),

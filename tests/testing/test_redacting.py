@@ -97,7 +97,7 @@ def test_equal_secrets_get_equal_placeholders_wherever_they_stand() -> None:
         "username": "redacted-2",
     }
     assert redactor.redacted(outcome) == {"error": "redacted-1 is not the code", "a": {"redacted-1": "Janet"}}
-    assert [(one.place, one.why) for one in redactor.redactions] == [
+    assert [(one.place, one.reason) for one in redactor.redactions] == [
         ("event.authParams.code", "it is called authParams"),
         ("event.authParams.name", "it is called authParams"),
     ]
@@ -134,7 +134,7 @@ def test_values_of_environment_variables_are_taken_out_and_their_variables_named
         **{"code": "0001", "text": "ask at the redacted-2", "debug": "true", "n": "1", "x": "00420"},
     }
     assert redactor.variables == {"DESK": "redacted-2", "STAFF_CODE": "0001"}
-    assert [(one.place, one.why) for one in redactor.redactions] == [
+    assert [(one.place, one.reason) for one in redactor.redactions] == [
         ("event.code", "the value of STAFF_CODE"),
         ("event.text", "the value of DESK"),
     ]

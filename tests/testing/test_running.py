@@ -13,15 +13,15 @@ from testing.files import case, failed, succeeded
 from ckfunc.base.errors import CkfuncError
 from ckfunc.base.text import plain_text
 from ckfunc.model.function import ConsoleLine, Status
-from ckfunc.testing.case import Case, CaseOutcome, CaseResult, CaseRun, Expectation, Miss, Wanted, tally
+from ckfunc.testing.case import Case, CaseOutcome, CaseResult, CaseRun, Expectation, ExpectedValue, Miss, tally
 from ckfunc.testing.judging import judge
 from ckfunc.testing.junit import junit
 from ckfunc.testing.rendering import failure_lines, json_of, result_line, summary_line
-from ckfunc.testing.running import Try, chosen, run_all
+from ckfunc.testing.running import Try, matching, run_all
 
 
 def cases(count: int) -> list[Case]:
-    return [case(name=f"case {index}", expect=Expectation(result=Wanted(index))) for index in range(count)]
+    return [case(name=f"case {index}", expect=Expectation(result=ExpectedValue(index))) for index in range(count)]
 
 
 def number(one: Case) -> int:
@@ -115,17 +115,17 @@ def test_skipped_and_left_out_cases_are_not_tried() -> None:
 
 def test_cases_are_chosen_by_file_name_or_type() -> None:
     several = [case(name="Greets"), case(name="b", file="tests/greeting.yaml"), case(name="c", type="call.ended")]
-    assert [one.name for one in chosen(several, "greet")] == ["Greets", "b"]
-    assert [one.name for one in chosen(several, "CALL.")] == ["c"]
-    assert chosen(several, None) == tuple(several)
-    assert chosen(several, "x") == ()
+    assert [one.name for one in matching(several, "greet")] == ["Greets", "b"]
+    assert [one.name for one in matching(several, "CALL.")] == ["c"]
+    assert matching(several, None) == tuple(several)
+    assert matching(several, "x") == ()
 
 
 def results() -> Sequence[CaseResult]:
     console = tuple(ConsoleLine("warn", f"line {index}\x1b[31m") for index in range(80))
     return [
         judge(case(name="fine"), succeeded()),
-        judge(case(name="wrong", expect=Expectation(result=Wanted({"a": "x" * 900}))), succeeded({"a": 1})),
+        judge(case(name="wrong", expect=Expectation(result=ExpectedValue({"a": "x" * 900}))), succeeded({"a": 1})),
         judge(
             case(name="thrown"),
             failed("boom\x00", name="TypeError", stack="TypeError: boom\n    at f (handlers/x.ts:3:5)"),
@@ -134,7 +134,10 @@ def results() -> Sequence[CaseResult]:
         CaseResult(case(name="later", skip="why \x07not"), CaseOutcome.SKIPPED),
         CaseResult(case(name="unwanted"), CaseOutcome.LEFT_OUT),
         judge(case(name="loud", expect=Expectation(console=("x",))), CaseRun(Status.SUCCEEDED, console=console)),
-        judge(case(name="long", expect=Expectation(result=Wanted(list(range(300))))), succeeded(list(range(300, 600)))),
+        judge(
+            case(name="long", expect=Expectation(result=ExpectedValue(list(range(300))))),
+            succeeded(list(range(300, 600))),
+        ),
     ]
 
 

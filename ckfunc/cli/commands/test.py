@@ -240,7 +240,7 @@ def _show_addition(app: App, addition: Addition, result: CaseResult) -> None:
     output.talk(("case for ", "title"), output.path(addition.path))
     output.text(printable(case_text(addition.case)))
     for one in addition.redactions:
-        output.talk(("  redacted ", "warning"), f"{printable(one.place)}: {one.why} (replaced by {one.placeholder})")
+        output.talk(("  redacted ", "warning"), f"{printable(one.place)}: {one.reason} (replaced by {one.placeholder})")
     if not addition.redactions:
         output.talk("  nothing in it looks like a secret")
     if not result.bad:
@@ -255,7 +255,7 @@ def _addition_json(addition: Addition, result: CaseResult, *, written: bool) -> 
         "file": str(addition.path),
         "case": dict(addition.case),
         "redactions": [
-            {"place": one.place, "why": one.why, "placeholder": one.placeholder} for one in addition.redactions
+            {"place": one.place, "why": one.reason, "placeholder": one.placeholder} for one in addition.redactions
         ],
         "verdict": result.verdict.value,
         "failures": [one.message for one in result.misses],
