@@ -1,4 +1,4 @@
-"""Differences between two documents, each with a pattern for similar places."""
+"""Differences between two documents, each with a pattern of similar places."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ Path: TypeAlias = tuple[str | int, ...]
 Pattern: TypeAlias = tuple[str, ...]
 
 ANY = "*"
-"""Stands in a pattern for any key that looks generated."""
+"""Matches any key that looks generated, in a pattern."""
 INDEX = "[*]"
-"""Stands in a pattern for any index of an array."""
+"""Matches any index of an array, in a pattern."""
 ORDER = "order"
-"""The last part of the path of a change that is only another order of the same calls."""
+"""The last part of the path of a change that only concerns the order of calls."""
 
 MOST = 2_000
-"""How many differences of two documents are looked at."""
+"""How many differences between two documents are compared, at most."""
 _MOST_ALIGNED = 1_000
 _GENERATED = re.compile(r"\d+|[0-9a-fA-F]{12,}|[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}")
 
 
 class Absent(Enum):
-    """What stands on the side that has nothing."""
+    """The value of a side that has no value."""
 
     ABSENT = "absent"
 
@@ -40,7 +40,7 @@ ABSENT = Absent.ABSENT
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """One place where `after` is not `before`. Its `path` is exact; its `pattern` is that of all places like it."""
+    """A place where `before` and `after` differ. `path` is exact, `pattern` matches all similar places."""
 
     path: Path
     pattern: Pattern
@@ -49,14 +49,14 @@ class Difference:
 
 
 def differences(before: Any, after: Any) -> list[Difference]:
-    """Return where two documents differ, the first MOST places at most."""
+    """Return the differences between two documents, at most the first MOST."""
     return list(islice(changes(before, after), MOST))
 
 
 def changes(before: Any, after: Any, path: Path = (), pattern: Pattern = ()) -> Iterator[Difference]:
-    """Yield every place where two JSON values differ, in the order of the first."""
+    """Yield all differences between two JSON values, in the order of `before`."""
     if isinstance(before, Mapping) and isinstance(after, Mapping):
-        for name in [*before, *(one for one in after if one not in before)]:
+        for name in [*before, *(name_ for name_ in after if name_ not in before)]:
             inside = ((*path, name), (*pattern, generic(name)))
             yield from _changes_at(before.get(name, ABSENT), after.get(name, ABSENT), *inside)
     elif isinstance(before, list) and isinstance(after, list):
@@ -96,20 +96,20 @@ def _call_changes(before: Sequence[Any], after: Sequence[Any]) -> Iterator[Diffe
 
 
 def aligned(before: Sequence[Any], after: Sequence[Any]) -> Iterator[tuple[int | None, int | None]]:
-    """Yield the indices of items that stand for each other; None where there is none. Long arrays go by position."""
+    """Yield pairs of indices of corresponding items; None if there is no counterpart. Long arrays go by position."""
     both, longest = min(len(before), len(after)), max(len(before), len(after))
     if len(before) == len(after) or longest > _MOST_ALIGNED:
         yield from ((index, index) for index in range(both))
         yield from ((index, None) if index < len(before) else (None, index) for index in range(both, longest))
         return
-    old, new = [_text(one) for one in before], [_text(one) for one in after]
+    old, new = [_text(item) for item in before], [_text(item) for item in after]
     for _, i1, i2, j1, j2 in difflib.SequenceMatcher(None, old, new, autojunk=False).get_opcodes():
         for step in range(max(i2 - i1, j2 - j1)):
             yield (i1 + step if i1 + step < i2 else None), (j1 + step if j1 + step < j2 else None)
 
 
 def kind(value: Any) -> str:
-    """Return what kind of value it is; that it is there at all is part of that."""
+    """Return the JSON type of a value, or "absent"."""
     if value is None or isinstance(value, bool):
         return "null" if value is None else "boolean"
     if isinstance(value, int | float):
@@ -122,7 +122,7 @@ def kind(value: Any) -> str:
 
 
 def generic(name: str) -> str:
-    """Return a key, or ANY for one that looks like an id."""
+    """Return a key, or ANY if it looks like an id."""
     return ANY if _GENERATED.fullmatch(name) else name
 
 

@@ -1,4 +1,4 @@
-"""A run as a JSON document that can be compared."""
+"""Runs as comparable JSON documents."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ Document: TypeAlias = Mapping[str, Any]
 """`status`, then `result` or `error` (its name and message), and `calls`."""
 
 PLATFORM_URL = "https://api.chatkitty.com"
-_PLACES = (
-    # Where a script was put, as a handler finds it in stacks: every version has another name, and every line may move.
+_LOCATIONS = (
+    # The location of a script, as stacks contain it: file names differ between versions, and lines may move.
     (re.compile(r"handlers[\\/]+([a-z_.-]+?)(?:-\d+)?-[0-9a-f]{20}\.[cm]js(?:\?\d+)?(?::\d+)*"), r"handlers/\1"),
     (re.compile(r"runtimes[\\/]+[0-9a-f]{32}\b"), "runtimes/0"),
     # The temporary directory of a process.
@@ -26,10 +26,10 @@ _PLACES = (
 
 @dataclass(frozen=True, slots=True)
 class Observed:
-    """A run that has ended: `result` is `{"payload": …}` or `{"error": …}`, as the platform has it.
+    """A finished run. `result` is `{"payload": …}` or `{"error": …}`, as on the platform.
 
-    `url` is where its API was: no difference that, and different for each sandbox. `blocked` are the servers that it
-    was kept from.
+    `url` is the address of its API, which differs between sandboxes and is not compared. `blocked` are the servers that
+    it was not allowed to reach.
     """
 
     status: Status
@@ -41,12 +41,12 @@ class Observed:
 
 
 def document_of(run: Observed) -> dict[str, Any]:
-    """Return what counts of a run. A stack does not: a line that was added above moves it."""
-    made: dict[str, Any] = {"status": run.status.value, **outcome_of(run.status, run.result)}
-    made["calls"] = [_call(one) for one in run.calls]
+    """Return the comparable parts of a run, without stacks, because any added line changes them."""
+    document: dict[str, Any] = {"status": run.status.value, **outcome_of(run.status, run.result)}
+    document["calls"] = [_call(call) for call in run.calls]
     if run.calls_omitted:
-        made["callsOmitted"] = run.calls_omitted
-    return _moved(made, run.url)
+        document["callsOmitted"] = run.calls_omitted
+    return _normalized(document, run.url)
 
 
 def outcome_of(status: Status, result: Mapping[str, Any]) -> dict[str, Any]:
@@ -68,13 +68,13 @@ def _call(call: ApiCall) -> dict[str, Any]:
     }
 
 
-def _moved(document: dict[str, Any], url: str) -> dict[str, Any]:
-    """Return a document in which the sandbox's address is the platform's, and its files are called as in any other."""
+def _normalized(document: dict[str, Any], url: str) -> dict[str, Any]:
+    """Return the document with the address of the platform instead of the sandbox's, and with uniform file names."""
     text = json.dumps(document)
-    moved = text.replace(url, PLATFORM_URL) if url else text
-    for form, plain in _PLACES:
-        moved = form.sub(plain, moved)
-    if moved == text:
+    normalized = text.replace(url, PLATFORM_URL) if url else text
+    for form, plain in _LOCATIONS:
+        normalized = form.sub(plain, normalized)
+    if normalized == text:
         return document
-    found: dict[str, Any] = json.loads(moved)
+    found: dict[str, Any] = json.loads(normalized)
     return found

@@ -1,7 +1,4 @@
-"""Noise: places that differ between runs of the same script.
-
-It also holds the values that are expected at such a place.
-"""
+"""Noise: places that differ between runs of the same script, and the values seen there."""
 
 from __future__ import annotations
 
@@ -20,8 +17,8 @@ _STATUS: Pattern = ("status",)
 
 
 @dataclass(slots=True)
-class _Seen:
-    """What was seen at places of one pattern: the kinds of values, some of them, and those at each exact place."""
+class _PatternValues:
+    """Values at places of a pattern: their types, samples of them, and samples at each exact place."""
 
     kinds: set[str] = field(default_factory=set)
     samples: list[Any] = field(default_factory=list)
@@ -29,87 +26,91 @@ class _Seen:
 
 
 class Noise:
-    """Places that differ between runs of the same script on the same arguments.
+    """Places that differ between runs of the same script with the same arguments.
 
-    A value of a kind that was never seen at such a place (a type, or that nothing is there) is no noise all the same.
+    A value of a type that was never seen at such a place, including "absent", is not noise.
     """
 
     def __init__(self, *, same_arguments: bool) -> None:
-        """`same_arguments`: everything that is learned comes from the arguments that it is asked about."""
+        """`same_arguments` says that noise is learned from, and applied to, runs with the same arguments."""
         self._same_arguments = same_arguments
-        self._seen: dict[Pattern, _Seen] = {}
+        self._values: dict[Pattern, _PatternValues] = {}
 
     def learn(self, runs: Iterable[Document]) -> None:
-        """Take note of how some runs of one script on the same arguments differ, each from the first."""
+        """Learn from runs of a script with the same arguments how they differ from the first run."""
         first, *others = runs
         for other in others:
             found = differences(first, other)
-            for one in found:
-                self._note(one)
-            for one in _renamed_keys(found):
-                self._note(one)
+            for difference in found:
+                self._add(difference)
+            for difference in _renamed_keys(found):
+                self._add(difference)
 
     def places(self) -> list[Pattern]:
-        """Return the patterns of all such places, sorted."""
-        return sorted(self._seen)
+        """Return the patterns of all places with noise, sorted."""
+        return sorted(self._values)
 
     def covers(self, change: Difference) -> bool:
-        """Tell whether a difference is one that runs of the same script have too."""
-        seen = self._seen.get(change.pattern)
-        if seen is None and "absent" in (kind(change.before), kind(change.after)):
-            seen = self._seen.get((*change.pattern[:-1], ANY))  # a key that is made up anew in each run
-        return seen is not None and kind(change.after) in seen.kinds and self._takes(seen, change)
+        """Return whether a difference also occurs between runs of the same script."""
+        values = self._values.get(change.pattern)
+        if values is None and "absent" in (kind(change.before), kind(change.after)):
+            values = self._values.get((*change.pattern[:-1], ANY))  # a key that is generated in each run
+        return values is not None and kind(change.after) in values.kinds and self._accepts(values, change)
 
-    def _takes(self, seen: _Seen, change: Difference) -> bool:
+    def _accepts(self, values: _PatternValues, change: Difference) -> bool:
         value = change.after
         if kind(value) in _CONTAINERS:
             return any(
-                all(self.covers(one) for one in changes(sample, value, change.path, change.pattern))
-                for sample in seen.samples
+                all(self.covers(difference) for difference in changes(sample, value, change.path, change.pattern))
+                for sample in values.samples
                 if kind(sample) == kind(value)
             )
         if not isinstance(value, str):
             return True
         if change.pattern == _STATUS:
-            return value in seen.samples
-        if isinstance(change.before, str) and (made := form(value)) is not None and made == form(change.before):
+            return value in values.samples
+        if (
+            isinstance(change.before, str)
+            and (known_form := form(value)) is not None
+            and known_form == form(change.before)
+        ):
             return True
         if not self._same_arguments:
-            return value in seen.samples
-        return _is_made_like(seen.at.get(change.path) or seen.samples[:_MOST_TEXTS], value)
+            return value in values.samples
+        return _resembles(values.at.get(change.path) or values.samples[:_MOST_TEXTS], value)
 
-    def _note(self, change: Difference) -> None:
-        seen = self._seen.setdefault(change.pattern, _Seen())
-        here = seen.at.setdefault(change.path, [])
+    def _add(self, change: Difference) -> None:
+        values = self._values.setdefault(change.pattern, _PatternValues())
+        here = values.at.setdefault(change.path, [])
         for value in (change.before, change.after):
-            seen.kinds.add(kind(value))
-            for known in (here, seen.samples):
+            values.kinds.add(kind(value))
+            for known in (here, values.samples):
                 if len(known) < _MOST_SAMPLES and value not in known:
                     known.append(value)
 
 
-def _is_made_like(samples: list[Any], value: str) -> bool:
-    texts = [one for one in samples if isinstance(one, str)]
+def _resembles(samples: list[Any], value: str) -> bool:
+    texts = [sample for sample in samples if isinstance(sample, str)]
     if len(texts) < 2:
         return value in texts
-    forms = {form(one) for one in texts}
+    forms = {form(text) for text in texts}
     if len(forms) == 1 and forms != {None}:
         return form(value) in forms
     return fits(template(texts), value)
 
 
 def _renamed_keys(found: list[Difference]) -> list[Difference]:
-    """Return what stands for keys that are made up anew in each run: some went, as many others came."""
-    gone: dict[Pattern, list[Difference]] = {}
-    come: dict[Pattern, list[Difference]] = {}
-    for one in found:
-        if kind(one.before) == "absent":
-            come.setdefault(one.pattern[:-1], []).append(one)
-        elif kind(one.after) == "absent":
-            gone.setdefault(one.pattern[:-1], []).append(one)
+    """Return differences for keys that are generated in each run: as many keys were added as removed."""
+    removed: dict[Pattern, list[Difference]] = {}
+    added: dict[Pattern, list[Difference]] = {}
+    for difference in found:
+        if kind(difference.before) == "absent":
+            added.setdefault(difference.pattern[:-1], []).append(difference)
+        elif kind(difference.after) == "absent":
+            removed.setdefault(difference.pattern[:-1], []).append(difference)
     return [
-        Difference(one.path, (*parent, ANY), one.before, one.after)
-        for parent, some in gone.items()
-        if parent and parent != ("calls",) and len(come.get(parent, ())) == len(some)
-        for one in (*some, *come[parent])
+        Difference(difference.path, (*parent, ANY), difference.before, difference.after)
+        for parent, some in removed.items()
+        if parent and parent != ("calls",) and len(added.get(parent, ())) == len(some)
+        for difference in (*some, *added[parent])
     ]

@@ -1,4 +1,4 @@
-"""A replay as text: first differences, other places, notes and counts."""
+"""Text of a replay: first differences, other places, notes and counts."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ckfunc.replay.report import Compared, Hide, Redaction, Replay, place, place
 from ckfunc.replay.verdict import ReplayVerdict
 
 MOST_SHOWN = 3
-"""How many of the invocations that differ are shown with their differences."""
+"""How many invocations are shown with their differences."""
 _MOST_CHANGES = 12
 _MOST_LINES = 24
 _MOST_PLACES = 8
@@ -23,10 +23,10 @@ _WIDEST = 100
 
 
 def replay_lines(replay: Replay, redaction: Redaction) -> Iterator[Line]:
-    """Yield the lines of a replay, secrets masked, the counts last."""
+    """Yield the lines of a replay with masked secrets, and the counts last."""
     different = replay.different
-    for one in different[:MOST_SHOWN]:
-        yield from _compared_lines(one, redaction.of(one.row.args))
+    for compared in different[:MOST_SHOWN]:
+        yield from _compared_lines(compared, redaction.of(compared.row.args))
         yield ()
     if len(different) > MOST_SHOWN:
         yield from _other_lines(different[MOST_SHOWN:], redaction.of({}))
@@ -36,29 +36,29 @@ def replay_lines(replay: Replay, redaction: Redaction) -> Iterator[Line]:
     yield (Segment(summary(replay), style),)
 
 
-def _compared_lines(one: Compared, hide: Hide) -> Iterator[Line]:
-    when = f"{one.row.created_time:%Y-%m-%d %H:%M:%S}"
-    yield Segment(f"#{one.row.id}", "title"), Segment(f"  {when}  v{one.row.version_number}", "muted")
-    for change in one.changes[:_MOST_CHANGES]:
-        for line in _change_lines(change, one, hide):
+def _compared_lines(compared: Compared, hide: Hide) -> Iterator[Line]:
+    when = f"{compared.row.created_time:%Y-%m-%d %H:%M:%S}"
+    yield Segment(f"#{compared.row.id}", "title"), Segment(f"  {when}  v{compared.row.version_number}", "muted")
+    for change in compared.changes[:_MOST_CHANGES]:
+        for line in _change_lines(change, compared, hide):
             yield Segment("  "), *line
-    if len(one.changes) > _MOST_CHANGES:
-        yield (Segment(f"  and {len(one.changes) - _MOST_CHANGES} more", "muted"),)
+    if len(compared.changes) > _MOST_CHANGES:
+        yield (Segment(f"  and {len(compared.changes) - _MOST_CHANGES} more", "muted"),)
 
 
-def _change_lines(change: Difference, one: Compared, hide: Hide) -> Iterator[Line]:
+def _change_lines(change: Difference, compared: Compared, hide: Hide) -> Iterator[Line]:
     if change.path[0] == "calls":
         if change.path[-1] == ORDER:
-            yield Segment("~ ", "update"), Segment("the API calls are in another order")
+            yield Segment("~ ", "update"), Segment("the order of the API calls differs")
             return
         if len(change.path) == 2:
             yield from _call_lines(change, hide)
             return
-    where = _where(change, one, hide)
+    where = _shown_place(change, compared, hide)
     before, after = hide(change.before), hide(change.after)
     if before is ABSENT or after is ABSENT:
         sign, style, value = ("+", "create", after) if before is ABSENT else ("-", "remove", before)
-        yield from _valued(f"{sign} {where}: ", style, value)
+        yield from _value_lines(f"{sign} {where}: ", style, value)
         return
     short = [_compact(value) for value in (before, after)]
     if sum(map(len, short)) <= _WIDEST:
@@ -85,18 +85,18 @@ def _call_lines(change: Difference, hide: Hide) -> Iterator[Line]:
     if call["body"] is None:
         yield (Segment(lead, style),)
     else:
-        yield from _valued(f"{lead} ", style, hide(call["body"]))
+        yield from _value_lines(f"{lead} ", style, hide(call["body"]))
 
 
-def _where(change: Difference, one: Compared, hide: Hide) -> str:
+def _shown_place(change: Difference, compared: Compared, hide: Hide) -> str:
     path = change.path
     if path[0] == "calls" and isinstance(path[1], int):
-        call = one.deployed.calls[path[1]]
+        call = compared.deployed.calls[path[1]]
         return printable(hide(f"{call.method} {call.path}: {place(path[2:])}"))
     return printable(hide(place(path)))
 
 
-def _valued(lead: str, style: str, value: Any) -> Iterator[Line]:
+def _value_lines(lead: str, style: str, value: Any) -> Iterator[Line]:
     first, *rest = [_compact(value)] if len(_compact(value)) <= _WIDEST else _text(value).split("\n")
     yield (Segment(f"{lead}{first}", style),)
     for line in rest[:_MOST_LINES]:
@@ -125,7 +125,7 @@ def _other_lines(others: tuple[Compared, ...], hide: Hide) -> Iterator[Line]:
 def _note_lines(replay: Replay, redaction: Redaction) -> Iterator[Line]:
     if replay.count(ReplayVerdict.NOISY) or replay.different:
         hide = redaction.of({})
-        noisy = [printable(hide(place(one))) for one in replay.noise[:_MOST_PLACES]]
+        noisy = [printable(hide(place(pattern))) for pattern in replay.noise[:_MOST_PLACES]]
         if noisy:
             more = f" and {len(replay.noise) - _MOST_PLACES} more" if len(replay.noise) > _MOST_PLACES else ""
             yield Segment("noise: ", "muted"), Segment(", ".join(noisy) + more, "muted")
@@ -137,16 +137,16 @@ def _note_lines(replay: Replay, redaction: Redaction) -> Iterator[Line]:
         )
     failing = replay.failing_here
     if failing:
-        one = failing[0]
-        message = _message(one.deployed.result)
+        compared = failing[0]
+        message = _message(compared.deployed.result)
         yield (
             Segment("note: ", "warning"),
             Segment(
-                f"{len(failing)} that had succeeded fail here on the deployed version too, such as #{one.row.id}: "
+                f"{len(failing)} that had succeeded fail here on the deployed version too, such as #{compared.row.id}: "
             ),
-            Segment(_cut(printable(redaction.of(one.row.args)(message)))),
+            Segment(_cut(printable(redaction.of(compared.row.args)(message)))),
         )
-    ended = sum(1 for one in replay.compared if one.row.status is not Status.RUNNING)
+    ended = sum(1 for compared in replay.compared if compared.row.status is not Status.RUNNING)
     if ended:
         yield (Segment(f"{replay.as_recorded} of {ended} had the recorded result", "muted"),)
 

@@ -1,4 +1,4 @@
-"""Result of a replay: a verdict for each invocation, counts, and masking."""
+"""Results of a replay: verdicts, counts, and masking of secrets."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Hide = Callable[[Any], Any]
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """The first runs of both sides for one recorded invocation, and all runs as documents."""
+    """The first runs of both sides for a recorded invocation, and all runs as documents."""
 
     row: Invocation
     runs: Runs
@@ -31,9 +31,10 @@ class Run:
 
 @dataclass(frozen=True, slots=True)
 class Compared:
-    """One recorded invocation, with the differences that are no noise.
+    """A recorded invocation, with the differences that are not noise.
 
-    `as_recorded`: the deployed version had the recorded result, noise aside; None when no result was recorded.
+    `as_recorded` says whether the deployed version had the recorded result, apart from noise; None if no result was
+    recorded.
     """
 
     row: Invocation
@@ -47,56 +48,58 @@ class Compared:
 
 @dataclass(frozen=True, slots=True)
 class Replay:
-    """All compared invocations, in the recorded order, and the places where runs of one script differ."""
+    """All compared invocations, in the recorded order, and the places with noise."""
 
     compared: tuple[Compared, ...] = ()
     noise: tuple[Pattern, ...] = field(default=())
 
     def count(self, verdict: ReplayVerdict) -> int:
         """Return the number of invocations with this verdict."""
-        return sum(1 for one in self.compared if one.verdict is verdict)
+        return sum(1 for compared in self.compared if compared.verdict is verdict)
 
     @property
     def ok(self) -> bool:
-        """Whether the working copy had the same results as the deployed version every time."""
+        """Whether the working copy always had the same results as the deployed version."""
         return self.count(ReplayVerdict.DIFFERENT) == 0
 
     @property
     def different(self) -> tuple[Compared, ...]:
         """The invocations with different results."""
-        return tuple(one for one in self.compared if one.verdict is ReplayVerdict.DIFFERENT)
+        return tuple(compared for compared in self.compared if compared.verdict is ReplayVerdict.DIFFERENT)
 
     @property
     def as_recorded(self) -> int:
-        """The number of invocations for which the deployed version had the recorded result; for information only."""
-        return sum(1 for one in self.compared if one.as_recorded)
+        """The number of invocations for which the deployed version had the recorded result, for information."""
+        return sum(1 for compared in self.compared if compared.as_recorded)
 
     @property
     def failing_here(self) -> tuple[Compared, ...]:
-        """The invocations that succeeded when recorded, and for which the deployed version fails here."""
+        """The invocations that were recorded as successful, but for which the deployed version fails in the sandbox."""
         return tuple(
-            one for one in self.compared if one.row.status is Status.SUCCEEDED and one.deployed.status is Status.FAILED
+            compared
+            for compared in self.compared
+            if compared.row.status is Status.SUCCEEDED and compared.deployed.status is Status.FAILED
         )
 
     @property
     def blocked(self) -> list[tuple[str, int]]:
-        """The servers that runs could not reach, with the number of invocations, most frequent first."""
-        return Counter(host for one in self.compared for host in one.blocked).most_common()
+        """The servers that runs were not allowed to reach, with the number of invocations, most frequent first."""
+        return Counter(host for compared in self.compared for host in compared.blocked).most_common()
 
 
 def report(runs: Sequence[Run]) -> Replay:
-    """Return the verdicts on all invocations, with the noise learned from all of them."""
-    learned = samples([one.runs for one in runs])
+    """Return the verdicts on all invocations, using the noise learned from all of them."""
+    learned = samples([run.runs for run in runs])
     found = []
-    for one in runs:
-        verdict, real = judge(one.runs, learned)
-        blocked = tuple(sorted({*one.deployed.blocked, *one.working.blocked}))
-        found.append(Compared(one.row, verdict, real, one.deployed, one.working, _as_recorded(one), blocked))
+    for run in runs:
+        verdict, real = judge(run.runs, learned)
+        blocked = tuple(sorted({*run.deployed.blocked, *run.working.blocked}))
+        found.append(Compared(run.row, verdict, real, run.deployed, run.working, _as_recorded(run), blocked))
     return Replay(tuple(found), tuple(learned.places()))
 
 
 def summary(replay: Replay) -> str:
-    """Return the counts in one line."""
+    """Return the counts in compared line."""
     if not replay.compared:
         return "nothing recorded to replay"
     counts = [
@@ -111,7 +114,7 @@ def summary(replay: Replay) -> str:
 
 
 def replay_json(replay: Replay, redaction: Redaction) -> dict[str, Any]:
-    """Return the replay as JSON, secrets masked."""
+    """Return the replay as JSON with masked secrets."""
     return {
         "replayed": len(replay.compared),
         "equal": replay.count(ReplayVerdict.EQUAL),
@@ -122,18 +125,18 @@ def replay_json(replay: Replay, redaction: Redaction) -> dict[str, Any]:
         "ok": replay.ok,
         "noise": [redaction.of({})(place(pattern)) for pattern in replay.noise],
         "keptFromNetwork": [{"host": host, "invocations": count} for host, count in replay.blocked],
-        "invocations": [_compared_json(one, redaction) for one in replay.compared],
+        "invocations": [_compared_json(compared, redaction) for compared in replay.compared],
     }
 
 
 def places(different: Iterable[Compared]) -> list[tuple[str, int]]:
-    """Return the places where invocations differ, those of one kind as one, with the number of invocations."""
-    counts = Counter(pattern for one in different for pattern in {change.pattern for change in one.changes})
+    """Return the patterns of places where invocations differ, with the number of invocations, most frequent first."""
+    counts = Counter(pattern for compared in different for pattern in {change.pattern for change in compared.changes})
     return [(place(pattern), count) for pattern, count in counts.most_common()]
 
 
 def place(parts: Sequence[str | int]) -> str:
-    """Return a path or a pattern as people write it: result.items[0].name, calls[2].body.text."""
+    """Return a path or a pattern as text, such as result.items[0].name or calls[2].body.text."""
     text = ""
     for part in parts:
         if part == INDEX:
@@ -145,25 +148,25 @@ def place(parts: Sequence[str | int]) -> str:
     return text
 
 
-def _compared_json(one: Compared, redaction: Redaction) -> dict[str, Any]:
+def _compared_json(compared: Compared, redaction: Redaction) -> dict[str, Any]:
     shown: dict[str, Any] = {
-        "id": one.row.id,
-        "version": one.row.version_number,
-        "createdTime": timestamp(one.row.created_time),
-        "verdict": one.verdict.value,
-        "asRecorded": one.as_recorded,
+        "id": compared.row.id,
+        "version": compared.row.version_number,
+        "createdTime": timestamp(compared.row.created_time),
+        "verdict": compared.verdict.value,
+        "asRecorded": compared.as_recorded,
     }
-    if one.verdict is ReplayVerdict.DIFFERENT:
-        hide = redaction.of(one.row.args)
-        shown["changes"] = [_change_json(change, one, hide) for change in one.changes]
+    if compared.verdict is ReplayVerdict.DIFFERENT:
+        hide = redaction.of(compared.row.args)
+        shown["changes"] = [_change_json(change, compared, hide) for change in compared.changes]
     return shown
 
 
-def _change_json(change: Difference, one: Compared, hide: Any) -> dict[str, Any]:
+def _change_json(change: Difference, compared: Compared, hide: Any) -> dict[str, Any]:
     shown: dict[str, Any] = {"path": hide(place(change.path))}
     if change.path[:1] == ("calls",) and change.path[-1] != ORDER and isinstance(change.path[1], int):
         added = change.before is ABSENT and len(change.path) == 2
-        calls = one.working.calls if added else one.deployed.calls
+        calls = compared.working.calls if added else compared.deployed.calls
         shown["call"] = hide(f"{calls[change.path[1]].method} {calls[change.path[1]].path}")
     for name, value in (("before", change.before), ("after", change.after)):
         if value is not ABSENT:
@@ -171,23 +174,23 @@ def _change_json(change: Difference, one: Compared, hide: Any) -> dict[str, Any]
     return shown
 
 
-def _as_recorded(one: Run) -> bool | None:
-    if one.row.status is Status.RUNNING:
+def _as_recorded(run: Run) -> bool | None:
+    if run.row.status is Status.RUNNING:
         return None
-    recorded = {"status": one.row.status.value, **outcome_of(one.row.status, one.row.result)}
-    here = {name: value for name, value in one.runs.deployed[0].items() if name in ("status", "result", "error")}
-    return next(changes(recorded, here), None) is None
+    recorded = {"status": run.row.status.value, **outcome_of(run.row.status, run.row.result)}
+    replayed = {name: value for name, value in run.runs.deployed[0].items() if name in ("status", "result", "error")}
+    return next(changes(recorded, replayed), None) is None
 
 
 class Redaction:
     """Masks secrets wherever they occur in a value."""
 
     def __init__(self, secrets: Iterable[Secret]) -> None:
-        self._secrets = frozenset(one for one in secrets if len(one) >= SHORTEST)
+        self._secrets = frozenset(secret for secret in secrets if len(secret) >= SHORTEST)
 
     def of(self, args: Mapping[str, Any]) -> Hide:
-        """Return what masks a value that belongs to a run with these arguments."""
-        own = (Secret(one) for name in _PRIVATE for one in _texts(args.get(name)) if len(one) >= SHORTEST)
+        """Return the function that masks values of a run with these arguments."""
+        own = (Secret(text) for name in _PRIVATE for text in _texts(args.get(name)) if len(text) >= SHORTEST)
         masker = Masker((*self._secrets, *own))
         return lambda value: _hidden(value, masker)
 
@@ -198,7 +201,7 @@ def _hidden(value: Any, masker: Masker) -> Any:
     if isinstance(value, Mapping):
         return {masker(name): MASK if name in _PRIVATE else _hidden(inside, masker) for name, inside in value.items()}
     if isinstance(value, list | tuple):
-        return [_hidden(one, masker) for one in value]
+        return [_hidden(item, masker) for item in value]
     if isinstance(value, int | float) and not isinstance(value, bool) and str(value) in masker:
         return masker(str(value))
     return value

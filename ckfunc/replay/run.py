@@ -1,4 +1,4 @@
-"""Recorded invocations, run on both sides, and again where the sides disagree."""
+"""Run recorded invocations on both sides, and repeat those with different results."""
 
 from __future__ import annotations
 
@@ -18,22 +18,22 @@ from ckfunc.replay.report import Replay, Run, report
 from ckfunc.replay.verdict import Runs
 
 VARIATIONS_MS = (61_001, 3_725_250)
-"""How much later each further run of the deployed version takes place: enough to change every part of a time."""
+"""The clock offsets of the additional runs: together they change every part of a time."""
 
 _MOST_CONFIRMED = 3
-"""The most rows for which a time limit of the working copy is confirmed by a second run."""
+"""For how many rows a timeout of the working copy is confirmed by a second run."""
 
 
 class Lane(Protocol):
-    """Runs one version of a function, each time from the same snapshot and without traces of the run before."""
+    """Runs a version of a function, each time from the same snapshot, without traces of earlier runs."""
 
     def run(self, event: Mapping[str, Any], determinism: Determinism) -> Observed:
-        """Run the handler for an event, at the time and with the chances that `determinism` says."""
+        """Run the handler for an event, with the clock and random numbers of `determinism`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """A lane of each version; `stop`, from any thread, ends what runs in them."""
+    """A lane of each version. `stop` ends their runs, from any thread."""
 
     deployed: Lane
     working: Lane
@@ -48,9 +48,9 @@ def replay(
 ) -> Replay:
     """Run every row on both sides and compare, with `jobs` pairs of lanes at a time.
 
-    First each side runs each row once, at the same time and with the same random numbers. A row on which they disagree
-    is run again, first in the same way, then with other times and random numbers.
-    `on_progress` gets how many rows are done, in the caller's thread. Raises what a lane raises, and KeyboardInterrupt.
+    Each side runs each row once, with the same clock and random numbers. If the results differ, the row is run again,
+    first in the same way, then with other clocks and random numbers. `on_progress` is called with the number of
+    finished rows, in the caller's thread. Raises whatever a lane raises, and KeyboardInterrupt.
     """
     on_progress = on_progress or (lambda _done: None)
     pairs: list[Pair] = []
@@ -79,54 +79,54 @@ def replay(
 
 
 def determinism_of(row: Invocation) -> Determinism:
-    """Return the clock and the chances with which a row is run: the time is that at which it was recorded."""
+    """Return the clock and random seed of a row. The clock starts at the time of the recording."""
     digest = hashlib.blake2s(f"replay of {row.id}".encode(), digest_size=6).digest()
     return Determinism(int(row.created_time.timestamp() * 1000), int.from_bytes(digest, "big"))
 
 
 def variations(determinism: Determinism) -> Iterator[Determinism]:
-    """Yield other times and random seeds, the same ones each time."""
+    """Yield other clocks and random seeds, always the same ones."""
     for number, later_ms in enumerate(VARIATIONS_MS, start=1):
         yield Determinism(determinism.now_ms + later_ms, determinism.seed ^ (0x5DEECE66D * number))
 
 
 def _run(pair: Pair, row: Invocation, other: ThreadPoolExecutor, slow: _Slow) -> Run:
-    """Run a row on both sides at once, and again when they disagree."""
+    """Run a row on both sides concurrently, and again if the results differ."""
     determinism = determinism_of(row)
     again = (determinism, *variations(determinism))
 
     def both(deployed: Sequence[Determinism], working: Sequence[Determinism]) -> tuple[list[Observed], list[Observed]]:
-        was = other.submit(_observed, pair.deployed, row, deployed)
-        return _observed(pair.working, row, working), was.result()
+        deployed_runs = other.submit(_observed, pair.deployed, row, deployed)
+        return _observed(pair.working, row, working), deployed_runs.result()
 
-    now, was = both([determinism], [determinism])
-    runs = _compared(was, now)
+    working, deployed = both([determinism], [determinism])
+    runs = _compared(deployed, working)
     if not runs.alike:
-        # As often on both sides: what an init script counts stays in step for the rows to come.
-        now_again, was_again = both(again, slow.times(now[0], again))
-        slow.note(now_again)
-        runs = _compared(was + was_again, now + now_again[:1])
-    return Run(row, runs, was[0], now[0])
+        # Both sides run equally often, so that counters in an init script stay equal for the next rows.
+        working_again, deployed_again = both(again, slow.repetitions(working[0], again))
+        slow.record(working_again)
+        runs = _compared(deployed + deployed_again, working + working_again[:1])
+    return Run(row, runs, deployed[0], working[0])
 
 
 def _observed(lane: Lane, row: Invocation, times: Sequence[Determinism]) -> list[Observed]:
-    return [lane.run(row.args, one) for one in times]
+    return [lane.run(row.args, determinism) for determinism in times]
 
 
 class _Slow:
-    """Keeps a working copy that reaches its time limit every time from doing so several times for each row."""
+    """Limits the repetitions of a working copy that always times out."""
 
     def __init__(self) -> None:
         self._confirmed = 0
 
-    def times(self, first: Observed, again: Sequence[Determinism]) -> Sequence[Determinism]:
-        """Return how to run the working copy again after its first run."""
+    def repetitions(self, first: Observed, again: Sequence[Determinism]) -> Sequence[Determinism]:
+        """Return the clocks and seeds for the repeated runs of the working copy after its first run."""
         if not _timed_out(first):
             return again
         return again[:1] if self._confirmed < _MOST_CONFIRMED else ()
 
-    def note(self, again: Sequence[Observed]) -> None:
-        """Take note of the further runs."""
+    def record(self, again: Sequence[Observed]) -> None:
+        """Count a confirmed timeout of the repeated runs."""
         self._confirmed += bool(again) and _timed_out(again[0])
 
 

@@ -31,14 +31,14 @@ from ckfunc.sandbox.scripts import Conditions, Scripts, Toolchain, scripts_of
 USUAL_COUNT = 50
 """The default number of invocations to replay."""
 DEEPEST = 100_000
-"""The most rows of a list that are searched for matching invocations."""
+"""How many rows of a list are searched for matching invocations, at most."""
 _WINDOW = 100
-_KEPT = "kept from the network: "
+_BLOCKED = "kept from the network: "
 
 
 @dataclass(frozen=True, slots=True)
 class Chosen:
-    """A selection of recorded invocations: the newest `last` (None: all) that match."""
+    """A selection of recorded invocations: the newest `last` (None: all) matching ones."""
 
     last: int | None = USUAL_COUNT
     since: datetime | None = None
@@ -55,18 +55,18 @@ class Replayed:
     @property
     def ok(self) -> bool:
         """Whether every working copy behaves like the deployed version."""
-        return all(one.ok for one in self.replays.values())
+        return all(replay.ok for replay in self.replays.values())
 
     @property
     def summary(self) -> str:
         """The result in one line."""
-        whole = Replay(tuple(one for each in self.replays.values() for one in each.compared))
+        total = Replay(tuple(compared for each in self.replays.values() for compared in each.compared))
         different = [name for name, each in self.replays.items() if not each.ok]
-        return summary(whole) + (f": {', '.join(map(printable, different))}" if different else "")
+        return summary(total) + (f": {', '.join(map(printable, different))}" if different else "")
 
     @property
     def details(self) -> list[str]:
-        """The places with differences, a line for each, secrets masked."""
+        """The places with differences, a line for each, with masked secrets."""
         hide = self.redaction.of({})
         return [
             printable(f"{name}: {hide(where)} differs in {count} of {len(each.compared)}")
@@ -76,7 +76,7 @@ class Replayed:
 
 
 def default_jobs() -> int:
-    """Return the default number of pairs of sandboxes that run concurrently: each keeps two processes busy."""
+    """Return the default number of concurrent pairs of sandboxes, each of which uses two processes."""
     return max(1, min(4, (os.cpu_count() or 2) // 2))
 
 
@@ -91,12 +91,12 @@ class Deployed:
 
     @classmethod
     def read(cls, client: Client, project: Project) -> Self:
-        """Read the target. Only GET requests are ever sent."""
+        """Read the target. Only sends GET requests."""
         return cls(client, client.runtime(), client.functions(), project)
 
     def has(self, trigger_type: str) -> bool:
-        """Tell whether a function of this type is deployed."""
-        return any(one.type == trigger_type and one.current_version_number for one in self.functions)
+        """Return whether a function of this type is deployed."""
+        return any(function.type == trigger_type and function.current_version_number for function in self.functions)
 
     def version(self, trigger_type: str) -> tuple[Function, FunctionVersion]:
         """Return the function of this type and its current version. Raises UnknownVersion and AmbiguousFunction."""
@@ -104,17 +104,20 @@ class Deployed:
         return function, version_of(self.client, function, None, VersionCache(self.project.root))
 
     def scripts(self, versions: Mapping[str, FunctionVersion]) -> Scripts:
-        """Return these versions in the deployed runtime."""
+        """Return these versions as scripts, in the deployed runtime."""
         script = self.runtime.initialization_script
         return Scripts(
-            {name: Script(f"{name}@{one.version_number}.ts", one.handler_script) for name, one in versions.items()},
+            {
+                name: Script(f"{name}@{version.version_number}.ts", version.handler_script)
+                for name, version in versions.items()
+            },
             self.runtime.own_dependencies(),
             self.runtime.own_environment(),
             None if script is None else Script("initialization-script.ts", script),
         )
 
     def working(self) -> Scripts:
-        """Return the working copy; unmanaged sections are as deployed."""
+        """Return the working copy, with deployed values for unmanaged sections."""
         runtime, deployed = self.project.runtime, self.scripts({})
         found = scripts_of(self.project)
         return replace(
@@ -125,14 +128,15 @@ class Deployed:
         )
 
     def is_same(self, version: FunctionVersion, trigger_type: str) -> bool:
-        """Tell whether the working copy's handler and runtime equal the deployed ones."""
+        """Return whether the working copy's handler and runtime equal the deployed ones."""
         here, there = self.working(), self.scripts({})
         return newlines(here.handlers[trigger_type].text) == newlines(version.handler_script) and (
-            (here.dependencies, here.environment, _text(here)) == (there.dependencies, there.environment, _text(there))
+            (here.dependencies, here.environment, _init_text(here))
+            == (there.dependencies, there.environment, _init_text(there))
         )
 
     def rows(self, function: Function, chosen: Chosen) -> list[Invocation]:
-        """Return the matching invocations that have ended, the oldest first."""
+        """Return the matching invocations that have ended, oldest first."""
         found: dict[int, Invocation] = {}
         searched = 0
         for window in InvocationListing(self.client, function.id).windows(_WINDOW):
@@ -155,7 +159,7 @@ class Deployed:
 
 
 class SandboxPairs:
-    """Pairs of sandboxes, one with the deployed versions and one with the working copy; each used by one thread."""
+    """Pairs of sandboxes with the deployed versions and the working copy. Each pair is used by one thread at a time."""
 
     def __init__(
         self,
@@ -180,29 +184,29 @@ class SandboxPairs:
         self._opened.close()
 
     def replay(self, trigger_type: str, rows: Sequence[Invocation], jobs: int | None) -> Replay:
-        """Run the rows again, the oldest first, each from a snapshot with the data that all of them mention."""
+        """Replay the rows, oldest first, each from a snapshot with the data that any of them mentions."""
         seed = seed_of(row.args for row in rows)
         step = max(1, len(rows) // 20)
 
-        def tell(done: int) -> None:
+        def log_progress(done: int) -> None:
             if done % step == 0 or done == len(rows):
                 self._tools.log(f"replaying {trigger_type}: {done} of {len(rows)}")
 
         @contextmanager
         def open_pair() -> Iterator[Pair]:
             pair = self._take()
-            for one in pair:
-                one.plant(seed)
+            for sandbox in pair:
+                sandbox.set_seed(seed)
 
             def stop() -> None:
-                for one in pair:
-                    one.stop()
+                for sandbox in pair:
+                    sandbox.stop()
 
             yield Pair(_Lane(pair[0], trigger_type), _Lane(pair[1], trigger_type), stop)
             with self._lock:
                 self._free.append(pair)
 
-        return replay(rows, open_pair, jobs=jobs or default_jobs(), on_progress=tell)
+        return replay(rows, open_pair, jobs=jobs or default_jobs(), on_progress=log_progress)
 
     def _take(self) -> tuple[Sandbox, Sandbox]:
         with self._lock:
@@ -210,7 +214,7 @@ class SandboxPairs:
                 return self._free.pop()
         made = [Sandbox.repeatable(self._tools, scripts, self._conditions) for scripts in self._sides]
         with self._lock:
-            deployed, working = (self._opened.enter_context(one) for one in made)
+            deployed, working = (self._opened.enter_context(sandbox) for sandbox in made)
         return deployed, working
 
 
@@ -223,24 +227,24 @@ class _Lane:
 
     def run(self, event: Mapping[str, Any], determinism: Determinism) -> Observed:
         """Run the function for an event."""
-        self._sandbox.begin_again(reload=True)
+        self._sandbox.restore_data(reload=True)
         ran = self._sandbox.run(self._type, event, determinism=determinism)
-        kept = (line.text.removeprefix(_KEPT) for line in ran.detail.console if line.text.startswith(_KEPT))
+        hosts = (line.text.removeprefix(_BLOCKED) for line in ran.detail.console if line.text.startswith(_BLOCKED))
         return Observed(
             ran.invocation.status,
             ran.invocation.result,
             ran.detail.calls,
             ran.detail.calls_omitted,
             self._sandbox.url,
-            tuple(sorted(set(kept))),
+            tuple(sorted(set(hosts))),
         )
 
 
 def _oldest_first(found: Mapping[int, Invocation]) -> list[Invocation]:
-    return [found[one] for one in sorted(found)]
+    return [found[row_id] for row_id in sorted(found)]
 
 
-def _text(scripts: Scripts) -> str | None:
+def _init_text(scripts: Scripts) -> str | None:
     return None if scripts.initialization_script is None else scripts.initialization_script.text
 
 
@@ -256,12 +260,12 @@ def replay_functions(
 ) -> Replayed:
     """Replay the newest `last` recorded invocations of each function of the manifest, or of `types`.
 
-    A function that was never deployed has nothing to be compared with, and is left out. `secrets` are masked in the
-    result, and asked for once the target has been read.
+    Functions that were never deployed are left out. `secrets` is called after the target has been read, and its values
+    are masked in the result.
     """
     target = Deployed.read(client, project)
-    wanted = [one.type for one in project.functions or () if types is None or one.type in types]
-    functions = {one: target.version(one) for one in wanted if target.has(one)}
+    wanted = [function.type for function in project.functions or () if types is None or function.type in types]
+    functions = {name: target.version(name) for name in wanted if target.has(name)}
     replays = {}
     with SandboxPairs(tools, target, {name: version for name, (_, version) in functions.items()}, now=now) as pairs:
         for name, (function, _) in functions.items():

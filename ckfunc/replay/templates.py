@@ -12,18 +12,18 @@ _UUID = r"[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}"
 _TOKENS = re.compile(rf"{_TIME}|{_UUID}|[^\W_]+|.", re.DOTALL)
 _FORMS = {"time": re.compile(_TIME), "uuid": re.compile(_UUID)}
 MOST_CHARACTERS = 5_000
-"""In longer texts nothing is looked for: the whole of them may differ."""
+"""Longer texts are not analyzed: everything in them may differ."""
 
 Template: TypeAlias = tuple[tuple[str, ...], ...]
-"""Runs of tokens that every text has, in this order; between them is what differs, and it may be empty."""
+"""Sequences of tokens that all texts share, in this order, separated by possibly empty gaps that differ."""
 
 
 def template(texts: Sequence[str]) -> Template | None:
-    """Return what the texts have in common; None when they are too long to be looked at.
+    """Return the common tokens of the texts, or None if they are too long.
 
-    The first run is how each begins and the last is how each ends, both perhaps empty.
+    The first sequence is the common beginning, the last one the common end; both may be empty.
     """
-    if any(len(one) > MOST_CHARACTERS for one in texts):
+    if any(len(text) > MOST_CHARACTERS for text in texts):
         return None
     parts: list[str | None] = list(_tokens(texts[0]))  # None is a gap
     for text in texts[1:]:
@@ -47,7 +47,7 @@ def template(texts: Sequence[str]) -> Template | None:
 
 
 def fits(found: Template | None, text: str) -> bool:
-    """Tell whether a text is made as the template says."""
+    """Return whether a text matches a template."""
     if found is None or len(text) > MOST_CHARACTERS:
         return True
     tokens = tuple(_tokens(text))
@@ -71,7 +71,7 @@ def fits(found: Template | None, text: str) -> bool:
 
 
 def form(text: str) -> str | None:
-    """Return what a whole text is, if it is a time or a generated id; else None."""
+    """Return "time" or "uuid" if the whole text is one, or else None."""
     return next((name for name, pattern in _FORMS.items() if pattern.fullmatch(text)), None)
 
 

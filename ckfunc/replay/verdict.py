@@ -1,4 +1,4 @@
-"""Verdict on the working copy for one recorded invocation."""
+"""Verdict on the working copy for a recorded invocation."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ class ReplayVerdict(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Runs:
-    """The runs on one invocation's arguments, as documents; the first ones of both sides are those that are compared.
+    """Runs with the arguments of an invocation, as documents. The first runs of both sides are compared.
 
-    Of the deployed version, the second is the first repeated; any further ones had another time and other chances.
+    The second run of the deployed version repeats the first; further ones had other clocks and random numbers.
     """
 
     deployed: tuple[Document, ...]
@@ -38,46 +38,54 @@ class Runs:
         return next(changes(self.deployed[0], self.working[0]), None) is None
 
     def noise(self) -> Noise:
-        """Return where runs of the deployed version differ among themselves."""
+        """Return the noise: places where runs of the deployed version differ among themselves."""
         noise = Noise(same_arguments=True)
         noise.learn(self.deployed)
         return noise
 
 
 def judge(runs: Runs, learned: Noise) -> tuple[ReplayVerdict, tuple[Difference, ...]]:
-    """Return the verdict and the differences that are no noise; `learned` comes from all invocations."""
+    """Return the verdict and the differences that are not noise. `learned` is the noise of all invocations."""
     found = differences(runs.deployed[0], runs.working[0])
     if not found:
         failed = runs.deployed[0]["status"] == Status.FAILED.value
         return (ReplayVerdict.FAILED_BOTH if failed else ReplayVerdict.EQUAL), ()
     own = runs.noise()
-    passing = _passing(runs, own, learned)
-    real = tuple(one for one in found if not own.covers(one) and not learned.covers(one) and one.pattern not in passing)
+    transient = _transient(runs, own, learned)
+    real = tuple(
+        difference
+        for difference in found
+        if not own.covers(difference) and not learned.covers(difference) and difference.pattern not in transient
+    )
     return (ReplayVerdict.DIFFERENT if real else ReplayVerdict.NOISY), real
 
 
-def _passing(runs: Runs, own: Noise, learned: Noise) -> set[Pattern]:
-    """Return where the working copy did as the deployed version does when it ran again.
+def _transient(runs: Runs, own: Noise, learned: Noise) -> set[Pattern]:
+    """Return the patterns of differences that disappeared when the working copy ran again.
 
-    That leaves nothing to blame on the script: the machine was slow, or requests overtook each other.
+    They are not caused by the script: the machine was slow, or requests overtook each other.
     """
-    first = {one.pattern for one in differences(runs.deployed[0], runs.working[0])}
-    passing: set[Pattern] = set()
+    first = {difference.pattern for difference in differences(runs.deployed[0], runs.working[0])}
+    transient: set[Pattern] = set()
     for again in runs.working[1:]:
-        left = [one for one in differences(runs.deployed[0], again) if not own.covers(one) and not learned.covers(one)]
-        passing |= {one for one in first if not any(_touch(one, other.pattern) for other in left)}
-    return passing
+        left = [
+            difference
+            for difference in differences(runs.deployed[0], again)
+            if not own.covers(difference) and not learned.covers(difference)
+        ]
+        transient |= {pattern for pattern in first if not any(_overlap(pattern, other.pattern) for other in left)}
+    return transient
 
 
-def _touch(one: Pattern, other: Pattern) -> bool:
-    """Tell whether one place lies within the other."""
-    shorter = min(len(one), len(other))
-    return one[:shorter] == other[:shorter]
+def _overlap(pattern: Pattern, other: Pattern) -> bool:
+    """Return whether one of the places contains the other."""
+    shorter = min(len(pattern), len(other))
+    return pattern[:shorter] == other[:shorter]
 
 
 def samples(runs: Sequence[Runs]) -> Noise:
-    """Return what all runs together teach about noise."""
+    """Return the noise learned from the runs of all invocations."""
     noise = Noise(same_arguments=False)
-    for one in runs:
-        noise.learn(one.deployed)
+    for run in runs:
+        noise.learn(run.deployed)
     return noise
