@@ -13,7 +13,7 @@ Document = dict[str, Any]
 """A seed as JSON, in camelCase: {"users": […], "channels": [{…, "messages": […]}]}."""
 
 _DEEPEST = 12
-"""Resources are nested a few levels deep; client data may be nested without end."""
+"""Nesting depth that is searched: resources are a few levels deep, client data may be arbitrarily deep."""
 _MOST_ID = 2**53 - 1
 _USER_KEYS = ("user", "invitingUser", "creator", "reactor", "sender")
 _USER_FIELDS = {"displayName": str, "isGuest": bool, "properties": dict}
@@ -23,130 +23,130 @@ _NOT_RESOURCES = ("properties", "authParams", "_links")
 
 
 def joined(*documents: Mapping[str, Any]) -> Document:
-    """Return one seed out of several; of the same name or id, the first one counts."""
+    """Return several seeds merged into one. Of resources with the same name or id, the first one wins."""
     users: list[Document] = []
     channels: list[Document] = []
     for document in documents:
-        for one in document.get("users") or ():
-            _add_user(users, one)
-        for one in document.get("channels") or ():
-            _add_channel(channels, one)
+        for user in document.get("users") or ():
+            _add_user(users, user)
+        for channel in document.get("channels") or ():
+            _add_channel(channels, channel)
     return {"users": users, "channels": channels}
 
 
 def seed_of(events: Iterable[Mapping[str, Any]]) -> Seed:
-    """Return what events mention, with the ids that it has there; see `mentioned`.
+    """Return the resources that events mention as a seed, with their ids; see `mentioned`.
 
-    References to users without a description are left out, and so are events that can't be read.
+    References to users that no event describes are left out, and so are malformed events.
     """
-    readable = [one for one in events if _read(mentioned(one)) is not None]
+    readable = [event for event in events if _read(mentioned(event)) is not None]
     return _read(mentioned(*readable)) or Seed()
 
 
 def mentioned(*events: Mapping[str, Any]) -> Document:
-    """Return a seed of the resources in events: on the platform, the ids in an event exist.
+    """Return the resources in events as a seed document, because on the platform they exist.
 
-    Of the same name or id, the last event counts. A channel without a type is public, and a user or channel without a
-    name gets one made from its id. A channel's members are its `members`, the users of its events, unless they are
-    invited, and the senders of its messages.
+    Of resources with the same name or id, the last event wins. A channel without a type is public; a user or channel
+    without a name gets one from its id. The members of a channel are its `members`, the users of its events, unless
+    they are only invited, and the senders of its messages.
     """
-    found = _Found()
+    collector = _Collector()
     for event in reversed(events):
-        found.take(canonical(_cut(event, _DEEPEST)))
-    return found.document()
+        collector.add(canonical(_cut(event, _DEEPEST)))
+    return collector.document()
 
 
-class _Found:
-    """The resources of several events, each once. Users in channels are documents until all names are known."""
+class _Collector:
+    """Collects the resources of events, without duplicates. Users in channels are documents until names are known."""
 
     def __init__(self) -> None:
         self._users: list[Document] = []
         self._channels: list[Document] = []
         self._message_ids: set[int] = set()
 
-    def take(self, event: Document) -> None:
-        """Add the resources of an event, older than those before."""
-        seen = _Event(event)
-        for one in seen.users:
-            _add_user(self._users, _user(one))
+    def add(self, event: Document) -> None:
+        """Add the resources of an event that is older than those before."""
+        resources = _Event(event)
+        for user in resources.users:
+            _add_user(self._users, _user(user))
         sender = event.get("user")
         if not _is_user("user", sender) or "invitingUser" in event:
             sender = None
-        of_messages = [{"id": one.get("channelId")} for one in seen.messages]
-        for one in (*seen.channels, *(other for other in of_messages if _id(other) is not None)):
-            channel = _add_channel(self._channels, _channel(one))
+        of_messages = [{"id": message.get("channelId")} for message in resources.messages]
+        for channel_ in (*resources.channels, *(other for other in of_messages if _id(other) is not None)):
+            channel = _add_channel(self._channels, _channel(channel_))
             members = channel.setdefault("members", [])
-            members += [member for member in _list(one.get("members")) if isinstance(member, dict)]
+            members += [member for member in _list(channel_.get("members")) if isinstance(member, dict)]
             direct = channel.get("type") == "DIRECT"
             if direct and not members:
-                members += seen.users
+                members += resources.users
             elif sender is not None and not direct:
                 members.append(sender)
-            for message in seen.messages:
+            for message in resources.messages:
                 if message.get("channelId") in (None, channel["id"]):
                     self._add_message(channel, message)
 
     def _add_message(self, channel: Document, message: Document) -> None:
-        there, wanted = channel.setdefault("messages", []), _id(message)
-        if wanted in self._message_ids or any(_id(one) == wanted for one in there):
+        existing, wanted = channel.setdefault("messages", []), _id(message)
+        if wanted in self._message_ids or any(_id(known) == wanted for known in existing):
             return
         if wanted is not None:
             self._message_ids.add(wanted)
-        there.append(message)
+        existing.append(message)
         if channel.get("type") != "DIRECT" and "channelId" in message and _is_user("user", message.get("user")):
             channel["members"].append(message["user"])
 
     def document(self) -> Document:
-        """Return all of them as a seed."""
-        names = {one["id"]: _name(one) for one in self._users if "id" in one}
+        """Return all resources as a seed document."""
+        names = {user["id"]: _name(user) for user in self._users if "id" in user}
 
         def named(user: Document) -> str:
             return names.get(_id(user) or 0) or _name(user)
 
-        users = [{**one, "name": _name(one)} for one in self._users]
-        channels = [made for one in self._channels if (made := _completed(one, named)) is not None]
+        users = [{**user, "name": _name(user)} for user in self._users]
+        channels = [result for channel in self._channels if (result := _completed(channel, named)) is not None]
         return {"users": users, "channels": channels}
 
 
 class _Event:
-    """The users, channels and messages in one event, as they stand in it."""
+    """The users, channels and messages in an event, unchanged."""
 
     def __init__(self, event: Document) -> None:
         self.users: list[Document] = []
         self.channels: list[Document] = []
         self.messages: list[Document] = []
-        self._look_into(event)
+        self._search(event)
 
-    def _look(self, key: str, one: Any) -> None:
-        if isinstance(one, list):
-            for inner in one:
-                self._look(key, inner)
-        if not isinstance(one, dict):
+    def _classify(self, key: str, value: Any) -> None:
+        if isinstance(value, list):
+            for inner in value:
+                self._classify(key, inner)
+        if not isinstance(value, dict):
             return
-        if _is_channel(key, one):
-            self.channels.append(one)
-        elif _is_message(key, one):
-            self.messages.append(one)
-        elif _is_user(key, one):
-            self.users.append(one)
-        self._look_into(one)
+        if _is_channel(key, value):
+            self.channels.append(value)
+        elif _is_message(key, value):
+            self.messages.append(value)
+        elif _is_user(key, value):
+            self.users.append(value)
+        self._search(value)
 
-    def _look_into(self, document: Document) -> None:
-        for name, one in document.items():
+    def _search(self, document: Document) -> None:
+        for name, value in document.items():
             if name not in _NOT_RESOURCES:
-                self._look(name, one)
+                self._classify(name, value)
 
 
 def _read(document: Document) -> Seed | None:
-    """Return a seed without the references to users that are not in it; None when it is malformed."""
-    names = {one["name"] for one in document["users"]}
+    """Return a document as a seed, without references to unknown users; None if it is malformed."""
+    names = {user["name"] for user in document["users"]}
     for channel in document["channels"]:
-        channel["members"] = [one for one in channel["members"] if one in names]
+        channel["members"] = [member for member in channel["members"] if member in names]
         if channel.get("creator") not in names:
             channel.pop("creator", None)
         if "messages" in channel:
-            channel["messages"] = [one for one in channel["messages"] if one.get("user") in (None, *names)]
-    channels = [one for one in document["channels"] if one["type"] != "DIRECT" or one["members"]]
+            channel["messages"] = [message for message in channel["messages"] if message.get("user") in (None, *names)]
+    channels = [channel for channel in document["channels"] if channel["type"] != "DIRECT" or channel["members"]]
     try:
         return read_seed({**document, "channels": channels})
     except MalformedSeed:
@@ -154,66 +154,72 @@ def _read(document: Document) -> Seed | None:
 
 
 def _cut(value: Any, depth: int) -> Any:
-    """Return a value without what is nested deeper than `depth` levels; properties stay whole."""
+    """Return a value without parts deeper than `depth` levels. Properties are not cut."""
     if isinstance(value, dict):
-        return {name: one if name == "properties" else _cut(one, depth - 1) for name, one in value.items() if depth > 0}
+        return {
+            name: item if name == "properties" else _cut(item, depth - 1) for name, item in value.items() if depth > 0
+        }
     if isinstance(value, list):
-        return [_cut(one, depth - 1) for one in value] if depth > 0 else []
+        return [_cut(item, depth - 1) for item in value] if depth > 0 else []
     return value
 
 
 def _completed(channel: Document, named: Callable[[Document], str]) -> Document | None:
-    """Return a channel with names for its users; None for a direct channel of nobody."""
-    made = {**channel, "type": channel.get("type", "PUBLIC")}
-    made["members"] = list(dict.fromkeys(map(named, channel["members"])))
-    if made["type"] == "DIRECT":
+    """Return a channel with names of its users, or None for a direct channel without members."""
+    result = {**channel, "type": channel.get("type", "PUBLIC")}
+    result["members"] = list(dict.fromkeys(map(named, channel["members"])))
+    if result["type"] == "DIRECT":
         for name in ("name", "displayName", "creator"):
-            made.pop(name, None)
-        if not made["members"]:
+            result.pop(name, None)
+        if not result["members"]:
             return None
     else:
-        made.setdefault("name", f"channel-{channel['id']}")
-    if "creator" in made:
-        made["creator"] = named(made["creator"])
-    messages = [one for message in made.pop("messages", ()) for one in _message(message, named)]
+        result.setdefault("name", f"channel-{channel['id']}")
+    if "creator" in result:
+        result["creator"] = named(result["creator"])
+    messages = [part for message in result.pop("messages", ()) for part in _message(message, named)]
     if messages:
-        made["messages"] = sorted(messages, key=lambda one: one.get("id") or 0)
-    return made
+        result["messages"] = sorted(messages, key=lambda message: message.get("id") or 0)
+    return result
 
 
-def _message(one: Document, named: Callable[[Document], str]) -> Iterator[Document]:
-    made = {name: one[name] for name in ("groupTag", "properties") if one.get(name)}
-    if (message_id := _id(one)) is not None:
-        made["id"] = message_id
-    if _is_user("user", one.get("user")):
-        made["user"] = named(one["user"])
-    if one.get("body"):
-        yield {**made, "body": one["body"]}
-    elif isinstance(one.get("file"), dict):
-        yield {**made, "file": one["file"]}
+def _message(message: Document, named: Callable[[Document], str]) -> Iterator[Document]:
+    result = {name: message[name] for name in ("groupTag", "properties") if message.get(name)}
+    if (message_id := _id(message)) is not None:
+        result["id"] = message_id
+    if _is_user("user", message.get("user")):
+        result["user"] = named(message["user"])
+    if message.get("body"):
+        yield {**result, "body": message["body"]}
+    elif isinstance(message.get("file"), dict):
+        yield {**result, "file": message["file"]}
 
 
-def _user(one: Document) -> Document:
-    return {**_fields(one, _USER_FIELDS), **_fields(one, {"name": str})}
+def _user(user: Document) -> Document:
+    return {**_fields(user, _USER_FIELDS), **_fields(user, {"name": str})}
 
 
-def _channel(one: Document) -> Document:
-    made = _fields(one, _CHANNEL_FIELDS)
-    if one.get("type") in _CHANNEL_TYPES:
-        made["type"] = one["type"]
-    if _is_user("creator", one.get("creator")):
-        made["creator"] = one["creator"]
-    return made
+def _channel(channel: Document) -> Document:
+    result = _fields(channel, _CHANNEL_FIELDS)
+    if channel.get("type") in _CHANNEL_TYPES:
+        result["type"] = channel["type"]
+    if _is_user("creator", channel.get("creator")):
+        result["creator"] = channel["creator"]
+    return result
 
 
-def _fields(one: Document, kinds: Mapping[str, type]) -> Document:
-    """Return the id, and the fields that have the right types; empty texts are left out."""
-    made = {name: one[name] for name, kind in kinds.items() if isinstance(one.get(name), kind) and one[name] != ""}
-    return made if (known := _id(one)) is None else {"id": known, **made}
+def _fields(document: Document, kinds: Mapping[str, type]) -> Document:
+    """Return the id, and the fields with valid types, without empty texts."""
+    result = {
+        name: document[name]
+        for name, kind in kinds.items()
+        if isinstance(document.get(name), kind) and document[name] != ""
+    }
+    return result if (known := _id(document)) is None else {"id": known, **result}
 
 
-def _id(one: Mapping[str, Any]) -> int | None:
-    found = one.get("id")
+def _id(document: Mapping[str, Any]) -> int | None:
+    found = document.get("id")
     return found if isinstance(found, int) and not isinstance(found, bool) and 0 < found <= _MOST_ID else None
 
 
@@ -225,43 +231,45 @@ def _name(user: Mapping[str, Any]) -> str:
     return str(user.get("name") or f"user-{user.get('id', 1)}")
 
 
-def _is_user(key: str, one: Any) -> bool:
-    if not isinstance(one, dict) or ("id" in one and _id(one) is None):
+def _is_user(key: str, value: Any) -> bool:
+    if not isinstance(value, dict) or ("id" in value and _id(value) is None):
         return False
-    named = isinstance(one.get("name"), str)
-    return (key in _USER_KEYS and ("id" in one or named)) or ("presence" in one and named)
+    named = isinstance(value.get("name"), str)
+    return (key in _USER_KEYS and ("id" in value or named)) or ("presence" in value and named)
 
 
-def _is_channel(key: str, one: Document) -> bool:
-    return _id(one) is not None and (key == "channel" or one.get("type") in _CHANNEL_TYPES)
+def _is_channel(key: str, document: Document) -> bool:
+    return _id(document) is not None and (key == "channel" or document.get("type") in _CHANNEL_TYPES)
 
 
-def _is_message(key: str, one: Document) -> bool:
-    return (key == "message" and ("body" in one or "file" in one)) or ("channelId" in one and "nestedLevel" in one)
+def _is_message(key: str, document: Document) -> bool:
+    return (key == "message" and ("body" in document or "file" in document)) or (
+        "channelId" in document and "nestedLevel" in document
+    )
 
 
-def _add_user(there: list[Document], one: Mapping[str, Any]) -> None:
-    """Add a user unless it is there; one that is there without an id, or without a name, takes this one's."""
-    for known in there:
-        if "id" in one and known.get("id") == one["id"]:
+def _add_user(users: list[Document], user: Mapping[str, Any]) -> None:
+    """Add a user, or complete the id or the name of an existing one."""
+    for known in users:
+        if "id" in user and known.get("id") == user["id"]:
             if "name" not in known:
-                known.update(one)
+                known.update(user)
             return
-        if "name" in one and known.get("name") == one["name"]:
-            if "id" not in known and "id" in one and not any(other.get("id") == one["id"] for other in there):
-                known["id"] = one["id"]
+        if "name" in user and known.get("name") == user["name"]:
+            if "id" not in known and "id" in user and not any(other.get("id") == user["id"] for other in users):
+                known["id"] = user["id"]
             return
-    there.append(dict(one))
+    users.append(dict(user))
 
 
-def _add_channel(there: list[Document], one: Mapping[str, Any]) -> Document:
-    """Return the channel that is there, with the fields of this one that it doesn't have, or else add this one."""
-    for known in there:
-        same_id = "id" in one and known.get("id") == one["id"]
-        same_name = bool(one.get("name")) and known.get("name") == one["name"]
-        if same_id or (same_name and not ("id" in one and "id" in known)):
-            for name, value in one.items():
+def _add_channel(channels: list[Document], channel: Mapping[str, Any]) -> Document:
+    """Add a channel, or complete the missing fields of an existing one. Returns the channel in the list."""
+    for known in channels:
+        same_id = "id" in channel and known.get("id") == channel["id"]
+        same_name = bool(channel.get("name")) and known.get("name") == channel["name"]
+        if same_id or (same_name and not ("id" in channel and "id" in known)):
+            for name, value in channel.items():
                 known.setdefault(name, value)
             return known
-    there.append(dict(one))
-    return there[-1]
+    channels.append(dict(channel))
+    return channels[-1]

@@ -27,20 +27,20 @@ from ckfunc.sandbox.scripts import Conditions, Ran, Scripts, Toolchain
 # Most of the emulator is imported inside the methods: it loads on another thread while Node starts.
 
 MOST_PROCESSES = 3
-"""Functions of a sandbox whose Node processes stay warm; one more ends the least recently used process."""
+"""How many functions of a sandbox keep a Node process; starting another ends the least recently used one."""
 
 _NO_TIME_LIMIT_S = 365 * 24 * 3600.0
 
 
 class NoHandler(CkfuncError):
-    """A sandbox was asked to run a function that it does not have."""
+    """The sandbox does not have the requested function."""
 
 
 class Sandbox:
-    """Runs one handler at a time, on data that can be restored. Each is used by one thread; several can run at once.
+    """Runs a handler at a time, on data that can be restored. A sandbox is used by one thread; several can run at once.
 
-    The data begins empty, or as a copy of the emulator data in the directory `data`; `seed` is added. Only the function
-    that `run` names runs: its calls trigger no other functions.
+    The data is initially empty, or a copy of the emulator data in the directory `data`; `seed` is added to it. Only the
+    function passed to `run` is run: its API calls do not trigger other functions.
     """
 
     def __init__(
@@ -58,8 +58,8 @@ class Sandbox:
         self._scripts = scripts
         self._conditions = conditions
         self._single = single
-        self._inspected = inspect_port is not None
-        self._planted: Seed | None = None
+        self._has_debugger = inspect_port is not None
+        self._seed: Seed | None = None
         self._blank = b""
         self._start = b""
         self._environment: Environment | HandlerError | None = None
@@ -83,9 +83,9 @@ class Sandbox:
     def for_one_run(
         cls, tools: Toolchain, scripts: Scripts, *, data: Path | None = None, inspect_port: int | None = None
     ) -> Self:
-        """Make one for a single run: no snapshot is taken, and no process is started in advance.
+        """Create a sandbox for a single run, without snapshots and without processes started in advance.
 
-        With `inspect_port`, the run waits for a debugger at that port, and has no time limit. Raises Busy.
+        With `inspect_port`, the run waits for a debugger at that port and has no time limit. Raises Busy.
         """
         if inspect_port is not None:
             _require_free(inspect_port)
@@ -102,7 +102,7 @@ class Sandbox:
         seed: Seed | None = None,
         data: Path | None = None,
     ) -> Self:
-        """Make one whose data and processes can be restored between runs."""
+        """Create a sandbox whose data and processes can be restored between runs."""
         return cls(tools, scripts, conditions or Conditions(), seed=seed, data=data)
 
     @property
@@ -127,7 +127,7 @@ class Sandbox:
         self.stop()
 
     def stop(self) -> None:
-        """End the sandbox, from any thread; a run in progress fails. It cannot be used again."""
+        """Stop the sandbox for good, from any thread. A run in progress fails."""
         self._emulator.stop()
 
     def run(
@@ -138,28 +138,28 @@ class Sandbox:
         *,
         determinism: Determinism | None = None,
     ) -> Ran:
-        """Run the function of this type once, and wait until it has ended and all of its requests have been answered.
+        """Run the function of this type once, and wait for its end and for the responses to all of its requests.
 
-        `on_console` gets each line while the function runs, on another thread. A script that does not parse or load
-        FAILS, as on the platform. Raises NoHandler, and the errors of starting Node.
+        `on_console` is called with each line during the run, on another thread. A script that does not parse or load is
+        a FAILED run, as on the platform. Raises NoHandler, and the errors of starting Node.
         """
         from ckfunc.sandbox import trials
 
         script = self._scripts.handlers.get(trigger_type)
         if script is None:
-            there = ", ".join(self._scripts.handlers) or "no functions"
-            raise NoHandler(f"there is no function of type {trigger_type!r}", hint=f"there is: {there}")
+            known = ", ".join(self._scripts.handlers) or "no functions"
+            raise NoHandler(f"there is no function of type {trigger_type!r}", hint=f"the project has: {known}")
         compiled = self._compiled(script)
         environment = self._environment = self._environment or self._environment_at(self.url)
         mappers = [
-            StackMapper(one.path, one.path, one.source_map)
-            for one in (script, self._scripts.initialization_script)
-            if one is not None and one.source_map
+            StackMapper(known.path, known.path, known.source_map)
+            for known in (script, self._scripts.initialization_script)
+            if known is not None and known.source_map
         ]
 
         def mapped_line(line: ConsoleLine) -> ConsoleLine:
-            for one in mappers:
-                line = one.line(line)
+            for mapper in mappers:
+                line = mapper.line(line)
             return line
 
         self._limit_processes(trigger_type)
@@ -176,20 +176,20 @@ class Sandbox:
                 determinism=determinism,
             )
         )
-        for one in mappers:
-            ran = replace(ran, invocation=one.invocation(ran.invocation), detail=one.detail(ran.detail))
+        for mapper in mappers:
+            ran = replace(ran, invocation=mapper.invocation(ran.invocation), detail=mapper.detail(ran.detail))
         return ran
 
-    def begin_again(self, *, reload: bool = False) -> None:
-        """Restore the data after set-up: the next run is given the same ids as the last one.
+    def restore_data(self, *, reload: bool = False) -> None:
+        """Restore the data after set-up, so that the next run gets the same ids as the last one.
 
-        Processes stay as they are. With `reload`, handlers are loaded again, so that their modules start afresh; the
-        state of an init script stays.
+        Processes are kept. `reload` loads handlers again, which resets their modules, but not the state of an init
+        script.
         """
         self._emulator.restore(self._start)
         self._generation += reload
 
-    def fresh_hosts(self) -> None:
+    def replace_hosts(self) -> None:
         """Start new Node processes for the next runs."""
 
         async def renew(services: Any) -> None:
@@ -197,8 +197,8 @@ class Sandbox:
 
         self._emulator.within(renew)
 
-    def begin_anew(self) -> None:
-        """Let the next runs begin as in new Node processes; a process without leftover work is used again."""
+    def reset_hosts(self) -> None:
+        """Reset Node for the next runs. Processes without leftover work are reset, all others are replaced."""
 
         async def renew(services: Any) -> None:
             await services.hosts.begin_anew()
@@ -206,17 +206,17 @@ class Sandbox:
         self._emulator.within(renew)
 
     def use(self, scripts: Scripts) -> None:
-        """Run other scripts from now on, on the data from before these scripts plus what was planted."""
+        """Replace the scripts, and restore the initial data and the seed."""
         self._scripts = scripts
         self._set_up()
 
-    def plant(self, seed: Seed | None) -> None:
-        """Add this seed to the data that runs begin with, in place of the seed planted before. Raises SeedRefused."""
-        self._planted = seed
+    def set_seed(self, seed: Seed | None) -> None:
+        """Replace the seed that is added to the initial data of runs. Raises SeedRefused."""
+        self._seed = seed
         self._set_up()
 
     def add(self, seed: Seed) -> bool:
-        """Add all of a seed to the current data; return whether it fits the data that is there."""
+        """Add a seed to the current data, and return whether it was compatible with the data."""
         from ckfunc.emulator.store.seeds import SeedRefused, apply
 
         async def added(services: Any) -> bool:
@@ -237,7 +237,7 @@ class Sandbox:
 
         async def set_up(services: Any) -> None:
             services.dispatch.chained = False
-            await trials.set_up(services, scripts, self._planted)
+            await trials.set_up(services, scripts, self._seed)
 
         self._emulator.within(set_up)
         self._environment = None
@@ -245,7 +245,7 @@ class Sandbox:
             self._start = self._emulator.snapshot()
 
     def _environment_at(self, url: str) -> Environment | HandlerError:
-        """Return the environment of handlers in a sandbox at this URL, or the reason why none can run."""
+        """Return the environment of handlers in a sandbox at this URL, or the error if none can run."""
         from ckfunc.emulator.dispatch.runtimes import environment_of, syntax_error, users_own_environment
         from ckfunc.emulator.store.runtime import StoredRuntime
 
@@ -254,9 +254,9 @@ class Sandbox:
         if isinstance(initial, SyntaxProblem):
             return syntax_error(initial)
         stored = StoredRuntime(given.dependencies, users_own_environment(given.environment), None)
-        made = environment_of(stored, url, initial)
+        result = environment_of(stored, url, initial)
         return replace(
-            made, determinism=wanted.determinism, network=wanted.network, settle=True, renewable=wanted.renewable
+            result, determinism=wanted.determinism, network=wanted.network, settle=True, renewable=wanted.renewable
         )
 
     def _compiled(self, script: Script) -> Compiled | SyntaxProblem:
@@ -265,17 +265,17 @@ class Sandbox:
         if isinstance(result, Compiled) and (result.imports or result.no_handler):
             from ckfunc.bundle.requirements import Requirements
 
-            packages = {*self._scripts.dependencies, *(one.name for one in DEFAULT_PACKAGES)}
+            packages = {*self._scripts.dependencies, *(package.name for package in DEFAULT_PACKAGES)}
             required = Requirements(self._tools.root, packages)
-            for one in required.missing([script], compile_all, self._scripts.initialization_script).errors:
-                message = f"{one.message} ({one.hint})" if one.hint else one.message
-                return SyntaxProblem(one.path, one.line, one.column, message, "CannotRun")
-        if self._inspected and isinstance(result, Compiled):
+            for problem in required.missing([script], compile_all, self._scripts.initialization_script).errors:
+                message = f"{problem.message} ({problem.hint})" if problem.hint else problem.message
+                return SyntaxProblem(problem.path, problem.line, problem.column, message, "CannotRun")
+        if self._has_debugger and isinstance(result, Compiled):
             return _debuggable(result, script, self._tools.root)
         return result
 
     def _limit_processes(self, trigger_type: str) -> None:
-        """End the least recently used process: each function has its own, and a project can have many functions."""
+        """End the least recently used processes: each function has its own, and a project can have many functions."""
         if trigger_type in self._latest:
             self._latest.remove(trigger_type)
             self._latest.append(trigger_type)
@@ -290,9 +290,9 @@ class Sandbox:
 
 
 def _debuggable(compiled: Compiled, script: Script, root: Path) -> Compiled:
-    """Return a script that names its source file to a debugger, so that breakpoints set in an editor work.
+    """Return a script with the URL of its source file for debuggers, so that breakpoints from an editor work.
 
-    A bundle was made of several files: it is shown as itself.
+    A bundle of several files is shown as itself.
     """
     known = json.loads(compiled.source_map)
     if script.source_map is None:
@@ -305,9 +305,11 @@ def _debuggable(compiled: Compiled, script: Script, root: Path) -> Compiled:
 
 
 def _require_free(port: int) -> None:
-    """Raise Busy when something listens on the port: Node would run without a debugger."""
+    """Raise Busy if the port is in use, because Node would then run without a debugger."""
     with socket.socket() as probe:
-        if hasattr(signal, "SIGHUP"):  # POSIX: a port in TIME_WAIT is free; on Windows this would share a taken one
+        if hasattr(
+            signal, "SIGHUP"
+        ):  # on POSIX, to allow a port in TIME_WAIT; on Windows, this would share a port in use
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind(("127.0.0.1", port))

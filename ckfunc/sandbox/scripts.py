@@ -16,9 +16,9 @@ from ckfunc.runtime.policy import Policy
 
 @dataclass(frozen=True, slots=True)
 class Scripts:
-    """Handlers by trigger type, and the runtime that they run in, without the platform's own entries.
+    """Handlers by trigger type, and their runtime without the platform's own entries.
 
-    Stack traces name a script by its `path`.
+    The `path` of a script is its name in stack traces.
     """
 
     handlers: Mapping[str, Script]
@@ -29,7 +29,7 @@ class Scripts:
 
 @dataclass(frozen=True, slots=True)
 class Ran:
-    """A finished run. `allowed` is None except for user.attempted.start_session; `reason` explains a refusal."""
+    """A finished run. `allowed` is only set for user.attempted.start_session; `reason` explains a refusal."""
 
     invocation: Invocation
     detail: InvocationDetail
@@ -41,8 +41,8 @@ class Ran:
 class Toolchain:
     """The parts of a project's setup that sandboxes use.
 
-    `root` is the directory of the project, `policy` its settings for installs of packages. `log` gets a line for
-    whatever happens in a sandbox that serves a single run.
+    `root` is the project directory, `policy` its settings for package installs. `log` is called with a line for each
+    event in a sandbox for a single run.
     """
 
     root: Path
@@ -53,10 +53,10 @@ class Toolchain:
 
 @dataclass(frozen=True, slots=True)
 class Conditions:
-    """The circumstances in which handlers run.
+    """The conditions under which handlers run.
 
-    `determinism` is the clock and the random numbers that runs begin with; without `network`, handlers reach only the
-    sandbox. Sandboxes with `renewable` processes can `begin_anew`.
+    `determinism` sets the clock and the random numbers of runs. Without `network`, handlers can only reach the sandbox.
+    `renewable` is required for `Sandbox.reset_hosts`.
     """
 
     limits: Limits | None = None
@@ -69,7 +69,7 @@ def scripts_of(project: Project) -> Scripts:
     """Return the working copy, in the runtime of the project's target."""
     wanted = project.runtime
     return Scripts(
-        {one.type: one.handler for one in project.functions or ()},
+        {function.type: function.handler for function in project.functions or ()},
         wanted.dependencies or {},
         wanted.environment or {},
         wanted.initialization_script,

@@ -1,4 +1,4 @@
-"""Seed files: read with the position of each mistake, and added to an emulator."""
+"""Read seed files, and add them to an emulator."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ from ckfunc.wire.seeds import MalformedSeed, read_seed
 
 
 def read_seed_file(file: Path, shown: str) -> tuple[Seed, Any]:
-    """Return the seed in a YAML (or JSON) file, and the document itself.
+    """Return the seed in a YAML or JSON file, and the document itself.
 
-    Messages call the file `shown`. Raises InvalidFiles.
+    Messages call the file `shown`. Raises InvalidFiles with the position of a mistake.
     """
     try:
         text = read_file(file, pipe=True).decode("utf-8-sig")
@@ -42,16 +42,16 @@ def read_seed_file(file: Path, shown: str) -> tuple[Seed, Any]:
 
 
 def add_seed(seed: Seed, document: Any, data: Path, connect: Callable[[Connection], Client]) -> Seeded:
-    """Add a seed and its document to the emulator of the directory `data`, running or not.
+    """Add a seed to the emulator of the directory `data`, running or not. `document` is the seed as JSON.
 
-    `connect` makes a client for one that runs. Raises CkfuncError and ApiFailure.
+    `connect` creates a client for a running emulator. Raises CkfuncError and ApiFailure.
     """
     if (url := find_running(data)) is not None:
         return _add_to_running(url, document, connect)
     try:
         return seed_data(data, seed)
     except Busy:
-        # One may have started since find_running.
+        # An emulator may have started since find_running.
         if (url := find_running(data)) is None:
             raise
         return _add_to_running(url, document, connect)
@@ -64,7 +64,7 @@ def _add_to_running(url: str, document: Any, connect: Callable[[Connection], Cli
 
 
 def _parsed(text: str, shown: str) -> tuple[Node | None, Any]:
-    """Return the tree of nodes of a YAML document and the JSON document that it is. Raises InvalidFiles."""
+    """Return the nodes of a YAML document, and the document as JSON. Raises InvalidFiles."""
     try:
         root = parse(text, shown, max_depth=DEEPEST)
         document = yaml.load(text, _loader())  # noqa: S506 - a kind of SafeLoader
@@ -74,12 +74,12 @@ def _parsed(text: str, shown: str) -> tuple[Node | None, Any]:
     except (yaml.YAMLError, TypeError, ValueError, RecursionError) as error:
         mark = getattr(error, "problem_mark", None)
         line, column = (mark.line + 1, mark.column + 1) if mark else (0, 0)
-        raise _refused(Problem(shown, line, column, "this cannot be read", "JSON has no such value or key")) from None
+        raise _refused(Problem(shown, line, column, "invalid value", "JSON has no such value or key")) from None
     return root, document
 
 
 def _loader() -> Any:
-    """Return a loader that reads a date as text, as JSON does."""
+    """Return a loader that reads dates as text, as JSON does."""
     resolvers = {
         first: [pair for pair in pairs if pair[0] != "tag:yaml.org,2002:timestamp"]
         for first, pairs in LOADER.yaml_implicit_resolvers.items()
@@ -88,7 +88,7 @@ def _loader() -> Any:
 
 
 def _position(root: Node | None, place: tuple[str | int, ...]) -> tuple[int, int]:
-    """Return line and column, from 1, of the value at `place`, or of its nearest parent in the file."""
+    """Return line and column, from 1, of the value at `place`, or of its closest existing parent."""
     node, last = root, root
     for step in place:
         if isinstance(node, Sequence) and isinstance(step, int):
@@ -115,7 +115,7 @@ def _refused(*problems: Problem) -> InvalidFiles:
     return InvalidFiles(
         "the seed has a mistake",
         problems,
-        hint="`ckfunc emulator seed --help` shows what it may hold",
+        hint="`ckfunc emulator seed --help` describes seeds",
     )
 
 

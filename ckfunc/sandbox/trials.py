@@ -1,4 +1,4 @@
-"""Setup and single runs of handlers inside an emulator."""
+"""Set up and run handlers inside an emulator."""
 
 from __future__ import annotations
 
@@ -17,10 +17,7 @@ from ckfunc.sandbox.scripts import Ran, Scripts
 
 
 async def set_up(services: EmulatorServices, scripts: Scripts, seed: Seed | None) -> None:
-    """Store these functions, enabled, and their runtime in the database, as a deploy would.
-
-    `seed` is added to the data. Raises SeedRefused.
-    """
+    """Store functions and their runtime in the database, as a deploy would, and add `seed`. Raises SeedRefused."""
     database = services.database
     with database.transaction():
         runtime.set_dependencies(database, scripts.dependencies)
@@ -47,9 +44,9 @@ async def run(
     on_console: Callable[[ConsoleLine], None] | None = None,
     determinism: Determinism | None = None,
 ) -> Ran:
-    """Run a function that was set up, and wait until it has ended and all of its requests have been answered.
+    """Run a function that was set up, and wait for its end and for the responses to all of its requests.
 
-    Modules are loaded again for each `generation`.
+    Each new `generation` loads modules again.
     """
     dispatch = services.dispatch
     dispatch.pin_environment(environment)
@@ -66,5 +63,5 @@ async def run(
         ran, allowed, reason = decision.run, decision.allowed, decision.reason
     else:
         ran = await dispatch.run(trigger_type, event, on_console=on_console, determinism=determinism)
-    assert ran is not None  # noqa: S101 - it was set up, and enabled
+    assert ran is not None  # noqa: S101 - it was set up and enabled
     return Ran(ran.invocation, ran.detail, allowed, reason)

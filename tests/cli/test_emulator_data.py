@@ -98,10 +98,10 @@ def test_a_running_emulator_is_seeded_but_neither_reset_nor_replaced(ckfunc: Ckf
         ("users: [&a [*a]]\n", "people.yaml:1:13: this alias is part of its own anchor"),
         ("users: " + "[" * 100_000, "people.yaml:1:208: this is nested too deeply (at most 200 levels)"),
         ("users:\n" + "- " * 3000 + "x\n", "people.yaml:2:401: this is nested too deeply (at most 200 levels)"),
-        ("users: [{? [a] : b}]\n", "people.yaml:1:12: this cannot be read (JSON has no such value or key)"),
+        ("users: [{? [a] : b}]\n", "people.yaml:1:12: invalid value (JSON has no such value or key)"),
         ("- 1\n", "people.yaml:1:1: the seed is an array, not an object"),
         ("users: [!!python/name:os.system '']\n", "people.yaml:1:9: tags are not supported"),
-        ("users: [{name: a, properties: {x: .nan}}]\n", "people.yaml: this cannot be read (JSON has no such value"),
+        ("users: [{name: a, properties: {x: .nan}}]\n", "people.yaml: invalid value (JSON has no such value"),
         ("users: [\x00]\n", "people.yaml:1:9: the character U+0000 is not allowed in YAML"),
     ],
 )

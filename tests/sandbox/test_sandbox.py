@@ -89,14 +89,14 @@ def test_beginning_again_gives_the_same_ids_in_the_same_process(tools: Toolchain
     """
     with Sandbox.repeatable(tools, scripts(text)) as sandbox:
         first = payload(sandbox.run(TYPE, {}))
-        sandbox.begin_again()
+        sandbox.restore_data()
         second = payload(sandbox.run(TYPE, {}))
         assert (first[0], second[0]) == (1, 2)
         assert first[1:] == second[1:]
-        sandbox.begin_again(reload=True)
+        sandbox.restore_data(reload=True)
         assert payload(sandbox.run(TYPE, {})) == first
-        sandbox.begin_again()
-        sandbox.fresh_hosts()
+        sandbox.restore_data()
+        sandbox.replace_hosts()
         fresh = payload(sandbox.run(TYPE, {}))
         assert (fresh[0], fresh[2]) == (1, first[2])
         assert fresh[1] != first[1]
@@ -109,7 +109,7 @@ def test_without_beginning_again_the_data_stays(tools: Toolchain) -> None:
         assert payload(sandbox.run(TYPE, {"name": "ann"})) == 1
         assert payload(sandbox.run(TYPE, {"name": "bob"})) == 2
         assert payload(sandbox.run(START, {})) == [[1, "ann"], [2, "bob"]]
-        sandbox.begin_again()
+        sandbox.restore_data()
         assert payload(sandbox.run(START, {})) == []
 
 
@@ -126,15 +126,15 @@ def test_other_scripts_begin_with_the_same_data(tools: Toolchain) -> None:
 
 def test_what_is_planted_takes_the_place_of_what_was_planted_before(tools: Toolchain) -> None:
     with Sandbox.repeatable(tools, scripts(LIST_USERS), seed=people("ann")) as sandbox:
-        sandbox.plant(people("bob"))
+        sandbox.set_seed(people("bob"))
         assert payload(sandbox.run(TYPE, {})) == [[1, "ann"], [2, "bob"]]
-        sandbox.plant(people("cy"))
+        sandbox.set_seed(people("cy"))
         assert payload(sandbox.run(TYPE, {})) == [[1, "ann"], [2, "cy"]]
         sandbox.use(scripts(LIST_USERS + "// other"))
         assert payload(sandbox.run(TYPE, {})) == [[1, "ann"], [2, "cy"]]
         with pytest.raises(SeedRefused):
-            sandbox.plant(read_seed({"channels": [{"name": "x", "members": ["nobody"]}]}))
-        sandbox.plant(None)
+            sandbox.set_seed(read_seed({"channels": [{"name": "x", "members": ["nobody"]}]}))
+        sandbox.set_seed(None)
         assert payload(sandbox.run(TYPE, {})) == [[1, "ann"]]
 
 
@@ -143,7 +143,7 @@ def test_what_is_added_is_gone_with_the_next_beginning(tools: Toolchain) -> None
         assert sandbox.add(people("ann"))
         assert not sandbox.add(read_seed({"channels": [{"name": "x", "members": ["nobody"]}]}))
         assert payload(sandbox.run(TYPE, {})) == [[1, "ann"]]
-        sandbox.begin_again()
+        sandbox.restore_data()
         assert payload(sandbox.run(TYPE, {})) == []
 
 
@@ -155,7 +155,7 @@ def test_a_copy_of_an_emulators_data_is_worked_on(tools: Toolchain, tmp_path: Pa
             tools, Scripts({TYPE: Script("a.ts", MAKE_USER), START: Script("b.ts", LIST_USERS)}), data=tmp_path
         ) as one:
             assert payload(one.run(TYPE, {})) == 2
-            one.begin_again()
+            one.restore_data()
             assert payload(one.run(START, {})) == [[1, "ann"]]
         with Sandbox.for_one_run(tools, scripts(LIST_USERS), data=tmp_path) as other:
             assert payload(other.run(TYPE, {})) == [[1, "ann"]]
@@ -237,7 +237,7 @@ def test_what_a_handler_did_not_wait_for_is_part_of_its_run(tools: Toolchain) ->
             found = sorted((one.method, one.path, one.status) for one in ran.detail.calls)
             assert found == [("GET", "/nothing", 404), ("GET", "/users", 200), ("POST", "/users", 200)]
             assert [line.text for line in ran.detail.console] == ["answered"]
-            sandbox.begin_again()
+            sandbox.restore_data()
 
 
 def test_runs_can_be_deterministic_and_kept_from_the_network(tools: Toolchain) -> None:
@@ -265,7 +265,7 @@ def test_sandboxes_work_side_by_side(tools: Toolchain) -> None:
             found = []
             for _ in range(5):
                 found.append(payload(sandbox.run(TYPE, {})))
-                sandbox.begin_again(reload=True)
+                sandbox.restore_data(reload=True)
             return found
 
     with ThreadPoolExecutor(4) as threads:
@@ -300,7 +300,7 @@ def test_limits_hold_and_the_next_run_is_none_the_worse(tools: Toolchain) -> Non
     text = "function handleEvent(event: any) { while (event.loop); return 1; }"
     with Sandbox.repeatable(tools, scripts(text), Conditions(Limits(time_s=0.3))) as sandbox:
         assert "within 0.3 s" in sandbox.run(TYPE, {"loop": True}).invocation.result["error"]["message"]
-        sandbox.begin_again()
+        sandbox.restore_data()
         assert payload(sandbox.run(TYPE, {})) == 1
 
 
