@@ -25,6 +25,8 @@ MOST_PIPELINED = 128
 MOST_FRAMING_BYTES = 64 * 1024
 """The size allowed for chunk sizes, chunk extensions and trailers, in addition to the size of the body."""
 MOST_CONNECTIONS = 512
+WANTED_FILES = 10_240
+"""The number of files that the process may open, if the system allows it: each client needs one."""
 HEAD_TIMEOUT_S = 30.0
 """The time in which the head of a request must arrive."""
 SILENCE_TIMEOUT_S = 60.0
@@ -68,20 +70,33 @@ class TooManyConnections(HttpProblem):
 
 def most_connections() -> int:
     """Return how many connections are served at once: at most half of the files that this process may open."""
-    return min(MOST_CONNECTIONS, max(_most_files() // 2, 16))
+    return min(MOST_CONNECTIONS, max(most_files() // 2, 16))
 
 
 if sys.platform == "win32":
 
-    def _most_files() -> int:
-        return 2 * MOST_CONNECTIONS
+    def most_files() -> int:
+        """Return how many files this process may open."""
+        return WANTED_FILES
+
+    def allow_files() -> None:
+        """Let this process open as many files as it needs for its clients; there is no limit."""
 
 else:
     import resource
 
-    def _most_files() -> int:
+    def most_files() -> int:
+        """Return how many files this process may open."""
         files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-        return 2 * MOST_CONNECTIONS if files == resource.RLIM_INFINITY else files
+        return WANTED_FILES if files == resource.RLIM_INFINITY else files
+
+    def allow_files() -> None:
+        """Let this process open as many files as it needs for its clients, if the system allows it."""
+        files, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+        wanted = WANTED_FILES if most == resource.RLIM_INFINITY else min(most, WANTED_FILES)
+        if files != resource.RLIM_INFINITY and files < wanted:
+            with suppress(ValueError, OSError):  # macOS allows less than it says
+                resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, most))
 
 
 class Clients(Protocol):
@@ -321,6 +336,7 @@ class HttpServer(uvicorn.Server):
 
     def __init__(self, app: Any, clients: Clients) -> None:
         self._clients = clients
+        allow_files()
         super().__init__(
             uvicorn.Config(
                 app,

@@ -15,7 +15,7 @@ from ckfunc.emulator.dispatch.dispatcher import STOPPED, Dispatcher
 from ckfunc.emulator.http.auth import Tokens
 from ckfunc.emulator.jobs import runner
 from ckfunc.emulator.options import EmulatorOptions
-from ckfunc.emulator.server import HttpServer
+from ckfunc.emulator.server import HttpServer, most_files
 from ckfunc.emulator.services import EmulatorServices
 from ckfunc.emulator.store import application, invocations, jobs, runtime, seeds, sessions, staging, steps
 from ckfunc.emulator.store.database import Database, copied, open_database
@@ -91,7 +91,8 @@ class _Clients:
         if self._endpoint is None:
             from ckfunc.emulator.realtime.endpoint import ClientEndpoint
 
-            self._endpoint = ClientEndpoint(self._services, loopback_only=self._loopback_only)
+            most = most_files() // 2
+            self._endpoint = ClientEndpoint(self._services, loopback_only=self._loopback_only, most=most)
         return self._endpoint.accept()
 
     async def close(self, grace_s: float) -> None:

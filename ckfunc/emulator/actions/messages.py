@@ -22,22 +22,23 @@ def send(
 ) -> Message:
     """Send a message from `sender`, or from the system, to an existing channel, or to a thread of it."""
     database, links = context.database, context.links
+    handled = sender is not None and context.dispatch.handles(_SENT)
     with database.transaction():
         message = messages.create(database, channel_id, new, sender, thread)
-        # The channel as it is now, with this message as its last.
-        channel = channels.by_ids(database, [channel_id])[channel_id]
-        notified = notifications.create_for_message(database, channel, message)
         shown = preferences.unhide(database, channel_id)
-    if message.user is not None:
-        user = message.user
-        context.fire(
-            _SENT,
-            lambda: {
-                "user": write_user(user, links),
-                "channel": write_channel(channel, links),
-                "message": write_message(message, links),
-            },
-        )
+        concerned = notifications.concerns_anyone(database, message)
+        notified: tuple[tuple[User, Notification], ...] = ()
+        if handled or shown or concerned:
+            # The channel as it is now, with this message as its last.
+            channel = channels.by_ids(database, [channel_id])[channel_id]
+            notified = notifications.create_for_message(database, channel, message)
+    if handled and message.user is not None:
+        sent = {
+            "user": write_user(message.user, links),
+            "channel": write_channel(channel, links),
+            "message": write_message(message, links),
+        }
+        context.dispatch.fire(_SENT, sent, caller=context.caller)
     _publish_created(context, message, thread)
     for user_id in shown:
         context.publish_channel(user_id, "user.channel.unhidden", channel)
@@ -82,6 +83,8 @@ def _publish(context: ActionContext, message: Message, event: str) -> None:
 
 def _notify(context: ActionContext, notified: tuple[tuple[User, Notification], ...]) -> None:
     links = context.links
+    if not notified:
+        return
     # A channel can have thousands of members: without a function no event is created.
     handled = context.dispatch.handles(_NOTIFIED)
     for user, notification in notified:

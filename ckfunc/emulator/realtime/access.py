@@ -3,33 +3,56 @@
 from __future__ import annotations
 
 from ckfunc.emulator.http.problems import Denied, Missing, Refused
-from ckfunc.emulator.store import blocks, channels, memberships, messages, threads, users
+from ckfunc.emulator.store import channels, memberships, messages, threads, users
+from ckfunc.emulator.store.channels import Standing
 from ckfunc.emulator.store.database import Database
 from ckfunc.model.chat import Channel, ChannelType, Message, Thread, ThreadType
 from ckfunc.model.user import User, UserReference
 
 
-def visible_channel(database: Database, channel_id: int | None, user: User) -> Channel:
-    """Return a channel that is public, or that the user is a member of. Raises Missing, also for other channels."""
-    found = None if channel_id is None else channels.get(database, channel_id)
-    if found is None or not (found.type is ChannelType.PUBLIC or channels.is_member(database, found.id, user.id)):
+def check_visible(database: Database, channel_id: int | None, user: User) -> Standing:
+    """Return what a channel is to a user who can see it: public, or one of the user's. Raises Missing."""
+    found = None if channel_id is None else channels.standing(database, channel_id, user.id)
+    if found is None or not (found.member or found.type is ChannelType.PUBLIC):
         raise Missing(f"there is no channel {channel_id} that {user.name!r} can see")
     return found
 
 
-def own_channel(database: Database, channel_id: int | None, user: User) -> Channel:
-    """Return a channel that the user is a member of, and not blocked from. Raises Missing and Denied."""
-    found = visible_channel(database, channel_id, user)
-    if not channels.is_member(database, found.id, user.id):
-        raise Denied(f"{user.name!r} is not a member of channel {found.id}; join it first")
+def check_writable(database: Database, channel_id: int | None, user: User) -> None:
+    """Check that a user is a member of a channel, and not blocked from it. Raises Missing and Denied."""
+    found = _check_own(database, channel_id, user)
+    if found.blocked:
+        raise Denied(f"{user.name!r} is blocked from channel {channel_id}")
+
+
+def _check_own(database: Database, channel_id: int | None, user: User) -> Standing:
+    found = check_visible(database, channel_id, user)
+    if not found.member:
+        raise Denied(f"{user.name!r} is not a member of channel {channel_id}; join it first")
     return found
+
+
+def visible_channel(database: Database, channel_id: int | None, user: User) -> Channel:
+    """Return a channel that is public, or that the user is a member of. Raises Missing, also for other channels."""
+    check_visible(database, channel_id, user)
+    return _channel(database, channel_id)
+
+
+def own_channel(database: Database, channel_id: int | None, user: User) -> Channel:
+    """Return a channel that the user is a member of. Raises Missing and Denied."""
+    _check_own(database, channel_id, user)
+    return _channel(database, channel_id)
 
 
 def writable_channel(database: Database, channel_id: int | None, user: User) -> Channel:
     """Return a channel that the user may write in. Raises Missing and Denied."""
-    found = own_channel(database, channel_id, user)
-    if blocks.is_blocked(database, blocks.CHANNELS, found.id, user.id):
-        raise Denied(f"{user.name!r} is blocked from channel {found.id}")
+    check_writable(database, channel_id, user)
+    return _channel(database, channel_id)
+
+
+def _channel(database: Database, channel_id: int | None) -> Channel:
+    found = channels.get(database, channel_id or 0)
+    assert found is not None  # noqa: S101 - it was checked before
     return found
 
 
@@ -52,7 +75,7 @@ def visible_message(database: Database, message_id: int | None, user: User) -> M
     found = None if message_id is None else messages.get(database, message_id)
     if found is None:
         raise Missing(f"there is no message {message_id}")
-    visible_channel(database, found.channel_id, user)
+    check_visible(database, found.channel_id, user)
     return found
 
 
@@ -74,14 +97,14 @@ def visible_thread(database: Database, thread_id: int | None, user: User) -> Thr
     found = None if thread_id is None else threads.get(database, thread_id)
     if found is None:
         raise Missing(f"there is no thread {thread_id}")
-    visible_channel(database, found.channel_id, user)
+    check_visible(database, found.channel_id, user)
     return found
 
 
 def writable_thread(database: Database, thread_id: int | None, user: User) -> Thread:
     """Return a thread that the user may write in. Raises Missing, Denied and Refused."""
     thread = visible_thread(database, thread_id, user)
-    writable_channel(database, thread.channel_id, user)
+    check_writable(database, thread.channel_id, user)
     if thread.type is ThreadType.MESSAGE:
         parent = visible_message(database, thread.id, user)
         if parent.nested_level >= threads.DEEPEST:

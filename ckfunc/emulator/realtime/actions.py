@@ -216,8 +216,8 @@ def _call(_request: ClientRequest, _at: Destination) -> None:
 
 
 def _channel_keystrokes(request: ClientRequest, at: Destination) -> None:
-    channel = access.writable_channel(request.database, at.id, request.user)
-    _type(request, threads.main(request.database, channel.id))
+    access.check_writable(request.database, at.id, request.user)
+    _type(request, threads.main(request.database, at.id or 0))
 
 
 def _type(request: ClientRequest, thread: Thread) -> None:
@@ -243,7 +243,8 @@ def _referred(request: ClientRequest, document: Any) -> User:
 
 
 def _send_to_channel(request: ClientRequest, at: Destination) -> None:
-    _send(request, access.writable_channel(request.database, at.id, request.user).id, None)
+    access.check_writable(request.database, at.id, request.user)
+    _send(request, at.id or 0, None)
 
 
 def _reply(request: ClientRequest, at: Destination) -> None:
@@ -295,7 +296,7 @@ def _unread_message(request: ClientRequest, at: Destination) -> None:
 
 def _react(request: ClientRequest, at: Destination) -> None:
     message = _message(request, at)
-    access.writable_channel(request.database, message.channel_id, request.user)
+    access.check_writable(request.database, message.channel_id, request.user)
     emoji = emoji_of(label(resource(request.body, "reaction"), "emoji"))
     reading.react(request.context, request.user, message, emoji)
 

@@ -23,7 +23,8 @@ class TooManyClients(HttpProblem):
 class ClientEndpoint:
     """The clients that are connected over WebSocket."""
 
-    def __init__(self, services: EmulatorServices, *, loopback_only: bool) -> None:
+    def __init__(self, services: EmulatorServices, *, loopback_only: bool, most: int = MOST_CLIENTS) -> None:
+        self._most = min(most, MOST_CLIENTS)
         self._services = services
         self._loopback_only = loopback_only
         self._sessions: dict[ClientSocket, ClientSession] = {}
@@ -50,7 +51,7 @@ class ClientEndpoint:
         await asyncio.sleep(0)
 
     def _listener(self, socket: ClientSocket) -> ClientSession:
-        full = TooManyClients(f"{MOST_CLIENTS} clients are connected") if len(self._sessions) >= MOST_CLIENTS else None
+        full = TooManyClients(f"{self._most} clients are connected") if len(self._sessions) >= self._most else None
         session = ClientSession(self._services, socket, loopback_only=self._loopback_only, refusal=full)
         self._sessions[socket] = session
         return session

@@ -28,6 +28,17 @@ _ESCAPES = {b"n": b"\n", b"r": b"\r", b"c": b":", b"\\": b"\\"}
 HEARTBEAT = b"\n"
 
 
+_PLAIN_ACK = re.compile(rb"ACK\n(?:(?:id|subscription):[\w.-]+\n){1,2}\n\0")
+
+
+def is_plain_ack(data: bytes) -> bool:
+    """Return whether a message is an ACK as clients write it after every event, which asks for nothing.
+
+    Most frames of clients are such; this is a tenth of the work of reading one.
+    """
+    return _PLAIN_ACK.fullmatch(data) is not None and b"\nid:" in data
+
+
 class BadFrame(Exception):
     """A frame breaks the protocol; the message is a sentence for the client."""
 

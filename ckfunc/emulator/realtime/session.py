@@ -16,7 +16,14 @@ from ckfunc.emulator.http.problems import Denied, HttpProblem, Missing, Refused,
 from ckfunc.emulator.realtime import topics
 from ckfunc.emulator.realtime.actions import perform
 from ckfunc.emulator.realtime.destinations import ERROR_QUEUES, RELAY, read_action, read_relay, read_topic
-from ckfunc.emulator.realtime.frames import HEARTBEAT, BadFrame, StompFrame, read_frame, write_frame
+from ckfunc.emulator.realtime.frames import (
+    HEARTBEAT,
+    BadFrame,
+    StompFrame,
+    is_plain_ack,
+    read_frame,
+    write_frame,
+)
 from ckfunc.emulator.realtime.relays import relayed
 from ckfunc.emulator.realtime.requests import (
     ClientRequest,
@@ -35,8 +42,8 @@ from ckfunc.wire.links import Links
 from ckfunc.wire.reading import NAME_LIMIT, Malformed
 
 MOST_SUBSCRIPTIONS = 2000
-MOST_WAITING = 2000
-"""Frames that may wait for the end of an action that takes longer."""
+MOST_AT_ONCE = 20
+"""Frames of one client that are handled before other clients have their turn."""
 CONNECT_TIMEOUT_S = 10.0
 HEARTBEAT_S = 60.0
 """How often each side sends something; a side that was silent for twice as long is gone."""
@@ -87,6 +94,8 @@ class ClientSession:
         self._loopback_only = loopback_only
         self._refusal = refusal
         self._now = asyncio.get_running_loop().time
+        self._soon = asyncio.get_running_loop().call_soon
+        self._turns = 0
         self._opened_s = self._heard_s = self._sent_s = self._now()
         self._base: ActionContext | None = None
         self.user_id = 0
@@ -122,14 +131,16 @@ class ClientSession:
     def received(self, data: bytes) -> None:
         """Handle one frame, after those before it."""
         self._heard_s = self._now()
-        if self._ended:
+        if self._ended or (self.session_id and is_plain_ack(data)):
             return
-        if self._task is None:
+        if self._task is None and not self._waiting and self._turns < MOST_AT_ONCE:
+            self._turns += 1
+            if self._turns == 1:
+                self._soon(self._next_turn)
             self._handle(data)
-        elif len(self._waiting) < MOST_WAITING:
-            self._waiting.append(data)
-        else:
-            self.end(BadConversation(f"more than {MOST_WAITING} frames are waiting for the end of an action"))
+            return
+        self._waiting.append(data)
+        self._socket.pause()
 
     def too_large(self) -> None:
         """End the connection of a client that sends too much at once."""
@@ -362,8 +373,23 @@ class ClientSession:
             self.end(self._services.failed(error, "a session"))
         finally:
             self._task = None
+        self._go_on()
+
+    def _next_turn(self) -> None:
+        self._turns = 0
+        self._go_on()
+
+    def _go_on(self) -> None:
+        """Handle frames that wait; after some, other clients have their turn."""
         while self._waiting and self._task is None and not self._ended:
+            if self._turns >= MOST_AT_ONCE:
+                return
+            self._turns += 1
+            if self._turns == 1:
+                self._soon(self._next_turn)
             self._handle(self._waiting.popleft())
+        if not self._waiting:
+            self._socket.resume()
 
     def _done(self, frame: StompFrame) -> None:
         receipt = frame.headers.get("receipt")

@@ -42,6 +42,12 @@ class Writable(Protocol):
     def abort(self) -> None:
         """Close at once."""
 
+    def pause_reading(self) -> None:
+        """Receive nothing for now."""
+
+    def resume_reading(self) -> None:
+        """Receive again."""
+
     def get_write_buffer_size(self) -> int:
         """Return the number of pending bytes."""
 
@@ -87,7 +93,7 @@ class ClientSocket(asyncio.Protocol):
         self._ended = ended
         self._protocol = ServerProtocol(subprotocols=[SUBPROTOCOL], max_size=MOST_FRAME_BYTES)
         self._listener = listener(self)
-        self._opened = self._ending = self._lingering = False
+        self._opened = self._ending = self._lingering = self._paused = False
         self._parts: list[bytes] = []
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -131,6 +137,18 @@ class ClientSocket(asyncio.Protocol):
         """Close the connection at once."""
         self._transport.abort()
 
+    def pause(self) -> None:
+        """Read no more from the client."""
+        if not self._paused:
+            self._paused = True
+            self._transport.pause_reading()
+
+    def resume(self) -> None:
+        """Read again."""
+        if self._paused:
+            self._paused = False
+            self._transport.resume_reading()
+
     def send(self, data: bytes) -> bool:
         """Send a message; return whether the client keeps up with reading."""
         if self._ending:
@@ -144,6 +162,7 @@ class ClientSocket(asyncio.Protocol):
         if self._ending:
             return
         self._ending = True
+        self.resume()
         if self._protocol.state is State.OPEN:
             self._protocol.send_close(code)
         self._flush()

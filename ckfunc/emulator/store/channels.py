@@ -6,6 +6,7 @@ import json
 import sqlite3
 import uuid
 from collections.abc import Generator, Iterable, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -173,6 +174,37 @@ def member_ids(database: Database, channel_id: int) -> tuple[int, ...]:
     """Return the ids of a channel's members."""
     rows = database.all("SELECT user_id FROM channel_members WHERE channel_id = ? ORDER BY user_id", channel_id)
     return tuple(row["user_id"] for row in rows)
+
+
+def has_absent_member(database: Database, channel_id: int, other_than: int | None) -> bool:
+    """Return whether a channel has a member, other than this user, without an open chat session in it."""
+    sql = (
+        "SELECT 1 FROM channel_members WHERE channel_id = ?1 AND user_id IS NOT ?2 AND user_id NOT IN"
+        " (SELECT user_id FROM chat_sessions WHERE channel_id = ?1 AND end_time IS NULL) LIMIT 1"
+    )
+    return database.one(sql, channel_id, other_than) is not None
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What a channel is to a user: its type, and whether the user is a member of it, and blocked from it."""
+
+    type: ChannelType
+    member: bool
+    blocked: bool
+
+
+def standing(database: Database, channel_id: int, user_id: int) -> Standing | None:
+    """Return what a channel is to a user, or None if there is no such channel."""
+    row = database.one(
+        "SELECT type"
+        ", EXISTS (SELECT 1 FROM channel_members WHERE channel_id = channels.id AND user_id = ?2)"
+        ", EXISTS (SELECT 1 FROM channel_blocks WHERE channel_id = channels.id AND blocked_id = ?2)"
+        " FROM channels WHERE id = ?1",
+        channel_id,
+        user_id,
+    )
+    return None if row is None else Standing(ChannelType(row[0]), bool(row[1]), bool(row[2]))
 
 
 def is_member(database: Database, channel_id: int, user_id: int) -> bool:

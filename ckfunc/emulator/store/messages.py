@@ -90,6 +90,8 @@ def create(
     level = 0
     if parent_id is not None:
         level = database.value("SELECT nested_level FROM messages WHERE id = ?", parent_id) + 1
+    now = timestamp(datetime.now(UTC))
+    found = mentions.found_in(database, new.body)
     row_id = database.insert(
         "INSERT INTO messages"  # noqa: S608 - SQL of our own modules
         " (id, channel_id, user_id, parent_id, thread_id, type, body, file, mentions, group_tag,"
@@ -102,13 +104,27 @@ def create(
         new.type.value,
         new.body,
         None if new.file is None else json.dumps(write_file(new.file)),
-        mentions.found_in(database, new.body),
+        found,
         new.group_tag,
         level,
         json.dumps(dict(new.properties)),
-        timestamp(datetime.now(UTC)),
+        now,
     )
-    return by_ids(database, [row_id])[row_id]
+    return Message(
+        id=row_id,
+        type=new.type,
+        channel_id=channel_id,
+        created_time=parse_timestamp(now),
+        user=user,
+        body=new.body,
+        file=new.file,
+        group_tag=new.group_tag,
+        nested_level=level,
+        properties=dict(new.properties),
+        mentions=() if found is None else mentions.resolved(database, {row_id: found})[row_id],
+        parent_id=parent_id,
+        thread_id=thread_id,
+    )
 
 
 def get(database: Database, message_id: int) -> Message | None:

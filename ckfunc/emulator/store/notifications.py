@@ -40,6 +40,14 @@ BODY_CHARACTERS = 1024
 """How many characters of a message a notification repeats; its data has the whole message."""
 
 
+def concerns_anyone(database: Database, message: Message) -> bool:
+    """Return whether a new message may concern anyone who has not opened its channel."""
+    if message.mentions or message.parent_id is not None:
+        return True
+    sender = None if message.user is None else message.user.id
+    return channels.has_absent_member(database, message.channel_id, sender)
+
+
 def create_for_message(database: Database, channel: Channel, message: Message) -> tuple[tuple[User, Notification], ...]:
     """Store a notification for each user whom a new message concerns; return them with their recipients.
 
