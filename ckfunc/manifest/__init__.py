@@ -1,4 +1,4 @@
-"""The manifest: `functions.yaml` and the files that it names."""
+"""The manifest: `functions.yaml` and the files that it refers to."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Format of functions.yaml: the table behind validator and editor schema."""
+"""Format of functions.yaml, as a table for validator and editor schema."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ PACKAGE_NAME = (
     ),
 )
 
-# Source: https://github.com/npm/node-semver#range-grammar, loosely.
+# A simplified version of https://github.com/npm/node-semver#range-grammar.
 _PARTIAL = r"[v=]?(?:\d+|[xX*])(?:\.(?:\d+|[xX*])){0,2}(?:-[0-9A-Za-z.-]+)?(?:\+[0-9A-Za-z.-]+)?"
 _SIMPLE = rf"(?:(?:\^|~>?|[<>]=?|=) ?)?{_PARTIAL}"
 _RANGE = rf"(?:{_PARTIAL} - {_PARTIAL}|{_SIMPLE}(?: {_SIMPLE})*)"
@@ -144,7 +144,7 @@ _FUNCTION = Section(
         Field(
             "initialize_asynchronously",
             Flag(),
-            "Whether the function is made ready in the background when it is created. Default: false.",
+            "Whether the function is initialized in the background when it is created. Default: false.",
         ),
     ),
 )
@@ -241,55 +241,55 @@ MANIFEST = Section(
 
 
 def fits_type(trigger_type: str) -> bool:
-    """Tell whether `functions` can hold this trigger type."""
+    """Return whether the manifest allows this trigger type."""
     return _fits(FUNCTION_TYPE, trigger_type)
 
 
 def fits_dependency(name: str, version: str) -> bool:
-    """Tell whether `runtime.dependencies` can hold this package."""
+    """Return whether the manifest allows this package as a dependency."""
     return _fits(PACKAGE_NAME, name) and _fits(VERSION, version)
 
 
 def dependency_mistake(name: str, version: str) -> str | None:
-    """Return why an npm package cannot be a dependency, by the manifest's own rules; None when it can.
+    """Return why the manifest's rules do not allow a dependency; None if they do.
 
-    The platform's own packages have acceptable names.
+    The names of the platform's own packages are allowed here.
     """
-    if name not in PLATFORM_PACKAGES and (wrong := _mistake(PACKAGE_NAME, name)) is not None:
-        return f"{name[:80]!r} {wrong}"
-    wrong = _mistake(VERSION, version)
-    return None if wrong is None else f"version {version[:80]!r} of package {name} {wrong}"
+    if name not in PLATFORM_PACKAGES and (error := _first_error(PACKAGE_NAME, name)) is not None:
+        return f"{name[:80]!r} {error}"
+    error = _first_error(VERSION, version)
+    return None if error is None else f"version {version[:80]!r} of package {name} {error}"
 
 
 def fits_variable(name: str) -> bool:
-    """Tell whether `runtime.environment` can hold a variable of this name."""
+    """Return whether the manifest allows an environment variable with this name."""
     return _fits(ENVIRONMENT.key_rules, name)
 
 
 def fits_name(name: str) -> bool:
-    """Tell whether a function can be given this name."""
-    return _fits(FUNCTION_NAME, name) and _encodes(name)
+    """Return whether the manifest allows this name of a function."""
+    return _fits(FUNCTION_NAME, name) and _is_unicode(name)
 
 
 def fits_description(text: str) -> bool:
-    """Tell whether a function can be given this description."""
-    return _encodes(text)
+    """Return whether the manifest allows this description of a function."""
+    return _is_unicode(text)
 
 
 def fits_script(text: str, *, blank: bool = False) -> bool:
-    """Tell whether a file of the project can hold this script; a handler may not be `blank`."""
-    return _encodes(text) and len(text.encode("utf-8")) <= MAX_FILE_BYTES and (blank or bool(text.strip()))
+    """Return whether a file of the project may contain this script; a handler may not be `blank`."""
+    return _is_unicode(text) and len(text.encode("utf-8")) <= MAX_FILE_BYTES and (blank or bool(text.strip()))
 
 
-def _mistake(rules: tuple[Rule, ...], text: str) -> str | None:
-    if not _encodes(text):
+def _first_error(rules: tuple[Rule, ...], text: str) -> str | None:
+    if not _is_unicode(text):
         return "contains characters that are not valid text"
     return next((f"{rule.wrong} ({rule.hint})" for rule in rules if not rule.allows(text)), None)
 
 
 def _fits(rules: tuple[Rule, ...], text: str) -> bool:
-    return _encodes(text) and all(rule.allows(text) for rule in rules)
+    return _is_unicode(text) and all(rule.allows(text) for rule in rules)
 
 
-def _encodes(text: str) -> bool:
-    return not any("\ud800" <= one <= "\udfff" for one in text)
+def _is_unicode(text: str) -> bool:
+    return not any("\ud800" <= character <= "\udfff" for character in text)

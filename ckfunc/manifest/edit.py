@@ -1,6 +1,6 @@
 """Edit `functions.yaml` in place.
 
-Text is inserted, replaced or removed at the right place, so that no other byte of the file changes.
+Text is inserted, replaced or removed at one place, so that no other byte of the file changes.
 """
 
 from __future__ import annotations
@@ -25,64 +25,64 @@ _DEFAULT_STEP = 2
 
 
 class CannotAdd(CkfuncError):
-    """The entry cannot be added to the manifest as it stands."""
+    """The entry cannot be added to the manifest in its current form."""
 
 
 def add_function(root: Path, trigger_type: str, handler: str) -> None:
     """Add `trigger_type` with its `handler` (a path relative to `root`) to the manifest, and change nothing else in it.
 
-    The section `functions` is added when it is missing. The file's indentation, newlines and style are kept. Raises
-    CannotAdd when the entry exists or is not valid, InvalidManifest when the file is not YAML, NoProject when there is
-    none. Mistakes elsewhere in the manifest do not matter.
+    The section `functions` is added if it is missing. The file's indentation, newlines and style are kept. Raises
+    CannotAdd if the entry exists or is not valid, InvalidManifest if the file is not YAML, NoProject if there is none.
+    Errors elsewhere in the manifest are ignored.
     """
     for rules, value, what in ((FUNCTION_TYPE, trigger_type, "trigger type"), (HANDLER_PATH, handler, "handler")):
-        _require(rules, value, what)
+        _require_valid(rules, value, what)
     require_inside(root, root / MANIFEST_NAME, followed=True)
     path = (root / MANIFEST_NAME).resolve()
     if not path.exists():
-        raise NoProject(f"there is no {MANIFEST_NAME} in {root}", "run `ckfunc init` to make a project")
+        raise NoProject(f"there is no {MANIFEST_NAME} in {root}", "run `ckfunc init` to create a project")
     text = read_text(path, MANIFEST_NAME)
     if isinstance(text, Complaint):
         raise refused(Problem(MANIFEST_NAME, text.line, text.column, text.message, text.hint))
-    bare = without_bom(text)
-    mark = text[: len(text) - len(bare)]
-    write_atomically(path, mark + with_function(bare, trigger_type, handler), mode=path.stat().st_mode & 0o777)
+    body = without_bom(text)
+    bom = text[: len(text) - len(body)]
+    write_atomically(path, bom + with_function(body, trigger_type, handler), mode=path.stat().st_mode & 0o777)
 
 
 def with_function(text: str, trigger_type: str, handler: str) -> str:
-    """Return the manifest `text` with an entry more. Raises as `add_function` does."""
+    """Return the manifest `text` with an added function. Raises the same errors as `add_function`."""
     before = parse(text, MANIFEST_NAME)
     if before is not None and not isinstance(before, Mapping):
         raise refused(Problem(MANIFEST_NAME, before.line, before.column, "the file must be a mapping of known keys"))
     newline = "\r\n" if "\r\n" in text else "\n"
-    added = _with_entry(text, before, trigger_type, handler).replace("\x00", newline)
-    want = data(before) if before else {}
-    want["functions"] = {**(want.get("functions") or {}), trigger_type: {"handler": handler}}
+    added = _insert_function(text, before, trigger_type, handler).replace("\x00", newline)
+    expected = data(before) if before else {}
+    expected["functions"] = {**(expected.get("functions") or {}), trigger_type: {"handler": handler}}
     try:
         after = parse(added, MANIFEST_NAME)
     except InvalidManifest:
         after = None
-    if after is None or data(after) != want:
+    if after is None or data(after) != expected:
         hint = f"add it by hand under `functions`: `{scalar(trigger_type)}: {{handler: {scalar(handler)}}}`"
         raise CannotAdd(f"{MANIFEST_NAME} is written in a way that ckfunc cannot add to", hint)
     return added
 
 
-def _with_entry(text: str, root: Mapping | None, trigger_type: str, handler: str) -> str:
-    """Return `text` with the entry put in; NUL, which no YAML holds, stands for the file's newline."""
+def _insert_function(text: str, root: Mapping | None, trigger_type: str, handler: str) -> str:
+    """Return `text` with the entry inserted; NUL, which YAML cannot contain, is a placeholder for newlines."""
     key, path = scalar(trigger_type, flow=True), scalar(handler, flow=True)
     if root is None:
         return append(text, len(text), [f"functions:\0  {key}:\0    handler: {path}"])
     found = next(((k, v) for k, v in root.entries if isinstance(k, Scalar) and k.text == "functions"), None)
     step = step_of(root)
     if root.flow and (found is None or not isinstance(found[1], Mapping)):
-        return into_flow(text, root, f"functions: {{{key}: {{handler: {path}}}}}")
+        return insert_into_flow(text, root, f"functions: {{{key}: {{handler: {path}}}}}")
     if found is None:
         lines = ["functions:", f"{' ' * step}{key}:", f"{' ' * 2 * step}handler: {path}"]
         return append(text, end_of(text, root, 0), spaced(text, root, lines))
     name, section = found
     if isinstance(section, Mapping) and section.start > name.start:
-        return _into_section(text, section, step, (trigger_type, key, path), root_is_flow=root.flow)
+        return _insert_into_section(text, section, step, (trigger_type, key, path), root_is_flow=root.flow)
     if isinstance(section, Scalar) and section.plain and not section.text:
         lines = [f"{' ' * step}{key}:", f"{' ' * 2 * step}handler: {path}"]
         return append(text, _skip_comments(text, next_line(text, name.end), 1), lines)
@@ -90,27 +90,29 @@ def _with_entry(text: str, root: Mapping | None, trigger_type: str, handler: str
     raise refused(Problem(MANIFEST_NAME, name.line, name.column, "functions is not a mapping of its own", hint))
 
 
-def _into_section(text: str, section: Mapping, step: int, entry: tuple[str, str, str], *, root_is_flow: bool) -> str:
+def _insert_into_section(
+    text: str, section: Mapping, step: int, entry: tuple[str, str, str], *, root_is_flow: bool
+) -> str:
     trigger_type, key, path = entry
     for known, _ in section.entries:
         if isinstance(known, Scalar) and known.text == trigger_type:
             message = f"{MANIFEST_NAME} already has {trigger_type} (line {known.line})"
             raise CannotAdd(message, "remove that entry first, or choose another trigger type")
     if section.flow and not section.entries and not root_is_flow:
-        # `functions: {}` becomes a block; a comment after it stays where it is.
-        kept = text[: section.start].rstrip(" ") + text[section.end :]
-        point = next_line(kept, len(text[: section.start].rstrip(" ")))
-        return append(kept, point, [f"{' ' * step}{key}:", f"{' ' * 2 * step}handler: {path}"])
+        # `functions: {}` becomes a block; a comment after it keeps its place.
+        rest = text[: section.start].rstrip(" ") + text[section.end :]
+        point = next_line(rest, len(text[: section.start].rstrip(" ")))
+        return append(rest, point, [f"{' ' * step}{key}:", f"{' ' * 2 * step}handler: {path}"])
     if section.flow:
-        return into_flow(text, section, f"{key}: {{handler: {path}}}")
+        return insert_into_flow(text, section, f"{key}: {{handler: {path}}}")
     column = _column(section)
     inner = next((found - column for _, value in section.entries if (found := _column(value)) > column), step)
     lines = [f"{' ' * column}{key}:", f"{' ' * (column + inner)}handler: {path}"]
     return append(text, end_of(text, section, column), spaced(text, section, lines))
 
 
-def into_flow(text: str, mapping: Mapping, entry: str) -> str:
-    """Put `entry` first between the braces: what stands last there may be a comma or a comment."""
+def insert_into_flow(text: str, mapping: Mapping, entry: str) -> str:
+    """Insert `entry` as the first one in braces, because after the last one there may be a comma or a comment."""
     rest = text[mapping.start + 1 :]
     if not mapping.entries:
         return text[: mapping.start + 1] + entry + rest
@@ -121,28 +123,28 @@ def into_flow(text: str, mapping: Mapping, entry: str) -> str:
 
 
 def append(text: str, point: int, lines: list[str]) -> str:
-    """Return `text` with `lines` put in at `point`, NUL for newlines."""
+    """Return `text` with `lines` inserted at the offset `point`, with NUL for newlines."""
     head, tail = text[:point], text[point:]
     start = "" if not head or head.endswith(("\n", "\r")) else "\0"
     return head + start + "\0".join(lines) + "\0" + tail
 
 
 def spaced(text: str, mapping: Mapping, lines: list[str]) -> list[str]:
-    """Return `lines` after an empty one when the mapping's last two entries have one between them."""
+    """Return `lines`, after an empty line if there is one between the last two entries of the mapping."""
     keys = [key.start for key, _ in mapping.entries][-2:]
     gap = len(keys) == 2 and re.search(r"\n[ \t]*\r?\n", text[keys[0] : keys[1]])
     return ["", *lines] if gap else lines
 
 
 def end_of(text: str, mapping: Mapping, column: int) -> int:
-    """Return the offset of the line after a block mapping, and after the comments that belong to it."""
+    """Return the offset of the line after a block mapping and the comments that belong to it."""
     end = content_end(mapping)
     at_line_start = end > 0 and text[end - 1] in "\r\n"
     return _skip_comments(text, end if at_line_start else next_line(text, end), column)
 
 
 def content_end(node: Node) -> int:
-    """Return the offset behind the last character of `node` itself; aliased parts stand elsewhere, and before."""
+    """Return the offset after the last character of `node`, without aliased parts, which are elsewhere in the file."""
     if not isinstance(node, Mapping) or node.flow:
         return node.start if isinstance(node, Scalar) and node.plain and not node.text else node.end
     return max(
@@ -155,9 +157,9 @@ def _has_text(node: Node) -> bool:
 
 
 def next_line(text: str, offset: int) -> int:
-    """Return where the line after that of `offset` starts."""
-    found = re.compile(r"\r\n|\n|\r|\Z").search(text, offset)
-    return found.end() if found else len(text)
+    """Return the offset of the start of the next line after `offset`."""
+    line_end = re.compile(r"\r\n|\n|\r|\Z").search(text, offset)
+    return line_end.end() if line_end else len(text)
 
 
 def _skip_comments(text: str, offset: int, column: int) -> int:
@@ -168,19 +170,19 @@ def _skip_comments(text: str, offset: int, column: int) -> int:
 
 
 def step_of(root: Mapping) -> int:
-    """Return how many spaces the file indents by."""
+    """Return the number of spaces per level of indentation in the file."""
     if root.flow:
         return _DEFAULT_STEP
     return next((column for _, value in root.entries if (column := _column(value)) > 0), _DEFAULT_STEP)
 
 
 def _column(node: Node) -> int:
-    """Return how far the keys of a block mapping are indented (the mapping itself may start at an anchor), else 0."""
+    """Return the indentation of the keys of a block mapping (which may itself start at an anchor); otherwise 0."""
     return node.entries[0][0].column - 1 if isinstance(node, Mapping) and not node.flow else 0
 
 
 def data(node: Node) -> Any:
-    """Return the texts, lists and dicts of a tree; an empty value is None."""
+    """Return a tree as texts, lists and dicts; an empty value is None."""
     if isinstance(node, Scalar):
         return node.text if _has_text(node) else None
     if isinstance(node, Mapping):
@@ -190,7 +192,7 @@ def data(node: Node) -> Any:
     return [data(item) for item in node.items]
 
 
-def _require(rules: tuple[Rule, ...], value: str, what: str) -> None:
+def _require_valid(rules: tuple[Rule, ...], value: str, what: str) -> None:
     if broken := next((rule for rule in rules if not rule.allows(value)), None):
         raise CannotAdd(f"{what} {value!r} {broken.wrong}", broken.hint)
 
@@ -204,7 +206,7 @@ class CannotChange(CkfuncError):
 
 @dataclass(frozen=True, slots=True)
 class ManifestChange:
-    """A new value at a path: a text, a mapping of texts for a new entry, or None to remove it."""
+    """A new value at a path: a text, a mapping of texts for a new entry, or None to remove the entry."""
 
     path: tuple[str, ...]
     value: Value = field(repr=False)
@@ -216,9 +218,9 @@ class ManifestChange:
 
 
 def with_changes(text: str, changes: Sequence[ManifestChange]) -> str:
-    """Return the manifest `text` with `changes` made to it, one after the other.
+    """Return the manifest `text` with `changes` applied, one after the other.
 
-    Comments, order and style stay. Raises CannotChange when the result would not have the wanted values.
+    Comments, order and style are kept. Raises CannotChange if the result would not have the expected values.
     """
     for change in changes:
         text = _changed(text, change)
@@ -228,17 +230,17 @@ def with_changes(text: str, changes: Sequence[ManifestChange]) -> str:
 def _changed(text: str, change: ManifestChange) -> str:
     root = parse(text, MANIFEST_NAME)
     if not isinstance(root, Mapping):
-        raise _by_hand(change)
-    want = data(root)
-    _set(want, change.path, change.value)
+        raise _cannot_change(change)
+    expected = data(root)
+    _set(expected, change.path, change.value)
     newline = "\r\n" if "\r\n" in text else "\n"
     changed = _edited(text, root, change).replace("\x00", newline)
     try:
         after = parse(changed, MANIFEST_NAME)
     except InvalidManifest:
         after = None
-    if after is None or data(after) != want:
-        raise _by_hand(change)
+    if after is None or data(after) != expected:
+        raise _cannot_change(change)
     return changed
 
 
@@ -249,16 +251,16 @@ def _edited(text: str, root: Mapping, change: ManifestChange) -> str:
         key, value = _entry(mapping, name)
         if key is None:
             if change.value is None:
-                raise _by_hand(change)
+                raise _cannot_change(change)
             return _inserted(text, root, mapping, change.path[depth:], change.value)
-        if value is None or value.start < key.start:  # an alias: the value is elsewhere, and shared
-            raise _by_hand(change)
+        if value is None or value.start < key.start:  # an alias: the value is elsewhere in the file, and shared
+            raise _cannot_change(change)
         if depth == len(change.path) - 1:
             return _removed(text, mapping, parent, name) if change.value is None else _replaced(text, value, change)
         if not isinstance(value, Mapping):
-            raise _by_hand(change)
+            raise _cannot_change(change)
         mapping, parent = value, key
-    raise _by_hand(change)
+    raise _cannot_change(change)
 
 
 def _entry(mapping: Mapping, name: str) -> tuple[Scalar | None, Node | None]:
@@ -270,7 +272,7 @@ def _entry(mapping: Mapping, name: str) -> tuple[Scalar | None, Node | None]:
 
 def _inserted(text: str, root: Mapping, mapping: Mapping, path: Sequence[str], value: str | Values[str, str]) -> str:
     if mapping.flow:
-        return into_flow(text, mapping, _flow(path, value))
+        return insert_into_flow(text, mapping, _flow(path, value))
     column = mapping.entries[0][0].column - 1
     lines = [f"{' ' * column}{line}" for line in _block(path, value, step_of(root))]
     if isinstance(value, Values) or mapping is root:
@@ -282,7 +284,7 @@ def _flow(path: Sequence[str], value: str | Values[str, str]) -> str:
     if isinstance(value, str):
         written = scalar(value, flow=True)
     else:
-        pairs = (f"{scalar(key, flow=True)}: {scalar(one, flow=True)}" for key, one in value.items())
+        pairs = (f"{scalar(key, flow=True)}: {scalar(text, flow=True)}" for key, text in value.items())
         written = f"{{{', '.join(pairs)}}}"
     for key in reversed(path[1:]):
         written = f"{{{scalar(key, flow=True)}: {written}}}"
@@ -296,15 +298,15 @@ def _block(path: Sequence[str], value: str | Values[str, str], step: int) -> lis
     if len(path) > 1:
         inner = _block(path[1:], value, step)
     else:
-        assert not isinstance(value, str)  # noqa: S101 - the case above, for the type checker
-        inner = [f"{scalar(name)}: {scalar(one)}" for name, one in value.items()]
+        assert not isinstance(value, str)  # noqa: S101 - handled above; for the type checker
+        inner = [f"{scalar(name)}: {scalar(text)}" for name, text in value.items()]
     return [f"{key}:", *(f"{' ' * step}{line}" for line in inner)]
 
 
 def _replaced(text: str, old: Node, change: ManifestChange) -> str:
     if not isinstance(old, Scalar) or old.block or old.start == old.end or not isinstance(change.value, str):
-        raise _by_hand(change)
-    # Quotes are never wrong; whether the scalar stands inside braces need not be known.
+        raise _cannot_change(change)
+    # `flow=True` quotes more than needed in a block, but is correct inside braces too.
     return text[: old.start] + scalar(change.value, flow=True) + text[old.end :]
 
 
@@ -314,7 +316,7 @@ def _removed(text: str, mapping: Mapping, parent: Scalar | None, name: str) -> s
         return text
     end = max(key.end, content_end(value))
     if len(mapping.entries) == 1 and parent is not None and not mapping.flow:
-        # An empty mapping is written in braces: without them the section would have no value.
+        # An empty mapping needs braces: without them the section would have no value.
         return f"{text[: parent.end]}: {{}}{text[_line_end(text, end) :]}"
     if mapping.flow:
         after = re.compile(r"\s*,[ \t]*").match(text, end)
@@ -327,7 +329,7 @@ def _removed(text: str, mapping: Mapping, parent: Scalar | None, name: str) -> s
 
 
 def _line_end(text: str, offset: int) -> int:
-    """Return where the line of `offset` ends, its newline not included; a newline before counts as its end."""
+    """Return the offset of the end of the line of `offset`, without its newline."""
     if offset and text[offset - 1] in "\r\n":
         return len(text[:offset].rstrip("\r\n"))
     found = re.compile(r"\r\n|\n|\r|\Z").search(text, offset)
@@ -345,7 +347,7 @@ def _set(tree: dict[str, Any], path: Sequence[str], value: Value) -> None:
         tree[path[-1]] = value if isinstance(value, str) else dict(value)
 
 
-def _by_hand(change: ManifestChange) -> CannotChange:
+def _cannot_change(change: ManifestChange) -> CannotChange:
     if change.value is None:
         hint = f"remove `{change.name}` by hand"
     elif isinstance(change.value, str):

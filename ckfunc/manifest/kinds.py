@@ -1,6 +1,6 @@
-"""Kinds of values, for describing YAML files of ckfunc.
+"""Kinds of values in the YAML files of ckfunc.
 
-Validator and editor schema both read these descriptions.
+The validator and the editor schema are both based on these descriptions.
 """
 
 from __future__ import annotations
@@ -13,9 +13,10 @@ from typing import TypeAlias
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """A pattern for texts, in the common syntax of Python and JavaScript. It must match the whole text.
+    """A regular expression that must match the whole text, in the common syntax of Python and JavaScript.
 
-    `wrong` continues the sentence after the value's name ("handler uses backslashes"). `forbidden` reverses the rule.
+    `wrong` completes a sentence that starts with the value's name ("handler uses backslashes"). With `forbidden`, the
+    expression must not match.
     """
 
     pattern: str
@@ -24,15 +25,15 @@ class Rule:
     forbidden: bool = False
 
     def allows(self, text: str) -> bool:
-        """Return whether `text` keeps the rule."""
+        """Return whether `text` complies with the rule."""
         return (re.fullmatch(self.pattern, text) is None) is self.forbidden
 
 
 @dataclass(frozen=True, slots=True)
 class Text:
-    """A text. `secret` ones are never quoted in a message. With `whole_numbers`, an unquoted 42 is the text "42".
+    """A text. A `secret` text is never quoted in messages. With `whole_numbers`, an unquoted 42 is the text "42".
 
-    With `choices`, it is one of those. `suggestions` are texts that editors offer.
+    With `choices`, it must be one of them. `suggestions` are texts that editors offer.
     """
 
     rules: tuple[Rule, ...] = ()
@@ -44,14 +45,14 @@ class Text:
 
 @dataclass(frozen=True, slots=True)
 class Flag:
-    """true or false, as YAML writes them."""
+    """A YAML boolean: true or false."""
 
     default: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Number:
-    """Exactly this integer."""
+    """A fixed integer."""
 
     value: int
     wrong: str
@@ -68,16 +69,16 @@ class Whole:
 
 @dataclass(frozen=True, slots=True)
 class Data:
-    """Any JSON value; with `mapping`, an object."""
+    """Any JSON value; with `mapping`, any JSON object."""
 
     mapping: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Items:
-    """A list of one kind. `item` names one ("a case"); with `single`, a value that is not a list is a list of one.
+    """A list of one kind. `item` names an item ("a case"); with `single`, a value that is not a list is a single item.
 
-    `when_empty` is the error message for `[]`, and its hint; None allows it.
+    `when_empty` is the error message for `[]`, with its hint; None allows it.
     """
 
     item: str
@@ -88,7 +89,7 @@ class Items:
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """A key that a record knows; `also` is another spelling of it."""
+    """A known key of a section; `also` is an alternative spelling."""
 
     name: str
     kind: Kind
@@ -99,7 +100,7 @@ class Field:
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """A mapping with known keys. `name` is its name in the editor schema."""
+    """A mapping with known keys; `name` is used in the editor schema."""
 
     name: str
     fields: tuple[Field, ...]
@@ -107,10 +108,10 @@ class Section:
 
 @dataclass(frozen=True, slots=True)
 class Entries:
-    """A mapping with the user's keys. `entry` names one ("an environment variable").
+    """A mapping with keys chosen by the user. `entry` names an entry ("an environment variable").
 
-    `suggestions` are keys that editors offer, with their descriptions. `when_empty` is the error message for `{}`,
-    and its hint; None allows it.
+    `suggestions` are keys that editors offer, with their descriptions. `when_empty` is the error message for `{}`, with
+    its hint; None allows it.
     """
 
     entry: str

@@ -1,4 +1,4 @@
-"""A target of a project, read, checked and resolved."""
+"""Loader of a project's manifest for one target."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ _MAX_WARNINGS = 20
 
 
 def find_root(start: Path) -> Path:
-    """Return the nearest directory at or above `start` that holds `functions.yaml`. Raises NoProject."""
+    """Return the nearest directory at or above `start` that contains `functions.yaml`. Raises NoProject."""
     start = start.resolve()
     for directory in (start, *start.parents):
-        with contextlib.suppress(OSError):  # A directory that may not be entered holds no project of ours.
+        with contextlib.suppress(OSError):  # a directory without permissions cannot be the user's project
             if (directory / MANIFEST_NAME).exists():
                 return directory
-    hint = "run `ckfunc init` to make a project, or name its directory with -C"
+    hint = "run `ckfunc init` to create a project, or name its directory with -C"
     if (start / "functions.yml").exists():
         hint = f"rename functions.yml to {MANIFEST_NAME}"
     raise NoProject(f"there is no {MANIFEST_NAME} in {start} or above it", hint)
@@ -39,12 +39,12 @@ def find_root(start: Path) -> Path:
 def load(root: Path, target: str | None, environ: Mapping[str, str], *, lenient: bool = False) -> Project:
     """Return the desired state of the target `target` of the project at `root`.
 
-    `target` None takes `default_target`, else the only target. `environ` is the process's environment. Scripts come
-    with `\\n` newlines and without a byte order mark. Raises InvalidManifest with every mistake at once, NoProject when
-    there is no manifest, NoSuchTarget or TargetNeeded when no target can be selected.
+    With `target` None, it is `default_target` or the only target. `environ` is the process's environment. Scripts have
+    `\\n` newlines and no byte order mark. Raises InvalidManifest with all errors, NoProject if there is no manifest,
+    NoSuchTarget or TargetNeeded if no target can be selected.
 
     `lenient` is for commands that do not deploy: a variable without a value is a warning and stays unresolved, and the
-    first target is the default.
+    default is the first target.
     """
     root = root.resolve()
     manifest, found = _read(root)
@@ -60,8 +60,8 @@ def load(root: Path, target: str | None, environ: Mapping[str, str], *, lenient:
         if problems:
             raise refused(*problems) from None
         raise
-    values, wrong = resolve(manifest, name, root, environ, lenient=lenient)
-    problems += wrong
+    values, unresolvable = resolve(manifest, name, root, environ, lenient=lenient)
+    problems += unresolvable
     if problems:
         raise refused(*dict.fromkeys(problems))
     runtime = WantedRuntime(
@@ -72,15 +72,17 @@ def load(root: Path, target: str | None, environ: Mapping[str, str], *, lenient:
         values.unknown,
         _allowed_scripts(manifest),
     )
-    where = targeting.target(manifest, name, values.application)
+    bound_target = targeting.target(manifest, name, values.application)
     warnings = (*_warnings(manifest), *map(str, dict.fromkeys(values.unresolved)))
     gates = _gates(targeting.section(manifest, name), manifest)
-    return Project(root, where, runtime, functions, warnings, gates, _watched(root, manifest, name))
+    return Project(root, bound_target, runtime, functions, warnings, gates, _watched(root, manifest, name))
 
 
 def targets(root: Path) -> tuple[str, ...]:
-    """Return the names that --target takes, in the manifest's order. Raises NoProject, or InvalidManifest when the
-    manifest is not YAML; other mistakes in it do not matter here."""
+    """Return the valid values of --target, in the manifest's order.
+
+    Raises NoProject, or InvalidManifest if the manifest is not YAML; ignores other errors in it.
+    """
     manifest, found = _read(root.resolve())
     if manifest is None:
         raise refused(*found)
@@ -88,11 +90,11 @@ def targets(root: Path) -> tuple[str, ...]:
 
 
 def find_target(root: Path, target: str | None, environ: Mapping[str, str]) -> tuple[Target, tuple[Problem, ...]]:
-    """Return the target that `load` would select, and the mistakes in the manifest that do not affect it.
+    """Return the target that `load` would select, and the errors in the manifest that do not affect it.
 
-    For commands that neither deploy nor run functions: no script is read, and no variable of the
-    environment needs a value. Raises NoProject, NoSuchTarget, TargetNeeded, and InvalidManifest when the manifest is
-    not YAML or a mistake affects the target.
+    For commands that neither deploy nor run functions: no script is read, and environment variables need no values.
+    Raises NoProject, NoSuchTarget, TargetNeeded, and InvalidManifest if the manifest is not YAML or an error affects
+    the target.
     """
     root = root.resolve()
     manifest, found = _read(root)
@@ -112,8 +114,10 @@ def find_target(root: Path, target: str | None, environ: Mapping[str, str]) -> t
 
 
 def function_types(root: Path) -> tuple[str, ...]:
-    """Return the trigger types of the manifest, in its order. Raises NoProject, or InvalidManifest when the manifest is
-    not YAML; other mistakes in it do not matter here."""
+    """Return the trigger types in the manifest, in its order.
+
+    Raises NoProject, or InvalidManifest if the manifest is not YAML; ignores other errors in it.
+    """
     manifest, found = _read(root.resolve())
     if manifest is None:
         raise refused(*found)
@@ -122,9 +126,9 @@ def function_types(root: Path) -> tuple[str, ...]:
 
 
 def dependency_places(root: Path) -> dict[str, tuple[int, int]]:
-    """Return line and column of each entry of `runtime.dependencies`, and under "" those of the section.
+    """Return line and column of each entry of `runtime.dependencies`; the key "" has those of the section.
 
-    Raises NoProject, or InvalidManifest when the manifest is not YAML.
+    Raises NoProject, or InvalidManifest if the manifest is not YAML.
     """
     manifest, found = _read(root.resolve())
     if manifest is None:
@@ -133,12 +137,14 @@ def dependency_places(root: Path) -> dict[str, tuple[int, int]]:
     section = runtime.branch("dependencies") if runtime else None
     key = runtime.keys.get("dependencies") if runtime else None
     places = {"": (key.line, key.column) if key else (1, 1)}
-    return places | {name: (one.line, one.column) for name, one in (section.keys if section else {}).items()}
+    return places | {name: (key.line, key.column) for name, key in (section.keys if section else {}).items()}
 
 
 def wanted_packages(root: Path) -> tuple[Mapping[str, str], tuple[str, ...]]:
-    """Return `runtime.dependencies` and `runtime.allow_scripts` as far as they have no mistakes; mistakes elsewhere do
-    not matter here. Raises NoProject, or InvalidManifest when the manifest is not YAML."""
+    """Return the valid entries of `runtime.dependencies` and `runtime.allow_scripts`.
+
+    Raises NoProject, or InvalidManifest if the manifest is not YAML; ignores other errors in it.
+    """
     manifest, found = _read(root.resolve())
     if manifest is None:
         raise refused(*found)
@@ -146,55 +152,55 @@ def wanted_packages(root: Path) -> tuple[Mapping[str, str], tuple[str, ...]]:
 
 
 def environment_texts(root: Path, target: str) -> tuple[dict[str, str] | None, dict[str, str] | None]:
-    """Return the environment with references unresolved: that of all targets, and that of `target`.
+    """Return the environment of all targets and that of `target`, with unresolved references.
 
-    None where there is no such section. Raises NoProject, or InvalidManifest when the manifest is not YAML.
+    None stands for a missing section. Raises NoProject, or InvalidManifest if the manifest is not YAML.
     """
     manifest, found = _read(root.resolve())
     if manifest is None:
         raise refused(*found)
     sections = (manifest.branch("runtime"), targeting.section(manifest, target))
     branches = [section.branch("environment") if section else None for section in sections]
-    runtime, own = ({name: leaf.text for name, leaf in one.leaves().items()} if one else None for one in branches)
+    runtime, own = ({name: leaf.text for name, leaf in each.leaves().items()} if each else None for each in branches)
     return runtime, own
 
 
 def referenced_variables(root: Path, target: str) -> tuple[str, ...]:
-    """Return the variables that the manifest refers to for `target`, which need not exist yet, sorted.
+    """Return the variables that the manifest refers to for `target`, sorted; the target need not exist yet.
 
-    Raises NoProject, or InvalidManifest when the manifest is not YAML.
+    Raises NoProject, or InvalidManifest if the manifest is not YAML.
     """
     manifest, found = _read(root.resolve())
     if manifest is None:
         raise refused(*found)
     runtime, own = environment_texts(root, target)
-    said = targeting.section(manifest, target)
-    application = said.text("application") if said else None
+    section = targeting.section(manifest, target)
+    application = section.text("application") if section else None
     texts = [*{**(runtime or {}), **(own or {})}.values(), application or ""]
     return tuple(sorted({name for text in texts for name, _ in references(text)}))
 
 
 def is_protected(root: Path, target: str) -> bool:
-    """Return whether the manifest protects `target`. Raises as `referenced_variables` does."""
+    """Return whether the manifest protects `target`. Raises the same errors as `referenced_variables`."""
     manifest, found = _read(root.resolve())
     if manifest is None:
         raise refused(*found)
-    said = targeting.section(manifest, target)
-    return said is not None and said.flag("protected")
+    section = targeting.section(manifest, target)
+    return section is not None and section.flag("protected")
 
 
 def all_referenced_variables(root: Path) -> tuple[str, ...]:
-    """Return the variables that the manifest refers to for any target, sorted. Raises as `targets` does."""
-    found: set[str] = set()
-    for name in targets(root):
-        found |= set(referenced_variables(root, name))
-    return tuple(sorted(found))
+    """Return the variables that the manifest refers to for any target, sorted. Raises the same errors as `targets`."""
+    names: set[str] = set()
+    for target in targets(root):
+        names |= set(referenced_variables(root, target))
+    return tuple(sorted(names))
 
 
 def watched_files(root: Path, target: str | None) -> tuple[Path, ...]:
     """Return every file that `load` depends on, existing or not, as absolute paths.
 
-    Never raises for a broken manifest, and uses its valid parts.
+    Does not raise for an invalid manifest, but uses its valid parts.
     """
     root = root.resolve()
     try:
@@ -213,7 +219,7 @@ def _read(root: Path) -> tuple[Branch | None, tuple[Problem, ...]]:
     text = read_text(root / MANIFEST_NAME, MANIFEST_NAME)
     if isinstance(text, Complaint):
         if not (root / MANIFEST_NAME).is_symlink() and not (root / MANIFEST_NAME).exists():
-            raise NoProject(f"there is no {MANIFEST_NAME} in {root}", "run `ckfunc init` to make a project")
+            raise NoProject(f"there is no {MANIFEST_NAME} in {root}", "run `ckfunc init` to create a project")
         return None, (Problem(MANIFEST_NAME, text.line, text.column, text.message, text.hint),)
     tree = parse(without_bom(text), MANIFEST_NAME)
     if tree is None:
@@ -222,10 +228,10 @@ def _read(root: Path) -> tuple[Branch | None, tuple[Problem, ...]]:
 
 
 def _gates(target: Branch | None, manifest: Branch) -> tuple[str, ...]:
-    """Return the gates of a target, which are the manifest's unless it has its own."""
+    """Return the gates of a target: its own, or else the manifest's."""
     own = target.items("gates") if target else None
-    found = own if own is not None else manifest.items("gates") or ()
-    return tuple(dict.fromkeys(one.text for one in found if isinstance(one, Leaf)))
+    gates = own if own is not None else manifest.items("gates") or ()
+    return tuple(dict.fromkeys(gate.text for gate in gates if isinstance(gate, Leaf)))
 
 
 def _nothing_managed(manifest: Branch) -> Iterator[Problem]:
@@ -237,7 +243,7 @@ def _nothing_managed(manifest: Branch) -> Iterator[Problem]:
 
 
 class _ScriptReader:
-    """Reads each script once, however many functions use it."""
+    """Reader of scripts; it reads each script only once."""
 
     def __init__(self, root: Path, problems: list[Problem]) -> None:
         self._root = root
@@ -250,9 +256,9 @@ class _ScriptReader:
         if path not in self._read:
             self._read[path] = self._text(path, leaf.text)
         text = self._read[path]
-        # An empty init script disables one that exists remotely.
+        # An empty init script is allowed: it disables a deployed one.
         if isinstance(text, str) and not text.strip() and key == "handler":
-            text = Complaint(f"{path!r} is empty", "a handler has a top-level function handleEvent")
+            text = Complaint(f"{path!r} is empty", "a handler needs a top-level function handleEvent")
         if isinstance(text, str):
             return Script(path, text)
         file, line, column = (
@@ -262,10 +268,10 @@ class _ScriptReader:
         return None
 
     def _text(self, path: str, written: str) -> str | Complaint:
-        """Return the text of a script. A path must be spelled as on disk, on every system."""
+        """Return the text of a script. The path must be spelled as on disk, so that it works on every system."""
         if path != normal_path(written) and not same_letters(path, written):
             return Complaint(
-                f"{written!r} is spelled {path!r} on disk", "write it the same: other systems distinguish them"
+                f"{written!r} is spelled {path!r} on disk", "use the same spelling: other systems distinguish them"
             )
         return read_script(self._root, path)
 
@@ -280,12 +286,12 @@ def _functions(manifest: Branch, scripts: _ScriptReader) -> tuple[WantedFunction
     if section is None:
         return None
     found = []
-    for trigger_type, said in section.branches():
-        handler = _script(said, "handler", scripts)
+    for trigger_type, entry in section.branches():
+        handler = _script(entry, "handler", scripts)
         if handler:
-            name = said.text("name") or display_name(trigger_type)
-            asynchronously = said.flag("initialize_asynchronously")
-            found.append(WantedFunction(trigger_type, handler, name, said.text("description"), asynchronously))
+            name = entry.text("name") or display_name(trigger_type)
+            asynchronously = entry.flag("initialize_asynchronously")
+            found.append(WantedFunction(trigger_type, handler, name, entry.text("description"), asynchronously))
     return tuple(found)
 
 
@@ -297,16 +303,16 @@ def _dependencies(manifest: Branch) -> dict[str, str] | None:
 
 def _allowed_scripts(manifest: Branch) -> tuple[str, ...]:
     runtime = manifest.branch("runtime")
-    found = runtime.items("allow_scripts") if runtime else None
-    return tuple(dict.fromkeys(one.text for one in found or () if isinstance(one, Leaf)))
+    packages = runtime.items("allow_scripts") if runtime else None
+    return tuple(dict.fromkeys(package.text for package in packages or () if isinstance(package, Leaf)))
 
 
 def _warnings(manifest: Branch) -> tuple[str, ...]:
     functions = manifest.branch("functions")
-    unknown = [one for one in functions.keys.items() if one[0] not in BY_TYPE] if functions else []
+    unknown = [entry for entry in functions.keys.items() if entry[0] not in BY_TYPE] if functions else []
     found = []
     for trigger_type, key in unknown[:_MAX_WARNINGS]:
-        hint = did_you_mean(trigger_type, BY_TYPE) or "ckfunc does not know it, but the platform may"
+        hint = did_you_mean(trigger_type, BY_TYPE) or "ckfunc does not know this type, but the platform may"
         message = f"unknown trigger type {trigger_type!r}"
         found.append(str(Problem(MANIFEST_NAME, key.line, key.column, message, hint)))
     more = len(unknown) - len(found)
@@ -317,20 +323,22 @@ def _watched(root: Path, manifest: Branch | None, target: str | None) -> tuple[P
     scripts: list[str] = []
     if manifest:
         runtime, functions = manifest.branch("runtime"), manifest.branch("functions")
-        scripts = [path for _, said in (functions.branches() if functions else ()) if (path := said.text("handler"))]
+        scripts = [
+            path for _, section in (functions.branches() if functions else ()) if (path := section.text("handler"))
+        ]
         scripts += [path] if runtime and (path := runtime.text("initialization_script")) else []
     paths = [root / MANIFEST_NAME]
     spelling = Spelling(root)
-    paths += [actual for path in scripts for actual in _places(root, spelling.of(path))]
-    # A target's name that is not one might lead anywhere.
+    paths += [actual for path in scripts for actual in _locations(root, spelling.of(path))]
+    # Only for a valid name of a target, because other names could lead out of the project.
     paths += (
         env_files(root, target) if target and target.replace("-", "").replace("_", "").isalnum() else [root / ".env"]
     )
     return tuple(dict.fromkeys(paths))
 
 
-def _places(root: Path, path: str) -> Iterator[Path]:
-    """Yield where a script stands, and where a link there leads, if that is inside the project."""
+def _locations(root: Path, path: str) -> Iterator[Path]:
+    """Yield the path of a script and, if it is a link, its target inside the project."""
     yield root / path
     try:
         actual = (root / path).resolve()
@@ -341,13 +349,14 @@ def _places(root: Path, path: str) -> Iterator[Path]:
 
 
 EXAMPLE_NAME = ".env.example"
-_HEAD = "# Copy this file to .env (for all targets) or .env.TARGET (for one target). Do not commit those files.\n"
+_HEADER = "# Copy this file to .env (for all targets) or .env.TARGET (for one target). Do not commit those files.\n"
 
 
 def missing_example(root: Path) -> str | None:
-    """Return the text of `.env.example` with every variable of the manifest in it; None when it has them already.
+    """Return `.env.example` with all variables of the manifest added; None if it has all of them.
 
-    Also None when the file cannot be read as text: it is not replaced then. Raises as `all_referenced_variables` does.
+    Also None if the file cannot be read as text, so that it is not replaced. Raises the same errors as
+    `all_referenced_variables`.
     """
     names = all_referenced_variables(root)
     text: str | None = None
@@ -358,20 +367,21 @@ def missing_example(root: Path) -> str | None:
             return None
     except (OSError, UnicodeDecodeError):
         return None
-    made = example_text(text, names)
-    return made if made != text else None
+    updated = example_text(text, names)
+    return updated if updated != text else None
 
 
 def example_text(text: str | None, names: Iterable[str]) -> str:
-    """Return `.env.example` with every name in it, without values; `text` is what it holds now, None for no file.
+    """Return `.env.example` with all `names` added, without values; `text` is its current content, None for no file.
 
-    A name in a comment counts as being there.
+    A name in a comment counts as present.
     """
-    found = _HEAD if text is None else text
-    there = {line.lstrip("\ufeff# \t").removeprefix("export ").partition("=")[0].strip() for line in found.splitlines()}
-    missing = [name for name in names if name not in there]
+    current = _HEADER if text is None else text
+    lines = [line.lstrip("\ufeff# \t").removeprefix("export ") for line in current.splitlines()]
+    present = {line.partition("=")[0].strip() for line in lines}
+    missing = [name for name in names if name not in present]
     if not missing and text is not None:
         return text
-    newline = "\r\n" if "\r\n" in found else "\n"
-    ended = found if not found or found.endswith("\n") else f"{found}{newline}"
+    newline = "\r\n" if "\r\n" in current else "\n"
+    ended = current if not current or current.endswith("\n") else f"{current}{newline}"
     return ended + "".join(f"{name}={newline}" for name in missing)

@@ -22,16 +22,16 @@ _LITERAL_APPLICATION = Rule(
 
 @dataclass(frozen=True, slots=True)
 class Values:
-    """The resolved values of a target. `environment` is None when it is unmanaged, or when a variable has no value."""
+    """The resolved values of a target. `environment` is None if it is unmanaged, or if a variable has no value."""
 
     environment: dict[str, Secret] | None = None
     application: str | None = None
     unresolved: tuple[Problem, ...] = ()
-    """Variables without a value, which `lenient` allowed."""
+    """Variables without a value, allowed by `lenient`."""
     literals: frozenset[str] = frozenset()
-    """The names in `environment` whose values refer to no variable."""
+    """The names in `environment` whose values do not refer to variables."""
     unknown: frozenset[str] = frozenset()
-    """The names in `environment` whose values refer to such variables."""
+    """The names in `environment` whose values refer to variables without a value."""
 
 
 def resolve(
@@ -39,23 +39,27 @@ def resolve(
 ) -> tuple[Values, tuple[Problem, ...]]:
     """Return the values that apply to `target`, and a problem for each variable without a value.
 
-    Overridden values and those of other targets are ignored. Problems never contain values.
-    With `lenient`, a variable without a value stays as it is written, and an application that needs one is not known.
+    Overridden values and those of other targets are ignored. Problems never contain values. With `lenient`, a reference
+    to a variable without a value stays unchanged, and an application with such a reference is None.
     """
-    said = section(manifest, target)
-    environment = _environment(manifest, said)
-    application = said.leaf("application") if said else None
+    target_section = section(manifest, target)
+    environment = _environment(manifest, target_section)
+    application = target_section.leaf("application") if target_section else None
     leaves = [*(environment or {}).values(), *([application] if application else [])]
-    values, wrong = lookup((name for leaf in leaves for name, _ in references(leaf.text)), root, target, environ)
+    values, file_problems = lookup(
+        (name for leaf in leaves for name, _ in references(leaf.text)), root, target, environ
+    )
     unresolved = tuple(problem for leaf in leaves for problem in _unresolved(leaf, values, target))
-    # A variable is not reported as missing when a .env file could not be read.
-    problems = [*wrong, *(() if lenient or wrong else unresolved)]
+    # If a .env file could not be read, it may define the variables, so they are not reported as missing.
+    problems = [*file_problems, *(() if lenient or file_problems else unresolved)]
     if problems:
         return Values(), tuple(problems)
     if application and any(name not in values for name, _ in references(application.text)):
         application = None
     unknown = [
-        name for name, leaf in (environment or {}).items() if any(one not in values for one, _ in references(leaf.text))
+        name
+        for name, leaf in (environment or {}).items()
+        if any(variable not in values for variable, _ in references(leaf.text))
     ]
     values = {name: f"${{{name}}}" for leaf in leaves for name, _ in references(leaf.text)} | values
     key = expand(application.text, values) if application else None
@@ -73,12 +77,12 @@ def resolve_application(
     manifest: Branch, target: str, root: Path, environ: Mapping[str, str]
 ) -> tuple[str | None, tuple[Problem, ...]]:
     """Return the application that `target` is bound to, and the problems in resolving it."""
-    said = section(manifest, target)
-    leaf = said.leaf("application") if said else None
+    target_section = section(manifest, target)
+    leaf = target_section.leaf("application") if target_section else None
     if leaf is None:
         return None, ()
-    values, wrong = lookup((name for name, _ in references(leaf.text)), root, target, environ)
-    problems = wrong or tuple(_unresolved(leaf, values, target))
+    values, file_problems = lookup((name for name, _ in references(leaf.text)), root, target, environ)
+    problems = file_problems or tuple(_unresolved(leaf, values, target))
     return (None, problems) if problems else (expand(leaf.text, values), ())
 
 
@@ -94,12 +98,12 @@ def _environment(manifest: Branch, target: Branch | None) -> dict[str, Leaf] | N
 def _unresolved(leaf: Leaf, values: Mapping[str, str], target: str) -> Iterator[Problem]:
     for name, offset in references(leaf.text):
         if name not in values:
-            column = leaf.node.column + _shift(leaf.node, offset)
+            column = leaf.node.column + _source_offset(leaf.node, offset)
             hint = f"define {name} in the process's environment, in .env.{target} or in .env"
             yield Problem(MANIFEST_NAME, leaf.node.line, column, f"${{{name}}} has no value", hint)
 
 
-def _shift(node: Scalar, offset: int) -> int:
-    """Return the offset in a scalar's source of the character at `offset` of its text; 0 when it is unknown."""
+def _source_offset(node: Scalar, offset: int) -> int:
+    """Return the offset in a scalar's source of the character at `offset` in its text; 0 if it is unknown."""
     extra = node.end - node.start - len(node.text)
     return offset + extra // 2 if extra in (0, 2) and not node.block and "\n" not in node.text else 0

@@ -1,4 +1,4 @@
-"""YAML scalars: types that readers infer, quoting, and JSON values."""
+"""YAML scalars: inferred types, quoting, and JSON values."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ckfunc.manifest.tree import Mapping, Node, Scalar
 from ckfunc.manifest.variables import NAME
 
 # The union of YAML 1.1 (https://yaml.org/type/) and the YAML 1.2 core schema: 1.1 reads `0042` as octal and `yes` as a
-# boolean, 1.2 reads `1e3` as a number; a file must mean the same to every reader, editors included.
+# boolean, 1.2 reads `1e3` as a number. A file must mean the same for every YAML parser, including those of editors.
 _RETYPED: tuple[tuple[str, re.Pattern[str]], ...] = (
     ("null", re.compile(r"|~|null|Null|NULL")),
     ("a boolean", re.compile(r"true|True|TRUE|false|False|FALSE|yes|Yes|YES|no|No|NO|on|On|ON|off|Off|OFF")),
@@ -35,45 +35,45 @@ _RETYPED: tuple[tuple[str, re.Pattern[str]], ...] = (
 _BOOLEANS = {"true": True, "True": True, "TRUE": True, "false": False, "False": False, "FALSE": False}
 _PLAIN = re.compile(r"[A-Za-z0-9_^][A-Za-z0-9_./^+-]*")
 _REFERENCE = re.compile(rf"\$\{{{NAME}\}}")
-# Characters that JSON leaves unescaped, and YAML 1.1 forbids or treats as line ends.
+# Characters that JSON does not escape, but YAML 1.1 forbids or treats as line ends.
 _ESCAPED = re.compile("[\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff]")
 Report = Callable[[Node, str, str], None]
-"""Takes a node, an error message, and a hint."""
+"""Report an error: takes the node, the message and a hint."""
 _NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(\.[0-9]+)?(?:[eE][-+]?[0-9]+)?")
-_MOST_DIGITS = 400
+_MAX_DIGITS = 400
 
 
 def retyped_as(text: str) -> str | None:
-    """Return the type of an unquoted `text` for some YAML readers, such as "a boolean"; None for a text."""
+    """Return the type that some YAML parsers infer for an unquoted `text`, such as "a boolean"; None for a text."""
     return next((name for name, pattern in _RETYPED if pattern.fullmatch(text)), None)
 
 
 def boolean(text: str) -> bool | None:
-    """Return the boolean that an unquoted `text` is for every YAML reader, or None."""
+    """Return the boolean that every YAML parser infers for an unquoted `text`, or None."""
     return _BOOLEANS.get(text)
 
 
 def scalar(text: str, *, flow: bool = False) -> str:
-    """Return `text` as a plain scalar where that is safe, else in double quotes; `flow` is for inside braces.
+    """Return `text` as a plain scalar if that is safe, or else in double quotes; `flow` is for use inside braces.
 
-    Raises ValueError for lone surrogates, which YAML cannot hold.
+    Raises ValueError for lone surrogates, which YAML cannot contain.
     """
     if _PLAIN.fullmatch(text) and retyped_as(text) is None:
         return text
     if not flow and _REFERENCE.fullmatch(text):
         return text
-    if any("\ud800" <= one <= "\udfff" for one in text):
-        raise ValueError("YAML cannot hold a lone surrogate")
+    if any("\ud800" <= character <= "\udfff" for character in text):
+        raise ValueError("YAML cannot contain a lone surrogate")
     return _ESCAPED.sub(lambda found: f"\\u{ord(found[0]):04x}", json.dumps(text, ensure_ascii=False))
 
 
 def json_value(node: Node, report: Report) -> Any:
-    """Return the JSON value of a node. Ambiguous values are reported, and null in the result."""
+    """Return the JSON value of a node. Reports ambiguous values."""
     if isinstance(node, Scalar):
         return _scalar(node, report)
     if isinstance(node, Mapping):
         return _object(node, report)
-    return [json_value(one, report) for one in node.items]
+    return [json_value(item, report) for item in node.items]
 
 
 def _object(node: Mapping, report: Report) -> dict[str, Any]:
@@ -97,7 +97,7 @@ def _scalar(node: Scalar, report: Report) -> Any:
     if (flag := boolean(node.text)) is not None:
         return flag
     number = _NUMBER.fullmatch(node.text)
-    if number and len(node.text) < _MOST_DIGITS:
+    if number and len(node.text) < _MAX_DIGITS:
         value = int(node.text) if node.text.lstrip("-").isdigit() else float(node.text)
         if value not in (float("inf"), float("-inf")):
             return value
@@ -105,8 +105,10 @@ def _scalar(node: Scalar, report: Report) -> Any:
     if retyped == "null":
         return None
     if retyped is not None:
-        meant = " (or write true or false)" if retyped == "a boolean" else ""
+        or_boolean = " (or write true or false)" if retyped == "a boolean" else ""
         report(
-            node, f"this is {retyped} for some readers and a text for others", f'quote it: "{node.text[:40]}"{meant}'
+            node,
+            f"some YAML parsers read this as {retyped}, others as a text",
+            f'quote it: "{node.text[:40]}"{or_boolean}',
         )
     return node.text

@@ -9,16 +9,16 @@ from ckfunc.manifest.kinds import Data, Entries, Flag, Items, Kind, Number, Rule
 
 
 def json_schema() -> dict[str, Any]:
-    """Return the JSON Schema of `functions.yaml`, made from the same definition that `load` checks with.
+    """Return the JSON Schema of `functions.yaml`, generated from the definition that `load` uses.
 
-    Draft 7, which every YAML language server knows. What a schema cannot say (files, variables, default_target) is
-    checked by `load` alone.
+    It is draft 7, which every YAML language server supports. Rules that a schema cannot express (about files, variables
+    and default_target) are only checked by `load`.
     """
     return schema_of(MANIFEST, "ckfunc manifest (functions.yaml)")
 
 
 def schema_of(record: Section, title: str) -> dict[str, Any]:
-    """Return the JSON Schema of files that `validate` checks with `record`."""
+    """Return the JSON Schema of files that `validate` checks against `record`."""
     definitions: dict[str, Any] = {}
     root = _schema(record, definitions)
     return {
@@ -64,19 +64,19 @@ def _text(kind: Text) -> dict[str, Any]:
 
 
 def _items(kind: Items, definitions: dict[str, Any]) -> dict[str, Any]:
-    one = _schema(kind.kind, definitions)
-    listed = {"type": "array", "items": one, **({"minItems": 1} if kind.when_empty else {})}
-    return {"anyOf": [listed, one]} if kind.single else listed
+    item = _schema(kind.kind, definitions)
+    array = {"type": "array", "items": item, **({"minItems": 1} if kind.when_empty else {})}
+    return {"anyOf": [array, item]} if kind.single else array
 
 
 def _record(kind: Section, definitions: dict[str, Any]) -> dict[str, Any]:
-    required = [one.name for one in kind.fields if one.required]
+    required = [field.name for field in kind.fields if field.required]
     return {
         "type": "object",
         "properties": {
-            name: _described(_schema(one.kind, definitions), one.doc)
-            for one in kind.fields
-            for name in (one.name, one.also)
+            name: _described(_schema(field.kind, definitions), field.doc)
+            for field in kind.fields
+            for name in (field.name, field.also)
             if name
         },
         "additionalProperties": False,

@@ -1,4 +1,4 @@
-"""Text files of a project: reading within limits, and path spelling."""
+"""Text files of a project: reading with limits, and the spelling of paths."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _BOM = "\ufeff"
 
 @dataclass(frozen=True, slots=True)
 class Complaint:
-    """A reason why a file cannot be used. `line` and `column` in it count from 1; 0 means the file as a whole."""
+    """A reason why a file cannot be used. `line` and `column` in it count from 1; 0 means the whole file."""
 
     message: str
     hint: str | None = None
@@ -28,10 +28,10 @@ class Complaint:
 
 
 def read_text(path: Path, name: str, *, pipe: bool = False) -> str | Complaint:
-    """Return the text of a regular UTF-8 file with its newlines as they are, or why it cannot be read.
+    """Return the text of a regular UTF-8 file, or the reason why it cannot be read.
 
-    With `pipe`, a named pipe is read too (see read_file). A byte order mark stays. `name` is the name of the file
-    in messages.
+    Newlines and a byte order mark stay unchanged. With `pipe`, reads named pipes too (see read_file). `name` is the
+    file's name in messages.
     """
     try:
         data = read_file(path, limit_bytes=MAX_FILE_BYTES, pipe=pipe)
@@ -51,17 +51,17 @@ def read_text(path: Path, name: str, *, pipe: bool = False) -> str | Complaint:
 
 
 def read_script(root: Path, path: str) -> str | Complaint:
-    """Return the text of the script at `path`, given relative to the resolved `root`, or why it cannot be used.
+    """Return the text of the script at `path`, relative to the resolved `root`, or the reason why it cannot be used.
 
-    The path must stay inside the project after resolving links. A byte order mark is dropped and every newline becomes
+    With links resolved, the path must be inside the project. A byte order mark is removed and every newline becomes
     `\\n`, so that checkouts with and without `core.autocrlf` deploy the same text.
     """
     try:
         actual = (root / path).resolve()
     except (OSError, RuntimeError, ValueError):
-        return Complaint(f"{path!r} cannot be resolved", "check for links that point at each other")
+        return Complaint(f"{path!r} cannot be resolved", "check for links that point to each other")
     if not actual.is_relative_to(root):
-        hint = "move the file into the project; links may not lead out of it either"
+        hint = "move the file into the project; links out of it are not followed"
         return Complaint(f"{path!r} is outside the project", hint)
     text = read_text(actual, repr(path))
     if isinstance(text, Complaint):
@@ -70,7 +70,7 @@ def read_script(root: Path, path: str) -> str | Complaint:
 
 
 def newlines(text: str) -> str:
-    """Return `text` with every line ending as `\\n`, so that a checkout with `core.autocrlf` gives the same text."""
+    """Return `text` with every newline as `\\n`, so that a checkout with `core.autocrlf` gives the same text."""
     return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
@@ -85,7 +85,7 @@ def _too_large(name: str, path: Path) -> Complaint:
     except OSError:
         size_bytes = 0
     size = f"{size_bytes / MAX_FILE_BYTES:.1f}" if size_bytes >= MAX_FILE_BYTES * 1.1 else "more than 1"
-    return Complaint(f"{name} is too large: {size} MiB", "a file may hold at most 1 MiB")
+    return Complaint(f"{name} is too large: {size} MiB", "a file may have at most 1 MiB")
 
 
 def _decoded(data: bytes, name: str) -> str | Complaint:
@@ -100,17 +100,17 @@ def _decoded(data: bytes, name: str) -> str | Complaint:
 
 
 def normal_path(path: str) -> str:
-    """Return a relative path without `.`, `..` in the middle, and doubled slashes."""
+    """Return a relative path without `.`, inner `..` and double slashes."""
     return posixpath.normpath(path)
 
 
 def same_letters(path: str, other: str) -> bool:
-    """Return whether two paths differ only in form: redundant parts, or the encoding of accents."""
+    """Return whether two paths differ only in redundant parts or in the encoding of accents."""
     return _composed(normal_path(path)) == _composed(normal_path(other))
 
 
 class Spelling:
-    """Spelling of a project's paths on disk. Each directory is read once."""
+    """The spelling of a project's paths on disk. Each directory is read once."""
 
     def __init__(self, root: Path) -> None:
         self._root = root
@@ -119,23 +119,23 @@ class Spelling:
     def of(self, path: str) -> str:
         """Return the normal form of a relative path, spelled as on disk.
 
-        File systems disagree on case and on the encoding of accented letters: a name that does not exist is replaced by
-        one that differs only in these respects. Without one, it is unchanged.
+        File systems treat case and the encoding of accented letters differently. A name that does not exist is replaced
+        by an existing name that differs only in these; without such a name, it stays unchanged.
         """
         normal = normal_path(path)
         if normal.startswith(("../", "/")) or normal == "..":
             return normal
-        found = ""
+        spelled = ""
         for part in normal.split("/"):
-            names = self._directory(found)
-            known = sorted(names.get(_folded(part), ()))
-            spelled = (
+            names = self._directory(spelled)
+            similar = sorted(names.get(_folded(part), ()))
+            actual = (
                 part
-                if part in known or not known
-                else next((one for one in known if _composed(one) == _composed(part)), known[0])
+                if part in similar or not similar
+                else next((name for name in similar if _composed(name) == _composed(part)), similar[0])
             )
-            found = posixpath.join(found, spelled)
-        return found
+            spelled = posixpath.join(spelled, actual)
+        return spelled
 
     def _directory(self, path: str) -> dict[str, list[str]]:
         if path not in self._names:

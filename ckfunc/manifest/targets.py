@@ -1,4 +1,4 @@
-"""Targets of a manifest, and the choice among them."""
+"""Targets of a manifest, and the selection of one."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ DEFAULT = "default"
 
 
 class NoSuchTarget(CkfuncError):
-    """The target that was asked for is not in the manifest."""
+    """The selected target is not in the manifest."""
 
     def __init__(self, name: str, names: tuple[str, ...]) -> None:
         meant = did_you_mean(name, names)
@@ -32,12 +32,12 @@ class TargetNeeded(CkfuncError):
 
     def __init__(self, names: tuple[str, ...]) -> None:
         listed = ", ".join(names)
-        hint = f"give --target NAME, or set `default_target` in {MANIFEST_NAME} (targets: {listed})"
+        hint = f"use --target NAME, or set `default_target` in {MANIFEST_NAME} (targets: {listed})"
         super().__init__("no target selected: there are several and no default", hint)
 
 
 def target_names(manifest: Branch) -> tuple[str, ...]:
-    """Return the values of --target: the manifest's targets (or `default`), and `local`, which always exists."""
+    """Return the valid values of --target: the manifest's targets (or `default`), and `local`, which always exists."""
     names = _defined(manifest)
     return names if LOCAL in names else (*names, LOCAL)
 
@@ -60,21 +60,21 @@ def choose(manifest: Branch, name: str | None, *, first: bool = False) -> str:
 
 
 def section(manifest: Branch, name: str) -> Branch | None:
-    """Return the section of a target, None for one that exists without a definition."""
+    """Return the section of a target; None for a target without one."""
     targets = manifest.branch("targets")
     return targets.branch(name) if targets else None
 
 
 def target(manifest: Branch, name: str, application: str | None) -> Target:
     """Return the target `name`, bound to `application`."""
-    said = section(manifest, name)
-    if said is None:
+    target_section = section(manifest, name)
+    if target_section is None:
         return Target(name, emulator=name == LOCAL)
-    return Target(name, said.flag("emulator"), application, said.flag("protected"))
+    return Target(name, target_section.flag("emulator"), application, target_section.flag("protected"))
 
 
 def problems(manifest: Branch) -> list[Problem]:
-    """Return mistakes in targets that the format alone does not exclude."""
+    """Return the errors in targets that the format does not exclude."""
     found = []
     default, names = manifest.leaf("default_target"), target_names(manifest)
     unreadable = "targets" in manifest.keys and manifest.branch("targets") is None
@@ -83,32 +83,32 @@ def problems(manifest: Branch) -> list[Problem]:
         message = "default_target is not a target"
         found.append(Problem(MANIFEST_NAME, default.node.line, default.node.column, message, hint))
     targets = manifest.branch("targets")
-    for name, said in targets.branches() if targets else ():
-        if said.flag("emulator") and (key := said.keys.get("application")):
-            message = f"target {name!r} is an emulator, which has an application of its own"
+    for name, target_section in targets.branches() if targets else ():
+        if target_section.flag("emulator") and (key := target_section.keys.get("application")):
+            message = f"target {name!r} is an emulator, which has its own application"
             found.append(Problem(MANIFEST_NAME, key.line, key.column, message, "remove `application` or `emulator`"))
     return found
 
 
 def concerning(manifest: Branch, name: str, found: Iterable[Problem], *, chosen: bool) -> list[Problem]:
-    """Return the mistakes in the manifest that affect the target `name`.
+    """Return the errors in the manifest that affect the target `name`.
 
-    They are mistakes in `targets`, except in other targets; and in `default_target`, unless the target was
-    `chosen` by name. Without a section `targets`, any mistake counts: its key may be misspelt.
+    These are errors in `targets`, except in other targets, and in `default_target`, unless the target was `chosen` by
+    name. Without a section `targets`, every error counts, because its key may be misspelt.
     """
     top = _regions(manifest.node)
     targets = manifest.branch("targets")
     others = [region for key, region in (_regions(targets.node) if targets else {}).items() if key != name]
     regions = [top[key] for key in ("targets", *(() if chosen else ("default_target",))) if key in top]
     return [
-        one
-        for one in found
-        if one.path == MANIFEST_NAME and ("targets" not in top or _within(one, regions)) and not _within(one, others)
+        each
+        for each in found
+        if each.path == MANIFEST_NAME and ("targets" not in top or _within(each, regions)) and not _within(each, others)
     ]
 
 
 _Region: TypeAlias = tuple[tuple[int, int], tuple[float, float]]
-"""Line and column of an entry of a mapping, and of the next entry."""
+"""Line and column of an entry in a mapping, and of the next entry."""
 
 
 def _regions(mapping: Mapping) -> dict[str, _Region]:

@@ -1,4 +1,4 @@
-"""YAML documents as trees of positioned nodes.
+"""YAML documents as trees of nodes with positions.
 
 Scalars keep their exact text.
 """
@@ -17,20 +17,20 @@ from ckfunc.base.errors import InvalidManifest, Problem
 from ckfunc.manifest.sources import MAX_FILE_BYTES
 
 MAX_DEPTH = 32
-"""How deep collections may nest; a manifest needs four levels."""
+"""The maximum nesting of collections; a manifest needs four levels."""
 
 MAX_PROBLEMS = 200
 
-# The parser of libyaml where PyYAML has it (all wheels do): ten times as fast as the one in Python.
+# The parser of libyaml, if PyYAML includes it (all wheels do), is ten times as fast as the one in Python.
 LOADER: type[yaml.SafeLoader] | type[yaml.CSafeLoader] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-# Source: YAML 1.1, c-printable. Looked for here, since the two parsers report these differently.
-_NOT_ALLOWED = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+# Source: YAML 1.1, c-printable. Checked here, because the two parsers report these characters differently.
+_FORBIDDEN = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _TAGS = {None, "!", "tag:yaml.org,2002:str", "tag:yaml.org,2002:map", "tag:yaml.org,2002:seq"}
 
 
 @dataclass(frozen=True, slots=True)
 class Scalar:
-    """A text as it stands in the file. `plain` means neither quoted nor tagged; `line` and `column` count from 1.
+    """A text with its position in the file. `plain` means neither quoted nor tagged; `line` and `column` count from 1.
 
     `start` and `end` are offsets into the document, in characters.
     """
@@ -46,9 +46,9 @@ class Scalar:
 
 @dataclass(frozen=True, slots=True)
 class Mapping:
-    """Keys and values in the file's order, duplicate keys included. `flow` means written in braces.
+    """Keys and values in the file's order, including duplicate keys. `flow` means written in braces.
 
-    A block mapping's `end` is where the next thing starts, as YAML parsers have it.
+    As in YAML parsers, the `end` of a block mapping is the start of the next node.
     """
 
     entries: tuple[tuple[Node, Node], ...]
@@ -80,13 +80,12 @@ def parse(
     loader: type[yaml.SafeLoader] | type[yaml.CSafeLoader] = LOADER,
     max_depth: int = MAX_DEPTH,
 ) -> Node | None:
-    """Return the tree of the one document in `text`, None when there is none.
+    """Return the tree of the document in `text`, or None if there is none.
 
-    `path` is what problems call the file. Aliases are written out, as far as they add no more than the size that a
-    manifest may have. Raises InvalidManifest with one problem, which never quotes the file: what does not parse may be
-    a secret.
+    `path` is the file's name in problems. Aliases are expanded, up to the maximum size of a manifest. Raises
+    InvalidManifest with one problem, which never quotes the file, because invalid text may be a secret.
     """
-    if bad := _NOT_ALLOWED.search(text):
+    if bad := _FORBIDDEN.search(text):
         line, column = position(text, bad.start())
         message = f"the character U+{ord(bad[0]):04X} is not allowed in YAML"
         raise refused(Problem(path, line, column, message, "remove it, or write it as an escape in double quotes"))
@@ -95,8 +94,8 @@ def parse(
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         if mark is not None and text.count("[") + text.count("{") > max_depth:
-            _refuse_what_is_too_deep(text[: mark.index], path, max_depth)
-        raise refused(_explained(error, text, path)) from None
+            _refuse_deep_nesting(text[: mark.index], path, max_depth)
+        raise refused(_as_problem(error, text, path)) from None
     except yaml.YAMLError:
         raise refused(Problem(path, 1, 1, "this is not YAML", "check the file's encoding")) from None
 
@@ -108,40 +107,40 @@ def _composed(
         return _Composer(path, events, max_depth).document()
 
 
-def _refuse_what_is_too_deep(text: str, path: str, max_depth: int) -> None:
-    """Raise InvalidManifest if `text`, up to where a parser gave up, is refused by a limit of ours.
+def _refuse_deep_nesting(text: str, path: str, max_depth: int) -> None:
+    """Raise InvalidManifest if `text`, up to the position of a parser's error, is nested more deeply than `max_depth`.
 
-    libyaml reads ahead of the events that it returns, and some of its releases have a limit on nesting (1000 levels in
-    PyYAML 6.0.4), so it can fail before our lower limit is seen. The parser in Python has no such limit. It refuses
-    tabs in more places than libyaml does, hence the spaces, which leave every position as it is.
+    libyaml reads ahead of the events that it returns, and some of its releases limit nesting (to 1000 levels in PyYAML
+    6.0.4), so it can fail before our lower limit is reached. The parser in Python has no such limit. It rejects tabs in
+    more places than libyaml, so tabs are replaced by spaces, which does not change positions.
     """
     with suppress(yaml.YAMLError):
         _composed(text.replace("\t", " "), path, yaml.SafeLoader, max_depth)
 
 
 def position(text: str, offset: int) -> tuple[int, int]:
-    """Return line and column, from 1, of the character at `offset`."""
+    """Return line and column of the character at `offset`, from 1."""
     before = text[:offset].replace("\r\n", "\n").replace("\r", "\n")
     return before.count("\n") + 1, len(before) - (before.rfind("\n") + 1) + 1
 
 
 def refused(*problems: Problem) -> InvalidManifest:
-    """Return the error that reports `problems`: all of them, unless there are more than anyone would read."""
+    """Return the error that reports `problems`, at most MAX_PROBLEMS of them."""
     count = "a mistake" if len(problems) == 1 else f"{len(problems)} mistakes"
     shown = sorted(problems)[:MAX_PROBLEMS]
     if len(problems) > MAX_PROBLEMS:
         message = f"only the first {MAX_PROBLEMS} of {len(problems)} mistakes are shown"
         shown.append(Problem(shown[0].path, 0, 0, message))
-    names = list(dict.fromkeys(one.path for one in sorted(problems)))
+    names = list(dict.fromkeys(problem.path for problem in sorted(problems)))
     where = " and ".join(names) if len(names) < 3 else f"{len(names)} files"
     return InvalidManifest(f"{where} {'has' if len(names) == 1 else 'have'} {count}", shown)
 
 
 class _Composer:
-    """Builds the tree from the parser's events, counting what it would take to write it out without aliases."""
+    """Builder of the tree from the parser's events. It counts the size of the tree with expanded aliases."""
 
     def __init__(self, path: str, events: Iterator[Any], max_depth: int) -> None:
-        # Any: events of the two parsers, whose stubs leave every mark optional.
+        # Any, because the stubs of both parsers' events declare every mark as optional.
         self._path = path
         self._events = events
         self._max_depth = max_depth
@@ -155,20 +154,20 @@ class _Composer:
         for event in self._events:
             if isinstance(event, yaml.DocumentStartEvent):
                 if seen:
-                    raise self._refuse(event, "a second document starts here", "one file holds one document")
+                    raise self._error(event, "a second document starts here", "a file must have only one document")
                 seen = True
             elif isinstance(event, yaml.NodeEvent):
                 root = self._node(event, 0)
-        # A file of nothing but comments and `---` is an empty plain scalar.
+        # A file with only comments and `---` is an empty plain scalar.
         return None if isinstance(root, Scalar) and root.plain and not root.text else root
 
     def _node(self, event: Any, depth: int) -> Node:
         if depth > self._max_depth:
-            raise self._refuse(event, "this is nested too deeply", f"at most {self._max_depth} levels")
+            raise self._error(event, "this is nested too deeply", f"at most {self._max_depth} levels")
         if isinstance(event, yaml.AliasEvent):
             return self._alias(event)
         if event.tag not in _TAGS:
-            raise self._refuse(event, "tags are not supported", "quote the value if it is a text that starts with !")
+            raise self._error(event, "tags are not supported", "quote the value if it is a text that starts with !")
         before = self._size
         if event.anchor is not None:
             self._anchors[event.anchor] = None
@@ -201,25 +200,25 @@ class _Composer:
     def _alias(self, event: Any) -> Node:
         if event.anchor not in self._anchors:
             hint = "quote the value if it is a text that starts with *"
-            raise self._refuse(event, "this alias names no anchor above it", hint)
+            raise self._error(event, "this alias names no anchor above it", hint)
         anchored = self._anchors[event.anchor]
         if anchored is None:
-            raise self._refuse(event, "this alias is part of its own anchor", "an anchor cannot contain itself")
+            raise self._error(event, "this alias is part of its own anchor", "an anchor cannot contain itself")
         node, size = anchored
         self._size += size
         self._added_by_aliases += size
         if self._added_by_aliases > MAX_FILE_BYTES:
-            hint = "written out, aliases may add at most 1 MiB"
-            raise self._refuse(event, "the aliases make this file too large", hint)
+            hint = "expanded, aliases may add at most 1 MiB"
+            raise self._error(event, "the aliases make this file too large", hint)
         return node
 
-    def _refuse(self, event: Any, message: str, hint: str) -> InvalidManifest:
+    def _error(self, event: Any, message: str, hint: str) -> InvalidManifest:
         mark = event.start_mark
         return refused(Problem(self._path, mark.line + 1, mark.column + 1, message, hint))
 
 
-def _explained(error: yaml.MarkedYAMLError, text: str, path: str) -> Problem:
-    """Turn a parser's complaint into a sentence. The complaint itself may quote the file, so only its kind is used."""
+def _as_problem(error: yaml.MarkedYAMLError, text: str, path: str) -> Problem:
+    """Convert a parser's error to a problem. The error may quote the file, so only its kind is used."""
     mark = error.problem_mark or error.context_mark
     if mark is None:
         return Problem(path, 1, 1, "this is not YAML")
@@ -227,20 +226,20 @@ def _explained(error: yaml.MarkedYAMLError, text: str, path: str) -> Problem:
         hint = 'write "${NAME}" with quotes inside { } and [ ]'
         return Problem(path, mark.line + 1, mark.column, "this reference needs quotes", hint)
     at = text[mark.index : mark.index + 1]
-    told = f"{error.context or ''} {error.problem or ''}"
-    for one in _SENTENCES:
-        if any(at == needle or (len(needle) > 1 and needle in told) for needle in one.needles):
-            where = (error.context_mark if one.from_start else None) or mark
-            return Problem(path, where.line + 1, where.column + 1, one.message, one.hint)
+    words = f"{error.context or ''} {error.problem or ''}"
+    for sentence in _SENTENCES:
+        if any(at == needle or (len(needle) > 1 and needle in words) for needle in sentence.needles):
+            where = (error.context_mark if sentence.from_start else None) or mark
+            return Problem(path, where.line + 1, where.column + 1, sentence.message, sentence.hint)
     hint = "check the indentation and the quotes around here"
     return Problem(path, mark.line + 1, mark.column + 1, "this does not match the text before it", hint)
 
 
 @dataclass(frozen=True, slots=True)
 class _Sentence:
-    """What to say when a needle is the character at fault, or part of the parser's words.
+    """The message for an error: a needle is the character at fault, or part of the parser's message.
 
-    `from_start` points at where the broken thing begins, instead of where the parser gave up.
+    With `from_start`, the position is the start of the invalid construct instead of the parser's position.
     """
 
     needles: tuple[str, ...]
@@ -262,7 +261,7 @@ _SENTENCES = (
     _Sentence(
         ("mapping values are not allowed",),
         "a colon is not allowed here",
-        "check the indentation; quote a text that holds `: `",
+        "check the indentation; quote a text that contains `: `",
     ),
     _Sentence(("could not find expected ':'",), "a colon is missing", "write `name: value`", from_start=True),
     _Sentence(

@@ -1,4 +1,4 @@
-"""Validation of a YAML tree: every mistake at once, valid values typed."""
+"""Validation of a YAML tree: all errors at once, and the valid values with types."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from ckfunc.manifest.tree import Mapping, Node, Scalar, Sequence
 
 @dataclass(frozen=True, slots=True)
 class _Place:
-    """The name of a value in messages, and its key, which is the position of errors about an absent value."""
+    """The name of a value in messages, and its key, which is the position of errors about a missing value."""
 
     label: str
     key: Scalar | None = None
 
 
 def validate(record: Section, root: Node, path: str = MANIFEST_NAME) -> tuple[Branch | None, tuple[Problem, ...]]:
-    """Return the valid parts of `root`, and a problem for every mistake."""
+    """Return the valid parts of `root`, and a problem for every error."""
     check = _Check(path)
     checked = check.value(record, root, _Place("the file"))
     return (checked if isinstance(checked, Branch) else None), tuple(dict.fromkeys(check.problems))
@@ -36,7 +36,7 @@ def one_of(names: Iterable[str]) -> str:
 
 
 class _Check:
-    """Walks definition and tree in parallel, collecting problems."""
+    """Validator that walks the definition and the tree in parallel and collects problems."""
 
     def __init__(self, path: str) -> None:
         self._path = path
@@ -67,7 +67,7 @@ class _Check:
         self.problems.append(Problem(self._path, where.line, where.column, message, hint))
 
     def _mapping(self, node: Node, place: _Place, keys: str, example: str) -> Mapping | None:
-        """Return `node` if it is a mapping; `keys` says what of, and `example` is one with the least that it needs."""
+        """Return `node` if it is a mapping; `keys` describes its keys, and `example` is a minimal one, for hints."""
         if isinstance(node, Mapping):
             return node
         if _is_null(node):
@@ -79,32 +79,32 @@ class _Check:
         return None
 
     def _record(self, kind: Section, node: Node, place: _Place) -> Branch | None:
-        fields = {one.name: one for one in kind.fields}
-        others = {one.also: one for one in kind.fields if one.also}
-        required = ", ".join(f"{one.name}: …" for one in kind.fields if one.required)
+        fields = {field.name: field for field in kind.fields}
+        others = {field.also: field for field in kind.fields if field.also}
+        required = ", ".join(f"{field.name}: …" for field in kind.fields if field.required)
         mapping = self._mapping(node, place, ", ".join(fields), f"{{{required}}}")
         if mapping is None:
             return None
         branch = Branch(mapping)
         for key, value in self._unique(mapping, secret=False):
-            one = fields.get(key.text) or others.get(key.text)
-            if one is None:
+            field = fields.get(key.text) or others.get(key.text)
+            if field is None:
                 hint = _merge_hint(key) or did_you_mean(key.text, fields) or one_of(fields)
-                self._report(key, f"unknown key{_named(key.text)} in {place.label}", hint)
+                self._report(key, f"unknown key{_quoted_name(key.text)} in {place.label}", hint)
                 continue
-            if one.name in branch.keys:
-                self._report(key, f"{one.name} is given in both spellings", "keep one")
+            if field.name in branch.keys:
+                self._report(key, f"{field.name} is given in both spellings", "keep one")
                 continue
-            self._keep(branch, key, self.value(one.kind, value, _Place(key.text, key)), one.name)
+            self._add(branch, key, self.value(field.kind, value, _Place(key.text, key)), field.name)
         self._report_missing(kind.fields, mapping, place)
         return branch
 
     def _report_missing(self, fields: tuple[Field, ...], mapping: Mapping, place: _Place) -> None:
         present = {key.text for key, _ in mapping.entries if isinstance(key, Scalar)}
-        for one in fields:
-            if one.required and one.name not in present and one.also not in present:
-                example = f"{one.name}: {one.kind.value}" if isinstance(one.kind, Number) else f"{one.name}: …"
-                self._report(place.key or mapping, f"{place.label} has no `{one.name}`", f"add `{example}`")
+        for field in fields:
+            if field.required and field.name not in present and field.also not in present:
+                example = f"{field.name}: {field.kind.value}" if isinstance(field.kind, Number) else f"{field.name}: …"
+                self._report(place.key or mapping, f"{place.label} has no `{field.name}`", f"add `{example}`")
 
     def _entries(self, kind: Entries, node: Node, place: _Place) -> Branch | None:
         if kind.when_empty and _is_null(node):
@@ -118,31 +118,31 @@ class _Check:
         branch = Branch(mapping)
         secret = isinstance(kind.kind, Text) and kind.kind.secret
         for key, value in self._unique(mapping, secret=secret):
-            broken = next((rule for rule in kind.key_rules if not rule.allows(key.text)), None)
-            if broken:
-                hint = _merge_hint(key) or broken.hint
-                name = "this" if secret and not key.text.isidentifier() else _named(key.text).lstrip() or "this"
-                self._report(key, f"{name} {broken.wrong}", hint)
+            violated = next((rule for rule in kind.key_rules if not rule.allows(key.text)), None)
+            if violated:
+                hint = _merge_hint(key) or violated.hint
+                name = "this" if secret and not key.text.isidentifier() else _quoted_name(key.text).lstrip() or "this"
+                self._report(key, f"{name} {violated.wrong}", hint)
                 if isinstance(kind.kind, Section):
                     self.value(kind.kind, value, _Place(f"this {kind.entry}", key))
             else:
-                self._keep(branch, key, self.value(kind.kind, value, _Place(key.text, key)))
+                self._add(branch, key, self.value(kind.kind, value, _Place(key.text, key)))
         return branch
 
     def _unique(self, mapping: Mapping, *, secret: bool) -> Iterator[tuple[Scalar, Node]]:
-        """Yield the entries with a text as key, each key once; report all others."""
+        """Yield the entries whose key is a text, each key once; report all others."""
         first: dict[str, Scalar] = {}
         for key, value in mapping.entries:
             if not isinstance(key, Scalar):
                 self._report(key, "a key must be a single text", "quote it if it starts with { or [")
             elif (other := first.setdefault(key.text, key)) is not key:
-                name = _named(key.text) if not secret or key.text.isidentifier() else ""
+                name = _quoted_name(key.text) if not secret or key.text.isidentifier() else ""
                 self._report(key, f"duplicate key{name}, first at line {other.line}, column {other.column}", "keep one")
             else:
                 yield key, value
 
     @staticmethod
-    def _keep(branch: Branch, key: Scalar, checked: Checked | None, name: str | None = None) -> None:
+    def _add(branch: Branch, key: Scalar, checked: Checked | None, name: str | None = None) -> None:
         name = key.text if name is None else name
         branch.keys[name] = key
         if checked is not None:
@@ -155,7 +155,7 @@ class _Check:
         retyped = retyped_as(scalar.text) if scalar.plain else None
         if retyped == "null":
             empty = f'an empty text is `{place.label}: ""`'
-            hint = "give it one, or remove the key" if _broken(kind.rules, "") else empty
+            hint = "add a value, or remove the key" if _violated(kind.rules, "") else empty
             self._report(place.key or scalar, f"{place.label} has no value", hint)
             return None
         if retyped and not (kind.whole_numbers and scalar.text.isdecimal()):
@@ -163,8 +163,8 @@ class _Check:
             hint = f"quote it: `{place.label}: {quoted}`"
             self._report(scalar, f"{place.label} is {retyped}, and must be a text", hint)
             return None
-        if broken := _broken(kind.rules, scalar.text):
-            self._report(scalar, f"{place.label} {broken.wrong}", broken.hint)
+        if violated := _violated(kind.rules, scalar.text):
+            self._report(scalar, f"{place.label} {violated.wrong}", violated.hint)
             return None
         if kind.choices and scalar.text not in kind.choices:
             hint = did_you_mean(scalar.text, kind.choices) or one_of(kind.choices)
@@ -179,7 +179,7 @@ class _Check:
         value = boolean(scalar.text) if scalar.plain else None
         if value is None:
             meant = "true" if scalar.text.lower() in ("yes", "on", "true", "1", "y") else "false"
-            written = "true or false, unquoted" if scalar.text.lower() not in _ALMOST_FLAGS else meant + ", unquoted"
+            written = "true or false, unquoted" if scalar.text.lower() not in _BOOLEAN_WORDS else meant + ", unquoted"
             self._report(scalar, f"{place.label} must be true or false", f"write {written}")
             return None
         return Leaf(scalar, value)
@@ -213,7 +213,8 @@ class _Check:
 
     def _items(self, kind: Items, node: Node, place: _Place) -> Row | None:
         if _is_null(node):
-            self._report(place.key or node, *(kind.when_empty or (f"{place.label} has no value", "none is `[]`")))
+            empty = (f"{place.label} has no value", "an empty list is `[]`")
+            self._report(place.key or node, *(kind.when_empty or empty))
             return None
         if not isinstance(node, Sequence):
             if not kind.single:
@@ -224,8 +225,8 @@ class _Check:
             node = Sequence((node,), node.line, node.column, node.start, node.end)
         if not node.items and kind.when_empty:
             self._report(place.key or node, *kind.when_empty)
-        checked = (self.value(kind.kind, one, _Place(kind.item)) for one in node.items)
-        return Row(node, tuple(one for one in checked if one is not None))
+        checked = (self.value(kind.kind, item, _Place(kind.item)) for item in node.items)
+        return Row(node, tuple(item for item in checked if item is not None))
 
     def _scalar(self, node: Node, place: _Place, wanted: str) -> Scalar | None:
         if isinstance(node, Scalar):
@@ -235,10 +236,10 @@ class _Check:
         return None
 
 
-_ALMOST_FLAGS = {"yes", "no", "on", "off", "true", "false", "1", "0", "y", "n"}
+_BOOLEAN_WORDS = {"yes", "no", "on", "off", "true", "false", "1", "0", "y", "n"}
 
 
-def _broken(rules: tuple[Rule, ...], text: str) -> Rule | None:
+def _violated(rules: tuple[Rule, ...], text: str) -> Rule | None:
     return next((rule for rule in rules if not rule.allows(text)), None)
 
 
@@ -250,6 +251,6 @@ def _merge_hint(key: Scalar) -> str | None:
     return "merge keys are not supported; write the entries out" if key.plain and key.text == "<<" else None
 
 
-def _named(text: str) -> str:
-    """Return ` 'text'` when it can be nothing but a name; `NAME=secret` and the like are not repeated."""
+def _quoted_name(text: str) -> str:
+    """Return ` 'text'` if it can only be a name, or else "", so that text such as `NAME=secret` is not shown."""
     return f" {text!r}" if re.fullmatch(r"[\w.@/~-]{1,80}", text) else ""

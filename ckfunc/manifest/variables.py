@@ -1,6 +1,6 @@
 """`${NAME}` references, and the variables of the process and .env files.
 
-The process's environment comes first, then `.env.<target>`, then `.env`.
+In order of precedence: the process's environment, `.env.<target>`, `.env`.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ NAME = r"[A-Za-z_][A-Za-z0-9_]*"
 """Pattern of a variable's name."""
 
 TEMPLATE = rf"[^$]*(?:\$(?:\$|\{{{NAME}\}}|(?![{{$]))[^$]*)*"
-"""Pattern of a whole value: a `$` that is followed by neither `$` nor `{` is literal."""
+"""Pattern of a whole value: a `$` is literal unless `$` or `{` follows."""
 
 _REFERENCES = re.compile(rf"\$\$|\$\{{({NAME})\}}")
 
@@ -27,21 +27,21 @@ CONNECTION_NAMES = (
     "CHATKITTY_API_URL",
     "CHATKITTY_AUTHORIZATION_URL",
 )
-"""Variables with address and credentials of an application."""
+"""Variables with the addresses and credentials of an application."""
 
 
 def references(text: str) -> tuple[tuple[str, int], ...]:
-    """Return the variables that `text` names, each with its offset, in order and with repetitions."""
+    """Return the variables that `text` refers to, each with its offset, in order and with repetitions."""
     return tuple((part[1], part.start()) for part in _REFERENCES.finditer(text) if part[1])
 
 
 def expand(text: str, values: Mapping[str, str]) -> str:
-    """Return `text` with its variables' values put in, as they are, and `$$` as `$`. `values` must have all of them."""
+    """Return `text` with references replaced by values, and `$$` by `$`. `values` must contain all variables."""
     return _REFERENCES.sub(lambda part: values[part[1]] if part[1] else "$", text)
 
 
 def whole_reference(text: str) -> str | None:
-    """Return the variable that `text` is a reference to and nothing else, or None."""
+    """Return the variable if `text` consists of a single reference, or else None."""
     part = _REFERENCES.fullmatch(text)
     return part[1] if part else None
 
@@ -58,10 +58,10 @@ def lookup(
     environ: Mapping[str, str],
     origins: dict[str, str] | None = None,
 ) -> tuple[dict[str, str], tuple[Problem, ...]]:
-    """Return the values of those `names` that are defined, and the mistakes in the .env files.
+    """Return the values of the defined variables among `names`, and the errors in .env files.
 
-    The files are read only when `environ` does not have every name. An empty value counts as defined. `origins` gets
-    the name of the file for each value from a file.
+    The files are only read if a name is not in `environ`. An empty value counts as defined. For each value from a file,
+    the file's name is added to `origins`.
     """
     wanted = set(names)
     values = {name: environ[name] for name in wanted if name in environ}
@@ -69,9 +69,9 @@ def lookup(
     for path in env_files(root, target):
         if not (wanted - values.keys()) or not _exists(path):
             continue
-        found, wrong = read_env_file(path)
-        problems += wrong
-        new = {name: found[name] for name in wanted - values.keys() if name in found}
+        variables, errors = read_env_file(path)
+        problems += errors
+        new = {name: variables[name] for name in wanted - values.keys() if name in variables}
         values.update(new)
         if origins is not None:
             origins.update(dict.fromkeys(new, path.name))
@@ -81,9 +81,9 @@ def lookup(
 def connection_variables(
     root: Path, target: str, environ: Mapping[str, str], origins: dict[str, str] | None = None
 ) -> dict[str, str]:
-    """Return the variables with the platform's addresses and credentials, with the precedence of `lookup`.
+    """Return the variables with the platform's addresses and credentials; precedence and `origins` are as in `lookup`.
 
-    `origins` is as for `lookup`. Raises InvalidFiles for a .env file that cannot be read.
+    Raises InvalidFiles for a .env file that cannot be read.
     """
     values, problems = lookup(CONNECTION_NAMES, root, target, environ, origins)
     if problems:
@@ -95,15 +95,15 @@ def _exists(path: Path) -> bool:
     try:
         return path.exists()
     except OSError:
-        return True  # Reading it reports the error.
+        return True  # reading the file reports the error
 
 
 def read_env_file(path: Path) -> tuple[dict[str, str], list[Problem]]:
-    """Return the variables of a file of NAME=value lines, without interpolation, and the mistakes in it.
+    """Return the variables of a file with NAME=value lines, without interpolation, and the errors in it.
 
-    The file may be a named pipe, as password managers mount it. If a name occurs twice, the last value applies.
+    The file may be a named pipe, as mounted by password managers. If a name occurs twice, the last value applies.
     """
-    # Imported late: most commands and CI runs have all variables in the process.
+    # Imported here, because most commands and CI runs have all variables in the process.
     from dotenv.parser import parse_stream
 
     text = read_text(path, path.name, pipe=True)
@@ -113,8 +113,8 @@ def read_env_file(path: Path) -> tuple[dict[str, str], list[Problem]]:
     problems = []
     for binding in parse_stream(io.StringIO(newlines(without_bom(text)))):
         if binding.error:
-            # The line itself is not repeated: it may hold a secret.
-            line, hint = binding.original.line, "write NAME=VALUE, with quotes around a value that holds spaces or #"
+            # The line is not shown, because it may contain a secret.
+            line, hint = binding.original.line, "write NAME=VALUE, with quotes around a value that contains spaces or #"
             problems.append(Problem(path.name, line, 1, "this line is not NAME=VALUE", hint))
         elif binding.key is not None and binding.value is not None:
             values[binding.key] = binding.value

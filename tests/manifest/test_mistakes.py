@@ -85,7 +85,7 @@ IN_SCHEMA = {
     ),
     "a handler without a value": (
         function("{handler: }"),
-        "3:23: handler has no value (give it one, or remove the key)",
+        "3:23: handler has no value (add a value, or remove the key)",
     ),
     "a control character": (function(r'{handler: a.ts, name: "a\nb"}'), "3:44: name contains a control character"),
     "a number as description": (
@@ -213,7 +213,7 @@ BEYOND_SCHEMA = {
     ),
     "an empty handler": (
         function("{handler: empty.ts}"),
-        "3:32: handler 'empty.ts' is empty (a handler has a top-level",
+        "3:32: handler 'empty.ts' is empty (a handler needs a top-level",
     ),
     "a missing init script": (
         runtime("{initialization_script: b.ts}"),
@@ -311,7 +311,7 @@ targets: {x: {protected: 1}}
         ("a: !un!known x\n", "1:4: tags are not supported"),
         ("a: !!int '7'\n", "1:4: tags are not supported"),
         ("a:\n    b: c\n  d: e\n", "3:3: this does not match the text before it"),
-        ("a: b\n---\nc: d\n", "2:1: a second document starts here (one file holds one document)"),
+        ("a: b\n---\nc: d\n", "2:1: a second document starts here (a file must have only one document)"),
         ("a: b\x07\n", "1:5: the character U+0007 is not allowed in YAML"),
         ("ä: ö\nü: \x00\n", "2:4: the character U+0000 is not allowed in YAML"),
         ("", "1:1: the file is empty (start with `version: 1`)"),
@@ -353,10 +353,10 @@ def test_a_file_may_hold_one_mebibyte_and_no_byte_more(tmp_path: Path) -> None:
     assert problems(root) == []
     project(root, MINIMAL, {"a.ts": "/" * (mebibyte + 1)})
     assert problems(root) == [
-        "functions.yaml:3:32: handler 'a.ts' is too large: more than 1 MiB (a file may hold at most 1 MiB)"
+        "functions.yaml:3:32: handler 'a.ts' is too large: more than 1 MiB (a file may have at most 1 MiB)"
     ]
     project(root, MINIMAL.ljust(3 * mebibyte, "\n"))
-    assert problems(root) == ["functions.yaml: functions.yaml is too large: 3.0 MiB (a file may hold at most 1 MiB)"]
+    assert problems(root) == ["functions.yaml: functions.yaml is too large: 3.0 MiB (a file may have at most 1 MiB)"]
 
 
 def test_aliases_that_expand_beyond_all_bounds_are_refused(tmp_path: Path) -> None:

@@ -150,7 +150,7 @@ def test_an_unknown_trigger_type_is_a_warning(tmp_path: Path) -> None:
     read = load(project(tmp_path, text), None, {})
     assert read.warnings == (
         "functions.yaml:3:3: unknown trigger type 'user.send.message' (did you mean 'user.sent.message'?)",
-        "functions.yaml:4:3: unknown trigger type 'zzz' (ckfunc does not know it, but the platform may)",
+        "functions.yaml:4:3: unknown trigger type 'zzz' (ckfunc does not know this type, but the platform may)",
     )
 
 

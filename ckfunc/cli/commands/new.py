@@ -35,7 +35,7 @@ def new(app: App, trigger_type: str, force: bool) -> None:
     root = app.root()
     if trigger_type not in BY_TYPE:
         meant = nearest(trigger_type, BY_TYPE)
-        advice = f"did you mean {meant}?" if meant else "ckfunc does not know it, but the platform may"
+        advice = f"did you mean {meant}?" if meant else "ckfunc does not know this type, but the platform may"
         app.output.warn(f"unknown trigger type {trigger_type!r} ({advice})")
     written = new_handler(root, trigger_type, register=lambda name, path: add_function(root, name, path), force=force)
     show_written(app, root, (*written, *update_example(root)), also=[("functions.yaml", "updated")])
