@@ -1,1 +1,1 @@
-"""The fourth floor's drawing office: new projects, new handlers, and the types that editors and `tsc` read."""
+"""New projects and handlers, and types for editors and `tsc`."""

@@ -18,7 +18,7 @@ from ckfunc.scaffold.render import render
 from ckfunc.scaffold.writing import Written, write_all
 
 FILES = {"github": ".github/workflows/ckfunc.yml", "gitlab": ".gitlab-ci.yml"}
-"""Where each CI system looks for its pipeline, from the top of the repository."""
+"""The path of each CI system's pipeline, relative to the top of the repository."""
 
 _CREDENTIALS = ("CHATKITTY_CLIENT_ID", "CHATKITTY_CLIENT_SECRET")
 _USUAL_BRANCHES = ("main", "master", "trunk")
@@ -28,9 +28,9 @@ _USUAL_BRANCHES = ("main", "master", "trunk")
 class Pipeline:
     """The options of a pipeline.
 
-    `directory` is the project's, from the top of the repository, "." for the top. `mark` is how the plan's comment
-    begins. `install` is what pip installs. `variables` are those that the manifest refers to. With `manual`, somebody
-    starts each deploy by hand where the CI system has no approvals of its own.
+    `directory` is the path of the project, relative to the top of the repository. `mark` is the start of the comment
+    with the plan. `install` is the requirement for pip. `variables` are those that the manifest refers to. With
+    `manual`, deploys are started manually if the CI system has no approvals.
     """
 
     target: str
@@ -48,19 +48,19 @@ class Pipeline:
 
 
 def pipeline_text(system: str, pipeline: Pipeline) -> str:
-    """Return the file for a CI system, a key of FILES.
+    """Return the pipeline for a CI system (a key of FILES).
 
-    Raises CkfuncError for a directory, and UsageProblem for a branch or requirement, that a script cannot contain.
+    Raises CkfuncError for a directory that a script cannot contain, UsageProblem for such a branch or requirement.
     """
     if not re.fullmatch(r"[\w ./-]+", pipeline.directory):
         raise CkfuncError(
-            f"the directory {pipeline.directory!r} cannot be named in a pipeline",
-            hint="use letters, digits, spaces, dots, - and _ in the names of directories",
+            f"a pipeline cannot use the directory {pipeline.directory!r}",
+            hint="use only letters, digits, spaces, dots, - and _ in names of directories",
         )
     if not re.fullmatch(r"[\w./-]+", pipeline.branch):
         raise UsageProblem(
-            f"the branch {pipeline.branch!r} cannot be named in a pipeline",
-            hint="--branch NAME names another branch, of letters, digits, dots, /, - and _",
+            f"a pipeline cannot use the branch {pipeline.branch!r}",
+            hint="choose a branch with --branch NAME, with only letters, digits, dots, /, - and _ in its name",
         )
     if not re.fullmatch(r"[\w@:/.+=<>~!,\[\] ?#&%-]+", pipeline.install):
         raise UsageProblem(
@@ -81,27 +81,27 @@ def pipeline_text(system: str, pipeline: Pipeline) -> str:
 
 
 def write_pipeline(top: Path, system: str, pipeline: Pipeline, *, force: bool = False) -> tuple[Written, ...]:
-    """Write the file below `top`, the top of the repository. Raises FilesExist, CannotWrite."""
+    """Write the pipeline below `top`, the top of the repository. Raises FilesExist, CannotWrite."""
     return write_all(top, {FILES[system]: pipeline_text(system, pipeline)}, force=force)
 
 
 def deployed_branch(top: Path) -> str:
-    """Return the branch that a repository is deployed from: the remote's default branch, or the most likely other one.
+    """Return the branch to deploy from: the remote's default branch.
 
-    Without a remote that is a branch with a usual name, then the current one, then git's own default.
+    Without a remote, it is a branch with a usual name, or the current branch, or git's default.
     """
-    remote = _asked(top, "symbolic-ref", "--short", "refs/remotes/origin/HEAD")
+    remote = _git(top, "symbolic-ref", "--short", "refs/remotes/origin/HEAD")
     if remote:
         return remote.removeprefix("origin/")
-    configured = _asked(top, "config", "--get", "init.defaultBranch")
-    branches = _asked(top, "for-each-ref", "--format=%(refname:short)", "refs/heads").splitlines()
+    configured = _git(top, "config", "--get", "init.defaultBranch")
+    branches = _git(top, "for-each-ref", "--format=%(refname:short)", "refs/heads").splitlines()
     for name in (configured, *_USUAL_BRANCHES):
         if name in branches:
             return name
-    return _asked(top, "symbolic-ref", "--short", "HEAD") or configured or _USUAL_BRANCHES[0]
+    return _git(top, "symbolic-ref", "--short", "HEAD") or configured or _USUAL_BRANCHES[0]
 
 
-def _asked(top: Path, *arguments: str) -> str:
+def _git(top: Path, *arguments: str) -> str:
     try:
         return git(top, *arguments).decode("utf-8", "replace").strip()
     except (GitMissing, GitRefused):
@@ -109,9 +109,9 @@ def _asked(top: Path, *arguments: str) -> str:
 
 
 def installed_from() -> str | None:
-    """Return the requirement with which pip installs this ckfunc on another machine; None when no such place is known.
+    """Return the requirement with which pip installs this ckfunc on another machine; None if there is none.
 
-    Source: PEP 610, direct_url.json; what comes from the package index has no such file.
+    Source: PEP 610, direct_url.json. A distribution from the package index has no such file.
     """
     try:
         text = importlib.metadata.distribution("ckfunc").read_text("direct_url.json")
@@ -119,8 +119,8 @@ def installed_from() -> str | None:
         return None
     if text is None:
         return f"ckfunc=={__version__}"
-    found = json.loads(text)
-    url, vcs = str(found.get("url", "")), found.get("vcs_info")
+    origin = json.loads(text)
+    url, vcs = str(origin.get("url", "")), origin.get("vcs_info")
     if vcs:
         return f"{vcs['vcs']}+{_public(url)}@{vcs['commit_id']}"
     if urlsplit(url).scheme == "file":
@@ -129,28 +129,28 @@ def installed_from() -> str | None:
 
 
 def _checkout(directory: Path) -> str | None:
-    """Return the requirement for the commit of a checkout that has a remote."""
-    remote, commit = _asked(directory, "remote", "get-url", "origin"), _asked(directory, "rev-parse", "HEAD")
+    """Return the requirement for the current commit of a checkout, or None if it has no remote."""
+    remote, commit = _git(directory, "remote", "get-url", "origin"), _git(directory, "rev-parse", "HEAD")
     if urlsplit(remote).scheme not in {"https", "ssh"} or not commit:
         return None
     return f"git+{_public(remote)}@{commit}"
 
 
 def _public(url: str) -> str:
-    """Return an address without the password or token that may be in it."""
+    """Return a URL without user name, password and token."""
     parts = urlsplit(url)
     host = parts.netloc.rpartition("@")[2] if parts.scheme == "https" else parts.netloc
     return urlunsplit(parts._replace(netloc=host))
 
 
 def next_steps(system: str, pipeline: Pipeline) -> Iterable[str]:
-    """Return what has to be set up in the CI system before the pipeline works."""
+    """Return the steps that set up the CI system for the pipeline."""
     names = ", ".join(pipeline.secrets)
     if system == "github":
         yield f"Add these repository secrets: {names}"
-        yield f'To approve each deploy, give the environment "{pipeline.target}" required reviewers'
+        yield f'To approve each deploy, add required reviewers to the environment "{pipeline.target}"'
     else:
         yield f'Add these masked CI/CD variables, with the environment scope "{pipeline.target}": {names}'
-        yield "Add a nightly schedule under Build > Pipeline schedules; without one, drift is not looked for"
+        yield "Add a nightly schedule under Build > Pipeline schedules; without it, drift is not detected"
         if pipeline.manual:
-            yield f"The target {pipeline.target} is protected: start `ckfunc deploy` by hand after reading the plan"
+            yield f"The target {pipeline.target} is protected: start `ckfunc deploy` manually after you read the plan"

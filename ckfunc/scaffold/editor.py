@@ -1,4 +1,4 @@
-"""Settings that a project's own tsconfig.json needs. They are suggested, never written."""
+"""Suggestions for the settings of a project's tsconfig.json."""
 
 from __future__ import annotations
 
@@ -18,44 +18,45 @@ _READS_EXPORTS = {"bundler", "node16", "node18", "node20", "nodenext", "preserve
 
 
 def advice(root: Path) -> tuple[str, ...]:
-    """Return what to change so that an editor sees the project as handlers run, one sentence each; () for nothing."""
+    """Return the changes after which an editor sees the project as handlers run, each as a sentence."""
     try:
         text = read_file(root / SETTINGS).decode("utf-8-sig")
     except FileNotFoundError:
-        return (f"there is no {SETTINGS}: editors need one that includes {_STUBS}; `ckfunc init` elsewhere makes one",)
+        return (f"there is no {SETTINGS}: create one that includes {_STUBS}; `ckfunc init` writes an example",)
     except (OSError, UnicodeDecodeError):
-        return (f"{SETTINGS} cannot be read: see that it includes {_STUBS}",)
+        return (f"{SETTINGS} cannot be read: make sure that it includes {_STUBS}",)
     try:
         settings = read_jsonc(text)
     except ValueError:
-        return (f"{SETTINGS} is not JSON with comments: see that it includes {_STUBS}",)
+        return (f"{SETTINGS} is not JSON with comments: make sure that it includes {_STUBS}",)
     return tuple(_advice(settings)) if isinstance(settings, dict) else ()
 
 
 def _advice(settings: Mapping[str, Any]) -> Iterator[str]:
-    inherits = "extends" in settings  # what is not said here may be said there
+    inherits = "extends" in settings  # missing settings may be in the extended file
     included = settings.get("include"), settings.get("files")
     if not _includes_stubs(included) and not (inherits and included == (None, None)):
-        yield f'{SETTINGS}: add "{_STUBS}" to "include", since ** leaves out directories with a leading dot'
+        yield f'{SETTINGS}: add "{_STUBS}" to "include", because ** skips directories with a leading dot'
     options = settings.get("compilerOptions")
     options = options if isinstance(options, dict) else {}
     if options.get("moduleDetection") != "force" and not inherits:
         yield (
-            f'{SETTINGS}: add "moduleDetection": "force" to "compilerOptions", since every handler declares a '
-            "`handleEvent` of its own"
+            f'{SETTINGS}: add "moduleDetection": "force" to "compilerOptions", because every handler declares its own '
+            "`handleEvent`"
         )
     module, resolution = (str(options.get(name, "")).lower() for name in ("module", "moduleResolution"))
     if not {module, resolution} & _READS_EXPORTS and not inherits:
         yield (
-            f'{SETTINGS}: add "moduleResolution": "Bundler" (with "module": "ESNext") to "compilerOptions", since '
-            "others do not read the `exports` of packages"
+            f'{SETTINGS}: add "moduleResolution": "Bundler" (with "module": "ESNext") to "compilerOptions", because '
+            "the current one ignores the `exports` of packages"
         )
 
 
 def _includes_stubs(included: tuple[Any, Any]) -> bool:
-    patterns = [one.removeprefix("./") for said in included if isinstance(said, list) for one in said if _is_text(one)]
+    texts = [text for value in included if isinstance(value, list) for text in value if _is_text(text)]
+    patterns = [text.removeprefix("./") for text in texts]
     stub = f"{TYPES_DIR}/chatkitty.d.ts"
-    return any(one.startswith(".ckfunc") and (stub.startswith(one) or fnmatchcase(stub, one)) for one in patterns)
+    return any(each.startswith(".ckfunc") and (stub.startswith(each) or fnmatchcase(stub, each)) for each in patterns)
 
 
 def _is_text(value: Any) -> bool:

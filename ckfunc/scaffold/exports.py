@@ -1,4 +1,4 @@
-"""Names that an init script exports, declared for every handler."""
+"""Names that an init script exports, for their declarations in stubs."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-# What may hide a word `export` that is none: comments, strings, templates (without nested ones in `${}`).
+# Comments, strings and templates (without nested ones in `${}`), which may contain the word `export`.
 _NOISE = re.compile(
     r"""//[^\n]* | /\*.*?\*/ | "(?:\\.|[^"\\\n])*" | '(?:\\.|[^'\\\n])*' | `(?:\\.|[^`\\])*`""",
     re.DOTALL | re.VERBOSE,
@@ -15,10 +15,10 @@ _NAME = r"[A-Za-z_$][\w$]*"
 _DECLARED = re.compile(
     rf"\bexport\s+(?:declare\s+)?(?:(?:abstract\s+)?class|(?:async\s+)?function\s*\*?|const\s+enum|const|let|var|enum)\s+({_NAME})"
 )
-_TAKEN_APART = re.compile(r"\bexport\s+(?:const|let|var)\s*([{\[])([^{}\[\]=]*(?:=[^{}\[\]]*)?)[}\]]\s*(?::[^=]*)?=")
+_DESTRUCTURED = re.compile(r"\bexport\s+(?:const|let|var)\s*([{\[])([^{}\[\]=]*(?:=[^{}\[\]]*)?)[}\]]\s*(?::[^=]*)?=")
 _LISTED = re.compile(r"\bexport\s*(type\s*)?\{([^}]*)\}")
 _ITEM = re.compile(rf"^(type )?(?:({_NAME}) as )?({_NAME})$")
-# A type with parameters cannot be named without them.
+# Without types with parameters, because these cannot be used without their parameters.
 _TYPE = re.compile(
     rf"\b(export\s+)?(?:declare\s+)?(?:interface|type|(?:abstract\s+)?class|const\s+enum|enum)\s+({_NAME})(?=\s*(?:[{{=]|extends\b|implements\b))"
 )
@@ -33,13 +33,13 @@ class Exports:
 
 
 def exports(source: str) -> Exports:
-    """Return the names that `source`, TypeScript, exports, without `default`.
+    """Return the names that `source`, in TypeScript, exports, except `default`.
 
-    `export * from …` and nested destructuring are not followed, nor are types with parameters: those names stay
-    undeclared. A listed name whose declaration is elsewhere counts as a value.
+    Names from `export * from …` and nested destructuring, and types with parameters are not included. A listed name
+    that is declared in another file counts as a value.
     """
     text = _NOISE.sub(" ", source)
-    values = {*_DECLARED.findall(text), *_taken_apart(text)}
+    values = {*_DECLARED.findall(text), *_destructured(text)}
     declared = {name for _, name in _TYPE.findall(text)}
     types = {name for exported, name in _TYPE.findall(text) if exported}
     for as_type, name, exported in _listed(text):
@@ -52,16 +52,16 @@ def exports(source: str) -> Exports:
 
 
 def _listed(text: str) -> Iterator[tuple[bool, str, str]]:
-    """Yield what `export { … }` lists: whether it says that it is a type, the name here, the name outside."""
+    """Yield the items of `export { … }`: whether it is marked as a type, its name in the source, its exported name."""
     for all_types, body in _LISTED.findall(text):
         for item in body.split(","):
             if found := _ITEM.match(" ".join(item.split())):
                 yield bool(all_types or found[1]), found[2] or found[3], found[3]
 
 
-def _taken_apart(text: str) -> Iterator[str]:
+def _destructured(text: str) -> Iterator[str]:
     """Yield the names in `export const { a, b: c = 1, ...d } = …`."""
-    for _, body in _TAKEN_APART.findall(text):
+    for _, body in _DESTRUCTURED.findall(text):
         for item in body.split(","):
             name = item.partition("=")[0].rpartition(":")[2].strip().removeprefix("...")
             if re.fullmatch(_NAME, name):

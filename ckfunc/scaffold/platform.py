@@ -1,7 +1,7 @@
-"""The TypeScript of the platform: its resources, what requests carry, and the calls that handlers make.
+"""TypeScript declarations of the platform: resources, requests and calls.
 
-All of it is made of the contract (`ckfunc/wire/contract/`). What is chosen here is names, and what handlers can reach:
-they have the SDK, which is older than the newest operations.
+They are generated from the contract (`ckfunc/wire/contract/`). This module defines their names, and excludes the
+operations that handlers cannot call, because the SDK of handlers is older than the newest operations.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from ckfunc.scaffold.typescript import Writer, comment, method
 from ckfunc.wire.contract import Operation, operations, schemas
 from ckfunc.wire.dialects import JSON, camel
 
-# Schema to TypeScript name, in the order of the file. A schema that is not here is written where it is used.
+# Schema to TypeScript name, in the order of the file. A schema without a name is declared inline where it is used.
 RESOURCES = {
     "ChatUserResource": "User",
     "ChatUserPresenceProperties": "Presence",
@@ -70,7 +70,7 @@ RESOURCES = {
     "Links": "Links",
 }
 
-# What resources hold of others is the same but for the links: it gets the same name.
+# Embedded resources differ from the resources only in the links, so they have the same names.
 EMBEDDED = {
     "ChatUserProperties": "User",
     "ChatUserSessionProperties": "UserSession",
@@ -108,7 +108,7 @@ REQUESTS = {
     "ChatRuntimeScriptProperties": "RuntimeScript",
 }
 
-# What a call names its body.
+# The parameter name for each schema of a request body.
 _BODIES = {
     "ApplicationSettingsProperties": "settings",
     "ChatRuntimeDependencyList": "dependencies",
@@ -127,8 +127,8 @@ _BODIES = {
     "SecretResource": "secret",
 }
 
-# What chatkitty-platform-sdk 2.4.0, the one that handlers get, lacks of the API: operations, and one parameter.
-YOUNGER = {
+# Operations, and a parameter, that chatkitty-platform-sdk 2.4.0 does not have, the version that handlers use.
+NOT_IN_SDK = {
     "countUserUnreadMessages",
     "exportMessageAnalytics",
     "exportUserAnalytics",
@@ -137,12 +137,12 @@ YOUNGER = {
     "listUserSessions",
     "retrieveApplicationMessageReadReceiptSummaries",
 }
-YOUNGER_PARAMETERS = {("listUsers", "properties")}
+PARAMETERS_NOT_IN_SDK = {("listUsers", "properties")}
 
 
 @dataclass(frozen=True, slots=True)
 class Family:
-    """The calls of one part of the API: its key in `context.ChatKitty`, its interface's name, and the methods' text."""
+    """The calls of a part of the API: key in `context.ChatKitty`, name of the interface, and texts of the methods."""
 
     key: str
     interface: str
@@ -151,46 +151,44 @@ class Family:
 
 @cache
 def resource_declarations() -> tuple[str, ...]:
-    """Return the declarations of everything that answers and events hold."""
+    """Return the declarations for responses and events."""
     return tuple(_writer().declaration(schema) for schema in RESOURCES)
 
 
 @cache
 def request_declarations() -> tuple[str, ...]:
-    """Return the declarations of everything that requests carry."""
+    """Return the declarations for requests."""
     return tuple(_writer().declaration(schema) for schema in REQUESTS)
 
 
 @cache
 def families() -> tuple[Family, ...]:
-    """Return the calls that handlers can make, by families in the order of their names."""
-    found: dict[str, list[str]] = {}
-    for one in operations():
-        if one.id not in YOUNGER:
-            found.setdefault(one.family, []).append(_method(one))
-    keys = {family: "".join(word.capitalize() for word in family.split("-")) for family in found}
-    return tuple(Family(keys[one], f"{keys[one]}Api", tuple(found[one])) for one in sorted(found))
+    """Return the calls that handlers can make, by family, sorted by name."""
+    methods: dict[str, list[str]] = {}
+    for operation in operations():
+        if operation.id not in NOT_IN_SDK:
+            methods.setdefault(operation.family, []).append(_method(operation))
+    keys = {family: "".join(word.capitalize() for word in family.split("-")) for family in methods}
+    return tuple(Family(keys[name], f"{keys[name]}Api", tuple(methods[name])) for name in sorted(methods))
 
 
 def _method(operation: Operation) -> str:
-    parameters = []
-    said = [one for one in operation.parameters if (operation.id, one["name"]) not in YOUNGER_PARAMETERS]
-    in_path = [one for one in said if one["in"] == "path"]
-    for one in in_path:
-        parameters.append(_parameter(one))
+    known = [each for each in operation.parameters if (operation.id, each["name"]) not in PARAMETERS_NOT_IN_SDK]
+    parameters = [_parameter(each) for each in known if each["in"] == "path"]
     if operation.content:
-        # Sent as JSON where it can be; a form is what Node's FormData makes, of which types cannot tell much.
+        # JSON if possible. A form is a FormData of Node, for which types say little.
         schema = next((name for media, name in operation.content.items() if media.startswith(JSON)), None)
         name = "file" if schema is None else _BODIES.get(schema, "patch")
         kind = "any" if schema is None else _writer().type({"$ref": f"#/components/schemas/{schema}"})
         parameters.append(f"{name}{'' if operation.body_required or schema is None else '?'}: {kind}")
-    parameters += [_parameter(one) for one in said if one["in"] == "query"]
-    docs = [(camel(one["name"]), one["description"]) for one in said]
+    parameters += [_parameter(each) for each in known if each["in"] == "query"]
+    docs = [(camel(each["name"]), each["description"]) for each in known]
     return comment(operation.summary, "  ", docs) + method(operation.id, parameters, f"Answer<{_answer(operation)}>")
 
 
-def _parameter(said: Mapping[str, Any]) -> str:
-    return f"{camel(said['name'])}{'' if said.get('required') else '?'}: {_writer().type(said['schema'])}"
+def _parameter(parameter: Mapping[str, Any]) -> str:
+    optional = "" if parameter.get("required") else "?"
+    return f"{camel(parameter['name'])}{optional}: {_writer().type(parameter['schema'])}"
 
 
 def _answer(operation: Operation) -> str:

@@ -1,6 +1,6 @@
 """New projects, and new handlers in them.
 
-The smallest project deploys as it is to the local emulator.
+A new project can be deployed to the local emulator without changes.
 """
 
 from __future__ import annotations
@@ -19,25 +19,24 @@ from ckfunc.scaffold.writing import FileAction, Written, is_directory, write_all
 
 
 def init(directory: Path, schemas: Schemas, *, force: bool = False) -> tuple[Written, ...]:
-    """Make a project in `directory`, which may exist, and return what was done about each file.
+    """Create a project in `directory`, which may exist; return the result for each file.
 
-    An existing file with other content is never overwritten without `force`: all of them are reported at once
-    (FilesExist) and nothing is written. An existing `.gitignore` is always left alone; its note names the lines that it
-    lacks. Raises CannotWrite.
+    Without `force`, existing files with other content are reported together (FilesExist) and nothing is written. An
+    existing `.gitignore` is never changed; its note names the missing lines. Raises CannotWrite.
     """
     if os.path.lexists(directory) and not is_directory(directory):
-        raise CkfuncError(f"{directory} is not a directory", hint="choose another name for the project")
+        raise CkfuncError(f"{directory} is not a directory", hint="choose another directory for the project")
     files = project_files()
-    kept = _kept_gitignore(directory / ".gitignore", files[".gitignore"])
-    if kept:
+    gitignore = _existing_gitignore(directory / ".gitignore", files[".gitignore"])
+    if gitignore:
         del files[".gitignore"]
-    made = stub_files(schemas, node=node_stub(directory))
-    own = write_all(directory, files | made, force=force, replaceable=made)
-    return (*own[: len(files)], *((kept,) if kept else ()), *own[len(files) :])
+    stubs = stub_files(schemas, node=node_stub(directory))
+    written = write_all(directory, files | stubs, force=force, replaceable=stubs)
+    return (*written[: len(files)], *((gitignore,) if gitignore else ()), *written[len(files) :])
 
 
 def project_files() -> dict[str, str]:
-    """Return the files of a new project, but for what can be made again: path below it to text."""
+    """Return the files of a new project, without generated ones, as a mapping of path to text."""
     first = BY_TYPE["user.attempted.start_session"]
     return {
         "functions.yaml": render("project/functions.yaml", handler=handler_path(first)),
@@ -49,20 +48,20 @@ def project_files() -> dict[str, str]:
     }
 
 
-def _kept_gitignore(path: Path, wanted: str) -> Written | None:
-    """Return what is said of a `.gitignore` that exists, None when there is none."""
+def _existing_gitignore(path: Path, wanted: str) -> Written | None:
+    """Return the result for an existing `.gitignore`, or None if there is none."""
     if not os.path.lexists(path):
         return None
     try:
-        have = {line.strip() for line in read_file(path).decode().splitlines()}
+        lines = {line.strip() for line in read_file(path).decode().splitlines()}
     except (OSError, UnicodeDecodeError):
-        return Written(path, FileAction.KEPT, note="it could not be read: see that .env is ignored")
-    missing = [line for line in wanted.splitlines() if line not in have]
+        return Written(path, FileAction.KEPT, note="it could not be read: make sure that it lists .env")
+    missing = [line for line in wanted.splitlines() if line not in lines]
     return Written(path, FileAction.KEPT, note=f"add: {'  '.join(missing)}" if missing else None)
 
 
 def handler_text(trigger: Trigger) -> str:
-    """Return the TypeScript source of a new handler for `trigger`; it compiles and does something harmless."""
+    """Return the TypeScript source of a new handler for `trigger`, which compiles and has no harmful effects."""
     return render(
         "handler.ts",
         type=trigger.type,
@@ -73,17 +72,17 @@ def handler_text(trigger: Trigger) -> str:
 
 
 def handler_path(trigger: Trigger) -> str:
-    """Return where a new handler for `trigger` goes, relative to the project."""
+    """Return the path of a new handler for `trigger`, relative to the project."""
     return f"handlers/{trigger.file_stem}.ts"
 
 
 def new_handler(
     root: Path, trigger_type: str, *, register: Callable[[str, str], None], force: bool = False
 ) -> tuple[Written, ...]:
-    """Write a handler for `trigger_type` and have it entered in the manifest; both are done, or neither.
+    """Write a handler for `trigger_type` and add it to the manifest: both, or neither.
 
-    `register(trigger_type, path)` adds the entry; when it raises, the handler is taken back and its error goes on.
-    Raises UsageProblem for what cannot be a type, FilesExist, CannotWrite.
+    `register(trigger_type, path)` adds the entry; if it raises, the handler is removed again and the error is raised.
+    Raises UsageProblem for an invalid type, FilesExist, CannotWrite.
     """
     trigger = BY_TYPE.get(trigger_type) or _unknown(trigger_type)
     path = handler_path(trigger)
@@ -93,7 +92,7 @@ def new_handler(
 
 
 def _unknown(trigger_type: str) -> Trigger:
-    """Return a trigger that the platform may know though ckfunc does not. Raises UsageProblem."""
+    """Return a trigger that ckfunc does not know, but the platform may. Raises UsageProblem for an invalid type."""
     if not fits_type(trigger_type):
         raise UsageProblem(
             f"{trigger_type!r} is not a trigger type", hint="words with dots between them, such as user.sent.message"

@@ -14,30 +14,30 @@ from ckfunc.wire.seeds import read_seed
 
 
 def sample_text(trigger_type: str) -> str:
-    """Return a sample event of this type as JSON text for people. Raises UsageProblem for a type that is not known.
+    """Return a sample event of this type as formatted JSON. Raises UsageProblem for an unknown type.
 
-    What calls carry is not documented: their samples are a guess.
+    The fields of call events are not documented, so their samples are a guess.
     """
     trigger = known_trigger(trigger_type)
     return (templates() / "events" / f"{trigger.type}.json").read_text(encoding="utf-8")
 
 
 def sample_event(trigger_type: str) -> dict[str, Any]:
-    """Return a sample event of this type, a new one each time. Raises UsageProblem for a type that is not known."""
+    """Return a new sample event of this type. Raises UsageProblem for an unknown type."""
     event: dict[str, Any] = json.loads(sample_text(trigger_type))
     return event
 
 
 def sample_seed() -> Seed:
-    """Return what a new emulator needs so that every id in the samples names what the samples say it does.
+    """Return a seed for a new emulator that contains the rows to which the samples refer by id.
 
-    User 1 is Jane and 2 is John, both in the public channel 1, where Jane wrote message 1.
+    User 1 is Jane and 2 is John, both in the public channel 1, in which Jane sent message 1.
     """
     return read_seed(json.loads((templates() / "seeds" / "sample.json").read_text(encoding="utf-8")))
 
 
 def known_trigger(trigger_type: str) -> Trigger:
-    """Return the trigger of this type. Raises UsageProblem, with the nearest known one as a hint."""
+    """Return the trigger of this type. Raises UsageProblem, with the nearest known type as a hint."""
     if trigger := BY_TYPE.get(trigger_type):
         return trigger
     near = nearest(trigger_type, BY_TYPE)

@@ -1,4 +1,4 @@
-"""Type stubs of handlers and the manifest's schema, for editors and `tsc`."""
+"""Type stubs for handlers, and the manifest's schema, for editors and `tsc`."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ TYPES_DIR = ".ckfunc/types"
 SCHEMA_FILE = ".ckfunc/functions.schema.json"
 TESTS_SCHEMA_FILE = ".ckfunc/tests.schema.json"
 
-# Source: the platform's documents; the runtime always has them.
+# The platform sets these in every runtime. Source: the platform's documentation.
 PLATFORM_VARIABLES = ("CHATKITTY_APPLICATION_ID", "CHATKITTY_CLIENT_ID", "CHATKITTY_CLIENT_SECRET")
 
 _BASIC_MODULES = (
@@ -33,8 +33,8 @@ _BASIC_MODULES = (
 
 
 class NodeStub(Enum):
-    """Where the declarations of Node come from: our own few, an @types/node that TypeScript finds from the project, or
-    one that the compiler is told of."""
+    """Source of the declarations of Node: BASIC are ckfunc's own, FOUND is an @types/node that TypeScript finds from
+    the project, GIVEN one that the compiler's settings name."""
 
     BASIC = "basic"
     FOUND = "found"
@@ -42,13 +42,13 @@ class NodeStub(Enum):
 
 
 def node_stub(root: Path) -> NodeStub:
-    """Return where the declarations of Node come from for an editor in the project at `root`."""
+    """Return the source of the declarations of Node for an editor in the project at `root`."""
     return NodeStub.BASIC if own_node_types(root) is None else NodeStub.FOUND
 
 
 @dataclass(frozen=True, slots=True)
 class Schemas:
-    """The JSON schemas of functions.yaml and of test files, as text. Without that of test files, its file stays."""
+    """The JSON schemas of functions.yaml and of test files, as text. If `tests` is empty, its file is not changed."""
 
     manifest: str
     tests: str = ""
@@ -56,8 +56,10 @@ class Schemas:
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """What a project adds to the scope of its handlers: unknown trigger types, packages, names of environment
-    variables, an init script."""
+    """Names that a project adds to the scope of its handlers.
+
+    These are unknown trigger types, packages, environment variables and the exports of the init script.
+    """
 
     types: tuple[str, ...] = ()
     packages: tuple[str, ...] = ()
@@ -66,9 +68,9 @@ class Scope:
 
 
 def scope_of(project: Project) -> Scope:
-    """Return what `project` adds to the scope of its handlers. No value of a variable is in it."""
+    """Return the names that `project` adds to the scope of its handlers, without values of variables."""
     return Scope(
-        types=tuple(one.type for one in project.functions or ()),
+        types=tuple(function.type for function in project.functions or ()),
         packages=tuple(project.runtime.dependencies or ()),
         variables=tuple(project.runtime.environment or ()),
         initialization_script=project.runtime.initialization_script,
@@ -76,15 +78,15 @@ def scope_of(project: Project) -> Scope:
 
 
 def write_stubs(root: Path, schemas: Schemas, scope: Scope | None = None) -> tuple[Written, ...]:
-    """Write the `.d.ts` files and the JSON schemas below `.ckfunc/`, and return what was done about each.
+    """Write the `.d.ts` files and the JSON schemas below `.ckfunc/`; return the result for each.
 
-    Older files are replaced without asking; equal ones are left alone, so that nothing that watches them wakes up.
+    Existing files are replaced without confirmation. Equal files are not written, so that file watchers do not react.
     """
     return write_all(root, stub_files(schemas, scope, node=node_stub(root)), force=True)
 
 
 def stale_stubs(root: Path, schemas: Schemas, scope: Scope | None = None) -> dict[str, str]:
-    """Return the files that `write_stubs` would write, each with what is wrong with the one that is there."""
+    """Return the files that `write_stubs` would write, each with the reason."""
     found = {}
     for name, text in stub_files(schemas, scope, node=node_stub(root)).items():
         try:
@@ -98,18 +100,18 @@ def stale_stubs(root: Path, schemas: Schemas, scope: Scope | None = None) -> dic
 
 
 def stub_files(schemas: Schemas, scope: Scope | None = None, *, node: NodeStub = NodeStub.BASIC) -> dict[str, str]:
-    """Return the files that `write_stubs` writes: path below the project to text."""
+    """Return the files of `write_stubs`, as a mapping of path below the project to text."""
     scope = scope or Scope()
     basic = node is NodeStub.BASIC
     return {
-        # The directory holds what can be made again: git need not be told by the user's own .gitignore.
+        # The directory only contains generated files, so it excludes itself from git.
         ".ckfunc/.gitignore": "*\n",
         SCHEMA_FILE: schemas.manifest.removesuffix("\n") + "\n",
         **({TESTS_SCHEMA_FILE: schemas.tests + "\n"} if schemas.tests else {}),
         f"{TYPES_DIR}/chatkitty.d.ts": render(
             "types/chatkitty.d.ts",
             version=__version__,
-            events=[_event(one) for one in _triggers(scope.types)],
+            events=[_event(trigger) for trigger in _triggers(scope.types)],
             resources=resource_declarations(),
             requests=request_declarations(),
             families=families(),
@@ -122,8 +124,8 @@ def stub_files(schemas: Schemas, scope: Scope | None = None, *, node: NodeStub =
 
 
 def _triggers(types: Iterable[str]) -> list[Trigger]:
-    unknown = sorted({one for one in types if one not in BY_TYPE})
-    return [*TRIGGERS, *(Trigger(one, "a type that ckfunc does not know") for one in unknown)]
+    unknown = sorted(set(types) - BY_TYPE.keys())
+    return [*TRIGGERS, *(Trigger(name, "a type that ckfunc does not know") for name in unknown)]
 
 
 def _event(trigger: Trigger) -> dict[str, object]:
@@ -147,13 +149,13 @@ def _project_types(scope: Scope, modules: Iterable[str]) -> str:
 
 
 def _exports(script: Script) -> Exports:
-    """Return what an init script exports: what is deployed tells all values, and the file itself the types."""
+    """Return the exports of an init script: values from the deployed text, types from the file itself."""
     written = exports(script.source)
     return Exports(tuple(sorted({*exports(script.text).values, *written.values})), written.types)
 
 
 def _import_of(path: str) -> str | None:
-    """Return what the types import an init script by, None for one in JavaScript: its exports can be anything."""
+    """Return the path by which the stubs import an init script; None for JavaScript, whose exports have no types."""
     for suffix, imported in ((".mts", ".mjs"), (".cts", ".cjs"), (".ts", "")):
         if path.endswith(suffix):
             return posixpath.relpath(path.removesuffix(suffix) + imported, TYPES_DIR)

@@ -1,4 +1,4 @@
-"""Types for editors: stubs and schemas as written, compared with the disk, and packages linked for them."""
+"""Types for editors: stubs, schemas, and links to packages."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ckfunc.model.project import Project
 from ckfunc.runtime.policy import InstallPolicy
 from ckfunc.runtime.tools import known_node_types, node_types
 from ckfunc.scaffold.packages import (
-    PLACE,
+    NODE_MODULES,
     Packages,
     has_links,
     installed_packages,
@@ -29,7 +29,7 @@ from ckfunc.scaffold.writing import Written, write_all
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """Callbacks that show what is going on: a long step, a detail, a warning."""
+    """Callbacks that show progress: a long step, a detail, a warning."""
 
     step: Callable[[str], AbstractContextManager[None]]
     detail: Callable[[str], None]
@@ -37,7 +37,7 @@ class Progress:
 
 
 def update_example(root: Path) -> tuple[Written, ...]:
-    """Add the variables that `.env.example` lacks; of a manifest that is not YAML, none are known."""
+    """Add missing variables to `.env.example`; do nothing if the manifest is not YAML."""
     with suppress(InvalidManifest):
         if (text := missing_example(root)) is not None:
             return write_all(root, {EXAMPLE_NAME: text}, force=True)
@@ -45,9 +45,9 @@ def update_example(root: Path) -> tuple[Written, ...]:
 
 
 def refresh_types(project: Project, schemas: Schemas) -> None:
-    """Update the stubs of a project that has stubs, silently; packages are linked if they are installed.
+    """Update the stubs of a project that has stubs, without output, and link packages that are installed.
 
-    A failure is no error: `ckfunc types` reports it.
+    Write errors are ignored; `ckfunc types` reports them.
     """
     if not (project.root / TYPES_DIR).is_dir():
         return
@@ -60,31 +60,31 @@ def refresh_types(project: Project, schemas: Schemas) -> None:
 
 
 def link_types(project: Project, policy: InstallPolicy, progress: Progress, *, install: bool) -> tuple[Written, ...]:
-    """Link packages for their types, installing those that are missing if `install`; return the links."""
+    """Link packages for their types; with `install`, install missing ones first. Return the links."""
     wanted = project.runtime.dependencies or {}
     node = _node_types(policy, progress) if install else known_node_types(cache_dir())
     if install and wanted:
-        with progress.step("fetching packages for their types"):
+        with progress.step("installing packages for their types"):
             packages = installed_packages(wanted, cache_dir(), progress.detail, policy_of(project))
         if (missing := packages.missing) is not None:
-            progress.warn(f"{missing.message}: packages without types are `any` to the editor")
+            progress.warn(f"{missing.message}: packages without types are `any` in the editor")
         return link_packages(project.root, with_node_types(packages, node))
-    # The platform's own packages alone are not worth a wait: they are linked once handlers have run here.
+    # The platform's own packages alone are not installed for this: they are linked once handlers have run here.
     known = known_packages(wanted, cache_dir(), policy_of(project))
     if known is None and wanted:
-        progress.warn("packages are not installed: they are `any` to the editor until `ckfunc types` is run")
+        progress.warn("packages are not installed: they are `any` in the editor until you run `ckfunc types`")
     unknown = Packages({}, DependenciesFailed("packages are not installed"))
     return link_packages(project.root, with_node_types(known or unknown, node))
 
 
 def _node_types(policy: InstallPolicy, progress: Progress) -> Path | None:
-    """Return the directory of the declarations of Node, fetched if need be; None when they cannot be fetched."""
+    """Return the directory of the declarations of Node, installed if needed; None if that fails."""
     try:
-        with progress.step("fetching the types of Node"):
+        with progress.step("installing the types of Node"):
             return node_types(cache_dir(), progress.detail, policy)
     except CkfuncError as problem:
         progress.warn(
-            f"{problem.message}: the editor knows only a part of Node until `ckfunc types` can fetch its types"
+            f"{problem.message}: the editor knows only a part of Node until `ckfunc types` can install its types"
         )
         return None
 
@@ -93,19 +93,19 @@ def stale_types(project: Project, schemas: Schemas) -> dict[str, str]:
     """Return the files that `ckfunc types` would write, each with the reason."""
     stale = stale_stubs(project.root, schemas, scope_of(project))
     if missing_example(project.root) is not None:
-        stale[EXAMPLE_NAME] = "lacks variables of functions.yaml"
+        stale[EXAMPLE_NAME] = "does not list all variables of functions.yaml"
     wanted = project.runtime.dependencies or {}
     if wanted or has_links(project.root):
         known = known_packages(wanted, cache_dir(), policy_of(project))
         linked = with_node_types(known, known_node_types(cache_dir())) if known else None
         links = stale_links(project.root, linked) if linked else ()
-        stale |= {one.relative_to(project.root).as_posix(): "does not lead to the package" for one in links}
+        stale |= {link.relative_to(project.root).as_posix(): "does not lead to the package" for link in links}
         if known is None or (known.missing and wanted):
-            stale[PLACE] = known.missing.message if known and known.missing else "packages are not installed"
+            stale[NODE_MODULES] = known.missing.message if known and known.missing else "packages are not installed"
     return stale
 
 
 def policy_of(project: Project) -> InstallPolicy:
-    """Return the install policy of a project that was already read."""
+    """Return the install policy of a loaded project."""
     runtime = project.runtime
     return InstallPolicy(project.root, runtime.dependencies or {}, runtime.allow_scripts)

@@ -16,7 +16,7 @@ from ckfunc.base.files import read_file, write_atomically
 
 
 class FileAction(StrEnum):
-    """What became of a file."""
+    """Result of writing a file."""
 
     CREATED = "created"
     OVERWRITTEN = "overwritten"
@@ -27,7 +27,7 @@ class FileAction(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """A file that a command made or left alone; `note` says what the user may want to do about it."""
+    """A file that a command wrote or left unchanged; `note` is advice for the user."""
 
     path: Path
     action: FileAction
@@ -35,27 +35,27 @@ class Written:
 
 
 class FilesExist(CkfuncError):
-    """Files that would be written are there already, with other content."""
+    """Files to write already exist, with other content."""
 
     def __init__(self, root: Path, paths: tuple[Path, ...]) -> None:
         names = ", ".join(path.relative_to(root).as_posix() for path in paths)
         verb = "exists" if len(paths) == 1 else "exist"
-        super().__init__(f"{names} {verb} already, nothing was written", hint="--force overwrites")
+        super().__init__(f"{names} already {verb}, nothing was written", hint="use --force to overwrite")
         self.paths = paths
 
 
 class CannotWrite(CkfuncError):
-    """The system refused a file."""
+    """The system refused to write a file."""
 
 
 def write_all(
     root: Path, files: Mapping[str, str], *, force: bool, replaceable: Collection[str] = ()
 ) -> tuple[Written, ...]:
-    """Write `files` (path below `root`, with forward slashes, to text) and return what became of each, in that order.
+    """Write `files` (path below `root`, with forward slashes, to text); return the result for each, in order.
 
-    A file that has this content already is left alone. Without `force`, other existing ones raise FilesExist, all at
-    once, before anything is written; but those named in `replaceable` are ours. When a write fails, those before it are
-    undone and CannotWrite is raised.
+    Files that already have this content are not written. Without `force`, other existing files raise FilesExist before
+    anything is written, except those in `replaceable`. If a write fails, the writes before it are undone and
+    CannotWrite is raised.
     """
     with written_or_undone(root, files, force=force, replaceable=replaceable) as written:
         return written
@@ -65,7 +65,7 @@ def write_all(
 def written_or_undone(
     root: Path, files: Mapping[str, str], *, force: bool, replaceable: Collection[str] = ()
 ) -> Iterator[tuple[Written, ...]]:
-    """Do what `write_all` does, and take it back when the block raises."""
+    """Write files like `write_all`, and undo that if the block raises."""
     wanted = {root.joinpath(*name.split("/")): text.encode("utf-8") for name, text in files.items()}
     _refuse_obstacles(root, wanted)
     actions = {path: _action(path, content) for path, content in wanted.items()}
@@ -82,13 +82,13 @@ def written_or_undone(
 
 
 def require_file_place(path: Path) -> None:
-    """Refuse a pipe or a device in a file's place: it can be neither read nor put back. Raises CannotWrite."""
+    """Raise CannotWrite if `path` is a pipe or a device, which can be neither read nor restored."""
     if os.path.exists(path) and not os.path.isfile(path):  # noqa: PTH110, PTH113 - False for a name that is too long
         raise CannotWrite(f"{path} is not a regular file, nothing was written", hint="move it, or choose another place")
 
 
 def is_directory(path: Path) -> bool:
-    """Return whether `path` is a directory; one that cannot even be asked about (its name is too long) is none."""
+    """Return whether `path` is a directory; false for a path that the system rejects (because it is too long)."""
     try:
         return path.is_dir()
     except OSError:
@@ -100,15 +100,14 @@ def _action(path: Path, content: bytes) -> FileAction:
         return FileAction.CREATED
     try:
         return FileAction.UNCHANGED if read_file(path) == content else FileAction.OVERWRITTEN
-    except OSError:  # a link that leads nowhere, a file that may not be read: not ours to replace unasked
+    except OSError:  # a broken link or an unreadable file must not be replaced without `force`
         return FileAction.OVERWRITTEN
 
 
 def _refuse_obstacles(root: Path, wanted: Mapping[Path, bytes]) -> None:
-    """Refuse what `force` cannot mean either: a directory in a file's place, a file in a directory's place.
+    """Raise CannotWrite or LeadsOutside for obstacles that `force` does not remove.
 
-    Also a pipe or a device in a file's place, and a directory that is a link out of `root`. Raises CannotWrite and
-    LeadsOutside.
+    These are a directory, pipe or device in place of a file, a file in place of a directory, and a link out of `root`.
     """
     for path in wanted:
         require_inside(root, path)
@@ -116,13 +115,13 @@ def _refuse_obstacles(root: Path, wanted: Mapping[Path, bytes]) -> None:
             raise CannotWrite(f"{path} is a directory, nothing was written", hint="move it, or choose another place")
         require_file_place(path)
         for parent in path.relative_to(root).parents:
-            place = root / parent
-            if os.path.lexists(place) and not is_directory(place):
-                raise CannotWrite(f"{place} is not a directory, nothing was written", hint="choose another place")
+            directory = root / parent
+            if os.path.lexists(directory) and not is_directory(directory):
+                raise CannotWrite(f"{directory} is not a directory, nothing was written", hint="choose another place")
 
 
 def _write(undo: contextlib.ExitStack, path: Path, content: bytes) -> None:
-    """Write one file and add to `undo` what takes it back."""
+    """Write a file, after adding the undo of that to `undo`."""
     try:
         _restore_later(undo, path)
         write_atomically(path, content)
@@ -132,8 +131,8 @@ def _write(undo: contextlib.ExitStack, path: Path, content: bytes) -> None:
 
 
 def _restore_later(undo: contextlib.ExitStack, path: Path) -> None:
-    """Add to `undo` what puts `path` back to how it is now, the directories above it included."""
-    for parent in reversed([one for one in path.parents if not os.path.lexists(one)]):
+    """Add to `undo` the actions that restore the current state of `path` and of its parent directories."""
+    for parent in reversed([each for each in path.parents if not os.path.lexists(each)]):
         undo.callback(_best_effort, parent.rmdir)
     if path.is_symlink():
         undo.callback(_best_effort, functools.partial(_restore_link, path, path.readlink()))
@@ -150,6 +149,6 @@ def _restore_link(path: Path, target: Path) -> None:
 
 
 def _best_effort(action: Callable[[], None]) -> None:
-    """Do `action`; its own failure must not hide the one that is being undone."""
+    """Run `action` and ignore its errors, which must not hide the error that caused the undo."""
     with contextlib.suppress(OSError):
         action()

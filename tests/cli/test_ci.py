@@ -341,13 +341,13 @@ def test_a_pipeline_of_ones_own_is_not_overwritten(ckfunc: Callable[..., Any], p
     (project / ".gitlab-ci.yml").write_text("mine: {}\n")
     ran = ckfunc("-C", project, "init", "--ci", "gitlab")
     assert ran.code == 1
-    assert ".gitlab-ci.yml exists already" in ran.err
+    assert ".gitlab-ci.yml already exists" in ran.err
     assert (project / ".gitlab-ci.yml").read_text() == "mine: {}\n"
     odd = project / "it's"
     odd.mkdir()
     (project / ".git").mkdir()
     (odd / "functions.yaml").write_text(MANIFEST)
-    assert "cannot be named" in ckfunc("-C", odd, "init", "--ci", "github").err
+    assert "a pipeline cannot use the directory" in ckfunc("-C", odd, "init", "--ci", "github").err
 
 
 def test_the_plan_is_printed_as_a_comment(ckfunc: Callable[..., Any], project: Path) -> None:

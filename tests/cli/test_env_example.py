@@ -42,7 +42,7 @@ def test_names_are_added_and_comments_newlines_and_unused_names_stay(ckfunc: Ckf
     stale = ckfunc("-C", project, "types", "--check", "--json")
     assert stale.code == 1
     reasons = {one["path"]: one["reason"] for one in json.loads(stale.out)["stale"]}
-    assert reasons[".env.example"] == "lacks variables of functions.yaml"
+    assert reasons[".env.example"] == "does not list all variables of functions.yaml"
     assert ckfunc("-C", project, "types", "--no-install").code == 0
     assert (project / ".env.example").read_bytes() == before + b"\r\nAPPLICATION=\r\nPRODUCTION_KEY=\r\n"
     assert ckfunc("-C", project, "types", "--check").code == 0

@@ -171,7 +171,7 @@ def test_files_in_the_way_stay_as_they_are(ckfunc: Callable[..., Any], remote: R
     (tmp_path / ".gitignore").write_text("mine\n")
     ran = ckfunc("-C", tmp_path, "pull")
     assert ran.code == 1
-    assert "init.js exists already" in ran.err
+    assert "init.js already exists" in ran.err
     assert "-C DIR" in ran.err
     assert sorted(path.name for path in tmp_path.iterdir() if path.is_file()) == [".gitignore", "init.js"]
 

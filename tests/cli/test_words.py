@@ -94,7 +94,7 @@ def test_scaffolds_are_told_in_words_or_as_data(ckfunc: Ckfunc, tmp_path: Path) 
     (tmp_path / "chat/tsconfig.json").write_text("{}")
     refused = ckfunc("init", tmp_path / "chat")
     assert refused.code == 1
-    assert "tsconfig.json exists already, nothing was written" in refused.err
+    assert "tsconfig.json already exists, nothing was written" in refused.err
     assert "overwritten" in ckfunc("init", tmp_path / "chat", "--force").err
     new = ckfunc("-C", tmp_path / "chat", "new", "user.sent.message")
     assert new.code == 0

@@ -40,7 +40,7 @@ def test_a_handler_that_exists_is_kept_and_nothing_is_registered(tmp_path: Path)
     path.parent.mkdir()
     path.write_text("mine")
     registered: list[str] = []
-    with pytest.raises(FilesExist, match=r"^handlers/user-sent-message\.ts exists already"):
+    with pytest.raises(FilesExist, match=r"^handlers/user-sent-message\.ts already exists"):
         new_handler(tmp_path, "user.sent.message", register=lambda *args: registered.extend(args))
     assert path.read_text() == "mine"
     assert registered == []

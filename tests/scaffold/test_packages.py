@@ -194,7 +194,7 @@ def test_that_nobody_wrote_types_for_a_package_is_asked_once_and_remembered(
         install(all_packages(dependencies), cache)
         early = known_packages(dependencies, cache)
         assert early is not None
-        assert "not fetched yet" in str(early.missing)
+        assert "are not installed" in str(early.missing)
         without = installed_packages(dependencies, cache)
         assert "refused access" in str(without.missing)
         assert {"pizza-untyped", "pizza-typed"} <= without.targets.keys()

@@ -68,9 +68,9 @@ def test_existing_files_are_reported_all_at_once_and_nothing_is_written(tmp_path
     (tmp_path / "functions.yaml").write_text("mine")
     (tmp_path / "tsconfig.json").write_text("mine too")
     before = files_of(tmp_path)
-    with pytest.raises(FilesExist, match=r"^functions\.yaml, tsconfig\.json exist already") as failure:
+    with pytest.raises(FilesExist, match=r"^functions\.yaml, tsconfig\.json already exist") as failure:
         init(tmp_path, Schemas("{}"))
-    assert failure.value.hint == "--force overwrites"
+    assert failure.value.hint == "use --force to overwrite"
     assert files_of(tmp_path) == before
 
 
@@ -127,7 +127,7 @@ def test_a_file_in_a_directorys_place_stops_everything(tmp_path: Path) -> None:
 
 def test_a_link_that_leads_nowhere_counts_as_a_file(tmp_path: Path) -> None:
     (tmp_path / "functions.yaml").symlink_to(tmp_path / "nowhere")
-    with pytest.raises(FilesExist, match=r"^functions\.yaml exists already"):
+    with pytest.raises(FilesExist, match=r"^functions\.yaml already exists"):
         init(tmp_path, Schemas("{}"))
     init(tmp_path, Schemas("{}"), force=True)
     assert not (tmp_path / "functions.yaml").is_symlink()

@@ -13,7 +13,7 @@ from support.typescript import tsc
 from ckfunc.base.secrets import secret_values
 from ckfunc.model.project import Project, Script, Target, WantedFunction, WantedRuntime
 from ckfunc.model.triggers import TRIGGERS
-from ckfunc.scaffold.platform import EMBEDDED, RESOURCES, YOUNGER, YOUNGER_PARAMETERS
+from ckfunc.scaffold.platform import EMBEDDED, NOT_IN_SDK, PARAMETERS_NOT_IN_SDK, RESOURCES
 from ckfunc.scaffold.project import handler_path, handler_text, init
 from ckfunc.scaffold.samples import sample_event, sample_text
 from ckfunc.scaffold.stubs import Schemas, Scope, scope_of, stale_stubs, stub_files, write_stubs
@@ -352,8 +352,8 @@ def test_what_is_embedded_is_like_the_resource_of_that_name_but_for_links(schema
 
 def test_every_call_that_the_sdk_lacks_is_an_operation() -> None:
     known = {one.id: {said["name"] for said in one.parameters} for one in operations()}
-    assert known.keys() >= YOUNGER
-    assert all(parameter in known[operation] for operation, parameter in YOUNGER_PARAMETERS)
+    assert known.keys() >= NOT_IN_SDK
+    assert all(parameter in known[operation] for operation, parameter in PARAMETERS_NOT_IN_SDK)
 
 
 def test_names_and_texts_that_typescript_would_not_take_are_written_so_that_it_does() -> None:
