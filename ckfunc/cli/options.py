@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import click
 
 from ckfunc.cli.completion import complete_targets
-from ckfunc.model.function import KEPT_INVOCATIONS
+from ckfunc.emulator.data_directory import KEPT_INVOCATIONS
 
 F = TypeVar("F", bound=Callable[..., Any])
 

@@ -5,18 +5,18 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ckfunc.base.errors import CkfuncError
 from ckfunc.cli.app import App
 from ckfunc.cli.output import USUAL_COLUMNS, Output
 from ckfunc.deploy.apply.report import WRONG, DeployReport, Ending
 from ckfunc.deploy.gates import GateOutcome, GateVerdict, parse_gates, run_gates
-from ckfunc.deploy.history import handler_of
 from ckfunc.deploy.plan.plan import Plan
-from ckfunc.deploy.show.json import plan_json
 from ckfunc.deploy.show.text import plan_lines, report_lines, verdict_lines
-from ckfunc.model.project import Script
+
+if TYPE_CHECKING:
+    from ckfunc.model.project import Script
 
 
 def gates_of(app: App, given: str) -> tuple[str, ...]:
@@ -72,6 +72,8 @@ def print_plan(
 
         output.text(plan_markdown(plan, verdict=verdicts_markdown(verdicts or ())))
     elif output.json:
+        from ckfunc.deploy.show.json import plan_json  # only --json needs it
+
         output.document({**plan_json(plan), **gates_json(verdicts)})
     else:
         output.lines(plan_lines(plan))
@@ -103,6 +105,8 @@ def gates_json(verdicts: Sequence[GateVerdict] | None) -> dict[str, Any]:
 
 def local_script(app: App, trigger_type: str) -> Script | None:
     """Return the working copy of a handler; None, with a warning, when it cannot be bundled."""
+    from ckfunc.deploy.history import handler_of  # most commands that print plans do not need it
+
     try:
         return handler_of(app.scripts(), trigger_type)
     except CkfuncError as problem:

@@ -17,11 +17,14 @@ import json
 from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ckfunc.base.files import read_file, write_atomically
 from ckfunc.base.text import digest
 from ckfunc.deploy.resources import Literals
-from ckfunc.model.function import FunctionVersion
+
+if TYPE_CHECKING:
+    from ckfunc.model.function import FunctionVersion
 
 _MARK = "// ckfunc-version"
 _KEY_FILE = "application-key"

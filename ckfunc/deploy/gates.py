@@ -13,7 +13,6 @@ from ckfunc.base.errors import CkfuncError, InvalidFiles, UsageProblem
 from ckfunc.base.text import printable
 from ckfunc.deploy.plan.plan import Plan
 from ckfunc.deploy.resources import FUNCTIONS
-from ckfunc.model.project import GATE
 
 MANIFEST = "manifest"
 """Selects the gates of functions.yaml."""
@@ -65,6 +64,8 @@ def parse_gates(given: str, manifest: Callable[[], Sequence[str]]) -> tuple[str,
     """Return the gates of a `--gate` value: `manifest`, `none`, or a comma-separated list. Raises UsageProblem."""
     if given == MANIFEST:
         return tuple(manifest())
+    from ckfunc.model.project import GATE  # brings the project's classes, which --help does not need
+
     names = [part.strip() for part in given.split(",")] if given != NONE else []
     for name in names:
         if re.fullmatch(GATE, name) is None:

@@ -6,15 +6,18 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ckfunc.base.errors import AmbiguousFunction, CkfuncError, UsageProblem
 from ckfunc.base.text import digest
 from ckfunc.deploy.cache import VersionCache
 from ckfunc.deploy.remote import Remote
 from ckfunc.deploy.resources import newlines
-from ckfunc.model.function import Function, FunctionVersion
-from ckfunc.model.project import Project, Script, Target, WantedFunction, WantedRuntime
 from ckfunc.model.triggers import display_name
+
+if TYPE_CHECKING:
+    from ckfunc.model.function import Function, FunctionVersion
+    from ckfunc.model.project import Project, Script, Target
 
 _REFERENCE = re.compile(r"(?P<type>[^@]+)(?:@v?(?P<number>[1-9][0-9]{0,9}))?")
 
@@ -132,6 +135,8 @@ def prepare_rollback(remote: Remote, function: Function, to: int | None, cache: 
 
 def rolled_back(wanted: Rollback, root: Path, target: Target) -> Project:
     """Return a project that manages only this function, with the older script."""
+    from ckfunc.model.project import Project, Script, WantedFunction, WantedRuntime
+
     script = Script(f"the script of v{wanted.target.version_number}", wanted.target.handler_script)
     name = wanted.function.type
     return Project(root, target, WantedRuntime(), (WantedFunction(name, script, display_name(name)),))

@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ckfunc.base.errors import CkfuncError, DependenciesFailed, InvalidManifest, PackageUnknown, Problem
 from ckfunc.base.files import cache_dir
@@ -15,7 +16,9 @@ from ckfunc.base.text import digest
 from ckfunc.deploy.plan.diff import ChangeAction
 from ckfunc.deploy.plan.plan import Plan
 from ckfunc.deploy.resources import DEPENDENCIES
-from ckfunc.model.project import Project
+
+if TYPE_CHECKING:
+    from ckfunc.model.project import Project
 
 _NAMED = re.compile(r"((?:@[\w.~-]+/)?[\w.~-]+)@")
 

@@ -7,11 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from ckfunc.base.secrets import Secret
-from ckfunc.model.application import Application, Runtime
-from ckfunc.model.function import Function, FunctionVersion, NewFunction
+
+if TYPE_CHECKING:
+    # Only for annotations: building these classes is most of what the --help of a deploying command costs.
+    from ckfunc.model.application import Application, Runtime
+    from ckfunc.model.function import Function, FunctionVersion, NewFunction
 
 
 class Remote(Protocol):

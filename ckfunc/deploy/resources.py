@@ -7,12 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 from ckfunc.base.secrets import Secret
 from ckfunc.deploy.remote import Remote, Snapshot
-from ckfunc.model.application import Runtime
-from ckfunc.model.project import Project, Script
+
+if TYPE_CHECKING:
+    from ckfunc.model.application import Runtime
+    from ckfunc.model.project import Project, Script
 
 Text: TypeAlias = str | Secret
 

@@ -26,6 +26,9 @@ ADDRESS_FILE = "address.json"
 DATABASE = "emulator.db"
 """File name of the database in a data directory."""
 
+KEPT_INVOCATIONS = 100_000
+"""The number of recent invocations that an emulator stores, of all functions together."""
+
 _LOCK = "lock"
 
 

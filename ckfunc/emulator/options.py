@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ckfunc.emulator.data_directory import KEPT_INVOCATIONS
 from ckfunc.emulator.http.auth import DEFAULT_LIFETIME_S
 from ckfunc.model.execution import HandlerError, Limits
-from ckfunc.model.function import KEPT_INVOCATIONS
 from ckfunc.model.job import Seed
 from ckfunc.runtime.policy import Policy, no_policy
 

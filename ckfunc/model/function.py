@@ -8,9 +8,6 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-KEPT_INVOCATIONS = 100_000
-"""The number of recent invocations that an emulator stores, of all functions together."""
-
 
 @dataclass(frozen=True, slots=True)
 class Function:

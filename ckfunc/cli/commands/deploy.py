@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -14,15 +15,14 @@ from ckfunc.cli.app import App
 from ckfunc.cli.completion import complete_only
 from ckfunc.cli.options import FILE, common_options, pass_app
 from ckfunc.cli.plans import gates_json, gates_of, print_plan, print_report, try_gates
-from ckfunc.deploy import run
-from ckfunc.deploy.apply.resume import unfinished
-from ckfunc.deploy.cache import VersionCache
 from ckfunc.deploy.gates import GateVerdict, require_passed
-from ckfunc.deploy.plan import saved
 from ckfunc.deploy.plan.checks import requirements_check
 from ckfunc.deploy.plan.plan import Plan
 from ckfunc.deploy.registry import require_installable
 from ckfunc.deploy.show.text import plan_lines, step_text, verdict_lines
+
+if TYPE_CHECKING:
+    from ckfunc.deploy.run import DeployOptions
 
 
 @click.command(
@@ -86,6 +86,11 @@ def deploy(
         raise UsageProblem(
             "--plan, --resume and --only can't be used together", hint="a plan already specifies what is in it"
         )
+    # What executes a deploy is imported when it starts: --help must not load it.
+    from ckfunc.deploy import run
+    from ckfunc.deploy.cache import VersionCache
+    from ckfunc.pull.update import remember_deployed
+
     options = run.DeployOptions(only, allow_removals, allow_other_application, allow_stale, at_once or AT_ONCE)
     if plan_file is not None:
         options = _of_saved_plan(app, options, plan_file)
@@ -113,23 +118,25 @@ def deploy(
             options=options,
             clock=app.clock,
         )
-    from ckfunc.pull.update import remember_deployed  # brings YAML, which --help can do without
-
     remember_deployed(project, client.identity, report)
     print_report(app.output, report, verdicts=verdicts if gates else None)
     return report.exit_code
 
 
-def _of_saved_plan(app: App, options: run.DeployOptions, path: Path) -> run.DeployOptions:
+def _of_saved_plan(app: App, options: DeployOptions, path: Path) -> DeployOptions:
     """Return the options of a deploy of a saved plan, which specifies its target and its parts."""
+    from ckfunc.deploy.plan import saved
+
     plan = saved.load(app.directory / path)
     saved.require_target(plan, app.settings.target or plan.target)
     app.settings.target = plan.target
     return replace(options, saved=plan, only=plan.only)
 
 
-def _of_unfinished(app: App, options: run.DeployOptions) -> run.DeployOptions:
+def _of_unfinished(app: App, options: DeployOptions) -> DeployOptions:
     """Return the options that finish the last deploy, whose journal specifies its parts."""
+    from ckfunc.deploy.apply.resume import unfinished
+
     project, client = app.project(), app.client()
     client.runtime()  # sets the client's identity
     record = unfinished(project.root, project.target.name, client.identity)

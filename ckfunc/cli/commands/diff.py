@@ -14,11 +14,9 @@ from ckfunc.cli.app import App
 from ckfunc.cli.completion import complete_only, complete_types
 from ckfunc.cli.options import FILE, common_options, format_option, pass_app
 from ckfunc.cli.plans import gates_of, print_plan, try_gates
-from ckfunc.deploy import run
 from ckfunc.deploy.cache import VersionCache
 from ckfunc.deploy.gates import require_passed
 from ckfunc.deploy.history import Reference, function_of, handler_of, reference, version_of
-from ckfunc.deploy.plan import saved
 from ckfunc.deploy.plan.plan import Plan
 from ckfunc.deploy.resources import newlines
 from ckfunc.deploy.show.text import plan_annotations
@@ -94,6 +92,10 @@ def _plan(app: App, only: tuple[str, ...], out: Path | None, *, whole: bool) -> 
 
     Unless `whole` is set, variables that have no value here are not compared.
     """
+    # What prepares a deploy is imported when it starts: --help must not load it.
+    from ckfunc.deploy import run
+    from ckfunc.deploy.plan import saved
+
     place = None if out is None else app.named(out)
     project = app.project() if whole else replace(app.scripts(), target=app.target())
     for warning in () if whole else project.warnings:

@@ -13,11 +13,9 @@ from ckfunc.cli.app import App
 from ckfunc.cli.completion import complete_types
 from ckfunc.cli.options import common_options, pass_app
 from ckfunc.cli.plans import local_script
-from ckfunc.deploy import run
 from ckfunc.deploy.apply.report import WRONG
 from ckfunc.deploy.cache import VersionCache
 from ckfunc.deploy.history import Rollback, function_of, prepare_rollback
-from ckfunc.deploy.plan.snapshot import guard
 from ckfunc.deploy.remote import Snapshot
 from ckfunc.deploy.resources import newlines
 
@@ -42,6 +40,10 @@ def rollback(app: App, trigger_type: str, to: int | None, yes: bool) -> int:
     """
     if "@" in trigger_type:
         raise UsageProblem("rollback takes the type alone", hint="ckfunc rollback TYPE --to NUMBER")
+    # What executes a deploy is imported when it starts: --help must not load it.
+    from ckfunc.deploy import run
+    from ckfunc.deploy.plan.snapshot import guard
+
     root, target, client = app.root(), app.target(), app.client()
     cache = VersionCache(root)
     guard(target, Snapshot(client.runtime(), ()), client, cache)

@@ -10,10 +10,7 @@ from ckfunc.base.errors import EXIT_OK, InvalidFiles, UsageProblem
 from ckfunc.cli.app import App
 from ckfunc.cli.options import FILE, common_options, pass_app
 from ckfunc.cli.plans import print_plan, print_report
-from ckfunc.deploy import run
 from ckfunc.deploy.apply.report import Ending, nothing_done
-from ckfunc.deploy.apply.undo import prepare_undo
-from ckfunc.deploy.cache import VersionCache
 from ckfunc.deploy.show.text import plan_lines
 
 
@@ -39,6 +36,11 @@ def undo(app: App, yes: bool, dry_run: bool, env_file: Path | None, keep_environ
     created stays, as the API cannot remove it. Refused when someone has deployed since. To revert an undo,
     undo again; an undo that was interrupted or failed in part is continued.
     """
+    # What executes a deploy is imported when it starts: --help must not load it.
+    from ckfunc.deploy import run
+    from ckfunc.deploy.apply.undo import prepare_undo
+    from ckfunc.deploy.cache import VersionCache
+
     root, target, client = app.root(), app.target(), app.client()
     cache = VersionCache(root)
     with app.output.progress("comparing"):

@@ -11,14 +11,16 @@ from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 from itertools import count
-from typing import TypeAlias, TypeVar
+from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
 from ckfunc.base.errors import ApiFailure, CkfuncError, NotFound, RequestRejected
 from ckfunc.base.text import digest
 from ckfunc.deploy.remote import Remote
 from ckfunc.deploy.resources import Values, Wanted, newlines
-from ckfunc.model.application import Runtime
-from ckfunc.model.function import Function, FunctionVersion, NewFunction
+
+if TYPE_CHECKING:
+    from ckfunc.model.application import Runtime
+    from ckfunc.model.function import Function, FunctionVersion, NewFunction
 
 TRIES = 4
 """How often a write is attempted, at most."""

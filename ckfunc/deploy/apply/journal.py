@@ -17,7 +17,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta, tzinfo
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from ckfunc import __version__
 from ckfunc.base.clock import Clock, ago, parse_timestamp, timestamp
@@ -29,7 +29,9 @@ from ckfunc.deploy.apply.report import DeployReport, Item
 from ckfunc.deploy.plan.plan import CreateFunction, Plan, Put, Step
 from ckfunc.deploy.remote import Remote
 from ckfunc.deploy.resources import FUNCTIONS, Values, script_of
-from ckfunc.model.function import Function
+
+if TYPE_CHECKING:
+    from ckfunc.model.function import Function
 
 FORMAT = 1
 MOST_JOURNALS = 50

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ckfunc.base.errors import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_OK, CkfuncError, CredentialsRejected, Unreachable
 from ckfunc.base.text import printable
@@ -15,7 +15,9 @@ from ckfunc.deploy.apply.idempotent import is_unclear
 from ckfunc.deploy.plan.diff import ChangeAction
 from ckfunc.deploy.plan.plan import Plan
 from ckfunc.deploy.resources import RESOURCES, Wanted
-from ckfunc.model.function import Function
+
+if TYPE_CHECKING:
+    from ckfunc.model.function import Function
 
 
 class ItemState(StrEnum):

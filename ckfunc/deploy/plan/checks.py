@@ -10,12 +10,12 @@ from ckfunc.base.text import printable
 from ckfunc.deploy.plan.diff import ChangeAction
 from ckfunc.deploy.plan.plan import Plan
 from ckfunc.deploy.resources import BY_KIND, DEPENDENCIES
-from ckfunc.model.project import Project, Script
 
 if TYPE_CHECKING:
     from ckfunc.bundle.requirements import Compile
+    from ckfunc.model.project import Project, Script
 
-Check: TypeAlias = Callable[[Sequence[Script], Collection[str]], Sequence[Problem]]
+Check: TypeAlias = "Callable[[Sequence[Script], Collection[str]], Sequence[Problem]]"
 """Takes scripts, and the packages that they can import; returns the problems that prevent them from running."""
 
 _MOST_NAMES = 8

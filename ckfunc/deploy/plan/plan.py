@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from ckfunc.base.errors import PlatformOwned
 from ckfunc.deploy.plan.diff import ChangeAction, ResourceChange, diff
 from ckfunc.deploy.remote import Snapshot
 from ckfunc.deploy.resources import ENVIRONMENT, RESOURCES, Literals, Resource, Values, Wanted, script_of, sources
-from ckfunc.model.function import Function, NewFunction
-from ckfunc.model.project import Project, Script, Target, WantedFunction
 from ckfunc.model.triggers import display_name
+
+if TYPE_CHECKING:
+    from ckfunc.model.function import Function, NewFunction
+    from ckfunc.model.project import Project, Script, Target, WantedFunction
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,6 +181,8 @@ def _steps_of(
         return
     for change in changes:
         if change.action is ChangeAction.CREATE:
+            from ckfunc.model.function import NewFunction
+
             new = wanted[change.name]
             yield CreateFunction(NewFunction(new.type, new.name, new.description, new.initialize_asynchronously))
     for change in changes:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from ckfunc.base.errors import UsageProblem
 from ckfunc.base.text import nearest
 from ckfunc.deploy.plan.plan import CreateFunction, CreateVersion, Plan, Step
 from ckfunc.deploy.resources import FUNCTIONS
-from ckfunc.model.project import Project
+
+if TYPE_CHECKING:
+    from ckfunc.model.project import Project
 
 RUNTIME = "runtime"
 """Selects dependencies, environment and init script."""

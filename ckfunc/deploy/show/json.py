@@ -14,7 +14,9 @@ from ckfunc.deploy.plan.diff import ChangeAction, ResourceChange
 from ckfunc.deploy.plan.plan import Plan
 from ckfunc.deploy.resources import BY_KIND, FUNCTIONS, newlines
 from ckfunc.deploy.show.text import next_version, script_path, shown_values, side_names, source_text
-from ckfunc.model.function import Function, FunctionVersion
+
+if TYPE_CHECKING:
+    from ckfunc.model.function import Function, FunctionVersion
 
 if TYPE_CHECKING:  # imports the bundler and the manifest
     from ckfunc.deploy.blame import Commit

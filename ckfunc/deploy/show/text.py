@@ -9,16 +9,19 @@ import textwrap
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from ckfunc.base.annotations import Annotation, AnnotationLevel
 from ckfunc.base.diffs import line_count, styled_diff, unified
 from ckfunc.base.secrets import Secret
 from ckfunc.base.text import Line, Segment, printable
 from ckfunc.deploy.apply.report import DeployReport, Ending, Item, ItemState
-from ckfunc.deploy.gates import GateVerdict
 from ckfunc.deploy.plan.diff import ChangeAction, ResourceChange
 from ckfunc.deploy.plan.plan import CreateFunction, Plan, Put, Step
 from ckfunc.deploy.resources import BY_KIND, FUNCTIONS
+
+if TYPE_CHECKING:
+    from ckfunc.deploy.gates import GateVerdict
 
 SIGNS = {ChangeAction.CREATE: "+", ChangeAction.UPDATE: "~", ChangeAction.REMOVE: "-"}
 UNMANAGED_SIGN = "?"

@@ -25,7 +25,7 @@ from ckfunc.emulator.store import runtime as stored_runtime
 from ckfunc.emulator.store.database import Database
 from ckfunc.emulator.store.trouble import trouble_with
 from ckfunc.model.execution import Compiled, Determinism, Environment, HandlerError, HandlerVersion, Outcome
-from ckfunc.model.function import KEPT_INVOCATIONS, ConsoleLine, Function, FunctionVersion, Invocation, InvocationDetail
+from ckfunc.model.function import ConsoleLine, Function, FunctionVersion, Invocation, InvocationDetail
 
 MOST_WAITING = 10_000
 """Events that may wait for their run; more fail at once."""
@@ -97,7 +97,7 @@ class Dispatcher:
         base_url: str,
         on_event: Callable[[str], None] | None = None,
         most_waiting: int = MOST_WAITING,
-        keep_invocations: int = KEPT_INVOCATIONS,
+        keep_invocations: int,
         spares: bool = True,
     ) -> None:
         self.base_url = base_url
