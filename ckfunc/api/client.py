@@ -13,6 +13,7 @@ from ckfunc.api.session import Session
 from ckfunc.base.clock import Clock, SystemClock
 from ckfunc.base.errors import UnreadableAnswer
 from ckfunc.base.secrets import Secret, revealed
+from ckfunc.base.text import one_line, shortened
 from ckfunc.model.application import PLATFORM_PREFIX, Application, ApplicationSettings, Runtime
 from ckfunc.model.function import Function, FunctionVersion, Invocation, NewFunction
 from ckfunc.model.page import Page
@@ -263,8 +264,6 @@ def _is_secret(name: str) -> bool:
 
 def reading(what: str, where: str, read: Callable[[Any], T], document: Any) -> T:
     """Return `read(document)`. Raises UnreadableAnswer if required fields are missing."""
-    from ckfunc.base.text import one_line, shortened
-
     try:
         return read(document)
     except (Malformed, RecursionError) as error:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import json
 import os
 import stat
 import sys
@@ -14,6 +15,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from ckfunc.base.errors import NoHome, UnusableFile
+from ckfunc.base.text import digest
 
 LARGEST_BYTES = 64 * 1024 * 1024
 """The default limit for reading a file."""
@@ -146,20 +148,12 @@ def _replace(temporary: str, path: Path) -> None:
 
 def write_checked(path: Path, document: Any) -> None:
     """Write a JSON document and its digest, for `read_checked`. Raises OSError."""
-    import json
-
-    from ckfunc.base.text import digest
-
     text = json.dumps(document, separators=(",", ":"))
     write_atomically(path, f"{digest(text)}\n{text}")
 
 
 def read_checked(path: Path) -> Any:
     """Return a document of `write_checked`; None if the file is missing, unreadable or does not match its digest."""
-    import json
-
-    from ckfunc.base.text import digest
-
     try:
         expected, _, text = read_file(path).decode("utf-8").partition("\n")
         return json.loads(text) if expected == digest(text) else None

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
+from urllib.parse import quote, quote_plus
 
 from ckfunc.base.text import one_line
 
@@ -101,8 +103,6 @@ def _forms(secret: str) -> set[str]:
     """Return the forms in which a program may print a secret."""
     # Imported here, because `ckfunc --version` imports this module.
     import html
-    import json
-    from urllib.parse import quote, quote_plus
 
     escaped = {json.dumps(secret)[1:-1], json.dumps(secret, ensure_ascii=False)[1:-1]}
     with suppress(UnicodeEncodeError):  # half of a surrogate pair has no encoded form

@@ -163,3 +163,13 @@ def did_you_mean(word: str, known: Iterable[str]) -> str | None:
     """Return a hint with the known word that is closest to `word`, or None."""
     best = nearest(word, known)
     return f"did you mean {best!r}?" if best else None
+
+
+def size_text(size_bytes: int) -> str:
+    """Return a size with its unit, such as `12.3 MB`."""
+    size, unit = float(size_bytes), "B"
+    for larger in ("kB", "MB", "GB"):
+        if size < 1000:
+            break
+        size, unit = size / 1000, larger
+    return f"{size_bytes} B" if unit == "B" else f"{size:.1f} {unit}"

@@ -14,11 +14,12 @@ from typing import TYPE_CHECKING
 
 from ckfunc.base.clock import SystemClock
 from ckfunc.base.containment import STATE_DIRECTORY, require_inside, require_own_state
-from ckfunc.base.errors import Busy, CkfuncError, NoProject, Problem
+from ckfunc.base.errors import CkfuncError, NoProject, Problem
 from ckfunc.base.files import cache_dir
 from ckfunc.base.secrets import SHORTEST, Secret
 from ckfunc.cli.options import Settings
 from ckfunc.cli.output import Output
+from ckfunc.emulator.data_directory import find_running
 
 if TYPE_CHECKING:
     from ckfunc.api import Client, Connection
@@ -38,9 +39,6 @@ MOST_IGNORED = 3
 
 ANY_PROJECT = "any project"
 """The name of the target that a login outside of a project is for."""
-
-STARTING_S = 5.0
-"""How long an emulator may hold its data directory without answering: before it is ready, and while it ends."""
 
 
 class App:
@@ -282,64 +280,34 @@ class App:
 
     def running_emulator(self) -> str | None:
         """Return the address of this project's emulator if one runs."""
-        from ckfunc.emulator.data_directory import find_running
-
         return find_running(self.emulator_data)
 
     def start_emulator(self, options: EmulatorOptions) -> str:
         """Run this project's emulator until the command ends, and return its address."""
-        from ckfunc.emulator.data_directory import UnusableDirectory
-        from ckfunc.emulator.store.trouble import UnwritableDatabase
+        from ckfunc.emulator.embedded import start_embedded
 
-        emulator = self.emulator(self.emulator_data, options)
-        until = self.clock.monotonic_s() + STARTING_S
-        while True:
-            try:
-                url = emulator.start()
-                break
-            except (UnusableDirectory, UnwritableDatabase) as problem:
-                if options.port or options.seed is not None or not problem.unwritable:
-                    raise
-                # Reading needs no writing: what would change something is refused when it comes.
-                emulator = self._reading_emulator(problem)
-            except Busy:
-                # Who has the data directory is about to answer, or about to let it go.
-                if (running := self.running_emulator()) is not None:
-                    return running
-                if self.clock.monotonic_s() > until:
-                    raise
-                self.clock.sleep(0.05)
-        # What an event set off is not cut short because the command that fired it is done; but Ctrl-C is.
-        self._closing.callback(lambda: emulator.stop(finish=not self._interrupted))
-        self.output.detail(f"emulator: embedded at {url}, data in {self.output.path(self.emulator_data)}")
+        url, emulator = start_embedded(self.emulator_data, self._with_project(options), cache_dir(), self.clock)
+        if emulator is not None:
+            # Runs that an event has triggered are finished after the command that fired it; Ctrl-C ends them.
+            self._closing.callback(lambda: emulator.stop(finish=not self._interrupted))
+            self.output.detail(f"emulator: embedded at {url}, data in {self.output.path(self.emulator_data)}")
         return url
-
-    def _reading_emulator(self, problem: CkfuncError) -> Emulator:
-        """Make an emulator that shows the project's data and refuses every change, for the reason in `problem`."""
-        from ckfunc.emulator.data_directory import DATABASE
-        from ckfunc.emulator.emulator import Emulator
-        from ckfunc.emulator.options import EmulatorOptions
-
-        there = (self.emulator_data / DATABASE).is_file()
-        told = problem.message + (f"; {problem.hint}" if problem.hint else "")
-        self.output.detail(f"emulator: reading only: {problem.message}")
-        copied = self.emulator_data if there else None
-        options = EmulatorOptions(on_event=self.output.detail, copy_of=copied, unwritable=told, spares=False)
-        return Emulator(None, options, cache=cache_dir())
 
     def emulator(self, data: Path | None, options: EmulatorOptions) -> Emulator:
         """Return an emulator of the project that has not started yet; `data` None keeps everything in memory."""
         from ckfunc.emulator.emulator import Emulator
 
-        self.compiler()  # is closed after the emulator, as it is made before
-        shared = replace(
+        return Emulator(data, self._with_project(options), cache=cache_dir())
+
+    def _with_project(self, options: EmulatorOptions) -> EmulatorOptions:
+        self.compiler()  # created before the emulator, so that it is closed after it
+        return replace(
             options,
             on_event=self.output.detail,
             owner=self._root,
             policy=self.install_policy,
             compiler=self.kept_compiler(),
         )
-        return Emulator(data, shared, cache=cache_dir())
 
     def secrets(self) -> tuple[Secret, ...]:
         """Return what must not be kept in a report of a bug, as far as it was read; never raises."""
@@ -393,12 +361,6 @@ class App:
 
     def schemas(self) -> Schemas:
         """Return the JSON schemas of functions.yaml and of test files."""
-        import json
+        from ckfunc.testing.definition import project_schemas
 
-        from ckfunc.manifest import json_schema
-        from ckfunc.manifest.schema import schema_of
-        from ckfunc.scaffold.stubs import Schemas
-        from ckfunc.testing.definition import CASES
-
-        both = (json_schema(), schema_of(CASES, "ckfunc tests (tests/*.yaml)"))
-        return Schemas(*(json.dumps(one, indent=2, ensure_ascii=False) for one in both))
+        return project_schemas()

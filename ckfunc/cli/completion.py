@@ -5,10 +5,14 @@ It sends no request, and where the project cannot be read it offers less instead
 
 from __future__ import annotations
 
+import os
+import shlex
 from collections.abc import Iterable
 from pathlib import Path
 
 import click
+
+from ckfunc.base.errors import CkfuncError
 
 
 def complete_types(ctx: click.Context, _: click.Parameter, incomplete: str) -> list[str]:
@@ -39,8 +43,6 @@ def complete_data(_ctx: click.Context, _: click.Parameter, incomplete: str) -> l
 
 
 def _files(directory: str, beginning: str) -> list[str]:
-    import os
-
     try:
         with os.scandir(directory or ".") as entries:
             names = [f"{one.name}/" if one.is_dir() else one.name for one in entries]
@@ -54,7 +56,6 @@ def _files(directory: str, beginning: str) -> list[str]:
 
 def complete_targets(ctx: click.Context, _: click.Parameter, incomplete: str) -> list[str]:
     """Return the targets of the manifest that begin with `incomplete`."""
-    from ckfunc.base.errors import CkfuncError
     from ckfunc.manifest import targets
 
     try:
@@ -77,7 +78,6 @@ def _known_types() -> list[str]:
 
 
 def _manifest_types(ctx: click.Context) -> tuple[str, ...]:
-    from ckfunc.base.errors import CkfuncError
     from ckfunc.manifest import function_types
 
     try:
@@ -93,9 +93,6 @@ def _beginning(names: Iterable[str], incomplete: str) -> list[str]:
 
 def read_bash_line() -> None:
     """Set the words of the line that bash completes, as click reads them from the environment."""
-    import os
-    import shlex
-
     from click.shell_completion import split_arg_string
 
     line = os.environ.get("COMP_LINE")

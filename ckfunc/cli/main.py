@@ -8,7 +8,7 @@ import re
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import Any, NoReturn
 
 import click
 
@@ -24,12 +24,13 @@ from ckfunc.base.errors import (
     SystemRefusal,
     UsageProblem,
 )
+from ckfunc.base.files import cache_dir
 from ckfunc.base.interrupts import end_on_interrupt
+from ckfunc.base.streams import open_missing
 from ckfunc.base.text import cut, nearest, printable
+from ckfunc.cli.app import App
 from ckfunc.cli.options import common_options
-
-if TYPE_CHECKING:
-    from ckfunc.cli.app import App
+from ckfunc.cli.output import ReaderGone
 
 # Each command and its one-line help. The code of a command is in ckfunc/cli/commands/NAME.py.
 COMMANDS: dict[str, str] = {
@@ -116,26 +117,14 @@ def cli() -> None:
 
 def main() -> NoReturn:
     """Run the command line; never returns."""
-    _open_missing_streams()
+    open_missing()
     code = run(sys.argv[1:])
     end_on_interrupt()
     sys.exit(code)
 
 
-def _open_missing_streams() -> None:
-    """Open the null device for standard streams that the caller closed (`>&-`).
-
-    Else the next file that is opened, a database perhaps, would get their number, and what is printed with it.
-    """
-    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
-        if getattr(sys, name) is None:
-            setattr(sys, name, os.fdopen(os.open(os.devnull, os.O_RDWR), mode, encoding="utf-8"))
-
-
 def run(args: list[str]) -> int:
     """Run one command and return its exit code; errors are printed on stderr."""
-    from ckfunc.cli.app import App
-
     if "_CKFUNC_COMPLETE" in os.environ:
         from ckfunc.cli.completion import read_bash_line
 
@@ -149,8 +138,6 @@ def run(args: list[str]) -> int:
     except SystemExit:
         return EXIT_OK  # click's way to end when nobody reads its help to the end
     except (Exception, KeyboardInterrupt) as error:
-        from ckfunc.cli.output import ReaderGone
-
         if not isinstance(error, ReaderGone):  # a reader that has seen enough is no failure
             return _exit_code(app, error, args)
     return result if isinstance(result, int) else EXIT_OK
@@ -182,7 +169,6 @@ def _exit_code(app: App, error: BaseException, args: list[str]) -> int:
 
 def _refusal(error: OSError) -> CkfuncError | None:
     """Return the expected failure behind an error of the system, or None when it may be a bug."""
-    from ckfunc.base.files import cache_dir
     from ckfunc.runtime.cache import CacheRefused
 
     with suppress(NoHome):

@@ -7,11 +7,12 @@ import json
 import os
 import re
 import shlex
+import shutil
 import sys
 import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from functools import lru_cache
 from importlib import import_module
 from pathlib import Path
@@ -21,7 +22,8 @@ import click
 
 from ckfunc import __version__
 from ckfunc.base.errors import CkfuncError, InvalidFiles, InvalidManifest, InvalidScripts, Problem, UsageProblem
-from ckfunc.base.secrets import Masker, Secret
+from ckfunc.base.secrets import Secret
+from ckfunc.base.streams import discard_rest, reader_left, write_text
 from ckfunc.base.text import cells, cut, printable
 from ckfunc.cli.terminal import StatusLine
 
@@ -167,7 +169,7 @@ class Output:
 
     def require_reader(self) -> None:
         """Raise ReaderGone when nobody reads our data any more; knows before the next line only where pipes tell."""
-        if self._reader_gone or _reader_left(sys.stdout):
+        if self._reader_gone or reader_left(sys.stdout):
             self._cannot_write(sys.stdout, BrokenPipeError())
             raise ReaderGone
 
@@ -374,29 +376,20 @@ class Output:
             click.echo(err=True)
 
     def bug(self, error: BaseException, args: Sequence[str], secrets: Iterable[Secret] = ()) -> None:
-        """Keep the traceback in a file, or else print it, and say where: this is ours to fix, not the user's.
+        """Write a report to a file and print its place; if no file can be written, print the report.
 
-        Neither `secrets` nor what the arguments hold besides names of commands, options and types is kept.
+        The report contains no `secrets`.
         """
-        import tempfile
-        import traceback
+        from ckfunc.base.bugs import bug_report
 
-        text = Masker(secrets)("".join(traceback.format_exception(error)))
-        shown = [found[0] if (found := re.match(r"--?[A-Za-z-]+|[a-z_.]{1,40}$", arg)) else "…" for arg in args]
-        report = f"ckfunc {__version__}, Python {sys.version}, {sys.platform}\nckfunc {' '.join(shown)}\n\n{text}"
+        report = bug_report(error, args, secrets, f"ckfunc {__version__}")
         what = f"this is a bug in ckfunc ({type(error).__name__})"
-        try:
-            with tempfile.NamedTemporaryFile(
-                "w", prefix="ckfunc-bug-", suffix=".log", delete=False, encoding="utf-8", errors="backslashreplace"
-            ) as file:
-                file.write(report)
-        except OSError:  # a full disk, or no directory for temporary files: the terminal has to hold it
-            self._put_out(sys.stderr, printable(report))
-            self._write(sys.stderr, (("error: ", "failure"), f"{what}; the details are above"))
-            self._write(sys.stderr, (("hint: ", "muted"), "please report it with these lines"))
-            return
-        self._write(sys.stderr, (("error: ", "failure"), f"{what}; the details are in {file.name}"))
-        self._write(sys.stderr, (("hint: ", "muted"), "please report it with that file"))
+        if report.path is None:
+            self._put_out(sys.stderr, printable(report.text))
+        place = f"in {report.path}" if report.path else "above"
+        self._write(sys.stderr, (("error: ", "failure"), f"{what}; the details are {place}"))
+        attach = "that file" if report.path else "these lines"
+        self._write(sys.stderr, (("hint: ", "muted"), f"please report it with {attach}"))
 
     # -- how -----------------------------------------------------------------------------------------------------
 
@@ -428,7 +421,7 @@ class Output:
     def _put_out(self, stream: TextIO, text: str) -> None:
         with self._lock, self._status.aside(stream):
             try:
-                _put(stream, text)
+                write_text(stream, text)
                 if stream is sys.stderr:
                     stream.flush()
             except OSError as error:
@@ -439,10 +432,10 @@ class Output:
         try:
             sys.stdout.flush()
         except OSError:
-            _lead_nowhere(sys.stdout)
+            discard_rest(sys.stdout)
 
     def _cannot_write(self, stream: TextIO, error: OSError) -> None:
-        _lead_nowhere(stream)
+        discard_rest(stream)
         if stream is sys.stderr:
             return  # A deploy does not stop half-way for want of somebody to talk to.
         # Windows says "invalid argument" where others say "broken pipe".
@@ -469,30 +462,6 @@ def completed(hint: str, settings: Settings) -> str:
         return f"`ckfunc {name} {option} {shlex.quote(value)}{rest}`"
 
     return _COMMAND.sub(with_option, hint)
-
-
-def _lead_nowhere(stream: TextIO) -> None:
-    """Let what is still buffered go to the null device."""
-    with suppress(OSError, ValueError):
-        null = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(null, stream.fileno())
-        os.close(null)
-
-
-def _reader_left(stream: TextIO) -> bool:
-    """Tell whether the other end of a pipe was closed, where the system says so without being written to."""
-    import select
-
-    poll = getattr(select, "poll", None)  # Windows has none
-    if poll is None:
-        return False
-    gone = getattr(select, "POLLERR", 0) | getattr(select, "POLLHUP", 0)
-    try:
-        asked = poll()
-        asked.register(stream.fileno(), 0)
-        return any(event & gone for _, event in asked.poll(0))
-    except (OSError, ValueError):
-        return False
 
 
 def _fitting(segments: Iterable[Segment], width: int) -> Iterator[Segment]:
@@ -531,15 +500,6 @@ def _teach_colours() -> None:
         import_module("colorama").just_fix_windows_console()  # which click brings along there
 
 
-def _put(stream: TextIO, text: str) -> None:
-    try:
-        stream.write(text)
-    except UnicodeEncodeError:
-        # A terminal in another encoding (Windows code pages, LANG=C) gets what it can show.
-        encoding = stream.encoding or "ascii"
-        stream.write(text.encode(encoding, "replace").decode(encoding))
-
-
 def _terminal_columns() -> int:
     """Return how wide the terminal is now, whatever COLUMNS said when the command began."""
     try:
@@ -549,6 +509,4 @@ def _terminal_columns() -> int:
 
 
 def _columns() -> int:
-    import shutil
-
     return shutil.get_terminal_size((USUAL_COLUMNS, 24)).columns

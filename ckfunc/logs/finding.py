@@ -7,12 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import datetime
+from typing import TYPE_CHECKING
 
-from ckfunc.api import Client
 from ckfunc.base.errors import CkfuncError
 from ckfunc.logs.entries import LogEntry
 from ckfunc.logs.recent import detailed
 from ckfunc.model.function import Function, Invocation
+
+if TYPE_CHECKING:
+    from ckfunc.api import Client  # brings the HTTP client, which the --help of commands does not need
 
 _SIZE = 100
 

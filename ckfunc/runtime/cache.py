@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import json
 import os
 import re
 import shutil
@@ -11,8 +12,9 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 from ckfunc.base.errors import CkfuncError
 from ckfunc.base.files import hold_shared, lock_alone, locked
@@ -79,6 +81,18 @@ class CacheEntry:
     size_bytes: int
     used: float
     in_use: bool = False
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the entry for `--json`."""
+        used = datetime.fromtimestamp(self.used, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+        return {
+            "kind": self.kind,
+            "name": self.name,
+            "path": str(self.path),
+            "bytes": self.size_bytes,
+            "lastUsed": used,
+            "inUse": self.in_use,
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,8 +199,6 @@ def _used(directory: Path) -> float:
 
 
 def _title(directory: Path) -> str:
-    import json
-
     try:
         wanted = json.loads((directory / "package.json").read_bytes())["dependencies"]
         return ", ".join(f"{name}@{version}" for name, version in wanted.items()) or "no packages"

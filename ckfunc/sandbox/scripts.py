@@ -5,13 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
+from ckfunc.base.errors import UsageProblem
 from ckfunc.base.secrets import Secret
+from ckfunc.base.text import nearest
 from ckfunc.model.execution import Determinism, Limits
 from ckfunc.model.function import Invocation, InvocationDetail
 from ckfunc.model.project import Project, Script
 from ckfunc.runtime.compiler import CachingCompiler
 from ckfunc.runtime.policy import Policy
+from ckfunc.wire.functions import write_call
+
+_RECORD_FIELDS = ("versionNumber", "version_number", "version", "status")
+"""A document with one of them next to `args` is an invocation."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +42,22 @@ class Ran:
     detail: InvocationDetail
     allowed: bool | None = None
     reason: str | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the run for `--json`."""
+        row, detail = self.invocation, self.detail
+        made: dict[str, Any] = {
+            "status": row.status.value,
+            "durationMs": detail.duration_ms,
+            "args": row.args,
+            "result": row.result,
+            "console": [{"level": line.level, "text": line.text} for line in detail.console],
+            "calls": [write_call(call) for call in detail.calls],
+            "callsOmitted": detail.calls_omitted,
+        }
+        if self.allowed is not None:
+            made |= {"allowed": self.allowed, "reason": self.reason}
+        return made
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,3 +97,34 @@ def scripts_of(project: Project) -> Scripts:
         wanted.environment or {},
         wanted.initialization_script,
     )
+
+
+def require_handler(scripts: Scripts, trigger_type: str) -> None:
+    """Raise UsageProblem, with the nearest type, unless there is a handler of a type."""
+    if trigger_type in scripts.handlers:
+        return
+    close = nearest(trigger_type, scripts.handlers)
+    there = ", ".join(scripts.handlers) or f"no functions; `ckfunc new {trigger_type}` adds one"
+    raise UsageProblem(
+        f"functions.yaml has no function of type {trigger_type!r}",
+        hint=f"did you mean {close}?" if close else f"it has: {there}",
+    )
+
+
+def event_of(document: Any, trigger_type: str) -> Mapping[str, Any]:
+    """Return the event in a document: the document itself, {"type", "event"} (or "data"), or an invocation.
+
+    Raises UsageProblem when it is no object, or of another type.
+    """
+    if not isinstance(document, dict):
+        raise UsageProblem("the event is not a JSON object", hint="""for example {"username": "jane"}""")
+    inner, keys = document, set(document)
+    for name in ("event", "data"):
+        if keys == {"type", name} and isinstance(document["type"], str) and isinstance(document[name], dict):
+            inner = document[name]
+    if isinstance(document.get("args"), dict) and any(name in document for name in _RECORD_FIELDS):
+        inner = document["args"]
+    declared = document.get("type")
+    if inner is not document and isinstance(declared, str) and declared != trigger_type:
+        raise UsageProblem(f"the event is of type {declared}, not {trigger_type}")
+    return inner

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import json
+
+from ckfunc.manifest import json_schema
 from ckfunc.manifest.definition import ENVIRONMENT, FUNCTION_TYPE
 from ckfunc.manifest.kinds import Data, Entries, Field, Flag, Items, Rule, Section, Text, Whole
+from ckfunc.manifest.schema import schema_of
 from ckfunc.model.chat import ChannelType
 from ckfunc.model.function import Status
 from ckfunc.model.triggers import TRIGGERS
+from ckfunc.scaffold.stubs import Schemas
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
 STATUSES = (Status.SUCCEEDED.value, Status.FAILED.value)
@@ -154,3 +159,9 @@ CASES = Section(
         ),
     ),
 )
+
+
+def project_schemas() -> Schemas:
+    """Return the JSON schemas of functions.yaml and of test files."""
+    both = (json_schema(), schema_of(CASES, "ckfunc tests (tests/*.yaml)"))
+    return Schemas(*(json.dumps(schema, indent=2, ensure_ascii=False) for schema in both))

@@ -35,6 +35,11 @@ class Addition:
     case: Mapping[str, Any]
     redactions: Sequence[ReplacedSecret]
 
+    def to_json(self) -> dict[str, Any]:
+        """Return the case and what was replaced in it, for `--json`."""
+        replaced = [{"place": one.place, "why": one.reason, "placeholder": one.placeholder} for one in self.redactions]
+        return {"file": str(self.path), "case": dict(self.case), "redactions": replaced}
+
 
 @dataclass(frozen=True, slots=True)
 class Recorded:

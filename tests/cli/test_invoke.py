@@ -17,9 +17,9 @@ import pytest
 from support.commands import Command
 
 from ckfunc.base.files import cache_dir
-from ckfunc.cli.commands.invoke import event_of
 from ckfunc.emulator.emulator import Emulator
 from ckfunc.runtime.node import bare_environment, node_executable
+from ckfunc.sandbox.scripts import event_of
 
 START = "user.attempted.start_session"
 SENT = "user.sent.message"

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
-from typing import Any
+from datetime import datetime
 
 import click
 
 from ckfunc.base.errors import UsageProblem
 from ckfunc.base.files import cache_dir
+from ckfunc.base.text import size_text
 from ckfunc.cli.app import App
 from ckfunc.cli.options import common_options, pass_app
 from ckfunc.logs.since import duration_s
@@ -52,7 +52,7 @@ def info(app: App) -> None:
     found = entries(directory)
     if app.output.json:
         app.output.document(
-            {"directory": str(directory), "bytes": _size(found), "entries": [_document(one) for one in found]}
+            {"directory": str(directory), "bytes": _size(found), "entries": [one.to_json() for one in found]}
         )
         return
     app.output.line(str(directory))
@@ -96,8 +96,8 @@ def clean(app: App, older_than: str | None, dry_run: bool) -> None:
                 "directory": str(directory),
                 "dryRun": dry_run,
                 "bytes": _size(removed),
-                "removed": [_document(one) for one in removed],
-                "inUse": [_document(one) for one in used],
+                "removed": [one.to_json() for one in removed],
+                "inUse": [one.to_json() for one in used],
             }
         )
         return
@@ -109,23 +109,11 @@ def clean(app: App, older_than: str | None, dry_run: bool) -> None:
     if used:
         app.output.talk(f"kept {_shortened(', '.join(one.name for one in used))}: in use by a running ckfunc")
     verb = "Would remove" if dry_run else "Removed"
-    app.output.talk((f"{verb} {_shown(_size(removed))}", "success"), f" from {app.output.path(directory)}")
+    app.output.talk((f"{verb} {size_text(_size(removed))}", "success"), f" from {app.output.path(directory)}")
 
 
 def _size(found: Sequence[CacheEntry]) -> int:
     return sum(one.size_bytes for one in found)
-
-
-def _document(entry: CacheEntry) -> dict[str, Any]:
-    used = datetime.fromtimestamp(entry.used, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
-    return {
-        "kind": entry.kind,
-        "name": entry.name,
-        "path": str(entry.path),
-        "bytes": entry.size_bytes,
-        "lastUsed": used,
-        "inUse": entry.in_use,
-    }
 
 
 def _day(entry: CacheEntry) -> str:
@@ -137,13 +125,4 @@ def _shortened(name: str) -> str:
 
 
 def _columns(size_bytes: int) -> str:
-    return f"{_shown(size_bytes):>10}  "
-
-
-def _shown(size_bytes: int) -> str:
-    if size_bytes < 1000:
-        return f"{size_bytes} B"
-    for unit, factor in (("kB", 1000), ("MB", 1000**2), ("GB", 1000**3)):
-        if size_bytes < factor * 1000 or unit == "GB":
-            return f"{size_bytes / factor:.1f} {unit}"
-    raise AssertionError("unreachable")
+    return f"{size_text(size_bytes):>10}  "

@@ -14,6 +14,7 @@ from ckfunc.base.interrupts import require_uninterrupted
 from ckfunc.cli.app import App
 from ckfunc.cli.completion import complete_types
 from ckfunc.cli.options import common_options, format_option, pass_app
+from ckfunc.watch.batches import Stop, batches
 
 if TYPE_CHECKING:
     from ckfunc.check.project import CheckedProject
@@ -88,8 +89,6 @@ def _say_summary(app: App, checked: CheckedProject, took_s: float, when: str = "
 
 def _watch(app: App, types: Sequence[str]) -> int:
     """Check now and after every change, until interrupted."""
-    from ckfunc.watch.batches import Stop, batches
-
     stop, wake = Stop(), threading.Event()
     watcher = _Watcher(app, types, wake)
     app.output.talk(("watching ", "title"), "the project's scripts; Ctrl-C ends")

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import threading
-from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -17,13 +15,14 @@ from ckfunc.base.text import cut
 from ckfunc.cli.app import App
 from ckfunc.cli.commands.watch import Printer, watch_confirmed, watch_project
 from ckfunc.cli.options import FILE, common_options, keep_invocations_option, pass_app, port_option
-from ckfunc.cli.output import Segment
 from ckfunc.cli.terminal import key_by_key, on_resize, pressed_keys
 from ckfunc.logs.entries import LogEntry
+from ckfunc.logs.format import summary
 from ckfunc.model.function import Status
 
 if TYPE_CHECKING:
     from ckfunc.deploy.apply.report import DeployReport
+    from ckfunc.dev.status import DevStatus, Event
     from ckfunc.model.project import Target
 
 _KEYS = (
@@ -44,8 +43,6 @@ _HELP = (
 )
 _LABELS = "123456789abcdefghijklmnoprstuvwxyz"
 """The keys that choose an event; q always quits."""
-_RECENT = 5
-"""How many recent events can be chosen."""
 
 
 @click.command(
@@ -70,17 +67,18 @@ def dev(app: App, port: int, seed: Path | None, yes: bool, keep_invocations: int
     stdout is `ready http://ADDRESS:PORT`. If the project's emulator is already running, it is used.
     """
     # Not at the top of the module: `ckfunc dev --help` must not load parts of the emulator.
+    from ckfunc.dev.status import DevStatus
     from ckfunc.emulator.options import EmulatorOptions
     from ckfunc.sandbox.seeds import read_seed_file
 
     target = _target(app)
-    project = app.sources()  # what is wrong with the manifest is said before anything starts
+    project = app.sources()  # mistakes in the manifest are reported before anything starts
     if not yes and not watch_confirmed(app, project.target):
         return EXIT_FAILED
     running = app.running_emulator()
     if running is not None and seed is not None:
         raise UsageProblem(
-            "the project's emulator runs already: --seed is for one that starts",
+            "the project's emulator is already running; --seed only applies when it starts",
             hint=f"ckfunc emulator seed {seed}",
         )
     planted = read_seed_file(app.directory / seed, app.output.path(app.directory / seed))[0] if seed else None
@@ -93,15 +91,15 @@ def dev(app: App, port: int, seed: Path | None, yes: bool, keep_invocations: int
     app.output.talk(
         ("emulator: ", "title"), f"{'already running' if running else 'client id and secret are `emulator`'}; /docs"
     )
-    if not (app.output.interactive and app.output.pinnable):
-        status = StatusPrinter(app, target.name)
+    interactive = app.output.interactive and app.output.pinnable
+    status = StatusPrinter(app, DevStatus(target.name), keys=_KEYS if interactive else ())
+    if not interactive:
         with on_resize(status.show) if app.output.pinnable else nullcontext():
             try:
                 watch_project(app, status, logs=True, yes=True)
             finally:
                 app.output.unpin()
         return EXIT_OK
-    status = StatusPrinter(app, target.name, keys=_KEYS)
     stop = threading.Event()
     with key_by_key(status.show), on_resize(status.show):
         keys = threading.Thread(target=Keys(app, status, stop).handle, name="ckfunc-keys", daemon=True)
@@ -115,96 +113,8 @@ def dev(app: App, port: int, seed: Path | None, yes: bool, keep_invocations: int
     return EXIT_OK
 
 
-class StatusPrinter(Printer):
-    """Prints the events of a watch, and shows the state in the status line. Used by several threads."""
-
-    def __init__(self, app: App, target: str, *, keys: Sequence[str] = ()) -> None:
-        super().__init__(app)
-        self._keys = keys
-        self._choosing = ""
-        self._lock = threading.Lock()
-        self._target = target
-        self._deployed = "nothing deployed yet"
-        self._broken = ""
-        self._last: LogEntry | None = None
-        self._recent: deque[Event] = deque(maxlen=_RECENT)
-        self._runs = self._failures = 0
-
-    @property
-    def recent(self) -> tuple[Event, ...]:
-        """The events of the invocations that ended last, the newest first, each once."""
-        with self._lock:
-            return tuple(self._recent)
-
-    def deployed(self, report: DeployReport, /, *, changed: bool, first: bool, broken: bool, took_s: float) -> None:
-        """Print a deploy and show it in the status line."""
-        if not broken:
-            self._note_deploy(report)
-        super().deployed(report, changed=changed, first=first, broken=broken, took_s=took_s)
-
-    def _note_deploy(self, report: DeployReport) -> None:
-        functions = [one for one in report.items if one.kind == "functions" and one.new_version]
-        when = f"{self._app.clock.now().astimezone():%H:%M:%S}"
-        count = f"{len(functions)} function{'' if len(functions) == 1 else 's'}"
-        with self._lock:
-            self._deployed = f"{count} at {when}"
-            self._broken = "" if report.ok else "the last deploy failed in part"
-        self.show()
-
-    def failed(self, problem: CkfuncError, /) -> None:
-        """Print why the files cannot be deployed, and show it in the status line."""
-        super().failed(problem)
-        with self._lock:
-            self._broken = problem.message
-        self.show()
-
-    def ran(self, entry: LogEntry, /) -> None:
-        """Show an invocation in the status line."""
-        if entry.invocation.status is Status.RUNNING:
-            return
-        with self._lock:
-            self._last = entry
-            event = Event(entry.type, entry.invocation.args)
-            if event in self._recent:
-                self._recent.remove(event)
-            self._recent.appendleft(event)
-            self._runs += 1
-            self._failures += entry.invocation.status is Status.FAILED
-        self.show()
-
-    def choose(self, labels: str) -> None:
-        """Name the keys that choose an event until one is pressed; "" for the usual keys."""
-        self._choosing = labels
-        self.show()
-
-    def show(self) -> None:
-        """Draw the status line."""
-        labels = self._choosing
-        keys = (f"{labels[0]}-{labels[-1]} choose · Esc cancel", f"{labels[0]}-{labels[-1]}") if labels else self._keys
-        self._app.output.pin(self.segments(), keys)
-
-    def segments(self) -> list[Segment]:
-        """Return the status line without its keys."""
-        with self._lock:
-            found: list[Segment] = [(f" {self._target} ", "title")]
-            if self._broken:  # first, where no narrow terminal cuts it off
-                found += [" ", (f"✗ {self._broken}", "failure"), " "]
-            found.append(f" {self._deployed}")
-            if self._last is not None:
-                failed = self._last.invocation.status is Status.FAILED
-                took = self._last.detail.duration_ms if self._last.detail else None
-                found += [
-                    "  ",
-                    ("✗" if failed else "✓", "failure" if failed else "success"),
-                    f" {self._last.type}{'' if took is None else f' {took:.0f} ms'}",
-                ]
-            if self._failures:
-                found += ["  ", (f"{self._failures} of {self._runs} runs failed", "failure")]
-            return found
-
-
 def _target(app: App) -> Target:
-    """Return the emulator target: the one that is meant, else `local`."""
+    """Return the emulator target: the selected one, else `local`."""
     target = app.target()
     if not target.emulator and app.settings.target is None:
         app.settings.target = "local"
@@ -216,13 +126,49 @@ def _target(app: App) -> Target:
     return target
 
 
-@dataclass(frozen=True)
-class Event:
-    """An event that can be fired: one that was seen, or a sample."""
+class StatusPrinter(Printer):
+    """Prints the events of a watch, and shows the state in the status line. Used by several threads."""
 
-    type: str
-    args: Mapping[str, Any]
-    sample: bool = False
+    def __init__(self, app: App, status: DevStatus, *, keys: Sequence[str] = ()) -> None:
+        super().__init__(app)
+        self._status = status
+        self._keys = keys
+        self._choosing = ""
+
+    @property
+    def recent(self) -> tuple[Event, ...]:
+        """The events that can be fired again."""
+        return self._status.recent
+
+    def deployed(self, report: DeployReport, /, *, changed: bool, first: bool, broken: bool, took_s: float) -> None:
+        """Print a deploy and show it in the status line."""
+        if not broken:
+            self._status.deployed(report, self._app.clock.now())
+            self.show()
+        super().deployed(report, changed=changed, first=first, broken=broken, took_s=took_s)
+
+    def failed(self, problem: CkfuncError, /) -> None:
+        """Print why the files cannot be deployed, and show it in the status line."""
+        super().failed(problem)
+        self._status.failed(problem.message)
+        self.show()
+
+    def ran(self, entry: LogEntry, /) -> None:
+        """Show a finished invocation in the status line."""
+        if entry.invocation.status is not Status.RUNNING:
+            self._status.ran(entry)
+            self.show()
+
+    def choose(self, labels: str) -> None:
+        """Show the keys that choose an event until one is pressed; "" shows the usual keys."""
+        self._choosing = labels
+        self.show()
+
+    def show(self) -> None:
+        """Draw the status line."""
+        labels = self._choosing
+        keys = (f"{labels[0]}-{labels[-1]} choose · Esc cancel", f"{labels[0]}-{labels[-1]}") if labels else self._keys
+        self._app.output.pin(self._status.segments(), keys)
 
 
 class Keys:
@@ -230,7 +176,7 @@ class Keys:
 
     def __init__(self, app: App, status: StatusPrinter, stop: threading.Event) -> None:
         self._app = app
-        self._stand = status
+        self._status = status
         self._stop = stop
         self._choices: dict[str, Event] = {}
         self._does: Mapping[str, Callable[[], object]] = {
@@ -254,7 +200,7 @@ class Keys:
         """Handle a key. Raises CkfuncError."""
         choices, self._choices = self._choices, {}
         if choices:
-            self._stand.choose("")
+            self._status.choose("")
             if key in choices:
                 self._fire(choices[key])
                 return
@@ -265,7 +211,7 @@ class Keys:
 
     def _again(self) -> None:
         """Fire the last event again, or a sample of the first function's. The log shows the result."""
-        events = (*self._stand.recent[:1], *self._samples())
+        events = (*self._status.recent[:1], *self._samples())
         if events:
             self._fire(events[0])
         else:
@@ -273,25 +219,19 @@ class Keys:
 
     def _offer(self) -> None:
         """List recent events and samples, each with the key that fires it."""
-        from ckfunc.logs.format import summary
-
-        self._choices = dict(zip(_LABELS, (*self._stand.recent, *self._samples()), strict=False))
+        self._choices = dict(zip(_LABELS, (*self._status.recent, *self._samples()), strict=False))
         if not self._choices:
             self._say_nothing()
             return
         for key, event in self._choices.items():
             what = "a sample" if event.sample else summary(event.args)
             self._app.output.talk(("  ", "plain"), (key, "title"), f"  {event.type}", (f"  {cut(what, 60)}", "muted"))
-        self._stand.choose("".join(self._choices))
+        self._status.choose("".join(self._choices))
 
     def _samples(self) -> Iterator[Event]:
-        from ckfunc.manifest import function_types
-        from ckfunc.model.triggers import BY_TYPE
-        from ckfunc.scaffold.samples import sample_event
+        from ckfunc.dev.status import samples
 
-        for one in function_types(self._app.root()):
-            if one in BY_TYPE:
-                yield Event(one, sample_event(one), sample=True)
+        return samples(self._app.root())
 
     def _fire(self, event: Event) -> None:
         from ckfunc.api.emulator import trigger

@@ -13,6 +13,8 @@ from ckfunc.base.containment import STATE_DIRECTORY
 from ckfunc.base.errors import CkfuncError, NoProject, UsageProblem
 from ckfunc.cli.app import App
 from ckfunc.cli.options import FILE, common_options, keep_invocations_option, pass_app, port_option
+from ckfunc.emulator.data_directory import UnusableDirectory
+from ckfunc.emulator.store.trouble import UnwritableDatabase
 
 if TYPE_CHECKING:
     from ckfunc.model.job import Seeded
@@ -79,9 +81,7 @@ def emulator(
     if ctx.invoked_subcommand is not None:
         return
     from ckfunc.api.connection import is_loopback
-    from ckfunc.emulator.data_directory import UnusableDirectory
     from ckfunc.emulator.options import EmulatorOptions
-    from ckfunc.emulator.store.trouble import UnwritableDatabase
     from ckfunc.sandbox.seeds import read_seed_file
 
     data = _directory_or_none(app, data_dir, ephemeral)

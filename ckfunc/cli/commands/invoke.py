@@ -13,19 +13,19 @@ import click
 from ckfunc.base.documents import read_document
 from ckfunc.base.errors import EXIT_FAILED, EXIT_OK, UsageProblem
 from ckfunc.base.files import read_file
-from ckfunc.base.text import nearest, printable
+from ckfunc.base.text import printable
 from ckfunc.cli.app import App
 from ckfunc.cli.completion import complete_types
 from ckfunc.cli.options import common_options, pass_app
 from ckfunc.cli.output import USUAL_COLUMNS, Output, Segment
+from ckfunc.emulator.data_directory import DATABASE
+from ckfunc.logs.finding import read_invocation
 from ckfunc.logs.format import call_lines, console_lines, failure_lines
 from ckfunc.model.function import ConsoleLine, Status
-from ckfunc.wire.functions import write_call
+from ckfunc.model.triggers import BY_TYPE
 
 if TYPE_CHECKING:
-    from ckfunc.sandbox.scripts import Ran, Scripts
-
-_RECORD_FIELDS = ("versionNumber", "version_number", "version", "status")
+    from ckfunc.sandbox.scripts import Ran
 
 _DEBUGGERS_LOOK_AT = 9229
 
@@ -66,13 +66,12 @@ def invoke(app: App, trigger_type: str, event: str | None, from_invocation: int 
     it finds your users and channels and whatever the event mentions, and nothing changes in the emulator or on the
     target. Functions that the handler's own calls would trigger do not run. Exits 1 if the handler fails.
     """
-    from ckfunc.emulator.data_directory import DATABASE
     from ckfunc.sandbox.mentions import seed_of
     from ckfunc.sandbox.sandbox import Sandbox
-    from ckfunc.sandbox.scripts import scripts_of
+    from ckfunc.sandbox.scripts import require_handler, scripts_of
 
     scripts = scripts_of(app.project())
-    _require_handler(scripts, trigger_type)
+    require_handler(scripts, trigger_type)
     given = _event(app, trigger_type, event, from_invocation)
     data = app.emulator_data if (app.emulator_data / DATABASE).is_file() else None
     live = _Live(app, inspect)
@@ -82,35 +81,23 @@ def invoke(app: App, trigger_type: str, event: str | None, from_invocation: int 
         live.begins()
         ran = sandbox.run(trigger_type, given, live.console)
     if app.output.json:
-        app.output.document(_document(trigger_type, ran))
+        app.output.document({"type": trigger_type, **ran.to_json()})
     else:
         _print(app.output, ran)
     return EXIT_FAILED if ran.invocation.status is Status.FAILED else EXIT_OK
-
-
-def _require_handler(scripts: Scripts, trigger_type: str) -> None:
-    if trigger_type in scripts.handlers:
-        return
-    close = nearest(trigger_type, scripts.handlers)
-    there = ", ".join(scripts.handlers) or f"no functions; `ckfunc new {trigger_type}` adds one"
-    raise UsageProblem(
-        f"functions.yaml has no function of type {trigger_type!r}",
-        hint=f"did you mean {close}?" if close else f"it has: {there}",
-    )
 
 
 def _event(app: App, trigger_type: str, event: str | None, from_invocation: int | None) -> Mapping[str, Any]:
     if event is not None and from_invocation is not None:
         raise UsageProblem("--event and --from-invocation can't be used together")
     if from_invocation is not None:
-        from ckfunc.logs.finding import read_invocation
-
         with app.output.progress("reading"):
             target = app.target().name
             return read_invocation(app.client(), from_invocation, trigger_type, target=target).invocation.args
     if event is not None:
+        from ckfunc.sandbox.scripts import event_of
+
         return event_of(_read(app, event), trigger_type)
-    from ckfunc.model.triggers import BY_TYPE
     from ckfunc.scaffold.samples import sample_event
 
     if trigger_type not in BY_TYPE:
@@ -127,25 +114,6 @@ def _read(app: App, event: str) -> Any:
         raise UsageProblem(f"cannot read the event: {shown}: {error.strerror}", hint="--event FILE, or -") from None
     except ValueError as error:
         raise UsageProblem(f"{shown} is not JSON: {error}", hint="an event is a JSON object") from None
-
-
-def event_of(document: Any, trigger_type: str) -> Mapping[str, Any]:
-    """Return the event in a document: it alone, {"type", "event"} (or "data"), or an invocation with its args.
-
-    Raises UsageProblem when it is no object, or of another type.
-    """
-    if not isinstance(document, dict):
-        raise UsageProblem("the event is not a JSON object", hint="""for example {"username": "jane"}""")
-    inner, keys = document, set(document)
-    for name in ("event", "data"):
-        if keys == {"type", name} and isinstance(document["type"], str) and isinstance(document[name], dict):
-            inner = document[name]
-    if isinstance(document.get("args"), dict) and any(name in document for name in _RECORD_FIELDS):
-        inner = document["args"]
-    told = document.get("type")
-    if inner is not document and isinstance(told, str) and told != trigger_type:
-        raise UsageProblem(f"the event is one of {told}, not of {trigger_type}")
-    return inner
 
 
 class _Live:
@@ -206,20 +174,3 @@ def _result_lines(payload: Any, width: int | None) -> Iterator[list[Segment]]:
         text = json.dumps(payload, ensure_ascii=False, indent=2)
     for number, line in enumerate(text.split("\n")):
         yield [("  → " if number == 0 else "    ", "muted"), printable(line)]
-
-
-def _document(trigger_type: str, ran: Ran) -> dict[str, Any]:
-    row, detail = ran.invocation, ran.detail
-    made: dict[str, Any] = {
-        "type": trigger_type,
-        "status": row.status.value,
-        "durationMs": detail.duration_ms,
-        "args": row.args,
-        "result": row.result,
-        "console": [{"level": line.level, "text": line.text} for line in detail.console],
-        "calls": [write_call(one) for one in detail.calls],
-        "callsOmitted": detail.calls_omitted,
-    }
-    if ran.allowed is not None:
-        made |= {"allowed": ran.allowed, "reason": ran.reason}
-    return made

@@ -16,6 +16,7 @@ from ckfunc.cli.completion import complete_types
 from ckfunc.cli.options import common_options, pass_app
 from ckfunc.cli.output import Output, ReaderGone
 from ckfunc.logs.entries import Gap, Item, LogEntry, Recovered, Trouble
+from ckfunc.logs.finding import read_invocation
 from ckfunc.logs.follow import follow as following
 from ckfunc.logs.format import json_line, lines, notice, whole
 from ckfunc.logs.recent import recent
@@ -144,8 +145,6 @@ def _follow(app: App, types: Collection[str], wanted: dict[str, Any]) -> None:
 
 def _print_whole(app: App, ids: Sequence[int]) -> None:
     """Print complete invocations, in the order of `ids`. Raises NoSuchInvocation."""
-    from ckfunc.logs.finding import read_invocation
-
     client = app.client()
     with app.output.progress("reading"):
         found = [read_invocation(client, one, target=app.target().name) for one in ids]

@@ -11,6 +11,9 @@ from ckfunc.base.text import printable
 from ckfunc.cli.app import App
 from ckfunc.cli.completion import complete_types
 from ckfunc.cli.options import common_options, pass_app
+from ckfunc.logs.since import parse_since
+from ckfunc.replay.render import replay_lines
+from ckfunc.replay.report import replay_json
 
 if TYPE_CHECKING:
     from ckfunc.model.project import Project, Script
@@ -51,9 +54,6 @@ def replay(
     on the same data: the users, channels and messages that the events mention. What differs between runs of the same
     version does not count as a difference. Handlers can reach no server but the sandbox.
     """
-    from ckfunc.logs.since import parse_since
-    from ckfunc.replay.render import replay_lines
-    from ckfunc.replay.report import replay_json
     from ckfunc.replay.target import USUAL_COUNT, Chosen, Deployed, SandboxPairs
 
     moment = parse_since(since, app.clock.now()) if since is not None else None

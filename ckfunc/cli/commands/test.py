@@ -16,6 +16,8 @@ from ckfunc.base.text import printable
 from ckfunc.cli.app import App
 from ckfunc.cli.completion import complete_types
 from ckfunc.cli.options import common_options, format_option, pass_app
+from ckfunc.logs.finding import read_invocation
+from ckfunc.model.triggers import Trigger
 
 if TYPE_CHECKING:
     from ckfunc.model.project import Project
@@ -191,7 +193,6 @@ def add(app: App, trigger_type: str | None, invocation: int, name: str | None, f
     Its event becomes the case's event, its outcome the expected outcome. Whatever looks like a secret is replaced
     first, authParams always; the case is shown and run before it is written.
     """
-    from ckfunc.logs.finding import read_invocation
     from ckfunc.testing.recording import added
     from ckfunc.testing.running import run_last_case
 
@@ -205,7 +206,8 @@ def add(app: App, trigger_type: str | None, invocation: int, name: str | None, f
     with output.progress("running the case"):
         result = run_last_case(project, app.toolchain(), path, addition.text)
     if output.json:
-        output.document(_addition_json(addition, result, written=yes))
+        failures = [miss.message for miss in result.misses]
+        output.document({**addition.to_json(), "verdict": result.verdict.value, "failures": failures, "written": yes})
     elif not (yes and output.quiet):
         _show_addition(app, addition, result)
     if not yes and not app.output.confirmed("Write this?", hint="look at it, then pass --yes"):
@@ -222,7 +224,6 @@ def _own_values(app: App) -> Iterator[tuple[str, Secret]]:
 
 
 def _test_file(app: App, trigger_type: str, file: Path | None) -> Path:
-    from ckfunc.model.triggers import Trigger
     from ckfunc.testing.reading import DIRECTORY, SUFFIXES
 
     if file is None:
@@ -248,16 +249,3 @@ def _show_addition(app: App, addition: Addition, result: CaseResult) -> None:
         return
     output.talk(("  it fails", "failure"), " with the local handler:")
     output.talks([("    ", ""), *line] for line in failure_lines(result))
-
-
-def _addition_json(addition: Addition, result: CaseResult, *, written: bool) -> dict[str, Any]:
-    return {
-        "file": str(addition.path),
-        "case": dict(addition.case),
-        "redactions": [
-            {"place": one.place, "why": one.reason, "placeholder": one.placeholder} for one in addition.redactions
-        ],
-        "verdict": result.verdict.value,
-        "failures": [one.message for one in result.misses],
-        "written": written,
-    }

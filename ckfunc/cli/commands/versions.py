@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ckfunc.base.diffs import line_count
 from ckfunc.base.text import Segment, printable, table
 from ckfunc.cli.app import App
 from ckfunc.cli.completion import complete_types
@@ -19,10 +18,11 @@ from ckfunc.deploy.apply.journal import deployed_at
 from ckfunc.deploy.cache import VersionCache
 from ckfunc.deploy.history import function_of, handler_of, script_digest, versions_of
 from ckfunc.deploy.resources import newlines
+from ckfunc.deploy.show.versions import HEADINGS, commit_cell, version_cells, when
 
 if TYPE_CHECKING:
     from ckfunc.deploy.blame import Commit
-    from ckfunc.model.function import Function, FunctionVersion
+    from ckfunc.model.function import FunctionVersion
     from ckfunc.model.project import Script
 
 
@@ -71,12 +71,12 @@ def versions(app: App, trigger_type: str, limit: int, blamed: bool) -> None:
         seen = first_seen(client, function)
     rows = [
         (
-            *_cells(function, one, local, _when(times, seen, one.version_number)),
-            _commit_cell(commits.get(one.version_number)) if blamed else Segment(""),
+            *version_cells(function, one, local, when(times, seen, one.version_number)),
+            commit_cell(commits.get(one.version_number)) if blamed else Segment(""),
         )
         for one in found
     ]
-    app.output.lines(table(("VERSION", "DEPLOYED", "SCRIPT", "LINES", "STATE", "COMMIT"), rows))
+    app.output.lines(table(HEADINGS, rows))
     if len(found) == limit and found[-1].version_number > 1:
         app.output.talk((f"older versions are not shown: use -n {limit * 5}", "muted"))
 
@@ -93,39 +93,3 @@ def _commits(app: App, here: Script | None, found: list[FunctionVersion]) -> dic
     for warning in warnings:
         app.output.warn(warning)
     return commits
-
-
-def _when(deployed: Mapping[int, datetime], seen: Mapping[int, datetime], number: int) -> str:
-    """Return when a version was deployed, or first seen (`by`); "" when neither is known."""
-    moment = deployed.get(number) or seen.get(number)
-    if moment is None:
-        return ""
-    return f"{'' if number in deployed else 'by '}{moment.astimezone():%Y-%m-%d %H:%M}"
-
-
-def _cells(function: Function, version: FunctionVersion, local: str | None, when: str) -> list[Segment]:
-    text = newlines(version.handler_script)
-    current = version.version_number == function.current_version_number
-    marks = [
-        *(["deployed"] if current else []),
-        *(["disabled"] if current and not function.enabled else []),
-        *(["as here"] if local == text else []),
-    ]
-    return [
-        Segment(f"v{version.version_number}", "title" if current else "plain"),
-        Segment(when),
-        Segment(script_digest(version)[:12], "muted"),
-        Segment(f"{line_count(text):>5}"),
-        Segment(", ".join(marks), "success"),
-    ]
-
-
-def _commit_cell(commit: Commit | None) -> Segment:
-    if commit is None:
-        return Segment("not found in git", "muted")
-    return Segment(f"{commit.id[:10]}  {commit.time:%Y-%m-%d}  {_short(commit.author)}: {_short(commit.subject)}")
-
-
-def _short(text: str) -> str:
-    line = " ".join(printable(text).split())
-    return line if len(line) <= 60 else f"{line[:59]}…"

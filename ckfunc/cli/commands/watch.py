@@ -13,6 +13,7 @@ from ckfunc.base.interrupts import require_uninterrupted
 from ckfunc.cli.app import App
 from ckfunc.cli.options import common_options, pass_app
 from ckfunc.cli.output import USUAL_COLUMNS
+from ckfunc.watch.batches import Stop, batches
 
 if TYPE_CHECKING:
     from ckfunc.deploy.apply.report import DeployReport
@@ -63,7 +64,6 @@ def watch_project(
     from ckfunc.bundle.project import InvalidModules
     from ckfunc.cli.commands.logs import stream_logs
     from ckfunc.dev.watcher import Watcher, WatchTools
-    from ckfunc.watch.batches import Stop, batches
 
     try:
         project = app.project()

@@ -1,0 +1,38 @@
+"""Reports of bugs in ckfunc."""
+
+from __future__ import annotations
+
+import re
+import sys
+import tempfile
+import traceback
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from ckfunc.base.secrets import Masker, Secret
+
+
+@dataclass(frozen=True, slots=True)
+class BugReport:
+    """A report, and the file that it was written to; None if no file could be written."""
+
+    text: str
+    path: str | None
+
+
+def bug_report(error: BaseException, args: Sequence[str], secrets: Iterable[Secret], version: str) -> BugReport:
+    """Write a traceback to a temporary file.
+
+    The report contains neither `secrets` nor arguments other than names of commands, options and types.
+    """
+    trace = Masker(secrets)("".join(traceback.format_exception(error)))
+    shown = [found[0] if (found := re.match(r"--?[A-Za-z-]+|[a-z_.]{1,40}$", arg)) else "…" for arg in args]
+    text = f"{version}, Python {sys.version}, {sys.platform}\nckfunc {' '.join(shown)}\n\n{trace}"
+    try:
+        with tempfile.NamedTemporaryFile(
+            "w", prefix="ckfunc-bug-", suffix=".log", delete=False, encoding="utf-8", errors="backslashreplace"
+        ) as file:
+            file.write(text)
+    except OSError:  # a full disk, or no directory for temporary files
+        return BugReport(text, None)
+    return BugReport(text, file.name)

@@ -1,0 +1,51 @@
+"""Standard streams that may be closed, or in another encoding."""
+
+from __future__ import annotations
+
+import os
+import select
+import sys
+from contextlib import suppress
+from typing import TextIO
+
+
+def open_missing() -> None:
+    """Open the null device for standard streams that the caller closed (`>&-`).
+
+    Otherwise the next file that is opened, such as a database, would get the number of a standard stream, and printed
+    text would be written to it.
+    """
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, os.fdopen(os.open(os.devnull, os.O_RDWR), mode, encoding="utf-8"))
+
+
+def write_text(stream: TextIO, text: str) -> None:
+    """Write `text`; characters that the stream's encoding lacks (Windows code pages, LANG=C) become `?`."""
+    try:
+        stream.write(text)
+    except UnicodeEncodeError:
+        encoding = stream.encoding or "ascii"
+        stream.write(text.encode(encoding, "replace").decode(encoding))
+
+
+def discard_rest(stream: TextIO) -> None:
+    """Send buffered and further text to the null device."""
+    with suppress(OSError, ValueError):
+        null = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(null, stream.fileno())
+        os.close(null)
+
+
+def reader_left(stream: TextIO) -> bool:
+    """Tell whether the other end of a pipe was closed; False where the system only reports it on a write."""
+    poll = getattr(select, "poll", None)  # Windows has none
+    if poll is None:
+        return False
+    gone = getattr(select, "POLLERR", 0) | getattr(select, "POLLHUP", 0)
+    try:
+        asked = poll()
+        asked.register(stream.fileno(), 0)
+        return any(event & gone for _, event in asked.poll(0))
+    except (OSError, ValueError):
+        return False

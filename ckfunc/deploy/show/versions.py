@@ -1,0 +1,56 @@
+"""Versions of a function as rows of a table."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from ckfunc.base.diffs import line_count
+from ckfunc.base.text import Segment, printable
+from ckfunc.deploy.history import script_digest
+from ckfunc.deploy.resources import newlines
+
+if TYPE_CHECKING:
+    from ckfunc.deploy.blame import Commit
+    from ckfunc.model.function import Function, FunctionVersion
+
+HEADINGS = ("VERSION", "DEPLOYED", "SCRIPT", "LINES", "STATE", "COMMIT")
+
+
+def when(deployed: Mapping[int, datetime], seen: Mapping[int, datetime], number: int) -> str:
+    """Return when a version was deployed, or first seen (`by`); "" when neither is known."""
+    moment = deployed.get(number) or seen.get(number)
+    if moment is None:
+        return ""
+    return f"{'' if number in deployed else 'by '}{moment.astimezone():%Y-%m-%d %H:%M}"
+
+
+def version_cells(function: Function, version: FunctionVersion, local: str | None, when: str) -> list[Segment]:
+    """Return a row without its commit; `local` is the script of the working copy, `when` the time to show."""
+    text = newlines(version.handler_script)
+    current = version.version_number == function.current_version_number
+    marks = [
+        *(["deployed"] if current else []),
+        *(["disabled"] if current and not function.enabled else []),
+        *(["as here"] if local == text else []),
+    ]
+    return [
+        Segment(f"v{version.version_number}", "title" if current else "plain"),
+        Segment(when),
+        Segment(script_digest(version)[:12], "muted"),
+        Segment(f"{line_count(text):>5}"),
+        Segment(", ".join(marks), "success"),
+    ]
+
+
+def commit_cell(commit: Commit | None) -> Segment:
+    """Return the commit that a version came from."""
+    if commit is None:
+        return Segment("not found in git", "muted")
+    return Segment(f"{commit.id[:10]}  {commit.time:%Y-%m-%d}  {_short(commit.author)}: {_short(commit.subject)}")
+
+
+def _short(text: str) -> str:
+    line = " ".join(printable(text).split())
+    return line if len(line) <= 60 else f"{line[:59]}…"
