@@ -52,6 +52,8 @@ class VersionCache:
         version_id, _, expected = rest.partition(" ")
         if mark or not version_id.isdecimal() or expected != _digest(version_id, script):
             return None
+        from ckfunc.model.function import FunctionVersion
+
         return FunctionVersion(int(version_id), version_number, script)
 
     def store_version(self, identity: str | None, function_id: int, version: FunctionVersion) -> None:

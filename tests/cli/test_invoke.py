@@ -276,7 +276,7 @@ def test_verbose_triggers_and_logs_show_what_was_asked(ckfunc: Ckfunc, local: Pa
         ([START, "--event", "functions.yaml"], "functions.yaml is not JSON"),
         ([START, "--event", "list.json"], "not a JSON object"),
         ([START, "--event", "deep.json"], "nested too deeply"),
-        ([START, "--event", "other.json"], "one of user.sent.message"),
+        ([START, "--event", "other.json"], "of type user.sent.message"),
         ([START, "--inspect", "70000"], "70000"),
         ([], "TYPE"),
     ],
