@@ -299,7 +299,7 @@ def test_an_emulator_that_runs_already_is_used_as_it_is(ckfunc: Ckfunc, project:
             dev.until(r"1 created")
         (project / "seed.yaml").write_text("users: []\n")
         refused = ckfunc("-C", project, "dev", "--seed", project / "seed.yaml")
-        assert refused.code == 2 and "runs already" in refused.err
+        assert refused.code == 2 and "already running" in refused.err
 
 
 def test_a_target_on_the_real_platform_is_refused(ckfunc: Callable[..., Any], project: Path) -> None:
