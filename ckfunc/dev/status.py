@@ -1,4 +1,4 @@
-"""The state of `ckfunc dev` as a status line, and the events that can be fired again."""
+"""State of `ckfunc dev`: a status line, and events to fire again."""
 
 from __future__ import annotations
 
