@@ -309,6 +309,15 @@ class App:
             compiler=self.kept_compiler(),
         )
 
+    def show_dashboard(self, url: str, *, open_browser: bool) -> None:
+        """Print the address of the dashboard of the emulator at `url`, and open it if `open_browser`."""
+        self.output.talk(("dashboard: ", "title"), f"{url}/")
+        if open_browser:
+            import webbrowser  # which looks for browsers
+
+            if not webbrowser.open(f"{url}/"):
+                self.output.warn("no browser was found")
+
     def secrets(self) -> tuple[Secret, ...]:
         """Return what must not be kept in a report of a bug, as far as it was read; never raises."""
         known: list[Secret] = []

@@ -65,6 +65,11 @@ def port_option(function: F) -> F:
     )(function)
 
 
+def open_option(function: F) -> F:
+    """Add the option that opens the emulator's dashboard."""
+    return click.option("--open", "open_dashboard", is_flag=True, help="Open the dashboard in your browser.")(function)
+
+
 def keep_invocations_option(function: F) -> F:
     """Add the option of how many invocations an emulator keeps."""
     return click.option(

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import inspect
 import json
 import sqlite3
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ckfunc.emulator.dispatch.recording import Asked, Calls
 from ckfunc.emulator.http.auth import check_host, check_origin, page_headers
 from ckfunc.emulator.http.bodies import MEBIBYTE
 from ckfunc.emulator.http.calls import Call, Reply
-from ckfunc.emulator.http.problems import HttpProblem, Refused, Unstorable
+from ckfunc.emulator.http.problems import HttpProblem, Missing, Refused, Unstorable
 from ckfunc.emulator.http.routing import Access, Route, Router, answer_format, segments_of
 from ckfunc.emulator.realtime import streams
 from ckfunc.emulator.resources import (
@@ -37,6 +38,9 @@ from ckfunc.emulator.store.trouble import misread
 from ckfunc.wire.dialects import JSON, Dialect, spelled
 from ckfunc.wire.links import Links
 from ckfunc.wire.reading import Malformed
+
+if TYPE_CHECKING:
+    from ckfunc.emulator.ui.dashboard import Dashboard
 
 _OPERATIONS: tuple[Route, ...] = (
     *application.ROUTES,
@@ -63,7 +67,10 @@ Send = Callable[[Mapping[str, Any]], Awaitable[None]]
 CALLER_HEADER = "x-ckfunc-invocation"
 """The header with the invocation whose handler sent a request. The runtime adds it, so that event loops are found."""
 
-_NOT_THE_API = (["emulator"], ["oauth"], ["rtm"])
+_DASHBOARD: tuple[list[str], ...] = ([], ["ui"])
+"""First segments of paths of the dashboard."""
+
+_NOT_THE_API = (["emulator"], ["oauth"], ["rtm"], *_DASHBOARD)
 """First segments of paths without /v1 that belong to the emulator, not to the Platform API."""
 
 _FOR_PAGES = (["rtm"], ["files"], ["picture"])
@@ -80,6 +87,7 @@ class AsgiApp:
         self._services = services
         self._loopback_only = loopback_only
         self._router = Router(ROUTES)
+        self._loaded_dashboard: Dashboard | None = None
 
     async def __call__(self, scope: Mapping[str, Any], receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -91,6 +99,8 @@ class AsgiApp:
         segments: list[str] = []
         try:
             versioned, segments = segments_of(scope["raw_path"].decode("latin-1"))
+            if versioned and segments[:1] in _DASHBOARD:
+                raise Missing("there is no such operation")
             own = segments[:1] in _NOT_THE_API
             dialect, media_type = answer_format(headers.get("accept", ""), versioned or own)
             caller = self._caller(headers)
@@ -98,10 +108,11 @@ class AsgiApp:
                 noted = self._note(caller, scope, headers, segments)
             reply = await self._answer(scope, headers, segments, receive, caller, noted)
         except HttpProblem as problem:
-            reply = self._problem_reply(problem)
+            reply = self._problem_reply(problem, segments)
             media_type = JSON
         except sqlite3.DatabaseError as error:
-            reply = self._problem_reply(self._services.failed(error, f"{scope['method']} {scope['path']}"))
+            failed = self._services.failed(error, f"{scope['method']} {scope['path']}")
+            reply = self._problem_reply(failed, segments)
             media_type = JSON
         except ConnectionError:
             if noted is not None:
@@ -111,7 +122,11 @@ class AsgiApp:
             self._services.dispatch.recorder.answered(*noted, reply.status)
         if segments[:1] in _FOR_PAGES:
             reply = replace(reply, headers={**reply.headers, **page_headers(headers.get("origin"))})
-        await self._send(reply, dialect, media_type, scope["method"] == "HEAD", send)
+        head = scope["method"] == "HEAD"
+        if reply.stream is None:
+            await self._send(reply, dialect, media_type, head, send)
+        else:
+            await self._send_stream(reply, reply.stream, head, receive, send)
 
     def _caller(self, headers: Mapping[str, str]) -> int | None:
         label = headers.get(CALLER_HEADER)
@@ -139,7 +154,8 @@ class AsgiApp:
         host = headers.get("host", "")
         if self._loopback_only:
             check_host(host)
-        route, parameters = self._router.find(scope["method"], segments)
+        router = self._dashboard.router if segments[:1] in _DASHBOARD else self._router
+        route, parameters = router.find(scope["method"], segments)
         if self._services.unwritable is not None and route.method not in ("GET", "HEAD") and segments[0] != "oauth":
             raise Unstorable(self._services.unwritable)
         call = Call(
@@ -169,8 +185,17 @@ class AsgiApp:
         except Exception as error:
             raise self._services.failed(error, f"{call.method} {call.path}") from None
 
-    @staticmethod
-    def _problem_reply(problem: HttpProblem) -> Reply:
+    @property
+    def _dashboard(self) -> Dashboard:
+        if self._loaded_dashboard is None:
+            from ckfunc.emulator.ui.dashboard import Dashboard  # most emulators never show it
+
+            self._loaded_dashboard = Dashboard()
+        return self._loaded_dashboard
+
+    def _problem_reply(self, problem: HttpProblem, segments: list[str]) -> Reply:
+        if segments[:1] == ["ui"]:
+            return self._dashboard.problem_page(problem)
         return Reply(problem.document(), problem.status, problem.headers)
 
     async def _send(self, reply: Reply, dialect: Dialect, media_type: str, head: bool, send: Send) -> None:
@@ -179,14 +204,43 @@ class AsgiApp:
             document = spelled(reply.document, dialect)
             text = "" if document is None else json.dumps(document, ensure_ascii=False, separators=(",", ":"))
             content = text.encode("utf-8", "replace")
-        headers = [
-            (b"content-type", (reply.content_type or media_type).encode("latin-1")),
-            (b"content-length", str(len(content)).encode()),
-            (b"x-ckfunc-emulator", self._services.database.id.encode()),
-        ]
-        headers += [(name.encode("latin-1"), value.encode("latin-1")) for name, value in reply.headers.items()]
+        headers = self._headers(reply, media_type)
+        headers.append((b"content-length", str(len(content)).encode()))
         await send({"type": "http.response.start", "status": reply.status, "headers": headers})
         await send({"type": "http.response.body", "body": b"" if head else content})
+
+    async def _send_stream(
+        self, reply: Reply, stream: AsyncIterator[bytes], head: bool, receive: Receive, send: Send
+    ) -> None:
+        """Send what a stream yields, until it ends or the client leaves."""
+        await send({"type": "http.response.start", "status": reply.status, "headers": self._headers(reply, JSON)})
+
+        async def sent() -> None:
+            if not head:
+                async for chunk in stream:
+                    await send({"type": "http.response.body", "body": chunk, "more_body": True})
+            await send({"type": "http.response.body", "body": b""})
+
+        tasks = asyncio.ensure_future(sent()), asyncio.ensure_future(_left(receive))
+        try:
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    def _headers(self, reply: Reply, media_type: str) -> list[tuple[bytes, bytes]]:
+        headers = [
+            (b"content-type", (reply.content_type or media_type).encode("latin-1")),
+            (b"x-ckfunc-emulator", self._services.database.id.encode()),
+        ]
+        return headers + [(name.encode("latin-1"), value.encode("latin-1")) for name, value in reply.headers.items()]
+
+
+async def _left(receive: Receive) -> None:
+    """Wait until the client has left."""
+    while (await receive())["type"] != "http.disconnect":
+        pass
 
 
 async def _body(receive: Receive, limit_bytes: int) -> bytes:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import secrets
 import time
 from collections.abc import Generator
 from dataclasses import dataclass, field
@@ -45,6 +46,10 @@ class EmulatorServices:
     typing: TypingUsers = field(default_factory=TypingUsers)
     unwritable: str | None = None
     """Why nothing may be changed: requests that would change something are refused with this reason."""
+    form_key: str = field(default_factory=lambda: secrets.token_urlsafe(32), repr=False)
+    """What the dashboard's forms must send, so that other sites cannot send them."""
+    ending: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set when the server stops: streams end."""
 
     def context(self, call: Call) -> ActionContext:
         """Return the context of an action that a request asks for."""

@@ -97,6 +97,7 @@ class _Clients:
 
     async def close(self, grace_s: float) -> None:
         """Close every connection, within `grace_s` seconds."""
+        self._services.ending.set()
         if self._endpoint is not None:
             await self._endpoint.close(grace_s)
         self._services.typing.close()

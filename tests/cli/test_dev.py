@@ -305,3 +305,21 @@ def test_an_emulator_that_runs_already_is_used_as_it_is(ckfunc: Ckfunc, project:
 def test_a_target_on_the_real_platform_is_refused(ckfunc: Callable[..., Any], project: Path) -> None:
     refused = ckfunc("-C", project, "dev", "--target", "remote")
     assert refused.code == 2 and "target 'remote' is the real platform" in refused.err
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="the browser is a shell script")
+@pytest.mark.parametrize("command", ["dev", "emulator"])
+def test_open_opens_the_dashboard_in_the_browser(
+    project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: str
+) -> None:
+    browser, opened = tmp_path / "browser", tmp_path / "opened"
+    browser.write_text(f'#!/bin/sh\necho "$1" > {opened}.part && mv {opened}.part {opened}\n')
+    browser.chmod(0o755)
+    monkeypatch.setenv("BROWSER", str(browser))
+    with in_pipe("-C", project, command, "--port", "0", "--open") as running:
+        url = running.until(r"ready (http://127\.0\.0\.1:\d+)")[1]
+        until = time.monotonic() + 60
+        while not opened.exists():
+            assert time.monotonic() < until
+            time.sleep(0.02)
+    assert opened.read_text() == f"{url}/\n"

@@ -134,7 +134,7 @@ def test_a_body_that_is_too_large_is_refused_and_the_connection_goes_on(client: 
 
 
 def test_an_unknown_path_is_a_404_and_a_wrong_method_a_400_that_says_which_are_right(client: httpx.Client) -> None:
-    for path in ("/v1/nothing", "/", "/v1", "/v1/functions", "/v1/functions/1/nothing/more"):
+    for path in ("/v1/nothing", "/nothing", "/v1", "/v1/functions", "/v1/functions/1/nothing/more"):
         answer = client.get(path)
         assert (answer.status_code, answer.json()["error"]) == (404, "ResourceNotFoundError"), path
     wrong = client.delete("/v1/application/settings")

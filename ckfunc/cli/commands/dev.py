@@ -14,7 +14,7 @@ from ckfunc.base.errors import EXIT_FAILED, EXIT_OK, CkfuncError, UsageProblem
 from ckfunc.base.text import cut
 from ckfunc.cli.app import App
 from ckfunc.cli.commands.watch import Printer, watch_confirmed, watch_project
-from ckfunc.cli.options import FILE, common_options, keep_invocations_option, pass_app, port_option
+from ckfunc.cli.options import FILE, common_options, keep_invocations_option, open_option, pass_app, port_option
 from ckfunc.cli.terminal import key_by_key, on_resize, pressed_keys
 from ckfunc.logs.entries import LogEntry
 from ckfunc.logs.format import summary
@@ -57,9 +57,10 @@ Examples:
 @click.option("--seed", type=FILE, metavar="FILE", help="Add the data in this file, unless it already exists.")
 @click.option("-y", "--yes", is_flag=True, help="Do not ask, even if the emulator target is protected.")
 @keep_invocations_option
+@open_option
 @common_options
 @pass_app
-def dev(app: App, port: int, seed: Path | None, yes: bool, keep_invocations: int) -> int:
+def dev(app: App, port: int, seed: Path | None, yes: bool, keep_invocations: int, open_dashboard: bool) -> int:
     """Run the emulator, deploy to it on every save, and show every invocation, until q or Ctrl-C.
 
     On a terminal, the last line shows the status: r fires the last event again (or a sample), t chooses a recent event
@@ -91,6 +92,7 @@ def dev(app: App, port: int, seed: Path | None, yes: bool, keep_invocations: int
     app.output.talk(
         ("emulator: ", "title"), f"{'already running' if running else 'client id and secret are `emulator`'}; /docs"
     )
+    app.show_dashboard(url, open_browser=open_dashboard)
     interactive = app.output.interactive and app.output.pinnable
     status = StatusPrinter(app, DevStatus(target.name), keys=_KEYS if interactive else ())
     if not interactive:

@@ -12,7 +12,7 @@ import click
 from ckfunc.base.containment import STATE_DIRECTORY
 from ckfunc.base.errors import CkfuncError, NoProject, UsageProblem
 from ckfunc.cli.app import App
-from ckfunc.cli.options import FILE, common_options, keep_invocations_option, pass_app, port_option
+from ckfunc.cli.options import FILE, common_options, keep_invocations_option, open_option, pass_app, port_option
 from ckfunc.emulator.data_directory import UnusableDirectory
 from ckfunc.emulator.store.trouble import UnwritableDatabase
 
@@ -59,6 +59,7 @@ Examples:
 @click.option("--ephemeral", is_flag=True, help="Do not save data.")
 @click.option("--seed", type=FILE, metavar="FILE", help="Add the users, channels and messages in this file.")
 @keep_invocations_option
+@open_option
 @common_options
 @pass_app
 @click.pass_context
@@ -71,12 +72,13 @@ def emulator(
     ephemeral: bool,
     seed: Path | None,
     keep_invocations: int,
+    open_dashboard: bool,
 ) -> None:
     """Run the emulator until Ctrl-C.
 
     The first line on stdout is `ready http://ADDRESS:PORT`. The client id, client secret and API key are all
-    `emulator`; the application's id is 1. Data is stored in the project's .ckfunc/emulator/ by default. The API is
-    described at /docs.
+    `emulator`; the application's id is 1. Data is stored in the project's .ckfunc/emulator/ by default. The
+    dashboard is at /, and the API is described at /docs.
     """
     if ctx.invoked_subcommand is not None:
         return
@@ -93,6 +95,7 @@ def emulator(
         app.output.flush()
         where = f"data in {app.output.path(data)}" if data else "data is forgotten at the end"
         app.output.talk(("emulator: ", "title"), f"{where}; client id and secret are `emulator`; Ctrl-C ends it")
+        app.show_dashboard(url, open_browser=open_dashboard)
 
     planted = read_seed_file(app.directory / seed, app.output.path(app.directory / seed))[0] if seed else None
     try:

@@ -220,6 +220,11 @@ class Dispatcher:
         """Whether a run is in progress."""
         return bool(self._running)
 
+    @property
+    def printed_lines(self) -> int:
+        """The number of lines that the runs in progress have printed."""
+        return sum(len(one.console) for one in self._running.values())
+
     async def finish(self) -> None:
         """Wait for the end of every run, and of the runs that they cause; each has its time limit."""
         while self._running:

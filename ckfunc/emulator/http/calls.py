@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qsl
@@ -113,10 +113,14 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """An answer: a `document` in canonical spelling (None: no body), or `content` with its own `content_type`."""
+    """An answer: a `document` in canonical spelling (None: no body), or `content` with its own `content_type`.
+
+    With `stream`, the body is what the iterator yields, until it ends or the client leaves.
+    """
 
     document: Any = None
     status: int = 200
     headers: Mapping[str, str] = field(default_factory=dict)
     content: bytes | None = None
     content_type: str | None = None
+    stream: AsyncIterator[bytes] | None = None

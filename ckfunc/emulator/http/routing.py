@@ -68,7 +68,7 @@ class Router:
         self._root = _Node()
         for route in routes:
             node = self._root
-            for segment in route.path.split("/")[1:]:
+            for segment in filter(None, route.path.split("/")):
                 if segment.startswith("{"):
                     name = segment[1:-1]
                     node.parameter = node.parameter or (name, _Node())

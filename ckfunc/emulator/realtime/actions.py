@@ -6,15 +6,14 @@ from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+from ckfunc.emulator.actions import access, reading
 from ckfunc.emulator.actions import channels as channel_actions
 from ckfunc.emulator.actions import memberships as membership_actions
 from ckfunc.emulator.actions import messages as message_actions
-from ckfunc.emulator.actions import reading
 from ckfunc.emulator.actions import users as user_actions
+from ckfunc.emulator.actions.emoji import emoji_of
 from ckfunc.emulator.http.problems import Denied, Missing, Refused
-from ckfunc.emulator.realtime import access
 from ckfunc.emulator.realtime.destinations import Destination
-from ckfunc.emulator.realtime.emoji import emoji_of
 from ckfunc.emulator.realtime.requests import ClientRequest
 from ckfunc.emulator.services import delete_in_steps
 from ckfunc.emulator.store import application, blocks, channels, conversations, threads

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from ckfunc.emulator.actions import access
 from ckfunc.emulator.http.problems import Missing, Refused
-from ckfunc.emulator.realtime import access, grants
+from ckfunc.emulator.realtime import grants
 from ckfunc.emulator.realtime.destinations import Destination
 from ckfunc.emulator.realtime.lists import cursor_request, page_request, paged, written_cursor_page, written_page
 from ckfunc.emulator.realtime.requests import ClientRequest

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 
+from ckfunc.emulator.actions import access
 from ckfunc.emulator.actions import messages as message_actions
 from ckfunc.emulator.actions import users as user_actions
 from ckfunc.emulator.actions.context import ActionContext
@@ -13,7 +14,7 @@ from ckfunc.emulator.http.auth import check_client_origin
 from ckfunc.emulator.http.bodies import UPLOAD_BYTES
 from ckfunc.emulator.http.calls import Call, Reply
 from ckfunc.emulator.http.routing import Access, Route
-from ckfunc.emulator.realtime import access, grants
+from ckfunc.emulator.realtime import grants
 from ckfunc.emulator.services import EmulatorServices
 from ckfunc.model.chat import Thread
 from ckfunc.model.user import User, UserReference

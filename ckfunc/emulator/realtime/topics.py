@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from ckfunc.emulator.actions.access import visible_channel, visible_thread
 from ckfunc.emulator.http.problems import Denied, Missing
-from ckfunc.emulator.realtime.access import visible_channel, visible_thread
 from ckfunc.emulator.realtime.destinations import Destination
 from ckfunc.emulator.store.database import Database
 from ckfunc.model.chat import Channel

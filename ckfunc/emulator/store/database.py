@@ -75,6 +75,11 @@ class Database:
         assert made is not None  # noqa: S101 - sqlite3 sets it for every INSERT
         return made
 
+    @property
+    def changes(self) -> tuple[int, int]:
+        """A value that differs after each change of the data, by this connection or another one."""
+        return self._connection.total_changes, self.value("PRAGMA data_version")
+
     @contextmanager
     def transaction(self) -> Iterator[None]:
         """Commit everything inside, or nothing; a nested transaction is part of the outer one. Never await inside."""

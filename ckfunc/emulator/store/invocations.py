@@ -4,16 +4,23 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 from ckfunc.base.clock import parse_timestamp, timestamp
 from ckfunc.emulator.store.database import Database
-from ckfunc.emulator.store.paging import PageRequest, select_page
+from ckfunc.emulator.store.paging import (
+    CursorRequest,
+    PageRequest,
+    search_cursor_page,
+    select_cursor_page,
+    select_page,
+)
 from ckfunc.model.execution import HandlerError, Outcome
 from ckfunc.model.function import ApiCall, ConsoleLine, Invocation, InvocationDetail, Status
-from ckfunc.model.page import Page
+from ckfunc.model.page import CursorPage, Page
 
 SCHEMA = """
 CREATE TABLE invocations (
@@ -128,6 +135,76 @@ _COUNT = (
     "SELECT coalesce((SELECT max(ordinal) FROM invocations WHERE function_id = ?)"
     " - (SELECT min(ordinal) FROM invocations WHERE function_id = ?) + 1, 0)"
 )
+
+
+@dataclass(frozen=True, slots=True)
+class FunctionRun:
+    """A run, with the id and type of its function."""
+
+    function_id: int
+    type: str
+    invocation: Invocation
+
+
+@dataclass(frozen=True, slots=True)
+class RunFilter:
+    """The runs to find: None for any. `query` is a text in the event or in the result, in any case."""
+
+    function_id: int | None = None
+    status: Status | None = None
+    version_number: int | None = None
+    query: str | None = None
+
+
+def runs(
+    database: Database, request: CursorRequest, wanted: RunFilter
+) -> Generator[None, None, CursorPage[FunctionRun]]:
+    """Return a page of the runs of all functions, newest first; a status or text is searched for in small steps."""
+    source, parameters = "invocations WHERE TRUE", tuple[Any, ...]()
+    if wanted.function_id is not None:
+        source, parameters = "invocations WHERE function_id = ?", (wanted.function_id,)
+
+    def read(rows: Sequence[sqlite3.Row]) -> tuple[FunctionRun, ...]:
+        return _function_runs(database, rows)
+
+    columns = f"{_COLUMNS}, function_id"
+    if wanted.query is None and wanted.status is None and wanted.version_number is None:
+        return select_cursor_page(database, columns, source, parameters, request=request, read=read)
+    version = "TRUE" if wanted.version_number is None else f"version_number = {wanted.version_number:d}"
+    escaped = (wanted.query or "").replace("!", "!!").replace("%", "!%").replace("_", "!_")
+    found = yield from search_cursor_page(
+        database,
+        columns,
+        source,
+        parameters,
+        condition=f"{_STATUS_IS[wanted.status]} AND {version} AND args || result LIKE ? ESCAPE '!'",
+        value=f"%{escaped}%",
+        request=request,
+        read=read,
+    )
+    return found
+
+
+_STATUS_IS: Mapping[Status | None, str] = {None: "TRUE", **{one: f"status = '{one.value}'" for one in Status}}
+
+
+def run(database: Database, invocation_id: int) -> FunctionRun | None:
+    """Return a run with its function, or None."""
+    sql = f"SELECT {_COLUMNS}, function_id FROM invocations WHERE id = ?"  # noqa: S608 - a constant
+    return next(iter(_function_runs(database, database.all(sql, invocation_id))), None)
+
+
+def latest_statuses(database: Database, function_id: int, most: int) -> list[tuple[datetime, Status]]:
+    """Return when the latest runs of a function began, and their statuses, newest first."""
+    sql = "SELECT created_time, status FROM invocations WHERE function_id = ? ORDER BY id DESC LIMIT ?"
+    return [(parse_timestamp(row[0]), Status(row[1])) for row in database.all(sql, function_id, most)]
+
+
+def _function_runs(database: Database, rows: Sequence[sqlite3.Row]) -> tuple[FunctionRun, ...]:
+    ids = json.dumps(sorted({row["function_id"] for row in rows}))
+    sql = "SELECT id, type FROM functions WHERE id IN (SELECT value FROM json_each(?))"
+    types = {row["id"]: row["type"] for row in database.all(sql, ids)}
+    return tuple(FunctionRun(row["function_id"], types[row["function_id"]], _invocation(row)) for row in rows)
 
 
 def prune(database: Database, keep: int, most: int = 250) -> bool:

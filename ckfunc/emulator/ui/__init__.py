@@ -1,0 +1,1 @@
+"""The dashboard: pages about the emulator's data, rendered on the server."""

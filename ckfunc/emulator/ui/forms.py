@@ -1,0 +1,34 @@
+"""Forms of the dashboard: their routes, protected from other sites."""
+
+from __future__ import annotations
+
+import hmac
+import inspect
+from collections.abc import Awaitable
+
+from ckfunc.emulator.http.bodies import MEBIBYTE
+from ckfunc.emulator.http.calls import Call, Reply
+from ckfunc.emulator.http.problems import Denied
+from ckfunc.emulator.http.routing import Access, Handler, Route
+from ckfunc.emulator.services import EmulatorServices
+
+KEY_FIELD = "form-key"
+KEY_HEADER = "x-form-key"
+
+
+def form_route(path: str, handler: Handler, body_bytes: int = 2 * MEBIBYTE) -> Route:
+    """Return the route of a form, which requires the key that the dashboard's own pages send."""
+
+    async def checked(call: Call, services: EmulatorServices) -> Reply:
+        given = call.headers.get(KEY_HEADER) or call.form().get(KEY_FIELD, "")
+        if not hmac.compare_digest(given.encode("utf-8", "replace"), services.form_key.encode()):
+            raise Denied("the form is from an earlier run of the emulator; reload the page")
+        made: Reply | Awaitable[Reply] = handler(call, services)
+        return await made if inspect.isawaitable(made) else made
+
+    return Route("POST", path, checked, Access.CONTROL, body_bytes)
+
+
+def page_route(path: str, handler: Handler) -> Route:
+    """Return the route of a page."""
+    return Route("GET", path, handler, Access.CONTROL)

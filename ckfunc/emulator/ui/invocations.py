@@ -1,0 +1,129 @@
+"""Pages of invocations: filters, one invocation with its details, runs of the same event."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from ckfunc.base.text import beneath_message
+from ckfunc.emulator.http.calls import Call, Reply
+from ckfunc.emulator.http.problems import Missing, Refused
+from ckfunc.emulator.services import EmulatorServices
+from ckfunc.emulator.store import invocations
+from ckfunc.emulator.store.invocations import FunctionRun, RunFilter
+from ckfunc.emulator.ui.forms import form_route, page_route
+from ckfunc.emulator.ui.rendering import page, redirect, visible
+from ckfunc.model.function import ConsoleLine, InvocationDetail, Status
+from ckfunc.model.page import Cursor, Relation
+
+_LONGEST_QUERY = 1000
+_MOST_FRAMES = 100
+_MOST_CONSOLE_LINES = 500
+_FRAME = re.compile(r"^(?P<before>.*?)(?P<type>[^\s(@]+)@(?P<version>\d{1,9})\.ts:(?P<line>\d{1,9}):(?P<column>\d+)")
+
+
+@dataclass(frozen=True, slots=True)
+class StackLine:
+    """A line of a stack. `link` shows the place in the function's script."""
+
+    text: str
+    link: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ShownRun:
+    """A run with its details, as pages show it."""
+
+    id: int
+    function_id: int
+    type: str
+    run: FunctionRun
+    detail: InvocationDetail
+    error: tuple[str, str] | None
+    stack: tuple[StackLine, ...]
+
+    @property
+    def console(self) -> tuple[ConsoleLine, ...]:
+        """The first lines of the console."""
+        return self.detail.console[:_MOST_CONSOLE_LINES]
+
+
+def latest_runs(services: EmulatorServices, runs: Sequence[FunctionRun]) -> list[ShownRun]:
+    """Return runs with their details, including those in progress."""
+    details = {one.id: one for one in invocations.details(services.database, [run.invocation.id for run in runs])}
+    return [_shown(services, run, details[run.invocation.id]) for run in runs]
+
+
+def _shown(services: EmulatorServices, run: FunctionRun, stored: InvocationDetail) -> ShownRun:
+    invocation = run.invocation
+    error = invocation.result.get("error")
+    stack: tuple[StackLine, ...] = ()
+    summary = None
+    if isinstance(error, dict):
+        name, message, frames = (str(error.get(key) or "") for key in ("name", "message", "stack"))
+        summary = name, message
+        lines = beneath_message(frames, message)[:_MOST_FRAMES]
+        stack = tuple(_stack_line(run, line) for line in lines)
+    detail = services.dispatch.so_far(invocation.id) or stored
+    return ShownRun(invocation.id, run.function_id, run.type, run, detail, summary, stack)
+
+
+def _stack_line(run: FunctionRun, line: str) -> StackLine:
+    found = _FRAME.match(line)
+    if found is None or found["type"] != run.type:
+        return StackLine(line)
+    return StackLine(line.strip(), f"/ui/functions/{run.function_id}/versions/{found['version']}#L{found['line']}")
+
+
+def read_filter(call: Call, function_id: int | None) -> RunFilter:
+    """Return the filters in a page's query. Raises Refused."""
+    status, query = call.first("status") or None, call.first("query") or None
+    if status is not None and status not in list(Status):
+        raise Refused(f"query parameter 'status' is {status[:60]!r}, not one of {', '.join(Status)}")
+    if query is not None and len(query) > _LONGEST_QUERY:
+        raise Refused(f"query parameter 'query' has {len(query)} characters; at most {_LONGEST_QUERY} are allowed")
+    version = call.number("version", 0, least=0)
+    return RunFilter(function_id, None if status is None else Status(status), version or None, query)
+
+
+def read_cursor(call: Call) -> Cursor:
+    """Return the place in a list that a page's query names."""
+    before = call.number("before", 0, least=0, most=2**63 - 1)
+    return Cursor(relation=Relation.NEXT, next=before) if before else Cursor()
+
+
+def show_invocation(call: Call, services: EmulatorServices) -> Reply:
+    """Show an invocation: event, result, console, API calls, stack."""
+    run = _run(call, services)
+    (shown,) = latest_runs(services, [run])
+    return page(
+        call,
+        services,
+        "invocation",
+        section="functions",
+        title=f"Invocation {shown.id} of {visible(run.type)}",
+        run=shown,
+    )
+
+
+def run_again(call: Call, services: EmulatorServices) -> Reply:
+    """Run the current version of the function with an invocation's event, and show that run."""
+    run = _run(call, services)
+    made = services.dispatch.fire(run.type, run.invocation.args)
+    if made is None:
+        raise Refused(f"the function for {visible(run.type)[:80]} is disabled; enable it first")
+    return redirect(f"/ui/invocations/{made.id}")
+
+
+def _run(call: Call, services: EmulatorServices) -> FunctionRun:
+    found = invocations.run(services.database, call.id())
+    if found is None:
+        raise Missing(f"there is no invocation {call.id()}; old ones are deleted")
+    return found
+
+
+ROUTES = (
+    page_route("/ui/invocations/{id}", show_invocation),
+    form_route("/ui/invocations/{id}/again", run_again),
+)

@@ -1,0 +1,175 @@
+"""Render pages: templates, headers, and values as people read them."""
+
+from __future__ import annotations
+
+import functools
+import json
+import re
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, NamedTuple
+
+import jinja2
+
+from ckfunc.base.text import shortened
+from ckfunc.emulator.http.calls import Call, Reply
+from ckfunc.emulator.http.problems import HttpProblem
+from ckfunc.emulator.services import EmulatorServices
+from ckfunc.scaffold.render import templates
+
+MOST_SHOWN = 10_000
+"""The most characters of one value that a page shows."""
+
+HEADERS = {
+    "content-security-policy": (
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; media-src 'self'; connect-src 'self';"
+        " form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+    ),
+    "cross-origin-opener-policy": "same-origin",
+    "cross-origin-resource-policy": "same-origin",
+    "referrer-policy": "same-origin",
+    "x-content-type-options": "nosniff",
+    "cache-control": "no-store",
+}
+"""Headers of every page. Pages run no script except ours, and load nothing from elsewhere."""
+
+_DIRECTORY = "ui"
+
+# Characters that reorder or hide text, and control characters except tab and line ends.
+_HIDDEN = re.compile(
+    "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\ud800-\udfff]"
+)
+
+
+class NavigationLink(NamedTuple):
+    """A link to a section of the dashboard."""
+
+    name: str
+    path: str
+    title: str
+
+
+NAVIGATION = (NavigationLink("functions", "/", "Functions"),)
+
+
+def visible(value: Any) -> Any:
+    """Return a text with hidden characters as escapes such as \\u202e; HTML and other values are returned unchanged."""
+    if isinstance(value, str) and not hasattr(value, "__html__"):
+        return _HIDDEN.sub(lambda found: f"\\u{ord(found[0]):04x}", value)
+    return value
+
+
+def page(call: Call, services: EmulatorServices, template: str, *, section: str, title: str, **values: Any) -> Reply:
+    """Return a page of the dashboard. `section` is the name of its link in the navigation."""
+    query = call.query_string.decode("latin-1")
+    text = (
+        _environment()
+        .get_template(f"{template}.html.j2")
+        .render(
+            title=title,
+            section=section,
+            navigation=NAVIGATION,
+            form_key=services.form_key,
+            here=f"{call.path}?{query}" if query else call.path,
+            live=True,
+            **values,
+        )
+    )
+    return _html(text, 200)
+
+
+def problem_page(problem: HttpProblem) -> Reply:
+    """Return the page of an error."""
+    text = (
+        _environment()
+        .get_template("problem.html.j2")
+        .render(
+            title=problem.text, section="", navigation=NAVIGATION, form_key="", here="", live=False, problem=problem
+        )
+    )
+    reply = _html(text, problem.status)
+    return Reply(content=reply.content, status=reply.status, headers={**HEADERS, **problem.headers}, content_type=_HTML)
+
+
+def redirect(path: str) -> Reply:
+    """Return the answer to a form: the browser shows the page at `path`."""
+    return Reply(status=303, headers={**HEADERS, "location": path})
+
+
+def asset(name: str, content_type: str) -> Reply:
+    """Return a script or stylesheet of the dashboard."""
+    content = (templates() / _DIRECTORY / name).read_bytes()
+    return Reply(content=content, headers=HEADERS, content_type=content_type)
+
+
+def json_text(value: Any, most: int = MOST_SHOWN) -> str:
+    """Return a value as indented JSON, cut if it is very long."""
+    return shown(json.dumps(value, indent=2, ensure_ascii=False), most)
+
+
+def json_line(value: Any, most: int) -> str:
+    """Return a value as JSON on one line, cut if it is long."""
+    return shortened(json.dumps(value, ensure_ascii=False), most)
+
+
+def brief(text: str, most: int) -> str:
+    """Return a text on one line, cut if it is long."""
+    return shortened(" ".join(text[: 2 * most].split()), most)
+
+
+def shown(text: str | None, most: int = MOST_SHOWN) -> str:
+    """Return a text, or its beginning and its length if it is very long."""
+    if text is None or len(text) <= most:
+        return text or ""
+    return f"{shortened(text, most)}\n({len(text):,} characters)"
+
+
+def duration(milliseconds: float | None) -> str:
+    """Return a duration such as "12 ms" or "1.5 s"."""
+    if milliseconds is None:
+        return ""
+    return f"{milliseconds:.0f} ms" if milliseconds < 1000 else f"{milliseconds / 1000:.1f} s"
+
+
+def clock_time(moment: datetime) -> str:
+    """Return a moment of today as a time, an earlier one with its date, in the zone of this machine."""
+    local = moment.astimezone()
+    today = local.date() == datetime.now(local.tzinfo).date()
+    return f"{local:%H:%M:%S}" if today else f"{local:%Y-%m-%d %H:%M:%S}"
+
+
+def size(size_bytes: int) -> str:
+    """Return a size such as "12 KB"."""
+    if size_bytes < 1000:
+        return f"{size_bytes} B"
+    return f"{size_bytes / 1000:.1f} KB" if size_bytes < 1_000_000 else f"{size_bytes / 1_000_000:.1f} MB"
+
+
+_HTML = "text/html; charset=utf-8"
+_FILTERS: Mapping[str, Any] = {
+    "brief": brief,
+    "json": json_text,
+    "line": json_line,
+    "shown": shown,
+    "duration": duration,
+    "clock": clock_time,
+    "size": size,
+}
+
+
+def _html(text: str, status: int) -> Reply:
+    return Reply(content=text.encode("utf-8", "replace"), status=status, headers=HEADERS, content_type=_HTML)
+
+
+@functools.cache
+def _environment() -> jinja2.Environment:
+    made = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(templates() / _DIRECTORY),
+        undefined=jinja2.StrictUndefined,
+        autoescape=True,
+        finalize=visible,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    made.filters.update(_FILTERS)
+    return made
