@@ -66,8 +66,9 @@ def test_following_ends_when_its_reader_has_seen_enough_though_nothing_more_come
 
 @full
 def test_a_full_disk_is_one_sentence(local: Path) -> None:
-    printed = "error: the output cannot be written: No space left on device\n"
-    for command, sentence in (("diff", printed), ("--version", "error: No space left on device\n")):
+    written = "error: the output cannot be written: No space left on device\n"
+    full = "error: No space left on device\n"
+    for command, sentence in (("diff", written), ("--help", full), ("--version", full)):
         ended = shell(f"{CKFUNC} {command} >/dev/full", local)
         assert ended.returncode == 1
         assert ended.stderr.startswith(sentence)

@@ -5,13 +5,12 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import pytest
-from cli.conftest import Ckfunc, start, written
+from cli.conftest import Ckfunc, Ran, start, written
 from support.commands import Command
 from support.emulators import cold_emulator
 
@@ -184,43 +183,51 @@ def say(root: Path, word: str) -> None:
     (root / "lib/greeting.ts").write_text(FILES["lib/greeting.ts"].replace("hello", word))
 
 
-def offline(root: Path, cache: Path, *args: str) -> subprocess.CompletedProcess[str]:
-    """Run a command line that reaches nothing but this machine."""
-    environ = {
-        **os.environ,
-        "CKFUNC_CACHE_DIR": str(cache),
-        "npm_config_cache": str(root / "npm"),
-        "npm_config_fetch_retries": "0",
-        **dict.fromkeys(("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"), "http://127.0.0.1:9"),
-        **dict.fromkeys(("no_proxy", "NO_PROXY"), "127.0.0.1"),
-    }
-    command = [sys.executable, "-m", "ckfunc", "-C", str(root), *args]
-    return subprocess.run(command, env=environ, capture_output=True, text=True, check=False)
+@pytest.fixture
+def offline(ckfunc: Ckfunc, shared: Path, monkeypatch: pytest.MonkeyPatch) -> Ckfunc:
+    """Return what runs a command line with a cache directory, and reaches nothing but this machine."""
+
+    def call(cache: Path, *args: str) -> Ran:
+        environ = {
+            "CKFUNC_CACHE_DIR": str(cache),
+            "npm_config_cache": str(shared / "npm"),
+            "npm_config_fetch_retries": "0",
+            **dict.fromkeys(("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"), "http://127.0.0.1:9"),
+            **dict.fromkeys(("no_proxy", "NO_PROXY"), "127.0.0.1"),
+        }
+        with monkeypatch.context() as patched:
+            for name, value in environ.items():
+                patched.setenv(name, value)
+            return ckfunc("-C", shared, *args)
+
+    return call
 
 
-def test_what_was_installed_once_needs_no_network(ckfunc: Ckfunc, shared: Path) -> None:
+def test_what_was_installed_once_needs_no_network(ckfunc: Ckfunc, offline: Ckfunc, shared: Path) -> None:
     assert ckfunc("-C", shared, "deploy").code == 0  # installs what was never installed
     assert start(ckfunc, shared, "jane").code == 0
     say(shared, f"welcome to {shared}")  # never bundled before
-    assert (told := offline(shared, cache_dir(), "deploy")).returncode == 0, told.stderr
-    told = offline(shared, cache_dir(), "trigger", TYPE, "--data", '{"username": "jane"}')
-    assert f"welcome to {shared} jane within 1m" in told.stdout, told.stderr
+    assert (told := offline(cache_dir(), "deploy")).code == 0, told.err
+    told = offline(cache_dir(), "trigger", TYPE, "--data", '{"username": "jane"}')
+    assert f"welcome to {shared} jane within 1m" in told.out, told.err
 
 
 @pytest.mark.skipif(os.name != "posix", reason="the cache is made of a link")
-def test_what_was_bundled_once_does_not_even_need_esbuild(ckfunc: Ckfunc, shared: Path, tmp_path: Path) -> None:
+def test_what_was_bundled_once_does_not_even_need_esbuild(
+    ckfunc: Ckfunc, offline: Ckfunc, shared: Path, tmp_path: Path
+) -> None:
     assert ckfunc("-C", shared, "deploy").code == 0
     cache = tmp_path / "cache"
     cache.mkdir()
     (cache / "runtimes").symlink_to(cache_dir() / "runtimes")
-    assert "No changes." in (told := offline(shared, cache, "diff")).stdout, told.stderr
+    assert "No changes." in (told := offline(cache, "diff")).out, told.err
     (cache / "runtimes").unlink()
-    assert "No changes." in (told := offline(shared, cache, "diff")).stdout, told.stderr
+    assert "No changes." in (told := offline(cache, "diff")).out, told.err
     say(shared, "again")
-    told = offline(shared, cache, "diff")
-    assert (told.returncode, "could not reach its registry" in told.stderr) == (1, True)
+    told = offline(cache, "diff")
+    assert (told.code, "could not reach its registry" in told.err) == (1, True)
     # What has nothing to do with bundles works all the same.
-    assert offline(shared, cache, "logs").returncode == 0
+    assert offline(cache, "logs").code == 0
 
 
 @pytest.fixture

@@ -128,9 +128,10 @@ def test_what_a_deploy_takes_away_and_what_it_leaves_out_counts(ckfunc: Ckfunc, 
     ("entry", "said"),
     [
         ("ms: ^99.0.0", "functions.yaml:4:26: npm has no version that matches ms@^99.0.0"),
-        (
+        pytest.param(
             'ms: 2.1.3, "@ckfunc-tests/no-such": 1.x',
             "functions.yaml:4:37: npm found no package @ckfunc-tests/no-such@1.x",
+            marks=pytest.mark.slow,
         ),
     ],
 )
