@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import queue
 import signal
 import subprocess
 import sys
+import threading
+import time
 from pathlib import Path
+
+PATIENCE_S = 60.0
 
 
 class Command:
@@ -21,21 +26,42 @@ class Command:
             bufsize=1,
         )
         self.said: list[str] = []
+        self._lines: queue.SimpleQueue[str] = queue.SimpleQueue()  # an empty one is the end of the output
+        self._reader = threading.Thread(target=self._read)
+        self._reader.start()
 
     def until(self, text: str) -> str:
-        """Read lines until one holds `text`, and return it."""
-        assert self.process.stdout is not None
-        for line in self.process.stdout:
-            self.said.append(line)
+        """Return the next line that contains `text`; fail if none comes in time, with what was printed instead."""
+        ends = time.monotonic() + PATIENCE_S
+        while line := self._next(ends):
             if text in line:
                 return line
         raise AssertionError(f"{text!r} never came:\n{''.join(self.said)}")
 
     def interrupt(self) -> int:
+        """Press Ctrl-C, and return the exit code."""
         self.process.send_signal(signal.SIGINT)
+        code = self.process.wait(timeout=30)
+        while self._next(time.monotonic() + PATIENCE_S):
+            pass
+        return code
+
+    def _read(self) -> None:
         assert self.process.stdout is not None
-        self.said += self.process.stdout.readlines()
-        return self.process.wait(timeout=30)
+        for line in self.process.stdout:
+            self._lines.put(line)
+        self._lines.put("")
+
+    def _next(self, ends: float) -> str:
+        try:
+            line = self._lines.get(timeout=max(0.0, ends - time.monotonic()))
+        except queue.Empty:
+            return ""
+        if line:
+            self.said.append(line)
+        else:
+            self._lines.put("")  # the output has ended for the next call too
+        return line
 
     def __enter__(self) -> Command:
         return self
@@ -44,5 +70,6 @@ class Command:
         if self.process.poll() is None:
             self.process.kill()
         self.process.wait()
+        self._reader.join()
         if self.process.stdout:
             self.process.stdout.close()
