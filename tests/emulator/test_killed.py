@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import random
 import sqlite3
-import subprocess
-import sys
 import threading
 import time
 from contextlib import closing
@@ -15,29 +12,11 @@ from pathlib import Path
 import httpx
 import pytest
 from emulator.conftest import sign_in
+from support.killable import Killable
 from support.loopback import http_client
 
 ROUNDS = 20
 WRITERS = 3
-
-
-class Killable:
-    """An emulator in a process of its own."""
-
-    def __init__(self, data_dir: Path) -> None:
-        command = [sys.executable, "-m", "ckfunc", "-q", "emulator", "--port", "0", "--data-dir", str(data_dir)]
-        # Not measured by coverage: what it collected would be lost with it.
-        environ = {name: value for name, value in os.environ.items() if not name.startswith("COV")}
-        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=data_dir.parent, env=environ)
-        assert self.process.stdout is not None
-        word, _, self.url = self.process.stdout.readline().strip().partition(" ")
-        assert word == "ready"
-
-    def kill(self) -> None:
-        self.process.kill()
-        self.process.wait()
-        assert self.process.stdout is not None
-        self.process.stdout.close()
 
 
 def write(client: httpx.Client, writer: int, channel: int, answered: dict[str, set[int]]) -> None:
