@@ -296,6 +296,7 @@ class App:
     def emulator(self, data: Path | None, options: EmulatorOptions) -> Emulator:
         """Return an emulator of the project that has not started yet; `data` None keeps everything in memory."""
         from ckfunc.emulator.emulator import Emulator
+        from ckfunc.emulator.options import WEB_DIRECTORY
 
         return Emulator(data, self._with_project(options), cache=cache_dir())
 
@@ -307,6 +308,7 @@ class App:
             owner=self._root,
             policy=self.install_policy,
             compiler=self.kept_compiler(),
+            web=None if self._root is None else self._root / WEB_DIRECTORY,
         )
 
     def show_dashboard(self, url: str, *, open_browser: bool) -> None:

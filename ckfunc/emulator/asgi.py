@@ -31,6 +31,7 @@ from ckfunc.emulator.resources import (
     sessions,
     threads,
     users,
+    web,
 )
 from ckfunc.emulator.services import EmulatorServices
 from ckfunc.emulator.store.application import APPLICATION_ID
@@ -55,6 +56,7 @@ _OPERATIONS: tuple[Route, ...] = (
     *files.ROUTES,
     *sessions.ROUTES,
     *jobs.ROUTES,
+    *web.ROUTES,
 )
 """Every operation and control of the emulator. A family adds its ROUTES here."""
 

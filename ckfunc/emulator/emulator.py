@@ -261,7 +261,13 @@ class Emulator:
         from ckfunc.emulator.wiring import open_services, server_of
 
         services = open_services(
-            opened, self._data_dir, self._options, url=self.url, hosts=hosts, on_event=self._on_event
+            opened,
+            self._data_dir,
+            self._options,
+            url=self.url,
+            hosts=hosts,
+            cache=self._cache,
+            on_event=self._on_event,
         )
         return services, server_of(services, loopback_only=is_loopback(self._host))
 

@@ -18,6 +18,12 @@ if TYPE_CHECKING:
     from ckfunc.model.execution import Environment
 
 
+WEB_DIRECTORY = "web"
+"""The directory of a project with its web page."""
+WEB_PATH = "/web/"
+"""The path of the page."""
+
+
 @dataclass(frozen=True, slots=True)
 class EmulatorOptions:
     """Options of an emulator, with the defaults of a project's own emulator."""
@@ -50,3 +56,5 @@ class EmulatorOptions:
     """The project whose handlers run; by default, the data directory identifies it."""
     policy: Policy = no_policy
     """The project's policy for installing packages."""
+    web: Path | None = None
+    """The directory of the project's web page."""

@@ -6,7 +6,7 @@ import asyncio
 import logging
 import secrets
 import time
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
@@ -32,6 +32,14 @@ _REQUESTS_END_S = 5.0
 """How long to wait for the end of requests that handlers have begun."""
 
 
+@dataclass(frozen=True, slots=True)
+class WebPage:
+    """The project's web page. `client` returns the vendor's chat client for browsers."""
+
+    directory: Path | None
+    client: Callable[[], bytes]
+
+
 @dataclass(slots=True)
 class EmulatorServices:
     """The services of one emulator."""
@@ -42,6 +50,7 @@ class EmulatorServices:
     jobs: Jobs
     hosts: HostPool
     data_dir: Path | None
+    web: WebPage
     topics: Topics = field(default_factory=Topics)
     typing: TypingUsers = field(default_factory=TypingUsers)
     unwritable: str | None = None

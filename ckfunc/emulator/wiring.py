@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from contextlib import AsyncExitStack, closing
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,12 +17,13 @@ from ckfunc.emulator.http.auth import Tokens
 from ckfunc.emulator.jobs import runner
 from ckfunc.emulator.options import EmulatorOptions
 from ckfunc.emulator.server import HttpServer, most_files
-from ckfunc.emulator.services import EmulatorServices
+from ckfunc.emulator.services import EmulatorServices, WebPage
 from ckfunc.emulator.store import application, invocations, jobs, runtime, seeds, sessions, staging, steps
 from ckfunc.emulator.store.database import Database, copied, open_database
 from ckfunc.emulator.store.schema import MIGRATIONS, SCHEMA
 from ckfunc.emulator.store.trouble import UNREADABLE, failure_of
 from ckfunc.runtime.compiler import CompilerProcess
+from ckfunc.runtime.policy import Policy
 from ckfunc.runtime.pool import HostPool
 
 if TYPE_CHECKING:
@@ -35,6 +37,7 @@ def open_services(
     *,
     url: str,
     hosts: HostPool,
+    cache: Path,
     on_event: Callable[[str], None],
 ) -> EmulatorServices:
     """Open the data of `data_dir` and start the services that use it.
@@ -70,7 +73,10 @@ def open_services(
     opened.push_async_callback(dispatcher.close)
     background = runner.Jobs(database, path, on_event)
     opened.push_async_callback(background.close)
-    return EmulatorServices(database, tokens, dispatcher, background, hosts, data_dir, unwritable=options.unwritable)
+    web = WebPage(options.web, partial(_chat_client, cache, on_event, options.policy))
+    return EmulatorServices(
+        database, tokens, dispatcher, background, hosts, data_dir, web, unwritable=options.unwritable
+    )
 
 
 def server_of(services: EmulatorServices, *, loopback_only: bool) -> HttpServer:
@@ -101,6 +107,13 @@ class _Clients:
         if self._endpoint is not None:
             await self._endpoint.close(grace_s)
         self._services.typing.close()
+
+
+def _chat_client(cache: Path, on_event: Callable[[str], None], policy: Policy) -> bytes:
+    # Not at the top of the module: an emulator starts without the bundler.
+    from ckfunc.bundle.chat_client import chat_client
+
+    return chat_client(cache, on_event, policy())
 
 
 def _opened(path: Path | None, copy_of: Path | None) -> Database:

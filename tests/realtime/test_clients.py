@@ -27,9 +27,7 @@ def test_every_method_and_callback_of_a_client_works(
 
 
 @SDKS
-def test_every_method_of_a_client_is_called(
-    conversations: dict[ChatClient, Conversation], client: ChatClient
-) -> None:
+def test_every_method_of_a_client_is_called(conversations: dict[ChatClient, Conversation], client: ChatClient) -> None:
     assert sum(not one.callback for one in conversations[client].verdicts) == client.methods
 
 

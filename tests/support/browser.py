@@ -77,7 +77,13 @@ def chromium() -> str:
 @contextmanager
 def page() -> Iterator[Page]:
     """Run a browser with one page."""
-    options = ["--headless=new", "--disable-gpu", "--no-first-run", "--disable-dev-shm-usage", "--remote-debugging-port=0"]
+    options = [
+        "--headless=new",
+        "--disable-gpu",
+        "--no-first-run",
+        "--disable-dev-shm-usage",
+        "--remote-debugging-port=0",
+    ]
     if hasattr(os, "geteuid") and os.geteuid() == 0:
         options.append("--no-sandbox")  # which does not work for root
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile:

@@ -69,7 +69,7 @@ def dev(app: App, port: int, seed: Path | None, yes: bool, keep_invocations: int
     """
     # Not at the top of the module: `ckfunc dev --help` must not load parts of the emulator.
     from ckfunc.dev.status import DevStatus
-    from ckfunc.emulator.options import EmulatorOptions
+    from ckfunc.emulator.options import WEB_DIRECTORY, WEB_PATH, EmulatorOptions
     from ckfunc.sandbox.seeds import read_seed_file
 
     target = _target(app)
@@ -93,6 +93,8 @@ def dev(app: App, port: int, seed: Path | None, yes: bool, keep_invocations: int
         ("emulator: ", "title"), f"{'already running' if running else 'client id and secret are `emulator`'}; /docs"
     )
     app.show_dashboard(url, open_browser=open_dashboard)
+    if (app.root() / WEB_DIRECTORY / "index.html").is_file():
+        app.output.talk(("chat: ", "title"), f"{url}{WEB_PATH} (web/index.html)")
     interactive = app.output.interactive and app.output.pinnable
     status = StatusPrinter(app, DevStatus(target.name), keys=_KEYS if interactive else ())
     if not interactive:

@@ -78,6 +78,14 @@ class Unstorable(HttpProblem):
     text = "The emulator's database cannot be used"
 
 
+class Unavailable(HttpProblem):
+    """503: something that the answer needs cannot be had now."""
+
+    status = 503
+    error = "ServiceUnavailableError"
+    text = "The emulator cannot answer this now"
+
+
 class Broken(HttpProblem):
     """500: a bug in the emulator."""
 
