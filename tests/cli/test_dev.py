@@ -259,6 +259,16 @@ def test_a_manifest_with_mistakes_is_told_before_anything_starts(ckfunc: Ckfunc,
     assert refused.code == 1 and "there is nothing to deploy" in refused.err and refused.out == ""
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="a terminal is a POSIX pseudo terminal here")
+def test_the_address_of_the_project_s_page_is_printed(project: Path) -> None:
+    (project / "web").mkdir()
+    (project / "web" / "index.html").write_text("<title>Chat</title>", encoding="utf-8")
+    with on_terminal("-C", project, "dev", "--port", "0") as dev:
+        url = dev.until(r"ready (http://127\.0\.0\.1:\d+)")[1]
+        dev.until(rf"chat: .{{0,8}}{re.escape(url)}/web/")
+        assert httpx.get(f"{url}/web/", timeout=30).text == "<title>Chat</title>"
+
+
 def test_in_a_pipe_it_prints_plain_lines(project: Path) -> None:
     with in_pipe("-C", project, "dev", "--port", "0") as dev:
         url = dev.until(r"^ready (http://127\.0\.0\.1:\d+)\n")[1]
