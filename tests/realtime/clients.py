@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import tempfile
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,7 @@ from ckfunc.bundle.esbuild import executable, run
 from ckfunc.runtime.node import bare_environment, node_executable
 
 HERE = Path(__file__).parent
+_LONGEST_S = 240.0
 _REQUIRE = "import { createRequire } from 'node:module'; const require = createRequire(import.meta.url);"
 
 
@@ -97,7 +99,9 @@ def converse_in_node(client: ChatClient, world: World) -> Conversation:
         )
         assert process.stdin is not None and process.stdout is not None
         lines = []
-        with process:
+        late = threading.Timer(_LONGEST_S, process.kill)
+        late.start()
+        try:
             for text in process.stdout:
                 line = json.loads(text)
                 if "restart" in line:
@@ -106,8 +110,14 @@ def converse_in_node(client: ChatClient, world: World) -> Conversation:
                     process.stdin.flush()
                 else:
                     lines.append(line)
-        errors.seek(0)
-        assert process.returncode == 0, errors.read()[-2000:]
+            process.wait()
+        finally:
+            late.cancel()
+            process.kill()
+            process.communicate()
+        if process.returncode:
+            errors.seek(0)
+            lines.append({"failure": f"exit code {process.returncode}: {errors.read()[-2000:]}"})
     return conversation(client, lines)
 
 

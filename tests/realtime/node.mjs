@@ -8,7 +8,7 @@ const [bundle, host] = process.argv.slice(2);
 const environment = { host, secure: false };
 
 // Clients 1.x upload with XMLHttpRequest, as in a browser: their HTTP library cannot send Node's own FormData.
-globalThis.XMLHttpRequest = class {
+const XMLHttpRequest = class {
   headers = {};
   upload = { addEventListener: (_, listener) => (this.onUpload = listener) };
   readyState = 0;
@@ -40,6 +40,8 @@ globalThis.XMLHttpRequest = class {
     }
   }
 };
+
+if (bundle.endsWith('.browser.mjs')) globalThis.XMLHttpRequest = XMLHttpRequest;
 
 let instances = 0;
 const module = () => import(`${pathToFileURL(bundle)}?${(instances += 1)}`);

@@ -42,7 +42,7 @@ const LINKS = {
 const FIELDS = {
   currentUser: 'id name displayName displayPictureUrl isGuest presence properties',
   user: 'id name displayName displayPictureUrl isGuest presence properties',
-  channel: 'id name type createdTime properties',
+  channel: 'id type createdTime properties',
   message: 'id type channelId createdTime properties user',
   thread: 'id type properties createdTime',
   reaction: 'emoji user createdTime',
