@@ -64,4 +64,5 @@ process.on('uncaughtException', (error) => {
   process.exitCode = 1;
 });
 await tour({ open, exports: await module(), environment, report: write, restart });
-lines.close();
+// A client that is still connected would keep the process alive.
+process.stdout.write('', () => process.exit());
