@@ -16,6 +16,8 @@ from conformance.world import inhabited
 from ckfunc.base.files import write_atomically
 
 FILE = Path(__file__).parent.parent.parent / "docs" / "conformance.md"
+CHAT_CLIENTS = "\n## Chat clients\n"
+"""The title of the section that `realtime.table` generates."""
 
 HEAD = """\
 # Conformance
@@ -47,7 +49,7 @@ NOTES = """
 
 
 def table(reports: Sequence[Report]) -> str:
-    """Return the whole document."""
+    """Return the document without the section on chat clients."""
     found = verdicts(reports)
     roundabout = {(step.operation, str(one.client)) for one in reports for step in one.steps if step.note}
     clients = [str(one.client) for one in reports]
@@ -86,4 +88,5 @@ def run() -> list[Report]:
 
 
 if __name__ == "__main__":
-    write_atomically(FILE, table(run()))
+    _, title, rest = FILE.read_text(encoding="utf-8").partition(CHAT_CLIENTS)
+    write_atomically(FILE, table(run()) + title + rest)

@@ -19,7 +19,7 @@ from ckfunc.bundle.esbuild import executable, run
 from ckfunc.runtime.node import bare_environment, node_executable
 
 HERE = Path(__file__).parent
-_LONGEST_S = 240.0
+_LONGEST_S = 300.0
 _REQUIRE = "import { createRequire } from 'node:module'; const require = createRequire(import.meta.url);"
 
 

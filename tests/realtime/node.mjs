@@ -12,6 +12,7 @@ const XMLHttpRequest = class {
   headers = {};
   upload = { addEventListener: (_, listener) => (this.onUpload = listener) };
   readyState = 0;
+  onloadend = null;
 
   open(method, url) {
     Object.assign(this, { method, url, readyState: 1 });

@@ -7,7 +7,7 @@ from realtime.clients import CLIENTS, ChatClient, Conversation
 from realtime.table import FILE, run, section, table
 
 # One worker of a parallel run takes them all, so that each client runs once.
-pytestmark = [pytest.mark.xdist_group("realtime-clients"), pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("realtime-clients"), pytest.mark.timeout(400)]
 
 SDKS = pytest.mark.parametrize("client", CLIENTS, ids=str)
 

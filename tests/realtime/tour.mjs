@@ -1,7 +1,8 @@
 // A conversation of three users that calls every method of one of the vendor's clients. It runs in Node and in a browser.
 // The world has the users ann, bob and cat, and the public channel "archive" with 60 messages, of which ann and bob are members.
 
-const STEP_MS = 8000;
+const STEP_MS = 20_000;
+const RESTART_MS = 120_000;
 
 // Links that a client reads, by resource. The clients 1.x read fewer.
 const LINKS = {
@@ -677,7 +678,7 @@ export async function tour({ open, exports, environment, report, restart }) {
     await restart();
     await heard('ann', 'onCurrentUserOffline');
     await Promise.all([heard('ann', 'onCurrentUserOnline'), heard('bob', 'onCurrentUserOnline')]);
-  }, 40_000);
+  }, RESTART_MS);
   await step('sendMessage onMessageReceived', async () => {
     succeeded(await bob.retrieveCurrentUser());
     const sent = succeeded(await ann.sendMessage({ channel: channels.team, body: 'after the restart' })).message;
