@@ -81,10 +81,8 @@ function show(message) {
   if (item.className !== 'own') chat.readMessage({ message });
 }
 
-function link(file) {
-  const anchor = Object.assign(document.createElement('a'), { href: file.url, textContent: file.name, target: '_blank' });
-  return anchor;
-}
+const link = (file) =>
+  Object.assign(document.createElement('a'), { href: file.url, textContent: file.name, target: '_blank' });
 
 $('#send').addEventListener('submit', async (event) => {
   event.preventDefault();
