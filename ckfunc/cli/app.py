@@ -296,11 +296,12 @@ class App:
     def emulator(self, data: Path | None, options: EmulatorOptions) -> Emulator:
         """Return an emulator of the project that has not started yet; `data` None keeps everything in memory."""
         from ckfunc.emulator.emulator import Emulator
-        from ckfunc.emulator.options import WEB_DIRECTORY
 
         return Emulator(data, self._with_project(options), cache=cache_dir())
 
     def _with_project(self, options: EmulatorOptions) -> EmulatorOptions:
+        from ckfunc.emulator.options import WEB_DIRECTORY
+
         self.compiler()  # created before the emulator, so that it is closed after it
         return replace(
             options,
