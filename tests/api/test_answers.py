@@ -40,7 +40,7 @@ def answer(status: int, body: object, kind: str = "application/json") -> Answer:
         (599, ServiceTrouble),
     ],
 )
-def test_every_bad_status_is_a_sentence_with_a_hint(status: int, kind: type[ApiFailure]) -> None:
+def test_every_error_status_has_a_message_and_a_hint(status: int, kind: type[ApiFailure]) -> None:
     made = failure(answer(status, {"message": "Because."}), "GET", "function 12", "api.example")
     assert type(made) is kind
     assert made.status == status
@@ -49,7 +49,7 @@ def test_every_bad_status_is_a_sentence_with_a_hint(status: int, kind: type[ApiF
     assert ("Because." in made.message) == (status != 302)
 
 
-def test_message_and_explanation_are_both_given_and_codes_only_when_there_is_nothing_better() -> None:
+def test_codes_are_shown_only_without_a_message_and_an_explanation() -> None:
     assert (
         explanation(b'{"error":"ClientError","message":"No.","explanation":"The name is taken."}')
         == "No.; The name is taken."
@@ -60,11 +60,11 @@ def test_message_and_explanation_are_both_given_and_codes_only_when_there_is_not
 
 
 @pytest.mark.parametrize("body", [b"", b"<html>", b"[1]", b'"x"', b'{"message": 5}', b"\xff", b"[" * 100_000])
-def test_a_body_without_words_explains_nothing(body: bytes) -> None:
+def test_a_body_without_text_has_no_explanation(body: bytes) -> None:
     assert explanation(body) == ""
 
 
-def test_the_platforms_words_cannot_move_the_cursor_and_are_bounded() -> None:
+def test_the_platforms_messages_are_sanitized_and_shortened() -> None:
     text = explanation(json.dumps({"message": "\x1b[2J\x1b]0;x\x07a\r\nb\u202e" + "c" * 10_000}).encode())
     assert text.startswith("a b")
     assert text.endswith("…")
@@ -91,7 +91,7 @@ def test_secrets_that_the_platform_quotes_are_masked() -> None:
     ],
 )
 @pytest.mark.parametrize("secret", ['a "quoted" <é>\\ s3cret', "-----BEGIN-----\n s3cret  s3cret\n-----END-----\n"])
-def test_secrets_are_masked_however_they_are_written(quoted: str, secret: str) -> None:
+def test_secrets_are_masked_in_every_form(quoted: str, secret: str) -> None:
     text = quoted.format(secret=secret, json=json.dumps(secret), url=quote(secret))
     for made in (
         failure(answer(400, {"message": text}), "PUT", "the environment", "api", (Secret(secret),)).message,
@@ -104,12 +104,12 @@ def test_secrets_are_masked_however_they_are_written(quoted: str, secret: str) -
     assert "s3cret" not in caught.value.message
 
 
-def test_equal_secrets_look_equal() -> None:
+def test_equal_secrets_have_the_same_mask() -> None:
     first, second = Masker((Secret("aa"),))("aa-aa").split("-")
     assert first == second
 
 
-def test_json_is_read_whatever_its_content_type_says() -> None:
+def test_json_is_read_with_any_content_type() -> None:
     assert document(answer(200, {"a": 1}, "text/plain"), "reading", "api") == {"a": 1}
 
 
@@ -123,9 +123,7 @@ def test_json_is_read_whatever_its_content_type_says() -> None:
         (b"x" * 5000, "text/plain", "x" * 79 + "…"),
     ],
 )
-def test_an_answer_that_is_not_json_shows_its_kind_and_its_first_safe_characters(
-    body: bytes, kind: str, shown: str
-) -> None:
+def test_a_response_that_is_not_json_is_described_with_an_excerpt(body: bytes, kind: str, shown: str) -> None:
     with pytest.raises(UnreadableAnswer) as caught:
         document(answer(200, body, kind), "reading the runtime", "api.example")
     assert shown in caught.value.message
@@ -133,13 +131,13 @@ def test_an_answer_that_is_not_json_shows_its_kind_and_its_first_safe_characters
 
 
 @pytest.mark.parametrize("body", [b'{"environmentVariables": {"KEY": "sk-123"', b"[" * 200_000, b'  {"a": sk-123}'])
-def test_broken_json_is_never_quoted_since_it_may_hold_environment_values(body: bytes) -> None:
+def test_invalid_json_is_never_quoted(body: bytes) -> None:
     with pytest.raises(UnreadableAnswer) as caught:
         document(answer(200, body), "reading the runtime", "api.example")
     assert "sk-123" not in caught.value.message
     assert "invalid or truncated JSON" in caught.value.message
 
 
-def test_text_is_shortened_with_a_mark() -> None:
+def test_shortened_text_ends_with_an_ellipsis() -> None:
     assert shortened("abc", 3) == "abc"
     assert shortened("abcd", 3) == "ab…"

@@ -47,7 +47,7 @@ def snake(document: Any) -> Any:
     return spelled(document, Dialect.SNAKE)
 
 
-def test_every_operation_asks_the_v1_path_with_a_token_and_json() -> None:
+def test_every_operation_uses_the_v1_path_with_a_token_and_json() -> None:
     settings = {"features": {"guest_users": "ENABLED", "user_created_channels": "DISABLED"}}
     routes = {
         "GET /v1/application": Reply(body=APPLICATION),
@@ -116,7 +116,7 @@ def test_every_operation_asks_the_v1_path_with_a_token_and_json() -> None:
 # -- dialects ----------------------------------------------------------------------------------------------------
 
 
-def test_both_spellings_are_read_and_a_snake_runtime_makes_us_write_snake() -> None:
+def test_both_spellings_are_read_and_writes_use_that_of_the_runtime() -> None:
     routes = {
         f"GET {R}": Reply(body=SNAKE_RUNTIME),
         f"GET {R}/functions": Reply(body=page_of("functions", [snake(FUNCTION)], size=500)),
@@ -143,7 +143,7 @@ def only_snake(request: Request) -> Reply:
 
 
 @pytest.mark.parametrize("status", [400, 415])
-def test_a_refused_write_is_tried_once_in_the_other_dialect_which_is_then_kept(status: int) -> None:
+def test_a_refused_write_is_retried_in_the_other_dialect_which_is_then_used(status: int) -> None:
     def answer(request: Request) -> Reply:
         return Reply(body=VERSION) if "handler_script" in request.json() else Reply(status, {"message": "?"})
 
@@ -176,9 +176,7 @@ def test_the_environments_names_are_not_respelled_in_the_other_dialect_either() 
         (400, 500, "second"),
     ],
 )
-def test_what_both_dialects_are_refused_with_is_reported_by_the_answer_that_says_more(
-    first: int, second: int, reported: str
-) -> None:
+def test_of_two_refusals_the_more_informative_one_is_reported(first: int, second: int, reported: str) -> None:
     replies = [Reply(first, {"message": "first"}), Reply(second, {"message": "second"})]
     with platform({"POST /v1/functions/5/versions": replies}) as served:
         with pytest.raises(ApiFailure, match=reported):
@@ -189,7 +187,7 @@ def test_what_both_dialects_are_refused_with_is_reported_by_the_answer_that_says
 # -- tokens ------------------------------------------------------------------------------------------------------
 
 
-def test_the_token_is_asked_for_with_basic_authentication_and_kept() -> None:
+def test_the_token_is_requested_with_basic_authentication_and_cached() -> None:
     with platform({f"GET {R}": Reply(body=RUNTIME)}) as served, served.client() as client:
         client.runtime()
         client.runtime()
@@ -213,7 +211,7 @@ def test_the_token_is_renewed_shortly_before_it_ends() -> None:
 
 
 @pytest.mark.parametrize("lasts", [None, "soon", -5, 0, "Infinity", [1]])
-def test_a_token_without_a_usable_lifetime_lasts_some_minutes(lasts: Any) -> None:
+def test_a_token_without_a_valid_lifetime_lasts_some_minutes(lasts: Any) -> None:
     routes = {
         f"GET {R}": Reply(body=RUNTIME),
         "POST /oauth/token": Reply(body={"access_token": "t", "expires_in": lasts}),
@@ -225,7 +223,7 @@ def test_a_token_without_a_usable_lifetime_lasts_some_minutes(lasts: Any) -> Non
         assert len(served.asked("POST /oauth/token")) == 2
 
 
-def test_a_token_refused_in_the_middle_is_renewed_once_even_for_what_creates() -> None:
+def test_a_rejected_token_is_renewed_once_even_for_a_post() -> None:
     def answer(request: Request) -> Reply:
         return Reply(401) if request.headers["authorization"] == "Bearer token-1" else Reply(body=VERSION)
 
@@ -235,7 +233,7 @@ def test_a_token_refused_in_the_middle_is_renewed_once_even_for_what_creates() -
         assert served.tokens == 2
 
 
-def test_a_new_token_that_is_refused_too_ends_it_without_showing_it() -> None:
+def test_a_rejected_new_token_is_an_error_without_the_token() -> None:
     refusal = Reply(401, {"error": "unauthorized", "error_description": "token-2 is bad, the-s3cret too"})
     with platform({f"GET {R}": refusal}) as served:
         with pytest.raises(CredentialsRejected, match="does not accept these credentials") as caught:
@@ -279,7 +277,7 @@ def test_many_threads_whose_token_is_refused_renew_it_once() -> None:
         (403, b"<html>"),
     ],
 )
-def test_wrong_credentials_are_one_sentence_and_are_sent_once_by_all_threads(status: int, body: Any) -> None:
+def test_wrong_credentials_are_sent_once_by_all_threads(status: int, body: Any) -> None:
     routes = {f"GET {R}": Reply(body=RUNTIME), "POST /oauth/token": Reply(status, body, delay_s=0.05)}
     with platform(routes) as served, served.client() as client:
         failures: list[ApiFailure] = []
@@ -305,7 +303,7 @@ def test_wrong_credentials_are_one_sentence_and_are_sent_once_by_all_threads(sta
         assert len(served.server.requests) == 2
 
 
-def test_a_token_endpoint_that_wants_the_form_of_the_vendors_sdks_gets_it() -> None:
+def test_a_token_endpoint_that_needs_a_multipart_form_gets_one() -> None:
     replies = [Reply(400, {"error": "invalid_request"}), Reply(body={"access_token": "t", "expires_in": "60"})]
     with platform({f"GET {R}": Reply(body=RUNTIME), "POST /oauth/token": replies}) as served:
         run(served, lambda client: client.runtime())
@@ -317,13 +315,13 @@ def test_a_token_endpoint_that_wants_the_form_of_the_vendors_sdks_gets_it() -> N
 @pytest.mark.parametrize(
     "body", [{}, [], {"access_token": 5}, {"access_token": ""}, {"access_token": "a\nb"}, b"<html>"]
 )
-def test_a_token_answer_without_a_usable_token_is_a_sentence(body: Any) -> None:
+def test_a_token_response_without_a_token_is_an_error(body: Any) -> None:
     with platform({"POST /oauth/token": Reply(body=body)}) as served, pytest.raises(UnreadableAnswer) as caught:
         run(served, lambda client: client.runtime())
     assert caught.value.hint
 
 
-def test_trouble_at_the_token_endpoint_is_waited_out() -> None:
+def test_temporary_errors_of_the_token_endpoint_are_retried() -> None:
     replies = [Reply(503), Reply(drop=True), Reply(body={"access_token": "t", "expires_in": 60})]
     with platform({f"GET {R}": Reply(body=RUNTIME), "POST /oauth/token": replies}) as served:
         run(served, lambda client: client.runtime())
@@ -341,7 +339,7 @@ def test_a_token_endpoint_that_stays_broken_is_service_trouble() -> None:
 
 
 @pytest.mark.parametrize("trouble", [Reply(429), Reply(502), Reply(503), Reply(504), Reply(drop=True)])
-def test_reading_is_tried_again_over_passing_trouble_and_the_waits_are_told(trouble: Reply) -> None:
+def test_reads_are_retried_after_temporary_errors_and_waits_are_reported(trouble: Reply) -> None:
     with platform({f"GET {R}": [trouble, trouble, Reply(body=RUNTIME)]}) as served:
         run(served, lambda client: client.runtime())
         assert len(served.calls()) == 3
@@ -351,7 +349,7 @@ def test_reading_is_tried_again_over_passing_trouble_and_the_waits_are_told(trou
         assert all(one.reason.startswith("127.0.0.1:") for one in served.waits)
 
 
-def test_a_put_is_tried_again_too() -> None:
+def test_a_put_is_retried() -> None:
     replies = [Reply(drop=True), Reply(503), Reply(body=RUNTIME)]
     with platform({f"PUT {R}/dependencies": replies}) as served:
         run(served, lambda client: client.update_dependencies({}))
@@ -369,14 +367,14 @@ def test_retry_after_is_honoured() -> None:
         assert served.clock.slept == [7.0, 60.0]
 
 
-def test_tries_are_limited_and_the_last_answer_is_reported() -> None:
+def test_retries_are_limited_and_the_last_response_is_reported() -> None:
     with platform({f"GET {R}": Reply(503, {"message": "Down for maintenance"})}) as served:
         with pytest.raises(ServiceTrouble, match="503: Down for maintenance"):
             run(served, lambda client: client.runtime())
         assert len(served.calls()) == 4
 
 
-def test_all_waits_of_a_request_are_bounded_together() -> None:
+def test_the_total_wait_of_a_request_is_limited() -> None:
     with platform({f"GET {R}": Reply(429, headers={"Retry-After": "60"})}) as served:
         with pytest.raises(ServiceTrouble):
             run(served, lambda client: client.runtime())
@@ -384,14 +382,14 @@ def test_all_waits_of_a_request_are_bounded_together() -> None:
 
 
 @pytest.mark.parametrize("trouble", [Reply(429), Reply(500), Reply(503), Reply(504)])
-def test_what_creates_something_is_not_repeated(trouble: Reply) -> None:
+def test_a_post_is_not_repeated(trouble: Reply) -> None:
     with platform({"POST /v1/functions/5/versions": trouble}) as served:
         with pytest.raises(ServiceTrouble):
             run(served, lambda client: client.create_version(5, "x"))
         assert len(served.calls()) == 1
 
 
-def test_a_lost_answer_to_what_creates_something_is_said_to_be_doubtful() -> None:
+def test_a_lost_response_to_a_post_is_reported_as_unknown() -> None:
     with platform({"POST /v1/functions/5/versions": Reply(drop=True)}) as served:
         with pytest.raises(Unreachable, match="it is unknown whether the request was processed") as caught:
             run(served, lambda client: client.create_version(5, "x"))
@@ -399,14 +397,14 @@ def test_a_lost_answer_to_what_creates_something_is_said_to_be_doubtful() -> Non
         assert len(served.calls()) == 1
 
 
-def test_other_server_errors_are_not_tried_again() -> None:
+def test_other_server_errors_are_not_retried() -> None:
     with platform({f"GET {R}": Reply(500, b"<html>")}) as served:
         with pytest.raises(ServiceTrouble):
             run(served, lambda client: client.runtime())
         assert len(served.calls()) == 1
 
 
-def test_an_unreachable_host_is_a_sentence_after_a_few_tries() -> None:
+def test_an_unreachable_host_is_an_error_after_a_few_attempts() -> None:
     with platform({}) as served:
         client = served.client(authorization_url="http://127.0.0.1:1/oauth/token")
         with client, pytest.raises(Unreachable, match=r"127\.0\.0\.1:1") as caught:
@@ -416,7 +414,7 @@ def test_an_unreachable_host_is_a_sentence_after_a_few_tries() -> None:
         assert served.server.requests == []
 
 
-def test_what_trying_again_cannot_cure_is_not_tried_again() -> None:
+def test_permanent_connection_errors_are_not_retried() -> None:
     with platform({}) as served:
         client = served.client()
         client.close()
@@ -428,12 +426,12 @@ def test_what_trying_again_cannot_cure_is_not_tried_again() -> None:
 # -- answers -----------------------------------------------------------------------------------------------------
 
 
-def test_not_found_names_what_was_asked() -> None:
+def test_not_found_names_the_resource() -> None:
     with platform({}) as served, pytest.raises(NotFound, match="reading function 12"):
         run(served, lambda client: client.function(12))
 
 
-def test_nothing_is_asked_after_an_answer_that_is_not_json() -> None:
+def test_no_request_follows_a_response_that_is_not_json() -> None:
     page = Reply(200, b"<html>Sign in</html>", {"content-type": "text/html"})
     with platform({f"GET {R}": page}) as served:
         with pytest.raises(UnreadableAnswer, match="text/html"):
@@ -445,7 +443,7 @@ def test_nothing_is_asked_after_an_answer_that_is_not_json() -> None:
     "body",
     [[], None, 5, {"id": "one"}, {**RUNTIME, "dependencies": "none"}, {**RUNTIME, "environmentVariables": {"A": 1}}],
 )
-def test_a_document_of_another_shape_is_a_sentence(body: Any) -> None:
+def test_a_document_of_another_form_is_an_error(body: Any) -> None:
     reply = Reply(body=json.dumps(body).encode())
     with platform({f"GET {R}": reply}) as served, pytest.raises(UnreadableAnswer, match="does not understand"):
         run(served, lambda client: client.runtime())
@@ -483,13 +481,13 @@ def test_all_pages_are_read_when_the_platform_grants_smaller_ones() -> None:
         assert len(served.calls()) == 3
 
 
-def test_an_empty_list_may_leave_its_items_out() -> None:
+def test_an_empty_list_may_have_no_items_field() -> None:
     empty = {"page": {"size": 500, "totalElements": 0, "totalPages": 0, "number": 0}}
     with platform({f"GET {R}/functions": Reply(body=empty)}) as served:
         assert run(served, lambda client: client.functions()) == ()
 
 
-def test_a_list_that_never_becomes_whole_is_an_error_and_not_a_part_of_it() -> None:
+def test_a_list_that_cannot_be_read_completely_is_an_error() -> None:
     stuck = page_of("functions", [FUNCTION], size=1, total=3)
     with platform({f"GET {R}/functions": Reply(body=stuck)}) as served:
         with pytest.raises(UnreadableAnswer, match="cannot be read completely"):
@@ -529,7 +527,7 @@ def test_an_emulator_header_that_cannot_be_an_id_is_ignored() -> None:
         assert client.emulator_id is None
 
 
-def test_details_of_invocations_are_asked_for_in_batches() -> None:
+def test_details_of_invocations_are_requested_in_batches() -> None:
     def answer(request: Request) -> Reply:
         ids = request.path.split("ids=")[1].split("%2C")
         details = [
@@ -547,7 +545,7 @@ def test_details_of_invocations_are_asked_for_in_batches() -> None:
         assert emulator.invocation_details(client, []) == {}
 
 
-def test_an_event_is_fired_once_and_the_answer_is_not_respelled() -> None:
+def test_an_event_is_fired_once_and_the_response_is_not_respelled() -> None:
     done = {"invocation": {"args": {"snake_name": 1}}, "detail": {"durationMs": 2}, "allowed": True, "reason": None}
     with platform({"POST /emulator/trigger": Reply(body=done)}) as served, served.client() as client:
         assert emulator.trigger(client, "user.sent.message", {"some_name": {"otherName": 1}}) == done
@@ -568,7 +566,7 @@ def test_the_emulators_other_controls() -> None:
         assert served.asked("PUT /emulator/functions/5/enabled")[0].json() == {"enabled": False}
 
 
-def test_controls_that_answer_something_else_are_a_sentence() -> None:
+def test_unexpected_responses_of_controls_are_errors() -> None:
     routes = {"GET /emulator/health": Reply(body=[]), "GET /emulator/invocations": Reply(body={"invocations": [{}]})}
     with platform(routes) as served, served.client() as client:
         with pytest.raises(UnreadableAnswer):

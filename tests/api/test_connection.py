@@ -22,7 +22,7 @@ def test_addresses_default_to_the_platforms_own() -> None:
     assert (made.api_url, made.authorization_url) == (API_URL, AUTHORIZATION_URL)
 
 
-def test_the_environment_decides_addresses_and_slashes_at_the_end_are_dropped() -> None:
+def test_the_environment_sets_addresses_without_trailing_slashes() -> None:
     made = connection_from_environment(
         {
             **GIVEN,
@@ -33,7 +33,7 @@ def test_the_environment_decides_addresses_and_slashes_at_the_end_are_dropped() 
     assert (made.api_url, made.authorization_url) == ("http://127.0.0.1:4310", "https://auth.example/x")
 
 
-def test_space_around_credentials_is_dropped_as_files_end_in_newlines() -> None:
+def test_white_space_around_credentials_is_removed() -> None:
     made = connection_from_environment({"CHATKITTY_CLIENT_ID": " id\n", "CHATKITTY_CLIENT_SECRET": "secret\n"})
     assert (made.client_id, made.client_secret) == ("id", Secret("secret"))
 
@@ -58,7 +58,7 @@ def test_missing_credentials_are_named_with_a_hint(environ: dict[str, str], name
 
 
 @pytest.mark.parametrize(("client_id", "secret"), [("a:b", "x"), ("a\nb", "x"), ("a", "x\x00y")])
-def test_credentials_that_http_cannot_carry_are_refused_without_being_shown(client_id: str, secret: str) -> None:
+def test_credentials_that_are_invalid_in_http_are_refused_and_not_shown(client_id: str, secret: str) -> None:
     with pytest.raises(CredentialsMissing) as caught:
         Connection(API_URL, AUTHORIZATION_URL, client_id, Secret(secret))
     assert secret not in caught.value.message.split()
@@ -120,7 +120,7 @@ def test_an_address_with_a_password_is_refused_and_not_quoted(address: str) -> N
     assert "hunter2" not in f"{caught.value.message} {caught.value.hint}"
 
 
-def test_only_names_that_must_mean_this_machine_are_loopback() -> None:
+def test_only_names_of_this_machine_are_loopback() -> None:
     assert [
         host for host in ("localhost", "LocalHost", "127.0.0.1", "::1", "10.0.0.1", "", "local") if is_loopback(host)
     ] == [

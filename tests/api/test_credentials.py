@@ -88,7 +88,7 @@ def restored(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
         lambda _: DerivedFromSafe(),
     ],
 )
-def test_what_is_not_known_to_encrypt_gets_no_secret(plain: Any, wrapped: Any, tmp_path: Path) -> None:
+def test_a_keyring_that_may_not_encrypt_is_refused(plain: Any, wrapped: Any, tmp_path: Path) -> None:
     keyring.set_keyring(wrapped(plain))
     with pytest.raises(NoKeyring, match="is not known to encrypt what it stores") as caught:
         store_login(("name",), Login("id", Secret("secret")))
@@ -99,13 +99,13 @@ def test_what_is_not_known_to_encrypt_gets_no_secret(plain: Any, wrapped: Any, t
 @pytest.mark.parametrize(
     "backend", [fail.Keyring(), null.Keyring(), Chain(), Chain(Chain(), null.Keyring()), Chain(fail.Keyring())]
 )
-def test_what_stores_nothing_is_no_keyring(backend: Any) -> None:
+def test_a_backend_that_stores_nothing_is_refused(backend: Any) -> None:
     keyring.set_keyring(backend)
     with pytest.raises(NoKeyring, match="this system has no keyring"):
         keyring_name()
 
 
-def test_a_chain_in_a_circle_is_no_keyring() -> None:
+def test_a_circular_chain_is_refused() -> None:
     chain = Chain()
     chain.backends.append(chain)
     keyring.set_keyring(chain)
@@ -113,7 +113,7 @@ def test_a_chain_in_a_circle_is_no_keyring() -> None:
         keyring_name()
 
 
-def test_of_a_chain_the_first_that_encrypts_is_used_and_no_other(plain: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_only_the_first_encrypting_backend_of_a_chain_is_used(plain: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CKFUNC_KEYRING", TRUSTED)
     trusted = FileKeyring()
     keyring.set_keyring(Chain(fail.Keyring(), plain, Chain(trusted)))

@@ -17,7 +17,7 @@ def answered(pace: Throttle, status: int, wait_s: float = 0.0) -> None:
         heard(status, wait_s)
 
 
-def test_a_429_halves_the_number_that_was_under_way_and_good_answers_bring_it_back() -> None:
+def test_a_429_halves_the_limit_and_successes_restore_it() -> None:
     pace = Throttle(SystemClock(), 8)
     turns = [pace.turn() for _ in range(8)]
     tell = [turn.__enter__() for turn in turns]
@@ -36,7 +36,7 @@ def test_a_429_halves_the_number_that_was_under_way_and_good_answers_bring_it_ba
     assert pace.limit == 8
 
 
-def test_every_request_waits_until_the_time_that_a_429_names() -> None:
+def test_every_request_waits_for_the_time_in_a_429() -> None:
     clock, held = StepClock(), list[float]()
     pace = Throttle(clock, 8, held.append)
     answered(pace, 429, 7.0)
@@ -46,7 +46,7 @@ def test_every_request_waits_until_the_time_that_a_429_names() -> None:
     assert held == [7.0]
 
 
-def test_a_lost_connection_says_nothing_about_the_pace() -> None:
+def test_a_lost_connection_does_not_change_the_limit() -> None:
     pace = Throttle(SystemClock(), 4)
     with pace.turn() as heard:
         heard(None, 9.0)
@@ -54,7 +54,7 @@ def test_a_lost_connection_says_nothing_about_the_pace() -> None:
         assert pace.limit == 4
 
 
-def test_no_more_requests_than_the_pace_allows_are_sent() -> None:
+def test_the_number_of_concurrent_requests_is_limited() -> None:
     under_way, most, lock = 0, 0, threading.Lock()
     refusals = iter([429])
 

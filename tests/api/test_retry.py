@@ -10,13 +10,13 @@ from ckfunc.api.retry import may_repeat, retry_delay_s
 NOW = datetime(2024, 5, 1, 12, 0, 0, tzinfo=UTC)
 
 
-def test_the_wait_doubles_from_half_a_second_and_half_of_it_is_chance() -> None:
+def test_the_wait_doubles_from_half_a_second_with_jitter() -> None:
     assert [retry_delay_s({}, attempt, jitter=lambda: 1.0) for attempt in (1, 2, 3, 4)] == [0.5, 1.0, 2.0, 4.0]
     assert [retry_delay_s({}, attempt, jitter=lambda: 0.0) for attempt in (1, 2, 3)] == [0.25, 0.5, 1.0]
     assert 0.25 <= retry_delay_s({}, 1) <= 0.5
 
 
-def test_the_wait_never_passes_a_minute() -> None:
+def test_the_wait_is_at_most_a_minute() -> None:
     assert retry_delay_s({}, 100_000, jitter=lambda: 1.0) == 60.0
 
 
@@ -39,11 +39,11 @@ def test_retry_after_in_seconds_or_as_a_date_wins(value: str, seconds: float) ->
 
 
 @pytest.mark.parametrize("value", ["", "soon", "-5", "1.5", "٣", "nan", "Wed, 99 May 2024 12:00:05 GMT"])
-def test_a_retry_after_that_means_nothing_is_ignored(value: str) -> None:
+def test_an_invalid_retry_after_is_ignored(value: str) -> None:
     assert retry_delay_s({"retry-after": value}, 2, now=NOW, jitter=lambda: 1.0) == 1.0
 
 
-def test_only_methods_that_do_the_same_twice_are_repeated() -> None:
+def test_only_idempotent_methods_are_repeated() -> None:
     assert [name for name in ("GET", "HEAD", "PUT", "POST", "PATCH", "DELETE") if may_repeat(name)] == [
         "GET",
         "HEAD",

@@ -57,7 +57,7 @@ def free_port() -> int:
         return int(listener.getsockname()[1])
 
 
-def test_an_answer_comes_back_whole_with_its_status_and_headers(transport: Transport) -> None:
+def test_a_response_is_returned_with_status_headers_and_body(transport: Transport) -> None:
     with serve(lambda _: Reply(418, b"tea", {"X-Kind": "Pot"})) as server:
         answer = transport.send("GET", server.url, {"x-asked": "yes"})
         assert (answer.status, answer.body, answer.headers["x-kind"], answer.ok) == (418, b"tea", "Pot", False)
@@ -66,7 +66,7 @@ def test_an_answer_comes_back_whole_with_its_status_and_headers(transport: Trans
         transport.close()
 
 
-def test_connections_are_kept_for_the_next_request(transport: Transport) -> None:
+def test_connections_are_reused(transport: Transport) -> None:
     threads: set[int] = set()
 
     def answer(_: object) -> Reply:
@@ -87,13 +87,13 @@ def test_redirects_are_not_followed(transport: Transport) -> None:
         transport.close()
 
 
-def test_compressed_answers_are_unpacked(transport: Transport) -> None:
+def test_compressed_responses_are_decompressed(transport: Transport) -> None:
     with serve(lambda _: Reply(body=gzip.compress(b"hello"), headers={"content-encoding": "gzip"})) as server:
         assert transport.send("GET", server.url, {}).body == b"hello"
         transport.close()
 
 
-def test_an_answer_that_unpacks_to_more_than_the_limit_is_refused(transport: Transport) -> None:
+def test_a_response_that_decompresses_beyond_the_limit_is_refused(transport: Transport) -> None:
     bomb = gzip.compress(bytes(BODY_LIMIT + 1), 1)
     with serve(lambda _: Reply(body=bomb, headers={"content-encoding": "gzip"})) as server:
         with pytest.raises(TooLarge, match="64 MiB") as caught:
@@ -110,13 +110,13 @@ def test_nothing_listening_is_a_refused_connection(transport: Transport) -> None
     assert "secret=1" not in caught.value.message
 
 
-def test_a_host_name_that_does_not_resolve_is_said_to_be_that(transport: Transport) -> None:
+def test_a_host_name_that_does_not_resolve_is_reported(transport: Transport) -> None:
     with pytest.raises(NotSent, match=r"nowhere\.invalid") as caught:
         transport.send("GET", "https://nowhere.invalid/v1", {})
     assert caught.value.hint
 
 
-def test_a_connection_dropped_without_an_answer_is_not_called_unsent(transport: Transport) -> None:
+def test_a_connection_lost_before_the_response_does_not_count_as_unsent(transport: Transport) -> None:
     with serve(lambda _: Reply(drop=True)) as server:
         with pytest.raises(Unreachable, match="closed the connection") as caught:
             transport.send("GET", server.url, {})
@@ -131,7 +131,7 @@ def test_a_connection_dropped_without_an_answer_is_not_called_unsent(transport: 
         (b"HTTP/1.1 200 OK\r\ncontent-encoding: gzip\r\ncontent-length: 4\r\n\r\nnope", "broken compression"),
     ],
 )
-def test_what_is_not_http_is_a_sentence(transport: Transport, sent: bytes, reason: str) -> None:
+def test_a_server_without_http_is_an_error(transport: Transport, sent: bytes, reason: str) -> None:
     with raw_server(sent) as url, pytest.raises(Unreachable, match=reason):
         transport.send("GET", url, {})
 
@@ -141,7 +141,7 @@ def test_a_server_that_never_answers_runs_into_the_timeout(transport: Transport)
         transport.send("GET", url, {}, timeout_s=0.1)
 
 
-def test_plain_text_on_a_tls_port_is_a_sentence(transport: Transport) -> None:
+def test_plain_text_on_a_tls_port_is_an_error(transport: Transport) -> None:
     with raw_server(b"HTTP/1.1 400 Bad Request\r\n\r\n") as url, pytest.raises(NotSent, match="no secure connection"):
         transport.send("GET", url.replace("http:", "https:"), {})
 
@@ -187,7 +187,7 @@ def test_a_proxy_of_the_shell_is_used_for_other_hosts_and_never_quoted() -> None
     "environ",
     [{"HTTPS_PROXY": "gopher://me:hunter2@x"}, {"HTTPS_PROXY": "socks5://me:hunter2@x"}, {"SSL_CERT_FILE": "/nowhere"}],
 )
-def test_settings_of_the_shell_that_cannot_be_used_are_named(environ: dict[str, str]) -> None:
+def test_invalid_settings_of_the_shell_are_named(environ: dict[str, str]) -> None:
     said = in_own_process(f"URL = 'https://api.example.invalid/v1'\n{SEND}", **environ)
     assert "proxy or certificate settings" in said
     assert "hunter2" not in said
@@ -203,7 +203,7 @@ def test_httpx_is_imported_without_its_command_line() -> None:
     assert in_own_process(script) == "set()"
 
 
-def test_a_server_that_sends_its_answer_in_drips_is_left_at_last() -> None:
+def test_a_server_that_sends_its_response_too_slowly_times_out() -> None:
     listener = socket.create_server(("127.0.0.1", 0))
     left = threading.Event()
 
@@ -232,7 +232,7 @@ def test_a_server_that_sends_its_answer_in_drips_is_left_at_last() -> None:
 
 
 @pytest.mark.skipif(shutil.which("openssl") is None, reason="openssl makes the certificate")
-def test_a_certificate_that_is_not_trusted_ends_it_at_once_and_one_that_is_made_trusted_does_not(
+def test_only_trusted_certificates_are_accepted(
     tmp_path: Path,
 ) -> None:
     key, certificate = tmp_path / "key.pem", tmp_path / "cert.pem"
@@ -264,7 +264,7 @@ def test_a_certificate_that_is_not_trusted_ends_it_at_once_and_one_that_is_made_
         listener.close()
 
 
-def test_nothing_is_sent_once_it_is_closed() -> None:
+def test_nothing_is_sent_after_close() -> None:
     transport = Transport(1.0)
     transport.close()
     with serve(lambda _: Reply(body={})) as server, pytest.raises(CannotConnect, match="already closed"):

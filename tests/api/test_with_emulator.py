@@ -62,7 +62,7 @@ def test_every_operation_works_against_the_emulator_in_both_dialects(url: str, d
         assert client.invocations(made.id).items == ()
 
 
-def test_a_second_function_of_a_type_is_refused_with_the_emulators_words(url: str) -> None:
+def test_a_second_function_of_a_type_is_refused_with_the_emulators_message(url: str) -> None:
     with connect(url) as client:
         client.create_function(NewFunction("user.sent.message", "Sent"))
         with pytest.raises(RequestRejected, match=r"creating the function user\.sent\.message") as caught:
@@ -72,7 +72,7 @@ def test_a_second_function_of_a_type_is_refused_with_the_emulators_words(url: st
             client.function(999)
 
 
-def test_wrong_credentials_are_a_sentence(url: str) -> None:
+def test_wrong_credentials_are_an_error(url: str) -> None:
     with connect(url, "wrong-s3cret") as client, pytest.raises(CredentialsRejected) as caught:
         client.runtime()
     assert "wrong-s3cret" not in caught.value.message
@@ -91,7 +91,7 @@ def test_an_event_runs_in_node_and_leaves_an_invocation_with_its_console_output(
         assert detail.duration_ms is not None
 
 
-def test_an_application_that_moved_is_found_again_and_nothing_is_sent_twice() -> None:
+def test_an_application_with_a_new_address_is_found_and_nothing_is_sent_twice() -> None:
     first, second = cold_emulator(None), cold_emulator(None)
     asked: list[str] = []
 
@@ -117,7 +117,7 @@ def test_an_application_that_moved_is_found_again_and_nothing_is_sent_twice() ->
             second.stop()
 
 
-def test_an_application_that_is_nowhere_else_is_out_of_reach() -> None:
+def test_an_application_without_a_new_address_is_unreachable() -> None:
     gone = cold_emulator(None)
     url = gone.start()
     with Client(Connection(url, f"{url}/oauth/token", "emulator", Secret("emulator")), moved=lambda: None) as client:

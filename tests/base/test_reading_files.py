@@ -40,26 +40,26 @@ def pipe(path: Path, *parts: bytes) -> Path:
     return path
 
 
-def test_a_regular_file_is_read_whole(tmp_path: Path) -> None:
+def test_a_regular_file_is_read_completely(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"text" * 50_000)
     assert read_file(tmp_path / "file") == b"text" * 50_000
     (tmp_path / "empty").touch()
     assert read_file(tmp_path / "empty") == b""
 
 
-def test_a_file_whose_size_the_system_does_not_know_is_read_whole() -> None:
+def test_a_file_of_unknown_size_is_read_completely() -> None:
     if not Path("/proc/self/status").exists():
         pytest.skip("there is no /proc")
     assert b"Name:" in read_file(Path("/proc/self/status"))
 
 
-def test_a_pipe_is_read_once_and_remembered(tmp_path: Path) -> None:
+def test_a_pipe_is_read_once_and_its_content_is_cached(tmp_path: Path) -> None:
     path = pipe(tmp_path / "pipe", b"one ", b"two")
     assert read_file(path, pipe=True) == b"one two"
     assert read_file(path, pipe=True) == b"one two"  # nobody writes any more
 
 
-def test_a_pipe_without_a_writer_is_given_up_and_not_waited_for_again(tmp_path: Path, impatient: None) -> None:
+def test_a_pipe_without_a_writer_times_out_once(tmp_path: Path, impatient: None) -> None:
     path = pipe(tmp_path / "pipe")
     with pytest.raises(UnusableFile, match="nothing was written to it"):
         read_file(path, pipe=True)
@@ -68,7 +68,7 @@ def test_a_pipe_without_a_writer_is_given_up_and_not_waited_for_again(tmp_path: 
         read_file(path, pipe=True)
 
 
-def test_a_pipe_that_is_never_closed_is_given_up(tmp_path: Path, impatient: None) -> None:
+def test_a_pipe_that_is_never_closed_times_out(tmp_path: Path, impatient: None) -> None:
     path = pipe(tmp_path / "pipe")
     handle = os.open(path, os.O_RDWR)
     try:
@@ -79,20 +79,20 @@ def test_a_pipe_that_is_never_closed_is_given_up(tmp_path: Path, impatient: None
         os.close(handle)
 
 
-def test_an_endless_pipe_is_cut_off(tmp_path: Path) -> None:
+def test_an_endless_pipe_is_refused_at_the_limit(tmp_path: Path) -> None:
     path = pipe(tmp_path / "pipe", *[b"x" * 65536] * 40)
     with pytest.raises(UnusableFile, match="too large: more than 1 MiB"):
         read_file(path, limit_bytes=1024**2, pipe=True)
 
 
-def test_a_pipe_is_refused_where_none_is_expected_and_its_writer_is_not_woken(tmp_path: Path) -> None:
+def test_an_unexpected_pipe_is_refused_without_opening_it(tmp_path: Path) -> None:
     path = pipe(tmp_path / "pipe", b"secret")
     with pytest.raises(UnusableFile, match="is a named pipe"):
         read_file(path)
     assert read_file(path, pipe=True) == b"secret"
 
 
-def test_other_kinds_are_refused_by_name(tmp_path: Path) -> None:
+def test_other_kinds_of_files_are_refused(tmp_path: Path) -> None:
     with socket.socket(socket.AF_UNIX) as server:
         os.chdir(tmp_path)  # paths of sockets are short
         server.bind("socket")
@@ -108,14 +108,14 @@ def test_other_kinds_are_refused_by_name(tmp_path: Path) -> None:
         read_file(tmp_path / "link", pipe=True)
 
 
-def test_a_huge_sparse_file_is_refused_unread(tmp_path: Path) -> None:
+def test_a_huge_sparse_file_is_refused_without_reading_it(tmp_path: Path) -> None:
     with (tmp_path / "huge").open("wb") as file:
         file.truncate(1 << 40)
     with pytest.raises(UnusableFile, match="too large"):
         read_file(tmp_path / "huge")
 
 
-def test_links_in_a_circle_and_missing_files_are_the_system_s_errors(tmp_path: Path) -> None:
+def test_circular_links_and_missing_files_raise_errors_of_the_system(tmp_path: Path) -> None:
     (tmp_path / "loop").symlink_to("loop")
     with pytest.raises(OSError, match="ymbolic links"):
         read_file(tmp_path / "loop")

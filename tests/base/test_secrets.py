@@ -44,7 +44,7 @@ def is_masked(text: str) -> bool:
 
 
 @pytest.mark.parametrize("held", [Secret(CANARY), [Secret(CANARY)], {"key": (Secret(CANARY),)}])
-def test_a_secret_is_masked_however_it_is_shown(held: object) -> None:
+def test_a_secret_is_masked_in_every_representation(held: object) -> None:
     assert is_masked(repr(held)) and is_masked(str(held)) and is_masked(f"{held}") and is_masked(f"{held!r:>60}")
     assert is_masked(json.dumps(held, default=json_default))
     assert is_masked(f"{Secret(CANARY):>40}")
@@ -61,7 +61,7 @@ def test_every_dataclass_with_a_secret_masks_it() -> None:
         assert all(map(is_masked, texts)), each
 
 
-def test_equal_secrets_are_equal_and_look_equal() -> None:
+def test_equal_secrets_are_equal_and_have_the_same_mask() -> None:
     assert Secret("a") == Secret("a") != Secret("b")
     assert Secret("a") != "a"
     assert str(Secret("a")) == str(Secret("a")) != str(Secret("b"))

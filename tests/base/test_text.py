@@ -16,12 +16,12 @@ from ckfunc.base.text import printable
      "\x1b[31m", "\x9b31m", "\x07", "\u2028", "\ud800"],
     ids=ascii,
 )  # fmt: skip
-def test_what_is_invisible_or_changes_the_direction_is_removed(hidden: str) -> None:
+def test_invisible_and_bidirectional_characters_are_removed(hidden: str) -> None:
     assert printable(f"pay{hidden}pal") == "paypal"
     assert printable(f"{hidden}paypal{hidden}") == "paypal"
 
 
-def test_no_format_character_passes_between_letters_but_signs_that_are_seen() -> None:
+def test_only_visible_format_characters_are_kept_between_letters() -> None:
     shown = {0x600, 0x601, 0x602, 0x603, 0x604, 0x605, 0x6DD, 0x70F, 0x890, 0x891, 0x8E2, 0x110BD, 0x110CD}
     for code in range(0x110000):
         if unicodedata.category(chr(code)) == "Cf" and code not in shown:
@@ -46,10 +46,10 @@ def test_no_format_character_passes_between_letters_but_signs_that_are_seen() ->
         "�",
     ],
 )
-def test_what_people_write_stays(text: str) -> None:
+def test_ordinary_text_is_unchanged(text: str) -> None:
     assert printable(text) == text
 
 
-def test_joiners_do_not_pile_up() -> None:
+def test_repeated_joiners_are_removed() -> None:
     assert printable("👩\u200d\u200d\u200d👩") == "👩👩"
     assert printable("1\ufe0f2") == "12"

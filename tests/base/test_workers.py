@@ -9,7 +9,7 @@ import pytest
 from ckfunc.base.workers import each, each_in, in_order
 
 
-def test_results_come_from_jobs_that_run_side_by_side_up_to_the_limit() -> None:
+def test_jobs_run_concurrently_up_to_the_limit() -> None:
     together = threading.Barrier(3)
     main = threading.get_ident()
     started: list[int] = []
@@ -23,11 +23,11 @@ def test_results_come_from_jobs_that_run_side_by_side_up_to_the_limit() -> None:
     assert started == list(range(9))
 
 
-def test_a_job_that_takes_long_is_waited_for() -> None:
+def test_a_slow_job_is_awaited() -> None:
     assert list(each([0.6], threading.Event().wait)) == [False]
 
 
-def test_no_job_starts_after_one_failed_or_a_stop() -> None:
+def test_no_job_starts_after_a_failure_or_a_stop() -> None:
     started: list[int] = []
 
     def fail(job: int) -> int:
@@ -42,7 +42,7 @@ def test_no_job_starts_after_one_failed_or_a_stop() -> None:
     assert done == [0, 1]
 
 
-def test_what_must_finish_is_waited_for_when_the_caller_leaves_early() -> None:
+def test_jobs_that_must_finish_are_awaited_when_the_caller_leaves_early() -> None:
     finished: list[int] = []
     gate = threading.Event()
 
@@ -58,7 +58,7 @@ def test_what_must_finish_is_waited_for_when_the_caller_leaves_early() -> None:
     assert sorted(finished) == [0, 1, 2]
 
 
-def test_each_thread_enters_a_place_of_its_own_and_leaves_it() -> None:
+def test_each_thread_enters_and_leaves_its_own_place() -> None:
     open_places: list[int] = []
     entered: list[int] = []
     together = threading.Barrier(3)
@@ -117,7 +117,7 @@ def test_running_jobs_are_cut_short_when_the_caller_leaves_early_or_a_job_fails(
         assert gate.is_set()
 
 
-def test_results_in_order_come_in_the_order_of_the_jobs() -> None:
+def test_in_order_returns_results_in_the_order_of_the_jobs() -> None:
     last = threading.Event()
 
     def work(job: int) -> int:
@@ -132,7 +132,7 @@ def test_results_in_order_come_in_the_order_of_the_jobs() -> None:
     assert in_order([], work) == []
 
 
-def test_no_more_than_so_many_run_at_a_time() -> None:
+def test_the_number_of_concurrent_jobs_is_limited() -> None:
     running: list[int] = []
     most: list[int] = []
     lock = threading.Lock()

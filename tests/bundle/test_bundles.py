@@ -52,7 +52,7 @@ def test_a_handler_and_what_it_imports_become_one_readable_script(make: Make, bu
     assert {project.root / one for one in script.modules} <= set(project.watched)
 
 
-def test_a_handler_without_local_imports_stays_as_it_is_and_starts_nothing(make: Make, tmp_path: Path) -> None:
+def test_a_handler_without_local_imports_is_unchanged_and_starts_nothing(make: Make, tmp_path: Path) -> None:
     source = 'import ms from "ms";\n\n// a comment\nasync function handleEvent() { return ms(1); }\n'
     written = make({"handlers/start.ts": source, "init.ts": "export const a = 1;\n"}, init="init.ts")
     nothing = tmp_path / "empty"
@@ -69,13 +69,13 @@ def test_a_handler_without_local_imports_stays_as_it_is_and_starts_nothing(make:
         'function handleEvent() { return 1; } // it was: import { a } from "../lib/nowhere"\n',
     ],
 )
-def test_what_needs_types_alone_is_deployed_as_written(make: Make, bundler: Bundler, source: str) -> None:
+def test_a_script_that_imports_only_types_is_not_bundled(make: Make, bundler: Bundler, source: str) -> None:
     written = make({"handlers/start.ts": source, "lib/types.ts": "export type Name = string;\n"})
     for _ in range(2):  # made, and kept
         assert handler(bundler.project(written)) == Script("handlers/start.ts", source)
 
 
-def test_the_same_sources_make_the_same_bytes_in_every_directory(make: Make, cache: Path, tmp_path: Path) -> None:
+def test_the_same_sources_give_the_same_bytes_in_every_directory(make: Make, cache: Path, tmp_path: Path) -> None:
     told = {**SOURCES, "handlers/other.ts": HANDLER.replace("greeting(", "greeting('x' + ")}
     first = make(told, at="one")
     second = make({path: f"\ufeff{text}".replace("\n", "\r\n") for path, text in told.items()}, at="two/below")
@@ -103,7 +103,7 @@ def test_the_same_sources_make_the_same_bytes_in_every_directory(make: Make, cac
     assert str(tmp_path).encode() not in b"".join(kept[0])
 
 
-def test_every_python_makes_the_same_bytes(make: Make, bundler: Bundler, tmp_path: Path) -> None:
+def test_every_version_of_python_gives_the_same_bytes(make: Make, bundler: Bundler, tmp_path: Path) -> None:
     others = [path for name in ("python3.11", "python3.12", "python3.13") if (path := _python(name))]
     if not others:
         pytest.skip("there is no other Python here")
@@ -146,7 +146,7 @@ def _python(name: str) -> Path | None:
     return Path(there)
 
 
-def test_a_bundle_does_not_depend_on_what_is_bundled_beside_it(make: Make, bundler: Bundler) -> None:
+def test_a_bundle_does_not_depend_on_the_others(make: Make, bundler: Bundler) -> None:
     files = {
         **SOURCES,
         "handlers/all.ts": 'import * as start from "./start";\n'
@@ -194,7 +194,7 @@ def test_an_init_script_keeps_its_exports(make: Make, bundler: Bundler) -> None:
     assert script.text.endswith("\nexport {\n  desk,\n  greeting as hello\n};\n")
 
 
-def test_what_a_handler_exports_stays_exported(make: Make, bundler: Bundler) -> None:
+def test_exports_of_a_handler_are_kept(make: Make, bundler: Bundler) -> None:
     source = HANDLER.replace("async function", "export async function") + "export const Zero = 0;\n"
     text = handler(bundler.project(make({**SOURCES, "handlers/start.ts": source}))).text
     assert text.endswith("\nexport {\n  Zero,\n  handleEvent\n};\n")
@@ -212,7 +212,7 @@ def test_a_handler_may_be_a_constant_or_come_from_another_file(make: Make, bundl
     assert "\nasync function handleEvent(event) {\n" in handler(project, "imported").text
 
 
-def test_names_that_several_files_have_are_told_apart(make: Make, bundler: Bundler) -> None:
+def test_equal_names_in_several_files_are_distinguished(make: Make, bundler: Bundler) -> None:
     source = 'import { a } from "../lib/a";\nconst format = 1;\nfunction handleEvent() { return a() + format; }\n'
     library = "const format = 2;\nexport const a = () => format;\nfunction handleEvent() {}\n"
     text = handler(bundler.project(make({"handlers/start.ts": source, "lib/a.ts": library}))).text
@@ -220,7 +220,7 @@ def test_names_that_several_files_have_are_told_apart(make: Make, bundler: Bundl
     assert text.count("function handleEvent(") == 1
 
 
-def test_files_that_import_each_other_are_no_mistake(make: Make, bundler: Bundler) -> None:
+def test_files_may_import_each_other(make: Make, bundler: Bundler) -> None:
     files = {
         "handlers/start.ts": 'import { even } from "../lib/even";\nexport const limit = 9;\n'
         "function handleEvent(event: any) { return even(event.n); }\n",
@@ -248,14 +248,14 @@ def test_files_that_import_each_other_are_no_mistake(make: Make, bundler: Bundle
         ("../lib/../lib/ä b", "lib/ä b.ts"),
     ],
 )
-def test_a_name_stands_for_the_file_that_typescript_takes(make: Make, bundler: Bundler, name: str, file: str) -> None:
+def test_imports_resolve_as_in_typescript(make: Make, bundler: Bundler, name: str, file: str) -> None:
     source = f'import {{ a }} from "{name}";\nfunction handleEvent() {{ return a; }}\n'
     script = handler(bundler.project(make({"handlers/start.ts": source, file: "export const a = 42;\n"})))
     assert script.modules == tuple(sorted(("handlers/start.ts", file)))
     assert "var a = 42;" in script.text
 
 
-def test_data_is_bundled_too(make: Make, bundler: Bundler) -> None:
+def test_json_files_are_bundled(make: Make, bundler: Bundler) -> None:
     files = {
         "handlers/start.ts": 'import words from "../shared/words.json";\n'
         'import no from "../shared/words.json" with { type: "json" };\n'
@@ -280,7 +280,7 @@ def test_unfinished_syntax_reaches_node_as_it_is_written(make: Make, bundler: Bu
 # -- the cache ---------------------------------------------------------------------------------------------------------
 
 
-def test_a_bundle_that_is_kept_needs_no_esbuild(make: Make, bundler: Bundler) -> None:
+def test_a_cached_bundle_needs_no_esbuild(make: Make, bundler: Bundler) -> None:
     written = make(SOURCES)
     first = bundler.project(written)
     (bundler.cache / "runtimes").unlink()
@@ -290,7 +290,7 @@ def test_a_bundle_that_is_kept_needs_no_esbuild(make: Make, bundler: Bundler) ->
         assert compiler._process is None
 
 
-def test_every_file_that_matters_makes_another_bundle(make: Make, bundler: Bundler) -> None:
+def test_a_change_of_any_file_changes_the_bundle(make: Make, bundler: Bundler) -> None:
     texts = {handler(bundler.project(make(SOURCES))).text}
     changes = {
         "lib/format.ts": FORMAT.replace("hello", "bye"),
@@ -303,14 +303,14 @@ def test_every_file_that_matters_makes_another_bundle(make: Make, bundler: Bundl
     assert len(list((bundler.cache / "bundles").iterdir())) == 4
 
 
-def test_a_change_that_a_handler_does_not_use_leaves_its_bundle_as_it_is(make: Make, bundler: Bundler) -> None:
+def test_an_unused_change_does_not_change_the_bundle(make: Make, bundler: Bundler) -> None:
     first = handler(bundler.project(make(SOURCES)))
     more = f"{FORMAT}\nexport function another() {{ return 1; }} // and a comment\n"
     assert handler(bundler.project(make({**SOURCES, "lib/format.ts": more}))).text == first.text
 
 
 @pytest.mark.parametrize("damage", ["", "{", "[]", '{"text": 1}', '{"text": null}'])
-def test_a_damaged_bundle_is_made_again(make: Make, bundler: Bundler, damage: str) -> None:
+def test_a_damaged_bundle_is_built_again(make: Make, bundler: Bundler, damage: str) -> None:
     written = make(SOURCES)
     first = bundler.project(written)
     (kept,) = (bundler.cache / "bundles").iterdir()
@@ -319,7 +319,7 @@ def test_a_damaged_bundle_is_made_again(make: Make, bundler: Bundler, damage: st
     assert read_checked(kept)["text"] == BUNDLE
 
 
-def test_bundles_that_nothing_used_for_a_month_are_forgotten(make: Make, bundler: Bundler) -> None:
+def test_bundles_that_were_not_used_for_a_month_are_removed(make: Make, bundler: Bundler) -> None:
     bundler.project(make(SOURCES))
     (old,) = (bundler.cache / "bundles").iterdir()
     os.utime(old, (1, 1))
@@ -328,7 +328,7 @@ def test_bundles_that_nothing_used_for_a_month_are_forgotten(make: Make, bundler
     assert left != old
 
 
-def test_a_cache_that_cannot_be_written_is_no_mistake(make: Make, bundler: Bundler) -> None:
+def test_a_read_only_cache_is_not_an_error(make: Make, bundler: Bundler) -> None:
     (bundler.cache / "bundles").write_text("in the way")
     assert handler(bundler.project(make(SOURCES))).text == BUNDLE
 

@@ -43,7 +43,7 @@ def importing(name: str, use: str = "a") -> str:
         ("../lib/format", 'no matching export in "lib/format.ts" for import "a"'),
     ],
 )
-def test_a_file_that_cannot_be_imported_is_named_where_it_is_imported(
+def test_an_unusable_file_is_reported_at_its_import(
     make: Make, bundler: Bundler, tmp_path: Path, name: str, said: str
 ) -> None:
     project = make({"handlers/start.ts": NODE, "lib/notes.txt": "a", "lib/format.ts": FORMAT}).root
@@ -56,18 +56,14 @@ def test_a_file_that_cannot_be_imported_is_named_where_it_is_imported(
     assert found.lower().startswith(f"handlers/start.ts:1:{column}: {said}".lower())
 
 
-def test_a_path_of_this_machine_is_refused_even_if_it_leads_somewhere(
-    make: Make, bundler: Bundler, tmp_path: Path
-) -> None:
+def test_an_absolute_path_is_refused_even_if_the_file_exists(make: Make, bundler: Bundler, tmp_path: Path) -> None:
     (tmp_path / "a.ts").write_text("export const a = 1;\n")
     name = (tmp_path / "a").as_posix()
     (found,) = mistakes(bundler, make, {"handlers/start.ts": importing(name)})
     assert found.startswith(f'handlers/start.ts:1:19: "{name}" is outside the project')
 
 
-def test_what_a_path_of_this_machine_leads_to_is_not_told_even_if_it_is_broken(
-    make: Make, bundler: Bundler, tmp_path: Path
-) -> None:
+def test_the_content_of_an_absolute_path_is_never_shown(make: Make, bundler: Bundler, tmp_path: Path) -> None:
     (tmp_path / "secrets").write_text("root:x:0:0\n")
     (tmp_path / "a.ts").write_text(f'import "{(tmp_path / "secrets").as_posix()}";\nexport const a = 1;\n')
     for name in ((tmp_path / "secrets").as_posix(), (tmp_path / "a").as_posix()):
@@ -75,7 +71,7 @@ def test_what_a_path_of_this_machine_leads_to_is_not_told_even_if_it_is_broken(
         assert found.startswith(f'handlers/start.ts:1:19: "{name}" is outside the project')
 
 
-def test_a_handler_that_is_called_otherwise_where_it_is_declared_is_refused(make: Make, bundler: Bundler) -> None:
+def test_a_handler_imported_under_another_name_is_refused(make: Make, bundler: Bundler) -> None:
     start = 'import { a as handleEvent } from "../lib/a";\n'
     for source in (start, start + "export { handleEvent };\n"):
         files = {"handlers/start.ts": source, "lib/a.ts": "export function a() { return 1; }\n"}
@@ -83,7 +79,7 @@ def test_a_handler_that_is_called_otherwise_where_it_is_declared_is_refused(make
         assert found.startswith("handlers/start.ts:1:1: the script's function would be named a, not handleEvent (")
 
 
-def test_a_path_that_is_computed_is_refused(make: Make, bundler: Bundler) -> None:
+def test_a_computed_path_is_refused(make: Make, bundler: Bundler) -> None:
     source = (
         "const load = (name: string) => import(`../lib/${name}.ts`);\nfunction handleEvent() { return load('a'); }\n"
     )
@@ -99,7 +95,7 @@ def test_a_syntax_error_of_an_imported_file_is_shown_in_that_file(make: Make, bu
     assert found == ['lib/a.ts:2:22: unexpected ";"']
 
 
-def test_every_mistake_is_reported_at_once(make: Make, bundler: Bundler) -> None:
+def test_all_errors_are_reported_together(make: Make, bundler: Bundler) -> None:
     files = {
         "handlers/first.ts": importing("../lib/a"),
         "handlers/second.ts": 'import { b } from "./nowhere";\n' + importing("../lib/a", "[a, b]"),
@@ -119,7 +115,7 @@ def test_every_mistake_is_reported_at_once(make: Make, bundler: Bundler) -> None
     ]
 
 
-def test_what_is_whole_is_bundled_beside_what_is_broken(make: Make, bundler: Bundler) -> None:
+def test_valid_scripts_are_bundled_even_if_others_are_broken(make: Make, bundler: Bundler) -> None:
     files = {
         "handlers/good.ts": importing("../lib/fine"),
         "handlers/bad.ts": importing("../lib/later"),
@@ -150,7 +146,7 @@ def test_what_is_whole_is_bundled_beside_what_is_broken(make: Make, bundler: Bun
     ],
 )
 @pytest.mark.parametrize("ending", ["ts", "js"])
-def test_a_handler_must_be_whole_and_have_its_function(
+def test_a_handler_must_be_complete_and_have_its_function(
     make: Make, bundler: Bundler, source: str, said: str, ending: str
 ) -> None:
     files = {f"handlers/start.{ending}": f'import {{ a }} from "../lib/a";\n{source}', "lib/a.ts": "export let a = 1;"}
@@ -161,7 +157,7 @@ def test_a_handler_must_be_whole_and_have_its_function(
     assert found.startswith(f"handlers/start.{ending}:{said}")
 
 
-def test_two_functions_of_the_handlers_name_are_a_mistake(make: Make, bundler: Bundler) -> None:
+def test_two_functions_named_like_the_handler_are_an_error(make: Make, bundler: Bundler) -> None:
     library = "export function handleEvent() { return 1; }\n"
     source = 'import { handleEvent as other } from "../lib/a";\nfunction handleEvent() { return other(); }\n'
     (found,) = mistakes(bundler, make, {"handlers/start.ts": source, "lib/a.ts": library})
@@ -171,7 +167,7 @@ def test_two_functions_of_the_handlers_name_are_a_mistake(make: Make, bundler: B
     assert found.startswith("handlers/start.js:1:1: the script would have two functions named handleEvent")
 
 
-def test_what_node_alone_refuses_is_shown_where_it_was_written(make: Make, cache: Path, tmp_path: Path) -> None:
+def test_syntax_that_only_node_refuses_is_reported_in_the_local_file(make: Make, cache: Path, tmp_path: Path) -> None:
     with CompilerProcess() as compiler:
 
         def check(scripts: Sequence[tuple[str, str]]) -> list[SyntaxProblem]:

@@ -35,7 +35,7 @@ def run(text: str, tmp_path: Path) -> object:
     return json.loads(done.stdout)
 
 
-def test_a_class_that_mentions_itself_keeps_its_name(make: Make, bundler: Bundler, tmp_path: Path) -> None:
+def test_a_class_that_refers_to_itself_keeps_its_name(make: Make, bundler: Bundler, tmp_path: Path) -> None:
     source = """\
 import { NotFound } from "../lib/errors";
 
@@ -53,7 +53,7 @@ async function handleEvent() {
     assert run(found.text, tmp_path) == ["NotFound", "NotFound", "no x", 1, True, False]
 
 
-def test_places_in_lines_with_a_restored_name_still_lead_to_the_files(make: Make, bundler: Bundler) -> None:
+def test_positions_in_lines_with_a_restored_name_are_translated(make: Make, bundler: Bundler) -> None:
     source = 'import { NotFound } from "../lib/errors";\n\nconst handleEvent = () => NotFound.of("x");\n'
     found = handler(bundler.project(make({"handlers/start.ts": source, "lib/errors.ts": ERRORS})))
     lines = found.text.split("\n")
@@ -73,9 +73,7 @@ def test_places_in_lines_with_a_restored_name_still_lead_to_the_files(make: Make
         "static at = () => /_NotFound/;",
     ],
 )
-def test_what_only_looks_like_the_name_is_not_touched(
-    make: Make, bundler: Bundler, tmp_path: Path, member: str
-) -> None:
+def test_similar_names_are_not_changed(make: Make, bundler: Bundler, tmp_path: Path, member: str) -> None:
     errors = ERRORS.replace("  static made", f"  {member}\n  static made")
     source = """\
 import { NotFound } from "../lib/errors";
@@ -137,14 +135,14 @@ def test_a_bundle_without_a_renamed_function_or_class_has_no_code_for_names(make
     assert not renames(found.text, [HANDLER, FORMAT])
 
 
-def test_other_names_than_those_of_the_files_are_seen() -> None:
+def test_names_that_differ_from_the_files_are_found() -> None:
     assert renames("function helper2() {}", ["function helper() {}"])
     assert renames("const pick2 = async (a) => a;", ["const pick = async (a) => a;"])
     assert renames("var Thing2 = class _Thing {};", ["class Thing {}"])
     assert not renames("var words_default = { a: 1 };\nvar x = class extends Y {};", ["x"])
 
 
-def test_columns_after_a_restored_name_are_counted_as_source_maps_do() -> None:
+def test_columns_after_a_restored_name_are_adjusted() -> None:
     text = 'var A = class _A {\n  static x = ["😀", _A, 1];\n};\n'
     # Line 2: the bracket at column 13, the name at 20, the number at 24, in UTF-16.
     given = json.dumps({"version": 3, "sources": ["a.ts"], "names": [], "mappings": "AAAA;aAAa,OAAO,IAAI"})

@@ -80,7 +80,7 @@ def test_declared_packages_and_their_modules_are_not_missing(missing: Missing) -
         ("import a from 'https://esm.sh/left-pad';\na();", "1:15", '"https://esm.sh/left-pad" cannot be imported'),
     ],
 )
-def test_what_is_not_there_is_refused_where_it_is_imported(missing: Missing, text: str, place: str, said: str) -> None:
+def test_a_missing_module_is_reported_at_its_import(missing: Missing, text: str, place: str, said: str) -> None:
     (found,) = errors(missing({START: text + FUNCTION, "lib/words.ts": "export default 1;\n"}, "lodash", "ms"))
     assert found.startswith(f"{START}:{place}: ")
     assert said in found
@@ -103,7 +103,7 @@ def test_an_alias_of_tsconfig_is_named_with_the_path_to_write(missing: Missing, 
     assert '"../lib/words' in found
 
 
-def test_a_package_that_is_only_here_is_not_there(missing: Missing, tmp_path: Path) -> None:
+def test_a_package_that_is_only_installed_locally_is_missing(missing: Missing, tmp_path: Path) -> None:
     place = tmp_path / "project" / "node_modules"
     (place / "left-pad").mkdir(parents=True)
     (place / "left-pad" / "package.json").write_text(json.dumps({"version": "1.3.0"}))
@@ -115,7 +115,7 @@ def test_a_package_that_is_only_here_is_not_there(missing: Missing, tmp_path: Pa
     assert "ours is not in runtime.dependencies (it is only linked locally: publish it" in linked
 
 
-def test_places_are_those_of_the_local_file_that_imports(missing: Missing) -> None:
+def test_positions_are_in_the_local_file_with_the_import(missing: Missing) -> None:
     files = {
         START: 'import { pad } from "../lib/pad";\n\nfunction handleEvent() {\n  return pad;\n}\n',
         "lib/pad.ts": 'import { other } from "./other";\nimport a from "left-pad";\n\nexport const pad = [a, other];\n',
@@ -134,7 +134,7 @@ def test_imports_of_types_need_no_packages(missing: Missing) -> None:
     assert missing(files, "ms") == MissingRequirements()
 
 
-def test_what_a_script_handles_itself_is_a_warning(missing: Missing) -> None:
+def test_a_guarded_import_is_a_warning(missing: Missing) -> None:
     found = missing({START: f"let fast;\ntry {{\n  fast = require('fast');\n}} catch {{}}{FUNCTION}"})
     assert found.errors == ()
     (warning,) = map(str, found.warnings)

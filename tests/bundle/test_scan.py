@@ -32,7 +32,7 @@ from ckfunc.bundle.graph import is_module, specifiers
         ('import a from "file:///home/jane/a"', "file:///home/jane/a"),
     ],
 )
-def test_a_local_import_is_seen(source: str, path: str) -> None:
+def test_a_local_import_is_found(source: str, path: str) -> None:
     (found,) = specifiers(source)
     assert found.path == path
     assert not found.computed
@@ -58,17 +58,17 @@ def test_a_local_import_is_seen(source: str, path: str) -> None:
         "",
     ],
 )
-def test_what_is_no_local_import_costs_nothing(source: str) -> None:
+def test_other_imports_are_not_found(source: str) -> None:
     assert specifiers(source) == ()
 
 
-def test_the_place_of_a_name_is_that_of_its_quote() -> None:
+def test_the_position_of_an_import_is_that_of_its_quote() -> None:
     first, second = specifiers('// é\nimport a from "./a";\n\n  const b = require(\n    "./b");\n')
     assert (first.line, first.column) == (2, 15)
     assert (second.line, second.column) == (5, 5)
 
 
-def test_a_path_that_goes_on_at_run_time_is_marked() -> None:
+def test_a_computed_path_is_marked() -> None:
     (found,) = specifiers("const load = (name) => import(`./plugins/${name}.ts`);")
     assert (found.path, found.computed) == ("./plugins/", True)
 

@@ -37,7 +37,7 @@ def test_frames_name_the_local_files(source_map: str) -> None:
     )
 
 
-def test_other_versions_and_longer_names_stay_as_they_are(source_map: str) -> None:
+def test_other_versions_and_longer_names_are_unchanged(source_map: str) -> None:
     for stack in (
         "at handleEvent (user.attempted.start_session@4.ts:8:11)",
         f"at handleEvent (some.{NAME}:8:11)",
@@ -50,7 +50,7 @@ def test_other_versions_and_longer_names_stay_as_they_are(source_map: str) -> No
         assert map_stack(stack, NAME, source_map) == stack
 
 
-def test_a_place_that_came_from_no_file_stays_as_it_is(source_map: str) -> None:
+def test_a_position_without_a_source_is_unchanged(source_map: str) -> None:
     for place in ("1:1", "3:1", "999:1", "0:0"):
         assert map_stack(f"at ({NAME}:{place})", NAME, source_map) == f"at ({NAME}:{place})"
 
@@ -58,17 +58,17 @@ def test_a_place_that_came_from_no_file_stays_as_it_is(source_map: str) -> None:
 @pytest.mark.parametrize(
     "text", ["", "{", "[]", "{}", '{"sources": [], "mappings": "é"}', '{"sources": 1, "mappings": ""}']
 )
-def test_without_a_map_that_can_be_read_everything_stays_as_it_is(text: str) -> None:
+def test_with_an_invalid_source_map_everything_is_unchanged(text: str) -> None:
     assert map_stack(f"at ({NAME}:8:11)", NAME, text) == f"at ({NAME}:8:11)"
 
 
-def test_the_map_that_is_kept_knows_no_directory_of_this_machine(source_map: str) -> None:
+def test_the_cached_source_map_has_no_paths_of_this_machine(source_map: str) -> None:
     document = json.loads(source_map)
     assert document["sources"] == ["lib/format.ts", "handlers/start.ts"]
     assert set(document) == {"version", "sources", "names", "mappings"}
 
 
-def test_maps_are_read_as_their_standard_says() -> None:
+def test_source_maps_are_read_according_to_their_standard() -> None:
     # Two sources; a segment without a source; a negative delta; a value of two digits.
     known = SourceMap('{"sources": ["a.ts", "b.ts"], "mappings": "AAAA,IAAI,E;;AACgBC,CCDhB"}')
     assert known.original(1, 1) == ("a.ts", 1, 1)
@@ -87,11 +87,11 @@ def test_maps_are_read_as_their_standard_says() -> None:
         (f"at f ({NAME}x:4:2)", f"at f ({NAME}x:4:2)"),
     ],
 )
-def test_a_script_that_is_its_file_is_called_as_the_file(text: str, shown: str) -> None:
+def test_the_name_of_an_unbundled_script_becomes_its_path(text: str, shown: str) -> None:
     assert in_files(text, NAME, "handlers/start.ts", None) == shown
 
 
-def test_a_bundle_is_called_as_its_file_where_no_place_follows(source_map: str) -> None:
+def test_the_name_of_a_bundle_without_a_position_becomes_its_path(source_map: str) -> None:
     text = f"{NAME} does not define it\n    at f ({NAME}:8:11)\n    at g ({NAME}:1:1)"
     assert in_files(text, NAME, "handlers/start.ts", source_map) == (
         f"handlers/start.ts does not define it\n    at f (lib/format.ts:6:11)\n    at g ({NAME}:1:1)"

@@ -86,7 +86,7 @@ def test_any_tree_is_read_or_refused(tree: object) -> None:
 
 
 @given(st.integers(0, len(EXAMPLE)), st.integers(0, 30), st.text(max_size=5))
-def test_any_change_of_a_good_manifest_is_read_or_refused(start: int, length: int, text: str) -> None:
+def test_any_change_of_a_valid_manifest_is_read_or_refused(start: int, length: int, text: str) -> None:
     changed = EXAMPLE[:start] + text + EXAMPLE[start + length :]
     check(changed.encode("utf-8", "replace"))
 
@@ -101,7 +101,7 @@ def test_adding_to_any_text_adds_or_is_refused(text: str) -> None:
 
 
 @given(_TREES)
-def test_what_the_editor_schema_accepts_has_no_mistakes_of_form(tree: object) -> None:
+def test_documents_that_the_editor_schema_accepts_have_no_format_errors(tree: object) -> None:
     text = yaml.safe_dump({"version": 1, "functions": {"call.ended": {"handler": "a.ts"}}, "targets": {"a": tree}})
     if not Draft7Validator(json_schema()).is_valid(yaml.safe_load(text)):
         return
@@ -114,7 +114,7 @@ def test_what_the_editor_schema_accepts_has_no_mistakes_of_form(tree: object) ->
 
 
 @given(st.text("0123456789abefox+-._:TZ eEinyYsnNOo~", max_size=12))
-def test_what_yaml_would_retype_must_be_quoted(text: str) -> None:
+def test_values_that_yaml_would_retype_must_be_quoted(text: str) -> None:
     try:
         read = yaml.safe_load(text)
     except (yaml.YAMLError, ValueError):

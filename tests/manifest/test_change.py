@@ -69,7 +69,7 @@ def test_a_section_that_is_missing_is_added_and_the_last_entry_leaves_braces() -
         "version: 1\nruntime: &r\n  dependencies: {ms: '1'}\n",
     ],
 )
-def test_an_anchor_does_not_stop_a_change_of_what_stands_there(text: str) -> None:
+def test_a_value_with_an_anchor_can_be_changed(text: str) -> None:
     change = ManifestChange(("runtime", "dependencies", "ms"), "2")
     try:
         assert "'1'" not in with_changes(text, [change])
@@ -88,7 +88,7 @@ def test_an_anchor_does_not_stop_a_change_of_what_stands_there(text: str) -> Non
         ("version: 1\nruntime: {}\n", "runtime/dependencies", {"handler": "x.ts"}),
     ],
 )
-def test_what_cannot_be_changed_is_told_and_to_be_done_by_hand(text: str, path: str, value: object) -> None:
+def test_unsupported_changes_are_reported_with_manual_steps(text: str, path: str, value: object) -> None:
     try:
         changed = with_changes(text, [ManifestChange(tuple(path.split("/")), value)])  # type: ignore[arg-type]  # as given
     except CannotChange as problem:

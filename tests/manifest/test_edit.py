@@ -92,7 +92,7 @@ STYLES: dict[str, tuple[str, int, list[str]]] = {
 @pytest.mark.parametrize("newline", ["\n", "\r\n"], ids=["lf", "crlf"])
 @pytest.mark.parametrize("bom", ["", "\ufeff"], ids=["plain", "bom"])
 @pytest.mark.parametrize("style", STYLES)
-def test_nothing_but_the_added_lines_changes(tmp_path: Path, style: str, bom: str, newline: str) -> None:
+def test_only_the_added_lines_change(tmp_path: Path, style: str, bom: str, newline: str) -> None:
     text, after, added = STYLES[style]
     root = project(tmp_path, (bom + text.replace("\n", newline)).encode())
     add_function(root, "call.ended", "handlers/call-ended.ts")
@@ -125,7 +125,7 @@ def test_nothing_but_the_added_lines_changes(tmp_path: Path, style: str, bom: st
         ),
     ],
 )
-def test_other_styles_are_written_on(text: str, want: str | None) -> None:
+def test_the_style_of_the_file_is_continued(text: str, want: str | None) -> None:
     if want is None:
         with pytest.raises(InvalidManifest):
             with_function(text, "b.c", "b.ts")
@@ -133,7 +133,7 @@ def test_other_styles_are_written_on(text: str, want: str | None) -> None:
         assert with_function(text, "b.c", "b.ts") == want
 
 
-def test_what_was_added_can_be_loaded(tmp_path: Path) -> None:
+def test_an_added_function_can_be_loaded(tmp_path: Path) -> None:
     root = project(tmp_path, files={"handlers/ende [1].ts": HANDLER, "0x1.js": HANDLER})
     add_function(root, "call.ended", "handlers/ende [1].ts")
     add_function(root, "call.active", "0x1.js")
@@ -155,7 +155,7 @@ def test_what_was_added_can_be_loaded(tmp_path: Path) -> None:
         ("call.ended", "/b.ts", "handler '/b.ts' is an absolute path"),
     ],
 )
-def test_what_cannot_be_added_leaves_the_file_alone(tmp_path: Path, trigger_type: str, handler: str, said: str) -> None:
+def test_a_refused_addition_changes_nothing(tmp_path: Path, trigger_type: str, handler: str, said: str) -> None:
     root = project(tmp_path)
     with pytest.raises(CannotAdd) as caught:
         add_function(root, trigger_type, handler)
@@ -191,7 +191,7 @@ def test_without_a_manifest_there_is_nothing_to_add_to(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such permissions")
-def test_links_and_permissions_of_the_manifest_stay(tmp_path: Path) -> None:
+def test_links_and_permissions_of_the_manifest_are_kept(tmp_path: Path) -> None:
     root = project(tmp_path)
     (root / "functions.yaml").rename(root / "real.yaml")
     (root / "real.yaml").chmod(0o640)
@@ -212,7 +212,7 @@ _VALUES = st.sampled_from(
 @given(
     st.lists(st.tuples(_KEYS, _VALUES, _COMMENTS), max_size=4), st.sampled_from(["", "version: 1\n", "z:\n    - 1\n"])
 )
-def test_adding_never_changes_a_line_that_was_there(entries: list[tuple[str, str, str]], tail: str) -> None:
+def test_adding_never_changes_existing_lines(entries: list[tuple[str, str, str]], tail: str) -> None:
     text = "functions:\n" + "".join(f"    {key}: {value}{comment}\n" for key, value, comment in entries) + tail
     try:
         parse(text, "functions.yaml")

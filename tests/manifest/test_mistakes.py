@@ -234,7 +234,7 @@ def prepared(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize("name", [*IN_SCHEMA, *BEYOND_SCHEMA])
-def test_a_mistake_is_one_sentence_with_its_place_and_a_hint(prepared: Path, name: str) -> None:
+def test_an_error_has_a_place_a_message_and_a_hint(prepared: Path, name: str) -> None:
     text, start = {**IN_SCHEMA, **BEYOND_SCHEMA}[name]
     project(prepared, text)
     found = problems(prepared)
@@ -272,7 +272,7 @@ def as_editors_read(text: str) -> object:
     return yaml.safe_load(text)
 
 
-def test_all_mistakes_are_reported_at_once_in_the_file_s_order(tmp_path: Path) -> None:
+def test_all_errors_are_reported_together_in_the_order_of_the_file(tmp_path: Path) -> None:
     text = """\
 version: 3
 functions:
@@ -324,13 +324,13 @@ targets: {x: {protected: 1}}
         ("[" * 20 + "'" + "[" * 2_000 + "\n", "1:21: this quoted text does not end properly"),
     ],
 )
-def test_what_is_not_yaml_is_explained(tmp_path: Path, text: str, where: str) -> None:
+def test_yaml_errors_are_explained(tmp_path: Path, text: str, where: str) -> None:
     found = problems(project(tmp_path, text))
     assert len(found) == 1
     assert found[0].startswith(f"functions.yaml:{where}")
 
 
-def test_positions_count_characters_whatever_the_encoding_and_newlines(tmp_path: Path) -> None:
+def test_positions_count_characters_for_every_encoding_and_newline(tmp_path: Path) -> None:
     text = '\ufeff# ☃ 🐱\r\nversion: 1\r\nruntime: {environment: {A: "🐱🐱", B: 7}}\r\n'
     assert problems(project(tmp_path, text))[0].startswith("functions.yaml:3:37: B is a number")
 
@@ -347,7 +347,7 @@ def test_a_handler_that_is_not_utf_8_is_reported_in_the_handler(tmp_path: Path) 
     assert problems(root) == ["a.ts:2:3: handler 'a.ts' is not UTF-8 text (save the file as UTF-8)"]
 
 
-def test_a_file_may_hold_one_mebibyte_and_no_byte_more(tmp_path: Path) -> None:
+def test_a_file_may_have_at_most_one_mebibyte(tmp_path: Path) -> None:
     mebibyte = 1024 * 1024
     root = project(tmp_path, MINIMAL.ljust(mebibyte, "\n"), {"a.ts": "/".ljust(mebibyte, "/")})
     assert problems(root) == []
@@ -359,7 +359,7 @@ def test_a_file_may_hold_one_mebibyte_and_no_byte_more(tmp_path: Path) -> None:
     assert problems(root) == ["functions.yaml: functions.yaml is too large: 3.0 MiB (a file may have at most 1 MiB)"]
 
 
-def test_aliases_that_expand_beyond_all_bounds_are_refused(tmp_path: Path) -> None:
+def test_aliases_that_expand_beyond_the_limit_are_refused(tmp_path: Path) -> None:
     laughs = "a0: &a0 [ha, ha]\n" + "".join(f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]\n" for n in range(1, 30))
     found = problems(project(tmp_path, laughs))
     assert len(found) == 1
@@ -372,7 +372,7 @@ def test_a_long_text_cannot_be_multiplied_by_aliases(tmp_path: Path) -> None:
     assert "make this file too large" in problems(project(tmp_path, text))[0]
 
 
-def test_links_may_not_lead_out_of_the_project(tmp_path: Path) -> None:
+def test_links_out_of_the_project_are_refused(tmp_path: Path) -> None:
     outside = tmp_path / "outside"
     project(outside, files={"b.ts": HANDLER})
     root = project(tmp_path / "project", function("{handler: link/b.ts}"))
@@ -383,7 +383,7 @@ def test_links_may_not_lead_out_of_the_project(tmp_path: Path) -> None:
     assert "link/b.ts" in problems(root)[0]
 
 
-def test_a_linked_project_is_still_one(tmp_path: Path) -> None:
+def test_a_project_may_be_a_link(tmp_path: Path) -> None:
     project(tmp_path / "real")
     (tmp_path / "link").symlink_to(tmp_path / "real")
     assert problems(tmp_path / "link") == []
@@ -447,7 +447,7 @@ def test_ranges_and_tags_of_the_registry_are_versions(tmp_path: Path, version: s
         "a#b",
     ],
 )
-def test_what_is_not_from_the_registry_is_refused_and_not_repeated(tmp_path: Path, version: str) -> None:
+def test_versions_that_are_not_from_the_registry_are_refused_and_not_shown(tmp_path: Path, version: str) -> None:
     found = problems(project(tmp_path, runtime(f"{{dependencies: {{x: '{version}'}}}}")))
     assert found[0].startswith("functions.yaml:2:29: x is not a version from the npm registry (only registry versions")
     assert version not in found[0]
@@ -474,20 +474,20 @@ def test_what_is_not_from_the_registry_is_refused_and_not_repeated(tmp_path: Pat
         targets("{a: {environment: {A: 8675309}, application: '8675309x'}}"),
     ],
 )
-def test_no_message_repeats_what_may_be_a_secret(tmp_path: Path, text: str) -> None:
+def test_no_message_shows_possible_secrets(tmp_path: Path, text: str) -> None:
     found = problems(project(tmp_path, text))
     assert found
     assert not [one for one in found if "8675309" in one]
 
 
-def test_only_so_many_mistakes_are_shown(tmp_path: Path) -> None:
+def test_the_number_of_shown_errors_is_limited(tmp_path: Path) -> None:
     with pytest.raises(InvalidManifest) as caught:
         load(project(tmp_path, MINIMAL + "".join(f"zz{n}: 1\n" for n in range(5000))), None, {})
     assert len(caught.value.problems) == MAX_PROBLEMS + 1
     assert "only the first 200 of 5000 mistakes" in str(caught.value.problems[0])
 
 
-def test_only_so_many_warnings_are_shown(tmp_path: Path) -> None:
+def test_the_number_of_shown_warnings_is_limited(tmp_path: Path) -> None:
     entries = "".join(f"  x{n}: {{handler: a.ts}}\n" for n in range(30))
     warnings = load(project(tmp_path, f"version: 1\nfunctions:\n{entries}"), None, {}).warnings
     assert len(warnings) == 21

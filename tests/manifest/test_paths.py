@@ -23,14 +23,14 @@ def functions(*paths: str, init: str | None = None) -> str:
 @pytest.mark.parametrize(
     "path", ["lib/../a.ts", "./a.ts", "lib/./../a.ts", "lib//..//a.ts", "lib/deep/../../a.ts", "missing/../a.ts"]
 )
-def test_a_path_is_brought_into_its_normal_form(tmp_path: Path, path: str) -> None:
+def test_a_path_is_normalized(tmp_path: Path, path: str) -> None:
     project(tmp_path, functions(path), {"lib/deep/x.ts": ""})
     (found,) = load(tmp_path, None, {}).functions or ()
     assert found.handler.path == "a.ts"
     assert tmp_path.resolve() / "a.ts" in watched_files(tmp_path, None)
 
 
-def test_spellings_of_one_file_are_one_script(tmp_path: Path) -> None:
+def test_different_spellings_of_a_path_are_one_script(tmp_path: Path) -> None:
     project(tmp_path, functions("handlers/x.ts", "./handlers//x.ts", "lib/../handlers/x.ts", init="lib/../init.ts"))
     project(tmp_path, (tmp_path / "functions.yaml").read_text(), {"handlers/x.ts": HANDLER, "init.ts": "1;\n"})
     read = load(tmp_path, None, {})
@@ -40,7 +40,7 @@ def test_spellings_of_one_file_are_one_script(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", ["../a.ts", "lib/../../a.ts", "./../a.ts"])
-def test_a_path_that_leads_out_of_the_project_is_refused(tmp_path: Path, path: str) -> None:
+def test_a_path_outside_of_the_project_is_refused(tmp_path: Path, path: str) -> None:
     with pytest.raises(InvalidManifest) as caught:
         load(project(tmp_path / "inner", functions(path)), None, {})
     assert "is outside the project" in str(caught.value.problems[0])
@@ -58,7 +58,7 @@ def test_another_case_is_refused_on_every_system(tmp_path: Path, path: str) -> N
     assert expected in found.message
 
 
-def test_names_that_differ_in_case_alone_are_two_files_where_the_system_says_so(tmp_path: Path) -> None:
+def test_names_that_differ_only_in_case_are_two_files_if_the_system_allows_it(tmp_path: Path) -> None:
     root = project(tmp_path, functions("x.ts", "X.ts"), {"x.ts": "1;\n", "X.ts": "2;\n"})
     if (root / "x.ts").samefile(root / "X.ts"):
         pytest.skip("this file system takes them for one")

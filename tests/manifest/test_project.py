@@ -20,7 +20,7 @@ def example(tmp_path: Path) -> Path:
     return project(tmp_path, EXAMPLE, files)
 
 
-def test_the_example_of_the_documentation_is_read_whole(example: Path) -> None:
+def test_the_example_in_the_documentation_is_read(example: Path) -> None:
     read = load(example, None, {"OPENAI_API_KEY": "sk-1"})
     assert read.root == example.resolve()
     assert read.target == Target("local", emulator=True)
@@ -61,7 +61,7 @@ def test_a_function_is_named_after_its_trigger_type_by_default(tmp_path: Path) -
     assert (functions[0].description, functions[0].initialize_asynchronously) == (None, False)
 
 
-def test_an_override_without_a_base_manages_the_override_alone(tmp_path: Path) -> None:
+def test_an_override_without_a_base_manages_only_the_override(tmp_path: Path) -> None:
     root = project(tmp_path, MINIMAL + "targets: {a: {environment: {X: y}}, b: {}}\n")
     assert revealed(load(root, "a", {}).runtime.environment) == {"X": "y"}
     assert load(root, "b", {}).runtime.environment is None
@@ -83,12 +83,12 @@ def test_the_only_target_is_the_default_and_local_still_exists(tmp_path: Path) -
         load(root, "default", {})
 
 
-def test_a_manifest_may_define_local_otherwise(tmp_path: Path) -> None:
+def test_a_manifest_may_redefine_local(tmp_path: Path) -> None:
     root = project(tmp_path, MINIMAL + "targets: {local: {application: 7}}\n")
     assert load(root, None, {}).target == Target("local", application="7")
 
 
-def test_several_targets_without_a_default_must_be_chosen_from(tmp_path: Path) -> None:
+def test_with_several_targets_and_no_default_one_must_be_selected(tmp_path: Path) -> None:
     root = project(tmp_path, MINIMAL + "targets: {a: {}, b: {}}\n")
     with pytest.raises(TargetNeeded) as caught:
         load(root, None, {})
@@ -96,25 +96,25 @@ def test_several_targets_without_a_default_must_be_chosen_from(tmp_path: Path) -
     assert caught.value.exit_code == 1
 
 
-def test_an_unknown_target_is_answered_with_the_known_ones(example: Path) -> None:
+def test_an_unknown_target_is_an_error_that_lists_the_known_ones(example: Path) -> None:
     with pytest.raises(NoSuchTarget) as caught:
         load(example, "prodution", {"OPENAI_API_KEY": ""})
     assert caught.value.hint == "did you mean 'production'? (targets: local, staging, production)"
 
 
-def test_mistakes_in_the_manifest_come_before_an_unknown_target(tmp_path: Path) -> None:
+def test_errors_in_the_manifest_are_reported_before_an_unknown_target(tmp_path: Path) -> None:
     with pytest.raises(InvalidManifest):
         load(project(tmp_path, MINIMAL + "extra: 1\n"), "nowhere", {})
 
 
-def test_scripts_are_read_alike_from_every_checkout(tmp_path: Path) -> None:
+def test_scripts_are_the_same_in_every_checkout(tmp_path: Path) -> None:
     root = project(tmp_path, files={"a.ts": b"\xef\xbb\xbfone\r\ntwo\rthree\n"})
     functions = load(root, None, {}).functions
     assert functions is not None
     assert functions[0].handler.text == "one\ntwo\nthree\n"
 
 
-def test_one_handler_may_serve_two_functions(tmp_path: Path) -> None:
+def test_two_functions_may_use_one_handler(tmp_path: Path) -> None:
     text = "version: 1\nfunctions:\n  call.active: {handler: ./a.ts}\n  call.ended: {handler: x/../a.ts}\n"
     functions = load(project(tmp_path, text, {"x/b.ts": ""}), None, {}).functions
     assert functions is not None
@@ -127,7 +127,7 @@ def test_an_empty_init_script_is_a_script(tmp_path: Path) -> None:
     assert load(root, None, {}).runtime.initialization_script == Script("init.mjs", "")
 
 
-def test_aliases_stand_for_what_they_name(tmp_path: Path) -> None:
+def test_aliases_are_expanded(tmp_path: Path) -> None:
     text = "version: 1\nfunctions:\n  call.active: &same {handler: a.ts, name: '007'}\n  call.ended: *same\n"
     functions = load(project(tmp_path, text), None, {}).functions
     assert functions is not None
@@ -135,7 +135,7 @@ def test_aliases_stand_for_what_they_name(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("written", ["'0042'", '"0042"', "!!str 0042", "|-\n      0042", "! 0042"])
-def test_a_text_keeps_its_characters_however_it_is_quoted(tmp_path: Path, written: str) -> None:
+def test_a_text_keeps_its_characters_in_every_style(tmp_path: Path, written: str) -> None:
     text = f"version: 1\nruntime:\n  environment:\n    PIN: {written}\n"
     assert revealed(load(project(tmp_path, text), None, {}).runtime.environment) == {"PIN": "0042"}
 
@@ -165,7 +165,7 @@ def test_the_root_is_the_nearest_directory_with_a_manifest(tmp_path: Path) -> No
     assert find_root(root) == root.resolve()
 
 
-def test_no_manifest_anywhere_is_said_with_a_way_out(tmp_path: Path) -> None:
+def test_a_missing_manifest_is_an_error_with_a_hint(tmp_path: Path) -> None:
     with pytest.raises(NoProject) as caught:
         find_root(tmp_path)
     assert "ckfunc init" in (caught.value.hint or "")
@@ -179,7 +179,7 @@ def test_no_manifest_anywhere_is_said_with_a_way_out(tmp_path: Path) -> None:
         targets(tmp_path)
 
 
-def test_watched_files_are_all_that_the_project_depends_on(example: Path) -> None:
+def test_watched_files_are_all_files_that_the_project_depends_on(example: Path) -> None:
     root = example.resolve()
     names = ["functions.yaml", "handlers/start-session.ts", "init.ts", ".env.staging", ".env"]
     expected = tuple(root / name for name in names)
@@ -187,7 +187,7 @@ def test_watched_files_are_all_that_the_project_depends_on(example: Path) -> Non
     assert load(example, "staging", {"OPENAI_API_KEY": "x"}).watched == expected
 
 
-def test_a_linked_handler_is_watched_where_it_really_is(tmp_path: Path) -> None:
+def test_the_target_of_a_linked_handler_is_watched(tmp_path: Path) -> None:
     root = project(tmp_path, files={"real/b.ts": HANDLER})
     (root / "a.ts").unlink()
     (root / "a.ts").symlink_to("real/b.ts")
@@ -196,7 +196,7 @@ def test_a_linked_handler_is_watched_where_it_really_is(tmp_path: Path) -> None:
     assert root.resolve() / "real" / "b.ts" in watched
 
 
-def test_watching_survives_a_broken_manifest(tmp_path: Path) -> None:
+def test_an_invalid_manifest_has_watched_files(tmp_path: Path) -> None:
     root = tmp_path.resolve()
     assert watched_files(root, "staging") == (root / "functions.yaml", root / ".env.staging", root / ".env")
     project(root, "{")
@@ -208,7 +208,7 @@ def test_watching_survives_a_broken_manifest(tmp_path: Path) -> None:
     assert root / ".env.b" in watched_files(root, "b")
 
 
-def test_targets_are_known_even_when_other_parts_are_wrong(tmp_path: Path) -> None:
+def test_targets_are_known_if_other_parts_are_invalid(tmp_path: Path) -> None:
     assert targets(project(tmp_path, "targets: {a: , b: {emulator: 3}}\n")) == ("a", "b", "local")
     with pytest.raises(InvalidManifest):
         targets(project(tmp_path, "targets: {"))

@@ -31,21 +31,21 @@ def scalars(node: Node | None) -> list[tuple[object, ...]]:
 
 @pytest.mark.skipif(not yaml.__with_libyaml__, reason="there is but one parser here")
 @pytest.mark.parametrize("text", TEXTS)
-def test_both_parsers_see_the_same(text: str) -> None:
+def test_both_parsers_give_the_same_tree(text: str) -> None:
     assert scalars(parse(text, "f", loader=yaml.CSafeLoader)) == scalars(parse(text, "f", loader=yaml.SafeLoader))
 
 
 @pytest.mark.parametrize(
     "text", ["a: {", "a: 'x", "\ta", "a: >=1", "a: *b", "a: b: c", "a: @b", "}", "&", "[" * 50, "!!x y"]
 )
-def test_both_parsers_refuse_the_same(text: str) -> None:
+def test_both_parsers_refuse_the_same_documents(text: str) -> None:
     for loader in (yaml.SafeLoader, getattr(yaml, "CSafeLoader", yaml.SafeLoader)):
         with pytest.raises(InvalidManifest) as caught:
             parse(text, "f", loader=loader)
         assert len(caught.value.problems) == 1
 
 
-def test_texts_keep_their_characters_and_places() -> None:
+def test_texts_keep_their_characters_and_positions() -> None:
     tree = parse('a: 0042\nb: "1\\n2"\n', "f")
     assert isinstance(tree, Mapping)
     first, second = (value for _, value in tree.entries)

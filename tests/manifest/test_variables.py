@@ -26,7 +26,7 @@ def value(root: Path, written: str, environ: Mapping[str, str] | None = None) ->
     return environment["A"].reveal()
 
 
-def test_the_process_wins_over_the_target_s_file_and_that_over_the_shared_one(tmp_path: Path) -> None:
+def test_variables_have_their_documented_precedence(tmp_path: Path) -> None:
     assert value(project(tmp_path, files={".env": "X=shared"}), "${X}") == "shared"
     assert value(project(tmp_path, files={".env.staging": "X=target"}), "${X}") == "target"
     assert value(tmp_path, "${X}", {"X": "process"}) == "process"
@@ -48,17 +48,17 @@ def test_the_process_wins_over_the_target_s_file_and_that_over_the_shared_one(tm
         ("'${X} #'", "1 #"),
     ],
 )
-def test_references_are_replaced_and_doubled_dollars_are_one(tmp_path: Path, written: str, want: str) -> None:
+def test_references_are_replaced_and_double_dollars_become_one(tmp_path: Path, written: str, want: str) -> None:
     assert value(tmp_path, written, {"X": "1", "Y": "2"}) == want
 
 
-def test_values_are_put_in_as_they_are(tmp_path: Path) -> None:
+def test_values_are_inserted_unchanged(tmp_path: Path) -> None:
     assert value(tmp_path, "${X}", {"X": "${Y} $$ \\1"}) == "${Y} $$ \\1"
     root = project(tmp_path, files={".env": "X='${Y} $$'\nY=no\n"})
     assert value(root, "${X}") == "${Y} $$"
 
 
-def test_env_files_know_quotes_comments_export_and_crlf(tmp_path: Path) -> None:
+def test_env_files_may_have_quotes_comments_export_and_crlf(tmp_path: Path) -> None:
     env = "\ufeff# comment\r\nexport X=\"a b\\nc\" # more\r\nY='#'\r\nEMPTY=\r\n"
     root = project(tmp_path, files={".env": env})
     assert value(root, "${X}${Y}${EMPTY}") == "a b\nc#"
@@ -78,12 +78,12 @@ def test_every_reference_without_a_value_is_reported_at_its_place(tmp_path: Path
     ]
 
 
-def test_env_files_are_not_needed_when_the_process_has_it_all(tmp_path: Path) -> None:
+def test_env_files_are_not_read_if_the_process_has_all_variables(tmp_path: Path) -> None:
     root = project(tmp_path, files={".env": "not = a ' file\n"})
     assert value(root, "${X}", {"X": "1"}) == "1"
 
 
-def test_a_broken_env_file_is_reported_without_its_content(tmp_path: Path) -> None:
+def test_an_invalid_env_file_is_reported_without_its_content(tmp_path: Path) -> None:
     text = "X=1\n'hunter2\n"
     root = project(tmp_path, MANIFEST.format(value="${Z}"), {".env": text})
     found = problems(root)
@@ -105,7 +105,7 @@ def test_an_env_file_that_is_a_directory_is_reported(tmp_path: Path) -> None:
     assert problems(root)[0].startswith(".env: .env is a directory")
 
 
-def test_what_is_overridden_or_another_target_s_need_not_resolve(tmp_path: Path) -> None:
+def test_overridden_values_and_other_targets_need_not_resolve(tmp_path: Path) -> None:
     text = """\
 version: 1
 runtime: {environment: {A: "${MISSING}"}}
@@ -129,7 +129,7 @@ def test_the_application_may_come_from_a_variable(tmp_path: Path) -> None:
     )
 
 
-def test_nothing_is_put_into_scripts_names_or_descriptions(tmp_path: Path) -> None:
+def test_scripts_names_and_descriptions_are_not_interpolated(tmp_path: Path) -> None:
     text = "version: 1\nfunctions:\n  call.ended: {handler: a.ts, name: '${X}', description: $$}\n"
     script = "export default async () => `${X} $$`;\n"
     functions = load(project(tmp_path, text, {"a.ts": script}), None, {"X": "1"}).functions
@@ -142,7 +142,7 @@ def test_references_are_found_with_their_offsets() -> None:
     assert expand("${B}$$", {"B": "x"}) == "x$"
 
 
-def test_who_only_looks_gets_a_warning_for_a_variable_without_a_value(tmp_path: Path) -> None:
+def test_a_lenient_load_warns_about_a_variable_without_a_value(tmp_path: Path) -> None:
     manifest = (
         "version: 1\nruntime:\n  environment: {A: 'x${X}-${Y}', B: '$${X}'}\n"
         "targets: {staging: {application: '${APP}'}, live: {}}\n"
@@ -162,7 +162,7 @@ def test_who_only_looks_gets_a_warning_for_a_variable_without_a_value(tmp_path: 
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="named pipes have no place in directories there")
-def test_an_env_file_that_is_a_pipe_is_read_once_for_all_who_ask(tmp_path: Path) -> None:
+def test_an_env_file_that_is_a_pipe_is_read_once(tmp_path: Path) -> None:
     root = project(tmp_path, MANIFEST.format(value="${X}"))
     os.mkfifo(root / ".env")
     writer = threading.Thread(target=(root / ".env").write_text, args=("X=1\nCHATKITTY_CLIENT_ID=id\n",), daemon=True)
@@ -174,7 +174,7 @@ def test_an_env_file_that_is_a_pipe_is_read_once_for_all_who_ask(tmp_path: Path)
 
 
 @pytest.mark.parametrize("text", ["X: 1\nY=2\n", "X='1\nY=2\n", "=3\nY=2\n"])
-def test_a_mistake_in_an_env_file_is_told_without_its_consequences(tmp_path: Path, text: str) -> None:
+def test_an_error_in_an_env_file_is_reported_without_follow_up_errors(tmp_path: Path, text: str) -> None:
     manifest = "version: 1\nruntime:\n  environment: {A: '${X}', B: '${Y}', C: '${Z}'}\n"
     root = project(tmp_path, manifest, {".env": text})
     with pytest.raises(InvalidManifest, match=r"^\.env has (a mistake|\d mistakes)$") as caught:
@@ -182,7 +182,7 @@ def test_a_mistake_in_an_env_file_is_told_without_its_consequences(tmp_path: Pat
     assert {one.path for one in caught.value.problems} == {".env"}
 
 
-def test_a_heading_names_the_files_that_have_mistakes(tmp_path: Path) -> None:
+def test_the_message_names_the_files_with_errors(tmp_path: Path) -> None:
     manifest = "version: 1\nruntime:\n  environment: {A: '${X}'}\nnonsense: 1\n"
     root = project(tmp_path, manifest, {".env": "X: 1\n"})
     with pytest.raises(InvalidManifest, match=r"^\.env and functions\.yaml have 2 mistakes$"):
@@ -200,6 +200,6 @@ def test_a_quoted_value_of_several_lines_is_the_same_with_crlf(tmp_path: Path, q
     assert values[1] == values[2] == values[0]
 
 
-def test_the_last_of_two_values_counts_and_an_escaped_carriage_return_stays(tmp_path: Path) -> None:
+def test_the_last_of_two_values_applies(tmp_path: Path) -> None:
     root = project(tmp_path, files={".env": 'X=1\r\nX="2\\r\\n"\r\n'})
     assert value(root, "${X}") == "2\r\n"

@@ -28,7 +28,7 @@ def test_the_stubs_may_be_included_in_several_ways(tmp_path: Path, include: str)
     assert told(tmp_path, f'{{"compilerOptions": {{{GOOD}}}, "include": ["**/*.ts", "{include}"]}}') == ()
 
 
-def test_comments_trailing_commas_and_a_byte_order_mark_are_understood(tmp_path: Path) -> None:
+def test_comments_trailing_commas_and_a_byte_order_mark_are_allowed(tmp_path: Path) -> None:
     text = f"""\
     // the settings
     {{
@@ -40,25 +40,25 @@ def test_comments_trailing_commas_and_a_byte_order_mark_are_understood(tmp_path:
     assert told(tmp_path, b"\xef\xbb\xbf" + text.encode()) == ()
 
 
-def test_everything_that_is_missing_is_told_at_once(tmp_path: Path) -> None:
+def test_all_missing_settings_are_reported_together(tmp_path: Path) -> None:
     include, detection, resolution = told(tmp_path, '{"compilerOptions": {"module": "CommonJS"}}')
     assert 'add ".ckfunc/types/*.d.ts" to "include"' in include
     assert '"moduleDetection": "force"' in detection
     assert '"moduleResolution": "Bundler"' in resolution
 
 
-def test_what_may_be_said_in_a_file_that_is_extended_is_not_asked_for(tmp_path: Path) -> None:
+def test_settings_that_may_be_inherited_are_not_suggested(tmp_path: Path) -> None:
     assert told(tmp_path, '{"extends": "../tsconfig.base.json"}') == ()
     [include] = told(tmp_path, '{"extends": "../tsconfig.base.json", "include": ["src/**/*.ts", 7]}')
     assert '"include"' in include
 
 
 @pytest.mark.parametrize("text", ["{", b"\xff\xfe\x00", "[1,]"])
-def test_settings_that_cannot_be_read_are_no_failure(tmp_path: Path, text: str | bytes) -> None:
+def test_unreadable_settings_are_not_an_error(tmp_path: Path, text: str | bytes) -> None:
     assert len(told(tmp_path, text)) == (0 if text == "[1,]" else 1)
 
 
-def test_a_project_without_settings_is_told_that_editors_need_some(tmp_path: Path) -> None:
+def test_a_project_without_settings_gets_a_suggestion(tmp_path: Path) -> None:
     [sentence] = advice(tmp_path)
     assert sentence.startswith("there is no tsconfig.json")
     (tmp_path / "tsconfig.json").mkdir()

@@ -26,7 +26,7 @@ def test_a_new_handler_is_written_and_then_registered(tmp_path: Path) -> None:
     assert "event: UserSentMessageEvent" in written.path.read_text()
 
 
-def test_the_handler_is_taken_back_when_the_manifest_refuses_it(tmp_path: Path) -> None:
+def test_the_handler_is_removed_if_it_cannot_be_added_to_the_manifest(tmp_path: Path) -> None:
     def refuse(trigger_type: str, path: str) -> None:
         raise CkfuncError(f"{trigger_type} is there already")
 
@@ -35,7 +35,7 @@ def test_the_handler_is_taken_back_when_the_manifest_refuses_it(tmp_path: Path) 
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_handler_that_exists_is_kept_and_nothing_is_registered(tmp_path: Path) -> None:
+def test_an_existing_handler_is_kept_and_nothing_is_registered(tmp_path: Path) -> None:
     path = tmp_path / "handlers" / "user-sent-message.ts"
     path.parent.mkdir()
     path.write_text("mine")
@@ -48,7 +48,7 @@ def test_a_handler_that_exists_is_kept_and_nothing_is_registered(tmp_path: Path)
     assert written.action is FileAction.OVERWRITTEN
 
 
-def test_a_type_that_is_not_known_gets_a_handler_for_any_event(tmp_path: Path) -> None:
+def test_an_unknown_type_gets_a_handler_for_any_event(tmp_path: Path) -> None:
     seen: list[tuple[str, str]] = []
     [written] = new_handler(tmp_path, "bogus.type_x", register=lambda *args: seen.append(args))
     assert seen == [("bogus.type_x", "handlers/bogus-type-x.ts")]
@@ -56,7 +56,7 @@ def test_a_type_that_is_not_known_gets_a_handler_for_any_event(tmp_path: Path) -
 
 
 @pytest.mark.parametrize("given", ["../../etc/passwd", "user sent", "", "user..message"])
-def test_what_cannot_be_a_type_is_refused(tmp_path: Path, given: str) -> None:
+def test_an_invalid_type_is_refused(tmp_path: Path, given: str) -> None:
     with pytest.raises(UsageProblem, match="is not a trigger type") as failure:
         new_handler(tmp_path, given, register=lambda *_: None)
     assert failure.value.hint is not None
@@ -64,12 +64,12 @@ def test_what_cannot_be_a_type_is_refused(tmp_path: Path, given: str) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_all_handlers_have_a_file_of_their_own() -> None:
+def test_each_handler_has_its_own_file() -> None:
     assert len({handler_path(trigger) for trigger in TRIGGERS}) == len(TRIGGERS) == 17
 
 
 @pytest.mark.parametrize("trigger", TRIGGERS, ids=lambda trigger: trigger.type)
-def test_a_handler_says_when_it_runs(trigger) -> None:  # type: ignore[no-untyped-def] # a row of the table
+def test_a_handler_has_a_comment_about_when_it_runs(trigger) -> None:  # type: ignore[no-untyped-def] # a row of the table
     text = handler_text(trigger)
     assert text.startswith(f"// {trigger.type}: {trigger.when}.\n")
     assert f"async function handleEvent(event: {trigger.event_type}, context: Context) {{\n" in text

@@ -56,7 +56,7 @@ def actions(project: Path, packages: Packages) -> dict[str, FileAction]:
     return {one.path.relative_to(place).as_posix(): one.action for one in link_packages(project, packages)}
 
 
-def test_types_of_the_runtimes_packages_are_found_however_a_package_tells_of_them(project: Path) -> None:
+def test_types_of_packages_are_found_for_every_form_of_declaration(project: Path) -> None:
     packages = installed_packages(DEPENDENCIES, cache_dir())
     assert packages.missing is None
     link_packages(project, packages)
@@ -86,7 +86,7 @@ export async function handleEvent() {
     assert list(stale_links(project, packages)) == []
 
 
-def test_packages_without_types_and_packages_that_are_not_there_are_any(project: Path, tmp_path: Path) -> None:
+def test_packages_without_types_and_missing_packages_are_any(project: Path, tmp_path: Path) -> None:
     link_packages(project, cached(tmp_path, "pizza"))
     write_stubs(project, Schemas("{}"), Scope(packages=("pizza", "pasta")))
     (project / "handlers" / "eat.ts").write_text(
@@ -96,7 +96,7 @@ def test_packages_without_types_and_packages_that_are_not_there_are_any(project:
     assert tsc(project) == []
 
 
-def test_links_follow_the_packages_and_leave_alone_what_the_user_installed(project: Path, tmp_path: Path) -> None:
+def test_links_follow_the_packages_and_keep_packages_of_the_user(project: Path, tmp_path: Path) -> None:
     own = package(project / "node_modules" / "own", "own")
     package(project / "node_modules" / "@mine" / "own", "@mine/own")
     elsewhere = package(tmp_path / "linked", "linked")
@@ -127,14 +127,14 @@ def test_links_follow_the_packages_and_leave_alone_what_the_user_installed(proje
     assert link_target(project / "node_modules" / "linked") == elsewhere
 
 
-def test_a_node_modules_that_is_made_is_kept_out_of_git_by_itself(project: Path, tmp_path: Path) -> None:
+def test_a_created_node_modules_excludes_itself_from_git(project: Path, tmp_path: Path) -> None:
     assert not has_links(project)
     link_packages(project, cached(tmp_path, "a"))
     assert (project / "node_modules" / ".gitignore").read_text() == "*\n"
     assert has_links(project)
 
 
-def test_a_node_modules_that_is_a_link_itself_is_left_alone(project: Path, tmp_path: Path) -> None:
+def test_a_node_modules_that_is_a_link_is_not_changed(project: Path, tmp_path: Path) -> None:
     shared = tmp_path / "shared"
     shared.mkdir()
     link_directory(project / "node_modules", shared)
@@ -145,20 +145,20 @@ def test_a_node_modules_that_is_a_link_itself_is_left_alone(project: Path, tmp_p
     assert list(shared.iterdir()) == []
 
 
-def test_links_into_a_cache_that_is_gone_are_still_ours_and_are_replaced(project: Path, tmp_path: Path) -> None:
+def test_links_into_a_removed_cache_are_replaced(project: Path, tmp_path: Path) -> None:
     gone = Packages({"a": tmp_path / "old" / "runtimes" / ("c" * 32) / "node_modules" / "a"})
     link_packages(project, gone)
     assert actions(project, cached(tmp_path, "a")) == {"a": FileAction.OVERWRITTEN}
     assert (project / "node_modules" / "a" / "index.js").is_file()
 
 
-def test_a_file_in_the_place_of_node_modules_is_a_clear_failure(project: Path, tmp_path: Path) -> None:
+def test_a_file_in_place_of_node_modules_is_an_error(project: Path, tmp_path: Path) -> None:
     (project / "node_modules").write_text("not a directory")
     with pytest.raises(CannotWrite, match="cannot link packages into"):
         link_packages(project, cached(tmp_path, "a"))
 
 
-def test_what_cannot_be_installed_is_told_and_the_links_stay(
+def test_packages_that_cannot_be_installed_are_reported_and_links_stay(
     project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     link_packages(project, cached(tmp_path, "a"))
@@ -172,9 +172,7 @@ def test_what_cannot_be_installed_is_told_and_the_links_stay(
     assert known_packages({"a": "1"}, tmp_path / "empty") is None
 
 
-def test_that_nobody_wrote_types_for_a_package_is_asked_once_and_remembered(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_missing_types_of_a_package_are_cached(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     platforms = [
         {"name": one.name, "version": one.version.lstrip("^"), "types": "index.d.ts"} for one in DEFAULT_PACKAGES
     ]
@@ -211,7 +209,7 @@ def test_that_nobody_wrote_types_for_a_package_is_asked_once_and_remembered(
     assert len(server.requests) == first
 
 
-def test_types_that_the_manifest_names_itself_are_not_looked_for_again(tmp_path: Path) -> None:
+def test_types_in_the_manifest_are_not_installed_again(tmp_path: Path) -> None:
     dependencies = {"ms": "2.1.3", "@types/ms": "0.7.34"}
     packages = installed_packages(dependencies, cache_dir())
     installed = json.loads((packages.targets["@types/ms"] / "package.json").read_text())

@@ -16,7 +16,7 @@ from ckfunc.scaffold.render import render, templates
 from ckfunc.scaffold.stubs import Scope, scope_of
 
 
-def test_the_templates_of_a_checkout_are_beside_the_package() -> None:
+def test_the_templates_of_a_checkout_are_next_to_the_package() -> None:
     assert templates() == Path(ckfunc.__file__).resolve().parent.parent / "templates"
 
 
@@ -25,17 +25,17 @@ def test_the_templates_of_a_wheel_are_inside_the_package(tmp_path: Path) -> None
     assert templates(tmp_path / "ckfunc") == tmp_path / "ckfunc" / "_templates"
 
 
-def test_an_installation_without_templates_says_so(tmp_path: Path) -> None:
+def test_missing_templates_are_reported(tmp_path: Path) -> None:
     with pytest.raises(CkfuncError, match="templates are missing"):
         templates(tmp_path / "ckfunc")
 
 
-def test_a_value_that_a_template_lacks_is_an_error() -> None:
+def test_a_missing_value_of_a_template_is_an_error() -> None:
     with pytest.raises(jinja2.UndefinedError, match="version"):
         render("types/node.d.ts")
 
 
-def test_nothing_is_escaped_in_what_is_rendered() -> None:
+def test_rendering_does_not_escape() -> None:
     text = render("types/project.d.ts", version="<&>", exports=Exports(), variables=(), modules=())
     assert "ckfunc <&>;" in text
 

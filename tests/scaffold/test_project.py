@@ -35,7 +35,7 @@ def actions(root: Path, written: tuple[Written, ...]) -> dict[str, FileAction]:
     return {one.path.relative_to(root).as_posix(): one.action for one in written}
 
 
-def test_a_new_project_holds_a_manifest_a_handler_and_what_editors_need(tmp_path: Path) -> None:
+def test_a_new_project_has_a_manifest_a_handler_and_editor_files(tmp_path: Path) -> None:
     root = tmp_path / "deep" / "project"
     written = init(root, Schemas('{"a": 1}'))
     assert set(actions(root, written)) == set(files_of(root))
@@ -57,14 +57,14 @@ def test_the_manifest_names_the_schema_the_handler_and_the_emulator(tmp_path: Pa
     assert "runtime" not in manifest
 
 
-def test_making_the_same_project_again_changes_nothing(tmp_path: Path) -> None:
+def test_creating_the_same_project_again_changes_nothing(tmp_path: Path) -> None:
     init(tmp_path, Schemas("{}"))
     again = actions(tmp_path, init(tmp_path, Schemas("{}")))
     assert again.pop(".gitignore") is FileAction.KEPT
     assert set(again.values()) == {FileAction.UNCHANGED}
 
 
-def test_existing_files_are_reported_all_at_once_and_nothing_is_written(tmp_path: Path) -> None:
+def test_existing_files_are_reported_together_and_nothing_is_written(tmp_path: Path) -> None:
     (tmp_path / "functions.yaml").write_text("mine")
     (tmp_path / "tsconfig.json").write_text("mine too")
     before = files_of(tmp_path)
@@ -74,7 +74,7 @@ def test_existing_files_are_reported_all_at_once_and_nothing_is_written(tmp_path
     assert files_of(tmp_path) == before
 
 
-def test_force_overwrites_but_for_the_gitignore(tmp_path: Path) -> None:
+def test_force_overwrites_all_files_except_the_gitignore(tmp_path: Path) -> None:
     (tmp_path / "functions.yaml").write_text("mine")
     (tmp_path / ".gitignore").write_text("*.log\n.env\n")
     written = init(tmp_path, Schemas("{}"), force=True)
@@ -85,7 +85,7 @@ def test_force_overwrites_but_for_the_gitignore(tmp_path: Path) -> None:
     assert kept.note == "add: .ckfunc/  .env.*  !.env.example  node_modules/"
 
 
-def test_a_gitignore_with_all_that_is_needed_is_kept_without_a_word(tmp_path: Path) -> None:
+def test_a_complete_gitignore_is_kept_without_a_note(tmp_path: Path) -> None:
     (tmp_path / ".gitignore").write_text(".ckfunc/\n.env\n.env.*\n!.env.example\nnode_modules/\nmore\n")
     [kept] = [one for one in init(tmp_path, Schemas("{}")) if one.action is FileAction.KEPT]
     assert kept.note is None
@@ -97,7 +97,7 @@ def test_a_gitignore_that_is_not_text_is_kept(tmp_path: Path) -> None:
     assert kept.note is not None
 
 
-def test_made_files_are_replaced_without_force(tmp_path: Path) -> None:
+def test_generated_files_are_replaced_without_force(tmp_path: Path) -> None:
     made = tmp_path / ".ckfunc" / "types" / "chatkitty.d.ts"
     made.parent.mkdir(parents=True)
     made.write_text("of an older ckfunc")
@@ -111,21 +111,21 @@ def test_a_file_cannot_become_a_project(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("force", [False, True])
-def test_a_directory_in_a_files_place_stops_everything(tmp_path: Path, force: bool) -> None:
+def test_a_directory_in_place_of_a_file_is_an_error(tmp_path: Path, force: bool) -> None:
     (tmp_path / "tsconfig.json").mkdir()
     with pytest.raises(CannotWrite, match=r"tsconfig\.json is a directory, nothing was written"):
         init(tmp_path, Schemas("{}"), force=force)
     assert files_of(tmp_path) == {}
 
 
-def test_a_file_in_a_directorys_place_stops_everything(tmp_path: Path) -> None:
+def test_a_file_in_place_of_a_directory_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "handlers").write_text("mine")
     with pytest.raises(CannotWrite, match="handlers is not a directory"):
         init(tmp_path, Schemas("{}"))
     assert files_of(tmp_path) == {"handlers": b"mine"}
 
 
-def test_a_link_that_leads_nowhere_counts_as_a_file(tmp_path: Path) -> None:
+def test_a_broken_link_counts_as_a_file(tmp_path: Path) -> None:
     (tmp_path / "functions.yaml").symlink_to(tmp_path / "nowhere")
     with pytest.raises(FilesExist, match=r"^functions\.yaml already exists"):
         init(tmp_path, Schemas("{}"))
@@ -134,7 +134,7 @@ def test_a_link_that_leads_nowhere_counts_as_a_file(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(os.name == "nt", reason="symbolic links need a privilege there")
-def test_what_a_failing_block_left_is_put_back_as_it_was(tmp_path: Path) -> None:
+def test_files_are_restored_if_the_block_fails(tmp_path: Path) -> None:
     (tmp_path / "old.txt").write_text("old")
     (tmp_path / "old.txt").chmod(0o600)
     (tmp_path / "link.txt").symlink_to("old.txt")
@@ -152,7 +152,7 @@ def test_what_a_failing_block_left_is_put_back_as_it_was(tmp_path: Path) -> None
     assert (tmp_path / "link.txt").readlink() == Path("old.txt")
 
 
-def test_a_write_that_the_system_refuses_undoes_those_before_it(tmp_path: Path) -> None:
+def test_a_failed_write_undoes_those_before_it(tmp_path: Path) -> None:
     too_long = "x" * 250  # it fits, but the name of the file that is written beside it does not
     with pytest.raises(CannotWrite, match=r"cannot write .*: ") as failure:
         write_all(tmp_path, {"handlers/first.ts": "1", f"{too_long}.ts": "2"}, force=False)
@@ -160,12 +160,12 @@ def test_a_write_that_the_system_refuses_undoes_those_before_it(tmp_path: Path) 
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_name_that_the_system_cannot_hold_is_a_plain_failure(tmp_path: Path) -> None:
+def test_a_name_that_the_system_rejects_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(CannotWrite, match=r"cannot write .*: "):
         init(tmp_path / ("x" * 300), Schemas("{}"))
 
 
-def test_a_new_project_is_valid_as_it_is_and_needs_no_variable(tmp_path: Path) -> None:
+def test_a_new_project_is_valid_and_needs_no_variables(tmp_path: Path) -> None:
     init(tmp_path, Schemas(json.dumps(json_schema())))
     project = load(tmp_path, None, {})
     assert project.target == Target("local", emulator=True)

@@ -25,7 +25,7 @@ def test_there_is_no_sample_of_anything_else() -> None:
     assert names == {f"{trigger.type}.json" for trigger in TRIGGERS}
 
 
-def test_a_sample_may_be_changed_without_changing_the_next() -> None:
+def test_changing_a_sample_does_not_change_the_next() -> None:
     sample_event("user.sent.message")["message"]["body"] = "changed"
     assert sample_event("user.sent.message")["message"]["body"] != "changed"
 
@@ -37,13 +37,13 @@ def test_samples_are_readable_and_name_no_machine() -> None:
         assert set(re.findall(r"https?://([^/\"]+)", text)) <= {"api.chatkitty.com"}
 
 
-def test_a_type_that_is_not_known_is_refused_with_a_hint() -> None:
+def test_an_unknown_type_is_refused_with_a_hint() -> None:
     with pytest.raises(UsageProblem) as failure:
         sample_event("user.sent.mesage")
     assert "user.sent.message" in str(failure.value.hint)
 
 
-def test_the_seed_holds_who_the_samples_name() -> None:
+def test_the_seed_contains_the_users_of_the_samples() -> None:
     event = sample_event("user.read.message")
     seed = sample_seed()
     names = [user.name for user in seed.users]

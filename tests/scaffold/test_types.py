@@ -68,13 +68,13 @@ def places(project: Path) -> list[str]:
     return [line.partition(",")[0] for line in tsc(project) if not line.startswith(" ")]
 
 
-def test_every_scaffolded_handler_type_checks_strictly_beside_all_others(project: Path) -> None:
+def test_all_scaffolded_handlers_pass_a_strict_type_check(project: Path) -> None:
     for trigger in TRIGGERS:
         add(project, handler_path(trigger), handler_text(trigger))
     assert tsc(project) == []
 
 
-def test_mistakes_in_handlers_are_found(project: Path) -> None:
+def test_errors_in_handlers_are_found(project: Path) -> None:
     add(
         project,
         "handlers/wrong.ts",
@@ -96,7 +96,7 @@ async function handleEvent(event: UserSentMessageEvent, context: Context) {
     ]  # fmt: skip
 
 
-def test_the_handler_of_the_api_document_type_checks_but_for_its_untyped_array(project: Path) -> None:
+def test_the_handler_of_the_api_document_has_only_one_type_error(project: Path) -> None:
     add(project, "handlers/start-session.ts", DOCUMENTED_HANDLER.replace("logs = []", "logs: string[] = []"))
     assert tsc(project) == []
 
@@ -121,7 +121,7 @@ async function handleEvent(event: UserSentMessageEvent, context: Context) {
     assert "getNothing" in problem
 
 
-def test_what_node_offers_is_in_scope(project: Path) -> None:
+def test_node_modules_and_globals_are_in_scope(project: Path) -> None:
     add(
         project,
         "handlers/node.ts",
@@ -143,7 +143,7 @@ async function handleEvent(event: UserStartedCallEvent, context: Context) {
     assert tsc(project) == []
 
 
-def test_what_the_project_adds_is_in_scope(project: Path) -> None:
+def test_names_of_the_project_are_in_scope(project: Path) -> None:
     script = Script(
         "lib/init.ts", "const limit = 3;\nexport function greet(name: string) { return name; }\nexport { limit };\n"
     )
@@ -201,7 +201,7 @@ async function handleEvent(event: UserSentMessageEvent, context: Context) {
     assert places(project) == ["handlers/desk.ts(4", "handlers/desk.ts(5"]
 
 
-def test_a_bundled_init_script_is_in_scope_with_the_names_that_only_its_modules_tell(project: Path) -> None:
+def test_exports_of_a_bundled_init_script_are_in_scope(project: Path) -> None:
     add(project, "lib/greet.ts", "export const greet = (name: string) => name;\n")
     written = 'export * from "./lib/greet";\n'
     add(project, "init.ts", written)
@@ -253,7 +253,7 @@ def test_an_init_script_may_be_in_any_dialect(project: Path, name: str) -> None:
     assert tsc(project) == []
 
 
-def test_real_types_of_a_package_win_over_the_stand_in(project: Path) -> None:
+def test_real_types_of_a_package_take_precedence(project: Path) -> None:
     add(project, "node_modules/pizza/package.json", '{"name": "pizza", "version": "1.0.0", "types": "index.d.ts"}')
     add(project, "node_modules/pizza/index.d.ts", "export declare function slice(count: number): string;\n")
     add(project, "handlers/eat.ts", 'import { slice } from "pizza";\nasync function handleEvent() { slice("2"); }\n')
@@ -262,7 +262,7 @@ def test_real_types_of_a_package_win_over_the_stand_in(project: Path) -> None:
     assert problem.startswith("handlers/eat.ts(2,")
 
 
-def test_the_whole_of_node_can_be_had_beside_what_we_declare_of_it(project: Path) -> None:
+def test_the_types_of_node_can_replace_the_basic_declarations(project: Path) -> None:
     (project / "node_modules").symlink_to(locked_packages("node-types") / "node_modules", target_is_directory=True)
     settings = project / "tsconfig.json"
     settings.write_text(settings.read_text().replace('"types": []', '"types": ["node"]'))
@@ -320,7 +320,7 @@ const rightCalls: Exclude<WrongCalls, Younger> extends never ? true : WrongCalls
     assert tsc(project) == []
 
 
-def test_stubs_are_left_alone_when_nothing_changed(project: Path) -> None:
+def test_unchanged_stubs_are_not_written(project: Path) -> None:
     before = {path: path.stat().st_mtime_ns for path in (project / ".ckfunc").rglob("*") if path.is_file()}
     again = write_stubs(project, Schemas("{}"))
     assert {one.path for one in again} == set(before)
@@ -336,7 +336,7 @@ def test_every_resource_of_the_contract_has_a_type() -> None:
 
 
 @pytest.mark.parametrize("schema", EMBEDDED)
-def test_what_is_embedded_is_like_the_resource_of_that_name_but_for_links(schema: str) -> None:
+def test_embedded_resources_differ_only_in_links(schema: str) -> None:
     [resource] = [one for one, name in RESOURCES.items() if name == EMBEDDED[schema]]
     names = RESOURCES | EMBEDDED
 
@@ -350,13 +350,13 @@ def test_what_is_embedded_is_like_the_resource_of_that_name_but_for_links(schema
     assert shape(schema) == shape(resource)
 
 
-def test_every_call_that_the_sdk_lacks_is_an_operation() -> None:
+def test_every_call_that_is_not_in_the_sdk_is_an_operation() -> None:
     known = {one.id: {said["name"] for said in one.parameters} for one in operations()}
     assert known.keys() >= NOT_IN_SDK
     assert all(parameter in known[operation] for operation, parameter in PARAMETERS_NOT_IN_SDK)
 
 
-def test_names_and_texts_that_typescript_would_not_take_are_written_so_that_it_does() -> None:
+def test_names_and_texts_are_escaped_for_typescript() -> None:
     found = {
         "A": {
             "description": "ends */ here",
@@ -393,7 +393,7 @@ def test_every_sample_event_passes_its_own_declarations(project: Path) -> None:
     assert tsc(project) == []
 
 
-def test_a_sample_that_lacks_a_field_or_has_one_too_many_would_be_found(project: Path) -> None:
+def test_a_sample_with_missing_or_extra_fields_fails(project: Path) -> None:
     documented = [trigger for trigger in TRIGGERS if trigger.fields]
     for trigger in documented:
         event = sample_event(trigger.type)

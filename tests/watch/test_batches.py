@@ -78,7 +78,7 @@ def test_touching_a_file_reports_nothing(root: Path, watching: Watching) -> None
     assert watching.quiet()
 
 
-def test_a_save_that_writes_beside_and_renames_is_seen(root: Path, watching: Watching) -> None:
+def test_a_save_that_writes_a_new_file_and_renames_it_is_reported(root: Path, watching: Watching) -> None:
     for turn in range(3):
         beside = root / "handlers/.a.ts.tmp"
         beside.write_text(f"turn {turn}")
@@ -86,9 +86,7 @@ def test_a_save_that_writes_beside_and_renames_is_seen(root: Path, watching: Wat
         assert watching.names() == {"a.ts"}
 
 
-def test_a_save_that_moves_the_old_file_away_first_is_one_change_and_no_deletion(
-    root: Path, watching: Watching
-) -> None:
+def test_a_save_that_first_moves_the_old_file_away_is_one_change(root: Path, watching: Watching) -> None:
     (root / "handlers/a.ts").rename(root / "handlers/a.ts~")
     (root / "handlers/a.ts").write_text("as Vim saves")
     (root / "handlers/a.ts~").unlink()
@@ -97,7 +95,7 @@ def test_a_save_that_moves_the_old_file_away_first_is_one_change_and_no_deletion
     assert watching.quiet()
 
 
-def test_a_burst_of_saves_ends_in_the_last_content_being_reported(root: Path, watching: Watching) -> None:
+def test_after_a_burst_of_saves_the_last_content_is_reported(root: Path, watching: Watching) -> None:
     for turn in range(200):
         (root / "handlers/a.ts").write_text(f"turn {turn}")
     seen = watching.names()
@@ -106,7 +104,7 @@ def test_a_burst_of_saves_ends_in_the_last_content_being_reported(root: Path, wa
     assert seen == {"a.ts"}
 
 
-def test_changes_while_the_caller_is_busy_are_one_batch_afterwards(root: Path, watching: Watching) -> None:
+def test_changes_while_the_caller_is_busy_are_in_the_next_batch(root: Path, watching: Watching) -> None:
     watching.hold.clear()
     (root / "handlers/a.ts").write_text("one")
     assert watching.names() == {"a.ts"}
@@ -135,7 +133,7 @@ def test_a_directory_that_is_replaced_is_still_watched(root: Path, watching: Wat
     assert watching.names() == {"a.ts"}
 
 
-def test_a_directory_that_did_not_exist_is_watched_once_it_does(root: Path, watching: Watching) -> None:
+def test_a_new_directory_is_watched(root: Path, watching: Watching) -> None:
     watching.files = {root / "lib/deep/c.ts"}
     assert watching.quiet()
     (root / "lib/deep").mkdir(parents=True)
@@ -168,7 +166,7 @@ def test_an_edit_of_a_new_file_while_the_caller_works_on_its_batch_is_in_the_nex
     assert watching.names() == {"new.ts"}
 
 
-def test_a_linked_file_is_reported_when_what_it_points_to_changes(root: Path, watching: Watching) -> None:
+def test_a_link_is_reported_when_its_target_changes(root: Path, watching: Watching) -> None:
     (root / "real.ts").write_text("one")
     (root / "handlers/link.ts").symlink_to(root / "real.ts")
     watching.files = {root / "handlers/link.ts"}

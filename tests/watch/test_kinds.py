@@ -38,7 +38,7 @@ def project(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_a_watch_goes_on_after_its_files_were_pipes_and_devices(project: Path) -> None:
+def test_watching_continues_after_files_were_pipes_and_devices(project: Path) -> None:
     manifest, handler, env = project / "functions.yaml", project / "handlers/start.ts", project / ".env"
     manifest.write_text(manifest.read_text().replace("default_target: remote", "default_target: local"))
     text, script = manifest.read_text(), handler.read_text()

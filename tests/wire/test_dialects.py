@@ -22,7 +22,7 @@ def test_a_name_has_one_spelling_in_each_dialect(in_camel: str, in_snake: str) -
     assert (camel(in_camel), snake(in_snake)) == (in_camel, in_snake)
 
 
-def test_is_guest_alone_is_answered_in_camel_case_and_read_in_both() -> None:
+def test_only_is_guest_is_written_in_camel_case_and_read_in_both() -> None:
     assert snake("isGuest") == "isGuest"
     assert camel("is_guest") == "isGuest"
 
@@ -35,7 +35,7 @@ user_data = st.recursive(
 
 
 @given(user_data)
-def test_user_data_comes_back_as_it_was(data: object) -> None:
+def test_user_data_is_unchanged(data: object) -> None:
     document = {"createdTime": 1, "properties": data, "_links": data, "nested": [{"authParams": data, "isGuest": True}]}
     assert canonical(spelled(document, Dialect.SNAKE)) == document
     assert canonical(document) == document

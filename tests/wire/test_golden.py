@@ -131,7 +131,7 @@ def test_both_spellings_of_a_sample_are_read_as_the_same(path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.stem)
-def test_a_sample_is_respelled_as_the_schemas_say(path: Path) -> None:
+def test_a_sample_is_respelled_according_to_the_schemas(path: Path) -> None:
     golden = load(path)
     assert spelled(canonical(golden["camel"]), Dialect.SNAKE) == golden["snake"]
 
@@ -145,7 +145,7 @@ def test_the_spelling_of_a_sample_is_recognised(path: Path, dialect: Dialect) ->
     assert dialect_of(golden[dialect.value]) is dialect
 
 
-def test_drawn_pictures_have_the_address_that_the_samples_show() -> None:
+def test_generated_pictures_have_the_url_of_the_samples() -> None:
     seen = 0
     for path in DOCUMENTS:
         for user in _users_in(load(path)["camel"]):
@@ -221,7 +221,7 @@ def test_a_sample_request_is_understood(sample: dict[str, Any], dialect: Dialect
     assert _request(sample["body"], document) == wanted
 
 
-def test_what_the_samples_leave_out_of_new_functions_has_a_default() -> None:
+def test_fields_that_new_functions_do_not_have_in_samples_have_defaults() -> None:
     assert functions.read_new_function({"type": "call.ended", "name": "x"}) == NewFunction("call.ended", "x")
 
 

@@ -37,12 +37,12 @@ USER = User(1, "ann", "Ann", properties={"a": 1})
         ({}, {"a": {"bb": {"ccc": None}}}, {"a": {"bb": {}}}),
     ],
 )
-def test_a_merge_patch_does_what_its_rfc_says(target: Any, patch: Any, result: Any) -> None:
+def test_merge_patches_follow_the_rfc(target: Any, patch: Any, result: Any) -> None:
     assert merge(target, patch) == result
 
 
 @pytest.mark.parametrize("patch", [None, {}, {"unknown": 1}])
-def test_a_patch_that_names_nothing_changes_nothing(patch: Any) -> None:
+def test_an_empty_patch_changes_nothing(patch: Any) -> None:
     channel = Channel(1, ChannelType.PUBLIC, NOW, "p", "P")
     message = Message(1, MessageType.SYSTEM_TEXT, 1, NOW, body="x")
     assert patched_user(USER, patch) == USER

@@ -89,7 +89,7 @@ FUNCTION = {"id": 1, "type": "call.ended", "enabled": True, "currentVersionNumbe
         ),
     ],
 )
-def test_a_document_that_is_wrong_is_refused_with_the_fields_name(
+def test_an_invalid_document_is_refused_with_the_name_of_the_field(
     read: Callable[[Any], Any], document: Any, words: str
 ) -> None:
     with pytest.raises(Malformed) as refused:
@@ -116,7 +116,7 @@ def test_every_optional_field_is_read_and_written(read: Any, write: Any, documen
         ("USER:REPLIED_TO:MESSAGE", {"parent": {**TEXT, "id": 4}}),
     ],
 )
-def test_each_kind_of_notification_keeps_what_it_is_about(kind: str, more: dict[str, Any]) -> None:
+def test_each_kind_of_notification_keeps_its_subject(kind: str, more: dict[str, Any]) -> None:
     document = {**NOTIFICATION, "readTime": TIME, "data": {"type": kind, "message": TEXT, **more}}
     read = wire.read_notification(document)
     written = notifications.write_notification(read, LINKS)
@@ -135,7 +135,7 @@ def test_an_invocation_detail_may_have_no_duration_yet() -> None:
         assert functions.write_detail(functions.read_detail(document)) == written
 
 
-def test_what_a_run_asked_is_read_with_its_bodies_as_they_are() -> None:
+def test_the_calls_of_a_run_are_read_with_unchanged_bodies() -> None:
     call = {"method": "POST", "path": "/users", "body": {"display_name": "x", "someThing": None}, "status": 201}
     document = {"id": 1, "console": [], "durationMs": 1.0, "calls": [call], "callsOmitted": 3}
     read = functions.read_detail(document)
@@ -146,7 +146,7 @@ def test_what_a_run_asked_is_read_with_its_bodies_as_they_are() -> None:
             functions.read_detail({**document, "calls": [wrong]})
 
 
-def test_a_function_without_a_name_is_called_by_its_type_and_keeps_its_description() -> None:
+def test_a_function_without_a_name_is_named_after_its_type() -> None:
     assert functions.read_function(FUNCTION).name == "call.ended"
     described = functions.read_function({**FUNCTION, "name": "n", "description": "d"})
     assert functions.write_function(described, 1, "v1", LINKS)["description"] == "d"
@@ -164,7 +164,7 @@ def test_the_application_of_a_runtime_is_found_in_its_links_or_its_environment()
     assert application_id_in({"_links": "x"}) is None
 
 
-def test_an_empty_page_may_leave_its_list_out() -> None:
+def test_an_empty_page_may_have_no_list() -> None:
     numbers = {"size": 5, "totalElements": 0, "totalPages": 0, "number": 0}
     page = links.read_page({"page": numbers}, "users", users.read_user)
     assert page.items == ()
@@ -198,7 +198,7 @@ def test_a_reference_by_id_wins_over_one_by_name() -> None:
     assert wire.write_reference(users.read_reference({"id": 0, "username": "ann"})) == {"id": 0}
 
 
-def test_pictures_of_any_display_name_have_an_address() -> None:
+def test_pictures_of_any_display_name_have_a_url() -> None:
     user = User(1, "a", "Jürgen & Ü/?#\0 🌞+")
     address = users.write_user(user, LINKS)["displayPictureUrl"]
     assert address == "http://127.0.0.1:4310/v1/picture/J%C3%BCrgen+%26+%C3%9C%2F%3F%23%00+%F0%9F%8C%9E%2B"
@@ -229,7 +229,7 @@ def test_a_new_channel_is_written_as_it_is_read() -> None:
     assert wire.write_new_channel(channels.read_new_channel(body)) == body
 
 
-def test_types_without_a_name_of_their_own_are_still_told_apart() -> None:
+def test_types_without_a_name_are_described_in_errors() -> None:
     with pytest.raises(Malformed, match="not bytes"):
         required({"a": 1}, "a", bytes)
     with pytest.raises(Malformed, match="is bytes"):
