@@ -178,18 +178,18 @@ def _as_failure(error: Exception, where: str, timeout_s: float) -> Unreachable:
 
 
 def _connect_failure(causes: list[BaseException], where: str) -> Unreachable:
-    if any(isinstance(one, ssl.SSLCertVerificationError) for one in causes):
+    if any(isinstance(cause, ssl.SSLCertVerificationError) for cause in causes):
         return CannotConnect(
             f"{where} has a certificate that is not trusted here",
             hint="check the address; for a company's own authority set SSL_CERT_FILE to its certificates",
         )
-    if any(isinstance(one, ssl.SSLError) for one in causes):
-        return NotSent(f"no secure connection could be made to {where}", hint=_CHECK)
-    if any(isinstance(one, socket.gaierror) for one in causes):
+    if any(isinstance(cause, ssl.SSLError) for cause in causes):
+        return NotSent(f"no secure connection could be established to {where}", hint=_CHECK)
+    if any(isinstance(cause, socket.gaierror) for cause in causes):
         return NotSent(f"the host name of {where} could not be resolved", hint=_CHECK)
-    if any(isinstance(one, ConnectionRefusedError) for one in causes):
-        return NotSent(f"{where} refused the connection: nothing listens there", hint=_START)
-    return NotSent(f"no connection could be made to {where}", hint=_CHECK)
+    if any(isinstance(cause, ConnectionRefusedError) for cause in causes):
+        return NotSent(f"{where} refused the connection: no server is listening", hint=_START)
+    return NotSent(f"no connection could be established to {where}", hint=_CHECK)
 
 
 def _causes(error: BaseException | None) -> Iterator[BaseException]:

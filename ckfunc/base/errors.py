@@ -193,4 +193,4 @@ class UnusableFile(OSError):
 
 
 class Busy(CkfuncError):
-    """Another process holds what this command needs (a data directory, a port, a lock)."""
+    """Another process uses a resource that this command needs: a data directory, a port, a lock."""

@@ -87,7 +87,7 @@ def _insert_function(text: str, root: Mapping | None, trigger_type: str, handler
         lines = [f"{' ' * step}{key}:", f"{' ' * 2 * step}handler: {path}"]
         return append(text, _skip_comments(text, next_line(text, name.end), 1), lines)
     hint = "write the section out as a mapping, or remove it"
-    raise refused(Problem(MANIFEST_NAME, name.line, name.column, "functions is not a mapping of its own", hint))
+    raise refused(Problem(MANIFEST_NAME, name.line, name.column, "functions is not a mapping in the file itself", hint))
 
 
 def _insert_into_section(

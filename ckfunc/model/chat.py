@@ -68,7 +68,7 @@ class MessageType(StrEnum):
 
     @property
     def is_file(self) -> bool:
-        """Whether the message holds a file instead of a body."""
+        """Whether the message has a file instead of a body."""
         return self in (MessageType.FILE, MessageType.SYSTEM_FILE)
 
     @property
@@ -150,7 +150,7 @@ class ChannelType(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Channel:
-    """A channel. For a direct channel, `name` and `display_name` are None; only there, `members` is set."""
+    """A channel. `members` is only set for a direct channel, `name` and `display_name` only for others."""
 
     id: int
     type: ChannelType
@@ -203,7 +203,7 @@ class ThreadType(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Thread:
-    """A thread. The thread of a message, which holds the replies to it, has that message's id."""
+    """A thread. The thread with the replies to a message has that message's id."""
 
     id: int
     type: ThreadType

@@ -79,7 +79,7 @@ class Stop(threading.Event):
 
 
 class _Events:
-    """The system's file events for the directories that hold a set of files."""
+    """The system's file events for the directories of a set of files."""
 
     def __init__(self, root: Path) -> None:
         from watchdog.events import FileSystemEventHandler

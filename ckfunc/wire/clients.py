@@ -100,7 +100,7 @@ def client_channel(channel: Channel, links: Links, *, member: bool) -> dict[str,
     if channel.creator is not None:
         document["creator"] = client_user(channel.creator, links)
     if channel.type is ChannelType.DIRECT:
-        document["members"] = [client_user(one, links) for one in channel.members]
+        document["members"] = [client_user(member, links) for member in channel.members]
     if channel.last_received_message is not None:
         document["lastReceivedMessage"] = client_message(channel.last_received_message, links)
     actions = list(_CHANNEL_ACTIONS)
@@ -146,7 +146,7 @@ def client_message(message: Message, links: Links) -> dict[str, Any]:
         if mention.channel is not None:
             written["channel"] = client_channel(mention.channel, links, member=False)
     for summary, written in zip(message.reactions, document.get("reactions", ()), strict=False):
-        written["users"] = [client_user(one, links) for one in summary.users]
+        written["users"] = [client_user(user, links) for user in summary.users]
     relays = {
         "self": relay(at),
         "channel": relay(channel),

@@ -1,6 +1,6 @@
 """Destinations of the client protocol: relays, topics, actions and streams.
 
-The platform tells clients every destination but a few; these are ours, in the form of the few that are known.
+The platform sends nearly all destinations to clients, so their names are our choice, in the form of the known ones.
 """
 
 from __future__ import annotations

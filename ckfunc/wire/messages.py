@@ -176,7 +176,7 @@ def _read_mentioned_channel(document: Any) -> Channel:
 
 
 def write_message(message: Message, links: Links) -> dict[str, Any]:
-    """Return a message as the platform shows it on its own, in canonical spelling."""
+    """Return a message as the platform shows it, in canonical spelling."""
     at = {"self": f"messages/{message.id}"}
     if message.user is not None:
         at["user"] = f"users/{message.user.id}"

@@ -1,4 +1,4 @@
-"""The client against the real emulator, whose answers nobody wrote for these tests."""
+"""The client with the real emulator."""
 
 from __future__ import annotations
 
@@ -105,7 +105,7 @@ def test_an_application_with_a_new_address_is_found_and_nothing_is_sent_twice() 
         first.stop()
         later = second.start()
         try:
-            # What creates something moves along too: it was never sent.
+            # A POST is sent to the new address, because it was never sent to the old one.
             made = client.create_function(
                 NewFunction("user.sent.message", "Said", None, initialize_asynchronously=False)
             )
@@ -123,5 +123,5 @@ def test_an_application_without_a_new_address_is_unreachable() -> None:
     with Client(Connection(url, f"{url}/oauth/token", "emulator", Secret("emulator")), moved=lambda: None) as client:
         client.runtime()
         gone.stop()
-        with pytest.raises(Unreachable, match="nothing listens there"):
+        with pytest.raises(Unreachable, match="no server is listening"):
             client.runtime()
