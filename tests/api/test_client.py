@@ -335,7 +335,7 @@ def test_a_token_endpoint_that_stays_broken_is_service_trouble() -> None:
         assert len(served.server.requests) == 4
 
 
-# -- trying again ------------------------------------------------------------------------------------------------
+# -- retries -----------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("trouble", [Reply(429), Reply(502), Reply(503), Reply(504), Reply(drop=True)])
@@ -423,7 +423,7 @@ def test_permanent_connection_errors_are_not_retried() -> None:
         assert served.clock.slept == []
 
 
-# -- answers -----------------------------------------------------------------------------------------------------
+# -- responses ---------------------------------------------------------------------------------------------------
 
 
 def test_not_found_names_the_resource() -> None:

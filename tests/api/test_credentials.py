@@ -1,4 +1,4 @@
-"""Secrets go only to keyrings that are known to encrypt them, however these are wrapped."""
+"""Keyrings: only those that are known to encrypt are used, also in chains."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from ckfunc.base.secrets import Secret
 
 
 class Chain(KeyringBackend):
-    """A chain of backends that are given, as keyring makes one of those that it finds."""
+    """A chain of the given backends, like the chains of keyring."""
 
     viable = False  # or keyring would try it by itself
 
@@ -35,7 +35,7 @@ class Chain(KeyringBackend):
 
 
 class Wrapper(KeyringBackend):
-    """Hides another backend."""
+    """A backend that wraps another one."""
 
     viable = False
 
@@ -51,14 +51,14 @@ class Wrapper(KeyringBackend):
 
 
 class DerivedFromSafe(SecretService.Keyring):
-    """Has the ancestors of a safe backend."""
+    """A subclass of a safe backend."""
 
     viable = False
 
 
 @pytest.fixture
 def plain() -> Iterator[Any]:
-    """A backend of `keyrings.alt`, which need not be installed: it is known by its name."""
+    """A backend with the name of one in `keyrings.alt`, which need not be installed."""
     module = ModuleType("keyrings.alt.file")
     made = type("PlaintextKeyring", (FileKeyring,), {"__module__": "keyrings.alt.file", "viable": False})
     module.PlaintextKeyring = made  # type: ignore[attr-defined]

@@ -1,4 +1,4 @@
-"""Files are read within limits of kind, size and time, whatever stands in their place."""
+"""Limits of kind, size and time for reading files."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def pipe(path: Path, *parts: bytes) -> Path:
-    """Make a named pipe that a thread writes to once, part by part."""
+    """Create a named pipe to which a thread writes once, in parts."""
     os.mkfifo(path)
 
     def write() -> None:

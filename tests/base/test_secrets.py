@@ -1,4 +1,4 @@
-"""Secrets mask themselves, wherever they are shown."""
+"""Masking of secrets."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Text from elsewhere neither steers a terminal nor hides anything in it."""
+"""Sanitization of remote text for terminals."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Fixtures for tests of bundling: a project of files, and its bundler."""
+"""Fixtures for tests of bundling: projects and a bundler."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def cache() -> Path:
 
 @pytest.fixture
 def bundler(cache: Path, tmp_path: Path) -> Bundler:
-    """A bundler that has esbuild, but no bundle yet."""
+    """A bundler with esbuild and an empty cache."""
     mine = tmp_path / "cache"
     mine.mkdir()
     (cache / "runtimes").mkdir(parents=True, exist_ok=True)
@@ -30,7 +30,7 @@ def bundler(cache: Path, tmp_path: Path) -> Bundler:
 
 @pytest.fixture
 def make(tmp_path: Path) -> Make:
-    """Write files (by path) and return the project; the handlers are all in handlers/, of types `type.STEM`."""
+    """Write files (by path) and return the project; the handlers are the files in handlers/, of types `type.STEM`."""
 
     def project(files: Mapping[str, str], *, init: str | None = None, at: str = "project") -> Project:
         found = {f"type.{Path(path).stem}": path for path in files if path.startswith("handlers/")}

@@ -1,4 +1,4 @@
-"""Projects of a few files, for tests of bundling."""
+"""Small projects for tests of bundling."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ export const unused = (value: number) => value + 1;
 
 
 def written(root: Path, files: Mapping[str, str], handlers: Mapping[str, str], init: str | None = None) -> Project:
-    """Write a project with `handlers` (paths by type) and return it as it is written."""
+    """Write a project with `handlers` (paths by type) and return it without bundling."""
     lines = ["version: 1", *([f"runtime:\n  initialization_script: {init}"] if init else []), "functions:"]
     lines += [f"  {name}: {{handler: {path}}}" for name, path in handlers.items()]
     for path, text in {

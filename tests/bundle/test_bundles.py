@@ -79,7 +79,7 @@ def test_the_same_sources_give_the_same_bytes_in_every_directory(make: Make, cac
     told = {**SOURCES, "handlers/other.ts": HANDLER.replace("greeting(", "greeting('x' + ")}
     first = make(told, at="one")
     second = make({path: f"\ufeff{text}".replace("\n", "\r\n") for path, text in told.items()}, at="two/below")
-    # What others say of how to bundle must not matter: neither above the project nor in it.
+    # Settings of other bundlers must not apply, whether they are above the project or in it.
     for place in (tmp_path / "two", second.root, second.root / "lib"):
         (place / "package.json").write_text('{"sideEffects": false, "type": "commonjs", "imports": {"ms": "./x.ts"}}')
         (place / "tsconfig.json").write_text('{"compilerOptions": {"target": "ES5", "paths": {"ms": ["./x.ts"]}}}')
@@ -121,7 +121,7 @@ def test_every_version_of_python_gives_the_same_bytes(make: Make, bundler: Bundl
         "(made,) = build(program, [BundleInput('handlers/start.ts', source, True, graph)])\n"
         "sys.stdout.buffer.write(made.text.encode())\n"
     )
-    # Python packages without compiled parts are the same for each of them.
+    # Python packages without compiled parts are the same for every version.
     paths = [str(Path(__file__).parents[2]), *(one for one in sys.path if "site-packages" in one)]
     for python in others:
         done = subprocess.run(

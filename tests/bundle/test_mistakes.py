@@ -127,7 +127,7 @@ def test_valid_scripts_are_bundled_even_if_others_are_broken(make: Make, bundler
     assert raised.value.broken == {"handlers/bad.ts"}
     assert handler(project, "good").modules == ("handlers/good.ts", "lib/fine.ts")
     assert handler(project, "bad").modules == ()
-    # The file that is missing is waited for, whatever it will be called.
+    # All candidate paths of the missing file are watched.
     assert {project.root / "lib/later.ts", project.root / "lib/later.json", project.root / "lib/later/index.js"} <= set(
         project.watched
     )

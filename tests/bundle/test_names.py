@@ -1,4 +1,4 @@
-"""Classes and functions in a bundle are called as in the files that it was made of."""
+"""Names of classes and functions in bundles."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Places in a bundle lead back to the local files."""
+"""Translation of positions in bundles to local files."""
 
 from __future__ import annotations
 

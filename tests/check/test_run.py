@@ -1,4 +1,4 @@
-"""Results of a check, and the work that it saves when little has changed."""
+"""Results of a check, and their cache."""
 
 from __future__ import annotations
 

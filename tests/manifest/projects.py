@@ -1,4 +1,4 @@
-"""Projects on disk for the manifest's tests."""
+"""Projects on disk for tests of the manifest."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def project(root: Path, manifest: str | bytes = MINIMAL, files: Mapping[str, str
 
 
 def problems(root: Path, target: str | None = None, environ: Mapping[str, str] | None = None) -> list[str]:
-    """Return the mistakes that `load` reports, as the user sees them; an empty list when there are none."""
+    """Return the errors that `load` reports, as shown to the user; an empty list if there are none."""
     try:
         load(root, target, environ or {})
     except InvalidManifest as error:

@@ -1,4 +1,4 @@
-"""Single changes of a manifest, which leave everything else as it is."""
+"""Single changes of a manifest: nothing else changes."""
 
 from __future__ import annotations
 

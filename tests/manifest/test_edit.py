@@ -16,7 +16,7 @@ from ckfunc.manifest import add_function, load
 from ckfunc.manifest.edit import CannotAdd, with_function
 from ckfunc.manifest.tree import parse
 
-# What stands in the file, and the lines that are added to it after the given line (from 1).
+# The content of the file, and the lines that are added after the given line (from 1).
 STYLES: dict[str, tuple[str, int, list[str]]] = {
     "the example": (EXAMPLE, 16, ["  call.ended:", "    handler: handlers/call-ended.ts"]),
     "no section": (

@@ -1,4 +1,4 @@
-"""Mistakes in a manifest: all at once, each with position, problem and hint."""
+"""Errors in a manifest: all at once, each with position, problem and hint."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def targets(section: str) -> str:
     return f"version: 1\n{FUNCTIONS}targets: {section}\n"
 
 
-# The manifest, and the start of the one message it gets.
+# The manifest, and the start of its only error message.
 IN_SCHEMA = {
     "the version is missing": (FUNCTIONS, "1:1: the file has no `version` (add `version: 1`)"),
     "another version": ("version: 2\n" + FUNCTIONS, "1:10: version is not a manifest version that this ckfunc reads"),

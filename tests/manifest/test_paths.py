@@ -1,4 +1,4 @@
-"""A script has one path, however the manifest writes it."""
+"""Normalization of paths of scripts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Reading a valid manifest."""
+"""Loading a valid manifest."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Reading YAML, with and without libyaml."""
+"""Parsing YAML with and without libyaml."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ TEXTS = [
 
 def scalars(node: Node | None) -> list[tuple[object, ...]]:
     if isinstance(node, Scalar):
-        # Where an empty value stands is the one thing that the parsers see differently.
+        # The parsers only differ in the positions of empty values.
         place = (node.line, node.column, node.start, node.end) if node.text else ()
         return [(node.text, node.plain, node.block, *place)]
     if node is None:

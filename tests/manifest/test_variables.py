@@ -1,4 +1,4 @@
-"""Sources of variables' values, and their interpolation."""
+"""Sources and interpolation of variables."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The packages of a project, found by a real compiler from the tsconfig.json that is scaffolded."""
+"""Links to a project's packages, checked with the real compiler and the scaffolded tsconfig.json."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from ckfunc.scaffold.project import init
 from ckfunc.scaffold.stubs import Schemas, Scope, write_stubs
 from ckfunc.scaffold.writing import CannotWrite, FileAction
 
-# One tells of its types by `exports` alone, one by a file for each part, one ships none, and one nobody has types for.
+# One declares its types only in `exports`, one has a file per part, one includes none, and one has none anywhere.
 DEPENDENCIES = {"got": "14.4.5", "date-fns": "2.30.0", "ms": "2.1.3"}
 
 
@@ -46,7 +46,7 @@ def package(directory: Path, name: str, **more: object) -> Path:
 
 
 def cached(tmp_path: Path, *names: str, runtime: str = "a" * 32) -> Packages:
-    """Return packages as they lie in a cache, without npm."""
+    """Return packages in a cache, created without npm."""
     place = tmp_path / "cache" / "runtimes" / runtime / "node_modules"
     return Packages({name: package(place / name, name) for name in names})
 

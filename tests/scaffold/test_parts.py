@@ -1,4 +1,4 @@
-"""The small parts of the scaffolds: templates found and rendered, exports of an init script read."""
+"""Templates, and the exports of init scripts."""
 
 from __future__ import annotations
 

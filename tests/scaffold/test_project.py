@@ -1,4 +1,4 @@
-"""`ckfunc init`: what a new project holds, and what happens to files that are there already."""
+"""`ckfunc init`: files of a new project, and existing files."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def test_the_manifest_names_the_schema_the_handler_and_the_emulator(tmp_path: Pa
     [(trigger_type, function)] = manifest["functions"].items()
     assert trigger_type == "user.attempted.start_session"
     assert (tmp_path / function["handler"]).is_file()
-    # A new project must not manage, and so empty, the runtime of an application that has one.
+    # A new project must not manage the runtime, because a deploy would empty that of an existing application.
     assert "runtime" not in manifest
 
 

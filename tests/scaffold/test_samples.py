@@ -1,4 +1,4 @@
-"""The sample events: one for each trigger type, whole, and true of the emulator that their seed makes."""
+"""Sample events: one complete event per trigger type, consistent with the seed."""
 
 from __future__ import annotations
 

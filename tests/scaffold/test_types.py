@@ -1,4 +1,4 @@
-"""The types that `ckfunc types` writes, judged by the real compiler and the real SDK."""
+"""The types that `ckfunc types` writes, checked with the real compiler and the real SDK."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from ckfunc.scaffold.stubs import Schemas, Scope, scope_of, stale_stubs, stub_fi
 from ckfunc.scaffold.typescript import Writer
 from ckfunc.wire.contract import operations, schemas
 
-# The handler that the API document prints for versions 31 to 34 of a function, as it is deployed there.
+# The handler in the API document for versions 31 to 34 of a function.
 DOCUMENTED_HANDLER = """\
 const logs = [];
 
@@ -64,7 +64,7 @@ def add(project: Path, name: str, text: str) -> None:
 
 
 def places(project: Path) -> list[str]:
-    """Return where tsc finds something wrong, as `file(line`."""
+    """Return the places of the errors that tsc reports, as `file(line`."""
     return [line.partition(",")[0] for line in tsc(project) if not line.startswith(" ")]
 
 
@@ -387,7 +387,7 @@ def test_every_known_event_has_a_type(tmp_path: Path) -> None:
 
 
 def test_every_sample_event_passes_its_own_declarations(project: Path) -> None:
-    # In the code itself, not imported: a literal is checked for fields that the type does not have, too.
+    # Not imported, because only literals are checked for excess fields.
     samples = [f"const of{one.event_type}: {one.event_type} = {sample_text(one.type)};" for one in TRIGGERS]
     add(project, "samples.ts", "\n".join(samples))
     assert tsc(project) == []

@@ -1,4 +1,4 @@
-"""Batches of file events, as editors and people cause them."""
+"""Batches of file events, as caused by editors and users."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ckfunc.watch.batches import batches
 
 
 class Watching:
-    """`batches` running on a thread; `next` gives what it yields."""
+    """`batches` in a thread; `next` returns what it yields."""
 
     def __init__(self, root: Path, files: set[Path]) -> None:
         self.files = files
@@ -41,7 +41,7 @@ class Watching:
         return {path.name for path in self.next()}
 
     def quiet(self) -> bool:
-        """Force a look, and tell whether it found nothing."""
+        """Force a batch, and return whether it is empty."""
         self.wake.set()
         return self.next() == frozenset()
 

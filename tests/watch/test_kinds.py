@@ -1,4 +1,4 @@
-"""A watch never waits for a file: what is no regular file counts as one without content."""
+"""Watching of paths that are not regular files."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The platform's own sample documents, in both spellings, survive being read and written."""
+"""Round trips of the platform's sample documents, in both spellings."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ CURSOR_LISTS = ("messages", "notifications")
 def load(path: Path) -> dict[str, Any]:
     loaded: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     if loaded["resource"] == "receipts":
-        # The sample's page says that its size is 1, and its own link says 25.
+        # The sample's page has the size 1, but its link has the size 25.
         loaded["camel"]["page"]["size"] = loaded["snake"]["page"]["size"] = 25
     return loaded
 
@@ -81,7 +81,7 @@ def written(resource: str, document: Any) -> Any:
 
 
 def always_sent(document: Any) -> Any:
-    """Add to a sample, in canonical spelling, what samples leave out and schemas require; times get milliseconds."""
+    """Add the fields that schemas require to a canonical sample, and milliseconds to its times."""
     if isinstance(document, list):
         return [always_sent(one) for one in document]
     if isinstance(document, str) and _TIME.fullmatch(document):
@@ -96,13 +96,13 @@ def always_sent(document: Any) -> Any:
     if "title" in made:
         made.setdefault("muted", False)
     if "key" in made:
-        # Samples have created_time in a document that is camelCase otherwise; schemas say createdTime.
+        # Samples have created_time in documents that are otherwise in camelCase; schemas have createdTime.
         made["created_time"] = made.setdefault("createdTime", made.get("created_time"))
     if "features" in made:
         switches = {"guest_users": made["guestUsers"], "user_created_channels": made["userCreatedChannels"]}
         made["features"] = switches
     if set(made.get("page", ())) == {"size"}:
-        # Not in the samples, but in the schemas of both clients: the cursor, as strings.
+        # The cursor as strings, which is not in the samples, but in the schemas of both clients.
         cursor = dict(parse_qsl(urlsplit(made["_links"]["next"]["href"]).query))
         made["page"] = {**made["page"], "start": cursor["start"], "next": cursor["next"]}
     return made
