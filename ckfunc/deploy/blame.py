@@ -101,7 +101,7 @@ def blame_versions(
     known = {number: commit for number, commit in found.items() if not commit.is_shallow}
     if len(known) < len(versions) and any(commit.is_shallow for commit in commits):
         warnings.append(
-            "this clone is shallow: versions from before its first commit have no commit here "
+            "this clone is shallow: commits of older versions are unknown "
             "(`git fetch --unshallow` fetches the rest of the history)"
         )
     return known, tuple(warnings)
@@ -180,7 +180,7 @@ def _git(root: Path, *arguments: str, given: bytes = b"") -> bytes:
     try:
         return git(root, *arguments, given=given)
     except GitMissing:
-        raise NoHistory("git cannot be run here", hint="--blame needs git and the project's history") from None
+        raise NoHistory("git cannot be run", hint="--blame needs git and the project's history") from None
     except GitRefused as refusal:
         if refusal.no_commits:
             return b""

@@ -281,5 +281,5 @@ def without(project: Project, broken: Collection[str]) -> Project | None:
     script = project.runtime.initialization_script
     if script is not None and is_broken(script):
         return None
-    kept = tuple(function for function in project.functions or () if not is_broken(function.handler))
-    return replace(project, functions=kept)
+    deployable = tuple(function for function in project.functions or () if not is_broken(function.handler))
+    return replace(project, functions=deployable)

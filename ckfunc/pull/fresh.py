@@ -1,4 +1,4 @@
-"""The contents of a new project made from an application: manifest, scripts, variable names."""
+"""Contents of a new project for an existing application: manifest, scripts, variable names."""
 
 from __future__ import annotations
 

@@ -148,32 +148,32 @@ class _Merger:
             types = ", ".join(function.type for function in found)
             self.unmarked_conflicts.append(f"{script.path} is the handler of {types}, which differ in the application")
             return
-        one = found[0]
-        base = self._base.scripts.get(one.type)
+        first = found[0]
+        base = self._base.scripts.get(first.type)
         if script.modules:
-            compare = f"`ckfunc diff {one.type}@{one.version}` shows how"
-            self._bundle(script, base, one.script, f"v{one.version} of {one.type}", compare)
+            compare = f"compare with `ckfunc diff {first.type}@{first.version}`"
+            self._bundle(script, base, first.script, f"v{first.version} of {first.type}", compare)
             return
-        if base is None and one.script != script.text and self._deployed_before(one.type, script.text):
+        if base is None and first.script != script.text and self._deployed_before(first.type, script.text):
             base = script.text
-        if is_bundle(one.script) and not is_bundle(script.text) and not script.path.endswith(JAVASCRIPT_SUFFIXES):
+        if is_bundle(first.script) and not is_bundle(script.text) and not script.path.endswith(JAVASCRIPT_SUFFIXES):
             self._to_javascript(script, base, found)
             return
-        self._merge(script, base, one.script, f"v{one.version} of {one.type}")
+        self._merge(script, base, first.script, f"v{first.version} of {first.type}")
 
     def _to_javascript(self, script: Script, base: str | None, found: list[RemoteFunction]) -> None:
         """Write a bundle to a new file that replaces a TypeScript file, unless that has local edits."""
-        one = found[0]
+        first = found[0]
         if base is None or script.text != base:
             self.unmarked_conflicts.append(
-                f"v{one.version} of {one.type} is a bundle made by ckfunc and cannot be merged into {script.path}, "
+                f"v{first.version} of {first.type} is a bundle made by ckfunc and cannot be merged into {script.path}, "
                 "which was left alone"
             )
             return
-        (path,) = handler_paths({one.type: one.script}, self._taken, lambda _: True).values()
-        self.files.append(FileChange(path, None, file_text(one.script)))
+        (path,) = handler_paths({first.type: first.script}, self._taken, lambda _: True).values()
+        self.files.append(FileChange(path, None, file_text(first.script)))
         self.manifest += (ManifestChange(("functions", function.type, "handler"), path) for function in found)
-        self.notes.append(f"{script.path} is no longer used: {one.type} is a bundle made by ckfunc, now in {path}")
+        self.notes.append(f"{script.path} is no longer used: {first.type} is a bundle made by ckfunc, now in {path}")
 
     def initialization_script(self, project: Project) -> None:
         script, there = project.runtime.initialization_script, self._remote.initialization_script

@@ -47,9 +47,9 @@ def env_text(text: str, values: Mapping[str, str]) -> EnvFile:
             parts.append(_leading(binding) + line)
         if binding.key and not binding.error:
             written.add(binding.key)
-    made = "".join(parts)
+    updated = "".join(parts)
     added = "".join(line for name, line in lines.items() if line is not None and name not in written)
-    return EnvFile(f"{_ended(made)}{added}", unwritable)
+    return EnvFile(f"{_ended(updated)}{added}", unwritable)
 
 
 def _leading(binding: Binding) -> str:

@@ -115,7 +115,7 @@ def _diff(before: str, after: str) -> Iterator[Segment]:
 
 def _other_lines(others: tuple[Compared, ...], hide: Hide) -> Iterator[Line]:
     counts = places(others)
-    yield (Segment(f"{len(others)} more differ, at:", "title"),)
+    yield (Segment(f"{len(others)} more invocations differ, at:", "title"),)
     for where, count in counts[:_MOST_PLACES]:
         yield Segment(f"  {count:>5} ", "muted"), Segment(printable(hide(where)))
     if len(counts) > _MOST_PLACES:
@@ -142,7 +142,8 @@ def _note_lines(replay: Replay, redaction: Redaction) -> Iterator[Line]:
         yield (
             Segment("note: ", "warning"),
             Segment(
-                f"{len(failing)} that had succeeded fail here on the deployed version too, such as #{compared.row.id}: "
+                f"{len(failing)} recorded as successful also fail here with the deployed version, "
+                f"such as #{compared.row.id}: "
             ),
             Segment(_cut(printable(redaction.of(compared.row.args)(message)))),
         )

@@ -212,9 +212,9 @@ class SandboxPairs:
         with self._lock:
             if self._free:
                 return self._free.pop()
-        made = [Sandbox.repeatable(self._tools, scripts, self._conditions) for scripts in self._sides]
+        pair = [Sandbox.repeatable(self._tools, scripts, self._conditions) for scripts in self._sides]
         with self._lock:
-            deployed, working = (self._opened.enter_context(sandbox) for sandbox in made)
+            deployed, working = (self._opened.enter_context(sandbox) for sandbox in pair)
         return deployed, working
 
 

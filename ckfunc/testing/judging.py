@@ -75,28 +75,28 @@ def _console_misses(wanted: Sequence[str], observed: CaseRun) -> Iterator[Miss]:
             at = found + 1
 
 
-def _call_misses(wanted: Sequence[ExpectedCall], made: Sequence[ApiCall], *, others: bool) -> Iterator[Miss]:
-    if not wanted and made:
-        yield Miss("calls", f"expected no calls, but it made {len(made)}", "", _listed(made))
+def _call_misses(wanted: Sequence[ExpectedCall], calls: Sequence[ApiCall], *, others: bool) -> Iterator[Miss]:
+    if not wanted and calls:
+        yield Miss("calls", f"expected no calls, but it made {len(calls)}", "", _listed(calls))
         return
     used: set[int] = set()
     at = 0
     for call in wanted:
-        found = next((index for index in range(at, len(made)) if _matches(call, made[index])), None)
+        found = next((index for index in range(at, len(calls)) if _matches(call, calls[index])), None)
         if found is None:
-            yield _missing_call(call, made, at, used)
+            yield _missing_call(call, calls, at, used)
         else:
             used.add(found)
             at = found + 1
-    extra = [call for index, call in enumerate(made) if index not in used]
+    extra = [call for index, call in enumerate(calls) if index not in used]
     if not others and extra and len(used) == len(wanted):
         yield Miss("calls", f"it made {len(extra)} more call{'s' * (len(extra) > 1)} than expected", "", _listed(extra))
 
 
-def _missing_call(call: ExpectedCall, made: Sequence[ApiCall], at: int, used: set[int]) -> Miss:
+def _missing_call(call: ExpectedCall, calls: Sequence[ApiCall], at: int, used: set[int]) -> Miss:
     """Return the miss for a call that was not made, with the most similar actual call."""
     similar = [
-        actual for index, actual in enumerate(made) if index >= at and index not in used and _has_address(call, actual)
+        actual for index, actual in enumerate(calls) if index >= at and index not in used and _has_address(call, actual)
     ]
     if similar:
         nearest = similar[0]
@@ -105,23 +105,23 @@ def _missing_call(call: ExpectedCall, made: Sequence[ApiCall], at: int, used: se
         if call.body is not None:
             pair = shown_pair(call.body.value, nearest.body, subset=True)
             return Miss("calls", f"{call} was made with a different body", *pair)
-    early = any(_matches(call, actual) for actual in made[:at])
+    early = any(_matches(call, actual) for actual in calls[:at])
     order = " in this order, only earlier" if early else ""
-    return Miss("calls", f"it did not call {call}{order}", str(call), _listed(made) if made else "no calls")
+    return Miss("calls", f"it did not call {call}{order}", str(call), _listed(calls) if calls else "no calls")
 
 
-def _matches(call: ExpectedCall, made: ApiCall) -> bool:
+def _matches(call: ExpectedCall, actual: ApiCall) -> bool:
     return (
-        _has_address(call, made)
-        and (call.status is None or call.status == made.status)
-        and (call.body is None or matches(call.body.value, made.body, subset=call.body.subset))
+        _has_address(call, actual)
+        and (call.status is None or call.status == actual.status)
+        and (call.body is None or matches(call.body.value, actual.body, subset=call.body.subset))
     )
 
 
-def _has_address(call: ExpectedCall, made: ApiCall) -> bool:
-    if call.method is not None and call.method != made.method:
+def _has_address(call: ExpectedCall, actual: ApiCall) -> bool:
+    if call.method is not None and call.method != actual.method:
         return False
-    return call.path is None or same_path(call.path, made.path)
+    return call.path is None or same_path(call.path, actual.path)
 
 
 def same_path(wanted: str, path: str) -> bool:
@@ -135,9 +135,9 @@ def same_path(wanted: str, path: str) -> bool:
     return all(segment == "*" or unquote(segment) == unquote(other) for segment, other in zip(*pairs, strict=True))
 
 
-def _listed(made: Sequence[ApiCall]) -> str:
-    lines = [f"{call.method} {call.path} -> {call.status or 'no response'}" for call in made[:_MOST_LISTED]]
-    more = len(made) - len(lines)
+def _listed(calls: Sequence[ApiCall]) -> str:
+    lines = [f"{call.method} {call.path} -> {call.status or 'no response'}" for call in calls[:_MOST_LISTED]]
+    more = len(calls) - len(lines)
     return "\n".join([*lines, f"and {more} more"] if more else lines)
 
 

@@ -211,7 +211,7 @@ class _Reader:
             event = read_document(text)
         except ValueError as error:
             line, column = getattr(error, "lineno", 0), getattr(error, "colno", 0)
-            self.problems.append(Problem(name, line, column, f"this is not JSON: {getattr(error, 'msg', error)}"))
+            self.problems.append(Problem(name, line, column, f"invalid JSON: {getattr(error, 'msg', error)}"))
             return None
         if not isinstance(event, dict):
             self.problems.append(Problem(name, 1, 1, "the event is not a JSON object", "such as {…}"))
@@ -252,7 +252,7 @@ class _Reader:
         for name in wrong:
             if key := expect.keys.get(name):
                 hint = "remove it, or change `status`" if "status" in expect.keys or not fails else "remove one of them"
-                self._report(key, f"a run that has {status.value} has no {name.partition('_')[0]}", hint)
+                self._report(key, f"a {status.value} run has no {name.partition('_')[0]}", hint)
         if "result" in expect.keys and (key := expect.keys.get("result_includes")):
             self._report(key, "`result` and `result_includes` can't be used together", "remove one of them")
         if "other_calls" in expect.keys and "calls" not in expect.keys:

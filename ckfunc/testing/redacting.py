@@ -127,7 +127,7 @@ def _secrets(
     if isinstance(document, dict):
         for name, value in document.items():
             inner = f"{place}.{name}"
-            inner_reason = reason or (f"it is called {name}" if _is_secretive(name) else None)
+            inner_reason = reason or (f"its name is {name}" if _is_secretive(name) else None)
             yield from _secrets(value, inner, inner_reason, numbers=numbers or _is_numeric(name))
     elif isinstance(document, list):
         for index, item in enumerate(document):

@@ -118,9 +118,9 @@ def run_tests(
     @contextmanager
     def bench() -> Iterator[Try]:
         with ExitStack() as stack:
-            made = Bench(tools, scripts_of(project), stack)
-            benches.append(made)
-            yield made.attempt
+            opened = Bench(tools, scripts_of(project), stack)
+            benches.append(opened)
+            yield opened.attempt
 
     def stop() -> None:
         for bench in list(benches):

@@ -127,9 +127,9 @@ def test_the_verdict_is_part_of_the_comment(ckfunc: Ckfunc, project: Path) -> No
     handler(project, ILL_TYPED)
     shown = ckfunc("-C", project, "diff", "--markdown", "--gate", "check")
     assert shown.code == 1
-    assert "#### Gates: **a gate does not pass**" in shown.out and "| ✗ | check |" in shown.out
+    assert "#### Gates: **a gate failed**" in shown.out and "| ✗ | check |" in shown.out
     handler(project, GOOD)
-    assert "#### Gates: all gates pass" in ckfunc("-C", project, "diff", "--markdown", "--gate", "check").out
+    assert "#### Gates: all gates passed" in ckfunc("-C", project, "diff", "--markdown", "--gate", "check").out
     assert "Gates" not in ckfunc("-C", project, "diff", "--markdown").out
 
 

@@ -61,7 +61,7 @@ def test_a_new_literal_is_shown_and_one_that_is_removed(ckfunc: Ckfunc, project:
     (project / "functions.yaml").write_text(text)
     plan = plans(ckfunc, project)[0]
     assert "FAREWELL  Goodbye" in plan
-    assert "GREETING  will be removed, is Hello" in plan
+    assert "GREETING  will be removed, currently Hello" in plan
 
 
 def test_what_a_variable_supplies_is_masked_even_in_part(

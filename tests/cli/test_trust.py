@@ -113,7 +113,7 @@ def test_a_plan_for_another_target_is_refused_however_stale_it_may_be(
     write(project, "one", target="}\n  other: {")
     assert ckfunc("-C", project, "--target", "remote", "diff", "--out", "plan.json").code == 0
     refused = ckfunc("-C", project, "--target", "other", "deploy", "--plan", "plan.json", "--allow-stale", "--yes")
-    assert refused.code == 2 and "was made for target 'remote', not for 'other'" in refused.err
+    assert refused.code == 2 and "was saved for target 'remote', not for 'other'" in refused.err
     assert writes(application) == []
     assert ckfunc("-C", project, "deploy", "--plan", "plan.json").code == 0
 

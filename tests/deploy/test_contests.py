@@ -110,7 +110,7 @@ def test_values_that_the_platform_itself_changes_are_not_fought_for(here: World)
 
     here.application.after = shout
     report = here.deploy(here.project({SENT: "ours\n"}, environment={"KEY": "ours"}))
-    assert by_name(report)["KEY"].note == "it was written, but the application has another value"
+    assert by_name(report)["KEY"].note == "it was written, but the application has a different value"
     # Once more, to see whether it was the platform.
     assert report.warnings == () and sum("PUT" in call for call in here.writes()) == 2
 

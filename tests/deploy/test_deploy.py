@@ -263,7 +263,8 @@ def test_a_name_or_description_that_cannot_be_changed_is_a_warning(here: World) 
     assert plan.is_empty
     # The other's name is the default, which is no wish of the user's.
     assert plan.warnings == (
-        f"{SENT} has a different name ('Theirs' there, 'Mine' here) and description (None there, 'What it does' here); "
+        f"{SENT} has a different name ('Theirs' in the application, 'Mine' in functions.yaml) and description "
+        "(None in the application, 'What it does' in functions.yaml); "
         "the API cannot change it, the ChatKitty dashboard can",
     )
 

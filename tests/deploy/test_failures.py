@@ -45,7 +45,7 @@ def refusing(method: str, path_end: str, reply: Reply) -> Callable[[Request], Re
         ("/nodejs", Reply(404, {"error": "ResourceNotFoundError"}), NotFound, r"not found \(404\)"),
         ("/nodejs", Reply(200, b"<html>", {"content-type": "text/html"}), UnreadableAnswer, "not JSON"),
         ("/nodejs", Reply(200, {"id": 1}), UnreadableAnswer, "does not understand"),
-        ("/functions", Reply(200, b'{"_embedded": {"fun'), UnreadableAnswer, "JSON that is broken"),
+        ("/functions", Reply(200, b'{"_embedded": {"fun'), UnreadableAnswer, "invalid or truncated JSON"),
         ("/functions", Reply(400, {"message": "page is odd"}), ApiFailure, "page is odd"),
         ("/current-version", Reply(404, {}), NotFound, r"not found \(404\)"),
     ],
@@ -336,10 +336,10 @@ def test_values_that_the_application_does_not_show_afterwards_are_failures(here:
     report = here.deploy(project)
     assert {name: item.note for name, item in by_name(report).items()} == {
         "gone": "it was removed, but the application still has it",
-        "left-pad": "it was written, but the application has another value",
+        "left-pad": "it was written, but the application has a different value",
         "KEY": "it was written, but the application does not have it",
         "STAYS": "someone else changed it during this deploy",
-        "initialization_script": "it was written, but the application has another value",
+        "initialization_script": "it was written, but the application has a different value",
         SENT: "the application no longer lists this function",
     }
     assert report.exit_code == 1 and report.verified and set(results(report).values()) == {"failed"}

@@ -34,7 +34,7 @@ def test_a_plan_shows_every_change_with_its_diff_and_counts_them(here: World) ->
     )
     plan = here.plan(project)
     assert shown(plan_lines(plan)) == (
-        "  - dependency gone    will be removed, is 1.0.0\n"
+        "  - dependency gone    will be removed, currently 1.0.0\n"
         "  ~ dependency lodash  3.0.0 → 4.0.0\n"
         "  + dependency new     ^1\n"
         "  ~ init script        init.ts\n"
@@ -76,7 +76,7 @@ def test_environment_values_are_masked_in_every_form_and_equal_ones_look_equal(h
         assert "canary" not in form
     assert lines[0].startswith("  + variable ADDED    •••• ")
     assert " → •••• " in lines[1]
-    assert lines[2].startswith("  - variable GONE     will be removed, is •••• ")
+    assert lines[2].startswith("  - variable GONE     will be removed, currently •••• ")
     added, changed, gone = document["changes"]
     assert added["after"] == gone["before"] and changed["before"] != changed["after"]
     assert added["before"] is None and gone["after"] is None
@@ -199,7 +199,7 @@ def test_a_report_lines_up_in_eighty_columns() -> None:
         "                                               interrupted\n"
         "  ! call.active is disabled\n"
         "\n"
-        "Deployed to staging (application 42) in part only: 1 created, 2 updated, 1 unchanged, 1 unmanaged, "
+        "Partially deployed to staging (application 42): 1 created, 2 updated, 1 unchanged, 1 unmanaged, "
         "1 failed, 1 skipped.\n"
     )
 
@@ -237,7 +237,7 @@ def test_many_unchanged_items_are_only_counted_unless_asked_for() -> None:
         (
             Ending.INTERRUPTED,
             ItemState.UPDATED,
-            "Interrupted while deploying to staging (application 42), not read back: 1 updated.",
+            "Interrupted while deploying to staging (application 42), not verified: 1 updated.",
         ),
         (Ending.DECLINED, ItemState.SKIPPED, "Nothing deployed to staging (application 42): 1 skipped."),
     ],

@@ -161,7 +161,7 @@ def test_the_first_differences_are_shown_and_the_places_of_the_others_counted() 
     assert "  ~ POST /channels/1/messages: body.body\n" in text
     assert "    +y\n" in text
     assert "#4" not in text
-    assert "2 more differ, at:\n      2 " in text
+    assert "2 more invocations differ, at:\n      2 " in text
     assert text.endswith("5 replayed, 0 equal, 5 different\n")
 
 
@@ -185,7 +185,7 @@ def test_servers_that_handlers_were_kept_from_and_failures_of_this_place_are_sai
 
     text = plain_text(replay_lines(replay(recorded(2), open_pair), Redaction([])))
     assert "2 invocations tried to reach api.example.com:443: allow it with --network" in text
-    assert "2 that had succeeded fail here on the deployed version too, such as #1: connect ENETUNREACH" in text
+    assert "2 recorded as successful also fail here with the deployed version, such as #1: connect ENETUNREACH" in text
     assert "2 replayed, 0 equal, 0 different, 2 failed on both sides" in text
 
 

@@ -125,15 +125,15 @@ MISTAKES = [
     (HEAD + "  - {name: a, sample: true, file: x.json}\n", "`sample` and `file` can't be used together"),
     (HEAD + "  - {name: a, file: x.json}\n", "3:21: file 'tests/x.json' does not exist"),
     (HEAD + "  - {name: a, file: ../../x.json}\n", "is outside the project"),
-    (HEAD + "  - {name: a, file: broken.json}\n", "tests/broken.json:1:2: this is not JSON"),
+    (HEAD + "  - {name: a, file: broken.json}\n", "tests/broken.json:1:2: invalid JSON"),
     (HEAD + "  - {name: a, file: list.json}\n", "tests/list.json:1:1: the event is not a JSON object"),
     (HEAD + "  - {name: a, type: user.attempted.start_session, sample: true}\n", "there is no sample: unknown trigger"),
     (HEAD + "  - {name: a, event: {}, expect: {status: succeeded}}\n", "status must be one of SUCCEEDED, FAILED"),
     (
         HEAD + "  - {name: a, event: {}, expect: {error: x, status: SUCCEEDED}}\n",
-        "a run that has SUCCEEDED has no error",
+        "a SUCCEEDED run has no error",
     ),
-    (HEAD + "  - {name: a, event: {}, expect: {error: x, result: 1}}\n", "a run that has FAILED has no result"),
+    (HEAD + "  - {name: a, event: {}, expect: {error: x, result: 1}}\n", "a FAILED run has no result"),
     (
         HEAD + "  - {name: a, event: {}, expect: {result: 1, result_includes: 1}}\n",
         "`result` and `result_includes` can't be used together",

@@ -98,8 +98,8 @@ def test_equal_secrets_get_equal_placeholders_wherever_they_stand() -> None:
     }
     assert redactor.redacted(outcome) == {"error": "redacted-1 is not the code", "a": {"redacted-1": "Janet"}}
     assert [(one.place, one.reason) for one in redactor.redactions] == [
-        ("event.authParams.code", "it is called authParams"),
-        ("event.authParams.name", "it is called authParams"),
+        ("event.authParams.code", "its name is authParams"),
+        ("event.authParams.name", "its name is authParams"),
     ]
 
 

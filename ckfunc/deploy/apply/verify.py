@@ -120,7 +120,7 @@ def _mismatch_note(change: ResourceChange, result: ItemState) -> str:
     if result is ItemState.REMOVED:
         return "it was removed, but the application still has it"
     missing = change.before is None
-    return f"it was written, but the application {'does not have it' if missing else 'has another value'}"
+    return f"it was written, but the application {'does not have it' if missing else 'has a different value'}"
 
 
 def _same_scripts(
@@ -174,8 +174,8 @@ def _with_doubt(item: Item, deployed: int) -> Item:
     """Add to a failed item's note what the application runs now, if the write may have been done."""
     if item.new_version is not None or deployed == item.old_version:
         return item
-    now = "has it now" if item.old_version is None else f"runs v{deployed} now"
-    return replace(item, note=f"{item.note}; even so, the application {now}")
+    now = "now has it" if item.old_version is None else f"now runs v{deployed}"
+    return replace(item, note=f"{item.note}; nevertheless, the application {now}")
 
 
 def _newly_disabled(items: dict[tuple[str, str], Item], snapshot: Snapshot, known: list[str]) -> list[str]:

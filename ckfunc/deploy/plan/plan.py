@@ -173,9 +173,9 @@ def _steps_of(
     if resource.write is not None:
         first = tuple(change for change in changes if change.action is not ChangeAction.REMOVE)
         last = tuple(change for change in changes if change.action is ChangeAction.REMOVE)
-        kept = {change.name: value for change in last if (value := have[change.name]) is not None}
+        still_needed = {change.name: value for change in last if (value := have[change.name]) is not None}
         if first:
-            yield Put(resource.kind, {**kept, **values}, first)
+            yield Put(resource.kind, {**still_needed, **values}, first)
         if last:
             yield Put(resource.kind, values, last, last=True)
         return
@@ -218,7 +218,7 @@ def _omit(values: Mapping[str, Any], names: Collection[str]) -> dict[str, Any]:
 
 def _unknown_warnings(project: Project) -> Iterator[str]:
     for name in sorted(project.runtime.unknown):
-        yield f"variable {name} is not compared: it has no value here"
+        yield f"variable {name} has no value, so it is not compared"
 
 
 def _drift_warnings(wanted: Mapping[str, WantedFunction], remote: Mapping[str, Function]) -> Iterator[str]:
@@ -226,7 +226,7 @@ def _drift_warnings(wanted: Mapping[str, WantedFunction], remote: Mapping[str, F
         if (want := wanted.get(name)) is None:
             continue
         differing = [
-            f"{what} ({there!r} there, {here!r} here)"
+            f"{what} ({there!r} in the application, {here!r} in functions.yaml)"
             for what, here, there in (
                 # The default name is not a wish of the user.
                 ("name", want.name if want.name != display_name(name) else function.name, function.name),

@@ -93,7 +93,7 @@ def require_target(saved: SavedPlan, target: str) -> None:
     """Refuse a plan for another target, even with --allow-stale. Raises UsageProblem."""
     if saved.target != target:
         raise UsageProblem(
-            f"the plan {saved.path} was made for target {saved.target!r}, not for {target!r}",
+            f"the plan {saved.path} was saved for target {saved.target!r}, not for {target!r}",
             hint="leave out --target: the plan already specifies its target",
         )
 

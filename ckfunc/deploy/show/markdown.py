@@ -56,7 +56,7 @@ def verdicts_markdown(verdicts: Sequence[GateVerdict]) -> str:
     """Return the verdicts of gates as a section of a comment, or "" if there are none."""
     if not verdicts:
         return ""
-    whole = "all gates pass" if all(verdict.ok for verdict in verdicts) else "**a gate does not pass**"
+    whole = "all gates passed" if all(verdict.ok for verdict in verdicts) else "**a gate failed**"
     rows = [
         f"| {'✓' if verdict.ok else '✗'} | {escaped(verdict.gate)} | "
         f"{'<br>'.join(escaped(text) for text in (verdict.summary, *verdict.details))} |"
@@ -95,7 +95,7 @@ def _change_cell(plan: Plan, change: ResourceChange) -> str:
         return _SOURCE_CHANGES[change.action]
     before, after = (escaped(value or "") for value in shown_values(plan, change))
     if change.action is ChangeAction.REMOVE:
-        return f"**removed**, is {before}"
+        return f"**removed**, currently {before}"
     return after if change.action is ChangeAction.CREATE else f"{before} → {after}"
 
 

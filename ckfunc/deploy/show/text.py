@@ -111,7 +111,7 @@ def _change_details(plan: Plan, change: ResourceChange) -> Line:
             return (Segment("will be removed", "remove"),)
         return (Segment(script_path(plan, change) or "", "muted"),)
     if change.action is ChangeAction.REMOVE:
-        return (Segment("will be removed", "remove"), Segment(f", is {before}", "muted"))
+        return (Segment("will be removed", "remove"), Segment(f", currently {before}", "muted"))
     return (Segment(f"{after}" if change.action is ChangeAction.CREATE else f"{before} → {after}"),)
 
 
@@ -243,9 +243,9 @@ def _deploy_outcome(report: DeployReport) -> str:
     if report.ok:
         return f"Deployed to {where}" if report.changed else f"No changes on {where}"
     return {
-        Ending.COMPLETE: f"Deployed to {where} in part only" if report.changed else f"Nothing deployed to {where}",
+        Ending.COMPLETE: f"Partially deployed to {where}" if report.changed else f"Nothing deployed to {where}",
         Ending.STOPPED: f"Stopped deploying to {where}",
-        Ending.INTERRUPTED: f"Interrupted while deploying to {where}, not read back",
+        Ending.INTERRUPTED: f"Interrupted while deploying to {where}, not verified",
         Ending.DECLINED: f"Nothing deployed to {where}",
     }[report.ending]
 
@@ -255,11 +255,11 @@ def _undo_outcome(report: DeployReport, undone: str) -> str:
     if report.ok:
         return f"Reverted {undone} on {where}" if report.changed else f"Nothing to revert on {where}"
     return {
-        Ending.COMPLETE: f"Reverted {undone} on {where} in part only"
+        Ending.COMPLETE: f"Partially reverted {undone} on {where}"
         if report.changed
         else f"Did not revert {undone} on {where}",
         Ending.STOPPED: f"Stopped reverting {undone} on {where}",
-        Ending.INTERRUPTED: f"Interrupted while reverting {undone} on {where}, not read back",
+        Ending.INTERRUPTED: f"Interrupted while reverting {undone} on {where}, not verified",
         Ending.DECLINED: f"Did not revert {undone} on {where}",
     }[report.ending]
 
