@@ -124,7 +124,7 @@ def replay_json(replay: Replay, redaction: Redaction) -> dict[str, Any]:
         "asRecorded": replay.as_recorded,
         "ok": replay.ok,
         "noise": [redaction.of({})(place(pattern)) for pattern in replay.noise],
-        "keptFromNetwork": [{"host": host, "invocations": count} for host, count in replay.blocked],
+        "blockedHosts": [{"host": host, "invocations": count} for host, count in replay.blocked],
         "invocations": [_compared_json(compared, redaction) for compared in replay.compared],
     }
 

@@ -33,7 +33,7 @@ USUAL_COUNT = 50
 DEEPEST = 100_000
 """How many rows of a list are searched for matching invocations, at most."""
 _WINDOW = 100
-_BLOCKED = "kept from the network: "
+_BLOCKED = "network access blocked: "
 
 
 @dataclass(frozen=True, slots=True)

@@ -62,15 +62,17 @@ class CompilerProcess:
     ) -> tuple[Compiled | SyntaxProblem, ...]:
         """Compile (name, source) pairs; the results have the same order.
 
-        With `handlers`, a source without a function handleEvent that the host can call is a problem too. Names that
-        end in .js are JavaScript: all of their imports stay. Raises NodeMissing.
+        With `handlers`, a source without a callable function handleEvent is a problem too. Names that end in .js are
+        JavaScript, and keep all of their imports. Raises NodeMissing.
         """
         with self._lock:
             found = [self._compile(name, source) for name, source in scripts]
-        return tuple(one.no_handler or one if handlers and isinstance(one, Compiled) else one for one in found)
+        return tuple(
+            result.no_handler or result if handlers and isinstance(result, Compiled) else result for result in found
+        )
 
     def is_javascript(self, source: str) -> bool:
-        """Return whether a source parses as JavaScript, without anything of TypeScript in it. Raises NodeMissing."""
+        """Return whether a source parses as JavaScript, without TypeScript syntax. Raises NodeMissing."""
         with self._lock:
             try:
                 answer, _ = self._ask({"op": "plain"}, source)
@@ -98,12 +100,12 @@ class CompilerProcess:
             try:
                 answer, javascript = self._ask({"name": name}, source)
             except _Died as died:
-                if last:  # twice: this source makes Node end
+                if last:  # the second time, so this source makes Node end
                     return SyntaxProblem(name, 1, 1, f"Node could not compile this: it {died}")
                 continue
             if answer["op"] == "problem":
                 return _problem(name, answer)
-            imports = tuple(Import(**one) for one in answer["imports"])
+            imports = tuple(Import(**fields) for fields in answer["imports"])
             no_handler = _problem(name, answer["handler"]) if answer["handler"] else None
             return Compiled(name, javascript, answer["map"], answer["kind"], imports, no_handler)
         raise AssertionError("unreachable")
@@ -168,25 +170,25 @@ class CachingCompiler:
         self._known: dict[tuple[str, str], Compiled | SyntaxProblem] = {}
         self._lock = threading.Lock()
         self._node = ""
-        self._tidied = False
+        self._cleaned = False
 
     def compile(self, scripts: Sequence[tuple[str, str]]) -> tuple[Compiled | SyntaxProblem, ...]:
         """Compile (name, source) pairs; the results have the same order. Raises NodeMissing."""
-        return tuple(self._one(name, source) for name, source in scripts)
+        return tuple(self._compile(name, source) for name, source in scripts)
 
-    def _one(self, name: str, source: str) -> Compiled | SyntaxProblem:
+    def _compile(self, name: str, source: str) -> Compiled | SyntaxProblem:
         with self._lock:  # concurrent requests for one script wait for one compilation
             known = self._known.get((name, source))
             if known is not None:
                 return known
-            file = self._directory / f"{digest(json.dumps([self._made_by(), name, source]))}.json"
+            file = self._directory / f"{digest(json.dumps([self._compiler_identity(), name, source]))}.json"
             result: Compiled | SyntaxProblem | None = _read(file, name)
             if result is None:
                 (result,) = self._compiler().compile([(name, source)])
                 if isinstance(result, Compiled):
                     _write(file, result)
-                    if not self._tidied:  # once is enough, however many scripts are compiled
-                        self._tidied = True
+                    if not self._cleaned:  # once for each process
+                        self._cleaned = True
                         with contextlib.suppress(OSError):
                             remove_unused(self._directory, _UNUSED_S)
             if len(self._known) >= _MOST_IN_MEMORY:
@@ -202,7 +204,7 @@ class CachingCompiler:
         """
         installed = (directory / "node_modules").stat().st_mtime_ns
         asked = [str(directory), installed, *((wanted.name, wanted.how) for wanted in imports)]
-        file = self._directory / f"{digest(json.dumps([self._made_by(), asked]))}.json"
+        file = self._directory / f"{digest(json.dumps([self._compiler_identity(), asked]))}.json"
         with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
             return tuple(Resolution(**module) for module in read_checked(file)["modules"])
         found = self._compiler().resolve(directory, imports)
@@ -210,7 +212,7 @@ class CachingCompiler:
             write_checked(file, {"modules": [asdict(module) for module in found]})
         return found
 
-    def _made_by(self) -> str:
+    def _compiler_identity(self) -> str:
         """Return an identifier of the compiler, as another Node or ckfunc may produce other JavaScript."""
         if not self._node:
             node = node_executable()
@@ -228,11 +230,11 @@ def _read(file: Path, name: str) -> Compiled | None:
             javascript=str(found["javascript"]),
             source_map=str(found["source_map"]),
             module_kind=str(found["module_kind"]),
-            imports=tuple(Import(**one) for one in found["imports"]),
+            imports=tuple(Import(**fields) for fields in found["imports"]),
             no_handler=SyntaxProblem(**found["no_handler"]) if found["no_handler"] else None,
         )
         if time.time() - file.stat().st_mtime > _FRESH_S:
-            os.utime(file)  # used again: not to be forgotten soon
+            os.utime(file)  # used again, so that it is not removed soon
     except (OSError, ValueError, KeyError, TypeError):
         return None
     return result

@@ -1,8 +1,9 @@
 """Confinement of handler processes by the Linux kernel: Landlock and seccomp.
 
-Landlock restricts files and signals, seccomp sockets. Both restrict the calling thread and whatever that thread starts.
-So Node is started by a thread that has restricted itself: no other thread is affected, and no program is needed in
-between. What a kernel or a container does not offer is left out; `isolation` says what is in force.
+Landlock restricts files and signals, seccomp restricts sockets. Both apply to the calling thread and the processes that
+it starts. So Node is started by a thread that has restricted itself: no other thread is affected, and no wrapper
+program is needed. Features that a kernel or a container does not support are skipped; `isolation` returns the active
+ones.
 
 Sources: Documentation/userspace-api/landlock.rst and seccomp_filter.rst of Linux, with the headers that they name.
 """
@@ -76,11 +77,11 @@ class Isolation:
     """Restrictions that the kernel enforces."""
 
     files: bool = False
-    """Only the paths of Reach can be read or written, by JavaScript, WASI and native code."""
+    """JavaScript, WASI and native code can only access the paths of Reach."""
     signals: bool = False
-    """No signal reaches a process outside."""
+    """Signals cannot be sent to other processes."""
     sockets: bool = False
-    """No Unix socket is connected to, and nothing listens."""
+    """Unix sockets cannot be connected to, and no socket can listen."""
 
 
 NO_ISOLATION = Isolation()
@@ -98,7 +99,7 @@ def call_confined(action: Callable[[], _T], reach: Reach) -> _T:
 
 @lru_cache
 def isolation() -> Isolation:
-    """Return the restrictions that this system enforces, determined by one attempt."""
+    """Return the restrictions that this system enforces, determined by an attempt."""
     if platform.system() != "Linux" or _libc() is None:
         return NO_ISOLATION
     return _in_thread(lambda: _confine(Reach()))
@@ -123,7 +124,7 @@ def _in_thread(action: Callable[[], _T]) -> _T:
 
 
 def _confine(reach: Reach) -> Isolation:
-    """Restrict the calling thread for good, as far as the kernel can."""
+    """Restrict the calling thread permanently, as far as the kernel supports it."""
     _drop_capabilities()
     if _call("prctl", _PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0:
         return NO_ISOLATION
@@ -142,7 +143,7 @@ _SCOPES = 0b11  # abstract Unix sockets, signals
 _WRITE = 1 << 1
 _READ = 0b1101  # execute, read files, read directories
 _ON_FILES = 1 << 0 | 1 << 1 | 1 << 2 | 1 << 14 | 1 << 15  # execute, write, read, truncate, ioctl
-_KNOWN_RIGHTS = ((1, 13), (2, 14), (3, 15), (5, 16))  # a version, and how many of the rights it knows
+_KNOWN_RIGHTS = ((1, 13), (2, 14), (3, 15), (5, 16))  # a version, and the number of rights that it knows
 
 
 def _restrict_files(version: int, reach: Reach) -> bool:
@@ -219,7 +220,7 @@ def _restrict_calls(reach: Reach) -> bool:
 
 
 def _filter(architecture: int, number: dict[str, int], reach: Reach) -> list[tuple[int, int, int, int]]:
-    """Return a program of (code, jump if true, jump if false, value): everything else is allowed."""
+    """Return a filter program of (code, jump if true, jump if false, value). Other calls are allowed."""
     program = [
         (_LOAD, 0, 0, _ARCHITECTURE),
         (_EQUAL, 1, 0, architecture),
@@ -244,15 +245,15 @@ def _filter(architecture: int, number: dict[str, int], reach: Reach) -> list[tup
     when("socket", argument(0), *checks, refused(errno.EACCES), allowed)
     if not reach.listens:
         when("listen", refused(errno.EACCES))
-    when("io_uring_setup", refused(errno.ENOSYS))  # it opens sockets too, past this filter
+    when("io_uring_setup", refused(errno.ENOSYS))  # it could open sockets, bypassing this filter
     for name in _UNWANTED:
         when(name, refused(errno.EPERM))
     for name, index in (("setpriority", 1), ("ioprio_set", 1), ("prlimit64", 0)):  # of others than the caller
         when(name, argument(index), (_EQUAL, 1, 0, 0), refused(errno.EPERM), allowed)
-    # Where Landlock does not know signals yet: at least this process, its group, and "all" are out of reach.
+    # For older versions of Landlock without signals: protect at least this process, its group, and "all".
     group = os.getpgrp()  # type: ignore[attr-defined,unused-ignore]  # Linux alone
     ours = {os.getpid(), -group & 0xFFFFFFFF, 0xFFFFFFFF}
-    targets = [(_EQUAL, len(ours) - at, 0, one) for at, one in enumerate(sorted(ours))]
+    targets = [(_EQUAL, len(ours) - at, 0, target) for at, target in enumerate(sorted(ours))]
     for name in ("kill", "tkill", "tgkill", "rt_sigqueueinfo", "rt_tgsigqueueinfo", "pidfd_open"):
         when(name, argument(0), *targets, allowed, refused(errno.EPERM))
     return [*program, allowed]
@@ -263,18 +264,18 @@ def _filter(architecture: int, number: dict[str, int], reach: Reach) -> list[tup
 _PR_SET_NO_NEW_PRIVS = 38
 _CAPABILITY_VERSION = 0x20080522
 # Needed for files of other users (chown, dac_override, fowner, fsetid): root in a container works in such directories.
-_KEPT_CAPABILITIES = 0b11011
+_NEEDED_CAPABILITIES = 0b11011
 
 
 def _drop_capabilities() -> None:
-    """Give up the privileges of root that no handler needs, such as reading the memory of the system."""
+    """Drop the privileges of root that no handler needs, such as access to the memory of the system."""
     header = struct.pack("=Ii", _CAPABILITY_VERSION, 0)
     have = ctypes.create_string_buffer(24)
     if _call("capget", header, have) != 0:
         return
     sets = struct.unpack("=6I", have.raw)
     if any(sets):
-        kept = [one & _KEPT_CAPABILITIES for one in sets[:3]]
+        kept = [capabilities & _NEEDED_CAPABILITIES for capabilities in sets[:3]]
         _call("capset", header, struct.pack("=6I", *kept, 0, 0, 0))
 
 
@@ -287,7 +288,7 @@ def _syscall(number: int, *arguments: Any) -> int:
 
 
 def _call(name: str, *arguments: Any) -> int:
-    words = [ctypes.c_long(one) if isinstance(one, int) else one for one in arguments]
+    words = [ctypes.c_long(argument) if isinstance(argument, int) else argument for argument in arguments]
     return int(getattr(_libc(), name)(*words))
 
 

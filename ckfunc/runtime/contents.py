@@ -13,16 +13,16 @@ from pathlib import Path
 from typing import Any
 
 MARKER = ".ckfunc-installed"
-"""Lists an installation's files. It is written last; failures.mjs reads `skipped` of it."""
+"""The file that lists an installation's files, written last. failures.mjs reads its `skipped`."""
 
 _FORMAT = 2
-_PLACE = "node_modules"
+_MODULES = "node_modules"
 _SCRIPTS = ("preinstall", "install", "postinstall")
 
 
 @dataclass(frozen=True, slots=True)
 class Installed:
-    """A package of an installation; `path` is relative to node_modules' parent."""
+    """A package of an installation. `path` is relative to the parent of node_modules."""
 
     name: str
     version: str
@@ -31,24 +31,25 @@ class Installed:
 
 
 def missing_packages(directory: Path, wanted: Mapping[str, str]) -> tuple[str, ...]:
-    """Return the packages that npm should have installed into `directory` and did not.
+    """Return the packages that npm should have installed into `directory`, but did not.
 
-    npm lists what it has installed, dependencies included, in node_modules/.package-lock.json.
+    npm lists the packages that it installed, including dependencies, in node_modules/.package-lock.json.
     """
     listed = _listed(directory)
-    names = [f"{_PLACE}/{name}" for name in wanted]
+    names = [f"{_MODULES}/{name}" for name in wanted]
     names += [path for path, entry in listed.items() if not entry.get("link")]
-    absent = [one for one in dict.fromkeys(names) if not (directory / one / "package.json").is_file()]
-    return tuple(one.rpartition(f"{_PLACE}/")[2] for one in absent)
+    absent = [path for path in dict.fromkeys(names) if not (directory / path / "package.json").is_file()]
+    return tuple(path.rpartition(f"{_MODULES}/")[2] for path in absent)
 
 
 def altered_packages(directory: Path, integrity: Mapping[str, str]) -> tuple[str, ...]:
-    """Return the packages of an installation, as NAME@VERSION, whose integrity is not the given one."""
+    """Return the packages of an installation, as NAME@VERSION, whose integrity differs from the given one."""
     listed = {
-        f"{path.rpartition(f'{_PLACE}/')[2]}@{one.get('version')}": one for path, one in _listed(directory).items()
+        f"{path.rpartition(f'{_MODULES}/')[2]}@{entry.get('version')}": entry
+        for path, entry in _listed(directory).items()
     }
     return tuple(
-        name for name, one in listed.items() if integrity.get(name, "") not in str(one.get("integrity")).split()
+        name for name, entry in listed.items() if integrity.get(name, "") not in str(entry.get("integrity")).split()
     )
 
 
@@ -58,13 +59,13 @@ def packages_of(directory: Path) -> Iterator[Installed]:
         if entry.get("link"):
             continue
         package = _read(directory / path / "package.json")
-        name = path.rpartition(f"{_PLACE}/")[2]
+        name = path.rpartition(f"{_MODULES}/")[2]
         yield Installed(name, str(package.get("version", "")), path, _has_script(directory / path, package))
 
 
 def _has_script(directory: Path, package: Mapping[str, Any]) -> bool:
     scripts = package.get("scripts")
-    named = [one for one in _SCRIPTS if isinstance(scripts, dict) and scripts.get(one)]
+    named = [script for script in _SCRIPTS if isinstance(scripts, dict) and scripts.get(script)]
     # Source: npm's node-gyp rule: binding.gyp alone means `install: node-gyp rebuild`.
     built = package.get("gypfile") is not False and (directory / "binding.gyp").is_file()
     return bool(named) or built
@@ -72,14 +73,14 @@ def _has_script(directory: Path, package: Mapping[str, Any]) -> bool:
 
 def write_marker(directory: Path, skipped: tuple[str, ...]) -> None:
     """Record the files of an installation and the packages whose install scripts were not run. Raises OSError."""
-    top = directory / _PLACE
+    top = directory / _MODULES
     files = {os.path.relpath(file, directory): size for file, size in _files(top)}
     document = {"format": _FORMAT, "skipped": list(skipped), "files": files}
     (directory / MARKER).write_text(json.dumps(document, separators=(",", ":")), encoding="utf-8")
 
 
 def is_complete(directory: Path) -> bool:
-    """Return whether every file of an installation is there with the size that it had: a few microseconds a file."""
+    """Return whether all files of an installation exist with their original sizes. Takes microseconds per file."""
     files = _read(directory / MARKER).get("files")
     if not isinstance(files, dict):
         return False
@@ -104,8 +105,8 @@ def _files(top: Path) -> Iterator[tuple[str, int]]:
 
 
 def _listed(directory: Path) -> dict[str, dict[str, Any]]:
-    found = _read(directory / _PLACE / ".package-lock.json").get("packages")
-    return {path: one for path, one in found.items() if isinstance(one, dict)} if isinstance(found, dict) else {}
+    found = _read(directory / _MODULES / ".package-lock.json").get("packages")
+    return {path: entry for path, entry in found.items() if isinstance(entry, dict)} if isinstance(found, dict) else {}
 
 
 def _read(file: Path) -> dict[str, Any]:

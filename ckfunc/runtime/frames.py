@@ -1,7 +1,7 @@
 """Frames between ckfunc and Node: u32 length, u32 header length, JSON header, UTF-8 body.
 
-A host's frames each begin with its seal: bytes that only its own code knows. A handler can write to the channel, so
-nothing in a frame is trusted.
+Each frame of a host begins with its seal: bytes that only its own code knows. Handlers can write to the channel, so no
+content of a frame is trusted.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ class BrokenStream(Exception):
 
 
 def encode(header: Mapping[str, Any], body: str = "") -> bytes:
-    """Return one frame. A lone surrogate in `body` is written as `?`."""
+    """Return a frame. A lone surrogate in `body` is written as `?`."""
     head = _encoder.encode(header).encode()
     tail = body.encode("utf-8", "replace")
     return _PREFIX.pack(4 + len(head) + len(tail), len(head)) + head + tail
@@ -53,7 +53,7 @@ class Decoder:
                     break
                 length, head_length = _PREFIX.unpack_from(buffer, start + len(seal))
                 if length > LONGEST or head_length + 4 > length:
-                    raise BrokenStream("a frame's length makes no sense")
+                    raise BrokenStream("a frame has an invalid length")
                 body_at = head_at + head_length
                 end = head_at + length - 4
                 if len(buffer) < end:
@@ -62,7 +62,7 @@ class Decoder:
                     header = json.loads(buffer[head_at:body_at])
                     body = buffer[body_at:end].decode()
                 except (ValueError, RecursionError) as error:
-                    raise BrokenStream("a frame does not hold JSON") from error
+                    raise BrokenStream("a frame is not valid JSON") from error
                 if not isinstance(header, dict):
                     raise BrokenStream("a frame's header is not an object")
                 start = end
@@ -92,14 +92,14 @@ class HostAnswer:
 
 
 AGAIN = HostAnswer()
-"""The result of a request that the process did not start."""
+"""The result of a request that the process did not start, so that another process must."""
 
 
 def request_of(header: Mapping[str, Any]) -> int:
     """Return the number of the request that a frame belongs to. Raises BrokenStream."""
     identity = header.get("id", 0)
     if type(identity) is not int:
-        raise BrokenStream("a frame's id is no number")
+        raise BrokenStream("a frame's id is not a number")
     return identity
 
 
@@ -121,7 +121,7 @@ def read_answer(header: Mapping[str, Any], body: str) -> HostAnswer:
     """Return the result in a `ready`, `done` or `failed` frame. Raises BrokenStream."""
     took = header.get("ms", 0.0)
     if type(took) not in (int, float) or not 0 <= took < _LONGEST_MS:
-        raise BrokenStream("a frame's duration is no number")
+        raise BrokenStream("a frame's duration is not a number")
     match header.get("op"):
         case "ready":
             return HostAnswer()
@@ -131,7 +131,7 @@ def read_answer(header: Mapping[str, Any], body: str) -> HostAnswer:
             return HostAnswer(_problem(body), body, took) if body else HostAnswer(duration_ms=took)
         case "failed":
             return HostAnswer(_error(header.get("error")), "", took)
-    raise BrokenStream("a frame is of no known kind")
+    raise BrokenStream("a frame has an unknown type")
 
 
 def _problem(body: str) -> HandlerError | None:
@@ -141,7 +141,7 @@ def _problem(body: str) -> HandlerError | None:
     except RecursionError:
         return _TOO_DEEP
     except ValueError:
-        raise BrokenStream("a result is no JSON") from None
+        raise BrokenStream("a result is not valid JSON") from None
     # A text with few brackets cannot be deep; most have few.
     if body.count("[") + body.count("{") > DEEPEST and deeper_than(result, DEEPEST):
         return _TOO_DEEP
@@ -153,7 +153,7 @@ def _error(given: Any) -> HandlerError:
         raise BrokenStream("a failure has no reason")
     texts = [given.get(name) for name in ("name", "message", "stack")]
     if not all(isinstance(text, str) for text in texts):
-        raise BrokenStream("a failure's reason is no text")
+        raise BrokenStream("a failure's reason is not a text")
     return HandlerError(*(str(text).encode("utf-8", "replace").decode() for text in texts))
 
 

@@ -1,4 +1,4 @@
-"""One Node process: its requests, their results, and the reason for its end."""
+"""A Node process: its requests, their results, and the reason for its end."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ from ckfunc.runtime.warden import Warden
 _TICK_S = 0.05
 _START_S = 30.0
 _RENEW_S = 5.0
-_KEPT_VERSIONS = 4
+_MOST_VERSIONS = 4
 _MIB = 1024 * 1024
 _UNREAD_S = 2.0
 """The time limit for an idle process to read a request; earlier runs may have left it busy."""
@@ -45,7 +45,7 @@ OnConsole = Callable[[ConsoleLine], None]
 
 
 class Failed(Exception):
-    """A request failed; `error` is for the user, `console` the output until then."""
+    """A request failed. `error` is for the user, `console` is the output until then."""
 
     def __init__(self, error: HandlerError, console: tuple[ConsoleLine, ...] = ()) -> None:
         super().__init__(error.message)
@@ -69,11 +69,11 @@ class _Request:
 
 
 class NotBegun(Exception):
-    """The process did not start a request, because of the state that earlier runs left; another process can run it."""
+    """The process did not start a request, because of state that earlier runs left. Another process can run it."""
 
 
 class Host:
-    """One Node process. Everything runs in one event loop; nothing blocks it."""
+    """A Node process. Everything runs in a single event loop, and nothing blocks it."""
 
     def __init__(
         self,
@@ -118,7 +118,7 @@ class Host:
     # Requests
 
     async def start(self, environment: Environment, *, keep_code: bool = False) -> None:
-        """Start Node and load the SDK; with `keep_code`, V8 stores the code compiled for that. Raises Failed."""
+        """Start Node and load the SDK. With `keep_code`, V8 stores the compiled code of the SDK. Raises Failed."""
         _, ready = self._expect("Node did not start", _START_S)
         self._connecting = self._loop.create_future()
         try:
@@ -177,16 +177,16 @@ class Host:
         )
 
     async def renew(self) -> bool:
-        """Discard the state that runs have left; return whether the process is like a new one.
+        """Discard the state of earlier runs and all loaded versions, and return whether the process is like a new one.
 
-        Loaded versions are discarded. Only processes with a renewable environment can do this.
+        Only processes with a renewable environment can do this.
         """
         self._tokens.clear()
         self._early.take()
         if self._imports or self._requests or not self.alive:
             return False
         try:
-            await self._ask({"op": "renew"}, "the process did not become as new", _RENEW_S)
+            await self._ask({"op": "renew"}, "the process was not reset", _RENEW_S)
             if self.environment is not None and self.environment.initialization_script is not None:
                 await self.run_script(self.environment.initialization_script)
         except Failed:
@@ -194,13 +194,13 @@ class Host:
         return True
 
     async def load(self, version: HandlerVersion) -> int:
-        """Load a version, unless it is loaded, while others may run; return its token. Raises Failed and NotBegun."""
+        """Load a version unless it is loaded, and return its token. Others may run. Raises Failed and NotBegun."""
         if (token := self._tokens.get(version)) is not None:
             return token
         self.loads += 1
         token = self.loads
-        old = list(self._tokens)[: max(0, len(self._tokens) + 1 - _KEPT_VERSIONS)]
-        dropped = [self._tokens.pop(one) for one in old]
+        old = list(self._tokens)[: max(0, len(self._tokens) + 1 - _MOST_VERSIONS)]
+        dropped = [self._tokens.pop(oldest) for oldest in old]
         self._imports |= _imports(version.script)
         where = place(version.script, self._places.scripts)
         request = {"op": "load", "token": token, "script": where, "drop": dropped, **self._begin()}
@@ -219,10 +219,10 @@ class Host:
         label: str = "",
         determinism: Determinism | None = None,
     ) -> tuple[HostAnswer, list[ConsoleLine]]:
-        """Call a loaded handler; return its result and console output. A run whose caller is cancelled continues.
+        """Call a loaded handler, and return its result and console output. A run whose caller is cancelled continues.
 
-        `label` goes with the run's requests to the API; `determinism` is its own clock and seed, in an
-        environment with `determinism`. Raises NotBegun.
+        `label` is sent with the run's requests to the API. `determinism` is its own clock and seed, in an environment
+        with `determinism`. Raises NotBegun.
         """
         what, limit_s = "the handler did not finish", self._limits.time_s
         identity, request = self._expect(what, limit_s, on_console, runs=True, begun=False)
@@ -240,14 +240,14 @@ class Host:
         return answer, request.lines.kept
 
     def take_early(self) -> tuple[ConsoleLine, ...]:
-        """Return and clear the output that was printed outside of runs since the last run."""
+        """Return and clear the output printed outside of runs since the last run."""
         return tuple(self._early.take())
 
     # State
 
     @property
     def alive(self) -> bool:
-        """Whether it accepts requests."""
+        """Whether the process accepts requests."""
         return self._burial is None and self._link is not None
 
     @property
@@ -260,7 +260,7 @@ class Host:
         return not self._booted and failure.error.name == ENDED
 
     def serves(self, environment: Environment) -> bool:
-        """Return whether it accepts requests, runs in this environment and has unmodified built-ins."""
+        """Return whether the process accepts requests, has this environment and has unmodified built-ins."""
         return self.alive and not self._spoiled and (self.environment is environment or self.environment == environment)
 
     @property
@@ -281,7 +281,7 @@ class Host:
     # End
 
     def kill(self, verdict: HandlerError, culprit: int | None = None) -> None:
-        """End the process now; the `culprit` fails with `verdict`, the others because they shared its process."""
+        """End the process now. The `culprit` fails with `verdict`, other requests because they shared the process."""
         if self._burial is None:
             self._verdict, self._culprit = verdict, culprit
             self._bury_soon()
@@ -356,7 +356,7 @@ class Host:
 
     def _on_data(self, data: bytes) -> None:
         if self._link is not None:
-            self._link.drain()  # output that was written before a result comes before it
+            self._link.drain()  # output that was written before a result is passed on before it
         try:
             for header, body in self._decoder.feed(data):
                 if header.get("op") != "log":
@@ -378,7 +378,7 @@ class Host:
         if request is not None:
             self._print(request, line)
         elif identity:
-            self._early.add(line)  # of a run that is over: the next one shows it
+            self._early.add(line)  # of a run that has ended: the next run shows it
         else:
             self._print_stray(line)
 
@@ -394,19 +394,21 @@ class Host:
                 self._settle(request_of(header), read_answer(header, body))
 
     def _on_output(self, descriptor: int, data: bytes) -> None:
-        """Take output that did not come from JavaScript's console: of native code or another thread."""
+        """Receive output of native code or another thread, which does not come from JavaScript's console."""
         for line in self._written[descriptor].take(data):
             self._print_stray(line)
 
     def _unfinished(self) -> Iterator[ConsoleLine]:
-        """Yield the beginnings of lines that a run which ends has written to descriptors 1 and 2, if it was it."""
-        if sum(one.runs for one in self._requests.values()) == 1:
+        """Yield unfinished lines on descriptors 1 and 2 when a run ends, if it is the only run."""
+        if sum(request.runs for request in self._requests.values()) == 1:
             for written in self._written.values():
                 yield from written.rest()
 
     def _print_stray(self, line: ConsoleLine) -> None:
-        """Print a line that is not known to belong to any run."""
-        if all(one.runs for one in self._requests.values()):  # a version that loads may have printed it
+        """Print a line of an unknown run."""
+        if all(
+            request.runs for request in self._requests.values()
+        ):  # otherwise a version that is loading may have printed it
             for request in self._requests.values():
                 several = len(self._requests) > 1
                 line = ConsoleLine(line.level, f"[process] {line.text}") if several else line
@@ -458,7 +460,7 @@ class Host:
         link = self._link
         if link is not None:
             process = link.process
-            if self._verdict is None:  # it ended by itself: give it a moment to tell how
+            if self._verdict is None:  # it ended by itself: wait briefly for its exit code
                 await self._exited(process.poll, 0.25)
             kill_group(process)
             self._warden.release(process.pid)

@@ -77,9 +77,9 @@ def install(
     policy: InstallPolicy = NO_POLICY,
     integrity: Mapping[str, str] | None = None,
 ) -> Path:
-    """Return a directory whose node_modules holds `dependencies` (npm name to version range); installs if need be.
+    """Return a directory whose node_modules has `dependencies` (npm name to version range); installs them if needed.
 
-    An incomplete one is replaced. With `integrity` (of NAME@VERSION), other contents are refused. Safe to call
+    An incomplete installation is replaced. With `integrity` (of NAME@VERSION), other contents are refused. Safe to call
     from several threads and processes at once; setting `stop` ends npm. Raises DependenciesFailed, CacheRefused and
     NodeMissing.
     """
@@ -92,10 +92,10 @@ def install(
         with locked(directory.with_name(f"{directory.name}.lock")):
             if is_installed(directory):
                 return directory
-            tell = on_progress or (lambda _: None)
+            report = on_progress or (lambda _: None)
             if (directory / MARKER).exists():
-                tell("installed packages are incomplete: installing them again")
-            work = _Installation(dependencies, cache, policy, settings, tell, stop or threading.Event(), integrity)
+                report("installed packages are incomplete: installing them again")
+            work = _Installation(dependencies, cache, policy, settings, report, stop or threading.Event(), integrity)
             work.install_into(directory)
         prune_old(cache)
     return directory
@@ -109,12 +109,12 @@ class _Installation:
     cache: Path
     policy: InstallPolicy
     settings: NpmSettings
-    tell: Callable[[str], None]
+    report: Callable[[str], None]
     stop: threading.Event
     integrity: Mapping[str, str] | None
 
     def install_into(self, directory: Path) -> None:
-        """Put the finished installation in the place of `directory`."""
+        """Install, and replace `directory` with the result."""
         for leftover in directory.parent.glob(f"{directory.name}.new-*"):  # of an installation that was killed
             shutil.rmtree(leftover, ignore_errors=True)
         started = time.monotonic()
@@ -129,12 +129,12 @@ class _Installation:
             (fresh / _PACKAGE_JSON).write_text(json.dumps(package, indent=2), encoding="utf-8")
             skipped: tuple[str, ...] = ()
             if self.dependencies:
-                self.tell(f"installing {_count(self.dependencies)} with npm")
+                self.report(f"installing {_count(self.dependencies)} with npm")
                 self._run_npm(fresh)
                 skipped = self._run_scripts(fresh)
-                self.tell(f"installed {_count(self.dependencies)} in {time.monotonic() - started:.1f} s")
+                self.report(f"installed {_count(self.dependencies)} in {time.monotonic() - started:.1f} s")
                 if skipped and self.integrity is None:
-                    self.tell("{}: {}".format(*scripts_note(skipped)))
+                    self.report("{}: {}".format(*scripts_note(skipped)))
             write_marker(fresh, skipped)
             shutil.rmtree(directory, ignore_errors=True)
             fresh.rename(directory)
@@ -148,11 +148,11 @@ class _Installation:
         ran = run_install(directory, self.cache, self.settings, self.stop)
         if ran.status and failure_of(ran.output).get("code") == "ETARGET":  # npm's cache may be out of date
             ran = run_install(directory, self.cache, self.settings, self.stop, ("--prefer-online",))
-        self._require_going_on()
+        self._require_not_stopped()
         if ran.status or ran.hopeless:
             failure = {"code": ran.hopeless} if ran.hopeless else failure_of(ran.output)
             raise explained(failure, self.settings.unset)
-        # When the disk is full npm still reports success, with truncated files.
+        # If the disk is full, npm still reports success, with truncated files.
         if found := _NOT_UNPACKED.search(ran.log):
             raise not_unpacked(found[1])
         if missing := missing_packages(directory, self.dependencies):
@@ -163,31 +163,35 @@ class _Installation:
             )
         if self.integrity is not None and (wrong := altered_packages(directory, self.integrity)):
             raise DependenciesFailed(
-                f"the registry has other contents for {wrong[0]} than its author published",
-                hint="check the registry in .npmrc: ckfunc runs this package and accepts the published contents only",
+                f"the registry's contents of {wrong[0]} differ from the published ones",
+                hint="check the registry in .npmrc: ckfunc runs this package, and only accepts the published contents",
             )
 
     def _run_scripts(self, directory: Path) -> tuple[str, ...]:
         """Run the install scripts that are allowed, and return the packages whose scripts did not run."""
         allowed = self.policy.scripts_for(self.dependencies) if self.integrity is None else ()
-        with_scripts = [one for one in packages_of(directory) if one.has_script]
-        to_run = [one for one in with_scripts if one.name in allowed or f"{one.name}@{one.version}" in allowed]
+        with_scripts = [package for package in packages_of(directory) if package.has_script]
+        to_run = [
+            package
+            for package in with_scripts
+            if package.name in allowed or f"{package.name}@{package.version}" in allowed
+        ]
         if to_run:
-            names = sorted({f"{one.name}@{one.version}" for one in to_run})
+            names = sorted({f"{package.name}@{package.version}" for package in to_run})
             ran = run_scripts(directory, self.cache, names, self.stop)
-            self._require_going_on()
+            self._require_not_stopped()
             if ran.status:
                 raise _script_failed(ran)
-        return tuple(sorted({one.name for one in with_scripts} - {one.name for one in to_run}))
+        return tuple(sorted({package.name for package in with_scripts} - {package.name for package in to_run}))
 
-    def _require_going_on(self) -> None:
+    def _require_not_stopped(self) -> None:
         if self.stop.is_set():
-            raise DependenciesFailed("the installation of the packages was ended")
+            raise DependenciesFailed("the installation of the packages was stopped")
 
 
 def scripts_note(skipped: Collection[str]) -> tuple[str, str]:
     """Return a sentence about packages whose install scripts did not run, and the hint with the line to add."""
-    names = ", ".join(json.dumps(one) if one.startswith("@") else one for one in skipped)
+    names = ", ".join(json.dumps(name) if name.startswith("@") else name for name in skipped)
     which = "the install script" if len(skipped) == 1 else "the install scripts"
     return (
         f"{which} of {', '.join(skipped)} did not run",

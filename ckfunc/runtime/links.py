@@ -1,6 +1,6 @@
 """Byte streams between ckfunc and a Node process.
 
-They are a socket pair where the system has one, else the process's standard pipes.
+They are a socket pair if the system supports it, or else the process's standard pipes.
 """
 
 from __future__ import annotations
@@ -27,19 +27,19 @@ _BUFFER = 1024 * 1024
 _CHUNK = 65536
 
 OnOutput: TypeAlias = Callable[[int, bytes], None]
-"""Takes output of a standard descriptor, 1 or 2."""
+"""Called with output of a standard descriptor, 1 or 2."""
 
 
 class Link(Protocol):
-    """A running process and the bytes to and from it."""
+    """A running process, and its byte streams."""
 
     process: subprocess.Popen[bytes]
 
     def write(self, data: bytes) -> None:
-        """Send without blocking; does nothing after the link is closed."""
+        """Send without blocking. Does nothing after the link is closed."""
 
     def drain(self) -> None:
-        """Pass on the output of the standard descriptors so far, where it can be determined."""
+        """Pass on all available output of the standard descriptors, where that is possible."""
 
     async def last_words(self) -> str:
         """Return the end of the standard error of a process that has ended, after passing on all of it."""
@@ -52,8 +52,8 @@ class Link(Protocol):
 class HostLaunch:
     """A process to start, and the callbacks for its bytes, which run in the event loop.
 
-    `command` holds the words "INPUT" and "OUTPUT" where the numbers of the channel's descriptors go. `on_output` takes
-    what the process writes to its standard descriptors, except those that are the channel. `reach` confines it.
+    The words "INPUT" and "OUTPUT" in `command` are replaced with the numbers of the channel's descriptors. `on_output`
+    gets the output on standard descriptors, except those used as channel. `reach` confines the process.
     """
 
     command: list[str]
@@ -85,7 +85,7 @@ async def connect(launch: HostLaunch, *, sockets: bool = HAS_SOCKETS) -> Link:
 
 
 class _SocketLink(asyncio.Protocol):
-    """The channel is a descriptor of its own, so that a handler may write to stdout and stderr as it likes."""
+    """A link whose channel is a separate descriptor, so that handlers can write to stdout and stderr."""
 
     process: subprocess.Popen[bytes]
 
@@ -135,7 +135,7 @@ class _SocketLink(asyncio.Protocol):
             self._forget(descriptor)
 
     def _read(self, descriptor: int, stream: IO[bytes]) -> bool:
-        """Pass on one chunk; return whether there may be more immediately."""
+        """Pass on a chunk, and return whether more may be available immediately."""
         try:
             data = os.read(stream.fileno(), _CHUNK)
         except BlockingIOError:
@@ -155,7 +155,7 @@ class _SocketLink(asyncio.Protocol):
 
 
 class _Tail:
-    """Passes on output, and stores the last few kilobytes of standard error."""
+    """Passes on output, and stores the last kilobytes of standard error."""
 
     def __init__(self, on_output: OnOutput) -> None:
         self._on_output = on_output
@@ -196,7 +196,7 @@ async def _connect_by_socket(launch: HostLaunch) -> _SocketLink:
 
 
 class _PipeLink:
-    """The channel is stdin and stdout, each served by a thread. This works on every system."""
+    """A link whose channel is stdin and stdout, each served by a thread. It works on every system."""
 
     def __init__(self, launch: HostLaunch) -> None:
         self._loop = asyncio.get_running_loop()
@@ -224,7 +224,7 @@ class _PipeLink:
 
     def close(self) -> None:
         self._queue.put(None)
-        for thread in self._threads:  # all end at once when the process has
+        for thread in self._threads:  # all end as soon as the process has ended
             thread.join()
 
     def _read(self) -> None:

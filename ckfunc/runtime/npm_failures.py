@@ -1,4 +1,4 @@
-"""Failures of npm as one sentence and one hint each."""
+"""Messages and hints for failures of npm."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ NOT_TRUSTED = re.compile(
 """Node's codes for a TLS connection that cannot be trusted or made. Source: nodejs.org/api/tls.html, X509 errors."""
 
 HOPELESS = re.compile(rf"attempt \d+ failed with ({NOT_TRUSTED.pattern}|EINVALIDPROXY|ERR_INVALID_URL)\b")
-"""npm's log of a request that it will repeat although no attempt can succeed."""
+"""Log lines of npm for requests that it repeats although no attempt can succeed."""
 
 _NO_VERSION = {"E404", "ETARGET", "ENOVERSIONS"}
 
@@ -94,7 +94,7 @@ def explained(failure: Mapping[str, Any], unset: Sequence[str] = ()) -> Dependen
     """Return the error for a failure of `npm install`. `unset` are notes about credentials that were left out."""
     code = str(failure.get("code") or "")
     summary, detail = str(failure.get("summary") or ""), str(failure.get("detail") or "")
-    sentence, hint = _said(code, summary, detail)
+    sentence, hint = _sentence_and_hint(code, summary, detail)
     if unset and code in {"E401", "E403", "E404"}:
         sentence, hint = f"{sentence}; {unset[0]}", f"set it in the environment; {hint}"
     kind = PackageUnknown if code in _NO_VERSION and not unset else DependenciesFailed
@@ -102,13 +102,13 @@ def explained(failure: Mapping[str, Any], unset: Sequence[str] = ()) -> Dependen
 
 
 def not_unpacked(said: str) -> DependenciesFailed:
-    """Return the error for packages of which npm could not unpack every file."""
+    """Return the error for packages that npm could not unpack completely."""
     text = " ".join(said.split())
     full = "ENOSPC" in said or "EDQUOT" in said
     return DependenciesFailed(f"npm could not unpack the packages: {text}", hint=_ROOM if full else _DISK)
 
 
-def _said(code: str, summary: str, detail: str) -> tuple[str, str]:
+def _sentence_and_hint(code: str, summary: str, detail: str) -> tuple[str, str]:
     short = " ".join(_without_addresses(summary).split())
     package = _package_of(f"{summary} {detail}")
     if (tls := NOT_TRUSTED.fullmatch(code) or (not code and NOT_TRUSTED.search(summary))) is not None and tls:

@@ -1,4 +1,4 @@
-"""Console lines of a run, and output to descriptors 1 and 2."""
+"""Console lines of a run, and output on descriptors 1 and 2."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from collections.abc import Iterator
 
 from ckfunc.model.function import ConsoleLine
 
-# Starts of the report of a crashing Node: machine code addresses, which are of no use to authors of handlers.
+# First lines of the report of a crashing Node: machine code addresses, which are useless to authors of handlers.
 _REPORTS = ("<--- Last few GCs --->", "----- Native stack trace -----")
 _FATAL = "FATAL ERROR: "
 
 
 class Lines:
-    """Console lines, with at most `limit_bytes` of those that Node does not limit itself."""
+    """Console lines, with a limit for those that Node does not limit itself."""
 
     __slots__ = ("_begun", "_limit", "_used", "kept")
 
@@ -24,7 +24,7 @@ class Lines:
         self._begun: dict[str, str] = {}
 
     def add(self, line: ConsoleLine, *, limited: bool = True) -> tuple[ConsoleLine, ...]:
-        """Add a line; return the added lines: none beyond the limit, after one that says so."""
+        """Add a line, and return the added lines. The first line beyond the limit is replaced by a note."""
         if limited:
             if self._used > self._limit:
                 return ()
@@ -56,7 +56,7 @@ class Lines:
 
 
 class WrittenOutput:
-    """Cuts the bytes that arrive from one descriptor into lines of `level`."""
+    """Splits the bytes from a descriptor into lines of `level`."""
 
     _LONGEST = 65536
 
@@ -68,7 +68,7 @@ class WrittenOutput:
         self._reporting = False
 
     def take(self, data: bytes) -> Iterator[ConsoleLine]:
-        """Yield the lines that `data` completes; a very long one is split."""
+        """Yield the lines that `data` completes. Very long lines are split."""
         *lines, self._rest = (self._rest + self._decoder.decode(data)).split("\n")
         for text in lines:
             yield from self._line(text)

@@ -1,6 +1,6 @@
 """Installed packages, for code in an event loop.
 
-Waiting for npm does not block the loop. A failed installation is not tried again right away.
+Waiting for npm does not block the loop. A failed installation is not retried immediately.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class PackageStore:
         self._stop = threading.Event()
 
     async def directory(self, dependencies: Mapping[str, str]) -> Path:
-        """Return the directory that holds these packages, installing them if need be. Raises Failed."""
+        """Return the directory with these packages, which are installed if needed. Raises Failed."""
         loop = asyncio.get_running_loop()
         wanted = repr(sorted(dependencies.items()))
         try:
@@ -60,7 +60,7 @@ class PackageStore:
             raise Failed(HandlerError("CacheRefused", f"the packages cannot be stored: {error}")) from error
 
     def _found(self, dependencies: Mapping[str, str]) -> tuple[Path | None, InstallPolicy]:
-        """Return the directory of packages that are installed already, and the policy that holds now."""
+        """Return the directory of packages that are already installed, and the current policy."""
         policy = self._policy()
         directory = runtime_directory(dependencies, self._cache, policy)
         hold(directory)

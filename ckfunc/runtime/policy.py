@@ -1,8 +1,8 @@
 """Project and user settings for installs: .npmrc and allowed install scripts.
 
-npm runs with a home directory of its own. From the project's, the user's and the global `.npmrc` it gets the settings
-that say where packages come from and how to reach them, and the few that choose versions. Everything else that would
-change the result of an install (`ignore-scripts`, `omit`, `dry-run`, `install-strategy`, `cpu` …) does not count.
+npm runs with a home directory of its own. From the project's, the user's and the global `.npmrc`, it gets the settings
+for registries and connections, and those that choose versions. All other settings that would change the result of an
+install (`ignore-scripts`, `omit`, `dry-run`, `install-strategy`, `cpu` …) are ignored.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from ckfunc.base.errors import DependenciesFailed
 from ckfunc.base.files import read_file
 from ckfunc.model.application import DEFAULT_PACKAGES
 
-_PLATFORM = {one.name: one.version for one in DEFAULT_PACKAGES}
+_PLATFORM = {package.name: package.version for package in DEFAULT_PACKAGES}
 
 _NAME = ".npmrc"
 _MAX_BYTES = 1024 * 1024
@@ -46,9 +46,9 @@ _REFERENCE = re.compile(r"(?<!\\)(\\*)\$\{([^${}?]+)(\?)?\}")
 class InstallPolicy:
     """Settings of a project for installs.
 
-    `project` is the directory whose .npmrc counts. `allow_scripts` are package names, or NAME@VERSION, whose install
-    scripts may run, if every package to install is in `dependencies`, which are the manifest's: packages that were set
-    through the API run no script.
+    `project` is the directory whose .npmrc is used. `allow_scripts` are the packages (NAME or NAME@VERSION) whose
+    install scripts may run, but only if all packages to install are in `dependencies`, which are those of the manifest:
+    packages that were set through the API never run scripts.
     """
 
     project: Path | None = None
@@ -65,7 +65,7 @@ class InstallPolicy:
 NO_POLICY = InstallPolicy()
 
 Policy: TypeAlias = Callable[[], InstallPolicy]
-"""Returns the current policy: the manifest of a project may change while an emulator runs. Never raises."""
+"""Returns the current policy, because the manifest may change while an emulator runs. Never raises."""
 
 
 def no_policy() -> InstallPolicy:
@@ -74,15 +74,15 @@ def no_policy() -> InstallPolicy:
 
 
 class NpmrcProblem(DependenciesFailed):
-    """A `.npmrc` cannot be used as it is."""
+    """A `.npmrc` has a mistake."""
 
 
 @dataclass(frozen=True, slots=True)
 class NpmSettings:
     """Settings for npm. `lines` are those of its `.npmrc`; `variables` are the environment variables they refer to.
 
-    `identity` names the settings that change which packages are installed, without secrets. `unset` says which
-    credentials were left out because a variable is not set, as the end of a sentence.
+    `identity` are the settings that change which packages are installed, without secrets. `unset` are ends of sentences
+    about credentials that were left out because a variable is not set.
     """
 
     lines: tuple[str, ...] = field(default=(), repr=False)
@@ -100,56 +100,56 @@ class _Setting:
 
 
 def npm_settings(project: Path | None, environ: Mapping[str, str] | None = None) -> NpmSettings:
-    """Return the settings for a project, or for none. The environment wins over project, user and global files.
+    """Return the settings for a project (None: no project). The environment overrides project, user and global files.
 
     Raises NpmrcProblem for a variable that has no value, unless only credentials need it.
     """
     environ = os.environ if environ is None else environ
-    chosen: dict[str, list[_Setting]] = {}
+    by_key: dict[str, list[_Setting]] = {}
     for file, shown in _files(project, environ):
         own: dict[str, list[_Setting]] = {}
-        for one in _read(file, shown):
-            own[one.key] = [*own.get(one.key, ()), one] if one.key.endswith("[]") else [one]
-        chosen |= own
+        for setting in _read(file, shown):
+            own[setting.key] = [*own.get(setting.key, ()), setting] if setting.key.endswith("[]") else [setting]
+        by_key |= own
     from_environment = dict(_environment_settings(environ))
     for name, value in from_environment.items():
         key = _key_of(name)
-        chosen.pop(f"{key}[]", None)
-        chosen[key] = [_Setting(key, value, name, Path())]
+        by_key.pop(f"{key}[]", None)
+        by_key[key] = [_Setting(key, value, name, Path())]
     unset: list[str] = []
     lines: list[str] = []
     variables = from_environment
     identity: dict[str, str] = {}
-    for key, settings in sorted(chosen.items()):
-        for one in settings:
-            names = [name for _, name, optional in _REFERENCE.findall(one.value) if not optional]
+    for key, settings in sorted(by_key.items()):
+        for setting in settings:
+            names = [name for _, name, optional in _REFERENCE.findall(setting.value) if not optional]
             missing = [name for name in names if name not in environ]
             if missing and key.startswith("//"):
-                unset += [f"{one.place} uses ${{{name}}}, which is not set" for name in missing]
+                unset += [f"{setting.place} uses ${{{name}}}, which is not set" for name in missing]
                 continue
             if missing:
                 raise NpmrcProblem(
-                    f"{one.place} uses ${{{missing[0]}}}, which is not set",
+                    f"{setting.place} uses ${{{missing[0]}}}, which is not set",
                     hint=f"set {missing[0]} in the environment; npm settings do not use .env files",
                 )
-            variables |= {name: environ[name] for _, name, _ in _REFERENCE.findall(one.value) if name in environ}
-            plain = _plain(one.value, environ)
-            if _ENVIRONMENT.match(one.place) is None:
-                value = _absolute(plain, one, environ) if _PATHS.match(key) else one.value
+            variables |= {name: environ[name] for _, name, _ in _REFERENCE.findall(setting.value) if name in environ}
+            plain = _plain(setting.value, environ)
+            if _ENVIRONMENT.match(setting.place) is None:
+                value = _absolute(plain, setting, environ) if _PATHS.match(key) else setting.value
                 lines.append(f"{key} = {value}")
-            if _counts(key.removesuffix("[]")):
+            if _changes_packages(key.removesuffix("[]")):
                 identity[key] = f"{identity[key]}\n{plain}" if key in identity else _without_login(key, plain)
     return NpmSettings(tuple(lines), variables, tuple(sorted(identity.items())), tuple(unset))
 
 
 def npm_home(environ: Mapping[str, str]) -> Path | None:
-    """Return the developer's home directory as npm sees it; None when there is none."""
+    """Return the developer's home directory as npm determines it, or None."""
     given = environ.get("USERPROFILE" if sys.platform == "win32" else "HOME")
     return Path(given) if given and Path(given).is_absolute() else None
 
 
 def _files(project: Path | None, environ: Mapping[str, str]) -> Iterator[tuple[Path, str]]:
-    """Yield the files to read, the weakest first, each with the name that messages call it by."""
+    """Yield the files to read, those with the lowest precedence first, each with its name in messages."""
     home = npm_home(environ)
     user = environ.get("npm_config_userconfig") or environ.get("NPM_CONFIG_USERCONFIG")
     own = Path(user) if user else home / _NAME if home else None
@@ -176,7 +176,7 @@ def _global_file(environ: Mapping[str, str]) -> Path | None:
 
 def _project_file(project: Path) -> Path | None:
     """Return the nearest `.npmrc` at or above the project, up to the top of its repository."""
-    top = next((one for one in (project, *project.parents) if (one / ".git").exists()), project)
+    top = next((directory for directory in (project, *project.parents) if (directory / ".git").exists()), project)
     for directory in (project, *project.parents):
         if (directory / _NAME).is_file():
             return directory / _NAME
@@ -186,24 +186,24 @@ def _project_file(project: Path) -> Path | None:
 
 
 def _read(file: Path, shown: str) -> Iterator[_Setting]:
-    """Yield the settings of a file that count, as npm reads them: `key = value` lines, comments after ; and #."""
+    """Yield the supported settings of a file, parsed like npm: `key = value` lines, comments after ; and #."""
     try:
         text = read_file(file, limit_bytes=_MAX_BYTES, pipe=True).decode("utf-8-sig", "replace")
     except OSError:
         return
     for number, line in enumerate(text.splitlines(), 1):
-        said = line.strip()
-        if not said or said[0] in ";#[":
+        stripped = line.strip()
+        if not stripped or stripped[0] in ";#[":
             continue
-        key, equals, value = said.partition("=")
+        key, equals, value = stripped.partition("=")
         key, value = key.strip().strip("\"'"), value.strip() if equals else "true"
-        if _is_taken(key.removesuffix("[]")):
+        if _is_supported(key.removesuffix("[]")):
             yield _Setting(key, value, f"line {number} of {shown}", file.parent)
 
 
 def _environment_settings(environ: Mapping[str, str]) -> Iterator[tuple[str, str]]:
     for name, value in environ.items():
-        if value and (key := _key_of(name)) and _is_taken(key):
+        if value and (key := _key_of(name)) and _is_supported(key):
             yield name, value
 
 
@@ -214,11 +214,11 @@ def _key_of(name: str) -> str:
     return key if key.startswith("//") else re.sub(r"(?!^)_", "-", key).lower()
 
 
-def _is_taken(key: str) -> bool:
-    return key.startswith("//") or key in _REACHING or _counts(key)
+def _is_supported(key: str) -> bool:
+    return key.startswith("//") or key in _REACHING or _changes_packages(key)
 
 
-def _counts(key: str) -> bool:
+def _changes_packages(key: str) -> bool:
     return key in _IDENTITY or bool(_SCOPE.match(key))
 
 
@@ -228,7 +228,7 @@ def _plain(value: str, environ: Mapping[str, str]) -> str:
 
 
 def _absolute(plain: str, setting: _Setting, environ: Mapping[str, str]) -> str:
-    """Return a path as absolute, since npm runs in another directory and with another home."""
+    """Return an absolute path, because npm runs in another directory and with another home."""
     home = npm_home(environ)
     if plain.startswith(("~/", "~\\")) and home is not None:
         return str(home / plain[2:])

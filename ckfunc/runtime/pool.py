@@ -1,6 +1,6 @@
-"""Node processes for functions: one each, booted ahead and kept warm.
+"""Node processes of functions: one for each, started ahead and reused.
 
-A process is replaced when it is broken or out of date.
+A process is replaced if it is broken or out of date.
 """
 
 from __future__ import annotations
@@ -30,14 +30,14 @@ from ckfunc.runtime.scripts import CompiledCode, forget_old
 from ckfunc.runtime.warden import Warden
 
 MOST_AT_ONCE = 100
-"""Runs of one function at a time; more wait, so that a queue before a busy handler is not taken for a slow handler."""
+"""Concurrent runs of a function. Further runs wait, so that a queue is not mistaken for a slow handler."""
 
 MOST_PREPARED = 8
-"""Processes that `prepare` boots; the functions beyond get theirs when they are first called."""
+"""Processes that `prepare` starts. Further functions get theirs when they are first called."""
 
-_MOST_ATTEMPTS = 3  # processes that are asked for one run before it fails for not being begun
+_MOST_ATTEMPTS = 3  # processes that are tried for a run before it fails because none starts it
 
-_MOST_LOADS = 200  # Node never forgets a module: after this many versions the process is replaced
+_MOST_LOADS = 200  # Node never unloads a module, so a process is replaced after this many versions
 
 _event_text = json.JSONEncoder(separators=(",", ":"), default=dict).encode
 
@@ -51,7 +51,7 @@ class _Slot:
 
 
 class HostPool:
-    """Runs handlers. Belongs to one event loop, in whichever thread that runs."""
+    """Runs handlers. Belongs to a single event loop."""
 
     def __init__(
         self,
@@ -68,8 +68,8 @@ class HostPool:
     ) -> None:
         """`cache` is the cache directory, for packages and compiled code.
 
-        `on_event` gets a sentence about events other than runs, such as installs. A process that was not used for
-        `idle_s` seconds is ended. `sockets` is how processes are talked to: by a socket pair, or by their own pipes.
+        `on_event` is called with a sentence for events other than runs, such as installs. A process that was not used
+        for `idle_s` seconds is ended. `sockets` selects the link to processes: a socket pair, or their own pipes.
         Without `spares`, only `prepare` starts a process ahead of its use. With `inspect_port`, each run waits for a
         debugger on that port; this needs a single process and suitable limits. `owner` names the project of the
         handlers: processes of other owners cannot read its stored code, which is removed at the end if there is no
@@ -106,10 +106,10 @@ class HostPool:
         label: str = "",
         determinism: Determinism | None = None,
     ) -> Outcome:
-        """Run a handler once; `on_console` gets each line while it runs. Never raises for errors of a handler.
+        """Run a handler once. `on_console` is called with each line during the run. Never raises for handler errors.
 
-        `label` goes with the run's requests to the API, in the header x-ckfunc-invocation. `determinism` is the run's
-        own clock and seed, in an environment with `determinism`. When the caller is cancelled, the run continues.
+        `label` is sent with the run's requests to the API, in the header x-ckfunc-invocation. `determinism` is the
+        run's own clock and seed, in an environment with `determinism`. If the caller is cancelled, the run continues.
         """
         started = time.perf_counter()
         watch = None if on_console is None else self._guarded(on_console)
@@ -134,15 +134,17 @@ class HostPool:
         return Outcome(payload, answer.error, tuple(console), answer.duration_ms or _since(sent))
 
     async def prepare(self, environment: Environment, versions: Sequence[HandlerVersion]) -> None:
-        """Install, start and load, so that the next runs are fast; one more process is started as a spare.
+        """Install packages, start processes and a spare one, and load versions, so that the next runs are fast.
 
-        Failures are reported by the run that needs the result.
+        Failures are reported by the next run that they affect.
         """
         if self._closed:
             return
         self._packages.forget_failures()
-        chosen = versions[:MOST_PREPARED]
-        ready = await asyncio.gather(*(self._ready(environment, one) for one in chosen), return_exceptions=True)
+        first_versions = versions[:MOST_PREPARED]
+        ready = await asyncio.gather(
+            *(self._ready(environment, version) for version in first_versions), return_exceptions=True
+        )
         for result in ready:
             if isinstance(result, BaseException) and not isinstance(result, Failed):
                 raise result
@@ -151,7 +153,7 @@ class HostPool:
             await asyncio.shield(self._spare)
 
     def boot_ahead(self, environment: Environment) -> None:
-        """Start to boot the spare process for the next function."""
+        """Begin to start the spare process for the next function."""
         self._boot_spare(environment)
 
     def renew(self, keep: Collection[str] = ()) -> None:
@@ -161,8 +163,8 @@ class HostPool:
                 self._spawn(self._retire(slot.host))
                 slot.host = None
 
-    async def begin_anew(self) -> None:
-        """Make the next runs start as in new processes. Processes without state of earlier runs are reused.
+    async def reset(self) -> None:
+        """Make the next runs start as in new processes. Processes that can be reset are reused.
 
         No handler may be running. Files that handlers wrote are removed.
         """
@@ -173,11 +175,11 @@ class HostPool:
                     slot.host = None
                     self._spawn(self._retire(host))
         if self._scratch is not None:
-            for one in self._scratch.glob("*"):
-                _remove(one)
+            for path in self._scratch.glob("*"):
+                _remove(path)
 
     async def close(self) -> None:
-        """End every process and release all resources. Handlers that still run fail with a message."""
+        """End all processes and release all resources. Handlers that are still running fail."""
         self._closed = True
         if self._sweeper is not None:
             self._sweeper.cancel()
@@ -194,7 +196,7 @@ class HostPool:
         if self._scratch is not None:
             shutil.rmtree(self._scratch, ignore_errors=True)
 
-    # Getting a process that has the version loaded
+    # Processes with a loaded version
 
     async def _ready(self, environment: Environment, version: HandlerVersion) -> tuple[Host, int]:
         slot = self._slots.get(version.key)
@@ -218,13 +220,13 @@ class HostPool:
     async def _change(self, slot: _Slot, environment: Environment, version: HandlerVersion) -> tuple[Host, int]:
         try:
             with CacheRefused.told(self._cache):
-                return await self._changed(slot, environment, version)
+                return await self._changed_host(slot, environment, version)
         except (OSError, CkfuncError) as error:
             refused = SystemRefusal.of(error) if isinstance(error, OSError) else error
             why = f"{refused} ({refused.hint})" if refused is not None and refused.hint else str(error)
             raise Failed(HandlerError("HostError", f"the handler cannot be stored or started: {why}")) from error
 
-    async def _changed(self, slot: _Slot, environment: Environment, version: HandlerVersion) -> tuple[Host, int]:
+    async def _changed_host(self, slot: _Slot, environment: Environment, version: HandlerVersion) -> tuple[Host, int]:
         for _ in range(_MOST_ATTEMPTS):
             host = slot.host
             if host is None or not host.serves(environment) or host.loads >= _MOST_LOADS:
@@ -294,7 +296,7 @@ class HostPool:
         self._scratch.mkdir(mode=0o700, exist_ok=True)  # a handler may have removed it
         return Places(runtime, scripts, self._code.directory(runtime), self._scratch)
 
-    # The process booted ahead, which the next new function or the next restart takes
+    # The spare process, for the next new function or the next restart
 
     def _boot_spare(self, environment: Environment) -> None:
         if self._closed or (self._spare is not None and self._spare_environment == environment):
@@ -304,11 +306,11 @@ class HostPool:
         self._spare = self._spawn(self._start_spare(environment))
 
     async def _start_spare(self, environment: Environment) -> Host | None:
-        await asyncio.sleep(0.01)  # the waiting run goes first
+        await asyncio.sleep(0.01)  # a waiting run has priority
         try:
             return await self._start(environment)
         except (Failed, OSError, CkfuncError):
-            return None  # the next run reports why
+            return None  # the next run reports the failure
 
     async def _take_spare(self, environment: Environment) -> Host | None:
         if self._spare is None or self._spare_environment != environment:
@@ -342,7 +344,7 @@ class HostPool:
             self._sweeper = loop.call_later(min(self._idle_s / 2, 30.0), self._sweep)
 
     def _sweep(self) -> None:
-        """Retire idle processes; the spare only when no other process is left."""
+        """Retire idle processes; the spare only if no other process is left."""
         self._sweeper = None
         self._hosts = {host for host in self._hosts if not host.gone}
         oldest = asyncio.get_running_loop().time() - self._idle_s

@@ -19,7 +19,7 @@ from ckfunc.runtime.node import node_executable
 _PAGE = os.sysconf("SC_PAGE_SIZE") if hasattr(os, "sysconf") else 4096
 _MIB = 1024 * 1024
 SEAL_BYTES = 16
-"""The size of a host's seal, which is sent to it first."""
+"""The size of a host's seal, which is the first data sent to it."""
 # Packages read these to determine the system (which binaries to load, which certificates exist), and a refusal breaks
 # them. They contain no personal data.
 _SYSTEM_FILES = (
@@ -82,7 +82,7 @@ def start_group(
     pass_fds: tuple[int, ...] = (),
     reach: Reach | None = None,
 ) -> subprocess.Popen[bytes]:
-    """Start a process that leads its own group: a Ctrl-C in the terminal does not reach it. Raises OSError.
+    """Start a process in a group of its own, so that it does not receive Ctrl-C of the terminal. Raises OSError.
 
     `pass_fds` are inherited only on POSIX. With a `reach`, the process is confined as far as the system supports it.
     """
@@ -94,13 +94,13 @@ def start_group(
 
 
 def kill_group(process: subprocess.Popen[bytes]) -> None:
-    """Kill a process and its children. Does nothing after the process was waited for."""
+    """Kill a process and its children. Does nothing if its exit code was already read."""
     if process.returncode is None:
         _kill(process)
 
 
 def resident_bytes(pid: int) -> int | None:
-    """Return the resident memory of a process; None where the system has no cheap way to determine it."""
+    """Return the resident memory of a process, or None if the system has no cheap way to determine it."""
     try:
         with open(f"/proc/{pid}/statm", "rb") as file:  # noqa: PTH123 - read several times a second
             return int(file.read().split()[1]) * _PAGE
@@ -123,7 +123,7 @@ PROGRAMS = (Path(__file__).parent / "node").resolve()
 
 @dataclass(frozen=True, slots=True)
 class Places:
-    """The directories of a host: installed packages, compiled scripts, V8's cache, and where handlers may write."""
+    """The directories of a host: installed packages, compiled scripts, V8's cache, and handlers' scratch space."""
 
     runtime: Path
     scripts: Path
@@ -132,7 +132,7 @@ class Places:
 
     @property
     def read(self) -> tuple[Path, ...]:
-        """Directories and files that a host reads. Scripts of other projects are below `runtime`, too."""
+        """Directories and files that a host reads. Only parts of `runtime`, which has scripts of other projects too."""
         packages = self.runtime / "node_modules", self.runtime / "package.json", self.runtime / MARKER
         return (PROGRAMS, *packages, self.scripts, self.scratch, self.compile_cache)
 
@@ -144,7 +144,7 @@ def host_reach(places: Places, *, inspected: bool = False) -> Reach:
 
 
 def host_command(places: Places, limits: Limits, *, confined: bool, inspected: bool = False) -> list[str]:
-    """Return the command, with the words INPUT and OUTPUT for the numbers of its descriptors. Raises NodeMissing.
+    """Return the command, with INPUT and OUTPUT instead of the numbers of its descriptors. Raises NodeMissing.
 
     With `inspected`, debuggers can attach. With `confined`, the kernel enforces `host_reach`.
     """
@@ -160,11 +160,11 @@ def host_command(places: Places, limits: Limits, *, confined: bool, inspected: b
         "--permission",
         "--allow-addons",
         "--allow-worker",
-        *(["--allow-wasi"] if confined else ()),  # WASI opens any file, whatever is allowed here
-        "--no-experimental-sqlite",  # it opens any file, whatever is allowed here
+        *(["--allow-wasi"] if confined else ()),  # WASI can open any file, regardless of --permission
+        "--no-experimental-sqlite",  # SQLite can open any file, regardless of --permission
         *(["--allow-inspector"] if inspected else ()),
-        *(f"--allow-fs-read={one}" for one in reads),
-        *(f"--allow-fs-write={one}" for one in writes),
+        *(f"--allow-fs-read={path}" for path in reads),
+        *(f"--allow-fs-write={path}" for path in writes),
         str(PROGRAMS / "host.mjs"),
         "INPUT",
         "OUTPUT",

@@ -1,8 +1,8 @@
 """Compiled scripts and V8 code caches on disk.
 
-Each owner has a directory. Scripts lie next to the installed packages and are named by content. Whoever can write
-V8's cached code decides what runs, so no two projects share it. A new directory starts as a copy of what a process
-wrote before it ran any handler: the code of the platform's own packages.
+Each owner has a directory. Scripts are next to the installed packages, and named by content. V8 runs cached code
+without checks, so projects do not share it. A new directory is a copy of the code that a process wrote before it ran
+any handler: that of the platform's own packages.
 """
 
 from __future__ import annotations
@@ -21,38 +21,38 @@ from ckfunc.model.execution import Compiled
 
 DIRECTORY = "handlers"
 _UNUSED_S = 14 * 24 * 3600.0
-# A handler need not be exported: one more line gives the host the top-level function.
+# Handlers need not be exported: an additional line gives the host the top-level function.
 _EPILOGUES = {
     "cjs": "\n;module.ckfuncHandler = typeof handleEvent === 'function' ? handleEvent : undefined;\n",
     "mjs": "\n;export const ckfuncHandler = typeof handleEvent === 'function' ? handleEvent : undefined;\n",
 }
 
-_MOST_KEPT = 30
-"""The maximum number of owners; the code of those that ran least recently is removed."""
+_MOST_DIRECTORIES = 30
+"""The maximum number of code directories; the least recently used ones are removed."""
 _NEW = "new-"
 
 
 def place(script: Compiled, directory: Path) -> dict[str, str]:
-    """Write the script and its source map if they are missing; return the host's description: file, map, name, kind.
+    """Write the script and its source map unless they exist, and return their description for the host.
 
-    The same content always gets the same file, so that V8's compile cache finds it. Raises OSError.
+    Equal contents always have the same file, so that V8's compile cache works. Raises OSError.
     """
     stem = re.sub(r"\W+", "-", Path(script.name).stem)[:40]
     identity = digest("\0".join((script.name, script.module_kind, script.javascript, script.source_map)))[:20]
     file = directory / f"{stem}-{identity}.{script.module_kind}"
     mapping = file.with_name(f"{file.name}.map")
     code = (script.javascript + _EPILOGUES[script.module_kind]).encode("utf-8", "replace")
-    for one, content in ((mapping, script.source_map.encode()), (file, code)):
-        if _holds(one, content):
+    for path, content in ((mapping, script.source_map.encode()), (file, code)):
+        if _has_content(path, content):
             with contextlib.suppress(OSError):
-                os.utime(one)  # used again: not to be forgotten soon
+                os.utime(path)  # used again, so that it is not removed soon
         else:
-            write_atomically(one, content)
+            write_atomically(path, content)
     return {"file": str(file), "map": str(mapping), "name": script.name, "kind": script.module_kind}
 
 
-def _holds(file: Path, content: bytes) -> bool:
-    """Return whether a file has this content; a truncated or changed one is replaced."""
+def _has_content(file: Path, content: bytes) -> bool:
+    """Return whether a file has this content. Truncated or changed files are replaced."""
     try:
         return file.read_bytes() == content
     except OSError:
@@ -71,22 +71,22 @@ def forget_old(scripts: Path) -> None:
 
 
 class CompiledCode:
-    """V8's compiled code for one owner, such as a project; without an owner, it is removed at the end."""
+    """V8's compiled code of an owner, such as a project. Without an owner, it is removed at the end."""
 
     def __init__(self, cache: Path, owner: str | None) -> None:
         self.owner = digest(owner if owner is not None else os.urandom(16).hex())[:16]
-        self._lasting = owner is not None
+        self._has_owner = owner is not None
         self._root = cache / "compiled"
-        self._passing: list[Path] = []
+        self._temporary: list[Path] = []
 
     def scripts(self, runtime: Path) -> Path:
-        """Return where the scripts lie, below the packages that they find: only the owner's processes read it."""
+        """Return the directory of scripts, below the packages that they import. Only the owner's processes read it."""
         directory = runtime / DIRECTORY / self.owner
         directory.mkdir(parents=True, exist_ok=True)
         with contextlib.suppress(OSError):
-            os.utime(directory)  # used again: not to be removed soon
-        if not self._lasting and directory not in self._passing:
-            self._passing.append(directory)
+            os.utime(directory)  # used again, so that it is not removed soon
+        if not self._has_owner and directory not in self._temporary:
+            self._temporary.append(directory)
         return directory
 
     def directory(self, runtime: Path) -> Path:
@@ -94,7 +94,7 @@ class CompiledCode:
         own, clean = self._root / f"{runtime.name}-{self.owner}", self._clean(runtime)
         if own.is_dir():
             with contextlib.suppress(OSError):
-                os.utime(own)  # used again: not to be removed soon
+                os.utime(own)  # used again, so that it is not removed soon
             return own
         if clean.is_dir():
             _copy(clean, own)
@@ -102,8 +102,8 @@ class CompiledCode:
         else:
             self._root.mkdir(parents=True, exist_ok=True)
             own = Path(tempfile.mkdtemp(dir=self._root, prefix=_NEW))
-        if not self._lasting or own.name.startswith(_NEW):
-            self._passing.append(own)
+        if not self._has_owner or own.name.startswith(_NEW):
+            self._temporary.append(own)
         return own
 
     def is_clean(self, directory: Path, runtime: Path) -> bool:
@@ -111,34 +111,34 @@ class CompiledCode:
         return directory.name.startswith(_NEW) and not self._clean(runtime).is_dir()
 
     def keep_clean(self, directory: Path, runtime: Path) -> None:
-        """Store `directory` as the start for others; only ckfunc and the platform's packages have run in it."""
+        """Store `directory` as the initial state of others. Only ckfunc and the platform's packages have run in it."""
         with contextlib.suppress(OSError):
             _copy(directory, self._clean(runtime))
 
     def close(self) -> None:
-        """Remove directories of no owner."""
-        for one in self._passing:
-            shutil.rmtree(one, ignore_errors=True)
+        """Remove directories without an owner."""
+        for directory in self._temporary:
+            shutil.rmtree(directory, ignore_errors=True)
 
     def _clean(self, runtime: Path) -> Path:
         return self._root / f"{runtime.name}-clean"
 
     def _forget_oldest(self) -> None:
         with contextlib.suppress(OSError):
-            others = [one for one in self._root.iterdir() if not one.name.endswith("-clean")]
-            if len(others) > _MOST_KEPT:
-                others.sort(key=lambda one: one.stat().st_mtime)
-                for one in others[:-_MOST_KEPT]:
-                    shutil.rmtree(one, ignore_errors=True)
+            others = [path for path in self._root.iterdir() if not path.name.endswith("-clean")]
+            if len(others) > _MOST_DIRECTORIES:
+                others.sort(key=lambda path: path.stat().st_mtime)
+                for directory in others[:-_MOST_DIRECTORIES]:
+                    shutil.rmtree(directory, ignore_errors=True)
 
 
 def _copy(source: Path, target: Path) -> None:
     """Copy a directory atomically; another process may do so first."""
-    with tempfile.TemporaryDirectory(dir=source.parent, prefix=".copy-") as beside:
-        made = Path(beside) / "made"
-        shutil.copytree(source, made, copy_function=shutil.copyfile)
+    with tempfile.TemporaryDirectory(dir=source.parent, prefix=".copy-") as temporary:
+        copied = Path(temporary) / "copied"
+        shutil.copytree(source, copied, copy_function=shutil.copyfile)
         try:
-            made.rename(target)
+            copied.rename(target)
         except OSError:
             if not target.is_dir():
                 raise

@@ -1,6 +1,6 @@
 """Pinned npm tools and type declarations that ckfunc installs for itself.
 
-A tool runs only with the contents that are recorded here. Notes of where tools are installed save starting Node.
+A tool only runs if its contents match the recorded integrity. Notes about installed tools avoid starting Node.
 """
 
 from __future__ import annotations
@@ -32,16 +32,16 @@ def install_tool(
     on_progress: Callable[[str], None] | None = None,
     policy: InstallPolicy = NO_POLICY,
 ) -> Path:
-    """Return a directory whose node_modules holds these packages, in exact versions; installs if need be.
+    """Return a directory whose node_modules has these packages, in exact versions; installs them if needed.
 
-    A project's .npmrc may name any registry: a package whose integrity is not the recorded one is refused. Raises what
-    `install` raises.
+    A project's .npmrc may use any registry, so packages that do not match the recorded integrity are refused. Raises
+    whatever `install` raises.
     """
     return install(dependencies, cache, on_progress, policy=policy, integrity=_recorded())
 
 
 def make_runnable(program: Path) -> Path:
-    """Return a program with its permission to run put back, should a copy of the cache have lost it."""
+    """Return a program after making it executable, which a copy of the cache may not be."""
     if not os.access(program, os.X_OK):
         with contextlib.suppress(OSError):
             program.chmod(0o755)
@@ -56,10 +56,10 @@ def _recorded() -> Mapping[str, str]:
 
 
 def noted(note: Path) -> Path | None:
-    """Return the file that a note names; None without a note, or when its installation is incomplete."""
+    """Return the file that a note refers to, or None without a note or if its installation is incomplete."""
     with contextlib.suppress(OSError, ValueError):
         known = Path(read_file(note).decode("utf-8"))
-        home = next((one.parent for one in known.parents if one.name == "node_modules"), known)
+        home = next((parent.parent for parent in known.parents if parent.name == "node_modules"), known)
         if known.is_file() and is_complete(home):
             hold(home)
             return known
@@ -67,7 +67,10 @@ def noted(note: Path) -> Path | None:
 
 
 def found_once(note: Path, find: Callable[[], Path]) -> Path:
-    """Return the file that a note names, or what `find` finds, and note that. Raises what `find` raises."""
+    """Return the file that a note refers to, or else the result of `find`, which is then noted.
+
+    Raises whatever `find` raises.
+    """
     if (known := noted(note)) is not None:
         return known
     found = find()
@@ -79,7 +82,7 @@ def found_once(note: Path, find: Callable[[], Path]) -> Path:
 def node_types(
     cache: Path, on_progress: Callable[[str], None] | None = None, policy: InstallPolicy = NO_POLICY
 ) -> Path:
-    """Return the directory of the package, installed if need be. Raises DependenciesFailed and NodeMissing."""
+    """Return the directory of @types/node, installed if needed. Raises DependenciesFailed and NodeMissing."""
 
     def installed() -> Path:
         return install({PACKAGE: NODE_TYPES}, cache, on_progress, policy=policy) / "node_modules" / PACKAGE / _INDEX
@@ -88,13 +91,13 @@ def node_types(
 
 
 def known_node_types(cache: Path) -> Path | None:
-    """Return the directory of the package if it is installed."""
+    """Return the directory of @types/node if it is installed, or None."""
     index = noted(_note(cache))
     return None if index is None else index.parent
 
 
 def own_node_types(root: Path) -> Path | None:
-    """Return the directory of the package that imports in the directory `root` find, None without any."""
+    """Return the directory of @types/node that imports in `root` resolve to, or None."""
     for directory in (root, *root.parents):
         with contextlib.suppress(
             OSError

@@ -1,6 +1,6 @@
 """Cleanup of child processes when ckfunc ends, even when it is killed.
 
-A small shell outlives ckfunc and kills the processes that are left.
+A small shell outlives ckfunc and kills remaining processes.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from pathlib import Path
 from typing import Any, Self
 
 HAS_GROUPS = sys.platform != "win32"
-"""Without them, a host still ends when its channel closes, unless a handler keeps it busy."""
+"""Without process groups, a host still ends when its channel closes, unless a handler keeps it busy."""
 
-# Reads "+GROUP" and "-GROUP" lines; when its input ends, because ckfunc closed it or died, kills the groups left.
-# It holds 1.5 MB, starts in a millisecond and is on every POSIX system. A process that only waits needs no warden: the
-# host ends itself when its channel closes. The warden is for those that loop.
+# Reads "+GROUP" and "-GROUP" lines. When its input ends, because ckfunc closed it or died, it kills the remaining
+# groups. It uses 1.5 MB of memory, starts in a millisecond and exists on every POSIX system. Idle processes need no
+# warden, because a host ends itself when its channel closes. The warden is for busy ones.
 _SCRIPT = """
 trap '' HUP INT TERM
 left=' '
@@ -36,9 +36,9 @@ exit 0
 
 
 class Warden:
-    """Ends process groups that must not outlive this process, and removes a directory after them.
+    """Ends process groups that must not outlive this process, and removes a directory afterwards.
 
-    Thread-safe; started with the first group.
+    Thread-safe. The shell is started with the first group.
     """
 
     def __init__(self) -> None:
@@ -55,13 +55,13 @@ class Warden:
         self.close()
 
     def watch(self, group: int) -> None:
-        """Kill this group, should this process die before `release`."""
+        """Kill this group if this process dies before `release`."""
         with self._lock:
             self._groups.add(group)
             self._tell(f"+{group}\n")
 
     def release(self, group: int) -> None:
-        """Remove a group. Call it before its leader is waited for: until then its number is not reused."""
+        """Remove a group. Call it before reading the leader's exit code: until then its number is not reused."""
         with self._lock:
             if group in self._groups:
                 self._groups.remove(group)

@@ -201,7 +201,7 @@ class Sandbox:
         """Reset Node for the next runs. Processes without leftover work are reset, all others are replaced."""
 
         async def renew(services: Any) -> None:
-            await services.hosts.begin_anew()
+            await services.hosts.reset()
 
         self._emulator.within(renew)
 

@@ -115,7 +115,7 @@ async function handleEvent(event: any, context: any) {
             "log   begun, completed",
             "error to descriptor 2",
             "warn  DeprecationWarning: use another",
-            "Error 1 of 2: Error: GET /v1/users/99 answered 404: Resource not found: ",
+            "Error 1 of 2: Error: GET /v1/users/99 failed with status 404: Resource not found: ",
             "at handleEvent (handlers/start.ts:9:35)",
             "Error 2 of 2: TypeError: second",
             "at handleEvent (handlers/start.ts:11:",

@@ -146,7 +146,7 @@ async function handleEvent(event, context) {
 }"""
     with platform() as server:
         outcome = play(lambda bench: bench.run(source), api=access(server))
-    assert outcome.error.message == "GET /v1/channels/9 answered 400: there is no such channel"
+    assert outcome.error.message == "GET /v1/channels/9 failed with status 400: there is no such channel"
     assert "at handleEvent (handlers/handler.ts:4:43)" in outcome.error.stack
     assert "node_modules" not in outcome.error.stack
     assert "t0ken" not in repr(outcome)
@@ -155,7 +155,7 @@ async function handleEvent(event, context) {
 
 def test_an_api_that_does_not_answer_is_named(run):
     error = run("const handleEvent = (e, { ChatKitty }) => ChatKitty.Users.listUsers();").error
-    assert error.message.startswith("POST /oauth/token got no answer: connect ECONNREFUSED")
+    assert error.message.startswith("POST /oauth/token got no response: connect ECONNREFUSED")
 
 
 def test_the_handlers_own_request_is_told_without_its_query_and_token(play):
@@ -166,7 +166,7 @@ async function handleEvent({ url }) {
 }"""
     with platform() as server:
         outcome = play(lambda bench: bench.run(source, {"url": server.url}))
-    assert outcome.error.message == f"GET {server.url}/things answered 401: unauthorized"
+    assert outcome.error.message == f"GET {server.url}/things failed with status 401: unauthorized"
     assert "at async handleEvent (handlers/handler.ts:4:" in outcome.error.stack
     assert "abc" not in repr(outcome)
     assert "xyz" not in repr(outcome)
@@ -210,7 +210,7 @@ async function handleEvent(event, context) {
 
     with serve(answer) as server:
         plain, wrapped = play(scenario, api=access(server))
-    sentence = f"GET /v1/users/9 answered {status}" + (f": {said}" if said else "")
+    sentence = f"GET /v1/users/9 failed with status {status}" + (f": {said}" if said else "")
     assert plain.error.message == sentence
     assert wrapped.error.message == "no user"
     assert f"\nCaused by: Error: {sentence}\n" in wrapped.error.stack
@@ -229,7 +229,7 @@ async function handleEvent({ url, responseType }) {
 
     with serve(lambda _: Reply(400, {"message": "no", "explanation": "because"})) as server:
         outcomes = play(scenario)
-    assert [one.error.message.partition("/ ")[2] for one in outcomes] == ["answered 400: no: because"] * 2
+    assert [one.error.message.partition("/ ")[2] for one in outcomes] == ["failed with status 400: no: because"] * 2
 
 
 def test_a_token_in_a_message_is_masked(run):

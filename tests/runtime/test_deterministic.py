@@ -165,7 +165,7 @@ def test_without_the_network_only_the_platform_is_reached(play: Any, ask: str) -
         return await deterministic_run(bench, source, network=False)
 
     outcome = play(scenario)
-    assert "kept from the network: 127.0.0.1:4999" in [line.text for line in outcome.console]
+    assert "network access blocked: 127.0.0.1:4999" in [line.text for line in outcome.console]
 
 
 def test_without_the_network_a_request_fails_with_a_reason(play: Any) -> None:
@@ -175,7 +175,7 @@ def test_without_the_network_a_request_fails_with_a_reason(play: Any) -> None:
         }"""
         return payload(await deterministic_run(bench, source, network=False))
 
-    assert play(scenario) == "connect ENETUNREACH example.com:80: this run reaches no server but the platform"
+    assert play(scenario) == "connect ENETUNREACH example.com:80: this run can only reach the platform"
 
 
 def test_an_environment_that_is_not_deterministic_has_the_time_of_the_machine(play: Any) -> None:

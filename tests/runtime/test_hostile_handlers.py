@@ -43,7 +43,7 @@ def test_what_a_handler_does_to_shared_prototypes_does_not_stop_its_answers(play
 
 def test_a_failure_keeps_its_reason_when_regular_expressions_are_broken(run):
     source = "function handleEvent() { RegExp.prototype.exec = () => { throw 1; }; throw new Error('x'); }"
-    assert run(source, limits=FAST).error.message == "something that cannot be described was thrown"
+    assert run(source, limits=FAST).error.message == "a value that cannot be described was thrown"
 
 
 @pytest.mark.parametrize("print_it", ["console.error(new Error(text))", "console.log(__filename + ' ' + text)"])
@@ -90,7 +90,7 @@ def test_an_error_whose_cause_cannot_be_read_keeps_its_message_and_stack(run):
 def test_a_stack_of_one_frame_that_is_nodes_own_is_no_stack(run):
     source = "function handleEvent() { return require('axios').get('http://127.0.0.1:19/'); }"
     error = run(source).error
-    assert error.message == "GET http://127.0.0.1:19/ got no answer: connect ECONNREFUSED 127.0.0.1:19"
+    assert error.message == "GET http://127.0.0.1:19/ got no response: connect ECONNREFUSED 127.0.0.1:19"
     assert "node:" not in error.stack
 
 

@@ -360,7 +360,7 @@ def test_close_ends_an_install_that_takes_long(play, tmp_path, monkeypatch):
                 return await waiting
 
         outcome = play(scenario, dependencies={"tiny": "1.0.0"}, cache=tmp_path / "cache")
-    assert outcome.error.message == "the installation of the packages was ended"
+    assert outcome.error.message == "the installation of the packages was stopped"
 
 
 def test_hosts_that_were_never_used_close_at_once(cache):

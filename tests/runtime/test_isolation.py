@@ -68,7 +68,7 @@ def test_webassembly_opens_no_file_of_the_developer(run: Any, secrets: Path, pla
     source = f"""{WASI}
         function handleEvent({{ root, place }}) {{ return wasi({{ '/': root }})(place, place !== '.env'); }}"""
     assert run(source, {"root": str(secrets), "place": place}).error.message == (
-        "UVWASI_EACCES, uvwasi_init" if IN_FORCE.files else "this is not allowed to handlers here"
+        "UVWASI_EACCES, uvwasi_init" if IN_FORCE.files else "handlers are not allowed to do this"
     )
     assert sorted(one.name for one in secrets.iterdir()) == [".env"]
 

@@ -127,13 +127,13 @@ def test_the_next_run_sees_nothing_of_the_one_before(play: Any, name: str) -> No
             # Without beginning anew there is something to see, or something that goes on.
             again = await seen(bench, environment, source)
             assert again[0] == first[0]
-        await bench.hosts.begin_anew()
+        await bench.hosts.reset()
         pids = [first[0]]
         for _ in range(3 if used_again else 1):
             pid, *found = await seen(bench, environment, source)
             assert found == first[1:]
             pids.append(pid)
-            await bench.hosts.begin_anew()
+            await bench.hosts.reset()
         assert (len(set(pids)) == 1) is used_again
 
     play(scenario)
@@ -151,7 +151,7 @@ def test_a_module_that_imports_is_never_loaded_into_the_same_process_again(play:
             outcome = await bench.hosts.invoke(environment, replace(version, script=script), {}, determinism=NOW)
             assert outcome.error is None, outcome.error
             pids.append(json.loads(outcome.payload_json or "")[0])
-            await bench.hosts.begin_anew()
+            await bench.hosts.reset()
         assert pids[0] != pids[1]
 
     play(scenario)
@@ -174,7 +174,7 @@ def test_what_a_run_did_to_the_console_and_the_clock_is_gone_too(play: Any) -> N
         outcomes = []
         for _ in range(3):
             outcomes.append(await bench.hosts.invoke(environment, bench.version(source), {}, determinism=NOW))
-            await bench.hosts.begin_anew()
+            await bench.hosts.reset()
         assert len({one.payload_json for one in outcomes}) == 1
         assert [[line.text for line in one.console] for one in outcomes] == [["hello"]] * 3
 
@@ -188,7 +188,7 @@ def test_a_process_that_was_killed_is_replaced(play: Any) -> None:
         first = await seen(bench, environment, source)
         died = await bench.hosts.invoke(environment, bench.version(source), {"die": True}, determinism=NOW)
         assert died.error is not None
-        await bench.hosts.begin_anew()
+        await bench.hosts.reset()
         assert await seen(bench, environment, source) != first
 
     play(scenario)

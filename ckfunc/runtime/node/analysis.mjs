@@ -19,7 +19,7 @@ function walk(node, visit, ancestors = []) {
   for (const key of Object.keys(node)) {
     const value = node[key];
     if (Array.isArray(value)) {
-      for (const one of value) if (typeof one?.type === 'string') walk(one, visit, ancestors);
+      for (const child of value) if (typeof child?.type === 'string') walk(child, visit, ancestors);
     } else if (typeof value?.type === 'string') {
       walk(value, visit, ancestors);
     }
@@ -31,8 +31,8 @@ function walk(node, visit, ancestors = []) {
 function* declaredBy(pattern) {
   switch (pattern?.type) {
     case 'Identifier': yield pattern; break;
-    case 'ObjectPattern': for (const one of pattern.properties) yield* declaredBy(one.value ?? one.argument); break;
-    case 'ArrayPattern': for (const one of pattern.elements) yield* declaredBy(one); break;
+    case 'ObjectPattern': for (const property of pattern.properties) yield* declaredBy(property.value ?? property.argument); break;
+    case 'ArrayPattern': for (const element of pattern.elements) yield* declaredBy(element); break;
     case 'AssignmentPattern': yield* declaredBy(pattern.left); break;
     case 'RestElement': yield* declaredBy(pattern.argument); break;
   }
@@ -58,18 +58,18 @@ function declarations(program, sloppy, declare) {
   walk(program, (node, ancestors) => {
     switch (node.type) {
       case 'VariableDeclaration': {
-        const scope = nearest(ancestors, node.kind === 'var' ? (one) => one.type === 'Program' || isFunction(one) : isBlock);
-        for (const one of node.declarations) {
-          const simple = one.id.type === 'Identifier';
-          for (const id of declaredBy(one.id)) declare(id, scope, simple ? (one.init ?? null) : undefined);
+        const scope = nearest(ancestors, node.kind === 'var' ? (outer) => outer.type === 'Program' || isFunction(outer) : isBlock);
+        for (const declarator of node.declarations) {
+          const simple = declarator.id.type === 'Identifier';
+          for (const id of declaredBy(declarator.id)) declare(id, scope, simple ? (declarator.init ?? null) : undefined);
         }
         break;
       }
       case 'FunctionDeclaration':
       case 'ClassDeclaration': {
         const plain = node.type === 'FunctionDeclaration' && !node.async && !node.generator;
-        const hoisted = plain && sloppy; // out of its block, as `var` is
-        const scope = nearest(ancestors, hoisted ? (one) => one.type === 'Program' || isFunction(one) : isBlock);
+        const hoisted = plain && sloppy; // out of its block, like `var`
+        const scope = nearest(ancestors, hoisted ? (outer) => outer.type === 'Program' || isFunction(outer) : isBlock);
         if (node.id) declare(node.id, scope, node);
         break;
       }
@@ -81,16 +81,16 @@ function declarations(program, sloppy, declare) {
         for (const id of declaredBy(node.param)) declare(id, node, undefined);
         break;
       case 'ImportDeclaration':
-        for (const one of node.specifiers) declare(one.local, program, one.type === 'ImportNamespaceSpecifier' ? one : undefined);
+        for (const specifier of node.specifiers) declare(specifier.local, program, specifier.type === 'ImportNamespaceSpecifier' ? specifier : undefined);
         break;
     }
-    if (isFunction(node)) for (const one of node.params ?? []) for (const id of declaredBy(one)) declare(id, node, undefined);
+    if (isFunction(node)) for (const param of node.params ?? []) for (const id of declaredBy(param)) declare(id, node, undefined);
   });
 }
 
 // -- imports -----------------------------------------------------------------------------------------------------------
 
-/** Whether the failure of this call to find its module is caught. */
+/** Whether the error of this call for a missing module is caught. */
 function isGuarded(node, ancestors) {
   let inner = node;
   for (let at = ancestors.length - 1; at >= 0; at -= 1) {
@@ -107,12 +107,12 @@ function isGuarded(node, ancestors) {
   return false;
 }
 
-/** `createRequire(…)`: the result resolves modules like the handler. */
+/** Whether a value is `createRequire(…)`, which resolves modules like the handler. */
 const makesRequire = (value) =>
   value?.type === 'CallExpression' && (isNamed(value.callee, 'createRequire') || (value.callee.type === 'MemberExpression' && keyOf(value.callee) === 'createRequire'));
 
 function importsOf(program, sloppy) {
-  const shadowed = new Set(); // the scopes in which `require` is something else
+  const shadowed = new Set(); // scopes that declare a different `require`
   declarations(program, sloppy, (id, scope, value) => {
     if (id.name === 'require' && !makesRequire(value)) shadowed.add(scope);
   });
@@ -136,7 +136,7 @@ function importsOf(program, sloppy) {
         const resolves = callee.type === 'MemberExpression' && isNamed(callee.object, 'require') && keyOf(callee) === 'resolve';
         // Bundles call it __require.
         if (!isNamed(callee, 'require', '__require') && !resolves) break;
-        if (!shadowed.has(program) && !ancestors.some((one) => shadowed.has(one))) add(node.arguments[0], 'require', isGuarded(node, ancestors));
+        if (!shadowed.has(program) && !ancestors.some((scope) => shadowed.has(scope))) add(node.arguments[0], 'require', isGuarded(node, ancestors));
         break;
       }
     }
@@ -151,7 +151,7 @@ class Search {
   constructor(program, kind, sloppy) {
     this.program = program;
     this.commonJs = kind === 'cjs';
-    this.bindings = new Map(); // top-level name -> the values that it may have; undefined: not known
+    this.bindings = new Map(); // top-level name -> its possible values; undefined: unknown
     this.elsewhere = null; // a function that is probably the handler, but cannot be called: {message, node}
     this.mentioned = false; // whether the name is used at all, outside of comments
     this.offers = []; // [value, place]
@@ -193,7 +193,7 @@ class Search {
         if (this.commonJs && node.arguments.some(isExports)) this.unsure ??= node;
         break;
       case 'ExportNamedDeclaration':
-        for (const one of node.specifiers) if ((one.exported.name ?? one.exported.value) === NAME) this.offers.push([node.source ? undefined : one.local, one]);
+        for (const specifier of node.specifiers) if ((specifier.exported.name ?? specifier.exported.value) === NAME) this.offers.push([node.source ? undefined : specifier.local, specifier]);
         break;
       case 'ExportAllDeclaration':
         if (node.exported && (node.exported.name ?? node.exported.value) === NAME) this.offers.push([{ type: 'ImportNamespaceSpecifier' }, node]);
@@ -205,15 +205,15 @@ class Search {
     }
   }
 
-  /** `exports.handleEvent = …` and its like. */
+  /** Handle `exports.handleEvent = …` and similar assignments. */
   member({ left, right }, ancestors) {
-    const top = left.object.type === 'ThisExpression' && !ancestors.some((one) => isFunction(one) && one.type !== 'ArrowFunctionExpression');
+    const top = left.object.type === 'ThisExpression' && !ancestors.some((outer) => isFunction(outer) && outer.type !== 'ArrowFunctionExpression');
     const ours = this.commonJs && (isExports(left.object) || top);
     if (keyOf(left) === NAME && (ours || isNamed(left.object, 'globalThis', 'global'))) this.offers.push([right, left]);
     if (ours && keyOf(left) === 'default') this.object(right);
   }
 
-  /** An object that is exported: its property of that name is an offer. */
+  /** Handle an exported object, whose property of that name is a candidate. */
   object(node) {
     if (node.type === 'AssignmentExpression') return this.object(node.right);
     if (node.type === 'Identifier') {
@@ -224,15 +224,15 @@ class Search {
       if (!['Literal', 'TemplateLiteral', 'ArrayExpression'].includes(node.type) && !FUNCTIONS.has(node.type)) this.unsure ??= node;
       return undefined;
     }
-    for (const one of node.properties) {
-      if (one.type === 'SpreadElement') this.unsure ??= one;
-      else if (keyOf(one) === NAME) this.offers.push([one.kind === 'get' ? undefined : one.value, one.key]);
-      else if (keyOf(one) === 'default') this.object(one.value);
+    for (const property of node.properties) {
+      if (property.type === 'SpreadElement') this.unsure ??= property;
+      else if (keyOf(property) === NAME) this.offers.push([property.kind === 'get' ? undefined : property.value, property.key]);
+      else if (keyOf(property) === 'default') this.object(property.value);
     }
     return undefined;
   }
 
-  /** "function", "unknown" (it may be one), or a key of WRONG. */
+  /** Return "function", "unknown" (possibly a function), or a key of WRONG. */
   kind(value, seen = new Set()) {
     if (value === undefined) return 'unknown';
     if (value === null) return 'other'; // declared without a value
@@ -255,13 +255,13 @@ class Search {
         if (value.name === 'undefined') return 'other';
         const values = this.bindings.get(value.name);
         if (!values || seen.has(value.name)) return 'unknown';
-        return best(values.map((one) => this.kind(one, new Set([...seen, value.name]))));
+        return best(values.map((candidate) => this.kind(candidate, new Set([...seen, value.name]))));
       }
       default: return 'unknown';
     }
   }
 
-  /** Return why the host cannot find a handler: {message, at}; null when it can, or may. */
+  /** Return why the host cannot find a handler: {message, at}; null if it can, or possibly can. */
   verdict() {
     const kinds = this.offers.map(([value, place]) => [this.kind(value), place]);
     if (kinds.some(([kind]) => kind === 'function' || kind === 'unknown')) return null;
@@ -272,11 +272,11 @@ class Search {
   }
 }
 
-const best = (kinds) => ['function', 'unknown', 'generator', 'class', 'other'].find((one) => kinds.includes(one)) ?? 'other';
+const best = (kinds) => ['function', 'unknown', 'generator', 'class', 'other'].find((kind) => kinds.includes(kind)) ?? 'other';
 
 /**
- * Return {imports, handler} of JavaScript, or null when acorn does not know its syntax. Places are acorn's: lines from
- * 1, columns from 0. `handler` is null, or says why there is none.
+ * Return {imports, handler} of JavaScript, or null if acorn does not support its syntax. Positions are acorn's: lines from
+ * 1, columns from 0. `handler` is null, or the reason why there is no handler.
  */
 export function analyse(acorn, code, kind) {
   try {
@@ -287,10 +287,10 @@ export function analyse(acorn, code, kind) {
       allowReturnOutsideFunction: kind === 'cjs',
       allowHashBang: true,
     });
-    const sloppy = kind === 'cjs' && !program.body.some((one) => one.directive === 'use strict');
+    const sloppy = kind === 'cjs' && !program.body.some((statement) => statement.directive === 'use strict');
     return { imports: importsOf(program, sloppy), handler: new Search(program, kind, sloppy).verdict() };
   } catch (error) {
-    // V8 has parsed it: this is syntax that is newer than acorn, or nested too deeply for it.
+    // V8 has parsed it, so this is syntax that acorn does not support yet, or nested too deeply for it.
     if (error instanceof SyntaxError || error instanceof RangeError) return null;
     throw error;
   }

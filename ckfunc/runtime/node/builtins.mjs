@@ -35,7 +35,7 @@ export class BuiltIns {
   constructor() {
     const classes = CLASSES.map((name) => globalThis[name]);
     this.#prototypes = [
-      ...classes.map((one) => one.prototype), require('node:events').prototype,
+      ...classes.map((builtIn) => builtIn.prototype), require('node:events').prototype,
       getPrototypeOf([][Symbol.iterator]()), getPrototypeOf(new Map().entries()), getPrototypeOf(new Set().values()),
       getPrototypeOf(getPrototypeOf([][Symbol.iterator]())), getPrototypeOf(Int8Array.prototype),
       getPrototypeOf(async () => {}), getPrototypeOf(function* () {}).prototype, getPrototypeOf(async function* () {}).prototype,
@@ -48,7 +48,7 @@ export class BuiltIns {
     this.#ours = OWN_LISTENERS.map((name) => listeners(name)[0]);
   }
 
-  /** Take the current state as the expected one. */
+  /** Expect the current state from now on. */
   note() {
     this.#places = [];
     this.#getters = [];
@@ -58,16 +58,16 @@ export class BuiltIns {
     for (let at = 0; at < length; at += 1) {
       const object = this.#objects[at];
       const keys = this.#keys[at];
-      for (let one = 0; one < keys.length; one += 1) this.#noteOne(object, keys[one], at >= first);
+      for (let index = 0; index < keys.length; index += 1) this.#noteProperty(object, keys[index], at >= first);
       if (at >= first) this.#counts.push(object, ownKeys(object).length);
     }
-    for (const key of PROCESS) this.#noteOne(process, key, false);
+    for (const key of PROCESS) this.#noteProperty(process, key, false);
     this.#places.push(Error, 'prepareStackTrace', Error.prepareStackTrace);
     this.#cwd = cwd();
     this.#umask = umask();
   }
 
-  #noteOne(object, key, isPrototype) {
+  #noteProperty(object, key, isPrototype) {
     const found = getOwnPropertyDescriptor(object, key);
     if (found === undefined || !(found.configurable || found.writable)) return;
     if (isObject(found.value)) this.#places.push(object, key, found.value);
@@ -94,9 +94,9 @@ export class BuiltIns {
     if (cwd() !== this.#cwd || umask() !== this.#umask) return 'the working directory';
     for (let at = 0; at < OWN_LISTENERS.length; at += 1) {
       const found = listeners(OWN_LISTENERS[at]);
-      let there = false;
-      for (let one = 0; one < found.length; one += 1) if (found[one] === this.#ours[at]) there = true;
-      if (!there) return OWN_LISTENERS[at];
+      let present = false;
+      for (let index = 0; index < found.length; index += 1) if (found[index] === this.#ours[at]) present = true;
+      if (!present) return OWN_LISTENERS[at];
     }
     return '';
   }

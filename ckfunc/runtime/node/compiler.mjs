@@ -35,7 +35,7 @@ class Problem extends Error {
 
 const sentence = (message) => message.replace(/^SyntaxError(?: \[\w+\])?: /, '').split('\n')[0].trim();
 
-/** Line and column from what Node puts above a syntax error: "file:LINE", source lines, and a line of carets. */
+/** Line and column from the text that Node puts above a syntax error: "file:LINE", source lines, and a line of carets. */
 function position(report) {
   const line = /^[^\n]*:(\d+)\n/.exec(report ?? '');
   if (!line) return { line: 0, column: 0 };
@@ -125,13 +125,13 @@ function quoted(source, name, at) {
   const lines = source.split(/\r\n|\r|\n/);
   for (let line = at.line; line < Math.min(lines.length + 1, at.line + 50); line += 1) {
     const from = line === at.line ? at.column - 1 : 0;
-    const found = ['"', "'", '`'].map((quote) => lines[line - 1].indexOf(quote + name + quote, from)).filter((one) => one >= 0);
+    const found = ['"', "'", '`'].map((quote) => lines[line - 1].indexOf(quote + name + quote, from)).filter((column) => column >= 0);
     if (found.length) return { line, column: Math.min(...found) + 1 };
   }
   return at;
 }
 
-/** Return requirements of the script: `imports` of modules that are not built in, and `handler`, the reason why it is not one. */
+/** Return requirements of a script: `imports` of modules that are not built in, and `handler`, the reason why it has no handler. */
 function needs(source, code, kind, original) {
   const found = acorn ? analyse(acorn, code, kind) : null;
   if (!found) {
@@ -164,7 +164,7 @@ function isPlain(source) {
   return !script || !parses(() => new vm.SourceTextModule(source, { identifier: 'script' }));
 }
 
-/** Return for each import of a script whether packages in `directory` have the module; if not, the `instead` that works. */
+/** Return for each import whether packages in `directory` have the module, or else a similar name that works as `instead`. */
 function resolvable({ directory, imports }) {
   const parent = path.join(directory, 'package.json');
   const { resolve } = createRequire(parent);

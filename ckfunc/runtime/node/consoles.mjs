@@ -17,10 +17,10 @@ const DESCRIPTORS = { __proto__: null, 1: 'log', 2: 'error' };
 const UNSHOWN_WARNINGS = ['ExperimentalWarning', 'SecurityWarning']; // of the options that ckfunc starts Node with
 
 /**
- * One run's output. `emit(id, level, text, extra)` sends a line. Output beyond `limit` bytes, line ends included, is
- * dropped after one line that says so; the line that exceeds the limit is truncated. An unfinished line is also sent in
- * parts (`extra.part`), so that it is not lost if the process ends; the complete line follows with `extra.ends`.
- * Both name the stream: log or error.
+ * The output of a run. `emit(id, level, text, extra)` sends a line. Output beyond `limit` bytes, including line ends, is
+ * dropped after a note; the line that exceeds the limit is truncated. An unfinished line is also sent in parts
+ * (`extra.part`), so that it is not lost if the process ends; the complete line follows with `extra.ends`. Both contain
+ * the stream: log or error.
  */
 export class Output {
   #emit;
@@ -37,7 +37,7 @@ export class Output {
     this.#emit = emit;
   }
 
-  /** Restart the count, for output that belongs to no run. */
+  /** Restart the count, for output outside of runs. */
   renew() {
     this.#used = 0;
   }
@@ -70,7 +70,7 @@ export class Output {
     else this.#emit(this.id, stream, wellFormed(rest), { part: stream });
   }
 
-  /** A character may be cut in two by writes of bytes. */
+  /** Writes of bytes may split a character. */
   #decoded(stream, chunk, encoding) {
     if (typeof chunk === 'string' && (encoding === undefined || /^utf-?8$/i.test(encoding))) return chunk;
     const decoder = (this.#decoders[stream] ??= new StringDecoder('utf8'));
@@ -139,7 +139,7 @@ function written([, data, from, length, encoding]) {
   return offset >= 0 && size >= 0 && offset + size <= data.byteLength ? Buffer.from(data.buffer, data.byteOffset + offset, size) : null;
 }
 
-const writtenTogether = ([, chunks]) => (Array.isArray(chunks) && chunks.every(ArrayBuffer.isView) ? Buffer.concat(chunks.map((one) => Buffer.from(one.buffer, one.byteOffset, one.byteLength))) : null);
+const writtenTogether = ([, chunks]) => (Array.isArray(chunks) && chunks.every(ArrayBuffer.isView) ? Buffer.concat(chunks.map((chunk) => Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength))) : null);
 
 function writtenAsFile([, data, options]) {
   if (typeof data === 'string') return Buffer.from(data, typeof options === 'string' ? options : options?.encoding ?? 'utf8');

@@ -46,9 +46,9 @@ function former(api) {
   return client;
 }
 
-const getterNames = (name) => [...new Set([name, name.replace(/s$/, '')])].map((one) => `get${one}Api`);
+const getterNames = (name) => [...new Set([name, name.replace(/s$/, '')])].map((stem) => `get${stem}Api`);
 
-/** Return a function that makes the context of one invocation. `access` is {basePath, authorizationBasePath, clientId, clientSecret}. */
+/** Return a function that creates the context of an invocation. `access` is {basePath, authorizationBasePath, clientId, clientSecret}. */
 export function contexts(require, access) {
   let ChatKitty;
   try {

@@ -18,7 +18,7 @@ const realImmediate = setImmediate;
 const realUptime = process.uptime.bind(process);
 const { apply, construct } = Reflect;
 
-/** The clock and random numbers of one run, from {now, seed}: times in ms since 1970. */
+/** The clock and random numbers of a run, from {now, seed}; times in ms since 1970. */
 export class Determinism {
   #words;
   #reads = 0;
@@ -103,7 +103,7 @@ function deterministicDurations(current) {
   put(process, 'hrtime', hrtime);
 }
 
-/** A timer takes its real time; once it is over, that time has passed on the run's clock too. */
+/** A timer takes its real time, and then advances the run's clock by that time. */
 function deterministicTimers(current) {
   const waited = (delay) => {
     const determinism = current();
@@ -182,8 +182,8 @@ function deterministicCrypto(current) {
   put(Object.getPrototypeOf(webcrypto), 'randomUUID', uuid);
 }
 
-/** Allow only connections to `apiUrl`; `tell` gets HOST:PORT of each refused one. */
-export function keepFromNetwork(apiUrl, tell) {
+/** Only allow connections to `apiUrl`. `onBlocked` is called with HOST:PORT of each refused connection. */
+export function blockNetwork(apiUrl, onBlocked) {
   const allowed = new URL(apiUrl).host.replace(/[[\]]/g, '');
   const { connect } = net.Socket.prototype;
   put(net.Socket.prototype, 'connect', function (...args) {
@@ -192,8 +192,8 @@ export function keepFromNetwork(apiUrl, tell) {
     const host = options.path ?? (typeof options.host === 'string' ? options.host : 'localhost');
     if (`${host}:${options.port}` === allowed) return apply(connect, this, args);
     const where = options.path ? host : `${host}:${options.port}`;
-    tell(where);
-    const message = `connect ENETUNREACH ${where}: this run reaches no server but the platform`;
+    onBlocked(where);
+    const message = `connect ENETUNREACH ${where}: this run can only reach the platform`;
     const error = Object.assign(new Error(message), { code: 'ENETUNREACH', syscall: 'connect', address: host, port: options.port });
     process.nextTick(() => this.destroy(error));
     return this;
@@ -223,7 +223,7 @@ export function countRequests(current) {
 
 const turn = () => new Promise((resolve) => { realImmediate(resolve); });
 
-/** Wait for requests that were not awaited, and for those that they caused. */
+/** Wait for requests that the run did not await, and for those that they cause. */
 export async function quiet(determinism) {
   const until = realUptime() + LONGEST_WAIT_MS / 1000;
   for (let idle = 0; idle < 4 && realUptime() < until;) {

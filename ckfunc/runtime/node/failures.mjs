@@ -1,16 +1,16 @@
-// Descriptions of errors: name, one sentence, and a stack in the user's own files with all properties and causes.
+// Descriptions of errors: name, a sentence, and a stack in the user's own files with all properties and causes.
 import { includes, inspect, text, wellFormed } from './intrinsics.mjs';
 import { isInstalled, packageOf, plainPaths, skippedScripts, tidy, tidyFrames } from './stacks.mjs';
 
 const LONGEST = 16_384; // characters of a message
 const LONGEST_STACK = 65_536;
-const MOST_TOGETHER = 10; // errors of one AggregateError that are described
+const MOST_TOGETHER = 10; // errors of an AggregateError that are described
 const MOST_ERRORS = 100; // errors that are described in all: causes, causes of causes, …
 const LONGEST_EXPLANATION = 500;
 const DENIED = {
   ChildProcess: 'handlers cannot start other processes here',
-  FileSystemRead: 'handlers can read their installed packages and the temporary directory alone',
-  FileSystemWrite: 'handlers can write to the temporary directory (os.tmpdir()) alone',
+  FileSystemRead: 'handlers can only read their installed packages and the temporary directory',
+  FileSystemWrite: 'handlers can only write to the temporary directory (os.tmpdir())',
 };
 
 export class HostError extends Error {
@@ -75,14 +75,14 @@ function request(error, apiUrl) {
   const { config, response } = error;
   if (config === null || typeof config !== 'object' || !('url' in config)) return '';
   const what = `${text(config.method ?? 'get').toUpperCase()} ${address(config, apiUrl)}`;
-  if (response === null || typeof response !== 'object') return `${what} got no answer: ${read(error, 'message')}`;
+  if (response === null || typeof response !== 'object') return `${what} got no response: ${read(error, 'message')}`;
   const said = explanation(response.data);
-  return `${what} answered ${response.status}${said ? `: ${said}` : ''}`;
+  return `${what} failed with status ${response.status}${said ? `: ${said}` : ''}`;
 }
 
 function denied(error) {
   if (error.code !== 'ERR_ACCESS_DENIED') return '';
-  const why = DENIED[error.permission] ?? 'this is not allowed to handlers here';
+  const why = DENIED[error.permission] ?? 'handlers are not allowed to do this';
   return error.resource ? `${why} (${text(error.resource)})` : why;
 }
 
@@ -112,7 +112,7 @@ function requirer(error) {
   return file.startsWith('file:') ? decodeURI(file) : file;
 }
 
-/** The end of a sentence with advice about packages whose install scripts did not run; or ''. */
+/** Advice for a package whose install script did not run, as the end of a sentence; or ''. */
 function unscripted(name) {
   if (!skippedScripts().includes(name)) return '';
   const entry = name.startsWith('@') ? `"${name}"` : name;
@@ -121,11 +121,11 @@ function unscripted(name) {
 
 const ABOUT_BUILDS = /bindings|prebuil|\.node\b|native|binar|\bbuil[dt]|install|dlopen/i;
 
-/** The message of an error; one about something that was not built names the package whose script did not run. */
+/** The message of an error. If it is about a missing build, it names the package whose install script did not run. */
 function advised(error, message) {
   if (!ABOUT_BUILDS.test(message)) return message;
   const owners = read(error, 'stack').split('\n').map((line) => (/^\s+at /.test(line) ? packageOf(line) : ''));
-  const name = skippedScripts().find((one) => owners.includes(one));
+  const name = skippedScripts().find((skipped) => owners.includes(skipped));
   return name === undefined ? message : `${message.split('\n')[0]} (package ${name}${unscripted(name)})`;
 }
 
@@ -133,7 +133,7 @@ const thrownTogether = (error) => error instanceof AggregateError && Array.isArr
 
 /** The first three messages of an AggregateError, such as of Promise.any. */
 function together(errors) {
-  const messages = errors.slice(0, 3).map((one) => plainPaths((one && read(one, 'message')) || shown(one)));
+  const messages = errors.slice(0, 3).map((inner) => plainPaths((inner && read(inner, 'message')) || shown(inner)));
   return [...new Set(messages)].join('; ') + (errors.length > 3 ? ` … (${errors.length} in all)` : '');
 }
 
@@ -162,7 +162,7 @@ function framesOf(error) {
   const stack = read(error, 'stack');
   const message = read(error, 'message');
   const first = stack.search(/^[ \t]+at /m);
-  // The source that a stack may begin with can hold the message too.
+  // A stack may begin with source code, which can contain the message too.
   const said = message === '' ? -1 : first < 0 ? stack.indexOf(message) : stack.lastIndexOf(message, first);
   const known = said >= 0;
   const head = known ? stack.slice(0, said) : stack.slice(0, first < 0 ? stack.length : first);
@@ -183,7 +183,7 @@ function partsOf(error) {
   if (thrownTogether(error)) {
     names.add('errors');
     const count = error.errors.length;
-    error.errors.slice(0, MOST_TOGETHER).forEach((one, at) => parts.push([`Error ${at + 1} of ${count}: `, one]));
+    error.errors.slice(0, MOST_TOGETHER).forEach((inner, at) => parts.push([`Error ${at + 1} of ${count}: `, inner]));
     if (count > MOST_TOGETHER) parts.push([`… ${count - MOST_TOGETHER} more errors`]);
   }
   if (typeof SuppressedError === 'function' && error instanceof SuppressedError) {
@@ -203,7 +203,7 @@ function answerOf(response) {
   return told;
 }
 
-/** The other properties of an error, such as `code`, as one object literal, or ''. */
+/** The other properties of an error, such as `code`, as an object literal, or ''. */
 function propertiesOf(error, others) {
   const found = {};
   for (const key of Object.keys(error)) {
@@ -229,7 +229,7 @@ function carried(error, apiUrl, seen) {
       const made = make();
       if (made) sections.push(made);
     } catch {
-      // an error that cannot be read in one way may be in another
+      // a section that cannot be read is left out
     }
   };
   seen.add(error);
@@ -237,7 +237,7 @@ function carried(error, apiUrl, seen) {
   let found = { parts: [], names: new Set() };
   section(() => { found = partsOf(error); });
   section(() => indented(propertiesOf(error, found.names), '    '));
-  for (const [lead, one] of found.parts) section(() => indented(block(lead, one, apiUrl, seen), '  '));
+  for (const [lead, inner] of found.parts) section(() => indented(block(lead, inner, apiUrl, seen), '  '));
   section(() => (error.cause !== undefined ? block('Caused by: ', error.cause, apiUrl, seen) : ''));
   return sections.join('\n');
 }
@@ -282,6 +282,6 @@ export function describe(thrown, { apiUrl = '\u0000', lead = '' } = {}) {
     const message = `${before}${said}`;
     return { name, message: clean(message || name), stack: clean(stackOf(thrown, name, message, apiUrl), LONGEST_STACK) };
   } catch {
-    return { name: 'Error', message: `${before}something that cannot be described was thrown`, stack: '' };
+    return { name: 'Error', message: `${before}a value that cannot be described was thrown`, stack: '' };
   }
 }

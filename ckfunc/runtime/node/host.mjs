@@ -1,4 +1,4 @@
-// The process that runs the handlers of one function: reads frames from ckfunc, and responds with `done` or `failed`.
+// The process that runs the handlers of a function: reads frames from ckfunc, and responds with `done` or `failed`.
 // node host.mjs INPUT_FD OUTPUT_FD SEAL_BYTES COMPILE_CACHE
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { enableCompileCache, flushCompileCache } from 'node:module';
@@ -18,7 +18,7 @@ if (compileCache) enableCompileCache(compileCache);
 const RECHECK_MS = 50; // timers of earlier runs may replace built-ins later
 const later = setImmediate;
 const runs = new AsyncLocalStorage();
-// `run` calls these two; as own properties they stay, even if a handler changes the class.
+// `run` calls these two. As own properties they do not change, even if a handler changes the class.
 runs.getStore = AsyncLocalStorage.prototype.getStore;
 runs.enterWith = AsyncLocalStorage.prototype.enterWith;
 const getRun = runs.getStore.bind(runs);
@@ -29,14 +29,14 @@ let limits = { resultBytes: 0, consoleBytes: 65_536 };
 let apiUrl = '';
 let require = null;
 let makeContext = null;
-let repeatable = null; // deterministic.mjs, where runs are to be repeatable
+let repeatable = null; // deterministic.mjs, if runs must be repeatable
 let settle = false; // whether a run's result waits for requests that the run did not await
-let builtIns = null; // builtins.mjs, to notice what a run replaced
-let noted = false; // whether there is something to compare with
+let builtIns = null; // builtins.mjs, to detect replaced built-ins
+let noted = false; // whether the original state is recorded
 let checkedAt = 0; // time of the last check
 let unchecked = false; // whether a run has ended since
 let spoiled = false; // whether a built-in was replaced: then no more runs start here
-let leftovers = null; // leftovers.mjs, where independent runs share a process
+let leftovers = null; // leftovers.mjs, if independent runs share a process
 const scripts = new Set(); // the files of handlers and init scripts
 let outsideDeterminism = null; // clock and seed of code outside of runs; null: everything uses those of the machine
 
@@ -79,16 +79,16 @@ const fail = (run, thrown, lead) => finish(run, { op: 'failed', error: { __proto
 
 function resultText(value) {
   if (typeof value === 'function' || typeof value === 'symbol') {
-    throw new HostError('ResultError', `the handler returned a ${typeof value}, which JSON cannot hold`);
+    throw new HostError('ResultError', `the handler returned a ${typeof value}, which JSON cannot represent`);
   }
   let text;
   try {
     text = toJson(value) ?? 'null';
   } catch (error) {
     const why = describe(error).message.split('\n')[0];
-    throw new HostError('ResultError', `the handler's result cannot be written as JSON: ${why}`);
+    throw new HostError('ResultError', `the handler's result cannot be converted to JSON: ${why}`);
   }
-  if (includes(text, '\\ud')) text = replace(text, /\\(?:ud[0-9a-f]{3}|.)/g, (one) => (one.length > 2 ? '\ufffd' : one));
+  if (includes(text, '\\ud')) text = replace(text, /\\(?:ud[0-9a-f]{3}|.)/g, (escape) => (escape.length > 2 ? '\ufffd' : escape));
   const size = byteLength(text);
   if (size > limits.resultBytes) {
     throw new HostError('ResultError', `the handler's result is ${size} bytes of JSON, more than the ${limits.resultBytes} allowed`);
@@ -134,7 +134,7 @@ const operations = {
     setRuntime(runtime);
     settle = settling;
     if (determinism || settle || !network) repeatable = await import('./deterministic.mjs');
-    if (!network) repeatable.keepFromNetwork(apiUrl, (where) => currentOutput().line('warn', `kept from the network: ${where}`));
+    if (!network) repeatable.blockNetwork(apiUrl, (where) => currentOutput().line('warn', `network access blocked: ${where}`));
     if (determinism) {
       outsideDeterminism = new repeatable.Determinism(determinism);
       repeatable.becomeDeterministic(currentDeterminism);
@@ -154,8 +154,8 @@ const operations = {
     leftovers = new (await import('./leftovers.mjs')).Leftovers(require, ChatKitty ? [ChatKitty] : []);
   },
   async renew() {
-    const why = leftovers ? leftovers.takeOut(scripts) : 'nothing that was kept to compare with';
-    if (why) throw new HostError('LeftOver', `an earlier run left ${why} behind`);
+    const why = leftovers ? leftovers.remove(scripts) : 'the original state is not recorded';
+    if (why) throw new HostError('LeftOver', `the state of earlier runs cannot be removed: ${why}`);
   },
   async script({ script, determinism }) {
     if (determinism) outsideDeterminism = new repeatable.Determinism(determinism);

@@ -1,5 +1,5 @@
-// Removal of the state that runs leave in a process, so that the next run starts as in a new one. State that cannot be
-// removed for certain is reported: then the process is not used again. The snapshot is taken before any user code runs.
+// Removal of the state that runs leave in a process, so that the next run starts as in a new process. If some state may
+// remain, the process is not used again. The snapshot is taken before any user code runs.
 import Module, { builtinModules, syncBuiltinESMExports } from 'node:module';
 import { readFileSync } from 'node:fs';
 import { types } from 'node:util';
@@ -19,12 +19,12 @@ const DYNAMIC_IMPORT = /\bimport\s*\(/;
 const importing = new Map(); // file of a package -> whether it imports other modules irreversibly
 
 const isObject = (value) => (typeof value === 'object' && value !== null) || typeof value === 'function';
-const sameDescriptor = (one, other) =>
-  is(one.value, other.value) && one.get === other.get && one.set === other.set &&
-  one.writable === other.writable && one.enumerable === other.enumerable && one.configurable === other.configurable;
+const sameDescriptor = (before, now) =>
+  is(before.value, now.value) && before.get === now.get && before.set === now.set &&
+  before.writable === now.writable && before.enumerable === now.enumerable && before.configurable === now.configurable;
 
 /** The original state of an object: its properties, and whether it is extensible. */
-class Kept {
+class Original {
   constructor(object, counts = () => true) {
     this.object = object;
     this.counts = counts; // which of its keys are compared
@@ -59,7 +59,7 @@ class Kept {
 
 export class Leftovers {
   #require;
-  #kept = new Map(); // object -> Kept
+  #originals = new Map(); // object -> Original
   #environment = { ...process.env };
   #listeners;
   #modules;
@@ -79,46 +79,46 @@ export class Leftovers {
     for (const object of [Module._extensions, getPrototypeOf(Int8Array), getPrototypeOf(Int8Array.prototype), getPrototypeOf([][Symbol.iterator]())]) this.#watch(object);
     for (const object of [getPrototypeOf(function* () {}), getPrototypeOf(async function* () {}), getPrototypeOf(async () => {})]) this.#watchAll(object);
     for (const object of objects) this.#watchAll(object);
-    this.#kept.delete(process.env);
-    this.#kept.delete(require.cache);
-    this.#kept.set(process, new Kept(process, (key) => typeof key === 'string' && !key.startsWith('_')));
+    this.#originals.delete(process.env);
+    this.#originals.delete(require.cache);
+    this.#originals.set(process, new Original(process, (key) => typeof key === 'string' && !key.startsWith('_')));
     this.#modules = new Set(Object.keys(require.cache));
     this.#listeners = this.#countListeners();
     this.#running = this.#countRunning();
   }
 
-  /** Remove the state of earlier runs, whose scripts are `files`; return why that is not possible, or ''. */
-  takeOut(files) {
-    if (cwd() !== this.#cwd || umask() !== this.#umask) return 'another working directory';
+  /** Remove the state of earlier runs, whose scripts are `files`. Return the reason if that is not possible, or ''. */
+  remove(files) {
+    if (cwd() !== this.#cwd || umask() !== this.#umask) return 'the working directory or umask changed';
     const running = this.#countRunning();
-    if (running > this.#running) return 'something that goes on by itself';
-    if (this.#countListeners() !== this.#listeners) return 'a listener of the process';
-    const why = this.#takeOutModules(files);
+    if (running > this.#running) return 'a timer, server, worker or process is still active';
+    if (this.#countListeners() !== this.#listeners) return 'listeners of the process changed';
+    const why = this.#unloadModules(files);
     if (why) return why;
     this.#restoreEnvironment();
     let changed = false;
-    for (const kept of this.#kept.values()) {
-      const key = kept.restore();
-      if (key !== null) return `a change of ${String(key)}`;
-      changed ||= kept.changed;
-      kept.changed = false;
+    for (const original of this.#originals.values()) {
+      const key = original.restore();
+      if (key !== null) return `${String(key)} cannot be restored`;
+      changed ||= original.changed;
+      original.changed = false;
     }
     if (changed) syncBuiltinESMExports();
     return '';
   }
 
   /** Unload the modules that were loaded since the snapshot. */
-  #takeOutModules(files) {
+  #unloadModules(files) {
     const { cache } = this.#require;
     const added = Object.keys(cache).filter((file) => !this.#modules.has(file));
     for (const file of added) {
       const module = cache[file];
-      if (file.endsWith('.node') || isModuleNamespaceObject(module.exports)) return `the module ${file}`;
-      // Modules of the platform's own packages stay: a run could have changed them.
-      if (module.children.some((child) => this.#modules.has(child.filename))) return 'a package of the platform in use';
-      if (!files.has(file) && importsMore(file)) return `what ${file} imports`;
+      if (file.endsWith('.node') || isModuleNamespaceObject(module.exports)) return `${file} cannot be unloaded`;
+      // Modules of the platform's own packages stay loaded, and a run could have changed them.
+      if (module.children.some((child) => this.#modules.has(child.filename))) return `${file} uses a package of the platform`;
+      if (!files.has(file) && importsMore(file)) return `modules that ${file} imports cannot be unloaded`;
     }
-    for (const file of this.#modules) if (!cache[file]) return `the loss of ${file}`;
+    for (const file of this.#modules) if (!cache[file]) return `${file} was unloaded`;
     for (const file of added) delete cache[file];
     return '';
   }
@@ -140,11 +140,11 @@ export class Leftovers {
   }
 
   #watch(object) {
-    if (!this.#kept.has(object)) this.#kept.set(object, new Kept(object));
+    if (!this.#originals.has(object)) this.#originals.set(object, new Original(object));
   }
 
   #countRunning() {
-    return getActiveResources().filter((one) => RUNNING.has(one)).length;
+    return getActiveResources().filter((resource) => RUNNING.has(resource)).length;
   }
 
   #countListeners() {

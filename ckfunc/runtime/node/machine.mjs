@@ -29,7 +29,7 @@ export function beAnyMachine(current) {
   put(process, 'resourceUsage', () => Object.fromEntries(Object.keys(apply(resourceUsage, process, [])).map((name) => [name, 0])));
   tell(performance, 'timeOrigin', () => current().start - 1000);
   const { cpus } = os;
-  put(os, 'cpus', () => cpus().map((one) => ({ ...one, speed: 0, times: { user: 0, nice: 0, sys: 0, idle: 0, irq: 0 } })));
+  put(os, 'cpus', () => cpus().map((cpu) => ({ ...cpu, speed: 0, times: { user: 0, nice: 0, sys: 0, idle: 0, irq: 0 } })));
   put(os, 'freemem', () => 2 ** 30);
   put(os, 'loadavg', () => [0, 0, 0]);
   put(os, 'uptime', () => elapsed() / 1000);

@@ -11,7 +11,7 @@ export function requireFrom(directory) {
   return createRequire(path.join(directory, 'package.json'));
 }
 
-/** Load a script {file, map, name, kind}: its exports, and `handler`, the top-level function that ckfunc appended a name for. */
+/** Load a script {file, map, name, kind}. Return its exports, and `handler`, the top-level function that ckfunc's last line exports. */
 async function load(require, script) {
   register(script);
   if (script.kind === 'cjs') {
@@ -24,12 +24,12 @@ async function load(require, script) {
   return { exports, handler: exports.ckfuncHandler };
 }
 
-const GENERATORS = [function* () {}, async function* () {}].map((one) => one.constructor);
+const GENERATORS = [function* () {}, async function* () {}].map((generator) => generator.constructor);
 const classText = /^class\b/;
 
 /** Whether a call runs the body, unlike for generators and classes. analysis.mjs checks the same before a deploy. */
 function isHandler(value) {
-  if (typeof value !== 'function' || GENERATORS.some((one) => value instanceof one)) return false;
+  if (typeof value !== 'function' || GENERATORS.some((generator) => value instanceof generator)) return false;
   return !classText.test(Function.prototype.toString.call(value));
 }
 

@@ -4,7 +4,7 @@ import { fileURLToPath, pathToFileURL } from 'node:url';
 import path from 'node:path';
 import { includes, mapGet, mapSet, parseJson, readFileSync, replace } from './intrinsics.mjs';
 
-// As a path and as an address: they differ where a name has characters that addresses escape.
+// As a path and as a URL, which differ if a name has characters that URLs escape.
 const HOST = path.dirname(fileURLToPath(import.meta.url));
 const HOST_URL = pathToFileURL(HOST).href;
 const scripts = new Map(); // base name of the compiled file -> {name, mapFile, map}
@@ -50,7 +50,7 @@ const isFrame = (line) => /^\s+at /.test(line);
 const isForeign = (line) => includes(line, HOST) || includes(line, HOST_URL) || includes(line, 'node:internal') || includes(line, '(node:')
   || /^\s+at (?:async )?node:/.test(line) || /^\s+at (?:async )?(?:<anonymous>|new Promise \(<anonymous>\))$/.test(line);
 
-/** Text with compiled files named as the user knows them, and without the directory of the installed packages. */
+/** Text with the names of source files instead of compiled files, and without the directory of installed packages. */
 export function plainPaths(value) {
   if (runtime === '' || !(includes(value, runtime) || includes(value, runtimeUrl))) return value;
   let plain = replace(value, compiled, locate);
@@ -85,7 +85,7 @@ export function skippedScripts() {
 // What Node's inspect puts behind the last frame: " {" before further properties, "," between errors of a list.
 const AFTER_FRAME = /:\d+\)?([ ,{}[\]]+)$/;
 
-/** The user's lines of a stack. */
+/** A stack without frames of the host and Node. */
 export function tidyFrames(value) {
   const lines = [];
   for (const line of value.split('\n')) {
@@ -95,7 +95,7 @@ export function tidyFrames(value) {
   return plainPaths(lines.join('\n'));
 }
 
-/** A text with a stack, in terms of the user's files. */
+/** Text that may contain a stack, with positions in the user's files. */
 export function tidy(value) {
   return includes(value, '\n') ? tidyFrames(value) : plainPaths(value);
 }
