@@ -18,7 +18,7 @@ from ckfunc.base.text import digest
 
 
 class AnnotationLevel(StrEnum):
-    """The severity of an annotation, in GitHub's words."""
+    """The severity of an annotation, in GitHub's terms."""
 
     ERROR = "error"
     WARNING = "warning"
@@ -27,7 +27,7 @@ class AnnotationLevel(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Annotation:
-    """A message at a place of a file. `line` and `column` count from 1; line 0 is the whole file.
+    """A message at a place in a file. `line` and `column` count from 1; line 0 is the whole file.
 
     `rule` names the kind of the message, such as TS2322 or failed-test.
     """
@@ -41,7 +41,7 @@ class Annotation:
 
 
 def of_mistakes(problems: Iterable[Problem], rule: str) -> tuple[Annotation, ...]:
-    """Return mistakes in the project's files as annotations."""
+    """Return problems in the project's files as annotations."""
     return tuple(
         Annotation(
             problem.path,

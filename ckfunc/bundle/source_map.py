@@ -161,12 +161,12 @@ def map_stack(stack: str, name: str, source_map: str) -> str:
     if f"{name}:" not in stack:
         return stack
     try:
-        known = SourceMap(source_map)
+        positions = SourceMap(source_map)
     except ValueError:
         return stack
 
-    def place(found: re.Match[str]) -> str:
-        original = known.original(int(found[1]), int(found[2]))
-        return "{}:{}:{}".format(*original) if original else found[0]
+    def translate(position: re.Match[str]) -> str:
+        original = positions.original(int(position[1]), int(position[2]))
+        return "{}:{}:{}".format(*original) if original else position[0]
 
-    return re.sub(rf"(?<![\w.@/-]){re.escape(name)}:(\d+):(\d+)", place, stack)
+    return re.sub(rf"(?<![\w.@/-]){re.escape(name)}:(\d+):(\d+)", translate, stack)

@@ -29,16 +29,16 @@ from ckfunc.scaffold.packages import all_packages
 from ckfunc.scaffold.types import policy_of
 
 NODE_MAJOR = 24
-SKEW_WARNS_S = 30.0
-SKEW_FAILS_S = 300.0
-_REACH_S = 10.0
+WARN_SKEW_S = 30.0
+FAIL_SKEW_S = 300.0
+_TIMEOUT_S = 10.0
 
 OK, WARN, FAIL = "ok", "warn", "fail"
 
 
 @dataclass(frozen=True, slots=True)
 class Diagnosis:
-    """The result of one check. `verdict` is ok, warn or fail."""
+    """The result of a check. `verdict` is ok, warn or fail."""
 
     name: str
     verdict: str
@@ -47,8 +47,8 @@ class Diagnosis:
 
     def to_json(self) -> dict[str, str]:
         """Return the result for `--json`."""
-        found = {"check": self.name, "verdict": self.verdict, "text": self.text}
-        return {**found, "hint": self.hint} if self.hint else found
+        result = {"check": self.name, "verdict": self.verdict, "text": self.text}
+        return {**result, "hint": self.hint} if self.hint else result
 
 
 class ProjectSetup(Protocol):
@@ -88,19 +88,19 @@ class ProjectSetup(Protocol):
 
 
 def setup_findings(project: ProjectSetup) -> Iterator[Diagnosis]:
-    """Yield the result of each check as soon as it is known; never raises CkfuncError."""
+    """Run the checks and yield each result at once; never raises CkfuncError."""
     python = f"Python {platform.python_version()} on {platform.system()} {platform.machine()}"
     yield Diagnosis("ckfunc", OK, f"ckfunc {__version__}, {python}")
-    yield _checked("node", _node)
-    yield _checked("isolation", _isolation)
-    yield _checked("npm", lambda: _npm(project))
-    yield _checked("cache", lambda: _writable("cache", cache_dir(), "CKFUNC_CACHE_DIR names another directory"))
-    yield _checked("keyring", lambda: Diagnosis("keyring", OK, keyring_name()), expected=NoKeyring)
+    yield _run_check("node", _node)
+    yield _run_check("isolation", _isolation)
+    yield _run_check("npm", lambda: _npm(project))
+    yield _run_check("cache", lambda: _writable("cache", cache_dir(), "CKFUNC_CACHE_DIR names another directory"))
+    yield _run_check("keyring", lambda: Diagnosis("keyring", OK, keyring_name()), expected=NoKeyring)
     yield from _project(project)
 
 
-def _checked(name: str, check: Callable[[], Diagnosis], expected: type[CkfuncError] | None = None) -> Diagnosis:
-    """Return what a check finds; its failure is a finding too, and one that is `expected` only a warning."""
+def _run_check(name: str, check: Callable[[], Diagnosis], expected: type[CkfuncError] | None = None) -> Diagnosis:
+    """Run a check. An error that it raises is returned as a failure, or as a warning if it is `expected`."""
     try:
         return check()
     except CkfuncError as problem:
@@ -120,8 +120,8 @@ def _node() -> Diagnosis:
 
 
 def _isolation() -> Diagnosis:
-    found = isolation()
-    parts = {"files": found.files, "signals": found.signals, "sockets": found.sockets}
+    available = isolation()
+    parts = {"files": available.files, "signals": available.signals, "sockets": available.sockets}
     limited = [name for name, enforced in parts.items() if enforced]
     if not limited:
         return Diagnosis("isolation", OK, "handlers are limited by Node's permissions; this system offers no more")
@@ -158,7 +158,7 @@ def _project(project: ProjectSetup) -> Iterator[Diagnosis]:
         yield Diagnosis("project", FAIL, problem.message, problem.hint)
         return
     yield _writable("project", root / STATE_DIRECTORY, "check the permissions of the project")
-    yield _checked("manifest", lambda: _manifest(project))
+    yield _run_check("manifest", lambda: _manifest(project))
     yield from _packages(project)
     yield from _secrets(root)
     try:
@@ -176,27 +176,27 @@ def _project(project: ProjectSetup) -> Iterator[Diagnosis]:
 
 
 def _manifest(project: ProjectSetup) -> Diagnosis:
-    read = project.scripts()
-    count = len(read.functions or ())
+    loaded = project.scripts()
+    count = len(loaded.functions or ())
     summary = f"functions.yaml: {count} function{'' if count == 1 else 's'}"
-    if read.warnings:
-        return Diagnosis("manifest", WARN, f"{summary}; {read.warnings[0]}")
+    if loaded.warnings:
+        return Diagnosis("manifest", WARN, f"{summary}; {loaded.warnings[0]}")
     return Diagnosis("manifest", OK, summary)
 
 
 def _packages(project: ProjectSetup) -> Iterator[Diagnosis]:
     """Yield a warning about installed packages whose install scripts did not run."""
     try:
-        read = project.load_project(lenient=True)
-        warning = scripts_warning(all_packages(read.runtime.dependencies or {}), cache_dir(), policy_of(read))
+        loaded = project.load_project(lenient=True)
+        warning = scripts_warning(all_packages(loaded.runtime.dependencies or {}), cache_dir(), policy_of(loaded))
     except CkfuncError:
-        return  # said by another check
+        return  # another check reports this error
     if warning:
         yield Diagnosis("packages", WARN, *warning)
 
 
 def _secrets(root: Path) -> Iterator[Diagnosis]:
-    """Yield a finding when git would take a file with secrets; nothing when there is no git to ask."""
+    """Check that git ignores the files with secrets; yield nothing if git is not installed."""
     files = [path.name for path in sorted(root.glob(".env*")) if path.is_file() and path.name != ".env.example"]
     if not files:
         return
@@ -211,9 +211,9 @@ def _secrets(root: Path) -> Iterator[Diagnosis]:
         if refusal.returncode != 1:  # 1: none of them is ignored
             return
         ignored = []
-    open_ones = [name for name in files if name not in ignored]
-    if open_ones:
-        yield Diagnosis("secrets", WARN, f"git does not ignore {', '.join(open_ones)}", "add it to .gitignore")
+    unignored = [name for name in files if name not in ignored]
+    if unignored:
+        yield Diagnosis("secrets", WARN, f"git does not ignore {', '.join(unignored)}", "add it to .gitignore")
     else:
         yield Diagnosis("secrets", OK, f"git ignores {', '.join(files)}")
 
@@ -222,22 +222,22 @@ def _platform(project: ProjectSetup, root: Path, target: Target) -> Iterator[Dia
     try:
         found = project.credentials(root, target)
     except CkfuncError as problem:
-        outside = isinstance(problem, CredentialsMissing) and target.name == "default"
-        yield Diagnosis("credentials", WARN if outside else FAIL, problem.message, problem.hint)
+        optional = isinstance(problem, CredentialsMissing) and target.name == "default"
+        yield Diagnosis("credentials", WARN if optional else FAIL, problem.message, problem.hint)
         return
     yield Diagnosis("credentials", OK, f"from {found.source}")
-    unreached = False
-    for finding in _reached(project, found):
-        unreached = unreached or (finding.name, finding.verdict) == ("platform", FAIL)
+    unreachable = False
+    for finding in _reachability(project, found):
+        unreachable = unreachable or (finding.name, finding.verdict) == ("platform", FAIL)
         yield finding
-    if not unreached:
-        yield _checked("login", lambda: _login(project, found, target))
+    if not unreachable:
+        yield _run_check("login", lambda: _login(project, found, target))
 
 
-def _reached(project: ProjectSetup, found: FoundConnection) -> Iterator[Diagnosis]:
-    """Yield whether the API answers, and how far its clock is from ours. Nothing secret is sent."""
+def _reachability(project: ProjectSetup, found: FoundConnection) -> Iterator[Diagnosis]:
+    """Check that the API responds, and compare its clock with this machine's. Sends no secrets."""
     url = found.connection.api_url
-    transport = Transport(_REACH_S)
+    transport = Transport(_TIMEOUT_S)
     try:
         began = project.clock.monotonic_s()
         answer = transport.send("GET", f"{url}/v1/application", {"accept": "application/json"})
@@ -249,16 +249,16 @@ def _reached(project: ProjectSetup, found: FoundConnection) -> Iterator[Diagnosi
         transport.close()
     yield Diagnosis("platform", OK, f"{url} answers in {took_ms:.0f} ms")
     try:
-        theirs = parsedate_to_datetime(answer.headers.get("date", ""))
-        skew_s = (project.clock.now() - theirs).total_seconds()
+        remote = parsedate_to_datetime(answer.headers.get("date", ""))
+        skew_s = (project.clock.now() - remote).total_seconds()
     except (ValueError, TypeError):
-        yield Diagnosis("clock", WARN, "the platform does not say what time it is")
+        yield Diagnosis("clock", WARN, "the platform's response has no valid date")
         return
     text = f"{abs(skew_s):.0f} s {'ahead of' if skew_s > 0 else 'behind'} the platform's"
-    if abs(skew_s) < SKEW_WARNS_S:
+    if abs(skew_s) < WARN_SKEW_S:
         yield Diagnosis("clock", OK, "agrees with the platform's")
     else:
-        verdict = FAIL if abs(skew_s) >= SKEW_FAILS_S else WARN
+        verdict = FAIL if abs(skew_s) >= FAIL_SKEW_S else WARN
         yield Diagnosis("clock", verdict, text, "set this machine's clock; certificates and tokens need it")
 
 
