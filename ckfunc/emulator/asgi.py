@@ -90,6 +90,7 @@ class AsgiApp:
         self._loopback_only = loopback_only
         self._router = Router(ROUTES)
         self._loaded_dashboard: Dashboard | None = None
+        self._open = 0
 
     async def __call__(self, scope: Mapping[str, Any], receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -108,7 +109,7 @@ class AsgiApp:
             caller = self._caller(headers)
             if caller is not None and not own:
                 noted = self._note(caller, scope, headers, segments)
-            reply = await self._answer(scope, headers, segments, receive, caller, noted)
+            reply = await self._answered(scope, headers, segments, receive, caller, noted)
         except HttpProblem as problem:
             reply = self._problem_reply(problem, segments)
             media_type = JSON
@@ -143,6 +144,16 @@ class AsgiApp:
         asked = Asked(scope["method"], path, headers.get("content-type"))
         calls = self._services.dispatch.recorder.asked(caller, asked)
         return None if calls is None else (calls, asked)
+
+    async def _answered(self, *request: Any) -> Reply:
+        """Answer a request when everything that the answer tells of is stored."""
+        self._open += 1
+        try:
+            reply = await self._answer(*request)
+            await self._services.database.stored(at_once=self._open == 1)
+            return reply
+        finally:
+            self._open -= 1
 
     async def _answer(
         self,

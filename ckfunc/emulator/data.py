@@ -13,7 +13,8 @@ from pathlib import Path
 from ckfunc.base.errors import CkfuncError
 from ckfunc.emulator.data_directory import DATABASE, lock_directory
 from ckfunc.emulator.store import application, runtime, seeds
-from ckfunc.emulator.store.database import open_database, set_aside
+from ckfunc.emulator.store.copying import set_aside
+from ckfunc.emulator.store.database import open_database
 from ckfunc.emulator.store.schema import MIGRATIONS, SCHEMA
 from ckfunc.emulator.store.trouble import UnusableDatabase, trouble_with
 from ckfunc.model.job import Seed, Seeded

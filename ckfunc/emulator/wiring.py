@@ -19,7 +19,8 @@ from ckfunc.emulator.options import EmulatorOptions
 from ckfunc.emulator.server import HttpServer, most_files
 from ckfunc.emulator.services import EmulatorServices, WebPage
 from ckfunc.emulator.store import application, invocations, jobs, runtime, seeds, sessions, staging, steps
-from ckfunc.emulator.store.database import Database, copied, open_database
+from ckfunc.emulator.store.copying import copied
+from ckfunc.emulator.store.database import Database, open_database
 from ckfunc.emulator.store.schema import MIGRATIONS, SCHEMA
 from ckfunc.emulator.store.trouble import UNREADABLE, failure_of
 from ckfunc.runtime.compiler import CompilerProcess
@@ -58,6 +59,7 @@ def open_services(
         jobs.fail_abandoned(database, runner.STOPPED)
     except UNREADABLE as error:
         raise failure_of(path, error) from None
+    database.group_commits(asyncio.get_running_loop().call_soon)
     tokens = Tokens(SystemClock(), options.token_lifetime_s)
     compiler = options.compiler or opened.enter_context(CompilerProcess())
     opened.push_async_callback(hosts.close)  # before the database

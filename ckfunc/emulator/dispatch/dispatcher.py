@@ -161,6 +161,7 @@ class Dispatcher:
         started = self._begin(trigger_type, data, caller, determinism, on_console)
         if started is None:
             return None
+        await self._stored(started)
         outcome = await self._execute(started)
         result = invocations.result_of(outcome)
         invocation = replace(started.invocation, status=outcome.status, result=result)
@@ -259,8 +260,18 @@ class Dispatcher:
         return started
 
     async def _in_turn(self, started: _Started) -> None:
-        async with self._slots:
-            await self._execute(started)
+        with suppress(sqlite3.Error):  # whoever fired the event is told: it is undone with its cause
+            await self._stored(started)
+            async with self._slots:
+                await self._execute(started)
+
+    async def _stored(self, started: _Started) -> None:
+        """Wait until a run that begins is stored: a handler never runs unrecorded. Raises sqlite3.Error."""
+        try:
+            await self._database.stored(at_once=len(self._running) == 1)
+        except sqlite3.Error:
+            self._running.pop(started.invocation.id, None)
+            raise
 
     async def _execute(self, started: _Started) -> Outcome:
         try:
@@ -308,10 +319,11 @@ class Dispatcher:
         self._ended += 1
         if self._ended % _ENDS_BETWEEN_PRUNES == 1 and (self._pruning is None or self._pruning.done()):
             self._pruning = self._keep(self._prune())
-        self._on_event(
+        summary = (
             f"{started.function.type} v{started.invocation.version_number} {outcome.status.value}"
             f" in {outcome.duration_ms:.0f} ms" + (f": {outcome.error.message}" if outcome.error else "")
         )
+        self._database.when_stored(lambda _: self._on_event(summary))
 
     async def _prune(self) -> None:
         """Delete the oldest runs, in steps between which other requests are answered."""

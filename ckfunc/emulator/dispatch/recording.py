@@ -7,6 +7,7 @@ import sqlite3
 from collections import deque
 from collections.abc import Callable, Container
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
 from ckfunc.emulator.http import bodies
@@ -224,7 +225,16 @@ class EndWriter:
             try:
                 invocations.end(self._database, invocation_id, outcome, *self._recorder.shown(invocation_id))
             except sqlite3.DatabaseError as error:
-                self._on_event(f"the end of run {invocation_id} cannot be stored yet: {error}")
+                self._later(invocation_id, error)
                 return
             del self._waiting[invocation_id]
             self._recorder.end(invocation_id)
+            self._database.when_stored(partial(self._written, invocation_id, outcome))
+
+    def _written(self, invocation_id: int, outcome: Outcome, failure: sqlite3.Error | None) -> None:
+        if failure is not None:
+            self._waiting[invocation_id] = outcome
+            self._later(invocation_id, failure)
+
+    def _later(self, invocation_id: int, error: sqlite3.Error) -> None:
+        self._on_event(f"the end of run {invocation_id} cannot be stored yet: {error}")

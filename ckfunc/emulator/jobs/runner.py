@@ -43,6 +43,8 @@ class Attempt:
     database: Database
     loop: asyncio.AbstractEventLoop | None
     """The event loop, if the work runs on another thread."""
+    main: Database
+    """The connection of the event loop."""
 
     @contextmanager
     def turn(self) -> Iterator[None]:
@@ -57,6 +59,7 @@ class Attempt:
         begun, over = threading.Event(), threading.Event()
 
         def stand_still() -> None:
+            self.main.commit()  # it would lock the database for as long as it stands still
             begun.set()
             over.wait()
 
@@ -142,12 +145,12 @@ class Jobs:
 
     async def _on_the_loop(self, job: Job, work: Work) -> None:
         await asyncio.sleep(0)  # the request is answered first
-        for _ in self._steps(Attempt(job.id, self._database, None), work):
+        for _ in self._steps(Attempt(job.id, self._database, None, self._database), work):
             await asyncio.sleep(0)
 
     def _on_a_thread(self, path: Path, job: Job, work: Work, loop: asyncio.AbstractEventLoop) -> None:
         with closing(connect(path)) as database:
-            for _ in self._steps(Attempt(job.id, database, loop), work):
+            for _ in self._steps(Attempt(job.id, database, loop, self._database), work):
                 time.sleep(_PAUSE_S)
 
     def _steps(self, attempt: Attempt, work: Work) -> Steps:

@@ -7,9 +7,8 @@ from __future__ import annotations
 
 import json
 import sqlite3
-import tempfile
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import asdict, dataclass
 from functools import lru_cache
@@ -23,7 +22,6 @@ from ckfunc.emulator.store.trouble import (
     damage,
     failure_of,
     refused_by,
-    trouble_with,
     unusable,
 )
 
@@ -42,6 +40,26 @@ class Condition:
     values: tuple[Any, ...]
 
 
+class _Turn:
+    """What was written in one turn of the event loop. It lasts until the turn has ended, even if committed before."""
+
+    __slots__ = ("ended", "failure", "on_end", "open")
+
+    def __init__(self) -> None:
+        self.open = False
+        """Whether there is something to commit."""
+        self.ended = False
+        self.failure: sqlite3.Error | None = None
+        self.on_end: list[Callable[[sqlite3.Error | None], None]] = []
+
+
+class _NextTurn:
+    """Awaited, it resumes the task in the next turn of its event loop."""
+
+    def __await__(self) -> Generator[None]:
+        yield
+
+
 class Database:
     """A connection in autocommit mode. Rows are `sqlite3.Row`: by name, or by position."""
 
@@ -50,6 +68,8 @@ class Database:
         self.execute = connection.execute
         self.executemany = connection.executemany
         self._in_transaction = False
+        self._call_soon: Callable[[Callable[[], None]], object] | None = None
+        self._turn: _Turn | None = None
         self._snapshot: tuple[bytes, sqlite3.Connection] | None = None
         self.path: Path | None = None
         """The file; None in memory."""
@@ -86,6 +106,7 @@ class Database:
         if self._in_transaction:
             yield
             return
+        self.commit()
         self.execute("BEGIN IMMEDIATE")
         self._in_transaction = True
         try:
@@ -98,14 +119,101 @@ class Database:
         finally:
             self._in_transaction = False
 
+    # Group commits: the writes of one turn of the event loop in one transaction
+
+    def group_commits(self, call_soon: Callable[[Callable[[], None]], object]) -> None:
+        """Let `grouped` share transactions from now on; `call_soon` is that of the event loop of this thread."""
+        self._call_soon = call_soon
+
+    @contextmanager
+    def grouped(self) -> Iterator[None]:
+        """Write everything inside, or nothing; commit it with what else this turn of the event loop writes.
+
+        Nobody may learn of it before `stored`. Statements outside of transactions join in. A nested transaction is
+        part of the outer one. Never await inside. Without `group_commits`, this is `transaction`.
+        """
+        if self._in_transaction or self._call_soon is None:
+            with self.transaction():
+                yield
+            return
+        turn = self._turn
+        if turn is None:
+            turn = self._turn = _Turn()
+            self._call_soon(self._end_turn)
+        alone = not turn.open
+        self.execute("BEGIN IMMEDIATE" if alone else "SAVEPOINT part")
+        turn.open = self._in_transaction = True
+        try:
+            yield
+            if not alone:
+                self.execute("RELEASE part")
+        except BaseException as error:
+            if not self._connection.in_transaction:  # SQLite has undone the whole turn, as when the disk is full
+                turn.open = False
+                turn.failure = error if isinstance(error, sqlite3.Error) else turn.failure
+            elif alone:
+                self.execute("ROLLBACK")
+                turn.open = False
+            else:
+                self.execute("ROLLBACK TO part")
+                self.execute("RELEASE part")
+            raise
+        finally:
+            self._in_transaction = False
+
+    def commit(self) -> None:
+        """Commit now what the turn has written so far. A failure is raised by `stored`, for all who wrote."""
+        turn = self._turn
+        if turn is None or not turn.open:
+            return
+        turn.open = False
+        try:
+            self.execute("COMMIT")
+        except sqlite3.Error as error:
+            if self._connection.in_transaction:
+                self.execute("ROLLBACK")
+            turn.failure = error
+
+    async def stored(self, *, at_once: bool = False) -> None:
+        """Wait until everything that was written is committed; with `at_once`, without waiting for others' writes.
+
+        Call it in the turn of the writes. Raises sqlite3.Error if they could not be committed; then they are undone.
+        """
+        turn = self._turn
+        if turn is None:
+            return
+        if at_once:
+            self.commit()
+        while turn.open or not (at_once or turn.ended):
+            await _NextTurn()
+        if turn.failure is not None:
+            raise turn.failure
+
+    def when_stored(self, callback: Callable[[sqlite3.Error | None], None]) -> None:
+        """Call back when everything that was written is committed, or with the reason why it is undone."""
+        if self._turn is None:
+            callback(None)
+        else:
+            self._turn.on_end.append(callback)
+
+    def _end_turn(self) -> None:
+        turn = self._turn
+        if turn is not None:
+            self.commit()
+            self._turn, turn.ended = None, True
+            for callback in turn.on_end:
+                callback(turn.failure)
+
     def snapshot(self) -> bytes:
         """Return the whole content of a database in memory."""
+        self.commit()
         return self._connection.serialize()
 
     def restore(self, snapshot: bytes) -> None:
         """Replace the content of a database in memory with a snapshot of it, or of another one."""
         # Not deserialized into this connection itself: that frees the schema which prepared statements (those on STRICT
         # tables) and table-valued functions (json_each) still point into, and SQLite crashes.
+        self.commit()
         if self._snapshot is None or self._snapshot[0] is not snapshot:
             self._close_snapshot()
             with ExitStack() as opened:
@@ -118,6 +226,7 @@ class Database:
 
     def close(self) -> None:
         """Write everything to the file and close it."""
+        self._end_turn()
         self._close_snapshot()
         self._connection.close()
 
@@ -142,7 +251,7 @@ def open_database(path: Path | None, schema: Sequence[str], migrations: Sequence
     except UNREADABLE as error:
         raise failure_of(path, error) from None
     try:
-        database = _prepared(connection, path, schema, migrations)
+        database = prepared(connection, path, schema, migrations)
     except UNREADABLE as error:
         connection.close()
         raise failure_of(path, error) from None
@@ -151,71 +260,6 @@ def open_database(path: Path | None, schema: Sequence[str], migrations: Sequence
         raise
     database.path = path
     return database
-
-
-def copied(path: Path, schema: Sequence[str], migrations: Sequence[str] = ()) -> Database:
-    """Return a database in memory with a copy of the file's content, under an id of its own.
-
-    The file may be in use, and is not changed; it need not be writable. Raises UnusableDatabase.
-    """
-    try:
-        content = _content(path)
-    except OSError as error:
-        raise unusable(path, refused_by(error)) from None
-    except UNREADABLE as error:
-        raise failure_of(path, error) from None
-    if not content:
-        return open_database(None, schema, migrations)  # a file created a moment ago
-    # These two bytes are the file format's read and write versions; in memory there is no write-ahead log.
-    # Source: https://www.sqlite.org/c3ref/deserialize.html
-    content[18:20] = b"\1\1"
-    connection = sqlite3.connect(":memory:", isolation_level=None, cached_statements=512)
-    try:
-        connection.deserialize(content)
-        database = _prepared(connection, path, schema, migrations)
-        database.id = str(uuid.uuid4())
-        database.execute("UPDATE emulator SET id = ?", (database.id,))
-        return database
-    except UNREADABLE as error:
-        connection.close()
-        raise failure_of(path, error) from None
-    except BaseException:
-        connection.close()
-        raise
-
-
-def _content(path: Path) -> bytearray:
-    """Return the content of a database. Raises sqlite3.DatabaseError and OSError."""
-    try:
-        # Not read-only: that would leave files next to a database that nobody else has open.
-        return _read(f"{path.absolute().as_uri()}?mode=rw")
-    except sqlite3.OperationalError as error:
-        trouble = trouble_with(path, error)
-        if trouble is None or not trouble.unwritable:
-            raise
-    with set_aside(path) as copy:
-        return _read(f"{copy.as_uri()}?mode=rw")
-
-
-@contextmanager
-def set_aside(path: Path) -> Iterator[Path]:
-    """Yield a copy of a database that cannot be written, whose log cannot be read in place. Raises OSError."""
-    with tempfile.TemporaryDirectory(prefix="ckfunc-") as directory:
-        copy = Path(directory) / path.name
-        for end in ("", "-wal"):
-            if (source := Path(f"{path}{end}")).exists():
-                Path(f"{copy}{end}").write_bytes(source.read_bytes())
-        yield copy
-
-
-def _read(address: str) -> bytearray:
-    with (
-        closing(sqlite3.connect(":memory:", isolation_level=None)) as copy,
-        closing(sqlite3.connect(address, uri=True)) as origin,
-    ):
-        origin.execute("PRAGMA busy_timeout = 5000")
-        origin.backup(copy)
-        return bytearray(copy.serialize())
 
 
 def connect(path: Path) -> Database:
@@ -246,9 +290,10 @@ def _set_up(connection: sqlite3.Connection) -> None:
     connection.create_function(MATCH_FUNCTION, 2, properties_match, deterministic=True)
 
 
-def _prepared(
+def prepared(
     connection: sqlite3.Connection, path: Path | None, schema: Sequence[str], migrations: Sequence[str]
 ) -> Database:
+    """Set up a new connection: create or migrate the tables. Raises UnusableDatabase and sqlite3.DatabaseError."""
     connection.row_factory = sqlite3.Row
     _set_up(connection)
     database = Database(connection)

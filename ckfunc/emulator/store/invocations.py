@@ -55,26 +55,28 @@ _COLUMNS = "id, version_number, status, args, result, created_time"
 
 
 def begin(database: Database, function_id: int, version_number: int, args: Mapping[str, Any]) -> Invocation:
-    """Add a run that begins now."""
+    """Add a run that begins now. It may start when the database has `stored` it."""
     now = datetime.now(UTC)
-    made = database.insert(
-        "INSERT INTO invocations (function_id, ordinal, version_number, args, status, result, created_time) VALUES"
-        " (?, coalesce((SELECT max(ordinal) FROM invocations WHERE function_id = ?), 0) + 1, ?, ?, 'RUNNING', '{}', ?)",
-        function_id,
-        function_id,
-        version_number,
-        json.dumps(args, ensure_ascii=False),
-        timestamp(now),
-    )
+    with database.grouped():
+        made = database.insert(
+            "INSERT INTO invocations (function_id, ordinal, version_number, args, status, result, created_time) VALUES"
+            " (?, coalesce((SELECT max(ordinal) FROM invocations WHERE function_id = ?), 0) + 1, ?, ?, 'RUNNING', '{}',"
+            " ?)",
+            function_id,
+            function_id,
+            version_number,
+            json.dumps(args, ensure_ascii=False),
+            timestamp(now),
+        )
     return Invocation(made, version_number, Status.RUNNING, args, {}, now)
 
 
 def end(
     database: Database, invocation_id: int, outcome: Outcome, calls: Sequence[ApiCall] = (), calls_omitted: int = 0
 ) -> None:
-    """Store the result of a run, and its API requests."""
+    """Write the result of a run, and its API requests. It may be announced when the database has `stored` it."""
     console = json.dumps([[line.level, line.text] for line in outcome.console]) if outcome.console else "[]"
-    with database.transaction():
+    with database.grouped():
         database.execute(
             "UPDATE invocations SET status = ?, result = ? WHERE id = ?",
             (outcome.status.value, _result(outcome), invocation_id),

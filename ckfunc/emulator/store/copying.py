@@ -1,0 +1,78 @@
+"""Copies of a database that is in use or cannot be written."""
+
+from __future__ import annotations
+
+import sqlite3
+import tempfile
+import uuid
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+from ckfunc.emulator.store.database import Database, open_database, prepared
+from ckfunc.emulator.store.trouble import UNREADABLE, failure_of, refused_by, trouble_with, unusable
+
+
+def copied(path: Path, schema: Sequence[str], migrations: Sequence[str] = ()) -> Database:
+    """Return a database in memory with a copy of the file's content, under an id of its own.
+
+    The file may be in use, and is not changed; it need not be writable. Raises UnusableDatabase.
+    """
+    try:
+        content = _content(path)
+    except OSError as error:
+        raise unusable(path, refused_by(error)) from None
+    except UNREADABLE as error:
+        raise failure_of(path, error) from None
+    if not content:
+        return open_database(None, schema, migrations)  # a file created a moment ago
+    # These two bytes are the file format's read and write versions; in memory there is no write-ahead log.
+    # Source: https://www.sqlite.org/c3ref/deserialize.html
+    content[18:20] = b"\1\1"
+    connection = sqlite3.connect(":memory:", isolation_level=None, cached_statements=512)
+    try:
+        connection.deserialize(content)
+        database = prepared(connection, path, schema, migrations)
+        database.id = str(uuid.uuid4())
+        database.execute("UPDATE emulator SET id = ?", (database.id,))
+        return database
+    except UNREADABLE as error:
+        connection.close()
+        raise failure_of(path, error) from None
+    except BaseException:
+        connection.close()
+        raise
+
+
+def _content(path: Path) -> bytearray:
+    """Return the content of a database. Raises sqlite3.DatabaseError and OSError."""
+    try:
+        # Not read-only: that would leave files next to a database that nobody else has open.
+        return _read(f"{path.absolute().as_uri()}?mode=rw")
+    except sqlite3.OperationalError as error:
+        trouble = trouble_with(path, error)
+        if trouble is None or not trouble.unwritable:
+            raise
+    with set_aside(path) as copy:
+        return _read(f"{copy.as_uri()}?mode=rw")
+
+
+@contextmanager
+def set_aside(path: Path) -> Iterator[Path]:
+    """Yield a copy of a database that cannot be written, whose log cannot be read in place. Raises OSError."""
+    with tempfile.TemporaryDirectory(prefix="ckfunc-") as directory:
+        copy = Path(directory) / path.name
+        for end in ("", "-wal"):
+            if (source := Path(f"{path}{end}")).exists():
+                Path(f"{copy}{end}").write_bytes(source.read_bytes())
+        yield copy
+
+
+def _read(address: str) -> bytearray:
+    with (
+        closing(sqlite3.connect(":memory:", isolation_level=None)) as copy,
+        closing(sqlite3.connect(address, uri=True)) as origin,
+    ):
+        origin.execute("PRAGMA busy_timeout = 5000")
+        origin.backup(copy)
+        return bytearray(copy.serialize())

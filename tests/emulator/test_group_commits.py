@@ -1,0 +1,182 @@
+"""Group commits: the writes of one turn of the event loop in one transaction."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+import threading
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+
+import httpx
+import pytest
+from emulator.conftest import sign_in
+from emulator.test_dispatch import deploy
+from emulator.test_killed import Killable
+from support.loopback import http_client
+
+from ckfunc.emulator.store import application, users
+from ckfunc.emulator.store.database import Database, open_database
+from ckfunc.emulator.store.schema import SCHEMA
+
+DANGLING = "INSERT INTO invocation_details VALUES (99, '[]', 0.0, '[]', 0)"
+"""A row of a run that does not exist: with deferred foreign keys, only the commit fails."""
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> Iterator[Database]:
+    with closing(open_database(tmp_path / "emulator.db", SCHEMA)) as opened:
+        application.create_if_missing(opened)
+        yield opened
+
+
+def in_a_loop(database: Database, scenario: Callable[[], Awaitable[None]]) -> None:
+    async def begun() -> None:
+        database.group_commits(asyncio.get_running_loop().call_soon)
+        await scenario()
+
+    asyncio.run(begun())
+
+
+def names(path: Path | None) -> list[str]:
+    """The users that another connection sees."""
+    assert path is not None
+    with closing(sqlite3.connect(path, timeout=5)) as other:
+        return [row[0] for row in other.execute("SELECT name FROM users ORDER BY id")]
+
+
+async def add(database: Database, name: str, seen: list[list[str]]) -> None:
+    with database.grouped():
+        users.create(database, name=name)
+    seen.append(names(database.path))
+    await database.stored()
+    seen.append(names(database.path))
+
+
+def test_writes_of_one_turn_become_visible_together_before_anyone_is_told(database: Database) -> None:
+    seen: list[list[str]] = []
+
+    async def scenario() -> None:
+        await asyncio.gather(add(database, "ann", seen), add(database, "bob", seen))
+
+    in_a_loop(database, scenario)
+    assert seen == [[], [], ["ann", "bob"], ["ann", "bob"]]
+
+
+def test_a_part_that_fails_is_undone_and_the_others_are_stored(database: Database) -> None:
+    async def failing() -> None:
+        with pytest.raises(ZeroDivisionError), database.grouped():
+            users.create(database, name="bob")
+            raise ZeroDivisionError
+        await database.stored()
+
+    async def scenario() -> None:
+        await asyncio.gather(failing(), add(database, "ann", []), failing(), add(database, "cid", []))
+
+    in_a_loop(database, scenario)
+    assert names(database.path) == ["ann", "cid"]
+
+
+def test_a_commit_that_fails_is_reported_to_everyone_who_wrote_and_the_next_turn_works(database: Database) -> None:
+    reported: list[sqlite3.Error | None] = []
+
+    async def dangling() -> None:
+        with database.grouped():
+            database.execute("PRAGMA defer_foreign_keys = ON")
+            database.execute(DANGLING)
+        database.when_stored(reported.append)
+        await database.stored()
+
+    async def scenario() -> None:
+        results = await asyncio.gather(add(database, "ann", []), dangling(), return_exceptions=True)
+        assert [type(one) for one in results] == [sqlite3.IntegrityError, sqlite3.IntegrityError]
+        assert reported == [results[1]]
+        await add(database, "bob", [])
+
+    in_a_loop(database, scenario)
+    assert names(database.path) == ["bob"]
+
+
+def test_a_turn_that_sqlite_has_undone_itself_is_reported_to_everyone_who_wrote(database: Database) -> None:
+    async def undone() -> None:
+        with database.grouped():
+            database.execute("INSERT OR ROLLBACK INTO users SELECT * FROM users")
+
+    async def scenario() -> None:
+        results = await asyncio.gather(add(database, "ann", []), undone(), return_exceptions=True)
+        assert [type(one) for one in results] == [sqlite3.IntegrityError, sqlite3.IntegrityError]
+        await add(database, "bob", [])
+
+    in_a_loop(database, scenario)
+    assert names(database.path) == ["bob"]
+
+
+def test_a_transaction_of_its_own_comes_after_what_the_turn_has_written(database: Database) -> None:
+    async def scenario() -> None:
+        with database.grouped():
+            users.create(database, name="ann")
+        with pytest.raises(ZeroDivisionError), database.transaction():
+            users.create(database, name="bob")
+            raise ZeroDivisionError
+        assert names(database.path) == ["ann"]
+        with database.transaction():
+            users.create(database, name="cid")
+        assert names(database.path) == ["ann", "cid"]
+        await database.stored()
+
+    in_a_loop(database, scenario)
+
+
+def test_what_is_stored_at_once_does_not_wait_for_the_end_of_the_turn(database: Database) -> None:
+    async def scenario() -> None:
+        with database.grouped():
+            users.create(database, name="ann")
+        turns: list[str] = []
+        asyncio.get_running_loop().call_soon(turns.append, "next")
+        await database.stored(at_once=True)
+        assert turns == []
+        assert names(database.path) == ["ann"]
+
+    in_a_loop(database, scenario)
+
+
+def test_writes_of_a_turn_that_never_ends_are_stored_when_the_database_is_closed(tmp_path: Path) -> None:
+    database = open_database(tmp_path / "closed.db", SCHEMA)
+    database.group_commits(lambda _end: None)
+    with database.grouped():
+        users.create(database, name="ann")
+    database.close()
+    assert names(tmp_path / "closed.db") == ["ann"]
+
+
+def press(client: httpx.Client, answered: list[int]) -> None:
+    """Fire events until the emulator is gone, noting the runs that it has answered."""
+    while True:
+        try:
+            run = client.post("/emulator/trigger", json={"type": "user.sent.message", "data": {}}).json()
+        except httpx.HTTPError:
+            return
+        answered.append(run["invocation"]["id"])
+
+
+def test_every_run_that_was_answered_is_stored_when_the_emulator_is_killed(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    emulator = Killable(data)
+    answered: list[int] = []
+    with http_client(emulator.url) as client:
+        client.headers["authorization"] = f"Bearer {sign_in(client)}"
+        deploy(client, "user.sent.message", "function handleEvent() {}")
+        callers = [threading.Thread(target=press, args=(client, answered)) for _ in range(8)]
+        for one in callers:
+            one.start()
+        while len(answered) < 40:
+            threading.Event().wait(0.001)
+        emulator.kill()
+        for one in callers:
+            one.join()
+    with closing(sqlite3.connect(data / "emulator.db")) as database:
+        stored = dict(database.execute("SELECT id, status FROM invocations"))
+        details = {row[0] for row in database.execute("SELECT invocation_id FROM invocation_details")}
+    assert {stored[one] for one in answered} == {"SUCCEEDED"}
+    assert set(answered) <= details
