@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 _WIRING = "ckfunc.emulator.wiring"
+_SERVING = "ckfunc.emulator.serving"
 _ANY = ("", "0.0.0.0", "::")  # noqa: S104 - compared with, not bound to
 
 
@@ -240,7 +241,9 @@ class Emulator:
                     hosts.boot_ahead(environment)
                 # Node needs the loop to boot, and importing the rest takes equally long.
                 await asyncio.to_thread(import_module, _WIRING)
-            services, server = self._wired(opened, hosts)
+            services = self._services_of(opened, hosts)
+            await asyncio.to_thread(import_module, _SERVING)  # meanwhile, the process of the first function boots
+            server = self._server_of(services)
             serving = asyncio.create_task(server.serve(sockets=[listener]))
             while not server.started and not serving.done():
                 await asyncio.sleep(0.001)
@@ -257,10 +260,10 @@ class Emulator:
             server.end()
             await serving
 
-    def _wired(self, opened: AsyncExitStack, hosts: HostPool) -> tuple[EmulatorServices, HttpServer]:
-        from ckfunc.emulator.wiring import open_services, server_of
+    def _services_of(self, opened: AsyncExitStack, hosts: HostPool) -> EmulatorServices:
+        from ckfunc.emulator.wiring import open_services
 
-        services = open_services(
+        return open_services(
             opened,
             self._data_dir,
             self._options,
@@ -269,7 +272,11 @@ class Emulator:
             cache=self._cache,
             on_event=self._on_event,
         )
-        return services, server_of(services, loopback_only=is_loopback(self._host))
+
+    def _server_of(self, services: EmulatorServices) -> HttpServer:
+        from ckfunc.emulator.serving import server_of
+
+        return server_of(services, loopback_only=is_loopback(self._host))
 
 
 def _harmless(tell: Callable[[str], None] | None) -> Callable[[str], None]:

@@ -1,4 +1,4 @@
-"""Wiring of one emulator: its data, its services and its HTTP server."""
+"""Wiring of one emulator: its data and its services."""
 
 from __future__ import annotations
 
@@ -7,16 +7,13 @@ from collections.abc import Callable
 from contextlib import AsyncExitStack, closing
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from ckfunc.base.clock import SystemClock
-from ckfunc.emulator.asgi import AsgiApp
 from ckfunc.emulator.data_directory import DATABASE
 from ckfunc.emulator.dispatch.dispatcher import STOPPED, Dispatcher
 from ckfunc.emulator.http.auth import Tokens
 from ckfunc.emulator.jobs import runner
 from ckfunc.emulator.options import EmulatorOptions
-from ckfunc.emulator.server import HttpServer, most_files
 from ckfunc.emulator.services import EmulatorServices, WebPage
 from ckfunc.emulator.store import application, invocations, jobs, runtime, seeds, sessions, staging, steps
 from ckfunc.emulator.store.copying import copied
@@ -26,9 +23,6 @@ from ckfunc.emulator.store.trouble import UNREADABLE, failure_of
 from ckfunc.runtime.compiler import CompilerProcess
 from ckfunc.runtime.policy import Policy
 from ckfunc.runtime.pool import HostPool
-
-if TYPE_CHECKING:
-    from ckfunc.emulator.realtime.endpoint import ClientEndpoint
 
 
 def open_services(
@@ -73,42 +67,14 @@ def open_services(
         spares=options.spares,
     )
     opened.push_async_callback(dispatcher.close)
+    if options.ahead is None:
+        dispatcher.boot_ahead()
     background = runner.Jobs(database, path, on_event)
     opened.push_async_callback(background.close)
     web = WebPage(options.web, partial(_chat_client, cache, on_event, options.policy))
     return EmulatorServices(
         database, tokens, dispatcher, background, hosts, data_dir, web, unwritable=options.unwritable
     )
-
-
-def server_of(services: EmulatorServices, *, loopback_only: bool) -> HttpServer:
-    """Return the server that answers requests."""
-    return HttpServer(AsgiApp(services, loopback_only=loopback_only), _Clients(services, loopback_only=loopback_only))
-
-
-class _Clients:
-    """The clients' endpoint; the client protocol is loaded for the first client."""
-
-    def __init__(self, services: EmulatorServices, *, loopback_only: bool) -> None:
-        self._services = services
-        self._loopback_only = loopback_only
-        self._endpoint: ClientEndpoint | None = None
-
-    def accept(self) -> asyncio.Protocol:
-        """Return the protocol for a new connection."""
-        if self._endpoint is None:
-            from ckfunc.emulator.realtime.endpoint import ClientEndpoint
-
-            most = most_files() // 2
-            self._endpoint = ClientEndpoint(self._services, loopback_only=self._loopback_only, most=most)
-        return self._endpoint.accept()
-
-    async def close(self, grace_s: float) -> None:
-        """Close every connection, within `grace_s` seconds."""
-        self._services.ending.set()
-        if self._endpoint is not None:
-            await self._endpoint.close(grace_s)
-        self._services.typing.close()
 
 
 def _chat_client(cache: Path, on_event: Callable[[str], None], policy: Policy) -> bytes:

@@ -251,6 +251,11 @@ class Host:
         return self._burial is None and self._link is not None
 
     @property
+    def process_id(self) -> int | None:
+        """The id of the process; None before it has started."""
+        return None if self._link is None else self._link.process.pid
+
+    @property
     def gone(self) -> bool:
         """Whether the process has ended and every pending request has failed."""
         return self._burial is not None and self._burial.done()

@@ -163,6 +163,11 @@ class HostPool:
                 self._spawn(self._retire(slot.host))
                 slot.host = None
 
+    @property
+    def process_ids(self) -> tuple[int, ...]:
+        """The ids of the processes that have started and not ended."""
+        return tuple(host.process_id for host in self._hosts if host.alive and host.process_id is not None)
+
     async def reset(self) -> None:
         """Make the next runs start as in new processes. Processes that can be reset are reused.
 

@@ -98,6 +98,7 @@ class CompiledCode:
             return own
         if clean.is_dir():
             _copy(clean, own)
+            os.utime(own)  # a copy has the age of its origin, and would be forgotten first
             self._forget_oldest()
         else:
             self._root.mkdir(parents=True, exist_ok=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import json
 import os
@@ -13,9 +14,11 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
+from emulator.test_dispatch import deploy
 from support.loopback import http_client
 
 from ckfunc.base.errors import Busy, CkfuncError
@@ -23,6 +26,7 @@ from ckfunc.base.files import cache_dir
 from ckfunc.emulator.data_directory import find_running
 from ckfunc.emulator.emulator import Emulator
 from ckfunc.emulator.options import EmulatorOptions
+from ckfunc.emulator.services import EmulatorServices
 
 SERVE = """
 import sys
@@ -260,3 +264,41 @@ def test_no_handler_survives_an_emulator_however_it_ends(tmp_path: Path) -> None
                 break
             time.sleep(0.01)
         assert not handler.exists(), end
+
+
+WHERE = "function handleEvent() { return { pid: process.pid, greeting: process.env.GREETING ?? null } }"
+
+
+async def booted_ahead(services: EmulatorServices) -> int | None:
+    """Return the id of the process that waits for its function, once it is ready; None if none boots."""
+    while services.dispatch.booting:
+        await asyncio.sleep(0.005)
+    (spare,) = services.hosts.process_ids or (None,)
+    return spare
+
+
+def where_it_runs(client: httpx.Client) -> dict[str, Any]:
+    answer = client.post("/emulator/trigger", json={"type": "user.sent.message", "data": {}})
+    payload: dict[str, Any] = answer.json()["invocation"]["result"]["payload"]
+    return payload
+
+
+def test_the_first_call_after_a_start_runs_in_a_process_that_was_booted_with_the_emulator(tmp_path: Path) -> None:
+    with running(tmp_path) as (emulator, client):
+        assert emulator.within(booted_ahead) is None  # there is no function
+        deploy(client, "user.sent.message", WHERE)
+    with running(tmp_path) as (emulator, client):
+        ahead = emulator.within(booted_ahead)
+        assert where_it_runs(client)["pid"] == ahead
+
+
+def test_a_process_that_was_booted_in_an_older_environment_runs_nothing(tmp_path: Path) -> None:
+    with running(tmp_path) as (_, client):
+        deploy(client, "user.sent.message", WHERE)
+    with running(tmp_path) as (emulator, client):
+        ahead = emulator.within(booted_ahead)
+        answer = client.put(f"{RUNTIME}/environment-variables", json={"GREETING": "hello"})
+        assert answer.status_code == 200, answer.text
+        found = where_it_runs(client)
+        assert found["greeting"] == "hello"
+        assert found["pid"] != ahead

@@ -148,6 +148,19 @@ def test_a_script_is_written_once_under_a_name_that_depends_on_its_content(tmp_p
     assert other["file"] != placed["file"]
 
 
+def test_compiled_code_of_a_new_owner_is_kept_however_old_the_code_that_it_starts_with_is(tmp_path):
+    runtime = tmp_path / "packages"
+    clean = tmp_path / "compiled" / f"{runtime.name}-clean"
+    clean.mkdir(parents=True)
+    (clean / "code").write_text("code")
+    year_ago = time.time() - 365 * 24 * 3600
+    os.utime(clean, (year_ago, year_ago))
+    made = [CompiledCode(tmp_path, f"owner {number}").directory(runtime) for number in range(40)]
+    assert (made[-1] / "code").read_text() == "code"
+    assert not made[0].exists()  # used least recently
+    assert clean.exists()
+
+
 def test_scripts_that_nothing_uses_for_weeks_are_removed(tmp_path):
     scripts, others = (CompiledCode(tmp_path, owner).scripts(tmp_path) for owner in ("this project", "another"))
     old, used = (place(Compiled(f"{name}.ts", "", "{}", "mjs"), scripts) for name in ("old", "used"))

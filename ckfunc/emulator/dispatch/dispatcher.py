@@ -181,6 +181,11 @@ class Dispatcher:
         self._made = []
         self._warm_up(self._warm, delay_s=0.1)  # a deploy changes the runtime several times in a row
 
+    def boot_ahead(self) -> None:
+        """Boot a process for the first run, if there is a function that can run."""
+        if functions.can_any_run(self._database):
+            self._warm_up(())
+
     async def version_created(self, function: Function, version: FunctionVersion) -> None:
         """Compile a new current version, and start its host in the background."""
         try:
@@ -225,6 +230,11 @@ class Dispatcher:
     def printed_lines(self) -> int:
         """The number of lines that the runs in progress have printed."""
         return sum(len(one.console) for one in self._running.values())
+
+    @property
+    def booting(self) -> bool:
+        """Whether processes are being started before they are needed."""
+        return self._warming is not None and not self._warming.done()
 
     async def finish(self) -> None:
         """Wait for the end of every run, and of the runs that they cause; each has its time limit."""

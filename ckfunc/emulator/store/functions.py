@@ -57,6 +57,11 @@ def find_by_type(database: Database, trigger_type: str) -> Function | None:
     return None if row is None else _function(row)
 
 
+def can_any_run(database: Database) -> bool:
+    """Return whether an enabled function has a version."""
+    return database.one("SELECT 1 FROM functions WHERE enabled AND current_version_number > 0") is not None
+
+
 def page(database: Database, request: PageRequest) -> Page[Function]:
     """Return a page of all functions."""
     return select_page(database, _FUNCTION, "functions", (), request=request, read=_function)
