@@ -78,7 +78,12 @@ def test_a_run_that_ends_while_the_disk_is_full_is_stored_as_soon_as_there_is_ro
     async def scenario(database: Database) -> None:
         hosts = Filling(database)
         dispatcher = Dispatcher(
-            database, hosts=hosts, compiler=Verbatim(), base_url="http://127.0.0.1", on_event=lines.append
+            database,
+            hosts=hosts,
+            compiler=Verbatim(),
+            base_url="http://127.0.0.1",
+            keep_invocations=1000,
+            on_event=lines.append,
         )
         run = await dispatcher.run("some.event", {"full": True})
         assert run is not None

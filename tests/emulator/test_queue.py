@@ -75,7 +75,9 @@ def prepared() -> Database:
 def test_events_wait_for_their_turn_and_run_in_their_order() -> None:
     async def scenario(database: Database) -> None:
         gate = Gate()
-        dispatcher = Dispatcher(database, hosts=gate, compiler=Verbatim(), base_url="http://127.0.0.1")
+        dispatcher = Dispatcher(
+            database, hosts=gate, compiler=Verbatim(), base_url="http://127.0.0.1", keep_invocations=1000
+        )
         for number in range(MOST_AT_ONCE * 3):
             assert dispatcher.fire("some.event", {"n": number}) is not None
         assert dispatcher.fire("another.event", {}) is None
@@ -98,7 +100,14 @@ def test_events_wait_for_their_turn_and_run_in_their_order() -> None:
 def test_an_event_too_many_fails_at_once_and_says_so() -> None:
     async def scenario(database: Database) -> None:
         gate = Gate()
-        dispatcher = Dispatcher(database, hosts=gate, compiler=Verbatim(), base_url="http://127.0.0.1", most_waiting=3)
+        dispatcher = Dispatcher(
+            database,
+            hosts=gate,
+            compiler=Verbatim(),
+            base_url="http://127.0.0.1",
+            keep_invocations=1000,
+            most_waiting=3,
+        )
         for number in range(5):
             dispatcher.fire("some.event", {"n": number})
         failed = stored(database, Status.FAILED)
@@ -121,7 +130,12 @@ def test_preparing_that_fails_is_noted_and_the_run_goes_on() -> None:
         gate = Gate()
         gate.opened.set()
         dispatcher = Dispatcher(
-            database, hosts=gate, compiler=Verbatim(), base_url="http://127.0.0.1", on_event=lines.append
+            database,
+            hosts=gate,
+            compiler=Verbatim(),
+            base_url="http://127.0.0.1",
+            keep_invocations=1000,
+            on_event=lines.append,
         )
         function = functions.find(database, 1)
         version = functions.current_version(database, 1)
@@ -152,7 +166,12 @@ def test_without_node_versions_are_stored_and_runs_say_what_is_missing() -> None
 
     async def scenario(database: Database) -> None:
         dispatcher = Dispatcher(
-            database, hosts=Gate(), compiler=NoNode(), base_url="http://127.0.0.1", on_event=lines.append
+            database,
+            hosts=Gate(),
+            compiler=NoNode(),
+            base_url="http://127.0.0.1",
+            keep_invocations=1000,
+            on_event=lines.append,
         )
         function = functions.find(database, 1)
         version = functions.current_version(database, 1)
