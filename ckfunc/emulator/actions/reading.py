@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from typing import Any
 
 from ckfunc.emulator.actions.context import ActionContext
 from ckfunc.emulator.store import messages, reactions, receipts
@@ -10,8 +11,8 @@ from ckfunc.model.chat import Emoji, Message, MessageReport, Reaction, ReadRecei
 from ckfunc.model.user import User
 from ckfunc.wire.channels import write_receipt
 from ckfunc.wire.clients import client_reaction, client_receipt, client_report
-from ckfunc.wire.messages import write_emoji, write_message
-from ckfunc.wire.users import write_embedded_user, write_user
+from ckfunc.wire.messages import write_message, write_reactions
+from ckfunc.wire.users import write_user
 
 _READ = "user.read.message"
 _REACTED = "user.reacted_to.message"
@@ -54,16 +55,21 @@ def react(context: ActionContext, user: User, message: Message, emoji: Emoji) ->
         assert found is not None  # noqa: S101 - it was not added because it exists
         context.publish_to(user.id, "reactions", "message.reaction.created", lambda: client_reaction(found, links))
         return found
-    context.fire(
-        _REACTED,
-        lambda: {
-            "user": write_user(user, links),
-            "message": write_message(messages.by_ids(context.database, [message.id])[message.id], links),
-            "reaction": {"emoji": write_emoji(emoji), "user": write_embedded_user(user, links)},
-        },
-    )
+    context.fire(_REACTED, lambda: _reacted(context, user, message, emoji))
     _publish_reaction(context, message, added, "message.reaction.created")
     return added
+
+
+def _reacted(context: ActionContext, user: User, message: Message, emoji: Emoji) -> dict[str, Any]:
+    """Return the event of a reaction, in which all reactions with the same emoji are summed up."""
+    links = context.links
+    now = messages.by_ids(context.database, [message.id])[message.id]
+    (summary,) = (one for one in now.reactions if one.emoji.character == emoji.character)
+    return {
+        "user": write_user(user, links),
+        "message": write_message(now, links),
+        "reaction": write_reactions(summary, links),
+    }
 
 
 def remove_reaction(context: ActionContext, user: User, message: Message, character: str) -> Reaction | None:

@@ -4,20 +4,13 @@ from __future__ import annotations
 
 import asyncio
 
-from ckfunc.emulator.http.problems import HttpProblem
+from ckfunc.emulator.realtime.problems import TooManyClients
 from ckfunc.emulator.realtime.session import ClientSession
 from ckfunc.emulator.realtime.socket import ClientSocket
 from ckfunc.emulator.services import EmulatorServices
 
 MOST_CLIENTS = 4096
 _TICK_S = 1.0
-
-
-class TooManyClients(HttpProblem):
-    """Every connection that the emulator allows for clients is in use."""
-
-    error = "TooManyClientsError"
-    text = "Too many clients are connected"
 
 
 class ClientEndpoint:

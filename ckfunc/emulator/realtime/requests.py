@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import base64
 import binascii
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any
 
-from ckfunc.base.clock import timestamp
 from ckfunc.emulator.actions.context import ActionContext
 from ckfunc.emulator.http.bodies import read_json
-from ckfunc.emulator.http.problems import Denied, HttpProblem, Refused
+from ckfunc.emulator.http.problems import Refused
 from ckfunc.emulator.services import EmulatorServices
 from ckfunc.emulator.store.database import Database
 from ckfunc.model.user import User
@@ -83,15 +80,3 @@ def wants_heartbeats(header: str) -> bool:
 
 def _is_number(text: str) -> bool:
     return text.isascii() and text.isdecimal() and len(text) < 12
-
-
-def error_body(problem: HttpProblem) -> bytes:
-    """Return the body of an ERROR frame, or of a message on the errors queue."""
-    name = "AccessDeniedError" if isinstance(problem, Denied) else problem.error
-    document = {"error": name, "message": problem.explanation, "timestamp": timestamp(datetime.now(UTC))}
-    return write_document(document)
-
-
-def write_document(document: Any) -> bytes:
-    """Return JSON as the body of a frame."""
-    return json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections import deque
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
@@ -24,63 +23,27 @@ from ckfunc.emulator.realtime.frames import (
     read_frame,
     write_frame,
 )
+from ckfunc.emulator.realtime.inbox import Inbox
+from ckfunc.emulator.realtime.problems import BadConversation, SlowClient, error_body, write_document
 from ckfunc.emulator.realtime.relays import relayed
 from ckfunc.emulator.realtime.requests import (
     ClientRequest,
-    error_body,
     read_auth_params,
     read_document,
     wants_heartbeats,
-    write_document,
 )
 from ckfunc.emulator.realtime.socket import MOST_UNSENT_BYTES, PATH, ClientSocket, SocketRequest
+from ckfunc.emulator.realtime.subscriptions import Subscription, Subscriptions
 from ckfunc.emulator.services import EmulatorServices
 from ckfunc.emulator.store import sessions, users
 from ckfunc.emulator.store.application import APPLICATION_ID
-from ckfunc.model.user import ChatSession, User
+from ckfunc.model.user import User
 from ckfunc.wire.links import Links
 from ckfunc.wire.reading import NAME_LIMIT, Malformed
 
-MOST_SUBSCRIPTIONS = 2000
-MOST_AT_ONCE = 20
-"""Frames of one client that are handled before other clients have their turn."""
 CONNECT_TIMEOUT_S = 10.0
 HEARTBEAT_S = 60.0
 """How often each side sends something; a side that was silent for twice as long is gone."""
-
-
-class BadConversation(HttpProblem):
-    """A client breaks the protocol; its connection is closed."""
-
-    error = "ProtocolError"
-    text = "The client broke the protocol"
-
-
-class SlowClient(HttpProblem):
-    """A client does not read what it subscribed to; its connection is closed."""
-
-    error = "SlowConsumerError"
-    text = "The client does not read fast enough"
-
-
-class Subscription:
-    """A client's subscription to a topic, and the chat session that it opened."""
-
-    __slots__ = ("_head", "chat", "connection", "topic")
-
-    def __init__(self, connection: ClientSession, subscription_id: str, topic: str) -> None:
-        self.connection = connection
-        self.topic = topic
-        self.chat: ChatSession | None = None
-        headers = {"destination": topic, "content-type": "application/json", "subscription": subscription_id}
-        self._head = write_frame("MESSAGE", headers)[:-2]  # without the empty line and the null byte
-
-    def deliver(self, body: bytes, receipt: str | None) -> None:
-        """Send an event; `receipt` is that of the connection's own action which caused it."""
-        number = self.connection.next_number()
-        own = b"" if receipt is None else write_frame("", {"receipt-id": receipt})[1:-2]
-        ends = b"message-id:%d\nack:%d\ncontent-length:%d\n\n" % (number, number, len(body))
-        self.connection.send(b"".join((self._head, own, ends, body, b"\0")))
 
 
 class ClientSession:
@@ -94,17 +57,14 @@ class ClientSession:
         self._loopback_only = loopback_only
         self._refusal = refusal
         self._now = asyncio.get_running_loop().time
-        self._soon = asyncio.get_running_loop().call_soon
-        self._turns = 0
         self._opened_s = self._heard_s = self._sent_s = self._now()
         self._base: ActionContext | None = None
         self.user_id = 0
         self.session_id = 0
         self._number = 0
-        self._subscriptions: dict[str, Subscription] = {}
+        self._subscriptions = Subscriptions(services.topics)
         self._errors: str | None = None
-        self._task: asyncio.Task[None] | None = None
-        self._waiting: deque[bytes] = deque()
+        self._inbox = Inbox(socket, self._handle)
         self._ended = self._beats = False
 
     # The socket's side
@@ -131,16 +91,8 @@ class ClientSession:
     def received(self, data: bytes) -> None:
         """Handle one frame, after those before it."""
         self._heard_s = self._now()
-        if self._ended or (self.session_id and is_plain_ack(data)):
-            return
-        if self._task is None and not self._waiting and self._turns < MOST_AT_ONCE:
-            self._turns += 1
-            if self._turns == 1:
-                self._soon(self._next_turn)
-            self._handle(data)
-            return
-        self._waiting.append(data)
-        self._socket.pause()
+        if not self._ended and not (self.session_id and is_plain_ack(data)):
+            self._inbox.add(data)
 
     def too_large(self) -> None:
         """End the connection of a client that sends too much at once."""
@@ -149,6 +101,7 @@ class ClientSession:
     def lost(self) -> None:
         """End the user session; the client may continue it with another connection."""
         self._ended = True
+        self._inbox.clear()
         self._leave()
 
     def check_time(self) -> None:
@@ -157,7 +110,7 @@ class ClientSession:
         if self._ended:
             return
         if not self.session_id:
-            if now - self._opened_s > CONNECT_TIMEOUT_S and self._task is None:
+            if now - self._opened_s > CONNECT_TIMEOUT_S and not self._inbox.busy:
                 self.end(BadConversation(f"the client did not CONNECT within {CONNECT_TIMEOUT_S:.0f} seconds"))
         elif self._beats:
             if now - self._heard_s > 2 * HEARTBEAT_S:
@@ -169,9 +122,7 @@ class ClientSession:
 
     def drop(self, subscriber: Any) -> None:
         """End a subscription that was removed from its topic."""
-        for name, one in list(self._subscriptions.items()):
-            if one is subscriber:
-                del self._subscriptions[name]
+        self._subscriptions.forget(subscriber)
 
     def end(self, problem: HttpProblem, receipt: str | None = None) -> None:
         """Send an ERROR frame and close the connection."""
@@ -198,6 +149,8 @@ class ClientSession:
 
     def _handle(self, data: bytes) -> None:
         receipt: str | None = None
+        if self._ended:
+            return
         try:
             frame = read_frame(data)
             if frame is None:
@@ -250,8 +203,7 @@ class ClientSession:
 
     def _subscribe(self, frame: StompFrame) -> None:
         name, destination = frame.required("id"), frame.required("destination")
-        if name in self._subscriptions:
-            raise BadFrame(f"there is a subscription {name[:100]!r} already")
+        self._subscriptions.check_new(name)
         if destination in ERROR_QUEUES:
             self._errors = name
             self._done(frame)
@@ -269,24 +221,17 @@ class ClientSession:
         self._done(frame)
 
     def _subscribe_topic(self, frame: StompFrame, destination: str, name: str) -> None:
-        if len(self._subscriptions) >= MOST_SUBSCRIPTIONS:
-            raise BadFrame(f"there are more than {MOST_SUBSCRIPTIONS} subscriptions")
         user = self._user()
         channel = topics.check(self._services.database, read_topic(destination), user)
-        subscription = Subscription(self, name, destination)
-        if channel is not None:
-            subscription.chat = actions.open_chat(self._context(user), self.session_id, user, channel)
-        self._subscriptions[name] = subscription
-        self._services.topics.add(destination, subscription)
+        chat = None if channel is None else actions.open_chat(self._context(user), self.session_id, user, channel)
+        self._subscriptions.add(name, Subscription(self, name, destination, chat))
         self._done(frame)
 
     def _unsubscribe(self, frame: StompFrame) -> None:
         name = frame.required("id")
-        subscription = self._subscriptions.pop(name, None)
-        if subscription is not None:
-            self._services.topics.remove(subscription.topic, subscription)
-            if subscription.chat is not None:
-                actions.close_chat(self._context(), subscription.chat)
+        subscription = self._subscriptions.remove(name)
+        if subscription is not None and subscription.chat is not None:
+            actions.close_chat(self._context(), subscription.chat)
         elif name == self._errors:
             self._errors = None
         self._done(frame)
@@ -360,9 +305,9 @@ class ClientSession:
 
     def _begin(self, work: Awaitable[None]) -> None:
         """Do what takes longer; frames that arrive meanwhile wait."""
-        self._task = asyncio.ensure_future(self._until_done(work))
+        self._inbox.begin(self._ended_by_failure(work))
 
-    async def _until_done(self, work: Awaitable[None]) -> None:
+    async def _ended_by_failure(self, work: Awaitable[None]) -> None:
         try:
             await work
         except BadFrame as error:
@@ -371,25 +316,6 @@ class ClientSession:
             self.end(problem)
         except Exception as error:
             self.end(self._services.failed(error, "a session"))
-        finally:
-            self._task = None
-        self._go_on()
-
-    def _next_turn(self) -> None:
-        self._turns = 0
-        self._go_on()
-
-    def _go_on(self) -> None:
-        """Handle frames that wait; after some, other clients have their turn."""
-        while self._waiting and self._task is None and not self._ended:
-            if self._turns >= MOST_AT_ONCE:
-                return
-            self._turns += 1
-            if self._turns == 1:
-                self._soon(self._next_turn)
-            self._handle(self._waiting.popleft())
-        if not self._waiting:
-            self._socket.resume()
 
     def _done(self, frame: StompFrame) -> None:
         receipt = frame.headers.get("receipt")
@@ -422,14 +348,16 @@ class ClientSession:
         if not self.session_id:
             return
         hub = self._services.topics
-        for subscription in self._subscriptions.values():
-            hub.remove(subscription.topic, subscription)
         self._subscriptions.clear()
-        if hub.connections.get(self.session_id) is self:
-            del hub.connections[self.session_id]
+        if hub.connections.get(self.session_id) is not self:
+            return
+        del hub.connections[self.session_id]
+        try:
             user = users.get(self._services.database, self.user_id)
             if user is not None:
                 actions.disconnect(self._context(), self.session_id, user)
+        except Exception as error:  # a full disk, for example; the next start of the emulator ends the session
+            self._services.failed(error, "the end of a session")
 
 
 _COMMANDS: Mapping[str, Callable[[ClientSession, StompFrame], None]] = {

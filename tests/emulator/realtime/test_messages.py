@@ -94,6 +94,9 @@ def test_reactions_are_added_and_removed(talk: Talk, client: httpx.Client, emoji
     assert refused.document["error"] == "ResourceNotFoundError"
     (run,) = ended(client, reacted, 1)
     assert run["result"] == {"payload": ["message", "reaction", "user"]}
+    event = run["args"]
+    assert event["message"]["reactions"] == [event["reaction"]]
+    assert (event["reaction"]["count"], event["reaction"]["users"][0]["name"]) == (1, "bob")
 
 
 def test_read_receipts_reach_the_channel_and_the_readers_other_clients(talk: Talk, client: httpx.Client) -> None:

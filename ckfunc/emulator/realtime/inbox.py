@@ -1,0 +1,64 @@
+"""Frames of one client, handled in order, while other clients have their turn too."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable
+
+from ckfunc.emulator.realtime.socket import ClientSocket
+
+MOST_AT_ONCE = 20
+"""Frames of one client that are handled before other clients have their turn."""
+
+
+class Inbox:
+    """Passes each frame to `handle`. Frames wait for work that was begun; nothing is read from the client meanwhile."""
+
+    def __init__(self, socket: ClientSocket, handle: Callable[[bytes], None]) -> None:
+        self._socket = socket
+        self._handle = handle
+        self._loop = asyncio.get_running_loop()
+        self._waiting: deque[bytes] = deque()
+        self._handled = 0
+        self._task: asyncio.Task[None] | None = None
+
+    @property
+    def busy(self) -> bool:
+        """Whether work is in progress."""
+        return self._task is not None
+
+    def add(self, data: bytes) -> None:
+        """Handle a frame, now or when it is its turn."""
+        self._waiting.append(data)
+        self._go_on()
+
+    def begin(self, work: Awaitable[None]) -> None:
+        """Do what takes longer; it must not raise."""
+        self._task = asyncio.ensure_future(self._until_done(work))
+
+    def clear(self) -> None:
+        """Discard what waits."""
+        self._waiting.clear()
+
+    async def _until_done(self, work: Awaitable[None]) -> None:
+        try:
+            await work
+        finally:
+            self._task = None
+        self._go_on()
+
+    def _next_turn(self) -> None:
+        self._handled = 0
+        self._go_on()
+
+    def _go_on(self) -> None:
+        while self._waiting and self._task is None and self._handled < MOST_AT_ONCE:
+            if self._handled == 0:
+                self._loop.call_soon(self._next_turn)
+            self._handled += 1
+            self._handle(self._waiting.popleft())
+        if self._waiting:
+            self._socket.pause()
+        else:
+            self._socket.resume()

@@ -1,0 +1,43 @@
+"""Problems that end a client's connection, and the documents that describe problems to clients."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from typing import Any
+
+from ckfunc.base.clock import timestamp
+from ckfunc.emulator.http.problems import Denied, HttpProblem
+
+
+class BadConversation(HttpProblem):
+    """A client breaks the protocol."""
+
+    error = "ProtocolError"
+    text = "The client broke the protocol"
+
+
+class SlowClient(HttpProblem):
+    """A client does not read what it subscribed to."""
+
+    error = "SlowConsumerError"
+    text = "The client does not read fast enough"
+
+
+class TooManyClients(HttpProblem):
+    """Every connection that the emulator allows for clients is in use."""
+
+    error = "TooManyClientsError"
+    text = "Too many clients are connected"
+
+
+def error_body(problem: HttpProblem) -> bytes:
+    """Return the body of an ERROR frame, or of a message on the errors queue."""
+    name = "AccessDeniedError" if isinstance(problem, Denied) else problem.error
+    document = {"error": name, "message": problem.explanation, "timestamp": timestamp(datetime.now(UTC))}
+    return write_document(document)
+
+
+def write_document(document: Any) -> bytes:
+    """Return JSON as the body of a frame."""
+    return json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")

@@ -1,0 +1,83 @@
+"""A client's subscriptions to topics."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from ckfunc.emulator.dispatch.topics import ConnectedClient, Topics
+from ckfunc.emulator.realtime.frames import BadFrame, write_frame
+from ckfunc.model.user import ChatSession
+
+MOST_SUBSCRIPTIONS = 2000
+
+
+class SendingClient(ConnectedClient, Protocol):
+    """A client that frames can be sent to."""
+
+    def next_number(self) -> int:
+        """Return a number that no earlier message of this connection has."""
+
+    def send(self, data: bytes) -> None:
+        """Send a frame."""
+
+
+class Subscription:
+    """A client's subscription to a topic, and the chat session that it opened."""
+
+    __slots__ = ("_client", "_head", "chat", "topic")
+
+    def __init__(self, client: SendingClient, name: str, topic: str, chat: ChatSession | None) -> None:
+        self._client = client
+        self.topic = topic
+        self.chat = chat
+        headers = {"destination": topic, "content-type": "application/json", "subscription": name}
+        self._head = write_frame("MESSAGE", headers)[:-2]  # without the empty line and the null byte
+
+    @property
+    def connection(self) -> ConnectedClient:
+        """The client's connection."""
+        return self._client
+
+    def deliver(self, body: bytes, receipt: str | None) -> None:
+        """Send an event; `receipt` is that of the connection's own action which caused it."""
+        number = self._client.next_number()
+        own = b"" if receipt is None else write_frame("", {"receipt-id": receipt})[1:-2]
+        ends = b"message-id:%d\nack:%d\ncontent-length:%d\n\n" % (number, number, len(body))
+        self._client.send(b"".join((self._head, own, ends, body, b"\0")))
+
+
+class Subscriptions:
+    """The subscriptions of one client, by the ids that the client chose."""
+
+    def __init__(self, topics: Topics) -> None:
+        self._topics = topics
+        self._by_name: dict[str, Subscription] = {}
+
+    def check_new(self, name: str) -> None:
+        """Check that a client may subscribe with this id. Raises BadFrame."""
+        if name in self._by_name:
+            raise BadFrame(f"there is a subscription {name[:100]!r} already")
+        if len(self._by_name) >= MOST_SUBSCRIPTIONS:
+            raise BadFrame(f"there are more than {MOST_SUBSCRIPTIONS} subscriptions")
+
+    def add(self, name: str, subscription: Subscription) -> None:
+        """Add a subscription."""
+        self._by_name[name] = subscription
+        self._topics.add(subscription.topic, subscription)
+
+    def remove(self, name: str) -> Subscription | None:
+        """Remove a subscription and return it, or None if there is none of that id."""
+        found = self._by_name.pop(name, None)
+        if found is not None:
+            self._topics.remove(found.topic, found)
+        return found
+
+    def forget(self, subscriber: object) -> None:
+        """Remove a subscription that was removed from its topic."""
+        self._by_name = {name: one for name, one in self._by_name.items() if one is not subscriber}
+
+    def clear(self) -> None:
+        """Remove all subscriptions."""
+        for one in self._by_name.values():
+            self._topics.remove(one.topic, one)
+        self._by_name.clear()
