@@ -79,8 +79,10 @@ class Sender:
             attempt += 1
 
     def _delay_s(self, result: Answer | Unreachable, attempt: int) -> float:
-        headers = {} if isinstance(result, Unreachable) else result.headers
-        return retry_delay_s(headers, attempt, now=self._clock.now())
+        now = self._clock.now()
+        if isinstance(result, Unreachable):
+            return retry_delay_s({}, attempt, now=now)
+        return retry_delay_s(result.headers, attempt, body=result.body, now=now)
 
     def _report_hold(self, seconds: float) -> None:
         if self._on_wait:

@@ -43,6 +43,22 @@ def test_an_invalid_retry_after_is_ignored(value: str) -> None:
     assert retry_delay_s({"retry-after": value}, 2, now=NOW, jitter=lambda: 1.0) == 1.0
 
 
+@pytest.mark.parametrize(
+    ("body", "seconds"),
+    [
+        (b'{"error": "RateLimitedError", "coolOffDuration": "PT7S"}', 7.0),
+        (b'{"cool_off_duration":"PT1.5S"}', 1.5),
+        (b'{"coolOffDuration": "PT99999S"}', 60.0),
+        (b'{"coolOffDuration": "P1D"}', 1.0),
+        (b'{"coolOffDuration": 7}', 1.0),
+        (b"", 1.0),
+    ],
+)
+def test_the_cool_off_duration_of_an_error_is_waited_for(body: bytes, seconds: float) -> None:
+    assert retry_delay_s({}, 2, body=body, jitter=lambda: 1.0) == seconds
+    assert retry_delay_s({"retry-after": "3"}, 2, body=body) == 3.0
+
+
 def test_only_idempotent_methods_are_repeated() -> None:
     assert [name for name in ("GET", "HEAD", "PUT", "POST", "PATCH", "DELETE") if may_repeat(name)] == [
         "GET",

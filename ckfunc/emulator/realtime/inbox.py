@@ -1,4 +1,4 @@
-"""Frames of one client, handled in order, while other clients have their turn too."""
+"""A client's frames, handled in order, in turn with other clients."""
 
 from __future__ import annotations
 

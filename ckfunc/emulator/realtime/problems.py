@@ -1,4 +1,4 @@
-"""Problems that end a client's connection, and the documents that describe problems to clients."""
+"""Problems that end a client's connection, and their JSON."""
 
 from __future__ import annotations
 
