@@ -18,6 +18,7 @@ from ckfunc.emulator.store.database import Database
 from ckfunc.emulator.store.paging import CursorRequest, PageRequest, select_cursor_page, select_page, window
 from ckfunc.model.chat import Message, ReadReceipt, UnreadSummary
 from ckfunc.model.page import CursorPage, Page
+from ckfunc.model.user import User
 
 SCHEMA = """
 CREATE TABLE read_receipts (
@@ -67,6 +68,20 @@ def get(database: Database, message_id: int, user_id: int) -> ReadReceipt | None
     columns, source = _COLUMNS, f"{_SOURCE} AND read_receipts.user_id = ?"
     row = database.one(f"SELECT {columns} FROM {source}", message_id, user_id)  # noqa: S608 - from below
     return None if row is None else _receipt(row)
+
+
+def readers(database: Database, message_ids: Sequence[int]) -> dict[int, tuple[User, ...]]:
+    """Return the users who have read these messages, by message, in the order in which they read it."""
+    rows = database.all(
+        "SELECT message_id, user_id FROM read_receipts WHERE message_id IN (SELECT value FROM json_each(?))"
+        " ORDER BY created_time, user_id",
+        json.dumps(list(message_ids)),
+    )
+    who = users.by_ids(database, (row["user_id"] for row in rows))
+    found: dict[int, tuple[User, ...]] = {}
+    for row in rows:
+        found[row["message_id"]] = (*found.get(row["message_id"], ()), who[row["user_id"]])
+    return found
 
 
 def remove(database: Database, message_id: int, user_id: int) -> bool:

@@ -126,6 +126,12 @@ def open_session_of(database: Database, user_id: int) -> int | None:
     return found
 
 
+def open_session_ids(database: Database, user_id: int) -> tuple[int, ...]:
+    """Return the ids of a user's open sessions."""
+    rows = database.all("SELECT id FROM user_sessions WHERE user_id = ? AND end_time IS NULL", user_id)
+    return tuple(row[0] for row in rows)
+
+
 def start_chat(database: Database, session_id: int, channel_id: int) -> ChatSession:
     """Store that the user of an open session has opened a channel."""
     made = database.insert(

@@ -132,6 +132,11 @@ def page(
     return select_page(database, "users.*", source, tuple(parameters), request=request, read=read)
 
 
+def first(database: Database, most: int) -> tuple[User, ...]:
+    """Return the first users."""
+    return tuple(read(row) for row in database.all("SELECT * FROM users ORDER BY id LIMIT ?", most))
+
+
 def members_page(database: Database, channel_id: int, request: PageRequest) -> Page[User]:
     """Return a page of a channel's members."""
     source = "channel_members JOIN users ON users.id = channel_members.user_id WHERE channel_members.channel_id = ?"

@@ -6,7 +6,7 @@ from ckfunc.emulator.http.calls import Call, Reply
 from ckfunc.emulator.http.problems import HttpProblem, Missing
 from ckfunc.emulator.http.routing import Access, Route, Router
 from ckfunc.emulator.services import EmulatorServices
-from ckfunc.emulator.ui import functions, invocations, live
+from ckfunc.emulator.ui import chat, functions, invocations, live
 from ckfunc.emulator.ui.rendering import asset, problem_page
 
 _ASSETS = {
@@ -31,6 +31,7 @@ ROUTES = (
     Route("GET", "/ui/live", live.stream_changes, Access.CONTROL),
     *functions.ROUTES,
     *invocations.ROUTES,
+    *chat.ROUTES,
 )
 
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 import hmac
 import inspect
 from collections.abc import Awaitable
+from urllib.parse import urlsplit
 
 from ckfunc.emulator.http.bodies import MEBIBYTE
 from ckfunc.emulator.http.calls import Call, Reply
 from ckfunc.emulator.http.problems import Denied
 from ckfunc.emulator.http.routing import Access, Handler, Route
 from ckfunc.emulator.services import EmulatorServices
+from ckfunc.emulator.ui.rendering import redirect
 
 KEY_FIELD = "form-key"
 KEY_HEADER = "x-form-key"
@@ -32,3 +34,11 @@ def form_route(path: str, handler: Handler, body_bytes: int = 2 * MEBIBYTE) -> R
 def page_route(path: str, handler: Handler) -> Route:
     """Return the route of a page."""
     return Route("GET", path, handler, Access.CONTROL)
+
+
+def back(call: Call, section: str) -> Reply:
+    """Return to the page that sent a form if it is in `section`, a path; otherwise to the section."""
+    sender = urlsplit(call.headers.get("hx-current-url") or call.headers.get("referer") or "")
+    if sender.netloc == call.headers.get("host") and sender.path == section:
+        return redirect(f"{section}?{sender.query}" if sender.query else section)
+    return redirect(section)

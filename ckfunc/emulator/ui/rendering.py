@@ -49,7 +49,10 @@ class NavigationLink(NamedTuple):
     title: str
 
 
-NAVIGATION = (NavigationLink("functions", "/", "Functions"),)
+NAVIGATION = (
+    NavigationLink("functions", "/", "Functions"),
+    NavigationLink("chat", "/ui/chat", "Chat"),
+)
 
 
 def visible(value: Any) -> Any:

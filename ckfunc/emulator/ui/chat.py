@@ -1,0 +1,209 @@
+"""The chat page: read and write in a channel as several users, next to each other."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from ckfunc.emulator.actions import access, memberships, reading
+from ckfunc.emulator.actions import messages as message_actions
+from ckfunc.emulator.actions import sessions as session_actions
+from ckfunc.emulator.actions.context import ActionContext
+from ckfunc.emulator.actions.emoji import emoji_of
+from ckfunc.emulator.actions.uploads import stored
+from ckfunc.emulator.http.bodies import UPLOAD_BYTES, uploaded_file
+from ckfunc.emulator.http.calls import Call, Reply, whole_number
+from ckfunc.emulator.http.problems import Denied, Missing, Refused
+from ckfunc.emulator.services import EmulatorServices, delete_in_steps, result_of
+from ckfunc.emulator.store import channels, conversations, seeds, sessions, users
+from ckfunc.emulator.store.paging import PageRequest
+from ckfunc.emulator.ui.conversation import members_first, participant, thread_in, timeline
+from ckfunc.emulator.ui.forms import back, form_route, page_route
+from ckfunc.emulator.ui.invocations import read_cursor
+from ckfunc.emulator.ui.rendering import page
+from ckfunc.model.chat import Channel, ChannelType, Message, NewMessage
+from ckfunc.model.user import User, UserReference
+from ckfunc.scaffold.samples import sample_seed
+from ckfunc.wire.messages import read_client_message
+
+MOST_PARTICIPANTS = 4
+_MOST_CHOICES = 100
+_EMOJI = ("👍", "❤️", "😂", "🎉", "😢")
+_AGENT = "ckfunc dashboard"
+
+
+async def show_chat(call: Call, services: EmulatorServices) -> Reply:
+    """Show a channel as the chosen users see it, by default its first two members."""
+    database = services.database
+    listed = await result_of(channels.page(database, PageRequest(0, _MOST_CHOICES, "channels.id ASC")))
+    number = call.number("channel", 0, least=0, most=2**63 - 1)
+    channel = _channel(services, number) if number else next(iter(listed.items), None)
+    if channel is None:
+        return page(call, services, "chat_empty", section="chat", title="Chat")
+    choices = members_first(database, channel, _MOST_CHOICES)
+    chosen = [_user(services, text) for text in dict.fromkeys(call.every("as")) if text]
+    chosen = (chosen or choices[:2])[:MOST_PARTICIPANTS]
+    people = [participant(services, channel, one) for one in chosen]
+    thread = thread_in(database, channel, call.number("thread", 0, least=0, most=2**63 - 1))
+    shown = await timeline(services, channel, people, thread=thread, cursor=read_cursor(call))
+    return page(
+        call,
+        services,
+        "chat",
+        section="chat",
+        title=f"Chat in {channel_title(channel)}",
+        channel=channel,
+        channel_title=channel_title(channel),
+        channels=[(one.id, channel_title(one)) for one in listed.items],
+        choices=choices,
+        people=people,
+        most=MOST_PARTICIPANTS,
+        thread=thread,
+        timeline=shown,
+        emoji=_EMOJI,
+    )
+
+
+def send_message(call: Call, services: EmulatorServices) -> Reply:
+    """Send a text or a file as a user, to the channel or to a thread."""
+    form = call.form()
+    user = _user(services, form.get("user", ""))
+    thread_id = whole_number(form.get("thread", "")) or 0
+    if thread_id:
+        thread = access.writable_thread(services.database, thread_id, user)
+        channel_id = thread.channel_id
+    else:
+        thread = None
+        channel_id = access.writable_channel(services.database, call.id(), user).id
+    context = _context(call, services, user)
+    sent = False
+    if call.is_multipart and (part := call.multipart().get("file")) is not None and part.content:
+        new = NewMessage(user=UserReference(id=user.id))
+        new = stored(services.database, new, uploaded_file(call.multipart()))
+        message_actions.send(context, channel_id, new, user, thread)
+        sent = True
+    body = form.get("body", "")
+    if body.strip():
+        new = read_client_message({"type": "TEXT", "body": body}, UserReference(id=user.id))
+        message_actions.send(context, channel_id, new, user, thread)
+    elif not sent:
+        raise Refused("write a message or choose a file")
+    services.typing.stop(context, user, channel_id)
+    return _back(call)
+
+
+async def change_message(call: Call, services: EmulatorServices) -> Reply:
+    """React to a message, read it or delete it, as a user."""
+    form = call.form()
+    user = _user(services, form.get("user", ""))
+    context = _context(call, services, user)
+    message = access.visible_message(services.database, call.id(), user)
+    if "react" in form:
+        _react(context, user, message, form["react"])
+    elif "read" in form:
+        reading.read(context, user, message)
+    elif "unread" in form:
+        reading.unread(context, user, message)
+    elif "delete" in form:
+        own = access.own_message(services.database, message.id, user, moderated=True)
+        await delete_in_steps(services.database, message_actions.delete(context, own))
+    else:
+        raise Refused("the form does not say what to do")
+    return _back(call)
+
+
+def _react(context: ActionContext, user: User, message: Message, text: str) -> None:
+    access.writable_channel(context.database, message.channel_id, user)
+    if not text.strip():
+        raise Refused("choose an emoji")
+    emoji = emoji_of(text[:64])
+    if reading.remove_reaction(context, user, message, emoji.character) is None:
+        reading.react(context, user, message, emoji)
+
+
+async def change_participant(call: Call, services: EmulatorServices) -> Reply:
+    """Connect or disconnect a user, read all messages, or make the user a member of the channel."""
+    form = call.form()
+    channel, user = _channel(services, call.id()), _user(services, form.get("user", ""))
+    context = _context(call, services, user)
+    if "connect" in form:
+        await _connect(context, channel, user)
+    elif "disconnect" in form:
+        _disconnect(context, user)
+    elif "read" in form:
+        channel = access.visible_channel(services.database, channel.id, user)
+        reading.read_all(context, user, conversations.unread_ids(services.database, user.id, channel.id))
+    elif "join" in form:
+        if channel.type is ChannelType.DIRECT:
+            raise Refused("a direct channel does not accept new members")
+        memberships.add_member(context, channel, user)
+    else:
+        raise Refused("the form does not say what to do")
+    return _back(call)
+
+
+async def _connect(context: ActionContext, channel: Channel, user: User) -> None:
+    """Open a session of a user, as a client does, and a chat session in the channel."""
+    channel = access.visible_channel(context.database, channel.id, user)
+    event = {"username": user.name, "authParams": {}}
+    decision = await session_actions.attempt_start_session(context.database, context.dispatch, event)
+    if not decision.allowed:
+        raise Denied(f"the session was denied: {decision.reason}")
+    session_id = session_actions.connect(context, user, _AGENT)
+    session_actions.open_chat(context, session_id, user, channel)
+
+
+def _disconnect(context: ActionContext, user: User) -> None:
+    """End the sessions of a user that the dashboard opened."""
+    for session_id in sessions.open_session_ids(context.database, user.id):
+        if session_id not in context.topics.connections:
+            current = users.get(context.database, user.id)
+            session_actions.disconnect(context, session_id, current or user)
+
+
+async def add_sample(call: Call, services: EmulatorServices) -> Reply:
+    """Add two users in a channel, so that there is something to try."""
+    async with services.jobs.alone:
+        try:
+            await result_of(seeds.in_steps(services.database, sample_seed()))
+        except seeds.SeedRefused as problem:
+            raise Refused(problem.message) from None
+    return back(call, "/ui/chat")
+
+
+def channel_title(channel: Channel) -> str:
+    """Return a name for a channel; a direct channel is called by its members."""
+    if channel.display_name or channel.name:
+        return channel.display_name or channel.name or ""
+    return ", ".join(one.display_name for one in channel.members) or f"channel {channel.id}"
+
+
+def _back(call: Call) -> Reply:
+    return back(call, "/ui/chat")
+
+
+def _context(call: Call, services: EmulatorServices, user: User) -> ActionContext:
+    return replace(services.context(call), actor=user)
+
+
+def _channel(services: EmulatorServices, number: int) -> Channel:
+    found = channels.get(services.database, number)
+    if found is None:
+        raise Missing(f"there is no channel {number}")
+    return found
+
+
+def _user(services: EmulatorServices, text: str) -> User:
+    number = whole_number(text)
+    found = users.get(services.database, number) if number is not None and number < 2**63 else None
+    if found is None:
+        raise Missing(f"there is no user {text[:60]!r}")
+    return found
+
+
+ROUTES = (
+    page_route("/ui/chat", show_chat),
+    form_route("/ui/chat/sample", add_sample),
+    form_route("/ui/chat/channels/{id}/messages", send_message, UPLOAD_BYTES),
+    form_route("/ui/chat/channels/{id}/participants", change_participant),
+    form_route("/ui/chat/messages/{id}", change_message),
+)

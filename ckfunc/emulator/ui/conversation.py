@@ -1,0 +1,195 @@
+"""A conversation as several users see it, with runs of functions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from urllib.parse import urlsplit
+
+from ckfunc.emulator.services import EmulatorServices, result_of
+from ckfunc.emulator.store import channels, invocations, messages, receipts, sessions, threads, users
+from ckfunc.emulator.store.database import Database
+from ckfunc.emulator.store.files import FILE_URL
+from ckfunc.emulator.store.invocations import FunctionRun, RunFilter
+from ckfunc.emulator.store.paging import CursorRequest
+from ckfunc.emulator.ui.invocations import ShownRun, latest_runs
+from ckfunc.model.chat import Channel, File, Message, Thread, ThreadType
+from ckfunc.model.page import Cursor
+from ckfunc.model.user import User
+
+_MOST_VIEWS = 60
+_CONSIDERED_RUNS = 200
+_SHOWN_RUNS = 25
+_IMAGES = ("image/png", "image/jpeg", "image/gif", "image/webp", "image/avif")
+
+
+@dataclass(frozen=True, slots=True)
+class Participant:
+    """A user whose view of the channel is shown. `client` is whether a client is connected, besides the dashboard."""
+
+    user: User
+    member: bool
+    present: bool
+    client: bool
+    unread: int
+
+
+@dataclass(frozen=True, slots=True)
+class MessageView:
+    """A message as one user sees it."""
+
+    participant: Participant
+    own: bool
+    unread: bool
+    reacted: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class FileLink:
+    """A file that can be opened: a hosted one, or a web address. `image` is whether it is shown in the page."""
+
+    url: str | None
+    image: bool
+
+
+@dataclass(frozen=True, slots=True)
+class TimelineRow:
+    """A message with its views, or a run of a function."""
+
+    time: datetime
+    message: Message | None = None
+    views: tuple[MessageView, ...] = ()
+    readers: tuple[User, ...] = ()
+    file: FileLink | None = None
+    run: ShownRun | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Timeline:
+    """Rows in the order of time. `older` is the message before which older ones begin, or None."""
+
+    rows: tuple[TimelineRow, ...]
+    older: int | None
+
+
+def participant(services: EmulatorServices, channel: Channel, user: User) -> Participant:
+    """Return a user as a participant of a channel."""
+    database = services.database
+    connected = services.topics.connections.values()
+    return Participant(
+        user,
+        channels.is_member(database, channel.id, user.id),
+        sessions.is_present(database, channel.id, user.id),
+        any(one.user_id == user.id for one in connected),
+        receipts.unread_in(database, channel.id, user.id),
+    )
+
+
+async def timeline(
+    services: EmulatorServices,
+    channel: Channel,
+    participants: Sequence[Participant],
+    *,
+    thread: Thread | None,
+    cursor: Cursor,
+) -> Timeline:
+    """Return a page of a channel's or thread's messages, and the runs since the first of them."""
+    database = services.database
+    found = await result_of(
+        messages.page(
+            database,
+            CursorRequest(cursor, _MOST_VIEWS // max(len(participants), 2)),
+            channel_id=channel.id,
+            thread=thread,
+        )
+    )
+    shown = list(found.items)
+    if thread is not None and thread.type is ThreadType.MESSAGE and (parent := messages.get(database, thread.id)):
+        shown.append(parent)
+    readers = receipts.readers(database, [one.id for one in shown])
+    rows = [_message_row(one, participants, readers.get(one.id, ())) for one in shown]
+    if cursor == Cursor():
+        since = min((row.time for row in rows), default=None) if found.has_next else None
+        only = None if thread is None else {one.id for one in shown}
+        rows += [_run_row(one) for one in await _runs(services, channel, participants, since, only)]
+    rows.sort(key=lambda row: (row.time, row.run is not None))
+    return Timeline(tuple(rows), found.next if found.has_next else None)
+
+
+def _message_row(message: Message, participants: Iterable[Participant], readers: tuple[User, ...]) -> TimelineRow:
+    read_by = {one.id for one in readers}
+    views = []
+    for one in participants:
+        own = message.user is not None and message.user.id == one.user.id
+        reacted = frozenset(
+            reaction.emoji.character
+            for reaction in message.reactions
+            if any(user.id == one.user.id for user in reaction.users)
+        )
+        views.append(MessageView(one, own, not own and one.user.id not in read_by, reacted))
+    file = None if message.file is None else file_link(message.file)
+    return TimelineRow(message.created_time, message, tuple(views), readers, file)
+
+
+def file_link(file: File) -> FileLink:
+    """Return the link to a file, without one to an address that a browser would run."""
+    if file.url.startswith(FILE_URL):
+        return FileLink(file.url, file.content_type.partition(";")[0] in _IMAGES)
+    return FileLink(file.url if urlsplit(file.url).scheme in ("http", "https") else None, False)
+
+
+async def _runs(
+    services: EmulatorServices,
+    channel: Channel,
+    participants: Sequence[Participant],
+    since: datetime | None,
+    message_ids: set[int] | None,
+) -> list[ShownRun]:
+    """Return runs that concern a channel, or only those about some messages, since a moment."""
+    database = services.database
+    found = await result_of(invocations.runs(database, CursorRequest(Cursor(), _CONSIDERED_RUNS), RunFilter()))
+    names = {one.user.name for one in participants}
+    about = [
+        one
+        for one in found.items
+        if (since is None or one.invocation.created_time >= since)
+        and _concerns(one, channel.id, names)
+        and (message_ids is None or _field(one.invocation.args, "message", "id") in message_ids)
+    ]
+    return latest_runs(services, about[:_SHOWN_RUNS])
+
+
+def _concerns(run: FunctionRun, channel_id: int, names: set[str]) -> bool:
+    """Return whether an event is about a channel, or starts a session of one of these users."""
+    event = run.invocation.args
+    return (
+        _field(event, "channel", "id") == channel_id
+        or _field(event, "message", "channelId") == channel_id
+        or _field(event, "notification", "data", "channelId") == channel_id
+        or event.get("username") in names
+    )
+
+
+def _field(event: Any, *names: str) -> Any:
+    for name in names:
+        event = event.get(name) if isinstance(event, Mapping) else None
+    return event
+
+
+def _run_row(run: ShownRun) -> TimelineRow:
+    return TimelineRow(run.run.invocation.created_time, run=run)
+
+
+def thread_in(database: Database, channel: Channel, thread_id: int) -> Thread | None:
+    """Return a thread of a channel, or None."""
+    found = threads.get(database, thread_id) if thread_id else None
+    return found if found is not None and found.channel_id == channel.id else None
+
+
+def members_first(database: Database, channel: Channel, most: int) -> list[User]:
+    """Return users to choose from: the members of a channel, then others."""
+    inside = list(users.members(database, channel.id))[:most]
+    known = {one.id for one in inside}
+    return inside + [one for one in users.first(database, most) if one.id not in known][: most - len(inside)]
