@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 
 from bench import (
     calls,
+    chat,
     check,
     invoke,
     memory,
@@ -36,6 +37,7 @@ MEASURES: dict[str, Callable[[Sequence[Subject]], list[Figure]]] = {
     "calls": calls.measure,
     "reads": reads.measure,
     "messages": messages.measure,
+    "chat": chat.measure,
     "tail": tail.measure,
     "replay": replay.measure,
     "memory": memory.measure,

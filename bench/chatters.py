@@ -21,7 +21,8 @@ from urllib.parse import urlsplit
 _TEXT, _CLOSE, _PING = 1, 8, 9
 _TOPICS = ("messages", "keystrokes", "typing", "participants", "readReceipts", "reactions", "events")
 _MARK = b'"body":"load '
-_SETTLE_S = 30.0
+_STILL_S = 30.0
+"""Messages are lost when no more of them have come for so long."""
 
 
 @dataclass(frozen=True)
@@ -245,10 +246,11 @@ async def chat(
     *,
     every_s: float = 1.0,
     began: Callable[[], None] = lambda: None,
+    stay: bool = False,
 ) -> ChatLoad:
     """Connect every member of every channel; each sends a message every `every_s`, evenly spread, for `seconds`.
 
-    `began` is called when all chat sessions are open.
+    `began` is called when all chat sessions are open. With `stay`, the clients do nothing and never leave.
     """
     loop = asyncio.get_running_loop()
     tally = Tally()
@@ -264,6 +266,8 @@ async def chat(
         await asyncio.gather(*(one.ready for one in group))
         chatters += group
     began()
+    if stay:
+        await asyncio.Event().wait()
     gc.disable()
     begin = loop.time()
     step_s = every_s / len(chatters)
@@ -275,8 +279,12 @@ async def chat(
             chatters[number % len(chatters)].say()
         done = due
         await asyncio.sleep(0.002)
-    until = loop.time() + _SETTLE_S
-    while len(tally.latencies_s) < total * members and loop.time() < until and not tally.errors:
+    seen, still_until = -1, 0.0
+    while len(tally.latencies_s) < total * members and not tally.errors:
+        if len(tally.latencies_s) != seen:
+            seen, still_until = len(tally.latencies_s), loop.time() + _STILL_S
+        elif loop.time() > still_until:
+            break
         await asyncio.sleep(0.05)
     gc.enable()
     for one in chatters:
@@ -303,9 +311,12 @@ def main() -> None:
     parser.add_argument("--channels", type=int, default=100)
     parser.add_argument("--members", type=int, default=10)
     parser.add_argument("--seconds", type=float, default=60)
+    parser.add_argument("--stay", action="store_true", help="stay connected until killed")
     options = parser.parse_args()
     began = lambda: print("began", flush=True)  # noqa: E731
-    found = asyncio.run(chat(options.url, options.channels, options.members, options.seconds, began=began))
+    found = asyncio.run(
+        chat(options.url, options.channels, options.members, options.seconds, began=began, stay=options.stay)
+    )
     print(json.dumps(asdict(found)))
 
 
