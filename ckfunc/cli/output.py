@@ -259,7 +259,7 @@ class Output:
 
         An empty answer is a no. Raises click.Abort for an interrupt or the end of input.
         """
-        with self._asking():
+        with self.paused():
             for segments in shown:
                 self._write(sys.stderr, segments)
             while True:
@@ -290,11 +290,12 @@ class Output:
 
     def ask(self, question: str, *, hidden: bool = False) -> str:
         """Ask for a text on the terminal; with `hidden`, what is typed is not shown."""
-        with self._asking():
+        with self.paused():
             return str(click.prompt(question, hide_input=hidden, err=True))
 
     @contextmanager
-    def _asking(self) -> Iterator[None]:
+    def paused(self) -> Iterator[None]:
+        """Hide the spinner while a question is asked, or while another program prints."""
         news = self._settle()  # a question is not seen beside a spinner
         try:
             with self._lock:

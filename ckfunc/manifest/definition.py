@@ -157,6 +157,23 @@ GATES = Items(
     ),
 )
 
+_HOOKS = Section(
+    "hooks",
+    (
+        Field(
+            "before_deploy",
+            Text((_NOT_BLANK,)),
+            "A command that runs before the first write, with the plan as JSON on standard input. "
+            "If it fails, nothing is deployed.",
+        ),
+        Field(
+            "after_deploy",
+            Text((_NOT_BLANK,)),
+            "A command that runs at the end of a deploy, with the report as JSON on standard input.",
+        ),
+    ),
+)
+
 _TARGET = Section(
     "target",
     (
@@ -213,6 +230,7 @@ MANIFEST = Section(
             "The chat functions, by trigger type. Absent means unmanaged.",
         ),
         Field("gates", GATES, "Checks that must pass before a deploy: `check`, `test`, `replay:50`."),
+        Field("hooks", _HOOKS, "Shell commands that `ckfunc deploy` runs in the project's directory."),
         Field(
             "targets",
             Entries(

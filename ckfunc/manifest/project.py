@@ -17,7 +17,7 @@ from ckfunc.manifest.sources import Complaint, Spelling, normal_path, read_scrip
 from ckfunc.manifest.tree import parse, refused
 from ckfunc.manifest.validation import validate
 from ckfunc.manifest.variables import env_files, references
-from ckfunc.model.project import Project, Script, Target, WantedFunction, WantedRuntime
+from ckfunc.model.project import Hooks, Project, Script, Target, WantedFunction, WantedRuntime
 from ckfunc.model.triggers import BY_TYPE, display_name
 
 _MAX_WARNINGS = 20
@@ -75,7 +75,8 @@ def load(root: Path, target: str | None, environ: Mapping[str, str], *, lenient:
     bound_target = targeting.target(manifest, name, values.application)
     warnings = (*_warnings(manifest), *map(str, dict.fromkeys(values.unresolved)))
     gates = _gates(targeting.section(manifest, name), manifest)
-    return Project(root, bound_target, runtime, functions, warnings, gates, _watched(root, manifest, name))
+    watched = _watched(root, manifest, name)
+    return Project(root, bound_target, runtime, functions, warnings, gates, watched, _hooks(manifest))
 
 
 def targets(root: Path) -> tuple[str, ...]:
@@ -232,6 +233,11 @@ def _gates(target: Branch | None, manifest: Branch) -> tuple[str, ...]:
     own = target.items("gates") if target else None
     gates = own if own is not None else manifest.items("gates") or ()
     return tuple(dict.fromkeys(gate.text for gate in gates if isinstance(gate, Leaf)))
+
+
+def _hooks(manifest: Branch) -> Hooks:
+    section = manifest.branch("hooks")
+    return Hooks() if section is None else Hooks(section.text("before_deploy"), section.text("after_deploy"))
 
 
 def _nothing_managed(manifest: Branch) -> Iterator[Problem]:

@@ -75,6 +75,14 @@ class Target:
 
 
 @dataclass(frozen=True, slots=True)
+class Hooks:
+    """Shell commands that run before a deploy writes anything, and after its end."""
+
+    before_deploy: str | None = None
+    after_deploy: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Project:
     """The desired state of one target. `functions` is None when the section is absent."""
 
@@ -87,3 +95,4 @@ class Project:
     """Checks that must pass before a deploy, in order; each matches GATE."""
     watched: tuple[Path, ...] = ()
     """The absolute paths of all files that the result depends on, existing or not (such as .env files)."""
+    hooks: Hooks = Hooks()

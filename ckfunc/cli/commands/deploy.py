@@ -16,9 +16,11 @@ from ckfunc.cli.completion import complete_only
 from ckfunc.cli.options import FILE, common_options, pass_app
 from ckfunc.cli.plans import gates_json, gates_of, print_plan, print_report, try_gates
 from ckfunc.deploy.gates import GateVerdict, require_passed
+from ckfunc.deploy.hooks import run_hook
 from ckfunc.deploy.plan.checks import requirements_check
 from ckfunc.deploy.plan.plan import Plan
 from ckfunc.deploy.registry import require_installable
+from ckfunc.deploy.show.json import plan_json
 from ckfunc.deploy.show.text import plan_lines, step_text, verdict_lines
 
 if TYPE_CHECKING:
@@ -120,6 +122,10 @@ def deploy(
         )
     remember_deployed(project, client.identity, report)
     print_report(app.output, report, verdicts=verdicts if gates else None)
+    if report.attempted:
+        app.output.flush()
+        failed = "the deploy is complete" if report.ok else "the deploy had failed before"
+        run_hook("after_deploy", project.hooks.after_deploy, report.to_json(), project.root, failed=failed)
     return report.exit_code
 
 
@@ -161,7 +167,17 @@ def _confirmation(app: App, gates: Sequence[str], verdicts: list[GateVerdict], *
                 raise CkfuncError(
                     "the project was changed while its gates ran; nothing was written", hint="run the command again"
                 )
-        return yes or not plan.target.protected or _confirmed(app, plan)
+        agreed = yes or not plan.target.protected or _confirmed(app, plan)
+        if agreed:
+            with app.output.paused():
+                run_hook(
+                    "before_deploy",
+                    app.project().hooks.before_deploy,
+                    plan_json(plan),
+                    app.project().root,
+                    failed="nothing was written",
+                )
+        return agreed
 
     return confirm
 

@@ -106,6 +106,12 @@ class DeployReport:
         """Whether anything was written."""
         return bool(self.count(*DONE.values()))
 
+    @property
+    def attempted(self) -> bool:
+        """Whether anything was to be written, and the deploy came to its end."""
+        attempted = self.count(*DONE.values(), ItemState.FAILED, ItemState.CONFLICT)
+        return bool(attempted) and self.ending is not Ending.INTERRUPTED
+
     def count(self, *results: ItemState) -> int:
         """Return how many items have one of `results`."""
         return sum(item.result in results for item in self.items)

@@ -1,0 +1,62 @@
+"""Hooks: commands of the project that run before and after a deploy."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+from pathlib import Path
+from typing import Any
+
+from ckfunc.base.errors import CkfuncError
+from ckfunc.base.text import printable
+
+_MOST_CHARACTERS = 60
+
+
+class HookFailed(CkfuncError):
+    """A hook ended with an error."""
+
+
+def run_hook(name: str, command: str | None, document: Any, root: Path, *, failed: str) -> None:
+    """Run a command of functions.yaml in the shell, in the project's directory.
+
+    It gets `document` as JSON on standard input. What it prints goes to standard error, so that the deploy's own
+    results stay alone on standard output. `failed` ends the sentence about a failure. Raises HookFailed.
+    """
+    if command is None:
+        return
+    text = json.dumps(document, indent=2)
+    process = subprocess.Popen(command, shell=True, cwd=root, stdin=subprocess.PIPE, stdout=2, encoding="utf-8")  # noqa: S602 - the project's own command
+    with process:
+        try:
+            process.communicate(text)
+        except BrokenPipeError:  # a hook need not read its input
+            pass
+        except BaseException:
+            process.kill()
+            raise
+    if process.returncode:
+        shown = printable(command).replace("\n", " ")
+        shown = shown if len(shown) <= _MOST_CHARACTERS else f"{shown[:_MOST_CHARACTERS]}…"
+        raise HookFailed(
+            f"the hook {name} (`{shown}`) {_ended(process.returncode)}; {failed}", _hint(process.returncode)
+        )
+
+
+def _ended(code: int) -> str:
+    if code < 0:
+        try:
+            return f"was ended by {signal.Signals(-code).name}"
+        except ValueError:
+            return f"was ended by signal {-code}"
+    return f"failed with exit code {code}"
+
+
+def _hint(code: int) -> str | None:
+    """Return a hint for the exit codes with which POSIX shells report commands that they cannot run."""
+    if code == 127:
+        return "the command was not found: install it, or correct `hooks` in functions.yaml"
+    if code == 126:
+        return "the command cannot be executed: check its permissions, or correct `hooks` in functions.yaml"
+    return None
