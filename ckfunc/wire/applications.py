@@ -29,16 +29,16 @@ def write_application(application: Application, links: Links) -> dict[str, Any]:
 
 def read_application(document: Any) -> Application:
     """Read an application in either spelling; raises Malformed."""
-    found = resource(document, "application")
+    data = resource(document, "application")
     try:
-        created = parse_timestamp(required(found, "createdTime", str))
+        created = parse_timestamp(required(data, "createdTime", str))
     except ValueError as error:
         raise Malformed(str(error)) from None
     return Application(
-        id=required(found, "id", int),
-        key=required(found, "key", str),
+        id=required(data, "id", int),
+        key=required(data, "key", str),
         created_time=created,
-        properties=optional(found, "properties", dict) or {},
+        properties=optional(data, "properties", dict) or {},
     )
 
 
@@ -54,11 +54,11 @@ def write_settings(settings: ApplicationSettings) -> dict[str, Any]:
 
 def read_settings(document: Any) -> ApplicationSettings:
     """Read settings, flat or nested, in either spelling; raises Malformed."""
-    found = resource(document, "settings")
-    nested = optional(found, "features", dict)
-    found = {**(resource(nested, "features") if nested else {}), **found}
+    data = resource(document, "settings")
+    nested = optional(data, "features", dict)
+    data = {**(resource(nested, "features") if nested else {}), **data}
     return ApplicationSettings(
-        guest_users=_switch(found, "guestUsers"), user_created_channels=_switch(found, "userCreatedChannels")
+        guest_users=_switch(data, "guestUsers"), user_created_channels=_switch(data, "userCreatedChannels")
     )
 
 
@@ -91,16 +91,16 @@ def write_runtime(runtime: Runtime, links: Links) -> dict[str, Any]:
 
 def read_runtime(document: Any) -> Runtime:
     """Read the runtime in either spelling; raises Malformed."""
-    found = resource(document, "runtime")
-    environment = required(found, "environmentVariables", dict)
-    script = optional(found, "initializationScript", dict)
-    owner = application_id_in(found)
+    data = resource(document, "runtime")
+    environment = required(data, "environmentVariables", dict)
+    script = optional(data, "initializationScript", dict)
+    owner = application_id_in(data)
     if owner is None and str(environment.get("CHATKITTY_APPLICATION_ID", "")).isdecimal():
         owner = int(environment["CHATKITTY_APPLICATION_ID"])
     return Runtime(
-        id=required(found, "id", int),
-        version=required(found, "version", str),
-        dependencies=read_dependencies(required(found, "dependencies", list)),
+        id=required(data, "id", int),
+        version=required(data, "version", str),
+        dependencies=read_dependencies(required(data, "dependencies", list)),
         environment=read_environment(environment),
         initialization_script=None if script is None else required(script, "script", str),
         application_id=owner,
@@ -116,14 +116,14 @@ def read_dependencies(document: Any) -> tuple[Dependency, ...]:
     """Read a dependency list in either spelling; `defaultDependency` may be left out. Raises Malformed."""
     if not isinstance(document, list):
         raise Malformed("the dependencies are not a list")
-    found = [resource(entry, "dependency") for entry in document]
+    entries = [resource(entry, "dependency") for entry in document]
     return tuple(
         Dependency(
             name=required(dependency, "name", str),
             version=required(dependency, "version", str),
             default=optional(dependency, "defaultDependency", bool) or False,
         )
-        for dependency in found
+        for dependency in entries
     )
 
 

@@ -80,30 +80,30 @@ def write_embedded_channel(channel: Channel, links: Links) -> dict[str, Any]:
 
 def read_channel(document: Any) -> Channel:
     """Read a channel in either spelling, embedded or not; raises Malformed."""
-    found = resource(document, "channel")
-    kind = choice(found, "type", ChannelType)
+    data = resource(document, "channel")
+    kind = choice(data, "type", ChannelType)
     direct = kind is ChannelType.DIRECT
-    last = optional(found, "lastReceivedMessage", dict)
-    creator = optional(found, "creator", dict)
+    last = optional(data, "lastReceivedMessage", dict)
+    creator = optional(data, "creator", dict)
     return Channel(
-        id=required(found, "id", int),
+        id=required(data, "id", int),
         type=kind,
-        created_time=moment(found, "createdTime"),
-        name=None if direct else required(found, "name", str),
-        display_name=None if direct else required(found, "displayName", str),
+        created_time=moment(data, "createdTime"),
+        name=None if direct else required(data, "name", str),
+        display_name=None if direct else required(data, "displayName", str),
         creator=None if creator is None else read_user(creator),
         last_received_message=None if last is None else read_message(last),
-        members=tuple(read_user(member) for member in required(found, "members", list)) if direct else (),
-        properties=user_data(found),
+        members=tuple(read_user(member) for member in required(data, "members", list)) if direct else (),
+        properties=user_data(data),
     )
 
 
 def read_new_channel(document: Any) -> NewChannel:
     """Read the body that creates a channel; a direct channel must have members. Raises Malformed."""
-    found = resource(document, "channel")
-    kind = choice(found, "type", ChannelType)
+    data = resource(document, "channel")
+    kind = choice(data, "type", ChannelType)
     direct = kind is ChannelType.DIRECT
-    members = required(found, "members", list) if direct else optional(found, "members", list) or []
+    members = required(data, "members", list) if direct else optional(data, "members", list) or []
     if direct and not members:
         raise Malformed("field 'members' is empty, but a direct channel needs members")
     limit = DIRECT_MEMBERS_LIMIT if direct else MEMBERS_LIMIT
@@ -111,23 +111,23 @@ def read_new_channel(document: Any) -> NewChannel:
         raise Malformed(f"field 'members' has {len(members)} entries; at most {limit} are allowed")
     return NewChannel(
         type=kind,
-        name=None if direct else optional_label(found, "name"),
-        display_name=None if direct else optional_label(found, "displayName"),
-        creator=None if found.get("creator") is None else read_reference(found["creator"], "field 'creator'"),
+        name=None if direct else optional_label(data, "name"),
+        display_name=None if direct else optional_label(data, "displayName"),
+        creator=None if data.get("creator") is None else read_reference(data["creator"], "field 'creator'"),
         members=tuple(read_reference(member, f"entry {index} of 'members'") for index, member in enumerate(members)),
-        properties=user_data(found),
+        properties=user_data(data),
     )
 
 
 def patched_channel(channel: Channel, patch: Any) -> Channel:
     """Return `channel` with the merge patch applied; unknown fields are ignored. Raises Malformed."""
-    found = fields(patch, "channel", keep=("displayName",))
+    data = fields(patch, "channel", keep=("displayName",))
     display_name = channel.display_name
-    if "displayName" in found:
+    if "displayName" in data:
         if channel.type is ChannelType.DIRECT:
             raise Malformed("field 'displayName' cannot be set: a direct channel has no name")
-        display_name = label(found, "displayName")
-    return replace(channel, display_name=display_name, properties=patched_data(channel.properties, found))
+        display_name = label(data, "displayName")
+    return replace(channel, display_name=display_name, properties=patched_data(channel.properties, data))
 
 
 def write_membership(membership: Membership, links: Links) -> dict[str, Any]:
@@ -164,14 +164,14 @@ def write_thread(thread: Thread, links: Links) -> dict[str, Any]:
 
 def read_new_keystrokes(document: Any) -> NewKeystrokes:
     """Read the body that sends keystrokes for a user; the keys may be empty. Raises Malformed."""
-    found = resource(document, "keystrokes")
-    return NewKeystrokes(read_keys(found), read_reference(required(found, "user", dict), "field 'user'"))
+    data = resource(document, "keystrokes")
+    return NewKeystrokes(read_keys(data), read_reference(required(data, "user", dict), "field 'user'"))
 
 
-def read_keys(found: Mapping[str, Any]) -> str:
+def read_keys(data: Mapping[str, Any]) -> str:
     """Read keystrokes; no keys at all are an empty text. Raises Malformed."""
-    keys = required(found, "keys", str)
-    return label(found, "keys", limit=KEYS_LIMIT) if keys.strip() else keys
+    keys = required(data, "keys", str)
+    return label(data, "keys", limit=KEYS_LIMIT) if keys.strip() else keys
 
 
 def write_keystrokes(keys: str, user: User, channel_id: int, links: Links) -> dict[str, Any]:
@@ -182,11 +182,11 @@ def write_keystrokes(keys: str, user: User, channel_id: int, links: Links) -> di
 
 def read_event(document: Any) -> ChannelEvent:
     """Read a custom channel event, or the body that sends one, in either spelling; raises Malformed."""
-    found = resource(document, "event")
-    user = optional(found, "user", dict)
+    data = resource(document, "event")
+    user = optional(data, "user", dict)
     return ChannelEvent(
-        type=label(found, "type"),
-        properties=required(found, "properties", dict),
+        type=label(data, "type"),
+        properties=required(data, "properties", dict),
         user=None if user is None else read_user(user),
     )
 

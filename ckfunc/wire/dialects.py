@@ -72,7 +72,7 @@ def canonical(document: Any) -> Any:
 def dialect_of(document: Any) -> Dialect | None:
     """Return the spelling of a resource, or None if each of its names is the same in both spellings."""
     if isinstance(document, list):
-        return next((found for item in document if (found := dialect_of(item))), None)
+        return next((dialect for item in document if (dialect := dialect_of(item))), None)
     if not isinstance(document, dict):
         return None
     for name, value in document.items():
@@ -80,8 +80,8 @@ def dialect_of(document: Any) -> Dialect | None:
             return Dialect.CAMEL
         if camel(name) != name:
             return Dialect.SNAKE
-        if name not in _OPAQUE and (found := dialect_of(value)):
-            return found
+        if name not in _OPAQUE and (dialect := dialect_of(value)):
+            return dialect
     return None
 
 

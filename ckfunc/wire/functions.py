@@ -43,14 +43,14 @@ def write_function(function: Function, runtime_id: int, runtime_version: str, li
 
 def read_function(document: Any) -> Function:
     """Read a function in either spelling; raises Malformed."""
-    found = resource(document, "function")
+    data = resource(document, "function")
     return Function(
-        id=required(found, "id", int),
-        type=required(found, "type", str),
-        name=optional(found, "name", str) or required(found, "type", str),
-        enabled=required(found, "enabled", bool),
-        current_version_number=required(found, "currentVersionNumber", int),
-        description=optional(found, "description", str),
+        id=required(data, "id", int),
+        type=required(data, "type", str),
+        name=optional(data, "name", str) or required(data, "type", str),
+        enabled=required(data, "enabled", bool),
+        current_version_number=required(data, "currentVersionNumber", int),
+        description=optional(data, "description", str),
     )
 
 
@@ -68,12 +68,12 @@ def write_new_function(function: NewFunction) -> dict[str, Any]:
 
 def read_new_function(document: Any) -> NewFunction:
     """Read the body that creates a function; raises Malformed."""
-    found = resource(document, "function")
+    data = resource(document, "function")
     new = NewFunction(
-        type=required(found, "type", str).strip(),
-        name=required(found, "name", str),
-        description=optional(found, "description", str),
-        initialize_asynchronously=optional(found, "initializeAsynchronously", bool) or False,
+        type=required(data, "type", str).strip(),
+        name=required(data, "name", str),
+        description=optional(data, "description", str),
+        initialize_asynchronously=optional(data, "initializeAsynchronously", bool) or False,
     )
     if not new.type:
         raise Malformed("field 'type' is empty")
@@ -92,11 +92,11 @@ def write_version(version: FunctionVersion, links: Links) -> dict[str, Any]:
 
 def read_version(document: Any) -> FunctionVersion:
     """Read a function version in either spelling; raises Malformed."""
-    found = resource(document, "function version")
+    data = resource(document, "function version")
     return FunctionVersion(
-        id=required(found, "id", int),
-        version_number=required(found, "versionNumber", int),
-        handler_script=required(found, "handlerScript", str),
+        id=required(data, "id", int),
+        version_number=required(data, "versionNumber", int),
+        handler_script=required(data, "handlerScript", str),
     )
 
 
@@ -115,18 +115,18 @@ def write_invocation(invocation: Invocation, links: Links) -> dict[str, Any]:
 
 def read_invocation(document: Any) -> Invocation:
     """Read an invocation in either spelling; raises Malformed."""
-    found = resource(document, "invocation")
+    data = resource(document, "invocation")
     try:
-        status = Status(required(found, "status", str))
-        created = parse_timestamp(required(found, "createdTime", str))
+        status = Status(required(data, "status", str))
+        created = parse_timestamp(required(data, "createdTime", str))
     except ValueError as error:
         raise Malformed(str(error)) from None
     return Invocation(
-        id=required(found, "id", int),
-        version_number=required(found, "versionNumber", int),
+        id=required(data, "id", int),
+        version_number=required(data, "versionNumber", int),
         status=status,
-        args=optional(found, "args", dict) or {},
-        result=optional(found, "result", dict) or {},
+        args=optional(data, "args", dict) or {},
+        result=optional(data, "result", dict) or {},
         created_time=created,
     )
 
@@ -149,17 +149,17 @@ def write_call(call: ApiCall) -> dict[str, Any]:
 
 def read_detail(document: Any) -> InvocationDetail:
     """Read the details of a run that only the emulator provides; raises Malformed."""
-    found = resource(document, "invocation detail")
-    lines = [resource(line, "console line") for line in required(found, "console", list)]
+    data = resource(document, "invocation detail")
+    lines = [resource(line, "console line") for line in required(data, "console", list)]
     # Older emulators do not send calls. Names in the body of a call are the handler's data, and are never converted.
-    calls = optional(found, "calls", list) or []
-    duration = found.get("durationMs")
+    calls = optional(data, "calls", list) or []
+    duration = data.get("durationMs")
     return InvocationDetail(
-        id=required(found, "id", int),
+        id=required(data, "id", int),
         console=tuple(ConsoleLine(required(line, "level", str), required(line, "text", str)) for line in lines),
         duration_ms=float(duration) if isinstance(duration, int | float) else None,
         calls=tuple(read_call(call) for call in calls),
-        calls_omitted=optional(found, "callsOmitted", int) or 0,
+        calls_omitted=optional(data, "callsOmitted", int) or 0,
     )
 
 

@@ -47,8 +47,8 @@ def application_id_in(document: Mapping[str, Any]) -> int | None:
     links = document.get("_links")
     for link in (links.values() if isinstance(links, dict) else links) if isinstance(links, dict | list) else ():
         href = link.get("href") if isinstance(link, dict) else None
-        if isinstance(href, str) and (found := _APPLICATION.search(href)):
-            return int(found[1])
+        if isinstance(href, str) and (match := _APPLICATION.search(href)):
+            return int(match[1])
     return None
 
 
@@ -85,9 +85,9 @@ def write_page(name: str, page: Page[Any], items: list[Any], href: str, query: S
 
 def read_page(document: Any, name: str, read: Callable[[Any], T]) -> Page[T]:
     """Read a page in either spelling, each item with `read`; an empty page may have no `_embedded`."""
-    found = resource(document, "page")
-    numbers = resource(required(found, "page", dict), "page")
-    embedded = optional(found, "_embedded", dict) or {}
+    data = resource(document, "page")
+    numbers = resource(required(data, "page", dict), "page")
+    embedded = optional(data, "_embedded", dict) or {}
     items = embedded.get(name) or []
     return Page(
         items=tuple(read(item) for item in items),

@@ -60,8 +60,8 @@ def mention_tags(text: str) -> list[tuple[MentionType, str, str, int, int]]:
     kinds = {"@": MentionType.USER, "#": MentionType.CHANNEL}
     units = _Units(text)
     return [
-        (kinds[found[1]], found[2], found[0], units.at(found.start()), units.at(found.end()))
-        for found in _MENTION.finditer(text)
+        (kinds[match[1]], match[2], match[0], units.at(match.start()), units.at(match.end()))
+        for match in _MENTION.finditer(text)
     ]
 
 
@@ -71,8 +71,8 @@ def write_links_in(text: str) -> list[dict[str, Any]]:
         return []
     units = _Units(text)
     return [
-        {"source": found[0], "startPosition": units.at(found.start()), "endPosition": units.at(found.end())}
-        for found in _LINK.finditer(text)
+        {"source": match[0], "startPosition": units.at(match.start()), "endPosition": units.at(match.end())}
+        for match in _LINK.finditer(text)
     ]
 
 
@@ -93,15 +93,15 @@ def write_mention(mention: Mention, links: Links) -> dict[str, Any]:
 
 def read_mention(document: Any) -> Mention:
     """Read a mention in either spelling; raises Malformed."""
-    found = resource(document, "mention")
-    kind = choice(found, "type", MentionType)
+    data = resource(document, "mention")
+    kind = choice(data, "type", MentionType)
     return Mention(
         type=kind,
-        tag=required(found, "tag", str),
-        start=required(found, "startPosition", int),
-        end=required(found, "endPosition", int),
-        user=read_user(required(found, "user", dict)) if kind is MentionType.USER else None,
-        channel=_read_mentioned_channel(required(found, "channel", dict)) if kind is MentionType.CHANNEL else None,
+        tag=required(data, "tag", str),
+        start=required(data, "startPosition", int),
+        end=required(data, "endPosition", int),
+        user=read_user(required(data, "user", dict)) if kind is MentionType.USER else None,
+        channel=_read_mentioned_channel(required(data, "channel", dict)) if kind is MentionType.CHANNEL else None,
     )
 
 
@@ -113,9 +113,9 @@ def write_reactions(summary: ReactionsSummary, links: Links) -> dict[str, Any]:
 
 def read_reactions(document: Any) -> ReactionsSummary:
     """Read the reactions with one emoji, in either spelling; raises Malformed."""
-    found = resource(document, "reaction")
-    users = tuple(read_user(user) for user in required(found, "users", list))
-    return ReactionsSummary(read_emoji(required(found, "emoji", dict)), users)
+    data = resource(document, "reaction")
+    users = tuple(read_user(user) for user in required(data, "users", list))
+    return ReactionsSummary(read_emoji(required(data, "emoji", dict)), users)
 
 
 def write_emoji(emoji: Emoji) -> dict[str, Any]:
@@ -130,12 +130,12 @@ def write_emoji(emoji: Emoji) -> dict[str, Any]:
 
 def read_emoji(document: Any) -> Emoji:
     """Read an emoji; raises Malformed."""
-    found = resource(document, "emoji")
+    data = resource(document, "emoji")
     return Emoji(
-        character=required(found, "character", str),
-        description=required(found, "description", str),
-        aliases=tuple(map(str, optional(found, "aliases", list) or ())),
-        tags=tuple(map(str, optional(found, "tags", list) or ())),
+        character=required(data, "character", str),
+        description=required(data, "description", str),
+        aliases=tuple(map(str, optional(data, "aliases", list) or ())),
+        tags=tuple(map(str, optional(data, "tags", list) or ())),
     )
 
 
@@ -162,16 +162,16 @@ def _write_mentioned_channel(channel: Channel, links: Links) -> dict[str, Any]:
 
 
 def _read_mentioned_channel(document: Any) -> Channel:
-    found = resource(document, "channel")
-    creator = optional(found, "creator", dict)
+    data = resource(document, "channel")
+    creator = optional(data, "creator", dict)
     return Channel(
-        id=required(found, "id", int),
-        type=choice(found, "type", ChannelType),
-        created_time=moment(found, "createdTime"),
-        name=optional(found, "name", str),
-        display_name=optional(found, "displayName", str),
+        id=required(data, "id", int),
+        type=choice(data, "type", ChannelType),
+        created_time=moment(data, "createdTime"),
+        name=optional(data, "name", str),
+        display_name=optional(data, "displayName", str),
         creator=None if creator is None else read_user(creator),
-        properties=user_data(found),
+        properties=user_data(data),
     )
 
 
@@ -193,8 +193,8 @@ def write_embedded_message(message: Message, links: Links) -> dict[str, Any]:
         document["user"] = write_embedded_user(message.user, links)
     if message.body is not None:
         document["body"] = message.body
-        if found := write_links_in(message.body):
-            document["links"] = found
+        if data := write_links_in(message.body):
+            document["links"] = data
     if message.mentions:
         document["mentions"] = [write_mention(mention, links) for mention in message.mentions]
     if message.file is not None:
@@ -219,24 +219,24 @@ def write_embedded_message(message: Message, links: Links) -> dict[str, Any]:
 
 def read_message(document: Any) -> Message:
     """Read a message in either spelling, embedded or not; raises Malformed."""
-    found = resource(document, "message")
-    kind = choice(found, "type", MessageType)
+    data = resource(document, "message")
+    kind = choice(data, "type", MessageType)
     return Message(
-        id=required(found, "id", int),
+        id=required(data, "id", int),
         type=kind,
-        channel_id=required(found, "channelId", int),
-        created_time=moment(found, "createdTime"),
-        user=None if kind.is_system else read_user(required(found, "user", dict)),
-        body=None if kind.is_file else required(found, "body", str),
-        file=read_file(found["file"]) if kind.is_file and "file" in found else None,
-        group_tag=optional(found, "groupTag", str),
-        last_edited_time=optional_moment(found, "lastEditedTime"),
-        nested_level=optional(found, "nestedLevel", int) or 0,
-        properties=user_data(found),
-        replies_count=optional(found, "repliesCount", int),
-        report_count=optional(found, "reportCount", int),
-        mentions=tuple(read_mention(mention) for mention in optional(found, "mentions", list) or ()),
-        reactions=tuple(read_reactions(reaction) for reaction in optional(found, "reactions", list) or ()),
+        channel_id=required(data, "channelId", int),
+        created_time=moment(data, "createdTime"),
+        user=None if kind.is_system else read_user(required(data, "user", dict)),
+        body=None if kind.is_file else required(data, "body", str),
+        file=read_file(data["file"]) if kind.is_file and "file" in data else None,
+        group_tag=optional(data, "groupTag", str),
+        last_edited_time=optional_moment(data, "lastEditedTime"),
+        nested_level=optional(data, "nestedLevel", int) or 0,
+        properties=user_data(data),
+        replies_count=optional(data, "repliesCount", int),
+        report_count=optional(data, "reportCount", int),
+        mentions=tuple(read_mention(mention) for mention in optional(data, "mentions", list) or ()),
+        reactions=tuple(read_reactions(reaction) for reaction in optional(data, "reactions", list) or ()),
     )
 
 
@@ -253,65 +253,65 @@ def write_file(file: File) -> dict[str, Any]:
 
 def read_file(document: Any) -> File:
     """Read a file, or the description of an external one; raises Malformed."""
-    found = resource(document, "file")
-    size = required(found, "size", int)
+    data = resource(document, "file")
+    size = required(data, "size", int)
     if size < 0:
         raise Malformed("field 'size' is negative")
     return File(
-        url=label(found, "url", limit=URL_LIMIT),
-        name=label(found, "name"),
-        content_type=label(found, "contentType"),
+        url=label(data, "url", limit=URL_LIMIT),
+        name=label(data, "name"),
+        content_type=label(data, "contentType"),
         size_bytes=size,
-        type=choice(found, "type", FileType) if found.get("type") is not None else FileType.EXTERNAL,
+        type=choice(data, "type", FileType) if data.get("type") is not None else FileType.EXTERNAL,
     )
 
 
 def read_new_message(document: Any) -> NewMessage:
     """Read the body that sends a message: TEXT with `body`, or FILE with `file`. Raises Malformed."""
-    found = resource(document, "message")
-    kind = required(found, "type", str)
+    data = resource(document, "message")
+    kind = required(data, "type", str)
     if kind not in ("TEXT", "FILE"):
         raise Malformed(f"field 'type' is {kind[:50]!r}, not one of TEXT, FILE")
     return NewMessage(
-        body=_body(found) if kind == "TEXT" else None,
-        file=_external(required(found, "file", dict)) if kind == "FILE" else None,
-        user=None if found.get("user") is None else read_reference(found["user"], "field 'user'"),
-        group_tag=optional_label(found, "groupTag"),
-        properties=user_data(found),
+        body=_body(data) if kind == "TEXT" else None,
+        file=_external(required(data, "file", dict)) if kind == "FILE" else None,
+        user=None if data.get("user") is None else read_reference(data["user"], "field 'user'"),
+        group_tag=optional_label(data, "groupTag"),
+        properties=user_data(data),
     )
 
 
 def read_client_message(document: Any, sender: UserReference) -> NewMessage:
     """Read the body with which a client sends a message; the sender is the client's user. Raises Malformed."""
-    found = {name: value for name, value in resource(document, "message").items() if name != "user"}
-    return replace(read_new_message(found), user=sender)
+    data = {name: value for name, value in resource(document, "message").items() if name != "user"}
+    return replace(read_new_message(data), user=sender)
 
 
 def read_new_file_message(form: Any, file: File) -> NewMessage:
     """Read the fields of a form that sends `file`; without `username`, the system sends it. Raises Malformed."""
-    found = resource(form, "form")
-    username = optional_label(found, "username")
+    data = resource(form, "form")
+    username = optional_label(data, "username")
     return NewMessage(
         file=file,
         user=None if username is None else UserReference(username=username),
-        group_tag=optional_label(found, "groupTag"),
-        properties=user_data(found),
+        group_tag=optional_label(data, "groupTag"),
+        properties=user_data(data),
     )
 
 
 def patched_message(message: Message, patch: Any, edited: datetime) -> Message:
     """Return `message` with the merge patch applied; a new body sets the time of the last edit. Raises Malformed."""
-    found = fields(patch, "message", keep=("body",))
+    data = fields(patch, "message", keep=("body",))
     body, last_edited = message.body, message.last_edited_time
-    if "body" in found:
+    if "body" in data:
         if message.type.is_file:
             raise Malformed("field 'body' cannot be set: the message is a file")
-        body, last_edited = _body(found), edited
-    return replace(message, body=body, last_edited_time=last_edited, properties=patched_data(message.properties, found))
+        body, last_edited = _body(data), edited
+    return replace(message, body=body, last_edited_time=last_edited, properties=patched_data(message.properties, data))
 
 
-def _body(found: Mapping[str, Any]) -> str:
-    return label(found, "body", limit=BODY_LIMIT)
+def _body(data: Mapping[str, Any]) -> str:
+    return label(data, "body", limit=BODY_LIMIT)
 
 
 def _external(document: Any) -> File:

@@ -48,12 +48,12 @@ def write_data(data: NotificationData, links: Links) -> dict[str, Any]:
 
 def read_data(document: Any) -> NotificationData:
     """Read the subject of a notification; raises Malformed."""
-    found = resource(document, "notification data")
-    channel, user = optional(found, "mentionedChannel", dict), optional(found, "mentionedUser", dict)
-    parent = optional(found, "parent", dict)
+    data = resource(document, "notification data")
+    channel, user = optional(data, "mentionedChannel", dict), optional(data, "mentionedUser", dict)
+    parent = optional(data, "parent", dict)
     return NotificationData(
-        type=choice(found, "type", NotificationType),
-        message=read_message(found.get("message")),
+        type=choice(data, "type", NotificationType),
+        message=read_message(data.get("message")),
         mentioned_channel=None if channel is None else read_channel(channel),
         mentioned_user=None if user is None else read_user(user),
         parent=None if parent is None else read_message(parent),

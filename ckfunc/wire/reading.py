@@ -112,11 +112,11 @@ def fields(patch: Any, what: str, *, keep: tuple[str, ...]) -> Mapping[str, Any]
 
     A patch of None changes nothing. Raises Malformed.
     """
-    found = {} if patch is None else resource(patch, what)
+    data = {} if patch is None else resource(patch, what)
     for name in keep:
-        if name in found and found[name] is None:
+        if name in data and data[name] is None:
             raise Malformed(f"field {name!r} is null, but it cannot be removed")
-    return found
+    return data
 
 
 def patched_data(data: Mapping[str, Any], patch: Mapping[str, Any], name: str = "properties") -> Mapping[str, Any]:

@@ -54,9 +54,9 @@ def place_text(place: Place) -> str:
 
 def read_seed(document: Any) -> Seed:
     """Read a seed; raises MalformedSeed for its first error."""
-    found = _fields(document, (), "the seed", _SEED)
-    users = _each(found, "users", (), _user)
-    channels = _each(found, "channels", (), _channel)
+    data = _fields(document, (), "the seed", _SEED)
+    users = _each(data, "users", (), _user)
+    channels = _each(data, "channels", (), _channel)
     seen: set[str] = set()
     for index, user in enumerate(users):
         if user.name in seen:
@@ -84,40 +84,40 @@ def write_seeded(seeded: Seeded) -> dict[str, int]:
 
 def read_seeded(document: Any) -> Seeded:
     """Read the numbers of added rows; raises Malformed."""
-    found = resource(document, "the answer")
-    return Seeded(*(required(found, name, int) for name in ("users", "channels", "members", "messages")))
+    data = resource(document, "the answer")
+    return Seeded(*(required(data, name, int) for name in ("users", "channels", "members", "messages")))
 
 
 def _user(document: Any, place: Place) -> SeedUser:
-    found = _fields(document, place, "a user", _USER)
-    new = _at(place, read_new_user, {"displayName": found.get("name"), **found})
-    return SeedUser(new.name, new.display_name, new.is_guest, new.properties, _id(found, place))
+    data = _fields(document, place, "a user", _USER)
+    new = _at(place, read_new_user, {"displayName": data.get("name"), **data})
+    return SeedUser(new.name, new.display_name, new.is_guest, new.properties, _id(data, place))
 
 
 def _channel(document: Any, place: Place) -> SeedChannel:
-    found = _fields(document, place, "a channel", _CHANNEL)
-    found = {"type": ChannelType.PUBLIC.value, **found}
+    data = _fields(document, place, "a channel", _CHANNEL)
+    data = {"type": ChannelType.PUBLIC.value, **data}
     for name in ("creator", "members"):
-        found[name] = _as_reference(found.get(name))
-    messages = _each(found, "messages", place, _message)
-    channel = _at(place, read_new_channel, found)
+        data[name] = _as_reference(data.get(name))
+    messages = _each(data, "messages", place, _message)
+    channel = _at(place, read_new_channel, data)
     if channel.type is not ChannelType.DIRECT and channel.name is None:
         # With a random name, each seeding would create another channel.
         raise MalformedSeed(place, "field 'name' is missing")
-    return SeedChannel(channel, messages, _id(found, place))
+    return SeedChannel(channel, messages, _id(data, place))
 
 
 def _message(document: Any, place: Place) -> SeedMessage:
-    found = _fields(document, place, "a message", _MESSAGE)
-    if ("file" in found) == ("body" in found):
+    data = _fields(document, place, "a message", _MESSAGE)
+    if ("file" in data) == ("body" in data):
         raise MalformedSeed(place, "a message has either 'body' or 'file'")
-    kind = "FILE" if "file" in found else "TEXT"
-    new = _at(place, read_new_message, {**found, "type": kind, "user": _as_reference(found.get("user"))})
-    return SeedMessage(new.body, new.file, new.user, new.group_tag, new.properties, _id(found, place))
+    kind = "FILE" if "file" in data else "TEXT"
+    new = _at(place, read_new_message, {**data, "type": kind, "user": _as_reference(data.get("user"))})
+    return SeedMessage(new.body, new.file, new.user, new.group_tag, new.properties, _id(data, place))
 
 
-def _id(found: Mapping[str, Any], place: Place) -> int | None:
-    number = _at(place, lambda fields: optional(fields, "id", int), found)
+def _id(data: Mapping[str, Any], place: Place) -> int | None:
+    number = _at(place, lambda fields: optional(fields, "id", int), data)
     if number is not None and number < 1:
         raise MalformedSeed((*place, "id"), "an id must be at least 1")
     return number
@@ -139,15 +139,15 @@ def _as_reference(reference: Any) -> Any:
 
 
 def _fields(document: Any, place: Place, what: str, known: tuple[str, ...]) -> dict[str, Any]:
-    found = dict(_at(place, lambda value: resource(value, what), document))
-    for name in found:
+    data = dict(_at(place, lambda value: resource(value, what), document))
+    for name in data:
         if name not in known:
             raise MalformedSeed((*place, str(name)), f"{what} has no field {str(name)[:60]!r}, only {', '.join(known)}")
-    return found
+    return data
 
 
-def _each(found: Mapping[str, Any], name: str, place: Place, read: Callable[[Any, Place], T]) -> tuple[T, ...]:
-    entries = _at(place, lambda fields: optional(fields, name, list), found) or []
+def _each(data: Mapping[str, Any], name: str, place: Place, read: Callable[[Any, Place], T]) -> tuple[T, ...]:
+    entries = _at(place, lambda fields: optional(fields, name, list), data) or []
     return tuple(read(entry, (*place, name, index)) for index, entry in enumerate(entries))
 
 

@@ -50,45 +50,45 @@ def write_embedded_user(user: User, links: Links) -> dict[str, Any]:
 
 def read_user(document: Any) -> User:
     """Read a user in either spelling, embedded or not; raises Malformed."""
-    found = resource(document, "user")
-    presence = resource(required(found, "presence", dict), "presence")
+    data = resource(document, "user")
+    presence = resource(required(data, "presence", dict), "presence")
     return User(
-        id=required(found, "id", int),
-        name=required(found, "name", str),
-        display_name=required(found, "displayName", str),
-        is_guest=_is_guest(found),
-        type=choice(found, "type", UserType),
+        id=required(data, "id", int),
+        name=required(data, "name", str),
+        display_name=required(data, "displayName", str),
+        is_guest=_is_guest(data),
+        type=choice(data, "type", UserType),
         presence=Presence(required(presence, "status", str), required(presence, "online", bool)),
-        properties=user_data(found),
-        display_picture_url=optional(found, "displayPictureUrl", str),
-        call_status=choice(found, "callStatus", CallStatus) if found.get("callStatus") is not None else None,
+        properties=user_data(data),
+        display_picture_url=optional(data, "displayPictureUrl", str),
+        call_status=choice(data, "callStatus", CallStatus) if data.get("callStatus") is not None else None,
     )
 
 
 def read_new_user(document: Any) -> NewUser:
     """Read the body that creates a user; raises Malformed."""
-    found = resource(document, "user")
+    data = resource(document, "user")
     return NewUser(
-        name=label(found, "name"),
-        display_name=label(found, "displayName"),
-        is_guest=_is_guest(found),
-        properties=user_data(found),
+        name=label(data, "name"),
+        display_name=label(data, "displayName"),
+        is_guest=_is_guest(data),
+        properties=user_data(data),
     )
 
 
 def patched_user(user: User, patch: Any) -> User:
     """Return `user` with the merge patch `patch` applied; unknown fields are ignored. Raises Malformed."""
-    found = fields(patch, "user", keep=("displayName", "isGuest", "guest", "presence"))
+    data = fields(patch, "user", keep=("displayName", "isGuest", "guest", "presence"))
     status = user.presence.status
-    if "presence" in found:
-        presence = fields(found["presence"], "presence", keep=("status",))
+    if "presence" in data:
+        presence = fields(data["presence"], "presence", keep=("status",))
         status = label(presence, "status") if "status" in presence else status
     return replace(
         user,
-        display_name=label(found, "displayName") if "displayName" in found else user.display_name,
-        is_guest=_is_guest(found, user.is_guest),
+        display_name=label(data, "displayName") if "displayName" in data else user.display_name,
+        is_guest=_is_guest(data, user.is_guest),
         presence=replace(user.presence, status=status),
-        properties=patched_data(user.properties, found),
+        properties=patched_data(user.properties, data),
     )
 
 
@@ -104,18 +104,18 @@ def read_secret(document: Any) -> Any:
 
 def read_reference(document: Any, what: str = "user reference") -> UserReference:
     """Read a request's reference to a user: {id} or {username}; the id takes precedence. Raises Malformed."""
-    found = resource(document, what)
-    if found.get("id") is not None:
-        return UserReference(id=required(found, "id", int))
-    if found.get("username") is not None:
-        return UserReference(username=required(found, "username", str))
+    data = resource(document, what)
+    if data.get("id") is not None:
+        return UserReference(id=required(data, "id", int))
+    if data.get("username") is not None:
+        return UserReference(username=required(data, "username", str))
     raise Malformed(f"{what} has neither 'id' nor 'username'")
 
 
-def _is_guest(found: Mapping[str, Any], default: bool = False) -> bool:
+def _is_guest(data: Mapping[str, Any], default: bool = False) -> bool:
     # Imports and the oldest clients use `guest`. The contract says that the field is required, but the handler in the
     # API document creates users without it.
-    given = [required(found, name, bool) for name in ("isGuest", "guest") if found.get(name) is not None]
+    given = [required(data, name, bool) for name in ("isGuest", "guest") if data.get(name) is not None]
     return given[0] if given else default
 
 
