@@ -43,7 +43,7 @@ def _setting(name: str) -> Callable[[click.Context, click.Parameter, Any], Any]:
         if app is not None and value not in (None, False, 0):
             setattr(app.settings, name, value)
             if app.settings.json and app.settings.format:
-                raise click.UsageError("--json and --format exclude each other")
+                raise click.UsageError("--json and --format can't be used together")
 
     return keep
 

@@ -75,8 +75,8 @@ def test_a_plan_is_annotated_at_the_files_of_its_changes(ckfunc: Ckfunc, project
 @pytest.mark.parametrize(
     ("args", "message"),
     [
-        (("check", "--json", "--format", "sarif"), "--json and --format exclude each other"),
-        (("--json", "check", "--format", "sarif"), "--json and --format exclude each other"),
+        (("check", "--json", "--format", "sarif"), "--json and --format can't be used together"),
+        (("--json", "check", "--format", "sarif"), "--json and --format can't be used together"),
         (("check", "--watch", "--format", "sarif"), "--format is for a single check"),
         (("diff", "--markdown", "--format", "github"), "--format is for the plan, without --markdown"),
         (("test", "--format", "xml"), "--format takes github, gitlab or sarif, not 'xml'"),

@@ -20,6 +20,7 @@ ROOT = Path(package.__file__).parent
 RAISED_BY = {
     "base/documents.py": ["api", "trigger"],
     "testing/writing.py": ["test add"],
+    "cli/options.py": ["check", "test", "diff"],
     "cli/output.py": ["api", "deploy", "rollback", "undo", "emulator import", "emulator reset"],
     "api/requests.py": ["api"],
     "deploy/blame.py": ["versions"],
