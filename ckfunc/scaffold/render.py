@@ -26,7 +26,7 @@ def templates(package: Path = _PACKAGE) -> Path:
             return directory
     raise CkfuncError(
         f"the templates are missing from this installation of ckfunc ({package})",
-        hint="reinstall ckfunc: pip install --force-reinstall ckfunc",
+        hint="reinstall ckfunc: `pip install --force-reinstall ckfunc`",
     )
 
 
