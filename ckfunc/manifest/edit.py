@@ -13,15 +13,29 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from ckfunc.base.containment import require_inside
-from ckfunc.base.errors import CkfuncError, InvalidManifest, NoProject, Problem
+from ckfunc.base.errors import CkfuncError, NoProject, Problem
 from ckfunc.base.files import write_atomically
 from ckfunc.manifest.definition import FUNCTION_TYPE, HANDLER_PATH, MANIFEST_NAME
+from ckfunc.manifest.insertion import (
+    DEFAULT_STEP,
+    append,
+    checked,
+    column_of,
+    content_end,
+    data,
+    end_of,
+    has_text,
+    insert_into_flow,
+    line_end,
+    next_line,
+    skip_comments,
+    spaced,
+    step_of,
+)
 from ckfunc.manifest.kinds import Rule
 from ckfunc.manifest.scalars import scalar
 from ckfunc.manifest.sources import Complaint, read_text, without_bom
 from ckfunc.manifest.tree import Mapping, Node, Scalar, parse, refused
-
-_DEFAULT_STEP = 2
 
 
 class CannotAdd(CkfuncError):
@@ -51,145 +65,26 @@ def add_function(root: Path, trigger_type: str, handler: str) -> None:
 
 def with_function(text: str, trigger_type: str, handler: str) -> str:
     """Return the manifest `text` with an added function. Raises the same errors as `add_function`."""
-    before = parse(text, MANIFEST_NAME)
-    if before is not None and not isinstance(before, Mapping):
-        raise refused(Problem(MANIFEST_NAME, before.line, before.column, "the file must be a mapping of known keys"))
-    newline = "\r\n" if "\r\n" in text else "\n"
-    added = _insert_function(text, before, trigger_type, handler).replace("\x00", newline)
-    expected = data(before) if before else {}
-    expected["functions"] = {**(expected.get("functions") or {}), trigger_type: {"handler": handler}}
-    try:
-        after = parse(added, MANIFEST_NAME)
-    except InvalidManifest:
-        after = None
-    if after is None or data(after) != expected:
-        hint = f"add it by hand under `functions`: `{scalar(trigger_type)}: {{handler: {scalar(handler)}}}`"
-        raise CannotAdd(f"{MANIFEST_NAME} is written in a way that ckfunc cannot add to", hint)
-    return added
-
-
-def _insert_function(text: str, root: Mapping | None, trigger_type: str, handler: str) -> str:
-    """Return `text` with the entry inserted; NUL, which YAML cannot contain, is a placeholder for newlines."""
-    key, path = scalar(trigger_type, flow=True), scalar(handler, flow=True)
-    if root is None:
-        return append(text, len(text), [f"functions:\0  {key}:\0    handler: {path}"])
-    found = next(((k, v) for k, v in root.entries if isinstance(k, Scalar) and k.text == "functions"), None)
-    step = step_of(root)
-    if root.flow and (found is None or not isinstance(found[1], Mapping)):
-        return insert_into_flow(text, root, f"functions: {{{key}: {{handler: {path}}}}}")
-    if found is None:
-        lines = ["functions:", f"{' ' * step}{key}:", f"{' ' * 2 * step}handler: {path}"]
-        return append(text, end_of(text, root, 0), spaced(text, root, lines))
-    name, section = found
-    if isinstance(section, Mapping) and section.start > name.start:
-        return _insert_into_section(text, section, step, (trigger_type, key, path), root_is_flow=root.flow)
-    if isinstance(section, Scalar) and section.plain and not section.text:
-        lines = [f"{' ' * step}{key}:", f"{' ' * 2 * step}handler: {path}"]
-        return append(text, _skip_comments(text, next_line(text, name.end), 1), lines)
-    hint = "write the section out as a mapping, or remove it"
-    raise refused(Problem(MANIFEST_NAME, name.line, name.column, "functions is not a mapping in the file itself", hint))
-
-
-def _insert_into_section(
-    text: str, section: Mapping, step: int, entry: tuple[str, str, str], *, root_is_flow: bool
-) -> str:
-    trigger_type, key, path = entry
-    for known, _ in section.entries:
-        if isinstance(known, Scalar) and known.text == trigger_type:
+    root = parse(text, MANIFEST_NAME)
+    if root is not None and not isinstance(root, Mapping):
+        raise refused(Problem(MANIFEST_NAME, root.line, root.column, "the file must be a mapping of known keys"))
+    name, section = _entry(root, "functions") if root is not None else (None, None)
+    if isinstance(section, Mapping):
+        known, _ = _entry(section, trigger_type)
+        if known is not None:
             message = f"{MANIFEST_NAME} already has {trigger_type} (line {known.line})"
             raise CannotAdd(message, "remove that entry first, or choose another trigger type")
-    if section.flow and not section.entries and not root_is_flow:
-        # `functions: {}` becomes a block; a comment after it keeps its place.
-        rest = text[: section.start].rstrip(" ") + text[section.end :]
-        point = next_line(rest, len(text[: section.start].rstrip(" ")))
-        return append(rest, point, [f"{' ' * step}{key}:", f"{' ' * 2 * step}handler: {path}"])
-    if section.flow:
-        return insert_into_flow(text, section, f"{key}: {{handler: {path}}}")
-    column = _column(section)
-    inner = next((found - column for _, value in section.entries if (found := _column(value)) > column), step)
-    lines = [f"{' ' * column}{key}:", f"{' ' * (column + inner)}handler: {path}"]
-    return append(text, end_of(text, section, column), spaced(text, section, lines))
-
-
-def insert_into_flow(text: str, mapping: Mapping, entry: str) -> str:
-    """Insert `entry` as the first one in braces, because after the last one there may be a comma or a comment."""
-    rest = text[mapping.start + 1 :]
-    if not mapping.entries:
-        return text[: mapping.start + 1] + entry + rest
-    indented = re.match(r"[ \t]*\r?\n([ \t]*)", rest)
-    lead, trail = (f"\0{indented[1]}", ",") if indented else ("", ", ")
-    space = "" if indented else re.match(r" *", rest)[0]  # type: ignore[index]  # matches every text
-    return text[: mapping.start + 1] + lead + space + entry + trail + rest[len(space) :]
-
-
-def append(text: str, point: int, lines: list[str]) -> str:
-    """Return `text` with `lines` inserted at the offset `point`, with NUL for newlines."""
-    head, tail = text[:point], text[point:]
-    start = "" if not head or head.endswith(("\n", "\r")) else "\0"
-    return head + start + "\0".join(lines) + "\0" + tail
-
-
-def spaced(text: str, mapping: Mapping, lines: list[str]) -> list[str]:
-    """Return `lines`, after an empty line if there is one between the last two entries of the mapping."""
-    keys = [key.start for key, _ in mapping.entries][-2:]
-    gap = len(keys) == 2 and re.search(r"\n[ \t]*\r?\n", text[keys[0] : keys[1]])
-    return ["", *lines] if gap else lines
-
-
-def end_of(text: str, mapping: Mapping, column: int) -> int:
-    """Return the offset of the line after a block mapping and the comments that belong to it."""
-    end = content_end(mapping)
-    at_line_start = end > 0 and text[end - 1] in "\r\n"
-    return _skip_comments(text, end if at_line_start else next_line(text, end), column)
-
-
-def content_end(node: Node) -> int:
-    """Return the offset after the last character of `node`, without aliased parts, which are elsewhere in the file."""
-    if not isinstance(node, Mapping) or node.flow:
-        return node.start if isinstance(node, Scalar) and node.plain and not node.text else node.end
-    return max(
-        (content_end(part) if _has_text(part) else 0 for pair in node.entries for part in pair), default=node.end
-    )
-
-
-def _has_text(node: Node) -> bool:
-    return not (isinstance(node, Scalar) and node.plain and not node.text)
-
-
-def next_line(text: str, offset: int) -> int:
-    """Return the offset of the start of the next line after `offset`."""
-    line_end = re.compile(r"\r\n|\n|\r|\Z").search(text, offset)
-    return line_end.end() if line_end else len(text)
-
-
-def _skip_comments(text: str, offset: int, column: int) -> int:
-    comment = re.compile(rf"[ ]{{{column},}}#[^\r\n]*(?:\r\n|\n|\r|\Z)")
-    while offset < len(text) and (found := comment.match(text, offset)):
-        offset = found.end()
-    return offset
-
-
-def step_of(root: Mapping) -> int:
-    """Return the number of spaces per level of indentation in the file."""
-    if root.flow:
-        return _DEFAULT_STEP
-    return next((column for _, value in root.entries if (column := _column(value)) > 0), _DEFAULT_STEP)
-
-
-def _column(node: Node) -> int:
-    """Return the indentation of the keys of a block mapping (which may itself start at an anchor); otherwise 0."""
-    return node.entries[0][0].column - 1 if isinstance(node, Mapping) and not node.flow else 0
-
-
-def data(node: Node) -> Any:
-    """Return a tree as texts, lists and dicts; an empty value is None."""
-    if isinstance(node, Scalar):
-        return node.text if _has_text(node) else None
-    if isinstance(node, Mapping):
-        return {
-            repr(data(key)) if not isinstance(key, Scalar) else key.text: data(value) for key, value in node.entries
-        }
-    return [data(item) for item in node.items]
+    own = isinstance(section, Mapping) or (isinstance(section, Scalar) and not has_text(section))
+    if name is not None and (section is None or section.start < name.start or not own):
+        hint = "write the section out as a mapping, or remove it"
+        raise refused(
+            Problem(MANIFEST_NAME, name.line, name.column, "functions is not a mapping in the file itself", hint)
+        )
+    try:
+        return with_changes(text, [ManifestChange(("functions", trigger_type), {"handler": handler})])
+    except CannotChange:
+        hint = f"add it by hand under `functions`: `{scalar(trigger_type)}: {{handler: {scalar(handler)}}}`"
+        raise CannotAdd(f"{MANIFEST_NAME} is written in a way that ckfunc cannot add to", hint) from None
 
 
 def _require_valid(rules: tuple[Rule, ...], value: str, what: str) -> None:
@@ -197,7 +92,8 @@ def _require_valid(rules: tuple[Rule, ...], value: str, what: str) -> None:
         raise CannotAdd(f"{what} {value!r} {broken.wrong}", broken.hint)
 
 
-Value: TypeAlias = "str | Values[str, str] | None"
+NewValue: TypeAlias = str | Values[str, str]
+Value: TypeAlias = NewValue | None
 
 
 class CannotChange(CkfuncError):
@@ -229,34 +125,35 @@ def with_changes(text: str, changes: Sequence[ManifestChange]) -> str:
 
 def _changed(text: str, change: ManifestChange) -> str:
     root = parse(text, MANIFEST_NAME)
-    if not isinstance(root, Mapping):
+    if root is not None and not isinstance(root, Mapping):
         raise _cannot_change(change)
-    expected = data(root)
+    expected = data(root) if root else {}
     _set(expected, change.path, change.value)
-    newline = "\r\n" if "\r\n" in text else "\n"
-    changed = _edited(text, root, change).replace("\x00", newline)
-    try:
-        after = parse(changed, MANIFEST_NAME)
-    except InvalidManifest:
-        after = None
-    if after is None or data(after) != expected:
+    changed = checked(text, _edited(text, root, change), expected, MANIFEST_NAME)
+    if changed is None:
         raise _cannot_change(change)
     return changed
 
 
-def _edited(text: str, root: Mapping, change: ManifestChange) -> str:
-    """Return `text` edited; NUL, which YAML cannot contain, is a placeholder for the file's newline."""
+def _edited(text: str, root: Mapping | None, change: ManifestChange) -> str:
+    if root is None:
+        if change.value is None:
+            raise _cannot_change(change)
+        return append(text, len(text), _block(change.path, change.value, DEFAULT_STEP))
     mapping, parent = root, None
     for depth, name in enumerate(change.path):
         key, value = _entry(mapping, name)
         if key is None:
             if change.value is None:
                 raise _cannot_change(change)
-            return _inserted(text, root, mapping, change.path[depth:], change.value)
+            return _inserted(text, root, mapping, parent, change.path[depth:], change.value)
         if value is None or value.start < key.start:  # an alias: the value is elsewhere in the file, and shared
             raise _cannot_change(change)
         if depth == len(change.path) - 1:
             return _removed(text, mapping, parent, name) if change.value is None else _replaced(text, value, change)
+        if isinstance(value, Scalar) and not has_text(value) and not mapping.flow and change.value is not None:
+            lines = _indented(_block(change.path[depth + 1 :], change.value, step_of(root)), key, root)
+            return append(text, skip_comments(text, next_line(text, key.end), key.column), lines)
         if not isinstance(value, Mapping):
             raise _cannot_change(change)
         mapping, parent = value, key
@@ -270,17 +167,38 @@ def _entry(mapping: Mapping, name: str) -> tuple[Scalar | None, Node | None]:
     return None, None
 
 
-def _inserted(text: str, root: Mapping, mapping: Mapping, path: Sequence[str], value: str | Values[str, str]) -> str:
+def _inserted(
+    text: str,
+    root: Mapping,
+    mapping: Mapping,
+    parent: Scalar | None,
+    path: Sequence[str],
+    value: str | Values[str, str],
+) -> str:
+    if mapping.flow and not mapping.entries and parent is not None and not root.flow and isinstance(value, Values):
+        # `functions: {}` becomes a block; a comment after it keeps its place.
+        before = text[: mapping.start].rstrip(" ")
+        rest = before + text[mapping.end :]
+        lines = _indented(_block(path, value, step_of(root)), parent, root)
+        return append(rest, next_line(rest, len(before)), lines)
     if mapping.flow:
         return insert_into_flow(text, mapping, _flow(path, value))
-    column = mapping.entries[0][0].column - 1
-    lines = [f"{' ' * column}{line}" for line in _block(path, value, step_of(root))]
+    column = column_of(mapping)
+    # A new entry is indented like the entries next to it.
+    steps = (column_of(entry) - column for _, entry in mapping.entries)
+    step = next((step for step in steps if step > 0), step_of(root)) if mapping is not root else step_of(root)
+    lines = [f"{' ' * column}{line}" for line in _block(path, value, step)]
     if isinstance(value, Values) or mapping is root:
         lines = spaced(text, mapping, lines)
     return append(text, end_of(text, mapping, column), lines)
 
 
-def _flow(path: Sequence[str], value: str | Values[str, str]) -> str:
+def _indented(lines: list[str], parent: Scalar, root: Mapping) -> list[str]:
+    """Return `lines` indented by one step more than the key `parent`."""
+    return [f"{' ' * (parent.column - 1 + step_of(root))}{line}" for line in lines]
+
+
+def _flow(path: Sequence[str], value: NewValue) -> str:
     if isinstance(value, str):
         written = scalar(value, flow=True)
     else:
@@ -291,7 +209,7 @@ def _flow(path: Sequence[str], value: str | Values[str, str]) -> str:
     return f"{scalar(path[0], flow=True)}: {written}"
 
 
-def _block(path: Sequence[str], value: str | Values[str, str], step: int) -> list[str]:
+def _block(path: Sequence[str], value: NewValue, step: int) -> list[str]:
     key = scalar(path[0])
     if len(path) == 1 and isinstance(value, str):
         return [f"{key}: {scalar(value)}"]
@@ -317,7 +235,7 @@ def _removed(text: str, mapping: Mapping, parent: Scalar | None, name: str) -> s
     end = max(key.end, content_end(value))
     if len(mapping.entries) == 1 and parent is not None and not mapping.flow:
         # An empty mapping needs braces: without them the section would have no value.
-        return f"{text[: parent.end]}: {{}}{text[_line_end(text, end) :]}"
+        return f"{text[: parent.end]}: {{}}{text[line_end(text, end) :]}"
     if mapping.flow:
         after = re.compile(r"\s*,[ \t]*").match(text, end)
         before = re.compile(r",\s*$").search(text[: key.start])
@@ -326,14 +244,6 @@ def _removed(text: str, mapping: Mapping, parent: Scalar | None, name: str) -> s
         return (text[: before.start()] if before else text[: key.start]) + text[end:]
     start = text.rfind("\n", 0, key.start) + 1
     return text[:start] + text[next_line(text, end) :]
-
-
-def _line_end(text: str, offset: int) -> int:
-    """Return the offset of the end of the line of `offset`, without its newline."""
-    if offset and text[offset - 1] in "\r\n":
-        return len(text[:offset].rstrip("\r\n"))
-    found = re.compile(r"\r\n|\n|\r|\Z").search(text, offset)
-    return found.start() if found else len(text)
 
 
 def _set(tree: dict[str, Any], path: Sequence[str], value: Value) -> None:

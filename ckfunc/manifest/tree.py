@@ -61,9 +61,10 @@ class Mapping:
 
 @dataclass(frozen=True, slots=True)
 class Sequence:
-    """A list."""
+    """A list. `flow` means written in brackets; the `end` of a block is as for mappings."""
 
     items: tuple[Node, ...]
+    flow: bool
     line: int
     column: int
     start: int
@@ -193,7 +194,7 @@ class _Composer:
             inner = next(self._events)
         end = cast(Any, inner).end_mark.index
         if isinstance(event, yaml.SequenceStartEvent):
-            return Sequence(tuple(items), start.line + 1, start.column + 1, start.index, end)
+            return Sequence(tuple(items), bool(event.flow_style), start.line + 1, start.column + 1, start.index, end)
         entries = tuple(zip(items[::2], items[1::2], strict=True))
         return Mapping(entries, bool(event.flow_style), start.line + 1, start.column + 1, start.index, end)
 

@@ -222,7 +222,7 @@ class _Check:
                 hint = f"write {kind.item} after each `- `"
                 self._report(node, f"{place.label} must be a list, not {got}", hint)
                 return None
-            node = Sequence((node,), node.line, node.column, node.start, node.end)
+            node = Sequence((node,), False, node.line, node.column, node.start, node.end)
         if not node.items and kind.when_empty:
             self._report(place.key or node, *kind.when_empty)
         checked = (self.value(kind.kind, item, _Place(kind.item)) for item in node.items)

@@ -10,10 +10,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from ckfunc.base.errors import CkfuncError, InvalidManifest
-from ckfunc.manifest.edit import append, content_end, data, next_line
+from ckfunc.manifest.insertion import append, checked, data, end_of, spaced
 from ckfunc.manifest.scalars import scalar
 from ckfunc.manifest.tree import Mapping as Tree
-from ckfunc.manifest.tree import Node, Scalar, Sequence, parse
+from ckfunc.manifest.tree import Scalar, Sequence, parse
 from ckfunc.testing.reading import refused
 
 _WIDTH = 110
@@ -37,22 +37,18 @@ def with_case(text: str, case: Mapping[str, Any], path: str) -> str:
     """
     root = _parsed(text, path)
     cases = next((value for key, value in root.entries if isinstance(key, Scalar) and key.text == "cases"), None)
-    if not isinstance(cases, Sequence) or not cases.items or text[cases.start : cases.start + 1] != "-":
+    if not isinstance(cases, Sequence) or not cases.items or cases.flow:
         raise _by_hand(path)
     whole = next((value for key, value in root.entries if isinstance(key, Scalar) and key.text == "type"), None)
     said = isinstance(whole, Scalar) and whole.text == case["type"]
     wanted = _without_type(case) if said else case
-    newline = "\r\n" if "\r\n" in text else "\n"
     column = cases.column - 1
     lines = _item(wanted, column)
-    added = append(text, _end(text, cases, column), _spaced(text, cases, lines)).replace("\x00", newline)
     want = data(root)
     want["cases"] = [*want["cases"], data(_parsed("\n".join(lines) + "\n", path, item=True))]
-    try:
-        after = parse(added, path)
-    except InvalidManifest:
-        after = None
-    if after is None or data(after) != want:
+    edited = append(text, end_of(text, cases, column + 1), spaced(text, cases, lines))
+    added = checked(text, edited, want, path)
+    if added is None:
         raise _by_hand(path)
     return added
 
@@ -148,29 +144,3 @@ def _flow(value: Any) -> str:
 def _text(text: str) -> str:
     """Return what YAML can hold: half surrogate pairs are no Unicode."""
     return re.sub("[\ud800-\udfff]", "\ufffd", text)
-
-
-def _end(text: str, cases: Sequence, column: int) -> int:
-    """Return where the line after the last case begins, and after the comments that belong to it."""
-    end = max(content_end(one) for one in _leaves(text, cases))
-    at = end if end and text[end - 1] in "\r\n" else next_line(text, end)
-    comment = re.compile(rf"[ ]{{{column + 1},}}#[^\r\n]*(?:\r\n|\n|\r|\Z)")
-    while at < len(text) and (found := comment.match(text, at)):
-        at = found.end()
-    return at
-
-
-def _leaves(text: str, node: Node) -> list[Node]:
-    """Return the nodes below `node` whose ends are ends of text; of aliased parts too, which stand before."""
-    if isinstance(node, Tree) and not node.flow:
-        return [leaf for pair in node.entries for part in pair for leaf in _leaves(text, part)]
-    if isinstance(node, Sequence) and node.items and text[node.start] == "-":
-        return [leaf for one in node.items for leaf in _leaves(text, one)]
-    return [node]
-
-
-def _spaced(text: str, cases: Sequence, lines: list[str]) -> list[str]:
-    """Return `lines` after an empty one when the last two cases have one between them."""
-    starts = [one.start for one in cases.items][-2:]
-    gap = len(starts) == 2 and re.search(r"\n[ \t]*\r?\n", text[starts[0] : starts[1]])
-    return ["", *lines] if gap else lines
