@@ -21,7 +21,7 @@ from ckfunc.base.files import hold_shared, lock_alone, locked
 from ckfunc.runtime.contents import MARKER
 
 UNUSED_S = 60 * 24 * 3600.0
-"""Installed packages that nothing has used for so long are removed when others are installed."""
+"""Installed packages that were not used for this time are removed when others are installed."""
 
 _FRESH_S = 24 * 3600.0
 _RUNTIME = re.compile(r"[0-9a-f]{32}")
@@ -38,14 +38,14 @@ class CacheRefused(CkfuncError):
 
     @classmethod
     def of(cls, error: OSError, cache: Path) -> CacheRefused | None:
-        """Return the failure for `error`; None when it is not about writing to `cache`."""
+        """Return the failure for `error`, or None if it is not about writing to `cache`."""
         place = Path(error.filename) if isinstance(error.filename, str) else cache
         caches = (cache, cache.resolve())
-        # The directory that cannot be created may be a parent of the cache (a home without `.cache`). For parents, file
-        # systems such as /proc report ENOENT; inside the cache, ENOENT is a bug in ckfunc.
-        above = error.filename is not None and any(place == one or place in one.parents for one in caches)
+        # The directory that cannot be created may be a parent of the cache, such as ~/.cache. For parents, file systems
+        # such as /proc report ENOENT; inside the cache, ENOENT is a bug in ckfunc.
+        above = error.filename is not None and any(place == path or place in path.parents for path in caches)
         hint = _ELSEWHERE if above and error.errno == errno.ENOENT else _HINTS.get(error.errno or 0)
-        if hint is None or not (above or any(place.is_relative_to(one) for one in caches)):
+        if hint is None or not (above or any(place.is_relative_to(path) for path in caches)):
             return None
         return cls(f"the cache {cache} cannot be written to: {os.strerror(error.errno or 0)}", hint=hint)
 
@@ -106,14 +106,14 @@ class Total:
     @classmethod
     def of(cls, found: Sequence[CacheEntry]) -> tuple[Self, ...]:
         """Return a total for each kind, in the order of first occurrence."""
-        kinds = dict.fromkeys(one.kind for one in found)
-        grouped = [[one for one in found if one.kind == kind] for kind in kinds]
-        return tuple(cls(those[0].kind, len(those), sum(one.size_bytes for one in those)) for those in grouped)
+        kinds = dict.fromkeys(entry.kind for entry in found)
+        grouped = [[entry for entry in found if entry.kind == kind] for kind in kinds]
+        return tuple(cls(those[0].kind, len(those), sum(entry.size_bytes for entry in those)) for those in grouped)
 
 
 def hold(directory: Path) -> None:
     """Protect an installation from removal while this process runs, and record that it is used."""
-    with contextlib.suppress(OSError):  # one that cannot be written to cannot be cleaned either
+    with contextlib.suppress(OSError):  # an installation that cannot be written to cannot be removed either
         hold_shared(_use_file(directory))
         if time.time() - (directory / MARKER).stat().st_mtime > _FRESH_S:
             os.utime(directory / MARKER)
@@ -147,9 +147,9 @@ def clean(
 
     With `dry_run`, nothing is removed. Raises OSError.
     """
-    old = [one for one in entries(cache) if now() - one.used >= older_than_s]
-    used = [one for one in old if one.in_use]
-    removed = [one for one in old if not one.in_use and (dry_run or remove(one))]
+    old = [entry for entry in entries(cache) if now() - entry.used >= older_than_s]
+    used = [entry for entry in old if entry.in_use]
+    removed = [entry for entry in old if not entry.in_use and (dry_run or remove(entry))]
     if not dry_run:
         for name in _DIRECTORIES:
             _remove_empty(cache / name)
@@ -229,9 +229,9 @@ def _remove_tree(directory: Path) -> bool:
         shutil.rmtree(directory, ignore_errors=True)
     else:
         # Renamed first, so that no process finds a part of it.
-        gone = directory.with_name(f"{directory.name[:32]}.new-gone-{os.getpid()}")
-        directory.rename(gone)
-        shutil.rmtree(gone, ignore_errors=True)
+        renamed = directory.with_name(f"{directory.name[:32]}.new-gone-{os.getpid()}")
+        directory.rename(renamed)
+        shutil.rmtree(renamed, ignore_errors=True)
     return not directory.exists()
 
 
