@@ -20,7 +20,7 @@ from ckfunc.emulator.http.calls import Call
 from ckfunc.emulator.http.problems import Broken, HttpProblem, Unstorable
 from ckfunc.emulator.jobs.runner import Jobs
 from ckfunc.emulator.store.database import Database
-from ckfunc.emulator.store.steps import Steps, give_back
+from ckfunc.emulator.store.steps import Steps, release_space
 from ckfunc.emulator.store.trouble import damage, misread, trouble_with
 from ckfunc.runtime.pool import HostPool
 
@@ -96,5 +96,5 @@ async def result_of(steps: Generator[None, None, T]) -> T:
 
 async def delete_in_steps(database: Database, steps: Steps) -> None:
     """Take the steps of a deletion, then return its disk space; other requests are answered in between."""
-    for part in (steps, give_back(database)):
+    for part in (steps, release_space(database)):
         await result_of(part)

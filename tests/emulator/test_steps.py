@@ -80,7 +80,7 @@ def test_the_space_of_what_was_deleted_is_given_back_to_the_disk(full: Database,
     full.value("PRAGMA wal_checkpoint(TRUNCATE)")
     size = (tmp_path / "emulator.db").stat().st_size
     steps.run(deletion.delete_messages(full))
-    counts = [full.value("PRAGMA freelist_count") for _ in steps.give_back(full)]
+    counts = [full.value("PRAGMA freelist_count") for _ in steps.release_space(full)]
     assert counts == sorted(counts, reverse=True)
     assert all(one - other <= 200 for one, other in pairwise(counts))
     full.close()

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from ckfunc.emulator.http.problems import Denied, Missing, Refused
 from ckfunc.emulator.store import channels, memberships, messages, threads, users
-from ckfunc.emulator.store.channels import Standing
+from ckfunc.emulator.store.channels import ChannelAccess
 from ckfunc.emulator.store.database import Database
 from ckfunc.model.chat import Channel, ChannelType, Message, Thread, ThreadType
 from ckfunc.model.user import User, UserReference
 
 
-def check_visible(database: Database, channel_id: int | None, user: User) -> Standing:
+def check_visible(database: Database, channel_id: int | None, user: User) -> ChannelAccess:
     """Return what a channel is to a user who can see it: public, or one of the user's. Raises Missing."""
-    found = None if channel_id is None else channels.standing(database, channel_id, user.id)
+    found = None if channel_id is None else channels.access_of(database, channel_id, user.id)
     if found is None or not (found.member or found.type is ChannelType.PUBLIC):
         raise Missing(f"there is no channel {channel_id} that {user.name!r} can see")
     return found
@@ -25,7 +25,7 @@ def check_writable(database: Database, channel_id: int | None, user: User) -> No
         raise Denied(f"{user.name!r} is blocked from channel {channel_id}")
 
 
-def _check_own(database: Database, channel_id: int | None, user: User) -> Standing:
+def _check_own(database: Database, channel_id: int | None, user: User) -> ChannelAccess:
     found = check_visible(database, channel_id, user)
     if not found.member:
         raise Denied(f"{user.name!r} is not a member of channel {channel_id}; join it first")

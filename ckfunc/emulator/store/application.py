@@ -1,4 +1,4 @@
-"""The emulator's one application, and its settings."""
+"""The emulator's application, and its settings."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ CREATE TABLE application (
 
 
 def create_if_missing(database: Database) -> None:
-    """Create the application of a new database; guests and channels created by users are allowed."""
+    """Create the application of a new database. It allows guests, and channels created by users."""
     database.execute(
         "INSERT OR IGNORE INTO application VALUES (?, ?, '{}', ?, 1, 1)",
         (APPLICATION_ID, str(uuid.uuid4()), timestamp(datetime.now(UTC))),

@@ -40,7 +40,7 @@ DEFAULT_ORDER = "blocks.id ASC"
 
 
 def add(database: Database, table: str, owner_id: int, blocked_id: int) -> BlockRecord:
-    """Store that a user, or a channel, blocks a user; return the record, also if it exists already."""
+    """Store that a user or a channel blocks a user, and return the new or existing record."""
     owner = _OWNERS[table]
     now = timestamp(datetime.now(UTC))
     database.execute(

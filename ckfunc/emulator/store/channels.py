@@ -58,12 +58,12 @@ DEFAULT_ORDER = "channels.id ASC"
 def create(
     database: Database, new: NewChannel, creator: User | None, members: Sequence[User], *, channel_id: int | None = None
 ) -> Channel:
-    """Store a channel with these members, or return the equivalent one that exists, unchanged.
+    """Store a channel with these members, or return an equivalent existing channel, unchanged.
 
-    Direct channels with the same members are equivalent, and others of the same type and name. A new channel gets
-    `channel_id`, which must be free, or the next id.
+    Direct channels are equivalent if they have the same members, others if they have the same type and name. A new
+    channel gets `channel_id`, which must be free, or the next id.
     """
-    ids = sorted({one.id for one in members})
+    ids = sorted({member.id for member in members})
     direct = new.type is ChannelType.DIRECT
     name = None if direct else new.name or str(uuid.uuid4())
     key = ",".join(map(str, ids)) if direct else None
@@ -73,7 +73,7 @@ def create(
         return _existing(database, found["id"])
     now = timestamp(datetime.now(UTC))
     with database.transaction():
-        made = database.insert(
+        new_id = database.insert(
             "INSERT INTO channels (id, type, name, display_name, member_ids, creator_id, properties, created_time)"
             " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
             channel_id,
@@ -85,9 +85,9 @@ def create(
             json.dumps(dict(new.properties)),
             now,
         )
-        for one in ids:
-            database.execute("INSERT INTO channel_members VALUES (?, ?, ?)", (made, one, now))
-    return _existing(database, made)
+        for user_id in ids:
+            database.execute("INSERT INTO channel_members VALUES (?, ?, ?)", (new_id, user_id, now))
+    return _existing(database, new_id)
 
 
 def get(database: Database, channel_id: int) -> Channel | None:
@@ -97,7 +97,7 @@ def get(database: Database, channel_id: int) -> Channel | None:
 
 def by_ids(database: Database, ids: Iterable[int | None]) -> dict[int, Channel]:
     """Return the existing channels among `ids`, by id; None is skipped."""
-    wanted = sorted({one for one in ids if one is not None})
+    wanted = sorted({wanted_id for wanted_id in ids if wanted_id is not None})
     if not wanted:
         return {}
     rows = database.all("SELECT * FROM channels WHERE id IN (SELECT value FROM json_each(?))", json.dumps(wanted))
@@ -115,9 +115,9 @@ def page(
     member_id: int | None = None,
     properties: Sequence[Condition] = (),
 ) -> Generator[None, None, Page[Channel]]:
-    """Return a page of channels: of a type, with all these usernames among the members, created within a time.
+    """Return a page of channels: of a type, with all these usernames as members, created within a period.
 
-    All conditions on `properties` must match; they are searched for in small steps.
+    All conditions on `properties` must match; they are evaluated in small steps.
     """
     conditions: list[str] = ["TRUE"]
     parameters: list[Any] = []
@@ -140,7 +140,7 @@ def page(
         source, parameters = "channels WHERE channels.id IN (SELECT value FROM json_each(?))", [listed(ids)]
     found = select_page(database, "channels.id", source, tuple(parameters), request=request, read=_id)
     by_id = by_ids(database, found.items)
-    items = tuple(by_id[one] for one in found.items)
+    items = tuple(by_id[found_id] for found_id in found.items)
     return Page(items, found.number, found.size, found.total_elements, found.total_pages)
 
 
@@ -149,7 +149,7 @@ _ID_OF = "(SELECT users.id FROM users WHERE users.name = ?)"
 
 
 def update(database: Database, channel: Channel) -> None:
-    """Store what a patch can change in a channel."""
+    """Store the fields of a channel that a patch can change."""
     database.execute(
         "UPDATE channels SET display_name = ?, properties = ? WHERE id = ?",
         (channel.display_name, json.dumps(dict(channel.properties)), channel.id),
@@ -157,17 +157,17 @@ def update(database: Database, channel: Channel) -> None:
 
 
 def add_member(database: Database, channel_id: int, user_id: int) -> None:
-    """Make a user a member of a channel; an existing member stays one."""
+    """Make a user a member of a channel. An existing membership is not changed."""
     now = timestamp(datetime.now(UTC))
     database.execute("INSERT OR IGNORE INTO channel_members VALUES (?, ?, ?)", (channel_id, user_id, now))
 
 
 def remove_member(database: Database, channel_id: int, user_id: int) -> bool:
-    """Remove a user from a channel; return whether the user was a member."""
-    gone = database.execute(
+    """Remove a user from a channel, and return whether the user was a member."""
+    removed = database.execute(
         "DELETE FROM channel_members WHERE channel_id = ? AND user_id = ?", (channel_id, user_id)
     ).rowcount
-    return gone > 0
+    return removed > 0
 
 
 def member_ids(database: Database, channel_id: int) -> tuple[int, ...]:
@@ -186,16 +186,16 @@ def has_absent_member(database: Database, channel_id: int, other_than: int | Non
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
-    """What a channel is to a user: its type, and whether the user is a member of it, and blocked from it."""
+class ChannelAccess:
+    """A user's access to a channel: the type of the channel, and whether the user is a member, or blocked."""
 
     type: ChannelType
     member: bool
     blocked: bool
 
 
-def standing(database: Database, channel_id: int, user_id: int) -> Standing | None:
-    """Return what a channel is to a user, or None if there is no such channel."""
+def access_of(database: Database, channel_id: int, user_id: int) -> ChannelAccess | None:
+    """Return a user's access to a channel, or None if the channel does not exist."""
     row = database.one(
         "SELECT type"
         ", EXISTS (SELECT 1 FROM channel_members WHERE channel_id = channels.id AND user_id = ?2)"
@@ -204,7 +204,7 @@ def standing(database: Database, channel_id: int, user_id: int) -> Standing | No
         channel_id,
         user_id,
     )
-    return None if row is None else Standing(ChannelType(row[0]), bool(row[1]), bool(row[2]))
+    return None if row is None else ChannelAccess(ChannelType(row[0]), bool(row[1]), bool(row[2]))
 
 
 def is_member(database: Database, channel_id: int, user_id: int) -> bool:

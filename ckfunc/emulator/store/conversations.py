@@ -1,4 +1,4 @@
-"""Channels, messages and users as one user's clients list them."""
+"""Lists of channels, messages and users for the clients of a user."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ SORTABLE = {
 DEFAULT_ORDER = channels.DEFAULT_ORDER
 
 MOST_THREADS = 2000
-"""The most threads of a channel that are listed."""
+"""How many threads of a channel are listed, at most."""
 _MOST_CONTEXT = 2000
 
 
@@ -36,7 +36,7 @@ _UNREAD = (
 
 
 class Listed(Enum):
-    """Which channels are listed for the user `?1`, as SQL."""
+    """SQL that selects the listed channels of the user `?1`."""
 
     OWN = f"{_MEMBER} AND {NOT_HIDDEN}"
     JOINABLE = f"channels.type = 'PUBLIC' AND NOT {_MEMBER}"
@@ -45,7 +45,7 @@ class Listed(Enum):
 
 @dataclass(frozen=True, slots=True)
 class UserFilter:
-    """Which users are listed: of that name, with a display name that contains a text, online or not."""
+    """Filters of a list of users: name, a part of the display name, online or not. None does not restrict."""
 
     name: str | None = None
     display_name: str | None = None
@@ -55,17 +55,21 @@ class UserFilter:
 def channels_page(
     database: Database, user_id: int, listed: Listed, request: PageRequest, *, name: str | None = None
 ) -> Page[Channel]:
-    """Return a page of a user's channels, or of those that the user can join; with a name, of those so named."""
+    """Return a page of the channels that `listed` selects for a user, with `name` only those of this name."""
     source, parameters = _channels(user_id, listed, name, None)
     found = select_page(database, "channels.id", source, parameters, request=request, read=lambda row: int(row[0]))
     by_id = channels.by_ids(database, found.items)
     return Page(
-        tuple(by_id[one] for one in found.items), found.number, found.size, found.total_elements, found.total_pages
+        tuple(by_id[channel_id] for channel_id in found.items),
+        found.number,
+        found.size,
+        found.total_elements,
+        found.total_pages,
     )
 
 
 def channels_count(database: Database, user_id: int, listed: Listed, *, kind: str | None = None) -> int:
-    """Return the number of such channels, of a type if one is given."""
+    """Return the number of channels that `listed` selects for a user, with `kind` only those of this type."""
     source, parameters = _channels(user_id, listed, None, kind)
     count: int = database.value(f"SELECT count(*) FROM {source}", *parameters)  # noqa: S608 - SQL of our own modules
     return count
@@ -110,7 +114,7 @@ def messages_page(
 
 
 def contacts_page(database: Database, user_id: int, request: PageRequest, wanted: UserFilter) -> Page[User]:
-    """Return a page of a user's contacts: the other users of the application, without those whom the user blocks."""
+    """Return a page of a user's contacts: all other users of the application, except blocked ones."""
     source, parameters = _contacts(user_id, wanted)
     return select_page(database, "users.*", source, parameters, request=request, read=users.read)
 
@@ -195,8 +199,8 @@ def threads(database: Database, channel_id: int, *, main: bool, standalone_only:
             MOST_THREADS,
         )
         ids += [row[0] for row in rows]
-    every = (stored_threads.get(database, one) for one in ids)
-    return [*found, *(one for one in every if one is not None and one.type is not ThreadType.MAIN)]
+    all_threads = (stored_threads.get(database, thread_id) for thread_id in ids)
+    return [*found, *(thread for thread in all_threads if thread is not None and thread.type is not ThreadType.MAIN)]
 
 
 def unread_ids(database: Database, user_id: int, channel_id: int, thread: Thread | None = None) -> list[int]:

@@ -1,9 +1,8 @@
 """Delete users, channels and messages with everything that depends on them.
 
-The platform does not document what is deleted with a user; this is ours. Deleted is what the user has made or is part
-of: messages with their replies, memberships, invites, reactions, receipts, notifications, sessions, secrets and the
-display picture. Channels stay, also those that the user created; a direct channel keeps its other members, and is
-deleted with its last one.
+The platform does not document what is deleted with a user, so this is our choice. With a user, messages with their
+replies, memberships, invites, reactions, receipts, notifications, sessions, secrets and the display picture are
+deleted. Channels are not, even if the user created them. A direct channel is deleted with its last member.
 """
 
 from __future__ import annotations
@@ -26,7 +25,7 @@ _OWN = (
     ("channel_members", "channel_id, user_id"),
     ("user_secrets", "user_id, name"),
 )
-"""Tables that can have many rows for one user, and the key of each."""
+"""Tables that can have many rows for a user, and their keys."""
 
 
 def delete_user(database: Database, user: User) -> Steps:
@@ -35,9 +34,9 @@ def delete_user(database: Database, user: User) -> Steps:
         "SELECT id FROM channels JOIN channel_members ON channel_id = id WHERE user_id = ? AND member_ids IS NOT NULL"
     )
     for row in database.all(direct, user.id):
-        left = [one for one in channels.member_ids(database, row["id"]) if one != user.id]
-        if left:
-            key = ",".join(map(str, left))
+        remaining = [user_id for user_id in channels.member_ids(database, row["id"]) if user_id != user.id]
+        if remaining:
+            key = ",".join(map(str, remaining))
             with database.transaction():
                 database.execute("UPDATE channels SET member_ids = ? WHERE id = ?", (key, row["id"]))
                 channels.remove_member(database, row["id"], user.id)
@@ -85,26 +84,26 @@ _REPLIES = "SELECT id FROM messages WHERE id < ? AND parent_id IN (SELECT value 
 
 
 def delete_messages(database: Database) -> Steps:
-    """Delete every message that exists now, as `delete_message` does."""
+    """Delete all existing messages, as `delete_message` does."""
     return _delete_where(database, "id <= ?", database.value("SELECT coalesce(max(id), 0) FROM messages"))
 
 
 def _delete_of_user(database: Database, user_id: int) -> Steps:
-    """Delete every message that a user has sent, with the replies to it."""
+    """Delete all messages of a user, with their replies."""
     for ids in batches(database, "SELECT id FROM messages WHERE id < ? AND user_id = ? ORDER BY id DESC", user_id):
-        for one in ids:
-            yield from delete_message(database, one)
+        for message_id in ids:
+            yield from delete_message(database, message_id)
 
 
 def _delete_where(database: Database, condition: str, value: int) -> Steps:
-    # The newest first: a reply is newer than its parent.
+    # Newest first, because a reply is newer than its parent.
     sql = f"SELECT id FROM messages WHERE id < ? AND {condition} ORDER BY id DESC"  # noqa: S608 - from above
     for ids in batches(database, sql, value):
         yield from _delete_these(database, ids)
 
 
 def _delete_these(database: Database, ids: Sequence[int]) -> Steps:
-    """Delete messages without replies, as many as one step may delete."""
+    """Delete messages that have no replies, at most as many as a step may delete."""
     these = listed(ids)
     among = "IN (SELECT value FROM json_each(?))"
     for table, key in (
@@ -120,7 +119,7 @@ def _delete_these(database: Database, ids: Sequence[int]) -> Steps:
 
 
 def _remove_files(database: Database, condition: str, *parameters: Any) -> None:
-    """Delete the hosted files of the messages for which the SQL `condition` is true."""
+    """Delete the hosted files of messages for which the SQL `condition` is true."""
     database.execute(
         "DELETE FROM files WHERE key IN ("  # noqa: S608 - SQL of our own modules
         f" SELECT substr(json_extract(file, '$.url'), {len(files.FILE_URL) + 1}) FROM messages"

@@ -1,6 +1,6 @@
 """Uploaded files, and files written by exports.
 
-They are part of the database: a file and the rows that refer to it are stored, copied and restored together.
+They are part of the database, so that a file and the rows that refer to it are stored, copied and restored together.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class StoredFile:
 
 
 def add(database: Database, file: StoredFile) -> str:
-    """Store a file and return its key, which is random, so that it cannot be guessed."""
+    """Store a file, and return its key, which is random and cannot be guessed."""
     key = secrets.token_urlsafe(24)
     now = timestamp(datetime.now(UTC))
     database.execute("INSERT INTO files VALUES (?, ?, ?, ?, ?)", (key, file.name, file.content_type, now, file.content))

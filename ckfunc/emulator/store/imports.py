@@ -1,10 +1,10 @@
 """Import the entries of a file in small steps: all of them, or none.
 
-Each function takes the entries in the file's order. First all are staged and checked, then they are written, a batch in
-each `turn`, and with the last one the job `job_id` is finished. If a step raises, or the emulator ends,
-`staging.undo_unfinished` undoes what was written. An entry with the idempotency key of one that was imported before, or
-earlier in the file, is skipped. Imports are of the past: they create no notifications and fire no events (no source
-says so). All raise JobFailed.
+Each function takes the entries in the order of the file. First, all entries are staged and checked. Then they are
+written, a batch in each `turn`; the last turn also finishes the job `job_id`. If a step raises, or the emulator ends,
+`staging.undo_unfinished` undoes the changes. An entry is skipped if its idempotency key was imported before, or is
+earlier in the file. Imports create no notifications and fire no events, which is our choice, as no source documents it.
+All functions raise JobFailed.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ from ckfunc.model.user import Presence, UserType
 
 
 def add_users(database: Database, entries: Iterable[UserImport], job_id: int, turn: Turn) -> Steps:
-    """Create users. A taken name fails the import, so that no user is overwritten."""
+    """Create users. An existing name makes the import fail, so that no user is overwritten."""
 
     def check(batch: Batch) -> None:
         refuse(database, _REPEATED_NAME, batch, "the name {} appears twice")
@@ -56,12 +56,19 @@ def add_users(database: Database, entries: Iterable[UserImport], job_id: int, tu
         return _ids(database, "SELECT id FROM users WHERE id > ?", base)
 
     rows = (
-        (one.key, one.name, one.display_name, one.is_guest, one.picture_url, json.dumps(dict(one.properties)))
-        for one in entries
+        (
+            entry.key,
+            entry.name,
+            entry.display_name,
+            entry.is_guest,
+            entry.picture_url,
+            json.dumps(dict(entry.properties)),
+        )
+        for entry in entries
     )
     columns = ("name TEXT", "display_name TEXT", "is_guest INTEGER", "picture TEXT", "properties TEXT")
     with staging(database, *columns, index="name"):
-        batches = yield from _looked_at(staged(database, USERS, rows), check)
+        batches = yield from _checked(staged(database, USERS, rows), check)
         yield from write(database, job_id, USERS, batches, turn, insert)
 
 
@@ -77,8 +84,8 @@ def add_channels(database: Database, entries: Iterable[ChannelImport], job_id: i
         "member_ids TEXT",
     )
     with staging(database, *columns), _staged_members(database):
-        found = staged(database, CHANNELS, (_channel_row(one) for one in entries))
-        batches = yield from _looked_at(found, lambda batch: _gather_members(database, batch))
+        found = staged(database, CHANNELS, (_channel_row(entry) for entry in entries))
+        batches = yield from _checked(found, lambda batch: _gather_members(database, batch))
         yield from write(database, job_id, CHANNELS, batches, turn, lambda batch: _insert_channels(database, batch))
 
 
@@ -94,16 +101,16 @@ def _staged_members(database: Database) -> Iterator[None]:
         database.execute("DROP TABLE staged_members")
 
 
-def _channel_row(one: ChannelImport) -> tuple[str | None, ...]:
-    direct = one.type is ChannelType.DIRECT
-    name = None if direct else one.name or str(uuid.uuid4())
-    shown = None if direct else one.display_name or name
-    properties = json.dumps(dict(one.properties))
-    return one.key, one.type.value, name, shown, one.creator, json.dumps(one.members), properties, None
+def _channel_row(entry: ChannelImport) -> tuple[str | None, ...]:
+    direct = entry.type is ChannelType.DIRECT
+    name = None if direct else entry.name or str(uuid.uuid4())
+    display_name = None if direct else entry.display_name or name
+    properties = json.dumps(dict(entry.properties))
+    return entry.key, entry.type.value, name, display_name, entry.creator, json.dumps(entry.members), properties, None
 
 
 def _gather_members(database: Database, batch: Batch) -> None:
-    """Find the users of the usernames, and the keys of direct channels."""
+    """Look up the users of usernames, and set the keys of direct channels."""
     named = "FROM staged, json_each(staged.members) AS named"
     unknown = (
         f"SELECT position, named.value {named} WHERE position BETWEEN ? AND ?"  # noqa: S608 - above
@@ -141,23 +148,23 @@ def _insert_channels(database: Database, batch: Batch) -> list[int]:
         " ORDER BY position",
         (base + 1 - batch[0], now, *batch),
     )
-    made = _ids(database, "SELECT id FROM channels WHERE id > ?", base)
+    new_ids = _ids(database, "SELECT id FROM channels WHERE id > ?", base)
     database.execute(
         "INSERT INTO channel_members (channel_id, user_id, created_time)"
         " SELECT value, user_id, ? FROM json_each(?) JOIN staged_members ON position = value - ?",
-        (now, listed(made), base + 1 - batch[0]),
+        (now, listed(new_ids), base + 1 - batch[0]),
     )
-    return made
+    return new_ids
 
 
 def add_members(database: Database, channel_id: int, entries: Iterable[MemberImport], job_id: int, turn: Turn) -> Steps:
-    """Make users members of a channel; an existing member stays one."""
+    """Make users members of a channel. Existing memberships are not changed."""
 
     def insert(batch: Batch) -> list[int]:
         refuse(database, _UNKNOWN_USER, batch, "there is no user {}")
         if database.one("SELECT 1 FROM channels WHERE id = ?", channel_id) is None:
             raise JobFailed(f"channel {channel_id} no longer exists")
-        made = _ids(
+        new_ids = _ids(
             database,
             "SELECT DISTINCT users.id FROM staged JOIN users ON users.name = username"
             " WHERE position BETWEEN ? AND ? AND NOT EXISTS"
@@ -167,14 +174,14 @@ def add_members(database: Database, channel_id: int, entries: Iterable[MemberImp
         )
         database.execute(
             "INSERT INTO channel_members (channel_id, user_id, created_time) SELECT ?, value, ? FROM json_each(?)",
-            (channel_id, _now(), listed(made)),
+            (channel_id, _now(), listed(new_ids)),
         )
-        return made
+        return new_ids
 
     scope = members_of(channel_id)
     with staging(database, "username TEXT"):
-        found = staged(database, scope, ((one.key, one.username) for one in entries))
-        batches = yield from _looked_at(
+        found = staged(database, scope, ((entry.key, entry.username) for entry in entries))
+        batches = yield from _checked(
             found, lambda batch: refuse(database, _UNKNOWN_USER, batch, "there is no user {}")
         )
         yield from write(database, job_id, scope, batches, turn, insert)
@@ -202,20 +209,20 @@ def add_messages(database: Database, entries: Iterable[MessageImport], job_id: i
         return _ids(database, "SELECT id FROM messages WHERE id > ?", base)
 
     rows = (
-        (one.key, one.channel_id, one.username, one.body, one.group_tag, json.dumps(dict(one.properties)))
-        for one in entries
+        (entry.key, entry.channel_id, entry.username, entry.body, entry.group_tag, json.dumps(dict(entry.properties)))
+        for entry in entries
     )
     columns = ("channel_id INTEGER", "username TEXT", "body TEXT", "group_tag TEXT", "properties TEXT")
     with staging(database, *columns):
-        batches = yield from _looked_at(staged(database, MESSAGES, rows), check)
+        batches = yield from _checked(staged(database, MESSAGES, rows), check)
         yield from write(database, job_id, MESSAGES, batches, turn, insert)
 
 
-def _looked_at(found: Iterable[Batch], look: Callable[[Batch], None]) -> Generator[None, None, list[Batch]]:
-    """Call `look` with each staged batch, one per step, and return all batches."""
+def _checked(found: Iterable[Batch], check: Callable[[Batch], None]) -> Generator[None, None, list[Batch]]:
+    """Call `check` with each staged batch, one per step, and return all batches."""
     batches = []
     for batch in found:
-        look(batch)
+        check(batch)
         batches.append(batch)
         yield
     return batches

@@ -1,6 +1,6 @@
 """Import and export jobs, and the rows of analytics exports.
 
-The platform documents no format for analytics; this one is ours: one row for each message, or for each user.
+The platform documents no format for analytics. Ours has a row for each message, or for each user.
 """
 
 from __future__ import annotations
@@ -41,15 +41,15 @@ SORTABLE = {
 
 
 class JobFailed(Exception):
-    """A job cannot be done; the sentence explains why, to the sender of its file."""
+    """A job cannot be done. The message explains the reason to the user who sent its file."""
 
 
 def create(database: Database, kind: JobType) -> Job:
     """Store a pending job."""
     now = timestamp(datetime.now(UTC))
     sql = "INSERT INTO jobs (type, state, created_time) VALUES (?, ?, ?)"
-    made = database.insert(sql, kind.value, JobState.PENDING.value, now)
-    return Job(made, kind, JobState.PENDING, parse_timestamp(now))
+    job_id = database.insert(sql, kind.value, JobState.PENDING.value, now)
+    return Job(job_id, kind, JobState.PENDING, parse_timestamp(now))
 
 
 def begin(database: Database, job_id: int) -> None:
@@ -58,25 +58,25 @@ def begin(database: Database, job_id: int) -> None:
 
 
 def finish(database: Database, job_id: int, file: str | None = None) -> None:
-    """Store that a job has finished; call it in the transaction of its work, so that both are stored or neither."""
+    """Store that a job has finished. Must be called in the transaction of its work, so that both are stored."""
     database.execute(
         "UPDATE jobs SET state = ?, file = ?, ended_time = ? WHERE id = ?",
         (JobState.FINISHED.value, file, timestamp(datetime.now(UTC)), job_id),
     )
 
 
-def fail(database: Database, job_id: int, why: str) -> None:
+def fail(database: Database, job_id: int, reason: str) -> None:
     """Store that a job failed."""
     database.execute(
         "UPDATE jobs SET state = ?, failure = ?, ended_time = ? WHERE id = ?",
-        (JobState.FAILED.value, why, timestamp(datetime.now(UTC)), job_id),
+        (JobState.FAILED.value, reason, timestamp(datetime.now(UTC)), job_id),
     )
 
 
-def fail_abandoned(database: Database, why: str) -> None:
-    """Fail the jobs that the end of an emulator interrupted."""
+def fail_abandoned(database: Database, reason: str) -> None:
+    """Fail the jobs that were interrupted by the end of an emulator."""
     for row in database.all("SELECT id FROM jobs WHERE ended_time IS NULL"):
-        fail(database, row["id"], why)
+        fail(database, row["id"], reason)
 
 
 def get(database: Database, job_id: int) -> Job | None:
@@ -86,7 +86,7 @@ def get(database: Database, job_id: int) -> Job | None:
 
 
 def failure(database: Database, job_id: int) -> str | None:
-    """Return why an existing job FAILED, or None if it did not."""
+    """Return the reason why a job FAILED, or None if it did not."""
     found: str | None = database.value("SELECT failure FROM jobs WHERE id = ?", job_id)
     return found
 
@@ -109,7 +109,7 @@ def _read(row: sqlite3.Row) -> Job:
 
 
 def message_analytics(database: Database) -> Iterator[dict[str, Any]]:
-    """Yield the facts about each message, without its text; oldest first."""
+    """Yield a row about each message, without its text, oldest first."""
     yield from _rows(
         database,
         "SELECT messages.id, messages.type, messages.channel_id AS channelId, channels.name AS channelName,"
@@ -122,7 +122,7 @@ def message_analytics(database: Database) -> Iterator[dict[str, Any]]:
 
 
 def user_analytics(database: Database) -> Iterator[dict[str, Any]]:
-    """Yield the facts about each user's activity; oldest first."""
+    """Yield a row about each user's activity, oldest first."""
     yield from _rows(
         database,
         "SELECT users.id, users.name, users.display_name AS displayName, users.created_time AS createdTime,"

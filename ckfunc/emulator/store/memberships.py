@@ -51,7 +51,7 @@ def moderators_page(database: Database, channel_id: int, request: PageRequest) -
 
 
 def add_moderator(database: Database, channel_id: int, user_id: int) -> None:
-    """Make a member of a channel its moderator; an existing moderator stays one."""
+    """Make a member of a channel a moderator. An existing moderator is not changed."""
     now = timestamp(datetime.now(UTC))
     database.execute("INSERT OR IGNORE INTO channel_moderators VALUES (?, ?, ?)", (channel_id, user_id, now))
 
@@ -63,7 +63,7 @@ def is_moderator(database: Database, channel_id: int, user_id: int) -> bool:
 
 
 def remove_moderator(database: Database, channel_id: int, user_id: int) -> bool:
-    """Make a moderator an ordinary member; return whether the user was a moderator."""
+    """Make a moderator an ordinary member, and return whether the user was a moderator."""
     sql = "DELETE FROM channel_moderators WHERE channel_id = ? AND user_id = ?"
     return database.execute(sql, (channel_id, user_id)).rowcount > 0
 
@@ -75,7 +75,7 @@ def invites_page(database: Database, channel_id: int, request: PageRequest) -> P
 
 
 def invite(database: Database, channel_id: int, user_id: int) -> Invite:
-    """Store an invite of a user to a channel; another invite replaces the previous one."""
+    """Store an invite of a user to a channel, in place of a previous one."""
     now = timestamp(datetime.now(UTC))
     with database.transaction():
         database.execute("DELETE FROM channel_invites WHERE channel_id = ? AND user_id = ?", (channel_id, user_id))

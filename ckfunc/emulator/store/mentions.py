@@ -15,13 +15,13 @@ from ckfunc.model.user import User
 from ckfunc.wire.messages import mention_tags
 
 MOST = 100
-"""The most mentions of one text that count. The platform documents no limit; this one is ours."""
+"""How many mentions in a text are stored, at most. The platform documents no limit; this one is ours."""
 
 
 def found_in(database: Database, text: str | None) -> str | None:
-    """Return the users and channels that a text mentions, as stored; None if there are none.
+    """Return the users and channels that a text mentions, in the stored format; None if there are none.
 
-    A name that does not exist is plain text. For a channel's name, the public channel comes first.
+    Unknown names are plain text. If a public and a private channel have the same name, the public one is mentioned.
     """
     found = []
     for kind, name, tag, start, end in mention_tags(text or "")[: 10 * MOST]:
@@ -40,15 +40,17 @@ _BY_NAME = {
 
 
 def resolved(database: Database, stored: Mapping[int, str]) -> dict[int, tuple[Mention, ...]]:
-    """Return the mentions of several texts, by the same keys, without those deleted since."""
+    """Return the mentions in several texts, by the same keys, without users and channels deleted since."""
     if not stored:
         return {}
     found = {key: json.loads(text) for key, text in stored.items()}
-    every = [one for mentions in found.values() for one in mentions]
-    who = users.by_ids(database, (one[4] for one in every if one[0] == MentionType.USER))
-    where = _channels(database, {one[4] for one in every if one[0] == MentionType.CHANNEL})
+    all_mentions = [mention for mentions in found.values() for mention in mentions]
+    who = users.by_ids(database, (mention[4] for mention in all_mentions if mention[0] == MentionType.USER))
+    where = _channels(database, {mention[4] for mention in all_mentions if mention[0] == MentionType.CHANNEL})
     return {
-        key: tuple(made for one in mentions if (made := _mention(one, who, where)) is not None)
+        key: tuple(
+            resolved_mention for mention in mentions if (resolved_mention := _mention(mention, who, where)) is not None
+        )
         for key, mentions in found.items()
     }
 

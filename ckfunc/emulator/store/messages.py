@@ -1,4 +1,4 @@
-"""Messages of all channels."""
+"""Messages of channels."""
 
 from __future__ import annotations
 
@@ -81,9 +81,9 @@ def create(
     *,
     message_id: int | None = None,
 ) -> Message:
-    """Store a message that `user`, or the system, sends to a channel, or to a thread of it.
+    """Store a message that `user` (None: the system) sends to a channel, or to a thread of it.
 
-    It gets `message_id`, which must be free, or the next id.
+    Its id is `message_id`, which must be free, or the next one.
     """
     parent_id = thread.id if thread is not None and thread.type is ThreadType.MESSAGE else None
     thread_id = thread.id if thread is not None and thread.type is ThreadType.STANDALONE else None
@@ -134,7 +134,7 @@ def get(database: Database, message_id: int) -> Message | None:
 
 def by_ids(database: Database, ids: Iterable[int | None]) -> dict[int, Message]:
     """Return the existing messages among `ids`, by id; None is skipped."""
-    wanted = sorted({one for one in ids if one is not None})
+    wanted = sorted({wanted_id for wanted_id in ids if wanted_id is not None})
     if not wanted:
         return {}
     sql = f"SELECT {_COLUMNS} FROM messages WHERE id IN (SELECT value FROM json_each(?))"  # noqa: S608 - the same
@@ -166,9 +166,9 @@ def page(
     username: str | None = None,
     query: str | None = None,
 ) -> Generator[None, None, CursorPage[Message]]:
-    """Return a page of messages, newest first: of a channel, a thread, a sender, containing a text (in any case).
+    """Return a page of messages, newest first: of a channel, a thread, a sender, containing a text (case-insensitive).
 
-    A text is searched for in small steps.
+    Texts are searched in small steps.
     """
     conditions: list[str] = ["TRUE"]
     parameters: list[Any] = []
@@ -205,11 +205,11 @@ def reported_page(database: Database, channel_id: int, request: PageRequest) -> 
     source = "messages WHERE channel_id = ? AND id IN (SELECT message_id FROM message_reports)"
     found = select_page(database, "messages.id", source, (channel_id,), request=request, read=lambda row: row["id"])
     by_id = by_ids(database, found.items)
-    return replace(found, items=tuple(by_id[one] for one in found.items))
+    return replace(found, items=tuple(by_id[message_id] for message_id in found.items))
 
 
 def report(database: Database, report: MessageReport) -> None:
-    """Store that a user reported a message; repeated reports count once."""
+    """Store that a user reported a message. Repeated reports count once."""
     database.execute(
         "INSERT OR IGNORE INTO message_reports (message_id, user_id, created_time, reason, properties)"
         " VALUES (?, ?, ?, ?, ?)",
@@ -245,13 +245,13 @@ def _report(row: sqlite3.Row) -> MessageReport:
 
 
 def unreport(database: Database, message_id: int, user_id: int) -> bool:
-    """Delete a user's report of a message; return whether there was one."""
+    """Delete a user's report of a message, and return whether it existed."""
     sql = "DELETE FROM message_reports WHERE message_id = ? AND user_id = ?"
     return database.execute(sql, (message_id, user_id)).rowcount > 0
 
 
 def update(database: Database, message: Message) -> Message:
-    """Store what a patch can change in a message, and return the result: a new text may mention others."""
+    """Store the fields of a message that a patch can change, and return the message with its new mentions."""
     edited = None if message.last_edited_time is None else timestamp(message.last_edited_time)
     found = mentions.found_in(database, message.body)
     database.execute(

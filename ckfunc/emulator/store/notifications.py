@@ -37,7 +37,7 @@ CREATE INDEX notifications_of_mentioned_channel ON notifications (mentioned_chan
 """
 
 BODY_CHARACTERS = 1024
-"""How many characters of a message a notification repeats; its data has the whole message."""
+"""How many characters of a message are in the body of a notification. Its data has the whole message."""
 
 
 def concerns_anyone(database: Database, message: Message) -> bool:
@@ -49,29 +49,30 @@ def concerns_anyone(database: Database, message: Message) -> bool:
 
 
 def create_for_message(database: Database, channel: Channel, message: Message) -> tuple[tuple[User, Notification], ...]:
-    """Store a notification for each user whom a new message concerns; return them with their recipients.
+    """Store a notification for each user whom a new message concerns, and return them with their recipients.
 
-    Each user gets one, for the closest reason: being mentioned, being replied to, being a member of a mentioned
-    channel, or being a member of this channel. Users with an open chat session in the channel get none, nor do those
-    who block the sender. Those who have muted the channel get muted ones.
+    Each user gets at most one, for the first of these reasons: the message mentions them, replies to them, or mentions
+    a channel of theirs, or they are members of its channel. Users with an open chat session in the channel, and those
+    who block the sender, get none. Users who have muted the channel get muted ones.
     """
     reasons = _reasons(database, channel, message)
     present = sessions.present(database, channel.id)
     if message.user is not None:
         present |= blocks.blockers_of(database, message.user.id)
-    wanted = {one: reason for one, reason in reasons.items() if one not in present}
+    wanted = {user_id: reason for user_id, reason in reasons.items() if user_id not in present}
     if not wanted:
         return ()
     muted = preferences.muted_by(database, channel.id, wanted)
-    who = users.by_ids(database, wanted)
+    recipients = users.by_ids(database, wanted)
     body = "File attachment" if message.body is None else message.body[:BODY_CHARACTERS]
     return tuple(
-        (who[one], _create(database, channel, who[one], data, body, muted=one in muted)) for one, data in wanted.items()
+        (recipients[user_id], _create(database, channel, recipients[user_id], data, body, muted=user_id in muted))
+        for user_id, data in wanted.items()
     )
 
 
 def _reasons(database: Database, channel: Channel, message: Message) -> dict[int, NotificationData]:
-    """Return the reason to notify each user; closer reasons replace others."""
+    """Return the reason to notify each user. More specific reasons replace others."""
     members = channels.member_ids(database, channel.id)
     sender = message.user
     if sender is None:
@@ -83,7 +84,9 @@ def _reasons(database: Database, channel: Channel, message: Message) -> dict[int
         if user_id in reasons or channel.type is ChannelType.PUBLIC:
             reasons[user_id] = data
 
-    named = channels.by_ids(database, (one.channel.id for one in message.mentions if one.channel is not None))
+    named = channels.by_ids(
+        database, (mention.channel.id for mention in message.mentions if mention.channel is not None)
+    )
     for mentioned in named.values():
         data = NotificationData(NotificationType.USER_MENTIONED_CHANNEL, message, mentioned_channel=mentioned)
         for member in channels.member_ids(database, mentioned.id):
@@ -103,7 +106,7 @@ def _create(
     database: Database, channel: Channel, recipient: User, data: NotificationData, body: str, *, muted: bool
 ) -> Notification:
     title, now = _title(data), datetime.now(UTC)
-    made = database.insert(
+    notification_id = database.insert(
         "INSERT INTO notifications"
         " (user_id, type, channel_id, message_id, mentioned_channel_id, title, body, muted, created_time)"
         " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
@@ -117,7 +120,7 @@ def _create(
         muted,
         timestamp(now),
     )
-    return Notification(made, recipient.id, title, body, data, now, channel, muted)
+    return Notification(notification_id, recipient.id, title, body, data, now, channel, muted)
 
 
 def _title(data: NotificationData) -> str:
@@ -140,18 +143,20 @@ def page(database: Database, user_id: int, request: CursorRequest) -> CursorPage
 
 
 def _read(database: Database, rows: Sequence[sqlite3.Row]) -> tuple[Notification, ...]:
-    where = channels.by_ids(database, (row[name] for row in rows for name in ("channel_id", "mentioned_channel_id")))
+    channels_by_id = channels.by_ids(
+        database, (row[name] for row in rows for name in ("channel_id", "mentioned_channel_id"))
+    )
     about = messages.by_ids(database, (row["message_id"] for row in rows))
-    parents = messages.by_ids(database, (one.parent_id for one in about.values()))
-    who = users.by_ids(database, (row["user_id"] for row in rows))
+    parents = messages.by_ids(database, (concerned.parent_id for concerned in about.values()))
+    recipients = users.by_ids(database, (row["user_id"] for row in rows))
 
     def data(row: sqlite3.Row) -> NotificationData:
         kind, message = NotificationType(row["type"]), about[row["message_id"]]
         return NotificationData(
             type=kind,
             message=message,
-            mentioned_channel=where.get(row["mentioned_channel_id"]),
-            mentioned_user=who[row["user_id"]] if kind is NotificationType.USER_MENTIONED_USER else None,
+            mentioned_channel=channels_by_id.get(row["mentioned_channel_id"]),
+            mentioned_user=recipients[row["user_id"]] if kind is NotificationType.USER_MENTIONED_USER else None,
             parent=parents[message.parent_id or 0] if kind is NotificationType.USER_REPLIED_TO_MESSAGE else None,
         )
 
@@ -163,7 +168,7 @@ def _read(database: Database, rows: Sequence[sqlite3.Row]) -> tuple[Notification
             body=row["body"],
             data=data(row),
             created_time=parse_timestamp(row["created_time"]),
-            channel=where[row["channel_id"]],
+            channel=channels_by_id[row["channel_id"]],
             muted=bool(row["muted"]),
             read_time=None if row["read_time"] is None else parse_timestamp(row["read_time"]),
         )

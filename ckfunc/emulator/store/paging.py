@@ -1,6 +1,6 @@
 """Pages of lists, selected by offset or by cursor.
 
-A list that grows at its head is paged by id, so that a page costs the same wherever it lies.
+Cursor lists are paged by id, so that all pages cost the same.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ _SEARCH_STEP_ROWS = 10_000
 
 @dataclass(frozen=True, slots=True)
 class PageRequest:
-    """The requested page: `number` counts from 0; `order_by` is SQL from known columns, never from a request.
+    """A requested page. `number` counts from 0; `order_by` is SQL of known columns, never from a request.
 
-    `query` is the requested sort, for the page's own links.
+    `query` is the requested sort, for links in the response.
     """
 
     number: int
@@ -43,9 +43,9 @@ def select_page(
     read: Callable[[sqlite3.Row], T],
     total: int | None = None,
 ) -> Page[T]:
-    """Return a page of `SELECT columns FROM source`, each row read with `read`; `source` is everything after FROM.
+    """Return a page of `SELECT columns FROM source`, with each row converted by `read`.
 
-    `total` is the number of rows, for tables too long to be counted.
+    `source` is everything after FROM. `total` is the number of rows, for tables that are too long to be counted.
     """
     if total is None:
         total = database.value(f"SELECT count(*) FROM {source}", *parameters)  # noqa: S608 - SQL of our own modules
@@ -61,7 +61,7 @@ def select_page(
 def matching_ids(
     database: Database, table: str, source: str, parameters: Sequence[Any], conditions: Sequence[Condition]
 ) -> Generator[None, None, list[int]]:
-    """Return the ids of the rows of `table` in `source` for which all conditions match, found in small steps.
+    """Return the ids of the rows of `table` in `source` for which all conditions match, in small steps.
 
     `source` is SQL after FROM, with a WHERE.
     """
@@ -79,7 +79,7 @@ def matching_ids(
 
 @dataclass(frozen=True, slots=True)
 class CursorRequest:
-    """The requested page of a cursor list, and its largest number of rows."""
+    """A requested page of a cursor list, and its maximum number of rows."""
 
     cursor: Cursor
     size: int
@@ -94,9 +94,9 @@ def select_cursor_page(
     request: CursorRequest,
     read: Callable[[Sequence[sqlite3.Row]], tuple[T, ...]],
 ) -> CursorPage[T]:
-    """Return a page of `SELECT columns FROM source`, highest `id` first, all rows read at once with `read`.
+    """Return a page of `SELECT columns FROM source`, highest `id` first, with all rows converted by `read`.
 
-    `source` is everything after FROM, ends in a WHERE condition, and has an index that ends in `id`.
+    `source` is everything after FROM, ends in a WHERE condition, and must have an index that ends in `id`.
     """
     bound, value, order = window(request.cursor)
     rows = database.all(
@@ -134,7 +134,7 @@ def search_cursor_page(
 ) -> Generator[None, None, CursorPage[T]]:
     """Return such a page of the rows for which the SQL `condition`, with the parameter `value`, is true.
 
-    No index helps to find them: they are searched for in small steps.
+    There is no index for the condition, so the rows are searched in small steps.
     """
     bound, at, order = window(request.cursor)
     beyond, until = ("<", ">=") if order == "DESC" else (">", "<=")
@@ -164,7 +164,7 @@ def search_cursor_page(
 
 
 def window(cursor: Cursor) -> tuple[str, tuple[int, ...], str]:
-    """Return the ids that a page may hold, as SQL with its parameters, and the order in which to search."""
+    """Return SQL that limits the ids of a page, its parameters, and the order in which to search."""
     if cursor.relation is Relation.NEXT and cursor.next is not None:
         return " AND id < ?", (cursor.next,), "DESC"
     if cursor.relation is Relation.PREVIOUS and cursor.start is not None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from ckfunc.emulator.store.database import Database
 from ckfunc.emulator.store.steps import listed
 
-# `cleared_id` is the newest message that the user no longer sees.
+# `cleared_id` is the newest message that is no longer shown to the user.
 SCHEMA = """
 CREATE TABLE channel_preferences (
   channel_id INTEGER NOT NULL REFERENCES channels ON DELETE CASCADE,
@@ -43,7 +43,7 @@ NOT_HIDDEN = (
 
 @dataclass(frozen=True, slots=True)
 class ChannelPreferences:
-    """What a user changed in a channel."""
+    """Preferences of a user in a channel."""
 
     muted: bool = False
     hidden: bool = False
@@ -51,7 +51,7 @@ class ChannelPreferences:
 
 
 def get(database: Database, channel_id: int, user_id: int) -> ChannelPreferences:
-    """Return what a user changed in a channel."""
+    """Return the preferences of a user in a channel."""
     row = database.one("SELECT * FROM channel_preferences WHERE channel_id = ? AND user_id = ?", channel_id, user_id)
     return (
         ChannelPreferences()
@@ -61,7 +61,7 @@ def get(database: Database, channel_id: int, user_id: int) -> ChannelPreferences
 
 
 def mute(database: Database, channel_id: int, user_id: int, *, muted: bool) -> None:
-    """Mute a channel for a user, or end that: notifications of it are created as muted."""
+    """Mute or unmute a channel for a user. Notifications of muted channels are created as muted."""
     _put(database, channel_id, user_id, "muted", muted)
 
 
@@ -77,7 +77,7 @@ def clear(database: Database, channel_id: int, user_id: int) -> None:
 
 
 def unhide(database: Database, channel_id: int) -> tuple[int, ...]:
-    """Show a channel again to all who have hidden it, and return their ids."""
+    """Show a channel again to all users who have hidden it, and return their ids."""
     rows = database.all("SELECT user_id FROM channel_preferences WHERE channel_id = ? AND hidden", channel_id)
     if rows:
         database.execute("UPDATE channel_preferences SET hidden = 0 WHERE channel_id = ?", (channel_id,))
@@ -85,7 +85,7 @@ def unhide(database: Database, channel_id: int) -> tuple[int, ...]:
 
 
 def muted_by(database: Database, channel_id: int, user_ids: Iterable[int]) -> frozenset[int]:
-    """Return who of these users has muted a channel."""
+    """Return the ids of those users who have muted a channel."""
     rows = database.all(
         "SELECT user_id FROM channel_preferences WHERE channel_id = ? AND muted"
         " AND user_id IN (SELECT value FROM json_each(?))",
@@ -96,7 +96,7 @@ def muted_by(database: Database, channel_id: int, user_ids: Iterable[int]) -> fr
 
 
 def hide_message(database: Database, message_id: int, user_id: int) -> None:
-    """Delete a message for one user only."""
+    """Hide a message from a user."""
     database.execute("INSERT OR IGNORE INTO hidden_messages VALUES (?, ?)", (message_id, user_id))
 
 

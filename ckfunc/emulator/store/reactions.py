@@ -33,7 +33,7 @@ DEFAULT_ORDER = "reactions.created_time ASC"
 
 
 def add(database: Database, message_id: int, user_id: int, emoji: Emoji) -> Reaction | None:
-    """Store a reaction; return it, or None if it exists already."""
+    """Store a reaction, and return it, or None if it already exists."""
     now = timestamp(datetime.now(UTC))
     added = database.execute(
         "INSERT OR IGNORE INTO reactions VALUES (?, ?, ?, ?, ?)",
@@ -54,7 +54,7 @@ def get(database: Database, message_id: int, user_id: int, character: str) -> Re
 
 
 def remove(database: Database, message_id: int, user_id: int, character: str) -> Reaction | None:
-    """Delete a reaction; return it, or None if there was none."""
+    """Delete a reaction, and return it, or None if it did not exist."""
     found = get(database, message_id, user_id, character)
     sql = "DELETE FROM reactions WHERE message_id = ? AND user_id = ? AND character = ?"
     database.execute(sql, (message_id, user_id, character))
@@ -84,7 +84,7 @@ def summaries(database: Database, message_ids: Sequence[int]) -> dict[int, tuple
         " WHERE message_id IN (SELECT value FROM json_each(?)) ORDER BY created_time, user_id",
         json.dumps(list(message_ids)),
     )
-    who = users.by_ids(database, (row["user_id"] for row in rows))
+    users_by_id = users.by_ids(database, (row["user_id"] for row in rows))
     emojis: dict[tuple[int, str], Emoji] = {}
     reacted: dict[int, dict[str, list[int]]] = {}
     for row in rows:
@@ -93,7 +93,7 @@ def summaries(database: Database, message_ids: Sequence[int]) -> dict[int, tuple
         reacted.setdefault(row["message_id"], {}).setdefault(row["character"], []).append(row["user_id"])
     return {
         message_id: tuple(
-            ReactionsSummary(emojis[message_id, character], tuple(who[one] for one in ids))
+            ReactionsSummary(emojis[message_id, character], tuple(users_by_id[user_id] for user_id in ids))
             for character, ids in by_character.items()
         )
         for message_id, by_character in reacted.items()

@@ -36,7 +36,7 @@ _COLUMNS = "javascript, source_map, module_kind, line, position, problem"
 
 @dataclass(frozen=True, slots=True)
 class StoredRuntime:
-    """The runtime as its users have set it."""
+    """The settings of the runtime."""
 
     dependencies: Mapping[str, str]
     environment: Mapping[str, str]
@@ -44,12 +44,12 @@ class StoredRuntime:
 
 
 def create_if_missing(database: Database) -> None:
-    """Create the runtime of a new database, with nothing set."""
+    """Create the runtime of a new database, without settings."""
     database.execute("INSERT INTO runtime SELECT '{}', '{}', NULL WHERE NOT EXISTS (SELECT 1 FROM runtime)")
 
 
 def get(database: Database) -> StoredRuntime:
-    """Return the users' settings."""
+    """Return the settings."""
     row = database.execute("SELECT * FROM runtime").fetchone()
     return StoredRuntime(json.loads(row["dependencies"]), json.loads(row["environment"]), row["initialization_script"])
 
@@ -70,7 +70,7 @@ def set_initialization_script(database: Database, script: str | None) -> None:
 
 
 def store_compiled(database: Database, source_digest: str, result: Compiled | SyntaxProblem) -> None:
-    """Store the result for the source with this digest, replacing results for older sources of the same name."""
+    """Store the result for a source with this digest, in place of results for older sources of the same name."""
     values = (
         (result.javascript, result.source_map, result.module_kind, None, None, None)
         if isinstance(result, Compiled)
@@ -84,7 +84,7 @@ def store_compiled(database: Database, source_digest: str, result: Compiled | Sy
 
 
 def find_compiled(database: Database, name: str, source_digest: str) -> Compiled | SyntaxProblem | None:
-    """Return the result for a source, or None if it was not compiled yet."""
+    """Return the result for a source, or None if it is not stored."""
     row = database.one(
         f"SELECT {_COLUMNS} FROM compiled_scripts WHERE name = ? AND digest = ?",  # noqa: S608 - a constant
         name,

@@ -1,4 +1,4 @@
-"""Seeds: what is missing is added, and what exists stays unchanged."""
+"""Seeds: add missing rows, without changing existing ones."""
 
 from __future__ import annotations
 
@@ -15,36 +15,36 @@ from ckfunc.model.job import Seed, SeedChannel, Seeded
 from ckfunc.model.user import User, UserReference
 
 STEP_ROWS = 50
-"""Rows that one step adds."""
+"""How many rows a step adds."""
 
 
 class SeedRefused(CkfuncError):
-    """A seed refers to a user who is neither in it nor in the database, or wants a taken id."""
+    """A seed refers to an unknown user, or has an id that is taken."""
 
 
 def apply(database: Database, seed: Seed) -> Seeded:
-    """Add the content of `seed`, all of it or nothing, without events or notifications. Raises SeedRefused.
+    """Add the content of `seed` atomically, without events or notifications. Raises SeedRefused.
 
-    Users are identified by name, channels as on the platform. Messages are added with their channel; an existing
-    channel keeps its messages. So the same seed twice changes nothing.
+    Users are identified by name, channels as on the platform. Messages are only added to new channels, so that adding
+    the same seed again changes nothing.
     """
     with database.transaction():
         return _seeded(Counter(scope for scope, _ in _additions(database, seed)))
 
 
 def in_steps(database: Database, seed: Seed) -> Generator[None, None, Seeded]:
-    """Do the same as `apply` in small steps. No import may run meanwhile, because both use the same notes."""
+    """Do the same as `apply` in small steps. No import may run concurrently, because both use the same notes."""
     yield from undo_unfinished(database, database.transaction)
     counts: Counter[str] = Counter()
     additions = _additions(database, seed)
     try:
         while True:
             with database.transaction():
-                made = list(islice(additions, STEP_ROWS))
-                for scope, rows in groupby(made, key=lambda one: one[0]):
+                added = list(islice(additions, STEP_ROWS))
+                for scope, rows in groupby(added, key=lambda addition: addition[0]):
                     note(database, scope, [row_id for _, row_id in rows])
-            counts.update(scope for scope, _ in made)
-            if not made:
+            counts.update(scope for scope, _ in added)
+            if not added:
                 break
             yield
     except Exception:
@@ -56,24 +56,24 @@ def in_steps(database: Database, seed: Seed) -> Generator[None, None, Seeded]:
 
 def _seeded(counts: Counter[str]) -> Seeded:
     others = (USERS, CHANNELS, MESSAGES)
-    members = counts.total() - sum(counts[one] for one in others)
+    members = counts.total() - sum(counts[scope] for scope in others)
     return Seeded(counts[USERS], counts[CHANNELS], members, counts[MESSAGES])
 
 
 def _additions(database: Database, seed: Seed) -> Iterator[tuple[str, int]]:
-    """Add what is missing, one row with each step of the iterator; yield the scope and id of each row."""
-    for one in seed.users:
-        if users.find_by_name(database, one.name) is None:
-            _require_free(database, ("users",), one.id, f"user {one.name!r}")
-            made = users.create(
+    """Add missing rows, one in each step of the iterator, and yield the scope and id of each row."""
+    for user in seed.users:
+        if users.find_by_name(database, user.name) is None:
+            _require_free(database, ("users",), user.id, f"user {user.name!r}")
+            created = users.create(
                 database,
-                name=one.name,
-                display_name=one.display_name,
-                is_guest=one.is_guest,
-                properties=one.properties,
-                user_id=one.id,
+                name=user.name,
+                display_name=user.display_name,
+                is_guest=user.is_guest,
+                properties=user.properties,
+                user_id=user.id,
             )
-            yield USERS, made.id
+            yield USERS, created.id
     for planned in seed.channels:
         yield from _add_channel(database, planned)
 
@@ -81,8 +81,8 @@ def _additions(database: Database, seed: Seed) -> Iterator[tuple[str, int]]:
 def _add_channel(database: Database, planned: SeedChannel) -> Iterator[tuple[str, int]]:
     new = planned.channel
     where = f"channel {new.name!r}" if new.name else "a direct channel"
-    creator = None if new.creator is None else _referred(database, new.creator, where)
-    members = [_referred(database, one, where) for one in new.members]
+    creator = None if new.creator is None else _referenced_user(database, new.creator, where)
+    members = [_referenced_user(database, reference, where) for reference in new.members]
     if creator is not None:
         members.append(creator)
     count = database.value("SELECT count(*) FROM channels")
@@ -96,7 +96,7 @@ def _add_channel(database: Database, planned: SeedChannel) -> Iterator[tuple[str
         for member_id in channels.member_ids(database, channel.id):
             yield scope, member_id
         for message in planned.messages:
-            sender = None if message.user is None else _referred(database, message.user, f"a message in {where}")
+            sender = None if message.user is None else _referenced_user(database, message.user, f"a message in {where}")
             _require_free(database, ("messages", "threads"), message.id, f"a message in {where}")
             sent = messages.create(database, channel.id, message, sender, message_id=message.id)
             yield MESSAGES, sent.id
@@ -108,7 +108,7 @@ def _add_channel(database: Database, planned: SeedChannel) -> Iterator[tuple[str
 
 
 def _require_free(database: Database, tables: tuple[str, ...], wanted: int | None, what: str) -> None:
-    """Raise SeedRefused if a row of one of the tables has this id; the transaction rolls back what was added."""
+    """Raise SeedRefused if a row of the tables has this id. The transaction then rolls back."""
     for table in tables if wanted is not None else ():
         if database.one(f"SELECT id FROM {table} WHERE id = ?", wanted) is not None:  # noqa: S608 - names from above
             raise SeedRefused(
@@ -116,7 +116,7 @@ def _require_free(database: Database, tables: tuple[str, ...], wanted: int | Non
             )
 
 
-def _referred(database: Database, reference: UserReference, where: str) -> User:
+def _referenced_user(database: Database, reference: UserReference, where: str) -> User:
     found = users.find(database, reference)
     if found is None:
         who = reference.id if reference.username is None else repr(reference.username[:100])

@@ -1,8 +1,8 @@
 """Import rows in small steps that can be undone.
 
 Rows are staged and checked in a temporary table, so that other requests do not wait. They are written to the real
-tables a few at a time, each batch in a transaction that also notes what it has created. Until the last batch is
-written, an import can be undone with these notes: after a failure, or at the next start after the end of the emulator.
+tables in batches, each in a transaction that also notes the created rows. Until the last batch is written, the notes
+allow to undo an import: after a failure, or when the emulator starts again after it ended.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ CREATE TABLE import_keys (
 ) STRICT, WITHOUT ROWID
 """
 
-# Rows written by the import or seed in progress, otherwise empty: `ids` are those of the new rows, for members of
-# the users.
+# Rows written by the import or seed in progress, otherwise empty. `ids` are those of the new rows, or of the users for
+# memberships.
 STEPS_ADDED = """
 CREATE TABLE IF NOT EXISTS import_steps (
   id INTEGER PRIMARY KEY,
@@ -41,10 +41,10 @@ CREATE TABLE IF NOT EXISTS import_steps (
 """Migrates a database from version 2 to 3."""
 
 Turn = Callable[[], AbstractContextManager[None]]
-"""A short transaction that neither waits nor makes others wait for long."""
+"""Opens a short transaction. Neither the caller nor others wait for long."""
 
 Batch = tuple[int, int]
-"""The first and the last position of some staged rows."""
+"""The first and the last position of a batch of staged rows."""
 
 USERS = "users"
 CHANNELS = "channels"
@@ -59,7 +59,7 @@ def members_of(channel_id: int) -> str:
 
 @contextmanager
 def staging(database: Database, *columns: str, index: str = "") -> Iterator[None]:
-    """Create the table `staged` (position, key, columns…); `index` names the columns by which equal rows are found."""
+    """Create the table `staged` (position, key, columns…). `index` are the columns by which equal rows are found."""
     database.execute(f"CREATE TEMP TABLE staged (position INTEGER PRIMARY KEY, key TEXT, {', '.join(columns)})")
     try:
         database.execute("CREATE INDEX temp.staged_by_key ON staged (key) WHERE key IS NOT NULL")
@@ -71,9 +71,9 @@ def staging(database: Database, *columns: str, index: str = "") -> Iterator[None
 
 
 def staged(database: Database, scope: str, rows: Iterable[Sequence[Any]]) -> Iterator[Batch]:
-    """Stage `rows` and yield each batch, without rows whose key was imported before or is earlier in the file.
+    """Stage `rows`, and yield each batch, without rows whose key was imported before or is earlier in the file.
 
-    Each row begins with its key (None: no key); positions count from 1.
+    The first value of a row is its key (None: no key). Positions count from 1.
     """
     last = 0
     for batch in _batches(rows):
@@ -95,12 +95,12 @@ def staged(database: Database, scope: str, rows: Iterable[Sequence[Any]]) -> Ite
 
 
 def _batches(rows: Iterable[Sequence[Any]]) -> Iterator[list[Sequence[Any]]]:
-    """Yield rows in batches, as many as one step may write."""
+    """Yield rows in batches of at most as many as a step may write."""
     batch: list[Sequence[Any]] = []
     characters = 0
     for row in rows:
         batch.append(row)
-        characters += sum(len(one) for one in row if isinstance(one, str))
+        characters += sum(len(value) for value in row if isinstance(value, str))
         if len(batch) == ROWS or characters >= _BATCH_CHARACTERS:
             yield batch
             batch, characters = [], 0
@@ -116,14 +116,14 @@ def write(
     turn: Turn,
     insert: Callable[[Batch], Sequence[int]],
 ) -> Steps:
-    """Write the staged rows, each batch with `insert`, which returns the ids of the new rows; then finish the job."""
+    """Write the staged rows, and then finish the job. `insert` writes a batch, and returns the ids of new rows."""
     for batch in batches:
         with turn():
-            made = insert(batch)
+            new_ids = insert(batch)
             found = database.all("SELECT key FROM staged WHERE position BETWEEN ? AND ? AND key IS NOT NULL", *batch)
             keys = json.dumps([row[0] for row in found])
             database.execute("INSERT INTO import_keys SELECT ?, value FROM json_each(?)", (scope, keys))
-            note(database, scope, made, keys)
+            note(database, scope, new_ids, keys)
         yield
     with turn():
         discard_notes(database)
@@ -131,21 +131,21 @@ def write(
 
 
 def note(database: Database, scope: str, ids: Sequence[int], keys: str = "[]") -> None:
-    """Note the rows that a step has created; call it in the step's transaction."""
+    """Note the rows that a step has created. Must be called in the transaction of the step."""
     database.execute("INSERT INTO import_steps (scope, ids, keys) VALUES (?, ?, ?)", (scope, listed(ids), keys))
 
 
 def discard_notes(database: Database) -> None:
-    """Delete the notes, because everything was written."""
+    """Delete the notes after everything was written."""
     database.execute("DELETE FROM import_steps")
 
 
 def undo_unfinished(database: Database, turn: Turn) -> Steps:
-    """Undo an unfinished import or seed, the last rows first, with everything that depends on them by now."""
+    """Undo an unfinished import or seed, last rows first, with everything that depends on them."""
     while (row := database.one("SELECT * FROM import_steps ORDER BY id DESC LIMIT 1")) is not None:
         with turn():
-            for one in reversed(json.loads(row["ids"])):
-                _remove(database, row["scope"], one)
+            for row_id in reversed(json.loads(row["ids"])):
+                _remove(database, row["scope"], row_id)
             database.execute(
                 "DELETE FROM import_keys WHERE scope = ? AND key IN (SELECT value FROM json_each(?))",
                 (row["scope"], row["keys"]),
@@ -154,23 +154,23 @@ def undo_unfinished(database: Database, turn: Turn) -> Steps:
         yield
 
 
-def _remove(database: Database, scope: str, one: int) -> None:
+def _remove(database: Database, scope: str, row_id: int) -> None:
     if scope == USERS:
-        user = users.get(database, one)
+        user = users.get(database, row_id)
         if user is not None:
             run(deletion.delete_user(database, user))
     elif scope == CHANNELS:
-        run(deletion.delete_channel(database, one))
+        run(deletion.delete_channel(database, row_id))
     elif scope == MESSAGES:
-        run(deletion.delete_message(database, one))
+        run(deletion.delete_message(database, row_id))
     else:
-        channels.remove_member(database, int(scope.removeprefix(_MEMBERS)), one)
+        channels.remove_member(database, int(scope.removeprefix(_MEMBERS)), row_id)
 
 
 def refuse(database: Database, sql: str, batch: Batch, sentence: str) -> None:
     """Fail with `sentence` if `sql` finds a row of the batch.
 
-    The first two `?` of `sql` are the batch; its columns are the position and the values for `{}`. Raises JobFailed.
+    The first two `?` in `sql` are the batch. Its columns are the position and the values for `{}`. Raises JobFailed.
     """
     row = database.one(f"{sql} ORDER BY 1 LIMIT 1", *batch)
     if row is not None:

@@ -1,6 +1,6 @@
 """Long changes in small steps, between which other requests are answered.
 
-A generator of steps does a little work at a time, in a transaction of its own. Others get their turn after each step.
+A generator does a part of the work in each step, in a transaction of its own. Other requests run after each step.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 from ckfunc.emulator.store.database import Database
 
 ROWS = 250
-"""Rows that one step changes, which takes a few milliseconds."""
+"""How many rows a step changes, which takes a few milliseconds."""
 
 _PAGES = 200
 _SLACK_PAGES = 256
@@ -23,7 +23,7 @@ Steps = Generator[None, None, None]
 
 
 def run(steps: Generator[None, None, T]) -> T:
-    """Take all steps at once, and return their result."""
+    """Run all steps without interruption, and return their result."""
     while True:
         try:
             next(steps)
@@ -51,8 +51,8 @@ def batches(database: Database, sql: str, *parameters: Any) -> Iterator[list[int
         last = found[-1]
 
 
-def give_back(database: Database) -> Steps:
-    """Return the space of deleted rows to the disk, except in memory and in databases of older versions."""
+def release_space(database: Database) -> Steps:
+    """Release the disk space of deleted rows, except in memory and in databases of older versions."""
     if database.path is None or database.value("PRAGMA auto_vacuum") != 2:
         return
     while database.value("PRAGMA freelist_count") > _SLACK_PAGES:

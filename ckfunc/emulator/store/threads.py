@@ -1,6 +1,6 @@
-"""Threads of all channels: main, standalone, and one for each message.
+"""Threads of channels: main, standalone, and of messages.
 
-Threads of messages have no row of their own. A channel's main thread gets its row on first use.
+Threads of messages have no rows. A channel's main thread gets its row on first use.
 """
 
 from __future__ import annotations
@@ -32,11 +32,11 @@ NEXT_ID = "(SELECT max(seq) + 1 FROM sqlite_sequence WHERE name IN ('messages', 
 """SQL for an id that no message or thread has ever had; NULL, and so 1, for the first one."""
 
 DEEPEST = 100
-"""The most levels of replies. The platform has no limit; this one lets SQLite delete all levels at once."""
+"""The maximum levels of replies. The platform has no limit; with ours, SQLite can delete all levels at once."""
 
 
 def get(database: Database, thread_id: int) -> Thread | None:
-    """Return a thread, or None; the thread of a message has the message's id and creation time."""
+    """Return a thread, or None. The thread of a message has the message's id and creation time."""
     row = database.one("SELECT * FROM threads WHERE id = ?", thread_id)
     if row is not None:
         return _read(row)
@@ -71,7 +71,7 @@ def create(database: Database, channel_id: int, name: str | None, properties: Ma
 def _insert(
     database: Database, channel_id: int, kind: ThreadType, name: str | None, properties: Mapping[str, Any], now: str
 ) -> Thread:
-    made = database.insert(
+    thread_id = database.insert(
         f"INSERT INTO threads (id, channel_id, type, name, properties, created_time) VALUES ({NEXT_ID}, ?, ?, ?, ?, ?)",  # noqa: S608
         channel_id,
         kind.value,
@@ -79,7 +79,7 @@ def _insert(
         json.dumps(dict(properties)),
         now,
     )
-    return Thread(made, kind, channel_id, parse_timestamp(now), name, dict(properties))
+    return Thread(thread_id, kind, channel_id, parse_timestamp(now), name, dict(properties))
 
 
 def _read(row: sqlite3.Row) -> Thread:

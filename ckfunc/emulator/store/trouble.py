@@ -1,4 +1,4 @@
-"""Causes of database failures, and what a user can do about each."""
+"""Causes of database failures, and their fixes."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pathlib import Path
 from ckfunc.base.errors import CkfuncError, SystemRefusal
 
 RESTORE = "restore a copy with `ckfunc emulator import FILE`, or start over with `ckfunc emulator reset`"
-"""The fix for a damaged database. Healthy data never asks for it."""
+"""The fix for a damaged database, which valid data never needs."""
 
 _PROBE_BYTES = 64 * 1024
 
@@ -32,22 +32,22 @@ _UNWRITABLE = frozenset({errno.EROFS, errno.EACCES, errno.EPERM})
 
 
 class UnusableDatabase(CkfuncError):
-    """The file is not a database of this emulator, is one of another version, or cannot be accessed."""
+    """The file is not a database of the emulator, belongs to another version, or cannot be accessed."""
 
 
 class DamagedDatabase(UnusableDatabase):
-    """The file is no longer a valid database, or holds data that no emulator has written."""
+    """The file is not a valid database, or contains data that no emulator has written."""
 
 
 class UnwritableDatabase(UnusableDatabase):
-    """The file, or its directory, cannot be written; it may still be readable."""
+    """The file or its directory cannot be written to. It may still be readable."""
 
     unwritable = True
 
 
 @dataclass(frozen=True, slots=True)
 class DatabaseTrouble:
-    """Why a database cannot be used: a reason to follow a colon, and a hint."""
+    """The reason why a database cannot be used, which follows a colon, and a hint."""
 
     reason: str
     hint: str | None
@@ -61,7 +61,7 @@ class DatabaseTrouble:
 
 
 def trouble_with(path: Path | None, error: BaseException) -> DatabaseTrouble | None:
-    """Return what `error` means for the database at `path` (None: in memory); None if it is unrelated."""
+    """Return the trouble that `error` means for the database at `path` (None: in memory), or None for others."""
     if isinstance(error, UnicodeDecodeError) or (isinstance(error, sqlite3.Error) and _undecodable(error)):
         return damage("it contains text that is not UTF-8")
     code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_OK) & 0xFF
@@ -69,7 +69,7 @@ def trouble_with(path: Path | None, error: BaseException) -> DatabaseTrouble | N
         return damage(str(error))
     if code in _LOCKED:
         return DatabaseTrouble(
-            "another process has locked it", "close the program that has it open, for example a database browser"
+            "another process has locked it", "close the program that uses it, for example a database browser"
         )
     return _system_trouble(path, error, code) if code in _OF_THE_SYSTEM else None
 
@@ -84,7 +84,7 @@ def _system_trouble(path: Path | None, error: BaseException, code: int) -> Datab
 
 
 def refused_by(error: OSError) -> DatabaseTrouble:
-    """Return what an error of the operating system means for the database."""
+    """Return the trouble that an error of the operating system means."""
     number = error.errno or 0
     return DatabaseTrouble(error.strerror or str(error), SystemRefusal.advice(number), unwritable=number in _UNWRITABLE)
 
@@ -95,7 +95,7 @@ def damage(how: str) -> DatabaseTrouble:
 
 
 def unusable(path: Path | None, trouble: DatabaseTrouble) -> UnusableDatabase:
-    """Return the error for a trouble."""
+    """Return the exception for a trouble."""
     kind = DamagedDatabase if trouble.damaged else UnwritableDatabase if trouble.unwritable else UnusableDatabase
     return kind(f"the emulator's database {path or 'in memory'} cannot be used: {trouble.reason}", hint=trouble.hint)
 
@@ -105,16 +105,16 @@ UNREADABLE = (sqlite3.DatabaseError, UnicodeDecodeError)
 
 
 def failure_of(path: Path | None, error: Exception) -> Exception:
-    """Return the failure to open a database because of `error`; `error` itself for one in memory."""
+    """Return the exception for a database that could not be opened, or `error` itself for a database in memory."""
     trouble = trouble_with(path, error)
     if trouble is None and path is not None:
-        # Our statements are correct, so the content is not what an emulator has written.
+        # Our SQL is correct, so the contents were not written by an emulator.
         trouble = damage(str(error))
     return error if trouble is None else unusable(path, trouble)
 
 
 def misread(error: BaseException) -> bool:
-    """Return whether `error` was raised because a stored value is not what an emulator stores."""
+    """Return whether `error` was raised because of a stored value that no emulator has written."""
     if not isinstance(error, ValueError) or isinstance(error, UnicodeEncodeError):
         return False
     room, step = "", error.__traceback__
@@ -126,7 +126,7 @@ def misread(error: BaseException) -> bool:
 
 
 def refusal(path: Path) -> OSError | None:
-    """Return why the system refuses writes to a database at `path`, found by trying; None if it does not."""
+    """Return why the system refuses writes to a database at `path`, or None. Determined by attempts to write."""
     if path.is_dir():
         return IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
     try:
