@@ -16,6 +16,7 @@ from ckfunc.emulator.jobs import runner
 from ckfunc.emulator.options import EmulatorOptions
 from ckfunc.emulator.services import EmulatorServices, WebPage
 from ckfunc.emulator.store import application, invocations, jobs, runtime, seeds, sessions, staging, steps
+from ckfunc.emulator.store.checkpoints import Checkpoints
 from ckfunc.emulator.store.copying import copied
 from ckfunc.emulator.store.database import Database, open_database
 from ckfunc.emulator.store.schema import MIGRATIONS, SCHEMA
@@ -54,6 +55,8 @@ def open_services(
     except UNREADABLE as error:
         raise failure_of(path, error) from None
     database.group_commits(asyncio.get_running_loop().call_soon)
+    if path is not None:
+        opened.callback(Checkpoints(database, path).close)
     tokens = Tokens(SystemClock(), options.token_lifetime_s)
     compiler = options.compiler or opened.enter_context(CompilerProcess())
     opened.push_async_callback(hosts.close)  # before the database

@@ -70,6 +70,7 @@ class Database:
         self._in_transaction = False
         self._call_soon: Callable[[Callable[[], None]], object] | None = None
         self._turn: _Turn | None = None
+        self.every_commits(1, None)
         self._snapshot: tuple[bytes, sqlite3.Connection] | None = None
         self.path: Path | None = None
         """The file; None in memory."""
@@ -112,6 +113,7 @@ class Database:
         try:
             yield
             self.execute("COMMIT")
+            self._count_commit()
         except BaseException:
             if self._connection.in_transaction:  # SQLite ends the transaction on its own when the disk is full
                 self.execute("ROLLBACK")
@@ -169,10 +171,20 @@ class Database:
         turn.open = False
         try:
             self.execute("COMMIT")
+            self._count_commit()
         except sqlite3.Error as error:
             if self._connection.in_transaction:
                 self.execute("ROLLBACK")
             turn.failure = error
+
+    def every_commits(self, number: int, callback: Callable[[], None] | None) -> None:
+        """Call `callback` after every `number` commits of transactions; None ends that."""
+        self._commits, self._every_commits, self._on_commits = 0, number, callback
+
+    def _count_commit(self) -> None:
+        self._commits += 1
+        if self._on_commits is not None and self._commits % self._every_commits == 0:
+            self._on_commits()
 
     async def stored(self, *, at_once: bool = False) -> None:
         """Wait until everything that was written is committed; with `at_once`, without waiting for others' writes.
@@ -277,6 +289,7 @@ _PRAGMAS = (
     "auto_vacuum = INCREMENTAL",
     "journal_mode = WAL",
     "synchronous = NORMAL",
+    "wal_autocheckpoint = 4000",
     "foreign_keys = ON",
 )
 

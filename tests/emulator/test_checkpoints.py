@@ -1,0 +1,46 @@
+"""Checkpoints of the write-ahead log on a thread of their own."""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+from ckfunc.emulator.store import users
+from ckfunc.emulator.store.checkpoints import Checkpoints
+from ckfunc.emulator.store.database import open_database
+from ckfunc.emulator.store.schema import SCHEMA
+
+
+def rows_in_the_file_alone(path: Path, copy: Path) -> int:
+    """Return how many users the database's file holds, without its log."""
+    copy.write_bytes(path.read_bytes())
+    with closing(sqlite3.connect(copy)) as database:
+        found: int = database.execute("SELECT count(*) FROM users").fetchone()[0]
+    return found
+
+
+def test_commits_reach_the_database_file_while_it_is_open(tmp_path: Path) -> None:
+    path = tmp_path / "emulator.db"
+    database = open_database(path, SCHEMA)
+    checkpoints = Checkpoints(database, path)
+    for number in range(200):
+        with database.transaction():
+            users.create(database, name=f"user {number}")
+    checkpoints.close()
+    assert rows_in_the_file_alone(path, tmp_path / "copy.db") >= 128
+    database.close()
+
+
+def test_a_database_that_cannot_be_checkpointed_still_commits(tmp_path: Path) -> None:
+    path = tmp_path / "emulator.db"
+    database = open_database(path, SCHEMA)
+    checkpoints = Checkpoints(database, tmp_path / "missing" / "emulator.db")
+    for number in range(300):
+        with database.transaction():
+            users.create(database, name=f"user {number}")
+    checkpoints.close()
+    with database.transaction():
+        users.create(database, name="after the end")
+    assert database.value("SELECT count(*) FROM users") == 301
+    database.close()
