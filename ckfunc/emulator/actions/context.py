@@ -45,15 +45,19 @@ class ActionContext:
         to the event's own topic.
         """
         own = topic(f"users/{self.actor.id}", answer) if answer and self.actor is not None else None
-        self.topics.publish(topic(of, part), event, write, self.origin, otherwise=own)
+        self._publish(topic(of, part), event, write, otherwise=own)
 
     def publish_to(self, user_id: int, part: str, event: str, write: Callable[[], Any]) -> None:
         """Publish an event on a topic of a user."""
-        self.topics.publish(topic(f"users/{user_id}", part), event, write, self.origin)
+        self._publish(topic(f"users/{user_id}", part), event, write)
 
     def publish_user(self, of: str, part: str, event: str, user: User) -> None:
         """Publish an event whose resource is a user."""
-        self.topics.publish(topic(of, part), event, lambda: client_user(user, self.links), self.origin)
+        self._publish(topic(of, part), event, lambda: client_user(user, self.links))
+
+    def _publish(self, name: str, event: str, write: Callable[[], Any], *, otherwise: str | None = None) -> None:
+        self.database.store()  # clients never learn of what may still be undone
+        self.topics.publish(name, event, write, self.origin, otherwise=otherwise)
 
     def publish_channel(self, user_id: int, event: str, channel: Channel) -> None:
         """Publish an event whose resource is a channel, as a user sees it, on that user's topic."""

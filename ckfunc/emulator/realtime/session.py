@@ -320,6 +320,7 @@ class ClientSession:
     def _done(self, frame: StompFrame) -> None:
         receipt = frame.headers.get("receipt")
         if receipt is not None:
+            self._services.database.store()
             self._send("RECEIPT", {"receipt-id": receipt})
 
     def _send(self, command: str, headers: Mapping[str, str], body: bytes = b"") -> None:

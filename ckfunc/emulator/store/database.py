@@ -186,6 +186,12 @@ class Database:
         if self._on_commits is not None and self._commits % self._every_commits == 0:
             self._on_commits()
 
+    def store(self) -> None:
+        """Commit now what the turn has written so far. Raises sqlite3.Error if that fails; then it is undone."""
+        self.commit()
+        if self._turn is not None and self._turn.failure is not None:
+            raise self._turn.failure
+
     async def stored(self, *, at_once: bool = False) -> None:
         """Wait until everything that was written is committed; with `at_once`, without waiting for others' writes.
 
