@@ -21,7 +21,7 @@ from urllib.parse import urlsplit
 _TEXT, _CLOSE, _PING = 1, 8, 9
 _TOPICS = ("messages", "keystrokes", "typing", "participants", "readReceipts", "reactions", "events")
 _MARK = b'"body":"load '
-_STILL_S = 30.0
+_STILL_S = 120.0
 """Messages are lost when no more of them have come for so long."""
 
 
