@@ -222,7 +222,7 @@ SIMPLE = "function handleEvent(event: any) { return event.n; }"
         ([], [4001, 4003, 4004, 4006]),
         (["--last", "2"], [4004, 4006]),
         (["--failed"], [4003, 4006]),
-        (["--failed", "--last", "1"], [4006]),
+        pytest.param(["--failed", "--last", "1"], [4006], marks=pytest.mark.slow),
         (["--since", "2024-05-01T13:06:44Z"], [4004, 4006]),
         (["--since", "1m"], []),
     ],

@@ -293,7 +293,14 @@ def test_plain_pipes_serve_where_there_are_no_socket_pairs(play):
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="SIGKILL and process groups are POSIX")
-@pytest.mark.parametrize("body", ["for (;;);", "return new Promise(() => {});", "setInterval(() => {}, 5); return 1;"])
+@pytest.mark.parametrize(
+    "body",
+    [
+        "for (;;);",
+        pytest.param("return new Promise(() => {});", marks=pytest.mark.slow),
+        pytest.param("setInterval(() => {}, 5); return 1;", marks=pytest.mark.slow),
+    ],
+)
 def test_no_process_survives_ckfunc_even_if_it_is_killed(tmp_path, cache, body):
     program = tmp_path / "program.py"
     program.write_text(

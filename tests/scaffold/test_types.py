@@ -244,7 +244,10 @@ async function handleEvent() {
     assert places(project) == ["handlers/env.ts(4", "handlers/env.ts(7"]
 
 
-@pytest.mark.parametrize("name", ["init.ts", "init.mts", "init.cts", "boot/init.js"])
+@pytest.mark.parametrize(
+    "name",
+    ["init.mts", "boot/init.js", *(pytest.param(name, marks=pytest.mark.slow) for name in ("init.ts", "init.cts"))],
+)
 def test_an_init_script_may_be_in_any_dialect(project: Path, name: str) -> None:
     text = "export const answer = 42;\n"
     add(project, name, text)
