@@ -1,7 +1,4 @@
-"""Addition of a case to a test file.
-
-Text is inserted at the right place, so that no other byte changes.
-"""
+"""Add a case to a test file, without changing any other text."""
 
 from __future__ import annotations
 
@@ -20,28 +17,28 @@ _WIDTH = 110
 
 
 class CannotAddCase(CkfuncError):
-    """The test file is written in a way that ckfunc cannot add to."""
+    """The format of a test file does not allow the addition of a case."""
 
 
 def new_file(case: Mapping[str, Any], schema: str) -> str:
-    """Return a test file with one case; `schema` is where its JSON schema lies, seen from the file."""
+    """Return a test file with a single case. `schema` is the path of its JSON schema, relative to the file."""
     lines = [f"# yaml-language-server: $schema={schema}", f"type: {scalar(str(case['type']))}", "", "cases:"]
     return "\n".join([*lines, *_item(_without_type(case), 2)]) + "\n"
 
 
 def with_case(text: str, case: Mapping[str, Any], path: str) -> str:
-    """Return the test file `text` with `case` as its last one.
+    """Return the test file `text` with `case` as its last case, without its type if that is the file's.
 
-    Its type is left away where the file says the same. Raises CannotAddCase when the result would be another than is
-    wanted, and InvalidCases for a file that is not YAML; `path` is what the file is called.
+    `path` is the file's name in messages. Raises CannotAddCase if the file would not be read as expected, and
+    InvalidCases for a file that is not YAML.
     """
     root = _parsed(text, path)
     cases = next((value for key, value in root.entries if isinstance(key, Scalar) and key.text == "cases"), None)
     if not isinstance(cases, Sequence) or not cases.items or cases.flow:
-        raise _by_hand(path)
-    whole = next((value for key, value in root.entries if isinstance(key, Scalar) and key.text == "type"), None)
-    said = isinstance(whole, Scalar) and whole.text == case["type"]
-    wanted = _without_type(case) if said else case
+        raise _unsupported(path)
+    file_type = next((value for key, value in root.entries if isinstance(key, Scalar) and key.text == "type"), None)
+    has_file_type = isinstance(file_type, Scalar) and file_type.text == case["type"]
+    wanted = _without_type(case) if has_file_type else case
     column = cases.column - 1
     lines = _item(wanted, column)
     want = data(root)
@@ -49,24 +46,24 @@ def with_case(text: str, case: Mapping[str, Any], path: str) -> str:
     edited = append(text, end_of(text, cases, column + 1), spaced(text, cases, lines))
     added = checked(text, edited, want, path)
     if added is None:
-        raise _by_hand(path)
+        raise _unsupported(path)
     return added
 
 
 def names_in(text: str) -> tuple[str, ...]:
-    """Return the names of the cases in a test file, whatever else may be wrong with it."""
+    """Return the names of the cases in a test file, even if it has mistakes."""
     try:
         root = parse(text.removeprefix("\ufeff"), "")
     except InvalidManifest:
         return ()
     document = data(root) if root is not None else None
     cases = document.get("cases") if isinstance(document, dict) else None
-    found = [one.get("name") for one in cases if isinstance(one, dict)] if isinstance(cases, list) else []
-    return tuple(one for one in found if isinstance(one, str))
+    found = [case.get("name") for case in cases if isinstance(case, dict)] if isinstance(cases, list) else []
+    return tuple(name for name in found if isinstance(name, str))
 
 
 def case_text(case: Mapping[str, Any]) -> str:
-    """Return a case as it looks in a file."""
+    """Return the YAML text of a case."""
     return "\n".join(_item(case, 2)) + "\n"
 
 
@@ -78,14 +75,14 @@ def _parsed(text: str, path: str, *, item: bool = False) -> Any:
     if item:
         return root.items[0] if isinstance(root, Sequence) else None
     if not isinstance(root, Tree) or root.flow:
-        raise _by_hand(path)
+        raise _unsupported(path)
     return root
 
 
-def _by_hand(path: str) -> CannotAddCase:
+def _unsupported(path: str) -> CannotAddCase:
     return CannotAddCase(
-        f"{path} is written in a way that ckfunc cannot add to",
-        hint="give another --file, or write `cases:` as a list whose items begin with `- `",
+        f"ckfunc cannot add a case to {path} because of its format",
+        hint="use another --file, or write `cases:` as a list whose items begin with `- `",
     )
 
 
@@ -99,7 +96,7 @@ def _item(case: Mapping[str, Any], column: int) -> list[str]:
 
 
 def _block(document: Mapping[str, Any], width: int = _WIDTH) -> list[str]:
-    """Return the lines of a mapping, what is short in braces."""
+    """Return the lines of a mapping. Short values are in braces."""
     lines: list[str] = []
     for name, value in document.items():
         key = scalar(_text(name))
@@ -115,12 +112,12 @@ def _block(document: Mapping[str, Any], width: int = _WIDTH) -> list[str]:
 
 def _list(items: list[Any], width: int) -> list[str]:
     lines: list[str] = []
-    for one in items:
-        flow = _flow(one)
-        if isinstance(one, dict) and one and len(flow) + 2 > width:
-            inner = _block(one, width - 2)
-        elif isinstance(one, list) and one and len(flow) + 2 > width:
-            inner = _list(one, width - 2)
+    for item in items:
+        flow = _flow(item)
+        if isinstance(item, dict) and item and len(flow) + 2 > width:
+            inner = _block(item, width - 2)
+        elif isinstance(item, list) and item and len(flow) + 2 > width:
+            inner = _list(item, width - 2)
         else:
             inner = [flow]
         lines += [f"- {inner[0]}", *(f"  {line}" for line in inner[1:])]
@@ -129,9 +126,9 @@ def _list(items: list[Any], width: int) -> list[str]:
 
 def _flow(value: Any) -> str:
     if isinstance(value, dict):
-        return "{" + ", ".join(f"{scalar(_text(name), flow=True)}: {_flow(one)}" for name, one in value.items()) + "}"
+        return "{" + ", ".join(f"{scalar(_text(name), flow=True)}: {_flow(item)}" for name, item in value.items()) + "}"
     if isinstance(value, list):
-        return "[" + ", ".join(_flow(one) for one in value) + "]"
+        return "[" + ", ".join(_flow(item) for item in value) + "]"
     if isinstance(value, str):
         return scalar(_text(value), flow=True)
     if value is None:
@@ -142,5 +139,5 @@ def _flow(value: Any) -> str:
 
 
 def _text(text: str) -> str:
-    """Return what YAML can hold: half surrogate pairs are no Unicode."""
+    """Replace lone surrogates, which YAML cannot contain."""
     return re.sub("[\ud800-\udfff]", "\ufffd", text)
