@@ -209,9 +209,9 @@ def test_a_database_of_the_first_format_gets_room_for_calls(tmp_path: Path) -> N
     with closing(open_database(path, SCHEMA, MIGRATIONS)) as database:
         (detail,) = invocations.details(database, [1])
         assert (detail.duration_ms, detail.calls, detail.calls_omitted) == (2.5, (), 0)
-        assert invocations.asked_nothing(database, 1)
+        assert invocations.has_no_calls(database, 1)
         invocations.set_calls(database, 1, [ApiCall("GET", "/users", None, 200)], 4)
         (detail,) = invocations.details(database, [1])
         assert (detail.calls, detail.calls_omitted) == ((ApiCall("GET", "/users", None, 200),), 4)
-        assert not invocations.asked_nothing(database, 1)
-        assert not invocations.asked_nothing(database, 2)
+        assert not invocations.has_no_calls(database, 1)
+        assert not invocations.has_no_calls(database, 2)

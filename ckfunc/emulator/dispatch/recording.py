@@ -114,7 +114,7 @@ class Recorder:
         """Record a request of a run; return None if the run is not known, or ended long ago."""
         calls = self._of.get(invocation_id)
         if calls is None:
-            if invocation_id not in self._running and not invocations.asked_nothing(self._database, invocation_id):
+            if invocation_id not in self._running and not invocations.has_no_calls(self._database, invocation_id):
                 return None
             calls = self._of[invocation_id] = Calls(invocation_id)
             if invocation_id not in self._running:

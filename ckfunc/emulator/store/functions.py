@@ -34,7 +34,7 @@ _VERSION = "id, version_number, handler_script"
 
 def create(database: Database, new: NewFunction) -> Function:
     """Add a function, disabled and at version 0. Its type must not be taken (see `find_by_type`)."""
-    made = database.insert(
+    function_id = database.insert(
         "INSERT INTO functions (type, name, description, enabled, current_version_number, initialize_asynchronously)"
         " VALUES (?, ?, ?, 0, 0, ?)",
         new.type,
@@ -42,7 +42,7 @@ def create(database: Database, new: NewFunction) -> Function:
         new.description,
         new.initialize_asynchronously,
     )
-    return Function(made, new.type, new.name, False, 0, new.description)
+    return Function(function_id, new.type, new.name, False, 0, new.description)
 
 
 def find(database: Database, function_id: int) -> Function | None:
@@ -73,7 +73,7 @@ def set_enabled(database: Database, function_id: int, enabled: bool) -> None:
 
 
 def add_version(database: Database, function_id: int, script: str) -> FunctionVersion:
-    """Add the next version and make it the current one; a function's first version enables it."""
+    """Add the next version, and make it the current one. The first version of a function enables it."""
     with database.transaction():
         number = database.value(
             "UPDATE functions SET current_version_number = current_version_number + 1,"
@@ -81,13 +81,13 @@ def add_version(database: Database, function_id: int, script: str) -> FunctionVe
             " WHERE id = ? RETURNING current_version_number",
             function_id,
         )
-        made = database.insert(
+        version_id = database.insert(
             "INSERT INTO function_versions (function_id, version_number, handler_script) VALUES (?, ?, ?)",
             function_id,
             number,
             script,
         )
-    return FunctionVersion(made, number, script)
+    return FunctionVersion(version_id, number, script)
 
 
 def find_version(database: Database, version_id: int) -> FunctionVersion | None:

@@ -58,7 +58,7 @@ def begin(database: Database, function_id: int, version_number: int, args: Mappi
     """Add a run that begins now. It may start when the database has `stored` it."""
     now = datetime.now(UTC)
     with database.grouped():
-        made = database.insert(
+        invocation_id = database.insert(
             "INSERT INTO invocations (function_id, ordinal, version_number, args, status, result, created_time) VALUES"
             " (?, coalesce((SELECT max(ordinal) FROM invocations WHERE function_id = ?), 0) + 1, ?, ?, 'RUNNING', '{}',"
             " ?)",
@@ -68,7 +68,7 @@ def begin(database: Database, function_id: int, version_number: int, args: Mappi
             json.dumps(args, ensure_ascii=False),
             timestamp(now),
         )
-    return Invocation(made, version_number, Status.RUNNING, args, {}, now)
+    return Invocation(invocation_id, version_number, Status.RUNNING, args, {}, now)
 
 
 def end(
@@ -95,14 +95,14 @@ def set_calls(database: Database, invocation_id: int, calls: Sequence[ApiCall], 
     )
 
 
-def asked_nothing(database: Database, invocation_id: int) -> bool:
+def has_no_calls(database: Database, invocation_id: int) -> bool:
     """Return whether a run has ended without API requests."""
     row = database.one("SELECT calls = '[]' FROM invocation_details WHERE invocation_id = ?", invocation_id)
     return row is not None and bool(row[0])
 
 
 def end_abandoned(database: Database, reason: HandlerError) -> int:
-    """Fail every run that an earlier process left RUNNING; return their number."""
+    """Fail all runs that an earlier process left RUNNING, and return their number."""
     outcome = Outcome(None, reason)
     with database.transaction():
         database.execute(
@@ -150,7 +150,7 @@ class FunctionRun:
 
 @dataclass(frozen=True, slots=True)
 class RunFilter:
-    """The runs to find: None for any. `query` is a text in the event or in the result, in any case."""
+    """Filters of runs; None does not restrict. `query` is a text in the event or the result, case-insensitive."""
 
     function_id: int | None = None
     status: Status | None = None
@@ -161,7 +161,7 @@ class RunFilter:
 def runs(
     database: Database, request: CursorRequest, wanted: RunFilter
 ) -> Generator[None, None, CursorPage[FunctionRun]]:
-    """Return a page of the runs of all functions, newest first; a status or text is searched for in small steps."""
+    """Return a page of the runs of all functions, newest first. Statuses and texts are searched in small steps."""
     source, parameters = "invocations WHERE TRUE", tuple[Any, ...]()
     if wanted.function_id is not None:
         source, parameters = "invocations WHERE function_id = ?", (wanted.function_id,)
@@ -187,7 +187,7 @@ def runs(
     return found
 
 
-_STATUS_IS: Mapping[Status | None, str] = {None: "TRUE", **{one: f"status = '{one.value}'" for one in Status}}
+_STATUS_IS: Mapping[Status | None, str] = {None: "TRUE", **{status: f"status = '{status.value}'" for status in Status}}
 
 
 def run(database: Database, invocation_id: int) -> FunctionRun | None:
@@ -210,7 +210,7 @@ def _function_runs(database: Database, rows: Sequence[sqlite3.Row]) -> tuple[Fun
 
 
 def prune(database: Database, keep: int, most: int = 250) -> bool:
-    """Delete at most `most` of the runs that are older than the last `keep`; return whether there may be more."""
+    """Delete at most `most` runs older than the last `keep`, and return whether there may be more."""
     with database.transaction():
         old = database.all(
             "SELECT id FROM invocations WHERE id <= (SELECT max(id) FROM invocations) - ? AND status <> 'RUNNING'"
@@ -229,7 +229,7 @@ def prune(database: Database, keep: int, most: int = 250) -> bool:
 
 
 def details(database: Database, ids: list[int]) -> list[InvocationDetail]:
-    """Return the details of the existing runs among `ids`, sorted by id; a run in progress has no duration."""
+    """Return the details of the existing runs among `ids`, sorted by id. A run in progress has no duration."""
     rows = database.all(
         "SELECT id, console, duration_ms, calls, calls_omitted"
         " FROM invocations LEFT JOIN invocation_details ON invocation_id = id"
@@ -249,13 +249,13 @@ def details(database: Database, ids: list[int]) -> list[InvocationDetail]:
 
 
 def result_of(outcome: Outcome) -> dict[str, Any]:
-    """Return an outcome as the platform shows it."""
+    """Return an outcome in the platform's format."""
     result: dict[str, Any] = json.loads(_result(outcome))
     return result
 
 
 def _calls_text(calls: Sequence[ApiCall]) -> str:
-    return json.dumps([[one.method, one.path, one.body, one.status] for one in calls])
+    return json.dumps([[call.method, call.path, call.body, call.status] for call in calls])
 
 
 def _result(outcome: Outcome) -> str:

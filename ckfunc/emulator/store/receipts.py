@@ -55,7 +55,7 @@ HAS_UNREAD = (
 
 
 def add(database: Database, message_id: int, user_id: int) -> ReadReceipt | None:
-    """Store that a user has read a message; return the receipt, or None if one exists."""
+    """Store that a user has read a message, and return the receipt, or None if it already exists."""
     now = timestamp(datetime.now(UTC))
     sql = "INSERT OR IGNORE INTO read_receipts VALUES (?, ?, ?)"
     if database.execute(sql, (message_id, user_id, now)).rowcount == 0:
@@ -71,21 +71,21 @@ def get(database: Database, message_id: int, user_id: int) -> ReadReceipt | None
 
 
 def readers(database: Database, message_ids: Sequence[int]) -> dict[int, tuple[User, ...]]:
-    """Return the users who have read these messages, by message, in the order in which they read it."""
+    """Return the users users_by_id have read these messages, by message, in the order in which they read it."""
     rows = database.all(
         "SELECT message_id, user_id FROM read_receipts WHERE message_id IN (SELECT value FROM json_each(?))"
         " ORDER BY created_time, user_id",
         json.dumps(list(message_ids)),
     )
-    who = users.by_ids(database, (row["user_id"] for row in rows))
+    users_by_id = users.by_ids(database, (row["user_id"] for row in rows))
     found: dict[int, tuple[User, ...]] = {}
     for row in rows:
-        found[row["message_id"]] = (*found.get(row["message_id"], ()), who[row["user_id"]])
+        found[row["message_id"]] = (*found.get(row["message_id"], ()), users_by_id[row["user_id"]])
     return found
 
 
 def remove(database: Database, message_id: int, user_id: int) -> bool:
-    """Make a message unread for a user; return whether it was read."""
+    """Make a message unread for a user, and return whether it was read."""
     sql = "DELETE FROM read_receipts WHERE message_id = ? AND user_id = ?"
     return database.execute(sql, (message_id, user_id)).rowcount > 0
 
@@ -103,10 +103,10 @@ def summaries_page(database: Database, request: PageRequest) -> Page[UnreadSumma
     """Return a page of all memberships with their numbers of unread messages."""
     columns = "members.channel_id, members.user_id"
     found = select_page(database, columns, "channel_members AS members", (), request=request, read=tuple)
-    where = channels.by_ids(database, (channel_id for channel_id, _ in found.items))
-    who = users.by_ids(database, (user_id for _, user_id in found.items))
+    channels_by_id = channels.by_ids(database, (channel_id for channel_id, _ in found.items))
+    users_by_id = users.by_ids(database, (user_id for _, user_id in found.items))
     items = tuple(
-        UnreadSummary(who[user_id], where[channel_id], unread_in(database, channel_id, user_id))
+        UnreadSummary(users_by_id[user_id], channels_by_id[channel_id], unread_in(database, channel_id, user_id))
         for channel_id, user_id in found.items
     )
     return Page(items, found.number, found.size, found.total_elements, found.total_pages)
@@ -128,7 +128,7 @@ def _receipt(row: sqlite3.Row) -> ReadReceipt:
 
 
 def has_unread(database: Database, channel_id: int, user_id: int) -> bool:
-    """Return whether a channel holds messages that a user, a member or not, has not read."""
+    """Return whether a channel has messages that a user, member or not, has not read."""
     sql = (
         "SELECT 1 FROM (SELECT ? AS user_id) AS members, messages"  # noqa: S608 - a constant of ours
         f" WHERE messages.channel_id = ? AND {IS_UNREAD} LIMIT 1"
@@ -156,7 +156,7 @@ SELECT (SELECT count(*) FROM messages WHERE channel_id IN (SELECT id FROM own))
 def unread_page(database: Database, user_id: int, request: CursorRequest) -> CursorPage[Message]:
     """Return a page of the unread messages in all of a user's channels, newest first.
 
-    Each channel provides what the page could need from its own index, whatever lies below it.
+    The index of each channel provides as many messages as the page could need.
     """
     bound, value, order = window(request.cursor)
     sql = (
@@ -164,7 +164,7 @@ def unread_page(database: Database, user_id: int, request: CursorRequest) -> Cur
         f" WHERE channel_id = ? AND {IS_UNREAD}{bound} ORDER BY id {order} LIMIT ?"
     )
     rows = database.all("SELECT channel_id FROM channel_members WHERE user_id = ?", user_id)
-    found = [one["id"] for row in rows for one in database.all(sql, user_id, row[0], *value, request.size + 1)]
+    found = [message["id"] for row in rows for message in database.all(sql, user_id, row[0], *value, request.size + 1)]
     source = "messages WHERE id IN (SELECT value FROM json_each(?))"
     return select_cursor_page(
         database, "id", source, (json.dumps(found),), request=request, read=partial(_read_messages, database)

@@ -14,8 +14,8 @@ from ckfunc.emulator.store.paging import PageRequest, select_page
 from ckfunc.model.page import Page
 from ckfunc.model.user import ChatSession, SessionState, User, UserSession
 
-# `token` names a session of a client, which can continue it after its connection was lost.
-# `users.online` repeats whether a user has an open session, because every user that is shown needs it.
+# `token` identifies a session of a client, which can continue it after a lost connection.
+# `users.online` duplicates whether a user has an open session, because all responses with users need it.
 SCHEMA = """
 CREATE TABLE user_sessions (
   id INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -74,7 +74,7 @@ def open_session(database: Database, user_id: int, user_agent: str | None, token
 
 
 def find_by_token(database: Database, token: str) -> UserSession | None:
-    """Return the session that a client may continue, open or not; None if there is none."""
+    """Return the session that a client may continue, open or not, or None."""
     row = database.one("SELECT id FROM user_sessions WHERE token = ?", token)
     return None if row is None else _user_sessions(database, [row["id"]])[row["id"]]
 
@@ -104,7 +104,7 @@ def forget_token(database: Database, session_id: int) -> None:
 
 
 def close_session(database: Database, session_id: int) -> None:
-    """Store that a session has ended, with its chat sessions. A session that had ended is not changed."""
+    """Store that a session and its chat sessions have ended. A session that had already ended is not changed."""
     with database.transaction():
         now = _now()
         database.execute(
@@ -134,20 +134,20 @@ def open_session_ids(database: Database, user_id: int) -> tuple[int, ...]:
 
 def start_chat(database: Database, session_id: int, channel_id: int) -> ChatSession:
     """Store that the user of an open session has opened a channel."""
-    made = database.insert(
+    chat_session_id = database.insert(
         "INSERT INTO chat_sessions (session_id, user_id, channel_id, created_time)"
         " SELECT id, user_id, ?, ? FROM user_sessions WHERE id = ?",
         channel_id,
         _now(),
         session_id,
     )
-    found = get_chat(database, made)
+    found = get_chat(database, chat_session_id)
     assert found is not None  # noqa: S101 - it was inserted above
     return found
 
 
 def end_chat(database: Database, chat_session_id: int) -> None:
-    """Store that a user has left a channel; a chat session that had ended is not changed."""
+    """Store that a user has left a channel. A chat session that had already ended is not changed."""
     sql = "UPDATE chat_sessions SET end_time = ? WHERE id = ? AND end_time IS NULL"
     database.execute(sql, (_now(), chat_session_id))
 
@@ -196,24 +196,24 @@ def participants_page(database: Database, channel_id: int, request: PageRequest)
 
 
 def user_sessions_page(database: Database, request: PageRequest, state: SessionState | None) -> Page[UserSession]:
-    """Return a page of the user sessions: all, or those in a state."""
+    """Return a page of the user sessions in a state (None: all)."""
     page = _ids(database, "user_sessions", request, state)
     by_id = _user_sessions(database, page.items)
-    items = tuple(by_id[one] for one in page.items)
+    items = tuple(by_id[session_id] for session_id in page.items)
     return Page(items, page.number, page.size, page.total_elements, page.total_pages)
 
 
 def chat_sessions_page(database: Database, request: PageRequest, state: SessionState | None) -> Page[ChatSession]:
-    """Return a page of the chat sessions: all, or those in a state."""
+    """Return a page of the chat sessions in a state (None: all)."""
     page = _ids(database, "chat_sessions", request, state)
     sql = "SELECT * FROM chat_sessions WHERE id IN (SELECT value FROM json_each(?))"
-    by_id = {one.id: one for one in _read_chats(database, database.all(sql, json.dumps(page.items)))}
-    items = tuple(by_id[one] for one in page.items)
+    by_id = {session.id: session for session in _read_chats(database, database.all(sql, json.dumps(page.items)))}
+    items = tuple(by_id[session_id] for session_id in page.items)
     return Page(items, page.number, page.size, page.total_elements, page.total_pages)
 
 
 def end_all(database: Database) -> None:
-    """End all sessions, at the start, however the last emulator ended."""
+    """End all sessions when the emulator starts, because it may have been killed."""
     with database.transaction():
         for table in ("chat_sessions", "user_sessions"):
             database.execute(f"UPDATE {table} SET end_time = ? WHERE end_time IS NULL", (_now(),))  # noqa: S608 - ours
