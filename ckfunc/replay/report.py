@@ -99,7 +99,7 @@ def report(runs: Sequence[Run]) -> Replay:
 
 
 def summary(replay: Replay) -> str:
-    """Return the counts in compared line."""
+    """Return the counts in one line."""
     if not replay.compared:
         return "nothing recorded to replay"
     counts = [

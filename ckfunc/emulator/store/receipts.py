@@ -71,7 +71,7 @@ def get(database: Database, message_id: int, user_id: int) -> ReadReceipt | None
 
 
 def readers(database: Database, message_ids: Sequence[int]) -> dict[int, tuple[User, ...]]:
-    """Return the users users_by_id have read these messages, by message, in the order in which they read it."""
+    """Return the users who have read these messages, by message, in the order in which they read it."""
     rows = database.all(
         "SELECT message_id, user_id FROM read_receipts WHERE message_id IN (SELECT value FROM json_each(?))"
         " ORDER BY created_time, user_id",
