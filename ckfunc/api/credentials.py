@@ -6,7 +6,7 @@ import contextlib
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from ckfunc.api.connection import (
     connection_from_environment,
 )
 from ckfunc.base.errors import CkfuncError, CredentialsMissing
-from ckfunc.base.secrets import Secret
+from ckfunc.base.secrets import Secret, revealed
 from ckfunc.model.application import Application
 from ckfunc.model.project import Target
 
@@ -49,7 +49,7 @@ class NoKeyring(CkfuncError):
 class ConnectionVariables:
     """The variables with a target's addresses and credentials; `origins` has the file of each."""
 
-    values: Mapping[str, str] = field(repr=False)
+    values: Mapping[str, Secret]
     origins: Mapping[str, str]
 
     @property
@@ -61,8 +61,8 @@ class ConnectionVariables:
     @property
     def addresses(self) -> tuple[str, str]:
         """The validated addresses of the API and the authorization server. Raises InvalidAddress."""
-        api_url = self.values.get("CHATKITTY_API_URL", "").strip() or API_URL
-        authorization_url = self.values.get("CHATKITTY_AUTHORIZATION_URL", "").strip() or AUTHORIZATION_URL
+        api_url = revealed(self.values).get("CHATKITTY_API_URL", "").strip() or API_URL
+        authorization_url = revealed(self.values).get("CHATKITTY_AUTHORIZATION_URL", "").strip() or AUTHORIZATION_URL
         return (
             checked_address(api_url, "CHATKITTY_API_URL"),
             checked_address(authorization_url, "CHATKITTY_AUTHORIZATION_URL"),
@@ -95,7 +95,7 @@ def connection_of(root: Path, target: Target, variables: ConnectionVariables) ->
     Variables take precedence over the keyring, which is only used if neither the id nor the secret is a variable, so
     that halves of two logins are never combined.
     """
-    values = variables.values
+    values = revealed(variables.values)
     if values.get(_ID, "").strip() or values.get(_SECRET, "").strip():
         return FoundConnection(connection_from_environment(values), variables.source)
     addresses = variables.addresses

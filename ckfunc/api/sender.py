@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ckfunc.api.connection import place
@@ -21,10 +21,13 @@ class Request:
 
     method: str
     url: str
-    headers: Mapping[str, str] = field(repr=False)
-    body: bytes | None = field(default=None, repr=False)
+    headers: Mapping[str, str]
+    body: bytes | None = None
     repeatable: bool = False
     timeout_s: float | None = None
+
+    def __repr__(self) -> str:  # headers and body may contain secrets
+        return f"{self.method} {self.url}"
 
 
 class Moved(Exception):

@@ -6,7 +6,7 @@ import contextlib
 import json
 import os
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from ckfunc.base.files import read_checked, remove_unused, write_checked
@@ -28,9 +28,9 @@ class BundleInput:
     """A script to bundle; a `handler` must have a handleEvent."""
 
     path: str
-    source: str = field(repr=False)
+    source: str
     handler: bool
-    graph: Graph = field(repr=False)
+    graph: Graph
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,9 +40,9 @@ class Bundle:
     `modules` are its files, sorted, including the script itself; `source_map` is JSON.
     """
 
-    text: str | None = field(repr=False)
+    text: str | None
     modules: tuple[str, ...] = ()
-    source_map: str | None = field(default=None, repr=False)
+    source_map: str | None = None
 
 
 class BundleKeys:

@@ -84,7 +84,7 @@ class Graph:
     `unusable` files exist but cannot be used. `absent` are the candidate paths of imports that no file matches.
     """
 
-    files: Mapping[str, str] = field(repr=False)
+    files: Mapping[str, str]
     unusable: Mapping[str, Complaint]
     absent: frozenset[str]
 

@@ -16,7 +16,7 @@ from ckfunc.base.clock import SystemClock
 from ckfunc.base.containment import STATE_DIRECTORY, require_inside, require_own_state
 from ckfunc.base.errors import CkfuncError, NoProject, Problem
 from ckfunc.base.files import cache_dir
-from ckfunc.base.secrets import SHORTEST, Secret
+from ckfunc.base.secrets import SHORTEST, Secret, secret_values
 from ckfunc.cli.options import Settings
 from ckfunc.cli.output import Output
 from ckfunc.emulator.data_directory import find_running
@@ -238,7 +238,9 @@ class App:
         from ckfunc.manifest import connection_variables
 
         origins: dict[str, str] = {}
-        return ConnectionVariables(connection_variables(root, target.name, self.environ, origins), origins)
+        return ConnectionVariables(
+            secret_values(connection_variables(root, target.name, self.environ, origins)), origins
+        )
 
     def place(self) -> tuple[Path, Target]:
         """Return the project and its target; outside of a project, the directory and a target named ANY_PROJECT."""

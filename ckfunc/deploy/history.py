@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -39,8 +39,8 @@ class Rollback:
     """A rollback: deploys the script of `target`, an older version, again as a new version after `current`."""
 
     function: Function
-    current: FunctionVersion = field(repr=False)
-    target: FunctionVersion = field(repr=False)
+    current: FunctionVersion
+    target: FunctionVersion
 
     @property
     def changes_nothing(self) -> bool:

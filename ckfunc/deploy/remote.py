@@ -66,6 +66,6 @@ class Snapshot:
     requested and have one.
     """
 
-    runtime: Runtime = field(repr=False)
+    runtime: Runtime
     functions: tuple[Function, ...]
-    versions: Mapping[str, FunctionVersion] = field(default_factory=dict, repr=False)
+    versions: Mapping[str, FunctionVersion] = field(default_factory=dict)

@@ -55,7 +55,7 @@ class EmulatorServices:
     typing: TypingUsers = field(default_factory=TypingUsers)
     unwritable: str | None = None
     """Why nothing may be changed: requests that would change something are refused with this reason."""
-    form_key: str = field(default_factory=lambda: secrets.token_urlsafe(32), repr=False)
+    form_key: str = field(default_factory=lambda: secrets.token_urlsafe(32))
     """What the dashboard's forms must send, so that other sites cannot send them."""
     ending: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when the server stops: streams end."""

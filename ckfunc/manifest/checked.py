@@ -14,7 +14,7 @@ class Leaf:
     """A valid text, boolean or number with its position."""
 
     node: Scalar
-    data: str | bool | int = field(repr=False)
+    data: str | bool | int
 
     @property
     def text(self) -> str:
@@ -84,7 +84,7 @@ class Given:
     """User data: any JSON value."""
 
     node: Node
-    data: Any = field(repr=False)
+    data: Any
 
 
 Checked: TypeAlias = Leaf | Branch | Row | Given

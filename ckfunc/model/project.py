@@ -6,7 +6,7 @@ All files of the manifest have been read and all variables resolved.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from ckfunc.base.secrets import Secret
@@ -27,8 +27,8 @@ class Script:
     path: str
     text: str
     modules: tuple[str, ...] = ()
-    written: str | None = field(default=None, repr=False)
-    source_map: str | None = field(default=None, repr=False)
+    written: str | None = None
+    source_map: str | None = None
 
     @property
     def source(self) -> str:

@@ -23,8 +23,8 @@ class Base:
     Texts have plain newlines.
     """
 
-    scripts: Mapping[str, str] = field(default_factory=dict, repr=False)
-    initialization_script: str | None = field(default=None, repr=False)
+    scripts: Mapping[str, str] = field(default_factory=dict)
+    initialization_script: str | None = None
     dependencies: Mapping[str, str] | None = None
     variables: tuple[str, ...] | None = None
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from difflib import SequenceMatcher
 
 
@@ -11,7 +11,7 @@ from difflib import SequenceMatcher
 class Merged:
     """A merged text, and the number of marked conflicts in it."""
 
-    text: str = field(repr=False)
+    text: str
     conflicts: int = 0
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from ckfunc.base.secrets import Secret
 from ckfunc.deploy.resources import newlines
@@ -25,7 +25,7 @@ class RemoteFunction:
     """A function as a manifest describes it. `name` and `description` are None if they equal the defaults."""
 
     type: str
-    script: str = field(repr=False)
+    script: str
     version: int
     name: str | None = None
     description: str | None = None
@@ -42,7 +42,7 @@ class RemoteProject:
     functions: tuple[RemoteFunction, ...]
     dependencies: Mapping[str, str] | None
     environment: Mapping[str, Secret] | None
-    initialization_script: str | None = field(repr=False)
+    initialization_script: str | None
     notes: tuple[str, ...] = ()
 
 

@@ -6,7 +6,7 @@ import os
 import threading
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Self
 
@@ -50,7 +50,7 @@ class Replayed:
     """The replays of several functions, by type."""
 
     replays: Mapping[str, Replay]
-    redaction: Redaction = field(repr=False)
+    redaction: Redaction
 
     @property
     def ok(self) -> bool:

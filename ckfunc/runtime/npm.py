@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
+from ckfunc.base.secrets import revealed
 from ckfunc.runtime.node import node_executable, npm_script, shim_directory
 from ckfunc.runtime.npm_failures import HOPELESS
 from ckfunc.runtime.policy import NpmSettings, npm_home
@@ -79,12 +80,12 @@ def run_install(
     """Install the packages of package.json in `directory`, without running their scripts."""
     with tempfile.TemporaryDirectory(prefix="ckfunc-npm-") as place:
         home = Path(place)
-        _write_private(home / ".npmrc", "".join(f"{line}\n" for line in settings.lines))
+        _write_private(home / ".npmrc", settings.npmrc.reveal())
         environment = {
             **_environment(os.environ, home, cache),
             **{name: value for name, value in os.environ.items() if _PROXIES.match(name)},
             "npm_config_cache": str(_downloads(os.environ, cache)),
-            **settings.variables,
+            **revealed(settings.variables),
         }
         return _run((*_INSTALL, *more), directory, environment, home, stop)
 

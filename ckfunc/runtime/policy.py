@@ -18,6 +18,7 @@ from typing import TypeAlias
 
 from ckfunc.base.errors import DependenciesFailed
 from ckfunc.base.files import read_file
+from ckfunc.base.secrets import Secret, secret_values
 from ckfunc.model.application import DEFAULT_PACKAGES
 
 _PLATFORM = {package.name: package.version for package in DEFAULT_PACKAGES}
@@ -79,14 +80,14 @@ class NpmrcProblem(DependenciesFailed):
 
 @dataclass(frozen=True, slots=True)
 class NpmSettings:
-    """Settings for npm. `lines` are those of its `.npmrc`; `variables` are the environment variables they refer to.
+    """Settings for npm. `npmrc` is the text of its `.npmrc`; `variables` are the environment variables they refer to.
 
     `identity` are the settings that change which packages are installed, without secrets. `unset` are ends of sentences
     about credentials that were left out because a variable is not set.
     """
 
-    lines: tuple[str, ...] = field(default=(), repr=False)
-    variables: Mapping[str, str] = field(default_factory=dict, repr=False)
+    npmrc: Secret = field(default_factory=lambda: Secret(""))
+    variables: Mapping[str, Secret] = field(default_factory=dict)
     identity: tuple[tuple[str, str], ...] = ()
     unset: tuple[str, ...] = ()
 
@@ -94,7 +95,7 @@ class NpmSettings:
 @dataclass(frozen=True, slots=True)
 class _Setting:
     key: str
-    value: str
+    value: Secret
     place: str
     directory: Path
 
@@ -115,14 +116,15 @@ def npm_settings(project: Path | None, environ: Mapping[str, str] | None = None)
     for name, value in from_environment.items():
         key = _key_of(name)
         by_key.pop(f"{key}[]", None)
-        by_key[key] = [_Setting(key, value, name, Path())]
+        by_key[key] = [_Setting(key, Secret(value), name, Path())]
     unset: list[str] = []
     lines: list[str] = []
     variables = from_environment
     identity: dict[str, str] = {}
     for key, settings in sorted(by_key.items()):
         for setting in settings:
-            names = [name for _, name, optional in _REFERENCE.findall(setting.value) if not optional]
+            given = setting.value.reveal()
+            names = [name for _, name, optional in _REFERENCE.findall(given) if not optional]
             missing = [name for name in names if name not in environ]
             if missing and key.startswith("//"):
                 unset += [f"{setting.place} uses ${{{name}}}, which is not set" for name in missing]
@@ -132,14 +134,14 @@ def npm_settings(project: Path | None, environ: Mapping[str, str] | None = None)
                     f"{setting.place} uses ${{{missing[0]}}}, which is not set",
                     hint=f"set {missing[0]} in the environment; npm settings do not use .env files",
                 )
-            variables |= {name: environ[name] for _, name, _ in _REFERENCE.findall(setting.value) if name in environ}
-            plain = _plain(setting.value, environ)
+            variables |= {name: environ[name] for _, name, _ in _REFERENCE.findall(given) if name in environ}
+            plain = _plain(given, environ)
             if _ENVIRONMENT.match(setting.place) is None:
-                value = _absolute(plain, setting, environ) if _PATHS.match(key) else setting.value
-                lines.append(f"{key} = {value}")
+                value = _absolute(plain, setting, environ) if _PATHS.match(key) else given
+                lines.append(f"{key} = {value}\n")
             if _changes_packages(key.removesuffix("[]")):
                 identity[key] = f"{identity[key]}\n{plain}" if key in identity else _without_login(key, plain)
-    return NpmSettings(tuple(lines), variables, tuple(sorted(identity.items())), tuple(unset))
+    return NpmSettings(Secret("".join(lines)), secret_values(variables), tuple(sorted(identity.items())), tuple(unset))
 
 
 def npm_home(environ: Mapping[str, str]) -> Path | None:
@@ -198,7 +200,7 @@ def _read(file: Path, shown: str) -> Iterator[_Setting]:
         key, equals, value = stripped.partition("=")
         key, value = key.strip().strip("\"'"), value.strip() if equals else "true"
         if _is_supported(key.removesuffix("[]")):
-            yield _Setting(key, value, f"line {number} of {shown}", file.parent)
+            yield _Setting(key, Secret(value), f"line {number} of {shown}", file.parent)
 
 
 def _environment_settings(environ: Mapping[str, str]) -> Iterator[tuple[str, str]]:

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
 
+from ckfunc.base.secrets import Secret
 from ckfunc.model.function import ApiCall, ConsoleLine, Status
 from ckfunc.model.job import Seed
 
@@ -64,7 +65,7 @@ class Case:
     event: Mapping[str, Any]
     seed: Seed
     expect: Expectation
-    environment: Mapping[str, str] = field(default_factory=dict, repr=False)
+    environment: Mapping[str, Secret] = field(default_factory=dict)
     now: datetime = DEFAULT_NOW
     network: bool = False
     skip: str | None = None

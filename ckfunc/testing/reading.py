@@ -12,6 +12,7 @@ from typing import Any
 from ckfunc.base.clock import parse_timestamp
 from ckfunc.base.documents import read_document
 from ckfunc.base.errors import CkfuncError, InvalidFiles, InvalidManifest, Problem
+from ckfunc.base.secrets import Secret
 from ckfunc.base.text import did_you_mean
 from ckfunc.manifest.checked import Branch, Given, Leaf
 from ckfunc.manifest.sources import Complaint, read_script, read_text, without_bom
@@ -317,9 +318,9 @@ def _call(entry: Branch) -> ExpectedCall:
     )
 
 
-def _environment(branch: Branch) -> dict[str, str]:
+def _environment(branch: Branch) -> dict[str, Secret]:
     found = branch.branch("environment")
-    return {name: leaf.text for name, leaf in found.leaves().items()} if found else {}
+    return {name: Secret(leaf.text) for name, leaf in found.leaves().items()} if found else {}
 
 
 def _plain(data: Branch | None) -> dict[str, Any]:

@@ -11,7 +11,6 @@ from datetime import datetime
 from pathlib import Path
 
 from ckfunc.base.errors import CkfuncError, Problem
-from ckfunc.base.secrets import secret_values
 from ckfunc.base.workers import each_in
 from ckfunc.bundle.project import Bundler
 from ckfunc.manifest import load
@@ -217,7 +216,7 @@ class Bench:
 
     def attempt(self, case: Case) -> CaseRun:
         """Run a case. Raises CkfuncError if the case cannot start."""
-        scripts = replace(self._scripts, environment={**self._scripts.environment, **secret_values(case.environment)})
+        scripts = replace(self._scripts, environment={**self._scripts.environment, **case.environment})
         sandbox = self._sandbox(case, scripts)
         if self._planted.get(case.network) == case.seed:
             sandbox.restore_data()

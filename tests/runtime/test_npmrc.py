@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from ckfunc.base.secrets import revealed
 from ckfunc.runtime.policy import NpmrcProblem, npm_settings
 
 
@@ -32,14 +33,14 @@ def test_the_project_wins_over_the_user_and_the_user_over_the_global_file(place)
     found = place(
         "@acme:registry=http://one/\n", "@acme:registry=http://two/\nproxy=http://p:1\n", "proxy=http://q:1\ntag=next"
     )
-    assert found.lines == ("@acme:registry = http://one/", "proxy = http://p:1", "tag = next")
+    assert found.npmrc.reveal() == "@acme:registry = http://one/\nproxy = http://p:1\ntag = next\n"
     assert found.identity == (("@acme:registry", "http://one"), ("tag", "next"))
 
 
 def test_the_environment_wins_over_every_file(place):
     found = place("registry=http://one/", npm_config_registry="http://two/", NPM_CONFIG_IGNORE_SCRIPTS="true")
-    assert found.lines == ()
-    assert found.variables == {"npm_config_registry": "http://two/"}
+    assert found.npmrc.reveal() == ""
+    assert revealed(found.variables) == {"npm_config_registry": "http://two/"}
     assert dict(found.identity) == {"registry": "http://two"}
 
 
@@ -56,7 +57,7 @@ def test_the_environment_wins_over_every_file(place):
     ],
 )
 def test_settings_that_would_change_what_is_installed_are_left_out(place, line):
-    assert place(f"{line}\n# registry=http://x/\n").lines == ()
+    assert place(f"{line}\n# registry=http://x/\n").npmrc.reveal() == ""
 
 
 def test_a_file_further_up_in_the_repository_counts_and_one_above_it_does_not(place):
@@ -64,22 +65,22 @@ def test_a_file_further_up_in_the_repository_counts_and_one_above_it_does_not(pl
     (place.project / ".npmrc").unlink()
     environ = {"HOME": str(place.home), "PATH": ""}
     (place.project.parent.parent / ".npmrc").write_text("tag=above")
-    assert npm_settings(place.project, environ).lines == ()
+    assert npm_settings(place.project, environ).npmrc.reveal() == ""
     (place.project.parent / ".npmrc").write_text("tag=top")
-    assert npm_settings(place.project, environ).lines == ("tag = top",)
+    assert npm_settings(place.project, environ).npmrc.reveal() == "tag = top\n"
 
 
 def test_variables_are_handed_on_and_their_values_are_in_no_line(place):
     found = place("//host/:_authToken=${MY_TOKEN}\n", MY_TOKEN="s3cret", OTHER="x")
-    assert found.lines == ("//host/:_authToken = ${MY_TOKEN}",)
-    assert found.variables == {"MY_TOKEN": "s3cret"}
+    assert found.npmrc.reveal() == "//host/:_authToken = ${MY_TOKEN}\n"
+    assert revealed(found.variables) == {"MY_TOKEN": "s3cret"}
     assert "s3cret" not in repr(found)
     assert found.identity == ()
 
 
 def test_credentials_whose_variable_is_not_set_are_left_out_and_said(place):
     found = place("registry=http://one/\n//one/:_authToken=${NPM_TOKEN}\n")
-    assert found.lines == ("registry = http://one/",)
+    assert found.npmrc.reveal() == "registry = http://one/\n"
     assert found.unset == ("line 2 of .npmrc uses ${NPM_TOKEN}, which is not set",)
     assert place("//one/:_authToken=${NPM_TOKEN?}\n").unset == ()
 
@@ -92,18 +93,17 @@ def test_a_registry_whose_variable_is_not_set_is_an_error_at_its_line(place):
 
 def test_files_of_certificates_are_meant_where_they_are_written(place):
     found = place("cafile=certificates/own.pem\n", "//host/:certfile=~/mine.pem\n")
-    assert found.lines == (
-        f"//host/:certfile = {place.home / 'mine.pem'}",
-        f"cafile = {place.project / 'certificates/own.pem'}",
+    assert found.npmrc.reveal() == (
+        f"//host/:certfile = {place.home / 'mine.pem'}\ncafile = {place.project / 'certificates/own.pem'}\n"
     )
 
 
 @pytest.mark.parametrize("content", [b"\xff\xfe\x00", b"", b"=\n==\n[section]\n"])
 def test_what_is_no_npmrc_has_no_settings(tmp_path, content):
     (tmp_path / ".npmrc").write_bytes(content)
-    assert npm_settings(tmp_path, {"PATH": ""}).lines == ()
+    assert npm_settings(tmp_path, {"PATH": ""}).npmrc.reveal() == ""
 
 
 def test_no_home_and_no_project_have_no_settings():
-    assert npm_settings(None, {"PATH": ""}).lines == ()
-    assert npm_settings(Path("/"), {"HOME": "relative", "PATH": ""}).lines == ()
+    assert npm_settings(None, {"PATH": ""}).npmrc.reveal() == ""
+    assert npm_settings(Path("/"), {"HOME": "relative", "PATH": ""}).npmrc.reveal() == ""

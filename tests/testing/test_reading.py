@@ -11,6 +11,7 @@ import pytest
 import yaml
 from testing.files import SENT, START, read
 
+from ckfunc.base.secrets import revealed
 from ckfunc.manifest.schema import schema_of
 from ckfunc.model.function import Status
 from ckfunc.testing.case import ExpectedCall, ExpectedValue
@@ -51,7 +52,7 @@ def test_a_file_says_what_happens_what_is_there_and_what_must_come_of_it(tmp_pat
         **{"user": {"id": 7, "name": "jane"}, "count": 1, "half": 0.5, "no": None, "text": "1", "flag": False},
         "list": ["a", 2],
     }
-    assert first.environment == {"DESK": "desk", "SIZE": "11"}
+    assert revealed(first.environment) == {"DESK": "desk", "SIZE": "11"}
     assert [(one.name, one.id, one.display_name, one.properties) for one in first.seed.users] == [
         ("jane", 7, "Jane", {"vip": True})
     ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import click
@@ -114,7 +114,7 @@ class _Side:
     """One side of a comparison; `text` has plain newlines."""
 
     name: str
-    text: str = field(repr=False)
+    text: str
 
 
 def _compare_versions(app: App, versions: tuple[str, ...], *, exit_code: bool) -> int:

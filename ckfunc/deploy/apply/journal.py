@@ -51,7 +51,7 @@ class State:
     function.
     """
 
-    kinds: Mapping[str, Mapping[str, str]] = field(default_factory=dict, repr=False)
+    kinds: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     functions: Mapping[str, tuple[int, str] | None] = field(default_factory=dict)
 
 

@@ -168,7 +168,7 @@ class Ledger:
 
     items: dict[tuple[str, str], Item] = field(default_factory=dict)
     created: dict[str, Function] = field(default_factory=dict)
-    values: dict[str, Wanted] = field(default_factory=dict, repr=False)
+    values: dict[str, Wanted] = field(default_factory=dict)
     ending: Ending = Ending.COMPLETE
     reason: str | None = None
     may_have_written: bool = False

@@ -46,9 +46,9 @@ class Undo:
 class PreviousState:
     """The state before a deploy as a project, notes about what cannot be restored, and deployed literals."""
 
-    project: Project = field(repr=False)
+    project: Project
     notes: tuple[str, ...] = ()
-    literals: Literals = field(default_factory=dict, repr=False)
+    literals: Literals = field(default_factory=dict)
 
 
 def prepare_undo(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
 
 
@@ -22,8 +22,8 @@ class ResourceChange:
     kind: str
     name: str
     action: ChangeAction
-    before: object = field(default=None, repr=False)
-    after: object = field(default=None, repr=False)
+    before: object = None
+    after: object = None
 
 
 def diff(kind: str, want: Mapping[str, object], have: Mapping[str, object]) -> tuple[ResourceChange, ...]:

@@ -34,7 +34,7 @@ class Put:
     """
 
     kind: str
-    values: Wanted = field(repr=False)
+    values: Wanted
     changes: tuple[ResourceChange, ...]
     last: bool = False
 
@@ -54,7 +54,7 @@ class CreateVersion:
     """
 
     type: str
-    script: str = field(repr=False)
+    script: str
     function_id: int | None
     base_version: int
 
@@ -79,14 +79,14 @@ class Plan:
     unmanaged: tuple[Untouched, ...]
     warnings: tuple[str, ...]
     steps: tuple[Step, ...]
-    want: Mapping[str, Wanted] = field(repr=False)
-    have: Mapping[str, Values] = field(repr=False)
-    files: Mapping[tuple[str, str], Script] = field(repr=False)
+    want: Mapping[str, Wanted]
+    have: Mapping[str, Values]
+    files: Mapping[tuple[str, str], Script]
     versions: Mapping[str, int]
     packages: frozenset[str] = frozenset()
     packages_now: frozenset[str] = frozenset()
     literals: frozenset[str] = frozenset()
-    deployed_literals: Literals = field(default_factory=dict, repr=False)
+    deployed_literals: Literals = field(default_factory=dict)
 
     @property
     def is_empty(self) -> bool:

@@ -6,7 +6,7 @@ They are part of the database, so that a file and the rows that refer to it are 
 from __future__ import annotations
 
 import secrets
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from ckfunc.base.clock import timestamp
@@ -32,7 +32,7 @@ class StoredFile:
 
     name: str
     content_type: str
-    content: bytes = field(repr=False)
+    content: bytes
 
 
 def add(database: Database, file: StoredFile) -> str:
