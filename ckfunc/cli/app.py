@@ -35,10 +35,10 @@ if TYPE_CHECKING:
     from ckfunc.scaffold.stubs import Schemas
 
 MOST_IGNORED = 3
-"""How many mistakes in the manifest are named by commands that go on in spite of them."""
+"""The number of manifest errors to print in commands that continue despite them."""
 
 ANY_PROJECT = "any project"
-"""The name of the target that a login outside of a project is for."""
+"""The name of the target of a login outside of a project."""
 
 
 class App:
@@ -66,9 +66,9 @@ class App:
         return self
 
     def __exit__(self, _: type[BaseException] | None, problem: BaseException | None, *__: object) -> None:
-        # click makes an Abort of it, on the way here.
+        # click turns a KeyboardInterrupt into an Abort.
         causes = (problem, problem.__cause__) if problem else ()
-        self._interrupted = any(isinstance(one, KeyboardInterrupt) for one in causes)
+        self._interrupted = any(isinstance(cause, KeyboardInterrupt) for cause in causes)
         with self._ending:
             self._ended = True
         self._closing.close()
@@ -77,11 +77,11 @@ class App:
 
     @property
     def directory(self) -> Path:
-        """Where the command works: `-C`, or here."""
+        """The working directory: `-C`, or the current directory."""
         try:
             directory = self.settings.directory or Path.cwd()
         except FileNotFoundError:
-            raise CkfuncError("the current directory does not exist any more", hint="change to another") from None
+            raise CkfuncError("the current directory no longer exists", hint="change to another directory") from None
         if not directory.is_dir():
             raise CkfuncError(f"there is no directory {str(directory)!r}", hint="check the path after -C")
         return directory.resolve()
@@ -89,8 +89,8 @@ class App:
     def root(self) -> Path:
         """Return the directory of the project that the command works in; raises NoProject and LeadsOutside.
 
-        It stays the same while the command runs: a manifest that is away for a moment must not make it another
-        project, one further up.
+        It stays the same while the command runs: if the manifest is missing for a moment, a project in a parent
+        directory must not be used instead.
         """
         if self._root is None:
             from ckfunc.manifest import find_root
@@ -101,9 +101,9 @@ class App:
         return self._root
 
     def named(self, path: Path) -> Path:
-        """Return the place that a command's argument names for writing; raises LeadsOutside.
+        """Return the path to write to that a command's argument names; raises LeadsOutside.
 
-        A place in the project must not be reached through a link that leads out of the project.
+        A path in the project must not go through a link that leads out of the project.
         """
         place = self.directory / path
         with contextlib.suppress(NoProject):
@@ -114,7 +114,7 @@ class App:
         return place
 
     def sources(self) -> Project:
-        """Return the project as it is written, no script bundled: for who deploys nothing. Raises InvalidManifest."""
+        """Return the project without bundling its scripts. Raises InvalidManifest."""
         if self._sources is None:
             self._sources = self._read_project()
             for warning in self._sources.warnings:
@@ -122,15 +122,15 @@ class App:
         return self._sources
 
     def project(self) -> Project:
-        """Return the project as it was when first asked for; raises InvalidManifest and InvalidModules."""
+        """Return the project as it was at the first call; raises InvalidManifest and InvalidModules."""
         if self._project is None:
             self._project = self.bundler().project(self.sources())
         return self._project
 
     def scripts(self) -> Project:
-        """Return the project with its scripts as they are deployed, for commands that neither send nor run its values.
+        """Return the project with bundled scripts, for commands that don't use the values of its variables.
 
-        A variable without a value is a warning and stays as it is written. Raises InvalidManifest and InvalidModules.
+        A variable without a value is a warning, and its reference is not expanded. Raises InvalidManifest and InvalidModules.
         """
         if self._project is not None:
             return self._project
@@ -139,14 +139,14 @@ class App:
         return self._scripts
 
     def reload_scripts(self) -> Project:
-        """Read the project from disk again, after a change of ours; later calls of `scripts` return it."""
+        """Read the project from disk again after ckfunc has changed it; later calls of `scripts` return the new one."""
         self._project = self._sources = self._scripts = None
         return self.scripts()
 
     def load_project(self, *, lenient: bool = False) -> Project:
-        """Read the project from disk, now, its scripts as they are deployed.
+        """Read the project from disk now, with bundled scripts.
 
-        `lenient` is for who deploys nothing (see ckfunc.manifest.load): scripts are then as they are written.
+        With `lenient`, for commands that don't deploy (see ckfunc.manifest.load), scripts are not bundled.
         """
         project = self._read_project(lenient=lenient)
         return project if lenient else self.bundler().project(project)
@@ -157,7 +157,7 @@ class App:
         return load(self.root(), self.settings.target, self.environ, lenient=lenient)
 
     def bundler(self) -> Bundler:
-        """Return what bundles scripts with the local files that they import."""
+        """Return the bundler of scripts and the local files that they import."""
         from ckfunc.bundle.project import Bundler
         from ckfunc.model.execution import SyntaxProblem
 
@@ -167,7 +167,7 @@ class App:
         return Bundler(cache_dir(), check, self.output.detail, self.install_policy)
 
     def install_policy(self) -> InstallPolicy:
-        """Return the project's say in installs, as the manifest is now; without a project, nobody has any."""
+        """Return the policy for installing packages in the current manifest; without a project, an empty policy."""
         from ckfunc.manifest import wanted_packages
         from ckfunc.runtime.policy import NO_POLICY, InstallPolicy
 
@@ -177,17 +177,18 @@ class App:
             return NO_POLICY
         try:
             dependencies, allowed = wanted_packages(root)
-        except CkfuncError:  # a manifest with mistakes, perhaps while it is being edited: no script is allowed then
+        except CkfuncError:  # an invalid manifest, perhaps while it is being edited: no install script is allowed
             return InstallPolicy(root)
         return InstallPolicy(root, dependencies, allowed)
 
     # -- the platform --------------------------------------------------------------------------------------------
 
     def client(self, *, lasting: bool = False) -> Client:
-        """Return a client of the project's target, which may be an emulator that runs for this command alone.
+        """Return a client of the project's target. It may be an emulator that runs only for this command.
 
-        An emulator that went away is looked for again: it may have been another command's, or restarted. Only a
-        command that is soon over runs one of its own then; one that lasts leaves the data to who starts the next.
+        If the emulator stops, its address is looked up again, because it may have belonged to another command or been
+        restarted. If none is running, short commands start their own; with `lasting`, the command starts none, so that
+        another one can use the data.
         """
         if self._client is None:
             target = self._sources.target if self._sources else self._target_despite_mistakes()
@@ -196,7 +197,7 @@ class App:
         return self._client
 
     def target(self) -> Target:
-        """Return the target that is meant, whatever else may be wrong with the project."""
+        """Return the selected target, even if other parts of the project are invalid."""
         return self._found_target()[0]
 
     def _found_target(self) -> tuple[Target, tuple[Problem, ...]]:
@@ -208,7 +209,7 @@ class App:
         return self._targets[wanted]
 
     def _target_despite_mistakes(self) -> Target:
-        """Return the target, and warn of what is ignored: for commands that do not need the rest of the project."""
+        """Return the target, with a warning for each error in the rest of the manifest."""
         target, ignored = self._found_target()
         for problem in ignored[:MOST_IGNORED]:
             self.output.warn(f"ignored: {problem}")
@@ -217,7 +218,7 @@ class App:
         return target
 
     def connection(self, target: Target | None = None, *, lasting: bool = False) -> Connection:
-        """Return how to reach a target, which is the one that is meant unless given. Raises CredentialsMissing.
+        """Return the connection to a target, by default the selected one. Raises CredentialsMissing.
 
         With `lasting`, an emulator that starts here has processes ready for many runs.
         """
@@ -233,7 +234,7 @@ class App:
         return connection_of(root, target, self.variables(root, target))
 
     def variables(self, root: Path, target: Target) -> ConnectionVariables:
-        """Return the variables that name a target's addresses and credentials. Raises InvalidFiles."""
+        """Return the variables with a target's addresses and credentials. Raises InvalidFiles."""
         from ckfunc.api.credentials import ConnectionVariables
         from ckfunc.manifest import connection_variables
 
@@ -281,7 +282,7 @@ class App:
         return self.root() / STATE_DIRECTORY / "emulator"
 
     def running_emulator(self) -> str | None:
-        """Return the address of this project's emulator if one runs."""
+        """Return the address of this project's emulator if it is running."""
         return find_running(self.emulator_data)
 
     def start_emulator(self, options: EmulatorOptions) -> str:
@@ -324,19 +325,19 @@ class App:
                 self.output.warn("no browser was found")
 
     def secrets(self) -> tuple[Secret, ...]:
-        """Return what must not be kept in a report of a bug, as far as it was read; never raises."""
+        """Return the secrets that were read so far, to mask them in a bug report; never raises."""
         known: list[Secret] = []
         for project in (self._sources, self._scripts):
             known += (project.runtime.environment or {}).values() if project else ()
         if self._client is not None:
             known += self._client.session.secrets()
         own = Secret(self.environ.get("CHATKITTY_CLIENT_SECRET", ""))
-        return (own, *(one for one in known if len(one) >= SHORTEST))
+        return (own, *(secret for secret in known if len(secret) >= SHORTEST))
 
     # -- scripts -------------------------------------------------------------------------------------------------
 
     def compiler(self) -> CompilerProcess:
-        """Return the one Node process that checks and compiles scripts; it starts with the first script."""
+        """Return the Node process that checks and compiles scripts; it starts with the first script."""
         if self._compiler is None:
             from ckfunc.runtime.compiler import CompilerProcess
 
@@ -345,7 +346,7 @@ class App:
         return self._compiler
 
     def kept_compiler(self) -> CachingCompiler:
-        """Return what compiles scripts that were not compiled before; from any thread."""
+        """Return a compiler that caches its results. Thread-safe."""
         with self._ending:
             if self._kept_compiler is None:
                 from ckfunc.runtime.compiler import CachingCompiler
@@ -354,7 +355,7 @@ class App:
         return self._kept_compiler
 
     def toolchain(self) -> Toolchain:
-        """Return the parts of the project's setup that sandboxes use; without a project, they work in the directory."""
+        """Return the tools of sandboxes, for the project or else for the working directory."""
         from ckfunc.sandbox.scripts import Toolchain
 
         try:

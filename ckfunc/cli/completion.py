@@ -1,6 +1,6 @@
 """Shell completion of trigger types, targets and files.
 
-It sends no request, and where the project cannot be read it offers less instead of failing.
+No request is sent. If the project cannot be read, fewer completions are offered.
 """
 
 from __future__ import annotations
@@ -16,23 +16,23 @@ from ckfunc.base.errors import CkfuncError
 
 
 def complete_types(ctx: click.Context, _: click.Parameter, incomplete: str) -> list[str]:
-    """Return the trigger types that begin with `incomplete`: those of the manifest, else all that ckfunc knows."""
+    """Return the trigger types that begin with `incomplete`: those of the manifest, or else all known types."""
     return _beginning(_manifest_types(ctx) or _known_types(), incomplete)
 
 
 def complete_known_types(ctx: click.Context, _: click.Parameter, incomplete: str) -> list[str]:
-    """Return the trigger types that ckfunc knows and the manifest does not have yet."""
+    """Return the known trigger types that are not in the manifest."""
     there = set(_manifest_types(ctx))
     return _beginning((one for one in _known_types() if one not in there), incomplete)
 
 
 def complete_only(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
-    """Return what `--only` takes: trigger types and `runtime`."""
+    """Return the values of `--only`: trigger types and `runtime`."""
     return [*complete_types(ctx, param, incomplete), *_beginning(["runtime"], incomplete)]
 
 
 def complete_data(_ctx: click.Context, _: click.Parameter, incomplete: str) -> list[str]:
-    """Return the files that begin with what follows an `@`, each with its `@`; directories end with a slash."""
+    """Return the files that begin with the text after `@`, each with its `@`; directories end with a slash."""
     if not incomplete.startswith("@"):
         return []
     head, slash, tail = incomplete[1:].rpartition("/")
@@ -66,7 +66,7 @@ def complete_targets(ctx: click.Context, _: click.Parameter, incomplete: str) ->
 
 
 def _root(ctx: click.Context) -> Path | None:
-    """Return the directory of the project; None when click completes without an App. Raises NoProject."""
+    """Return the directory of the project; None without an App. Raises NoProject."""
     app = ctx.find_root().obj
     return None if app is None else Path(app.root())
 

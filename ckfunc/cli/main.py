@@ -70,18 +70,18 @@ _NO_COMMAND = re.compile(r"No such command '([^']*)'")
 
 
 class Commands(click.Group):
-    """A group that imports a command only when it is called: `--version` must not load the rest."""
+    """A group that imports a command when it is called, so that `--version` loads no command."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
-        """Return the names in the table's order, which is the order of use."""
+        """Return the names in the order of the table."""
         return list(COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 - click's signature
-        """Import the command, or return None when there is none of that name."""
+        """Import the command; return None if there is none of this name."""
         if cmd_name not in COMMANDS:
             return None
         command = getattr(importlib.import_module(f"ckfunc.cli.commands.{cmd_name}"), cmd_name)
-        assert isinstance(command, click.Command)  # noqa: S101 - a mistake in the table, for us alone
+        assert isinstance(command, click.Command)  # noqa: S101 - an error in the table
         return command
 
     def resolve_command(
@@ -95,7 +95,7 @@ class Commands(click.Group):
         return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 - click's signature
-        """List the commands from the table alone."""
+        """List the commands from the table, without importing them."""
         with formatter.section("Commands"):
             formatter.write_dl(list(COMMANDS.items()))
 
@@ -136,21 +136,21 @@ def run(args: list[str]) -> int:
             result = cli.main(args, prog_name="ckfunc", standalone_mode=False, obj=app)
         app.output.flush()
     except SystemExit:
-        return EXIT_OK  # click's way to end when nobody reads its help to the end
+        return EXIT_OK  # click exits so if the reader of its help has closed the pipe
     except (Exception, KeyboardInterrupt) as error:
-        if not isinstance(error, ReaderGone):  # a reader that has seen enough is no failure
+        if not isinstance(error, ReaderGone):  # a closed pipe is not a failure
             return _exit_code(app, error, args)
     return result if isinstance(result, int) else EXIT_OK
 
 
 def _exit_code(app: App, error: BaseException, args: list[str]) -> int:
-    """Print what ended the command, and return its exit code."""
+    """Print the error that ended the command, and return its exit code."""
     output = app.output
     if isinstance(error, CkfuncError):
         output.failure(error)
         return error.exit_code
     if isinstance(error, KeyboardInterrupt | click.Abort) or _interrupt_behind(error):
-        if error.__cause__ is None:  # else click has ended the line already
+        if error.__cause__ is None:  # otherwise click has ended the line
             output.interrupted()
         return EXIT_INTERRUPTED
     if isinstance(error, click.exceptions.NoArgsIsHelpError):
@@ -168,7 +168,7 @@ def _exit_code(app: App, error: BaseException, args: list[str]) -> int:
 
 
 def _refusal(error: OSError) -> CkfuncError | None:
-    """Return the expected failure behind an error of the system, or None when it may be a bug."""
+    """Return the expected failure for an OSError; None if it may be a bug."""
     from ckfunc.runtime.cache import CacheRefused
 
     with suppress(NoHome):
@@ -178,14 +178,14 @@ def _refusal(error: OSError) -> CkfuncError | None:
 
 
 def _interrupt_behind(error: BaseException | None) -> bool:
-    """Tell whether something made another exception of Ctrl-C on its way, as Python 3.11 does where a class is made."""
+    """Return whether the cause is Ctrl-C: Python 3.11 replaces the exception while a class is created."""
     while error is not None and not isinstance(error, KeyboardInterrupt):
         error = error.__cause__
     return error is not None
 
 
 def usage_problem(error: click.ClickException, args: Sequence[str]) -> UsageProblem:
-    """Return the error as one sentence, with a hint that names the command's help. `args` is the command line."""
+    """Return a usage error as one sentence with a hint. `args` is the command line."""
     ctx = error.ctx if isinstance(error, click.UsageError) else None
     named = next((one for one in args if ctx is None and not one.startswith("-")), "")
     see = f"see `{ctx.command_path if ctx else f'ckfunc {named}'.strip()} --help`"
@@ -194,7 +194,7 @@ def usage_problem(error: click.ClickException, args: Sequence[str]) -> UsageProb
 
 
 def _explained(error: click.ClickException, ctx: click.Context | None) -> tuple[str, str | None]:
-    """Return the sentence, and what was probably meant."""
+    """Return the sentence, and the option or command that was probably meant."""
     message, meant = error.format_message(), None
     sentence = message[:1].lower() + message[1:].rstrip(".")
     if isinstance(error, click.NoSuchOption):
@@ -219,7 +219,7 @@ def _options(ctx: click.Context | None) -> list[str]:
 
 
 def _name(param: click.Parameter | None) -> str:
-    """Return how the user writes a parameter: `--port`, or `TYPE` for an argument."""
+    """Return a parameter as the user writes it: `--port`, or `TYPE` for an argument."""
     if isinstance(param, click.Option):
         return "/".join(param.opts)
     shown = (param.metavar or (param.name or "").upper()) if param is not None else ""
@@ -228,7 +228,7 @@ def _name(param: click.Parameter | None) -> str:
 
 
 def _wanted(error: click.BadParameter) -> str:
-    """Return what is wrong with a value: what its type takes, or else click's own words."""
+    """Return the problem with a value: what its type accepts, or click's message."""
     kind = error.param.type if error.param is not None else None
     given = f", not {cut(found[1], _LONGEST_VALUE)}" if (found := _GIVEN.match(error.message)) else ""
     if isinstance(kind, click.Choice):

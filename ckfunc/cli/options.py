@@ -23,12 +23,12 @@ FILE = click.Path(path_type=Path, dir_okay=False)
 
 @dataclass(slots=True)
 class Settings:
-    """Filled in while the command line is parsed."""
+    """The common options, set while the command line is parsed."""
 
     directory: Path | None = None
     target: str | None = None
     data_dir: Path | None = None
-    """Where the emulator's data is, when `ckfunc emulator` was told."""
+    """The --data-dir of `ckfunc emulator`."""
     json: bool = False
     quiet: bool = False
     verbose: bool = False
@@ -54,7 +54,7 @@ def _option(*names: str, sets: str, **attributes: Any) -> Callable[[F], F]:
 
 
 def port_option(function: F) -> F:
-    """Add the option of the port that an emulator listens on."""
+    """Add the option `--port` of emulators."""
     return click.option(
         "--port",
         default=4310,
@@ -71,7 +71,7 @@ def open_option(function: F) -> F:
 
 
 def keep_invocations_option(function: F) -> F:
-    """Add the option of how many invocations an emulator keeps."""
+    """Add the option `--keep-invocations` of emulators."""
     return click.option(
         "--keep-invocations",
         type=click.IntRange(min=1),
@@ -93,7 +93,7 @@ def format_option(function: F) -> F:
 
 
 def common_options(function: F) -> F:
-    """Add the options that every command takes; they land in `App.settings`."""
+    """Add the options that every command takes; they are stored in `App.settings`."""
     for option in reversed(
         (
             _option(

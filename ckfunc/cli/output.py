@@ -1,4 +1,4 @@
-"""Terminal output. Results go to stdout, messages to stderr; colour is optional."""
+"""Terminal output. Results go to stdout, messages to stderr; color is optional."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 USUAL_COLUMNS = 80
 LONG_S = 0.5
-"""From when on something is long enough to show that it is under way."""
+"""The duration after which a spinner is shown."""
 
 
 _ANSWERS = {"y": True, "yes": True, "n": False, "no": False, "": False}
@@ -47,7 +47,7 @@ _COMMAND = re.compile(rf"`ckfunc ({_TARGETED}|emulator (?:export|import|reset|se
 Segment: TypeAlias = tuple[str, str] | str
 """A piece of text, with the name of its style or without one."""
 
-LOOKS: dict[str, dict[str, Any]] = {
+STYLES: dict[str, dict[str, Any]] = {
     "create": {"fg": "green"},
     "update": {"fg": "yellow"},
     "remove": {"fg": "red"},
@@ -61,11 +61,11 @@ LOOKS: dict[str, dict[str, Any]] = {
 
 
 class ReaderGone(Exception):
-    """Whoever read our output has closed it (`| head`). Not an OSError: click would exit 1 on it by itself."""
+    """The reader of stdout has closed the pipe (`| head`). Not an OSError, because click exits with 1 for these."""
 
 
 class UnwritableOutput(CkfuncError):
-    """Standard output takes no more: its disk is full."""
+    """Standard output cannot be written, for example because the disk is full."""
 
 
 class NeedsYes(UsageProblem):
@@ -73,7 +73,7 @@ class NeedsYes(UsageProblem):
 
 
 class Output:
-    """What the user sees. Safe to use from several threads: a line is never cut by another."""
+    """Output of a command. Thread-safe: lines are never interleaved."""
 
     def __init__(self, settings: Settings, environ: Mapping[str, str]) -> None:
         self.root: Path | None = None
@@ -82,7 +82,7 @@ class Output:
         self._environ = environ
         self._lock = threading.RLock()
         self._reader_gone = False
-        self._retry_said: tuple[tuple[str, int], float] = (("", 0), 0.0)
+        self._last_retry: tuple[tuple[str, int], float] = (("", 0), 0.0)
         self._news: str | None = None
         self._spinner: Live | None = None
         self._timer: threading.Timer | None = None
@@ -90,7 +90,7 @@ class Output:
 
     @property
     def json(self) -> bool:
-        """Whether data is wanted as JSON."""
+        """Whether results are printed as JSON."""
         return self._settings.json
 
     @property
@@ -100,36 +100,36 @@ class Output:
 
     @property
     def verbose(self) -> bool:
-        """Whether more is wanted."""
+        """Whether details are printed."""
         return self._settings.verbose
 
     @property
     def quiet(self) -> bool:
-        """Whether only what went wrong is wanted."""
+        """Whether only errors and results are printed."""
         return self._settings.quiet
 
     @property
     def interactive(self) -> bool:
-        """Whether somebody can be asked."""
+        """Whether there is a terminal to ask on."""
         return not self._environ.get("CI") and sys.stdin.isatty() and sys.stderr.isatty()
 
-    # -- data ----------------------------------------------------------------------------------------------------
+    # -- results ----------------------------------------------------------------------------------------------------
 
     def line(self, *segments: Segment) -> None:
-        """Print one line of data; remote text in it must have been through `printable`.
+        """Print one line of results; remote text must have been passed through `printable`.
 
-        Once nobody reads any more it goes nowhere, so that a command still ends with the exit code it has earned;
-        what would go on for ever finds out by `flush`. Raises UnwritableOutput, as `flush` does.
+        After the reader has closed the pipe, the line is discarded, so that the command still ends with its own exit
+        code; endless commands call `flush` to notice it. Raises UnwritableOutput.
         """
         self._write(sys.stdout, segments)
 
     def lines(self, lines: Iterable[Iterable[Segment]]) -> None:
-        """Print several lines of data."""
+        """Print several lines of results."""
         for segments in lines:
             self.line(*segments)
 
     def text(self, text: str) -> None:
-        """Print a whole text: as it is for a file or a program, harmless and with a last newline for a terminal."""
+        """Print a text unchanged; on a terminal, without control characters and with a final newline."""
         shown = text
         if sys.stdout.isatty():
             shown = printable(text)
@@ -149,16 +149,16 @@ class Output:
         self._put_out(sys.stdout if self.format else sys.stderr, report)
 
     def document(self, value: Any) -> None:
-        """Print one JSON document, indented; in ASCII, so that no terminal or encoding is upset by it."""
+        """Print one JSON document, indented, in ASCII, which every encoding can represent."""
         self.line(json.dumps(value, indent=2))
 
     def record(self, value: Any) -> None:
-        """Print one JSON object on one line, and hand it on at once: a reader may be following."""
+        """Print one JSON object on one line and flush it."""
         self.line(json.dumps(value, separators=(",", ":")))
         self.flush()
 
     def flush(self) -> None:
-        """Hand on what is buffered; raises ReaderGone when nobody reads any more."""
+        """Flush stdout; raises ReaderGone if the reader has closed the pipe."""
         with self._lock:
             try:
                 sys.stdout.flush()
@@ -168,46 +168,46 @@ class Output:
                 raise ReaderGone
 
     def require_reader(self) -> None:
-        """Raise ReaderGone when nobody reads our data any more; knows before the next line only where pipes tell."""
+        """Raise ReaderGone if the reader has closed the pipe, on systems that report it before the next write."""
         if self._reader_gone or reader_left(sys.stdout):
             self._cannot_write(sys.stdout, BrokenPipeError())
             raise ReaderGone
 
-    # -- talk ----------------------------------------------------------------------------------------------------
+    # -- messages ----------------------------------------------------------------------------------------------------
 
     def talk(self, *segments: Segment) -> None:
-        """Say something that is not data; nothing with --quiet."""
+        """Print a message; nothing with --quiet."""
         if not self._settings.quiet:
             self._write(sys.stderr, segments)
 
     def talks(self, lines: Iterable[Iterable[Segment]]) -> None:
-        """Say several lines that are not data."""
+        """Print several messages."""
         for segments in lines:
             self.talk(*segments)
 
     def detail(self, text: str) -> None:
-        """Say what only --verbose wants; on a terminal it shows beside the spinner while it is news."""
+        """Print a message with --verbose; otherwise show it next to the spinner, if there is one."""
         if self._settings.verbose:
             self.talk((printable(text), "muted"))
         elif self._news is not None and text.strip():
             self._news = " ".join(printable(text).split())
 
     def warn(self, text: str) -> None:
-        """Print what may be wrong; nothing with --quiet."""
+        """Print a warning; nothing with --quiet."""
         self.talk(("warning: ", "warning"), printable(completed(text, self._settings)))
 
     def waiting(self, wait: Wait) -> None:
-        """Say that a request is tried again after a while."""
+        """Print that a request will be retried."""
         with self._lock:
-            # Requests run side by side, and what keeps one waiting mostly keeps them all.
-            said, self._retry_said = self._retry_said, ((wait.reason, wait.attempt), time.monotonic())
-            if said[0] == self._retry_said[0] and self._retry_said[1] - said[1] < wait.seconds:
+            # Concurrent requests usually wait for the same reason, which is printed once.
+            last, self._last_retry = self._last_retry, ((wait.reason, wait.attempt), time.monotonic())
+            if last[0] == self._last_retry[0] and self._last_retry[1] - last[1] < wait.seconds:
                 return
             self.talk(("retrying", "warning"), f" in {wait.seconds:.1f} s: {printable(wait.reason)}")
 
     @contextmanager
     def progress(self, text: str) -> Iterator[None]:
-        """Show on a terminal that something long is under way, from half a second on; elsewhere say nothing."""
+        """Show a spinner on a terminal after half a second."""
         if self._settings.quiet or self._settings.verbose or not sys.stderr.isatty() or self._environ.get("CI"):
             yield
             return
@@ -224,7 +224,7 @@ class Output:
         self._timer.start()
 
     def _settle(self) -> str | None:
-        """Take the spinner away, or keep it from coming; return what it showed."""
+        """Remove or prevent the spinner; return its text."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer.join()
@@ -241,7 +241,7 @@ class Output:
         from rich.live import Live
         from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-        console = Console(stderr=True, no_color=not self.coloured(sys.stderr), highlight=False)
+        console = Console(stderr=True, no_color=not self.uses_color(sys.stderr), highlight=False)
         progress = Progress(SpinnerColumn("line"), TextColumn("{task.description}", markup=False), TimeElapsedColumn())
         task = progress.add_task(self._news or "")
 
@@ -250,14 +250,14 @@ class Output:
             return progress
 
         with self._lock:
-            # Only talk is to go above the spinner: stdout is data, and may not even be this terminal.
+            # Only messages are printed above the spinner: stdout has results, and may not be this terminal.
             self._spinner = Live(get_renderable=current, console=console, transient=True, redirect_stdout=False)
             self._spinner.start()
 
     def confirm(self, question: str, shown: Iterable[Iterable[Segment]] = ()) -> bool:
-        """Print what the question is about, even with --quiet, and ask until the answer is yes or no.
+        """Print `shown`, even with --quiet, and ask until the answer is yes or no.
 
-        An empty answer is a no. Raises click.Abort for an interrupt or the end of input.
+        An empty answer means no. Raises click.Abort for an interrupt or the end of input.
         """
         with self.paused():
             for segments in shown:
@@ -266,7 +266,7 @@ class Output:
                 typed = str(click.prompt(f"{question} [y/N]", default="", show_default=False, err=True))
                 if (answer := typed.strip().lower()) in _ANSWERS:
                     return _ANSWERS[answer]
-                self.failure(UsageProblem("the answer is neither yes nor no", hint="type y or n"))
+                self.failure(UsageProblem("the answer must be yes or no", hint="type y or n"))
 
     def confirmed(
         self,
@@ -277,9 +277,9 @@ class Output:
         refusal: str = "confirmation is required, but there is no terminal; nothing was written",
         hint: str = "rerun with --yes",
     ) -> bool:
-        """Ask for a confirmation before something is written; after a no, print that it was cancelled.
+        """Ask for confirmation before a write; after a no, print that it was cancelled.
 
-        Raises NeedsYes, before anything is shown, when there is no terminal.
+        Raises NeedsYes, before anything is printed, if there is no terminal.
         """
         if not self.interactive:
             raise NeedsYes(refusal, hint=hint)
@@ -289,14 +289,14 @@ class Output:
         return agreed
 
     def ask(self, question: str, *, hidden: bool = False) -> str:
-        """Ask for a text on the terminal; with `hidden`, what is typed is not shown."""
+        """Ask for a text on the terminal; with `hidden`, the input is not echoed."""
         with self.paused():
             return str(click.prompt(question, hide_input=hidden, err=True))
 
     @contextmanager
     def paused(self) -> Iterator[None]:
         """Hide the spinner while a question is asked, or while another program prints."""
-        news = self._settle()  # a question is not seen beside a spinner
+        news = self._settle()
         try:
             with self._lock:
                 yield
@@ -304,19 +304,19 @@ class Output:
             if news is not None:
                 self._expect(news)
 
-    # -- how things stand ----------------------------------------------------------------------------------------
+    # -- status line ----------------------------------------------------------------------------------------
 
     @property
     def pinnable(self) -> bool:
-        """Whether a line can stay at the bottom of the terminal."""
+        """Whether a status line can be shown at the bottom of the terminal."""
         plain = self._settings.quiet or self._settings.json or self._environ.get("TERM") == "dumb"
         return not plain and not self._environ.get("CI") and sys.stdout.isatty() and sys.stderr.isatty()
 
     def pin(self, segments: Sequence[Segment], keys: Sequence[str] = ()) -> None:
-        """Keep a line at the bottom of the terminal, as much of it as fits; elsewhere nothing happens.
+        """Show a status line at the bottom of the terminal, cut to its width; without a terminal, do nothing.
 
-        Its end is the first of `keys`, which are given longest first, that leaves room for all the rest, or that takes
-        at most a third of the line.
+        It ends with the first of `keys` (longest first) that leaves room for the rest, or that takes at most a third of
+        the line.
         """
         if not self.pinnable:
             return
@@ -326,20 +326,20 @@ class Output:
         end = next(fits, keys[-1] if keys else "")
         line = list(_fitting(segments, width - cells(end) - 2 if end else width))
         line += [("  " if line else "", "plain"), (end, "muted")] if end else []
-        self._status.show("".join(_painted(one, self.coloured(sys.stderr)) for one in line), sum(map(_width, line)))
+        self._status.show("".join(_styled(one, self.uses_color(sys.stderr)) for one in line), sum(map(_width, line)))
 
     def unpin(self) -> None:
-        """Take that line away for good."""
+        """Remove the status line permanently."""
         self._status.close()
 
     def clear(self) -> None:
-        """Clear the terminal, but for the line at the bottom."""
+        """Clear the terminal, except for the status line."""
         self._status.clear_screen()
 
-    # -- ends ----------------------------------------------------------------------------------------------------
+    # -- errors ----------------------------------------------------------------------------------------------------
 
     def failure(self, error: CkfuncError) -> None:
-        """Say what went wrong: one sentence, every mistake of it, and a hint."""
+        """Print an error: its message, its problems and its hint."""
         self._write(sys.stderr, (("error: ", "failure"), printable(error.message)))
         if isinstance(error, InvalidFiles):
             for problem in error.problems:
@@ -359,11 +359,11 @@ class Output:
         self.annotate(of_mistakes(error.problems, rule), self.root)
 
     def hint(self, text: str) -> None:
-        """Print what helps; its commands work on what this one works on."""
+        """Print a hint; its commands get the target and data directory of this command."""
         self._write(sys.stderr, (("hint: ", "muted"), printable(completed(text, self._settings))))
 
     def _frame(self, error: InvalidFiles, problem: Problem) -> None:
-        """Show the line of a script that is wrong, on a terminal. Lines of other files may hold secrets."""
+        """Show the line of a script on a terminal. Lines of other files may contain secrets."""
         if self.root is None or not isinstance(error, InvalidScripts) or not sys.stderr.isatty():
             return
         from ckfunc.check.render import frame
@@ -392,10 +392,10 @@ class Output:
         attach = "that file" if report.path else "these lines"
         self._write(sys.stderr, (("hint: ", "muted"), f"please report it with {attach}"))
 
-    # -- how -----------------------------------------------------------------------------------------------------
+    # -- format -----------------------------------------------------------------------------------------------------
 
     def path(self, path: Path) -> str:
-        """Return a path as the user would type it from here."""
+        """Return a path relative to the current directory, if it is at most one level above it."""
         try:
             relative = os.path.relpath(path)
         except (ValueError, FileNotFoundError):  # another drive; the current directory was removed
@@ -403,11 +403,11 @@ class Output:
         return str(path) if Path(relative).parts[:2] == ("..", "..") else relative
 
     def width(self) -> int | None:
-        """Return how many columns a line of data may take; None where nobody looks at it on a terminal."""
+        """Return the width of the terminal for results; None if stdout is no terminal."""
         return _columns() if sys.stdout.isatty() else None
 
-    def coloured(self, stream: TextIO) -> bool:
-        """Tell whether colour is wanted on a stream. Source of the variables: no-color.org, force-color.org."""
+    def uses_color(self, stream: TextIO) -> bool:
+        """Return whether to use color on a stream. Source of the variables: no-color.org, force-color.org."""
         if self._settings.no_color or self._environ.get("NO_COLOR"):
             return False
         if (forced := self._environ.get("FORCE_COLOR")) and forced.lower() not in ("0", "false"):
@@ -415,8 +415,8 @@ class Output:
         return stream.isatty() and self._environ.get("TERM") != "dumb"
 
     def _write(self, stream: TextIO, segments: Iterable[Segment]) -> None:
-        colour = self.coloured(stream)
-        text = "".join(_painted(one, colour) for one in segments)
+        color = self.uses_color(stream)
+        text = "".join(_styled(one, color) for one in segments)
         self._put_out(stream, text + "\n")
 
     def _put_out(self, stream: TextIO, text: str) -> None:
@@ -429,7 +429,7 @@ class Output:
                 self._cannot_write(stream, error)
 
     def discard(self) -> None:
-        """Forget what stdout did not take: it must not come up again when Python ends."""
+        """Discard buffered output, which Python would otherwise try to write again at exit."""
         try:
             sys.stdout.flush()
         except OSError:
@@ -438,18 +438,18 @@ class Output:
     def _cannot_write(self, stream: TextIO, error: OSError) -> None:
         discard_rest(stream)
         if stream is sys.stderr:
-            return  # A deploy does not stop half-way for want of somebody to talk to.
-        # Windows says "invalid argument" where others say "broken pipe".
+            return  # a deploy must not stop halfway because its messages cannot be written
+        # Windows reports "invalid argument" instead of "broken pipe".
         if error.errno not in (None, errno.EPIPE, errno.EINVAL, errno.EBADF):
             raise UnwritableOutput(f"the output cannot be written: {error.strerror}") from error
         self._reader_gone = True
 
 
 def completed(hint: str, settings: Settings) -> str:
-    """Return a hint whose commands work on what this command works on.
+    """Return a hint whose commands have the `--target` or `--data-dir` of this command.
 
-    Without that, `ckfunc deploy` in a hint would go to the default target, and `ckfunc emulator reset` would delete the
-    data of the project, although the user has named another target or another directory.
+    Otherwise `ckfunc deploy` in a hint would deploy to the default target, and `ckfunc emulator reset` would delete the
+    data of the project, although the user has selected another target or directory.
     """
 
     def with_option(found: re.Match[str]) -> str:
@@ -466,7 +466,7 @@ def completed(hint: str, settings: Settings) -> str:
 
 
 def _fitting(segments: Iterable[Segment], width: int) -> Iterator[Segment]:
-    """Yield as much of a line as `width` columns take."""
+    """Yield the part of a line that fits into `width` columns."""
     left = width
     for segment in segments:
         text, style = (segment, "plain") if isinstance(segment, str) else segment
@@ -483,26 +483,26 @@ def _width(segment: Segment) -> int:
     return cells(segment if isinstance(segment, str) else segment[0])
 
 
-def _painted(segment: Segment, colour: bool) -> str:
+def _styled(segment: Segment, color: bool) -> str:
     text, style = (segment, "plain") if isinstance(segment, str) else segment
     if not (text.isascii() and text.isprintable()):
-        text = printable(text)  # whatever a command forgot
-    looks = LOOKS.get(style)
-    if not (colour and looks and text):
+        text = printable(text)  # in case the command has not done so
+    attributes = STYLES.get(style)
+    if not (color and attributes and text):
         return text
-    _teach_colours()
-    return click.style(text, **looks)
+    _enable_windows_colors()
+    return click.style(text, **attributes)
 
 
 @lru_cache
-def _teach_colours() -> None:
-    """Make an older Windows console read colours rather than print their codes; others do by themselves."""
+def _enable_windows_colors() -> None:
+    """Enable color codes in older Windows consoles."""
     if sys.platform == "win32":
-        import_module("colorama").just_fix_windows_console()  # which click brings along there
+        import_module("colorama").just_fix_windows_console()  # a dependency of click on Windows
 
 
 def _terminal_columns() -> int:
-    """Return how wide the terminal is now, whatever COLUMNS said when the command began."""
+    """Return the current width of the terminal, which may differ from COLUMNS at the start of the command."""
     try:
         return os.get_terminal_size(sys.stderr.fileno()).columns or _columns()
     except (OSError, ValueError):

@@ -10,10 +10,10 @@ from contextlib import contextmanager, suppress
 from typing import TextIO
 
 ESCAPE = "\x1b"
-# What arrows and function keys send: it must not count as the letters in it.
+# Escape sequences of arrows and function keys, whose letters must not be read as keys.
 _SEQUENCES = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|O.|[^\x1b])")
 LOOK_S = 0.2
-"""How often it is looked whether to stop."""
+"""The interval at which to check whether to stop."""
 
 if sys.platform == "win32":
     import msvcrt
@@ -21,7 +21,7 @@ if sys.platform == "win32":
 
     @contextmanager
     def on_resize(redraw: Callable[[], object]) -> Iterator[None]:
-        """Call `redraw` on a thread of its own after the terminal's size has changed."""
+        """Call `redraw` on another thread when the terminal is resized."""
         ended = threading.Event()
 
         def look() -> None:
@@ -38,8 +38,8 @@ if sys.platform == "win32":
             ended.set()
 
     @contextmanager
-    def key_by_key(again: Callable[[], object]) -> Iterator[None]:  # noqa: ARG001 - there is no Ctrl-Z to come back from
-        """Let keys be read as they are pressed."""
+    def key_by_key(again: Callable[[], object]) -> Iterator[None]:  # noqa: ARG001 - Windows has no Ctrl-Z
+        """Read keys without waiting for Enter."""
         yield
 
     def pressed_keys(stop: threading.Event) -> Iterator[str]:
@@ -60,10 +60,10 @@ else:
 
     @contextmanager
     def on_resize(redraw: Callable[[], object]) -> Iterator[None]:
-        """Call `redraw` on a thread of its own after the terminal's size has changed. For the main thread only."""
+        """Call `redraw` on another thread when the terminal is resized. For the main thread only."""
 
         def resized(_number: int, _frame: object) -> None:
-            # Not here: the signal may have come in the middle of a line that is being printed.
+            # On another thread, because the signal may have interrupted the printing of a line.
             threading.Thread(target=redraw, daemon=True).start()
 
         before = signal.signal(signal.SIGWINCH, resized)
@@ -74,10 +74,10 @@ else:
 
     @contextmanager
     def key_by_key(again: Callable[[], object]) -> Iterator[None]:
-        """Let keys be read as they are pressed, and not be echoed, while the command is in the foreground.
+        """Read keys without waiting for Enter and without echo, while the command is in the foreground.
 
-        The terminal is put back afterwards, were it by SIGTERM. A shell has put it back when we come to the foreground
-        again, after Ctrl-Z: `again` is called then, on a thread of its own. To be used on the main thread only.
+        The terminal is restored afterwards, also after SIGTERM. After Ctrl-Z and `fg`, when the shell has restored it,
+        `again` is called on another thread. Call this on the main thread.
         """
         handle = sys.stdin.fileno()
         before, changed = termios.tcgetattr(handle), termios.tcgetattr(handle)
@@ -88,32 +88,32 @@ else:
                 with suppress(termios.error):
                     termios.tcsetattr(handle, termios.TCSANOW, changed)
 
-        def put_back(when: int) -> None:
+        def restore(when: int) -> None:
             if _in_front(handle):
                 with suppress(termios.error):
                     termios.tcsetattr(handle, when, before)
 
-        def go_on(_number: int, _frame: object) -> None:
+        def resume(_number: int, _frame: object) -> None:
             begin()
-            # Not here: the signal may have come in the middle of a line that is being printed.
+            # On another thread, because the signal may have interrupted the printing of a line.
             threading.Thread(target=again, daemon=True).start()
 
         def end(number: int, _frame: object) -> None:
-            put_back(termios.TCSANOW)
+            restore(termios.TCSANOW)
             signal.signal(number, signal.SIG_DFL)
             os.kill(os.getpid(), number)
 
-        does = {signal.SIGCONT: go_on, signal.SIGTERM: end, signal.SIGHUP: end}
-        ours = [one for one in does if signal.getsignal(one) is signal.SIG_DFL]
+        actions = {signal.SIGCONT: resume, signal.SIGTERM: end, signal.SIGHUP: end}
+        ours = [number for number in actions if signal.getsignal(number) is signal.SIG_DFL]
         try:
             begin()
-            for one in ours:
-                signal.signal(one, does[one])
+            for number in ours:
+                signal.signal(number, actions[number])
             yield
         finally:
-            for one in ours:
-                signal.signal(one, signal.SIG_DFL)
-            put_back(termios.TCSADRAIN)
+            for number in ours:
+                signal.signal(number, signal.SIG_DFL)
+            restore(termios.TCSADRAIN)
 
     def pressed_keys(stop: threading.Event) -> Iterator[str]:
         """Yield keys until `stop` is set, or standard input ends."""
@@ -122,7 +122,7 @@ else:
             ready, _, _ = select.select([handle], [], [], LOOK_S)
             if not ready:
                 continue
-            if not _in_front(handle):  # the keys are somebody else's, and to read them would stop us
+            if not _in_front(handle):  # reading would stop a process in the background
                 stop.wait(LOOK_S)
                 continue
             try:
@@ -134,11 +134,11 @@ else:
             yield from _SEQUENCES.sub(ESCAPE, data.decode("utf-8", "ignore"))
 
     def _in_front(handle: int) -> bool:
-        """Tell whether the terminal may be changed: what is in the background would be stopped for it."""
+        """Return whether this process is in the foreground; in the background, it would be stopped for changing the terminal."""
         try:
             return os.tcgetpgrp(handle) == os.getpgrp()
         except OSError:
-            return True  # it does not control us, so it does not stop us either
+            return True  # not the controlling terminal, which cannot stop this process
 
 
 _ERASE_LINE = "\r\x1b[2K"
@@ -146,7 +146,7 @@ _CLEAR = "\x1b[2J\x1b[3J\x1b[H"
 
 
 class StatusLine:
-    """One line on stderr, which must be a terminal. `lock` is held by whoever prints anything.
+    """One line on stderr, which must be a terminal. Everything that prints holds `lock`.
 
     `columns` returns the width of the terminal.
     """
@@ -159,7 +159,7 @@ class StatusLine:
         self._closed = False
 
     def show(self, text: str, width: int) -> None:
-        """Replace the line; `text` may hold colours, and no newline. `width` is how many columns it takes."""
+        """Replace the line. `text` may contain color codes, but no newline; `width` is its width in columns."""
         with self._lock:
             if self._closed:
                 return
@@ -168,12 +168,12 @@ class StatusLine:
             self._draw(erase + text)
 
     def clear_screen(self) -> None:
-        """Take everything away that is above the line."""
+        """Clear everything above the line."""
         with self._lock:
             self._draw(_CLEAR + self._text)
 
     def close(self) -> None:
-        """Take the line away for good: a thread that ends later must not bring it back."""
+        """Remove the line permanently: threads that end later must not draw it again."""
         with self._lock:
             erase, shown = self._erase(), self._text
             self._text, self._closed = "", True
@@ -182,7 +182,7 @@ class StatusLine:
 
     @contextmanager
     def aside(self, stream: TextIO) -> Iterator[None]:
-        """Take the line away while something is printed to `stream`; the lock is held."""
+        """Hide the line while something is printed to `stream`; the lock must be held."""
         if not self._text or not stream.isatty():
             yield
             return
@@ -194,7 +194,7 @@ class StatusLine:
             self._draw(self._text)
 
     def _erase(self) -> str:
-        """Return what takes the line away: all its rows, when a terminal that became narrower has wrapped it."""
+        """Return the codes that erase the line, including rows that a narrower terminal has wrapped it into."""
         wrapped = max(self._width - 1, 0) // max(self._columns(), 1) if self._text else 0
         return f"\r\x1b[{wrapped}A\x1b[J" if wrapped else _ERASE_LINE
 

@@ -165,5 +165,5 @@ def test_requests_that_wait_for_the_same_reason_say_so_once(capfd: pytest.Captur
 
 
 @pytest.mark.parametrize(("value", "coloured"), [("1", True), ("true", True), ("0", False), ("false", False)])
-def test_colour_can_be_forced_and_that_can_be_undone(value: str, coloured: bool) -> None:
-    assert App({"FORCE_COLOR": value}).output.coloured(io.StringIO()) is coloured
+def test_color_can_be_forced_and_disabled(value: str, coloured: bool) -> None:
+    assert App({"FORCE_COLOR": value}).output.uses_color(io.StringIO()) is coloured
