@@ -128,9 +128,10 @@ class App:
         return self._project
 
     def scripts(self) -> Project:
-        """Return the project with bundled scripts, for commands that don't use the values of its variables.
+        """Return the project with bundled scripts, for commands that don't use its variables.
 
-        A variable without a value is a warning, and its reference is not expanded. Raises InvalidManifest and InvalidModules.
+        A variable without a value is a warning, and its reference is not expanded. Raises InvalidManifest and
+        InvalidModules.
         """
         if self._project is not None:
             return self._project
@@ -139,7 +140,7 @@ class App:
         return self._scripts
 
     def reload_scripts(self) -> Project:
-        """Read the project from disk again after ckfunc has changed it; later calls of `scripts` return the new one."""
+        """Read the project again after ckfunc has changed it; later calls of `scripts` return the new one."""
         self._project = self._sources = self._scripts = None
         return self.scripts()
 
@@ -167,7 +168,7 @@ class App:
         return Bundler(cache_dir(), check, self.output.detail, self.install_policy)
 
     def install_policy(self) -> InstallPolicy:
-        """Return the policy for installing packages in the current manifest; without a project, an empty policy."""
+        """Return the policy for installing packages of the current manifest; without a project, an empty one."""
         from ckfunc.manifest import wanted_packages
         from ckfunc.runtime.policy import NO_POLICY, InstallPolicy
 

@@ -134,7 +134,7 @@ else:
             yield from _SEQUENCES.sub(ESCAPE, data.decode("utf-8", "ignore"))
 
     def _in_front(handle: int) -> bool:
-        """Return whether this process is in the foreground; in the background, it would be stopped for changing the terminal."""
+        """Return whether this process is in the foreground; in the background, it must not change the terminal."""
         try:
             return os.tcgetpgrp(handle) == os.getpgrp()
         except OSError:

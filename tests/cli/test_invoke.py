@@ -294,7 +294,7 @@ def test_a_type_without_a_sample_needs_an_event(ckfunc: Ckfunc, local: Path) -> 
     manifest = local / "functions.yaml"
     manifest.write_text(manifest.read_text().replace(START, "my.own.event"))
     ran = ckfunc("-C", local, "invoke", "my.own.event")
-    assert (ran.code, "give one: --event FILE" in ran.err) == (2, True)
+    assert (ran.code, "pass an event: --event FILE" in ran.err) == (2, True)
     assert ckfunc("-C", local, "invoke", "my.own.event", "--event", event(local, {"username": "x"})).code == 0
 
 

@@ -82,7 +82,7 @@ def test_a_declined_deploy_is_cancelled_and_what_it_asks_about_is_shown_even_whe
 def test_an_answer_that_is_neither_yes_nor_no_is_asked_for_again(twice: Path, ckfunc: Callable[..., Any]) -> None:
     ended, shown = on_terminal("-C", twice, "rollback", TYPE, answer="maybe\nYES")
     assert ended == 0
-    assert "the answer is neither yes nor no" in shown and "type y or n" in shown
+    assert "the answer must be yes or no" in shown and "type y or n" in shown
     assert "Error: " not in shown
     assert shown.count("[y/N]") == 2
     assert "Hello" in ckfunc("-C", twice, "show", TYPE).out

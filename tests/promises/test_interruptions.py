@@ -95,7 +95,7 @@ def test_a_working_directory_that_was_removed_is_one_sentence(tmp_path: Path) ->
     gone.mkdir()
     ended = shell(f"rmdir {shlex.quote(str(gone))}; {CKFUNC} diff", gone)
     assert ended.returncode == 1
-    assert ended.stderr.startswith("error: the current directory does not exist any more")
+    assert ended.stderr.startswith("error: the current directory no longer exists")
 
 
 @posix

@@ -46,7 +46,7 @@ Examples:
 def info(app: App) -> None:
     """List what is cached, with sizes.
 
-    Each installation of packages is a line of its own, the largest first.
+    Each installation of packages has its own line, largest first.
     """
     directory = cache_dir()
     found = entries(directory)
@@ -63,9 +63,9 @@ def info(app: App) -> None:
     if installed:
         app.output.line()
         app.output.line(("packages", "title"))
-    for one in installed:
-        note = "in use" if one.in_use else f"last used {_day(one)}"
-        app.output.line(_columns(one.size_bytes), _shortened(one.name), (f"  ({note})", "muted"))
+    for entry in installed:
+        note = "in use" if entry.in_use else f"last used {_day(entry)}"
+        app.output.line(_columns(entry.size_bytes), _shortened(entry.name), (f"  ({note})", "muted"))
 
 
 @cache.command(
@@ -82,7 +82,7 @@ Examples:
 def clean(app: App, older_than: str | None, dry_run: bool) -> None:
     """Remove what is cached and not in use.
 
-    What a running ckfunc uses stays. The next command that needs something fetches or makes it again.
+    Entries in use by a running ckfunc are kept. Commands download or build it again when they need it.
     """
     age_s = 0.0 if older_than is None else duration_s(older_than)
     if age_s is None:

@@ -48,11 +48,11 @@ def check(app: App, types: tuple[str, ...], watch: bool) -> int:
 
 
 def _check(app: App, types: Sequence[str]) -> int:
-    """Check once, show what was found, and return the exit code."""
+    """Check once, print the findings, and return the exit code."""
     began = app.clock.monotonic_s()
     with app.output.progress("checking"):
         checked = app.check(types)
-    _show_warnings(app, checked)
+    _print_warnings(app, checked)
     if app.output.annotates:
         from ckfunc.check.findings import annotations_of
 
@@ -61,13 +61,13 @@ def _check(app: App, types: Sequence[str]) -> int:
         app.output.document([one.to_json() for one in checked.problems])
     else:
         if app.output.format is None:
-            _show_findings(app, checked)
-        _say_summary(app, checked, app.clock.monotonic_s() - began)
+            _print_findings(app, checked)
+        _print_summary(app, checked, app.clock.monotonic_s() - began)
     return EXIT_OK if checked.ok else EXIT_FAILED
 
 
-def _show_findings(app: App, checked: CheckedProject) -> None:
-    """Print findings: with their source lines on a terminal, else one line each."""
+def _print_findings(app: App, checked: CheckedProject) -> None:
+    """Print findings: on a terminal with their source lines, otherwise one line each."""
     from ckfunc.check.render import compact_lines, full_lines
 
     width = app.output.width()
@@ -77,12 +77,12 @@ def _show_findings(app: App, checked: CheckedProject) -> None:
         app.output.lines(full_lines(checked.problems, checked.root, width))
 
 
-def _show_warnings(app: App, checked: CheckedProject) -> None:
+def _print_warnings(app: App, checked: CheckedProject) -> None:
     for warning in checked.warnings:
         app.output.warn(warning)
 
 
-def _say_summary(app: App, checked: CheckedProject, took_s: float, when: str = "") -> None:
+def _print_summary(app: App, checked: CheckedProject, took_s: float, when: str = "") -> None:
     took = f"  ({took_s * 1000:.0f} ms{', unchanged' if checked.from_cache else ''})"
     app.output.talk((when, "muted"), (checked.summary, "success" if checked.ok else "failure"), (took, "muted"))
 
@@ -92,7 +92,7 @@ def _watch(app: App, types: Sequence[str]) -> int:
     stop, wake = Stop(), threading.Event()
     watcher = _Watcher(app, types, wake)
     app.output.talk(("watching ", "title"), "the project's scripts; Ctrl-C ends")
-    wake.set()  # the first check comes before the first change, but after the watch began: nothing is missed
+    wake.set()  # the first check comes after the watch has begun, so that no change is missed
     try:
         for batch in batches(watcher.files, app.root(), stop, wake=wake):
             watcher.react(batch)
@@ -103,7 +103,7 @@ def _watch(app: App, types: Sequence[str]) -> int:
 
 
 class _Watcher:
-    """What was checked last, and what to do about a change."""
+    """Checks again after a change, and prints what is different."""
 
     def __init__(self, app: App, types: Sequence[str], wake: threading.Event) -> None:
         self._app = app
@@ -113,13 +113,13 @@ class _Watcher:
         self._last: CheckedProject | None = None
 
     def files(self) -> Collection[Path]:
-        """Return the files that the last result depends on, as far as a broken manifest lets us know."""
+        """Return the files that the last result depends on, as far as they can be read from an invalid manifest."""
         from ckfunc.manifest import watched_files
 
         return {*self._watched, *watched_files(self._app.root(), self._app.settings.target)}
 
     def react(self, batch: Collection[Path]) -> None:
-        """Check and show what was found. What cannot be checked now may be so after the next change."""
+        """Check and print the findings. An error is printed too: the next change may fix it."""
         output, began = self._app.output, self._app.clock.monotonic_s()
         try:
             checked = self._app.check(self._types)
@@ -127,18 +127,18 @@ class _Watcher:
             output.failure(problem)
             return
         if added := frozenset(checked.watched) - self._watched:
-            # They were not watched while they were read: what has changed meanwhile is found by another look.
+            # These files were not watched while they were read, so check again for changes in the meantime.
             self._watched |= added
             self._wake.set()
         last, self._last = self._last, checked
         if last is not None and not batch and (last.problems, last.warnings) == (checked.problems, checked.warnings):
             return
         if last is None or last.warnings != checked.warnings:
-            _show_warnings(self._app, checked)
+            _print_warnings(self._app, checked)
         if output.json:
             output.record([one.to_json() for one in checked.problems])
             return
-        _show_findings(self._app, checked)
+        _print_findings(self._app, checked)
         output.flush()
         when = f"{self._app.clock.now().astimezone():%H:%M:%S}  "
-        _say_summary(self._app, checked, self._app.clock.monotonic_s() - began, when)
+        _print_summary(self._app, checked, self._app.clock.monotonic_s() - began, when)

@@ -53,7 +53,7 @@ def completion(app: App, shell: str) -> None:
 
 
 def completion_script(command: click.Command, shell: str) -> str:
-    """Return what a shell ("bash", "zsh" or "fish") must read in order to complete `command`."""
+    """Return the completion script of `command` for a shell: "bash", "zsh" or "fish"."""
     made = get_completion_class(shell)
     assert made is not None  # noqa: S101 - click knows these three, and the command takes no other
     completer = made(command, {}, "ckfunc", "_CKFUNC_COMPLETE")

@@ -49,9 +49,9 @@ def _of_the_group(name: str) -> Any:
 Examples:
   ckfunc emulator                     for this project
   ckfunc emulator --port 0            on any free port
-  ckfunc emulator --ephemeral         forget everything on exit
+  ckfunc emulator --ephemeral         save nothing
   ckfunc emulator --seed people.yaml  with users and messages
-  ckfunc emulator export backup.db    keep a copy of its data""",
+  ckfunc emulator export backup.db    save a copy of its data""",
 )
 @click.option("--host", default="127.0.0.1", show_default=True, metavar="ADDRESS", help="Listen on this address.")
 @port_option
@@ -88,13 +88,15 @@ def emulator(
 
     data = _directory_or_none(app, data_dir, ephemeral)
     if not is_loopback(host.strip("[]")):
-        app.output.warn(f"whoever reaches {host} can run code here: the emulator's credentials are no secret")
+        app.output.warn(
+            f"anyone who can reach {host} can run code on this machine, because the emulator's credentials are public"
+        )
 
     def ready(url: str) -> None:
         app.output.line("ready ", url)
         app.output.flush()
-        where = f"data in {app.output.path(data)}" if data else "data is forgotten at the end"
-        app.output.talk(("emulator: ", "title"), f"{where}; client id and secret are `emulator`; Ctrl-C ends it")
+        where = f"data in {app.output.path(data)}" if data else "data is not saved"
+        app.output.talk(("emulator: ", "title"), f"{where}; client id and secret are `emulator`; Ctrl-C stops it")
         app.show_dashboard(url, open_browser=open_dashboard)
 
     planted = read_seed_file(app.directory / seed, app.output.path(app.directory / seed))[0] if seed else None
@@ -104,7 +106,7 @@ def emulator(
     except (UnusableDirectory, UnwritableDatabase) as problem:
         if not problem.unwritable:
             raise
-        hint = "choose another --data-dir, or keep nothing with --ephemeral"
+        hint = "choose another --data-dir, or use --ephemeral to save nothing"
         raise CkfuncError(problem.message, hint=hint) from None
     app.output.interrupted()
 
@@ -125,7 +127,7 @@ def export_command(app: App, file: Path, data_dir: Path | None) -> None:
     with _explained(f"cannot write {app.output.path(target)}"):
         export_data(data, target)
     app.output.talk(("exported", "success"), f" {app.output.path(data)} to {app.output.path(target)}")
-    app.output.talk(("it holds the runtime's environment variables: treat it as a secret", "muted"))
+    app.output.talk(("it contains the runtime's environment variables: treat it as a secret", "muted"))
 
 
 @emulator.command(name="import")
@@ -137,7 +139,8 @@ def export_command(app: App, file: Path, data_dir: Path | None) -> None:
 def import_command(app: App, file: Path, data_dir: Path | None, yes: bool) -> None:
     """Replace the emulator's data with an export.
 
-    The emulator must not be running. If there is data, you are asked first; it is lost once all of FILE has been read.
+    The emulator must not be running. If there is data, you are asked first; it is replaced after all of FILE has
+    been read.
     """
     from ckfunc.emulator.data import import_data
 
@@ -158,7 +161,8 @@ def import_command(app: App, file: Path, data_dir: Path | None, yes: bool) -> No
 def reset_command(app: App, data_dir: Path | None, yes: bool) -> None:
     """Delete all data of the emulator, after a confirmation.
 
-    It must not be running. The next one begins with an empty application. `ckfunc emulator export FILE` keeps a copy.
+    The emulator must not be running. The next one starts with an empty application. `ckfunc emulator export`
+    saves a copy.
     """
     from ckfunc.emulator.data import reset_data
 
@@ -201,8 +205,8 @@ A seed, in YAML:
 def seed_command(app: App, file: Path, data_dir: Path | None) -> None:
     """Add the users, channels, members and messages in FILE.
 
-    The emulator may be running. What is there stays as it is, and no function runs: the same file twice changes
-    nothing. Messages are added with their channel.
+    The emulator may be running. Existing data is not changed, and no function runs, so adding the same file twice
+    changes nothing. Messages are added with their channel.
     """
     from ckfunc.sandbox.seeds import add_seed, read_seed_file
 
@@ -255,7 +259,7 @@ def _directory(app: App, given: Path | None) -> Path:
 
 @contextmanager
 def _explained(what: str) -> Iterator[None]:
-    """Turn an error of the system into one that names what could not be done."""
+    """Turn an OSError into an error that names the failed action."""
     try:
         yield
     except OSError as error:

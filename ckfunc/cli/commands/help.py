@@ -62,7 +62,7 @@ def commands_of(root: click.Context, names: Sequence[str]) -> list[str]:
 
 
 def _within(ctx: click.Context, name: str) -> click.Context | None:
-    """Return the context of a command within another; `test` has one, though it is no group."""
+    """Return the context of a subcommand; `test` has one too, although it is no group."""
     if isinstance(ctx.command, click.Group):
         command = ctx.command.get_command(ctx, name)
         return None if command is None else click.Context(command, parent=ctx, info_name=name)

@@ -70,14 +70,14 @@ def init(
         app.output.talk(("next:", "title"), "" if here == "." else f" cd {here} &&", " ckfunc deploy")
         return
     app.output.talk(("next:", "title"))
-    for one in steps:
-        app.output.talk(f"  {one}")
+    for step in steps:
+        app.output.talk(f"  {step}")
 
 
 def _pipeline(
     app: App, top: Path, directory: Path, ci: str, branch: str | None, install: str | None, *, force: bool
 ) -> tuple[tuple[Written, ...], tuple[str, ...]]:
-    """Write the pipeline; return the file, and what is left for the user to set up."""
+    """Write the pipeline; return its file and the remaining steps for the user."""
     from ckfunc.deploy.show.markdown import MARK
     from ckfunc.manifest import is_protected, referenced_variables, targets
     from ckfunc.scaffold.ci import Pipeline, deployed_branch, installed_from, next_steps, write_pipeline
@@ -107,5 +107,5 @@ def _pipeline(
 
 
 def _repository(directory: Path) -> Path:
-    """Return the top of the git repository that `directory` is in; without one, `directory`."""
+    """Return the top of the git repository that contains `directory`; without a repository, `directory`."""
     return next((one for one in (directory, *directory.parents) if (one / ".git").exists()), directory)

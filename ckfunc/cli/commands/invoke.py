@@ -101,14 +101,14 @@ def _event(app: App, trigger_type: str, event: str | None, from_invocation: int 
     from ckfunc.scaffold.samples import sample_event
 
     if trigger_type not in BY_TYPE:
-        raise UsageProblem(f"there is no sample event for {trigger_type!r}", hint="give one: --event FILE")
+        raise UsageProblem(f"there is no sample event for {trigger_type!r}", hint="pass an event: --event FILE")
     return sample_event(trigger_type)
 
 
 def _read(app: App, event: str) -> Any:
     shown = "standard input" if event == "-" else app.output.path(app.directory / event)
     try:
-        # Bytes in any UTF, with or without a byte order mark: what shells write.
+        # Shells write UTF-8 or UTF-16, with or without a byte order mark.
         return read_document(sys.stdin.buffer.read() if event == "-" else read_file(app.directory / event, pipe=True))
     except OSError as error:
         raise UsageProblem(f"cannot read the event: {shown}: {error.strerror}", hint="--event FILE, or -") from None
@@ -137,12 +137,12 @@ class _Live:
             return
         self._waiting.close()
         where = f"127.0.0.1:{self._inspect_port}"
-        self._output.talk(("waiting for a debugger ", "title"), f"at {where}; Ctrl-C gives up")
+        self._output.talk(("waiting for a debugger ", "title"), f"at {where}; Ctrl-C cancels")
         self._output.talk("  Chrome: chrome://inspect, then `inspect` under Remote Target")
         self._output.talk(
             f"  VS Code: the command `Debug: Attach to Node Process`, or a launch entry with port {where}"
         )
-        self._output.talk("  it stops at the line that calls your handler: step into it")
+        self._output.talk("  execution pauses at the line that calls your handler: step into it")
 
     def console(self, line: ConsoleLine) -> None:
         """Print a line of the handler's output."""
@@ -168,7 +168,7 @@ def _print(output: Output, ran: Ran) -> None:
 
 
 def _result_lines(payload: Any, width: int | None) -> Iterator[list[Segment]]:
-    """Yield a result as JSON: on one line where it fits, else on many."""
+    """Yield a result as JSON: on one line if it fits, otherwise indented."""
     text = json.dumps(payload, ensure_ascii=False)
     if len(text) > (width or USUAL_COLUMNS) - 4:
         text = json.dumps(payload, ensure_ascii=False, indent=2)

@@ -41,11 +41,11 @@ class UnknownFunction(CkfuncError):
     epilog="""\b
 Examples:
   ckfunc logs                                  every function
-  ckfunc logs user.sent.message -n 100         of one, more of them
+  ckfunc logs user.sent.message -n 100         one function, more invocations
   ckfunc logs 4711                             one in full
   ckfunc logs -f                               follow until Ctrl-C
-  ckfunc logs --since yesterday --until today  what ran yesterday
-  ckfunc logs --since 10m --status FAILED      what failed lately
+  ckfunc logs --since yesterday --until today  yesterday's invocations
+  ckfunc logs --since 10m --status FAILED      recent failures
   ckfunc logs --json | jq .result              one object per line"""
 )
 @click.argument("names", metavar="[TYPE | ID]...", nargs=-1, shell_complete=complete_types)
@@ -128,7 +128,7 @@ def _list(app: App, types: Collection[str], wanted: dict[str, Any], *, until: da
         print_item(app.output, listed, dated=True, stacks=stacks)
         app.output.flush()  # raises once the reader has closed the pipe
     if not found:
-        app.output.talk(("no invocations", "muted"), *([] if functions else [": nothing is deployed"]))
+        app.output.talk(("no invocations", "muted"), *([] if functions else [": no functions are deployed"]))
 
 
 def _follow(app: App, types: Collection[str], wanted: dict[str, Any]) -> None:
@@ -136,7 +136,7 @@ def _follow(app: App, types: Collection[str], wanted: dict[str, Any]) -> None:
     with app.output.progress("reading"):
         functions = _functions(client, types)
     _warn_of_unknown(app, types, functions)
-    app.output.talk(("following ", "title"), ", ".join(types) or "every function", ("; Ctrl-C ends", "muted"))
+    app.output.talk(("following ", "title"), ", ".join(types) or "every function", ("; Ctrl-C stops", "muted"))
     stacks = stacks_of(app, client, fresh=True)
     for item in following(client, types, clock=_ReadClock(app), **wanted):
         print_item(app.output, item, stacks=stacks)
@@ -157,7 +157,7 @@ def _print_whole(app: App, ids: Sequence[int]) -> None:
 
 
 def stacks_of(app: App, client: Client, *, project: Callable[[], Project] | None = None, fresh: bool = False) -> Stacks:
-    """Return what maps stacks to local files of the project, by default with its scripts as `app` reads them."""
+    """Return a mapper of stacks to local files of the project, by default with the scripts that `app` reads."""
     from ckfunc.logs.stacks import Stacks
 
     return Stacks(client, project or app.scripts, fresh=fresh)
@@ -201,9 +201,9 @@ def stream_logs(
 
 
 def print_item(output: Output, item: Item, *, dated: bool = False, stacks: Stacks | None = None) -> None:
-    """Print one item of a log: an invocation as a result, the state of the connection as a message.
+    """Print an item of a log: an invocation as a result, the state of the connection as a message.
 
-    Text output shows places in local files where `stacks` knows them; JSON has the platform's values.
+    Text output refers to local files where `stacks` can map them; JSON has the platform's values.
     """
     if isinstance(item, Trouble | Recovered | Gap):
         output.talk(*notice(item))

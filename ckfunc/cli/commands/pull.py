@@ -26,7 +26,7 @@ NEW_TARGET = "production"
 Examples:
   ckfunc pull                              create a project, or merge
   ckfunc pull --with-values                with values, into .env
-  ckfunc pull --application 42             whose login is in the keyring
+  ckfunc pull --application 42             with its login from the keyring
   ckfunc pull --target production --yes    into this project, without asking"""
 )
 @click.option("--application", metavar="ID", help="The application's id or key, for a new project.")
@@ -60,7 +60,7 @@ def _create(app: App, application: str | None, *, with_values: bool) -> int:
     root, name = app.directory, app.settings.target or NEW_TARGET
     require_own_state(root)
     if name == "local":
-        raise UsageProblem("`local` is the emulator's name", hint="give the application another one with --target NAME")
+        raise UsageProblem("`local` is the name of the emulator target", hint="choose another name with --target NAME")
     target = Target(name, application=application)
     client = app.connect(app.credentials(root, target).connection)
     with app.output.progress("reading"):
@@ -118,7 +118,7 @@ def _update(app: App, *, with_values: bool, yes: bool) -> int:
     shown = list(found.lines())
     if yes or not app.output.interactive:
         app.output.talks(shown)
-    if not yes and not app.output.confirmed("Write this?", shown=shown, hint="pass --yes to write it"):
+    if not yes and not app.output.confirmed("Write this?", shown=shown, hint="rerun with --yes to write it"):
         return EXIT_FAILED
     found.write()
     found.remember(app.reload_scripts())

@@ -28,11 +28,11 @@ if TYPE_CHECKING:
 
 
 class _Test(click.Command):
-    """A command that takes paths, but for the word `add`, which is a command of its own."""
+    """A command that takes paths, with the subcommand `add`."""
 
     @property
     def commands(self) -> dict[str, click.Command]:
-        """The commands within it, as a group has them."""
+        """The subcommands, as in a group."""
         return {"add": add}
 
     def make_context(
@@ -48,7 +48,7 @@ class _Test(click.Command):
     epilog="""\b
 Examples:
   ckfunc test                               every case in tests/
-  ckfunc test tests/start.yaml              those of one file
+  ckfunc test tests/start.yaml              the cases of one file
   ckfunc test --filter greets               cases with this text
   ckfunc test --junit report.xml            for CI, as JUnit XML
   ckfunc test --format github               for CI: github, gitlab, sarif
@@ -129,7 +129,7 @@ def test(app: App, paths: tuple[Path, ...], wanted: str | None, jobs: int | None
 
 
 class _Progress:
-    """Prints results as they come: a heading for each file, a line for each case."""
+    """Prints each result as soon as it is known: a heading per file, a line per case."""
 
     def __init__(self, app: App) -> None:
         self._output = app.output
@@ -180,9 +180,12 @@ Examples:
     metavar="ID",
     help="The invocation, by the id that `ckfunc logs` shows.",
 )
-@click.option("--name", metavar="TEXT", help="What the case is called (default: after the invocation).")
+@click.option("--name", metavar="TEXT", help="Name of the case (default: after the invocation).")
 @click.option(
-    "--file", type=click.Path(path_type=Path), metavar="FILE", help="Where it goes (default: tests/ and the type)."
+    "--file",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Test file (default: in tests/, named after the type).",
 )
 @click.option("--yes", is_flag=True, help="Write without asking.")
 @common_options
@@ -210,7 +213,7 @@ def add(app: App, trigger_type: str | None, invocation: int, name: str | None, f
         output.document({**addition.to_json(), "verdict": result.verdict.value, "failures": failures, "written": yes})
     elif not (yes and output.quiet):
         _show_addition(app, addition, result)
-    if not yes and not app.output.confirmed("Write this?", hint="look at it, then pass --yes"):
+    if not yes and not app.output.confirmed("Write this?", hint="review the case, then rerun with --yes"):
         return EXIT_FAILED
     write_atomically(path, addition.text)
     output.talk(("written", "success"), f" to {output.path(path)}")
@@ -243,7 +246,7 @@ def _show_addition(app: App, addition: Addition, result: CaseResult) -> None:
     for one in addition.redactions:
         output.talk(("  redacted ", "warning"), f"{printable(one.place)}: {one.reason} (replaced by {one.placeholder})")
     if not addition.redactions:
-        output.talk("  nothing in it looks like a secret")
+        output.talk("  no secrets were found in it")
     if not result.bad:
         output.talk(("  it passes", "success"), " with the local handler")
         return

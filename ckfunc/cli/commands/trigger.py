@@ -65,7 +65,7 @@ def trigger(app: App, trigger_type: str, data: str | None) -> int:
 
 
 def event_from(data: str | None) -> dict[str, Any]:
-    """Return the event in the value of `--data`; without one, an event without fields. Raises UsageProblem."""
+    """Return the event of `--data`, by default an empty one. Raises UsageProblem."""
     if data is None:
         return {}
     event = read_data(data, "event", _EXAMPLE)
@@ -105,5 +105,5 @@ def _why_nothing_ran(app: App, trigger_type: str) -> tuple[str, str]:
 
 
 def meant_type(trigger_type: str) -> str | None:
-    """Return the known trigger type that is most similar to an unknown one."""
+    """Return the known trigger type that is most similar to an unknown type."""
     return None if trigger_type in BY_TYPE else nearest(trigger_type, BY_TYPE)

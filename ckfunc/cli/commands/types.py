@@ -49,7 +49,7 @@ def types(app: App, check: bool, install: bool) -> int:
 
 
 def _write(app: App, *, install: bool) -> None:
-    """Write the stubs and schemas and link packages; without a valid manifest, they lack what the project adds."""
+    """Write stubs and schemas and link packages; with an invalid manifest, without the parts that depend on it."""
     from ckfunc.scaffold.stubs import scope_of, write_stubs
     from ckfunc.scaffold.types import Progress, link_types, update_example
 
@@ -84,7 +84,7 @@ def _show_stale(app: App, stale: Mapping[str, str]) -> None:
 
 
 def show_written(app: App, root: Path, written: Iterable[Written], also: Iterable[tuple[str, str]] = ()) -> None:
-    """Print the files that a command wrote below `root`, each with what was done about it."""
+    """Print the files that a command wrote below `root`, each with its action."""
     rows = [(one.path.relative_to(root).as_posix(), one.action.value, one.note) for one in written]
     rows += [(name, action, None) for name, action in also]
     if app.output.json:

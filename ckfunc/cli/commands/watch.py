@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 # Rooms are imported inside the functions: `ckfunc watch --help` must not load deploy and the API client.
 
 LOGS_END_S = 0.5
-"""How long the end of a watch waits for its log."""
+"""The time that the end of a watch waits for its log."""
 
 
 @click.command(
@@ -79,9 +79,9 @@ def watch_project(
     streaming = (
         stream_logs(app, client, watcher.types, stop, project=watcher.project, ran=printer.ran) if logs else None
     )
-    # Node takes a moment to start: not at the first save, but while nobody waits for it.
+    # Start Node now, so that the first save does not wait for it.
     threading.Thread(target=app.compiler().compile, args=([("warm-up.ts", "")],), daemon=True).start()
-    wake.set()  # the first deploy comes before the first change, but after the watch began: nothing is missed
+    wake.set()  # the first deploy comes after the watch has begun, so that no change is missed
     try:
         for batch in batches(watcher.files, project.root, stop, wake=wake):
             watcher.react(batch)
@@ -90,13 +90,13 @@ def watch_project(
         stop.set()
         watcher.close()
         if streaming is not None:
-            # It may be waiting for an answer, which Ctrl-C must not wait for.
+            # The log may be waiting for a response; Ctrl-C must not wait for it too.
             streaming.join(LOGS_END_S)
     return EXIT_OK
 
 
 def watch_confirmed(app: App, target: Target) -> bool:
-    """Return whether every change may be deployed to `target`: a protected one asks. Raises NeedsYes."""
+    """Ask whether to deploy every change to `target` if it is protected. Raises NeedsYes."""
     if not target.protected:
         return True
     return app.output.confirmed(
@@ -151,7 +151,7 @@ class Printer:
         self._app.output.talk(("fixed", "success"))
 
     def retrying(self, wait_s: float, /) -> None:
-        """Print when the deploy is tried again."""
+        """Print when the deploy will be retried."""
         self._app.output.talk(("trying again", "warning"), f" in {wait_s:.0f} s, or when a file changes")
 
     def ran(self, entry: LogEntry, /) -> None:
