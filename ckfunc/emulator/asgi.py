@@ -15,6 +15,7 @@ from ckfunc.emulator.http.auth import check_host, check_origin, page_headers
 from ckfunc.emulator.http.bodies import MEBIBYTE
 from ckfunc.emulator.http.calls import Call, Reply
 from ckfunc.emulator.http.problems import HttpProblem, Missing, Refused, Unstorable
+from ckfunc.emulator.http.request_log import RecordedRequest
 from ckfunc.emulator.http.routing import Access, Route, Router, answer_format, segments_of
 from ckfunc.emulator.realtime import streams
 from ckfunc.emulator.resources import (
@@ -99,16 +100,18 @@ class AsgiApp:
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
         dialect, media_type = Dialect.CAMEL, JSON
         noted = None
+        recorded: RecordedRequest | None = None
         segments: list[str] = []
         try:
             versioned, segments = segments_of(scope["raw_path"].decode("latin-1"))
-            if versioned and segments[:1] in _DASHBOARD:
-                raise Missing("there is no such operation")
-            own = segments[:1] in _NOT_THE_API
+            own = _is_own(versioned, segments)
             dialect, media_type = answer_format(headers.get("accept", ""), versioned or own)
             caller = self._caller(headers)
             if caller is not None and not own:
                 noted = self._note(caller, scope, headers, segments)
+            if not own:
+                recorded = self._record(scope, headers, caller)
+                receive = recorded.reading(receive)
             reply = await self._answered(scope, headers, segments, receive, caller, noted)
         except HttpProblem as problem:
             reply = self._problem_reply(problem, segments)
@@ -127,7 +130,9 @@ class AsgiApp:
             reply = replace(reply, headers={**reply.headers, **page_headers(headers.get("origin"))})
         head = scope["method"] == "HEAD"
         if reply.stream is None:
-            await self._send(reply, dialect, media_type, head, send)
+            content = await self._send(reply, dialect, media_type, head, send)
+            if recorded is not None:
+                recorded.answered(reply.status, content)
         else:
             await self._send_stream(reply, reply.stream, head, receive, send)
 
@@ -154,6 +159,12 @@ class AsgiApp:
             return reply
         finally:
             self._open -= 1
+
+    def _record(self, scope: Mapping[str, Any], headers: Mapping[str, str], caller: int | None) -> RecordedRequest:
+        """Record a request, so that the dashboard can show it."""
+        query = scope["query_string"].decode("latin-1")
+        path = f"{scope['raw_path'].decode('latin-1')}{'?' if query else ''}{query}"
+        return self._services.requests.begin(scope["method"], path, headers.get("content-type", ""), caller)
 
     async def _answer(
         self,
@@ -211,7 +222,7 @@ class AsgiApp:
             return self._dashboard.problem_page(problem)
         return Reply(problem.document(), problem.status, problem.headers)
 
-    async def _send(self, reply: Reply, dialect: Dialect, media_type: str, head: bool, send: Send) -> None:
+    async def _send(self, reply: Reply, dialect: Dialect, media_type: str, head: bool, send: Send) -> bytes:
         content = reply.content
         if content is None:
             document = spelled(reply.document, dialect)
@@ -221,6 +232,7 @@ class AsgiApp:
         headers.append((b"content-length", str(len(content)).encode()))
         await send({"type": "http.response.start", "status": reply.status, "headers": headers})
         await send({"type": "http.response.body", "body": b"" if head else content})
+        return content
 
     async def _send_stream(
         self, reply: Reply, stream: AsyncIterator[bytes], head: bool, receive: Receive, send: Send
@@ -248,6 +260,13 @@ class AsgiApp:
             (b"x-ckfunc-emulator", self._services.database.id.encode()),
         ]
         return headers + [(name.encode("latin-1"), value.encode("latin-1")) for name, value in reply.headers.items()]
+
+
+def _is_own(versioned: bool, segments: list[str]) -> bool:
+    """Return whether a path belongs to the emulator, not to the Platform API. Raises Missing."""
+    if versioned and segments[:1] in _DASHBOARD:
+        raise Missing("there is no such operation")
+    return segments[:1] in _NOT_THE_API
 
 
 async def _left(receive: Receive) -> None:

@@ -18,6 +18,7 @@ from ckfunc.emulator.dispatch.topics import Topics
 from ckfunc.emulator.http.auth import Tokens
 from ckfunc.emulator.http.calls import Call
 from ckfunc.emulator.http.problems import Broken, HttpProblem, Unstorable
+from ckfunc.emulator.http.request_log import RequestLog
 from ckfunc.emulator.jobs.runner import Jobs
 from ckfunc.emulator.store.database import Database
 from ckfunc.emulator.store.steps import Steps, release_space
@@ -53,6 +54,7 @@ class EmulatorServices:
     web: WebPage
     topics: Topics = field(default_factory=Topics)
     typing: TypingUsers = field(default_factory=TypingUsers)
+    requests: RequestLog = field(default_factory=RequestLog)
     unwritable: str | None = None
     """Why nothing may be changed: requests that would change something are refused with this reason."""
     form_key: str = field(default_factory=lambda: secrets.token_urlsafe(32))

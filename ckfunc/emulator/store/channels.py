@@ -144,6 +144,18 @@ def page(
     return Page(items, found.number, found.size, found.total_elements, found.total_pages)
 
 
+def search(database: Database, request: PageRequest, text: str) -> Page[Channel]:
+    """Return a page of the channels whose name or display name contains a text, in any case."""
+    source, parameters = "channels", tuple[str, ...]()
+    if text:
+        source += " WHERE instr(lower(channels.name), lower(?1)) OR instr(lower(channels.display_name), lower(?1))"
+        parameters = (text,)
+    found = select_page(database, "channels.id", source, parameters, request=request, read=_id)
+    by_id = by_ids(database, found.items)
+    items = tuple(by_id[one] for one in found.items)
+    return Page(items, found.number, found.size, found.total_elements, found.total_pages)
+
+
 _CHANNELS_OF = "SELECT channel_id FROM channel_members WHERE user_id ="
 _ID_OF = "(SELECT users.id FROM users WHERE users.name = ?)"
 

@@ -132,6 +132,14 @@ def page(
     return select_page(database, "users.*", source, tuple(parameters), request=request, read=read)
 
 
+def search(database: Database, request: PageRequest, text: str) -> Page[User]:
+    """Return a page of the users whose name or display name contains a text, in any case."""
+    if not text:
+        return select_page(database, "users.*", "users", (), request=request, read=read)
+    source = "users WHERE instr(lower(users.name), lower(?1)) OR instr(lower(users.display_name), lower(?1))"
+    return select_page(database, "users.*", source, (text,), request=request, read=read)
+
+
 def first(database: Database, most: int) -> tuple[User, ...]:
     """Return the first users."""
     return tuple(read(row) for row in database.all("SELECT * FROM users ORDER BY id LIMIT ?", most))

@@ -16,7 +16,7 @@ from ckfunc.emulator.http.problems import Denied, Missing, Refused
 from ckfunc.emulator.services import EmulatorServices, delete_in_steps, result_of
 from ckfunc.emulator.store import channels, conversations, seeds, sessions, users
 from ckfunc.emulator.store.paging import PageRequest
-from ckfunc.emulator.ui.conversation import members_first, participant, thread_in, timeline
+from ckfunc.emulator.ui.conversation import channel_title, members_first, participant, thread_in, timeline
 from ckfunc.emulator.ui.forms import back, form_route, page_route
 from ckfunc.emulator.ui.invocations import read_cursor
 from ckfunc.emulator.ui.rendering import page
@@ -168,13 +168,6 @@ async def add_sample(call: Call, services: EmulatorServices) -> Reply:
         except seeds.SeedRefused as problem:
             raise Refused(problem.message) from None
     return back(call, "/ui/chat")
-
-
-def channel_title(channel: Channel) -> str:
-    """Return a name for a channel; a direct channel is called by its members."""
-    if channel.display_name or channel.name:
-        return channel.display_name or channel.name or ""
-    return ", ".join(one.display_name for one in channel.members) or f"channel {channel.id}"
 
 
 def _back(call: Call) -> Reply:

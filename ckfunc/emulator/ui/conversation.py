@@ -193,3 +193,10 @@ def members_first(database: Database, channel: Channel, most: int) -> list[User]
     inside = list(users.members(database, channel.id))[:most]
     known = {one.id for one in inside}
     return inside + [one for one in users.first(database, most) if one.id not in known][: most - len(inside)]
+
+
+def channel_title(channel: Channel) -> str:
+    """Return a name for a channel; a direct channel is called by its members."""
+    if channel.display_name or channel.name:
+        return channel.display_name or channel.name or ""
+    return ", ".join(one.display_name for one in channel.members) or f"channel {channel.id}"

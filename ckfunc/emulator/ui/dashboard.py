@@ -6,7 +6,19 @@ from ckfunc.emulator.http.calls import Call, Reply
 from ckfunc.emulator.http.problems import HttpProblem, Missing
 from ckfunc.emulator.http.routing import Access, Route, Router
 from ckfunc.emulator.services import EmulatorServices
-from ckfunc.emulator.ui import chat, functions, invocations, live
+from ckfunc.emulator.ui import (
+    channels,
+    chat,
+    functions,
+    invocations,
+    live,
+    messages,
+    requests,
+    runtime,
+    sessions,
+    trigger,
+    users,
+)
 from ckfunc.emulator.ui.rendering import asset, problem_page
 
 _ASSETS = {
@@ -32,6 +44,13 @@ ROUTES = (
     *functions.ROUTES,
     *invocations.ROUTES,
     *chat.ROUTES,
+    *users.ROUTES,
+    *channels.ROUTES,
+    *messages.ROUTES,
+    *sessions.ROUTES,
+    *requests.ROUTES,
+    *runtime.ROUTES,
+    *trigger.ROUTES,
 )
 
 

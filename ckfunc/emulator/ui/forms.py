@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import hmac
 import inspect
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Mapping
+from typing import Any
 from urllib.parse import urlsplit
 
-from ckfunc.emulator.http.bodies import MEBIBYTE
+from ckfunc.emulator.http.bodies import MEBIBYTE, read_json
 from ckfunc.emulator.http.calls import Call, Reply
-from ckfunc.emulator.http.problems import Denied
+from ckfunc.emulator.http.problems import Denied, Refused
 from ckfunc.emulator.http.routing import Access, Handler, Route
 from ckfunc.emulator.services import EmulatorServices
 from ckfunc.emulator.ui.rendering import redirect
@@ -42,3 +43,14 @@ def back(call: Call, section: str) -> Reply:
     if sender.netloc == call.headers.get("host") and sender.path == section:
         return redirect(f"{section}?{sender.query}" if sender.query else section)
     return redirect(section)
+
+
+def posted_object(form: Mapping[str, str], name: str) -> dict[str, Any]:
+    """Return a field of a form as a JSON object. Raises Refused."""
+    try:
+        document = read_json(form.get(name, "").encode("utf-8", "replace"), None)
+    except Refused as problem:
+        raise Refused(f"{name}: {problem.explanation}") from None
+    if not isinstance(document, dict):
+        raise Refused(f"{name}: the JSON is not an object")
+    return document

@@ -38,4 +38,4 @@ async def _changes(services: EmulatorServices) -> AsyncIterator[bytes]:
 
 
 def _state(services: EmulatorServices) -> tuple[object, ...]:
-    return *services.database.changes, services.dispatch.printed_lines
+    return *services.database.changes, services.dispatch.printed_lines, services.requests.count

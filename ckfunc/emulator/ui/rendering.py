@@ -52,6 +52,13 @@ class NavigationLink(NamedTuple):
 NAVIGATION = (
     NavigationLink("functions", "/", "Functions"),
     NavigationLink("chat", "/ui/chat", "Chat"),
+    NavigationLink("users", "/ui/users", "Users"),
+    NavigationLink("channels", "/ui/channels", "Channels"),
+    NavigationLink("messages", "/ui/messages", "Messages"),
+    NavigationLink("sessions", "/ui/sessions", "Sessions"),
+    NavigationLink("requests", "/ui/requests", "Requests"),
+    NavigationLink("runtime", "/ui/runtime", "Runtime"),
+    NavigationLink("trigger", "/ui/trigger", "Trigger"),
 )
 
 
@@ -110,6 +117,11 @@ def json_text(value: Any, most: int = MOST_SHOWN) -> str:
     return shown(json.dumps(value, indent=2, ensure_ascii=False), most)
 
 
+def json_source(value: Any) -> str:
+    """Return a value as indented JSON, all of it: hidden characters are escapes."""
+    return json.dumps(value, indent=2)
+
+
 def json_line(value: Any, most: int) -> str:
     """Return a value as JSON on one line, cut if it is long."""
     return shortened(json.dumps(value, ensure_ascii=False), most)
@@ -152,6 +164,7 @@ _HTML = "text/html; charset=utf-8"
 _FILTERS: Mapping[str, Any] = {
     "brief": brief,
     "json": json_text,
+    "json_source": json_source,
     "line": json_line,
     "shown": shown,
     "duration": duration,

@@ -1,0 +1,110 @@
+"""The latest requests to the Platform API, with their bodies and durations."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+MOST_REQUESTS = 200
+MOST_BODY_BYTES = 8 * 1024
+"""How much of each body is recorded."""
+
+_SECRET = ("/runtimes/nodejs", "/secrets")
+"""Parts of paths whose bodies have secrets: they are not recorded."""
+
+
+class RecordedBody:
+    """The beginning of a body, and its size."""
+
+    __slots__ = ("content", "size_bytes")
+
+    def __init__(self) -> None:
+        self.content = b""
+        self.size_bytes = 0
+
+    def add(self, chunk: bytes) -> None:
+        """Record more of the body."""
+        self.size_bytes += len(chunk)
+        if len(self.content) < MOST_BODY_BYTES:
+            self.content += chunk[: MOST_BODY_BYTES - len(self.content)]
+
+    @property
+    def complete(self) -> bool:
+        """Whether all of the body was recorded."""
+        return self.size_bytes == len(self.content)
+
+
+class RecordedRequest:
+    """A request: `path` as it was sent, with its query; `caller` is the invocation whose handler sent it, or None."""
+
+    __slots__ = (
+        "_began_s",
+        "caller",
+        "content_type",
+        "duration_ms",
+        "id",
+        "method",
+        "path",
+        "private",
+        "received",
+        "sent",
+        "status",
+        "time",
+    )
+
+    def __init__(self, number: int, method: str, path: str, content_type: str, caller: int | None) -> None:
+        self.id = number
+        self.method = method
+        self.path = path
+        self.content_type = content_type
+        self.caller = caller
+        self.private = any(one in path for one in _SECRET)
+        self.time = datetime.now(UTC)
+        self.status = 0
+        self.duration_ms: float | None = None
+        self.received, self.sent = RecordedBody(), RecordedBody()
+        self._began_s = time.perf_counter()
+
+    def reading(
+        self, receive: Callable[[], Awaitable[Mapping[str, Any]]]
+    ) -> Callable[[], Awaitable[Mapping[str, Any]]]:
+        """Return a function that does what `receive` does, and records the body."""
+
+        async def recorded() -> Mapping[str, Any]:
+            message = await receive()
+            if not self.private:
+                self.received.add(message.get("body", b""))
+            return message
+
+        return recorded
+
+    def answered(self, status: int, content: bytes) -> None:
+        """Record the answer."""
+        self.status = status
+        self.duration_ms = (time.perf_counter() - self._began_s) * 1000
+        if not self.private:
+            self.sent.add(content)
+
+
+class RequestLog:
+    """The latest requests, in memory."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        """The number of requests so far."""
+        self._latest: deque[RecordedRequest] = deque(maxlen=MOST_REQUESTS)
+
+    def begin(self, method: str, path: str, content_type: str, caller: int | None) -> RecordedRequest:
+        """Record a request that begins."""
+        self.count += 1
+        made = RecordedRequest(self.count, method, path[:2000], content_type[:100], caller)
+        self._latest.append(made)
+        return made
+
+    @property
+    def latest(self) -> list[RecordedRequest]:
+        """The latest requests, newest first."""
+        return list(reversed(self._latest))

@@ -1,0 +1,74 @@
+"""Pages of users: search, create, edit, delete."""
+
+from __future__ import annotations
+
+from ckfunc.emulator.actions import access
+from ckfunc.emulator.actions import users as actions
+from ckfunc.emulator.http.calls import Call, Reply
+from ckfunc.emulator.http.problems import Refused
+from ckfunc.emulator.services import EmulatorServices, delete_in_steps
+from ckfunc.emulator.store import channels, conversations, users
+from ckfunc.emulator.store.conversations import Listed
+from ckfunc.emulator.store.paging import PageRequest
+from ckfunc.emulator.ui.forms import form_route, page_route, posted_object
+from ckfunc.emulator.ui.rendering import page, redirect
+from ckfunc.wire.users import patched_user, read_new_user
+
+_PAGE_USERS = 50
+_PAGE_CHANNELS = 50
+
+
+def show_users(call: Call, services: EmulatorServices) -> Reply:
+    """Show users, or those whose name contains a text."""
+    query = (call.first("query") or "")[:200]
+    request = PageRequest(call.number("page", 0, least=0), _PAGE_USERS, users.DEFAULT_ORDER)
+    found = users.search(services.database, request, query)
+    return page(call, services, "users", section="users", title="Users", found=found, query=query)
+
+
+def show_user(call: Call, services: EmulatorServices) -> Reply:
+    """Show a user with a form to edit it, and the user's channels."""
+    user = access.any_user(services.database, call.id())
+    request = PageRequest(0, _PAGE_CHANNELS, channels.DEFAULT_ORDER)
+    own = conversations.channels_page(services.database, user.id, Listed.OWN, request)
+    return page(call, services, "user", section="users", title=user.display_name, user=user, channels=own)
+
+
+def create_user(call: Call, services: EmulatorServices) -> Reply:
+    """Create a user."""
+    form = call.form()
+    name = form.get("name", "").strip()
+    body = {"name": name, "displayName": form.get("display-name", "").strip() or name, "isGuest": False}
+    new = read_new_user(body)
+    if users.find_by_name(services.database, new.name) is not None:
+        raise Refused(f"the name {new.name[:100]!r} is taken")
+    made = users.create(services.database, name=new.name, display_name=new.display_name)
+    return redirect(f"/ui/users/{made.id}")
+
+
+def edit_user(call: Call, services: EmulatorServices) -> Reply:
+    """Change a user's display name, presence status and properties."""
+    user = access.any_user(services.database, call.id())
+    form = call.form()
+    changed = patched_user(
+        patched_user(user, {"properties": None}),
+        {"displayName": form.get("display-name", ""), "properties": posted_object(form, "properties")},
+    )
+    actions.update(services.context(call), user, changed)
+    return redirect(f"/ui/users/{user.id}")
+
+
+async def delete_user(call: Call, services: EmulatorServices) -> Reply:
+    """Delete a user with everything that the user has made."""
+    user = access.any_user(services.database, call.id())
+    await delete_in_steps(services.database, actions.delete(services.context(call), user))
+    return redirect("/ui/users")
+
+
+ROUTES = (
+    page_route("/ui/users", show_users),
+    form_route("/ui/users", create_user),
+    page_route("/ui/users/{id}", show_user),
+    form_route("/ui/users/{id}", edit_user),
+    form_route("/ui/users/{id}/delete", delete_user),
+)
