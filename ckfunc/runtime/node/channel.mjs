@@ -3,16 +3,18 @@
 import { readSync } from 'node:fs';
 import net from 'node:net';
 import {
-  allocUnsafe, byteLength, concat, defineProperty, part, parseJson, readText, readUInt32, reallyExit, toJson, wait, writeSync, writeText,
-  writeUInt32,
+  allocUnsafeSlow, byteLength, concat, defineProperty, part, parseJson, readText, readUInt32, reallyExit, toJson, wait, writeSync,
+  writeUInt32, writeUtf8,
 } from './intrinsics.mjs';
 
 const never = new Int32Array(new SharedArrayBuffer(4));
 
-function writeAll(descriptor, bytes) {
-  for (let at = 0; at < bytes.length;) {
+const SHORT_BYTES = 16_384; // frames up to this size reuse one buffer
+
+function writeAll(descriptor, bytes, end) {
+  for (let at = 0; at < end;) {
     try {
-      at += writeSync(descriptor, bytes, at);
+      at += writeSync(descriptor, bytes, at, end - at);
     } catch (error) {
       if (error.code !== 'EAGAIN') reallyExit(0); // ckfunc has closed the channel
       wait(never, 0, 0, 1);
@@ -20,23 +22,37 @@ function writeAll(descriptor, bytes) {
   }
 }
 
+/** A buffer that shares no memory with others, and that is not read through replaceable functions. */
+function privateBuffer(size) {
+  const buffer = allocUnsafeSlow(size);
+  defineProperty(buffer, 'length', { __proto__: null, value: size });
+  defineProperty(buffer, 'byteLength', { __proto__: null, value: size });
+  defineProperty(buffer, 'byteOffset', { __proto__: null, value: 0 });
+  return buffer;
+}
+
 /**
  * The bytes that start every frame of the host, read from the channel before anything else: other writers are detected
- * because they do not have them. The buffer is not shared, and not read through replaceable functions.
+ * because they do not have them.
  */
 function readSeal(descriptor, size) {
-  const seal = Buffer.allocUnsafeSlow(size);
+  const seal = privateBuffer(size);
   for (let at = 0; at < size;) {
     const count = readSync(descriptor, seal, at, size - at);
     if (count === 0) reallyExit(0);
     at += count;
   }
-  for (const [name, value] of Object.entries({ length: size, byteLength: size, byteOffset: 0 })) defineProperty(seal, name, { value });
   return seal;
 }
 
 export function openChannel({ input, output, sealBytes = 0 }, receive) {
-  const seal = sealBytes ? readSeal(input, sealBytes) : null;
+  const seal = readSeal(input, sealBytes);
+  const sealed = (size) => {
+    const frame = privateBuffer(size);
+    for (let at = 0; at < sealBytes; at += 1) frame[at] = seal[at];
+    return frame;
+  };
+  const short = sealed(SHORT_BYTES);
   let rest = null;
   const take = (chunk) => {
     let buffer = rest === null ? chunk : concat([rest, chunk]);
@@ -55,14 +71,14 @@ export function openChannel({ input, output, sealBytes = 0 }, receive) {
 
   return function send(header, body = '') {
     const head = toJson({ __proto__: null, ...header }); // without a prototype, handlers cannot add a toJSON
-    const headLength = byteLength(head);
-    const length = 4 + headLength + byteLength(body);
-    const frame = allocUnsafe(4 + length);
-    writeUInt32(frame, length, 0);
-    writeUInt32(frame, headLength, 4);
-    writeText(frame, head, 8, 'utf8');
-    if (body !== '') writeText(frame, body, 8 + headLength, 'utf8');
-    if (seal !== null) writeAll(output, seal);
-    writeAll(output, frame);
+    const headAt = sealBytes + 8;
+    const most = headAt + 3 * (head.length + body.length); // a unit of a string has at most three bytes
+    const frame = most <= SHORT_BYTES ? short : sealed(headAt + byteLength(head) + byteLength(body));
+    const headLength = writeUtf8(frame, head, headAt, frame.length - headAt);
+    const bodyAt = headAt + headLength;
+    const end = bodyAt + (body === '' ? 0 : writeUtf8(frame, body, bodyAt, frame.length - bodyAt));
+    writeUInt32(frame, end - sealBytes - 4, sealBytes);
+    writeUInt32(frame, headLength, sealBytes + 4);
+    writeAll(output, frame, end); // at once: each write wakes ckfunc
   };
 }

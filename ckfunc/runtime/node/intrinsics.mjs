@@ -9,7 +9,7 @@ const uncurry = (method) => bind.call(call, method);
 export const { parse: parseJson, stringify: toJson } = JSON;
 export const { readFileSync, writeSync } = fs;
 export { inspect, formatWithOptions };
-export const { byteLength, allocUnsafe, concat } = Buffer;
+export const { byteLength, allocUnsafeSlow, concat } = Buffer;
 export const wait = Atomics.wait;
 export const { captureStackTrace } = Error;
 export const { defineProperty, getOwnPropertyNames, getPrototypeOf, keys } = Object;
@@ -29,6 +29,6 @@ export const mapSet = uncurry(Map.prototype.set);
 export const mapDelete = uncurry(Map.prototype.delete);
 export const readUInt32 = uncurry(Buffer.prototype.readUInt32BE);
 export const writeUInt32 = uncurry(Buffer.prototype.writeUInt32BE);
-export const writeText = uncurry(Buffer.prototype.write);
+export const writeUtf8 = uncurry(Buffer.prototype.utf8Write); // without functions that a handler can replace
 export const readText = uncurry(Buffer.prototype.toString);
 export const part = uncurry(Buffer.prototype.subarray);
