@@ -19,10 +19,10 @@ class HookFailed(CkfuncError):
 
 
 def run_hook(name: str, command: str | None, document: Any, root: Path, *, failed: str) -> None:
-    """Run a command of functions.yaml in the shell, in the project's directory.
+    """Run a command of functions.yaml in the shell, in the project's directory. Raises HookFailed.
 
-    It gets `document` as JSON on standard input. What it prints goes to standard error, so that the deploy's own
-    results stay alone on standard output. `failed` ends the sentence about a failure. Raises HookFailed.
+    Its standard input is `document` as JSON. Its output goes to standard error, so that standard output only has the
+    results of the deploy. `failed` is the end of the message about a failure.
     """
     if command is None:
         return
@@ -31,7 +31,7 @@ def run_hook(name: str, command: str | None, document: Any, root: Path, *, faile
     with process:
         try:
             process.communicate(text)
-        except BrokenPipeError:  # a hook need not read its input
+        except BrokenPipeError:  # the hook does not read its input
             pass
         except BaseException:
             process.kill()
@@ -56,7 +56,7 @@ def _ended(code: int) -> str:
 def _hint(code: int) -> str | None:
     """Return a hint for the exit codes with which POSIX shells report commands that they cannot run."""
     if code == 127:
-        return "the command was not found: install it, or correct `hooks` in functions.yaml"
+        return "the command was not found: install it, or fix `hooks` in functions.yaml"
     if code == 126:
-        return "the command cannot be executed: check its permissions, or correct `hooks` in functions.yaml"
+        return "the command cannot be executed: check its permissions, or fix `hooks` in functions.yaml"
     return None

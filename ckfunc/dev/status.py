@@ -25,7 +25,7 @@ _RECENT = 5
 
 @dataclass(frozen=True)
 class Event:
-    """An event that can be fired: one that was seen, or a sample."""
+    """An event that can be fired: a recent one, or a sample."""
 
     type: str
     args: Mapping[str, Any]
@@ -55,7 +55,7 @@ class DevStatus:
         count = sum(item.kind == FUNCTIONS and bool(item.new_version) for item in report.items)
         with self._lock:
             self._deployed = f"{count} function{'' if count == 1 else 's'} at {now.astimezone():%H:%M:%S}"
-            self._broken = "" if report.ok else "the last deploy failed in part"
+            self._broken = "" if report.ok else "the last deploy is incomplete"
 
     def failed(self, message: str) -> None:
         """Record why the files cannot be deployed."""
@@ -94,7 +94,7 @@ class DevStatus:
 
 
 def samples(root: Path) -> Iterator[Event]:
-    """Yield a sample event of each known trigger type that the project has a function for."""
+    """Yield a sample event for each function of the project, except those of unknown trigger types."""
     for trigger_type in function_types(root):
         if trigger_type in BY_TYPE:
             yield Event(trigger_type, sample_event(trigger_type), sample=True)

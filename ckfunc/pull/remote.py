@@ -35,7 +35,7 @@ class RemoteFunction:
 class RemoteProject:
     """The parts of an application that a manifest can represent.
 
-    Scripts have newlines newlines; "" is an absent init script. `dependencies` or `environment` is None if a manifest
+    Scripts have plain newlines; "" is an absent init script. `dependencies` or `environment` is None if a manifest
     cannot contain all of it, because deploying a part would remove the rest. `notes` explain omissions.
     """
 

@@ -62,9 +62,12 @@ def test_versions_are_listed_newest_first_with_what_is_deployed_and_what_is_here
     for line in (newest, oldest):
         assert re.match(r"\d{4}-\d\d-\d\d \d\d:\d\d  [0-9a-f]{12} ", line[header.index("DEPLOYED") :])
     assert newest.startswith("v2") and newest.endswith("deployed")
-    assert oldest.startswith("v1") and oldest.endswith("as here")
+    assert oldest.startswith("v1") and oldest.endswith("local")
     found = json.loads(ckfunc("-C", local, "versions", TYPE, "--json").out)
-    assert [(one["version"], one["deployed"], one["as_here"]) for one in found] == [(2, True, False), (1, False, True)]
+    assert [(one["version"], one["deployed"], one["matches_local"]) for one in found] == [
+        (2, True, False),
+        (1, False, True),
+    ]
     assert len(ckfunc("-C", local, "versions", TYPE, "-n", "1").out.splitlines()) == 2
     assert "older versions are not shown: use -n 5" in ckfunc("-C", local, "versions", TYPE, "-n", "1").err
     assert [one["deployed_time"] for one in found] == sorted((one["deployed_time"] for one in found), reverse=True)

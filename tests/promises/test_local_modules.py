@@ -83,7 +83,7 @@ def test_a_bundled_handler_runs_with_its_npm_package_beside_it(ckfunc: Ckfunc, s
     assert "async function handleEvent(event, context) {" in deployed
     assert str(shared) not in deployed
     assert ckfunc("-C", shared, "show", SENT).out == FILES["handlers/sent.ts"]
-    assert "as here" in ckfunc("-C", shared, "versions", TYPE).out
+    assert "deployed, local" in ckfunc("-C", shared, "versions", TYPE).out
 
 
 def test_a_failure_is_shown_in_the_local_files(ckfunc: Ckfunc, shared: Path) -> None:

@@ -69,7 +69,7 @@ def test_commands_that_look_need_no_values(ckfunc: Ckfunc, project: Path, comman
 
 def test_the_working_copy_is_compared_without_values(ckfunc: Ckfunc, project: Path) -> None:
     ran = ckfunc("-C", project, "versions", TYPE)
-    assert "as here" in ran.out
+    assert "deployed, local" in ran.out
     assert "not compared" not in ran.err
 
 

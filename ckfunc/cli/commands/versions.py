@@ -42,7 +42,7 @@ def versions(app: App, trigger_type: str, limit: int, blamed: bool) -> None:
     """List the versions of the function of TYPE: number, time, digest of the script, and state.
 
     The time is the time of the deploy if it was made from this checkout; otherwise `by` precedes the time of the first
-    known invocation. `as here` marks versions whose script is the same as the working copy.
+    known invocation. `local` marks versions with the script of the working copy.
     """
     root, client = app.root(), app.client()
     function = function_of(client, trigger_type)

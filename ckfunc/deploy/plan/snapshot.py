@@ -38,7 +38,7 @@ def with_versions(
 ) -> Snapshot:
     """Return the snapshot with the deployed versions of the functions of `types`, from the cache or the API.
 
-    If someone has deployed in between, the newer version is used. Raises AmbiguousFunction if a type has duplicates
+    If someone has deployed in between, the newer version is used. Raises AmbiguousFunction if a type has several
     functions.
     """
     wanted = set(types)

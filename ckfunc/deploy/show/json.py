@@ -75,7 +75,7 @@ def version_json(
     if deployed is not None:
         found["deployed_time"] = timestamp(deployed)
     if local is not None:
-        found["as_here"] = local == text
+        found["matches_local"] = local == text
     if commit is not None:
         found["commit"] = {
             "id": commit.id,

@@ -19,7 +19,7 @@ HEADINGS = ("VERSION", "DEPLOYED", "SCRIPT", "LINES", "STATE", "COMMIT")
 
 
 def when(deployed: Mapping[int, datetime], seen: Mapping[int, datetime], number: int) -> str:
-    """Return when a version was deployed, or first seen (`by`); "" when neither is known."""
+    """Return when a version was deployed, or first seen (`by TIME`), or "" if neither is known."""
     moment = deployed.get(number) or seen.get(number)
     if moment is None:
         return ""
@@ -27,13 +27,13 @@ def when(deployed: Mapping[int, datetime], seen: Mapping[int, datetime], number:
 
 
 def version_cells(function: Function, version: FunctionVersion, local: str | None, when: str) -> list[Segment]:
-    """Return a row without its commit; `local` is the script of the working copy, `when` the time to show."""
+    """Return a row without its commit. `local` is the script in the working copy, `when` the time to show."""
     text = newlines(version.handler_script)
     current = version.version_number == function.current_version_number
     marks = [
         *(["deployed"] if current else []),
         *(["disabled"] if current and not function.enabled else []),
-        *(["as here"] if local == text else []),
+        *(["local"] if local == text else []),
     ]
     return [
         Segment(f"v{version.version_number}", "title" if current else "plain"),
@@ -45,7 +45,7 @@ def version_cells(function: Function, version: FunctionVersion, local: str | Non
 
 
 def commit_cell(commit: Commit | None) -> Segment:
-    """Return the commit that a version came from."""
+    """Return the commit of a version."""
     if commit is None:
         return Segment("not found in git", "muted")
     return Segment(f"{commit.id[:10]}  {commit.time:%Y-%m-%d}  {_short(commit.author)}: {_short(commit.subject)}")
