@@ -61,7 +61,9 @@ class RecordedRequest:
         self.path = path
         self.content_type = content_type
         self.caller = caller
-        self.private = any(one in path for one in _SECRET)
+        # Doubled slashes in a path are ignored.
+        plain = "/" + "/".join(filter(None, path.split("/")))
+        self.private = any(one in plain for one in _SECRET)
         self.time = datetime.now(UTC)
         self.status = 0
         self.duration_ms: float | None = None

@@ -124,6 +124,7 @@ def test_requests_are_shown_with_bodies_but_without_secrets(web: httpx.Client) -
     web.get("/v1/users/404")
     web.put("/v1/runtimes/nodejs/environment-variables", json={"API_TOKEN": "s3cret-1"})
     web.get("/v1/runtimes/nodejs")
+    assert "s3cret-1" in web.get("/v1//runtimes//nodejs/").text
     web.put("/v1/users/1/secrets/key", json="s3cret-2")
     shown(web, "/ui/users?query=x")
     text = shown(web, "/ui/requests")
