@@ -123,6 +123,19 @@ def unread_in(database: Database, channel_id: int, user_id: int) -> int:
     return count
 
 
+def recent_unread(database: Database, channel_id: int, user_id: int, most: int) -> int:
+    """Return how many of a channel's newest `most` messages a user has not read."""
+    count: int = database.value(
+        "SELECT count(*) FROM (SELECT ? AS user_id) AS members,"  # noqa: S608 - SQL of our own modules
+        " (SELECT id, user_id FROM messages WHERE channel_id = ? ORDER BY id DESC LIMIT ?) AS messages"
+        f" WHERE {IS_UNREAD}",
+        user_id,
+        channel_id,
+        most,
+    )
+    return count
+
+
 def _receipt(row: sqlite3.Row) -> ReadReceipt:
     return ReadReceipt(row["message_id"], users.read(row), parse_timestamp(row["read_time"]))
 

@@ -20,6 +20,7 @@ from ckfunc.model.page import Cursor
 from ckfunc.model.user import User
 
 _MOST_VIEWS = 60
+_COUNTED_MESSAGES = 1000
 _CONSIDERED_RUNS = 200
 _SHOWN_RUNS = 25
 _IMAGES = ("image/png", "image/jpeg", "image/gif", "image/webp", "image/avif")
@@ -27,7 +28,10 @@ _IMAGES = ("image/png", "image/jpeg", "image/gif", "image/webp", "image/avif")
 
 @dataclass(frozen=True, slots=True)
 class Participant:
-    """A user whose view of the channel is shown. `client` is whether a client is connected, besides the dashboard."""
+    """A user whose view of the channel is shown.
+
+    `client` is whether a client is connected, besides the dashboard. `unread` counts among the newest 1,000 messages.
+    """
 
     user: User
     member: bool
@@ -83,7 +87,7 @@ def participant(services: EmulatorServices, channel: Channel, user: User) -> Par
         channels.is_member(database, channel.id, user.id),
         sessions.is_present(database, channel.id, user.id),
         any(one.user_id == user.id for one in connected),
-        receipts.unread_in(database, channel.id, user.id),
+        receipts.recent_unread(database, channel.id, user.id, _COUNTED_MESSAGES),
     )
 
 
