@@ -11,7 +11,6 @@ from ckfunc.emulator.ui import (
     chat,
     functions,
     invocations,
-    live,
     messages,
     requests,
     runtime,
@@ -19,6 +18,7 @@ from ckfunc.emulator.ui import (
     trigger,
     users,
 )
+from ckfunc.emulator.ui.live import LiveUpdates
 from ckfunc.emulator.ui.rendering import asset, problem_page
 
 _ASSETS = {
@@ -40,7 +40,6 @@ def retrieve_asset(call: Call, _services: EmulatorServices) -> Reply:
 
 ROUTES = (
     Route("GET", "/ui/assets/{name}", retrieve_asset, Access.CONTROL),
-    Route("GET", "/ui/live", live.stream_changes, Access.CONTROL),
     *functions.ROUTES,
     *invocations.ROUTES,
     *chat.ROUTES,
@@ -58,7 +57,8 @@ class Dashboard:
     """The routes of the dashboard, and its page for errors."""
 
     def __init__(self) -> None:
-        self.router = Router(ROUTES)
+        live = Route("GET", "/ui/live", LiveUpdates().stream_changes, Access.CONTROL)
+        self.router = Router((*ROUTES, live))
 
     def problem_page(self, problem: HttpProblem) -> Reply:
         """Return the page of an error."""

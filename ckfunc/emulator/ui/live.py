@@ -1,4 +1,4 @@
-"""Server-sent events that tell an open page when to refresh."""
+"""Server-sent events that tell open pages when to refresh."""
 
 from __future__ import annotations
 
@@ -16,25 +16,47 @@ _SILENCE_S = 15.0
 """After this time without an event a comment is sent, so that a lost connection is noticed."""
 
 
-def stream_changes(_call: Call, services: EmulatorServices) -> Reply:
-    """Answer with a stream that has an event after each change of what pages show."""
-    return Reply(headers=HEADERS, content_type="text/event-stream", stream=_changes(services))
+class LiveUpdates:
+    """Wakes all open pages after a change of what they show. One task looks for changes, while a page is open."""
 
+    def __init__(self) -> None:
+        self._streams: set[asyncio.Queue[bytes]] = set()
+        self._watching: asyncio.Task[None] | None = None
 
-async def _changes(services: EmulatorServices) -> AsyncIterator[bytes]:
-    # The page may have been rendered before a change that was made before this stream began.
-    yield b"data: connected\n\n"
-    seen, silent_s = _state(services), 0.0
-    while not services.ending.is_set():
-        with suppress(TimeoutError):
-            await asyncio.wait_for(services.ending.wait(), _LOOK_S)
-        now = _state(services)
-        if now != seen:
-            seen, silent_s = now, 0.0
-            yield b"data: changed\n\n"
-        elif (silent_s := silent_s + _LOOK_S) > _SILENCE_S:
-            silent_s = 0.0
-            yield b":\n\n"
+    def stream_changes(self, _call: Call, services: EmulatorServices) -> Reply:
+        """Answer with a stream that has an event after each change."""
+        return Reply(headers=HEADERS, content_type="text/event-stream", stream=self._changes(services))
+
+    async def _changes(self, services: EmulatorServices) -> AsyncIterator[bytes]:
+        queue: asyncio.Queue[bytes] = asyncio.Queue()
+        self._streams.add(queue)
+        if self._watching is None or self._watching.done():
+            self._watching = asyncio.create_task(self._watch(services))
+        try:
+            # The page may have been rendered before a change that was made before this stream began.
+            yield b"data: connected\n\n"
+            while text := await queue.get():
+                yield text
+        finally:
+            self._streams.discard(queue)
+
+    async def _watch(self, services: EmulatorServices) -> None:
+        seen, silent_s = _state(services), 0.0
+        while self._streams and not services.ending.is_set():
+            with suppress(TimeoutError):
+                await asyncio.wait_for(services.ending.wait(), _LOOK_S)
+            now = _state(services)
+            if now != seen:
+                seen, silent_s = now, 0.0
+                self._send(b"data: changed\n\n")
+            elif (silent_s := silent_s + _LOOK_S) > _SILENCE_S:
+                silent_s = 0.0
+                self._send(b":\n\n")
+        self._send(b"")
+
+    def _send(self, text: bytes) -> None:
+        for queue in self._streams:
+            queue.put_nowait(text)
 
 
 def _state(services: EmulatorServices) -> tuple[object, ...]:
