@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Generator, Iterator
 from contextlib import closing, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypeAlias, cast
 
 import yaml
@@ -35,7 +35,7 @@ class Scalar:
     `start` and `end` are offsets into the document, in characters.
     """
 
-    text: str
+    text: str = field(repr=False)
     plain: bool
     line: int
     column: int
