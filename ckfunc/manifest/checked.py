@@ -14,7 +14,7 @@ class Leaf:
     """A valid text, boolean or number with its position."""
 
     node: Scalar
-    data: str | bool | int
+    data: str | bool | int = field(repr=False)
 
     @property
     def text(self) -> str:
@@ -84,7 +84,7 @@ class Given:
     """User data: any JSON value."""
 
     node: Node
-    data: Any
+    data: Any = field(repr=False)
 
 
 Checked: TypeAlias = Leaf | Branch | Row | Given

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping as Values
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -105,7 +105,7 @@ class ManifestChange:
     """A new value at a path: a text, a mapping of texts for a new entry, or None to remove the entry."""
 
     path: tuple[str, ...]
-    value: Value
+    value: Value = field(repr=False)
 
     @property
     def name(self) -> str:
