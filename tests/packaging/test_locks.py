@@ -100,8 +100,11 @@ def test_npm_packages_are_locked_with_hashes_from_no_address(directory: Path) ->
     declared = json.loads((directory / "package.json").read_text(encoding="utf-8"))["dependencies"]
     lock = json.loads((directory / "package-lock.json").read_text(encoding="utf-8"))["packages"]
     assert lock.pop("")["dependencies"] == declared, RENEW
-    for name, version in declared.items():
-        assert lock[f"node_modules/{name}"]["version"] == version, RENEW
+    for name, wanted in declared.items():
+        installed = lock[f"node_modules/{name}"]
+        package, _, version = wanted.removeprefix("npm:").rpartition("@")  # "npm:" is for a package under another name
+        assert installed["version"] == version, RENEW
+        assert installed.get("name", name) == (package or name), RENEW
     for name, entry in lock.items():
         assert entry["integrity"].startswith("sha512-"), name
         assert "resolved" not in entry, name

@@ -85,6 +85,10 @@ def options(command: click.Command) -> set[str]:
     return own | {"--help", "-h"}
 
 
+_OF_OTHER_PROGRAMS = ("bundle/", "emulator/ui/requests.py")
+"""Modules whose options are those of esbuild and curl."""
+
+
 def lines(text: str) -> Iterator[str]:
     """Yield what a message tells to run: quoted, or the whole of a line of help or of a hint."""
     for quoted in _QUOTED.findall(text):
@@ -120,7 +124,7 @@ def test_every_option_in_a_message_is_one_of_the_commands_that_print_it() -> Non
         if plain.lstrip().startswith(("ckfunc ", *_OTHERS)) or "ckfunc " in plain:
             continue  # a whole line, which the other test reads
         for one in re.findall(r"(?<![\w-])(--[a-z][a-z-]+)(?![\w=:])", plain):
-            if one in common or module.startswith("bundle/"):
+            if one in common or module.startswith(_OF_OTHER_PROGRAMS):
                 continue
             if module.startswith("cli/commands/"):
                 own = module.removeprefix("cli/commands/").removesuffix(".py")
