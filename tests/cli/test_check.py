@@ -243,6 +243,7 @@ def test_without_a_network_a_filled_cache_is_enough_and_an_empty_one_says_what_t
     assert len(offline(project, cache_dir()).stdout.splitlines()) == 2
 
 
+@pytest.mark.slow
 def test_packages_that_cannot_be_fetched_are_a_warning_and_looked_at_later(
     ckfunc: Ckfunc, project: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> None:

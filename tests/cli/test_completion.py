@@ -130,7 +130,10 @@ LINES = [
 ]
 
 
-@pytest.mark.parametrize(("line", "wanted"), LINES)
+@pytest.mark.parametrize(
+    ("line", "wanted"),
+    [pytest.param(*line, marks=pytest.mark.slow if number % 3 else ()) for number, line in enumerate(LINES)],
+)
 def test_bash_completes_words_and_files_after_an_at_sign(shells: Path, line: str, wanted: list[str]) -> None:
     call = f"COMP_LINE={shlex.quote(line)} COMP_POINT={len(line)}; _ckfunc_completion ckfunc"
     found = in_shell(shells, "bash", f'{call}; printf "%s\\n" "${{COMPREPLY[@]}}"', "--norc")

@@ -150,6 +150,7 @@ def test_the_status_line_follows_the_size_of_the_terminal_and_keeps_its_keys(pro
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="a terminal is a POSIX pseudo terminal here")
+@pytest.mark.slow
 def test_its_keys_are_explained_and_one_chooses_an_event(project: Path) -> None:
     manifest = project / "functions.yaml"
     manifest.write_text(
@@ -205,6 +206,7 @@ def test_ctrl_c_ends_it_cleanly_and_the_terminal_is_as_it_was(project: Path) -> 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="a terminal is a POSIX pseudo terminal here")
 @pytest.mark.parametrize("number", [15, 1])
+@pytest.mark.slow
 def test_the_terminal_is_put_back_by_a_signal_and_taken_again_when_it_comes_back_from_the_background(
     project: Path, number: int
 ) -> None:

@@ -272,7 +272,7 @@ def test_each_side_has_its_own_packages_environment_and_init_script(ckfunc: Ckfu
 
 
 @pytest.mark.parametrize(
-    "options", [["--json"], ["-v"], *(pytest.param(one, marks=pytest.mark.slow) for one in ([], ["-q"]))]
+    "options", [["-v"], *(pytest.param(one, marks=pytest.mark.slow) for one in ([], ["-q"], ["--json"]))]
 )
 def test_secrets_of_the_environment_and_of_clients_are_never_shown(ckfunc: Ckfunc, at: Any, options: list[str]) -> None:
     start = "user.attempted.start_session"

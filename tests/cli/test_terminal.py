@@ -130,6 +130,7 @@ def test_with_ci_set_nothing_is_asked_on_a_terminal_either(local: Path) -> None:
     assert "--yes" in shown
 
 
+@pytest.mark.slow
 def test_something_long_shows_that_it_is_under_way(ckfunc: Ckfunc, local: Path) -> None:
     wait = "await new Promise((done) => setTimeout(done, 1500));"
     slow = f"async function handleEvent() {{\n  {wait}\n  return 'at last';\n}}\n"

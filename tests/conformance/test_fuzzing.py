@@ -105,7 +105,9 @@ ORDER = sorted(
 
 
 PLANS = [
-    pytest.param(one, mode, id=f"{one.id}-{mode.value}")
+    pytest.param(
+        one, mode, id=f"{one.id}-{mode.value}", marks=() if mode is GenerationMode.POSITIVE else pytest.mark.slow
+    )
     for one in ORDER
     for mode in GenerationMode
     if mode is GenerationMode.POSITIVE or one.parameters or one.content

@@ -369,6 +369,7 @@ def test_nothing_leaks_when_the_credentials_are_wrong(
 
 
 @verbosities("--json")
+@pytest.mark.slow
 def test_nothing_leaks_on_the_emulator_nor_when_handlers_fail(
     tmp_path: Path, cache: Path, runs: Runner, verbosity: tuple[str, ...]
 ) -> None:
@@ -468,7 +469,10 @@ STYLES = ("a message", "a long message", "a page", "a refused token", "everythin
 @pytest.mark.parametrize(
     ("style", "verbosity", "step"),
     [
-        *((style, VERBOSITIES[2 + number % 2], 5) for number, style in enumerate(STYLES)),
+        *(
+            pytest.param(style, VERBOSITIES[2 + number % 2], 5, marks=pytest.mark.slow if number % 2 else ())
+            for number, style in enumerate(STYLES)
+        ),
         *(pytest.param(style, verbosity, 1, marks=pytest.mark.slow) for style in STYLES for verbosity in VERBOSITIES),
     ],
     ids=lambda one: (" ".join(one) or "plain") if isinstance(one, tuple) else None,

@@ -60,7 +60,7 @@ def project(shared: World) -> Project:
         pytest.param(fault, scene, step, id=f"{fault.name}, {scene}, at one request in {step}", marks=marks)
         for number, fault in enumerate(FAULTS)
         for scene, step, marks in (
-            (list(SCENES)[number % len(SCENES)], 6, ()),
+            (list(SCENES)[number % len(SCENES)], 6, pytest.mark.slow if number % 2 else ()),
             *((scene, 1, pytest.mark.slow) for scene in SCENES),
         )
     ],

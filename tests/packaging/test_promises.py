@@ -131,11 +131,11 @@ def test_the_version_is_said_once_and_the_changelog_knows_what_is_unreleased() -
     [
         ("ckfunc/base/up.py", "import ckfunc.cli.main"),
         ("ckfunc/model/web.py", "import httpx"),
-        ("ckfunc/wire/up.py", "from ckfunc.api import Client"),
-        ("ckfunc/manifest/aside.py", "import ckfunc.runtime"),
-        ("ckfunc/runtime/web.py", "import httpx"),
-        ("ckfunc/runtime/database.py", "import sqlite3"),
-        ("ckfunc/deploy/aside.py", "import ckfunc.logs"),
+        pytest.param("ckfunc/wire/up.py", "from ckfunc.api import Client", marks=pytest.mark.slow),
+        pytest.param("ckfunc/manifest/aside.py", "import ckfunc.runtime", marks=pytest.mark.slow),
+        pytest.param("ckfunc/runtime/web.py", "import httpx", marks=pytest.mark.slow),
+        pytest.param("ckfunc/runtime/database.py", "import sqlite3", marks=pytest.mark.slow),
+        pytest.param("ckfunc/deploy/aside.py", "import ckfunc.logs", marks=pytest.mark.slow),
         ("ckfunc/emulator/store/up.py", "import ckfunc.emulator.resources"),
     ],
 )

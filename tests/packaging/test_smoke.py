@@ -80,6 +80,7 @@ def test_the_installed_ckfunc_runs_its_own_files_and_not_the_checkouts(installed
     assert run(installed, "--help", cwd=tmp_path).code == 0
 
 
+@pytest.mark.slow
 def test_the_wheel_holds_all_of_the_package_and_nothing_else(wheel: Path) -> None:
     with zipfile.ZipFile(wheel) as archive:
         names = {name for name in archive.namelist() if ".dist-info/" not in name}
@@ -90,6 +91,7 @@ def test_the_wheel_holds_all_of_the_package_and_nothing_else(wheel: Path) -> Non
     assert any(name.endswith("host.mjs") for name in names)
 
 
+@pytest.mark.slow
 def test_the_wheel_names_its_licence_its_command_and_its_pythons(wheel: Path) -> None:
     with zipfile.ZipFile(wheel) as archive:
         infos = {

@@ -28,6 +28,7 @@ def twice(ckfunc: Callable[..., Any], project: Path) -> Path:
 
 
 @pytest.mark.parametrize(("answer", "code", "deployed"), [("n", 1, "Goodbye"), ("y", 0, "Hello")])
+@pytest.mark.slow
 def test_a_rollback_asks_and_takes_no_for_an_answer(
     ckfunc: Callable[..., Any], twice: Path, answer: str, code: int, deployed: str
 ) -> None:
@@ -39,6 +40,7 @@ def test_a_rollback_asks_and_takes_no_for_an_answer(
 
 
 @pytest.mark.parametrize(("answer", "code", "written"), [("n", 1, "Goodbye"), ("y", 0, "Hello")])
+@pytest.mark.slow
 def test_a_pull_asks_and_takes_no_for_an_answer(
     ckfunc: Callable[..., Any], twice: Path, answer: str, code: int, written: str
 ) -> None:
@@ -50,6 +52,7 @@ def test_a_pull_asks_and_takes_no_for_an_answer(
     assert written in (twice / "handlers/start.ts").read_text()
 
 
+@pytest.mark.slow
 def test_an_undo_of_a_rollback_asks_with_its_time_and_says_what_was_done(
     ckfunc: Callable[..., Any], twice: Path
 ) -> None:

@@ -34,6 +34,7 @@ def local(project: Path) -> Path:
 
 
 @posix
+@pytest.mark.slow
 def test_streams_that_are_closed_change_neither_the_work_nor_the_exit_code(local: Path) -> None:
     assert shell(f"{CKFUNC} diff --exit-code >&-", local).returncode == 3
     assert shell(f"{CKFUNC} deploy <&- >&- 2>&-", local).returncode == 0
@@ -56,6 +57,7 @@ def test_a_reader_that_has_gone_does_not_change_the_exit_code(ckfunc: Ckfunc, lo
 
 
 @posix
+@pytest.mark.slow
 def test_following_ends_when_its_reader_has_seen_enough_though_nothing_more_comes(ckfunc: Ckfunc, local: Path) -> None:
     assert ckfunc("-C", local, "deploy").code == 0
     assert start(ckfunc, local, "a").code == 0

@@ -203,6 +203,7 @@ def offline(ckfunc: Ckfunc, shared: Path, monkeypatch: pytest.MonkeyPatch) -> Ck
     return call
 
 
+@pytest.mark.slow
 def test_what_was_installed_once_needs_no_network(ckfunc: Ckfunc, offline: Ckfunc, shared: Path) -> None:
     assert ckfunc("-C", shared, "deploy").code == 0  # installs what was never installed
     assert start(ckfunc, shared, "jane").code == 0
@@ -213,6 +214,7 @@ def test_what_was_installed_once_needs_no_network(ckfunc: Ckfunc, offline: Ckfun
 
 
 @pytest.mark.skipif(os.name != "posix", reason="the cache is made of a link")
+@pytest.mark.slow
 def test_what_was_bundled_once_does_not_even_need_esbuild(
     ckfunc: Ckfunc, offline: Ckfunc, shared: Path, tmp_path: Path
 ) -> None:

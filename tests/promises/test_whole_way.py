@@ -229,6 +229,7 @@ def test_a_handler_without_handle_event_is_refused_before_anything_is_written(
 
 
 @posix
+@pytest.mark.slow
 def test_watch_waits_for_a_platform_that_went_away_and_deploys_when_it_is_back(local: Path) -> None:
     handler = local / "handlers/start.ts"
     good = handler.read_text()

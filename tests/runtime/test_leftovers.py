@@ -107,7 +107,10 @@ async def seen(bench: Bench, environment: Environment, source: str, event: dict[
     return json.loads(outcome.payload_json)
 
 
-@pytest.mark.parametrize("name", LEFTOVERS)
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(name, marks=pytest.mark.slow if number % 4 else ()) for number, name in enumerate(LEFTOVERS)],
+)
 def test_the_next_run_sees_nothing_of_the_one_before(play: Any, name: str) -> None:
     look, leave, used_again = LEFTOVERS[name]
     source = f"""
