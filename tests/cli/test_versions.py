@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support.sampling import sampled
 
 TYPE = "user.attempted.start_session"
 
@@ -104,18 +105,20 @@ def test_old_versions_are_asked_for_when_nothing_is_cached(ckfunc: Callable[...,
 
 @pytest.mark.parametrize(
     ("line", "code", "said"),
-    [
-        (["show", f"{TYPE}@9"], 1, "has no version 9"),
-        (["show", "call.ended"], 1, "no function of type 'call.ended'"),
-        (["show", f"{TYPE}@0"], 2, "neither TYPE nor TYPE@NUMBER"),
-        (["show", f"{TYPE}@latest"], 2, "neither TYPE nor TYPE@NUMBER"),
-        (["versions", "call.ended"], 1, TYPE),
-        (["rollback", f"{TYPE}@1", "--yes"], 2, "--to NUMBER"),
-        (["rollback", TYPE, "--yes"], 1, "no earlier version with a different script"),
-        (["rollback", TYPE, "--to", "7", "--yes"], 1, "has no version 7"),
-        (["diff", f"{TYPE}@1", f"{TYPE}@1", f"{TYPE}@1"], 2, "at most two"),
-        (["versions", TYPE, "--blame"], 1, "git"),
-    ],
+    sampled(
+        [
+            (["show", f"{TYPE}@9"], 1, "has no version 9"),
+            (["show", "call.ended"], 1, "no function of type 'call.ended'"),
+            (["show", f"{TYPE}@0"], 2, "neither TYPE nor TYPE@NUMBER"),
+            (["show", f"{TYPE}@latest"], 2, "neither TYPE nor TYPE@NUMBER"),
+            (["versions", "call.ended"], 1, TYPE),
+            (["rollback", f"{TYPE}@1", "--yes"], 2, "--to NUMBER"),
+            (["rollback", TYPE, "--yes"], 1, "no earlier version with a different script"),
+            (["rollback", TYPE, "--to", "7", "--yes"], 1, "has no version 7"),
+            (["diff", f"{TYPE}@1", f"{TYPE}@1", f"{TYPE}@1"], 2, "at most two"),
+            (["versions", TYPE, "--blame"], 1, "git"),
+        ]
+    ),
 )
 def test_what_is_not_there_is_said_with_a_hint(
     ckfunc: Callable[..., Any], local: Path, line: list[str], code: int, said: str

@@ -15,6 +15,7 @@ from conformance.world import inhabited
 from hypothesis import HealthCheck, Phase, given, settings
 from schemathesis import GenerationMode
 from schemathesis.checks import CHECKS, load_all_checks
+from support.sampling import sampled
 
 from ckfunc.emulator.asgi import ROUTES
 from ckfunc.emulator.resources.openapi import document, operation_id
@@ -115,7 +116,7 @@ PLANS = [
 
 
 @pytest.mark.parametrize("examples", [EXAMPLES, pytest.param(MANY_EXAMPLES, marks=pytest.mark.slow)])
-@pytest.mark.parametrize(("operation", "mode"), PLANS)
+@pytest.mark.parametrize(("operation", "mode"), sampled(PLANS, every=3))
 def test_an_answer_is_one_that_the_document_describes(
     server: str, session: requests.Session, operation: Operation, mode: GenerationMode, examples: int
 ) -> None:

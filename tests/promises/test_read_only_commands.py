@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from cli.conftest import Ckfunc
 from support.commands import Command
+from support.sampling import sampled
 
 TYPE = "user.attempted.start_session"
 MANIFEST = """\
@@ -58,7 +59,7 @@ LOOKING: dict[str, tuple[tuple[str, ...], str]] = {
 }
 
 
-@pytest.mark.parametrize("command", LOOKING)
+@pytest.mark.parametrize("command", sampled(LOOKING))
 def test_commands_that_look_need_no_values(ckfunc: Ckfunc, project: Path, command: str) -> None:
     arguments, said = LOOKING[command]
     ran = ckfunc("-C", project, command, *arguments)
@@ -92,8 +93,9 @@ def test_logs_are_followed_without_values(ckfunc: Ckfunc, project: Path) -> None
 
 @pytest.mark.parametrize(
     ("command", "code"),
+    sampled(
     [(("deploy",), 1), (("deploy", "--dry-run"), 1), (("diff", "--exit-code"), 1), (("diff", "--out", "p.json"), 1),
-     (("invoke", TYPE), 1), (("watch",), 1), (("dev", "--port", "0"), 1)],
+     (("invoke", TYPE), 1), (("watch",), 1), (("dev", "--port", "0"), 1)], every=3),
     ids=str,
 )  # fmt: skip
 def test_commands_that_send_or_run_values_need_them(
@@ -135,7 +137,7 @@ MISTAKES = (
 )
 
 
-@pytest.mark.parametrize(("before", "after"), MISTAKES, ids=lambda one: one.split("\n")[-1])
+@pytest.mark.parametrize(("before", "after"), sampled(MISTAKES), ids=lambda one: one.split("\n")[-1])
 def test_mistakes_that_do_not_concern_the_target_stop_neither_looking_nor_going_back(
     ckfunc: Ckfunc, project: Path, before: str, after: str
 ) -> None:
@@ -150,12 +152,14 @@ def test_mistakes_that_do_not_concern_the_target_stop_neither_looking_nor_going_
 
 @pytest.mark.parametrize(
     ("before", "after"),
-    [
-        ("local: {emulator: true}", "local: {emulator: true, protekted: true}"),
-        ("local: {emulator: true}", "local: {emulator: true, protected: maybe}"),
-        ("default_target: local", "default_target: lokal"),
-        ("targets:", "targetz:"),
-    ],
+    sampled(
+        [
+            ("local: {emulator: true}", "local: {emulator: true, protekted: true}"),
+            ("local: {emulator: true}", "local: {emulator: true, protected: maybe}"),
+            ("default_target: local", "default_target: lokal"),
+            ("targets:", "targetz:"),
+        ]
+    ),
 )
 def test_mistakes_that_concern_the_target_stop_everything(
     ckfunc: Ckfunc, project: Path, before: str, after: str

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 
 import pytest
 from support.loopback import Loopback, Reply, Request, serve
+from support.sampling import sampled
 
 from ckfunc.base.secrets import Secret
 from ckfunc.model.execution import ApiAccess
@@ -174,7 +175,7 @@ async function handleEvent({ url }) {
 
 @pytest.mark.parametrize(
     ("status", "body", "said"),
-    [
+    sampled([
         (400, {"error": "ClientError", "message": "A client error occurred", "explanation": "'size' is '0'"},
          "A client error occurred: 'size' is '0'"),
         (401, {"error": "unauthorized", "error_description": "Full authentication is required"},
@@ -188,7 +189,7 @@ async function handleEvent({ url }) {
         (500, {"errors": [{"field": "name", "reason": "taken"}]}, "{ errors: [ { field: 'name', reason: 'taken' } ] }"),
         (502, "plain words", "plain words"),
         (503, "<html>busy</html>", ""),
-    ],
+    ]),
 )  # fmt: skip
 def test_a_refused_request_says_its_explanation(play, status, body, said):
     def answer(request: Request) -> Reply:

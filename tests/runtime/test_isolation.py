@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 from runtime.conftest import Bench
+from support.sampling import sampled
 
 from ckfunc.model.execution import Limits
 from ckfunc.runtime.confinement import Isolation, Reach, call_confined, isolation
@@ -186,15 +187,17 @@ def test_no_signal_of_a_worker_reaches_another_process(run: Any) -> None:
 
 @pytest.mark.parametrize(
     "write",
-    [
-        "require('fs').writeFileSync(file, 'x')",
-        "require('v8').writeHeapSnapshot(file)",
-        "process.report.writeReport(file)",
-        "require('v8').setHeapSnapshotNearHeapLimit(1)",
-        "require('inspector').open(0)",
-        "process.binding('fs').open(file, 65, 438)",
-        "require('child_process').execFileSync('/bin/sh', ['-c', 'echo x > ' + file])",
-    ],
+    sampled(
+        [
+            "require('fs').writeFileSync(file, 'x')",
+            "require('v8').writeHeapSnapshot(file)",
+            "process.report.writeReport(file)",
+            "require('v8').setHeapSnapshotNearHeapLimit(1)",
+            "require('inspector').open(0)",
+            "process.binding('fs').open(file, 65, 438)",
+            "require('child_process').execFileSync('/bin/sh', ['-c', 'echo x > ' + file])",
+        ]
+    ),
 )
 def test_other_ways_to_write_a_file_are_closed(run: Any, tmp_path: Path, write: str) -> None:
     source = f"function handleEvent({{ file }}) {{ try {{ {write}; }} catch {{}} return 1; }}"
@@ -277,14 +280,16 @@ function forge(header, body = '') {
 
 @pytest.mark.parametrize(
     "header",
-    [
-        "'{\"x\":'.repeat(100_000) + '1' + '}'.repeat(100_000)",
-        "'['.repeat(100_000)",
-        "JSON.stringify({ op: 'done', id: 3 })",
-        "JSON.stringify({ op: 'spoiled' })",
-        "JSON.stringify({ op: 'log', id: 0, level: 'log' })",
-        "''",
-    ],
+    sampled(
+        [
+            "'{\"x\":'.repeat(100_000) + '1' + '}'.repeat(100_000)",
+            "'['.repeat(100_000)",
+            "JSON.stringify({ op: 'done', id: 3 })",
+            "JSON.stringify({ op: 'spoiled' })",
+            "JSON.stringify({ op: 'log', id: 0, level: 'log' })",
+            "''",
+        ]
+    ),
 )
 def test_a_forged_frame_ends_the_process_with_a_sentence(play: Any, header: str) -> None:
     source = f"""{FORGE} function handleEvent({{ fine }}) {{
@@ -343,7 +348,7 @@ LOOK = """
 """
 
 
-@pytest.mark.parametrize("name", REPLACED)
+@pytest.mark.parametrize("name", sampled(REPLACED, every=3))
 def test_the_next_run_finds_built_ins_as_they_were(play: Any, name: str) -> None:
     source = f"""
       const pid = process.pid;

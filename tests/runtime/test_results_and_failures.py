@@ -7,6 +7,7 @@ import json
 import re
 
 import pytest
+from support.sampling import sampled
 
 from ckfunc.model.execution import Limits
 
@@ -22,19 +23,21 @@ def test_the_returned_value_is_the_payload(run):
 
 @pytest.mark.parametrize(
     "source",
-    [
-        "function handleEvent() { return 'yes'; }",
-        "const handleEvent = async () => 'yes';",
-        "export function handleEvent() { return 'yes'; }",
-        "function run() { return 'yes'; }\nexport { run as handleEvent };",
-        "exports.handleEvent = () => 'yes';",
-        "module.exports = { handleEvent() { return 'yes'; } };",
-        "export default { handleEvent: () => 'yes' };",
-        "const answer = await Promise.resolve('yes');\nfunction handleEvent() { return answer; }",
-        "enum Answer { Yes = 'yes' }\nclass One { constructor(private a: Answer) {} get() { return this.a; } }\n"
-        "function handleEvent() { return new One(Answer.Yes).get(); }",
-        "function handleEvent() { return 'yes'; } // a comment at the end",
-    ],
+    sampled(
+        [
+            "function handleEvent() { return 'yes'; }",
+            "const handleEvent = async () => 'yes';",
+            "export function handleEvent() { return 'yes'; }",
+            "function run() { return 'yes'; }\nexport { run as handleEvent };",
+            "exports.handleEvent = () => 'yes';",
+            "module.exports = { handleEvent() { return 'yes'; } };",
+            "export default { handleEvent: () => 'yes' };",
+            "const answer = await Promise.resolve('yes');\nfunction handleEvent() { return answer; }",
+            "enum Answer { Yes = 'yes' }\nclass One { constructor(private a: Answer) {} get() { return this.a; } }\n"
+            "function handleEvent() { return new One(Answer.Yes).get(); }",
+            "function handleEvent() { return 'yes'; } // a comment at the end",
+        ]
+    ),
 )
 def test_every_way_to_write_a_handler_runs(run, source):
     assert run(source).payload_json == '"yes"'
@@ -113,7 +116,9 @@ def test_causes_are_told_one_after_another_each_with_its_own_frames(run):
 
 @pytest.mark.parametrize(
     ("cause", "shown"),
-    [("null", "null"), ("{ code: 7 }", "{ code: 7 }"), ("42", "42"), ("undefined", None), ("['a']", "[ 'a' ]")],
+    sampled(
+        [("null", "null"), ("{ code: 7 }", "{ code: 7 }"), ("42", "42"), ("undefined", None), ("['a']", "[ 'a' ]")]
+    ),
 )
 def test_a_cause_that_is_no_error_is_shown_as_it_is(run, cause, shown):
     lines = stack_of(run, f"throw new Error('x', {{ cause: {cause} }});")
@@ -222,20 +227,22 @@ def test_printed_errors_keep_what_follows_the_frames_of_the_host(run):
 
 @pytest.mark.parametrize(
     ("thrown", "message"),
-    [
-        ("'just text'", "just text"),
-        ("null", "null"),
-        ("undefined", "undefined"),
-        ("42", "42"),
-        ("{ code: 7 }", "{ code: 7 }"),
-        ("{ message: 'like an error' }", "like an error"),
-        ("Symbol('s')", "Symbol(s)"),
-        ("() => 1", "[Function (anonymous)]"),
-        ("Object.create(null)", "[Object: null prototype] {}"),
-        ("new Proxy({}, { has() { throw 1; } })", "a value that cannot be described was thrown"),
-        ("{ [Symbol.for('nodejs.util.inspect.custom')]() { throw 1; } }", "a value that cannot be shown"),
-        ("Object.defineProperty(new Error('x'), 'message', { get() { throw 1; } })", "Error"),
-    ],
+    sampled(
+        [
+            ("'just text'", "just text"),
+            ("null", "null"),
+            ("undefined", "undefined"),
+            ("42", "42"),
+            ("{ code: 7 }", "{ code: 7 }"),
+            ("{ message: 'like an error' }", "like an error"),
+            ("Symbol('s')", "Symbol(s)"),
+            ("() => 1", "[Function (anonymous)]"),
+            ("Object.create(null)", "[Object: null prototype] {}"),
+            ("new Proxy({}, { has() { throw 1; } })", "a value that cannot be described was thrown"),
+            ("{ [Symbol.for('nodejs.util.inspect.custom')]() { throw 1; } }", "a value that cannot be shown"),
+            ("Object.defineProperty(new Error('x'), 'message', { get() { throw 1; } })", "Error"),
+        ]
+    ),
 )
 def test_anything_can_be_thrown(run, thrown, message):
     error = run(f"async function handleEvent() {{ throw {thrown}; }}").error
@@ -245,14 +252,16 @@ def test_anything_can_be_thrown(run, thrown, message):
 
 @pytest.mark.parametrize(
     ("value", "reason"),
-    [
-        ("10n", "the handler's result cannot be converted to JSON: Do not know how to serialize a BigInt"),
-        ("(() => { const a: any = {}; a.a = a; return a; })()", "Converting circular structure to JSON"),
-        ("{ toJSON() { throw new Error('not me'); } }", "the handler's result cannot be converted to JSON: not me"),
-        ("() => 1", "the handler returned a function, which JSON cannot represent"),
-        ("Symbol('x')", "the handler returned a symbol, which JSON cannot represent"),
-        ("'x'.repeat(2000)", "the handler's result is 2002 bytes of JSON, more than the 1000 allowed"),
-    ],
+    sampled(
+        [
+            ("10n", "the handler's result cannot be converted to JSON: Do not know how to serialize a BigInt"),
+            ("(() => { const a: any = {}; a.a = a; return a; })()", "Converting circular structure to JSON"),
+            ("{ toJSON() { throw new Error('not me'); } }", "the handler's result cannot be converted to JSON: not me"),
+            ("() => 1", "the handler returned a function, which JSON cannot represent"),
+            ("Symbol('x')", "the handler returned a symbol, which JSON cannot represent"),
+            ("'x'.repeat(2000)", "the handler's result is 2002 bytes of JSON, more than the 1000 allowed"),
+        ]
+    ),
 )
 def test_a_result_that_is_no_json_fails_with_a_sentence(run, value, reason):
     error = run(f"function handleEvent() {{ return {value}; }}", limits=Limits(result_bytes=1000)).error
@@ -263,57 +272,72 @@ def test_a_result_that_is_no_json_fails_with_a_sentence(run, value, reason):
 
 @pytest.mark.parametrize(
     ("body", "name", "message"),
-    [
-        ("while (true) {}", "TimeLimitError", "the handler did not finish within 1 s"),
-        ("return new Promise(() => {});", "TimeLimitError", "the handler did not finish within 1 s"),
-        ("return { toJSON() { for (;;); } };", "TimeLimitError", "the handler did not finish within 1 s"),
-        ("process.exit(3);", "ProcessExit", "the handler called process.exit(3)"),
-        ("process.exit();", "ProcessExit", "the handler called process.exit()"),
-        ("setTimeout(() => process.exit(1), 1); return new Promise(() => {});", "ProcessExit", "process.exit(1)"),
-        ("process.abort();", "ProcessEnded", "the function's process was ended by SIGABRT before the handler finished"),
-        (
-            "process.kill(process.pid); return new Promise(() => {});",
-            "ProcessEnded",
-            "was ended by SIGTERM before the handler finished",
-        ),
-        ("process.reallyExit(4);", "ProcessEnded", "ended with exit code 4 before the handler finished"),
-        (
-            "setTimeout(() => { throw new Error('late'); }, 1); return new Promise(() => {});",
-            "Error",
-            "Uncaught exception: late",
-        ),
-        (
-            "Promise.reject(new RangeError('lost')); return new Promise(() => {});",
-            "RangeError",
-            "Unhandled rejection: lost",
-        ),
-        (
-            "process.nextTick(() => { throw 'text'; }); return new Promise(() => {});",
-            "Error",
-            "Uncaught exception: text",
-        ),
-        ("(function f() { f(); })();", "RangeError", "Maximum call stack size exceeded"),
-        (
-            "for (let fd = 3; fd < 4096; fd++) try { require('fs').closeSync(fd); } catch {} "
-            "return new Promise(() => {});",
-            "ProcessEnded",
-            "the function's process",
-        ),
-        (
-            "const fs = require('fs'); for (let fd = 3; fd < 4096; fd++) "
-            "try { if (fs.fstatSync(fd).isSocket()) fs.writeSync(fd, 'x'.repeat(99)); } catch {} "
-            "return new Promise(() => {});",
-            "HostError",
-            "wrote to the channel",
-        ),
-        ("require('child_process').execSync('ls');", "Error", "handlers cannot start other processes here"),
-        ("require('fs').readFileSync('/etc/passwd');", "Error", "handlers can only read their installed packages and"),
-        ("require('fs').writeFileSync('here.txt', '');", "Error", "handlers can only write to the temporary directory"),
-        ("require('nowhere-to-be-found');", "Error", "the package nowhere-to-be-found is not installed"),
-        ("require('qs/nowhere');", "Error", "the package qs has no module qs/nowhere"),
-        ("require('./beside');", "Error", "cannot find ./beside: a handler can only import installed packages"),
-        ("return fetch('http://127.0.0.1:1999/');", "TypeError", "fetch failed: "),
-    ],
+    sampled(
+        [
+            ("while (true) {}", "TimeLimitError", "the handler did not finish within 1 s"),
+            ("return new Promise(() => {});", "TimeLimitError", "the handler did not finish within 1 s"),
+            ("return { toJSON() { for (;;); } };", "TimeLimitError", "the handler did not finish within 1 s"),
+            ("process.exit(3);", "ProcessExit", "the handler called process.exit(3)"),
+            ("process.exit();", "ProcessExit", "the handler called process.exit()"),
+            ("setTimeout(() => process.exit(1), 1); return new Promise(() => {});", "ProcessExit", "process.exit(1)"),
+            (
+                "process.abort();",
+                "ProcessEnded",
+                "the function's process was ended by SIGABRT before the handler finished",
+            ),
+            (
+                "process.kill(process.pid); return new Promise(() => {});",
+                "ProcessEnded",
+                "was ended by SIGTERM before the handler finished",
+            ),
+            ("process.reallyExit(4);", "ProcessEnded", "ended with exit code 4 before the handler finished"),
+            (
+                "setTimeout(() => { throw new Error('late'); }, 1); return new Promise(() => {});",
+                "Error",
+                "Uncaught exception: late",
+            ),
+            (
+                "Promise.reject(new RangeError('lost')); return new Promise(() => {});",
+                "RangeError",
+                "Unhandled rejection: lost",
+            ),
+            (
+                "process.nextTick(() => { throw 'text'; }); return new Promise(() => {});",
+                "Error",
+                "Uncaught exception: text",
+            ),
+            ("(function f() { f(); })();", "RangeError", "Maximum call stack size exceeded"),
+            (
+                "for (let fd = 3; fd < 4096; fd++) try { require('fs').closeSync(fd); } catch {} "
+                "return new Promise(() => {});",
+                "ProcessEnded",
+                "the function's process",
+            ),
+            (
+                "const fs = require('fs'); for (let fd = 3; fd < 4096; fd++) "
+                "try { if (fs.fstatSync(fd).isSocket()) fs.writeSync(fd, 'x'.repeat(99)); } catch {} "
+                "return new Promise(() => {});",
+                "HostError",
+                "wrote to the channel",
+            ),
+            ("require('child_process').execSync('ls');", "Error", "handlers cannot start other processes here"),
+            (
+                "require('fs').readFileSync('/etc/passwd');",
+                "Error",
+                "handlers can only read their installed packages and",
+            ),
+            (
+                "require('fs').writeFileSync('here.txt', '');",
+                "Error",
+                "handlers can only write to the temporary directory",
+            ),
+            ("require('nowhere-to-be-found');", "Error", "the package nowhere-to-be-found is not installed"),
+            ("require('qs/nowhere');", "Error", "the package qs has no module qs/nowhere"),
+            ("require('./beside');", "Error", "cannot find ./beside: a handler can only import installed packages"),
+            ("return fetch('http://127.0.0.1:1999/');", "TypeError", "fetch failed: "),
+        ],
+        every=3,
+    ),
 )
 def test_it_fails_with_a_sentence_and_the_next_run_works(play, body, name, message):
     async def scenario(bench):
@@ -331,25 +355,30 @@ def test_it_fails_with_a_sentence_and_the_next_run_works(play, body, name, messa
 
 @pytest.mark.parametrize(
     ("source", "message"),
-    [
-        ("throw new Error('at the top');\nfunction handleEvent() {}", "at the top"),
-        (
-            "await new Promise(() => {});\nfunction handleEvent() {}",
-            "handlers/handler.ts did not finish loading within 1 s",
-        ),
-        ("for (;;);\nfunction handleEvent() {}", "handlers/handler.ts did not finish loading within 1 s"),
-        ("process.exit(2);\nfunction handleEvent() {}", "the handler called process.exit(2)"),
-        ("process.abort();\nfunction handleEvent() {}", "was ended by SIGABRT"),
-        ("function handle() {}", "handlers/handler.ts does not define a function named handleEvent"),
-        ("const handleEvent = 3;", "handlers/handler.ts does not define a function named handleEvent"),
-        ("import { nope } from 'ms';\nexport function handleEvent() { return nope; }", "Named export 'nope' not found"),
-        (
-            "import x from 'nowhere-to-be-found';\nexport const handleEvent = () => x;",
-            "nowhere-to-be-found is not installed",
-        ),
-        ("import x from 'qs/none.js';\nexport const handleEvent = () => x;", "the package qs has no file none.js"),
-        ("import { x } from './other';\nexport const handleEvent = () => x;", "can only import installed packages"),
-    ],
+    sampled(
+        [
+            ("throw new Error('at the top');\nfunction handleEvent() {}", "at the top"),
+            (
+                "await new Promise(() => {});\nfunction handleEvent() {}",
+                "handlers/handler.ts did not finish loading within 1 s",
+            ),
+            ("for (;;);\nfunction handleEvent() {}", "handlers/handler.ts did not finish loading within 1 s"),
+            ("process.exit(2);\nfunction handleEvent() {}", "the handler called process.exit(2)"),
+            ("process.abort();\nfunction handleEvent() {}", "was ended by SIGABRT"),
+            ("function handle() {}", "handlers/handler.ts does not define a function named handleEvent"),
+            ("const handleEvent = 3;", "handlers/handler.ts does not define a function named handleEvent"),
+            (
+                "import { nope } from 'ms';\nexport function handleEvent() { return nope; }",
+                "Named export 'nope' not found",
+            ),
+            (
+                "import x from 'nowhere-to-be-found';\nexport const handleEvent = () => x;",
+                "nowhere-to-be-found is not installed",
+            ),
+            ("import x from 'qs/none.js';\nexport const handleEvent = () => x;", "the package qs has no file none.js"),
+            ("import { x } from './other';\nexport const handleEvent = () => x;", "can only import installed packages"),
+        ]
+    ),
 )
 def test_what_fails_while_loading_fails_the_run_and_a_fixed_version_works(play, source, message):
     async def scenario(bench):
