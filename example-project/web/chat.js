@@ -1,5 +1,5 @@
 // A chat with the functions of this project, made with the vendor's client. `ckfunc dev` serves it at /web/.
-import { getSdkClient } from '/emulator/chat-client.js';
+import { getSdkClient } from '/chat-client.js';
 
 // On the real platform this is getSdkClient(API_KEY).
 const chat = getSdkClient('emulator', {

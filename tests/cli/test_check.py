@@ -225,6 +225,7 @@ def offline(project: Path, cache: Path, *args: str) -> subprocess.CompletedProce
     return subprocess.run(command, env=environ, capture_output=True, encoding="utf-8", check=False)
 
 
+@pytest.mark.slow
 def test_without_a_network_a_filled_cache_is_enough_and_an_empty_one_says_what_to_do(
     ckfunc: Ckfunc, project: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> None:

@@ -254,6 +254,7 @@ def test_what_cannot_be_replayed_is_said(ckfunc: Ckfunc, at: Any, arguments: lis
     assert said in ran.err
 
 
+@pytest.mark.slow
 def test_each_side_has_its_own_packages_environment_and_init_script(ckfunc: Ckfunc, at: Any) -> None:
     source = "function handleEvent() { return [process.env.WORD, process.env.CHATKITTY_APPLICATION_ID, prefix()]; }"
     rows = rows_of([{"n": 1}])
@@ -316,6 +317,7 @@ def test_a_handler_that_does_not_parse_is_a_difference(ckfunc: Ckfunc, at: Any) 
     assert "SyntaxError" in ran.out
 
 
+@pytest.mark.slow
 def test_the_emulator_can_be_replayed_too(ckfunc: Ckfunc, at: Any) -> None:
     start = "user.attempted.start_session"
     manifest = "targets:\n  local: {emulator: true}\n"
@@ -335,6 +337,7 @@ def test_the_emulator_can_be_replayed_too(ckfunc: Ckfunc, at: Any) -> None:
     assert len(logged) == 2
 
 
+@pytest.mark.slow
 def test_ctrl_c_ends_it_at_once_with_130(at: Any) -> None:
     source = "async function handleEvent() { await new Promise((done) => setTimeout(done, 300)); }"
     with at(source, source, rows_of([{"n": 1}] * 100)) as (root, _):

@@ -60,6 +60,7 @@ def written(ckfunc: Ckfunc, tmp_path: Path) -> Path:
     return root
 
 
+@pytest.mark.slow
 def test_the_scaffolded_settings_and_the_written_types_are_all_that_a_compiler_needs(written: Path) -> None:
     assert tsc(written) == []
 

@@ -76,6 +76,7 @@ def test_over_a_slow_network_a_deploy_of_a_few_functions_looks_before_every_writ
     assert here.calls().count("GET /runtimes/nodejs/functions") == 3 + functions
 
 
+@pytest.mark.slow
 def test_a_first_look_at_five_hundred_functions_reads_each_once(here: World) -> None:
     for name in MANY:
         here.application.add(name, SCRIPT)

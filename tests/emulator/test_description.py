@@ -159,6 +159,7 @@ def test_the_page_needs_no_other_address_and_runs_its_own_script_alone(anyone: h
 
 
 @pytest.mark.timeout(300)
+@pytest.mark.slow
 def test_the_page_lists_every_operation_and_calls_them(anyone: httpx.Client) -> None:
     server = str(anyone.base_url).rstrip("/")
     directory = locked_packages("jsdom")

@@ -243,6 +243,7 @@ def test_the_loopback_of_ip_6_can_be_served_where_there_is_one(host: str) -> Non
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
+@pytest.mark.slow
 def test_no_handler_survives_an_emulator_however_it_ends(tmp_path: Path) -> None:
     script = "function handleEvent(event: any) { while (event.loop) {} return process.pid }"
     for end in (signal.SIGTERM, signal.SIGKILL):

@@ -158,6 +158,7 @@ def test_a_form_without_a_file_is_a_400_that_says_so(client: httpx.Client, user:
     assert client.get("/v1/users/1").json() == user
 
 
+@pytest.mark.slow
 def test_a_file_of_32_mib_is_kept_and_a_larger_one_is_a_400(client: httpx.Client, user: dict[str, Any]) -> None:
     content = bytes(FILE_BYTES)
     assert client.get(upload(client, content=content).json()["displayPictureUrl"]).content == content

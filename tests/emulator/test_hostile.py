@@ -163,6 +163,7 @@ def test_forms_of_any_shape_get_a_documented_answer(furnished: httpx.Client) -> 
                 check(answer, (route.method, path, kind, body))
 
 
+@pytest.mark.slow
 def test_queries_and_ids_of_any_shape_get_a_documented_answer(furnished: httpx.Client) -> None:
     for route in (one for one in ROUTES if one.method in ("GET", "HEAD")):
         for query in QUERIES:

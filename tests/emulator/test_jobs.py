@@ -396,6 +396,7 @@ def test_an_export_of_many_rows_has_a_line_for_each(client: httpx.Client) -> Non
     assert text.count("\n") == 1202
 
 
+@pytest.mark.slow
 def test_members_of_a_channel_that_is_deleted_meanwhile_are_not_imported(client: httpx.Client) -> None:
     client.post("/v1/channels", json={"type": "PUBLIC", "name": "c"})
     start(client, "/imports/users", [user(f"user{index}") for index in range(20_000)])
@@ -430,6 +431,7 @@ def test_a_mistake_of_ours_fails_the_job_and_the_next_one_is_done() -> None:
     assert told[1] == "job 2 USER_IMPORT FINISHED"
 
 
+@pytest.mark.slow
 def test_no_more_jobs_than_can_be_kept_are_waiting(client: httpx.Client) -> None:
     entries = json.dumps([user(f"user{index}") for index in range(20_000)]).encode()
     statuses = [client.post("/v1/imports/users", files={"file": entries}).status_code for _ in range(25)]

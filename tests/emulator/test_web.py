@@ -67,16 +67,16 @@ def test_a_project_without_a_page_has_none(tmp_path: Path) -> None:
 
 
 def test_the_chat_client_is_a_module_for_browsers(browser: httpx.Client) -> None:
-    module = browser.get("/emulator/chat-client.js")
+    module = browser.get("/chat-client.js")
     assert module.headers["content-type"] == "text/javascript; charset=utf-8"
     assert "as getSdkClient" in module.text and "/rtm/websocket?api-key=" in module.text
-    assert browser.get("/emulator/chat-client.js").content == module.content
+    assert browser.get("/chat-client.js").content == module.content
 
 
 def test_a_chat_client_that_cannot_be_installed_is_reported(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("", encoding="utf-8")
     options = EmulatorOptions(spares=False)
     with Emulator(None, options, cache=tmp_path / "file") as emulator, http_client(emulator.url) as client:
-        refused = client.get("/emulator/chat-client.js")
+        refused = client.get("/chat-client.js")
     assert refused.status_code == 503
     assert "cache" in refused.json()["explanation"]

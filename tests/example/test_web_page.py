@@ -37,7 +37,7 @@ def wait(shown: Page, condition: str) -> None:
 def start(shown: Page, address: str, username: str, code: str = "") -> None:
     shown.call("Page.navigate", url=address)
     # The script connects the form once it has loaded the client.
-    wait(shown, "performance.getEntriesByName(new URL('/emulator/chat-client.js', location).href).length > 0")
+    wait(shown, "performance.getEntriesByName(new URL('/chat-client.js', location).href).length > 0")
     fields = json.dumps({"username": username, "displayName": username.title(), "staffCode": code})
     shown.evaluate(
         f"(async () => {{ await import('/web/chat.js'); const form = document.querySelector('#connect');"

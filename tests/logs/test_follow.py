@@ -71,6 +71,7 @@ def test_a_burst_between_two_rounds_is_given_whole_and_in_order(burst: int, sort
 
 
 @pytest.mark.parametrize("sorts", [True, pytest.param(False, marks=pytest.mark.slow)])
+@pytest.mark.slow
 def test_rows_inserted_between_pages_are_neither_lost_nor_repeated(sorts: bool) -> None:
     with invocations("a", "b", sorts=sorts) as served:
         served.add(1, 30)
@@ -92,6 +93,7 @@ def test_rows_inserted_between_pages_are_neither_lost_nor_repeated(sorts: bool) 
         assert ids(items) == list(range(31, served.last_id + 1))
 
 
+@pytest.mark.slow
 def test_functions_are_merged_by_id_even_when_rows_come_while_others_are_asked() -> None:
     with invocations(*"abcdefghij") as served:
 
@@ -212,6 +214,7 @@ def test_running_ones_of_the_backlog_are_given_again_too() -> None:
         assert shown(items)[-1] == (1, "SUCCEEDED", True)
 
 
+@pytest.mark.slow
 def test_one_that_stays_running_is_asked_for_less_and_less_often() -> None:
     with invocations("a") as served:
         served.add(1, status="RUNNING")

@@ -103,6 +103,7 @@ def test_the_wheel_names_its_licence_its_command_and_its_pythons(wheel: Path) ->
     assert "LICENSE" in infos
 
 
+@pytest.mark.slow
 def test_the_wheel_asks_for_what_pyproject_declares_and_no_more(wheel: Path) -> None:
     with zipfile.ZipFile(wheel) as archive:
         (name,) = (name for name in archive.namelist() if name.endswith(".dist-info/METADATA"))
@@ -124,5 +125,6 @@ def test_the_source_archive_holds_what_building_and_testing_need_and_nothing_tha
     assert files - names == set()
 
 
+@pytest.mark.slow
 def test_the_wheel_is_for_every_platform(wheel: Path) -> None:
     assert wheel.name == f"ckfunc-{__version__}-py3-none-any.whl"

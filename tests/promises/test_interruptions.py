@@ -44,6 +44,7 @@ def test_streams_that_are_closed_change_neither_the_work_nor_the_exit_code(local
 
 
 @posix
+@pytest.mark.slow
 def test_a_reader_that_has_gone_does_not_change_the_exit_code(ckfunc: Ckfunc, local: Path) -> None:
     ended = "echo ${PIPESTATUS[0]} >&2"
     assert shell(f"{CKFUNC} diff --exit-code | true; {ended}", local).stderr == "3\n"
@@ -146,6 +147,7 @@ def test_a_report_of_a_bug_holds_no_secret(
 
 
 @posix
+@pytest.mark.slow
 def test_an_interrupt_in_the_middle_of_a_deploy_ends_the_watch(project: Path) -> None:
     routes: dict[str, Answering] = {
         "GET /v1/runtimes/nodejs": Reply(body=RUNTIME),

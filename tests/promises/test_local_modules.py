@@ -149,6 +149,7 @@ def test_a_place_that_node_refuses_is_one_in_the_local_file(ckfunc: Ckfunc, shar
 
 
 @pytest.mark.skipif(os.name != "posix", reason="Ctrl-C is sent as a signal")
+@pytest.mark.slow
 def test_watch_deploys_what_imports_a_file_that_is_saved(ckfunc: Ckfunc, shared: Path) -> None:
     library = shared / "lib/greeting.ts"
     good = library.read_text()

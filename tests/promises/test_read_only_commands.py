@@ -80,6 +80,7 @@ def test_going_back_needs_no_values(ckfunc: Ckfunc, project: Path, arguments: tu
     assert "'one'" in ckfunc("-C", project, "show", TYPE).out
 
 
+@pytest.mark.slow
 def test_logs_are_followed_without_values(ckfunc: Ckfunc, project: Path) -> None:
     with Command("-C", project, "emulator", "--port", "0") as emulator:
         emulator.until("ready")

@@ -172,6 +172,7 @@ def test_without_a_network_packages_are_not_checked_but_warned_of(
         assert again.code == 0 and "not checked" not in again.err
 
 
+@pytest.mark.slow
 def test_a_watch_keeps_what_was_deployed_last(ckfunc: Ckfunc, local: Path) -> None:
     (local / "handlers/start.ts").write_text(GOOD)
     (local / "handlers/sent.ts").write_text(GOOD)

@@ -125,6 +125,7 @@ async function handleEvent(event: any, context: any) {
 
 
 @pytest.mark.skipif(os.name != "posix", reason="Ctrl-C is sent as a signal")
+@pytest.mark.slow
 def test_watch_shows_the_file_too(ckfunc: Ckfunc, plain: Path) -> None:
     with ExitStack() as commands:
         commands.enter_context(Command("-C", plain, "emulator", "--port", "0")).until("ready http://127.0.0.1:")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 
+import pytest
 from emulator.conftest import sign_in
 from realtime.clients import CLIENTS, HERE, bundle
 from support.calls import function
@@ -26,6 +27,7 @@ async function handleEvent(event, context) {
 """
 
 
+@pytest.mark.slow
 def test_clients_of_two_versions_talk_and_a_function_denies_and_answers() -> None:
     with Emulator(None, cache=cache_dir()) as emulator:
         with http_client(emulator.url) as client:

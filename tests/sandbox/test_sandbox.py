@@ -272,6 +272,7 @@ def test_sandboxes_work_side_by_side(tools: Toolchain) -> None:
         assert list(threads.map(many, range(4))) == [[number + 1] * 5 for number in range(4)]
 
 
+@pytest.mark.slow
 def test_many_functions_do_not_need_as_many_processes(tools: Toolchain) -> None:
     types = [f"type.{number}" for number in range(MOST_PROCESSES + 3)]
     given = Scripts({one: Script(f"{one}.ts", "function handleEvent() { return process.pid }") for one in types})

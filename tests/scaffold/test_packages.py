@@ -56,6 +56,7 @@ def actions(project: Path, packages: Packages) -> dict[str, FileAction]:
     return {one.path.relative_to(place).as_posix(): one.action for one in link_packages(project, packages)}
 
 
+@pytest.mark.slow
 def test_types_of_packages_are_found_for_every_form_of_declaration(project: Path) -> None:
     packages = installed_packages(DEPENDENCIES, cache_dir())
     assert packages.missing is None

@@ -265,6 +265,7 @@ def test_real_types_of_a_package_take_precedence(project: Path) -> None:
     assert problem.startswith("handlers/eat.ts(2,")
 
 
+@pytest.mark.slow
 def test_the_types_of_node_can_replace_the_basic_declarations(project: Path) -> None:
     (project / "node_modules").symlink_to(locked_packages("node-types") / "node_modules", target_is_directory=True)
     settings = project / "tsconfig.json"
@@ -287,6 +288,7 @@ async function handleEvent(event: UserSentMessageEvent, context: Context) {
     assert problem.startswith("handlers/wrong.ts(2,")
 
 
+@pytest.mark.slow
 def test_the_api_has_the_same_calls_and_answers_as_the_real_sdk(project: Path) -> None:
     (project / "node_modules").symlink_to(locked_packages("sdk") / "node_modules", target_is_directory=True)
     add(

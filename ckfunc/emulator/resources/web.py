@@ -63,5 +63,5 @@ async def download_chat_client(_call: Call, services: EmulatorServices) -> Reply
 ROUTES = (
     Route("GET", "/web", show_page, Access.PUBLIC),
     Route("GET", "/web/{name}", show_page, Access.PUBLIC),
-    Route("GET", "/emulator/chat-client.js", download_chat_client, Access.CONTROL),
+    Route("GET", "/chat-client.js", download_chat_client, Access.PUBLIC),
 )

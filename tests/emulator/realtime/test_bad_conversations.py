@@ -80,6 +80,7 @@ def test_an_id_of_a_subscription_is_used_once(emulator: Emulator) -> None:
         assert "there is a subscription 'same' already" in client.closed().document["message"]
 
 
+@pytest.mark.slow
 def test_too_large_frames_end_the_connection(emulator: Emulator) -> None:
     with client_of(emulator.url, "ann") as client:
         with suppress(ConnectionClosed):

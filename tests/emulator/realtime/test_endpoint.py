@@ -41,6 +41,7 @@ def test_a_client_that_does_not_connect_is_disconnected(emulator: Emulator, monk
         assert "did not CONNECT within" in client.closed().document["message"]
 
 
+@pytest.mark.slow
 def test_heart_beats_are_sent_and_expected(emulator: Emulator, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(session, "HEARTBEAT_S", 1.0)
     with stomp(emulator.url) as client, stomp(emulator.url) as without:

@@ -69,6 +69,7 @@ def test_pings_and_fragments_come_between_whole_messages(emulator: Emulator) -> 
         assert found.index(b"subscription:3") < found.index(b"subscription:4")
 
 
+@pytest.mark.slow
 def test_a_message_without_a_mask_ends_the_connection(emulator: Emulator) -> None:
     with upgraded(emulator.url) as client:
         client.sendall(masked(CONNECT))
