@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from ckfunc.base.errors import CkfuncError
-from ckfunc.base.text import printable
+from ckfunc.base.text import cut, printable
 
-_MOST_CHARACTERS = 60
+_MOST_COLUMNS = 60
 
 
 class HookFailed(CkfuncError):
@@ -37,8 +37,7 @@ def run_hook(name: str, command: str | None, document: Any, root: Path, *, faile
             process.kill()
             raise
     if process.returncode:
-        shown = printable(command).replace("\n", " ")
-        shown = shown if len(shown) <= _MOST_CHARACTERS else f"{shown[:_MOST_CHARACTERS]}…"
+        shown = cut(printable(command).replace("\n", " "), _MOST_COLUMNS)
         raise HookFailed(
             f"the hook {name} (`{shown}`) {_ended(process.returncode)}; {failed}", _hint(process.returncode)
         )
