@@ -26,7 +26,10 @@ $('#connect').addEventListener('submit', async (event) => {
   $('#chat').hidden = false;
   document.title = `${username} · Deskline`;
   $('#state').textContent = 'online';
-  chat.onCurrentUserOnline(() => ($('#state').textContent = 'online'));
+  chat.onCurrentUserOnline(() => {
+    $('#state').textContent = 'online';
+    if (channel) load(); // what was said in the meantime
+  });
   chat.onCurrentUserOffline(() => ($('#state').textContent = 'connecting'));
   chat.onChannelJoined(add);
   chat.onNotificationReceived((notification) => ($('#state').textContent = notification.title));
@@ -58,7 +61,16 @@ async function open(opened) {
     onTypingStarted: (user) => user.name !== me() && ($('#typing').textContent = `${user.displayName} is typing …`),
     onTypingStopped: () => ($('#typing').textContent = ''),
   }).session;
-  const { paginator } = await chat.listMessages({ channel });
+  await load();
+}
+
+// Shows the messages so far. The client subscribes to new ones before it receives the first answer, so none is missed.
+async function load() {
+  const loaded = channel;
+  await chat.readChannel({ channel: loaded });
+  const { paginator } = await chat.listMessages({ channel: loaded });
+  if (channel !== loaded) return;
+  $('#messages').replaceChildren();
   paginator.items.reverse().forEach(show);
 }
 

@@ -14,6 +14,12 @@ from support.commands import Command
 
 EXAMPLE = Path(__file__).parent.parent.parent / "example-project"
 WAIT_S = 60.0
+SLOW_ANSWERS = """
+const { set } = Object.getOwnPropertyDescriptor(WebSocket.prototype, 'onmessage');
+Object.defineProperty(WebSocket.prototype, 'onmessage', {
+  set(handle) { set.call(this, (event) => setTimeout(handle, 300, event)); },
+});
+"""
 
 
 @pytest.fixture
@@ -77,3 +83,15 @@ def test_two_people_talk_and_the_functions_answer_and_deny(address: str) -> None
             one for one in jane.events + bob.events if one["method"] in ("Log.entryAdded", "Runtime.exceptionThrown")
         ]
         assert errors == []
+
+
+@pytest.mark.slow
+def test_a_message_sent_while_a_page_opens_its_channel_is_shown(address: str) -> None:
+    with page() as jane, page() as bob:
+        bob.call("Page.addScriptToEvaluateOnNewDocument", source=SLOW_ANSWERS)
+        for shown, username in ((jane, "jane"), (bob, "bob")):
+            start(shown, address, username)
+            wait(shown, "document.querySelectorAll('#channels option').length === 1")
+        say(jane, "Is anybody there?")
+        wait(bob, messages(1))
+        assert "Is anybody there?" in bob.evaluate("document.querySelector('#messages').innerText")
