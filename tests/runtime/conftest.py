@@ -70,8 +70,10 @@ class Bench:
         number: int = 1,
         key: str = "function",
         on_console: Callable[[ConsoleLine], None] | None = None,
+        label: str = "",
     ) -> Outcome:
-        return await self.hosts.invoke(self.environment(), self.version(source, number, key), event or {}, on_console)
+        version = self.version(source, number, key)
+        return await self.hosts.invoke(self.environment(), version, event or {}, on_console, label=label)
 
 
 Play = Callable[..., Any]

@@ -322,20 +322,25 @@ def test_what_is_printed_before_loading_fails_appears_with_the_failure(run):
     assert tuple(seen) == outcome.console
 
 
-def test_what_breaks_after_a_run_is_told_with_the_next(play):
+def test_output_after_a_result_is_shown_with_the_next_run_and_names_its_own(play):
     async def scenario(bench):
         source = """
 function handleEvent(event) {
-  if (event.n) setTimeout(() => { throw new Error('too late'); }, 1);
+  if (event.n) setTimeout(late, 1);
+  function late() { console.log('late'); process.stdout.write('later\\n'); throw new Error('too late'); }
   return 1;
 }"""
-        first = await bench.run(source, {"n": 1})
+        first = await bench.run(source, {"n": 1}, label="12")
         await asyncio.sleep(0.1)
-        return first, await bench.run(source)
+        return first, await bench.run(source, {"n": 1}), await asyncio.sleep(0.1), await bench.run(source)
 
-    first, second = play(scenario)
-    assert first.payload_json == second.payload_json == "1"
-    assert second.console[0].text.startswith("Error: Uncaught exception: too late\n    at ")
+    first, second, _, third = play(scenario)
+    assert [outcome.payload_json for outcome in (first, second, third)] == ["1", "1", "1"]
+    assert first.console == ()
+    for outcome, run in ((second, "run 12"), (third, "earlier run")):
+        *written, error = [line.text for line in outcome.console]
+        assert written == [f"[{run}] late", f"[{run}] later"]
+        assert error.startswith(f"[{run}] Error: Uncaught exception: too late\n    at ")
 
 
 def test_a_listener_that_fails_does_not_disturb_the_run(play):

@@ -28,6 +28,7 @@ export class Output {
   #level = 'log';
   #used = 0;
   #console = null;
+  #lead = '';
   #partial = { log: '', error: '' };
   #decoders = { log: null, error: null };
 
@@ -42,9 +43,15 @@ export class Output {
     this.#used = 0;
   }
 
+  /** Name the run in lines from now on: its result is sent, so the next run shows them. */
+  ended(label) {
+    this.#lead = label ? `[run ${label}] ` : '[earlier run] ';
+  }
+
   line(level, value, stream = '') {
     const extra = stream === '' ? null : { ends: stream };
     if (this.#used > this.#limit) return;
+    value = this.#lead + value;
     const left = this.#limit - this.#used;
     const whole = byteLength(value) < left;
     const line = wellFormed(tidy(whole ? value : slice(value, 0, left)));

@@ -67,11 +67,15 @@ function finish(run, header, body) {
     // the result is sent even if a handler broke the functions for output
   }
   const answer = { id: run.id, ms: now() - run.start, ...header };
+  const respond = () => {
+    if (run.output !== outside) run.output.ended(run.label);
+    send(answer, body);
+  };
   const counted = run.determinism ?? (settle ? run : null);
-  if (!counted || counted.open === undefined) return send(answer, body);
+  if (!counted || counted.open === undefined) return respond();
   return repeatable.quiet(counted).then(() => {
     run.output.flush();
-    send(answer, body);
+    respond();
   });
 }
 
