@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import errno
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+
+from ckfunc.base.text import nearest
 
 EXIT_OK = 0
 EXIT_FAILED = 1
@@ -122,6 +124,18 @@ class AmbiguousFunction(CkfuncError):
         super().__init__(
             f"the application has {len(ids)} functions of type {trigger_type} (ids {', '.join(map(str, sorted(ids)))})",
             hint="ckfunc cannot tell which one to deploy: remove all but one in the ChatKitty dashboard",
+        )
+
+
+class NoSuchFunction(UsageProblem):
+    """functions.yaml has no function of a type that the command line names; `known` are those that it has."""
+
+    def __init__(self, trigger_type: str, known: Collection[str]) -> None:
+        hint = f"it has: {', '.join(known)}" if known else f"`ckfunc new {trigger_type}` adds one"
+        close = nearest(trigger_type, known)
+        super().__init__(
+            f"functions.yaml has no function of type {trigger_type!r}",
+            hint=f"did you mean {close}?" if close else hint,
         )
 
 

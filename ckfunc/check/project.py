@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ckfunc import __version__
-from ckfunc.base.errors import CkfuncError, InvalidFiles, PackageUnknown, UsageProblem
+from ckfunc.base.errors import CkfuncError, InvalidFiles, NoSuchFunction, PackageUnknown
 from ckfunc.base.files import cache_dir
-from ckfunc.base.text import digest, nearest
+from ckfunc.base.text import digest
 from ckfunc.bundle.project import Bundler, InvalidModules
 from ckfunc.bundle.requirements import Requirements, unresolved
 from ckfunc.check.files import any_mentions, list_files
@@ -99,7 +99,7 @@ class Services:
 def check_project(load: Callable[[], Project], root: Path, services: Services, types: Sequence[str]) -> CheckedProject:
     """Check the project that `load` reads; with `types`, only its functions of these trigger types.
 
-    Needs no credentials and no values of variables. Raises CkfuncError if there is no result: NoProject, UsageProblem
+    Needs no credentials and no values of variables. Raises CkfuncError if there is no result: NoProject, NoSuchFunction
     for a type that the project has no function of, CompilerMissing.
     """
     try:
@@ -137,13 +137,10 @@ def _with_types(project: Project, types: Sequence[str]) -> Project:
 
 
 def require_types(project: Project, types: Sequence[str]) -> None:
-    """Raise UsageProblem for a trigger type that the project has no function of."""
-    known = [function.type for function in project.functions or ()]
-    for type_ in types:
-        if type_ not in known:
-            close = nearest(type_, known)
-            hint = f"did you mean {close}?" if close else f"functions: {', '.join(known) or 'none'}"
-            raise UsageProblem(f"functions.yaml has no function {type_}", hint=hint)
+    """Raise NoSuchFunction for a trigger type that the project has no function of."""
+    for name in types:
+        if name not in project.types:
+            raise NoSuchFunction(name, project.types)
 
 
 def ambient_types(project: Project) -> AmbientTypes:

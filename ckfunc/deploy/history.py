@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ckfunc.base.errors import AmbiguousFunction, CkfuncError, UsageProblem
+from ckfunc.base.errors import AmbiguousFunction, CkfuncError, NoSuchFunction, UsageProblem
 from ckfunc.base.text import digest
 from ckfunc.deploy.cache import VersionCache
 from ckfunc.deploy.remote import Remote
@@ -111,6 +111,14 @@ def version_of(remote: Remote, function: Function, number: int | None, cache: Ve
 def handler_of(project: Project, trigger_type: str) -> Script | None:
     """Return the project's handler for a trigger type, or None."""
     return next((function.handler for function in project.functions or () if function.type == trigger_type), None)
+
+
+def require_handler(project: Project, trigger_type: str) -> Script:
+    """Return the project's handler for a trigger type. Raises NoSuchFunction."""
+    script = handler_of(project, trigger_type)
+    if script is None:
+        raise NoSuchFunction(trigger_type, project.types)
+    return script
 
 
 def prepare_rollback(remote: Remote, function: Function, to: int | None, cache: VersionCache) -> Rollback:

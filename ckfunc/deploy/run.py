@@ -72,7 +72,7 @@ def plan(project: Project, client: Remote, cache: VersionCache, options: DeployO
     snapshot = overview(client)
     if not options.allow_other_application:
         guard(project.target, snapshot, client, cache)
-    types = [function.type for function in project.functions or () if not options.only or function.type in options.only]
+    types = [name for name in project.types if not options.only or name in options.only]
     literals = deployed_literals(project.root, project.target.name, client.identity)
     full_plan = planning.make(project, with_versions(snapshot, types, client, cache, at_once=options.at_once), literals)
     return select(full_plan, options.only)

@@ -114,7 +114,7 @@ class Watcher:
 
     def types(self) -> tuple[str, ...]:
         """Return the trigger types of the project's functions."""
-        return tuple(function.type for function in self._project.functions or ())
+        return self._project.types
 
     def react(self, batch: Collection[Path]) -> None:
         """Load, check and deploy. Only raises errors that no change of a file can fix."""

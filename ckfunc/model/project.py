@@ -96,3 +96,8 @@ class Project:
     watched: tuple[Path, ...] = ()
     """The absolute paths of all files that the result depends on, existing or not (such as .env files)."""
     hooks: Hooks = Hooks()
+
+    @property
+    def types(self) -> tuple[str, ...]:
+        """The trigger types of the functions."""
+        return tuple(function.type for function in self.functions or ())

@@ -264,7 +264,7 @@ def replay_functions(
     are masked in the result.
     """
     target = Deployed.read(client, project)
-    wanted = [function.type for function in project.functions or () if types is None or function.type in types]
+    wanted = [name for name in project.types if types is None or name in types]
     functions = {name: target.version(name) for name in wanted if target.has(name)}
     replays = {}
     with SandboxPairs(tools, target, {name: version for name, (_, version) in functions.items()}, now=now) as pairs:

@@ -9,7 +9,6 @@ from typing import Any
 
 from ckfunc.base.errors import UsageProblem
 from ckfunc.base.secrets import Secret
-from ckfunc.base.text import nearest
 from ckfunc.model.execution import Determinism, Limits
 from ckfunc.model.function import Invocation, InvocationDetail
 from ckfunc.model.project import Project, Script
@@ -96,18 +95,6 @@ def scripts_of(project: Project) -> Scripts:
         wanted.dependencies or {},
         wanted.environment or {},
         wanted.initialization_script,
-    )
-
-
-def require_handler(scripts: Scripts, trigger_type: str) -> None:
-    """Raise UsageProblem, with the nearest type, unless there is a handler of a type."""
-    if trigger_type in scripts.handlers:
-        return
-    close = nearest(trigger_type, scripts.handlers)
-    there = ", ".join(scripts.handlers) or f"no functions; `ckfunc new {trigger_type}` adds one"
-    raise UsageProblem(
-        f"functions.yaml has no function of type {trigger_type!r}",
-        hint=f"did you mean {close}?" if close else f"it has: {there}",
     )
 
 

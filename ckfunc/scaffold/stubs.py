@@ -70,7 +70,7 @@ class Scope:
 def scope_of(project: Project) -> Scope:
     """Return the names that `project` adds to the scope of its handlers, without values of variables."""
     return Scope(
-        types=tuple(function.type for function in project.functions or ()),
+        types=project.types,
         packages=tuple(project.runtime.dependencies or ()),
         variables=tuple(project.runtime.environment or ()),
         initialization_script=project.runtime.initialization_script,

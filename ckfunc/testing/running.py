@@ -152,7 +152,7 @@ def find_cases(project: Project, paths: Sequence[Path]) -> tuple[Case, ...]:
 
 def scope_of(project: Project) -> CaseScope:
     """Return the trigger types and samples that cases of this project may refer to."""
-    return CaseScope(tuple(function.type for function in project.functions or ()), sample_event)
+    return CaseScope(project.types, sample_event)
 
 
 def matching(cases: Sequence[Case], wanted: str | None) -> tuple[Case, ...]:

@@ -241,7 +241,7 @@ def test_the_newest_that_have_ended_are_chosen(ckfunc: Ckfunc, at: Any, options:
 @pytest.mark.parametrize(
     ("arguments", "code", "said"),
     [
-        (["call.ended"], 2, "functions.yaml has no call.ended"),
+        (["call.ended"], 2, "functions.yaml has no function of type 'call.ended'"),
         ([TYPE, "--since", "someday"], 2, "invalid --since value 'someday'"),
         ([TYPE, "--last", "0"], 2, "takes a whole number from 1 on, not 0"),
         (["user.read.message"], 1, "the application has no function of type 'user.read.message'"),

@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import click
 
-from ckfunc.base.diffs import styled_diff, unified
 from ckfunc.base.errors import EXIT_DIFFERENCES, EXIT_OK, UsageProblem
-from ckfunc.base.text import printable
 from ckfunc.cli.app import App
 from ckfunc.cli.completion import complete_only, complete_types
 from ckfunc.cli.options import FILE, common_options, format_option, pass_app
 from ckfunc.cli.plans import gates_of, print_plan, try_gates
 from ckfunc.deploy.cache import VersionCache
+from ckfunc.deploy.comparison import compare, deployed_script, working_copy
 from ckfunc.deploy.gates import require_passed
-from ckfunc.deploy.history import Reference, function_of, handler_of, reference, version_of
+from ckfunc.deploy.history import reference
 from ckfunc.deploy.plan.plan import Plan
-from ckfunc.deploy.resources import newlines
 from ckfunc.deploy.show.text import plan_annotations
 
 
@@ -109,44 +107,19 @@ def _plan(app: App, only: tuple[str, ...], out: Path | None, *, whole: bool) -> 
     return plan
 
 
-@dataclass(frozen=True, slots=True)
-class _Side:
-    """One side of a comparison; `text` has plain newlines."""
-
-    name: str
-    text: str
-
-
 def _compare_versions(app: App, versions: tuple[str, ...], *, exit_code: bool) -> int:
     """Print the differences between two versions, or between one and the working copy, and return the exit code."""
     if len(versions) > 2:
         raise UsageProblem("at most two versions can be compared", hint="ckfunc diff TYPE@1 TYPE@2")
-    first, second = reference(versions[0]), reference(versions[1]) if len(versions) > 1 else None
-    left = _deployed(app, first)
-    right = _deployed(app, second) if second is not None else _working_copy(app, first)
-    lines = list(unified(left.text, right.text, left.name, right.name))
-    if app.output.json:
-        text = "".join(f"{printable(line)}\n" for line in lines)
-        app.output.document({"before": left.name, "after": right.name, "equal": not lines, "diff": text})
-    elif lines:
-        app.output.lines([one] for one in styled_diff(lines))
-    else:
-        app.output.talk((f"no differences between {left.name} and {right.name}", "muted"))
-    return EXIT_DIFFERENCES if exit_code and lines else EXIT_OK
-
-
-def _deployed(app: App, wanted: Reference) -> _Side:
     client, cache = app.client(), VersionCache(app.root())
-    function = function_of(client, wanted.type)
-    version = version_of(client, function, wanted.number, cache)
-    return _Side(f"{printable(function.type)}@{version.version_number}", newlines(version.handler_script))
-
-
-def _working_copy(app: App, wanted: Reference) -> _Side:
-    here = handler_of(app.scripts(), wanted.type)
-    if here is None:
-        raise UsageProblem(
-            f"functions.yaml has no {wanted.type}, so there is no working copy to compare with",
-            hint=f"name a second version: ckfunc diff {wanted.type}@1 {wanted.type}@2",
-        )
-    return _Side(f"{printable(here.path)}{' (bundled)' if here.modules else ''}", newlines(here.text))
+    first, *second = (reference(version) for version in versions)
+    before = deployed_script(client, first, cache)
+    after = deployed_script(client, second[0], cache) if second else working_copy(app.scripts(), first.type)
+    compared = compare(before, after)
+    if app.output.json:
+        app.output.document(compared.to_json())
+    elif compared.equal:
+        app.output.talk((f"no differences between {compared.before} and {compared.after}", "muted"))
+    else:
+        app.output.lines(compared.lines())
+    return EXIT_DIFFERENCES if exit_code and not compared.equal else EXIT_OK

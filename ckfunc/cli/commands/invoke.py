@@ -18,6 +18,7 @@ from ckfunc.cli.app import App
 from ckfunc.cli.completion import complete_types
 from ckfunc.cli.options import common_options, pass_app
 from ckfunc.cli.output import USUAL_COLUMNS, Output, Segment
+from ckfunc.deploy.history import require_handler
 from ckfunc.emulator.data_directory import DATABASE
 from ckfunc.logs.finding import read_invocation
 from ckfunc.logs.format import call_lines, console_lines, failure_lines
@@ -68,14 +69,14 @@ def invoke(app: App, trigger_type: str, event: str | None, from_invocation: int 
     """
     from ckfunc.sandbox.mentions import seed_of
     from ckfunc.sandbox.sandbox import Sandbox
-    from ckfunc.sandbox.scripts import require_handler, scripts_of
+    from ckfunc.sandbox.scripts import scripts_of
 
-    scripts = scripts_of(app.project())
-    require_handler(scripts, trigger_type)
+    project = app.project()
+    require_handler(project, trigger_type)
     given = _event(app, trigger_type, event, from_invocation)
     data = app.emulator_data if (app.emulator_data / DATABASE).is_file() else None
     live = _Live(app, inspect)
-    made = Sandbox.for_one_run(app.toolchain(), scripts, data=data, inspect_port=inspect)
+    made = Sandbox.for_one_run(app.toolchain(), scripts_of(project), data=data, inspect_port=inspect)
     with live.waiting(), made as sandbox:
         sandbox.add(seed_of([given]))
         live.begins()

@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import click
 
-from ckfunc.base.errors import EXIT_DIFFERENCES, EXIT_OK, UsageProblem
+from ckfunc.base.errors import EXIT_DIFFERENCES, EXIT_OK
 from ckfunc.base.text import printable
 from ckfunc.cli.app import App
 from ckfunc.cli.completion import complete_types
 from ckfunc.cli.options import common_options, pass_app
+from ckfunc.deploy.history import require_handler
 from ckfunc.logs.since import parse_since
 from ckfunc.replay.render import replay_lines
 from ckfunc.replay.report import replay_json
-
-if TYPE_CHECKING:
-    from ckfunc.model.project import Project, Script
 
 # The rooms are imported inside the function: `--help` and completion need none of them.
 
@@ -59,7 +55,7 @@ def replay(
     moment = parse_since(since, app.clock.now()) if since is not None else None
     chosen = Chosen(last if last is not None or moment is not None else USUAL_COUNT, moment, failed)
     output, project = app.output, app.project()
-    handler = printable(_handler(project, trigger_type).path)
+    handler = printable(require_handler(project, trigger_type).path)
     with output.progress("reading recorded invocations"):
         target = Deployed.read(app.client(), project)
         function, version = target.version(trigger_type)
@@ -84,13 +80,3 @@ def replay(
     else:
         output.lines(replay_lines(found, redaction))
     return EXIT_DIFFERENCES if exit_code and not found.ok else EXIT_OK
-
-
-def _handler(project: Project, trigger_type: str) -> Script:
-    found = next((one.handler for one in project.functions or () if one.type == trigger_type), None)
-    if found is None:
-        raise UsageProblem(
-            f"functions.yaml has no {trigger_type}, so there is no working copy to compare with",
-            hint="it has: " + (", ".join(one.type for one in project.functions or ()) or "no functions"),
-        )
-    return found

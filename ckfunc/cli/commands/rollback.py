@@ -6,16 +6,16 @@ from typing import Any
 
 import click
 
-from ckfunc.base.diffs import styled_diff, unified
 from ckfunc.base.errors import EXIT_FAILED, EXIT_OK, CkfuncError, UsageProblem
-from ckfunc.base.text import Line, printable
+from ckfunc.base.text import printable
 from ckfunc.cli.app import App
 from ckfunc.cli.completion import complete_types
 from ckfunc.cli.options import common_options, pass_app
 from ckfunc.cli.plans import local_script
 from ckfunc.deploy.apply.report import WRONG
 from ckfunc.deploy.cache import VersionCache
-from ckfunc.deploy.history import Rollback, function_of, prepare_rollback
+from ckfunc.deploy.comparison import compare, named_version
+from ckfunc.deploy.history import function_of, prepare_rollback
 from ckfunc.deploy.remote import Snapshot
 from ckfunc.deploy.resources import newlines
 
@@ -55,7 +55,7 @@ def rollback(app: App, trigger_type: str, to: int | None, yes: bool) -> int:
         if app.output.json:
             app.output.document({**outcome, "result": "unchanged"})
         return EXIT_OK
-    shown = _differences(wanted, name)
+    shown = list(compare(named_version(name, wanted.current), named_version(name, wanted.target)).lines())
     if yes or not app.output.interactive:
         app.output.talks(shown)
     if not yes and not app.output.confirmed(
@@ -83,14 +83,3 @@ def rollback(app: App, trigger_type: str, to: int | None, yes: bool) -> int:
             f"{here.path} differs from the deployed version; your next `ckfunc deploy` will undo this rollback",
         )
     return EXIT_OK
-
-
-def _differences(wanted: Rollback, name: str) -> list[Line]:
-    before, after = wanted.current, wanted.target
-    lines = unified(
-        newlines(before.handler_script),
-        newlines(after.handler_script),
-        f"{name}@{before.version_number}",
-        f"{name}@{after.version_number}",
-    )
-    return [(one,) for one in styled_diff(lines)]

@@ -76,7 +76,7 @@ def prepare_undo(
     found = previous_state(
         record, root, target, snapshot, remote, cache, supplied=supplied, keep_environment=keep_environment
     )
-    types = [function.type for function in found.project.functions or ()]
+    types = found.project.types
     plan = make(found.project, with_versions(snapshot, types, remote, cache), found.literals)
     # An undo ignores resources that the deploy did not touch, so they are not reported as unmanaged.
     return Undo(record, begun, replace(plan, unmanaged=()), found.notes)

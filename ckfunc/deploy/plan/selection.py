@@ -6,8 +6,7 @@ from collections.abc import Collection
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from ckfunc.base.errors import UsageProblem
-from ckfunc.base.text import nearest
+from ckfunc.base.errors import NoSuchFunction
 from ckfunc.deploy.plan.plan import CreateFunction, CreateVersion, Plan, Step
 from ckfunc.deploy.resources import FUNCTIONS
 
@@ -19,15 +18,11 @@ RUNTIME = "runtime"
 
 
 def require_known(project: Project, only: Collection[str]) -> None:
-    """Refuse names that are not functions of the manifest. Raises UsageProblem."""
-    known = [RUNTIME, *(function.type for function in project.functions or ())]
+    """Refuse names that are not functions of the manifest. Raises NoSuchFunction."""
+    known = [*project.types, RUNTIME]
     for name in only:
         if name not in known:
-            close = nearest(name, known)
-            raise UsageProblem(
-                f"functions.yaml has no function of type {name!r}",
-                hint=f"did you mean {close}?" if close else f"it has: {', '.join(known[1:]) or 'none'}",
-            )
+            raise NoSuchFunction(name, known)
 
 
 def select(plan: Plan, only: Collection[str]) -> Plan:
