@@ -9,6 +9,10 @@ from contextlib import suppress
 from typing import TextIO
 
 
+class ReaderGone(Exception):
+    """The reader of stdout has closed the pipe (`| head`). Not an OSError, because click exits with 1 for these."""
+
+
 def open_missing() -> None:
     """Open the null device for standard streams that the caller closed (`>&-`).
 

@@ -26,11 +26,10 @@ from ckfunc.base.errors import (
 )
 from ckfunc.base.files import cache_dir
 from ckfunc.base.interrupts import end_on_interrupt
-from ckfunc.base.streams import open_missing
+from ckfunc.base.streams import ReaderGone, open_missing
 from ckfunc.base.text import cut, nearest, printable
 from ckfunc.cli.app import App
 from ckfunc.cli.options import common_options
-from ckfunc.cli.output import ReaderGone
 
 # Each command and its one-line help. The code of a command is in ckfunc/cli/commands/NAME.py.
 COMMANDS: dict[str, str] = {

@@ -23,7 +23,7 @@ import click
 from ckfunc import __version__
 from ckfunc.base.errors import CkfuncError, InvalidFiles, InvalidManifest, InvalidScripts, Problem, UsageProblem
 from ckfunc.base.secrets import Secret
-from ckfunc.base.streams import discard_rest, reader_left, write_text
+from ckfunc.base.streams import ReaderGone, discard_rest, reader_left, write_text
 from ckfunc.base.text import cells, cut, printable
 from ckfunc.cli.terminal import StatusLine
 
@@ -58,10 +58,6 @@ STYLES: dict[str, dict[str, Any]] = {
     "title": {"bold": True},
     "muted": {"dim": True},
 }
-
-
-class ReaderGone(Exception):
-    """The reader of stdout has closed the pipe (`| head`). Not an OSError, because click exits with 1 for these."""
 
 
 class UnwritableOutput(CkfuncError):

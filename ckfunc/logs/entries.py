@@ -67,3 +67,7 @@ class Filter:
     def matches(self, invocation: Invocation) -> bool:
         """Return whether an invocation matches now."""
         return self.could_match(invocation) and (self.status is None or invocation.status is self.status)
+
+
+EVERY = Filter()
+"""The filter that every invocation matches."""

@@ -5,7 +5,7 @@ The platform can only list the invocations of a function, so this is a binary se
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -20,8 +20,32 @@ if TYPE_CHECKING:
 _SIZE = 100
 
 
+class UnknownFunction(CkfuncError):
+    """The application has no function of a requested type."""
+
+
 class NoSuchInvocation(CkfuncError):
     """The target has no invocation with this id."""
+
+
+def deployed_functions(client: Client, types: Collection[str]) -> list[Function]:
+    """Return the application's functions of `types` (empty: all), sorted by type."""
+    found = [function for function in client.functions() if not types or function.type in types]
+    return sorted(found, key=lambda function: function.type)
+
+
+def undeployed(types: Collection[str], functions: Iterable[Function]) -> list[str]:
+    """Return the `types` that none of the functions has, sorted."""
+    return sorted(set(types) - {function.type for function in functions})
+
+
+def require_deployed(types: Collection[str], functions: Iterable[Function]) -> None:
+    """Raise UnknownFunction if none of the functions has one of the `types`."""
+    if missing := undeployed(types, functions):
+        raise UnknownFunction(
+            f"the application has no function of type {', '.join(map(repr, missing))}",
+            hint="`ckfunc diff` shows what is deployed; with -f, one that appears later is picked up",
+        )
 
 
 def read_invocation(client: Client, invocation_id: int, trigger_type: str | None = None, *, target: str) -> LogEntry:

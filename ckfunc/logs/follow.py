@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Callable, Collection, Iterator
+from dataclasses import replace
 from datetime import datetime
 from functools import partial
 from itertools import islice
@@ -12,11 +13,11 @@ from typing import TYPE_CHECKING, TypeVar
 from ckfunc.base.clock import Clock, SystemClock
 from ckfunc.base.errors import ApiFailure, NotFound
 from ckfunc.base.workers import in_order
-from ckfunc.logs.entries import Filter, Gap, Item, LogEntry, Recovered, Trouble
+from ckfunc.logs.entries import EVERY, Filter, Gap, Item, LogEntry, Recovered, Trouble
 from ckfunc.logs.pace import LOOPBACK, REMOTE, Pace, backoff_s
 from ckfunc.logs.recent import DETAILED_AT_ONCE, Found, cut_off, detailed, newest, started
 from ckfunc.logs.tail import Batch, Tail
-from ckfunc.model.function import Invocation, Status
+from ckfunc.model.function import Invocation
 
 if TYPE_CHECKING:
     from ckfunc.api import Client
@@ -34,12 +35,10 @@ def follow(
     *,
     clock: Clock | None = None,
     limit: int | None = 0,
-    since: datetime | None = None,
-    status: Status | None = None,
-    version: int | None = None,
+    wanted: Filter = EVERY,
     pace: Pace | None = None,
 ) -> Iterator[Item]:
-    """Yield the newest `limit` invocations (None: all after `since`), then all new ones, by ascending id.
+    """Yield the newest `limit` invocations that are wanted (None: all), then all new ones, by ascending id.
 
     Empty `function_types` means all functions; functions that are created later are included. A RUNNING invocation is
     yielded again when it has ended. Failed requests yield Trouble, and later Recovered; only the first requests raise
@@ -49,8 +48,8 @@ def follow(
 
     clock = clock or SystemClock()
     pace = pace or (LOOPBACK if is_loopback_address(client.connection.api_url) else REMOTE)
-    follower = _Follower(client, frozenset(function_types), clock, pace, Filter(status, version))
-    yield from follower.start(limit, Filter(status, version, since))
+    follower = _Follower(client, frozenset(function_types), clock, pace, replace(wanted, since=None))
+    yield from follower.start(limit, wanted)
     failed = 0
     wait_s = pace.quick_s
     while True:

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from datetime import datetime
 from typing import TYPE_CHECKING
 
 from ckfunc.base.workers import in_order
-from ckfunc.logs.entries import Filter, Gap, LogEntry
+from ckfunc.logs.entries import EVERY, Filter, Gap, LogEntry
 from ckfunc.logs.tail import DEEPEST, Tail
 from ckfunc.model.function import Function, Invocation, Status
 
@@ -25,20 +24,16 @@ Found = tuple[str, Invocation, bool]
 def recent(
     client: Client,
     functions: Iterable[Function],
-    *,
     limit: int | None = None,
-    since: datetime | None = None,
-    until: datetime | None = None,
-    status: Status | None = None,
-    version: int | None = None,
+    wanted: Filter = EVERY,
     left_out: Callable[[], object] = lambda: None,
 ) -> Iterator[LogEntry | Gap]:
-    """Yield the newest `limit` matching invocations of all `functions`, oldest first. Raises ApiFailure.
+    """Yield the newest `limit` (None: all) matching invocations of all `functions`, oldest first. Raises ApiFailure.
 
     `left_out` is called after the last one if the limit left out older ones.
     """
     tails = [Tail(client, function) for function in functions]
-    rows = started(tails, limit, Filter(status, version, since, until))
+    rows = started(tails, limit, wanted)
     found = newest(rows, limit)
     yield from cut_off(tails)
     for start in range(0, len(found), DETAILED_AT_ONCE):

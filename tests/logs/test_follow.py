@@ -11,7 +11,7 @@ from support.loopback import Reply, Request
 from support.sampling import sampled
 
 from ckfunc.base.errors import ApiFailure, CredentialsRejected
-from ckfunc.logs.entries import Gap, Item, LogEntry, Recovered, Trouble
+from ckfunc.logs.entries import Filter, Gap, Item, LogEntry, Recovered, Trouble
 from ckfunc.logs.follow import follow
 from ckfunc.logs.listing import InvocationListing
 from ckfunc.logs.pace import LOOPBACK, REMOTE, Pace, backoff_s
@@ -21,12 +21,19 @@ from ckfunc.model.function import Status
 EVERY_ROUND = Pace(quick_s=0.1, idle_s=0.4, functions_s=0.0, per_function_s=0.0)
 
 
-def followed(served: Served, *steps: Callable[[], object], types: tuple[str, ...] = (), **wanted: Any) -> list[Item]:
+def followed(
+    served: Served,
+    *steps: Callable[[], object],
+    types: tuple[str, ...] = (),
+    limit: int | None = 0,
+    **wanted: Any,
+) -> list[Item]:
     """Follow while `steps` happen, one before each round."""
     items: list[Item] = []
     with served.client() as client:
         try:
-            for item in follow(client, types, clock=ScriptedClock(*steps), pace=EVERY_ROUND, **wanted):
+            clock, filtered = ScriptedClock(*steps), Filter(**wanted)
+            for item in follow(client, types, clock=clock, limit=limit, wanted=filtered, pace=EVERY_ROUND):
                 items.append(item)
         except Finished:
             pass

@@ -8,14 +8,14 @@ from support.invocations import BEGAN, Served, invocations
 from support.loopback import Reply, Request
 
 from ckfunc.base.errors import ServiceTrouble
-from ckfunc.logs.entries import Gap, LogEntry
+from ckfunc.logs.entries import Filter, Gap, LogEntry
 from ckfunc.logs.recent import recent
 from ckfunc.model.function import Status
 
 
-def ids(served: Served, **wanted: Any) -> list[int]:
+def ids(served: Served, limit: int | None = None, **wanted: Any) -> list[int]:
     with served.client() as client:
-        found = list(recent(client, client.functions(), **wanted))
+        found = list(recent(client, client.functions(), limit, Filter(**wanted)))
     assert all(isinstance(one, LogEntry) for one in found)
     return [one.invocation.id for one in found if isinstance(one, LogEntry)]
 

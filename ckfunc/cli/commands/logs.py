@@ -2,39 +2,33 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable, Collection, Iterable, Sequence
-from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Collection, Sequence
+from typing import TYPE_CHECKING
 
 import click
 
-from ckfunc.base.errors import CkfuncError, UsageProblem
+from ckfunc.base.errors import UsageProblem
 from ckfunc.base.interrupts import require_uninterrupted
 from ckfunc.cli.app import App
 from ckfunc.cli.completion import complete_types
 from ckfunc.cli.options import common_options, pass_app
-from ckfunc.cli.output import Output, ReaderGone
-from ckfunc.logs.entries import Gap, Item, LogEntry, Recovered, Trouble
-from ckfunc.logs.finding import read_invocation
+from ckfunc.cli.output import Output
+from ckfunc.logs.entries import Filter, Gap, Item, LogEntry, Recovered, Trouble
+from ckfunc.logs.finding import deployed_functions, read_invocation, require_deployed, undeployed
 from ckfunc.logs.follow import follow as following
 from ckfunc.logs.format import json_line, lines, notice, whole
 from ckfunc.logs.recent import recent
 from ckfunc.logs.since import parse_since
+from ckfunc.logs.stream import CheckedClock
 from ckfunc.model.function import Status
 
 if TYPE_CHECKING:
     from ckfunc.api import Client
     from ckfunc.logs.stacks import Stacks
-    from ckfunc.model.function import Function
     from ckfunc.model.project import Project
 
 USUAL_COUNT = 25
 """The default number of past invocations to print."""
-
-
-class UnknownFunction(CkfuncError):
-    """The application has no function of a requested type."""
 
 
 @click.command(
@@ -99,46 +93,49 @@ def logs(
     end = parse_since(until, now, option="--until") if until is not None else None
     if moment is not None and end is not None and end < moment:
         raise UsageProblem("--until is before --since", hint="such as --since 2h --until 1h")
-    wanted: dict[str, Any] = {
-        "limit": limit if limit is not None or moment is not None else USUAL_COUNT,
-        "since": moment,
-        "status": Status(status.upper()) if status else None,
-        "version": version,
-    }
+    wanted = Filter(Status(status.upper()) if status else None, version, moment, end)
+    if limit is None and moment is None:
+        limit = USUAL_COUNT
     if follow:
-        _follow(app, names, wanted)
+        _follow(app, names, limit, wanted)
     else:
-        _list(app, names, wanted, until=end)
+        _list(app, names, limit, wanted)
 
 
-def _list(app: App, types: Collection[str], wanted: dict[str, Any], *, until: datetime | None) -> None:
+def _list(app: App, types: Collection[str], limit: int | None, wanted: Filter) -> None:
     client = app.client()
     with app.output.progress("reading"):
-        functions = _functions(client, types)
-    _require_known(types, functions)
+        functions = deployed_functions(client, types)
+    require_deployed(types, functions)
     stacks = stacks_of(app, client)
 
     def left_out() -> None:
-        older = f"older invocations are not shown: use -n {wanted['limit'] * 4}, or --since and --until"
+        older = f"older invocations are not shown: use -n {(limit or USUAL_COUNT) * 4}, or --since and --until"
         app.output.talk((older, "muted"))
 
-    found = 0
-    for listed in recent(client, functions, until=until, left_out=left_out, **wanted):
-        found += isinstance(listed, LogEntry)
-        print_item(app.output, listed, dated=True, stacks=stacks)
+    count = 0
+    for item in recent(client, functions, limit, wanted, left_out):
+        count += isinstance(item, LogEntry)
+        print_item(app.output, item, dated=True, stacks=stacks)
         app.output.flush()  # raises once the reader has closed the pipe
-    if not found:
+    if not count:
         app.output.talk(("no invocations", "muted"), *([] if functions else [": no functions are deployed"]))
 
 
-def _follow(app: App, types: Collection[str], wanted: dict[str, Any]) -> None:
+def _follow(app: App, types: Collection[str], limit: int | None, wanted: Filter) -> None:
     client = app.client(lasting=True)
     with app.output.progress("reading"):
-        functions = _functions(client, types)
-    _warn_of_unknown(app, types, functions)
+        functions = deployed_functions(client, types)
+    for name in undeployed(types, functions):
+        app.output.warn(f"the application has no function of type {name!r} yet")
     app.output.talk(("following ", "title"), ", ".join(types) or "every function", ("; Ctrl-C stops", "muted"))
     stacks = stacks_of(app, client, fresh=True)
-    for item in following(client, types, clock=_ReadClock(app), **wanted):
+
+    def check() -> None:
+        require_uninterrupted()
+        app.output.require_reader()
+
+    for item in following(client, types, clock=CheckedClock(app.clock, check), limit=limit, wanted=wanted):
         print_item(app.output, item, stacks=stacks)
         app.output.flush()
 
@@ -163,43 +160,6 @@ def stacks_of(app: App, client: Client, *, project: Callable[[], Project] | None
     return Stacks(client, project or app.scripts, fresh=fresh)
 
 
-def stream_logs(
-    app: App,
-    client: Client,
-    types: Callable[[], Collection[str]],
-    stop: threading.Event,
-    *,
-    project: Callable[[], Project] | None = None,
-    ran: Callable[[LogEntry], object] = lambda _: None,
-) -> threading.Thread:
-    """Print new invocations of `types` on a thread of their own, until `stop` is set.
-
-    `project` returns the current project, whose local files stacks refer to. `ran` is called with each printed
-    invocation.
-    """
-    stacks = stacks_of(app, client, project=project, fresh=True)
-
-    def stream() -> None:
-        try:
-            for item in following(client, clock=_EndingClock(app, stop)):
-                if not isinstance(item, LogEntry) or item.type in types():
-                    print_item(app.output, item, stacks=stacks)
-                    app.output.flush()
-                    if isinstance(item, LogEntry):
-                        ran(item)
-        except _Ended:
-            pass
-        except CkfuncError as problem:
-            if not stop.is_set():
-                app.output.failure(problem)
-        except ReaderGone:
-            stop.set()
-
-    thread = threading.Thread(target=stream, name="ckfunc-logs", daemon=True)
-    thread.start()
-    return thread
-
-
 def print_item(output: Output, item: Item, *, dated: bool = False, stacks: Stacks | None = None) -> None:
     """Print an item of a log: an invocation as a result, the state of the connection as a message.
 
@@ -212,60 +172,3 @@ def print_item(output: Output, item: Item, *, dated: bool = False, stacks: Stack
     else:
         shown = item if stacks is None else stacks.mapped(item)
         output.lines(lines(shown, width=output.width(), zone=None, dated=dated, calls=output.verbose))
-
-
-def _functions(client: Client, types: Collection[str]) -> list[Function]:
-    found = [one for one in client.functions() if not types or one.type in types]
-    return sorted(found, key=lambda one: one.type)
-
-
-def _warn_of_unknown(app: App, types: Iterable[str], functions: Collection[Function]) -> None:
-    known = {one.type for one in functions}
-    for name in types:
-        if name not in known:
-            app.output.warn(f"the application has no function of type {name!r} yet")
-
-
-def _require_known(types: Iterable[str], functions: Collection[Function]) -> None:
-    missing = sorted(set(types) - {one.type for one in functions})
-    if missing:
-        raise UnknownFunction(
-            f"the application has no function of type {', '.join(map(repr, missing))}",
-            hint="`ckfunc diff` shows what is deployed; with -f, one that appears later is picked up",
-        )
-
-
-class _Ended(Exception):
-    """Following has been stopped."""
-
-
-class _ReadClock:
-    """The app's clock, which also notices after each wait that the reader (`| head`) has closed the pipe."""
-
-    def __init__(self, app: App) -> None:
-        self._clock = app.clock
-        self._output = app.output
-
-    def now(self) -> datetime:
-        return self._clock.now()
-
-    def monotonic_s(self) -> float:
-        return self._clock.monotonic_s()
-
-    def sleep(self, seconds: float) -> None:
-        self._clock.sleep(seconds)
-        require_uninterrupted()
-        self._output.require_reader()
-
-
-class _EndingClock(_ReadClock):
-    """Ends the wait, and following, once `stop` is set."""
-
-    def __init__(self, app: App, stop: threading.Event) -> None:
-        super().__init__(app)
-        self._stop = stop
-
-    def sleep(self, seconds: float) -> None:
-        if self._stop.wait(seconds):
-            raise _Ended
-        self._output.require_reader()

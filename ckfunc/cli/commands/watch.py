@@ -13,11 +13,12 @@ from ckfunc.base.interrupts import require_uninterrupted
 from ckfunc.cli.app import App
 from ckfunc.cli.options import common_options, pass_app
 from ckfunc.cli.output import USUAL_COLUMNS
+from ckfunc.logs.entries import LogEntry
 from ckfunc.watch.batches import Stop, batches
 
 if TYPE_CHECKING:
     from ckfunc.deploy.apply.report import DeployReport
-    from ckfunc.logs.entries import LogEntry
+    from ckfunc.logs.entries import Item
     from ckfunc.model.project import Target
 
 # Rooms are imported inside the functions: `ckfunc watch --help` must not load deploy and the API client.
@@ -62,8 +63,9 @@ def watch_project(
     NeedsYes.
     """
     from ckfunc.bundle.project import InvalidModules
-    from ckfunc.cli.commands.logs import stream_logs
+    from ckfunc.cli.commands.logs import print_item, stacks_of
     from ckfunc.dev.watcher import Watcher, WatchTools
+    from ckfunc.logs.stream import StoppableClock, stream_logs
 
     try:
         project = app.project()
@@ -76,9 +78,16 @@ def watch_project(
     workshop = WatchTools(app.load_project, app.client, app.kept_compiler(), app.schemas, app.clock)
     watcher = Watcher(project, workshop, printer, wake, allow_removals=allow_removals)
     app.output.talk(("watching ", "title"), f"{len(project.watched)} files, target {project.target.name}; Ctrl-C ends")
-    streaming = (
-        stream_logs(app, client, watcher.types, stop, project=watcher.project, ran=printer.ran) if logs else None
-    )
+    stacks = stacks_of(app, client, project=watcher.project, fresh=True)
+
+    def show(item: Item) -> None:
+        print_item(app.output, item, stacks=stacks)
+        app.output.flush()
+        if isinstance(item, LogEntry):
+            printer.ran(item)
+
+    clock = StoppableClock(app.clock, app.output.require_reader, stop)
+    streaming = stream_logs(client, watcher.types, clock, show, app.output.failure) if logs else None
     # Start Node now, so that the first save does not wait for it.
     threading.Thread(target=app.compiler().compile, args=([("warm-up.ts", "")],), daemon=True).start()
     wake.set()  # the first deploy comes after the watch has begun, so that no change is missed
