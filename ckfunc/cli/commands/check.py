@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Collection, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import click
 
 from ckfunc.base.errors import EXIT_FAILED, EXIT_OK, CkfuncError, UsageProblem
-from ckfunc.base.interrupts import require_uninterrupted
 from ckfunc.cli.app import App
 from ckfunc.cli.completion import complete_types
 from ckfunc.cli.options import common_options, format_option, pass_app
-from ckfunc.watch.batches import Stop, batches
 
 if TYPE_CHECKING:
     from ckfunc.check.project import CheckedProject
@@ -52,7 +48,8 @@ def _check(app: App, types: Sequence[str]) -> int:
     began = app.clock.monotonic_s()
     with app.output.progress("checking"):
         checked = app.check(types)
-    _print_warnings(app, checked)
+    for warning in checked.warnings:
+        app.output.warn(warning)
     if app.output.annotates:
         from ckfunc.check.findings import annotations_of
 
@@ -77,11 +74,6 @@ def _print_findings(app: App, checked: CheckedProject) -> None:
         app.output.lines(full_lines(checked.problems, checked.root, width))
 
 
-def _print_warnings(app: App, checked: CheckedProject) -> None:
-    for warning in checked.warnings:
-        app.output.warn(warning)
-
-
 def _print_summary(app: App, checked: CheckedProject, took_s: float, when: str = "") -> None:
     took = f"  ({took_s * 1000:.0f} ms{', unchanged' if checked.from_cache else ''})"
     app.output.talk((when, "muted"), (checked.summary, "success" if checked.ok else "failure"), (took, "muted"))
@@ -89,56 +81,20 @@ def _print_summary(app: App, checked: CheckedProject, took_s: float, when: str =
 
 def _watch(app: App, types: Sequence[str]) -> int:
     """Check now and after every change, until interrupted."""
-    stop, wake = Stop(), threading.Event()
-    watcher = _Watcher(app, types, wake)
-    app.output.talk(("watching ", "title"), "the project's scripts; Ctrl-C ends")
-    wake.set()  # the first check comes after the watch has begun, so that no change is missed
-    try:
-        for batch in batches(watcher.files, app.root(), stop, wake=wake):
-            watcher.react(batch)
-        require_uninterrupted()
-    finally:
-        stop.set()
-    return EXIT_OK
+    from ckfunc.check.watch import rechecks
 
-
-class _Watcher:
-    """Checks again after a change, and prints what is different."""
-
-    def __init__(self, app: App, types: Sequence[str], wake: threading.Event) -> None:
-        self._app = app
-        self._types = types
-        self._wake = wake
-        self._watched: frozenset[Path] = frozenset()
-        self._last: CheckedProject | None = None
-
-    def files(self) -> Collection[Path]:
-        """Return the files that the last result depends on, as far as they can be read from an invalid manifest."""
-        from ckfunc.manifest import watched_files
-
-        return {*self._watched, *watched_files(self._app.root(), self._app.settings.target)}
-
-    def react(self, batch: Collection[Path]) -> None:
-        """Check and print the findings. An error is printed too: the next change may fix it."""
-        output, began = self._app.output, self._app.clock.monotonic_s()
-        try:
-            checked = self._app.check(self._types)
-        except CkfuncError as problem:
-            output.failure(problem)
-            return
-        if added := frozenset(checked.watched) - self._watched:
-            # These files were not watched while they were read, so check again for changes in the meantime.
-            self._watched |= added
-            self._wake.set()
-        last, self._last = self._last, checked
-        if last is not None and not batch and (last.problems, last.warnings) == (checked.problems, checked.warnings):
-            return
-        if last is None or last.warnings != checked.warnings:
-            _print_warnings(self._app, checked)
+    output = app.output
+    output.talk(("watching ", "title"), "the project's scripts; Ctrl-C ends")
+    for recheck in rechecks(lambda: app.check(types), app.root(), app.settings.target, app.clock):
+        if isinstance(recheck, CkfuncError):
+            output.failure(recheck)
+            continue
+        for warning in recheck.new_warnings:
+            output.warn(warning)
         if output.json:
-            output.record([one.to_json() for one in checked.problems])
-            return
-        _print_findings(self._app, checked)
+            output.record([one.to_json() for one in recheck.checked.problems])
+            continue
+        _print_findings(app, recheck.checked)
         output.flush()
-        when = f"{self._app.clock.now().astimezone():%H:%M:%S}  "
-        _print_summary(self._app, checked, self._app.clock.monotonic_s() - began, when)
+        _print_summary(app, recheck.checked, recheck.took_s, f"{app.clock.now().astimezone():%H:%M:%S}  ")
+    return EXIT_OK
