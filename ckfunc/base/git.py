@@ -92,7 +92,11 @@ def git(root: Path, *arguments: str, given: bytes = b"", environ: Mapping[str, s
     return done.stdout
 
 
+def repository_of(directory: Path) -> Path:
+    """Return the top of the git repository that contains `directory`; without a repository, `directory`."""
+    return next((path for path in (directory, *directory.parents) if (path / ".git").exists()), directory)
+
+
 def trust_command(root: Path) -> str:
     """Return the command that makes git accept a repository of another user."""
-    top = next((path for path in (root, *root.parents) if (path / ".git").exists()), root)
-    return f"git config --global --add safe.directory '{top}'"
+    return f"git config --global --add safe.directory '{repository_of(root)}'"

@@ -14,6 +14,7 @@ from urllib.request import url2pathname
 from ckfunc import __version__
 from ckfunc.base.errors import CkfuncError, UsageProblem
 from ckfunc.base.git import GitMissing, GitRefused, git
+from ckfunc.manifest import is_protected, referenced_variables, targets
 from ckfunc.scaffold.render import render
 from ckfunc.scaffold.writing import Written, write_all
 
@@ -45,6 +46,39 @@ class Pipeline:
     def secrets(self) -> tuple[str, ...]:
         """The names of all secrets that a deploy needs."""
         return (*_CREDENTIALS, *sorted(set(self.variables).difference(_CREDENTIALS)))
+
+
+def project_pipeline(
+    top: Path, directory: Path, mark: str, *, target: str | None, branch: str | None, install: str | None
+) -> tuple[Pipeline, tuple[str, ...]]:
+    """Return the pipeline of the project in `directory`, and warnings. `top` is the top of its repository.
+
+    By default, it deploys the default branch to the project's only remote target, or else to "production", with the
+    ckfunc that runs now.
+    """
+    names = targets(directory)
+    remote = [name for name in names if name != "local"]
+    target = target or (remote[0] if len(remote) == 1 else "production")
+    released = f"ckfunc=={__version__}"
+    install = install or installed_from()
+    warnings = []
+    if target not in names:
+        warnings.append(f"functions.yaml has no target {target!r} yet: add it before the pipeline runs")
+    if install is None:
+        warnings.append(
+            f"the pipeline installs {released} from the package index, but this ckfunc comes from a local directory "
+            "(--install SPEC names another source, such as a git address)"
+        )
+    pipeline = Pipeline(
+        target=target,
+        mark=mark,
+        directory=directory.relative_to(top).as_posix(),
+        variables=referenced_variables(directory, target),
+        branch=branch or deployed_branch(top),
+        install=install or released,
+        manual=target not in names or is_protected(directory, target),
+    )
+    return pipeline, tuple(warnings)
 
 
 def pipeline_text(system: str, pipeline: Pipeline) -> str:

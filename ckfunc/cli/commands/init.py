@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ckfunc import __version__
 from ckfunc.base.errors import UsageProblem
+from ckfunc.base.git import repository_of
 from ckfunc.cli.app import App
 from ckfunc.cli.commands.types import show_written
 from ckfunc.cli.options import common_options, pass_app
@@ -50,6 +50,8 @@ def init(
     if not ci and (branch or install):
         raise UsageProblem("--branch and --install need --ci", hint="ckfunc init --ci github --branch release")
     # Not at the top of the module: `ckfunc init --help` must not load the manifest and the templates.
+    from ckfunc.deploy.show.markdown import MARK
+    from ckfunc.scaffold import ci as pipelines
     from ckfunc.scaffold.project import init as write_project
 
     written: tuple[Written, ...] = ()
@@ -58,9 +60,14 @@ def init(
     if not (ci and (root / "functions.yaml").is_file()):
         written = write_project(root, app.schemas(), force=force)
     if ci is not None:
-        top = _repository(root)
-        pipeline, steps = _pipeline(app, top, root, ci, branch, install, force=force)
-        written += pipeline
+        top = repository_of(root)
+        pipeline, warnings = pipelines.project_pipeline(
+            top, root, MARK, target=app.settings.target, branch=branch, install=install
+        )
+        written += pipelines.write_pipeline(top, ci, pipeline, force=force)
+        steps = tuple(pipelines.next_steps(ci, pipeline))
+        for warning in warnings:
+            app.output.warn(warning)
     show_written(app, top, written)
     if app.output.json:
         return
@@ -72,40 +79,3 @@ def init(
     app.output.talk(("next:", "title"))
     for step in steps:
         app.output.talk(f"  {step}")
-
-
-def _pipeline(
-    app: App, top: Path, directory: Path, ci: str, branch: str | None, install: str | None, *, force: bool
-) -> tuple[tuple[Written, ...], tuple[str, ...]]:
-    """Write the pipeline; return its file and the remaining steps for the user."""
-    from ckfunc.deploy.show.markdown import MARK
-    from ckfunc.manifest import is_protected, referenced_variables, targets
-    from ckfunc.scaffold.ci import Pipeline, deployed_branch, installed_from, next_steps, write_pipeline
-
-    names = targets(directory)
-    remote = [name for name in names if name != "local"]
-    target = app.settings.target or (remote[0] if len(remote) == 1 else "production")
-    found = install or installed_from()
-    pipeline = Pipeline(
-        target=target,
-        mark=MARK,
-        directory=directory.relative_to(top).as_posix(),
-        variables=referenced_variables(directory, target),
-        branch=branch or deployed_branch(top),
-        install=found or f"ckfunc=={__version__}",
-        manual=target not in names or is_protected(directory, target),
-    )
-    written = write_pipeline(top, ci, pipeline, force=force)
-    if target not in names:
-        app.output.warn(f"functions.yaml has no target {target!r} yet: add it before the pipeline runs")
-    if found is None:
-        app.output.warn(
-            f"the pipeline installs ckfunc=={__version__} from the package index, but this ckfunc comes from a local "
-            "directory (--install SPEC names another source, such as a git address)"
-        )
-    return written, tuple(next_steps(ci, pipeline))
-
-
-def _repository(directory: Path) -> Path:
-    """Return the top of the git repository that contains `directory`; without a repository, `directory`."""
-    return next((one for one in (directory, *directory.parents) if (one / ".git").exists()), directory)
