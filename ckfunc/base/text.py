@@ -6,6 +6,9 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple, TypeAlias
 
+USUAL_COLUMNS = 80
+"""The width of output that goes to no terminal."""
+
 STYLES = ("plain", "title", "create", "update", "remove", "success", "failure", "warning", "place", "muted")
 """Names of styles; `cli.output` maps them to colours."""
 

@@ -24,7 +24,7 @@ from ckfunc import __version__
 from ckfunc.base.errors import CkfuncError, InvalidFiles, InvalidManifest, InvalidScripts, Problem, UsageProblem
 from ckfunc.base.secrets import Secret
 from ckfunc.base.streams import ReaderGone, discard_rest, reader_left, write_text
-from ckfunc.base.text import cells, cut, printable
+from ckfunc.base.text import USUAL_COLUMNS, cells, cut, printable
 from ckfunc.cli.terminal import StatusLine
 
 if TYPE_CHECKING:
@@ -34,7 +34,6 @@ if TYPE_CHECKING:
     from ckfunc.base.annotations import Annotation
     from ckfunc.cli.options import Settings
 
-USUAL_COLUMNS = 80
 LONG_S = 0.5
 """The duration after which a spinner is shown."""
 

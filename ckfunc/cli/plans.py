@@ -8,8 +8,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from ckfunc.base.errors import CkfuncError
+from ckfunc.base.text import USUAL_COLUMNS
 from ckfunc.cli.app import App
-from ckfunc.cli.output import USUAL_COLUMNS, Output
+from ckfunc.cli.output import Output
 from ckfunc.deploy.apply.report import WRONG, DeployReport, Ending
 from ckfunc.deploy.gates import GateOutcome, GateVerdict, parse_gates, run_gates
 from ckfunc.deploy.plan.plan import Plan

@@ -8,7 +8,7 @@ from datetime import UTC, tzinfo
 from typing import Any
 
 from ckfunc.base.clock import timestamp
-from ckfunc.base.text import Line, beneath_message, cells, cut, is_frame, plain, printable
+from ckfunc.base.text import USUAL_COLUMNS, Line, beneath_message, cells, cut, is_frame, plain, printable
 from ckfunc.logs.entries import Gap, Item, LogEntry, Recovered, Trouble
 from ckfunc.model.function import ConsoleLine, Invocation, InvocationDetail, Status
 from ckfunc.wire.functions import write_call
@@ -141,6 +141,29 @@ def whole(entry: LogEntry, *, zone: tzinfo | None = UTC) -> list[Line]:
     elif row.status is Status.SUCCEEDED:
         found += _json_lines("result", row.result.get("payload"))
     return [*found, *(call_lines(detail) if detail is not None else ())]
+
+
+def run_lines(row: Invocation, detail: InvocationDetail, width: int | None) -> Iterator[Line]:
+    """Yield a run that has just ended: status, result or error, and API calls, for a terminal of `width` columns."""
+    failed = row.status is Status.FAILED
+    took = f" {detail.duration_ms:.0f} ms" if detail.duration_ms is not None else ""
+    yield [(row.status.value, "failure" if failed else "success"), (took, "muted")]
+    if failed:
+        yield from failure_lines(row)
+    else:
+        payload = row.result.get("payload")
+        text = json.dumps(payload, ensure_ascii=False)
+        if len(text) > (width or USUAL_COLUMNS) - 4:
+            text = json.dumps(payload, ensure_ascii=False, indent=2)
+        for number, line in enumerate(text.split("\n")):
+            yield [(f"{_INDENT}→ " if number == 0 else "    ", "muted"), (printable(line), "plain")]
+    yield from call_lines(detail, width)
+
+
+def session_line(*, allowed: bool, reason: str | None) -> Line:
+    """Return whether the handler of an attempted session allows it."""
+    verdict, style = ("allowed", "success") if allowed else ("denied", "failure")
+    return [("session ", "plain"), (verdict, style), (f": {printable(reason)}" if reason else "", "plain")]
 
 
 def _json_lines(name: str, value: Any) -> Iterator[Line]:

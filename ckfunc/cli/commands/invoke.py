@@ -2,31 +2,25 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
 from ckfunc.base.documents import read_document
 from ckfunc.base.errors import EXIT_FAILED, EXIT_OK, UsageProblem
 from ckfunc.base.files import read_file
-from ckfunc.base.text import printable
 from ckfunc.cli.app import App
 from ckfunc.cli.completion import complete_types
 from ckfunc.cli.options import common_options, pass_app
-from ckfunc.cli.output import USUAL_COLUMNS, Output, Segment
 from ckfunc.deploy.history import require_handler
 from ckfunc.emulator.data_directory import DATABASE
 from ckfunc.logs.finding import read_invocation
-from ckfunc.logs.format import call_lines, console_lines, failure_lines
+from ckfunc.logs.format import console_lines, run_lines, session_line
 from ckfunc.model.function import ConsoleLine, Status
 from ckfunc.model.triggers import BY_TYPE
-
-if TYPE_CHECKING:
-    from ckfunc.sandbox.scripts import Ran
 
 _DEBUGGERS_LOOK_AT = 9229
 
@@ -84,7 +78,9 @@ def invoke(app: App, trigger_type: str, event: str | None, from_invocation: int 
     if app.output.json:
         app.output.document({"type": trigger_type, **ran.to_json()})
     else:
-        _print(app.output, ran)
+        app.output.lines(run_lines(ran.invocation, ran.detail, app.output.width()))
+        if ran.allowed is not None:
+            app.output.line(*session_line(allowed=ran.allowed, reason=ran.reason))
     return EXIT_FAILED if ran.invocation.status is Status.FAILED else EXIT_OK
 
 
@@ -151,27 +147,3 @@ class _Live:
         if not self._output.json:
             self._output.lines(console_lines(line))
             self._output.flush()
-
-
-def _print(output: Output, ran: Ran) -> None:
-    row, detail = ran.invocation, ran.detail
-    failed = row.status is Status.FAILED
-    took = f" {detail.duration_ms:.0f} ms" if detail.duration_ms is not None else ""
-    output.line((row.status.value, "failure" if failed else "success"), (took, "muted"))
-    if failed:
-        output.lines(failure_lines(row))
-    else:
-        output.lines(_result_lines(row.result.get("payload"), output.width()))
-    output.lines(call_lines(detail, output.width()))
-    if ran.allowed is not None:
-        verdict, style = ("allowed", "success") if ran.allowed else ("denied", "failure")
-        output.line("session ", (verdict, style), f": {printable(ran.reason)}" if ran.reason else "")
-
-
-def _result_lines(payload: Any, width: int | None) -> Iterator[list[Segment]]:
-    """Yield a result as JSON: on one line if it fits, otherwise indented."""
-    text = json.dumps(payload, ensure_ascii=False)
-    if len(text) > (width or USUAL_COLUMNS) - 4:
-        text = json.dumps(payload, ensure_ascii=False, indent=2)
-    for number, line in enumerate(text.split("\n")):
-        yield [("  → " if number == 0 else "    ", "muted"), printable(line)]

@@ -15,6 +15,7 @@ from ckfunc.cli.commands.logs import print_item, stacks_of
 from ckfunc.cli.completion import complete_data, complete_types
 from ckfunc.cli.options import common_options, pass_app
 from ckfunc.logs.entries import LogEntry
+from ckfunc.logs.format import session_line
 from ckfunc.model.function import Status
 from ckfunc.model.triggers import BY_TYPE
 from ckfunc.wire.functions import read_detail, read_invocation
@@ -86,9 +87,7 @@ def _print(app: App, trigger_type: str, answer: Mapping[str, Any]) -> None:
         entry = LogEntry(trigger_type, invocation, read_detail({"id": invocation.id, **detail}) if detail else None)
         print_item(output, entry, stacks=stacks_of(app, app.client(), fresh=True))
     if "allowed" in answer:
-        verdict, style = ("allowed", "success") if answer["allowed"] else ("denied", "failure")
-        why = f": {answer['reason']}" if answer.get("reason") else ""
-        output.line("session ", (verdict, style), why)
+        output.line(*session_line(allowed=answer["allowed"], reason=answer.get("reason")))
 
 
 def _why_nothing_ran(app: App, trigger_type: str) -> tuple[str, str]:

@@ -10,9 +10,9 @@ import click
 
 from ckfunc.base.errors import EXIT_FAILED, EXIT_OK, CkfuncError
 from ckfunc.base.interrupts import require_uninterrupted
+from ckfunc.base.text import USUAL_COLUMNS
 from ckfunc.cli.app import App
 from ckfunc.cli.options import common_options, pass_app
-from ckfunc.cli.output import USUAL_COLUMNS
 from ckfunc.logs.entries import LogEntry
 from ckfunc.watch.batches import Stop, batches
 
