@@ -1,4 +1,4 @@
-"""Comparison of two versions of a function, or of one and the working copy."""
+"""Comparison of two versions of a function, or with the working copy."""
 
 from __future__ import annotations
 
