@@ -65,6 +65,19 @@ def printable(text: str) -> str:
     return text if text.isascii() else _SELECTORS.sub("", _JOINERS.sub("", text))
 
 
+_HIDDEN = re.compile(
+    "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\ud800-\udfff]"
+)
+
+
+def escaped(text: str) -> str:
+    """Return `text` with control characters, and those that reorder or hide text, as escapes such as \\u202e.
+
+    Tabs and line ends are kept.
+    """
+    return _HIDDEN.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+
+
 def one_line(text: str) -> str:
     """Return remote text on one line: without control characters, and each run of white space as a single space."""
     return " ".join(printable(text).split())

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import functools
 import json
-import re
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, NamedTuple
 
 import jinja2
 
-from ckfunc.base.text import shortened
+from ckfunc.base.text import escaped, shortened
 from ckfunc.emulator.http.calls import Call, Reply
 from ckfunc.emulator.http.problems import HttpProblem
 from ckfunc.emulator.services import EmulatorServices
@@ -34,11 +33,6 @@ HEADERS = {
 """Headers of every page. Pages run no script except ours, and load nothing from elsewhere."""
 
 _DIRECTORY = "ui"
-
-# Characters that reorder or hide text, and control characters except tab and line ends.
-_HIDDEN = re.compile(
-    "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\ud800-\udfff]"
-)
 
 
 class NavigationLink(NamedTuple):
@@ -65,7 +59,7 @@ NAVIGATION = (
 def visible(value: Any) -> Any:
     """Return a text with hidden characters as escapes such as \\u202e; HTML and other values are returned unchanged."""
     if isinstance(value, str) and not hasattr(value, "__html__"):
-        return _HIDDEN.sub(lambda found: f"\\u{ord(found[0]):04x}", value)
+        return escaped(value)
     return value
 
 
