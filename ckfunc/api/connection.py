@@ -48,6 +48,11 @@ class Connection:
         _check_credentials(self.client_id, self.client_secret)
 
 
+def emulator_connection(url: str) -> Connection:
+    """Return the connection to the emulator at an address. Raises InvalidAddress."""
+    return Connection(url, f"{url.rstrip('/')}/oauth/token", EMULATOR_CREDENTIAL, Secret(EMULATOR_CREDENTIAL))
+
+
 def connection_from_environment(environ: Mapping[str, str]) -> Connection:
     """Read CHATKITTY_CLIENT_ID, _CLIENT_SECRET, _API_URL and _AUTHORIZATION_URL; an empty variable counts as unset.
 

@@ -264,12 +264,10 @@ class App:
         return client
 
     def _emulator_connection(self, *, lasting: bool) -> Connection:
-        from ckfunc.api import Connection
-        from ckfunc.api.connection import EMULATOR_CREDENTIAL
+        from ckfunc.api.connection import emulator_connection
         from ckfunc.emulator.options import EmulatorOptions
 
-        url = self.running_emulator() or self.start_emulator(EmulatorOptions(spares=lasting))
-        return Connection(url, f"{url}/oauth/token", EMULATOR_CREDENTIAL, Secret(EMULATOR_CREDENTIAL))
+        return emulator_connection(self.running_emulator() or self.start_emulator(EmulatorOptions(spares=lasting)))
 
     def _emulator_again(self, *, lasting: bool) -> Connection | None:
         with self._ending:

@@ -10,12 +10,11 @@ from typing import Any
 import yaml
 
 from ckfunc.api import Client, Connection
-from ckfunc.api.connection import EMULATOR_CREDENTIAL
+from ckfunc.api.connection import emulator_connection
 from ckfunc.api.emulator import post_seed
 from ckfunc.base.documents import DEEPEST
 from ckfunc.base.errors import Busy, CkfuncError, InvalidFiles, InvalidManifest, Problem
 from ckfunc.base.files import read_file
-from ckfunc.base.secrets import Secret
 from ckfunc.emulator.data import seed_data
 from ckfunc.emulator.data_directory import find_running
 from ckfunc.manifest.tree import LOADER, Mapping, Node, Scalar, Sequence, parse
@@ -58,8 +57,7 @@ def add_seed(seed: Seed, document: Any, data: Path, connect: Callable[[Connectio
 
 
 def _add_to_running(url: str, document: Any, connect: Callable[[Connection], Client]) -> Seeded:
-    connection = Connection(url, f"{url}/oauth/token", EMULATOR_CREDENTIAL, Secret(EMULATOR_CREDENTIAL))
-    with connect(connection) as client:
+    with connect(emulator_connection(url)) as client:
         return post_seed(client, document)
 
 
