@@ -284,15 +284,16 @@ class App:
         """Return the address of this project's emulator if it is running."""
         return find_running(self.emulator_data)
 
-    def start_emulator(self, options: EmulatorOptions) -> str:
-        """Run this project's emulator until the command ends, and return its address."""
+    def start_emulator(self, options: EmulatorOptions, data: Path | None = None) -> str:
+        """Run an emulator, by default this project's, until the command ends, and return its address."""
         from ckfunc.emulator.embedded import start_embedded
 
-        url, emulator = start_embedded(self.emulator_data, self._with_project(options), cache_dir(), self.clock)
+        data = data or self.emulator_data
+        url, emulator = start_embedded(data, self._with_project(options), cache_dir(), self.clock)
         if emulator is not None:
             # Runs that an event has triggered are finished after the command that fired it; Ctrl-C ends them.
             self._closing.callback(lambda: emulator.stop(finish=not self._interrupted))
-            self.output.detail(f"emulator: embedded at {url}, data in {self.output.path(self.emulator_data)}")
+            self.output.detail(f"emulator: embedded at {url}, data in {self.output.path(data)}")
         return url
 
     def emulator(self, data: Path | None, options: EmulatorOptions) -> Emulator:

@@ -1,4 +1,4 @@
-"""Shell completion of trigger types, targets and files.
+"""Shell completion of trigger types, targets, files, users and channels.
 
 No request is sent. If the project cannot be read, fewer completions are offered.
 """
@@ -63,6 +63,29 @@ def complete_targets(ctx: click.Context, _: click.Parameter, incomplete: str) ->
         return _beginning(targets(root) if root else (), incomplete)
     except CkfuncError:
         return []
+
+
+def complete_users(ctx: click.Context, _: click.Parameter, incomplete: str) -> list[str]:
+    """Return the names of the users of the project's emulator that begin with `incomplete`."""
+    return _stored(ctx, "users", incomplete)
+
+
+def complete_channels(ctx: click.Context, _: click.Parameter, incomplete: str) -> list[str]:
+    """Return the names of the channels of the project's emulator that begin with `incomplete`."""
+    return _stored(ctx, "channels", incomplete)
+
+
+def _stored(ctx: click.Context, table: str, incomplete: str) -> list[str]:
+    from ckfunc.base.containment import STATE_DIRECTORY
+    from ckfunc.emulator.names import stored_names
+
+    try:
+        root = _root(ctx)
+    except CkfuncError:
+        return []
+    found = stored_names(root / STATE_DIRECTORY / "emulator", table, incomplete) if root else []
+    # Shells would split a name with white space.
+    return [one for one in found if one.isprintable() and not one.split()[1:]]
 
 
 def _root(ctx: click.Context) -> Path | None:

@@ -41,7 +41,9 @@ LONG_S = 0.5
 _ANSWERS = {"y": True, "yes": True, "n": False, "no": False, "": False}
 
 _TARGETED = "deploy|diff|logs|pull|replay|rollback|show|trigger|undo|versions|watch"
-_COMMAND = re.compile(rf"`ckfunc ({_TARGETED}|emulator (?:export|import|reset|seed)|emulator)(?=[ `])([^`]*)`")
+_COMMAND = re.compile(
+    rf"`ckfunc ({_TARGETED}|emulator (?:channels|export|import|messages|reset|seed|users)|emulator)(?=[ `])([^`]*)`"
+)
 
 Segment: TypeAlias = tuple[str, str] | str
 """A piece of text, with the name of its style or without one."""

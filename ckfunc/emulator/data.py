@@ -35,15 +35,20 @@ def _confirm() -> bool:
     return True
 
 
+def require_data(data_dir: Path) -> None:
+    """Raise NoData if there is no database in `data_dir`."""
+    if not (data_dir / DATABASE).is_file():
+        raise NoData(f"there is no emulator data in {data_dir}", hint="run `ckfunc emulator` or `ckfunc deploy` first")
+
+
 def export_data(data_dir: Path, file: Path) -> None:
     """Write all data of an emulator to one file, as it is now; the emulator may be running.
 
     The file is replaced completely or not at all. It holds the environment's secrets: only its owner can read it.
     Raises NoData, UnusableDatabase and OSError.
     """
+    require_data(data_dir)
     source = data_dir / DATABASE
-    if not source.is_file():
-        raise NoData(f"there is no emulator data in {data_dir}", hint="run `ckfunc emulator` or `ckfunc deploy` first")
     with _replacing(file) as temporary:
         _copy(source, temporary)
 

@@ -188,3 +188,13 @@ def test_a_fresh_zsh_completes_a_word_when_tab_is_pressed(shells: Path) -> None:
         process.kill()
         process.wait()
         os.close(ours)
+
+
+def test_names_of_the_emulators_users_and_channels_are_offered(offered: Offered, ckfunc: Ckfunc, project: Path) -> None:
+    assert offered("emulator", "messages", "--channel", "") == []
+    seed = "users: [{name: jane}, {name: john doe}]\nchannels: [{name: support}, {name: sales}]\n"
+    (project / "people.yaml").write_text(seed)
+    assert ckfunc("-C", project, "emulator", "seed", "people.yaml").code == 0
+    assert offered("emulator", "messages", "--channel", "su") == ["support"]
+    assert offered("emulator", "users", "--channel", "") == ["sales", "support"]
+    assert offered("emulator", "channels", "--user", "j") == ["jane"]

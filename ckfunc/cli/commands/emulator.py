@@ -1,4 +1,4 @@
-"""`ckfunc emulator`: run the local platform; export, import, reset or seed its data."""
+"""`ckfunc emulator`: run the local platform; list, export, import, reset or seed its data."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from ckfunc.base.containment import STATE_DIRECTORY
-from ckfunc.base.errors import CkfuncError, NoProject, UsageProblem
+from ckfunc.base.errors import CkfuncError
 from ckfunc.cli.app import App
+from ckfunc.cli.data_directory import data_dir_option, directory, directory_or_none
+from ckfunc.cli.emulator_lists import channels, messages, users
 from ckfunc.cli.options import FILE, common_options, keep_invocations_option, open_option, pass_app, port_option
 from ckfunc.emulator.data_directory import UnusableDirectory
 from ckfunc.emulator.store.trouble import UnwritableDatabase
@@ -24,23 +25,8 @@ if TYPE_CHECKING:
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-def _data_dir(function: F) -> F:
-    return click.option(
-        "--data-dir",
-        type=click.Path(path_type=Path, file_okay=False),
-        help="Use the data in this directory (default: the project's).",
-        # `ckfunc emulator --data-dir DIR reset` means the same as the other order.
-        default=lambda: _of_the_group("data_dir"),
-    )(function)
-
-
 def _yes(function: F) -> F:
     return click.option("-y", "--yes", is_flag=True, help="Do not ask.")(function)
-
-
-def _of_the_group(name: str) -> Any:
-    parent = click.get_current_context().parent
-    return None if parent is None else parent.params.get(name)
 
 
 @click.group(
@@ -51,6 +37,7 @@ Examples:
   ckfunc emulator --port 0            on any free port
   ckfunc emulator --ephemeral         save nothing
   ckfunc emulator --seed people.yaml  with users and messages
+  ckfunc emulator messages -n 5       what is there: users, channels, messages
   ckfunc emulator export backup.db    save a copy of its data""",
 )
 @click.option("--host", default="127.0.0.1", show_default=True, metavar="ADDRESS", help="Listen on this address.")
@@ -86,7 +73,7 @@ def emulator(
     from ckfunc.emulator.options import EmulatorOptions
     from ckfunc.sandbox.seeds import read_seed_file
 
-    data = _directory_or_none(app, data_dir, ephemeral)
+    data = directory_or_none(app, data_dir, ephemeral)
     if not is_loopback(host.strip("[]")):
         app.output.warn(
             f"anyone who can reach {host} can run code on this machine, because the emulator's credentials are public"
@@ -111,9 +98,13 @@ def emulator(
     app.output.interrupted()
 
 
+for listing in (users, channels, messages):
+    emulator.add_command(listing)
+
+
 @emulator.command(name="export")
 @click.argument("file", type=FILE)
-@_data_dir
+@data_dir_option
 @common_options
 @pass_app
 def export_command(app: App, file: Path, data_dir: Path | None) -> None:
@@ -123,7 +114,7 @@ def export_command(app: App, file: Path, data_dir: Path | None) -> None:
     """
     from ckfunc.emulator.data import export_data
 
-    data, target = _directory(app, data_dir), app.named(file)
+    data, target = directory(app, data_dir), app.named(file)
     with _explained(f"cannot write {app.output.path(target)}"):
         export_data(data, target)
     app.output.talk(("exported", "success"), f" {app.output.path(data)} to {app.output.path(target)}")
@@ -132,7 +123,7 @@ def export_command(app: App, file: Path, data_dir: Path | None) -> None:
 
 @emulator.command(name="import")
 @click.argument("file", type=FILE)
-@_data_dir
+@data_dir_option
 @_yes
 @common_options
 @pass_app
@@ -144,7 +135,7 @@ def import_command(app: App, file: Path, data_dir: Path | None, yes: bool) -> No
     """
     from ckfunc.emulator.data import import_data
 
-    data, source = _directory(app, data_dir), app.directory / file
+    data, source = directory(app, data_dir), app.directory / file
     with _explained(f"cannot import {app.output.path(source)}"):
         data.mkdir(parents=True, exist_ok=True)
         if not import_data(source, data, lambda: yes or _agreed(app, "Replace", data)):
@@ -154,7 +145,7 @@ def import_command(app: App, file: Path, data_dir: Path | None, yes: bool) -> No
 
 
 @emulator.command(name="reset")
-@_data_dir
+@data_dir_option
 @_yes
 @common_options
 @pass_app
@@ -166,7 +157,7 @@ def reset_command(app: App, data_dir: Path | None, yes: bool) -> None:
     """
     from ckfunc.emulator.data import reset_data
 
-    data = _directory(app, data_dir)
+    data = directory(app, data_dir)
     with _explained(f"cannot reset {app.output.path(data)}"):
         there = reset_data(data, lambda: yes or _agreed(app, "Delete", data))
     if there is None:
@@ -199,7 +190,7 @@ A seed, in YAML:
         - {body: A message of the system}""",
 )
 @click.argument("file", type=FILE)
-@_data_dir
+@data_dir_option
 @common_options
 @pass_app
 def seed_command(app: App, file: Path, data_dir: Path | None) -> None:
@@ -210,7 +201,7 @@ def seed_command(app: App, file: Path, data_dir: Path | None) -> None:
     """
     from ckfunc.sandbox.seeds import add_seed, read_seed_file
 
-    data = _directory(app, data_dir)
+    data = directory(app, data_dir)
     with _explained(f"cannot write {app.output.path(data)}"):
         seed, document = read_seed_file(app.directory / file, app.output.path(app.directory / file))
         seeded = add_seed(seed, document, data, app.connect)
@@ -222,25 +213,6 @@ def seed_command(app: App, file: Path, data_dir: Path | None) -> None:
         app.output.talk(("seeded: ", "success"), _described(seeded))
 
 
-def _directory_or_none(app: App, given: Path | None, ephemeral: bool | None = None) -> Path | None:
-    """Return the directory of the emulator's data, None to save none. Raises UsageProblem and NoProject.
-
-    `ephemeral` is None for commands without this option.
-    """
-    app.settings.data_dir = given
-    if given and ephemeral:
-        raise UsageProblem("--data-dir and --ephemeral can't be used together")
-    if ephemeral:
-        return None
-    if given:
-        return app.named(given / "data").parent
-    try:
-        return app.root() / STATE_DIRECTORY / "emulator"
-    except NoProject as problem:
-        hint = "run it in a project, or give --data-dir DIR" + ("" if ephemeral is None else " or --ephemeral")
-        raise NoProject(problem.message, hint=hint) from None
-
-
 def _agreed(app: App, verb: str, data: Path) -> bool:
     """Ask for confirmation before data is deleted. Raises NeedsYes."""
     return app.output.confirmed(
@@ -249,12 +221,6 @@ def _agreed(app: App, verb: str, data: Path) -> bool:
         refusal=f"{verb.lower().removesuffix('e')}ing the emulator's data requires confirmation; nothing was changed",
         hint="rerun with --yes; `ckfunc emulator export FILE` keeps a copy of the data",
     )
-
-
-def _directory(app: App, given: Path | None) -> Path:
-    found = _directory_or_none(app, given)
-    assert found is not None  # noqa: S101 - only an ephemeral emulator has none
-    return found
 
 
 @contextmanager

@@ -1,0 +1,1 @@
+"""Chat on the emulator: a client of the client protocol, and tables of what is there."""

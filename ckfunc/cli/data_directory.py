@@ -1,0 +1,77 @@
+"""The data directory of an emulator that a command uses."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from ckfunc.base.containment import STATE_DIRECTORY
+from ckfunc.base.errors import NoProject, UsageProblem
+from ckfunc.cli.app import App
+
+if TYPE_CHECKING:
+    from ckfunc.api import Client
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def data_dir_option(function: F) -> F:
+    """Add the option that names the data directory; it may also precede the subcommand."""
+    return click.option(
+        "--data-dir",
+        type=click.Path(path_type=Path, file_okay=False),
+        help="Use the data in this directory (default: the project's).",
+        # `ckfunc emulator --data-dir DIR reset` means the same as the other order.
+        default=lambda: _of_the_group("data_dir"),
+    )(function)
+
+
+def _of_the_group(name: str) -> Any:
+    parent = click.get_current_context().parent
+    return None if parent is None else parent.params.get(name)
+
+
+def directory_or_none(app: App, given: Path | None, ephemeral: bool | None = None) -> Path | None:
+    """Return the directory of the emulator's data, None to save none. Raises UsageProblem and NoProject.
+
+    `ephemeral` is None for commands without this option.
+    """
+    app.settings.data_dir = given
+    if given and ephemeral:
+        raise UsageProblem("--data-dir and --ephemeral can't be used together")
+    if ephemeral:
+        return None
+    if given:
+        return app.named(given / "data").parent
+    try:
+        return app.root() / STATE_DIRECTORY / "emulator"
+    except NoProject as problem:
+        hint = "run it in a project, or give --data-dir DIR" + ("" if ephemeral is None else " or --ephemeral")
+        raise NoProject(problem.message, hint=hint) from None
+
+
+def directory(app: App, given: Path | None) -> Path:
+    """Return the directory of the emulator's data, by default the project's. Raises NoProject."""
+    found = directory_or_none(app, given)
+    assert found is not None  # noqa: S101 - only an ephemeral emulator has none
+    return found
+
+
+def stored_client(app: App, given: Path | None) -> Client:
+    """Return a client of the emulator of a data directory. If none is running, it runs until the command ends.
+
+    Raises NoData and NoProject.
+    """
+    from ckfunc.api.connection import emulator_connection
+    from ckfunc.emulator.data import require_data
+    from ckfunc.emulator.data_directory import find_running
+    from ckfunc.emulator.options import EmulatorOptions
+
+    data = directory(app, given)
+    require_data(data)
+    return app.connect(
+        emulator_connection(find_running(data) or app.start_emulator(EmulatorOptions(spares=False), data))
+    )
