@@ -26,6 +26,8 @@ RUN = [
     "export default function handleEvent() { return 1; }",
     "export default { handleEvent: () => 1 };",
     "const one = () => 1;\nexport { one as handleEvent };",
+    "const handleEvent = (function (one) { return one; })(() => 1);",
+    "const handleEvent = ((one) => () => one)(1);",
     "const { handleEvent } = await import('data:text/javascript,export const handleEvent = () => 1');",
 ]
 
@@ -42,6 +44,8 @@ REFUSED = {
     "export default async function () {}": (1, 1, "the default export is not called: name the function handleEvent"),
     "const handleEvent = 5;": (1, 7, "handleEvent is not a function"),
     "let handleEvent;": (1, 5, "handleEvent is not a function"),
+    "enum handleEvent { A = 1 }": (1, 6, "handleEvent is not a function"),
+    "export enum handleEvent { A = 'a' }": (1, 13, "handleEvent is not a function"),
     "const one = 'text';\nconst handleEvent = one;": (2, 7, "handleEvent is not a function"),
     "class handleEvent {}": (1, 7, "handleEvent is a class, not a function"),
     "function* handleEvent() {}": (1, 11, "handleEvent is a generator"),

@@ -257,6 +257,13 @@ class Search {
         if (!values || seen.has(value.name)) return 'unknown';
         return best(values.map((candidate) => this.kind(candidate, new Set([...seen, value.name]))));
       }
+      case 'CallExpression': { // an enum is compiled to `function (E) { …; return E }(E || {})`
+        const { callee, arguments: [given] } = value;
+        const [parameter] = isFunction(callee) ? callee.params : [];
+        const last = callee.body?.body?.at?.(-1);
+        if (parameter?.type !== 'Identifier' || last?.type !== 'ReturnStatement' || last.argument?.name !== parameter.name) return 'unknown';
+        return this.kind(given?.type === 'LogicalExpression' ? given.right : given, seen);
+      }
       default: return 'unknown';
     }
   }
