@@ -7,13 +7,15 @@ import inspect
 import json
 import sqlite3
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from dataclasses import replace
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from ckfunc.emulator.dispatch.recording import Asked, Calls
 from ckfunc.emulator.http.auth import check_host, check_origin, page_headers
 from ckfunc.emulator.http.bodies import MEBIBYTE
 from ckfunc.emulator.http.calls import Call, Reply
+from ckfunc.emulator.http.faults import CONNECTION, FaultAnswer
 from ckfunc.emulator.http.problems import HttpProblem, Missing, Refused, Unstorable
 from ckfunc.emulator.http.request_log import RecordedRequest
 from ckfunc.emulator.http.routing import Access, Route, Router, answer_format, segments_of
@@ -22,6 +24,7 @@ from ckfunc.emulator.resources import (
     application,
     channels,
     controls,
+    faults,
     files,
     functions,
     jobs,
@@ -37,6 +40,7 @@ from ckfunc.emulator.resources import (
 from ckfunc.emulator.services import EmulatorServices
 from ckfunc.emulator.store.application import APPLICATION_ID
 from ckfunc.emulator.store.trouble import misread
+from ckfunc.model.fault import Fault
 from ckfunc.wire.dialects import JSON, Dialect, spelled
 from ckfunc.wire.links import Links
 from ckfunc.wire.reading import Malformed
@@ -49,6 +53,7 @@ _OPERATIONS: tuple[Route, ...] = (
     *runtime.ROUTES,
     *functions.ROUTES,
     *controls.ROUTES,
+    *faults.ROUTES,
     *users.ROUTES,
     *channels.ROUTES,
     *memberships.ROUTES,
@@ -83,6 +88,20 @@ _MOST_DROPPED_BYTES = 64 * MEBIBYTE
 """How much of an oversized body is read and discarded before it is refused."""
 
 
+@dataclass(slots=True)
+class _IncomingRequest:
+    """A request and the records of it. `fault` is set while one is injected."""
+
+    scope: Mapping[str, Any]
+    headers: dict[str, str]
+    receive: Receive
+    segments: list[str] = field(default_factory=list)
+    caller: int | None = None
+    noted: tuple[Calls, Asked] | None = None
+    recorded: RecordedRequest | None = None
+    fault: Fault | None = None
+
+
 class AsgiApp:
     """The ASGI application. With `loopback_only`, requests that name another host are refused."""
 
@@ -99,40 +118,39 @@ class AsgiApp:
             return
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
         dialect, media_type = Dialect.CAMEL, JSON
-        noted = None
-        recorded: RecordedRequest | None = None
-        segments: list[str] = []
+        request = _IncomingRequest(scope, headers, receive)
         try:
-            versioned, segments = segments_of(scope["raw_path"].decode("latin-1"))
-            own = _is_own(versioned, segments)
+            versioned, request.segments = segments_of(scope["raw_path"].decode("latin-1"))
+            own = _is_own(versioned, request.segments)
             dialect, media_type = answer_format(headers.get("accept", ""), versioned or own)
-            caller = self._caller(headers)
-            if caller is not None and not own:
-                noted = self._note(caller, scope, headers, segments)
+            request.caller = self._caller(headers)
             if not own:
-                recorded = self._record(scope, headers, caller)
-                receive = recorded.reading(receive)
-            reply = await self._answered(scope, headers, segments, receive, caller, noted)
+                self._record(request)
+            reply = await self._answered(request)
         except HttpProblem as problem:
-            reply = self._problem_reply(problem, segments)
+            reply = self._problem_reply(problem, request.segments)
             media_type = JSON
         except sqlite3.DatabaseError as error:
             failed = self._services.failed(error, f"{scope['method']} {scope['path']}")
-            reply = self._problem_reply(failed, segments)
+            reply = self._problem_reply(failed, request.segments)
             media_type = JSON
         except ConnectionError:
-            if noted is not None:
-                self._services.dispatch.recorder.answered(*noted, 0)
+            self._note_unanswered(request)
             return
-        if noted is not None:
-            self._services.dispatch.recorder.answered(*noted, reply.status)
-        if segments[:1] in _FOR_PAGES:
+        if request.fault is not None and request.fault.lost:
+            self._note_unanswered(request)
+            scope["extensions"][CONNECTION]["close"]()
+            await _left(receive)
+            return
+        if request.noted is not None:
+            self._services.dispatch.recorder.answered(*request.noted, reply.status)
+        if request.segments[:1] in _FOR_PAGES:
             reply = replace(reply, headers={**reply.headers, **page_headers(headers.get("origin"))})
         head = scope["method"] == "HEAD"
         if reply.stream is None:
             content = await self._send(reply, dialect, media_type, head, send)
-            if recorded is not None:
-                recorded.answered(reply.status, content)
+            if request.recorded is not None:
+                request.recorded.answered(reply.status, content)
         else:
             await self._send_stream(reply, reply.stream, head, receive, send)
 
@@ -140,41 +158,38 @@ class AsgiApp:
         label = headers.get(CALLER_HEADER)
         return None if label is None else self._services.dispatch.recorder.caller(label)
 
-    def _note(
-        self, caller: int, scope: Mapping[str, Any], headers: Mapping[str, str], segments: list[str]
-    ) -> tuple[Calls, Asked] | None:
-        """Record a request that a run's handler sends."""
-        query = scope["query_string"].decode("latin-1")
-        path = f"/{'/'.join(segments)}{'?' if query else ''}{query}"
-        asked = Asked(scope["method"], path, headers.get("content-type"))
-        calls = self._services.dispatch.recorder.asked(caller, asked)
-        return None if calls is None else (calls, asked)
+    def _record(self, request: _IncomingRequest) -> None:
+        """Record a request for the dashboard, and for the run whose handler sends it."""
+        method, headers, caller = request.scope["method"], request.headers, request.caller
+        query = request.scope["query_string"].decode("latin-1")
+        query = f"?{query}" if query else ""
+        if caller is not None:
+            asked = Asked(method, f"/{'/'.join(request.segments)}{query}", headers.get("content-type"))
+            calls = self._services.dispatch.recorder.asked(caller, asked)
+            request.noted = None if calls is None else (calls, asked)
+        path = request.scope["raw_path"].decode("latin-1") + query
+        request.recorded = self._services.requests.begin(method, path, headers.get("content-type", ""), caller)
+        request.receive = request.recorded.reading(request.receive)
 
-    async def _answered(self, *request: Any) -> Reply:
+    def _note_unanswered(self, request: _IncomingRequest) -> None:
+        """Record that a request gets no answer."""
+        if request.noted is not None:
+            self._services.dispatch.recorder.answered(*request.noted, 0)
+        if request.recorded is not None:
+            request.recorded.answered(0, b"")
+
+    async def _answered(self, request: _IncomingRequest) -> Reply:
         """Answer a request when everything that the answer tells of is stored."""
         self._open += 1
         try:
-            reply = await self._answer(*request)
+            reply = await self._answer(request)
             await self._services.database.stored(at_once=self._open == 1)
             return reply
         finally:
             self._open -= 1
 
-    def _record(self, scope: Mapping[str, Any], headers: Mapping[str, str], caller: int | None) -> RecordedRequest:
-        """Record a request, so that the dashboard can show it."""
-        query = scope["query_string"].decode("latin-1")
-        path = f"{scope['raw_path'].decode('latin-1')}{'?' if query else ''}{query}"
-        return self._services.requests.begin(scope["method"], path, headers.get("content-type", ""), caller)
-
-    async def _answer(
-        self,
-        scope: Mapping[str, Any],
-        headers: dict[str, str],
-        segments: list[str],
-        receive: Receive,
-        caller: int | None,
-        noted: tuple[Calls, Asked] | None,
-    ) -> Reply:
+    async def _answer(self, request: _IncomingRequest) -> Reply:
+        scope, headers, segments = request.scope, request.headers, request.segments
         host = headers.get("host", "")
         if self._loopback_only:
             check_host(host)
@@ -189,16 +204,18 @@ class AsgiApp:
             headers,
             scope["query_string"],
             parameters=parameters,
-            caller=caller,
+            caller=request.caller,
         )
         if route.access is Access.TOKEN:
             self._services.tokens.check(headers.get("authorization"))
         elif route.access is Access.CONTROL:
             check_origin(headers.get("origin"), scope["scheme"], host)
         if scope["method"] not in ("GET", "HEAD"):
-            call.body = await _body(receive, route.body_bytes)
-            if noted is not None:
-                noted[0].take_body(noted[1], call.body)
+            call.body = await _body(request.receive, route.body_bytes)
+            if request.noted is not None:
+                request.noted[0].take_body(request.noted[1], call.body)
+        if self._services.faults and route.access is Access.TOKEN:
+            await self._inject_fault(request, openapi.operation_id(route))
         try:
             made = route.handler(call, self._services)
             return await made if inspect.isawaitable(made) else made
@@ -208,6 +225,24 @@ class AsgiApp:
             raise
         except Exception as error:
             raise self._services.failed(error, f"{call.method} {call.path}") from None
+
+    async def _inject_fault(self, request: _IncomingRequest, operation: str) -> None:
+        """Delay a request, or refuse it, if a fault applies. Raises FaultAnswer, or ConnectionError if the client left.
+
+        A lost answer is the caller's work.
+        """
+        active = self._services.faults.for_request(operation)
+        if active is None:
+            return
+        request.fault = active.fault
+        if request.recorded is not None:
+            request.recorded.fault = active.fault.effect
+        if active.fault.delay_ms:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(_left(request.receive), active.fault.delay_ms / 1000)
+                raise ConnectionResetError
+        if active.fault.status is not None:
+            raise FaultAnswer(active)
 
     @property
     def _dashboard(self) -> Dashboard:

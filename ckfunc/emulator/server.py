@@ -13,6 +13,7 @@ import uvicorn
 from httptools import HttpParserError
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
+from ckfunc.emulator.http.faults import CONNECTION
 from ckfunc.emulator.http.problems import HttpProblem, Refused
 
 MOST_TARGET_BYTES = 64 * 1024
@@ -218,6 +219,7 @@ class LimitedConnection(HttpToolsProtocol):
         self._head_bytes = 0
         self._began_s = self._heard_s
         super().on_message_begin()
+        self.scope["extensions"] = {CONNECTION: {"close": self.transport.close}}
 
     def on_url(self, url: bytes) -> None:
         """Receive a piece of the request's target."""

@@ -17,6 +17,7 @@ from ckfunc.emulator.dispatch.dispatcher import Dispatcher
 from ckfunc.emulator.dispatch.topics import Topics
 from ckfunc.emulator.http.auth import Tokens
 from ckfunc.emulator.http.calls import Call
+from ckfunc.emulator.http.faults import Faults
 from ckfunc.emulator.http.problems import Broken, HttpProblem, Unstorable
 from ckfunc.emulator.http.request_log import RequestLog
 from ckfunc.emulator.jobs.runner import Jobs
@@ -55,6 +56,7 @@ class EmulatorServices:
     topics: Topics = field(default_factory=Topics)
     typing: TypingUsers = field(default_factory=TypingUsers)
     requests: RequestLog = field(default_factory=RequestLog)
+    faults: Faults = field(default_factory=Faults)
     unwritable: str | None = None
     """Why nothing may be changed: requests that would change something are refused with this reason."""
     form_key: str = field(default_factory=lambda: secrets.token_urlsafe(32))

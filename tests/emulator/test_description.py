@@ -88,6 +88,10 @@ def test_controls_answer_and_read_as_they_are_described(client: httpx.Client) ->
         "enableFunction": (f"/emulator/functions/{made}/enabled", {"enabled": False}),
         "updateTokenLifetime": ("/emulator/token-lifetime", {"seconds": 60, "revoke": False}),
         "explainJob": ("/emulator/jobs/1", None),
+        "addFault": ("/emulator/faults", {"operation": "createUser", "status": 429, "first": 1}),
+        "listFaults": ("/emulator/faults", None),
+        "removeFault": ("/emulator/faults/1", None),
+        "clearFaults": ("/emulator/faults", None),
     }
     assert values.keys() == CONTROLS.keys()
     client.post("/v1/analytics/users").raise_for_status()

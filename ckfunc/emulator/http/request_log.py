@@ -45,6 +45,7 @@ class RecordedRequest:
         "caller",
         "content_type",
         "duration_ms",
+        "fault",
         "id",
         "method",
         "path",
@@ -66,9 +67,16 @@ class RecordedRequest:
         self.private = any(one in plain for one in _SECRET)
         self.time = datetime.now(UTC)
         self.status = 0
+        self.fault: str | None = None
+        """The fault that was injected, in words."""
         self.duration_ms: float | None = None
         self.received, self.sent = RecordedBody(), RecordedBody()
         self._began_s = time.perf_counter()
+
+    @property
+    def failed(self) -> bool:
+        """Whether the answer is an error, or was lost."""
+        return self.status >= 400 or (self.status == 0 and self.duration_ms is not None)
 
     def reading(
         self, receive: Callable[[], Awaitable[Mapping[str, Any]]]

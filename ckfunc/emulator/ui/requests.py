@@ -34,7 +34,7 @@ def show_requests(call: Call, services: EmulatorServices) -> Reply:
     found = [
         one
         for one in services.requests.latest
-        if query.lower() in f"{one.method} {one.path}".lower() and (one.status >= 400 or not failed)
+        if query.lower() in f"{one.method} {one.path}".lower() and (one.failed or not failed)
     ]
     rows = [
         RequestRow(one, body_text(one.received), body_text(one.sent), curl_command(one, call.links.base))

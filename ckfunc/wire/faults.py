@@ -1,0 +1,122 @@
+"""JSON of faults."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from ckfunc.base.text import did_you_mean
+from ckfunc.model.fault import DEFAULT_SEED, ActiveFault, Fault
+from ckfunc.wire.contract import operations
+from ckfunc.wire.reading import Malformed, optional, required, resource
+
+MOST_DELAY_MS = 60_000
+MOST_FIRST = 1_000_000
+MOST_SEED = 2**53 - 1
+
+_DEFAULT_RETRY_AFTER_S = 1
+_MOST_RETRY_AFTER_S = 86_400
+_FIELDS = ("operation", "status", "retryAfterSeconds", "delayMs", "lost", "ratePercent", "first", "seed")
+
+
+class FaultMistake(Malformed):
+    """A fault has an error in `field`, or as a whole if that is None."""
+
+    def __init__(self, field: str | None, message: str, hint: str | None = None) -> None:
+        super().__init__(message + (f" ({hint})" if hint else ""))
+        self.field = field
+        self.message = message
+        self.hint = hint
+
+
+def operation_ids() -> tuple[str, ...]:
+    """Return the id of every operation of the Platform API."""
+    return tuple(one.id for one in operations())
+
+
+def read_fault(document: Any) -> Fault:
+    """Read a fault; raises FaultMistake or Malformed for its first error. A 429 has a Retry-After of 1 s by default."""
+    data = resource(document, "the fault")
+    for name in data:
+        if name not in _FIELDS:
+            raise FaultMistake(name, f"unknown field {name[:50]!r}", did_you_mean(name, _FIELDS))
+    operation = optional(data, "operation", str)
+    if operation is not None and operation not in operation_ids():
+        hint = did_you_mean(operation, operation_ids()) or "`/docs` of the emulator lists them"
+        raise FaultMistake("operation", f"there is no operation {operation[:80]!r}", hint)
+    status = optional(data, "status", int)
+    if status is not None and status != 429 and not 500 <= status <= 599:
+        raise FaultMistake("status", f"the status is {status}, not 429 or from 500 to 599")
+    seed = _whole(data, "seed", "the seed", 0, MOST_SEED)
+    fault = Fault(
+        operation,
+        status,
+        _whole(data, "retryAfterSeconds", "Retry-After", 0, _MOST_RETRY_AFTER_S),
+        _whole(data, "delayMs", "the delay in milliseconds", 0, MOST_DELAY_MS) or 0,
+        optional(data, "lost", bool) or False,
+        _rate(data),
+        _whole(data, "first", "the number of first requests", 1, MOST_FIRST),
+        DEFAULT_SEED if seed is None else seed,
+    )
+    return _consistent(fault, has_rate=data.get("ratePercent") is not None)
+
+
+def write_fault(fault: Fault) -> dict[str, Any]:
+    """Return a fault as JSON, which `read_fault` reads."""
+    return {
+        "operation": fault.operation,
+        "status": fault.status,
+        "retryAfterSeconds": fault.retry_after_s,
+        "delayMs": fault.delay_ms,
+        "lost": fault.lost,
+        "ratePercent": None if fault.first is not None else fault.rate_percent,
+        "first": fault.first,
+        "seed": fault.seed,
+    }
+
+
+def read_active_fault(document: Any) -> ActiveFault:
+    """Read a fault of an emulator; raises Malformed."""
+    data = resource(document, "the fault")
+    counts = {name: required(data, name, int) for name in ("id", "seen", "hits")}
+    return ActiveFault(
+        counts["id"], read_fault({name: data.get(name) for name in _FIELDS}), counts["seen"], counts["hits"]
+    )
+
+
+def write_active_fault(active: ActiveFault) -> dict[str, Any]:
+    """Return a fault of an emulator as JSON."""
+    return {"id": active.id, **write_fault(active.fault), "seen": active.seen, "hits": active.hits}
+
+
+def _consistent(fault: Fault, *, has_rate: bool) -> Fault:
+    """Return a fault unchanged, or with its default Retry-After; raises FaultMistake."""
+    if fault.status is None and not fault.delay_ms and not fault.lost:
+        raise FaultMistake(None, "a fault needs a status, a delay or a lost answer")
+    if fault.lost and fault.status is not None:
+        raise FaultMistake("lost", "a lost answer has no status")
+    if fault.first is not None and has_rate:
+        raise FaultMistake("first", "a rate and a number of first requests can't be used together")
+    if fault.status is None and fault.retry_after_s is not None:
+        raise FaultMistake("retryAfterSeconds", "Retry-After needs a status")
+    if fault.status == 429 and fault.retry_after_s is None:
+        return replace(fault, retry_after_s=_DEFAULT_RETRY_AFTER_S)
+    return fault
+
+
+def _whole(data: Any, name: str, what: str, least: int, most: int) -> int | None:
+    number = optional(data, name, int)
+    if number is not None and not least <= number <= most:
+        raise FaultMistake(name, f"{what} is {number}, not from {least} to {most}")
+    return number
+
+
+def _rate(data: Any) -> float:
+    value = data.get("ratePercent")
+    if value is None:
+        return 100.0
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise FaultMistake("ratePercent", "the rate is not a number of percent")
+    if not 0 < value <= 100:
+        raise FaultMistake("ratePercent", f"the rate is {value:g}%, not above 0% and at most 100%")
+    return float(value)
