@@ -19,12 +19,13 @@ from ckfunc.base.containment import STATE_DIRECTORY, LeadsOutside
 from ckfunc.base.errors import CkfuncError, CredentialsMissing, InvalidFiles, NoProject
 from ckfunc.base.files import cache_dir
 from ckfunc.base.git import GitMissing, GitRefused, git, trust_command
+from ckfunc.bundle.workspace import Workspace
 from ckfunc.deploy.plan.snapshot import require_application
-from ckfunc.model.project import Project, Target
+from ckfunc.model.project import Target
 from ckfunc.runtime.confinement import isolation
 from ckfunc.runtime.install import scripts_warning
 from ckfunc.runtime.node import node_executable, node_version, npm_script
-from ckfunc.runtime.policy import InstallPolicy, npm_settings
+from ckfunc.runtime.policy import npm_settings
 from ckfunc.scaffold.packages import all_packages
 from ckfunc.scaffold.types import policy_of
 
@@ -65,17 +66,9 @@ class ProjectSetup(Protocol):
     def root(self) -> Path:
         """Return the directory of the project; raises NoProject and LeadsOutside."""
 
-    def scripts(self) -> Project:
-        """Return the project with its scripts bundled."""
-
-    def load_project(self, *, lenient: bool = False) -> Project:
-        """Read the project from disk."""
-
-    def install_policy(self) -> InstallPolicy:
-        """Return the project's policy for installing packages."""
-
-    def target(self) -> Target:
-        """Return the selected target."""
+    @property
+    def workspace(self) -> Workspace:
+        """The project's files."""
 
     def running_emulator(self) -> str | None:
         """Return the address of the project's emulator if it is running."""
@@ -132,7 +125,7 @@ def _isolation() -> Diagnosis:
 
 def _npm(project: ProjectSetup) -> Diagnosis:
     npm_script()
-    if unset := npm_settings(project.install_policy().project).unset:
+    if unset := npm_settings(project.workspace.install_policy().project).unset:
         return Diagnosis("npm", WARN, f"credentials are left out: {'; '.join(unset)}", "set it in the environment")
     return Diagnosis("npm", OK, "npm installs packages for the emulator")
 
@@ -162,7 +155,7 @@ def _project(project: ProjectSetup) -> Iterator[Diagnosis]:
     yield from _packages(project)
     yield from _secrets(root)
     try:
-        target = project.target()
+        target = project.workspace.target()
     except CkfuncError as problem:
         yield Diagnosis("target", FAIL, problem.message, problem.hint)
         return
@@ -176,7 +169,7 @@ def _project(project: ProjectSetup) -> Iterator[Diagnosis]:
 
 
 def _manifest(project: ProjectSetup) -> Diagnosis:
-    loaded = project.scripts()
+    loaded = project.workspace.scripts()
     count = len(loaded.functions or ())
     summary = f"functions.yaml: {count} function{'' if count == 1 else 's'}"
     if loaded.warnings:
@@ -187,7 +180,7 @@ def _manifest(project: ProjectSetup) -> Diagnosis:
 def _packages(project: ProjectSetup) -> Iterator[Diagnosis]:
     """Yield a warning about installed packages whose install scripts did not run."""
     try:
-        loaded = project.load_project(lenient=True)
+        loaded = project.workspace.load(lenient=True)
         warning = scripts_warning(all_packages(loaded.runtime.dependencies or {}), cache_dir(), policy_of(loaded))
     except CkfuncError:
         return  # another check reports this error

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from ckfunc.base.clock import SystemClock
 from ckfunc.base.containment import STATE_DIRECTORY, require_inside, require_own_state
-from ckfunc.base.errors import CkfuncError, NoProject, Problem
+from ckfunc.base.errors import CkfuncError, NoProject
 from ckfunc.base.files import cache_dir
 from ckfunc.base.secrets import SHORTEST, Secret, secret_values
 from ckfunc.cli.options import Settings
@@ -24,18 +24,13 @@ from ckfunc.emulator.data_directory import find_running
 if TYPE_CHECKING:
     from ckfunc.api import Client, Connection
     from ckfunc.api.credentials import ConnectionVariables, FoundConnection
-    from ckfunc.bundle.project import Bundler
+    from ckfunc.bundle.workspace import Workspace
     from ckfunc.check.project import CheckedProject
     from ckfunc.emulator.emulator import Emulator
     from ckfunc.emulator.options import EmulatorOptions
     from ckfunc.model.project import Project, Target
-    from ckfunc.runtime.compiler import CachingCompiler, CompilerProcess
-    from ckfunc.runtime.policy import InstallPolicy
     from ckfunc.sandbox.scripts import Toolchain
     from ckfunc.scaffold.stubs import Schemas
-
-MOST_IGNORED = 3
-"""The number of manifest errors to print in commands that continue despite them."""
 
 ANY_PROJECT = "any project"
 """The name of the target of a login outside of a project."""
@@ -54,13 +49,8 @@ class App:
         self._ending = threading.Lock()
         self._ended = False
         self._root: Path | None = None
-        self._sources: Project | None = None
-        self._project: Project | None = None
-        self._scripts: Project | None = None
-        self._targets: dict[str | None, tuple[Target, tuple[Problem, ...]]] = {}
+        self._workspace: Workspace | None = None
         self._client: Client | None = None
-        self._compiler: CompilerProcess | None = None
-        self._kept_compiler: CachingCompiler | None = None
 
     def __enter__(self) -> App:
         return self
@@ -113,74 +103,28 @@ class App:
                 require_inside(root, plain)
         return place
 
-    def sources(self) -> Project:
-        """Return the project without bundling its scripts. Raises InvalidManifest."""
-        if self._sources is None:
-            self._sources = self._read_project()
-            for warning in self._sources.warnings:
-                self.output.warn(warning)
-        return self._sources
+    @property
+    def workspace(self) -> Workspace:
+        """The project's files, and the tools that bundle and compile its scripts."""
+        if self._workspace is None:
+            from ckfunc.bundle.workspace import Selection, Workspace
+
+            selection = Selection(self.root, lambda: self.settings.target, self.environ)
+            self._workspace = Workspace(selection, self.output.detail, self.output.warn)
+            self._closing.callback(self._workspace.close)
+        return self._workspace
 
     def project(self) -> Project:
-        """Return the project as it was at the first call; raises InvalidManifest and InvalidModules."""
-        if self._project is None:
-            self._project = self.bundler().project(self.sources())
-        return self._project
+        """Return the project as it was at the first call. Raises InvalidManifest and InvalidModules."""
+        return self.workspace.project()
 
     def scripts(self) -> Project:
-        """Return the project with bundled scripts, for commands that don't use its variables.
+        """Return the project with bundled scripts, for commands that don't use its variables."""
+        return self.workspace.scripts()
 
-        A variable without a value is a warning, and its reference is not expanded. Raises InvalidManifest and
-        InvalidModules.
-        """
-        if self._project is not None:
-            return self._project
-        if self._scripts is None:
-            self._scripts = self.bundler().project(self._read_project(lenient=True))
-        return self._scripts
-
-    def reload_scripts(self) -> Project:
-        """Read the project again after ckfunc has changed it; later calls of `scripts` return the new one."""
-        self._project = self._sources = self._scripts = None
-        return self.scripts()
-
-    def load_project(self, *, lenient: bool = False) -> Project:
-        """Read the project from disk now, with bundled scripts.
-
-        With `lenient`, for commands that don't deploy (see ckfunc.manifest.load), scripts are not bundled.
-        """
-        project = self._read_project(lenient=lenient)
-        return project if lenient else self.bundler().project(project)
-
-    def _read_project(self, *, lenient: bool = False) -> Project:
-        from ckfunc.manifest import load
-
-        return load(self.root(), self.settings.target, self.environ, lenient=lenient)
-
-    def bundler(self) -> Bundler:
-        """Return the bundler of scripts and the local files that they import."""
-        from ckfunc.bundle.project import Bundler
-        from ckfunc.model.execution import SyntaxProblem
-
-        def check(scripts: Sequence[tuple[str, str]]) -> list[SyntaxProblem]:
-            return [one for one in self.kept_compiler().compile(scripts) if isinstance(one, SyntaxProblem)]
-
-        return Bundler(cache_dir(), check, self.output.detail, self.install_policy)
-
-    def install_policy(self) -> InstallPolicy:
-        """Return the policy for installing packages of the current manifest; without a project, an empty one."""
-        from ckfunc.manifest import wanted_packages
-        from ckfunc.runtime.policy import NO_POLICY, InstallPolicy
-
-        try:
-            root = self.root()
-        except CkfuncError:
-            return NO_POLICY
-        try:
-            dependencies, allowed = wanted_packages(root)
-        except CkfuncError:  # an invalid manifest, perhaps while it is being edited: no install script is allowed
-            return InstallPolicy(root)
-        return InstallPolicy(root, dependencies, allowed)
+    def target(self) -> Target:
+        """Return the selected target, even if other parts of the project are invalid."""
+        return self.workspace.target()
 
     # -- the platform --------------------------------------------------------------------------------------------
 
@@ -192,31 +136,10 @@ class App:
         another one can use the data.
         """
         if self._client is None:
-            target = self._sources.target if self._sources else self._target_despite_mistakes()
+            target = self.workspace.target_to_connect()
             moved = partial(self._emulator_again, lasting=lasting) if target.emulator else None
             self._client = self.connect(self.connection(target, lasting=lasting), moved)
         return self._client
-
-    def target(self) -> Target:
-        """Return the selected target, even if other parts of the project are invalid."""
-        return self._found_target()[0]
-
-    def _found_target(self) -> tuple[Target, tuple[Problem, ...]]:
-        from ckfunc.manifest import find_target
-
-        wanted = self.settings.target
-        if wanted not in self._targets:
-            self._targets[wanted] = find_target(self.root(), wanted, self.environ)
-        return self._targets[wanted]
-
-    def _target_despite_mistakes(self) -> Target:
-        """Return the target, with a warning for each error in the rest of the manifest."""
-        target, ignored = self._found_target()
-        for problem in ignored[:MOST_IGNORED]:
-            self.output.warn(f"ignored: {problem}")
-        if len(ignored) > MOST_IGNORED:
-            self.output.warn(f"ignored: {len(ignored) - MOST_IGNORED} more mistakes; `ckfunc check` shows them")
-        return target
 
     def connection(self, target: Target | None = None, *, lasting: bool = False) -> Connection:
         """Return the connection to a target, by default the selected one. Raises CredentialsMissing.
@@ -305,13 +228,13 @@ class App:
     def _with_project(self, options: EmulatorOptions) -> EmulatorOptions:
         from ckfunc.emulator.options import WEB_DIRECTORY
 
-        self.compiler()  # created before the emulator, so that it is closed after it
+        workspace = self.workspace  # created before the emulator, so that it is closed after it
         return replace(
             options,
             on_event=self.output.detail,
             owner=self._root,
-            policy=self.install_policy,
-            compiler=self.kept_compiler(),
+            policy=workspace.install_policy,
+            compiler=workspace.compiler(),
             web=None if self._root is None else self._root / WEB_DIRECTORY,
         )
 
@@ -326,33 +249,13 @@ class App:
 
     def secrets(self) -> tuple[Secret, ...]:
         """Return the secrets that were read so far, to mask them in a bug report; never raises."""
-        known: list[Secret] = []
-        for project in (self._sources, self._scripts):
-            known += (project.runtime.environment or {}).values() if project else ()
+        known = [] if self._workspace is None else list(self._workspace.secrets())
         if self._client is not None:
             known += self._client.session.secrets()
         own = Secret(self.environ.get("CHATKITTY_CLIENT_SECRET", ""))
         return (own, *(secret for secret in known if len(secret) >= SHORTEST))
 
     # -- scripts -------------------------------------------------------------------------------------------------
-
-    def compiler(self) -> CompilerProcess:
-        """Return the Node process that checks and compiles scripts; it starts with the first script."""
-        if self._compiler is None:
-            from ckfunc.runtime.compiler import CompilerProcess
-
-            self._compiler = CompilerProcess()
-            self._closing.callback(self._compiler.close)
-        return self._compiler
-
-    def kept_compiler(self) -> CachingCompiler:
-        """Return a compiler that caches its results. Thread-safe."""
-        with self._ending:
-            if self._kept_compiler is None:
-                from ckfunc.runtime.compiler import CachingCompiler
-
-                self._kept_compiler = CachingCompiler(self.compiler, cache_dir())
-        return self._kept_compiler
 
     def toolchain(self) -> Toolchain:
         """Return the tools of sandboxes, for the project or else for the working directory."""
@@ -362,7 +265,7 @@ class App:
             root = self.root()
         except NoProject:
             root = self.directory
-        return Toolchain(root, self.kept_compiler(), self.install_policy, self.output.detail)
+        return Toolchain(root, self.workspace.compiler(), self.workspace.install_policy, self.output.detail)
 
     def check(self, types: Sequence[str] = ()) -> CheckedProject:
         """Check manifest, syntax and types of the project, or of the functions of some trigger types; print nothing.
@@ -371,8 +274,9 @@ class App:
         """
         from ckfunc.check.project import Services, check_project
 
-        services = Services(self.bundler(), self.kept_compiler(), self.install_policy, self.output.detail)
-        return check_project(lambda: self.load_project(lenient=True), self.root(), services, types)
+        project = self.workspace
+        services = Services(project.bundler(), project.compiler(), project.install_policy, self.output.detail)
+        return check_project(lambda: project.load(lenient=True), self.root(), services, types)
 
     def schemas(self) -> Schemas:
         """Return the JSON schemas of functions.yaml and of test files."""

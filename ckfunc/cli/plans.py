@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 def gates_of(app: App, given: str) -> tuple[str, ...]:
     """Return the gates that `--gate` names. Raises UsageProblem and InvalidManifest."""
-    return parse_gates(given, lambda: app.sources().gates)
+    return parse_gates(given, lambda: app.workspace.sources().gates)
 
 
 def try_gates(app: App, gates: Sequence[str], plan: Plan) -> tuple[GateVerdict, ...]:
@@ -36,7 +36,7 @@ def try_gates(app: App, gates: Sequence[str], plan: Plan) -> tuple[GateVerdict, 
     def test(_types: Collection[str], _number: int) -> GateOutcome:
         from ckfunc.testing.running import run_tests, working_copy
 
-        project = working_copy(app.root(), app.settings.target, app.environ, app.bundler())
+        project = working_copy(app.root(), app.settings.target, app.environ, app.workspace.bundler())
         found = run_tests(project, app.toolchain(), allow_only=not app.environ.get("CI"))
         bad = [f"{one.case.file}:{one.case.line}: {one.case.name}" for one in found.results if one.bad]
         return GateOutcome(found.ok, str(found.tally), bad)

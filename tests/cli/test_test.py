@@ -215,7 +215,7 @@ def test_only_leaves_the_others_out_but_not_in_ci(
     app = App({})
     app.settings.directory = root
     with app:
-        tested = run_tests(working_copy(root, None, app.environ, app.bundler()), app.toolchain())
+        tested = run_tests(working_copy(root, None, app.environ, app.workspace.bundler()), app.toolchain())
     assert (tested.ok, tested.passed, tested.tally.left_out) == (True, 1, 1)
     assert tested.summary == "1 passed, 1 left out by `only`"
     monkeypatch.setenv("CI", "1")

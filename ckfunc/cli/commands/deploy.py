@@ -99,7 +99,7 @@ def deploy(
     elif resume:
         options = _of_unfinished(app, options)
     project, client = app.project(), app.client()
-    check, gates = requirements_check(project, app.kept_compiler().compile), gates_of(app, gate)
+    check, gates = requirements_check(project, app.workspace.compiler().compile), gates_of(app, gate)
     if dry_run:
         with app.output.progress("comparing"):
             plan = run.prepare(project, client, check=check, cache=VersionCache(project.root), options=options)
@@ -163,7 +163,7 @@ def _confirmation(app: App, gates: Sequence[str], verdicts: list[GateVerdict], *
             _print_verdicts(app, plan, verdicts)
             require_passed(verdicts)
             # Gates read the files again: what passed must be what is deployed.
-            if app.load_project() != app.project():
+            if app.workspace.load() != app.project():
                 raise CkfuncError(
                     "the project was changed while its gates ran; nothing was written", hint="run the command again"
                 )

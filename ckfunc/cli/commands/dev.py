@@ -73,7 +73,7 @@ def dev(app: App, port: int, seed: Path | None, yes: bool, keep_invocations: int
     from ckfunc.sandbox.seeds import read_seed_file
 
     target = _target(app)
-    project = app.sources()  # mistakes in the manifest are reported before anything starts
+    project = app.workspace.sources()  # mistakes in the manifest are reported before anything starts
     if not yes and not watch_confirmed(app, project.target):
         return EXIT_FAILED
     running = app.running_emulator()

@@ -72,7 +72,7 @@ def _create(app: App, application: str | None, *, with_values: bool) -> int:
         root,
         client.identity,
         app.environ,
-        is_javascript=lambda script: app.compiler().is_javascript(script),
+        is_javascript=app.workspace.node.is_javascript,
         with_values=with_values,
         schemas=app.schemas(),
     )
@@ -97,7 +97,7 @@ def _update(app: App, *, with_values: bool, yes: bool) -> int:
             client,
             project,
             app.environ,
-            is_javascript=lambda script: app.compiler().is_javascript(script),
+            is_javascript=app.workspace.node.is_javascript,
             with_values=with_values,
         )
     update = found.update
@@ -121,7 +121,7 @@ def _update(app: App, *, with_values: bool, yes: bool) -> int:
     if not yes and not app.output.confirmed("Write this?", shown=shown, hint="rerun with --yes to write it"):
         return EXIT_FAILED
     found.write()
-    found.remember(app.reload_scripts())
+    found.remember(app.workspace.reload_scripts())
     _show_files(
         app,
         project.root,

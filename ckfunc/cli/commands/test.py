@@ -161,7 +161,7 @@ class _Progress:
 def _working_copy(app: App, target: str | None) -> Project:
     from ckfunc.testing.running import working_copy
 
-    return working_copy(app.root(), target, app.environ, app.bundler())
+    return working_copy(app.root(), target, app.environ, app.workspace.bundler())
 
 
 @click.command(
@@ -222,7 +222,7 @@ def add(app: App, trigger_type: str | None, invocation: int, name: str | None, f
 
 def _own_values(app: App) -> Iterator[tuple[str, Secret]]:
     """Yield the environment values of the target and the credentials that are known here."""
-    yield from (app.sources().runtime.environment or {}).items()
+    yield from (app.workspace.sources().runtime.environment or {}).items()
     yield from ((name, Secret(value)) for name, value in app.environ.items() if name.startswith("CHATKITTY_CLIENT_"))
 
 

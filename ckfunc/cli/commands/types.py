@@ -38,7 +38,7 @@ def types(app: App, check: bool, install: bool) -> int:
     from ckfunc.scaffold.types import stale_types
 
     if check:
-        stale = stale_types(app.load_project(lenient=True), app.schemas())
+        stale = stale_types(app.workspace.load(lenient=True), app.schemas())
         _show_stale(app, stale)
     else:
         stale = {}
@@ -57,11 +57,11 @@ def _write(app: App, *, install: bool) -> None:
     scope = None
     links: tuple[Written, ...] = ()
     try:
-        project = app.load_project(lenient=True)
+        project = app.workspace.load(lenient=True)
         scope = scope_of(project)
         # Links come first: whether they lead to the declarations of Node decides what the stubs say of it.
         progress = Progress(output.progress, output.detail, output.warn)
-        links = link_types(project, app.install_policy(), progress, install=install)
+        links = link_types(project, app.workspace.install_policy(), progress, install=install)
     except InvalidManifest as problem:
         output.warn(f"{problem.message}: the types lack what the project adds to them")
     root = app.root()

@@ -89,7 +89,7 @@ def _commits(app: App, here: Script | None, found: list[FunctionVersion]) -> dic
     from ckfunc.deploy.blame import blame_versions  # brings the bundler and YAML, which only --blame needs
 
     with app.output.progress("reading the history of the handler"):
-        commits, warnings = blame_versions(app.root(), here, found, app.bundler())
+        commits, warnings = blame_versions(app.root(), here, found, app.workspace.bundler())
     for warning in warnings:
         app.output.warn(warning)
     return commits

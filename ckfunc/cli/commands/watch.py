@@ -75,7 +75,7 @@ def watch_project(
         return EXIT_FAILED
     client = app.client(lasting=True)
     stop, wake = Stop(quit_on), threading.Event()
-    workshop = WatchTools(app.load_project, app.client, app.kept_compiler(), app.schemas, app.clock)
+    workshop = WatchTools(app.workspace.load, app.client, app.workspace.compiler(), app.schemas, app.clock)
     watcher = Watcher(project, workshop, printer, wake, allow_removals=allow_removals)
     app.output.talk(("watching ", "title"), f"{len(project.watched)} files, target {project.target.name}; Ctrl-C ends")
     stacks = stacks_of(app, client, project=watcher.project, fresh=True)
@@ -89,7 +89,7 @@ def watch_project(
     clock = StoppableClock(app.clock, app.output.require_reader, stop)
     streaming = stream_logs(client, watcher.types, clock, show, app.output.failure) if logs else None
     # Start Node now, so that the first save does not wait for it.
-    threading.Thread(target=app.compiler().compile, args=([("warm-up.ts", "")],), daemon=True).start()
+    threading.Thread(target=app.workspace.node.compile, args=([("warm-up.ts", "")],), daemon=True).start()
     wake.set()  # the first deploy comes after the watch has begun, so that no change is missed
     try:
         for batch in batches(watcher.files, project.root, stop, wake=wake):
