@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 from ckfunc.api import Client
 from ckfunc.base.diffs import styled_diff, unified
@@ -42,11 +43,34 @@ class PullObstacle(CkfuncError):
 
 
 @dataclass(frozen=True, slots=True)
-class CreatedProject:
-    """A new project: its files with the action for each, notes, and variables that need a value in `.env`."""
+class Pulled:
+    """The result of a pull into `root`: the files with the action for each, notes, and conflicts.
 
+    `unmarked_conflicts` describes those that are not marked in a file; they are part of `conflicts`.
+    """
+
+    root: Path
     files: tuple[tuple[str, str], ...]
     notes: tuple[str, ...]
+    conflicts: int = 0
+    unmarked_conflicts: tuple[str, ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the result for `--json`."""
+        return {
+            "directory": str(self.root),
+            "files": [{"path": path, "action": action} for path, action in self.files],
+            "conflicts": self.conflicts,
+            "unmarked_conflicts": [printable(conflict) for conflict in self.unmarked_conflicts],
+            "notes": [printable(note) for note in self.notes],
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class CreatedProject:
+    """A new project, and its variables that need a value in `.env`."""
+
+    pulled: Pulled
     missing: tuple[str, ...]
 
 
@@ -69,10 +93,11 @@ class Pull:
         return self.update.is_empty and self.env is None
 
     @property
-    def files(self) -> tuple[tuple[str, str], ...]:
-        """The files to write, with the action for each."""
+    def pulled(self) -> Pulled:
+        """The result after it was written."""
         env = () if self.env is None else ((self.env_file.name, "written"),)
-        return (*((path, "updated") for path in self.texts), *env)
+        files = (*((path, "updated") for path in self.texts), *env)
+        return Pulled(self.project.root, files, self.notes, self.update.conflicts, self.update.unmarked_conflicts)
 
     def lines(self) -> Iterator[Line]:
         """Yield the changes as styled lines."""
@@ -162,7 +187,7 @@ def create_project(
     rows = [(path, "created") for path in sorted(files)] + [(path, "kept") for path in kept]
     rows += [(".env", "written")] if with_values and made.values else []
     missing = env.unwritable if with_values else tuple(name for name in made.values if name not in environ)
-    return CreatedProject(tuple(rows), _notes(remote.notes, env.unwritable), missing)
+    return CreatedProject(Pulled(root, tuple(rows), _notes(remote.notes, env.unwritable)), missing)
 
 
 def prepare_pull(

@@ -59,10 +59,29 @@ def refresh_types(project: Project, schemas: Schemas) -> None:
         write_stubs(project.root, schemas, scope_of(project))
 
 
-def link_types(project: Project, policy: InstallPolicy, progress: Progress, *, install: bool) -> tuple[Written, ...]:
+def write_types(
+    root: Path, load: Callable[[], Project], schemas: Schemas, progress: Progress, *, install: bool
+) -> tuple[tuple[Written, ...], tuple[Written, ...]]:
+    """Write stubs and schemas and link packages; return the written files, and the links.
+
+    If the manifest that `load` reads is invalid, the parts that depend on it are left out, with a warning.
+    """
+    scope = None
+    links: tuple[Written, ...] = ()
+    try:
+        project = load()
+        scope = scope_of(project)
+        # Links come first: whether they lead to the declarations of Node decides what the stubs say of it.
+        links = link_types(project, progress, install=install)
+    except InvalidManifest as problem:
+        progress.warn(f"{problem.message}: the types lack what the project adds to them")
+    return write_stubs(root, schemas, scope) + update_example(root), links
+
+
+def link_types(project: Project, progress: Progress, *, install: bool) -> tuple[Written, ...]:
     """Link packages for their types; with `install`, install missing ones first. Return the links."""
     wanted = project.runtime.dependencies or {}
-    node = _node_types(policy, progress) if install else known_node_types(cache_dir())
+    node = _node_types(policy_of(project), progress) if install else known_node_types(cache_dir())
     if install and wanted:
         with progress.step("installing packages for their types"):
             packages = installed_packages(wanted, cache_dir(), progress.detail, policy_of(project))

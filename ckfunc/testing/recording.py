@@ -10,14 +10,15 @@ from typing import Any
 
 from ckfunc.base.clock import timestamp
 from ckfunc.base.documents import deeper_than
-from ckfunc.base.errors import CkfuncError, Problem
+from ckfunc.base.errors import CkfuncError, Problem, UsageProblem
 from ckfunc.base.secrets import Secret
 from ckfunc.logs.entries import LogEntry
 from ckfunc.manifest.sources import Complaint, read_text, without_bom
 from ckfunc.manifest.tree import MAX_DEPTH
 from ckfunc.model.function import ApiCall, Invocation, InvocationDetail, Status
+from ckfunc.model.triggers import Trigger
 from ckfunc.scaffold.stubs import TESTS_SCHEMA_FILE
-from ckfunc.testing.reading import refused
+from ckfunc.testing.reading import DIRECTORY, SUFFIXES, refused
 from ckfunc.testing.redacting import Redactor, ReplacedSecret
 from ckfunc.testing.writing import names_in, new_file, with_case
 
@@ -47,6 +48,15 @@ class Recorded:
 
     case: Mapping[str, Any]
     redactions: tuple[ReplacedSecret, ...]
+
+
+def test_file(root: Path, trigger_type: str, wanted: Path | None) -> Path:
+    """Return the test file for a case, by default tests/TYPE.yaml. Raises UsageProblem for another kind of file."""
+    if wanted is None:
+        return root / DIRECTORY / f"{Trigger(trigger_type, '').file_stem}.yaml"
+    if wanted.suffix not in SUFFIXES:
+        raise UsageProblem(f"{str(wanted)!r} is not a test file", hint="its name must end in .yaml")
+    return wanted
 
 
 def added(

@@ -11,6 +11,7 @@ from ckfunc.base.diffs import diff_style
 from ckfunc.base.text import Line, beneath_message, is_frame, printable
 from ckfunc.model.function import ConsoleLine
 from ckfunc.testing.case import CaseOutcome, CaseResult, CaseRun, Miss, Tally
+from ckfunc.testing.redacting import ReplacedSecret
 
 _MARKS = {
     CaseOutcome.PASSED: ("✓", "success"),
@@ -47,6 +48,21 @@ def failure_lines(result: CaseResult) -> Iterator[Line]:
     if result.observed is not None:
         yield from _stack(result.observed, result.misses)
         yield from _console(result.observed.console)
+
+
+def addition_lines(redactions: Sequence[ReplacedSecret], result: CaseResult) -> Iterator[Line]:
+    """Yield the secrets that were replaced in a recorded case, and its result with the local handler."""
+    for redaction in redactions:
+        replaced = f"{printable(redaction.place)}: {redaction.reason} (replaced by {redaction.placeholder})"
+        yield [("  redacted ", "warning"), (replaced, "plain")]
+    if not redactions:
+        yield [("  no secrets were found in it", "plain")]
+    if not result.bad:
+        yield [("  it passes", "success"), (" with the local handler", "plain")]
+        return
+    yield [("  it fails", "failure"), (" with the local handler:", "plain")]
+    for line in failure_lines(result):
+        yield [("    ", "plain"), *line]
 
 
 def summary_line(counted: Tally, seconds: float) -> Line:

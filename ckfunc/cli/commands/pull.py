@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import replace
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -14,6 +13,9 @@ from ckfunc.base.text import printable
 from ckfunc.cli.app import App
 from ckfunc.cli.options import common_options, pass_app
 from ckfunc.model.project import Target
+
+if TYPE_CHECKING:
+    from ckfunc.pull.project import Pulled
 
 NEW_TARGET = "production"
 """The name of a new project's target without --target."""
@@ -76,7 +78,7 @@ def _create(app: App, application: str | None, *, with_values: bool) -> int:
         with_values=with_values,
         schemas=app.schemas(),
     )
-    _show_files(app, root, made.files, notes=made.notes)
+    _show(app, made.pulled)
     if app.output.json:
         return EXIT_OK
     if made.missing:
@@ -104,14 +106,7 @@ def _update(app: App, *, with_values: bool, yes: bool) -> int:
     if found.is_empty:
         if not update.conflicts:
             found.remember(project)
-        _show_files(
-            app,
-            project.root,
-            (),
-            notes=found.notes,
-            conflicts=update.conflicts,
-            unmarked_conflicts=update.unmarked_conflicts,
-        )
+        _show(app, found.pulled)
         if not app.output.json and not update.unmarked_conflicts:
             app.output.talk(("nothing to pull", "muted"))
         return EXIT_FAILED if update.conflicts else EXIT_OK
@@ -122,44 +117,21 @@ def _update(app: App, *, with_values: bool, yes: bool) -> int:
         return EXIT_FAILED
     found.write()
     found.remember(app.workspace.reload_scripts())
-    _show_files(
-        app,
-        project.root,
-        found.files,
-        notes=found.notes,
-        conflicts=update.conflicts,
-        unmarked_conflicts=update.unmarked_conflicts,
-    )
+    _show(app, found.pulled)
     return EXIT_FAILED if update.conflicts else EXIT_OK
 
 
-def _show_files(
-    app: App,
-    root: Path,
-    files: Iterable[tuple[str, str]],
-    *,
-    notes: tuple[str, ...],
-    conflicts: int = 0,
-    unmarked_conflicts: tuple[str, ...] = (),
-) -> None:
+def _show(app: App, pulled: Pulled) -> None:
     if app.output.json:
-        app.output.document(
-            {
-                "directory": str(root),
-                "files": [{"path": path, "action": action} for path, action in files],
-                "conflicts": conflicts,
-                "unmarked_conflicts": [printable(one) for one in unmarked_conflicts],
-                "notes": [printable(one) for one in notes],
-            }
-        )
+        app.output.document(pulled.to_json())
         return
-    for path, action in files:
+    for path, action in pulled.files:
         app.output.talk("  ", (f"{action:<12}", "muted" if action == "kept" else "create"), path)
-    for note in notes:
+    for note in pulled.notes:
         app.output.warn(note)
-    for one in unmarked_conflicts:
-        app.output.talk(("conflict: ", "failure"), printable(one))
-    if conflicts > len(unmarked_conflicts):
+    for conflict in pulled.unmarked_conflicts:
+        app.output.talk(("conflict: ", "failure"), printable(conflict))
+    if pulled.conflicts > len(pulled.unmarked_conflicts):
         app.output.talk(
             ("conflict: ", "failure"),
             "resolve the conflicts marked with <<<<<<< in the files above, then run `ckfunc deploy`",

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ckfunc.base.errors import EXIT_FAILED, EXIT_OK, UsageProblem
+from ckfunc.base.errors import EXIT_FAILED, EXIT_OK
 from ckfunc.base.files import write_atomically
 from ckfunc.base.secrets import Secret
 from ckfunc.base.text import printable
@@ -17,12 +17,10 @@ from ckfunc.cli.app import App
 from ckfunc.cli.completion import complete_types
 from ckfunc.cli.options import common_options, format_option, pass_app
 from ckfunc.logs.finding import read_invocation
-from ckfunc.model.triggers import Trigger
 
 if TYPE_CHECKING:
     from ckfunc.model.project import Project
     from ckfunc.testing.case import CaseResult
-    from ckfunc.testing.recording import Addition
 
 # The rooms are imported inside the functions: `--help` and completion need none of them.
 
@@ -196,15 +194,17 @@ def add(app: App, trigger_type: str | None, invocation: int, name: str | None, f
     Its event becomes the case's event, its outcome the expected outcome. Whatever looks like a secret is replaced
     first, authParams always; the case is shown and run before it is written.
     """
-    from ckfunc.testing.recording import added
+    from ckfunc.testing.recording import added, test_file
+    from ckfunc.testing.rendering import addition_lines
     from ckfunc.testing.running import run_last_case
+    from ckfunc.testing.writing import case_text
 
     output, project = app.output, _working_copy(app, None)
     with output.progress("reading"):
         entry = read_invocation(app.client(), invocation, trigger_type, target=app.target().name)
         known = [*app.client().runtime().environment.items(), *_own_values(app)]
     known += (project.runtime.environment or {}).items()
-    path = _test_file(app, entry.type, file)
+    path = app.named(test_file(app.root(), entry.type, file))
     addition = added(entry, path, root=app.root(), shown=output.path(path), name=name, environment=known)
     with output.progress("running the case"):
         result = run_last_case(project, app.toolchain(), path, addition.text)
@@ -212,7 +212,9 @@ def add(app: App, trigger_type: str | None, invocation: int, name: str | None, f
         failures = [miss.message for miss in result.misses]
         output.document({**addition.to_json(), "verdict": result.verdict.value, "failures": failures, "written": yes})
     elif not (yes and output.quiet):
-        _show_addition(app, addition, result)
+        output.talk(("case for ", "title"), output.path(path))
+        output.text(printable(case_text(addition.case)))
+        output.talks(addition_lines(addition.redactions, result))
     if not yes and not app.output.confirmed("Write this?", hint="review the case, then rerun with --yes"):
         return EXIT_FAILED
     write_atomically(path, addition.text)
@@ -224,31 +226,3 @@ def _own_values(app: App) -> Iterator[tuple[str, Secret]]:
     """Yield the environment values of the target and the credentials that are known here."""
     yield from (app.workspace.sources().runtime.environment or {}).items()
     yield from ((name, Secret(value)) for name, value in app.environ.items() if name.startswith("CHATKITTY_CLIENT_"))
-
-
-def _test_file(app: App, trigger_type: str, file: Path | None) -> Path:
-    from ckfunc.testing.reading import DIRECTORY, SUFFIXES
-
-    if file is None:
-        return app.named(app.root() / DIRECTORY / f"{Trigger(trigger_type, '').file_stem}.yaml")
-    if file.suffix not in SUFFIXES:
-        raise UsageProblem(f"{str(file)!r} is not a test file", hint="its name must end in .yaml")
-    return app.named(file)
-
-
-def _show_addition(app: App, addition: Addition, result: CaseResult) -> None:
-    from ckfunc.testing.rendering import failure_lines
-    from ckfunc.testing.writing import case_text
-
-    output = app.output
-    output.talk(("case for ", "title"), output.path(addition.path))
-    output.text(printable(case_text(addition.case)))
-    for one in addition.redactions:
-        output.talk(("  redacted ", "warning"), f"{printable(one.place)}: {one.reason} (replaced by {one.placeholder})")
-    if not addition.redactions:
-        output.talk("  no secrets were found in it")
-    if not result.bad:
-        output.talk(("  it passes", "success"), " with the local handler")
-        return
-    output.talk(("  it fails", "failure"), " with the local handler:")
-    output.talks([("    ", ""), *line] for line in failure_lines(result))

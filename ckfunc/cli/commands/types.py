@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from ckfunc.base.errors import EXIT_FAILED, EXIT_OK, InvalidManifest
+from ckfunc.base.errors import EXIT_FAILED, EXIT_OK
 from ckfunc.cli.app import App
 from ckfunc.cli.options import common_options, pass_app
 
@@ -49,24 +50,13 @@ def types(app: App, check: bool, install: bool) -> int:
 
 
 def _write(app: App, *, install: bool) -> None:
-    """Write stubs and schemas and link packages; with an invalid manifest, without the parts that depend on it."""
-    from ckfunc.scaffold.stubs import scope_of, write_stubs
-    from ckfunc.scaffold.types import Progress, link_types, update_example
+    from ckfunc.scaffold.types import Progress, write_types
 
-    output = app.output
-    scope = None
-    links: tuple[Written, ...] = ()
-    try:
-        project = app.workspace.load(lenient=True)
-        scope = scope_of(project)
-        # Links come first: whether they lead to the declarations of Node decides what the stubs say of it.
-        progress = Progress(output.progress, output.detail, output.warn)
-        links = link_types(project, app.workspace.install_policy(), progress, install=install)
-    except InvalidManifest as problem:
-        output.warn(f"{problem.message}: the types lack what the project adds to them")
-    root = app.root()
-    written = write_stubs(root, app.schemas(), scope) + update_example(root)
-    shown = links if output.json else tuple(one for one in links if one.action != "unchanged")
+    output, root = app.output, app.root()
+    progress = Progress(output.progress, output.detail, output.warn)
+    load = partial(app.workspace.load, lenient=True)
+    written, links = write_types(root, load, app.schemas(), progress, install=install)
+    shown = links if output.json else tuple(link for link in links if link.action != "unchanged")
     show_written(app, root, (*written, *shown))
 
 
