@@ -165,10 +165,11 @@ def page(
     thread: Thread | None = None,
     username: str | None = None,
     query: str | None = None,
+    most_steps: int | None = None,
 ) -> Generator[None, None, CursorPage[Message]]:
     """Return a page of messages, newest first: of a channel, a thread, a sender, containing a text (case-insensitive).
 
-    Texts are searched in small steps.
+    Texts are searched in small steps, on one page in at most `most_steps`.
     """
     conditions: list[str] = ["TRUE"]
     parameters: list[Any] = []
@@ -196,6 +197,7 @@ def page(
         value=f"%{escaped}%",
         request=request,
         read=read,
+        most_steps=most_steps,
     )
     return (yield from searching)
 

@@ -5,9 +5,10 @@ Cursor lists are paged by id, so that all pages cost the same.
 
 from __future__ import annotations
 
+import itertools
 import sqlite3
 from collections.abc import Callable, Generator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 from ckfunc.emulator.store.database import MATCH_FUNCTION, Condition, Database, write_conditions
@@ -17,7 +18,7 @@ from ckfunc.model.page import Cursor, CursorPage, Page, Relation
 T = TypeVar("T")
 
 _STEP_ROWS = 500
-_SEARCH_STEP_ROWS = 10_000
+SEARCH_STEP_ROWS = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,18 +132,20 @@ def search_cursor_page(
     value: Any,
     request: CursorRequest,
     read: Callable[[Sequence[sqlite3.Row]], tuple[T, ...]],
+    most_steps: int | None = None,
 ) -> Generator[None, None, CursorPage[T]]:
     """Return such a page of the rows for which the SQL `condition`, with the parameter `value`, is true.
 
-    There is no index for the condition, so the rows are searched in small steps.
+    There is no index for the condition, so the rows are searched in small steps. After `most_steps` of them, the page
+    has what was found so far, and the search goes on with the next page.
     """
     bound, at, order = window(request.cursor)
     beyond, until = ("<", ">=") if order == "DESC" else (">", "<=")
     ids: list[int] = []
-    while len(ids) <= request.size:
+    for step in itertools.count(1):
         reach = f"FROM {source}{bound}"
         last = database.one(
-            f"SELECT id {reach} ORDER BY id {order} LIMIT 1 OFFSET {_SEARCH_STEP_ROWS}",
+            f"SELECT id {reach} ORDER BY id {order} LIMIT 1 OFFSET {SEARCH_STEP_ROWS}",
             *parameters,
             *at,
         )
@@ -155,12 +158,15 @@ def search_cursor_page(
             request.size + 1,
         )
         ids += [row[0] for row in rows]
-        if last is None:
+        if last is None or len(ids) > request.size or step == most_steps:
             break
         bound, at = f" AND id {beyond} ?", (last[0],)
         yield
     found = f"{source} AND id IN (SELECT value FROM json_each(?))"  # noqa: S608 - the same
-    return select_cursor_page(database, columns, found, (*parameters, listed(ids)), request=request, read=read)
+    page = select_cursor_page(database, columns, found, (*parameters, listed(ids)), request=request, read=read)
+    if last is None or len(ids) > request.size:
+        return page
+    return replace(page, next=last[0], has_next=True)
 
 
 def window(cursor: Cursor) -> tuple[str, tuple[int, ...], str]:

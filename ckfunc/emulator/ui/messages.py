@@ -19,6 +19,8 @@ from ckfunc.model.chat import Message
 from ckfunc.wire.messages import patched_message
 
 _PAGE_MESSAGES = 50
+_SEARCH_STEPS = 10
+"""How far a page searches for a text, so that it is there soon, with a million messages too."""
 
 
 async def show_messages(call: Call, services: EmulatorServices) -> Reply:
@@ -33,6 +35,7 @@ async def show_messages(call: Call, services: EmulatorServices) -> Reply:
             channel_id=channel_id or None,
             username=username or None,
             query=query or None,
+            most_steps=_SEARCH_STEPS,
         )
     )
     within = channels.by_ids(services.database, (one.channel_id for one in found.items))
@@ -44,6 +47,7 @@ async def show_messages(call: Call, services: EmulatorServices) -> Reply:
         title="Messages",
         rows=[(one, channel_title(within[one.channel_id])) for one in found.items],
         older=found.next if found.has_next else None,
+        partial=found.has_next and len(found.items) < _PAGE_MESSAGES,
         query=query,
         username=username,
         channel_id=channel_id or "",

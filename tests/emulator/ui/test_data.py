@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import html
 import json
 import re
 import time
 
 import httpx
 import pytest
+
+from ckfunc.emulator.store.database import Database
 
 from .conftest import Deploy
 
@@ -98,6 +101,24 @@ def test_messages_are_searched_edited_and_deleted(web: httpx.Client) -> None:
     assert "edited" in shown(web, "/ui/messages/2")
     web.post("/ui/messages/2/delete")
     assert found("") == [3, 1]
+
+
+def test_a_page_searches_a_part_of_many_messages_and_a_link_the_rest(web: httpx.Client, database: Database) -> None:
+    with database.transaction():
+        database.execute(
+            "INSERT INTO messages (channel_id, user_id, type, body, nested_level, properties, created_time)"
+            " WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 150000)"
+            " SELECT 1, 1, 'TEXT', iif(i IN (5, 149999), 'apple', 'pear'), 0, '{}', '2022-01-31T12:00:00.000Z' FROM n"
+        )
+    seen, pages, path = list[str](), list[str](), "/ui/messages?query=apple"
+    while path:
+        pages.append(shown(web, path))
+        seen += re.findall(r'href="/ui/messages/(\d+)"', pages[-1])
+        older = re.search(r'href="([^"]+)">Search older messages', pages[-1])
+        path = f"/ui/messages{html.unescape(older[1])}" if older else ""
+    assert (seen, len(pages)) == (["149999", "5"], 2)
+    none = shown(web, "/ui/messages?query=plum")
+    assert re.search(r"No match down to message 49\d{3}\.", none) and "Search older messages" in none
 
 
 def test_sessions_are_listed_and_ended(web: httpx.Client) -> None:
