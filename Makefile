@@ -17,6 +17,8 @@ WORKERS ?= 2
 TESTS ?= tests
 PYTEST = $(PY) -m pytest -n $(WORKERS) --dist loadgroup
 UV := .cache/uv/bin/uv
+DOCS_STAMP := .cache/docs/.stamp-$(PLACE)
+SITE ?= build/site
 COMPILE = $(UV) pip compile --quiet --upgrade --generate-hashes --no-annotate --no-emit-index-url \
   --custom-compile-command "make lock"
 # COVERAGE=yes measures branch coverage and fails below the floor. It doubles the work of many tests: .ci/run does it.
@@ -49,7 +51,7 @@ unexport PYTHONDONTWRITEBYTECODE
 export WANTED_PYTHON := $(PYTHON)
 
 .NOTPARALLEL:
-.PHONY: help demo test test-slow test-newest test-oldest lint lock bench bench-peers format clean
+.PHONY: help demo test test-slow test-newest test-oldest lint lock docs bench bench-peers format clean
 
 help:  ## Print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' Makefile
@@ -76,6 +78,9 @@ bench: $(RUN_STAMP)  ## Measure ckfunc and print one table
 bench-peers: $(RUN_STAMP)  ## Measure wrangler and miniflare too
 	@$(PY) -m bench.peers
 
+docs: $(DOCS_STAMP)  ## Build the documentation site in build/site; broken links are errors
+	@NO_MKDOCS_2_WARNING=1 .cache/docs/bin/python -m mkdocs build --quiet --strict --site-dir "$(abspath $(SITE))"
+
 format: $(DEV_STAMP)  ## Format the code
 	@$(PY) -m ruff check --quiet --fix-only .
 	@$(PY) -m ruff format --quiet .
@@ -96,6 +101,14 @@ $(DEV_STAMP): pyproject.toml requirements/dev.txt
 	@$(PY) $(CHECKOUT)
 	@touch "$(RUN_STAMP)" "$@"
 
+# MkDocs, with everything that the generated pages import.
+$(DOCS_STAMP): pyproject.toml requirements/docs.txt
+	@sh -c "$$ENSURE_VENV"
+	@$(PY) -m venv --clear .cache/docs
+	@.cache/docs/bin/python $(LOCKED) -r requirements/docs.txt
+	@.cache/docs/bin/python $(CHECKOUT)
+	@touch "$@"
+
 # uv resolves versions; pip installs them, because it follows the user's configuration of indexes.
 $(UV): requirements/uv.txt
 	@sh -c "$$ENSURE_VENV"
@@ -106,6 +119,8 @@ $(UV): requirements/uv.txt
 lock: $(UV) $(DEV_STAMP)  ## Update the lock files to the newest versions in the declared ranges
 	@$(COMPILE) --universal --python-version 3.11 --output-file requirements/run.txt --group build pyproject.toml
 	@$(COMPILE) --universal --python-version 3.11 --output-file requirements/dev.txt --group build --extra dev \
+	  --constraint requirements/run.txt pyproject.toml
+	@$(COMPILE) --universal --python-version 3.11 --output-file requirements/docs.txt --group build --group docs \
 	  --constraint requirements/run.txt pyproject.toml
 	@$(COMPILE) --universal --python-version 3.11 --output-file requirements/conformance.txt --group conformance
 	@$(COMPILE) --universal --python-version 3.11 --output-file requirements/uv.txt --group lock

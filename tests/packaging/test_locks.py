@@ -20,6 +20,7 @@ RUN = [*PROJECT["dependencies"], *PYPROJECT["build-system"]["requires"], *GROUPS
 DECLARED = {
     "run.txt": RUN,
     "dev.txt": [*RUN, *PROJECT["optional-dependencies"]["dev"]],
+    "docs.txt": [*RUN, *GROUPS["docs"]],
     "conformance.txt": GROUPS["conformance"],
     "uv.txt": GROUPS["lock"],
 }
@@ -77,9 +78,10 @@ def test_everything_that_is_declared_is_locked_within_its_range(name: str) -> No
         assert wrong == [], f"{requirement.name} {wrong} in requirements/{name} is not {requirement.specifier}: {RENEW}"
 
 
-def test_running_and_developing_take_the_same_versions() -> None:
+@pytest.mark.parametrize("other", ["dev.txt", "docs.txt"])
+def test_running_takes_the_same_versions_as_developing_and_documenting(other: str) -> None:
     for name, entries in LOCKS["run.txt"].items():
-        assert {one.version for one in entries} == {one.version for one in LOCKS["dev.txt"][name]}, f"{name}: {RENEW}"
+        assert {one.version for one in entries} == {one.version for one in LOCKS[other][name]}, f"{name}: {RENEW}"
 
 
 @pytest.mark.parametrize("python", ["3.11", "3.12", "3.13"])

@@ -1,0 +1,143 @@
+"""The documentation site, built as `make docs` builds it: pages, links, and nothing from other hosts."""
+
+from __future__ import annotations
+
+import mimetypes
+import re
+import shutil
+import subprocess
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+from markdown_it import MarkdownIt
+from support.browser import page
+from support.loopback import Reply, Request, serve
+from support.project_files import ROOT
+
+from ckfunc import __version__
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.xdist_group("site"),
+    pytest.mark.skipif(shutil.which("make") is None, reason="the site is built with make"),
+]
+LOADING = {"img": "src", "script": "src", "source": "src", "iframe": "src", "video": "src", "use": "href"}
+FOR_READERS = {"canonical", "next", "prev"}
+"""Relations of a `<link>` that load nothing."""
+
+
+class Loads(HTMLParser):
+    """What a page makes a browser load, and its text. Styles are searched for addresses too."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.addresses: list[str] = []
+        self.text = ""
+        self._styling = False
+        self.feed(html)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        given = dict(attrs)
+        self._styling = tag == "style"
+        loaded = given.get("href") if tag == "link" and given.get("rel") not in FOR_READERS else None
+        self.addresses += filter(None, [loaded, given.get(LOADING.get(tag, ""))])
+        self.addresses += addresses_of_style(given.get("style") or "")
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+        if self._styling:
+            self.addresses += addresses_of_style(data)
+
+
+def addresses_of_style(css: str) -> list[str]:
+    return re.findall(r"url\(\s*[\"']?([^\"')]+)", css) + re.findall(r"@import\s+[\"']([^\"']+)", css)
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    directory = tmp_path_factory.mktemp("site")
+    command = ["make", "-s", "docs", f"SITE={directory}"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return directory
+
+
+def test_every_document_is_a_page_and_its_markdown_is_there(site: Path) -> None:
+    documents = [path.stem for path in (ROOT / "docs").rglob("*.md")]
+    assert [name for name in documents if not (site / f"{name}.html").is_file()] == []
+    assert [name for name in documents if not (site / f"{name}.md").is_file()] == []
+    listed = re.findall(r"^- \[[^]]+\]\(([^)]+)\): \S", (site / "llms.txt").read_text(encoding="utf-8"), re.MULTILINE)
+    assert set(listed) == {path.relative_to(site).as_posix() for path in site.rglob("*.md")}
+
+
+def test_no_page_and_no_style_refers_to_another_host(site: Path) -> None:
+    loaded = {path: Loads(path.read_text(encoding="utf-8")).addresses for path in site.rglob("*.html")}
+    loaded |= {path: addresses_of_style(path.read_text(encoding="utf-8")) for path in site.rglob("*.css")}
+    assert len(loaded) > 10 and all(loaded[path] for path in loaded if path.suffix == ".html")
+    foreign = [(path.name, one) for path, these in loaded.items() for one in these if re.match(r"(?:\w+:)?//", one)]
+    assert foreign == []
+
+
+def test_pages_have_the_lists_tables_and_code_that_github_shows(site: Path) -> None:
+    github = MarkdownIt("commonmark").enable("table")
+    different = []
+    for path in site.rglob("*.md"):
+        article = path.with_suffix(".html").read_text(encoding="utf-8").partition("<article")[2].partition("</article>")
+        shown = github.render(path.read_text(encoding="utf-8"))
+        for tag in ("li", "tr", "pre", "h2", "h3", "img"):
+            counts = [len(re.findall(rf"<{tag}[ >]", html)) for html in (article[0], shown)]
+            if counts[0] != counts[1]:
+                different.append((path.name, tag, counts))
+    assert different == []
+
+
+def test_the_version_is_in_the_header_of_every_page(site: Path) -> None:
+    for path in site.rglob("*.html"):
+        header = path.read_text(encoding="utf-8").partition("<header")[2].partition("</header>")[0]
+        assert f"ckfunc {__version__}" in " ".join(Loads(header).text.split()), path.name
+
+
+def test_a_browser_finds_pages_by_search_and_asks_no_other_host(site: Path) -> None:
+    def answer(request: Request) -> Reply:
+        path = site / request.path.partition("?")[0].strip("/")
+        if not path.is_file():
+            return Reply(404)
+        kind = mimetypes.guess_type(path.name)[0] or "application/octet-stream"
+        return Reply(200, path.read_bytes(), {"Content-Type": kind})
+
+    with serve(answer) as server, page() as browser:
+        browser.call("Network.enable")
+        browser.call("Page.navigate", url=f"{server.url}/index.html?q=rollback")
+        browser.next_event("Page.loadEventFired")
+        browser.evaluate("""new Promise(found => {
+            const look = () => document.querySelector('.md-search-result__item') ? found() : setTimeout(look, 50);
+            look();
+        })""")
+        results = browser.evaluate("document.querySelector('.md-search-result__list').innerText")
+        asked = [one["params"] for one in browser.events if one["method"] == "Network.requestWillBeSent"]
+        refused = [one["params"] for one in browser.events if one["method"] == "Log.entryAdded"]
+    assert "rollback" in results.lower()
+    assert [one["request"]["url"] for one in asked if not one["request"]["url"].startswith((server.url, "data:"))] == []
+    assert [one["entry"]["text"] for one in refused if "Content Security Policy" in one["entry"]["text"]] == []
+
+
+@pytest.mark.parametrize("link", ["nowhere.md", "manifest.md#no-such-heading"])
+def test_a_broken_link_or_an_unknown_anchor_fails_the_build(site: Path, tmp_path: Path, link: str) -> None:
+    del site  # the environment of `make docs` is there
+    copy = tmp_path / "copy"
+    for name in ("docs", "website", "ckfunc", "example-project"):
+        shutil.copytree(ROOT / name, copy / name, ignore=shutil.ignore_patterns("__pycache__"))
+    for path in (*ROOT.glob("*.md"), ROOT / "mkdocs.yml"):
+        shutil.copy(path, copy)
+    with (copy / "docs/check.md").open("a", encoding="utf-8") as file:
+        file.write(f"\n[a link]({link})\n")
+    done = subprocess.run(
+        [str(ROOT / ".cache/docs/bin/python"), "-m", "mkdocs", "build", "--strict"],
+        cwd=copy,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert "check.md" in done.stderr and link.rpartition("#")[2] in done.stderr
