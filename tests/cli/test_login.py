@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
 import sys
 from base64 import b64decode
 from collections.abc import Callable, Iterator
@@ -14,6 +13,7 @@ from typing import Any
 import keyring
 import pytest
 from keyring.backends import fail
+from support.commands import process_of
 from support.keyring_file import TRUSTED, FileKeyring
 from support.loopback import Reply, Request
 from support.scripted import RUNTIME, Platform, page_of, platform
@@ -241,10 +241,11 @@ def test_on_a_terminal_the_secret_is_asked_for_and_not_shown(
     command = [sys.executable, "-m", "ckfunc", "-C", str(project), "login"]
     # A session of its own: getpass would ask on the terminal of whoever runs the tests.
     streams: dict[str, Any] = {"stdin": follower, "stdout": follower, "stderr": follower}
-    with subprocess.Popen(command, env=environ, start_new_session=True, **streams) as process:
+    with process_of(command, env=environ, start_new_session=True, **streams) as process:
         os.close(follower)
         shown = b""
-        for question, answer in ((b"Client id", ID), (b"Client secret", SECRET)):
+        # The space comes once the terminal has discarded what was typed before the question.
+        for question, answer in ((b"Client id: ", ID), (b"Client secret: ", SECRET)):
             while question not in shown:
                 shown += os.read(leader, 1024)
             os.write(leader, f"{answer}\n".encode())

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support.commands import process_of
 from support.loopback import Reply, serve
 from support.recorded import Recorded, recorded, rows_of
 
@@ -342,7 +343,7 @@ def test_ctrl_c_ends_it_at_once_with_130(at: Any) -> None:
     source = "async function handleEvent() { await new Promise((done) => setTimeout(done, 300)); }"
     with at(source, source, rows_of([{"n": 1}] * 100)) as (root, _):
         command = [sys.executable, "-m", "ckfunc", "-C", str(root), "-v", "replay", TYPE, "--last", "100"]
-        with subprocess.Popen(
+        with process_of(
             command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=dict(os.environ)
         ) as process:
             assert process.stderr is not None

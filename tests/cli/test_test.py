@@ -14,6 +14,7 @@ from xml.etree import ElementTree as ET
 
 import pytest
 import yaml
+from support.commands import process_of
 from support.loopback import Reply, serve
 from support.recorded import recorded as recorded_by
 from support.recorded import rows_of
@@ -274,7 +275,7 @@ def test_ctrl_c_ends_what_is_being_tried(root: Path) -> None:
     slow = f"type: {TYPE}\ncases:\n  - {{name: quick, event: {{}}, skip: true}}\n"
     write(root, slow + "".join(f"  - {{name: slow {number}, event: {{}}}}\n" for number in range(4)))
     command = [sys.executable, "-m", "ckfunc", "-C", str(root), "test"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+    with process_of(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         assert process.stdout is not None and process.stderr is not None
         assert process.stdout.readline() == b"tests/start.yaml\n"
         process.send_signal(signal.SIGINT)

@@ -14,6 +14,7 @@ from typing import Any
 
 import httpx
 import pytest
+from support.commands import process_of
 from support.loopback import http_client
 
 from ckfunc.base.files import cache_dir
@@ -451,7 +452,7 @@ Emulator(Path(sys.argv[1]), cache=cache_dir()).run_forever(lambda url: print(url
 @pytest.mark.skipif(os.name != "posix", reason="kills as POSIX can")
 def test_a_job_that_a_kill_cut_off_has_failed_and_left_nothing(tmp_path: Path) -> None:
     command = [sys.executable, "-c", _SERVE, str(tmp_path / "data")]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+    with process_of(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         url = process.stdout.readline().strip()
         with http_client(url) as client:

@@ -16,6 +16,7 @@ from typing import Any
 
 import httpx
 import pytest
+from support.commands import process_of
 from support.emulators import cold_emulator
 from support.loopback import http_client
 from support.older_formats import make_first_format
@@ -202,7 +203,7 @@ def test_a_copy_begins_with_what_a_running_emulator_holds_and_changes_nothing_th
 
 def test_a_copy_of_what_a_killed_emulator_left_has_all_of_it(tmp_path: Path) -> None:
     program = [sys.executable, "-m", "ckfunc", "emulator", "--port", "0", "--data-dir", str(tmp_path)]
-    with subprocess.Popen(program, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
+    with process_of(program, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
         assert process.stdout is not None
         with signed_in(process.stdout.readline().split()[1]) as client:
             add_user(client, "ann")

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 from cli.conftest import Ckfunc, start
+from support.commands import process_of
 from support.loopback import Reply
 from support.scripted import RUNTIME, Answering, page_of, platform
 
@@ -111,7 +112,7 @@ def test_an_interrupt_ends_a_command_without_a_traceback_whenever_it_comes(
 ) -> None:
     entry = "from ckfunc.__main__ import main; print('begun', flush=True); main()"
     arguments = [sys.executable, "-c", entry, *command.split()]
-    with subprocess.Popen(arguments, cwd=local, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+    with process_of(arguments, cwd=local, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "begun\n"
         time.sleep(after_s)
@@ -162,7 +163,7 @@ def test_an_interrupt_in_the_middle_of_a_deploy_ends_the_watch(project: Path) ->
             "CHATKITTY_CLIENT_SECRET": "the-s3cret",
         }
         arguments = [sys.executable, "-m", "ckfunc", "watch", "--no-logs"]
-        with subprocess.Popen(
+        with process_of(
             arguments,
             cwd=project,
             env={**os.environ, **there},

@@ -8,9 +8,23 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 PATIENCE_S = 60.0
+
+
+@contextmanager
+def process_of(command: Sequence[str | Path], **options: Any) -> Iterator[subprocess.Popen[Any]]:
+    """Start a process; a test that fails ends it, instead of waiting for its end."""
+    with subprocess.Popen(list(map(str, command)), **options) as process:
+        try:
+            yield process
+        except BaseException:
+            process.kill()
+            raise
 
 
 class Command:
