@@ -9,6 +9,7 @@ from ckfunc.emulator.services import EmulatorServices
 from ckfunc.emulator.ui import (
     channels,
     chat,
+    faults,
     functions,
     invocations,
     messages,
@@ -48,6 +49,7 @@ ROUTES = (
     *messages.ROUTES,
     *sessions.ROUTES,
     *requests.ROUTES,
+    *faults.ROUTES,
     *runtime.ROUTES,
     *trigger.ROUTES,
 )

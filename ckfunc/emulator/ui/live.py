@@ -60,4 +60,4 @@ class LiveUpdates:
 
 
 def _state(services: EmulatorServices) -> tuple[object, ...]:
-    return *services.database.changes, services.dispatch.printed_lines, services.requests.count
+    return *services.database.changes, services.dispatch.printed_lines, services.requests.count, services.faults.version

@@ -51,6 +51,7 @@ NAVIGATION = (
     NavigationLink("messages", "/ui/messages", "Messages"),
     NavigationLink("sessions", "/ui/sessions", "Sessions"),
     NavigationLink("requests", "/ui/requests", "Requests"),
+    NavigationLink("faults", "/ui/faults", "Faults"),
     NavigationLink("runtime", "/ui/runtime", "Runtime"),
     NavigationLink("trigger", "/ui/trigger", "Trigger"),
 )

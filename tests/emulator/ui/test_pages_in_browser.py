@@ -33,6 +33,7 @@ PAGES = (
     "/ui/messages/1",
     "/ui/sessions",
     "/ui/requests",
+    "/ui/faults",
     "/ui/runtime",
     "/ui/trigger",
 )
