@@ -7,14 +7,18 @@ from typing import Any
 
 from ckfunc.api.client import Client, reading
 from ckfunc.base.errors import RequestRejected
+from ckfunc.model.fault import ActiveFault, Fault
 from ckfunc.model.function import InvocationDetail
 from ckfunc.model.job import Seeded
+from ckfunc.wire.faults import read_active_fault, write_fault
 from ckfunc.wire.functions import read_detail
 from ckfunc.wire.reading import required, resource
 from ckfunc.wire.seeds import read_seeded
 
 MAX_IDS = 100
 """The maximum number of ids in a request for details of runs."""
+
+_FAULTS = "/emulator/faults"
 
 # The first run may wait until packages are installed.
 _TRIGGER_TIMEOUT_S = 300.0
@@ -69,6 +73,38 @@ def post_seed(client: Client, document: Any) -> Seeded:
     what = "the seed"
     found = client.session.control("POST", "/emulator/seed", what, body=document, timeout_s=_TRIGGER_TIMEOUT_S)
     return reading(what, client.session.where, read_seeded, found)
+
+
+def faults(client: Client) -> tuple[ActiveFault, ...]:
+    """Read the faults that the emulator injects into requests, oldest first."""
+    return _faults(client, "GET", "the faults")
+
+
+def add_fault(client: Client, fault: Fault) -> ActiveFault:
+    """Inject a fault into requests to the Platform API."""
+    found = client.session.control("POST", _FAULTS, "the fault", body=write_fault(fault))
+    return reading("the fault", client.session.where, read_active_fault, found)
+
+
+def remove_fault(client: Client, fault_id: int) -> ActiveFault:
+    """Remove a fault. Raises NotFound."""
+    what = f"fault {fault_id}"
+    found = client.session.control("DELETE", f"{_FAULTS}/{fault_id}", what)
+    return reading(what, client.session.where, read_active_fault, found)
+
+
+def clear_faults(client: Client) -> tuple[ActiveFault, ...]:
+    """Remove all faults, and return them."""
+    return _faults(client, "DELETE", "the faults")
+
+
+def _faults(client: Client, method: str, what: str) -> tuple[ActiveFault, ...]:
+    found = client.session.control(method, _FAULTS, what)
+    return tuple(reading(what, client.session.where, _active_faults, found))
+
+
+def _active_faults(document: Any) -> list[ActiveFault]:
+    return [read_active_fault(entry) for entry in required(resource(document, "the response"), "faults", list)]
 
 
 def _read(client: Client, what: str, found: Any) -> Mapping[str, Any]:

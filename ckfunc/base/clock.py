@@ -5,9 +5,14 @@ Code that depends on the time takes a clock as a parameter, so that tests do not
 
 from __future__ import annotations
 
+import re
 import time
 from datetime import UTC, datetime, tzinfo
 from typing import Protocol
+
+_UNITS_S = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
+_PART = r"([0-9]{1,12}(?:\.[0-9]{1,6})?)\s*(ms|s|m|h|d|w)"
+_DURATION = re.compile(rf"(?:{_PART}\s*)+", re.ASCII)
 
 
 class Clock(Protocol):
@@ -37,6 +42,14 @@ class SystemClock:
     def sleep(self, seconds: float) -> None:
         """Wait; a keyboard interrupt ends the wait."""
         time.sleep(seconds)
+
+
+def duration_s(text: str) -> float | None:
+    """Return the seconds of a duration such as `10m`, `2h` or `1h30m`, or None for any other text."""
+    value = text.strip().lower()
+    if not _DURATION.fullmatch(value):
+        return None
+    return sum(float(count) * _UNITS_S[unit] for count, unit in re.findall(_PART, value))
 
 
 def ago(moment: datetime, now: datetime, zone: tzinfo | None = None) -> str:

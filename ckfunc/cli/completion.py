@@ -88,6 +88,13 @@ def _stored(ctx: click.Context, table: str, incomplete: str) -> list[str]:
     return [one for one in found if one.isprintable() and not one.split()[1:]]
 
 
+def complete_operations(_ctx: click.Context, _: click.Parameter, incomplete: str) -> list[str]:
+    """Return the ids of operations of the Platform API that begin with `incomplete`."""
+    from ckfunc.wire.faults import operation_ids
+
+    return _beginning(operation_ids(), incomplete)
+
+
 def _root(ctx: click.Context) -> Path | None:
     """Return the directory of the project; None without an App. Raises NoProject."""
     app = ctx.find_root().obj

@@ -5,23 +5,12 @@ from __future__ import annotations
 import re
 from datetime import UTC, datetime, timedelta, tzinfo
 
-from ckfunc.base.clock import parse_timestamp
+from ckfunc.base.clock import duration_s, parse_timestamp
 from ckfunc.base.errors import UsageProblem
 
 _DAYS = {"today": 0, "yesterday": 1}
-_UNITS_S = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
-_PART = r"([0-9]{1,12}(?:\.[0-9]{1,6})?)\s*(ms|s|m|h|d|w)"
-_DURATION = re.compile(rf"(?:{_PART}\s*)+", re.ASCII)
 _DATED = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _OFFSET = re.compile(r"(?:z|[+-][0-9]{2}:?[0-9]{2})$", re.IGNORECASE)
-
-
-def duration_s(text: str) -> float | None:
-    """Return the seconds of a duration such as `10m`, `2h` or `1h30m`, or None for any other text."""
-    value = text.strip().lower()
-    if not _DURATION.fullmatch(value):
-        return None
-    return sum(float(count) * _UNITS_S[unit] for count, unit in re.findall(_PART, value))
 
 
 def parse_since(text: str, now: datetime, zone: tzinfo | None = None, *, option: str = "--since") -> datetime:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+from ckfunc.base.clock import duration_s
 from ckfunc.base.text import did_you_mean
 from ckfunc.model.fault import DEFAULT_SEED, ActiveFault, Fault
 from ckfunc.wire.contract import operations
@@ -17,6 +20,8 @@ MOST_SEED = 2**53 - 1
 _DEFAULT_RETRY_AFTER_S = 1
 _MOST_RETRY_AFTER_S = 86_400
 _FIELDS = ("operation", "status", "retryAfterSeconds", "delayMs", "lost", "ratePercent", "first", "seed")
+_ENTRY_NAMES = {"retry_after": "retryAfterSeconds", "delay": "delayMs", "rate": "ratePercent"}
+_PERCENT = re.compile(r"([0-9]{1,3}(?:\.[0-9]{1,6})?)\s*%", re.ASCII)
 
 
 class FaultMistake(Malformed):
@@ -59,6 +64,29 @@ def read_fault(document: Any) -> Fault:
         DEFAULT_SEED if seed is None else seed,
     )
     return _consistent(fault, has_rate=data.get("ratePercent") is not None)
+
+
+def read_fault_entry(entry: Mapping[str, Any]) -> Fault:
+    """Read a fault of a command or a test file: `delay` is a text such as 500ms, `rate` such as 20%.
+
+    `retry_after` is in seconds. Raises FaultMistake, whose field is a key of `entry`, or Malformed.
+    """
+    document = {_ENTRY_NAMES.get(key, key): value for key, value in entry.items() if value is not None}
+    if (delay := entry.get("delay")) is not None:
+        seconds = duration_s(delay)
+        if seconds is None:
+            raise FaultMistake("delay", f"{delay!r} is not a duration", "such as 500ms or 2s")
+        document["delayMs"] = round(seconds * 1000)
+    if (rate := entry.get("rate")) is not None:
+        percent = _PERCENT.fullmatch(rate)
+        if percent is None:
+            raise FaultMistake("rate", f"{rate!r} is not a percentage", "such as 20%")
+        document["ratePercent"] = float(percent[1])
+    try:
+        return read_fault(document)
+    except FaultMistake as mistake:
+        keys = {name: key for key, name in _ENTRY_NAMES.items()}
+        raise FaultMistake(keys.get(mistake.field or "", mistake.field), mistake.message, mistake.hint) from None
 
 
 def write_fault(fault: Fault) -> dict[str, Any]:

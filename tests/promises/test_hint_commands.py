@@ -21,6 +21,7 @@ RAISED_BY = {
     "base/documents.py": ["api", "trigger"],
     "testing/writing.py": ["test add"],
     "cli/data_directory.py": ["emulator"],
+    "cli/emulator_faults.py": ["emulator faults add"],
     "cli/emulator_lists.py": ["emulator users", "emulator channels"],
     "cli/options.py": ["check", "test", "diff"],
     "cli/output.py": ["api", "deploy", "rollback", "undo", "emulator import", "emulator reset"],

@@ -7,12 +7,12 @@ from datetime import datetime
 
 import click
 
+from ckfunc.base.clock import duration_s
 from ckfunc.base.errors import UsageProblem
 from ckfunc.base.files import cache_dir
 from ckfunc.base.text import size_text
 from ckfunc.cli.app import App
 from ckfunc.cli.options import common_options, pass_app
-from ckfunc.logs.since import duration_s
 from ckfunc.runtime.cache import PACKAGES, CacheEntry, CacheRefused, Total, entries
 from ckfunc.runtime.cache import clean as clean_entries
 

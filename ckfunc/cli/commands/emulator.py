@@ -1,4 +1,4 @@
-"""`ckfunc emulator`: run the local platform; list, export, import, reset or seed its data."""
+"""`ckfunc emulator`: run the local platform; manage its data and its faults."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import click
 from ckfunc.base.errors import CkfuncError
 from ckfunc.cli.app import App
 from ckfunc.cli.data_directory import data_dir_option, directory, directory_or_none
+from ckfunc.cli.emulator_faults import faults
 from ckfunc.cli.emulator_lists import channels, messages, users
 from ckfunc.cli.options import FILE, common_options, keep_invocations_option, open_option, pass_app, port_option
 from ckfunc.emulator.data_directory import UnusableDirectory
@@ -98,8 +99,8 @@ def emulator(
     app.output.interrupted()
 
 
-for listing in (users, channels, messages):
-    emulator.add_command(listing)
+for subcommand in (users, channels, messages, faults):
+    emulator.add_command(subcommand)
 
 
 @emulator.command(name="export")

@@ -1,0 +1,149 @@
+"""`ckfunc emulator faults`: list, add and remove faults of a running emulator."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from ckfunc.base.errors import CkfuncError, NotFound, UsageProblem
+from ckfunc.cli.app import App
+from ckfunc.cli.completion import complete_operations
+from ckfunc.cli.data_directory import data_dir_option, directory
+from ckfunc.cli.options import common_options, pass_app
+
+if TYPE_CHECKING:
+    from ckfunc.api import Client
+    from ckfunc.base.text import Line
+    from ckfunc.model.fault import ActiveFault
+
+# The client is imported inside the functions: `ckfunc emulator --help` does not need it.
+
+_HEADINGS = ("ID", "OPERATION", "FAULT", "REQUESTS", "AFFECTED")
+
+
+@click.group(
+    invoke_without_command=True,
+    epilog="""\b
+Examples:
+  ckfunc emulator faults                                        list them
+  ckfunc emulator faults add sendChannelMessage --status 429    refuse
+  ckfunc emulator faults add --status 503 --rate 20%            sometimes
+  ckfunc emulator faults clear                                  end them""",
+)
+@data_dir_option
+@common_options
+@pass_app
+@click.pass_context
+def faults(ctx: click.Context, app: App, data_dir: Path | None) -> None:
+    """List the faults of the running emulator: errors, delays and lost answers of the Platform API.
+
+    AFFECTED counts the requests that a fault has affected, of those that it was considered for. Faults end with the
+    emulator.
+    """
+    if ctx.invoked_subcommand is not None:
+        return
+    from ckfunc.api.emulator import faults as read_faults
+
+    _print_faults(app, read_faults(_running_client(app, data_dir)))
+
+
+@faults.command(
+    name="add",
+    epilog="""\b
+Examples:
+  ckfunc emulator faults add sendChannelMessage --status 429 --first 2
+  ckfunc emulator faults add --status 503 --rate 20%
+  ckfunc emulator faults add createUser --lost
+  ckfunc emulator faults add --delay 2s""",
+)
+@click.argument("operation", metavar="[OPERATION]", required=False, shell_complete=complete_operations)
+@click.option("--status", type=int, metavar="STATUS", help="Refuse requests with this status: 429, or 500 to 599.")
+@click.option("--retry-after", type=int, metavar="SECONDS", help="Retry-After of the answer (default for 429: 1).")
+@click.option("--delay", metavar="TIME", help="Delay requests, for example by 500ms or 2s.")
+@click.option("--lost", is_flag=True, help="Carry requests out, but close the connection without an answer.")
+@click.option("--rate", metavar="PERCENT", help="Only affect this part of the requests, for example 20%.")
+@click.option("--first", type=int, metavar="N", help="Only affect the first N requests.")
+@click.option("--seed", type=int, metavar="N", help="Seed of the random numbers for --rate (default: 1).")
+@data_dir_option
+@common_options
+@pass_app
+def add(app: App, /, data_dir: Path | None, **entry: object) -> None:
+    """Inject a fault into requests to the Platform API of the running emulator.
+
+    OPERATION is the id of an operation, as /docs lists them; by default, all are affected. If several faults apply to
+    a request, the oldest one takes effect.
+    """
+    from ckfunc.api.emulator import add_fault
+    from ckfunc.wire.faults import FaultMistake, read_fault_entry, write_active_fault
+
+    try:
+        fault = read_fault_entry(entry)
+    except FaultMistake as mistake:
+        raise UsageProblem(mistake.message, hint=mistake.hint or "see `ckfunc emulator faults add --help`") from None
+    active = add_fault(_running_client(app, data_dir), fault)
+    if app.output.json:
+        app.output.document(write_active_fault(active))
+    else:
+        what = f"fault {active.id}: {fault.effect}, {fault.requests} of {fault.operation or 'all operations'}"
+        app.output.talk(("added ", "success"), what)
+
+
+@faults.command(name="clear")
+@click.argument("ids", metavar="[ID]...", nargs=-1, type=click.IntRange(1))
+@data_dir_option
+@common_options
+@pass_app
+def clear(app: App, ids: tuple[int, ...], data_dir: Path | None) -> None:
+    """Remove faults of the running emulator, by default all."""
+    from ckfunc.api.emulator import clear_faults, remove_fault
+    from ckfunc.wire.faults import write_active_fault
+
+    client = _running_client(app, data_dir)
+    try:
+        removed = tuple(remove_fault(client, one) for one in ids) if ids else clear_faults(client)
+    except NotFound as error:
+        raise NotFound(error.message, hint="`ckfunc emulator faults` lists the faults", status=error.status) from None
+    if app.output.json:
+        app.output.document([write_active_fault(one) for one in removed])
+    elif removed:
+        app.output.talk(("removed ", "success"), f"{len(removed)} fault{'' if len(removed) == 1 else 's'}")
+    else:
+        app.output.talk(("no faults", "muted"))
+
+
+def _running_client(app: App, given: Path | None) -> Client:
+    """Return a client of the emulator that is running. Raises CkfuncError if none is."""
+    from ckfunc.api.connection import emulator_connection
+    from ckfunc.emulator.data_directory import find_running
+
+    data = directory(app, given)
+    url = find_running(data)
+    if url is None:
+        hint = "start it with `ckfunc emulator` or `ckfunc dev`; faults end with it"
+        raise CkfuncError(f"no emulator is running for {app.output.path(data)}", hint=hint)
+    return app.connect(emulator_connection(url))
+
+
+def _print_faults(app: App, active: tuple[ActiveFault, ...]) -> None:
+    from ckfunc.base.text import Segment, table
+    from ckfunc.wire.faults import write_active_fault
+
+    if app.output.json:
+        app.output.document([write_active_fault(one) for one in active])
+        return
+    rows: list[Line] = [
+        [
+            Segment(str(one.id), "muted"),
+            Segment(one.fault.operation or "all", "title"),
+            Segment(one.fault.effect),
+            Segment(one.fault.requests),
+            Segment(f"{one.hits} of {one.seen}"),
+        ]
+        for one in active
+    ]
+    if rows:
+        app.output.lines(table(_HEADINGS, rows))
+    else:
+        app.output.talk(("no faults", "muted"), "; `ckfunc emulator faults add --help` shows examples")
