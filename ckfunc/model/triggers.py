@@ -74,6 +74,9 @@ def event_type(trigger_type: str) -> str:
     return name if name.endswith("Event") else f"{name}Event"
 
 
+START_SESSION = "user.attempted.start_session"
+"""The type of the function that decides who may start a session."""
+
 _USER = EventField("user", "User")
 _CHANNEL = EventField("channel", "Channel")
 _MESSAGE = EventField("message", "Message")
@@ -83,7 +86,7 @@ _EVENT = EventField("event", "ChannelEvent")
 # The fields of calls are not public; `reaction` is inferred.
 TRIGGERS: tuple[Trigger, ...] = (
     Trigger(
-        "user.attempted.start_session",
+        START_SESSION,
         "a client connects; a throw denies the session",
         (EventField("username", "string"), EventField("authParams", "Record<string, any>")),
         blocking=True,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from ckfunc.emulator.actions.sessions import START_SESSION, attempt_start_session
+from ckfunc.emulator.actions.sessions import attempt_start_session
 from ckfunc.emulator.dispatch import runtimes
 from ckfunc.emulator.dispatch.runtimes import syntax_error
 from ckfunc.emulator.services import EmulatorServices
@@ -13,6 +13,7 @@ from ckfunc.emulator.store import functions, runtime, seeds
 from ckfunc.model.execution import Compiled, Determinism, Environment, HandlerError, HandlerVersion, SyntaxProblem
 from ckfunc.model.function import ConsoleLine, NewFunction
 from ckfunc.model.job import Seed
+from ckfunc.model.triggers import START_SESSION
 from ckfunc.sandbox.scripts import Ran, Scripts
 
 

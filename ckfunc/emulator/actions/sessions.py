@@ -14,12 +14,12 @@ from ckfunc.emulator.store.database import Database
 from ckfunc.model.chat import Channel
 from ckfunc.model.execution import Determinism
 from ckfunc.model.function import ConsoleLine
+from ckfunc.model.triggers import START_SESSION
 from ckfunc.model.user import ChatSession, User, UserSession
 from ckfunc.wire.channels import write_channel
 from ckfunc.wire.clients import client_current_user
 from ckfunc.wire.users import write_user
 
-START_SESSION = "user.attempted.start_session"
 _STARTED = "user.started.chat_session"
 
 MOST_CHATS = 10

@@ -14,7 +14,7 @@ from typing import Any
 
 from ckfunc import __version__
 from ckfunc.emulator.actions import reading
-from ckfunc.emulator.actions.sessions import START_SESSION, attempt_start_session
+from ckfunc.emulator.actions.sessions import attempt_start_session
 from ckfunc.emulator.dispatch.dispatcher import FinishedRun
 from ckfunc.emulator.dispatch.runtimes import RUNTIME_ID, RUNTIME_VERSION
 from ckfunc.emulator.http.bodies import MEBIBYTE
@@ -27,6 +27,7 @@ from ckfunc.emulator.services import EmulatorServices, result_of
 from ckfunc.emulator.store import functions, invocations, seeds
 from ckfunc.model.chat import Message, MessageReport
 from ckfunc.model.function import InvocationDetail
+from ckfunc.model.triggers import START_SESSION
 from ckfunc.model.user import User, UserReference
 from ckfunc.wire.channels import write_receipt
 from ckfunc.wire.functions import write_detail, write_function, write_invocation
