@@ -174,6 +174,22 @@ _HOOKS = Section(
     ),
 )
 
+_SETTINGS = Section(
+    "settings",
+    (
+        Field(
+            "guest_users",
+            Flag(None),
+            "Whether anyone may start a session as a guest, without a user of the application. Absent means unmanaged.",
+        ),
+        Field(
+            "user_created_channels",
+            Flag(None),
+            "Whether chat clients may create channels. Absent means unmanaged.",
+        ),
+    ),
+)
+
 _TARGET = Section(
     "target",
     (
@@ -194,6 +210,7 @@ _TARGET = Section(
         ),
         Field("protected", Flag(), "Whether deploys need confirmation, or --yes without a terminal."),
         Field("environment", ENVIRONMENT, "Environment variables of this target; they override those of `runtime`."),
+        Field("settings", _SETTINGS, "Settings of this target's application; they override the manifest's `settings`."),
         Field(
             "gates", GATES, "Checks that must pass before a deploy to this target; they replace the manifest's `gates`."
         ),
@@ -229,6 +246,7 @@ MANIFEST = Section(
             ),
             "The chat functions, by trigger type. Absent means unmanaged.",
         ),
+        Field("settings", _SETTINGS, "Settings of the application. Absent means unmanaged."),
         Field("gates", GATES, "Checks that must pass before a deploy: `check`, `test`, `replay:50`."),
         Field("hooks", _HOOKS, "Shell commands that `ckfunc deploy` runs in the project's directory."),
         Field(

@@ -45,9 +45,9 @@ class Text:
 
 @dataclass(frozen=True, slots=True)
 class Flag:
-    """A YAML boolean: true or false."""
+    """A YAML boolean: true or false. `default` is None if an absent one means neither."""
 
-    default: bool = False
+    default: bool | None = False
 
 
 @dataclass(frozen=True, slots=True)

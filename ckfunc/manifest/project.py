@@ -10,6 +10,7 @@ import ckfunc.manifest.targets as targeting
 from ckfunc.base.errors import CkfuncError, InvalidManifest, NoProject, Problem
 from ckfunc.base.files import read_file
 from ckfunc.base.text import did_you_mean
+from ckfunc.manifest import settings
 from ckfunc.manifest.checked import Branch, Leaf
 from ckfunc.manifest.definition import MANIFEST, MANIFEST_NAME
 from ckfunc.manifest.resolution import resolve, resolve_application
@@ -76,7 +77,8 @@ def load(root: Path, target: str | None, environ: Mapping[str, str], *, lenient:
     warnings = (*_warnings(manifest), *map(str, dict.fromkeys(values.unresolved)))
     gates = _gates(targeting.section(manifest, name), manifest)
     watched = _watched(root, manifest, name)
-    return Project(root, bound_target, runtime, functions, warnings, gates, watched, _hooks(manifest))
+    switches = settings.values(manifest, name)
+    return Project(root, bound_target, runtime, functions, warnings, gates, watched, _hooks(manifest), switches)
 
 
 def targets(root: Path) -> tuple[str, ...]:
@@ -166,6 +168,22 @@ def environment_texts(root: Path, target: str) -> tuple[dict[str, str] | None, d
     return runtime, own
 
 
+def setting_paths(root: Path, target: str) -> dict[str, tuple[str, ...]]:
+    """Return the path in the manifest of each setting of `target`. Raises the same errors as `environment_texts`."""
+    manifest, found = _read(root.resolve())
+    if manifest is None:
+        raise refused(*found)
+    return settings.paths(manifest, target)
+
+
+def guests_allowed(root: Path) -> tuple[Problem, ...]:
+    """Return warnings about guest users. Raises the same errors as `environment_texts`."""
+    manifest, found = _read(root.resolve())
+    if manifest is None:
+        raise refused(*found)
+    return tuple(settings.guest_warnings(manifest))
+
+
 def referenced_variables(root: Path, target: str) -> tuple[str, ...]:
     """Return the variables that the manifest refers to for `target`, sorted; the target need not exist yet.
 
@@ -241,8 +259,8 @@ def _hooks(manifest: Branch) -> Hooks:
 
 
 def _nothing_managed(manifest: Branch) -> Iterator[Problem]:
-    runtime = manifest.branch("runtime")
-    if "functions" in manifest.keys or ("runtime" in manifest.keys and (runtime is None or runtime.node.entries)):
+    sections = {name: manifest.branch(name) for name in ("runtime", "settings") if name in manifest.keys}
+    if "functions" in manifest.keys or any(section is None or section.node.entries for section in sections.values()):
         return
     hint = "list at least one function under `functions`, or manage a part of `runtime`"
     yield Problem(MANIFEST_NAME, manifest.node.line, manifest.node.column, "there is nothing to deploy", hint)

@@ -35,7 +35,7 @@ def _schema(kind: Kind, definitions: dict[str, Any]) -> dict[str, Any]:
         case Text():
             schema = _text(kind)
         case Flag():
-            schema = {"type": "boolean", "default": kind.default}
+            schema = {"type": "boolean", **({} if kind.default is None else {"default": kind.default})}
         case Number():
             schema = {"type": "integer", "const": kind.value}
         case Whole():

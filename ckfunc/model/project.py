@@ -96,6 +96,8 @@ class Project:
     watched: tuple[Path, ...] = ()
     """The absolute paths of all files that the result depends on, existing or not (such as .env files)."""
     hooks: Hooks = Hooks()
+    settings: Mapping[str, bool] | None = None
+    """The settings of the application that the manifest manages, by the names of ApplicationSettings; None for none."""
 
     @property
     def types(self) -> tuple[str, ...]:
