@@ -27,8 +27,8 @@ def complete_known_types(ctx: click.Context, _: click.Parameter, incomplete: str
 
 
 def complete_only(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
-    """Return the values of `--only`: trigger types and `runtime`."""
-    return [*complete_types(ctx, param, incomplete), *_beginning(["runtime"], incomplete)]
+    """Return the values of `--only`: trigger types, `runtime` and `settings`."""
+    return [*complete_types(ctx, param, incomplete), *_beginning(["runtime", "settings"], incomplete)]
 
 
 def complete_data(_ctx: click.Context, _: click.Parameter, incomplete: str) -> list[str]:

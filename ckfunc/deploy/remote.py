@@ -7,14 +7,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from ckfunc.base.secrets import Secret
 
 if TYPE_CHECKING:
     # Only for annotations: building these classes is most of what the --help of a deploying command costs.
-    from ckfunc.model.application import Application, Runtime
+    from ckfunc.model.application import Application, ApplicationSettings, Runtime
     from ckfunc.model.function import Function, FunctionVersion, NewFunction
+
+Part: TypeAlias = "Runtime | ApplicationSettings"
+"""A part of an application that a write replaces and returns."""
 
 
 class Remote(Protocol):
@@ -29,6 +32,12 @@ class Remote(Protocol):
 
     def application(self) -> Application:
         """Read the application that the credentials belong to."""
+
+    def settings(self) -> ApplicationSettings:
+        """Read the application's settings."""
+
+    def update_settings(self, settings: ApplicationSettings, /) -> ApplicationSettings:
+        """Replace the application's settings."""
 
     def runtime(self) -> Runtime:
         """Read the runtime."""
@@ -63,9 +72,10 @@ class Snapshot:
     """The state of an application when it was read.
 
     `functions` is sorted by type. `versions` maps trigger types to deployed versions, for the functions that were
-    requested and have one.
+    requested and have one. `settings` are None if they were not requested.
     """
 
     runtime: Runtime
     functions: tuple[Function, ...]
     versions: Mapping[str, FunctionVersion] = field(default_factory=dict)
+    settings: ApplicationSettings | None = None

@@ -6,14 +6,13 @@ To deploy another kind, add a row: plans and deploys work from this table.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
 from ckfunc.base.secrets import Secret
-from ckfunc.deploy.remote import Remote, Snapshot
+from ckfunc.deploy.remote import Part, Remote, Snapshot
 
 if TYPE_CHECKING:
-    from ckfunc.model.application import Runtime
     from ckfunc.model.project import Project, Script
 
 Text: TypeAlias = str | Secret
@@ -31,26 +30,33 @@ DEPENDENCIES = "dependencies"
 ENVIRONMENT = "environment"
 INIT_SCRIPT = "initialization_script"
 FUNCTIONS = "functions"
+SETTINGS = "settings"
+
+RUNTIME = "runtime"
+"""The section of dependencies, environment and init script."""
 
 
 @dataclass(frozen=True, slots=True)
 class Resource:
     """A kind of resource. `title` names the whole kind in a sentence, `noun` a single value.
 
-    `want` returns None if the manifest does not manage the kind. `write` replaces all values of the kind; it is None
-    for functions, which are written one at a time, as numbered versions. `source` says that values are source code.
-    With `keeps_others`, values that are not in the manifest are left alone and reported as unmanaged, because the API
-    cannot remove them.
+    `section` is the manifest's section, which is also what `--only` selects. `want` returns None if the manifest does
+    not manage the kind. `write` replaces all values of the kind; it is None for functions, which are written one at a
+    time, as numbered versions. `source` says that values are source code. With `keeps_others`, values that are not in
+    the manifest are left alone and reported as unmanaged, because the API cannot remove them. With `last`, values are
+    written after all functions.
     """
 
     kind: str
     title: str
     noun: str
+    section: str
     want: Callable[[Project], Wanted | None]
     have: Callable[[Snapshot], Values]
-    write: Callable[[Remote, Wanted], Runtime] | None = None
+    write: Callable[[Remote, Wanted], Part] | None = None
     source: bool = False
     keeps_others: bool = False
+    last: bool = False
 
 
 def newlines(text: str) -> str:
@@ -110,12 +116,38 @@ def _functions(snapshot: Snapshot) -> Values:
     }
 
 
-# In the order of writing: a version may need packages, variables, and exports of the init script.
+def _wanted_settings(project: Project) -> Wanted | None:
+    return None if project.settings is None else _switches(project.settings)
+
+
+def _settings(snapshot: Snapshot) -> Values:
+    return {} if snapshot.settings is None else _switches(asdict(snapshot.settings))
+
+
+def _switches(settings: Mapping[str, bool]) -> dict[str, str]:
+    """Return settings as functions.yaml has them: true or false."""
+    return {name: "true" if enabled else "false" for name, enabled in settings.items()}
+
+
+def flags(values: Values) -> dict[str, bool]:
+    """Return the values of settings as booleans."""
+    return {name: value == "true" for name, value in values.items()}
+
+
+def _write_settings(remote: Remote, values: Wanted) -> Part:
+    from ckfunc.model.application import ApplicationSettings
+
+    return remote.update_settings(ApplicationSettings(**flags(values)))
+
+
+# In the order of writing: a version may need packages, variables, and exports of the init script. The settings change
+# only when all functions are deployed: users without guest access may need a function that lets them in.
 RESOURCES: tuple[Resource, ...] = (
     Resource(
         DEPENDENCIES,
         "dependencies",
         "dependency",
+        RUNTIME,
         want=lambda project: project.runtime.dependencies,
         have=lambda snapshot: snapshot.runtime.own_dependencies(),
         write=lambda remote, values: remote.update_dependencies(_texts(values)),
@@ -124,6 +156,7 @@ RESOURCES: tuple[Resource, ...] = (
         ENVIRONMENT,
         "environment",
         "variable",
+        RUNTIME,
         want=lambda project: project.runtime.environment,
         have=lambda snapshot: snapshot.runtime.own_environment(),
         write=lambda remote, values: remote.update_environment(
@@ -134,6 +167,7 @@ RESOURCES: tuple[Resource, ...] = (
         INIT_SCRIPT,
         "init script",
         "init script",
+        RUNTIME,
         want=_wanted_script,
         have=_script,
         write=lambda remote, values: remote.update_initialization_script(script_of(values, INIT_SCRIPT)),
@@ -143,10 +177,22 @@ RESOURCES: tuple[Resource, ...] = (
         FUNCTIONS,
         "functions",
         "function",
+        FUNCTIONS,
         want=_wanted_functions,
         have=_functions,
         source=True,
         keeps_others=True,
+    ),
+    Resource(
+        SETTINGS,
+        "settings",
+        "setting",
+        SETTINGS,
+        want=_wanted_settings,
+        have=_settings,
+        write=_write_settings,
+        keeps_others=True,
+        last=True,
     ),
 )
 

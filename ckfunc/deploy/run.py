@@ -26,13 +26,13 @@ from ckfunc.deploy.plan.saved import SavedPlan
 from ckfunc.deploy.plan.selection import require_known, select
 from ckfunc.deploy.plan.snapshot import guard, overview, with_versions
 from ckfunc.deploy.remote import Remote, Snapshot
-from ckfunc.deploy.resources import ENVIRONMENT, FUNCTIONS
+from ckfunc.deploy.resources import ENVIRONMENT, FUNCTIONS, SETTINGS
 from ckfunc.model.project import Project, Target
 
 
 @dataclass(frozen=True, slots=True)
 class DeployOptions:
-    """Options of a deploy. `only` selects trigger types and "runtime"; empty means everything.
+    """Options of a deploy. `only` selects trigger types, "runtime" and "settings"; empty means everything.
 
     `resume` is the journal of the unfinished deploy to complete. `saved` is a plan that this deploy must match.
     """
@@ -64,12 +64,15 @@ class DeployContext:
 
 
 def plan(project: Project, client: Remote, cache: VersionCache, options: DeployOptions = DeployOptions()) -> Plan:
-    """Return the plan of a deploy. Only reads: an unchanged project costs two requests and the token.
+    """Return the plan of a deploy. Only reads: an unchanged project costs the token and two requests,
+    three with settings.
 
     Raises WrongApplication, AmbiguousFunction, PlatformOwned, UsageProblem, ApiFailure.
     """
     require_known(project, options.only)
-    snapshot = overview(client)
+    if options.only and SETTINGS not in options.only:
+        project = replace(project, settings=None)
+    snapshot = overview(client, () if project.settings is None else (SETTINGS,))
     if not options.allow_other_application:
         guard(project.target, snapshot, client, cache)
     types = [name for name in project.types if not options.only or name in options.only]

@@ -12,10 +12,18 @@ from urllib.parse import parse_qs, urlsplit
 from support.loopback import Reply, Request
 
 from ckfunc.base.secrets import revealed, secret_values
-from ckfunc.model.application import Application, Dependency, Runtime
+from ckfunc.model.application import Application, ApplicationSettings, Dependency, Runtime
 from ckfunc.model.function import Function, FunctionVersion
 from ckfunc.model.page import Page
-from ckfunc.wire.applications import read_dependencies, read_environment, read_script, write_application, write_runtime
+from ckfunc.wire.applications import (
+    read_dependencies,
+    read_environment,
+    read_script,
+    read_settings,
+    write_application,
+    write_runtime,
+    write_settings,
+)
 from ckfunc.wire.functions import read_new_function, write_function, write_version
 from ckfunc.wire.links import Links, write_page
 
@@ -39,6 +47,7 @@ class RemoteApplication:
     dependencies: dict[str, str] = field(default_factory=dict)
     environment: dict[str, str] = field(default_factory=dict)
     script: str | None = None
+    settings: ApplicationSettings = field(default_factory=ApplicationSettings)
     functions: dict[int, Function] = field(default_factory=dict)
     versions: dict[int, list[FunctionVersion]] = field(default_factory=dict)
     before: Hook | None = None
@@ -116,6 +125,9 @@ class RemoteApplication:
         if path == "application":
             application = Application(self.application_id, KEY, datetime(2021, 9, 1, tzinfo=UTC))
             return Reply(body=write_application(application, self._links))
+        if path == "application/settings":
+            self.settings = read_settings(request.json()) if request.method == "PUT" else self.settings
+            return Reply(body=write_settings(self.settings))
         if path == "runtimes/nodejs/functions":
             return self._create(request) if request.method == "POST" else self._page(query)
         if path.startswith("runtimes/nodejs"):

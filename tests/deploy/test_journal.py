@@ -166,7 +166,7 @@ def test_nothing_is_removed_while_a_function_that_may_need_it_is_not_deployed(he
     found = by_name(report)
     assert found[SENT].result == "failed" and found[NEW].result == "created"
     assert found["gone"].result == "skipped" and found["GONE"].result == "skipped"
-    assert found["gone"].note == "not attempted: a function that may still need it was not deployed"
+    assert found["gone"].note == "not attempted: a function that may depend on it was not deployed"
     assert "gone" in here.application.dependencies and "GONE" in here.application.environment
     here.application.before = None
     assert here.deploy(second).ok

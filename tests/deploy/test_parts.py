@@ -18,7 +18,7 @@ from ckfunc.deploy.plan.diff import ChangeAction, diff
 from ckfunc.deploy.plan.snapshot import require_application
 from ckfunc.deploy.remote import Snapshot
 from ckfunc.deploy.resources import RESOURCES, newlines
-from ckfunc.model.application import Dependency, Runtime
+from ckfunc.model.application import ApplicationSettings, Dependency, Runtime
 from ckfunc.model.function import Function, FunctionVersion
 from ckfunc.model.project import Target
 
@@ -80,10 +80,12 @@ def test_a_target_is_bound_to_its_application(want: str | None, got: str, fine: 
 
 
 def test_what_is_written_is_written_in_the_order_in_which_it_is_needed() -> None:
-    assert [one.kind for one in RESOURCES] == ["dependencies", "environment", "initialization_script", "functions"]
+    order = ["dependencies", "environment", "initialization_script", "functions", "settings"]
+    assert [one.kind for one in RESOURCES] == order
     runtime = Runtime(1, "24", (Dependency("zod", "1"),), {"KEY": Secret("s3cret")}, "// init")
     version = FunctionVersion(1, 1, "// handler")
-    seen = Snapshot(runtime, (Function(1, "call.active", "", True, 1),), {"call.active": version})
+    functions = (Function(1, "call.active", "", True, 1),)
+    seen = Snapshot(runtime, functions, {"call.active": version}, ApplicationSettings())
     secret = [one.kind for one in RESOURCES if any(isinstance(value, Secret) for value in one.have(seen).values())]
     assert secret == ["environment"] and all(one.have(seen) for one in RESOURCES)
 

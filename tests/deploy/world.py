@@ -42,6 +42,7 @@ def project_of(
     dependencies: Mapping[str, str] | None = None,
     environment: Mapping[str, str] | None = None,
     script: str | None = None,
+    settings: Mapping[str, bool] | None = None,
     application: str | None = None,
     names: Mapping[str, str] | None = None,
     descriptions: Mapping[str, str] | None = None,
@@ -67,6 +68,7 @@ def project_of(
             initialization_script=None if script is None else Script("init.ts", script),
         ),
         functions=functions,
+        settings=settings,
     )
 
 

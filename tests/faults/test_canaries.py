@@ -191,7 +191,7 @@ THEIRS = Content(
     {"gone": "1.0.0"},
     {"ONE": REMOTE, "GONE": f"{REMOTE} too", "GREETING": f"{REMOTE} hello"},
     "const old = 1;\n",
-    {SENT: ("// v1\n" + HANDLER,), START: ("// v1\n" + HANDLER, "// v2\n" + HANDLER)},
+    scripts={SENT: ("// v1\n" + HANDLER,), START: ("// v1\n" + HANDLER, "// v2\n" + HANDLER)},
 )
 MANIFEST_MISTAKES = (
     ("    NUMBER: ${NUMBER}", f"    NUMBER: {NUMBER}"),

@@ -35,7 +35,7 @@ def many(mark: str) -> Content:
         f"custom.type_{number:03}": (f"async function handleEvent(event) {{\n{line * 40}  return '{mark}';\n}}\n",)
         for number in range(MANY)
     }
-    return Content({"ms": "2.1.3"}, {"MARK": mark}, f"const mark = '{mark}';\n", scripts)
+    return Content({"ms": "2.1.3"}, {"MARK": mark}, f"const mark = '{mark}';\n", scripts=scripts)
 
 
 def measured(world: World, root: Path, *arguments: str) -> tuple[int, int]:

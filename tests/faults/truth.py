@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
+
 from faults.world import Content, Outcome
 
 from ckfunc.deploy.apply.report import Item, ItemState
@@ -23,7 +25,7 @@ def lies(outcome: Outcome, before: Content, after: Content, wanted: Content) -> 
         return found
     items = outcome.report.items
     managed = len(wanted.scripts) + len({**wanted.environment, **before.environment})
-    managed += len({**wanted.dependencies, **before.dependencies}) + 1
+    managed += len({**wanted.dependencies, **before.dependencies}) + 1 + len(asdict(wanted.settings))
     if len(items) != managed:
         found.append(f"it reports {len(items)} items of {managed}")
     unread = [one for one in items if one.result is ItemState.FAILED and UNREAD in (one.note or "")]
@@ -64,4 +66,6 @@ def _value(content: Content, item: Item) -> str | None:
         return content.dependencies.get(item.name)
     if item.kind == "environment":
         return content.environment.get(item.name)
+    if item.kind == "settings":
+        return str(asdict(content.settings)[item.name])
     return content.script

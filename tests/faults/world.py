@@ -7,7 +7,7 @@ import shutil
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -23,9 +23,10 @@ from ckfunc.deploy.apply.report import DeployReport
 from ckfunc.deploy.cache import VersionCache
 from ckfunc.deploy.registry import installed_marker
 from ckfunc.emulator.emulator import Emulator
-from ckfunc.emulator.store import functions, runtime
+from ckfunc.emulator.store import application, functions, runtime
 from ckfunc.emulator.store.database import Database, connect
 from ckfunc.manifest import load
+from ckfunc.model.application import ApplicationSettings
 from ckfunc.model.function import NewFunction
 from ckfunc.model.project import Project
 
@@ -47,24 +48,29 @@ class Content:
     dependencies: Mapping[str, str] = field(default_factory=dict)
     environment: Mapping[str, str] = field(default_factory=dict)
     script: str | None = None
+    settings: ApplicationSettings = field(default_factory=ApplicationSettings)
     scripts: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def runs(self, wanted: Content) -> bool:
         """Whether it is what `wanted` says, whatever was there before."""
         return (
-            (self.dependencies, self.environment, self.script)
-            == (wanted.dependencies, wanted.environment, wanted.script)
+            (self.dependencies, self.environment, self.script, self.settings)
+            == (wanted.dependencies, wanted.environment, wanted.script, wanted.settings)
         ) and {name: those[-1:] for name, those in self.scripts.items()} == dict(wanted.scripts)
 
 
-MARKS = ("new", "ours", "theirs")
+MARKS = {
+    "new": ApplicationSettings(False, False),
+    "ours": ApplicationSettings(False, True),
+    "theirs": ApplicationSettings(True, False),
+}
 
 
 def wanted(mark: str = "new") -> Content:
     """Return what the project is to make of an application; another mark is another content."""
     handlers = {name: (f"async function handleEvent(event) {{\n  return '{mark} {name}';\n}}\n",) for name in TYPES}
     environment = {name: f"{value} {mark}" for name, value in ENVIRONMENT.items()}
-    return Content({**DEPENDENCIES, "ms": mark}, environment, f"const mark = '{mark}';\n", handlers)
+    return Content({**DEPENDENCIES, "ms": mark}, environment, f"const mark = '{mark}';\n", MARKS[mark], handlers)
 
 
 ALLOWED = ("--allow-removals",)
@@ -76,7 +82,7 @@ OLD = Content(
     {"ms": "2.0.0", "gone": "1.0.0"},
     {"SUPPORT_CHANNEL": "0041", "GONE": "1"},
     "const mark = 'old';\n",
-    {name: (f"async function handleEvent(event) {{\n  return 'old {name}';\n}}\n",) for name in TYPES},
+    scripts={name: (f"async function handleEvent(event) {{\n  return 'old {name}';\n}}\n",) for name in TYPES},
 )
 SCENES = {"nothing is there yet": NOTHING, "everything is there at v1": OLD}
 
@@ -87,7 +93,9 @@ def write_project(root: Path, content: Content, *, extra: str = "") -> Path:
     lines = ["version: 1", "default_target: remote", "targets:", "  remote: {}", "runtime:", "  dependencies:"]
     lines += [f"    {name}: {version!r}" for name, version in content.dependencies.items()]
     lines += ["  environment:"] + [f"    {name}: ${{{name}}}" for name in content.environment]
-    lines += ["  initialization_script: init.ts", "functions:"]
+    lines += ["  initialization_script: init.ts", "settings:"]
+    lines += [f"  {name}: {str(enabled).lower()}" for name, enabled in asdict(content.settings).items()]
+    lines += ["functions:"]
     for name in content.scripts:
         lines += [f"  {name}:", f"    handler: handlers/{name}.ts"]
         (root / f"handlers/{name}.ts").write_text(content.scripts[name][-1], encoding="utf-8")
@@ -142,6 +150,7 @@ class World:
             self.database.execute("UPDATE runtime SET initialization_script = NULL")
             runtime.set_dependencies(self.database, content.dependencies)
             runtime.set_environment(self.database, content.environment)
+            application.update_settings(self.database, content.settings)
             if content.script is not None:
                 runtime.set_initialization_script(self.database, content.script)
             for name, scripts in content.scripts.items():
@@ -151,7 +160,7 @@ class World:
 
     def holds(self) -> Content:
         """Return what the application really holds."""
-        stored = runtime.get(self.database)
+        stored, settings = runtime.get(self.database), application.settings(self.database)
         rows = self.database.all(
             "SELECT f.type, v.handler_script FROM functions f LEFT JOIN function_versions v ON v.function_id = f.id"
             " ORDER BY f.type, v.version_number"
@@ -159,7 +168,7 @@ class World:
         scripts: dict[str, tuple[str, ...]] = {}
         for name, script in rows:
             scripts[name] = (*scripts.get(name, ()), *(() if script is None else (script,)))
-        return Content(stored.dependencies, stored.environment, stored.initialization_script, scripts)
+        return Content(stored.dependencies, stored.environment, stored.initialization_script, settings, scripts)
 
     def project(self, content: Content) -> Path:
         """Write a project in a directory of its own."""

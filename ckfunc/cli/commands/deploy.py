@@ -47,7 +47,7 @@ Examples:
     multiple=True,
     metavar="TYPE",
     shell_complete=complete_only,
-    help="Deploy only these functions, or `runtime`.",
+    help="Deploy only these functions, `runtime` or `settings`.",
 )
 @click.option("--plan", "plan_file", type=FILE, metavar="FILE", help="Deploy a plan that `ckfunc diff --out` saved.")
 @click.option("--resume", is_flag=True, help="Finish the last deploy after it was interrupted.")

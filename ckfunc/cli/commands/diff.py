@@ -43,7 +43,7 @@ Examples:
     multiple=True,
     metavar="TYPE",
     shell_complete=complete_only,
-    help="Only these, or `runtime`.",
+    help="Only these, `runtime` or `settings`.",
 )
 @click.option("--gate", default="none", metavar="GATES", help="Run gates too: check, test, replay:50, or manifest.")
 @click.option("--exit-code", is_flag=True, help="Exit 3 if anything differs, 0 if nothing does.")

@@ -23,10 +23,9 @@ from ckfunc.deploy.apply import idempotent
 from ckfunc.deploy.apply.idempotent import Overtaken
 from ckfunc.deploy.apply.report import DONE, Item, ItemState
 from ckfunc.deploy.plan.plan import CreateFunction, CreateVersion, Plan, Put, Step
-from ckfunc.deploy.plan.snapshot import overview
-from ckfunc.deploy.remote import Remote, Snapshot
-from ckfunc.deploy.resources import BY_KIND, FUNCTIONS, Values
-from ckfunc.model.application import Runtime
+from ckfunc.deploy.plan.snapshot import overview, read_part, snapshot_of
+from ckfunc.deploy.remote import Part, Remote
+from ckfunc.deploy.resources import BY_KIND, FUNCTIONS, RUNTIME, SETTINGS, Values
 from ckfunc.model.function import Function
 
 FRESH_S = 0.1
@@ -52,32 +51,35 @@ class Preconditions:
         writes = sum(not isinstance(step, Put) for step in plan.steps)
         self._writes_per_read = -(-writes // MOST_READS)
         self._writes_since_read = 0
-        self._runtime: Runtime | None = None
-        self._runtime_read_s = float("-inf")
+        self._kinds = frozenset(step.kind for step in plan.steps if isinstance(step, Put))
+        self._parts: dict[str, tuple[Part, float]] = {}
+        """The runtime and the settings, by section, with the times when they were read."""
 
     @contextmanager
     def single_read(self) -> Iterator[None]:
         """Read the whole application once, and use that state for all checks inside the context."""
         began = self._clock.monotonic_s()
-        snapshot = overview(self._remote)
+        snapshot = overview(self._remote, self._kinds)
+        parts: dict[str, Part] = {RUNTIME: snapshot.runtime}
+        if snapshot.settings is not None:
+            parts[SETTINGS] = snapshot.settings
         with self._lock:
-            self._functions, self._runtime = (
-                {function.type: function for function in snapshot.functions},
-                snapshot.runtime,
-            )
-            self._functions_read_s = self._runtime_read_s = float("inf")
+            self._functions = {function.type: function for function in snapshot.functions}
+            self._functions_read_s = float("inf")
+            self._parts = {section: (part, float("inf")) for section, part in parts.items()}
         try:
             yield
         finally:
             with self._lock:
-                self._functions_read_s = self._runtime_read_s = began
+                self._functions_read_s = began
+                self._parts = {section: (part, began) for section, part in parts.items()}
                 self._writes_since_read = self._writes_per_read
 
-    def record_write(self, step: Put, runtime: Runtime) -> None:
+    def record_write(self, step: Put, part: Part) -> None:
         """Expect the values of a step that was written, and use the platform's response as the current state."""
         with self._lock:
             self._expected[step.kind] = step.values
-            self._runtime, self._runtime_read_s = runtime, self._clock.monotonic_s()
+            self._parts[BY_KIND[step.kind].section] = part, self._clock.monotonic_s()
 
     def expect(self, step: Put) -> None:
         """Expect the values of a step that someone else has already written."""
@@ -106,13 +108,15 @@ class Preconditions:
 
     def changed_values(self, step: Put) -> Values | None:
         """Return the application's current values if they are not the expected ones."""
+        section = BY_KIND[step.kind].section
         with self._lock:
             began = self._clock.monotonic_s()
-            if self._runtime is None or began - self._runtime_read_s > FRESH_S:
-                self._runtime, self._runtime_read_s = self._remote.runtime(), began
-            runtime = self._runtime
+            part, read_s = self._parts.get(section, (None, float("-inf")))
+            if part is None or began - read_s > FRESH_S:
+                part = read_part(self._remote, section)
+                self._parts[section] = part, began
             expected = self._expected[step.kind]
-        have = BY_KIND[step.kind].have(Snapshot(runtime, ()))
+        have = BY_KIND[step.kind].have(snapshot_of(part))
         return None if have == expected else have
 
 

@@ -15,11 +15,10 @@ from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
 from ckfunc.base.errors import ApiFailure, CkfuncError, NotFound, RequestRejected
 from ckfunc.base.text import digest
-from ckfunc.deploy.remote import Remote
-from ckfunc.deploy.resources import Values, Wanted, newlines
+from ckfunc.deploy.remote import Part, Remote
+from ckfunc.deploy.resources import newlines
 
 if TYPE_CHECKING:
-    from ckfunc.model.application import Runtime
     from ckfunc.model.function import Function, FunctionVersion, NewFunction
 
 TRIES = 4
@@ -104,26 +103,20 @@ def create_function(remote: Remote, new: NewFunction, pause: Pause) -> Function:
     raise AssertionError("unreachable")
 
 
-def put(
-    remote: Remote,
-    write: Callable[[Remote, Wanted], Runtime],
-    values: Wanted,
-    have: Callable[[Runtime], Values],
-    pause: Pause,
-) -> Runtime:
-    """Replace a part of the runtime with `values`, and return the resulting runtime. `have` extracts that part.
+def put(write: Callable[[], Part], read: Callable[[], Part], done: Callable[[Part], bool], pause: Pause) -> Part:
+    """Write values, and return the part of the application that has them.
 
-    After a lost response, the write is only repeated if the application does not have the values. Raises ApiFailure.
+    After a lost response, the part is read, and the write is only repeated if it was not `done`. Raises ApiFailure.
     """
     for attempt in count(1):
         try:
-            return write(remote, values)
+            return write()
         except ApiFailure as error:
             if not is_unclear(error) or not pause(SETTLE_S * 2 ** (attempt - 1)):
                 raise
-            runtime = _read_after(remote.runtime, error)
-            if have(runtime) == values:
-                return runtime
+            part = _read_after(read, error)
+            if done(part):
+                return part
             if attempt >= TRIES:
                 raise
     raise AssertionError("unreachable")

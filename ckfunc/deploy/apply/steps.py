@@ -20,7 +20,8 @@ from ckfunc.deploy.apply.journal import Journal
 from ckfunc.deploy.apply.report import DONE, WRONG, Ending, Item, ItemState, Ledger
 from ckfunc.deploy.cache import VersionCache
 from ckfunc.deploy.plan.plan import CreateFunction, CreateVersion, Plan, Put, Step
-from ckfunc.deploy.remote import Remote, Snapshot
+from ckfunc.deploy.plan.snapshot import read_part, snapshot_of
+from ckfunc.deploy.remote import Remote
 from ckfunc.deploy.resources import BY_KIND, FUNCTIONS, WRITERS
 from ckfunc.model.function import Function
 
@@ -28,7 +29,7 @@ OnStep: TypeAlias = Callable[[Step | Item], object]
 """Called with each step when it starts and each item when it ends, in the thread that deploys."""
 
 _OTHERS = "someone else is deploying to this application"
-_BEFORE_REMOVALS = "a function that may still need it was not deployed"
+_BEFORE_LAST = "a function that may depend on it was not deployed"
 
 AnyStep = TypeVar("AnyStep", Put, CreateFunction, CreateVersion)
 
@@ -45,8 +46,9 @@ def apply(
 ) -> Ledger:
     """Carry out the plan, and return the results of all changes.
 
-    Additions come first and removals last, so that a failure in between leaves no function without what it needs. A
-    failed runtime step stops everything after it, because versions may need it. A failed function only stops removals.
+    Additions come first, removals and settings last, so that a failure in between leaves no function without what it
+    needs. A failed runtime step stops everything after it, because versions may need it. A failed function only stops
+    removals and settings.
     A concurrent deploy stops everything, so that the results do not mix; so do rejected credentials and an unreachable
     host. After an interrupt, active requests are completed, so that the ledger is correct. Never raises CkfuncError.
     """
@@ -67,7 +69,7 @@ def apply(
                 runner.wait_for_first_deploy()
             runner.run_all(versions[1:], runner.create_version, at_once)
             if any(item.result in WRONG for item in ledger.items.values()):
-                ledger.stop(_BEFORE_REMOVALS, Ending.COMPLETE)
+                ledger.stop(_BEFORE_LAST, Ending.COMPLETE)
             runner.run_all([put for put in puts if put.last], runner.put, at_once=1)
     except KeyboardInterrupt:
         ledger.ending, ledger.reason = Ending.INTERRUPTED, "interrupted"
@@ -144,11 +146,10 @@ class _StepRunner:
                 if not self.ledger.first:
                     return self._end(*conflicts)
             self.journal.start(step)
-            runtime = idempotent.put(
-                self.remote,
-                WRITERS[step.kind],
-                step.values,
-                lambda runtime: resource.have(Snapshot(runtime, ())),
+            part = idempotent.put(
+                lambda: WRITERS[step.kind](self.remote, step.values),
+                lambda: read_part(self.remote, resource.section),
+                lambda part: resource.have(snapshot_of(part)) == step.values,
                 self._pause,
             )
         except CkfuncError as error:
@@ -159,7 +160,7 @@ class _StepRunner:
                 for change in step.changes
             )
             return self._end(*failed)
-        self.preconditions.record_write(step, runtime)
+        self.preconditions.record_write(step, part)
         self.ledger.values[step.kind] = step.values
         self.ledger.record_write()
         return self._end(*(Item(change.kind, change.name, DONE[change.action]) for change in step.changes))

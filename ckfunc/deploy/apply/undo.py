@@ -19,7 +19,7 @@ from ckfunc.deploy.history import version_of
 from ckfunc.deploy.plan.plan import Plan, make
 from ckfunc.deploy.plan.snapshot import guard, overview, with_versions
 from ckfunc.deploy.remote import Remote, Snapshot
-from ckfunc.deploy.resources import BY_KIND, INIT_SCRIPT, Literals
+from ckfunc.deploy.resources import BY_KIND, INIT_SCRIPT, SETTINGS, Literals, flags
 from ckfunc.model.project import Project, Script, Target, WantedFunction, WantedRuntime
 from ckfunc.model.triggers import display_name
 
@@ -73,6 +73,8 @@ def prepare_undo(
             hint="`ckfunc rollback TYPE` restores an older version of one function"
             + ("; an emulator whose data was reset or imported is another application" if target.emulator else ""),
         )
+    if SETTINGS in record.started:
+        snapshot = replace(snapshot, settings=remote.settings())
     found = previous_state(
         record, root, target, snapshot, remote, cache, supplied=supplied, keep_environment=keep_environment
     )
@@ -123,7 +125,8 @@ def previous_state(
             name for name, value in (environment or {}).items() if value in map(Secret, literals.get(name, ()))
         ),
     )
-    return PreviousState(Project(root, target, runtime, functions), tuple(notes), literals)
+    settings = None if (switches := kinds.get(SETTINGS)) is None else flags(switches)
+    return PreviousState(Project(root, target, runtime, functions, settings=settings), tuple(notes), literals)
 
 
 def _functions(

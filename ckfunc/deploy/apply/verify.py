@@ -13,13 +13,13 @@ from ckfunc.deploy.apply.idempotent import SETTLE_S, same_script
 from ckfunc.deploy.apply.report import DONE, WRONG, DeployReport, Ending, Item, ItemState, Ledger, in_order, untouched
 from ckfunc.deploy.plan.diff import ResourceChange, diff
 from ckfunc.deploy.plan.plan import Plan, disabled_warning
-from ckfunc.deploy.plan.snapshot import overview
+from ckfunc.deploy.plan.snapshot import overview, snapshot_of
 from ckfunc.deploy.remote import Remote, Snapshot
 from ckfunc.deploy.resources import BY_KIND, FUNCTIONS, RESOURCES, WRITERS, script_of
 from ckfunc.model.function import Function
 
 _MOST_READS = 5
-"""How often the first of several deploys reads the runtime, at most, until it is stable."""
+"""How often the first of several deploys reads the application, at most, until it is stable."""
 
 
 def read_back(plan: Plan, ledger: Ledger, remote: Remote, clock: Clock) -> DeployReport:
@@ -32,9 +32,9 @@ def read_back(plan: Plan, ledger: Ledger, remote: Remote, clock: Clock) -> Deplo
     verified = False
     if ledger.may_have_written and not ledger.closed and ledger.ending is not Ending.INTERRUPTED:
         try:
-            snapshot = overview(remote)
+            snapshot = overview(remote, plan.want)
             if ledger.first:
-                snapshot = _restore_runtime(ledger, remote, snapshot, warnings, clock.sleep)
+                snapshot = _restore_values(plan, ledger, remote, snapshot, warnings, clock.sleep)
         except CkfuncError as error:
             return _report(plan, ledger, _failed_verification(items, error), warnings, verified=False)
         except KeyboardInterrupt:
@@ -46,22 +46,27 @@ def read_back(plan: Plan, ledger: Ledger, remote: Remote, clock: Clock) -> Deplo
     return _report(plan, ledger, items, warnings, verified)
 
 
-def _restore_runtime(
-    ledger: Ledger, remote: Remote, snapshot: Snapshot, warnings: list[str], sleep: Callable[[float], None]
+def _restore_values(
+    plan: Plan,
+    ledger: Ledger,
+    remote: Remote,
+    snapshot: Snapshot,
+    warnings: list[str],
+    sleep: Callable[[float], None],
 ) -> Snapshot:
-    """Restore the runtime that this deploy wrote, if a later concurrent deploy has overwritten it.
+    """Restore the runtime and settings that this deploy wrote, if a later concurrent deploy has overwritten them.
 
-    The later deploy stops as soon as it notices, but may already have written a part of the runtime, which does not fit
-    the versions of this deploy. If there are signs of a concurrent deploy, the runtime is read until it is stable.
-    Returns the last snapshot.
+    The later deploy stops as soon as it notices, but may already have written values that do not fit the versions of
+    this deploy. If there are signs of a concurrent deploy, the application is read until it is stable. Returns the last
+    snapshot.
     """
     contested = ledger.contested or _has_later_versions(ledger, snapshot)
     written = dict(ledger.values)
     for _ in range(_MOST_READS):
         lost = {kind: have for kind, values in written.items() if (have := BY_KIND[kind].have(snapshot)) != values}
         for kind, have in lost.items():
-            runtime = WRITERS[kind](remote, written[kind])
-            if BY_KIND[kind].have(Snapshot(runtime, ())) == have:
+            part = WRITERS[kind](remote, written[kind])
+            if BY_KIND[kind].have(snapshot_of(part)) == have:
                 del written[kind]  # not a concurrent deploy: the platform itself changes these values
                 continue
             contested = True
@@ -72,7 +77,7 @@ def _restore_runtime(
             break
         contested = bool(lost)  # the next read without a difference ends the loop
         sleep(SETTLE_S * 2)
-        snapshot = overview(remote)
+        snapshot = overview(remote, plan.want)
     return snapshot
 
 
@@ -115,7 +120,7 @@ def compare(
 
 def _mismatch_note(change: ResourceChange, result: ItemState) -> str:
     """Return how a value differs from the wanted one."""
-    if result is ItemState.UNCHANGED:
+    if result in (ItemState.UNCHANGED, ItemState.UNMANAGED):
         return "someone else changed it during this deploy"
     if result is ItemState.REMOVED:
         return "it was removed, but the application still has it"

@@ -9,7 +9,17 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from ckfunc.base.errors import PlatformOwned
 from ckfunc.deploy.plan.diff import ChangeAction, ResourceChange, diff
 from ckfunc.deploy.remote import Snapshot
-from ckfunc.deploy.resources import ENVIRONMENT, RESOURCES, Literals, Resource, Values, Wanted, script_of, sources
+from ckfunc.deploy.resources import (
+    ENVIRONMENT,
+    FUNCTIONS,
+    RESOURCES,
+    Literals,
+    Resource,
+    Values,
+    Wanted,
+    script_of,
+    sources,
+)
 from ckfunc.model.triggers import display_name
 
 if TYPE_CHECKING:
@@ -30,7 +40,7 @@ class Untouched:
 class Put:
     """Replace all values of a kind with `values`, which makes `changes`.
 
-    Removals are a separate step with `last`, after all versions, because an old version may still need the values.
+    Steps with `last` come after all versions: removals, because an old version may still need the values, and settings.
     """
 
     kind: str
@@ -122,19 +132,19 @@ def make(project: Project, snapshot: Snapshot, deployed_literals: Literals | Non
         values, have = resource.want(project), resource.have(snapshot)
         if resource.kind == ENVIRONMENT and values is not None and project.runtime.unknown:
             values, have = (_omit(value, project.runtime.unknown) for value in (values, have))
-        if values is not None:
-            want[resource.kind] = values
-        if resource.keeps_others:
-            others = sorted(set(have) - set(values or ()))
-            unmanaged += (Untouched(resource.kind, name, remote[name].current_version_number) for name in others)
-            have = {name: have[name] for name in have if name not in others}
+        others = set(have) - set(values or ()) if resource.keeps_others else set()
+        unmanaged += (Untouched(resource.kind, name, _version(resource, remote.get(name))) for name in sorted(others))
         if values is None:
             continue
-        had[resource.kind] = have
+        if resource.write is None:
+            have = _omit(have, others)
+        else:  # a write replaces all values, so it sends the unmanaged ones unchanged
+            values = {**values, **{name: value for name in others if (value := have[name]) is not None}}
+        want[resource.kind], had[resource.kind] = values, have
         found = diff(resource.kind, values, have)
-        changed = {change.name for change in found}
+        same = set(values) - {change.name for change in found} - others
         changes += found
-        unchanged += (Untouched(resource.kind, name, versions.get(name)) for name in sorted(set(values) - changed))
+        unchanged += (Untouched(resource.kind, name, _version(resource, remote.get(name))) for name in sorted(same))
         steps += _steps_of(resource, values, have, found, wanted, remote)
     return Plan(
         target=project.target,
@@ -170,6 +180,9 @@ def _steps_of(
 ) -> Iterator[Step]:
     if not changes:
         return
+    if resource.last:
+        yield Put(resource.kind, values, changes, last=True)
+        return
     if resource.write is not None:
         first = tuple(change for change in changes if change.action is not ChangeAction.REMOVE)
         last = tuple(change for change in changes if change.action is ChangeAction.REMOVE)
@@ -193,6 +206,11 @@ def _steps_of(
             function_id=known.id if known else None,
             base_version=known.current_version_number if known else 0,
         )
+
+
+def _version(resource: Resource, function: Function | None) -> int | None:
+    """Return the deployed version number of a function; None for other resources."""
+    return function.current_version_number if function is not None and resource.kind == FUNCTIONS else None
 
 
 def _require_own_dependencies(project: Project, snapshot: Snapshot) -> None:

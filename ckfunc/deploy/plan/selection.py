@@ -8,35 +8,35 @@ from typing import TYPE_CHECKING
 
 from ckfunc.base.errors import NoSuchFunction
 from ckfunc.deploy.plan.plan import CreateFunction, CreateVersion, Plan, Step
-from ckfunc.deploy.resources import FUNCTIONS
+from ckfunc.deploy.resources import BY_KIND, FUNCTIONS, RUNTIME, SETTINGS
 
 if TYPE_CHECKING:
     from ckfunc.model.project import Project
 
-RUNTIME = "runtime"
-"""Selects dependencies, environment and init script."""
+SECTIONS = (RUNTIME, SETTINGS)
+"""Sections of the manifest that can be selected: RUNTIME is dependencies, environment and init script."""
 
 
 def require_known(project: Project, only: Collection[str]) -> None:
     """Refuse names that are not functions of the manifest. Raises NoSuchFunction."""
-    known = [*project.types, RUNTIME]
+    known = [*project.types, *SECTIONS]
     for name in only:
         if name not in known:
             raise NoSuchFunction(name, known)
 
 
 def select(plan: Plan, only: Collection[str]) -> Plan:
-    """Return the part of a plan that `only` selects: trigger types and "runtime". Empty selects everything."""
+    """Return the part of a plan that `only` selects: trigger types and SECTIONS. Empty selects everything."""
     if not only:
         return plan
 
     def selected(kind: str, name: str) -> bool:
-        return name in only if kind == FUNCTIONS else RUNTIME in only
+        return (name if kind == FUNCTIONS else BY_KIND[kind].section) in only
 
     want = {
         kind: {name: value for name, value in values.items() if selected(kind, name)}
         for kind, values in plan.want.items()
-        if kind == FUNCTIONS or RUNTIME in only
+        if kind == FUNCTIONS or BY_KIND[kind].section in only
     }
     have = {
         kind: {name: value for name, value in values.items() if selected(kind, name)}
@@ -60,4 +60,4 @@ def select(plan: Plan, only: Collection[str]) -> Plan:
 def _selects_step(step: Step, only: Collection[str]) -> bool:
     if isinstance(step, CreateFunction):
         return step.function.type in only
-    return step.type in only if isinstance(step, CreateVersion) else RUNTIME in only
+    return (step.type if isinstance(step, CreateVersion) else BY_KIND[step.kind].section) in only

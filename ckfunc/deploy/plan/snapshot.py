@@ -1,36 +1,53 @@
 """Read an application with as few requests as possible.
 
-A snapshot takes two requests, and one for each version that is not in the cache.
+A snapshot takes two requests, one more with the settings, and one for each version that is not in the cache.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import replace
 
 from ckfunc.base.errors import AmbiguousFunction, WrongApplication
 from ckfunc.base.workers import AT_ONCE, each
 from ckfunc.deploy.cache import VersionCache
-from ckfunc.deploy.remote import Remote, Snapshot
-from ckfunc.model.application import Runtime
+from ckfunc.deploy.remote import Part, Remote, Snapshot
+from ckfunc.deploy.resources import SETTINGS
+from ckfunc.model.application import ApplicationSettings, Runtime
 from ckfunc.model.function import Function, FunctionVersion
 from ckfunc.model.project import Target
 
 
-def overview(remote: Remote) -> Snapshot:
-    """Read the runtime and the list of functions concurrently."""
+def overview(remote: Remote, kinds: Collection[str] = ()) -> Snapshot:
+    """Read the runtime and the list of functions, and the settings if they are in `kinds`, concurrently."""
     runtimes: list[Runtime] = []
     functions: list[Function] = []
-
-    def read(part: str) -> None:
-        if part == "runtime":
-            runtimes.append(remote.runtime())
-        else:
-            functions.extend(remote.functions())
-
-    for _ in each(("runtime", "functions"), read):
+    settings: list[ApplicationSettings] = []
+    reads: list[Callable[[], None]] = [
+        lambda: runtimes.append(remote.runtime()),
+        lambda: functions.extend(remote.functions()),
+    ]
+    if SETTINGS in kinds:
+        reads.append(lambda: settings.append(remote.settings()))
+    for _ in each(reads, lambda read: read()):
         pass
-    return Snapshot(runtimes[0], tuple(sorted(functions, key=lambda function: (function.type, function.id))))
+    return Snapshot(
+        runtimes[0],
+        tuple(sorted(functions, key=lambda function: (function.type, function.id))),
+        settings=settings[0] if settings else None,
+    )
+
+
+def read_part(remote: Remote, section: str) -> Part:
+    """Read the part of the application that has the values of a section of the manifest, other than functions."""
+    return remote.settings() if section == SETTINGS else remote.runtime()
+
+
+def snapshot_of(part: Part) -> Snapshot:
+    """Return a snapshot that only has the values of `part`."""
+    if isinstance(part, ApplicationSettings):
+        return Snapshot(Runtime(0, ""), (), settings=part)
+    return Snapshot(part, ())
 
 
 def with_versions(

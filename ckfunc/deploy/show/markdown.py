@@ -47,7 +47,7 @@ def plan_markdown(plan: Plan, *, limit: int = LIMIT, verdict: str = "") -> str:
         head += [f"**{count} {'value' if count == 1 else 'values'} will be removed** from the application.", ""]
     head += [f"> ⚠ {escaped(warning)}\n" for warning in plan.warnings]
     if plan.unmanaged:
-        names = ", ".join(escaped(entry.name) for entry in plan.unmanaged)
+        names = ", ".join(escaped(label(entry.kind, entry.name)) for entry in plan.unmanaged)
         head += [f"Not in functions.yaml, left alone: {names}", ""]
     return _limited("\n".join(head), list(_folded(plan)), limit)
 

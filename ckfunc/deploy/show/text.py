@@ -64,7 +64,7 @@ def plan_lines(plan: Plan, *, with_sources: bool = True) -> list[Line]:
             lines += ((Segment("    "), segment) for segment in _source_diff(plan, change))
             lines.append(())
     for entry in plan.unmanaged:
-        name = printable(entry.name)
+        name = printable(label(entry.kind, entry.name))
         lines.append((Segment(f"  {UNMANAGED_SIGN} {name}: not in functions.yaml, left alone", "muted"),))
     lines += warning_lines(plan.warnings)
     if lines and lines[-1]:
