@@ -92,7 +92,7 @@ def _require_valid(rules: tuple[Rule, ...], value: str, what: str) -> None:
         raise CannotAdd(f"{what} {value!r} {broken.wrong}", broken.hint)
 
 
-NewValue: TypeAlias = str | Values[str, str]
+NewValue: TypeAlias = str | bool | Values[str, str]
 Value: TypeAlias = NewValue | None
 
 
@@ -102,7 +102,7 @@ class CannotChange(CkfuncError):
 
 @dataclass(frozen=True, slots=True)
 class ManifestChange:
-    """A new value at a path: a text, a mapping of texts for a new entry, or None to remove the entry."""
+    """A new value at a path: a text, a boolean, a mapping of texts for a new entry, or None to remove it."""
 
     path: tuple[str, ...]
     value: Value = field(repr=False)
@@ -173,7 +173,7 @@ def _inserted(
     mapping: Mapping,
     parent: Scalar | None,
     path: Sequence[str],
-    value: str | Values[str, str],
+    value: NewValue,
 ) -> str:
     if mapping.flow and not mapping.entries and parent is not None and not root.flow and isinstance(value, Values):
         # `functions: {}` becomes a block; a comment after it keeps its place.
@@ -199,8 +199,8 @@ def _indented(lines: list[str], parent: Scalar, root: Mapping) -> list[str]:
 
 
 def _flow(path: Sequence[str], value: NewValue) -> str:
-    if isinstance(value, str):
-        written = scalar(value, flow=True)
+    if isinstance(value, (str, bool)):
+        written = _written(value, flow=True)
     else:
         pairs = (f"{scalar(key, flow=True)}: {scalar(text, flow=True)}" for key, text in value.items())
         written = f"{{{', '.join(pairs)}}}"
@@ -211,21 +211,30 @@ def _flow(path: Sequence[str], value: NewValue) -> str:
 
 def _block(path: Sequence[str], value: NewValue, step: int) -> list[str]:
     key = scalar(path[0])
-    if len(path) == 1 and isinstance(value, str):
-        return [f"{key}: {scalar(value)}"]
+    if len(path) == 1 and isinstance(value, (str, bool)):
+        return [f"{key}: {_written(value)}"]
     if len(path) > 1:
         inner = _block(path[1:], value, step)
     else:
-        assert not isinstance(value, str)  # noqa: S101 - handled above; for the type checker
+        assert not isinstance(value, (str, bool))  # noqa: S101 - handled above; for the type checker
         inner = [f"{scalar(name)}: {scalar(text)}" for name, text in value.items()]
     return [f"{key}:", *(f"{' ' * step}{line}" for line in inner)]
 
 
 def _replaced(text: str, old: Node, change: ManifestChange) -> str:
-    if not isinstance(old, Scalar) or old.block or old.start == old.end or not isinstance(change.value, str):
+    if not isinstance(old, Scalar) or old.block or old.start == old.end or not isinstance(change.value, (str, bool)):
         raise _cannot_change(change)
     # `flow=True` quotes more than needed in a block, but is correct inside braces too.
-    return text[: old.start] + scalar(change.value, flow=True) + text[old.end :]
+    return text[: old.start] + _written(change.value, flow=True) + text[old.end :]
+
+
+def _written(value: str | bool, *, flow: bool = False) -> str:
+    return scalar(value, flow=flow) if isinstance(value, str) else scalar_text(value)
+
+
+def scalar_text(value: str | bool) -> str:
+    """Return a text or boolean as the text of its scalar."""
+    return value if isinstance(value, str) else "true" if value else "false"
 
 
 def _removed(text: str, mapping: Mapping, parent: Scalar | None, name: str) -> str:
@@ -254,14 +263,14 @@ def _set(tree: dict[str, Any], path: Sequence[str], value: Value) -> None:
     if value is None:
         tree.pop(path[-1], None)
     else:
-        tree[path[-1]] = value if isinstance(value, str) else dict(value)
+        tree[path[-1]] = dict(value) if isinstance(value, Values) else scalar_text(value)
 
 
 def _cannot_change(change: ManifestChange) -> CannotChange:
     if change.value is None:
         hint = f"remove `{change.name}` by hand"
-    elif isinstance(change.value, str):
-        hint = f"set `{change.name}` to {scalar(change.value)} by hand"
+    elif isinstance(change.value, (str, bool)):
+        hint = f"set `{change.name}` to {_written(change.value)} by hand"
     else:
         hint = f"add `{change.name}` by hand, with handler {change.value.get('handler')}"
     return CannotChange(f"{MANIFEST_NAME} is written in a way that ckfunc cannot change", hint=hint)

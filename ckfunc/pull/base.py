@@ -1,7 +1,7 @@
 """The base of a three-way merge: the last state that application and project shared.
 
-One file for each target, `.ckfunc/base/<target>.json`, has scripts, dependencies and the names of variables, but never
-their values. A file that is unreadable or belongs to another application is ignored.
+One file for each target, `.ckfunc/base/<target>.json`, has scripts, dependencies, settings and the names of
+variables, but never their values. A file that is unreadable or belongs to another application is ignored.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ class Base:
     initialization_script: str | None = None
     dependencies: Mapping[str, str] | None = None
     variables: tuple[str, ...] | None = None
+    settings: Mapping[str, bool] | None = None
 
     def updated(self, newer: Base) -> Base:
         """Return this base, updated with the known parts of `newer`."""
@@ -40,12 +41,13 @@ def read_base(root: Path, target: str, identity: str | None) -> Base:
         found = json.loads(read_file(_path(root, target)))
         if identity is None or found["identity"] != identity:
             return Base()
-        variables = found["variables"]
+        variables, settings = found["variables"], found.get("settings")
         return Base(
             scripts=_texts(found["scripts"]),
             initialization_script=_text(found["initialization_script"]),
             dependencies=None if found["dependencies"] is None else _texts(found["dependencies"]),
             variables=None if variables is None else tuple(map(str, variables)),
+            settings=None if settings is None else {str(name): enabled is True for name, enabled in settings.items()},
         )
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return Base()

@@ -6,6 +6,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
 from ckfunc.base.secrets import Secret
+from ckfunc.manifest.edit import scalar_text
 from ckfunc.manifest.project import example_text
 from ckfunc.manifest.scalars import scalar
 from ckfunc.pull.names import IsJavaScript, handler_paths, script_suffix
@@ -73,6 +74,8 @@ def _manifest(
     if runtime or not remote.functions:
         # A manifest must manage something: for an empty application, its dependencies.
         lines += ["", "runtime:", *(runtime or ["  dependencies: {}"])]
+    if remote.settings:
+        lines += ["", "settings:", *(f"  {name}: {scalar_text(enabled)}" for name, enabled in remote.settings.items())]
     if remote.functions:
         lines += ["", "functions:"]
     for function in remote.functions:

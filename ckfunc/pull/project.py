@@ -17,10 +17,10 @@ from ckfunc.base.text import Line, printable
 from ckfunc.deploy.cache import VersionCache
 from ckfunc.deploy.history import function_of, versions_of
 from ckfunc.deploy.plan.snapshot import application_key, overview, require_application, with_versions
-from ckfunc.deploy.resources import newlines
-from ckfunc.manifest import environment_texts, load
+from ckfunc.deploy.resources import SETTINGS, newlines
+from ckfunc.manifest import environment_texts, load, setting_paths
 from ckfunc.manifest.definition import MANIFEST_NAME
-from ckfunc.manifest.edit import with_changes
+from ckfunc.manifest.edit import scalar_text, with_changes
 from ckfunc.manifest.project import example_text
 from ckfunc.manifest.variables import whole_reference
 from ckfunc.model.project import Project, Target
@@ -28,7 +28,7 @@ from ckfunc.pull.base import read_base, store_base
 from ckfunc.pull.fresh import fresh_project
 from ckfunc.pull.names import IsJavaScript
 from ckfunc.pull.remote import RemoteProject, described
-from ckfunc.pull.update import ManifestEnvironment, Update, shared_state, update
+from ckfunc.pull.update import ManifestSections, Update, shared_state, update
 from ckfunc.pull.variables import env_text
 from ckfunc.scaffold.render import render
 from ckfunc.scaffold.stubs import Schemas, scope_of, write_stubs
@@ -115,7 +115,7 @@ class Pull:
                 yield (("    ", "plain"), line)
         for change in self.update.manifest:
             sign, style = ("-", "remove") if change.value is None else ("~", "update")
-            shown = f": {change.value}" if isinstance(change.value, str) else ""
+            shown = f": {scalar_text(change.value)}" if isinstance(change.value, (str, bool)) else ""
             yield ((f"  {sign} ", style), ("functions.yaml  ", style), (printable(f"{change.name}{shown}"), "plain"))
         if self.env is not None:
             names = ", ".join(sorted(self.update.values))
@@ -134,14 +134,19 @@ class Pull:
         """Store the state that both sides share now that `project` is on disk, as the base of later pulls."""
         shared = shared_state(project, self.remote)
         # Conflicts are not part of the base, so the next pull reports them again.
-        shared = replace(shared, dependencies=None) if self.update.unmarked_conflicts else shared
+        shared = replace(shared, dependencies=None, settings=None) if self.update.unmarked_conflicts else shared
         store_base(project.root, project.target.name, self.identity, shared)
 
 
-def read_application(client: Client, target: Target, root: Path) -> tuple[RemoteProject, int | None]:
-    """Return the application as a project, and its id. Raises WrongApplication, AmbiguousFunction, ApiFailure."""
+def read_application(
+    client: Client, target: Target, root: Path, *, settings: bool = True
+) -> tuple[RemoteProject, int | None]:
+    """Return the application as a project, and its id, with or without `settings`.
+
+    Raises WrongApplication, AmbiguousFunction, ApiFailure.
+    """
     cache = VersionCache(root)
-    snapshot = overview(client)
+    snapshot = overview(client, (SETTINGS,) if settings else ())
     number = snapshot.runtime.application_id
     if target.application is not None and not target.application.isdecimal():
         require_application(target, application_key(client, cache))
@@ -149,7 +154,7 @@ def read_application(client: Client, target: Target, root: Path) -> tuple[Remote
         number = client.application().id if number is None else number
         require_application(target, str(number))
     snapshot = with_versions(snapshot, [function.type for function in snapshot.functions], client, cache)
-    return described(snapshot.runtime, snapshot.functions, snapshot.versions), number
+    return described(snapshot.runtime, snapshot.functions, snapshot.versions, snapshot.settings), number
 
 
 def create_project(
@@ -195,10 +200,10 @@ def prepare_pull(
 ) -> Pull:
     """Compare the project with its application, and return the pull. Only reads."""
     root, target = project.root, project.target
-    remote, _ = read_application(client, target, root)
+    remote, _ = read_application(client, target, root, settings=project.settings is not None)
     found = update(
         project,
-        ManifestEnvironment(*environment_texts(root, target.name)),
+        ManifestSections(*environment_texts(root, target.name), setting_paths(root, target.name)),
         remote,
         read_base(root, target.name, client.identity),
         EarlierVersions(client, root),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 from ckfunc.base.secrets import Secret
 from ckfunc.deploy.resources import newlines
@@ -15,7 +15,7 @@ from ckfunc.manifest.definition import (
     fits_type,
     fits_variable,
 )
-from ckfunc.model.application import Runtime
+from ckfunc.model.application import ApplicationSettings, Runtime
 from ckfunc.model.function import Function, FunctionVersion
 from ckfunc.model.triggers import display_name
 
@@ -37,6 +37,7 @@ class RemoteProject:
 
     Scripts have plain newlines; "" is an absent init script. `dependencies` or `environment` is None if a manifest
     cannot contain all of it, because deploying a part would remove the rest. `notes` explain omissions.
+    `settings` are None if they were not read.
     """
 
     functions: tuple[RemoteFunction, ...]
@@ -44,10 +45,14 @@ class RemoteProject:
     environment: Mapping[str, Secret] | None
     initialization_script: str | None
     notes: tuple[str, ...] = ()
+    settings: Mapping[str, bool] | None = None
 
 
 def described(
-    runtime: Runtime, functions: Collection[Function], versions: Mapping[str, FunctionVersion]
+    runtime: Runtime,
+    functions: Collection[Function],
+    versions: Mapping[str, FunctionVersion],
+    settings: ApplicationSettings | None = None,
 ) -> RemoteProject:
     """Return an application as a project. `versions` are the deployed ones, by trigger type."""
     notes: list[str] = []
@@ -64,7 +69,8 @@ def described(
     if script is not None and not fits_script(script, blank=True):
         script = None
         notes.append("the init script was left out: a file of a project cannot contain it")
-    return RemoteProject(found, dependencies, environment, script, tuple(notes))
+    switches = None if settings is None else asdict(settings)
+    return RemoteProject(found, dependencies, environment, script, tuple(notes), switches)
 
 
 def file_text(script: str) -> str:

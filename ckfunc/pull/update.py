@@ -6,8 +6,9 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from ckfunc.base.secrets import Secret
-from ckfunc.deploy.apply.report import DeployReport, Ending
-from ckfunc.manifest.edit import ManifestChange
+from ckfunc.deploy.apply.report import WRONG, DeployReport, Ending, ItemState
+from ckfunc.deploy.resources import FUNCTIONS
+from ckfunc.manifest.edit import ManifestChange, scalar_text
 from ckfunc.manifest.variables import whole_reference
 from ckfunc.model.project import Project, Script
 from ckfunc.pull.base import Base, store_base
@@ -21,11 +22,15 @@ DeployedBefore = Callable[[str, str], bool]
 
 
 @dataclass(frozen=True, slots=True)
-class ManifestEnvironment:
-    """The environment in the manifest, for all targets and for this one; None if a section is missing."""
+class ManifestSections:
+    """The environment in the manifest, for all targets and for this one; None if a section is missing.
+
+    `setting_paths` are the paths of the target's settings, by name.
+    """
 
     runtime: Mapping[str, str] | None = field(default=None, repr=False)
     target: Mapping[str, str] | None = field(default=None, repr=False)
+    setting_paths: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     @property
     def texts(self) -> Mapping[str, str] | None:
@@ -79,7 +84,7 @@ class Update:
 
 def update(
     project: Project,
-    environment_texts: ManifestEnvironment,
+    sections: ManifestSections,
     remote: RemoteProject,
     base: Base,
     deployed_before: DeployedBefore,
@@ -96,7 +101,8 @@ def update(
     merger.functions(project, taken, is_javascript)
     merger.initialization_script(project)
     merger.dependencies(project.runtime.dependencies)
-    values = merger.environment(environment_texts, project, environ)
+    merger.settings(project.settings or {}, sections.setting_paths)
+    values = merger.environment(sections, project, environ)
     return Update(
         tuple(merger.files),
         tuple(merger.manifest),
@@ -223,14 +229,28 @@ class _Merger:
                     f"dependency {name} is {here} here and {deployed} in the application; the local version was kept"
                 )
 
+    def settings(self, ours: Mapping[str, bool], paths: Mapping[str, tuple[str, ...]]) -> None:
+        theirs, base = self._remote.settings or {}, self._base.settings or {}
+        for name in sorted(set(ours) & set(theirs)):
+            here, there = ours[name], theirs[name]
+            if there in (here, base.get(name)):
+                continue
+            if here == base.get(name):
+                self.manifest.append(ManifestChange(paths[name], there))
+            else:
+                self.unmarked_conflicts.append(
+                    f"setting {name} is {scalar_text(here)} here and {scalar_text(there)} in the application; "
+                    "the local value was kept"
+                )
+
     def environment(
-        self, environment_texts: ManifestEnvironment, project: Project, environ: Mapping[str, str]
+        self, sections: ManifestSections, project: Project, environ: Mapping[str, str]
     ) -> dict[str, Secret]:
         """Add and remove variables, and return the values of references."""
         theirs, base = self._remote.environment, self._base.variables
         if theirs is None:
             return {}
-        texts, place = environment_texts.texts, environment_texts.place(project)
+        texts, place = sections.texts, sections.place(project)
         if texts is None:
             if theirs:
                 self.notes.append("`runtime.environment` is not managed by functions.yaml and was left alone")
@@ -245,15 +265,15 @@ class _Merger:
                     values[references[name]] = theirs[name]
             elif name not in theirs:
                 if base is not None and name in base:
-                    self._remove(name, environment_texts, place)
+                    self._remove(name, sections, place)
             elif refers_to := whole_reference(texts[name]):
                 values[refers_to] = theirs[name]
             elif ours.get(name) != theirs[name] and name not in project.runtime.unknown:
                 self.notes.append(f"{name} has a different value in the application; functions.yaml keeps its own")
         return values
 
-    def _remove(self, name: str, environment_texts: ManifestEnvironment, place: tuple[str, ...]) -> None:
-        if name in ((environment_texts.runtime if place[0] == "runtime" else environment_texts.target) or {}):
+    def _remove(self, name: str, sections: ManifestSections, place: tuple[str, ...]) -> None:
+        if name in ((sections.runtime if place[0] == "runtime" else sections.target) or {}):
             self.manifest.append(ManifestChange((*place, name), None))
         else:
             self.notes.append(f"{name} was removed from the application; the target's own `environment` keeps it")
@@ -275,6 +295,7 @@ def shared_state(project: Project, remote: RemoteProject) -> Base:
         initialization_script=there if script is None or there is None or _can_be_pulled(script, there) else None,
         dependencies=remote.dependencies,
         variables=None if remote.environment is None else tuple(sorted(remote.environment)),
+        settings=remote.settings,
     )
 
 
@@ -285,7 +306,7 @@ def _can_be_pulled(script: Script, there: str) -> bool:
 def deployed(project: Project, types: Collection[str], kinds: Collection[str]) -> Base:
     """Return the state that a project and its application share after a deploy.
 
-    `types` are the functions, and `kinds` the parts of the runtime, that were deployed or unchanged.
+    `types` are the functions, and `kinds` the other resources, that were deployed or unchanged.
     """
     runtime = project.runtime
     script = runtime.initialization_script
@@ -298,6 +319,7 @@ def deployed(project: Project, types: Collection[str], kinds: Collection[str]) -
         variables=tuple(sorted(runtime.environment))
         if runtime.environment is not None and "environment" in kinds
         else None,
+        settings=project.settings if "settings" in kinds else None,
     )
 
 
@@ -311,9 +333,7 @@ def remember_deployed(project: Project, identity: str | None, report: DeployRepo
     """Store the state that the project and the application share after a deploy, as the base of later pulls."""
     if report.ending is Ending.DECLINED:
         return
-    good = {"created", "updated", "removed", "unchanged"}
-    results = {(item.kind, item.name): item.result.value for item in report.items}
-    types = {name for (kind, name), result in results.items() if kind == "functions" and result in good}
-    kinds = {"dependencies", "environment", "initialization_script"}
-    kinds -= {kind for (kind, _), result in results.items() if result not in good}
+    good = [item for item in report.items if item.result not in (*WRONG, ItemState.UNMANAGED)]
+    types = {item.name for item in good if item.kind == FUNCTIONS}
+    kinds = {item.kind for item in good} - {item.kind for item in report.items if item.result in WRONG}
     store_base(project.root, project.target.name, identity, deployed(project, types, kinds))

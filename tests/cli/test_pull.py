@@ -17,6 +17,7 @@ from ckfunc.api import Client, Connection
 from ckfunc.base.secrets import Secret, secret_values
 from ckfunc.emulator.store import runtime
 from ckfunc.emulator.store.database import connect
+from ckfunc.model.application import ApplicationSettings
 from ckfunc.model.function import NewFunction
 
 START, SENT = "user.attempted.start_session", "user.sent.message"
@@ -294,6 +295,40 @@ def test_new_functions_variables_and_packages_join_the_manifest_whose_comments_s
     assert "NEWER=\n" in (pulled / ".env.example").read_text()
     ran = ckfunc("-C", pulled, "diff", "--exit-code")
     assert ran.code == 0, ran.out + ran.err
+
+
+def test_settings_are_pulled_where_the_manifest_has_them(
+    ckfunc: Callable[..., Any], remote: Remote, pulled: Path
+) -> None:
+    manifest = pulled / "functions.yaml"
+    text = manifest.read_text(encoding="utf-8")
+    assert "\nsettings:\n  guest_users: true\n  user_created_channels: true\n" in text
+    remote.client.update_settings(ApplicationSettings(guest_users=False))
+    ran = ckfunc("-C", pulled, "pull", "--yes")
+    assert ran.code == 0 and "functions.yaml  settings.guest_users: false" in ran.err
+    assert manifest.read_text(encoding="utf-8") == text.replace("guest_users: true", "guest_users: false")
+    assert ckfunc("-C", pulled, "diff", "--exit-code").code == 0
+    # Changed on both sides: the local value stays, and the next pull reports the conflict again.
+    edited = text.replace("guest_users: true", "guest_users: false").replace("channels: true", "channels: false")
+    manifest.write_text(edited, encoding="utf-8")
+    (pulled / ".ckfunc/base/production.json").unlink()
+    for _ in range(2):
+        ran = ckfunc("-C", pulled, "pull")
+        assert ran.code == 1
+        assert "setting user_created_channels is false here and true in the application" in ran.err
+    assert ckfunc("-C", pulled, "deploy", "--yes").code == 0
+    remote.client.update_settings(ApplicationSettings(guest_users=False, user_created_channels=True))
+    assert ckfunc("-C", pulled, "pull", "--yes").code == 0
+    assert "user_created_channels: true" in manifest.read_text(encoding="utf-8")
+    # Settings that are not in the manifest stay unmanaged.
+    manifest.write_text(
+        text.replace("  guest_users: true\n", "")
+        .replace("  user_created_channels: true\n", "")
+        .replace("\nsettings:\n", "\n"),
+        encoding="utf-8",
+    )
+    remote.client.update_settings(ApplicationSettings())
+    assert "nothing to pull" in ckfunc("-C", pulled, "pull").err
 
 
 def test_what_was_changed_here_and_there_in_the_manifest_stays_and_exits_1(

@@ -25,6 +25,7 @@ functions:
 
 targets:
   local: {emulator: true}
+settings: {guest_users: true}   # for now
 # the end
 """
 
@@ -44,6 +45,8 @@ targets:
             "    handler: handlers/a.ts\n",
             '    handler: handlers/a.ts\n  call.active:\n    handler: handlers/b.ts\n    name: "A: b"\n',
         ),
+        ("settings/guest_users", False, "guest_users: true}", "guest_users: false}"),
+        ("settings/user_created_channels", True, "{guest_users", "{user_created_channels: true, guest_users"),
         ("targets/local/environment/A", "${A}", "{emulator: true}", '{environment: {A: "${A}"}, emulator: true}'),
     ],
 )

@@ -22,7 +22,7 @@ from ckfunc.pull.base import Base, read_base, store_base
 from ckfunc.pull.fresh import fresh_project
 from ckfunc.pull.names import handler_paths
 from ckfunc.pull.remote import described, file_text
-from ckfunc.pull.update import ManifestEnvironment, update
+from ckfunc.pull.update import ManifestSections, update
 from ckfunc.pull.variables import env_text, reference_names
 
 NAMES = st.from_regex(r"[A-Z_][A-Z0-9_]{0,8}", fullmatch=True)
@@ -160,7 +160,7 @@ def test_sections_that_the_manifest_leaves_out_stay_out(tmp_path: Path) -> None:
         initialization_script="export const x = 1;",
     )
     remote = described(runtime, [Function(1, "call.ended", "x", True, 1)], {"call.ended": FunctionVersion(1, 1, "x")})
-    found = update(project(tmp_path), ManifestEnvironment(), remote, Base(), never, {}, is_javascript=javascript)
+    found = update(project(tmp_path), ManifestSections(), remote, Base(), never, {}, is_javascript=javascript)
     assert found.is_empty
     assert found.conflicts == 0
     assert len([note for note in found.notes if "not managed" in note]) == 4
@@ -173,7 +173,7 @@ def test_functions_that_share_a_file_and_differ_there_are_left_to_somebody(tmp_p
     versions = {one.type: FunctionVersion(1, 1, f"// {one.type}") for one in functions}
     remote = described(application(), listed, versions)
     found = update(
-        project(tmp_path, *functions), ManifestEnvironment(), remote, Base(), never, {}, is_javascript=javascript
+        project(tmp_path, *functions), ManifestSections(), remote, Base(), never, {}, is_javascript=javascript
     )
     assert found.files == ()
     assert "handlers/both.ts" in found.unmarked_conflicts[0]
@@ -181,7 +181,7 @@ def test_functions_that_share_a_file_and_differ_there_are_left_to_somebody(tmp_p
 
 def test_variables_of_a_target_alone_are_added_there_and_others_kept(tmp_path: Path) -> None:
     runtime = WantedRuntime(environment=secret_values({"A": "1", "B": "literal"}))
-    said = ManifestEnvironment(None, {"A": "${A}", "B": "literal"})
+    said = ManifestSections(None, {"A": "${A}", "B": "literal"})
     remote = described(application(environment=secret_values({"A": "2", "B": "other", "C": "3"})), [], {})
     found = update(project(tmp_path, runtime=runtime), said, remote, Base(), never, {}, is_javascript=javascript)
     assert [(one.name, one.value) for one in found.manifest] == [("targets.staging.environment.C", "${C}")]
@@ -194,7 +194,7 @@ def test_variables_of_a_target_alone_are_added_there_and_others_kept(tmp_path: P
 
 def test_a_variable_that_is_gone_is_removed_where_the_manifest_has_it(tmp_path: Path) -> None:
     runtime = WantedRuntime(environment=secret_values({"A": "1", "B": "2", "NEW": "3"}))
-    said = ManifestEnvironment({"A": "${A}", "NEW": "${NEW}"}, {"B": "2"})
+    said = ManifestSections({"A": "${A}", "NEW": "${NEW}"}, {"B": "2"})
     found = update(
         project(tmp_path, runtime=runtime),
         said,
@@ -222,9 +222,7 @@ def test_a_bundle_takes_a_file_of_its_own_in_place_of_a_typescript_file(tmp_path
     listed = [Function(n, one.type, one.type, True, 2) for n, one in enumerate(functions)]
     remote = described(application(), listed, {one.type: FunctionVersion(1, 2, BUNDLE) for one in functions})
     base = Base(scripts={"call.ended": script.text, "call.active": script.text})
-    found = update(
-        project(tmp_path, *functions), ManifestEnvironment(), remote, base, never, {}, is_javascript=javascript
-    )
+    found = update(project(tmp_path, *functions), ManifestSections(), remote, base, never, {}, is_javascript=javascript)
     assert [(one.path, one.before, one.after) for one in found.files] == [("handlers/call-ended.js", None, BUNDLE)]
     assert sorted((one.name, one.value) for one in found.manifest) == [
         ("functions.call.active.handler", "handlers/call-ended.js"),
@@ -233,7 +231,7 @@ def test_a_bundle_takes_a_file_of_its_own_in_place_of_a_typescript_file(tmp_path
     assert any(one.startswith("handlers/both.ts is no longer used") for one in found.notes)
     edited = replace(base, scripts={**base.scripts, "call.ended": "let a: string;"})
     kept = update(
-        project(tmp_path, *functions), ManifestEnvironment(), remote, edited, never, {}, is_javascript=javascript
+        project(tmp_path, *functions), ManifestSections(), remote, edited, never, {}, is_javascript=javascript
     )
     assert kept.files == ()
     assert "cannot be merged into handlers/both.ts" in kept.unmarked_conflicts[0]
