@@ -19,6 +19,7 @@ from ckfunc.check.settings import settings_files
 from ckfunc.check.subject import AmbientTypes, Tools, candidate_paths, subject_of
 from ckfunc.check.typescript import compiler, declarations_of_node
 from ckfunc.deploy.registry import UNCHECKED, installable
+from ckfunc.manifest import guests_allowed
 from ckfunc.model.application import DEFAULT_PACKAGES
 from ckfunc.model.execution import Import, SyntaxProblem
 from ckfunc.model.project import Project, Script
@@ -116,6 +117,7 @@ def check_project(load: Callable[[], Project], root: Path, services: Services, t
         compiled = services.compiler.compile([(script.path, script.text) for script in scripts])
         return [result for result in compiled if isinstance(result, SyntaxProblem)]
 
+    guests = map(str, guests_allowed(project.root))
     result = check_scripts(subject, parse=parse, tools=preparation.tools, bundle=bundles.problems)
     findings = (*result.findings, *bundles.unresolved())
     dependencies = (*result.files, *candidate_paths(result.findings))
@@ -124,7 +126,7 @@ def check_project(load: Callable[[], Project], root: Path, services: Services, t
         problems=(*as_findings([packages.problem] if packages.problem else [], REQUIREMENT), *findings),
         scripts=tuple(script.path for script in subject.scripts),
         files=result.files,
-        warnings=(*project.warnings, *preparation.warnings, *bundles.warnings),
+        warnings=(*project.warnings, *guests, *preparation.warnings, *bundles.warnings),
         watched=(*bundles.watched, *settings_files(project.root), *(project.root / path for path in dependencies)),
         from_cache=result.from_cache,
     )

@@ -16,12 +16,14 @@ from ckfunc.api.credentials import FoundConnection, NoKeyring, keyring_name
 from ckfunc.api.transport import Transport
 from ckfunc.base.clock import Clock
 from ckfunc.base.containment import STATE_DIRECTORY, LeadsOutside
-from ckfunc.base.errors import CkfuncError, CredentialsMissing, InvalidFiles, NoProject
+from ckfunc.base.errors import ApiFailure, CkfuncError, CredentialsMissing, InvalidFiles, NoProject
 from ckfunc.base.files import cache_dir
 from ckfunc.base.git import GitMissing, GitRefused, git, trust_command
 from ckfunc.bundle.workspace import Workspace
 from ckfunc.deploy.plan.snapshot import require_application
+from ckfunc.manifest.settings import GUESTS_ALLOWED
 from ckfunc.model.project import Target
+from ckfunc.model.triggers import START_SESSION
 from ckfunc.runtime.confinement import isolation
 from ckfunc.runtime.install import scripts_warning
 from ckfunc.runtime.node import node_executable, node_version, npm_script
@@ -224,7 +226,10 @@ def _platform(project: ProjectSetup, root: Path, target: Target) -> Iterator[Dia
         unreachable = unreachable or (finding.name, finding.verdict) == ("platform", FAIL)
         yield finding
     if not unreachable:
-        yield _run_check("login", lambda: _login(project, found, target))
+        login = _run_check("login", lambda: _login(project, found, target))
+        yield login
+        if login.verdict == OK:
+            yield _run_check("guests", lambda: _guests(project.connect(found.connection)), expected=ApiFailure)
 
 
 def _reachability(project: ProjectSetup, found: FoundConnection) -> Iterator[Diagnosis]:
@@ -260,3 +265,13 @@ def _login(project: ProjectSetup, found: FoundConnection, target: Target) -> Dia
     by_id = target.application is None or target.application.isdecimal()
     require_application(target, str(application.id) if by_id else application.key)
     return Diagnosis("login", OK, f"application {application.id} ({application.key})")
+
+
+def _guests(client: Client) -> Diagnosis:
+    """Check that guest users are not allowed if a function decides who may start a session."""
+    decides = any(function.type == START_SESSION and function.enabled for function in client.functions())
+    if not client.settings().guest_users:
+        return Diagnosis("guests", OK, "guest users are not allowed")
+    if not decides:
+        return Diagnosis("guests", OK, f"guest users are allowed, and the application has no {START_SESSION}")
+    return Diagnosis("guests", WARN, GUESTS_ALLOWED, "deploy `settings: {guest_users: false}`")

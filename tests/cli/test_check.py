@@ -72,6 +72,16 @@ def test_every_mistake_of_the_manifest_is_told_before_anything_else(ckfunc: Ckfu
     )
 
 
+def test_guest_users_are_a_warning_at_their_place(ckfunc: Ckfunc, project: Path) -> None:
+    with (project / "functions.yaml").open("a") as manifest:
+        manifest.write("settings: {guest_users: true}\n")
+    ran = ckfunc("-C", project, "check")
+    assert ran.code == 0 and ran.err.startswith(
+        "warning: functions.yaml:9:25: on remote, guest users are allowed: anyone can start a session unless "
+        "user.attempted.start_session refuses it (write `guest_users: false`)\n"
+    )
+
+
 def test_a_broken_script_hides_no_error_of_another(ckfunc: Ckfunc, project: Path) -> None:
     manifest = project / "functions.yaml"
     manifest.write_text(manifest.read_text().replace("targets:", "  user.sent.message: {handler: b.ts}\ntargets:"))

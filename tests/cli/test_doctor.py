@@ -19,12 +19,27 @@ from support.scripted import Platform, platform
 APPLICATION = {"id": 7, "key": "19b458d0-2b50-491c-8f13-65ec12f3978e", "createdTime": "2021-09-01T00:00:00Z"}
 
 
+def functions(*types: str, enabled: bool = True) -> Reply:
+    found = [
+        {"id": number, "type": name, "name": name, "enabled": enabled, "currentVersionNumber": 1}
+        for number, name in enumerate(types, 1)
+    ]
+    size = {"size": 100, "totalElements": len(found), "totalPages": 1, "number": 0}
+    return Reply(body={"_embedded": {"functions": found}, "page": size, "_links": {}})
+
+
 @pytest.fixture
 def remote(monkeypatch: pytest.MonkeyPatch) -> Iterator[Platform]:
     def application(request: Request) -> Reply:
         return Reply(body=APPLICATION) if "authorization" in request.headers else Reply(401, {"error": "unauthorized"})
 
-    with platform({"GET /v1/application": application}) as made:
+    with platform(
+        {
+            "GET /v1/application": application,
+            "GET /v1/application/settings": Reply(body={"guestUsers": "ENABLED", "userCreatedChannels": "ENABLED"}),
+            "GET /v1/runtimes/nodejs/functions": functions(),
+        }
+    ) as made:
         for name, value in {
             "CHATKITTY_API_URL": made.server.url,
             "CHATKITTY_AUTHORIZATION_URL": f"{made.server.url}/oauth/token",
@@ -48,7 +63,7 @@ def test_a_machine_in_order_has_a_line_for_each_check_and_exits_0(
     names = [line.split()[1] for line in ran.out.splitlines() if not line.startswith(" ")]
     assert [one for one in names if one != "keyring"] == [
         *("ckfunc", "node", "isolation", "npm", "cache", "project", "manifest", "target"),
-        *("credentials", "platform", "clock", "login"),
+        *("credentials", "platform", "clock", "login", "guests"),
     ]
     assert "the-s3cret" not in ran.out + ran.err
     code, checks = found(ckfunc, "-C", project)
@@ -103,6 +118,30 @@ def test_another_application_than_the_target_names_is_found(
     code, checks = found(ckfunc, "-C", project)
     assert (code, checks["login"]["verdict"]) == (1, "fail")
     assert "bound to application 8" in checks["login"]["text"]
+
+
+def test_an_application_that_allows_guests_despite_its_function_is_a_warning(
+    ckfunc: Callable[..., Any], project: Path, remote: Platform
+) -> None:
+    start = "user.attempted.start_session"
+    assert found(ckfunc, "-C", project)[1]["guests"]["verdict"] == "ok"
+    remote.routes["GET /v1/runtimes/nodejs/functions"] = functions(start, enabled=False)
+    assert found(ckfunc, "-C", project)[1]["guests"]["verdict"] == "ok"
+    remote.routes["GET /v1/runtimes/nodejs/functions"] = functions("call.ended", start)
+    code, checks = found(ckfunc, "-C", project)
+    assert (code, checks["guests"]) == (
+        0,
+        {
+            "check": "guests",
+            "verdict": "warn",
+            "text": f"guest users are allowed: anyone can start a session unless {start} refuses it",
+            "hint": "deploy `settings: {guest_users: false}`",
+        },
+    )
+    remote.routes["GET /v1/application/settings"] = Reply(
+        body={"guestUsers": "DISABLED", "userCreatedChannels": "ENABLED"}
+    )
+    assert found(ckfunc, "-C", project)[1]["guests"]["text"] == "guest users are not allowed"
 
 
 def test_without_credentials_or_project_or_keyring_it_says_so(

@@ -22,7 +22,7 @@ Examples:
 @common_options
 @pass_app
 def doctor(app: App) -> int:
-    """Check versions, Node, the package cache, the project, credentials, the platform and the clock.
+    """Check versions, Node, the package cache, the project, credentials, the platform, the clock and guest users.
 
     Prints a line for each check: ok, warn or fail, with a hint. Exits 1 if a check fails. Nothing is deployed.
     """
