@@ -37,10 +37,10 @@ Examples:
 @pass_app
 @click.pass_context
 def faults(ctx: click.Context, app: App, data_dir: Path | None) -> None:
-    """List the faults of the running emulator: errors, delays and lost answers of the Platform API.
+    """List the faults of a running emulator.
 
-    AFFECTED counts the requests that a fault has affected, of those that it was considered for. Faults end with the
-    emulator.
+    Faults are errors, delays and lost answers of the Platform API. AFFECTED counts the requests that a fault has
+    affected, of those that it was considered for. Faults end with the emulator.
     """
     if ctx.invoked_subcommand is not None:
         return
@@ -70,10 +70,10 @@ Examples:
 @common_options
 @pass_app
 def add(app: App, /, data_dir: Path | None, **entry: object) -> None:
-    """Inject a fault into requests to the Platform API of the running emulator.
+    """Add a fault to a running emulator.
 
-    OPERATION is the id of an operation, as /docs lists them; by default, all are affected. If several faults apply to
-    a request, the oldest one takes effect.
+    It affects requests to the Platform API. OPERATION is the id of an operation, as /docs lists them; by default, all
+    are affected. If several faults apply to a request, the oldest one takes effect.
     """
     from ckfunc.api.emulator import add_fault
     from ckfunc.wire.faults import FaultMistake, read_fault_entry, write_active_fault
@@ -96,7 +96,7 @@ def add(app: App, /, data_dir: Path | None, **entry: object) -> None:
 @common_options
 @pass_app
 def clear(app: App, ids: tuple[int, ...], data_dir: Path | None) -> None:
-    """Remove faults of the running emulator, by default all."""
+    """Remove faults of a running emulator, by default all."""
     from ckfunc.api.emulator import clear_faults, remove_fault
     from ckfunc.wire.faults import write_active_fault
 

@@ -7,7 +7,7 @@ import json
 import signal
 import socket
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self
@@ -19,6 +19,7 @@ from ckfunc.emulator.emulator import Emulator
 from ckfunc.emulator.options import EmulatorOptions
 from ckfunc.model.application import DEFAULT_PACKAGES
 from ckfunc.model.execution import Compiled, Determinism, Environment, HandlerError, Limits, SyntaxProblem
+from ckfunc.model.fault import Fault
 from ckfunc.model.function import ConsoleLine
 from ckfunc.model.job import Seed
 from ckfunc.model.project import Script
@@ -64,6 +65,7 @@ class Sandbox:
         self._start = b""
         self._environment: Environment | HandlerError | None = None
         self._generation = 0
+        self._has_faults = False
         self._latest: deque[str] = deque(maxlen=MOST_PROCESSES)
         options = EmulatorOptions(
             limits=conditions.limits or Limits(),
@@ -214,6 +216,17 @@ class Sandbox:
         """Replace the seed that is added to the initial data of runs. Raises SeedRefused."""
         self._seed = seed
         self._set_up()
+
+    def set_faults(self, faults: Sequence[Fault]) -> None:
+        """Replace the faults that calls of handlers meet. They begin to count from here on."""
+        if not faults and not self._has_faults:
+            return
+
+        async def replaced(services: Any) -> None:
+            services.faults.replace(faults)
+
+        self._emulator.within(replaced)
+        self._has_faults = bool(faults)
 
     def add(self, seed: Seed) -> bool:
         """Add a seed to the current data, and return whether it was compatible with the data."""

@@ -9,6 +9,7 @@ from enum import StrEnum
 from typing import Any
 
 from ckfunc.base.secrets import Secret
+from ckfunc.model.fault import Fault
 from ckfunc.model.function import ApiCall, ConsoleLine, Status
 from ckfunc.model.job import Seed
 
@@ -70,6 +71,7 @@ class Case:
     network: bool = False
     skip: str | None = None
     only: bool = False
+    faults: tuple[Fault, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

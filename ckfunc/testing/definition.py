@@ -125,6 +125,20 @@ _NOW = Field(
 )
 _NETWORK = Field("network", Flag(), "Whether handlers can reach servers other than the platform. Default: false.")
 
+_FAULT = Section(
+    "fault",
+    (
+        Field("operation", Text((_NOT_BLANK,)), "The id of an operation of the Platform API. Default: all operations."),
+        Field("status", Whole(429, 599), "Refuse requests with this status: 429, or 500 to 599."),
+        Field("retry_after", Whole(0), "The header Retry-After of the answer, in seconds. Default for 429: 1."),
+        Field("delay", Text((_NOT_BLANK,)), "Delay requests, for example by 500ms. It takes real time."),
+        Field("lost", Flag(), "Whether requests are carried out, but get no answer. Default: false."),
+        Field("rate", Text((_NOT_BLANK,)), "Only affect this part of the requests, for example 20%."),
+        Field("first", Whole(1), "Only affect this number of requests, the first ones."),
+        Field("seed", Whole(0), "The seed of the random numbers for `rate`. Default: 1."),
+    ),
+)
+
 _CASE = Section(
     "case",
     (
@@ -137,6 +151,7 @@ _CASE = Section(
         _ENVIRONMENT,
         _NOW,
         _NETWORK,
+        Field("faults", Items("a fault", _FAULT), "Faults that calls to the platform meet. Default: none."),
         Field("expect", _EXPECT, "The expected outcome. Default: success."),
         Field("skip", Data(), "The reason for skipping the case, or true."),
         Field("only", Data(), "A reason, or true: while any case has `only`, all others are left out."),

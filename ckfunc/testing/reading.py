@@ -18,12 +18,14 @@ from ckfunc.manifest.checked import Branch, Given, Leaf
 from ckfunc.manifest.sources import Complaint, read_script, read_text, without_bom
 from ckfunc.manifest.tree import Node, Scalar, parse
 from ckfunc.manifest.validation import one_of, validate
+from ckfunc.model.fault import Fault
 from ckfunc.model.function import Status
 from ckfunc.model.job import Seed
 from ckfunc.sandbox.mentions import joined, mentioned
 from ckfunc.testing.case import DEFAULT_NOW, Case, Expectation, ExpectedCall, ExpectedValue
 from ckfunc.testing.definition import CASES
 from ckfunc.wire.dialects import canonical
+from ckfunc.wire.faults import FaultMistake, read_fault_entry
 from ckfunc.wire.seeds import MalformedSeed, read_seed
 
 DIRECTORY = "tests"
@@ -168,6 +170,7 @@ class _Reader:
             network=(entry if "network" in entry.values else file).flag("network"),
             skip=skip,
             only=only is not None,
+            faults=tuple(self._faults(entry)),
         )
 
     def _check_type(self, entry: Branch, leaf: Leaf | None, *, given: bool) -> None:
@@ -267,6 +270,14 @@ class _Reader:
         except (re.error, RecursionError, OverflowError) as error:
             self._report(leaf.node, f"error_matches is not a regular expression: {error}", "`error` takes plain text")
         return leaf.text
+
+    def _faults(self, entry: Branch) -> Iterator[Fault]:
+        for fault in entry.items("faults") or ():
+            if isinstance(fault, Branch) and fault.keys.keys() == fault.values.keys():
+                try:
+                    yield read_fault_entry(_value(fault))
+                except FaultMistake as mistake:
+                    self._report(fault.keys.get(mistake.field or "", fault.node), mistake.message, mistake.hint)
 
     def _now(self, leaf: Leaf | None) -> datetime:
         if leaf is None:

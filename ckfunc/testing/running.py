@@ -222,6 +222,7 @@ class Bench:
             sandbox.restore_data()
         else:
             self._plant(sandbox, case)
+        sandbox.set_faults(case.faults)
         return observed(sandbox.run(case.type, case.event, determinism=_determinism(case.now)))
 
     def stop(self) -> None:

@@ -13,6 +13,7 @@ from testing.files import SENT, START, read
 
 from ckfunc.base.secrets import revealed
 from ckfunc.manifest.schema import schema_of
+from ckfunc.model.fault import Fault
 from ckfunc.model.function import Status
 from ckfunc.testing.case import ExpectedCall, ExpectedValue
 from ckfunc.testing.definition import CASES
@@ -41,7 +42,13 @@ cases:
     event: {username: jane}
     expect: {error: denied, error_matches: "^denied"}
   - {name: skipped, sample: true, skip: waits for the new API}
-  - {name: skipped without a reason, sample: true, skip: true, expect: {result_includes: {a: 1}}}
+  - name: skipped without a reason
+    sample: true
+    skip: true
+    faults:
+      - {operation: createUser, status: 429, retry_after: 3, first: 2}
+      - {delay: 1.5s, lost: true, rate: 12.5%, seed: 4}
+    expect: {result_includes: {a: 1}}
 """
 
 
@@ -73,6 +80,10 @@ def test_a_file_says_what_happens_what_is_there_and_what_must_come_of_it(tmp_pat
     assert (second.expect.error, second.expect.error_matches) == ("denied", "^denied")
     assert (third.skip, third.event["message"]["body"]) == ("waits for the new API", "hi")
     assert (fourth.skip, fourth.expect.result) == ("", ExpectedValue({"a": 1}, subset=True))
+    assert fourth.faults == (
+        Fault("createUser", 429, 3, first=2),
+        Fault(delay_ms=1500, lost=True, rate_percent=12.5, seed=4),
+    )
 
 
 def test_the_editor_schema_takes_what_the_reader_takes() -> None:
@@ -155,6 +166,22 @@ MISTAKES = [
         "user 'ann' is not under `users`",
     ),
     (HEAD + "  - {name: a, event: {}, data: {channels: [{type: DIRECT}]}}\n", "invalid initial data"),
+    (HEAD + "  - {name: a, event: {}, faults: [{lost: true, operation: sendMesage}]}\n", "3:48: there is no operation"),
+    (HEAD + "  - {name: a, event: {}, faults: [{operation: createUsr}]}\n", "(did you mean 'createUser'?)"),
+    (
+        HEAD + "  - {name: a, event: {}, faults: [{first: 1}]}\n",
+        "3:35: a fault needs a status, a delay or a lost answer",
+    ),
+    (
+        HEAD + "  - {name: a, event: {}, faults: [{status: 430}]}\n",
+        "3:36: the status is 430, not 429 or from 500 to 599",
+    ),
+    (HEAD + "  - {name: a, event: {}, faults: [{status: 404}]}\n", "status must be a whole number (from 429 to 599"),
+    (HEAD + "  - {name: a, event: {}, faults: [{delay: 5}]}\n", "delay is a number"),
+    (HEAD + "  - {name: a, event: {}, faults: [{delay: soon}]}\n", "'soon' is not a duration (such as 500ms or 2s)"),
+    (HEAD + "  - {name: a, event: {}, faults: [{lost: true, rate: often}]}\n", "'often' is not a percentage"),
+    (HEAD + "  - {name: a, event: {}, faults: [{lost: true, retry_after: 1}]}\n", "3:48: Retry-After needs a status"),
+    (HEAD + "  - {name: a, event: {}, faults: [{lost: true, frist: 1}]}\n", "(did you mean 'first'?)"),
     (HEAD + "  - {name: a, event: {}\n", "3:5: this { or [ is not closed properly"),
     (HEAD + "  - {name: a, event: " + "{a: " * 2_000 + "\n", "3:139: this is nested too deeply (at most 32 levels)"),
 ]
