@@ -9,6 +9,7 @@ import json
 import tarfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from gzip import GzipFile
 from typing import Any
 
 from support.loopback import Loopback, Reply, Request, serve
@@ -41,7 +42,7 @@ def tarball(package: Mapping[str, Any], files: Mapping[str, str] | None = None) 
         **(files or {}),
     }
     buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w:gz") as archive:
+    with GzipFile(fileobj=buffer, mode="wb", mtime=0) as packed, tarfile.open(fileobj=packed, mode="w") as archive:
         for name, text in contents.items():
             entry = tarfile.TarInfo(f"package/{name}")
             entry.size = len(text)
@@ -52,21 +53,28 @@ def tarball(package: Mapping[str, Any], files: Mapping[str, str] | None = None) 
 def answers(
     *packages: Mapping[str, Any], files: Mapping[str, Mapping[str, str]] | None = None
 ) -> Callable[[Request], Reply]:
-    """Return what answers as a registry that has one version of each package. `files` are added, by package name."""
-    made = {one["name"]: (one, tarball(one, (files or {}).get(one["name"]))) for one in packages}
+    """Return what answers as a registry of these versions of packages, of which the last one given is the latest.
+
+    `files` are added, by package name.
+    """
+    made: dict[str, dict[str, tuple[Mapping[str, Any], bytes]]] = {}
+    for one in packages:
+        made.setdefault(one["name"], {})[one["version"]] = (one, tarball(one, (files or {}).get(one["name"])))
 
     def answer(request: Request) -> Reply:
         name, _, file = request.path.replace("%2f", "/").strip("/").partition("/-/")
         if name not in made:
             return Reply(404, {"error": "not found"})
-        package, data = made[name]
+        stem = name.rpartition("/")[2]
         if file:
+            _, data = made[name][file.removeprefix(f"{stem}-").removesuffix(".tgz")]
             return Reply(200, data, {"content-type": "application/octet-stream"})
-        integrity = "sha512-" + base64.b64encode(hashlib.sha512(data).digest()).decode()
-        version, stem = package["version"], name.rpartition("/")[2]
-        address = f"http://{request.headers['host']}/{name}/-/{stem}-{version}.tgz"
-        versions = {version: {**package, "dist": {"tarball": address, "integrity": integrity}}}
-        return Reply(200, {"name": name, "dist-tags": {"latest": version}, "versions": versions})
+        versions = {}
+        for version, (package, data) in made[name].items():
+            integrity = "sha512-" + base64.b64encode(hashlib.sha512(data).digest()).decode()
+            address = f"http://{request.headers['host']}/{name}/-/{stem}-{version}.tgz"
+            versions[version] = {**package, "dist": {"tarball": address, "integrity": integrity}}
+        return Reply(200, {"name": name, "dist-tags": {"latest": list(versions)[-1]}, "versions": versions})
 
     return answer
 
@@ -75,7 +83,7 @@ def answers(
 def registry(
     *packages: Mapping[str, Any], status: int = 200, files: Mapping[str, Mapping[str, str]] | None = None
 ) -> Iterator[Loopback]:
-    """Serve one version of each package; with another `status`, refuse every request with it."""
+    """Serve versions of packages (see `answers`); with another `status`, refuse every request with it."""
     answer = answers(*packages, files=files) if status == 200 else lambda _: Reply(status, {"error": "refused"})
     with serve(answer) as server:
         yield server
