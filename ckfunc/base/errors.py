@@ -62,6 +62,13 @@ class InvalidManifest(InvalidFiles):
     """`functions.yaml`, or a file that it refers to, is invalid."""
 
 
+class LockOutdated(InvalidFiles):
+    """`functions.lock` is invalid, or does not fit `functions.yaml`."""
+
+    def __init__(self, problems: Sequence[Problem]) -> None:
+        super().__init__("functions.lock is not up to date", problems)
+
+
 class InvalidScripts(InvalidFiles):
     """Handlers or the init script have syntax errors."""
 

@@ -82,9 +82,13 @@ class Workspace:
         return self._scripts
 
     def reload_scripts(self) -> Project:
-        """Read the project again after ckfunc has changed it; later calls of `scripts` return the new one."""
-        self._project = self._sources = self._scripts = None
-        return self.scripts()
+        """Read the project again after ckfunc has changed it; later calls of `scripts` return the new one.
+
+        If the change made functions.lock outdated, the lock is ignored.
+        """
+        self._project = self._sources = None
+        self._scripts = self.bundler().project(self._read(lenient=True, drifted=True))
+        return self._scripts
 
     def load(self, *, lenient: bool = False) -> Project:
         """Read the project from disk now, with bundled scripts.
@@ -94,8 +98,9 @@ class Workspace:
         project = self._read(lenient=lenient)
         return project if lenient else self.bundler().project(project)
 
-    def _read(self, *, lenient: bool = False) -> Project:
-        return load(self._selection.root(), self._selection.target(), self._selection.environ, lenient=lenient)
+    def _read(self, *, lenient: bool = False, drifted: bool = False) -> Project:
+        selection = self._selection
+        return load(selection.root(), selection.target(), selection.environ, lenient=lenient, drifted=drifted)
 
     def target(self) -> Target:
         """Return the selected target, even if other parts of the project are invalid."""
@@ -140,10 +145,10 @@ class Workspace:
         except CkfuncError:
             return NO_POLICY
         try:
-            dependencies, allowed = wanted_packages(root)
+            wanted = wanted_packages(root)
         except CkfuncError:  # an invalid manifest, perhaps while it is being edited: no install script is allowed
             return InstallPolicy(root)
-        return InstallPolicy(root, dependencies, allowed)
+        return InstallPolicy(root, wanted.dependencies or {}, wanted.allow_scripts, wanted.lock)
 
     def compiler(self) -> CachingCompiler:
         """Return a compiler that caches its results. Thread-safe."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ckfunc import __version__
-from ckfunc.base.errors import CkfuncError, InvalidFiles, NoSuchFunction, PackageUnknown
+from ckfunc.base.errors import CkfuncError, InvalidFiles, LockOutdated, NoSuchFunction, PackageUnknown
 from ckfunc.base.files import cache_dir
 from ckfunc.base.text import digest
 from ckfunc.bundle.project import Bundler, InvalidModules
@@ -64,6 +64,8 @@ class CheckedProject:
             errors = f"{counted(len(self.problems), 'error')} in {counted(len(paths), 'file')}"
         if any(problem.code == MANIFEST for problem in self.problems):
             return f"{errors}; scripts are not checked until functions.yaml is valid"
+        if any(problem.code == LOCK for problem in self.problems):
+            return f"{errors}; scripts are not checked until functions.lock is up to date"
         if not self.scripts:
             return f"{errors} in functions.yaml, which has no scripts" if self.ok else errors
         return f"{errors}; checked {self._coverage}"
@@ -82,6 +84,8 @@ class CheckedProject:
 
 MANIFEST = "manifest"
 """The code of an error in functions.yaml."""
+LOCK = "lock"
+"""The code of an error in functions.lock, or of a difference from functions.yaml."""
 BUNDLE = "bundle"
 """The code of an error that prevents a script from being bundled with the local files that it imports."""
 _DECLARATIONS = (".d.ts", ".d.mts", ".d.cts")
@@ -106,7 +110,9 @@ def check_project(load: Callable[[], Project], root: Path, services: Services, t
     try:
         project = load()
     except InvalidFiles as problem:
-        return CheckedProject(root, as_findings(problem.problems, MANIFEST))
+        return CheckedProject(
+            root, as_findings(problem.problems, LOCK if isinstance(problem, LockOutdated) else MANIFEST)
+        )
     require_types(project, types)
     project = _with_types(project, types)
     subject = subject_of(project, ambient_types(project))
@@ -155,9 +161,11 @@ def ambient_types(project: Project) -> AmbientTypes:
         files = stub_files(Schemas(""), scope, node=NodeStub.GIVEN)
         return {name.removeprefix(prefix): text for name, text in files.items() if name.startswith(prefix)}
 
+    runtime = project.runtime
+    locked = None if runtime.lock is None else runtime.lock.identity
     return AmbientTypes(
         stubs=stubs,
-        identity=digest(repr((__version__, scope, sources, sorted((project.runtime.dependencies or {}).items())))),
+        identity=digest(repr((__version__, scope, sources, sorted((runtime.dependencies or {}).items()), locked))),
         settings=(directory / "project" / "tsconfig.json.j2").read_text(encoding="utf-8"),
     )
 

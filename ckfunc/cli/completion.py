@@ -42,6 +42,18 @@ def complete_data(_ctx: click.Context, _: click.Parameter, incomplete: str) -> l
     return [f"@{one}" for one in found]
 
 
+def complete_locked(ctx: click.Context, _: click.Parameter, incomplete: str) -> list[str]:
+    """Return the packages in functions.lock that begin with `incomplete`."""
+    from ckfunc.manifest.lock import read_lock
+
+    try:
+        root = _root(ctx)
+        lock = read_lock(root) if root else None
+    except CkfuncError:
+        return []
+    return _beginning(sorted(lock.versions()), incomplete) if lock else []
+
+
 def _files(directory: str, beginning: str) -> list[str]:
     try:
         with os.scandir(directory or ".") as entries:

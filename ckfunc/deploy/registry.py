@@ -16,6 +16,7 @@ from ckfunc.base.text import digest
 from ckfunc.deploy.plan.diff import ChangeAction
 from ckfunc.deploy.plan.plan import Plan
 from ckfunc.deploy.resources import DEPENDENCIES
+from ckfunc.model.lock import LOCK_NAME
 
 if TYPE_CHECKING:
     from ckfunc.model.project import Project
@@ -33,16 +34,19 @@ class Installable:
 
 def installable(project: Project, detail: Callable[[str], None]) -> Installable:
     """Ask npm whether it can install the dependencies; a positive answer is cached."""
-    from ckfunc.scaffold.packages import installed_packages  # imports npm code, which most deploys do not need
+    # Imports npm code, which most deploys do not need.
+    from ckfunc.runtime.policy import InstallPolicy
+    from ckfunc.scaffold.packages import installed_packages
 
     wanted = project.runtime.dependencies
     if not wanted:
         return Installable()
-    marker = installed_marker(wanted, cache_dir())
+    lock = project.runtime.lock
+    marker = installed_marker(wanted if lock is None else {**wanted, LOCK_NAME: lock.identity}, cache_dir())
     if marker.exists():
         return Installable()
     # Installed into the directory that handlers run with, so that a later run finds the packages.
-    failure = installed_packages(wanted, cache_dir(), detail).missing
+    failure = installed_packages(wanted, cache_dir(), detail, InstallPolicy(lock=lock)).missing
     if isinstance(failure, PackageUnknown):
         return Installable(_located(project.root, failure), failure)
     if failure is None:

@@ -148,7 +148,7 @@ RESOURCES: tuple[Resource, ...] = (
         "dependencies",
         "dependency",
         RUNTIME,
-        want=lambda project: project.runtime.dependencies,
+        want=lambda project: project.runtime.exact_dependencies,
         have=lambda snapshot: snapshot.runtime.own_dependencies(),
         write=lambda remote, values: remote.update_dependencies(_texts(values)),
     ),

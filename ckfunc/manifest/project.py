@@ -7,17 +7,19 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 import ckfunc.manifest.targets as targeting
-from ckfunc.base.errors import CkfuncError, InvalidManifest, NoProject, Problem
+from ckfunc.base.errors import CkfuncError, InvalidManifest, LockOutdated, NoProject, Problem
 from ckfunc.base.files import read_file
 from ckfunc.base.text import did_you_mean
 from ckfunc.manifest import settings
 from ckfunc.manifest.checked import Branch, Leaf
 from ckfunc.manifest.definition import MANIFEST, MANIFEST_NAME
+from ckfunc.manifest.lock import drift, read_lock
 from ckfunc.manifest.resolution import resolve, resolve_application
 from ckfunc.manifest.sources import Complaint, Spelling, normal_path, read_script, read_text, same_letters, without_bom
 from ckfunc.manifest.tree import parse, refused
 from ckfunc.manifest.validation import validate
 from ckfunc.manifest.variables import env_files, references
+from ckfunc.model.lock import LOCK_NAME, PackageLock
 from ckfunc.model.project import Hooks, Project, Script, Target, WantedFunction, WantedRuntime
 from ckfunc.model.triggers import BY_TYPE, display_name
 
@@ -37,7 +39,9 @@ def find_root(start: Path) -> Path:
     raise NoProject(f"there is no {MANIFEST_NAME} in {start} or above it", hint)
 
 
-def load(root: Path, target: str | None, environ: Mapping[str, str], *, lenient: bool = False) -> Project:
+def load(
+    root: Path, target: str | None, environ: Mapping[str, str], *, lenient: bool = False, drifted: bool = False
+) -> Project:
     """Return the desired state of the target `target` of the project at `root`.
 
     With `target` None, it is `default_target` or the only target. `environ` is the process's environment. Scripts have
@@ -46,11 +50,16 @@ def load(root: Path, target: str | None, environ: Mapping[str, str], *, lenient:
 
     `lenient` is for commands that do not deploy: a variable without a value is a warning and stays unresolved, and the
     default is the first target.
+
+    Raises LockOutdated if functions.lock does not fit the manifest; with `drifted`, such a lock is ignored.
     """
     root = root.resolve()
     manifest, found = _read(root)
     if manifest is None:
         raise refused(*found)
+    lock, differences = _lock(root, manifest)
+    if drifted:
+        lock, differences = None if differences else lock, ()
     problems = [*found, *targeting.problems(manifest), *_nothing_managed(manifest)]
     scripts = _ScriptReader(root, problems)
     functions = _functions(manifest, scripts)
@@ -65,6 +74,8 @@ def load(root: Path, target: str | None, environ: Mapping[str, str], *, lenient:
     problems += unresolvable
     if problems:
         raise refused(*dict.fromkeys(problems))
+    if differences:
+        raise LockOutdated(differences)
     runtime = WantedRuntime(
         _dependencies(manifest),
         values.environment,
@@ -72,6 +83,7 @@ def load(root: Path, target: str | None, environ: Mapping[str, str], *, lenient:
         values.literals,
         values.unknown,
         _allowed_scripts(manifest),
+        lock,
     )
     bound_target = targeting.target(manifest, name, values.application)
     warnings = (*_warnings(manifest), *map(str, dict.fromkeys(values.unresolved)))
@@ -143,15 +155,31 @@ def dependency_places(root: Path) -> dict[str, tuple[int, int]]:
     return places | {name: (key.line, key.column) for name, key in (section.keys if section else {}).items()}
 
 
-def wanted_packages(root: Path) -> tuple[Mapping[str, str], tuple[str, ...]]:
-    """Return the valid entries of `runtime.dependencies` and `runtime.allow_scripts`.
+def wanted_packages(root: Path) -> WantedRuntime:
+    """Return the runtime with the valid entries of `runtime.dependencies` and `runtime.allow_scripts`, and the lock.
 
-    Raises NoProject, or InvalidManifest if the manifest is not YAML; ignores other errors in it.
+    The lock may be one of other dependencies; None if it is invalid. Raises NoProject, or InvalidManifest if the
+    manifest is not YAML; ignores other errors.
     """
-    manifest, found = _read(root.resolve())
+    root = root.resolve()
+    manifest, found = _read(root)
     if manifest is None:
         raise refused(*found)
-    return _dependencies(manifest) or {}, _allowed_scripts(manifest)
+    with contextlib.suppress(InvalidManifest):
+        return WantedRuntime(_dependencies(manifest), allow_scripts=_allowed_scripts(manifest), lock=read_lock(root))
+    return WantedRuntime(_dependencies(manifest), allow_scripts=_allowed_scripts(manifest))
+
+
+def lock_problems(root: Path) -> tuple[Problem, ...]:
+    """Return the errors in functions.lock and its differences from the manifest.
+
+    Raises NoProject, or InvalidManifest if the manifest is invalid.
+    """
+    root = root.resolve()
+    manifest, found = _read(root)
+    if manifest is None or found:
+        raise refused(*found)
+    return _lock(root, manifest)[1]
 
 
 def environment_texts(root: Path, target: str) -> tuple[dict[str, str] | None, dict[str, str] | None]:
@@ -244,6 +272,15 @@ def _read(root: Path) -> tuple[Branch | None, tuple[Problem, ...]]:
     if tree is None:
         return None, (Problem(MANIFEST_NAME, 1, 1, "the file is empty", "start with `version: 1`"),)
     return validate(MANIFEST, tree)
+
+
+def _lock(root: Path, manifest: Branch) -> tuple[PackageLock | None, tuple[Problem, ...]]:
+    """Return the lock, and the errors in it or its differences from the manifest."""
+    try:
+        lock = read_lock(root)
+    except InvalidManifest as problem:
+        return None, problem.problems
+    return lock, () if lock is None else tuple(drift(manifest, _dependencies(manifest), lock))
 
 
 def _gates(target: Branch | None, manifest: Branch) -> tuple[str, ...]:
@@ -351,7 +388,7 @@ def _watched(root: Path, manifest: Branch | None, target: str | None) -> tuple[P
             path for _, section in (functions.branches() if functions else ()) if (path := section.text("handler"))
         ]
         scripts += [path] if runtime and (path := runtime.text("initialization_script")) else []
-    paths = [root / MANIFEST_NAME]
+    paths = [root / MANIFEST_NAME, root / LOCK_NAME]
     spelling = Spelling(root)
     paths += [actual for path in scripts for actual in _locations(root, spelling.of(path))]
     # Only for a valid name of a target, because other names could lead out of the project.

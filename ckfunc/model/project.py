@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ckfunc.base.secrets import Secret
+from ckfunc.model.lock import PackageLock
 
 GATE = r"check|test|replay(?::[1-9][0-9]{0,3})?"
 """Regular expression for a gate of a deploy; `replay:50` contains the number of invocations."""
@@ -62,6 +63,15 @@ class WantedRuntime:
     unknown: frozenset[str] = frozenset()
     """Variables of the environment without a value on this machine: they are neither compared nor deployed."""
     allow_scripts: tuple[str, ...] = ()
+    lock: PackageLock | None = None
+    """The lock of the dependencies, or None if the project has none."""
+
+    @property
+    def exact_dependencies(self) -> Mapping[str, str] | None:
+        """The dependencies as they are deployed: in the versions of the lock, if there is one."""
+        if self.dependencies is None or self.lock is None:
+            return self.dependencies
+        return self.lock.resolved(self.dependencies)
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from ckfunc.deploy.apply.report import WRONG, DeployReport, Ending, ItemState
 from ckfunc.deploy.resources import FUNCTIONS
 from ckfunc.manifest.edit import ManifestChange, scalar_text
 from ckfunc.manifest.variables import whole_reference
-from ckfunc.model.project import Project, Script
+from ckfunc.model.project import Project, Script, WantedRuntime
 from ckfunc.pull.base import Base, store_base
 from ckfunc.pull.merge import Merged, merge
 from ckfunc.pull.names import JAVASCRIPT_SUFFIXES, IsJavaScript, handler_paths, is_bundle
@@ -100,7 +100,7 @@ def update(
     merger = _Merger(remote, base, deployed_before)
     merger.functions(project, taken, is_javascript)
     merger.initialization_script(project)
-    merger.dependencies(project.runtime.dependencies)
+    merger.dependencies(project.runtime)
     merger.settings(project.settings or {}, sections.setting_paths)
     values = merger.environment(sections, project, environ)
     return Update(
@@ -208,10 +208,12 @@ class _Merger:
             both = merged.text != there
             self.files.append(FileChange(script.path, script.text, file_text(merged.text), merged.conflicts, both))
 
-    def dependencies(self, ours: Mapping[str, str] | None) -> None:
-        theirs, base = self._remote.dependencies, self._base.dependencies
+    def dependencies(self, runtime: WantedRuntime) -> None:
+        ours, theirs, base = runtime.dependencies, self._remote.dependencies, self._base.dependencies
         if theirs is None:
             return
+        if runtime.lock is not None:  # a deploy has sent the versions of the lock, but the manifest has ranges
+            theirs, base = runtime.lock.ranges(theirs), runtime.lock.ranges(base or {}) if base is not None else None
         if ours is None:
             if theirs:
                 self.notes.append("`runtime.dependencies` is not managed by functions.yaml and was left alone")
@@ -313,8 +315,8 @@ def deployed(project: Project, types: Collection[str], kinds: Collection[str]) -
     return Base(
         scripts=dict(_scripts(project, types)),
         initialization_script=script.text if script is not None and "initialization_script" in kinds else None,
-        dependencies=dict(runtime.dependencies)
-        if runtime.dependencies is not None and "dependencies" in kinds
+        dependencies=dict(exact)
+        if (exact := runtime.exact_dependencies) is not None and "dependencies" in kinds
         else None,
         variables=tuple(sorted(runtime.environment))
         if runtime.environment is not None and "environment" in kinds

@@ -18,6 +18,7 @@ from platform import machine
 from ckfunc.base.errors import DependenciesFailed
 from ckfunc.base.files import locked
 from ckfunc.base.text import digest
+from ckfunc.model.lock import LOCK_NAME, PackageLock, manifest_of
 from ckfunc.runtime.cache import CacheRefused, hold, prune_old
 from ckfunc.runtime.contents import (
     MARKER,
@@ -29,7 +30,7 @@ from ckfunc.runtime.contents import (
     write_marker,
 )
 from ckfunc.runtime.node import node_executable, node_version
-from ckfunc.runtime.npm import NpmRun, run_install, run_scripts
+from ckfunc.runtime.npm import INSTALL, INSTALL_LOCKED, NpmRun, run_npm, run_scripts
 from ckfunc.runtime.npm_failures import explained, failure_of, not_unpacked
 from ckfunc.runtime.policy import NO_POLICY, InstallPolicy, NpmSettings, npm_settings
 
@@ -37,6 +38,7 @@ _FORMAT = 2
 _SHOWN = 3
 _EDIT = "check runtime.dependencies in functions.yaml"
 _PACKAGE_JSON = "package.json"
+_PACKAGE_LOCK = "package-lock.json"
 _NOT_UNPACKED = re.compile(r"TAR_ENTRY_ERROR (.+)")
 # A name, and a version, range or tag of a registry. Files, folders, addresses, aliases and git repositories, which npm
 # also accepts, could run code of their own. The manifest's rules are stricter.
@@ -60,7 +62,9 @@ def _directory(
     allowed = policy.scripts_for(dependencies)
     # The contents of a tool are the same from every registry.
     chosen = settings.identity if dependencies and not tool else ()
-    identity = [_FORMAT, machines, sorted(dependencies.items()), chosen, allowed, tool]
+    lock = None if tool else policy.lock_of(dependencies)
+    packages = sorted(dependencies.items()) if lock is None else lock.identity
+    identity = [_FORMAT, machines, packages, chosen, allowed, tool]
     return cache.resolve() / "runtimes" / digest(json.dumps(identity))[:32]
 
 
@@ -79,7 +83,8 @@ def install(
 ) -> Path:
     """Return a directory whose node_modules has `dependencies` (npm name to version range); installs them if needed.
 
-    An incomplete installation is replaced. With `integrity` (of NAME@VERSION), other contents are refused. Safe to call
+    If the policy has a lock of these dependencies, exactly its packages are installed. An incomplete installation is
+    replaced. With `integrity` (of NAME@VERSION), other contents are refused. Safe to call
     from several threads and processes at once; setting `stop` ends npm. Raises DependenciesFailed, CacheRefused and
     NodeMissing.
     """
@@ -120,13 +125,11 @@ class _Installation:
         started = time.monotonic()
         fresh = Path(tempfile.mkdtemp(dir=directory.parent, prefix=f"{directory.name}.new-"))
         try:
-            package = {
-                "private": True,
-                "name": "handlers",
-                "version": "1.0.0",
-                "dependencies": dict(sorted(self.dependencies.items())),
-            }
+            lock = self._lock
+            package = manifest_of(self.dependencies if lock is None else lock.dependencies)
             (fresh / _PACKAGE_JSON).write_text(json.dumps(package, indent=2), encoding="utf-8")
+            if lock is not None:
+                (fresh / _PACKAGE_LOCK).write_text(json.dumps(lock.to_npm()), encoding="utf-8")
             skipped: tuple[str, ...] = ()
             if self.dependencies:
                 self.report(f"installing {_count(self.dependencies)} with npm")
@@ -141,16 +144,23 @@ class _Installation:
         finally:
             shutil.rmtree(fresh, ignore_errors=True)
 
+    @property
+    def _lock(self) -> PackageLock | None:
+        return self.policy.lock_of(self.dependencies) if self.integrity is None else None
+
     def _run_npm(self, directory: Path) -> None:
         for name, version in self.dependencies.items():
             if not (_NAME.fullmatch(name) and _VERSION.fullmatch(version)):
                 raise DependenciesFailed(f"{name[:80]}@{version[:80]} is not a package of a registry", hint=_EDIT)
-        ran = run_install(directory, self.cache, self.settings, self.stop)
+        command = INSTALL if self._lock is None else INSTALL_LOCKED
+        ran = run_npm(command, directory, self.cache, self.settings, self.stop)
         if ran.status and failure_of(ran.output).get("code") == "ETARGET":  # npm's cache may be out of date
-            ran = run_install(directory, self.cache, self.settings, self.stop, ("--prefer-online",))
+            ran = run_npm((*command, "--prefer-online"), directory, self.cache, self.settings, self.stop)
         self._require_not_stopped()
         if ran.status or ran.hopeless:
             failure = {"code": ran.hopeless} if ran.hopeless else failure_of(ran.output)
+            if self._lock is not None and failure.get("code") == "EINTEGRITY":
+                raise _other_contents(self._lock, str(failure.get("summary")))
             raise explained(failure, self.settings.unset)
         # If the disk is full, npm still reports success, with truncated files.
         if found := _NOT_UNPACKED.search(ran.log):
@@ -222,6 +232,17 @@ def _script_failed(ran: NpmRun) -> DependenciesFailed:
         f"the install script{name} failed{f': {reasons[0][:300]}' if reasons else ''}",
         hint="scripts get no secrets and have a home directory of their own; "
         "remove the package from runtime.allow_scripts if handlers work without its script",
+    )
+
+
+def _other_contents(lock: PackageLock, summary: str) -> DependenciesFailed:
+    known = {
+        integrity: f"{name}@{version}" for name, each in lock.versions().items() for version, integrity in each.items()
+    }
+    names = (name for integrity, name in known.items() if integrity in summary)
+    return DependenciesFailed(
+        f"the registry's contents of {next(names, 'a package')} differ from {LOCK_NAME} (EINTEGRITY)",
+        hint="check the registry in .npmrc; if you trust its contents, `ckfunc lock --upgrade` accepts them",
     )
 
 

@@ -30,12 +30,8 @@ _COMMON = (
     "--logs-max=0",
     "--json",
 )
-_INSTALL = (
-    "install",
+_PACKAGES = (
     *_COMMON,
-    "--prefer-offline",
-    "--no-package-lock",
-    "--no-save",
     "--ignore-scripts",
     "--omit=dev",
     "--include=optional",
@@ -49,6 +45,14 @@ _INSTALL = (
     "--fetch-retry-mintimeout=500",
     "--fetch-retry-maxtimeout=2000",
 )
+INSTALL = ("install", "--no-package-lock", "--no-save", "--prefer-offline", *_PACKAGES)
+"""Install the packages of package.json."""
+INSTALL_LOCKED = ("ci", "--prefer-offline", *_PACKAGES)
+"""Install exactly the packages of package-lock.json."""
+RESOLVE = ("install", "--package-lock-only", "--prefer-online", *_PACKAGES)
+"""Write package-lock.json; versions that are in it stay if they fit package.json."""
+UPGRADE = ("update", "--package-lock-only", "--prefer-online", *_PACKAGES)
+"""Write package-lock.json with the newest versions of some packages, which are further arguments."""
 _SCRIPTS = ("rebuild", *_COMMON, "--ignore-scripts=false", "--foreground-scripts=false", "--loglevel=error")
 
 _SYSTEM = re.compile(
@@ -74,10 +78,10 @@ class NpmRun:
     hopeless: str | None = None
 
 
-def run_install(
-    directory: Path, cache: Path, settings: NpmSettings, stop: threading.Event, more: Sequence[str] = ()
+def run_npm(
+    command: Sequence[str], directory: Path, cache: Path, settings: NpmSettings, stop: threading.Event
 ) -> NpmRun:
-    """Install the packages of package.json in `directory`, without running their scripts."""
+    """Run a command such as INSTALL in `directory`, without running scripts of packages."""
     with tempfile.TemporaryDirectory(prefix="ckfunc-npm-") as place:
         home = Path(place)
         _write_private(home / ".npmrc", settings.npmrc.reveal())
@@ -87,7 +91,7 @@ def run_install(
             "npm_config_cache": str(_downloads(os.environ, cache)),
             **revealed(settings.variables),
         }
-        return _run((*_INSTALL, *more), directory, environment, home, stop)
+        return _run(command, directory, environment, home, stop)
 
 
 def run_scripts(directory: Path, cache: Path, packages: Sequence[str], stop: threading.Event) -> NpmRun:

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ckfunc.base.errors import DependenciesFailed, PackageUnknown
+from ckfunc.model.lock import LOCK_NAME
 
 NOT_TRUSTED = re.compile(
     r"SELF_SIGNED_CERT_IN_CHAIN|DEPTH_ZERO_SELF_SIGNED_CERT|UNABLE_TO_\w+|CERT_\w+|INVALID_CA|HOSTNAME_MISMATCH"
@@ -29,6 +30,7 @@ _TRUST = (
 _EXPIRED = "check this machine's clock, and the certificate of the registry or proxy"
 _CREDENTIALS = "check the credentials for this registry in .npmrc"
 _ROOM = "make room on that disk, or set CKFUNC_CACHE_DIR to another place"
+_DRIFT = re.compile(r"package-lock\.json|lock file", re.IGNORECASE)
 _DISK = "check the disk that holds the cache, or set CKFUNC_CACHE_DIR to another place"
 
 _OFFLINE = (
@@ -117,6 +119,8 @@ def _sentence_and_hint(code: str, summary: str, detail: str) -> tuple[str, str]:
     if code == "ERESOLVE":
         wish = re.search(r"peer \S+ from \S+", detail)
         return f"npm cannot make these packages fit together: {wish[0] if wish else short or code}", _EDIT
+    if code == "EUSAGE" and _DRIFT.search(f"{summary} {detail}"):
+        return f"{LOCK_NAME} does not have all packages that its packages require", "run `ckfunc lock`"
     code = "ERR_INVALID_URL" if "Invalid URL" in summary else code
     known = _BY_CODE.get(code)
     if known is None or (code in _NO_VERSION and not package):

@@ -19,9 +19,7 @@ from typing import TypeAlias
 from ckfunc.base.errors import DependenciesFailed
 from ckfunc.base.files import read_file
 from ckfunc.base.secrets import Secret, secret_values
-from ckfunc.model.application import DEFAULT_PACKAGES
-
-_PLATFORM = {package.name: package.version for package in DEFAULT_PACKAGES}
+from ckfunc.model.lock import PLATFORM_RANGES, PackageLock
 
 _NAME = ".npmrc"
 _MAX_BYTES = 1024 * 1024
@@ -49,17 +47,25 @@ class InstallPolicy:
 
     `project` is the directory whose .npmrc is used. `allow_scripts` are the packages (NAME or NAME@VERSION) whose
     install scripts may run, but only if all packages to install are in `dependencies`, which are those of the manifest:
-    packages that were set through the API never run scripts.
+    packages that were set through the API never run scripts. If `lock` is one of the packages to install, exactly its
+    packages are installed.
     """
 
     project: Path | None = None
     dependencies: Mapping[str, str] = field(default_factory=dict)
     allow_scripts: tuple[str, ...] = ()
+    lock: PackageLock | None = None
+
+    def lock_of(self, wanted: Mapping[str, str]) -> PackageLock | None:
+        """Return the lock if it is one of these packages."""
+        return self.lock if self.lock is not None and self.lock.covers(wanted) else None
 
     def scripts_for(self, wanted: Mapping[str, str]) -> tuple[str, ...]:
         """Return the entries of `allow_scripts` that apply to these packages."""
-        declared = {**_PLATFORM, **self.dependencies}
-        known = all(declared.get(name) == version for name, version in wanted.items())
+        declared = {**PLATFORM_RANGES, **self.dependencies}
+        lock = self.lock_of(wanted)
+        ranges = wanted if lock is None else lock.dependencies
+        known = all(declared.get(name) == version for name, version in ranges.items())
         return tuple(sorted(set(self.allow_scripts))) if known else ()
 
 

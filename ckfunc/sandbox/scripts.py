@@ -92,7 +92,7 @@ def scripts_of(project: Project) -> Scripts:
     wanted = project.runtime
     return Scripts(
         {function.type: function.handler for function in project.functions or ()},
-        wanted.dependencies or {},
+        wanted.exact_dependencies or {},
         wanted.environment or {},
         wanted.initialization_script,
     )

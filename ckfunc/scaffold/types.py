@@ -127,4 +127,4 @@ def stale_types(project: Project, schemas: Schemas) -> dict[str, str]:
 def policy_of(project: Project) -> InstallPolicy:
     """Return the install policy of a loaded project."""
     runtime = project.runtime
-    return InstallPolicy(project.root, runtime.dependencies or {}, runtime.allow_scripts)
+    return InstallPolicy(project.root, runtime.dependencies or {}, runtime.allow_scripts, runtime.lock)

@@ -181,7 +181,7 @@ def test_a_missing_manifest_is_an_error_with_a_hint(tmp_path: Path) -> None:
 
 def test_watched_files_are_all_files_that_the_project_depends_on(example: Path) -> None:
     root = example.resolve()
-    names = ["functions.yaml", "handlers/start-session.ts", "init.ts", ".env.staging", ".env"]
+    names = ["functions.yaml", "functions.lock", "handlers/start-session.ts", "init.ts", ".env.staging", ".env"]
     expected = tuple(root / name for name in names)
     assert watched_files(example, "staging") == expected
     assert load(example, "staging", {"OPENAI_API_KEY": "x"}).watched == expected
@@ -198,13 +198,14 @@ def test_the_target_of_a_linked_handler_is_watched(tmp_path: Path) -> None:
 
 def test_an_invalid_manifest_has_watched_files(tmp_path: Path) -> None:
     root = tmp_path.resolve()
-    assert watched_files(root, "staging") == (root / "functions.yaml", root / ".env.staging", root / ".env")
+    always = (root / "functions.yaml", root / "functions.lock")
+    assert watched_files(root, "staging") == (*always, root / ".env.staging", root / ".env")
     project(root, "{")
-    assert watched_files(root, None) == (root / "functions.yaml", root / ".env")
+    assert watched_files(root, None) == (*always, root / ".env")
     project(root, "")
-    assert watched_files(root, "../x") == (root / "functions.yaml", root / ".env")
+    assert watched_files(root, "../x") == (*always, root / ".env")
     project(root, MINIMAL + "targets: {a: {}, b: {}}\nnonsense: 1\n")
-    assert watched_files(root, None) == (root / "functions.yaml", root / "a.ts", root / ".env")
+    assert watched_files(root, None) == (*always, root / "a.ts", root / ".env")
     assert root / ".env.b" in watched_files(root, "b")
 
 
