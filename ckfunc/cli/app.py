@@ -10,7 +10,7 @@ from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ckfunc.base.clock import SystemClock
 from ckfunc.base.containment import STATE_DIRECTORY, require_inside, require_own_state
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from ckfunc.bundle.workspace import Workspace
     from ckfunc.check.project import CheckedProject
     from ckfunc.emulator.emulator import Emulator
-    from ckfunc.emulator.options import EmulatorOptions
+    from ckfunc.emulator.options import CaseDraft, EmulatorOptions
     from ckfunc.model.project import Project, Target
     from ckfunc.sandbox.scripts import Toolchain
     from ckfunc.scaffold.stubs import Schemas
@@ -235,8 +235,15 @@ class App:
             owner=self._root,
             policy=workspace.install_policy,
             compiler=workspace.compiler(),
+            draft_case=self._draft_case,
             web=None if self._root is None else self._root / WEB_DIRECTORY,
         )
+
+    def _draft_case(self, *run: Any) -> CaseDraft:
+        """Draft a test case for a run in the dashboard."""
+        from ckfunc.testing.drafts import CaseDrafter  # most emulators are never asked for one
+
+        return CaseDrafter(self._root, self.environ)(*run)
 
     def show_dashboard(self, url: str, *, open_browser: bool) -> None:
         """Print the address of the dashboard of the emulator at `url`, and open it if `open_browser`."""

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from ckfunc.emulator.data_directory import KEPT_INVOCATIONS
 from ckfunc.emulator.http.auth import DEFAULT_LIFETIME_S
@@ -14,14 +14,29 @@ from ckfunc.model.job import Seed
 from ckfunc.runtime.policy import Policy, no_policy
 
 if TYPE_CHECKING:
+    from ckfunc.base.secrets import Secret
     from ckfunc.emulator.dispatch.runtimes import ScriptCompiler
     from ckfunc.model.execution import Environment
+    from ckfunc.model.function import Invocation, InvocationDetail
 
 
 WEB_DIRECTORY = "web"
 """The directory of a project with its web page."""
 WEB_PATH = "/web/"
 """The path of the page."""
+
+
+@dataclass(frozen=True, slots=True)
+class CaseDraft:
+    """A test case for a run, as YAML, and the command that adds it. `redactions` describe the replaced secrets."""
+
+    command: str
+    text: str
+    redactions: tuple[str, ...] = ()
+
+
+DraftCase: TypeAlias = "Callable[[Invocation, str, InvocationDetail, Mapping[str, Secret]], CaseDraft]"
+"""Takes a run, its trigger type, its details, and the runtime's environment. Raises CkfuncError."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,5 +71,7 @@ class EmulatorOptions:
     """The project whose handlers run; by default, the data directory identifies it."""
     policy: Policy = no_policy
     """The project's policy for installing packages."""
+    draft_case: DraftCase | None = None
+    """Drafts test cases for the dashboard."""
     web: Path | None = None
     """The directory of the project's web page."""

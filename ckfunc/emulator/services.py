@@ -21,6 +21,7 @@ from ckfunc.emulator.http.faults import Faults
 from ckfunc.emulator.http.problems import Broken, HttpProblem, Unstorable
 from ckfunc.emulator.http.request_log import RequestLog
 from ckfunc.emulator.jobs.runner import Jobs
+from ckfunc.emulator.options import DraftCase
 from ckfunc.emulator.store.database import Database
 from ckfunc.emulator.store.steps import Steps, release_space
 from ckfunc.emulator.store.trouble import damage, misread, trouble_with
@@ -57,6 +58,8 @@ class EmulatorServices:
     typing: TypingUsers = field(default_factory=TypingUsers)
     requests: RequestLog = field(default_factory=RequestLog)
     faults: Faults = field(default_factory=Faults)
+    draft_case: DraftCase | None = None
+    """Drafts test cases for runs; None if the emulator does not belong to a command."""
     unwritable: str | None = None
     """Why nothing may be changed: requests that would change something are refused with this reason."""
     form_key: str = field(default_factory=lambda: secrets.token_urlsafe(32))

@@ -76,7 +76,15 @@ def open_services(
     opened.push_async_callback(background.close)
     web = WebPage(options.web, partial(_chat_client, cache, on_event, options.policy))
     return EmulatorServices(
-        database, tokens, dispatcher, background, hosts, data_dir, web, unwritable=options.unwritable
+        database,
+        tokens,
+        dispatcher,
+        background,
+        hosts,
+        data_dir,
+        web,
+        draft_case=options.draft_case,
+        unwritable=options.unwritable,
     )
 
 

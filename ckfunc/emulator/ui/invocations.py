@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from ckfunc.base.errors import CkfuncError
 from ckfunc.base.text import beneath_message
+from ckfunc.emulator.dispatch import runtimes
 from ckfunc.emulator.http.calls import Call, Reply
 from ckfunc.emulator.http.problems import Missing, Refused
 from ckfunc.emulator.services import EmulatorServices
@@ -104,6 +107,7 @@ def show_invocation(call: Call, services: EmulatorServices) -> Reply:
         section="functions",
         title=f"Invocation {shown.id} of {visible(run.type)}",
         run=shown,
+        can_draft=services.draft_case is not None and run.invocation.status is not Status.RUNNING,
     )
 
 
@@ -116,6 +120,28 @@ def run_again(call: Call, services: EmulatorServices) -> Reply:
     return redirect(f"/ui/invocations/{made.id}")
 
 
+async def show_draft(call: Call, services: EmulatorServices) -> Reply:
+    """Show a run as a test case, and the command that adds it to the project."""
+    run = _run(call, services)
+    if services.draft_case is None:
+        raise Missing("only an emulator that a command runs can draft test cases")
+    (shown,) = latest_runs(services, [run])
+    environment = runtimes.current(services.database, services.dispatch.base_url).environment
+    try:
+        draft = await asyncio.to_thread(services.draft_case, run.invocation, run.type, shown.detail, environment)
+    except CkfuncError as problem:
+        raise Refused(problem.message + (f"; {problem.hint}" if problem.hint else "")) from None
+    return page(
+        call,
+        services,
+        "draft",
+        section="functions",
+        title=f"Test case for invocation {run.invocation.id}",
+        run=shown,
+        draft=draft,
+    )
+
+
 def _run(call: Call, services: EmulatorServices) -> FunctionRun:
     found = invocations.run(services.database, call.id())
     if found is None:
@@ -124,6 +150,7 @@ def _run(call: Call, services: EmulatorServices) -> FunctionRun:
 
 
 ROUTES = (
+    page_route("/ui/invocations/{id}/test", show_draft),
     page_route("/ui/invocations/{id}", show_invocation),
     form_route("/ui/invocations/{id}/again", run_again),
 )
