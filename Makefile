@@ -19,6 +19,8 @@ PYTEST = $(PY) -m pytest -n $(WORKERS) --dist loadgroup
 UV := .cache/uv/bin/uv
 DOCS_STAMP := .cache/docs/.stamp-$(PLACE)
 SITE ?= build/site
+RELEASE_STAMP := .cache/release/.stamp-$(PLACE)
+DIST ?= dist
 COMPILE = $(UV) pip compile --quiet --upgrade --generate-hashes --no-annotate --no-emit-index-url \
   --custom-compile-command "make lock"
 # COVERAGE=yes measures branch coverage and fails below the floor. It doubles the work of many tests: .ci/run does it.
@@ -51,7 +53,7 @@ unexport PYTHONDONTWRITEBYTECODE
 export WANTED_PYTHON := $(PYTHON)
 
 .NOTPARALLEL:
-.PHONY: help demo test test-slow test-newest test-oldest lint lock docs bench bench-peers format clean
+.PHONY: help demo test test-slow test-newest test-oldest lint lock docs dist bench bench-peers format clean
 
 help:  ## Print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' Makefile
@@ -81,6 +83,11 @@ bench-peers: $(RUN_STAMP)  ## Measure wrangler and miniflare too
 docs: $(DOCS_STAMP)  ## Build the documentation site in build/site; broken links are errors
 	@NO_MKDOCS_2_WARNING=1 .cache/docs/bin/python -m mkdocs build --quiet --strict --site-dir "$(abspath $(SITE))"
 
+dist: $(RELEASE_STAMP)  ## Build wheel, source archive and list of components in dist/
+	@.cache/release/bin/python -m build --no-isolation --outdir "$(DIST)" . >/dev/null
+	@.cache/release/bin/python -m cyclonedx_py requirements --pyproject pyproject.toml --output-reproducible \
+	  --output-file "$(DIST)/ckfunc.cdx.json" requirements/run.txt
+
 format: $(DEV_STAMP)  ## Format the code
 	@$(PY) -m ruff check --quiet --fix-only .
 	@$(PY) -m ruff format --quiet .
@@ -109,6 +116,12 @@ $(DOCS_STAMP): pyproject.toml requirements/docs.txt
 	@.cache/docs/bin/python $(CHECKOUT)
 	@touch "$@"
 
+$(RELEASE_STAMP): pyproject.toml requirements/release.txt
+	@sh -c "$$ENSURE_VENV"
+	@$(PY) -m venv --clear .cache/release
+	@.cache/release/bin/python $(LOCKED) -r requirements/release.txt
+	@touch "$@"
+
 # uv resolves versions; pip installs them, because it follows the user's configuration of indexes.
 $(UV): requirements/uv.txt
 	@sh -c "$$ENSURE_VENV"
@@ -122,6 +135,8 @@ lock: $(UV) $(DEV_STAMP)  ## Update the lock files to the newest versions in the
 	  --constraint requirements/run.txt pyproject.toml
 	@$(COMPILE) --universal --python-version 3.11 --output-file requirements/docs.txt --group build --group docs \
 	  --constraint requirements/run.txt pyproject.toml
+	@$(COMPILE) --universal --python-version 3.11 --output-file requirements/release.txt --group build --group release \
+	  --constraint requirements/run.txt
 	@$(COMPILE) --universal --python-version 3.11 --output-file requirements/conformance.txt --group conformance
 	@$(COMPILE) --universal --python-version 3.11 --output-file requirements/uv.txt --group lock
 	@PYTHONPATH=tests $(PY) -m support.npm_packages

@@ -21,6 +21,9 @@ PAGES = {
     "README.md": "index.md",
     "CHANGELOG.md": "changelog.md",
     "CONTRIBUTING.md": "contributing.md",
+    "SUPPORT.md": "support.md",
+    "SECURITY.md": "security.md",
+    "CODE_OF_CONDUCT.md": "code-of-conduct.md",
     "example-project/README.md": "example-project.md",
 }
 """Documents of the repository that are pages too: their paths there and on the site."""
@@ -104,4 +107,4 @@ def _first_sentence(markdown: str) -> str:
     """Return the first sentence of a page without its links."""
     paragraphs = [part for part in markdown.split("\n\n") if not part.startswith(("#", "|", "```", "<", "["))]
     text = re.sub(r"\[([^]]*)\]\([^)]*\)", r"\1", " ".join(paragraphs[0].split())) if paragraphs else ""
-    return re.split(r"(?<=[.:])\s", text, maxsplit=1)[0].rstrip(":")
+    return re.split(r"(?<=\.)\s", text, maxsplit=1)[0].rstrip(":")

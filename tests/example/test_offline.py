@@ -1,8 +1,10 @@
-"""Everything that a developer does at the desk, with the network cut, once the caches are filled."""
+"""Everything that a developer does locally, once the caches are filled: without a network, and contacting nobody."""
 
 from __future__ import annotations
 
 import json
+import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -95,6 +97,42 @@ def test_the_whole_loop_works_without_a_network_once_the_caches_are_filled(tmp_p
     online, offline = project(tmp_path / "online"), project(tmp_path / "offline")
     walk(runner(online, cut=False), online)
     walk(runner(offline, cut=True), offline)
+
+
+LOOPBACK = re.compile(r"AF_UNIX|AF_UNSPEC|AF_NETLINK|inet_addr\(\"127\.|\"::1\"|\"::ffff:127\.")
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("strace") is None, reason="strace is not installed")
+def test_no_process_of_a_whole_session_connects_to_another_machine(tmp_path: Path) -> None:
+    traces = tmp_path / "traces"
+    traces.mkdir()
+    sending = "trace=connect,sendto,sendmsg,sendmmsg"
+
+    def runner(root: Path, *, trace: bool) -> Callable[..., str]:
+        def run(*arguments: str) -> str:
+            file = traces / f"{len(list(traces.iterdir()))}-{arguments[0]}"
+            strace = ["strace", "--follow-forks", "--quiet=all", f"--output={file}", "-e", sending]
+            ran = subprocess.run(
+                [*(strace if trace else []), sys.executable, "-m", "ckfunc", "-C", str(root), *arguments],
+                capture_output=True,
+                text=True,
+                timeout=300,
+                check=False,
+            )
+            assert ran.returncode == 0, ran.stdout + ran.stderr
+            return ran.stdout + ran.stderr
+
+        return run
+
+    first, second = project(tmp_path / "first"), project(tmp_path / "second")
+    walk(runner(first, trace=False), first)  # fills the caches
+    walk(runner(second, trace=True), second)
+    runner(second, trace=True)("doctor")
+    calls = [line for trace in traces.iterdir() for line in trace.read_text(errors="replace").splitlines()]
+    addressed = [line for line in calls if "sa_family=" in line]
+    assert any("127.0.0.1" in line for line in addressed), "the calls to the emulator were not seen"
+    assert [line for line in addressed if not LOOPBACK.search(line)] == []
 
 
 @pytest.mark.skipif(not without_network.possible(), reason="no network namespace can be made here")

@@ -21,6 +21,7 @@ DECLARED = {
     "run.txt": RUN,
     "dev.txt": [*RUN, *PROJECT["optional-dependencies"]["dev"]],
     "docs.txt": [*RUN, *GROUPS["docs"]],
+    "release.txt": [*GROUPS["build"], *GROUPS["release"]],
     "conformance.txt": GROUPS["conformance"],
     "uv.txt": GROUPS["lock"],
 }

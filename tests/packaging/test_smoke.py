@@ -120,16 +120,8 @@ def test_the_source_archive_holds_what_building_and_testing_need_and_nothing_tha
         names = {name.partition("/")[2] for name in archive.getnames()}
     folders = ("ckfunc", "templates", "tests", "example-project", "bench", "docs", "requirements", "website")
     files = {path.relative_to(ROOT).as_posix() for folder in folders for path in project_files(folder)}
-    files |= {
-        "README.md",
-        "CHANGELOG.md",
-        "CONTRIBUTING.md",
-        "LICENSE",
-        "Makefile",
-        "pyproject.toml",
-        "mkdocs.yml",
-        ".gitignore",
-    }
+    files |= {path.name for path in ROOT.glob("*.md")}
+    files |= {"LICENSE", "Makefile", "pyproject.toml", "mkdocs.yml", "Dockerfile", ".dockerignore", ".gitignore"}
     assert names - files == {"PKG-INFO"}
     assert files - names == set()
 
