@@ -10,6 +10,7 @@ import tomllib
 from pathlib import Path
 
 import pytest
+from support.emulators import cold_emulator
 from support.typescript import tsc
 
 from ckfunc.base.errors import (
@@ -100,12 +101,26 @@ def test_the_handler_of_the_readme_type_checks_in_a_new_project(tmp_path: Path) 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="its lines are a POSIX shell's")
 def test_the_first_session_of_the_readme_prints_what_the_readme_shows(tmp_path: Path) -> None:
-    commands = re.findall(r"^\$ (.*)$", block("README.md", "console", "$ ckfunc init"), re.MULTILINE)
-    printed = _in_a_shell(tmp_path, commands)
-    shown = re.split(r"^\$ .*\n", block("README.md", "console", "$ ckfunc init"), flags=re.MULTILINE)[1:]
-    for command, expected, actual in zip(commands, shown, printed, strict=True):
-        pattern = re.escape(_without_times(expected)).replace("…\\\n", "(?:.*\\n)*")
-        assert re.fullmatch(pattern, _without_times(actual)), f"$ {command}\n{actual}"
+    _compare(tmp_path, _session(block("README.md", "console", "$ ckfunc init")))
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform == "win32", reason="its lines are a POSIX shell's")
+def test_the_tutorial_works_from_nothing_to_production(tmp_path: Path) -> None:
+    text = re.sub(r"(application:?) 42", r"\1 1", PAGES["tutorial.md"])
+    text = re.sub(r"YOUR_CLIENT_(ID|SECRET)", "emulator", text)
+    session: list[tuple[str, str]] = []
+    for paragraph, language, content in re.findall(r"([^\n]+)\n\n```(\w+)\n(.*?)```", text, re.DOTALL):
+        if language == "console":
+            session += _session(content)
+        else:
+            file = re.findall(r"`([\w./-]+\.\w+)`", paragraph)[0]
+            session.append((f"cat {'>>' if 'to the end of' in paragraph else '>'} {file} <<'@'\n{content}@", ""))
+    with cold_emulator(None) as production:
+        url = production.url
+        addresses = f"export CHATKITTY_API_URL={url} CHATKITTY_AUTHORIZATION_URL={url}/oauth/token"
+        _compare(tmp_path, [(addresses, ""), *session])
+    assert len(session) > 12
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="its lines are a POSIX shell's")
@@ -141,6 +156,20 @@ def test_the_documents_name_every_trigger_type_and_every_package_of_the_platform
     assert f"`{TYPES_DIR}/*.d.ts`" in PAGES["handlers.md"]
 
 
+def _session(text: str) -> list[tuple[str, str]]:
+    """Return the commands of a console block, each with the output that is shown."""
+    commands = re.findall(r"^\$ (.*)$", text, re.MULTILINE)
+    return list(zip(commands, re.split(r"^\$ .*\n", text, flags=re.MULTILINE)[1:], strict=True))
+
+
+def _compare(directory: Path, session: list[tuple[str, str]]) -> None:
+    """Run the commands of a session in one shell, and compare what each prints with what is shown."""
+    printed = _in_a_shell(directory, [command for command, _ in session])
+    for (command, expected), actual in zip(session, printed, strict=True):
+        pattern = re.escape(_without_times(expected)).replace("…\\\n", "(?:.*\\n)*")
+        assert re.fullmatch(pattern, _without_times(actual)), f"$ {command}\n{actual}"
+
+
 def _in_a_shell(directory: Path, lines: list[str]) -> list[str]:
     """Run lines in one POSIX shell and return what each printed."""
     path = os.pathsep.join([str(Path(sys.executable).parent), os.defpath])
@@ -161,7 +190,8 @@ def _in_a_shell(directory: Path, lines: list[str]) -> list[str]:
 
 def _without_times(text: str) -> str:
     """Return output with times of day and durations replaced by placeholders."""
-    return re.sub(r"\d+(\.\d+)? m?s\b", "DURATION", re.sub(r"\d\d:\d\d:\d\d\.\d+", "TIME", text)).rstrip() + "\n"
+    text = re.sub(r"\d\d:\d\d:\d\d\.\d+", "TIME", re.sub(r"\S+ \S+ ago \(\d\d:\d\d\)|just now", "AGO", text))
+    return re.sub(r"\d+(\.\d+)? m?s\b", "DURATION", text).rstrip() + "\n"
 
 
 def _anchors(page: Path) -> set[str]:
