@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import Any
 
 from ckfunc.emulator.actions.context import ActionContext
@@ -90,7 +89,7 @@ def report(context: ActionContext, report: MessageReport) -> None:
 def remove_report(context: ActionContext, user: User, message: Message) -> None:
     """Remove a user's report of a message."""
     messages.unreport(context.database, message.id, user.id)
-    removed = MessageReport(message.id, user, datetime.now(UTC))
+    removed = MessageReport(message.id, user, context.database.now())
     context.publish_to(user.id, "messages", "message.report.deleted", lambda: client_report(removed, context.links))
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from datetime import UTC, datetime
 from typing import Any
 
 from ckfunc.emulator.actions import access, reading
@@ -264,7 +263,7 @@ def _send(request: ClientRequest, channel_id: int, thread: Thread | None) -> Non
 def _edit(request: ClientRequest, at: Destination) -> None:
     message = access.own_message(request.database, at.id, request.user)
     body = {"body": required(resource(request.body, "message"), "body", str)}
-    message_actions.update(request.context, patched_message(message, body, datetime.now(UTC)))
+    message_actions.update(request.context, patched_message(message, body, request.database.now()))
 
 
 def _update_properties(request: ClientRequest, at: Destination) -> None:
@@ -272,7 +271,7 @@ def _update_properties(request: ClientRequest, at: Destination) -> None:
     # The client sends the properties as they should be; a merge patch would keep those that are missing.
     changed = {"properties": None}, {"properties": user_data(resource(request.body, "message"))}
     for patch in changed:
-        message = patched_message(message, patch, datetime.now(UTC))
+        message = patched_message(message, patch, request.database.now())
     message_actions.update(request.context, message)
 
 
@@ -311,7 +310,7 @@ def _report(request: ClientRequest, at: Destination) -> None:
     message = _message(request, at)
     found = resource(request.body, "report")
     report = MessageReport(
-        message.id, request.user, datetime.now(UTC), optional_label(found, "reason"), user_data(found)
+        message.id, request.user, request.database.now(), optional_label(found, "reason"), user_data(found)
     )
     reading.report(request.context, report)
 

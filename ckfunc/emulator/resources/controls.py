@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import os
 from dataclasses import replace
-from datetime import UTC, datetime
 from typing import Any
 
 from ckfunc import __version__
@@ -132,7 +131,7 @@ def read_message(call: Call, services: EmulatorServices) -> Reply:
 def report_message(call: Call, services: EmulatorServices) -> Reply:
     """Let a user report a message; answer with the message."""
     user, message = _whose(call, services)
-    reading.report(services.context(call), MessageReport(message.id, user, datetime.now(UTC)))
+    reading.report(services.context(call), MessageReport(message.id, user, services.database.now()))
     return Reply(write_message(references.message(services.database, message.id), call.links))
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-
 from ckfunc.emulator.actions import messages as actions
 from ckfunc.emulator.actions.uploads import read_upload, stored
 from ckfunc.emulator.http.bodies import UPLOAD_BYTES
@@ -71,7 +69,7 @@ async def delete_messages(call: Call, services: EmulatorServices) -> Reply:
 def update_message(call: Call, services: EmulatorServices) -> Reply:
     """Change a message by a merge patch; a new body sets the time of its last edit."""
     found = references.message(services.database, call.id())
-    changed = patched_message(found, call.json() if call.body else None, datetime.now(UTC))
+    changed = patched_message(found, call.json() if call.body else None, services.database.now())
     return Reply(write_message(actions.update(services.context(call), changed), call.links))
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sqlite3
-from datetime import UTC, datetime
 from functools import partial
 
 from ckfunc.base.clock import parse_timestamp, timestamp
@@ -42,7 +41,7 @@ DEFAULT_ORDER = "blocks.id ASC"
 def add(database: Database, table: str, owner_id: int, blocked_id: int) -> BlockRecord:
     """Store that a user or a channel blocks a user, and return the new or existing record."""
     owner = _OWNERS[table]
-    now = timestamp(datetime.now(UTC))
+    now = timestamp(database.now())
     database.execute(
         f"INSERT OR IGNORE INTO {table} ({owner}, blocked_id, created_time) VALUES (?, ?, ?)",  # noqa: S608 - from above
         (owner_id, blocked_id, now),

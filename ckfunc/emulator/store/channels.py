@@ -7,7 +7,7 @@ import sqlite3
 import uuid
 from collections.abc import Generator, Iterable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from ckfunc.base.clock import parse_timestamp, timestamp
@@ -71,7 +71,7 @@ def create(
     found = found or database.one("SELECT id FROM channels WHERE type = ? AND name = ?", new.type.value, name)
     if found is not None:
         return _existing(database, found["id"])
-    now = timestamp(datetime.now(UTC))
+    now = timestamp(database.now())
     with database.transaction():
         new_id = database.insert(
             "INSERT INTO channels (id, type, name, display_name, member_ids, creator_id, properties, created_time)"
@@ -170,7 +170,7 @@ def update(database: Database, channel: Channel) -> None:
 
 def add_member(database: Database, channel_id: int, user_id: int) -> None:
     """Make a user a member of a channel. An existing membership is not changed."""
-    now = timestamp(datetime.now(UTC))
+    now = timestamp(database.now())
     database.execute("INSERT OR IGNORE INTO channel_members VALUES (?, ?, ?)", (channel_id, user_id, now))
 
 

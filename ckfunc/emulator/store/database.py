@@ -11,10 +11,12 @@ import uuid
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import asdict, dataclass
+from datetime import datetime
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from ckfunc.base.clock import SystemClock
 from ckfunc.base.documents import matches
 from ckfunc.emulator.store.trouble import (
     UNREADABLE,
@@ -76,6 +78,8 @@ class Database:
         """The file; None in memory."""
         self.id = ""
         """A UUID created with the file: identifies this database wherever something is remembered about it."""
+        self.now: Callable[[], datetime] = SystemClock().now
+        """Returns the time that is stored with new rows, in UTC."""
 
     def one(self, sql: str, *parameters: Any) -> sqlite3.Row | None:
         """Return the first row, or None."""

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import secrets
 from dataclasses import dataclass
-from datetime import UTC, datetime
 
 from ckfunc.base.clock import timestamp
 from ckfunc.emulator.store.database import Database
@@ -38,7 +37,7 @@ class StoredFile:
 def add(database: Database, file: StoredFile) -> str:
     """Store a file, and return its key, which is random and cannot be guessed."""
     key = secrets.token_urlsafe(24)
-    now = timestamp(datetime.now(UTC))
+    now = timestamp(database.now())
     database.execute("INSERT INTO files VALUES (?, ?, ?, ?, ?)", (key, file.name, file.content_type, now, file.content))
     return key
 

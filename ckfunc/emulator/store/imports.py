@@ -13,7 +13,6 @@ import json
 import uuid
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
 
 from ckfunc.base.clock import timestamp
 from ckfunc.emulator.store.database import Database
@@ -51,7 +50,7 @@ def add_users(database: Database, entries: Iterable[UserImport], job_id: int, tu
             " properties, created_time)"
             " SELECT ?, name, display_name, picture, is_guest, ?, properties, ? FROM staged"
             " WHERE position BETWEEN ? AND ? ORDER BY position",
-            (UserType.PERSON.value, Presence().status, _now(), *batch),
+            (UserType.PERSON.value, Presence().status, timestamp(database.now()), *batch),
         )
         return _ids(database, "SELECT id FROM users WHERE id > ?", base)
 
@@ -137,7 +136,7 @@ def _insert_channels(database: Database, batch: Batch) -> list[int]:
     )
     refuse(database, gone, batch, "a member no longer exists")
     base = _last_id(database, "channels")
-    now = _now()
+    now = timestamp(database.now())
     database.execute(
         "INSERT INTO channels (id, type, name, display_name, member_ids, creator_id, properties, created_time)"
         " SELECT ? + position, staged.type, staged.name, staged.display_name, staged.member_ids, users.id,"
@@ -174,7 +173,7 @@ def add_members(database: Database, channel_id: int, entries: Iterable[MemberImp
         )
         database.execute(
             "INSERT INTO channel_members (channel_id, user_id, created_time) SELECT ?, value, ? FROM json_each(?)",
-            (channel_id, _now(), listed(new_ids)),
+            (channel_id, timestamp(database.now()), listed(new_ids)),
         )
         return new_ids
 
@@ -204,7 +203,7 @@ def add_messages(database: Database, entries: Iterable[MessageImport], job_id: i
             " CASE WHEN username IS NULL THEN 'SYSTEM_TEXT' ELSE 'TEXT' END, body, group_tag, 0,"
             " staged.properties, ? FROM staged LEFT JOIN users ON users.name = username"
             " WHERE position BETWEEN ? AND ? ORDER BY position",
-            (base + 1 - batch[0], _now(), *batch),
+            (base + 1 - batch[0], timestamp(database.now()), *batch),
         )
         return _ids(database, "SELECT id FROM messages WHERE id > ?", base)
 
@@ -253,7 +252,3 @@ def _last_id(database: Database, *tables: str) -> int:
 
 def _ids(database: Database, sql: str, *parameters: object) -> list[int]:
     return [row[0] for row in database.all(sql, *parameters)]
-
-
-def _now() -> str:
-    return timestamp(datetime.now(UTC))

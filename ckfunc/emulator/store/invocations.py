@@ -6,7 +6,7 @@ import json
 import sqlite3
 from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from ckfunc.base.clock import parse_timestamp, timestamp
@@ -56,7 +56,7 @@ _COLUMNS = "id, version_number, status, args, result, created_time"
 
 def begin(database: Database, function_id: int, version_number: int, args: Mapping[str, Any]) -> Invocation:
     """Add a run that begins now. It may start when the database has `stored` it."""
-    now = datetime.now(UTC)
+    now = database.now()
     with database.grouped():
         invocation_id = database.insert(
             "INSERT INTO invocations (function_id, ordinal, version_number, args, status, result, created_time) VALUES"

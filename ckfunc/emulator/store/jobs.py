@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from typing import Any
 
 from ckfunc.base.clock import parse_timestamp, timestamp
@@ -46,7 +45,7 @@ class JobFailed(Exception):
 
 def create(database: Database, kind: JobType) -> Job:
     """Store a pending job."""
-    now = timestamp(datetime.now(UTC))
+    now = timestamp(database.now())
     sql = "INSERT INTO jobs (type, state, created_time) VALUES (?, ?, ?)"
     job_id = database.insert(sql, kind.value, JobState.PENDING.value, now)
     return Job(job_id, kind, JobState.PENDING, parse_timestamp(now))
@@ -61,7 +60,7 @@ def finish(database: Database, job_id: int, file: str | None = None) -> None:
     """Store that a job has finished. Must be called in the transaction of its work, so that both are stored."""
     database.execute(
         "UPDATE jobs SET state = ?, file = ?, ended_time = ? WHERE id = ?",
-        (JobState.FINISHED.value, file, timestamp(datetime.now(UTC)), job_id),
+        (JobState.FINISHED.value, file, timestamp(database.now()), job_id),
     )
 
 
@@ -69,7 +68,7 @@ def fail(database: Database, job_id: int, reason: str) -> None:
     """Store that a job failed."""
     database.execute(
         "UPDATE jobs SET state = ?, failure = ?, ended_time = ? WHERE id = ?",
-        (JobState.FAILED.value, reason, timestamp(datetime.now(UTC)), job_id),
+        (JobState.FAILED.value, reason, timestamp(database.now()), job_id),
     )
 
 

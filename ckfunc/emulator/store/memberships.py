@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sqlite3
-from datetime import UTC, datetime
 
 from ckfunc.base.clock import parse_timestamp, timestamp
 from ckfunc.emulator.store import users
@@ -52,7 +51,7 @@ def moderators_page(database: Database, channel_id: int, request: PageRequest) -
 
 def add_moderator(database: Database, channel_id: int, user_id: int) -> None:
     """Make a member of a channel a moderator. An existing moderator is not changed."""
-    now = timestamp(datetime.now(UTC))
+    now = timestamp(database.now())
     database.execute("INSERT OR IGNORE INTO channel_moderators VALUES (?, ?, ?)", (channel_id, user_id, now))
 
 
@@ -76,7 +75,7 @@ def invites_page(database: Database, channel_id: int, request: PageRequest) -> P
 
 def invite(database: Database, channel_id: int, user_id: int) -> Invite:
     """Store an invite of a user to a channel, in place of a previous one."""
-    now = timestamp(datetime.now(UTC))
+    now = timestamp(database.now())
     with database.transaction():
         database.execute("DELETE FROM channel_invites WHERE channel_id = ? AND user_id = ?", (channel_id, user_id))
         database.execute(

@@ -6,7 +6,6 @@ import json
 import sqlite3
 from collections.abc import Generator, Iterable, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
@@ -90,7 +89,7 @@ def create(
     level = 0
     if parent_id is not None:
         level = database.value("SELECT nested_level FROM messages WHERE id = ?", parent_id) + 1
-    now = timestamp(datetime.now(UTC))
+    now = timestamp(database.now())
     found = mentions.found_in(database, new.body)
     row_id = database.insert(
         "INSERT INTO messages"  # noqa: S608 - SQL of our own modules

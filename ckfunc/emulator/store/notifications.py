@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from functools import partial
 
 from ckfunc.base.clock import parse_timestamp, timestamp
@@ -105,7 +104,7 @@ def _reasons(database: Database, channel: Channel, message: Message) -> dict[int
 def _create(
     database: Database, channel: Channel, recipient: User, data: NotificationData, body: str, *, muted: bool
 ) -> Notification:
-    title, now = _title(data), datetime.now(UTC)
+    title, now = _title(data), database.now()
     notification_id = database.insert(
         "INSERT INTO notifications"
         " (user_id, type, channel_id, message_id, mentioned_channel_id, title, body, muted, created_time)"

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Sequence
-from datetime import UTC, datetime
 
 from ckfunc.base.clock import parse_timestamp, timestamp
 from ckfunc.emulator.store import users
@@ -34,7 +33,7 @@ DEFAULT_ORDER = "reactions.created_time ASC"
 
 def add(database: Database, message_id: int, user_id: int, emoji: Emoji) -> Reaction | None:
     """Store a reaction, and return it, or None if it already exists."""
-    now = timestamp(datetime.now(UTC))
+    now = timestamp(database.now())
     added = database.execute(
         "INSERT OR IGNORE INTO reactions VALUES (?, ?, ?, ?, ?)",
         (message_id, emoji.character, user_id, json.dumps(write_emoji(emoji)), now),

@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from functools import partial
 
 from ckfunc.base.clock import parse_timestamp, timestamp
@@ -56,7 +55,7 @@ HAS_UNREAD = (
 
 def add(database: Database, message_id: int, user_id: int) -> ReadReceipt | None:
     """Store that a user has read a message, and return the receipt, or None if it already exists."""
-    now = timestamp(datetime.now(UTC))
+    now = timestamp(database.now())
     sql = "INSERT OR IGNORE INTO read_receipts VALUES (?, ?, ?)"
     if database.execute(sql, (message_id, user_id, now)).rowcount == 0:
         return None

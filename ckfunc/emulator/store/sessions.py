@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 
 from ckfunc.base.clock import parse_timestamp, timestamp
 from ckfunc.emulator.store import users
@@ -68,7 +68,7 @@ def open_session(database: Database, user_id: int, user_agent: str | None, token
             "INSERT INTO user_sessions (user_id, user_agent, created_time, token) VALUES (?, ?, ?, ?)",
             user_id,
             user_agent,
-            _now(),
+            timestamp(database.now()),
             token,
         )
 
@@ -106,7 +106,7 @@ def forget_token(database: Database, session_id: int) -> None:
 def close_session(database: Database, session_id: int) -> None:
     """Store that a session and its chat sessions have ended. A session that had already ended is not changed."""
     with database.transaction():
-        now = _now()
+        now = timestamp(database.now())
         database.execute(
             "UPDATE chat_sessions SET end_time = ? WHERE session_id = ? AND end_time IS NULL", (now, session_id)
         )
@@ -138,7 +138,7 @@ def start_chat(database: Database, session_id: int, channel_id: int) -> ChatSess
         "INSERT INTO chat_sessions (session_id, user_id, channel_id, created_time)"
         " SELECT id, user_id, ?, ? FROM user_sessions WHERE id = ?",
         channel_id,
-        _now(),
+        timestamp(database.now()),
         session_id,
     )
     found = get_chat(database, chat_session_id)
@@ -149,13 +149,13 @@ def start_chat(database: Database, session_id: int, channel_id: int) -> ChatSess
 def end_chat(database: Database, chat_session_id: int) -> None:
     """Store that a user has left a channel. A chat session that had already ended is not changed."""
     sql = "UPDATE chat_sessions SET end_time = ? WHERE id = ? AND end_time IS NULL"
-    database.execute(sql, (_now(), chat_session_id))
+    database.execute(sql, (timestamp(database.now()), chat_session_id))
 
 
 def end_chats_in(database: Database, channel_id: int, user_id: int) -> None:
     """Store that a user has left a channel, in every session."""
     sql = "UPDATE chat_sessions SET end_time = ? WHERE channel_id = ? AND user_id = ? AND end_time IS NULL"
-    database.execute(sql, (_now(), channel_id, user_id))
+    database.execute(sql, (timestamp(database.now()), channel_id, user_id))
 
 
 def get_chat(database: Database, chat_session_id: int) -> ChatSession | None:
@@ -216,7 +216,7 @@ def end_all(database: Database) -> None:
     """End all sessions when the emulator starts, because it may have been killed."""
     with database.transaction():
         for table in ("chat_sessions", "user_sessions"):
-            database.execute(f"UPDATE {table} SET end_time = ? WHERE end_time IS NULL", (_now(),))  # noqa: S608 - ours
+            database.execute(f"UPDATE {table} SET end_time = ? WHERE end_time IS NULL", (timestamp(database.now()),))  # noqa: S608 - ours
         database.execute("UPDATE users SET online = 0 WHERE online = 1")
 
 
@@ -258,7 +258,3 @@ def _read_chats(database: Database, rows: Sequence[sqlite3.Row]) -> list[ChatSes
 
 def _time(text: str | None) -> datetime | None:
     return None if text is None else parse_timestamp(text)
-
-
-def _now() -> str:
-    return timestamp(datetime.now(UTC))

@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from typing import Any
 
 from ckfunc.base.clock import parse_timestamp, timestamp
@@ -64,7 +63,7 @@ def of_message(database: Database, message: Message) -> Thread:
 
 def create(database: Database, channel_id: int, name: str | None, properties: Mapping[str, Any]) -> Thread:
     """Store a standalone thread in a channel."""
-    now = timestamp(datetime.now(UTC))
+    now = timestamp(database.now())
     return _insert(database, channel_id, ThreadType.STANDALONE, name, properties, now)
 
 

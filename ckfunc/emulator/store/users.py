@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Generator, Iterable, Mapping, Sequence
-from datetime import UTC, datetime
 from typing import Any
 
 from ckfunc.base.clock import timestamp
@@ -77,7 +76,7 @@ def create(
         is_guest,
         Presence().status,
         json.dumps(dict(properties or {})),
-        timestamp(datetime.now(UTC)),
+        timestamp(database.now()),
     )
     return by_ids(database, [made])[made]
 

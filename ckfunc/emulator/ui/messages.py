@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-
 from ckfunc.emulator.actions import messages as actions
 from ckfunc.emulator.http.bodies import MEBIBYTE
 from ckfunc.emulator.http.calls import Call, Reply
@@ -73,7 +71,7 @@ def show_message(call: Call, services: EmulatorServices) -> Reply:
 def edit_message(call: Call, services: EmulatorServices) -> Reply:
     """Change a message's text and properties."""
     message = _message(call, services)
-    form, now = call.form(), datetime.now(UTC)
+    form, now = call.form(), services.database.now()
     changed = patched_message(message, {"properties": None}, now)
     patch: dict[str, object] = {"properties": posted_object(form, "properties")}
     body = form.get("body", "").replace("\r\n", "\n")
