@@ -7,8 +7,10 @@ import json
 import signal
 import socket
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Self
 
@@ -23,6 +25,7 @@ from ckfunc.model.fault import Fault
 from ckfunc.model.function import ConsoleLine
 from ckfunc.model.job import Seed
 from ckfunc.model.project import Script
+from ckfunc.sandbox.acts import Act, ChainedRun, Consequences
 from ckfunc.sandbox.scripts import Conditions, Ran, Scripts, Toolchain
 
 # Most of the emulator is imported inside the methods: it loads on another thread while Node starts.
@@ -41,7 +44,7 @@ class Sandbox:
     """Runs a handler at a time, on data that can be restored. A sandbox is used by one thread; several can run at once.
 
     The data is initially empty, or a copy of the emulator data in the directory `data`; `seed` is added to it. Only the
-    function passed to `run` is run: its API calls do not trigger other functions.
+    function passed to `run` is run: its API calls do not trigger other functions. In a conversation, all functions run.
     """
 
     def __init__(
@@ -153,11 +156,7 @@ class Sandbox:
             raise NoHandler(f"there is no function of type {trigger_type!r}", hint=f"the project has: {known}")
         compiled = self._compiled(script)
         environment = self._environment = self._environment or self._environment_at(self.url)
-        mappers = [
-            StackMapper(known.path, known.path, known.source_map)
-            for known in (script, self._scripts.initialization_script)
-            if known is not None and known.source_map
-        ]
+        mappers = self._mappers(script)
 
         def mapped_line(line: ConsoleLine) -> ConsoleLine:
             for mapper in mappers:
@@ -178,9 +177,40 @@ class Sandbox:
                 determinism=determinism,
             )
         )
-        for mapper in mappers:
-            ran = replace(ran, invocation=mapper.invocation(ran.invocation), detail=mapper.detail(ran.detail))
-        return ran
+        return _mapped(ran, mappers)
+
+    @contextmanager
+    def conversation(self, start: datetime) -> Iterator[Callable[[Act], Consequences]]:
+        """Yield a function that performs an act of a conversation and returns its consequences.
+
+        All functions run for their events and for those that other functions cause, one at a time. The conversation
+        begins at `start`; each act takes a second on its clock. Raises the errors of starting Node.
+        """
+        from ckfunc.sandbox import conversations
+
+        handlers, time = self._scripts.handlers, conversations.VirtualTime(start)
+        compiled = {trigger_type: self._compiled(script) for trigger_type, script in handlers.items()}
+        environment = self._environment = self._environment or self._environment_at(self.url)
+        generation = self._generation
+
+        async def begin(services: Any) -> conversations.Conversation:
+            return conversations.begin(services, compiled, environment, generation=generation, time=time)
+
+        async def end(services: Any) -> None:
+            conversations.end(services)
+
+        mappers = {trigger_type: self._mappers(script) for trigger_type, script in handlers.items()}
+        conversation = self._emulator.within(begin)
+
+        def perform(act: Act) -> Consequences:
+            caused = self._emulator.within(lambda _services: conversation.perform(act))
+            runs = (ChainedRun(run.type, _mapped(run.ran, mappers[run.type])) for run in caused.runs)
+            return replace(caused, runs=tuple(runs))
+
+        try:
+            yield perform
+        finally:
+            self._emulator.within(end)
 
     def restore_data(self, *, reload: bool = False) -> None:
         """Restore the data after set-up, so that the next run gets the same ids as the last one.
@@ -287,6 +317,14 @@ class Sandbox:
             return _debuggable(result, script, self._tools.root)
         return result
 
+    def _mappers(self, script: Script) -> list[StackMapper]:
+        """Return what maps places in a script and in the init script, if they are bundles, to their files."""
+        return [
+            StackMapper(known.path, known.path, known.source_map)
+            for known in (script, self._scripts.initialization_script)
+            if known is not None and known.source_map
+        ]
+
     def _limit_processes(self, trigger_type: str) -> None:
         """End the least recently used processes: each function has its own, and a project can have many functions."""
         if trigger_type in self._latest:
@@ -300,6 +338,12 @@ class Sandbox:
             services.hosts.renew(keep)
 
         self._emulator.within(renew)
+
+
+def _mapped(ran: Ran, mappers: Sequence[StackMapper]) -> Ran:
+    for mapper in mappers:
+        ran = replace(ran, invocation=mapper.invocation(ran.invocation), detail=mapper.detail(ran.detail))
+    return ran
 
 
 def _debuggable(compiled: Compiled, script: Script, root: Path) -> Compiled:

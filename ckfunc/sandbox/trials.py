@@ -7,6 +7,7 @@ from typing import Any
 
 from ckfunc.emulator.actions.sessions import attempt_start_session
 from ckfunc.emulator.dispatch import runtimes
+from ckfunc.emulator.dispatch.dispatcher import Dispatcher
 from ckfunc.emulator.dispatch.runtimes import syntax_error
 from ckfunc.emulator.services import EmulatorServices
 from ckfunc.emulator.store import functions, runtime, seeds
@@ -51,10 +52,7 @@ async def run(
     """
     dispatch = services.dispatch
     dispatch.pin_environment(environment)
-    if isinstance(script, SyntaxProblem):
-        dispatch.pin(trigger_type, syntax_error(script))
-    else:
-        dispatch.pin(trigger_type, HandlerVersion(trigger_type, generation, script))
+    pin(dispatch, trigger_type, script, generation)
     allowed, reason = None, None
     username = event.get("username")
     if trigger_type == START_SESSION and isinstance(username, str) and username:
@@ -66,3 +64,11 @@ async def run(
         ran = await dispatch.run(trigger_type, event, on_console=on_console, determinism=determinism)
     assert ran is not None  # noqa: S101 - it was set up and enabled
     return Ran(ran.invocation, ran.detail, allowed, reason)
+
+
+def pin(dispatch: Dispatcher, trigger_type: str, script: Compiled | SyntaxProblem, generation: int) -> None:
+    """Run this script for events of a type, whatever the database holds. Each new `generation` loads modules again."""
+    if isinstance(script, SyntaxProblem):
+        dispatch.pin(trigger_type, syntax_error(script))
+    else:
+        dispatch.pin(trigger_type, HandlerVersion(trigger_type, generation, script))

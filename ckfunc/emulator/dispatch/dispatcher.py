@@ -6,7 +6,7 @@ import asyncio
 import logging
 import sqlite3
 from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass, replace
 from typing import Any, Protocol, TypeVar
 
@@ -103,6 +103,9 @@ class Dispatcher:
         self.base_url = base_url
         self.chained = True
         """Whether events run functions; if not, only `run` does."""
+        self.next_conditions: Callable[[], Determinism] | None = None
+        """Returns the clock and random numbers of the next run. If set, runs take turns, in the order of events."""
+        self._turn = asyncio.Lock()
         self._running: dict[int, _Started] = {}
         self.recorder = Recorder(database, self._running)
         self._database = database
@@ -262,6 +265,8 @@ class Dispatcher:
         if function is None or not function.enabled or function.current_version_number == 0:
             return None
         self._endings.catch_up()
+        if determinism is None and self.next_conditions is not None:
+            determinism = self.next_conditions()
         depth = self._depths.below(caller)
         invocation = invocations.begin(self._database, function.id, function.current_version_number, data)
         started = _Started(function, invocation, depth, [], determinism, on_console)
@@ -285,7 +290,8 @@ class Dispatcher:
 
     async def _execute(self, started: _Started) -> Outcome:
         try:
-            outcome = await self._outcome(started)
+            async with nullcontext() if self.next_conditions is None else self._turn:
+                outcome = await self._outcome(started)
         except asyncio.CancelledError:
             self._end(started, Outcome(None, STOPPED, tuple(started.console)))
             raise

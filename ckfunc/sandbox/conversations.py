@@ -1,0 +1,312 @@
+"""Conversations inside an emulator: users and the system act, and functions run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from ckfunc.base.clock import SystemClock
+from ckfunc.base.text import did_you_mean
+from ckfunc.emulator.actions import channels as channel_actions
+from ckfunc.emulator.actions import messages as message_actions
+from ckfunc.emulator.actions import sessions as session_actions
+from ckfunc.emulator.actions.access import visible_channel
+from ckfunc.emulator.actions.context import ActionContext
+from ckfunc.emulator.http.problems import Denied, HttpProblem, Missing
+from ckfunc.emulator.realtime.actions import perform
+from ckfunc.emulator.realtime.destinations import Destination
+from ckfunc.emulator.realtime.requests import ClientRequest
+from ckfunc.emulator.services import EmulatorServices
+from ckfunc.emulator.store import channels, invocations, messages, notifications, steps, users
+from ckfunc.emulator.store.application import APPLICATION_ID
+from ckfunc.emulator.store.invocations import RunFilter
+from ckfunc.emulator.store.paging import CursorRequest, PageRequest
+from ckfunc.model.chat import Channel, ChannelEvent, Message, NewMessage
+from ckfunc.model.execution import Compiled, Determinism, Environment, HandlerError, SyntaxProblem
+from ckfunc.model.page import Cursor, Relation
+from ckfunc.model.user import ChatSession, User
+from ckfunc.sandbox.acts import Act, ChainedRun, Consequences, SaidMessage, SentNotification, Verb
+from ckfunc.sandbox.scripts import Ran
+from ckfunc.sandbox.trials import pin
+from ckfunc.wire.links import Links
+from ckfunc.wire.reading import Malformed
+
+STEP_S = 1.0
+"""How long an act takes on the conversation's clock, so that no two acts have the same time."""
+
+_AGENT = "ckfunc test"
+_MOST = 10_000
+
+
+class VirtualTime:
+    """The clock of a conversation, and the random numbers of its runs."""
+
+    def __init__(self, start: datetime) -> None:
+        self._now = start
+        self._runs = 0
+
+    def now(self) -> datetime:
+        """Return the current time."""
+        return self._now
+
+    def advance(self, seconds: float) -> None:
+        """Advance the clock."""
+        self._now += timedelta(seconds=seconds)
+
+    def next_run(self) -> Determinism:
+        """Return clock and seed of the next run. Each run has another seed."""
+        self._runs += 1
+        return Determinism(round(self._now.timestamp() * 1000), self._runs)
+
+
+class Conversation:
+    """A conversation in an emulator with all functions. Everything happens on the emulator's thread."""
+
+    def __init__(self, services: EmulatorServices, time: VirtualTime) -> None:
+        self._services = services
+        self._database = services.database
+        self._time = time
+        self._sessions: dict[str, int] = {}
+        self._chats: dict[tuple[str, int], ChatSession] = {}
+
+    async def perform(self, act: Act) -> Consequences:
+        """Perform an act, wait for the end of all functions that it runs, and return everything that it caused."""
+        refusal = None
+        before, last_run, last_notification = self._messages(), self._last("invocations"), self._last("notifications")
+        try:
+            await self._do(act)
+        except HttpProblem as problem:
+            refusal = problem.explanation
+        except Malformed as problem:
+            refusal = str(problem)
+        if act.verb is not Verb.CONNECTS:
+            before = self._messages()  # no function has run yet
+        await self._services.idle()
+        everyone = users.first(self._database, _MOST)
+        caused = Consequences(
+            self._time.now(),
+            refusal,
+            messages=self._changed_messages(before),
+            runs=self._runs_since(last_run),
+            notifications=self._notifications_since(last_notification, everyone),
+            online={user.name: user.presence.online for user in everyone},
+        )
+        self._time.advance(act.wait_s if act.verb is Verb.WAITS else STEP_S)
+        return caused
+
+    # Acts
+
+    async def _do(self, act: Act) -> None:
+        match act.verb:
+            case Verb.WAITS:
+                return
+            case Verb.CONNECTS:
+                await self._connect(act)
+            case Verb.DISCONNECTS:
+                user = self._user(act)
+                session_actions.disconnect(self._context(user), self._sessions.pop(user.name), user)
+                self._chats = {key: chat for key, chat in self._chats.items() if key[0] != user.name}
+            case _ if act.user is None:
+                self._act_as_system(act)
+            case Verb.OPENS:
+                self._open(act)
+            case Verb.CLOSES:
+                self._close(act)
+            case _:
+                await self._act_as_client(act)
+
+    async def _connect(self, act: Act) -> None:
+        context, name = self._context(), act.user or ""
+        event = {"username": name, "authParams": dict(act.data)}
+        decision = await session_actions.attempt_start_session(context.database, context.dispatch, event)
+        if decision.user is None or not decision.allowed:
+            raise Denied(decision.reason or "the session was denied")
+        self._sessions[name] = session_actions.connect(context, decision.user, _AGENT)
+
+    def _open(self, act: Act) -> None:
+        user = self._user(act)
+        channel = visible_channel(self._database, self._channel(act).id, user)
+        opened = session_actions.open_chat(self._context(user), self._sessions[user.name], user, channel)
+        self._chats[user.name, channel.id] = opened
+
+    def _close(self, act: Act) -> None:
+        user, channel = self._user(act), self._channel(act)
+        chat = self._chats.pop((user.name, channel.id), None)
+        if chat is None:
+            raise Missing(f"{user.name!r} has not opened channel {_title(channel)!r}")
+        session_actions.close_chat(self._context(user), chat)
+
+    def _act_as_system(self, act: Act) -> None:
+        context, channel = self._context(), self._channel(act)
+        if act.verb is Verb.TRIGGERS:
+            channel_actions.trigger_event(context, channel, ChannelEvent(act.text, act.data))
+        else:
+            message_actions.send(context, channel.id, NewMessage(body=act.text, properties=act.data), None)
+
+    async def _act_as_client(self, act: Act) -> None:
+        """Do what the user's client asks for with the client protocol."""
+        user, channel = self._user(act), self._channel(act)
+        kind, part, write = _CLIENT_ACTS[act.verb]
+        number = channel.id
+        if kind == "messages" or act.about is not None:
+            kind, number = "messages", self._message(act, channel, user).id
+        session_id = self._sessions[user.name]
+        request = ClientRequest(self._services, self._context(user), user, session_id, write(act), {})
+        doing = perform(Destination(kind, number, part), request)
+        if doing is not None:
+            await doing
+
+    # References of acts
+
+    def _context(self, user: User | None = None) -> ActionContext:
+        services = self._services
+        links = Links(services.dispatch.base_url, APPLICATION_ID)
+        return ActionContext(services.database, services.dispatch, services.topics, links, actor=user)
+
+    def _user(self, act: Act) -> User:
+        name = act.user or ""
+        found = users.find_by_name(self._database, name)
+        if found is None or name not in self._sessions:
+            hint = did_you_mean(name, self._sessions)
+            raise Denied(f"{name!r} is not connected" + (f" ({hint})" if hint else ""))
+        return found
+
+    def _channel(self, act: Act) -> Channel:
+        wanted, listed = act.channel or "", self._channels()
+        for matches in (lambda channel: channel.name == wanted, lambda channel: str(channel.id) == wanted):
+            for channel in filter(matches, listed):
+                return channel
+        hint = did_you_mean(wanted, [channel.name for channel in listed if channel.name])
+        raise Missing(f"there is no channel {wanted!r}" + (f" ({hint})" if hint else ""))
+
+    def _message(self, act: Act, channel: Channel, user: User) -> Message:
+        """Return the newest message in a channel with the text `about`; only the user's own to edit or delete."""
+        own = act.about is None and act.verb in (Verb.EDITS, Verb.DELETES)
+        for message in sorted(self._messages().values(), key=lambda message: -message.id):
+            mine = message.user is not None and message.user.id == user.id
+            if message.channel_id == channel.id and (act.about or "") in (message.body or "") and (mine or not own):
+                return message
+        part = f" with {act.about!r}" if act.about else ""
+        raise Missing(f"there is no message{part} in channel {_title(channel)!r}")
+
+    # Consequences
+
+    def _channels(self) -> tuple[Channel, ...]:
+        return steps.run(channels.page(self._database, PageRequest(0, _MOST, "channels.id ASC"))).items
+
+    def _messages(self) -> dict[int, Message]:
+        found = steps.run(messages.page(self._database, CursorRequest(Cursor(), _MOST)))
+        return {message.id: message for message in reversed(found.items)}
+
+    def _last(self, table: str) -> int:
+        found: int = self._database.value(f"SELECT coalesce(max(id), 0) FROM {table}")  # noqa: S608 - a constant
+        return found
+
+    def _changed_messages(self, before: Mapping[int, Message]) -> tuple[SaidMessage, ...]:
+        names = {channel.id: _title(channel) for channel in self._channels()}
+        now = self._messages()
+        changed = [
+            _said(message, names, changed=message.id in before)
+            for message in now.values()
+            if message.id not in before or _contents(before[message.id]) != _contents(message)
+        ]
+        gone = [_said(message, names, deleted=True) for message in before.values() if message.id not in now]
+        return tuple(sorted(changed + gone, key=lambda said: said.id))
+
+    def _runs_since(self, last: int) -> tuple[ChainedRun, ...]:
+        found = steps.run(invocations.runs(self._database, _after(last), RunFilter())).items[::-1]
+        details = invocations.details(self._database, [run.invocation.id for run in found])
+        return tuple(
+            ChainedRun(run.type, Ran(run.invocation, detail)) for run, detail in zip(found, details, strict=True)
+        )
+
+    def _notifications_since(self, last: int, everyone: tuple[User, ...]) -> tuple[SentNotification, ...]:
+        found = [
+            (notification, user.name)
+            for user in everyone
+            for notification in notifications.page(self._database, user.id, _after(last)).items
+        ]
+        return tuple(
+            SentNotification(name, one.title, one.body, None if one.channel is None else _title(one.channel))
+            for one, name in sorted(found, key=lambda pair: pair[0].id)
+        )
+
+
+def begin(
+    services: EmulatorServices,
+    scripts: Mapping[str, Compiled | SyntaxProblem],
+    environment: Environment | HandlerError,
+    *,
+    generation: int,
+    time: VirtualTime,
+) -> Conversation:
+    """Begin a conversation in which events run all functions that were set up, in the time of `time`."""
+    dispatch = services.dispatch
+    dispatch.pin_environment(environment)
+    for trigger_type, script in scripts.items():
+        pin(dispatch, trigger_type, script, generation)
+    dispatch.chained = True
+    dispatch.next_conditions = time.next_run
+    services.database.now = time.now
+    return Conversation(services, time)
+
+
+def end(services: EmulatorServices) -> None:
+    """End a conversation: events run no functions any more, and the time is that of the system."""
+    services.dispatch.chained = False
+    services.dispatch.next_conditions = None
+    services.database.now = SystemClock().now
+
+
+def _text(act: Act) -> dict[str, Any]:
+    return {"type": "TEXT", "body": act.text, "properties": dict(act.data)}
+
+
+def _nothing(_act: Act) -> dict[str, Any]:
+    return {}
+
+
+_CLIENT_ACTS: Mapping[Verb, tuple[str, str, Callable[[Act], dict[str, Any]]]] = {
+    Verb.JOINS: ("channels", "join", _nothing),
+    Verb.LEAVES: ("channels", "leave", _nothing),
+    Verb.INVITES: ("channels", "invite", lambda act: {"user": {"name": act.text}}),
+    Verb.SAYS: ("channels", "message", _text),
+    Verb.TRIGGERS: ("channels", "triggerEvent", lambda act: {"type": act.text, "properties": dict(act.data)}),
+    Verb.READS: ("channels", "read", _nothing),
+    Verb.REPLIES: ("messages", "reply", _text),
+    Verb.EDITS: ("messages", "edit", lambda act: {"body": act.text}),
+    Verb.DELETES: ("messages", "delete", _nothing),
+    Verb.REACTS: ("messages", "react", lambda act: {"emoji": act.text}),
+}
+"""The action of the client protocol for each act: kind and part of its destination, and its body."""
+
+
+def _after(last: int) -> CursorRequest:
+    return CursorRequest(Cursor(start=last, relation=Relation.PREVIOUS), _MOST)
+
+
+def _title(channel: Channel) -> str:
+    return channel.name or ", ".join(user.name for user in channel.members) or str(channel.id)
+
+
+def _contents(message: Message) -> Message:
+    """Return a message without what changes when others react to it, reply to it or report it."""
+    return replace(message, reactions=(), replies_count=None, report_count=None, mentions=(), user=None)
+
+
+def _said(
+    message: Message, channels_by_id: Mapping[int, str], *, changed: bool = False, deleted: bool = False
+) -> SaidMessage:
+    return SaidMessage(
+        message.id,
+        channels_by_id.get(message.channel_id, str(message.channel_id)),
+        None if message.user is None else message.user.name,
+        message.type,
+        message.body,
+        None if message.file is None else message.file.name,
+        dict(message.properties),
+        changed=changed,
+        deleted=deleted,
+    )
