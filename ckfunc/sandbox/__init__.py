@@ -1,1 +1,1 @@
-"""A throwaway platform: run a handler once, seed files, and the data that an event mentions."""
+"""A throwaway platform: runs of one handler, conversations, seeds, mentioned data."""

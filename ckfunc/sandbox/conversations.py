@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from ckfunc.base.clock import SystemClock
+from ckfunc.base.errors import CkfuncError
 from ckfunc.base.text import did_you_mean
 from ckfunc.emulator.actions import channels as channel_actions
 from ckfunc.emulator.actions import messages as message_actions
@@ -52,8 +52,11 @@ class VirtualTime:
         return self._now
 
     def advance(self, seconds: float) -> None:
-        """Advance the clock."""
-        self._now += timedelta(seconds=seconds)
+        """Advance the clock. Raises CkfuncError beyond the year 9999."""
+        try:
+            self._now += timedelta(seconds=seconds)
+        except OverflowError:
+            raise CkfuncError("the conversation's clock cannot go beyond the year 9999") from None
 
     def next_run(self) -> Determinism:
         """Return clock and seed of the next run. Each run has another seed."""
@@ -254,10 +257,9 @@ def begin(
 
 
 def end(services: EmulatorServices) -> None:
-    """End a conversation: events run no functions any more, and the time is that of the system."""
+    """End a conversation: events run no functions any more."""
     services.dispatch.chained = False
     services.dispatch.next_conditions = None
-    services.database.now = SystemClock().now
 
 
 def _text(act: Act) -> dict[str, Any]:

@@ -278,9 +278,11 @@ class Sandbox:
         if self._start:
             self._emulator.restore(self._blank)
 
+        determinism = self._conditions.determinism
+
         async def set_up(services: Any) -> None:
             services.dispatch.chained = False
-            await trials.set_up(services, scripts, self._seed)
+            await trials.set_up(services, scripts, self._seed, determinism)
 
         self._emulator.within(set_up)
         self._environment = None

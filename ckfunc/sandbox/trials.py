@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
 from typing import Any
 
 from ckfunc.emulator.actions.sessions import attempt_start_session
@@ -18,9 +19,15 @@ from ckfunc.model.triggers import START_SESSION
 from ckfunc.sandbox.scripts import Ran, Scripts
 
 
-async def set_up(services: EmulatorServices, scripts: Scripts, seed: Seed | None) -> None:
-    """Store functions and their runtime in the database, as a deploy would, and add `seed`. Raises SeedRefused."""
+async def set_up(
+    services: EmulatorServices, scripts: Scripts, seed: Seed | None, determinism: Determinism | None
+) -> None:
+    """Store functions and their runtime in the database, as a deploy would, and add `seed`. Raises SeedRefused.
+
+    With `determinism`, everything is stored with its time.
+    """
     database = services.database
+    _fix_time(services, determinism)
     with database.transaction():
         runtime.set_dependencies(database, scripts.dependencies)
         runtime.set_environment(database, runtimes.users_own_environment(scripts.environment))
@@ -48,9 +55,10 @@ async def run(
 ) -> Ran:
     """Run a function that was set up, and wait for its end and for the responses to all of its requests.
 
-    Each new `generation` loads modules again.
+    Each new `generation` loads modules again. With `determinism`, its time is also that of the platform.
     """
     dispatch = services.dispatch
+    _fix_time(services, determinism)
     dispatch.pin_environment(environment)
     pin(dispatch, trigger_type, script, generation)
     allowed, reason = None, None
@@ -72,3 +80,9 @@ def pin(dispatch: Dispatcher, trigger_type: str, script: Compiled | SyntaxProble
         dispatch.pin(trigger_type, syntax_error(script))
     else:
         dispatch.pin(trigger_type, HandlerVersion(trigger_type, generation, script))
+
+
+def _fix_time(services: EmulatorServices, determinism: Determinism | None) -> None:
+    if determinism is not None:
+        time = datetime.fromtimestamp(determinism.now_ms / 1000, UTC)
+        services.database.now = lambda: time

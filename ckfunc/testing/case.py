@@ -1,4 +1,4 @@
-"""Test cases: event, initial data, expected outcome, and results."""
+"""Test cases: event or conversation, initial data, expected outcome, and results."""
 
 from __future__ import annotations
 
@@ -12,6 +12,10 @@ from ckfunc.base.secrets import Secret
 from ckfunc.model.fault import Fault
 from ckfunc.model.function import ApiCall, ConsoleLine, Status
 from ckfunc.model.job import Seed
+from ckfunc.sandbox.acts import Act, SaidMessage, SentNotification
+
+CONVERSATION = "conversation"
+"""The type of a case with a conversation instead of an event."""
 
 DEFAULT_NOW = datetime(2026, 1, 15, 9, 30, tzinfo=UTC)
 """The default time of a handler's clock: just before the message of the sample events."""
@@ -52,11 +56,79 @@ class Expectation:
 
 
 @dataclass(frozen=True, slots=True)
+class ExpectedText:
+    """An expected text: all of it, a part of it, and a regular expression that matches a part. None is not checked."""
+
+    exact: str | None = None
+    part: str | None = None
+    pattern: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ExpectedMessage:
+    """A message that a step must create, change or delete. None matches anything."""
+
+    user: str | None = None
+    system: bool | None = None
+    channel: str | None = None
+    body: ExpectedText = ExpectedText()
+    properties: ExpectedValue | None = None
+    changed: bool | None = None
+    deleted: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ExpectedNotification:
+    """A notification that a user must receive. None matches anything."""
+
+    user: str | None = None
+    channel: str | None = None
+    title: ExpectedText = ExpectedText()
+    body: ExpectedText = ExpectedText()
+
+
+@dataclass(frozen=True, slots=True)
+class ExpectedRun:
+    """A run of the function of a type, and its expected outcome."""
+
+    type: str
+    expect: Expectation
+
+
+@dataclass(frozen=True, slots=True)
+class StepExpectation:
+    """The expected consequences of a step. None is not checked; an empty list expects none.
+
+    With `refusal`, the platform must refuse the step. Of each list, others may come in between, unless `other_…` is
+    false. `online` maps names of users to their presence.
+    """
+
+    refusal: ExpectedText | None = None
+    messages: tuple[ExpectedMessage, ...] | None = None
+    other_messages: bool = True
+    functions: tuple[ExpectedRun, ...] | None = None
+    other_functions: bool = True
+    notifications: tuple[ExpectedNotification, ...] | None = None
+    other_notifications: bool = True
+    online: Mapping[str, bool] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A step of a conversation: an act and its expected consequences. `line` is where it begins in the file."""
+
+    line: int
+    act: Act
+    expect: StepExpectation = StepExpectation()
+
+
+@dataclass(frozen=True, slots=True)
 class Case:
     """A test case. `file` is relative to the project, with forward slashes; `line` is where the case begins.
 
-    `skip` is the reason for skipping the case ("" without a reason), or None for a case that runs. `now` is the time of
-    the handler's clock. Without `network`, the handler can only reach the platform.
+    A case is an event for the function of a type, or a conversation in `steps`, whose type is CONVERSATION. `skip` is
+    the reason for skipping the case ("" without a reason), or None for a case that runs. `now` is the time of the
+    handler's clock. Without `network`, handlers can only reach the platform.
     """
 
     file: str
@@ -72,11 +144,15 @@ class Case:
     skip: str | None = None
     only: bool = False
     faults: tuple[Fault, ...] = ()
+    steps: tuple[Step, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class CaseRun:
-    """The result of a run. `error` is the error message, None after a success. `stack` refers to the user's files."""
+    """The result of a run. `error` is the error message, None after a success. `stack` refers to the user's files.
+
+    For a conversation, `steps` are those that were performed; output and calls are those of all functions.
+    """
 
     status: Status
     payload: Any = None
@@ -86,6 +162,20 @@ class CaseRun:
     console: tuple[ConsoleLine, ...] = ()
     calls: tuple[ApiCall, ...] = ()
     duration_ms: float = 0.0
+    steps: tuple[StepRun, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class StepRun:
+    """A step that was performed, and everything that it caused. `runs` are pairs of a type and the run's result."""
+
+    step: Step
+    time: datetime
+    refusal: str | None = None
+    messages: tuple[SaidMessage, ...] = ()
+    runs: tuple[tuple[str, CaseRun], ...] = ()
+    notifications: tuple[SentNotification, ...] = ()
+    online: Mapping[str, bool] = field(default_factory=dict)
 
 
 class CaseOutcome(StrEnum):

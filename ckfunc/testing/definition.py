@@ -21,6 +21,7 @@ _ONE_LINE = Rule(r"[^\x00-\x1f\x7f]*", "contains a control character", "keep it 
 _NAME = Text((_NOT_BLANK, _ONE_LINE))
 _TYPE = Text(FUNCTION_TYPE, suggestions=tuple(trigger.type for trigger in TRIGGERS))
 _ID = Whole(1)
+_CHANNEL_NAME = Text((_NOT_BLANK, _ONE_LINE), whole_numbers=True)
 
 _USER = Section(
     "user",
@@ -81,25 +82,118 @@ _CALL = Section(
     ),
 )
 
-_EXPECT = Section(
-    "expect",
+_OUTCOME = (
+    Field("status", Text(choices=STATUSES), "The status of the run. Default: SUCCEEDED, or FAILED with `error`."),
+    Field("result", Data(), "The exact return value of the handler; null for nothing."),
+    Field("result_includes", Data(), "The return value of the handler; mappings may have more keys."),
+    Field("error", Text((_NOT_BLANK,)), "A part of the error message."),
+    Field("error_matches", Text((_NOT_BLANK,)), "A regular expression that matches a part of the error message."),
+    Field(
+        "console",
+        Items("a text", Text((_NOT_BLANK,)), single=True),
+        "Parts of the lines that the handler prints, in this order.",
+    ),
+    Field(
+        "calls",
+        Items("a call", _CALL),
+        "Calls that the handler makes to the platform, in this order, possibly among others. `[]`: no calls.",
+    ),
+    Field("other_calls", Flag(True), "Whether the handler may make calls that are not in `calls`. Default: true."),
+)
+
+_EXPECT = Section("expect", _OUTCOME)
+
+_MESSAGE_WANTED = Section(
+    "expected message",
     (
-        Field("status", Text(choices=STATUSES), "The status of the run. Default: SUCCEEDED, or FAILED with `error`."),
-        Field("result", Data(), "The exact return value of the handler; null for nothing."),
-        Field("result_includes", Data(), "The return value of the handler; mappings may have more keys."),
-        Field("error", Text((_NOT_BLANK,)), "A part of the error message."),
-        Field("error_matches", Text((_NOT_BLANK,)), "A regular expression that matches a part of the error message."),
+        Field("user", _NAME, "The name of the sender."),
+        Field("system", Flag(), "Whether the system sent it."),
+        Field("channel", _CHANNEL_NAME, "The channel."),
+        Field("body", Text(), "The exact text."),
+        Field("body_includes", Text((_NOT_BLANK,)), "A part of the text."),
+        Field("body_matches", Text((_NOT_BLANK,)), "A regular expression that matches a part of the text."),
+        Field("properties", Data(mapping=True), "Its properties; mappings may have more keys."),
+        Field("changed", Flag(), "Whether it existed before and was changed."),
+        Field("deleted", Flag(), "Whether it was deleted. Default: false."),
+    ),
+)
+
+_NOTIFICATION = Section(
+    "notification",
+    (
+        Field("user", _NAME, "The name of the user who receives it."),
+        Field("channel", _CHANNEL_NAME, "The channel of its message."),
+        Field("title", Text(), "The exact title."),
+        Field("title_includes", Text((_NOT_BLANK,)), "A part of the title."),
+        Field("title_matches", Text((_NOT_BLANK,)), "A regular expression that matches a part of the title."),
+        Field("body", Text(), "The exact body."),
+        Field("body_includes", Text((_NOT_BLANK,)), "A part of the body."),
+        Field("body_matches", Text((_NOT_BLANK,)), "A regular expression that matches a part of the body."),
+    ),
+)
+
+_FUNCTION = Section("function", (Field("type", _TYPE, "The trigger type.", required=True), *_OUTCOME))
+
+_CONSEQUENCES = Section(
+    "consequences",
+    (
+        Field("error", Text((_NOT_BLANK,)), "A part of the reason why the platform refuses the step."),
+        Field("error_matches", Text((_NOT_BLANK,)), "A regular expression that matches a part of that reason."),
         Field(
-            "console",
-            Items("a text", Text((_NOT_BLANK,)), single=True),
-            "Parts of the lines that the handler prints, in this order.",
+            "messages",
+            Items("a message", _MESSAGE_WANTED),
+            "Messages that functions create, change or delete, in this order, possibly among others. `[]`: none.",
         ),
+        Field("other_messages", Flag(True), "Whether there may be messages that are not in `messages`. Default: true."),
         Field(
-            "calls",
-            Items("a call", _CALL),
-            "Calls that the handler makes to the platform, in this order, possibly among others. `[]`: no calls.",
+            "functions",
+            Items("a function", _FUNCTION),
+            "Functions that run, in this order, possibly among others. `[]`: none.",
         ),
-        Field("other_calls", Flag(True), "Whether the handler may make calls that are not in `calls`. Default: true."),
+        Field("other_functions", Flag(True), "Whether functions that are not in `functions` may run. Default: true."),
+        Field(
+            "notifications",
+            Items("a notification", _NOTIFICATION),
+            "Notifications that users receive, in this order, possibly among others. `[]`: none.",
+        ),
+        Field("other_notifications", Flag(True), "Whether there may be others. Default: true."),
+        Field(
+            "presence",
+            Entries("a user's name", (_NOT_BLANK,), Text(choices=("online", "offline"))),
+            "Whether users are online after the step.",
+        ),
+    ),
+)
+
+_STEP = Section(
+    "step",
+    (
+        Field("user", _NAME, "The name of the user who acts. Default: none, for the system."),
+        Field("connects", Data(mapping=True), "The user connects, with these `authParams`."),
+        Field("disconnects", Flag(), "true: the user disconnects."),
+        Field("opens", _CHANNEL_NAME, "The user opens this channel: messages in it cause no notifications."),
+        Field("closes", _CHANNEL_NAME, "The user closes this channel."),
+        Field("joins", _CHANNEL_NAME, "The user becomes a member of this channel."),
+        Field("leaves", _CHANNEL_NAME, "The user leaves this channel."),
+        Field("invites", _NAME, "The user invites a user of this name to the channel."),
+        Field("says", Text(), "The user sends this text."),
+        Field("replies", Text(), "The user replies to a message with this text."),
+        Field("edits", Text(), "The user changes a message to this text."),
+        Field("deletes", Flag(), "true: the user deletes a message."),
+        Field("reacts", Text((_NOT_BLANK,)), "The user reacts to a message with this emoji."),
+        Field("reads", _CHANNEL_NAME, "The user reads all messages in this channel, or the one in `message`."),
+        Field("triggers", _NAME, "The user, or without a user the system, triggers an event of this type."),
+        Field("sends", Text(), "The system sends this text."),
+        Field("waits", Text((_NOT_BLANK,)), "This duration passes on the clock of the conversation, such as 2h."),
+        Field("channel", _CHANNEL_NAME, "The name or id of the channel. Default: that of the previous step."),
+        Field(
+            "message",
+            Text((_NOT_BLANK,)),
+            "A part of the text of the message that the step is about. Default: the newest message in the channel,"
+            " to edit or delete the user's own newest one.",
+        ),
+        Field("properties", Data(mapping=True), "Properties of the message or event. Default: none."),
+        Field("expect", _CONSEQUENCES, "The expected consequences. Default: functions that run succeed."),
     ),
 )
 
@@ -147,6 +241,11 @@ _CASE = Section(
         Field("event", Data(mapping=True), "The event, or with `sample` or `file` its differences from that."),
         Field("sample", Flag(), "Whether to start from the sample event of the type."),
         Field("file", Text((_NOT_BLANK,)), "A JSON file with the event, relative to this file."),
+        Field(
+            "conversation",
+            Items("a step", _STEP, when_empty=("conversation is empty", "list at least one step")),
+            "Steps of users and of the system, instead of an event. All functions run.",
+        ),
         Field("data", _DATA, "Users and channels, in addition to those of the file."),
         _ENVIRONMENT,
         _NOW,

@@ -4,162 +4,241 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Sequence
-from typing import Any
-from urllib.parse import parse_qsl, unquote, urlsplit
+from collections.abc import Callable, Iterator, Sequence
+from typing import TypeVar
 
 from ckfunc.base.documents import matches
-from ckfunc.model.function import ApiCall, Status
-from ckfunc.testing.case import Case, CaseOutcome, CaseResult, CaseRun, ExpectedCall, ExpectedValue, Miss
+from ckfunc.base.text import did_you_mean
+from ckfunc.model.function import Status
+from ckfunc.sandbox.acts import SaidMessage, SentNotification
+from ckfunc.testing.case import (
+    Case,
+    CaseOutcome,
+    CaseResult,
+    CaseRun,
+    ExpectedMessage,
+    ExpectedNotification,
+    ExpectedRun,
+    ExpectedText,
+    Miss,
+    StepExpectation,
+    StepRun,
+)
+from ckfunc.testing.comparing import error_misses, run_misses, shown_error
 
-_MOST_LISTED = 20
+Wanted = TypeVar("Wanted")
+Actual = TypeVar("Actual")
 
 
 def judge(case: Case, observed: CaseRun) -> CaseResult:
-    """Return the result of a case after a run."""
-    misses = tuple(_misses(case, observed))
+    """Return the result of a case after a run. Of a conversation, only the last step can have failed."""
+    if not case.steps:
+        misses = tuple(run_misses(case.expect, observed))
+    else:
+        misses = tuple(step_misses(observed.steps[-1])) if observed.steps else ()
     return CaseResult(case, CaseOutcome.FAILED if misses else CaseOutcome.PASSED, misses, observed)
 
 
-def _misses(case: Case, observed: CaseRun) -> Iterator[Miss]:
-    expect = case.expect
-    if observed.status is not expect.status:
-        yield Miss("status", _status_sentence(case, observed))
-    elif observed.status is Status.FAILED:
-        yield from _error_misses(expect.error, expect.error_matches, observed.error or "")
-    elif expect.result is not None:
-        yield from _result_misses(expect.result, observed)
-    yield from _console_misses(expect.console, observed)
-    if expect.calls is not None:
-        yield from _call_misses(expect.calls, observed.calls, others=expect.other_calls)
-
-
-def _status_sentence(case: Case, observed: CaseRun) -> str:
-    if observed.status is Status.FAILED:
-        return f"expected success, but it failed: {_error(observed)}"
-    wanted = case.expect.error or case.expect.error_matches
-    return "expected failure, but it succeeded" + (f" (expected error: {wanted})" if wanted else "")
-
-
-def _error(observed: CaseRun) -> str:
-    named = f"{observed.error_name}: " if observed.error_name not in ("", "Error") else ""
-    return f"{named}{observed.error}"
-
-
-def _error_misses(part: str | None, pattern: str | None, message: str) -> Iterator[Miss]:
-    if part is not None and part not in message:
-        yield Miss("error", "the error message does not contain the expected text", part, message)
-    if pattern is not None and not re.search(pattern, message):
-        yield Miss("error", "the error message does not match the regular expression", pattern, message)
-
-
-def _result_misses(wanted: ExpectedValue, observed: CaseRun) -> Iterator[Miss]:
-    if not matches(wanted.value, observed.payload, subset=wanted.subset):
-        pair = shown_pair(wanted.value, observed.payload, subset=wanted.subset)
-        yield Miss(
-            "result",
-            "the result does not contain the expected values" if wanted.subset else "the result differs",
-            *pair,
+def step_misses(step: StepRun) -> Iterator[Miss]:
+    """Yield all expectations that the consequences of a step do not meet."""
+    expect = step.step.expect
+    yield from _refusal_misses(expect.refusal, step.refusal)
+    yield from _function_misses(expect, step)
+    if expect.messages is not None:
+        yield from _list_misses(
+            "message",
+            expect.messages,
+            step.messages,
+            _is_message,
+            _messages_shown(expect.messages),
+            others=expect.other_messages,
         )
+    if expect.notifications is not None:
+        yield from _list_misses(
+            "notification",
+            expect.notifications,
+            step.notifications,
+            _is_notification,
+            shown_notification,
+            others=expect.other_notifications,
+        )
+    for name, online in expect.online.items():
+        yield from _presence_misses(name, step, online=online)
 
 
-def _console_misses(wanted: Sequence[str], observed: CaseRun) -> Iterator[Miss]:
-    lines = [line.text for line in observed.console]
+def _refusal_misses(expected: ExpectedText | None, refusal: str | None) -> Iterator[Miss]:
+    if expected is None:
+        if refusal is not None:
+            yield Miss("step", f"the step was refused: {refusal}")
+    elif refusal is None:
+        wanted = expected.part or expected.pattern
+        yield Miss("step", "expected the step to be refused, but it succeeded", wanted, "not refused")
+    else:
+        yield from error_misses(expected, refusal)
+
+
+def _function_misses(expect: StepExpectation, step: StepRun) -> Iterator[Miss]:
+    """Yield what functions did otherwise. A function that fails must be expected to, or be the reason of a refusal."""
+    wanted = expect.functions or ()
+    expected: set[int] = set()
     at = 0
-    for text in wanted:
-        found = next((index for index in range(at, len(lines)) if text in lines[index]), None)
+    for run in wanted:
+        found = _find(run, step.runs, at)
         if found is None:
-            order = "" if not any(text in line for line in lines[:at]) else " in this order, only earlier"
-            yield Miss("console", f"it did not print {text!r}{order}")
-        else:
-            at = found + 1
+            yield from _missing_run(run, step.runs, at, wanted)
+            return
+        expected.add(found)
+        at = found + 1
+    for index, (trigger_type, run_result) in enumerate(step.runs):
+        if index not in expected and run_result.status is Status.FAILED and run_result.error != step.refusal:
+            yield Miss("status", f"{trigger_type} failed: {shown_error(run_result)}")
+    extra = [run for index, run in enumerate(step.runs) if index not in expected]
+    if extra and (expect.functions == () or not expect.other_functions):
+        message = f"expected no functions to run, but {len(extra)} did" if not wanted else _more(len(extra), "run")
+        yield Miss("functions", message, _listed_runs(wanted), _listed_runs(step.runs))
 
 
-def _call_misses(wanted: Sequence[ExpectedCall], calls: Sequence[ApiCall], *, others: bool) -> Iterator[Miss]:
-    if not wanted and calls:
-        yield Miss("calls", f"expected no calls, but it made {len(calls)}", "", _listed(calls))
+def _find(wanted: ExpectedRun, runs: Sequence[tuple[str, CaseRun]], start: int) -> int | None:
+    for index in range(start, len(runs)):
+        trigger_type, run = runs[index]
+        if trigger_type == wanted.type and not any(run_misses(wanted.expect, run)):
+            return index
+    return None
+
+
+def _missing_run(
+    wanted: ExpectedRun, runs: Sequence[tuple[str, CaseRun]], start: int, every: Sequence[ExpectedRun]
+) -> Iterator[Miss]:
+    """Yield the misses of the first run of the type, or that there was none."""
+    for trigger_type, run in runs[start:]:
+        if trigger_type == wanted.type:
+            for miss in run_misses(wanted.expect, run):
+                yield Miss(miss.what, f"{wanted.type}: {miss.message}", miss.expected, miss.actual)
+            return
+    order = " in this order, only earlier" if any(trigger_type == wanted.type for trigger_type, _ in runs) else ""
+    yield Miss("functions", f"{wanted.type} did not run{order}", _listed_runs(every), _listed_runs(runs))
+
+
+def _listed_runs(runs: Sequence[ExpectedRun | tuple[str, CaseRun]]) -> str:
+    names = [run.type if isinstance(run, ExpectedRun) else run[0] for run in runs]
+    return "\n".join(names) or "no functions"
+
+
+def _list_misses(
+    what: str,
+    wanted: Sequence[Wanted],
+    actual: Sequence[Actual],
+    same: Callable[[Wanted, Actual], bool],
+    shown: Callable[[Wanted | Actual], str],
+    *,
+    others: bool,
+) -> Iterator[Miss]:
+    """Compare two lists in order. Expected items that were found are shown as they are, so that only others differ."""
+    found: list[int | None] = []
+    at = 0
+    for item in wanted:
+        index = next((index for index in range(at, len(actual)) if same(item, actual[index])), None)
+        at = at if index is None else index + 1
+        found.append(index)
+    missing = [item for item, index in zip(wanted, found, strict=True) if index is None]
+    extra = len(actual) - sum(index is not None for index in found)
+    if not missing and not (extra and (not wanted or not others)):
         return
-    used: set[int] = set()
-    at = 0
-    for call in wanted:
-        found = next((index for index in range(at, len(calls)) if _matches(call, calls[index])), None)
-        if found is None:
-            yield _missing_call(call, calls, at, used)
-        else:
-            used.add(found)
-            at = found + 1
-    extra = [call for index, call in enumerate(calls) if index not in used]
-    if not others and extra and len(used) == len(wanted):
-        yield Miss("calls", f"it made {len(extra)} more call{'s' * (len(extra) > 1)} than expected", "", _listed(extra))
+    if not wanted:
+        message = f"expected no {what}s, but there {'was' if extra == 1 else 'were'} {extra}"
+    elif missing:
+        message = f"the expected {what} is missing" if len(missing) == 1 else f"{len(missing)} {what}s are missing"
+    else:
+        message = _more(extra, what)
+    expected = [shown(item if index is None else actual[index]) for item, index in zip(wanted, found, strict=True)]
+    none = f"no {what}s"
+    yield Miss(f"{what}s", message, "\n".join(expected) or none, "\n".join(map(shown, actual)) or none)
 
 
-def _missing_call(call: ExpectedCall, calls: Sequence[ApiCall], at: int, used: set[int]) -> Miss:
-    """Return the miss for a call that was not made, with the most similar actual call."""
-    similar = [
-        actual for index, actual in enumerate(calls) if index >= at and index not in used and _has_address(call, actual)
-    ]
-    if similar:
-        nearest = similar[0]
-        if call.status is not None and nearest.status != call.status:
-            return Miss("calls", f"{call} had status {nearest.status}, not {call.status}")
-        if call.body is not None:
-            pair = shown_pair(call.body.value, nearest.body, subset=True)
-            return Miss("calls", f"{call} was made with a different body", *pair)
-    early = any(_matches(call, actual) for actual in calls[:at])
-    order = " in this order, only earlier" if early else ""
-    return Miss("calls", f"it did not call {call}{order}", str(call), _listed(calls) if calls else "no calls")
+def _more(count: int, what: str) -> str:
+    return f"{count} more {what}{'s' * (count > 1)} than expected"
 
 
-def _matches(call: ExpectedCall, actual: ApiCall) -> bool:
+def _presence_misses(name: str, step: StepRun, *, online: bool) -> Iterator[Miss]:
+    actual = step.online.get(name)
+    if actual is None:
+        hint = did_you_mean(name, step.online)
+        yield Miss("presence", f"there is no user {name!r}" + (f" ({hint})" if hint else ""))
+    elif actual is not online:
+        wanted, found = ("online", "offline") if online else ("offline", "online")
+        yield Miss("presence", f"{name} is {found}, not {wanted}", f"{name}: {wanted}", f"{name}: {found}")
+
+
+def _is_message(wanted: ExpectedMessage, actual: SaidMessage) -> bool:
     return (
-        _has_address(call, actual)
-        and (call.status is None or call.status == actual.status)
-        and (call.body is None or matches(call.body.value, actual.body, subset=call.body.subset))
+        wanted.user in (None, actual.user)
+        and wanted.system in (None, actual.user is None)
+        and wanted.channel in (None, actual.channel)
+        and _is_text(wanted.body, actual.body or "")
+        and (wanted.properties is None or matches(wanted.properties.value, actual.properties, subset=True))
+        and wanted.changed in (None, actual.changed)
+        and wanted.deleted is actual.deleted
     )
 
 
-def _has_address(call: ExpectedCall, actual: ApiCall) -> bool:
-    if call.method is not None and call.method != actual.method:
-        return False
-    return call.path is None or same_path(call.path, actual.path)
+def _is_notification(wanted: ExpectedNotification, actual: SentNotification) -> bool:
+    return (
+        wanted.user in (None, actual.user)
+        and wanted.channel in (None, actual.channel)
+        and _is_text(wanted.title, actual.title)
+        and _is_text(wanted.body, actual.body)
+    )
 
 
-def same_path(wanted: str, path: str) -> bool:
-    """Return whether a path matches. `*` matches a single segment; without a query, any query matches."""
-    want, have = urlsplit(wanted), urlsplit(path)
-    if want.query and sorted(parse_qsl(want.query, True)) != sorted(parse_qsl(have.query, True)):
-        return False
-    pairs = [url.path.rstrip("/").split("/") for url in (want, have)]
-    if len(pairs[0]) != len(pairs[1]):
-        return False
-    return all(segment == "*" or unquote(segment) == unquote(other) for segment, other in zip(*pairs, strict=True))
+def _is_text(wanted: ExpectedText, actual: str) -> bool:
+    return (
+        wanted.exact in (None, actual)
+        and (wanted.part is None or wanted.part in actual)
+        and (wanted.pattern is None or re.search(wanted.pattern, actual) is not None)
+    )
 
 
-def _listed(calls: Sequence[ApiCall]) -> str:
-    lines = [f"{call.method} {call.path} -> {call.status or 'no response'}" for call in calls[:_MOST_LISTED]]
-    more = len(calls) - len(lines)
-    return "\n".join([*lines, f"and {more} more"] if more else lines)
+def _messages_shown(wanted: Sequence[ExpectedMessage]) -> Callable[[ExpectedMessage | SaidMessage], str]:
+    """Return a function that shows messages with the fields that are compared."""
+    channel = any(message.channel for message in wanted)
+    properties = any(message.properties for message in wanted)
+
+    def shown(message: ExpectedMessage | SaidMessage) -> str:
+        if isinstance(message, SaidMessage):
+            return shown_message(message, channel=channel, properties=properties)
+        sender = message.user or ("system" if message.system else "anyone")
+        where = f" in {message.channel}" if message.channel else ""
+        data = f" {_json(message.properties.value)}" if message.properties else ""
+        change = " (deleted)" if message.deleted else " (changed)" if message.changed else ""
+        return f"{sender}{where}: {_shown_text(message.body)}{data}{change}"
+
+    return shown
 
 
-def shown_pair(expected: Any, actual: Any, *, subset: bool) -> tuple[str, str]:
-    """Return both values as indented JSON, to be compared line by line. With `subset`, only expected keys are shown.
-
-    Keys are in the order of `expected`, followed by all others.
-    """
-    return _shown(expected), _shown(_aligned(expected, actual, subset=subset))
-
-
-def _aligned(expected: Any, actual: Any, *, subset: bool) -> Any:
-    if isinstance(expected, dict) and isinstance(actual, dict):
-        found = {
-            name: _aligned(value, actual[name], subset=subset) for name, value in expected.items() if name in actual
-        }
-        return found if subset else found | {name: value for name, value in actual.items() if name not in found}
-    if isinstance(expected, list) and isinstance(actual, list):
-        pairs = zip(expected, actual, strict=False)
-        return [_aligned(item, other, subset=subset) for item, other in pairs] + actual[len(expected) :]
-    return actual
+def shown_message(message: SaidMessage, *, channel: bool = True, properties: bool = False) -> str:
+    """Return a message as text."""
+    where = f" in {message.channel}" if channel else ""
+    text = message.body if message.body is not None else f"[file {message.file}]"
+    data = f" {_json(message.properties)}" if properties and message.properties else ""
+    change = " (deleted)" if message.deleted else " (changed)" if message.changed else ""
+    return f"{message.user or 'system'}{where}: {text}{data}{change}"
 
 
-def _shown(value: Any) -> str:
-    return json.dumps(value, indent=2, ensure_ascii=False)
+def shown_notification(notification: ExpectedNotification | SentNotification) -> str:
+    """Return a notification as text."""
+    if isinstance(notification, SentNotification):
+        return f"{notification.user}: {notification.title}: {notification.body}"
+    texts = (notification.title, notification.body)
+    return ": ".join([notification.user or "anyone", *(_shown_text(text) for text in texts)])
+
+
+def _shown_text(text: ExpectedText) -> str:
+    if text.exact is not None:
+        return text.exact
+    if text.part is not None:
+        return f"… {text.part} …"
+    return "any text" if text.pattern is None else f"/{text.pattern}/"
+
+
+def _json(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -19,11 +18,12 @@ from ckfunc.manifest.sources import Complaint, read_script, read_text, without_b
 from ckfunc.manifest.tree import Node, Scalar, parse
 from ckfunc.manifest.validation import one_of, validate
 from ckfunc.model.fault import Fault
-from ckfunc.model.function import Status
 from ckfunc.model.job import Seed
 from ckfunc.sandbox.mentions import joined, mentioned
-from ckfunc.testing.case import DEFAULT_NOW, Case, Expectation, ExpectedCall, ExpectedValue
+from ckfunc.testing.case import CONVERSATION, DEFAULT_NOW, Case
 from ckfunc.testing.definition import CASES
+from ckfunc.testing.expectations import read_expectation
+from ckfunc.testing.steps import StepReader
 from ckfunc.wire.dialects import canonical
 from ckfunc.wire.faults import FaultMistake, read_fault_entry
 from ckfunc.wire.seeds import MalformedSeed, read_seed
@@ -149,19 +149,22 @@ class _Reader:
                 yield case
 
     def _case(self, file: Branch, entry: Branch) -> Case | None:
-        type_leaf = entry.leaf("type") or file.leaf("type")
-        self._check_type(entry, type_leaf, given=bool({"type"} & (entry.keys.keys() | file.keys.keys())))
-        event = self._event(entry, type_leaf.text if type_leaf else None)
-        expect = self._expectation(entry)
+        talk = "conversation" in entry.keys
+        type_leaf = None if talk else entry.leaf("type") or file.leaf("type")
+        if not talk:
+            self._check_type(entry, type_leaf, given=bool({"type"} & (entry.keys.keys() | file.keys.keys())))
+        event = self._no_event(entry) if talk else self._event(entry, type_leaf.text if type_leaf else None)
+        steps = tuple(StepReader(self._report, self.scope.types).steps(entry.items("conversation") or ()))
+        expect = read_expectation(entry.branch("expect"), self._report)
         skip = self._reason(entry, "skip")
         only = self._reason(entry, "only")
-        if type_leaf is None or event is None or "name" not in entry.values:
+        if (type_leaf is None and not talk) or event is None or "name" not in entry.values:
             return None
         return Case(
             file=self.path,
             line=entry.node.line,
             name=entry.text("name") or "",
-            type=type_leaf.text,
+            type=CONVERSATION if type_leaf is None else type_leaf.text,
             event=event,
             seed=self._seed(file, entry, event),
             expect=expect,
@@ -171,7 +174,15 @@ class _Reader:
             skip=skip,
             only=only is not None,
             faults=tuple(self._faults(entry)),
+            steps=steps,
         )
+
+    def _no_event(self, entry: Branch) -> Mapping[str, Any]:
+        for name in ("type", "event", "sample", "file", "expect"):
+            if key := entry.keys.get(name):
+                hint = "write `expect` in its steps" if name == "expect" else "remove it, or make it two cases"
+                self._report(key, f"a case with a conversation has no `{name}`", hint)
+        return {}
 
     def _check_type(self, entry: Branch, leaf: Leaf | None, *, given: bool) -> None:
         if leaf is None:
@@ -183,7 +194,7 @@ class _Reader:
 
     def _event(self, entry: Branch, trigger_type: str | None) -> Mapping[str, Any] | None:
         if not {"event", "sample", "file"} & entry.keys.keys():
-            hint = "add `event: {…}`, `sample: true` or `file: EVENT.json`"
+            hint = "add `event: {…}`, `sample: true`, `file: EVENT.json`, or a `conversation`"
             self._report(entry.node, "the case has no event", hint)
             return None
         if entry.flag("sample") and "file" in entry.keys:
@@ -233,44 +244,6 @@ class _Reader:
             return Seed()
         return seed
 
-    def _expectation(self, entry: Branch) -> Expectation:
-        expect = entry.branch("expect")
-        if expect is None:
-            return Expectation()
-        fails = "error" in expect.keys or "error_matches" in expect.keys
-        status = Status(expect.text("status") or (Status.FAILED if fails else Status.SUCCEEDED))
-        self._check_consistency(expect, status, fails=fails)
-        calls = expect.items("calls")
-        return Expectation(
-            status=status,
-            result=_expected_result(expect),
-            error=expect.text("error"),
-            error_matches=self._expression(expect.leaf("error_matches")),
-            console=tuple(leaf.text for leaf in expect.items("console") or () if isinstance(leaf, Leaf)),
-            calls=None if calls is None else tuple(_call(call) for call in calls if isinstance(call, Branch)),
-            other_calls="other_calls" not in expect.values or expect.flag("other_calls"),
-        )
-
-    def _check_consistency(self, expect: Branch, status: Status, *, fails: bool) -> None:
-        wrong = ("error", "error_matches") if status is Status.SUCCEEDED else ("result", "result_includes")
-        for name in wrong:
-            if key := expect.keys.get(name):
-                hint = "remove it, or change `status`" if "status" in expect.keys or not fails else "remove one of them"
-                self._report(key, f"a {status.value} run has no {name.partition('_')[0]}", hint)
-        if "result" in expect.keys and (key := expect.keys.get("result_includes")):
-            self._report(key, "`result` and `result_includes` can't be used together", "remove one of them")
-        if "other_calls" in expect.keys and "calls" not in expect.keys:
-            self._report(expect.keys["other_calls"], "`other_calls` needs `calls`", "add `calls: []`")
-
-    def _expression(self, leaf: Leaf | None) -> str | None:
-        if leaf is None:
-            return None
-        try:
-            re.compile(leaf.text)
-        except (re.error, RecursionError, OverflowError) as error:
-            self._report(leaf.node, f"error_matches is not a regular expression: {error}", "`error` takes plain text")
-        return leaf.text
-
     def _faults(self, entry: Branch) -> Iterator[Fault]:
         for fault in entry.items("faults") or ():
             if isinstance(fault, Branch) and fault.keys.keys() == fault.values.keys():
@@ -310,23 +283,6 @@ def overlaid(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]
         below = merged.get(name)
         merged[name] = overlaid(below, value) if isinstance(below, Mapping) and isinstance(value, Mapping) else value
     return merged
-
-
-def _expected_result(expect: Branch) -> ExpectedValue | None:
-    if exact := expect.given("result"):
-        return ExpectedValue(exact.data)
-    part = expect.given("result_includes")
-    return ExpectedValue(part.data, subset=True) if part else None
-
-
-def _call(entry: Branch) -> ExpectedCall:
-    body, status = entry.given("body"), entry.leaf("status")
-    return ExpectedCall(
-        method=entry.text("method"),
-        path=entry.text("path"),
-        body=ExpectedValue(body.data, subset=True) if body else None,
-        status=int(status.text) if status else None,
-    )
 
 
 def _environment(branch: Branch) -> dict[str, Secret]:

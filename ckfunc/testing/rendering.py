@@ -12,6 +12,7 @@ from ckfunc.base.text import Line, beneath_message, is_frame, printable
 from ckfunc.model.function import ConsoleLine
 from ckfunc.testing.case import CaseOutcome, CaseResult, CaseRun, Miss, Tally
 from ckfunc.testing.redacting import ReplacedSecret
+from ckfunc.testing.transcript import conversation_lines, run_json, step_json
 
 _MARKS = {
     CaseOutcome.PASSED: ("✓", "success"),
@@ -42,6 +43,9 @@ def failure_lines(result: CaseResult) -> Iterator[Line]:
     """Yield the report of a failed case: expected and actual values, stack, and output."""
     case = result.case
     yield [("✗ ", "failure"), (f"{case.file}:{case.line}", "place"), (f" › {printable(case.name)}", "title")]
+    if case.steps and result.observed is not None:
+        yield from conversation_lines(result)
+        return
     for miss in result.misses:
         yield [("  ", "plain"), (printable(miss.message.replace("\n", " ")), "failure")]
         yield from _compared(miss)
@@ -105,20 +109,11 @@ def _case_json(result: CaseResult) -> dict[str, Any]:
         document["reason"] = case.skip
     if result.misses:
         document["failures"] = [_miss_json(miss) for miss in result.misses]
-    if observed is not None:
-        document |= {
-            "status": observed.status.value,
-            "durationMs": round(observed.duration_ms, 2),
-            "console": [{"level": line.level, "text": line.text} for line in observed.console],
-            "calls": [
-                {"method": call.method, "path": call.path, "body": call.body, "status": call.status}
-                for call in observed.calls
-            ],
-        }
-        if observed.error is None:
-            document["result"] = observed.payload
-        else:
-            document["error"] = {"name": observed.error_name, "message": observed.error, "stack": observed.stack}
+    if observed is not None and case.steps:
+        steps = [step_json(step) for step in observed.steps]
+        document |= {"durationMs": round(observed.duration_ms, 2), "steps": steps}
+    elif observed is not None:
+        document |= run_json(observed)
     return document
 
 
@@ -128,11 +123,13 @@ def _miss_json(miss: Miss) -> dict[str, Any]:
 
 
 def annotations_of(results: Iterable[CaseResult]) -> Iterator[Annotation]:
-    """Yield an annotation for each failed case, at the line where the case begins."""
+    """Yield an annotation for each failed case, at the line where the case, or the step of its conversation, begins."""
     for result in results:
         if result.bad:
             reasons = "; ".join(miss.message for miss in result.misses)
-            yield Annotation(result.case.file, result.case.line, 1, "test", f"{result.case.name}: {reasons}")
+            steps = result.observed.steps if result.observed is not None else ()
+            line = steps[-1].step.line if steps else result.case.line
+            yield Annotation(result.case.file, line, 1, "test", f"{result.case.name}: {reasons}")
 
 
 def plain_failure(result: CaseResult) -> str:

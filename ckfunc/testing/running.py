@@ -15,13 +15,26 @@ from ckfunc.base.workers import each_in
 from ckfunc.bundle.project import Bundler
 from ckfunc.manifest import load
 from ckfunc.model.execution import Determinism
+from ckfunc.model.function import Status
 from ckfunc.model.job import Seed
 from ckfunc.model.project import Project
+from ckfunc.sandbox.acts import Consequences
 from ckfunc.sandbox.sandbox import Sandbox
 from ckfunc.sandbox.scripts import Conditions, Ran, Scripts, Toolchain, scripts_of
 from ckfunc.scaffold.samples import sample_event
-from ckfunc.testing.case import DEFAULT_NOW, Case, CaseOutcome, CaseResult, CaseRun, Miss, Tally, tally
-from ckfunc.testing.judging import judge
+from ckfunc.testing.case import (
+    DEFAULT_NOW,
+    Case,
+    CaseOutcome,
+    CaseResult,
+    CaseRun,
+    Miss,
+    Step,
+    StepRun,
+    Tally,
+    tally,
+)
+from ckfunc.testing.judging import judge, step_misses
 from ckfunc.testing.reading import DIRECTORY, CaseScope, find_files, read_cases, read_text_cases, refused, shown_path
 
 LOCAL = "local"
@@ -223,6 +236,8 @@ class Bench:
         else:
             self._plant(sandbox, case)
         sandbox.set_faults(case.faults)
+        if case.steps:
+            return _conversation(sandbox, case)
         return observed(sandbox.run(case.type, case.event, determinism=_determinism(case.now)))
 
     def stop(self) -> None:
@@ -270,6 +285,36 @@ def observed(ran: Ran) -> CaseRun:
         console=ran.detail.console,
         calls=ran.detail.calls,
         duration_ms=ran.detail.duration_ms or 0.0,
+    )
+
+
+def _conversation(sandbox: Sandbox, case: Case) -> CaseRun:
+    """Perform the steps of a conversation, up to the first one with other consequences than expected."""
+    steps: list[StepRun] = []
+    with sandbox.conversation(case.now) as perform:
+        for step in case.steps:
+            steps.append(_step_run(step, perform(step.act)))
+            if any(step_misses(steps[-1])):
+                break
+    runs = [run for step in steps for _, run in step.runs]
+    return CaseRun(
+        Status.SUCCEEDED,
+        console=tuple(line for run in runs for line in run.console),
+        calls=tuple(call for run in runs for call in run.calls),
+        duration_ms=sum(run.duration_ms for run in runs),
+        steps=tuple(steps),
+    )
+
+
+def _step_run(step: Step, caused: Consequences) -> StepRun:
+    return StepRun(
+        step,
+        caused.time,
+        caused.refusal,
+        caused.messages,
+        tuple((run.type, observed(run.ran)) for run in caused.runs),
+        caused.notifications,
+        caused.online,
     )
 
 

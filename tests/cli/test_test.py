@@ -224,6 +224,54 @@ def test_only_leaves_the_others_out_but_not_in_ci(
     assert (refused.code, "`only`" in refused.err) == (1, True)
 
 
+CONVERSATION = f"""\
+cases:
+  - name: ann asks
+    data: {{users: [{{name: ben}}], channels: [{{name: desk, members: [ben]}}]}}
+    environment: {{CODE: "1"}}
+    conversation:
+      - {{user: ann, connects: {{code: "1"}}, expect: {{error: "denied: ann"}}}}
+      - user: ann
+        connects: {{code: "2"}}
+        expect: {{functions: [{{type: {TYPE}, result_includes: {{runs: 2, users: 1}}, calls: [{{path: /users}}]}}]}}
+      - {{user: ann, joins: desk}}
+      - user: ann
+        says: hi
+        expect:
+          messages: [{{system: true, body: HI}}]
+          functions: [{{type: {SENT}, result: {{body: HI}}}}]
+          notifications: [{{user: ben, body: hi}}, {{user: ben, body: HI}}, {{user: ann, body: HI}}]
+      - {{waits: 1d}}
+      - {{user: ann, says: boom, expect: {{messages: [{{system: true, body: BOOM}}]}}}}
+  - name: begins anew
+    sample: true
+    type: {SENT}
+    event: {{message: {{body: hi}}}}
+    expect: {{result_includes: {{body: HI}}}}
+"""
+
+
+def test_a_conversation_runs_all_functions_and_shows_a_transcript_up_to_the_step_that_fails(
+    ckfunc: Callable[..., Any], root: Path
+) -> None:
+    write(root, CONVERSATION)
+    ran = ckfunc("-C", root, "test", "--jobs", 1)
+    assert ran.code == 1, ran.out + ran.err
+    report = ran.out[ran.out.index("\n✗ ") :]
+    assert report.startswith("\n✗ tests/start.yaml:2 › ann asks\n  09:30:00  ann connects\n")
+    assert "            message   system in desk: HI\n" in report
+    assert "            notified  ben: ann sent a message: hi\n" in report
+    assert "  09:30:04  1d pass\n  09:30:04  ann in desk: boom\n" in report
+    assert "at shout (handlers/lib/words.ts:2:15)" in report
+    assert f"  ✗ step 6, line 18: {SENT} failed: TypeError: Cannot read" in report
+    assert "    system: BOOM                         | no messages\n" in report
+    assert report.splitlines()[-1].startswith("1 passed, 1 failed in ")
+    assert max(map(len, report.splitlines())) <= 80
+    found = json.loads(ckfunc("-C", root, "--json", "test", "--filter", "conversation").out)
+    (case,) = found["cases"]
+    assert [step["line"] for step in case["steps"]] == [6, 7, 10, 11, 17, 18]
+
+
 @pytest.mark.parametrize(
     ("files", "args", "told"),
     [

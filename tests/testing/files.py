@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from ckfunc.base.errors import UsageProblem
 from ckfunc.model.function import ApiCall, ConsoleLine, Status
 from ckfunc.model.job import Seed
-from ckfunc.testing.case import Case, CaseRun, Expectation
+from ckfunc.sandbox.acts import Act, Verb
+from ckfunc.testing.case import DEFAULT_NOW, Case, CaseRun, Expectation, Step, StepExpectation, StepRun
 from ckfunc.testing.reading import CaseScope, find_files, read_cases
 
 SENT = "user.sent.message"
@@ -48,3 +50,10 @@ def succeeded(payload: Any = None, *, console: tuple[str, ...] = (), calls: tupl
 
 def failed(message: str, *, name: str = "Error", stack: str = "") -> CaseRun:
     return CaseRun(Status.FAILED, error_name=name, error=message, stack=stack, duration_ms=1.5)
+
+
+def step_run(expect: StepExpectation | None = None, caused: StepRun | None = None, **changes: Any) -> StepRun:
+    """Return a performed step; `caused` has its consequences, or `changes` has some of them."""
+    act, line = changes.pop("act", Act(Verb.SAYS, "jane", "desk", text="hello")), changes.pop("line", 3)
+    step = Step(line, act, expect or StepExpectation())
+    return StepRun(step, DEFAULT_NOW, **changes) if caused is None else replace(caused, step=step)

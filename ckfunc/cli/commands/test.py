@@ -65,7 +65,14 @@ A test file, tests/start.yaml:
         calls: [{method: GET, path: /users}]
     - name: a wrong code is refused
       event: {username: jane@example.com, authParams: {staffCode: "1"}}
-      expect: {error: not the staff code}""",
+      expect: {error: not the staff code}
+    - name: a customer gets an answer
+      conversation:
+        - {user: jane@example.com, connects: {displayName: Jane}}
+        - user: jane@example.com
+          says: /help
+          channel: support
+          expect: {messages: [{system: true, body_includes: You can}]}""",
 )
 @click.argument("paths", metavar="[PATH]...", nargs=-1, type=click.Path(path_type=Path))
 @click.option("--filter", "wanted", metavar="TEXT", help="Only cases whose file, name or type contains TEXT.")
@@ -84,7 +91,8 @@ def test(app: App, paths: tuple[Path, ...], wanted: str | None, jobs: int | None
     """Run the cases of test files (default: tests/), each with its own data and in a fresh Node process.
 
     A case is an event, the data on the platform, and the expected outcome: status, result, error, console output,
-    calls to the platform. The environment is that of the target `local` unless you pass --target. Exits 1 if a case
+    calls to the platform. Or it is a conversation: steps of users and of the system, for which all functions run,
+    and what each step must cause. The environment is that of the target `local` unless you pass --target. Exits 1 if a case
     fails, or if there are no cases.
     """
     from ckfunc.testing import rendering

@@ -1,0 +1,182 @@
+"""Read the steps of conversations from test files."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, field
+
+from ckfunc.base.clock import duration_s
+from ckfunc.base.text import did_you_mean
+from ckfunc.manifest.checked import Branch, Given, Leaf
+from ckfunc.manifest.validation import one_of
+from ckfunc.sandbox.acts import Act, Verb
+from ckfunc.testing.case import (
+    ExpectedMessage,
+    ExpectedNotification,
+    ExpectedRun,
+    ExpectedText,
+    ExpectedValue,
+    Step,
+    StepExpectation,
+)
+from ckfunc.testing.expectations import Report, check_others, read_expectation, read_pattern, read_text
+
+_LONGEST_WAIT_S = 10 * 366 * 86400.0
+_IN_CHANNEL = frozenset(Verb) - {Verb.CONNECTS, Verb.DISCONNECTS, Verb.WAITS}
+_NAMES_CHANNEL = (Verb.OPENS, Verb.CLOSES, Verb.JOINS, Verb.LEAVES, Verb.READS)
+_WITHOUT_TEXT = (*_NAMES_CHANNEL, Verb.CONNECTS, Verb.DISCONNECTS, Verb.DELETES)
+_WITHOUT_USER = (Verb.SENDS, Verb.WAITS)
+_MAY_BE_SYSTEM = (*_WITHOUT_USER, Verb.TRIGGERS)
+_TAKES: Mapping[str, tuple[Verb, ...]] = {
+    "message": (Verb.REPLIES, Verb.EDITS, Verb.DELETES, Verb.REACTS, Verb.READS),
+    "properties": (Verb.SAYS, Verb.REPLIES, Verb.SENDS, Verb.TRIGGERS),
+}
+"""The acts that each additional key is for."""
+
+
+@dataclass
+class StepReader:
+    """Reads the steps of a conversation. `types` are the trigger types of the project."""
+
+    report: Report
+    types: Collection[str]
+    _channel: str | None = None
+    _connected: set[str] = field(default_factory=set)
+
+    def steps(self, entries: Collection[object]) -> Iterator[Step]:
+        """Yield the valid steps."""
+        for entry in entries:
+            if isinstance(entry, Branch) and (step := self._step(entry)) is not None:
+                yield step
+
+    def _step(self, entry: Branch) -> Step | None:
+        verbs = [verb for verb in Verb if verb in entry.keys]
+        if not verbs and len(entry.node.entries) > len(entry.keys):
+            return None  # an unknown key, which was reported
+        if len(verbs) != 1:
+            names = ", ".join(verbs)
+            hint = one_of(Verb) if not verbs else "make it several steps"
+            self.report(entry.node, f"a step does several things: {names}" if verbs else "the step does nothing", hint)
+            return None
+        (verb,) = verbs
+        expect = self._expectation(entry.branch("expect"))
+        self._check_keys(entry, verb)
+        self._check_user(entry, verb, refused=expect.refusal is not None)
+        given = entry.values.get(verb)
+        if given is None:
+            return None
+        channel = self._channel_of(entry, verb, given)
+        data = given if isinstance(given, Given) else entry.given("properties")
+        act = Act(
+            verb,
+            user=entry.text("user"),
+            channel=channel,
+            about=entry.text("message"),
+            text=given.text if isinstance(given, Leaf) and verb not in _WITHOUT_TEXT else "",
+            data=data.data if data is not None else {},
+            wait_s=self._wait_s(given) if verb is Verb.WAITS and isinstance(given, Leaf) else 0.0,
+        )
+        return Step(entry.node.line, act, expect)
+
+    def _check_keys(self, entry: Branch, verb: Verb) -> None:
+        for name, verbs in _TAKES.items():
+            if name in entry.keys and verb not in verbs:
+                self.report(entry.keys[name], f"a step that {verb} has no `{name}`", f"only for: {', '.join(verbs)}")
+        for flag in (Verb.DISCONNECTS, Verb.DELETES):
+            if verb is flag and flag in entry.values and not entry.flag(flag):
+                self.report(entry.keys[flag], f"{flag} can only be true", "remove the step")
+        if verb not in _IN_CHANNEL and (key := entry.keys.get("channel")):
+            self.report(key, f"a step that {verb} has no channel", "remove it")
+
+    def _check_user(self, entry: Branch, verb: Verb, *, refused: bool) -> None:
+        key, name = entry.keys.get("user"), entry.text("user")
+        if key is not None and verb in _WITHOUT_USER:
+            hint = "`says` is for users" if verb is Verb.SENDS else "remove the user"
+            self.report(key, f"a step that {verb} has no user", hint)
+        elif key is None and verb not in _MAY_BE_SYSTEM:
+            self.report(entry.keys[verb], f"a step that {verb} needs a user", "add `user: NAME`")
+        elif name is not None and verb is Verb.CONNECTS:
+            self._connected |= set() if refused else {name}
+        elif name is not None and key is not None and name not in self._connected and not refused:
+            hint = did_you_mean(name, self._connected) or f"before this step, add `- {{user: {name}, connects: {{}}}}`"
+            self.report(key, f"user {name!r} has not connected", hint)
+        elif name is not None and verb is Verb.DISCONNECTS:
+            self._connected.discard(name)
+
+    def _channel_of(self, entry: Branch, verb: Verb, given: object) -> str | None:
+        """Return the channel of a step; by default, that of the previous one."""
+        if verb not in _IN_CHANNEL:
+            return None
+        if verb in _NAMES_CHANNEL:
+            if key := entry.keys.get("channel"):
+                self.report(key, f"`{verb}` already names the channel", "remove one of them")
+            self._channel = given.text if isinstance(given, Leaf) else self._channel
+        else:
+            self._channel = entry.text("channel") or self._channel
+        if self._channel is None and "channel" not in entry.keys:
+            self.report(entry.keys[verb], "the step has no channel", "add `channel: NAME`")
+        return self._channel
+
+    def _wait_s(self, leaf: Leaf) -> float:
+        seconds = duration_s(leaf.text)
+        if seconds is None or seconds > _LONGEST_WAIT_S:
+            self.report(leaf.node, "waits is not a duration of at most ten years", "such as 10m, 2h or 1h30m")
+        return seconds or 0.0
+
+    # Expected consequences
+
+    def _expectation(self, expect: Branch | None) -> StepExpectation:
+        if expect is None:
+            return StepExpectation()
+        for name in ("messages", "functions", "notifications"):
+            check_others(expect, name, self.report)
+        lists = {
+            name: None if (items := expect.items(name)) is None else [one for one in items if isinstance(one, Branch)]
+            for name in ("messages", "functions", "notifications")
+        }
+        messages, functions, notifications = lists.values()
+        presence = expect.branch("presence")
+        return StepExpectation(
+            refusal=self._refusal(expect),
+            messages=None if messages is None else tuple(map(self._message, messages)),
+            other_messages="other_messages" not in expect.values or expect.flag("other_messages"),
+            functions=None if functions is None else tuple(map(self._function, functions)),
+            other_functions="other_functions" not in expect.values or expect.flag("other_functions"),
+            notifications=None if notifications is None else tuple(map(self._notification, notifications)),
+            other_notifications="other_notifications" not in expect.values or expect.flag("other_notifications"),
+            online={} if presence is None else {n: one.text == "online" for n, one in presence.leaves().items()},
+        )
+
+    def _refusal(self, expect: Branch) -> ExpectedText | None:
+        part = expect.text("error")
+        pattern = read_pattern(expect.leaf("error_matches"), "error_matches", "error", self.report)
+        return None if part is None and pattern is None else ExpectedText(None, part, pattern)
+
+    def _message(self, entry: Branch) -> ExpectedMessage:
+        if "user" in entry.keys and (key := entry.keys.get("system")) and entry.flag("system"):
+            self.report(key, "a message of the system has no user", "remove one of them")
+        properties = entry.given("properties")
+        return ExpectedMessage(
+            user=entry.text("user"),
+            system=entry.flag("system") if "system" in entry.values else None,
+            channel=entry.text("channel"),
+            body=read_text(entry, "body", self.report),
+            properties=ExpectedValue(properties.data, subset=True) if properties else None,
+            changed=entry.flag("changed") if "changed" in entry.values else None,
+            deleted=entry.flag("deleted"),
+        )
+
+    def _function(self, entry: Branch) -> ExpectedRun:
+        leaf = entry.leaf("type")
+        if leaf is not None and leaf.text not in self.types:
+            hint = did_you_mean(leaf.text, self.types) or one_of(sorted(self.types))
+            self.report(leaf.node, f"functions.yaml has no function of type {leaf.text!r}", hint)
+        return ExpectedRun(entry.text("type") or "", read_expectation(entry, self.report))
+
+    def _notification(self, entry: Branch) -> ExpectedNotification:
+        return ExpectedNotification(
+            user=entry.text("user"),
+            channel=entry.text("channel"),
+            title=read_text(entry, "title", self.report),
+            body=read_text(entry, "body", self.report),
+        )
