@@ -92,8 +92,8 @@ def test(app: App, paths: tuple[Path, ...], wanted: str | None, jobs: int | None
 
     A case is an event, the data on the platform, and the expected outcome: status, result, error, console output,
     calls to the platform. Or it is a conversation: steps of users and of the system, for which all functions run,
-    and what each step must cause. The environment is that of the target `local` unless you pass --target. Exits 1 if a case
-    fails, or if there are no cases.
+    and what each step must cause. The environment is that of the target `local` unless you pass --target. Exits 1 if
+    a case fails, or if there are no cases.
     """
     from ckfunc.testing import rendering
     from ckfunc.testing.junit import junit as junit_of
