@@ -26,7 +26,7 @@ def project(tmp_path: Path) -> Path:
 def results_of(root: Path, paths: list[Path], jobs: int = 1) -> CaseResults:
     with App({}) as app:
         app.settings.directory = root
-        return run_tests(working_copy(root, None, {}, app.bundler()), app.toolchain(), paths, jobs=jobs)
+        return run_tests(working_copy(root, None, {}, app.workspace.bundler()), app.toolchain(), paths, jobs=jobs)
 
 
 def outcome(results: CaseResults) -> list[Any]:
