@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
+from support.reports import code_quality_errors, sarif_errors
 
 from ckfunc.base.annotations import (
     Annotation,
@@ -56,6 +58,22 @@ def test_a_sarif_log_refers_to_its_rules_and_counts_columns_in_utf16() -> None:
     assert first == {"artifactLocation": {"uri": "handlers/a.ts"}, "region": {"startLine": 3, "startColumn": 5}}
     assert "region" not in whole
     assert run["columnKind"] == "utf16CodeUnits"
+
+
+@pytest.mark.parametrize("annotations", [(), ALL, (replace(FILE, path="über/a b#c?.ts", message="\x7f\u2028😀"),)])
+def test_reports_comply_with_their_schemas(annotations: tuple[Annotation, ...]) -> None:
+    assert sarif_errors(sarif(annotations)) == []
+    assert code_quality_errors(gitlab((*annotations, *annotations))) == []
+
+
+def test_the_schemas_find_mistakes() -> None:
+    wrong = sarif(ALL).replace('"level": "error"', '"level": "bad"').replace('"startLine": 3', '"startLine": 0')
+    assert len(sarif_errors(wrong)) == 2
+    wrong = (
+        gitlab(ALL).replace('"major"', '"bad"').replace('"begin": 3', '"begin": 0').replace('"check_name"', '"name"')
+    )
+    assert len(code_quality_errors(wrong)) == 5
+    assert code_quality_errors(json.dumps(json.loads(gitlab(ALL)) * 2)) == ["the fingerprints are not unique"]
 
 
 def test_mistakes_become_annotations_with_their_hints() -> None:

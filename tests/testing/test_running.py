@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from xml.etree import ElementTree as ET
 
 import pytest
+from support.reports import junit_errors
 from testing.files import case, failed, succeeded
 
 from ckfunc.base.errors import CkfuncError
@@ -183,3 +184,11 @@ def test_data_and_junit_tell_the_same() -> None:
     (suite,) = top
     kinds = [one[0].tag if len(one) else "" for one in suite]
     assert kinds == ["", "failure", "failure", "error", "skipped", "skipped", "failure", "failure"]
+
+
+def test_junit_reports_comply_with_their_schema() -> None:
+    report = junit(results(), 1.5)
+    assert junit_errors(report) == []
+    assert junit_errors(junit([], 0.0)) == []
+    (error,) = junit_errors(report.replace("<system-out>", "<output>").replace("</system-out>", "</output>"))
+    assert "output" in error
