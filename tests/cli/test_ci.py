@@ -5,25 +5,28 @@ from __future__ import annotations
 import json
 import os
 import re
-import shlex
+import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 from deploy.application import RemoteApplication
-from support.loopback import serve
+from support.loopback import Reply, Request, serve
+from support.pipelines import FILES, PipelineRunner
+from support.reports import code_quality_errors, junit_errors
 
 import ckfunc as ckfunc_package
 from ckfunc import __version__
 from ckfunc.cli.main import COMMANDS
 from ckfunc.deploy.show.markdown import MARK
+from ckfunc.model.application import ApplicationSettings
 from ckfunc.scaffold.ci import _checkout as installed_checkout
 
-FILES = {"github": ".github/workflows/ckfunc.yml", "gitlab": ".gitlab-ci.yml"}
 MANIFEST = """\
 version: 1
 runtime:
@@ -67,7 +70,7 @@ def test_a_pipeline_checks_tests_plans_deploys_the_plan_and_looks_for_drift(
         "deploy --plan plan.json --yes",
         "diff --target live --exit-code",
     ):
-        assert wanted in lines
+        assert any(line.startswith(wanted) for line in lines), wanted
     assert any(line.startswith("diff --target live") and "--out plan.json" in line for line in lines)
     assert {line.split()[0] for line in lines if not line.endswith(":")} <= set(COMMANDS)
     for name in ("OPENAI_API_KEY", "NAME", "CHATKITTY_CLIENT_SECRET", "CHATKITTY_APPLICATION"):
@@ -130,111 +133,128 @@ def test_the_scripts_of_pipelines_are_sound(ckfunc: Callable[..., Any], project:
 
 
 SECRETS = {"CHATKITTY_CLIENT_ID": "emulator", "CHATKITTY_CLIENT_SECRET": "emulator", "GREETING": "hello"}
+HANDLER = "chat bot/handlers/user-attempted-start-session.ts"
 
 
-class Runner:
-    """Runs a pipeline's jobs as far as a shell can, in a repository with an empty home."""
+@dataclass
+class GitLabNotes:
+    """The comments on a merge request, as GitLab's API shows them; the other requests are for the application."""
 
-    def __init__(self, repository: Path, where: Path, url: str) -> None:
-        self.where = where
-        bin_directory = repository / "bin"
-        bin_directory.mkdir()
-        for name, body in {
-            "ckfunc": f'exec {shlex.quote(sys.executable)} -m ckfunc "$@"',
-            "pip": "exit 0",
-            "gh": "cat > /dev/null < /dev/null",
-        }.items():
-            (bin_directory / name).write_text(f"#!/bin/sh\n{body}\n")
-            (bin_directory / name).chmod(0o755)
-        (repository / "home").mkdir()
-        self.summary, self.output = repository / "summary", repository / "output"
-        self.environ = {
-            **os.environ,
-            "PATH": f"{bin_directory}{os.pathsep}{os.environ['PATH']}",
-            "HOME": str(repository / "home"),
-            "CI": "true",
-            "GITHUB_REPOSITORY": "acme/chat",
-            "GITHUB_STEP_SUMMARY": str(self.summary),
-            "GITHUB_OUTPUT": str(self.output),
-            "NUMBER": "7",
-            "CI_API_V4_URL": f"{url}/gitlab",
-            "CI_PROJECT_ID": "1",
-            "CI_MERGE_REQUEST_IID": "7",
-            "CI_PROJECT_DIR": str(repository),
-            "CHATKITTY_API_URL": url,
-            "CHATKITTY_AUTHORIZATION_URL": f"{url}/oauth/token",
-        }
+    application: RemoteApplication
+    notes: list[str] = field(default_factory=list)
 
-    def run(self, scripts: list[str], secrets: Mapping[str, str]) -> list[subprocess.CompletedProcess[str]]:
-        """Run a job's scripts, each in a new shell that stops at the first failure; stop after one that fails."""
-        done: list[subprocess.CompletedProcess[str]] = []
-        for script in scripts:
-            self.output.write_text("")
-            shell = ["bash", "--noprofile", "--norc", "-eo", "pipefail", "-c", script]
-            ran = subprocess.run(
-                shell, cwd=self.where, env={**self.environ, **secrets}, capture_output=True, text=True, check=False
-            )
-            done.append(ran)
-            if ran.returncode or "No plan" in ran.stdout:
-                break
-        return done
+    def answer(self, request: Request) -> Reply:
+        if not request.path.startswith("/gitlab"):
+            return self.application.answer(request)
+        if request.headers.get("private-token") != "the-token":
+            return Reply(401, {})
+        if request.method == "POST":
+            self.notes.append(request.json()["body"])
+        elif request.method == "PUT":
+            self.notes[int(request.path.rpartition("/")[2])] = request.json()["body"]
+        return Reply(body=[{"id": number, "body": body} for number, body in enumerate(self.notes)])
 
 
-@pytest.mark.parametrize("system", FILES)
-@pytest.mark.slow
-def test_the_steps_of_a_pipeline_do_what_they_say(ckfunc: Callable[..., Any], tmp_path: Path, system: str) -> None:
-    application = RemoteApplication()
-    with serve(application.answer) as server:
-        run_pipeline(ckfunc, tmp_path, system, application, server.url)
+@pytest.fixture
+def gitlab() -> GitLabNotes:
+    return GitLabNotes(RemoteApplication())
 
 
-def run_pipeline(
-    ckfunc: Callable[..., Any], tmp_path: Path, system: str, application: RemoteApplication, url: str
-) -> None:
+@pytest.fixture
+def runner(
+    ckfunc: Callable[..., Any], gitlab: GitLabNotes, tmp_path: Path, request: pytest.FixtureRequest
+) -> Iterator[PipelineRunner]:
+    """A repository with a project below its top directory and a pipeline for the system that the test is for."""
+    system = request.getfixturevalue("system")
     top = tmp_path / "repository"
     (top / ".git").mkdir(parents=True)
     where = top / "chat bot"
     assert ckfunc("-C", top, "init", "chat bot").code == 0
-    manifest = where / "functions.yaml"
-    manifest.write_text(
+    (where / "functions.yaml").write_text(
         "version: 1\nruntime:\n  environment: {GREETING: '${GREETING}'}\nfunctions:\n"
         "  user.attempted.start_session: {handler: handlers/user-attempted-start-session.ts}\n"
+        "settings: {guest_users: false}\n"
         "targets:\n  live: {application: 42, protected: true}\n"
     )
     assert ckfunc("-C", where, "init", "--ci", system, "--install", "ckfunc").code == 0
-    jobs = scripts_of(system, (top / FILES[system]).read_text(encoding="utf-8"))
-    # GitLab's jobs begin at the top of the repository, GitHub's in the project, by `defaults`.
-    runner = Runner(tmp_path, where if system == "github" else top, url)
+    shutil.rmtree(where / ".ckfunc")  # git ignores it
+    with serve(gitlab.answer) as server:
+        yield PipelineRunner(tmp_path, top, system, server.url)
 
-    checked = runner.run(jobs["check"], {})
-    assert [one.returncode for one in checked] == [0] * len(checked), checked[-1].stderr
-    assert (where / "junit.xml").is_file()
 
-    without = runner.run(jobs["plan"], {"CHATKITTY_CLIENT_ID": "", "GREETING": "hello"})[-1]
-    assert without.returncode == 0
-    assert "No plan: these" in without.stdout and "CHATKITTY_CLIENT_ID CHATKITTY_CLIENT_SECRET" in without.stdout
-    for name in ("prepare", "deploy", "drift"):
-        assert runner.run(jobs[name], {**SECRETS, "GREETING": ""})[-1].returncode == 1
+@pytest.mark.parametrize("system", FILES)
+@pytest.mark.slow
+def test_a_pipeline_without_secrets_checks_and_tests_but_reaches_no_application(
+    runner: PipelineRunner, gitlab: GitLabNotes, system: str
+) -> None:
+    checked = runner.run("check", {})
+    assert checked.code == 0, checked.out + checked.err
+    junit = checked.checkout / "chat bot/junit.xml"
+    assert junit_errors(junit.read_text(encoding="utf-8")) == []
+    if system == "github":
+        assert runner.artifacts["ckfunc-tests"] == [junit]
+    else:
+        assert checked.reports == {"junit": junit, "codequality": checked.checkout / "chat bot/code-quality.json"}
+        report = checked.reports["codequality"].read_text(encoding="utf-8")
+        assert code_quality_errors(report) == []
+        assert ["${GREETING} has no value" in entry["description"] for entry in json.loads(report)] == [True]
+    without = runner.run("plan", {"GREETING": "hello"})
+    assert without.code == 0
+    assert "No plan: these" in without.out and "CHATKITTY_CLIENT_ID CHATKITTY_CLIENT_SECRET" in without.out
+    for name in ("prepare", "drift"):
+        refused = runner.run(name, {**SECRETS, "GREETING": ""})
+        assert refused.code == 1 and "have no value: GREETING" in refused.out
+    assert gitlab.application.deployed() == {} and gitlab.notes == [] and not runner.gh_calls.exists()
+
+
+@pytest.mark.parametrize("system", FILES)
+@pytest.mark.slow
+def test_a_pipeline_with_secrets_comments_deploys_the_plan_and_reports_drift(
+    runner: PipelineRunner, gitlab: GitLabNotes, system: str
+) -> None:
+    application = gitlab.application
+    for _ in range(2):
+        planned = runner.run("plan", {**SECRETS, "CKFUNC_GITLAB_TOKEN": "the-token"})
+        assert planned.code == 0, planned.err
+        plan = (planned.checkout / "chat bot/plan.md").read_text(encoding="utf-8")
+        assert plan.startswith(MARK) and "setting guest\\_users" in plan
+    if system == "github":
+        assert planned.summary == plan
+        assert runner.gh_calls.read_text().splitlines()[-1] == (
+            "gh api --silent -X POST repos/acme/chat/issues/7/comments -F body=@plan.md"
+        )
+    else:
+        assert gitlab.notes == [plan]
+    drifted = runner.run("drift", SECRETS)
+    assert drifted.code == 3, drifted.err
+    prepared = runner.run("prepare", SECRETS)
+    assert prepared.code == 0, prepared.err
+    assert prepared.outputs == ({"changes": "true"} if system == "github" else {})
     assert application.deployed() == {}
-
-    planned = runner.run(jobs["plan"], SECRETS)[-1]
-    assert planned.returncode == 0, planned.stderr
-    assert (where / "plan.md").read_text(encoding="utf-8").startswith(MARK)
-    prepared = runner.run(jobs["prepare"], SECRETS)[-1]
-    assert prepared.returncode == 0, prepared.stderr
-    assert (where / "plan.json").is_file() and "hello" not in (where / "plan.json").read_text()
-    if system == "github":
-        assert runner.output.read_text() == "changes=true\n"
-    drifted = runner.run(jobs["drift"], SECRETS)[-1]
-    assert drifted.returncode == 3, drifted.stderr
-    deployed = runner.run(jobs["deploy"], SECRETS)[-1]
-    assert deployed.returncode == 0, deployed.stderr
+    refused = runner.run("deploy", {**SECRETS, "CHATKITTY_CLIENT_SECRET": ""})
+    assert refused.code == 1 and "have no value: CHATKITTY_CLIENT_SECRET" in refused.out
+    deployed = runner.run("deploy", SECRETS)
+    assert deployed.code == 0, deployed.err
     assert list(application.deployed()) == ["user.attempted.start_session"]
-    assert runner.run(jobs["drift"], SECRETS)[-1].returncode == 0
-    again = runner.run(jobs["prepare"], SECRETS)[-1]
-    assert again.returncode == 0, again.stderr
+    assert application.settings == ApplicationSettings(guest_users=False, user_created_channels=True)
+    assert runner.run("drift", SECRETS).code == 0
+    again = runner.run("prepare", SECRETS)
+    assert again.code == 0 and again.outputs == {}, again.err
+    assert not any("hello" in file.read_text() for files in runner.artifacts.values() for file in files)
+
+
+@pytest.mark.parametrize("system", FILES)
+def test_a_pipeline_reports_errors_at_their_lines(runner: PipelineRunner, tmp_path: Path, system: str) -> None:
+    (tmp_path / "repository" / HANDLER).write_text("async function handleEvent() {\n  return event.;\n}\n")
+    checked = runner.run("check", {})
+    assert checked.code == 1
+    assert "handlers/user-attempted-start-session.ts:2:16: " in checked.out
     if system == "github":
-        assert runner.output.read_text() == "" and "Nothing to deploy." in again.stdout
+        assert f"::error file={HANDLER},title=ckfunc " in checked.err and ",line=2,col=16::" in checked.err
+    else:
+        report = checked.reports["codequality"].read_text(encoding="utf-8")
+        assert code_quality_errors(report) == []
+        assert json.loads(report)[0]["location"] == {"path": HANDLER, "lines": {"begin": 2}}
 
 
 def git(root: Path, *arguments: str) -> None:
