@@ -14,7 +14,9 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
+from ckfunc.api.connection import EMULATOR_CREDENTIAL
 from ckfunc.base.secrets import Secret
+from ckfunc.model.application import PLATFORM_PREFIX
 
 _OPAQUE = {"authparams"}
 _SECRETIVE = re.compile(
@@ -32,7 +34,7 @@ _IN_ADDRESS = re.compile(
 )
 _USER_INFO = re.compile(r"(://)([^/@\s:]*:[^/@\s]+)(?=@)")
 _LONG = re.compile(r"[A-Za-z0-9+/_=-]{20,}")
-_HARMLESS = {"true", "false", "null", "undefined", "none"}
+_HARMLESS = {"true", "false", "null", "undefined", "none", EMULATOR_CREDENTIAL}
 _LEAST_EQUAL = 4
 """The minimum length of an environment variable's value that is recognized as a whole text."""
 _LEAST_PART = 6
@@ -52,7 +54,7 @@ class Redactor:
     """Replaces secrets in several documents. `environment` holds names and values of known variables."""
 
     def __init__(self, environment: Iterable[tuple[str, Secret]]) -> None:
-        texts = ((name, value.reveal()) for name, value in environment)
+        texts = ((name, value.reveal()) for name, value in environment if _may_be_secret(name))
         self._environment = {
             text: name for name, text in texts if len(text) >= _LEAST_EQUAL and text.lower() not in _HARMLESS
         }
@@ -62,11 +64,11 @@ class Redactor:
 
     @property
     def variables(self) -> dict[str, str]:
-        """The variables whose values were found, with the placeholders of the values."""
+        """The user's variables whose values were found, with the placeholders of the values."""
         found = {
             self._environment[secret]: text
             for secret, text in self._placeholders.items()
-            if secret in self._environment
+            if secret in self._environment and not self._environment[secret].startswith(PLATFORM_PREFIX)
         }
         return dict(sorted(found.items()))
 
@@ -217,3 +219,8 @@ def _placeholder(secret: str, number: int) -> str:
     if secret.isascii() and secret.isdigit():
         return str(number).zfill(len(secret))[-len(secret) :]
     return f"redacted-{number}"
+
+
+def _may_be_secret(name: str) -> bool:
+    """Return whether a variable's value may be secret: the platform's addresses and the application's id are not."""
+    return not name.startswith(PLATFORM_PREFIX) or "CLIENT" in name

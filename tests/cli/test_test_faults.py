@@ -113,3 +113,29 @@ cases:
     ran = ckfunc("-C", root, "test")
     assert ran.code == 1
     assert "503" in ran.out
+
+
+def test_functions_of_a_conversation_meet_its_faults(ckfunc: Ckfunc, root: Path) -> None:
+    text = """\
+cases:
+  - name: answered after a refusal and a lost answer
+    data: {users: [{name: jane}], channels: [{name: desk, members: [jane]}]}
+    faults:
+      - {operation: sendChannelMessage, status: 429, retry_after: 0, first: 1}
+      - {operation: sendChannelMessage, lost: true, first: 1}
+    conversation:
+      - {user: jane, connects: {}}
+      - user: jane
+        says: hello
+        channel: desk
+        expect:
+          functions: [{type: user.sent.message, result: {tried: [429, ECONNRESET, sent], messages: 3, waited: 0}}]
+          messages: [{body: hi}, {body: hi}]
+          other_messages: false
+      - user: jane
+        says: again
+        expect: {functions: [{type: user.sent.message, result_includes: {tried: [sent]}}]}
+"""
+    written(root, {"tests/talk.yaml": text})
+    ran = ckfunc("-C", root, "test")
+    assert ran.code == 0, ran.out + ran.err

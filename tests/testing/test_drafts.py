@@ -35,7 +35,7 @@ def web(root: Path) -> Iterator[httpx.Client]:
         client.headers["authorization"] = f"Bearer {token}"
         client.put("/v1/runtimes/nodejs/environment-variables", json={"KEY": "the-k3y-of-the-test"})
         function(client, "some.event", SCRIPT)
-        data = {"token": "the-k3y-of-the-test", "text": '</pre><script>"\u202e'}
+        data = {"token": "the-k3y-of-the-test", "text": '</pre><script>"\u202e', "link": f"{emulator.url}/v1/users/1"}
         client.post("/emulator/trigger", json={"type": "some.event", "data": data}).raise_for_status()
         yield client
 
@@ -58,6 +58,7 @@ def test_a_run_is_shown_as_the_case_that_test_add_writes(web: httpx.Client, tmp_
     (read_back,) = read(tmp_path / "cases", f"cases:\n{case.replace('some.event', START)}")
     assert (read_back.name, read_back.event["text"]) == ("invocation 1", '</pre><script>"\u202e')
     assert list(read_back.environment) == ["KEY"]
+    assert read_back.event["link"] == f"{str(web.base_url).rstrip('/')}/v1/users/1"
 
 
 @pytest.mark.parametrize(

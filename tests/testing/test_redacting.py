@@ -138,3 +138,27 @@ def test_values_of_environment_variables_are_taken_out_and_their_variables_named
         ("event.code", "the value of STAFF_CODE"),
         ("event.text", "the value of DESK"),
     ]
+
+
+def test_the_platforms_addresses_stay_and_its_credentials_are_replaced_without_setting_variables() -> None:
+    environment = {
+        "CHATKITTY_CHAT_SERVICE_BASE_URL": "http://127.0.0.1:4310",
+        "CHATKITTY_APPLICATION_ID": "123456",
+        "CHATKITTY_CLIENT_SECRET": "the-s3cret-of-the-test",
+        "OWN": "the-own-value",
+    }
+    redactor = Redactor(secret_values(environment).items())
+    document = {
+        "href": "http://127.0.0.1:4310/v1/applications/123456",
+        "body": "the-s3cret-of-the-test",
+        "own": "the-own-value",
+    }
+    redactor.learn(document, "event")
+    made = redactor.redacted(document)
+    assert made["href"] == document["href"]
+    assert "s3cret" not in made["body"]
+    assert list(redactor.variables) == ["OWN"]
+
+
+def test_the_documented_secret_of_emulators_is_not_replaced() -> None:
+    assert redacted({"body": "the emulator"}, {"CHATKITTY_CLIENT_SECRET": "emulator"}) == {"body": "the emulator"}
