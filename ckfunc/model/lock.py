@@ -70,7 +70,13 @@ class PackageLock:
             if f"{_MODULES}{name}" not in packages:
                 raise InvalidLock(f"has no version of {name[:80]}")
         entries = {path: _entry(path, entry) for path, entry in sorted(packages.items())}
-        return cls(dict(sorted(dependencies.items())), entries)
+        lock = cls(dict(sorted(dependencies.items())), entries)
+        for path, entry in entries.items():
+            optional = entry.get("optionalDependencies", {})
+            for name in entry.get("dependencies", {}):
+                if name not in optional and lock._place(path, name) is None:
+                    raise InvalidLock(f"has no {name[:80]}, which {package_name(path, entry)[:80]} requires")
+        return lock
 
     def to_json(self) -> dict[str, Any]:
         """Return the lock as a document."""

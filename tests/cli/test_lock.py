@@ -6,14 +6,12 @@ import hashlib
 import json
 import shutil
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 from cli.conftest import Ckfunc, written
-from support.loopback import Loopback
-from support.npm_registry import registry
+from support.npm_registry import Serve, own_npm, package
 
 from ckfunc.cli.main import run
 from ckfunc.model.application import DEFAULT_PACKAGES
@@ -34,10 +32,6 @@ cases:
     expect: {{result: ["1.0.0", "1.0.0"]}}
 """
 SHOWS_VERSIONS = "exports.version = require('./package.json').version; exports.inner = require('inner').version;"
-
-
-def package(name: str, version: str, **more: Any) -> dict[str, Any]:
-    return {"name": name, "version": version, "main": "index.js", "types": "index.d.ts", **more}
 
 
 def tiny(version: str, inner: str = "^1.0.0") -> dict[str, Any]:
@@ -61,33 +55,15 @@ FILES = {
 }
 
 
-@contextmanager
-def npm_of(place: Path) -> Iterator[Callable[..., Loopback]]:
-    """Give npm and ckfunc caches of their own, and a function that serves a registry of these packages to them."""
-    with pytest.MonkeyPatch.context() as patch, ExitStack() as opened:
-        patch.setenv("npm_config_userconfig", str(place / "npmrc"))
-        patch.setenv("npm_config_cache", str(place / "npm"))
-        patch.setenv("CKFUNC_CACHE_DIR", str(place / "cache"))
-        for name in ("NODE_EXTRA_CA_CERTS", "npm_config_registry"):
-            patch.delenv(name, raising=False)
-
-        def use(*packages: dict[str, Any]) -> Loopback:
-            server = opened.enter_context(registry(*packages, files=FILES))
-            (place / "npmrc").write_text(f"registry={server.url}/\nfetch-retries=0\n")
-            return server
-
-        yield use
-
-
 @pytest.fixture
-def serve(tmp_path: Path) -> Iterator[Callable[..., Loopback]]:
+def serve(tmp_path: Path) -> Iterator[Serve]:
     """Return a function that replaces the registry that npm uses by one of these packages."""
-    with npm_of(tmp_path) as use:
+    with own_npm(tmp_path, FILES) as use:
         yield use
 
 
 @pytest.fixture
-def chat(tmp_path: Path, serve: Callable[..., Loopback]) -> Path:
+def chat(tmp_path: Path, serve: Serve) -> Path:
     """A project with a package that requires another one, and a registry that has only their first versions."""
     serve(*FIRST)
     return written(tmp_path / "chat", {"functions.yaml": manifest("tiny: ^1.0.0"), "handlers/start.js": HANDLER})
@@ -98,7 +74,7 @@ def first_lock(tmp_path_factory: pytest.TempPathFactory) -> str:
     """The lock of the project, resolved once."""
     place = tmp_path_factory.mktemp("lock")
     root = written(place / "chat", {"functions.yaml": manifest("tiny: ^1.0.0")})
-    with npm_of(place) as use:
+    with own_npm(place, FILES) as use:
         use(*FIRST)
         assert run(["-C", str(root), "lock"]) == 0
     return (root / "functions.lock").read_text()
@@ -153,9 +129,7 @@ def test_a_lock_has_every_package_with_its_checksum_and_no_address(ckfunc: Ckfun
     assert "127.0.0.1" not in text and "http" not in text
 
 
-def test_the_lock_decides_in_every_command_which_versions_run(
-    ckfunc: Ckfunc, locked_chat: Path, serve: Callable[..., Loopback]
-) -> None:
+def test_the_lock_decides_in_every_command_which_versions_run(ckfunc: Ckfunc, locked_chat: Path, serve: Serve) -> None:
     (locked_chat / "tests").mkdir()
     (locked_chat / "tests/start.yaml").write_text(CASES)
     serve(*LATER)  # without the lock, these would run
@@ -189,7 +163,7 @@ def test_a_deploy_from_ranges_before_becomes_one_of_exact_versions(ckfunc: Ckfun
     assert deployed(ckfunc, chat) == {"tiny": "^1.0.0"}
 
 
-def test_versions_stay_until_an_upgrade(ckfunc: Ckfunc, locked_chat: Path, serve: Callable[..., Loopback]) -> None:
+def test_versions_stay_until_an_upgrade(ckfunc: Ckfunc, locked_chat: Path, serve: Serve) -> None:
     serve(*LATER)
     same = ckfunc("-C", locked_chat, "lock")
     assert (same.out, same.err) == ("", "functions.lock is up to date: 6 packages\n")
@@ -236,7 +210,7 @@ def test_a_lock_of_other_dependencies_is_an_error_before_anything_is_sent(
 
 
 def test_two_machines_with_one_lock_install_the_same_tree(
-    ckfunc: Ckfunc, chat: Path, serve: Callable[..., Loopback], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    ckfunc: Ckfunc, chat: Path, serve: Serve, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     (chat / "functions.yaml").write_text(manifest("tiny: ^1.0.0", "native: 1.x"))
     assert ckfunc("-C", chat, "lock").code == 0
@@ -268,7 +242,7 @@ def test_packages_for_other_systems_are_in_the_lock(
 
 
 def test_contents_that_differ_from_the_lock_are_refused(
-    ckfunc: Ckfunc, locked_chat: Path, serve: Callable[..., Loopback], monkeypatch: pytest.MonkeyPatch
+    ckfunc: Ckfunc, locked_chat: Path, serve: Serve, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(FILES, "inner", {"index.js": "exports.version = 'stolen';"})
     serve(*FIRST)
@@ -284,6 +258,7 @@ def test_contents_that_differ_from_the_lock_are_refused(
         (lambda text: f"<<<<<<< ours\n{text}", "functions.lock: the file has merge conflicts (take one side"),
         (lambda text: text.replace('"version": 1,', '"version": 9,', 1), "is not a lock of this version of ckfunc"),
         (lambda text: text.replace("sha512-", "md5-"), "the file has no integrity of axios, which does not come from"),
+        (lambda text: text.replace("node_modules/inner", "node_modules/outer"), "has no inner, which tiny requires"),
         (lambda text: text.replace("node_modules/inner", "node_modules/../inner"), "that is no package"),
         (lambda text: text.replace('"^1.0.0"', '"file:../inner"'), "the file has no version range of tiny"),
         (

@@ -8,9 +8,12 @@ import io
 import json
 import tarfile
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from gzip import GzipFile
-from typing import Any
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import pytest
 
 from support.loopback import Loopback, Reply, Request, serve
 
@@ -33,6 +36,15 @@ SCRIPTED_FILES = {
 }
 
 
+Serve: TypeAlias = Callable[..., Loopback]
+"""Replaces the registry that npm uses by one of these packages."""
+
+
+def package(name: str, version: str, **more: Any) -> dict[str, Any]:
+    """Return the package.json of a package that includes its types."""
+    return {"name": name, "version": version, "main": "index.js", "types": "index.d.ts", **more}
+
+
 def tarball(package: Mapping[str, Any], files: Mapping[str, str] | None = None) -> bytes:
     """Return what a registry serves for a package."""
     contents = {
@@ -51,17 +63,21 @@ def tarball(package: Mapping[str, Any], files: Mapping[str, str] | None = None) 
 
 
 def answers(
-    *packages: Mapping[str, Any], files: Mapping[str, Mapping[str, str]] | None = None
+    *packages: Mapping[str, Any],
+    files: Mapping[str, Mapping[str, str]] | None = None,
+    advisories: Reply | None = None,
 ) -> Callable[[Request], Reply]:
     """Return what answers as a registry of these versions of packages, of which the last one given is the latest.
 
-    `files` are added, by package name.
+    `files` are added, by package name. `advisories` is the reply of the advisory service, if there is one.
     """
     made: dict[str, dict[str, tuple[Mapping[str, Any], bytes]]] = {}
     for one in packages:
         made.setdefault(one["name"], {})[one["version"]] = (one, tarball(one, (files or {}).get(one["name"])))
 
     def answer(request: Request) -> Reply:
+        if advisories is not None and request.path == "/-/npm/v1/security/advisories/bulk":
+            return advisories
         name, _, file = request.path.replace("%2f", "/").strip("/").partition("/-/")
         if name not in made:
             return Reply(404, {"error": "not found"})
@@ -81,9 +97,34 @@ def answers(
 
 @contextmanager
 def registry(
-    *packages: Mapping[str, Any], status: int = 200, files: Mapping[str, Mapping[str, str]] | None = None
+    *packages: Mapping[str, Any],
+    status: int = 200,
+    files: Mapping[str, Mapping[str, str]] | None = None,
+    advisories: Reply | None = None,
 ) -> Iterator[Loopback]:
     """Serve versions of packages (see `answers`); with another `status`, refuse every request with it."""
-    answer = answers(*packages, files=files) if status == 200 else lambda _: Reply(status, {"error": "refused"})
+    answer = (
+        answers(*packages, files=files, advisories=advisories)
+        if status == 200
+        else lambda _: Reply(status, {"error": "refused"})
+    )
     with serve(answer) as server:
         yield server
+
+
+@contextmanager
+def own_npm(place: Path, files: Mapping[str, Mapping[str, str]]) -> Iterator[Serve]:
+    """Give npm and ckfunc empty caches in `place`, and a function that serves a registry with `files` to them."""
+    with pytest.MonkeyPatch.context() as patch, ExitStack() as opened:
+        patch.setenv("npm_config_userconfig", str(place / "npmrc"))
+        patch.setenv("npm_config_cache", str(place / "npm"))
+        patch.setenv("CKFUNC_CACHE_DIR", str(place / "cache"))
+        for name in ("NODE_EXTRA_CA_CERTS", "npm_config_registry"):
+            patch.delenv(name, raising=False)
+
+        def use(*packages: Mapping[str, Any], advisories: Reply | None = None) -> Loopback:
+            server = opened.enter_context(registry(*packages, files=files, advisories=advisories))
+            (place / "npmrc").write_text(f"registry={server.url}/\nfetch-retries=0\n")
+            return server
+
+        yield use

@@ -82,14 +82,13 @@ def _write(app: App, names: Sequence[str], *, upgrade_all: bool) -> int:
             hint="add `dependencies` under `runtime`: `{}` if there are none",
         )
     _require_known(names, before)
-    with app.output.progress("resolving"):
-        after = resolve(
-            {**PLATFORM_RANGES, **dependencies},
-            cache_dir(),
-            app.workspace.install_policy(),
-            None if upgrade_all else before,
-            names,
-        )
+    wanted = {**PLATFORM_RANGES, **dependencies}
+    if before is not None and before.dependencies == wanted and not (upgrade_all or names):
+        after = before  # npm would not change a version that fits
+    else:
+        policy = app.workspace.install_policy()
+        with app.output.progress("resolving"):
+            after = resolve(wanted, cache_dir(), policy, None if upgrade_all else before, names)
     changes, text = lock_changes(before, after), lock_text(after)
     file = root / LOCK_NAME
     require_inside(root, file)
