@@ -38,6 +38,7 @@ COMMANDS: dict[str, str] = {
     "pull": "Create or update a project from an existing application.",
     "types": "Write type stubs and JSON schemas for editors.",
     "lock": "Lock the versions of npm packages.",
+    "audit": "Find known vulnerabilities in npm packages.",
     "check": "Check the manifest, syntax and types.",
     "test": "Run the project's tests.",
     "diff": "Show what a deploy would change.",

@@ -53,6 +53,8 @@ RESOLVE = ("install", "--package-lock-only", "--prefer-online", *_PACKAGES)
 """Write package-lock.json; versions that are in it stay if they fit package.json."""
 UPGRADE = ("update", "--package-lock-only", "--prefer-online", *_PACKAGES)
 """Write package-lock.json with the newest versions of some packages, which are further arguments."""
+AUDIT = ("audit", "--package-lock-only", *_PACKAGES)
+"""Report the known vulnerabilities of the packages in package-lock.json."""
 _SCRIPTS = ("rebuild", *_COMMON, "--ignore-scripts=false", "--foreground-scripts=false", "--loglevel=error")
 
 _SYSTEM = re.compile(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
@@ -212,3 +213,35 @@ def _keys(record: Section, prefix: str) -> list[str]:
         else:
             found.append(name)
     return found
+
+
+def test_the_renovate_preset_finds_every_dependency_and_nothing_else(tmp_path: Path) -> None:
+    preset = json.loads(block("deploying.md", "json", '{\n  "$schema": "https://docs.renovatebot.com'))
+    (manager,) = preset["customManagers"]
+    outer, inner = (re.sub(r"\(\?<(?=[a-z])", "(?P<", pattern) for pattern in manager["matchStrings"])
+    (pattern,) = manager["managerFilePatterns"]
+    assert re.search(pattern.strip("/"), "chat/functions.yaml")
+    dependencies = {
+        "ms": "^2.1.3",
+        "@acme/x.y": ">=1.2 <2",
+        "zod": "3.x || 4.x",
+        "qs-like": "1.0.0-rc.1",
+        "dayjs": "latest",
+    }
+    lines = ["version: 1", "runtime:", "  dependencies:  # of all functions", *["    ms: ^2.1.3  # small", ""]]
+    lines += [
+        '    "@acme/x.y": ">=1.2 <2"',
+        "    # left-pad: 1.3.0",
+        "    zod: '3.x || 4.x'",
+        "    qs-like: 1.0.0-rc.1",
+    ]
+    lines += ["    dayjs: latest", "", "  environment:", '    LEVEL: "1"', "functions:", "  user.sent.message:"]
+    lines += ["    handler: handlers/message.ts", "targets:", "  local: {emulator: true}", ""]
+    (tmp_path / "functions.yaml").write_text("\n".join(lines))
+    (tmp_path / "handlers").mkdir()
+    (tmp_path / "handlers/message.ts").write_text("function handleEvent() {}\n")
+    text = (tmp_path / "functions.yaml").read_text()
+    found = [entry.groupdict() for section in re.finditer(outer, text) for entry in re.finditer(inner, section[0])]
+    assert {each["depName"]: each["currentValue"] for each in found} == dependencies
+    assert len(found) == len(dependencies)
+    assert load(tmp_path, "local", {}).runtime.dependencies == dependencies

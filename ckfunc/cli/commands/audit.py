@@ -1,0 +1,126 @@
+"""`ckfunc audit`: known vulnerabilities of the project's npm packages."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+import click
+
+from ckfunc.base.errors import EXIT_FAILED, EXIT_OK, LockOutdated
+from ckfunc.base.files import cache_dir
+from ckfunc.base.text import printable, table
+from ckfunc.cli.app import App
+from ckfunc.cli.options import common_options, pass_app
+
+if TYPE_CHECKING:
+    from ckfunc.base.text import Line
+    from ckfunc.model.lock import PackageLock
+    from ckfunc.runtime.audit import Vulnerability
+
+_STYLES = {"critical": "failure", "high": "failure", "moderate": "update"}
+
+# Rooms are imported inside the functions: `ckfunc audit --help` must not load the manifest.
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  ckfunc audit                        every known vulnerability
+  ckfunc audit --level high           only high and critical ones
+  ckfunc audit --json                 the advisories as data"""
+)
+@click.option(
+    "--level",
+    type=click.Choice(["low", "moderate", "high", "critical"]),
+    default="low",
+    show_default=True,
+    help="Only report vulnerabilities of this severity or a higher one.",
+)
+@common_options
+@pass_app
+def audit(app: App, level: str) -> int:
+    """Ask the npm registry for known vulnerabilities of the packages in functions.lock.
+
+    Without functions.lock, the versions that npm would install now are checked. Exits 1 if there are vulnerabilities,
+    or if the registry gives no answer. Vulnerabilities that only the platform's own packages bring are listed, but do
+    not count: the project cannot change them.
+    """
+    from ckfunc.runtime.audit import SEVERITIES
+    from ckfunc.runtime.audit import audit as ask_registry
+
+    with app.output.progress("auditing"):
+        lock = _lock(app)
+        every = ask_registry(lock, cache_dir(), app.workspace.install_policy())
+    found = [each for each in every if SEVERITIES.index(each.severity) >= SEVERITIES.index(level)]
+    own = [each for each in found if not each.by_platform]
+    if app.output.json:
+        app.output.document(
+            {"packages": len(lock.packages), "vulnerabilities": [each.to_json() for each in found], "ok": not own}
+        )
+    else:
+        if found:
+            header = ("PACKAGE", "SEVERITY", "AFFECTED", "FIXED IN", "PATH")
+            app.output.lines(table(header, [_row(each) for each in found]))
+            app.output.lines(_titles(found))
+            app.output.flush()
+        _print_summary(app, lock, found, own)
+    return EXIT_FAILED if own else EXIT_OK
+
+
+def _lock(app: App) -> PackageLock:
+    """Return the project's lock, or one of the versions that npm would install now. Raises LockOutdated."""
+    from ckfunc.manifest.lock import read_lock
+    from ckfunc.manifest.project import lock_problems, wanted_packages
+    from ckfunc.model.lock import LOCK_NAME, PLATFORM_RANGES
+    from ckfunc.runtime.resolution import resolve
+
+    root = app.root()
+    if problems := lock_problems(root):
+        raise LockOutdated(problems)
+    if (lock := read_lock(root)) is not None:
+        return lock
+    app.output.talk(f"there is no {LOCK_NAME}: checking the versions that npm would install now")
+    wanted = {**PLATFORM_RANGES, **(wanted_packages(root).dependencies or {})}
+    return resolve(wanted, cache_dir(), app.workspace.install_policy())
+
+
+def _row(found: Vulnerability) -> Line:
+    fixed = ", ".join(found.fixed_in) or ("a newer version" if found.upgrade else "-")
+    path = " > ".join(found.chain) + (" (platform)" if found.by_platform else "")
+    return [
+        (printable(f"{found.package} {', '.join(found.versions)}"), ""),
+        (found.severity, _STYLES.get(found.severity, "")),
+        (printable(found.range) or "-", ""),
+        (printable(fixed), ""),
+        (printable(path), "muted"),
+    ]
+
+
+def _titles(found: Sequence[Vulnerability]) -> Iterator[Line]:
+    """Yield a line for each advisory, with its address."""
+    yield []
+    for each in found:
+        yield [
+            (f"{printable(each.package)}: ", "title"),
+            (printable(each.title), ""),
+            (f"  {printable(each.url)}", "muted"),
+        ]
+
+
+def _print_summary(app: App, lock: PackageLock, found: Sequence[Vulnerability], own: Sequence[Vulnerability]) -> None:
+    count = f"{len(lock.packages)} package{'' if len(lock.packages) == 1 else 's'}"
+    platform = len(found) - len(own)
+    if own:
+        app.output.talk((_vulnerabilities(len(own)), "failure"), f" in {count}")
+    else:
+        where = "the packages that the project can change" if platform else count
+        app.output.talk(("no known vulnerabilities", "success"), f" in {where}")
+    if platform:
+        app.output.talk(f"{_vulnerabilities(platform)} in the platform's own packages, which only ChatKitty can update")
+    if names := sorted({each.package for each in own if each.upgrade}):
+        app.output.talk(("next: ", "title"), f"ckfunc lock --upgrade {' '.join(map(printable, names))}")
+
+
+def _vulnerabilities(count: int) -> str:
+    return f"{count} vulnerabilit{'y' if count == 1 else 'ies'}"

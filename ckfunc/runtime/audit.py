@@ -1,0 +1,136 @@
+"""Security advisories for locked packages, from npm's registry."""
+
+from __future__ import annotations
+
+import json
+import re
+import tempfile
+import threading
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ckfunc.base.errors import CkfuncError
+from ckfunc.model.lock import PLATFORM_RANGES, PackageLock, manifest_of
+from ckfunc.runtime.npm import AUDIT, NpmRun, run_npm
+from ckfunc.runtime.npm_failures import NOT_TRUSTED, explained
+from ckfunc.runtime.policy import InstallPolicy, npm_settings
+
+SEVERITIES = ("info", "low", "moderate", "high", "critical")
+"""The severities of advisories, in ascending order."""
+
+_CODE = re.compile(rf"\b(?:{NOT_TRUSTED.pattern}|E[A-Z_]{{3,}})\b")
+_BELOW = re.compile(r"<(?!=)\s*v?([\w.+-]+)")
+
+
+class AuditFailed(CkfuncError):
+    """The registry's advisory service gave no answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Vulnerability:
+    """An advisory that concerns a locked package.
+
+    `fixed_in` are the first versions that are not affected, one for each affected range that has an end. `upgrade` says
+    whether a version that fits all ranges is not affected. `chain` are the packages that lead to it, from the direct
+    dependency on. `by_platform` says that only packages of the platform need it, so that the project cannot change it.
+    """
+
+    package: str
+    versions: tuple[str, ...]
+    severity: str
+    title: str
+    url: str
+    range: str
+    fixed_in: tuple[str, ...]
+    upgrade: bool
+    chain: tuple[str, ...]
+    by_platform: bool
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the vulnerability for `--json`."""
+        return {
+            "package": self.package,
+            "versions": list(self.versions),
+            "severity": self.severity,
+            "title": self.title,
+            "url": self.url,
+            "range": self.range,
+            "fixedIn": list(self.fixed_in),
+            "path": list(self.chain),
+            "platform": self.by_platform,
+        }
+
+
+def audit(lock: PackageLock, cache: Path, policy: InstallPolicy) -> tuple[Vulnerability, ...]:
+    """Return the known vulnerabilities of the locked packages, most severe first.
+
+    Sends names and versions to the registry. Raises AuditFailed, NpmrcProblem and NodeMissing.
+    """
+    settings = npm_settings(policy.project)
+    with tempfile.TemporaryDirectory(prefix="ckfunc-audit-") as place:
+        directory = Path(place)
+        (directory / "package.json").write_text(json.dumps(manifest_of(lock.dependencies)), encoding="utf-8")
+        (directory / "package-lock.json").write_text(json.dumps(lock.to_npm()), encoding="utf-8")
+        ran = run_npm(AUDIT, directory, cache, settings, threading.Event())
+    found = _vulnerabilities(_report(ran), lock)
+    return tuple(sorted(found, key=lambda each: (-SEVERITIES.index(each.severity), each.package, each.url)))
+
+
+def _report(ran: NpmRun) -> Mapping[str, Any]:
+    """Return npm's report on vulnerable packages, by name. Raises AuditFailed."""
+    try:
+        document = json.loads(ran.output[ran.output.index("{") :])
+        report = document.get("vulnerabilities")
+    except (ValueError, AttributeError):
+        document, report = {}, None
+    if isinstance(report, dict) and not ran.hopeless:
+        return report
+    status, message = document.get("statusCode"), str(document.get("message") or ran.log)
+    if isinstance(status, int):
+        if status in (401, 403):
+            raise AuditFailed(f"the registry refused the audit ({status})", hint="check its credentials in .npmrc")
+        if status >= 500 or status == 429:
+            raise AuditFailed(f"the registry's advisory service failed ({status})", hint="try again later")
+        raise _without_service(f" ({status})")
+    code = ran.hopeless or ((found := _CODE.search(message)) and found[0])
+    if not code:
+        raise _without_service("")
+    problem = explained({"code": code})
+    raise AuditFailed(f"the packages were not audited: {problem.message}", hint=problem.hint)
+
+
+def _without_service(status: str) -> AuditFailed:
+    return AuditFailed(
+        f"the registry has no advisory service{status}, so the packages were not audited",
+        hint="audit where the registry in .npmrc is npm's own, or one that passes advisories on",
+    )
+
+
+def _vulnerabilities(report: Mapping[str, Any], lock: PackageLock) -> Iterator[Vulnerability]:
+    own = lock.chains(lock.dependencies.keys() - PLATFORM_RANGES.keys())
+    every = lock.chains(lock.dependencies.keys())
+    for name, entry in report.items():
+        places = [place for place in entry.get("nodes", ()) if place in lock.packages]
+        chains = [own[place] for place in places if place in own] or [every[one] for one in places if one in every]
+        for advisory in entry.get("via", ()):
+            if not isinstance(advisory, dict):  # the name of a vulnerable dependency, which has an entry of its own
+                continue
+            affected, fix = str(advisory.get("range") or ""), entry.get("fixAvailable")
+            fixed = _BELOW.findall(affected)
+            if not fixed and isinstance(fix, dict) and fix.get("name") == name:
+                fixed = [str(fix.get("version"))]
+            severity = str(advisory.get("severity"))
+            yield Vulnerability(
+                package=name,
+                versions=tuple(sorted({str(lock.packages[place]["version"]) for place in places})),
+                severity=severity if severity in SEVERITIES else SEVERITIES[0],
+                title=str(advisory.get("title") or ""),
+                url=str(advisory.get("url") or ""),
+                range=affected,
+                fixed_in=tuple(dict.fromkeys(fixed)),
+                upgrade=fix is True,
+                chain=min(chains, key=len, default=(name,)),
+                by_platform=not any(place in own for place in places),
+            )
