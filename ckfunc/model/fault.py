@@ -53,3 +53,8 @@ class ActiveFault:
     fault: Fault
     seen: int = 0
     hits: int = 0
+
+    @property
+    def is_certain(self) -> bool:
+        """Whether it affects the next request of its operation, whatever the random numbers are."""
+        return self.fault.rate_percent == 100 and (self.fault.first is None or self.hits < self.fault.first)

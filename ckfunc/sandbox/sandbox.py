@@ -21,7 +21,7 @@ from ckfunc.emulator.emulator import Emulator
 from ckfunc.emulator.options import EmulatorOptions
 from ckfunc.model.application import DEFAULT_PACKAGES
 from ckfunc.model.execution import Compiled, Determinism, Environment, HandlerError, Limits, SyntaxProblem
-from ckfunc.model.fault import Fault
+from ckfunc.model.fault import ActiveFault, Fault
 from ckfunc.model.function import ConsoleLine
 from ckfunc.model.job import Seed
 from ckfunc.model.project import Script
@@ -257,6 +257,15 @@ class Sandbox:
 
         self._emulator.within(replaced)
         self._has_faults = bool(faults)
+
+    def faults(self) -> tuple[ActiveFault, ...]:
+        """Return the faults with the numbers of affected calls."""
+
+        async def active(services: Any) -> tuple[ActiveFault, ...]:
+            found: tuple[ActiveFault, ...] = services.faults.active
+            return found
+
+        return self._emulator.within(active)
 
     def add(self, seed: Seed) -> bool:
         """Add a seed to the current data, and return whether it was compatible with the data."""

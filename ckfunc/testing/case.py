@@ -151,7 +151,8 @@ class Case:
 class CaseRun:
     """The result of a run. `error` is the error message, None after a success. `stack` refers to the user's files.
 
-    For a conversation, `steps` are those that were performed; output and calls are those of all functions.
+    For a conversation, `steps` are those that were performed; output and calls are those of all functions. `unmet` are
+    the faults of the case that no call has met.
     """
 
     status: Status
@@ -163,6 +164,7 @@ class CaseRun:
     calls: tuple[ApiCall, ...] = ()
     duration_ms: float = 0.0
     steps: tuple[StepRun, ...] = ()
+    unmet: tuple[Fault, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,7 +36,15 @@ def judge(case: Case, observed: CaseRun) -> CaseResult:
         misses = tuple(run_misses(case.expect, observed))
     else:
         misses = tuple(step_misses(observed.steps[-1])) if observed.steps else ()
+    misses = misses or tuple(_unmet_misses(observed))
     return CaseResult(case, CaseOutcome.FAILED if misses else CaseOutcome.PASSED, misses, observed)
+
+
+def _unmet_misses(observed: CaseRun) -> Iterator[Miss]:
+    """Yield the faults that no call has met, because the case then does not test what it names."""
+    for fault in observed.unmet:
+        which = f"{fault.requests} of {fault.operation or 'all operations'}"
+        yield Miss("faults", f"no call met the fault: {fault.effect}, {which}")
 
 
 def step_misses(step: StepRun) -> Iterator[Miss]:

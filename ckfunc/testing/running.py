@@ -237,8 +237,12 @@ class Bench:
             self._plant(sandbox, case)
         sandbox.set_faults(case.faults)
         if case.steps:
-            return _conversation(sandbox, case)
-        return observed(sandbox.run(case.type, case.event, determinism=_determinism(case.now)))
+            run = _conversation(sandbox, case)
+        else:
+            run = observed(sandbox.run(case.type, case.event, determinism=_determinism(case.now)))
+        if not case.faults:
+            return run
+        return replace(run, unmet=tuple(one.fault for one in sandbox.faults() if one.is_certain and not one.hits))
 
     def stop(self) -> None:
         """End the running case, from any thread. No further case can run."""

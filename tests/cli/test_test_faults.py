@@ -139,3 +139,29 @@ cases:
     written(root, {"tests/talk.yaml": text})
     ran = ckfunc("-C", root, "test")
     assert ran.code == 0, ran.out + ran.err
+
+
+def test_a_case_fails_if_no_call_meets_its_fault(ckfunc: Ckfunc, root: Path) -> None:
+    text = """\
+type: user.sent.message
+data: {users: [{name: jane}], channels: [{name: desk, id: 9, members: [jane]}]}
+cases:
+  - name: an event
+    event: {channel: {id: 9, name: desk, type: PUBLIC}}
+    faults:
+      - {operation: sendChannelMessage, status: 503, first: 1}
+      - {operation: createUser, lost: true, first: 2}
+      - {operation: createUser, status: 503, rate: 1%}
+  - name: a conversation
+    faults: [{operation: createUser, status: 429}]
+    conversation:
+      - {user: jane, connects: {}}
+      - {user: jane, says: hello, channel: desk}
+"""
+    written(root, {"tests/faults.yaml": text})
+    ran = ckfunc("-C", root, "test")
+    assert ran.code == 1
+    told = " ".join(ran.out.split())
+    assert told.count("no call met the fault") == 2, ran.out
+    assert "no call met the fault: answer lost, first 2 requests of createUser" in told
+    assert "no call met the fault: 429 with Retry-After 1 s, all requests of createUser" in told
