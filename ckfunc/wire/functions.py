@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from ckfunc.base.clock import parse_timestamp, timestamp
@@ -173,3 +174,20 @@ def read_call(document: Any) -> ApiCall:
         body=document.get("body"),
         status=required(document, "status", int),
     )
+
+
+def concerns(event: Mapping[str, Any], channel_id: int, usernames: Collection[str]) -> bool:
+    """Return whether an event is about a channel, or starts a session of one of these users."""
+    return (
+        event_field(event, "channel", "id") == channel_id
+        or event_field(event, "message", "channelId") == channel_id
+        or event_field(event, "notification", "data", "channelId") == channel_id
+        or event.get("username") in usernames
+    )
+
+
+def event_field(event: Any, *names: str) -> Any:
+    """Return the value at a path of fields, or None."""
+    for name in names:
+        event = event.get(name) if isinstance(event, Mapping) else None
+    return event

@@ -15,14 +15,6 @@ from ckfunc.emulator.http.problems import Denied, HttpProblem, Missing, Refused,
 from ckfunc.emulator.realtime import topics
 from ckfunc.emulator.realtime.actions import perform
 from ckfunc.emulator.realtime.destinations import ERROR_QUEUES, RELAY, read_action, read_relay, read_topic
-from ckfunc.emulator.realtime.frames import (
-    HEARTBEAT,
-    BadFrame,
-    StompFrame,
-    is_plain_ack,
-    read_frame,
-    write_frame,
-)
 from ckfunc.emulator.realtime.inbox import Inbox
 from ckfunc.emulator.realtime.problems import BadConversation, SlowClient, error_body, write_document
 from ckfunc.emulator.realtime.relays import relayed
@@ -40,6 +32,14 @@ from ckfunc.emulator.store.application import APPLICATION_ID
 from ckfunc.model.user import User
 from ckfunc.wire.links import Links
 from ckfunc.wire.reading import NAME_LIMIT, Malformed
+from ckfunc.wire.stomp import (
+    HEARTBEAT,
+    BadFrame,
+    StompFrame,
+    is_plain_ack,
+    read_frame,
+    write_frame,
+)
 
 CONNECT_TIMEOUT_S = 10.0
 HEARTBEAT_S = 60.0

@@ -19,7 +19,7 @@ from websockets.server import ServerProtocol
 from websockets.typing import Subprotocol
 from websockets.utils import apply_mask
 
-from ckfunc.emulator.realtime.frames import MOST_FRAME_BYTES
+from ckfunc.wire.stomp import MOST_FRAME_BYTES
 
 PATH = "/rtm/websocket"
 SUBPROTOCOL = Subprotocol("v12.stomp")

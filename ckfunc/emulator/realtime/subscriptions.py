@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Protocol
 
 from ckfunc.emulator.dispatch.topics import ConnectedClient, Topics
-from ckfunc.emulator.realtime.frames import BadFrame, write_frame
 from ckfunc.model.user import ChatSession
+from ckfunc.wire.stomp import BadFrame, write_frame
 
 MOST_SUBSCRIPTIONS = 2000
 

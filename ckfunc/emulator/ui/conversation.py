@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 from urllib.parse import urlsplit
 
 from ckfunc.emulator.services import EmulatorServices, result_of
 from ckfunc.emulator.store import channels, invocations, messages, receipts, sessions, threads, users
 from ckfunc.emulator.store.database import Database
 from ckfunc.emulator.store.files import FILE_URL
-from ckfunc.emulator.store.invocations import FunctionRun, RunFilter
+from ckfunc.emulator.store.invocations import RunFilter
 from ckfunc.emulator.store.paging import CursorRequest
 from ckfunc.emulator.ui.invocations import ShownRun, latest_runs
 from ckfunc.model.chat import Channel, File, Message, Thread, ThreadType
 from ckfunc.model.page import Cursor
 from ckfunc.model.user import User
+from ckfunc.wire.functions import concerns, event_field
 
 _MOST_VIEWS = 60
 _COUNTED_MESSAGES = 1000
@@ -159,27 +159,10 @@ async def _runs(
         one
         for one in found.items
         if (since is None or one.invocation.created_time >= since)
-        and _concerns(one, channel.id, names)
-        and (message_ids is None or _field(one.invocation.args, "message", "id") in message_ids)
+        and concerns(one.invocation.args, channel.id, names)
+        and (message_ids is None or event_field(one.invocation.args, "message", "id") in message_ids)
     ]
     return latest_runs(services, about[:_SHOWN_RUNS])
-
-
-def _concerns(run: FunctionRun, channel_id: int, names: set[str]) -> bool:
-    """Return whether an event is about a channel, or starts a session of one of these users."""
-    event = run.invocation.args
-    return (
-        _field(event, "channel", "id") == channel_id
-        or _field(event, "message", "channelId") == channel_id
-        or _field(event, "notification", "data", "channelId") == channel_id
-        or event.get("username") in names
-    )
-
-
-def _field(event: Any, *names: str) -> Any:
-    for name in names:
-        event = event.get(name) if isinstance(event, Mapping) else None
-    return event
 
 
 def _run_row(run: ShownRun) -> TimelineRow:

@@ -14,7 +14,7 @@ from support.stomp import StompClient, client_of, frame, stomp
 from websockets.exceptions import ConnectionClosed
 
 from ckfunc.emulator.emulator import Emulator
-from ckfunc.emulator.realtime.frames import MOST_FRAME_BYTES
+from ckfunc.wire.stomp import MOST_FRAME_BYTES
 
 CONVERSATIONS = 200
 CONNECT = frame("CONNECT", {"accept-version": "1.2", "StompX-User": "ann"})

@@ -14,15 +14,8 @@ MOST_FRAME_BYTES = 8 * 1024 * 1024
 MOST_HEADERS = 64
 MOST_HEADER_BYTES = 64 * 1024
 
-_COMMANDS = frozenset(
-    {
-        *("CONNECT", "STOMP", "SEND", "SUBSCRIBE", "UNSUBSCRIBE", "ACK", "NACK", "DISCONNECT"),
-        *("BEGIN", "COMMIT", "ABORT"),
-    }
-)
-_UNESCAPED = ("CONNECT", "STOMP")
+_UNESCAPED = ("CONNECT", "STOMP", "CONNECTED")
 """Commands whose headers are not escaped, for compatibility with STOMP 1.0."""
-_WITH_BODY = "SEND"
 _ESCAPE = re.compile(rb"\\(.?)", re.DOTALL)
 _ESCAPES = {b"n": b"\n", b"r": b"\r", b"c": b":", b"\\": b"\\"}
 HEARTBEAT = b"\n"
@@ -44,8 +37,34 @@ class BadFrame(Exception):
 
 
 @dataclass(frozen=True, slots=True)
+class FrameRules:
+    """The commands of one side, those whose frames may have a body, and the size of the largest frame (None: any)."""
+
+    side: str
+    commands: frozenset[str]
+    with_body: frozenset[str]
+    most_bytes: int | None = None
+
+
+OF_CLIENTS = FrameRules(
+    "client",
+    frozenset(
+        {
+            *("CONNECT", "STOMP", "SEND", "SUBSCRIBE", "UNSUBSCRIBE", "ACK", "NACK", "DISCONNECT"),
+            *("BEGIN", "COMMIT", "ABORT"),
+        }
+    ),
+    frozenset({"SEND"}),
+    MOST_FRAME_BYTES,
+)
+OF_SERVERS = FrameRules(
+    "server", frozenset({"CONNECTED", "MESSAGE", "RECEIPT", "ERROR"}), frozenset({"MESSAGE", "ERROR"})
+)
+
+
+@dataclass(frozen=True, slots=True)
 class StompFrame:
-    """A frame of a client."""
+    """A frame, as it was received."""
 
     command: str
     headers: Mapping[str, str] = field(default_factory=dict)
@@ -59,10 +78,10 @@ class StompFrame:
         return value
 
 
-def read_frame(data: bytes) -> StompFrame | None:
+def read_frame(data: bytes, rules: FrameRules = OF_CLIENTS) -> StompFrame | None:
     """Read one frame, which is a whole WebSocket message; return None for a heart-beat. Raises BadFrame."""
-    if len(data) > MOST_FRAME_BYTES:
-        raise BadFrame(f"the frame is larger than {MOST_FRAME_BYTES // (1024 * 1024)} MiB")
+    if rules.most_bytes is not None and len(data) > rules.most_bytes:
+        raise BadFrame(f"the frame is larger than {rules.most_bytes // (1024 * 1024)} MiB")
     start = 0
     while data[start : start + 1] in (b"\n", b"\r"):
         start += 1
@@ -71,8 +90,8 @@ def read_frame(data: bytes) -> StompFrame | None:
     head, body_at = _head(data, start)
     lines = head.split(b"\n")
     command = _line(lines[0]).decode("utf-8", "replace")
-    if command not in _COMMANDS:
-        raise BadFrame(f"{command[:40]!r} is not a command of a STOMP client")
+    if command not in rules.commands:
+        raise BadFrame(f"{command[:40]!r} is not a command of a STOMP {rules.side}")
     if len(lines) - 1 > MOST_HEADERS:
         raise BadFrame(f"the frame has more than {MOST_HEADERS} headers")
     headers: dict[str, str] = {}
@@ -80,7 +99,7 @@ def read_frame(data: bytes) -> StompFrame | None:
         name, value = _header(_line(line), escaped=command not in _UNESCAPED)
         headers.setdefault(name, value)  # of repeated headers, the first one counts
     body = _body(data, body_at, headers)
-    if body and command != _WITH_BODY:
+    if body and command not in rules.with_body:
         raise BadFrame(f"{command} has a body")
     return StompFrame(command, headers, body)
 
@@ -146,7 +165,7 @@ def _body(data: bytes, at: int, headers: Mapping[str, str]) -> bytes:
 
 def write_frame(command: str, headers: Mapping[str, str], body: bytes = b"") -> bytes:
     """Return a frame as bytes."""
-    escaped = command != "CONNECTED"
+    escaped = command not in _UNESCAPED
     lines = [command, *(f"{name}:{_escape(value) if escaped else value}" for name, value in headers.items())]
     if body:
         lines.append(f"content-length:{len(body)}")

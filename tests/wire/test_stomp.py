@@ -9,10 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support.stomp import parse
 
-from ckfunc.emulator.realtime.frames import (
+from ckfunc.wire.stomp import (
     MOST_FRAME_BYTES,
     MOST_HEADER_BYTES,
     MOST_HEADERS,
+    OF_SERVERS,
     BadFrame,
     StompFrame,
     read_frame,
@@ -97,3 +98,27 @@ def test_what_is_written_can_be_read(headers: dict[str, str], body: bytes) -> No
 def test_the_headers_of_connected_are_not_escaped() -> None:
     written = write_frame("CONNECTED", {"session": "a:b"}).decode()
     assert parse(written).headers == {"session": "a:b"}
+
+
+@pytest.mark.parametrize(
+    ("command", "headers", "body"),
+    [
+        ("CONNECTED", {"session": "a:b\\c"}, b""),
+        ("MESSAGE", {"subscription": "a:b\nc"}, b"{}"),
+        ("RECEIPT", {"receipt-id": "1"}, b""),
+        ("ERROR", {"message": "no"}, b"why"),
+    ],
+)
+def test_frames_of_servers_are_read_as_they_were_written(command: str, headers: dict[str, str], body: bytes) -> None:
+    found = read_frame(write_frame(command, headers, body), OF_SERVERS)
+    assert found is not None
+    length = {"content-length": str(len(body))} if body else {}
+    assert found == StompFrame(command, headers | length, body)
+
+
+def test_a_client_reads_no_frames_of_clients_and_any_size() -> None:
+    with pytest.raises(BadFrame, match="'SEND' is not a command of a STOMP server"):
+        read_frame(b"SEND\ndestination:/a\n\n\0", OF_SERVERS)
+    large = read_frame(write_frame("MESSAGE", {}, b"x" * (MOST_FRAME_BYTES + 1)), OF_SERVERS)
+    assert large is not None
+    assert len(large.body) == MOST_FRAME_BYTES + 1
