@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 from cli.conftest import Ckfunc
-from cli.test_dev import on_terminal
 from support.commands import Command
+from support.terminals import on_terminal
 
 JANE = '{"name": "jane", "displayName": "Jane"}'
 TYPE = "user.attempted.start_session"
