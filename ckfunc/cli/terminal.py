@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import re
 import sys
 import threading
@@ -118,6 +119,7 @@ else:
     def pressed_keys(stop: threading.Event) -> Iterator[str]:
         """Yield keys until `stop` is set, or standard input ends."""
         handle = sys.stdin.fileno()
+        decoder = codecs.getincrementaldecoder("utf-8")("ignore")  # a character may be cut between two reads
         while not stop.is_set():
             ready, _, _ = select.select([handle], [], [], LOOK_S)
             if not ready:
@@ -126,12 +128,12 @@ else:
                 stop.wait(LOOK_S)
                 continue
             try:
-                data = os.read(handle, 64)
+                data = os.read(handle, 4096)
             except OSError:  # the terminal is gone
                 return
             if not data:
                 return
-            yield from _SEQUENCES.sub(ESCAPE, data.decode("utf-8", "ignore"))
+            yield from _SEQUENCES.sub(ESCAPE, decoder.decode(data))
 
     def _in_front(handle: int) -> bool:
         """Return whether this process is in the foreground; in the background, it must not change the terminal."""
