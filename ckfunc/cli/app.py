@@ -178,11 +178,14 @@ class App:
                 raise
             return self.directory, Target(ANY_PROJECT)
 
-    def connect(self, connection: Connection, moved: Callable[[], Connection | None] | None = None) -> Client:
-        """Return a client that is closed when the command ends."""
+    def connect(
+        self, connection: Connection, moved: Callable[[], Connection | None] | None = None, *, silent: bool = False
+    ) -> Client:
+        """Return a client that is closed when the command ends; if `silent`, its retries are not printed."""
         from ckfunc.api import Client
 
-        client = Client(connection, clock=self.clock, on_wait=self.output.waiting, moved=moved)
+        on_wait = None if silent else self.output.waiting
+        client = Client(connection, clock=self.clock, on_wait=on_wait, moved=moved)
         self._closing.callback(client.close)
         return client
 

@@ -53,6 +53,7 @@ COMMANDS: dict[str, str] = {
     "logs": "List or follow invocations.",
     "invoke": "Run a handler of the working copy once.",
     "trigger": "Fire an event in the emulator.",
+    "chat": "Chat on the emulator as a user.",
     "login": "Log in and save credentials in the system keyring.",
     "logout": "Remove saved credentials.",
     "whoami": "Show which application you're logged in to.",

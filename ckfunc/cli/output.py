@@ -40,7 +40,7 @@ LONG_S = 0.5
 
 _ANSWERS = {"y": True, "yes": True, "n": False, "no": False, "": False}
 
-_TARGETED = "deploy|diff|logs|pull|replay|rollback|show|trigger|undo|versions|watch"
+_TARGETED = "chat|deploy|diff|logs|pull|replay|rollback|show|trigger|undo|versions|watch"
 _COMMAND = re.compile(
     rf"`ckfunc ({_TARGETED}|emulator (?:channels|export|import|messages|reset|seed|users)|emulator)(?=[ `])([^`]*)`"
 )
@@ -309,6 +309,11 @@ class Output:
         plain = self._settings.quiet or self._settings.json or self._environ.get("TERM") == "dumb"
         return not plain and not self._environ.get("CI") and sys.stdout.isatty() and sys.stderr.isatty()
 
+    @property
+    def pin_width(self) -> int:
+        """The width of the status line: one column less than the terminal's, because the cursor stays on the line."""
+        return _terminal_columns() - 1
+
     def pin(self, segments: Sequence[Segment], keys: Sequence[str] = ()) -> None:
         """Show a status line at the bottom of the terminal, cut to its width; without a terminal, do nothing.
 
@@ -317,7 +322,7 @@ class Output:
         """
         if not self.pinnable:
             return
-        width = _terminal_columns() - 1  # one column less: the cursor stays on the line
+        width = self.pin_width
         status = sum(map(_width, segments))
         fits = (one for one in keys if status + 2 + cells(one) <= width or cells(one) * 3 <= width)
         end = next(fits, keys[-1] if keys else "")

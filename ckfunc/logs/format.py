@@ -84,16 +84,22 @@ def _head(entry: LogEntry, width: int | None, zone: tzinfo | None, dated: bool) 
     row = entry.invocation
     moment = row.created_time.astimezone(zone)
     clock = f"{moment:%Y-%m-%d %H:%M:%S}" if dated else f"{moment:%H:%M:%S}"
+    line = [(f"{clock}.{moment.microsecond // 1000:03d} [{row.id}] ", "muted"), *outcome(entry)]
+    if row.args and (text := cut(summary(row.args), _left(width, cells(plain(line)) + 2))):
+        line.append((f"  {text}", "plain"))
+    return line
+
+
+def outcome(entry: LogEntry) -> Line:
+    """Return type, version, status and duration of an invocation as a line."""
+    row = entry.invocation
     line = [
-        (f"{clock}.{moment.microsecond // 1000:03d} [{row.id}] ", "muted"),
         (_flat(entry.type), "title"),
         (f" v{row.version_number} ", "muted"),
         (row.status.value, _STATUS_STYLES[row.status]),
     ]
     if entry.detail is not None and entry.detail.duration_ms is not None:
         line.append((f" {_duration(entry.detail.duration_ms)}", "muted"))
-    if row.args and (text := cut(summary(row.args), _left(width, cells(plain(line)) + 2))):
-        line.append((f"  {text}", "plain"))
     return line
 
 

@@ -58,12 +58,12 @@ class StoppableClock(CheckedClock):
 
 def stream_logs(
     client: Client,
-    types: Callable[[], Collection[str]],
+    types: Callable[[], Collection[str]] | None,
     clock: StoppableClock,
     show: Callable[[Item], object],
     failed: Callable[[CkfuncError], object],
 ) -> threading.Thread:
-    """Call `show` on a thread of its own with new invocations of `types`, and with notices between them.
+    """Call `show` on a thread of its own with new invocations of `types` (None: all), and with notices between.
 
     It ends when the clock's `stop` is set; it sets `stop` itself after a ReaderGone of `show` or of the clock's check.
     `failed` is called with an error that ends it earlier.
@@ -72,7 +72,7 @@ def stream_logs(
     def stream() -> None:
         try:
             for item in follow(client, clock=clock):
-                if not isinstance(item, LogEntry) or item.type in types():
+                if not isinstance(item, LogEntry) or types is None or item.type in types():
                     show(item)
         except _Stopped:
             pass

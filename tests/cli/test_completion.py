@@ -159,7 +159,7 @@ def test_a_fresh_zsh_takes_the_script(shells: Path) -> None:
 
 @pytest.mark.skipif(sys.platform == "win32", reason="a terminal is a POSIX pseudo terminal here")
 def test_a_fresh_zsh_completes_a_word_when_tab_is_pressed(shells: Path) -> None:
-    from cli.test_dev import Running
+    from support.terminals import Running
 
     program = shutil.which("zsh")
     if program is None:
@@ -198,3 +198,5 @@ def test_names_of_the_emulators_users_and_channels_are_offered(offered: Offered,
     assert offered("emulator", "messages", "--channel", "su") == ["support"]
     assert offered("emulator", "users", "--channel", "") == ["sales", "support"]
     assert offered("emulator", "channels", "--user", "j") == ["jane"]
+    assert offered("chat", "--as", "") == ["jane"]
+    assert offered("chat", "--as", "jane", "--channel", "sa") == ["sales"]

@@ -20,6 +20,7 @@ ROOT = Path(package.__file__).parent
 RAISED_BY = {
     "base/documents.py": ["api", "trigger"],
     "testing/writing.py": ["test add"],
+    "chat/client.py": ["chat"],
     "cli/data_directory.py": ["emulator"],
     "cli/emulator_faults.py": ["emulator faults add"],
     "cli/emulator_lists.py": ["emulator users", "emulator channels"],

@@ -1,0 +1,273 @@
+"""A connection to the emulator over the client protocol: STOMP over WebSocket.
+
+Source: the code of the vendor's clients `@chatkitty/core` 1.11.0 and 2.106.2.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import threading
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future
+from concurrent.futures import TimeoutError as FutureTimeout
+from contextlib import suppress
+from dataclasses import dataclass, field
+from itertools import count
+from typing import Any
+from urllib.parse import urlencode
+
+from websockets.exceptions import InvalidHandshake, WebSocketException
+from websockets.sync.client import ClientConnection, connect
+from websockets.typing import Subprotocol
+
+from ckfunc import __version__
+from ckfunc.api.connection import EMULATOR_CREDENTIAL
+from ckfunc.base.errors import CkfuncError
+from ckfunc.base.text import one_line, shortened
+from ckfunc.wire.stomp import OF_SERVERS, BadFrame, StompFrame, read_frame, write_frame
+
+OPEN_S = 10.0
+SESSION_S = 300.0
+"""The time that the start of a session may take: the first run of a function may wait until packages are installed."""
+ANSWER_S = 30.0
+CLOSE_S = 2.0
+
+_PATH = "/rtm/websocket"
+_ERRORS = "/user/queue/v1/errors"
+_ERRORS_NAME = "errors"
+_DENIED = "AccessDeniedError"
+
+
+class SessionDenied(CkfuncError):
+    """The emulator, or the function for user.attempted.start_session, does not allow the session."""
+
+
+class ConnectionLost(CkfuncError):
+    """There is no connection to the emulator, or it was closed."""
+
+
+class ActionRefused(CkfuncError):
+    """The emulator refused a read or an action."""
+
+
+class ChatEnded(CkfuncError):
+    """The emulator ended the session with an error, so that connecting again is of no use."""
+
+
+@dataclass(frozen=True, slots=True)
+class ChatLogin:
+    """The user of a session. `token` continues an earlier session."""
+
+    username: str
+    parameters: Mapping[str, str] = field(default_factory=dict, repr=False)
+    token: str | None = field(default=None, repr=False)
+
+    def headers(self) -> dict[str, str]:
+        """Return the headers of CONNECT."""
+        headers = {
+            "accept-version": "1.2",
+            "heart-beat": "0,0",  # the WebSocket has its own
+            "StompX-User": self.username,
+            "StompX-User-Agent": f"ckfunc/{__version__}",
+        }
+        if self.parameters:
+            headers["StompX-Auth-Params"] = base64.b64encode(json.dumps(dict(self.parameters)).encode()).decode()
+        if self.token is not None:
+            headers["StompX-Auth-Session-ID"] = self.token
+        return headers
+
+
+class ChatConnection:
+    """A session of a user, until it is closed or lost.
+
+    `on_event` gets each event of a topic as JSON, and `on_end` the reason of an end that was not asked for; both are
+    called on another thread. The constructor raises SessionDenied and ConnectionLost.
+    """
+
+    def __init__(
+        self, url: str, login: ChatLogin, on_event: Callable[[Any], object], on_end: Callable[[CkfuncError], object]
+    ) -> None:
+        self._on_event = on_event
+        self._on_end = on_end
+        self._pending: dict[str, Future[Any]] = {}
+        self._lock = threading.Lock()
+        self._numbers = count(1)
+        self._ended: CkfuncError | None = None
+        self._closing = False
+        self._socket = _open(url)
+        try:
+            self.token = self._log_in(login)
+        except BaseException:
+            self._socket.close()
+            raise
+        self._reader = threading.Thread(target=self._read, name="ckfunc-chat", daemon=True)
+        self._reader.start()
+        self._send("SUBSCRIBE", {"id": _ERRORS_NAME, "destination": _ERRORS})
+
+    def read(self, relay: str, **parameters: str) -> Any:
+        """Return the resource at a relay. Raises ActionRefused and ConnectionLost."""
+        name = self._name()
+        return self._request(name, "SUBSCRIBE", {"id": name, "destination": relay, **parameters})
+
+    def listen(self, topic: str) -> None:
+        """Subscribe to a topic; after that, no event of it is missed. Raises ActionRefused and ConnectionLost."""
+        name = self._name()
+        self._request(name, "SUBSCRIBE", {"id": f"topic-{name}", "destination": topic, "receipt": name})
+
+    def act(self, action: str, body: Any = None) -> None:
+        """Send an action and wait until it is done. Raises ActionRefused and ConnectionLost."""
+        name = self._name()
+        self._request(name, "SEND", {"destination": action, "receipt": name}, body)
+
+    def tell(self, action: str, body: Any) -> None:
+        """Send an action without waiting for it. Raises ConnectionLost."""
+        self._send("SEND", {"destination": action}, body)
+
+    def settle(self) -> None:
+        """Wait until everything that was sent before has been answered, and its events received."""
+        name = self._name()
+        self._request(name, "UNSUBSCRIBE", {"id": "nothing", "receipt": name})
+
+    def close(self) -> None:
+        """End the session."""
+        self._closing = True
+        with suppress(CkfuncError, FutureTimeout):
+            name = self._name()
+            self._request(name, "DISCONNECT", {"receipt": name}, timeout_s=CLOSE_S)
+        self._socket.close()
+        self._reader.join(CLOSE_S)
+
+    def _log_in(self, login: ChatLogin) -> str:
+        self._socket.send(write_frame("CONNECT", login.headers()).decode("utf-8", "replace"))
+        while True:
+            try:
+                answer = read_frame(self._socket.recv(SESSION_S, decode=False), OF_SERVERS)
+            except (WebSocketException, BadFrame, OSError) as error:
+                raise _lost(error) from None
+            if answer is None:
+                continue
+            if answer.command == "CONNECTED":
+                return answer.headers.get("session", "")
+            if answer.command == "ERROR":
+                raise _refused_session(login.username, answer)
+
+    def _read(self) -> None:
+        problem: CkfuncError | None = None
+        try:
+            while True:
+                frame = read_frame(self._socket.recv(decode=False), OF_SERVERS)
+                if frame is None:
+                    continue
+                if frame.command == "ERROR":
+                    problem = _ended(frame)
+                else:
+                    self._receive(frame)
+        except (WebSocketException, BadFrame, OSError, ValueError) as error:
+            problem = problem or _lost(error)
+        with self._lock:
+            self._ended = problem
+            waiting, self._pending = list(self._pending.values()), {}
+        for one in waiting:
+            one.set_exception(problem)
+        if not self._closing:
+            self._on_end(problem)
+
+    def _receive(self, frame: StompFrame) -> None:
+        headers = frame.headers
+        if frame.command == "RECEIPT":
+            self._answer(headers.get("receipt-id"), None)
+        elif frame.command == "MESSAGE":
+            document, name = json.loads(frame.body), headers.get("subscription", "")
+            if name == _ERRORS_NAME:
+                asked = headers.get("receipt-id") or headers.get("subscription-id")
+                self._answer(asked, None, ActionRefused(one_line(str(document.get("message")))))
+            elif name.startswith("topic-"):
+                self._on_event(document)
+            else:
+                self._answer(name, document.get("resource"))
+
+    def _answer(self, name: str | None, value: Any, error: CkfuncError | None = None) -> None:
+        with self._lock:
+            waiting = self._pending.pop(name or "", None)
+        if waiting is None:
+            return
+        if error is None:
+            waiting.set_result(value)
+        else:
+            waiting.set_exception(error)
+
+    def _request(
+        self, name: str, command: str, headers: Mapping[str, str], body: Any = None, timeout_s: float = ANSWER_S
+    ) -> Any:
+        waiting: Future[Any] = Future()
+        with self._lock:
+            if self._ended is not None:
+                raise self._ended
+            self._pending[name] = waiting
+        self._send(command, headers, body)
+        try:
+            return waiting.result(timeout_s)
+        except FutureTimeout:
+            raise ConnectionLost(f"the emulator did not answer within {timeout_s:.0f} seconds") from None
+
+    def _send(self, command: str, headers: Mapping[str, str], body: Any = None) -> None:
+        data = b"" if body is None else json.dumps(body, ensure_ascii=False).encode("utf-8", "replace")
+        try:
+            self._socket.send(write_frame(command, headers, data).decode())
+        except (WebSocketException, OSError) as error:
+            raise _lost(error) from None
+
+    def _name(self) -> str:
+        return str(next(self._numbers))
+
+
+def _open(url: str) -> ClientConnection:
+    address = f"{url.replace('http', 'ws', 1)}{_PATH}?{urlencode({'api-key': EMULATOR_CREDENTIAL})}"
+    try:
+        return connect(
+            address,
+            subprotocols=[Subprotocol("v12.stomp")],
+            compression=None,
+            proxy=None,
+            max_size=None,
+            open_timeout=OPEN_S,
+            close_timeout=CLOSE_S,
+        )
+    except InvalidHandshake as error:
+        raise ConnectionLost(f"{url} does not speak the client protocol: {_why(error)}") from None
+    except (WebSocketException, OSError) as error:
+        raise _lost(error) from None
+
+
+def _refused_session(username: str, frame: StompFrame) -> CkfuncError:
+    error, reason = _error(frame)
+    user = repr(shortened(one_line(username), 60))
+    if error == _DENIED:
+        return SessionDenied(
+            f"the session of {user} was denied: {reason}",
+            hint="`ckfunc logs user.attempted.start_session` shows the runs of the function that decides",
+        )
+    return SessionDenied(f"the emulator refused the session of {user}: {reason}")
+
+
+def _ended(frame: StompFrame) -> CkfuncError:
+    return ChatEnded(f"the emulator ended the session: {_error(frame)[1]}")
+
+
+def _error(frame: StompFrame) -> tuple[str, str]:
+    """Return the name and the message of an error."""
+    try:
+        document = json.loads(frame.body)
+        return str(document.get("error")), one_line(str(document.get("message")))
+    except (ValueError, AttributeError):
+        return "", one_line(frame.headers.get("message", "no reason was given"))
+
+
+def _lost(error: Exception) -> ConnectionLost:
+    return ConnectionLost(f"no connection to the emulator: {_why(error)}")
+
+
+def _why(error: Exception) -> str:
+    text = getattr(error, "strerror", None) or str(error) or type(error).__name__
+    return shortened(one_line(str(text)), 200)

@@ -1,0 +1,215 @@
+"""Events of a chat, read from the topics of the client protocol."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from ckfunc.logs.entries import LogEntry
+from ckfunc.model.chat import Message
+from ckfunc.model.user import User
+from ckfunc.wire.messages import read_message
+from ckfunc.wire.reading import required, resource
+from ckfunc.wire.users import read_user
+
+_NUMBER = re.compile(r"/messages/(\d{1,18})\.")
+
+
+class MessageChange(StrEnum):
+    """A message was sent, edited or deleted."""
+
+    SENT = "sent"
+    EDITED = "edited"
+    DELETED = "deleted"
+
+
+class PresenceChange(StrEnum):
+    """A user came online or went offline, or opened or closed the channel."""
+
+    ONLINE = "online"
+    OFFLINE = "offline"
+    OPENED = "opened"
+    CLOSED = "closed"
+
+
+class SessionChange(StrEnum):
+    """The chat is open, has lost its connection, or is connected again."""
+
+    OPENED = "opened"
+    LOST = "lost"
+    RESTORED = "restored"
+
+
+@dataclass(frozen=True, slots=True)
+class MessageEvent:
+    """A message; `parent_id` is the message that it replies to. `earlier` marks one from before the chat was opened."""
+
+    change: MessageChange
+    message: Message
+    parent_id: int | None = None
+    earlier: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ReactionEvent:
+    """A reaction to a message."""
+
+    user: User
+    emoji: str
+    message_id: int
+    removed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class PresenceEvent:
+    """A change of a user's presence."""
+
+    user: User
+    change: PresenceChange
+
+
+@dataclass(frozen=True, slots=True)
+class TypingEvent:
+    """A user started or stopped typing."""
+
+    user: User
+    typing: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ReadEvent:
+    """A user read a message, or made it unread."""
+
+    user: User
+    message_id: int
+    unread: bool
+
+
+@dataclass(frozen=True, slots=True)
+class CustomEvent:
+    """A custom event in the channel; without `user`, of the system."""
+
+    type: str
+    properties: Mapping[str, Any]
+    user: User | None
+
+
+@dataclass(frozen=True, slots=True)
+class RunEvent:
+    """A run of a function that concerns the chat."""
+
+    entry: LogEntry
+
+
+@dataclass(frozen=True, slots=True)
+class SessionEvent:
+    """A change of the chat's own state. `channel` is its title."""
+
+    change: SessionChange
+    channel_id: int
+    channel: str
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class MembersListed:
+    """The members of the channel, as they were asked for."""
+
+    users: tuple[User, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelDeleted:
+    """The channel no longer exists."""
+
+
+ChatEvent = (
+    MessageEvent
+    | ReactionEvent
+    | PresenceEvent
+    | TypingEvent
+    | ReadEvent
+    | CustomEvent
+    | RunEvent
+    | SessionEvent
+    | MembersListed
+    | ChannelDeleted
+)
+
+
+def read_event(document: Any) -> ChatEvent | None:
+    """Read an event of a topic; return None for one that a chat does not show. Raises Malformed."""
+    data = resource(document, "event")
+    read = _READERS.get(required(data, "type", str))
+    return None if read is None else read(document.get("resource"))
+
+
+def message_event(document: Any, change: MessageChange = MessageChange.SENT, *, earlier: bool = False) -> MessageEvent:
+    """Read a message as an event. Raises Malformed."""
+    return MessageEvent(change, read_message(document), _message_id(document, "parent"), earlier)
+
+
+def _message_id(document: Any, relay: str) -> int | None:
+    """Return the id in a link to a message."""
+    found = _NUMBER.search(str((document.get("_relays") or {}).get(relay, "")))
+    return None if found is None else int(found[1])
+
+
+def _message(change: MessageChange) -> Callable[[Any], ChatEvent]:
+    return lambda found: message_event(found, change)
+
+
+def _reaction(removed: bool) -> Callable[[Any], ChatEvent]:
+    def read(found: Any) -> ChatEvent:
+        emoji = required(resource(required(found, "emoji", dict), "emoji"), "character", str)
+        return ReactionEvent(_user(found), emoji, _message_id(found, "message") or 0, removed)
+
+    return read
+
+
+def _receipt(unread: bool) -> Callable[[Any], ChatEvent]:
+    return lambda found: ReadEvent(_user(found), _message_id(found, "message") or 0, unread)
+
+
+def _presence(change: PresenceChange) -> Callable[[Any], ChatEvent]:
+    return lambda found: PresenceEvent(read_user(found), change)
+
+
+def _status(found: Any) -> ChatEvent:
+    user = read_user(found)
+    return PresenceEvent(user, PresenceChange.ONLINE if user.presence.online else PresenceChange.OFFLINE)
+
+
+def _typing(typing: bool) -> Callable[[Any], ChatEvent]:
+    return lambda found: TypingEvent(read_user(found), typing)
+
+
+def _custom(found: Any) -> ChatEvent:
+    user = None if found.get("user") is None else _user(found)
+    return CustomEvent(required(found, "type", str), required(found, "properties", dict), user)
+
+
+def _user(found: Any) -> User:
+    return read_user(required(found, "user", dict))
+
+
+_READERS: Mapping[str, Callable[[Any], ChatEvent]] = {
+    "channel.message.created": _message(MessageChange.SENT),
+    "channel.message.updated": _message(MessageChange.EDITED),
+    "channel.message.deleted": _message(MessageChange.DELETED),
+    "message.reaction.created": _reaction(removed=False),
+    "message.reaction.removed": _reaction(removed=True),
+    "message.read_receipt.created": _receipt(unread=False),
+    "message.read_receipt.deleted": _receipt(unread=True),
+    "participant.presence.changed": _status,
+    "channel.participant.active": _presence(PresenceChange.OPENED),
+    "channel.participant.inactive": _presence(PresenceChange.CLOSED),
+    "thread.typing.started": _typing(typing=True),
+    "thread.typing.stopped": _typing(typing=False),
+    "channel.event.triggered": _custom,
+    "channel.self.deleted": lambda _: ChannelDeleted(),
+}
+"""The events that a chat shows, by their names."""

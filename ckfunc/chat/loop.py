@@ -1,0 +1,206 @@
+"""The main loop of a chat: typed lines in, events out, and new connections."""
+
+from __future__ import annotations
+
+import queue
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from ckfunc.base.clock import Clock
+from ckfunc.base.errors import CkfuncError
+from ckfunc.base.interrupts import require_uninterrupted
+from ckfunc.chat.client import ChatClient, ConnectionEnded
+from ckfunc.chat.commands import ChatCommand, parse_line
+from ckfunc.chat.connection import ActionRefused, ChatEnded, ConnectionLost, SessionDenied
+from ckfunc.chat.events import ChannelDeleted, ChatEvent, SessionChange, SessionEvent
+from ckfunc.chat.runs import RoundEnded
+
+LOOK_S = 0.2
+RETRY_S = 0.5
+QUIET_ROUNDS = 2
+"""The first round may have begun before the last message was sent."""
+TYPING_S = 2.0
+"""The least time between two reports that the user is typing. Others see it end after five seconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class TypedLine:
+    """A line was typed, or read from a pipe."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class TypedText:
+    """The line that is being typed has changed."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class InputEnded:
+    """There are no more lines. With `quit`, the chat ends at once."""
+
+    quit: bool
+
+
+ChatItem = ChatEvent | ConnectionEnded | RoundEnded | TypedLine | TypedText | InputEnded
+
+
+class ChatPrinter(Protocol):
+    """What shows a chat."""
+
+    def show(self, event: ChatEvent, /) -> None:
+        """Show an event."""
+
+    def help(self) -> None:
+        """Show the commands."""
+
+    def failed(self, problem: CkfuncError, /) -> None:
+        """Show why a line had no effect."""
+
+    def waited(self) -> None:
+        """Look whether anyone still reads."""
+
+
+class ChatLoop:
+    """A chat until the input ends, the user quits, or the emulator ends the session.
+
+    `find_url` returns the address of the emulator, or None while it is not running.
+    """
+
+    def __init__(
+        self,
+        client: ChatClient,
+        items: queue.SimpleQueue[ChatItem],
+        printer: ChatPrinter,
+        find_url: Callable[[], str | None],
+        clock: Clock,
+        directory: Path,
+    ) -> None:
+        self._client = client
+        self._items = items
+        self._printer = printer
+        self._find_url = find_url
+        self._clock = clock
+        self._directory = directory
+        self._lost = False
+        self._retry_s = 0.0
+        self._typed: deque[TypedLine | TypedText] = deque()
+        self._input_ended = self._quit = False
+        self._quiet = 0
+        self._typing_since_s = -TYPING_S
+        self._typing = False
+        self.failed = False
+        """Whether a line had no effect."""
+
+    def run(self) -> None:
+        """Run the chat. Raises SessionDenied, ChatEnded, NoChannel, and ConnectionLost after the end of the input."""
+        while not self._quit and not self._settled():
+            try:
+                item = self._items.get(timeout=LOOK_S)
+            except queue.Empty:
+                item = None
+            require_uninterrupted()
+            self._printer.waited()
+            if item is not None:
+                self._take(item)
+            if self._lost:
+                self._reconnect()
+            while self._typed and not self._lost and not self._quit:
+                self._perform(self._typed.popleft())
+
+    def _take(self, item: ChatItem) -> None:
+        if isinstance(item, ConnectionEnded):
+            self._lose(item.reason)
+        elif isinstance(item, RoundEnded):
+            self._quiet = self._quiet + 1 if item.quiet and self._input_ended and not self._typed else 0
+        elif isinstance(item, TypedLine | TypedText):
+            self._typed.append(item)
+        elif isinstance(item, InputEnded):
+            self._input_ended, self._quit = True, item.quit
+        elif isinstance(item, ChannelDeleted):
+            raise ChatEnded("the channel was deleted")
+        else:
+            self._printer.show(item)
+
+    def _settled(self) -> bool:
+        """Return whether the input has ended, and everything that it caused has been shown."""
+        if not self._input_ended or self._typed or self._lost or self._quiet < QUIET_ROUNDS:
+            return False
+        try:
+            self._client.settle()
+        except ConnectionLost as problem:
+            self._lose(problem)
+            return False
+        while not self._items.empty():
+            self._take(self._items.get())
+        return True
+
+    def _lose(self, reason: CkfuncError) -> None:
+        if not isinstance(reason, ConnectionLost):
+            raise reason
+        if self._input_ended:
+            raise ConnectionLost("the connection to the emulator was lost before everything was answered")
+        if not self._lost:
+            self._lost, self._retry_s = True, 0.0
+            self._printer.show(SessionEvent(SessionChange.LOST, self._client.channel_id, "", reason.message))
+
+    def _reconnect(self) -> None:
+        now_s = self._clock.monotonic_s()
+        if now_s < self._retry_s:
+            return
+        self._retry_s = now_s + RETRY_S
+        url = self._find_url()
+        if url is None:
+            return
+        try:
+            self._client.reopen(url)
+        except ConnectionLost:
+            return
+        except ActionRefused as problem:
+            raise ChatEnded(f"the chat cannot continue: {problem.message}") from None
+        self._lost = False
+
+    def _perform(self, typed: TypedLine | TypedText) -> None:
+        try:
+            if isinstance(typed, TypedText):
+                self._report_typing(typed.text)
+                return
+            command = parse_line(typed.text)
+            if command is not None:
+                self._do(command)
+                self._typing = False  # the emulator ends typing with the message
+        except ConnectionLost as problem:
+            if isinstance(typed, TypedLine):
+                self._fail(CkfuncError(f"not confirmed: {typed.text}", hint="the connection was lost; send it again"))
+            self._lose(problem)
+        except SessionDenied:
+            raise
+        except CkfuncError as problem:
+            self._fail(problem)
+
+    def _do(self, command: ChatCommand) -> None:
+        if command.name == "quit":
+            self._quit = True
+        elif command.name == "help":
+            self._printer.help()
+        else:
+            self._client.perform(command, self._directory)
+
+    def _report_typing(self, text: str) -> None:
+        now_s = self._clock.monotonic_s()
+        message = bool(text.strip()) and not text.startswith("/")
+        if message and now_s - self._typing_since_s >= TYPING_S:
+            self._client.type(text)
+            self._typing, self._typing_since_s = True, now_s
+        elif not message and self._typing:
+            self._client.type("")
+            self._typing, self._typing_since_s = False, now_s - TYPING_S
+
+    def _fail(self, problem: CkfuncError) -> None:
+        self.failed = True
+        self._printer.failed(problem)
