@@ -60,7 +60,7 @@ class Workspace:
         if self._sources is None:
             self._sources = self._read()
             for warning in self._sources.warnings:
-                self._warn(warning)
+                self._warn(str(warning))
         return self._sources
 
     def project(self) -> Project:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-from ckfunc.base.annotations import Annotation, AnnotationLevel
+from ckfunc.base.annotations import Annotation, AnnotationLevel, of_mistakes
 from ckfunc.base.errors import Problem
 
 
@@ -70,9 +70,11 @@ def counted(number: int, thing: str) -> str:
     return f"{number} {thing}" if number == 1 else f"{number} {thing}s"
 
 
-def annotations_of(findings: Iterable[Finding], warnings: Iterable[str]) -> Iterator[Annotation]:
-    """Yield findings as annotations, and warnings as annotations of the manifest."""
+def annotations_of(findings: Iterable[Finding], warnings: Iterable[str | Problem]) -> Iterator[Annotation]:
+    """Yield findings and warnings as annotations; warnings without a place are annotations of the manifest."""
     for finding in findings:
         yield Annotation(finding.path, finding.line, finding.column, finding.code, finding.message)
     for warning in warnings:
-        yield Annotation("functions.yaml", 0, 0, "warning", warning, AnnotationLevel.WARNING)
+        problem = Problem("functions.yaml", 0, 0, warning) if isinstance(warning, str) else warning
+        (note,) = of_mistakes([problem], "warning")
+        yield replace(note, level=AnnotationLevel.WARNING)

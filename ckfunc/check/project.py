@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ckfunc import __version__
-from ckfunc.base.errors import CkfuncError, InvalidFiles, LockOutdated, NoSuchFunction, PackageUnknown
+from ckfunc.base.errors import CkfuncError, InvalidFiles, LockOutdated, NoSuchFunction, PackageUnknown, Problem
 from ckfunc.base.files import cache_dir
 from ckfunc.base.text import digest
 from ckfunc.bundle.project import Bundler, InvalidModules
@@ -46,7 +46,7 @@ class CheckedProject:
     problems: tuple[Finding, ...]
     scripts: tuple[str, ...] = ()
     files: tuple[str, ...] = ()
-    warnings: tuple[str, ...] = ()
+    warnings: tuple[str | Problem, ...] = ()
     watched: tuple[Path, ...] = ()
     from_cache: bool = False
 
@@ -123,7 +123,7 @@ def check_project(load: Callable[[], Project], root: Path, services: Services, t
         compiled = services.compiler.compile([(script.path, script.text) for script in scripts])
         return [result for result in compiled if isinstance(result, SyntaxProblem)]
 
-    guests = map(str, guests_allowed(project.root))
+    guests = guests_allowed(project.root)
     result = check_scripts(subject, parse=parse, tools=preparation.tools, bundle=bundles.problems)
     findings = (*result.findings, *bundles.unresolved())
     dependencies = (*result.files, *candidate_paths(result.findings))
@@ -221,7 +221,7 @@ class _Bundles:
         self._services = services
         self._project = project
         self.watched = project.watched
-        self.warnings: tuple[str, ...] = ()
+        self.warnings: tuple[Problem, ...] = ()
         self._imports: tuple[tuple[str, Import], ...] = ()
 
     def problems(self) -> tuple[Finding, ...]:
@@ -247,7 +247,7 @@ class _Bundles:
         scripts = [script for script in every if script.path not in broken]
         valid = [each for each in scripts if not isinstance(compile_all([(each.path, each.text)])[0], SyntaxProblem)]
         missing = required.missing(valid, compile_all, init_script)
-        self.warnings = tuple(map(str, missing.warnings))
+        self.warnings = missing.warnings
         self._imports = missing.imports
         return as_findings(missing.errors, REQUIREMENT)
 

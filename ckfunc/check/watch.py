@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ckfunc.base.clock import Clock
-from ckfunc.base.errors import CkfuncError
+from ckfunc.base.errors import CkfuncError, Problem
 from ckfunc.base.interrupts import require_uninterrupted
 from ckfunc.check.project import CheckedProject
 from ckfunc.manifest import watched_files
@@ -20,7 +20,7 @@ class Recheck:
     """The result of a repeated check, with the warnings that are different from those of the last result."""
 
     checked: CheckedProject
-    new_warnings: tuple[str, ...]
+    new_warnings: tuple[str | Problem, ...]
     took_s: float
 
 

@@ -86,7 +86,7 @@ def load(
         lock,
     )
     bound_target = targeting.target(manifest, name, values.application)
-    warnings = (*_warnings(manifest), *map(str, dict.fromkeys(values.unresolved)))
+    warnings = (*_warnings(manifest), *dict.fromkeys(values.unresolved))
     gates = _gates(targeting.section(manifest, name), manifest)
     watched = _watched(root, manifest, name)
     switches = settings.values(manifest, name)
@@ -368,16 +368,17 @@ def _allowed_scripts(manifest: Branch) -> tuple[str, ...]:
     return tuple(dict.fromkeys(package.text for package in packages or () if isinstance(package, Leaf)))
 
 
-def _warnings(manifest: Branch) -> tuple[str, ...]:
+def _warnings(manifest: Branch) -> tuple[Problem, ...]:
     functions = manifest.branch("functions")
     unknown = [entry for entry in functions.keys.items() if entry[0] not in BY_TYPE] if functions else []
     found = []
     for trigger_type, key in unknown[:_MAX_WARNINGS]:
         hint = did_you_mean(trigger_type, BY_TYPE) or "ckfunc does not know this type, but the platform may"
         message = f"unknown trigger type {trigger_type!r}"
-        found.append(str(Problem(MANIFEST_NAME, key.line, key.column, message, hint)))
-    more = len(unknown) - len(found)
-    return (*found, f"{MANIFEST_NAME}: {more} more unknown trigger types") if more else tuple(found)
+        found.append(Problem(MANIFEST_NAME, key.line, key.column, message, hint))
+    if more := len(unknown) - len(found):
+        found.append(Problem(MANIFEST_NAME, 0, 0, f"{more} more unknown trigger types"))
+    return tuple(found)
 
 
 def _watched(root: Path, manifest: Branch | None, target: str | None) -> tuple[Path, ...]:

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from ckfunc.base.errors import Problem
 from ckfunc.base.secrets import Secret
 from ckfunc.model.lock import PackageLock
 
@@ -100,7 +101,7 @@ class Project:
     target: Target
     runtime: WantedRuntime
     functions: tuple[WantedFunction, ...] | None
-    warnings: tuple[str, ...] = ()
+    warnings: tuple[Problem, ...] = ()
     gates: tuple[str, ...] = ()
     """Checks that must pass before a deploy, in order; each matches GATE."""
     watched: tuple[Path, ...] = ()

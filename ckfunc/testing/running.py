@@ -143,7 +143,7 @@ def run_tests(
             results.append(result)
             if on_result is not None:
                 on_result(result)
-    return CaseResults(tuple(results), time.monotonic() - begin, project.warnings)
+    return CaseResults(tuple(results), time.monotonic() - begin, tuple(map(str, project.warnings)))
 
 
 def run_last_case(project: Project, tools: Toolchain, path: Path, text: str) -> CaseResult:

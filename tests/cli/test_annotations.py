@@ -48,6 +48,19 @@ def test_on_github_actions_annotations_come_by_themselves(
     assert f"::error file={broken.name}/functions.yaml,title=ckfunc manifest,line=1,col=1::" in failed.err
 
 
+def test_warnings_are_annotated_at_their_lines(ckfunc: Ckfunc, project: Path) -> None:
+    with (project / "functions.yaml").open("a") as manifest:
+        manifest.write("runtime: {environment: {KEY: '${KEY}'}}\nsettings: {guest_users: true}\n")
+    ran = ckfunc("-C", project, "check", "--format", "github")
+    assert ran.code == 0
+    places = [line.partition("::")[2].partition("::")[0] for line in ran.out.splitlines()]
+    assert places == [
+        "warning file=functions.yaml,title=ckfunc warning,line=9,col=31",
+        "warning file=functions.yaml,title=ckfunc warning,line=10,col=25",
+    ]
+    assert "${KEY} has no value" in ran.out and "on remote, guest users are allowed" in ran.out
+
+
 def test_failed_cases_are_annotated_where_they_begin(ckfunc: Ckfunc, project: Path) -> None:
     (project / "tests").mkdir()
     (project / "tests/start.yaml").write_text(

@@ -491,4 +491,4 @@ def test_the_number_of_shown_warnings_is_limited(tmp_path: Path) -> None:
     entries = "".join(f"  x{n}: {{handler: a.ts}}\n" for n in range(30))
     warnings = load(project(tmp_path, f"version: 1\nfunctions:\n{entries}"), None, {}).warnings
     assert len(warnings) == 21
-    assert warnings[-1] == "functions.yaml: 10 more unknown trigger types"
+    assert str(warnings[-1]) == "functions.yaml: 10 more unknown trigger types"

@@ -148,7 +148,7 @@ def test_crlf_and_a_byte_order_mark_do_not_matter(tmp_path: Path) -> None:
 def test_an_unknown_trigger_type_is_a_warning(tmp_path: Path) -> None:
     text = "version: 1\nfunctions:\n  user.send.message: {handler: a.ts}\n  zzz: {handler: a.ts}\n"
     read = load(project(tmp_path, text), None, {})
-    assert read.warnings == (
+    assert tuple(map(str, read.warnings)) == (
         "functions.yaml:3:3: unknown trigger type 'user.send.message' (did you mean 'user.sent.message'?)",
         "functions.yaml:4:3: unknown trigger type 'zzz' (ckfunc does not know this type, but the platform may)",
     )

@@ -152,7 +152,7 @@ def test_a_lenient_load_warns_about_a_variable_without_a_value(tmp_path: Path) -
     assert found.target.name == "staging"
     assert found.target.application is None
     assert revealed(found.runtime.environment) == {"A": "x${X}-2", "B": "${X}"}
-    assert [one.partition(" has")[0].rpartition(" ")[2] for one in found.warnings] == ["${X}", "${APP}"]
+    assert [one.message.partition(" has")[0] for one in found.warnings] == ["${X}", "${APP}"]
     assert load(root, "live", {"X": "1", "Y": "2"}, lenient=True).warnings == ()
     with pytest.raises(InvalidManifest):
         load(root, "staging", {"Y": "2"})

@@ -49,7 +49,7 @@ def _check(app: App, types: Sequence[str]) -> int:
     with app.output.progress("checking"):
         checked = app.check(types)
     for warning in checked.warnings:
-        app.output.warn(warning)
+        app.output.warn(str(warning))
     if app.output.annotates:
         from ckfunc.check.findings import annotations_of
 
@@ -90,7 +90,7 @@ def _watch(app: App, types: Sequence[str]) -> int:
             output.failure(recheck)
             continue
         for warning in recheck.new_warnings:
-            output.warn(warning)
+            output.warn(str(warning))
         if output.json:
             output.record([one.to_json() for one in recheck.checked.problems])
             continue

@@ -97,7 +97,7 @@ def _plan(app: App, only: tuple[str, ...], out: Path | None, *, whole: bool) -> 
     place = None if out is None else app.named(out)
     project = app.project() if whole else replace(app.scripts(), target=app.target())
     for warning in () if whole else project.warnings:
-        app.output.warn(warning)
+        app.output.warn(str(warning))
     client = app.client()
     with app.output.progress("comparing"):
         plan = run.plan(project, client, VersionCache(project.root), run.DeployOptions(only=only))
