@@ -1,4 +1,4 @@
-"""Hooks of the documentation site: pages from outside of docs/, the version, and llms.txt.
+"""Hooks of the documentation site: pages that docs/ does not have, the version, and llms.txt.
 
 MkDocs calls the functions by their names. Source: https://www.mkdocs.org/dev-guide/plugins/#events
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import posixpath
 import re
+import sys
 from pathlib import Path
 
 from mkdocs.config.defaults import MkDocsConfig
@@ -17,6 +18,9 @@ from mkdocs.structure.pages import Page
 from ckfunc import __version__
 
 ROOT = Path(__file__).parent.parent
+sys.path.append(str(ROOT / "website"))  # MkDocs loads hooks as single files
+from reference import generated  # noqa: E402
+
 PAGES = {
     "README.md": "index.md",
     "CHANGELOG.md": "changelog.md",
@@ -38,7 +42,9 @@ def on_config(config: MkDocsConfig) -> None:
 
 
 def on_files(files: Files, config: MkDocsConfig) -> None:
-    """Add the documents of the repository, and the files that pages refer to."""
+    """Add the generated reference, the documents of the repository, and the files that pages refer to."""
+    for path, text in generated().items():
+        files.append(File.generated(config, path, content=text))
     for source, page in PAGES.items():
         text = (ROOT / source).read_text(encoding="utf-8")
         files.append(File.generated(config, page, content=_relinked(text, source, page)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import mimetypes
 import re
 import shutil
@@ -9,6 +10,7 @@ import subprocess
 from html.parser import HTMLParser
 from pathlib import Path
 
+import click
 import pytest
 from markdown_it import MarkdownIt
 from support.browser import page
@@ -16,6 +18,9 @@ from support.loopback import Reply, Request, serve
 from support.project_files import ROOT
 
 from ckfunc import __version__
+from ckfunc.cli.main import cli
+from ckfunc.manifest.definition import MANIFEST
+from ckfunc.testing.definition import CASES
 
 pytestmark = [
     pytest.mark.slow,
@@ -69,6 +74,25 @@ def test_every_document_is_a_page_and_its_markdown_is_there(site: Path) -> None:
     assert [name for name in documents if not (site / f"{name}.md").is_file()] == []
     listed = re.findall(r"^- \[[^]]+\]\(([^)]+)\): \S", (site / "llms.txt").read_text(encoding="utf-8"), re.MULTILINE)
     assert set(listed) == {path.relative_to(site).as_posix() for path in site.rglob("*.md")}
+
+
+def test_the_reference_has_every_command_with_its_options_and_every_key(site: Path) -> None:
+    options = (site / "command-options.md").read_text(encoding="utf-8")
+    with click.Context(cli, info_name="ckfunc") as context:
+        for name in cli.list_commands(context):
+            command = cli.get_command(context, name)
+            assert command is not None
+            section = options.partition(f"\n## ckfunc {name}\n")[2].partition("\n## ")[0]
+            own = [one for one in command.params if isinstance(one, click.Option) and one.expose_value]
+            assert [
+                one.name for one in own if one.opts[-1] not in section or (one.help or "")[:20] not in section
+            ] == []
+    for name, definition in (("manifest-keys.md", MANIFEST), ("test-keys.md", CASES)):
+        text = (site / name).read_text(encoding="utf-8")
+        assert [field.name for field in definition.fields if f"\n| `{field.name}` |" not in text] == []
+    assert json.loads((site / "functions.schema.json").read_text(encoding="utf-8"))["properties"].keys() == {
+        field.name for field in MANIFEST.fields
+    }
 
 
 def test_no_page_and_no_style_refers_to_another_host(site: Path) -> None:

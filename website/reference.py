@@ -1,0 +1,154 @@
+"""Reference pages of the site, generated from commands and definitions: Markdown by the path of its page."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Iterator, Mapping
+
+import click
+
+from ckfunc.cli.main import cli
+from ckfunc.manifest.definition import MANIFEST
+from ckfunc.manifest.kinds import Data, Entries, Flag, Items, Kind, Number, Section, Text, Whole
+from ckfunc.testing.definition import CASES, project_schemas
+
+_PLACEHOLDERS = {"functions": "TYPE", "targets": "NAME", "environment": "VARIABLE", "dependencies": "PACKAGE"}
+
+
+def generated() -> dict[str, str]:
+    """Return all generated pages and files of the site."""
+    schemas = project_schemas()
+    return {
+        "command-options.md": command_options(),
+        "manifest-keys.md": keys_page(
+            "Keys of the manifest",
+            "`functions.yaml` as ckfunc and editors check it. [The manifest](manifest.md) explains the keys; "
+            "editors use the [JSON schema](functions.schema.json).",
+            MANIFEST,
+        ),
+        "test-keys.md": keys_page(
+            "Keys of test files",
+            "`tests/*.yaml` as ckfunc and editors check them. [Tests](testing.md) explains the keys; "
+            "editors use the [JSON schema](tests.schema.json).",
+            CASES,
+        ),
+        "functions.schema.json": f"{schemas.manifest}\n",
+        "tests.schema.json": f"{schemas.tests}\n",
+    }
+
+
+def command_options() -> str:
+    """Return a page with usage, options and examples of every command."""
+    root = click.Context(cli, info_name="ckfunc")
+    common = [param for param in cli.params if (param.name or "").startswith("common_")]
+    shared = {param.name for param in common}
+    parts = [
+        "# Command options",
+        "Usage, options and examples of every command, as `ckfunc COMMAND --help` shows them. "
+        "[Commands](commands.md) is an overview.",
+        "## Common options",
+        "All commands have these options, which can precede or follow the name of the command.",
+        _options(root, common),
+    ]
+    for context in _contexts(root):
+        command = context.command
+        text = inspect.cleandoc(command.help or "").replace("\b\n", "")
+        parts += [
+            f"## {context.command_path}",
+            _prose(text),
+            f"```text\n{' '.join([context.command_path, *command.collect_usage_pieces(context)])}\n```",
+            _options(context, [param for param in command.params if param.name not in shared]),
+        ]
+        examples = inspect.cleandoc((command.epilog or "").replace("\b\n", ""))
+        if "\n" in examples:
+            heading, _, lines = examples.partition("\n")
+            parts += [heading, f"```sh\n{inspect.cleandoc(lines)}\n```"]
+    return "\n\n".join(filter(None, parts)) + "\n"
+
+
+def keys_page(title: str, opening: str, section: Section) -> str:
+    """Return a page with a table of all keys of a file, with their types and rules."""
+    rows = [f"| `{name}` | {kind} | {_cell(doc)} |" for name, kind, doc in _keys(section, "")]
+    table = "\n".join(["| key | value | description |", "|---|---|---|", *rows])
+    return f"# {title}\n\n{opening}\n\n{table}\n"
+
+
+def _contexts(parent: click.Context) -> Iterator[click.Context]:
+    """Yield the contexts of all commands below one, in the order of its help."""
+    command = parent.command
+    if isinstance(command, click.Group):
+        below: Mapping[str, click.Command | None] = {
+            name: command.get_command(parent, name) for name in command.list_commands(parent)
+        }
+    else:
+        below = getattr(command, "commands", {})  # `ckfunc test` has a command too, although it is no group
+    for name, inner in below.items():
+        if inner is not None and not inner.hidden:
+            context = click.Context(inner, parent=parent, info_name=name)
+            yield context
+            yield from _contexts(context)
+
+
+def _options(context: click.Context, params: list[click.Parameter]) -> str:
+    options = [param for param in params if isinstance(param, click.Option)]
+    records = [record for option in options if (record := option.get_help_record(context))]
+    rows = [f"| `{names.replace('|', chr(92) + '|')}` | {_cell(text)} |" for names, text in records]
+    return "\n".join(["| option | description |", "|---|---|", *rows]) if rows else ""
+
+
+def _prose(text: str) -> str:
+    """Return the text of a help in Markdown: indented lines are code."""
+    blocks = []
+    for block in text.split("\n\n"):
+        lines = block.splitlines()
+        code = [line for line in lines if line.startswith("  ")]
+        words = [line for line in lines if not line.startswith("  ")]
+        blocks += [_escaped("\n".join(words))] if words else []
+        blocks += [f"```text\n{inspect.cleandoc(chr(10).join(code))}\n```"] if code else []
+    return "\n\n".join(blocks)
+
+
+def _keys(section: Section, prefix: str) -> Iterator[tuple[str, str, str]]:
+    """Yield name, type and description of every key."""
+    for field in section.fields:
+        name = f"{prefix}{field.name}"
+        doc = f"{field.doc} Also spelled `{field.also}`." if field.also else field.doc
+        yield name, f"{_type(field.kind)}{', required' if field.required else ''}", doc
+        kind, below = field.kind, name
+        while isinstance(kind, Items | Entries):
+            below += "[]" if isinstance(kind, Items) else f".{_PLACEHOLDERS.get(field.name, 'NAME')}"
+            kind = kind.kind
+        if isinstance(kind, Section):
+            yield from _keys(kind, f"{below}.")
+
+
+def _type(kind: Kind) -> str:
+    match kind:
+        case Text():
+            shown = " or ".join(f"`{one}`" for one in kind.choices) or "text"
+        case Flag():
+            shown = "`true` or `false`"
+        case Number():
+            shown = f"`{kind.value}`"
+        case Whole():
+            shown = f"whole number from {kind.least}" + (f" to {kind.most}" if kind.most < 2**53 - 1 else "")
+        case Data():
+            shown = "mapping" if kind.mapping else "any value"
+        case Items():
+            shown = f"list of: {_type(kind.kind)}"
+        case Entries():
+            shown = f"mapping from {kind.entry} to: {_type(kind.kind)}"
+        case Section():
+            shown = "keys below"
+    return shown
+
+
+def _cell(text: str) -> str:
+    return _escaped(" ".join(text.split())).replace("|", "\\|")
+
+
+def _escaped(text: str) -> str:
+    """Escape what Markdown would take for markup outside of code."""
+    parts = re.split(r"(`[^`]*`)", text)
+    return "".join(part if index % 2 else re.sub(r"([*<\[\]_])", r"\\\1", part) for index, part in enumerate(parts))
