@@ -53,7 +53,7 @@ unexport PYTHONDONTWRITEBYTECODE
 export WANTED_PYTHON := $(PYTHON)
 
 .NOTPARALLEL:
-.PHONY: help demo test test-slow test-newest test-oldest lint lock docs dist bench bench-peers format clean
+.PHONY: help demo test test-slow test-newest test-oldest lint lock docs pictures dist bench bench-peers format clean
 
 help:  ## Print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' Makefile
@@ -82,6 +82,9 @@ bench-peers: $(RUN_STAMP)  ## Measure wrangler and miniflare too
 
 docs: $(DOCS_STAMP)  ## Build the documentation site in build/site; broken links are errors
 	@NO_MKDOCS_2_WARNING=1 .cache/docs/bin/python -m mkdocs build --quiet --strict --site-dir "$(abspath $(SITE))"
+
+pictures: $(DOCS_STAMP)  ## Record the pictures in docs/images/ again; needs a POSIX terminal and Chromium
+	@.cache/docs/bin/python website/pictures.py
 
 dist: $(RELEASE_STAMP)  ## Build wheel, source archive and list of components in dist/
 	@.cache/release/bin/python -m build --no-isolation --outdir "$(DIST)" . >/dev/null
