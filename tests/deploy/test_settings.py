@@ -10,7 +10,7 @@ from support.loopback import Reply, Request
 
 from ckfunc.deploy import run
 from ckfunc.deploy.apply.report import DeployReport
-from ckfunc.deploy.apply.resume import unfinished
+from ckfunc.deploy.apply.resume import NotResumable, unfinished
 from ckfunc.deploy.apply.undo import NothingToUndo, prepare_undo
 from ckfunc.deploy.cache import VersionCache
 from ckfunc.deploy.plan import saved
@@ -165,6 +165,23 @@ def test_a_deploy_with_settings_that_was_killed_is_completed_and_can_be_undone(
     assert here.application.history() == {SENT: 2}
     assert undone(here).ok
     assert here.application.settings == ApplicationSettings() and here.application.deployed() == {SENT: "one\n"}
+
+
+def test_a_resume_over_settings_that_someone_changed_is_refused(here: World) -> None:
+    here.deploy(here.project({SENT: "one\n"}))
+    project = here.project({SENT: "two\n"}, settings={"guest_users": False})
+
+    class Killed(BaseException):
+        pass
+
+    def kill(step: object) -> None:
+        raise Killed
+
+    with pytest.raises(Killed):
+        here.deploy(project, on_step=kill)
+    here.application.settings = ApplicationSettings(user_created_channels=False)
+    with pytest.raises(NotResumable, match=r"changed the settings since that deploy \(user_created_channels\)"):
+        resumed(here, project)
 
 
 def test_a_saved_plan_is_stale_when_a_setting_changed_on_either_side(here: World) -> None:

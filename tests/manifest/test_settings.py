@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import jsonschema
 import pytest
+import yaml
 from manifest.projects import MINIMAL, problems, project
 
-from ckfunc.manifest import guests_allowed, load, setting_paths
+from ckfunc.manifest import guests_allowed, json_schema, load, setting_paths
 
 BOTH = "settings: {guest_users: false, user_created_channels: true}\n"
 START = "functions:\n  user.attempted.start_session: {handler: a.ts}\n"
@@ -64,6 +66,16 @@ def test_a_target_overrides_single_settings(tmp_path: Path) -> None:
 def test_a_mistake_in_settings_is_an_error_with_a_place(tmp_path: Path, text: str, error: str) -> None:
     (found,) = problems(project(tmp_path, MINIMAL + text))
     assert found.startswith("functions.yaml:4:") and error in found
+
+
+def test_the_editor_schema_knows_settings_and_gives_them_no_default() -> None:
+    schema = json_schema()
+    for text in (MINIMAL + BOTH, TARGETS):
+        jsonschema.validate(yaml.safe_load(text), schema, cls=jsonschema.Draft7Validator)
+    for wrong in ("settings: {guest_users: 'no'}", "settings: {guests: true}"):
+        with pytest.raises(jsonschema.ValidationError):
+            jsonschema.validate(yaml.safe_load(f"version: 1\n{wrong}\n"), schema, cls=jsonschema.Draft7Validator)
+    assert all("default" not in one for one in schema["definitions"]["settings"]["properties"].values())
 
 
 def test_guest_users_are_warned_about_where_a_function_decides_about_sessions(tmp_path: Path) -> None:

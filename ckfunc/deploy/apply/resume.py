@@ -43,6 +43,12 @@ def unfinished(root: Path, target: str, identity: str | None) -> JournalRecord:
 
 def require_resumable(record: JournalRecord, plan: Plan, remote: Remote) -> None:
     """Refuse to resume if the sources have changed or someone else has deployed. Raises NotResumable."""
+    for kind in sorted({change.kind for change in plan.changes} - {FUNCTIONS}):
+        if theirs := journal.foreign_changes(record, kind, plan.have[kind], remote):
+            raise NotResumable(
+                f"someone else has changed the {BY_KIND[kind].title} since that deploy ({', '.join(theirs)})",
+                hint=_HINT,
+            )
     changed = [
         name
         for name, wanted in record.after.functions.items()
@@ -55,12 +61,6 @@ def require_resumable(record: JournalRecord, plan: Plan, remote: Remote) -> None
             f"the sources have changed since that deploy ({', '.join(sorted(changed))})",
             hint="`ckfunc deploy` deploys the current sources",
         )
-    for kind in sorted({change.kind for change in plan.changes} - {FUNCTIONS}):
-        if theirs := journal.foreign_changes(record, kind, plan.have[kind], remote):
-            raise NotResumable(
-                f"someone else has changed the {BY_KIND[kind].title} since that deploy ({', '.join(theirs)})",
-                hint=_HINT,
-            )
     for name in sorted(change.name for change in plan.changes if change.kind == FUNCTIONS):
         before = record.before.functions.get(name, (-1, ""))
         number = plan.versions.get(name, 0)
