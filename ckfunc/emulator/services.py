@@ -18,13 +18,15 @@ from ckfunc.emulator.dispatch.topics import Topics
 from ckfunc.emulator.http.auth import Tokens
 from ckfunc.emulator.http.calls import Call
 from ckfunc.emulator.http.faults import Faults
-from ckfunc.emulator.http.problems import Broken, HttpProblem, Unstorable
+from ckfunc.emulator.http.problems import Broken, HttpProblem, Refused, Unstorable
 from ckfunc.emulator.http.request_log import RequestLog
 from ckfunc.emulator.jobs.runner import Jobs
 from ckfunc.emulator.options import DraftCase
+from ckfunc.emulator.store import seeds
 from ckfunc.emulator.store.database import Database
 from ckfunc.emulator.store.steps import Steps, release_space
 from ckfunc.emulator.store.trouble import damage, misread, trouble_with
+from ckfunc.model.job import Seed, Seeded
 from ckfunc.runtime.pool import HostPool
 
 T = TypeVar("T")
@@ -80,6 +82,14 @@ class EmulatorServices:
             return Unstorable(trouble.sentence)
         _LOG.error("%s failed", what, exc_info=error)
         return Broken(f"{type(error).__name__}: {error}")
+
+    async def add_seed(self, seed: Seed) -> Seeded:
+        """Add what a seed holds and the database does not, in steps, after a running job. Raises Refused."""
+        try:
+            async with self.jobs.alone:
+                return await result_of(seeds.in_steps(self.database, seed))
+        except seeds.SeedRefused as problem:
+            raise Refused(problem.message) from None
 
     async def idle(self) -> None:
         """Wait until nothing is in progress that would change the data."""

@@ -127,3 +127,14 @@ class Seeded:
     channels: int = 0
     members: int = 0
     messages: int = 0
+
+    @property
+    def summary(self) -> str:
+        """The numbers in words, such as "1 user, 2 channels"; empty if nothing was added."""
+        numbers = (
+            (self.users, "user"),
+            (self.channels, "channel"),
+            (self.members, "member"),
+            (self.messages, "message"),
+        )
+        return ", ".join(f"{number} {name}{'' if number == 1 else 's'}" for number, name in numbers if number)

@@ -2,25 +2,19 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from ckfunc.api import Client, Connection
 from ckfunc.api.connection import emulator_connection
 from ckfunc.api.emulator import post_seed
-from ckfunc.base.documents import DEEPEST
-from ckfunc.base.errors import Busy, CkfuncError, InvalidFiles, InvalidManifest, Problem
+from ckfunc.base.errors import Busy, CkfuncError
 from ckfunc.base.files import read_file
 from ckfunc.emulator.data import seed_data
 from ckfunc.emulator.data_directory import find_running
-from ckfunc.manifest.tree import LOADER, Mapping, Node, Scalar, Sequence, parse
+from ckfunc.emulator.seed_text import read_seed_text
 from ckfunc.model.job import Seed, Seeded
-from ckfunc.wire.dialects import camel
-from ckfunc.wire.seeds import MalformedSeed, read_seed
 
 
 def read_seed_file(file: Path, shown: str) -> tuple[Seed, Any]:
@@ -32,12 +26,7 @@ def read_seed_file(file: Path, shown: str) -> tuple[Seed, Any]:
         text = read_file(file, pipe=True).decode("utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise CkfuncError(f"cannot read the seed {shown}: {_why(error)}") from None
-    root, document = _parsed(text, shown)
-    try:
-        return read_seed({} if document is None else document), document or {}
-    except MalformedSeed as mistake:
-        line, column = _position(root, mistake.place)
-        raise _refused(Problem(shown, line, column, str(mistake))) from None
+    return read_seed_text(text, shown)
 
 
 def add_seed(seed: Seed, document: Any, data: Path, connect: Callable[[Connection], Client]) -> Seeded:
@@ -59,62 +48,6 @@ def add_seed(seed: Seed, document: Any, data: Path, connect: Callable[[Connectio
 def _add_to_running(url: str, document: Any, connect: Callable[[Connection], Client]) -> Seeded:
     with connect(emulator_connection(url)) as client:
         return post_seed(client, document)
-
-
-def _parsed(text: str, shown: str) -> tuple[Node | None, Any]:
-    """Return the nodes of a YAML document, and the document as JSON. Raises InvalidFiles."""
-    try:
-        root = parse(text, shown, max_depth=DEEPEST)
-        document = yaml.load(text, _loader())  # noqa: S506 - a kind of SafeLoader
-        json.dumps(document, allow_nan=False)
-    except InvalidManifest as error:
-        raise _refused(*error.problems) from None
-    except (yaml.YAMLError, TypeError, ValueError, RecursionError) as error:
-        mark = getattr(error, "problem_mark", None)
-        line, column = (mark.line + 1, mark.column + 1) if mark else (0, 0)
-        raise _refused(Problem(shown, line, column, "invalid value", "JSON has no such value or key")) from None
-    return root, document
-
-
-def _loader() -> Any:
-    """Return a loader that reads dates as text, as JSON does."""
-    resolvers = {
-        first: [pair for pair in pairs if pair[0] != "tag:yaml.org,2002:timestamp"]
-        for first, pairs in LOADER.yaml_implicit_resolvers.items()
-    }
-    return type("Loader", (LOADER,), {"yaml_implicit_resolvers": resolvers})
-
-
-def _position(root: Node | None, place: tuple[str | int, ...]) -> tuple[int, int]:
-    """Return line and column, from 1, of the value at `place`, or of its closest existing parent."""
-    node, last = root, root
-    for step in place:
-        if isinstance(node, Sequence) and isinstance(step, int):
-            node = last = node.items[step]
-        elif isinstance(node, Mapping):
-            found = [
-                (key, value)
-                for key, value in node.entries
-                if isinstance(key, Scalar) and _spelled(key.text) == _spelled(step)
-            ]
-            if not found:
-                break
-            last, node = found[-1]
-        else:
-            break
-    return (last.line, last.column) if last is not None else (0, 0)
-
-
-def _spelled(name: Any) -> str:
-    return camel(str(name))
-
-
-def _refused(*problems: Problem) -> InvalidFiles:
-    return InvalidFiles(
-        "the seed has a mistake",
-        problems,
-        hint="`ckfunc emulator seed --help` describes seeds",
-    )
 
 
 def _why(error: BaseException) -> str:

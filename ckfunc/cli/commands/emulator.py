@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 import click
 
@@ -17,9 +17,6 @@ from ckfunc.cli.emulator_lists import channels, messages, users
 from ckfunc.cli.options import FILE, common_options, keep_invocations_option, open_option, pass_app, port_option
 from ckfunc.emulator.data_directory import UnusableDirectory
 from ckfunc.emulator.store.trouble import UnwritableDatabase
-
-if TYPE_CHECKING:
-    from ckfunc.model.job import Seeded
 
 # The emulator is imported inside the functions: `--help` does not need it.
 
@@ -211,7 +208,10 @@ def seed_command(app: App, file: Path, data_dir: Path | None) -> None:
 
         app.output.document(write_seeded(seeded))
     else:
-        app.output.talk(("seeded: ", "success"), _described(seeded))
+        app.output.talk(
+            ("seeded: ", "success"),
+            f"added {seeded.summary}" if seeded.summary else "nothing to add: all of it is there",
+        )
 
 
 def _agreed(app: App, verb: str, data: Path) -> bool:
@@ -231,15 +231,3 @@ def _explained(what: str) -> Iterator[None]:
         yield
     except OSError as error:
         raise CkfuncError(f"{what}: {error.strerror or error}") from None
-
-
-def _described(seeded: Seeded) -> str:
-    """Return the counts of added rows, in words."""
-    counts = (
-        (seeded.users, "user"),
-        (seeded.channels, "channel"),
-        (seeded.members, "member"),
-        (seeded.messages, "message"),
-    )
-    added = [f"{count} {name}{'' if count == 1 else 's'}" for count, name in counts if count]
-    return f"added {', '.join(added)}" if added else "nothing to add: all of it is there"

@@ -31,6 +31,7 @@ FILE_BYTES = 32 * MEBIBYTE
 """The largest file. The platform documents no limit; this one is ours."""
 
 UPLOAD_BYTES = FILE_BYTES + MEBIBYTE
+SEED_BYTES = 64 * MEBIBYTE
 """The largest body of a route that takes a file: the file, and the rest of its form."""
 
 ANY_TYPE = "application/octet-stream"

@@ -16,14 +16,14 @@ from ckfunc.emulator.actions import reading
 from ckfunc.emulator.actions.sessions import attempt_start_session
 from ckfunc.emulator.dispatch.dispatcher import FinishedRun
 from ckfunc.emulator.dispatch.runtimes import RUNTIME_ID, RUNTIME_VERSION
-from ckfunc.emulator.http.bodies import MEBIBYTE
+from ckfunc.emulator.http.bodies import MEBIBYTE, SEED_BYTES
 from ckfunc.emulator.http.calls import Call, Reply
 from ckfunc.emulator.http.problems import Refused
 from ckfunc.emulator.http.routing import Access, Route
 from ckfunc.emulator.resources import references
 from ckfunc.emulator.resources.functions import found
-from ckfunc.emulator.services import EmulatorServices, result_of
-from ckfunc.emulator.store import functions, invocations, seeds
+from ckfunc.emulator.services import EmulatorServices
+from ckfunc.emulator.store import functions, invocations
 from ckfunc.model.chat import Message, MessageReport
 from ckfunc.model.function import InvocationDetail
 from ckfunc.model.triggers import START_SESSION
@@ -36,8 +36,6 @@ from ckfunc.wire.seeds import read_seed, write_seeded
 
 _MOST_IDS = 1000
 _LONGEST_LIFETIME_S = 86_400
-
-_LARGEST_SEED = 64 * MEBIBYTE
 
 
 def health(_call: Call, services: EmulatorServices) -> Reply:
@@ -145,11 +143,7 @@ def _whose(call: Call, services: EmulatorServices) -> tuple[User, Message]:
 async def plant_seed(call: Call, services: EmulatorServices) -> Reply:
     """Add what a seed holds and the database does not, and answer with the numbers of added rows."""
     seed = await asyncio.to_thread(lambda: read_seed(call.json()))
-    try:
-        async with services.jobs.alone:
-            return Reply(write_seeded(await result_of(seeds.in_steps(services.database, seed))))
-    except seeds.SeedRefused as problem:
-        raise Refused(problem.message) from None
+    return Reply(write_seeded(await services.add_seed(seed)))
 
 
 ROUTES = (
@@ -160,5 +154,5 @@ ROUTES = (
     Route("PUT", "/emulator/token-lifetime", update_token_lifetime, Access.CONTROL),
     Route("POST", "/emulator/read-receipts", read_message, Access.CONTROL),
     Route("POST", "/emulator/reports", report_message, Access.CONTROL),
-    Route("POST", "/emulator/seed", plant_seed, Access.CONTROL, _LARGEST_SEED),
+    Route("POST", "/emulator/seed", plant_seed, Access.CONTROL, SEED_BYTES),
 )

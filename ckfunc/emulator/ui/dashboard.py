@@ -9,6 +9,7 @@ from ckfunc.emulator.services import EmulatorServices
 from ckfunc.emulator.ui import (
     channels,
     chat,
+    data,
     faults,
     functions,
     invocations,
@@ -49,6 +50,7 @@ ROUTES = (
     *messages.ROUTES,
     *sessions.ROUTES,
     *requests.ROUTES,
+    *data.ROUTES,
     *faults.ROUTES,
     *runtime.ROUTES,
     *trigger.ROUTES,

@@ -52,6 +52,7 @@ NAVIGATION = (
     NavigationLink("sessions", "/ui/sessions", "Sessions"),
     NavigationLink("requests", "/ui/requests", "Requests"),
     NavigationLink("faults", "/ui/faults", "Faults"),
+    NavigationLink("data", "/ui/data", "Data"),
     NavigationLink("runtime", "/ui/runtime", "Runtime"),
     NavigationLink("trigger", "/ui/trigger", "Trigger"),
 )

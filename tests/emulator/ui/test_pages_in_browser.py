@@ -34,6 +34,7 @@ PAGES = (
     "/ui/sessions",
     "/ui/requests",
     "/ui/faults",
+    "/ui/data",
     "/ui/runtime",
     "/ui/trigger",
 )

@@ -1,0 +1,72 @@
+"""The page of the data: add users, channels and messages, copy or reset everything."""
+
+from __future__ import annotations
+
+import asyncio
+
+from ckfunc.base.errors import InvalidFiles
+from ckfunc.emulator.http.bodies import SEED_BYTES
+from ckfunc.emulator.http.calls import Call, Reply
+from ckfunc.emulator.http.problems import Refused
+from ckfunc.emulator.seed_text import read_seed_text
+from ckfunc.emulator.services import EmulatorServices
+from ckfunc.emulator.ui.forms import form_route, page_route
+from ckfunc.emulator.ui.rendering import page
+from ckfunc.model.job import Seeded
+
+_EXAMPLE = """\
+users:
+  - {name: jane@example.com, display_name: Jane}
+  - {name: agent, display_name: Support agent}
+channels:
+  - name: support
+    type: PUBLIC
+    members: [jane@example.com, agent]
+    messages:
+      - {user: jane@example.com, body: Hello}
+      - {body: A message of the system}
+"""
+
+
+def show_data(call: Call, services: EmulatorServices) -> Reply:
+    """Show a form for a seed, and commands for all data."""
+    return _page(call, services, _EXAMPLE)
+
+
+async def add_seed(call: Call, services: EmulatorServices) -> Reply:
+    """Add what a seed holds and the database does not, and show the numbers of added rows."""
+    text = _text(call)
+    try:
+        seed, _ = await asyncio.to_thread(read_seed_text, text, "seed")
+    except InvalidFiles as problem:
+        raise Refused("\n".join(str(one) for one in problem.problems)) from None
+    return _page(call, services, "", await services.add_seed(seed))
+
+
+def _text(call: Call) -> str:
+    """Return the seed of a form: its file if there is one, otherwise its text field. Raises Refused."""
+    if call.is_multipart and (part := call.multipart().get("file")) is not None and part.content:
+        try:
+            return part.content.decode("utf-8-sig")
+        except UnicodeDecodeError:
+            raise Refused("the file is not UTF-8 text") from None
+    return call.form().get("seed", "")
+
+
+def _page(call: Call, services: EmulatorServices, text: str, added: Seeded | None = None) -> Reply:
+    return page(
+        call,
+        services,
+        "data",
+        section="data",
+        title="Data",
+        seed=text,
+        added=None if added is None else added.summary or "nothing, because all of it exists",
+        directory=services.data_dir,
+    )
+
+
+ROUTES = (
+    page_route("/ui/data", show_data),
+    form_route("/ui/data", add_seed, SEED_BYTES),
+)

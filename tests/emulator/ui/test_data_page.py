@@ -1,0 +1,62 @@
+"""The page of the data: seeds in YAML or JSON, and their mistakes."""
+
+from __future__ import annotations
+
+import html
+import json
+import re
+
+import httpx
+import pytest
+
+SEED = {
+    "users": [{"name": "ann"}, {"name": "b\u202eob"}],
+    "channels": [{"name": "desk", "members": ["ann"], "messages": [{"user": "ann", "body": "</textarea><script>"}]}],
+}
+
+
+@pytest.fixture
+def web(client: httpx.Client, form_key: str) -> httpx.Client:
+    """A browser that sends the key of the dashboard's pages with its forms."""
+    client.headers["x-form-key"] = form_key
+    return client
+
+
+def test_the_example_can_be_added_as_it_is(web: httpx.Client) -> None:
+    found = re.search(r'<textarea name="seed"[^>]*>(.*?)</textarea>', web.get("/ui/data").text, re.DOTALL)
+    assert found is not None
+    added = web.post("/ui/data", data={"seed": html.unescape(found[1])})
+    assert "Added: 2 users, 1 channel, 2 members, 2 messages." in added.text
+    assert web.get("/v1/channels/1").json()["name"] == "support"
+    assert (
+        "Added: nothing, because all of it exists." in web.post("/ui/data", data={"seed": html.unescape(found[1])}).text
+    )
+
+
+def test_a_file_is_added_instead_of_the_text(web: httpx.Client) -> None:
+    files = {"file": ("seed.json", json.dumps(SEED).encode(), "application/json")}
+    answer = web.post("/ui/data", data={"seed": "users: [{name: other}]"}, files=files)
+    assert "Added: 2 users, 1 channel, 1 member, 1 message." in answer.text
+    assert [one["name"] for one in web.get("/v1/users").json()["_embedded"]["users"]] == ["ann", "b\u202eob"]
+    assert web.post("/ui/data", files={"seed": (None, "users: [{name: other}]")}).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("seed", "message"),
+    [
+        ("users:\n  - {nam: ann}\n", "seed:2:6: users[0].nam: a user has no field &#39;nam&#39;"),
+        ("users: [", "the indentation and the quotes around here"),
+        ("channels: [{name: a, members: [nobody]}]", "nobody"),
+        ("- 1", "the seed is an array, not an object"),
+    ],
+)
+def test_a_mistake_in_a_seed_is_explained_and_nothing_is_added(web: httpx.Client, seed: str, message: str) -> None:
+    answer = web.post("/ui/data", data={"seed": seed})
+    assert answer.status_code == 400, answer.text
+    assert message in answer.text
+    assert web.get("/v1/users").json()["page"]["totalElements"] == 0
+    assert web.post("/ui/data", files={"file": ("x", b"\xff\xfe", "text/plain")}).status_code == 400
+
+
+def test_a_seed_needs_the_key_of_a_page(anyone: httpx.Client) -> None:
+    assert anyone.post("/ui/data", data={"seed": "users: [{name: ann}]"}).status_code == 403
