@@ -35,8 +35,8 @@ class Installable:
 def installable(project: Project, detail: Callable[[str], None]) -> Installable:
     """Ask npm whether it can install the dependencies; a positive answer is cached."""
     # Imports npm code, which most deploys do not need.
-    from ckfunc.runtime.policy import InstallPolicy
     from ckfunc.scaffold.packages import installed_packages
+    from ckfunc.scaffold.types import policy_of
 
     wanted = project.runtime.dependencies
     if not wanted:
@@ -46,7 +46,7 @@ def installable(project: Project, detail: Callable[[str], None]) -> Installable:
     if marker.exists():
         return Installable()
     # Installed into the directory that handlers run with, so that a later run finds the packages.
-    failure = installed_packages(wanted, cache_dir(), detail, InstallPolicy(lock=lock)).missing
+    failure = installed_packages(wanted, cache_dir(), detail, policy_of(project)).missing
     if isinstance(failure, PackageUnknown):
         return Installable(_located(project.root, failure), failure)
     if failure is None:

@@ -326,6 +326,22 @@ def test_a_package_that_the_registry_lacks_and_a_registry_that_is_away_are_expla
     assert not (chat / "functions.lock").exists()
 
 
+@pytest.mark.parametrize("with_a_lock", [False, True])
+def test_a_deploy_finds_packages_in_the_registry_of_the_projects_npmrc(
+    ckfunc: Ckfunc, chat: Path, serve: Serve, with_a_lock: bool
+) -> None:
+    private = serve(package("@acme/tool", "1.0.0"))
+    serve(*FIRST)
+    (chat / ".npmrc").write_text(f"@acme:registry={private.url}/\n")
+    (chat / "functions.yaml").write_text(manifest("tiny: ^1.0.0", '"@acme/tool": 1.x'))
+    if with_a_lock:
+        assert ckfunc("-C", chat, "lock").code == 0
+    deploy = ckfunc("-C", chat, "deploy")
+    assert deploy.code == 0, deploy.err
+    assert deployed(ckfunc, chat)["@acme/tool"] == ("1.0.0" if with_a_lock else "1.x")
+    assert "warning" not in deploy.err
+
+
 def test_names_in_the_lock_are_completed(ckfunc: Ckfunc, locked_chat: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(locked_chat)
     monkeypatch.setenv("_CKFUNC_COMPLETE", "zsh_complete")
