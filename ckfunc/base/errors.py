@@ -71,7 +71,7 @@ class InvalidManifest(InvalidFiles):
     """`functions.yaml`, or a file that it refers to, is invalid."""
 
 
-class LockOutdated(InvalidFiles):
+class LockOutdated(InvalidManifest):
     """`functions.lock` is invalid, or does not fit `functions.yaml`."""
 
     def __init__(self, problems: Sequence[Problem]) -> None:
