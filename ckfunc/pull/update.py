@@ -10,6 +10,7 @@ from ckfunc.deploy.apply.report import WRONG, DeployReport, Ending, ItemState
 from ckfunc.deploy.resources import FUNCTIONS
 from ckfunc.manifest.edit import ManifestChange, scalar_text
 from ckfunc.manifest.variables import whole_reference
+from ckfunc.model.lock import LOCK_NAME
 from ckfunc.model.project import Project, Script, WantedRuntime
 from ckfunc.pull.base import Base, store_base
 from ckfunc.pull.merge import Merged, merge
@@ -213,7 +214,8 @@ class _Merger:
         if theirs is None:
             return
         if runtime.lock is not None:  # a deploy has sent the versions of the lock, but the manifest has ranges
-            theirs, base = runtime.lock.ranges(theirs), runtime.lock.ranges(base or {}) if base is not None else None
+            theirs, base = runtime.lock.ranges(theirs), None if base is None else runtime.lock.ranges(base)
+        outdated = False
         if ours is None:
             if theirs:
                 self.notes.append("`runtime.dependencies` is not managed by functions.yaml and was left alone")
@@ -225,11 +227,14 @@ class _Merger:
                 continue
             if here == known:
                 self.manifest.append(ManifestChange(("runtime", "dependencies", name), there))
+                outdated = runtime.lock is not None
             elif there is not None or (base is not None and name in base):
                 deployed = "removed" if there is None else there
                 self.unmarked_conflicts.append(
                     f"dependency {name} is {here} here and {deployed} in the application; the local version was kept"
                 )
+        if outdated:
+            self.notes.append(f"{LOCK_NAME} does not fit the new dependencies: run `ckfunc lock`")
 
     def settings(self, ours: Mapping[str, bool], paths: Mapping[str, tuple[str, ...]]) -> None:
         theirs, base = self._remote.settings or {}, self._base.settings or {}

@@ -17,6 +17,7 @@ from ckfunc.manifest.tree import Mapping, Scalar, parse
 from ckfunc.manifest.variables import expand
 from ckfunc.model.application import Dependency, Runtime
 from ckfunc.model.function import Function, FunctionVersion
+from ckfunc.model.lock import PLATFORM_RANGES, PackageLock
 from ckfunc.model.project import Project, Script, Target, WantedFunction, WantedRuntime
 from ckfunc.pull.base import Base, read_base, store_base
 from ckfunc.pull.fresh import fresh_project
@@ -164,6 +165,34 @@ def test_sections_that_the_manifest_leaves_out_stay_out(tmp_path: Path) -> None:
     assert found.is_empty
     assert found.conflicts == 0
     assert len([note for note in found.notes if "not managed" in note]) == 4
+
+
+@pytest.mark.parametrize(
+    ("deployed", "base", "changed"),
+    [
+        ("1.2.7", None, None),
+        ("1.2.7", "1.2.7", None),
+        ("^1.2.0", None, None),
+        ("1.2.7", "^1.2.0", None),
+        ("1.2.6", "1.2.6", None),  # the lock was upgraded, and that is not deployed yet
+        ("1.2.9", "1.2.7", "1.2.9"),
+    ],
+)
+def test_ranges_stay_where_the_application_has_the_versions_of_the_lock(
+    tmp_path: Path, deployed: str, base: str | None, changed: str | None
+) -> None:
+    versions = {**dict.fromkeys(PLATFORM_RANGES, "1.0.0"), "ms": "1.2.7"}
+    entries = {f"node_modules/{name}": {"version": v, "integrity": "sha512-AAAA"} for name, v in versions.items()}
+    lock = PackageLock.of_entries({**PLATFORM_RANGES, "ms": "^1.2.0"}, entries)
+    here = project(tmp_path, runtime=WantedRuntime(dependencies={"ms": "^1.2.0"}, lock=lock))
+    remote = described(application(dependencies=(Dependency("ms", deployed),)), [], {})
+    known = Base(dependencies=None if base is None else {"ms": base})
+    found = update(here, ManifestSections(), remote, known, never, {}, is_javascript=javascript)
+    assert [change.value for change in found.manifest] == ([] if changed is None else [changed])
+    assert found.conflicts == 0
+    assert [note for note in found.notes if "ckfunc lock" in note] == (
+        [] if changed is None else ["functions.lock does not fit the new dependencies: run `ckfunc lock`"]
+    )
 
 
 def test_functions_that_share_a_file_and_differ_there_are_left_to_somebody(tmp_path: Path) -> None:
