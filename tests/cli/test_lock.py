@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from cli.conftest import Ckfunc, written
+from support.commands import Command
 from support.npm_registry import Serve, own_npm, package
 
 from ckfunc.cli.main import run
@@ -340,6 +341,42 @@ def test_a_deploy_finds_packages_in_the_registry_of_the_projects_npmrc(
     assert deploy.code == 0, deploy.err
     assert deployed(ckfunc, chat)["@acme/tool"] == ("1.0.0" if with_a_lock else "1.x")
     assert "warning" not in deploy.err
+
+
+@pytest.mark.slow
+def test_a_watch_reports_an_outdated_lock_and_deploys_once_it_was_renewed(
+    ckfunc: Ckfunc, locked_chat: Path, serve: Serve
+) -> None:
+    serve(*LATER)
+    with Command("-C", locked_chat, "watch", "--no-logs") as watch:
+        watch.until("created")
+        (locked_chat / "functions.yaml").write_text(manifest("tiny: ^1.0.0", "extra: 2.x"))
+        watch.until("functions.yaml:7:5: extra 2.x is not in functions.lock")
+        assert deployed(ckfunc, locked_chat) == {"tiny": "1.0.0"}
+        assert ckfunc("-C", locked_chat, "lock").code == 0
+        watch.until("extra")
+        assert watch.interrupt() == 130
+    assert deployed(ckfunc, locked_chat) == {"tiny": "1.0.0", "extra": "2.0.0"}
+
+
+@pytest.mark.slow
+def test_real_packages_for_each_system_are_locked_for_all_of_them(ckfunc: Ckfunc, tmp_path: Path) -> None:
+    source = (
+        "require('fs').readdirSync(require('path').dirname(require.resolve('esbuild/package.json')) + '/../@esbuild')"
+    )
+    files = {
+        "functions.yaml": manifest("esbuild: 0.25.12", '"@isaacs/cliui": 8.0.2'),
+        "handlers/start.js": f"require('@isaacs/cliui');\nfunction handleEvent() {{ return {source}; }}\n",
+    }
+    root = written(tmp_path, files)
+    assert ckfunc("-C", root, "lock").code == 0
+    places = locked(root)
+    assert {"@esbuild/linux-x64", "@esbuild/win32-x64", "@esbuild/darwin-arm64"} <= set(places)
+    assert places["string-width-cjs"] == "4.2.3"  # an alias
+    ran = ckfunc("-C", root, "invoke", TYPE, "--json")
+    assert ran.code == 0, ran.out
+    (only,) = json.loads(ran.out)["result"]["payload"]
+    assert f"@esbuild/{only}" in places
 
 
 def test_names_in_the_lock_are_completed(ckfunc: Ckfunc, locked_chat: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from ckfunc.base.errors import DependenciesFailed
 from ckfunc.runtime.contents import packages_of, skipped_scripts
 from ckfunc.runtime.install import install
 from ckfunc.runtime.policy import InstallPolicy
+from ckfunc.runtime.resolution import resolve
 
 NAME = "@acme/native"
 WANTED = {NAME: "^1.0.0"}
@@ -51,6 +53,18 @@ def test_a_listed_package_runs_its_script_without_any_secret(tmp_path, home, mon
     assert seen["HTTPS_PROXY"] == "http://127.0.0.1:9"
     assert server.requests[-1].headers["authorization"] == "Bearer s3cret-of-mine"
     assert skipped_scripts(directory) == ()
+
+
+def test_a_listed_package_runs_its_script_when_its_locked_version_is_installed(tmp_path, home):
+    with registry(SCRIPTED, files={NAME: SCRIPTED_FILES}) as server:
+        (home / ".npmrc").write_text(f"registry={server.url}/\n")
+        lock = resolve(WANTED, tmp_path / "cache", InstallPolicy())
+        wanted = lock.resolved(WANTED)  # as an emulator has it after a deploy
+        directory = install(wanted, tmp_path / "cache", policy=replace(allowing(NAME), lock=lock))
+        other = install(wanted, tmp_path / "cache", policy=replace(allowing(NAME, dependencies={}), lock=lock))
+    assert wanted == {NAME: "1.0.0"}
+    assert (directory / "node_modules" / NAME / "made.js").exists()
+    assert not (other / "node_modules" / NAME / "made.js").exists()
 
 
 @pytest.mark.parametrize(
