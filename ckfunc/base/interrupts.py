@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import signal
 import sys
+from collections.abc import Callable
 from types import FrameType, SimpleNamespace
 from typing import TYPE_CHECKING
 
@@ -45,6 +46,28 @@ def require_uninterrupted() -> None:
     """Raise KeyboardInterrupt if Ctrl-C was pressed. Endless loops call it."""
     if _state.interrupted:
         raise KeyboardInterrupt
+
+
+def wait_for_interrupt(on_begin: Callable[[], None]) -> None:
+    """Wait until Ctrl-C, or the end of the process is requested, which ends this wait and nothing else.
+
+    `on_begin` is called when the wait has begun. Call it on the main thread.
+    """
+    import threading
+
+    ended = threading.Event()
+
+    def end(_number: int, _frame: FrameType | None) -> None:
+        ended.set()
+
+    before = {number: signal.signal(number, end) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        on_begin()
+        while not ended.wait(0.5):  # a wait without a time limit cannot be interrupted by Ctrl-C on Windows
+            pass
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _on_interrupt(_number: int, _frame: FrameType | None) -> None:

@@ -138,7 +138,7 @@ class Conversation:
         user, channel = self._user(act), self._channel(act)
         chat = self._chats.pop((user.name, channel.id), None)
         if chat is None:
-            raise Missing(f"{user.name!r} has not opened channel {_title(channel)!r}")
+            raise Missing(f"{user.name!r} has not opened channel {title(channel)!r}")
         session_actions.close_chat(self._context(user), chat)
 
     def _act_as_system(self, act: Act) -> None:
@@ -192,7 +192,7 @@ class Conversation:
             if message.channel_id == channel.id and (act.about or "") in (message.body or "") and (mine or not own):
                 return message
         part = f" with {act.about!r}" if act.about else ""
-        raise Missing(f"there is no message{part} in channel {_title(channel)!r}")
+        raise Missing(f"there is no message{part} in channel {title(channel)!r}")
 
     # Consequences
 
@@ -208,15 +208,15 @@ class Conversation:
         return found
 
     def _changed_messages(self, before: Mapping[int, Message]) -> tuple[SaidMessage, ...]:
-        names = {channel.id: _title(channel) for channel in self._channels()}
+        names = {channel.id: title(channel) for channel in self._channels()}
         now = self._messages()
         changed = [
-            _said(message, names, changed=message.id in before)
+            said(message, names, changed=message.id in before)
             for message in now.values()
             if message.id not in before or _contents(before[message.id]) != _contents(message)
         ]
-        gone = [_said(message, names, deleted=True) for message in before.values() if message.id not in now]
-        return tuple(sorted(changed + gone, key=lambda said: said.id))
+        gone = [said(message, names, deleted=True) for message in before.values() if message.id not in now]
+        return tuple(sorted(changed + gone, key=lambda message: message.id))
 
     def _runs_since(self, last: int) -> tuple[ChainedRun, ...]:
         found = steps.run(invocations.runs(self._database, _after(last), RunFilter())).items[::-1]
@@ -232,7 +232,7 @@ class Conversation:
             for notification in notifications.page(self._database, user.id, _after(last)).items
         ]
         return tuple(
-            SentNotification(name, one.title, one.body, None if one.channel is None else _title(one.channel))
+            SentNotification(name, one.title, one.body, None if one.channel is None else title(one.channel))
             for one, name in sorted(found, key=lambda pair: pair[0].id)
         )
 
@@ -289,7 +289,8 @@ def _after(last: int) -> CursorRequest:
     return CursorRequest(Cursor(start=last, relation=Relation.PREVIOUS), _MOST)
 
 
-def _title(channel: Channel) -> str:
+def title(channel: Channel) -> str:
+    """Return the name of a channel in acts and messages; for a direct channel, its members."""
     return channel.name or ", ".join(user.name for user in channel.members) or str(channel.id)
 
 
@@ -298,9 +299,10 @@ def _contents(message: Message) -> Message:
     return replace(message, reactions=(), replies_count=None, report_count=None, mentions=(), user=None)
 
 
-def _said(
+def said(
     message: Message, channels_by_id: Mapping[int, str], *, changed: bool = False, deleted: bool = False
 ) -> SaidMessage:
+    """Return a message that was created, changed or deleted."""
     return SaidMessage(
         message.id,
         channels_by_id.get(message.channel_id, str(message.channel_id)),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -66,9 +66,22 @@ def added(
 
     Messages call the file `shown`. Raises CannotRecord, CannotAddCase, and InvalidCases for an unreadable file.
     """
+    return addition_to(
+        path,
+        lambda free: recorded(entry.invocation, entry.type, entry.detail, name=free, environment=environment),
+        root=root,
+        shown=shown,
+        name=name or f"invocation {entry.invocation.id}",
+    )
+
+
+def addition_to(path: Path, make: Callable[[str], Recorded], *, root: Path, shown: str, name: str) -> Addition:
+    """Return the addition of a case to the test file `path`, existing or new; `make` gets a name that is free there.
+
+    Messages call the file `shown`. Raises CannotAddCase, and InvalidCases for an unreadable file.
+    """
     before = _text_of(path, shown)
-    free = free_name(name or f"invocation {entry.invocation.id}", () if before is None else names_in(before))
-    made = recorded(entry.invocation, entry.type, entry.detail, name=free, environment=environment)
+    made = make(free_name(name, () if before is None else names_in(before)))
     if before is None:
         return Addition(path, new_file(made.case, _schema_from(root, path)), made.case, made.redactions)
     bare = without_bom(before)

@@ -22,7 +22,8 @@ class CannotAddCase(CkfuncError):
 
 def new_file(case: Mapping[str, Any], schema: str) -> str:
     """Return a test file with a single case. `schema` is the path of its JSON schema, relative to the file."""
-    lines = [f"# yaml-language-server: $schema={schema}", f"type: {scalar(str(case['type']))}", "", "cases:"]
+    heading = [f"type: {scalar(str(case['type']))}", ""] if "type" in case else []
+    lines = [f"# yaml-language-server: $schema={schema}", *heading, "cases:"]
     return "\n".join([*lines, *_item(_without_type(case), 2)]) + "\n"
 
 
@@ -37,7 +38,7 @@ def with_case(text: str, case: Mapping[str, Any], path: str) -> str:
     if not isinstance(cases, Sequence) or not cases.items or cases.flow:
         raise _unsupported(path)
     file_type = next((value for key, value in root.entries if isinstance(key, Scalar) and key.text == "type"), None)
-    has_file_type = isinstance(file_type, Scalar) and file_type.text == case["type"]
+    has_file_type = isinstance(file_type, Scalar) and file_type.text == case.get("type")
     wanted = _without_type(case) if has_file_type else case
     column = cases.column - 1
     lines = _item(wanted, column)

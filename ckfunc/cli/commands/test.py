@@ -1,4 +1,4 @@
-"""`ckfunc test`: run the project's tests; `ckfunc test add`: create one from an invocation."""
+"""`ckfunc test`: run the project's tests; `ckfunc test add` and `record`: create a test from what happened."""
 
 from __future__ import annotations
 
@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ckfunc.base.errors import EXIT_FAILED, EXIT_OK
+from ckfunc.base.clock import SystemClock
+from ckfunc.base.errors import EXIT_FAILED, EXIT_OK, CkfuncError
 from ckfunc.base.files import write_atomically
+from ckfunc.base.interrupts import wait_for_interrupt
 from ckfunc.base.secrets import Secret
 from ckfunc.base.text import printable
 from ckfunc.cli.app import App
@@ -21,23 +23,24 @@ from ckfunc.logs.finding import read_invocation
 if TYPE_CHECKING:
     from ckfunc.model.project import Project
     from ckfunc.testing.case import CaseResult
+    from ckfunc.testing.recording import Addition
 
 # The rooms are imported inside the functions: `--help` and completion need none of them.
 
 
 class _Test(click.Command):
-    """A command that takes paths, with the subcommand `add`."""
+    """A command that takes paths, with the subcommands `add` and `record`."""
 
     @property
     def commands(self) -> dict[str, click.Command]:
         """The subcommands, as in a group."""
-        return {"add": add}
+        return {"add": add, "record": record}
 
     def make_context(
         self, info_name: str | None, args: list[str], parent: click.Context | None = None, **extra: Any
     ) -> click.Context:
-        if args[:1] == ["add"]:
-            return add.make_context(f"{info_name} add", args[1:], parent=parent, **extra)
+        if args and args[0] in self.commands:
+            return self.commands[args[0]].make_context(f"{info_name} {args[0]}", args[1:], parent=parent, **extra)
         return super().make_context(info_name, args, parent=parent, **extra)
 
 
@@ -51,6 +54,7 @@ Examples:
   ckfunc test --junit report.xml            for CI, as JUnit XML
   ckfunc test --format github               for CI: github, gitlab, sarif
   ckfunc test add --invocation 4711         create a case
+  ckfunc test record                        record a conversation
 
 \b
 A test file, tests/start.yaml:
@@ -203,9 +207,7 @@ def add(app: App, trigger_type: str | None, invocation: int, name: str | None, f
     first, authParams always; the case is shown and run before it is written.
     """
     from ckfunc.testing.recording import added, test_file
-    from ckfunc.testing.rendering import addition_lines
     from ckfunc.testing.running import run_last_case
-    from ckfunc.testing.writing import case_text
 
     output, project = app.output, _working_copy(app, None)
     with output.progress("reading"):
@@ -216,6 +218,65 @@ def add(app: App, trigger_type: str | None, invocation: int, name: str | None, f
     addition = added(entry, path, root=app.root(), shown=output.path(path), name=name, environment=known)
     with output.progress("running the case"):
         result = run_last_case(project, app.toolchain(), path, addition.text)
+    return _offer(app, addition, result, yes=yes)
+
+
+@click.command(
+    name="record",
+    epilog="""\b
+Examples:
+  ckfunc test record --name "a customer asks for help"
+  ckfunc test record --file tests/support.yaml --yes""",
+)
+@click.option("--name", metavar="TEXT", help="Name of the case (default: after the time).")
+@click.option("--file", type=click.Path(path_type=Path), metavar="FILE", help="Test file [tests/conversations.yaml].")
+@click.option("--yes", is_flag=True, help="Write without asking.")
+@common_options
+@pass_app
+def record(app: App, name: str | None, file: Path | None, yes: bool) -> int:
+    """Record what happens on the project's running emulator until Ctrl-C, as a conversation.
+
+    Chat with the dashboard, a web page, `ckfunc chat` or the API. Names, e-mail addresses and whatever looks like a
+    secret are replaced, authParams always; the case is shown and run before it is written.
+    """
+    from ckfunc.sandbox.history import data_of, past_of
+    from ckfunc.testing.past import PublicText, past_conversation
+    from ckfunc.testing.recording import addition_to, test_file
+    from ckfunc.testing.running import run_last_case
+
+    output, project, clock = app.output, _working_copy(app, None), SystemClock()
+    path = app.named(test_file(app.root(), "conversations", file))
+    if app.running_emulator() is None:
+        raise CkfuncError("the project's emulator is not running", hint="run `ckfunc dev` in another terminal")
+    before, start = data_of(app.emulator_data), clock.now()
+    wait_for_interrupt(lambda: output.talk(("Recording.", "title"), " Press Ctrl-C to finish."))
+    past = past_of(app.emulator_data, before, start)
+    while past.running:  # each run has a time limit
+        clock.sleep(0.1)
+        past = past_of(app.emulator_data, before, start)
+    known = [*past.environment, *_own_values(app), *(project.runtime.environment or {}).items()]
+    scripts = [function.handler.text for function in project.functions or ()]
+    if project.runtime.initialization_script is not None:
+        scripts.append(project.runtime.initialization_script.text)
+    public = PublicText(project.runtime.literals, "\n".join(scripts))
+    addition = addition_to(
+        path,
+        lambda free: past_conversation(past, name=free, start=start, environment=known, public=public),
+        root=app.root(),
+        shown=output.path(path),
+        name=name or f"conversation of {start:%Y-%m-%d %H:%M}",
+    )
+    with output.progress("running the case"):
+        result = run_last_case(project, app.toolchain(), path, addition.text)
+    return _offer(app, addition, result, yes=yes)
+
+
+def _offer(app: App, addition: Addition, result: CaseResult, *, yes: bool) -> int:
+    """Show a case and its result, and write it once that is confirmed."""
+    from ckfunc.testing.rendering import addition_lines
+    from ckfunc.testing.writing import case_text
+
+    output, path = app.output, addition.path
     if output.json:
         failures = [miss.message for miss in result.misses]
         output.document({**addition.to_json(), "verdict": result.verdict.value, "failures": failures, "written": yes})
@@ -223,7 +284,7 @@ def add(app: App, trigger_type: str | None, invocation: int, name: str | None, f
         output.talk(("case for ", "title"), output.path(path))
         output.text(printable(case_text(addition.case)))
         output.talks(addition_lines(addition.redactions, result))
-    if not yes and not app.output.confirmed("Write this?", hint="review the case, then rerun with --yes"):
+    if not yes and not output.confirmed("Write this?", hint="review the case, then rerun with --yes"):
         return EXIT_FAILED
     write_atomically(path, addition.text)
     output.talk(("written", "success"), f" to {output.path(path)}")

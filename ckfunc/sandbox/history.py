@@ -1,0 +1,393 @@
+"""Acts on an emulator since a moment, and everything that they caused."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from contextlib import closing
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from ckfunc.base.errors import CkfuncError
+from ckfunc.base.secrets import Secret
+from ckfunc.emulator.data_directory import DATABASE
+from ckfunc.emulator.store import channels, history, invocations, messages, notifications, runtime, steps, users
+from ckfunc.emulator.store.copying import copied
+from ckfunc.emulator.store.database import Database
+from ckfunc.emulator.store.history import Occurrence
+from ckfunc.emulator.store.invocations import FunctionRun, RunFilter
+from ckfunc.emulator.store.paging import CursorRequest, PageRequest
+from ckfunc.emulator.store.schema import MIGRATIONS, SCHEMA
+from ckfunc.model.chat import Channel, ChannelType, Message
+from ckfunc.model.function import ApiCall, InvocationDetail, Status
+from ckfunc.model.page import Cursor
+from ckfunc.model.triggers import START_SESSION
+from ckfunc.model.user import User
+from ckfunc.sandbox.acts import Act, ChainedRun, SaidMessage, SentNotification, Verb
+from ckfunc.sandbox.conversations import said, title
+from ckfunc.sandbox.scripts import Ran
+
+MOST_ROWS = 500
+"""The most users, channels and messages of an emulator whose conversation is recorded: all of them become test data."""
+
+_MOST = 10_000
+_SHORTEST_WAIT_S = 60
+_AT_ONCE = timedelta(milliseconds=10)
+_ABOUT = 60
+_NOTIFIED_MESSAGE = ("notification", "data", "message", "id")
+_INVITED = "user.received.channel_invite"
+_TRIGGERED = ("user.triggered.event", "system.triggered.event")
+
+
+class TooMuchData(CkfuncError):
+    """The emulator has too much data for a test case."""
+
+
+@dataclass(slots=True)
+class PastStep:
+    """An act, and everything that it caused. `message_id` is the message that the act sent."""
+
+    time: datetime
+    act: Act
+    refusal: str | None = None
+    message_id: int | None = None
+    run_id: int | None = None
+    runs: list[ChainedRun] = field(default_factory=list)
+    messages: list[SaidMessage] = field(default_factory=list)
+    notifications: list[SentNotification] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Past:
+    """What happened on an emulator: its data before, as a seed document, and the steps since.
+
+    `people` are the names and display names of all users, `environment` the variables of the runtime. `running` is
+    whether functions are still running.
+    """
+
+    data: dict[str, Any]
+    steps: tuple[PastStep, ...]
+    people: tuple[tuple[str, str], ...]
+    environment: tuple[tuple[str, Secret], ...]
+    running: bool
+
+
+def data_of(directory: Path) -> dict[str, Any]:
+    """Return all users, channels and messages of an emulator, running or not, as a seed. Raises TooMuchData."""
+    with closing(copied(directory / DATABASE, SCHEMA, MIGRATIONS)) as database:
+        everyone, every_channel = users.first(database, MOST_ROWS + 1), _channels(database)
+        every_message = _messages(database)
+        if max(map(len, (everyone, every_channel, every_message))) > MOST_ROWS:
+            raise TooMuchData(
+                f"the emulator has more than {MOST_ROWS} users, channels or messages",
+                hint="record on less data: `ckfunc emulator export FILE` saves it, `ckfunc emulator reset` removes it",
+            )
+        return {
+            "users": [_seed_user(user) for user in everyone],
+            "channels": [_seed_channel(database, channel, every_message) for channel in every_channel],
+        }
+
+
+def past_of(directory: Path, data: dict[str, Any], since: datetime) -> Past:
+    """Return what has happened on an emulator since a moment, at which it had `data`."""
+    with closing(copied(directory / DATABASE, SCHEMA, MIGRATIONS)) as database:
+        reader = _PastReader(database, since)
+        people = tuple((user.name, user.display_name) for user in users.first(database, _MOST))
+        environment = tuple((name, Secret(text)) for name, text in runtime.get(database).environment.items())
+        found = tuple(reader.steps())
+        statuses = [run.ran.invocation.status for step in found for run in step.runs]
+        return Past(data, found, people, environment, running=Status.RUNNING in statuses)
+
+
+class _Calls:
+    """Calls of functions. Each explains one change of the data."""
+
+    def __init__(self, runs: Iterable[tuple[FunctionRun, InvocationDetail]]) -> None:
+        self._left = [(run, call) for run, detail in runs for call in detail.calls if 200 <= call.status < 300]
+
+    def take(self, method: str, path: str, **body: Any) -> FunctionRun | None:
+        """Return the run that made such a call, the first time; None if a client or another program made it."""
+        for index, (run, call) in enumerate(self._left):
+            if call.method == method and call.path.partition("?")[0] == path and _has(call, body):
+                del self._left[index]
+                return run
+        return None
+
+
+def _has(call: ApiCall, body: dict[str, Any]) -> bool:
+    found = call.body if isinstance(call.body, dict) else {}
+    return all(found.get(name) == value for name, value in body.items())
+
+
+class _PastReader:
+    """Reads the past from a copy of the emulator's database."""
+
+    def __init__(self, database: Database, since: datetime) -> None:
+        self._database = database
+        self._since = since
+        self._names = {channel.id: title(channel) for channel in _channels(database)}
+        self._created = {channel.id: channel.created_time for channel in _channels(database)}
+        self._ids = {user.name: user.id for user in users.first(database, _MOST)}
+        self._messages = {message.id: message for message in _messages(database)}
+        self._runs = self._runs_since()
+        self._calls = _Calls(self._runs)
+        self._caused: dict[int, int] = {}
+        """The runs that created or changed messages, by message."""
+
+    def steps(self) -> list[PastStep]:
+        """Return all steps in the order of time."""
+        found = [*self._sent(), *self._edited(), *self._events(), *self._occurred()]
+        found.sort(key=lambda step: step.time)
+        whole = list(self._with_waits(self._connected(found)))
+        self._attribute(whole)
+        return whole
+
+    def _runs_since(self) -> list[tuple[FunctionRun, InvocationDetail]]:
+        page = steps.run(invocations.runs(self._database, CursorRequest(Cursor(), _MOST), RunFilter()))
+        runs = [run for run in reversed(page.items) if run.invocation.created_time >= self._since]
+        details = invocations.details(self._database, [run.invocation.id for run in runs])
+        return list(zip(runs, details, strict=True))
+
+    # Acts
+
+    def _sent(self) -> Iterator[PastStep]:
+        """Yield the messages of users and of the system, without those of functions."""
+        bodies = {
+            run.invocation.args["message"]["id"]: run.invocation.args["message"].get("body")
+            for run, _ in self._runs
+            if run.type == "user.sent.message" and isinstance(run.invocation.args.get("message"), dict)
+        }
+        for message in self._messages.values():
+            if message.created_time < self._since:
+                continue
+            path = f"/channels/{message.channel_id}/messages"
+            by = self._calls.take("POST", path, body=message.body) if message.body is not None else None
+            if by is not None:
+                self._caused[message.id] = by.invocation.id
+                continue
+            parent = self._messages.get(message.parent_id or 0)
+            text = bodies.get(message.id) or _text(message)
+            verb = Verb.SENDS if message.user is None else Verb.SAYS if parent is None else Verb.REPLIES
+            act = self._act(verb, message.user, message.channel_id, parent, text, dict(message.properties))
+            yield PastStep(message.created_time, act, message_id=message.id)
+
+    def _edited(self) -> Iterator[PastStep]:
+        for message in self._messages.values():
+            edited = message.last_edited_time
+            if edited is None or edited < self._since or message.user is None:
+                continue
+            by = self._calls.take("PATCH", f"/messages/{message.id}")
+            if by is not None:
+                self._caused[message.id] = by.invocation.id
+            elif message.created_time < self._since:  # otherwise, the message is sent with its last text
+                yield PastStep(
+                    edited, self._act(Verb.EDITS, message.user, message.channel_id, None, message.body or "")
+                )
+
+    def _events(self) -> Iterator[PastStep]:
+        """Yield what only functions know of: attempts to connect, custom events, invitations."""
+        for run, _ in self._runs:
+            invocation, event = run.invocation, run.invocation.args
+            channel_id = _field(event, "channel", "id")
+            if run.type == START_SESSION:
+                error = _field(invocation.result, "error", "message") if invocation.status is Status.FAILED else None
+                params = event.get("authParams")
+                act = Act(Verb.CONNECTS, event.get("username"), data=params if isinstance(params, dict) else {})
+                yield PastStep(invocation.created_time, act, refusal=error, run_id=invocation.id)
+            elif run.type in _TRIGGERED and channel_id in self._names:
+                user, properties = _field(event, "user", "name"), _field(event, "event", "properties") or {}
+                kind = str(_field(event, "event", "type"))
+                act = Act(Verb.TRIGGERS, user, self._names[channel_id], text=kind, data=properties)
+                yield PastStep(invocation.created_time, act)
+            elif run.type == _INVITED and channel_id in self._names and event.get("invitingUser"):
+                inviting, invitee = _field(event, "invitingUser", "name"), _field(event, "user", "name")
+                act = Act(Verb.INVITES, inviting, self._names[channel_id], text=str(invitee))
+                yield PastStep(invocation.created_time, act)
+
+    def _occurred(self) -> Iterator[PastStep]:
+        found = _read_together(history.occurrences(self._database, self._since))
+        started = {run.invocation.args.get("username") for run, _ in self._runs if run.type == START_SESSION}
+        ends = {(one.user, one.time) for one in found if one.kind == "disconnects"}
+        open_now = Counter((one.user, one.channel_id) for one in history.open_at(self._database, self._since))
+        for one in found:
+            key = (one.user, one.channel_id)
+            if one.kind in ("connects", "opens"):
+                open_now[key] += 1
+                skipped = one.user in started if one.kind == "connects" else open_now[key] > 1
+            elif one.kind in ("disconnects", "closes"):
+                open_now[key] -= 1
+                skipped = open_now[key] > 0 or (one.kind == "closes" and (one.user, one.time) in ends)
+            else:
+                skipped = one.kind == "joins" and self._was_added(one)
+            if not skipped:
+                yield self._step_of(one)
+
+    def _was_added(self, one: Occurrence) -> bool:
+        """Return whether a function made a user a member, or the user is one since the channel was created."""
+        path, user_id = f"/channels/{one.channel_id}/members", self._ids[one.user]
+        taken = self._calls.take("POST", path, id=user_id) or self._calls.take("POST", path, username=one.user)
+        return taken is not None or self._created.get(one.channel_id or 0) == one.time
+
+    def _step_of(self, one: Occurrence) -> PastStep:
+        channel = None if one.channel_id is None else self._names.get(one.channel_id)
+        message = self._messages.get(one.message_id or 0)
+        about = None if message is None else _about(message)
+        return PastStep(one.time, Act(Verb(one.kind), one.user, channel, about, one.text))
+
+    def _act(
+        self,
+        verb: Verb,
+        user: User | None,
+        channel_id: int,
+        parent: Message | None,
+        text: str,
+        data: dict[str, Any] | None = None,
+    ) -> Act:
+        name = None if user is None else user.name
+        about = None if parent is None else _about(parent)
+        return Act(verb, name, self._names[channel_id], about, text, data or {})
+
+    # Order
+
+    def _connected(self, found: Iterable[PastStep]) -> Iterator[PastStep]:
+        """Yield the steps, with connections of users who were connected before, or who used no client."""
+        connected: set[str] = set()
+        for one in history.open_at(self._database, self._since):
+            connected.add(one.user)
+            channel = None if one.channel_id is None else self._names.get(one.channel_id)
+            yield PastStep(self._since, Act(Verb(one.kind), one.user, channel))
+        for step in found:
+            name, verb = step.act.user, step.act.verb
+            if verb is Verb.CONNECTS and name is not None:
+                connected |= set() if step.refusal else {name}
+            elif name is not None and name not in connected:
+                connected.add(name)
+                yield PastStep(step.time, Act(Verb.CONNECTS, name))
+            yield step
+            if verb is Verb.DISCONNECTS:
+                connected.discard(name or "")
+
+    def _with_waits(self, found: Iterable[PastStep]) -> Iterator[PastStep]:
+        last = self._since
+        for step in found:
+            minutes = round((step.time - last).total_seconds() / 60)
+            if minutes * 60 >= _SHORTEST_WAIT_S and last != self._since:
+                yield PastStep(
+                    last + timedelta(milliseconds=1), Act(Verb.WAITS, text=f"{minutes}m", wait_s=minutes * 60.0)
+                )
+            last = max(last, step.time)
+            yield step
+
+    # Consequences
+
+    def _attribute(self, whole: list[PastStep]) -> None:
+        """Add runs, messages of functions and notifications to the steps that caused them."""
+        of_run: dict[int, PastStep] = {step.run_id: step for step in whole if step.run_id is not None}
+        of_message = {step.message_id: step for step in whole if step.message_id is not None}
+        for run, detail in self._runs:
+            invocation = run.invocation
+            step = of_run.get(invocation.id) or self._cause(run, of_message, of_run)
+            step = step or _latest(whole, invocation.created_time)
+            if step is not None:
+                of_run[invocation.id] = step
+                step.runs.append(ChainedRun(run.type, Ran(invocation, detail)))
+        for message_id, run_id in self._caused.items():
+            message, step = self._messages[message_id], of_run.get(run_id)
+            if step is not None:
+                changed = message_id in of_message or message.created_time < self._since
+                step.messages.append(said(message, self._names, changed=changed))
+                of_message.setdefault(message_id, step)
+        received = [
+            (one, name)
+            for name, user_id in self._ids.items()
+            for one in notifications.page(self._database, user_id, CursorRequest(Cursor(), _MOST)).items
+            if one.created_time >= self._since
+        ]
+        for one, name in sorted(received, key=lambda pair: pair[0].id):
+            step = of_message.get(one.data.message.id)
+            if step is not None:
+                step.notifications.append(SentNotification(name, one.title, one.body))
+
+    def _cause(self, run: FunctionRun, of_message: dict[int, PastStep], of_run: dict[int, PastStep]) -> PastStep | None:
+        """Return the step whose message, or whose function's message, an event is about."""
+        about = {"user.sent.message": ("message", "id"), "user.received.notification": _NOTIFIED_MESSAGE}.get(run.type)
+        message_id = 0 if about is None else _field(run.invocation.args, *about) or 0
+        return of_message.get(message_id) or of_run.get(self._caused.get(message_id, 0))
+
+
+def _read_together(found: Iterable[Occurrence]) -> list[Occurrence]:
+    """Make one occurrence, without a message, of messages that a user has read at once."""
+    joined: list[Occurrence] = []
+    for one in found:
+        last = joined[-1] if joined else one
+        together = (last.kind, last.user, last.channel_id) == ("reads", one.user, one.channel_id)
+        if one.kind == "reads" and together and joined and one.time - last.time <= _AT_ONCE:
+            joined[-1] = replace(one, message_id=None)
+        else:
+            joined.append(one)
+    return joined
+
+
+def _latest(whole: Iterable[PastStep], moment: datetime) -> PastStep | None:
+    """Return the last act before a moment, which is not a wait."""
+    found = None
+    for step in whole:
+        if step.time <= moment and step.act.verb is not Verb.WAITS:
+            found = step
+    return found
+
+
+def _text(message: Message) -> str:
+    """Return the text of a message. A file becomes a text with its name."""
+    if message.body is not None:
+        return message.body
+    return f"(file {message.file.name})" if message.file is not None else "(file)"
+
+
+def _about(message: Message) -> str | None:
+    return (message.body or "").split("\n")[0][:_ABOUT].strip() or None
+
+
+def _field(document: Any, *names: str) -> Any:
+    for name in names:
+        document = document.get(name) if isinstance(document, dict) else None
+    return document
+
+
+def _channels(database: Database) -> tuple[Channel, ...]:
+    return steps.run(channels.page(database, PageRequest(0, _MOST, "channels.id ASC"))).items
+
+
+def _messages(database: Database) -> list[Message]:
+    return list(reversed(steps.run(messages.page(database, CursorRequest(Cursor(), _MOST))).items))
+
+
+def _seed_user(user: User) -> dict[str, Any]:
+    document: dict[str, Any] = {"name": user.name, "id": user.id, "display_name": user.display_name}
+    more = {"is_guest": user.is_guest, "properties": dict(user.properties)}
+    return document | {name: value for name, value in more.items() if value}
+
+
+def _seed_channel(database: Database, channel: Channel, every_message: Iterable[Message]) -> dict[str, Any]:
+    document: dict[str, Any] = {"type": channel.type.value, "id": channel.id}
+    if channel.type is not ChannelType.DIRECT:
+        document |= {"name": channel.name, "display_name": channel.display_name}
+        if channel.creator is not None:
+            document["creator"] = channel.creator.name
+    document["members"] = [user.name for user in users.members(database, channel.id)]
+    if channel.properties:
+        document["properties"] = dict(channel.properties)
+    found = [_seed_message(message) for message in every_message if message.channel_id == channel.id]
+    return {**document, "messages": found} if found else document
+
+
+def _seed_message(message: Message) -> dict[str, Any]:
+    document: dict[str, Any] = {"id": message.id}
+    if message.user is not None:
+        document["user"] = message.user.name
+    document["body"] = (
+        message.body if message.body is not None else f"(file {message.file.name if message.file else ''})"
+    )
+    return {**document, "properties": dict(message.properties)} if message.properties else document

@@ -1,0 +1,188 @@
+"""Past conversations as test cases, without secrets and personal details."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from ckfunc.base.clock import timestamp
+from ckfunc.base.documents import deeper_than
+from ckfunc.base.secrets import Secret
+from ckfunc.manifest.tree import MAX_DEPTH
+from ckfunc.model.function import Status
+from ckfunc.sandbox.acts import Act, ChainedRun, SaidMessage, Verb
+from ckfunc.sandbox.history import Past, PastStep
+from ckfunc.testing.recording import CannotRecord, Recorded
+from ckfunc.testing.redacting import Redactor, ReplacedSecret
+
+_CHANNEL_VERBS = (Verb.OPENS, Verb.CLOSES, Verb.JOINS, Verb.LEAVES, Verb.READS)
+_EMAIL = re.compile(r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+")
+
+
+@dataclass(frozen=True, slots=True)
+class PublicText:
+    """Text that is public: the names of variables with literal values in functions.yaml, and the project's scripts."""
+
+    variables: Collection[str] = ()
+    scripts: str = ""
+
+
+def past_conversation(
+    past: Past, *, name: str, start: datetime, environment: Iterable[tuple[str, Secret]], public: PublicText
+) -> Recorded:
+    """Return a conversation that begins at `start` as a case. Raises CannotRecord if nothing has happened.
+
+    Names of users, display names and e-mail addresses are replaced unless they are words of the project's scripts, then
+    everything that looks like a secret. `environment` are the variables of the runtime.
+    """
+    if not past.steps:
+        raise CannotRecord("nothing has happened on the emulator", hint="record while somebody chats")
+    names = [(step.act.user, step.act.user) for step in past.steps if step.act.user is not None]
+    people = _People([*past.people, *names], public.scripts)
+    data, written = people.replaced(past.data), people.replaced(_steps(past.steps))
+    if deeper_than([data, written], MAX_DEPTH - 4):
+        raise CannotRecord("the conversation is nested too deeply for a test case")
+    redactor = Redactor(_to_replace(environment, written, public.variables))
+    for number, step in enumerate(written, 1):
+        place = f"step {number}"
+        redactor.learn({**step, "connects": None}, place)
+        redactor.learn({"authParams": step.get("connects")}, place)
+    redactor.learn(data, "data")
+    case: dict[str, Any] = {"name": name, "now": timestamp(start)}
+    if redactor.variables:
+        case["environment"] = redactor.variables
+    if any(data.values()):
+        case["data"] = redactor.redacted({key: value for key, value in data.items() if value})
+    case["conversation"] = redactor.redacted(written)
+    return Recorded(case, (*people.replacements, *redactor.redactions))
+
+
+def _to_replace(
+    environment: Iterable[tuple[str, Secret]], written: Iterable[Mapping[str, Any]], public: Collection[str]
+) -> Iterator[tuple[str, Secret]]:
+    """Yield the variables to replace: secret ones, and public ones that authParams contain, which are replaced too."""
+    params = {value for step in written for value in step.get("connects", {}).values() if isinstance(value, str)}
+    for name, value in environment:
+        if name not in public or value.reveal() in params:
+            yield name, value
+
+
+class _People:
+    """Replaces names of users and e-mail addresses. Equal ones get equal placeholders.
+
+    Words of `scripts` are not replaced: they are in the project already, and functions depend on them.
+    """
+
+    def __init__(self, people: Iterable[tuple[str, str]], scripts: str) -> None:
+        self._placeholders: dict[str, str] = {}
+        self.replacements: list[ReplacedSecret] = []
+        found: dict[str, str] = {}
+        for name, display_name in people:
+            found.setdefault(name, display_name)
+        for number, (name, display_name) in enumerate(found.items(), 1):
+            placeholder = f"person-{number}@example.com" if "@" in name else f"person-{number}"
+            for text, replacement, reason in (
+                (name, placeholder, "a user's name"),
+                (display_name, f"Person {number}", "a display name"),
+            ):
+                if not re.search(rf"(?<!\w){re.escape(text)}(?!\w)", scripts):
+                    self._add(text, replacement, reason)
+
+    def _add(self, text: str, placeholder: str, reason: str) -> str:
+        if text not in self._placeholders:
+            self._placeholders[text] = placeholder
+            self.replacements.append(ReplacedSecret("data", reason, placeholder))
+        return self._placeholders[text]
+
+    def replaced(self, document: Any) -> Any:
+        """Return a document with all names and addresses replaced, in keys too."""
+        if isinstance(document, Mapping):
+            return {self._text(str(name)): self.replaced(value) for name, value in document.items()}
+        if isinstance(document, list):
+            return [self.replaced(item) for item in document]
+        return self._text(document) if isinstance(document, str) else document
+
+    def _text(self, text: str) -> str:
+        if text in self._placeholders:
+            return self._placeholders[text]
+        for name in sorted(self._placeholders, key=len, reverse=True):
+            # Inside of a text, a short name such as "a" would be found in many words.
+            if len(name) > 2 and name in text:
+                placeholder = self._placeholders[name].replace("\\", r"\\")
+                text = re.sub(rf"(?<![\w@.-]){re.escape(name)}(?![\w@-])", placeholder, text)
+        return _EMAIL.sub(self._address, text)
+
+    def _address(self, found: re.Match[str]) -> str:
+        if found[0].endswith("@example.com"):
+            return found[0]
+        return self._add(found[0], f"address-{len(self._placeholders) + 1}@example.com", "an e-mail address")
+
+
+def _steps(steps: Iterable[PastStep]) -> list[dict[str, Any]]:
+    written = []
+    channel: str | None = None
+    for step in steps:
+        written.append(_step(step, channel))
+        channel = step.act.channel or channel
+    return written
+
+
+def _step(step: PastStep, channel: str | None) -> dict[str, Any]:
+    """Return a step as in a test file. The channel is left out if it is that of the previous step."""
+    act = step.act
+    document: dict[str, Any] = {} if act.user is None else {"user": act.user}
+    document[act.verb.value] = _value(act)
+    if act.channel is not None and act.verb not in _CHANNEL_VERBS and act.channel != channel:
+        document["channel"] = act.channel
+    if act.about is not None:
+        document["message"] = act.about
+    if act.data and act.verb is not Verb.CONNECTS:
+        document["properties"] = dict(act.data)
+    expect = _expect(step)
+    return {**document, "expect": expect} if expect else document
+
+
+def _value(act: Act) -> Any:
+    if act.verb is Verb.CONNECTS:
+        return dict(act.data)
+    if act.verb in (Verb.DISCONNECTS, Verb.DELETES):
+        return True
+    return act.channel if act.verb in _CHANNEL_VERBS else act.text
+
+
+def _expect(step: PastStep) -> dict[str, Any]:
+    expect: dict[str, Any] = {}
+    if step.refusal is not None and step.refusal.strip():
+        expect["error"] = step.refusal
+    elif step.refusal is not None:
+        expect["error_matches"] = "^\\s*$"
+    if step.runs or step.messages:
+        expect["messages"] = [_message(message) for message in step.messages]
+    if step.runs:
+        expect["functions"] = [_run(run) for run in step.runs]
+    if step.notifications:
+        expect["notifications"] = [
+            {"user": one.user, "title": one.title, "body": one.body} for one in step.notifications
+        ]
+    return expect
+
+
+def _message(message: SaidMessage) -> dict[str, Any]:
+    document: dict[str, Any] = {"system": True} if message.user is None else {"user": message.user}
+    if message.body is not None:
+        document["body"] = message.body
+    return {**document, "changed": True} if message.changed else document
+
+
+def _run(run: ChainedRun) -> dict[str, Any]:
+    invocation = run.ran.invocation
+    if invocation.status is Status.SUCCEEDED:
+        return {"type": run.type, "result": invocation.result.get("payload")}
+    error = invocation.result.get("error")
+    message = error.get("message") if isinstance(error, Mapping) else None
+    if isinstance(message, str) and message.strip():
+        return {"type": run.type, "error": message}
+    return {"type": run.type, "status": Status.FAILED.value}

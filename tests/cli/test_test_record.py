@@ -1,0 +1,134 @@
+"""`ckfunc test record`: what users do on a real emulator, as a conversation that passes."""
+
+from __future__ import annotations
+
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from support.acting import Acting
+
+from ckfunc.base.files import cache_dir
+from ckfunc.cli.app import App
+from ckfunc.emulator.emulator import Emulator
+from ckfunc.sandbox.acts import Act, Verb
+from ckfunc.testing.running import run_tests, working_copy
+
+EXAMPLE = Path(__file__).parent.parent.parent / "example-project"
+JANE, BOB = "jane@corp.test", "bob@corp.test"
+ACTS = (
+    Act(Verb.CONNECTS, JANE, data={"displayName": "Jane Doe"}),
+    Act(Verb.CONNECTS, "eve", data={"staffCode": "1234"}),
+    Act(Verb.CONNECTS, "amy", data={"staffCode": "0042"}),
+    Act(Verb.OPENS, JANE, "support"),
+    Act(Verb.SAYS, JANE, "support", text="/help"),
+    Act(Verb.SAYS, BOB, "support", text="Jane Doe, write to me@mail.test"),
+    Act(Verb.REACTS, JANE, "support", text="thumbsup", about="write"),
+    Act(Verb.READS, BOB, "support"),
+    Act(Verb.SENDS, None, "support", text="we close soon"),
+    Act(Verb.REPLIES, JANE, "support", text="thanks", about="write"),
+    Act(Verb.DISCONNECTS, JANE),
+    Act(Verb.SAYS, BOB, "support", text="/remind 2h"),
+)
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    ignored = shutil.ignore_patterns(".ckfunc", ".env", "tests")
+    return Path(shutil.copytree(EXAMPLE, tmp_path / "project", ignore=ignored))
+
+
+def record(project: Path, acts: Sequence[Act], *options: str) -> tuple[int, str, str]:
+    """Record acts on a running emulator until Ctrl-C; return the exit code and what was printed."""
+    command = [sys.executable, "-m", "ckfunc", "-C", str(project)]
+    with Emulator(project / ".ckfunc" / "emulator", cache=cache_dir()) as emulator:
+        subprocess.run([*command, "deploy", "--yes"], check=True, capture_output=True)
+        users = Acting(emulator)
+        users.act(Act(Verb.CONNECTS, BOB, data={"displayName": "Bob"}))
+        with subprocess.Popen(
+            [*command, "test", "record", *options], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        ) as recording:
+            assert recording.stderr is not None
+            assert recording.stderr.readline() == "Recording. Press Ctrl-C to finish.\n"
+            for act in acts:
+                users.act(act)
+            recording.send_signal(signal.SIGINT)
+            out, err = recording.communicate(timeout=100)
+    return recording.returncode, out, err
+
+
+def failures(project: Path, jobs: int) -> list[str]:
+    with App({}) as app:
+        app.settings.directory = project
+        tools, copy = app.toolchain(), working_copy(project, None, {}, app.workspace.bundler())
+        results = run_tests(copy, tools, [project / "tests"], jobs=jobs).results
+    return [f"{result.case.file}: {miss.message}" for result in results for miss in result.misses]
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+@pytest.mark.skipif(sys.platform == "win32", reason="Ctrl-C is a signal")
+def test_a_recorded_conversation_passes_50_times_and_fails_after_a_change_of_each_handler(project: Path) -> None:
+    code, out, err = record(project, ACTS, "--yes", "--name", "jane asks")
+    assert code == 0, err
+    assert "it passes with the local handler" in err
+    file = project / "tests" / "conversations.yaml"
+    text = file.read_text(encoding="utf-8")
+    for detail in ("corp.test", "jane@", "Jane", "Bob", "mail.test", "eve", "amy", "1234", "0042"):
+        assert detail not in text + out + err
+    (case,) = yaml.safe_load(text)["cases"]
+    kinds = [next(verb for verb in Verb if verb in step) for step in case["conversation"]]
+    assert kinds == [Verb.CONNECTS, *(act.verb for act in ACTS)]
+    for number in range(49):
+        (project / "tests" / f"copy-{number}.yaml").write_text(text, encoding="utf-8")
+    assert failures(project, 2) == []
+    for copy in project.glob("tests/copy-*.yaml"):
+        copy.unlink()
+    for handler, before, after in (
+        ("start-session", "isNew, channel: channel.id", "channel: channel.id"),
+        ("answer-message", "You will hear from us in", "We write in"),
+        ("log-notification", '"by mail"', '"by phone"'),
+    ):
+        script = project / "handlers" / f"{handler}.ts"
+        original = script.read_text(encoding="utf-8")
+        assert original.count(before) == 1
+        script.write_text(original.replace(before, after), encoding="utf-8")
+        assert failures(project, 1) != [], handler
+        script.write_text(original, encoding="utf-8")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Ctrl-C is a signal")
+def test_nothing_is_written_without_a_confirmation_or_without_an_act(tmp_path: Path) -> None:
+    manifest = "version: 1\nruntime: {environment: {}}\ntargets: {local: {emulator: true}}\n"
+    (tmp_path / "functions.yaml").write_text(manifest)
+    command = [sys.executable, "-m", "ckfunc", "-C", str(tmp_path), "--target", "local", "test", "record"]
+
+    def recorded(*acts: Act) -> tuple[int, str]:
+        with subprocess.Popen(command, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as recording:
+            assert recording.stderr is not None
+            assert recording.stderr.readline() == "Recording. Press Ctrl-C to finish.\n"
+            for act in acts:
+                users.act(act)
+            recording.send_signal(signal.SIGINT)
+            _, err = recording.communicate(timeout=60)
+        return recording.returncode, err
+
+    with Emulator(tmp_path / ".ckfunc" / "emulator", cache=cache_dir()) as emulator:
+        users = Acting(emulator)
+        code, err = recorded()
+        assert (code, "nothing has happened on the emulator" in err) == (1, True), err
+        code, err = recorded(Act(Verb.CONNECTS, "zoe"))
+        assert (code, "there is no terminal; nothing was written" in err) == (2, True), err
+    assert not (tmp_path / "tests").exists()
+
+
+def test_without_a_running_emulator_nothing_can_be_recorded(ckfunc: Callable[..., Any], project: Path) -> None:
+    ran = ckfunc("-C", project, "test", "record")
+    assert (ran.code, "the project's emulator is not running" in ran.err) == (1, True)
+    assert "hint: run `ckfunc dev` in another terminal" in ran.err

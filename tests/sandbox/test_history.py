@@ -1,0 +1,124 @@
+"""What has happened on an emulator, read as acts from its database."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from support.acting import Acting
+from support.emulators import cold_emulator
+
+from ckfunc.emulator.emulator import Emulator
+from ckfunc.emulator.services import EmulatorServices
+from ckfunc.sandbox.acts import Act, Verb
+from ckfunc.sandbox.history import MOST_ROWS, TooMuchData, data_of, past_of
+from ckfunc.wire.seeds import read_seed
+
+SEED = read_seed(
+    {
+        "users": [{"name": "jane", "displayName": "Jane", "properties": {"a": 1}}, {"name": "ben", "id": 7}],
+        "channels": [{"name": "desk", "members": ["jane", "ben"], "messages": [{"user": "ben", "body": "old"}]}],
+    }
+)
+
+
+@pytest.fixture
+def emulator(tmp_path: Path) -> Iterator[Emulator]:
+    with cold_emulator(tmp_path, seed=SEED) as running:
+        yield running
+
+
+def later() -> datetime:
+    """Return the time, after everything so far and before everything that follows."""
+    time.sleep(0.002)
+    now = datetime.now(UTC)
+    time.sleep(0.002)
+    return now
+
+
+def test_the_data_of_an_emulator_is_a_seed(emulator: Emulator, tmp_path: Path) -> None:
+    assert data_of(tmp_path) == {
+        "users": [
+            {"name": "jane", "id": 1, "display_name": "Jane", "properties": {"a": 1}},
+            {"name": "ben", "id": 7, "display_name": "ben"},
+        ],
+        "channels": [
+            {
+                "type": "PUBLIC",
+                "id": 1,
+                "name": "desk",
+                "display_name": "desk",
+                "members": ["jane", "ben"],
+                "messages": [{"id": 1, "user": "ben", "body": "old"}],
+            }
+        ],
+    }
+
+
+def test_too_much_data_is_refused(emulator: Emulator, tmp_path: Path) -> None:
+    async def add(services: EmulatorServices) -> None:
+        with services.database.transaction():
+            for number in range(MOST_ROWS):
+                services.database.execute(
+                    "INSERT INTO users (type, name, display_name, is_guest, presence_status, properties, created_time)"
+                    " VALUES ('PERSON', ?, 'x', 0, 'AVAILABLE', '{}', '2026-01-01T00:00:00.000Z')",
+                    (f"user-{number}",),
+                )
+
+    emulator.within(add)
+    with pytest.raises(TooMuchData, match="more than 500"):
+        data_of(tmp_path)
+
+
+def test_acts_since_a_moment_are_read_in_their_order(emulator: Emulator, tmp_path: Path) -> None:
+    users = Acting(emulator)
+    for act in (Act(Verb.CONNECTS, "ben"), Act(Verb.OPENS, "ben", "desk"), Act(Verb.SAYS, "ben", "desk", text="early")):
+        users.act(act)
+    data, since = data_of(tmp_path), later()
+    acts = [
+        Act(Verb.CONNECTS, "jane"),
+        Act(Verb.OPENS, "jane", "desk"),
+        Act(Verb.SAYS, "jane", "desk", text="hello", data={"b": 2}),
+        Act(Verb.REPLIES, "ben", "desk", "old", "a reply"),
+        Act(Verb.REACTS, "jane", "desk", "hello", "👍"),
+        Act(Verb.SENDS, None, "desk", text="from the system"),
+        Act(Verb.READS, "ben", "desk"),
+        Act(Verb.READS, "jane", "desk", "a reply"),
+        Act(Verb.CLOSES, "jane", "desk"),
+        Act(Verb.DISCONNECTS, "jane"),
+    ]
+    for act in acts:
+        assert users.act(act).refusal is None
+        time.sleep(0.002)
+    past = past_of(tmp_path, data, since)
+    assert [step.act for step in past.steps] == [Act(Verb.CONNECTS, "ben"), Act(Verb.OPENS, "ben", "desk"), *acts]
+    assert past.people == (("jane", "Jane"), ("ben", "ben"))
+    assert not past.running
+    system = past.steps[7]
+    assert [(one.user, one.title) for one in system.notifications] == []
+    assert past_of(tmp_path, data, later()).steps[0].act == Act(Verb.CONNECTS, "ben")
+
+
+def test_members_join_users_without_a_client_connect_and_time_passes(emulator: Emulator, tmp_path: Path) -> None:
+    data, since = data_of(tmp_path), later()
+    users = Acting(emulator)
+    users.act(Act(Verb.CONNECTS, "zoe"))
+    users.act(Act(Verb.JOINS, "zoe", "desk"))
+
+    async def send(services: EmulatorServices) -> None:
+        ten_minutes_later = datetime.now(UTC) + timedelta(minutes=10)
+        services.database.now = lambda: ten_minutes_later
+
+    emulator.within(send)
+    users.act(Act(Verb.SAYS, "zoe", "desk", text="still here"))
+    past = past_of(tmp_path, data, since)
+    assert [step.act for step in past.steps] == [
+        Act(Verb.CONNECTS, "zoe"),
+        Act(Verb.JOINS, "zoe", "desk"),
+        Act(Verb.WAITS, text="10m", wait_s=600.0),
+        Act(Verb.SAYS, "zoe", "desk", text="still here"),
+    ]
+    assert [one.user for one in past.steps[-1].notifications] == ["jane", "ben"]

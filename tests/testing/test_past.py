@@ -1,0 +1,119 @@
+"""Past conversations as test cases: steps, expectations, and what is replaced."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from testing.files import SENT, START, read
+
+from ckfunc.base.secrets import Secret
+from ckfunc.model.chat import MessageType
+from ckfunc.model.function import Invocation, InvocationDetail, Status
+from ckfunc.sandbox.acts import Act, ChainedRun, SaidMessage, SentNotification, Verb
+from ckfunc.sandbox.history import Past, PastStep
+from ckfunc.sandbox.scripts import Ran
+from ckfunc.testing.past import PublicText, past_conversation
+from ckfunc.testing.recording import CannotRecord, Recorded
+from ckfunc.testing.writing import new_file
+
+NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
+NO_DATA: dict[str, Any] = {"users": [], "channels": []}
+
+
+def ran(trigger_type: str, result: dict[str, Any]) -> ChainedRun:
+    status = Status.FAILED if "error" in result else Status.SUCCEEDED
+    return ChainedRun(trigger_type, Ran(Invocation(1, 1, status, {}, result, NOON), InvocationDetail(1)))
+
+
+def case(*steps: PastStep, data: dict[str, Any] | None = None, scripts: str = "", **environment: str) -> Recorded:
+    people = (("jane@corp.com", "Jane Doe"), ("staff", "staff"))
+    past = Past(data or NO_DATA, steps, people, (), running=False)
+    known = [(name, Secret(value)) for name, value in environment.items()]
+    public = PublicText({"PUBLIC"}, scripts)
+    return past_conversation(past, name="a talk", start=NOON, environment=known, public=public)
+
+
+def test_steps_have_the_channel_of_the_one_before_and_expect_what_happened(tmp_path: Any) -> None:
+    answer = SaidMessage(2, "desk", None, MessageType.SYSTEM_TEXT, "welcome")
+    changed = SaidMessage(1, "desk", "zoe", MessageType.TEXT, "***", changed=True)
+    made = case(
+        PastStep(NOON, Act(Verb.CONNECTS, "zoe", data={}), runs=[ran(START, {"payload": None})]),
+        PastStep(NOON, Act(Verb.OPENS, "zoe", "desk")),
+        PastStep(
+            NOON,
+            Act(Verb.SAYS, "zoe", "desk", text="hello", data={"a": 1}),
+            runs=[
+                ran(SENT, {"payload": {"n": 1}}),
+                ran(SENT, {"error": {"message": "boom"}}),
+                ran(SENT, {"error": {}}),
+            ],
+            messages=[changed, answer],
+            notifications=[SentNotification("ben", "zoe sent a message", "hello")],
+        ),
+        PastStep(NOON, Act(Verb.REACTS, "zoe", "other", "hello", "👍")),
+        PastStep(NOON, Act(Verb.CONNECTS, "eve"), refusal="denied"),
+        PastStep(NOON, Act(Verb.WAITS, text="5m", wait_s=300.0)),
+        PastStep(NOON, Act(Verb.DISCONNECTS, "zoe")),
+        scripts="zoe ben eve",
+    )
+    assert made.case["now"] == "2026-03-01T12:00:00.000Z"
+    assert made.case["conversation"] == [
+        {"user": "zoe", "connects": {}, "expect": {"messages": [], "functions": [{"type": START, "result": None}]}},
+        {"user": "zoe", "opens": "desk"},
+        {
+            "user": "zoe",
+            "says": "hello",
+            "properties": {"a": 1},
+            "expect": {
+                "messages": [{"user": "zoe", "body": "***", "changed": True}, {"system": True, "body": "welcome"}],
+                "functions": [
+                    {"type": SENT, "result": {"n": 1}},
+                    {"type": SENT, "error": "boom"},
+                    {"type": SENT, "status": "FAILED"},
+                ],
+                "notifications": [{"user": "ben", "title": "zoe sent a message", "body": "hello"}],
+            },
+        },
+        {"user": "zoe", "reacts": "👍", "channel": "other", "message": "hello"},
+        {"user": "eve", "connects": {}, "expect": {"error": "denied"}},
+        {"waits": "5m"},
+        {"user": "zoe", "disconnects": True},
+    ]
+    (found,) = read(tmp_path, new_file(made.case, "schema.json"))
+    assert [step.act.verb for step in found.steps] == [
+        *(Verb.CONNECTS, Verb.OPENS, Verb.SAYS, Verb.REACTS, Verb.CONNECTS, Verb.WAITS, Verb.DISCONNECTS)
+    ]
+
+
+def test_names_and_addresses_are_replaced_everywhere_unless_they_are_words_of_the_scripts() -> None:
+    made = case(
+        PastStep(NOON, Act(Verb.CONNECTS, "jane@corp.com", data={"displayName": "Jane Doe", "code": "s3cr3t"})),
+        PastStep(NOON, Act(Verb.CONNECTS, "staff")),
+        PastStep(NOON, Act(Verb.SAYS, "staff", "desk", text="Jane Doe (jane@corp.com), ask bob@other.org")),
+        data={"users": [{"name": "jane@corp.com", "properties": {"staff": False, "token": "abcdef"}}], "channels": []},
+        scripts="not the staff code",
+    )
+    text = str(made.case)
+    for secret in ("jane", "Jane", "corp", "bob", "other.org", "s3cr3t", "abcdef"):
+        assert secret not in text
+    assert made.case["data"]["users"][0]["properties"]["staff"] is False
+    first, second, third = made.case["conversation"]
+    assert (first["user"], second["user"]) == ("person-1@example.com", "staff")
+    assert third["says"].startswith(f"{first['connects']['displayName']} (person-1@example.com), ask address-")
+    assert {one.reason for one in made.redactions} >= {"a user's name", "a display name", "an e-mail address"}
+
+
+def test_secret_variables_are_replaced_and_public_ones_only_if_they_were_sent() -> None:
+    step = PastStep(NOON, Act(Verb.CONNECTS, "zoe", data={"code": "4711"}), runs=[ran(START, {"payload": "hush-hush"})])
+    made = case(step, SECRET="hush-hush", PUBLIC="4711", OPEN="desk")
+    assert made.case["environment"] == {"PUBLIC": "0002", "SECRET": "redacted-1"}
+    assert "hush" not in str(made.case) and "4711" not in str(made.case)
+    unsent = case(PastStep(NOON, Act(Verb.CONNECTS, "zoe"), refusal="4711"), PUBLIC="4711")
+    assert "environment" not in unsent.case
+
+
+def test_nothing_cannot_be_recorded() -> None:
+    with pytest.raises(CannotRecord, match="nothing has happened"):
+        case()
