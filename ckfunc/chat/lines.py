@@ -34,6 +34,8 @@ from ckfunc.wire.messages import write_file
 
 _INDENT = "  "
 _LONGEST_PROPERTIES = 200
+_MOST_CHARACTERS = 4000
+"""The most characters of a message on a terminal."""
 _PRESENCE = {
     PresenceChange.ONLINE: "is online",
     PresenceChange.OFFLINE: "is offline",
@@ -97,8 +99,12 @@ def _message(event: MessageEvent, view: ChatView) -> list[Line]:
         return [[*head, (f"{message_text(message)}{url}", "plain")]]
     if view.flat:
         return [[*head, (escaped(message.body).replace("\r\n", "\n").replace("\n", "\\n"), "plain")]]
-    first, *others = escaped(message.body).expandtabs(4).splitlines() or [""]
-    return [[*head, (first, "plain")], *([(_INDENT + one, "plain")] for one in others)]
+    shown = escaped(message.body[:_MOST_CHARACTERS]).expandtabs(4)
+    first, *others = shown.splitlines() or [""]
+    lines: list[Line] = [[*head, (first, "plain")], *([(_INDENT + one, "plain")] for one in others)]
+    if (more := len(message.body) - _MOST_CHARACTERS) > 0:
+        lines.append([(f"{_INDENT}… {more:,} more characters; --json has all of them", "muted")])
+    return lines
 
 
 def _reaction(event: ReactionEvent, _view: ChatView) -> list[Line]:

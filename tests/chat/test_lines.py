@@ -88,6 +88,14 @@ def test_an_event_is_shown_with_hidden_characters_as_escapes(event: ChatEvent, s
     assert [plain(line) for line in event_lines(event, ChatView("jane"), NOW)] == shown
 
 
+def test_on_a_terminal_a_very_long_message_is_cut() -> None:
+    lines = event_lines(sent("x" * 5000), ChatView("jane"), NOW)
+    assert [len(plain(line)) for line in lines[:1]] == [len("12:00:01 [7] bob\\u202e: ") + 4000]
+    assert plain(lines[1]) == "  … 1,000 more characters; --json has all of them"
+    (line,) = event_lines(sent("x" * 5000), ChatView("jane", flat=True), NOW)
+    assert plain(line).endswith("x" * 5000)
+
+
 @pytest.mark.parametrize(
     ("event", "shown"),
     [

@@ -240,29 +240,79 @@ def test_ctrl_c_ends_the_session(world: World) -> None:
     assert [one["state"] for one in items(world.http, "user-sessions")] == ["ENDED"]
 
 
-@posix
-def test_the_chat_continues_after_the_emulator_was_killed(ckfunc: Ckfunc, project: Path) -> None:
+@pytest.fixture
+def local(project: Path) -> Path:
+    """The project, with the emulator as its default target and data for it."""
     manifest = project / "functions.yaml"
     manifest.write_text(manifest.read_text().replace("default_target: remote", "default_target: local"))
-    data = project / ".ckfunc/emulator"
-    data.mkdir(parents=True)
+    (project / ".ckfunc/emulator").mkdir(parents=True)
     (project / "seed.yaml").write_text(json.dumps(SEED))
-    emulator = Killable(data, "--seed", str(project / "seed.yaml"))
+    return project
+
+
+def emulator_of(project: Path) -> Killable:
+    return Killable(project / ".ckfunc/emulator", "--seed", str(project / "seed.yaml"))
+
+
+@posix
+def test_the_chat_continues_after_the_emulator_was_killed(local: Path) -> None:
+    emulator = emulator_of(local)
     try:
-        with on_terminal("--no-color", "-C", project, "chat", "--as", "jane", "--channel", "support") as jane:
+        with on_terminal("--no-color", "-C", local, "chat", "--as", "jane", "--channel", "support") as jane:
             jane.until(r"connected as jane to support")
             jane.until(r"jane> ")
             emulator.kill()
             jane.until(r"disconnected from the emulator")
             jane.press("written meanwhile\n")
-            emulator = Killable(data)
+            emulator = emulator_of(local)
             jane.until(r"connected again as jane")
             jane.until(r"jane: written meanwhile\r\n")
             jane.press("and more\n")
             jane.until(r"jane: and more\r\n")
-            assert len(jane.shown) < 4000
             jane.press("\x04")
             assert jane.process.wait(timeout=30) == 0
+    finally:
+        emulator.kill()
+
+
+@posix
+@pytest.mark.slow
+def test_the_chat_ends_when_its_channel_is_gone_after_a_restart(ckfunc: Ckfunc, local: Path) -> None:
+    emulator = emulator_of(local)
+    try:
+        with on_terminal("--no-color", "-C", local, "chat", "--as", "jane", "--channel", "support") as jane:
+            jane.until(r"jane> ")
+            emulator.kill()
+            jane.until(r"disconnected from the emulator")
+            assert ckfunc("-C", local, "emulator", "reset", "--yes").code == 0
+            (local / "seed.yaml").write_text("users: [{name: jane}]\n")
+            emulator = emulator_of(local)
+            jane.until(r"error: the chat cannot continue: there is no channel 1 that 'jane' can see")
+            assert jane.process.wait(timeout=30) == 1
+    finally:
+        emulator.kill()
+
+
+@pytest.mark.slow
+def test_a_pipe_whose_emulator_dies_before_everything_is_answered_fails(ckfunc: Ckfunc, local: Path) -> None:
+    forever = "async function handleEvent() { await new Promise((done) => setTimeout(done, 9000)); }\n"
+    (local / "handlers/start.ts").write_text(forever)
+    manifest = local / "functions.yaml"
+    manifest.write_text(manifest.read_text().replace("user.attempted.start_session", "user.sent.message"))
+    emulator = emulator_of(local)
+    try:
+        assert ckfunc("-C", local, "deploy").code == 0
+        command = [sys.executable, "-m", "ckfunc", "-C", str(local), "chat", "--as", "jane", "--channel", "support"]
+        with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as chat:
+            assert chat.stdin is not None and chat.stdout is not None and chat.stderr is not None
+            chat.stdin.write(b"hello\n")
+            chat.stdin.close()
+            while b"user.sent.message v1 RUNNING" not in (line := chat.stdout.readline()):
+                assert line
+            emulator.kill()
+            assert chat.wait(timeout=60) == 1
+            problem = b"error: the connection to the emulator was lost before everything was answered\n"
+            assert chat.stderr.read().endswith(problem)
     finally:
         emulator.kill()
 
