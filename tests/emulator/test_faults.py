@@ -37,9 +37,7 @@ def test_the_first_requests_of_an_operation_are_refused_and_not_carried_out(clie
     first, second = create(client, "ann"), create(client, "ann")
     assert (first.status_code, first.headers["retry-after"], first.json()["error"]) == (429, "3", "EmulatorFault")
     assert second.status_code == 429
-    assert "fault 1 of the emulator: 429 with Retry-After 3 s, first 2 requests of createUser" in explanation(
-        first, 429
-    )
+    assert "fault 1: 429 with Retry-After 3 s, first 2 requests of createUser" in explanation(first, 429)
     assert client.get("/v1/channels").status_code == 200
     assert create(client, "bob").status_code == 200
     assert names(client) == ["bob"]

@@ -21,13 +21,13 @@ class FaultAnswer(HttpProblem):
     """The answer of a fault with a status."""
 
     error = "EmulatorFault"
-    text = "A fault of the emulator"
+    text = "The emulator injected this error"
 
     def __init__(self, active: ActiveFault) -> None:
         fault = active.fault
         headers = {} if fault.retry_after_s is None else {"retry-after": str(fault.retry_after_s)}
         operation = fault.operation or "all operations"
-        super().__init__(f"fault {active.id} of the emulator: {fault.effect}, {fault.requests} of {operation}", headers)
+        super().__init__(f"fault {active.id}: {fault.effect}, {fault.requests} of {operation}", headers)
         self.status = fault.status or 500
 
 
@@ -40,8 +40,8 @@ class Faults:
         self._injectors: dict[int, _Injector] = {}
         self._last_id = 0
 
-    def __bool__(self) -> bool:
-        return bool(self._injectors)
+    def __len__(self) -> int:
+        return len(self._injectors)
 
     @property
     def active(self) -> tuple[ActiveFault, ...]:

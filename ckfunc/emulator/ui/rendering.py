@@ -75,6 +75,7 @@ def page(call: Call, services: EmulatorServices, template: str, *, section: str,
             title=title,
             section=section,
             navigation=NAVIGATION,
+            fault_count=len(services.faults),
             form_key=services.form_key,
             here=f"{call.path}?{query}" if query else call.path,
             live=True,
@@ -90,7 +91,14 @@ def problem_page(problem: HttpProblem) -> Reply:
         _environment()
         .get_template("problem.html.j2")
         .render(
-            title=problem.text, section="", navigation=NAVIGATION, form_key="", here="", live=False, problem=problem
+            title=problem.text,
+            section="",
+            navigation=NAVIGATION,
+            fault_count=0,
+            form_key="",
+            here="",
+            live=False,
+            problem=problem,
         )
     )
     reply = _html(text, problem.status)

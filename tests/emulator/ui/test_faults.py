@@ -82,4 +82,8 @@ def test_pages_work_while_every_request_fails(web: httpx.Client) -> None:
     function(web, "some.event")
     web.post("/ui/faults", data={"answer": "500"})
     for path in ("/", "/ui/functions/1", "/ui/users", "/ui/runtime", "/ui/faults"):
-        assert web.get(path).status_code == 200
+        answer = web.get(path)
+        assert answer.status_code == 200
+        assert '<span class="count" title="Active faults">1</span>' in answer.text
+    web.post("/ui/faults/clear")
+    assert 'class="count"' not in web.get("/").text
