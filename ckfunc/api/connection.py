@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import SplitResult, urlsplit
 
-from ckfunc.base.errors import ApiFailure, CredentialsMissing
+from ckfunc.base.errors import ApiFailure, CredentialsMissing, Unreachable
 from ckfunc.base.secrets import Secret
 
 API_URL = "https://api.chatkitty.com"
@@ -24,6 +24,14 @@ _FORBIDDEN = re.compile(r"[\x00-\x20\x7f-\x9f\\\s]")
 
 class InvalidAddress(ApiFailure):
     """A text that is not an address, or an address to which credentials must not be sent."""
+
+
+class NotSent(Unreachable):
+    """No connection was established, so the request was not sent."""
+
+
+class CannotConnect(NotSent):
+    """No connection was established, and a retry cannot succeed."""
 
 
 @dataclass(frozen=True, slots=True)

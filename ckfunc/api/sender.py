@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ckfunc.api.connection import place
+from ckfunc.api.connection import CannotConnect, NotSent, place
 from ckfunc.api.retry import MAX_ATTEMPTS, MAX_TOTAL_WAIT_S, RETRIED_STATUSES, TOO_MANY, Throttle, Wait, retry_delay_s
 from ckfunc.base.clock import Clock
 from ckfunc.base.errors import Unreachable
@@ -54,8 +54,6 @@ class Sender:
         Requests that wait for a turn are sent in no particular order. A repeatable request is retried after 429, 502,
         503, 504 and lost connections. Any request is retried if no connection was established, because it was not sent.
         """
-        from ckfunc.api.transport import NotSent
-
         waited_s = 0.0
         attempt = 1
         while True:
@@ -92,8 +90,6 @@ class Sender:
             self._on_wait(Wait(f"the API answered {TOO_MANY}: too many requests", seconds, 1))
 
     def _try(self, request: Request) -> Answer | Unreachable:
-        from ckfunc.api.transport import CannotConnect, NotSent
-
         try:
             return self._transport.send(
                 request.method, request.url, request.headers, request.body, timeout_s=request.timeout_s

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ckfunc import __version__
-from ckfunc.api.connection import is_loopback_address, place
+from ckfunc.api.connection import CannotConnect, NotSent, is_loopback_address, place
 from ckfunc.base.errors import ApiFailure, Unreachable
 
 
@@ -44,14 +44,6 @@ _KEEP_ALIVE_S = 4.0
 # The timeout applies to each read; a whole response may take this many times as long.
 _TOTAL_FACTOR = 4
 _CONNECT_S = 10.0
-
-
-class NotSent(Unreachable):
-    """No connection was established, so the request was not sent."""
-
-
-class CannotConnect(NotSent):
-    """No connection was established, and a retry cannot succeed."""
 
 
 class TooLarge(ApiFailure):

@@ -29,6 +29,7 @@ from ckfunc.base.interrupts import end_on_interrupt
 from ckfunc.base.streams import ReaderGone, open_missing
 from ckfunc.base.text import cut, nearest, printable
 from ckfunc.cli.app import App
+from ckfunc.cli.completion import read_bash_line
 from ckfunc.cli.options import common_options
 
 # Each command and its one-line help. The code of a command is in ckfunc/cli/commands/NAME.py.
@@ -128,8 +129,6 @@ def main() -> NoReturn:
 def run(args: list[str]) -> int:
     """Run one command and return its exit code; errors are printed on stderr."""
     if "_CKFUNC_COMPLETE" in os.environ:
-        from ckfunc.cli.completion import read_bash_line
-
         read_bash_line()
     app = App(os.environ)
     result: Any = EXIT_OK

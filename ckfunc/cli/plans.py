@@ -13,7 +13,10 @@ from ckfunc.cli.app import App
 from ckfunc.cli.output import Output
 from ckfunc.deploy.apply.report import WRONG, DeployReport, Ending
 from ckfunc.deploy.gates import GateOutcome, GateVerdict, parse_gates, run_gates
+from ckfunc.deploy.history import handler_of
 from ckfunc.deploy.plan.plan import Plan
+from ckfunc.deploy.show.json import plan_json
+from ckfunc.deploy.show.markdown import plan_markdown, verdicts_markdown
 from ckfunc.deploy.show.text import plan_lines, report_lines, verdict_lines
 
 if TYPE_CHECKING:
@@ -69,12 +72,8 @@ def print_plan(
 ) -> None:
     """Print a plan and the verdicts of the gates: as JSON with --json, as a comment with `markdown`, else as text."""
     if markdown:
-        from ckfunc.deploy.show.markdown import plan_markdown, verdicts_markdown  # only `diff --markdown` needs it
-
         output.text(plan_markdown(plan, verdict=verdicts_markdown(verdicts or ())))
     elif output.json:
-        from ckfunc.deploy.show.json import plan_json  # only --json needs it
-
         output.document({**plan_json(plan), **gates_json(verdicts)})
     else:
         output.lines(plan_lines(plan))
@@ -106,8 +105,6 @@ def gates_json(verdicts: Sequence[GateVerdict] | None) -> dict[str, Any]:
 
 def local_script(app: App, trigger_type: str) -> Script | None:
     """Return the working copy of a handler; None, with a warning, when it cannot be bundled."""
-    from ckfunc.deploy.history import handler_of  # most commands that print plans do not need it
-
     try:
         return handler_of(app.scripts(), trigger_type)
     except CkfuncError as problem:

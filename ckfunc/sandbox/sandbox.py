@@ -26,6 +26,7 @@ from ckfunc.model.function import ConsoleLine
 from ckfunc.model.job import Seed
 from ckfunc.model.project import Script
 from ckfunc.sandbox.acts import Act, ChainedRun, Consequences
+from ckfunc.sandbox.mentions import seed_of
 from ckfunc.sandbox.scripts import Conditions, Ran, Scripts, Toolchain
 
 # Most of the emulator is imported inside the methods: it loads on another thread while Node starts.
@@ -254,26 +255,23 @@ class Sandbox:
 
         async def replaced(services: Any) -> None:
             services.faults.replace(faults)
-
         self._emulator.within(replaced)
         self._has_faults = bool(faults)
-
     def faults(self) -> tuple[ActiveFault, ...]:
         """Return the faults with the numbers of affected calls."""
-
         async def active(services: Any) -> tuple[ActiveFault, ...]:
             found: tuple[ActiveFault, ...] = services.faults.active
             return found
-
         return self._emulator.within(active)
-
     def add(self, seed: Seed) -> bool:
         """Add a seed to the current data, and return whether it was compatible with the data."""
+    def add_mentioned(self, event: Mapping[str, Any]) -> bool:
+        """Add what an event mentions to the current data, and return whether it was compatible with the data."""
         from ckfunc.emulator.store.seeds import SeedRefused, apply
 
         async def added(services: Any) -> bool:
             try:
-                apply(services.database, seed)
+                apply(services.database, seed_of([event]))
             except SeedRefused:
                 return False
             return True

@@ -214,6 +214,11 @@ class CaseResult:
         """Whether the case makes the whole test run fail."""
         return self.verdict in (CaseOutcome.FAILED, CaseOutcome.BROKEN)
 
+    @property
+    def left_out(self) -> bool:
+        """Whether the case did not run because another one has `only`."""
+        return self.verdict is CaseOutcome.LEFT_OUT
+
 
 @dataclass(frozen=True, slots=True)
 class Tally:

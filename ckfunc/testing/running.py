@@ -9,8 +9,11 @@ from contextlib import AbstractContextManager, ExitStack, closing, contextmanage
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
+from ckfunc.base.annotations import Annotation
 from ckfunc.base.errors import CkfuncError, Problem
+from ckfunc.base.text import Line
 from ckfunc.base.workers import each_in
 from ckfunc.bundle.project import Bundler
 from ckfunc.manifest import load
@@ -36,6 +39,7 @@ from ckfunc.testing.case import (
 )
 from ckfunc.testing.judging import judge, step_misses
 from ckfunc.testing.reading import DIRECTORY, CaseScope, find_files, read_cases, read_text_cases, refused, shown_path
+from ckfunc.testing.rendering import annotations_of, failure_lines, json_of, summary_line
 
 LOCAL = "local"
 """The default target, whose environment cases use, so that tests do not need production secrets."""
@@ -87,6 +91,22 @@ class CaseResults:
         first = next((result for result in self.results if result.bad), None)
         where = f"; first: {first.case.file}:{first.case.line} {first.case.name}" if first else ""
         return f"{self.tally}{where}"
+
+    def summary_line(self) -> Line:
+        """Return the last line of the text output."""
+        return summary_line(self.tally, self.seconds)
+
+    def failures(self) -> Iterator[Iterator[Line]]:
+        """Yield the lines of each failed case."""
+        return (failure_lines(result) for result in self.results if result.bad)
+
+    def annotations(self) -> Iterator[Annotation]:
+        """Yield an annotation for each failed case."""
+        return annotations_of(self.results)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the results for `--json`."""
+        return json_of(self.results, self.tally, self.seconds)
 
 
 def working_copy(root: Path, target: str | None, environ: Mapping[str, str], bundler: Bundler) -> Project:

@@ -17,7 +17,8 @@ import pytest
 from support.loopback import Reply, serve
 
 from ckfunc import __version__
-from ckfunc.api.transport import BODY_LIMIT, CannotConnect, NotSent, TooLarge, Transport
+from ckfunc.api.connection import CannotConnect, NotSent
+from ckfunc.api.transport import BODY_LIMIT, TooLarge, Transport
 from ckfunc.base.errors import Unreachable
 
 

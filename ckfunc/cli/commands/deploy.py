@@ -15,6 +15,7 @@ from ckfunc.cli.app import App
 from ckfunc.cli.completion import complete_only
 from ckfunc.cli.options import FILE, common_options, pass_app
 from ckfunc.cli.plans import gates_json, gates_of, print_plan, print_report, try_gates
+from ckfunc.deploy.cache import VersionCache
 from ckfunc.deploy.gates import GateVerdict, require_passed
 from ckfunc.deploy.hooks import run_hook
 from ckfunc.deploy.plan.checks import requirements_check
@@ -90,7 +91,6 @@ def deploy(
         )
     # What executes a deploy is imported when it starts: --help must not load it.
     from ckfunc.deploy import run
-    from ckfunc.deploy.cache import VersionCache
     from ckfunc.pull.update import remember_deployed
 
     options = run.DeployOptions(only, allow_removals, allow_other_application, allow_stale, at_once or AT_ONCE)

@@ -16,6 +16,7 @@ from ckfunc.deploy.cache import VersionCache
 from ckfunc.deploy.comparison import compare, deployed_script, working_copy
 from ckfunc.deploy.gates import require_passed
 from ckfunc.deploy.history import reference
+from ckfunc.deploy.plan import saved
 from ckfunc.deploy.plan.plan import Plan
 from ckfunc.deploy.show.text import plan_annotations
 
@@ -92,7 +93,6 @@ def _plan(app: App, only: tuple[str, ...], out: Path | None, *, whole: bool) -> 
     """
     # What prepares a deploy is imported when it starts: --help must not load it.
     from ckfunc.deploy import run
-    from ckfunc.deploy.plan import saved
 
     place = None if out is None else app.named(out)
     project = app.project() if whole else replace(app.scripts(), target=app.target())

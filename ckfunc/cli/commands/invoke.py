@@ -61,7 +61,6 @@ def invoke(app: App, trigger_type: str, event: str | None, from_invocation: int 
     it finds your users and channels and whatever the event mentions, and nothing changes in the emulator or on the
     target. Functions that the handler's own calls would trigger do not run. Exits 1 if the handler fails.
     """
-    from ckfunc.sandbox.mentions import seed_of
     from ckfunc.sandbox.sandbox import Sandbox
     from ckfunc.sandbox.scripts import scripts_of
 
@@ -72,7 +71,7 @@ def invoke(app: App, trigger_type: str, event: str | None, from_invocation: int 
     live = _Live(app, inspect)
     made = Sandbox.for_one_run(app.toolchain(), scripts_of(project), data=data, inspect_port=inspect)
     with live.waiting(), made as sandbox:
-        sandbox.add(seed_of([given]))
+        sandbox.add_mentioned(given)
         live.begins()
         ran = sandbox.run(trigger_type, given, live.console)
     if app.output.json:

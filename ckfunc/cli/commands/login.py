@@ -12,6 +12,7 @@ from ckfunc.base.secrets import Secret
 from ckfunc.base.text import printable
 from ckfunc.cli.app import ANY_PROJECT, App
 from ckfunc.cli.options import common_options, pass_app
+from ckfunc.deploy.plan.snapshot import require_application
 
 if TYPE_CHECKING:
     from ckfunc.api.credentials import Login
@@ -40,7 +41,6 @@ def login(app: App, client_id: str | None, secret_stdin: bool) -> None:
     """
     # Not at the top of the module: `ckfunc login --help` must not load the API client.
     from ckfunc.api.credentials import application_entry, described, entry_names, keyring_name, store_login
-    from ckfunc.deploy.plan.snapshot import require_application
 
     root, target = app.place()
     if target.emulator:

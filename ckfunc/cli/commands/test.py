@@ -99,7 +99,6 @@ def test(app: App, paths: tuple[Path, ...], wanted: str | None, jobs: int | None
     and what each step must cause. The environment is that of the target `local` unless you pass --target. Exits 1 if
     a case fails, or if there are no cases.
     """
-    from ckfunc.testing import rendering
     from ckfunc.testing.junit import junit as junit_of
     from ckfunc.testing.running import run_tests
 
@@ -121,20 +120,20 @@ def test(app: App, paths: tuple[Path, ...], wanted: str | None, jobs: int | None
     if report is not None:
         write_atomically(report, junit_of(tested.results, tested.seconds))
     if output.annotates:
-        output.annotate(rendering.annotations_of(tested.results), app.root())
+        output.annotate(tested.annotations(), app.root())
     if output.format is not None:
-        output.talk(*rendering.summary_line(tested.tally, tested.seconds))
+        output.talk(*tested.summary_line())
         return EXIT_OK if tested.ok else EXIT_FAILED
     if output.json:
-        output.document(rendering.json_of(tested.results, tested.tally, tested.seconds))
+        output.document(tested.to_json())
         return EXIT_OK if tested.ok else EXIT_FAILED
-    for number, result in enumerate(one for one in tested.results if one.bad):
+    for number, lines in enumerate(tested.failures()):
         if number or not output.quiet:
             output.line()
-        output.lines(rendering.failure_lines(result))
+        output.lines(lines)
     if not output.quiet:
         output.line()
-        output.line(*rendering.summary_line(tested.tally, tested.seconds))
+        output.line(*tested.summary_line())
     return EXIT_OK if tested.ok else EXIT_FAILED
 
 
@@ -155,11 +154,10 @@ class _Progress:
 
     def result(self, result: CaseResult) -> None:
         """Print one result."""
-        from ckfunc.testing.case import CaseOutcome
         from ckfunc.testing.rendering import result_line
 
         self._waiting.close()
-        if self._output.json or self._output.format or self._output.quiet or result.verdict is CaseOutcome.LEFT_OUT:
+        if self._output.json or self._output.format or self._output.quiet or result.left_out:
             return
         if result.case.file != self._file:
             self._file = result.case.file

@@ -11,6 +11,7 @@ from ckfunc.cli.app import App
 from ckfunc.cli.options import FILE, common_options, pass_app
 from ckfunc.cli.plans import print_plan, print_report
 from ckfunc.deploy.apply.report import Ending, nothing_done
+from ckfunc.deploy.cache import VersionCache
 from ckfunc.deploy.show.text import plan_lines
 
 
@@ -39,7 +40,6 @@ def undo(app: App, yes: bool, dry_run: bool, env_file: Path | None, keep_environ
     # What executes a deploy is imported when it starts: --help must not load it.
     from ckfunc.deploy import run
     from ckfunc.deploy.apply.undo import prepare_undo
-    from ckfunc.deploy.cache import VersionCache
 
     root, target, client = app.root(), app.target(), app.client()
     cache = VersionCache(root)

@@ -18,6 +18,7 @@ from ckfunc.deploy.apply.journal import deployed_at
 from ckfunc.deploy.cache import VersionCache
 from ckfunc.deploy.history import function_of, handler_of, script_digest, versions_of
 from ckfunc.deploy.resources import newlines
+from ckfunc.deploy.show.json import version_json
 from ckfunc.deploy.show.versions import HEADINGS, commit_cell, version_cells, when
 
 if TYPE_CHECKING:
@@ -54,8 +55,6 @@ def versions(app: App, trigger_type: str, limit: int, blamed: bool) -> None:
     keys = {one.version_number: (one.version_number, script_digest(one)) for one in found}
     times = {number: noted[key] for number, key in keys.items() if key in noted}
     if app.output.json:
-        from ckfunc.deploy.show.json import version_json  # only --json needs it
-
         numbers = [(one, one.version_number) for one in found]
         app.output.document(
             [version_json(function, one, local, commits.get(n), deployed=times.get(n)) for one, n in numbers]
