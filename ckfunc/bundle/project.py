@@ -11,12 +11,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
 from ckfunc.base.errors import InvalidScripts, Problem
+from ckfunc.bundle.cache import Bundle, BundleCache, BundleInput, BundleKeys
 from ckfunc.bundle.graph import Files, Graph, Reader, Tree
+from ckfunc.bundle.source_map import SourceMap
 from ckfunc.model.project import Project, Script
 from ckfunc.runtime.policy import Policy, no_policy
 
 if TYPE_CHECKING:
-    from ckfunc.bundle.cache import Bundle, BundleInput
     from ckfunc.model.execution import SyntaxProblem
 
 Check: TypeAlias = "Callable[[Sequence[tuple[str, str]]], Sequence[SyntaxProblem]]"
@@ -84,8 +85,6 @@ class Bundler:
 
     def bundles(self, graphs: Mapping[_Key, Graph]) -> dict[_Key, Bundle | tuple[Problem, ...]]:
         """Return the bundle of each script, or its errors, from the cache where possible."""
-        from ckfunc.bundle.cache import BundleCache, BundleInput, BundleKeys
-
         cache, keys = BundleCache(self.cache), BundleKeys()
         entries = {key: BundleInput(key[0], graph.files[key[0]], key[1], graph) for key, graph in graphs.items()}
         names = {key: keys.key(entry) for key, entry in entries.items()}
@@ -109,8 +108,6 @@ class Bundler:
 
     def _checked(self, path: str, result: Bundle | tuple[Problem, ...]) -> Bundle | tuple[Problem, ...]:
         """Return a bundle, or its syntax errors in Node, because esbuild accepts some code that Node does not."""
-        from ckfunc.bundle.source_map import SourceMap
-
         if isinstance(result, tuple) or result.text is None:
             return result
         source_map = SourceMap(result.source_map or "")

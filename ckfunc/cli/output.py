@@ -21,7 +21,6 @@ from typing import TYPE_CHECKING, Any, TextIO, TypeAlias
 import click
 
 from ckfunc import __version__
-from ckfunc.base.annotations import FORMATS, Annotation, in_repository, of_mistakes
 from ckfunc.base.errors import CkfuncError, InvalidFiles, InvalidManifest, InvalidScripts, Problem, UsageProblem
 from ckfunc.base.secrets import Secret
 from ckfunc.base.streams import ReaderGone, discard_rest, reader_left, write_text
@@ -32,6 +31,7 @@ if TYPE_CHECKING:
     from rich.live import Live
 
     from ckfunc.api import Wait
+    from ckfunc.base.annotations import Annotation
     from ckfunc.cli.options import Settings
 
 LONG_S = 0.5
@@ -140,6 +140,8 @@ class Output:
 
     def annotate(self, notes: Iterable[Annotation], root: Path) -> None:
         """Print annotations of the project in `root`: as the result with --format, else as messages."""
+        from ckfunc.base.annotations import FORMATS, in_repository
+
         report = FORMATS[self.format or "github"](in_repository(notes, root, self._environ))
         self._put_out(sys.stdout if self.format else sys.stderr, report)
 
@@ -353,6 +355,8 @@ class Output:
         """Print mistakes in files as messages on GitHub Actions; with --format, a failure has no report."""
         if self.root is None or self.format is not None or not self.annotates:
             return
+        from ckfunc.base.annotations import of_mistakes
+
         rule = "manifest" if isinstance(error, InvalidManifest) else "script"
         self.annotate(of_mistakes(error.problems, rule), self.root)
 

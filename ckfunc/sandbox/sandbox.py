@@ -255,28 +255,35 @@ class Sandbox:
 
         async def replaced(services: Any) -> None:
             services.faults.replace(faults)
+
         self._emulator.within(replaced)
         self._has_faults = bool(faults)
+
     def faults(self) -> tuple[ActiveFault, ...]:
         """Return the faults with the numbers of affected calls."""
+
         async def active(services: Any) -> tuple[ActiveFault, ...]:
             found: tuple[ActiveFault, ...] = services.faults.active
             return found
+
         return self._emulator.within(active)
+
     def add(self, seed: Seed) -> bool:
         """Add a seed to the current data, and return whether it was compatible with the data."""
-    def add_mentioned(self, event: Mapping[str, Any]) -> bool:
-        """Add what an event mentions to the current data, and return whether it was compatible with the data."""
         from ckfunc.emulator.store.seeds import SeedRefused, apply
 
         async def added(services: Any) -> bool:
             try:
-                apply(services.database, seed_of([event]))
+                apply(services.database, seed)
             except SeedRefused:
                 return False
             return True
 
         return self._emulator.within(added)
+
+    def add_mentioned(self, event: Mapping[str, Any]) -> bool:
+        """Add what an event mentions to the current data, and return whether it was compatible with the data."""
+        return self.add(seed_of([event]))
 
     def _set_up(self) -> None:
         from ckfunc.sandbox import trials
