@@ -6,11 +6,11 @@ import contextlib
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
+import ckfunc.manifest.settings as application_settings
 import ckfunc.manifest.targets as targeting
 from ckfunc.base.errors import CkfuncError, InvalidManifest, LockOutdated, NoProject, Problem
 from ckfunc.base.files import read_file
 from ckfunc.base.text import did_you_mean
-from ckfunc.manifest import settings
 from ckfunc.manifest.checked import Branch, Leaf
 from ckfunc.manifest.definition import MANIFEST, MANIFEST_NAME
 from ckfunc.manifest.lock import drift, read_lock
@@ -89,7 +89,7 @@ def load(
     warnings = (*_warnings(manifest), *dict.fromkeys(values.unresolved))
     gates = _gates(targeting.section(manifest, name), manifest)
     watched = _watched(root, manifest, name)
-    switches = settings.values(manifest, name)
+    switches = application_settings.values(manifest, name)
     return Project(root, bound_target, runtime, functions, warnings, gates, watched, _hooks(manifest), switches)
 
 
@@ -201,7 +201,7 @@ def setting_paths(root: Path, target: str) -> dict[str, tuple[str, ...]]:
     manifest, found = _read(root.resolve())
     if manifest is None:
         raise refused(*found)
-    return settings.paths(manifest, target)
+    return application_settings.paths(manifest, target)
 
 
 def guests_allowed(root: Path) -> tuple[Problem, ...]:
@@ -209,7 +209,7 @@ def guests_allowed(root: Path) -> tuple[Problem, ...]:
     manifest, found = _read(root.resolve())
     if manifest is None:
         raise refused(*found)
-    return tuple(settings.guest_warnings(manifest))
+    return tuple(application_settings.guest_warnings(manifest))
 
 
 def referenced_variables(root: Path, target: str) -> tuple[str, ...]:
