@@ -203,4 +203,11 @@ def _entry(path: str, entry: Any) -> dict[str, Any]:
         for wanted, version in edges.items() if isinstance(edges, dict) else ((kind, None),):
             if not isinstance(version, str) or not _RANGE.fullmatch(version):
                 raise InvalidLock(f"has a requirement of {name[:80]} that is not in a registry: {wanted[:80]}")
+    bins = entry.get("bin", {})
+    if not isinstance(bins, dict) or not all(_is_inside(path) for pair in bins.items() for path in pair):
+        raise InvalidLock(f"has a program of {name[:80]} outside of its directory")
     return {field: entry[field] for field in _FIELDS if field in entry}
+
+
+def _is_inside(path: object) -> bool:
+    return isinstance(path, str) and not path.startswith("/") and ".." not in re.split(r"[/\\:]", path)

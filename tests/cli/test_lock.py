@@ -261,6 +261,10 @@ def test_contents_that_differ_from_the_lock_are_refused(
         (lambda text: text.replace("sha512-", "md5-"), "the file has no integrity of axios, which does not come from"),
         (lambda text: text.replace("node_modules/inner", "node_modules/outer"), "has no inner, which tiny requires"),
         (lambda text: text.replace("node_modules/inner", "node_modules/../inner"), "that is no package"),
+        (
+            lambda text: text.replace('"version": "6.9.4"', '"version": "6.9.4", "bin": {"../../x": "y"}'),
+            "the file has a program of qs outside of its directory",
+        ),
         (lambda text: text.replace('"^1.0.0"', '"file:../inner"'), "the file has no version range of tiny"),
         (
             lambda text: text.replace('"inner": "^1.0.0"', '"inner": "file:../inner"'),
