@@ -41,6 +41,11 @@ def test_the_readme_is_short() -> None:
     assert len(PAGES["README.md"].splitlines()) <= README_LINES
 
 
+def test_every_document_has_a_place_in_the_navigation_of_the_site() -> None:
+    navigation = (ROOT / "mkdocs.yml").read_text(encoding="utf-8").partition("\nnav:\n")[2]
+    assert [name for name in PAGES if name != "README.md" and f": {name}\n" not in navigation] == []
+
+
 def test_pictures_are_small_and_vector_graphics_load_nothing() -> None:
     pictures = list((ROOT / "docs/images").iterdir())
     assert {path.name for path in pictures} == set(re.findall(r"\(docs/images/([^)]+)\)", PAGES["README.md"]))
