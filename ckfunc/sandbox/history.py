@@ -36,7 +36,9 @@ _MOST = 10_000
 _SHORTEST_WAIT_S = 60
 _AT_ONCE = timedelta(milliseconds=10)
 _ABOUT = 60
-_NOTIFIED_MESSAGE = ("notification", "data", "message", "id")
+_SENT = "user.sent.message"
+_ABOUT_MESSAGES = {_SENT: ("message", "id"), "user.received.notification": ("notification", "data", "message", "id")}
+"""Where events have the id of the message that caused them."""
 _INVITED = "user.received.channel_invite"
 _TRIGGERED = ("user.triggered.event", "system.triggered.event")
 
@@ -157,7 +159,7 @@ class _PastReader:
         bodies = {
             run.invocation.args["message"]["id"]: run.invocation.args["message"].get("body")
             for run, _ in self._runs
-            if run.type == "user.sent.message" and isinstance(run.invocation.args.get("message"), dict)
+            if run.type == _SENT and isinstance(run.invocation.args.get("message"), dict)
         }
         for message in self._messages.values():
             if message.created_time < self._since:
@@ -191,10 +193,10 @@ class _PastReader:
         for run, _ in self._runs:
             invocation, event = run.invocation, run.invocation.args
             channel_id = _field(event, "channel", "id")
-            if run.type == START_SESSION:
+            if run.type == START_SESSION and isinstance(event.get("username"), str):
                 error = _field(invocation.result, "error", "message") if invocation.status is Status.FAILED else None
                 params = event.get("authParams")
-                act = Act(Verb.CONNECTS, event.get("username"), data=params if isinstance(params, dict) else {})
+                act = Act(Verb.CONNECTS, event["username"], data=params if isinstance(params, dict) else {})
                 yield PastStep(invocation.created_time, act, refusal=error, run_id=invocation.id)
             elif run.type in _TRIGGERED and channel_id in self._names:
                 user, properties = _field(event, "user", "name"), _field(event, "event", "properties") or {}
@@ -288,8 +290,11 @@ class _PastReader:
         of_message = {step.message_id: step for step in whole if step.message_id is not None}
         for run, detail in self._runs:
             invocation = run.invocation
-            step = of_run.get(invocation.id) or self._cause(run, of_message, of_run)
-            step = step or _latest(whole, invocation.created_time)
+            step = of_run.get(invocation.id)
+            if step is None and run.type in _ABOUT_MESSAGES:
+                step = self._cause(run, of_message, of_run)  # None for an event that was triggered by hand
+            elif step is None:
+                step = _latest(whole, invocation.created_time)
             if step is not None:
                 of_run[invocation.id] = step
                 step.runs.append(ChainedRun(run.type, Ran(invocation, detail)))
@@ -312,8 +317,7 @@ class _PastReader:
 
     def _cause(self, run: FunctionRun, of_message: dict[int, PastStep], of_run: dict[int, PastStep]) -> PastStep | None:
         """Return the step whose message, or whose function's message, an event is about."""
-        about = {"user.sent.message": ("message", "id"), "user.received.notification": _NOTIFIED_MESSAGE}.get(run.type)
-        message_id = 0 if about is None else _field(run.invocation.args, *about) or 0
+        message_id = _field(run.invocation.args, *_ABOUT_MESSAGES[run.type]) or 0
         return of_message.get(message_id) or of_run.get(self._caused.get(message_id, 0))
 
 

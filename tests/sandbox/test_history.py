@@ -13,10 +13,15 @@ from support.emulators import cold_emulator
 
 from ckfunc.emulator.emulator import Emulator
 from ckfunc.emulator.services import EmulatorServices
+from ckfunc.emulator.store import functions, invocations, messages
+from ckfunc.model.chat import NewMessage
+from ckfunc.model.execution import Outcome
+from ckfunc.model.function import ApiCall, NewFunction
 from ckfunc.sandbox.acts import Act, Verb
 from ckfunc.sandbox.history import MOST_ROWS, TooMuchData, data_of, past_of
 from ckfunc.wire.seeds import read_seed
 
+SENT = "user.sent.message"
 SEED = read_seed(
     {
         "users": [{"name": "jane", "displayName": "Jane", "properties": {"a": 1}}, {"name": "ben", "id": 7}],
@@ -122,3 +127,29 @@ def test_members_join_users_without_a_client_connect_and_time_passes(emulator: E
         Act(Verb.SAYS, "zoe", "desk", text="still here"),
     ]
     assert [one.user for one in past.steps[-1].notifications] == ["jane", "ben"]
+
+
+def test_messages_of_functions_belong_to_the_act_that_ran_the_function(emulator: Emulator, tmp_path: Path) -> None:
+    data, since = data_of(tmp_path), later()
+    users = Acting(emulator)
+    users.act(Act(Verb.CONNECTS, "jane"))
+    users.act(Act(Verb.SAYS, "jane", "desk", text="hello"))
+
+    async def answer(services: EmulatorServices) -> None:
+        database = services.database
+        function = functions.create(database, NewFunction(SENT, SENT))
+        functions.add_version(database, function.id, "")
+        call = ApiCall("POST", "/channels/1/messages", {"type": "TEXT", "body": "welcome"}, 200)
+        by_hand = {"message": {"id": 999, "body": "never stored"}}
+        for event, calls in (({"message": {"id": 2, "body": "hello"}}, (call,)), (by_hand, ())):
+            run = invocations.begin(database, function.id, 1, event)
+            invocations.end(database, run.id, Outcome("7", None), calls)
+        for body in ("welcome", "welcome"):
+            messages.create(database, 1, NewMessage(body=body), None)
+
+    emulator.within(answer)
+    _, said, sent = past_of(tmp_path, data, since).steps
+    assert (said.act.text, [run.ran.invocation.result for run in said.runs]) == ("hello", [{"payload": 7}])
+    assert [(one.user, one.body, one.changed) for one in said.messages] == [(None, "welcome", False)]
+    # One call explains one message: the other one was sent by somebody else.
+    assert (sent.act.verb, sent.act.text, sent.runs) == (Verb.SENDS, "welcome", [])
