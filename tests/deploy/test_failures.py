@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 from deploy.application import TOKEN
-from deploy.world import World, by_name, results
+from deploy.world import Stopped, World, by_name, results
 from support.loopback import Reply, Request
 
 from ckfunc.base.errors import ApiFailure, CredentialsRejected, NotFound, Unreachable, UnreadableAnswer
@@ -93,7 +93,7 @@ def test_no_version_is_read_after_one_could_not_be(here: World) -> None:
 def test_a_failed_runtime_step_stops_what_comes_after_it(here: World, path: str, done: list[str], failed: str) -> None:
     here.application.before = refusing("PUT", path, Reply(400, {"message": "no room"}))
     project = here.project({SENT: "a\n"}, dependencies={"left-pad": "1"}, environment={"KEY": "value"}, script="i\n")
-    report = here.deploy(project)
+    report = here.deploy(project, clock=Stopped())
     names = ["left-pad", "KEY", "initialization_script", SENT]
     failed = failed or "initialization_script"
     assert results(report) == {

@@ -14,7 +14,7 @@ from support.loopback import Loopback, serve
 
 from ckfunc.api.client import Client
 from ckfunc.api.connection import Connection
-from ckfunc.base.clock import SystemClock
+from ckfunc.base.clock import Clock, SystemClock
 from ckfunc.base.errors import Problem
 from ckfunc.base.secrets import Secret, secret_values
 from ckfunc.deploy import run
@@ -33,6 +33,16 @@ class Hurried(SystemClock):
 
     def sleep(self, seconds: float) -> None:
         pass
+
+
+HURRIED = Hurried()
+
+
+class Stopped(Hurried):
+    """A clock on which no time passes, so that what was read does not become old on a slow machine."""
+
+    def monotonic_s(self) -> float:
+        return 0.0
 
 
 def project_of(
@@ -100,6 +110,7 @@ class World:
         agree: bool = True,
         on_step: OnStep | None = None,
         options: run.DeployOptions = REMOVING,
+        clock: Clock = HURRIED,
     ) -> DeployReport:
         """Deploy with a client of its own, as each run of the command has one."""
         with self.new_client() as client:
@@ -110,7 +121,7 @@ class World:
                 confirm=lambda _: agree,
                 on_step=on_step or (lambda _: None),
                 options=options,
-                clock=Hurried(),
+                clock=clock,
             )
 
     def new_client(self) -> Client:
