@@ -98,7 +98,7 @@ def find_user(client: Client, text: str) -> User:
     known = list_users(client, PagePart(_MOST_SUGGESTED)).items
     raise NotFound(
         f"there is no user {shortened(text, 60)!r}",
-        hint=did_you_mean(text, (one.item.name for one in known)) or "`ckfunc emulator users` lists the users",
+        hint=did_you_mean(text, (user.item.name for user in known)) or "`ckfunc emulator users` lists the users",
     )
 
 
@@ -149,7 +149,7 @@ def _page(
 def _newest(document: Any) -> NewestMessages:
     data = resource(document, "page")
     embedded, links = optional(data, "_embedded", dict) or {}, optional(data, "_links", dict) or {}
-    items = tuple(_listed(read_message, one) for one in embedded.get("messages") or ())
+    items = tuple(_listed(read_message, message) for message in embedded.get("messages") or ())
     return NewestMessages(items, "next" in links)
 
 

@@ -57,9 +57,10 @@ class WantedChannel:
 
 @dataclass(frozen=True, slots=True)
 class ConnectionEnded:
-    """The connection was lost, or ended by the emulator."""
+    """A connection was lost, or ended by the emulator. `number` counts the chat's connections."""
 
     reason: CkfuncError
+    number: int
 
 
 class ChatClient:
@@ -77,6 +78,8 @@ class ChatClient:
         self._url = ""
         self._connection: ChatConnection | None = None
         self._channel: Mapping[str, Any] = {}
+        self.number = 0
+        """The number of the current connection; an end of an earlier one is of no interest."""
         self.channel_id = 0
         """The channel, once it is known; 0 before."""
 
@@ -163,7 +166,10 @@ class ChatClient:
         with self._lock:
             self._held = []
         self._url = url
-        self._connection = ChatConnection(url, self._login, self._receive, lambda why: self._put(ConnectionEnded(why)))
+        self.number = number = self.number + 1
+        self._connection = ChatConnection(
+            url, self._login, self._receive, lambda reason: self._put(ConnectionEnded(reason, number))
+        )
         self._login = replace(self._login, token=self._connection.token)
         return self._connection
 
@@ -172,12 +178,12 @@ class ChatClient:
         own, joinable = pages("user", "channels"), pages("user", "joinable_channels")
         text = self._wanted.text
         if text is None:
-            for one in (own, joinable):
-                if found := _channels(connection, _sized(one, 1, _NEWEST_FIRST)):
+            for listed in (own, joinable):
+                if found := _channels(connection, _sized(listed, 1, _NEWEST_FIRST)):
                     return found[0]
             raise NoChannel(f"there is no channel that {self.username!r} can see", hint="add `--channel NAME --create`")
-        for one in (own, joinable):
-            if found := _channels(connection, one, name=text):
+        for listed in (own, joinable):
+            if found := _channels(connection, listed, name=text):
                 return found[0]
         if text.isascii() and text.isdecimal() and len(text) < 19:
             try:
@@ -188,9 +194,10 @@ class ChatClient:
             connection.act(action("user", "createChannel"), {"type": "PUBLIC", "name": text})
             return _channels(connection, own, name=text)[0]
         names = [
-            str(found.get("name"))
-            for one in (own, joinable)
-            for found in _channels(connection, _sized(one, _CHANNELS_PAGE, _NEWEST_FIRST))
+            channel["name"]
+            for listed in (own, joinable)
+            for channel in _channels(connection, _sized(listed, _CHANNELS_PAGE, _NEWEST_FIRST))
+            if channel.get("name") is not None  # a direct channel has none
         ]
         raise NoChannel(
             f"there is no channel {text!r} that {self.username!r} can see",
@@ -218,7 +225,7 @@ class ChatClient:
         size = self._wanted.history
         found, _ = self._page(connection, _sized(self._channel["_relays"]["messages"], size or 1))
         if size:
-            return [replace(one, earlier=True) for one in found]
+            return [replace(event, earlier=True) for event in found]
         self._newest = found[0].message.id if found else 0
         return []
 
@@ -238,7 +245,8 @@ class ChatClient:
     def _page(self, connection: ChatConnection, at: str) -> tuple[list[MessageEvent], str | None]:
         """Return a page of messages, oldest first, and the relay of the next page, with older ones."""
         page = connection.read(at)
-        return [message_event(one) for one in reversed(page["_embedded"]["messages"])], page["_relays"].get("next")
+        messages = reversed(page["_embedded"]["messages"])
+        return [message_event(message) for message in messages], page["_relays"].get("next")
 
     def _receive(self, document: Any) -> None:
         try:

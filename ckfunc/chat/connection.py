@@ -168,8 +168,8 @@ class ChatConnection:
         with self._lock:
             self._ended = problem
             waiting, self._pending = list(self._pending.values()), {}
-        for one in waiting:
-            one.set_exception(problem)
+        for answer in waiting:
+            answer.set_exception(problem)
         if not self._closing:
             self._on_end(problem)
 

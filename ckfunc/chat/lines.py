@@ -101,7 +101,7 @@ def _message(event: MessageEvent, view: ChatView) -> list[Line]:
         return [[*head, (escaped(message.body).replace("\r\n", "\n").replace("\n", "\\n"), "plain")]]
     shown = escaped(message.body[:_MOST_CHARACTERS]).expandtabs(4)
     first, *others = shown.splitlines() or [""]
-    lines: list[Line] = [[*head, (first, "plain")], *([(_INDENT + one, "plain")] for one in others)]
+    lines: list[Line] = [[*head, (first, "plain")], *([(_INDENT + line, "plain")] for line in others)]
     if (more := len(message.body) - _MOST_CHARACTERS) > 0:
         lines.append([(f"{_INDENT}… {more:,} more characters; --json has all of them", "muted")])
     return lines
@@ -226,6 +226,6 @@ _RECORDS: Mapping[type, Callable[[Any], dict[str, Any]]] = {
     SessionEvent: _session_record,
     MembersListed: lambda event: {
         "event": "members",
-        "users": [{"name": one.name, "online": one.presence.online} for one in event.users],
+        "users": [{"name": user.name, "online": user.presence.online} for user in event.users],
     },
 }

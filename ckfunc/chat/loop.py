@@ -16,7 +16,7 @@ from ckfunc.chat.client import ChatClient, ConnectionEnded
 from ckfunc.chat.commands import ChatCommand, parse_line
 from ckfunc.chat.connection import ActionRefused, ChatEnded, ConnectionLost, SessionDenied
 from ckfunc.chat.events import ChannelDeleted, ChatEvent, SessionChange, SessionEvent
-from ckfunc.chat.runs import RoundEnded
+from ckfunc.chat.runs import RoundEnded, RunsEnded
 
 LOOK_S = 0.2
 RETRY_S = 0.5
@@ -47,7 +47,7 @@ class InputEnded:
     quit: bool
 
 
-ChatItem = ChatEvent | ConnectionEnded | RoundEnded | TypedLine | TypedText | InputEnded
+ChatItem = ChatEvent | ConnectionEnded | RoundEnded | RunsEnded | TypedLine | TypedText | InputEnded
 
 
 class ChatPrinter(Protocol):
@@ -115,7 +115,10 @@ class ChatLoop:
 
     def _take(self, item: ChatItem) -> None:
         if isinstance(item, ConnectionEnded):
-            self._lose(item.reason)
+            if item.number == self._client.number:
+                self._lose(item.reason)
+        elif isinstance(item, RunsEnded):
+            raise ChatEnded(f"the functions' runs cannot be followed: {item.reason.message}", item.reason.hint)
         elif isinstance(item, RoundEnded):
             self._quiet = self._quiet + 1 if item.quiet and self._input_ended and not self._typed else 0
         elif isinstance(item, TypedLine | TypedText):

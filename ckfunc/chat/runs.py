@@ -9,8 +9,6 @@ from dataclasses import dataclass
 from ckfunc.api import Client
 from ckfunc.base.clock import Clock
 from ckfunc.base.errors import CkfuncError
-from ckfunc.chat.client import ConnectionEnded
-from ckfunc.chat.connection import ChatEnded
 from ckfunc.chat.events import RunEvent
 from ckfunc.logs.entries import Item, LogEntry
 from ckfunc.logs.stream import StoppableClock, stream_logs
@@ -28,6 +26,13 @@ class RoundEnded:
     quiet: bool
 
 
+@dataclass(frozen=True, slots=True)
+class RunsEnded:
+    """The runs cannot be followed."""
+
+    reason: CkfuncError
+
+
 class RunFollower:
     """Puts the runs about a channel, or of a user's session, as they begin and end, and a RoundEnded after each look.
 
@@ -39,7 +44,7 @@ class RunFollower:
         client: Client,
         username: str,
         channel_id: Callable[[], int],
-        put: Callable[[RunEvent | RoundEnded | ConnectionEnded], object],
+        put: Callable[[RunEvent | RoundEnded | RunsEnded], object],
     ) -> None:
         self._client = client
         self._username = username
@@ -83,6 +88,4 @@ class RunFollower:
 
     def _failed(self, problem: CkfuncError) -> None:
         self._started.set()
-        self._put(
-            ConnectionEnded(ChatEnded(f"the functions' runs cannot be followed: {problem.message}", problem.hint))
-        )
+        self._put(RunsEnded(problem))

@@ -59,7 +59,7 @@ def fitting_table(headings: Sequence[str], rows: Sequence[Line], width: int | No
     lines: list[Line] = []
     for line in table(headings, rows):
         *others, (text, style) = line
-        left = None if width is None else max(width - sum(cells(one) for one, _ in others), 0)
+        left = None if width is None else max(width - sum(cells(cell) for cell, _ in others), 0)
         lines.append([*others, (cut(text, left), style)])
     return lines
 
@@ -68,7 +68,8 @@ def channel_title(channel: Channel) -> str:
     """Return the name of a channel on one line; that of a direct channel are its members."""
     if channel.name is not None:
         return name_text(channel.name)
-    return cut(", ".join(name_text(one.name) for one in channel.members), _LONGEST_NAME) or f"channel {channel.id}"
+    names = ", ".join(name_text(member.name) for member in channel.members)
+    return cut(names, _LONGEST_NAME) or f"channel {channel.id}"
 
 
 def sender(message: Message) -> str:

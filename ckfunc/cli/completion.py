@@ -97,7 +97,7 @@ def _stored(ctx: click.Context, table: str, incomplete: str) -> list[str]:
         return []
     found = stored_names(root / STATE_DIRECTORY / "emulator", table, incomplete) if root else []
     # Shells would split a name with white space.
-    return [one for one in found if one.isprintable() and not one.split()[1:]]
+    return [name for name in found if name.isprintable() and not name.split()[1:]]
 
 
 def complete_operations(_ctx: click.Context, _: click.Parameter, incomplete: str) -> list[str]:

@@ -71,8 +71,8 @@ def users(app: App, channel: str | None, limit: int, page: int, data_dir: Path |
     with app.output.progress("reading"):
         of = None if channel is None else find_channel(client, channel).id
         found = list_users(client, PagePart(limit, page - 1), channel_id=of)
-    rows = [user_cells(one.item) for one in found.items]
-    _print_list(app, USER_HEADINGS, rows, [one.document for one in found.items])
+    rows = [user_cells(user.item) for user in found.items]
+    _print_list(app, USER_HEADINGS, rows, [listed.document for listed in found.items])
     _print_rest(app, found, "users", "`ckfunc emulator seed FILE` adds some" if channel is None else "")
 
 
@@ -105,8 +105,8 @@ def channels(app: App, user: str | None, kind: str | None, limit: int, page: int
     with app.output.progress("reading"):
         of = None if user is None else find_user(client, user).id
         found = list_channels(client, PagePart(limit, page - 1), user_id=of, kind=kind)
-    rows = [channel_cells(one.item) for one in found.items]
-    _print_list(app, CHANNEL_HEADINGS, rows, [one.document for one in found.items])
+    rows = [channel_cells(listed.item) for listed in found.items]
+    _print_list(app, CHANNEL_HEADINGS, rows, [listed.document for listed in found.items])
     _print_rest(app, found, "channels", "`ckfunc emulator seed FILE` adds some" if user is kind is None else "")
 
 
@@ -148,10 +148,10 @@ def messages(
         by = None if user is None else find_user(client, user).name
         found = newest_messages(client, limit, MessageFilter(of, by, search, before))
         shown = found.items[::-1]
-        ids = {one.item.channel_id for one in shown} if of is None and not app.output.json else set()
-        channels = [there for one in ids if (there := channel_of(client, one)) is not None]
-    titles = {one.id: channel_title(one) for one in channels}
-    rows = [message_cells(one.item, titles) for one in shown]
+        ids = {listed.item.channel_id for listed in shown} if of is None and not app.output.json else set()
+        channels = [there for channel_id in ids if (there := channel_of(client, channel_id)) is not None]
+    titles = {channel.id: channel_title(channel) for channel in channels}
+    rows = [message_cells(listed.item, titles) for listed in shown]
     if found.more:
         app.output.talk(
             (
@@ -159,7 +159,7 @@ def messages(
                 "muted",
             )
         )
-    _print_list(app, MESSAGE_HEADINGS, rows, [one.document for one in shown])
+    _print_list(app, MESSAGE_HEADINGS, rows, [listed.document for listed in shown])
     if not shown:
         app.output.talk(("no messages", "muted"))
 
