@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from ckfunc.emulator.actions import references
 from ckfunc.emulator.http.problems import Denied, Missing, Refused
-from ckfunc.emulator.store import channels, memberships, messages, threads, users
+from ckfunc.emulator.store import channels, memberships, threads, users
 from ckfunc.emulator.store.channels import ChannelAccess
 from ckfunc.emulator.store.database import Database
 from ckfunc.model.chat import Channel, ChannelType, Message, Thread, ThreadType
@@ -72,9 +73,7 @@ def moderates(database: Database, channel: Channel, user: User) -> bool:
 
 def visible_message(database: Database, message_id: int | None, user: User) -> Message:
     """Return a message of a channel that the user can see. Raises Missing."""
-    found = None if message_id is None else messages.get(database, message_id)
-    if found is None:
-        raise Missing(f"there is no message {message_id}")
+    found = references.message(database, message_id)
     check_visible(database, found.channel_id, user)
     return found
 
@@ -94,9 +93,7 @@ def own_message(database: Database, message_id: int | None, user: User, *, moder
 
 def visible_thread(database: Database, thread_id: int | None, user: User) -> Thread:
     """Return a thread of a channel that the user can see. Raises Missing."""
-    found = None if thread_id is None else threads.get(database, thread_id)
-    if found is None:
-        raise Missing(f"there is no thread {thread_id}")
+    found = references.thread(database, thread_id)
     check_visible(database, found.channel_id, user)
     return found
 
@@ -110,14 +107,6 @@ def writable_thread(database: Database, thread_id: int | None, user: User) -> Th
         if parent.nested_level >= threads.DEEPEST:
             raise Refused(f"message {parent.id} is {parent.nested_level} replies deep, which is the limit")
     return thread
-
-
-def any_user(database: Database, user_id: int | None) -> User:
-    """Return the user of that id. Raises Missing."""
-    found = None if user_id is None else users.get(database, user_id)
-    if found is None:
-        raise Missing(f"there is no user {user_id}")
-    return found
 
 
 def referred_user(database: Database, reference: UserReference) -> User:

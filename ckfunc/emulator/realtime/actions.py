@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
-from ckfunc.emulator.actions import access, reading
+from ckfunc.emulator.actions import access, reading, references
 from ckfunc.emulator.actions import channels as channel_actions
 from ckfunc.emulator.actions import memberships as membership_actions
 from ckfunc.emulator.actions import messages as message_actions
@@ -60,14 +60,14 @@ def _update_display_picture(request: ClientRequest, _at: Destination) -> None:
 
 
 def _delete_user(request: ClientRequest, at: Destination) -> Awaitable[None]:
-    user = access.any_user(request.database, at.id)
+    user = references.user(request.database, at.id)
     if user.id != request.user.id:
         raise Denied("users can only delete themselves")
     return delete_in_steps(request.database, user_actions.delete(request.context, user))
 
 
 def _block_user(request: ClientRequest, at: Destination) -> None:
-    user = access.any_user(request.database, at.id)
+    user = references.user(request.database, at.id)
     if user.id == request.user.id:
         raise Refused("users cannot block themselves")
     user_actions.block(request.context, request.user, user)

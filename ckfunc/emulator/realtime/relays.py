@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
-from ckfunc.emulator.actions import access
+from ckfunc.emulator.actions import access, references
 from ckfunc.emulator.http.problems import Missing, Refused
 from ckfunc.emulator.realtime import grants
 from ckfunc.emulator.realtime.destinations import Destination
 from ckfunc.emulator.realtime.lists import cursor_request, page_request, paged, written_cursor_page, written_page
 from ckfunc.emulator.realtime.requests import ClientRequest
 from ckfunc.emulator.store import blocks, channels, conversations, memberships, messages, reactions, receipts, users
+from ckfunc.emulator.store.database import Database
+from ckfunc.emulator.store.paging import PageRequest
 from ckfunc.emulator.store.steps import run
 from ckfunc.model.chat import Channel, ChannelType, Message
+from ckfunc.model.page import Page
 from ckfunc.model.user import User
 from ckfunc.wire.clients import (
     client_channel,
@@ -27,6 +31,7 @@ from ckfunc.wire.clients import (
     client_user,
     client_user_block,
 )
+from ckfunc.wire.links import Links
 
 Relay = Callable[[ClientRequest, Destination], Any]
 
@@ -125,11 +130,11 @@ def _blocked_users(request: ClientRequest, at: Destination) -> Any:
 
 
 def _user(request: ClientRequest, at: Destination) -> Any:
-    return client_user(access.any_user(request.database, at.id), request.context.links)
+    return client_user(references.user(request.database, at.id), request.context.links)
 
 
 def _is_member(request: ClientRequest, at: Destination) -> Any:
-    user = access.any_user(request.database, at.id)
+    user = references.user(request.database, at.id)
     text = request.text("channelId") or ""
     if not (text.isascii() and text.isdecimal() and len(text) < 19):
         raise Refused(f"parameter 'channelId' is {text[:60]!r}, not the id of a channel")
@@ -251,25 +256,21 @@ def _message(request: ClientRequest, at: Destination) -> Any:
     return client_message(access.visible_message(request.database, at.id, request.user), request.context.links)
 
 
-def _read_receipts(request: ClientRequest, at: Destination) -> Any:
-    message = access.visible_message(request.database, at.id, request.user)
-    wanted = page_request(at, receipts.SORTABLE, receipts.DEFAULT_ORDER)
-    page = receipts.page(request.database, message.id, wanted)
-    return written_page(at, "receipts", page, lambda one: client_receipt(one, request.context.links))
+@dataclass(frozen=True, slots=True)
+class _MessagePages:
+    """The relay of a list that belongs to a message: its name, its orders, its query, and an item as clients see it."""
 
+    name: str
+    sortable: Mapping[str, str]
+    order: str
+    page: Callable[[Database, int, PageRequest], Page[Any]]
+    written: Callable[[Any, Links], Any]
 
-def _reactions(request: ClientRequest, at: Destination) -> Any:
-    message = access.visible_message(request.database, at.id, request.user)
-    wanted = page_request(at, reactions.SORTABLE, reactions.DEFAULT_ORDER)
-    page = reactions.page(request.database, message.id, wanted)
-    return written_page(at, "reactions", page, lambda one: client_reaction(one, request.context.links))
-
-
-def _reports(request: ClientRequest, at: Destination) -> Any:
-    message = access.visible_message(request.database, at.id, request.user)
-    wanted = page_request(at, messages.REPORTS_SORTABLE, messages.REPORTS_ORDER)
-    page = messages.reports_page(request.database, message.id, wanted)
-    return written_page(at, "reports", page, lambda one: client_report(one, request.context.links))
+    def __call__(self, request: ClientRequest, at: Destination) -> Any:
+        """Return the page that a client requests. Raises Missing and Refused."""
+        message = access.visible_message(request.database, at.id, request.user)
+        page = self.page(request.database, message.id, page_request(at, self.sortable, self.order))
+        return written_page(at, self.name, page, lambda item: self.written(item, request.context.links))
 
 
 def _reports_count(request: ClientRequest, at: Destination) -> Any:
@@ -326,9 +327,15 @@ RELAYS: Mapping[str, Relay] = {
     "channels.threads": _channel_threads,
     "channels.calls": _calls,
     "messages": _message,
-    "messages.read_receipts": _read_receipts,
-    "messages.reactions": _reactions,
-    "messages.reports": _reports,
+    "messages.read_receipts": _MessagePages(
+        "receipts", receipts.SORTABLE, receipts.DEFAULT_ORDER, receipts.page, client_receipt
+    ),
+    "messages.reactions": _MessagePages(
+        "reactions", reactions.SORTABLE, reactions.DEFAULT_ORDER, reactions.page, client_reaction
+    ),
+    "messages.reports": _MessagePages(
+        "reports", messages.REPORTS_SORTABLE, messages.REPORTS_ORDER, messages.reports_page, client_report
+    ),
     "messages.report_count": _reports_count,
     "messages.replies": _replies,
     "messages.replies_count": _replies_count,

@@ -6,12 +6,11 @@ from datetime import datetime
 
 from ckfunc.base.clock import parse_timestamp
 from ckfunc.emulator.actions import channels as actions
-from ckfunc.emulator.actions import memberships
+from ckfunc.emulator.actions import memberships, references
 from ckfunc.emulator.http.calls import Call, Reply
 from ckfunc.emulator.http.paging import page_reply, page_request, property_conditions
 from ckfunc.emulator.http.problems import Missing, Refused
 from ckfunc.emulator.http.routing import Route
-from ckfunc.emulator.resources import references
 from ckfunc.emulator.services import EmulatorServices, delete_in_steps, result_of
 from ckfunc.emulator.store import application, channels, users
 from ckfunc.model.chat import ChannelType

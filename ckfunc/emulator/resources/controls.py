@@ -12,7 +12,7 @@ from dataclasses import replace
 from typing import Any
 
 from ckfunc import __version__
-from ckfunc.emulator.actions import reading
+from ckfunc.emulator.actions import reading, references
 from ckfunc.emulator.actions.sessions import attempt_start_session
 from ckfunc.emulator.dispatch.dispatcher import FinishedRun
 from ckfunc.emulator.dispatch.runtimes import RUNTIME_ID, RUNTIME_VERSION
@@ -20,7 +20,6 @@ from ckfunc.emulator.http.bodies import MEBIBYTE, SEED_BYTES
 from ckfunc.emulator.http.calls import Call, Reply
 from ckfunc.emulator.http.problems import Refused
 from ckfunc.emulator.http.routing import Access, Route
-from ckfunc.emulator.resources import references
 from ckfunc.emulator.resources.functions import found
 from ckfunc.emulator.services import EmulatorServices
 from ckfunc.emulator.store import functions, invocations

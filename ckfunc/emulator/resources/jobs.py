@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 
+from ckfunc.emulator.actions import references
 from ckfunc.emulator.http.bodies import UPLOAD_BYTES
 from ckfunc.emulator.http.calls import Call, Reply
 from ckfunc.emulator.http.paging import page_reply, page_request
@@ -11,7 +12,6 @@ from ckfunc.emulator.http.problems import Missing, Refused
 from ckfunc.emulator.http.routing import Access, Route
 from ckfunc.emulator.jobs.arrays import entries, export, is_array
 from ckfunc.emulator.jobs.runner import Attempt, Work
-from ckfunc.emulator.resources import references
 from ckfunc.emulator.services import EmulatorServices
 from ckfunc.emulator.store import imports, jobs
 from ckfunc.emulator.store.steps import Steps

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from ckfunc.emulator.actions import memberships as actions
+from ckfunc.emulator.actions import references
 from ckfunc.emulator.http.calls import Call, Reply
 from ckfunc.emulator.http.paging import page_reply, page_request
 from ckfunc.emulator.http.problems import Missing, Refused
 from ckfunc.emulator.http.routing import Route
-from ckfunc.emulator.resources import references
 from ckfunc.emulator.services import EmulatorServices
 from ckfunc.emulator.store import channels, memberships, sessions, users
 from ckfunc.model.chat import Channel, ChannelType

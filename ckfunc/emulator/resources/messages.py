@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from ckfunc.emulator.actions import messages as actions
+from ckfunc.emulator.actions import references
 from ckfunc.emulator.actions.uploads import read_upload, stored
 from ckfunc.emulator.http.bodies import UPLOAD_BYTES
 from ckfunc.emulator.http.calls import Call, Reply
 from ckfunc.emulator.http.paging import cursor_reply, cursor_request, page_reply, page_request
 from ckfunc.emulator.http.problems import Refused
 from ckfunc.emulator.http.routing import Route
-from ckfunc.emulator.resources import references
 from ckfunc.emulator.services import EmulatorServices, delete_in_steps, result_of
 from ckfunc.emulator.store import application, deletion, messages, receipts, threads
 from ckfunc.model.chat import Channel, Thread

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TypeVar
 
+from ckfunc.emulator.actions import references
 from ckfunc.emulator.actions import sessions as actions
 from ckfunc.emulator.http.calls import Call, Reply
 from ckfunc.emulator.http.paging import page_request
 from ckfunc.emulator.http.problems import Missing, Refused
 from ckfunc.emulator.http.routing import Access, Route
-from ckfunc.emulator.resources import references
 from ckfunc.emulator.services import EmulatorServices
 from ckfunc.emulator.store import sessions
 from ckfunc.emulator.store.paging import PageRequest

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from ckfunc.emulator.actions import references
 from ckfunc.emulator.actions.channels import trigger_event
 from ckfunc.emulator.http.calls import Call, Reply
 from ckfunc.emulator.http.problems import Refused
 from ckfunc.emulator.http.routing import Route
-from ckfunc.emulator.resources import messages, references
+from ckfunc.emulator.resources import messages
 from ckfunc.emulator.services import EmulatorServices
 from ckfunc.emulator.store import threads
 from ckfunc.emulator.store.threads import DEEPEST

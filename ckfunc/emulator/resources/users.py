@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from ckfunc.emulator.actions import references
 from ckfunc.emulator.actions import users as actions
 from ckfunc.emulator.http.bodies import UPLOAD_BYTES
 from ckfunc.emulator.http.calls import Call, Reply
 from ckfunc.emulator.http.paging import cursor_reply, cursor_request, page_reply, page_request, property_conditions
 from ckfunc.emulator.http.problems import Missing, Refused
 from ckfunc.emulator.http.routing import Route
-from ckfunc.emulator.resources import references
 from ckfunc.emulator.services import EmulatorServices, delete_in_steps, result_of
 from ckfunc.emulator.store import application, channels, messages, notifications, receipts, users
 from ckfunc.emulator.store.steps import run

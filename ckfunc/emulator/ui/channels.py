@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ckfunc.emulator.actions import channels as actions
-from ckfunc.emulator.actions import memberships
+from ckfunc.emulator.actions import memberships, references
 from ckfunc.emulator.http.calls import Call, Reply
 from ckfunc.emulator.http.problems import Missing, Refused
 from ckfunc.emulator.services import EmulatorServices, delete_in_steps
@@ -12,7 +12,7 @@ from ckfunc.emulator.store.paging import PageRequest
 from ckfunc.emulator.ui.conversation import channel_title
 from ckfunc.emulator.ui.forms import form_route, page_route, posted_object
 from ckfunc.emulator.ui.rendering import page, redirect
-from ckfunc.model.chat import Channel, ChannelType
+from ckfunc.model.chat import ChannelType
 from ckfunc.wire.channels import patched_channel, read_new_channel
 
 _PAGE_CHANNELS = 50
@@ -30,7 +30,7 @@ def show_channels(call: Call, services: EmulatorServices) -> Reply:
 
 def show_channel(call: Call, services: EmulatorServices) -> Reply:
     """Show a channel with a form to edit it, and its members."""
-    channel = _channel(call, services)
+    channel = references.channel(services.database, call.id())
     request = PageRequest(call.number("page", 0, least=0), _PAGE_MEMBERS, users.DEFAULT_ORDER)
     return page(
         call,
@@ -56,7 +56,7 @@ def create_channel(call: Call, services: EmulatorServices) -> Reply:
 
 def edit_channel(call: Call, services: EmulatorServices) -> Reply:
     """Change a channel's display name and properties."""
-    channel = _channel(call, services)
+    channel = references.channel(services.database, call.id())
     form = call.form()
     patch: dict[str, object] = {"properties": posted_object(form, "properties")}
     if channel.type is not ChannelType.DIRECT:
@@ -68,7 +68,7 @@ def edit_channel(call: Call, services: EmulatorServices) -> Reply:
 
 def change_members(call: Call, services: EmulatorServices) -> Reply:
     """Add a member by name, or remove one."""
-    channel = _channel(call, services)
+    channel = references.channel(services.database, call.id())
     if channel.type is ChannelType.DIRECT:
         raise Refused("the members of a direct channel cannot change")
     form = call.form()
@@ -85,16 +85,9 @@ def change_members(call: Call, services: EmulatorServices) -> Reply:
 
 async def delete_channel(call: Call, services: EmulatorServices) -> Reply:
     """Delete a channel with its messages."""
-    channel = _channel(call, services)
+    channel = references.channel(services.database, call.id())
     await delete_in_steps(services.database, actions.delete(services.context(call), channel))
     return redirect("/ui/channels")
-
-
-def _channel(call: Call, services: EmulatorServices) -> Channel:
-    found = channels.get(services.database, call.id())
-    if found is None:
-        raise Missing(f"there is no channel {call.id()}")
-    return found
 
 
 ROUTES = (

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from ckfunc.emulator.actions import messages as actions
+from ckfunc.emulator.actions import references
 from ckfunc.emulator.http.bodies import MEBIBYTE
 from ckfunc.emulator.http.calls import Call, Reply
-from ckfunc.emulator.http.problems import Missing
 from ckfunc.emulator.services import EmulatorServices, delete_in_steps, result_of
 from ckfunc.emulator.store import channels, messages
 from ckfunc.emulator.store.paging import CursorRequest
@@ -13,7 +13,6 @@ from ckfunc.emulator.ui.conversation import channel_title, file_link
 from ckfunc.emulator.ui.forms import form_route, page_route, posted_object
 from ckfunc.emulator.ui.invocations import read_cursor
 from ckfunc.emulator.ui.rendering import page, redirect
-from ckfunc.model.chat import Message
 from ckfunc.wire.messages import patched_message
 
 _PAGE_MESSAGES = 50
@@ -54,7 +53,7 @@ async def show_messages(call: Call, services: EmulatorServices) -> Reply:
 
 def show_message(call: Call, services: EmulatorServices) -> Reply:
     """Show a message with a form to edit it."""
-    message = _message(call, services)
+    message = references.message(services.database, call.id())
     channel = channels.by_ids(services.database, [message.channel_id])[message.channel_id]
     return page(
         call,
@@ -70,7 +69,7 @@ def show_message(call: Call, services: EmulatorServices) -> Reply:
 
 def edit_message(call: Call, services: EmulatorServices) -> Reply:
     """Change a message's text and properties."""
-    message = _message(call, services)
+    message = references.message(services.database, call.id())
     form, now = call.form(), services.database.now()
     changed = patched_message(message, {"properties": None}, now)
     patch: dict[str, object] = {"properties": posted_object(form, "properties")}
@@ -83,16 +82,9 @@ def edit_message(call: Call, services: EmulatorServices) -> Reply:
 
 async def delete_message(call: Call, services: EmulatorServices) -> Reply:
     """Delete a message with its replies."""
-    message = _message(call, services)
+    message = references.message(services.database, call.id())
     await delete_in_steps(services.database, actions.delete(services.context(call), message))
     return redirect("/ui/messages")
-
-
-def _message(call: Call, services: EmulatorServices) -> Message:
-    found = messages.get(services.database, call.id())
-    if found is None:
-        raise Missing(f"there is no message {call.id()}")
-    return found
 
 
 ROUTES = (

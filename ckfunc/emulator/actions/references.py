@@ -9,9 +9,9 @@ from ckfunc.model.chat import Channel, Message, Thread
 from ckfunc.model.user import User, UserReference
 
 
-def user(database: Database, user_id: int) -> User:
+def user(database: Database, user_id: int | None) -> User:
     """Return the user of that id. Raises Missing."""
-    found = users.get(database, user_id)
+    found = None if user_id is None else users.get(database, user_id)
     if found is None:
         raise Missing(f"there is no user {user_id}")
     return found
@@ -26,25 +26,25 @@ def referred_user(database: Database, reference: UserReference, field: str) -> U
     return found
 
 
-def channel(database: Database, channel_id: int) -> Channel:
+def channel(database: Database, channel_id: int | None) -> Channel:
     """Return the channel of that id. Raises Missing."""
-    found = channels.get(database, channel_id)
+    found = None if channel_id is None else channels.get(database, channel_id)
     if found is None:
         raise Missing(f"there is no channel {channel_id}")
     return found
 
 
-def message(database: Database, message_id: int) -> Message:
+def message(database: Database, message_id: int | None) -> Message:
     """Return the message of that id. Raises Missing."""
-    found = messages.get(database, message_id)
+    found = None if message_id is None else messages.get(database, message_id)
     if found is None:
         raise Missing(f"there is no message {message_id}")
     return found
 
 
-def thread(database: Database, thread_id: int) -> Thread:
+def thread(database: Database, thread_id: int | None) -> Thread:
     """Return the thread of that id. Raises Missing."""
-    found = threads.get(database, thread_id)
+    found = None if thread_id is None else threads.get(database, thread_id)
     if found is None:
         raise Missing(f"there is no thread {thread_id}")
     return found
