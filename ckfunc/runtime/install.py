@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from platform import machine
 
-from ckfunc.base.errors import DependenciesFailed
+from ckfunc.base.errors import DependenciesFailed, PackageUnknown
 from ckfunc.base.files import locked
 from ckfunc.base.text import digest
 from ckfunc.model.lock import LOCK_NAME, PackageLock, manifest_of
@@ -159,9 +159,8 @@ class _Installation:
         self._require_not_stopped()
         if ran.status or ran.hopeless:
             failure = {"code": ran.hopeless} if ran.hopeless else failure_of(ran.output)
-            if self._lock is not None and failure.get("code") == "EINTEGRITY":
-                raise _other_contents(self._lock, str(failure.get("summary")))
-            raise explained(failure, self.settings.unset)
+            problem = explained(failure, self.settings.unset)
+            raise problem if self._lock is None else _of_lock(problem, self._lock, failure)
         # If the disk is full, npm still reports success, with truncated files.
         if found := _NOT_UNPACKED.search(ran.log):
             raise not_unpacked(found[1])
@@ -235,7 +234,13 @@ def _script_failed(ran: NpmRun) -> DependenciesFailed:
     )
 
 
-def _other_contents(lock: PackageLock, summary: str) -> DependenciesFailed:
+def _of_lock(problem: DependenciesFailed, lock: PackageLock, failure: Mapping[str, object]) -> DependenciesFailed:
+    """Return a failure to install the packages of a lock, with the command that changes the lock if that helps."""
+    if isinstance(problem, PackageUnknown):
+        return PackageUnknown(problem.message, hint="`ckfunc lock --upgrade` locks versions that the registry has")
+    if failure.get("code") != "EINTEGRITY":
+        return problem
+    summary = str(failure.get("summary"))
     known = {
         integrity: f"{name}@{version}" for name, each in lock.versions().items() for version, integrity in each.items()
     }

@@ -120,7 +120,7 @@ def _sentence_and_hint(code: str, summary: str, detail: str) -> tuple[str, str]:
         wish = re.search(r"peer \S+ from \S+", detail)
         return f"npm cannot make these packages fit together: {wish[0] if wish else short or code}", _EDIT
     if code == "EUSAGE" and _DRIFT.search(f"{summary} {detail}"):
-        return f"{LOCK_NAME} does not have all packages that its packages require", "run `ckfunc lock`"
+        return f"{LOCK_NAME} does not have the versions that its packages require", "run `ckfunc lock --upgrade`"
     code = "ERR_INVALID_URL" if "Invalid URL" in summary else code
     known = _BY_CODE.get(code)
     if known is None or (code in _NO_VERSION and not package):

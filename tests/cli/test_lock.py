@@ -283,6 +283,24 @@ def test_a_damaged_lock_is_refused_with_its_place(
         assert said in ran.out + ran.err
 
 
+def test_versions_that_do_not_fit_each_other_are_refused_with_the_command_that_fixes_them(
+    ckfunc: Ckfunc, locked_chat: Path, serve: Serve
+) -> None:
+    lock = locked_chat / "functions.lock"
+    text = lock.read_text()
+    lock.write_text(text.replace('"inner": "^1.0.0"', '"inner": "^1.1.0"'))
+    ran = ckfunc("-C", locked_chat, "invoke", TYPE)
+    assert "no version that matches inner@^1.1.0 (`ckfunc lock --upgrade` locks versions that the registry" in ran.out
+    serve(*LATER)
+    ran = ckfunc("-C", locked_chat, "invoke", TYPE)
+    assert ran.code == 1
+    assert (
+        "functions.lock does not have the versions that its packages require (run `ckfunc lock --upgrade`)" in ran.out
+    )
+    assert ckfunc("-C", locked_chat, "lock", "--upgrade").code == 0
+    assert ckfunc("-C", locked_chat, "invoke", TYPE).code == 0
+
+
 def test_addresses_in_a_lock_never_reach_npm(ckfunc: Ckfunc, locked_chat: Path) -> None:
     document = json.loads((locked_chat / "functions.lock").read_text())
     for entry in document["packages"].values():
