@@ -85,7 +85,9 @@ def _contexts(parent: click.Context) -> Iterator[click.Context]:
         below = getattr(command, "commands", {})  # `ckfunc test` has a command too, although it is no group
     for name, inner in below.items():
         if inner is not None and not inner.hidden:
-            context = click.Context(inner, parent=parent, info_name=name)
+            group = isinstance(command, click.Group)
+            above, words = (parent, name) if group else (parent.parent, f"{parent.info_name} {name}")
+            context = click.Context(inner, parent=above, info_name=words)
             yield context
             yield from _contexts(context)
 

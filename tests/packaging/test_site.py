@@ -87,6 +87,9 @@ def test_the_reference_has_every_command_with_its_options_and_every_key(site: Pa
             assert [
                 one.name for one in own if one.opts[-1] not in section or (one.help or "")[:20] not in section
             ] == []
+    headings = set(re.findall(r"^## (ckfunc .*)$", options, re.MULTILINE))
+    assert {"ckfunc test add", "ckfunc emulator seed"} <= headings
+    assert [heading for heading in headings if not re.fullmatch(r"[a-z ]+", heading)] == []
     for name, definition in (("manifest-keys.md", MANIFEST), ("test-keys.md", CASES)):
         text = (site / name).read_text(encoding="utf-8")
         assert [field.name for field in definition.fields if f"\n| `{field.name}` |" not in text] == []
