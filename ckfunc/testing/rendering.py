@@ -55,16 +55,16 @@ def failure_lines(result: CaseResult) -> Iterator[Line]:
 
 
 def addition_lines(redactions: Sequence[ReplacedSecret], result: CaseResult) -> Iterator[Line]:
-    """Yield the secrets that were replaced in a recorded case, and its result with the local handler."""
+    """Yield the secrets that were replaced in a recorded case, and its result with the working copy."""
     for redaction in redactions:
         replaced = f"{printable(redaction.place)}: {redaction.reason} (replaced by {redaction.placeholder})"
         yield [("  redacted ", "warning"), (replaced, "plain")]
     if not redactions:
         yield [("  no secrets were found in it", "plain")]
     if not result.bad:
-        yield [("  it passes", "success"), (" with the local handler", "plain")]
+        yield [("  it passes", "success"), (" with the working copy", "plain")]
         return
-    yield [("  it fails", "failure"), (" with the local handler:", "plain")]
+    yield [("  it fails", "failure"), (" with the working copy:", "plain")]
     for line in failure_lines(result):
         yield [("    ", "plain"), *line]
 

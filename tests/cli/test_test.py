@@ -371,7 +371,7 @@ def test_what_happened_becomes_a_case_that_passes(ckfunc: Callable[..., Any], re
     text = file.read_text()
     assert "4711" not in text + first.out + first.err
     assert "redacted event.authParams.code" in first.err
-    assert "it passes with the local handler" in first.err
+    assert "it passes with the working copy" in first.err
     (case,) = yaml.safe_load(text)["cases"]
     assert (case["expect"], case["environment"]) == ({"error": "denied: eve"}, {"CODE": "0001"})
     file.write_text(text.replace("cases:\n", "cases: # all of them\n"))
@@ -404,7 +404,7 @@ def test_a_case_that_does_not_pass_is_shown_as_such(ckfunc: Callable[..., Any], 
     assert (found["verdict"], found["written"]) == ("failed", True)
     assert Path(found["file"]).name == "user-sent-message.yaml"
     told = ckfunc("-C", recorded, "--target", "local", "test", "add", "--invocation", known[SENT], "--yes")
-    assert "it fails with the local handler" in told.err
+    assert "it fails with the working copy" in told.err
 
 
 def test_what_cannot_be_added_is_told(ckfunc: Callable[..., Any], recorded: Path) -> None:
