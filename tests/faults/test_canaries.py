@@ -109,12 +109,20 @@ CASES: dict[str, tuple[tuple[str, ...], ...]] = {
     "emulator": (
         ("export", "../export.db"),
         ("seed", "seed.yaml"),
+        ("users",),
+        ("channels",),
+        ("messages", "--search", ONE),
+        ("faults",),
+        ("faults", "add", "listUsers", "--status", "503"),
         ("reset",),
         ("reset", "--yes"),
         ("import", "../export.db"),
         ("import", "../export.db", "--yes"),
         ("import", "functions.yaml"),
     ),
+    "chat": (("--as", "jane"), ("--as", "jane", "--url", "http://127.0.0.1:9", "--param", f"token={ONE}")),
+    "lock": ((), ("--check",)),
+    "audit": ((),),
     "watch": (),
     "dev": (),
 }
@@ -128,7 +136,21 @@ LASTING: dict[str, tuple[tuple[str, ...], str]] = {
 }
 
 
-LOCAL = ("init", "completion", "help", "new", "types", "check", "doctor", "cache", "emulator", "replay")
+LOCAL = (
+    "init",
+    "completion",
+    "help",
+    "new",
+    "types",
+    "check",
+    "doctor",
+    "cache",
+    "emulator",
+    "replay",
+    "chat",
+    "lock",
+    "audit",
+)
 """What works without the platform, or nearly so."""
 
 
