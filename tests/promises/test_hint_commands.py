@@ -19,6 +19,7 @@ ROOT = Path(package.__file__).parent
 
 RAISED_BY = {
     "base/documents.py": ["api", "trigger"],
+    "base/errors.py": ["diff", "replay"],
     "testing/writing.py": ["test add"],
     "chat/client.py": ["chat"],
     "cli/data_directory.py": ["emulator"],
