@@ -12,6 +12,7 @@ from pathlib import Path
 
 import click
 
+from ckfunc.base.containment import STATE_DIRECTORY
 from ckfunc.base.errors import CkfuncError
 
 
@@ -88,7 +89,6 @@ def complete_channels(ctx: click.Context, _: click.Parameter, incomplete: str) -
 
 
 def _stored(ctx: click.Context, table: str, incomplete: str) -> list[str]:
-    from ckfunc.base.containment import STATE_DIRECTORY
     from ckfunc.emulator.names import stored_names
 
     try:

@@ -11,6 +11,7 @@ import click
 from ckfunc.base.containment import STATE_DIRECTORY
 from ckfunc.base.errors import NoProject, UsageProblem
 from ckfunc.cli.app import App
+from ckfunc.emulator.data_directory import find_running
 
 if TYPE_CHECKING:
     from ckfunc.api import Client
@@ -67,7 +68,6 @@ def stored_client(app: App, given: Path | None) -> Client:
     """
     from ckfunc.api.connection import emulator_connection
     from ckfunc.emulator.data import require_data
-    from ckfunc.emulator.data_directory import find_running
     from ckfunc.emulator.options import EmulatorOptions
 
     data = directory(app, given)

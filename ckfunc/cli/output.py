@@ -234,21 +234,10 @@ class Output:
         return news
 
     def _start_spinner(self) -> None:
-        from rich.console import Console
-        from rich.live import Live
-        from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
-
-        console = Console(stderr=True, no_color=not self.uses_color(sys.stderr), highlight=False)
-        progress = Progress(SpinnerColumn("line"), TextColumn("{task.description}", markup=False), TimeElapsedColumn())
-        task = progress.add_task(self._news or "")
-
-        def current() -> Progress:
-            progress.update(task, description=(self._news or "")[: console.width - 16])
-            return progress
+        from ckfunc.cli.spinner import spinner
 
         with self._lock:
-            # Only messages are printed above the spinner: stdout has results, and may not be this terminal.
-            self._spinner = Live(get_renderable=current, console=console, transient=True, redirect_stdout=False)
+            self._spinner = spinner(lambda: self._news or "", color=self.uses_color(sys.stderr))
             self._spinner.start()
 
     def confirm(self, question: str, shown: Iterable[Iterable[Segment]] = ()) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,15 +12,18 @@ from ckfunc.base.clock import timestamp
 from ckfunc.base.documents import deeper_than
 from ckfunc.base.errors import CkfuncError, Problem, UsageProblem
 from ckfunc.base.secrets import Secret
+from ckfunc.base.text import Line
 from ckfunc.logs.entries import LogEntry
 from ckfunc.manifest.sources import Complaint, read_text, without_bom
 from ckfunc.manifest.tree import MAX_DEPTH
 from ckfunc.model.function import ApiCall, Invocation, InvocationDetail, Status
 from ckfunc.model.triggers import Trigger
 from ckfunc.scaffold.stubs import TESTS_SCHEMA_FILE
+from ckfunc.testing.case import CaseResult
 from ckfunc.testing.reading import DIRECTORY, SUFFIXES, refused
 from ckfunc.testing.redacting import Redactor, ReplacedSecret
-from ckfunc.testing.writing import names_in, new_file, with_case
+from ckfunc.testing.rendering import addition_lines
+from ckfunc.testing.writing import case_text, names_in, new_file, with_case
 
 
 class CannotRecord(CkfuncError):
@@ -35,6 +38,15 @@ class Addition:
     text: str
     case: Mapping[str, Any]
     redactions: Sequence[ReplacedSecret]
+
+    @property
+    def case_text(self) -> str:
+        """The YAML text of the case."""
+        return case_text(self.case)
+
+    def lines(self, result: CaseResult) -> Iterator[Line]:
+        """Yield the replaced secrets, and the result of the case with the local handler."""
+        return addition_lines(self.redactions, result)
 
     def to_json(self) -> dict[str, Any]:
         """Return the case and what was replaced in it, for `--json`."""

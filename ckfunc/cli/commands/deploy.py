@@ -18,6 +18,7 @@ from ckfunc.cli.plans import gates_json, gates_of, print_plan, print_report, try
 from ckfunc.deploy.cache import VersionCache
 from ckfunc.deploy.gates import GateVerdict, require_passed
 from ckfunc.deploy.hooks import run_hook
+from ckfunc.deploy.plan import saved
 from ckfunc.deploy.plan.checks import requirements_check
 from ckfunc.deploy.plan.plan import Plan
 from ckfunc.deploy.registry import require_installable
@@ -131,8 +132,6 @@ def deploy(
 
 def _of_saved_plan(app: App, options: DeployOptions, path: Path) -> DeployOptions:
     """Return the options of a deploy of a saved plan, which specifies its target and its parts."""
-    from ckfunc.deploy.plan import saved
-
     plan = saved.load(app.directory / path)
     saved.require_target(plan, app.settings.target or plan.target)
     app.settings.target = plan.target

@@ -271,8 +271,6 @@ def record(app: App, name: str | None, file: Path | None, yes: bool) -> int:
 
 def _offer(app: App, addition: Addition, result: CaseResult, *, yes: bool) -> int:
     """Show a case and its result, and write it once that is confirmed."""
-    from ckfunc.testing.rendering import addition_lines
-    from ckfunc.testing.writing import case_text
 
     output, path = app.output, addition.path
     if output.json:
@@ -280,8 +278,8 @@ def _offer(app: App, addition: Addition, result: CaseResult, *, yes: bool) -> in
         output.document({**addition.to_json(), "verdict": result.verdict.value, "failures": failures, "written": yes})
     elif not (yes and output.quiet):
         output.talk(("case for ", "title"), output.path(path))
-        output.text(printable(case_text(addition.case)))
-        output.talks(addition_lines(addition.redactions, result))
+        output.text(printable(addition.case_text))
+        output.talks(addition.lines(result))
     if not yes and not output.confirmed("Write this?", hint="review the case, then rerun with --yes"):
         return EXIT_FAILED
     write_atomically(path, addition.text)
