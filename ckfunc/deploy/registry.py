@@ -16,7 +16,6 @@ from ckfunc.base.text import digest
 from ckfunc.deploy.plan.diff import ChangeAction
 from ckfunc.deploy.plan.plan import Plan
 from ckfunc.deploy.resources import DEPENDENCIES
-from ckfunc.model.lock import LOCK_NAME
 
 if TYPE_CHECKING:
     from ckfunc.model.project import Project
@@ -42,7 +41,7 @@ def installable(project: Project, detail: Callable[[str], None]) -> Installable:
     if not wanted:
         return Installable()
     lock = project.runtime.lock
-    marker = installed_marker(wanted if lock is None else {**wanted, LOCK_NAME: lock.identity}, cache_dir())
+    marker = installed_marker(wanted if lock is None else lock.identified(wanted), cache_dir())
     if marker.exists():
         return Installable()
     # Installed into the directory that handlers run with, so that a later run finds the packages.

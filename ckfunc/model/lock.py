@@ -92,6 +92,10 @@ class PackageLock:
         """A digest of the lock."""
         return digest(json.dumps(self.to_json(), sort_keys=True))
 
+    def identified(self, dependencies: Mapping[str, str]) -> dict[str, str]:
+        """Return dependencies with an entry that identifies the lock, as a key of a cache."""
+        return {**dependencies, LOCK_NAME: self.identity}
+
     def version(self, name: str) -> str:
         """Return the resolved version of a direct dependency."""
         return str(self.packages[f"{_MODULES}{name}"]["version"])
