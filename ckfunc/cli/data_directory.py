@@ -50,7 +50,7 @@ def directory_or_none(app: App, given: Path | None, ephemeral: bool | None = Non
     try:
         return app.root() / STATE_DIRECTORY / "emulator"
     except NoProject as problem:
-        hint = "run it in a project, or give --data-dir DIR" + ("" if ephemeral is None else " or --ephemeral")
+        hint = "run it in a project, or pass --data-dir DIR" + ("" if ephemeral is None else " or --ephemeral")
         raise NoProject(problem.message, hint=hint) from None
 
 

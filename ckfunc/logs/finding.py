@@ -44,7 +44,7 @@ def require_deployed(types: Collection[str], functions: Iterable[Function]) -> N
     if missing := undeployed(types, functions):
         raise UnknownFunction(
             f"the application has no function of type {', '.join(map(repr, missing))}",
-            hint="`ckfunc diff` shows what is deployed; with -f, one that appears later is picked up",
+            hint="`ckfunc diff` shows the deployed functions; -f also waits for new ones",
         )
 
 

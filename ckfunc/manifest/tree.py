@@ -201,7 +201,7 @@ class _Composer:
     def _alias(self, event: Any) -> Node:
         if event.anchor not in self._anchors:
             hint = "quote the value if it is a text that starts with *"
-            raise self._error(event, "this alias names no anchor above it", hint)
+            raise self._error(event, "this alias refers to an anchor that is not defined above it", hint)
         anchored = self._anchors[event.anchor]
         if anchored is None:
             raise self._error(event, "this alias is part of its own anchor", "an anchor cannot contain itself")

@@ -51,7 +51,7 @@ class CacheRefused(CkfuncError):
 
     @classmethod
     @contextlib.contextmanager
-    def told(cls, cache: Path) -> Iterator[None]:
+    def reported(cls, cache: Path) -> Iterator[None]:
         """Turn OSErrors about writing to `cache` into CacheRefused; others propagate."""
         try:
             yield

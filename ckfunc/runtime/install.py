@@ -90,7 +90,7 @@ def install(
     """
     settings = npm_settings(policy.project)
     directory = _directory(dependencies, cache, policy, settings, tool=integrity is not None)
-    with CacheRefused.told(cache):
+    with CacheRefused.reported(cache):
         hold(directory)
         if is_installed(directory):
             return directory

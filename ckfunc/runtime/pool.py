@@ -224,7 +224,7 @@ class HostPool:
 
     async def _change(self, slot: _Slot, environment: Environment, version: HandlerVersion) -> tuple[Host, int]:
         try:
-            with CacheRefused.told(self._cache):
+            with CacheRefused.reported(self._cache):
                 return await self._changed_host(slot, environment, version)
         except (OSError, CkfuncError) as error:
             refused = SystemRefusal.of(error) if isinstance(error, OSError) else error

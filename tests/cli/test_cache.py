@@ -73,7 +73,7 @@ def test_an_empty_or_absent_cache_is_nothing_to_complain_about(ckfunc, tmp_path,
     assert not (tmp_path / "absent").exists()
 
 
-def test_an_age_that_is_none_is_a_usage_error_with_examples(ckfunc, cache):
+def test_an_invalid_age_is_a_usage_error_with_examples(ckfunc, cache):
     ran = ckfunc("cache", "clean", "--older-than", "soon")
     assert ran.code == 2
     assert "invalid --older-than value 'soon'" in ran.err

@@ -59,7 +59,7 @@ def test_errors_are_lines_with_their_places_and_a_count(ckfunc: Ckfunc, project:
     }
 
 
-def test_every_mistake_of_the_manifest_is_told_before_anything_else(ckfunc: Ckfunc, project: Path) -> None:
+def test_every_error_in_the_manifest_is_reported_before_anything_else(ckfunc: Ckfunc, project: Path) -> None:
     (project / "functions.yaml").write_text("version: 2\nfunctions:\n  user.sent.message: {handlr: a.ts, name: 1}\n")
     ran = ckfunc("-C", project, "check", "--json")
     assert ran.code == 1
@@ -208,7 +208,7 @@ def test_a_module_that_an_installed_package_does_not_have_is_refused(ckfunc: Ckf
     assert (checked := ckfunc("-C", project, "check")).code == 0, checked.out
 
 
-def test_a_check_prints_nothing_for_who_only_wants_to_know(project: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_a_check_that_is_called_as_a_function_prints_nothing(project: Path, capfd: pytest.CaptureFixture[str]) -> None:
     (project / "handlers/start.ts").write_text(WRONG)
     app = App(os.environ)
     app.settings.directory = project

@@ -196,7 +196,7 @@ def test_an_undo_of_what_cannot_be_taken_back_says_so_and_leaves_other_functions
     assert "v2 → v3" in done.out and START not in done.out
 
 
-def test_a_file_of_former_values_that_cannot_be_read_is_told_by_its_line_and_not_quoted(
+def test_an_unreadable_file_of_former_values_is_reported_by_line_and_not_quoted(
     ckfunc: Ckfunc, project: Path, application: Any
 ) -> None:
     assert ckfunc("-C", project, "deploy").code == 0

@@ -186,7 +186,7 @@ def test_where_no_key_can_be_pressed_the_status_line_names_none_and_goes_in_the_
         os.close(theirs)
 
 
-def test_a_manifest_with_mistakes_is_told_before_anything_starts(ckfunc: Ckfunc, project: Path) -> None:
+def test_errors_in_the_manifest_are_reported_before_anything_starts(ckfunc: Ckfunc, project: Path) -> None:
     (project / "functions.yaml").write_text("version: 1\n")
     refused = ckfunc("-C", project, "dev", "--port", "0")
     assert refused.code == 1 and "there is nothing to deploy" in refused.err and refused.out == ""

@@ -73,7 +73,7 @@ def test_a_machine_in_order_has_a_line_for_each_check_and_exits_0(
 
 
 @pytest.mark.parametrize(("minutes", "verdict", "code"), [(1, "warn", 0), (-20, "fail", 1)])
-def test_a_clock_that_is_wrong_is_told(
+def test_a_wrong_clock_is_reported(
     ckfunc: Callable[..., Any], project: Path, remote: Platform, minutes: int, verdict: str, code: int
 ) -> None:
     moment = format_datetime(datetime.now(UTC) + timedelta(minutes=minutes), usegmt=True)
@@ -101,7 +101,7 @@ def test_each_thing_out_of_order_is_a_failure_with_a_hint_and_the_rest_is_looked
     assert checks["login"]["hint"]
 
 
-def test_a_platform_out_of_reach_is_told_without_trying_to_log_in(
+def test_an_unreachable_platform_is_reported_without_a_login_attempt(
     ckfunc: Callable[..., Any], project: Path, remote: Platform
 ) -> None:
     remote.routes["GET /v1/application"] = Reply(drop=True)

@@ -105,7 +105,7 @@ def test_a_running_emulator_is_seeded_but_neither_reset_nor_replaced(ckfunc: Ckf
         ("users: [\x00]\n", "people.yaml:1:9: the character U+0000 is not allowed in YAML"),
     ],
 )
-def test_a_mistake_in_a_seed_file_is_told_with_its_place(ckfunc: Ckfunc, project: Path, text: str, told: str) -> None:
+def test_an_error_in_a_seed_file_is_reported_at_its_place(ckfunc: Ckfunc, project: Path, text: str, told: str) -> None:
     (project / "people.yaml").write_text(text)
     for command in (("emulator", "seed", "people.yaml"), ("emulator", "--seed", "people.yaml", "--ephemeral")):
         ran = ckfunc("-C", project, *command)

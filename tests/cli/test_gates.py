@@ -92,7 +92,7 @@ def test_a_target_can_have_gates_of_its_own(ckfunc: Ckfunc, project: Path) -> No
         ("gates: check", "gates"),
     ],
 )
-def test_a_gate_that_is_none_is_a_mistake_with_its_place(
+def test_an_unknown_gate_in_the_manifest_is_an_error_with_its_place(
     ckfunc: Ckfunc, project: Path, line: str, complaint: str
 ) -> None:
     gates(project, line)
@@ -100,7 +100,7 @@ def test_a_gate_that_is_none_is_a_mistake_with_its_place(
     assert refused.code == 1 and complaint in refused.err and "functions.yaml:9:" in refused.err
 
 
-def test_a_gate_on_the_command_line_that_is_none_is_a_usage_problem(ckfunc: Ckfunc, project: Path) -> None:
+def test_an_unknown_gate_on_the_command_line_is_a_usage_error(ckfunc: Ckfunc, project: Path) -> None:
     wrong = ckfunc("-C", project, "deploy", "--gate", "check,tset")
     assert wrong.code == 2 and "'tset' is not a gate" in wrong.err
 

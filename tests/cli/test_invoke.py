@@ -45,7 +45,7 @@ def event(project: Path, document: Any) -> Path:
     return file
 
 
-def test_a_sample_event_is_what_a_handler_gets_unless_told_otherwise(ckfunc: Ckfunc, local: Path) -> None:
+def test_a_handler_gets_a_sample_event_by_default(ckfunc: Ckfunc, local: Path) -> None:
     ran = ckfunc("-C", local, "invoke", START)
     assert ran.code == 0, ran.err
     status, result, session = ran.out.splitlines()

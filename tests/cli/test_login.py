@@ -68,7 +68,7 @@ def bound(project: Path, application: str) -> None:
     manifest.write_text(manifest.read_text().replace("remote: {}", f"remote: {{application: {application}}}"))
 
 
-def test_who_logs_in_is_known_until_logging_out(
+def test_a_login_lasts_until_logout(
     ckfunc: Callable[..., Any], project: Path, remote: Platform, ring: FileKeyring, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     unknown = ckfunc("-C", project, "diff")
@@ -174,7 +174,7 @@ def test_variables_win_over_the_keyring_and_are_never_mixed_with_it(
     (project / ".env").write_text(f"CHATKITTY_CLIENT_SECRET={SECRET}\n")
     me = json.loads(ckfunc("-C", project, "whoami", "--json").out)
     assert (me["client_id"], me["credentials"]) == ("other", "the environment and .env")
-    assert "win over the keyring" in log_in(ckfunc, monkeypatch, "-C", project).err
+    assert "override the keyring" in log_in(ckfunc, monkeypatch, "-C", project).err
 
 
 @pytest.mark.parametrize("command", ["login", "logout"])
@@ -209,7 +209,7 @@ def test_without_a_terminal_login_says_how_else(
     assert ckfunc("-C", project, "login", "--secret-stdin").code == 2
 
 
-def test_the_emulator_needs_no_login_and_says_who_one_is(
+def test_the_emulator_needs_no_login_and_whoami_shows_its_application(
     ckfunc: Callable[..., Any], project: Path, ring: FileKeyring
 ) -> None:
     assert "needs no login" in ckfunc("-C", project, "--target", "local", "login").err

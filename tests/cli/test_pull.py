@@ -216,7 +216,7 @@ def test_changes_are_shown_and_need_an_answer_or_yes(ckfunc: Callable[..., Any],
     assert ckfunc("-C", pulled, "diff", "--exit-code").code == 0
 
 
-def test_local_edits_are_kept_beside_those_of_the_dashboard(
+def test_local_edits_are_kept_next_to_those_of_the_dashboard(
     ckfunc: Callable[..., Any], remote: Remote, pulled: Path
 ) -> None:
     handler = pulled / "handlers/user-attempted-start-session.ts"

@@ -294,7 +294,7 @@ def test_secrets_of_the_environment_and_of_clients_are_never_shown(ckfunc: Ckfun
             assert "2 different" in ran.out or '"different": 2' in ran.out
 
 
-def test_handlers_are_kept_from_other_servers_unless_told_otherwise(ckfunc: Ckfunc, at: Any) -> None:
+def test_handlers_cannot_reach_other_servers_without_the_network_option(ckfunc: Ckfunc, at: Any) -> None:
     with serve(lambda _request: Reply(body={"ok": True})) as other:
         source = f"""async function handleEvent() {{
           const found = await fetch('{other.url}/charge', {{ method: 'POST' }});

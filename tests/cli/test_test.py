@@ -407,7 +407,7 @@ def test_a_case_that_does_not_pass_is_shown_as_such(ckfunc: Callable[..., Any], 
     assert "it fails with the working copy" in told.err
 
 
-def test_what_cannot_be_added_is_told(ckfunc: Callable[..., Any], recorded: Path) -> None:
+def test_an_invocation_that_cannot_become_a_case_is_reported(ckfunc: Callable[..., Any], recorded: Path) -> None:
     local = ("-C", recorded, "--target", "local")
     missing = ckfunc(*local, "test", "add", "--invocation", 999)
     assert (missing.code, "target 'local' has no invocation 999" in missing.err) == (1, True)

@@ -136,7 +136,7 @@ def test_a_check_of_a_broken_manifest_fails_with_its_mistakes(ckfunc: Ckfunc, pr
     assert not (project / ".ckfunc").exists()
 
 
-def test_a_project_with_settings_of_its_own_is_told_what_to_change(ckfunc: Ckfunc, written: Path) -> None:
+def test_a_project_with_its_own_settings_gets_advice_on_changes(ckfunc: Ckfunc, written: Path) -> None:
     (written / "tsconfig.json").write_text('{"compilerOptions": {"module": "commonjs"}}')
     for arguments in (("types",), ("types", "--check")):
         ran = ckfunc("-C", written, *arguments)

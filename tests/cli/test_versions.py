@@ -230,7 +230,7 @@ def test_a_shallow_clone_names_no_commit_for_what_came_before_its_edge(
         assert ("git fetch --unshallow" in told) == (None in expected)
 
 
-def test_settings_and_variables_of_git_do_not_change_who_is_blamed(
+def test_settings_and_variables_of_git_do_not_change_the_blamed_commits(
     ckfunc: Callable[..., Any], local: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     deployed(ckfunc, local, "one", "two")
@@ -262,7 +262,7 @@ def test_settings_and_variables_of_git_do_not_change_who_is_blamed(
 
 
 @pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root can give a checkout away")
-def test_a_checkout_of_another_user_is_told_as_that(
+def test_a_checkout_of_another_user_is_reported_as_such(
     ckfunc: Callable[..., Any], local: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("GIT_CONFIG_GLOBAL", os.devnull)

@@ -92,7 +92,7 @@ def test_a_directory_in_the_place_of_the_database_is_named(tmp_path: Path) -> No
     ],
     ids=["json", "enum", "utf-8"],
 )
-def test_a_stored_value_that_no_emulator_writes_is_told_as_damage_when_it_is_read(data: Path, sql: str) -> None:
+def test_an_impossible_stored_value_is_reported_as_damage_when_it_is_read(data: Path, sql: str) -> None:
     with closing(connect(data / "emulator.db")) as database:
         database.execute(sql)
     with Emulator(data, cache=cache_dir()) as emulator, http_client(emulator.url) as client:
@@ -104,7 +104,7 @@ def test_a_stored_value_that_no_emulator_writes_is_told_as_damage_when_it_is_rea
         assert client.get("/v1/application").status_code == 200
 
 
-def test_damage_to_pages_of_a_large_database_is_told_when_it_is_read(data: Path) -> None:
+def test_damage_to_pages_of_a_large_database_is_reported_when_it_is_read(data: Path) -> None:
     with closing(connect(data / "emulator.db")) as database:
         database.execute("INSERT INTO channels (type, properties, created_time) VALUES ('PUBLIC', '{}', '2022-01-31')")
         database.execute(

@@ -115,7 +115,7 @@ def test_runs_that_a_killed_emulator_left_are_failed_with_a_sentence(tmp_path: P
         assert detail == [{"id": 7, "console": [], "durationMs": 0.0, "calls": [], "callsOmitted": 0}]
 
 
-def test_two_emulators_never_share_a_directory_and_the_second_says_who_has_it(tmp_path: Path) -> None:
+def test_two_emulators_never_share_a_directory_and_the_second_names_the_first(tmp_path: Path) -> None:
     with running(tmp_path) as (emulator, client):
         with pytest.raises(Busy) as refused:
             Emulator(tmp_path, cache=cache_dir()).start()

@@ -54,7 +54,7 @@ async def add(database: Database, name: str, seen: list[list[str]]) -> None:
     seen.append(names(database.path))
 
 
-def test_writes_of_one_turn_become_visible_together_before_anyone_is_told(database: Database) -> None:
+def test_writes_of_one_turn_become_visible_together_before_anyone_is_notified(database: Database) -> None:
     seen: list[list[str]] = []
 
     async def scenario() -> None:

@@ -60,7 +60,7 @@ def test_a_removed_moderator_stays_a_member(client: httpx.Client, room: dict[str
     assert explanation(again, 404) == f"user {room['bob']} is not a moderator of channel 1"
 
 
-def test_who_leaves_a_channel_no_longer_moderates_it(client: httpx.Client, room: dict[str, int]) -> None:
+def test_a_user_who_leaves_a_channel_no_longer_moderates_it(client: httpx.Client, room: dict[str, int]) -> None:
     client.post("/v1/channels/1/moderators", json={"username": "bob"})
     client.delete(f"/v1/channels/1/members/{room['bob']}")
     client.post("/v1/channels/1/members", json={"username": "bob"})
@@ -94,7 +94,7 @@ def test_an_invite_is_kept_listed_and_announced(client: httpx.Client, room: dict
     }
 
 
-def test_who_is_invited_again_has_one_invite(client: httpx.Client, room: dict[str, int]) -> None:
+def test_a_user_who_is_invited_again_has_one_invite(client: httpx.Client, room: dict[str, int]) -> None:
     for name in ("dee", "ann", "dee"):
         answered(client.post("/v1/channels/1/invites", json={"user": {"username": name}}))
     invitees = [one["_links"]["invitee"]["href"].rpartition("/")[2] for one in items(client, "channels/1/invites")]

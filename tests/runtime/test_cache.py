@@ -125,7 +125,7 @@ def test_a_cache_that_cannot_be_written_to_is_said_with_what_helps(tmp_path):
 
 
 def test_other_refusals_are_not_taken_for_the_caches(tmp_path):
-    with pytest.raises(OSError, match="elsewhere"), CacheRefused.told(tmp_path / "cache"):
+    with pytest.raises(OSError, match="elsewhere"), CacheRefused.reported(tmp_path / "cache"):
         raise OSError(28, "No space left on device", str(tmp_path / "elsewhere"))
 
 

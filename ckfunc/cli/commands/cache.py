@@ -88,7 +88,7 @@ def clean(app: App, older_than: str | None, dry_run: bool) -> None:
     if age_s is None:
         raise UsageProblem(f"invalid --older-than value {older_than!r}", hint="examples: 12h, 30d, 8w")
     directory = cache_dir()
-    with CacheRefused.told(directory):
+    with CacheRefused.reported(directory):
         removed, used = clean_entries(directory, older_than_s=age_s, dry_run=dry_run)
     if app.output.json:
         app.output.document(

@@ -60,7 +60,7 @@ def login(app: App, client_id: str | None, secret_stdin: bool) -> None:
         named = f"application {application.id} ({printable(application.key)})"
         app.output.talk(("logged in", "success"), f" to {named} for {target.name}, saved in {keyring}")
     if app.environ.get("CHATKITTY_CLIENT_ID") or app.environ.get("CHATKITTY_CLIENT_SECRET"):
-        app.output.warn("CHATKITTY_CLIENT_ID and CHATKITTY_CLIENT_SECRET in the environment win over the keyring")
+        app.output.warn("CHATKITTY_CLIENT_ID and CHATKITTY_CLIENT_SECRET override the keyring")
 
 
 def _typed(app: App, client_id: str | None, *, from_stdin: bool) -> Login:

@@ -83,7 +83,7 @@ def versions(app: App, trigger_type: str, limit: int, blamed: bool) -> None:
 def _commits(app: App, here: Script | None, found: list[FunctionVersion]) -> dict[int, Commit]:
     """Return the commit that each version came from, by number."""
     if here is None:
-        app.output.warn("functions.yaml names no handler for this type, so there is no file whose history can be read")
+        app.output.warn("functions.yaml has no handler for this type, so its git history cannot be read")
         return {}
     from ckfunc.deploy.blame import blame_versions  # brings the bundler and YAML, which only --blame needs
 

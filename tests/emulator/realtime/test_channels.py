@@ -38,7 +38,7 @@ def own(client: StompClient) -> list[dict[str, object]]:
     return found
 
 
-def test_who_is_removed_from_a_private_channel_no_longer_gets_its_events(talk: Talk) -> None:
+def test_a_user_removed_from_a_private_channel_no_longer_gets_its_events(talk: Talk) -> None:
     refused = talk.bob.act(talk.bobs["_actions"]["leave"], {"user": {"username": "ann"}})
     assert "neither created nor moderates" in refused.document["message"]
     talk.ann.do(talk.channel["_actions"]["leave"], {"user": {"id": talk.bob.user["id"]}})

@@ -75,7 +75,7 @@ def test_a_device_has_at_most_ten_chat_sessions(emulator: Emulator) -> None:
         ann.listen(topics[10])
 
 
-def test_contacts_see_who_comes_and_goes(emulator: Emulator) -> None:
+def test_contacts_see_when_a_user_connects_and_disconnects(emulator: Emulator) -> None:
     with client_of(emulator.url, "ann") as ann:
         with client_of(emulator.url, "bob") as bob:
             channel = ann.do(

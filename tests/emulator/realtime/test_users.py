@@ -52,7 +52,7 @@ def test_contacts_are_listed_filtered_and_counted(emulator: Emulator) -> None:
         assert "not true or false" in ann.read(relays["contacts"], online="maybe")["message"]
 
 
-def test_who_is_blocked_is_no_contact_and_notifies_no_more(emulator: Emulator) -> None:
+def test_a_blocked_user_is_no_contact_and_sends_no_more_notifications(emulator: Emulator) -> None:
     with client_of(emulator.url, "ann") as ann, client_of(emulator.url, "bob") as bob:
         (contact,) = ann.read(ann.user["_relays"]["contacts"])["_embedded"]["users"]
         assert "block themselves" in bob.act(f"/application/v1/users/{bob.user['id']}.block").document["message"]
