@@ -34,6 +34,7 @@ def remote(monkeypatch: pytest.MonkeyPatch) -> Iterator[Platform]:
     routes = {
         "POST /oauth/token": token,
         "GET /v1/application": Reply(body=APPLICATION),
+        "GET /v1/application/settings": Reply(body={"guestUsers": "ENABLED", "userCreatedChannels": "ENABLED"}),
         "GET /v1/runtimes/nodejs": Reply(body=RUNTIME),
         "GET /v1/runtimes/nodejs/functions": Reply(body=page_of("functions", [])),
     }
