@@ -117,7 +117,7 @@ def test_the_first_session_of_the_readme_prints_what_the_readme_shows(tmp_path: 
 
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="its lines are a POSIX shell's")
-def test_the_tutorial_works_from_nothing_to_production(tmp_path: Path) -> None:
+def test_the_tutorial_works_from_zero_to_production(tmp_path: Path) -> None:
     text = re.sub(r"(application:?) 42", r"\1 1", PAGES["tutorial.md"])
     text = re.sub(r"YOUR_CLIENT_(ID|SECRET)", "emulator", text)
     session: list[tuple[str, str]] = []
