@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from ckfunc.base.documents import read_document
 from ckfunc.base.errors import Problem
 from ckfunc.manifest.checked import Branch
 from ckfunc.manifest.definition import MANIFEST_NAME
@@ -27,7 +28,7 @@ def read_lock(root: Path) -> PackageLock | None:
     if isinstance(text, Complaint):
         raise refused(Problem(LOCK_NAME, text.line, text.column, text.message, text.hint))
     try:
-        return PackageLock.of(json.loads(without_bom(text)))
+        return PackageLock.of(read_document(without_bom(text)))
     except json.JSONDecodeError as error:
         if _CONFLICT in text:
             hint = f"take one side (`git checkout --ours {LOCK_NAME}`) and {_LOCK}"
@@ -35,7 +36,7 @@ def read_lock(root: Path) -> PackageLock | None:
         raise refused(Problem(LOCK_NAME, error.lineno, error.colno, "the file is not JSON", _RESTORE)) from None
     except InvalidLock as error:
         raise refused(Problem(LOCK_NAME, 0, 0, f"the file {error}", _RESTORE)) from None
-    except RecursionError:
+    except ValueError:
         raise refused(Problem(LOCK_NAME, 0, 0, "the file is not a lock", _RESTORE)) from None
 
 

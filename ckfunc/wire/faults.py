@@ -49,9 +49,9 @@ def read_fault(document: Any) -> Fault:
     if operation is not None and operation not in operation_ids():
         hint = did_you_mean(operation, operation_ids()) or "`/docs` of the emulator lists them"
         raise FaultMistake("operation", f"there is no operation {operation[:80]!r}", hint)
-    status = optional(data, "status", int)
+    status = _integer(data, "status")
     if status is not None and status != 429 and not 500 <= status <= 599:
-        raise FaultMistake("status", f"the status is {status}, not 429 or from 500 to 599")
+        raise FaultMistake("status", f"the status is {_shown(status)}, not 429 or from 500 to 599")
     seed = _whole(data, "seed", "the seed", 0, MOST_SEED)
     fault = Fault(
         operation,
@@ -133,10 +133,20 @@ def _consistent(fault: Fault, *, has_rate: bool) -> Fault:
 
 
 def _whole(data: Any, name: str, what: str, least: int, most: int) -> int | None:
-    number = optional(data, name, int)
+    number = _integer(data, name)
     if number is not None and not least <= number <= most:
-        raise FaultMistake(name, f"{what} is {number}, not from {least} to {most}")
+        raise FaultMistake(name, f"{what} is {_shown(number)}, not from {least} to {most}")
     return number
+
+
+def _integer(data: Any, name: str) -> int | None:
+    """Return a field of any size, which the caller compares with its limits; raises Malformed."""
+    value = data.get(name)
+    return value if isinstance(value, int) and not isinstance(value, bool) else optional(data, name, int)
+
+
+def _shown(number: int) -> str:
+    return str(number) if abs(number) < 10**20 else f"{number:.0e}" if abs(number) < 10**300 else "a very large number"
 
 
 def _rate(data: Any) -> float:

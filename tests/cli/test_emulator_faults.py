@@ -72,6 +72,12 @@ def test_a_deploy_continues_after_refused_and_lost_answers(ckfunc: Ckfunc, runni
     [
         ([], "a fault needs a status, a delay or a lost answer"),
         (["createUsr", "--lost"], "did you mean 'createUser'?"),
+        (["--status", "429", "--first", "9" * 30], "the number of first requests is 1e+30, not from 1 to 1000000"),
+        (["--status", "9" * 400], "the status is a very large number, not 429 or from 500 to 599"),
+        (
+            ["--status", "429", "--retry-after", "99999999999999999999"],
+            "Retry-After is 99999999999999999999, not from 0",
+        ),
         (["--status", "404"], "the status is 404, not 429 or from 500 to 599"),
         (["--status", "503", "--rate", "20"], "'20' is not a percentage"),
         (["--status", "503", "--rate", "200%"], "the rate is 200%"),

@@ -257,6 +257,8 @@ def test_contents_that_differ_from_the_lock_are_refused(
     [
         (lambda _: "{", "functions.lock:1:2: the file is not JSON (restore it from git"),
         (lambda text: f"<<<<<<< ours\n{text}", "functions.lock: the file has merge conflicts (take one side"),
+        (lambda text: text.replace('"version": 1,', f'"version": {"1" * 5000},', 1), "the file is not a lock"),
+        (lambda text: text.replace('"^1.0.0"', '"\\ud800"', 1), "the file is not a lock (restore it from git"),
         (lambda text: text.replace('"version": 1,', '"version": 9,', 1), "is not a lock of this version of ckfunc"),
         (lambda text: text.replace("sha512-", "md5-"), "the file has no integrity of axios, which does not come from"),
         (lambda text: text.replace("node_modules/inner", "node_modules/outer"), "has no inner, which tiny requires"),
