@@ -146,7 +146,7 @@ class ChatClient:
     def _act_on_message(self, connection: ChatConnection, command: ChatCommand) -> None:
         number = command.message_id or self._newest_of_others or self._newest
         if not number:
-            raise ActionRefused("there is no message to react to", hint="give the ID of a message")
+            raise ActionRefused("there is no message to react to", hint="add the ID of a message")
         at = f"messages/{number}"
         body = {
             "react": {"emoji": command.text},

@@ -11,7 +11,7 @@ from ckfunc.base.text import did_you_mean
 COMMANDS: dict[str, tuple[str, str]] = {
     "file": ("PATH", "send a file"),
     "react": ("EMOJI [ID]", "react to a message, by default the last one of someone else"),
-    "unreact": ("EMOJI [ID]", "remove your reaction"),
+    "unreact": ("EMOJI [ID]", "remove your reaction from a message"),
     "reply": ("ID TEXT", "reply to a message"),
     "edit": ("ID TEXT", "change your message"),
     "delete": ("ID", "delete your message"),

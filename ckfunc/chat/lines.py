@@ -88,7 +88,7 @@ def _message(event: MessageEvent, view: ChatView) -> list[Line]:
     style = "muted" if message.user is None else "title" if mine else "place"
     head = [(f"[{message.id}] ", "muted"), (sender(message), style)]
     if event.change is MessageChange.DELETED:
-        return [[*head, (" deleted a message: ", "muted"), (message_text(message), "muted")]]
+        return [[*head, ("'s message was deleted: ", "muted"), (message_text(message), "muted")]]
     if event.change is MessageChange.EDITED:
         head.append((" edited", "muted"))
     elif event.parent_id is not None:
@@ -121,7 +121,8 @@ def _typing(event: TypingEvent, _view: ChatView) -> list[Line]:
 
 
 def _read(event: ReadEvent, _view: ChatView) -> list[Line]:
-    return [[_name(event.user), (f" {'made unread' if event.unread else 'read'} [{event.message_id}]", "muted")]]
+    text = f"marked [{event.message_id}] as unread" if event.unread else f"read [{event.message_id}]"
+    return [[_name(event.user), (f" {text}", "muted")]]
 
 
 def _custom(event: CustomEvent, _view: ChatView) -> list[Line]:

@@ -118,7 +118,7 @@ class ChatLoop:
             if item.number == self._client.number:
                 self._lose(item.reason)
         elif isinstance(item, RunsEnded):
-            raise ChatEnded(f"the functions' runs cannot be followed: {item.reason.message}", item.reason.hint)
+            raise ChatEnded(f"the functions that run cannot be shown: {item.reason.message}", item.reason.hint)
         elif isinstance(item, RoundEnded):
             self._quiet = self._quiet + 1 if item.quiet and self._input_ended and not self._typed else 0
         elif isinstance(item, TypedLine | TypedText):
@@ -179,7 +179,12 @@ class ChatLoop:
                 self._typing = False  # the emulator ends typing with the message
         except ConnectionLost as problem:
             if isinstance(typed, TypedLine):
-                self._fail(CkfuncError(f"not confirmed: {typed.text}", hint="the connection was lost; send it again"))
+                self._fail(
+                    CkfuncError(
+                        f"not confirmed: {typed.text}",
+                        hint="the connection was lost; send it again if it did not arrive",
+                    )
+                )
             self._lose(problem)
         except SessionDenied:
             raise

@@ -27,10 +27,10 @@ _HEADINGS = ("ID", "OPERATION", "FAULT", "REQUESTS", "AFFECTED")
     invoke_without_command=True,
     epilog="""\b
 Examples:
-  ckfunc emulator faults                                        list them
-  ckfunc emulator faults add sendChannelMessage --status 429    refuse
-  ckfunc emulator faults add --status 503 --rate 20%            sometimes
-  ckfunc emulator faults clear                                  end them""",
+  ckfunc emulator faults                                        list the active faults
+  ckfunc emulator faults add sendChannelMessage --status 429    fail every request
+  ckfunc emulator faults add --status 503 --rate 20%            fail some requests
+  ckfunc emulator faults clear                                  remove all faults""",
 )
 @data_dir_option
 @common_options
@@ -39,7 +39,7 @@ Examples:
 def faults(ctx: click.Context, app: App, data_dir: Path | None) -> None:
     """List the faults of a running emulator.
 
-    Faults are errors, delays and lost answers of the Platform API. AFFECTED counts the requests that a fault has
+    Faults are errors, delays and lost responses of the Platform API. AFFECTED counts the requests that a fault has
     affected, of those that it was considered for. Faults end with the emulator.
     """
     if ctx.invoked_subcommand is not None:
@@ -60,10 +60,10 @@ Examples:
 )
 @click.argument("operation", metavar="[OPERATION]", required=False, shell_complete=complete_operations)
 @click.option("--status", type=int, metavar="STATUS", help="Refuse requests with this status: 429, or 500 to 599.")
-@click.option("--retry-after", type=int, metavar="SECONDS", help="Retry-After of the answer (default for 429: 1).")
+@click.option("--retry-after", type=int, metavar="SECONDS", help="Retry-After of the response (default for 429: 1).")
 @click.option("--delay", metavar="TIME", help="Delay requests, for example by 500ms or 2s.")
-@click.option("--lost", is_flag=True, help="Carry requests out, but close the connection without an answer.")
-@click.option("--rate", metavar="PERCENT", help="Only affect this part of the requests, for example 20%.")
+@click.option("--lost", is_flag=True, help="Carry requests out, but close the connection without a response.")
+@click.option("--rate", metavar="PERCENT", help="Only affect this percentage of the requests, for example 20%.")
 @click.option("--first", type=int, metavar="N", help="Only affect the first N requests.")
 @click.option("--seed", type=int, metavar="N", help="Seed of the random numbers for --rate (default: 1).")
 @data_dir_option

@@ -60,4 +60,6 @@ class EventPrinter:
             return
         (self._typing.add if event.typing else self._typing.discard)(name)
         names = sorted(self._typing)
-        editor.note("" if not names else f"{names[0]} is typing" if len(names) == 1 else f"{len(names)} are typing")
+        editor.note(
+            "" if not names else f"{names[0]} is typing" if len(names) == 1 else f"{len(names)} users are typing"
+        )

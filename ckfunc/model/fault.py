@@ -9,7 +9,7 @@ DEFAULT_SEED = 1
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """A fault. After a delay, the request fails with `status`, or is carried out, possibly without an answer.
+    """A fault. After a delay, the request fails with `status`, or is carried out, possibly without a response.
 
     `operation` is the id of an operation of the Platform API, None for all of them. It applies to `rate_percent` of
     their requests, chosen with random numbers from `seed`, or only to the `first` ones.
@@ -21,7 +21,7 @@ class Fault:
     """The value of the header Retry-After, None to omit it."""
     delay_ms: int = 0
     lost: bool = False
-    """Whether the connection is closed without an answer, after the request was carried out."""
+    """Whether the connection is closed without a response, after the request was carried out."""
     rate_percent: float = 100.0
     first: int | None = None
     seed: int = DEFAULT_SEED
@@ -34,7 +34,7 @@ class Fault:
             after = "" if self.retry_after_s is None else f" with Retry-After {self.retry_after_s} s"
             parts.append(f"{self.status}{after}")
         if self.lost:
-            parts.append("answer lost")
+            parts.append("response lost")
         return ", ".join(parts)
 
     @property

@@ -104,7 +104,7 @@ def _report(ran: NpmRun) -> Mapping[str, Any]:
 def _without_service(status: str) -> AuditFailed:
     return AuditFailed(
         f"the registry has no advisory service{status}, so the packages were not audited",
-        hint="audit where the registry in .npmrc is npm's own, or one that passes advisories on",
+        hint="use npm's own registry in .npmrc, or one that serves npm's advisories",
     )
 
 

@@ -138,7 +138,7 @@ _CONSEQUENCES = Section(
     "consequences",
     (
         Field("error", Text((_NOT_BLANK,)), "A part of the reason why the platform refuses the step."),
-        Field("error_matches", Text((_NOT_BLANK,)), "A regular expression that matches a part of that reason."),
+        Field("error_matches", Text((_NOT_BLANK,)), "A regular expression that matches a part of the reason."),
         Field(
             "messages",
             Items("a message", _MESSAGE_WANTED),
@@ -156,7 +156,11 @@ _CONSEQUENCES = Section(
             Items("a notification", _NOTIFICATION),
             "Notifications that users receive, in this order, possibly among others. `[]`: none.",
         ),
-        Field("other_notifications", Flag(True), "Whether there may be others. Default: true."),
+        Field(
+            "other_notifications",
+            Flag(True),
+            "Whether there may be notifications that are not in `notifications`. Default: true.",
+        ),
         Field(
             "presence",
             Entries("a user's name", (_NOT_BLANK,), Text(choices=("online", "offline"))),
@@ -189,8 +193,8 @@ _STEP = Section(
         Field(
             "message",
             Text((_NOT_BLANK,)),
-            "A part of the text of the message that the step is about. Default: the newest message in the channel,"
-            " to edit or delete the user's own newest one.",
+            "A part of the text of the message that the step is about. Default: the newest message in the channel;"
+            " for `edits` and `deletes`, the user's own newest message.",
         ),
         Field("properties", Data(mapping=True), "Properties of the message or event. Default: none."),
         Field("expect", _CONSEQUENCES, "The expected consequences. Default: functions that run succeed."),
@@ -224,11 +228,11 @@ _FAULT = Section(
     (
         Field("operation", Text((_NOT_BLANK,)), "The id of an operation of the Platform API. Default: all operations."),
         Field("status", Whole(429, 599), "Refuse requests with this status: 429, or 500 to 599."),
-        Field("retry_after", Whole(0), "The header Retry-After of the answer, in seconds. Default for 429: 1."),
+        Field("retry_after", Whole(0), "The header Retry-After of the response, in seconds. Default for 429: 1."),
         Field("delay", Text((_NOT_BLANK,)), "Delay requests, for example by 500ms. It takes real time."),
-        Field("lost", Flag(), "Whether requests are carried out, but get no answer. Default: false."),
-        Field("rate", Text((_NOT_BLANK,)), "Only affect this part of the requests, for example 20%."),
-        Field("first", Whole(1), "Only affect this number of requests, the first ones."),
+        Field("lost", Flag(), "Whether requests are carried out, but get no response. Default: false."),
+        Field("rate", Text((_NOT_BLANK,)), "Only affect this percentage of the requests, for example 20%."),
+        Field("first", Whole(1), "Only affect the first requests, up to this number."),
         Field("seed", Whole(0), "The seed of the random numbers for `rate`. Default: 1."),
     ),
 )
@@ -250,10 +254,10 @@ _CASE = Section(
         _ENVIRONMENT,
         _NOW,
         _NETWORK,
-        Field("faults", Items("a fault", _FAULT), "Faults that calls to the platform meet. Default: none."),
+        Field("faults", Items("a fault", _FAULT), "Faults that affect calls to the platform. Default: none."),
         Field("expect", _EXPECT, "The expected outcome. Default: success."),
         Field("skip", Data(), "The reason for skipping the case, or true."),
-        Field("only", Data(), "A reason, or true: while any case has `only`, all others are left out."),
+        Field("only", Data(), "A reason, or true: if any case has `only`, all other cases are left out."),
     ),
 )
 

@@ -51,7 +51,7 @@ def read_fault(document: Any) -> Fault:
         raise FaultMistake("operation", f"there is no operation {operation[:80]!r}", hint)
     status = _integer(data, "status")
     if status is not None and status != 429 and not 500 <= status <= 599:
-        raise FaultMistake("status", f"the status is {_shown(status)}, not 429 or from 500 to 599")
+        raise FaultMistake("status", f"the status is {_shown(status)}; it must be 429 or from 500 to 599")
     seed = _whole(data, "seed", "the seed", 0, MOST_SEED)
     fault = Fault(
         operation,
@@ -120,9 +120,9 @@ def write_active_fault(active: ActiveFault) -> dict[str, Any]:
 def _consistent(fault: Fault, *, has_rate: bool) -> Fault:
     """Return a fault unchanged, or with its default Retry-After; raises FaultMistake."""
     if fault.status is None and not fault.delay_ms and not fault.lost:
-        raise FaultMistake(None, "a fault needs a status, a delay or a lost answer")
+        raise FaultMistake(None, "a fault needs a status, a delay or a lost response")
     if fault.lost and fault.status is not None:
-        raise FaultMistake("lost", "a lost answer has no status")
+        raise FaultMistake("lost", "a lost response has no status")
     if fault.first is not None and has_rate:
         raise FaultMistake("first", "a rate and a number of first requests can't be used together")
     if fault.status is None and fault.retry_after_s is not None:
@@ -135,7 +135,7 @@ def _consistent(fault: Fault, *, has_rate: bool) -> Fault:
 def _whole(data: Any, name: str, what: str, least: int, most: int) -> int | None:
     number = _integer(data, name)
     if number is not None and not least <= number <= most:
-        raise FaultMistake(name, f"{what} is {_shown(number)}, not from {least} to {most}")
+        raise FaultMistake(name, f"{what} is {_shown(number)}; it must be from {least} to {most}")
     return number
 
 

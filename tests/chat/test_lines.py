@@ -61,7 +61,7 @@ FAILURE = {"error": {"name": "Error", "message": "no\x1b[31m", "stack": "Error: 
             ["12:00:01 [7] bob\\u202e: (a\\u200b.txt, 1.5 kB) http://x/f"],
         ),
         (MessageEvent(MessageChange.EDITED, message()), ["12:00:05 [7] bob\\u202e edited: hello"]),
-        (MessageEvent(MessageChange.DELETED, message()), ["12:00:05 [7] bob\\u202e deleted a message: hello"]),
+        (MessageEvent(MessageChange.DELETED, message()), ["12:00:05 [7] bob\\u202e's message was deleted: hello"]),
         (ReactionEvent(BOB, "👍", 7, removed=False), ["12:00:05 bob\\u202e reacted 👍 to [7]"]),
         (ReactionEvent(JANE, "👍", 7, removed=True), ["12:00:05 jane removed 👍 from [7]"]),
         (PresenceEvent(BOB, PresenceChange.ONLINE), ["12:00:05 bob\\u202e is online"]),
@@ -70,7 +70,7 @@ FAILURE = {"error": {"name": "Error", "message": "no\x1b[31m", "stack": "Error: 
         (TypingEvent(BOB, typing=True), ["12:00:05 bob\\u202e is typing"]),
         (TypingEvent(JANE, typing=True), []),
         (ReadEvent(BOB, 7, unread=False), ["12:00:05 bob\\u202e read [7]"]),
-        (ReadEvent(BOB, 7, unread=True), ["12:00:05 bob\\u202e made unread [7]"]),
+        (ReadEvent(BOB, 7, unread=True), ["12:00:05 bob\\u202e marked [7] as unread"]),
         (CustomEvent("open.door", {"a": "\u202e"}, None), ['12:00:05 system triggered open.door {"a": "\\u202e"}']),
         (MembersListed((JANE, BOB)), ["12:00:05 members: jane offline, bob\\u202e online"]),
         (

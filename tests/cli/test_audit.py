@@ -154,5 +154,5 @@ def test_without_a_lock_the_versions_of_today_are_audited_and_an_outdated_one_is
     (chat / "functions.lock").unlink()
     ran = ckfunc("-C", chat, "audit")
     assert ran.code == 0, ran.out
-    assert "there is no functions.lock: checking the versions that npm would install now" in ran.err
+    assert "there is no functions.lock: auditing the versions that npm would install now" in ran.err
     assert not (chat / "functions.lock").exists()

@@ -341,10 +341,11 @@ def test_without_an_emulator_or_on_the_platform_there_is_a_hint(ckfunc: Ckfunc, 
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
     (project / "functions.yaml").unlink()
-    assert "or give --url URL of an emulator" in refused("-C", elsewhere, "chat", "--as", "jane")
+    assert "or pass the address of an emulator with --url" in refused("-C", elsewhere, "chat", "--as", "jane")
     assert "is not on this machine" in refused("chat", "--as", "jane", "--url", "https://api.chatkitty.com")
+    assert "--url is not the address of an emulator" in refused("chat", "--as", "jane", "--url", "http://example.com")
     assert "no emulator answers at http://127.0.0.1:9" in refused("chat", "--as", "jane", "--url", "http://127.0.0.1:9")
     assert "--as is missing" in refused("chat")
-    assert "--as is not the name of a user" in refused("chat", "--as", "a\nb")
+    assert "--as takes the name of a user" in refused("chat", "--as", "a\nb")
     assert "--param takes KEY=VALUE" in refused("chat", "--as", "a", "--param", "token")
     assert "--create needs --channel" in refused("chat", "--as", "a", "--create")

@@ -51,7 +51,7 @@ def test_a_project_is_seeded_exported_reset_and_imported(ckfunc: Ckfunc, project
     ran = ckfunc("-C", project, "emulator", "reset")
     assert (ran.code, names(data)) == (2, ["jane"])
     assert "requires confirmation; nothing was changed" in ran.err
-    assert "rerun with --yes; `ckfunc emulator export FILE` keeps a copy" in ran.err
+    assert "rerun with --yes; `ckfunc emulator export FILE` saves a copy" in ran.err
     assert "is empty" in ckfunc("-C", project, "emulator", "reset", "--yes").err
     assert "nothing to reset" in ckfunc("-C", project, "emulator", "reset").err
     assert not (data / "emulator.db").exists()

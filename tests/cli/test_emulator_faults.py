@@ -35,7 +35,7 @@ def test_faults_are_added_listed_and_removed(ckfunc: Ckfunc, running: Path) -> N
         ["ID", "OPERATION", "FAULT", "REQUESTS", "AFFECTED"],
         ["1", "createUser", "429 with Retry-After 1 s", "first 2 requests", "0 of 0"],
         ["2", "all", "delay of 1500 ms, 503", "12.5% of requests", "0 of 0"],
-        ["3", "listUsers", "answer lost", "all requests", "0 of 0"],
+        ["3", "listUsers", "response lost", "all requests", "0 of 0"],
     ]
     assert ckfunc("-C", running, "emulator", "faults", "clear", "2").err == "removed 1 fault\n"
     ran = ckfunc("-C", running, "emulator", "faults", "clear", "2")
@@ -70,15 +70,18 @@ def test_a_deploy_continues_after_refused_and_lost_answers(ckfunc: Ckfunc, runni
 @pytest.mark.parametrize(
     ("args", "message"),
     [
-        ([], "a fault needs a status, a delay or a lost answer"),
+        ([], "a fault needs a status, a delay or a lost response"),
         (["createUsr", "--lost"], "did you mean 'createUser'?"),
-        (["--status", "429", "--first", "9" * 30], "the number of first requests is 1e+30, not from 1 to 1000000"),
-        (["--status", "9" * 400], "the status is a very large number, not 429 or from 500 to 599"),
+        (
+            ["--status", "429", "--first", "9" * 30],
+            "the number of first requests is 1e+30; it must be from 1 to 1000000",
+        ),
+        (["--status", "9" * 400], "the status is a very large number; it must be 429 or from 500 to 599"),
         (
             ["--status", "429", "--retry-after", "99999999999999999999"],
-            "Retry-After is 99999999999999999999, not from 0",
+            "Retry-After is 99999999999999999999; it must be from 0",
         ),
-        (["--status", "404"], "the status is 404, not 429 or from 500 to 599"),
+        (["--status", "404"], "the status is 404; it must be 429 or from 500 to 599"),
         (["--status", "503", "--rate", "20"], "'20' is not a percentage"),
         (["--status", "503", "--rate", "200%"], "the rate is 200%"),
         (["--delay", "2"], "'2' is not a duration"),

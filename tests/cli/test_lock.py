@@ -314,7 +314,7 @@ def test_addresses_in_a_lock_never_reach_npm(ckfunc: Ckfunc, locked_chat: Path) 
 @pytest.mark.parametrize(
     ("arguments", "code", "said"),
     [
-        (["lock", "tiny"], 2, "names of packages need --upgrade"),
+        (["lock", "tiny"], 2, "package names can only be given with --upgrade"),
         (["lock", "--check", "--upgrade"], 2, "--check and --upgrade can't be used together"),
         (["lock", "--upgrade", "tinny"], 2, "did you mean tiny?"),
         (["lock", "--check"], 0, "functions.lock is up to date: 6 packages"),

@@ -118,7 +118,7 @@ cases:
 def test_functions_of_a_conversation_meet_its_faults(ckfunc: Ckfunc, root: Path) -> None:
     text = """\
 cases:
-  - name: answered after a refusal and a lost answer
+  - name: answered after a refusal and a lost response
     data: {users: [{name: jane}], channels: [{name: desk, members: [jane]}]}
     faults:
       - {operation: sendChannelMessage, status: 429, retry_after: 0, first: 1}
@@ -163,5 +163,5 @@ cases:
     assert ran.code == 1
     told = " ".join(ran.out.split())
     assert told.count("no call met the fault") == 2, ran.out
-    assert "no call met the fault: answer lost, first 2 requests of createUser" in told
+    assert "no call met the fault: response lost, first 2 requests of createUser" in told
     assert "no call met the fault: 429 with Retry-After 1 s, all requests of createUser" in told

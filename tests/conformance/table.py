@@ -22,7 +22,7 @@ CHAT_CLIENTS = "\n## Chat clients\n"
 HEAD = """\
 # Conformance
 
-The tests run the vendor's unmodified clients against an emulator (`tests/conformance/`). They call every method with
+The tests run ChatKitty's unmodified clients against an emulator (`tests/conformance/`). They call every method with
 real arguments and validate every response against the [schemas](../ckfunc/wire/contract/schemas.json): each field is
 known, of its type and in the client's spelling; required fields and links are present.
 

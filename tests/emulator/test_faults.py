@@ -1,4 +1,4 @@
-"""Faults of the emulator: answers with errors, delays, lost answers, by operation and rate."""
+"""Faults of the emulator: answers with errors, delays, lost responses, by operation and rate."""
 
 from __future__ import annotations
 
@@ -135,18 +135,18 @@ def test_controls_pages_tokens_and_clients_are_not_affected(client: httpx.Client
 @pytest.mark.parametrize(
     ("fault", "message"),
     [
-        ({}, "a fault needs a status, a delay or a lost answer"),
-        ({"status": 404}, "the status is 404, not 429 or from 500 to 599"),
+        ({}, "a fault needs a status, a delay or a lost response"),
+        ({"status": 404}, "the status is 404; it must be 429 or from 500 to 599"),
         ({"operation": "sendMesage", "status": 500}, "there is no operation 'sendMesage'"),
         ({"operation": "createUsr", "status": 500}, "there is no operation 'createUsr' (did you mean 'createUser'?)"),
-        ({"status": 500, "lost": True}, "a lost answer has no status"),
+        ({"status": 500, "lost": True}, "a lost response has no status"),
         ({"status": 500, "first": 1, "ratePercent": 20}, "can't be used together"),
-        ({"status": 500, "first": 0}, "the number of first requests is 0, not from 1"),
+        ({"status": 500, "first": 0}, "the number of first requests is 0; it must be from 1"),
         ({"status": 500, "ratePercent": 0}, "the rate is 0%, not above 0%"),
         ({"status": 500, "ratePercent": 101}, "the rate is 101%"),
         ({"status": 500, "ratePercent": "20%"}, "the rate is not a number"),
         ({"lost": True, "retryAfterSeconds": 1}, "Retry-After needs a status"),
-        ({"delayMs": 60_001}, "the delay in milliseconds is 60001, not from 0 to 60000"),
+        ({"delayMs": 60_001}, "the delay in milliseconds is 60001; it must be from 0 to 60000"),
         ({"status": 500, "retryAfter": 1}, "unknown field 'retryAfter' (did you mean 'retryAfterSeconds'?)"),
         ({"status": "500"}, "field 'status' is a string"),
         ([], "the fault is an array"),

@@ -17,7 +17,7 @@ from realtime.world import world
 from ckfunc.base.files import write_atomically
 
 HEAD = f"""{CHAT_CLIENTS.lstrip()}
-The tests also run the vendor's unmodified chat clients against an emulator (`tests/realtime/`), in Node and in headless
+The tests also run ChatKitty's unmodified chat clients against an emulator (`tests/realtime/`), in Node and in headless
 Chromium. Three users hold a conversation: they call every method of a client, check its results and the links of each
 resource, and wait for the events that the others receive. The emulator is killed and started again in between.
 
@@ -33,7 +33,7 @@ NO_EVENTS = ("onApplicationElementsChanged", "onApplicationFeaturesChanged", "on
 """Methods that are called, and whose callbacks cannot be."""
 
 NOTES = """
-- `loadChatUi` of `@chatkitty/core` 2.106.2 shows a page of the vendor's servers; there is nothing to emulate.
+- `loadChatUi` of `@chatkitty/core` 2.106.2 shows a page from ChatKitty's servers; there is nothing to emulate.
 """
 
 

@@ -170,11 +170,11 @@ MISTAKES = [
     (HEAD + "  - {name: a, event: {}, faults: [{operation: createUsr}]}\n", "(did you mean 'createUser'?)"),
     (
         HEAD + "  - {name: a, event: {}, faults: [{first: 1}]}\n",
-        "3:35: a fault needs a status, a delay or a lost answer",
+        "3:35: a fault needs a status, a delay or a lost response",
     ),
     (
         HEAD + "  - {name: a, event: {}, faults: [{status: 430}]}\n",
-        "3:36: the status is 430, not 429 or from 500 to 599",
+        "3:36: the status is 430; it must be 429 or from 500 to 599",
     ),
     (HEAD + "  - {name: a, event: {}, faults: [{status: 404}]}\n", "status must be a whole number (from 429 to 599"),
     (HEAD + "  - {name: a, event: {}, faults: [{delay: 5}]}\n", "delay is a number"),

@@ -26,25 +26,25 @@ _STYLES = {"critical": "failure", "high": "failure", "moderate": "update"}
 @click.command(
     epilog="""\b
 Examples:
-  ckfunc audit                        every known vulnerability
+  ckfunc audit                        list every known vulnerability
   ckfunc audit --level high           only high and critical ones
-  ckfunc audit --json                 the advisories as data"""
+  ckfunc audit --json                 list them as data"""
 )
 @click.option(
     "--level",
     type=click.Choice(["low", "moderate", "high", "critical"]),
     default="low",
     show_default=True,
-    help="Only report vulnerabilities of this severity or a higher one.",
+    help="Only report vulnerabilities of this severity or higher.",
 )
 @common_options
 @pass_app
 def audit(app: App, level: str) -> int:
-    """Ask the npm registry for known vulnerabilities of the packages in functions.lock.
+    """Ask the npm registry for known vulnerabilities in the packages of functions.lock.
 
-    Without functions.lock, the versions that npm would install now are checked. Exits 1 if there are vulnerabilities,
-    or if the registry gives no answer. Vulnerabilities that only the platform's own packages bring are listed, but do
-    not count: the project cannot change them.
+    Without functions.lock, the versions that npm would install now are audited. Exits 1 if there are vulnerabilities,
+    or if the registry does not respond. Vulnerabilities in packages that only the platform installs are listed, but do
+    not affect the exit code: the project cannot change these packages.
     """
     from ckfunc.runtime.audit import SEVERITIES
     from ckfunc.runtime.audit import audit as ask_registry
@@ -80,7 +80,7 @@ def _lock(app: App) -> PackageLock:
         raise LockOutdated(problems)
     if (lock := read_lock(root)) is not None:
         return lock
-    app.output.talk(f"there is no {LOCK_NAME}: checking the versions that npm would install now")
+    app.output.talk(f"there is no {LOCK_NAME}: auditing the versions that npm would install now")
     wanted = {**PLATFORM_RANGES, **(wanted_packages(root).dependencies or {})}
     return resolve(wanted, cache_dir(), app.workspace.install_policy())
 

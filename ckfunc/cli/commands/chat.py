@@ -31,10 +31,10 @@ KEYS_END_S = 1.0
 @click.command(
     epilog="""\b
 Examples:
-  ckfunc chat --as jane                       where the newest message is
+  ckfunc chat --as jane                       in the most recent channel
   ckfunc chat --as jane --channel support     in this channel
   ckfunc chat --as jane --param token=abc     with authParams
-  echo hello | ckfunc chat --as jane          send, show the answers, and end
+  echo hello | ckfunc chat --as jane          send, show the replies, and end
   ckfunc chat --as jane --json < lines | jq   events as data"""
 )
 @click.option(
@@ -46,7 +46,7 @@ Examples:
     shell_complete=complete_channels,
     help="Chat in this channel, and join it if it is public (default: the one with the newest message).",
 )
-@click.option("--create", is_flag=True, help="Create the channel as a public one if it does not exist.")
+@click.option("--create", is_flag=True, help="Create the channel, as a public one, if it does not exist.")
 @click.option("--param", "params", multiple=True, metavar="KEY=VALUE", help="A field of authParams; repeatable.")
 @click.option(
     "-n",
@@ -66,8 +66,8 @@ def chat(
     """Chat on the emulator as a user, over the client protocol, and see the functions that run.
 
     Type messages, or /help for commands: files, reactions, replies and more. In a pipe, each line of standard input is
-    a message and each line of standard output an event; at the end of the input, the chat ends when all functions have
-    ended. The exit code is 1 if a line could not be sent. After a restart of the emulator, the chat continues.
+    a message and each line of standard output an event; at the end of the input, the chat waits until all functions
+    have ended. The exit code is 1 if a line could not be sent. After a restart of the emulator, the chat continues.
     """
     from ckfunc.chat.client import ChatClient, WantedChannel
     from ckfunc.chat.connection import ChatLogin
@@ -125,7 +125,7 @@ def _start_input(
 
 def _username(text: str) -> str:
     if not text.strip() or len(text) > LONGEST_NAME or not text.isprintable():
-        raise UsageProblem("--as is not the name of a user", hint="such as --as jane")
+        raise UsageProblem("--as takes the name of a user", hint="such as --as jane")
     return text
 
 
@@ -138,23 +138,26 @@ def _param(text: str) -> tuple[str, str]:
 
 def _find_emulator(app: App, url: str | None) -> Callable[[], str | None]:
     """Return what looks up the address of the emulator, which is running now."""
-    from ckfunc.api.connection import emulator_connection, is_loopback_address
+    from ckfunc.api.connection import InvalidAddress, emulator_connection, is_loopback_address
     from ckfunc.chat.requests import require_emulator
 
     if url is not None:
-        address = emulator_connection(url).api_url
+        hint = "such as --url http://127.0.0.1:4310"
+        try:
+            address = emulator_connection(url).api_url
+        except InvalidAddress:  # it would name an environment variable
+            raise UsageProblem("--url is not the address of an emulator on this machine", hint=hint) from None
         if not is_loopback_address(address):
-            raise UsageProblem(
-                f"{address} is not on this machine; ckfunc chat only talks to the emulator",
-                hint="such as --url http://127.0.0.1:4310",
-            )
+            raise UsageProblem(f"{address} is not on this machine; ckfunc chat only talks to the emulator", hint=hint)
         with app.output.progress("connecting"):
             require_emulator(address)
         return lambda: address
     try:
         target = app.target()
     except NoProject as problem:
-        raise NoProject(problem.message, hint="run it in a project, or give --url URL of an emulator") from None
+        raise NoProject(
+            problem.message, hint="run it in a project, or pass the address of an emulator with --url"
+        ) from None
     if not target.emulator:
         raise CkfuncError(
             f"target {target.name!r} is the real platform; ckfunc chat only talks to the emulator",
@@ -176,6 +179,6 @@ def _connect(app: App, find_url: Callable[[], str | None]) -> Client:
     if connection is None:
         raise NoEmulator(
             "the project's emulator is not running",
-            hint="start it in another terminal with `ckfunc dev` or `ckfunc emulator`, or give --url URL",
+            hint="start it in another terminal with `ckfunc dev` or `ckfunc emulator`, or pass --url URL",
         )
     return app.connect(connection, found, silent=True)

@@ -36,7 +36,7 @@ Examples:
   ckfunc deploy --target production   a protected target asks first
   ckfunc deploy --target production --yes
   ckfunc deploy --only user.sent.message --only runtime
-  ckfunc deploy --dry-run             every check, and no write
+  ckfunc deploy --dry-run             all checks, no writes
   ckfunc diff --out plan.json         save the plan that was reviewed ...
   ckfunc deploy --plan plan.json      ... and deploy exactly that
   ckfunc deploy --gate check,test,replay:50
@@ -58,7 +58,7 @@ Examples:
     "--gate",
     default="manifest",
     metavar="GATES",
-    help="check, test, replay:50, with commas; or none. Default: gates in functions.yaml.",
+    help="Gates that must pass: check, test, replay:50 (comma-separated), or none. Default: gates in functions.yaml.",
 )
 @click.option("-y", "--yes", is_flag=True, help="Skip the confirmation, even for a protected target.")
 @click.option("--allow-removals", is_flag=True, help="Remove packages and variables that are not in functions.yaml.")
@@ -84,7 +84,7 @@ def deploy(
 
     Only differences are written: first additions (dependencies, environment, init script, functions and versions),
     then removals. Changed scripts are checked before the first write. A version is created exactly once, even over an
-    unreliable network, and never replaces a concurrent deploy of someone else. Exits 1 when any part failed.
+    unreliable network, and never replaces a concurrent deploy of someone else. Exits 1 if any part failed.
     """
     if ((plan_file or resume) and only) or (plan_file and resume):
         raise UsageProblem(

@@ -25,7 +25,7 @@ from ckfunc.deploy.show.text import plan_annotations
     epilog="""\b
 Examples:
   ckfunc diff                         the plan for the default target
-  ckfunc diff --target production     the plan for another
+  ckfunc diff --target production     the plan for another target
   ckfunc diff --exit-code             for scripts: 3 when anything differs
   ckfunc diff --json | jq .summary    the plan as data
   ckfunc diff --markdown > plan.md    the plan as a comment
@@ -44,9 +44,14 @@ Examples:
     multiple=True,
     metavar="TYPE",
     shell_complete=complete_only,
-    help="Only these, `runtime` or `settings`.",
+    help="Compare only these functions, `runtime` or `settings`.",
 )
-@click.option("--gate", default="none", metavar="GATES", help="Run gates too: check, test, replay:50, or manifest.")
+@click.option(
+    "--gate",
+    default="none",
+    metavar="GATES",
+    help="Also run gates: check, test, replay:50 (comma-separated), or manifest for those in functions.yaml.",
+)
 @click.option("--exit-code", is_flag=True, help="Exit 3 if anything differs, 0 if nothing does.")
 @format_option
 @common_options

@@ -35,7 +35,7 @@ Examples:
   ckfunc emulator --port 0            on any free port
   ckfunc emulator --ephemeral         save nothing
   ckfunc emulator --seed people.yaml  with users and messages
-  ckfunc emulator messages -n 5       what is there: users, channels, messages
+  ckfunc emulator messages -n 5       list messages, users or channels
   ckfunc emulator export backup.db    save a copy of its data""",
 )
 @click.option("--host", default="127.0.0.1", show_default=True, metavar="ADDRESS", help="Listen on this address.")
@@ -128,8 +128,8 @@ def export_command(app: App, file: Path, data_dir: Path | None) -> None:
 def import_command(app: App, file: Path, data_dir: Path | None, yes: bool) -> None:
     """Replace the emulator's data with an export.
 
-    The emulator must not be running. If there is data, you are asked first; it is replaced after all of FILE has
-    been read.
+    The emulator must not be running. If it has data, you are asked for confirmation. The data is only replaced once
+    all of FILE has been read.
     """
     from ckfunc.emulator.data import import_data
 
@@ -185,7 +185,7 @@ A seed, in YAML:
       members: [jane@example.com, agent]
       messages:
         - {user: jane@example.com, body: Hello}
-        - {body: A message of the system}""",
+        - {body: A message from the system}""",
 )
 @click.argument("file", type=FILE)
 @data_dir_option
@@ -210,7 +210,7 @@ def seed_command(app: App, file: Path, data_dir: Path | None) -> None:
     else:
         app.output.talk(
             ("seeded: ", "success"),
-            f"added {seeded.summary}" if seeded.summary else "nothing to add: all of it is there",
+            f"added {seeded.summary}" if seeded.summary else "nothing to add, because everything already exists",
         )
 
 
@@ -218,9 +218,9 @@ def _agreed(app: App, verb: str, data: Path) -> bool:
     """Ask for confirmation before data is deleted. Raises NeedsYes."""
     return app.output.confirmed(
         f"{verb} all data of the emulator in {app.output.path(data)}?",
-        shown=[(("`ckfunc emulator export FILE` keeps a copy of it", "muted"),)],
+        shown=[(("`ckfunc emulator export FILE` saves a copy of it", "muted"),)],
         refusal=f"{verb.lower().removesuffix('e')}ing the emulator's data requires confirmation; nothing was changed",
-        hint="rerun with --yes; `ckfunc emulator export FILE` keeps a copy of the data",
+        hint="rerun with --yes; `ckfunc emulator export FILE` saves a copy of the data",
     )
 
 

@@ -26,24 +26,26 @@ if TYPE_CHECKING:
     epilog="""\b
 Examples:
   ckfunc lock                         after a change of dependencies
-  ckfunc lock --upgrade               newest versions that fit
-  ckfunc lock --upgrade lodash        newest version of one package
-  ckfunc lock --check                 is it up to date? (for CI)
-  ckfunc lock --json                  the changes as data"""
+  ckfunc lock --upgrade               use the newest versions that fit
+  ckfunc lock --upgrade lodash        upgrade only one package
+  ckfunc lock --check                 exit 1 if it is out of date, for CI
+  ckfunc lock --json                  list the changes as data"""
 )
 @click.argument("names", metavar="[NAME]...", nargs=-1, shell_complete=complete_locked)
 @click.option("--upgrade", is_flag=True, help="Use the newest versions that fit, of all packages or of NAME.")
-@click.option("--check", is_flag=True, help="Write nothing; exit 1 if functions.lock is missing or outdated.")
+@click.option("--check", is_flag=True, help="Write nothing; exit 1 if functions.lock is missing or out of date.")
 @common_options
 @pass_app
 def lock(app: App, names: tuple[str, ...], upgrade: bool, check: bool) -> int:
     """Write functions.lock: the exact version and checksum of every npm package, direct and transitive.
 
-    npm resolves runtime.dependencies and the platform's own packages. Versions that still fit stay as they are.
+    npm resolves runtime.dependencies and the platform's own packages. Locked versions that still fit stay.
     Commit the file: then every machine installs the same packages, and a deploy sends the exact versions.
     """
     if names and not upgrade:
-        raise UsageProblem("names of packages need --upgrade", hint=f"ckfunc lock --upgrade {' '.join(names)}")
+        raise UsageProblem(
+            "package names can only be given with --upgrade", hint=f"ckfunc lock --upgrade {' '.join(names)}"
+        )
     if check and upgrade:
         raise UsageProblem("--check and --upgrade can't be used together", hint="--check writes nothing")
     return _check(app) if check else _write(app, names, upgrade_all=upgrade and not names)
@@ -126,7 +128,7 @@ def _change_lines(change: LockChange) -> Iterator[Line]:
     """Yield a `~` line for one version that replaces another, and else a line for each version."""
     name = printable(change.name)
     if change.before == change.after:
-        yield [("~ ", "update"), (f"{name} {', '.join(change.after)}", ""), ("  (other contents)", "muted")]
+        yield [("~ ", "update"), (f"{name} {', '.join(change.after)}", ""), ("  (different contents)", "muted")]
     elif len(change.before) == len(change.after) == 1:
         yield [("~ ", "update"), (f"{name} {change.before[0]} → {change.after[0]}", "")]
     else:

@@ -53,7 +53,7 @@ Examples:
   ckfunc test --filter greets               cases with this text
   ckfunc test --junit report.xml            for CI, as JUnit XML
   ckfunc test --format github               for CI: github, gitlab, sarif
-  ckfunc test add --invocation 4711         create a case
+  ckfunc test add --invocation 4711         create a case from a run
   ckfunc test record                        record a conversation
 
 \b
@@ -94,10 +94,10 @@ A test file, tests/start.yaml:
 def test(app: App, paths: tuple[Path, ...], wanted: str | None, jobs: int | None, junit: Path | None) -> int:
     """Run the cases of test files (default: tests/), each with its own data and in a fresh Node process.
 
-    A case is an event, the data on the platform, and the expected outcome: status, result, error, console output,
-    calls to the platform. Or it is a conversation: steps of users and of the system, for which all functions run,
-    and what each step must cause. The environment is that of the target `local` unless you pass --target. Exits 1 if
-    a case fails, or if there are no cases.
+    A case is an event, the data on the platform, and the expected outcome: status, result, error, console output and
+    calls to the platform. It can also be a conversation: steps of users and of the system, for which all functions
+    run, and the expected consequences of each step. The environment is that of the target `local` unless you pass
+    --target. Exits 1 if a case fails, or if there are no cases.
     """
     from ckfunc.testing.junit import junit as junit_of
     from ckfunc.testing.running import run_tests
@@ -177,7 +177,7 @@ def _working_copy(app: App, target: str | None) -> Project:
     epilog="""\b
 Examples:
   ckfunc test add --invocation 4711 --target production
-  ckfunc test add user.sent.message --invocation 4711 --name "a cat"
+  ckfunc test add user.sent.message --invocation 4711 --name "no text"
   ckfunc test add --invocation 4711 --file tests/incidents.yaml --yes""",
 )
 @click.argument("trigger_type", metavar="[TYPE]", required=False, shell_complete=complete_types)
@@ -188,7 +188,7 @@ Examples:
     metavar="ID",
     help="The invocation, by the id that `ckfunc logs` shows.",
 )
-@click.option("--name", metavar="TEXT", help="Name of the case (default: after the invocation).")
+@click.option("--name", metavar="TEXT", help="Name of the case (default: from the invocation).")
 @click.option(
     "--file",
     type=click.Path(path_type=Path),
@@ -199,10 +199,10 @@ Examples:
 @common_options
 @pass_app
 def add(app: App, trigger_type: str | None, invocation: int, name: str | None, file: Path | None, yes: bool) -> int:
-    """Create a test case from an invocation of the target, which is only read.
+    """Create a test case from an invocation. Nothing is written to the target.
 
-    Its event becomes the case's event, its outcome the expected outcome. Whatever looks like a secret is replaced
-    first, authParams always; the case is shown and run before it is written.
+    The event of the invocation becomes the case's event, and its outcome the expected outcome. All authParams and
+    whatever looks like a secret are replaced first. The case is shown and run before it is written.
     """
     from ckfunc.testing.recording import added, test_file
     from ckfunc.testing.running import run_last_case
@@ -226,16 +226,18 @@ Examples:
   ckfunc test record --name "a customer asks for help"
   ckfunc test record --file tests/support.yaml --yes""",
 )
-@click.option("--name", metavar="TEXT", help="Name of the case (default: after the time).")
-@click.option("--file", type=click.Path(path_type=Path), metavar="FILE", help="Test file [tests/conversations.yaml].")
+@click.option("--name", metavar="TEXT", help="Name of the case (default: from the time).")
+@click.option(
+    "--file", type=click.Path(path_type=Path), metavar="FILE", help="Test file (default: tests/conversations.yaml)."
+)
 @click.option("--yes", is_flag=True, help="Write without asking.")
 @common_options
 @pass_app
 def record(app: App, name: str | None, file: Path | None, yes: bool) -> int:
     """Record what happens on the project's running emulator until Ctrl-C, as a conversation.
 
-    Chat with the dashboard, a web page, `ckfunc chat` or the API. Names, e-mail addresses and whatever looks like a
-    secret are replaced, authParams always; the case is shown and run before it is written.
+    Chat with the dashboard, a web page, `ckfunc chat` or the API. Names, e-mail addresses, all authParams and whatever
+    looks like a secret are replaced. The case is shown and run before it is written.
     """
     from ckfunc.sandbox.history import data_of, past_of
     from ckfunc.testing.past import PublicText, past_conversation

@@ -20,7 +20,7 @@ _ANSWERS = (
     ("502", "502 Bad Gateway"),
     ("503", "503 Service Unavailable"),
     ("504", "504 Gateway Timeout"),
-    (_LOST, "Carried out, answer lost"),
+    (_LOST, "Carried out, response lost"),
     (_NORMAL, "Only the delay"),
 )
 """The values of the form's field `answer`, and their labels."""

@@ -31,7 +31,7 @@ def test_faults_are_added_listed_and_removed(web: httpx.Client) -> None:
     assert web.post("/v1/users", json={}).status_code == 429
     assert rows(web) == [
         "1 createUser 429 with Retry-After 5 s first 2 requests 1 of 1 Remove",
-        "2 All delay of 20 ms, answer lost 12.5% of requests 0 of 0 Remove",
+        "2 All delay of 20 ms, response lost 12.5% of requests 0 of 0 Remove",
         "3 listUsers delay of 10 ms all requests 0 of 0 Remove",
     ]
     assert web.post("/ui/faults/2/remove").status_code == 303
@@ -44,8 +44,8 @@ def test_faults_are_added_listed_and_removed(web: httpx.Client) -> None:
 @pytest.mark.parametrize(
     ("form", "message"),
     [
-        ({"answer": "normal"}, "needs a status, a delay or a lost answer"),
-        ({"answer": "404"}, "not 429 or from 500 to 599"),
+        ({"answer": "normal"}, "needs a status, a delay or a lost response"),
+        ({"answer": "404"}, "it must be 429 or from 500 to 599"),
         ({"answer": "500", "operation": "createUsr"}, "did you mean"),
         ({"answer": "500", "rate": "x"}, "rate: &#39;x&#39; is not a number"),
         ({"answer": "500", "rate": "nan"}, "the rate is nan%"),
@@ -73,7 +73,7 @@ def test_affected_requests_are_marked(web: httpx.Client) -> None:
         web.get("/v1/channels")
     web.get("/v1/messages")
     requests = web.get("/ui/requests?failed=yes").text
-    assert re.findall(r"fault: ([^<]+)<", requests) == ["answer lost", "503"]
+    assert re.findall(r"fault: ([^<]+)<", requests) == ["response lost", "503"]
     assert ">no answer<" in requests
     assert "/v1/messages" not in requests
 
