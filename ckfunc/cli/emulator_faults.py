@@ -27,10 +27,10 @@ _HEADINGS = ("ID", "OPERATION", "FAULT", "REQUESTS", "AFFECTED")
     invoke_without_command=True,
     epilog="""\b
 Examples:
-  ckfunc emulator faults                                        list the active faults
-  ckfunc emulator faults add sendChannelMessage --status 429    fail every request
-  ckfunc emulator faults add --status 503 --rate 20%            fail some requests
-  ckfunc emulator faults clear                                  remove all faults""",
+  ckfunc emulator faults                                        list faults
+  ckfunc emulator faults add sendChannelMessage --status 429    fail requests
+  ckfunc emulator faults add --status 503 --rate 20%            fail some
+  ckfunc emulator faults clear                                  remove all""",
 )
 @data_dir_option
 @common_options
