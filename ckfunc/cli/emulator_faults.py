@@ -40,7 +40,7 @@ def faults(ctx: click.Context, app: App, data_dir: Path | None) -> None:
     """List the faults of a running emulator.
 
     Faults are errors, delays and lost responses of the Platform API. AFFECTED counts the requests that a fault has
-    affected, of those that it was considered for. Faults end with the emulator.
+    affected, out of those that it could have affected. Faults end with the emulator.
     """
     if ctx.invoked_subcommand is not None:
         return
@@ -121,7 +121,7 @@ def _running_client(app: App, given: Path | None) -> Client:
     data = directory(app, given)
     url = find_running(data)
     if url is None:
-        hint = "start it with `ckfunc emulator` or `ckfunc dev`; faults end with it"
+        hint = "start one with `ckfunc emulator` or `ckfunc dev`; faults end with the emulator"
         raise CkfuncError(f"no emulator is running for {app.output.path(data)}", hint=hint)
     return app.connect(emulator_connection(url))
 

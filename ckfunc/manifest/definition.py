@@ -117,8 +117,8 @@ _RUNTIME = Section(
         Field(
             "environment",
             ENVIRONMENT,
-            "Environment variables that the functions share. `${NAME}` is taken from the process, then "
-            "`.env.<target>`, then `.env`; `$$` is a literal `$`. Absent means unmanaged, `{}` manages an empty set.",
+            "Environment variables that the functions share. `${NAME}` comes from the shell, then from `.env.TARGET`, "
+            "then from `.env`; `$$` is a literal `$`. Absent means unmanaged, `{}` manages an empty set.",
         ),
         Field(
             "initialization_script",
@@ -257,7 +257,7 @@ MANIFEST = Section(
                     Rule(
                         r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}",
                         "is not a name for a target",
-                        "use at most 64 letters, digits, - and _; the name is part of the file name .env.<target>",
+                        "use at most 64 letters, digits, - and _; the name is part of the file name .env.TARGET",
                     ),
                     Rule(
                         "[Ee][Xx][Aa][Mm][Pp][Ll][Ee]",

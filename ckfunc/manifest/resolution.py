@@ -16,7 +16,7 @@ from ckfunc.manifest.tree import Scalar
 from ckfunc.manifest.variables import expand, lookup, references
 
 _LITERAL_APPLICATION = Rule(
-    APPLICATION_ID, "does not become an application's id or key", "an id is a number, a key is a UUID"
+    APPLICATION_ID, "is not an application's id or key after ${NAME} is replaced", "an id is a number, a key is a UUID"
 )
 
 
@@ -99,7 +99,7 @@ def _unresolved(leaf: Leaf, values: Mapping[str, str], target: str) -> Iterator[
     for name, offset in references(leaf.text):
         if name not in values:
             column = leaf.node.column + _source_offset(leaf.node, offset)
-            hint = f"define {name} in the process's environment, in .env.{target} or in .env"
+            hint = f"set {name} in the shell, in .env.{target} or in .env"
             yield Problem(MANIFEST_NAME, leaf.node.line, column, f"${{{name}}} has no value", hint)
 
 

@@ -108,7 +108,7 @@ def _scalar(node: Scalar, report: Report) -> Any:
         or_boolean = " (or write true or false)" if retyped == "a boolean" else ""
         report(
             node,
-            f"some YAML parsers read this as {retyped}, others as a text",
+            f"some YAML parsers read this as {retyped}, others as a string",
             f'quote it: "{node.text[:40]}"{or_boolean}',
         )
     return node.text

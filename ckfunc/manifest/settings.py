@@ -26,7 +26,7 @@ def paths(manifest: Branch, target_name: str) -> dict[str, tuple[str, ...]]:
 def guest_warnings(manifest: Branch) -> Iterator[Problem]:
     """Yield each place that allows guest users, if there is a function that decides who may start a session.
 
-    Emulators do not count: the vendor recommends to disable guest users in production. Source:
+    Emulators do not count: ChatKitty recommends disabling guest users in production. Source:
     https://chatkitty.com/docs/guides/securing-user-sessions
     """
     functions = manifest.branch("functions")

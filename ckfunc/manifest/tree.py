@@ -168,7 +168,7 @@ class _Composer:
         if isinstance(event, yaml.AliasEvent):
             return self._alias(event)
         if event.tag not in _TAGS:
-            raise self._error(event, "tags are not supported", "quote the value if it is a text that starts with !")
+            raise self._error(event, "tags are not supported", "quote the value if it is a string that starts with !")
         before = self._size
         if event.anchor is not None:
             self._anchors[event.anchor] = None
@@ -200,7 +200,7 @@ class _Composer:
 
     def _alias(self, event: Any) -> Node:
         if event.anchor not in self._anchors:
-            hint = "quote the value if it is a text that starts with *"
+            hint = "quote the value if it is a string that starts with *"
             raise self._error(event, "this alias refers to an anchor that is not defined above it", hint)
         anchored = self._anchors[event.anchor]
         if anchored is None:
@@ -253,16 +253,16 @@ _SENTENCES = (
     _Sentence(("\t", "tab character"), "a tab cannot indent YAML", "use spaces"),
     _Sentence(
         ("quoted scalar",),
-        "this quoted text does not end properly",
+        "this quoted string does not end properly",
         "close the quote; in double quotes, write \\ as \\\\",
         from_start=True,
     ),
-    _Sentence(("block scalar",), "a text may not start with > or | here", "put it in quotes", from_start=True),
-    _Sentence(("@", "`", "%"), "a text may not start with @, ` or % unless it is quoted", "put it in quotes"),
+    _Sentence(("block scalar",), "a string may not start with > or | here", "put it in quotes", from_start=True),
+    _Sentence(("@", "`", "%"), "a string may not start with @, ` or % unless it is quoted", "put it in quotes"),
     _Sentence(
         ("mapping values are not allowed",),
         "a colon is not allowed here",
-        "check the indentation; quote a text that contains `: `",
+        "check the indentation; quote a string that contains `: `",
     ),
     _Sentence(("could not find expected ':'",), "a colon is missing", "write `name: value`", from_start=True),
     _Sentence(
@@ -271,10 +271,10 @@ _SENTENCES = (
         "check commas and closing brackets",
         from_start=True,
     ),
-    _Sentence(("tag",), "tags are not supported", "quote the value if it is a text that starts with !"),
+    _Sentence(("tag",), "tags are not supported", "quote the value if it is a string that starts with !"),
     _Sentence(
         ("alias", "anchor"),
         "this alias or anchor has no name",
-        "quote the value if it is a text that starts with * or &",
+        "quote the value if it is a string that starts with * or &",
     ),
 )

@@ -149,19 +149,19 @@ class _Check:
             branch.values[name] = checked
 
     def _text(self, kind: Text, node: Node, place: _Place) -> Leaf | None:
-        scalar = self._scalar(node, place, "a text")
+        scalar = self._scalar(node, place, "a string")
         if scalar is None:
             return None
         retyped = retyped_as(scalar.text) if scalar.plain else None
         if retyped == "null":
-            empty = f'an empty text is `{place.label}: ""`'
+            empty = f'an empty string is `{place.label}: ""`'
             hint = "add a value, or remove the key" if _violated(kind.rules, "") else empty
             self._report(place.key or scalar, f"{place.label} has no value", hint)
             return None
         if retyped and not (kind.whole_numbers and scalar.text.isdecimal()):
             quoted = '"…"' if kind.secret else f'"{scalar.text}"'
             hint = f"quote it: `{place.label}: {quoted}`"
-            self._report(scalar, f"{place.label} is {retyped}, and must be a text", hint)
+            self._report(scalar, f"{place.label} is {retyped}, and must be a string", hint)
             return None
         if violated := _violated(kind.rules, scalar.text):
             self._report(scalar, f"{place.label} {violated.wrong}", violated.hint)

@@ -118,7 +118,7 @@ def _sentence_and_hint(code: str, summary: str, detail: str) -> tuple[str, str]:
         return f"npm does not trust the registry's certificate ({tls[0]})", _EXPIRED if dated else _TRUST
     if code == "ERESOLVE":
         wish = re.search(r"peer \S+ from \S+", detail)
-        return f"npm cannot make these packages fit together: {wish[0] if wish else short or code}", _EDIT
+        return f"npm cannot install these packages together: {wish[0] if wish else short or code}", _EDIT
     if code == "EUSAGE" and _DRIFT.search(f"{summary} {detail}"):
         return f"{LOCK_NAME} does not have the versions that its packages require", "run `ckfunc lock --upgrade`"
     code = "ERR_INVALID_URL" if "Invalid URL" in summary else code

@@ -90,7 +90,7 @@ _OUTCOME = (
     Field("error_matches", Text((_NOT_BLANK,)), "A regular expression that matches a part of the error message."),
     Field(
         "console",
-        Items("a text", Text((_NOT_BLANK,)), single=True),
+        Items("a string", Text((_NOT_BLANK,)), single=True),
         "Parts of the lines that the handler prints, in this order.",
     ),
     Field(

@@ -44,7 +44,7 @@ def _unmet_misses(observed: CaseRun) -> Iterator[Miss]:
     """Yield the faults that no call has met, because the case then does not test what it names."""
     for fault in observed.unmet:
         which = f"{fault.requests} of {fault.operation or 'all operations'}"
-        yield Miss("faults", f"no call met the fault: {fault.effect}, {which}")
+        yield Miss("faults", f"the fault affected no call: {fault.effect}, {which}")
 
 
 def step_misses(step: StepRun) -> Iterator[Miss]:

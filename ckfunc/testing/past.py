@@ -39,7 +39,7 @@ def past_conversation(
     everything that looks like a secret. `environment` are the variables of the runtime.
     """
     if not past.steps:
-        raise CannotRecord("nothing has happened on the emulator", hint="record while somebody chats")
+        raise CannotRecord("nothing has happened on the emulator", hint="chat on the emulator before you press Ctrl-C")
     names = [(step.act.user, step.act.user) for step in past.steps if step.act.user is not None]
     people = _People([*past.people, *names], public.scripts)
     data, written = people.replaced(past.data), people.replaced(_steps(past.steps))

@@ -101,7 +101,7 @@ def test_without_a_running_emulator_the_commands_say_how_to_start_one(ckfunc: Ck
         ran = ckfunc("-C", project, "emulator", "faults", *command)
         assert ran.code == 1
         assert "no emulator is running for " in ran.err
-        assert "start it with `ckfunc emulator` or `ckfunc dev`" in ran.err
+        assert "start one with `ckfunc emulator` or `ckfunc dev`" in ran.err
     assert not (project / ".ckfunc").exists()
 
 

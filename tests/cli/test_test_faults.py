@@ -162,6 +162,6 @@ cases:
     ran = ckfunc("-C", root, "test")
     assert ran.code == 1
     told = " ".join(ran.out.split())
-    assert told.count("no call met the fault") == 2, ran.out
-    assert "no call met the fault: response lost, first 2 requests of createUser" in told
-    assert "no call met the fault: 429 with Retry-After 1 s, all requests of createUser" in told
+    assert told.count("the fault affected no call") == 2, ran.out
+    assert "the fault affected no call: response lost, first 2 requests of createUser" in told
+    assert "the fault affected no call: 429 with Retry-After 1 s, all requests of createUser" in told

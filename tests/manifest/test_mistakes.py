@@ -90,11 +90,11 @@ IN_SCHEMA = {
     "a control character": (function(r'{handler: a.ts, name: "a\nb"}'), "3:44: name contains a control character"),
     "a number as description": (
         function("{handler: a.ts, description: 0042}"),
-        '3:51: description is a number, and must be a text (quote it: `description: "0042"`)',
+        '3:51: description is a number, and must be a string (quote it: `description: "0042"`)',
     ),
     "yes as a name": (
         function("{handler: a.ts, name: yes}"),
-        "3:44: name is a boolean, and must be a text (quote it: `",
+        "3:44: name is a boolean, and must be a string (quote it: `",
     ),
     "a quoted boolean": (
         function("{handler: a.ts, initialize_asynchronously: 'true'}"),
@@ -115,7 +115,7 @@ IN_SCHEMA = {
     "no package name": (runtime("{dependencies: {a b: '1'}}"), "2:26: this is not an npm package name"),
     "a number as version range": (
         runtime("{dependencies: {firebase: 9}}"),
-        '2:36: firebase is a number, and must be a text (quote it: `firebase: "9"`)',
+        '2:36: firebase is a number, and must be a string (quote it: `firebase: "9"`)',
     ),
     "no version range": (runtime("{dependencies: {a: 'nine point eight'}}"), "2:29: a is not a version range (such as"),
     "a blank version range": (runtime("{dependencies: {a: ' '}}"), "2:29: a is blank (give it a value)"),
@@ -123,13 +123,16 @@ IN_SCHEMA = {
     "no variable name": (runtime("{environment: {A-B: x}}"), "2:25: this is not a name for an environment variable"),
     "a number as variable": (
         runtime("{environment: {A: 42}}"),
-        '2:28: A is a number, and must be a text (quote it: `A: "',
+        '2:28: A is a number, and must be a string (quote it: `A: "',
     ),
     "a list as variable": (
         runtime("{environment: {A: [x]}}"),
-        "2:28: A must be a text, not a list (quote it if it starts",
+        "2:28: A must be a string, not a list (quote it if it starts",
     ),
-    "a variable without a value": (runtime("{environment: {A: }}"), '2:25: A has no value (an empty text is `A: ""`)'),
+    "a variable without a value": (
+        runtime("{environment: {A: }}"),
+        '2:25: A has no value (an empty string is `A: ""`)',
+    ),
     "an open reference": (
         runtime("{environment: {A: '${B'}}"),
         "2:28: A has a ${ that is not followed by a name and }",
@@ -148,7 +151,7 @@ IN_SCHEMA = {
     ),
     "a boolean application": (
         targets("{a: {application: true}}"),
-        "3:28: application is a boolean, and must be a text",
+        "3:28: application is a boolean, and must be a string",
     ),
     "an override of the platform's": (
         targets("{a: {environment: {CHATKITTY_X: x}}}"),
@@ -157,14 +160,17 @@ IN_SCHEMA = {
 }
 
 BEYOND_SCHEMA = {
-    "a number other YAML readers see": (runtime("{environment: {A: 1e3}}"), "2:28: A is a number, and must be a text"),
+    "a number other YAML readers see": (
+        runtime("{environment: {A: 1e3}}"),
+        "2:28: A is a number, and must be a string",
+    ),
     "a boolean other YAML readers see": (
         targets("{a: {protected: yes}}"),
         "3:26: protected must be true or false (writ",
     ),
     "a date": (
         function("{handler: a.ts, name: 2024-01-01}"),
-        "3:44: name is a date, and must be a text (quote it: `name",
+        "3:44: name is a date, and must be a string (quote it: `name",
     ),
     "an octal application": (
         targets("{a: {application: 0042}}"),
@@ -221,7 +227,7 @@ BEYOND_SCHEMA = {
     ),
     "an unresolved variable": (
         runtime("{environment: {A: 'x${B}'}}"),
-        "2:30: ${B} has no value (define B in the process's environment, in .env.default or in .env)",
+        "2:30: ${B} has no value (set B in the shell, in .env.default or in .env)",
     ),
 }
 
@@ -295,10 +301,10 @@ targets: {x: {protected: 1}}
     ("text", "where"),
     [
         ("a: b\n\tc: d\n", "2:1: a tab cannot indent YAML (use spaces)"),
-        ("a:\n  b: 'x\n", "2:6: this quoted text does not end properly"),
-        ('a: "\\q"\n', "1:4: this quoted text does not end properly"),
-        ("a: >=1\n", "1:4: a text may not start with > or |"),
-        ("@types/node: x\n", "1:1: a text may not start with @, ` or %"),
+        ("a:\n  b: 'x\n", "2:6: this quoted string does not end properly"),
+        ('a: "\\q"\n', "1:4: this quoted string does not end properly"),
+        ("a: >=1\n", "1:4: a string may not start with > or |"),
+        ("@types/node: x\n", "1:1: a string may not start with @, ` or %"),
         ("a: {b: ${C}}\n", '1:8: this reference needs quotes (write "${NAME}" with quotes inside { } and [ ])'),
         ("a: b: c\n", "1:5: a colon is not allowed here"),
         ("a: 1\nb\nc: 2\n", "2:1: a colon is missing"),
@@ -321,7 +327,7 @@ targets: {x: {protected: 1}}
         ("[" * 100_000, "1:34: this is nested too deeply"),
         ("a:\t" + "[{a: \t" * 1_000, "1:96: this is nested too deeply"),
         ("- " * 3_000 + "x\n", "1:67: this is nested too deeply"),
-        ("[" * 20 + "'" + "[" * 2_000 + "\n", "1:21: this quoted text does not end properly"),
+        ("[" * 20 + "'" + "[" * 2_000 + "\n", "1:21: this quoted string does not end properly"),
     ],
 )
 def test_yaml_errors_are_explained(tmp_path: Path, text: str, where: str) -> None:

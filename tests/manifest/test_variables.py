@@ -72,8 +72,7 @@ def test_a_name_without_an_equals_sign_defines_nothing(tmp_path: Path) -> None:
 def test_every_reference_without_a_value_is_reported_at_its_place(tmp_path: Path) -> None:
     text = "version: 1\nruntime:\n  environment:\n    A: x${B}${C}\n    D: '${E}'\n    F: |\n      ${G}\n"
     assert problems(project(tmp_path, text), "local") == [
-        f"functions.yaml:{where}: ${{{name}}} has no value "
-        f"(define {name} in the process's environment, in .env.local or in .env)"
+        f"functions.yaml:{where}: ${{{name}}} has no value (set {name} in the shell, in .env.local or in .env)"
         for where, name in [("4:9", "B"), ("4:13", "C"), ("5:9", "E"), ("6:8", "G")]
     ]
 
@@ -124,7 +123,7 @@ def test_the_application_may_come_from_a_variable(tmp_path: Path) -> None:
     with pytest.raises(InvalidManifest) as caught:
         load(root, None, {"APP": "hunter2"})
     assert str(caught.value.problems[0]) == (
-        "functions.yaml:5:20: application does not become an application's id or key "
+        "functions.yaml:5:20: application is not an application's id or key after ${NAME} is replaced "
         "(an id is a number, a key is a UUID)"
     )
 

@@ -198,7 +198,9 @@ def test_packages_that_do_not_fit_together_are_said_to_be(tmp_path, npm):
     picky = {"name": "picky", "version": "1.0.0", "peerDependencies": {"tiny": "^2.0.0"}}
     with registry(TINY, picky) as server:
         npm(server.url)
-        with pytest.raises(DependenciesFailed, match=r'fit together: peer tiny@"\^2\.0\.0" from picky@1\.0\.0$'):
+        with pytest.raises(
+            DependenciesFailed, match=r'install these packages together: peer tiny@"\^2\.0\.0" from picky@1\.0\.0$'
+        ):
             install({"tiny": "1.2.3", "picky": "1.0.0"}, tmp_path / "cache")
 
 

@@ -83,8 +83,8 @@ def deploy(
     """Make the application match the manifest.
 
     Only differences are written: first additions (dependencies, environment, init script, functions and versions),
-    then removals. Changed scripts are checked before the first write. A version is created exactly once, even over an
-    unreliable network, and never replaces a concurrent deploy of someone else. Exits 1 if any part failed.
+    then removals and settings. Changed scripts are checked before the first write. A version is created exactly once,
+    even over an unreliable network, and never replaces a concurrent deploy of someone else. Exits 1 if any part failed.
     """
     if ((plan_file or resume) and only) or (plan_file and resume):
         raise UsageProblem(
