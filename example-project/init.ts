@@ -1,4 +1,4 @@
-// Runs once in the process of every function, before its handler. The exports are in scope of all handlers.
+// Runs once in the process of every function, before its handler. The exports are in scope in all handlers.
 
 export const desk = {
   name: "Deskline",

@@ -65,7 +65,7 @@ def failure(answer: Answer, method: str, what: str, where: str, hidden: Collecti
     if status == 403:
         return CredentialsRejected(
             f"{action}: these credentials do not allow it{because}",
-            hint="grant the client the required scopes in the dashboard",
+            hint="grant the client the required scopes in the ChatKitty dashboard",
             status=status,
         )
     if status == 404:
@@ -93,7 +93,7 @@ def failure(answer: Answer, method: str, what: str, where: str, hidden: Collecti
         f"{action}: {where} rejected the request with {status}{because}",
         hint="fix the problem and run the command again"
         if because
-        else "try the same in the dashboard to see the reason",
+        else "try the same in the ChatKitty dashboard to see the reason",
         status=status,
     )
 

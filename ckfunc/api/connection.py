@@ -146,11 +146,11 @@ def _check_credentials(client_id: str, client_secret: Secret) -> None:
     if missing:
         raise CredentialsMissing(
             f"no credentials: {' and '.join(missing)} {'is' if len(missing) == 1 else 'are'} not set",
-            hint="set both in the environment or in .env; the dashboard shows them for each application",
+            hint="set both in the environment or in .env; the ChatKitty dashboard shows them for each application",
         )
     # RFC 7617: the user id must not contain a colon, and neither part may contain control characters.
     if ":" in client_id or not client_id.isprintable() or not client_secret.reveal().isprintable():
         raise CredentialsMissing(
             "the client id or secret contains characters that are not allowed",
-            hint="copy both again from the dashboard, each on one line",
+            hint="copy both again from the ChatKitty dashboard, each on one line",
         )

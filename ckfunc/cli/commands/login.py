@@ -80,5 +80,5 @@ def _typed(app: App, client_id: str | None, *, from_stdin: bool) -> Login:
         client_id = client_id or app.output.ask("Client id")
         secret = app.output.ask("Client secret", hidden=True)
     if not secret:
-        raise CredentialsMissing("the client secret is empty", hint="the dashboard shows it for each application")
+        raise CredentialsMissing("the client secret is empty", hint="the ChatKitty dashboard shows the client secret")
     return Login(client_id, Secret(secret))

@@ -95,7 +95,7 @@ def _why_nothing_ran(app: App, trigger_type: str) -> tuple[str, str]:
     from ckfunc.manifest import function_types
 
     if any(one.type == trigger_type and one.current_version_number for one in app.client().functions()):
-        return f"the function of {trigger_type} is disabled", "enable it on the emulator's page"
+        return f"the function of {trigger_type} is disabled", "enable it in the emulator's dashboard"
     if trigger_type in function_types(app.root()):
         return f"no function handles {trigger_type}", "run `ckfunc deploy`"
     if meant := meant_type(trigger_type):

@@ -94,7 +94,7 @@ def update_token_lifetime(call: Call, services: EmulatorServices) -> Reply:
     body = _object(call.json())
     seconds = required(body, "seconds", int)
     if not 0 <= seconds <= _LONGEST_LIFETIME_S:
-        raise Refused(f"field 'seconds' is not from 0 to {_LONGEST_LIFETIME_S}")
+        raise Refused(f"field 'seconds' must be from 0 to {_LONGEST_LIFETIME_S}")
     services.tokens.lifetime_s = float(seconds)
     if optional(body, "revoke", bool):
         services.tokens.revoke()

@@ -24,7 +24,7 @@ channels:
     members: [jane@example.com, agent]
     messages:
       - {user: jane@example.com, body: Hello}
-      - {body: A message of the system}
+      - {body: A message from the system}
 """
 
 
