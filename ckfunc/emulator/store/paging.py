@@ -18,7 +18,7 @@ from ckfunc.model.page import Cursor, CursorPage, Page, Relation
 T = TypeVar("T")
 
 _STEP_ROWS = 500
-SEARCH_STEP_ROWS = 10_000
+_SEARCH_STEP_ROWS = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +145,7 @@ def search_cursor_page(
     for step in itertools.count(1):
         reach = f"FROM {source}{bound}"
         last = database.one(
-            f"SELECT id {reach} ORDER BY id {order} LIMIT 1 OFFSET {SEARCH_STEP_ROWS}",
+            f"SELECT id {reach} ORDER BY id {order} LIMIT 1 OFFSET {_SEARCH_STEP_ROWS}",
             *parameters,
             *at,
         )
