@@ -144,11 +144,16 @@ class AmbiguousFunction(CkfuncError):
 
 
 class NoSuchFunction(UsageProblem):
-    """functions.yaml has no function of a type that the command line names; `known` are those that it has."""
+    """functions.yaml has no function of a type that the command line names.
 
-    def __init__(self, trigger_type: str, known: Collection[str]) -> None:
+    `known` are those that it has, `sections` what else could be named.
+    """
+
+    def __init__(self, trigger_type: str, known: Collection[str], sections: Collection[str] = ()) -> None:
         hint = f"it has: {', '.join(known)}" if known else f"`ckfunc new {trigger_type}` adds one"
-        close = nearest(trigger_type, known)
+        if sections:
+            hint += f"; sections are: {', '.join(sections)}"
+        close = nearest(trigger_type, [*known, *sections])
         super().__init__(
             f"functions.yaml has no function of type {trigger_type!r}",
             hint=f"did you mean {close}?" if close else hint,

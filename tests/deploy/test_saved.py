@@ -116,7 +116,7 @@ def test_an_unknown_type_to_deploy_alone_is_refused_with_the_one_that_was_meant(
     assert refused.value.hint == f"did you mean {SENT}?"
     with pytest.raises(UsageProblem) as refused:
         here.deploy(project, options=run.DeployOptions(only=("zzz",)))
-    assert refused.value.hint == f"it has: {SENT}, {READ}"
+    assert refused.value.hint == f"it has: {SENT}, {READ}; sections are: runtime, settings"
     assert here.calls() == []
 
 

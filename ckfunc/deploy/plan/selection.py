@@ -18,11 +18,10 @@ SECTIONS = (RUNTIME, SETTINGS)
 
 
 def require_known(project: Project, only: Collection[str]) -> None:
-    """Refuse names that are not functions of the manifest. Raises NoSuchFunction."""
-    known = [*project.types, *SECTIONS]
+    """Refuse names that are neither functions of the manifest nor SECTIONS. Raises NoSuchFunction."""
     for name in only:
-        if name not in known:
-            raise NoSuchFunction(name, known)
+        if name not in project.types and name not in SECTIONS:
+            raise NoSuchFunction(name, project.types, SECTIONS)
 
 
 def select(plan: Plan, only: Collection[str]) -> Plan:
