@@ -210,14 +210,14 @@ _OF_PATHS = {
     errno.EEXIST: "something else is in the way: move it away, or choose another path",
     errno.EISDIR: "there is a directory where a file is needed: move it away, or choose another path",
     errno.ENAMETOOLONG: "choose a shorter path",
-    errno.ELOOP: "its links form a circle: fix them, or choose another path",
+    errno.ELOOP: "its symbolic links form a loop: fix them, or choose another path",
 }
 """Hints for errors about a path. Without a path, such an error is probably a bug in ckfunc."""
 
 _REFUSALS = {
     errno.EROFS: "make .ckfunc/ of the project and the cache (CKFUNC_CACHE_DIR) writable",
-    errno.ENOSPC: "make room on the disk and run the command again",
-    getattr(errno, "EDQUOT", errno.ENOSPC): "make room on the disk and run the command again",
+    errno.ENOSPC: "free up space on the disk and run the command again",
+    getattr(errno, "EDQUOT", errno.ENOSPC): "free up space on the disk and run the command again",
     errno.EMFILE: "raise the limit with `ulimit -n`, or close other programs",
     errno.ENFILE: "close other programs",
 }

@@ -64,7 +64,7 @@ def problems(errors: str, entry: str, graph: Graph) -> Iterator[Problem]:
         elif ended and message.endswith("is not declared in this file"):
             yield no_handler(path)
         elif ended and _APPENDED.search(message):
-            yield Problem(path, line, column, "the file ends too early: a bracket, text or comment is not closed")
+            yield Problem(path, line, column, "the file ends too early: a bracket, string or comment is not closed")
         else:
             yield Problem(path, line, column, _sentence(message))
 

