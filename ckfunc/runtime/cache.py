@@ -62,9 +62,7 @@ class CacheRefused(CkfuncError):
 
 
 _ELSEWHERE = "set CKFUNC_CACHE_DIR to a directory that can be written to"
-_ROOM = (
-    "free up space on its disk (`ckfunc cache clean` removes unused files), or set CKFUNC_CACHE_DIR to another disk"
-)
+_ROOM = "free up space on its disk (`ckfunc cache clean` removes unused files), or set CKFUNC_CACHE_DIR to another disk"
 _HINTS = {
     **dict.fromkeys((errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR, errno.EEXIST, errno.ELOOP), _ELSEWHERE),
     **dict.fromkeys((errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)), _ROOM),
