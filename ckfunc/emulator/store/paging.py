@@ -5,7 +5,6 @@ Cursor lists are paged by id, so that all pages cost the same.
 
 from __future__ import annotations
 
-import itertools
 import sqlite3
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, replace
@@ -142,7 +141,8 @@ def search_cursor_page(
     bound, at, order = window(request.cursor)
     beyond, until = ("<", ">=") if order == "DESC" else (">", "<=")
     ids: list[int] = []
-    for step in itertools.count(1):
+    steps = 0
+    while len(ids) <= request.size and steps != most_steps:
         reach = f"FROM {source}{bound}"
         last = database.one(
             f"SELECT id {reach} ORDER BY id {order} LIMIT 1 OFFSET {_SEARCH_STEP_ROWS}",
@@ -158,9 +158,10 @@ def search_cursor_page(
             request.size + 1,
         )
         ids += [row[0] for row in rows]
-        if last is None or len(ids) > request.size or step == most_steps:
+        if last is None:
             break
         bound, at = f" AND id {beyond} ?", (last[0],)
+        steps += 1
         yield
     found = f"{source} AND id IN (SELECT value FROM json_each(?))"  # noqa: S608 - the same
     page = select_cursor_page(database, columns, found, (*parameters, listed(ids)), request=request, read=read)
