@@ -48,7 +48,7 @@ Examples:
 @common_options
 @pass_app
 def completion(app: App, shell: str) -> None:
-    """Print a script for SHELL that completes commands, options, trigger types and targets."""
+    """Print a script for SHELL that completes commands, options, trigger types, targets, channels and users."""
     app.output.text(completion_script(click.get_current_context().find_root().command, shell))
 
 

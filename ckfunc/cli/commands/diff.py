@@ -34,7 +34,7 @@ Examples:
   ckfunc diff --out plan.json         save it for deploy --plan
   ckfunc diff user.sent.message@3     version 3 and the working copy
   ckfunc diff user.sent.message@3 user.sent.message
-                                      version 3 and what is deployed"""
+                                      version 3 and the deployed version"""
 )
 @click.argument("versions", metavar="[TYPE[@N]]...", nargs=-1, shell_complete=complete_types)
 @click.option("--markdown", is_flag=True, help="Print the plan as Markdown, for a pull request comment.")

@@ -24,7 +24,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 def _yes(function: F) -> F:
-    return click.option("-y", "--yes", is_flag=True, help="Do not ask.")(function)
+    return click.option("-y", "--yes", is_flag=True, help="Do not ask for confirmation.")(function)
 
 
 @click.group(
@@ -108,7 +108,7 @@ for subcommand in (users, channels, messages, faults):
 def export_command(app: App, file: Path, data_dir: Path | None) -> None:
     """Copy all data of the emulator to FILE.
 
-    The emulator may be running. FILE is an SQLite database for `ckfunc emulator import`; one that exists is replaced.
+    The emulator may be running. FILE is an SQLite database for `ckfunc emulator import`; an existing file is replaced.
     """
     from ckfunc.emulator.data import export_data
 
@@ -195,7 +195,7 @@ def seed_command(app: App, file: Path, data_dir: Path | None) -> None:
     """Add the users, channels, members and messages in FILE.
 
     The emulator may be running. Existing data is not changed, and no function runs, so adding the same file twice
-    changes nothing. Messages are added with their channel.
+    changes nothing. Messages are only added to channels that are new.
     """
     from ckfunc.sandbox.seeds import add_seed, read_seed_file
 
@@ -210,7 +210,7 @@ def seed_command(app: App, file: Path, data_dir: Path | None) -> None:
     else:
         app.output.talk(
             ("seeded: ", "success"),
-            f"added {seeded.summary}" if seeded.summary else "nothing to add, because everything already exists",
+            f"added {seeded.summary}" if seeded.summary else "nothing to add: the users and channels already exist",
         )
 
 

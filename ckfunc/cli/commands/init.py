@@ -43,7 +43,7 @@ def init(
 ) -> None:
     """Create a project in DIR (default: the current directory): manifest, first handler, types and editor settings.
 
-    Existing files are never overwritten without --force. A pipeline (--ci) checks and tests every change, comments the
+    Existing files are never overwritten without --force. A pipeline (--ci) checks and tests every change, shows the
     plan on pull requests, deploys the default branch to --target (default: production) with a plan that can be
     approved first, and reports drift every night.
     """

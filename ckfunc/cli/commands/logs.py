@@ -58,7 +58,7 @@ Examples:
 @click.option(
     "--status",
     type=click.Choice(["RUNNING", "SUCCEEDED", "FAILED"], case_sensitive=False),
-    help="Only these.",
+    help="Only invocations with this status.",
 )
 @click.option(
     "--version", "version", type=click.IntRange(1), metavar="NUMBER", help="Only invocations of this version."

@@ -37,11 +37,12 @@ Examples:
 @common_options
 @pass_app
 def pull(app: App, application: str | None, with_values: bool, yes: bool) -> int:
-    """Create a project from an application that was built in the dashboard: manifest, handlers, init script, packages.
+    """Create a project from an application that was built in the ChatKitty dashboard.
 
-    Environment variables become references like ${NAME}, and their names are written to .env.example. In an existing
-    project, changes of the application are shown and merged after you confirm; local edits are kept. Exits 1 on
-    conflicts, which are marked as git marks them.
+    The project has a manifest with packages and settings, the handlers and the init script. Environment variables
+    become references like ${NAME}, and their names are written to .env.example. In an existing project, changes of the
+    application are shown and merged after you confirm; local edits are kept. Exits 1 on conflicts, which are marked as
+    git marks them.
     """
     try:
         root = app.root()

@@ -26,11 +26,13 @@ Examples:
   ckfunc replay user.sent.message --exit-code         3 if any differs"""
 )
 @click.argument("trigger_type", metavar="TYPE", shell_complete=complete_types)
-@click.option("--last", type=click.IntRange(1), default=None, metavar="N", help="The newest N (default: 50).")
-@click.option("--since", metavar="WHEN", help="Not older than this: 10m, 2h, 1d, yesterday, or an ISO time.")
-@click.option("--failed", is_flag=True, help="Only failed invocations.")
+@click.option("--last", type=click.IntRange(1), default=None, metavar="N", help="Replay the newest N (default: 50).")
+@click.option(
+    "--since", metavar="WHEN", help="Replay those not older than this: 10m, 2h, 1d, yesterday, or an ISO time."
+)
+@click.option("--failed", is_flag=True, help="Only replay failed invocations.")
 @click.option("--exit-code", is_flag=True, help="Exit 3 if anything differs.")
-@click.option("--jobs", type=click.IntRange(1, 64), default=None, metavar="N", help="Run N of them at a time.")
+@click.option("--jobs", type=click.IntRange(1, 64), default=None, metavar="N", help="Replay N at a time.")
 @click.option("--network", is_flag=True, help="Allow network access (side effects are real).")
 @common_options
 @pass_app
@@ -46,9 +48,9 @@ def replay(
 ) -> int:
     """Replay recorded invocations of TYPE with the deployed version and the working copy, and compare the results.
 
-    The target is only read. Both versions run on this machine, at the recorded time, with the same random numbers and
-    on the same data: the users, channels and messages that the events mention. What differs between runs of the same
-    version does not count as a difference. Handlers can reach no server but the sandbox.
+    Nothing is written to the target. Both versions run on this machine, at the recorded time, with the same random
+    numbers and on the same data: the users, channels and messages that the events mention. What differs between runs
+    of the same version does not count as a difference. Handlers can reach no server but the sandbox.
     """
     from ckfunc.replay.target import USUAL_COUNT, Chosen, Deployed, SandboxPairs
 

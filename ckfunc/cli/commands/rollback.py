@@ -23,7 +23,7 @@ from ckfunc.deploy.resources import newlines
 @click.command(
     epilog="""\b
 Examples:
-  ckfunc rollback user.sent.message              to the version before
+  ckfunc rollback user.sent.message              to the previous script
   ckfunc rollback user.sent.message --to 3
   ckfunc rollback user.sent.message --to 3 --yes"""
 )
@@ -36,7 +36,7 @@ def rollback(app: App, trigger_type: str, to: int | None, yes: bool) -> int:
     """Deploy the script of an older version of TYPE again, as a new version, and verify it.
 
     The differences are shown first. Packages, environment, init script and the working copy stay as they are.
-    Exits 1 when you decline, or when someone else deployed in the meantime.
+    Exits 1 if you decline, or if someone else deployed in the meantime.
     """
     if "@" in trigger_type:
         raise UsageProblem("rollback takes the type alone", hint="ckfunc rollback TYPE --to NUMBER")

@@ -15,7 +15,7 @@ from ckfunc.deploy.show.json import version_json
 @click.command(
     epilog="""\b
 Examples:
-  ckfunc show user.sent.message             what is deployed
+  ckfunc show user.sent.message             the deployed version
   ckfunc show user.sent.message@3           version 3
   ckfunc show user.sent.message@3 > old.ts"""
 )

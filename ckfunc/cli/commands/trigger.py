@@ -43,7 +43,7 @@ Examples:
 def trigger(app: App, trigger_type: str, data: str | None) -> int:
     """Fire an event of TYPE in the emulator, and show the result of its function.
 
-    For user.attempted.start_session it also shows whether the session would be allowed. The exit code is 1 when the
+    For user.attempted.start_session it also shows whether the session would be allowed. The exit code is 1 if the
     function fails.
     """
     from ckfunc.api.emulator import trigger as fire

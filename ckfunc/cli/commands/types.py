@@ -29,7 +29,7 @@ Examples:
 @common_options
 @pass_app
 def types(app: App, check: bool, install: bool) -> int:
-    """Write type stubs, the JSON schema of functions.yaml, and links to packages, for editors and tsc.
+    """Write type stubs, JSON schemas of functions.yaml and test files, and links to packages, for editors and tsc.
 
     Packages of the runtime are linked into node_modules from the cache that handlers use. Other packages there are
     left alone.

@@ -32,10 +32,10 @@ Examples:
 def undo(app: App, yes: bool, dry_run: bool, env_file: Path | None, keep_environment: bool) -> int:
     """Revert the last deploy from this checkout, whether it finished or not.
 
-    Functions get their former scripts again, as new versions; dependencies and init script are restored. Values of
-    variables are not stored anywhere: you must supply those that the deploy changed. A function that the deploy
-    created stays, as the API cannot remove it. Refused when someone has deployed since. To revert an undo,
-    undo again; an undo that was interrupted or failed in part is continued.
+    Functions get their former scripts again, as new versions; dependencies, init script and settings are restored.
+    Values of variables are not stored, except literals of functions.yaml: you must supply the others that the deploy
+    changed. A function that the deploy created stays, because the API cannot remove it. Refused if someone has
+    deployed since. To revert an undo, run it again; an undo that was interrupted or failed in part is continued.
     """
     # What executes a deploy is imported when it starts: --help must not load it.
     from ckfunc.deploy import run
