@@ -20,7 +20,7 @@ from ckfunc.model.function import ApiCall, Invocation, InvocationDetail, Status
 from ckfunc.model.triggers import Trigger
 from ckfunc.scaffold.stubs import TESTS_SCHEMA_FILE
 from ckfunc.testing.case import CaseResult
-from ckfunc.testing.reading import DIRECTORY, SUFFIXES, refused
+from ckfunc.testing.reading import DIRECTORY, SUFFIXES, CaseScope, read_text_cases, refused
 from ckfunc.testing.redacting import Redactor, ReplacedSecret
 from ckfunc.testing.rendering import addition_lines
 from ckfunc.testing.writing import case_text, names_in, new_file, with_case
@@ -99,6 +99,19 @@ def addition_to(path: Path, make: Callable[[str], Recorded], *, root: Path, show
     bare = without_bom(before)
     text = before[: len(before) - len(bare)] + with_case(bare, made.case, shown)
     return Addition(path, text, made.case, made.redactions)
+
+
+def require_addable(path: Path, scope: CaseScope, *, root: Path, shown: str, name: str | None) -> None:
+    """Check that a conversation with this name can be added to the test file `path`, before it is recorded.
+
+    Raises what its addition would raise.
+    """
+
+    def made(free: str) -> Recorded:
+        return Recorded({"name": free, "conversation": [{"user": "jane", "connects": {}}]}, ())
+
+    trial = addition_to(path, made, root=root, shown=shown, name=name or "conversation")
+    read_text_cases(root, path, trial.text, scope)
 
 
 def _text_of(path: Path, shown: str) -> str | None:

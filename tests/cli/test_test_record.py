@@ -103,29 +103,50 @@ def test_a_recorded_conversation_passes_50_times_and_fails_after_a_change_of_eac
         script.write_text(original, encoding="utf-8")
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="Ctrl-C is a signal")
-def test_nothing_is_written_without_a_confirmation_or_without_an_act(tmp_path: Path) -> None:
+@pytest.fixture
+def bare(tmp_path: Path) -> Path:
+    """A project without functions."""
     manifest = "version: 1\nruntime: {environment: {}}\ntargets: {local: {emulator: true}}\n"
     (tmp_path / "functions.yaml").write_text(manifest)
-    command = [sys.executable, "-m", "ckfunc", "-C", str(tmp_path), "--target", "local", "test", "record"]
+    return tmp_path
 
-    def recorded(*acts: Act) -> tuple[int, str]:
-        with subprocess.Popen(command, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as recording:
-            assert recording.stderr is not None
-            assert recording.stderr.readline() == "Recording. Press Ctrl-C to finish.\n"
-            for act in acts:
-                users.act(act)
-            recording.send_signal(signal.SIGINT)
-            _, err = recording.communicate(timeout=60)
-        return recording.returncode, err
 
-    with Emulator(tmp_path / ".ckfunc" / "emulator", cache=cache_dir()) as emulator:
-        users = Acting(emulator)
-        code, err = recorded()
-        assert (code, "nothing has happened on the emulator" in err) == (1, True), err
-        code, err = recorded(Act(Verb.CONNECTS, "zoe"))
-        assert (code, "there is no terminal; nothing was written" in err) == (2, True), err
-    assert not (tmp_path / "tests").exists()
+@pytest.mark.skipif(sys.platform == "win32", reason="Ctrl-C is a signal")
+def test_nothing_is_written_without_an_act(bare: Path) -> None:
+    command = [sys.executable, "-m", "ckfunc", "-C", str(bare), "--target", "local", "test", "record", "--yes"]
+    with (
+        Emulator(bare / ".ckfunc" / "emulator", cache=cache_dir()),
+        subprocess.Popen(command, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as recording,
+    ):
+        assert recording.stderr is not None
+        assert recording.stderr.readline() == "Recording. Press Ctrl-C to finish.\n"
+        recording.send_signal(signal.SIGINT)
+        _, err = recording.communicate(timeout=60)
+    assert (recording.returncode, "nothing has happened on the emulator" in err) == (1, True), err
+    assert not (bare / "tests").exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "code", "problem"),
+    [
+        ([], 2, "there is no terminal; nothing was recorded\nhint: rerun with --yes"),
+        (["--yes", "--name", "one\ntwo"], 2, "--name is not one line of plain text"),
+        (["--yes", "--name", "\u202eeno"], 2, "--name is not one line of plain text"),
+        (["--yes", "--name", " "], 2, "--name is not one line of plain text"),
+        (["--yes", "--file", "tests/conflict.yaml"], 1, "tests/conflict.yaml has a mistake"),
+    ],
+)
+def test_a_recording_that_could_not_be_written_does_not_begin(
+    ckfunc: Callable[..., Any], bare: Path, monkeypatch: pytest.MonkeyPatch, options: list[str], code: int, problem: str
+) -> None:
+    monkeypatch.chdir(bare)
+    (bare / "tests").mkdir()
+    (bare / "tests/conflict.yaml").write_text("<<<<<<< HEAD\ncases: []\n")
+    with Emulator(bare / ".ckfunc" / "emulator", cache=cache_dir()):
+        ran = ckfunc("--target", "local", "test", "record", *options)
+    assert ran.code == code
+    assert problem in ran.err
+    assert "Recording." not in ran.err
 
 
 def test_without_a_running_emulator_nothing_can_be_recorded(ckfunc: Callable[..., Any], project: Path) -> None:

@@ -10,14 +10,15 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ckfunc.base.clock import SystemClock
-from ckfunc.base.errors import EXIT_FAILED, EXIT_OK, CkfuncError
+from ckfunc.base.errors import EXIT_FAILED, EXIT_OK, CkfuncError, UsageProblem
 from ckfunc.base.files import write_atomically
 from ckfunc.base.interrupts import wait_for_interrupt
 from ckfunc.base.secrets import Secret
-from ckfunc.base.text import printable
+from ckfunc.base.text import escaped, printable
 from ckfunc.cli.app import App
 from ckfunc.cli.completion import complete_types
 from ckfunc.cli.options import common_options, format_option, pass_app
+from ckfunc.cli.output import NeedsYes
 from ckfunc.logs.finding import read_invocation
 
 if TYPE_CHECKING:
@@ -172,6 +173,12 @@ def _working_copy(app: App, target: str | None) -> Project:
     return working_copy(app.root(), target, app.environ, app.workspace.bundler())
 
 
+def _case_name(_ctx: click.Context, _param: click.Parameter, name: str | None) -> str | None:
+    if name is not None and (not name.strip() or escaped(name) != name or set(name) & set("\t\r\n")):
+        raise UsageProblem("--name is not one line of plain text", hint='such as --name "a customer asks for help"')
+    return name
+
+
 @click.command(
     name="add",
     epilog="""\b
@@ -188,7 +195,7 @@ Examples:
     metavar="ID",
     help="The invocation, by the id that `ckfunc logs` shows.",
 )
-@click.option("--name", metavar="TEXT", help="Name of the case (default: from the invocation).")
+@click.option("--name", metavar="TEXT", callback=_case_name, help="Name of the case (default: from the invocation).")
 @click.option(
     "--file",
     type=click.Path(path_type=Path),
@@ -226,7 +233,7 @@ Examples:
   ckfunc test record --name "a customer asks for help"
   ckfunc test record --file tests/support.yaml --yes""",
 )
-@click.option("--name", metavar="TEXT", help="Name of the case (default: from the time).")
+@click.option("--name", metavar="TEXT", callback=_case_name, help="Name of the case (default: from the time).")
 @click.option(
     "--file", type=click.Path(path_type=Path), metavar="FILE", help="Test file (default: tests/conversations.yaml)."
 )
@@ -241,13 +248,18 @@ def record(app: App, name: str | None, file: Path | None, yes: bool) -> int:
     """
     from ckfunc.sandbox.history import data_of, past_of
     from ckfunc.testing.past import PublicText, past_conversation
-    from ckfunc.testing.recording import addition_to, test_file
-    from ckfunc.testing.running import run_last_case
+    from ckfunc.testing.recording import addition_to, require_addable, test_file
+    from ckfunc.testing.running import run_last_case, scope_of
 
     output, project, clock = app.output, _working_copy(app, None), SystemClock()
     path = app.named(test_file(app.root(), "conversations", file))
     if app.running_emulator() is None:
         raise CkfuncError("the project's emulator is not running", hint="run `ckfunc dev` in another terminal")
+    # A recording cannot be repeated like a command, so everything that could refuse it comes first.
+    if not (yes or output.interactive):
+        problem = "confirmation is required, but there is no terminal; nothing was recorded"
+        raise NeedsYes(problem, hint="rerun with --yes")
+    require_addable(path, scope_of(project), root=app.root(), shown=output.path(path), name=name)
     before, start = data_of(app.emulator_data), clock.now()
     wait_for_interrupt(lambda: output.talk(("Recording.", "title"), " Press Ctrl-C to finish."))
     past = past_of(app.emulator_data, before, start)
