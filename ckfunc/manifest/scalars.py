@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable
 from typing import Any
 
+from ckfunc.base.text import escaped
 from ckfunc.manifest.tree import Mapping, Node, Scalar
 from ckfunc.manifest.variables import NAME
 
@@ -35,8 +36,6 @@ _RETYPED: tuple[tuple[str, re.Pattern[str]], ...] = (
 _BOOLEANS = {"true": True, "True": True, "TRUE": True, "false": False, "False": False, "FALSE": False}
 _PLAIN = re.compile(r"[A-Za-z0-9_^][A-Za-z0-9_./^+-]*")
 _REFERENCE = re.compile(rf"\$\{{{NAME}\}}")
-# Characters that JSON does not escape, but YAML 1.1 forbids or treats as line ends.
-_ESCAPED = re.compile("[\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff]")
 Report = Callable[[Node, str, str], None]
 """Report an error: takes the node, the message and a hint."""
 _NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(\.[0-9]+)?(?:[eE][-+]?[0-9]+)?")
@@ -56,7 +55,8 @@ def boolean(text: str) -> bool | None:
 def scalar(text: str, *, flow: bool = False) -> str:
     """Return `text` as a plain scalar if that is safe, or else in double quotes; `flow` is for use inside braces.
 
-    Raises ValueError for lone surrogates, which YAML cannot contain.
+    Characters that hide or reorder text, and those that YAML forbids or reads as line ends, become escapes. Raises
+    ValueError for lone surrogates, which YAML cannot contain.
     """
     if _PLAIN.fullmatch(text) and retyped_as(text) is None:
         return text
@@ -64,7 +64,7 @@ def scalar(text: str, *, flow: bool = False) -> str:
         return text
     if any("\ud800" <= character <= "\udfff" for character in text):
         raise ValueError("YAML cannot contain a lone surrogate")
-    return _ESCAPED.sub(lambda found: f"\\u{ord(found[0]):04x}", json.dumps(text, ensure_ascii=False))
+    return escaped(json.dumps(text, ensure_ascii=False))
 
 
 def json_value(node: Node, report: Report) -> Any:

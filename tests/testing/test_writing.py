@@ -133,6 +133,12 @@ def test_every_value_is_written_as_what_it_is(tmp_path: Path, value: Any) -> Non
     assert added.event == {"v": value, "w": wide}
 
 
+def test_characters_that_hide_or_reorder_text_are_escapes(tmp_path: Path) -> None:
+    text = new_file({**CASE, "event": {"a\u202e": "\u2066x\u200b"}}, "x.json")
+    assert r'"a\u202e": "\u2066x\u200b"' in text
+    assert read(tmp_path, text)[0].event == {"a\u202e": "\u2066x\u200b"}
+
+
 def test_half_a_surrogate_pair_becomes_what_yaml_can_hold() -> None:
     assert yaml.safe_load(case_text({"name": "a", "event": {"x": "\ud83d"}}))[0]["event"] == {"x": "\ufffd"}
 
