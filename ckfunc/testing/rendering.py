@@ -8,7 +8,7 @@ from typing import Any
 
 from ckfunc.base.annotations import Annotation
 from ckfunc.base.diffs import diff_style
-from ckfunc.base.text import Line, beneath_message, is_frame, printable
+from ckfunc.base.text import Line, beneath_message, escaped, is_frame, printable
 from ckfunc.model.function import ConsoleLine
 from ckfunc.testing.case import CaseOutcome, CaseResult, CaseRun, Miss, Tally
 from ckfunc.testing.redacting import ReplacedSecret
@@ -140,7 +140,7 @@ def plain_failure(result: CaseResult) -> str:
 def _compared(miss: Miss) -> Iterator[Line]:
     if miss.expected is None or miss.actual is None:
         return
-    expected, actual = ([_cut(line) for line in printable(text).splitlines()] for text in (miss.expected, miss.actual))
+    expected, actual = ([_cut(line) for line in escaped(text).splitlines()] for text in (miss.expected, miss.actual))
     lines = list(difflib.unified_diff(expected, actual, lineterm="", n=3))[3:]
     yield [("    ", "plain"), ("- expected", "remove"), ("  ", "plain"), ("+ actual", "create")]
     for line in lines[:_MOST_LINES]:

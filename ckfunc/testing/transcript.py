@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from ckfunc.base.clock import timestamp
-from ckfunc.base.text import Line, beneath_message, cells, is_frame, printable
+from ckfunc.base.text import Line, beneath_message, cells, escaped, is_frame, printable
 from ckfunc.model.function import Status
 from ckfunc.sandbox.acts import Act, SaidMessage, Verb
 from ckfunc.testing.case import CaseResult, CaseRun, Miss, StepRun
@@ -113,7 +113,7 @@ def described(act: Act) -> str:
 
 def side_by_side(miss: Miss) -> Iterator[Line]:
     """Yield expected and actual text in two columns. As in `diff -y`, `|`, `<` and `>` are next to differences."""
-    expected, actual = (_lines(text) for text in (miss.expected or "", miss.actual or ""))
+    expected, actual = (_lines(escaped(text)) for text in (miss.expected or "", miss.actual or ""))
     yield _row("expected", " ", "actual", "muted", "muted")
     for number, (mark, left, right) in enumerate(_pairs(expected, actual), 1):
         lefts, rights = (wrapped(text, _COLUMN) if text else [""] for text in (left, right))

@@ -92,6 +92,11 @@ def test_differences_are_marked_as_diff_marks_them() -> None:
     assert " <" in plain_text(side_by_side(Miss("a", "b", "one\ntwo", "one")))
 
 
+def test_differences_in_hidden_characters_are_visible() -> None:
+    lines = plain_text(side_by_side(Miss("a", "b", "hi", "hi\u200b"))).splitlines()
+    assert lines[1].split() == ["hi", "|", "hi\\u200b"]
+
+
 def test_lines_break_at_spaces_and_inside_long_words() -> None:
     assert wrapped("one two three", 8) == ["one two", "three"]
     assert wrapped("abcdefghij kl", 4) == ["abcd", "efgh", "ij", "kl"]
