@@ -71,7 +71,9 @@ class _Check:
         if isinstance(node, Mapping):
             return node
         if _is_null(node):
-            hint = f"write `{place.label}: {example}`, or remove the key"
+            hint = (
+                f"write `{place.label}: {example}`, or remove the key" if place.key else f"keys: {keys}; or remove it"
+            )
             self._report(place.key or node, f"{place.label} has no value", hint)
         else:
             got = "a list" if isinstance(node, Sequence) else "a single value"
