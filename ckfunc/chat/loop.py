@@ -20,6 +20,8 @@ from ckfunc.chat.runs import RoundEnded, RunsEnded
 
 LOOK_S = 0.2
 RETRY_S = 0.5
+GIVE_UP_S = 10.0
+"""How long a chat whose input has ended looks for an emulator that has gone."""
 QUIET_ROUNDS = 2
 """The first round may have begun before the last message was sent."""
 TYPING_S = 2.0
@@ -89,6 +91,7 @@ class ChatLoop:
         self._directory = directory
         self._lost = False
         self._retry_s = 0.0
+        self._give_up_s: float | None = None
         self._typed: deque[TypedLine | TypedText] = deque()
         self._input_ended = self._quit = False
         self._quiet = 0
@@ -156,6 +159,11 @@ class ChatLoop:
         now_s = self._clock.monotonic_s()
         if now_s < self._retry_s:
             return
+        if self._input_ended:
+            if self._give_up_s is None:
+                self._give_up_s = now_s + GIVE_UP_S
+            elif now_s >= self._give_up_s:
+                raise ConnectionLost("the emulator has gone before everything was sent", hint="start it, and try again")
         self._retry_s = now_s + RETRY_S
         url = self._find_url()
         if url is None:
@@ -166,7 +174,7 @@ class ChatLoop:
             return
         except ActionRefused as problem:
             raise ChatEnded(f"the chat cannot continue: {problem.message}") from None
-        self._lost = False
+        self._lost, self._give_up_s = False, None
 
     def _perform(self, typed: TypedLine | TypedText) -> None:
         try:

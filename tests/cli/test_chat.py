@@ -317,6 +317,28 @@ def test_a_pipe_whose_emulator_dies_before_everything_is_answered_fails(ckfunc: 
         emulator.kill()
 
 
+@pytest.mark.slow
+def test_a_pipe_that_ends_while_the_emulator_is_gone_fails(local: Path) -> None:
+    emulator = emulator_of(local)
+    try:
+        command = [sys.executable, "-m", "ckfunc", "-C", str(local), "chat", "--as", "jane", "--channel", "support"]
+        with subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
+        ) as chat:
+            assert chat.stdin is not None and chat.stderr is not None
+            while b"connected as jane" not in (line := chat.stderr.readline()):
+                assert line
+            emulator.kill()
+            while b"disconnected from the emulator" not in (line := chat.stderr.readline()):
+                assert line
+            chat.stdin.write(b"too late\n")
+            chat.stdin.close()
+            assert chat.wait(timeout=60) == 1
+            assert b"error: the emulator has gone before everything was sent\n" in chat.stderr.read()
+    finally:
+        emulator.kill()
+
+
 def test_the_chat_ends_when_nobody_reads_its_output(world: World) -> None:
     send(world.http, "one")
     command = [sys.executable, "-m", "ckfunc", "chat", "--url", world.url, "--as", "jane", "--channel", "support"]
