@@ -392,6 +392,23 @@ def test_what_was_written_and_cannot_be_read_back_is_not_called_done(here: World
     assert report.exit_code == 1 and not report.verified
 
 
+def test_what_may_have_been_written_and_cannot_be_read_back_is_not_called_failed_alone(here: World) -> None:
+    written = threading.Event()
+
+    def lost(request: Request, reply: Reply) -> Reply:
+        if request.method == "PUT":
+            written.set()
+            return Reply(500, {})
+        return reply
+
+    here.application.before = lambda request: Reply(404, {}) if written.is_set() and request.method == "GET" else None
+    here.application.after = lost
+    report = here.deploy(here.project({}, dependencies={"left-pad": "1"}))
+    item = by_name(report)["left-pad"]
+    assert item.result == "failed" and not report.verified
+    assert "; it may have been written, but could not be verified: " in str(item.note)
+
+
 def test_an_interrupt_between_steps_ends_with_a_true_report(here: World) -> None:
     def interrupt(one: object) -> None:
         if isinstance(one, CreateVersion):

@@ -160,10 +160,11 @@ def nothing_done(plan: Plan, ending: Ending, note: str) -> DeployReport:
 class Ledger:
     """Results of the steps so far. The threads that run the steps write to it, each for its own items.
 
-    `may_have_written` is set once a write was done or may have been done: only then is a verification useful. `closed`
-    is set by a failure after which no request is sent, not even to verify. `created` are the created functions, by
-    type, and `values` the values written to the runtime, by kind. `contested` says that someone else deploys at the
-    same time. `first` says that this deploy was first: it continues, and the others stop.
+    `may_have_written` is set once a write was done or may have been done: only then is a verification useful.
+    `unclear` are the failed items whose write may have been done. `closed` is set by a failure after which no request
+    is sent, not even to verify. `created` are the created functions, by type, and `values` the values written to the
+    runtime, by kind. `contested` says that someone else deploys at the same time. `first` says that this deploy was
+    first: it continues, and the others stop.
     """
 
     items: dict[tuple[str, str], Item] = field(default_factory=dict)
@@ -172,6 +173,7 @@ class Ledger:
     ending: Ending = Ending.COMPLETE
     reason: str | None = None
     may_have_written: bool = False
+    unclear: set[tuple[str, str]] = field(default_factory=set)
     closed: bool = False
     first: bool = False
     contested: bool = False
@@ -196,13 +198,14 @@ class Ledger:
         """Record that a write was done."""
         self.may_have_written, self.consecutive_unreachable = True, 0
 
-    def record_failure(self, error: CkfuncError) -> None:
-        """Record a failure: whether its write may have been done anyway, and whether the deploy must stop."""
+    def record_failure(self, error: CkfuncError, *items: Item) -> None:
+        """Record a failure: whether the write of `items` may have been done anyway, and whether to stop."""
         if isinstance(error, CredentialsRejected):
             self.closed = True
             self.stop("the credentials were rejected")
         elif is_unclear(error):
             self.may_have_written = True
+            self.unclear.update((item.kind, item.name) for item in items)
         # A single lost connection is an accident. After as many in a row as there are workers, further attempts would
         # only make the user wait.
         self.consecutive_unreachable = self.consecutive_unreachable + 1 if isinstance(error, Unreachable) else 0

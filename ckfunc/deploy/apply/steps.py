@@ -153,12 +153,12 @@ class _StepRunner:
                 self._pause,
             )
         except CkfuncError as error:
-            self.ledger.record_failure(error)
-            self.ledger.stop(f"the {resource.title} could not be written")
-            failed = (
+            failed = [
                 Item(change.kind, change.name, ItemState.FAILED, note=error.message, hint=error.hint)
                 for change in step.changes
-            )
+            ]
+            self.ledger.record_failure(error, *failed)
+            self.ledger.stop(f"the {resource.title} could not be written")
             return self._end(*failed)
         self.preconditions.record_write(step, part)
         self.ledger.values[step.kind] = step.values
@@ -181,8 +181,9 @@ class _StepRunner:
         except Overtaken as error:
             return self._end(conflict(self.plan, name, error))
         except CkfuncError as error:
-            self.ledger.record_failure(error)
-            return self._end(Item(FUNCTIONS, name, ItemState.FAILED, note=error.message, hint=error.hint))
+            failed = Item(FUNCTIONS, name, ItemState.FAILED, note=error.message, hint=error.hint)
+            self.ledger.record_failure(error, failed)
+            return self._end(failed)
         self.ledger.record_write()
         self.ledger.created[name] = function
         # The result in case its first version is not created; not reported as a line of its own.
@@ -210,7 +211,7 @@ class _StepRunner:
             self.ledger.may_have_written = True
             return self._end(conflict(self.plan, step.type, error))
         except CkfuncError as error:
-            self.ledger.record_failure(error)
+            self.ledger.record_failure(error, item)
             note = error.message if known else f"created, but its first version was not: {error.message}"
             return self._end(replace(item, old_version=step.base_version, note=note, hint=error.hint))
         self.ledger.record_write()

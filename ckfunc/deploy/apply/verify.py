@@ -36,7 +36,7 @@ def read_back(plan: Plan, ledger: Ledger, remote: Remote, clock: Clock) -> Deplo
             if ledger.first:
                 snapshot = _restore_values(plan, ledger, remote, snapshot, warnings, clock.sleep)
         except CkfuncError as error:
-            return _report(plan, ledger, _failed_verification(items, error), warnings, verified=False)
+            return _report(plan, ledger, _failed_verification(items, ledger, error), warnings, verified=False)
         except KeyboardInterrupt:
             ledger.ending = Ending.INTERRUPTED
             return _report(plan, ledger, items, warnings, verified=False)
@@ -198,20 +198,20 @@ def _newly_disabled(items: dict[tuple[str, str], Item], snapshot: Snapshot, know
     return [warning for warning in found if warning not in known]
 
 
-def _failed_verification(items: dict[tuple[str, str], Item], error: CkfuncError) -> dict[tuple[str, str], Item]:
-    """Return the items, with FAILED for all writes, because they could not be verified."""
-    written = (ItemState.CREATED, ItemState.UPDATED, ItemState.REMOVED)
-    return {
-        key: replace(
-            item,
-            result=ItemState.FAILED,
-            note=f"it was written, but could not be verified: {error.message}",
-            hint=error.hint,
-        )
-        if item.result in written
-        else item
-        for key, item in items.items()
-    }
+def _failed_verification(
+    items: dict[tuple[str, str], Item], ledger: Ledger, error: CkfuncError
+) -> dict[tuple[str, str], Item]:
+    """Return the items, with FAILED for all that were written or may have been, because they could not be verified."""
+    found = dict(items)
+    for key, item in items.items():
+        if item.result in (ItemState.CREATED, ItemState.UPDATED, ItemState.REMOVED):
+            note = "it was written, but could not be verified"
+        elif key in ledger.unclear:
+            note = f"{item.note}; it may have been written, but could not be verified"
+        else:
+            continue
+        found[key] = replace(item, result=ItemState.FAILED, note=f"{note}: {error.message}", hint=error.hint)
+    return found
 
 
 def _report(
