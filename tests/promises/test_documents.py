@@ -208,7 +208,7 @@ def _in_a_shell(directory: Path, lines: list[str]) -> list[str]:
 
 def _without_times(text: str) -> str:
     """Return output with times of day and durations replaced by placeholders."""
-    text = re.sub(r"\d\d:\d\d:\d\d\.\d+", "TIME", re.sub(r"\S+ \S+ ago \(\d\d:\d\d\)|just now", "AGO", text))
+    text = re.sub(r"\d\d:\d\d:\d\d\.\d+", "TIME", re.sub(r"(\S+ \S+ ago|just now) \(\d\d:\d\d\)|just now", "AGO", text))
     return re.sub(r"\d+(\.\d+)? m?s\b", "DURATION", text).rstrip() + "\n"
 
 
