@@ -9,7 +9,7 @@ from typing import Any, Generic, TypeVar
 
 from ckfunc.api.client import Client, all_items, reading
 from ckfunc.base.errors import NotFound
-from ckfunc.base.text import did_you_mean, shortened
+from ckfunc.base.text import did_you_mean, is_id, shortened
 from ckfunc.model.chat import Channel, Message
 from ckfunc.model.page import Page
 from ckfunc.model.user import User
@@ -129,7 +129,7 @@ def _channels(client: Client, number: int) -> Page[Channel]:
 
 
 def _by_id(client: Client, kind: str, text: str, read: Callable[[Any], T]) -> T | None:
-    if not (text.isascii() and text.isdecimal() and len(text) < 19):
+    if not is_id(text):
         return None
     try:
         document = client.session.get(f"/v1/{kind}/{text}", f"{kind[:-1]} {text}")

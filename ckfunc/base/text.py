@@ -162,6 +162,11 @@ def digest(text: str) -> str:
 _MAX_WORD = 80  # Longer words are slow to compare, and are not misspelt names.
 
 
+def is_id(text: str) -> bool:
+    """Return whether a text is the id of a row: a whole number in ASCII digits that fits 64 bits."""
+    return text.isascii() and text.isdecimal() and len(text) < 19
+
+
 def nearest(word: str, known: Iterable[str]) -> str | None:
     """Return a known name that starts with `word`, or else the most similar one; None if none is close."""
     import difflib  # takes milliseconds, and is only needed for an error

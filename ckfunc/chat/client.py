@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ckfunc.base.errors import CkfuncError
-from ckfunc.base.text import did_you_mean
+from ckfunc.base.text import did_you_mean, is_id
 from ckfunc.chat.commands import SAY, ChatCommand
 from ckfunc.chat.connection import ActionRefused, ChatConnection, ChatLogin
 from ckfunc.chat.events import (
@@ -185,7 +185,7 @@ class ChatClient:
         for listed in (own, joinable):
             if found := _channels(connection, listed, name=text):
                 return found[0]
-        if text.isascii() and text.isdecimal() and len(text) < 19:
+        if is_id(text):
             try:
                 return connection.read(relay(f"channels/{text}"))
             except ActionRefused:

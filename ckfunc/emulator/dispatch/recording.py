@@ -10,6 +10,7 @@ from contextlib import suppress
 from functools import partial
 from typing import Any
 
+from ckfunc.base.text import is_id
 from ckfunc.emulator.http import bodies
 from ckfunc.emulator.http.multipart import Part
 from ckfunc.emulator.http.problems import Refused
@@ -104,7 +105,7 @@ class Recorder:
         Raises Refused if the data was restored since that run: its handler must not change what came after.
         """
         number, _, undone = label.partition(".")
-        if not (_is_number(number) and (_is_number(undone) or not undone)):
+        if not (is_id(number) and (is_id(undone) or not undone)):
             return None
         if int(undone or 0) != self._undone:
             raise Refused("the run that sent this has ended, and the emulator's data was restored since")
@@ -181,10 +182,6 @@ def _field(part: Part) -> Any:
         "bytes": len(content),
         "sha256": hashlib.sha256(content).hexdigest(),
     }
-
-
-def _is_number(text: str) -> bool:
-    return text.isascii() and text.isdecimal() and len(text) < 19
 
 
 class Depths:

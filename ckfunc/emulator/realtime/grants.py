@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 
+from ckfunc.base.text import is_id
 from ckfunc.emulator.http.problems import Denied
 from ckfunc.emulator.store import sessions
 from ckfunc.emulator.store.database import Database
@@ -26,7 +27,7 @@ def check_write(database: Database, grant: str | None) -> UserSession:
     _, _, rest = (grant or "").partition("-")
     number, _, _ = rest.partition("-")
     session = None
-    if number.isascii() and number.isdecimal() and len(number) < 19:
+    if is_id(number):
         session = sessions.get(database, int(number))
     if (
         session is None

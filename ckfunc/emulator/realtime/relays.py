@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from ckfunc.base.text import is_id
 from ckfunc.emulator.actions import access, references
 from ckfunc.emulator.http.problems import Missing, Refused
 from ckfunc.emulator.realtime import grants
@@ -136,7 +137,7 @@ def _user(request: ClientRequest, at: Destination) -> Any:
 def _is_member(request: ClientRequest, at: Destination) -> Any:
     user = references.user(request.database, at.id)
     text = request.text("channelId") or ""
-    if not (text.isascii() and text.isdecimal() and len(text) < 19):
+    if not is_id(text):
         raise Refused(f"parameter 'channelId' is {text[:60]!r}, not the id of a channel")
     channel = access.visible_channel(request.database, int(text), request.user)
     return {"exists": channels.is_member(request.database, channel.id, user.id)}
@@ -163,7 +164,7 @@ def _channel_context(request: ClientRequest, at: Destination) -> Any:
 
 def _cursor(request: ClientRequest, name: str) -> int | None:
     text = request.text(name)
-    if text is not None and not (text.isascii() and text.isdecimal() and len(text) < 19):
+    if text is not None and not is_id(text):
         raise Refused(f"parameter {name!r} is {text[:60]!r}, not the id of a message")
     return None if text is None else int(text)
 

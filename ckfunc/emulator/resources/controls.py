@@ -12,6 +12,7 @@ from dataclasses import replace
 from typing import Any
 
 from ckfunc import __version__
+from ckfunc.base.text import is_id
 from ckfunc.emulator.actions import reading, references
 from ckfunc.emulator.actions.sessions import attempt_start_session
 from ckfunc.emulator.dispatch.dispatcher import FinishedRun
@@ -71,7 +72,7 @@ async def trigger(call: Call, services: EmulatorServices) -> Reply:
 def list_invocation_details(call: Call, services: EmulatorServices) -> Reply:
     """Answer with the console output and duration of the runs in `ids`, including runs in progress."""
     texts = [text.strip() for part in call.every("ids") for text in part.split(",") if text.strip()]
-    if any(not (text.isascii() and text.isdecimal()) or len(text) > 18 for text in texts):
+    if not all(map(is_id, texts)):
         raise Refused("query parameter 'ids' must be whole numbers separated by commas")
     ids = sorted({int(text) for text in texts})
     if len(ids) > _MOST_IDS:
