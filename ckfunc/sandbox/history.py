@@ -129,8 +129,9 @@ class _PastReader:
     def __init__(self, database: Database, since: datetime) -> None:
         self._database = database
         self._since = since
-        self._names = {channel.id: title(channel) for channel in _channels(database)}
-        self._created = {channel.id: channel.created_time for channel in _channels(database)}
+        every_channel = _channels(database)
+        self._names = {channel.id: title(channel) for channel in every_channel}
+        self._created = {channel.id: channel.created_time for channel in every_channel}
         self._ids = {user.name: user.id for user in users.first(database, _MOST)}
         self._messages = {message.id: message for message in _messages(database)}
         self._runs = self._runs_since()
@@ -391,7 +392,5 @@ def _seed_message(message: Message) -> dict[str, Any]:
     document: dict[str, Any] = {"id": message.id}
     if message.user is not None:
         document["user"] = message.user.name
-    document["body"] = (
-        message.body if message.body is not None else f"(file {message.file.name if message.file else ''})"
-    )
+    document["body"] = _text(message)
     return {**document, "properties": dict(message.properties)} if message.properties else document
