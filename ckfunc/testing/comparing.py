@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Sequence
-from typing import Any
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from typing import Any, TypeVar
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from ckfunc.base.documents import matches
 from ckfunc.model.function import ApiCall, Status
 from ckfunc.testing.case import CaseRun, Expectation, ExpectedCall, ExpectedText, ExpectedValue, Miss
+
+Item = TypeVar("Item")
 
 _MOST_LISTED = 20
 
@@ -63,12 +66,16 @@ def _console_misses(wanted: Sequence[str], observed: CaseRun) -> Iterator[Miss]:
     lines = [line.text for line in observed.console]
     at = 0
     for text in wanted:
-        found = next((index for index in range(at, len(lines)) if text in lines[index]), None)
+        found = next_index(lines, at, partial(_is_part, text))
         if found is None:
             order = "" if not any(text in line for line in lines[:at]) else " in this order, only earlier"
             yield Miss("console", f"it did not print {text!r}{order}")
         else:
             at = found + 1
+
+
+def _is_part(text: str, line: str) -> bool:
+    return text in line
 
 
 def _call_misses(wanted: Sequence[ExpectedCall], calls: Sequence[ApiCall], *, others: bool) -> Iterator[Miss]:
@@ -78,7 +85,7 @@ def _call_misses(wanted: Sequence[ExpectedCall], calls: Sequence[ApiCall], *, ot
     used: set[int] = set()
     at = 0
     for call in wanted:
-        found = next((index for index in range(at, len(calls)) if _matches(call, calls[index])), None)
+        found = next_index(calls, at, partial(_matches, call))
         if found is None:
             yield _missing_call(call, calls, at, used)
         else:
@@ -87,6 +94,11 @@ def _call_misses(wanted: Sequence[ExpectedCall], calls: Sequence[ApiCall], *, ot
     extra = [call for index, call in enumerate(calls) if index not in used]
     if not others and extra and len(used) == len(wanted):
         yield Miss("calls", f"it made {len(extra)} more call{'s' * (len(extra) > 1)} than expected", "", _listed(extra))
+
+
+def next_index(items: Sequence[Item], start: int, fits: Callable[[Item], bool]) -> int | None:
+    """Return the index of the first item from `start` on that fits, or None."""
+    return next((index for index in range(start, len(items)) if fits(items[index])), None)
 
 
 def _missing_call(call: ExpectedCall, calls: Sequence[ApiCall], at: int, used: set[int]) -> Miss:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import TypeVar
 
 from ckfunc.base.documents import matches
@@ -24,7 +25,7 @@ from ckfunc.testing.case import (
     StepExpectation,
     StepRun,
 )
-from ckfunc.testing.comparing import error_misses, run_misses, shown_error
+from ckfunc.testing.comparing import error_misses, next_index, run_misses, shown_error
 
 Wanted = TypeVar("Wanted")
 Actual = TypeVar("Actual")
@@ -91,7 +92,7 @@ def _function_misses(expect: StepExpectation, step: StepRun) -> Iterator[Miss]:
     expected: set[int] = set()
     at = 0
     for run in wanted:
-        found = _find(run, step.runs, at)
+        found = next_index(step.runs, at, partial(_is_run, run))
         if found is None:
             yield from _missing_run(run, step.runs, at, wanted)
             return
@@ -106,12 +107,9 @@ def _function_misses(expect: StepExpectation, step: StepRun) -> Iterator[Miss]:
         yield Miss("functions", message, _listed_runs(wanted), _listed_runs(step.runs))
 
 
-def _find(wanted: ExpectedRun, runs: Sequence[tuple[str, CaseRun]], start: int) -> int | None:
-    for index in range(start, len(runs)):
-        trigger_type, run = runs[index]
-        if trigger_type == wanted.type and not any(run_misses(wanted.expect, run)):
-            return index
-    return None
+def _is_run(wanted: ExpectedRun, actual: tuple[str, CaseRun]) -> bool:
+    trigger_type, run = actual
+    return trigger_type == wanted.type and not any(run_misses(wanted.expect, run))
 
 
 def _missing_run(
@@ -145,7 +143,7 @@ def _list_misses(
     found: list[int | None] = []
     at = 0
     for item in wanted:
-        index = next((index for index in range(at, len(actual)) if same(item, actual[index])), None)
+        index = next_index(actual, at, partial(same, item))
         at = at if index is None else index + 1
         found.append(index)
     missing = [item for item, index in zip(wanted, found, strict=True) if index is None]
