@@ -22,7 +22,7 @@ from ckfunc.bundle import esbuild
 from ckfunc.bundle.cache import Bundle, BundleInput
 from ckfunc.bundle.esbuild import TEMPORARY_EXPORT
 from ckfunc.bundle.graph import EXTENSIONS, is_module, specifiers
-from ckfunc.bundle.source_map import without_characters
+from ckfunc.bundle.source_map import utf16_length, without_characters
 
 _HEADER = "// Bundled by ckfunc from the files named below: change those, not this."
 _OPTIONS = (
@@ -251,7 +251,7 @@ def with_class_names(text: str, source_map: str, sources: Collection[str]) -> tu
     cuts: dict[int, list[int]] = {}
     lines = text.split("\n")
     for number, line in enumerate(lines):
-        if columns := [_utf16_length(line[: found.start()]) for found in invented.finditer(line)]:
+        if columns := [utf16_length(line[: found.start()]) for found in invented.finditer(line)]:
             cuts[number] = columns
             lines[number] = invented.sub("", line)
     document = json.loads(source_map)
@@ -268,8 +268,3 @@ def renames(text: str, sources: Collection[str]) -> bool:
 
 def _words(sources: Collection[str]) -> set[str]:
     return {word for source in sources for word in _WORD.findall(source)}
-
-
-def _utf16_length(text: str) -> int:
-    """Return the length of `text` in UTF-16 units, which columns of source maps count."""
-    return len(text.encode("utf-16-le", "surrogatepass")) // 2

@@ -51,6 +51,11 @@ class SourceMap:
         return self._sources[segment.source], segment.line + 1, segment.original_column + 1
 
 
+def utf16_length(text: str) -> int:
+    """Return the length of `text` in UTF-16 units, which columns of source maps count."""
+    return len(text.encode("utf-16-le", "surrogatepass")) // 2
+
+
 def without_characters(mappings: str, cuts: Mapping[int, Sequence[int]]) -> str:
     """Return mappings after a character was removed at each position in `cuts` (line to columns, both from 0)."""
     lines = mappings.split(";")

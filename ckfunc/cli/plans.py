@@ -37,10 +37,10 @@ def try_gates(app: App, gates: Sequence[str], plan: Plan) -> tuple[GateVerdict, 
         return GateOutcome(found.ok, found.summary, [str(one) for one in found.problems])
 
     def test(_types: Collection[str], _number: int) -> GateOutcome:
-        from ckfunc.testing.running import run_tests, working_copy
+        from ckfunc.testing.running import CaseOptions, run_tests, working_copy
 
         project = working_copy(app.root(), app.settings.target, app.environ, app.workspace.bundler())
-        found = run_tests(project, app.toolchain(), allow_only=not app.environ.get("CI"))
+        found = run_tests(project, app.toolchain(), CaseOptions(allow_only=not app.environ.get("CI")))
         bad = [f"{one.case.file}:{one.case.line}: {one.case.name}" for one in found.results if one.bad]
         return GateOutcome(found.ok, str(found.tally), bad)
 

@@ -233,6 +233,7 @@ class Emulator:
                 inspect_port=options.inspect_port,
                 owner=None if owner is None else str(owner.resolve()),
                 policy=options.policy,
+                on_coverage=options.on_coverage,
             )
             opened.push_async_callback(hosts.close)
             if options.ahead is not None:

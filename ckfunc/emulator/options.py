@@ -16,7 +16,7 @@ from ckfunc.runtime.policy import Policy, no_policy
 if TYPE_CHECKING:
     from ckfunc.base.secrets import Secret
     from ckfunc.emulator.dispatch.runtimes import ScriptCompiler
-    from ckfunc.model.execution import Environment
+    from ckfunc.model.execution import Environment, ExecutedRanges
     from ckfunc.model.function import Invocation, InvocationDetail
 
 
@@ -71,6 +71,8 @@ class EmulatorOptions:
     """The project whose handlers run; by default, the data directory identifies it."""
     policy: Policy = no_policy
     """The project's policy for installing packages."""
+    on_coverage: Callable[[ExecutedRanges], None] | None = None
+    """Called on the emulator's thread with what a script has executed; without it, coverage is not measured."""
     draft_case: DraftCase | None = None
     """Drafts test cases for the dashboard."""
     web: Path | None = None

@@ -110,6 +110,29 @@ class HandlerVersion:
 
 
 @dataclass(frozen=True, slots=True)
+class StatementList:
+    """The offsets of consecutive statements in a compiled script, in UTF-16 units of its JavaScript.
+
+    Each runs at most as often as the one before it. `around` is the offset of the statement around them in the same
+    function, -1 if there is none.
+    """
+
+    around: int
+    starts: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ExecutedRanges:
+    """How often parts of a compiled script were executed, as (start, end, count) in UTF-16 units of its JavaScript.
+
+    A range inside of another one overrides its count. Everything outside of all ranges was not executed.
+    """
+
+    name: str
+    ranges: tuple[tuple[int, int, int], ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Limits:
     """Resource limits of a run."""
 

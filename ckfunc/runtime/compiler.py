@@ -16,7 +16,7 @@ from typing import Any, Self
 from ckfunc import __version__
 from ckfunc.base.files import read_checked, remove_unused, write_checked
 from ckfunc.base.text import digest
-from ckfunc.model.execution import Compiled, Import, Resolution, SyntaxProblem
+from ckfunc.model.execution import Compiled, Import, Resolution, StatementList, SyntaxProblem
 from ckfunc.runtime.frames import BrokenStream, Decoder, encode
 from ckfunc.runtime.node import bare_environment, node_executable
 from ckfunc.runtime.processes import death, kill_group, start_group
@@ -89,6 +89,19 @@ class CompilerProcess:
             except _Died:
                 return (Resolution(True),) * len(imports)
         return tuple(Resolution(**module) for module in answer["modules"])
+
+    def statements(self, script: Compiled) -> tuple[StatementList, ...] | None:
+        """Return the lists of statements in a compiled script, the outermost first, or None for unsupported syntax.
+
+        Raises NodeMissing.
+        """
+        with self._lock:
+            try:
+                answer, _ = self._ask({"op": "statements", "kind": script.module_kind}, script.javascript)
+            except _Died:
+                return None
+        lists = answer["lists"]
+        return None if lists is None else tuple(StatementList(around, tuple(starts)) for around, *starts in lists)
 
     def close(self) -> None:
         """End the process; the next `compile` starts another."""
@@ -211,6 +224,10 @@ class CachingCompiler:
         with contextlib.suppress(OSError):
             write_checked(file, {"modules": [asdict(module) for module in found]})
         return found
+
+    def statements(self, script: Compiled) -> tuple[StatementList, ...] | None:
+        """Return the lists of statements in a compiled script (see CompilerProcess)."""
+        return self._compiler().statements(script)
 
     def _compiler_identity(self) -> str:
         """Return an identifier of the compiler, as another Node or ckfunc may produce other JavaScript."""

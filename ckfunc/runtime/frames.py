@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any, NoReturn
 
 from ckfunc.base.documents import DEEPEST, deeper_than
-from ckfunc.model.execution import HandlerError
+from ckfunc.model.execution import ExecutedRanges, HandlerError
 from ckfunc.model.function import ConsoleLine
 
 LONGEST = 64 * 1024 * 1024
@@ -115,6 +115,20 @@ def stream_of(header: Mapping[str, Any], role: str) -> str | None:
     """Return the stream whose unfinished line a `log` frame adds to ("part") or completes ("ends"), or None."""
     stream = header.get(role)
     return stream if isinstance(stream, str) and stream in _STREAMS else None
+
+
+def read_coverage(body: str) -> tuple[ExecutedRanges, ...]:
+    """Return what the scripts in a `coverage` frame have executed. Raises BrokenStream."""
+    try:
+        return tuple(
+            ExecutedRanges(
+                str(entry["name"]), tuple((int(start), int(end), int(count)) for start, end, count in ranges)
+            )
+            for entry in _decode(body)
+            if isinstance(ranges := entry["ranges"], list)
+        )
+    except (ValueError, TypeError, KeyError, RecursionError) as error:
+        raise BrokenStream("a frame has no coverage") from error
 
 
 def read_answer(header: Mapping[str, Any], body: str) -> HostAnswer:

@@ -11,7 +11,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from ckfunc.base.secrets import revealed
-from ckfunc.model.execution import Compiled, Determinism, Environment, HandlerError, HandlerVersion, Limits
+from ckfunc.model.execution import (
+    Compiled,
+    Determinism,
+    Environment,
+    ExecutedRanges,
+    HandlerError,
+    HandlerVersion,
+    Limits,
+)
 from ckfunc.model.function import ConsoleLine
 from ckfunc.runtime.frames import (
     AGAIN,
@@ -20,6 +28,7 @@ from ckfunc.runtime.frames import (
     HostAnswer,
     encode,
     read_answer,
+    read_coverage,
     read_line,
     request_of,
     stream_of,
@@ -42,6 +51,8 @@ _UNREAD_S = 2.0
 ENDED = "ProcessEnded"
 
 OnConsole = Callable[[ConsoleLine], None]
+OnCoverage = Callable[[ExecutedRanges], None]
+"""Called with what a script has executed since the last call."""
 
 
 class Failed(Exception):
@@ -84,8 +95,9 @@ class Host:
         sockets: bool = HAS_SOCKETS,
         inspect_port: int | None = None,
         confined: bool = False,
+        on_coverage: OnCoverage | None = None,
     ) -> None:
-        """With `confined`, the kernel confines the process."""
+        """With `confined`, the kernel confines the process. With `on_coverage`, coverage is measured."""
         self.environment: Environment | None = None
         self.last_used = 0.0
         self.loads = 0
@@ -95,6 +107,7 @@ class Host:
         self._sockets = sockets
         self._inspect_port = inspect_port
         self._loop = asyncio.get_running_loop()
+        self._on_coverage = on_coverage
         self._link: Link | None = None
         self._confined = confined
         self._seal = os.urandom(SEAL_BYTES)
@@ -122,9 +135,11 @@ class Host:
         _, ready = self._expect("Node did not start", _START_S)
         self._connecting = self._loop.create_future()
         try:
-            inspected = self._inspect_port is not None
+            inspected, covered = self._inspect_port is not None, self._on_coverage is not None
             launch = HostLaunch(
-                command=host_command(self._places, self._limits, confined=self._confined, inspected=inspected),
+                command=host_command(
+                    self._places, self._limits, confined=self._confined, inspected=inspected, covered=covered
+                ),
                 cwd=self._places.runtime,
                 env={**bare_environment(), "TMPDIR": str(self._places.scratch)},
                 on_data=self._on_data,
@@ -159,6 +174,7 @@ class Host:
                 "settle": environment.settle,
                 "renewable": environment.renewable,
                 "keepCode": keep_code,
+                "covered": covered,
             },
             "the default packages did not load",
             _START_S,
@@ -395,6 +411,9 @@ class Host:
                     request.deadline = self._loop.time() + request.limit_s
             case "spoiled":
                 self._spoiled = True
+            case "coverage" if self._on_coverage is not None:
+                for executed in read_coverage(body):
+                    self._on_coverage(executed)
             case _:
                 self._settle(request_of(header), read_answer(header, body))
 

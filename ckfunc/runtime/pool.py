@@ -21,7 +21,7 @@ from ckfunc.model.execution import Determinism, Environment, HandlerError, Handl
 from ckfunc.model.function import ConsoleLine
 from ckfunc.runtime.cache import CacheRefused
 from ckfunc.runtime.confinement import isolation
-from ckfunc.runtime.host import ENDED, Failed, Host, NotBegun, OnConsole
+from ckfunc.runtime.host import ENDED, Failed, Host, NotBegun, OnConsole, OnCoverage
 from ckfunc.runtime.links import HAS_SOCKETS
 from ckfunc.runtime.packages import STOPPED, PackageStore
 from ckfunc.runtime.policy import Policy, no_policy
@@ -65,6 +65,7 @@ class HostPool:
         inspect_port: int | None = None,
         owner: str | None = None,
         policy: Policy = no_policy,
+        on_coverage: OnCoverage | None = None,
     ) -> None:
         """`cache` is the cache directory, for packages and compiled code.
 
@@ -73,7 +74,8 @@ class HostPool:
         Without `spares`, only `prepare` starts a process ahead of its use. With `inspect_port`, each run waits for a
         debugger on that port; this needs a single process and suitable limits. `owner` names the project of the
         handlers: processes of other owners cannot read its stored code, which is removed at the end if there is no
-        owner. `policy` are the project's settings for installs.
+        owner. `policy` are the project's settings for installs. With `on_coverage`, coverage is measured, and sent when
+        a script has run.
         """
         self._limits = limits
         self._cache = cache.resolve()
@@ -82,6 +84,7 @@ class HostPool:
         self._sockets = sockets
         self._spares = spares
         self._inspect_port = inspect_port
+        self._on_coverage = on_coverage
         self._packages = PackageStore(self._cache, self._tell, policy)
         self._warden = Warden()
         self._confined = True  # as far as the system supports it; False after a confined Node did not start
@@ -267,7 +270,7 @@ class HostPool:
             if self._closed:
                 raise Failed(STOPPED)
             places = self._places(runtime)
-            clean = self._code.is_clean(places.compile_cache, runtime)
+            clean = self._on_coverage is None and self._code.is_clean(places.compile_cache, runtime)
             host = Host(
                 places,
                 self._limits,
@@ -275,6 +278,7 @@ class HostPool:
                 sockets=self._sockets,
                 inspect_port=self._inspect_port,
                 confined=confined,
+                on_coverage=self._on_coverage,
             )
             self._hosts.add(host)
             try:

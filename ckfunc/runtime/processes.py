@@ -143,10 +143,13 @@ def host_reach(places: Places, *, inspected: bool = False) -> Reach:
     return Reach(own, (places.scratch, places.compile_cache), listens=inspected)
 
 
-def host_command(places: Places, limits: Limits, *, confined: bool, inspected: bool = False) -> list[str]:
+def host_command(
+    places: Places, limits: Limits, *, confined: bool, inspected: bool = False, covered: bool = False
+) -> list[str]:
     """Return the command, with INPUT and OUTPUT instead of the numbers of its descriptors. Raises NodeMissing.
 
-    With `inspected`, debuggers can attach. With `confined`, the kernel enforces `host_reach`.
+    With `inspected`, debuggers can attach. With `covered`, the host can measure coverage; it does not use V8's cache,
+    because cached code has no counters. With `confined`, the kernel enforces `host_reach`.
     """
     reads = (*places.read, *_SYSTEM_FILES)
     writes = (places.scratch, places.compile_cache)
@@ -162,12 +165,12 @@ def host_command(places: Places, limits: Limits, *, confined: bool, inspected: b
         "--allow-worker",
         *(["--allow-wasi"] if confined else ()),  # WASI can open any file, regardless of --permission
         "--no-experimental-sqlite",  # SQLite can open any file, regardless of --permission
-        *(["--allow-inspector"] if inspected else ()),
+        *(["--allow-inspector"] if inspected or covered else ()),
         *(f"--allow-fs-read={path}" for path in reads),
         *(f"--allow-fs-write={path}" for path in writes),
         str(PROGRAMS / "host.mjs"),
         "INPUT",
         "OUTPUT",
         str(SEAL_BYTES),
-        str(places.compile_cache),
+        "" if covered else str(places.compile_cache),
     ]

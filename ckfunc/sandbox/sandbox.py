@@ -82,6 +82,7 @@ class Sandbox:
             ahead=self._environment_at,
             owner=tools.root,
             policy=tools.policy,
+            on_coverage=conditions.on_coverage,
         )
         self._emulator = Emulator(None, options, cache=cache_dir())
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from ckfunc.base.errors import UsageProblem
 from ckfunc.base.secrets import Secret
-from ckfunc.model.execution import Determinism, Limits
+from ckfunc.model.execution import Determinism, ExecutedRanges, Limits
 from ckfunc.model.function import Invocation, InvocationDetail
 from ckfunc.model.project import Project, Script
 from ckfunc.runtime.compiler import CachingCompiler
@@ -78,13 +78,15 @@ class Conditions:
     """The conditions under which handlers run.
 
     `determinism` sets the clock and the random numbers of runs. Without `network`, handlers can only reach the sandbox.
-    `renewable` is required for `Sandbox.reset_hosts`.
+    `renewable` is required for `Sandbox.reset_hosts`. `on_coverage` is called on another thread with what a script has
+    executed; without it, coverage is not measured.
     """
 
     limits: Limits | None = None
     determinism: Determinism | None = None
     network: bool = True
     renewable: bool = False
+    on_coverage: Callable[[ExecutedRanges], None] | None = None
 
 
 def scripts_of(project: Project) -> Scripts:

@@ -21,6 +21,7 @@ from ckfunc.model.execution import Determinism
 from ckfunc.model.function import Status
 from ckfunc.model.job import Seed
 from ckfunc.model.project import Project
+from ckfunc.runtime.host import OnCoverage
 from ckfunc.sandbox.acts import Consequences
 from ckfunc.sandbox.sandbox import Sandbox
 from ckfunc.sandbox.scripts import Conditions, Ran, Scripts, Toolchain, scripts_of
@@ -37,6 +38,8 @@ from ckfunc.testing.case import (
     Tally,
     tally,
 )
+from ckfunc.testing.coverage import Coverage, CoverageMeter
+from ckfunc.testing.coverage_reports import coverage_json
 from ckfunc.testing.judging import judge, step_misses
 from ckfunc.testing.reading import DIRECTORY, CaseScope, find_files, read_cases, read_text_cases, refused, shown_path
 from ckfunc.testing.rendering import annotations_of, failure_lines, json_of, summary_line
@@ -58,12 +61,28 @@ class NoTests(CkfuncError):
 
 
 @dataclass(frozen=True, slots=True)
+class CaseOptions:
+    """The cases to run, and how.
+
+    The cases are those in `paths` (default: `tests/` of the project) whose file, name or type contains `wanted`. `jobs`
+    of them run at a time (default: one for each processor). Without `allow_only`, `only` in a case is a mistake.
+    """
+
+    paths: Sequence[Path] = ()
+    wanted: str | None = None
+    jobs: int | None = None
+    allow_only: bool = True
+    measures_coverage: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class CaseResults:
-    """The results of a test run. `warnings` are sentences."""
+    """The results of a test run. `warnings` are sentences. `coverage` is None if it was not measured."""
 
     results: tuple[CaseResult, ...]
     seconds: float
     warnings: tuple[str, ...] = ()
+    coverage: Coverage | None = None
 
     @property
     def tally(self) -> Tally:
@@ -106,7 +125,8 @@ class CaseResults:
 
     def to_json(self) -> dict[str, Any]:
         """Return the results for `--json`."""
-        return json_of(self.results, self.tally, self.seconds)
+        document = json_of(self.results, self.tally, self.seconds)
+        return document if self.coverage is None else {**document, "coverage": coverage_json(self.coverage)}
 
 
 def working_copy(root: Path, target: str | None, environ: Mapping[str, str], bundler: Bundler) -> Project:
@@ -120,25 +140,22 @@ def working_copy(root: Path, target: str | None, environ: Mapping[str, str], bun
 def run_tests(
     project: Project,
     tools: Toolchain,
-    paths: Sequence[Path] = (),
+    options: CaseOptions = CaseOptions(),
     *,
-    wanted: str | None = None,
-    jobs: int | None = None,
-    allow_only: bool = True,
     on_result: Callable[[CaseResult], None] | None = None,
 ) -> CaseResults:
-    """Run the test cases in `paths` (default: `tests/` of the project) and return their results.
+    """Run the project's test cases and return their results.
 
-    `wanted` selects cases whose file, name or type contains this text. `jobs` cases run at a time (default: one for
-    each processor). `on_result` is called with each result, in the order of the cases. Raises NoTests, InvalidCases
-    (also for `only` without `allow_only`), and the errors of starting Node.
+    `on_result` is called with each result, in the order of the cases. Raises NoTests, InvalidCases, and the errors of
+    starting Node.
     """
     begin = time.monotonic()
-    cases = find_cases(project, paths)
+    wanted = options.wanted
+    cases = find_cases(project, options.paths)
     selected = matching(cases, wanted)
     if not selected:
         raise NoTests(f"no case has {wanted!r} in its file, name or type", hint=f"the tests have {len(cases)} cases")
-    if not allow_only and (only := [case for case in selected if case.only]):
+    if not options.allow_only and (only := [case for case in selected if case.only]):
         hint = "remove it: it would silently skip the other cases"
         raise refused(
             Problem(case.file, case.line, 1, f"the case {case.name!r} has `only`, which is not allowed in CI", hint)
@@ -146,11 +163,13 @@ def run_tests(
         )
     results = []
     benches: list[Bench] = []
+    meter = CoverageMeter(project, tools.compiler) if options.measures_coverage else None
+    on_coverage = None if meter is None else meter.add
 
     @contextmanager
     def bench() -> Iterator[Try]:
         with ExitStack() as stack:
-            opened = Bench(tools, scripts_of(project), stack)
+            opened = Bench(tools, scripts_of(project), stack, on_coverage)
             benches.append(opened)
             yield opened.attempt
 
@@ -158,12 +177,13 @@ def run_tests(
         for bench in list(benches):
             bench.stop()
 
-    with closing(run_all(selected, bench, jobs=jobs or _processors(), cut_short=stop)) as running:
+    with closing(run_all(selected, bench, jobs=options.jobs or _processors(), cut_short=stop)) as running:
         for result in running:
             results.append(result)
             if on_result is not None:
                 on_result(result)
-    return CaseResults(tuple(results), time.monotonic() - begin, tuple(map(str, project.warnings)))
+    coverage = None if meter is None else meter.coverage()
+    return CaseResults(tuple(results), time.monotonic() - begin, tuple(map(str, project.warnings)), coverage)
 
 
 def run_last_case(project: Project, tools: Toolchain, path: Path, text: str) -> CaseResult:
@@ -239,8 +259,11 @@ def _result_of_run(case: Case, attempt: Try) -> CaseResult:
 class Bench:
     """Runs cases one at a time. No case sees traces of an earlier one."""
 
-    def __init__(self, tools: Toolchain, scripts: Scripts, stack: ExitStack) -> None:
+    def __init__(
+        self, tools: Toolchain, scripts: Scripts, stack: ExitStack, on_coverage: OnCoverage | None = None
+    ) -> None:
         self._tools = tools
+        self._on_coverage = on_coverage
         self._scripts = scripts
         self._opened = stack
         self._sandboxes: dict[bool, tuple[Sandbox, Scripts]] = {}
@@ -283,7 +306,12 @@ class Bench:
         known = self._sandboxes.get(case.network)
         if known is None:
             # A fixed time, because code outside of handlers must not see the time of the first case.
-            conditions = Conditions(determinism=_determinism(DEFAULT_NOW), network=case.network, renewable=True)
+            conditions = Conditions(
+                determinism=_determinism(DEFAULT_NOW),
+                network=case.network,
+                renewable=True,
+                on_coverage=self._on_coverage,
+            )
             sandbox = self._opened.enter_context(Sandbox.repeatable(self._tools, scripts, conditions))
             self._sandboxes[case.network] = (sandbox, scripts)
             if self._stopped:  # during the set-up

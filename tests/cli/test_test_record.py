@@ -18,7 +18,7 @@ from ckfunc.base.files import cache_dir
 from ckfunc.cli.app import App
 from ckfunc.emulator.emulator import Emulator
 from ckfunc.sandbox.acts import Act, Verb
-from ckfunc.testing.running import run_tests, working_copy
+from ckfunc.testing.running import CaseOptions, run_tests, working_copy
 
 EXAMPLE = Path(__file__).parent.parent.parent / "example-project"
 JANE, BOB = "jane@corp.test", "bob@corp.test"
@@ -67,7 +67,7 @@ def failures(project: Path, jobs: int) -> list[str]:
     with App({}) as app:
         app.settings.directory = project
         tools, copy = app.toolchain(), working_copy(project, None, {}, app.workspace.bundler())
-        results = run_tests(copy, tools, [project / "tests"], jobs=jobs).results
+        results = run_tests(copy, tools, CaseOptions([project / "tests"], jobs=jobs)).results
     return [f"{result.case.file}: {miss.message}" for result in results for miss in result.misses]
 
 

@@ -11,7 +11,7 @@ import pytest
 from ckfunc.base.text import plain_text
 from ckfunc.cli.app import App
 from ckfunc.testing.rendering import failure_lines, json_of
-from ckfunc.testing.running import CaseResults, run_tests, working_copy
+from ckfunc.testing.running import CaseOptions, CaseResults, run_tests, working_copy
 
 EXAMPLE = Path(__file__).parent.parent.parent / "example-project"
 CONVERSATION = "tests/support-desk.yaml"
@@ -26,7 +26,9 @@ def project(tmp_path: Path) -> Path:
 def results_of(root: Path, paths: list[Path], jobs: int = 1) -> CaseResults:
     with App({}) as app:
         app.settings.directory = root
-        return run_tests(working_copy(root, None, {}, app.workspace.bundler()), app.toolchain(), paths, jobs=jobs)
+        return run_tests(
+            working_copy(root, None, {}, app.workspace.bundler()), app.toolchain(), CaseOptions(paths, jobs=jobs)
+        )
 
 
 def outcome(results: CaseResults) -> list[Any]:

@@ -82,11 +82,11 @@ def test_force_overwrites_all_files_except_the_gitignore(tmp_path: Path) -> None
     assert (tmp_path / "functions.yaml").read_text() != "mine"
     assert (tmp_path / ".gitignore").read_text() == "*.log\n.env\n"
     [kept] = [one for one in written if one.action is FileAction.KEPT]
-    assert kept.note == "add: .ckfunc/  .env.*  !.env.example  node_modules/"
+    assert kept.note == "add: .ckfunc/  .env.*  !.env.example  coverage/  node_modules/"
 
 
 def test_a_complete_gitignore_is_kept_without_a_note(tmp_path: Path) -> None:
-    (tmp_path / ".gitignore").write_text(".ckfunc/\n.env\n.env.*\n!.env.example\nnode_modules/\nmore\n")
+    (tmp_path / ".gitignore").write_text(".ckfunc/\n.env\n.env.*\n!.env.example\ncoverage/\nnode_modules/\nmore\n")
     [kept] = [one for one in init(tmp_path, Schemas("{}")) if one.action is FileAction.KEPT]
     assert kept.note is None
 

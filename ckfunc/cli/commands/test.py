@@ -17,6 +17,7 @@ from ckfunc.base.secrets import Secret
 from ckfunc.base.text import escaped, printable
 from ckfunc.cli.app import App
 from ckfunc.cli.completion import complete_types
+from ckfunc.cli.coverage_options import lcov_option, lcov_path, threshold_option
 from ckfunc.cli.options import common_options, format_option, pass_app
 from ckfunc.cli.output import NeedsYes
 from ckfunc.logs.finding import read_invocation
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from ckfunc.model.project import Project
     from ckfunc.testing.case import CaseResult
     from ckfunc.testing.recording import Addition
+    from ckfunc.testing.running import CaseResults
 
 # The rooms are imported inside the functions: `--help` and completion need none of them.
 
@@ -53,6 +55,8 @@ Examples:
   ckfunc test tests/start.yaml              the cases of one file
   ckfunc test --filter greets               cases with this text
   ckfunc test --junit report.xml            for CI, as JUnit XML
+  ckfunc test --coverage                    show lines that no case runs
+  ckfunc test --coverage-threshold 80       fail below 80 % of the lines
   ckfunc test --format github               for CI: github, gitlab, sarif
   ckfunc test add --invocation 4711         create a case from a run
   ckfunc test record                        record a conversation
@@ -89,10 +93,22 @@ A test file, tests/start.yaml:
     help="Run N cases at a time (default: the number of processors).",
 )
 @click.option("--junit", type=click.Path(path_type=Path), metavar="FILE", help="Also write the results as JUnit XML.")
+@click.option("--coverage", is_flag=True, help="Measure line coverage: print a table, and write coverage/lcov.info.")
+@lcov_option("Measure line coverage, and write it to this lcov file.")
+@threshold_option
 @format_option
 @common_options
 @pass_app
-def test(app: App, paths: tuple[Path, ...], wanted: str | None, jobs: int | None, junit: Path | None) -> int:
+def test(
+    app: App,
+    paths: tuple[Path, ...],
+    wanted: str | None,
+    jobs: int | None,
+    junit: Path | None,
+    coverage: bool,
+    lcov: Path | None,
+    threshold: float | None,
+) -> int:
     """Run the cases of test files (default: tests/), each with its own data and in a fresh Node process.
 
     A case is an event, the data on the platform, and the expected outcome: status, result, error, console output and
@@ -100,42 +116,63 @@ def test(app: App, paths: tuple[Path, ...], wanted: str | None, jobs: int | None
     run, and the expected consequences of each step. The environment is that of the target `local` unless you pass
     --target. Exits 1 if a case fails, or if there are no cases.
     """
+    from ckfunc.testing.coverage import require_coverage
+    from ckfunc.testing.coverage_reports import lcov_text
     from ckfunc.testing.junit import junit as junit_of
-    from ckfunc.testing.running import run_tests
+    from ckfunc.testing.running import CaseOptions, run_tests
 
     output = app.output
     report = None if junit is None else app.named(junit)
+    coverage_file = lcov_path(app, lcov) if coverage or lcov or threshold is not None else None
     progress = _Progress(app)
     with progress.waiting():
         tested = run_tests(
             _working_copy(app, app.settings.target),
             app.toolchain(),
-            [app.directory / one for one in paths],
-            wanted=wanted,
-            jobs=jobs,
-            allow_only=not app.environ.get("CI"),
+            CaseOptions(
+                [app.directory / one for one in paths],
+                wanted=wanted,
+                jobs=jobs,
+                allow_only=not app.environ.get("CI"),
+                measures_coverage=coverage_file is not None,
+            ),
             on_result=progress.result,
         )
     for warning in tested.warnings:
         output.warn(warning)
     if report is not None:
         write_atomically(report, junit_of(tested.results, tested.seconds))
+    if coverage_file is not None and tested.coverage is not None:
+        write_atomically(coverage_file, lcov_text(tested.coverage))
+    _print_results(app, tested)
+    if tested.coverage is not None and threshold is not None:
+        require_coverage(tested.coverage, threshold)
+    return EXIT_OK if tested.ok else EXIT_FAILED
+
+
+def _print_results(app: App, tested: CaseResults) -> None:
+    from ckfunc.testing.coverage_reports import coverage_lines
+
+    output = app.output
     if output.annotates:
         output.annotate(tested.annotations(), app.root())
     if output.format is not None:
         output.talk(*tested.summary_line())
-        return EXIT_OK if tested.ok else EXIT_FAILED
+        return
     if output.json:
         output.document(tested.to_json())
-        return EXIT_OK if tested.ok else EXIT_FAILED
+        return
     for number, lines in enumerate(tested.failures()):
         if number or not output.quiet:
             output.line()
         output.lines(lines)
-    if not output.quiet:
+    if output.quiet:
+        return
+    if tested.coverage is not None:
         output.line()
-        output.line(*tested.summary_line())
-    return EXIT_OK if tested.ok else EXIT_FAILED
+        output.lines(coverage_lines(tested.coverage))
+    output.line()
+    output.line(*tested.summary_line())
 
 
 class _Progress:

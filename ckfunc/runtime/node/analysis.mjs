@@ -13,7 +13,7 @@ const WRONG = {
 };
 
 /** Call `visit(node, ancestors)` for every node, the outermost first. */
-function walk(node, visit, ancestors = []) {
+export function walk(node, visit, ancestors = []) {
   visit(node, ancestors);
   ancestors.push(node);
   for (const key of Object.keys(node)) {
@@ -38,7 +38,7 @@ function* declaredBy(pattern) {
   }
 }
 
-const isFunction = (node) => FUNCTIONS.has(node.type) || node.type === 'StaticBlock';
+export const isFunction = (node) => FUNCTIONS.has(node.type) || node.type === 'StaticBlock';
 const isBlock = (node) => node.type === 'Program' || node.type.endsWith('Statement') || isFunction(node);
 const nearest = (ancestors, wanted) => ancestors.findLast(wanted) ?? ancestors[0];
 
@@ -281,24 +281,34 @@ class Search {
 
 const best = (kinds) => ['function', 'unknown', 'generator', 'class', 'other'].find((kind) => kinds.includes(kind)) ?? 'other';
 
-/**
- * Return {imports, handler} of JavaScript, or null if acorn does not support its syntax. Positions are acorn's: lines from
- * 1, columns from 0. `handler` is null, or the reason why there is no handler.
- */
-export function analyse(acorn, code, kind) {
+/** Return the syntax tree of JavaScript that V8 has parsed, or null if acorn does not support its syntax, or is nested too deeply. */
+export function parse(acorn, code, kind) {
   try {
-    const program = acorn.parse(code, {
+    return acorn.parse(code, {
       ecmaVersion: 'latest',
       sourceType: kind === 'mjs' ? 'module' : 'script',
       locations: true,
       allowReturnOutsideFunction: kind === 'cjs',
       allowHashBang: true,
     });
-    const sloppy = kind === 'cjs' && !program.body.some((statement) => statement.directive === 'use strict');
+  } catch (error) {
+    if (error instanceof SyntaxError || error instanceof RangeError) return null;
+    throw error;
+  }
+}
+
+/**
+ * Return {imports, handler} of JavaScript, or null if acorn does not support its syntax. Positions are acorn's: lines from
+ * 1, columns from 0. `handler` is null, or the reason why there is no handler.
+ */
+export function analyse(acorn, code, kind) {
+  const program = parse(acorn, code, kind);
+  if (!program) return null;
+  const sloppy = kind === 'cjs' && !program.body.some((statement) => statement.directive === 'use strict');
+  try {
     return { imports: importsOf(program, sloppy), handler: new Search(program, kind, sloppy).verdict() };
   } catch (error) {
-    // V8 has parsed it, so this is syntax that acorn does not support yet, or nested too deeply for it.
-    if (error instanceof SyntaxError || error instanceof RangeError) return null;
+    if (error instanceof RangeError) return null; // nested too deeply
     throw error;
   }
 }

@@ -8,8 +8,9 @@ import { createRequire, isBuiltin, SourceMap, stripTypeScriptTypes } from 'node:
 import path from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import vm from 'node:vm';
-import { analyse } from './analysis.mjs';
+import { analyse, parse } from './analysis.mjs';
 import { openChannel } from './channel.mjs';
+import { statements } from './statements.mjs';
 
 const require = createRequire(import.meta.url);
 const WRAPPER = ['exports', 'require', 'module', '__filename', '__dirname'];
@@ -182,8 +183,15 @@ function resolvable({ directory, imports }) {
   });
 }
 
+/** Return the statements of compiled code (see statements.mjs), or null if they cannot be determined. */
+function statementsOf(code, kind) {
+  const program = acorn ? parse(acorn, code, kind) : null;
+  return program && statements(program);
+}
+
 const operations = {
   plain: (_, source) => [{ op: 'plain', plain: isPlain(source) }, ''],
+  statements: ({ kind }, code) => [{ op: 'statements', lists: statementsOf(code, kind) }, ''],
   resolve: (header) => [{ op: 'resolved', modules: resolvable(header) }, ''],
 };
 

@@ -37,6 +37,7 @@ let checkedAt = 0; // time of the last check
 let unchecked = false; // whether a run has ended since
 let spoiled = false; // whether a built-in was replaced: then no more runs start here
 let leftovers = null; // leftovers.mjs, if independent runs share a process
+let coverage = null; // coverage.mjs, if the coverage of scripts is measured
 const scripts = new Set(); // the files of handlers and init scripts
 let outsideDeterminism = null; // clock and seed of code outside of runs; null: everything uses those of the machine
 
@@ -68,6 +69,7 @@ function finish(run, header, body) {
   }
   const answer = { id: run.id, ms: now() - run.start, ...header };
   const respond = () => {
+    if (coverage) report();
     if (run.output !== outside) run.output.ended(run.label);
     send(answer, body);
   };
@@ -77,6 +79,16 @@ function finish(run, header, body) {
     run.output.flush();
     respond();
   });
+}
+
+/** Send what ran since the last report: a host that is killed reports nothing more. */
+function report() {
+  try {
+    const ran = coverage.take();
+    if (ran) send({ op: 'coverage' }, ran);
+  } catch {
+    // the result is sent even if a handler broke the functions for the report
+  }
 }
 
 const fail = (run, thrown, lead) => finish(run, { op: 'failed', error: { __proto__: null, ...describe(thrown, { apiUrl, lead }) } });
@@ -130,7 +142,7 @@ function stray(thrown, lead) {
 }
 
 const operations = {
-  async init({ runtime, environment, access, limits: given, determinism, network, settle: settling, renewable, keepCode }) {
+  async init({ runtime, environment, access, limits: given, determinism, network, settle: settling, renewable, keepCode, covered }) {
     limits = given;
     apiUrl = access.basePath;
     outside = new Output(0, limits.consoleBytes, emit);
@@ -150,6 +162,7 @@ const operations = {
     labelRequests(apiUrl, getRun);
     makeContext = contexts(require, access);
     if (keepCode) flushCompileCache();
+    if (covered) coverage = new (await import('./coverage.mjs')).Coverage();
     if (!renewable) {
       builtIns = new BuiltIns();
       return;
@@ -164,12 +177,14 @@ const operations = {
   async script({ script, determinism }) {
     if (determinism) outsideDeterminism = new repeatable.Determinism(determinism);
     scripts.add(script.file);
+    coverage?.add(script);
     await runInitScript(require, script);
   },
   async load({ token, script, drop, determinism }) {
     if (determinism) outsideDeterminism = new repeatable.Determinism(determinism); // so that modules load the same way in every process
     for (const old of drop) mapDelete(handlers, old);
     scripts.add(script.file);
+    coverage?.add(script);
     mapSet(handlers, token, await loadHandler(require, script));
     builtIns?.note(); // changes of built-ins during loading are intended
     noted = builtIns !== null;

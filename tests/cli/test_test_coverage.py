@@ -1,0 +1,175 @@
+"""`ckfunc test --coverage`, with real handlers in real Node."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+Ckfunc = Callable[..., Any]
+
+MANIFEST = """\
+version: 1
+runtime: {initialization_script: init.ts}
+functions:
+  user.attempted.start_session: {handler: handlers/start.ts}
+  user.sent.message: {handler: handlers/answer.ts}
+  user.received.notification: {handler: handlers/unused.ts}
+targets:
+  local: {emulator: true}
+"""
+
+START = """\
+// Comments are not counted.
+import { shout } from "./lib/words";
+
+interface Params { code?: string }
+
+export async function handleEvent(event: any, context: any) {
+  const params: Params = event.authParams;
+  if (params.code === "1") {
+    throw new Error(shout("denied"));
+  }
+  const 𝒳 = await context.ChatKitty.Users.listUsers().then(
+    () => "found",
+    (error: Error) => {
+      throw error;
+    },
+  );
+  console.log(params.code ? "with a code" : "without");
+  return { 𝒳 };
+}
+"""
+
+ANSWER = """\
+import { whisper } from "./lib/words";
+async function handleEvent(event: any, context: any) {
+  switch (event.message.body) {
+    case "loud": return 1;
+    case "low":
+      return whisper(event.message.body);
+  }
+  for (const word of ["a", "b"]) console.log(word, tone);
+  if (event.message.body === "forever") while (true) {}
+  return null;
+}
+"""
+
+WORDS = """\
+export function shout(text: string): string {
+  return text.toUpperCase();
+}
+
+export const whisper = (text: string) =>
+  text.toLowerCase();
+"""
+
+UNUSED = """\
+async function handleEvent(event: any) {
+  return event;
+}
+"""
+
+CASES = """\
+cases:
+  - name: denied
+    type: user.attempted.start_session
+    event: {username: ann, authParams: {code: "1"}}
+    expect: {error: DENIED}
+  - name: answered
+    type: user.sent.message
+    sample: true
+    expect: {result: null}
+  - name: in a conversation
+    data: {channels: [{name: desk}]}
+    conversation:
+      - {user: ann, connects: {code: "2"}}
+      - {user: ann, joins: desk}
+      - {user: ann, says: low}
+"""
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    root = tmp_path / "project"
+    files = {
+        "functions.yaml": MANIFEST,
+        "init.ts": "exports.tone = 'low';\n",
+        "handlers/start.ts": START,
+        "handlers/answer.ts": ANSWER,
+        "handlers/unused.ts": UNUSED,
+        "handlers/lib/words.ts": WORDS,
+        "tests/all.yaml": CASES,
+    }
+    for path, text in files.items():
+        (root / path).parent.mkdir(parents=True, exist_ok=True)
+        (root / path).write_text(text, encoding="utf-8")
+    return root
+
+
+def lines_of(lcov: str) -> dict[str, dict[int, int]]:
+    found: dict[str, dict[int, int]] = {}
+    for record in lcov.splitlines():
+        kind, _, value = record.partition(":")
+        if kind == "SF":
+            lines = found[value] = {}
+        elif kind == "DA":
+            line, _, count = value.partition(",")
+            lines[int(line)] = int(count)
+    return found
+
+
+def test_lines_are_counted_in_the_users_own_files(ckfunc: Ckfunc, root: Path) -> None:
+    ran = ckfunc("-C", root, "test", "--coverage", "--jobs", 2)
+    assert ran.code == 0, ran.out + ran.err
+    lines = lines_of((root / "coverage/lcov.info").read_text(encoding="utf-8"))
+    assert list(lines) == [
+        "handlers/answer.ts",
+        "handlers/lib/words.ts",
+        "handlers/start.ts",
+        "handlers/unused.ts",
+        "init.ts",
+    ]
+    # Nothing behind an early end counts, in spite of the conditional expression: V8 alone reports it as executed.
+    assert lines["handlers/start.ts"] == {7: 2, 8: 2, 9: 1, 11: 1, 12: 1, 14: 0, 17: 1, 18: 1}
+    assert lines["handlers/answer.ts"] == {3: 2, 4: 0, 6: 1, 8: 2, 9: 1, 10: 1}
+    assert lines["handlers/lib/words.ts"] == {2: 1, 5: 2, 6: 1}
+    assert lines["handlers/unused.ts"] == {2: 0}
+    assert ran.out.splitlines()[-10:-1] == [
+        "",
+        "file                   lines  covered  uncovered lines",
+        "handlers/answer.ts     5/6    83.3 %   4",
+        "handlers/lib/words.ts  3/3    100.0 %",
+        "handlers/start.ts      7/8    87.5 %   14",
+        "handlers/unused.ts     0/1    0.0 %    2",
+        "init.ts                1/1    100.0 %",
+        "total                  16/19  84.2 %",
+        "",
+    ]
+
+
+def test_coverage_below_the_threshold_fails(ckfunc: Ckfunc, root: Path, tmp_path: Path) -> None:
+    report = tmp_path / "reports/lcov.info"
+    ran = ckfunc("-C", root, "test", "--lcov", report, "--coverage-threshold", "85", "--json")
+    assert ran.code == 1
+    assert ran.err.splitlines() == [
+        "error: line coverage is 84.2 %, below the threshold of 85 %",
+        "hint: add cases that run the uncovered lines",
+    ]
+    document = json.loads(ran.out)
+    assert document["ok"]
+    assert [document["coverage"][name] for name in ("lines", "covered", "percent")] == [19, 16, 84.2]
+    assert document["coverage"]["files"][0] == {
+        "file": "handlers/answer.ts",
+        "lines": 6,
+        "covered": 5,
+        "percent": 83.3,
+        "uncovered": [[4, 4]],
+    }
+    assert report.exists()
+    assert not (root / "coverage").exists()
+    assert ckfunc("-C", root, "test", "--coverage-threshold", "84.2").code == 0
+    assert ckfunc("-C", root, "test", "--coverage-threshold", "101").code == 2
