@@ -48,12 +48,13 @@ def test_every_document_has_a_place_in_the_navigation_of_the_site() -> None:
 
 def test_pictures_are_small_and_vector_graphics_load_nothing() -> None:
     pictures = list((ROOT / "docs/images").iterdir())
-    assert {path.name for path in pictures} == set(re.findall(r"\(docs/images/([^)]+)\)", PAGES["README.md"]))
+    shown = re.findall(r"\((?:docs/)?images/([^)]+)\)", "".join(PAGES.values()))
+    assert {path.name for path in pictures} == set(shown)
     assert [path.name for path in pictures if path.stat().st_size > 300_000] == []
     for path in pictures:
         if path.suffix == ".svg":
             names = {element.tag.rpartition("}")[2] for element in ElementTree.parse(path).iter()}
-            assert names == {"svg", "style", "rect", "g", "text"}
+            assert names <= {"svg", "style", "rect", "g", "text", "path"}
 
 
 def test_the_links_between_documents_lead_somewhere() -> None:
@@ -136,9 +137,15 @@ def test_the_tutorial_works_from_zero_to_production(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(sys.platform == "win32", reason="its lines are a POSIX shell's")
 def test_the_event_of_the_documents_can_be_fired(tmp_path: Path) -> None:
-    line = block("handlers.md", "console", "$ ckfunc trigger user.sent.message").removeprefix("$ ").strip()
+    line = block("debugging.md", "console", "$ ckfunc trigger user.sent.message").removeprefix("$ ").strip()
     lines = ["ckfunc init .", "ckfunc new user.sent.message", "ckfunc deploy", line]
     assert "user.sent.message v1 SUCCEEDED" in _in_a_shell(tmp_path, lines)[-1]
+
+
+def test_the_tests_that_the_documents_name_exist() -> None:
+    named = re.findall(r"`(tests/\w+/\w+\.py)`", "".join(PAGES.values()))
+    assert len(named) > 10
+    assert [path for path in named if not (ROOT / path).exists()] == []
 
 
 def test_the_commands_of_the_documents_exist() -> None:
@@ -233,7 +240,7 @@ def _keys(record: Section, prefix: str) -> list[str]:
 
 
 def test_the_renovate_preset_finds_every_dependency_and_nothing_else(tmp_path: Path) -> None:
-    preset = json.loads(block("deploying.md", "json", '{\n  "$schema": "https://docs.renovatebot.com'))
+    preset = json.loads(block("locked-packages.md", "json", '{\n  "$schema": "https://docs.renovatebot.com'))
     (manager,) = preset["customManagers"]
     outer, inner = (re.sub(r"\(\?<(?=[a-z])", "(?P<", pattern) for pattern in manager["matchStrings"])
     (pattern,) = manager["managerFilePatterns"]
