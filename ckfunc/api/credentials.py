@@ -8,7 +8,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ckfunc.api.connection import (
     API_URL,
@@ -21,6 +21,9 @@ from ckfunc.base.errors import CkfuncError, CredentialsMissing
 from ckfunc.base.secrets import Secret, revealed
 from ckfunc.model.application import Application
 from ckfunc.model.project import Target
+
+if TYPE_CHECKING:
+    from ckfunc.model.outputs import ApplicationJson
 
 SERVICE = "ckfunc"
 ENVIRONMENT_HINT = "set CHATKITTY_CLIENT_ID and CHATKITTY_CLIENT_SECRET in the environment instead"
@@ -108,7 +111,7 @@ def connection_of(root: Path, target: Target, variables: ConnectionVariables) ->
     return FoundConnection(login.connection(*addresses), "the keyring")
 
 
-def described(target: Target, application: Application, connection: Connection) -> dict[str, object]:
+def described(target: Target, application: Application, connection: Connection) -> ApplicationJson:
     """Return the application that a target's credentials belong to, as JSON without secrets."""
     return {
         "target": target.name,

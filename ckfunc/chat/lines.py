@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, tzinfo
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ckfunc.base.clock import timestamp
 from ckfunc.base.text import Line, cut, escaped
@@ -31,6 +31,9 @@ from ckfunc.logs.format import lines as log_lines
 from ckfunc.model.function import Status
 from ckfunc.model.user import User
 from ckfunc.wire.messages import write_file
+
+if TYPE_CHECKING:
+    from ckfunc.model.outputs import ChatEventJson, MessageEventJson, SessionEventJson
 
 _INDENT = "  "
 _LONGEST_PROPERTIES = 200
@@ -74,7 +77,7 @@ def event_lines(event: ChatEvent, view: ChatView, now: datetime) -> list[Line]:
     return lines[:1] if view.flat else lines
 
 
-def event_record(event: ChatEvent) -> dict[str, Any]:
+def event_record(event: ChatEvent) -> ChatEventJson:
     """Return an event for `--json`."""
     return _RECORDS[type(event)](event)
 
@@ -177,9 +180,9 @@ _LINES: Mapping[type, Callable[[Any, ChatView], list[Line]]] = {
 }
 
 
-def _message_record(event: MessageEvent) -> dict[str, Any]:
+def _message_record(event: MessageEvent) -> MessageEventJson:
     message = event.message
-    document: dict[str, Any] = {
+    document: MessageEventJson = {
         "event": "message",
         "change": event.change.value,
         "id": message.id,
@@ -191,16 +194,20 @@ def _message_record(event: MessageEvent) -> dict[str, Any]:
     if event.parent_id is not None:
         document["parentId"] = event.parent_id
     if message.file is not None:
-        return {**document, "file": write_file(message.file)}
-    return {**document, "body": message.body}
+        document["file"] = write_file(message.file)
+    else:
+        document["body"] = message.body
+    return document
 
 
-def _session_record(event: SessionEvent) -> dict[str, Any]:
-    document = {"event": "session", "change": event.change.value, "channelId": event.channel_id}
-    return {**document, "reason": event.reason} if event.reason else document
+def _session_record(event: SessionEvent) -> SessionEventJson:
+    document: SessionEventJson = {"event": "session", "change": event.change.value, "channelId": event.channel_id}
+    if event.reason:
+        document["reason"] = event.reason
+    return document
 
 
-_RECORDS: Mapping[type, Callable[[Any], dict[str, Any]]] = {
+_RECORDS: Mapping[type, Callable[[Any], ChatEventJson]] = {
     MessageEvent: _message_record,
     ReactionEvent: lambda event: {
         "event": "reaction",

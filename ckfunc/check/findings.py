@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING
 
 from ckfunc.base.annotations import Annotation, AnnotationLevel, of_mistakes
 from ckfunc.base.errors import Problem
+
+if TYPE_CHECKING:
+    from ckfunc.model.outputs import FindingJson
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -40,7 +43,7 @@ class Finding:
         first, *more = [line.strip() for line in self.message.splitlines() if line.strip()] or [""]
         return f"{first} {more[-1]}" if more else first
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> FindingJson:
         """Return the finding as `ckfunc check --json` prints it."""
         return {
             "path": self.path,

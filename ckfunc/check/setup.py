@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from ckfunc import __version__
 from ckfunc.api import Client, Connection
@@ -31,6 +31,9 @@ from ckfunc.runtime.policy import npm_settings
 from ckfunc.scaffold.packages import all_packages
 from ckfunc.scaffold.types import policy_of
 
+if TYPE_CHECKING:
+    from ckfunc.model.outputs import DiagnosisJson
+
 NODE_MAJOR = 24
 WARN_SKEW_S = 30.0
 FAIL_SKEW_S = 300.0
@@ -48,10 +51,12 @@ class Diagnosis:
     text: str
     hint: str | None = None
 
-    def to_json(self) -> dict[str, str]:
+    def to_json(self) -> DiagnosisJson:
         """Return the result for `--json`."""
-        result = {"check": self.name, "verdict": self.verdict, "text": self.text}
-        return {**result, "hint": self.hint} if self.hint else result
+        result: DiagnosisJson = {"check": self.name, "verdict": self.verdict, "text": self.text}
+        if self.hint:
+            result["hint"] = self.hint
+        return result
 
 
 class ProjectSetup(Protocol):

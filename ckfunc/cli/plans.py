@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ckfunc.base.errors import CkfuncError
 from ckfunc.base.text import USUAL_COLUMNS
@@ -74,7 +74,10 @@ def print_plan(
     if markdown:
         output.text(plan_markdown(plan, verdict=verdicts_markdown(verdicts or ())))
     elif output.json:
-        output.document({**plan_json(plan), **gates_json(verdicts)})
+        planned = plan_json(plan)
+        if verdicts is not None:
+            planned["gates"] = [verdict.to_json() for verdict in verdicts]
+        output.document(planned)
     else:
         output.lines(plan_lines(plan))
         output.lines(verdict_lines(verdicts or ()))
@@ -88,7 +91,10 @@ def print_report(
     `undone` is what an undo reverted.
     """
     if output.json:
-        output.document({**report.to_json(), **gates_json(verdicts)})
+        document = report.to_json()
+        if verdicts is not None:
+            document["gates"] = [verdict.to_json() for verdict in verdicts]
+        output.document(document)
         return
     if (output.quiet and report.ok) or report.ending is Ending.DECLINED:
         return
@@ -96,11 +102,6 @@ def print_report(
         report = replace(report, warnings=())
     items = [one for one in report.items if one.result in WRONG or not output.quiet]
     output.lines(report_lines(report, width=output.width() or USUAL_COLUMNS, items=items, undone=undone))
-
-
-def gates_json(verdicts: Sequence[GateVerdict] | None) -> dict[str, Any]:
-    """Return the verdicts as a part of a JSON document; nothing when no gates were wanted."""
-    return {} if verdicts is None else {"gates": [one.to_json() for one in verdicts]}
 
 
 def local_script(app: App, trigger_type: str) -> Script | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ckfunc.base.diffs import styled_diff, unified
 from ckfunc.base.text import Segment, printable
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from ckfunc.deploy.cache import VersionCache
     from ckfunc.deploy.remote import Remote
     from ckfunc.model.function import FunctionVersion
+    from ckfunc.model.outputs import ComparisonJson
     from ckfunc.model.project import Project
 
 
@@ -44,7 +45,7 @@ class Comparison:
         for line in styled_diff(self.diff):
             yield (line,)
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> ComparisonJson:
         """Return the comparison for `--json`."""
         text = "".join(f"{printable(line)}\n" for line in self.diff)
         return {"before": self.before, "after": self.after, "equal": self.equal, "diff": text}

@@ -6,13 +6,16 @@ import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 from ckfunc.base.clock import Clock
 from ckfunc.base.errors import CkfuncError, InvalidFiles, UsageProblem
 from ckfunc.base.text import printable
 from ckfunc.deploy.plan.plan import Plan
 from ckfunc.deploy.resources import FUNCTIONS
+
+if TYPE_CHECKING:
+    from ckfunc.model.outputs import GateJson
 
 MANIFEST = "manifest"
 """Selects the gates of functions.yaml."""
@@ -45,7 +48,7 @@ class GateVerdict:
     seconds: float
     details: tuple[str, ...] = ()
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> GateJson:
         """Return the verdict for `--json`."""
         return {
             "gate": self.gate,

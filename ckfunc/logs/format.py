@@ -5,13 +5,16 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from datetime import UTC, tzinfo
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ckfunc.base.clock import timestamp
 from ckfunc.base.text import USUAL_COLUMNS, Line, beneath_message, cells, cut, is_frame, plain, printable
 from ckfunc.logs.entries import Gap, Item, LogEntry, Recovered, Trouble
 from ckfunc.model.function import ConsoleLine, Invocation, InvocationDetail, Status
 from ckfunc.wire.functions import write_call
+
+if TYPE_CHECKING:
+    from ckfunc.model.outputs import InvocationJson
 
 _INDENT = "  "
 _FRAME_INDENT = "    "
@@ -47,13 +50,13 @@ def notice(item: Trouble | Recovered | Gap) -> Line:
     return [("gap: ", "warning"), (f"{about}{_flat(item.reason)}", "plain")]
 
 
-def record(entry: LogEntry) -> dict[str, Any]:
+def record(entry: LogEntry) -> InvocationJson:
     """Return an invocation for `--json`: id, type, version, status, createdTime, args, result.
 
     From an emulator, it also has console, calls and durationMs.
     """
     row = entry.invocation
-    document: dict[str, Any] = {
+    document: InvocationJson = {
         "id": row.id,
         "type": entry.type,
         "version": row.version_number,

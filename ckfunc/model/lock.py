@@ -7,10 +7,13 @@ import re
 from collections import deque
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from ckfunc.base.text import digest
 from ckfunc.model.application import DEFAULT_PACKAGES
+
+if TYPE_CHECKING:
+    from ckfunc.model.outputs import LockChangeJson
 
 LOCK_NAME = "functions.lock"
 """The lock's file, next to functions.yaml."""
@@ -166,7 +169,7 @@ class LockChange:
     before: tuple[str, ...]
     after: tuple[str, ...]
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> LockChangeJson:
         """Return the change for `--json`."""
         return {"name": self.name, "before": list(self.before), "after": list(self.after)}
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from ckfunc.api import Client
 from ckfunc.base.diffs import styled_diff, unified
@@ -34,6 +34,9 @@ from ckfunc.scaffold.render import render
 from ckfunc.scaffold.stubs import Schemas, scope_of, write_stubs
 from ckfunc.scaffold.writing import FilesExist, require_file_place, written_or_undone
 
+if TYPE_CHECKING:
+    from ckfunc.model.outputs import PulledJson
+
 _MOST_VERSIONS = 100
 """How many old versions of a function are compared with the local script."""
 
@@ -55,7 +58,7 @@ class Pulled:
     conflicts: int = 0
     unmarked_conflicts: tuple[str, ...] = ()
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> PulledJson:
         """Return the result for `--json`."""
         return {
             "directory": str(self.root),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ckfunc.base.clock import timestamp
 from ckfunc.base.secrets import MASK, SHORTEST, Masker, Secret
@@ -13,6 +13,9 @@ from ckfunc.model.function import Invocation, Status
 from ckfunc.replay.changes import ABSENT, ANY, INDEX, ORDER, Difference, Pattern, changes
 from ckfunc.replay.documents import Observed, outcome_of
 from ckfunc.replay.verdict import ReplayVerdict, Runs, judge, samples
+
+if TYPE_CHECKING:
+    from ckfunc.model.outputs import DifferenceJson, ReplayCountsJson, ReplayedJson
 
 _PRIVATE = ("authParams", "auth_params")
 
@@ -113,7 +116,7 @@ def summary(replay: Replay) -> str:
     return ", ".join(counts)
 
 
-def replay_json(replay: Replay, redaction: Redaction) -> dict[str, Any]:
+def replay_json(replay: Replay, redaction: Redaction) -> ReplayCountsJson:
     """Return the replay as JSON with masked secrets."""
     return {
         "replayed": len(replay.compared),
@@ -148,8 +151,8 @@ def place(parts: Sequence[str | int]) -> str:
     return text
 
 
-def _compared_json(compared: Compared, redaction: Redaction) -> dict[str, Any]:
-    shown: dict[str, Any] = {
+def _compared_json(compared: Compared, redaction: Redaction) -> ReplayedJson:
+    shown: ReplayedJson = {
         "id": compared.row.id,
         "version": compared.row.version_number,
         "createdTime": timestamp(compared.row.created_time),
@@ -162,15 +165,16 @@ def _compared_json(compared: Compared, redaction: Redaction) -> dict[str, Any]:
     return shown
 
 
-def _change_json(change: Difference, compared: Compared, hide: Any) -> dict[str, Any]:
-    shown: dict[str, Any] = {"path": hide(place(change.path))}
+def _change_json(change: Difference, compared: Compared, hide: Any) -> DifferenceJson:
+    shown: DifferenceJson = {"path": hide(place(change.path))}
     if change.path[:1] == ("calls",) and change.path[-1] != ORDER and isinstance(change.path[1], int):
         added = change.before is ABSENT and len(change.path) == 2
         calls = compared.working.calls if added else compared.deployed.calls
         shown["call"] = hide(f"{calls[change.path[1]].method} {calls[change.path[1]].path}")
-    for name, value in (("before", change.before), ("after", change.after)):
-        if value is not ABSENT:
-            shown[name] = hide(value)
+    if change.before is not ABSENT:
+        shown["before"] = hide(change.before)
+    if change.after is not ABSENT:
+        shown["after"] = hide(change.after)
     return shown
 
 

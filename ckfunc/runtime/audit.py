@@ -9,13 +9,16 @@ import threading
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ckfunc.base.errors import CkfuncError
 from ckfunc.model.lock import PLATFORM_RANGES, PackageLock, manifest_of
 from ckfunc.runtime.npm import AUDIT, NpmRun, run_npm
 from ckfunc.runtime.npm_failures import NOT_TRUSTED, explained
 from ckfunc.runtime.policy import InstallPolicy, npm_settings
+
+if TYPE_CHECKING:
+    from ckfunc.model.outputs import VulnerabilityJson
 
 SEVERITIES = ("info", "low", "moderate", "high", "critical")
 """The severities of advisories, in ascending order."""
@@ -48,7 +51,7 @@ class Vulnerability:
     chain: tuple[str, ...]
     by_platform: bool
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> VulnerabilityJson:
         """Return the vulnerability for `--json`."""
         return {
             "package": self.package,

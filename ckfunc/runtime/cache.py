@@ -14,11 +14,14 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Self
 
 from ckfunc.base.errors import CkfuncError
 from ckfunc.base.files import hold_shared, lock_alone, locked
 from ckfunc.runtime.contents import MARKER
+
+if TYPE_CHECKING:
+    from ckfunc.model.outputs import CacheEntryJson
 
 UNUSED_S = 60 * 24 * 3600.0
 """Installed packages that were not used for this time are removed when others are installed."""
@@ -80,7 +83,7 @@ class CacheEntry:
     used: float
     in_use: bool = False
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> CacheEntryJson:
         """Return the entry for `--json`."""
         used = datetime.fromtimestamp(self.used, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
         return {

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ckfunc.base.errors import UsageProblem
 from ckfunc.base.secrets import Secret
@@ -15,6 +15,9 @@ from ckfunc.model.project import Project, Script
 from ckfunc.runtime.compiler import CachingCompiler
 from ckfunc.runtime.policy import Policy
 from ckfunc.wire.functions import write_call
+
+if TYPE_CHECKING:
+    from ckfunc.model.outputs import HandlerRunJson
 
 _RECORD_FIELDS = ("versionNumber", "version_number", "version", "status")
 """A document with one of them next to `args` is an invocation."""
@@ -42,10 +45,11 @@ class Ran:
     allowed: bool | None = None
     reason: str | None = None
 
-    def to_json(self) -> dict[str, Any]:
-        """Return the run for `--json`."""
+    def to_json(self, trigger_type: str) -> HandlerRunJson:
+        """Return the run of a handler for `--json`."""
         row, detail = self.invocation, self.detail
-        made: dict[str, Any] = {
+        made: HandlerRunJson = {
+            "type": trigger_type,
             "status": row.status.value,
             "durationMs": detail.duration_ms,
             "args": row.args,
@@ -55,7 +59,7 @@ class Ran:
             "callsOmitted": detail.calls_omitted,
         }
         if self.allowed is not None:
-            made |= {"allowed": self.allowed, "reason": self.reason}
+            made["allowed"], made["reason"] = self.allowed, self.reason
         return made
 
 

@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ckfunc.base.clock import timestamp
 from ckfunc.base.documents import deeper_than
@@ -24,6 +24,9 @@ from ckfunc.testing.reading import DIRECTORY, SUFFIXES, CaseScope, read_text_cas
 from ckfunc.testing.redacting import Redactor, ReplacedSecret
 from ckfunc.testing.rendering import addition_lines
 from ckfunc.testing.writing import case_text, names_in, new_file, with_case
+
+if TYPE_CHECKING:
+    from ckfunc.model.outputs import AdditionJson
 
 
 class CannotRecord(CkfuncError):
@@ -48,10 +51,18 @@ class Addition:
         """Yield the replaced secrets, and the result of the case with the local handler."""
         return addition_lines(self.redactions, result)
 
-    def to_json(self) -> dict[str, Any]:
-        """Return the case and what was replaced in it, for `--json`."""
-        replaced = [{"place": one.place, "why": one.reason, "placeholder": one.placeholder} for one in self.redactions]
-        return {"file": str(self.path), "case": dict(self.case), "redactions": replaced}
+    def to_json(self, result: CaseResult, *, written: bool) -> AdditionJson:
+        """Return the case, its result and what was replaced in it, for `--json`."""
+        return {
+            "file": str(self.path),
+            "case": dict(self.case),
+            "redactions": [
+                {"place": one.place, "why": one.reason, "placeholder": one.placeholder} for one in self.redactions
+            ],
+            "verdict": result.verdict.value,
+            "failures": [miss.message for miss in result.misses],
+            "written": written,
+        }
 
 
 @dataclass(frozen=True, slots=True)

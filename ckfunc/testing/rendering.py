@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any
+from typing import TYPE_CHECKING
 
 from ckfunc.base.annotations import Annotation
 from ckfunc.base.diffs import diff_style
@@ -13,6 +13,9 @@ from ckfunc.model.function import ConsoleLine
 from ckfunc.testing.case import CaseOutcome, CaseResult, CaseRun, Miss, Tally
 from ckfunc.testing.redacting import ReplacedSecret
 from ckfunc.testing.transcript import conversation_lines, run_json, step_json
+
+if TYPE_CHECKING:
+    from ckfunc.model.outputs import CaseJson, FailureJson, TestsJson
 
 _MARKS = {
     CaseOutcome.PASSED: ("✓", "success"),
@@ -83,7 +86,7 @@ def summary_line(counted: Tally, seconds: float) -> Line:
     return [*parts, (f" in {_duration(seconds * 1000)}", "muted")]
 
 
-def json_of(results: Sequence[CaseResult], counted: Tally, seconds: float) -> dict[str, Any]:
+def json_of(results: Sequence[CaseResult], counted: Tally, seconds: float) -> TestsJson:
     """Return the results as JSON."""
     return {
         "ok": not counted.failed,
@@ -96,9 +99,9 @@ def json_of(results: Sequence[CaseResult], counted: Tally, seconds: float) -> di
     }
 
 
-def _case_json(result: CaseResult) -> dict[str, Any]:
+def _case_json(result: CaseResult) -> CaseJson:
     case, observed = result.case, result.observed
-    document: dict[str, Any] = {
+    document: CaseJson = {
         "file": case.file,
         "line": case.line,
         "name": case.name,
@@ -110,16 +113,20 @@ def _case_json(result: CaseResult) -> dict[str, Any]:
     if result.misses:
         document["failures"] = [_miss_json(miss) for miss in result.misses]
     if observed is not None and case.steps:
-        steps = [step_json(step) for step in observed.steps]
-        document |= {"durationMs": round(observed.duration_ms, 2), "steps": steps}
+        document["durationMs"] = round(observed.duration_ms, 2)
+        document["steps"] = [step_json(step) for step in observed.steps]
     elif observed is not None:
-        document |= run_json(observed)
+        return {**document, **run_json(observed)}
     return document
 
 
-def _miss_json(miss: Miss) -> dict[str, Any]:
-    found = {"what": miss.what, "message": miss.message, "expected": miss.expected, "actual": miss.actual}
-    return {name: value for name, value in found.items() if value is not None}
+def _miss_json(miss: Miss) -> FailureJson:
+    found: FailureJson = {"what": miss.what, "message": miss.message}
+    if miss.expected is not None:
+        found["expected"] = miss.expected
+    if miss.actual is not None:
+        found["actual"] = miss.actual
+    return found
 
 
 def annotations_of(results: Iterable[CaseResult]) -> Iterator[Annotation]:

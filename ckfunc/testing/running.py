@@ -9,7 +9,7 @@ from contextlib import AbstractContextManager, ExitStack, closing, contextmanage
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from ckfunc.base.annotations import Annotation
 from ckfunc.base.errors import CkfuncError, Problem
@@ -43,6 +43,9 @@ from ckfunc.testing.coverage_reports import coverage_json
 from ckfunc.testing.judging import judge, step_misses
 from ckfunc.testing.reading import DIRECTORY, CaseScope, find_files, read_cases, read_text_cases, refused, shown_path
 from ckfunc.testing.rendering import annotations_of, failure_lines, json_of, summary_line
+
+if TYPE_CHECKING:
+    from ckfunc.model.outputs import TestsJson
 
 LOCAL = "local"
 """The default target, whose environment cases use, so that tests do not need production secrets."""
@@ -123,7 +126,7 @@ class CaseResults:
         """Yield an annotation for each failed case."""
         return annotations_of(self.results)
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> TestsJson:
         """Return the results for `--json`."""
         document = json_of(self.results, self.tally, self.seconds)
         return document if self.coverage is None else {**document, "coverage": coverage_json(self.coverage)}

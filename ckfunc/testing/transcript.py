@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import TYPE_CHECKING
 
 from ckfunc.base.clock import timestamp
 from ckfunc.base.text import Line, beneath_message, cells, escaped, is_frame, printable
@@ -13,6 +13,9 @@ from ckfunc.sandbox.acts import Act, SaidMessage, Verb
 from ckfunc.testing.case import CaseResult, CaseRun, Miss, StepRun
 from ckfunc.testing.comparing import shown_error
 from ckfunc.testing.judging import shown_message, shown_notification
+
+if TYPE_CHECKING:
+    from ckfunc.model.outputs import CaseRunJson, SentMessageJson, StepJson
 
 _WIDTH = 80
 _INDENT = 12
@@ -175,9 +178,9 @@ def _fitting(text: str, width: int) -> int:
     return len(text)
 
 
-def step_json(step: StepRun) -> dict[str, Any]:
+def step_json(step: StepRun) -> StepJson:
     """Return a step and everything that it caused as JSON."""
-    document: dict[str, Any] = {
+    document: StepJson = {
         "line": step.step.line,
         "time": timestamp(step.time),
         "act": described(step.step.act),
@@ -189,19 +192,32 @@ def step_json(step: StepRun) -> dict[str, Any]:
         ],
         "online": sorted(name for name, online in step.online.items() if online),
     }
-    return document if step.refusal is None else {**document, "refused": step.refusal}
+    if step.refusal is not None:
+        document["refused"] = step.refusal
+    return document
 
 
-def _message_json(message: SaidMessage) -> dict[str, Any]:
-    document: dict[str, Any] = {"channel": message.channel, "user": message.user, "type": message.type.value}
-    document |= {"body": message.body} if message.body is not None else {"file": message.file}
-    change = "deleted" if message.deleted else "changed" if message.changed else None
-    return {**document, "properties": dict(message.properties), **({change: True} if change else {})}
+def _message_json(message: SaidMessage) -> SentMessageJson:
+    document: SentMessageJson = {
+        "channel": message.channel,
+        "user": message.user,
+        "type": message.type.value,
+        "properties": dict(message.properties),
+    }
+    if message.body is not None:
+        document["body"] = message.body
+    else:
+        document["file"] = message.file
+    if message.deleted:
+        document["deleted"] = True
+    elif message.changed:
+        document["changed"] = True
+    return document
 
 
-def run_json(run: CaseRun) -> dict[str, Any]:
+def run_json(run: CaseRun) -> CaseRunJson:
     """Return a run of a handler as JSON."""
-    document: dict[str, Any] = {
+    document: CaseRunJson = {
         "status": run.status.value,
         "durationMs": round(run.duration_ms, 2),
         "console": [{"level": line.level, "text": line.text} for line in run.console],
@@ -210,5 +226,7 @@ def run_json(run: CaseRun) -> dict[str, Any]:
         ],
     }
     if run.error is None:
-        return {**document, "result": run.payload}
-    return {**document, "error": {"name": run.error_name, "message": run.error, "stack": run.stack}}
+        document["result"] = run.payload
+    else:
+        document["error"] = {"name": run.error_name, "message": run.error, "stack": run.stack}
+    return document

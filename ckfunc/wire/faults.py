@@ -5,13 +5,16 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ckfunc.base.clock import duration_s
 from ckfunc.base.text import did_you_mean
 from ckfunc.model.fault import DEFAULT_SEED, ActiveFault, Fault
 from ckfunc.wire.contract import operations
 from ckfunc.wire.reading import Malformed, optional, required, resource
+
+if TYPE_CHECKING:
+    from ckfunc.model.outputs import FaultEffectJson, FaultJson
 
 MOST_DELAY_MS = 60_000
 MOST_FIRST = 1_000_000
@@ -89,7 +92,7 @@ def read_fault_entry(entry: Mapping[str, Any]) -> Fault:
         raise FaultMistake(keys.get(mistake.field or "", mistake.field), mistake.message, mistake.hint) from None
 
 
-def write_fault(fault: Fault) -> dict[str, Any]:
+def write_fault(fault: Fault) -> FaultEffectJson:
     """Return a fault as JSON, which `read_fault` reads."""
     return {
         "operation": fault.operation,
@@ -112,7 +115,7 @@ def read_active_fault(document: Any) -> ActiveFault:
     )
 
 
-def write_active_fault(active: ActiveFault) -> dict[str, Any]:
+def write_active_fault(active: ActiveFault) -> FaultJson:
     """Return a fault of an emulator as JSON."""
     return {"id": active.id, **write_fault(active.fault), "seen": active.seen, "hits": active.hits}
 

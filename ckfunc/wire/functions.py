@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ckfunc.base.clock import parse_timestamp, timestamp
 from ckfunc.model.function import (
@@ -18,6 +18,9 @@ from ckfunc.model.function import (
 )
 from ckfunc.wire.links import Links
 from ckfunc.wire.reading import Malformed, optional, required, resource
+
+if TYPE_CHECKING:
+    from ckfunc.model.outputs import CallJson
 
 
 def write_function(function: Function, runtime_id: int, runtime_version: str, links: Links) -> dict[str, Any]:
@@ -143,7 +146,7 @@ def write_detail(detail: InvocationDetail) -> dict[str, Any]:
     }
 
 
-def write_call(call: ApiCall) -> dict[str, Any]:
+def write_call(call: ApiCall) -> CallJson:
     """Return a handler's request to the Platform API."""
     return {"method": call.method, "path": call.path, "body": call.body, "status": call.status}
 

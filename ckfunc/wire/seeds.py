@@ -18,7 +18,7 @@ channel, its members instead. Users, channels and messages may have an `id`; oth
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from ckfunc.model.chat import ChannelType
 from ckfunc.model.job import Seed, SeedChannel, Seeded, SeedMessage, SeedUser
@@ -26,6 +26,9 @@ from ckfunc.wire.channels import read_new_channel
 from ckfunc.wire.messages import read_new_message
 from ckfunc.wire.reading import Malformed, optional, required, resource
 from ckfunc.wire.users import read_new_user
+
+if TYPE_CHECKING:
+    from ckfunc.model.outputs import SeededJson
 
 T = TypeVar("T")
 
@@ -72,7 +75,7 @@ def read_seed(document: Any) -> Seed:
     return Seed(users, channels)
 
 
-def write_seeded(seeded: Seeded) -> dict[str, int]:
+def write_seeded(seeded: Seeded) -> SeededJson:
     """Return the numbers of added rows."""
     return {
         "users": seeded.users,

@@ -16,6 +16,7 @@ from ckfunc.cli.options import common_options, pass_app
 if TYPE_CHECKING:
     from ckfunc.base.text import Line
     from ckfunc.model.lock import PackageLock
+    from ckfunc.model.outputs import AuditJson
     from ckfunc.runtime.audit import Vulnerability
 
 _STYLES = {"critical": "failure", "high": "failure", "moderate": "update"}
@@ -55,9 +56,12 @@ def audit(app: App, level: str) -> int:
     found = [each for each in every if SEVERITIES.index(each.severity) >= SEVERITIES.index(level)]
     own = [each for each in found if not each.by_platform]
     if app.output.json:
-        app.output.document(
-            {"packages": len(lock.packages), "vulnerabilities": [each.to_json() for each in found], "ok": not own}
-        )
+        document: AuditJson = {
+            "packages": len(lock.packages),
+            "vulnerabilities": [each.to_json() for each in found],
+            "ok": not own,
+        }
+        app.output.document(document)
     else:
         if found:
             header = ("PACKAGE", "SEVERITY", "AFFECTED", "FIXED IN", "PATH")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 import click
 
@@ -15,6 +16,9 @@ from ckfunc.cli.app import App
 from ckfunc.cli.options import common_options, pass_app
 from ckfunc.runtime.cache import PACKAGES, CacheEntry, CacheRefused, Total, entries
 from ckfunc.runtime.cache import clean as clean_entries
+
+if TYPE_CHECKING:
+    from ckfunc.model.outputs import CacheCleanedJson, CacheJson
 
 _LONGEST_NAME = 70
 
@@ -51,9 +55,12 @@ def info(app: App) -> None:
     directory = cache_dir()
     found = entries(directory)
     if app.output.json:
-        app.output.document(
-            {"directory": str(directory), "bytes": _size(found), "entries": [one.to_json() for one in found]}
-        )
+        document: CacheJson = {
+            "directory": str(directory),
+            "bytes": _size(found),
+            "entries": [one.to_json() for one in found],
+        }
+        app.output.document(document)
         return
     app.output.line(str(directory))
     for total in Total.of(found):
@@ -91,15 +98,14 @@ def clean(app: App, older_than: str | None, dry_run: bool) -> None:
     with CacheRefused.reported(directory):
         removed, used = clean_entries(directory, older_than_s=age_s, dry_run=dry_run)
     if app.output.json:
-        app.output.document(
-            {
-                "directory": str(directory),
-                "dryRun": dry_run,
-                "bytes": _size(removed),
-                "removed": [one.to_json() for one in removed],
-                "inUse": [one.to_json() for one in used],
-            }
-        )
+        document: CacheCleanedJson = {
+            "directory": str(directory),
+            "dryRun": dry_run,
+            "bytes": _size(removed),
+            "removed": [one.to_json() for one in removed],
+            "inUse": [one.to_json() for one in used],
+        }
+        app.output.document(document)
         return
     for one in removed:
         if one.kind == PACKAGES:

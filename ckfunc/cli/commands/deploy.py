@@ -14,7 +14,7 @@ from ckfunc.base.workers import AT_ONCE
 from ckfunc.cli.app import App
 from ckfunc.cli.completion import complete_only
 from ckfunc.cli.options import FILE, common_options, pass_app
-from ckfunc.cli.plans import gates_json, gates_of, print_plan, print_report, try_gates
+from ckfunc.cli.plans import gates_of, print_plan, print_report, try_gates
 from ckfunc.deploy.cache import VersionCache
 from ckfunc.deploy.gates import GateVerdict, require_passed
 from ckfunc.deploy.hooks import run_hook
@@ -27,6 +27,7 @@ from ckfunc.deploy.show.text import plan_lines, step_text, verdict_lines
 
 if TYPE_CHECKING:
     from ckfunc.deploy.run import DeployOptions
+    from ckfunc.model.outputs import RefusedDeployJson
 
 
 @click.command(
@@ -185,7 +186,12 @@ def _print_verdicts(app: App, plan: Plan, verdicts: Sequence[GateVerdict]) -> No
     if not app.output.json:
         app.output.lines(verdict_lines([one for one in verdicts if not (one.ok and app.output.quiet)]))
     elif any(not one.ok for one in verdicts):
-        app.output.document({"target": plan.target.name, "ok": False, **gates_json(verdicts)})
+        refused: RefusedDeployJson = {
+            "target": plan.target.name,
+            "ok": False,
+            "gates": [verdict.to_json() for verdict in verdicts],
+        }
+        app.output.document(refused)
 
 
 def _confirmed(app: App, plan: Plan) -> bool:

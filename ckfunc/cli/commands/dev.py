@@ -23,6 +23,7 @@ from ckfunc.model.function import Status
 if TYPE_CHECKING:
     from ckfunc.deploy.apply.report import DeployReport
     from ckfunc.dev.status import DevStatus, Event
+    from ckfunc.model.outputs import ReadyJson
     from ckfunc.model.project import Target
 
 _KEYS = (
@@ -85,7 +86,8 @@ def dev(app: App, port: int, seed: Path | None, yes: bool, keep_invocations: int
     planted = read_seed_file(app.directory / seed, app.output.path(app.directory / seed))[0] if seed else None
     url = running or app.start_emulator(EmulatorOptions(port=port, seed=planted, keep_invocations=keep_invocations))
     if app.output.json:
-        app.output.record({"ready": url})
+        first: ReadyJson = {"ready": url}
+        app.output.record(first)
     else:
         app.output.line("ready ", url)
         app.output.flush()

@@ -75,7 +75,7 @@ def invoke(app: App, trigger_type: str, event: str | None, from_invocation: int 
         live.begins()
         ran = sandbox.run(trigger_type, given, live.console)
     if app.output.json:
-        app.output.document({"type": trigger_type, **ran.to_json()})
+        app.output.document(ran.to_json(trigger_type))
     else:
         app.output.lines(run_lines(ran.invocation, ran.detail, app.output.width()))
         if ran.allowed is not None:

@@ -18,6 +18,7 @@ from ckfunc.cli.options import common_options, pass_app
 if TYPE_CHECKING:
     from ckfunc.base.text import Line
     from ckfunc.model.lock import LockChange, PackageLock
+    from ckfunc.model.outputs import LockCheckJson, LockJson
 
 # Rooms are imported inside the functions: `ckfunc lock --help` must not load the manifest.
 
@@ -59,7 +60,8 @@ def _check(app: App) -> int:
     root = app.root()
     problems = lock_problems(root)
     if app.output.json:
-        app.output.document({"current": not problems, "problems": [str(problem) for problem in problems]})
+        checked: LockCheckJson = {"current": not problems, "problems": [str(problem) for problem in problems]}
+        app.output.document(checked)
         return EXIT_FAILED if problems else EXIT_OK
     if problems:
         raise LockOutdated(problems)
@@ -98,8 +100,13 @@ def _write(app: App, names: Sequence[str], *, upgrade_all: bool) -> int:
     if written:
         write_atomically(file, text)
     if app.output.json:
-        document = {"file": LOCK_NAME, "written": written, "packages": len(after.packages)}
-        app.output.document({**document, "changes": [change.to_json() for change in changes]})
+        document: LockJson = {
+            "file": LOCK_NAME,
+            "written": written,
+            "packages": len(after.packages),
+            "changes": [change.to_json() for change in changes],
+        }
+        app.output.document(document)
         return EXIT_OK
     for change in changes:
         app.output.lines(_change_lines(change))

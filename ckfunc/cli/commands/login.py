@@ -16,6 +16,7 @@ from ckfunc.deploy.plan.snapshot import require_application
 
 if TYPE_CHECKING:
     from ckfunc.api.credentials import Login
+    from ckfunc.model.outputs import LoginJson
 
 
 class NoTerminal(UsageProblem):
@@ -55,7 +56,8 @@ def login(app: App, client_id: str | None, secret_stdin: bool) -> None:
     bound = want is not None or target.name == ANY_PROJECT
     keyring = store_login(both if bound else entry_names(root, target, *addresses), typed)
     if app.output.json:
-        app.output.document({**described(target, application, client.connection), "keyring": keyring})
+        document: LoginJson = {**described(target, application, client.connection), "keyring": keyring}
+        app.output.document(document)
     else:
         named = f"application {application.id} ({printable(application.key)})"
         app.output.talk(("logged in", "success"), f" to {named} for {target.name}, saved in {keyring}")

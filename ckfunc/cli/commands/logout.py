@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
 from ckfunc.base.errors import NoProject
 from ckfunc.cli.app import ANY_PROJECT, App
 from ckfunc.cli.options import common_options, pass_app
 from ckfunc.model.project import Target
+
+if TYPE_CHECKING:
+    from ckfunc.model.outputs import LogoutJson
 
 
 @click.command(
@@ -31,6 +36,7 @@ def logout(app: App, application: str | None) -> None:
         raise NoProject("outside of a project, logout needs an application", hint="--application ID")
     removed = remove_login(entry_names(root, target, *app.variables(root, target).addresses))
     if app.output.json:
-        app.output.document({"target": target.name, "removed": removed})
+        document: LogoutJson = {"target": target.name, "removed": removed}
+        app.output.document(document)
     else:
         app.output.talk(("logged out" if removed else "nobody was logged in", "muted"), f": {target.name}")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
 from ckfunc.base.errors import EXIT_DIFFERENCES, EXIT_OK
@@ -13,6 +15,9 @@ from ckfunc.deploy.history import require_handler
 from ckfunc.logs.since import parse_since
 from ckfunc.replay.render import replay_lines
 from ckfunc.replay.report import replay_json
+
+if TYPE_CHECKING:
+    from ckfunc.model.outputs import ReplayJson
 
 # The rooms are imported inside the function: `--help` and completion need none of them.
 
@@ -72,13 +77,14 @@ def replay(
         found = pairs.replay(trigger_type, rows, jobs)
     redaction = target.redaction(app.secrets())
     if output.json:
-        about = {
+        document: ReplayJson = {
             "target": project.target.name,
             "type": printable(trigger_type),
             "deployed": version.version_number,
             "handler": handler,
+            **replay_json(found, redaction),
         }
-        output.document({**about, **replay_json(found, redaction)})
+        output.document(document)
     else:
         output.lines(replay_lines(found, redaction))
     return EXIT_DIFFERENCES if exit_code and not found.ok else EXIT_OK

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -18,6 +18,9 @@ from ckfunc.deploy.comparison import compare, named_version
 from ckfunc.deploy.history import function_of, prepare_rollback
 from ckfunc.deploy.remote import Snapshot
 from ckfunc.deploy.resources import newlines
+
+if TYPE_CHECKING:
+    from ckfunc.model.outputs import RollbackJson
 
 
 @click.command(
@@ -49,11 +52,11 @@ def rollback(app: App, trigger_type: str, to: int | None, yes: bool) -> int:
     guard(target, Snapshot(client.runtime(), ()), client, cache)
     wanted = prepare_rollback(client, function_of(client, trigger_type), to, cache)
     name, now, old = printable(trigger_type), wanted.current.version_number, wanted.target.version_number
-    outcome: dict[str, Any] = {"target": target.name, "type": name, "from": now, "to": old}
+    outcome: RollbackJson = {"target": target.name, "type": name, "from": now, "to": old, "result": "unchanged"}
     if wanted.changes_nothing:
         app.output.talk(f"v{now} and v{old} have the same script: nothing to do")
         if app.output.json:
-            app.output.document({**outcome, "result": "unchanged"})
+            app.output.document(outcome)
         return EXIT_OK
     shown = list(compare(named_version(name, wanted.current), named_version(name, wanted.target)).lines())
     if yes or not app.output.interactive:
@@ -64,15 +67,18 @@ def rollback(app: App, trigger_type: str, to: int | None, yes: bool) -> int:
         cancelled=f"Nothing was deployed to {target.name}.",
     ):
         if app.output.json:
-            app.output.document({**outcome, "result": "declined"})
+            outcome["result"] = "declined"
+            app.output.document(outcome)
         return EXIT_FAILED
     item = run.roll_back(wanted, root, target, client, app.clock)
     if item.result in WRONG:
         if app.output.json:
-            app.output.document({**outcome, "result": item.result.value, "note": item.note})
+            outcome["result"], outcome["note"] = item.result.value, item.note
+            app.output.document(outcome)
         raise CkfuncError(item.note or "the version was not created", hint=item.hint)
     if app.output.json:
-        app.output.document({**outcome, "result": "updated", "version": item.new_version})
+        outcome["result"], outcome["version"] = "updated", item.new_version
+        app.output.document(outcome)
     elif not app.output.quiet:
         where = f"{name}  v{now} → v{item.new_version}"
         app.output.line(("  ~ ", "update"), where, (f"  the script of v{old}", "muted"))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
 from ckfunc.cli.app import App
@@ -10,6 +12,9 @@ from ckfunc.cli.options import common_options, pass_app
 from ckfunc.deploy.cache import VersionCache
 from ckfunc.deploy.history import function_of, reference, version_of
 from ckfunc.deploy.show.json import version_json
+
+if TYPE_CHECKING:
+    from ckfunc.model.outputs import ScriptJson
 
 
 @click.command(
@@ -29,6 +34,7 @@ def show(app: App, version: str) -> None:
     function = function_of(client, wanted.type)
     found = version_of(client, function, wanted.number, VersionCache(app.root()))
     if app.output.json:
-        app.output.document({**version_json(function, found), "script": found.handler_script})
+        document: ScriptJson = {**version_json(function, found), "script": found.handler_script}
+        app.output.document(document)
         return
     app.output.text(found.handler_script)

@@ -325,8 +325,7 @@ def _offer(app: App, addition: Addition, result: CaseResult, *, yes: bool) -> in
 
     output, path = app.output, addition.path
     if output.json:
-        failures = [miss.message for miss in result.misses]
-        output.document({**addition.to_json(), "verdict": result.verdict.value, "failures": failures, "written": yes})
+        output.document(addition.to_json(result, written=yes))
     elif not (yes and output.quiet):
         output.talk(("case for ", "title"), output.path(path))
         output.text(printable(addition.case_text))

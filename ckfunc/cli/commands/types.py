@@ -14,6 +14,7 @@ from ckfunc.cli.app import App
 from ckfunc.cli.options import common_options, pass_app
 
 if TYPE_CHECKING:
+    from ckfunc.model.outputs import FileJson, StaleTypesJson, WrittenJson
     from ckfunc.scaffold.writing import Written
 
 
@@ -62,8 +63,11 @@ def _write(app: App, *, install: bool) -> None:
 
 def _show_stale(app: App, stale: Mapping[str, str]) -> None:
     if app.output.json:
-        found = [{"path": name, "reason": why} for name, why in stale.items()]
-        app.output.document({"current": not stale, "stale": found})
+        checked: StaleTypesJson = {
+            "current": not stale,
+            "stale": [{"path": name, "reason": why} for name, why in stale.items()],
+        }
+        app.output.document(checked)
         return
     for name, why in stale.items():
         app.output.line(name, (f"  ({why})", "muted"))
@@ -78,8 +82,12 @@ def show_written(app: App, root: Path, written: Iterable[Written], also: Iterabl
     rows = [(one.path.relative_to(root).as_posix(), one.action.value, one.note) for one in written]
     rows += [(name, action, None) for name, action in also]
     if app.output.json:
-        found = [{"path": name, "action": action, **({"note": note} if note else {})} for name, action, note in rows]
-        app.output.document({"directory": str(root), "files": found})
+        files: list[FileJson] = [
+            {"path": name, "action": action, "note": note} if note else {"path": name, "action": action}
+            for name, action, note in rows
+        ]
+        document: WrittenJson = {"directory": str(root), "files": files}
+        app.output.document(document)
         return
     for name, action, note in rows:
         style = {"created": "create", "updated": "update", "overwritten": "update"}.get(action, "muted")

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
 from ckfunc.base.text import printable
 from ckfunc.cli.app import App
 from ckfunc.cli.options import common_options, pass_app
+
+if TYPE_CHECKING:
+    from ckfunc.model.outputs import IdentityJson
 
 
 @click.command(
@@ -28,7 +33,7 @@ def whoami(app: App) -> None:
     else:
         found = app.credentials(root, target)
     application = app.connect(found.connection).application()
-    shown = {**described(target, application, found.connection), "credentials": found.source}
+    shown: IdentityJson = {**described(target, application, found.connection), "credentials": found.source}
     if app.output.json:
         app.output.document(shown)
         return

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ckfunc.base.errors import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_OK, CkfuncError, CredentialsRejected, Unreachable
 from ckfunc.base.text import printable
@@ -18,6 +18,7 @@ from ckfunc.deploy.resources import RESOURCES, Wanted
 
 if TYPE_CHECKING:
     from ckfunc.model.function import Function
+    from ckfunc.model.outputs import ItemJson, ReportJson
 
 
 class ItemState(StrEnum):
@@ -64,18 +65,18 @@ class Item:
     note: str | None = None
     hint: str | None = None
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> ItemJson:
         """Return the item for `--json`, without fields that do not apply."""
-        found = {
-            "kind": self.kind,
-            "name": printable(self.name),
-            "result": self.result.value,
-            "old_version": self.old_version,
-            "new_version": self.new_version,
-            "note": self.note and printable(self.note),
-            "hint": self.hint and printable(self.hint),
-        }
-        return {name: value for name, value in found.items() if value is not None}
+        found: ItemJson = {"kind": self.kind, "name": printable(self.name), "result": self.result.value}
+        if self.old_version is not None:
+            found["old_version"] = self.old_version
+        if self.new_version is not None:
+            found["new_version"] = self.new_version
+        if self.note is not None:
+            found["note"] = printable(self.note)
+        if self.hint is not None:
+            found["hint"] = printable(self.hint)
+        return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +117,7 @@ class DeployReport:
         """Return how many items have one of `results`."""
         return sum(item.result in results for item in self.items)
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> ReportJson:
         """Return the report for `--json`."""
         counts = Counter(item.result for item in self.items)
         return {

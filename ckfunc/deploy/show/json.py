@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ckfunc.base.clock import timestamp
 from ckfunc.base.diffs import line_count, unified
@@ -17,12 +17,13 @@ from ckfunc.deploy.show.text import next_version, script_path, shown_values, sid
 
 if TYPE_CHECKING:
     from ckfunc.model.function import Function, FunctionVersion
+    from ckfunc.model.outputs import ChangeJson, PlanJson, VersionJson
 
 if TYPE_CHECKING:  # imports the bundler and the manifest
     from ckfunc.deploy.blame import Commit
 
 
-def plan_json(plan: Plan) -> dict[str, Any]:
+def plan_json(plan: Plan) -> PlanJson:
     """Return the plan as JSON, without secrets, with source diffs as text."""
     counts = Counter(change.action for change in plan.changes)
     return {
@@ -40,15 +41,17 @@ def plan_json(plan: Plan) -> dict[str, Any]:
     }
 
 
-def _change_json(plan: Plan, change: ResourceChange) -> dict[str, Any]:
-    found: dict[str, Any] = {"kind": change.kind, "name": printable(change.name), "action": change.action.value}
+def _change_json(plan: Plan, change: ResourceChange) -> ChangeJson:
+    found: ChangeJson = {"kind": change.kind, "name": printable(change.name), "action": change.action.value}
     if change.kind == FUNCTIONS:
-        found |= {"old_version": plan.versions.get(change.name), "new_version": next_version(plan, change)}
+        found["old_version"], found["new_version"] = plan.versions.get(change.name), next_version(plan, change)
     if BY_KIND[change.kind].source:
         lines = unified(source_text(change.before), source_text(change.after), *side_names(plan, change))
-        return {**found, "path": script_path(plan, change), "diff": "".join(f"{printable(line)}\n" for line in lines)}
-    before, after = shown_values(plan, change)
-    return {**found, "before": before, "after": after}
+        found["path"] = script_path(plan, change)
+        found["diff"] = "".join(f"{printable(line)}\n" for line in lines)
+    else:
+        found["before"], found["after"] = shown_values(plan, change)
+    return found
 
 
 def version_json(
@@ -57,14 +60,14 @@ def version_json(
     local: str | None = None,
     commit: Commit | None = None,
     deployed: datetime | None = None,
-) -> dict[str, Any]:
+) -> VersionJson:
     """Return a version as JSON.
 
     `local` is the source in the working copy, `commit` the commit of the version, `deployed` the time of its deploy.
     Unknown values are omitted.
     """
     text = newlines(version.handler_script)
-    found: dict[str, Any] = {
+    found: VersionJson = {
         "type": function.type,
         "version": version.version_number,
         "id": version.id,
