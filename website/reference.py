@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import inspect
+import json
 import re
 from collections.abc import Iterator, Mapping
+from typing import Any
 
 import click
 
 from ckfunc.cli.main import cli
+from ckfunc.cli.manual import contexts, is_common
+from ckfunc.cli.schemas import DRAFT, OUTPUTS, CommandOutput, schema_of
 from ckfunc.manifest.definition import MANIFEST
 from ckfunc.manifest.kinds import Data, Entries, Flag, Items, Kind, Number, Section, Text, Whole
 from ckfunc.testing.definition import CASES, project_schemas
@@ -33,6 +37,8 @@ def generated() -> dict[str, str]:
             "editors use the [JSON schema](tests.schema.json).",
             CASES,
         ),
+        "json-output.md": json_output(),
+        "output.schema.json": f"{json.dumps(output_schema(), indent=2)}\n",
         "functions.schema.json": f"{schemas.manifest}\n",
         "tests.schema.json": f"{schemas.tests}\n",
     }
@@ -41,8 +47,7 @@ def generated() -> dict[str, str]:
 def command_options() -> str:
     """Return a page with usage, options and examples of every command."""
     root = click.Context(cli, info_name="ckfunc")
-    common = [param for param in cli.params if (param.name or "").startswith("common_")]
-    shared = {param.name for param in common}
+    common = [param for param in cli.params if is_common(param)]
     parts = [
         "# Command options",
         "Usage, options and examples of every command, as `ckfunc COMMAND --help` shows them. "
@@ -51,14 +56,14 @@ def command_options() -> str:
         "All commands have these options, which can precede or follow the name of the command.",
         _options(root, common),
     ]
-    for context in _contexts(root):
+    for context in contexts(root):
         command = context.command
         text = inspect.cleandoc(command.help or "").replace("\b\n", "")
         parts += [
             f"## {context.command_path}",
             _prose(text),
             f"```text\n{' '.join([context.command_path, *command.collect_usage_pieces(context)])}\n```",
-            _options(context, [param for param in command.params if param.name not in shared]),
+            _options(context, [param for param in command.params if not is_common(param)]),
         ]
         examples = inspect.cleandoc((command.epilog or "").replace("\b\n", ""))
         if "\n" in examples:
@@ -67,29 +72,73 @@ def command_options() -> str:
     return "\n\n".join(filter(None, parts)) + "\n"
 
 
+def json_output() -> str:
+    """Return a page with the `--json` output of every command, and a table of the fields of every object."""
+    definitions: dict[str, Any] = {}
+    rows = [
+        f"| `ckfunc {output.command}` | {output.condition} | {_output(output, schema_of(output.type, definitions))} |"
+        for output in OUTPUTS
+    ]
+    parts = [
+        "# JSON output",
+        "What commands print with `--json`, on stdout. Errors and messages are text on stderr. Fields that are not "
+        "marked as optional are always there. Newer versions may add fields, so ignore those that you don't know.",
+        "`ckfunc help COMMAND --schema` prints the JSON Schema of a command's output; "
+        "[output.schema.json](output.schema.json) has the schemas of all commands.",
+        "\n".join(["| command | when | output |", "|---|---|---|", *rows]),
+    ]
+    for name in sorted(definitions):
+        parts += [f"## {name}", definitions[name]["description"], _fields(definitions[name])]
+    return "\n\n".join(parts) + "\n"
+
+
+def output_schema() -> dict[str, Any]:
+    """Return a JSON Schema with a definition for the output of each command and for each object."""
+    definitions: dict[str, Any] = {}
+    found: dict[str, list[Any]] = {}
+    for output in OUTPUTS:
+        schema, these = schema_of(output.type, definitions), found.setdefault(f"ckfunc {output.command}", [])
+        these += [] if schema in these else [schema]
+    commands = {name: these[0] if len(these) == 1 else {"anyOf": these} for name, these in found.items()}
+    return {"$schema": DRAFT, "title": "Output of ckfunc with --json", "$defs": {**commands, **definitions}}
+
+
+def _output(output: CommandOutput, schema: Mapping[str, Any]) -> str:
+    shown = _value(schema)
+    shown = f"one per line: {shown}" if output.lines else shown
+    described = schema.get("description") or schema.get("items", {}).get("description")
+    return f"{shown}: {_cell(described)}" if described else shown
+
+
+def _fields(definition: Mapping[str, Any]) -> str:
+    rows = []
+    for name, schema in definition["properties"].items():
+        optional = "" if name in definition["required"] else ", optional"
+        rows.append(f"| `{name}` | {_value(schema)}{optional} | {_cell(schema.get('description', ''))} |")
+    return "\n".join(["| field | value | description |", "|---|---|---|", *rows])
+
+
+def _value(schema: Mapping[str, Any]) -> str:
+    """Return the type of a value in words, with links to objects."""
+    if "$ref" in schema:
+        name = schema["$ref"].rpartition("/")[2]
+        return f"[{name}](#{name.lower()})"
+    if "anyOf" in schema:
+        *others, last = map(_value, schema["anyOf"])
+        return f"{', '.join(others)} or {last}"
+    if "const" in schema:
+        return f"`{json.dumps(schema['const'])}`"
+    kinds = schema.get("type", "any value")
+    if kinds == "array":
+        return f"list of {_value(schema['items'])}"
+    return " or ".join(kinds) if isinstance(kinds, list) else str(kinds)
+
+
 def keys_page(title: str, opening: str, section: Section) -> str:
     """Return a page with a table of all keys of a file, with their types and rules."""
     rows = [f"| `{name}` | {kind} | {_cell(doc)} |" for name, kind, doc in _keys(section, "")]
     table = "\n".join(["| key | value | description |", "|---|---|---|", *rows])
     return f"# {title}\n\n{opening}\n\n{table}\n"
-
-
-def _contexts(parent: click.Context) -> Iterator[click.Context]:
-    """Yield the contexts of all commands below one, in the order of its help."""
-    command = parent.command
-    if isinstance(command, click.Group):
-        below: Mapping[str, click.Command | None] = {
-            name: command.get_command(parent, name) for name in command.list_commands(parent)
-        }
-    else:
-        below = getattr(command, "commands", {})  # `ckfunc test` has a command too, although it is no group
-    for name, inner in below.items():
-        if inner is not None and not inner.hidden:
-            group = isinstance(command, click.Group)
-            above, words = (parent, name) if group else (parent.parent, f"{parent.info_name} {name}")
-            context = click.Context(inner, parent=above, info_name=words)
-            yield context
-            yield from _contexts(context)
 
 
 def _options(context: click.Context, params: list[click.Parameter]) -> str:

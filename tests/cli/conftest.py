@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from support.json_outputs import command_of, documents_of, require_documented
 
 from ckfunc.cli.main import run
 
@@ -24,12 +25,18 @@ Ckfunc = Callable[..., Ran]
 
 @pytest.fixture
 def ckfunc(capfd: pytest.CaptureFixture[str]) -> Ckfunc:
-    """Return what runs a command line and gives its exit code, stdout and stderr."""
+    """Return what runs a command line and gives its exit code, stdout and stderr.
+
+    Everything that is printed with --json must be as its published schema.
+    """
 
     def call(*args: str | Path) -> Ran:
         capfd.readouterr()
         code = run([str(arg) for arg in args])
         out, err = capfd.readouterr()
+        if "--json" in args and out:
+            command = command_of([str(arg) for arg in args])
+            require_documented(command, *documents_of(command, out))
         return Ran(code, out, err)
 
     return call

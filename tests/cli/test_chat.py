@@ -18,6 +18,7 @@ import pytest
 from cli.conftest import Ckfunc
 from support.calls import answered, function, items, send
 from support.emulators import cold_emulator
+from support.json_outputs import require_documented
 from support.killable import Killable
 from support.terminals import on_terminal
 
@@ -55,7 +56,9 @@ class World:
         """Chat through a pipe, and return the events."""
         done = self.chat(*args, "--json", lines=lines, **options)
         assert (done.returncode, done.stderr) == (0, "")
-        return [json.loads(line) for line in done.stdout.splitlines()]
+        found = [json.loads(line) for line in done.stdout.splitlines()]
+        require_documented("chat", *found)
+        return found
 
 
 @pytest.fixture

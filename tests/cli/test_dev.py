@@ -16,6 +16,7 @@ from typing import Any
 import httpx
 import pytest
 from cli.conftest import Ckfunc
+from support.json_outputs import require_documented
 from support.terminals import Running, in_pipe, on_terminal, started
 
 pytestmark = pytest.mark.usefixtures("measured_children")
@@ -230,12 +231,15 @@ def test_the_types_follow_the_manifest(ckfunc: Ckfunc, project: Path) -> None:
 def test_as_json_it_prints_one_object_for_each_thing_that_happens(project: Path) -> None:
     with in_pipe("-C", project, "dev", "--port", "0", "--json") as dev:
         lines = iter(lambda: json.loads(dev.until(r"[^\n]*\n")[0]), None)
-        url = next(lines)["ready"]
-        assert next(lines)["ok"] is True
+        ready, report = next(lines), next(lines)
+        url = ready["ready"]
+        assert report["ok"] is True
         event = {"type": TYPE, "data": {"username": "jane", "authParams": {}}}
         assert httpx.post(f"{url}/emulator/trigger", json=event, timeout=30).is_success
         ended = next(entry for entry in lines if entry["status"] != "RUNNING")  # a slow run is shown before its end too
         assert ended["result"] == {"payload": "ok"}
+    require_documented("dev", ready, report, ended)
+    require_documented("watch", report, ended)
 
 
 def test_an_emulator_that_runs_already_is_used_as_it_is(ckfunc: Ckfunc, project: Path) -> None:

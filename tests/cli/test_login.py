@@ -14,6 +14,7 @@ import keyring
 import pytest
 from keyring.backends import fail
 from support.commands import process_of
+from support.json_outputs import require_documented
 from support.keyring_file import TRUSTED, FileKeyring
 from support.loopback import Reply, Request
 from support.scripted import RUNTIME, Platform, page_of, platform
@@ -176,6 +177,15 @@ def test_variables_win_over_the_keyring_and_are_never_mixed_with_it(
     me = json.loads(ckfunc("-C", project, "whoami", "--json").out)
     assert (me["client_id"], me["credentials"]) == ("other", "the environment and .env")
     assert "override the keyring" in log_in(ckfunc, monkeypatch, "-C", project).err
+
+
+def test_login_and_logout_print_json(
+    ckfunc: Callable[..., Any], project: Path, remote: Platform, ring: FileKeyring, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    printed = json.loads(log_in(ckfunc, monkeypatch, "-C", project, "--json").out)
+    assert (printed["application"], printed["client_id"], printed["keyring"]) == (7, ID, "the tests' keyring")
+    require_documented("login", printed)
+    assert json.loads(ckfunc("-C", project, "logout", "--json").out) == {"target": "remote", "removed": True}
 
 
 @pytest.mark.parametrize("command", ["login", "logout"])

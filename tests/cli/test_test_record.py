@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import signal
 import subprocess
@@ -13,6 +14,7 @@ from typing import Any
 import pytest
 import yaml
 from support.acting import Acting
+from support.json_outputs import require_documented
 
 from ckfunc.base.files import cache_dir
 from ckfunc.cli.app import App
@@ -75,9 +77,11 @@ def failures(project: Path, jobs: int) -> list[str]:
 @pytest.mark.timeout(600)
 @pytest.mark.skipif(sys.platform == "win32", reason="Ctrl-C is a signal")
 def test_a_recorded_conversation_passes_50_times_and_fails_after_a_change_of_each_handler(project: Path) -> None:
-    code, out, err = record(project, ACTS, "--yes", "--name", "jane asks")
+    code, out, err = record(project, ACTS, "--yes", "--name", "jane asks", "--json")
     assert code == 0, err
-    assert "it passes with the working copy" in err
+    addition = json.loads(out)
+    assert (addition["verdict"], addition["failures"]) == ("passed", [])
+    require_documented("test record", addition)
     file = project / "tests" / "conversations.yaml"
     text = file.read_text(encoding="utf-8")
     for detail in ("corp.test", "jane@", "Jane", "Bob", "mail.test", "eve", "amy", "1234", "0042"):

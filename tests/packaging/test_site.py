@@ -19,6 +19,7 @@ from support.project_files import ROOT
 
 from ckfunc import __version__
 from ckfunc.cli.main import cli
+from ckfunc.cli.schemas import commands_with_json
 from ckfunc.manifest.definition import MANIFEST
 from ckfunc.testing.definition import CASES
 
@@ -93,6 +94,11 @@ def test_the_reference_has_every_command_with_its_options_and_every_key(site: Pa
     for name, definition in (("manifest-keys.md", MANIFEST), ("test-keys.md", CASES)):
         text = (site / name).read_text(encoding="utf-8")
         assert [field.name for field in definition.fields if f"\n| `{field.name}` |" not in text] == []
+    outputs = (site / "json-output.md").read_text(encoding="utf-8")
+    assert [name for name in commands_with_json() if f"\n| `ckfunc {name}` | " not in outputs] == []
+    definitions = json.loads((site / "output.schema.json").read_text(encoding="utf-8"))["$defs"]
+    fields = [name for definition in definitions.values() for name in definition.get("properties", ())]
+    assert len(fields) > 200 and [name for name in fields if f"\n| `{name}` | " not in outputs] == []
     assert json.loads((site / "functions.schema.json").read_text(encoding="utf-8"))["properties"].keys() == {
         field.name for field in MANIFEST.fields
     }

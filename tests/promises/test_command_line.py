@@ -5,6 +5,8 @@ from __future__ import annotations
 import io
 import json
 import os
+import shutil
+import subprocess
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -14,6 +16,7 @@ import pytest
 
 from ckfunc import __version__
 from ckfunc.api import Wait
+from ckfunc.base.errors import EXIT_CODES
 from ckfunc.cli.app import App
 from ckfunc.cli.main import COMMANDS
 
@@ -167,3 +170,22 @@ def test_requests_that_wait_for_the_same_reason_say_so_once(capfd: pytest.Captur
 @pytest.mark.parametrize(("value", "coloured"), [("1", True), ("true", True), ("0", False), ("false", False)])
 def test_color_can_be_forced_and_disabled(value: str, coloured: bool) -> None:
     assert App({"FORCE_COLOR": value}).output.uses_color(io.StringIO()) is coloured
+
+
+def test_help_prints_a_manual_page_of_all_commands_in_ascii(ckfunc: Ckfunc) -> None:
+    page = ckfunc("help", "--man").out
+    assert page.isascii() and page.startswith('.TH CKFUNC 1 ""')
+    assert [name for name in COMMANDS if f'.SS "ckfunc {name} ' not in page] == []
+    assert [code for code in EXIT_CODES if f".TP\n.B {code}\n" not in page] == []
+    ran = ckfunc("help", "deploy", "--man")
+    assert (ran.code, ran.err) == (2, "error: the manual page describes all commands\nhint: ckfunc help --man\n")
+
+
+@pytest.mark.skipif(shutil.which("groff") is None, reason="groff is not installed")
+def test_groff_renders_the_manual_page_without_a_warning(ckfunc: Ckfunc) -> None:
+    page = ckfunc("help", "--man").out
+    command = ["groff", "-man", "-ww", "-Tascii", "-P-cbou"]
+    done = subprocess.run(command, input=page, capture_output=True, text=True, check=True)
+    assert done.stderr == ""
+    for text in ("ckfunc deploy [OPTIONS]", "--allow-removals", """--data '{"username": "jane"}'""", "~/.cache/ckfunc"):
+        assert text in done.stdout

@@ -10,6 +10,7 @@ from ckfunc.base.errors import UsageProblem
 from ckfunc.base.text import nearest
 from ckfunc.cli.app import App
 from ckfunc.cli.main import subcommands
+from ckfunc.cli.manual import manual_page, within
 from ckfunc.cli.options import common_options, pass_app
 
 
@@ -25,22 +26,50 @@ def complete_commands(ctx: click.Context, _: click.Parameter, incomplete: str) -
 Examples:
   ckfunc help                         all commands
   ckfunc help deploy                  the same as `ckfunc deploy --help`
-  ckfunc help emulator seed           a command of a command""",
+  ckfunc help emulator seed           a command of a command
+  ckfunc help --man | man -l -        the manual page
+  ckfunc help deploy --schema         the JSON Schema of its --json output""",
 )
 @click.argument("names", metavar="[COMMAND]...", nargs=-1, shell_complete=complete_commands)
+@click.option("--man", is_flag=True, help="Print the manual page, in roff.")
+@click.option("--schema", is_flag=True, help="Print the JSON Schema of what the command prints with --json.")
 @common_options
 @pass_app
 @click.pass_context
-def help(ctx: click.Context, app: App, names: tuple[str, ...]) -> None:  # noqa: A001 - the command's name
+def help(  # noqa: A001 - the command's name
+    ctx: click.Context, app: App, names: tuple[str, ...], man: bool, schema: bool
+) -> None:
     """Show the help of a command, or list all commands."""
-    app.output.text(command_help(ctx.find_root(), names))
+    root = ctx.find_root()
+    if man and (schema or names):
+        raise UsageProblem("the manual page describes all commands", hint="ckfunc help --man")
+    if man:
+        app.output.text(manual_page(root))
+    elif schema:
+        _print_schema(app, named_command(root, names))
+    else:
+        app.output.text(f"{named_command(root, names).get_help()}\n")
 
 
-def command_help(root: click.Context, names: Sequence[str]) -> str:
-    """Return the help of the command that `names` lead to. Raises UsageProblem when there is none."""
+def _print_schema(app: App, ctx: click.Context) -> None:
+    from ckfunc.cli.schemas import command_schema, commands_with_json
+
+    name = ctx.command_path.removeprefix("ckfunc").strip()
+    schema = command_schema(name)
+    if schema is None:
+        below = [command for command in commands_with_json() if not name or command.startswith(f"{name} ")]
+        raise UsageProblem(
+            f"{ctx.command_path} prints no JSON" if name else "the command is missing",
+            hint=f"these commands do: {', '.join(below or commands_with_json())}",
+        )
+    app.output.document(schema)
+
+
+def named_command(root: click.Context, names: Sequence[str]) -> click.Context:
+    """Return the context of the command that `names` lead to. Raises UsageProblem when there is none."""
     ctx = root
     for number, name in enumerate(names):
-        made = _within(ctx, name)
+        made = within(ctx, name)
         if made is None:
             close = nearest(name, subcommands(ctx))
             raise UsageProblem(
@@ -50,21 +79,12 @@ def command_help(root: click.Context, names: Sequence[str]) -> str:
                 else f"see `{ctx.command_path} --help`",
             )
         ctx = made
-    return f"{ctx.get_help()}\n"
+    return ctx
 
 
 def commands_of(root: click.Context, names: Sequence[str]) -> list[str]:
     """Return the names of the commands within the command that `names` lead to."""
     ctx: click.Context | None = root
     for name in names:
-        ctx = _within(ctx, name) if ctx is not None else None
+        ctx = within(ctx, name) if ctx is not None else None
     return subcommands(ctx) if ctx is not None else []
-
-
-def _within(ctx: click.Context, name: str) -> click.Context | None:
-    """Return the context of a subcommand; `test` has one too, although it is no group."""
-    if isinstance(ctx.command, click.Group):
-        command = ctx.command.get_command(ctx, name)
-        return None if command is None else click.Context(command, parent=ctx, info_name=name)
-    command = getattr(ctx.command, "commands", {}).get(name)
-    return None if command is None else click.Context(command, parent=ctx.parent, info_name=f"{ctx.info_name} {name}")

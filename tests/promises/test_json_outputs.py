@@ -1,0 +1,202 @@
+"""`--json`: every command's output has a schema, and is as its schema says.
+
+The fixture `ckfunc` compares every output with --json with its schema, in all tests of commands.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import click
+import pytest
+from cli.conftest import Ckfunc
+from jsonschema import Draft202012Validator
+from support.emulators import cold_emulator
+from support.json_outputs import command_of, strict_validator
+
+from ckfunc.chat.events import MessageChange, PresenceChange, SessionChange
+from ckfunc.check.setup import FAIL, OK, WARN
+from ckfunc.cli.main import cli
+from ckfunc.cli.manual import contexts
+from ckfunc.cli.schemas import OUTPUTS, WITHOUT_JSON, command_schema, commands_with_json
+from ckfunc.deploy.apply.report import Ending, ItemState
+from ckfunc.deploy.plan.diff import ChangeAction
+from ckfunc.deploy.resources import RESOURCES
+from ckfunc.model.chat import MessageType
+from ckfunc.model.function import Status
+from ckfunc.replay.verdict import ReplayVerdict
+from ckfunc.runtime.audit import SEVERITIES
+from ckfunc.scaffold.writing import FileAction
+from ckfunc.testing.case import CaseOutcome
+
+TYPE = "user.attempted.start_session"
+TEST = f"""\
+type: {TYPE}
+cases:
+  - name: says hello
+    event: {{username: jane}}
+    expect: {{result: Hello jane}}
+  - name: says goodbye
+    event: {{username: jane}}
+    expect: {{result: Goodbye jane}}
+  - name: a conversation
+    conversation:
+      - {{user: jane, connects: {{}}}}
+"""
+
+ELSEWHERE = {
+    "test record": "test_test_record.py",
+    "audit": "test_audit.py",
+    "chat": "test_chat.py",
+    "dev": "test_dev.py",
+    "lock": "test_lock.py",
+    "login": "test_login.py",
+    "logout": "test_login.py",
+    "watch": "test_dev.py",
+}
+"""Commands whose outputs other tests produce, which need a registry, a keyring or a process of their own."""
+
+
+def documented() -> set[str]:
+    root = click.Context(cli, info_name="ckfunc")
+    return {context.command_path.removeprefix("ckfunc ") for context in contexts(root)}
+
+
+def test_every_command_has_a_schema_or_prints_no_json() -> None:
+    assert documented() == {*commands_with_json(), *WITHOUT_JSON}
+    assert set(commands_with_json()) & set(WITHOUT_JSON) == set()
+
+
+@pytest.mark.parametrize("command", commands_with_json())
+def test_every_schema_is_valid_and_describes_its_objects(command: str) -> None:
+    schema = command_schema(command)
+    assert schema is not None
+    Draft202012Validator.check_schema(schema)
+    for definition in schema["$defs"].values():
+        assert definition["description"].endswith(".")
+        assert set(definition["required"]) <= set(definition["properties"])
+
+
+@pytest.mark.parametrize(
+    ("command", "place", "values"),
+    [
+        ("init", "File.action", FileAction),
+        ("audit", "Vulnerability.severity", SEVERITIES),
+        ("doctor", "Diagnosis.verdict", (OK, WARN, FAIL)),
+        ("diff", "Change.kind", [resource.kind for resource in RESOURCES]),
+        ("diff", "Change.action", ChangeAction),
+        ("diff", "Plan.summary", ChangeAction),
+        ("deploy", "Item.result", ItemState),
+        ("deploy", "Report.ending", Ending),
+        ("logs", "Invocation.status", Status),
+        ("replay", "Replayed.verdict", ReplayVerdict),
+        ("test", "Case.verdict", CaseOutcome),
+        ("test", "SentMessage.type", MessageType),
+        ("chat", "MessageEvent.change", MessageChange),
+        ("chat", "PresenceEvent.change", PresenceChange),
+        ("chat", "SessionEvent.change", SessionChange),
+    ],
+)
+def test_the_values_of_a_field_are_in_its_description(command: str, place: str, values: list[str]) -> None:
+    schema = command_schema(command)
+    assert schema is not None
+    name, field = place.split(".")
+    described = schema["$defs"][name]["properties"][field]["description"]
+    assert [str(value) for value in values if f"`{value}`" not in described] == []
+
+
+def test_an_unknown_field_or_a_missing_one_is_found() -> None:
+    validator = strict_validator("logout")
+    assert validator.is_valid({"target": "local", "removed": True})
+    assert not validator.is_valid({"target": "local", "removed": True, "more": 1})
+    assert not validator.is_valid({"target": "local"})
+
+
+def test_help_prints_the_schema_of_a_command(ckfunc: Ckfunc) -> None:
+    assert json.loads(ckfunc("help", "deploy", "--schema").out) == command_schema("deploy")
+    assert json.loads(ckfunc("help", "emulator", "faults", "add", "--schema").out)["title"].endswith("add --json")
+    for names, sentence in (((), "the command is missing"), (("cache",), "ckfunc cache prints no JSON")):
+        ran = ckfunc("help", *names, "--schema")
+        assert (ran.code, ran.out) == (2, "")
+        assert ran.err.startswith(f"error: {sentence}\nhint: these commands do: ")
+    assert "cache info, cache clean\n" in ran.err
+
+
+def test_commands_print_what_their_schemas_say(
+    ckfunc: Ckfunc, project: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    manifest = project / "functions.yaml"
+    manifest.write_text(manifest.read_text().replace("default_target: remote", "default_target: local"))
+    (project / "tests").mkdir()
+    (project / "tests/start.yaml").write_text(TEST)
+    (project / "seed.yaml").write_text(
+        "users: [{name: jane}]\n"
+        "channels: [{name: support, type: PUBLIC, members: [jane], messages: [{user: jane, body: hello}]}]\n"
+    )
+    handler = project / "handlers/start.ts"
+    seen = set()
+
+    def run(*args: str, code: int = 0, root: Path = project) -> None:
+        ran = ckfunc("-C", root, *args, "--json")
+        assert (args, ran.code, bool(ran.out)) == (args, code, True), ran
+        seen.add(command_of(args))
+
+    with cold_emulator(project / ".ckfunc/emulator"):
+        run("init", root=tmp_path_factory.mktemp("fresh"))
+        run("types", "--check", code=1)
+        run("types", "--no-install")
+        run("check")
+        run("diff")
+        run("deploy", "--dry-run")
+        run("deploy", "--gate", "test", code=1)
+        run("deploy")
+        run("trigger", TYPE, "--data", '{"username": "jane"}')
+        run("trigger", "user.sent.message")
+        run("logs")
+        run("logs", "1")
+        run("invoke", TYPE)
+        run("test", code=1)
+        run("test", "add", "--invocation", "1", "--yes")
+        handler.write_text(handler.read_text().replace("Hello", "Goodbye"))
+        run("replay", TYPE)
+        run("deploy")
+        run("diff", f"{TYPE}@1", TYPE)
+        run("versions", TYPE)
+        run("show", TYPE)
+        run("rollback", TYPE, "--to", "1", "--yes")
+        run("rollback", TYPE, "--to", "1", "--yes")
+        run("undo", "--dry-run")
+        run("undo", "--yes")
+        run("pull", "--yes")
+        run("whoami")
+        run("api", "GET", "/v1/application")
+        run("api", "GET", "/v1/users", "--paginate")
+        run("doctor")
+        run("cache", "info")
+        run("cache", "clean", "--dry-run")
+        run("emulator", "seed", "seed.yaml")
+        run("emulator", "users")
+        run("emulator", "channels")
+        run("emulator", "messages")
+        run("emulator", "faults", "add", "createUser", "--status", "429")
+        run("emulator", "faults")
+        run("emulator", "faults", "clear")
+        run("new", "user.sent.message")
+        (project / "handlers/start.ts").write_text("async function handleEvent( {\n")
+        run("check", code=1)
+    assert seen == {output.command for output in OUTPUTS} - ELSEWHERE.keys()
+
+
+@pytest.mark.parametrize("command", ELSEWHERE)
+def test_outputs_that_other_tests_produce_are_compared_there(command: str) -> None:
+    text = (Path(__file__).parent.parent / "cli" / ELSEWHERE[command]).read_text(encoding="utf-8")
+    asked = rf'ckfunc\("-C", \w+, "{command}"[^\n]*"--json"'
+    assert re.search(rf'{asked}|require_documented\("{command}"', text)
+
+
+def test_errors_are_text_on_stderr_and_nothing_is_printed_as_json(ckfunc: Ckfunc, tmp_path: Path) -> None:
+    ran = ckfunc("-C", tmp_path, "deploy", "--json")
+    assert (ran.code, ran.out) == (1, "")
+    assert ran.err.startswith("error: ")
