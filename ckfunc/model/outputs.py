@@ -519,6 +519,25 @@ class CaseJson(TypedDict):
     steps: NotRequired[Annotated[list[StepJson], "The steps of a conversation that ran."]]
 
 
+class FileCoverageJson(TypedDict):
+    """The coverage of a file."""
+
+    file: Annotated[str, "Path of the file, relative to the project."]
+    lines: Annotated[int, "The number of lines with code."]
+    covered: Annotated[int, "The number of these lines that ran."]
+    percent: float
+    uncovered: Annotated[list[list[int]], "The first and the last line of each part that did not run."]
+
+
+class CoverageJson(TypedDict):
+    """The coverage of all handlers and the files that they import."""
+
+    lines: Annotated[int, "The number of lines with code."]
+    covered: Annotated[int, "The number of these lines that ran."]
+    percent: float
+    files: list[FileCoverageJson]
+
+
 class TestsJson(TypedDict):
     """The results of the tests."""
 
@@ -529,6 +548,7 @@ class TestsJson(TypedDict):
     leftOut: Annotated[int, "Cases that did not run because others have `only`."]
     durationMs: float
     cases: list[CaseJson]
+    coverage: NotRequired[Annotated[CoverageJson, "If coverage was measured."]]
 
 
 class ReplacementJson(TypedDict):

@@ -7,11 +7,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING
 
 from ckfunc.base.errors import CkfuncError
 from ckfunc.base.text import Line, cells, cut, printable, table
 from ckfunc.testing.coverage import Coverage, FileCoverage, merged, percentage
+
+if TYPE_CHECKING:
+    from ckfunc.model.outputs import CoverageJson, FileCoverageJson
 
 _WIDTH = 80
 _FILE = 40
@@ -60,9 +63,9 @@ def _shown(first: int, last: int) -> str:
     return str(first) if first == last else f"{first}-{last}"
 
 
-def coverage_json(coverage: Coverage) -> dict[str, Any]:
+def coverage_json(coverage: Coverage) -> CoverageJson:
     """Return the coverage as JSON."""
-    files = [
+    files: list[FileCoverageJson] = [
         {
             "file": file.path,
             "lines": len(file.lines),

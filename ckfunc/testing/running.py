@@ -129,7 +129,9 @@ class CaseResults:
     def to_json(self) -> TestsJson:
         """Return the results for `--json`."""
         document = json_of(self.results, self.tally, self.seconds)
-        return document if self.coverage is None else {**document, "coverage": coverage_json(self.coverage)}
+        if self.coverage is not None:
+            document["coverage"] = coverage_json(self.coverage)
+        return document
 
 
 def working_copy(root: Path, target: str | None, environ: Mapping[str, str], bundler: Bundler) -> Project:
