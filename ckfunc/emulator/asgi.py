@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-import json
 import sqlite3
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import suppress
@@ -41,7 +40,7 @@ from ckfunc.emulator.services import EmulatorServices
 from ckfunc.emulator.store.application import APPLICATION_ID
 from ckfunc.emulator.store.trouble import misread
 from ckfunc.model.fault import Fault
-from ckfunc.wire.dialects import JSON, Dialect, spelled
+from ckfunc.wire.dialects import JSON, Dialect, compact_json, spelled
 from ckfunc.wire.links import Links
 from ckfunc.wire.reading import Malformed
 
@@ -260,9 +259,7 @@ class AsgiApp:
     async def _send(self, reply: Reply, dialect: Dialect, media_type: str, head: bool, send: Send) -> bytes:
         content = reply.content
         if content is None:
-            document = spelled(reply.document, dialect)
-            text = "" if document is None else json.dumps(document, ensure_ascii=False, separators=(",", ":"))
-            content = text.encode("utf-8", "replace")
+            content = b"" if reply.document is None else compact_json(spelled(reply.document, dialect))
         headers = self._headers(reply, media_type)
         headers.append((b"content-length", str(len(content)).encode()))
         await send({"type": "http.response.start", "status": reply.status, "headers": headers})

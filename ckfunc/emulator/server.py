@@ -204,7 +204,8 @@ class LimitedConnection(HttpToolsProtocol):
             self.refuse(Refused("the chunks of the body are too small, or their extensions and trailers too long"))
 
     def handle_websocket_upgrade(self) -> None:
-        """Hand the connection over to the protocol of WebSockets."""
+        """Hand the connection over to the protocol of WebSockets, which joins its own writes."""
+        self.transport = self.transport.released()  # type: ignore[attr-defined]  # see connection_made
         super().handle_websocket_upgrade()
         self._discarded_bytes = 0  # nothing that follows is HTTP
 
@@ -323,6 +324,11 @@ class JoinedWrites:
         """Send pending writes, then close."""
         self._flush()
         self._transport.close()
+
+    def released(self) -> asyncio.Transport:
+        """Send pending writes, and return the transport itself."""
+        self._flush()
+        return self._transport
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._transport, name)

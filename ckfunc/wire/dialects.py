@@ -6,6 +6,7 @@ received. Names inside user data are never changed.
 
 from __future__ import annotations
 
+import json
 import re
 from enum import StrEnum
 from functools import lru_cache
@@ -57,6 +58,14 @@ def snake(name: str) -> str:
 def camel(name: str) -> str:
     """Convert created_time to createdTime; a leading underscore is kept."""
     return _LOWER.sub(lambda match: match[1].upper(), name)
+
+
+_COMPACT = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
+
+
+def compact_json(document: Any) -> bytes:
+    """Return a document as the shortest JSON, in UTF-8."""
+    return _COMPACT.encode(document).encode("utf-8", "replace")
 
 
 def spelled(document: Any, dialect: Dialect) -> Any:

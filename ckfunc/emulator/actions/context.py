@@ -41,23 +41,21 @@ class ActionContext:
     def publish(self, of: str, part: str, event: str, write: Callable[[], Any], *, answer: str = "") -> None:
         """Publish an event about a resource such as `channels/1`, or about a part of it.
 
+        It is sent when everything that was written before is stored, and not at all if that fails.
+
         With `answer`, the client that sent the action gets the event on that topic of its user, unless it is subscribed
         to the event's own topic.
         """
         own = topic(f"users/{self.actor.id}", answer) if answer and self.actor is not None else None
-        self._publish(topic(of, part), event, write, otherwise=own)
+        self.topics.publish(topic(of, part), event, write, self.origin, otherwise=own)
 
     def publish_to(self, user_id: int, part: str, event: str, write: Callable[[], Any]) -> None:
         """Publish an event on a topic of a user."""
-        self._publish(topic(f"users/{user_id}", part), event, write)
+        self.topics.publish(topic(f"users/{user_id}", part), event, write, self.origin)
 
     def publish_user(self, of: str, part: str, event: str, user: User) -> None:
         """Publish an event whose resource is a user."""
-        self._publish(topic(of, part), event, lambda: client_user(user, self.links))
-
-    def _publish(self, name: str, event: str, write: Callable[[], Any], *, otherwise: str | None = None) -> None:
-        self.database.store()  # clients never learn of what may still be undone
-        self.topics.publish(name, event, write, self.origin, otherwise=otherwise)
+        self.publish(of, part, event, lambda: client_user(user, self.links))
 
     def publish_channel(self, user_id: int, event: str, channel: Channel) -> None:
         """Publish an event whose resource is a channel, as a user sees it, on that user's topic."""

@@ -23,7 +23,7 @@ def send(
     """Send a message from `sender`, or from the system, to an existing channel, or to a thread of it."""
     database, links = context.database, context.links
     handled = sender is not None and context.dispatch.handles(_SENT)
-    with database.transaction():
+    with database.grouped():
         message = messages.create(database, channel_id, new, sender, thread)
         shown = preferences.unhide(database, channel_id)
         concerned = notifications.concerns_anyone(database, message)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 from ckfunc.emulator.http.problems import Denied, HttpProblem, Refused
 from ckfunc.wire.destinations import topic
+from ckfunc.wire.dialects import compact_json
 
 
 class ConnectedClient(Protocol):
@@ -101,14 +101,11 @@ class Topics:
         receipt: on `name`, or if it is not subscribed there, on `otherwise`.
         """
         subscribers = list(self._of.get(name, ()))
-        if otherwise is not None and origin is not None:
-            mine = [one for one in self._of.get(otherwise, ()) if one.connection is origin.connection]
-            if mine and not any(one.connection is origin.connection for one in subscribers):
-                subscribers += mine[:1]
+        own = None if origin is None else origin.connection
+        if otherwise is not None and own is not None and not any(one.connection is own for one in subscribers):
+            subscribers += [one for one in self._of.get(otherwise, ()) if one.connection is own][:1]
         if not subscribers:
             return
-        document = {"type": event, "version": "v1", "resource": write()}
-        body = json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
+        body = compact_json({"type": event, "version": "v1", "resource": write()})
         for one in subscribers:
-            own = origin is not None and one.connection is origin.connection
-            one.deliver(body, origin.receipt if own and origin is not None else None)
+            one.deliver(body, origin.receipt if origin is not None and one.connection is own else None)

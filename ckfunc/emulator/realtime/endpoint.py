@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
+from ckfunc.emulator.realtime.outbox import Outbox
 from ckfunc.emulator.realtime.problems import TooManyClients
 from ckfunc.emulator.realtime.session import ClientSession
 from ckfunc.emulator.realtime.socket import ClientSocket
@@ -20,6 +21,7 @@ class ClientEndpoint:
         self._most = min(most, MOST_CLIENTS)
         self._services = services
         self._loopback_only = loopback_only
+        self._outbox = Outbox(services.database)
         self._sessions: dict[ClientSocket, ClientSession] = {}
         self._timer: asyncio.TimerHandle | None = None
 
@@ -34,6 +36,7 @@ class ClientEndpoint:
         """Close every connection, and wait until their sessions have ended."""
         if self._timer is not None:
             self._timer.cancel()
+        self._outbox.flush()
         for socket in list(self._sessions):
             socket.shutdown()
         until = asyncio.get_running_loop().time() + grace_s
@@ -45,7 +48,7 @@ class ClientEndpoint:
 
     def _listener(self, socket: ClientSocket) -> ClientSession:
         full = TooManyClients(f"{self._most} clients are connected") if len(self._sessions) >= self._most else None
-        session = ClientSession(self._services, socket, loopback_only=self._loopback_only, refusal=full)
+        session = ClientSession(self._services, socket, self._outbox, loopback_only=self._loopback_only, refusal=full)
         self._sessions[socket] = session
         return session
 

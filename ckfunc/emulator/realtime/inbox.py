@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 
 from ckfunc.emulator.realtime.socket import ClientSocket
 
@@ -20,7 +20,6 @@ class Inbox:
         self._handle = handle
         self._loop = asyncio.get_running_loop()
         self._waiting: deque[bytes] = deque()
-        self._handled = 0
         self._task: asyncio.Task[None] | None = None
 
     @property
@@ -28,10 +27,12 @@ class Inbox:
         """Whether work is in progress."""
         return self._task is not None
 
-    def add(self, data: bytes) -> None:
-        """Handle a frame, now or when it is its turn."""
-        self._waiting.append(data)
-        self._go_on()
+    def add(self, frames: Iterable[bytes]) -> None:
+        """Handle frames that arrived together, now or when it is their turn."""
+        waiting = bool(self._waiting)
+        self._waiting += frames
+        if not waiting:
+            self._go_on()
 
     def begin(self, work: Awaitable[None]) -> None:
         """Do what takes longer; it must not raise."""
@@ -48,15 +49,13 @@ class Inbox:
             self._task = None
         self._go_on()
 
-    def _next_turn(self) -> None:
-        self._handled = 0
-        self._go_on()
-
     def _go_on(self) -> None:
-        while self._waiting and self._task is None and self._handled < MOST_AT_ONCE:
-            if self._handled == 0:
-                self._loop.call_soon(self._next_turn)
-            self._handled += 1
+        handled = 0
+        while self._waiting and self._task is None:
+            if handled == MOST_AT_ONCE:
+                self._loop.call_soon(self._go_on)
+                break
+            handled += 1
             self._handle(self._waiting.popleft())
         if self._waiting:
             self._socket.pause()

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from datetime import UTC, datetime
-from typing import Any
 
 from ckfunc.base.clock import timestamp
 from ckfunc.emulator.http.problems import Denied, HttpProblem
+from ckfunc.wire.dialects import compact_json
 
 
 class BadConversation(HttpProblem):
@@ -35,9 +34,4 @@ def error_body(problem: HttpProblem) -> bytes:
     """Return the body of an ERROR frame, or of a message on the errors queue."""
     name = "AccessDeniedError" if isinstance(problem, Denied) else problem.error
     document = {"error": name, "message": problem.explanation, "timestamp": timestamp(datetime.now(UTC))}
-    return write_document(document)
-
-
-def write_document(document: Any) -> bytes:
-    """Return JSON as the body of a frame."""
-    return json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
+    return compact_json(document)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Awaitable, Callable, Mapping
+import sqlite3
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
 from ckfunc.emulator.actions import sessions as actions
@@ -16,7 +17,8 @@ from ckfunc.emulator.realtime import topics
 from ckfunc.emulator.realtime.actions import perform
 from ckfunc.emulator.realtime.destinations import ERROR_QUEUES, RELAY, read_action, read_relay, read_topic
 from ckfunc.emulator.realtime.inbox import Inbox
-from ckfunc.emulator.realtime.problems import BadConversation, SlowClient, error_body, write_document
+from ckfunc.emulator.realtime.outbox import Outbox
+from ckfunc.emulator.realtime.problems import BadConversation, SlowClient, error_body
 from ckfunc.emulator.realtime.relays import relayed
 from ckfunc.emulator.realtime.requests import (
     ClientRequest,
@@ -30,6 +32,7 @@ from ckfunc.emulator.services import EmulatorServices
 from ckfunc.emulator.store import sessions, users
 from ckfunc.emulator.store.application import APPLICATION_ID
 from ckfunc.model.user import User
+from ckfunc.wire.dialects import compact_json
 from ckfunc.wire.links import Links
 from ckfunc.wire.reading import NAME_LIMIT, Malformed
 from ckfunc.wire.stomp import (
@@ -50,10 +53,17 @@ class ClientSession:
     """One client's connection, from CONNECT to its end."""
 
     def __init__(
-        self, services: EmulatorServices, socket: ClientSocket, *, loopback_only: bool, refusal: HttpProblem | None
+        self,
+        services: EmulatorServices,
+        socket: ClientSocket,
+        outbox: Outbox,
+        *,
+        loopback_only: bool,
+        refusal: HttpProblem | None,
     ) -> None:
         self._services = services
         self._socket = socket
+        self._outbox = outbox
         self._loopback_only = loopback_only
         self._refusal = refusal
         self._now = asyncio.get_running_loop().time
@@ -65,7 +75,9 @@ class ClientSession:
         self._subscriptions = Subscriptions(services.topics)
         self._errors: str | None = None
         self._inbox = Inbox(socket, self._handle)
-        self._ended = self._beats = False
+        self._ended = self._beats = self._heard = self._held = False
+        self._unstored: list[StompFrame] = []
+        """The client's frames of this turn, if their results may still be undone."""
 
     # The socket's side
 
@@ -88,11 +100,13 @@ class ClientSession:
         except HttpProblem as problem:
             self.end(problem)
 
-    def received(self, data: bytes) -> None:
-        """Handle one frame, after those before it."""
-        self._heard_s = self._now()
-        if not self._ended and not (self.session_id and is_plain_ack(data)):
-            self._inbox.add(data)
+    def received(self, messages: Sequence[bytes]) -> None:
+        """Handle frames, after those before them."""
+        self._heard = True
+        if self.session_id:
+            messages = [one for one in messages if not is_plain_ack(one)]
+        if messages and not self._ended:
+            self._inbox.add(messages)
 
     def too_large(self) -> None:
         """End the connection of a client that sends too much at once."""
@@ -109,6 +123,8 @@ class ClientSession:
         now = self._now()
         if self._ended:
             return
+        if self._heard:
+            self._heard, self._heard_s = False, now
         if not self.session_id:
             if now - self._opened_s > CONNECT_TIMEOUT_S and not self._inbox.busy:
                 self.end(BadConversation(f"the client did not CONNECT within {CONNECT_TIMEOUT_S:.0f} seconds"))
@@ -126,7 +142,9 @@ class ClientSession:
 
     def end(self, problem: HttpProblem, receipt: str | None = None) -> None:
         """Send an ERROR frame and close the connection."""
-        if self._ended:
+        if not self._ended:
+            self._outbox.flush()
+        if self._ended:  # also by what was flushed: it was not stored, or not read
             return
         self._ended = True
         headers = {"message": problem.text, "content-type": "application/json", **_receipt(receipt)}
@@ -139,11 +157,39 @@ class ClientSession:
         self._number += 1
         return self._number
 
-    def send(self, data: bytes) -> None:
-        """Send a frame; the connection ends if too much is waiting for the client."""
+    def send(self, *parts: bytes) -> None:
+        """Send a frame, given in parts, as soon as everything that this turn of the loop wrote is stored."""
+        self._socket.send(*parts)
+        if not self._held:
+            self._hold()
+
+    def _hold(self) -> None:
+        self._held = True
+        self._outbox.hold(self)
+
+    # The outbox's side
+
+    def release(self, failure: sqlite3.Error | None) -> None:
+        """Send the frames of this turn; the connection ends if too much is waiting for the client.
+
+        If the turn could not be stored, they are discarded, and an error is reported for each frame of the client.
+        """
+        self._held = False
+        unstored, self._unstored = self._unstored, []
+        if failure is not None:
+            self._socket.discard()
+            for frame in unstored:
+                self._fail(frame, failure)
+            return
         self._sent_s = self._now()
-        if not self._ended and not self._socket.send(data):
+        if not self._socket.flush() and not self._ended:
             self.end(SlowClient(f"more than {MOST_UNSENT_BYTES // (1024 * 1024)} MiB are waiting to be read"))
+
+    def _fail(self, frame: StompFrame, failure: sqlite3.Error) -> None:
+        try:
+            self._report(frame, failure)
+        except HttpProblem as problem:
+            self.end(problem, frame.headers.get("receipt"))
 
     # The protocol
 
@@ -217,7 +263,7 @@ class ClientSession:
         resource = relayed(read_relay(destination), request)
         number = str(self.next_number())
         headers = {"destination": destination, "content-type": "application/json", "subscription": name}
-        self._send("MESSAGE", headers | {"message-id": number, "ack": number}, write_document({"resource": resource}))
+        self._send("MESSAGE", headers | {"message-id": number, "ack": number}, compact_json({"resource": resource}))
         self._done(frame)
 
     def _subscribe_topic(self, frame: StompFrame, destination: str, name: str) -> None:
@@ -260,6 +306,7 @@ class ClientSession:
     def _disconnect(self, frame: StompFrame) -> None:
         sessions.forget_token(self._services.database, self.session_id)
         self._done(frame)
+        self._outbox.flush()
         self._ended = True
         self._leave()
         self._socket.close()
@@ -288,6 +335,8 @@ class ClientSession:
     def _report(self, frame: StompFrame, error: Exception) -> None:
         if isinstance(error, BadFrame):
             raise error
+        if self._services.database.failure is not None:  # with what was undone, this report is discarded
+            self._unstored.append(frame)
         problem = self._problem(error, f"{frame.command} {frame.headers.get('destination')}")
         if self._errors is None:
             raise problem
@@ -318,9 +367,12 @@ class ClientSession:
             self.end(self._services.failed(error, "a session"))
 
     def _done(self, frame: StompFrame) -> None:
+        if self._services.database.uncommitted:
+            self._unstored.append(frame)
+            if not self._held:
+                self._hold()
         receipt = frame.headers.get("receipt")
         if receipt is not None:
-            self._services.database.store()
             self._send("RECEIPT", {"receipt-id": receipt})
 
     def _send(self, command: str, headers: Mapping[str, str], body: bytes = b"") -> None:

@@ -7,17 +7,16 @@ task or a queue for each connection.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Protocol, cast
 from urllib.parse import parse_qs
 
 from websockets.exceptions import PayloadTooBig
-from websockets.frames import CloseCode, Frame, Opcode
+from websockets.frames import CloseCode, Frame, Opcode, apply_mask  # type: ignore[attr-defined]  # the compiled one
 from websockets.http11 import Request
 from websockets.protocol import State
 from websockets.server import ServerProtocol
 from websockets.typing import Subprotocol
-from websockets.utils import apply_mask
 
 from ckfunc.wire.stomp import MOST_FRAME_BYTES
 
@@ -61,8 +60,8 @@ class SocketListener(Protocol):
     def opened(self, request: SocketRequest) -> None:
         """Handle the start of the connection."""
 
-    def received(self, data: bytes) -> None:
-        """Handle a message."""
+    def received(self, messages: Sequence[bytes]) -> None:
+        """Handle the messages that arrived together."""
 
     def too_large(self) -> None:
         """Handle a message that is too large to be read."""
@@ -101,6 +100,7 @@ class ClientSocket(asyncio.Protocol):
         """Whether the library has read nothing but the handshake so far, and no part of a message."""
         self._unread = b""
         self._parts: list[bytes] = []
+        self._unsent: list[bytes] = []
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Serve a connection."""
@@ -110,6 +110,7 @@ class ClientSocket(asyncio.Protocol):
         """Tell the listener that the connection has ended."""
         self._ended(self)
         self._ending = True
+        self._unsent.clear()
         if self._opened:
             self._opened = False
             self._listener.lost()
@@ -132,6 +133,7 @@ class ClientSocket(asyncio.Protocol):
             self._listener.too_large()
         if protocol.state is not State.OPEN:
             self._ending = True
+            self._unsent.clear()
         self._flush()
 
     def eof_received(self) -> None:
@@ -160,13 +162,24 @@ class ClientSocket(asyncio.Protocol):
             self._paused = False
             self._transport.resume_reading()
 
-    def send(self, data: bytes) -> bool:
-        """Send a message; return whether the client keeps up with reading."""
-        if self._ending:
+    def send(self, *parts: bytes) -> None:
+        """Send a message, given in parts, with the next `flush`."""
+        if not self._ending:
+            # Written without the library's state machine: this is most of the work of a busy server. Parts are joined
+            # later, so that the messages for many clients share the part that they have in common.
+            self._unsent += (_header(sum(map(len, parts))), *parts)
+
+    def flush(self) -> bool:
+        """Send the messages so far; return whether the client keeps up with reading."""
+        if not self._unsent:
             return True
-        # Written without the library's state machine: this is most of the work of a busy server.
-        self._transport.write(_header(len(data)) + data)
+        data, self._unsent = b"".join(self._unsent), []
+        self._transport.write(data)
         return self._transport.get_write_buffer_size() <= MOST_UNSENT_BYTES
+
+    def discard(self) -> None:
+        """Discard the messages since the last `flush`."""
+        self._unsent.clear()
 
     def close(self, code: int = CloseCode.NORMAL_CLOSURE) -> None:
         """Close the connection when everything was sent, or after a moment."""
@@ -174,6 +187,7 @@ class ClientSocket(asyncio.Protocol):
             return
         self._ending = True
         self.resume()
+        self.flush()
         if self._protocol.state is State.OPEN:
             self._protocol.send_close(code)
         self._flush()
@@ -197,12 +211,13 @@ class ClientSocket(asyncio.Protocol):
         Reading them here is half of the work of a busy server. From the first other frame on, such as a ping, a part of
         a message or a mistake, the library reads everything.
         """
-        data = self._unread + data
+        data = self._unread + data if self._unread else data
+        messages: list[bytes] = []
         start, end = 0, len(data)
         while start < end:
             if data[start] != _WHOLE_TEXT or (end > start + 1 and not _MASKED <= data[start + 1] < _MASKED + 127):
-                self._plain, self._unread = False, b""
-                return data[start:]
+                self._plain = False
+                break
             if end < start + 6:
                 break
             size, head = data[start + 1] - _MASKED, start + 6
@@ -213,21 +228,22 @@ class ClientSocket(asyncio.Protocol):
             stop = head + size
             if end < stop:
                 break
-            if not self._ending:
-                self._listener.received(apply_mask(data[head:stop], data[head - 4 : head]))
+            messages.append(apply_mask(data[head:stop], data[head - 4 : head]))
             start = stop
-        self._unread = data[start:]
-        return b""
+        self._unread = data[start:] if self._plain else b""
+        if messages and not self._ending:
+            self._listener.received(messages)
+        return b"" if self._plain else data[start:]
 
     def _take(self, frame: Frame) -> None:
         data = bytes(frame.data)
         if frame.fin and not self._parts:
-            self._listener.received(data)
+            self._listener.received((data,))
             return
         self._parts.append(data)
         if frame.fin:
             whole, self._parts = b"".join(self._parts), []
-            self._listener.received(whole)
+            self._listener.received((whole,))
 
     def _flush(self) -> None:
         for data in self._protocol.data_to_send():

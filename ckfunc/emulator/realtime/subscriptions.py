@@ -10,6 +10,8 @@ from ckfunc.wire.stomp import BadFrame, write_frame
 
 MOST_SUBSCRIPTIONS = 2000
 
+_ENDS = b"%bmessage-id:%d\nack:%d\ncontent-length:%d\n\n"
+
 
 class SendingClient(ConnectedClient, Protocol):
     """A client that frames can be sent to."""
@@ -17,8 +19,8 @@ class SendingClient(ConnectedClient, Protocol):
     def next_number(self) -> int:
         """Return a number that no earlier message of this connection has."""
 
-    def send(self, data: bytes) -> None:
-        """Send a frame."""
+    def send(self, *parts: bytes) -> None:
+        """Send a frame, given in parts."""
 
 
 class Subscription:
@@ -31,7 +33,8 @@ class Subscription:
         self.topic = topic
         self.chat = chat
         headers = {"destination": topic, "content-type": "application/json", "subscription": name}
-        self._head = write_frame("MESSAGE", headers)[:-2]  # without the empty line and the null byte
+        # Without the empty line and the null byte.
+        self._head = write_frame("MESSAGE", headers)[:-2].replace(b"%", b"%%") + _ENDS
 
     @property
     def connection(self) -> ConnectedClient:
@@ -42,8 +45,7 @@ class Subscription:
         """Send an event; `receipt` is that of the connection's own action which caused it."""
         number = self._client.next_number()
         own = b"" if receipt is None else write_frame("", {"receipt-id": receipt})[1:-2]
-        ends = b"message-id:%d\nack:%d\ncontent-length:%d\n\n" % (number, number, len(body))
-        self._client.send(b"".join((self._head, own, ends, body, b"\0")))
+        self._client.send(self._head % (own, number, number, len(body)), body, b"\0")
 
 
 class Subscriptions:

@@ -45,14 +45,20 @@ class Condition:
 class _Turn:
     """What was written in one turn of the event loop. It lasts until the turn has ended, even if committed before."""
 
-    __slots__ = ("ended", "failure", "on_end", "open")
+    __slots__ = ("ended", "failure", "on_settled", "open")
 
     def __init__(self) -> None:
         self.open = False
         """Whether there is something to commit."""
         self.ended = False
         self.failure: sqlite3.Error | None = None
-        self.on_end: list[Callable[[sqlite3.Error | None], None]] = []
+        self.on_settled: list[Callable[[sqlite3.Error | None], None]] = []
+
+    def settle(self) -> None:
+        """Call everyone who waits until what was written so far is committed, or undone."""
+        callbacks, self.on_settled = self.on_settled, []
+        for callback in callbacks:
+            callback(self.failure)
 
 
 class _NextTurn:
@@ -142,11 +148,10 @@ class Database:
             with self.transaction():
                 yield
             return
-        turn = self._turn
-        if turn is None:
-            turn = self._turn = _Turn()
-            self._call_soon(self._end_turn)
+        turn = self._begin_turn(self._call_soon)
         alone = not turn.open
+        if alone:  # everything before is committed
+            turn.settle()
         self.execute("BEGIN IMMEDIATE" if alone else "SAVEPOINT part")
         turn.open = self._in_transaction = True
         try:
@@ -166,6 +171,12 @@ class Database:
             raise
         finally:
             self._in_transaction = False
+
+    def _begin_turn(self, call_soon: Callable[[Callable[[], None]], object]) -> _Turn:
+        if self._turn is None:
+            self._turn = _Turn()
+            call_soon(self._end_turn)
+        return self._turn
 
     def commit(self) -> None:
         """Commit now what the turn has written so far. A failure is raised by `stored`, for all who wrote."""
@@ -190,11 +201,15 @@ class Database:
         if self._on_commits is not None and self._commits % self._every_commits == 0:
             self._on_commits()
 
-    def store(self) -> None:
-        """Commit now what the turn has written so far. Raises sqlite3.Error if that fails; then it is undone."""
-        self.commit()
-        if self._turn is not None and self._turn.failure is not None:
-            raise self._turn.failure
+    @property
+    def uncommitted(self) -> bool:
+        """Whether the turn has written something that is not committed."""
+        return self._turn is not None and self._turn.open
+
+    @property
+    def failure(self) -> sqlite3.Error | None:
+        """Why something that the turn has written is undone."""
+        return None if self._turn is None else self._turn.failure
 
     async def stored(self, *, at_once: bool = False) -> None:
         """Wait until everything that was written is committed; with `at_once`, without waiting for others' writes.
@@ -216,15 +231,20 @@ class Database:
         if self._turn is None:
             callback(None)
         else:
-            self._turn.on_end.append(callback)
+            self._turn.on_settled.append(callback)
+
+    def when_settled(self, callback: Callable[[sqlite3.Error | None], None]) -> None:
+        """Call back like `when_stored`, but not at once. Needs `group_commits`."""
+        if self._call_soon is None:
+            raise RuntimeError("turns begin with group_commits")
+        self._begin_turn(self._call_soon).on_settled.append(callback)
 
     def _end_turn(self) -> None:
         turn = self._turn
         if turn is not None:
             self.commit()
             self._turn, turn.ended = None, True
-            for callback in turn.on_end:
-                callback(turn.failure)
+            turn.settle()
 
     def snapshot(self) -> bytes:
         """Return the whole content of a database in memory."""
