@@ -1,4 +1,4 @@
-"""Frames to clients, held until everything that this turn of the loop wrote is stored."""
+"""Frames to clients, held until the writes of a turn are stored."""
 
 from __future__ import annotations
 

@@ -1,0 +1,115 @@
+"""Frames to clients while the writes of a turn of the loop are stored, or undone."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import threading
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+import pytest
+from support.stomp import StompClient
+from support.talk import Talk
+
+from ckfunc.emulator.emulator import Emulator
+from ckfunc.emulator.services import EmulatorServices
+
+FAILURES = {
+    "commit": (
+        "CREATE TABLE dangling (id INTEGER REFERENCES messages DEFERRABLE INITIALLY DEFERRED)",
+        "CREATE TRIGGER failing AFTER INSERT ON messages WHEN new.body = 'bad' BEGIN"
+        " INSERT INTO dangling VALUES (-1); END",
+    ),
+    "statement": (
+        "CREATE TRIGGER failing AFTER INSERT ON messages WHEN new.body = 'bad' BEGIN"
+        " SELECT raise(ROLLBACK, 'no space'); END",
+    ),
+}
+"""SQL after which a message `bad` undoes everything that the same turn has written."""
+
+
+@contextmanager
+def one_turn(emulator: Emulator) -> Iterator[None]:
+    """Let the emulator read whatever is sent meanwhile in one turn of its loop."""
+    begun, over = threading.Event(), threading.Event()
+
+    async def stand_still(_services: EmulatorServices) -> None:
+        begun.set()
+        over.wait()
+
+    standing = threading.Thread(target=emulator.within, args=(stand_still,))
+    standing.start()
+    begun.wait()
+    try:
+        yield
+    finally:
+        over.set()
+        standing.join()
+
+
+def say(client: StompClient, channel: dict[str, dict[str, str]], body: str, receipt: str) -> None:
+    message = {"type": "TEXT", "body": body}
+    client.send("SEND", {"destination": channel["_actions"]["message"], "receipt": receipt}, json.dumps(message))
+
+
+def stored(path: Path) -> list[str]:
+    with closing(sqlite3.connect(path)) as database:
+        return [row[0] for row in database.execute("SELECT body FROM messages ORDER BY id")]
+
+
+def test_messages_of_one_turn_are_delivered_in_the_order_in_which_they_are_stored(
+    emulator: Emulator, talk: Talk, tmp_path: Path
+) -> None:
+    with one_turn(emulator):
+        for number in range(30):
+            say(talk.ann, talk.channel, f"ann {number}", f"r{number}")
+            say(talk.bob, talk.bobs, f"bob {number}", f"r{number}")
+    orders = [[client.event("channel.message.created")["body"] for _ in range(60)] for client in (talk.ann, talk.bob)]
+    assert orders[0] == orders[1] == stored(tmp_path / "emulator" / "emulator.db")
+    for who in ("ann", "bob"):
+        assert [one for one in orders[0] if one.startswith(who)] == [f"{who} {number}" for number in range(30)]
+
+
+@pytest.mark.parametrize("failing", FAILURES)
+def test_a_turn_that_is_not_stored_is_an_error_for_its_senders_and_nothing_for_others(
+    emulator: Emulator, talk: Talk, tmp_path: Path, failing: str
+) -> None:
+    async def prepare(services: EmulatorServices) -> None:
+        for sql in FAILURES[failing]:
+            services.database.execute(sql)
+
+    emulator.within(prepare)
+    with one_turn(emulator):
+        say(talk.ann, talk.channel, "good", "of ann")
+        say(talk.bob, talk.bobs, "bad", "of bob")
+    for client, name in ((talk.ann, "of ann"), (talk.bob, "of bob")):
+        answer = client.next()
+        assert (answer.command, answer.headers["receipt-id"]) == ("MESSAGE", name)
+        assert answer.headers["destination"] == "/user/queue/v1/errors"
+        assert "timestamp" in answer.document
+        assert client.events() == []
+    assert stored(tmp_path / "emulator" / "emulator.db") == []
+    sent = talk.ann.do(talk.channel["_actions"]["message"], {"type": "TEXT", "body": "again"})
+    assert talk.bob.event("channel.message.created") == sent
+
+
+def test_what_was_stored_before_in_the_same_turn_is_answered_and_delivered(emulator: Emulator, talk: Talk) -> None:
+    async def prepare(services: EmulatorServices) -> None:
+        for sql in FAILURES["commit"]:
+            services.database.execute(sql)
+
+    emulator.within(prepare)
+    create = talk.ann.user["_actions"]["createChannel"]
+    with one_turn(emulator):
+        say(talk.ann, talk.channel, "good", "first")
+        # A transaction of its own, after which a new group begins.
+        talk.ann.send("SEND", {"destination": create, "receipt": "second"}, '{"type":"PUBLIC","name":"news"}')
+        say(talk.ann, talk.channel, "bad", "third")
+    receipts: dict[str, str] = {}
+    while "third" not in receipts:
+        answer = talk.ann.next()
+        receipts |= {answer.headers["receipt-id"]: answer.command} if "receipt-id" in answer.headers else {}
+    assert receipts == {"first": "RECEIPT", "second": "RECEIPT", "third": "MESSAGE"}
+    assert talk.bob.event("channel.message.created")["body"] == "good"
