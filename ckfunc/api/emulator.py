@@ -4,24 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from typing import Any
+from urllib.parse import quote
 
 from ckfunc.api.client import Client, reading
 from ckfunc.base.errors import RequestRejected
 from ckfunc.model.fault import ActiveFault, Fault
 from ckfunc.model.function import InvocationDetail
-from ckfunc.model.job import Seeded
+from ckfunc.model.job import DataSnapshot, Seeded
 from ckfunc.wire.faults import read_active_fault, write_fault
 from ckfunc.wire.functions import read_detail
 from ckfunc.wire.reading import required, resource
 from ckfunc.wire.seeds import read_seeded
+from ckfunc.wire.snapshots import read_snapshot
 
 MAX_IDS = 100
 """The maximum number of ids in a request for details of runs."""
 
 _FAULTS = "/emulator/faults"
+_SNAPSHOTS = "/emulator/snapshots"
 
 # The first run may wait until packages are installed.
 _TRIGGER_TIMEOUT_S = 300.0
+# Much data is copied twice.
+_REPLACEMENT_TIMEOUT_S = 300.0
 
 
 def health(client: Client) -> dict[str, Any]:
@@ -96,6 +101,42 @@ def remove_fault(client: Client, fault_id: int) -> ActiveFault:
 def clear_faults(client: Client) -> tuple[ActiveFault, ...]:
     """Remove all faults, and return them."""
     return _faults(client, "DELETE", "the faults")
+
+
+def snapshots(client: Client) -> tuple[DataSnapshot, ...]:
+    """Read the snapshots of the emulator's data, newest first."""
+    found = client.session.control("GET", _SNAPSHOTS, "the snapshots")
+    return tuple(reading("the snapshots", client.session.where, _each_snapshot, found))
+
+
+def save_snapshot(client: Client, name: str, *, replace: bool) -> DataSnapshot:
+    """Save all data of the emulator as a snapshot."""
+    return _snapshot(client, "PUT", name, "", {"replace": replace})
+
+
+def restore_snapshot(client: Client, name: str) -> DataSnapshot:
+    """Replace all data of the emulator with a snapshot."""
+    return _snapshot(client, "POST", name, "/restore", {})
+
+
+def remove_snapshot(client: Client, name: str) -> DataSnapshot:
+    """Delete a snapshot."""
+    return _snapshot(client, "DELETE", name, "", None)
+
+
+def reset(client: Client) -> None:
+    """Delete all data of the emulator."""
+    client.session.control("POST", "/emulator/reset", "a reset", body={}, timeout_s=_REPLACEMENT_TIMEOUT_S)
+
+
+def _snapshot(client: Client, method: str, name: str, action: str, body: Any) -> DataSnapshot:
+    what, path = f"snapshot {name}", f"{_SNAPSHOTS}/{quote(name, safe='')}{action}"
+    found = client.session.control(method, path, what, body=body, timeout_s=_REPLACEMENT_TIMEOUT_S)
+    return reading(what, client.session.where, read_snapshot, found)
+
+
+def _each_snapshot(document: Any) -> list[DataSnapshot]:
+    return [read_snapshot(entry) for entry in required(resource(document, "the response"), "snapshots", list)]
 
 
 def _faults(client: Client, method: str, what: str) -> tuple[ActiveFault, ...]:

@@ -100,6 +100,18 @@ def _stored(ctx: click.Context, table: str, incomplete: str) -> list[str]:
     return [name for name in found if name.isprintable() and not name.split()[1:]]
 
 
+def complete_snapshots(ctx: click.Context, _: click.Parameter, incomplete: str) -> list[str]:
+    """Return the names of the snapshots of the project's emulator that begin with `incomplete`."""
+    from ckfunc.emulator.snapshots import Snapshots
+
+    try:
+        root = _root(ctx)
+        found = Snapshots(root / STATE_DIRECTORY / "emulator").all() if root else ()
+    except CkfuncError:
+        return []
+    return _beginning((one.name for one in found), incomplete)
+
+
 def complete_operations(_ctx: click.Context, _: click.Parameter, incomplete: str) -> list[str]:
     """Return the ids of operations of the Platform API that begin with `incomplete`."""
     from ckfunc.wire.faults import operation_ids

@@ -32,6 +32,7 @@ from ckfunc.emulator.resources import (
     openapi,
     runtime,
     sessions,
+    snapshots,
     threads,
     users,
     web,
@@ -53,6 +54,7 @@ _OPERATIONS: tuple[Route, ...] = (
     *functions.ROUTES,
     *controls.ROUTES,
     *faults.ROUTES,
+    *snapshots.ROUTES,
     *users.ROUTES,
     *channels.ROUTES,
     *memberships.ROUTES,
@@ -215,6 +217,12 @@ class AsgiApp:
                 request.noted[0].take_body(request.noted[1], call.body)
         if self._services.faults and route.access is Access.TOKEN:
             await self._inject_fault(request, openapi.operation_id(route))
+        return await self._handle(route, call)
+
+    async def _handle(self, route: Route, call: Call) -> Reply:
+        gate = None if call.method in ("GET", "HEAD") else self._services.gate
+        if gate is not None:
+            await gate.enter(from_run=call.caller is not None)
         try:
             made = route.handler(call, self._services)
             return await made if inspect.isawaitable(made) else made
@@ -224,6 +232,9 @@ class AsgiApp:
             raise
         except Exception as error:
             raise self._services.failed(error, f"{call.method} {call.path}") from None
+        finally:
+            if gate is not None:
+                gate.leave()
 
     async def _inject_fault(self, request: _IncomingRequest, operation: str) -> None:
         """Delay a request, or refuse it, if a fault applies. Raises FaultAnswer, or ConnectionError if the client left.

@@ -70,36 +70,39 @@ def import_data(file: Path, data_dir: Path, confirm: Callable[[], bool] = _confi
         lock_directory(data_dir),
         _replacing(data_dir / DATABASE, before=lambda: _checkpoint(data_dir)) as temporary,
     ):
-        _copy(file, temporary)
-        with closing(sqlite3.connect(temporary, isolation_level=None)) as copy, _naming(file):
-            if copy.execute("PRAGMA quick_check").fetchone()[0] != "ok":
-                raise UnusableDatabase(f"the file {file} is damaged")
-            if not copy.execute("SELECT 1 FROM sqlite_master WHERE name = 'emulator'").fetchone():
-                raise UnusableDatabase(
-                    f"the file {file} is not emulator data", hint="use a file written by `ckfunc emulator export`"
-                )
-            copy.execute("UPDATE emulator SET id = ?", (str(uuid.uuid4()),))
-        # Migrates an older file, and refuses a newer one, before anything is replaced.
-        open_database(temporary, SCHEMA, MIGRATIONS).close()
-        with closing(sqlite3.connect(temporary, isolation_level=None)) as copy:
-            copy.execute("PRAGMA journal_mode = DELETE")
+        copy_data(file, temporary)
         if (data_dir / DATABASE).exists() and not confirm():
             raise _Declined
         replaced = True
     return replaced
 
 
-def reset_data(data_dir: Path, confirm: Callable[[], bool] = _confirm) -> bool | None:
-    """Delete an emulator's data; return False if there was none, and None if `confirm` declined.
+def copy_data(file: Path, target: Path) -> None:
+    """Copy an exported file to `target`, as a database of its own with a new id, in the newest format.
 
-    Raises Busy and OSError.
+    Raises UnusableDatabase.
     """
+    _copy(file, target)
+    with closing(sqlite3.connect(target, isolation_level=None)) as copy, _naming(file):
+        if copy.execute("PRAGMA quick_check").fetchone()[0] != "ok":
+            raise UnusableDatabase(f"the file {file} is damaged")
+        if not copy.execute("SELECT 1 FROM sqlite_master WHERE name = 'emulator'").fetchone():
+            raise UnusableDatabase(
+                f"the file {file} is not emulator data", hint="use a file written by `ckfunc emulator export`"
+            )
+        copy.execute("UPDATE emulator SET id = ?", (str(uuid.uuid4()),))
+    # Migrates an older file, and refuses a newer one, before anything is replaced.
+    open_database(target, SCHEMA, MIGRATIONS).close()
+    with closing(sqlite3.connect(target, isolation_level=None)) as copy:
+        copy.execute("PRAGMA journal_mode = DELETE")
+
+
+def reset_data(data_dir: Path) -> bool:
+    """Delete an emulator's data except snapshots; return whether there was any. Raises Busy and OSError."""
     if not data_dir.is_dir():
         return False
     with lock_directory(data_dir):
         exists = (data_dir / DATABASE).exists()
-        if exists and not confirm():
-            return None
         # The write-ahead log first: SQLite would take a leftover log for part of the next database.
         for end in (*_SUFFIXES, ""):
             (data_dir / f"{DATABASE}{end}").unlink(missing_ok=True)

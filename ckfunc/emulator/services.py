@@ -18,10 +18,12 @@ from ckfunc.emulator.dispatch.topics import Topics
 from ckfunc.emulator.http.auth import Tokens
 from ckfunc.emulator.http.calls import Call
 from ckfunc.emulator.http.faults import Faults
+from ckfunc.emulator.http.gate import Gate
 from ckfunc.emulator.http.problems import Broken, HttpProblem, Refused, Unstorable
 from ckfunc.emulator.http.request_log import RequestLog
 from ckfunc.emulator.jobs.runner import Jobs
 from ckfunc.emulator.options import DraftCase
+from ckfunc.emulator.snapshots import Snapshots
 from ckfunc.emulator.store import seeds
 from ckfunc.emulator.store.database import Database
 from ckfunc.emulator.store.steps import Steps, release_space
@@ -56,10 +58,12 @@ class EmulatorServices:
     hosts: HostPool
     data_dir: Path | None
     web: WebPage
+    snapshots: Snapshots
     topics: Topics = field(default_factory=Topics)
     typing: TypingUsers = field(default_factory=TypingUsers)
     requests: RequestLog = field(default_factory=RequestLog)
     faults: Faults = field(default_factory=Faults)
+    gate: Gate = field(default_factory=Gate)
     draft_case: DraftCase | None = None
     """Drafts test cases for runs; None if the emulator does not belong to a command."""
     unwritable: str | None = None

@@ -10,12 +10,14 @@ from pathlib import Path
 
 from ckfunc.base.clock import SystemClock
 from ckfunc.emulator.data_directory import DATABASE
-from ckfunc.emulator.dispatch.dispatcher import STOPPED, Dispatcher
+from ckfunc.emulator.dispatch.dispatcher import Dispatcher
 from ckfunc.emulator.http.auth import Tokens
 from ckfunc.emulator.jobs import runner
 from ckfunc.emulator.options import EmulatorOptions
+from ckfunc.emulator.replacement import make_ready
 from ckfunc.emulator.services import EmulatorServices, WebPage
-from ckfunc.emulator.store import application, invocations, jobs, runtime, seeds, sessions, staging, steps
+from ckfunc.emulator.snapshots import Snapshots
+from ckfunc.emulator.store import seeds
 from ckfunc.emulator.store.checkpoints import Checkpoints
 from ckfunc.emulator.store.copying import copied
 from ckfunc.emulator.store.database import Database, open_database
@@ -44,14 +46,9 @@ def open_services(
     path = None if data_dir is None else data_dir / DATABASE
     database = opened.enter_context(closing(_opened(path, options.copy_of)))
     try:
-        application.create_if_missing(database)
-        runtime.create_if_missing(database)
+        make_ready(database)
         if options.seed is not None:
             seeds.apply(database, options.seed)
-        invocations.end_abandoned(database, STOPPED)
-        sessions.end_all(database)
-        steps.run(staging.undo_unfinished(database, database.transaction))
-        jobs.fail_abandoned(database, runner.STOPPED)
     except UNREADABLE as error:
         raise failure_of(path, error) from None
     database.group_commits(asyncio.get_running_loop().call_soon)
@@ -74,6 +71,7 @@ def open_services(
         dispatcher.boot_ahead()
     background = runner.Jobs(database, path, on_event)
     opened.push_async_callback(background.close)
+    snapshots = opened.enter_context(closing(Snapshots(data_dir)))
     web = WebPage(options.web, partial(_chat_client, cache, on_event, options.policy))
     return EmulatorServices(
         database,
@@ -83,6 +81,7 @@ def open_services(
         hosts,
         data_dir,
         web,
+        snapshots,
         draft_case=options.draft_case,
         unwritable=options.unwritable,
     )

@@ -1,4 +1,4 @@
-"""Jobs, the entries of imports, and seeds."""
+"""Jobs, the entries of imports, seeds, and snapshots of all data."""
 
 from __future__ import annotations
 
@@ -138,3 +138,12 @@ class Seeded:
             (self.messages, "message"),
         )
         return ", ".join(f"{number} {name}{'' if number == 1 else 's'}" for number, name in numbers if number)
+
+
+@dataclass(frozen=True, slots=True)
+class DataSnapshot:
+    """A named copy of all data of an emulator."""
+
+    name: str
+    created_time: datetime
+    size_bytes: int

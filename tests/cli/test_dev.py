@@ -21,6 +21,7 @@ from support.terminals import Running, in_pipe, on_terminal, started
 
 pytestmark = pytest.mark.usefixtures("measured_children")
 TYPE = "user.attempted.start_session"
+GRANT = {"grant_type": "client_credentials"}
 HANDLER = "async function handleEvent(event: any) {{ console.log('{word} ' + event.username); return 'ok'; }}\n"
 
 
@@ -55,6 +56,34 @@ def test_on_a_terminal_it_deploys_on_save_and_fires_the_last_event_again_with_a_
         dev.until(r"\x1b\[2J")
         dev.press("q")
         assert dev.process.wait(timeout=30) == 0
+
+
+def test_after_a_restore_and_a_reset_the_working_copy_is_deployed_again(project: Path) -> None:
+    def functions(url: str) -> list[int]:
+        answer = httpx.post(f"{url}/oauth/token", auth=("emulator", "emulator"), data=GRANT)
+        headers = {"authorization": f"Bearer {answer.json()['access_token']}"}
+        found = httpx.get(f"{url}/v1/runtimes/nodejs/functions", headers=headers).json()
+        return [one["currentVersionNumber"] for one in found.get("_embedded", {}).get("functions", [])]
+
+    def eventually(url: str, versions: list[int]) -> None:
+        until = time.monotonic() + 60
+        while (found := functions(url)) != versions:
+            assert time.monotonic() < until, found
+            time.sleep(0.05)
+
+    with in_pipe("-C", project, "dev", "--port", "0") as dev:
+        url = dev.until(r"ready (http://127\.0\.0\.1:\d+)")[1]
+        eventually(url, [1])
+        assert httpx.put(f"{url}/emulator/snapshots/one").is_success
+        (project / "handlers/start.ts").write_text(HANDLER.format(word="goodbye"))
+        eventually(url, [2])
+        assert httpx.post(f"{url}/emulator/snapshots/one/restore", timeout=60).is_success
+        eventually(url, [2])
+        event = {"type": TYPE, "data": {"username": "jane", "authParams": {}}}
+        assert httpx.post(f"{url}/emulator/trigger", json=event, timeout=60).is_success
+        dev.until(r"goodbye jane")
+        assert httpx.post(f"{url}/emulator/reset", timeout=60).is_success
+        eventually(url, [1])
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="a terminal is a POSIX pseudo terminal here")

@@ -6,6 +6,7 @@ import json
 import os
 import re
 import subprocess
+import time
 from pathlib import Path
 from typing import Any
 
@@ -92,9 +93,18 @@ def test_controls_answer_and_read_as_they_are_described(client: httpx.Client) ->
         "listFaults": ("/emulator/faults", None),
         "removeFault": ("/emulator/faults/1", None),
         "clearFaults": ("/emulator/faults", None),
+        "saveSnapshot": ("/emulator/snapshots/one", {"replace": True}),
+        "listSnapshots": ("/emulator/snapshots", None),
+        "restoreSnapshot": ("/emulator/snapshots/one/restore", None),
+        "removeSnapshot": ("/emulator/snapshots/one", None),
+        "resetData": ("/emulator/reset", None),
     }
     assert values.keys() == CONTROLS.keys()
-    client.post("/v1/analytics/users").raise_for_status()
+    job = client.post("/v1/analytics/users").raise_for_status().json()["id"]
+    until = time.monotonic() + 60
+    while client.get(f"/v1/jobs/{job}").json()["state"] != "FINISHED":
+        assert time.monotonic() < until
+        time.sleep(0.01)
     described = {one.id: one for one in control_operations()}
     for name, (path, body) in values.items():
         one = described[name]

@@ -14,6 +14,7 @@ from ckfunc.cli.app import App
 from ckfunc.cli.data_directory import data_dir_option, directory, directory_or_none
 from ckfunc.cli.emulator_faults import faults
 from ckfunc.cli.emulator_lists import channels, messages, users
+from ckfunc.cli.emulator_snapshots import snapshots
 from ckfunc.cli.options import FILE, common_options, keep_invocations_option, open_option, pass_app, port_option
 from ckfunc.emulator.data_directory import UnusableDirectory
 from ckfunc.emulator.store.trouble import UnwritableDatabase
@@ -36,7 +37,7 @@ Examples:
   ckfunc emulator --ephemeral         save nothing
   ckfunc emulator --seed people.yaml  with users and messages
   ckfunc emulator messages -n 5       list messages, users or channels
-  ckfunc emulator export backup.db    save a copy of its data""",
+  ckfunc emulator snapshots save one  save its data under a name""",
 )
 @click.option("--host", default="127.0.0.1", show_default=True, metavar="ADDRESS", help="Listen on this address.")
 @port_option
@@ -96,7 +97,7 @@ def emulator(
     app.output.interrupted()
 
 
-for subcommand in (users, channels, messages, faults):
+for subcommand in (users, channels, messages, snapshots, faults):
     emulator.add_command(subcommand)
 
 
@@ -150,20 +151,23 @@ def import_command(app: App, file: Path, data_dir: Path | None, yes: bool) -> No
 def reset_command(app: App, data_dir: Path | None, yes: bool) -> None:
     """Delete all data of the emulator, after a confirmation.
 
-    The emulator must not be running. The next one starts with an empty application. `ckfunc emulator export`
-    saves a copy.
+    The emulator may be running: its clients are disconnected. Snapshots are not deleted; `ckfunc emulator snapshots
+    save NAME` saves one.
     """
-    from ckfunc.emulator.data import reset_data
+    from ckfunc.sandbox.snapshots import StoredData
 
-    data = directory(app, data_dir)
-    with _explained(f"cannot reset {app.output.path(data)}"):
-        there = reset_data(data, lambda: yes or _agreed(app, "Delete", data))
-    if there is None:
-        app.output.talk("Nothing deleted.")
-    elif there:
-        app.output.talk(("reset: ", "success"), f"{app.output.path(data)} is empty")
+    stored = StoredData(directory(app, data_dir), app.connect)
+    data = app.output.path(stored.directory)
+    with _explained(f"cannot reset {data}"):
+        exists = stored.exists
+        if exists and not yes and not _agreed(app, "Delete", stored.directory):
+            app.output.talk("Nothing deleted.")
+            return
+        stored.reset()
+    if exists:
+        app.output.talk(("reset: ", "success"), f"{data} is empty")
     else:
-        app.output.talk(f"nothing to reset: there is no data in {app.output.path(data)}")
+        app.output.talk(f"nothing to reset: there is no data in {data}")
 
 
 @emulator.command(

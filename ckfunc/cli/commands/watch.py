@@ -13,7 +13,7 @@ from ckfunc.base.interrupts import require_uninterrupted
 from ckfunc.base.text import USUAL_COLUMNS
 from ckfunc.cli.app import App
 from ckfunc.cli.options import common_options, pass_app
-from ckfunc.logs.entries import LogEntry
+from ckfunc.logs.entries import Gap, LogEntry
 from ckfunc.watch.batches import Stop, batches
 
 if TYPE_CHECKING:
@@ -85,6 +85,8 @@ def watch_project(
         app.output.flush()
         if isinstance(item, LogEntry):
             printer.ran(item)
+        elif isinstance(item, Gap) and item.type is None:
+            wake.set()  # the emulator's data was replaced, and its functions with it
 
     clock = StoppableClock(app.clock, app.output.require_reader, stop)
     streaming = stream_logs(client, watcher.types, clock, show, app.output.failure) if logs else None

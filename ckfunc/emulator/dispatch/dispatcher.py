@@ -220,6 +220,7 @@ class Dispatcher:
     def data_replaced(self) -> None:
         """Forget everything cached from the database, which was replaced; no run may be in progress."""
         self.recorder.undo()
+        self._endings.discard()
         self._depths = Depths()
         self._versions.clear()
         self._made = []
@@ -245,11 +246,15 @@ class Dispatcher:
             await asyncio.sleep(0.005)
 
     async def close(self) -> None:
-        """Cancel the runs in progress, which then FAIL. Call it before the hosts are closed."""
-        for task in self._tasks:
+        """Cancel the runs in progress, which then FAIL. Call it before the hosts are closed.
+
+        Whoever waits for a run gets its result when the handler has ended.
+        """
+        tasks = tuple(self._tasks)
+        for task in tasks:
             task.cancel()
-        if self._tasks:
-            await asyncio.wait(self._tasks)
+        if tasks:
+            await asyncio.wait(tasks)
         for started in list(self._running.values()):
             self._end(started, Outcome(None, STOPPED, tuple(started.console)))
 

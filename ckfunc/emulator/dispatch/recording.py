@@ -228,6 +228,10 @@ class EndWriter:
             self._recorder.end(invocation_id)
             self._database.when_stored(partial(self._written, invocation_id, outcome))
 
+    def discard(self) -> None:
+        """Forget results that could not be stored: the data is replaced."""
+        self._waiting.clear()
+
     def _written(self, invocation_id: int, outcome: Outcome, failure: sqlite3.Error | None) -> None:
         if failure is not None:
             self._waiting[invocation_id] = outcome

@@ -357,6 +357,7 @@ class ClientSession:
         self._inbox.begin(self._ended_by_failure(work))
 
     async def _ended_by_failure(self, work: Awaitable[None]) -> None:
+        await self._services.gate.enter()
         try:
             await work
         except BadFrame as error:
@@ -365,6 +366,8 @@ class ClientSession:
             self.end(problem)
         except Exception as error:
             self.end(self._services.failed(error, "a session"))
+        finally:
+            self._services.gate.leave()
 
     def _done(self, frame: StompFrame) -> None:
         if self._services.database.uncommitted:

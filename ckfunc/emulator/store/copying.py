@@ -1,4 +1,4 @@
-"""Copies of a database that is in use or cannot be written."""
+"""Copies of databases that are in use or cannot be written."""
 
 from __future__ import annotations
 
@@ -42,6 +42,17 @@ def copied(path: Path, schema: Sequence[str], migrations: Sequence[str] = ()) ->
     except BaseException:
         connection.close()
         raise
+
+
+def overwrite(path: Path, source: Path) -> None:
+    """Replace the content of a database that is in use with that of another file: all of it, or nothing.
+
+    Other connections can read meanwhile, but not write. Raises sqlite3.Error.
+    """
+    with closing(sqlite3.connect(source)) as origin, closing(sqlite3.connect(path)) as target:
+        target.execute("PRAGMA busy_timeout = 5000")
+        origin.backup(target)
+        target.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
 
 def _content(path: Path) -> bytearray:

@@ -107,9 +107,9 @@ class Database:
         return made
 
     @property
-    def changes(self) -> tuple[int, int]:
+    def changes(self) -> tuple[int, int, str]:
         """A value that differs after each change of the data, by this connection or another one."""
-        return self._connection.total_changes, self.value("PRAGMA data_version")
+        return self._connection.total_changes, self.value("PRAGMA data_version"), self.id
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
@@ -264,6 +264,23 @@ class Database:
                 opened.pop_all()  # most are restored more than once, and this is most of the work
             self._snapshot = snapshot, source
         self._snapshot[1].backup(self._connection)
+        self.replaced()
+
+    def read_from(self, source: Path) -> None:
+        """Replace the content of a database in memory with that of a file."""
+        self.commit()
+        with closing(sqlite3.connect(source)) as origin:
+            origin.backup(self._connection)
+        self.replaced()
+
+    def write_to(self, target: Path) -> None:
+        """Copy the content of a database in memory to a file."""
+        self.commit()
+        with closing(sqlite3.connect(target)) as copy:
+            self._connection.backup(copy)
+
+    def replaced(self) -> None:
+        """Read the id again, after the content was replaced."""
         self.id = self.value("SELECT id FROM emulator")
 
     def close(self) -> None:

@@ -1,18 +1,22 @@
-"""The page of the data: add users, channels and messages, copy or reset everything."""
+"""The page of the data: add users, channels and messages; snapshots and reset."""
 
 from __future__ import annotations
 
 import asyncio
+from urllib.parse import urlencode
 
 from ckfunc.base.errors import InvalidFiles
+from ckfunc.emulator import replacement
 from ckfunc.emulator.http.bodies import SEED_BYTES
 from ckfunc.emulator.http.calls import Call, Reply
 from ckfunc.emulator.http.problems import Refused
 from ckfunc.emulator.seed_text import read_seed_text
 from ckfunc.emulator.services import EmulatorServices
 from ckfunc.emulator.ui.forms import form_route, page_route
-from ckfunc.emulator.ui.rendering import page
+from ckfunc.emulator.ui.rendering import page, redirect
 from ckfunc.model.job import Seeded
+
+_LONGEST_DONE = 120
 
 _EXAMPLE = """\
 users:
@@ -43,6 +47,35 @@ async def add_seed(call: Call, services: EmulatorServices) -> Reply:
     return _page(call, services, "", await services.add_seed(seed))
 
 
+async def save_snapshot(call: Call, services: EmulatorServices) -> Reply:
+    """Save all data as a snapshot."""
+    form = call.form()
+    made = await replacement.save(services, form.get("name", "").strip(), replace=form.get("replace") == "yes")
+    return _done(f"Saved snapshot {made.name}.")
+
+
+async def restore_snapshot(call: Call, services: EmulatorServices) -> Reply:
+    """Replace all data with a snapshot."""
+    made = await replacement.restore(services, call.parameters["name"])
+    return _done(f"Restored snapshot {made.name}.")
+
+
+def remove_snapshot(call: Call, services: EmulatorServices) -> Reply:
+    """Delete a snapshot."""
+    made = replacement.remove(services, call.parameters["name"])
+    return _done(f"Deleted snapshot {made.name}.")
+
+
+async def reset(_call: Call, services: EmulatorServices) -> Reply:
+    """Delete all data."""
+    await replacement.reset(services)
+    return _done("Deleted all data.")
+
+
+def _done(text: str) -> Reply:
+    return redirect("/ui/data?" + urlencode({"done": text}))
+
+
 def _text(call: Call) -> str:
     """Return the seed of a form: its file if there is one, otherwise its text field. Raises Refused."""
     if call.is_multipart and (part := call.multipart().get("file")) is not None and part.content:
@@ -61,12 +94,21 @@ def _page(call: Call, services: EmulatorServices, text: str, added: Seeded | Non
         section="data",
         title="Data",
         seed=text,
-        added=None if added is None else added.summary or "nothing, because all of it exists",
+        done=(call.first("done") or "")[:_LONGEST_DONE] if added is None else _added(added),
+        snapshots=services.snapshots.all(),
         directory=services.data_dir,
     )
+
+
+def _added(added: Seeded) -> str:
+    return f"Added: {added.summary or 'nothing, because all of it exists'}."
 
 
 ROUTES = (
     page_route("/ui/data", show_data),
     form_route("/ui/data", add_seed, SEED_BYTES),
+    form_route("/ui/data/snapshots", save_snapshot),
+    form_route("/ui/data/snapshots/{name}/restore", restore_snapshot),
+    form_route("/ui/data/snapshots/{name}/delete", remove_snapshot),
+    form_route("/ui/data/reset", reset),
 )

@@ -60,3 +60,33 @@ def test_a_mistake_in_a_seed_is_explained_and_nothing_is_added(web: httpx.Client
 
 def test_a_seed_needs_the_key_of_a_page(anyone: httpx.Client) -> None:
     assert anyone.post("/ui/data", data={"seed": "users: [{name: ann}]"}).status_code == 403
+
+
+def test_snapshots_are_saved_restored_and_deleted(web: httpx.Client) -> None:
+    web.follow_redirects = True
+    assert "No snapshots." in web.get("/ui/data").text
+    shown = web.post("/ui/data/snapshots", data={"name": "empty"})
+    assert "Saved snapshot empty." in shown.text
+    assert "Replace all data with empty" in shown.text
+    refused = web.post("/ui/data/snapshots", data={"name": "empty"})
+    assert (refused.status_code, "there is already a snapshot &#39;empty&#39;" in refused.text) == (400, True)
+    assert web.post("/ui/data/snapshots", data={"name": "empty", "replace": "yes"}).status_code == 200
+    web.post("/ui/data", data={"seed": "users: [{name: ann}]"})
+    shown = web.post("/ui/data/snapshots/empty/restore")
+    assert "Restored snapshot empty." in shown.text
+    assert web.get("/v1/users").json()["page"]["totalElements"] == 0
+    assert "Deleted snapshot empty." in web.post("/ui/data/snapshots/empty/delete").text
+    assert web.post("/ui/data/snapshots/empty/restore").status_code == 404
+
+
+def test_all_data_is_deleted(web: httpx.Client) -> None:
+    web.post("/ui/data", data={"seed": "users: [{name: ann}]"})
+    shown = web.post("/ui/data/reset", follow_redirects=True)
+    assert "Deleted all data." in shown.text
+    assert web.get("/v1/users").json()["page"]["totalElements"] == 0
+
+
+@pytest.mark.parametrize("path", ["snapshots", "snapshots/one/restore", "snapshots/one/delete", "reset"])
+def test_forms_for_all_data_need_the_key_of_a_page(anyone: httpx.Client, path: str) -> None:
+    assert anyone.post(f"/ui/data/{path}", data={"name": "one"}).status_code == 403
+    assert anyone.get("/emulator/snapshots").json() == {"snapshots": []}

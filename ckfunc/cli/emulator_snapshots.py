@@ -1,0 +1,170 @@
+"""`ckfunc emulator snapshots`: list, save, restore and remove copies of all data."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from ckfunc.base.errors import CkfuncError
+from ckfunc.cli.app import App
+from ckfunc.cli.completion import complete_snapshots
+from ckfunc.cli.data_directory import data_dir_option, directory
+from ckfunc.cli.options import common_options, pass_app
+
+if TYPE_CHECKING:
+    from ckfunc.model.job import DataSnapshot
+    from ckfunc.sandbox.snapshots import StoredData
+
+# The emulator is imported inside the functions: `ckfunc emulator --help` does not need it.
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+_HEADINGS = ("NAME", "SAVED", "SIZE")
+
+
+def _yes(function: F) -> F:
+    return click.option("-y", "--yes", is_flag=True, help="Do not ask for confirmation.")(function)
+
+
+@click.group(
+    invoke_without_command=True,
+    epilog="""\b
+Examples:
+  ckfunc emulator snapshots                   list snapshots
+  ckfunc emulator snapshots save empty-shop   save all data
+  ckfunc emulator snapshots restore empty-shop
+  ckfunc emulator snapshots remove empty-shop""",
+)
+@data_dir_option
+@common_options
+@pass_app
+@click.pass_context
+def snapshots(ctx: click.Context, app: App, data_dir: Path | None) -> None:
+    """List, save and restore snapshots of the emulator's data.
+
+    A snapshot is a named copy of all data: users, channels, messages, files, functions, runtime and invocations. The
+    emulator may be running.
+    """
+    if ctx.invoked_subcommand is not None:
+        return
+    from ckfunc.base.text import Segment, size_text, table
+    from ckfunc.wire.snapshots import write_snapshot
+
+    found = _stored(app, data_dir).snapshots()
+    if app.output.json:
+        app.output.document([write_snapshot(one) for one in found])
+    elif found:
+        rows = [
+            [
+                Segment(one.name, "title"),
+                Segment(f"{one.created_time.astimezone():%Y-%m-%d %H:%M:%S}", "muted"),
+                Segment(size_text(one.size_bytes)),
+            ]
+            for one in found
+        ]
+        app.output.lines(table(_HEADINGS, rows))
+    else:
+        app.output.talk(("no snapshots", "muted"), "; `ckfunc emulator snapshots save NAME` saves one")
+
+
+@snapshots.command(name="save")
+@click.argument("name")
+@data_dir_option
+@_yes
+@common_options
+@pass_app
+def save(app: App, name: str, data_dir: Path | None, yes: bool) -> None:
+    """Save all data of the emulator as a snapshot.
+
+    If there is a snapshot of this name, you are asked whether to replace it. NAME has letters, digits, dots, hyphens
+    and underscores.
+    """
+    stored = _stored(app, data_dir)
+    with _explained("cannot save the snapshot"):
+        replace = any(one.name == name for one in stored.snapshots())
+        if replace and not yes and not _agreed(app, f"Replace snapshot {name}?", "Nothing was saved."):
+            return
+        with app.output.progress("saving"):
+            made = stored.save(name, replace=replace)
+    _report(app, "saved ", made)
+    app.output.talk(("it contains the runtime's environment variables: treat it as a secret", "muted"))
+
+
+@snapshots.command(name="restore")
+@click.argument("name", shell_complete=complete_snapshots)
+@data_dir_option
+@_yes
+@common_options
+@pass_app
+def restore(app: App, name: str, data_dir: Path | None, yes: bool) -> None:
+    """Replace all data of the emulator with a snapshot, after a confirmation.
+
+    The emulator may be running: its clients are disconnected, and can connect again. `ckfunc dev` and `ckfunc watch`
+    then deploy the working copy again.
+    """
+    stored = _stored(app, data_dir)
+    with _explained("cannot restore the snapshot"):
+        found = stored.snapshot(name)
+        question = (
+            f"Replace all data of the emulator in {app.output.path(stored.directory)} with snapshot {found.name}?"
+        )
+        if stored.exists and not yes and not _agreed(app, question, "Nothing was restored."):
+            return
+        with app.output.progress("restoring"):
+            made = stored.restore(name)
+    _report(app, "restored ", made)
+
+
+@snapshots.command(name="remove")
+@click.argument("name", shell_complete=complete_snapshots)
+@data_dir_option
+@_yes
+@common_options
+@pass_app
+def remove(app: App, name: str, data_dir: Path | None, yes: bool) -> None:
+    """Delete a snapshot, after a confirmation."""
+    stored = _stored(app, data_dir)
+    with _explained("cannot remove the snapshot"):
+        found = stored.snapshot(name)
+        if not yes and not _agreed(app, f"Delete snapshot {found.name}?", "Nothing was deleted."):
+            return
+        removed = stored.remove(name)
+    _report(app, "removed ", removed)
+
+
+def _stored(app: App, data_dir: Path | None) -> StoredData:
+    from ckfunc.sandbox.snapshots import StoredData
+
+    return StoredData(directory(app, data_dir), app.connect)
+
+
+def _report(app: App, word: str, snapshot: DataSnapshot) -> None:
+    from ckfunc.base.text import size_text
+    from ckfunc.wire.snapshots import write_snapshot
+
+    if app.output.json:
+        app.output.document(write_snapshot(snapshot))
+    else:
+        app.output.talk((word, "success"), f"snapshot {snapshot.name} ({size_text(snapshot.size_bytes)})")
+
+
+def _agreed(app: App, question: str, cancelled: str) -> bool:
+    """Ask for confirmation. Raises NeedsYes."""
+    return app.output.confirmed(
+        question,
+        cancelled=cancelled,
+        refusal="confirmation is required, but there is no terminal; nothing was changed",
+    )
+
+
+@contextmanager
+def _explained(what: str) -> Iterator[None]:
+    """Turn an OSError into an error that names the failed action."""
+    try:
+        yield
+    except OSError as error:
+        raise CkfuncError(f"{what}: {error.strerror or error}") from None
