@@ -92,6 +92,10 @@ class Requirements:
                 errors[Problem(*positions.of(no_handler.line, no_handler.column), no_handler.message)] = None
             for wanted in result.imports:
                 path, line, column = positions.of(wanted.line, wanted.column, wanted.name)
+                if (export := wanted.missing) is not None:
+                    hint = f"did you mean {export.instead}?" if export.instead else None
+                    errors[Problem(path, line, column, f"{wanted.name} has no export {export.name}", hint)] = None
+                    continue
                 if (problem := self._problem_of(wanted.name, path)) is None:
                     if not wanted.guarded and not wanted.name.startswith("data:"):
                         imports.append((path, replace(wanted, line=line, column=column)))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any, Self
 
 from ckfunc.base.secrets import Secret
 from ckfunc.model.function import ConsoleLine, Status
@@ -21,10 +22,19 @@ class SyntaxProblem:
 
 
 @dataclass(frozen=True, slots=True)
+class MissingExport:
+    """A name that a script imports from a module of Node that does not export it; `instead` is a similar export."""
+
+    name: str
+    instead: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Import:
     """A module that a script imports by a literal name; `line` and `column` of the quote count from 1.
 
-    `how` is "import" or "require". With `guarded`, the script handles the error if the module is not found.
+    `how` is "import" or "require". With `guarded`, the script handles the error if the module is not found. Modules of
+    Node are only listed with a `missing` export.
     """
 
     name: str
@@ -32,6 +42,13 @@ class Import:
     column: int
     how: str = "import"
     guarded: bool = False
+    missing: MissingExport | None = None
+
+    @classmethod
+    def of(cls, fields: Mapping[str, Any]) -> Self:
+        """Return an import from its fields as JSON."""
+        missing = fields["missing"]
+        return cls(**{**fields, "missing": MissingExport(**missing) if missing else None})
 
 
 @dataclass(frozen=True, slots=True)

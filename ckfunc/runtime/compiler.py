@@ -118,7 +118,7 @@ class CompilerProcess:
                 continue
             if answer["op"] == "problem":
                 return _problem(name, answer)
-            imports = tuple(Import(**fields) for fields in answer["imports"])
+            imports = tuple(Import.of(fields) for fields in answer["imports"])
             no_handler = _problem(name, answer["handler"]) if answer["handler"] else None
             return Compiled(name, javascript, answer["map"], answer["kind"], imports, no_handler)
         raise AssertionError("unreachable")
@@ -247,7 +247,7 @@ def _read(file: Path, name: str) -> Compiled | None:
             javascript=str(found["javascript"]),
             source_map=str(found["source_map"]),
             module_kind=str(found["module_kind"]),
-            imports=tuple(Import(**fields) for fields in found["imports"]),
+            imports=tuple(Import.of(fields) for fields in found["imports"]),
             no_handler=SyntaxProblem(**found["no_handler"]) if found["no_handler"] else None,
         )
         if time.time() - file.stat().st_mtime > _FRESH_S:

@@ -36,7 +36,7 @@ def importing(name: str, use: str = "a") -> str:
         ("../lib/nowhere", "there is no file lib/nowhere.ts, nor with another extension"),
         ("../lib/nowhere.ts", "there is no file lib/nowhere.ts (create it, or fix the path)"),
         ("../../elsewhere/a", '"../../elsewhere/a" is outside the project'),
-        ("../lib/notes.txt", "there is no file lib/notes.txt.ts"),
+        ("../lib/notes.txt", 'no file that can be imported matches "../lib/notes.txt" (files with these extensions'),
         ("../lib/latin", "'lib/latin.ts' is not UTF-8 text (save the file as UTF-8)"),
         ("../lib/link", "'lib/link.ts' is outside the project"),
         ("/nowhere/at/all", '"/nowhere/at/all" is outside the project'),

@@ -77,6 +77,17 @@ def test_declared_packages_and_their_modules_are_not_missing(missing: Missing) -
         ("import a from '~/lib/words';\na();", "1:15", 'do not apply to bundles: write "../lib/words")'),
         ("import a from 'lib/words';\na();", "1:15", 'lib is not in runtime.dependencies (write "../lib/words" for'),
         ("import a from 'npm:left-pad';\na();", "1:15", '"npm:left-pad" cannot be imported'),
+        (
+            "import { readfile } from 'node:fs';\nreadfile();",
+            "1:26",
+            "node:fs has no export readfile (did you mean readFile?)",
+        ),
+        ("import { readall } from 'fs';\nreadall();", "1:25", "fs has no export readall"),
+        (
+            "const load = createRequire(__filename);\nload('left-pad');",
+            "2:6",
+            "left-pad is not in runtime.dependencies",
+        ),
         ("import a from 'https://esm.sh/left-pad';\na();", "1:15", '"https://esm.sh/left-pad" cannot be imported'),
     ],
 )

@@ -100,6 +100,17 @@ def imports(compiler, source, name="handlers/a.ts"):
         ("import one = require('one');\none();", [("one", "require", 1, 22)]),
         ("const a = async () => await import(`one`);", [("one", "import", 1, 36)]),
         ("require.resolve('one');", [("one", "require", 1, 17)]),
+        ("module.require('one');", [("one", "require", 1, 16)]),
+        ("import.meta.resolve('one');", [("one", "import", 1, 21)]),
+        (
+            "import m from 'module';\nconst load = m.createRequire(import.meta.url);\nload('one');",
+            [("one", "require", 3, 6)],
+        ),
+        (
+            "const { createRequire } = require('module');\ncreateRequire(__filename).resolve('one');",
+            [("one", "require", 2, 35)],
+        ),
+        ("const load = createRequire(__filename);\nfunction f(load: any) { load('one'); }", []),
         (
             "import { createRequire as r } from 'node:module';\nconst require = r(import.meta.url);\nrequire('one');",
             [],
@@ -116,6 +127,31 @@ def imports(compiler, source, name="handlers/a.ts"):
 )
 def test_imports_are_found_where_they_are_written(compiler, source, expected):
     assert imports(compiler, source) == expected
+
+
+@pytest.mark.parametrize(
+    ("source", "expected"),
+    [
+        ("import { readfile } from 'node:fs';\nreadfile();", ("node:fs", 1, 26, "readfile", "readFile")),
+        ("import fs, { existsSync, nope as b } from 'fs';\nb(fs, existsSync);", ("fs", 1, 43, "nope", None)),
+        ("export { promisifyy } from 'node:util';", ("node:util", 1, 28, "promisifyy", None)),
+    ],
+)
+def test_a_name_that_a_module_of_node_does_not_export_is_found(compiler, source, expected):
+    (result,) = compiler.compile([("handlers/a.ts", source)])
+    (found,) = result.imports
+    assert (found.name, found.line, found.column, found.missing.name, found.missing.instead) == expected
+
+
+def test_names_that_modules_of_node_export_are_not_listed(compiler):
+    source = (
+        "import fs, { default as same, readFile, type Stats, Dirent } from 'node:fs';\nimport * as path from 'path';\n"
+        "import { setTimeout as wait } from 'node:timers/promises';\nimport { type Nope } from 'node:os';\n"
+        "export { sep } from 'node:path';\nexport * from 'node:url';\n"
+        "let d: Dirent, s: Stats, n: Nope; wait(fs, same, readFile, path);"
+    )
+    (result,) = compiler.compile([("handlers/a.ts", source)])
+    assert result.imports == ()
 
 
 def test_an_import_that_handles_its_own_failure_is_guarded(compiler):

@@ -113,35 +113,52 @@ const makesRequire = (value) =>
 
 function importsOf(program, sloppy) {
   const shadowed = new Set(); // scopes that declare a different `require`
+  const made = new Set(['require', '__require']); // names of functions that resolve like `require`; bundles have __require
+  const others = new Set(); // names with another meaning somewhere
   declarations(program, sloppy, (id, scope, value) => {
-    if (id.name === 'require' && !makesRequire(value)) shadowed.add(scope);
+    if (makesRequire(value)) made.add(id.name);
+    else if (id.name === 'require') shadowed.add(scope);
+    else if (id.name !== '__require') others.add(id.name);
   });
   const found = [];
-  const add = (source, how, guarded = false) => {
+  const add = (source, how, guarded = false, names = []) => {
     const name = textOf(source);
-    if (name !== undefined) found.push({ name, how, guarded, at: source.loc.start });
+    if (name !== undefined) found.push({ name, how, guarded, names, at: source.loc.start });
+  };
+  const requires = (node, ancestors) => {
+    if (node.type === 'Identifier') {
+      if (!made.has(node.name) || others.has(node.name)) return false;
+      return node.name !== 'require' || !(shadowed.has(program) || ancestors.some((scope) => shadowed.has(scope)));
+    }
+    if (node.type === 'MemberExpression') return isNamed(node.object, 'module') && keyOf(node) === 'require' && !others.has('module');
+    return makesRequire(node);
   };
   walk(program, (node, ancestors) => {
     switch (node.type) {
       case 'ImportDeclaration':
       case 'ExportAllDeclaration':
       case 'ExportNamedDeclaration':
-        if (node.source) add(node.source, 'import');
+        if (node.source) add(node.source, 'import', false, importedBy(node));
         break;
       case 'ImportExpression':
         add(node.source, 'import', isGuarded(node, ancestors));
         break;
       case 'CallExpression': {
         const { callee } = node;
-        const resolves = callee.type === 'MemberExpression' && isNamed(callee.object, 'require') && keyOf(callee) === 'resolve';
-        // Bundles call it __require.
-        if (!isNamed(callee, 'require', '__require') && !resolves) break;
-        if (!shadowed.has(program) && !ancestors.some((scope) => shadowed.has(scope))) add(node.arguments[0], 'require', isGuarded(node, ancestors));
+        const resolves = callee.type === 'MemberExpression' && keyOf(callee) === 'resolve';
+        if (resolves && callee.object.type === 'MetaProperty') add(node.arguments[0], 'import', isGuarded(node, ancestors));
+        else if (requires(resolves ? callee.object : callee, ancestors)) add(node.arguments[0], 'require', isGuarded(node, ancestors));
         break;
       }
     }
   });
   return found;
+}
+
+/** Return the names of a module's exports that a statement imports or exports again; without a default export. */
+function importedBy({ specifiers = [] }) {
+  const names = specifiers.map(({ type, imported, local }) => (type === 'ImportSpecifier' ? imported : type === 'ExportSpecifier' ? local : {}));
+  return names.map(({ name, value }) => name ?? value).filter((name) => name !== undefined && name !== 'default');
 }
 
 // -- the handler -------------------------------------------------------------------------------------------------------

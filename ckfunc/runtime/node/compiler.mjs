@@ -132,7 +132,17 @@ function quoted(source, name, at) {
   return at;
 }
 
-/** Return requirements of a script: `imports` of modules that are not built in, and `handler`, the reason why it has no handler. */
+/** Return the first of these exports that a built-in module does not have: {name, instead}, a similar name or null. */
+function missingExport(module, names) {
+  const exports = names.length ? Object.keys(process.getBuiltinModule(module)) : [];
+  const name = names.find((each) => !exports.includes(each));
+  return name === undefined ? null : { name, instead: exports.find((each) => each.toLowerCase() === name.toLowerCase()) ?? null };
+}
+
+/**
+ * Return requirements of a script: `imports` of modules that are not built in or do not have the export, and `handler`, the
+ * reason why it has no handler.
+ */
 function needs(source, code, kind, original) {
   const found = acorn ? analyse(acorn, code, kind) : null;
   if (!found) {
@@ -140,8 +150,9 @@ function needs(source, code, kind, original) {
     return { imports: [], handler: named ? null : { message: 'there is no top-level function named handleEvent', line: 1, column: 1 } };
   }
   const { handler } = found;
+  const imports = found.imports.map(({ names, ...each }) => ({ ...each, missing: isBuiltin(each.name) ? missingExport(each.name, names) : null }));
   return {
-    imports: found.imports.filter(({ name }) => !isBuiltin(name)).map(({ name, how, guarded, at }) => ({ name, how, guarded, ...quoted(source, name, placed(original, at)) })),
+    imports: imports.filter(({ name, missing }) => missing || !isBuiltin(name)).map(({ at, ...each }) => ({ ...each, ...quoted(source, each.name, placed(original, at)) })),
     handler: handler && { message: handler.message, ...(handler.at.line === 1 && handler.at.column === 0 ? { line: 1, column: 1 } : placed(original, handler.at)) },
   };
 }
