@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 from urllib.parse import quote
 
 from ckfunc.api.client import Client, reading
-from ckfunc.base.errors import RequestRejected
+from ckfunc.base.errors import NotFound, RequestRejected
 from ckfunc.model.fault import ActiveFault, Fault
 from ckfunc.model.function import InvocationDetail
 from ckfunc.model.job import DataSnapshot, Seeded
@@ -91,11 +91,12 @@ def add_fault(client: Client, fault: Fault) -> ActiveFault:
     return reading("the fault", client.session.where, read_active_fault, found)
 
 
-def remove_fault(client: Client, fault_id: int) -> ActiveFault:
-    """Remove a fault. Raises NotFound."""
-    what = f"fault {fault_id}"
-    found = client.session.control("DELETE", f"{_FAULTS}/{fault_id}", what)
-    return reading(what, client.session.where, read_active_fault, found)
+def remove_faults(client: Client, ids: Collection[int]) -> tuple[ActiveFault, ...]:
+    """Remove faults, and return them. Raises NotFound, before anything is removed, if one of them does not exist."""
+    active = {fault.id for fault in faults(client)}
+    if unknown := [str(fault_id) for fault_id in ids if fault_id not in active]:
+        raise NotFound(f"the emulator has no fault {' or '.join(unknown)}; nothing was removed")
+    return tuple(_remove_fault(client, fault_id) for fault_id in dict.fromkeys(ids))
 
 
 def clear_faults(client: Client) -> tuple[ActiveFault, ...]:
@@ -137,6 +138,10 @@ def _snapshot(client: Client, method: str, name: str, action: str, body: Any) ->
 
 def _each_snapshot(document: Any) -> list[DataSnapshot]:
     return [read_snapshot(entry) for entry in required(resource(document, "the response"), "snapshots", list)]
+def _remove_fault(client: Client, fault_id: int) -> ActiveFault:
+    what = f"fault {fault_id}"
+    removed = client.session.control("DELETE", f"{_FAULTS}/{fault_id}", what)
+    return reading(what, client.session.where, read_active_fault, removed)
 
 
 def _faults(client: Client, method: str, what: str) -> tuple[ActiveFault, ...]:

@@ -96,13 +96,13 @@ def add(app: App, /, data_dir: Path | None, **entry: object) -> None:
 @common_options
 @pass_app
 def clear(app: App, ids: tuple[int, ...], data_dir: Path | None) -> None:
-    """Remove faults of a running emulator, by default all."""
-    from ckfunc.api.emulator import clear_faults, remove_fault
+    """Remove faults of a running emulator, by default all. If an ID does not exist, nothing is removed."""
+    from ckfunc.api.emulator import clear_faults, remove_faults
     from ckfunc.wire.faults import write_active_fault
 
     client = _running_client(app, data_dir)
     try:
-        removed = tuple(remove_fault(client, one) for one in ids) if ids else clear_faults(client)
+        removed = remove_faults(client, ids) if ids else clear_faults(client)
     except NotFound as error:
         raise NotFound(error.message, hint="`ckfunc emulator faults` lists the faults", status=error.status) from None
     if app.output.json:

@@ -160,12 +160,13 @@ class _Check:
             hint = "add a value, or remove the key" if _violated(kind.rules, "") else empty
             self._report(place.key or scalar, f"{place.label} has no value", hint)
             return None
+        violated = _violated(kind.rules, scalar.text)
         if retyped and not (kind.whole_numbers and scalar.text.isdecimal()):
             quoted = '"…"' if kind.secret else f'"{scalar.text}"'
-            hint = f"quote it: `{place.label}: {quoted}`"
+            hint = violated.hint if violated else f"quote it: `{place.label}: {quoted}`"
             self._report(scalar, f"{place.label} is {retyped}, and must be a string", hint)
             return None
-        if violated := _violated(kind.rules, scalar.text):
+        if violated:
             self._report(scalar, f"{place.label} {violated.wrong}", violated.hint)
             return None
         if kind.choices and scalar.text not in kind.choices:

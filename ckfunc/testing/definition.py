@@ -12,12 +12,15 @@ from ckfunc.model.chat import ChannelType
 from ckfunc.model.function import Status
 from ckfunc.model.triggers import TRIGGERS
 from ckfunc.scaffold.stubs import Schemas
+from ckfunc.wire.faults import PERCENT
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
 STATUSES = (Status.SUCCEEDED.value, Status.FAILED.value)
 
 _NOT_BLANK = Rule(r"[\s\S]*\S[\s\S]*", "is blank", "give it a value")
 _ONE_LINE = Rule(r"[^\x00-\x1f\x7f]*", "contains a control character", "keep it to one line of plain text")
+_WITH_UNIT = Rule(r"[\s\S]*[A-Za-z]\s*", "is not a duration", "such as 500ms or 2s")
+_PERCENT = Rule(PERCENT, "is not a percentage", "such as 20%")
 _NAME = Text((_NOT_BLANK, _ONE_LINE))
 _TYPE = Text(FUNCTION_TYPE, suggestions=tuple(trigger.type for trigger in TRIGGERS))
 _ID = Whole(1)
@@ -229,9 +232,9 @@ _FAULT = Section(
         Field("operation", Text((_NOT_BLANK,)), "The id of an operation of the Platform API. Default: all operations."),
         Field("status", Whole(429, 599), "Refuse requests with this status: 429, or 500 to 599."),
         Field("retry_after", Whole(0), "The header Retry-After of the response, in seconds. Default for 429: 1."),
-        Field("delay", Text((_NOT_BLANK,)), "Delay requests, for example by 500ms. It takes real time."),
+        Field("delay", Text((_WITH_UNIT,)), "Delay requests, for example by 500ms. It takes real time."),
         Field("lost", Flag(), "Whether requests are carried out, but get no response. Default: false."),
-        Field("rate", Text((_NOT_BLANK,)), "Only affect this percentage of the requests, for example 20%."),
+        Field("rate", Text((_PERCENT,)), "Only affect this percentage of the requests, for example 20%."),
         Field("first", Whole(1), "Only affect the first requests, up to this number."),
         Field("seed", Whole(0), "The seed of the random numbers for `rate`. Default: 1."),
     ),

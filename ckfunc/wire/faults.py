@@ -24,7 +24,8 @@ _DEFAULT_RETRY_AFTER_S = 1
 _MOST_RETRY_AFTER_S = 86_400
 _FIELDS = ("operation", "status", "retryAfterSeconds", "delayMs", "lost", "ratePercent", "first", "seed")
 _ENTRY_NAMES = {"retry_after": "retryAfterSeconds", "delay": "delayMs", "rate": "ratePercent"}
-_PERCENT = re.compile(r"([0-9]{1,3}(?:\.[0-9]{1,6})?)\s*%", re.ASCII)
+PERCENT = r"[0-9]{1,3}(?:\.[0-9]{1,6})?\s*%"
+"""A regular expression of percentages such as 20%, in the common syntax of Python and JavaScript."""
 
 
 class FaultMistake(Malformed):
@@ -81,10 +82,11 @@ def read_fault_entry(entry: Mapping[str, Any]) -> Fault:
             raise FaultMistake("delay", f"{delay!r} is not a duration", "such as 500ms or 2s")
         document["delayMs"] = round(seconds * 1000)
     if (rate := entry.get("rate")) is not None:
-        percent = _PERCENT.fullmatch(rate)
-        if percent is None:
+        if re.fullmatch(PERCENT, rate, re.ASCII) is None:
             raise FaultMistake("rate", f"{rate!r} is not a percentage", "such as 20%")
-        document["ratePercent"] = float(percent[1])
+        document["ratePercent"] = float(rate.removesuffix("%"))
+    elif entry.get("seed") is not None:
+        raise FaultMistake("seed", "a seed needs a rate", "such as 20%; without one, there are no random numbers")
     try:
         return read_fault(document)
     except FaultMistake as mistake:

@@ -38,17 +38,18 @@ def test_faults_are_added_listed_and_removed(ckfunc: Ckfunc, running: Path) -> N
         ["3", "listUsers", "response lost", "all requests", "0 of 0"],
     ]
     assert ckfunc("-C", running, "emulator", "faults", "clear", "2").err == "removed 1 fault\n"
-    ran = ckfunc("-C", running, "emulator", "faults", "clear", "2")
+    ran = ckfunc("-C", running, "emulator", "faults", "clear", "1", "2", "9")
     assert ran.code == 1
-    assert "fault 2" in ran.err
+    assert "the emulator has no fault 2 or 9; nothing was removed" in ran.err
     assert "`ckfunc emulator faults` lists the faults" in ran.err
-    assert ckfunc("-C", running, "emulator", "faults", "clear").err == "removed 2 faults\n"
+    assert ckfunc("-C", running, "emulator", "faults", "clear", "1", "3", "1").err == "removed 2 faults\n"
     assert ckfunc("-C", running, "emulator", "faults", "clear").err == "no faults\n"
     assert ckfunc("-C", running, "emulator", "faults").err.startswith("no faults; ")
 
 
 def test_faults_are_printed_as_json(ckfunc: Ckfunc, running: Path) -> None:
-    added = json.loads(ckfunc("-C", running, "emulator", "faults", "add", "--lost", "--seed", "7", "--json").out)
+    ran = ckfunc("-C", running, "emulator", "faults", "add", "--lost", "--rate", "50%", "--seed", "7", "--json")
+    added = json.loads(ran.out)
     assert (added["id"], added["operation"], added["lost"], added["seed"]) == (1, None, True, 7)
     assert json.loads(ckfunc("-C", running, "--json", "emulator", "faults").out) == [added]
     assert json.loads(ckfunc("-C", running, "--json", "emulator", "faults", "clear").out) == [added]
@@ -86,6 +87,7 @@ def test_a_deploy_continues_after_refused_and_lost_answers(ckfunc: Ckfunc, runni
         (["--status", "503", "--rate", "200%"], "the rate is 200%"),
         (["--delay", "2"], "'2' is not a duration"),
         (["--delay", "2m"], "the delay in milliseconds is 120000"),
+        (["--lost", "--seed", "7"], "a seed needs a rate"),
         (["--status", "503", "--rate", "5%", "--first", "5"], "can't be used together"),
     ],
 )
