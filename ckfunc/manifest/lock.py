@@ -16,7 +16,7 @@ from ckfunc.model.lock import LOCK_NAME, PLATFORM_RANGES, InvalidLock, PackageLo
 
 _CONFLICT = "<<<<<<<"
 _LOCK = "run `ckfunc lock`"
-_RESTORE = f"restore it from git, or remove it and {_LOCK}"
+_RESTORE = "restore it from git, or replace it with `ckfunc lock --upgrade`"
 
 
 def read_lock(root: Path) -> PackageLock | None:
@@ -26,7 +26,7 @@ def read_lock(root: Path) -> PackageLock | None:
         return None
     text = read_text(path, LOCK_NAME)
     if isinstance(text, Complaint):
-        raise refused(Problem(LOCK_NAME, text.line, text.column, text.message, text.hint))
+        raise refused(Problem(LOCK_NAME, text.line, text.column, text.message, _RESTORE))
     try:
         return PackageLock.of(read_document(without_bom(text)))
     except json.JSONDecodeError as error:

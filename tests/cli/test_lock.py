@@ -285,6 +285,19 @@ def test_a_damaged_lock_is_refused_with_its_place(
         assert said in ran.out + ran.err
 
 
+@pytest.mark.parametrize("content", [b"{", b"\xff\xfe\x00", b""])
+def test_an_upgrade_replaces_a_damaged_lock(ckfunc: Ckfunc, locked_chat: Path, content: bytes) -> None:
+    lock = locked_chat / "functions.lock"
+    before = lock.read_bytes()
+    lock.write_bytes(content)
+    refused = ckfunc("-C", locked_chat, "lock")
+    assert refused.code == 1 and "replace it with `ckfunc lock --upgrade`" in refused.err
+    assert ckfunc("-C", locked_chat, "lock", "--upgrade", "tiny").code == 1
+    replaced = ckfunc("-C", locked_chat, "lock", "--upgrade")
+    assert (replaced.code, lock.read_bytes()) == (0, before)
+    assert "wrote functions.lock: 6 packages" in replaced.err
+
+
 def test_versions_that_do_not_fit_each_other_are_refused_with_the_command_that_fixes_them(
     ckfunc: Ckfunc, locked_chat: Path, serve: Serve
 ) -> None:
@@ -330,12 +343,18 @@ def test_arguments_that_do_not_fit_are_explained(
 
 def test_a_missing_lock_and_missing_dependencies_are_explained(ckfunc: Ckfunc, chat: Path) -> None:
     missing = ckfunc("-C", chat, "lock", "--check")
-    assert missing.code == 1 and "the project has no functions.lock\nhint: `ckfunc lock` writes it" in missing.err
+    assert missing.code == 1 and "functions.lock: the file is missing (run `ckfunc lock`)" in missing.err
+    as_data = ckfunc("-C", chat, "lock", "--check", "--json")
+    assert as_data.code == 1 and json.loads(as_data.out)["current"] is False
     assert ckfunc("-C", chat, "lock").code == 0
     (chat / "functions.yaml").write_text(f"version: 1\nfunctions:\n  {TYPE}: {{handler: handlers/start.js}}\n")
     unmanaged = ckfunc("-C", chat, "lock")
     assert unmanaged.code == 1 and "does not manage the packages of the runtime" in unmanaged.err
     assert "functions.yaml:1:1: the project has a functions.lock" in ckfunc("-C", chat, "check").out
+    assert "functions.yaml:1:1: the project has a functions.lock" in ckfunc("-C", chat, "lock", "--check").err
+    (chat / "functions.lock").unlink()
+    unmanaged = ckfunc("-C", chat, "lock", "--check")
+    assert unmanaged.code == 1 and "does not manage the packages of the runtime" in unmanaged.err
 
 
 @pytest.mark.slow

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ckfunc.base.errors import EXIT_FAILED, EXIT_OK, LockOutdated
+from ckfunc.base.errors import EXIT_FAILED, EXIT_OK
 from ckfunc.base.files import cache_dir
 from ckfunc.base.text import printable, table
 from ckfunc.cli.app import App
@@ -47,12 +47,17 @@ def audit(app: App, level: str) -> int:
     or if the registry does not respond. Vulnerabilities in packages that only the platform installs are listed, but do
     not affect the exit code: the project cannot change these packages.
     """
+    from ckfunc.bundle.locking import current_lock, newest_versions
     from ckfunc.runtime.audit import SEVERITIES
     from ckfunc.runtime.audit import audit as ask_registry
 
     with app.output.progress("auditing"):
-        lock = _lock(app)
-        every = ask_registry(lock, cache_dir(), app.workspace.install_policy())
+        policy = app.workspace.install_policy()
+        lock = current_lock(app.root())
+        if lock is None:
+            app.output.talk("there is no functions.lock: auditing the versions that npm would install now")
+            lock = newest_versions(app.root(), policy)
+        every = ask_registry(lock, cache_dir(), policy)
     found = [each for each in every if SEVERITIES.index(each.severity) >= SEVERITIES.index(level)]
     own = [each for each in found if not each.by_platform]
     if app.output.json:
@@ -70,23 +75,6 @@ def audit(app: App, level: str) -> int:
             app.output.flush()
         _print_summary(app, lock, found, own)
     return EXIT_FAILED if own else EXIT_OK
-
-
-def _lock(app: App) -> PackageLock:
-    """Return the project's lock, or one of the versions that npm would install now. Raises LockOutdated."""
-    from ckfunc.manifest.lock import read_lock
-    from ckfunc.manifest.project import lock_problems, wanted_packages
-    from ckfunc.model.lock import LOCK_NAME, PLATFORM_RANGES
-    from ckfunc.runtime.resolution import resolve
-
-    root = app.root()
-    if problems := lock_problems(root):
-        raise LockOutdated(problems)
-    if (lock := read_lock(root)) is not None:
-        return lock
-    app.output.talk(f"there is no {LOCK_NAME}: auditing the versions that npm would install now")
-    wanted = {**PLATFORM_RANGES, **(wanted_packages(root).dependencies or {})}
-    return resolve(wanted, cache_dir(), app.workspace.install_policy())
 
 
 def _row(found: Vulnerability) -> Line:

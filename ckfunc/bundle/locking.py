@@ -1,0 +1,106 @@
+"""The versions of a project's npm packages: checked, read or resolved again."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ckfunc.base.containment import require_inside
+from ckfunc.base.errors import CkfuncError, InvalidManifest, LockOutdated, Problem, UsageProblem
+from ckfunc.base.files import cache_dir, write_atomically
+from ckfunc.base.text import nearest
+from ckfunc.manifest import wanted_packages
+from ckfunc.manifest.lock import lock_text, read_lock
+from ckfunc.manifest.project import lock_problems
+from ckfunc.model.lock import LOCK_NAME, PLATFORM_RANGES, LockChange, PackageLock, lock_changes
+from ckfunc.runtime.policy import InstallPolicy
+from ckfunc.runtime.resolution import resolve
+
+if TYPE_CHECKING:
+    from ckfunc.model.outputs import LockJson
+
+
+@dataclass(frozen=True, slots=True)
+class LockUpdate:
+    """A lock that was resolved, and its changes; `written` is whether the file has changed."""
+
+    lock: PackageLock
+    changes: tuple[LockChange, ...]
+    written: bool
+
+    def to_json(self) -> LockJson:
+        """Return the update for `--json`."""
+        changes = [change.to_json() for change in self.changes]
+        return {"file": LOCK_NAME, "written": self.written, "packages": len(self.lock.packages), "changes": changes}
+
+
+def current_lock(root: Path) -> PackageLock | None:
+    """Return the lock of a project; None if it has none. Raises LockOutdated if it does not fit the manifest."""
+    if problems := lock_problems(root):
+        raise LockOutdated(problems)
+    return read_lock(root)
+
+
+def require_lock(root: Path) -> PackageLock:
+    """Return the lock of a project. Raises LockOutdated, and CkfuncError if there is nothing to lock."""
+    lock = current_lock(root)
+    if lock is None:
+        _managed(root)
+        raise LockOutdated([Problem(LOCK_NAME, 0, 0, "the file is missing", "run `ckfunc lock`")])
+    return lock
+
+
+def newest_versions(root: Path, policy: InstallPolicy) -> PackageLock:
+    """Return the versions that npm would install now. Raises DependenciesFailed."""
+    return resolve({**PLATFORM_RANGES, **(wanted_packages(root).dependencies or {})}, cache_dir(), policy)
+
+
+def update_lock(root: Path, policy: InstallPolicy, names: Sequence[str] = (), *, upgrade: bool = False) -> LockUpdate:
+    """Resolve the dependencies of the manifest, and write functions.lock if that changes it.
+
+    Versions that fit stay, except those of the packages `names`, or all of them with `upgrade`, which also replaces an
+    invalid lock. Raises UsageProblem for an unknown name, InvalidManifest, DependenciesFailed and LeadsOutside.
+    """
+    wanted = {**PLATFORM_RANGES, **_managed(root)}
+    try:
+        before = read_lock(root)
+    except InvalidManifest:
+        if not upgrade:
+            raise
+        before = None
+    _require_known(names, before)
+    if before is not None and before.dependencies == wanted and not (upgrade or names):
+        after = before  # npm would not change a version that fits
+    else:
+        after = resolve(wanted, cache_dir(), policy, None if upgrade else before, names)
+    if before != after:
+        require_inside(root, root / LOCK_NAME)
+        write_atomically(root / LOCK_NAME, lock_text(after))
+    return LockUpdate(after, lock_changes(before, after), before != after)
+
+
+def _managed(root: Path) -> dict[str, str]:
+    """Return the dependencies in the manifest. Raises CkfuncError if it does not manage them."""
+    dependencies = wanted_packages(root).dependencies
+    if dependencies is None:
+        raise CkfuncError(
+            "functions.yaml does not manage the packages of the runtime, so there is nothing to lock",
+            hint="add `dependencies` under `runtime`: `{}` if there are none",
+        )
+    return dict(dependencies)
+
+
+def _require_known(names: Sequence[str], before: PackageLock | None) -> None:
+    """Raise CkfuncError for names of packages that are not in the lock."""
+    if not names:
+        return
+    if before is None:
+        raise CkfuncError(f"there is no {LOCK_NAME} to upgrade", hint="`ckfunc lock` writes it")
+    known = before.versions()
+    for name in names:
+        if name not in known:
+            close = nearest(name, known)
+            hint = f"did you mean {close}?" if close else "`ckfunc lock` adds packages that are new in functions.yaml"
+            raise UsageProblem(f"{LOCK_NAME} has no package {name!r}", hint=hint)
