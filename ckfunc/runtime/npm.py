@@ -15,7 +15,7 @@ from typing import IO
 
 from ckfunc.base.secrets import revealed
 from ckfunc.runtime.node import node_executable, npm_script, shim_directory
-from ckfunc.runtime.npm_failures import HOPELESS
+from ckfunc.runtime.npm_failures import HOPELESS, UNREACHABLE
 from ckfunc.runtime.policy import NpmSettings, npm_home
 from ckfunc.runtime.processes import kill_group, start_group
 from ckfunc.runtime.warden import Warden
@@ -49,11 +49,12 @@ INSTALL = ("install", "--no-package-lock", "--no-save", "--prefer-offline", *_PA
 """Install the packages of package.json."""
 INSTALL_LOCKED = ("ci", "--prefer-offline", *_PACKAGES)
 """Install exactly the packages of package-lock.json."""
-RESOLVE = ("install", "--package-lock-only", "--prefer-online", *_PACKAGES)
+_LOCK_ONLY = "--package-lock-only"
+RESOLVE = ("install", _LOCK_ONLY, "--prefer-online", *_PACKAGES)
 """Write package-lock.json; versions that are in it stay if they fit package.json."""
-UPGRADE = ("update", "--package-lock-only", "--prefer-online", *_PACKAGES)
+UPGRADE = ("update", _LOCK_ONLY, "--prefer-online", *_PACKAGES)
 """Write package-lock.json with the newest versions of some packages, which are further arguments."""
-AUDIT = ("audit", "--package-lock-only", *_PACKAGES)
+AUDIT = ("audit", _LOCK_ONLY, *_PACKAGES)
 """Report the known vulnerabilities of the packages in package-lock.json."""
 _SCRIPTS = ("rebuild", *_COMMON, "--ignore-scripts=false", "--foreground-scripts=false", "--loglevel=error")
 
@@ -65,6 +66,7 @@ _CERTIFICATES = re.compile(r"^(NODE_EXTRA_CA_CERTS|NODE_USE_SYSTEM_CA|SSL_CERT_(
 _PROXIES = re.compile(r"(?i)^((HTTPS?|NO|ALL)_PROXY)$")
 _COMPILERS = re.compile(r"^(PYTHON|CC|CXX|AR|LD|MAKE)$")
 _SYSTEM_CA = "--use-system-ca"
+_RETRIES = "fetch-retries"
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +95,9 @@ def run_npm(
             "npm_config_cache": str(_downloads(os.environ, cache)),
             **revealed(settings.variables),
         }
-        return _run(command, directory, environment, home, stop)
+        # An installation can succeed without an optional package whose registry cannot be reached.
+        every_attempt = _LOCK_ONLY not in command or _RETRIES in settings.npmrc.reveal()
+        return _run(command, directory, environment, home, stop, HOPELESS if every_attempt else UNREACHABLE)
 
 
 def run_scripts(directory: Path, cache: Path, packages: Sequence[str], stop: threading.Event) -> NpmRun:
@@ -110,8 +114,14 @@ def run_scripts(directory: Path, cache: Path, packages: Sequence[str], stop: thr
 
 
 def _run(
-    arguments: Sequence[str], directory: Path, environment: dict[str, str], home: Path, stop: threading.Event
+    arguments: Sequence[str],
+    directory: Path,
+    environment: dict[str, str],
+    home: Path,
+    stop: threading.Event,
+    give_up: re.Pattern[str] = HOPELESS,
 ) -> NpmRun:
+    """Run npm; end it at the first line of its log that matches `give_up`, whose group is an error code."""
     command = [str(node_executable()), str(npm_script()), *arguments]
     hopeless: str | None = None
     with tempfile.TemporaryFile() as output, tempfile.TemporaryFile() as log, Warden() as warden:
@@ -129,8 +139,8 @@ def _run(
         try:
             while process.poll() is None and not stop.wait(0.02):  # a poll, so that Ctrl-C is noticed on every system
                 written = os.fstat(log.fileno()).st_size
-                if written > read and (found := HOPELESS.search(_tail(log, read))) is not None:
-                    hopeless = found[1]
+                if written > read and (failed := give_up.search(_tail(log, read))) is not None:
+                    hopeless = failed[failed.lastindex or 0]
                     break
                 read = max(read, written - 200)
         finally:

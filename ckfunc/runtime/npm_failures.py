@@ -39,6 +39,12 @@ _OFFLINE = (
     *("ERESPONSETIMEOUT", "ETRANSFERTIMEOUT", "EPIPE"),
 )
 
+UNREACHABLE = re.compile(rf"{HOPELESS.pattern}|attempt 3 failed with ({'|'.join(_OFFLINE)})\b")
+"""HOPELESS, and the last attempt (npm makes three by default) to reach a registry.
+
+npm would go on with the next package: without a network, that takes seconds for each.
+"""
+
 # npm's error code: the sentence, with {summary}, {package}, {place} and {code} of npm, and the hint.
 _BY_CODE: dict[str, tuple[str, str]] = {
     **dict.fromkeys(_OFFLINE, ("npm could not reach its registry ({code})", NETWORK)),

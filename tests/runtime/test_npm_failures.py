@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from ckfunc.base.errors import DependenciesFailed, PackageUnknown
-from ckfunc.runtime.npm_failures import HOPELESS, explained, failure_of, not_unpacked
+from ckfunc.runtime.npm_failures import HOPELESS, UNREACHABLE, explained, failure_of, not_unpacked
 
 
 @pytest.mark.parametrize(
@@ -81,3 +81,9 @@ def test_a_full_disk_while_unpacking_says_to_make_room():
 )
 def test_a_request_that_cannot_succeed_is_not_repeated(line, hopeless):
     assert bool(HOPELESS.search(line)) is hopeless
+    assert bool(UNREACHABLE.search(line)) is hopeless
+
+
+def test_only_the_last_attempt_to_reach_a_registry_is_final():
+    line = "npm http fetch GET https://r/x attempt {} failed with ECONNREFUSED"
+    assert [bool(UNREACHABLE.search(line.format(attempt))) for attempt in (1, 2, 3)] == [False, False, True]
