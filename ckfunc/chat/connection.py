@@ -8,13 +8,13 @@ from __future__ import annotations
 import base64
 import json
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeout
 from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import count
-from typing import Any
+from typing import Any, Self
 from urllib.parse import urlencode
 
 from websockets.exceptions import InvalidHandshake, WebSocketException
@@ -23,10 +23,12 @@ from websockets.typing import Subprotocol
 
 from ckfunc import __version__
 from ckfunc.api.connection import EMULATOR_CREDENTIAL
-from ckfunc.base.errors import CkfuncError
-from ckfunc.base.text import one_line, shortened
+from ckfunc.base.errors import CkfuncError, UsageProblem
+from ckfunc.base.text import one_line, printable, shortened
 from ckfunc.wire.stomp import OF_SERVERS, BadFrame, StompFrame, read_frame, write_frame
 
+LONGEST_NAME = 1024
+"""The maximum length of a user's name in characters."""
 OPEN_S = 10.0
 SESSION_S = 300.0
 """The time that the start of a session may take: the first run of a function may wait until packages are installed."""
@@ -62,6 +64,18 @@ class ChatLogin:
     username: str
     parameters: Mapping[str, str] = field(default_factory=dict, repr=False)
     token: str | None = field(default=None, repr=False)
+
+    @classmethod
+    def of_options(cls, username: str, parameters: Iterable[str]) -> Self:
+        """Return the user of `--as`, with parameters of the form `KEY=VALUE`. Raises UsageProblem."""
+        # Joiners are not printable for Python, but belong to emoji and to names in some scripts.
+        is_one_line = printable(username) == username and not {"\t", "\n"} & set(username)
+        if not username.strip() or len(username) > LONGEST_NAME or not is_one_line:
+            raise UsageProblem("--as takes the name of a user", hint="such as --as jane")
+        pairs = [text.partition("=") for text in parameters]
+        if not all(key and equals for key, equals, _ in pairs):
+            raise UsageProblem("--param takes KEY=VALUE", hint="such as --param token=abc")
+        return cls(username, {key: value for key, _, value in pairs})
 
     def headers(self) -> dict[str, str]:
         """Return the headers of CONNECT."""

@@ -8,8 +8,9 @@ from pathlib import Path
 import httpx
 
 from ckfunc.api.answers import EMULATOR_HEADER, explanation
+from ckfunc.api.connection import InvalidAddress, emulator_connection, is_loopback_address
 from ckfunc.api.transport import Transport
-from ckfunc.base.errors import ApiFailure, CkfuncError
+from ckfunc.base.errors import ApiFailure, CkfuncError, UsageProblem
 from ckfunc.base.files import read_file
 
 _MOST_FILE_BYTES = 64 * 1024 * 1024
@@ -20,6 +21,18 @@ _PROBE_TIMEOUT_S = 10.0
 
 class NoEmulator(CkfuncError):
     """No emulator answers at an address."""
+
+
+def emulator_address(url: str) -> str:
+    """Return the address of an emulator that `--url` names. Raises UsageProblem."""
+    hint = "such as --url http://127.0.0.1:4310"
+    try:
+        address = emulator_connection(url).api_url
+    except InvalidAddress:  # it would name an environment variable
+        raise UsageProblem("--url is not the address of an emulator on this machine", hint=hint) from None
+    if not is_loopback_address(address):
+        raise UsageProblem(f"{address} is not on this machine; ckfunc chat only talks to the emulator", hint=hint)
+    return address
 
 
 def require_emulator(url: str) -> None:

@@ -372,5 +372,8 @@ def test_without_an_emulator_or_on_the_platform_there_is_a_hint(ckfunc: Ckfunc, 
     assert "no emulator answers at http://127.0.0.1:9" in refused("chat", "--as", "jane", "--url", "http://127.0.0.1:9")
     assert "--as is missing" in refused("chat")
     assert "--as takes the name of a user" in refused("chat", "--as", "a\nb")
+    assert "--as takes the name of a user" in refused("chat", "--as", "a\u202eb")
+    family = "\U0001f468\u200d\U0001f469\u200d\U0001f467"
+    assert "no emulator answers" in refused("chat", "--as", family, "--url", "http://127.0.0.1:9")
     assert "--param takes KEY=VALUE" in refused("chat", "--as", "a", "--param", "token")
     assert "--create needs --channel" in refused("chat", "--as", "a", "--create")
