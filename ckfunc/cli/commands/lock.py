@@ -16,7 +16,7 @@ from ckfunc.cli.options import common_options, pass_app
 if TYPE_CHECKING:
     from ckfunc.base.text import Line
     from ckfunc.model.lock import LockChange, PackageLock
-    from ckfunc.model.outputs import LockCheckJson, LockJson
+    from ckfunc.model.outputs import LockCheckJson
 
 # Rooms are imported inside the functions: `ckfunc lock --help` must not load the manifest.
 
