@@ -138,6 +138,8 @@ def _snapshot(client: Client, method: str, name: str, action: str, body: Any) ->
 
 def _each_snapshot(document: Any) -> list[DataSnapshot]:
     return [read_snapshot(entry) for entry in required(resource(document, "the response"), "snapshots", list)]
+
+
 def _remove_fault(client: Client, fault_id: int) -> ActiveFault:
     what = f"fault {fault_id}"
     removed = client.session.control("DELETE", f"{_FAULTS}/{fault_id}", what)
