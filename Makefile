@@ -84,6 +84,7 @@ docs: $(DOCS_STAMP)  ## Build the documentation site in build/site; broken links
 	@NO_MKDOCS_2_WARNING=1 .cache/docs/bin/python -m mkdocs build --quiet --strict --site-dir "$(abspath $(SITE))"
 
 pictures: $(DOCS_STAMP)  ## Record the pictures in docs/images/ again; needs a POSIX terminal and Chromium
+	@.cache/docs/bin/python website/badges.py
 	@.cache/docs/bin/python website/pictures.py
 
 dist: $(RELEASE_STAMP)  ## Build wheel, source archive and list of components in dist/

@@ -1,3 +1,3 @@
 """ckfunc: the developer toolkit for ChatKitty chat functions."""
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"

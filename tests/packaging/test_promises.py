@@ -4,21 +4,26 @@ from __future__ import annotations
 
 import ast
 import importlib
+import json
 import re
 import shutil
 import subprocess
 import sys
 import tomllib
+from datetime import date
 from pathlib import Path
 
 import click
 import pytest
+from packaging.version import Version
 from support.project_files import ROOT, project_files
 
 from ckfunc import __version__
 from ckfunc.cli.main import COMMANDS
 
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+
+CHANGELOG = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
 
 # In halves, so that this file does not name them either.
 HOSTS = ("registry.npm" + "js.org", "pypi" + ".org", "files.python" + "hosted.org", "deb.debian" + ".org")
@@ -119,11 +124,32 @@ def _imported_by(node: ast.AST) -> list[str]:
     return [node.module] if isinstance(node, ast.ImportFrom) and node.module and not node.level else []
 
 
-def test_the_version_is_said_once_and_the_changelog_knows_what_is_unreleased() -> None:
+def test_the_version_is_in_one_file_and_is_the_newest_of_the_changelog() -> None:
     assert PYPROJECT["project"]["dynamic"] == ["version"]
     assert PYPROJECT["tool"]["hatch"]["version"]["path"] == "ckfunc/__init__.py"
-    changelog = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
-    assert "## Unreleased" in changelog or f"## {__version__}" in changelog
+    headings = re.findall(r"^## (.*)$", CHANGELOG, re.MULTILINE)
+    assert headings[0] == "Unreleased"
+    versions = [re.fullmatch(r"(\d+\.\d+\.\d+) - (\d{4}-\d\d-\d\d)", heading) for heading in headings[1:]]
+    assert [heading for heading, version in zip(headings[1:], versions, strict=True) if version is None] == []
+    numbers = [Version(version[1]) for version in versions if version]
+    dates = [date.fromisoformat(version[2]) for version in versions if version]
+    assert numbers[0] == Version(__version__)
+    assert numbers == sorted(set(numbers), reverse=True) and dates == sorted(dates, reverse=True)
+
+
+def test_the_changelog_has_the_kinds_of_changes_of_its_format() -> None:
+    kinds = set(re.findall(r"^### (.*)$", CHANGELOG, re.MULTILINE))
+    assert kinds <= {"Added", "Changed", "Deprecated", "Removed", "Fixed", "Security"}
+
+
+def test_no_document_names_another_version_as_the_current_one() -> None:
+    documents = [path for path in FILES if path.suffix in {".md", ".yml", ".yaml"} and path.name != "CHANGELOG.md"]
+    named = {
+        (path.name, version)
+        for path in documents
+        for version in re.findall(r"ckfunc(?:==| |@v|-)(\d+\.\d+\.\d+)", path.read_text(encoding="utf-8"))
+    }
+    assert {(name, version) for name, version in named if version != __version__} == set()
 
 
 @pytest.mark.parametrize(
@@ -163,3 +189,16 @@ def _lint_imports(directory: Path) -> subprocess.CompletedProcess[str]:
 
 def _parsed(path: Path) -> ast.Module:
     return ast.parse(path.read_text(encoding="utf-8"))
+
+
+def test_the_badges_of_the_readme_are_up_to_date() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", "import json, badges; print(json.dumps(badges.badges()))"],
+        cwd=ROOT / "website",
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    made = json.loads(done.stdout)
+    assert len(made) == 3
+    assert {name: (ROOT / "docs/images" / name).read_text(encoding="utf-8") for name in made} == made
