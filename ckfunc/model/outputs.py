@@ -588,6 +588,14 @@ class SeededJson(TypedDict):
     messages: int
 
 
+class SnapshotJson(TypedDict):
+    """A snapshot of the emulator's data."""
+
+    name: str
+    createdTime: Annotated[str, "When it was saved (ISO 8601, UTC)."]
+    sizeBytes: int
+
+
 class FaultEffectJson(TypedDict):
     """The effect of a fault, and the requests that it concerns."""
 

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ckfunc.base.clock import parse_timestamp, timestamp
 from ckfunc.model.job import DataSnapshot
 from ckfunc.wire.reading import Malformed, required, resource
 
+if TYPE_CHECKING:
+    from ckfunc.model.outputs import SnapshotJson
 
-def write_snapshot(snapshot: DataSnapshot) -> dict[str, Any]:
+
+def write_snapshot(snapshot: DataSnapshot) -> SnapshotJson:
     """Return a snapshot as JSON."""
     return {
         "name": snapshot.name,
