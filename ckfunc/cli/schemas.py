@@ -56,6 +56,7 @@ OUTPUTS: tuple[CommandOutput, ...] = (
     CommandOutput("test", outputs.TestsJson),
     CommandOutput("test add", outputs.AdditionJson),
     CommandOutput("test record", outputs.AdditionJson),
+    CommandOutput("test merge", outputs.MergedTestsJson),
     CommandOutput("diff", outputs.PlanJson),
     CommandOutput("diff", outputs.ComparisonJson, "for versions"),
     CommandOutput("deploy", outputs.ReportJson),

@@ -538,6 +538,22 @@ class CoverageJson(TypedDict):
     files: list[FileCoverageJson]
 
 
+class ShardJson(TypedDict):
+    """The part of the cases that ran."""
+
+    shard: Annotated[str, "The part, such as `2/4`."]
+    cases: Annotated[int, "The number of cases in all parts."]
+
+
+class MergedTestsJson(TypedDict):
+    """The merged reports of tests."""
+
+    passed: NotRequired[Annotated[int, "If there are JUnit reports."]]
+    failed: NotRequired[Annotated[int, "If there are JUnit reports."]]
+    skipped: NotRequired[Annotated[int, "If there are JUnit reports."]]
+    coverage: NotRequired[Annotated[CoverageJson, "If there are lcov files."]]
+
+
 class TestsJson(TypedDict):
     """The results of the tests."""
 
@@ -548,6 +564,7 @@ class TestsJson(TypedDict):
     leftOut: Annotated[int, "Cases that did not run because others have `only`."]
     durationMs: float
     cases: list[CaseJson]
+    shard: NotRequired[Annotated[ShardJson, "With `--shard`."]]
     coverage: NotRequired[Annotated[CoverageJson, "If coverage was measured."]]
 
 

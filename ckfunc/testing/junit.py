@@ -13,20 +13,27 @@ from xml.etree import ElementTree as ET
 from ckfunc.base.text import printable
 from ckfunc.testing.case import CaseOutcome, CaseResult, Tally, tally
 from ckfunc.testing.rendering import plain_failure
+from ckfunc.testing.sharding import ShardedCases
 
 # Source: https://www.w3.org/TR/xml/#charsets.
 _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
-def junit(results: Sequence[CaseResult], seconds: float) -> str:
-    """Return the results as XML: a suite for each file, a test case for each case."""
-    top = ET.Element("testsuites", {"name": "ckfunc", **_counts(tally(results), _broken(results), seconds)})
+def junit(results: Sequence[CaseResult], seconds: float, part: ShardedCases | None = None) -> str:
+    """Return the results as XML: a suite for each file, a test case for each case. `part` is set for a shard."""
+    name = "ckfunc" if part is None else f"ckfunc shard {part.shard} of {part.cases} cases"
+    top = ET.Element("testsuites", {"name": name, **counts(tally(results), _broken(results), seconds)})
     for file, group in groupby(results, key=lambda result: result.case.file):
         found = list(group)
         took = sum(result.observed.duration_ms for result in found if result.observed) / 1000
-        suite = ET.SubElement(top, "testsuite", {"name": file, **_counts(tally(found), _broken(found), took)})
+        suite = ET.SubElement(top, "testsuite", {"name": file, **counts(tally(found), _broken(found), took)})
         for result in found:
             _case(suite, result)
+    return document(top)
+
+
+def document(top: ET.Element) -> str:
+    """Return the text of a report."""
     ET.indent(top)
     return f'<?xml version="1.0" encoding="UTF-8"?>\n{ET.tostring(top, encoding="unicode")}\n'
 
@@ -49,7 +56,8 @@ def _case(suite: ET.Element, result: CaseResult) -> None:
         ET.SubElement(element, "system-out").text = _clean(lines)
 
 
-def _counts(counted: Tally, broken: int, seconds: float) -> dict[str, str]:
+def counts(counted: Tally, broken: int, seconds: float) -> dict[str, str]:
+    """Return the attributes with numbers. `broken` of the failed cases could not run."""
     left = counted.skipped + counted.left_out
     return {
         "tests": str(counted.ran + left),

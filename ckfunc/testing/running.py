@@ -6,7 +6,7 @@ import os
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -43,6 +43,7 @@ from ckfunc.testing.coverage_reports import coverage_json
 from ckfunc.testing.judging import judge, step_misses
 from ckfunc.testing.reading import DIRECTORY, CaseScope, find_files, read_cases, read_text_cases, refused, shown_path
 from ckfunc.testing.rendering import annotations_of, failure_lines, json_of, summary_line
+from ckfunc.testing.sharding import CaseKey, Shard, ShardedCases
 
 if TYPE_CHECKING:
     from ckfunc.model.outputs import TestsJson
@@ -68,7 +69,8 @@ class CaseOptions:
     """The cases to run, and how.
 
     The cases are those in `paths` (default: `tests/` of the project) whose file, name or type contains `wanted`. `jobs`
-    of them run at a time (default: one for each processor). Without `allow_only`, `only` in a case is a mistake.
+    of them run at a time (default: one for each processor). Without `allow_only`, `only` in a case is a mistake. With
+    `shard`, only its part of the cases runs, balanced by `durations_s`, the known durations of cases.
     """
 
     paths: Sequence[Path] = ()
@@ -76,16 +78,22 @@ class CaseOptions:
     jobs: int | None = None
     allow_only: bool = True
     measures_coverage: bool = False
+    shard: Shard | None = None
+    durations_s: Mapping[CaseKey, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class CaseResults:
-    """The results of a test run. `warnings` are sentences. `coverage` is None if it was not measured."""
+    """The results of a test run. `warnings` are sentences. `coverage` is None if it was not measured.
+
+    `part` is set for a shard.
+    """
 
     results: tuple[CaseResult, ...]
     seconds: float
     warnings: tuple[str, ...] = ()
     coverage: Coverage | None = None
+    part: ShardedCases | None = None
 
     @property
     def tally(self) -> Tally:
@@ -116,7 +124,10 @@ class CaseResults:
 
     def summary_line(self) -> Line:
         """Return the last line of the text output."""
-        return summary_line(self.tally, self.seconds)
+        line = summary_line(self.tally, self.seconds)
+        return (
+            line if self.part is None else [*line, (f" (shard {self.part.shard} of {self.part.cases} cases)", "muted")]
+        )
 
     def failures(self) -> Iterator[Iterator[Line]]:
         """Yield the lines of each failed case."""
@@ -129,6 +140,8 @@ class CaseResults:
     def to_json(self) -> TestsJson:
         """Return the results for `--json`."""
         document = json_of(self.results, self.tally, self.seconds)
+        if self.part is not None:
+            document["shard"] = {"shard": str(self.part.shard), "cases": self.part.cases}
         if self.coverage is not None:
             document["coverage"] = coverage_json(self.coverage)
         return document
@@ -160,12 +173,17 @@ def run_tests(
     selected = matching(cases, wanted)
     if not selected:
         raise NoTests(f"no case has {wanted!r} in its file, name or type", hint=f"the tests have {len(cases)} cases")
-    if not options.allow_only and (only := [case for case in selected if case.only]):
+    shard = options.shard
+    if (shard or not options.allow_only) and (only := [case for case in selected if case.only]):
         hint = "remove it: it would silently skip the other cases"
+        where = "in shards" if options.allow_only else "in CI"
         raise refused(
-            Problem(case.file, case.line, 1, f"the case {case.name!r} has `only`, which is not allowed in CI", hint)
+            Problem(case.file, case.line, 1, f"the case {case.name!r} has `only`, which is not allowed {where}", hint)
             for case in only
         )
+    part = None if shard is None else ShardedCases(shard, len(selected))
+    if shard is not None:
+        selected = shard.of(selected, options.durations_s)
     results = []
     benches: list[Bench] = []
     meter = CoverageMeter(project, tools.compiler) if options.measures_coverage else None
@@ -188,7 +206,8 @@ def run_tests(
             if on_result is not None:
                 on_result(result)
     coverage = None if meter is None else meter.coverage()
-    return CaseResults(tuple(results), time.monotonic() - begin, tuple(map(str, project.warnings)), coverage)
+    warnings = tuple(map(str, project.warnings))
+    return CaseResults(tuple(results), time.monotonic() - begin, warnings, coverage, part)
 
 
 def run_last_case(project: Project, tools: Toolchain, path: Path, text: str) -> CaseResult:

@@ -1,4 +1,4 @@
-"""`ckfunc test --coverage`, with real handlers in real Node."""
+"""`ckfunc test --coverage` and `--shard`, and `ckfunc test merge`, with real handlers in real Node."""
 
 from __future__ import annotations
 
@@ -173,3 +173,49 @@ def test_coverage_below_the_threshold_fails(ckfunc: Ckfunc, root: Path, tmp_path
     assert not (root / "coverage").exists()
     assert ckfunc("-C", root, "test", "--coverage-threshold", "84.2").code == 0
     assert ckfunc("-C", root, "test", "--coverage-threshold", "101").code == 2
+
+
+def test_shards_and_their_merged_reports_are_the_whole_run(ckfunc: Ckfunc, root: Path, tmp_path: Path) -> None:
+    for number in (1, 2):
+        reports = ("--junit", tmp_path / f"{number}.xml", "--lcov", tmp_path / f"{number}.info")
+        ran = ckfunc("-C", root, "test", "--shard", f"{number}/2", *reports)
+        assert ran.code == 0, ran.out + ran.err
+        assert ran.out.endswith(f" (shard {number}/2 of 3 cases)\n")
+    shards = [tmp_path / name for name in ("1.xml", "2.xml", "1.info", "2.info")]
+    whole = ("--junit", tmp_path / "all.xml", "--lcov", tmp_path / "all.info")
+    ran = ckfunc("-C", tmp_path, "test", "merge", *shards, *whole, "--coverage-threshold", "84.2")
+    assert ran.code == 0, ran.err
+    assert ran.out.splitlines()[6] == "total                  16/19  84.2 %"
+    assert ran.out.splitlines()[-1].startswith("3 passed in ")
+    lines = lines_of((tmp_path / "all.info").read_text(encoding="utf-8"))
+    assert lines["handlers/answer.ts"] == {3: 2, 4: 0, 6: 1, 8: 2, 9: 1, 10: 1}
+    ran = ckfunc("-C", tmp_path, "test", "merge", *shards, *whole, "--coverage-threshold", "90", "--json")
+    assert ran.code == 1
+    assert ran.err.startswith("error: line coverage is 84.2 %, below the threshold of 90 %\n")
+    document = json.loads(ran.out)
+    assert [document["passed"], document["failed"], document["coverage"]["covered"]] == [3, 0, 16]
+    balanced = ckfunc("-C", root, "test", "--shard", "4/4", "--durations", tmp_path / "all.xml", "--json")
+    assert balanced.code == 0
+    assert json.loads(balanced.out)["shard"] == {"shard": "4/4", "cases": 3}
+    assert json.loads(balanced.out)["cases"] == []
+
+
+def test_wrong_merges_are_explained(ckfunc: Ckfunc, root: Path, tmp_path: Path) -> None:
+    report, lcov, other = (tmp_path / name for name in ("a.xml", "a.info", "missing.xml"))
+    report.write_text('<testsuites name="ckfunc shard 1/2 of 3 cases"/>', encoding="utf-8")
+    lcov.write_text("", encoding="utf-8")
+    for args, code, message in (
+        ([report], 2, "--junit FILE is missing"),
+        ([lcov], 2, "--lcov FILE is missing"),
+        ([lcov, "--lcov", "b", "--junit", "c"], 2, "there are no JUnit reports to merge"),
+        ([report, "--junit", "b", "--coverage-threshold", "8"], 2, "there are no lcov files to merge"),
+        ([report, "--junit", "b"], 1, "no report of shard 2/2"),
+        ([other, "--junit", "b"], 1, f"{other} does not exist"),
+    ):
+        ran = ckfunc("-C", tmp_path, "test", "merge", *args)
+        assert (ran.code, ran.err.splitlines()[0]) == (code, f"error: {message}")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.info", "a.xml", "project"]
+    (root / "tests/all.yaml").write_text(CASES.replace("- name: denied", "- only: true\n    name: denied"))
+    ran = ckfunc("-C", root, "test", "--shard", "1/2")
+    assert ran.code == 1
+    assert "the case 'denied' has `only`, which is not allowed in shards" in ran.err

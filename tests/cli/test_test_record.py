@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from ckfunc.cli.app import App
 from ckfunc.emulator.emulator import Emulator
 from ckfunc.sandbox.acts import Act, Verb
 from ckfunc.testing.running import CaseOptions, run_tests, working_copy
+from ckfunc.testing.sharding import Shard
 
 EXAMPLE = Path(__file__).parent.parent.parent / "example-project"
 JANE, BOB = "jane@corp.test", "bob@corp.test"
@@ -65,11 +67,15 @@ def record(project: Path, acts: Sequence[Act], *options: str) -> tuple[int, str,
     return recording.returncode, out, err
 
 
-def failures(project: Path, jobs: int) -> list[str]:
+def failures(project: Path, jobs: int, shards: int = 1) -> list[str]:
+    """Run the tests, in shards one after the other, and return the failures."""
     with App({}) as app:
         app.settings.directory = project
         tools, copy = app.toolchain(), working_copy(project, None, {}, app.workspace.bundler())
-        results = run_tests(copy, tools, CaseOptions([project / "tests"], jobs=jobs)).results
+        every = CaseOptions([project / "tests"], jobs=jobs)
+        found = [run_tests(copy, tools, replace(every, shard=Shard(n, shards))) for n in range(1, shards + 1)]
+    results = [result for shard in found for result in shard.results]
+    assert {result.part.cases for result in found if result.part} == {len(results)}
     return [f"{result.case.file}: {miss.message}" for result in results for miss in result.misses]
 
 
@@ -91,7 +97,7 @@ def test_a_recorded_conversation_passes_50_times_and_fails_after_a_change_of_eac
     assert kinds == [Verb.CONNECTS, *(act.verb for act in ACTS)]
     for number in range(49):
         (project / "tests" / f"copy-{number}.yaml").write_text(text, encoding="utf-8")
-    assert failures(project, 2) == []
+    assert failures(project, 2, shards=3) == []
     for copy in project.glob("tests/copy-*.yaml"):
         copy.unlink()
     for handler, before, after in (

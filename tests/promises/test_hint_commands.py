@@ -25,6 +25,8 @@ RAISED_BY = {
     "cli/data_directory.py": ["emulator"],
     "cli/emulator_faults.py": ["emulator faults add"],
     "cli/emulator_lists.py": ["emulator users", "emulator channels"],
+    "cli/coverage_options.py": ["test", "test merge"],
+    "cli/test_merge.py": ["test merge"],
     "cli/options.py": ["check", "test", "diff"],
     "cli/output.py": ["api", "deploy", "rollback", "undo", "emulator import", "emulator reset"],
     "api/requests.py": ["api"],

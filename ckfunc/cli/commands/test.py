@@ -18,8 +18,9 @@ from ckfunc.base.text import escaped, printable
 from ckfunc.cli.app import App
 from ckfunc.cli.completion import complete_types
 from ckfunc.cli.coverage_options import lcov_option, lcov_path, threshold_option
-from ckfunc.cli.options import common_options, format_option, pass_app
+from ckfunc.cli.options import FILE, common_options, format_option, pass_app
 from ckfunc.cli.output import NeedsYes
+from ckfunc.cli.test_merge import merge, read_report
 from ckfunc.logs.finding import read_invocation
 
 if TYPE_CHECKING:
@@ -27,17 +28,31 @@ if TYPE_CHECKING:
     from ckfunc.testing.case import CaseResult
     from ckfunc.testing.recording import Addition
     from ckfunc.testing.running import CaseResults
+    from ckfunc.testing.sharding import Shard
 
 # The rooms are imported inside the functions: `--help` and completion need none of them.
 
 
+def _shard(_ctx: click.Context, _param: click.Parameter, text: str | None) -> Shard | None:
+    from ckfunc.testing.sharding import read_shard
+
+    if text is None:
+        return None
+    shard = read_shard(text)
+    if shard is None:
+        raise UsageProblem(
+            f"--shard {text!r} is not a part such as 2/4", hint="the parts of 4 are 1/4, 2/4, 3/4 and 4/4"
+        )
+    return shard
+
+
 class _Test(click.Command):
-    """A command that takes paths, with the subcommands `add` and `record`."""
+    """A command that takes paths, with the subcommands `add`, `record` and `merge`."""
 
     @property
     def commands(self) -> dict[str, click.Command]:
         """The subcommands, as in a group."""
-        return {"add": add, "record": record}
+        return {"add": add, "record": record, "merge": merge}
 
     def make_context(
         self, info_name: str | None, args: list[str], parent: click.Context | None = None, **extra: Any
@@ -55,11 +70,13 @@ Examples:
   ckfunc test tests/start.yaml              the cases of one file
   ckfunc test --filter greets               cases with this text
   ckfunc test --junit report.xml            for CI, as JUnit XML
+  ckfunc test --shard 2/4                   the second of four parts
   ckfunc test --coverage                    show lines that no case runs
   ckfunc test --coverage-threshold 80       fail below 80 % of the lines
   ckfunc test --format github               for CI: github, gitlab, sarif
   ckfunc test add --invocation 4711         create a case from a run
   ckfunc test record                        record a conversation
+  ckfunc test merge --help                  merge the reports of shards
 
 \b
 A test file, tests/start.yaml:
@@ -93,6 +110,18 @@ A test file, tests/start.yaml:
     help="Run N cases at a time (default: the number of processors).",
 )
 @click.option("--junit", type=click.Path(path_type=Path), metavar="FILE", help="Also write the results as JUnit XML.")
+@click.option(
+    "--shard",
+    metavar="I/N",
+    callback=_shard,
+    help="Only run part I of N parts of about equal duration, for several machines.",
+)
+@click.option(
+    "--durations",
+    type=FILE,
+    metavar="FILE",
+    help="With --shard: balance by the durations in this JUnit report.",
+)
 @click.option("--coverage", is_flag=True, help="Measure line coverage: print a table, and write coverage/lcov.info.")
 @lcov_option("Measure line coverage, and write it to this lcov file.")
 @threshold_option
@@ -105,6 +134,8 @@ def test(
     wanted: str | None,
     jobs: int | None,
     junit: Path | None,
+    shard: Shard | None,
+    durations: Path | None,
     coverage: bool,
     lcov: Path | None,
     threshold: float | None,
@@ -121,9 +152,12 @@ def test(
     from ckfunc.testing.junit import junit as junit_of
     from ckfunc.testing.running import CaseOptions, run_tests
 
+    if durations is not None and shard is None:
+        raise UsageProblem("--durations is only for --shard", hint="add --shard I/N, or remove --durations")
     output = app.output
     report = None if junit is None else app.named(junit)
     coverage_file = lcov_path(app, lcov) if coverage or lcov or threshold is not None else None
+    known = {} if durations is None else read_report(app, durations).durations_s()
     progress = _Progress(app)
     with progress.waiting():
         tested = run_tests(
@@ -135,13 +169,15 @@ def test(
                 jobs=jobs,
                 allow_only=not app.environ.get("CI"),
                 measures_coverage=coverage_file is not None,
+                shard=shard,
+                durations_s=known,
             ),
             on_result=progress.result,
         )
     for warning in tested.warnings:
         output.warn(warning)
     if report is not None:
-        write_atomically(report, junit_of(tested.results, tested.seconds))
+        write_atomically(report, junit_of(tested.results, tested.seconds, tested.part))
     if coverage_file is not None and tested.coverage is not None:
         write_atomically(coverage_file, lcov_text(tested.coverage))
     _print_results(app, tested)

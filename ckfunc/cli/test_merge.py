@@ -1,0 +1,111 @@
+"""`ckfunc test merge`: merge the reports of shards."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from ckfunc.base.errors import CkfuncError, UsageProblem
+from ckfunc.base.files import read_file, write_atomically
+from ckfunc.cli.app import App
+from ckfunc.cli.coverage_options import lcov_option, threshold_option
+from ckfunc.cli.options import FILE, common_options, pass_app
+
+if TYPE_CHECKING:
+    from ckfunc.model.outputs import MergedTestsJson
+    from ckfunc.testing.coverage import Coverage
+    from ckfunc.testing.junit_reports import JUnitReport
+
+# The room is imported inside the functions: `ckfunc test --help` does not need it.
+
+
+@click.command(
+    name="merge",
+    epilog="""\b
+Examples:
+  ckfunc test merge shards/*.xml --junit junit.xml
+  ckfunc test merge shards/*.info --lcov lcov.info --coverage-threshold 80""",
+)
+@click.argument("files", metavar="FILE...", nargs=-1, required=True, type=FILE)
+@click.option("--junit", type=FILE, metavar="FILE", help="Write the merged JUnit report to this file.")
+@lcov_option("Write the merged coverage to this lcov file.")
+@threshold_option
+@common_options
+@pass_app
+def merge(app: App, files: tuple[Path, ...], junit: Path | None, lcov: Path | None, threshold: float | None) -> None:
+    """Merge the JUnit reports and lcov files of shards into one of each.
+
+    Counts are added up. Exits 1 if the report of a shard is missing, a case is in several reports, or the coverage is
+    too low, but not if a case has failed.
+    """
+    from ckfunc.testing.coverage import merged, require_coverage
+    from ckfunc.testing.coverage_reports import lcov_text, read_lcov
+    from ckfunc.testing.junit_reports import merged_report, read_junit, report_text
+
+    texts = [(_text(app, file), app.output.path(app.directory / file)) for file in files]
+    reports = [read_junit(text, name) for text, name in texts if _is_xml(text)]
+    parts = [read_lcov(text, name) for text, name in texts if not _is_xml(text)]
+    _require(bool(reports), junit is not None, "--junit FILE", "JUnit reports")
+    _require(bool(parts), lcov is not None or threshold is not None, "--lcov FILE", "lcov files")
+    report = merged_report(reports) if reports else None
+    coverage = merged(parts) if parts else None
+    if report is not None and junit is not None:
+        write_atomically(app.named(junit), report_text(report))
+    if coverage is not None and lcov is not None:
+        write_atomically(app.named(lcov), lcov_text(coverage))
+    _print(app, report, coverage)
+    if coverage is not None and threshold is not None:
+        require_coverage(coverage, threshold)
+
+
+def _text(app: App, file: Path) -> str:
+    try:
+        return read_file(app.directory / file).decode()
+    except FileNotFoundError:
+        raise CkfuncError(f"{file} does not exist", hint="check the path") from None
+    except UnicodeDecodeError:
+        raise CkfuncError(f"{file} is not UTF-8 text", hint="name JUnit reports and lcov files") from None
+
+
+def read_report(app: App, file: Path) -> JUnitReport:
+    """Return the JUnit report in a file. Raises InvalidReport."""
+    from ckfunc.testing.junit_reports import read_junit
+
+    return read_junit(_text(app, file), app.output.path(app.directory / file))
+
+
+def _is_xml(text: str) -> bool:
+    return text.lstrip("\ufeff \t\r\n").startswith("<")
+
+
+def _require(has_input: bool, has_output: bool, option: str, kind: str) -> None:
+    if has_input and not has_output:
+        raise UsageProblem(f"{option} is missing", hint=f"the files include {kind}")
+    if has_output and not has_input:
+        raise UsageProblem(f"there are no {kind} to merge", hint=f"name some, or remove {option}")
+
+
+def _print(app: App, report: JUnitReport | None, coverage: Coverage | None) -> None:
+    from ckfunc.testing.coverage_reports import coverage_json, coverage_lines
+    from ckfunc.testing.rendering import summary_line
+
+    output = app.output
+    if output.json:
+        document: MergedTestsJson = {}
+        if report is not None:
+            counted = report.tally
+            document |= {"passed": counted.passed, "failed": counted.failed, "skipped": counted.skipped}
+        if coverage is not None:
+            document["coverage"] = coverage_json(coverage)
+        output.document(document)
+        return
+    if output.quiet:
+        return
+    if coverage is not None:
+        output.lines(coverage_lines(coverage))
+    if coverage is not None and report is not None:
+        output.line()
+    if report is not None:
+        output.line(*summary_line(report.tally, report.seconds))
