@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from ckfunc.bundle.workspace import Workspace
     from ckfunc.check.project import CheckedProject
     from ckfunc.emulator.emulator import Emulator
-    from ckfunc.emulator.options import CaseDraft, EmulatorOptions
+    from ckfunc.emulator.options import CaseDraft, EmulatorOptions, WorkingCopy
     from ckfunc.model.project import Project, Target
     from ckfunc.sandbox.scripts import Toolchain
     from ckfunc.scaffold.stubs import Schemas
@@ -215,7 +215,7 @@ class App:
         from ckfunc.emulator.embedded import start_embedded
 
         data = data or self.emulator_data
-        url, emulator = start_embedded(data, self._with_project(options), cache_dir(), self.clock)
+        url, emulator = start_embedded(data, self._with_project(options, data), cache_dir(), self.clock)
         if emulator is not None:
             # Runs that an event has triggered are finished after the command that fired it; Ctrl-C ends them.
             self._closing.callback(lambda: emulator.stop(finish=not self._interrupted))
@@ -226,9 +226,9 @@ class App:
         """Return an emulator of the project that has not started yet; `data` None keeps everything in memory."""
         from ckfunc.emulator.emulator import Emulator
 
-        return Emulator(data, self._with_project(options), cache=cache_dir())
+        return Emulator(data, self._with_project(options, data), cache=cache_dir())
 
-    def _with_project(self, options: EmulatorOptions) -> EmulatorOptions:
+    def _with_project(self, options: EmulatorOptions, data: Path | None) -> EmulatorOptions:
         from ckfunc.emulator.options import WEB_DIRECTORY
 
         workspace = self.workspace  # created before the emulator, so that it is closed after it
@@ -239,6 +239,7 @@ class App:
             policy=workspace.install_policy,
             compiler=workspace.compiler(),
             draft_case=self._draft_case,
+            working_copy=None if self._root is None else partial(self._working_copy, self._root, data),
             web=None if self._root is None else self._root / WEB_DIRECTORY,
         )
 
@@ -247,6 +248,12 @@ class App:
         from ckfunc.testing.drafts import CaseDrafter  # most emulators are never asked for one
 
         return CaseDrafter(self._root, self.environ)(*run)
+
+    def _working_copy(self, root: Path, data: Path | None) -> WorkingCopy:
+        """Return what runs the working copy in the dashboard."""
+        from ckfunc.replay.working_copy import ProjectRunner  # most emulators are never asked for it
+
+        return ProjectRunner(root, self.environ, data, self.clock.now, self.output.detail)
 
     def show_dashboard(self, url: str, *, open_browser: bool) -> None:
         """Print the address of the dashboard of the emulator at `url`, and open it if `open_browser`."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 from ckfunc.emulator.data_directory import KEPT_INVOCATIONS
 from ckfunc.emulator.http.auth import DEFAULT_LIFETIME_S
@@ -15,9 +15,10 @@ from ckfunc.runtime.policy import Policy, no_policy
 
 if TYPE_CHECKING:
     from ckfunc.base.secrets import Secret
+    from ckfunc.base.text import Line
     from ckfunc.emulator.dispatch.runtimes import ScriptCompiler
     from ckfunc.model.execution import Environment, ExecutedRanges
-    from ckfunc.model.function import Invocation, InvocationDetail
+    from ckfunc.model.function import ApiCall, Invocation, InvocationDetail, Status
 
 
 WEB_DIRECTORY = "web"
@@ -37,6 +38,36 @@ class CaseDraft:
 
 DraftCase: TypeAlias = "Callable[[Invocation, str, InvocationDetail, Mapping[str, Secret]], CaseDraft]"
 """Takes a run, its trigger type, its details, and the runtime's environment. Raises CkfuncError."""
+
+
+@dataclass(frozen=True, slots=True)
+class ComparedSide:
+    """A run of one side of a comparison. `result` is `{"payload": …}` or `{"error": …}`, as on the platform."""
+
+    status: Status
+    result: Mapping[str, Any]
+    calls: tuple[ApiCall, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class RunComparison:
+    """An invocation, run by the version that ran then and by the working copy; `lines` are the differences."""
+
+    handler: str
+    same: bool
+    lines: tuple[Line, ...]
+    deployed: ComparedSide
+    working: ComparedSide
+
+
+class WorkingCopy(Protocol):
+    """The project whose functions an emulator runs. Methods run on other threads, and raise CkfuncError."""
+
+    def run(self, invocation: Invocation, trigger_type: str) -> tuple[Invocation, InvocationDetail]:
+        """Run the working copy of a function with the event of an invocation; nothing changes in the emulator."""
+
+    def compare(self, invocation: Invocation, trigger_type: str, url: str) -> RunComparison:
+        """Compare an invocation of the emulator at `url` with the working copy, as `ckfunc replay ID` does."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,5 +106,7 @@ class EmulatorOptions:
     """Called on the emulator's thread with what a script has executed; without it, coverage is not measured."""
     draft_case: DraftCase | None = None
     """Drafts test cases for the dashboard."""
+    working_copy: Callable[[], WorkingCopy] | None = None
+    """Returns the project's working copy for the dashboard; None outside of a project."""
     web: Path | None = None
     """The directory of the project's web page."""

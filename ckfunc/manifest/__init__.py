@@ -5,6 +5,7 @@ from __future__ import annotations
 from ckfunc.manifest.edit import add_function
 from ckfunc.manifest.project import (
     dependency_places,
+    emulator_target,
     environment_texts,
     find_root,
     find_target,
@@ -25,6 +26,7 @@ __all__ = [
     "add_function",
     "connection_variables",
     "dependency_places",
+    "emulator_target",
     "environment_texts",
     "find_root",
     "find_target",

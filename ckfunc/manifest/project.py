@@ -93,6 +93,20 @@ def load(
     return Project(root, bound_target, runtime, functions, warnings, gates, watched, _hooks(manifest), switches)
 
 
+def emulator_target(root: Path, environ: Mapping[str, str]) -> str | None:
+    """Return the name of the project's emulator target; None if it is the default, or if there is none."""
+    try:
+        for name in (None, *targets(root)):
+            try:
+                if find_target(root, name, environ)[0].emulator:
+                    return name
+            except CkfuncError:  # no default target, or a mistake in this one
+                continue
+    except CkfuncError:  # an invalid manifest, perhaps while it is being edited
+        pass
+    return None
+
+
 def targets(root: Path) -> tuple[str, ...]:
     """Return the valid values of --target, in the manifest's order.
 

@@ -98,10 +98,13 @@ class Deployed:
         """Return whether a function of this type is deployed."""
         return any(function.type == trigger_type and function.current_version_number for function in self.functions)
 
-    def version(self, trigger_type: str) -> tuple[Function, FunctionVersion]:
-        """Return the function of this type and its current version. Raises UnknownVersion and AmbiguousFunction."""
+    def version(self, trigger_type: str, number: int | None = None) -> tuple[Function, FunctionVersion]:
+        """Return the function of this type and a version (None: the current one).
+
+        Raises UnknownVersion and AmbiguousFunction.
+        """
         function = function_of(self.client, trigger_type)
-        return function, version_of(self.client, function, None, VersionCache(self.project.root))
+        return function, version_of(self.client, function, number, VersionCache(self.project.root))
 
     def scripts(self, versions: Mapping[str, FunctionVersion]) -> Scripts:
         """Return these versions as scripts, in the deployed runtime."""

@@ -6,10 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from ckfunc.base.errors import CkfuncError
 from ckfunc.base.secrets import Secret
 from ckfunc.emulator.options import CaseDraft
-from ckfunc.manifest import find_target, targets
+from ckfunc.manifest import emulator_target
 from ckfunc.model.function import Invocation, InvocationDetail
 from ckfunc.testing.recording import recorded
 from ckfunc.testing.writing import case_text
@@ -32,19 +31,5 @@ class CaseDrafter:
         return CaseDraft(self._command(invocation.id), case_text(made.case), replaced)
 
     def _command(self, invocation_id: int) -> str:
-        option = "" if self.root is None else _target_option(self.root, self.environ)
-        return f"ckfunc test add --invocation {invocation_id}{option}"
-
-
-def _target_option(root: Path, environ: Mapping[str, str]) -> str:
-    """Return the option that selects the emulator: none if the default target is an emulator."""
-    try:
-        for name in (None, *targets(root)):
-            try:
-                if find_target(root, name, environ)[0].emulator:
-                    return "" if name is None else f" --target {name}"
-            except CkfuncError:  # no default target, or a mistake in this one
-                continue
-    except CkfuncError:  # an invalid manifest, perhaps while it is being edited
-        pass
-    return ""
+        name = None if self.root is None else emulator_target(self.root, self.environ)
+        return f"ckfunc test add --invocation {invocation_id}{'' if name is None else f' --target {name}'}"

@@ -217,6 +217,17 @@ def test_differences_are_shown_and_are_exit_code_3_when_asked_for(ckfunc: Ckfunc
 SIMPLE = "function handleEvent(event: any) { return event.n; }"
 
 
+def test_one_invocation_is_replayed_by_its_id(ckfunc: Ckfunc, at: Any) -> None:
+    rows = [{**row, "versionNumber": 12} for row in rows_of([{"n": 5}, {"n": 6}])]
+    with at(SIMPLE, SIMPLE.replace("event.n", "event.n + 1"), rows) as (root, target):
+        ran = ckfunc("-C", root, "replay", "4002", "--json", "--exit-code")
+        assert read_only(target)
+    assert ran.code == 3, ran.err
+    document = json.loads(ran.out)
+    assert (document["type"], [one["id"] for one in document["invocations"]]) == (TYPE, [4002])
+    assert document["invocations"][0]["changes"] == [{"path": "result", "before": 6, "after": 7}]
+
+
 @pytest.mark.parametrize(
     ("options", "ids"),
     [
@@ -246,6 +257,8 @@ def test_the_newest_that_have_ended_are_chosen(ckfunc: Ckfunc, at: Any, options:
         ([TYPE, "--since", "someday"], 2, "invalid --since value 'someday'"),
         ([TYPE, "--last", "0"], 2, "takes a whole number from 1 on, not 0"),
         (["user.read.message"], 1, "the application has no function of type 'user.read.message'"),
+        (["4001"], 1, "target 'default' has no invocation 4001"),
+        (["4001", "--last", "3"], 2, "an id selects one invocation"),
     ],
 )
 def test_what_cannot_be_replayed_is_said(ckfunc: Ckfunc, at: Any, arguments: list[str], code: int, said: str) -> None:

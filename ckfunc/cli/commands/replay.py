@@ -6,12 +6,13 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ckfunc.base.errors import EXIT_DIFFERENCES, EXIT_OK
-from ckfunc.base.text import printable
+from ckfunc.base.errors import EXIT_DIFFERENCES, EXIT_OK, UsageProblem
+from ckfunc.base.text import is_id, printable
 from ckfunc.cli.app import App
 from ckfunc.cli.completion import complete_types
 from ckfunc.cli.options import common_options, pass_app
 from ckfunc.deploy.history import require_handler
+from ckfunc.logs.finding import read_invocation
 from ckfunc.logs.since import parse_since
 from ckfunc.replay.render import replay_lines
 from ckfunc.replay.report import replay_json
@@ -28,9 +29,10 @@ Examples:
   ckfunc replay user.sent.message                     the newest 50
   ckfunc replay user.sent.message --since 1d          all of a day
   ckfunc replay user.sent.message --failed --last 10  the newest that failed
-  ckfunc replay user.sent.message --exit-code         3 if any differs"""
+  ckfunc replay user.sent.message --exit-code         3 if any differs
+  ckfunc replay 4711                                  the invocation with this id"""
 )
-@click.argument("trigger_type", metavar="TYPE", shell_complete=complete_types)
+@click.argument("selected", metavar="TYPE|ID", shell_complete=complete_types)
 @click.option("--last", type=click.IntRange(1), default=None, metavar="N", help="Replay the newest N (default: 50).")
 @click.option(
     "--since", metavar="WHEN", help="Replay those not older than this: 10m, 2h, 1d, yesterday, or an ISO time."
@@ -43,7 +45,7 @@ Examples:
 @pass_app
 def replay(
     app: App,
-    trigger_type: str,
+    selected: str,
     last: int | None,
     since: str | None,
     failed: bool,
@@ -53,6 +55,7 @@ def replay(
 ) -> int:
     """Replay recorded invocations of TYPE with the deployed version and the working copy, and compare the results.
 
+    With the ID of an invocation, as `ckfunc logs` shows it, only that one is replayed, with the version that ran then.
     Nothing is written to the target. Both versions run on this machine, at the recorded time, with the same random
     numbers and on the same data: the users, channels and messages that the events mention. What differs between runs
     of the same version does not count as a difference. Handlers can reach no server but the sandbox.
@@ -61,12 +64,22 @@ def replay(
 
     moment = parse_since(since, app.clock.now()) if since is not None else None
     chosen = Chosen(last if last is not None or moment is not None else USUAL_COUNT, moment, failed)
+    if is_id(selected) and (last is not None or since is not None or failed):
+        raise UsageProblem("an id selects one invocation; --last, --since and --failed are for a TYPE")
     output, project = app.output, app.project()
-    handler = printable(require_handler(project, trigger_type).path)
+    if not is_id(selected):
+        require_handler(project, selected)
     with output.progress("reading recorded invocations"):
         target = Deployed.read(app.client(), project)
-        function, version = target.version(trigger_type)
-        rows = target.rows(function, chosen)
+        if is_id(selected):
+            entry = read_invocation(app.client(), int(selected), target=project.target.name)
+            trigger_type, rows = entry.type, [entry.invocation]
+            _, version = target.version(trigger_type, entry.invocation.version_number)
+        else:
+            trigger_type = selected
+            function, version = target.version(trigger_type)
+            rows = target.rows(function, chosen)
+    handler = printable(require_handler(project, trigger_type).path)
     output.talk(
         (printable(trigger_type), "title"),
         f": deployed v{version.version_number} against {handler}",

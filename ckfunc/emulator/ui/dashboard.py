@@ -19,6 +19,7 @@ from ckfunc.emulator.ui import (
     sessions,
     trigger,
     users,
+    working_copy,
 )
 from ckfunc.emulator.ui.live import LiveUpdates
 from ckfunc.emulator.ui.rendering import asset, problem_page
@@ -44,6 +45,7 @@ ROUTES = (
     Route("GET", "/ui/assets/{name}", retrieve_asset, Access.CONTROL),
     *functions.ROUTES,
     *invocations.ROUTES,
+    *working_copy.ROUTES,
     *chat.ROUTES,
     *users.ROUTES,
     *channels.ROUTES,

@@ -55,10 +55,11 @@ class ShownRun:
 def latest_runs(services: EmulatorServices, runs: Sequence[FunctionRun]) -> list[ShownRun]:
     """Return runs with their details, including those in progress."""
     details = {one.id: one for one in invocations.details(services.database, [run.invocation.id for run in runs])}
-    return [_shown(services, run, details[run.invocation.id]) for run in runs]
+    return [shown_run(run, services.dispatch.so_far(run.invocation.id) or details[run.invocation.id]) for run in runs]
 
 
-def _shown(services: EmulatorServices, run: FunctionRun, stored: InvocationDetail) -> ShownRun:
+def shown_run(run: FunctionRun, detail: InvocationDetail) -> ShownRun:
+    """Return a run as pages show it."""
     invocation = run.invocation
     error = invocation.result.get("error")
     stack: tuple[StackLine, ...] = ()
@@ -68,7 +69,6 @@ def _shown(services: EmulatorServices, run: FunctionRun, stored: InvocationDetai
         summary = name, message
         lines = beneath_message(frames, message)[:_MOST_FRAMES]
         stack = tuple(_stack_line(run, line) for line in lines)
-    detail = services.dispatch.so_far(invocation.id) or stored
     return ShownRun(invocation.id, run.function_id, run.type, run, detail, summary, stack)
 
 
@@ -98,7 +98,7 @@ def read_cursor(call: Call) -> Cursor:
 
 def show_invocation(call: Call, services: EmulatorServices) -> Reply:
     """Show an invocation: event, result, console, API calls, stack."""
-    run = _run(call, services)
+    run = requested_run(call, services)
     (shown,) = latest_runs(services, [run])
     return page(
         call,
@@ -113,7 +113,7 @@ def show_invocation(call: Call, services: EmulatorServices) -> Reply:
 
 def run_again(call: Call, services: EmulatorServices) -> Reply:
     """Run the current version of the function with an invocation's event, and show that run."""
-    run = _run(call, services)
+    run = requested_run(call, services)
     made = services.dispatch.fire(run.type, run.invocation.args)
     if made is None:
         raise Refused(f"the function for {visible(run.type)[:80]} is disabled; enable it first")
@@ -122,7 +122,7 @@ def run_again(call: Call, services: EmulatorServices) -> Reply:
 
 async def show_draft(call: Call, services: EmulatorServices) -> Reply:
     """Show a run as a test case, and the command that adds it to the project."""
-    run = _run(call, services)
+    run = requested_run(call, services)
     if services.draft_case is None:
         raise Missing("only an emulator that a command runs can draft test cases")
     (shown,) = latest_runs(services, [run])
@@ -142,7 +142,8 @@ async def show_draft(call: Call, services: EmulatorServices) -> Reply:
     )
 
 
-def _run(call: Call, services: EmulatorServices) -> FunctionRun:
+def requested_run(call: Call, services: EmulatorServices) -> FunctionRun:
+    """Return the invocation that a page's path names. Raises Missing."""
     found = invocations.run(services.database, call.id())
     if found is None:
         raise Missing(f"there is no invocation {call.id()}; old ones are deleted")

@@ -15,16 +15,18 @@ from ckfunc.emulator.ui.rendering import page
 
 _MOST_SHOWN = 50
 _SHOWN_CHARACTERS = 1500
+_API_METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 
 
 @dataclass(frozen=True, slots=True)
 class RequestRow:
-    """A request as the page shows it. `curl` is a command that sends it again."""
+    """A request as the page shows it. `curl` and `api` are commands that send it again; `api` is None for forms."""
 
     request: RecordedRequest
     received: str
     sent: str
     curl: str
+    api: str | None
 
 
 def show_requests(call: Call, services: EmulatorServices) -> Reply:
@@ -37,7 +39,9 @@ def show_requests(call: Call, services: EmulatorServices) -> Reply:
         if query.lower() in f"{one.method} {one.path}".lower() and (one.failed or not failed)
     ]
     rows = [
-        RequestRow(one, body_text(one.received), body_text(one.sent), curl_command(one, call.links.base))
+        RequestRow(
+            one, body_text(one.received), body_text(one.sent), curl_command(one, call.links.base), api_command(one)
+        )
         for one in found[:_MOST_SHOWN]
     ]
     return page(
@@ -72,10 +76,31 @@ def curl_command(request: RecordedRequest, base: str) -> str:
     parts = ["curl", "-X", request.method, shlex.quote(f"{base}{request.path}"), '-H "authorization: Bearer $TOKEN"']
     if request.received.size_bytes:
         parts.append(f"-H {shlex.quote(f'content-type: {request.content_type}')}")
-        complete = request.received.complete and request.content_type.partition(";")[0].endswith("json")
-        body = request.received.content.decode("utf-8", "replace") if complete else "@body"
-        parts.append(f"--data-binary {shlex.quote(body)}")
+        parts.append(f"--data-binary {shlex.quote(_whole_json(request) or '@body')}")
     return " ".join(parts)
+
+
+def api_command(request: RecordedRequest) -> str | None:
+    """Return a `ckfunc api` command that sends a request again; None for methods and bodies that it cannot send."""
+    if request.method not in _API_METHODS:
+        return None
+    parts = ["ckfunc api", request.method, shlex.quote(request.path)]
+    if request.received.size_bytes or (request.private and request.method not in ("GET", "DELETE")):
+        if not _is_json(request):
+            return None
+        parts.append(f"--data {shlex.quote(_whole_json(request) or '@body.json')}")
+    return " ".join(parts)
+
+
+def _is_json(request: RecordedRequest) -> bool:
+    return request.content_type.partition(";")[0].strip().lower().endswith("json")
+
+
+def _whole_json(request: RecordedRequest) -> str | None:
+    """Return the JSON body of a request as text; None if it is not JSON, or was not recorded completely."""
+    if not (request.received.complete and _is_json(request)):
+        return None
+    return request.received.content.decode("utf-8", "replace")
 
 
 ROUTES = (page_route("/ui/requests", show_requests),)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 import json
 import re
+import shlex
 import time
 
 import httpx
@@ -156,6 +157,21 @@ def test_requests_are_shown_with_bodies_but_without_secrets(web: httpx.Client) -
     assert "/ui/users?" not in text
     only = shown(web, "/ui/requests?failed=yes")
     assert ("/v1/users/404" in only, "new&lt;er&gt;" in only) == (True, False)
+
+
+def test_a_request_can_be_copied_as_a_command(web: httpx.Client) -> None:
+    web.post("/v1/users", json={"name": "o'neil"})
+    web.get("/v1/users?size=2&name=o%27neil")
+    web.put("/v1/users/1/secrets/key", json="s3cret")
+    web.post("/v1/imports/users", files={"file": ("u.json", b"[]", "application/json")})
+    copied = [html.unescape(one) for one in re.findall(r'data-copy="([^"]+)"', shown(web, "/ui/requests"))]
+    words = [shlex.split(one)[2:] for one in copied if one.startswith("ckfunc api ")]
+    assert words[:3] == [
+        ["PUT", "/v1/users/1/secrets/key", "--data", "@body.json"],
+        ["GET", "/v1/users?size=2&name=o%27neil"],
+        ["POST", "/v1/users", "--data", '{"name":"o\'neil"}'],
+    ]
+    assert sum(one.startswith("curl ") for one in copied) == len(words) + 1  # the form
 
 
 def test_the_sample_event_can_be_fired(web: httpx.Client, deploy: Deploy) -> None:
