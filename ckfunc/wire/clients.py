@@ -24,7 +24,7 @@ from ckfunc.model.chat import (
 )
 from ckfunc.model.user import User
 from ckfunc.wire.channels import write_embedded_channel
-from ckfunc.wire.destinations import action, pages, relay, stream, topic
+from ckfunc.wire.destinations import action, actions, pages, relay, stream, topic
 from ckfunc.wire.links import Links
 from ckfunc.wire.messages import write_embedded_message, write_emoji
 from ckfunc.wire.notifications import write_data
@@ -103,13 +103,13 @@ def client_channel(channel: Channel, links: Links, *, member: bool) -> dict[str,
         document["members"] = [client_user(member, links) for member in channel.members]
     if channel.last_received_message is not None:
         document["lastReceivedMessage"] = client_message(channel.last_received_message, links)
-    actions = list(_CHANNEL_ACTIONS)
+    allowed = list(_CHANNEL_ACTIONS)
     if channel.type is not ChannelType.DIRECT:
-        actions += _GROUP_ACTIONS
+        allowed += _GROUP_ACTIONS
         if member:
-            actions.append("leave")
+            allowed.append("leave")
         elif channel.type is ChannelType.PUBLIC:
-            actions.append("join")
+            allowed.append("join")
     return {
         **document,
         "_relays": {
@@ -127,7 +127,7 @@ def client_channel(channel: Channel, links: Links, *, member: bool) -> dict[str,
             "moderators": pages(at, "moderators"),
         },
         "_topics": {name: topic(at, name) for name in CHANNEL_TOPICS},
-        "_actions": {name: action(at, name) for name in actions},
+        "_actions": actions(at, allowed),
         "_streams": {"messages": stream(at, "messages")},
     }
 
@@ -135,9 +135,7 @@ def client_channel(channel: Channel, links: Links, *, member: bool) -> dict[str,
 def client_message(message: Message, links: Links) -> dict[str, Any]:
     """Return a message."""
     at, channel = f"messages/{message.id}", f"channels/{message.channel_id}"
-    document = write_embedded_message(message, links)
-    if message.user is not None:
-        document["user"] = client_user(message.user, links)
+    document = write_embedded_message(message, links, write_sender=client_user)
     if message.body is not None:
         document.setdefault("links", [])
     for mention, written in zip(message.mentions, document.get("mentions", ()), strict=False):
@@ -162,7 +160,7 @@ def client_message(message: Message, links: Links) -> dict[str, Any]:
     return {
         **document,
         "_relays": relays,
-        "_actions": {name: action(at, name) for name in _MESSAGE_ACTIONS},
+        "_actions": actions(at, _MESSAGE_ACTIONS),
         "_streams": {"replies": stream(at, "replies")},
     }
 
@@ -192,7 +190,7 @@ def client_thread(thread: Thread) -> dict[str, Any]:
             "self": topic(at),
             **{name: topic(channel, name) for name in ("messages", "keystrokes", "typing")},
         },
-        "_actions": {name: action(at, name) for name in ("message", "keystrokes", "read")},
+        "_actions": actions(at, ("message", "keystrokes", "read")),
         "_streams": {"messages": stream(at, "messages")},
     }
 

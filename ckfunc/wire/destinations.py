@@ -5,6 +5,8 @@ The platform sends nearly all destinations to clients, so their names are our ch
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 PREFIX = "/application/v1/"
 PAGE = ".size..sort."
 """The end of a page's relay: a client inserts its page size and sort order. Source: the vendor's client 1.11.0."""
@@ -23,6 +25,11 @@ def pages(of: str, part: str) -> str:
 def action(of: str, name: str) -> str:
     """Return the destination of an action on a resource such as `channels/1`."""
     return f"{PREFIX}{of}.{name}"
+
+
+def actions(of: str, names: Iterable[str]) -> dict[str, str]:
+    """Return the destinations of several actions on a resource, by name."""
+    return {name: f"{PREFIX}{of}.{name}" for name in names}
 
 
 def topic(of: str, part: str = "") -> str:

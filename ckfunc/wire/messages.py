@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -22,7 +22,7 @@ from ckfunc.model.chat import (
     NewMessage,
     ReactionsSummary,
 )
-from ckfunc.model.user import UserReference
+from ckfunc.model.user import User, UserReference
 from ckfunc.wire.links import Links
 from ckfunc.wire.reading import (
     Malformed,
@@ -186,11 +186,13 @@ def write_message(message: Message, links: Links) -> dict[str, Any]:
     }
 
 
-def write_embedded_message(message: Message, links: Links) -> dict[str, Any]:
+def write_embedded_message(
+    message: Message, links: Links, *, write_sender: Callable[[User, Links], dict[str, Any]] = write_embedded_user
+) -> dict[str, Any]:
     """Return a message as the platform shows it inside other resources: without links."""
     document: dict[str, Any] = {"id": message.id, "type": message.type.value, "channelId": message.channel_id}
     if message.user is not None:
-        document["user"] = write_embedded_user(message.user, links)
+        document["user"] = write_sender(message.user, links)
     if message.body is not None:
         document["body"] = message.body
         if data := write_links_in(message.body):
@@ -269,13 +271,17 @@ def read_file(document: Any) -> File:
 def read_new_message(document: Any) -> NewMessage:
     """Read the body that sends a message: TEXT with `body`, or FILE with `file`. Raises Malformed."""
     data = resource(document, "message")
+    return _new_message(data, None if data.get("user") is None else read_reference(data["user"], "field 'user'"))
+
+
+def _new_message(data: Mapping[str, Any], sender: UserReference | None) -> NewMessage:
     kind = required(data, "type", str)
     if kind not in ("TEXT", "FILE"):
         raise Malformed(f"field 'type' is {kind[:50]!r}, not one of TEXT, FILE")
     return NewMessage(
         body=_body(data) if kind == "TEXT" else None,
         file=_external(required(data, "file", dict)) if kind == "FILE" else None,
-        user=None if data.get("user") is None else read_reference(data["user"], "field 'user'"),
+        user=sender,
         group_tag=optional_label(data, "groupTag"),
         properties=user_data(data),
     )
@@ -283,8 +289,7 @@ def read_new_message(document: Any) -> NewMessage:
 
 def read_client_message(document: Any, sender: UserReference) -> NewMessage:
     """Read the body with which a client sends a message; the sender is the client's user. Raises Malformed."""
-    data = {name: value for name, value in resource(document, "message").items() if name != "user"}
-    return replace(read_new_message(data), user=sender)
+    return _new_message(resource(document, "message"), sender)
 
 
 def read_new_file_message(form: Any, file: File) -> NewMessage:

@@ -25,7 +25,14 @@ _ESCAPED_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 _TOO_DEEP = f"the body is nested too deeply; at most {DEEPEST} levels are allowed"
 
 DECODER = json.JSONDecoder(parse_constant=no_constant, parse_float=finite)
-"""Reads JSON one value at a time."""
+"""Reads JSON."""
+
+
+def _itself(found: dict[str, Any]) -> dict[str, Any]:
+    return found
+
+
+_LARGE_DECODER = json.JSONDecoder(parse_constant=no_constant, parse_float=finite, object_hook=_itself)
 
 FILE_BYTES = 32 * MEBIBYTE
 """The largest file. The platform documents no limit; this one is ours."""
@@ -66,8 +73,7 @@ def read_json(body: bytes, content_type: str | None) -> Any:
     try:
         text = body.decode("utf-8")
         # A hook lets other threads run between two objects; without one the parser holds the interpreter lock.
-        hook = _itself if len(body) > _LARGE_BYTES else None
-        document = json.loads(text, parse_constant=no_constant, parse_float=finite, object_hook=hook)
+        document = (_LARGE_DECODER if len(body) > _LARGE_BYTES else DECODER).decode(text)
     except UnicodeDecodeError as error:
         raise Refused(f"the body is not UTF-8 (byte {error.start})") from None
     except json.JSONDecodeError as error:
@@ -78,10 +84,6 @@ def read_json(body: bytes, content_type: str | None) -> Any:
         raise Refused(f"the body is not JSON: {error}") from None
     check_values(document, text)
     return document
-
-
-def _itself(found: dict[str, Any]) -> dict[str, Any]:
-    return found
 
 
 def check_values(document: Any, text: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Generator, Iterable, Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 from ckfunc.base.clock import timestamp
@@ -197,6 +198,7 @@ def forget_picture(database: Database, user: User) -> None:
         files.remove(database, (user.display_picture_url or "").removeprefix(PICTURES))
 
 
+@lru_cache(maxsize=2048)  # most events and responses repeat the same few users
 def read(row: sqlite3.Row) -> User:
     """Return a row of the table `users` as a user."""
     return User(
