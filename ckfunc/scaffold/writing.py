@@ -99,9 +99,14 @@ def _action(path: Path, content: bytes) -> FileAction:
     if not os.path.lexists(path):
         return FileAction.CREATED
     try:
-        return FileAction.UNCHANGED if read_file(path) == content else FileAction.OVERWRITTEN
+        return FileAction.UNCHANGED if _lines(read_file(path)) == _lines(content) else FileAction.OVERWRITTEN
     except OSError:  # a broken link or an unreadable file must not be replaced without `force`
         return FileAction.OVERWRITTEN
+
+
+def _lines(content: bytes) -> bytes:
+    """Return a file's content with LF: git on Windows checks files out with CRLF."""
+    return content.replace(b"\r\n", b"\n")
 
 
 def _refuse_obstacles(root: Path, wanted: Mapping[Path, bytes]) -> None:
