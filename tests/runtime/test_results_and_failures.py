@@ -217,6 +217,16 @@ def test_what_is_cut_from_a_long_message_is_counted(run):
     assert error.message == f"{'x' * 16_384}… 3616 more characters"
 
 
+def test_the_frames_of_an_error_with_a_very_long_message_are_not_lost(run):
+    thrown = "new Error('x'.repeat(100_000), { cause: new Error('y'.repeat(100_000)) })"
+    error = run(f"function handleEvent() {{ throw {thrown}; }}").error
+    head, frame, cause, *rest = error.stack.split("\n")
+    assert head == f"Error: {error.message}"
+    assert frame.startswith("    at handleEvent (")
+    assert cause == f"Caused by: Error: {'y' * 16_384}… 83616 more characters"
+    assert rest[0].startswith("    at handleEvent (")
+
+
 def test_printed_errors_keep_what_follows_the_frames_of_the_host(run):
     thrown = "console.error(Object.assign(new Error('x'), { code: 5 }), new Error('y', { cause: new Error('z') }));"
     (line,) = run(f"function handleEvent() {{ {thrown} }}").console

@@ -245,9 +245,9 @@ function carried(error, apiUrl, seen) {
 /** A nested error or thrown value; `lead` introduces it. */
 function block(lead, thrown, apiUrl, seen) {
   if (thrown === undefined && lead.startsWith('…')) return lead;
-  if (!isError(thrown)) return `${lead}${typeof thrown === 'string' ? plainPaths(thrown) : shown(thrown)}`;
+  if (!isError(thrown)) return `${lead}${cut(typeof thrown === 'string' ? plainPaths(thrown) : shown(thrown), LONGEST)}`;
   const name = read(thrown, 'name') || 'Error';
-  const message = sentence(thrown, apiUrl);
+  const message = cut(sentence(thrown, apiUrl), LONGEST);
   const head = `${lead}${message ? `${name}: ${message}` : name}`;
   if (seen.has(thrown)) return `${head} [described above]`;
   if (seen.size >= MOST_ERRORS) return `${head}\n… further errors are left out`;
@@ -279,8 +279,8 @@ export function describe(thrown, { apiUrl = '\u0000', lead = '' } = {}) {
     const name = clean((isError(thrown) && read(thrown, 'name')) || 'Error');
     const said = isError(thrown) ? sentence(thrown, apiUrl) : read(thrown, 'message');
     if (!isError(thrown) && !said) return { name, message: clean(`${before}${shown(thrown)}`), stack: '' };
-    const message = `${before}${said}`;
-    return { name, message: clean(message || name), stack: clean(stackOf(thrown, name, message, apiUrl), LONGEST_STACK) };
+    const message = clean(`${before}${said}`); // shortened before the frames follow
+    return { name, message: message || name, stack: clean(stackOf(thrown, name, message, apiUrl), LONGEST_STACK) };
   } catch {
     return { name: 'Error', message: `${before}a value that cannot be described was thrown`, stack: '' };
   }
