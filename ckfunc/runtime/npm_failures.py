@@ -150,7 +150,7 @@ _BROKEN = re.compile(r"E5\d\d")
 
 
 def _package_of(text: str) -> str:
-    found = re.search(r"No matching version found for (\S+?)\.?(?:\s|$)", text) or re.search(
+    found = re.search(r"No matching version found for (.+?)(?:\.(?:\s|$)|$)", text) or re.search(
         r"'((?:@[^/'\s]+/)?[^@'\s]+@[^'\s]*)'", text
     )
     if found is None and (path := re.search(r"https?://[^/\s]+/(?:\S*/)?(@[^/\s]+(?:%2f|/)[^/\s?]+)", text, re.I)):

@@ -37,6 +37,7 @@ from ckfunc.runtime.npm_failures import HOPELESS, UNREACHABLE, explained, failur
         ("E404", "'@acme/x@1' is not in this registry.", "no package @acme/x@1", "@acme:registry"),
         ("E404", "'plain@1' is not in this registry.", "no package plain@1", "runtime.dependencies"),
         ("ETARGET", "No matching version found for x@9.", "no version that matches x@9", "runtime.dependencies"),
+        ("ETARGET", "No matching version found for x@>=9 <1.2.", "matches x@>=9 <1.2", "runtime.dependencies"),
         ("E503", "503 Service Unavailable", "503 Service Unavailable", "try again later"),
         ("EAI_AGAIN", "getaddrinfo", "could not reach its registry (EAI_AGAIN)", "network"),
         ("EWHATEVER", "something new", "npm install failed: something new", "runtime.dependencies"),
