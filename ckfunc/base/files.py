@@ -25,7 +25,7 @@ PIPE_WAIT_S = 10.0
 
 
 def read_file(path: Path, *, limit_bytes: int = LARGEST_BYTES, pipe: bool = False) -> bytes:
-    """Return the content of a regular file; with `pipe`, also of a named pipe (a mounted .env, `<(command)`).
+    """Return the content of a regular file; with `pipe`, also of a named pipe (a mounted .env) and of /dev/null.
 
     Never waits longer than PIPE_WAIT_S. A pipe is read once: later calls in this process return the same bytes. Raises
     UnusableFile for other kinds of files and for more than `limit_bytes`, and OSError.
@@ -34,6 +34,8 @@ def read_file(path: Path, *, limit_bytes: int = LARGEST_BYTES, pipe: bool = Fals
     status = path.stat()
     if pipe and stat.S_ISFIFO(status.st_mode):
         return _read_pipe_once(path, status, limit_bytes)
+    if pipe and _is_null_device(status):
+        return b""
     _require_regular(path, status)
     with os.fdopen(_open(path), "rb") as file:
         status = os.fstat(file.fileno())
@@ -46,6 +48,10 @@ def read_file(path: Path, *, limit_bytes: int = LARGEST_BYTES, pipe: bool = Fals
     if len(data) > limit_bytes:
         raise _too_large(path, limit_bytes)
     return data
+
+
+def _is_null_device(status: os.stat_result) -> bool:
+    return stat.S_ISCHR(status.st_mode) and status.st_rdev == Path(os.devnull).stat().st_rdev
 
 
 def _open(path: Path) -> int:

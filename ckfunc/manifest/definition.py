@@ -99,6 +99,7 @@ ENVIRONMENT = Entries(
     kind=Text(
         secret=True,
         rules=(
+            Rule(r"[^\x00]*", "contains a NUL character", "environment variables cannot contain one"),
             Rule(TEMPLATE, "has a ${ that is not followed by a name and }", "write ${NAME}, or $${ for a literal ${"),
         ),
     ),

@@ -116,6 +116,9 @@ def read_env_file(path: Path) -> tuple[dict[str, str], list[Problem]]:
             # The line is not shown, because it may contain a secret.
             line, hint = binding.original.line, "write NAME=VALUE, with quotes around a value that contains spaces or #"
             problems.append(Problem(path.name, line, 1, "this line is not NAME=VALUE", hint))
+        elif "\0" in (binding.value or ""):
+            hint = "environment variables cannot contain one: save the file as plain text"
+            problems.append(Problem(path.name, binding.original.line, 1, "this value contains a NUL character", hint))
         elif binding.key is not None and binding.value is not None:
             values[binding.key] = binding.value
     return values, problems

@@ -108,6 +108,13 @@ def test_other_kinds_of_files_are_refused(tmp_path: Path) -> None:
         read_file(tmp_path / "link", pipe=True)
 
 
+def test_the_null_device_is_an_empty_file_where_a_pipe_may_be(tmp_path: Path) -> None:
+    (tmp_path / ".env").symlink_to("/dev/null")
+    assert read_file(tmp_path / ".env", pipe=True) == b""
+    with pytest.raises(UnusableFile, match="is a device"):
+        read_file(tmp_path / ".env")
+
+
 def test_a_huge_sparse_file_is_refused_without_reading_it(tmp_path: Path) -> None:
     with (tmp_path / "huge").open("wb") as file:
         file.truncate(1 << 40)

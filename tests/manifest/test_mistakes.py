@@ -133,6 +133,10 @@ IN_SCHEMA = {
         runtime("{environment: {A: }}"),
         '2:25: A has no value (an empty string is `A: ""`)',
     ),
+    "a variable with a NUL character": (
+        runtime('{environment: {A: "a\\0b"}}'),
+        "2:28: A contains a NUL character (environment variables cannot contain one)",
+    ),
     "an open reference": (
         runtime("{environment: {A: '${B'}}"),
         "2:28: A has a ${ that is not followed by a name and }",

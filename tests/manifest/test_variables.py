@@ -92,7 +92,11 @@ def test_an_invalid_env_file_is_reported_without_its_content(tmp_path: Path) -> 
 
 @pytest.mark.parametrize(
     ("content", "said"),
-    [(b"X=\xff", ".env:1:3: .env is not UTF-8 text"), (b"#" * 2_000_000, ".env: .env is too large: 1.9 MiB")],
+    [
+        (b"X=\xff", ".env:1:3: .env is not UTF-8 text"),
+        (b"A=1\nX=a\0b\n", ".env:2:1: this value contains a NUL character"),
+        (b"#" * 2_000_000, ".env: .env is too large: 1.9 MiB"),
+    ],
 )
 def test_an_env_file_that_cannot_be_read_is_reported(tmp_path: Path, content: bytes, said: str) -> None:
     root = project(tmp_path, MANIFEST.format(value="${X}"), {".env": content})
