@@ -497,6 +497,7 @@ class StepJson(TypedDict):
     functions: list[StepFunctionJson]
     notifications: list[SentNotificationJson]
     online: Annotated[list[str], "Names of the users who are online after the step."]
+    typing: Annotated[list[str], "Names of the users who are typing after the step."]
     refused: NotRequired[Annotated[str, "Why the platform refused the step."]]
 
 

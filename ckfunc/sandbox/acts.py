@@ -23,14 +23,25 @@ class Verb(StrEnum):
     LEAVES = "leaves"
     INVITES = "invites"
     SAYS = "says"
+    UPLOADS = "uploads"
     REPLIES = "replies"
     EDITS = "edits"
     DELETES = "deletes"
     REACTS = "reacts"
     READS = "reads"
+    STARTS_TYPING = "starts_typing"
+    STOPS_TYPING = "stops_typing"
     TRIGGERS = "triggers"
     SENDS = "sends"
     WAITS = "waits"
+
+
+@dataclass(frozen=True, slots=True)
+class UploadedFile:
+    """A file that a user sends, without its name."""
+
+    content_type: str
+    content: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,8 +49,8 @@ class Act:
     """An act of a user, or without a user, of the system.
 
     `channel` is a name or an id. `about` is a part of the text of the message that the act is about; None is the newest
-    one. `text` is a text, an emoji, the type of an event or the name of an invited user. `data` are authParams or
-    properties. `wait_s` is how long `waits` advances the clock.
+    one. `text` is a text, an emoji, the type of an event, or the name of a file or of an invited user. `data` are
+    authParams or properties. `wait_s` is how long `waits` advances the clock. `file` is set for `uploads`.
     """
 
     verb: Verb
@@ -49,6 +60,7 @@ class Act:
     text: str = ""
     data: Mapping[str, Any] = field(default_factory=dict)
     wait_s: float = 0.0
+    file: UploadedFile | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +101,7 @@ class Consequences:
     """Everything that an act caused. `refusal` is the reason if the platform refused the act.
 
     `messages` does not have the message that the act itself sent or changed, unless a function changed it afterwards.
-    `online` maps the name of each user to whether the user is online.
+    `online` maps the name of each user to whether the user is online, `typing` are the names of users who are typing.
     """
 
     time: datetime
@@ -98,3 +110,4 @@ class Consequences:
     runs: tuple[ChainedRun, ...] = ()
     notifications: tuple[SentNotification, ...] = ()
     online: Mapping[str, bool] = field(default_factory=dict)
+    typing: tuple[str, ...] = ()

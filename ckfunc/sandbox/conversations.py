@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 from ckfunc.base.errors import CkfuncError
@@ -12,8 +13,10 @@ from ckfunc.base.text import did_you_mean
 from ckfunc.emulator.actions import channels as channel_actions
 from ckfunc.emulator.actions import messages as message_actions
 from ckfunc.emulator.actions import sessions as session_actions
-from ckfunc.emulator.actions.access import visible_channel
+from ckfunc.emulator.actions.access import visible_channel, writable_channel
 from ckfunc.emulator.actions.context import ActionContext
+from ckfunc.emulator.actions.uploads import stored
+from ckfunc.emulator.http.bodies import safe_name
 from ckfunc.emulator.http.problems import Denied, HttpProblem, Missing
 from ckfunc.emulator.realtime.actions import perform
 from ckfunc.emulator.realtime.destinations import Destination
@@ -21,13 +24,14 @@ from ckfunc.emulator.realtime.requests import ClientRequest
 from ckfunc.emulator.services import EmulatorServices
 from ckfunc.emulator.store import channels, invocations, messages, notifications, steps, users
 from ckfunc.emulator.store.application import APPLICATION_ID
+from ckfunc.emulator.store.files import StoredFile
 from ckfunc.emulator.store.invocations import RunFilter
 from ckfunc.emulator.store.paging import CursorRequest, PageRequest
 from ckfunc.model.chat import Channel, ChannelEvent, Message, NewMessage
 from ckfunc.model.execution import Compiled, Determinism, Environment, HandlerError, SyntaxProblem
 from ckfunc.model.page import Cursor, Relation
-from ckfunc.model.user import ChatSession, User
-from ckfunc.sandbox.acts import Act, ChainedRun, Consequences, SaidMessage, SentNotification, Verb
+from ckfunc.model.user import ChatSession, User, UserReference
+from ckfunc.sandbox.acts import Act, ChainedRun, Consequences, SaidMessage, SentNotification, UploadedFile, Verb
 from ckfunc.sandbox.scripts import Ran
 from ckfunc.sandbox.trials import pin
 from ckfunc.wire.links import Links
@@ -40,23 +44,50 @@ _AGENT = "ckfunc test"
 _MOST = 10_000
 
 
+@dataclass(slots=True)
+class VirtualCall:
+    """A call on the clock of a conversation."""
+
+    due: datetime
+    run: Callable[[], None]
+    cancelled: bool = False
+
+    def cancel(self) -> None:
+        """Make sure that the call does not happen."""
+        self.cancelled = True
+
+
 class VirtualTime:
     """The clock of a conversation, and the random numbers of its runs."""
 
     def __init__(self, start: datetime) -> None:
         self._now = start
         self._runs = 0
+        self._calls: list[VirtualCall] = []
 
     def now(self) -> datetime:
         """Return the current time."""
         return self._now
 
     def advance(self, seconds: float) -> None:
-        """Advance the clock. Raises CkfuncError beyond the year 9999."""
+        """Advance the clock, and make the calls that are due. Raises CkfuncError beyond the year 9999."""
         try:
-            self._now += timedelta(seconds=seconds)
+            end = self._now + timedelta(seconds=seconds)
         except OverflowError:
             raise CkfuncError("the conversation's clock cannot go beyond the year 9999") from None
+        while due := [call for call in self._calls if call.due <= end]:
+            call = min(due, key=lambda call: call.due)
+            self._calls.remove(call)
+            if not call.cancelled:
+                self._now = call.due
+                call.run()
+        self._now = end
+
+    def call_later(self, seconds: float, function: Callable[..., None], *arguments: object) -> VirtualCall:
+        """Call a function when the clock has advanced by some seconds."""
+        call = VirtualCall(self._now + timedelta(seconds=seconds), partial(function, *arguments))
+        self._calls.append(call)
+        return call
 
     def next_run(self) -> Determinism:
         """Return clock and seed of the next run. Each run has another seed."""
@@ -73,6 +104,7 @@ class Conversation:
         self._time = time
         self._sessions: dict[str, int] = {}
         self._chats: dict[tuple[str, int], ChatSession] = {}
+        self._uploads = 0
 
     async def perform(self, act: Act) -> Consequences:
         """Perform an act, wait for the end of all functions that it runs, and return everything that it caused."""
@@ -95,6 +127,7 @@ class Conversation:
             runs=self._runs_since(last_run),
             notifications=self._notifications_since(last_notification, everyone),
             online={user.name: user.presence.online for user in everyone},
+            typing=tuple(sorted(user.name for user in everyone if user.id in self._services.typing.user_ids)),
         )
         self._time.advance(act.wait_s if act.verb is Verb.WAITS else STEP_S)
         return caused
@@ -117,6 +150,8 @@ class Conversation:
                 self._open(act)
             case Verb.CLOSES:
                 self._close(act)
+            case Verb.UPLOADS:
+                self._upload(act)
             case _:
                 await self._act_as_client(act)
 
@@ -140,6 +175,20 @@ class Conversation:
         if chat is None:
             raise Missing(f"{user.name!r} has not opened channel {title(channel)!r}")
         session_actions.close_chat(self._context(user), chat)
+
+    def _upload(self, act: Act) -> None:
+        user = self._user(act)
+        context, channel = self._context(user), writable_channel(self._database, self._channel(act).id, user)
+        given = act.file or UploadedFile("application/octet-stream", b"")
+        self._uploads += 1
+        new = stored(
+            self._database,
+            NewMessage(user=UserReference(id=user.id), properties=act.data),
+            StoredFile(safe_name(act.text), given.content_type, given.content),
+            key=f"upload-{self._uploads}",  # a random one would differ each time
+        )
+        message_actions.send(context, channel.id, new, user)
+        self._services.typing.stop(context, user, channel.id)
 
     def _act_as_system(self, act: Act) -> None:
         context, channel = self._context(), self._channel(act)
@@ -189,7 +238,7 @@ class Conversation:
         own = act.about is None and act.verb in (Verb.EDITS, Verb.DELETES)
         for message in sorted(self._messages().values(), key=lambda message: -message.id):
             mine = message.user is not None and message.user.id == user.id
-            if message.channel_id == channel.id and (act.about or "") in (message.body or "") and (mine or not own):
+            if message.channel_id == channel.id and (act.about or "") in _shown_text(message) and (mine or not own):
                 return message
         part = f" with {act.about!r}" if act.about else ""
         raise Missing(f"there is no message{part} in channel {title(channel)!r}")
@@ -253,6 +302,7 @@ def begin(
     dispatch.chained = True
     dispatch.next_conditions = time.next_run
     services.database.now = time.now
+    services.typing.call_later = time.call_later
     return Conversation(services, time)
 
 
@@ -260,6 +310,13 @@ def end(services: EmulatorServices) -> None:
     """End a conversation: events run no functions any more."""
     services.dispatch.chained = False
     services.dispatch.next_conditions = None
+    services.typing.close()
+    services.typing.call_later = None
+
+
+def _shown_text(message: Message) -> str:
+    """Return the text of a message, or the name of its file."""
+    return message.body or (message.file.name if message.file is not None else "")
 
 
 def _text(act: Act) -> dict[str, Any]:
@@ -277,6 +334,8 @@ _CLIENT_ACTS: Mapping[Verb, tuple[str, str, Callable[[Act], dict[str, Any]]]] = 
     Verb.SAYS: ("channels", "message", _text),
     Verb.TRIGGERS: ("channels", "triggerEvent", lambda act: {"type": act.text, "properties": dict(act.data)}),
     Verb.READS: ("channels", "read", _nothing),
+    Verb.STARTS_TYPING: ("channels", "keystrokes", lambda _: {"keys": "…"}),
+    Verb.STOPS_TYPING: ("channels", "keystrokes", lambda _: {"keys": ""}),
     Verb.REPLIES: ("messages", "reply", _text),
     Verb.EDITS: ("messages", "edit", lambda act: {"body": act.text}),
     Verb.DELETES: ("messages", "delete", _nothing),

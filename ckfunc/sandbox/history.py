@@ -13,6 +13,7 @@ from typing import Any
 from ckfunc.base.errors import CkfuncError
 from ckfunc.base.secrets import Secret
 from ckfunc.emulator.data_directory import DATABASE
+from ckfunc.emulator.http.bodies import FILE_BYTES
 from ckfunc.emulator.store import channels, history, invocations, messages, notifications, runtime, steps, users
 from ckfunc.emulator.store.copying import copied
 from ckfunc.emulator.store.database import Database
@@ -20,12 +21,12 @@ from ckfunc.emulator.store.history import Occurrence
 from ckfunc.emulator.store.invocations import FunctionRun, RunFilter
 from ckfunc.emulator.store.paging import CursorRequest, PageRequest
 from ckfunc.emulator.store.schema import MIGRATIONS, SCHEMA
-from ckfunc.model.chat import Channel, ChannelType, Message
+from ckfunc.model.chat import Channel, ChannelType, File, Message
 from ckfunc.model.function import ApiCall, InvocationDetail, Status
 from ckfunc.model.page import Cursor
 from ckfunc.model.triggers import START_SESSION
 from ckfunc.model.user import User
-from ckfunc.sandbox.acts import Act, ChainedRun, SaidMessage, SentNotification, Verb
+from ckfunc.sandbox.acts import Act, ChainedRun, SaidMessage, SentNotification, UploadedFile, Verb
 from ckfunc.sandbox.conversations import said, title
 from ckfunc.sandbox.scripts import Ran
 
@@ -166,15 +167,24 @@ class _PastReader:
             if message.created_time < self._since:
                 continue
             path = f"/channels/{message.channel_id}/messages"
-            by = self._calls.take("POST", path, body=message.body) if message.body is not None else None
+            sent = {"type": "FILE"} if message.body is None else {"body": message.body}
+            by = self._calls.take("POST", path, **sent)
             if by is not None:
                 self._caused[message.id] = by.invocation.id
                 continue
             parent = self._messages.get(message.parent_id or 0)
+            if message.file is not None and message.user is not None and parent is None:
+                yield PastStep(message.created_time, self._upload(message, message.file), message_id=message.id)
+                continue
             text = bodies.get(message.id) or _text(message)
             verb = Verb.SENDS if message.user is None else Verb.SAYS if parent is None else Verb.REPLIES
             act = self._act(verb, message.user, message.channel_id, parent, text, dict(message.properties))
             yield PastStep(message.created_time, act, message_id=message.id)
+
+    def _upload(self, message: Message, file: File) -> Act:
+        """Return the act of a user who sent a file: with its name, type and size, but not its content."""
+        act = self._act(Verb.UPLOADS, message.user, message.channel_id, None, file.name, dict(message.properties))
+        return replace(act, file=UploadedFile(file.content_type, bytes(min(file.size_bytes, FILE_BYTES) or 1)))
 
     def _edited(self) -> Iterator[PastStep]:
         for message in self._messages.values():
@@ -219,6 +229,8 @@ class _PastReader:
             if one.kind in ("connects", "opens"):
                 open_now[key] += 1
                 skipped = one.user in started if one.kind == "connects" else open_now[key] > 1
+            elif one.kind == "stops_typing":
+                skipped = self._has_sent(one)
             elif one.kind in ("disconnects", "closes"):
                 open_now[key] -= 1
                 skipped = open_now[key] > 0 or (one.kind == "closes" and (one.user, one.time) in ends)
@@ -226,6 +238,15 @@ class _PastReader:
                 skipped = one.kind == "joins" and self._was_added(one)
             if not skipped:
                 yield self._step_of(one)
+
+    def _has_sent(self, one: Occurrence) -> bool:
+        """Return whether a user stopped typing because the user sent a message."""
+        return any(
+            message.user is not None
+            and (message.user.name, message.channel_id) == (one.user, one.channel_id)
+            and timedelta(0) <= one.time - message.created_time <= _AT_ONCE
+            for message in self._messages.values()
+        )
 
     def _was_added(self, one: Occurrence) -> bool:
         """Return whether a function made a user a member, or the user is one since the channel was created."""
@@ -352,7 +373,8 @@ def _text(message: Message) -> str:
 
 
 def _about(message: Message) -> str | None:
-    return (message.body or "").split("\n")[0][:_ABOUT].strip() or None
+    text = message.file.name if message.body is None and message.file is not None else message.body
+    return (text or "").split("\n")[0][:_ABOUT].strip() or None
 
 
 def _field(document: Any, *names: str) -> Any:

@@ -72,6 +72,7 @@ class ExpectedMessage:
     system: bool | None = None
     channel: str | None = None
     body: ExpectedText = ExpectedText()
+    file: str | None = None
     properties: ExpectedValue | None = None
     changed: bool | None = None
     deleted: bool = False
@@ -100,7 +101,7 @@ class StepExpectation:
     """The expected consequences of a step. None is not checked; an empty list expects none.
 
     With `refusal`, the platform must refuse the step. Of each list, others may come in between, unless `other_…` is
-    false. `online` maps names of users to their presence.
+    false. `online` maps names of users to their presence, `typing` are the names of all users who must be typing.
     """
 
     refusal: ExpectedText | None = None
@@ -111,6 +112,7 @@ class StepExpectation:
     notifications: tuple[ExpectedNotification, ...] | None = None
     other_notifications: bool = True
     online: Mapping[str, bool] = field(default_factory=dict)
+    typing: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,6 +180,7 @@ class StepRun:
     runs: tuple[tuple[str, CaseRun], ...] = ()
     notifications: tuple[SentNotification, ...] = ()
     online: Mapping[str, bool] = field(default_factory=dict)
+    typing: tuple[str, ...] = ()
 
 
 class CaseOutcome(StrEnum):

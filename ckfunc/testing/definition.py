@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+from ckfunc.emulator.http.bodies import FILE_BYTES
 from ckfunc.manifest import json_schema
 from ckfunc.manifest.definition import ENVIRONMENT, FUNCTION_TYPE
 from ckfunc.manifest.kinds import Data, Entries, Field, Flag, Items, Rule, Section, Text, Whole
@@ -115,6 +116,7 @@ _MESSAGE_WANTED = Section(
         Field("body", Text(), "The exact text."),
         Field("body_includes", Text((_NOT_BLANK,)), "A part of the text."),
         Field("body_matches", Text((_NOT_BLANK,)), "A regular expression that matches a part of the text."),
+        Field("file", _NAME, "The name of its file."),
         Field("properties", Data(mapping=True), "Its properties; mappings may have more keys."),
         Field("changed", Flag(), "Whether it existed before and was changed."),
         Field("deleted", Flag(), "Whether it was deleted. Default: false."),
@@ -169,6 +171,7 @@ _CONSEQUENCES = Section(
             Entries("a user's name", (_NOT_BLANK,), Text(choices=("online", "offline"))),
             "Whether users are online after the step.",
         ),
+        Field("typing", Items("a user's name", _NAME), "All users who are typing after the step. `[]`: nobody."),
     ),
 )
 
@@ -184,11 +187,14 @@ _STEP = Section(
         Field("leaves", _CHANNEL_NAME, "The user leaves this channel."),
         Field("invites", _NAME, "The user invites a user of this name to the channel."),
         Field("says", Text(), "The user sends this text."),
+        Field("uploads", _NAME, "The user sends a file with this name."),
         Field("replies", Text(), "The user replies to a message with this text."),
         Field("edits", Text(), "The user changes a message to this text."),
         Field("deletes", Flag(), "true: the user deletes a message."),
         Field("reacts", Text((_NOT_BLANK,)), "The user reacts to a message with this emoji."),
         Field("reads", _CHANNEL_NAME, "The user reads all messages in this channel, or the one in `message`."),
+        Field("starts_typing", _CHANNEL_NAME, "The user begins to type in this channel, for five seconds."),
+        Field("stops_typing", _CHANNEL_NAME, "The user stops typing in this channel."),
         Field("triggers", _NAME, "The user, or without a user the system, triggers an event of this type."),
         Field("sends", Text(), "The system sends this text."),
         Field("waits", Text((_NOT_BLANK,)), "This duration passes on the clock of the conversation, such as 2h."),
@@ -200,6 +206,9 @@ _STEP = Section(
             " for `edits` and `deletes`, the user's own newest message.",
         ),
         Field("properties", Data(mapping=True), "Properties of the message or event. Default: none."),
+        Field("content", Text(), "The text in the file. Default: its name."),
+        Field("content_type", _NAME, "The media type of the file. Default: by its name."),
+        Field("size", Whole(1, FILE_BYTES), "The size of the file in bytes, instead of its content."),
         Field("expect", _CONSEQUENCES, "The expected consequences. Default: functions that run succeed."),
     ),
 )

@@ -73,6 +73,9 @@ def step_misses(step: StepRun) -> Iterator[Miss]:
         )
     for name, online in expect.online.items():
         yield from _presence_misses(name, step, online=online)
+    if expect.typing is not None and set(expect.typing) != set(step.typing):
+        wanted, found = ("\n".join(sorted(names)) or "nobody" for names in (expect.typing, step.typing))
+        yield Miss("typing", "other users are typing than expected", wanted, found)
 
 
 def _refusal_misses(expected: ExpectedText | None, refusal: str | None) -> Iterator[Miss]:
@@ -181,6 +184,7 @@ def _is_message(wanted: ExpectedMessage, actual: SaidMessage) -> bool:
         and wanted.system in (None, actual.user is None)
         and wanted.channel in (None, actual.channel)
         and _is_text(wanted.body, actual.body or "")
+        and wanted.file in (None, actual.file)
         and (wanted.properties is None or matches(wanted.properties.value, actual.properties, subset=True))
         and wanted.changed in (None, actual.changed)
         and wanted.deleted is actual.deleted
@@ -216,7 +220,8 @@ def _messages_shown(wanted: Sequence[ExpectedMessage]) -> Callable[[ExpectedMess
         where = f" in {message.channel}" if message.channel else ""
         data = f" {_json(message.properties.value)}" if message.properties else ""
         change = " (deleted)" if message.deleted else " (changed)" if message.changed else ""
-        return f"{sender}{where}: {_shown_text(message.body)}{data}{change}"
+        text = _shown_text(message.body) if message.file is None else _shown_file(message.file)
+        return f"{sender}{where}: {text}{data}{change}"
 
     return shown
 
@@ -224,10 +229,14 @@ def _messages_shown(wanted: Sequence[ExpectedMessage]) -> Callable[[ExpectedMess
 def shown_message(message: SaidMessage, *, channel: bool = True, properties: bool = False) -> str:
     """Return a message as text."""
     where = f" in {message.channel}" if channel else ""
-    text = message.body if message.body is not None else f"[file {message.file}]"
+    text = message.body if message.body is not None else _shown_file(message.file)
     data = f" {_json(message.properties)}" if properties and message.properties else ""
     change = " (deleted)" if message.deleted else " (changed)" if message.changed else ""
     return f"{message.user or 'system'}{where}: {text}{data}{change}"
+
+
+def _shown_file(name: str | None) -> str:
+    return f"[file {name}]"
 
 
 def shown_notification(notification: ExpectedNotification | SentNotification) -> str:

@@ -17,8 +17,8 @@ from ckfunc.sandbox.acts import Act, ChainedRun, SaidMessage, Verb
 from ckfunc.sandbox.history import Past, PastStep
 from ckfunc.testing.recording import CannotRecord, Recorded
 from ckfunc.testing.redacting import Redactor, ReplacedSecret
+from ckfunc.testing.steps import NAMES_CHANNEL
 
-_CHANNEL_VERBS = (Verb.OPENS, Verb.CLOSES, Verb.JOINS, Verb.LEAVES, Verb.READS)
 _EMAIL = re.compile(r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+")
 
 
@@ -135,12 +135,14 @@ def _step(step: PastStep, channel: str | None) -> dict[str, Any]:
     act = step.act
     document: dict[str, Any] = {} if act.user is None else {"user": act.user}
     document[act.verb.value] = _value(act)
-    if act.channel is not None and act.verb not in _CHANNEL_VERBS and act.channel != channel:
+    if act.channel is not None and act.verb not in NAMES_CHANNEL and act.channel != channel:
         document["channel"] = act.channel
     if act.about is not None:
         document["message"] = act.about
     if act.data and act.verb is not Verb.CONNECTS:
         document["properties"] = dict(act.data)
+    if act.file is not None:
+        document |= {"content_type": act.file.content_type, "size": len(act.file.content)}
     expect = _expect(step)
     return {**document, "expect": expect} if expect else document
 
@@ -150,7 +152,7 @@ def _value(act: Act) -> Any:
         return dict(act.data)
     if act.verb in (Verb.DISCONNECTS, Verb.DELETES):
         return True
-    return act.channel if act.verb in _CHANNEL_VERBS else act.text
+    return act.channel if act.verb in NAMES_CHANNEL else act.text
 
 
 def _expect(step: PastStep) -> dict[str, Any]:
@@ -172,8 +174,7 @@ def _expect(step: PastStep) -> dict[str, Any]:
 
 def _message(message: SaidMessage) -> dict[str, Any]:
     document: dict[str, Any] = {"system": True} if message.user is None else {"user": message.user}
-    if message.body is not None:
-        document["body"] = message.body
+    document |= {"body": message.body} if message.body is not None else {"file": message.file}
     return {**document, "changed": True} if message.changed else document
 
 

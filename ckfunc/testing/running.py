@@ -391,6 +391,7 @@ def _step_run(step: Step, caused: Consequences) -> StepRun:
         tuple((run.type, observed(run.ran)) for run in caused.runs),
         caused.notifications,
         caused.online,
+        caused.typing,
     )
 
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
+from mimetypes import MimeTypes
 
 from ckfunc.base.clock import duration_s
 from ckfunc.base.text import did_you_mean
 from ckfunc.manifest.checked import Branch, Given, Leaf
 from ckfunc.manifest.validation import one_of
-from ckfunc.sandbox.acts import Act, Verb
+from ckfunc.sandbox.acts import Act, UploadedFile, Verb
 from ckfunc.testing.case import (
     ExpectedMessage,
     ExpectedNotification,
@@ -23,13 +24,20 @@ from ckfunc.testing.expectations import Report, check_others, read_expectation, 
 
 _LONGEST_WAIT_S = 10 * 366 * 86400.0
 _IN_CHANNEL = frozenset(Verb) - {Verb.CONNECTS, Verb.DISCONNECTS, Verb.WAITS}
-_NAMES_CHANNEL = (Verb.OPENS, Verb.CLOSES, Verb.JOINS, Verb.LEAVES, Verb.READS)
-_WITHOUT_TEXT = (*_NAMES_CHANNEL, Verb.CONNECTS, Verb.DISCONNECTS, Verb.DELETES)
+NAMES_CHANNEL = (
+    *(Verb.OPENS, Verb.CLOSES, Verb.JOINS, Verb.LEAVES, Verb.READS),
+    *(Verb.STARTS_TYPING, Verb.STOPS_TYPING),
+)
+"""The acts whose value is the channel."""
+_WITHOUT_TEXT = (*NAMES_CHANNEL, Verb.CONNECTS, Verb.DISCONNECTS, Verb.DELETES)
 _WITHOUT_USER = (Verb.SENDS, Verb.WAITS)
 _MAY_BE_SYSTEM = (*_WITHOUT_USER, Verb.TRIGGERS)
 _TAKES: Mapping[str, tuple[Verb, ...]] = {
     "message": (Verb.REPLIES, Verb.EDITS, Verb.DELETES, Verb.REACTS, Verb.READS),
-    "properties": (Verb.SAYS, Verb.REPLIES, Verb.SENDS, Verb.TRIGGERS),
+    "properties": (Verb.SAYS, Verb.UPLOADS, Verb.REPLIES, Verb.SENDS, Verb.TRIGGERS),
+    "content": (Verb.UPLOADS,),
+    "content_type": (Verb.UPLOADS,),
+    "size": (Verb.UPLOADS,),
 }
 """The acts that each additional key is for."""
 
@@ -75,6 +83,7 @@ class StepReader:
             text=given.text if isinstance(given, Leaf) and verb not in _WITHOUT_TEXT else "",
             data=data.data if data is not None else {},
             wait_s=self._wait_s(given) if verb is Verb.WAITS and isinstance(given, Leaf) else 0.0,
+            file=self._file(entry, given.text) if verb is Verb.UPLOADS and isinstance(given, Leaf) else None,
         )
         return Step(entry.node.line, act, expect)
 
@@ -107,7 +116,7 @@ class StepReader:
         """Return the channel of a step; by default, that of the previous one."""
         if verb not in _IN_CHANNEL:
             return None
-        if verb in _NAMES_CHANNEL:
+        if verb in NAMES_CHANNEL:
             if key := entry.keys.get("channel"):
                 self.report(key, f"`{verb}` already names the channel", "remove one of them")
             self._channel = given.text if isinstance(given, Leaf) else self._channel
@@ -116,6 +125,17 @@ class StepReader:
         if self._channel is None and "channel" not in entry.keys:
             self.report(entry.keys[verb], "the step has no channel", "add `channel: NAME`")
         return self._channel
+
+    def _file(self, entry: Branch, name: str) -> UploadedFile:
+        content, size = entry.text("content"), entry.leaf("size")
+        if content is not None and (key := entry.keys.get("size")):
+            self.report(key, "`content` and `size` can't be used together", "remove one of them")
+        if content == "":
+            self.report(entry.keys["content"], "content is empty", "files have at least one byte")
+        # Python's own table, because that of the machine is another one on each system.
+        guessed = MimeTypes().guess_type(name)[0] or "application/octet-stream"
+        data = bytes(int(size.text)) if size is not None else (name if content is None else content).encode()
+        return UploadedFile(entry.text("content_type") or guessed, data)
 
     def _wait_s(self, leaf: Leaf) -> float:
         seconds = duration_s(leaf.text)
@@ -144,8 +164,13 @@ class StepReader:
             other_functions="other_functions" not in expect.values or expect.flag("other_functions"),
             notifications=None if notifications is None else tuple(map(self._notification, notifications)),
             other_notifications="other_notifications" not in expect.values or expect.flag("other_notifications"),
+            typing=self._typing(expect),
             online={} if presence is None else {n: one.text == "online" for n, one in presence.leaves().items()},
         )
+
+    def _typing(self, expect: Branch) -> tuple[str, ...] | None:
+        names = expect.items("typing")
+        return None if names is None else tuple(name.text for name in names if isinstance(name, Leaf))
 
     def _refusal(self, expect: Branch) -> ExpectedText | None:
         part = expect.text("error")
@@ -161,6 +186,7 @@ class StepReader:
             system=entry.flag("system") if "system" in entry.values else None,
             channel=entry.text("channel"),
             body=read_text(entry, "body", self.report),
+            file=entry.text("file"),
             properties=ExpectedValue(properties.data, subset=True) if properties else None,
             changed=entry.flag("changed") if "changed" in entry.values else None,
             deleted=entry.flag("deleted"),

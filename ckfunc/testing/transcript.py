@@ -31,6 +31,9 @@ _COLUMN = 36
 _ACTS = {
     Verb.INVITES: "{user} invites {text} to {channel}",
     Verb.SAYS: "{user} in {channel}: {text}",
+    Verb.UPLOADS: "{user} in {channel}: [file {text}]",
+    Verb.STARTS_TYPING: "{user} starts typing in {channel}",
+    Verb.STOPS_TYPING: "{user} stops typing in {channel}",
     Verb.REPLIES: "{user} in {channel} replies to {about}: {text}",
     Verb.EDITS: "{user} in {channel} changes {about} to: {text}",
     Verb.DELETES: "{user} in {channel} deletes {about}",
@@ -191,6 +194,7 @@ def step_json(step: StepRun) -> StepJson:
             for one in step.notifications
         ],
         "online": sorted(name for name, online in step.online.items() if online),
+        "typing": list(step.typing),
     }
     if step.refusal is not None:
         document["refused"] = step.refusal

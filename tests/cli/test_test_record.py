@@ -20,7 +20,7 @@ from support.json_outputs import require_documented
 from ckfunc.base.files import cache_dir
 from ckfunc.cli.app import App
 from ckfunc.emulator.emulator import Emulator
-from ckfunc.sandbox.acts import Act, Verb
+from ckfunc.sandbox.acts import Act, UploadedFile, Verb
 from ckfunc.testing.running import CaseOptions, run_tests, working_copy
 from ckfunc.testing.sharding import Shard
 
@@ -35,6 +35,8 @@ ACTS = (
     Act(Verb.SAYS, BOB, "support", text="Jane Doe, write to me@mail.test"),
     Act(Verb.REACTS, JANE, "support", text="thumbsup", about="write"),
     Act(Verb.READS, BOB, "support"),
+    Act(Verb.STARTS_TYPING, BOB, "support"),
+    Act(Verb.UPLOADS, BOB, "support", text="bill.pdf", file=UploadedFile("application/pdf", b"by Bob")),
     Act(Verb.SENDS, None, "support", text="we close soon"),
     Act(Verb.REPLIES, JANE, "support", text="thanks", about="write"),
     Act(Verb.DISCONNECTS, JANE),

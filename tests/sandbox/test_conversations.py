@@ -14,7 +14,7 @@ from ckfunc.model.execution import Determinism
 from ckfunc.model.function import Status
 from ckfunc.model.job import Seed
 from ckfunc.model.project import Script
-from ckfunc.sandbox.acts import Act, Consequences, Verb
+from ckfunc.sandbox.acts import Act, Consequences, UploadedFile, Verb
 from ckfunc.sandbox.sandbox import Sandbox
 from ckfunc.sandbox.scripts import Conditions, Scripts, Toolchain
 from ckfunc.wire.seeds import read_seed
@@ -29,6 +29,7 @@ let runs = 0;
 async function handleEvent(event: any, context: any) {
   runs += 1;
   const { channel, message } = event;
+  if (message.file) return message.file;
   if (message.body === 'boom') throw new Error('boom');
   if (message.body === 'moderate me') {
     await context.ChatKitty.Messages.updateMessage(message.id, { body: '***' });
@@ -203,6 +204,38 @@ def test_the_system_acts_and_users_leave(box: Sandbox) -> None:
     ]
     assert (sent.messages, triggered.refusal, left.refusal) == ((), None, None)
     assert closed.online["jane"] is False
+
+
+def test_users_send_files_which_are_the_same_each_time(box: Sandbox) -> None:
+    file = UploadedFile("text/plain", "räksmörgås".encode())
+    acts = (
+        connect("jane"),
+        Act(Verb.UPLOADS, "jane", "desk", text="notes/a.txt", file=file),
+        Act(Verb.REACTS, "jane", "desk", "a.txt", "thumbsup"),
+        Act(Verb.UPLOADS, "ben", "desk", text="b.txt", file=file),
+    )
+    _, sent, reacted, refused = converse(box, *acts)
+    ((_, given), *_) = ran(sent)
+    assert (given["name"], given["contentType"], given["size"]) == ("a.txt", "text/plain", 13)
+    assert [one.body for one in sent.notifications] == ["File attachment", "File attachment"]
+    assert (reacted.refusal, refused.refusal) == (None, "'ben' is not connected")
+    box.restore_data()
+    _, again, *_ = converse(box, *acts)
+    assert [path.rpartition("/")[2] for path in (given["url"], ran(again)[0][1]["url"])] == ["upload-1", "upload-1"]
+
+
+def test_users_are_typing_until_they_stop_send_a_message_or_pause(box: Sandbox) -> None:
+    types, stops = Act(Verb.STARTS_TYPING, "jane", "desk"), Act(Verb.STOPS_TYPING, "jane", "desk")
+    found = converse(box, connect("jane"), types, stops, types, say("hi"), types, say("hi", "ben"), types)
+    assert [one.typing for one in found] == [(), ("jane",), (), ("jane",), (), ("jane",), ("jane",), ("jane",)]
+    assert all(one.runs == () for one in found if one.typing)
+    box.restore_data()
+    waits = Act(Verb.WAITS, wait_s=3.0)
+    *_, typing, second, third = converse(box, connect("jane"), types, waits, waits)
+    assert (typing.typing, second.typing, third.typing) == (("jane",), ("jane",), ("jane",))
+    box.restore_data()
+    *_, paused = converse(box, connect("jane"), types, waits, Act(Verb.WAITS, wait_s=1.0), waits)
+    assert paused.typing == ()
 
 
 def test_a_run_after_a_conversation_triggers_no_other_functions(box: Sandbox) -> None:

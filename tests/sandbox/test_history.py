@@ -17,7 +17,7 @@ from ckfunc.emulator.store import functions, invocations, messages
 from ckfunc.model.chat import NewMessage
 from ckfunc.model.execution import Outcome
 from ckfunc.model.function import ApiCall, NewFunction
-from ckfunc.sandbox.acts import Act, Verb
+from ckfunc.sandbox.acts import Act, UploadedFile, Verb
 from ckfunc.sandbox.history import MOST_ROWS, TooMuchData, data_of, past_of
 from ckfunc.wire.seeds import read_seed
 
@@ -89,6 +89,11 @@ def test_acts_since_a_moment_are_read_in_their_order(emulator: Emulator, tmp_pat
         Act(Verb.SAYS, "jane", "desk", text="hello", data={"b": 2}),
         Act(Verb.REPLIES, "ben", "desk", "old", "a reply"),
         Act(Verb.REACTS, "jane", "desk", "hello", "👍"),
+        Act(Verb.STARTS_TYPING, "jane", "desk"),
+        Act(Verb.STOPS_TYPING, "jane", "desk"),
+        Act(Verb.STARTS_TYPING, "jane", "desk"),
+        Act(Verb.UPLOADS, "jane", "desk", text="a.png", file=UploadedFile("image/png", bytes(9)), data={"c": 3}),
+        Act(Verb.REACTS, "jane", "desk", "a.png", "👍"),
         Act(Verb.SENDS, None, "desk", text="from the system"),
         Act(Verb.READS, "ben", "desk"),
         Act(Verb.READS, "jane", "desk", "a reply"),
@@ -102,7 +107,7 @@ def test_acts_since_a_moment_are_read_in_their_order(emulator: Emulator, tmp_pat
     assert [step.act for step in past.steps] == [Act(Verb.CONNECTS, "ben"), Act(Verb.OPENS, "ben", "desk"), *acts]
     assert past.people == (("jane", "Jane"), ("ben", "ben"))
     assert not past.running
-    system = past.steps[7]
+    system = past.steps[12]
     assert [(one.user, one.title) for one in system.notifications] == []
     assert past_of(tmp_path, data, later()).steps[0].act == Act(Verb.CONNECTS, "ben")
 

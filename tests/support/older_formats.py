@@ -14,6 +14,7 @@ _SINCE_FIRST = (
     "DROP TABLE user_blocks",
     "DROP TABLE channel_blocks",
     "DROP TABLE import_steps",
+    "DROP TABLE typing",
     "ALTER TABLE invocation_details DROP COLUMN calls",
     "ALTER TABLE invocation_details DROP COLUMN calls_omitted",
     "PRAGMA user_version = 1",

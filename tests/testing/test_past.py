@@ -11,7 +11,7 @@ from testing.files import SENT, START, read
 from ckfunc.base.secrets import Secret
 from ckfunc.model.chat import MessageType
 from ckfunc.model.function import Invocation, InvocationDetail, Status
-from ckfunc.sandbox.acts import Act, ChainedRun, SaidMessage, SentNotification, Verb
+from ckfunc.sandbox.acts import Act, ChainedRun, SaidMessage, SentNotification, UploadedFile, Verb
 from ckfunc.sandbox.history import Past, PastStep
 from ckfunc.sandbox.scripts import Ran
 from ckfunc.testing.past import PublicText, past_conversation
@@ -53,6 +53,13 @@ def test_steps_have_the_channel_of_the_one_before_and_expect_what_happened(tmp_p
             notifications=[SentNotification("ben", "zoe sent a message", "hello")],
         ),
         PastStep(NOON, Act(Verb.REACTS, "zoe", "other", "hello", "👍")),
+        PastStep(NOON, Act(Verb.STARTS_TYPING, "zoe", "other")),
+        PastStep(
+            NOON,
+            Act(Verb.UPLOADS, "zoe", "other", text="a.png", file=UploadedFile("image/png", bytes(9))),
+            runs=[ran(SENT, {"payload": 1})],
+            messages=[SaidMessage(3, "other", None, MessageType.SYSTEM_FILE, None, "b.png")],
+        ),
         PastStep(NOON, Act(Verb.CONNECTS, "eve"), refusal="denied"),
         PastStep(NOON, Act(Verb.WAITS, text="5m", wait_s=300.0)),
         PastStep(NOON, Act(Verb.DISCONNECTS, "zoe")),
@@ -77,13 +84,25 @@ def test_steps_have_the_channel_of_the_one_before_and_expect_what_happened(tmp_p
             },
         },
         {"user": "zoe", "reacts": "👍", "channel": "other", "message": "hello"},
+        {"user": "zoe", "starts_typing": "other"},
+        {
+            "user": "zoe",
+            "uploads": "a.png",
+            "content_type": "image/png",
+            "size": 9,
+            "expect": {
+                "messages": [{"system": True, "file": "b.png"}],
+                "functions": [{"type": SENT, "result": 1}],
+            },
+        },
         {"user": "eve", "connects": {}, "expect": {"error": "denied"}},
         {"waits": "5m"},
         {"user": "zoe", "disconnects": True},
     ]
     (found,) = read(tmp_path, new_file(made.case, "schema.json"))
     assert [step.act.verb for step in found.steps] == [
-        *(Verb.CONNECTS, Verb.OPENS, Verb.SAYS, Verb.REACTS, Verb.CONNECTS, Verb.WAITS, Verb.DISCONNECTS)
+        *(Verb.CONNECTS, Verb.OPENS, Verb.SAYS, Verb.REACTS, Verb.STARTS_TYPING, Verb.UPLOADS),
+        *(Verb.CONNECTS, Verb.WAITS, Verb.DISCONNECTS),
     ]
 
 

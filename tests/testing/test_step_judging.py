@@ -59,6 +59,7 @@ def ran(*runs: tuple[str, CaseRun]) -> StepRun:
         ({"body": ExpectedText(pattern="^l")}, False),
         ({"properties": ExpectedValue({"a": 1}, subset=True)}, True),
         ({"properties": ExpectedValue({"a": 2}, subset=True)}, False),
+        ({"file": "a.png"}, False),
         ({"changed": False}, True),
         ({"changed": True}, False),
         ({"deleted": True}, False),
@@ -130,6 +131,18 @@ def test_a_refusal_is_expected_by_a_part_of_its_reason_or_an_expression() -> Non
     assert (miss.what, miss.expected, miss.actual) == ("error", "right", "wrong code 7")
     (miss,) = misses(step_run(), refusal=ExpectedText(None, "wrong"))
     assert (miss.message, miss.expected) == ("expected the step to be refused, but it succeeded", "wrong")
+
+
+def test_files_and_typing_users_are_expected_by_name() -> None:
+    file = SaidMessage(4, "desk", None, MessageType.SYSTEM_FILE, None, "a.png")
+    assert misses(said(file), messages=(ExpectedMessage(system=True, file="a.png"),)) == ()
+    (miss,) = misses(said(file), messages=(ExpectedMessage(system=True, file="b.png"),))
+    assert (miss.expected, miss.actual) == ("system: [file b.png]", "system: [file a.png]")
+    caused = step_run(typing=("jane",))
+    assert misses(caused) == misses(caused, typing=("jane",)) == ()
+    for wanted, shown in (((), "nobody"), (("jane", "ben"), "ben\njane")):
+        (miss,) = misses(caused, typing=wanted)
+        assert (miss.message, miss.expected, miss.actual) == (*("other users are typing than expected", shown, "jane"),)
 
 
 def test_notifications_and_presence_are_expected_for_each_user() -> None:

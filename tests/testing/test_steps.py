@@ -12,7 +12,7 @@ from testing.files import SENT, START, read
 
 from ckfunc.manifest.schema import schema_of
 from ckfunc.model.function import Status
-from ckfunc.sandbox.acts import Act, Verb
+from ckfunc.sandbox.acts import Act, UploadedFile, Verb
 from ckfunc.testing.case import (
     CONVERSATION,
     Expectation,
@@ -51,6 +51,10 @@ cases:
           other_functions: false
           notifications: [{user: ben, title: t, body_includes: b, channel: 9}]
           other_notifications: false
+      - {user: jane, uploads: a.png, size: 3, properties: {d: 4}, expect: {messages: [{file: b.pdf}]}}
+      - {user: jane, uploads: notes, content_type: text/plain, content: hi}
+      - {user: jane, starts_typing: desk, expect: {typing: [jane]}}
+      - {user: jane, stops_typing: desk, expect: {typing: []}}
       - {user: jane, replies: yes please, message: hello}
       - {user: jane, edits: new}
       - {user: jane, deletes: true, message: new}
@@ -79,6 +83,10 @@ def test_a_conversation_is_a_list_of_acts_and_their_expected_consequences(tmp_pa
         Act(Verb.CONNECTS, "eve"),
         Act(Verb.OPENS, "jane", "desk"),
         Act(Verb.SAYS, "jane", "desk", text="hello", data={"a": 1}),
+        Act(Verb.UPLOADS, "jane", "desk", text="a.png", data={"d": 4}, file=UploadedFile("image/png", b"\0\0\0")),
+        Act(Verb.UPLOADS, "jane", "desk", text="notes", file=UploadedFile("text/plain", b"hi")),
+        Act(Verb.STARTS_TYPING, "jane", "desk"),
+        Act(Verb.STOPS_TYPING, "jane", "desk"),
         Act(Verb.REPLIES, "jane", "desk", "hello", "yes please"),
         Act(Verb.EDITS, "jane", "desk", text="new"),
         Act(Verb.DELETES, "jane", "desk", "new"),
@@ -122,7 +130,9 @@ def test_expected_consequences_are_read_like_those_of_an_event(tmp_path: Path) -
         notifications=(ExpectedNotification("ben", "9", ExpectedText("t"), ExpectedText(part="b")),),
         other_notifications=False,
     )
-    assert case.steps[13].expect == StepExpectation(functions=())
+    assert case.steps[4].expect == StepExpectation(messages=(ExpectedMessage(file="b.pdf"),))
+    assert [case.steps[index].expect.typing for index in (5, 6, 7)] == [None, ("jane",), ()]
+    assert case.steps[17].expect == StepExpectation(functions=())
 
 
 def test_the_editor_schema_accepts_conversations_and_refuses_unknown_keys() -> None:
@@ -166,6 +176,17 @@ MISTAKES = [
     (HEAD + "      - {user: jane, connects: {}, channel: b}\n", "5:36: a step that connects has no channel"),
     (HEAD + "      - {user: jane, says: hi, channel: a, message: b}\n", "5:44: a step that says has no `message`"),
     (HEAD + "      - {user: jane, opens: a, properties: {}}\n", "5:32: a step that opens has no `properties`"),
+    (
+        HEAD + "      - {user: jane, says: hi, channel: a, size: 3}\n",
+        "5:44: a step that says has no `size` (only for: upl",
+    ),
+    (HEAD + "      - {user: jane, uploads: a, channel: a, size: 0}\n", "size must be a whole number (from 1 to"),
+    (HEAD + "      - {user: jane, uploads: a, channel: a, content: ''}\n", "5:46: content is empty"),
+    (
+        HEAD + "      - {user: jane, uploads: a, channel: a, size: 1, content: b}\n",
+        "5:46: `content` and `size` can't be used together",
+    ),
+    (HEAD + "      - {starts_typing: a}\n", "5:10: a step that starts_typing needs a user"),
     (HEAD + "      - {user: jane, disconnects: false}\n", "5:22: disconnects can only be true"),
     (HEAD + "      - {waits: soon}\n", "5:17: waits is not a duration of at most ten years (such as 10m, 2h or 1h30m)"),
     (HEAD + "      - {waits: 99999w}\n", "5:17: waits is not a duration"),

@@ -117,6 +117,9 @@ def test_lines_break_at_spaces_and_inside_long_words() -> None:
         (Act(Verb.READS, "jane", "desk", "hello"), 'jane in desk reads "hello"'),
         (Act(Verb.INVITES, "jane", "desk", text="ben"), "jane invites ben to desk"),
         (Act(Verb.TRIGGERS, None, "desk", text="closed"), "system in desk triggers closed"),
+        (Act(Verb.UPLOADS, "jane", "desk", text="a.png"), "jane in desk: [file a.png]"),
+        (Act(Verb.STARTS_TYPING, "jane", "desk"), "jane starts typing in desk"),
+        (Act(Verb.STOPS_TYPING, "jane", "desk"), "jane stops typing in desk"),
         (Act(Verb.WAITS, text="2h"), "2h pass"),
     ],
 )

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable, Collection
+from typing import Protocol
 
 from ckfunc.emulator.actions.context import ActionContext
-from ckfunc.emulator.store import channels
+from ckfunc.emulator.store import channels, typing
 from ckfunc.model.user import User
 from ckfunc.wire.clients import client_keystrokes
 
@@ -13,11 +15,25 @@ PAUSE_S = 5.0
 """The time without keystrokes after which a user no longer types. The platform documents none; this one is ours."""
 
 
+class PendingCall(Protocol):
+    """A call in the future."""
+
+    def cancel(self) -> None:
+        """Make sure that the call does not happen."""
+
+
 class TypingUsers:
     """Users who are typing, each in a thread of a channel. Belongs to the event loop's thread."""
 
     def __init__(self) -> None:
-        self._ends: dict[tuple[int, int], asyncio.TimerHandle] = {}
+        self.call_later: Callable[..., PendingCall] | None = None
+        """Calls a function with arguments after some seconds. Default: that of the event loop."""
+        self._ends: dict[tuple[int, int], PendingCall] = {}
+
+    @property
+    def user_ids(self) -> Collection[int]:
+        """The ids of the users who are typing."""
+        return {user_id for user_id, _ in self._ends}
 
     def type(self, context: ActionContext, user: User, channel_id: int, thread_id: int, keys: str) -> None:
         """Pass on a user's keystrokes. Without any, the user has stopped typing."""
@@ -31,14 +47,17 @@ class TypingUsers:
         if running is not None:
             running.cancel()
         else:
+            typing.begin(context.database, user.id, channel_id)
             _publish(context, user, channel_id, "started")
-        self._ends[key] = asyncio.get_running_loop().call_later(PAUSE_S, self.stop, context, user, channel_id)
+        call_later = self.call_later or asyncio.get_running_loop().call_later
+        self._ends[key] = call_later(PAUSE_S, self.stop, context, user, channel_id)
 
     def stop(self, context: ActionContext, user: User, channel_id: int) -> None:
         """Publish that a user has stopped typing in a channel, unless the user did not type."""
         running = self._ends.pop((user.id, channel_id), None)
         if running is not None:
             running.cancel()
+            typing.end(context.database, user.id, channel_id)
             _publish(context, user, channel_id, "stopped")
 
     def close(self) -> None:

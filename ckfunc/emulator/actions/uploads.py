@@ -28,9 +28,9 @@ def read_upload(call: Call) -> tuple[NewMessage, StoredFile]:
     return read_new_file_message(given, _hosted(file, "")), file
 
 
-def stored(database: Database, new: NewMessage, file: StoredFile) -> NewMessage:
-    """Store the file of a message, and return the message that refers to it."""
-    return replace(new, file=_hosted(file, files.add(database, file)))
+def stored(database: Database, new: NewMessage, file: StoredFile, key: str | None = None) -> NewMessage:
+    """Store the file of a message under a key (see files.add), and return the message that refers to it."""
+    return replace(new, file=_hosted(file, files.add(database, file, key)))
 
 
 def _hosted(file: StoredFile, key: str) -> File:

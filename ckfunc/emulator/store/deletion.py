@@ -24,6 +24,7 @@ _OWN = (
     ("channel_invites", "rowid"),
     ("channel_members", "channel_id, user_id"),
     ("user_secrets", "user_id, name"),
+    ("typing", "rowid"),
 )
 """Tables that can have many rows for a user, and their keys."""
 
@@ -56,6 +57,7 @@ def delete_channel(database: Database, channel_id: int) -> Steps:
     yield from _delete_where(database, "channel_id = ?", channel_id)
     yield from delete_rows(database, "notifications", "mentioned_channel_id = ?", channel_id)
     yield from delete_rows(database, "chat_sessions", "channel_id = ?", channel_id)
+    yield from delete_rows(database, "typing", "channel_id = ?", channel_id)
     yield from delete_rows(database, "threads", "channel_id = ?", channel_id)
     yield from delete_rows(database, "channel_invites", "channel_id = ?", channel_id)
     yield from delete_rows(database, "channel_members", "channel_id = ?", channel_id, key="channel_id, user_id")

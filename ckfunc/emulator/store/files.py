@@ -34,9 +34,9 @@ class StoredFile:
     content: bytes
 
 
-def add(database: Database, file: StoredFile) -> str:
-    """Store a file, and return its key, which is random and cannot be guessed."""
-    key = secrets.token_urlsafe(24)
+def add(database: Database, file: StoredFile, key: str | None = None) -> str:
+    """Store a file, and return its key, by default a random one that cannot be guessed."""
+    key = key or secrets.token_urlsafe(24)
     now = timestamp(database.now())
     database.execute("INSERT INTO files VALUES (?, ?, ?, ?, ?)", (key, file.name, file.content_type, now, file.content))
     return key

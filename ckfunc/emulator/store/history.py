@@ -1,4 +1,4 @@
-"""Sessions, memberships, reactions and read messages since a moment."""
+"""Sessions, memberships, reactions, typing and read messages since a moment."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ckfunc.emulator.store.database import Database
 
 @dataclass(frozen=True, slots=True)
 class Occurrence:
-    """Something that a user did: `kind` is connects, disconnects, opens, closes, joins, reacts or reads."""
+    """Something that a user did: `kind` is that of an act, such as connects or starts_typing."""
 
     time: datetime
     kind: str
@@ -44,6 +44,8 @@ SELECT time, kind, users.name, channel_id, message_id, text FROM (
     FROM channel_members WHERE created_time >= ?1
   UNION ALL SELECT reactions.created_time, 'reacts', reactions.user_id, messages.channel_id, messages.id, character
     FROM reactions JOIN messages ON messages.id = message_id WHERE reactions.created_time >= ?1
+  UNION ALL SELECT start_time, 'starts_typing', user_id, channel_id, NULL, NULL FROM typing WHERE start_time >= ?1
+  UNION ALL SELECT end_time, 'stops_typing', user_id, channel_id, NULL, NULL FROM typing WHERE end_time >= ?1
   UNION ALL SELECT read_receipts.created_time, 'reads', read_receipts.user_id, messages.channel_id, messages.id, NULL
     FROM read_receipts JOIN messages ON messages.id = message_id WHERE read_receipts.created_time >= ?1
 ) AS happened JOIN users ON users.id = happened.user_id ORDER BY time, kind = 'closes' DESC, message_id, users.id

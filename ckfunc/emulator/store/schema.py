@@ -20,6 +20,7 @@ from ckfunc.emulator.store import (
     sessions,
     staging,
     threads,
+    typing,
     users,
 )
 
@@ -45,9 +46,10 @@ SCHEMA: tuple[str, ...] = (
     staging.STEPS_ADDED,
     preferences.SCHEMA,
     blocks.SCHEMA,
+    typing.SCHEMA,
 )
 
 _CLIENTS_ADDED = ";".join((sessions.TOKENS_ADDED, messages.REASONS_ADDED, preferences.SCHEMA, blocks.SCHEMA))
 
-MIGRATIONS: tuple[str, ...] = (invocations.CALLS_ADDED, staging.STEPS_ADDED, _CLIENTS_ADDED)
+MIGRATIONS: tuple[str, ...] = (invocations.CALLS_ADDED, staging.STEPS_ADDED, _CLIENTS_ADDED, typing.SCHEMA)
 """SQL that brings a database from one version of its format to the next: the first script from 1 to 2, and so on."""
