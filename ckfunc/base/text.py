@@ -160,6 +160,7 @@ def digest(text: str) -> str:
 
 
 _MAX_WORD = 80  # Longer words are slow to compare, and are not misspelt names.
+_CLOSE = 0.65  # with 0.6, the usual cutoff of difflib, `nope` is close to `invoke`
 
 
 def is_id(text: str) -> bool:
@@ -176,7 +177,9 @@ def nearest(word: str, known: Iterable[str]) -> str | None:
     names = list(known)
     lowered = word.lower().replace("-", "_")
     starting = [name for name in names if len(lowered) > 2 and name.startswith(lowered)]
-    matches = starting or difflib.get_close_matches(lowered, names, n=1) or difflib.get_close_matches(word, names, n=1)
+    matches = starting or [
+        name for form in (lowered, word) for name in difflib.get_close_matches(form, names, n=1, cutoff=_CLOSE)
+    ]
     return matches[0] if matches else None
 
 

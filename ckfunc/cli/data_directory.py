@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from ckfunc.base.containment import STATE_DIRECTORY
-from ckfunc.base.errors import NoProject, UsageProblem
+from ckfunc.base.errors import CkfuncError, NoProject, UsageProblem
 from ckfunc.cli.app import App
+from ckfunc.cli.options import F
 from ckfunc.emulator.data_directory import find_running
 
 if TYPE_CHECKING:
     from ckfunc.api import Client
-
-F = TypeVar("F", bound=Callable[..., Any])
 
 
 def data_dir_option(function: F) -> F:
@@ -42,7 +42,7 @@ def directory_or_none(app: App, given: Path | None, ephemeral: bool | None = Non
     """
     app.settings.data_dir = given
     if given and ephemeral:
-        raise UsageProblem("--data-dir and --ephemeral can't be used together")
+        raise UsageProblem("--data-dir and --ephemeral can't be used together", hint="--ephemeral saves no data")
     if ephemeral:
         return None
     if given:
@@ -59,6 +59,15 @@ def directory(app: App, given: Path | None) -> Path:
     found = directory_or_none(app, given)
     assert found is not None  # noqa: S101 - only an ephemeral emulator has none
     return found
+
+
+@contextmanager
+def named_failure(what: str) -> Iterator[None]:
+    """Turn an OSError into an error that names the failed action."""
+    try:
+        yield
+    except OSError as error:
+        raise CkfuncError(f"{what}: {error.strerror or error}") from None
 
 
 def stored_client(app: App, given: Path | None) -> Client:

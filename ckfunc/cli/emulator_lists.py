@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -12,7 +12,7 @@ from ckfunc.base.errors import UsageProblem
 from ckfunc.cli.app import App
 from ckfunc.cli.completion import complete_channels, complete_users
 from ckfunc.cli.data_directory import data_dir_option, stored_client
-from ckfunc.cli.options import common_options, pass_app
+from ckfunc.cli.options import F, common_options, pass_app
 
 if TYPE_CHECKING:
     from ckfunc.base.text import Line
@@ -20,23 +20,12 @@ if TYPE_CHECKING:
 
 # The client and the tables are imported inside the functions: `ckfunc emulator --help` does not need them.
 
-F = TypeVar("F", bound=Callable[..., Any])
-
-
-def _limit(function: F) -> F:
-    return click.option(
-        "-n", "limit", type=click.IntRange(1, 2000), default=25, show_default=True, metavar="N", help="List at most N."
-    )(function)
-
-
-def _page(function: F) -> F:
-    return click.option(
-        "--page",
-        type=click.IntRange(1),
-        default=1,
-        metavar="PAGE",
-        help="Page of the list, from 1 (default: the first).",
-    )(function)
+_limit = click.option(
+    "-n", "limit", type=click.IntRange(1, 2000), default=25, show_default=True, metavar="N", help="List at most N."
+)
+_page = click.option(
+    "--page", type=click.IntRange(1), default=1, metavar="PAGE", help="Page of the list, from 1 (default: the first)."
+)
 
 
 def _channel(text: str) -> Callable[[F], F]:
@@ -100,7 +89,7 @@ def channels(app: App, user: str | None, kind: str | None, limit: int, page: int
     from ckfunc.chat.tables import CHANNEL_HEADINGS, channel_cells
 
     if user is not None and kind is not None:
-        raise UsageProblem("a user's channels can't be selected by type")
+        raise UsageProblem("--user and --type can't be used together", hint="use only one of them")
     client = stored_client(app, data_dir)
     with app.output.progress("reading"):
         of = None if user is None else find_user(client, user).id

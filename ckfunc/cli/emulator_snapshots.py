@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING
 
 import click
 
-from ckfunc.base.errors import CkfuncError
 from ckfunc.cli.app import App
 from ckfunc.cli.completion import complete_snapshots
-from ckfunc.cli.data_directory import data_dir_option, directory
-from ckfunc.cli.options import common_options, pass_app
+from ckfunc.cli.data_directory import data_dir_option, directory, named_failure
+from ckfunc.cli.options import common_options, pass_app, yes_option
 
 if TYPE_CHECKING:
     from ckfunc.model.job import DataSnapshot
@@ -21,13 +18,7 @@ if TYPE_CHECKING:
 
 # The emulator is imported inside the functions: `ckfunc emulator --help` does not need it.
 
-F = TypeVar("F", bound=Callable[..., Any])
-
 _HEADINGS = ("NAME", "SAVED", "SIZE")
-
-
-def _yes(function: F) -> F:
-    return click.option("-y", "--yes", is_flag=True, help="Do not ask for confirmation.")(function)
 
 
 @click.group(
@@ -74,7 +65,7 @@ def snapshots(ctx: click.Context, app: App, data_dir: Path | None) -> None:
 @snapshots.command(name="save")
 @click.argument("name")
 @data_dir_option
-@_yes
+@yes_option
 @common_options
 @pass_app
 def save(app: App, name: str, data_dir: Path | None, yes: bool) -> None:
@@ -84,7 +75,7 @@ def save(app: App, name: str, data_dir: Path | None, yes: bool) -> None:
     and underscores.
     """
     stored = _stored(app, data_dir)
-    with _explained("cannot save the snapshot"):
+    with named_failure("cannot save the snapshot"):
         replace = any(one.name == name for one in stored.snapshots())
         if replace and not yes and not _agreed(app, f"Replace snapshot {name}?", "Nothing was saved."):
             return
@@ -97,7 +88,7 @@ def save(app: App, name: str, data_dir: Path | None, yes: bool) -> None:
 @snapshots.command(name="restore")
 @click.argument("name", shell_complete=complete_snapshots)
 @data_dir_option
-@_yes
+@yes_option
 @common_options
 @pass_app
 def restore(app: App, name: str, data_dir: Path | None, yes: bool) -> None:
@@ -107,7 +98,7 @@ def restore(app: App, name: str, data_dir: Path | None, yes: bool) -> None:
     then deploy the working copy again.
     """
     stored = _stored(app, data_dir)
-    with _explained("cannot restore the snapshot"):
+    with named_failure("cannot restore the snapshot"):
         found = stored.snapshot(name)
         question = (
             f"Replace all data of the emulator in {app.output.path(stored.directory)} with snapshot {found.name}?"
@@ -122,13 +113,13 @@ def restore(app: App, name: str, data_dir: Path | None, yes: bool) -> None:
 @snapshots.command(name="remove")
 @click.argument("name", shell_complete=complete_snapshots)
 @data_dir_option
-@_yes
+@yes_option
 @common_options
 @pass_app
 def remove(app: App, name: str, data_dir: Path | None, yes: bool) -> None:
     """Delete a snapshot, after a confirmation."""
     stored = _stored(app, data_dir)
-    with _explained("cannot remove the snapshot"):
+    with named_failure("cannot remove the snapshot"):
         found = stored.snapshot(name)
         if not yes and not _agreed(app, f"Delete snapshot {found.name}?", "Nothing was deleted."):
             return
@@ -159,12 +150,3 @@ def _agreed(app: App, question: str, cancelled: str) -> bool:
         cancelled=cancelled,
         refusal="confirmation is required, but there is no terminal; nothing was changed",
     )
-
-
-@contextmanager
-def _explained(what: str) -> Iterator[None]:
-    """Turn an OSError into an error that names the failed action."""
-    try:
-        yield
-    except OSError as error:
-        raise CkfuncError(f"{what}: {error.strerror or error}") from None

@@ -199,7 +199,7 @@ def _explained(error: click.ClickException, ctx: click.Context | None) -> tuple[
     message, meant = error.format_message(), None
     sentence = message[:1].lower() + message[1:].rstrip(".")
     if isinstance(error, click.NoSuchOption):
-        sentence, meant = f"there is no option {error.option_name}", nearest(error.option_name, _options(ctx))
+        sentence, meant = f"there is no option {error.option_name}", _nearest_option(error.option_name, ctx)
     elif isinstance(error, click.BadOptionUsage):
         sentence = f"{error.option_name} {'takes no value' if 'not take' in message else 'needs a value'}"
     elif isinstance(error, click.MissingParameter):
@@ -215,8 +215,10 @@ def _explained(error: click.ClickException, ctx: click.Context | None) -> tuple[
     return sentence, meant
 
 
-def _options(ctx: click.Context | None) -> list[str]:
-    return [name for one in (ctx.command.params if ctx else ()) for name in (*one.opts, *one.secondary_opts)]
+def _nearest_option(name: str, ctx: click.Context | None) -> str | None:
+    parameters = ctx.command.params if ctx else ()
+    options = {name.lstrip("-"): name for each in parameters for name in (*each.opts, *each.secondary_opts)}
+    return options.get(nearest(name.lstrip("-"), options) or "")
 
 
 def _name(param: click.Parameter | None) -> str:
@@ -234,10 +236,11 @@ def _wanted(error: click.BadParameter) -> str:
     given = f", not {cut(found[1], _LONGEST_VALUE)}" if (found := _GIVEN.match(error.message)) else ""
     if isinstance(kind, click.Choice):
         *others, last = map(str, kind.choices)
-        return f"takes {', '.join(others)} or {last}{given}"
+        return f"must be {', '.join(others)} or {last}{given}"
     if isinstance(kind, click.IntRange):
         lowest, highest = kind.min, kind.max
-        return f"takes a whole number from {lowest} {'on' if highest is None else f'to {highest}'}{given}"
+        limits = f"of at least {lowest}" if highest is None else f"from {lowest} to {highest}"
+        return f"must be a whole number {limits}{given}"
     return f"has a wrong value: {error.message[:1].lower()}{error.message[1:].rstrip('.')}"
 
 

@@ -65,6 +65,11 @@ def port_option(function: F) -> F:
     )(function)
 
 
+def yes_option(function: F) -> F:
+    """Add the option `--yes` of commands that always ask for confirmation."""
+    return click.option("-y", "--yes", is_flag=True, help="Do not ask for confirmation.")(function)
+
+
 def open_option(function: F) -> F:
     """Add the option that opens the emulator's dashboard."""
     return click.option("--open", "open_dashboard", is_flag=True, help="Open the dashboard in your browser.")(function)

@@ -63,7 +63,7 @@ def import_data(file: Path, data_dir: Path, confirm: Callable[[], bool] = _confi
     Busy, UnusableDatabase and OSError.
     """
     if not file.is_file():
-        raise NoData(f"there is no file {file}")
+        raise NoData(f"there is no file {file}", hint="`ckfunc emulator export FILE` writes one")
     replaced = False
     with (
         suppress(_Declined),

@@ -119,5 +119,5 @@ def event_of(document: Any, trigger_type: str) -> Mapping[str, Any]:
         inner = document["args"]
     declared = document.get("type")
     if inner is not document and isinstance(declared, str) and declared != trigger_type:
-        raise UsageProblem(f"the event is of type {declared}, not {trigger_type}")
+        raise UsageProblem(f"the event is of type {declared}, not {trigger_type}", hint=f"invoke {declared} with it")
     return inner

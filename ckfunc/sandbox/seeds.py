@@ -25,7 +25,9 @@ def read_seed_file(file: Path, shown: str) -> tuple[Seed, Any]:
     try:
         text = read_file(file, pipe=True).decode("utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
-        raise CkfuncError(f"cannot read the seed {shown}: {_why(error)}") from None
+        raise CkfuncError(
+            f"cannot read the seed {shown}: {_why(error)}", hint="a seed is a YAML or JSON file in UTF-8"
+        ) from None
     return read_seed_text(text, shown)
 
 

@@ -92,7 +92,7 @@ def test_a_plan_is_annotated_at_the_files_of_its_changes(ckfunc: Ckfunc, project
         (("--json", "check", "--format", "sarif"), "--json and --format can't be used together"),
         (("check", "--watch", "--format", "sarif"), "--format is for a single check"),
         (("diff", "--markdown", "--format", "github"), "--format is for the plan, without --markdown"),
-        (("test", "--format", "xml"), "--format takes github, gitlab or sarif, not 'xml'"),
+        (("test", "--format", "xml"), "--format must be github, gitlab or sarif, not 'xml'"),
     ],
 )
 def test_options_that_do_not_go_together_are_refused(

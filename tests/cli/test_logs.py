@@ -69,7 +69,7 @@ def test_an_id_that_is_not_there_and_options_that_are_for_lists_are_refused(
     assert ran.code == 1 and "target 'local' has no invocation 999" in ran.err
     for options in (["-f"], ["-n", "3"], ["--until", "1h"]):
         ran = ckfunc("-C", local, "logs", "1", *options)
-        assert ran.code == 2 and "do not apply to an ID" in ran.err
+        assert ran.code == 2 and "can't be used with an ID" in ran.err
 
 
 def test_until_and_words_for_days_bound_a_list(ckfunc: Callable[..., Any], local: Path) -> None:

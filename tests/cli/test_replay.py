@@ -255,7 +255,7 @@ def test_the_newest_that_have_ended_are_chosen(ckfunc: Ckfunc, at: Any, options:
     [
         (["call.ended"], 2, "functions.yaml has no function of type 'call.ended'"),
         ([TYPE, "--since", "someday"], 2, "invalid --since value 'someday'"),
-        ([TYPE, "--last", "0"], 2, "takes a whole number from 1 on, not 0"),
+        ([TYPE, "--last", "0"], 2, "must be a whole number of at least 1, not 0"),
         (["user.read.message"], 1, "the application has no function of type 'user.read.message'"),
         (["4001"], 1, "target 'default' has no invocation 4001"),
         (["4001", "--last", "3"], 2, "an id selects one invocation"),

@@ -50,9 +50,9 @@ def test_called_with_nothing_it_explains_itself_and_exits_2(ckfunc: Ckfunc) -> N
         (["deploi"], "there is no command 'deploi'", "did you mean `ckfunc deploy`?"),
         (["xyzzy"], "there is no command 'xyzzy'", "`ckfunc --help` lists the commands"),
         (["deploy", "--dry"], "there is no option --dry", "did you mean --dry-run? see `ckfunc deploy --help`"),
-        (["logs", "-n", "-1"], "-n/--lines takes a whole number from 0 on, not -1", "see `ckfunc logs --help`"),
-        (["emulator", "--port", "x"], "--port takes a whole number from 0 to 65535, not 'x'", "see"),
-        (["emulator", "--port", "70000"], "--port takes a whole number from 0 to 65535, not 70000", "see"),
+        (["logs", "-n", "-1"], "-n/--lines must be a whole number of at least 0, not -1", "see `ckfunc logs --help`"),
+        (["emulator", "--port", "x"], "--port must be a whole number from 0 to 65535, not 'x'", "see"),
+        (["emulator", "--port", "70000"], "--port must be a whole number from 0 to 65535, not 70000", "see"),
         (["deploy", "--only"], "--only needs a value", "see `ckfunc deploy --help`"),
         (["deploy", "--yes=no"], "--yes takes no value", "see `ckfunc deploy --help`"),
         (["show"], "TYPE is missing", "see `ckfunc show --help`"),
@@ -61,8 +61,9 @@ def test_called_with_nothing_it_explains_itself_and_exits_2(ckfunc: Ckfunc) -> N
         (["test", "--shard", "3/2"], "--shard '3/2' is not a part such as 2/4", "the parts of 4 are 1/4, 2/4, 3/4"),
         (["test", "--durations", "a.xml"], "--durations is only for --shard", "add --shard I/N"),
         (["test", "merge"], "FILE is missing", "see `ckfunc test merge --help`"),
-        (["completion", "tcsh"], "SHELL takes bash, zsh or fish, not 'tcsh'", "see `ckfunc completion --help`"),
+        (["completion", "tcsh"], "SHELL must be bash, zsh or fish, not 'tcsh'", "see `ckfunc completion --help`"),
         (["emulator", "sed"], "there is no command 'emulator sed'", "did you mean `ckfunc emulator seed`?"),
+        (["deploy", "--bogus"], "there is no option --bogus", "hint: see `ckfunc deploy --help`"),
         (["help", "deploi"], "there is no command 'deploi'", "did you mean `ckfunc help deploy`?"),
         (["help", "emulator", "xyzzy"], "there is no command 'emulator xyzzy'", "see `ckfunc emulator --help`"),
         (["emulator", "--ephemeral", "--data-dir", "x"], "can't be used together", ""),
@@ -181,7 +182,7 @@ def test_help_prints_a_manual_page_of_all_commands_in_ascii(ckfunc: Ckfunc) -> N
     assert [name for name in COMMANDS if f'.SS "ckfunc {name} ' not in page] == []
     assert [code for code in EXIT_CODES if f".TP\n.B {code}\n" not in page] == []
     ran = ckfunc("help", "deploy", "--man")
-    assert (ran.code, ran.err) == (2, "error: the manual page describes all commands\nhint: ckfunc help --man\n")
+    assert (ran.code, ran.err) == (2, "error: the manual page describes all commands\nhint: run `ckfunc help --man`\n")
 
 
 @pytest.mark.skipif(shutil.which("groff") is None, reason="groff is not installed")

@@ -144,6 +144,6 @@ def test_a_current_directory_that_was_removed_does_not_matter_with_a_directory_g
 
 def test_a_usage_error_names_what_was_given_and_cuts_it(ckfunc: Callable[..., Any]) -> None:
     ran = ckfunc("deploy", "--concurrency", "99")
-    assert ran.err.startswith("error: --concurrency takes a whole number from 1 to 16, not 99\n")
+    assert ran.err.startswith("error: --concurrency must be a whole number from 1 to 16, not 99\n")
     ran = ckfunc("completion", "x" * 5000)
     assert ran.code == 2 and "…" in ran.err and len(ran.err) < 300

@@ -2,30 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TypeVar
 
 import click
 
 from ckfunc.base.errors import CkfuncError
 from ckfunc.cli.app import App
-from ckfunc.cli.data_directory import data_dir_option, directory, directory_or_none
+from ckfunc.cli.data_directory import data_dir_option, directory, directory_or_none, named_failure
 from ckfunc.cli.emulator_faults import faults
 from ckfunc.cli.emulator_lists import channels, messages, users
 from ckfunc.cli.emulator_snapshots import snapshots
-from ckfunc.cli.options import FILE, common_options, keep_invocations_option, open_option, pass_app, port_option
+from ckfunc.cli.options import (
+    FILE,
+    common_options,
+    keep_invocations_option,
+    open_option,
+    pass_app,
+    port_option,
+    yes_option,
+)
 from ckfunc.emulator.data_directory import UnusableDirectory
 from ckfunc.emulator.store.trouble import UnwritableDatabase
 
 # The emulator is imported inside the functions: `--help` does not need it.
-
-F = TypeVar("F", bound=Callable[..., Any])
-
-
-def _yes(function: F) -> F:
-    return click.option("-y", "--yes", is_flag=True, help="Do not ask for confirmation.")(function)
 
 
 @click.group(
@@ -114,7 +113,7 @@ def export_command(app: App, file: Path, data_dir: Path | None) -> None:
     from ckfunc.emulator.data import export_data
 
     data, target = directory(app, data_dir), app.named(file)
-    with _explained(f"cannot write {app.output.path(target)}"):
+    with named_failure(f"cannot write {app.output.path(target)}"):
         export_data(data, target)
     app.output.talk(("exported", "success"), f" {app.output.path(data)} to {app.output.path(target)}")
     app.output.talk(("it contains the runtime's environment variables: treat it as a secret", "muted"))
@@ -123,7 +122,7 @@ def export_command(app: App, file: Path, data_dir: Path | None) -> None:
 @emulator.command(name="import")
 @click.argument("file", type=FILE)
 @data_dir_option
-@_yes
+@yes_option
 @common_options
 @pass_app
 def import_command(app: App, file: Path, data_dir: Path | None, yes: bool) -> None:
@@ -135,7 +134,7 @@ def import_command(app: App, file: Path, data_dir: Path | None, yes: bool) -> No
     from ckfunc.emulator.data import import_data
 
     data, source = directory(app, data_dir), app.directory / file
-    with _explained(f"cannot import {app.output.path(source)}"):
+    with named_failure(f"cannot import {app.output.path(source)}"):
         data.mkdir(parents=True, exist_ok=True)
         if not import_data(source, data, lambda: yes or _agreed(app, "Replace", data)):
             app.output.talk("Nothing imported.")
@@ -145,7 +144,7 @@ def import_command(app: App, file: Path, data_dir: Path | None, yes: bool) -> No
 
 @emulator.command(name="reset")
 @data_dir_option
-@_yes
+@yes_option
 @common_options
 @pass_app
 def reset_command(app: App, data_dir: Path | None, yes: bool) -> None:
@@ -158,7 +157,7 @@ def reset_command(app: App, data_dir: Path | None, yes: bool) -> None:
 
     stored = StoredData(directory(app, data_dir), app.connect)
     data = app.output.path(stored.directory)
-    with _explained(f"cannot reset {data}"):
+    with named_failure(f"cannot reset {data}"):
         exists = stored.exists
         if exists and not yes and not _agreed(app, "Delete", stored.directory):
             app.output.talk("Nothing deleted.")
@@ -204,7 +203,7 @@ def seed_command(app: App, file: Path, data_dir: Path | None) -> None:
     from ckfunc.sandbox.seeds import add_seed, read_seed_file
 
     data = directory(app, data_dir)
-    with _explained(f"cannot write {app.output.path(data)}"):
+    with named_failure(f"cannot write {app.output.path(data)}"):
         seed, document = read_seed_file(app.directory / file, app.output.path(app.directory / file))
         seeded = add_seed(seed, document, data, app.connect)
     if app.output.json:
@@ -226,12 +225,3 @@ def _agreed(app: App, verb: str, data: Path) -> bool:
         refusal=f"{verb.lower().removesuffix('e')}ing the emulator's data requires confirmation; nothing was changed",
         hint="rerun with --yes; `ckfunc emulator export FILE` saves a copy of the data",
     )
-
-
-@contextmanager
-def _explained(what: str) -> Iterator[None]:
-    """Turn an OSError into an error that names the failed action."""
-    try:
-        yield
-    except OSError as error:
-        raise CkfuncError(f"{what}: {error.strerror or error}") from None

@@ -42,7 +42,7 @@ def help(  # noqa: A001 - the command's name
     """Show the help of a command, or list all commands."""
     root = ctx.find_root()
     if man and (schema or names):
-        raise UsageProblem("the manual page describes all commands", hint="ckfunc help --man")
+        raise UsageProblem("the manual page describes all commands", hint="run `ckfunc help --man`")
     if man:
         app.output.text(manual_page(root))
     elif schema:

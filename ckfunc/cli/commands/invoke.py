@@ -85,7 +85,7 @@ def invoke(app: App, trigger_type: str, event: str | None, from_invocation: int 
 
 def _event(app: App, trigger_type: str, event: str | None, from_invocation: int | None) -> Mapping[str, Any]:
     if event is not None and from_invocation is not None:
-        raise UsageProblem("--event and --from-invocation can't be used together")
+        raise UsageProblem("--event and --from-invocation can't be used together", hint="use only one of them")
     if from_invocation is not None:
         with app.output.progress("reading"):
             target = app.target().name

@@ -43,7 +43,7 @@ def lock(app: App, names: tuple[str, ...], upgrade: bool, check: bool) -> int:
     """
     if names and not upgrade:
         raise UsageProblem(
-            "package names can only be given with --upgrade", hint=f"ckfunc lock --upgrade {' '.join(names)}"
+            "package names can only be given with --upgrade", hint=f"run `ckfunc lock --upgrade {' '.join(names)}`"
         )
     if check and upgrade:
         raise UsageProblem("--check and --upgrade can't be used together", hint="--check writes nothing")

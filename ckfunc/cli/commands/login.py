@@ -45,7 +45,10 @@ def login(app: App, client_id: str | None, secret_stdin: bool) -> None:
 
     root, target = app.place()
     if target.emulator:
-        raise CkfuncError(f"target {target.name!r} is the emulator, which needs no login")
+        raise CkfuncError(
+            f"target {target.name!r} is the emulator, which needs no login",
+            hint="choose another one with --target NAME",
+        )
     addresses = app.variables(root, target).addresses
     keyring_name()  # before anything is typed: without a keyring it would be in vain
     typed = _typed(app, client_id, from_stdin=secret_stdin)
@@ -71,7 +74,7 @@ def _typed(app: App, client_id: str | None, *, from_stdin: bool) -> Login:
 
     if from_stdin:
         if client_id is None:
-            raise UsageProblem("--secret-stdin needs --client-id", hint="ckfunc login --client-id ID --secret-stdin")
+            raise UsageProblem("--secret-stdin needs --client-id", hint="pass both")
         secret = sys.stdin.readline().strip()
     else:
         if not app.output.interactive:

@@ -83,11 +83,13 @@ def logs(
     """
     if names and all(one.isdecimal() for one in names):
         if follow or any(one is not None for one in (limit, since, until, status, version)):
-            raise UsageProblem("the options of lists do not apply to an ID", hint=f"ckfunc logs {names[0]}")
+            raise UsageProblem(
+                "options that select invocations can't be used with an ID", hint=f"run `ckfunc logs {names[0]}`"
+            )
         _print_whole(app, [int(one) for one in names])
         return
     if follow and until is not None:
-        raise UsageProblem("--follow and --until can't be used together", hint="ckfunc logs --since 1d --until 1h")
+        raise UsageProblem("--follow and --until can't be used together", hint="leave out one of them")
     now = app.clock.now()
     moment = parse_since(since, now) if since is not None else None
     end = parse_since(until, now, option="--until") if until is not None else None

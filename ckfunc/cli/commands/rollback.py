@@ -10,7 +10,7 @@ from ckfunc.base.errors import EXIT_FAILED, EXIT_OK, CkfuncError, UsageProblem
 from ckfunc.base.text import printable
 from ckfunc.cli.app import App
 from ckfunc.cli.completion import complete_types
-from ckfunc.cli.options import common_options, pass_app
+from ckfunc.cli.options import common_options, pass_app, yes_option
 from ckfunc.cli.plans import local_script
 from ckfunc.deploy.apply.report import WRONG
 from ckfunc.deploy.cache import VersionCache
@@ -32,7 +32,7 @@ Examples:
 )
 @click.argument("trigger_type", metavar="TYPE", shell_complete=complete_types)
 @click.option("--to", type=click.IntRange(1), metavar="N", help="The version to deploy again.")
-@click.option("-y", "--yes", is_flag=True, help="Skip the confirmation.")
+@yes_option
 @common_options
 @pass_app
 def rollback(app: App, trigger_type: str, to: int | None, yes: bool) -> int:
@@ -42,7 +42,7 @@ def rollback(app: App, trigger_type: str, to: int | None, yes: bool) -> int:
     Exits 1 if you decline, or if someone else deployed in the meantime.
     """
     if "@" in trigger_type:
-        raise UsageProblem("rollback takes the type alone", hint="ckfunc rollback TYPE --to NUMBER")
+        raise UsageProblem("rollback takes the type alone", hint="such as `ckfunc rollback TYPE --to NUMBER`")
     # What executes a deploy is imported when it starts: --help must not load it.
     from ckfunc.deploy import run
     from ckfunc.deploy.plan.snapshot import guard

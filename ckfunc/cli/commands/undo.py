@@ -8,7 +8,7 @@ import click
 
 from ckfunc.base.errors import EXIT_OK, InvalidFiles, UsageProblem
 from ckfunc.cli.app import App
-from ckfunc.cli.options import FILE, common_options, pass_app
+from ckfunc.cli.options import FILE, common_options, pass_app, yes_option
 from ckfunc.cli.plans import print_plan, print_report
 from ckfunc.deploy.apply.report import Ending, nothing_done
 from ckfunc.deploy.cache import VersionCache
@@ -23,7 +23,7 @@ Examples:
   ckfunc undo --target production --yes
   ckfunc undo --env-file old.env      with the former values of variables"""
 )
-@click.option("-y", "--yes", is_flag=True, help="Skip the confirmation.")
+@yes_option
 @click.option("--dry-run", is_flag=True, help="Show the changes; write nothing.")
 @click.option("--env-file", type=FILE, metavar="FILE", help="Former values of changed variables, as NAME=value lines.")
 @click.option("--keep-environment", is_flag=True, help="Leave the variables as they are.")
