@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from functools import partial
+
 from ckfunc.emulator.actions.context import ActionContext
 from ckfunc.emulator.store import channels, deletion, messages, notifications, preferences
 from ckfunc.emulator.store.steps import Steps
@@ -9,12 +12,17 @@ from ckfunc.model.chat import Message, NewMessage, Notification, Thread, ThreadT
 from ckfunc.model.user import User
 from ckfunc.wire.channels import write_channel
 from ckfunc.wire.clients import client_message, client_notification
+from ckfunc.wire.destinations import topic
 from ckfunc.wire.messages import write_message
 from ckfunc.wire.notifications import write_notification
 from ckfunc.wire.users import write_user
 
 _SENT = "user.sent.message"
 _NOTIFIED = "user.received.notification"
+_DELETED = "channel.message.deleted"
+
+_EVENTS = 25
+"""How many events a step publishes, which takes a few milliseconds with tens of clients."""
 
 
 def send(
@@ -55,8 +63,32 @@ def update(context: ActionContext, changed: Message) -> Message:
 
 def delete(context: ActionContext, message: Message) -> Steps:
     """Delete a message with its replies, in steps."""
-    yield from deletion.delete_message(context.database, message.id)
-    _publish(context, message, "channel.message.deleted")
+
+    def deleting(ids: Sequence[int]) -> Steps:
+        return publish_deleted(context, [one for one in ids if one != message.id])
+
+    yield from deletion.delete_message(context.database, message.id, deleting)
+    _publish(context, message, _DELETED)
+
+
+def delete_all(context: ActionContext) -> Steps:
+    """Delete every message, in steps."""
+    return deletion.delete_messages(context.database, partial(publish_deleted, context))
+
+
+def publish_deleted(context: ActionContext, ids: Sequence[int]) -> Steps:
+    """Return steps that publish that messages were deleted. Call it while they still exist."""
+    of = messages.channels_of(context.database, ids) if context.topics.connections else {}
+    heard = [one for one, channel_id in of.items() if context.topics.has(topic(f"channels/{channel_id}", "messages"))]
+    found = messages.by_ids(context.database, heard)
+
+    def steps() -> Steps:
+        for number, message_id in enumerate(heard, 1):
+            _publish(context, found[message_id], _DELETED)
+            if number % _EVENTS == 0:
+                yield
+
+    return steps()
 
 
 def delete_for(context: ActionContext, message: Message, user: User) -> None:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from ckfunc.emulator.actions.context import ActionContext
+from ckfunc.emulator.actions.messages import publish_deleted
 from ckfunc.emulator.actions.sessions import publish_presence, tell_contacts
 from ckfunc.emulator.store import blocks, deletion, files, users
 from ckfunc.emulator.store.files import StoredFile
@@ -33,7 +36,7 @@ def set_display_picture(context: ActionContext, user: User, picture: StoredFile 
 def delete(context: ActionContext, user: User) -> Steps:
     """Delete a user with everything that the user has made, in steps."""
     contacts = users.contact_ids(context.database, user.id)
-    yield from deletion.delete_user(context.database, user)
+    yield from deletion.delete_user(context.database, user, partial(publish_deleted, context))
     document = client_current_user(user, context.links)
     context.publish_to(user.id, "self", "user.self.deleted", lambda: document)
     if context.actor is not None and context.actor.id != user.id:

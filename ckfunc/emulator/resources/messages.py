@@ -11,7 +11,7 @@ from ckfunc.emulator.http.paging import cursor_reply, cursor_request, page_reply
 from ckfunc.emulator.http.problems import Refused
 from ckfunc.emulator.http.routing import Route
 from ckfunc.emulator.services import EmulatorServices, delete_in_steps, result_of
-from ckfunc.emulator.store import application, deletion, messages, receipts, threads
+from ckfunc.emulator.store import application, messages, receipts, threads
 from ckfunc.model.chat import Channel, Thread
 from ckfunc.wire.applications import write_application
 from ckfunc.wire.channels import write_receipt, write_thread, write_unread_summary
@@ -62,7 +62,7 @@ async def delete_message(call: Call, services: EmulatorServices) -> Reply:
 
 async def delete_messages(call: Call, services: EmulatorServices) -> Reply:
     """Delete every message of the application, and answer with it."""
-    await delete_in_steps(services.database, deletion.delete_messages(services.database))
+    await delete_in_steps(services.database, actions.delete_all(services.context(call)))
     return Reply(write_application(application.get(services.database), call.links))
 
 

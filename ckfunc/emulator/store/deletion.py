@@ -7,7 +7,7 @@ deleted. Channels are not, even if the user created them. A direct channel is de
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from ckfunc.emulator.store import channels, files, users
@@ -15,6 +15,9 @@ from ckfunc.emulator.store.database import Database
 from ckfunc.emulator.store.steps import ROWS, Steps, batches, listed
 from ckfunc.emulator.store.steps import delete as delete_rows
 from ckfunc.model.user import User
+
+Deleting = Callable[[Sequence[int]], Steps]
+"""Called with the ids of messages before they are deleted; returns steps to take after that."""
 
 _OWN = (
     ("notifications", "rowid"),
@@ -29,7 +32,12 @@ _OWN = (
 """Tables that can have many rows for a user, and their keys."""
 
 
-def delete_user(database: Database, user: User) -> Steps:
+def silently(_ids: Sequence[int]) -> Steps:
+    """Do nothing after messages were deleted."""
+    yield from ()
+
+
+def delete_user(database: Database, user: User, deleting: Deleting = silently) -> Steps:
     """Delete a user."""
     direct = (
         "SELECT id FROM channels JOIN channel_members ON channel_id = id WHERE user_id = ? AND member_ids IS NOT NULL"
@@ -44,7 +52,7 @@ def delete_user(database: Database, user: User) -> Steps:
             yield
         else:
             yield from delete_channel(database, row["id"])
-    yield from _delete_of_user(database, user.id)
+    yield from _delete_of_user(database, user.id, deleting)
     for table, key in _OWN:
         yield from delete_rows(database, table, "user_id = ?", user.id, key=key)
     with database.transaction():
@@ -54,7 +62,7 @@ def delete_user(database: Database, user: User) -> Steps:
 
 def delete_channel(database: Database, channel_id: int) -> Steps:
     """Delete a channel and everything in it."""
-    yield from _delete_where(database, "channel_id = ?", channel_id)
+    yield from _delete_where(database, "channel_id = ?", channel_id, silently)
     yield from delete_rows(database, "notifications", "mentioned_channel_id = ?", channel_id)
     yield from delete_rows(database, "chat_sessions", "channel_id = ?", channel_id)
     yield from delete_rows(database, "typing", "channel_id = ?", channel_id)
@@ -66,7 +74,7 @@ def delete_channel(database: Database, channel_id: int) -> Steps:
         database.execute("DELETE FROM channels WHERE id = ?", (channel_id,))
 
 
-def delete_message(database: Database, message_id: int) -> Steps:
+def delete_message(database: Database, message_id: int, deleting: Deleting = silently) -> Steps:
     """Delete a message with its replies, notifications, receipts, reactions and file."""
     levels = [[message_id]]
     while levels[-1]:
@@ -79,32 +87,33 @@ def delete_message(database: Database, message_id: int) -> Steps:
         levels.append(below)
     for level in reversed(levels):  # replies before their parents, so that no deletion cascades
         for at in range(0, len(level), ROWS):
-            yield from _delete_these(database, level[at : at + ROWS])
+            yield from _delete_these(database, level[at : at + ROWS], deleting)
 
 
 _REPLIES = "SELECT id FROM messages WHERE id < ? AND parent_id IN (SELECT value FROM json_each(?)) ORDER BY id DESC"
 
 
-def delete_messages(database: Database) -> Steps:
+def delete_messages(database: Database, deleting: Deleting = silently) -> Steps:
     """Delete all existing messages, as `delete_message` does."""
-    return _delete_where(database, "id <= ?", database.value("SELECT coalesce(max(id), 0) FROM messages"))
+    newest = database.value("SELECT coalesce(max(id), 0) FROM messages")
+    return _delete_where(database, "id <= ?", newest, deleting)
 
 
-def _delete_of_user(database: Database, user_id: int) -> Steps:
+def _delete_of_user(database: Database, user_id: int, deleting: Deleting) -> Steps:
     """Delete all messages of a user, with their replies."""
     for ids in batches(database, "SELECT id FROM messages WHERE id < ? AND user_id = ? ORDER BY id DESC", user_id):
         for message_id in ids:
-            yield from delete_message(database, message_id)
+            yield from delete_message(database, message_id, deleting)
 
 
-def _delete_where(database: Database, condition: str, value: int) -> Steps:
+def _delete_where(database: Database, condition: str, value: int, deleting: Deleting) -> Steps:
     # Newest first, because a reply is newer than its parent.
     sql = f"SELECT id FROM messages WHERE id < ? AND {condition} ORDER BY id DESC"  # noqa: S608 - from above
     for ids in batches(database, sql, value):
-        yield from _delete_these(database, ids)
+        yield from _delete_these(database, ids, deleting)
 
 
-def _delete_these(database: Database, ids: Sequence[int]) -> Steps:
+def _delete_these(database: Database, ids: Sequence[int], deleting: Deleting) -> Steps:
     """Delete messages that have no replies, at most as many as a step may delete."""
     these = listed(ids)
     among = "IN (SELECT value FROM json_each(?))"
@@ -114,10 +123,12 @@ def _delete_these(database: Database, ids: Sequence[int]) -> Steps:
         ("reactions", "message_id, character, user_id"),
     ):
         yield from delete_rows(database, table, f"message_id {among}", these, key=key)
+    deleted = deleting(ids)
     with database.transaction():
         _remove_files(database, f"id {among}", these)
         database.execute(f"DELETE FROM messages WHERE id {among}", (these,))  # noqa: S608 - from above
     yield
+    yield from deleted
 
 
 def _remove_files(database: Database, condition: str, *parameters: Any) -> None:

@@ -141,6 +141,12 @@ def by_ids(database: Database, ids: Iterable[int | None]) -> dict[int, Message]:
     return {message.id: message for message in _read(database, rows)}
 
 
+def channels_of(database: Database, ids: Sequence[int]) -> dict[int, int]:
+    """Return the channel of each of these messages, newest first."""
+    sql = "SELECT id, channel_id FROM messages WHERE id IN (SELECT value FROM json_each(?)) ORDER BY id DESC"
+    return {row[0]: row[1] for row in database.all(sql, json.dumps(ids))}
+
+
 def latest_ids(database: Database, channel_ids: Iterable[int]) -> dict[int, int]:
     """Return the id of the newest message of each channel that has one."""
     rows = database.all(

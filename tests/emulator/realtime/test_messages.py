@@ -9,6 +9,11 @@ import pytest
 from support.calls import ended, function, items
 from support.talk import Talk
 
+from ckfunc.emulator.emulator import Emulator
+from ckfunc.emulator.services import EmulatorServices
+from ckfunc.emulator.store.messages import create
+from ckfunc.model.chat import NewMessage
+
 THUMBS_UP = {"character": "👍", "description": "thumbs up"}
 
 
@@ -68,6 +73,46 @@ def test_messages_are_deleted_for_all_or_for_one(talk: Talk, client: httpx.Clien
     assert client.get(f"/v1/messages/{second['id']}").status_code == 404
     client.delete(f"/v1/messages/{first['id']}")
     assert talk.bob.event("channel.message.deleted")["body"] == "one"
+
+
+def test_replies_are_deleted_with_their_message_and_before_it(talk: Talk, client: httpx.Client) -> None:
+    parent = talk.say("question")
+    first = talk.bob.do(parent["_actions"]["reply"], {"type": "TEXT", "body": "answer"})
+    talk.bob.do(first["_actions"]["reply"], {"type": "TEXT", "body": "thanks"})
+    client.delete(f"/v1/messages/{parent['id']}")
+    for one in (talk.ann, talk.bob):
+        deleted = [one.event("channel.message.deleted") for _ in range(3)]
+        assert [message["body"] for message in deleted] == ["thanks", "answer", "question"]
+        assert "channel.message.deleted" not in one.events()
+
+
+def test_clients_see_that_all_messages_are_deleted(emulator: Emulator, talk: Talk, client: httpx.Client) -> None:
+    said = [f"message {number}" for number in range(600)]
+
+    async def write(services: EmulatorServices) -> None:
+        with services.database.transaction():
+            for body in said:
+                create(services.database, talk.channel["id"], NewMessage(body=body), None)
+
+    emulator.within(write)
+    other = client.post("/v1/channels", json={"type": "PUBLIC", "name": "other"}).json()
+    client.post(f"/v1/channels/{other['id']}/messages", json={"type": "TEXT", "body": "nobody listens"})
+    assert client.delete("/v1/messages").status_code == 200
+    assert messages(talk.ann, talk.channel) == []
+    for one in (talk.ann, talk.bob):
+        deleted = [one.event("channel.message.deleted")["body"] for _ in said]
+        assert deleted == said[::-1]
+        assert one.events() == []
+
+
+def test_clients_see_that_the_messages_of_a_deleted_user_are_deleted(talk: Talk, client: httpx.Client) -> None:
+    asked = talk.say("question")
+    talk.bob.do(talk.bobs["_actions"]["message"], {"type": "TEXT", "body": "of bob"})
+    talk.bob.do(asked["_actions"]["reply"], {"type": "TEXT", "body": "answer"})
+    client.delete(f"/v1/users/{talk.ann.user['id']}")
+    deleted = [talk.bob.event("channel.message.deleted")["body"] for _ in range(2)]
+    assert deleted == ["answer", "question"]
+    assert [one["body"] for one in messages(talk.bob, talk.bobs)] == ["of bob"]
 
 
 def messages(client: Any, channel: dict[str, Any]) -> list[dict[str, Any]]:
