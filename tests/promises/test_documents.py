@@ -142,6 +142,22 @@ def test_the_event_of_the_documents_can_be_fired(tmp_path: Path) -> None:
     assert "user.sent.message v1 SUCCEEDED" in _in_a_shell(tmp_path, lines)[-1]
 
 
+def test_no_document_repeats_a_sentence_of_another_one() -> None:
+    places: dict[str, set[str]] = {}
+    for name, text in PAGES.items():
+        prose = re.sub(r"```.*?```", "", text, flags=re.DOTALL)
+        for paragraph in re.split(r"\n\n|\n *(?:-|\d\.) |\|", prose):
+            for sentence in re.split(r"(?<=[.:;])\s", " ".join(paragraph.split())):
+                places.setdefault(sentence, set()).add(name)
+    assert {text: names for text, names in places.items() if len(names) > 1 and len(text) > 80} == {}
+
+
+def test_no_document_has_marks_of_a_merge_conflict() -> None:
+    documents = [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")]
+    marks = re.compile(r"^(<{7} |>{7} |={7}$)", re.MULTILINE)
+    assert [path.name for path in documents if marks.search(path.read_text(encoding="utf-8"))] == []
+
+
 def test_the_tests_that_the_documents_name_exist() -> None:
     named = re.findall(r"`(tests/\w+/\w+\.py)`", "".join(PAGES.values()))
     assert len(named) > 10
