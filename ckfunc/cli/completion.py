@@ -24,7 +24,7 @@ def complete_types(ctx: click.Context, _: click.Parameter, incomplete: str) -> l
 def complete_known_types(ctx: click.Context, _: click.Parameter, incomplete: str) -> list[str]:
     """Return the known trigger types that are not in the manifest."""
     there = set(_manifest_types(ctx))
-    return _beginning((one for one in _known_types() if one not in there), incomplete)
+    return _beginning((name for name in _known_types() if name not in there), incomplete)
 
 
 def complete_only(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
@@ -40,7 +40,7 @@ def complete_data(_ctx: click.Context, _: click.Parameter, incomplete: str) -> l
     found = _files(f"{head}{slash}", tail)
     if len(found) == 1 and found[0].endswith("/"):
         found += _files(found[0], "")  # otherwise the shell ends the word after the directory
-    return [f"@{one}" for one in found]
+    return [f"@{name}" for name in found]
 
 
 def complete_locked(ctx: click.Context, _: click.Parameter, incomplete: str) -> list[str]:
@@ -58,13 +58,15 @@ def complete_locked(ctx: click.Context, _: click.Parameter, incomplete: str) -> 
 def _files(directory: str, beginning: str) -> list[str]:
     try:
         with os.scandir(directory or ".") as entries:
-            names = [f"{one.name}/" if one.is_dir() else one.name for one in entries]
+            names = [f"{entry.name}/" if entry.is_dir() else entry.name for entry in entries]
     except OSError:
         return []
     hidden = beginning.startswith(".")
     # Shells would split a name with white space.
-    fitting = [one for one in names if one.startswith(beginning) and (hidden or one[:1] != ".") and not one.split()[1:]]
-    return sorted(f"{directory}{one}" for one in fitting)
+    fitting = [
+        name for name in names if name.startswith(beginning) and (hidden or name[:1] != ".") and not name.split()[1:]
+    ]
+    return sorted(f"{directory}{name}" for name in fitting)
 
 
 def complete_targets(ctx: click.Context, _: click.Parameter, incomplete: str) -> list[str]:
@@ -109,7 +111,7 @@ def complete_snapshots(ctx: click.Context, _: click.Parameter, incomplete: str) 
         found = Snapshots(root / STATE_DIRECTORY / "emulator").all() if root else ()
     except CkfuncError:
         return []
-    return _beginning((one.name for one in found), incomplete)
+    return _beginning((snapshot.name for snapshot in found), incomplete)
 
 
 def complete_operations(_ctx: click.Context, _: click.Parameter, incomplete: str) -> list[str]:
@@ -128,7 +130,7 @@ def _root(ctx: click.Context) -> Path | None:
 def _known_types() -> list[str]:
     from ckfunc.model.triggers import TRIGGERS
 
-    return [one.type for one in TRIGGERS]
+    return [trigger.type for trigger in TRIGGERS]
 
 
 def _manifest_types(ctx: click.Context) -> tuple[str, ...]:
@@ -142,7 +144,7 @@ def _manifest_types(ctx: click.Context) -> tuple[str, ...]:
 
 
 def _beginning(names: Iterable[str], incomplete: str) -> list[str]:
-    return [one for one in names if one.startswith(incomplete)]
+    return [name for name in names if name.startswith(incomplete)]
 
 
 def read_bash_line() -> None:

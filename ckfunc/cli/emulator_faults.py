@@ -106,7 +106,7 @@ def clear(app: App, ids: tuple[int, ...], data_dir: Path | None) -> None:
     except NotFound as error:
         raise NotFound(error.message, hint="`ckfunc emulator faults` lists the faults", status=error.status) from None
     if app.output.json:
-        app.output.document([write_active_fault(one) for one in removed])
+        app.output.document([write_active_fault(fault) for fault in removed])
     elif removed:
         app.output.talk(("removed ", "success"), f"{len(removed)} fault{'' if len(removed) == 1 else 's'}")
     else:
@@ -131,17 +131,17 @@ def _print_faults(app: App, active: tuple[ActiveFault, ...]) -> None:
     from ckfunc.wire.faults import write_active_fault
 
     if app.output.json:
-        app.output.document([write_active_fault(one) for one in active])
+        app.output.document([write_active_fault(fault) for fault in active])
         return
     rows: list[Line] = [
         [
-            Segment(str(one.id), "muted"),
-            Segment(one.fault.operation or "all", "title"),
-            Segment(one.fault.effect),
-            Segment(one.fault.requests),
-            Segment(f"{one.hits} of {one.seen}"),
+            Segment(str(fault.id), "muted"),
+            Segment(fault.fault.operation or "all", "title"),
+            Segment(fault.fault.effect),
+            Segment(fault.fault.requests),
+            Segment(f"{fault.hits} of {fault.seen}"),
         ]
-        for one in active
+        for fault in active
     ]
     if rows:
         app.output.lines(table(_HEADINGS, rows))

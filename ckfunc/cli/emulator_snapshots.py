@@ -47,15 +47,15 @@ def snapshots(ctx: click.Context, app: App, data_dir: Path | None) -> None:
 
     found = _stored(app, data_dir).snapshots()
     if app.output.json:
-        app.output.document([write_snapshot(one) for one in found])
+        app.output.document([write_snapshot(snapshot) for snapshot in found])
     elif found:
         rows = [
             [
-                Segment(one.name, "title"),
-                Segment(f"{one.created_time.astimezone():%Y-%m-%d %H:%M:%S}", "muted"),
-                Segment(size_text(one.size_bytes)),
+                Segment(snapshot.name, "title"),
+                Segment(f"{snapshot.created_time.astimezone():%Y-%m-%d %H:%M:%S}", "muted"),
+                Segment(size_text(snapshot.size_bytes)),
             ]
-            for one in found
+            for snapshot in found
         ]
         app.output.lines(table(_HEADINGS, rows))
     else:
@@ -76,7 +76,7 @@ def save(app: App, name: str, data_dir: Path | None, yes: bool) -> None:
     """
     stored = _stored(app, data_dir)
     with named_failure("cannot save the snapshot"):
-        replace = any(one.name == name for one in stored.snapshots())
+        replace = any(snapshot.name == name for snapshot in stored.snapshots())
         if replace and not yes and not _agreed(app, f"Replace snapshot {name}?", "Nothing was saved."):
             return
         with app.output.progress("saving"):

@@ -188,7 +188,7 @@ def _interrupt_behind(error: BaseException | None) -> bool:
 def usage_problem(error: click.ClickException, args: Sequence[str]) -> UsageProblem:
     """Return a usage error as one sentence with a hint. `args` is the command line."""
     ctx = error.ctx if isinstance(error, click.UsageError) else None
-    named = next((one for one in args if ctx is None and not one.startswith("-")), "")
+    named = next((argument for argument in args if ctx is None and not argument.startswith("-")), "")
     see = f"see `{ctx.command_path if ctx else f'ckfunc {named}'.strip()} --help`"
     sentence, meant = _explained(error, ctx)
     return UsageProblem(printable(sentence), hint=f"did you mean {meant}? {see}" if meant else see)

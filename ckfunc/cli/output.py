@@ -313,11 +313,13 @@ class Output:
             return
         width = self.pin_width
         status = sum(map(_width, segments))
-        fits = (one for one in keys if status + 2 + cells(one) <= width or cells(one) * 3 <= width)
+        fits = (text for text in keys if status + 2 + cells(text) <= width or cells(text) * 3 <= width)
         end = next(fits, keys[-1] if keys else "")
         line = list(_fitting(segments, width - cells(end) - 2 if end else width))
         line += [("  " if line else "", "plain"), (end, "muted")] if end else []
-        self._status.show("".join(_styled(one, self.uses_color(sys.stderr)) for one in line), sum(map(_width, line)))
+        self._status.show(
+            "".join(_styled(segment, self.uses_color(sys.stderr)) for segment in line), sum(map(_width, line))
+        )
 
     def unpin(self) -> None:
         """Remove the status line permanently."""
@@ -407,7 +409,7 @@ class Output:
 
     def _write(self, stream: TextIO, segments: Iterable[Segment]) -> None:
         color = self.uses_color(stream)
-        text = "".join(_styled(one, color) for one in segments)
+        text = "".join(_styled(segment, color) for segment in segments)
         self._put_out(stream, text + "\n")
 
     def _put_out(self, stream: TextIO, text: str) -> None:

@@ -34,14 +34,14 @@ def try_gates(app: App, gates: Sequence[str], plan: Plan) -> tuple[GateVerdict, 
     # Imported when a gate runs: most deploys have none, and tests and replays bring an emulator along.
     def check(_types: Collection[str], _number: int) -> GateOutcome:
         found = app.check()
-        return GateOutcome(found.ok, found.summary, [str(one) for one in found.problems])
+        return GateOutcome(found.ok, found.summary, [str(problem) for problem in found.problems])
 
     def test(_types: Collection[str], _number: int) -> GateOutcome:
         from ckfunc.testing.running import CaseOptions, run_tests, working_copy
 
         project = working_copy(app.root(), app.settings.target, app.environ, app.workspace.bundler())
         found = run_tests(project, app.toolchain(), CaseOptions(allow_only=not app.environ.get("CI")))
-        bad = [f"{one.case.file}:{one.case.line}: {one.case.name}" for one in found.results if one.bad]
+        bad = [f"{result.case.file}:{result.case.line}: {result.case.name}" for result in found.results if result.bad]
         return GateOutcome(found.ok, str(found.tally), bad)
 
     def replay(types: Collection[str], number: int) -> GateOutcome:
@@ -100,7 +100,7 @@ def print_report(
         return
     if output.quiet:
         report = replace(report, warnings=())
-    items = [one for one in report.items if one.result in WRONG or not output.quiet]
+    items = [item for item in report.items if item.result in WRONG or not output.quiet]
     output.lines(report_lines(report, width=output.width() or USUAL_COLUMNS, items=items, undone=undone))
 
 

@@ -134,9 +134,11 @@ class LimitedConnection(HttpToolsProtocol):
 
     def _make_room(self, most: int) -> None:
         others = (
-            one for one in self.connections if isinstance(one, LimitedConnection) and one is not self and one.idle
+            connection
+            for connection in self.connections
+            if isinstance(connection, LimitedConnection) and connection is not self and connection.idle
         )
-        longest = min(others, key=lambda one: one._heard_s, default=None)
+        longest = min(others, key=lambda connection: connection._heard_s, default=None)
         if longest is not None:
             self.connections.discard(longest)
             longest.transport.close()

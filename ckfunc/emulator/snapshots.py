@@ -56,7 +56,7 @@ class Snapshots:
         """Return the snapshots, newest first."""
         directory = self._directory()
         found = [_described(path) for path in directory.glob(f"*{_SUFFIX}") if _NAME.fullmatch(path.stem)]
-        return tuple(sorted(found, key=lambda one: (one.created_time, one.name), reverse=True))
+        return tuple(sorted(found, key=lambda snapshot: (snapshot.created_time, snapshot.name), reverse=True))
 
     def get(self, name: str) -> DataSnapshot:
         """Return a snapshot. Raises NoSnapshot, InvalidSnapshotName and LeadsOutside."""
@@ -66,7 +66,7 @@ class Snapshots:
         """Return the file of a snapshot. Raises NoSnapshot, InvalidSnapshotName and LeadsOutside."""
         path = self._path_of(name)
         if not path.is_file():
-            known = [one.name for one in self.all()]
+            known = [snapshot.name for snapshot in self.all()]
             hint = did_you_mean(name, known) or (f"there are: {', '.join(known[:10])}" if known else "save one first")
             raise NoSnapshot(f"there is no snapshot {name!r}", hint=hint)
         return path

@@ -116,7 +116,9 @@ def _vulnerabilities(report: Mapping[str, Any], lock: PackageLock) -> Iterator[V
     every = lock.chains(lock.dependencies.keys())
     for name, entry in report.items():
         places = [place for place in entry.get("nodes", ()) if place in lock.packages]
-        chains = [own[place] for place in places if place in own] or [every[one] for one in places if one in every]
+        chains = [own[place] for place in places if place in own] or [
+            every[place] for place in places if place in every
+        ]
         for advisory in entry.get("via", ()):
             if not isinstance(advisory, dict):  # the name of a vulnerable dependency, which has an entry of its own
                 continue

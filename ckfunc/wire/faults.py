@@ -40,7 +40,7 @@ class FaultMistake(Malformed):
 
 def operation_ids() -> tuple[str, ...]:
     """Return the id of every operation of the Platform API."""
-    return tuple(one.id for one in operations())
+    return tuple(operation.id for operation in operations())
 
 
 def read_fault(document: Any) -> Fault:

@@ -55,7 +55,7 @@ def api(app: App, method: str, path: str, data: str | None, paginate: bool, yes:
     client = _client(app)
     if paginate:
         with app.output.progress("reading pages"):
-            items = [without_values(one) for one in pages(client, path)]
+            items = [without_values(page) for page in pages(client, path)]
         app.output.document(items)
         return EXIT_OK
     try:

@@ -58,7 +58,7 @@ def info(app: App) -> None:
         document: CacheJson = {
             "directory": str(directory),
             "bytes": _size(found),
-            "entries": [one.to_json() for one in found],
+            "entries": [entry.to_json() for entry in found],
         }
         app.output.document(document)
         return
@@ -66,7 +66,7 @@ def info(app: App) -> None:
     for total in Total.of(found):
         app.output.line(_columns(total.size_bytes), total.kind, (f"  ({total.count})", "muted"))
     app.output.line(_columns(_size(found)), ("total", "title"))
-    installed = sorted((one for one in found if one.kind == PACKAGES), key=lambda one: -one.size_bytes)
+    installed = sorted((entry for entry in found if entry.kind == PACKAGES), key=lambda entry: -entry.size_bytes)
     if installed:
         app.output.line()
         app.output.line(("packages", "title"))
@@ -102,24 +102,24 @@ def clean(app: App, older_than: str | None, dry_run: bool) -> None:
             "directory": str(directory),
             "dryRun": dry_run,
             "bytes": _size(removed),
-            "removed": [one.to_json() for one in removed],
-            "inUse": [one.to_json() for one in used],
+            "removed": [entry.to_json() for entry in removed],
+            "inUse": [entry.to_json() for entry in used],
         }
         app.output.document(document)
         return
-    for one in removed:
-        if one.kind == PACKAGES:
-            app.output.line(_columns(one.size_bytes), _shortened(one.name))
-    for total in Total.of([one for one in removed if one.kind != PACKAGES]):
+    for entry in removed:
+        if entry.kind == PACKAGES:
+            app.output.line(_columns(entry.size_bytes), _shortened(entry.name))
+    for total in Total.of([entry for entry in removed if entry.kind != PACKAGES]):
         app.output.line(_columns(total.size_bytes), total.kind, (f"  ({total.count})", "muted"))
     if used:
-        app.output.talk(f"kept {_shortened(', '.join(one.name for one in used))}: in use by a running ckfunc")
+        app.output.talk(f"kept {_shortened(', '.join(entry.name for entry in used))}: in use by a running ckfunc")
     verb = "Would remove" if dry_run else "Removed"
     app.output.talk((f"{verb} {size_text(_size(removed))}", "success"), f" from {app.output.path(directory)}")
 
 
 def _size(found: Sequence[CacheEntry]) -> int:
-    return sum(one.size_bytes for one in found)
+    return sum(entry.size_bytes for entry in found)
 
 
 def _day(entry: CacheEntry) -> str:

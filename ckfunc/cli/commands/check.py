@@ -55,7 +55,7 @@ def _check(app: App, types: Sequence[str]) -> int:
 
         app.output.annotate(annotations_of(checked.problems, checked.warnings), checked.root)
     if app.output.json:
-        app.output.document([one.to_json() for one in checked.problems])
+        app.output.document([problem.to_json() for problem in checked.problems])
     else:
         if app.output.format is None:
             _print_findings(app, checked)
@@ -92,7 +92,7 @@ def _watch(app: App, types: Sequence[str]) -> int:
         for warning in recheck.new_warnings:
             output.warn(str(warning))
         if output.json:
-            output.record([one.to_json() for one in recheck.checked.problems])
+            output.record([problem.to_json() for problem in recheck.checked.problems])
             continue
         _print_findings(app, recheck.checked)
         output.flush()

@@ -17,7 +17,7 @@ from ckfunc.cli.options import common_options, pass_app
 def complete_commands(ctx: click.Context, _: click.Parameter, incomplete: str) -> list[str]:
     """Return the commands that begin with `incomplete`, or those of the command that was named before it."""
     found = commands_of(ctx.find_root(), ctx.params.get("names") or ())
-    return [one for one in found if one.startswith(incomplete)]
+    return [name for name in found if name.startswith(incomplete)]
 
 
 @click.command(

@@ -55,7 +55,7 @@ def login(app: App, client_id: str | None, secret_stdin: bool) -> None:
     client = app.connect(typed.connection(*addresses))
     application, want = client.application(), target.application
     require_application(target, str(application.id) if want is None or want.isdecimal() else application.key)
-    both = tuple(application_entry(one, *addresses) for one in (str(application.id), application.key))
+    both = tuple(application_entry(name, *addresses) for name in (str(application.id), application.key))
     bound = want is not None or target.name == ANY_PROJECT
     keyring = store_login(both if bound else entry_names(root, target, *addresses), typed)
     if app.output.json:

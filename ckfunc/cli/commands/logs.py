@@ -81,12 +81,12 @@ def logs(
     invocations in full. An invocation that is still running is printed again when it ends. On the emulator, console
     output is shown below its invocation.
     """
-    if names and all(one.isdecimal() for one in names):
-        if follow or any(one is not None for one in (limit, since, until, status, version)):
+    if names and all(name.isdecimal() for name in names):
+        if follow or any(option is not None for option in (limit, since, until, status, version)):
             raise UsageProblem(
                 "options that select invocations can't be used with an ID", hint=f"run `ckfunc logs {names[0]}`"
             )
-        _print_whole(app, [int(one) for one in names])
+        _print_whole(app, [int(name) for name in names])
         return
     if follow and until is not None:
         raise UsageProblem("--follow and --until can't be used together", hint="leave out one of them")
@@ -146,7 +146,7 @@ def _print_whole(app: App, ids: Sequence[int]) -> None:
     """Print complete invocations, in the order of `ids`. Raises NoSuchInvocation."""
     client = app.client()
     with app.output.progress("reading"):
-        found = [read_invocation(client, one, target=app.target().name) for one in ids]
+        found = [read_invocation(client, invocation_id, target=app.target().name) for invocation_id in ids]
     stacks = stacks_of(app, client, project=app.project)
     for entry in found:
         if app.output.json:

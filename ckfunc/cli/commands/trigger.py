@@ -94,7 +94,7 @@ def _why_nothing_ran(app: App, trigger_type: str) -> tuple[str, str]:
     """Return the reason why no function handled an event, and a hint."""
     from ckfunc.manifest import function_types
 
-    if any(one.type == trigger_type and one.current_version_number for one in app.client().functions()):
+    if any(function.type == trigger_type and function.current_version_number for function in app.client().functions()):
         return f"the function of {trigger_type} is disabled", "enable it in the emulator's dashboard"
     if trigger_type in function_types(app.root()):
         return f"no function handles {trigger_type}", "run `ckfunc deploy`"

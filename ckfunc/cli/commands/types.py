@@ -45,8 +45,8 @@ def types(app: App, check: bool, install: bool) -> int:
     else:
         stale = {}
         _write(app, install=install)
-    for one in advice(app.root()):
-        app.output.warn(one)
+    for notice in advice(app.root()):
+        app.output.warn(notice)
     return EXIT_FAILED if stale else EXIT_OK
 
 
@@ -79,7 +79,7 @@ def _show_stale(app: App, stale: Mapping[str, str]) -> None:
 
 def show_written(app: App, root: Path, written: Iterable[Written], also: Iterable[tuple[str, str]] = ()) -> None:
     """Print the files that a command wrote below `root`, each with its action."""
-    rows = [(one.path.relative_to(root).as_posix(), one.action.value, one.note) for one in written]
+    rows = [(file.path.relative_to(root).as_posix(), file.action.value, file.note) for file in written]
     rows += [(name, action, None) for name, action in also]
     if app.output.json:
         files: list[FileJson] = [

@@ -52,12 +52,12 @@ def versions(app: App, trigger_type: str, limit: int, blamed: bool) -> None:
     local = newlines(here.text) if here else None
     commits = _commits(app, here, found) if blamed else {}
     noted = deployed_at(root, app.target().name, trigger_type)
-    keys = {one.version_number: (one.version_number, script_digest(one)) for one in found}
+    keys = {version.version_number: (version.version_number, script_digest(version)) for version in found}
     times = {number: noted[key] for number, key in keys.items() if key in noted}
     if app.output.json:
-        numbers = [(one, one.version_number) for one in found]
+        numbers = [(version, version.version_number) for version in found]
         app.output.document(
-            [version_json(function, one, local, commits.get(n), deployed=times.get(n)) for one, n in numbers]
+            [version_json(function, number, local, commits.get(n), deployed=times.get(n)) for number, n in numbers]
         )
         return
     if not found:
@@ -70,10 +70,10 @@ def versions(app: App, trigger_type: str, limit: int, blamed: bool) -> None:
         seen = first_seen(client, function)
     rows = [
         (
-            *version_cells(function, one, local, when(times, seen, one.version_number)),
-            commit_cell(commits.get(one.version_number)) if blamed else Segment(""),
+            *version_cells(function, version, local, when(times, seen, version.version_number)),
+            commit_cell(commits.get(version.version_number)) if blamed else Segment(""),
         )
-        for one in found
+        for version in found
     ]
     app.output.lines(table(HEADINGS, rows))
     if len(found) == limit and found[-1].version_number > 1:

@@ -46,7 +46,7 @@ class Faults:
     @property
     def active(self) -> tuple[ActiveFault, ...]:
         """The faults, oldest first."""
-        return tuple(one.active for one in self._injectors.values())
+        return tuple(injector.active for injector in self._injectors.values())
 
     def add(self, fault: Fault) -> ActiveFault:
         """Add a fault. Raises Refused if there are too many."""

@@ -41,13 +41,13 @@ def page_request(call: Call, columns: Mapping[str, str], default: str = "id ASC"
     number = _integer(call.first("page")) or 0
     size = page_size(call)
     asked = call.every("sort")
-    order = [term for one in asked for term in _terms(one, columns)]
+    order = [term for sort in asked for term in _terms(sort, columns)]
     if not order:
         order = [default]
     tail = columns.get("id", "id")
     if not any(term.split(" ")[0] == tail for term in order):
         order.append(f"{tail} {order[-1].rsplit(' ', 1)[1]}")
-    return PageRequest(number, size, ", ".join(order), tuple(("sort", one) for one in asked))
+    return PageRequest(number, size, ", ".join(order), tuple(("sort", sort) for sort in asked))
 
 
 def page_size(call: Call) -> int:

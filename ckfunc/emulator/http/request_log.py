@@ -64,7 +64,7 @@ class RecordedRequest:
         self.caller = caller
         # Doubled slashes in a path are ignored.
         plain = "/" + "/".join(filter(None, path.split("/")))
-        self.private = any(one in plain for one in _SECRET)
+        self.private = any(secret in plain for secret in _SECRET)
         self.time = datetime.now(UTC)
         self.status = 0
         self.fault: str | None = None

@@ -138,8 +138,8 @@ def answer_format(accept: str, versioned: bool) -> tuple[Dialect, str]:
 def _preferred(accept: str) -> list[str]:
     """Return the media types of an Accept header, the most preferred first; an unreadable weight counts as 1."""
     found: list[tuple[float, str]] = []
-    for one in accept.split(","):
-        kind, *parameters = (part.strip().lower() for part in one.split(";"))
+    for accepted in accept.split(","):
+        kind, *parameters = (part.strip().lower() for part in accepted.split(";"))
         weight = 1.0
         for parameter in parameters:
             if parameter.startswith("q="):

@@ -34,7 +34,7 @@ async def list_channels(call: Call, services: EmulatorServices) -> Reply:
         properties=property_conditions(call),
     )
     page = await result_of(searching)
-    items = [write_channel(one, call.links) for one in page.items]
+    items = [write_channel(channel, call.links) for channel in page.items]
     filters = tuple(pair for pair in call.query() if pair[0] in _FILTERS)
     return page_reply(call, "channels", page, items, request=request, filters=filters)
 
@@ -51,7 +51,7 @@ def create_channel(call: Call, services: EmulatorServices) -> Reply:
     ]
     if creator is not None:
         members.append(creator)
-    if new.type is ChannelType.DIRECT and len({one.id for one in members}) > DIRECT_MEMBERS_LIMIT:
+    if new.type is ChannelType.DIRECT and len({member.id for member in members}) > DIRECT_MEMBERS_LIMIT:
         raise Refused(f"a direct channel has at most {DIRECT_MEMBERS_LIMIT} members, including its creator")
     return Reply(write_channel(actions.create(services.context(call), new, creator, members), call.links))
 
@@ -81,7 +81,7 @@ def list_channel_members(call: Call, services: EmulatorServices) -> Reply:
     channel = references.channel(services.database, call.id())
     request = page_request(call, users.SORTABLE, users.DEFAULT_ORDER)
     page = users.members_page(services.database, channel.id, request)
-    items = [write_user(one, call.links) for one in page.items]
+    items = [write_user(user, call.links) for user in page.items]
     return page_reply(call, "users", page, items, request=request)
 
 

@@ -77,8 +77,8 @@ def list_invocation_details(call: Call, services: EmulatorServices) -> Reply:
     ids = sorted({int(text) for text in texts})
     if len(ids) > _MOST_IDS:
         raise Refused(f"query parameter 'ids' has more than {_MOST_IDS} numbers")
-    details = [_live(one, services) for one in invocations.details(services.database, ids)]
-    return Reply({"invocations": [write_detail(one) for one in details]})
+    details = [_live(detail, services) for detail in invocations.details(services.database, ids)]
+    return Reply({"invocations": [write_detail(detail) for detail in details]})
 
 
 def enable_function(call: Call, services: EmulatorServices) -> Reply:

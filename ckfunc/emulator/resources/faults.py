@@ -10,7 +10,7 @@ from ckfunc.wire.faults import read_fault, write_active_fault
 
 def list_faults(_call: Call, services: EmulatorServices) -> Reply:
     """Answer with the active faults, oldest first."""
-    return Reply({"faults": [write_active_fault(one) for one in services.faults.active]})
+    return Reply({"faults": [write_active_fault(active) for active in services.faults.active]})
 
 
 def add_fault(call: Call, services: EmulatorServices) -> Reply:
@@ -25,7 +25,7 @@ def remove_fault(call: Call, services: EmulatorServices) -> Reply:
 
 def clear_faults(_call: Call, services: EmulatorServices) -> Reply:
     """Remove all faults, and answer with them."""
-    return Reply({"faults": [write_active_fault(one) for one in services.faults.clear()]})
+    return Reply({"faults": [write_active_fault(active) for active in services.faults.clear()]})
 
 
 ROUTES = (

@@ -60,7 +60,7 @@ def _drawing(display_name: str) -> Reply:
     hue = zlib.crc32(display_name.encode("utf-8", "replace")) / 2**32
     red, green, blue = (round(255 * part) for part in colorsys.hls_to_rgb(hue, 0.4, 0.5))
     # XML has no control characters, but a name may.
-    shown = escape("".join(one for one in initials if one.isprintable()))
+    shown = escape("".join(character for character in initials if character.isprintable()))
     text = _DRAWING.format(color=f"#{red:02x}{green:02x}{blue:02x}", initials=shown)
     headers = {**_SAFETY, "cache-control": "public, max-age=86400"}
     return Reply(content=text.encode("utf-8", "replace"), content_type="image/svg+xml", headers=headers)

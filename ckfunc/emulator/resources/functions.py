@@ -42,7 +42,7 @@ def list_nodejs_runtime_functions(call: Call, services: EmulatorServices) -> Rep
     """Answer with a page of all functions."""
     request = page_request(call, _FUNCTION_COLUMNS)
     page = functions.page(services.database, request)
-    items = [write_function(one, RUNTIME_ID, RUNTIME_VERSION, call.links) for one in page.items]
+    items = [write_function(function, RUNTIME_ID, RUNTIME_VERSION, call.links) for function in page.items]
     return page_reply(call, "functions", page, items, request=request)
 
 
@@ -81,7 +81,9 @@ def list_function_versions(call: Call, services: EmulatorServices) -> Reply:
     function = found(call, services)
     request = page_request(call, _VERSION_COLUMNS, "id DESC")
     page = functions.version_page(services.database, function.id, request)
-    return page_reply(call, "versions", page, [write_version(one, call.links) for one in page.items], request=request)
+    return page_reply(
+        call, "versions", page, [write_version(version, call.links) for version in page.items], request=request
+    )
 
 
 async def create_function_version(call: Call, services: EmulatorServices) -> Reply:
@@ -99,7 +101,11 @@ def list_function_invocations(call: Call, services: EmulatorServices) -> Reply:
     request = page_request(call, _INVOCATION_COLUMNS, "id DESC")
     page = invocations.page(services.database, function.id, request)
     return page_reply(
-        call, "invocations", page, [write_invocation(one, call.links) for one in page.items], request=request
+        call,
+        "invocations",
+        page,
+        [write_invocation(invocation, call.links) for invocation in page.items],
+        request=request,
     )
 
 

@@ -20,7 +20,7 @@ def list_channel_memberships(call: Call, services: EmulatorServices) -> Reply:
     channel = references.channel(services.database, call.id())
     request = page_request(call, memberships.MEMBERSHIPS_SORTABLE, memberships.MEMBERSHIPS_ORDER)
     page = memberships.memberships_page(services.database, channel.id, request)
-    items = [write_membership(one, call.links) for one in page.items]
+    items = [write_membership(membership, call.links) for membership in page.items]
     return page_reply(call, "memberships", page, items, request=request)
 
 
@@ -29,7 +29,7 @@ def list_channel_moderators(call: Call, services: EmulatorServices) -> Reply:
     channel = references.channel(services.database, call.id())
     request = page_request(call, users.SORTABLE, users.DEFAULT_ORDER)
     page = memberships.moderators_page(services.database, channel.id, request)
-    items = [write_user(one, call.links) for one in page.items]
+    items = [write_user(user, call.links) for user in page.items]
     return page_reply(call, "users", page, items, request=request)
 
 
@@ -57,7 +57,7 @@ def list_channel_participants(call: Call, services: EmulatorServices) -> Reply:
     channel = references.channel(services.database, call.id())
     request = page_request(call, users.SORTABLE, users.DEFAULT_ORDER)
     page = sessions.participants_page(services.database, channel.id, request)
-    items = [write_user(one, call.links) for one in page.items]
+    items = [write_user(user, call.links) for user in page.items]
     return page_reply(call, "users", page, items, request=request)
 
 
@@ -66,7 +66,7 @@ def list_channel_invites(call: Call, services: EmulatorServices) -> Reply:
     channel = references.channel(services.database, call.id())
     request = page_request(call, memberships.INVITES_SORTABLE, memberships.INVITES_ORDER)
     page = memberships.invites_page(services.database, channel.id, request)
-    items = [write_invite(one, call.links) for one in page.items]
+    items = [write_invite(invite, call.links) for invite in page.items]
     return page_reply(call, "invites", page, items, request=request)
 
 

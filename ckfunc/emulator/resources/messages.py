@@ -39,7 +39,9 @@ def list_channel_reported_messages(call: Call, services: EmulatorServices) -> Re
     channel = references.channel(services.database, call.id())
     request = page_request(call, messages.SORTABLE, messages.DEFAULT_ORDER)
     page = messages.reported_page(services.database, channel.id, request)
-    return page_reply(call, "messages", page, [write_message(one, call.links) for one in page.items], request=request)
+    return page_reply(
+        call, "messages", page, [write_message(message, call.links) for message in page.items], request=request
+    )
 
 
 def send_channel_message(call: Call, services: EmulatorServices) -> Reply:
@@ -89,7 +91,7 @@ async def page_of(
         query=query,
     )
     page = await result_of(searching)
-    items = [write_message(one, call.links) for one in page.items]
+    items = [write_message(message, call.links) for message in page.items]
     given = (("username", username), ("query", query))
     filters = tuple((name, value) for name, value in given if value is not None)
     return cursor_reply(call, "messages", page, items, filters)
@@ -116,7 +118,7 @@ def list_message_read_receipts(call: Call, services: EmulatorServices) -> Reply:
     message = references.message(services.database, call.id())
     request = page_request(call, receipts.SORTABLE, receipts.DEFAULT_ORDER)
     page = receipts.page(services.database, message.id, request)
-    items = [write_receipt(one, call.links) for one in page.items]
+    items = [write_receipt(receipt, call.links) for receipt in page.items]
     return page_reply(call, "receipts", page, items, request=request)
 
 
@@ -124,7 +126,7 @@ def retrieve_application_message_read_receipt_summaries(call: Call, services: Em
     """Answer with a page of the numbers of unread messages, for each member of each channel."""
     request = page_request(call, receipts.SUMMARIES_SORTABLE, receipts.SUMMARIES_ORDER)
     page = receipts.summaries_page(services.database, request)
-    items = [write_unread_summary(one, call.links) for one in page.items]
+    items = [write_unread_summary(summary, call.links) for summary in page.items]
     return page_reply(call, "summaries", page, items, request=request)
 
 

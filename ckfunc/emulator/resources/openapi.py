@@ -45,7 +45,7 @@ _SCRIPT = re.compile(rb"<script>(.*)</script>", re.DOTALL)
 @cache
 def control_operations() -> tuple[Operation, ...]:
     """Return every control under /emulator/."""
-    return tuple(read_operation(one) for one in _described_controls()["operations"])
+    return tuple(read_operation(operation) for operation in _described_controls()["operations"])
 
 
 def control_schemas() -> Mapping[str, Any]:
@@ -68,8 +68,8 @@ def operation_id(route: Route) -> str:
 def document(routes: Iterable[Route], server: str) -> dict[str, Any]:
     """Return the OpenAPI 3.1 document of the operations and controls among `routes`, served at the URL `server`."""
     known = {
-        Access.TOKEN: {one.id: one for one in operations()},
-        Access.CONTROL: {one.id: one for one in control_operations()},
+        Access.TOKEN: {operation.id: operation for operation in operations()},
+        Access.CONTROL: {operation.id: operation for operation in control_operations()},
     }
     paths: dict[str, dict[str, Any]] = {}
     served: list[Operation] = []
@@ -85,7 +85,7 @@ def document(routes: Iterable[Route], server: str) -> dict[str, Any]:
         "info": {"title": "ChatKitty Platform API", "version": __version__, "description": _DESCRIPTION},
         "servers": [{"url": server}],
         "security": [{"clientCredentials": []}],
-        "tags": [{"name": name} for name in sorted({one.family for one in served})],
+        "tags": [{"name": name} for name in sorted({operation.family for operation in served})],
         "paths": dict(sorted(paths.items())),
         "components": {
             "schemas": {**schemas(), **control_schemas()},
@@ -105,7 +105,7 @@ def _operation(operation: Operation, *, control: bool) -> dict[str, Any]:
     if operation.content:
         content = {media: {"schema": _reference(name)} for media, name in operation.content.items()}
         made["requestBody"] = {"required": operation.body_required, "content": content}
-    known = {status: one for status, one in _ERRORS.items() if not control or status in _CONTROL_ERRORS}
+    known = {status: error for status, error in _ERRORS.items() if not control or status in _CONTROL_ERRORS}
     if operation.method == "HEAD":
         # Such an answer has only a status and headers.
         errors: dict[str, Any] = {status: {"description": text} for status, (_, text, _) in known.items()}
@@ -127,7 +127,7 @@ def _reference(name: str) -> Mapping[str, str]:
 
 
 def _security(served: Iterable[Operation]) -> dict[str, Any]:
-    scopes = sorted({scope for one in served for scope in one.scopes})
+    scopes = sorted({scope for operation in served for scope in operation.scopes})
     flow = {"tokenUrl": "/oauth/token", "scopes": {scope: scope.replace(":", " ", 1) for scope in scopes}}
     return {"type": "oauth2", "flows": {"clientCredentials": flow}}
 

@@ -53,15 +53,15 @@ async def update_nodejs_runtime_initialization_script(call: Call, services: Emul
 
 def _check_packages(wanted: Iterable[Dependency]) -> None:
     seen: set[str] = set()
-    platforms = {one.name: one.version for one in DEFAULT_PACKAGES}
-    for one in wanted:
-        if (mistake := dependency_mistake(one.name, one.version)) is not None:
+    platforms = {package.name: package.version for package in DEFAULT_PACKAGES}
+    for dependency in wanted:
+        if (mistake := dependency_mistake(dependency.name, dependency.version)) is not None:
             raise Refused(mistake)
-        if one.name in seen:
-            raise Refused(f"package {one.name} is listed twice")
-        if one.name in platforms and not one.default and one.version != platforms[one.name]:
-            raise Refused(f"package {one.name} is the platform's own, at version {platforms[one.name]}")
-        seen.add(one.name)
+        if dependency.name in seen:
+            raise Refused(f"package {dependency.name} is listed twice")
+        if dependency.name in platforms and not dependency.default and dependency.version != platforms[dependency.name]:
+            raise Refused(f"package {dependency.name} is the platform's own, at version {platforms[dependency.name]}")
+        seen.add(dependency.name)
 
 
 ROUTES = (

@@ -29,14 +29,14 @@ def list_user_sessions(call: Call, services: EmulatorServices) -> Reply:
     """Answer with a page of the user sessions: all, or those in a state."""
     request = page_request(call, sessions.USER_SESSIONS_SORTABLE, "user_sessions.id ASC")
     page = sessions.user_sessions_page(services.database, request, _state(call))
-    return _page_reply(call, page, [write_user_session(one, call.links) for one in page.items], request)
+    return _page_reply(call, page, [write_user_session(session, call.links) for session in page.items], request)
 
 
 def list_chat_sessions(call: Call, services: EmulatorServices) -> Reply:
     """Answer with a page of the chat sessions: all, or those in a state."""
     request = page_request(call, sessions.CHAT_SESSIONS_SORTABLE, "chat_sessions.id ASC")
     page = sessions.chat_sessions_page(services.database, request, _state(call))
-    return _page_reply(call, page, [write_chat_session(one, call.links) for one in page.items], request)
+    return _page_reply(call, page, [write_chat_session(session, call.links) for session in page.items], request)
 
 
 def open_chat_session(call: Call, services: EmulatorServices) -> Reply:

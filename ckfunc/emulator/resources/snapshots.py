@@ -15,7 +15,7 @@ from ckfunc.wire.snapshots import write_snapshot
 
 def list_snapshots(_call: Call, services: EmulatorServices) -> Reply:
     """Answer with the snapshots, newest first."""
-    return Reply({"snapshots": [write_snapshot(one) for one in services.snapshots.all()]})
+    return Reply({"snapshots": [write_snapshot(snapshot) for snapshot in services.snapshots.all()]})
 
 
 async def save_snapshot(call: Call, services: EmulatorServices) -> Reply:

@@ -34,7 +34,7 @@ async def list_users(call: Call, services: EmulatorServices) -> Reply:
         condition=_UNREAD[call.flag("unread")],
     )
     page = await result_of(searching)
-    items = [write_user(one, call.links) for one in page.items]
+    items = [write_user(user, call.links) for user in page.items]
     filters = tuple(pair for pair in call.query() if pair[0] in _FILTERS)
     return page_reply(call, "users", page, items, request=request, filters=filters)
 
@@ -96,7 +96,7 @@ def list_user_channels(call: Call, services: EmulatorServices) -> Reply:
     user = references.user(services.database, call.id())
     request = page_request(call, channels.SORTABLE, channels.DEFAULT_ORDER)
     page = run(channels.page(services.database, request, member_id=user.id))
-    items = [write_channel(one, call.links) for one in page.items]
+    items = [write_channel(channel, call.links) for channel in page.items]
     return page_reply(call, "channels", page, items, request=request)
 
 
@@ -112,7 +112,7 @@ def list_user_messages(call: Call, services: EmulatorServices) -> Reply:
         page = receipts.unread_page(services.database, user.id, cursor_request(call))
     else:
         page = run(messages.page(services.database, cursor_request(call), username=user.name))
-    items = [write_message(one, call.links) for one in page.items]
+    items = [write_message(message, call.links) for message in page.items]
     return cursor_reply(call, "messages", page, items, (("unread", "true"),) if wanted else ())
 
 
@@ -126,7 +126,9 @@ def list_user_notifications(call: Call, services: EmulatorServices) -> Reply:
     """Answer with a page of a user's notifications, newest first."""
     user = references.user(services.database, call.id())
     page = notifications.page(services.database, user.id, cursor_request(call))
-    return cursor_reply(call, "notifications", page, [write_notification(one, call.links) for one in page.items])
+    return cursor_reply(
+        call, "notifications", page, [write_notification(notification, call.links) for notification in page.items]
+    )
 
 
 def retrieve_user_secret(call: Call, services: EmulatorServices) -> Reply:

@@ -152,7 +152,7 @@ def search(database: Database, request: PageRequest, text: str) -> Page[Channel]
         parameters = (text,)
     found = select_page(database, "channels.id", source, parameters, request=request, read=_id)
     by_id = by_ids(database, found.items)
-    items = tuple(by_id[one] for one in found.items)
+    items = tuple(by_id[channel_id] for channel_id in found.items)
     return Page(items, found.number, found.size, found.total_elements, found.total_pages)
 
 

@@ -412,7 +412,7 @@ def _run(database: Database, scripts: Sequence[str]) -> None:
 
 def write_conditions(conditions: Sequence[Condition]) -> str:
     """Return conditions as the SQL function takes them."""
-    return json.dumps([asdict(one) for one in conditions])
+    return json.dumps([asdict(condition) for condition in conditions])
 
 
 def properties_match(properties: str, conditions: str) -> bool:
@@ -422,8 +422,9 @@ def properties_match(properties: str, conditions: str) -> bool:
     except ValueError:  # a damaged row: reading it reports the damage
         return True
     return all(
-        one["name"] in have and any(matches(value, have[one["name"]], subset=True) for value in one["values"])
-        for one in _read_conditions(conditions)
+        condition["name"] in have
+        and any(matches(value, have[condition["name"]], subset=True) for value in condition["values"])
+        for condition in _read_conditions(conditions)
     )
 
 

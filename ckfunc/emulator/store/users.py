@@ -103,7 +103,7 @@ def find(database: Database, reference: UserReference) -> User | None:
 
 def by_ids(database: Database, ids: Iterable[int | None]) -> dict[int, User]:
     """Return the existing users among `ids`, by id; None is skipped."""
-    wanted = sorted({one for one in ids if one is not None})
+    wanted = sorted({user_id for user_id in ids if user_id is not None})
     if not wanted:
         return {}
     rows = database.all("SELECT * FROM users WHERE id IN (SELECT value FROM json_each(?))", json.dumps(wanted))
