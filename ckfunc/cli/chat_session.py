@@ -23,7 +23,7 @@ from ckfunc.chat.runs import RunFollower
 from ckfunc.cli.app import App
 from ckfunc.cli.line_editor import LineEditor
 from ckfunc.cli.terminal import key_by_key, on_resize
-from ckfunc.logs.stacks import Stacks
+from ckfunc.deploy.stacks import Stacks
 
 KEYS_END_S = 1.0
 

@@ -24,7 +24,7 @@ from ckfunc.model.function import Status
 
 if TYPE_CHECKING:
     from ckfunc.api import Client
-    from ckfunc.logs.stacks import Stacks
+    from ckfunc.deploy.stacks import Stacks
     from ckfunc.model.project import Project
 
 USUAL_COUNT = 25
@@ -157,7 +157,7 @@ def _print_whole(app: App, ids: Sequence[int]) -> None:
 
 def stacks_of(app: App, client: Client, *, project: Callable[[], Project] | None = None, fresh: bool = False) -> Stacks:
     """Return a mapper of stacks to local files of the project, by default with the scripts that `app` reads."""
-    from ckfunc.logs.stacks import Stacks
+    from ckfunc.deploy.stacks import Stacks
 
     return Stacks(client, project or app.scripts, fresh=fresh)
 
