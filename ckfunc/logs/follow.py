@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import replace
 from datetime import datetime
 from functools import partial
@@ -36,20 +36,22 @@ def follow(
     clock: Clock | None = None,
     limit: int | None = 0,
     wanted: Filter = EVERY,
+    since: Mapping[str, datetime] | None = None,
     pace: Pace | None = None,
 ) -> Iterator[Item]:
     """Yield the newest `limit` invocations that are wanted (None: all), then all new ones, by ascending id.
 
-    Empty `function_types` means all functions; functions that are created later are included. A RUNNING invocation is
-    yielded again when it has ended. Failed requests yield Trouble, and later Recovered; only the first requests raise
-    ApiFailure. The generator never ends by itself.
+    Empty `function_types` means all functions; functions that are created later are included. `since` replaces
+    `wanted.since` for some functions, by type. A RUNNING invocation is yielded again when it has ended. Failed
+    requests yield Trouble, and later Recovered; only the first requests raise ApiFailure. The generator never ends by
+    itself.
     """
     from ckfunc.api.connection import is_loopback_address
 
     clock = clock or SystemClock()
     pace = pace or (LOOPBACK if is_loopback_address(client.connection.api_url) else REMOTE)
     follower = _Follower(client, frozenset(function_types), clock, pace, replace(wanted, since=None))
-    yield from follower.start(limit, wanted)
+    yield from follower.start(limit, wanted, since)
     failed = 0
     wait_s = pace.quick_s
     while True:
@@ -100,11 +102,11 @@ class _Follower:
         """Whether an invocation is expected to end soon."""
         return self._clock.monotonic_s() < self._lively_until_s and any(tail.running for tail in self._tails.values())
 
-    def start(self, limit: int | None, wanted: Filter) -> Iterator[Item]:
+    def start(self, limit: int | None, wanted: Filter, since: Mapping[str, datetime] | None) -> Iterator[Item]:
         """Mark all existing invocations as seen, and yield those that match."""
         list(self._refresh())
         tails = list(self._tails.values())
-        self._pending = newest(started(tails, limit, wanted), limit)
+        self._pending = newest(started(tails, limit, wanted, since), limit)
         yield from cut_off(tails)
         yield from self._yield_pending()
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from ckfunc.base.workers import in_order
@@ -42,9 +44,15 @@ def recent(
         left_out()
 
 
-def started(tails: Sequence[Tail], limit: int | None, wanted: Filter) -> list[Found]:
-    """Start all tails, and return the newest `limit` rows of each, by ascending id. Raises ApiFailure."""
-    found = in_order(tails, lambda tail: tail.start(limit, wanted))
+def started(
+    tails: Sequence[Tail], limit: int | None, wanted: Filter, since: Mapping[str, datetime] | None = None
+) -> list[Found]:
+    """Start all tails, and return the newest `limit` rows of each, by ascending id. Raises ApiFailure.
+
+    `since` replaces the filter's `since` for some functions, by type.
+    """
+    own = {name: replace(wanted, since=moment) for name, moment in (since or {}).items()}
+    found = in_order(tails, lambda tail: tail.start(limit, own.get(tail.function.type, wanted)))
     lists = [[(tail.function.type, row, False) for row in rows] for tail, rows in zip(tails, found, strict=True)]
     return list(heapq.merge(*lists, key=lambda entry: entry[1].id))
 
