@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from ckfunc.manifest.kinds import Entries, Field, Flag, Items, Number, Rule, Section, Text
+from ckfunc.manifest.kinds import Entries, Field, Flag, Items, Number, Rule, Section, Text, Whole
 from ckfunc.manifest.sources import MAX_FILE_BYTES
 from ckfunc.manifest.variables import NAME, TEMPLATE
 from ckfunc.model.application import PLATFORM_PREFIX
 from ckfunc.model.project import GATE
 from ckfunc.model.triggers import TRIGGERS
+from ckfunc.model.watch_policy import MAX_FAILURES, MOST_MIN_RUNS, WATCH_FOR
 
 MANIFEST_NAME = "functions.yaml"
 
@@ -214,6 +215,21 @@ _TARGET = Section(
         Field("settings", _SETTINGS, "Settings of this target's application; they override the manifest's `settings`."),
         Field(
             "gates", GATES, "Checks that must pass before a deploy to this target; they replace the manifest's `gates`."
+        ),
+        Field(
+            "watch_for",
+            Text((Rule(WATCH_FOR, "is not a duration", "such as 10m, 90s or 1h30m"),), suggestions=("10m", "1h")),
+            "How long each deploy is watched; it is reverted if too many runs fail. Absent: deploys are not watched.",
+        ),
+        Field(
+            "max_failures",
+            Text((Rule(MAX_FAILURES, "is not a percentage", "such as 2% or 0.5%"),), suggestions=("0%", "2%", "5%")),
+            "The share of runs that may fail in a watched deploy, besides the earlier failure rate. Default: 2%.",
+        ),
+        Field(
+            "min_runs",
+            Whole(1, MOST_MIN_RUNS),
+            "The number of runs of a new version after which a watched deploy judges it. Default: 20.",
         ),
     ),
 )

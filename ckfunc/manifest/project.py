@@ -87,10 +87,12 @@ def load(
     )
     bound_target = targeting.target(manifest, name, values.application)
     warnings = (*_warnings(manifest), *dict.fromkeys(values.unresolved))
-    gates = _gates(targeting.section(manifest, name), manifest)
+    section = targeting.section(manifest, name)
+    gates = _gates(section, manifest)
     watched = _watched(root, manifest, name)
     switches = application_settings.values(manifest, name)
-    return Project(root, bound_target, runtime, functions, warnings, gates, watched, _hooks(manifest), switches)
+    watch = targeting.watch_policy(section)
+    return Project(root, bound_target, runtime, functions, warnings, gates, watched, _hooks(manifest), switches, watch)
 
 
 def emulator_target(root: Path, environ: Mapping[str, str]) -> str | None:

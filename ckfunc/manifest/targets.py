@@ -13,6 +13,7 @@ from ckfunc.manifest.definition import MANIFEST_NAME
 from ckfunc.manifest.tree import Mapping, Scalar
 from ckfunc.manifest.validation import one_of
 from ckfunc.model.project import Target
+from ckfunc.model.watch_policy import WatchPolicy
 
 LOCAL = "local"
 DEFAULT = "default"
@@ -71,6 +72,14 @@ def target(manifest: Branch, name: str, application: str | None) -> Target:
     if target_section is None:
         return Target(name, emulator=name == LOCAL)
     return Target(name, target_section.flag("emulator"), application, target_section.flag("protected"))
+
+
+def watch_policy(target_section: Branch | None) -> WatchPolicy:
+    """Return how deploys to the target with this section are watched; None is a target without a section."""
+    if target_section is None:
+        return WatchPolicy()
+    watch_for, max_failures, least = map(target_section.text, ("watch_for", "max_failures", "min_runs"))
+    return WatchPolicy().with_texts(watch_for, max_failures, None if least is None else int(least))
 
 
 def problems(manifest: Branch) -> list[Problem]:

@@ -6,12 +6,13 @@ All files of the manifest have been read and all variables resolved.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from ckfunc.base.errors import Problem
 from ckfunc.base.secrets import Secret
 from ckfunc.model.lock import PackageLock
+from ckfunc.model.watch_policy import WatchPolicy
 
 GATE = r"check|test|replay(?::[1-9][0-9]{0,3})?"
 """Regular expression for a gate of a deploy; `replay:50` contains the number of invocations."""
@@ -109,6 +110,8 @@ class Project:
     hooks: Hooks = Hooks()
     settings: Mapping[str, bool] | None = None
     """The settings of the application that the manifest manages, by the names of ApplicationSettings; None for none."""
+    watch: WatchPolicy = field(default_factory=WatchPolicy)
+    """How to watch deploys to the target."""
 
     @property
     def types(self) -> tuple[str, ...]:
