@@ -15,6 +15,7 @@ from support.loopback import Reply, Request
 
 from ckfunc.base.clock import ago
 from ckfunc.base.errors import SystemRefusal
+from ckfunc.base.secrets import secret_values
 from ckfunc.deploy import run
 from ckfunc.deploy.apply import journal, undo
 from ckfunc.deploy.apply.report import DeployReport
@@ -82,7 +83,7 @@ def take_back(
             seen,
             client,
             cache,
-            supplied=supplied or {},
+            supplied=secret_values(supplied or {}),
             keep_environment=keep,
         )
         types = [one.type for one in former.project.functions or ()]

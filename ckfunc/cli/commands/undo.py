@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from ckfunc.base.errors import EXIT_OK, InvalidFiles, UsageProblem
+from ckfunc.base.secrets import Secret, secret_values
 from ckfunc.cli.app import App
 from ckfunc.cli.options import FILE, common_options, pass_app, yes_option
 from ckfunc.cli.plans import print_plan, print_report
@@ -72,7 +73,7 @@ def undo(app: App, yes: bool, dry_run: bool, env_file: Path | None, keep_environ
     return report.exit_code
 
 
-def _supplied(app: App, env_file: Path | None) -> dict[str, str]:
+def _supplied(app: App, env_file: Path | None) -> dict[str, Secret]:
     """Return the values in a file of NAME=value lines. Raises UsageProblem and InvalidFiles."""
     if env_file is None:
         return {}
@@ -84,4 +85,4 @@ def _supplied(app: App, env_file: Path | None) -> dict[str, str]:
     values, problems = read_env_file(path)
     if problems:
         raise InvalidFiles("the former values cannot be read", problems, hint="nothing was written")
-    return values
+    return secret_values(values)

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from ckfunc.base.errors import CkfuncError
-from ckfunc.base.secrets import Secret, secret_values
+from ckfunc.base.secrets import Secret
 from ckfunc.deploy.apply.journal import JournalRecord, deploy_to_undo, foreign_changes
 from ckfunc.deploy.cache import VersionCache, deployed_literals
 from ckfunc.deploy.history import version_of
@@ -57,7 +57,7 @@ def prepare_undo(
     remote: Remote,
     cache: VersionCache,
     *,
-    supplied: Mapping[str, str],
+    supplied: Mapping[str, Secret],
     keep_environment: bool = False,
 ) -> Undo:
     """Return the undo of the last deploy. Only reads. `supplied` is as for `previous_state`.
@@ -92,7 +92,7 @@ def previous_state(
     remote: Remote,
     cache: VersionCache,
     *,
-    supplied: Mapping[str, str],
+    supplied: Mapping[str, Secret],
     keep_environment: bool = False,
 ) -> PreviousState:
     """Return the state before a deploy. `supplied` are values of variables that the deploy changed or removed.
@@ -114,9 +114,7 @@ def previous_state(
     environment = None
     literals = deployed_literals(root, target.name, remote.identity)
     if (previous := kinds.get("environment")) is not None:
-        environment = _environment(
-            previous, snapshot.runtime.own_environment(), secret_values(supplied), literals, remote.fingerprint
-        )
+        environment = _environment(previous, snapshot.runtime.own_environment(), supplied, literals, remote.fingerprint)
     runtime = WantedRuntime(
         dependencies=kinds.get("dependencies"),
         environment=environment,
