@@ -15,11 +15,12 @@ from ckfunc.deploy.apply.report import WRONG, DeployReport, Ending
 from ckfunc.deploy.gates import GateOutcome, GateVerdict, parse_gates, run_gates
 from ckfunc.deploy.history import handler_of
 from ckfunc.deploy.plan.plan import Plan
-from ckfunc.deploy.show.json import plan_json
+from ckfunc.deploy.show.json import plan_json, with_observation
 from ckfunc.deploy.show.markdown import plan_markdown, verdicts_markdown
 from ckfunc.deploy.show.text import plan_lines, report_lines, verdict_lines
 
 if TYPE_CHECKING:
+    from ckfunc.deploy.observation import Observation
     from ckfunc.model.project import Script
 
 
@@ -84,14 +85,19 @@ def print_plan(
 
 
 def print_report(
-    output: Output, report: DeployReport, *, verdicts: Sequence[GateVerdict] | None = None, undone: str | None = None
+    output: Output,
+    report: DeployReport,
+    *,
+    verdicts: Sequence[GateVerdict] | None = None,
+    undone: str | None = None,
+    observation: Observation | None = None,
 ) -> None:
-    """Print the result of a deploy; with --json, the gates too. With --quiet, print only what went wrong.
+    """Print the result of a deploy; with --json, also that of gates and a watch. With --quiet, print only failures.
 
     `undone` is what an undo reverted.
     """
     if output.json:
-        document = report.to_json()
+        document = with_observation(report.to_json(), observation)
         if verdicts is not None:
             document["gates"] = [verdict.to_json() for verdict in verdicts]
         output.document(document)

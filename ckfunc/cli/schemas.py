@@ -62,6 +62,7 @@ OUTPUTS: tuple[CommandOutput, ...] = (
     CommandOutput("deploy", outputs.ReportJson),
     CommandOutput("deploy", outputs.PlanJson, "with `--dry-run`"),
     CommandOutput("deploy", outputs.RefusedDeployJson, "if a gate fails"),
+    CommandOutput("deploy", outputs.ResumedWatchJson, "if `--resume` continues a watch"),
     CommandOutput("replay", outputs.ReplayJson),
     CommandOutput("versions", list[outputs.VersionJson]),
     CommandOutput("show", outputs.ScriptJson),

@@ -28,6 +28,7 @@ from ckfunc.deploy.plan.snapshot import guard, overview, with_versions
 from ckfunc.deploy.remote import Remote, Snapshot
 from ckfunc.deploy.resources import ENVIRONMENT, FUNCTIONS, SETTINGS
 from ckfunc.model.project import Project, Target
+from ckfunc.model.watch_policy import WatchPolicy
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +36,7 @@ class DeployOptions:
     """Options of a deploy. `only` selects trigger types, "runtime" and "settings"; empty means everything.
 
     `resume` is the journal of the unfinished deploy to complete. `saved` is a plan that this deploy must match.
+    `watch` is recorded in the journal, so that a watch can be resumed.
     """
 
     only: tuple[str, ...] = ()
@@ -44,6 +46,7 @@ class DeployOptions:
     at_once: int = AT_ONCE
     saved: SavedPlan | None = None
     resume: JournalRecord | None = None
+    watch: WatchPolicy | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +64,7 @@ class DeployContext:
     command: str = "deploy"
     only: tuple[str, ...] = ()
     undoes: JournalRecord | None = None
+    watch: WatchPolicy | None = None
 
 
 def plan(project: Project, client: Remote, cache: VersionCache, options: DeployOptions = DeployOptions()) -> Plan:
@@ -121,7 +125,15 @@ def deploy(
     """
     cache = cache or VersionCache(project.root)
     deploy_plan = prepare(project, client, check=check, cache=cache, options=options)
-    context = DeployContext(project.root, cache, on_step, clock or SystemClock(), options.at_once, only=options.only)
+    context = DeployContext(
+        project.root,
+        cache,
+        on_step,
+        clock or SystemClock(),
+        options.at_once,
+        only=options.only,
+        watch=options.watch,
+    )
     if deploy_plan.is_empty:
         report = nothing_done(deploy_plan, Ending.COMPLETE, "")
         if not options.only and (killed := options.resume or _killed_deploy(project.root, deploy_plan, client)):
@@ -159,6 +171,8 @@ def carry_out(
         with journals.begin(
             context.root, deploy_plan, client, context.clock, context.command, context.only, earlier, context.undoes
         ) as journal:
+            if context.watch is not None:
+                journal.watch(context.watch)
             ledger = apply(
                 deploy_plan,
                 client,

@@ -243,6 +243,50 @@ class ItemJson(ResourceJson):
     hint: NotRequired[Annotated[str, "What to do."]]
 
 
+class FailedRunJson(TypedDict):
+    """A failed run of a watched version."""
+
+    id: Annotated[int, "Id of the invocation."]
+    createdTime: Annotated[str, "When it started (ISO 8601, UTC)."]
+    error: Annotated[Any, "The error of the handler."]
+
+
+class WatchedVersionJson(TypedDict):
+    """The runs of a watched version."""
+
+    type: Annotated[str, "Trigger type of the function."]
+    version: Annotated[int, "The new version."]
+    former_version: Annotated[int, "The version before."]
+    verdict: Annotated[str, "`good`, `too_few_runs`, `too_many_failures` or `replaced` (by a newer version)."]
+    runs: Annotated[int, "The number of runs that have ended."]
+    failed: Annotated[int, "The number of runs that failed."]
+    allowed: Annotated[int, "The number of runs that may fail."]
+    earlier_runs: Annotated[int, "The number of runs of older versions that were compared."]
+    earlier_failed: Annotated[int, "The number of runs of older versions that failed."]
+    first_failed: Annotated[list[FailedRunJson], "The first failed runs."]
+
+
+class WatchJson(TypedDict):
+    """The result of a watch."""
+
+    ending: Annotated[str, "`kept`, `not_enough_runs`, `reverted`, `not_reverted`, `interrupted` or `not_watched`."]
+    watch_for_s: Annotated[float, "How long the deploy was to be watched."]
+    max_failures: Annotated[str, "The share of failures that was allowed, such as `2%`."]
+    min_runs: Annotated[int, "The number of runs that is enough to judge a version."]
+    functions: list[WatchedVersionJson]
+    undone: NotRequired[Annotated[list[ItemJson], "The results of the undo."]]
+    problem: NotRequired[Annotated[str, "Why the deploy was not watched or not reverted."]]
+    notes: NotRequired[Annotated[list[str], "Parts that could not be restored."]]
+
+
+class ResumedWatchJson(TypedDict):
+    """The result of a watch that was continued. The hook `after_deploy` reads the same document."""
+
+    target: Annotated[str, "Name of the target."]
+    ok: Annotated[bool, "Whether the deploy was kept."]
+    watch: WatchJson
+
+
 class ReportJson(TypedDict):
     """The result of a deploy or an undo. The hook `after_deploy` reads the same document, without `gates`."""
 
@@ -255,6 +299,7 @@ class ReportJson(TypedDict):
     items: list[ItemJson]
     warnings: list[str]
     gates: NotRequired[Annotated[list[GateJson], "If there are gates."]]
+    watch: NotRequired[Annotated[WatchJson, "If the deploy was watched."]]
 
 
 class RefusedDeployJson(TypedDict):

@@ -145,7 +145,7 @@ class World:
         self.proxy.hang_up()
         self.proxy.forget()
         with self.database.transaction():
-            for table in ("function_versions", "functions"):
+            for table in ("invocation_details", "invocations", "function_versions", "functions"):
                 self.database.execute(f"DELETE FROM {table}")
             self.database.execute("UPDATE runtime SET initialization_script = NULL")
             runtime.set_dependencies(self.database, content.dependencies)

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from ckfunc.base.errors import EXIT_OK, CkfuncError, UsageProblem
+from ckfunc.base.errors import EXIT_INTERRUPTED, EXIT_OK, CkfuncError, UsageProblem
+from ckfunc.base.secrets import Secret
 from ckfunc.base.workers import AT_ONCE
 from ckfunc.cli.app import App
 from ckfunc.cli.completion import complete_only
 from ckfunc.cli.options import FILE, common_options, pass_app
 from ckfunc.cli.plans import gates_of, print_plan, print_report, try_gates
+from ckfunc.cli.watch_options import policy_of, watch_options
 from ckfunc.deploy.cache import VersionCache
 from ckfunc.deploy.gates import GateVerdict, require_passed
 from ckfunc.deploy.hooks import run_hook
@@ -22,12 +24,15 @@ from ckfunc.deploy.plan import saved
 from ckfunc.deploy.plan.checks import requirements_check
 from ckfunc.deploy.plan.plan import Plan
 from ckfunc.deploy.registry import require_installable
-from ckfunc.deploy.show.json import plan_json
+from ckfunc.deploy.resources import ENVIRONMENT
+from ckfunc.deploy.show.json import plan_json, with_observation
 from ckfunc.deploy.show.text import plan_lines, step_text, verdict_lines
 
 if TYPE_CHECKING:
+    from ckfunc.deploy.apply.report import DeployReport
+    from ckfunc.deploy.observation import Observation
     from ckfunc.deploy.run import DeployOptions
-    from ckfunc.model.outputs import RefusedDeployJson
+    from ckfunc.model.outputs import RefusedDeployJson, ResumedWatchJson
 
 
 @click.command(
@@ -42,6 +47,8 @@ Examples:
   ckfunc deploy --plan plan.json      ... and deploy exactly that
   ckfunc deploy --gate check,test,replay:50
                                       nothing is written unless these pass
+  ckfunc deploy --watch-for 10m       revert the deploy if its functions fail
+  ckfunc deploy --watch-for 1h --max-failures 0.5% --min-runs 100
   ckfunc deploy --resume              after a crash: finish the deploy
   ckfunc deploy --json                the report as data, for scripts"""
 )
@@ -53,7 +60,7 @@ Examples:
     help="Deploy only these functions, `runtime` or `settings`.",
 )
 @click.option("--plan", "plan_file", type=FILE, metavar="FILE", help="Deploy a plan that `ckfunc diff --out` saved.")
-@click.option("--resume", is_flag=True, help="Finish the last deploy after it was interrupted.")
+@click.option("--resume", is_flag=True, help="Finish the last deploy, or its watch, after an interruption.")
 @click.option("--dry-run", is_flag=True, help="Check everything and show the plan; write nothing.")
 @click.option(
     "--gate",
@@ -61,6 +68,7 @@ Examples:
     metavar="GATES",
     help="Gates that must pass: check, test, replay:50 (comma-separated), or none. Default: gates in functions.yaml.",
 )
+@watch_options
 @click.option("-y", "--yes", is_flag=True, help="Skip the confirmation, even for a protected target.")
 @click.option("--allow-removals", is_flag=True, help="Remove packages and variables that are not in functions.yaml.")
 @click.option("--allow-other-application", is_flag=True, help="Deploy to an application other than the target's.")
@@ -75,6 +83,9 @@ def deploy(
     resume: bool,
     dry_run: bool,
     gate: str,
+    watch_for: str | None,
+    max_failures: str | None,
+    min_runs: int | None,
     yes: bool,
     allow_removals: bool,
     allow_other_application: bool,
@@ -86,10 +97,17 @@ def deploy(
     Only differences are written: first additions (dependencies, environment, init script, functions and versions),
     then removals and settings. Changed scripts are checked before the first write. A version is created exactly once,
     even over an unreliable network, and never replaces a concurrent deploy of someone else. Exits 1 if any part failed.
+
+    --watch-for follows the runs of the new versions. If more of them fail than --max-failures allows in addition to the
+    earlier failure rate, the deploy is reverted, as with `ckfunc undo`, and the command exits 1.
     """
     if ((plan_file or resume) and only) or (plan_file and resume):
         raise UsageProblem(
             "--plan, --resume and --only can't be used together", hint="a plan already specifies what is in it"
+        )
+    if resume and (watch_for or max_failures or min_runs):
+        raise UsageProblem(
+            "--resume can't be used with the options of a watch", hint="the unfinished deploy is watched as it began"
         )
     # What executes a deploy is imported when it starts: --help must not load it.
     from ckfunc.deploy import run
@@ -99,7 +117,11 @@ def deploy(
     if plan_file is not None:
         options = _of_saved_plan(app, options, plan_file)
     elif resume:
+        if (code := _resumed_watch(app)) is not None:
+            return code
         options = _of_unfinished(app, options)
+    if not resume:
+        options = replace(options, watch=policy_of(app.project().watch, watch_for, max_failures, min_runs))
     project, client = app.project(), app.client()
     check, gates = requirements_check(project, app.workspace.compiler().compile), gates_of(app, gate)
     if dry_run:
@@ -112,23 +134,72 @@ def deploy(
         app.output.talk(("dry run: ", "title"), "nothing was written")
         return EXIT_OK
     verdicts: list[GateVerdict] = []
+    former_values: dict[str, Secret] = {}
     with app.output.progress("deploying"):
         report = run.deploy(
             project,
             client,
             check=check,
-            confirm=_confirmation(app, gates, verdicts, yes=yes),
+            confirm=_confirmation(app, gates, verdicts, former_values, yes=yes),
             on_step=lambda step: app.output.detail(step_text(step)),
             options=options,
             clock=app.clock,
         )
     remember_deployed(project, client.identity, report)
-    print_report(app.output, report, verdicts=verdicts if gates else None)
-    if report.attempted:
+    shown_verdicts = verdicts if gates else None
+    if not app.output.json:
+        print_report(app.output, report, verdicts=shown_verdicts)
+    observation = _watched(app, options, report, former_values)
+    if app.output.json:
+        print_report(app.output, report, verdicts=shown_verdicts, observation=observation)
+    code = report.exit_code if observation is None else observation.exit_code
+    if report.attempted and code != EXIT_INTERRUPTED:
         app.output.flush()
-        failed = "the deploy is complete" if report.ok else "the deploy had failed before"
-        run_hook("after_deploy", project.hooks.after_deploy, report.to_json(), project.root, failed=failed)
-    return report.exit_code
+        failed = "the deploy is complete" if code == EXIT_OK else "the deploy had failed before"
+        document = with_observation(report.to_json(), observation)
+        run_hook("after_deploy", project.hooks.after_deploy, document, project.root, failed=failed)
+    return code
+
+
+def _watched(
+    app: App, options: DeployOptions, report: DeployReport, former_values: Mapping[str, Secret]
+) -> Observation | None:
+    """Watch a complete deploy if it is to be watched, and return the result."""
+    if options.watch is None or not report.ok:
+        return None
+    from ckfunc.cli.watched_deploys import watch
+    from ckfunc.deploy.observation import open_watch
+
+    record = open_watch(app.root(), report.target, app.client().identity)
+    if record is not None and not (report.changed or options.resume):
+        app.output.hint("the last deploy was watched, but not to the end; `ckfunc deploy --resume` continues the watch")
+        return None
+    return None if record is None else watch(app, record, former_values)
+
+
+def _resumed_watch(app: App) -> int | None:
+    """Continue the watch of the last deploy and return the exit code; None if nothing is to be watched."""
+    from ckfunc.cli.watched_deploys import watch
+    from ckfunc.deploy.observation import open_watch
+
+    project, client = app.project(), app.client()
+    client.runtime()  # sets the client's identity
+    record = open_watch(project.root, project.target.name, client.identity)
+    if record is None:
+        return None
+    app.output.talk(("resuming ", "title"), f"the watch of the {record.described(app.clock.now())}")
+    observation = watch(app, record)
+    document: ResumedWatchJson = {
+        "target": project.target.name,
+        "ok": observation.exit_code == EXIT_OK,
+        "watch": observation.to_json(),
+    }
+    if app.output.json:
+        app.output.document(document)
+    if observation.exit_code != EXIT_INTERRUPTED:
+        app.output.flush()
+        run_hook("after_deploy", project.hooks.after_deploy, document, project.root, failed="the watch is over")
+    return observation.exit_code
 
 
 def _of_saved_plan(app: App, options: DeployOptions, path: Path) -> DeployOptions:
@@ -147,16 +218,21 @@ def _of_unfinished(app: App, options: DeployOptions) -> DeployOptions:
     client.runtime()  # sets the client's identity
     record = unfinished(project.root, project.target.name, client.identity)
     app.output.talk(("resuming ", "title"), f"the {record.described(app.clock.now())}")
-    return replace(options, resume=record, only=record.only)
+    policy = None if record.watch is None else record.watch.policy
+    return replace(options, resume=record, only=record.only, watch=policy)
 
 
-def _confirmation(app: App, gates: Sequence[str], verdicts: list[GateVerdict], *, yes: bool) -> Callable[[Plan], bool]:
+def _confirmation(
+    app: App, gates: Sequence[str], verdicts: list[GateVerdict], former_values: dict[str, Secret], *, yes: bool
+) -> Callable[[Plan], bool]:
     """Return a function that lets a plan through once its packages exist, its gates pass and the user agrees.
 
-    `verdicts` receives the verdicts of the gates.
+    `verdicts` receives the verdicts of the gates, `former_values` the variables before the deploy.
     """
 
     def confirm(plan: Plan) -> bool:
+        have = plan.have.get(ENVIRONMENT, {})
+        former_values.update({name: value for name, value in have.items() if isinstance(value, Secret)})
         require_installable(app.project(), plan, app.output.detail, app.output.warn)
         if gates:
             verdicts.extend(try_gates(app, gates, plan))

@@ -26,9 +26,11 @@ from ckfunc.base.files import read_file, write_atomically
 from ckfunc.base.secrets import Secret
 from ckfunc.base.text import digest, printable
 from ckfunc.deploy.apply.report import DeployReport, Item
+from ckfunc.deploy.apply.watch_record import WatchRecord, policy_note, with_note
 from ckfunc.deploy.plan.plan import CreateFunction, Plan, Put, Step
 from ckfunc.deploy.remote import Remote
 from ckfunc.deploy.resources import FUNCTIONS, Values, script_of
+from ckfunc.model.watch_policy import WatchPolicy
 
 if TYPE_CHECKING:
     from ckfunc.model.function import Function
@@ -63,7 +65,8 @@ class JournalRecord:
     types, that it began to write. `ok` is None if the deploy did not end. `only` is its selection. If it continued an
     interrupted deploy, `before`, `started`, `attempted` and `versions` cover both, and `between` is the state that the
     interrupted one should have reached. `undoes` is the journal file of the deploy that an undo reverts. `later` are
-    the version numbers that unfinished undos of this deploy may have created, by type.
+    the version numbers that unfinished undos of this deploy may have created, by type. `watch` is None if the deploy is
+    not watched.
     """
 
     path: Path
@@ -81,6 +84,7 @@ class JournalRecord:
     between: State = field(default_factory=State)
     undoes: str | None = None
     later: Mapping[str, frozenset[int]] = field(default_factory=dict)
+    watch: WatchRecord | None = None
 
     @property
     def wrote(self) -> bool:
@@ -119,6 +123,10 @@ class Journal:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self._file.close()
+
+    def watch(self, policy: WatchPolicy) -> None:
+        """Record that the deploy will be watched. Raises OSError."""
+        self._write(policy_note(policy))
 
     def start(self, step: Step) -> None:
         """Record that a step starts. Raises SystemRefusal, because no step may run unrecorded."""
@@ -350,12 +358,13 @@ def _read(path: Path) -> JournalRecord | None:
             progress.ok,
             between=_state(earlier.get("after", {"kinds": {}, "functions": {}})),
             undoes=head.get("undoes"),
+            watch=progress.watch,
         )
     except (OSError, *_DAMAGED):
         return None
 
 
-_DAMAGED = (ValueError, KeyError, TypeError, IndexError, AttributeError, RecursionError, OverflowError)
+_DAMAGED = (ValueError, KeyError, TypeError, IndexError, AttributeError, RecursionError, ArithmeticError)
 
 
 @dataclass(slots=True)
@@ -366,6 +375,7 @@ class _RecordedProgress:
     started: set[str]
     attempted: set[str]
     ok: bool | None = None
+    watch: WatchRecord | None = None
 
     def add(self, note: Mapping[str, Any]) -> None:
         """Add a line. Raises one of _DAMAGED."""
@@ -374,6 +384,7 @@ class _RecordedProgress:
             (self.started if put else self.attempted).add(str(note["kind" if put else "type"]))
         elif note["event"] == "end":
             self.ok = bool(note["ok"])
+        self.watch = with_note(self.watch, note)
         for item in note.get("items", ()):
             if item["kind"] == FUNCTIONS and item.get("new_version") and item["result"] in ("created", "updated"):
                 self.versions[str(item["name"])] = int(item["new_version"])

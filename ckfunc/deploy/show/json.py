@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from ckfunc.base.clock import timestamp
 from ckfunc.base.diffs import line_count, unified
+from ckfunc.base.errors import EXIT_OK
 from ckfunc.base.text import printable
 from ckfunc.deploy.history import script_digest
 from ckfunc.deploy.plan.diff import ChangeAction, ResourceChange
@@ -17,10 +18,11 @@ from ckfunc.deploy.show.text import next_version, script_path, shown_values, sid
 
 if TYPE_CHECKING:
     from ckfunc.model.function import Function, FunctionVersion
-    from ckfunc.model.outputs import ChangeJson, PlanJson, VersionJson
+    from ckfunc.model.outputs import ChangeJson, PlanJson, ReportJson, VersionJson
 
-if TYPE_CHECKING:  # imports the bundler and the manifest
+if TYPE_CHECKING:  # imports the bundler, the manifest and the undo
     from ckfunc.deploy.blame import Commit
+    from ckfunc.deploy.observation import Observation
 
 
 def plan_json(plan: Plan) -> PlanJson:
@@ -39,6 +41,14 @@ def plan_json(plan: Plan) -> PlanJson:
         "unmanaged": [{"kind": entry.kind, "name": printable(entry.name)} for entry in plan.unmanaged],
         "warnings": [printable(warning) for warning in plan.warnings],
     }
+
+
+def with_observation(report: ReportJson, observation: Observation | None) -> ReportJson:
+    """Return the JSON of a deploy's report with the result of its watch; None if it was not watched."""
+    if observation is not None:
+        report["ok"] = report["ok"] and observation.exit_code == EXIT_OK
+        report["watch"] = observation.to_json()
+    return report
 
 
 def _change_json(plan: Plan, change: ResourceChange) -> ChangeJson:

@@ -1,0 +1,59 @@
+"""Watched deploys, as `ckfunc deploy` runs and prints them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from ckfunc.base.secrets import Secret
+from ckfunc.base.text import USUAL_COLUMNS
+from ckfunc.cli.app import App
+from ckfunc.deploy.apply.journal import JournalRecord
+from ckfunc.deploy.observation import (
+    Observation,
+    WatchContext,
+    WatchEnding,
+    WatchState,
+    watch_deploy,
+    watched_functions,
+)
+from ckfunc.deploy.show.observation import names_text, observation_lines, state_text
+from ckfunc.logs.entries import Gap, Recovered, Trouble
+from ckfunc.logs.format import notice
+from ckfunc.model.watch_policy import duration_text
+
+
+def watch(app: App, record: JournalRecord, former_values: Mapping[str, Secret] | None = None) -> Observation:
+    """Watch a deploy until the end, with its progress on the terminal, and print the result unless it is for --json.
+
+    `former_values` are the variables before the deploy, if they are known.
+    """
+    output = app.output
+
+    def show(news: WatchState | Trouble | Recovered | Gap) -> None:
+        if not isinstance(news, WatchState):
+            output.talk(*notice(news))
+        elif not output.verbose:
+            output.detail(state_text(news))
+
+    assert record.watch is not None  # noqa: S101
+    functions = watched_functions(record, record.watch.policy)
+    if functions and not record.watch.breached:
+        left = duration_text(record.watch.policy.watch_for_s)
+        output.talk(("watching ", "title"), f"{names_text(functions)} for {left}; Ctrl-C leaves the deploy as it is")
+    output.flush()
+    with output.progress("watching"):
+        context = WatchContext(app.root(), app.target(), app.client(), app.clock, show, former_values)
+        observation = watch_deploy(record, context)
+    if not output.json:
+        _print(app, observation)
+    if observation.problem is not None:
+        output.failure(observation.problem)
+    if observation.ending in (WatchEnding.INTERRUPTED, WatchEnding.NOT_WATCHED, WatchEnding.NOT_REVERTED):
+        output.hint("`ckfunc deploy --resume` continues")
+    return observation
+
+
+def _print(app: App, observation: Observation) -> None:
+    if app.output.quiet and observation.exit_code == 0:
+        return
+    app.output.lines(observation_lines(observation, width=app.output.width() or USUAL_COLUMNS))

@@ -1,0 +1,284 @@
+"""Watch a deploy, and revert it if too many runs fail.
+
+The journal of the deploy records how far the watch has come, so that `deploy --resume` continues it after a crash.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeAlias
+
+from ckfunc.base.clock import Clock
+from ckfunc.base.errors import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_OK, CkfuncError
+from ckfunc.base.secrets import Secret
+from ckfunc.base.text import printable
+from ckfunc.deploy.apply import journal as journals
+from ckfunc.deploy.apply import watch_record as records
+from ckfunc.deploy.apply.journal import JournalRecord
+from ckfunc.deploy.apply.report import DeployReport, Ending
+from ckfunc.deploy.apply.undo import NothingToUndo, Undo, ValuesNeeded, prepare_undo
+from ckfunc.deploy.cache import VersionCache
+from ckfunc.deploy.failure_rate import EARLIER_RUNS, FunctionVerdict, VersionRuns
+from ckfunc.deploy.run import DeployContext, carry_out
+from ckfunc.logs.entries import Gap, LogEntry, Recovered, Trouble
+from ckfunc.logs.follow import follow
+from ckfunc.logs.listing import InvocationListing
+from ckfunc.logs.stream import CheckedClock
+from ckfunc.model.function import Function, Status
+from ckfunc.model.project import Target
+from ckfunc.model.watch_policy import WatchPolicy, percent
+
+if TYPE_CHECKING:
+    from ckfunc.api import Client
+    from ckfunc.model.outputs import WatchJson
+
+_PAGE = 100
+
+
+class WatchEnding(StrEnum):
+    """How a watch ended. NOT_REVERTED: too many runs failed, but the deploy could not be reverted completely."""
+
+    KEPT = "kept"
+    NOT_ENOUGH_RUNS = "not_enough_runs"
+    REVERTED = "reverted"
+    NOT_REVERTED = "not_reverted"
+    INTERRUPTED = "interrupted"
+    NOT_WATCHED = "not_watched"
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """The result of a watch. `undone` is the report of the undo; None if it was not attempted, or before a crash.
+
+    `problem` is why the deploy was not watched, or not reverted; `notes` are parts that an undo cannot restore.
+    """
+
+    policy: WatchPolicy
+    ending: WatchEnding
+    functions: tuple[VersionRuns, ...] = ()
+    undone: DeployReport | None = None
+    problem: CkfuncError | None = None
+    notes: tuple[str, ...] = ()
+
+    @property
+    def exit_code(self) -> int:
+        """The exit code of the command."""
+        if self.ending is WatchEnding.INTERRUPTED:
+            return EXIT_INTERRUPTED
+        return EXIT_OK if self.ending in (WatchEnding.KEPT, WatchEnding.NOT_ENOUGH_RUNS) else EXIT_FAILED
+
+    def to_json(self) -> WatchJson:
+        """Return the observation for `--json`."""
+        found: WatchJson = {
+            "ending": self.ending.value,
+            "watch_for_s": self.policy.watch_for_s,
+            "max_failures": percent(self.policy.max_failures),
+            "min_runs": self.policy.min_runs,
+            "functions": [runs.to_json() for runs in self.functions],
+        }
+        if self.undone is not None:
+            found["undone"] = [item.to_json() for item in self.undone.items]
+        if self.problem is not None:
+            found["problem"] = printable(self.problem.message)
+        if self.notes:
+            found["notes"] = [printable(note) for note in self.notes]
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class WatchState:
+    """A watch that is under way: the runs so far, and the seconds that are left."""
+
+    functions: Sequence[VersionRuns]
+    left_s: float
+
+
+OnWatch: TypeAlias = Callable[[WatchState | Trouble | Recovered | Gap], object]
+"""Called with the state after each run and each wait, and with notices about the connection."""
+
+
+@dataclass(frozen=True, slots=True)
+class WatchContext:
+    """Everything that a watch needs besides the journal. `former_values` are the variables before the deploy."""
+
+    root: Path
+    target: Target
+    client: Client
+    clock: Clock
+    on_watch: OnWatch = lambda _: None
+    former_values: Mapping[str, Secret] | None = None
+
+
+def open_watch(root: Path, target: str, identity: str | None) -> JournalRecord | None:
+    """Return the journal of the last deploy if its watch is not over, or if it is not completely reverted."""
+    newest = journals.last(root, target, identity)
+    deployed = newest
+    if newest is not None and newest.command == "undo" and newest.undoes is not None:
+        deployed = next(
+            (record for record in journals.records(root, target) if record.path.name == newest.undoes), None
+        )
+    if deployed is None or not deployed.ok or (watch := deployed.watch) is None or watch.over:
+        return None
+    # An undo by hand has made the watch pointless.
+    return deployed if deployed is newest or watch.breached else None
+
+
+def watch_deploy(record: JournalRecord, context: WatchContext) -> Observation:
+    """Watch a complete deploy to the end, and revert it if too many runs fail. The result is in the observation.
+
+    `record` is what `open_watch` returned.
+    """
+    assert record.watch is not None  # noqa: S101
+    policy = record.watch.policy
+    functions = watched_functions(record, policy)
+    if not record.watch.breached and functions:
+        until = record.watch.until
+        if until is None:
+            until = context.clock.now() + timedelta(seconds=policy.watch_for_s)
+            records.record_begin(record.path, until)
+        try:
+            _follow_runs(functions, until, context)
+        except KeyboardInterrupt:
+            return Observation(policy, WatchEnding.INTERRUPTED, functions)
+        except CkfuncError as problem:
+            return Observation(policy, WatchEnding.NOT_WATCHED, functions, problem=problem)
+    if record.watch.breached or any(runs.breached for runs in functions):
+        records.record_breach(record.path)
+        observation = _revert(record, Observation(policy, WatchEnding.REVERTED, functions), context)
+        if observation.ending is WatchEnding.REVERTED:
+            records.record_end(record.path)
+        return observation
+    records.record_end(record.path)
+    judged = any(runs.verdict is FunctionVerdict.GOOD for runs in functions)
+    return Observation(policy, WatchEnding.KEPT if judged else WatchEnding.NOT_ENOUGH_RUNS, functions)
+
+
+def watched_functions(record: JournalRecord, policy: WatchPolicy) -> tuple[VersionRuns, ...]:
+    """Return the functions of which a deploy created a new version after an older one, without runs."""
+    found = []
+    for name in sorted(record.attempted):
+        before = record.before.functions.get(name)
+        if before and before[0]:
+            # A deploy that was killed during a write has no record of the version, so the next number is expected.
+            found.append(VersionRuns(name, before[0], record.versions.get(name, before[0] + 1), policy))
+    return tuple(found)
+
+
+class _TimeIsUp(Exception):
+    """The watch has reached its end."""
+
+
+class _DeadlineClock(CheckedClock):
+    """A clock whose last wait ends at a deadline; the wait after that raises _TimeIsUp."""
+
+    def __init__(self, clock: Clock, check: Callable[[], object], seconds: float) -> None:
+        super().__init__(clock, check)
+        self._deadline_s = clock.monotonic_s() + seconds
+
+    @property
+    def left_s(self) -> float:
+        """The seconds until the deadline."""
+        return max(self._deadline_s - self.monotonic_s(), 0.0)
+
+    def sleep(self, seconds: float) -> None:
+        """Wait and check; raises _TimeIsUp after the deadline."""
+        left_s = self.left_s
+        if not left_s:
+            raise _TimeIsUp
+        super().sleep(min(seconds, left_s))
+
+
+def _follow_runs(functions: Sequence[VersionRuns], until: datetime, context: WatchContext) -> None:
+    """Count runs until the deadline or a breach. Raises ApiFailure if the first requests fail."""
+
+    def report() -> None:
+        context.on_watch(WatchState(functions, clock.left_s))
+
+    clock = _DeadlineClock(context.clock, report, (until - context.clock.now()).total_seconds())
+    by_type = {runs.type: runs for runs in functions}
+    since = dict(_beginnings(by_type, context.client))
+    try:
+        for item in follow(context.client, by_type, clock=clock, limit=None, since=since):
+            if not isinstance(item, LogEntry):
+                context.on_watch(item)
+                continue
+            by_type[item.type].add(item.invocation)
+            if by_type[item.type].breached:
+                return
+            if all(runs.replaced_by is not None for runs in functions):
+                return
+            report()
+    except _TimeIsUp:
+        return
+
+
+def _beginnings(by_type: Mapping[str, VersionRuns], client: Client) -> Iterator[tuple[str, datetime]]:
+    """Yield the time of the oldest earlier run that counts, for each function with enough of them."""
+    for function in client.functions():
+        if (runs := by_type.get(function.type)) and (moment := _beginning(function, runs.version, client)):
+            yield function.type, moment
+
+
+def _beginning(function: Function, version: int, client: Client) -> datetime | None:
+    earlier: dict[int, datetime] = {}
+    for window in InvocationListing(client, function.id).windows(_PAGE):
+        for row in window:
+            if row.version_number < version and row.status is not Status.RUNNING:
+                earlier[row.id] = row.created_time
+                if len(earlier) == EARLIER_RUNS:
+                    return row.created_time
+    return None
+
+
+def _revert(record: JournalRecord, observation: Observation, context: WatchContext) -> Observation:
+    """Restore the state before the deploy, as `ckfunc undo` does, unless an earlier attempt has done so."""
+    newest = journals.last(context.root, context.target.name, record.identity)
+    if newest is not None and newest.undoes == record.path.name and newest.ok:
+        return observation
+    try:
+        found = _prepared(record, context)
+        undo = DeployContext(
+            context.root, VersionCache(context.root), clock=context.clock, command="undo", undoes=found.record
+        )
+        if found.plan.is_empty:
+            return replace(observation, notes=found.notes)
+        report = carry_out(found.plan, context.client, undo, found.begun)
+    except KeyboardInterrupt:
+        return replace(observation, ending=WatchEnding.INTERRUPTED)
+    except CkfuncError as problem:
+        return replace(observation, ending=WatchEnding.NOT_REVERTED, problem=problem)
+    ending = WatchEnding.REVERTED if report.ok else WatchEnding.NOT_REVERTED
+    if report.ending is Ending.INTERRUPTED:
+        ending = WatchEnding.INTERRUPTED
+    return replace(observation, ending=ending, undone=report, notes=found.notes)
+
+
+def _prepared(record: JournalRecord, context: WatchContext) -> Undo:
+    """Return the undo of this deploy. Variables stay as they are if their former values are unknown."""
+
+    def prepare(*, keep_environment: bool) -> Undo:
+        return prepare_undo(
+            context.root,
+            context.target,
+            context.client,
+            VersionCache(context.root),
+            supplied=context.former_values or {},
+            keep_environment=keep_environment,
+        )
+
+    try:
+        found = prepare(keep_environment=False)
+    except ValuesNeeded:
+        found = prepare(keep_environment=True)
+        note = "the variables stay as they are, because their former values were lost in the interruption"
+        found = replace(found, notes=(*found.notes, note))
+    if found.record.path != record.path:
+        raise NothingToUndo(
+            f"another deploy to {context.target.name} from this checkout came after it",
+            hint="`ckfunc versions TYPE` lists the versions, `ckfunc rollback TYPE` restores one",
+        )
+    return found

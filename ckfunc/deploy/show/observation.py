@@ -1,0 +1,107 @@
+"""Watched deploys as lines of styled text.
+
+Control characters of remote text are removed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import tzinfo
+
+from ckfunc.base.text import Line, Segment, printable
+from ckfunc.deploy.failure_rate import FunctionVerdict, VersionRuns
+from ckfunc.deploy.observation import Observation, WatchEnding, WatchState
+from ckfunc.deploy.show.text import item_lines, warning_lines
+from ckfunc.logs.format import failure_lines
+from ckfunc.model.function import Invocation
+from ckfunc.model.watch_policy import duration_text, percent
+
+_SIGNS = {
+    FunctionVerdict.GOOD: ("✓", "success"),
+    FunctionVerdict.TOO_FEW_RUNS: ("○", "warning"),
+    FunctionVerdict.TOO_MANY_FAILURES: ("✗", "failure"),
+    FunctionVerdict.REPLACED: ("○", "warning"),
+}
+
+
+def state_text(state: WatchState) -> str:
+    """Return the state of a watch in a few words, for a status line."""
+    runs, failed = sum(one.runs for one in state.functions), sum(one.failed for one in state.functions)
+    return (
+        f"watching {names_text(state.functions)}: {_counted(runs)}, {failed} failed, {duration_text(state.left_s)} left"
+    )
+
+
+def names_text(functions: Sequence[VersionRuns]) -> str:
+    """Return the watched versions as text: the only one by name, or else their number."""
+    if len(functions) == 1:
+        return f"{printable(functions[0].type)} v{functions[0].version}"
+    return f"{len(functions)} functions"
+
+
+def observation_lines(observation: Observation, *, width: int = 80, zone: tzinfo | None = None) -> list[Line]:
+    """Return an observation as lines: each function, its first failed runs, the undo, and the summary last.
+
+    `width` is in characters. Times are in `zone` (None: the local one).
+    """
+    lines: list[Line] = []
+    for runs in observation.functions:
+        lines += _function_lines(runs, width, zone)
+    if observation.undone is not None:
+        lines += item_lines(observation.undone.items, width=width)
+        lines += warning_lines(observation.undone.warnings)
+    lines += warning_lines(observation.notes)
+    good = observation.ending in (WatchEnding.KEPT, WatchEnding.NOT_ENOUGH_RUNS)
+    return [*lines, (Segment(_summary(observation), "title" if good else "failure"),)]
+
+
+def _function_lines(runs: VersionRuns, width: int, zone: tzinfo | None) -> Iterator[Line]:
+    sign, style = _SIGNS[runs.verdict]
+    yield (Segment(f"  {sign} ", style), Segment(f"{printable(runs.type)} v{runs.version}: "), Segment(_counts(runs)))
+    if runs.verdict is FunctionVerdict.TOO_MANY_FAILURES:
+        for run in runs.first_failed:
+            yield _failed_line(run, width, zone)
+
+
+def _counts(runs: VersionRuns) -> str:
+    if runs.verdict is FunctionVerdict.REPLACED:
+        return f"someone else has deployed v{runs.replaced_by}, so it was not judged"
+    if runs.verdict is FunctionVerdict.TOO_FEW_RUNS:
+        few = f"{_counted(runs.runs)}, {runs.failed} failed"
+        return f"{few}; not enough to judge, {runs.policy.min_runs} needed"
+    earlier = f"{runs.earlier_failed} of {len(runs.earlier)} earlier runs failed"
+    return (
+        f"{runs.failed} of {_counted(runs.runs)} failed, {runs.allowed} allowed "
+        f"({percent(runs.policy.max_failures)}; {earlier})"
+    )
+
+
+def _failed_line(run: Invocation, width: int, zone: tzinfo | None) -> Line:
+    head = f"      {run.created_time.astimezone(zone):%H:%M:%S} [{run.id}] "
+    first = next(iter(failure_lines(run)), [("  failed", "failure")])
+    text = "".join(printable(segment[0]) for segment in first).strip()
+    return (Segment(head, "muted"), Segment(text[: max(width - len(head), 20)], "failure"))
+
+
+def _summary(observation: Observation) -> str:
+    lasted = f"Watched for {duration_text(observation.policy.watch_for_s)}"
+    if not observation.functions:
+        return "Nothing to watch: no function that had an earlier version was deployed."
+    return {
+        WatchEnding.KEPT: f"{lasted}: the deploy is kept.",
+        WatchEnding.NOT_ENOUGH_RUNS: f"{lasted}: not enough to judge, so the deploy is kept.",
+        WatchEnding.REVERTED: "Too many runs failed: the deploy was reverted.",
+        WatchEnding.NOT_REVERTED: "Too many runs failed, but the deploy was not reverted completely.",
+        WatchEnding.INTERRUPTED: _interrupted(observation),
+        WatchEnding.NOT_WATCHED: "The deploy is complete, but it is not watched.",
+    }[observation.ending]
+
+
+def _interrupted(observation: Observation) -> str:
+    if any(runs.breached for runs in observation.functions) or observation.undone is not None:
+        return "Interrupted while reverting the deploy."
+    return "Interrupted: the deploy stays as it is, and is no longer watched."
+
+
+def _counted(count: int) -> str:
+    return f"{count} {'run' if count == 1 else 'runs'}"
