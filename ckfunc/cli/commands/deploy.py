@@ -117,7 +117,7 @@ def deploy(
     if plan_file is not None:
         options = _of_saved_plan(app, options, plan_file)
     elif resume:
-        if (code := _resumed_watch(app)) is not None:
+        if not dry_run and (code := _resumed_watch(app)) is not None:
             return code
         options = _of_unfinished(app, options)
     if not resume:
