@@ -28,6 +28,7 @@ RAISED_BY = {
     "cli/coverage_options.py": ["test", "test merge"],
     "cli/test_merge.py": ["test merge"],
     "cli/options.py": ["check", "test", "diff"],
+    "cli/watch_options.py": ["deploy"],
     "cli/output.py": ["api", "deploy", "rollback", "undo", "emulator import", "emulator reset"],
     "api/requests.py": ["api"],
     "deploy/blame.py": ["versions"],
