@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from ckfunc.bundle.workspace import Workspace
     from ckfunc.check.project import CheckedProject
     from ckfunc.emulator.emulator import Emulator
-    from ckfunc.emulator.options import CaseDraft, EmulatorOptions, WorkingCopy
+    from ckfunc.emulator.options import CaseDraft, ConversationDrafts, EmulatorOptions, WorkingCopy
     from ckfunc.model.project import Project, Target
     from ckfunc.sandbox.scripts import Toolchain
     from ckfunc.scaffold.stubs import Schemas
@@ -239,6 +239,7 @@ class App:
             policy=workspace.install_policy,
             compiler=workspace.compiler(),
             draft_case=self._draft_case,
+            conversations=None if data is None else partial(self._conversations, data),
             working_copy=None if self._root is None else partial(self._working_copy, self._root, data),
             web=None if self._root is None else self._root / WEB_DIRECTORY,
         )
@@ -248,6 +249,12 @@ class App:
         from ckfunc.testing.drafts import CaseDrafter  # most emulators are never asked for one
 
         return CaseDrafter(self._root, self.environ)(*run)
+
+    def _conversations(self, data: Path) -> ConversationDrafts:
+        """Return what makes test cases of conversations in the dashboard."""
+        from ckfunc.testing.drafts import ConversationDrafter
+
+        return ConversationDrafter(self._root, self.environ, data, self.output.detail)
 
     def _working_copy(self, root: Path, data: Path | None) -> WorkingCopy:
         """Return what runs the working copy in the dashboard."""

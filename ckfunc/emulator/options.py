@@ -41,6 +41,28 @@ DraftCase: TypeAlias = "Callable[[Invocation, str, InvocationDetail, Mapping[str
 
 
 @dataclass(frozen=True, slots=True)
+class ConversationDraft:
+    """A conversation as a test case: a test file with it alone, in YAML, and what was replaced.
+
+    `file` is the test file of the project to which it can be added, relative to the project; None outside of one.
+    """
+
+    text: str
+    replaced: tuple[str, ...]
+    file: str | None
+
+
+class ConversationDrafts(Protocol):
+    """Makes test cases of the conversations of an emulator. Methods run on other threads, and raise CkfuncError."""
+
+    def draft(self, channel_id: int) -> ConversationDraft:
+        """Return the conversation of a channel, without secrets and personal details."""
+
+    def add(self, channel_id: int) -> str:
+        """Add the conversation of a channel to the project's tests; return the command that runs it."""
+
+
+@dataclass(frozen=True, slots=True)
 class ComparedSide:
     """A run of one side of a comparison. `result` is `{"payload": …}` or `{"error": …}`, as on the platform."""
 
@@ -106,6 +128,8 @@ class EmulatorOptions:
     """Called on the emulator's thread with what a script has executed; without it, coverage is not measured."""
     draft_case: DraftCase | None = None
     """Drafts test cases for the dashboard."""
+    conversations: Callable[[], ConversationDrafts] | None = None
+    """Returns what makes test cases of conversations for the dashboard; None if no data is saved."""
     working_copy: Callable[[], WorkingCopy] | None = None
     """Returns the project's working copy for the dashboard; None outside of a project."""
     web: Path | None = None

@@ -22,7 +22,7 @@ from ckfunc.emulator.http.gate import Gate
 from ckfunc.emulator.http.problems import Broken, HttpProblem, Refused, Unstorable
 from ckfunc.emulator.http.request_log import RequestLog
 from ckfunc.emulator.jobs.runner import Jobs
-from ckfunc.emulator.options import DraftCase, WorkingCopy
+from ckfunc.emulator.options import ConversationDrafts, DraftCase, WorkingCopy
 from ckfunc.emulator.snapshots import Snapshots
 from ckfunc.emulator.store import seeds
 from ckfunc.emulator.store.database import Database
@@ -66,6 +66,8 @@ class EmulatorServices:
     gate: Gate = field(default_factory=Gate)
     draft_case: DraftCase | None = None
     """Drafts test cases for runs; None if the emulator does not belong to a command."""
+    conversations: Callable[[], ConversationDrafts] | None = None
+    """Returns what makes test cases of conversations; None if no data is saved."""
     working_copy: Callable[[], WorkingCopy] | None = None
     """Returns the project's working copy; None outside of a project."""
     unwritable: str | None = None

@@ -83,6 +83,7 @@ def open_services(
         web,
         snapshots,
         draft_case=options.draft_case,
+        conversations=options.conversations,
         working_copy=options.working_copy,
         unwritable=options.unwritable,
     )

@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from ckfunc.base.clock import parse_timestamp, timestamp
 from ckfunc.base.errors import CkfuncError
 from ckfunc.base.secrets import Secret
 from ckfunc.emulator.data_directory import DATABASE
@@ -40,8 +41,17 @@ _ABOUT = 60
 _SENT = "user.sent.message"
 _ABOUT_MESSAGES = {_SENT: ("message", "id"), "user.received.notification": ("notification", "data", "message", "id")}
 """Where events have the id of the message that caused them."""
+_JOINED = """
+SELECT channel_id, users.name FROM channel_members
+  JOIN users ON users.id = user_id JOIN channels ON channels.id = channel_id
+  WHERE channel_members.created_time >= ? AND channel_members.created_time > channels.created_time
+"""
 _INVITED = "user.received.channel_invite"
 _TRIGGERED = ("user.triggered.event", "system.triggered.event")
+
+
+class NoConversation(CkfuncError):
+    """A channel has no messages."""
 
 
 class TooMuchData(CkfuncError):
@@ -80,17 +90,47 @@ class Past:
 def data_of(directory: Path) -> dict[str, Any]:
     """Return all users, channels and messages of an emulator, running or not, as a seed. Raises TooMuchData."""
     with closing(copied(directory / DATABASE, SCHEMA, MIGRATIONS)) as database:
-        everyone, every_channel = users.first(database, MOST_ROWS + 1), _channels(database)
-        every_message = _messages(database)
-        if max(map(len, (everyone, every_channel, every_message))) > MOST_ROWS:
-            raise TooMuchData(
-                f"the emulator has more than {MOST_ROWS} users, channels or messages",
-                hint="record on less data: `ckfunc emulator export FILE` saves it, `ckfunc emulator reset` removes it",
-            )
-        return {
-            "users": [_seed_user(user) for user in everyone],
-            "channels": [_seed_channel(database, channel, every_message) for channel in every_channel],
-        }
+        return _data_of(database)
+
+
+def _data_of(database: Database) -> dict[str, Any]:
+    everyone, every_channel = users.first(database, MOST_ROWS + 1), _channels(database)
+    every_message = _messages(database)
+    if max(map(len, (everyone, every_channel, every_message))) > MOST_ROWS:
+        raise TooMuchData(
+            f"the emulator has more than {MOST_ROWS} users, channels or messages",
+            hint="record on less data: `ckfunc emulator export FILE` saves it, `ckfunc emulator reset` removes it",
+        )
+    return {
+        "users": [_seed_user(user) for user in everyone],
+        "channels": [_seed_channel(database, channel, every_message) for channel in every_channel],
+    }
+
+
+def past_of_channel(directory: Path, channel_id: int) -> tuple[Past, datetime]:
+    """Return the conversation of a channel from its first message on, and the time of that message.
+
+    The data before it is inferred from the data now: without later messages, without users and channels that functions
+    have created since, and without members who have joined since. Raises TooMuchData and NoConversation.
+    """
+    with closing(copied(directory / DATABASE, SCHEMA, MIGRATIONS)) as database:
+        row = database.one("SELECT min(created_time) FROM messages WHERE channel_id = ?", channel_id)
+        if row is None or row[0] is None:
+            raise NoConversation("this channel has no messages", hint="write some first")
+        start = parse_timestamp(row[0])
+        before = _PastReader(database, start).data_before(_data_of(database))
+        channel = channels.get(database, channel_id)
+    past = past_of(directory, before, start)
+    if channel is None:
+        raise NoConversation("this channel was deleted")
+    name = title(channel)
+    active = {step.act.user for step in past.steps if step.act.channel == name}
+    kept = tuple(
+        step
+        for step in past.steps
+        if step.act.channel == name or (step.act.channel is None and step.act.user in {*active, None})
+    )
+    return replace(past, steps=kept), start
 
 
 def past_of(directory: Path, data: dict[str, Any], since: datetime) -> Past:
@@ -147,6 +187,25 @@ class _PastReader:
         whole = list(self._with_waits(self._connected(found)))
         self._attribute(whole)
         return whole
+
+    def data_before(self, data: dict[str, Any]) -> dict[str, Any]:
+        """Return a seed of all data now without what has been added since."""
+        calls = _Calls(self._runs)
+        joined = {(row["channel_id"], row["name"]) for row in self._database.all(_JOINED, timestamp(self._since))}
+        before: dict[str, Any] = {"users": [], "channels": []}
+        for user in data["users"]:
+            if calls.take("POST", "/users", name=user["name"]) is None:
+                before["users"].append(user)
+        for channel in data["channels"]:
+            if calls.take("POST", "/channels", name=channel.get("name")) is not None:
+                continue
+            earlier = [
+                one for one in channel.get("messages", ()) if self._messages[one["id"]].created_time < self._since
+            ]
+            members = [one for one in channel["members"] if (channel["id"], one) not in joined]
+            plain = {name: value for name, value in channel.items() if name != "messages"} | {"members": members}
+            before["channels"].append({**plain, "messages": earlier} if earlier else plain)
+        return before
 
     def _runs_since(self) -> list[tuple[FunctionRun, InvocationDetail]]:
         page = steps.run(invocations.runs(self._database, CursorRequest(Cursor(), _MOST), RunFilter()))

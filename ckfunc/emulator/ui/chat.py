@@ -52,6 +52,7 @@ async def show_chat(call: Call, services: EmulatorServices) -> Reply:
         section="chat",
         title=f"Chat in {channel_title(channel)}",
         channel=channel,
+        can_save=services.conversations is not None,
         channel_title=channel_title(channel),
         channels=[(one.id, channel_title(one)) for one in listed.items],
         choices=choices,

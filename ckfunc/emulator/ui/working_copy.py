@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Callable
 from dataclasses import replace
-from typing import TypeVar
 
-from ckfunc.base.errors import CkfuncError, InvalidFiles
 from ckfunc.emulator.http.calls import Call, Reply
 from ckfunc.emulator.http.problems import Refused
 from ckfunc.emulator.options import RunComparison, WorkingCopy
@@ -15,9 +11,8 @@ from ckfunc.emulator.services import EmulatorServices
 from ckfunc.emulator.ui.forms import form_route, page_route
 from ckfunc.emulator.ui.invocations import ShownRun, latest_runs, requested_run, shown_run
 from ckfunc.emulator.ui.rendering import page
+from ckfunc.emulator.ui.saved_conversation import on_a_thread
 from ckfunc.model.function import Status
-
-T = TypeVar("T")
 
 
 def show_working_copy(call: Call, services: EmulatorServices) -> Reply:
@@ -29,7 +24,7 @@ async def run_working_copy(call: Call, services: EmulatorServices) -> Reply:
     """Run the working copy with the event of an invocation, and show the run."""
     run = requested_run(call, services)
     project = _working_copy(services)
-    invocation, detail = await _on_a_thread(lambda: project.run(run.invocation, run.type))
+    invocation, detail = await on_a_thread(lambda: project.run(run.invocation, run.type))
     return _page(call, services, made=shown_run(replace(run, invocation=invocation), detail))
 
 
@@ -37,22 +32,13 @@ async def compare_working_copy(call: Call, services: EmulatorServices) -> Reply:
     """Compare an invocation with the working copy, and show both side by side."""
     run = requested_run(call, services)
     project, url = _working_copy(services), services.dispatch.base_url
-    return _page(call, services, compared=await _on_a_thread(lambda: project.compare(run.invocation, run.type, url)))
+    return _page(call, services, compared=await on_a_thread(lambda: project.compare(run.invocation, run.type, url)))
 
 
 def _working_copy(services: EmulatorServices) -> WorkingCopy:
     if services.working_copy is None:
         raise Refused("this emulator does not run in a project; use `ckfunc invoke` or `ckfunc replay` in the project")
     return services.working_copy()
-
-
-async def _on_a_thread(work: Callable[[], T]) -> T:
-    try:
-        return await asyncio.to_thread(work)
-    except InvalidFiles as problem:
-        raise Refused("\n".join(map(str, problem.problems)) or problem.message) from None
-    except CkfuncError as problem:
-        raise Refused(problem.message + (f"; {problem.hint}" if problem.hint else "")) from None
 
 
 def _page(
