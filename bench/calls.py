@@ -15,7 +15,7 @@ from bench.subjects import Subject
 
 
 def measure(subjects: Sequence[Subject], rounds: int = 5, seconds: float = 3) -> list[Figure]:
-    alone: dict[str, list[float]] = {one.name: [] for one in subjects}
+    alone: dict[str, list[float]] = {subject.name: [] for subject in subjects}
 
     def visit(subject: Subject) -> float:
         with subject.serve() as served:
@@ -23,7 +23,7 @@ def measure(subjects: Sequence[Subject], rounds: int = 5, seconds: float = 3) ->
             alone[subject.name].append(load.press(served.url, calls, concurrency=1, seconds=1, warmup_calls=200).p50_s)
             return load.press(served.url, calls, concurrency=16, seconds=seconds, warmup_calls=500).per_second
 
-    rates = alternate({one.name: partial(visit, one) for one in subjects}, rounds, warmups=0)
+    rates = alternate({subject.name: partial(visit, subject) for subject in subjects}, rounds, warmups=0)
     p50 = {name: median(samples) for name, samples in alone.items()}
     rate = {name: median(samples) for name, samples in rates.items()}
     ratios = {} if "miniflare" not in rates else _ratios(alone, rates)

@@ -23,7 +23,7 @@ IDLE_S = 10.0
 
 def measure(subjects: Sequence[Subject], channels: int = 100, members: int = 10, seconds: float = 60) -> list[Figure]:
     """Every member of every channel sends a message a second, and then none does anything."""
-    subject = next(one for one in subjects if one.name == "ckfunc")
+    subject = next(subject for subject in subjects if subject.name == "ckfunc")
     data = SCRATCH / "chat"
     shutil.rmtree(data, ignore_errors=True)
     seed_data(data, read_seed(seed(channels, members)))

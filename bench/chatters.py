@@ -46,7 +46,7 @@ def seed(channels: int, members: int) -> dict[str, Any]:
     return {
         "users": [{"name": f"u{number}"} for number in range(channels * members)],
         "channels": [
-            {"name": f"c{number}", "members": [f"u{number * members + one}" for one in range(members)]}
+            {"name": f"c{number}", "members": [f"u{number * members + member}" for member in range(members)]}
             for number in range(channels)
         ],
     }
@@ -117,7 +117,7 @@ class Chatter(asyncio.Protocol):
         for name in user["_topics"]:
             await self._subscribe(user["_topics"][name])
         page = await self._relay(user["_relays"]["channels"], {"subscribable": "true"})
-        channel = next(one for one in page["_embedded"]["channels"] if one["name"] == self._channel)
+        channel = next(channel for channel in page["_embedded"]["channels"] if channel["name"] == self._channel)
         await self._subscribe(channel["_topics"]["self"])
         for name in _TOPICS:
             await self._subscribe(channel["_topics"][name], "messages" if name == "messages" else None)
@@ -261,9 +261,9 @@ async def chat(
             Chatter(url, number, f"c{number // members}", tally)
             for number in range(start, min(start + 50, channels * members))
         ]
-        for one in group:
-            await loop.create_connection(lambda one=one: one, parts.hostname, parts.port)
-        await asyncio.gather(*(one.ready for one in group))
+        for chatter in group:
+            await loop.create_connection(lambda chatter=chatter: chatter, parts.hostname, parts.port)
+        await asyncio.gather(*(chatter.ready for chatter in group))
         chatters += group
     began()
     if stay:
@@ -287,8 +287,8 @@ async def chat(
             break
         await asyncio.sleep(0.05)
     gc.enable()
-    for one in chatters:
-        one.close()
+    for chatter in chatters:
+        chatter.close()
     ordered = sorted(tally.latencies_s) or [0.0]
     return ChatLoad(
         clients=len(chatters),

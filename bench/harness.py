@@ -79,7 +79,7 @@ def median(samples: Sequence[float]) -> float:
 
 def paired_ratio(samples: Sequence[float], base: Sequence[float]) -> float:
     """Return the median of the ratios of each round, which noise of more than a round does not affect."""
-    return median([one / other for one, other in zip(samples, base, strict=True)])
+    return median([own / other for own, other in zip(samples, base, strict=True)])
 
 
 def shown(value: float, unit: str) -> str:
@@ -109,14 +109,16 @@ def talk(text: str) -> None:
 
 def table(figures: Sequence[Figure]) -> str:
     """Return the figures as aligned text: a column for each subject, ckfunc's advantage over each peer, the aim."""
-    subjects = list(dict.fromkeys(subject for one in figures for subject in one.values))
+    subjects = list(dict.fromkeys(subject for figure in figures for subject in figure.values))
     peers = [subject for subject in subjects if subject != "ckfunc"]
     mark = {True: "met", False: "MISSED", None: ""}
     rows = [["what", *subjects, *(f"vs {peer}" for peer in peers), "aim", "", ""]]
-    for one in figures:
-        values = [shown(one.values[subject], one.unit) if subject in one.values else "-" for subject in subjects]
-        better = [advantage(one, peer) for peer in peers]
-        rows.append([one.what, *values, *better, one.aim, mark[one.met], one.note])
+    for figure in figures:
+        values = [
+            shown(figure.values[subject], figure.unit) if subject in figure.values else "-" for subject in subjects
+        ]
+        better = [advantage(figure, peer) for peer in peers]
+        rows.append([figure.what, *values, *better, figure.aim, mark[figure.met], figure.note])
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
     return "\n".join([lines[0], "-" * max(map(len, lines)), *lines[1:]])

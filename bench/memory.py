@@ -16,6 +16,6 @@ def measure(subjects: Sequence[Subject], seconds: float = 5) -> list[Figure]:
         with subject.serve() as served, peak_memory(served.running.pid) as samples:
             load.press(served.url, served.calls, concurrency=16, seconds=seconds)
         peaks[subject.name] = max(samples)
-    functions = ", ".join(f"{one.name} {one.functions}" for one in subjects)
+    functions = ", ".join(f"{subject.name} {subject.functions}" for subject in subjects)
     met = peaks["ckfunc"] < 250 * 2**20
     return [Figure("peak memory under load", "B", peaks, "under 250 MiB", met, note=f"functions: {functions}")]

@@ -27,7 +27,7 @@ PEOPLE: dict[str, Any] = {
 
 
 def measure(subjects: Sequence[Subject], rounds: int = 3, seconds: float = 3) -> list[Figure]:
-    subject = next(one for one in subjects if one.name == "ckfunc")
+    subject = next(subject for subject in subjects if subject.name == "ckfunc")
     with subject.serve() as served:
         api = _Api(served.url)
         api.post("/emulator/seed", PEOPLE)
@@ -40,10 +40,10 @@ def measure(subjects: Sequence[Subject], rounds: int = 3, seconds: float = 3) ->
             load.press(served.url, [page], concurrency=16, seconds=seconds, warmup_calls=200) for _ in range(rounds)
         ]
         running_two = [_with_functions(served, api, seconds) for _ in range(rounds)]
-    sends = {"ckfunc": median([one.per_second for one in pressed])}
+    sends = {"ckfunc": median([run.per_second for run in pressed])}
     return [
         Figure("messages sent, 16 at once", "/s", sends),
-        Figure("pages of 25 messages, 16 at once", "/s", {"ckfunc": median([one.per_second for one in pages])}),
+        Figure("pages of 25 messages, 16 at once", "/s", {"ckfunc": median([run.per_second for run in pages])}),
         Figure(
             "messages sent that run two functions each", "/s", {"ckfunc": median(running_two)}, note="all runs ended"
         ),
@@ -60,9 +60,9 @@ def _with_functions(served: Served, api: _Api, seconds: float) -> float:
     send = api.request("POST", "/v1/channels/2/messages", body)
     functions = api.get("/v1/runtimes/nodejs/functions?size=100")["_embedded"]["functions"]
     lists = [
-        f"/v1/functions/{one['id']}/invocations?size=1&sort=id,desc"
-        for one in functions
-        if one["type"] in ("user.sent.message", "user.received.notification")
+        f"/v1/functions/{function['id']}/invocations?size=1&sort=id,desc"
+        for function in functions
+        if function["type"] in ("user.sent.message", "user.received.notification")
     ]
     load.press(served.url, [send], concurrency=2, seconds=0.5)
     before = _ended(api, lists)
@@ -78,9 +78,9 @@ def _with_functions(served: Served, api: _Api, seconds: float) -> float:
 def _ended(api: _Api, lists: Sequence[str]) -> int:
     """Return the number of runs, once the newest of each function has ended."""
     while True:
-        pages = [api.get(one) for one in lists]
-        newest = [one for page in pages for one in page["_embedded"]["invocations"]]
-        if all(one["status"] != "RUNNING" for one in newest):
+        pages = [api.get(request) for request in lists]
+        newest = [invocation for page in pages for invocation in page["_embedded"]["invocations"]]
+        if all(invocation["status"] != "RUNNING" for invocation in newest):
             return sum(page["page"]["totalElements"] for page in pages)
         time.sleep(0.005)
 
@@ -103,7 +103,9 @@ def _million(subject: Subject, rounds: int) -> list[Figure]:
         api = _Api(server.url)
         newest = api.request("GET", "/v1/channels/1/messages?size=25")
         oldest = api.request("GET", "/v1/channels/1/messages?size=25&start=50&next=26&relation=NEXT")
-        bodies = [[one["id"] for one in api.read(request)["_embedded"]["messages"]] for request in (newest, oldest)]
+        bodies = [
+            [message["id"] for message in api.read(request)["_embedded"]["messages"]] for request in (newest, oldest)
+        ]
         assert bodies == [list(range(MANY, MANY - 25, -1)), list(range(25, 0, -1))]
         samples = alternate(
             {

@@ -140,7 +140,7 @@ def _parents() -> dict[int, int]:
 
 def tree_memory_bytes(pid: int) -> int:
     """Return the memory of a process and its descendants, shared pages counted once (PSS; RSS without /proc)."""
-    return sum(memory_bytes(one) for one in [pid, *descendants(pid)])
+    return sum(memory_bytes(process) for process in [pid, *descendants(pid)])
 
 
 def memory_bytes(pid: int, kind: str = "Pss") -> int:

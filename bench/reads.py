@@ -12,7 +12,7 @@ from bench.subjects import Subject
 
 
 def measure(subjects: Sequence[Subject], rounds: int = 3, seconds: float = 3) -> list[Figure]:
-    subject = next(one for one in subjects if one.name == "ckfunc")
+    subject = next(subject for subject in subjects if subject.name == "ckfunc")
     with subject.serve() as served:
         headers = {"authorization": f"Bearer {token(served.url)}"}
         page = json.loads(
@@ -21,11 +21,11 @@ def measure(subjects: Sequence[Subject], rounds: int = 3, seconds: float = 3) ->
         identity = page["_embedded"]["functions"][0]["id"]
         for _ in range(25):
             served.call()
-        one = load.request(f"{served.url}/v1/functions/{identity}", headers=headers)
+        single = load.request(f"{served.url}/v1/functions/{identity}", headers=headers)
         many = load.request(f"{served.url}/v1/functions/{identity}/invocations", headers=headers)
         rates: dict[str, list[float]] = {"one": [], "many": []}
         for _ in range(rounds):
-            for name, request in (("one", one), ("many", many)):
+            for name, request in (("one", single), ("many", many)):
                 pressed = load.press(served.url, [request], concurrency=16, seconds=seconds, warmup_calls=300)
                 rates[name].append(pressed.per_second)
     rate = median(rates["one"])

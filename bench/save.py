@@ -11,7 +11,7 @@ from bench.subjects import Served, Subject
 
 
 def measure(subjects: Sequence[Subject], saves: int = 15) -> list[Figure]:
-    times = {one.name: _times(one, saves) for one in subjects}
+    times = {subject.name: _times(subject, saves) for subject in subjects}
     p50 = {name: median(samples) for name, samples in times.items()}
     if "wrangler" in p50:
         aim, met = "under half of wrangler", p50["ckfunc"] < p50["wrangler"] / 2

@@ -14,7 +14,7 @@ _PAUSE_S = 1.0
 
 
 def measure(subjects: Sequence[Subject], rounds: int = 5) -> list[Figure]:
-    cold: dict[str, list[float]] = {one.name: [] for one in subjects}
+    cold: dict[str, list[float]] = {subject.name: [] for subject in subjects}
 
     def start(subject: Subject) -> float:
         with subject.serve() as served:
@@ -31,10 +31,10 @@ def measure(subjects: Sequence[Subject], rounds: int = 5) -> list[Figure]:
             served.call()
             return time.perf_counter() - called
 
-    starts = alternate({one.name: partial(start, one) for one in subjects}, rounds)
+    starts = alternate({subject.name: partial(start, subject) for subject in subjects}, rounds)
     first = {name: median(samples) for name, samples in starts.items()}
     call = {name: median(samples[1:]) for name, samples in cold.items()}
-    later_calls = alternate({one.name: partial(first_call_later, one) for one in subjects}, rounds)
+    later_calls = alternate({subject.name: partial(first_call_later, subject) for subject in subjects}, rounds)
     later = {name: median(samples) for name, samples in later_calls.items()}
     under_miniflare = first["ckfunc"] < first["miniflare"] if "miniflare" in first else None
     return [

@@ -114,7 +114,7 @@ class Ckfunc(Subject):
     def _emulator(self, env: dict[str, str]) -> Iterator[Served]:
         with running([*self._at_home, "emulator", "--port", "0"], env, self.home) as server:
             address = f"{server.url}/emulator/trigger"
-            events = [json.dumps({"type": one, "data": EVENT}).encode() for one in TYPES]
+            events = [json.dumps({"type": trigger_type, "data": EVENT}).encode() for trigger_type in TYPES]
             yield Served(server, server.url, [load.request(address, "POST", event) for event in events])
 
     @property

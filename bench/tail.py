@@ -18,7 +18,7 @@ EARLY = 1_000
 
 
 def measure(subjects: Sequence[Subject]) -> list[Figure]:
-    subject = next(one for one in subjects if isinstance(one, Ckfunc))
+    subject = next(subject for subject in subjects if isinstance(subject, Ckfunc))
     with subject.serve() as served:
         tail = _Tail(subject)
         try:

@@ -12,9 +12,11 @@ from bench.subjects import Ckfunc, Subject
 
 def measure(subjects: Sequence[Subject], rounds: int = 15) -> list[Figure]:
     env = clean_env(SCRATCH / "home")
-    commands = {one.name: (one.version_command(), one.env) for one in subjects if one.version_command()}
+    commands = {
+        subject.name: (subject.version_command(), subject.env) for subject in subjects if subject.version_command()
+    }
     commands["import click"] = ([sys.executable, "-c", "import click"], env)
-    samples = alternate({name: partial(wall_s, *one) for name, one in commands.items()}, rounds)
+    samples = alternate({name: partial(wall_s, *command) for name, command in commands.items()}, rounds)
     ratio = paired_ratio(samples[Ckfunc.name], samples["import click"])
     seconds = {name: median(taken) for name, taken in samples.items() if name != "import click"}
     return [

@@ -31,7 +31,7 @@ PEOPLE: dict[str, Any] = {
 
 
 def measure(subjects: Sequence[Subject]) -> list[Figure]:
-    subject = next(one for one in subjects if one.name == "ckfunc")
+    subject = next(subject for subject in subjects if subject.name == "ckfunc")
     data = SCRATCH / "waits"
     shutil.rmtree(data, ignore_errors=True)
     seed_data(data, read_seed(PEOPLE))
@@ -127,7 +127,7 @@ def _waits(url: str, headers: dict[str, str], work: Callable[[], None]) -> list[
 
 
 def _figure(what: str, waits: list[float], *, judged: bool) -> Figure:
-    longest, late = max(waits), sum(one > ALLOWED_S for one in waits)
+    longest, late = max(waits), sum(wait_s > ALLOWED_S for wait_s in waits)
     return Figure(
         f"longest wait during {what}, of {ALLOWED_S:g} s",
         "x",

@@ -104,14 +104,14 @@ def explanation(body: bytes, hidden: Collection[Secret] = ()) -> str:
     It contains none of `hidden`.
     """
     try:
-        found = json.loads(body)
+        document = json.loads(body)
     except (ValueError, RecursionError):
         return ""
-    if not isinstance(found, dict):
+    if not isinstance(document, dict):
         return ""
     words: list[str] = []
     for name in _EXPLANATION_FIELDS:
-        value = found.get(name)
+        value = document.get(name)
         # Secrets are masked first, because they cannot be recognised in shortened text.
         text = one_line(Masker(hidden)(value)) if isinstance(value, str) else ""
         # `error` and `title` are only codes, used if there is nothing better.
@@ -123,9 +123,9 @@ def explanation(body: bytes, hidden: Collection[Secret] = ()) -> str:
 def _storage_failure(body: bytes) -> str | None:
     """Return the emulator's explanation of a database failure, or None for another error body."""
     with suppress(ValueError, RecursionError):
-        found = json.loads(body)
-        if isinstance(found, dict) and found.get("error") == "StorageError" and found.get("explanation"):
-            return shortened(one_line(str(found["explanation"])), EXPLANATION_LIMIT)
+        document = json.loads(body)
+        if isinstance(document, dict) and document.get("error") == "StorageError" and document.get("explanation"):
+            return shortened(one_line(str(document["explanation"])), EXPLANATION_LIMIT)
     return None
 
 

@@ -32,8 +32,8 @@ _REPLACEMENT_TIMEOUT_S = 300.0
 def health(client: Client) -> dict[str, Any]:
     """Read the emulator's health."""
     what = "the emulator's health"
-    found = client.session.control("GET", "/emulator/health", what)
-    return dict(_read(client, what, found))
+    answer = client.session.control("GET", "/emulator/health", what)
+    return dict(_read(client, what, answer))
 
 
 def invocation_details(client: Client, ids: Iterable[int]) -> dict[int, InvocationDetail]:
@@ -57,14 +57,14 @@ def trigger(client: Client, trigger_type: str, data: Mapping[str, Any]) -> dict[
     what = f"the event {trigger_type}"
     body = {"type": trigger_type, "data": dict(data)}
     try:
-        found = client.session.control("POST", "/emulator/trigger", what, body=body, timeout_s=_TRIGGER_TIMEOUT_S)
+        answer = client.session.control("POST", "/emulator/trigger", what, body=body, timeout_s=_TRIGGER_TIMEOUT_S)
     except RequestRejected as error:
         raise RequestRejected(
             error.message.replace("creating", "firing", 1),
             hint=f"""set the event's fields: `ckfunc trigger {trigger_type} --data '{{"username": "jane"}}'`""",
             status=error.status,
         ) from error
-    return dict(_read(client, what, found))
+    return dict(_read(client, what, answer))
 
 
 def set_enabled(client: Client, function_id: int, enabled: bool) -> None:
@@ -76,8 +76,8 @@ def set_enabled(client: Client, function_id: int, enabled: bool) -> None:
 def post_seed(client: Client, document: Any) -> Seeded:
     """Add the rows of a seed that the emulator does not have yet; return their numbers."""
     what = "the seed"
-    found = client.session.control("POST", "/emulator/seed", what, body=document, timeout_s=_TRIGGER_TIMEOUT_S)
-    return reading(what, client.session.where, read_seeded, found)
+    answer = client.session.control("POST", "/emulator/seed", what, body=document, timeout_s=_TRIGGER_TIMEOUT_S)
+    return reading(what, client.session.where, read_seeded, answer)
 
 
 def faults(client: Client) -> tuple[ActiveFault, ...]:
@@ -87,8 +87,8 @@ def faults(client: Client) -> tuple[ActiveFault, ...]:
 
 def add_fault(client: Client, fault: Fault) -> ActiveFault:
     """Inject a fault into requests to the Platform API."""
-    found = client.session.control("POST", _FAULTS, "the fault", body=write_fault(fault))
-    return reading("the fault", client.session.where, read_active_fault, found)
+    answer = client.session.control("POST", _FAULTS, "the fault", body=write_fault(fault))
+    return reading("the fault", client.session.where, read_active_fault, answer)
 
 
 def remove_faults(client: Client, ids: Collection[int]) -> tuple[ActiveFault, ...]:
@@ -106,8 +106,8 @@ def clear_faults(client: Client) -> tuple[ActiveFault, ...]:
 
 def snapshots(client: Client) -> tuple[DataSnapshot, ...]:
     """Read the snapshots of the emulator's data, newest first."""
-    found = client.session.control("GET", _SNAPSHOTS, "the snapshots")
-    return tuple(reading("the snapshots", client.session.where, _each_snapshot, found))
+    answer = client.session.control("GET", _SNAPSHOTS, "the snapshots")
+    return tuple(reading("the snapshots", client.session.where, _each_snapshot, answer))
 
 
 def save_snapshot(client: Client, name: str, *, replace: bool) -> DataSnapshot:
@@ -132,8 +132,8 @@ def reset(client: Client) -> None:
 
 def _snapshot(client: Client, method: str, name: str, action: str, body: Any) -> DataSnapshot:
     what, path = f"snapshot {name}", f"{_SNAPSHOTS}/{quote(name, safe='')}{action}"
-    found = client.session.control(method, path, what, body=body, timeout_s=_REPLACEMENT_TIMEOUT_S)
-    return reading(what, client.session.where, read_snapshot, found)
+    answer = client.session.control(method, path, what, body=body, timeout_s=_REPLACEMENT_TIMEOUT_S)
+    return reading(what, client.session.where, read_snapshot, answer)
 
 
 def _each_snapshot(document: Any) -> list[DataSnapshot]:
@@ -147,8 +147,8 @@ def _remove_fault(client: Client, fault_id: int) -> ActiveFault:
 
 
 def _faults(client: Client, method: str, what: str) -> tuple[ActiveFault, ...]:
-    found = client.session.control(method, _FAULTS, what)
-    return tuple(reading(what, client.session.where, _active_faults, found))
+    answer = client.session.control(method, _FAULTS, what)
+    return tuple(reading(what, client.session.where, _active_faults, answer))
 
 
 def _active_faults(document: Any) -> list[ActiveFault]:

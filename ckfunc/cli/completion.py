@@ -37,10 +37,10 @@ def complete_data(_ctx: click.Context, _: click.Parameter, incomplete: str) -> l
     if not incomplete.startswith("@"):
         return []
     head, slash, tail = incomplete[1:].rpartition("/")
-    found = _files(f"{head}{slash}", tail)
-    if len(found) == 1 and found[0].endswith("/"):
-        found += _files(found[0], "")  # otherwise the shell ends the word after the directory
-    return [f"@{name}" for name in found]
+    files = _files(f"{head}{slash}", tail)
+    if len(files) == 1 and files[0].endswith("/"):
+        files += _files(files[0], "")  # otherwise the shell ends the word after the directory
+    return [f"@{name}" for name in files]
 
 
 def complete_locked(ctx: click.Context, _: click.Parameter, incomplete: str) -> list[str]:
@@ -97,9 +97,9 @@ def _stored(ctx: click.Context, table: str, incomplete: str) -> list[str]:
         root = _root(ctx)
     except CkfuncError:
         return []
-    found = stored_names(root / STATE_DIRECTORY / "emulator", table, incomplete) if root else []
+    names = stored_names(root / STATE_DIRECTORY / "emulator", table, incomplete) if root else []
     # Shells would split a name with white space.
-    return [name for name in found if name.isprintable() and not name.split()[1:]]
+    return [name for name in names if name.isprintable() and not name.split()[1:]]
 
 
 def complete_snapshots(ctx: click.Context, _: click.Parameter, incomplete: str) -> list[str]:
@@ -108,10 +108,10 @@ def complete_snapshots(ctx: click.Context, _: click.Parameter, incomplete: str) 
 
     try:
         root = _root(ctx)
-        found = Snapshots(root / STATE_DIRECTORY / "emulator").all() if root else ()
+        snapshots = Snapshots(root / STATE_DIRECTORY / "emulator").all() if root else ()
     except CkfuncError:
         return []
-    return _beginning((snapshot.name for snapshot in found), incomplete)
+    return _beginning((snapshot.name for snapshot in snapshots), incomplete)
 
 
 def complete_operations(_ctx: click.Context, _: click.Parameter, incomplete: str) -> list[str]:

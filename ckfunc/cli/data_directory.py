@@ -56,9 +56,9 @@ def directory_or_none(app: App, given: Path | None, ephemeral: bool | None = Non
 
 def directory(app: App, given: Path | None) -> Path:
     """Return the directory of the emulator's data, by default the project's. Raises NoProject."""
-    found = directory_or_none(app, given)
-    assert found is not None  # noqa: S101 - only an ephemeral emulator has none
-    return found
+    data = directory_or_none(app, given)
+    assert data is not None  # noqa: S101 - only an ephemeral emulator has none
+    return data
 
 
 @contextmanager

@@ -59,10 +59,10 @@ def users(app: App, channel: str | None, limit: int, page: int, data_dir: Path |
     client = stored_client(app, data_dir)
     with app.output.progress("reading"):
         of = None if channel is None else find_channel(client, channel).id
-        found = list_users(client, PagePart(limit, page - 1), channel_id=of)
-    rows = [user_cells(user.item) for user in found.items]
-    _print_list(app, USER_HEADINGS, rows, [listed.document for listed in found.items])
-    _print_rest(app, found, "users", "`ckfunc emulator seed FILE` adds some" if channel is None else "")
+        part = list_users(client, PagePart(limit, page - 1), channel_id=of)
+    rows = [user_cells(user.item) for user in part.items]
+    _print_list(app, USER_HEADINGS, rows, [listed.document for listed in part.items])
+    _print_rest(app, part, "users", "`ckfunc emulator seed FILE` adds some" if channel is None else "")
 
 
 @click.command(
@@ -93,10 +93,10 @@ def channels(app: App, user: str | None, kind: str | None, limit: int, page: int
     client = stored_client(app, data_dir)
     with app.output.progress("reading"):
         of = None if user is None else find_user(client, user).id
-        found = list_channels(client, PagePart(limit, page - 1), user_id=of, kind=kind)
-    rows = [channel_cells(listed.item) for listed in found.items]
-    _print_list(app, CHANNEL_HEADINGS, rows, [listed.document for listed in found.items])
-    _print_rest(app, found, "channels", "`ckfunc emulator seed FILE` adds some" if user is kind is None else "")
+        part = list_channels(client, PagePart(limit, page - 1), user_id=of, kind=kind)
+    rows = [channel_cells(listed.item) for listed in part.items]
+    _print_list(app, CHANNEL_HEADINGS, rows, [listed.document for listed in part.items])
+    _print_rest(app, part, "channels", "`ckfunc emulator seed FILE` adds some" if user is kind is None else "")
 
 
 @click.command(
@@ -135,13 +135,13 @@ def messages(
     with app.output.progress("reading"):
         of = None if channel is None else find_channel(client, channel).id
         by = None if user is None else find_user(client, user).name
-        found = newest_messages(client, limit, MessageFilter(of, by, search, before))
-        shown = found.items[::-1]
+        part = newest_messages(client, limit, MessageFilter(of, by, search, before))
+        shown = part.items[::-1]
         ids = {listed.item.channel_id for listed in shown} if of is None and not app.output.json else set()
         channels = [there for channel_id in ids if (there := channel_of(client, channel_id)) is not None]
     titles = {channel.id: channel_title(channel) for channel in channels}
     rows = [message_cells(listed.item, titles) for listed in shown]
-    if found.more:
+    if part.more:
         app.output.talk(
             (
                 f"older messages are not shown: `ckfunc emulator messages --before {shown[0].item.id}` lists them",

@@ -45,17 +45,17 @@ def snapshots(ctx: click.Context, app: App, data_dir: Path | None) -> None:
     from ckfunc.base.text import Segment, size_text, table
     from ckfunc.wire.snapshots import write_snapshot
 
-    found = _stored(app, data_dir).snapshots()
+    saved = _stored(app, data_dir).snapshots()
     if app.output.json:
-        app.output.document([write_snapshot(snapshot) for snapshot in found])
-    elif found:
+        app.output.document([write_snapshot(snapshot) for snapshot in saved])
+    elif saved:
         rows = [
             [
                 Segment(snapshot.name, "title"),
                 Segment(f"{snapshot.created_time.astimezone():%Y-%m-%d %H:%M:%S}", "muted"),
                 Segment(size_text(snapshot.size_bytes)),
             ]
-            for snapshot in found
+            for snapshot in saved
         ]
         app.output.lines(table(_HEADINGS, rows))
     else:
@@ -99,9 +99,9 @@ def restore(app: App, name: str, data_dir: Path | None, yes: bool) -> None:
     """
     stored = _stored(app, data_dir)
     with named_failure("cannot restore the snapshot"):
-        found = stored.snapshot(name)
+        snapshot = stored.snapshot(name)
         question = (
-            f"Replace all data of the emulator in {app.output.path(stored.directory)} with snapshot {found.name}?"
+            f"Replace all data of the emulator in {app.output.path(stored.directory)} with snapshot {snapshot.name}?"
         )
         if stored.exists and not yes and not _agreed(app, question, "Nothing was restored."):
             return
@@ -120,8 +120,8 @@ def remove(app: App, name: str, data_dir: Path | None, yes: bool) -> None:
     """Delete a snapshot, after a confirmation."""
     stored = _stored(app, data_dir)
     with named_failure("cannot remove the snapshot"):
-        found = stored.snapshot(name)
-        if not yes and not _agreed(app, f"Delete snapshot {found.name}?", "Nothing was deleted."):
+        snapshot = stored.snapshot(name)
+        if not yes and not _agreed(app, f"Delete snapshot {snapshot.name}?", "Nothing was deleted."):
             return
         removed = stored.remove(name)
     _report(app, "removed ", removed)

@@ -206,11 +206,11 @@ def _explained(error: click.ClickException, ctx: click.Context | None) -> tuple[
         sentence = f"{_name(error.param)} is missing"
     elif isinstance(error, click.BadParameter):
         sentence = f"{_name(error.param)} {_wanted(error)}"
-    elif found := _EXTRA.search(message):
-        sentence = f"unexpected argument: {found[1]}"
-    elif (found := _NO_COMMAND.search(message)) and ctx is not None:
-        sentence = f"there is no command '{ctx.info_name} {found[1]}'"
-        close = nearest(found[1], subcommands(ctx))
+    elif match := _EXTRA.search(message):
+        sentence = f"unexpected argument: {match[1]}"
+    elif (match := _NO_COMMAND.search(message)) and ctx is not None:
+        sentence = f"there is no command '{ctx.info_name} {match[1]}'"
+        close = nearest(match[1], subcommands(ctx))
         meant = close and f"`{ctx.command_path} {close}`"
     return sentence, meant
 
@@ -226,14 +226,14 @@ def _name(param: click.Parameter | None) -> str:
     if isinstance(param, click.Option):
         return "/".join(param.opts)
     shown = (param.metavar or (param.name or "").upper()) if param is not None else ""
-    found = re.search("[A-Z_]+", shown)  # as `[DIR]` and `TYPE[@N]` are written
-    return found[0] if found else "an argument"
+    word = re.search("[A-Z_]+", shown)  # as `[DIR]` and `TYPE[@N]` are written
+    return word[0] if word else "an argument"
 
 
 def _wanted(error: click.BadParameter) -> str:
     """Return the problem with a value: what its type accepts, or click's message."""
     kind = error.param.type if error.param is not None else None
-    given = f", not {cut(found[1], _LONGEST_VALUE)}" if (found := _GIVEN.match(error.message)) else ""
+    given = f", not {cut(quoted[1], _LONGEST_VALUE)}" if (quoted := _GIVEN.match(error.message)) else ""
     if isinstance(kind, click.Choice):
         *others, last = map(str, kind.choices)
         return f"must be {', '.join(others)} or {last}{given}"

@@ -445,14 +445,14 @@ def completed(hint: str, settings: Settings) -> str:
     data of the project, although the user has selected another target or directory.
     """
 
-    def with_option(found: re.Match[str]) -> str:
-        name, rest = found[1], found[2]
+    def with_option(command: re.Match[str]) -> str:
+        name, rest = command[1], command[2]
         if name.startswith("emulator"):
             option, value = "--data-dir", settings.data_dir and str(settings.data_dir)
         else:
             option, value = "--target", settings.target
         if not value or option in rest or "--plan" in rest:  # a plan names its target
-            return found[0]
+            return command[0]
         return f"`ckfunc {name} {option} {shlex.quote(value)}{rest}`"
 
     return _COMMAND.sub(with_option, hint)

@@ -34,21 +34,21 @@ def try_gates(app: App, gates: Sequence[str], plan: Plan) -> tuple[GateVerdict, 
 
     # Imported when a gate runs: most deploys have none, and tests and replays bring an emulator along.
     def check(_types: Collection[str], _number: int) -> GateOutcome:
-        found = app.check()
-        return GateOutcome(found.ok, found.summary, [str(problem) for problem in found.problems])
+        checked = app.check()
+        return GateOutcome(checked.ok, checked.summary, [str(problem) for problem in checked.problems])
 
     def test(_types: Collection[str], _number: int) -> GateOutcome:
         from ckfunc.testing.running import CaseOptions, run_tests, working_copy
 
         project = working_copy(app.root(), app.settings.target, app.environ, app.workspace.bundler())
-        found = run_tests(project, app.toolchain(), CaseOptions(allow_only=not app.environ.get("CI")))
-        bad = [f"{result.case.file}:{result.case.line}: {result.case.name}" for result in found.results if result.bad]
-        return GateOutcome(found.ok, str(found.tally), bad)
+        tested = run_tests(project, app.toolchain(), CaseOptions(allow_only=not app.environ.get("CI")))
+        bad = [f"{result.case.file}:{result.case.line}: {result.case.name}" for result in tested.results if result.bad]
+        return GateOutcome(tested.ok, str(tested.tally), bad)
 
     def replay(types: Collection[str], number: int) -> GateOutcome:
         from ckfunc.replay.target import USUAL_COUNT, replay_functions
 
-        found = replay_functions(
+        replayed = replay_functions(
             app.client(),
             app.project(),
             app.toolchain(),
@@ -57,7 +57,7 @@ def try_gates(app: App, gates: Sequence[str], plan: Plan) -> tuple[GateVerdict, 
             types=types,
             last=number or USUAL_COUNT,
         )
-        return GateOutcome(found.ok, found.summary, found.details)
+        return GateOutcome(replayed.ok, replayed.summary, replayed.details)
 
     @contextmanager
     def progress(text: str) -> Iterator[None]:

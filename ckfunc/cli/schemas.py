@@ -118,14 +118,14 @@ def command_schema(command: str) -> Schema | None:
 
     If a command prints lines, the schema is that of each line.
     """
-    found = [output for output in OUTPUTS if output.command == command]
-    if not found:
+    outputs = [output for output in OUTPUTS if output.command == command]
+    if not outputs:
         return None
     definitions: dict[str, Schema] = {}
-    schemas = [schema_of(output.type, definitions) for output in found]
+    schemas = [schema_of(output.type, definitions) for output in outputs]
     different = [schema for number, schema in enumerate(schemas) if schema not in schemas[:number]]
     body = different[0] if len(different) == 1 else {"anyOf": different}
-    lines = {"description": "Each line of the output."} if all(output.lines for output in found) else {}
+    lines = {"description": "Each line of the output."} if all(output.lines for output in outputs) else {}
     return {"$schema": DRAFT, "title": f"ckfunc {command} --json", **lines, **body, "$defs": definitions}
 
 

@@ -125,26 +125,26 @@ class PackageLock:
 
     def versions(self) -> dict[str, dict[str, str]]:
         """Return the integrity of each version of each package, by name of the package."""
-        found: dict[str, dict[str, str]] = {}
+        versions: dict[str, dict[str, str]] = {}
         for path, entry in self.packages.items():
-            found.setdefault(package_name(path, entry), {})[str(entry["version"])] = str(entry.get("integrity"))
-        return found
+            versions.setdefault(package_name(path, entry), {})[str(entry["version"])] = str(entry.get("integrity"))
+        return versions
 
     def chains(self, roots: Collection[str]) -> dict[str, tuple[str, ...]]:
         """Return for each place that `roots`, direct dependencies, lead to the shortest chain of names to it."""
-        found: dict[str, tuple[str, ...]] = {}
+        chains: dict[str, tuple[str, ...]] = {}
         for name in sorted(roots):
             if (place := self._place("", name)) is not None:
-                found[place] = (name,)
-        queue = deque(found)
+                chains[place] = (name,)
+        queue = deque(chains)
         while queue:
             path = queue.popleft()
             for name in self._required(path):
                 place = self._place(path, name)
-                if place is not None and place not in found:
-                    found[place] = (*found[path], name)
+                if place is not None and place not in chains:
+                    chains[place] = (*chains[path], name)
                     queue.append(place)
-        return found
+        return chains
 
     def _required(self, path: str) -> Iterator[str]:
         for kind in _EDGES:

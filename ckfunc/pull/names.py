@@ -32,7 +32,7 @@ def handler_paths(scripts: Mapping[str, str], taken: Collection[str], is_javascr
     Paths differ from those in `taken` even if letter case and extensions are ignored.
     """
     used = {posixpath.splitext(path)[0].casefold() for path in taken}
-    found: dict[str, str] = {}
+    paths: dict[str, str] = {}
     for trigger_type in sorted(scripts):
         stem = file_stem(trigger_type)
         path, number = f"handlers/{stem}", 1
@@ -40,5 +40,5 @@ def handler_paths(scripts: Mapping[str, str], taken: Collection[str], is_javascr
             number += 1
             path = f"handlers/{stem}-{number}"
         used.add(path.casefold())
-        found[trigger_type] = path + script_suffix(scripts[trigger_type], is_javascript)
-    return found
+        paths[trigger_type] = path + script_suffix(scripts[trigger_type], is_javascript)
+    return paths

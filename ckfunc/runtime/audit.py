@@ -77,8 +77,8 @@ def audit(lock: PackageLock, cache: Path, policy: InstallPolicy) -> tuple[Vulner
         (directory / "package.json").write_text(json.dumps(manifest_of(lock.dependencies)), encoding="utf-8")
         (directory / "package-lock.json").write_text(json.dumps(lock.to_npm()), encoding="utf-8")
         ran = run_npm(AUDIT, directory, cache, settings, threading.Event())
-    found = _vulnerabilities(_report(ran), lock)
-    return tuple(sorted(found, key=lambda each: (-SEVERITIES.index(each.severity), each.package, each.url)))
+    vulnerabilities = _vulnerabilities(_report(ran), lock)
+    return tuple(sorted(vulnerabilities, key=lambda each: (-SEVERITIES.index(each.severity), each.package, each.url)))
 
 
 def _report(ran: NpmRun) -> Mapping[str, Any]:
@@ -97,7 +97,7 @@ def _report(ran: NpmRun) -> Mapping[str, Any]:
         if status >= 500 or status == 429:
             raise AuditFailed(f"the registry's advisory service failed ({status})", hint="try again later")
         raise _without_service(f" ({status})")
-    code = ran.hopeless or ((found := _CODE.search(message)) and found[0])
+    code = ran.hopeless or ((named := _CODE.search(message)) and named[0])
     if not code:
         raise _without_service("")
     problem = explained({"code": code})

@@ -105,10 +105,10 @@ class Total:
     size_bytes: int
 
     @classmethod
-    def of(cls, found: Sequence[CacheEntry]) -> tuple[Self, ...]:
+    def of(cls, entries: Sequence[CacheEntry]) -> tuple[Self, ...]:
         """Return a total for each kind, in the order of first occurrence."""
-        kinds = dict.fromkeys(entry.kind for entry in found)
-        grouped = [[entry for entry in found if entry.kind == kind] for kind in kinds]
+        kinds = dict.fromkeys(entry.kind for entry in entries)
+        grouped = [[entry for entry in entries if entry.kind == kind] for kind in kinds]
         return tuple(cls(those[0].kind, len(those), sum(entry.size_bytes for entry in those)) for those in grouped)
 
 
@@ -122,11 +122,11 @@ def hold(directory: Path) -> None:
 
 def entries(cache: Path) -> list[CacheEntry]:
     """Return the entries of the cache, without unknown files and locks of deploys."""
-    found = list(_runtimes(cache))
+    cached = list(_runtimes(cache))
     for name, kind in _DIRECTORIES.items():
-        found += [_file_entry(kind, file) for file in _tree(cache / name)]
-    found += [_file_entry(_OTHER, file) for file in _children(cache) if _NOTE.fullmatch(file.name) and file.is_file()]
-    return found
+        cached += [_file_entry(kind, file) for file in _tree(cache / name)]
+    cached += [_file_entry(_OTHER, file) for file in _children(cache) if _NOTE.fullmatch(file.name) and file.is_file()]
+    return cached
 
 
 def remove(entry: CacheEntry) -> bool:
@@ -208,8 +208,8 @@ def _title(directory: Path) -> str:
 
 
 def _file_entry(kind: str, file: Path) -> CacheEntry:
-    found = file.lstat()
-    return CacheEntry(kind, file.name, file, found.st_size, found.st_mtime)
+    status = file.lstat()
+    return CacheEntry(kind, file.name, file, status.st_size, status.st_mtime)
 
 
 def _children(directory: Path) -> list[Path]:

@@ -92,10 +92,10 @@ def failure_of(output: str) -> dict[str, Any]:
     """Return npm's report of a failure in its output: code, summary, detail."""
     start = output.find("{")
     try:
-        found = json.loads(output[start:])["error"] if start >= 0 else None
+        failure = json.loads(output[start:])["error"] if start >= 0 else None
     except (ValueError, KeyError, TypeError):
-        found = None
-    return found if isinstance(found, dict) else {"code": None, "summary": output.strip()[-500:]}
+        failure = None
+    return failure if isinstance(failure, dict) else {"code": None, "summary": output.strip()[-500:]}
 
 
 def explained(failure: Mapping[str, Any], unset: Sequence[str] = ()) -> DependenciesFailed:

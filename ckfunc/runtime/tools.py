@@ -51,8 +51,8 @@ def make_runnable(program: Path) -> Path:
 @lru_cache
 def _recorded() -> Mapping[str, str]:
     """Return the integrity of each package, by NAME@VERSION, as in `npm view NAME@VERSION dist.integrity`."""
-    found: dict[str, str] = json.loads(_TABLE.read_text(encoding="utf-8"))
-    return found
+    table: dict[str, str] = json.loads(_TABLE.read_text(encoding="utf-8"))
+    return table
 
 
 def noted(note: Path) -> Path | None:

@@ -87,16 +87,16 @@ def write_stubs(root: Path, schemas: Schemas, scope: Scope | None = None) -> tup
 
 def stale_stubs(root: Path, schemas: Schemas, scope: Scope | None = None) -> dict[str, str]:
     """Return the files that `write_stubs` would write, each with the reason."""
-    found = {}
+    stale = {}
     for name, text in stub_files(schemas, scope, node=node_stub(root)).items():
         try:
             if read_file(root / name) != text.encode("utf-8"):
-                found[name] = "out of date"
+                stale[name] = "out of date"
         except FileNotFoundError:
-            found[name] = "missing"
+            stale[name] = "missing"
         except OSError as error:
-            found[name] = f"cannot be read: {error.strerror}"
-    return found
+            stale[name] = f"cannot be read: {error.strerror}"
+    return stale
 
 
 def stub_files(schemas: Schemas, scope: Scope | None = None, *, node: NodeStub = NodeStub.BASIC) -> dict[str, str]:

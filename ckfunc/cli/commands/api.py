@@ -59,16 +59,16 @@ def api(app: App, method: str, path: str, data: str | None, paginate: bool, yes:
         app.output.document(items)
         return EXIT_OK
     try:
-        found = client.session.call(method, path, body, secrets=tuple(map(Secret, texts_in(body))) if secret else ())
+        answer = client.session.call(method, path, body, secrets=tuple(map(Secret, texts_in(body))) if secret else ())
     except ApiFailure as problem:
         if isinstance(problem, NotFound):
             problem.hint = not_found_hint(client, method, path) or problem.hint
         app.output.failure(problem)
         return EXIT_FAILED
-    if isinstance(found, str):
-        app.output.text(printable(found))
-    elif found is not None:
-        app.output.document(without_values(found))
+    if isinstance(answer, str):
+        app.output.text(printable(answer))
+    elif answer is not None:
+        app.output.document(without_values(answer))
     return EXIT_OK
 
 

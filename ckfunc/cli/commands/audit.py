@@ -58,41 +58,41 @@ def audit(app: App, level: str) -> int:
             app.output.talk("there is no functions.lock: auditing the versions that npm would install now")
             lock = newest_versions(app.root(), policy)
         every = ask_registry(lock, cache_dir(), policy)
-    found = [each for each in every if SEVERITIES.index(each.severity) >= SEVERITIES.index(level)]
-    own = [each for each in found if not each.by_platform]
+    vulnerabilities = [each for each in every if SEVERITIES.index(each.severity) >= SEVERITIES.index(level)]
+    own = [each for each in vulnerabilities if not each.by_platform]
     if app.output.json:
         document: AuditJson = {
             "packages": len(lock.packages),
-            "vulnerabilities": [each.to_json() for each in found],
+            "vulnerabilities": [each.to_json() for each in vulnerabilities],
             "ok": not own,
         }
         app.output.document(document)
     else:
-        if found:
+        if vulnerabilities:
             header = ("PACKAGE", "SEVERITY", "AFFECTED", "FIXED IN", "PATH")
-            app.output.lines(table(header, [_row(each) for each in found]))
-            app.output.lines(_titles(found))
+            app.output.lines(table(header, [_row(each) for each in vulnerabilities]))
+            app.output.lines(_titles(vulnerabilities))
             app.output.flush()
-        _print_summary(app, lock, found, own)
+        _print_summary(app, lock, vulnerabilities, own)
     return EXIT_FAILED if own else EXIT_OK
 
 
-def _row(found: Vulnerability) -> Line:
-    fixed = ", ".join(found.fixed_in) or ("a newer version" if found.upgrade else "-")
-    path = " > ".join(found.chain) + (" (platform)" if found.by_platform else "")
+def _row(vulnerability: Vulnerability) -> Line:
+    fixed = ", ".join(vulnerability.fixed_in) or ("a newer version" if vulnerability.upgrade else "-")
+    path = " > ".join(vulnerability.chain) + (" (platform)" if vulnerability.by_platform else "")
     return [
-        (printable(f"{found.package} {', '.join(found.versions)}"), ""),
-        (found.severity, _STYLES.get(found.severity, "")),
-        (printable(found.range) or "-", ""),
+        (printable(f"{vulnerability.package} {', '.join(vulnerability.versions)}"), ""),
+        (vulnerability.severity, _STYLES.get(vulnerability.severity, "")),
+        (printable(vulnerability.range) or "-", ""),
         (printable(fixed), ""),
         (printable(path), "muted"),
     ]
 
 
-def _titles(found: Sequence[Vulnerability]) -> Iterator[Line]:
+def _titles(vulnerabilities: Sequence[Vulnerability]) -> Iterator[Line]:
     """Yield a line for each advisory, with its address."""
     yield []
-    for each in found:
+    for each in vulnerabilities:
         yield [
             (f"{printable(each.package)}: ", "title"),
             (printable(each.title), ""),
@@ -100,9 +100,11 @@ def _titles(found: Sequence[Vulnerability]) -> Iterator[Line]:
         ]
 
 
-def _print_summary(app: App, lock: PackageLock, found: Sequence[Vulnerability], own: Sequence[Vulnerability]) -> None:
+def _print_summary(
+    app: App, lock: PackageLock, vulnerabilities: Sequence[Vulnerability], own: Sequence[Vulnerability]
+) -> None:
     count = f"{len(lock.packages)} package{'' if len(lock.packages) == 1 else 's'}"
-    platform = len(found) - len(own)
+    platform = len(vulnerabilities) - len(own)
     if own:
         app.output.talk((_vulnerabilities(len(own)), "failure"), f" in {count}")
     else:

@@ -53,20 +53,20 @@ def info(app: App) -> None:
     Each installation of packages has its own line, largest first.
     """
     directory = cache_dir()
-    found = entries(directory)
+    cached = entries(directory)
     if app.output.json:
         document: CacheJson = {
             "directory": str(directory),
-            "bytes": _size(found),
-            "entries": [entry.to_json() for entry in found],
+            "bytes": _size(cached),
+            "entries": [entry.to_json() for entry in cached],
         }
         app.output.document(document)
         return
     app.output.line(str(directory))
-    for total in Total.of(found):
+    for total in Total.of(cached):
         app.output.line(_columns(total.size_bytes), total.kind, (f"  ({total.count})", "muted"))
-    app.output.line(_columns(_size(found)), ("total", "title"))
-    installed = sorted((entry for entry in found if entry.kind == PACKAGES), key=lambda entry: -entry.size_bytes)
+    app.output.line(_columns(_size(cached)), ("total", "title"))
+    installed = sorted((entry for entry in cached if entry.kind == PACKAGES), key=lambda entry: -entry.size_bytes)
     if installed:
         app.output.line()
         app.output.line(("packages", "title"))
@@ -118,8 +118,8 @@ def clean(app: App, older_than: str | None, dry_run: bool) -> None:
     app.output.talk((f"{verb} {size_text(_size(removed))}", "success"), f" from {app.output.path(directory)}")
 
 
-def _size(found: Sequence[CacheEntry]) -> int:
-    return sum(entry.size_bytes for entry in found)
+def _size(cached: Sequence[CacheEntry]) -> int:
+    return sum(entry.size_bytes for entry in cached)
 
 
 def _day(entry: CacheEntry) -> str:

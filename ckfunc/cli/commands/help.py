@@ -16,8 +16,8 @@ from ckfunc.cli.options import common_options, pass_app
 
 def complete_commands(ctx: click.Context, _: click.Parameter, incomplete: str) -> list[str]:
     """Return the commands that begin with `incomplete`, or those of the command that was named before it."""
-    found = commands_of(ctx.find_root(), ctx.params.get("names") or ())
-    return [name for name in found if name.startswith(incomplete)]
+    commands = commands_of(ctx.find_root(), ctx.params.get("names") or ())
+    return [name for name in commands if name.startswith(incomplete)]
 
 
 @click.command(

@@ -146,9 +146,9 @@ def _print_whole(app: App, ids: Sequence[int]) -> None:
     """Print complete invocations, in the order of `ids`. Raises NoSuchInvocation."""
     client = app.client()
     with app.output.progress("reading"):
-        found = [read_invocation(client, invocation_id, target=app.target().name) for invocation_id in ids]
+        entries = [read_invocation(client, invocation_id, target=app.target().name) for invocation_id in ids]
     stacks = stacks_of(app, client, project=app.project)
-    for entry in found:
+    for entry in entries:
         if app.output.json:
             app.output.line(json_line(entry))
         else:

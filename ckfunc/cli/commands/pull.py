@@ -96,29 +96,29 @@ def _update(app: App, *, with_values: bool, yes: bool) -> int:
 
     client, project = app.client(), replace(app.scripts(), target=app.target())
     with app.output.progress("comparing"):
-        found = prepare_pull(
+        pull = prepare_pull(
             client,
             project,
             app.environ,
             is_javascript=app.workspace.node.is_javascript,
             with_values=with_values,
         )
-    update = found.update
-    if found.is_empty:
+    update = pull.update
+    if pull.is_empty:
         if not update.conflicts:
-            found.remember(project)
-        _show(app, found.pulled)
+            pull.remember(project)
+        _show(app, pull.pulled)
         if not app.output.json and not update.unmarked_conflicts:
             app.output.talk(("nothing to pull", "muted"))
         return EXIT_FAILED if update.conflicts else EXIT_OK
-    shown = list(found.lines())
+    shown = list(pull.lines())
     if yes or not app.output.interactive:
         app.output.talks(shown)
     if not yes and not app.output.confirmed("Write this?", shown=shown, hint="rerun with --yes to write it"):
         return EXIT_FAILED
-    found.write()
-    found.remember(app.workspace.reload_scripts())
-    _show(app, found.pulled)
+    pull.write()
+    pull.remember(app.workspace.reload_scripts())
+    _show(app, pull.pulled)
     return EXIT_FAILED if update.conflicts else EXIT_OK
 
 

@@ -87,7 +87,7 @@ def replay(
     )
     pairs = SandboxPairs(app.toolchain(), target, {trigger_type: version}, now=app.clock.now(), network=network)
     with output.progress("replaying"), pairs:
-        found = pairs.replay(trigger_type, rows, jobs)
+        report = pairs.replay(trigger_type, rows, jobs)
     redaction = target.redaction(app.secrets())
     if output.json:
         document: ReplayJson = {
@@ -95,9 +95,9 @@ def replay(
             "type": printable(trigger_type),
             "deployed": version.version_number,
             "handler": handler,
-            **replay_json(found, redaction),
+            **replay_json(report, redaction),
         }
         output.document(document)
     else:
-        output.lines(replay_lines(found, redaction))
-    return EXIT_DIFFERENCES if exit_code and not found.ok else EXIT_OK
+        output.lines(replay_lines(report, redaction))
+    return EXIT_DIFFERENCES if exit_code and not report.ok else EXIT_OK

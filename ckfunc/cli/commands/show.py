@@ -32,9 +32,9 @@ def show(app: App, version: str) -> None:
     wanted = reference(version)
     client = app.client()
     function = function_of(client, wanted.type)
-    found = version_of(client, function, wanted.number, VersionCache(app.root()))
+    script = version_of(client, function, wanted.number, VersionCache(app.root()))
     if app.output.json:
-        document: ScriptJson = {**version_json(function, found), "script": found.handler_script}
+        document: ScriptJson = {**version_json(function, script), "script": script.handler_script}
         app.output.document(document)
         return
-    app.output.text(found.handler_script)
+    app.output.text(script.handler_script)

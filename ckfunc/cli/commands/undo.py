@@ -45,11 +45,11 @@ def undo(app: App, yes: bool, dry_run: bool, env_file: Path | None, keep_environ
     root, target, client = app.root(), app.target(), app.client()
     cache = VersionCache(root)
     with app.output.progress("comparing"):
-        found = prepare_undo(
+        prepared = prepare_undo(
             root, target, client, cache, supplied=_supplied(app, env_file), keep_environment=keep_environment
         )
-    plan, undone = found.plan, f"the {found.record.described(app.clock.now())}"
-    for note in found.notes:
+    plan, undone = prepared.plan, f"the {prepared.record.described(app.clock.now())}"
+    for note in prepared.notes:
         app.output.warn(note)
     if plan.is_empty:
         if app.output.json:
@@ -65,8 +65,8 @@ def undo(app: App, yes: bool, dry_run: bool, env_file: Path | None, keep_environ
     cancelled = f"Nothing was reverted on {target.name}."
     if yes or app.output.confirmed(question, shown=plan_lines(plan), cancelled=cancelled):
         with app.output.progress("undoing"):
-            context = run.DeployContext(root, cache, clock=app.clock, command="undo", undoes=found.record)
-            report = run.carry_out(plan, client, context, found.begun)
+            context = run.DeployContext(root, cache, clock=app.clock, command="undo", undoes=prepared.record)
+            report = run.carry_out(plan, client, context, prepared.begun)
     else:
         report = nothing_done(plan, Ending.DECLINED, "not attempted: declined")
     print_report(app.output, report, undone=undone)

@@ -47,20 +47,20 @@ def versions(app: App, trigger_type: str, limit: int, blamed: bool) -> None:
     """
     root, client = app.root(), app.client()
     function = function_of(client, trigger_type)
-    found = list(islice(versions_of(client, function, VersionCache(root)), limit))
+    listed = list(islice(versions_of(client, function, VersionCache(root)), limit))
     here = handler_of(app.scripts(), trigger_type) if blamed else local_script(app, trigger_type)
     local = newlines(here.text) if here else None
-    commits = _commits(app, here, found) if blamed else {}
+    commits = _commits(app, here, listed) if blamed else {}
     noted = deployed_at(root, app.target().name, trigger_type)
-    keys = {version.version_number: (version.version_number, script_digest(version)) for version in found}
+    keys = {version.version_number: (version.version_number, script_digest(version)) for version in listed}
     times = {number: noted[key] for number, key in keys.items() if key in noted}
     if app.output.json:
-        numbers = [(version, version.version_number) for version in found]
+        numbers = [(version, version.version_number) for version in listed]
         app.output.document(
             [version_json(function, number, local, commits.get(n), deployed=times.get(n)) for number, n in numbers]
         )
         return
-    if not found:
+    if not listed:
         app.output.talk((f"{printable(trigger_type)} was never deployed", "muted"))
         return
     seen: Mapping[int, datetime] = {}
@@ -73,10 +73,10 @@ def versions(app: App, trigger_type: str, limit: int, blamed: bool) -> None:
             *version_cells(function, version, local, when(times, seen, version.version_number)),
             commit_cell(commits.get(version.version_number)) if blamed else Segment(""),
         )
-        for version in found
+        for version in listed
     ]
     app.output.lines(table(HEADINGS, rows))
-    if len(found) == limit and found[-1].version_number > 1:
+    if len(listed) == limit and listed[-1].version_number > 1:
         app.output.talk((f"older versions are not shown: use -n {limit * 5}", "muted"))
 
 

@@ -29,11 +29,11 @@ def whoami(app: App) -> None:
 
     root, target = app.place()
     if target.emulator:
-        found = FoundConnection(app.connection(), "the emulator's own")
+        credentials = FoundConnection(app.connection(), "the emulator's own")
     else:
-        found = app.credentials(root, target)
-    application = app.connect(found.connection).application()
-    shown: IdentityJson = {**described(target, application, found.connection), "credentials": found.source}
+        credentials = app.credentials(root, target)
+    application = app.connect(credentials.connection).application()
+    shown: IdentityJson = {**described(target, application, credentials.connection), "credentials": credentials.source}
     if app.output.json:
         app.output.document(shown)
         return
