@@ -33,7 +33,7 @@ def generated() -> dict[str, str]:
         ),
         "test-keys.md": keys_page(
             "Keys of test files",
-            "`tests/*.yaml` as ckfunc and editors check them. [Tests](testing.md) explains the keys; "
+            "`tests/*.yaml` as ckfunc and editors check them. [Test files](test-files.md) explains the keys; "
             "editors use the [JSON schema](tests.schema.json).",
             CASES,
         ),
