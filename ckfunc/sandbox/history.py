@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import closing
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,6 @@ from ckfunc.base.clock import parse_timestamp, timestamp
 from ckfunc.base.errors import CkfuncError
 from ckfunc.base.secrets import Secret
 from ckfunc.emulator.data_directory import DATABASE
-from ckfunc.emulator.http.bodies import FILE_BYTES
 from ckfunc.emulator.store import channels, history, invocations, messages, notifications, runtime, steps, users
 from ckfunc.emulator.store.copying import copied
 from ckfunc.emulator.store.database import Database
@@ -22,22 +21,31 @@ from ckfunc.emulator.store.history import Occurrence
 from ckfunc.emulator.store.invocations import FunctionRun, RunFilter
 from ckfunc.emulator.store.paging import CursorRequest, PageRequest
 from ckfunc.emulator.store.schema import MIGRATIONS, SCHEMA
-from ckfunc.model.chat import Channel, ChannelType, File, Message
+from ckfunc.model.chat import Channel, Message
 from ckfunc.model.function import ApiCall, InvocationDetail, Status
 from ckfunc.model.page import Cursor
 from ckfunc.model.triggers import START_SESSION
 from ckfunc.model.user import User
-from ckfunc.sandbox.acts import Act, ChainedRun, SaidMessage, SentNotification, UploadedFile, Verb
+from ckfunc.sandbox.acts import Act, ChainedRun, SentNotification, Verb
 from ckfunc.sandbox.conversations import said, title
+from ckfunc.sandbox.past_steps import (
+    Past,
+    PastStep,
+    about_of,
+    seed_channel,
+    seed_message,
+    seed_user,
+    text_of,
+    upload_of,
+    with_waits,
+)
 from ckfunc.sandbox.scripts import Ran
 
 MOST_ROWS = 500
 """The most users, channels and messages of an emulator whose conversation is recorded: all of them become test data."""
 
 _MOST = 10_000
-_SHORTEST_WAIT_S = 60
 _AT_ONCE = timedelta(milliseconds=10)
-_ABOUT = 60
 _SENT = "user.sent.message"
 _ABOUT_MESSAGES = {_SENT: ("message", "id"), "user.received.notification": ("notification", "data", "message", "id")}
 """Where events have the id of the message that caused them."""
@@ -58,35 +66,6 @@ class TooMuchData(CkfuncError):
     """The emulator has too much data for a test case."""
 
 
-@dataclass(slots=True)
-class PastStep:
-    """An act, and everything that it caused. `message_id` is the message that the act sent."""
-
-    time: datetime
-    act: Act
-    refusal: str | None = None
-    message_id: int | None = None
-    run_id: int | None = None
-    runs: list[ChainedRun] = field(default_factory=list)
-    messages: list[SaidMessage] = field(default_factory=list)
-    notifications: list[SentNotification] = field(default_factory=list)
-
-
-@dataclass(frozen=True, slots=True)
-class Past:
-    """What happened on an emulator: its data before, as a seed document, and the steps since.
-
-    `people` are the names and display names of all users, `environment` the variables of the runtime. `running` is
-    whether functions are still running.
-    """
-
-    data: dict[str, Any]
-    steps: tuple[PastStep, ...]
-    people: tuple[tuple[str, str], ...]
-    environment: tuple[tuple[str, Secret], ...]
-    running: bool
-
-
 def data_of(directory: Path) -> dict[str, Any]:
     """Return all users, channels and messages of an emulator, running or not, as a seed. Raises TooMuchData."""
     with closing(copied(directory / DATABASE, SCHEMA, MIGRATIONS)) as database:
@@ -102,8 +81,8 @@ def _data_of(database: Database) -> dict[str, Any]:
             hint="record on less data: `ckfunc emulator export FILE` saves it, `ckfunc emulator reset` removes it",
         )
     return {
-        "users": [_seed_user(user) for user in everyone],
-        "channels": [_seed_channel(database, channel, every_message) for channel in every_channel],
+        "users": [seed_user(user) for user in everyone],
+        "channels": [_channel_with_messages(database, channel, every_message) for channel in every_channel],
     }
 
 
@@ -184,7 +163,7 @@ class _PastReader:
         """Return all steps in the order of time."""
         found = [*self._sent(), *self._edited(), *self._events(), *self._occurred()]
         found.sort(key=lambda step: step.time)
-        whole = list(self._with_waits(self._connected(found)))
+        whole = list(with_waits(self._connected(found), self._since))
         self._attribute(whole)
         return whole
 
@@ -233,17 +212,14 @@ class _PastReader:
                 continue
             parent = self._messages.get(message.parent_id or 0)
             if message.file is not None and message.user is not None and parent is None:
-                yield PastStep(message.created_time, self._upload(message, message.file), message_id=message.id)
+                yield PastStep(
+                    message.created_time, upload_of(message, self._names[message.channel_id]), message_id=message.id
+                )
                 continue
-            text = bodies.get(message.id) or _text(message)
+            text = bodies.get(message.id) or text_of(message)
             verb = Verb.SENDS if message.user is None else Verb.SAYS if parent is None else Verb.REPLIES
             act = self._act(verb, message.user, message.channel_id, parent, text, dict(message.properties))
             yield PastStep(message.created_time, act, message_id=message.id)
-
-    def _upload(self, message: Message, file: File) -> Act:
-        """Return the act of a user who sent a file: with its name, type and size, but not its content."""
-        act = self._act(Verb.UPLOADS, message.user, message.channel_id, None, file.name, dict(message.properties))
-        return replace(act, file=UploadedFile(file.content_type, bytes(min(file.size_bytes, FILE_BYTES) or 1)))
 
     def _edited(self) -> Iterator[PastStep]:
         for message in self._messages.values():
@@ -316,7 +292,7 @@ class _PastReader:
     def _step_of(self, one: Occurrence) -> PastStep:
         channel = None if one.channel_id is None else self._names.get(one.channel_id)
         message = self._messages.get(one.message_id or 0)
-        about = None if message is None else _about(message)
+        about = None if message is None else about_of(message)
         return PastStep(one.time, Act(Verb(one.kind), one.user, channel, about, one.text))
 
     def _act(
@@ -329,7 +305,7 @@ class _PastReader:
         data: dict[str, Any] | None = None,
     ) -> Act:
         name = None if user is None else user.name
-        about = None if parent is None else _about(parent)
+        about = None if parent is None else about_of(parent)
         return Act(verb, name, self._names[channel_id], about, text, data or {})
 
     # Order
@@ -351,17 +327,6 @@ class _PastReader:
             yield step
             if verb is Verb.DISCONNECTS:
                 connected.discard(name or "")
-
-    def _with_waits(self, found: Iterable[PastStep]) -> Iterator[PastStep]:
-        last = self._since
-        for step in found:
-            minutes = round((step.time - last).total_seconds() / 60)
-            if minutes * 60 >= _SHORTEST_WAIT_S and last != self._since:
-                yield PastStep(
-                    last + timedelta(milliseconds=1), Act(Verb.WAITS, text=f"{minutes}m", wait_s=minutes * 60.0)
-                )
-            last = max(last, step.time)
-            yield step
 
     # Consequences
 
@@ -424,18 +389,6 @@ def _latest(whole: Iterable[PastStep], moment: datetime) -> PastStep | None:
     return found
 
 
-def _text(message: Message) -> str:
-    """Return the text of a message. A file becomes a text with its name."""
-    if message.body is not None:
-        return message.body
-    return f"(file {message.file.name})" if message.file is not None else "(file)"
-
-
-def _about(message: Message) -> str | None:
-    text = message.file.name if message.body is None and message.file is not None else message.body
-    return (text or "").split("\n")[0][:_ABOUT].strip() or None
-
-
 def _field(document: Any, *names: str) -> Any:
     for name in names:
         document = document.get(name) if isinstance(document, dict) else None
@@ -450,28 +403,7 @@ def _messages(database: Database) -> list[Message]:
     return list(reversed(steps.run(messages.page(database, CursorRequest(Cursor(), _MOST))).items))
 
 
-def _seed_user(user: User) -> dict[str, Any]:
-    document: dict[str, Any] = {"name": user.name, "id": user.id, "display_name": user.display_name}
-    more = {"is_guest": user.is_guest, "properties": dict(user.properties)}
-    return document | {name: value for name, value in more.items() if value}
-
-
-def _seed_channel(database: Database, channel: Channel, every_message: Iterable[Message]) -> dict[str, Any]:
-    document: dict[str, Any] = {"type": channel.type.value, "id": channel.id}
-    if channel.type is not ChannelType.DIRECT:
-        document |= {"name": channel.name, "display_name": channel.display_name}
-        if channel.creator is not None:
-            document["creator"] = channel.creator.name
-    document["members"] = [user.name for user in users.members(database, channel.id)]
-    if channel.properties:
-        document["properties"] = dict(channel.properties)
-    found = [_seed_message(message) for message in every_message if message.channel_id == channel.id]
+def _channel_with_messages(database: Database, channel: Channel, every_message: Iterable[Message]) -> dict[str, Any]:
+    document = seed_channel(channel, users.members(database, channel.id))
+    found = [seed_message(message) for message in every_message if message.channel_id == channel.id]
     return {**document, "messages": found} if found else document
-
-
-def _seed_message(message: Message) -> dict[str, Any]:
-    document: dict[str, Any] = {"id": message.id}
-    if message.user is not None:
-        document["user"] = message.user.name
-    document["body"] = _text(message)
-    return {**document, "properties": dict(message.properties)} if message.properties else document

@@ -18,7 +18,7 @@ from ckfunc.manifest import emulator_target
 from ckfunc.model.function import Invocation, InvocationDetail
 from ckfunc.model.project import Project
 from ckfunc.sandbox.history import past_of_channel
-from ckfunc.testing.past import PublicText, past_conversation
+from ckfunc.testing.past import PublicText, past_conversation, public_text
 from ckfunc.testing.recording import Addition, addition_to, recorded
 from ckfunc.testing.writing import case_text
 
@@ -88,10 +88,7 @@ class ConversationDrafter:
         project = self._project()
         if project is not None:
             environment += (project.runtime.environment or {}).items()
-            scripts = [function.handler.text for function in project.functions or ()]
-            if project.runtime.initialization_script is not None:
-                scripts.append(project.runtime.initialization_script.text)
-            public = PublicText(project.runtime.literals, "\n".join(scripts))
+            public = public_text(project)
         return addition_to(
             path,
             lambda free: past_conversation(past, name=free, start=start, environment=environment, public=public),

@@ -13,8 +13,9 @@ from ckfunc.base.documents import deeper_than
 from ckfunc.base.secrets import Secret
 from ckfunc.manifest.tree import MAX_DEPTH
 from ckfunc.model.function import Status
+from ckfunc.model.project import Project
 from ckfunc.sandbox.acts import Act, ChainedRun, SaidMessage, Verb
-from ckfunc.sandbox.history import Past, PastStep
+from ckfunc.sandbox.past_steps import Past, PastStep
 from ckfunc.testing.recording import CannotRecord, Recorded
 from ckfunc.testing.redacting import Redactor, ReplacedSecret
 from ckfunc.testing.steps import NAMES_CHANNEL
@@ -28,6 +29,14 @@ class PublicText:
 
     variables: Collection[str] = ()
     scripts: str = ""
+
+
+def public_text(project: Project) -> PublicText:
+    """Return the text of a project that needs no placeholders."""
+    scripts = [function.handler.text for function in project.functions or ()]
+    if project.runtime.initialization_script is not None:
+        scripts.append(project.runtime.initialization_script.text)
+    return PublicText(project.runtime.literals, "\n".join(scripts))
 
 
 def past_conversation(

@@ -1,4 +1,4 @@
-"""`ckfunc test`: run the project's tests; `ckfunc test add` and `record`: create a test from what happened."""
+"""`ckfunc test`: run the project's tests."""
 
 from __future__ import annotations
 
@@ -9,24 +9,16 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ckfunc.base.clock import SystemClock
-from ckfunc.base.errors import EXIT_FAILED, EXIT_OK, CkfuncError, UsageProblem
+from ckfunc.base.errors import EXIT_FAILED, EXIT_OK, UsageProblem
 from ckfunc.base.files import write_atomically
-from ckfunc.base.interrupts import wait_for_interrupt
-from ckfunc.base.secrets import Secret
-from ckfunc.base.text import escaped, printable
 from ckfunc.cli.app import App
-from ckfunc.cli.completion import complete_types
 from ckfunc.cli.coverage_options import lcov_option, lcov_path, threshold_option
 from ckfunc.cli.options import FILE, common_options, format_option, pass_app
-from ckfunc.cli.output import NeedsYes
+from ckfunc.cli.test_additions import add, project_for_cases, record
 from ckfunc.cli.test_merge import merge, read_report
-from ckfunc.logs.finding import read_invocation
 
 if TYPE_CHECKING:
-    from ckfunc.model.project import Project
     from ckfunc.testing.case import CaseResult
-    from ckfunc.testing.recording import Addition
     from ckfunc.testing.running import CaseResults
     from ckfunc.testing.sharding import Shard
 
@@ -161,7 +153,7 @@ def test(
     progress = _Progress(app)
     with progress.waiting():
         tested = run_tests(
-            _working_copy(app, app.settings.target),
+            project_for_cases(app, app.settings.target),
             app.toolchain(),
             CaseOptions(
                 [app.directory / one for one in paths],
@@ -238,142 +230,3 @@ class _Progress:
             self._output.line((self._file, "title"))
         self._output.line(*result_line(result))
         self._output.flush()
-
-
-def _working_copy(app: App, target: str | None) -> Project:
-    from ckfunc.testing.running import working_copy
-
-    return working_copy(app.root(), target, app.environ, app.workspace.bundler())
-
-
-def _case_name(_ctx: click.Context, _param: click.Parameter, name: str | None) -> str | None:
-    if name is not None and (not name.strip() or escaped(name) != name or set(name) & set("\t\r\n")):
-        raise UsageProblem("--name is not one line of plain text", hint='such as --name "a customer asks for help"')
-    return name
-
-
-@click.command(
-    name="add",
-    epilog="""\b
-Examples:
-  ckfunc test add --invocation 4711 --target production
-  ckfunc test add user.sent.message --invocation 4711 --name "no text"
-  ckfunc test add --invocation 4711 --file tests/incidents.yaml --yes""",
-)
-@click.argument("trigger_type", metavar="[TYPE]", required=False, shell_complete=complete_types)
-@click.option(
-    "--invocation",
-    type=click.IntRange(1),
-    required=True,
-    metavar="ID",
-    help="The invocation, by the id that `ckfunc logs` shows.",
-)
-@click.option("--name", metavar="TEXT", callback=_case_name, help="Name of the case (default: from the invocation).")
-@click.option(
-    "--file",
-    type=click.Path(path_type=Path),
-    metavar="FILE",
-    help="Test file (default: in tests/, named after the type).",
-)
-@click.option("--yes", is_flag=True, help="Write without asking.")
-@common_options
-@pass_app
-def add(app: App, trigger_type: str | None, invocation: int, name: str | None, file: Path | None, yes: bool) -> int:
-    """Create a test case from an invocation. Nothing is written to the target.
-
-    The event of the invocation becomes the case's event, and its outcome the expected outcome. All authParams and
-    whatever looks like a secret are replaced first. The case is shown and run before it is written.
-    """
-    from ckfunc.testing.recording import added, test_file
-    from ckfunc.testing.running import run_last_case
-
-    output, project = app.output, _working_copy(app, None)
-    with output.progress("reading"):
-        entry = read_invocation(app.client(), invocation, trigger_type, target=app.target().name)
-        known = [*app.client().runtime().environment.items(), *_own_values(app)]
-    known += (project.runtime.environment or {}).items()
-    path = app.named(test_file(app.root(), entry.type, file))
-    addition = added(entry, path, root=app.root(), shown=output.path(path), name=name, environment=known)
-    with output.progress("running the case"):
-        result = run_last_case(project, app.toolchain(), path, addition.text)
-    return _offer(app, addition, result, yes=yes)
-
-
-@click.command(
-    name="record",
-    epilog="""\b
-Examples:
-  ckfunc test record --name "a customer asks for help"
-  ckfunc test record --file tests/support.yaml --yes""",
-)
-@click.option("--name", metavar="TEXT", callback=_case_name, help="Name of the case (default: from the time).")
-@click.option(
-    "--file", type=click.Path(path_type=Path), metavar="FILE", help="Test file (default: tests/conversations.yaml)."
-)
-@click.option("--yes", is_flag=True, help="Write without asking.")
-@common_options
-@pass_app
-def record(app: App, name: str | None, file: Path | None, yes: bool) -> int:
-    """Record what happens on the project's running emulator until Ctrl-C, as a conversation.
-
-    Chat with the dashboard, a web page, `ckfunc chat` or the API. Names, e-mail addresses, all authParams and whatever
-    looks like a secret are replaced. The case is shown and run before it is written.
-    """
-    from ckfunc.sandbox.history import data_of, past_of
-    from ckfunc.testing.past import PublicText, past_conversation
-    from ckfunc.testing.recording import addition_to, require_addable, test_file
-    from ckfunc.testing.running import run_last_case, scope_of
-
-    output, project, clock = app.output, _working_copy(app, None), SystemClock()
-    path = app.named(test_file(app.root(), "conversations", file))
-    if app.running_emulator() is None:
-        raise CkfuncError("the project's emulator is not running", hint="run `ckfunc dev` in another terminal")
-    # A recording cannot be repeated like a command, so everything that could refuse it comes first.
-    if not (yes or output.interactive):
-        problem = "confirmation is required, but there is no terminal; nothing was recorded"
-        raise NeedsYes(problem, hint="rerun with --yes")
-    require_addable(path, scope_of(project), root=app.root(), shown=output.path(path), name=name)
-    before, start = data_of(app.emulator_data), clock.now()
-    wait_for_interrupt(lambda: output.talk(("Recording.", "title"), " Press Ctrl-C to finish."))
-    past = past_of(app.emulator_data, before, start)
-    while past.running:  # each run has a time limit
-        clock.sleep(0.1)
-        past = past_of(app.emulator_data, before, start)
-    known = [*past.environment, *_own_values(app), *(project.runtime.environment or {}).items()]
-    scripts = [function.handler.text for function in project.functions or ()]
-    if project.runtime.initialization_script is not None:
-        scripts.append(project.runtime.initialization_script.text)
-    public = PublicText(project.runtime.literals, "\n".join(scripts))
-    addition = addition_to(
-        path,
-        lambda free: past_conversation(past, name=free, start=start, environment=known, public=public),
-        root=app.root(),
-        shown=output.path(path),
-        name=name or f"conversation of {start:%Y-%m-%d %H:%M}",
-    )
-    with output.progress("running the case"):
-        result = run_last_case(project, app.toolchain(), path, addition.text)
-    return _offer(app, addition, result, yes=yes)
-
-
-def _offer(app: App, addition: Addition, result: CaseResult, *, yes: bool) -> int:
-    """Show a case and its result, and write it once that is confirmed."""
-
-    output, path = app.output, addition.path
-    if output.json:
-        output.document(addition.to_json(result, written=yes))
-    elif not (yes and output.quiet):
-        output.talk(("case for ", "title"), output.path(path))
-        output.text(printable(addition.case_text))
-        output.talks(addition.lines(result))
-    if not yes and not output.confirmed("Write this?", hint="review the case, then rerun with --yes"):
-        return EXIT_FAILED
-    write_atomically(path, addition.text)
-    output.talk(("written", "success"), f" to {output.path(path)}")
-    return EXIT_OK
-
-
-def _own_values(app: App) -> Iterator[tuple[str, Secret]]:
-    """Yield the environment values of the target and the credentials that are known here."""
-    yield from (app.workspace.sources().runtime.environment or {}).items()
-    yield from ((name, Secret(value)) for name, value in app.environ.items() if name.startswith("CHATKITTY_CLIENT_"))

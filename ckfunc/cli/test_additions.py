@@ -1,0 +1,229 @@
+"""`ckfunc test add` and `record`: create a test case from what happened."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from ckfunc.base.clock import SystemClock
+from ckfunc.base.errors import EXIT_FAILED, EXIT_OK, CkfuncError, UsageProblem
+from ckfunc.base.files import write_atomically
+from ckfunc.base.interrupts import wait_for_interrupt
+from ckfunc.base.secrets import Secret
+from ckfunc.base.text import escaped, printable
+from ckfunc.cli.app import App
+from ckfunc.cli.completion import complete_channels, complete_types
+from ckfunc.cli.options import common_options, pass_app
+from ckfunc.cli.output import NeedsYes
+from ckfunc.logs.finding import read_invocation
+
+if TYPE_CHECKING:
+    from ckfunc.model.project import Project
+    from ckfunc.testing.case import CaseResult
+    from ckfunc.testing.recording import Addition
+
+# The rooms are imported inside the functions: `--help` and completion need none of them.
+
+
+def project_for_cases(app: App, target: str | None) -> Project:
+    """Return the working copy with the environment of a target, by default that of tests."""
+    from ckfunc.testing.running import working_copy
+
+    return working_copy(app.root(), target, app.environ, app.workspace.bundler())
+
+
+def _case_name(_ctx: click.Context, _param: click.Parameter, name: str | None) -> str | None:
+    if name is not None and (not name.strip() or escaped(name) != name or set(name) & set("\t\r\n")):
+        raise UsageProblem("--name is not one line of plain text", hint='such as --name "a customer asks for help"')
+    return name
+
+
+@click.command(
+    name="add",
+    epilog="""\b
+Examples:
+  ckfunc test add --invocation 4711 --target production
+  ckfunc test add user.sent.message --invocation 4711 --name "no text"
+  ckfunc test add --invocation 4711 --file tests/incidents.yaml --yes
+  ckfunc test add --channel support --last 20 --target production""",
+)
+@click.argument("trigger_type", metavar="[TYPE]", required=False, shell_complete=complete_types)
+@click.option(
+    "--invocation",
+    type=click.IntRange(1),
+    metavar="ID",
+    help="The invocation, by the id that `ckfunc logs` shows.",
+)
+@click.option(
+    "--channel",
+    metavar="NAME|ID",
+    shell_complete=complete_channels,
+    help="Instead of an invocation: the newest messages of a channel, as a conversation.",
+)
+@click.option(
+    "--last",
+    type=click.IntRange(1, 200),
+    metavar="N",
+    help="With --channel: the newest N messages, at most 200 (default: 50).",
+)
+@click.option(
+    "--name", metavar="TEXT", callback=_case_name, help="Name of the case (default: from the invocation or channel)."
+)
+@click.option(
+    "--file",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Test file (default: in tests/, named after the type, or conversations.yaml).",
+)
+@click.option("--yes", is_flag=True, help="Write without asking.")
+@common_options
+@pass_app
+def add(
+    app: App,
+    trigger_type: str | None,
+    invocation: int | None,
+    channel: str | None,
+    last: int | None,
+    name: str | None,
+    file: Path | None,
+    yes: bool,
+) -> int:
+    """Create a test case from an invocation, or from the messages of a channel. Nothing is written to the target.
+
+    The event of the invocation becomes the case's event, and its outcome the expected outcome. The messages of a
+    channel become a conversation, which expects the results of the functions that ran for them. All authParams and
+    whatever looks like a secret are replaced first, in a conversation also names and e-mail addresses. The case is
+    shown and run before it is written.
+    """
+    from ckfunc.testing.running import run_last_case
+
+    if (invocation is None) == (channel is None):
+        together = "--invocation and --channel can't be used together"
+        problem = together if channel is not None else "--invocation or --channel is missing"
+        raise UsageProblem(problem, hint="see `ckfunc test add --help`")
+    if channel is not None and trigger_type is not None:
+        raise UsageProblem("TYPE is only for --invocation", hint="a conversation runs all functions")
+    if last is not None and channel is None:
+        raise UsageProblem("--last is only for --channel", hint="remove it, or name a channel")
+    output, project = app.output, project_for_cases(app, None)
+    if channel is not None:
+        addition = _of_channel(app, project, channel, last or 50, name, file)
+    else:
+        addition = _of_invocation(app, project, invocation or 0, trigger_type, name, file)
+    with output.progress("running the case"):
+        result = run_last_case(project, app.toolchain(), addition.path, addition.text)
+    return _offer(app, addition, result, yes=yes)
+
+
+def _of_invocation(
+    app: App, project: Project, invocation: int, trigger_type: str | None, name: str | None, file: Path | None
+) -> Addition:
+    from ckfunc.testing.recording import added, test_file
+
+    output = app.output
+    with output.progress("reading"):
+        entry = read_invocation(app.client(), invocation, trigger_type, target=app.target().name)
+        known = [*app.client().runtime().environment.items(), *_own_values(app)]
+    known += (project.runtime.environment or {}).items()
+    path = app.named(test_file(app.root(), entry.type, file))
+    return added(entry, path, root=app.root(), shown=output.path(path), name=name, environment=known)
+
+
+def _of_channel(app: App, project: Project, channel: str, last: int, name: str | None, file: Path | None) -> Addition:
+    from ckfunc.testing.channels import read_channel_past
+    from ckfunc.testing.past import past_conversation, public_text
+    from ckfunc.testing.recording import addition_to, test_file
+
+    output = app.output
+    path = app.named(test_file(app.root(), "conversations", file))
+    with output.progress("reading"):
+        found = read_channel_past(app.client(), channel, last)
+    known = [*found.past.environment, *_own_values(app), *(project.runtime.environment or {}).items()]
+    return addition_to(
+        path,
+        lambda free: past_conversation(
+            found.past, name=free, start=found.start, environment=known, public=public_text(project)
+        ),
+        root=app.root(),
+        shown=output.path(path),
+        name=name or f"channel {found.channel_id}",
+    )
+
+
+@click.command(
+    name="record",
+    epilog="""\b
+Examples:
+  ckfunc test record --name "a customer asks for help"
+  ckfunc test record --file tests/support.yaml --yes""",
+)
+@click.option("--name", metavar="TEXT", callback=_case_name, help="Name of the case (default: from the time).")
+@click.option(
+    "--file", type=click.Path(path_type=Path), metavar="FILE", help="Test file (default: tests/conversations.yaml)."
+)
+@click.option("--yes", is_flag=True, help="Write without asking.")
+@common_options
+@pass_app
+def record(app: App, name: str | None, file: Path | None, yes: bool) -> int:
+    """Record what happens on the project's running emulator until Ctrl-C, as a conversation.
+
+    Chat with the dashboard, a web page, `ckfunc chat` or the API. Names, e-mail addresses, all authParams and whatever
+    looks like a secret are replaced. The case is shown and run before it is written.
+    """
+    from ckfunc.sandbox.history import data_of, past_of
+    from ckfunc.testing.past import past_conversation, public_text
+    from ckfunc.testing.recording import addition_to, require_addable, test_file
+    from ckfunc.testing.running import run_last_case, scope_of
+
+    output, project, clock = app.output, project_for_cases(app, None), SystemClock()
+    path = app.named(test_file(app.root(), "conversations", file))
+    if app.running_emulator() is None:
+        raise CkfuncError("the project's emulator is not running", hint="run `ckfunc dev` in another terminal")
+    # A recording cannot be repeated like a command, so everything that could refuse it comes first.
+    if not (yes or output.interactive):
+        problem = "confirmation is required, but there is no terminal; nothing was recorded"
+        raise NeedsYes(problem, hint="rerun with --yes")
+    require_addable(path, scope_of(project), root=app.root(), shown=output.path(path), name=name)
+    before, start = data_of(app.emulator_data), clock.now()
+    wait_for_interrupt(lambda: output.talk(("Recording.", "title"), " Press Ctrl-C to finish."))
+    past = past_of(app.emulator_data, before, start)
+    while past.running:  # each run has a time limit
+        clock.sleep(0.1)
+        past = past_of(app.emulator_data, before, start)
+    known = [*past.environment, *_own_values(app), *(project.runtime.environment or {}).items()]
+    addition = addition_to(
+        path,
+        lambda free: past_conversation(past, name=free, start=start, environment=known, public=public_text(project)),
+        root=app.root(),
+        shown=output.path(path),
+        name=name or f"conversation of {start:%Y-%m-%d %H:%M}",
+    )
+    with output.progress("running the case"):
+        result = run_last_case(project, app.toolchain(), path, addition.text)
+    return _offer(app, addition, result, yes=yes)
+
+
+def _offer(app: App, addition: Addition, result: CaseResult, *, yes: bool) -> int:
+    """Show a case and its result, and write it once that is confirmed."""
+
+    output, path = app.output, addition.path
+    if output.json:
+        output.document(addition.to_json(result, written=yes))
+    elif not (yes and output.quiet):
+        output.talk(("case for ", "title"), output.path(path))
+        output.text(printable(addition.case_text))
+        output.talks(addition.lines(result))
+    if not yes and not output.confirmed("Write this?", hint="review the case, then rerun with --yes"):
+        return EXIT_FAILED
+    write_atomically(path, addition.text)
+    output.talk(("written", "success"), f" to {output.path(path)}")
+    return EXIT_OK
+
+
+def _own_values(app: App) -> Iterator[tuple[str, Secret]]:
+    """Yield the environment values of the target and the credentials that are known here."""
+    yield from (app.workspace.sources().runtime.environment or {}).items()
+    yield from ((name, Secret(value)) for name, value in app.environ.items() if name.startswith("CHATKITTY_CLIENT_"))
