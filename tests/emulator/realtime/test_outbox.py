@@ -6,12 +6,15 @@ import json
 import sqlite3
 import threading
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
-from support.stomp import StompClient
+from support.killable import Killable
+from support.stomp import StompClient, client_of
 from support.talk import Talk
+from websockets.exceptions import ConnectionClosed
 
 from ckfunc.emulator.emulator import Emulator
 from ckfunc.emulator.services import EmulatorServices
@@ -49,7 +52,7 @@ def one_turn(emulator: Emulator) -> Iterator[None]:
         standing.join()
 
 
-def say(client: StompClient, channel: dict[str, dict[str, str]], body: str, receipt: str) -> None:
+def say(client: StompClient, channel: dict[str, Any], body: str, receipt: str) -> None:
     message = {"type": "TEXT", "body": body}
     client.send("SEND", {"destination": channel["_actions"]["message"], "receipt": receipt}, json.dumps(message))
 
@@ -113,3 +116,40 @@ def test_what_was_stored_before_in_the_same_turn_is_answered_and_delivered(emula
         receipts |= {answer.headers["receipt-id"]: answer.command} if "receipt-id" in answer.headers else {}
     assert receipts == {"first": "RECEIPT", "second": "RECEIPT", "third": "MESSAGE"}
     assert talk.bob.event("channel.message.created")["body"] == "good"
+
+
+def press(client: StompClient, channel: dict[str, Any], name: str, seen: set[str], enough: threading.Event) -> None:
+    """Send messages until the emulator is gone, noting those with a receipt, and those of others that arrive."""
+    with suppress(ConnectionClosed):
+        for number in range(1_000_000):
+            say(client, channel, f"{name} {number}", f"{name} {number}")
+            while (found := client.next()).command != "RECEIPT":
+                if found.document.get("type") == "channel.message.created":
+                    seen.add(found.document["resource"]["body"])
+            seen.add(found.headers["receipt-id"])
+            if len(seen) > 200:
+                enough.set()
+
+
+def test_every_message_that_a_client_has_seen_is_stored_when_the_emulator_is_killed(tmp_path: Path) -> None:
+    emulator = Killable(tmp_path / "data")
+    seen: dict[str, set[str]] = {name: set() for name in ("ann", "bob", "cid", "dan")}
+    enough = threading.Event()
+    with ExitStack() as opened:
+        clients = {name: opened.enter_context(client_of(emulator.url, name)) for name in seen}
+        channel = clients["ann"].do(clients["ann"].user["_actions"]["createChannel"], {"type": "PUBLIC", "name": "tea"})
+        for name, client in clients.items():
+            if name != "ann":
+                assert client.act(f"/application/v1/channels/{channel['id']}.join").command == "RECEIPT"
+            client.open_chat(channel)
+        pressing = [
+            threading.Thread(target=press, args=(client, channel, name, seen[name], enough))
+            for name, client in clients.items()
+        ]
+        for one in pressing:
+            one.start()
+        assert enough.wait(60)
+        emulator.kill()
+        for one in pressing:
+            one.join()
+    assert set().union(*seen.values()) <= set(stored(tmp_path / "data" / "emulator.db"))
