@@ -24,6 +24,7 @@ PAGES = (
     "/ui/functions/1/versions/1",
     "/ui/functions/1/compare",
     "/ui/invocations/1",
+    "/ui/invocations/1/working-copy",
     "/ui/chat",
     "/ui/users",
     "/ui/users/1",
