@@ -3,25 +3,25 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import ckfunc.manifest.settings as application_settings
 import ckfunc.manifest.targets as targeting
 from ckfunc.base.errors import CkfuncError, InvalidManifest, LockOutdated, NoProject, Problem
-from ckfunc.base.files import read_file
 from ckfunc.base.text import did_you_mean
 from ckfunc.manifest.checked import Branch, Leaf
 from ckfunc.manifest.definition import MANIFEST, MANIFEST_NAME
 from ckfunc.manifest.lock import drift, read_lock
 from ckfunc.manifest.resolution import resolve, resolve_application
-from ckfunc.manifest.sources import Complaint, Spelling, normal_path, read_script, read_text, same_letters, without_bom
+from ckfunc.manifest.scripts import ScriptReader, functions_of, script_of
+from ckfunc.manifest.sources import Complaint, Spelling, read_text, without_bom
 from ckfunc.manifest.tree import parse, refused
 from ckfunc.manifest.validation import validate
 from ckfunc.manifest.variables import env_files, references
 from ckfunc.model.lock import LOCK_NAME, PackageLock
-from ckfunc.model.project import Hooks, Project, Script, Target, WantedFunction, WantedRuntime
-from ckfunc.model.triggers import BY_TYPE, display_name
+from ckfunc.model.project import Hooks, Project, Target, WantedRuntime
+from ckfunc.model.triggers import BY_TYPE
 
 _MAX_WARNINGS = 20
 
@@ -61,9 +61,9 @@ def load(
     if drifted:
         lock, differences = None if differences else lock, ()
     problems = [*found, *targeting.problems(manifest), *_nothing_managed(manifest)]
-    scripts = _ScriptReader(root, problems)
-    functions = _functions(manifest, scripts)
-    initialization = _script(manifest.branch("runtime"), "initialization_script", scripts)
+    scripts = ScriptReader(root, problems)
+    functions = functions_of(manifest, scripts)
+    initialization = script_of(manifest.branch("runtime"), "initialization_script", scripts)
     try:
         name = targeting.choose(manifest, target, first=lenient)
     except CkfuncError:
@@ -114,9 +114,7 @@ def targets(root: Path) -> tuple[str, ...]:
 
     Raises NoProject, or InvalidManifest if the manifest is not YAML; ignores other errors in it.
     """
-    manifest, found = _read(root.resolve())
-    if manifest is None:
-        raise refused(*found)
+    manifest = _manifest(root)
     return targeting.target_names(manifest)
 
 
@@ -149,9 +147,7 @@ def function_types(root: Path) -> tuple[str, ...]:
 
     Raises NoProject, or InvalidManifest if the manifest is not YAML; ignores other errors in it.
     """
-    manifest, found = _read(root.resolve())
-    if manifest is None:
-        raise refused(*found)
+    manifest = _manifest(root)
     section = manifest.branch("functions")
     return tuple(section.keys) if section else ()
 
@@ -161,9 +157,7 @@ def dependency_places(root: Path) -> dict[str, tuple[int, int]]:
 
     Raises NoProject, or InvalidManifest if the manifest is not YAML.
     """
-    manifest, found = _read(root.resolve())
-    if manifest is None:
-        raise refused(*found)
+    manifest = _manifest(root)
     runtime = manifest.branch("runtime")
     section = runtime.branch("dependencies") if runtime else None
     key = runtime.keys.get("dependencies") if runtime else None
@@ -203,9 +197,7 @@ def environment_texts(root: Path, target: str) -> tuple[dict[str, str] | None, d
 
     None stands for a missing section. Raises NoProject, or InvalidManifest if the manifest is not YAML.
     """
-    manifest, found = _read(root.resolve())
-    if manifest is None:
-        raise refused(*found)
+    manifest = _manifest(root)
     sections = (manifest.branch("runtime"), targeting.section(manifest, target))
     branches = [section.branch("environment") if section else None for section in sections]
     runtime, own = ({name: leaf.text for name, leaf in each.leaves().items()} if each else None for each in branches)
@@ -214,17 +206,13 @@ def environment_texts(root: Path, target: str) -> tuple[dict[str, str] | None, d
 
 def setting_paths(root: Path, target: str) -> dict[str, tuple[str, ...]]:
     """Return the path in the manifest of each setting of `target`. Raises the same errors as `environment_texts`."""
-    manifest, found = _read(root.resolve())
-    if manifest is None:
-        raise refused(*found)
+    manifest = _manifest(root)
     return application_settings.paths(manifest, target)
 
 
 def guests_allowed(root: Path) -> tuple[Problem, ...]:
     """Return warnings about guest users. Raises the same errors as `environment_texts`."""
-    manifest, found = _read(root.resolve())
-    if manifest is None:
-        raise refused(*found)
+    manifest = _manifest(root)
     return tuple(application_settings.guest_warnings(manifest))
 
 
@@ -233,9 +221,7 @@ def referenced_variables(root: Path, target: str) -> tuple[str, ...]:
 
     Raises NoProject, or InvalidManifest if the manifest is not YAML.
     """
-    manifest, found = _read(root.resolve())
-    if manifest is None:
-        raise refused(*found)
+    manifest = _manifest(root)
     runtime, own = environment_texts(root, target)
     section = targeting.section(manifest, target)
     application = section.text("application") if section else None
@@ -245,19 +231,9 @@ def referenced_variables(root: Path, target: str) -> tuple[str, ...]:
 
 def is_protected(root: Path, target: str) -> bool:
     """Return whether the manifest protects `target`. Raises the same errors as `referenced_variables`."""
-    manifest, found = _read(root.resolve())
-    if manifest is None:
-        raise refused(*found)
+    manifest = _manifest(root)
     section = targeting.section(manifest, target)
     return section is not None and section.flag("protected")
-
-
-def all_referenced_variables(root: Path) -> tuple[str, ...]:
-    """Return the variables that the manifest refers to for any target, sorted. Raises the same errors as `targets`."""
-    names: set[str] = set()
-    for target in targets(root):
-        names |= set(referenced_variables(root, target))
-    return tuple(sorted(names))
 
 
 def watched_files(root: Path, target: str | None) -> tuple[Path, ...]:
@@ -276,6 +252,14 @@ def watched_files(root: Path, target: str | None) -> tuple[Path, ...]:
         return _watched(root, manifest, targeting.choose(manifest, target))
     except CkfuncError:
         return _watched(root, manifest, None)
+
+
+def _manifest(root: Path) -> Branch:
+    """Return the manifest, which may have errors. Raises NoProject, or InvalidManifest if it is not YAML."""
+    manifest, problems = _read(root.resolve())
+    if manifest is None:
+        raise refused(*problems)
+    return manifest
 
 
 def _read(root: Path) -> tuple[Branch | None, tuple[Problem, ...]]:
@@ -317,59 +301,6 @@ def _nothing_managed(manifest: Branch) -> Iterator[Problem]:
         return
     hint = "list at least one function under `functions`, or manage a part of `runtime`"
     yield Problem(MANIFEST_NAME, manifest.node.line, manifest.node.column, "there is nothing to deploy", hint)
-
-
-class _ScriptReader:
-    """Reader of scripts; it reads each script only once."""
-
-    def __init__(self, root: Path, problems: list[Problem]) -> None:
-        self._root = root
-        self._problems = problems
-        self._read: dict[str, str | Complaint] = {}
-        self._spelling = Spelling(root)
-
-    def script(self, key: str, leaf: Leaf) -> Script | None:
-        path = self._spelling.of(leaf.text)
-        if path not in self._read:
-            self._read[path] = self._text(path, leaf.text)
-        text = self._read[path]
-        # An empty init script is allowed: it disables a deployed one.
-        if isinstance(text, str) and not text.strip() and key == "handler":
-            text = Complaint(f"{path!r} is empty", "a handler needs a top-level function handleEvent")
-        if isinstance(text, str):
-            return Script(path, text)
-        file, line, column = (
-            (path, text.line, text.column) if text.line else (MANIFEST_NAME, leaf.node.line, leaf.node.column)
-        )
-        self._problems.append(Problem(file, line, column, f"{key} {text.message}", text.hint))
-        return None
-
-    def _text(self, path: str, written: str) -> str | Complaint:
-        """Return the text of a script. The path must be spelled as on disk, so that it works on every system."""
-        if path != normal_path(written) and not same_letters(path, written):
-            return Complaint(
-                f"{written!r} is spelled {path!r} on disk", "use the same spelling: other systems distinguish them"
-            )
-        return read_script(self._root, path)
-
-
-def _script(section: Branch | None, key: str, scripts: _ScriptReader) -> Script | None:
-    leaf = section.leaf(key) if section else None
-    return scripts.script(key, leaf) if leaf else None
-
-
-def _functions(manifest: Branch, scripts: _ScriptReader) -> tuple[WantedFunction, ...] | None:
-    section = manifest.branch("functions")
-    if section is None:
-        return None
-    found = []
-    for trigger_type, entry in section.branches():
-        handler = _script(entry, "handler", scripts)
-        if handler:
-            name = entry.text("name") or display_name(trigger_type)
-            asynchronously = entry.flag("initialize_asynchronously")
-            found.append(WantedFunction(trigger_type, handler, name, entry.text("description"), asynchronously))
-    return tuple(found)
 
 
 def _dependencies(manifest: Branch) -> dict[str, str] | None:
@@ -424,42 +355,3 @@ def _locations(root: Path, path: str) -> Iterator[Path]:
         return
     if actual.is_relative_to(root):
         yield actual
-
-
-EXAMPLE_NAME = ".env.example"
-_HEADER = "# Copy this file to .env (for all targets) or .env.TARGET (for one target). Do not commit those files.\n"
-
-
-def missing_example(root: Path) -> str | None:
-    """Return `.env.example` with all variables of the manifest added; None if it has all of them.
-
-    Also None if the file cannot be read as text, so that it is not replaced. Raises the same errors as
-    `all_referenced_variables`.
-    """
-    names = all_referenced_variables(root)
-    text: str | None = None
-    try:
-        text = read_file(root / EXAMPLE_NAME).decode()
-    except FileNotFoundError:
-        if not names:
-            return None
-    except (OSError, UnicodeDecodeError):
-        return None
-    updated = example_text(text, names)
-    return updated if updated != text else None
-
-
-def example_text(text: str | None, names: Iterable[str]) -> str:
-    """Return `.env.example` with all `names` added, without values; `text` is its current content, None for no file.
-
-    A name in a comment counts as present.
-    """
-    current = _HEADER if text is None else text
-    lines = [line.lstrip("\ufeff# \t").removeprefix("export ") for line in current.splitlines()]
-    present = {line.partition("=")[0].strip() for line in lines}
-    missing = [name for name in names if name not in present]
-    if not missing and text is not None:
-        return text
-    newline = "\r\n" if "\r\n" in current else "\n"
-    ended = current if not current or current.endswith("\n") else f"{current}{newline}"
-    return ended + "".join(f"{name}={newline}" for name in missing)

@@ -21,7 +21,7 @@ from ckfunc.deploy.resources import SETTINGS, newlines
 from ckfunc.manifest import environment_texts, load, setting_paths
 from ckfunc.manifest.definition import MANIFEST_NAME
 from ckfunc.manifest.edit import scalar_text, with_changes
-from ckfunc.manifest.project import example_text
+from ckfunc.manifest.env_example import example_text
 from ckfunc.manifest.variables import whole_reference
 from ckfunc.model.project import Project, Target
 from ckfunc.pull.base import read_base, store_base

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from ckfunc.base.errors import CkfuncError, DependenciesFailed, InvalidManifest
 from ckfunc.base.files import cache_dir
-from ckfunc.manifest.project import EXAMPLE_NAME, missing_example
+from ckfunc.manifest.env_example import EXAMPLE_NAME, missing_example
 from ckfunc.model.project import Project
 from ckfunc.runtime.policy import InstallPolicy
 from ckfunc.runtime.tools import known_node_types, node_types

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ckfunc.base.secrets import revealed, secret_values
-from ckfunc.manifest.project import example_text
+from ckfunc.manifest.env_example import example_text
 from ckfunc.manifest.tree import Mapping, Scalar, parse
 from ckfunc.manifest.variables import expand
 from ckfunc.model.application import Dependency, Runtime
