@@ -170,11 +170,12 @@ def read_checked(path: Path) -> Any:
 def cache_dir() -> Path:
     """Return the cache directory: CKFUNC_CACHE_DIR, or `ckfunc` in the user's cache directory.
 
-    The path is absolute, because npm and Node run in other directories. A relative XDG_CACHE_HOME is ignored, as the
+    The path is absolute, because npm and Node run in other directories. `~/` at the start of CKFUNC_CACHE_DIR is the
+    home directory, because no shell expands the variables of a CI system. A relative XDG_CACHE_HOME is ignored, as the
     XDG Base Directory Specification requires. Raises NoHome.
     """
     if given := os.environ.get("CKFUNC_CACHE_DIR"):
-        return Path(given).absolute()
+        return (_home() / given[2:] if given.startswith(("~/", "~\\")) else Path(given)).absolute()
     if sys.platform == "win32":
         base = os.environ.get("LOCALAPPDATA") or str(_home() / "AppData" / "Local")
     elif sys.platform == "darwin":

@@ -62,6 +62,9 @@ def test_the_cache_is_the_same_directory_from_everywhere(monkeypatch: pytest.Mon
     assert tmp_path in cache_dir().parents and "relative" not in cache_dir().parts
     monkeypatch.setenv("CKFUNC_CACHE_DIR", "mine")
     assert cache_dir() == tmp_path / "mine"
+    monkeypatch.setenv("CKFUNC_CACHE_DIR", "~/mine")
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    assert cache_dir() == tmp_path / "home/mine"
 
 
 @posix
