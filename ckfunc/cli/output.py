@@ -79,6 +79,7 @@ class Output:
         self._environ = environ
         self._lock = threading.RLock()
         self._reader_gone = False
+        self._unwritable: UnwritableOutput | None = None
         self._last_retry: tuple[tuple[str, int], float] = (("", 0), 0.0)
         self._news: str | None = None
         self._spinner: Live | None = None
@@ -161,6 +162,7 @@ class Output:
                 sys.stdout.flush()
             except OSError as error:
                 self._cannot_write(sys.stdout, error)
+            self._require_writable()
             if self._reader_gone:
                 raise ReaderGone
 
@@ -414,6 +416,8 @@ class Output:
 
     def _put_out(self, stream: TextIO, text: str) -> None:
         with self._lock, self._status.aside(stream):
+            if stream is sys.stdout:
+                self._require_writable()
             try:
                 write_text(stream, text)
                 if stream is sys.stderr:
@@ -434,8 +438,14 @@ class Output:
             return  # a deploy must not stop halfway because its messages cannot be written
         # Windows reports "invalid argument" instead of "broken pipe".
         if error.errno not in (None, errno.EPIPE, errno.EINVAL, errno.EBADF):
-            raise UnwritableOutput(f"the output cannot be written: {error.strerror}") from error
+            self._unwritable = UnwritableOutput(f"the output cannot be written: {error.strerror}")
+            raise self._unwritable from error
         self._reader_gone = True
+
+    def _require_writable(self) -> None:
+        """Raise the failure to write stdout again: the first time may have been on a thread that runs a handler."""
+        if self._unwritable is not None:
+            raise self._unwritable
 
 
 def completed(hint: str, settings: Settings) -> str:

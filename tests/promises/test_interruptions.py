@@ -80,6 +80,14 @@ def test_a_full_disk_is_one_sentence(local: Path) -> None:
     assert shell(f"{CKFUNC} deploy 2>/dev/full", local).returncode == 0
 
 
+@full
+def test_a_full_disk_is_one_sentence_for_the_output_of_a_handler_too(local: Path) -> None:
+    handler = "async function handleEvent() { console.log('hello'); }\n"
+    (local / "handlers/start.ts").write_text(handler)
+    ended = shell(f"{CKFUNC} invoke user.attempted.start_session >/dev/full", local)
+    assert (ended.returncode, ended.stderr) == (1, "error: the output cannot be written: No space left on device\n")
+
+
 def test_a_directory_that_may_not_be_written_is_no_bug(ckfunc: Callable[..., Any], local: Path) -> None:
     state = local / ".ckfunc"
     state.write_text("in the way")
