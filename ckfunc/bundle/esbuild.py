@@ -24,6 +24,7 @@ _ERROR = re.compile(
     r"^✘ \[ERROR\] (?P<message>[^\n]*)\n(?:\n {4}(?P<path>[^\n]+):(?P<line>\d+):(?P<column>\d+):$)?", re.M
 )
 _UNRESOLVED = re.compile(r'Could not resolve "(?P<name>.*)"$')
+_NO_LOADER = re.compile("No loader is configured for ")
 _COMPUTED = re.compile(r'Could not resolve (?:import|require)\(".*\*.*"\)$')
 _APPENDED = re.compile(r'"?\b(?:export|handleEvent|ckfunc_kept)\b"?')
 
@@ -48,6 +49,7 @@ _TIMEOUT_S = 120.0
 
 def problems(errors: str, entry: str, graph: Graph) -> Iterator[Problem]:
     """Yield the problems that esbuild reported for the script at `entry`; `errors` is its standard error."""
+    absolute = {(path, each.line, each.column): each.path for path, each in absolute_specifiers(graph)}
     for error in _ERROR.finditer(errors):
         message = error["message"]
         if error["path"] is None:
@@ -60,6 +62,8 @@ def problems(errors: str, entry: str, graph: Graph) -> Iterator[Problem]:
         line, column, ended = _position(graph.files.get(path, ""), int(error["line"]), int(error["column"]))
         if found := _UNRESOLVED.match(message):
             yield _unresolved(Problem(path, line, column, ""), found["name"], graph)
+        elif _NO_LOADER.match(message) and (name := absolute.get((path, line, column))):
+            yield outside(path, line, column, name)
         elif _COMPUTED.match(message):
             yield computed(path, line, column)
         elif ended and message.endswith("is not declared in this file"):

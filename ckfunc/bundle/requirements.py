@@ -197,6 +197,8 @@ def package_of(name: str) -> str:
 def _never_a_package(name: str) -> _ImportProblem | None:
     """Return the problem with an import that cannot be a package, or None if it may be one."""
     if name.startswith("node:"):
+        if name.removeprefix("node:") in (*_BUILT_IN, *_ONLY_WITH_PREFIX):
+            return _ImportProblem(f"{name} is not available to handlers", None)
         near = nearest(name.removeprefix("node:"), (*_BUILT_IN, *_ONLY_WITH_PREFIX))
         return _ImportProblem(f"there is no module {name}", f"did you mean node:{near}?" if near else None)
     if name.startswith((".", "/", "file:")):

@@ -61,6 +61,10 @@ def test_an_absolute_path_is_refused_even_if_the_file_exists(make: Make, bundler
     name = (tmp_path / "a").as_posix()
     (found,) = mistakes(bundler, make, {"handlers/start.ts": importing(name)})
     assert found.startswith(f'handlers/start.ts:1:19: "{name}" is outside the project')
+    (tmp_path / "notes.txt").write_text("a")
+    text = f"const a = require('{tmp_path.as_posix()}/notes.txt');\nfunction handleEvent() {{ return a; }}\n"
+    (found,) = mistakes(bundler, make, {"handlers/start.ts": text})
+    assert found.startswith(f'handlers/start.ts:1:19: "{tmp_path.as_posix()}/notes.txt" is outside the project')
 
 
 def test_the_content_of_an_absolute_path_is_never_shown(make: Make, bundler: Bundler, tmp_path: Path) -> None:
