@@ -181,6 +181,8 @@ class LimitedConnection(HttpToolsProtocol):
 
     def on_response_complete(self) -> None:
         """Continue with the next request of the connection. No more is read while one waits."""
+        if not self.pipeline:
+            self.transport.flush()  # type: ignore[attr-defined]  # see connection_made
         super().on_response_complete()
         if self.pipeline or self._unparsed:
             self.flow.pause_reading()
@@ -319,23 +321,24 @@ class JoinedWrites:
     def write(self, data: bytes) -> None:
         """Send `data` soon, after earlier writes."""
         if not self._waiting:
-            self._call_soon(self._flush)
+            self._call_soon(self.flush)
         self._waiting.append(data)
 
     def close(self) -> None:
         """Send pending writes, then close."""
-        self._flush()
+        self.flush()
         self._transport.close()
 
     def released(self) -> asyncio.Transport:
         """Send pending writes, and return the transport itself."""
-        self._flush()
+        self.flush()
         return self._transport
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._transport, name)
 
-    def _flush(self) -> None:
+    def flush(self) -> None:
+        """Send pending writes."""
         if self._waiting:
             data, self._waiting = b"".join(self._waiting), []
             self._transport.write(data)
