@@ -117,11 +117,14 @@ def test_an_unknown_field_or_a_missing_one_is_found() -> None:
 def test_help_prints_the_schema_of_a_command(ckfunc: Ckfunc) -> None:
     assert json.loads(ckfunc("help", "deploy", "--schema").out) == command_schema("deploy")
     assert json.loads(ckfunc("help", "emulator", "faults", "add", "--schema").out)["title"].endswith("add --json")
-    for names, sentence in (((), "the command is missing"), (("cache",), "ckfunc cache prints no JSON")):
+    for names, sentence, meant in (
+        ((), "--schema needs the name of a command", "deploy"),
+        (("cache",), "`ckfunc cache` prints no JSON", "cache info"),
+        (("completion",), "`ckfunc completion` prints no JSON", "deploy"),
+    ):
         ran = ckfunc("help", *names, "--schema")
         assert (ran.code, ran.out) == (2, "")
-        assert ran.err.startswith(f"error: {sentence}\nhint: these commands do: ")
-    assert "cache info, cache clean\n" in ran.err
+        assert ran.err == f"error: {sentence}\nhint: run `ckfunc help {meant} --schema`\n"
 
 
 def test_commands_print_what_their_schemas_say(

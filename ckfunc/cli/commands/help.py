@@ -57,10 +57,10 @@ def _print_schema(app: App, ctx: click.Context) -> None:
     name = ctx.command_path.removeprefix("ckfunc").strip()
     schema = command_schema(name)
     if schema is None:
-        below = [command for command in commands_with_json() if not name or command.startswith(f"{name} ")]
+        below = [command for command in commands_with_json() if command.startswith(f"{name} ")]
         raise UsageProblem(
-            f"{ctx.command_path} prints no JSON" if name else "the command is missing",
-            hint=f"these commands do: {', '.join(below or commands_with_json())}",
+            f"`{ctx.command_path}` prints no JSON" if name else "--schema needs the name of a command",
+            hint=f"run `ckfunc help {below[0] if below else 'deploy'} --schema`",
         )
     app.output.document(schema)
 
