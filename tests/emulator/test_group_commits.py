@@ -128,6 +128,31 @@ def test_a_transaction_of_its_own_comes_after_what_the_turn_has_written(database
     in_a_loop(database, scenario)
 
 
+def test_whoever_waits_learns_of_a_commit_before_the_turn_writes_again_and_may_write(database: Database) -> None:
+    seen: list[list[str]] = []
+
+    def write(failure: sqlite3.Error | None) -> None:
+        assert failure is None
+        seen.append(names(database.path))
+        with database.grouped():
+            users.create(database, name="cid")
+
+    async def scenario() -> None:
+        with database.grouped():
+            users.create(database, name="ann")
+        database.when_stored(write)
+        with database.transaction():
+            users.create(database, name="bob")
+        assert seen == []
+        with database.grouped():
+            users.create(database, name="dan")
+        assert seen == [["ann", "bob"]]
+        await database.stored()
+
+    in_a_loop(database, scenario)
+    assert names(database.path) == ["ann", "bob", "cid", "dan"]
+
+
 def test_what_is_stored_at_once_does_not_wait_for_the_end_of_the_turn(database: Database) -> None:
     async def scenario() -> None:
         with database.grouped():

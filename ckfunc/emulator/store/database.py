@@ -149,9 +149,9 @@ class Database:
                 yield
             return
         turn = self._begin_turn(self._call_soon)
-        alone = not turn.open
-        if alone:  # everything before is committed
+        if not turn.open:  # everything before is committed
             turn.settle()
+        alone = not turn.open
         self.execute("BEGIN IMMEDIATE" if alone else "SAVEPOINT part")
         turn.open = self._in_transaction = True
         try:
