@@ -239,7 +239,7 @@ MANIFEST = Section(
     (
         Field(
             "version",
-            Number(1, "is not a manifest version that this ckfunc reads", "write `version: 1`, or update ckfunc"),
+            Number(1, "is not supported by this ckfunc", "write `version: 1`, or update ckfunc"),
             "The version of the manifest's format.",
             required=True,
         ),

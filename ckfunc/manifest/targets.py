@@ -89,7 +89,7 @@ def problems(manifest: Branch) -> list[Problem]:
     unreadable = "targets" in manifest.keys and manifest.branch("targets") is None
     if default and default.text not in names and not unreadable:
         hint = did_you_mean(default.text, names) or one_of(names)
-        message = "default_target is not a target"
+        message = f"default_target {default.text!r} is not a target"
         found.append(Problem(MANIFEST_NAME, default.node.line, default.node.column, message, hint))
     targets = manifest.branch("targets")
     for name, target_section in targets.branches() if targets else ():

@@ -31,7 +31,7 @@ def targets(section: str) -> str:
 # The manifest, and the start of its only error message.
 IN_SCHEMA = {
     "the version is missing": (FUNCTIONS, "1:1: the file has no `version` (add `version: 1`)"),
-    "another version": ("version: 2\n" + FUNCTIONS, "1:10: version is not a manifest version that this ckfunc reads"),
+    "another version": ("version: 2\n" + FUNCTIONS, "1:10: version is not supported by this ckfunc"),
     "a quoted version": ("version: '1'\n" + FUNCTIONS, "1:10: version must be the number 1, without quotes"),
     "a list as version": ("version: [1]\n" + FUNCTIONS, "1:10: version must be the number 1, not a list"),
     "a list as file": ("- version: 1\n", "1:1: the file must be a mapping, not a list (keys: version, default_target,"),
@@ -199,7 +199,7 @@ BEYOND_SCHEMA = {
     ),
     "a default target that is none": (
         "default_target: prod\nversion: 1\n" + FUNCTIONS + "targets: {production: {}}\n",
-        "1:17: default_target is not a target (did you mean 'production'?)",
+        "1:17: default_target 'prod' is not a target (did you mean 'production'?)",
     ),
     "an emulator with an application": (
         targets("{a: {emulator: true, application: 4}}"),

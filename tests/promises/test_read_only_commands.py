@@ -176,7 +176,7 @@ def test_a_mistake_in_another_target_does_not_matter_to_the_one_that_is_named(ck
     edit(project, "default_target: local", "default_target: lokal")
     ran = ckfunc("-C", project, "show", TYPE, "--target", "local")
     assert ran.code == 0
-    assert "ignored: functions.yaml:2:17: default_target is not a target" in ran.err
+    assert "ignored: functions.yaml:2:17: default_target 'lokal' is not a target" in ran.err
 
 
 def test_doctor_warns_of_a_variable_without_a_value(ckfunc: Ckfunc, project: Path) -> None:
