@@ -118,6 +118,7 @@ CASES: dict[str, tuple[tuple[str, ...], ...]] = {
         ("snapshots", "save", "one"),
         ("snapshots",),
         ("snapshots", "restore", "one", "--yes"),
+        ("snapshots", "remove", "two", "--yes"),
         ("reset",),
         ("reset", "--yes"),
         ("import", "../export.db"),
