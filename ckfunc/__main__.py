@@ -17,6 +17,10 @@ def main() -> None:
         run()
     except KeyboardInterrupt:
         sys.exit(EXIT_INTERRUPTED)
+    finally:
+        # After Ctrl-C in a string that Python executed, such as a dataclass's methods, `python -m` would end by SIGINT
+        # instead of with the exit code, although the interrupt was handled. Executing another string resets that.
+        exec("")  # noqa: S102
 
 
 if __name__ == "__main__":

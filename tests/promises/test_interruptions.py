@@ -222,6 +222,24 @@ except KeyboardInterrupt:
     assert (done.stdout, done.stderr) == ("came again True\n", "")
 
 
+@posix
+def test_an_interrupt_in_a_string_that_python_executes_does_not_replace_the_exit_code(tmp_path: Path) -> None:
+    (tmp_path / "interrupted.py").write_text("""
+import io, sys
+from ckfunc.__main__ import main
+
+class Interrupted(io.TextIOWrapper):
+    def flush(self):
+        del Interrupted.flush
+        exec("raise KeyboardInterrupt")  # as in a module with dataclasses that is imported when Ctrl-C is pressed
+
+sys.stdout = Interrupted(sys.stdout.detach())
+main()
+""")
+    command = [sys.executable, "-m", "interrupted", "--version"]
+    assert subprocess.run(command, cwd=tmp_path, stdout=subprocess.DEVNULL, check=False, timeout=60).returncode == 130
+
+
 def test_no_directory_for_temporary_files_is_no_bug(
     ckfunc: Callable[..., Any], local: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
