@@ -48,6 +48,7 @@ PACKAGE_NAME = (
         "is not an npm package name",
         "such as firebase or @google-cloud/storage",
     ),
+    Rule(r"node_modules|favicon\.ico", "is a name that npm does not allow", "remove it", forbidden=True),
     Rule(
         "|".join(PLATFORM_PACKAGES),
         "is installed by the platform itself",

@@ -133,6 +133,10 @@ IN_SCHEMA = {
         runtime("{environment: {A: }}"),
         '2:25: A has no value (an empty string is `A: ""`)',
     ),
+    "a package with a name that npm does not allow": (
+        runtime('{dependencies: {node_modules: "1"}}'),
+        "2:26: 'node_modules' is a name that npm does not allow (remove it)",
+    ),
     "a variable with a NUL character": (
         runtime('{environment: {A: "a\\0b"}}'),
         "2:28: A contains a NUL character (environment variables cannot contain one)",
