@@ -237,10 +237,11 @@ def _wanted(error: click.BadParameter) -> str:
     if isinstance(kind, click.Choice):
         *others, last = map(str, kind.choices)
         return f"must be {', '.join(others)} or {last}{given}"
-    if isinstance(kind, click.IntRange):
+    if isinstance(kind, click.IntRange | click.FloatRange):
         lowest, highest = kind.min, kind.max
         limits = f"of at least {lowest}" if highest is None else f"from {lowest} to {highest}"
-        return f"must be a whole number {limits}{given}"
+        number = "whole number" if isinstance(kind, click.IntRange) else "number"
+        return f"must be a {number} {limits}{given}"
     return f"has a wrong value: {error.message[:1].lower()}{error.message[1:].rstrip('.')}"
 
 

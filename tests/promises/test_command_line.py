@@ -63,6 +63,7 @@ def test_called_with_nothing_it_explains_itself_and_exits_2(ckfunc: Ckfunc) -> N
         (["test", "add", "--invocation", "1", "--channel", "1"], "can't be used together", "see `ckfunc test add"),
         (["test", "--shard", "3/2"], "--shard '3/2' is not a part such as 2/4", "the parts of 4 are 1/4, 2/4, 3/4"),
         (["test", "--durations", "a.xml"], "--durations is only for --shard", "add --shard I/N"),
+        (["test", "--coverage-threshold", "x"], "--coverage-threshold must be a number from 0 to 100, not 'x'", "see"),
         (["test", "merge"], "FILE is missing", "see `ckfunc test merge --help`"),
         (["completion", "tcsh"], "SHELL must be bash, zsh or fish, not 'tcsh'", "see `ckfunc completion --help`"),
         (["emulator", "sed"], "there is no command 'emulator sed'", "did you mean `ckfunc emulator seed`?"),
