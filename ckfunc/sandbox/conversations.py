@@ -227,7 +227,11 @@ class Conversation:
 
     def _channel(self, act: Act) -> Channel:
         wanted, listed = act.channel or "", self._channels()
-        for matches in (lambda channel: channel.name == wanted, lambda channel: str(channel.id) == wanted):
+        for matches in (
+            lambda channel: channel.name == wanted,
+            lambda channel: str(channel.id) == wanted,
+            lambda channel: title(channel) == wanted,
+        ):
             for channel in filter(matches, listed):
                 return channel
         hint = did_you_mean(wanted, [channel.name for channel in listed if channel.name])

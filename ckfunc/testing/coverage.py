@@ -152,7 +152,7 @@ class _MeasuredScript:
             place = compiled.original(number, start - lines[number - 1] + 1)
             if place and bundle is not None:
                 place = bundle.original(place[1], place[2])
-            if place:
+            if place and not place[0].endswith(".json"):  # its values are a statement of the bundle
                 yield start, self._script.path if bundle is None else place[0], place[1]
 
 

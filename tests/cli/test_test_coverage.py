@@ -68,8 +68,9 @@ export const whisper = (text: string) =>
 """
 
 UNUSED = """\
+import limits from "./lib/limits.json";
 async function handleEvent(event: any) {
-  return event;
+  return limits.length;
 }
 """
 
@@ -102,6 +103,7 @@ def root(tmp_path: Path) -> Path:
         "handlers/answer.ts": ANSWER,
         "handlers/unused.ts": UNUSED,
         "handlers/lib/words.ts": WORDS,
+        "handlers/lib/limits.json": "[1, 2]",
         "tests/all.yaml": CASES,
     }
     for path, text in files.items():
@@ -137,14 +139,14 @@ def test_lines_are_counted_in_the_users_own_files(ckfunc: Ckfunc, root: Path) ->
     assert lines["handlers/start.ts"] == {7: 2, 8: 2, 9: 1, 11: 1, 12: 1, 14: 0, 17: 1, 18: 1}
     assert lines["handlers/answer.ts"] == {3: 2, 4: 0, 6: 1, 8: 2, 9: 1, 10: 1}
     assert lines["handlers/lib/words.ts"] == {2: 1, 5: 2, 6: 1}
-    assert lines["handlers/unused.ts"] == {2: 0}
+    assert lines["handlers/unused.ts"] == {3: 0}
     assert ran.out.splitlines()[-10:-1] == [
         "",
         "file                   lines  covered  uncovered lines",
         "handlers/answer.ts     5/6    83.3 %   4",
         "handlers/lib/words.ts  3/3    100.0 %",
         "handlers/start.ts      7/8    87.5 %   14",
-        "handlers/unused.ts     0/1    0.0 %    2",
+        "handlers/unused.ts     0/1    0.0 %    3",
         "init.ts                1/1    100.0 %",
         "total                  16/19  84.2 %",
         "",

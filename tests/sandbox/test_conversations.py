@@ -188,6 +188,14 @@ def test_acts_concern_the_newest_message_or_one_with_a_text(box: Sandbox) -> Non
     assert refusals[11:] == [None, None, "'jane' has not opened channel 'desk'"]
 
 
+def test_a_direct_channel_is_named_by_its_members_or_its_id(box: Sandbox) -> None:
+    direct = {"type": "DIRECT", "id": 40, "members": ["jane", "ben"]}
+    box.set_seed(read_seed({"users": [{"name": "jane"}, {"name": "ben"}], "channels": [direct]}))
+    names = ("jane, ben", "40", "ben, jane")
+    _, *said = converse(box, connect("jane"), *(Act(Verb.SAYS, "jane", name, text="hi") for name in names))
+    assert [one.refusal for one in said] == [None, None, "there is no channel 'ben, jane'"]
+
+
 def test_the_system_acts_and_users_leave(box: Sandbox) -> None:
     *_, sent, triggered, left, closed = converse(
         box,
