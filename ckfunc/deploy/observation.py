@@ -19,7 +19,7 @@ from ckfunc.base.text import printable
 from ckfunc.deploy.apply import journal as journals
 from ckfunc.deploy.apply import watch_record as records
 from ckfunc.deploy.apply.journal import JournalRecord
-from ckfunc.deploy.apply.report import DeployReport, Ending
+from ckfunc.deploy.apply.report import DeployReport, Ending, nothing_done
 from ckfunc.deploy.apply.undo import NothingToUndo, Undo, ValuesNeeded, prepare_undo
 from ckfunc.deploy.cache import VersionCache
 from ckfunc.deploy.failure_rate import EARLIER_RUNS, FunctionVerdict, VersionRuns
@@ -245,6 +245,8 @@ def _revert(record: JournalRecord, observation: Observation, context: WatchConte
             context.root, VersionCache(context.root), clock=context.clock, command="undo", undoes=found.record
         )
         if found.plan.is_empty:
+            if found.begun is not None:  # killed after its last write
+                journals.finish(found.begun, nothing_done(found.plan, Ending.COMPLETE, ""))
             return replace(observation, notes=found.notes)
         report = carry_out(found.plan, context.client, undo, found.begun)
     except KeyboardInterrupt:

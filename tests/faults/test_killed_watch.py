@@ -1,0 +1,93 @@
+"""A watched deploy that is killed after any write, of the deploy or of its undo: --resume reverts it."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+import pytest
+from faults.processes import Killer, run, start
+from faults.world import World
+
+from ckfunc.emulator.store import invocations
+from ckfunc.emulator.store.database import connect
+from ckfunc.model.execution import HandlerError, Outcome
+
+TYPES = ("user.read.message", "user.sent.message")
+WATCH = ("--watch-for", "1m", "--min-runs", "5")
+WRITES = 4
+"""Two new versions, and two former scripts again."""
+
+
+def project(root: Path, word: str) -> Path:
+    (root / "handlers").mkdir(parents=True, exist_ok=True)
+    lines = [f"  {name}: {{handler: handlers/{name}.ts}}" for name in TYPES]
+    text = "\n".join(["version: 1", "targets: {remote: {}}", "functions:", *lines, ""])
+    (root / "functions.yaml").write_text(text, encoding="utf-8")
+    for name in TYPES:
+        script = f"async function handleEvent() {{ return '{word}'; }}\n"
+        (root / f"handlers/{name}.ts").write_text(script, encoding="utf-8")
+    return root
+
+
+@contextmanager
+def failing(world: World) -> Iterator[None]:
+    """Add failed runs of the last function's v2 as soon as it exists."""
+    ended = threading.Event()
+
+    def wait() -> None:
+        with closing(connect(world.directory / "emulator/emulator.db")) as database:
+            while not ended.wait(0.05):
+                row = database.one(
+                    "SELECT f.id FROM functions f JOIN function_versions v ON v.function_id = f.id"
+                    " WHERE f.type = ? AND v.version_number = 2",
+                    TYPES[-1],
+                )
+                if row is not None:
+                    for _ in range(10):
+                        run_id = invocations.begin(database, row[0], 2, {}).id
+                        invocations.end(database, run_id, Outcome(None, HandlerError("Error", "broken", "")))
+                    return
+
+    thread = threading.Thread(target=wait)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()
+
+
+def words(world: World) -> dict[str, list[str]]:
+    return {name: [script.split("'")[1] for script in scripts] for name, scripts in world.holds().scripts.items()}
+
+
+@pytest.mark.parametrize("unanswered", [False, True], ids=["after the answer", "before the answer"])
+@pytest.mark.slow
+def test_a_watched_deploy_killed_after_any_write_is_reverted_by_resume(
+    shared: World, unanswered: bool, record_property: Callable[[str, object], None]
+) -> None:
+    wrong, killed = [], 0
+    for number in range(1, WRITES + 1):
+        shared.reset()
+        root, environ = project(shared.directory / f"watched-{number}-{unanswered}", "old"), shared.environ()
+        assert run(root, environ, "deploy").code == 0
+        project(root, "new")
+        with failing(shared):
+            killer = Killer(shared.proxy, number, unanswered=unanswered)
+            killed += killer.kill(start(root, environ, "deploy", *WATCH))
+            shared.proxy.forget()
+            ran = run(root, environ, "deploy", "--resume")
+        if ran.code != 1 or "Too many runs failed: the deploy was reverted." not in ran.out:
+            wrong.append(f"write {number}: exit {ran.code}: {ran.err}{ran.out}")
+        if words(shared) != {name: ["old", "new", "old"] for name in TYPES}:
+            wrong.append(f"write {number}: {words(shared)}")
+        again = run(root, environ, "deploy", "--resume")
+        if again.code != 1 or "nothing to resume" not in again.err:
+            wrong.append(f"write {number}: resumed twice: {again.err}{again.out}")
+        shared.remove(root)
+    record_property("watched deploys killed", killed)
+    assert wrong == []
+    assert killed == WRITES
