@@ -51,6 +51,8 @@ def test_commands_types_and_targets_are_offered(offered: Offered) -> None:
     ]
     assert offered("deploy", "--target", "") == ["local", "remote"]
     assert "--blame" in offered("versions", "--")
+    assert offered("deploy", "--watch-for", "") == ["10m", "90s", "1h30m", "none"]
+    assert offered("deploy", "--max-failures", "0") == ["0%", "0.5%"]
 
 
 def test_a_broken_manifest_or_a_command_that_is_none_offers_what_there_is(offered: Offered, project: Path) -> None:
