@@ -8,14 +8,15 @@ from typing import TYPE_CHECKING
 import click
 
 from ckfunc.base.errors import CkfuncError, NotFound, UsageProblem
+from ckfunc.base.text import Line, Segment, table
 from ckfunc.cli.app import App
 from ckfunc.cli.completion import complete_operations
 from ckfunc.cli.data_directory import data_dir_option, directory
 from ckfunc.cli.options import common_options, pass_app
+from ckfunc.emulator.data_directory import find_running
 
 if TYPE_CHECKING:
     from ckfunc.api import Client
-    from ckfunc.base.text import Line
     from ckfunc.model.fault import ActiveFault
 
 # The client is imported inside the functions: `ckfunc emulator --help` does not need it.
@@ -116,7 +117,6 @@ def clear(app: App, ids: tuple[int, ...], data_dir: Path | None) -> None:
 def _running_client(app: App, given: Path | None) -> Client:
     """Return a client of the emulator that is running. Raises CkfuncError if none is."""
     from ckfunc.api.connection import emulator_connection
-    from ckfunc.emulator.data_directory import find_running
 
     data = directory(app, given)
     url = find_running(data)
@@ -127,7 +127,6 @@ def _running_client(app: App, given: Path | None) -> Client:
 
 
 def _print_faults(app: App, active: tuple[ActiveFault, ...]) -> None:
-    from ckfunc.base.text import Segment, table
     from ckfunc.wire.faults import write_active_fault
 
     if app.output.json:

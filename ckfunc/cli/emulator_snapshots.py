@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from ckfunc.base.text import Segment, size_text, table
 from ckfunc.cli.app import App
 from ckfunc.cli.completion import complete_snapshots
 from ckfunc.cli.data_directory import data_dir_option, directory, named_failure
@@ -42,7 +43,6 @@ def snapshots(ctx: click.Context, app: App, data_dir: Path | None) -> None:
     """
     if ctx.invoked_subcommand is not None:
         return
-    from ckfunc.base.text import Segment, size_text, table
     from ckfunc.wire.snapshots import write_snapshot
 
     saved = _stored(app, data_dir).snapshots()
@@ -134,7 +134,6 @@ def _stored(app: App, data_dir: Path | None) -> StoredData:
 
 
 def _report(app: App, word: str, snapshot: DataSnapshot) -> None:
-    from ckfunc.base.text import size_text
     from ckfunc.wire.snapshots import write_snapshot
 
     if app.output.json:
