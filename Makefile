@@ -86,6 +86,7 @@ docs: $(DOCS_STAMP)  ## Build the documentation site in build/site; broken links
 pictures: $(DOCS_STAMP)  ## Record the pictures in docs/images/ again; needs a POSIX terminal and Chromium
 	@.cache/docs/bin/python website/badges.py
 	@.cache/docs/bin/python website/pictures.py
+	@.cache/docs/bin/python website/charts.py
 
 dist: $(RELEASE_STAMP)  ## Build wheel, source archive and list of components in dist/
 	@.cache/release/bin/python -m build --no-isolation --outdir "$(DIST)" . >/dev/null

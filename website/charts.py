@@ -1,4 +1,4 @@
-"""Charts of the documentation: docs/images/speed.svg, drawn from the figures in website/speed.json.
+"""Chart and table of docs/speed.md, made of the figures in website/speed.json.
 
 `python -m bench.peers --json website/speed.json` measures, `python website/charts.py` draws.
 """
@@ -7,16 +7,19 @@ from __future__ import annotations
 
 import html
 import json
+import re
 import sys
 from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).parent.parent
 sys.path.append(str(ROOT))  # as a script
-from bench.harness import shown  # noqa: E402
+from bench.harness import Figure, advantage, shown  # noqa: E402
 
 FIGURES = ROOT / "website" / "speed.json"
 CHART = ROOT / "docs" / "images" / "speed.svg"
+PAGE = ROOT / "docs" / "speed.md"
+_TABLE = re.compile(r"^\| measurement \|.*?(?=\n\n)", re.DOTALL | re.MULTILINE)
 
 WIDTH, LEFT, BAR, LINE = 860, 116, 560, 20
 STYLE = """\
@@ -25,8 +28,25 @@ text{font:13px system-ui,'Segoe UI',Roboto,Helvetica,Arial,sans-serif;fill:#2b30
 
 
 def main() -> None:
-    """Draw the chart."""
-    CHART.write_text(drawn(json.loads(FIGURES.read_text(encoding="utf-8"))), encoding="utf-8", newline="\n")
+    """Draw the chart, and replace the table of the page."""
+    run = json.loads(FIGURES.read_text(encoding="utf-8"))
+    CHART.write_text(drawn(run), encoding="utf-8", newline="\n")
+    page = _TABLE.sub(lambda _: table(run), PAGE.read_text(encoding="utf-8"), count=1)
+    PAGE.write_text(page, encoding="utf-8", newline="\n")
+
+
+def table(run: dict[str, Any]) -> str:
+    """Return the figures as a table in Markdown, with ckfunc's advantage over each peer (below 1: slower)."""
+    figures = [Figure(**figure) for figure in run["figures"] if len(figure["values"]) > 1]
+    subjects = list(dict.fromkeys(subject for figure in figures for subject in figure.values))
+    peers = subjects[1:]
+    lines = [f"| measurement | {' | '.join([*subjects, *(f'against {peer}' for peer in peers)])} |"]
+    lines.append(f"|---{'|---' * (len(subjects) + len(peers))}|")
+    for figure in figures:
+        values = [shown(figure.values[name], figure.unit) if name in figure.values else "–" for name in subjects]
+        ratios = [advantage(figure, peer) or "–" for peer in peers]
+        lines.append(f"| {figure.what} | {' | '.join([*values, *ratios])} |")
+    return "\n".join(lines)
 
 
 def drawn(run: dict[str, Any]) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import runpy
 import subprocess
 import sys
 import tomllib
@@ -162,6 +163,14 @@ def test_the_tests_that_the_documents_name_exist() -> None:
     named = re.findall(r"`(tests/\w+/\w+\.py)`", "".join(PAGES.values()))
     assert len(named) > 10
     assert [path for path in named if not (ROOT / path).exists()] == []
+
+
+def test_the_page_on_speed_shows_the_figures_of_its_run() -> None:
+    run = json.loads((ROOT / "website" / "speed.json").read_text(encoding="utf-8"))
+    charts = runpy.run_path(str(ROOT / "website" / "charts.py"))
+    assert charts["table"](run) in PAGES["speed.md"]
+    assert charts["drawn"](run) == (ROOT / "docs" / "images" / "speed.svg").read_text(encoding="utf-8")
+    assert run["date"] in PAGES["speed.md"]
 
 
 def test_the_commands_of_the_documents_exist() -> None:
