@@ -22,6 +22,7 @@ RAISED_BY = {
     "base/errors.py": ["diff", "replay"],
     "testing/writing.py": ["test add"],
     "chat/client.py": ["chat"],
+    "chat/connection.py": ["chat"],
     "cli/data_directory.py": ["emulator"],
     "cli/emulator_faults.py": ["emulator faults add"],
     "cli/emulator_lists.py": ["emulator users", "emulator channels"],
@@ -104,7 +105,7 @@ def lines(text: str) -> Iterator[str]:
             yield quoted
     for line in _QUOTED.sub("", text).split("\n"):
         if at := re.search(r"(?:^|\| |: )\s*(ckfunc ([a-z]+).*)", line):
-            shown = re.split(r"\s{3,}|\s&& ", at[1])[0]
+            shown = re.split(r"\s{3,}|\s(?:&&|\|) ", at[1])[0]
             if at[2] in COMMANDS or "  ckfunc" in line:  # else a sentence about ckfunc
                 yield shown
 

@@ -30,7 +30,7 @@ Examples:
   ckfunc replay user.sent.message --since 1d          all of a day
   ckfunc replay user.sent.message --failed --last 10  the newest that failed
   ckfunc replay user.sent.message --exit-code         3 if any differs
-  ckfunc replay 4711                                  the invocation with this id"""
+  ckfunc replay 4711                                  a single invocation"""
 )
 @click.argument("selected", metavar="TYPE|ID", shell_complete=complete_types)
 @click.option("--last", type=click.IntRange(1), default=None, metavar="N", help="Replay the newest N (default: 50).")
