@@ -23,6 +23,7 @@ RAISED_BY = {
     "testing/writing.py": ["test add"],
     "chat/client.py": ["chat"],
     "chat/connection.py": ["chat"],
+    "chat/requests.py": ["chat"],
     "cli/data_directory.py": ["emulator"],
     "cli/emulator_faults.py": ["emulator faults add"],
     "cli/emulator_lists.py": ["emulator users", "emulator channels"],
