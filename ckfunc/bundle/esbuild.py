@@ -123,7 +123,7 @@ def _unresolved(at: Problem, name: str, graph: Graph) -> Problem:
     if base.endswith(EXTENSIONS):
         return Problem(at.path, at.line, at.column, f"there is no file {base}", "create it, or fix the path")
     hint = "files with these extensions can be imported: .ts, .mts, .cts, .js, .mjs, .cjs, .json"
-    message = f"there is no file {base}.ts, nor with another extension"
+    message = f"there is no file {base}.ts, or with another extension"
     if "." in posixpath.basename(base):  # such as styles.css, which may exist
         message = f'no file that can be imported matches "{name}"'
     return Problem(at.path, at.line, at.column, message, hint)

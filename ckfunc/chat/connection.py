@@ -71,10 +71,10 @@ class ChatLogin:
         # Joiners are not printable for Python, but belong to emoji and to names in some scripts.
         is_one_line = printable(username) == username and not {"\t", "\n"} & set(username)
         if not username.strip() or len(username) > LONGEST_NAME or not is_one_line:
-            raise UsageProblem("--as takes the name of a user", hint="such as --as jane")
+            raise UsageProblem("--as takes the name of a user", hint="for example, --as jane")
         pairs = [text.partition("=") for text in parameters]
         if not all(key and equals for key, equals, _ in pairs):
-            raise UsageProblem("--param takes KEY=VALUE", hint="such as --param token=abc")
+            raise UsageProblem("--param takes KEY=VALUE", hint="for example, --param token=abc")
         return cls(username, {key: value for key, _, value in pairs})
 
     def headers(self) -> dict[str, str]:

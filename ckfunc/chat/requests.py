@@ -25,7 +25,7 @@ class NoEmulator(CkfuncError):
 
 def emulator_address(url: str) -> str:
     """Return the address of an emulator that `--url` names. Raises UsageProblem."""
-    hint = "such as --url http://127.0.0.1:4310"
+    hint = "for example, --url http://127.0.0.1:4310"
     try:
         address = emulator_connection(url).api_url
     except InvalidAddress:  # it would name an environment variable

@@ -92,10 +92,10 @@ def save(app: App, name: str, data_dir: Path | None, yes: bool) -> None:
 @common_options
 @pass_app
 def restore(app: App, name: str, data_dir: Path | None, yes: bool) -> None:
-    """Replace all data of the emulator with a snapshot, after a confirmation.
+    """Replace the emulator's data with a snapshot.
 
-    The emulator may be running: its clients are disconnected, and can connect again. `ckfunc dev` and `ckfunc watch`
-    then deploy the working copy again.
+    Asks for confirmation first. The emulator may be running: its clients are disconnected, and can connect again.
+    `ckfunc dev` and `ckfunc watch` then deploy the working copy again.
     """
     stored = _stored(app, data_dir)
     with named_failure("cannot restore the snapshot"):

@@ -39,14 +39,14 @@ def watch_options(command: Command) -> Command:
             "--min-runs",
             type=click.IntRange(1, MOST_MIN_RUNS),
             metavar="N",
-            help="With --watch-for: runs of a new version that are enough to judge it. Default: 20.",
+            help="With --watch-for: runs of a new version needed to judge it. Default: 20.",
         ),
         _pattern_option(
             "--max-failures",
             MAX_FAILURES,
             ("2%", "0%", "0.5%", "5%"),
             "PERCENT",
-            "With --watch-for: failures to allow in addition to the earlier failure rate. Default: 2%.",
+            "With --watch-for: share of failures allowed on top of the earlier failure rate. Default: 2%.",
         ),
         _pattern_option(
             "--watch-for",
@@ -73,5 +73,5 @@ def policy_of(
         policy = usual.with_texts(watch_for, max_failures, min_runs)
     if not policy.watch_for_s and (max_failures is not None or min_runs is not None):
         option = "--max-failures" if max_failures is not None else "--min-runs"
-        raise UsageProblem(f"{option} needs --watch-for", hint="for example `ckfunc deploy --watch-for 10m`")
+        raise UsageProblem(f"{option} needs --watch-for", hint="for example, `ckfunc deploy --watch-for 10m`")
     return policy if policy.watch_for_s else None

@@ -52,7 +52,7 @@ def reference(text: str) -> Reference:
     """Read `TYPE`, `TYPE@3` or `TYPE@v3`. Raises UsageProblem."""
     found = _REFERENCE.fullmatch(text)
     if found is None:
-        raise UsageProblem(f"{text!r} is neither TYPE nor TYPE@NUMBER", hint="such as user.sent.message@3")
+        raise UsageProblem(f"{text!r} is neither TYPE nor TYPE@NUMBER", hint="for example, user.sent.message@3")
     return Reference(found["type"], int(found["number"]) if found["number"] else None)
 
 

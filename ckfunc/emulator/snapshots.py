@@ -67,7 +67,9 @@ class Snapshots:
         path = self._path_of(name)
         if not path.is_file():
             known = [snapshot.name for snapshot in self.all()]
-            hint = did_you_mean(name, known) or (f"there are: {', '.join(known[:10])}" if known else "save one first")
+            hint = did_you_mean(name, known) or (
+                f"existing snapshots: {', '.join(known[:10])}" if known else "save one first"
+            )
             raise NoSnapshot(f"there is no snapshot {name!r}", hint=hint)
         return path
 
@@ -80,7 +82,7 @@ class Snapshots:
         with self.temporary() as temporary:
             if path.exists() and not replace:
                 hint = "choose another name, or replace it"
-                raise SnapshotExists(f"there is already a snapshot {name!r}", hint=hint)
+                raise SnapshotExists(f"snapshot {name!r} already exists", hint=hint)
             copy(temporary)
             temporary.replace(path)
         return _described(path)

@@ -68,7 +68,7 @@ class Coverage:
 def require_coverage(coverage: Coverage, threshold: float) -> None:
     """Raise CoverageTooLow if the percentage of executed lines is below `threshold`."""
     if coverage.covered * 100 < threshold * coverage.lines:
-        problem = f"line coverage is {coverage.percent} %, below the threshold of {threshold:g} %"
+        problem = f"line coverage is {coverage.percent}%, below the threshold of {threshold:g}%"
         raise CoverageTooLow(problem, hint="add cases that run the uncovered lines")
 
 

@@ -56,7 +56,7 @@ def _row(name: str, covered: int, lines: int, uncovered: str) -> Line:
     shown = printable(name)
     while cells(shown) > _FILE:
         shown = f"…{shown.lstrip('…')[1:]}"
-    return [(shown, "plain"), (f"{covered}/{lines}", "muted"), (f"{percent:.1f} %", style), (uncovered, "plain")]
+    return [(shown, "plain"), (f"{covered}/{lines}", "muted"), (f"{percent:.1f}%", style), (uncovered, "plain")]
 
 
 def _shown(first: int, last: int) -> str:

@@ -75,7 +75,7 @@ def step_misses(step: StepRun) -> Iterator[Miss]:
         yield from _presence_misses(name, step, online=online)
     if expect.typing is not None and set(expect.typing) != set(step.typing):
         wanted, found = ("\n".join(sorted(names)) or "nobody" for names in (expect.typing, step.typing))
-        yield Miss("typing", "other users are typing than expected", wanted, found)
+        yield Miss("typing", "the users who are typing are not the expected ones", wanted, found)
 
 
 def _refusal_misses(expected: ExpectedText | None, refusal: str | None) -> Iterator[Miss]:

@@ -127,7 +127,7 @@ def _problems(reports: Sequence[JUnitReport]) -> Iterator[str]:
         if missing:
             yield f"no report of {'shard' if len(missing) == 1 else 'the shards'} {', '.join(missing)}"
         if len(places) != count:
-            yield f"the shards have {len(places)} of {count} cases"
+            yield f"the reports contain {len(places)} of {count} cases"
 
 
 def report_text(report: JUnitReport) -> str:

@@ -33,7 +33,7 @@ def importing(name: str, use: str = "a") -> str:
 @pytest.mark.parametrize(
     ("name", "said"),
     [
-        ("../lib/nowhere", "there is no file lib/nowhere.ts, nor with another extension"),
+        ("../lib/nowhere", "there is no file lib/nowhere.ts, or with another extension"),
         ("../lib/nowhere.ts", "there is no file lib/nowhere.ts (create it, or fix the path)"),
         ("../../elsewhere/a", '"../../elsewhere/a" is outside the project'),
         ("../lib/notes.txt", 'no file that can be imported matches "../lib/notes.txt" (files with these extensions'),

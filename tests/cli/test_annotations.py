@@ -91,7 +91,7 @@ def test_a_plan_is_annotated_at_the_files_of_its_changes(ckfunc: Ckfunc, project
         (("check", "--json", "--format", "sarif"), "--json and --format can't be used together"),
         (("--json", "check", "--format", "sarif"), "--json and --format can't be used together"),
         (("check", "--watch", "--format", "sarif"), "--format is for a single check"),
-        (("diff", "--markdown", "--format", "github"), "--format is for the plan, without --markdown"),
+        (("diff", "--markdown", "--format", "github"), "--format can't be used with TYPE@N or --markdown"),
         (("test", "--format", "xml"), "--format must be github, gitlab or sarif, not 'xml'"),
     ],
 )

@@ -65,7 +65,7 @@ def test_a_failing_function_is_found_fixed_compared_and_kept_as_a_test(ckfunc: C
         shown.evaluate("document.getElementById('compare').click()")
         eventually(shown, "document.querySelector('.pair') !== null")
         text = shown.evaluate("document.querySelector('main').innerText")
-        assert "The working copy does something else." in text
+        assert "The working copy behaves differently." in text
         assert '"order": "none"' in text
         # The new version runs for the same event, and becomes a test that passes.
         show(shown, f"{url}/ui/invocations/2")

@@ -74,7 +74,7 @@ def test_data_is_saved_restored_and_removed(ckfunc: Ckfunc, project: Path, *, ru
     ("command", "message", "hint"),
     [
         (("restore", "oen"), "there is no snapshot 'oen'", "did you mean 'one'?"),
-        (("remove", "xyz", "--yes"), "there is no snapshot 'xyz'", "there are: one"),
+        (("remove", "xyz", "--yes"), "there is no snapshot 'xyz'", "existing snapshots: one"),
         (("save", "../x"), "'../x' cannot be the name of a snapshot", "use letters, digits, dots"),
         (("restore", "a b", "--yes"), "'a b' cannot be the name of a snapshot", "use letters, digits, dots"),
     ],

@@ -143,12 +143,12 @@ def test_lines_are_counted_in_the_users_own_files(ckfunc: Ckfunc, root: Path) ->
     assert ran.out.splitlines()[-10:-1] == [
         "",
         "file                   lines  covered  uncovered lines",
-        "handlers/answer.ts     5/6    83.3 %   4",
-        "handlers/lib/words.ts  3/3    100.0 %",
-        "handlers/start.ts      7/8    87.5 %   14",
-        "handlers/unused.ts     0/1    0.0 %    3",
-        "init.ts                1/1    100.0 %",
-        "total                  16/19  84.2 %",
+        "handlers/answer.ts     5/6    83.3%    4",
+        "handlers/lib/words.ts  3/3    100.0%",
+        "handlers/start.ts      7/8    87.5%    14",
+        "handlers/unused.ts     0/1    0.0%     3",
+        "init.ts                1/1    100.0%",
+        "total                  16/19  84.2%",
         "",
     ]
 
@@ -158,7 +158,7 @@ def test_coverage_below_the_threshold_fails(ckfunc: Ckfunc, root: Path, tmp_path
     ran = ckfunc("-C", root, "test", "--lcov", report, "--coverage-threshold", "85", "--json")
     assert ran.code == 1
     assert ran.err.splitlines() == [
-        "error: line coverage is 84.2 %, below the threshold of 85 %",
+        "error: line coverage is 84.2%, below the threshold of 85%",
         "hint: add cases that run the uncovered lines",
     ]
     document = json.loads(ran.out)
@@ -187,13 +187,13 @@ def test_shards_and_their_merged_reports_are_the_whole_run(ckfunc: Ckfunc, root:
     whole = ("--junit", tmp_path / "all.xml", "--lcov", tmp_path / "all.info")
     ran = ckfunc("-C", tmp_path, "test", "merge", *shards, *whole, "--coverage-threshold", "84.2")
     assert ran.code == 0, ran.err
-    assert ran.out.splitlines()[6] == "total                  16/19  84.2 %"
+    assert ran.out.splitlines()[6] == "total                  16/19  84.2%"
     assert ran.out.splitlines()[-1].startswith("3 passed in ")
     lines = lines_of((tmp_path / "all.info").read_text(encoding="utf-8"))
     assert lines["handlers/answer.ts"] == {3: 2, 4: 0, 6: 1, 8: 2, 9: 1, 10: 1}
     ran = ckfunc("-C", tmp_path, "test", "merge", *shards, *whole, "--coverage-threshold", "90", "--json")
     assert ran.code == 1
-    assert ran.err.startswith("error: line coverage is 84.2 %, below the threshold of 90 %\n")
+    assert ran.err.startswith("error: line coverage is 84.2%, below the threshold of 90%\n")
     document = json.loads(ran.out)
     assert [document["passed"], document["failed"], document["coverage"]["covered"]] == [3, 0, 16]
     balanced = ckfunc("-C", root, "test", "--shard", "4/4", "--durations", tmp_path / "all.xml", "--json")

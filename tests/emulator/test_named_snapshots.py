@@ -105,7 +105,7 @@ def test_snapshots_are_listed_replaced_and_removed(anywhere: httpx.Client) -> No
     assert set(listed(anywhere)) == {"one", "two"}
     again = save(anywhere, "one")
     assert again.status_code == 400
-    assert "there is already a snapshot 'one'" in again.json()["explanation"]
+    assert "snapshot 'one' already exists" in again.json()["explanation"]
     add(anywhere, "ann")
     assert save(anywhere, "one", replace=True).status_code == 200
     anywhere.post("/emulator/reset")
@@ -115,7 +115,7 @@ def test_snapshots_are_listed_replaced_and_removed(anywhere: httpx.Client) -> No
     assert listed(anywhere) == ["one"]
     for refused in (restore(anywhere, "two"), anywhere.delete("/emulator/snapshots/two")):
         assert refused.status_code == 404
-        assert "there is no snapshot 'two'; there are: one" in refused.json()["explanation"]
+        assert "there is no snapshot 'two'; existing snapshots: one" in refused.json()["explanation"]
 
 
 @pytest.mark.parametrize("name", ["..", ".hidden", "a%2Fb", "a%00", "-a", "a.", "x" * 65, "%C3%A9", "a%20b"])

@@ -81,12 +81,12 @@ def test_the_working_copy_runs_on_an_invocation_and_changes_nothing(project: Pat
 def test_a_comparison_shows_both_sides_and_their_differences(project: Path) -> None:
     with dashboard(project) as web:
         same = web.post("/ui/invocations/1/working-copy/compare").text
-        assert "The working copy does the same." in same
+        assert "The working copy behaves the same." in same
         (project / "handlers/sent.ts").write_text(NEW)
         # The deployed version may be another one by now: the version that ran is compared.
         web.post("/v1/functions/1/versions", json={"handlerScript": NEW})
         shown = web.post("/ui/invocations/1/working-copy/compare").text
-        assert "The working copy does something else." in shown
+        assert "The working copy behaves differently." in shown
         assert "Version 1" in shown
         assert "Working copy: handlers/sent.ts" in shown
         assert "no luck" in shown

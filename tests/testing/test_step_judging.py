@@ -142,7 +142,9 @@ def test_files_and_typing_users_are_expected_by_name() -> None:
     assert misses(caused) == misses(caused, typing=("jane",)) == ()
     for wanted, shown in (((), "nobody"), (("jane", "ben"), "ben\njane")):
         (miss,) = misses(caused, typing=wanted)
-        assert (miss.message, miss.expected, miss.actual) == (*("other users are typing than expected", shown, "jane"),)
+        assert (miss.message, miss.expected, miss.actual) == (
+            *("the users who are typing are not the expected ones", shown, "jane"),
+        )
 
 
 def test_notifications_and_presence_are_expected_for_each_user() -> None:

@@ -47,7 +47,7 @@ def api(app: App, method: str, path: str, data: str | None, paginate: bool, yes:
     method = method.upper()
     path = checked_path(path)
     if paginate and (method != "GET" or data is not None):
-        raise UsageProblem("--paginate is for GET", hint="such as `ckfunc api GET /v1/users --paginate`")
+        raise UsageProblem("--paginate only works with GET", hint="for example, `ckfunc api GET /v1/users --paginate`")
     body = None if data is None else read_data(data, "body", '{"name": "jane"}')
     secret = path.partition("?")[0].rstrip("/").endswith("/environment-variables")
     if method != "GET" and not yes and not _confirmed(app, method, path):

@@ -57,6 +57,6 @@ def chat(
     from ckfunc.cli.chat_session import chat_session
 
     if create and channel is None:
-        raise UsageProblem("--create needs --channel", hint="such as --channel support --create")
+        raise UsageProblem("--create needs --channel", hint="for example, --channel support --create")
     login = ChatLogin.of_options(username, params)
     return chat_session(app, login, WantedChannel(channel, create, history), url)

@@ -96,10 +96,10 @@ def deploy(
 
     Only differences are written: first additions (dependencies, environment, init script, functions and versions),
     then removals and settings. Changed scripts are checked before the first write. A version is created exactly once,
-    even over an unreliable network, and never replaces a concurrent deploy of someone else. Exits 1 if any part failed.
+    even over an unreliable network, and never overwrites someone else's concurrent deploy. Exits 1 if any part failed.
 
-    --watch-for follows the runs of the new versions. If more of them fail than --max-failures allows in addition to the
-    earlier failure rate, the deploy is reverted, as with `ckfunc undo`, and the command exits 1.
+    --watch-for follows the runs of the new versions. If more of them fail than the earlier failure rate and
+    --max-failures allow together, the deploy is reverted, as with `ckfunc undo`, and the command exits 1.
     """
     if ((plan_file or resume) and only) or (plan_file and resume):
         raise UsageProblem(
@@ -107,7 +107,8 @@ def deploy(
         )
     if resume and (watch_for or max_failures or min_runs):
         raise UsageProblem(
-            "--resume can't be used with the options of a watch", hint="the unfinished deploy is watched as it began"
+            "--resume can't be used with watch options",
+            hint="an unfinished deploy is watched with its original options",
         )
     # What executes a deploy is imported when it starts: --help must not load it.
     from ckfunc.deploy import run
@@ -172,7 +173,7 @@ def _watched(
 
     record = open_watch(app.root(), report.target, app.client().identity)
     if record is not None and not (report.changed or options.resume):
-        app.output.hint("the last deploy was watched, but not to the end; `ckfunc deploy --resume` continues the watch")
+        app.output.hint("the watch of the last deploy was interrupted; `ckfunc deploy --resume` continues it")
         return None
     return None if record is None else watch(app, record, former_values)
 

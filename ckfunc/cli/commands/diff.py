@@ -73,11 +73,17 @@ def diff(
     the deployed version. Nothing is written to the platform.
     """
     if app.output.format is not None and (versions or markdown):
-        raise UsageProblem("--format is for the plan, without --markdown", hint="such as `ckfunc diff --format github`")
+        raise UsageProblem(
+            "--format can't be used with TYPE@N or --markdown", hint="for example, `ckfunc diff --format github`"
+        )
     if markdown and (versions or app.output.json):
-        raise UsageProblem("--markdown is for the plan, without --json", hint="such as `ckfunc diff --markdown`")
+        raise UsageProblem(
+            "--markdown can't be used with TYPE@N or --json", hint="for example, `ckfunc diff --markdown`"
+        )
     if versions and (out or only):
-        raise UsageProblem("--out and --only are for the plan", hint="such as `ckfunc diff --out plan.json`")
+        raise UsageProblem(
+            "--out and --only can't be used with TYPE@N", hint="for example, `ckfunc diff --out plan.json`"
+        )
     if versions:
         return _compare_versions(app, versions, exit_code=exit_code)
     gates = gates_of(app, gate)
@@ -115,7 +121,7 @@ def _plan(app: App, only: tuple[str, ...], out: Path | None, *, whole: bool) -> 
 def _compare_versions(app: App, versions: tuple[str, ...], *, exit_code: bool) -> int:
     """Print the differences between two versions, or between one and the working copy, and return the exit code."""
     if len(versions) > 2:
-        raise UsageProblem("at most two versions can be compared", hint="such as `ckfunc diff TYPE@1 TYPE@2`")
+        raise UsageProblem("at most two versions can be compared", hint="for example, `ckfunc diff TYPE@1 TYPE@2`")
     client, cache = app.client(), VersionCache(app.root())
     first, *second = (reference(version) for version in versions)
     before = deployed_script(client, first, cache)

@@ -36,7 +36,7 @@ Examples:
   ckfunc emulator --ephemeral         save nothing
   ckfunc emulator --seed people.yaml  with users and messages
   ckfunc emulator messages -n 5       list messages, users or channels
-  ckfunc emulator snapshots save one  save its data under a name""",
+  ckfunc emulator snapshots save v1   save its data under a name""",
 )
 @click.option("--host", default="127.0.0.1", show_default=True, metavar="ADDRESS", help="Listen on this address.")
 @port_option

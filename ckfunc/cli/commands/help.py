@@ -26,13 +26,13 @@ def complete_commands(ctx: click.Context, _: click.Parameter, incomplete: str) -
 Examples:
   ckfunc help                         all commands
   ckfunc help deploy                  the same as `ckfunc deploy --help`
-  ckfunc help emulator seed           a command of a command
+  ckfunc help emulator seed           a subcommand
   ckfunc help --man | man -l -        the manual page
   ckfunc help deploy --schema         the JSON Schema of its --json output""",
 )
 @click.argument("names", metavar="[COMMAND]...", nargs=-1, shell_complete=complete_commands)
 @click.option("--man", is_flag=True, help="Print the manual page, in roff.")
-@click.option("--schema", is_flag=True, help="Print the JSON Schema of what the command prints with --json.")
+@click.option("--schema", is_flag=True, help="Print the JSON Schema of the command's --json output.")
 @common_options
 @pass_app
 @click.pass_context
@@ -42,7 +42,7 @@ def help(  # noqa: A001 - the command's name
     """Show the help of a command, or list all commands."""
     root = ctx.find_root()
     if man and (schema or names):
-        raise UsageProblem("the manual page describes all commands", hint="run `ckfunc help --man`")
+        raise UsageProblem("--man can't be used with a command", hint="`ckfunc help --man` describes all commands")
     if man:
         app.output.text(manual_page(root))
     elif schema:

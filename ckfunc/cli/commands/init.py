@@ -48,7 +48,7 @@ def init(
     approved first, and reports drift every night.
     """
     if not ci and (branch or install):
-        raise UsageProblem("--branch and --install need --ci", hint="such as `ckfunc init --ci github`")
+        raise UsageProblem("--branch and --install need --ci", hint="for example, `ckfunc init --ci github`")
     # Not at the top of the module: `ckfunc init --help` must not load the manifest and the templates.
     from ckfunc.deploy.show.markdown import MARK
     from ckfunc.scaffold import ci as pipelines

@@ -94,7 +94,7 @@ def logs(
     moment = parse_since(since, now) if since is not None else None
     end = parse_since(until, now, option="--until") if until is not None else None
     if moment is not None and end is not None and end < moment:
-        raise UsageProblem("--until is before --since", hint="such as --since 2h --until 1h")
+        raise UsageProblem("--until is before --since", hint="for example, --since 2h --until 1h")
     wanted = Filter(Status(status.upper()) if status else None, version, moment, end)
     if limit is None and moment is None:
         limit = USUAL_COUNT

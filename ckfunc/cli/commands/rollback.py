@@ -42,7 +42,9 @@ def rollback(app: App, trigger_type: str, to: int | None, yes: bool) -> int:
     Exits 1 if you decline, or if someone else deployed in the meantime.
     """
     if "@" in trigger_type:
-        raise UsageProblem("rollback takes the type alone", hint="such as `ckfunc rollback TYPE --to NUMBER`")
+        raise UsageProblem(
+            "rollback takes a TYPE without a version", hint="for example, `ckfunc rollback TYPE --to NUMBER`"
+        )
     # What executes a deploy is imported when it starts: --help must not load it.
     from ckfunc.deploy import run
     from ckfunc.deploy.plan.snapshot import guard

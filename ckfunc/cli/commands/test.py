@@ -64,7 +64,7 @@ Examples:
   ckfunc test --junit report.xml            for CI, as JUnit XML
   ckfunc test --shard 2/4                   the second of four parts
   ckfunc test --coverage                    show lines that no case runs
-  ckfunc test --coverage-threshold 80       fail below 80 % of the lines
+  ckfunc test --coverage-threshold 80       fail below 80% of the lines
   ckfunc test --format github               for CI: github, gitlab, sarif
   ckfunc test add --invocation 4711         create a case from a run
   ckfunc test record                        record a conversation

@@ -69,7 +69,7 @@ def test_snapshots_are_saved_restored_and_deleted(web: httpx.Client) -> None:
     assert "Saved snapshot empty." in shown.text
     assert "Replace all data with empty" in shown.text
     refused = web.post("/ui/data/snapshots", data={"name": "empty"})
-    assert (refused.status_code, "there is already a snapshot &#39;empty&#39;" in refused.text) == (400, True)
+    assert (refused.status_code, "snapshot &#39;empty&#39; already exists" in refused.text) == (400, True)
     assert web.post("/ui/data/snapshots", data={"name": "empty", "replace": "yes"}).status_code == 200
     web.post("/ui/data", data={"seed": "users: [{name: ann}]"})
     shown = web.post("/ui/data/snapshots/empty/restore")
