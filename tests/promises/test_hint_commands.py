@@ -22,6 +22,7 @@ RAISED_BY = {
     "base/errors.py": ["diff", "replay"],
     "testing/writing.py": ["test add"],
     "chat/client.py": ["chat"],
+    "cli/chat_session.py": ["chat"],
     "chat/connection.py": ["chat"],
     "chat/requests.py": ["chat"],
     "cli/data_directory.py": ["emulator"],
