@@ -14,6 +14,7 @@ import ckfunc as package
 from ckfunc.cli.main import COMMANDS, cli
 from ckfunc.cli.options import Settings
 from ckfunc.cli.output import completed
+from ckfunc.cli.schemas import OUTPUTS
 
 ROOT = Path(package.__file__).parent
 
@@ -27,8 +28,9 @@ RAISED_BY = {
     "chat/requests.py": ["chat"],
     "cli/data_directory.py": ["emulator"],
     "cli/emulator_faults.py": ["emulator faults add"],
-    "cli/emulator_lists.py": ["emulator users", "emulator channels"],
+    "cli/emulator_lists.py": ["emulator channels"],
     "cli/coverage_options.py": ["test", "test merge"],
+    "cli/test_additions.py": ["test add"],
     "cli/test_merge.py": ["test merge"],
     "cli/options.py": ["check", "test", "diff"],
     "cli/watch_options.py": ["deploy"],
@@ -91,6 +93,14 @@ def found(words: list[str]) -> tuple[click.Command, list[str]]:
     return command, rest
 
 
+def every_command() -> Iterator[click.Command]:
+    waiting: list[click.Command] = [found([name])[0] for name in COMMANDS]
+    while waiting:
+        command = waiting.pop()
+        waiting += getattr(command, "commands", {}).values()
+        yield command
+
+
 def options(command: click.Command) -> set[str]:
     own = {name for one in command.params if isinstance(one, click.Option) for name in (*one.opts, *one.secondary_opts)}
     return own | {"--help", "-h"}
@@ -98,6 +108,10 @@ def options(command: click.Command) -> set[str]:
 
 _OF_OTHER_PROGRAMS = ("bundle/", "emulator/ui/requests.py")
 """Modules whose options are those of esbuild and curl."""
+
+
+_DESCRIBING_OUTPUTS = ("model/outputs.py", "cli/schemas.py")
+"""Modules that describe what several commands print with an option."""
 
 
 def lines(text: str) -> Iterator[str]:
@@ -134,7 +148,7 @@ def test_every_option_in_a_message_is_one_of_the_commands_that_print_it() -> Non
         plain = _QUOTED.sub(lambda quoted: "" if quoted[1].startswith(("ckfunc ", *_OTHERS)) else quoted[1], text)
         if plain.lstrip().startswith(("ckfunc ", *_OTHERS)) or "ckfunc " in plain:
             continue  # a whole line, which the other test reads
-        for one in re.findall(r"(?<![\w-])(--[a-z][a-z-]+)(?![\w=:])", plain):
+        for one in re.findall(r"(?<![\w-])(--[a-z][a-z-]++)(?![\w=:])", plain):
             if one in common or module.startswith(_OF_OTHER_PROGRAMS):
                 continue
             if module.startswith("cli/commands/"):
@@ -142,10 +156,19 @@ def test_every_option_in_a_message_is_one_of_the_commands_that_print_it() -> Non
                 commands = [own, *(f"{own} {name}" for name in getattr(found([own])[0], "commands", {}))]
                 assert any(one in options(found(name.split())[0]) for name in commands), f"{module}:{number}: {one}"
                 continue
+            if module in _DESCRIBING_OUTPUTS:
+                assert any(one in options(command) for command in every_command()), f"{module}:{number}: {one}"
+                continue
             commands = RAISED_BY.get(module, [])
             assert commands, f"{module}:{number}: name the commands that print {one}"
             for name in commands:
                 assert one in options(found(name.split())[0]), f"{module}:{number}: `ckfunc {name}` has no {one}"
+
+
+def test_every_condition_of_an_output_names_options_of_its_command() -> None:
+    for output in OUTPUTS:
+        for one in _OPTION.findall(output.condition):
+            assert one in options(found(output.command.split())[0]), output.command
 
 
 @pytest.mark.parametrize(
