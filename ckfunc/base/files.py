@@ -51,7 +51,7 @@ def read_file(path: Path, *, limit_bytes: int = LARGEST_BYTES, pipe: bool = Fals
 
 
 def _is_null_device(status: os.stat_result) -> bool:
-    return stat.S_ISCHR(status.st_mode) and status.st_rdev == Path(os.devnull).stat().st_rdev
+    return stat.S_ISCHR(status.st_mode) and os.path.samestat(status, Path(os.devnull).stat())
 
 
 def _open(path: Path) -> int:
