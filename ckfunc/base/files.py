@@ -122,12 +122,35 @@ def _read_pipe(path: Path, limit_bytes: int) -> bytes:
 def write_atomically(path: Path, content: str | bytes, *, mode: int = 0o644) -> None:
     """Write `content` to a temporary file and rename it to `path`, so that readers see the old file or the new one.
 
-    Creates parent directories. Text is written as UTF-8; its newlines stay unchanged. Raises OSError.
+    Creates parent directories. Text is written as UTF-8; its newlines stay unchanged. What is not a file, such as
+    /dev/stdout or a pipe, is written to and stays. Raises OSError that names `path`.
     """
+    data = content.encode("utf-8") if isinstance(content, str) else content
+    if is_irreplaceable(path):
+        with path.open("ab") as special:
+            special.write(data)
+        return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        _rename_over(path, data, mode)
+    except OSError as error:
+        error.filename, error.filename2 = str(path), None  # not the temporary file
+        raise
+
+
+def is_irreplaceable(path: Path) -> bool:
+    """Return whether `path` is a device, a pipe or a socket, or a link of the system to an open file: /dev/stdout."""
+    try:
+        if stat.S_ISREG(path.stat().st_mode):
+            return path.is_symlink() and any(path.is_relative_to(system) for system in ("/dev", "/proc"))
+        return not path.is_dir()
+    except OSError:
+        return False
+
+
+def _rename_over(path: Path, data: bytes, mode: int) -> None:
     import tempfile  # takes 3 ms, and `ckfunc --version` does not need it
 
-    path.parent.mkdir(parents=True, exist_ok=True)
-    data = content.encode("utf-8") if isinstance(content, str) else content
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
     try:
         with os.fdopen(handle, "wb") as file:

@@ -52,9 +52,11 @@ def merge(app: App, files: tuple[Path, ...], junit: Path | None, lcov: Path | No
     report = merged_report(reports) if reports else None
     coverage = merged(parts) if parts else None
     if report is not None and junit is not None:
-        write_atomically(app.named(junit), report_text(report))
+        with app.writing(place := app.named(junit)):
+            write_atomically(place, report_text(report))
     if coverage is not None and lcov is not None:
-        write_atomically(app.named(lcov), lcov_text(coverage))
+        with app.writing(place := app.named(lcov)):
+            write_atomically(place, lcov_text(coverage))
     _print(app, report, coverage)
     if coverage is not None and threshold is not None:
         require_coverage(coverage, threshold)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sqlite3
 import tempfile
@@ -11,6 +12,7 @@ from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 from ckfunc.base.errors import CkfuncError
+from ckfunc.base.files import is_irreplaceable
 from ckfunc.emulator.data_directory import DATABASE, lock_directory
 from ckfunc.emulator.store import application, runtime, seeds
 from ckfunc.emulator.store.copying import set_aside
@@ -48,6 +50,8 @@ def export_data(data_dir: Path, file: Path) -> None:
     Raises NoData, UnusableDatabase and OSError.
     """
     require_data(data_dir)
+    if is_irreplaceable(file):
+        raise OSError(errno.EINVAL, "it is not a regular file", str(file))
     source = data_dir / DATABASE
     with _replacing(file) as temporary:
         _copy(source, temporary)

@@ -1,9 +1,11 @@
-"""Limits of kind, size and time for reading files."""
+"""Limits of kind, size and time for reading files, and devices and pipes that are written to."""
 
 from __future__ import annotations
 
+import errno
 import os
 import socket
+import stat
 import sys
 import threading
 import time
@@ -14,7 +16,7 @@ import pytest
 
 from ckfunc.base import files
 from ckfunc.base.errors import UnusableFile
-from ckfunc.base.files import read_file
+from ckfunc.base.files import read_file, write_atomically
 
 if sys.platform == "win32":
     pytest.skip("pipes, sockets and devices have no names in directories there", allow_module_level=True)
@@ -128,3 +130,30 @@ def test_circular_links_and_missing_files_raise_errors_of_the_system(tmp_path: P
         read_file(tmp_path / "loop")
     with pytest.raises(FileNotFoundError):
         read_file(tmp_path / "missing")
+
+
+def test_a_pipe_is_written_to_and_not_replaced(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    writer = threading.Thread(target=write_atomically, args=(tmp_path / "pipe", "report"))
+    writer.start()
+    assert (tmp_path / "pipe").read_bytes() == b"report"
+    writer.join()
+    assert stat.S_ISFIFO((tmp_path / "pipe").stat().st_mode)
+    assert [path.name for path in tmp_path.iterdir()] == ["pipe"]
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
+def test_a_link_to_a_device_is_not_replaced_when_writing_fails(tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to("/dev/full")
+    with pytest.raises(OSError) as failed:
+        write_atomically(tmp_path / "link", "report")
+    assert failed.value.errno == errno.ENOSPC
+    assert (tmp_path / "link").readlink() == Path("/dev/full")
+
+
+def test_a_failed_write_names_the_file_and_not_its_temporary_file(tmp_path: Path) -> None:
+    (tmp_path / "taken").mkdir()
+    with pytest.raises(IsADirectoryError) as failed:
+        write_atomically(tmp_path / "taken", "report")
+    assert failed.value.filename == str(tmp_path / "taken")
+    assert [path.name for path in tmp_path.iterdir()] == ["taken"]

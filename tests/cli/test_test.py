@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import signal
 import subprocess
@@ -204,6 +205,22 @@ def test_results_are_data_too(ckfunc: Callable[..., Any], root: Path, tmp_path: 
     failure = suite[1].find("failure")
     assert failure is not None and "handlers/lib/words.ts:2:" in (failure.text or "")
     assert suite[3].find("skipped") is not None
+
+
+def test_reports_that_cannot_be_written_are_an_error_after_the_results(
+    ckfunc: Callable[..., Any], root: Path, tmp_path: Path
+) -> None:
+    write(root, FAILING)
+    (tmp_path / "file").touch()
+    for option, path in (("--junit", "file/report.xml"), ("--lcov", "file/lcov.info"), ("--junit", "x" * 300)):
+        ran = ckfunc("-C", root, "test", "--filter", "not now", option, tmp_path / path)
+        assert ran.code == 1
+        assert "1 skipped" in ran.out
+        assert re.match(r"error: cannot write .*: .*\nhint: choose another path, or check its permissions\n$", ran.err)
+    if sys.platform != "win32":
+        (tmp_path / "link").symlink_to(os.devnull)
+        assert ckfunc("-C", root, "test", "--filter", "not now", "--junit", tmp_path / "link").code == 0
+        assert (tmp_path / "link").is_symlink()
 
 
 def test_only_leaves_the_others_out_but_not_in_ci(

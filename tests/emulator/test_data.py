@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import sys
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -174,6 +175,16 @@ def test_an_export_that_fails_leaves_the_older_file(tmp_path: Path) -> None:
         export_data(tmp_path / "data", file)
     assert file.read_text() == "older"
     assert sorted(one.name for one in tmp_path.iterdir()) == ["copy.db", "data"]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="devices have no names in directories there")
+def test_an_export_does_not_replace_a_device(tmp_path: Path) -> None:
+    with running(tmp_path / "data"):
+        pass
+    (tmp_path / "link").symlink_to(os.devnull)
+    with pytest.raises(OSError, match="not a regular file"):
+        export_data(tmp_path / "data", tmp_path / "link")
+    assert (tmp_path / "link").readlink() == Path(os.devnull)
 
 
 def test_the_data_of_a_running_emulator_is_neither_replaced_nor_forgotten(tmp_path: Path) -> None:

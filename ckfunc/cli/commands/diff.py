@@ -113,7 +113,8 @@ def _plan(app: App, only: tuple[str, ...], out: Path | None, *, whole: bool) -> 
     with app.output.progress("comparing"):
         plan = run.plan(project, client, VersionCache(project.root), run.DeployOptions(only=only))
     if place is not None:
-        saved.save(place, plan, client, app.clock, only)
+        with app.writing(place):
+            saved.save(place, plan, client, app.clock, only)
         app.output.talk(("saved ", "title"), f"{out}; `ckfunc deploy --plan {out}` deploys it")
     return plan
 

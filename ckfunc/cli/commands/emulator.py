@@ -113,7 +113,7 @@ def export_command(app: App, file: Path, data_dir: Path | None) -> None:
     from ckfunc.emulator.data import export_data
 
     data, target = directory(app, data_dir), app.named(file)
-    with named_failure(f"cannot write {app.output.path(target)}"):
+    with app.writing(target):
         export_data(data, target)
     app.output.talk(("exported", "success"), f" {app.output.path(data)} to {app.output.path(target)}")
     app.output.talk(("it contains the runtime's environment variables: treat it as a secret", "muted"))

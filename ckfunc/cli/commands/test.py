@@ -101,7 +101,7 @@ A test file, tests/start.yaml:
     metavar="N",
     help="Run N cases at a time (default: the number of processors).",
 )
-@click.option("--junit", type=click.Path(path_type=Path), metavar="FILE", help="Also write the results as JUnit XML.")
+@click.option("--junit", type=FILE, metavar="FILE", help="Also write the results as JUnit XML.")
 @click.option(
     "--shard",
     metavar="I/N",
@@ -168,11 +168,15 @@ def test(
         )
     for warning in tested.warnings:
         output.warn(warning)
-    if report is not None:
-        write_atomically(report, junit_of(tested.results, tested.seconds, tested.part))
-    if coverage_file is not None and tested.coverage is not None:
-        write_atomically(coverage_file, lcov_text(tested.coverage))
-    _print_results(app, tested)
+    try:
+        if report is not None:
+            with app.writing(report):
+                write_atomically(report, junit_of(tested.results, tested.seconds, tested.part))
+        if coverage_file is not None and tested.coverage is not None:
+            with app.writing(coverage_file):
+                write_atomically(coverage_file, lcov_text(tested.coverage))
+    finally:
+        _print_results(app, tested)
     if tested.coverage is not None and threshold is not None:
         require_coverage(tested.coverage, threshold)
     return EXIT_OK if tested.ok else EXIT_FAILED
