@@ -137,6 +137,24 @@ def test_the_tutorial_works_from_zero_to_production(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="its lines are a POSIX shell's")
+def test_the_failure_in_the_readme_is_logged_as_the_readme_shows(tmp_path: Path) -> None:
+    handler = block("README.md", "ts", "async function handleEvent").splitlines()
+    handler.insert(2, "  const topic = event.channel.properties.topic;")
+    source = "\n".join(handler)
+    event = block("debugging.md", "console", "$ ckfunc trigger user.sent.message").removeprefix("$ ").strip()
+    lines = ["ckfunc init .", "ckfunc new user.sent.message", f"cat > handlers/user-sent-message.ts <<'@'\n{source}\n@"]
+    lines += ["ckfunc deploy", f"{event} || true", f"{event} || true"]
+    [(logs, shown)] = _session(block("README.md", "console", "$ ckfunc logs --status failed"))
+    *_, logged, added, tested = _in_a_shell(
+        tmp_path, [*lines, logs, "ckfunc test add --invocation 2 --yes", "ckfunc test"]
+    )
+    expected, actual = (re.sub(r"\d{4}-\d\d-\d\d", "DATE", _without_times(text)) for text in (shown, logged))
+    assert expected in actual
+    assert "written to tests/user-sent-message.yaml" in added
+    assert "✓ invocation 2" in tested
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="its lines are a POSIX shell's")
 def test_the_event_of_the_documents_can_be_fired(tmp_path: Path) -> None:
     line = block("debugging.md", "console", "$ ckfunc trigger user.sent.message").removeprefix("$ ").strip()
     lines = ["ckfunc init .", "ckfunc new user.sent.message", "ckfunc deploy", line]
