@@ -72,7 +72,7 @@ CASES: dict[str, tuple[tuple[str, ...], ...]] = {
     "deploy": (
         ("--dry-run",),
         (),
-        ("--only", SENT),
+        ("--only", SENT, "--watch-for", "1s", "--min-runs", "1"),
         ("--plan", "plan.json", "--allow-removals"),
         ("--allow-removals", "--yes"),
         ("--resume",),
