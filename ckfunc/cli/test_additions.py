@@ -37,7 +37,7 @@ def project_for_cases(app: App, target: str | None) -> Project:
 
 def _case_name(_ctx: click.Context, _param: click.Parameter, name: str | None) -> str | None:
     if name is not None and (not name.strip() or escaped(name) != name or set(name) & set("\t\r\n")):
-        raise UsageProblem("--name is not one line of plain text", hint='such as --name "a customer asks for help"')
+        raise UsageProblem("--name must be one line of plain text", hint='such as --name "a customer asks for help"')
     return name
 
 
@@ -105,9 +105,9 @@ def add(
         problem = together if channel is not None else "--invocation or --channel is missing"
         raise UsageProblem(problem, hint="see `ckfunc test add --help`")
     if channel is not None and trigger_type is not None:
-        raise UsageProblem("TYPE is only for --invocation", hint="a conversation runs all functions")
+        raise UsageProblem("TYPE needs --invocation", hint="a conversation runs all functions")
     if last is not None and channel is None:
-        raise UsageProblem("--last is only for --channel", hint="remove it, or name a channel")
+        raise UsageProblem("--last needs --channel", hint="remove it, or name a channel")
     output, project = app.output, project_for_cases(app, None)
     if channel is not None:
         addition = _of_channel(app, project, channel, last or 50, name, file)

@@ -68,7 +68,7 @@ def _text(app: App, file: Path) -> str:
     except FileNotFoundError:
         raise CkfuncError(f"{file} does not exist", hint="check the path") from None
     except UnicodeDecodeError:
-        raise CkfuncError(f"{file} is not UTF-8 text", hint="name JUnit reports and lcov files") from None
+        raise CkfuncError(f"{file} is not UTF-8 text", hint="pass JUnit reports and lcov files") from None
 
 
 def read_report(app: App, file: Path) -> JUnitReport:

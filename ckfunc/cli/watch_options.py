@@ -53,7 +53,7 @@ def watch_options(command: Command) -> Command:
             rf"{WATCH_FOR}|{_NONE}",
             ("10m", "90s", "1h30m", _NONE),
             "DURATION",
-            "Watch the runs of new versions; revert the deploy if too many fail. Default: that of the target, or none.",
+            "Watch new versions; revert the deploy if too many runs fail. Default: watch_for of the target, or none.",
         ),
     ):
         command = option(command)

@@ -225,7 +225,7 @@ _TARGET = Section(
         Field(
             "max_failures",
             Text((Rule(MAX_FAILURES, "is not a percentage", "such as 2% or 0.5%"),), suggestions=("0%", "2%", "5%")),
-            "The share of runs that may fail in a watched deploy, besides the earlier failure rate. Default: 2%.",
+            "The share of runs that may fail in a watched deploy, on top of the earlier failure rate. Default: 2%.",
         ),
         Field(
             "min_runs",

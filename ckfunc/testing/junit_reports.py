@@ -113,7 +113,7 @@ def _problems(reports: Sequence[JUnitReport]) -> Iterator[str]:
     numbers = [part.shard.number for part in parts]
     totals = {(part.shard.total, part.cases) for part in parts}
     if len(totals) > 1 or 0 < len(parts) < len(reports):
-        yield "the reports are those of different test runs"
+        yield "the reports come from different test runs"
     if len(set(numbers)) < len(numbers):
         yield "a shard has several reports"
     places: dict[CaseKey, str] = {}

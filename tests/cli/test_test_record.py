@@ -142,9 +142,9 @@ def test_nothing_is_written_without_an_act(bare: Path) -> None:
     ("options", "code", "problem"),
     [
         ([], 2, "there is no terminal; nothing was recorded\nhint: rerun with --yes"),
-        (["--yes", "--name", "one\ntwo"], 2, "--name is not one line of plain text"),
-        (["--yes", "--name", "\u202eeno"], 2, "--name is not one line of plain text"),
-        (["--yes", "--name", " "], 2, "--name is not one line of plain text"),
+        (["--yes", "--name", "one\ntwo"], 2, "--name must be one line of plain text"),
+        (["--yes", "--name", "\u202eeno"], 2, "--name must be one line of plain text"),
+        (["--yes", "--name", " "], 2, "--name must be one line of plain text"),
         (["--yes", "--file", "tests/conflict.yaml"], 1, "tests/conflict.yaml has a mistake"),
     ],
 )

@@ -140,8 +140,8 @@ def test_the_target_says_how_deploys_are_watched_and_options_override_it(
     assert (ran.code, ran.out.splitlines()[-2:]) == (
         0,
         [
-            f"  ○ {SENT} v3: 0 runs, 0 failed; not enough to judge, 7 needed",
-            "Watched for 1s: not enough to judge, so the deploy is kept.",
+            f"  ○ {SENT} v3: 0 runs, 0 failed; too few to judge, 7 needed",
+            "Watched for 1s: too few runs to judge, so the deploy is kept.",
         ],
     )
     edited(project, "newest", "watch_for: 1h")

@@ -145,7 +145,7 @@ def test(
     from ckfunc.testing.running import CaseOptions, run_tests
 
     if durations is not None and shard is None:
-        raise UsageProblem("--durations is only for --shard", hint="add --shard I/N, or remove --durations")
+        raise UsageProblem("--durations needs --shard", hint="add --shard I/N, or remove --durations")
     output = app.output
     report = None if junit is None else app.named(junit)
     coverage_file = lcov_path(app, lcov) if coverage or lcov or threshold is not None else None

@@ -68,7 +68,7 @@ def _counts(runs: VersionRuns) -> str:
         return f"someone else has deployed v{runs.replaced_by}, so it was not judged"
     if runs.verdict is FunctionVerdict.TOO_FEW_RUNS:
         few = f"{_counted(runs.runs)}, {runs.failed} failed"
-        return f"{few}; not enough to judge, {runs.policy.min_runs} needed"
+        return f"{few}; too few to judge, {runs.policy.min_runs} needed"
     earlier = f"{runs.earlier_failed} of {len(runs.earlier)} earlier runs failed"
     return (
         f"{runs.failed} of {_counted(runs.runs)} failed, {runs.allowed} allowed "
@@ -86,10 +86,10 @@ def _failed_line(run: Invocation, width: int, zone: tzinfo | None) -> Line:
 def _summary(observation: Observation) -> str:
     lasted = f"Watched for {duration_text(observation.policy.watch_for_s)}"
     if not observation.functions:
-        return "Nothing to watch: no function that had an earlier version was deployed."
+        return "Nothing to watch: the deploy created no new version of an existing function."
     return {
         WatchEnding.KEPT: f"{lasted}: the deploy is kept.",
-        WatchEnding.NOT_ENOUGH_RUNS: f"{lasted}: not enough to judge, so the deploy is kept.",
+        WatchEnding.NOT_ENOUGH_RUNS: f"{lasted}: too few runs to judge, so the deploy is kept.",
         WatchEnding.REVERTED: "Too many runs failed: the deploy was reverted.",
         WatchEnding.NOT_REVERTED: "Too many runs failed, but the deploy was not reverted completely.",
         WatchEnding.INTERRUPTED: _interrupted(observation),
