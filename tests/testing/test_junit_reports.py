@@ -62,7 +62,7 @@ def test_durations_are_those_of_cases_that_ran() -> None:
         ([report(1, 2), report(1, 2)], "a shard has several reports"),
         ([report(1, 2), report(2, 3)], "the reports come from different test runs"),
         ([report(1, 1, *RESULTS), junit([], 1.0)], "the reports come from different test runs"),
-        ([report(1, 2, *RESULTS[:1]), report(2, 2, *RESULTS[1:3])], "the shards have 3 of 4 cases"),
+        ([report(1, 2, *RESULTS[:1]), report(2, 2, *RESULTS[1:3])], "the reports contain 3 of 4 cases"),
         (
             [report(1, 2, *RESULTS[:2]), report(2, 2, *RESULTS[1:])],
             "the case 'fails <here>' of tests/a.yaml is in 1.xml and in 2.xml",
