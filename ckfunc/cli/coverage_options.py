@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -22,12 +23,19 @@ def lcov_option(text: str) -> Callable[[F], F]:
     return click.option("--lcov", type=FILE, metavar="FILE", help=text)
 
 
+def _number(_ctx: click.Context, _param: click.Parameter, percent: float | None) -> float | None:
+    if percent is not None and math.isnan(percent):  # FloatRange accepts it, and no coverage is below it
+        raise click.BadParameter("nan is not in the range 0<=x<=100.")
+    return percent
+
+
 def threshold_option(function: F) -> F:
     """Add the option of the required coverage."""
     return click.option(
         "--coverage-threshold",
         "threshold",
         type=click.FloatRange(0, 100),
+        callback=_number,
         metavar="PERCENT",
         help="Exit with 1 if fewer lines are covered.",
     )(function)

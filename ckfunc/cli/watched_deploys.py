@@ -38,7 +38,9 @@ def watch(app: App, record: JournalRecord, former_values: Mapping[str, Secret] |
     assert record.watch is not None  # noqa: S101
     functions = watched_functions(record, record.watch.policy)
     if functions and not record.watch.breached:
-        left = duration_text(record.watch.policy.watch_for_s)
+        until = record.watch.until  # known if the watch is resumed
+        left_s = record.watch.policy.watch_for_s if until is None else (until - app.clock.now()).total_seconds()
+        left = duration_text(left_s)
         output.talk(("watching ", "title"), f"{names_text(functions)} for {left}; Ctrl-C leaves the deploy as it is")
     output.flush()
     with output.progress("watching"):

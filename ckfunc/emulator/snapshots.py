@@ -39,6 +39,15 @@ class NoSnapshot(CkfuncError):
     """There is no snapshot of this name."""
 
 
+def require_name(name: str) -> None:
+    """Raise InvalidSnapshotName unless `name` can be the name of a snapshot."""
+    if not _NAME.fullmatch(name):
+        raise InvalidSnapshotName(
+            f"{name[:80]!r} cannot be the name of a snapshot",
+            hint=f"use letters, digits, dots, hyphens and underscores, at most {LONGEST_NAME}",
+        )
+
+
 class Snapshots:
     """The snapshots of a data directory, or of an emulator that saves no data (None): they end with it."""
 
@@ -113,11 +122,7 @@ class Snapshots:
             self._writing.release()
 
     def _path_of(self, name: str) -> Path:
-        if not _NAME.fullmatch(name):
-            raise InvalidSnapshotName(
-                f"{name[:80]!r} cannot be the name of a snapshot",
-                hint=f"use letters, digits, dots, hyphens and underscores, at most {LONGEST_NAME}",
-            )
+        require_name(name)
         directory = self._directory()
         require_plain(directory, f"{name}{_SUFFIX}")
         return directory / f"{name}{_SUFFIX}"

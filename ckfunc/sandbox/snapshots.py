@@ -14,7 +14,7 @@ from ckfunc.base.containment import require_plain
 from ckfunc.base.errors import Busy
 from ckfunc.emulator.data import reset_data
 from ckfunc.emulator.data_directory import DATABASE, find_running
-from ckfunc.emulator.snapshots import Snapshots, restore_stored, save_stored
+from ckfunc.emulator.snapshots import Snapshots, require_name, restore_stored, save_stored
 from ckfunc.model.job import DataSnapshot
 
 T = TypeVar("T")
@@ -46,6 +46,7 @@ class StoredData:
 
     def save(self, name: str, *, replace: bool) -> DataSnapshot:
         """Save all data as a snapshot. Raises NoData, SnapshotExists and InvalidSnapshotName."""
+        require_name(name)
         return self._either(
             lambda client: controls.save_snapshot(client, name, replace=replace),
             lambda: save_stored(self.directory, name, replace=replace),

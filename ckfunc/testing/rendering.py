@@ -83,7 +83,7 @@ def summary_line(counted: Tally, seconds: float) -> Line:
     ):
         if count:
             parts += [(", " if parts else "", "plain"), (f"{count} {word}", style)]
-    return [*parts, (f" in {_duration(seconds * 1000)}", "muted")]
+    return [*(parts or [("no cases", "muted")]), (f" in {_duration(seconds * 1000)}", "muted")]
 
 
 def json_of(results: Sequence[CaseResult], counted: Tally, seconds: float) -> TestsJson:

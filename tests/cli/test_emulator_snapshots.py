@@ -76,6 +76,7 @@ def test_data_is_saved_restored_and_removed(ckfunc: Ckfunc, project: Path, *, ru
         (("restore", "oen"), "there is no snapshot 'oen'", "did you mean 'one'?"),
         (("remove", "xyz", "--yes"), "there is no snapshot 'xyz'", "existing snapshots: one"),
         (("save", "../x"), "'../x' cannot be the name of a snapshot", "use letters, digits, dots"),
+        (("save", ""), "'' cannot be the name of a snapshot", "use letters, digits, dots"),
         (("restore", "a b", "--yes"), "'a b' cannot be the name of a snapshot", "use letters, digits, dots"),
     ],
 )
@@ -87,7 +88,7 @@ def test_a_mistake_is_one_sentence_and_a_hint(
     with emulator_of(project, running=running):
         ran = ckfunc("-C", project, "emulator", "snapshots", *command)
         assert (ran.code, ran.out) == (1, "")
-        assert message in ran.err
+        assert ran.err.startswith(f"error: {message}")
         assert hint in ran.err
         assert len(ran.err.strip().splitlines()) <= 2
     assert names(project) == ["ann"]

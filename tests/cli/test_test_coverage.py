@@ -174,7 +174,9 @@ def test_coverage_below_the_threshold_fails(ckfunc: Ckfunc, root: Path, tmp_path
     assert report.exists()
     assert not (root / "coverage").exists()
     assert ckfunc("-C", root, "test", "--coverage-threshold", "84.2").code == 0
-    assert ckfunc("-C", root, "test", "--coverage-threshold", "101").code == 2
+    for wrong in ("101", "nan"):
+        ran = ckfunc("-C", root, "test", "--coverage-threshold", wrong)
+        assert (ran.code, "--coverage-threshold must be a number from 0 to 100" in ran.err) == (2, True)
 
 
 def test_shards_and_their_merged_reports_are_the_whole_run(ckfunc: Ckfunc, root: Path, tmp_path: Path) -> None:
@@ -196,6 +198,8 @@ def test_shards_and_their_merged_reports_are_the_whole_run(ckfunc: Ckfunc, root:
     assert ran.err.startswith("error: line coverage is 84.2%, below the threshold of 90%\n")
     document = json.loads(ran.out)
     assert [document["passed"], document["failed"], document["coverage"]["covered"]] == [3, 0, 16]
+    empty = ckfunc("-C", root, "test", "--shard", "4/4")
+    assert (empty.code, empty.out.strip().startswith("no cases in ")) == (0, True)
     balanced = ckfunc("-C", root, "test", "--shard", "4/4", "--durations", tmp_path / "all.xml", "--json")
     assert balanced.code == 0
     assert json.loads(balanced.out)["shard"] == {"shard": "4/4", "cases": 3}

@@ -209,6 +209,10 @@ def test_an_interrupt_leaves_the_deploy_and_resume_continues_the_watch(
     assert versions(shared) == ["old", "new"]
     plain = ckfunc("-C", project, "deploy", "--watch-for", "1m")
     assert (plain.code, "`ckfunc deploy --resume` continues it" in plain.err) == (0, True)
+    dry = ckfunc("-C", project, "deploy", "--resume", "--dry-run")
+    assert (dry.code, dry.err.startswith("dry run: the watch of the deploy")) == (0, True)
+    data = ckfunc("-C", project, "deploy", "--resume", "--dry-run", "--json")
+    assert (data.code, json.loads(data.out)["watch"]["ending"]) == (0, "not_watched")
     add_runs(shared.database, 2, *[True] * 20)
     resumed = ckfunc("-C", project, "deploy", "--resume")
     assert resumed.code == 1

@@ -118,7 +118,7 @@ def deploy(
     if plan_file is not None:
         options = _of_saved_plan(app, options, plan_file)
     elif resume:
-        if not dry_run and (code := _resumed_watch(app)) is not None:
+        if (code := _resumed_watch(app, dry_run=dry_run)) is not None:
             return code
         options = _of_unfinished(app, options)
     if not resume:
@@ -178,25 +178,33 @@ def _watched(
     return None if record is None else watch(app, record, former_values)
 
 
-def _resumed_watch(app: App) -> int | None:
+def _resumed_watch(app: App, *, dry_run: bool) -> int | None:
     """Continue the watch of the last deploy and return the exit code; None if nothing is to be watched."""
     from ckfunc.cli.watched_deploys import watch
-    from ckfunc.deploy.observation import open_watch
+    from ckfunc.deploy.observation import Observation, WatchEnding, open_watch
 
     project, client = app.project(), app.client()
     client.runtime()  # sets the client's identity
     record = open_watch(project.root, project.target.name, client.identity)
     if record is None:
         return None
-    app.output.talk(("resuming ", "title"), f"the watch of the {record.described(app.clock.now())}")
-    observation = watch(app, record)
+    described = f"the watch of the {record.described(app.clock.now())}"
+    if dry_run:
+        assert record.watch is not None  # noqa: S101 - as open_watch promises
+        app.output.talk(("dry run: ", "title"), f"{described} would continue; nothing was written")
+        observation = Observation(record.watch.policy, WatchEnding.NOT_WATCHED)
+    else:
+        app.output.talk(("resuming ", "title"), described)
+        observation = watch(app, record)
     document: ResumedWatchJson = {
         "target": project.target.name,
-        "ok": observation.exit_code == EXIT_OK,
+        "ok": dry_run or observation.exit_code == EXIT_OK,
         "watch": observation.to_json(),
     }
     if app.output.json:
         app.output.document(document)
+    if dry_run:
+        return EXIT_OK
     if observation.exit_code != EXIT_INTERRUPTED:
         app.output.flush()
         run_hook("after_deploy", project.hooks.after_deploy, document, project.root, failed="the watch is over")

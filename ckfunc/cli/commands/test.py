@@ -26,14 +26,15 @@ if TYPE_CHECKING:
 
 
 def _shard(_ctx: click.Context, _param: click.Parameter, text: str | None) -> Shard | None:
-    from ckfunc.testing.sharding import read_shard
+    from ckfunc.testing.sharding import MOST_SHARDS, read_shard
 
     if text is None:
         return None
     shard = read_shard(text)
     if shard is None:
         raise UsageProblem(
-            f"--shard {text!r} is not a part such as 2/4", hint="the parts of 4 are 1/4, 2/4, 3/4 and 4/4"
+            f"--shard {text!r} is not a part such as 2/4",
+            hint=f"the parts of 4 are 1/4, 2/4, 3/4 and 4/4; there can be {MOST_SHARDS} parts",
         )
     return shard
 
