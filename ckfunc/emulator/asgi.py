@@ -151,7 +151,7 @@ class AsgiApp:
         if reply.stream is None:
             content = await self._send(reply, dialect, media_type, head, send)
             if request.recorded is not None:
-                request.recorded.answered(reply.status, content)
+                self._services.requests.end(request.recorded, reply.status, content)
         else:
             await self._send_stream(reply, reply.stream, head, receive, send)
 
@@ -169,7 +169,7 @@ class AsgiApp:
             calls = self._services.dispatch.recorder.asked(caller, asked)
             request.noted = None if calls is None else (calls, asked)
         path = request.scope["raw_path"].decode("latin-1") + query
-        request.recorded = self._services.requests.begin(method, path, headers.get("content-type", ""), caller)
+        request.recorded = self._services.requests.begin(method, path, headers, caller)
         request.receive = request.recorded.reading(request.receive)
 
     def _note_unanswered(self, request: _IncomingRequest) -> None:
@@ -177,7 +177,7 @@ class AsgiApp:
         if request.noted is not None:
             self._services.dispatch.recorder.answered(*request.noted, 0)
         if request.recorded is not None:
-            request.recorded.answered(0, b"")
+            self._services.requests.end(request.recorded, 0, b"")
 
     async def _answered(self, request: _IncomingRequest) -> Reply:
         """Answer a request when everything that the answer tells of is stored."""

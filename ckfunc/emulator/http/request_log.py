@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping
@@ -14,6 +15,9 @@ MOST_BODY_BYTES = 8 * 1024
 
 _SECRET = ("/runtimes/nodejs", "/secrets")
 """Parts of paths whose bodies have secrets: they are not recorded."""
+
+_POLLED = re.compile(r"/v1/(functions/\d+/invocations|runtimes/nodejs/functions)(\?|$)")
+"""Paths that `ckfunc dev` and `ckfunc logs --follow` read several times a second."""
 
 
 class RecordedBody:
@@ -49,6 +53,7 @@ class RecordedRequest:
         "id",
         "method",
         "path",
+        "polling",
         "private",
         "received",
         "sent",
@@ -62,6 +67,8 @@ class RecordedRequest:
         self.path = path
         self.content_type = content_type
         self.caller = caller
+        self.polling = False
+        """Whether ckfunc polls with it: it is only listed if it fails."""
         # Doubled slashes in a path are ignored.
         plain = "/" + "/".join(filter(None, path.split("/")))
         self.private = any(secret in plain for secret in _SECRET)
@@ -107,12 +114,21 @@ class RequestLog:
         """The number of requests so far."""
         self._latest: deque[RecordedRequest] = deque(maxlen=MOST_REQUESTS)
 
-    def begin(self, method: str, path: str, content_type: str, caller: int | None) -> RecordedRequest:
-        """Record a request that begins."""
+    def begin(self, method: str, path: str, headers: Mapping[str, str], caller: int | None) -> RecordedRequest:
+        """Record a request that begins. ckfunc's own polling would displace all others, and is left out."""
         self.count += 1
-        made = RecordedRequest(self.count, method, path[:2000], content_type[:100], caller)
-        self._latest.append(made)
+        made = RecordedRequest(self.count, method, path[:2000], headers.get("content-type", "")[:100], caller)
+        by_ckfunc = headers.get("user-agent", "").startswith("ckfunc/")
+        made.polling = by_ckfunc and method == "GET" and _POLLED.match(path) is not None
+        if not made.polling:
+            self._latest.append(made)
         return made
+
+    def end(self, request: RecordedRequest, status: int, content: bytes) -> None:
+        """Record the answer to a request; `status` is 0 if there is none."""
+        request.answered(status, content)
+        if request.polling and request.failed:
+            self._latest.append(request)
 
     @property
     def latest(self) -> list[RecordedRequest]:

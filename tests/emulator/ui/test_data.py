@@ -159,6 +159,22 @@ def test_requests_are_shown_with_bodies_but_without_secrets(web: httpx.Client) -
     assert ("/v1/users/404" in only, "new&lt;er&gt;" in only) == (True, False)
 
 
+def test_polling_by_ckfunc_is_listed_only_if_it_fails(web: httpx.Client) -> None:
+    by_ckfunc = {"user-agent": "ckfunc/1.0"}
+    made = web.post("/v1/runtimes/nodejs/functions", json={"type": "user.sent.message", "name": "N"}, headers=by_ckfunc)
+    polled = f"/v1/functions/{made.json()['id']}/invocations"
+    for _ in range(250):
+        web.get(polled, headers=by_ckfunc)
+    web.get(f"{polled}?page=1")
+    web.get("/v1/functions/404/invocations", headers=by_ckfunc)
+    text = shown(web, "/ui/requests")
+    assert re.findall(r"(GET|POST) (/v1/\S+) (\d+)", re.sub(r"<[^>]+>", "", text))[:3] == [
+        ("GET", "/v1/functions/404/invocations", "404"),
+        ("GET", f"{polled}?page=1", "200"),
+        ("POST", "/v1/runtimes/nodejs/functions", "200"),
+    ]
+
+
 def test_a_request_can_be_copied_as_a_command(web: httpx.Client) -> None:
     web.post("/v1/users", json={"name": "o'neil"})
     web.get("/v1/users?size=2&name=o%27neil")
