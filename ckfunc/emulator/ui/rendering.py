@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import jinja2
 
-from ckfunc.base.text import escaped, shortened
+from ckfunc.base.text import escaped, shortened, size_text
 from ckfunc.emulator.http.calls import Call, Reply
 from ckfunc.emulator.http.problems import HttpProblem
 from ckfunc.emulator.services import EmulatorServices
@@ -157,13 +157,6 @@ def clock_time(moment: datetime) -> str:
     return f"{local:%H:%M:%S}" if today else f"{local:%Y-%m-%d %H:%M:%S}"
 
 
-def size(size_bytes: int) -> str:
-    """Return a size such as "12 KB"."""
-    if size_bytes < 1000:
-        return f"{size_bytes} B"
-    return f"{size_bytes / 1000:.1f} KB" if size_bytes < 1_000_000 else f"{size_bytes / 1_000_000:.1f} MB"
-
-
 _HTML = "text/html; charset=utf-8"
 _FILTERS: Mapping[str, Any] = {
     "brief": brief,
@@ -173,7 +166,7 @@ _FILTERS: Mapping[str, Any] = {
     "shown": shown,
     "duration": duration,
     "clock": clock_time,
-    "size": size,
+    "size": size_text,
 }
 
 
