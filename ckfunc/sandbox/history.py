@@ -196,10 +196,11 @@ class _PastReader:
 
     def _sent(self) -> Iterator[PastStep]:
         """Yield the messages of users and of the system, without those of functions."""
+        events = [run.invocation.args for run, _ in self._runs if run.type == _SENT]
         bodies = {
-            run.invocation.args["message"]["id"]: run.invocation.args["message"].get("body")
-            for run, _ in self._runs
-            if run.type == _SENT and isinstance(run.invocation.args.get("message"), dict)
+            _id(event, "message", "id"): text
+            for event in events
+            if isinstance(text := _field(event, "message", "body"), str)
         }
         for message in self._messages.values():
             if message.created_time < self._since:
@@ -238,16 +239,17 @@ class _PastReader:
         """Yield what only functions know of: attempts to connect, custom events, invitations."""
         for run, _ in self._runs:
             invocation, event = run.invocation, run.invocation.args
-            channel_id = _field(event, "channel", "id")
+            channel_id = _id(event, "channel", "id")
             if run.type == START_SESSION and isinstance(event.get("username"), str):
                 error = _field(invocation.result, "error", "message") if invocation.status is Status.FAILED else None
                 params = event.get("authParams")
                 act = Act(Verb.CONNECTS, event["username"], data=params if isinstance(params, dict) else {})
                 yield PastStep(invocation.created_time, act, refusal=error, run_id=invocation.id)
             elif run.type in _TRIGGERED and channel_id in self._names:
-                user, properties = _field(event, "user", "name"), _field(event, "event", "properties") or {}
+                user, properties = _field(event, "user", "name"), _field(event, "event", "properties")
+                data = properties if isinstance(properties, dict) else {}
                 kind = str(_field(event, "event", "type"))
-                act = Act(Verb.TRIGGERS, user, self._names[channel_id], text=kind, data=properties)
+                act = Act(Verb.TRIGGERS, user, self._names[channel_id], text=kind, data=data)
                 yield PastStep(invocation.created_time, act)
             elif run.type == _INVITED and channel_id in self._names and event.get("invitingUser"):
                 inviting, invitee = _field(event, "invitingUser", "name"), _field(event, "user", "name")
@@ -256,7 +258,7 @@ class _PastReader:
 
     def _occurred(self) -> Iterator[PastStep]:
         found = _read_together(history.occurrences(self._database, self._since))
-        started = {run.invocation.args.get("username") for run, _ in self._runs if run.type == START_SESSION}
+        started = {str(run.invocation.args.get("username")) for run, _ in self._runs if run.type == START_SESSION}
         ends = {(one.user, one.time) for one in found if one.kind == "disconnects"}
         open_now = Counter((one.user, one.channel_id) for one in history.open_at(self._database, self._since))
         for one in found:
@@ -363,7 +365,7 @@ class _PastReader:
 
     def _cause(self, run: FunctionRun, of_message: dict[int, PastStep], of_run: dict[int, PastStep]) -> PastStep | None:
         """Return the step whose message, or whose function's message, an event is about."""
-        message_id = _field(run.invocation.args, *_ABOUT_MESSAGES[run.type]) or 0
+        message_id = _id(run.invocation.args, *_ABOUT_MESSAGES[run.type])
         return of_message.get(message_id) or of_run.get(self._caused.get(message_id, 0))
 
 
@@ -393,6 +395,12 @@ def _field(document: Any, *names: str) -> Any:
     for name in names:
         document = document.get(name) if isinstance(document, dict) else None
     return document
+
+
+def _id(event: Any, *names: str) -> int:
+    """Return a field of an event as an id; 0 if it is none, because anyone can trigger an event with anything in it."""
+    found = _field(event, *names)
+    return found if isinstance(found, int) else 0
 
 
 def _channels(database: Database) -> tuple[Channel, ...]:

@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from support.acting import Acting
@@ -146,7 +147,13 @@ def test_messages_of_functions_belong_to_the_act_that_ran_the_function(emulator:
         functions.add_version(database, function.id, "")
         call = ApiCall("POST", "/channels/1/messages", {"type": "TEXT", "body": "welcome"}, 200)
         by_hand = {"message": {"id": 999, "body": "never stored"}}
-        for event, calls in (({"message": {"id": 2, "body": "hello"}}, (call,)), (by_hand, ())):
+        incomplete = [({"message": message}, ()) for message in ({}, {"body": "no id"}, {"id": [2], "body": [7]}, 7)]
+        stored: list[tuple[dict[str, Any], tuple[ApiCall, ...]]] = [
+            ({"message": {"id": 2, "body": "hello"}}, (call,)),
+            (by_hand, ()),
+            *incomplete,
+        ]
+        for event, calls in stored:
             run = invocations.begin(database, function.id, 1, event)
             invocations.end(database, run.id, Outcome("7", None), calls)
         for body in ("welcome", "welcome"):
