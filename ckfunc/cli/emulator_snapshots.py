@@ -100,9 +100,7 @@ def restore(app: App, name: str, data_dir: Path | None, yes: bool) -> None:
     stored = _stored(app, data_dir)
     with named_failure("cannot restore the snapshot"):
         snapshot = stored.snapshot(name)
-        question = (
-            f"Replace all data of the emulator in {app.output.path(stored.directory)} with snapshot {snapshot.name}?"
-        )
+        question = f"Replace all data in {app.output.path(stored.directory)} with snapshot {snapshot.name}?"
         if stored.exists and not yes and not _agreed(app, question, "Nothing was restored."):
             return
         with app.output.progress("restoring"):
@@ -124,7 +122,7 @@ def remove(app: App, name: str, data_dir: Path | None, yes: bool) -> None:
         if not yes and not _agreed(app, f"Delete snapshot {snapshot.name}?", "Nothing was deleted."):
             return
         removed = stored.remove(name)
-    _report(app, "removed ", removed)
+    _report(app, "deleted ", removed)
 
 
 def _stored(app: App, data_dir: Path | None) -> StoredData:

@@ -221,7 +221,7 @@ def _agreed(app: App, verb: str, data: Path) -> bool:
     """Ask for confirmation before data is deleted. Raises NeedsYes."""
     return app.output.confirmed(
         f"{verb} all data of the emulator in {app.output.path(data)}?",
-        shown=[(("`ckfunc emulator export FILE` saves a copy of it", "muted"),)],
+        shown=[(("`ckfunc emulator export FILE` saves a copy of the data", "muted"),)],
         refusal=f"{verb.lower().removesuffix('e')}ing the emulator's data requires confirmation; nothing was changed",
         hint="rerun with --yes; `ckfunc emulator export FILE` saves a copy of the data",
     )
