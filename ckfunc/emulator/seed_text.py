@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+from contextlib import suppress
 from typing import Any
 
 import yaml
@@ -20,12 +22,30 @@ def read_seed_text(text: str, shown: str) -> tuple[Seed, Any]:
 
     Messages call the text `shown`. Raises InvalidFiles with the position of a mistake.
     """
-    root, document = _parsed(text, shown)
+    root, document = _parsed(_without_surrogates(text), shown)
     try:
         return read_seed({} if document is None else document), document or {}
     except MalformedSeed as mistake:
         line, column = _position(root, mistake.place)
         raise _refused(Problem(shown, line, column, str(mistake))) from None
+
+
+_SURROGATES = re.compile(r"((?<!\\)(?:\\\\)*)\\u(d[89ab][0-9a-f]{2})\\u(d[c-f][0-9a-f]{2})", re.IGNORECASE)
+"""An escape in JSON of a character after U+FFFF, such as an emoji, and the backslashes before it."""
+
+
+def _without_surrogates(text: str) -> str:
+    """Return JSON with pairs of surrogates as escapes that YAML has, and other text unchanged."""
+    if _SURROGATES.search(text):
+        with suppress(ValueError, RecursionError):
+            json.loads(text)
+            return _SURROGATES.sub(_escape, text)
+    return text
+
+
+def _escape(found: re.Match[str]) -> str:
+    code = 0x10000 + ((int(found[2], 16) - 0xD800) << 10) + (int(found[3], 16) - 0xDC00)
+    return f"{found[1]}\\U{code:08x}"
 
 
 def _parsed(text: str, shown: str) -> tuple[Node | None, Any]:

@@ -113,6 +113,16 @@ def test_an_error_in_a_seed_file_is_reported_at_its_place(ckfunc: Ckfunc, projec
     assert not (project / ".ckfunc").exists()
 
 
+def test_a_json_seed_may_escape_emoji_as_surrogates(ckfunc: Ckfunc, project: Path) -> None:
+    document = {"users": [{"name": "jane \U0001f600\U0001f44d", "displayName": "\\ud83d\\ude00"}]}
+    seed = project / "seed.json"
+    seed.write_text(json.dumps(document, indent="\t"), encoding="utf-8")
+    assert "\\ud83d\\ude00" in seed.read_text(encoding="utf-8")
+    assert ckfunc("-C", project, "emulator", "seed", seed).code == 0
+    (user,) = json.loads(ckfunc("-C", project, "emulator", "users", "--json").out)
+    assert (user["name"], user["displayName"]) == ("jane \U0001f600\U0001f44d", "\\ud83d\\ude00")
+
+
 def test_an_empty_seed_file_adds_nothing(ckfunc: Ckfunc, project: Path) -> None:
     (project / "people.yaml").write_text("# nobody yet\n")
     assert "nothing to add" in ckfunc("-C", project, "emulator", "seed", "people.yaml").err
