@@ -130,12 +130,22 @@ def write_atomically(path: Path, content: str | bytes, *, mode: int = 0o644) -> 
         with path.open("ab") as special:
             special.write(data)
         return
-    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except FileNotFoundError:
+        raise _no_files_in(path) from None
     try:
         _rename_over(path, data, mode)
+    except FileNotFoundError:
+        raise _no_files_in(path) from None
     except OSError as error:
         error.filename, error.filename2 = str(path), None  # not the temporary file
         raise
+
+
+def _no_files_in(path: Path) -> PermissionError:
+    # In /proc, creating a file fails as if the directory did not exist.
+    return PermissionError(errno.EACCES, "files cannot be created in this directory", str(path))
 
 
 def is_irreplaceable(path: Path) -> bool:

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from ckfunc.base import files
-from ckfunc.base.errors import UnusableFile
+from ckfunc.base.errors import SystemRefusal, UnusableFile
 from ckfunc.base.files import read_file, write_atomically
 
 if sys.platform == "win32":
@@ -157,3 +157,12 @@ def test_a_failed_write_names_the_file_and_not_its_temporary_file(tmp_path: Path
         write_atomically(tmp_path / "taken", "report")
     assert failed.value.filename == str(tmp_path / "taken")
     assert [path.name for path in tmp_path.iterdir()] == ["taken"]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs /proc")
+@pytest.mark.parametrize("path", ["/proc/new.xml", "/proc/new/report.xml"])
+def test_a_directory_without_new_files_is_an_expected_failure(path: str) -> None:
+    with pytest.raises(PermissionError, match="files cannot be created in this directory") as failed:
+        write_atomically(Path(path), "report")
+    refusal = SystemRefusal.of(failed.value)
+    assert refusal is not None and path in refusal.message
