@@ -41,7 +41,11 @@ def help(  # noqa: A001 - the command's name
 ) -> None:
     """Show the help of a command, or list all commands."""
     root = ctx.find_root()
-    if man and (schema or names):
+    if man and schema:
+        raise UsageProblem(
+            "--man and --schema can't be used together", hint="`ckfunc help --man` describes all commands"
+        )
+    if man and names:
         raise UsageProblem("--man can't be used with a command", hint="`ckfunc help --man` describes all commands")
     if man:
         app.output.text(manual_page(root))
