@@ -111,7 +111,8 @@ class App:
             yield
         except OSError as error:
             full = error.errno == errno.ENOSPC
-            other = "" if error.filename in (None, str(path)) else f"{self.output.path(Path(error.filename))}: "
+            parent = next((parent for parent in path.parents if str(parent) == error.filename), None)
+            other = f"{self.output.path(parent)}: " if parent else ""
             raise CkfuncError(
                 f"cannot write {self.output.path(path)}: {other}{error.strerror or error}",
                 hint=SystemRefusal.advice(errno.ENOSPC) if full else "choose another path, or check its permissions",
