@@ -5,12 +5,19 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 from support.browser import Page, page
+from support.emulators import cold_emulator
 from support.npm_packages import locked_packages
+
+from ckfunc.base.clock import SystemClock
+from ckfunc.emulator.emulator import Emulator
+from ckfunc.replay.working_copy import ProjectRunner
+from ckfunc.testing.drafts import CaseDrafter, ConversationDrafter
 
 from .conftest import Deploy
 from .test_pages_in_browser import PAGES, problems, show
@@ -24,7 +31,17 @@ SCRIPT = """async function handleEvent(event: any) {
   return { [event.text.slice(0, 100)]: event.text };
 }
 """
-TYPE = "test.event"
+TYPE = "user.triggered.event"
+SENT = "user.sent.message"
+MANIFEST = f"""\
+version: 1
+default_target: local
+targets:
+  local: {{emulator: true}}
+functions:
+  {SENT}: {{handler: handlers/sent.ts}}
+  {TYPE}: {{handler: handlers/event.ts}}
+"""
 STRINGS = (
     "<script>window.owned = 1</script>",
     '"><img src=x onerror="window.owned = 1">',
@@ -47,6 +64,35 @@ STRINGS = (
     "e" + "\u0301" * 500 + "\U000e0041\U000e0042\ufdfa" * 50,
     "<b>1 MB</b> " * 87_381,
 )
+
+
+@pytest.fixture
+def emulator(tmp_path: Path) -> Iterator[Emulator]:
+    """The emulator of a project, whose pages also offer to run its handlers and to add to its tests."""
+    project, data = tmp_path / "project", tmp_path / "project/.ckfunc/emulator"
+    data.mkdir(parents=True)
+    (project / "handlers").mkdir()
+    (project / "functions.yaml").write_text(MANIFEST)
+    (project / "handlers/sent.ts").write_text("function handleEvent() { return 'the working copy'; }")
+    (project / "handlers/event.ts").write_text(SCRIPT)
+    copy = ProjectRunner(project, {}, data, SystemClock().now, lambda _: None)
+    conversations = ConversationDrafter(project, {}, data, lambda _: None)
+    running = cold_emulator(
+        data,
+        draft_case=CaseDrafter(project, {}),
+        working_copy=lambda: copy,
+        conversations=lambda: conversations,
+    )
+    running.start()
+    yield running
+    running.stop()
+
+
+def send_form(shown: Page, url: str, button: str) -> None:
+    """Open a page and press a button whose form answers with a page."""
+    show(shown, url)
+    shown.evaluate(f"document.getElementById({button!r}).click()")
+    shown.next_event("Page.loadEventFired")
 
 
 @contextmanager
@@ -72,7 +118,7 @@ def test_no_page_breaks_a_rule_of_accessibility(
     client: httpx.Client, room: dict[str, int], deploy: Deploy, theme: str
 ) -> None:
     source = (locked_packages("axe") / "node_modules/axe-core/axe.min.js").read_text(encoding="utf-8")
-    deploy("user.sent.message", "function handleEvent() { console.warn('x'); return { a: 1 }; }", "// none\n")
+    deploy(SENT, "function handleEvent() { console.warn('x'); return { a: 1 }; }", "// none\n")
     client.put("/emulator/snapshots/one")
     client.post("/emulator/faults", json={"operation": "createUser", "status": 503})
     client.put("/v1/runtimes/nodejs/environment-variables", json={"API_TOKEN": "x"})
@@ -81,13 +127,23 @@ def test_no_page_breaks_a_rule_of_accessibility(
         body = {"type": "TEXT", "user": {"username": "ann"}, "body": f"message {number}"}
         client.post("/v1/channels/1/messages", json=body)
     for data in ({"message": {"body": "x"}}, {}):
-        client.post("/emulator/trigger", json={"type": "user.sent.message", "data": data})
+        client.post("/emulator/trigger", json={"type": SENT, "data": data})
     chat = f"/ui/chat?channel=1&as={room['ann']}&as={room['bob']}"
+    more = (chat, "/ui/chat/channels/1/test", "/ui/invocations/1/test")
+    sent = (
+        ("/ui/invocations/1/working-copy", "compare", "The working copy behaves differently."),
+        ("/ui/invocations/1/working-copy", "run", "the working copy"),
+        ("/ui/chat/channels/1/test", "add", "Added to tests/conversations.yaml"),
+    )
     found: dict[str, Any] = {}
     for width in (1280, 360):
         with browser(width, theme) as shown:
-            for path in (*PAGES, chat, "/ui/users/99"):
-                show(shown, address(client, path))
+            for path, button, text in (*((path, "", "") for path in (*PAGES, *more, "/ui/users/99")), *sent):
+                if button:
+                    send_form(shown, address(client, path), button)
+                    assert text in shown.evaluate("document.querySelector('main').innerText"), path
+                else:
+                    show(shown, address(client, path))
                 shown.evaluate("document.querySelectorAll('details').forEach((one) => { one.open = true; })")
                 shown.evaluate(f"{source}; true")
                 broken = shown.evaluate(
@@ -95,11 +151,13 @@ def test_no_page_breaks_a_rule_of_accessibility(
                     "(one) => [one.id, one.impact, one.nodes.slice(0, 3).map((node) => node.html.slice(0, 200))]))"
                 )
                 if broken := [one for one in broken if one[1] in ("serious", "critical")]:
-                    found[f"{path} at {width}"] = broken
+                    found[f"{path} {button} at {width}"] = broken
     assert found == {}
 
 
-def test_hostile_text_in_any_field_runs_nothing_and_breaks_no_layout(client: httpx.Client, deploy: Deploy) -> None:
+def test_hostile_text_in_any_field_runs_nothing_and_breaks_no_layout(
+    client: httpx.Client, deploy: Deploy, form_key: str
+) -> None:
     deploy(TYPE, SCRIPT)
     client.timeout = httpx.Timeout(120)
     users, channels = [], []
@@ -117,7 +175,10 @@ def test_hostile_text_in_any_field_runs_nothing_and_breaks_no_layout(client: htt
         channels.append(made.raise_for_status().json())
         messages = f"/v1/channels/{channels[-1]['id']}/messages"
         sent = {"type": "TEXT", "user": {"username": name}, "body": text, "groupTag": text[:50]}
-        client.post(messages, json={**sent, "properties": {text[:100]: text[:300_000]}}).raise_for_status()
+        posted = client.post(messages, json={**sent, "properties": {text[:100]: text[:300_000]}}).raise_for_status()
+        reaction = {"user": str(users[-1]["id"]), "react": text[:5000], "form-key": form_key}
+        reacted = client.post(f"/ui/chat/messages/{posted.json()['id']}", data=reaction)
+        assert reacted.status_code == 303, reacted.text
         file = {"url": f"https://example.com/{number}", "name": text[:200], "contentType": "text/plain", "size": 1}
         client.post(messages, json={"type": "FILE", "user": {"username": name}, "file": file})
         link = {"type": "TEXT", "user": {"username": name}, "body": f"see https://example.com/{text[:300]}"}
@@ -136,6 +197,8 @@ def test_hostile_text_in_any_field_runs_nothing_and_breaks_no_layout(client: htt
             f"/ui/chat?channel={channel['id']}&as={user['id']}",
             f"/ui/invocations/{2 * number + 1}",
             f"/ui/invocations/{2 * number + 2}",
+            f"/ui/invocations/{2 * number + 2}/test",
+            f"/ui/chat/channels/{channel['id']}/test",
         )
     ]
     for width, paths in ((1280, lists), (360, [*lists, *searches, *details])):
