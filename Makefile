@@ -53,7 +53,7 @@ unexport PYTHONDONTWRITEBYTECODE
 export WANTED_PYTHON := $(PYTHON)
 
 .NOTPARALLEL:
-.PHONY: help demo test test-slow test-newest test-oldest lint lock docs pictures dist bench bench-peers format clean
+.PHONY: help demo test test-slow test-newest test-oldest lint lock docs pictures screens dist bench bench-peers format clean
 
 help:  ## Print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' Makefile
@@ -86,7 +86,11 @@ docs: $(DOCS_STAMP)  ## Build the documentation site in build/site; broken links
 pictures: $(DOCS_STAMP)  ## Record the pictures in docs/images/ again; needs a POSIX terminal and Chromium
 	@.cache/docs/bin/python website/badges.py
 	@.cache/docs/bin/python website/pictures.py
+	@PYTHONPATH=tests .cache/docs/bin/python website/screens.py --docs
 	@.cache/docs/bin/python website/charts.py
+
+screens: $(DOCS_STAMP)  ## Take screenshots of every page of the dashboard in build/screens/; needs Chromium
+	@PYTHONPATH=tests .cache/docs/bin/python website/screens.py
 
 dist: $(RELEASE_STAMP)  ## Build wheel, source archive and list of components in dist/
 	@.cache/release/bin/python -m build --no-isolation --outdir "$(DIST)" . >/dev/null

@@ -9,11 +9,11 @@ import re
 import shutil
 import subprocess
 import tempfile
+import unittest
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-import pytest
 from websockets.sync.client import ClientConnection, connect
 
 NAMES = ("chromium", "chromium-browser", "google-chrome")
@@ -70,7 +70,7 @@ def chromium() -> str:
     """Return the program, or skip the test that needs it."""
     found = next(filter(None, map(shutil.which, NAMES)), None)
     if found is None:
-        pytest.skip(f"no browser: none of {', '.join(NAMES)} is installed")
+        raise unittest.SkipTest(f"no browser: none of {', '.join(NAMES)} is installed")
     return found
 
 
