@@ -200,9 +200,9 @@ class _Follower:
                 self._tails[number] = Tail(self._client, function, not_before=self._not_before)
 
     def _database_replaced(self) -> bool:
-        """Forget all functions if the emulator was replaced by another, because its ids are unrelated."""
+        """Forget all functions if the emulator's database was replaced by another, because its ids are unrelated."""
         before, self._emulator_id = self._emulator_id, self._client.emulator_id
-        if before == self._emulator_id or not self._tails:
+        if before is None or before == self._emulator_id:
             return False
         seen = [tail.newest.created_time for tail in self._tails.values() if tail.newest is not None]
         # Older rows of the new database are not new.

@@ -37,7 +37,7 @@ def test_uncovered_lines_are_shown_as_parts_across_lines_without_code() -> None:
 def test_only_full_coverage_is_100_percent() -> None:
     assert percentage(9999, 10_000) == 99.9
     assert percentage(0, 0) == 100.0
-    assert shown(coverage(**{"a.ts": [1] * 9999 + [0]}))[1] == "a.ts  9999/10000  99.9 %   10000"
+    assert shown(coverage(**{"a.ts": [1] * 9999 + [0]}))[1] == "a.ts  9999/10000  99.9%    10000"
 
 
 def test_the_table_has_80_columns_whatever_the_names() -> None:
