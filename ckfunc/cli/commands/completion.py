@@ -41,8 +41,7 @@ fi
 Examples:
   ckfunc completion bash >> ~/.bashrc
   ckfunc completion zsh >> ~/.zshrc
-  mkdir -p ~/.config/fish/completions
-  ckfunc completion fish > ~/.config/fish/completions/ckfunc.fish"""
+  ckfunc completion fish >> ~/.config/fish/config.fish"""
 )
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
 @common_options
