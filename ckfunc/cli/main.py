@@ -8,7 +8,7 @@ import re
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
@@ -31,6 +31,9 @@ from ckfunc.base.text import cut, nearest, printable
 from ckfunc.cli.app import App
 from ckfunc.cli.completion import read_bash_line
 from ckfunc.cli.options import common_options
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
 
 # Each command and its one-line help. The code of a command is in ckfunc/cli/commands/NAME.py.
 COMMANDS: dict[str, str] = {
@@ -96,6 +99,13 @@ class Commands(click.Group):
             hint = f"did you mean `ckfunc {close}`?" if close else "`ckfunc --help` lists the commands"
             raise UsageProblem(f"there is no command {args[0]!r}", hint=hint)
         return super().resolve_command(ctx, args)
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Complete commands from the table, without importing them, and options."""
+        from click.shell_completion import CompletionItem
+
+        commands = [CompletionItem(name, help=text) for name, text in COMMANDS.items() if name.startswith(incomplete)]
+        return [*commands, *click.Command.shell_complete(self, ctx, incomplete)]
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 - click's signature
         """List the commands from the table, without importing them."""

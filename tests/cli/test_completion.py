@@ -62,6 +62,17 @@ def test_a_broken_manifest_or_a_command_that_is_none_offers_what_there_is(offere
     assert set(offered("nonsense", "")) == set(COMMANDS)
 
 
+def test_commands_are_completed_with_their_help_and_without_being_loaded() -> None:
+    script = """
+import sys, click
+from ckfunc.cli.main import COMMANDS, cli
+items = cli.shell_complete(click.Context(cli), "")
+assert {item.value: item.help for item in items} == COMMANDS
+print([name for name in sys.modules if name.startswith("ckfunc.cli.commands.")])
+"""
+    assert subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout == "[]\n"
+
+
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
 def test_a_script_is_printed_that_the_shell_accepts(ckfunc: Callable[..., Any], shell: str, tmp_path: Path) -> None:
     ran = ckfunc("completion", shell)
