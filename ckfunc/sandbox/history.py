@@ -55,7 +55,8 @@ SELECT channel_id, users.name FROM channel_members
   WHERE channel_members.created_time >= ? AND channel_members.created_time > channels.created_time
 """
 _INVITED = "user.received.channel_invite"
-_TRIGGERED = ("user.triggered.event", "system.triggered.event")
+_USER_TRIGGERED = "user.triggered.event"
+_SYSTEM_TRIGGERED = "system.triggered.event"
 
 
 class NoConversation(CkfuncError):
@@ -245,16 +246,18 @@ class _PastReader:
                 params = event.get("authParams")
                 act = Act(Verb.CONNECTS, event["username"], data=params if isinstance(params, dict) else {})
                 yield PastStep(invocation.created_time, act, refusal=error, run_id=invocation.id)
-            elif run.type in _TRIGGERED and channel_id in self._names:
+            elif run.type in (_USER_TRIGGERED, _SYSTEM_TRIGGERED) and channel_id in self._names:
                 user, properties = _field(event, "user", "name"), _field(event, "event", "properties")
                 data = properties if isinstance(properties, dict) else {}
                 kind = str(_field(event, "event", "type"))
-                act = Act(Verb.TRIGGERS, user, self._names[channel_id], text=kind, data=data)
-                yield PastStep(invocation.created_time, act)
-            elif run.type == _INVITED and channel_id in self._names and event.get("invitingUser"):
+                if isinstance(user, str) or (user is None and run.type == _SYSTEM_TRIGGERED):
+                    act = Act(Verb.TRIGGERS, user, self._names[channel_id], text=kind, data=data)
+                    yield PastStep(invocation.created_time, act)
+            elif run.type == _INVITED and channel_id in self._names:
                 inviting, invitee = _field(event, "invitingUser", "name"), _field(event, "user", "name")
-                act = Act(Verb.INVITES, inviting, self._names[channel_id], text=str(invitee))
-                yield PastStep(invocation.created_time, act)
+                if isinstance(inviting, str) and isinstance(invitee, str):
+                    act = Act(Verb.INVITES, inviting, self._names[channel_id], text=invitee)
+                    yield PastStep(invocation.created_time, act)
 
     def _occurred(self) -> Iterator[PastStep]:
         found = _read_together(history.occurrences(self._database, self._since))

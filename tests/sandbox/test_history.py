@@ -135,6 +135,26 @@ def test_members_join_users_without_a_client_connect_and_time_passes(emulator: E
     assert [one.user for one in past.steps[-1].notifications] == ["jane", "ben"]
 
 
+@pytest.mark.parametrize("kind", ["user.triggered.event", "user.received.channel_invite"])
+def test_an_event_that_names_no_user_is_no_step(emulator: Emulator, tmp_path: Path, kind: str) -> None:
+    data, since = data_of(tmp_path), later()
+    users = Acting(emulator)
+    users.act(Act(Verb.CONNECTS, "jane"))
+    users.act(Act(Verb.SAYS, "jane", "desk", text="hello"))
+
+    async def trigger(services: EmulatorServices) -> None:
+        database = services.database
+        function = functions.create(database, NewFunction(kind, kind))
+        functions.add_version(database, function.id, "")
+        for user in (None, 7, [], {"name": [1]}, {"name": None}, {}):
+            event = {"channel": {"id": 1}, "user": user, "invitingUser": user, "event": {"type": 7, "properties": []}}
+            run = invocations.begin(database, function.id, 1, event)
+            invocations.end(database, run.id, Outcome("7", None), ())
+
+    emulator.within(trigger)
+    assert [step.act.verb for step in past_of(tmp_path, data, since).steps] == [Verb.CONNECTS, Verb.SAYS]
+
+
 def test_messages_of_functions_belong_to_the_act_that_ran_the_function(emulator: Emulator, tmp_path: Path) -> None:
     data, since = data_of(tmp_path), later()
     users = Acting(emulator)
