@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
+import stat
 import threading
 import time
 from collections.abc import Iterator
@@ -123,6 +125,13 @@ def test_a_name_that_is_no_plain_file_name_is_refused(client: httpx.Client, tmp_
     answers = [save(client, name), restore(client, name), client.delete(f"/emulator/snapshots/{name}")]
     assert {one.status_code for one in answers} <= {400, 404}
     assert not (tmp_path / "emulator/snapshots").exists()
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs POSIX permissions")
+def test_only_the_user_can_read_a_snapshot_because_it_holds_secrets(client: httpx.Client, tmp_path: Path) -> None:
+    assert client.put("/emulator/snapshots/one").is_success
+    (saved,) = tmp_path.rglob("one.db")
+    assert stat.S_IMODE(saved.stat().st_mode) == 0o600
 
 
 def test_a_link_in_place_of_the_snapshots_is_not_followed(client: httpx.Client, tmp_path: Path) -> None:

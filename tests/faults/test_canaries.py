@@ -265,7 +265,8 @@ class Place:
 
     def judge_files(self) -> None:
         """Look into every file but those that are to hold secrets."""
-        but = (".env*", "former.env", "body.json", "broken.json", "export.db", "keyring.json", "emulator/emulator.db*")
+        data = ("emulator/emulator.db*", "emulator/snapshots/*.db", "export.db")
+        but = (".env*", "former.env", "body.json", "broken.json", "keyring.json", *data)
         self.leaked += [one for directory in (self.top, self.cache) for one in leaking_files(directory, but=but)]
 
 
