@@ -161,7 +161,7 @@ def test_no_document_names_another_version_as_the_current_one() -> None:
         pytest.param("ckfunc/manifest/aside.py", "import ckfunc.runtime", marks=pytest.mark.slow),
         pytest.param("ckfunc/runtime/web.py", "import httpx", marks=pytest.mark.slow),
         pytest.param("ckfunc/runtime/database.py", "import sqlite3", marks=pytest.mark.slow),
-        pytest.param("ckfunc/deploy/aside.py", "import ckfunc.logs", marks=pytest.mark.slow),
+        pytest.param("ckfunc/logs/aside.py", "import ckfunc.emulator", marks=pytest.mark.slow),
         ("ckfunc/emulator/store/up.py", "import ckfunc.emulator.resources"),
     ],
 )
