@@ -6,20 +6,15 @@ import json
 import os
 import signal
 import subprocess
-import threading
 import time
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
 from cli.conftest import Ckfunc, written
+from faults.failing_runs import add_runs, failing_once_deployed
 from faults.processes import finish, start
 from faults.world import World, world
-
-from ckfunc.emulator.store import invocations
-from ckfunc.emulator.store.database import Database, connect
-from ckfunc.model.execution import HandlerError, Outcome
 
 SENT = "user.sent.message"
 MANIFEST = """\
@@ -54,41 +49,13 @@ def edited(root: Path, word: str, target: str = "") -> Path:
     return written(root, {"functions.yaml": MANIFEST.replace("TARGET", target), "handlers/sent.ts": script})
 
 
-def add_runs(database: Database, version: int, *failed: bool) -> None:
-    (number,) = database.one("SELECT id FROM functions WHERE type = ?", SENT) or (0,)
-    for one in failed:
-        outcome = Outcome(None, HandlerError("TypeError", "broken\x1b[2J", "")) if one else Outcome("null", None)
-        invocations.end(database, invocations.begin(database, number, version, {}).id, outcome)
-
-
 def versions(world: World) -> list[str]:
     return [script.split("'")[1] for script in world.holds().scripts[SENT]]
 
 
-@contextmanager
-def failing_once_deployed(world: World, version: int, *, count: int = 3) -> Iterator[None]:
-    """Add failed runs of a version as soon as it exists."""
-    ended = threading.Event()
-
-    def wait() -> None:
-        with closing(connect(world.directory / "emulator/emulator.db")) as database:
-            while not ended.wait(0.05):
-                if database.one("SELECT 1 FROM function_versions WHERE version_number = ?", version):
-                    add_runs(database, version, *[True] * count)
-                    return
-
-    thread = threading.Thread(target=wait)
-    thread.start()
-    try:
-        yield
-    finally:
-        ended.set()
-        thread.join()
-
-
 def test_a_failing_version_is_reverted_with_its_first_failures(ckfunc: Ckfunc, shared: World, project: Path) -> None:
     edited(project, "new")
-    with failing_once_deployed(shared, 2):
+    with failing_once_deployed(shared, SENT, 2, count=3):
         ran = ckfunc("-C", project, "deploy", "--watch-for", "1m", "--min-runs", "3")
     assert ran.code == 1
     assert "Deployed to remote" in ran.out
@@ -107,7 +74,7 @@ def test_the_result_is_data_for_scripts_and_hooks(ckfunc: Ckfunc, shared: World,
     edited(project, "new")
     manifest = project / "functions.yaml"
     manifest.write_text(manifest.read_text() + "hooks: {after_deploy: cat > after.json}\n")
-    with failing_once_deployed(shared, 2):
+    with failing_once_deployed(shared, SENT, 2, count=3):
         ran = ckfunc("-C", project, "deploy", "--watch-for", "1m", "--min-runs", "3", "--json")
     found = json.loads(ran.out)
     assert (ran.code, found["ok"], found["watch"]["ending"]) == (1, False, "reverted")
@@ -213,7 +180,7 @@ def test_an_interrupt_leaves_the_deploy_and_resume_continues_the_watch(
     assert (dry.code, dry.err.startswith("dry run: the watch of the deploy")) == (0, True)
     data = ckfunc("-C", project, "deploy", "--resume", "--dry-run", "--json")
     assert (data.code, json.loads(data.out)["watch"]["ending"]) == (0, "not_watched")
-    add_runs(shared.database, 2, *[True] * 20)
+    add_runs(shared.database, SENT, 2, *[True] * 20)
     resumed = ckfunc("-C", project, "deploy", "--resume")
     assert resumed.code == 1
     assert "resuming the watch of the deploy" in resumed.err

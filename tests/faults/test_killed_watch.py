@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from faults.failing_runs import failing_once_deployed
 from faults.processes import Killer, run, start
 from faults.world import World
-
-from ckfunc.emulator.store import invocations
-from ckfunc.emulator.store.database import connect
-from ckfunc.model.execution import HandlerError, Outcome
 
 TYPES = ("user.read.message", "user.sent.message")
 WATCH = ("--watch-for", "1m", "--min-runs", "5")
@@ -32,34 +27,6 @@ def project(root: Path, word: str) -> Path:
     return root
 
 
-@contextmanager
-def failing(world: World) -> Iterator[None]:
-    """Add failed runs of the last function's v2 as soon as it exists."""
-    ended = threading.Event()
-
-    def wait() -> None:
-        with closing(connect(world.directory / "emulator/emulator.db")) as database:
-            while not ended.wait(0.05):
-                row = database.one(
-                    "SELECT f.id FROM functions f JOIN function_versions v ON v.function_id = f.id"
-                    " WHERE f.type = ? AND v.version_number = 2",
-                    TYPES[-1],
-                )
-                if row is not None:
-                    for _ in range(10):
-                        run_id = invocations.begin(database, row[0], 2, {}).id
-                        invocations.end(database, run_id, Outcome(None, HandlerError("Error", "broken", "")))
-                    return
-
-    thread = threading.Thread(target=wait)
-    thread.start()
-    try:
-        yield
-    finally:
-        ended.set()
-        thread.join()
-
-
 def words(world: World) -> dict[str, list[str]]:
     return {name: [script.split("'")[1] for script in scripts] for name, scripts in world.holds().scripts.items()}
 
@@ -75,7 +42,7 @@ def test_a_watched_deploy_killed_after_any_write_is_reverted_by_resume(
         root, environ = project(shared.directory / f"watched-{number}-{unanswered}", "old"), shared.environ()
         assert run(root, environ, "deploy").code == 0
         project(root, "new")
-        with failing(shared):
+        with failing_once_deployed(shared, TYPES[-1], 2, count=10):
             killer = Killer(shared.proxy, number, unanswered=unanswered)
             killed += killer.kill(start(root, environ, "deploy", *WATCH))
             shared.proxy.forget()
