@@ -17,6 +17,7 @@ from ckfunc.emulator.data_directory import find_running
 
 if TYPE_CHECKING:
     from ckfunc.api import Client
+    from ckfunc.sandbox.snapshots import StoredData
 
 
 def data_dir_option(function: F) -> F:
@@ -68,6 +69,18 @@ def named_failure(what: str) -> Iterator[None]:
         yield
     except OSError as error:
         raise CkfuncError(f"{what}: {error.strerror or error}") from None
+
+
+def stored_data(app: App, given: Path | None) -> StoredData:
+    """Return the data of an emulator that may be running. Raises NoProject."""
+    from ckfunc.sandbox.snapshots import StoredData
+
+    return StoredData(directory(app, given), app.connect)
+
+
+def say_secret(app: App) -> None:
+    """Print that the copy of the data that was just written contains secrets."""
+    app.output.talk(("it contains the runtime's environment variables: treat it as a secret", "muted"))
 
 
 def stored_client(app: App, given: Path | None) -> Client:

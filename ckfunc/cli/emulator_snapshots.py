@@ -10,12 +10,11 @@ import click
 from ckfunc.base.text import Segment, size_text, table
 from ckfunc.cli.app import App
 from ckfunc.cli.completion import complete_snapshots
-from ckfunc.cli.data_directory import data_dir_option, directory, named_failure
+from ckfunc.cli.data_directory import data_dir_option, named_failure, say_secret, stored_data
 from ckfunc.cli.options import common_options, pass_app, yes_option
 
 if TYPE_CHECKING:
     from ckfunc.model.job import DataSnapshot
-    from ckfunc.sandbox.snapshots import StoredData
 
 # The emulator is imported inside the functions: `ckfunc emulator --help` does not need it.
 
@@ -45,7 +44,7 @@ def snapshots(ctx: click.Context, app: App, data_dir: Path | None) -> None:
         return
     from ckfunc.wire.snapshots import write_snapshot
 
-    saved = _stored(app, data_dir).snapshots()
+    saved = stored_data(app, data_dir).snapshots()
     if app.output.json:
         app.output.document([write_snapshot(snapshot) for snapshot in saved])
     elif saved:
@@ -74,7 +73,7 @@ def save(app: App, name: str, data_dir: Path | None, yes: bool) -> None:
     If there is a snapshot of this name, you are asked whether to replace it. NAME has letters, digits, dots, hyphens
     and underscores.
     """
-    stored = _stored(app, data_dir)
+    stored = stored_data(app, data_dir)
     with named_failure("cannot save the snapshot"):
         replace = any(snapshot.name == name for snapshot in stored.snapshots())
         if replace and not yes and not _agreed(app, f"Replace snapshot {name}?", "Nothing was saved."):
@@ -82,7 +81,7 @@ def save(app: App, name: str, data_dir: Path | None, yes: bool) -> None:
         with app.output.progress("saving"):
             made = stored.save(name, replace=replace)
     _report(app, "saved ", made)
-    app.output.talk(("it contains the runtime's environment variables: treat it as a secret", "muted"))
+    say_secret(app)
 
 
 @snapshots.command(name="restore")
@@ -97,7 +96,7 @@ def restore(app: App, name: str, data_dir: Path | None, yes: bool) -> None:
     Asks for confirmation first. The emulator may be running: its clients are disconnected, and can connect again.
     `ckfunc dev` and `ckfunc watch` then deploy the working copy again.
     """
-    stored = _stored(app, data_dir)
+    stored = stored_data(app, data_dir)
     with named_failure("cannot restore the snapshot"):
         snapshot = stored.snapshot(name)
         question = f"Replace all data in {app.output.path(stored.directory)} with snapshot {snapshot.name}?"
@@ -116,19 +115,13 @@ def restore(app: App, name: str, data_dir: Path | None, yes: bool) -> None:
 @pass_app
 def remove(app: App, name: str, data_dir: Path | None, yes: bool) -> None:
     """Delete a snapshot, after a confirmation."""
-    stored = _stored(app, data_dir)
+    stored = stored_data(app, data_dir)
     with named_failure("cannot remove the snapshot"):
         snapshot = stored.snapshot(name)
         if not yes and not _agreed(app, f"Delete snapshot {snapshot.name}?", "Nothing was deleted."):
             return
         removed = stored.remove(name)
     _report(app, "deleted ", removed)
-
-
-def _stored(app: App, data_dir: Path | None) -> StoredData:
-    from ckfunc.sandbox.snapshots import StoredData
-
-    return StoredData(directory(app, data_dir), app.connect)
 
 
 def _report(app: App, word: str, snapshot: DataSnapshot) -> None:

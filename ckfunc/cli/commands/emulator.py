@@ -8,7 +8,14 @@ import click
 
 from ckfunc.base.errors import CkfuncError
 from ckfunc.cli.app import App
-from ckfunc.cli.data_directory import data_dir_option, directory, directory_or_none, named_failure
+from ckfunc.cli.data_directory import (
+    data_dir_option,
+    directory,
+    directory_or_none,
+    named_failure,
+    say_secret,
+    stored_data,
+)
 from ckfunc.cli.emulator_faults import faults
 from ckfunc.cli.emulator_lists import channels, messages, users
 from ckfunc.cli.emulator_snapshots import snapshots
@@ -116,7 +123,7 @@ def export_command(app: App, file: Path, data_dir: Path | None) -> None:
     with app.writing(target):
         export_data(data, target)
     app.output.talk(("exported", "success"), f" {app.output.path(data)} to {app.output.path(target)}")
-    app.output.talk(("it contains the runtime's environment variables: treat it as a secret", "muted"))
+    say_secret(app)
 
 
 @emulator.command(name="import")
@@ -153,9 +160,7 @@ def reset_command(app: App, data_dir: Path | None, yes: bool) -> None:
     The emulator may be running: its clients are disconnected. Snapshots are not deleted; `ckfunc emulator snapshots
     save NAME` saves one.
     """
-    from ckfunc.sandbox.snapshots import StoredData
-
-    stored = StoredData(directory(app, data_dir), app.connect)
+    stored = stored_data(app, data_dir)
     data = app.output.path(stored.directory)
     with named_failure(f"cannot reset {data}"):
         exists = stored.exists
