@@ -8,6 +8,7 @@ from ckfunc.emulator.http.calls import Call, Reply
 from ckfunc.emulator.http.problems import Refused
 from ckfunc.emulator.options import RunComparison, WorkingCopy
 from ckfunc.emulator.services import EmulatorServices
+from ckfunc.emulator.store.invocations import FunctionRun
 from ckfunc.emulator.ui.forms import form_route, page_route
 from ckfunc.emulator.ui.invocations import ShownRun, latest_runs, requested_run, shown_run
 from ckfunc.emulator.ui.rendering import page
@@ -17,7 +18,7 @@ from ckfunc.model.function import Status
 
 def show_working_copy(call: Call, services: EmulatorServices) -> Reply:
     """Show forms that run and compare the working copy; outside of a project, the commands that do so."""
-    return _page(call, services)
+    return _page(call, services, requested_run(call, services))
 
 
 async def run_working_copy(call: Call, services: EmulatorServices) -> Reply:
@@ -25,14 +26,15 @@ async def run_working_copy(call: Call, services: EmulatorServices) -> Reply:
     run = requested_run(call, services)
     project = _working_copy(services)
     invocation, detail = await on_a_thread(lambda: project.run(run.invocation, run.type))
-    return _page(call, services, made=shown_run(replace(run, invocation=invocation), detail))
+    return _page(call, services, run, made=shown_run(replace(run, invocation=invocation), detail))
 
 
 async def compare_working_copy(call: Call, services: EmulatorServices) -> Reply:
     """Compare an invocation with the working copy, and show both side by side."""
     run = requested_run(call, services)
     project, url = _working_copy(services), services.dispatch.base_url
-    return _page(call, services, compared=await on_a_thread(lambda: project.compare(run.invocation, run.type, url)))
+    compared = await on_a_thread(lambda: project.compare(run.invocation, run.type, url))
+    return _page(call, services, run, compared=compared)
 
 
 def _working_copy(services: EmulatorServices) -> WorkingCopy:
@@ -42,9 +44,13 @@ def _working_copy(services: EmulatorServices) -> WorkingCopy:
 
 
 def _page(
-    call: Call, services: EmulatorServices, *, made: ShownRun | None = None, compared: RunComparison | None = None
+    call: Call,
+    services: EmulatorServices,
+    run: FunctionRun,
+    *,
+    made: ShownRun | None = None,
+    compared: RunComparison | None = None,
 ) -> Reply:
-    run = requested_run(call, services)
     (shown,) = latest_runs(services, [run])
     return page(
         call,
