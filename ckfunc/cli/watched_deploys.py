@@ -35,7 +35,7 @@ def watch(app: App, record: JournalRecord, former_values: Mapping[str, Secret] |
         elif not output.verbose:
             output.detail(state_text(news))
 
-    assert record.watch is not None  # noqa: S101
+    assert record.watch is not None  # noqa: S101 - as open_watch promises
     functions = watched_functions(record, record.watch.policy)
     if functions and not record.watch.breached:
         until = record.watch.until  # known if the watch is resumed

@@ -132,7 +132,7 @@ def watch_deploy(record: JournalRecord, context: WatchContext) -> Observation:
 
     `record` is what `open_watch` returned.
     """
-    assert record.watch is not None  # noqa: S101
+    assert record.watch is not None  # noqa: S101 - as open_watch promises
     policy = record.watch.policy
     functions = watched_functions(record, policy)
     if not record.watch.breached and functions:
