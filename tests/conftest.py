@@ -13,7 +13,18 @@ from hypothesis import HealthCheck, settings
 # Installed npm packages are shared by all tests and runs: what is installed depends on the dependency list alone.
 os.environ.setdefault("CKFUNC_CACHE_DIR", str(Path(__file__).parent.parent / ".cache" / "ckfunc"))
 # Nothing of the machine decides what a test sees: not its CI service, colours, terminal size, or git and Node settings.
-_FOREIGN = ("CHATKITTY_", "GITHUB_", "GITLAB_", "CI_", "CLICOLOR", "GIT_", "XDG_", "NODE_OPTIONS", "NODE_ENV", "NODE_DEBUG")
+_FOREIGN = (
+    "CHATKITTY_",
+    "GITHUB_",
+    "GITLAB_",
+    "CI_",
+    "CLICOLOR",
+    "GIT_",
+    "XDG_",
+    "NODE_OPTIONS",
+    "NODE_ENV",
+    "NODE_DEBUG",
+)
 for _name in [name for name in os.environ if name.startswith(_FOREIGN)]:
     del os.environ[_name]
 for _name in ("CI", "FORCE_COLOR", "COLUMNS", "LINES", "CKFUNC_NODE", "PAGER", "EDITOR", "VISUAL", "TZ"):

@@ -25,7 +25,7 @@ from ckfunc.chat.events import (
 from ckfunc.chat.requests import upload_file
 from ckfunc.chat.tables import channel_title
 from ckfunc.wire.channels import read_channel
-from ckfunc.wire.destinations import PAGE, action, pages, relay
+from ckfunc.wire.clients import PAGE, action, pages, relay
 from ckfunc.wire.reading import Malformed
 from ckfunc.wire.users import read_user
 

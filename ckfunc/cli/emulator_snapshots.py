@@ -42,7 +42,7 @@ def snapshots(ctx: click.Context, app: App, data_dir: Path | None) -> None:
     """
     if ctx.invoked_subcommand is not None:
         return
-    from ckfunc.wire.snapshots import write_snapshot
+    from ckfunc.wire.seeds import write_snapshot
 
     saved = stored_data(app, data_dir).snapshots()
     if app.output.json:
@@ -125,7 +125,7 @@ def remove(app: App, name: str, data_dir: Path | None, yes: bool) -> None:
 
 
 def _report(app: App, word: str, snapshot: DataSnapshot) -> None:
-    from ckfunc.wire.snapshots import write_snapshot
+    from ckfunc.wire.seeds import write_snapshot
 
     if app.output.json:
         app.output.document(write_snapshot(snapshot))

@@ -1,12 +1,13 @@
-"""Resources as clients of the client protocol read them.
+"""The client protocol: destinations, and resources as its clients read them.
 
-They are the platform's resources without HAL links; instead each names its relays (reads), topics (events), actions
-(writes) and streams (files). Source: the code of the vendor's clients `@chatkitty/core` 1.11.0 and 2.106.2.
+The resources are those of the platform without HAL links; instead each names its relays (reads), topics (events),
+actions (writes) and streams (files). The platform sends nearly all destinations to clients, so their names are our
+choice, in the form of the known ones. Source: the code of the vendor's clients `@chatkitty/core` 1.11.0 and 2.106.2.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from ckfunc.base.clock import timestamp
@@ -23,12 +24,14 @@ from ckfunc.model.chat import (
     Thread,
 )
 from ckfunc.model.user import User
-from ckfunc.wire.channels import write_embedded_channel
-from ckfunc.wire.destinations import action, actions, pages, relay, stream, topic
+from ckfunc.wire.channels import write_embedded_channel, write_notification_data
 from ckfunc.wire.links import Links
 from ckfunc.wire.messages import write_embedded_message, write_emoji
-from ckfunc.wire.notifications import write_data
 from ckfunc.wire.users import write_embedded_user
+
+PREFIX = "/application/v1/"
+PAGE = ".size..sort."
+"""The end of a page's relay: a client inserts its page size and sort order. Source: the vendor's client 1.11.0."""
 
 USER_TOPICS = (
     *("self", "elements", "features", "styles", "channels", "messages", "readReceipts", "notifications"),
@@ -47,6 +50,36 @@ _MESSAGE_ACTIONS = (
     *("read", "unread", "reply", "deleteForMe", "delete", "react", "edit", "report", "removeReport"),
     *("removeReaction", "updateProperties"),
 )
+
+
+def relay(of: str, part: str = "") -> str:
+    """Return the relay of a resource such as `channels/1`, or of a part of it."""
+    return f"{PREFIX}{of}{'.' if part else ''}{part}.relay"
+
+
+def pages(of: str, part: str) -> str:
+    """Return the relay of the first page of a list."""
+    return relay(of, part) + PAGE
+
+
+def action(of: str, name: str) -> str:
+    """Return the destination of an action on a resource such as `channels/1`."""
+    return f"{PREFIX}{of}.{name}"
+
+
+def actions(of: str, names: Iterable[str]) -> dict[str, str]:
+    """Return the destinations of several actions on a resource, by name."""
+    return {name: f"{PREFIX}{of}.{name}" for name in names}
+
+
+def topic(of: str, part: str = "") -> str:
+    """Return the topic of events about a resource, or about a part of it; "self" is the resource."""
+    return f"/topic/v1/{of}" if part in ("", "self") else f"/topic/v1/{of}.{part}"
+
+
+def stream(of: str, part: str) -> str:
+    """Return the path to which files are uploaded."""
+    return f"/rtm/streams/{of}/{part}"
 
 
 def client_current_user(user: User, links: Links) -> dict[str, Any]:
@@ -261,7 +294,7 @@ def client_keystrokes(keys: str, user: User, thread_id: int) -> dict[str, Any]:
 def client_notification(notification: Notification, recipient: User, links: Links) -> dict[str, Any]:
     """Return a notification."""
     data = notification.data
-    about = write_data(data, links) | {
+    about = write_notification_data(data, links) | {
         "recipient": client_user(recipient, links),
         "message": client_message(data.message, links),
     }

@@ -1,4 +1,6 @@
-"""Parser for seeds from JSON or YAML.
+"""Seeds and snapshots of an emulator's data, to and from JSON.
+
+A seed is JSON or YAML:
 
     users:
       - {name: jane@example.com, displayName: Jane, isGuest: false, properties: {}}
@@ -20,15 +22,16 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from ckfunc.base.clock import parse_timestamp, timestamp
 from ckfunc.model.chat import ChannelType
-from ckfunc.model.job import Seed, SeedChannel, Seeded, SeedMessage, SeedUser
+from ckfunc.model.job import DataSnapshot, Seed, SeedChannel, Seeded, SeedMessage, SeedUser
 from ckfunc.wire.channels import read_new_channel
 from ckfunc.wire.messages import read_new_message
 from ckfunc.wire.reading import Malformed, optional, required, resource
 from ckfunc.wire.users import read_new_user
 
 if TYPE_CHECKING:
-    from ckfunc.model.outputs import SeededJson
+    from ckfunc.model.outputs import SeededJson, SnapshotJson
 
 T = TypeVar("T")
 
@@ -89,6 +92,26 @@ def read_seeded(document: Any) -> Seeded:
     """Read the numbers of added rows; raises Malformed."""
     data = resource(document, "the answer")
     return Seeded(*(required(data, name, int) for name in ("users", "channels", "members", "messages")))
+
+
+def write_snapshot(snapshot: DataSnapshot) -> SnapshotJson:
+    """Return a snapshot as JSON."""
+    return {
+        "name": snapshot.name,
+        "createdTime": timestamp(snapshot.created_time),
+        "sizeBytes": snapshot.size_bytes,
+    }
+
+
+def read_snapshot(document: Any) -> DataSnapshot:
+    """Read a snapshot; raises Malformed."""
+    data = resource(document, "the snapshot")
+    text = required(data, "createdTime", str)
+    try:
+        created = parse_timestamp(text)
+    except ValueError:
+        raise Malformed(f"field 'createdTime' is not a time: {text[:60]!r}") from None
+    return DataSnapshot(required(data, "name", str), created, required(data, "sizeBytes", int))
 
 
 def _user(document: Any, place: Place) -> SeedUser:

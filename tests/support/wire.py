@@ -10,10 +10,9 @@ from ckfunc.model.chat import Invite, Membership, NewChannel, NewMessage, Notifi
 from ckfunc.model.job import Job, JobState, JobType
 from ckfunc.model.page import CursorPage
 from ckfunc.model.user import ChatSession, NewUser, UserReference, UserSession
-from ckfunc.wire.channels import read_channel
+from ckfunc.wire.channels import read_channel, read_notification_data
 from ckfunc.wire.links import T
 from ckfunc.wire.messages import write_file
-from ckfunc.wire.notifications import read_data
 from ckfunc.wire.reading import Malformed, choice, moment, optional, optional_moment, required, resource, user_data
 from ckfunc.wire.users import read_user
 
@@ -157,7 +156,7 @@ def read_notification(document: Any) -> Notification:
         recipient_id=_recipient(found),
         title=required(found, "title", str),
         body=required(found, "body", str),
-        data=read_data(found.get("data")),
+        data=read_notification_data(found.get("data")),
         created_time=moment(found, "createdTime"),
         channel=None if channel is None else read_channel(channel),
         muted=optional(found, "muted", bool) or False,

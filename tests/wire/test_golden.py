@@ -16,7 +16,7 @@ from support import wire
 from ckfunc.base.clock import parse_timestamp, timestamp
 from ckfunc.base.secrets import revealed
 from ckfunc.model.function import NewFunction
-from ckfunc.wire import applications, channels, dialects, functions, jobs, links, messages, notifications, users
+from ckfunc.wire import applications, channels, dialects, functions, jobs, links, messages, users
 from ckfunc.wire.dialects import Dialect, canonical, dialect_of, spelled
 from ckfunc.wire.links import Links
 
@@ -38,7 +38,7 @@ SINGLE: dict[str, tuple[Callable[[Any], Any], Callable[[Any, Links], Any]]] = {
     "user": (users.read_user, users.write_user),
     "channel": (channels.read_channel, channels.write_channel),
     "message": (messages.read_message, messages.write_message),
-    "notification": (wire.read_notification, notifications.write_notification),
+    "notification": (wire.read_notification, channels.write_notification),
     "thread": (wire.read_thread, channels.write_thread),
     "event": (channels.read_event, channels.write_event),
     "membership": (wire.read_membership, channels.write_membership),

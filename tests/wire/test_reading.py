@@ -8,7 +8,7 @@ from support import wire
 
 from ckfunc.model.chat import NewMessage, NotificationType
 from ckfunc.model.user import User
-from ckfunc.wire import applications, channels, functions, links, messages, notifications, users
+from ckfunc.wire import applications, channels, functions, links, messages, users
 from ckfunc.wire.links import Links, application_id_in
 from ckfunc.wire.reading import Malformed, required, resource
 
@@ -119,7 +119,7 @@ def test_every_optional_field_is_read_and_written(read: Any, write: Any, documen
 def test_each_kind_of_notification_keeps_its_subject(kind: str, more: dict[str, Any]) -> None:
     document = {**NOTIFICATION, "readTime": TIME, "data": {"type": kind, "message": TEXT, **more}}
     read = wire.read_notification(document)
-    written = notifications.write_notification(read, LINKS)
+    written = channels.write_notification(read, LINKS)
     assert read.data.type is NotificationType(kind)
     assert written["readTime"] == TIME
     assert wire.read_notification(written) == read

@@ -12,8 +12,7 @@ from ckfunc.emulator.store import channels
 from ckfunc.emulator.store.database import Database
 from ckfunc.model.chat import Channel
 from ckfunc.model.user import User
-from ckfunc.wire.clients import client_channel, client_user
-from ckfunc.wire.destinations import topic
+from ckfunc.wire.clients import client_channel, client_user, topic
 from ckfunc.wire.links import Links
 
 

@@ -10,11 +10,9 @@ from ckfunc.emulator.store import channels, deletion, messages, notifications, p
 from ckfunc.emulator.store.steps import Steps
 from ckfunc.model.chat import Message, NewMessage, Notification, Thread, ThreadType
 from ckfunc.model.user import User
-from ckfunc.wire.channels import write_channel
-from ckfunc.wire.clients import client_message, client_notification
-from ckfunc.wire.destinations import topic
+from ckfunc.wire.channels import write_channel, write_notification
+from ckfunc.wire.clients import client_message, client_notification, topic
 from ckfunc.wire.messages import write_message
-from ckfunc.wire.notifications import write_notification
 from ckfunc.wire.users import write_user
 
 _SENT = "user.sent.message"

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from ckfunc.emulator.http.problems import Denied, HttpProblem, Refused
-from ckfunc.wire.destinations import topic
+from ckfunc.wire.clients import topic
 from ckfunc.wire.dialects import compact_json
 
 

@@ -10,8 +10,7 @@ from ckfunc.emulator.http.problems import Refused
 from ckfunc.emulator.realtime.destinations import Destination
 from ckfunc.emulator.store.paging import CursorRequest, PageRequest
 from ckfunc.model.page import Cursor, CursorPage, Page, Relation
-from ckfunc.wire.clients import client_page
-from ckfunc.wire.destinations import relay
+from ckfunc.wire.clients import client_page, relay
 
 T = TypeVar("T")
 

@@ -10,7 +10,7 @@ from ckfunc.emulator.http.routing import Access, Route
 from ckfunc.emulator.resources.controls import health
 from ckfunc.emulator.services import EmulatorServices
 from ckfunc.wire.reading import optional, resource
-from ckfunc.wire.snapshots import write_snapshot
+from ckfunc.wire.seeds import write_snapshot
 
 
 def list_snapshots(_call: Call, services: EmulatorServices) -> Reply:

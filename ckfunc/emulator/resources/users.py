@@ -13,9 +13,8 @@ from ckfunc.emulator.services import EmulatorServices, delete_in_steps, result_o
 from ckfunc.emulator.store import application, channels, messages, notifications, receipts, users
 from ckfunc.emulator.store.steps import run
 from ckfunc.wire.applications import write_application
-from ckfunc.wire.channels import write_channel
+from ckfunc.wire.channels import write_channel, write_notification
 from ckfunc.wire.messages import read_file, write_message
-from ckfunc.wire.notifications import write_notification
 from ckfunc.wire.reading import NAME_LIMIT, resource
 from ckfunc.wire.users import patched_user, read_new_user, read_secret, write_secret, write_user
 
